@@ -1,0 +1,52 @@
+/**
+ * The arrows of the house. A room may import what its row lists, itself, and packages from npm; nothing else.
+ * `infra` and `test` refer to the others by name and path, so they import only the contract.
+ */
+const arrows = {
+  'db/contract': [],
+  'db/store': ['db/contract'],
+  'workers/policy': ['db/contract'],
+  'workers/runtime': ['db/contract'],
+  'workers/spool': ['db/contract'],
+  'workers/smtp': ['workers/policy', 'workers/runtime', 'workers/spool', 'db/contract'],
+  'workers/queue': ['workers/runtime', 'workers/spool', 'db/contract'],
+  'apps/api': ['workers/policy', 'db/store', 'db/contract'],
+  'apps/console': ['workers/policy', 'db/contract'],
+  'apps/cli': ['db/contract'],
+}
+
+const room = '^(apps|workers|db)/[^/]+/|^(infra|test)/'
+
+module.exports = {
+  forbidden: [
+    ...Object.entries(arrows).map(([from, to]) => ({
+      name: `arrows-of-${from.replace('/', '-')}`,
+      comment: `${from} may import only: ${to.join(', ') || 'nothing of ours'}`,
+      severity: 'error',
+      from: { path: `^${from}/` },
+      to: { path: room, pathNot: [from, ...to].map((name) => `^${name}/`) },
+    })),
+    {
+      name: 'pure-rooms-do-no-io',
+      comment: 'The words and the decision are pure: no node: module, whatever package asks for it',
+      severity: 'error',
+      from: { path: '^(db/contract|workers/policy)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'] },
+    },
+    { name: 'no-circle', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-orphan-dependency',
+      comment: 'A package that is imported is declared',
+      severity: 'error',
+      from: { path: '^(apps|workers|db|infra)/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|cdk\\.out)/' },
+    tsPreCompilationDeps: true,
+    combinedDependencies: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'], extensions: ['.ts', '.tsx', '.js'] },
+  },
+}
