@@ -123,7 +123,7 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
     loggingFormat: LoggingFormat.JSON,
     // argon2id with 64 MiB and a large document side by side.
     memorySize: 1024,
-    // HTTP requests end at 29 s in the gateway; the daily retention takes longer.
+    // HTTP requests end at 30 s in the gateway; the daily retention takes longer.
     timeout: Duration.minutes(2),
     environment: {
       NODE_ENV: 'production',

@@ -30,6 +30,7 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { BucketDeployment, CacheControl, Source } from 'aws-cdk-lib/aws-s3-deployment'
 import type { Construct } from 'constructs'
 import { accept, wildcard } from './accept.ts'
+import { apiPaths } from './api.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { edgeTokenHeader } from './function/visitor.ts'
 
@@ -53,7 +54,7 @@ export const contentSecurityPolicy = [
 ].join('; ')
 
 /** What the CDN sends to the API; everything else is the console. */
-export const apiPatterns = ['/v1/*', '/.well-known/*', '/openapi.json', '/docs', '/docs/*', '/healthz'] as const
+const apiPatterns = apiPaths.map((path) => path.replace('{proxy+}', '*'))
 
 /** The console's files in a private bucket behind the CDN, with the API under the same name: one origin, so no CORS. */
 export class ConsoleStack extends Stack {

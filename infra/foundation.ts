@@ -7,7 +7,7 @@ import {
   SubnetType,
   Vpc,
 } from 'aws-cdk-lib/aws-ec2'
-import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Key } from 'aws-cdk-lib/aws-kms'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3'
@@ -141,7 +141,6 @@ function alarmTopic(stack: Stack): Topic {
   const key = new Key(stack, 'AlarmKey', { description: 'Postern: alarms in transit', enableKeyRotation: true })
   key.addToResourcePolicy(
     new PolicyStatement({
-      effect: Effect.ALLOW,
       principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
       actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
       // In a key policy `*` is the key itself.
@@ -149,5 +148,16 @@ function alarmTopic(stack: Stack): Topic {
       conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
     }),
   )
-  return new Topic(stack, 'Alarms', { displayName: 'Postern alarms', masterKey: key, enforceSSL: true })
+  const topic = new Topic(stack, 'Alarms', { displayName: 'Postern alarms', masterKey: key, enforceSSL: true })
+  // A topic with a policy of its own has lost the default one, by which the account's alarms may publish.
+  topic.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'AlarmsOfThisAccount',
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: ['sns:Publish'],
+      resources: [topic.topicArn],
+      conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+    }),
+  )
+  return topic
 }

@@ -20,7 +20,7 @@ import {
 } from 'aws-cdk-lib/aws-ecs'
 import { type AccessPoint, FileSystem, PerformanceMode, ThroughputMode } from 'aws-cdk-lib/aws-efs'
 import type { NetworkLoadBalancer, NetworkTargetGroup } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
 import { accept, wildcard } from './accept.ts'
@@ -30,7 +30,7 @@ import { nodeUser, queues, stopTimeoutSeconds, workerNames, workerPorts } from '
 
 export type WorkersStackProps = StackProps & { foundation: FoundationStack; api: HttpApi; imageContext: string }
 
-export const spoolNotice =
+const spoolNotice =
   'One worker on purpose: the spool is on one EFS volume with one writer for each file. The spool in S3 and SQS, with which any number of workers share the mail, is a later release; do not raise the desired count'
 
 /**
@@ -86,7 +86,7 @@ function spoolVolume(stack: Stack, vpc: Vpc, worker: SecurityGroup): Volume {
     // Mail comes in bursts, and burst credits would run out in the worst hour.
     throughputMode: ThroughputMode.ELASTIC,
     enableAutomaticBackups: true,
-    allowAnonymousAccess: false,
+    fileSystemPolicy: closedVolume(),
     removalPolicy: RemovalPolicy.RETAIN,
   })
   files.connections.allowDefaultPortFrom(worker, 'NFS from the workers')
@@ -96,6 +96,27 @@ function spoolVolume(stack: Stack, vpc: Vpc, worker: SecurityGroup): Volume {
     createAcl: { ownerUid: nodeUser, ownerGid: nodeUser, permissions: '700' },
   })
   return { files, door }
+}
+
+/**
+ * Allows nothing, so that only the role that names the access point comes in; and refuses even that role without TLS or
+ * without an access point. Without a policy, or with the library's default one, every host in the network could mount the root.
+ */
+function closedVolume(): PolicyDocument {
+  const refuse = (sid: string, conditions: Record<string, Record<string, string>>) =>
+    new PolicyStatement({
+      sid,
+      effect: Effect.DENY,
+      principals: [new AnyPrincipal()],
+      actions: ['elasticfilesystem:ClientMount', 'elasticfilesystem:ClientWrite', 'elasticfilesystem:ClientRootAccess'],
+      conditions,
+    })
+  return new PolicyDocument({
+    statements: [
+      refuse('TlsOnly', { Bool: { 'aws:SecureTransport': 'false' } }),
+      refuse('AccessPointOnly', { Null: { 'elasticfilesystem:AccessPointArn': 'true' } }),
+    ],
+  })
 }
 
 function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefinition {

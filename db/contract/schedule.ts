@@ -4,8 +4,7 @@ import { z } from 'zod'
  * What runs by the clock in the API. As a process its own timers say it; as a function a scheduler sends this as the whole event.
  * `sweep`, every minute: send the nudges a crashed function left unsent, mark workers that fell silent. `retention`, daily: remove what is older than its setting.
  */
-export const scheduledTasks = ['sweep', 'retention'] as const
-export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(scheduledTasks) })
+export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(['sweep', 'retention']) })
 export type ScheduledTask = z.infer<typeof scheduledTaskSchema>
 
 /** What a sweep found and the handler returns; alarms hang on these numbers. */

@@ -8,7 +8,7 @@ export type HttpEvent = {
 
 /** Set by the CDN: proof that it was the CDN, and the address it was asked from. edge/api.js overwrites what a visitor sends. */
 export const edgeTokenHeader = 'x-postern-edge'
-export const visitorHeader = 'x-postern-visitor'
+const visitorHeader = 'x-postern-visitor'
 
 export function isHttpEvent(event: unknown): event is HttpEvent {
   if (typeof event !== 'object' || event === null || !('requestContext' in event) || !('headers' in event)) return false
