@@ -29,7 +29,7 @@ test('a function with a database client and argon2 is bundled and answers from a
     'lambda.ts',
     `import { hash, verify } from '@node-rs/argon2'
      import { createClient } from '@libsql/client'
-     const key: string = process.env.POSTERN_MASTER_KEY ?? 'not loaded before the API'
+     const key: string = process.env.POSTERN_DATA_KEY ?? 'not loaded before the API'
      export async function handler(event: { requestContext: { http: { sourceIp: string } } }) {
        let file = 'opened'
        try { createClient({ url: 'file:/tmp/never.db' }) } catch (error) { file = (error as { code: string }).code }
@@ -75,7 +75,7 @@ async function invoke(outdir: string): Promise<unknown> {
   try {
     return JSON.parse(
       await run(script, outdir, {
-        POSTERN_SECRETS: '{"POSTERN_MASTER_KEY":"arn:master","POSTERN_EDGE_TOKEN":"arn:edge"}',
+        POSTERN_SECRETS: '{"POSTERN_DATA_KEY":"arn:master","POSTERN_EDGE_TOKEN":"arn:edge"}',
         AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}`,
         AWS_REGION: 'eu-west-1',
         AWS_ACCESS_KEY_ID: 'test',

@@ -76,12 +76,12 @@ export class ConsoleStack extends Stack {
       defaultBehavior: consoleBehavior(this, bucket),
       additionalBehaviors: Object.fromEntries(apiPatterns.map((pattern) => [pattern, toApi])),
       httpVersion: HttpVersion.HTTP2_AND_3,
-      minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
       enableLogging: true,
       logBucket: foundation.accessLogs,
       logFilePrefix: 'cdn/',
       ...(site
         ? {
+            minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
             domainNames: [site.domain],
             certificate: Certificate.fromCertificateArn(this, 'Certificate', site.certificateArn),
           }

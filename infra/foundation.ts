@@ -20,8 +20,8 @@ import { accept } from './accept.ts'
 export type Secrets = {
   /** Of the libSQL server; put there by the operator. */
   databaseToken: Secret
-  /** Key under which the API keeps its signing keys and every other secret in the database. */
-  masterKey: Secret
+  /** Key under which the API seals its signing keys and every other secret in the database (db/store/seal.ts). */
+  dataKey: Secret
   /** What a worker shows to enrol. */
   enrolToken: Secret
   /** Password of the first administrator. */
@@ -78,42 +78,51 @@ function network(stack: Stack): Vpc {
   return vpc
 }
 
+/** Letters and digits are base64; 43 of them are the 32 octets of an AES-256 key. */
+export const dataKeyLength = 43
+
+/** `rotation`: why Secrets Manager does not rotate it, and who does. */
+type Description = { description: string; rotation: string; length?: number }
+
 function secrets(stack: Stack): Secrets {
-  const secret = (id: string, description: string, rotation: string) => {
+  const secret = (id: string, { description, rotation, length = 48 }: Description) => {
     const made = new Secret(stack, id, {
       description,
-      generateSecretString: { passwordLength: 48, excludePunctuation: true },
+      generateSecretString: { passwordLength: length, excludePunctuation: true },
       removalPolicy: RemovalPolicy.RETAIN,
     })
     accept(made, { 'AwsSolutions-SMG4': rotation })
     return made
   }
   return {
-    databaseToken: secret(
-      'DatabaseToken',
-      'Postern: token of the libSQL server. Made with a random value: put the real one here before the first request',
-      'Issued by the libSQL server, which Secrets Manager cannot ask for a new one; replaced by put-secret-value',
-    ),
-    masterKey: secret(
-      'MasterKey',
-      'Postern: key of the secrets in the database. Losing it loses the signing keys and every kept secret',
-      'A new value would make all kept secrets unreadable; what it protects (the signing keys) is rotated by the API itself',
-    ),
-    enrolToken: secret(
-      'EnrolToken',
-      'Postern: what a worker shows to enrol',
-      'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
-    ),
-    adminPassword: secret(
-      'AdminPassword',
-      'Postern: password of the first administrator, read at the first start only',
-      'Read once, when no user exists; afterwards the password is changed in the console and this value opens nothing',
-    ),
-    edgeToken: secret(
-      'EdgeToken',
-      'Postern: how the API knows that a request came through the CDN',
-      'Gives no access: it only lets the CDN tell the address of a visitor. Both ends take it from here at deployment',
-    ),
+    databaseToken: secret('DatabaseToken', {
+      description:
+        'Postern: token of the libSQL server. Made with a random value: put the real one here before the first request',
+      rotation:
+        'Issued by the libSQL server, which Secrets Manager cannot ask for a new one; replaced by put-secret-value',
+    }),
+    dataKey: secret('DataKey', {
+      description:
+        'Postern: key of the secrets in the database. Losing it loses the signing keys and every kept secret',
+      rotation:
+        'A new value would make all kept secrets unreadable; what it protects (the signing keys) is rotated by the API itself',
+      length: dataKeyLength,
+    }),
+    enrolToken: secret('EnrolToken', {
+      description: 'Postern: what a worker shows to enrol',
+      rotation:
+        'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
+    }),
+    adminPassword: secret('AdminPassword', {
+      description: 'Postern: password of the first administrator, read at the first start only',
+      rotation:
+        'Read once, when no user exists; afterwards the password is changed in the console and this value opens nothing',
+    }),
+    edgeToken: secret('EdgeToken', {
+      description: 'Postern: how the API knows that a request came through the CDN',
+      rotation:
+        'Gives no access: it only lets the CDN tell the address of a visitor. Both ends take it from here at deployment',
+    }),
   }
 }
 

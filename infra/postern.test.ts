@@ -7,6 +7,7 @@ import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { builtAssets } from './assets.ts'
 import { contentSecurityPolicy } from './console.ts'
+import { dataKeyLength } from './foundation.ts'
 import { drainTimeoutSeconds } from './limits.ts'
 import { buildPostern } from './postern.ts'
 
@@ -132,6 +133,13 @@ describe('secrets', () => {
         }),
       ]),
     })
+  })
+
+  test('of the data key are 32 octets in base64', () => {
+    templates.foundation.hasResourceProperties('AWS::SecretsManager::Secret', {
+      GenerateSecretString: { PasswordLength: dataKeyLength, ExcludePunctuation: true },
+    })
+    for (const letter of ['A', 'z', '9']) expect(atob(letter.repeat(dataKeyLength))).toHaveLength(32)
   })
 
   test('are made by Secrets Manager and outlive the stack', () => {

@@ -11,6 +11,8 @@ export type PosternProps = { assets: Assets; site?: Site }
 
 /** The whole system. Account and region are those of the deployment, so that synth needs neither. */
 export function buildPostern(app: App, { assets, site }: PosternProps) {
+  // A stack that others read from cannot take away what they read.
+  app.node.setContext('@aws-cdk/core:defaultCrossStackReferences', 'strong')
   // A finding that nobody has explained ends the synth.
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))
   Tags.of(app).add('system', 'postern')

@@ -171,22 +171,13 @@ function grantOwnQueue(stack: Stack, role: Role): void {
   role.addToPolicy(
     new PolicyStatement({
       sid: 'OwnQueue',
-      actions: [
-        'sqs:CreateQueue',
-        'sqs:DeleteQueue',
-        'sqs:GetQueueUrl',
-        'sqs:GetQueueAttributes',
-        'sqs:SetQueueAttributes',
-        'sqs:ReceiveMessage',
-        'sqs:DeleteMessage',
-        'sqs:ChangeMessageVisibility',
-      ],
+      actions: ['sqs:CreateQueue', 'sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:DeleteQueue'],
       resources: [queues(stack)],
     }),
   )
   accept(role, {
     [wildcard(stack, queues(stack))]:
-      'A worker’s id is known only once it has enrolled; its queues are known only by the prefix',
+      'A worker names its queue after itself; with the later spool there will be any number of workers',
   })
 }
 
@@ -204,6 +195,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
   })
   const shared = {
     POSTERN_DATA_DIR: '/data',
+    AWS_REGION: stack.region,
     POSTERN_API_URL: api.apiEndpoint,
     POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
   }

@@ -78,18 +78,18 @@ describe('secrets', () => {
 
   test('come into the environment under their names', async () => {
     const environment: NodeJS.ProcessEnv = {
-      POSTERN_SECRETS: '{"POSTERN_MASTER_KEY":"arn:1","POSTERN_EDGE_TOKEN":"arn:2"}',
+      POSTERN_SECRETS: '{"POSTERN_DATA_KEY":"arn:1","POSTERN_EDGE_TOKEN":"arn:2"}',
     }
     await loadSecrets(environment, read)
-    expect(environment).toMatchObject({ POSTERN_MASTER_KEY: 'value of arn:1', POSTERN_EDGE_TOKEN: 'value of arn:2' })
+    expect(environment).toMatchObject({ POSTERN_DATA_KEY: 'value of arn:1', POSTERN_EDGE_TOKEN: 'value of arn:2' })
   })
-  test.each([undefined, 'null', '[', '{"PATH":"arn:1"}', '{"POSTERN_MASTER_KEY":7}'])('%s is refused', async (text) => {
+  test.each([undefined, 'null', '[', '{"PATH":"arn:1"}', '{"POSTERN_DATA_KEY":7}'])('%s is refused', async (text) => {
     const environment = text === undefined ? {} : { POSTERN_SECRETS: text }
     await expect(loadSecrets(environment, read)).rejects.toThrow()
   })
   test('that cannot be read stop the function', async () => {
     const refuse = () => Promise.reject(new Error('AccessDenied'))
-    await expect(loadSecrets({ POSTERN_SECRETS: '{"POSTERN_MASTER_KEY":"arn:1"}' }, refuse)).rejects.toThrow(
+    await expect(loadSecrets({ POSTERN_SECRETS: '{"POSTERN_DATA_KEY":"arn:1"}' }, refuse)).rejects.toThrow(
       'AccessDenied',
     )
   })
