@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { App, Validations } from 'aws-cdk-lib'
@@ -318,6 +318,21 @@ describe('the workers', () => {
         }),
       ],
     })
+  })
+
+  test('come from a context that holds their sources and nothing else', () => {
+    const { dockerImages } = JSON.parse(readFileSync(join(app.outdir, 'postern-workers.assets.json'), 'utf8'))
+    const [image] = Object.values(dockerImages) as { source: { directory: string; dockerFile: string } }[]
+    expect(image?.source.dockerFile).toBe('infra/Dockerfile')
+    const files = readdirSync(join(app.outdir, image!.source.directory), { recursive: true }).map(String)
+    expect(files).toEqual(
+      expect.arrayContaining(['infra/Dockerfile', 'package-lock.json', 'workers/queue/package.json']),
+    )
+    expect(files).toContain('db/contract/settings.ts')
+    const strange = files.filter((file) =>
+      /node_modules|\.test\.ts|^apps|^test|^infra\/(?!Dockerfile)|(^|\/)\.(git|env)/.test(file),
+    )
+    expect(strange).toEqual([])
   })
 
   test('keep the spool on an encrypted volume that lets nobody else in', () => {

@@ -238,13 +238,15 @@ const mountData = (container: ContainerDefinition) =>
   container.addMountPoints({ sourceVolume: 'data', containerPath: '/data', readOnly: false })
 
 /** Asks the worker's own health port; the same as the Dockerfile's HEALTHCHECK, which ECS does not read. */
+export const healthCommand = [
+  'CMD',
+  'node',
+  '-e',
+  "fetch('http://127.0.0.1:'+process.env.POSTERN_HEALTH_PORT+'/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))",
+]
+
 const healthCheck = {
-  command: [
-    'CMD',
-    'node',
-    '-e',
-    "fetch('http://127.0.0.1:'+process.env.POSTERN_HEALTH_PORT+'/healthz').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))",
-  ],
+  command: healthCommand,
   interval: Duration.seconds(30),
   timeout: Duration.seconds(5),
   retries: 3,
