@@ -10,9 +10,7 @@ import { openTail, readTail, type Tail } from './tail.ts'
  * A writer that says nothing for so long while its segment has grown has probably died between its sync and saying so:
  * what is whole is taken over then.
  */
-const silentMs = 5000
-/** A tail that moved so recently is believed without a look at the segment. */
-const lookMs = 1000
+export const defaultSilentMs = 5000
 
 export interface TrailOptions {
   writer: string
@@ -21,6 +19,7 @@ export interface TrailOptions {
   after: Cursor | undefined
   batch: number
   copies: boolean
+  silentMs: number
   /** Offers octets just read to whoever wants their bodies soon. */
   seen: (segment: number, window: Window) => void
 }
@@ -145,12 +144,13 @@ export class Trail {
   /** Whether there has been more than was said for so long that its writer must have died before saying so. */
   private async grownSilently(open: OpenSegment): Promise<{ size: number; sealed: boolean } | undefined> {
     const now = performance.now()
-    if (now - this.heard < lookMs) return undefined
+    // A tail that moved a moment ago is believed without a look at the segment.
+    if (now - this.heard < this.options.silentMs / 5) return undefined
     const size = await open.size()
     const sealed = (await this.following()) !== undefined
     if (size <= this.offset && !sealed) this.grownAt = undefined
     else this.grownAt ??= now
-    if (this.grownAt === undefined || now - this.grownAt < silentMs) return undefined
+    if (this.grownAt === undefined || now - this.grownAt < this.options.silentMs) return undefined
     return { size, sealed }
   }
 
