@@ -1,0 +1,79 @@
+/// <reference path="./punycode.d.ts" />
+import punycode from 'punycode/punycode.js'
+import { z } from 'zod'
+import { hostPattern, parseAddress } from './network.ts'
+
+/** A mailbox in canonical form: the domain in lower-case ASCII (A-labels), the local part as the sender wrote it. */
+export type MailAddress = {
+  local: string
+  /** Lower-case ASCII, or an address literal with its brackets, e.g. `[192.0.2.1]`. */
+  domain: string
+  /** `local@domain`. */
+  text: string
+}
+
+const dotAtom = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu
+const quoted = /^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\u{10ffff}]|\\[\x20-\x7e])*"$/u
+
+/** Lower-case A-label form of a domain (RFC 5890), or `null` when it is no domain name or address literal. */
+export function canonicalDomain(text: string): string | null {
+  if (text.startsWith('[') && text.endsWith(']')) {
+    const address = parseAddress(text)
+    return address ? `[${address.kind() === 'ipv6' ? 'IPv6:' : ''}${address.toString()}]` : null
+  }
+  const folded = text.normalize('NFC').toLowerCase().replace(/\.$/, '')
+  let ascii: string
+  try {
+    ascii = /^[\x20-\x7e]*$/.test(folded) ? folded : punycode.toASCII(folded)
+  } catch {
+    return null
+  }
+  return hostPattern.test(ascii) ? ascii : null
+}
+
+/**
+ * Reads `local@domain` as RFC 5321 §4.1.2 writes it, without angle brackets. Source routes are not accepted here.
+ * @returns `null` when it is no address; the limits are those of RFC 5321 §4.5.3.1 (64 and 255 octets).
+ */
+export function parseMailAddress(text: string): MailAddress | null {
+  const at = text.lastIndexOf('@')
+  if (at < 1 || text.length > 320) return null
+  const local = text.slice(0, at)
+  if (local.length > 64 || !(dotAtom.test(local) || quoted.test(local))) return null
+  const domain = canonicalDomain(text.slice(at + 1))
+  if (!domain) return null
+  return { local, domain, text: `${local}@${domain}` }
+}
+
+/** How local parts are compared in the directory and the lists: without regard to case (and unquoted where possible). */
+export function foldLocal(local: string): string {
+  const bare = local.startsWith('"') ? local.slice(1, -1).replace(/\\(.)/g, '$1') : local
+  return bare.normalize('NFC').toLowerCase()
+}
+
+/** The key under which an address is looked up. */
+export function foldAddress({ local, domain }: Pick<MailAddress, 'local' | 'domain'>): string {
+  return `${foldLocal(local)}@${domain}`
+}
+
+export const domainSchema = z.string().transform((text, context) => {
+  const domain = canonicalDomain(text.trim())
+  if (domain) return domain
+  context.addIssue({ code: 'custom', message: `"${text.slice(0, 80)}" is not a domain name, e.g. example.org` })
+  return z.NEVER
+})
+
+export const mailAddressSchema = z.string().transform((text, context) => {
+  const address = parseMailAddress(text.trim())
+  if (address) return address.text
+  context.addIssue({ code: 'custom', message: `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org` })
+  return z.NEVER
+})
+
+/** A mail address as the directory keeps it: folded, so that two spellings are one entry. */
+export const mailboxSchema = z.string().transform((text, context) => {
+  const address = parseMailAddress(text.trim())
+  if (address) return foldAddress(address)
+  context.addIssue({ code: 'custom', message: `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org` })
+  return z.NEVER
+})

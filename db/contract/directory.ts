@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import { domainSchema, mailAddressSchema, mailboxSchema } from './address.ts'
+import { hostSchema, portSchema } from './network.ts'
+import { setting } from './setting.ts'
+
+/** What makes an address local: domains, accounts, aliases, groups; and the keys the server speaks with. */
+
+export const routeSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('maildir') }),
+  z.strictObject({ type: z.literal('lmtp'), host: hostSchema, port: portSchema.default(24) }),
+  z.strictObject({
+    type: z.literal('smtp'),
+    host: hostSchema,
+    port: portSchema.default(25),
+    tls: z.enum(['none', 'opportunistic', 'require']).default('opportunistic'),
+  }),
+  z.strictObject({
+    type: z.literal('webhook'),
+    url: z.url({ protocol: /^https?$/ }).max(2000),
+    secret: z.string().min(8).max(1024).optional(),
+  }),
+  z.strictObject({ type: z.literal('s3'), bucket: z.string().min(3).max(63), prefix: z.string().max(200).default('') }),
+  z.strictObject({ type: z.literal('discard') }),
+])
+export type Route = z.output<typeof routeSchema>
+/** Routes that the Queue Manager does not deliver yet: saving one is refused with this list's names. */
+export const routesNotEnforced = ['webhook', 's3'] as const
+
+export const domainInputSchema = z.strictObject({
+  name: domainSchema,
+  /** Other domains that mean the same: jane@alias is jane@name. */
+  aliases: z.array(domainSchema).max(1000).default([]),
+  /** Where mail for unknown users of the domain goes; empty: refused with 550 5.1.1. */
+  catchAll: z.union([z.literal(''), mailAddressSchema]).default(''),
+  route: routeSchema.default({ type: 'maildir' }),
+})
+export type Domain = z.output<typeof domainInputSchema>
+
+export const accountInputSchema = z.strictObject({
+  address: mailboxSchema,
+  /** What the user types to log in; the address when empty. */
+  login: z.string().trim().max(255).default(''),
+  secret: setting(z.string().min(8).max(256), {
+    title: 'Password',
+    help: 'At least 8 characters. Stored only as an argon2id hash.',
+    source: 'classic',
+    enforced: true,
+    secret: true,
+  }),
+  quotas: z
+    .strictObject({
+      sendsPerHour: z.number().int().min(0).max(1_000_000).default(0),
+      sendsPerDay: z.number().int().min(0).max(10_000_000).default(0),
+    })
+    .optional(),
+  disabled: z.boolean().default(false),
+})
+export type AccountInput = z.output<typeof accountInputSchema>
+/** As the workers see it: the secret is a PHC string (argon2id) and nothing else. */
+export type Account = Omit<AccountInput, 'secret'> & { secretHash: string }
+
+export const aliasInputSchema = z.strictObject({
+  address: mailboxSchema,
+  to: z.array(mailAddressSchema).min(1).max(1000),
+})
+export type Alias = z.output<typeof aliasInputSchema>
+
+export const groupInputSchema = z.strictObject({
+  address: mailboxSchema,
+  members: z.array(mailAddressSchema).min(1).max(50_000),
+})
+export type Group = z.output<typeof groupInputSchema>
+
+export const certificateInputSchema = z.strictObject({
+  name: z.string().trim().min(1).max(100),
+  /** PEM: the leaf first, then the intermediates. */
+  certificate: z.string().max(200_000),
+  /** PEM. Never leaves the API again except to the workers. */
+  privateKey: setting(z.string().max(50_000), {
+    title: 'Private key',
+    help: 'Write-only; encrypted at rest.',
+    source: 'classic',
+    enforced: true,
+    secret: true,
+  }),
+})
+/** Names, notBefore and notAfter are read from the certificate, never typed. */
+export type Certificate = z.output<typeof certificateInputSchema> & {
+  names: string[]
+  notBefore: string
+  notAfter: string
+  fingerprint: string
+}
+
+export const dkimKeyInputSchema = z.strictObject({
+  domain: domainSchema,
+  selector: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/i, { message: 'must be a DNS label, e.g. postern1' }),
+  algorithm: z.enum(['rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519']).default('rsa-2048'),
+  headers: z
+    .array(z.string().max(100))
+    .max(50)
+    .default([
+      'from',
+      'to',
+      'cc',
+      'subject',
+      'date',
+      'message-id',
+      'mime-version',
+      'content-type',
+      'reply-to',
+      'in-reply-to',
+      'references',
+    ]),
+})
+export type DkimKey = z.output<typeof dkimKeyInputSchema> & { privateKey: string; dnsName: string; dnsValue: string }

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { aliasInputSchema, domainInputSchema, groupInputSchema } from './directory.ts'
+import { listInputSchemas } from './lists.ts'
+import { settingGroups } from './settings.ts'
+
+/**
+ * The whole configuration as one declarative document, without secrets. A section that is absent is left alone; a section
+ * that is present is the whole truth about it: what it does not name is deleted. Settings keys that are absent return to their defaults.
+ * Accounts, certificates and DKIM keys hold secrets and are not part of it.
+ */
+export const documentVersion = 1
+
+const groups = Object.fromEntries(
+  Object.entries(settingGroups).map(([name, { schema }]) => [name, schema.optional()]),
+) as {
+  [G in keyof typeof settingGroups]: z.ZodOptional<(typeof settingGroups)[G]['schema']>
+}
+
+export const documentSchema = z.strictObject({
+  postern: z.literal(documentVersion, { message: `the document's version must be ${documentVersion}` }),
+  settings: z.strictObject(groups).optional(),
+  lists: z
+    .strictObject({
+      'control-access': z.array(listInputSchemas['control-access']).optional(),
+      kill: z.array(listInputSchemas.kill).optional(),
+      accept: z.array(listInputSchemas.accept).optional(),
+      white: z.array(listInputSchemas.white).optional(),
+      relay: z.array(listInputSchemas.relay).optional(),
+    })
+    .optional(),
+  domains: z.array(domainInputSchema).optional(),
+  aliases: z.array(aliasInputSchema).optional(),
+  groups: z.array(groupInputSchema).optional(),
+})
+export type Document = z.output<typeof documentSchema>

@@ -1,0 +1,223 @@
+import { z } from 'zod'
+import { ruleSchema, stageNames } from './rules.ts'
+import { observedStateSchema, serviceNameSchema } from './services.ts'
+import { reasons } from './verdict.ts'
+
+/**
+ * The closed vocabulary of what happens. Every decision and every step of a message is one event, numbered per worker
+ * without gaps, kept on the worker's disk until storage has acknowledged it. No event holds a secret or a message body.
+ */
+
+const messageId = z.string().length(36)
+const verdict = z.object({
+  stage: z.enum(stageNames),
+  rule: ruleSchema,
+  reason: z.enum(reasons),
+  revision: z.number().int(),
+  /** The reply as the client read it, first line. */
+  reply: z.string().max(600),
+  explanation: z.array(z.string().max(500)).max(20),
+  trail: z
+    .array(
+      z.object({
+        rule: ruleSchema,
+        said: z.enum(['passed', 'decided', 'watched', 'not-known', 'exempt']),
+        because: z.string().max(300).optional(),
+      }),
+    )
+    .max(40),
+})
+export type VerdictRecord = z.infer<typeof verdict>
+
+const client = z.object({
+  ip: z.string(),
+  helo: z.string().max(255).optional(),
+  login: z.string().max(320).optional(),
+  tls: z.string().max(100).optional(),
+})
+
+const remote = z.object({
+  /** Host name, or the route (`maildir`, `discard`). */
+  host: z.string().max(255),
+  address: z.string().max(64).optional(),
+  port: z.number().int().optional(),
+  tls: z.string().max(100).optional(),
+})
+
+const attempt = {
+  messageId,
+  /** Counts from 1 for each recipient's schedule. */
+  attempt: z.number().int().min(1),
+  recipients: z.array(z.string().max(320)).min(1),
+  remote,
+  /** The remote's reply, whole (cut at 2000 characters), or our own sentence when there was none. */
+  reply: z.string().max(2000),
+  durationMs: z.number().int().nonnegative(),
+}
+
+/** One row an event: its type, its title for people, its fields. */
+export const eventTypes = {
+  'worker.started': {
+    title: 'Worker started',
+    fields: z.object({ service: serviceNameSchema, version: z.string(), pid: z.number().int() }),
+  },
+  'worker.stopped': {
+    title: 'Worker stopped',
+    fields: z.object({ service: serviceNameSchema, cause: z.string().max(200) }),
+  },
+  'service.state': {
+    title: 'Service changed state',
+    fields: z.object({
+      service: serviceNameSchema,
+      observed: observedStateSchema,
+      detail: z.string().max(500).optional(),
+    }),
+  },
+  'listener.failed': {
+    title: 'A port could not be opened',
+    fields: z.object({ listener: z.string(), address: z.string(), port: z.number().int(), error: z.string().max(300) }),
+  },
+  'policy.applied': {
+    title: 'Settings applied',
+    fields: z.object({ revision: z.number().int(), tookMs: z.number().nonnegative() }),
+  },
+  'policy.refused': {
+    title: 'Settings refused',
+    fields: z.object({ revision: z.number().int(), inForce: z.number().int(), error: z.string().max(1000) }),
+  },
+
+  'session.refused': { title: 'Connection refused', fields: z.object({ client, verdict }) },
+  'session.error': {
+    title: 'Protocol error',
+    fields: z.object({
+      client,
+      reason: z.enum(reasons),
+      detail: z.string().max(500),
+      reply: z.string().max(600).optional(),
+    }),
+  },
+  'auth.succeeded': {
+    title: 'Login',
+    fields: z.object({ client, login: z.string().max(320), mechanism: z.string().max(40) }),
+  },
+  'auth.failed': {
+    title: 'Login failed',
+    fields: z.object({ client, login: z.string().max(320), mechanism: z.string().max(40), verdict }),
+  },
+  'command.refused': {
+    title: 'Refused',
+    fields: z.object({
+      client,
+      sender: z.string().max(320).optional(),
+      recipient: z.string().max(320).optional(),
+      verdict,
+    }),
+  },
+
+  'message.accepted': {
+    title: 'Message accepted',
+    fields: z.object({
+      messageId,
+      origin: z.enum(['smtp', 'dsn', 'report', 'api']),
+      client: client.optional(),
+      sender: z.string().max(320),
+      recipients: z.array(z.object({ address: z.string().max(320), original: z.string().max(320) })),
+      size: z.number().int().nonnegative(),
+      subject: z.string().max(200).optional(),
+      revision: z.number().int(),
+      /** Deciding rule of each stage, and what watched rules would have done. */
+      rules: z.array(z.string().max(300)),
+      held: z.string().max(200).optional(),
+    }),
+  },
+  'message.refused': {
+    title: 'Message refused at the end of data',
+    fields: z.object({
+      client,
+      sender: z.string().max(320),
+      recipients: z.array(z.string().max(320)),
+      size: z.number().int(),
+      verdict,
+    }),
+  },
+
+  'delivery.started': {
+    title: 'Delivery attempt',
+    fields: z.object({ messageId, attempt: z.number().int().min(1), recipients: z.array(z.string()).min(1), remote }),
+  },
+  'delivery.delivered': { title: 'Delivered', fields: z.object(attempt) },
+  'delivery.deferred': {
+    title: 'Deferred',
+    fields: z.object({ ...attempt, nextTryAt: z.iso.datetime(), cause: z.string().max(100) }),
+  },
+  'delivery.bounced': {
+    title: 'Bounced',
+    fields: z.object({ ...attempt, cause: z.string().max(100), status: z.string().max(20) }),
+  },
+  /** By a rule (route discard) or by an operator (delete): `by` says who. */
+  'delivery.discarded': {
+    title: 'Discarded',
+    fields: z.object({ messageId, recipients: z.array(z.string().max(320)).min(1), by: z.string().max(320) }),
+  },
+  'message.held': {
+    title: 'Held',
+    fields: z.object({ messageId, by: z.string().max(320), reason: z.string().max(200).optional() }),
+  },
+  'message.released': { title: 'Released', fields: z.object({ messageId, by: z.string().max(320) }) },
+  'message.rerouted': {
+    title: 'Rerouted',
+    fields: z.object({ messageId, by: z.string().max(320), to: z.string().max(300) }),
+  },
+  'message.damaged': {
+    title: 'Stored message damaged',
+    fields: z.object({
+      messageId: z.string().max(36).optional(),
+      where: z.string().max(300),
+      detail: z.string().max(300),
+    }),
+  },
+  'dsn.written': {
+    title: 'Delivery status notification written',
+    fields: z.object({
+      messageId,
+      about: messageId,
+      action: z.enum(['failed', 'delayed', 'delivered', 'relayed', 'expanded']),
+    }),
+  },
+  'order.done': {
+    title: 'Order carried out',
+    fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
+  },
+
+  'spool.full': { title: 'Spool is full', fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }) },
+  'log.dropped': {
+    title: 'Records dropped',
+    fields: z.object({ count: z.number().int(), because: z.string().max(200) }),
+  },
+} as const satisfies Record<string, { title: string; fields: z.ZodType }>
+
+export type EventType = keyof typeof eventTypes
+export const eventTypeNames = Object.keys(eventTypes) as EventType[]
+
+export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['fields']>
+
+/** `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. */
+export type PosternEvent = { [T in EventType]: { n: number; at: string; type: T } & EventFields<T> }[EventType]
+
+/** Reads an event that came from outside the process. Throws a ZodError. */
+export function parseEvent(value: unknown): PosternEvent {
+  const head = z
+    .looseObject({
+      n: z.number().int().min(1),
+      at: z.iso.datetime(),
+      type: z.enum(eventTypeNames as [EventType, ...EventType[]]),
+    })
+    .parse(value)
+  const { n, at, type, ...fields } = head
+  return { n, at, type, ...eventTypes[type].fields.parse(fields) } as PosternEvent
+}
+
+/** Events that belong to one message, for the trace. */
+export function messageIdOf(event: PosternEvent): string | undefined {
+  return 'messageId' in event ? event.messageId : undefined
+}

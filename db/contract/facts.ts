@@ -1,0 +1,67 @@
+import type { MailAddress } from './address.ts'
+
+/** What is known at each stage. Facts are gathered first; the decision looks at nothing else. A look-up that failed is 'not-known', never 'no'. */
+
+/** Which door the client came in by. `smtp`: port 25 and the extra ports. */
+export type Listener = 'smtp' | 'submission' | 'smtps'
+
+export type SessionFacts = {
+  /** Milliseconds since the epoch. */
+  now: number
+  listener: Listener
+  /** The client's canonical address: behind a trusted balancer the one the PROXY header names. */
+  ip: string
+  /** The balancer, when there was one. */
+  balancer?: string
+  /** The worker's own machine name, used when `general.hostname` is empty. */
+  machine: string
+  helo?: string
+  tls?: { version: string; cipher: string; serverName?: string }
+  /** A certificate is loaded, so TLS can be had. */
+  tlsAvailable: boolean
+  /** The account's address, once authenticated. */
+  login?: string
+}
+
+export type ConnectFacts = SessionFacts & {
+  /** On this worker, this one included. */
+  sessionsOpen: number
+  sessionsFromAddress: number
+}
+
+export type HelloFacts = SessionFacts & { verb: 'HELO' | 'EHLO'; argument: string }
+
+export type AuthFacts = SessionFacts & {
+  mechanism: string
+  /** Absent before credentials were read: then only whether AUTH may begin is decided. */
+  credentials?: { login: string; result: 'valid' | 'invalid' | 'not-known' }
+}
+
+export type MailFacts = SessionFacts & {
+  /** As written between the angle brackets. */
+  senderText: string
+  /** `null`: it could not be read. `'null-sender'`: MAIL FROM:<>. */
+  sender: MailAddress | 'null-sender' | null
+  declaredSize?: number
+  smtpUtf8: boolean
+  spool: 'ready' | 'full' | 'not-known'
+}
+
+export type RcptFacts = MailFacts & {
+  recipientText: string
+  recipient: MailAddress | null
+  /** Recipients accepted so far in this transaction. */
+  recipientsSoFar: number
+}
+
+export type DataFacts = MailFacts & {
+  recipients: number
+  /** Octets as received, dots unstuffed, headers we add not counted. */
+  size: number
+  bareLineFeeds: boolean
+  nulOctets: boolean
+  /** Received headers in the message. */
+  hops: number
+}
+
+export type AskFacts = SessionFacts & { argument: string; address: MailAddress | null }

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { canonicalDomain, foldAddress, parseMailAddress } from './address.ts'
+import { blockSchema, canonicalAddress } from './network.ts'
+
+/** The five lists of the administration pages. One entry is one row; its value is canonical, so that a value stands once. */
+export const listNames = ['control-access', 'kill', 'accept', 'white', 'relay'] as const
+export type ListName = (typeof listNames)[number]
+export const listNameSchema = z.enum(listNames)
+
+/** `user@host`, `@host` (that host only) or `@*suffix` (suffix match, not limited to a dot). Case does not matter. */
+export const killValueSchema = z.string().transform((text, context) => {
+  const value = text.trim().toLowerCase()
+  if (value.startsWith('@*') && /^[a-z0-9._-]{1,253}$/.test(value.slice(2))) return value
+  if (value.startsWith('@') && !value.includes('*')) {
+    const domain = canonicalDomain(value.slice(1))
+    if (domain) return `@${domain}`
+  }
+  const address = parseMailAddress(value)
+  if (address && !value.includes('*')) return foldAddress(address)
+  context.addIssue({
+    code: 'custom',
+    message: `"${text.slice(0, 80)}" is not a Kill File entry; allowed: user@host, @host, @*suffix`,
+  })
+  return z.NEVER
+})
+
+/** An address, a host or `user@host`; exact, no wildcards. */
+export const acceptValueSchema = z.string().transform((text, context) => {
+  const value = text.trim()
+  const canonical = canonicalAddress(value) ?? (value.includes('@') ? null : canonicalDomain(value))
+  if (canonical) return canonical
+  const address = value.includes('*') ? null : parseMailAddress(value)
+  if (address) return foldAddress(address)
+  context.addIssue({
+    code: 'custom',
+    message: `"${text.slice(0, 80)}" is not an Accept List entry; allowed: an IP address, a host, user@host; no wildcards`,
+  })
+  return z.NEVER
+})
+
+/** An address, a CIDR block, or a range `192.0.2.1-192.0.2.9`. */
+export const whiteValueSchema = z.string().transform((text, context) => {
+  const [from, to, ...rest] = text.split('-')
+  if (from && to && rest.length === 0) {
+    const first = canonicalAddress(from.trim())
+    const last = canonicalAddress(to.trim())
+    if (first && last && first.includes(':') === last.includes(':')) return `${first}-${last}`
+  }
+  const block = blockSchema.safeParse(text)
+  if (block.success) return block.data
+  context.addIssue({
+    code: 'custom',
+    message: `"${text.slice(0, 80)}" is not a White List entry; allowed: an IP address, a CIDR block, a range first-last`,
+  })
+  return z.NEVER
+})
+
+const entryBase = {
+  comment: z.string().max(500).optional(),
+  /** RFC 3339. The entry has no effect from then on, and is swept away. */
+  expiresAt: z.iso.datetime({ offset: true }).optional(),
+  reason: z.string().max(200).optional(),
+  /** What was seen that led to the entry, e.g. the failed logins. */
+  evidence: z.array(z.string().max(500)).max(100).optional(),
+}
+
+/** What a client may write, for each list. `action` exists only in Control Access; absent it means the opposite of `defaultAccess`. */
+export const listInputSchemas = {
+  'control-access': z.strictObject({ value: blockSchema, action: z.enum(['grant', 'deny']).optional(), ...entryBase }),
+  kill: z.strictObject({ value: killValueSchema, ...entryBase }),
+  accept: z.strictObject({ value: acceptValueSchema, ...entryBase }),
+  white: z.strictObject({ value: whiteValueSchema, ...entryBase }),
+  relay: z.strictObject({ value: blockSchema, ...entryBase }),
+} as const
+
+export type ListInput = {
+  value: string
+  action?: 'grant' | 'deny' | undefined
+  comment?: string | undefined
+  expiresAt?: string | undefined
+  reason?: string | undefined
+  evidence?: string[] | undefined
+}
+
+export const listEntrySchema = z.object({
+  value: z.string(),
+  action: z.enum(['grant', 'deny']).optional(),
+  ...entryBase,
+  createdBy: z.string(),
+  createdAt: z.iso.datetime({ offset: true }),
+})
+/** A stored entry. Its id is the row's id. */
+export type ListEntry = z.infer<typeof listEntrySchema>
+
+export const lists: Record<ListName, { title: string; help: string; example: string }> = {
+  'control-access': {
+    title: 'Control Access',
+    help: 'Who may connect at all. Checked first; the most specific entry wins; refused clients get 554 5.7.1.',
+    example: '192.0.2.0/24',
+  },
+  kill: {
+    title: 'Kill File',
+    help: 'Senders that are refused with 501 5.7.1: user@host, @host, or @*suffix for every domain that ends so.',
+    example: '@*spam.example',
+  },
+  accept: {
+    title: 'Accept List',
+    help: 'Counts as local for the relay modes localUsers and localHosts. Exact, no wildcards.',
+    example: 'partner.example',
+  },
+  white: {
+    title: 'White List',
+    help: 'Clients that skip the checks marked W. Control Access, Kill File and relay control still hold.',
+    example: '198.51.100.7',
+  },
+  relay: {
+    title: 'Relay list',
+    help: 'Clients that may relay in relay mode addresses. They get no DKIM verification.',
+    example: '127.0.0.0/8',
+  },
+}
+
+/** What the relay list holds before anybody changes it. */
+export const defaultRelayList = ['127.0.0.0/8', '::1'] as const

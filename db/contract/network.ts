@@ -1,0 +1,75 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+
+/** Addresses and blocks of addresses, in one canonical spelling each. IPv4-mapped IPv6 addresses become IPv4. */
+
+export type AddressBlock = { address: ipaddr.IPv4 | ipaddr.IPv6; bits: number }
+
+const decimalV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
+
+/** Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or `IPv6:…`; `null` when it is none. Octal, hex and zone ids are refused. */
+export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  const bare = text.replace(/^\[|\]$/g, '').replace(/^ipv6:/i, '')
+  if (bare.includes('%')) return null
+  if (!bare.includes(':') && !decimalV4.test(bare)) return null
+  if (!ipaddr.isValid(bare)) return null
+  return ipaddr.process(bare)
+}
+
+/** Reads an address or a CIDR block; host bits are cleared. `null` when it is neither. */
+export function parseBlock(text: string): AddressBlock | null {
+  const [head = '', tail, ...rest] = text.trim().split('/')
+  if (rest.length > 0) return null
+  const mapped = /^\[?::ffff:\d+\.\d+\.\d+\.\d+\]?$/i.test(head)
+  const address = parseAddress(head)
+  if (!address) return null
+  const width = address.kind() === 'ipv4' ? 32 : 128
+  if (tail === undefined) return { address, bits: width }
+  if (!/^\d{1,3}$/.test(tail)) return null
+  const bits = mapped ? Number(tail) - 96 : Number(tail)
+  if (bits < 0 || bits > width) return null
+  return { address: clearHostBits(address, bits), bits }
+}
+
+function clearHostBits(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): ipaddr.IPv4 | ipaddr.IPv6 {
+  const bytes = address.toByteArray()
+  for (let i = 0; i < bytes.length; i++) {
+    const keep = Math.min(8, Math.max(0, bits - i * 8))
+    bytes[i] = (bytes[i] ?? 0) & (0xff << (8 - keep)) & 0xff
+  }
+  return ipaddr.fromByteArray(bytes)
+}
+
+/** `192.0.2.0/24`, or the bare address when the block is one address. */
+export function formatBlock({ address, bits }: AddressBlock): string {
+  const full = address.kind() === 'ipv4' ? 32 : 128
+  return bits === full ? address.toString() : `${address.toString()}/${bits}`
+}
+
+/** Canonical text of one address, or `null`. */
+export function canonicalAddress(text: string): string | null {
+  return parseAddress(text)?.toString() ?? null
+}
+
+export const blockSchema = z.string().transform((text, context) => {
+  const block = parseBlock(text)
+  if (block) return formatBlock(block)
+  context.addIssue({
+    code: 'custom',
+    message: `"${text.slice(0, 60)}" is not an address or CIDR block; allowed: 192.0.2.1, 192.0.2.0/24, 2001:db8::1, 2001:db8::/32`,
+  })
+  return z.NEVER
+})
+
+export const hostPattern =
+  /^(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
+
+/** A host: a DNS name, or an address (IPv6 in brackets or bare). */
+export const hostSchema = z
+  .string()
+  .trim()
+  .refine((text) => hostPattern.test(text) || parseAddress(text) !== null, {
+    message: 'must be a host name or an IP address, e.g. mx.example.org or 192.0.2.1',
+  })
+
+export const portSchema = z.number().int().min(1).max(65_535)

@@ -1,0 +1,141 @@
+/**
+ * The catalogue of SMTP replies. Code and enhanced status code (RFC 3463, RFC 5248) cannot disagree: the type forbids it.
+ * `{name}` in a text is filled by the one place that writes replies; what is filled in is stripped to printable ASCII.
+ */
+type Code =
+  | 211
+  | 214
+  | 220
+  | 221
+  | 235
+  | 250
+  | 251
+  | 252
+  | 334
+  | 354
+  | 421
+  | 430
+  | 450
+  | 451
+  | 452
+  | 454
+  | 455
+  | 500
+  | 501
+  | 502
+  | 503
+  | 504
+  | 521
+  | 523
+  | 530
+  | 534
+  | 535
+  | 538
+  | 541
+  | 550
+  | 551
+  | 552
+  | 553
+  | 554
+  | 555
+type Class<C extends Code> = `${C}` extends `${infer D}${string}` ? D : never
+type Enhanced<C extends Code> =
+  Class<C> extends '3' ? null : `${Class<C>}.${0 | 1 | 2 | 3 | 4 | 5 | 6 | 7}.${number}` | null
+
+export type Reply = { readonly code: Code; readonly enhanced: string | null; readonly text: string }
+
+function reply<C extends Code>(code: C, enhanced: Enhanced<C>, text: string): Reply {
+  return { code, enhanced, text }
+}
+
+export const replies = {
+  // The banner and the answers to HELO and EHLO carry no enhanced code (RFC 2034 §4).
+  banner: reply(220, null, '{hostname} {message}'),
+  hello: reply(250, null, '{hostname} greets {client}'),
+  goodbye: reply(221, '2.0.0', '{hostname} closing connection'),
+  ok: reply(250, '2.0.0', 'OK'),
+  reset: reply(250, '2.0.0', 'Flushed'),
+  help: reply(214, '2.0.0', 'Supported commands: {commands}'),
+  senderOk: reply(250, '2.1.0', 'Sender OK'),
+  recipientOk: reply(250, '2.1.5', 'Recipient OK'),
+  startMail: reply(354, null, 'End data with <CR><LF>.<CR><LF>'),
+  accepted: reply(250, '2.0.0', 'Accepted as {id}'),
+  startTls: reply(220, '2.0.0', 'Ready to start TLS'),
+  authenticated: reply(235, '2.7.0', 'Authentication succeeded'),
+  authContinue: reply(334, null, '{challenge}'),
+  vrfyUnconfirmed: reply(252, '2.1.5', 'Cannot VRFY user, but will take mail for it'),
+  vrfyLocal: reply(250, '2.1.5', '<{address}>'),
+  vrfyForwarded: reply(251, '2.1.5', 'User not local; will forward to <{address}>'),
+  vrfyUnknown: reply(550, '5.1.1', 'User unknown'),
+  expnMember: reply(250, '2.1.5', '<{address}>'),
+  expnDisabled: reply(502, '5.5.1', 'EXPN is not available'),
+  expnRefused: reply(550, '5.7.1', 'EXPN of this group is not permitted'),
+  expnUnknown: reply(550, '5.1.1', 'No such group'),
+
+  serviceStopping: reply(421, '4.3.2', '{hostname} is shutting down, try again later'),
+  tooManySessions: reply(421, '4.3.2', 'Too many sessions, try again later'),
+  tooManyFromAddress: reply(421, '4.7.0', 'Too many connections from your address'),
+  commandTimeout: reply(421, '4.4.2', 'Timeout waiting for a command'),
+  dataTimeout: reply(421, '4.4.2', 'Timeout waiting for data'),
+  accessDenied: reply(554, '5.7.1', 'Access denied for {ip}'),
+  proxyRequired: reply(421, '4.7.0', 'PROXY header expected'),
+  proxyError: reply(421, '4.7.0', 'PROXY header not accepted from {ip}'),
+  internalError: reply(451, '4.3.0', 'Local error, try again later'),
+  spoolFull: reply(452, '4.3.1', 'Insufficient storage, try again later'),
+
+  syntaxError: reply(500, '5.5.2', 'Syntax error, command not recognised'),
+  lineTooLong: reply(500, '5.5.6', 'Line too long'),
+  bareLineFeedInCommand: reply(500, '5.5.2', 'Lines must end with CRLF'),
+  tooManyErrors: reply(421, '4.7.0', 'Too many errors'),
+  argumentError: reply(501, '5.5.4', 'Syntax error in parameters: {detail}'),
+  parameterUnknown: reply(555, '5.5.4', 'Parameter not supported: {parameter}'),
+  commandUnknown: reply(500, '5.5.1', 'Command not recognised'),
+  commandNotImplemented: reply(502, '5.5.1', 'Command not implemented'),
+  badSequence: reply(503, '5.5.1', 'Bad sequence of commands: {detail}'),
+  helloRequired: reply(503, '5.5.1', 'Send HELO or EHLO first'),
+  helloSyntax: reply(501, '5.5.2', 'HELO or EHLO needs a host name or an address literal'),
+
+  tlsRequired: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
+  tlsUnavailable: reply(454, '4.7.0', 'TLS is not available'),
+  tlsActive: reply(503, '5.5.1', 'TLS is already active'),
+  authRequired: reply(530, '5.7.0', 'Authentication required'),
+  authDisabled: reply(502, '5.5.1', 'AUTH is not available'),
+  authMechanism: reply(504, '5.5.4', 'Mechanism not supported'),
+  authNeedsTls: reply(538, '5.7.11', 'Encryption required for this mechanism'),
+  authFailed: reply(535, '5.7.8', 'Authentication credentials invalid'),
+  authTemporary: reply(454, '4.7.0', 'Temporary authentication failure'),
+  authCancelled: reply(501, '5.7.0', 'Authentication cancelled'),
+  authTwice: reply(503, '5.5.1', 'Already authenticated'),
+  authDecoding: reply(501, '5.5.2', 'Cannot decode response'),
+
+  senderSyntax: reply(501, '5.1.7', 'Sender address syntax: {detail}'),
+  killFile: reply(501, '5.7.1', 'unacceptable mail address'),
+  senderNotLogin: reply(553, '5.7.1', 'Sender address does not belong to {login}'),
+  messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} octets'),
+  recipientSyntax: reply(501, '5.1.3', 'Recipient address syntax: {detail}'),
+  tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
+  relayDenied: reply(550, '5.7.1', 'Relaying denied for {recipient}'),
+  groupDenied: reply(550, '5.7.2', 'Mail to this group is not permitted from outside'),
+  userUnknown: reply(550, '5.1.1', 'User unknown: {recipient}'),
+  aliasLoop: reply(550, '5.4.6', 'Address loops: {recipient}'),
+  noValidRecipients: reply(554, '5.5.1', 'No valid recipients'),
+  bareLineFeed: reply(554, '5.6.0', 'Bare CR or LF in message; lines must end with CRLF'),
+  nulOctet: reply(554, '5.6.0', 'NUL octet in message'),
+  dataLineTooLong: reply(554, '5.6.0', 'Line too long in message'),
+  mailLoop: reply(554, '5.4.6', 'Too many hops: {hops} Received headers'),
+  smtpUtf8Required: reply(553, '5.6.7', 'Address needs SMTPUTF8'),
+} as const satisfies Record<string, Reply>
+
+export type ReplyName = keyof typeof replies
+
+/** Fills `{name}` places. Everything that is not printable ASCII becomes `?`, so that nothing a stranger sent can make a second line. */
+export function fillReply(name: ReplyName, values: Readonly<Record<string, string | number>> = {}): Reply {
+  const { code, enhanced, text } = replies[name]
+  if (!text.includes('{')) return { code, enhanced, text }
+  const filled = text.replace(/\{(\w+)\}/g, (_, key: string) =>
+    String(values[key] ?? '')
+      .replace(/[^\x20-\x7e]/g, '?')
+      .slice(0, 400),
+  )
+  return { code, enhanced, text: filled }
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import {
+  type Account,
+  type Alias,
+  accountInputSchema,
+  aliasInputSchema,
+  type Certificate,
+  certificateInputSchema,
+  type DkimKey,
+  type Domain,
+  dkimKeyInputSchema,
+  domainInputSchema,
+  type Group,
+  groupInputSchema,
+} from './directory.ts'
+import { type ListEntry, type ListName, listEntrySchema, listNames } from './lists.ts'
+import { type Order, orderSchema } from './orders.ts'
+import { type ServiceName, type ServiceWish, serviceWishSchema } from './services.ts'
+import { type SettingGroup, type Settings, settingGroupSchema, settingGroups } from './settings.ts'
+
+/**
+ * Everything workers replicate is a row: a kind, an id within the kind, a value. A revision is a set of rows that changed
+ * together. The number decides: applying a revision twice, or hearing of it late, changes nothing.
+ */
+export const rowKinds = [
+  'settings',
+  'service',
+  ...listNames,
+  'domain',
+  'account',
+  'alias',
+  'group',
+  'certificate',
+  'dkim-key',
+  'order',
+] as const
+export type RowKind = (typeof rowKinds)[number]
+export const rowKindSchema = z.enum(rowKinds)
+
+export type RowValues = {
+  settings: Settings[SettingGroup]
+  service: ServiceWish
+  domain: Domain
+  account: Account
+  alias: Alias
+  group: Group
+  certificate: Certificate
+  'dkim-key': DkimKey
+  order: Order
+} & { [list in ListName]: ListEntry }
+
+/** One row as it is now; `value: null` says that it was deleted. Ids: the group's name for `settings`, the service's for `service`, else opaque. */
+export type Row = { [kind in RowKind]: { kind: kind; id: string; value: RowValues[kind] | null } }[RowKind]
+
+/** A row and the revision that made it so. */
+export type RowChange = Row & { revision: number }
+
+/** The shape of a stored row of each kind. A worker refuses a revision with a row that does not fit. */
+const rowSchemas = {
+  service: serviceWishSchema,
+  'control-access': listEntrySchema,
+  kill: listEntrySchema,
+  accept: listEntrySchema,
+  white: listEntrySchema,
+  relay: listEntrySchema,
+  domain: domainInputSchema,
+  account: accountInputSchema.omit({ secret: true }).extend({ secretHash: z.string() }),
+  alias: aliasInputSchema,
+  group: groupInputSchema,
+  certificate: certificateInputSchema.extend({
+    names: z.array(z.string()),
+    notBefore: z.string(),
+    notAfter: z.string(),
+    fingerprint: z.string(),
+  }),
+  'dkim-key': dkimKeyInputSchema.extend({ privateKey: z.string(), dnsName: z.string(), dnsValue: z.string() }),
+  order: orderSchema,
+} as const
+
+const rowHeadSchema = z.looseObject({ kind: rowKindSchema, id: z.string().min(1), value: z.unknown() })
+
+/** Reads a row that came from outside the process. Throws an Error that names the row and what is wrong with it. */
+export function parseRow(input: unknown): Row {
+  const { kind, id, value } = rowHeadSchema.parse(input)
+  if (value === null || value === undefined) return { kind, id, value: null } as Row
+  const schema = kind === 'settings' ? settingGroups[settingGroupSchema.parse(id)].schema : rowSchemas[kind]
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return { kind, id, value: parsed.data } as Row
+  const [issue] = parsed.error.issues
+  throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)
+}
+
+/** Which kinds a worker of each service is given: no more than it needs. */
+export const rowsFor: Record<ServiceName, readonly RowKind[]> = {
+  smtp: ['settings', 'service', ...listNames, 'domain', 'account', 'alias', 'group', 'certificate'],
+  queue: ['settings', 'service', 'domain', 'dkim-key', 'order'],
+}
+
+/** The replicated state in memory, by kind and id. */
+export type Replica = { [kind in RowKind]: Map<string, RowValues[kind]> }
+
+export function emptyReplica(): Replica {
+  return Object.fromEntries(rowKinds.map((kind) => [kind, new Map()])) as unknown as Replica
+}
+
+/** Sets or deletes one row in place. */
+export function applyRow(replica: Replica, row: Row): void {
+  const rows = replica[row.kind] as Map<string, unknown>
+  if (row.value === null) rows.delete(row.id)
+  else rows.set(row.id, row.value)
+}

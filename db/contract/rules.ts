@@ -1,0 +1,44 @@
+import { z } from 'zod'
+
+/** Every rule that can decide, in the order in which the stages ask them. The name is what events, metrics and the console show. */
+export const ruleNames = [
+  // connect
+  'control-access',
+  'concurrent-sessions',
+  'connections-per-address',
+  // hello
+  'hello-syntax',
+  // auth
+  'auth-disabled',
+  'auth-mechanism',
+  'auth-requires-tls',
+  'auth-credentials',
+  // mail
+  'require-tls',
+  'sender-syntax',
+  'kill-file',
+  'local-sender-auth',
+  'sender-matches-login',
+  'declared-size',
+  'spool-space',
+  // rcpt
+  'recipient-syntax',
+  'recipient-count',
+  'relay',
+  'group-access',
+  'unknown-recipient',
+  // data
+  'bare-line-feed',
+  'message-size',
+  'mail-loop',
+  'accept',
+  // vrfy, expn
+  'vrfy',
+  'expn',
+] as const
+
+export type Rule = (typeof ruleNames)[number]
+export const ruleSchema = z.enum(ruleNames)
+
+export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
+export type Stage = (typeof stageNames)[number]

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+
+/** The two services of the administration pages. */
+export const serviceNames = ['smtp', 'queue'] as const
+export type ServiceName = (typeof serviceNames)[number]
+export const serviceNameSchema = z.enum(serviceNames)
+
+export const services: Record<ServiceName, { title: string; help: string }> = {
+  smtp: { title: 'SMTP service', help: 'Receives mail. Stopped: no new sessions; the queue goes on delivering.' },
+  queue: {
+    title: 'Queue Manager',
+    help: 'Delivers mail. Stopped: mail goes on being accepted and waits in the spool.',
+  },
+}
+
+/** The wish, as a row. A restart is a new generation: workers whose generation is older renew their listeners. */
+export const serviceWishSchema = z.object({
+  desired: z.enum(['running', 'stopped']),
+  generation: z.number().int().nonnegative(),
+})
+export type ServiceWish = z.infer<typeof serviceWishSchema>
+
+export const observedStates = ['running', 'stopped', 'starting', 'stopping', 'degraded'] as const
+export type ObservedState = (typeof observedStates)[number]
+export const observedStateSchema = z.enum(observedStates)

@@ -1,0 +1,27 @@
+import type { z } from 'zod'
+
+/**
+ * What an administrator is told about one key. One description makes validation, the API schema, the console form,
+ * the line in the declarative file and the documentation.
+ */
+export type SettingMeta = {
+  title: string
+  /** One or two sentences for a tired administrator: what it does on the wire. */
+  help: string
+  unit?: 'minutes' | 'hours' | 'days' | 'seconds' | 'milliseconds' | 'bytes' | 'per minute' | 'per hour'
+  /** Said aloud before such a value is saved. `values` limits it to some values; without it any change is dangerous. */
+  danger?: { text: string; values?: readonly unknown[] }
+  /** `classic`: from the administration pages this product re-creates. `today`: what today's users expect beside them. */
+  source: 'classic' | 'today'
+  /** `false`: described and stored, but no worker acts on it yet. The console says so. */
+  enforced: boolean
+  /** White-listed clients skip it. */
+  exemptsWhiteListed?: true
+  /** Write-only in the API, encrypted at rest. */
+  secret?: true
+}
+
+/** Attaches the description to a schema; it travels into the JSON Schema. */
+export function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
+  return schema.meta(meta) as T
+}

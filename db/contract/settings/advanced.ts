@@ -1,0 +1,195 @@
+import { z } from 'zod'
+import { blockSchema, portSchema } from '../network.ts'
+import { setting } from '../setting.ts'
+
+export const advancedSchema = z
+  .strictObject({
+    maxRecipients: setting(z.number().int().min(0).max(50_000).default(1000), {
+      title: 'Recipients per message',
+      help: '452 4.5.3 past it. 0: no cap.',
+      source: 'classic',
+      enforced: true,
+    }),
+    recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
+      title: 'Pause between recipients',
+      help: 'Pause between recipients of relayed external mail.',
+      unit: 'milliseconds',
+      source: 'classic',
+      enforced: false,
+    }),
+    port: setting(portSchema.default(25), {
+      title: 'SMTP port',
+      help: 'A new port listens before the old one closes; one that cannot be bound leaves the old one in force.',
+      source: 'classic',
+      enforced: true,
+    }),
+    submissionPort: setting(portSchema.default(587), {
+      title: 'Submission port',
+      help: 'Where users hand in mail (RFC 6409).',
+      source: 'classic',
+      enforced: true,
+    }),
+    extraPorts: setting(z.array(portSchema).max(20).default([]), {
+      title: 'Extra ports',
+      help: 'More ports that behave like the SMTP port.',
+      source: 'classic',
+      enforced: true,
+    }),
+    minThreads: setting(z.number().int().min(1).max(1000).default(2), {
+      title: 'Least threads',
+      help: 'Kept for the classic page; a worker of today needs no warm threads.',
+      source: 'classic',
+      enforced: false,
+    }),
+    maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
+      title: 'Concurrent sessions',
+      help: '421 4.3.2 past it.',
+      source: 'classic',
+      enforced: true,
+    }),
+    maxConnectionsPerAddress: setting(z.number().int().min(0).max(1_000_000).default(50), {
+      title: 'Connections per address',
+      help: 'Concurrent sessions from one client address on one worker; 421 4.7.0 past it. 0: no limit.',
+      source: 'today',
+      enforced: true,
+      exemptsWhiteListed: true,
+    }),
+    mailboxDelimiter: setting(
+      z
+        .string()
+        .regex(/^[!#$%&'*+/=?^_`{|}~-]?$/, {
+          message: 'must be one character that may stand in a local part (e.g. + - _ =), or empty',
+        })
+        .default('+'),
+      {
+        title: 'Mailbox delimiter',
+        help: 'user+box@domain is user, box box. One that occurs in an account or alias is refused.',
+        source: 'classic',
+        enforced: true,
+      },
+    ),
+    hostDelimiters: setting(
+      z
+        .string()
+        .regex(/^[%*:$&]{0,5}$/, { message: 'may hold only the characters % * : $ &' })
+        .refine((text) => new Set(text).size === text.length, { message: 'must not name a character twice' })
+        .default(''),
+      {
+        title: 'Host delimiters',
+        help: 'Each of these characters acts like @ in logins and addresses.',
+        source: 'classic',
+        enforced: true,
+      },
+    ),
+    deliveryApplication: setting(
+      z
+        .union([
+          z.literal('off'),
+          z.strictObject({
+            url: z.url({ protocol: /^https?$/ }).max(2000),
+            secret: setting(z.string().min(8).max(1024), {
+              title: 'Signing secret',
+              help: 'Requests are signed with it.',
+              source: 'today',
+              enforced: false,
+              secret: true,
+            }).optional(),
+            timeoutSeconds: z.number().int().min(1).max(300).default(10),
+            onFailure: z.enum(['accept', 'hold', 'defer']).default('defer'),
+          }),
+        ])
+        .default('off'),
+      {
+        title: 'Delivery application',
+        help: 'An HTTP filter that every accepted message passes before delivery: accept, reject, hold, add headers, redirect.',
+        source: 'classic',
+        enforced: false,
+      },
+    ),
+    helloMessage: setting(
+      z
+        .string()
+        .max(400)
+        .regex(/^[\x20-\x7e]*$/, { message: 'must be printable ASCII on one line' })
+        .default(''),
+      {
+        title: 'Hello message',
+        help: 'Text of the banner, after the host name. Empty: the built-in text.',
+        source: 'classic',
+        enforced: true,
+      },
+    ),
+    disableAuth: setting(z.boolean().default(false), {
+      title: 'Disable AUTH',
+      help: 'AUTH is not offered and answered with 502 5.5.1.',
+      danger: { text: 'Users can no longer log in to send mail.', values: [true] },
+      source: 'classic',
+      enforced: true,
+    }),
+    authMechanisms: setting(
+      z
+        .array(z.enum(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']))
+        .max(4)
+        .default(['PLAIN', 'LOGIN']),
+      {
+        title: 'AUTH mechanisms',
+        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without. XOAUTH2 and OAUTHBEARER are not enforced yet.',
+        source: 'today',
+        enforced: true,
+      },
+    ),
+    allowPlainWithoutTls: setting(z.boolean().default(false), {
+      title: 'PLAIN and LOGIN without TLS',
+      help: 'Offers PLAIN and LOGIN on unencrypted connections.',
+      danger: { text: 'Passwords cross the network in the clear.', values: [true] },
+      source: 'today',
+      enforced: true,
+    }),
+    bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
+      title: 'Bare line feeds',
+      help: 'A bare LF or CR in data. reject: 554 5.6.0 and close. normalize: rewritten to CRLF. Never passed on as it came.',
+      danger: { text: 'Rewriting breaks the DKIM signatures of such mail.', values: ['normalize'] },
+      source: 'classic',
+      enforced: true,
+      exemptsWhiteListed: true,
+    }),
+    proxyProtocol: setting(z.array(blockSchema).max(1000).default([]), {
+      title: 'PROXY protocol from',
+      help: 'Load balancers that speak PROXY v1 or v2; their word on the client address is believed. From anyone else it is a protocol error.',
+      danger: { text: 'Whoever is named here can claim any client address.' },
+      source: 'today',
+      enforced: true,
+    }),
+    commandTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(300), {
+      title: 'Command timeout',
+      help: 'RFC 5321 §4.5.3.2.7.',
+      unit: 'seconds',
+      source: 'today',
+      enforced: true,
+    }),
+    dataTimeoutSeconds: setting(z.number().int().min(1).max(7200).default(600), {
+      title: 'Data timeout',
+      help: 'How long a client may be silent within a message.',
+      unit: 'seconds',
+      source: 'today',
+      enforced: true,
+    }),
+    drainTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(30), {
+      title: 'Drain timeout',
+      help: 'How long a transaction in progress may take to finish after a stop.',
+      unit: 'seconds',
+      source: 'today',
+      enforced: true,
+    }),
+  })
+  .superRefine((advanced, context) => {
+    const ports = [advanced.port, advanced.submissionPort, ...advanced.extraPorts]
+    ports.forEach((port, i) => {
+      if (ports.indexOf(port) !== i)
+        context.addIssue({
+          code: 'custom',
+          path: i === 1 ? ['submissionPort'] : ['extraPorts', i - 2],
+          message: `port ${port} is named twice; each port may be used once`,
+        })
+    })
+  })

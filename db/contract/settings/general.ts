@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { hostPattern, hostSchema, portSchema } from '../network.ts'
+import { setting } from '../setting.ts'
+
+const check = z.enum(['off', 'mark', 'enforce'])
+
+export const gatewaySchema = z.strictObject({
+  host: hostSchema,
+  port: portSchema.default(25),
+  tls: z.enum(['none', 'opportunistic', 'require', 'implicit']).default('opportunistic'),
+  user: z.string().max(255).optional(),
+  secret: setting(z.string().max(1024), {
+    title: 'Password at the smart host',
+    help: 'Write-only; encrypted at rest. Sent only over TLS.',
+    source: 'classic',
+    enforced: true,
+    secret: true,
+  }).optional(),
+})
+
+export const mailHostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
+
+export const generalSchema = z.strictObject({
+  hostname: setting(
+    z
+      .string()
+      .max(253)
+      .refine((text) => text === '' || hostPattern.test(text), {
+        message: 'must be a host name, e.g. mail.example.org, or empty',
+      })
+      .default(''),
+    {
+      title: 'Host name',
+      help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Empty: the name of the machine each worker runs on.',
+      source: 'classic',
+      enforced: true,
+    },
+  ),
+  relayMode: setting(z.enum(['none', 'addresses', 'localUsers', 'localHosts', 'anyone']).default('addresses'), {
+    title: 'Relay control',
+    help: 'Who may send to non-local domains without AUTH. none: nobody. addresses: clients in the relay list. localUsers: the envelope sender is an existing local user, or is in the accept list. localHosts: the domain of the sender is local, or in the accept list. An authenticated client may always relay.',
+    danger: {
+      text: 'With anyone this server is an open relay: it will be found and abused within hours, and then blocked by others.',
+      values: ['anyone'],
+    },
+    source: 'classic',
+    enforced: true,
+  }),
+  verifySpf: setting(check.default('mark'), {
+    title: 'Verify SPF',
+    help: 'mark: the result goes into Authentication-Results. enforce: a fail is refused with 550 5.7.23. Temporary DNS errors never refuse.',
+    source: 'today',
+    enforced: false,
+  }),
+  verifyDkim: setting(check.default('mark'), {
+    title: 'Verify DKIM',
+    help: 'mark: the result goes into Authentication-Results. Clients in the relay list are not verified.',
+    source: 'classic',
+    enforced: false,
+  }),
+  verifyDmarc: setting(check.default('mark'), {
+    title: 'Verify DMARC',
+    help: 'mark: the result goes into Authentication-Results. enforce: a policy of reject is refused with 550 5.7.1, quarantine is held in the queue.',
+    source: 'today',
+    enforced: false,
+  }),
+  defaultMailHost: setting(
+    z
+      .string()
+      .max(260)
+      .refine((text) => text === '' || mailHostPattern.test(text), {
+        message: 'must be host or host:port, e.g. mail2.example.org:25, or empty',
+      })
+      .default(''),
+    {
+      title: 'Default mail host',
+      help: 'Mail for an unknown user of a local domain goes to this host (host or host:port) instead of being refused with 550 5.1.1.',
+      source: 'classic',
+      enforced: true,
+    },
+  ),
+  gateway: setting(z.union([z.literal('off'), gatewaySchema]).default('off'), {
+    title: 'Gateway (smart host)',
+    help: 'All remote mail goes through this host; MX records are not asked.',
+    source: 'classic',
+    enforced: true,
+  }),
+  maxMessageBytes: setting(z.number().int().min(0).max(1_073_741_824).default(26_214_400), {
+    title: 'Largest message',
+    help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4, at MAIL when it is declared, at the end of data when it is found. 0: no limit.',
+    unit: 'bytes',
+    source: 'classic',
+    enforced: true,
+  }),
+})

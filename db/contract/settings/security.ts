@@ -1,0 +1,165 @@
+import { z } from 'zod'
+import { domainSchema } from '../address.ts'
+import { ruleSchema } from '../rules.ts'
+import { setting } from '../setting.ts'
+
+const check = z.enum(['off', 'mark', 'reject'])
+const rate = z.number().int().min(0).max(1_000_000).default(0)
+
+const ratesSchema = z.strictObject({
+  connectionsPerMinute: rate,
+  connectionsPerHour: rate,
+  messagesPerMinute: rate,
+  messagesPerHour: rate,
+  recipientsPerMinute: rate,
+  recipientsPerHour: rate,
+})
+
+export const securitySchema = z.strictObject({
+  defaultAccess: setting(z.enum(['granted', 'denied']).default('granted'), {
+    title: 'Default access',
+    help: 'Control Access for clients without an entry. granted: entries are refused. denied: only entries may connect. An entry may say otherwise for itself.',
+    danger: {
+      text: 'With denied nobody but the entries of Control Access can send mail to this server.',
+      values: ['denied'],
+    },
+    source: 'classic',
+    enforced: true,
+  }),
+  disableVrfy: setting(z.boolean().default(true), {
+    title: 'Disable VRFY',
+    help: 'On: 252 2.1.5, which confirms nothing. Off: truthful 250, 251 or 550.',
+    source: 'classic',
+    enforced: true,
+  }),
+  disableExpn: setting(z.boolean().default(true), {
+    title: 'Disable EXPN',
+    help: 'On: 502 5.5.1. Off: the members of a group, subject to the next settings.',
+    source: 'classic',
+    enforced: true,
+  }),
+  allowRemoteMailToGroups: setting(z.boolean().default(true), {
+    title: 'Remote mail to groups',
+    help: 'Off: a client that is neither local nor authenticated gets 550 5.7.2 for a group address.',
+    source: 'classic',
+    enforced: true,
+  }),
+  allowRemoteViewOfGroups: setting(z.boolean().default(false), {
+    title: 'Remote view of groups',
+    help: 'Whether a client that is neither local nor authenticated may EXPN a group.',
+    source: 'classic',
+    enforced: true,
+  }),
+  autoDenyHackAttempts: setting(z.boolean().default(true), {
+    title: 'Deny hack attempts',
+    help: 'Talking before the banner, HTTP verbs, binary noise, command floods and smuggling attempts become a Control Access entry.',
+    source: 'classic',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  autoDenyMinutes: setting(z.number().int().min(1).max(43_200).default(60), {
+    title: 'Deny for',
+    help: 'How long such an entry lasts.',
+    unit: 'minutes',
+    source: 'classic',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  checkSenderDomain: setting(check.default('mark'), {
+    title: 'Check the sender domain',
+    help: 'The MAIL FROM domain has MX or A/AAAA. reject: 550 5.1.8; DNS trouble 451 4.4.3.',
+    source: 'today',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  checkHelo: setting(check.default('mark'), {
+    title: 'Check HELO',
+    help: 'The HELO name resolves.',
+    source: 'today',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  checkReverseDns: setting(check.default('mark'), {
+    title: 'Check reverse DNS',
+    help: 'A PTR record exists and is forward-confirmed.',
+    source: 'today',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  dnsbl: setting(
+    z
+      .array(
+        z.strictObject({
+          zone: domainSchema,
+          answer: z.string().max(64).default('127.0.0.*'),
+          action: z.enum(['mark', 'reject']).default('reject'),
+        }),
+      )
+      .max(50)
+      .default([]),
+    {
+      title: 'DNS block lists',
+      help: 'A listed client is refused with 550 5.7.1, the name of the list and its text.',
+      source: 'today',
+      enforced: false,
+      exemptsWhiteListed: true,
+    },
+  ),
+  greetingDelaySeconds: setting(z.number().int().min(0).max(30).default(0), {
+    title: 'Greeting delay',
+    help: 'Waits before the banner; who talks first is a robot.',
+    unit: 'seconds',
+    source: 'today',
+    enforced: false,
+    exemptsWhiteListed: true,
+  }),
+  greylist: setting(
+    z
+      .union([
+        z.literal('off'),
+        z.strictObject({
+          delaySeconds: z.number().int().min(1).max(86_400).default(300),
+          rememberDays: z.number().int().min(1).max(365).default(35),
+        }),
+      ])
+      .default('off'),
+    {
+      title: 'Greylisting',
+      help: 'The first sight of client, sender and recipient is answered with 451 4.7.1.',
+      source: 'today',
+      enforced: false,
+      exemptsWhiteListed: true,
+    },
+  ),
+  requireAuthForLocalSenders: setting(z.boolean().default(false), {
+    title: 'Local senders must authenticate',
+    help: 'A sender in a local domain must authenticate: 530 5.7.0.',
+    source: 'today',
+    enforced: true,
+  }),
+  senderMustMatchLogin: setting(z.boolean().default(false), {
+    title: 'Sender must match login',
+    help: 'An authenticated client may use only its own address or an alias of it: 553 5.7.1.',
+    source: 'today',
+    enforced: true,
+  }),
+  ratesPerClient: setting(ratesSchema.prefault({}), {
+    title: 'Rates per client',
+    help: 'Connections, messages and recipients of one client address. 0: no limit. 421 4.7.0 or 450 4.7.1 past it.',
+    source: 'today',
+    enforced: false,
+  }),
+  ratesPerLogin: setting(ratesSchema.prefault({}), {
+    title: 'Rates per login',
+    help: 'Connections, messages and recipients of one login. 0: no limit.',
+    source: 'today',
+    enforced: false,
+  }),
+  watch: setting(z.array(ruleSchema).max(100).default([]), {
+    title: 'Rules in watch mode',
+    help: 'These rules are evaluated and logged, and decide nothing.',
+    danger: { text: 'A watched rule no longer protects.' },
+    source: 'today',
+    enforced: true,
+  }),
+})

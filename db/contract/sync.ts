@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import { queueStates } from './orders.ts'
+import { observedStateSchema, serviceNameSchema } from './services.ts'
+
+/**
+ * What workers and the API say to each other over HTTP. Rows travel as NDJSON, one JSON object a line:
+ * `GET /v1/worker/snapshot`: `{"revision":n}`, then one `Row` a line, then `{"end":true}`.
+ * `GET /v1/worker/changes?after=n`: `{"revision":latest}`, then one `RowChange` a line in order of revision, then `{"end":true}`.
+ * A stream without its end line is incomplete and must not be applied. `410` to `changes`: too far behind, take the snapshot.
+ */
+
+export const enrolRequestSchema = z.strictObject({
+  /** The one-purpose token from `POSTERN_ENROL_TOKEN`. */
+  token: z.string().min(16).max(500),
+  service: serviceNameSchema,
+  /** Stable over restarts of the same worker, e.g. `smtp-1`. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/),
+  version: z.string().max(40),
+})
+export const enrolResponseSchema = z.object({
+  workerId: z.string(),
+  accessToken: z.string(),
+  /** Seconds. */
+  expiresIn: z.number().int(),
+  /** The highest event number storage has of this worker; a worker with an empty disk goes on from there. */
+  lastEvent: z.number().int().nonnegative(),
+})
+
+/** `POST /v1/worker/report`, at every change and at least every 5 s. */
+export const workerReportSchema = z.strictObject({
+  service: serviceNameSchema,
+  version: z.string().max(40),
+  pid: z.number().int(),
+  startedAt: z.iso.datetime(),
+  observed: observedStateSchema,
+  /** What is wrong, when degraded: e.g. the port that could not be bound. */
+  detail: z.string().max(500).optional(),
+  /** Revision in force; 0 before the first. */
+  revision: z.number().int().nonnegative(),
+  /** Generation of the service's wish that was carried out. */
+  generation: z.number().int().nonnegative(),
+  refused: z.object({ revision: z.number().int(), error: z.string().max(1000) }).optional(),
+  sessions: z.number().int().nonnegative(),
+  listeners: z
+    .array(z.object({ name: z.string().max(20), address: z.string().max(64), port: z.number().int() }))
+    .max(64),
+  queueUrl: z.string().max(1000).optional(),
+  /** Queue Manager: messages and recipients that wait, by its own index; the other half of the books. */
+  waiting: z
+    .object({
+      messages: z.number().int(),
+      recipients: z.number().int(),
+      byState: z.partialRecord(z.enum(queueStates), z.number().int()),
+    })
+    .optional(),
+  /** Events on the worker's disk that storage has not acknowledged. */
+  eventsUnsent: z.number().int().nonnegative(),
+  /** Prometheus-style numbers the API sums up in /metrics: name → value. */
+  metrics: z.record(z.string().regex(/^[a-z_]{1,80}$/), z.number()).optional(),
+})
+export type WorkerReport = z.infer<typeof workerReportSchema>
+export const workerReportResponseSchema = z.object({ revision: z.number().int() })
+
+/** `POST /v1/worker/events`. A batch that was stored already is accepted again and stored once. */
+export const eventBatchSchema = z.strictObject({
+  events: z
+    .array(z.looseObject({ n: z.number().int().min(1), at: z.string(), type: z.string() }))
+    .min(1)
+    .max(500),
+})
+/** Storage has everything up to and including this number. */
+export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
+
+/** The body of an SQS message: a nudge, nothing more. */
+export const nudgeSchema = z.object({ revision: z.number().int().nonnegative() })

@@ -1,0 +1,70 @@
+import type { Recipient } from './envelope.ts'
+import type { ReplyName } from './replies.ts'
+import type { Rule, Stage } from './rules.ts'
+
+/** A closed list: the same word in metric, event, header and console. */
+export const reasons = [
+  'accepted',
+  'access-denied',
+  'too-many-sessions',
+  'bad-syntax',
+  'bad-sequence',
+  'auth-required',
+  'auth-refused',
+  'auth-failed',
+  'tls-required',
+  'kill-file',
+  'sender-not-login',
+  'too-large',
+  'storage-full',
+  'too-many-recipients',
+  'relay-denied',
+  'group-denied',
+  'user-unknown',
+  'alias-loop',
+  'bare-line-feed',
+  'nul-octet',
+  'mail-loop',
+  'not-confirmed',
+  'command-disabled',
+  'service-stopping',
+  'timeout',
+  'protocol-error',
+  'internal-error',
+] as const
+export type Reason = (typeof reasons)[number]
+
+export type ReplyValues = Readonly<Record<string, string | number>>
+
+/** What happens now. `refuse` and `answer` carry the reply; `close` says that the connection ends with it. */
+export type Outcome =
+  | { kind: 'proceed' }
+  | { kind: 'refuse'; reply: ReplyName; values?: ReplyValues; close: boolean }
+  | { kind: 'answer'; replies: readonly { reply: ReplyName; values?: ReplyValues }[] }
+
+/** What one rule said. `watched`: it would have decided, but runs in watch mode. `not-known`: a fact was missing, so it did not decide. */
+export type TrailStep = {
+  rule: Rule
+  said: 'passed' | 'decided' | 'watched' | 'not-known' | 'exempt'
+  because?: string
+}
+
+export type Verdict = {
+  stage: Stage
+  outcome: Outcome
+  /** The rule that decided. */
+  rule: Rule
+  reason: Reason
+  /** Settings revision in force. */
+  revision: number
+  /** Sentences for the administrator: which entry, which setting, which fact. Never shown to the client. */
+  explanation: readonly string[]
+  /** In the order they were asked, the deciding rule last. */
+  trail: readonly TrailStep[]
+}
+
+/** Where an accepted recipient's mail goes: one RCPT may become many recipients, or none of ours (relayed). */
+export type RcptVerdict = Verdict & { recipients: readonly Recipient[]; relayed: boolean }
+
+/** `normalize`: bare CR and LF become CRLF before anything is stored. */
+export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize' }

@@ -1,0 +1,238 @@
+import { z } from 'zod'
+import { domainInputSchema } from './directory.ts'
+import { queueStates } from './orders.ts'
+import { roleSchema } from './roles.ts'
+import { rowKindSchema } from './rows.ts'
+import { observedStateSchema, serviceNameSchema } from './services.ts'
+
+/** What the API answers; the console and the command read these. Times are RFC 3339 UTC. */
+
+const time = z.iso.datetime()
+const revision = z.number().int().nonnegative()
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string().optional(),
+  /** `path` is a dotted path into the body: `retryThreads`, `gateway.port`, `items.3.value`. */
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+})
+export type Problem = z.infer<typeof problemSchema>
+
+/** One row that a write changes, or changed. Secrets appear as `"(secret)"`. */
+export const rowDiffSchema = z.object({
+  kind: z.string(),
+  id: z.string(),
+  label: z.string(),
+  before: z.unknown(),
+  after: z.unknown(),
+})
+export type RowDiff = z.infer<typeof rowDiffSchema>
+
+/** Every write answers with at least this. With `?dryRun=true` the revision is the current one and nothing was saved. */
+export const writeResultSchema = z.object({
+  revision,
+  dryRun: z.boolean().optional(),
+  diff: z.array(rowDiffSchema),
+  warnings: z.array(z.string()),
+})
+export type WriteResult = z.infer<typeof writeResultSchema>
+
+export const workerViewSchema = z.object({
+  id: z.string(),
+  service: serviceNameSchema,
+  version: z.string(),
+  pid: z.number().int(),
+  observed: observedStateSchema,
+  /** Heard of within the last 20 s. */
+  live: z.boolean(),
+  detail: z.string().optional(),
+  revision,
+  /** Revisions behind the newest. */
+  lag: z.number().int().nonnegative(),
+  refused: z.object({ revision, error: z.string() }).optional(),
+  sessions: z.number().int(),
+  listeners: z.array(z.object({ name: z.string(), address: z.string(), port: z.number().int() })),
+  eventsUnsent: z.number().int(),
+  waiting: z.object({ messages: z.number().int(), recipients: z.number().int() }).optional(),
+  startedAt: time,
+  heartbeatAt: time,
+})
+export type WorkerView = z.infer<typeof workerViewSchema>
+
+export const serviceViewSchema = z.object({
+  name: serviceNameSchema,
+  title: z.string(),
+  version: z.string(),
+  desired: z.enum(['running', 'stopped']),
+  generation: z.number().int(),
+  observed: observedStateSchema,
+  workers: z.array(workerViewSchema),
+})
+export type ServiceView = z.infer<typeof serviceViewSchema>
+
+export const revisionViewSchema = z.object({
+  revision,
+  at: time,
+  actor: z.string(),
+  comment: z.string().optional(),
+  /** How many rows it changed, and the first few in words, e.g. `settings general: maxMessageBytes`. */
+  changes: z.number().int(),
+  summary: z.string(),
+  rolledBackTo: revision.optional(),
+})
+export type RevisionView = z.infer<typeof revisionViewSchema>
+export const revisionDetailSchema = revisionViewSchema.extend({ against: revision, diff: z.array(rowDiffSchema) })
+
+export const listEntryViewSchema = z.object({
+  id: z.string(),
+  value: z.string(),
+  action: z.enum(['grant', 'deny']).optional(),
+  comment: z.string().optional(),
+  expiresAt: z.string().optional(),
+  reason: z.string().optional(),
+  evidence: z.array(z.string()).optional(),
+  createdBy: z.string(),
+  createdAt: z.string(),
+})
+export type ListEntryView = z.infer<typeof listEntryViewSchema>
+
+export const domainViewSchema = domainInputSchema.extend({ id: z.string() })
+export const accountViewSchema = z.object({
+  id: z.string(),
+  address: z.string(),
+  login: z.string(),
+  disabled: z.boolean(),
+  quotas: z.object({ sendsPerHour: z.number(), sendsPerDay: z.number() }).optional(),
+})
+export const aliasViewSchema = z.object({ id: z.string(), address: z.string(), to: z.array(z.string()) })
+export const groupViewSchema = z.object({ id: z.string(), address: z.string(), members: z.array(z.string()) })
+export const certificateViewSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  names: z.array(z.string()),
+  notBefore: time,
+  notAfter: time,
+  fingerprint: z.string(),
+})
+export const userViewSchema = z.object({
+  id: z.string(),
+  email: z.string(),
+  role: roleSchema,
+  createdAt: time,
+  lastLoginAt: time.optional(),
+})
+export const tokenViewSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: roleSchema,
+  createdAt: time,
+  expiresAt: time.optional(),
+  lastUsedAt: time.optional(),
+})
+export const auditViewSchema = z.object({
+  id: z.string(),
+  at: time,
+  actor: z.string(),
+  action: z.string(),
+  kind: z.union([rowKindSchema, z.string()]),
+  entity: z.string(),
+  revision: revision.optional(),
+  comment: z.string().optional(),
+})
+
+export const queueItemSchema = z.object({
+  id: z.string(),
+  state: z.enum(queueStates),
+  sender: z.string(),
+  recipients: z.array(z.string()),
+  size: z.number().int(),
+  subject: z.string().optional(),
+  receivedAt: time,
+  attempts: z.number().int(),
+  nextTryAt: time.optional(),
+  /** Why it waits: the last reply, or who holds it. */
+  cause: z.string().optional(),
+  worker: z.string(),
+})
+export type QueueItem = z.infer<typeof queueItemSchema>
+
+export const queueSummarySchema = z.object({
+  messages: z.number().int(),
+  byState: z.object({ active: z.number().int(), deferred: z.number().int(), held: z.number().int() }),
+  oldestReceivedAt: time.optional(),
+  topDomains: z.array(z.object({ domain: z.string(), messages: z.number().int() })),
+  topCauses: z.array(z.object({ cause: z.string(), messages: z.number().int() })),
+})
+
+export const recordedEventSchema = z.looseObject({
+  id: z.string(),
+  worker: z.string(),
+  n: z.number().int(),
+  at: time,
+  type: z.string(),
+  title: z.string(),
+  text: z.string(),
+  messageId: z.string().optional(),
+})
+/** An event as stored: `text` is one sentence for people; the event's own fields stand beside. */
+export type RecordedEvent = z.infer<typeof recordedEventSchema>
+
+export const messageViewSchema = z.object({
+  id: z.string(),
+  /** `active`, `deferred`, `held`, or `finished`. */
+  state: z.enum([...queueStates, 'finished']),
+  sender: z.string(),
+  recipients: z.array(
+    z.object({
+      address: z.string(),
+      original: z.string(),
+      outcome: z.enum(['waiting', 'delivered', 'bounced', 'discarded']),
+      attempts: z.number().int(),
+      lastReply: z.string().optional(),
+      nextTryAt: time.optional(),
+    }),
+  ),
+  size: z.number().int(),
+  subject: z.string().optional(),
+  receivedAt: time.optional(),
+  origin: z.string(),
+  client: z.looseObject({ ip: z.string() }).optional(),
+  revision: revision.optional(),
+  attempts: z.array(
+    z.looseObject({
+      at: time,
+      outcome: z.enum(['delivered', 'deferred', 'bounced']),
+      attempt: z.number().int(),
+      recipients: z.array(z.string()),
+      remote: z.looseObject({ host: z.string() }),
+      reply: z.string(),
+      durationMs: z.number(),
+    }),
+  ),
+  trace: z.array(recordedEventSchema),
+})
+export type MessageView = z.infer<typeof messageViewSchema>
+
+/** Recipients, per interval and in total. `balance` = received − delivered − bounced − discarded − queued: 0 when the books balance. */
+const booksRow = {
+  received: z.number().int(),
+  delivered: z.number().int(),
+  bounced: z.number().int(),
+  discarded: z.number().int(),
+}
+export const booksSchema = z.object({
+  total: z.object({ ...booksRow, queued: z.number().int(), balance: z.number().int() }),
+  /** What the Queue Managers' own indexes say waits; `undefined` before the first report. */
+  queuedByWorkers: z.number().int().optional(),
+  /** Events that workers hold and storage does not have yet; the books are final when it is 0. */
+  eventsUnsent: z.number().int(),
+  intervals: z.array(z.object({ at: time, worker: z.string(), ...booksRow })),
+})
+export type Books = z.infer<typeof booksSchema>
+
+export function page<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+}
+export type Page<T> = { items: T[]; nextCursor: string | null }

@@ -1,0 +1,41 @@
+import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { Replica, RowKind } from '@postern/contract/rows.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { WorkerReport } from '@postern/contract/sync.ts'
+
+/**
+ * What every worker does, whatever its service: follow the settings, report its state, ship its events, stop and kill.
+ * This room never decides about mail and never opens a port.
+ */
+
+/** What the service tells about itself; asked for every report. */
+export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sessions' | 'listeners'> &
+  Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'metrics'>>
+
+export type Service = {
+  name: ServiceName
+  /**
+   * Take these settings as a whole. Called once before `start` resolves and again for each new revision, never twice at
+   * the same time. `changed` names the kinds that differ from the call before. The replica must not be kept: copy or
+   * compile what is needed. A throw refuses the revision: the one before stays in force, and the refusal is an event.
+   */
+  apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
+  status(): ServiceStatus
+  /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
+  stop(): Promise<void>
+}
+
+/** Records one event: synchronous, a few microseconds, never throws, never waits for disk or network. */
+export type Record = <T extends EventType>(type: T, fields: EventFields<T>) => void
+
+export type Worker = {
+  /** E.g. `smtp-1`. */
+  id: string
+  record: Record
+  /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
+  flushEvents(): Promise<void>
+  /** Something the report shows has changed: send it now instead of at the next beat. */
+  reportSoon(): void
+  /** Stop the service, flush events (bounded), remove the change queue, tell the API. */
+  stop(cause: string): Promise<void>
+}
