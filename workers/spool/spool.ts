@@ -107,6 +107,8 @@ export type Trouble =
   | { kind: 'torn-tail'; segment: Segment; offset: number; octets: number }
   /** A write or sync failed: the messages concerned were refused and the segment is written no further. */
   | { kind: 'write-failed'; segment: Segment; refused: number; error: string }
+  /** A reader cannot read what this writer stored; it asks again for half a minute, then gives up what is still refused. */
+  | { kind: 'unreadable'; writer: string; error: string }
 
 // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import type { Trouble } from '../spool.ts'
 import { close, open, read, sizeOf } from './disk.ts'
 import type { Sealed } from './journal.ts'
-import { draftSuffix, segmentFile, segmentNumber, segmentText } from './names.ts'
+import { draftSuffix, segmentFile, segmentText } from './names.ts'
 import { decodeHead, headLength } from './record.ts'
 import { type Span, scanWindow } from './scan.ts'
+import { listSegments } from './segments.ts'
 import { readTailOf } from './tail.ts'
 
 /** What a writer finds in its directory when it starts. */
@@ -28,13 +29,12 @@ export async function recover(
   writer: string,
   trouble: (trouble: Trouble) => void,
 ): Promise<Recovered> {
-  const names = await readdir(directory)
-  for (const name of names) if (name.endsWith(draftSuffix)) await unlink(join(directory, name))
-  const numbers = names.map(segmentNumber).filter((number) => number !== undefined)
+  for (const name of await readdir(directory)) if (name.endsWith(draftSuffix)) await unlink(join(directory, name))
+  const segment = (await listSegments(directory)).at(-1)
   const tail = await readTailOf(directory)
   // A tail without segments: all of them were lost. Go on behind it, so that no reader waits for numbers long gone.
-  if (numbers.length === 0) return { last: { segment: tail?.segment ?? 0, end: 0 }, empty: false, marker: tail?.marker }
-  const segment = Math.max(...numbers)
+  if (segment === undefined)
+    return { last: { segment: tail?.segment ?? 0, end: 0 }, empty: false, marker: tail?.marker }
   const file = segmentFile(directory, segment)
   const fd = await open(file, fs.constants.O_RDONLY)
   let last: { end: number; size: number; marker: Buffer | undefined }
@@ -68,7 +68,7 @@ async function endOf(
   const marker = head?.marker ?? known.marker
   // Its creation was cut short: it holds nothing.
   if (!head && size <= headLength) return { end: 0, size, marker }
-  const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true }
+  const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, read }
   let end = Math.min(known.from, size)
   let next = end
   while (next < size) {

@@ -34,7 +34,7 @@ const message = (octets = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(
 
 /** Every id that a reader without a cursor is given, and that nothing was damaged. */
 async function idsOnDisk(from = reader): Promise<string[]> {
-  const { arrivals, batches } = await overhear(from, 700)
+  const { arrivals, batches } = await overhear(from, 300)
   expect(batches.flatMap(({ damages }) => damages)).toEqual([])
   return arrivals.map(({ envelope }) => envelope.id)
 }
