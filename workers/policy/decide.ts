@@ -11,7 +11,7 @@ import type {
 } from '@postern/contract/facts.ts'
 import type { DataVerdict, RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
-import { readAddress, readTarget, type Sender } from './path.ts'
+import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
 import type { Questions } from './rule.ts'
 import { askStage } from './stages.ts'
@@ -59,7 +59,7 @@ function relayed(address: MailAddress, facts: RcptFacts, verdict: Verdict): Rcpt
   return {
     ...verdict,
     explanation,
-    recipients: [{ address: address.text, original: facts.recipientText }],
+    recipients: [{ address: address.text, original: withoutRoute(facts.recipientText) }],
     relayed: true,
   }
 }
@@ -67,7 +67,7 @@ function relayed(address: MailAddress, facts: RcptFacts, verdict: Verdict): Rcpt
 /** Where the rule against unknown recipients is only watched, what it refused goes to the domain's route as it stands. */
 function local({ facts, target, expansion }: Questions['rcpt'], verdict: Verdict, policy: Policy): RcptVerdict {
   if (target.kind !== 'local') return { ...verdict, recipients: [], relayed: false }
-  const { recipientText: original } = facts
+  const original = withoutRoute(facts.recipientText)
   const result = expansion ?? expand(target, original, policy)
   const asIs: Recipient[] = [{ address: `${target.local}@${target.domain}`, original }]
   const recipients = result.kind === 'found' ? result.recipients : asIs

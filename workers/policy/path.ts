@@ -73,7 +73,8 @@ export function readAddress(text: string, parsed: MailAddress | null, policy: Po
 
 const route = /^@(?:[^\s,:@[\]]+|\[[^\][@]*\])(?:,@(?:[^\s,:@[\]]+|\[[^\][@]*\]))*:/
 
-function withoutRoute(text: string): string {
+/** Drops a source route: `@a,@b:user@host` is `user@host`. */
+export function withoutRoute(text: string): string {
   return text.startsWith('@') && text.length <= 1000 ? text.replace(route, '') : text
 }
 
