@@ -200,18 +200,20 @@ export class EventLog {
     const batch = this.#toShip.slice(0, this.#batchSize)
     const last = batch.at(-1)
     if (!last) return false
+    const stored = await this.#send(batch)
+    if (stored === 'halved') return true
     // Storage may know more than we sent: an earlier process shipped it and died before it heard.
-    const upTo = Math.max(await this.#send(batch), last.n)
+    const upTo = Math.max(stored, last.n)
     const left = this.#toShip.findIndex(({ n }) => n > upTo)
     this.#toShip.splice(0, left === -1 ? this.#toShip.length : left)
-    this.#batchSize = batchSize
+    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
     this.#acknowledged = Math.max(this.#acknowledged, Math.min(upTo, this.#written))
     await this.#removeAcknowledged()
     return true
   }
 
   /** One event that storage refuses must not hold up all that follow: the batch is halved until it stands alone, then it is dropped, aloud. */
-  async #send(batch: readonly Line[]): Promise<number> {
+  async #send(batch: readonly Line[]): Promise<number | 'halved'> {
     try {
       return await this.#options.send(batch.map((line) => line.text))
     } catch (error) {
@@ -219,7 +221,7 @@ export class EventLog {
       if (status !== 400 && status !== 413 && status !== 422) throw error
       if (batch.length > 1) {
         this.#batchSize = Math.ceil(batch.length / 2)
-        throw error
+        return 'halved'
       }
       this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error).slice(0, 150)}` })
       return 0
