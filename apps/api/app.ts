@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import { describeIssues } from '@postern/contract/issues.ts'
 import { roleAtLeast } from '@postern/contract/roles.ts'
 import { rememberedAnswer } from '@postern/store/control/identity.ts'
 import type { Context } from 'hono'
@@ -6,7 +7,6 @@ import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
 import type { Endpoint, Input, Scope } from './endpoint.ts'
 import { identify } from './identity/bearer.ts'
 import { TokenKeys } from './identity/keys.ts'
-import { fieldErrors } from './issues.ts'
 import { describe } from './openapi.ts'
 import type { Identity, Parts } from './parts.ts'
 import { invalid, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
@@ -109,7 +109,7 @@ function parsed(schema: Endpoint['body'], value: unknown, what: string): unknown
   if (!schema) return undefined
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  const errors = fieldErrors(result.error, value)
+  const errors = describeIssues(result.error, value, schema)
   if (what === 'the path')
     throw notFound(`such page: ${errors.map(({ path, message }) => `${path} ${message}`).join('; ')}`)
   throw invalid(errors)

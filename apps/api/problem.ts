@@ -39,7 +39,7 @@ const titles: Record<number, string> = {
 
 /** Bad input: each sentence names the field, the value and what is allowed. */
 export function invalid(errors: FieldError[]): ProblemError {
-  return new ProblemError(422, errors.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; '), {
+  return new ProblemError(422, errors.map(({ message }) => message).join('; '), {
     errors,
   })
 }

@@ -1,10 +1,10 @@
-import type { ResultSet } from '@libsql/client'
+import type { Client, ResultSet } from '@libsql/client'
 import { type SQL, sql } from 'drizzle-orm'
 import type { LibSQLDatabase } from 'drizzle-orm/libsql'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
 
 /** One of the two databases, behind the guard. Made by `open.ts`; everything else only uses it. */
-export type Database = LibSQLDatabase<Record<string, never>>
+export type Database = LibSQLDatabase<Record<string, never>> & { $client: Client }
 
 /** What a query needs: the database itself, or a transaction in it. */
 export type Queries = BaseSQLiteDatabase<'async', ResultSet, Record<string, never>>

@@ -14,10 +14,9 @@ export class SealError extends Error {
 
 const prefix = 'sealed:v1:'
 
-/** @param dataKey 32 octets, as base64. */
+/** @param dataKey 32 octets as base64, or a long random text, from which a key is derived. */
 export async function makeSeal(dataKey: string): Promise<Seal> {
-  const octets = decode(dataKey.trim())
-  if (octets?.length !== 32) throw new SealError('The data key must be 32 octets in base64 (openssl rand -base64 32).')
+  const octets = await keyOctets(dataKey.trim())
   const key = await crypto.subtle.importKey('raw', octets, 'AES-GCM', false, ['encrypt', 'decrypt'])
   const utf8 = new TextEncoder()
   return {
@@ -38,6 +37,16 @@ export async function makeSeal(dataKey: string): Promise<Seal> {
       }
     },
   }
+}
+
+async function keyOctets(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const octets = decode(text)
+  if (octets?.length === 32) return octets
+  if (text.length < 32)
+    throw new SealError(
+      'The data key must be 32 octets in base64 (openssl rand -base64 32), or 32 random characters or more.',
+    )
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`postern data key ${text}`)))
 }
 
 export const isSealed = (text: unknown): text is string => typeof text === 'string' && text.startsWith(prefix)

@@ -1,3 +1,4 @@
+import { describeIssues } from '@postern/contract/issues.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
 import type { Draft } from '@postern/store/control/draft.ts'
@@ -7,7 +8,6 @@ import { withoutSecrets } from '@postern/store/control/secrets.ts'
 import { z } from 'zod'
 import { type Call, writeRevision } from '../call.ts'
 import { contradictions } from '../contradictions.ts'
-import { fieldErrors } from '../issues.ts'
 import type { Parts } from '../parts.ts'
 import { type FieldError, invalid } from '../problem.ts'
 
@@ -52,8 +52,15 @@ export function changeSettings(call: Call, group: SettingGroup, patch: Json): Pr
 
 /** Validates the whole group and writes it; the stored value is complete, with every default. Throws 422. */
 export async function putGroup(draft: Draft, group: SettingGroup, value: Json, root = ''): Promise<Json> {
-  const result = settingGroups[group].schema.safeParse(value)
-  if (!result.success) throw invalid(fieldErrors(result.error, value, root))
+  const { schema } = settingGroups[group]
+  const result = schema.safeParse(value)
+  if (!result.success)
+    throw invalid(
+      describeIssues(result.error, value, schema).map(({ path, message }) => ({
+        path: [root, path].filter(Boolean).join('.'),
+        message,
+      })),
+    )
   await draft.put('settings', group, result.data as never)
   return result.data as Json
 }
