@@ -98,7 +98,9 @@ export class Trail {
 
   private async listen(): Promise<void> {
     this.tailFd ??= await openTail(this.options.directory)
-    const tail = this.tailFd === undefined ? undefined : await readTail(this.tailFd)
+    if (this.tailFd === undefined) return
+    // Not whole: it was being overwritten just then.
+    const tail = (await readTail(this.tailFd)) ?? (await readTail(this.tailFd))
     if (!tail) return
     if (tail.segment === this.tail?.segment && tail.offset === this.tail.offset) return
     this.tail = tail

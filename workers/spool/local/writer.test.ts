@@ -280,11 +280,11 @@ describe('a full disk', () => {
 /** A file system of its own, where the process may mount one. */
 async function withSmallDisk(use: () => Promise<void>): Promise<void> {
   await mkdir(directory, { recursive: true })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'postern-test', directory])
+  execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=8m', 'postern-test', directory])
   try {
     await use()
   } finally {
-    execFileSync('umount', ['-l', directory])
+    execFileSync('/bin/umount', ['-l', directory])
   }
 }
 
@@ -292,8 +292,8 @@ function mayMount(): boolean {
   if (process.getuid?.() !== 0) return false
   const probe = fs.mkdtempSync(join(tmpdir(), 'postern-mount-'))
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'postern-test', probe], { stdio: 'ignore' })
-    execFileSync('umount', [probe])
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m', 'postern-test', probe], { stdio: 'ignore' })
+    execFileSync('/bin/umount', [probe])
     return true
   } catch {
     return false
