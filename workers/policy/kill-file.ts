@@ -43,6 +43,7 @@ export function killFile(capacity: number): { file: KillFile; add(entry: ListEnt
 
 function addEntry(file: Growing, entry: ListEntry, capacity: number): void {
   const { value } = entry
+  if (file.size >= capacity) throw new Error(`the Kill File has more than the ${capacity} entries it was made for`)
   const at = value.lastIndexOf('@')
   if (at < 0 || at === value.length - 1)
     throw new Error(`Kill File entry "${value}" is not user@host, @host or @*suffix`)
