@@ -1,4 +1,7 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+const house = fileURLToPath(new URL('..', import.meta.url))
 
 /** `unit`: beside the code, no other process. `system`: the whole system from outside, one file at a time. */
 export default defineConfig({
@@ -7,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          root: '..',
+          root: house,
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 30_000,
@@ -16,7 +19,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          root: '.',
+          root: `${house}test`,
           include: ['**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,

@@ -1,9 +1,22 @@
 import { z } from 'zod'
-import type { Account, Alias, Certificate, DkimKey, Domain, Group } from './directory.ts'
-import { type ListEntry, type ListName, listNames } from './lists.ts'
-import type { Order } from './orders.ts'
-import type { ServiceName, ServiceWish } from './services.ts'
-import type { SettingGroup, Settings } from './settings.ts'
+import {
+  type Account,
+  type Alias,
+  accountInputSchema,
+  aliasInputSchema,
+  type Certificate,
+  certificateInputSchema,
+  type DkimKey,
+  type Domain,
+  dkimKeyInputSchema,
+  domainInputSchema,
+  type Group,
+  groupInputSchema,
+} from './directory.ts'
+import { type ListEntry, type ListName, listEntrySchema, listNames } from './lists.ts'
+import { type Order, orderSchema } from './orders.ts'
+import { type ServiceName, type ServiceWish, serviceWishSchema } from './services.ts'
+import { type SettingGroup, type Settings, settingGroupSchema, settingGroups } from './settings.ts'
 
 /**
  * Everything workers replicate is a row: a kind, an id within the kind, a value. A revision is a set of rows that changed
@@ -41,6 +54,41 @@ export type Row = { [kind in RowKind]: { kind: kind; id: string; value: RowValue
 
 /** A row and the revision that made it so. */
 export type RowChange = Row & { revision: number }
+
+/** The shape of a stored row of each kind. A worker refuses a revision with a row that does not fit. */
+const rowSchemas = {
+  service: serviceWishSchema,
+  'control-access': listEntrySchema,
+  kill: listEntrySchema,
+  accept: listEntrySchema,
+  white: listEntrySchema,
+  relay: listEntrySchema,
+  domain: domainInputSchema,
+  account: accountInputSchema.omit({ secret: true }).extend({ secretHash: z.string() }),
+  alias: aliasInputSchema,
+  group: groupInputSchema,
+  certificate: certificateInputSchema.extend({
+    names: z.array(z.string()),
+    notBefore: z.string(),
+    notAfter: z.string(),
+    fingerprint: z.string(),
+  }),
+  'dkim-key': dkimKeyInputSchema.extend({ privateKey: z.string(), dnsName: z.string(), dnsValue: z.string() }),
+  order: orderSchema,
+} as const
+
+const rowHeadSchema = z.looseObject({ kind: rowKindSchema, id: z.string().min(1), value: z.unknown() })
+
+/** Reads a row that came from outside the process. Throws an Error that names the row and what is wrong with it. */
+export function parseRow(input: unknown): Row {
+  const { kind, id, value } = rowHeadSchema.parse(input)
+  if (value === null || value === undefined) return { kind, id, value: null } as Row
+  const schema = kind === 'settings' ? settingGroups[settingGroupSchema.parse(id)].schema : rowSchemas[kind]
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return { kind, id, value: parsed.data } as Row
+  const [issue] = parsed.error.issues
+  throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)
+}
 
 /** Which kinds a worker of each service is given: no more than it needs. */
 export const rowsFor: Record<ServiceName, readonly RowKind[]> = {

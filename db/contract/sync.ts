@@ -20,7 +20,10 @@ export const enrolRequestSchema = z.strictObject({
 export const enrolResponseSchema = z.object({
   workerId: z.string(),
   accessToken: z.string(),
+  /** Seconds. */
   expiresIn: z.number().int(),
+  /** The highest event number storage has of this worker; a worker with an empty disk goes on from there. */
+  lastEvent: z.number().int().nonnegative(),
 })
 
 /** `POST /v1/worker/report`, at every change and at least every 5 s. */

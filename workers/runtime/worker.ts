@@ -32,6 +32,8 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
+  flushEvents(): Promise<void>
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import type { RowDiff } from '@postern/contract/views.ts'
+import { parse } from 'yaml'
+import type { Client } from './client.ts'
+
+type Plan = { creates: RowDiff[]; updates: RowDiff[]; deletes: RowDiff[]; revision: number }
+
+/** What applying the file would change; the exit code says whether there is drift: 0 none, 2 some. */
+export async function plan(client: Client, file: string): Promise<number> {
+  const { creates, updates, deletes, revision } = await client.post<Plan>('/v1/plan', { document: await read(file) })
+  print({ creates, updates, deletes, revision })
+  return creates.length + updates.length + deletes.length === 0 ? 0 : 2
+}
+
+/** Plans, shows, applies exactly what was shown: a change by somebody else in between is refused by the API. */
+export async function apply(client: Client, file: string): Promise<number> {
+  const document = await read(file)
+  const shown = await client.post<Plan>('/v1/plan', { document })
+  print(shown)
+  if (shown.creates.length + shown.updates.length + shown.deletes.length === 0) return 0
+  const { revision } = await client.post<{ revision: number }>('/v1/apply', { document, revision: shown.revision })
+  console.log(`applied as revision ${revision}`)
+  return 0
+}
+
+async function read(file: string): Promise<unknown> {
+  const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch((error: Error) => {
+    throw new Error(`cannot read ${file}: ${error.message}`)
+  })
+  try {
+    return parse(text)
+  } catch (error) {
+    throw new Error(`${file} is neither YAML nor JSON: ${(error as Error).message}`)
+  }
+}
+
+function print({ creates, updates, deletes, revision }: Plan): void {
+  for (const row of creates) console.log(`+ ${row.kind} ${row.label}`)
+  for (const row of updates) {
+    console.log(`~ ${row.kind} ${row.label}`)
+    for (const line of changedKeys(row)) console.log(`    ${line}`)
+  }
+  for (const row of deletes) console.log(`- ${row.kind} ${row.label}`)
+  console.log(
+    `${creates.length} to create, ${updates.length} to change, ${deletes.length} to delete, against revision ${revision}`,
+  )
+}
+
+function changedKeys({ before, after }: RowDiff): string[] {
+  const old = (before ?? {}) as Record<string, unknown>
+  const now = (after ?? {}) as Record<string, unknown>
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
+    .filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]))
+    .map((key) => `${key}: ${JSON.stringify(old[key])} -> ${JSON.stringify(now[key])}`)
+}

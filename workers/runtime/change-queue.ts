@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  DeleteQueueCommand,
+  ReceiveMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
+import { nudgeSchema } from '@postern/contract/sync.ts'
+
+/**
+ * The worker's own SQS queue: made at start, long-polled, removed at stop. A message says that there is a newer revision,
+ * nothing more; a lost, doubled or late one changes nothing. Without SQS the worker still asks by itself every 15 s.
+ */
+export type ChangeQueueOptions = {
+  workerId: string
+  endpoint?: string | undefined
+  /** The highest revision heard of in one receive. */
+  nudged: (revision: number) => void
+  /** The queue exists under this URL now. */
+  ready: (url: string) => void
+  failed: (error: unknown) => void
+}
+
+export class ChangeQueue {
+  readonly #options: ChangeQueueOptions
+  readonly #sqs: SQSClient
+  readonly #stop = new AbortController()
+  #url: string | undefined
+  #polling: Promise<void>
+
+  constructor(options: ChangeQueueOptions) {
+    this.#options = options
+    this.#sqs = new SQSClient({
+      region: process.env.AWS_REGION ?? 'us-east-1',
+      maxAttempts: 1,
+      ...(options.endpoint ? { endpoint: options.endpoint } : {}),
+    })
+    this.#polling = this.#poll()
+  }
+
+  async #poll(): Promise<void> {
+    let pause = 200
+    while (!this.#stop.signal.aborted) {
+      try {
+        this.#url ??= await this.#create()
+        await this.#receive(this.#url)
+        pause = 200
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (pause === 200) this.#options.failed(error)
+        // Whatever went wrong, making the queue again is harmless and mends the case that it is gone.
+        this.#url = undefined
+        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
+        pause = Math.min(5_000, pause * 2)
+      }
+    }
+  }
+
+  async #create(): Promise<string> {
+    const { QueueUrl } = await this.#sqs.send(
+      new CreateQueueCommand({
+        QueueName: `postern-${this.#options.workerId}`,
+        Attributes: { MessageRetentionPeriod: '300', VisibilityTimeout: '5' },
+      }),
+      { abortSignal: this.#stop.signal },
+    )
+    if (!QueueUrl) throw new Error('SQS answered CreateQueue without a URL')
+    this.#options.ready(QueueUrl)
+    return QueueUrl
+  }
+
+  async #receive(url: string): Promise<void> {
+    const { Messages = [] } = await this.#sqs.send(
+      new ReceiveMessageCommand({ QueueUrl: url, WaitTimeSeconds: 20, MaxNumberOfMessages: 10 }),
+      { abortSignal: this.#stop.signal },
+    )
+    if (Messages.length === 0) return
+    const revisions = Messages.map((message) => revisionIn(message.Body)).filter((n) => n !== undefined)
+    if (revisions.length > 0) this.#options.nudged(Math.max(...revisions))
+    await this.#sqs.send(
+      new DeleteMessageBatchCommand({
+        QueueUrl: url,
+        Entries: Messages.map(({ ReceiptHandle }, i) => ({ Id: String(i), ReceiptHandle })),
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#polling
+    if (this.#url)
+      await this.#sqs
+        .send(new DeleteQueueCommand({ QueueUrl: this.#url }), { abortSignal: AbortSignal.timeout(2_000) })
+        .catch(() => {})
+    this.#sqs.destroy()
+  }
+}
+
+function revisionIn(body: string | undefined): number | undefined {
+  try {
+    return nudgeSchema.parse(JSON.parse(body ?? '')).revision
+  } catch {
+    return undefined
+  }
+}

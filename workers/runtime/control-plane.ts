@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import {
+  enrolResponseSchema,
+  eventBatchResponseSchema,
+  type WorkerReport,
+  workerReportResponseSchema,
+} from '@postern/contract/sync.ts'
+
+/** The API as a worker sees it: it enrols, asks for rows, reports, and hands over events. It holds no database credential. */
+
+export class ControlPlaneError extends Error {
+  override name = 'ControlPlaneError'
+  /** HTTP status, or 0 when there was no answer. */
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+type Identity = { token: string; service: ServiceName; name: string; version: string }
+
+/** What came, complete to its end line. `revision` is the newest one the API knew when it answered. */
+export type Snapshot = { revision: number; rows: Row[] }
+export type Changes = { revision: number; changes: RowChange[] } | 'too-far-behind'
+
+const requestTimeoutMs = 15_000
+
+export class ControlPlane {
+  readonly #base: string
+  readonly #identity: Identity
+  #access: { token: string; renewAt: number } | undefined
+  #enrolling: Promise<{ lastEvent: number }> | undefined
+
+  constructor(base: string, identity: Identity) {
+    this.#base = base.replace(/\/$/, '')
+    this.#identity = identity
+  }
+
+  /** Trades the enrolment token for a short JWT. One request however many wait for it. */
+  enrol(): Promise<{ lastEvent: number }> {
+    this.#enrolling ??= this.#enrol().finally(() => {
+      this.#enrolling = undefined
+    })
+    return this.#enrolling
+  }
+
+  async #enrol(): Promise<{ lastEvent: number }> {
+    const response = await this.#fetch('/v1/worker/enrol', { method: 'POST', body: JSON.stringify(this.#identity) })
+    const { accessToken, expiresIn, lastEvent } = enrolResponseSchema.parse(await response.json())
+    this.#access = { token: accessToken, renewAt: Date.now() + expiresIn * 800 }
+    return { lastEvent }
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const rows: Row[] = []
+    const revision = await this.#stream('/v1/worker/snapshot', (line) => rows.push(parseRow(line)))
+    return { revision, rows }
+  }
+
+  async changes(after: number): Promise<Changes> {
+    const changes: RowChange[] = []
+    try {
+      const revision = await this.#stream(`/v1/worker/changes?after=${after}`, (line) => {
+        changes.push({ ...parseRow(line), revision: Number(line.revision) })
+      })
+      return { revision, changes }
+    } catch (error) {
+      if (error instanceof ControlPlaneError && error.status === 410) return 'too-far-behind'
+      throw error
+    }
+  }
+
+  async report(report: WorkerReport): Promise<number> {
+    const response = await this.#authorized('/v1/worker/report', JSON.stringify(report))
+    return workerReportResponseSchema.parse(await response.json()).revision
+  }
+
+  /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */
+  async sendEvents(lines: readonly string[]): Promise<number> {
+    const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
+    return eventBatchResponseSchema.parse(await response.json()).acknowledged
+  }
+
+  async #authorized(path: string, body?: string): Promise<Response> {
+    if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
+    const send = () =>
+      this.#fetch(path, {
+        method: body === undefined ? 'GET' : 'POST',
+        ...(body === undefined ? {} : { body }),
+        headers: { authorization: `Bearer ${this.#access?.token}` },
+      })
+    try {
+      return await send()
+    } catch (error) {
+      if (!(error instanceof ControlPlaneError && error.status === 401)) throw error
+      await this.enrol()
+      return await send()
+    }
+  }
+
+  async #fetch(path: string, init: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
+    let response: Response
+    try {
+      response = await fetch(this.#base + path, {
+        ...init,
+        headers: { 'content-type': 'application/json', ...init.headers },
+        signal: AbortSignal.timeout(requestTimeoutMs),
+      })
+    } catch (error) {
+      throw new ControlPlaneError(0, `${path}: ${reasonOf(error)}`)
+    }
+    if (response.ok) return response
+    const text = (await response.text().catch(() => '')).slice(0, 300)
+    throw new ControlPlaneError(response.status, `${path}: ${response.status} ${text}`)
+  }
+
+  /** Reads NDJSON with a head line and an end line; without the end line nothing of it may be used. */
+  async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<number> {
+    const response = await this.#authorized(path)
+    let revision: number | undefined
+    let ended = false
+    for await (const line of linesOf(response)) {
+      const value = JSON.parse(line) as Record<string, unknown>
+      if (revision === undefined) revision = Number(value.revision)
+      else if (value.end === true) ended = true
+      else take(value)
+    }
+    if (revision === undefined || !Number.isInteger(revision) || !ended)
+      throw new ControlPlaneError(0, `${path}: the answer was cut short`)
+    return revision
+  }
+}
+
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  let rest = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line !== '') yield line
+  }
+  rest += decoder.decode()
+  if (rest !== '') yield rest
+}
+
+/** The innermost message of a failed fetch: "fetch failed" says nothing to an administrator. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause
+  return cause instanceof Error ? cause.message || error.message : error.message
+}
+
+/** Calls until it succeeds or `signal` fires: 0.2 s after the first failure, doubling to 5 s. */
+export async function untilItWorks<T>(
+  call: () => Promise<T>,
+  signal: AbortSignal,
+  failed: (error: unknown) => void,
+): Promise<T> {
+  for (let pause = 200; ; pause = Math.min(5_000, pause * 2)) {
+    try {
+      return await call()
+    } catch (error) {
+      failed(error)
+      await sleep(pause, undefined, { signal })
+    }
+  }
+}

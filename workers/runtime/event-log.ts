@@ -1,0 +1,277 @@
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EventFields, EventType } from '@postern/contract/events.ts'
+
+/**
+ * Events on their way to storage. Recording is synchronous and cheap; writing and shipping go on behind it and never slow
+ * mail. An event is shipped only after it was written to disk, so a number that storage knows is never given twice.
+ * Files are named by their first number; a file goes when storage has all of it. Past `maxBytes` the oldest go, and that is said.
+ */
+export type EventLogOptions = {
+  directory: string
+  /** Hands lines to storage; resolves with the number up to which storage has them. */
+  send: (lines: readonly string[]) => Promise<number>
+  maxBytes?: number
+  /** Called at most once for a run of failures. */
+  failed?: (error: unknown) => void
+}
+
+type Line = { n: number; text: string }
+type LogFile = { first: number; bytes: number }
+
+const batchSize = 500
+const linesPerFile = 20_000
+/** Beyond this only the disk holds them. */
+const linesInMemory = 20_000
+const flushAfterMs = 10
+
+export class EventLog {
+  readonly #options: Required<EventLogOptions>
+  #next: number | undefined
+  /** Recorded before the first number was known. */
+  #unnumbered: { type: EventType; fields: object; at: string }[] = []
+  #toWrite: Line[] = []
+  #toShip: Line[] = []
+  /** Written but not in `#toShip`: read back from disk when it is their turn. From this number on. */
+  #onDiskFrom: number | undefined
+  #files: LogFile[] = []
+  #current: FileHandle | undefined
+  #currentLines = 0
+  #written = 0
+  #batchSize = batchSize
+  #acknowledged = 0
+  #flushing: Promise<void> | undefined
+  #flushTimer: NodeJS.Timeout | undefined
+  #shipping: Promise<void> | undefined
+  #stop = new AbortController()
+  #wake: (() => void) | undefined
+
+  private constructor(options: EventLogOptions) {
+    this.#options = { maxBytes: 1_073_741_824, failed: () => {}, ...options }
+  }
+
+  /** Finds what an earlier process left. With an empty directory numbers are given only after `numberFrom`. */
+  static async open(options: EventLogOptions): Promise<EventLog> {
+    const log = new EventLog(options)
+    await log.#recover()
+    return log
+  }
+
+  async #recover(): Promise<void> {
+    const { directory } = this.#options
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const names = (await readdir(directory)).filter((name) => /^\d{15}\.ndjson$/.test(name)).sort()
+    for (const name of names) {
+      const text = await readFile(join(directory, name), 'utf8')
+      this.#files.push({ first: Number(name.slice(0, 15)), bytes: Buffer.byteLength(text) })
+      for (const { n } of linesIn(text)) this.#written = Math.max(this.#written, n)
+      if (this.#written === 0) this.#written = Number(name.slice(0, 15)) - 1
+    }
+    const [oldest] = this.#files
+    if (!oldest) return
+    this.#next = this.#written + 1
+    this.#acknowledged = oldest.first - 1
+    this.#onDiskFrom = oldest.first
+  }
+
+  /** The first number of an empty log follows what storage has. A log with numbers of its own keeps them. */
+  numberFrom(lastStored: number): void {
+    if (this.#next !== undefined) return
+    this.#next = lastStored + 1
+    this.#written = lastStored
+    this.#acknowledged = lastStored
+    for (const { type, fields, at } of this.#unnumbered) this.#enqueue(type, fields, at)
+    this.#unnumbered = []
+  }
+
+  record = <T extends EventType>(type: T, fields: EventFields<T>): void => {
+    const at = new Date().toISOString()
+    if (this.#next === undefined) {
+      if (this.#unnumbered.length < 1000) this.#unnumbered.push({ type, fields, at })
+      return
+    }
+    this.#enqueue(type, fields, at)
+  }
+
+  #enqueue(type: EventType, fields: object, at: string): void {
+    const n = this.#next as number
+    this.#next = n + 1
+    this.#toWrite.push({ n, text: JSON.stringify({ n, at, type, ...fields }) })
+    this.#flushTimer ??= setTimeout(() => void this.flush(), flushAfterMs)
+  }
+
+  /** Events that storage does not have yet. */
+  get unsent(): number {
+    return (this.#next ?? 1) - 1 - this.#acknowledged + this.#unnumbered.length
+  }
+
+  /** Everything recorded so far is handed to the operating system when this resolves: a killed process does not take it along. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#flushTimer)
+    this.#flushTimer = undefined
+    while (this.#flushing) await this.#flushing
+    if (this.#toWrite.length === 0) return
+    this.#flushing = this.#write(this.#toWrite.splice(0)).finally(() => {
+      this.#flushing = undefined
+    })
+    await this.#flushing
+  }
+
+  async #write(lines: Line[]): Promise<void> {
+    try {
+      if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
+      const text = `${lines.map((line) => line.text).join('\n')}\n`
+      await this.#current?.appendFile(text)
+      this.#currentLines += lines.length
+      const file = this.#files.at(-1)
+      if (file) file.bytes += Buffer.byteLength(text)
+    } catch (error) {
+      // The disk refuses: the events live on in memory, within its bound, and are shipped from there.
+      this.#options.failed(error)
+    }
+    this.#written = lines.at(-1)?.n ?? this.#written
+    if (this.#onDiskFrom === undefined && this.#toShip.length + lines.length <= linesInMemory)
+      this.#toShip.push(...lines)
+    else this.#onDiskFrom ??= lines[0]?.n
+    await this.#dropOldest()
+    this.#wake?.()
+  }
+
+  async #roll(first: number): Promise<void> {
+    await this.#current?.close()
+    // A file of this name can only hold the torn first line of a process that was killed.
+    this.#current = await open(this.#path(first), 'w', 0o600)
+    this.#currentLines = 0
+    if (this.#files.at(-1)?.first === first) this.#files.pop()
+    this.#files.push({ first, bytes: 0 })
+  }
+
+  async #dropOldest(): Promise<void> {
+    let total = this.#files.reduce((sum, file) => sum + file.bytes, 0)
+    while (total > this.#options.maxBytes && this.#files.length > 1) {
+      const [oldest, next] = this.#files as [LogFile, LogFile]
+      this.#files.shift()
+      total -= oldest.bytes
+      await rm(this.#path(oldest.first), { force: true })
+      const lost = Math.max(0, next.first - 1 - this.#acknowledged)
+      this.#acknowledged = Math.max(this.#acknowledged, next.first - 1)
+      if (this.#onDiskFrom !== undefined) this.#onDiskFrom = Math.max(this.#onDiskFrom, next.first)
+      if (lost > 0)
+        this.record('log.dropped', {
+          count: lost,
+          because: `more than ${this.#options.maxBytes} bytes waited for storage`,
+        })
+    }
+  }
+
+  /** Ships until stopped: one batch under way at a time, 0.2 s to 5 s of patience after a failure. */
+  startShipping(): void {
+    this.#shipping ??= this.#ship()
+  }
+
+  async #ship(): Promise<void> {
+    let pause = 200
+    while (!this.#stop.signal.aborted) {
+      try {
+        if (!(await this.#shipBatch())) await this.#sleepUntilWritten()
+        pause = 200
+      } catch (error) {
+        if (pause === 200) this.#options.failed(error)
+        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
+        pause = Math.min(5_000, pause * 2)
+      }
+    }
+  }
+
+  #sleepUntilWritten(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1_000)
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  async #shipBatch(): Promise<boolean> {
+    if (this.#toShip.length === 0) await this.#readBack()
+    const batch = this.#toShip.slice(0, this.#batchSize)
+    const last = batch.at(-1)
+    if (!last) return false
+    const stored = await this.#send(batch)
+    if (stored === 'halved') return true
+    // Storage may know more than we sent: an earlier process shipped it and died before it heard.
+    const upTo = Math.max(stored, last.n)
+    const left = this.#toShip.findIndex(({ n }) => n > upTo)
+    this.#toShip.splice(0, left === -1 ? this.#toShip.length : left)
+    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
+    this.#acknowledged = Math.max(this.#acknowledged, Math.min(upTo, this.#written))
+    await this.#removeAcknowledged()
+    return true
+  }
+
+  /** One event that storage refuses must not hold up all that follow: the batch is halved until it stands alone, then it is dropped, aloud. */
+  async #send(batch: readonly Line[]): Promise<number | 'halved'> {
+    try {
+      return await this.#options.send(batch.map((line) => line.text))
+    } catch (error) {
+      const { status } = error as { status?: number }
+      if (status !== 400 && status !== 413 && status !== 422) throw error
+      if (batch.length > 1) {
+        this.#batchSize = Math.ceil(batch.length / 2)
+        return 'halved'
+      }
+      this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error).slice(0, 150)}` })
+      return 0
+    }
+  }
+
+  async #readBack(): Promise<void> {
+    const from = this.#onDiskFrom
+    if (from === undefined) return
+    const file = this.#files.findLast(({ first }) => first <= from) ?? this.#files[0]
+    const text = file ? await readFile(this.#path(file.first), 'utf8') : ''
+    const lines = linesIn(text).filter(({ n }) => n >= from && n <= this.#written)
+    const next = file && this.#files[this.#files.indexOf(file) + 1]
+    this.#toShip.push(...lines)
+    if (next) this.#onDiskFrom = next.first
+    else
+      this.#onDiskFrom = (lines.at(-1)?.n ?? this.#written) < this.#written ? (lines.at(-1)?.n ?? from) + 1 : undefined
+  }
+
+  /** The newest file stays, so that the numbers are remembered. */
+  async #removeAcknowledged(): Promise<void> {
+    while (this.#files.length > 1 && (this.#files[1]?.first ?? Infinity) - 1 <= this.#acknowledged) {
+      const file = this.#files.shift()
+      if (file) await rm(this.#path(file.first), { force: true })
+    }
+  }
+
+  /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
+  async close(graceMs = 2_000): Promise<void> {
+    await this.flush()
+    const until = Date.now() + graceMs
+    while (this.#shipping && this.unsent > 0 && Date.now() < until) await sleep(20)
+    this.#stop.abort()
+    this.#wake?.()
+    await this.#shipping
+    await this.flush()
+    await this.#current?.close()
+  }
+
+  #path(first: number): string {
+    return join(this.#options.directory, `${String(first).padStart(15, '0')}.ndjson`)
+  }
+}
+
+/** Whole lines with a number; what a crash tore off is none. */
+function linesIn(text: string): Line[] {
+  const lines: Line[] = []
+  for (const line of text.split('\n')) {
+    const n = /^\{"n":(\d+),/.exec(line)?.[1]
+    if (n && line.endsWith('}')) lines.push({ n: Number(n), text: line })
+  }
+  return lines
+}

@@ -1,0 +1,159 @@
+import {
+  applyRow,
+  emptyReplica,
+  type Replica,
+  type Row,
+  type RowChange,
+  type RowKind,
+  rowKinds,
+} from '@postern/contract/rows.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { LastGood } from './last-good.ts'
+import type { Record, Service } from './worker.ts'
+
+/**
+ * Follows the settings: asks for what changed after the revision in force, applies it whole or not at all, remembers the
+ * last good state on disk. One question at a time; the number decides, so asking too often or too late is harmless.
+ */
+export type FollowerParts = {
+  controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
+  lastGood: LastGood
+  service: Service
+  record: Record
+  /** The revision in force, or what was refused, has changed. */
+  moved: () => void
+}
+
+export class Follower {
+  readonly #parts: FollowerParts
+  #replica: Replica = emptyReplica()
+  #revision = 0
+  #refused: { revision: number; error: string } | undefined
+  #asking: Promise<void> | undefined
+  #again = false
+  #inForce = false
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  get refused(): { revision: number; error: string } | undefined {
+    return this.#refused
+  }
+
+  /** `false` until a first revision is in force: a service without settings must not run. */
+  get inForce(): boolean {
+    return this.#inForce
+  }
+
+  /** Puts the last good settings from disk in force. `false`: there are none. */
+  async resume(): Promise<boolean> {
+    const saved = await this.#parts.lastGood.load()
+    if (!saved) return false
+    return this.#put(saved.replica, saved.revision, new Set(rowKinds))
+  }
+
+  /** There is news up to `revision`. */
+  nudge(revision: number): void {
+    if (revision > this.#revision) void this.ask().catch(() => {})
+  }
+
+  /** Asks for what is new. A call during a question makes one more question follow it. Rejects when the API cannot be asked. */
+  ask(): Promise<void> {
+    if (this.#asking) {
+      this.#again = true
+      return this.#asking
+    }
+    this.#asking = this.#askUntilQuiet().finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  async #askUntilQuiet(): Promise<void> {
+    do {
+      this.#again = false
+      await this.#askOnce()
+    } while (this.#again)
+  }
+
+  async #askOnce(): Promise<void> {
+    try {
+      if (!this.#inForce) return await this.#takeSnapshot()
+      const answer = await this.#parts.controlPlane.changes(this.#revision)
+      if (answer === 'too-far-behind') return await this.#takeSnapshot()
+      // A database that was put back to an older day: its numbers are no longer ours.
+      if (answer.revision < this.#revision) return await this.#takeSnapshot()
+      await this.#takeChanges(answer.changes, answer.revision)
+    } catch (error) {
+      if (isUnparsable(error)) this.#refuse(this.#revision + 1, error)
+      throw error
+    }
+  }
+
+  async #takeSnapshot(): Promise<void> {
+    const { revision, rows } = await this.#parts.controlPlane.snapshot()
+    const replica = emptyReplica()
+    for (const row of rows) applyRow(replica, row)
+    if (await this.#put(replica, revision, new Set(rowKinds)))
+      await this.#parts.lastGood.saveSnapshot(replica, revision)
+  }
+
+  async #takeChanges(changes: readonly RowChange[], revision: number): Promise<void> {
+    const news = changes.filter((change) => change.revision > this.#revision)
+    if (news.length === 0) {
+      // Others' rows moved the number: nothing of ours is different, and we are as new as anyone.
+      if (revision > this.#revision && !this.#refused) this.#settle(revision)
+      return
+    }
+    const undo = news.map((change) => before(this.#replica, change))
+    for (const change of news) applyRow(this.#replica, change)
+    if (await this.#put(this.#replica, revision, new Set(news.map(({ kind }) => kind)))) {
+      await this.#parts.lastGood.saveChanges(news, { replica: this.#replica, revision })
+      return
+    }
+    for (const row of undo.reverse()) applyRow(this.#replica, row)
+  }
+
+  async #put(replica: Replica, revision: number, changed: ReadonlySet<RowKind>): Promise<boolean> {
+    const startedAt = performance.now()
+    try {
+      await this.#parts.service.apply({ replica, revision, changed })
+    } catch (error) {
+      this.#refuse(revision, error)
+      return false
+    }
+    this.#replica = replica
+    this.#inForce = true
+    this.#refused = undefined
+    this.#settle(revision)
+    this.#parts.record('policy.applied', { revision, tookMs: Math.round((performance.now() - startedAt) * 10) / 10 })
+    return true
+  }
+
+  #settle(revision: number): void {
+    this.#revision = revision
+    this.#parts.moved()
+  }
+
+  #refuse(revision: number, error: unknown): void {
+    const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000)
+    const isNews = this.#refused?.revision !== revision || this.#refused.error !== text
+    this.#refused = { revision, error: text }
+    if (isNews) this.#parts.record('policy.refused', { revision, inForce: this.#revision, error: text })
+    this.#parts.moved()
+  }
+}
+
+function before(replica: Replica, { kind, id }: RowChange): Row {
+  return { kind, id, value: replica[kind].get(id) ?? null } as Row
+}
+
+/** What came over a working connection but is no row: the settings are at fault, not the network. */
+function isUnparsable(error: unknown): boolean {
+  return error instanceof Error && error.name !== 'ControlPlaneError' && !('code' in error)
+}

@@ -1,0 +1,183 @@
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { ChangeQueue } from './change-queue.ts'
+import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
+import { EventLog } from './event-log.ts'
+import { Follower } from './follower.ts'
+import { serveHealth } from './health.ts'
+import { LastGood } from './last-good.ts'
+import type { Service, Worker } from './worker.ts'
+
+export const version = '0.1.0'
+
+export type WorkerParts = {
+  /** Makes the service; it must not open anything before its first `apply`. */
+  service: (worker: Worker & { dataDirectory: string; log: Logger }) => Service | Promise<Service>
+  /** Which service this is, before it is made. */
+  name: Service['name']
+  env: NodeJS.ProcessEnv
+}
+
+const askEveryMs = 15_000
+const reportEveryMs = 5_000
+
+/**
+ * Brings a worker to life: last good settings from disk first, so that mail flows when the API is down; then enrolment,
+ * newer settings, change events, reports and the shipping of events, each on its own and none in the way of mail.
+ * Resolves when the service runs under its first settings. SIGTERM and SIGINT stop it and end the process with 0.
+ */
+export async function startWorker({ service: makeService, name, env }: WorkerParts): Promise<Worker> {
+  const id = required(env, 'POSTERN_WORKER_NAME')
+  const dataDirectory = required(env, 'POSTERN_DATA_DIR')
+  const log = pino({ name: id, level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination(2))
+  const directory = join(dataDirectory, 'worker', id)
+  const stopping = new AbortController()
+  const controlPlane = new ControlPlane(required(env, 'POSTERN_API_URL'), {
+    token: required(env, 'POSTERN_ENROL_TOKEN'),
+    service: name,
+    name: id,
+    version,
+  })
+  const events = await EventLog.open({
+    directory: join(directory, 'events'),
+    send: (lines) => controlPlane.sendEvents(lines),
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
+  })
+  const startedAt = new Date().toISOString()
+  let queueUrl: string | undefined
+  let stopped: Promise<void> | undefined
+
+  const report = async () => {
+    const status = service.status()
+    const revision = await controlPlane.report({
+      service: name,
+      version,
+      pid: process.pid,
+      startedAt,
+      ...status,
+      revision: follower.revision,
+      ...(follower.refused ? { refused: follower.refused } : {}),
+      ...(queueUrl ? { queueUrl } : {}),
+      eventsUnsent: events.unsent,
+    })
+    follower.nudge(revision)
+  }
+  const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
+
+  const worker: Worker & { dataDirectory: string; log: Logger } = {
+    id,
+    record: events.record,
+    flushEvents: () => events.flush(),
+    reportSoon: () => reports.soon(),
+    stop: (cause) => {
+      stopped ??= stop(cause)
+      return stopped
+    },
+    dataDirectory,
+    log,
+  }
+  const service = await makeService(worker)
+  const health = await serveHealth({ env, observed: () => service.status().observed })
+  const lastGood = new LastGood(directory)
+  const follower = new Follower({ controlPlane, lastGood, service, record: events.record, moved: () => reports.soon() })
+  let changeQueue: ChangeQueue | undefined
+
+  const stop = async (cause: string) => {
+    log.info({ cause }, 'stopping')
+    await service.stop()
+    events.record('worker.stopped', { service: name, cause })
+    await events.close()
+    await report().catch(() => {})
+    stopping.abort()
+    await changeQueue?.close()
+    await lastGood.close()
+    health?.close()
+    log.info('stopped')
+  }
+
+  const follow = async () => {
+    const { lastEvent } = await untilItWorks(
+      () => controlPlane.enrol(),
+      stopping.signal,
+      (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol at the API; trying again'),
+    )
+    events.numberFrom(lastEvent)
+    events.startShipping()
+    reports.start()
+    await untilItWorks(
+      async () => {
+        await follower.ask()
+        if (!follower.inForce) throw new Error(`the first settings were refused: ${follower.refused?.error}`)
+      },
+      stopping.signal,
+      (error) => log.warn({ error: reasonOf(error) }, 'cannot read the settings; trying again'),
+    )
+    changeQueue = new ChangeQueue({
+      workerId: id,
+      endpoint: env.POSTERN_SQS_ENDPOINT,
+      nudged: (revision) => follower.nudge(revision),
+      ready: (url) => {
+        queueUrl = url
+        reports.soon()
+        // What was announced before the queue existed was announced to nobody.
+        void follower.ask().catch(() => {})
+      },
+      failed: (error) => log.warn({ error: reasonOf(error) }, 'change queue is away; asking the API every 15 s'),
+    })
+    everyNowAndThen(askEveryMs, () => follower.ask(), stopping.signal).start()
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void worker.stop(signal).then(() => process.exit(0)))
+
+  events.record('worker.started', { service: name, version, pid: process.pid })
+  const resumed = await follower.resume()
+  if (resumed) log.info({ revision: follower.revision }, 'running on the last good settings from disk')
+  const following = follow().catch((error) => {
+    if (!stopping.signal.aborted) log.error({ error: reasonOf(error) }, 'following the settings ended')
+  })
+  if (!resumed) await following
+  return worker
+}
+
+/** Runs `call` every `pauseMs` after the one before has ended, and at once after `soon()`. Failures wait for the next turn. */
+function everyNowAndThen(pauseMs: number, call: () => Promise<void>, signal: AbortSignal) {
+  let timer: NodeJS.Timeout | undefined
+  let running = false
+  let again = false
+  let started = false
+  const run = async () => {
+    clearTimeout(timer)
+    if (running) {
+      again = true
+      return
+    }
+    running = true
+    await call().catch(() => {})
+    running = false
+    if (signal.aborted) return
+    timer = setTimeout(run, again ? 10 : pauseMs)
+    again = false
+  }
+  signal.addEventListener('abort', () => clearTimeout(timer))
+  return {
+    start: () => {
+      started = true
+      void run()
+    },
+    soon: () => {
+      if (!started || signal.aborted) return
+      if (running) again = true
+      else {
+        clearTimeout(timer)
+        timer = setTimeout(run, 10)
+      }
+    },
+  }
+}
+
+function required(env: NodeJS.ProcessEnv, name: string): string {
+  const value = env[name]
+  if (!value) throw new Error(`${name} is not set; a worker needs it (see README, "Starting it")`)
+  return value
+}
