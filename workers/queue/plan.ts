@@ -1,9 +1,9 @@
 import { hostname as machineName } from 'node:os'
 import type { Route } from '@postern/contract/directory.ts'
 import type { Replica } from '@postern/contract/rows.ts'
-import type { GeneralSettings, QueueSettings } from '@postern/contract/settings.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
+import type { GeneralSettings, QueueSettings } from '@postern/contract/settings.ts'
 
 /** The settings and domains in force, as the deliverers read them: one immutable value, replaced as a whole. */
 

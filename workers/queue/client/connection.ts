@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
+import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 
@@ -213,7 +213,11 @@ export class Connection {
     this.#waiter = undefined
     // What it said last (421, 554 …) explains more than that it closed.
     const last = waiter?.replies.at(-1) ?? this.#early.at(-1)
-    this.#failure ??= new ConnectionFailure(this.stage, `${message} (${this.stage})`, last && last.code >= 400 ? last : undefined)
+    this.#failure ??= new ConnectionFailure(
+      this.stage,
+      `${message} (${this.stage})`,
+      last && last.code >= 400 ? last : undefined,
+    )
     this.#socket.destroy()
     waiter?.reject(this.#failure)
   }

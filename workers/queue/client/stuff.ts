@@ -38,7 +38,8 @@ export class DotStuffer extends Transform {
       this.push(dot)
       this.#pass(chunk, 1)
     } else this.#pass(chunk, 0)
-    this.#tail = chunk.length > 1 ? [chunk.at(-2) as number, chunk.at(-1) as number] : [this.#tail[1], chunk[0] as number]
+    this.#tail =
+      chunk.length > 1 ? [chunk.at(-2) as number, chunk.at(-1) as number] : [this.#tail[1], chunk[0] as number]
     done()
   }
 

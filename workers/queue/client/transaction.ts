@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { type Connection, ConnectionFailure } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { type Reply, replyText } from './reply.ts'
 import { DotStuffer, stuffed } from './stuff.ts'
 
@@ -39,20 +39,19 @@ export async function transact(connection: Connection, transaction: Transaction)
   const { patience } = connection.dial
   connection.used++
   const lines = [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
-  const [mail, ...rcpts] = connection.has('PIPELINING')
+  const { mail, rcpts, data } = connection.has('PIPELINING')
     ? await pipelined(connection, lines)
     : await oneByOne(connection, lines)
-  if (!mail) throw new ConnectionFailure('mail', 'no reply to MAIL')
-  if (mail.code >= 300 || mail.code < 200) {
-    await reset(connection, rcpts.at(-1)?.code === 354)
+  if (!isTaken(mail)) {
+    await reset(connection, data?.code === 354)
     return transaction.recipients.map(() => refused(mail, connection))
   }
-  const data = rcpts.pop() as Reply | undefined
   const taken = rcpts.filter(isTaken).length
   if (data?.code !== 354) {
     if (data) await reset(connection)
-    const instead = data && taken > 0 ? refused(data, connection) : undefined
-    return rcpts.map((reply) => (isTaken(reply) && instead ? instead : refusedOrAgain(reply, connection, taken)))
+    return rcpts.map((reply) =>
+      isTaken(reply) && data ? refused(data, connection) : refusedOrAgain(reply, connection, taken),
+    )
   }
   if (taken === 0) {
     // A pipelining server must not say 354 here (RFC 2920 §3.1); one that does gets an empty message for nobody.
@@ -76,39 +75,40 @@ function isTaken(reply: Reply): boolean {
   return reply.code >= 200 && reply.code < 300
 }
 
-async function pipelined(connection: Connection, lines: string[]): Promise<Reply[]> {
+/** Replies to the envelope. `data` is absent when DATA was not said. */
+type Answers = { mail: Reply; rcpts: Reply[]; data?: Reply }
+
+async function pipelined(connection: Connection, lines: string[]): Promise<Answers> {
   const { patience } = connection.dial
   connection.stage = 'mail'
-  // Both sides filling their buffers would deadlock (RFC 2920 §3.1), so a long list goes in groups.
   const replies: Reply[] = []
+  // Both sides filling their buffers would deadlock (RFC 2920 §3.1), so a long list goes in groups.
   for (let from = 0; from < lines.length; from += 100) {
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
     connection.write(`${group.join('\r\n')}${last ? '\r\nDATA' : ''}\r\n`)
     replies.push(...(await connection.replies(group.length + (last ? 1 : 0), patience.command)))
-    if ((replies[0] as Reply).code >= 300) break
+    if (!isTaken(replies[0] as Reply)) break
   }
-  return replies
+  const [mail, ...rcpts] = replies as [Reply, ...Reply[]]
+  const data = replies.length > lines.length ? rcpts.pop() : undefined
+  return { mail, rcpts, ...(data ? { data } : {}) }
 }
 
-/** Without PIPELINING. The reply to DATA is the last one; absent when no recipient was taken. */
-async function oneByOne(connection: Connection, lines: string[]): Promise<(Reply | undefined)[]> {
+/** Without PIPELINING: DATA is said only when a recipient was taken. */
+async function oneByOne(connection: Connection, lines: string[]): Promise<Answers> {
   const { patience } = connection.dial
-  const replies: (Reply | undefined)[] = []
-  for (const [i, line] of lines.entries()) {
-    connection.stage = i === 0 ? 'mail' : 'rcpt'
-    const reply = await connection.command(line, patience.command)
-    replies.push(reply)
-    if (i === 0 && reply.code >= 300) return replies
-  }
+  const [mailCommand = '', ...rcptCommands] = lines
+  connection.stage = 'mail'
+  const mail = await connection.command(mailCommand, patience.command)
+  const rcpts: Reply[] = []
+  if (!isTaken(mail)) return { mail, rcpts }
+  connection.stage = 'rcpt'
+  for (const line of rcptCommands) rcpts.push(await connection.command(line, patience.command))
   connection.stage = 'data'
-  if (replies.slice(1).some((reply) => reply && isTaken(reply))) {
-    replies.push(await connection.command('DATA', patience.data))
-  } else {
-    await reset(connection)
-    replies.push(undefined)
-  }
-  return replies
+  if (rcpts.some(isTaken)) return { mail, rcpts, data: await connection.command('DATA', patience.data) }
+  await reset(connection)
+  return { mail, rcpts }
 }
 
 /** After a refusal RSET leaves a clean session for the next message; a remote that waits for data all the same is left. */

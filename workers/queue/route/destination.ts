@@ -33,7 +33,7 @@ export function wayFor(plan: Plan, to: Pick<Recipient, 'address' | 'via'>, rerou
     const { host, port, tls: gatewayTls, user, secret } = plan.gateway
     const auth = user && secret ? { user, secret } : undefined
     const destination: Destination = { kind: 'smtp', host, port, tls: gatewayTls, ...(auth ? { auth } : {}) }
-    return { lane: 'gateway', domain, destination }
+    return { lane: 'gateway', domain: host, destination }
   }
   if (domain.startsWith('[')) {
     return { lane: domain, domain, destination: { kind: 'address', address: domain, tls } }
@@ -45,7 +45,7 @@ function named(domain: string, { host, port }: Rerouted, tls: TlsPolicy): Way {
   return { lane: `to ${host}:${port}`, domain, destination: { kind: 'smtp', host, port, tls } }
 }
 
-type LocalRoute = LocalDomain["route"]
+type LocalRoute = LocalDomain['route']
 
 function localWay(domain: string, route: LocalRoute): Way {
   const way = (destination: Destination): Way => ({ lane: domain, domain, destination })

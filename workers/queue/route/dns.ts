@@ -80,7 +80,9 @@ function addresses(records: { address: string; ttl: number }[]) {
   return { value: records.map(({ address }) => address), seconds: Math.min(...records.map(({ ttl }) => ttl), longest) }
 }
 
-function missingOf(error: NodeJS.ErrnoException): { kind: 'empty' } | { kind: 'no-name' } | { kind: 'not-known'; why: string } {
+function missingOf(
+  error: NodeJS.ErrnoException,
+): { kind: 'empty' } | { kind: 'no-name' } | { kind: 'not-known'; why: string } {
   switch (error.code) {
     case 'ENOTFOUND':
       return { kind: 'no-name' }

@@ -53,7 +53,11 @@ async function mxHosts(domain: string, world: World): Promise<Hosts> {
       if (mx.value.some(({ host }) => host === '' || host === '.')) {
         if (mx.value.length === 1) return bounced('5.1.10', `domain ${domain} accepts no mail (null MX)`, 'null-mx')
       }
-      return explicitMx(domain, mx.value.filter(({ host }) => host !== '' && host !== '.'), world)
+      return explicitMx(
+        domain,
+        mx.value.filter(({ host }) => host !== '' && host !== '.'),
+        world,
+      )
     }
   }
 }
@@ -111,7 +115,11 @@ async function addressesOf(dns: Dns, { host, port }: { host: string; port: numbe
 }
 
 function loops(domain: string): Hosts {
-  return bounced('5.4.6', `mail for ${domain} loops back to this server: the DNS names us, and it is no local domain`, 'loop')
+  return bounced(
+    '5.4.6',
+    `mail for ${domain} loops back to this server: the DNS names us, and it is no local domain`,
+    'loop',
+  )
 }
 
 function bounced(status: string, text: string, cause: string): Hosts {
