@@ -167,7 +167,10 @@ export class Connection {
 
   /** Says QUIT and closes; never throws, never waits long. */
   quit(): void {
-    if (!this.alive) return this.destroy()
+    if (!this.alive) {
+      this.destroy()
+      return
+    }
     this.#failure = new ConnectionFailure(this.stage, 'we closed the connection')
     this.#socket.end('QUIT\r\n')
     this.#socket.setTimeout(2000, () => this.destroy())
@@ -193,12 +196,13 @@ export class Connection {
     try {
       replies = this.#reader.feed(chunk)
     } catch (error) {
-      return this.#fail((error as BadReply).message)
+      this.#fail((error as BadReply).message)
+      return
     }
     const waiter = this.#waiter
     if (!waiter) {
-      if (this.#early.length + replies.length > 2000) return this.#fail('replies to nothing')
       this.#early.push(...replies)
+      if (this.#early.length > 2000) this.#fail('replies to nothing')
       return
     }
     for (const reply of replies) (waiter.replies.length < waiter.count ? waiter.replies : this.#early).push(reply)

@@ -28,7 +28,10 @@ export class Pool {
   /** Gives a connection back after a transaction; it is closed when it has had enough or nobody may reuse it. */
   give(key: string, connection: Connection, most: number): void {
     if (!connection.alive) return
-    if (connection.used >= most || this.#count >= mostIdle || connection.stage !== 'mail') return connection.quit()
+    if (connection.used >= most || this.#count >= mostIdle || connection.stage !== 'mail') {
+      connection.quit()
+      return
+    }
     connection.idleSince = Date.now()
     connection.expectWithin(10 * idleMs)
     const connections = this.#idle.get(key)

@@ -30,7 +30,11 @@ export class DotStuffer extends Transform {
   #tail: [number, number] = [13, 10]
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (chunk.length === 0) return done()
+    if (chunk.length > 0) this.#take(chunk)
+    done()
+  }
+
+  #take(chunk: Buffer): void {
     // Positions at which a dot begins a line; the tail makes lines that end in the chunk before visible.
     if (chunk[0] === 46 && this.#tail[0] === 13 && this.#tail[1] === 10) this.push(dot)
     if (chunk[0] === 10 && this.#tail[1] === 13 && chunk[1] === 46) {
@@ -40,7 +44,6 @@ export class DotStuffer extends Transform {
     } else this.#pass(chunk, 0)
     this.#tail =
       chunk.length > 1 ? [chunk.at(-2) as number, chunk.at(-1) as number] : [this.#tail[1], chunk[0] as number]
-    done()
   }
 
   #pass(chunk: Buffer, start: number): void {
