@@ -15,8 +15,6 @@ export const recipientSchema = z.object({
   /** ORCPT (RFC 3461 §4.2) as received, xtext decoded; absent when the client sent none. */
   orcpt: z.string().max(500).optional(),
   notify: z.array(notifySchema).optional(),
-  /** Goes to this host (`host` or `host:port`) instead of its domain's route: defaultMailHost. */
-  via: z.string().max(260).optional(),
 })
 export type Recipient = z.infer<typeof recipientSchema>
 
