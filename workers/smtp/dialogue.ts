@@ -19,6 +19,8 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Resolves when what was recorded survives the end of this process. Whoever asks within one turn of the event loop waits for one write. */
+  kept(): Promise<void>
   readonly credentials: Credentials
   readonly counters: Counters
 }

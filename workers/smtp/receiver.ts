@@ -15,6 +15,7 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  flushEvents: () => Promise<void>
   credentials: Credentials
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
@@ -37,15 +38,18 @@ export class Receiver extends SMTPServer implements House {
   stopping = false
   readonly #byAddress = new Map<string, number>()
   #open = 0
+  readonly #flushEvents: () => Promise<void>
+  #keeping: Promise<void> | undefined
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, flushEvents, credentials, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.#flushEvents = flushEvents
     this.credentials = credentials
     this.trouble = trouble
     this.on('error', () => {})
@@ -70,6 +74,17 @@ export class Receiver extends SMTPServer implements House {
 
   get tlsAvailable(): boolean {
     return this.certificates.available
+  }
+
+  kept(): Promise<void> {
+    this.#keeping ??= new Promise((done) =>
+      setImmediate(() => {
+        this.#keeping = undefined
+        // A log that cannot be written must not stop mail.
+        this.#flushEvents().then(done, () => done())
+      }),
+    )
+    return this.#keeping
   }
 
   /** Sessions open now. */

@@ -55,6 +55,8 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   house.counters.octets_accepted_total += size
   house.counters.recipients_accepted_total += envelope.recipients.length
   tellAccepted(dialogue, transaction, { envelope, header, size })
+  // The books must know the message before the client does: what has its 250 has its event too, whatever kills us.
+  await house.kept()
   dialogue.reply('accepted', { id: envelope.id })
   return false
 }

@@ -14,7 +14,7 @@ import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { Receiver } from './receiver.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'>
+  worker: Pick<Worker, 'id' | 'record' | 'flushEvents' | 'reportSoon'>
   spool: SpoolWriter
   environment: Environment
   machine: string
@@ -68,7 +68,9 @@ export class SmtpService implements Service {
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, machine, trouble } = this.#parts
     const credentials = new Credentials()
-    return new Receiver({ id: worker.id, machine, policy, spool, record: worker.record, credentials, trouble })
+    const { id, record } = worker
+    const flushEvents = () => worker.flushEvents()
+    return new Receiver({ id, machine, policy, spool, record, flushEvents, credentials, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventType, PosternEvent } from '@postern/contract/events.ts'
 import type { ListName } from '@postern/contract/lists.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
-import type { SpoolWriter } from '@postern/spool/spool.ts'
+import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
 import type { Environment } from '../listen/plan.ts'
 import { SmtpService } from '../service.ts'
 
@@ -20,7 +21,14 @@ export type Change = {
 
 export type House = Awaited<ReturnType<typeof openHouse>>
 
-export async function openHouse(change: Change = {}, options: { environment?: Partial<Environment>; spool?: (made: SpoolWriter) => SpoolWriter } = {}) {
+export async function openHouse(
+  change: Change = {},
+  options: {
+    environment?: Partial<Environment>
+    spool?: (made: SpoolWriter) => SpoolWriter
+    events?: { record: (type: EventType, fields: object) => void; flush: () => Promise<void> }
+  } = {},
+) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
   const made = await openLocalWriter({ directory: join(directory, 'spool'), name: 'smtp-1' })
   const spool = options.spool?.(made) ?? made
@@ -30,9 +38,21 @@ export async function openHouse(change: Change = {}, options: { environment?: Pa
   }
   const troubles: unknown[] = []
   const service = new SmtpService({
-    worker: { id: 'smtp-1', record, reportSoon: () => {} },
+    worker: {
+      id: 'smtp-1',
+      record: options.events?.record ?? record,
+      flushEvents: options.events?.flush ?? (async () => {}),
+      reportSoon: () => {},
+    },
     spool,
-    environment: { bind: '127.0.0.1', smtpPort: 0, submissionPort: 0, smtpsPort: 0, unprivileged: true, ...options.environment },
+    environment: {
+      bind: '127.0.0.1',
+      smtpPort: 0,
+      submissionPort: 0,
+      smtpsPort: 0,
+      unprivileged: true,
+      ...options.environment,
+    },
     machine: 'mx.test',
     trouble: (error) => troubles.push(error),
   })
@@ -60,16 +80,21 @@ export async function openHouse(change: Change = {}, options: { environment?: Pa
       if (!found) throw new Error(`no listener ${name}`)
       return found.port
     },
-    of: <T extends EventType>(type: T) => events.filter((event) => event.type === type) as Extract<PosternEvent, { type: T }>[],
+    of: <T extends EventType>(type: T) =>
+      events.filter((event) => event.type === type) as Extract<PosternEvent, { type: T }>[],
     /** Everything that is durable, in order. */
     stored: async () => {
       const reader = await openLocalReader({ directory: join(directory, 'spool') })
       const stop = AbortSignal.timeout(150)
-      const messages: { envelope: (typeof arrivals)[number]['envelope']; body: string; size: number }[] = []
-      const arrivals = []
+      const messages: { envelope: Envelope; body: string; size: number }[] = []
+      const arrivals: Arrival[] = []
       for await (const batch of reader.follow({ after: new Map(), signal: stop })) arrivals.push(...batch.arrivals)
       for (const one of arrivals)
-        messages.push({ envelope: one.envelope, size: one.size, body: (await reader.readBody(one.location)).toString('latin1') })
+        messages.push({
+          envelope: one.envelope,
+          size: one.size,
+          body: (await reader.readBody(one.location)).toString('latin1'),
+        })
       await reader.close()
       return messages
     },
