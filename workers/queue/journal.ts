@@ -23,6 +23,8 @@ export type JournalOptions = {
 export type Change = { r: number; to: 'final' | Waiting }
 
 const pauseBetween = 10
+/** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
+const noteEvery = 100
 
 export class Journal {
   readonly #options: JournalOptions
@@ -70,8 +72,11 @@ export class Journal {
         this.unrecorded.recipients--
       } else mail.open.set(r, to)
     }
-    if (mail.open.size === 0) this.unrecorded.messages--
-    if (batch.busy === 0) this.#wake(true)
+    if (mail.open.size === 0) {
+      this.unrecorded.messages--
+      batch.finished.push(mail.envelope.id)
+    }
+    this.#wake(batch.busy === 0)
   }
 
   #settleRecorded(mail: Mail, changes: readonly Change[]): void {
@@ -108,7 +113,7 @@ export class Journal {
     if (ready) {
       clearTimeout(this.#timer)
       this.#running = this.#afterPause()
-    } else this.#timer ??= setTimeout(() => this.#wake(true), batchPatience)
+    } else this.#timer ??= setTimeout(() => this.#wake(true), noteEvery)
   }
 
   async #afterPause(): Promise<void> {
@@ -156,14 +161,17 @@ export class Journal {
     this.#next = emptyCommit()
     for (const [writer, batches] of this.#batches) {
       let last: Batch | undefined
+      const noted: string[] = []
       while (batches[0] && (this.#all || isRipe(batches[0]))) {
         last = batches.shift() as Batch
         for (const mail of last.mails) this.#record(mail, commit)
+        if (last.noted > 0) noted.push(last.cursor)
       }
-      if (last) commit.cursors.push([writer, last.cursor])
+      if (last) commit.cursors.push([writer, last.cursor, noted])
       if (batches.length === 0) this.#batches.delete(writer)
+      for (const batch of batches) noteFinished(batch, commit)
     }
-    const any = this.#dirty || commit.cursors.length > 0
+    const any = this.#dirty || commit.cursors.length > 0 || commit.finished.length > 0
     this.#dirty = false
     this.#all = false
     return any ? commit : undefined
@@ -180,6 +188,12 @@ export class Journal {
     for (const [r, { state }] of mail.open) if (state !== active) mail.open.delete(r)
     this.#options.recorded(mail)
   }
+}
+
+function noteFinished(batch: Batch, commit: Commit): void {
+  if (batch.noted === batch.finished.length) return
+  batch.noted = batch.finished.length
+  commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
 }
 
 function isRipe(batch: Batch): boolean {
@@ -205,5 +219,5 @@ function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open 
 }
 
 function emptyCommit(): Commit {
-  return { cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
+  return { finished: [], cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
 }

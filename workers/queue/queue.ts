@@ -81,6 +81,7 @@ export class Queue {
       dispatch,
       hands,
       record,
+      finished: index.opened.finished,
       lost: (mail, damage) => void this.#end(mail, [...mail.open.keys()], { results: lostResult(damage.reason) }),
     })
     this.orders = new Orders({
