@@ -1,5 +1,5 @@
 import type { Index } from './index/index-thread.ts'
-import { active, type Commit, type Counts, type MessageRow } from './index/rows.ts'
+import { active, type Commit, type MessageRow } from './index/rows.ts'
 import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from './mail.ts'
 
 /**
@@ -36,13 +36,11 @@ export class Journal {
   #all = false
   /** Cursors that are durable, by writer. */
   readonly cursors: Map<string, string>
-  counts: Counts
   /** Recipients in hand without a row. */
   unrecorded = { messages: 0, recipients: 0 }
 
   constructor(options: JournalOptions) {
     this.#options = options
-    this.counts = options.index.opened.counts
     this.cursors = new Map(options.index.opened.cursors)
   }
 
@@ -143,8 +141,7 @@ export class Journal {
     await this.#options.flushEvents()
     for (let failures = 0; ; failures++) {
       try {
-        const { counts } = await this.#options.index.ask('commit', commit)
-        this.counts = counts
+        await this.#options.index.ask('commit', commit)
         for (const [writer, cursor] of commit.cursors) this.cursors.set(writer, cursor)
         if (failures > 0) this.#options.trouble(undefined)
         return

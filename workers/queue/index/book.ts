@@ -110,6 +110,10 @@ export class Book {
     }
   }
 
+  get counts(): Counts {
+    return this.#counts
+  }
+
   #recount(): void {
     const recipients: Counts['recipients'] = [0, 0, 0]
     const states = this.#db.prepare('SELECT state, count(*) FROM recipients GROUP BY state').raw().all()
@@ -125,7 +129,7 @@ export class Book {
   }
 
   /** All of it or nothing. A message whose id is known already is not inserted; the answer names those numbers. */
-  commit(commit: Commit): { counts: Counts; known: number[] } {
+  commit(commit: Commit): { known: number[] } {
     const known: number[] = []
     this.#transact(() => {
       for (const message of commit.insert) if (!this.#insert(message)) known.push(message.n)
@@ -140,7 +144,7 @@ export class Book {
         for (const batch of batches) this.#statements.unfinish.run(writer, batch)
       }
     })
-    return { counts: this.#counts, known }
+    return { known }
   }
 
   #transact(work: () => void): void {
@@ -345,8 +349,8 @@ function prepare(db: Database.Database) {
     reroute: db.prepare('UPDATE messages SET rerouted = ? WHERE n = ?'),
     latest: db.prepare('SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain LIMIT 1'),
     hasten: db.prepare(
-      `UPDATE recipients SET next_at = ?1 WHERE (n, r) IN
-       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ?2 AND next_at > ?3 LIMIT ?4)`,
+      `UPDATE recipients SET next_at = ? WHERE (n, r) IN
+       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?)`,
     ),
     inSegment: db.prepare(
       `SELECT n, location FROM messages WHERE segment = ?
