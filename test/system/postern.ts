@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { Books, Page, WorkerView } from '@postern/contract/views.ts'
 import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
+import { readMaildir } from '../peers/postfix.ts'
 import { Api } from './api.ts'
 import { isAlive, processesWith } from './processes.ts'
 
@@ -47,6 +48,8 @@ export interface Postern {
   /** Resolves with the books when nothing waits, storage has all events, and they balance. */
   quiet(withinMs?: number): Promise<Books>
   books(): Promise<Books>
+  /** Whole messages kept for a recipient of a domain with the route `maildir`, in the order of their file names. */
+  mail(recipient: string): Promise<string[]>
   logs(): string
   /** SIGTERM; rejects unless it ends with 0 in time. Its temporary directory goes. Safe to call twice. */
   stop(): Promise<void>
@@ -110,6 +113,10 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       return books()
     },
     books,
+    mail: (recipient) => {
+      const [user, domain] = recipient.split('@') as [string, string]
+      return readMaildir(join(dataDirectory, 'mail', domain, user))
+    },
     logs: () => written.join(''),
     stop: async () => {
       if (stopped) return
