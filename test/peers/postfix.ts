@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Certificate } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
@@ -88,8 +88,8 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
     ...options.settings,
   }
   const lines = Object.entries(main).map(([key, value]) => `${key} = ${value}\n`)
-  await writeFile(join(directory, 'etc/main.cf'), lines.join(''))
-  await writeFile(join(directory, 'etc/master.cf'), services(`${host}:${port}`))
+  await writeSettled(join(directory, 'etc/main.cf'), lines.join(''))
+  await writeSettled(join(directory, 'etc/master.cf'), services(`${host}:${port}`))
   await makeQueue(join(directory, 'queue'), postfixUser)
 
   const peer = await startPeer({
@@ -114,7 +114,14 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   }
 }
 
-/** What `postfix check` would make; but that takes seconds, because it looks up names. */
+/** A file that looks old: each Postfix process waits until a configuration has not changed for two seconds. */
+async function writeSettled(path: string, text: string): Promise<void> {
+  await writeFile(path, text)
+  const before = new Date(Date.now() - 60_000)
+  await utimes(path, before, before)
+}
+
+/** What `postfix check` would make. */
 async function makeQueue(queue: string, owner: number): Promise<void> {
   await mkdir(join(queue, 'pid'))
   const own = [
