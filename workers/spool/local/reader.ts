@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored } from '../spool.ts'
+import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored, Trouble } from '../spool.ts'
 import { Bell } from './bell.ts'
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
@@ -21,6 +21,8 @@ export interface LocalReaderOptions {
   pollMs?: number
   /** After how long octets that their writer does not vouch for are taken over if they are whole; default 5 s. */
   silentMs?: number
+  /** What an operator should know. */
+  trouble?: (trouble: Trouble) => void
 }
 
 export function openLocalReader(options: LocalReaderOptions): SpoolReader {
@@ -31,6 +33,7 @@ class LocalReader implements SpoolReader {
   private readonly directory: string
   private readonly pollMs: number
   private readonly silentMs: number
+  private readonly trouble: (trouble: Trouble) => void
   private readonly segments: OpenSegments
   private readonly recent = new Recent()
   private readonly bodies: Bodies
@@ -39,6 +42,7 @@ class LocalReader implements SpoolReader {
     this.directory = resolve(options.directory)
     this.pollMs = options.pollMs ?? 250
     this.silentMs = options.silentMs ?? defaultSilentMs
+    this.trouble = options.trouble ?? (() => {})
     this.segments = new OpenSegments((writer) => join(this.directory, writer))
     this.bodies = new Bodies(this.segments, (spot) => this.recent.recall(spot))
   }
@@ -132,6 +136,7 @@ class LocalReader implements SpoolReader {
         batch: options.batch ?? 500,
         copies: options.copies ?? false,
         silentMs: this.silentMs,
+        trouble: this.trouble,
         seen: (segment, window) => this.recent.keep(writer, segment, window),
       })
       trails.set(writer, trail)

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { envelopeOf } from '../spool.suite.ts'
-import { close, open } from './disk.ts'
+import { close, open, read } from './disk.ts'
 import { encodeHead, encodeStart, headLength, sealHeader } from './record.ts'
 import { type Found, type Gap, scanWindow } from './scan.ts'
 
@@ -48,7 +48,7 @@ async function scan(
   await writeFile(file, octets)
   const fd = await open(file, fs.constants.O_RDONLY)
   const known = 'marker' in how ? how.marker : marker
-  const span = { fd, segment: 3, to: how.to ?? octets.length, marker: known, trusted: how.trusted }
+  const span = { fd, segment: 3, to: how.to ?? octets.length, marker: known, trusted: how.trusted, read }
   const all: Scanned = { found: [], gaps: [], next: headLength }
   try {
     while (true) {

@@ -1,5 +1,5 @@
-import { type Arrival, type Batch, type Cursor, type Damage, SpoolFailure } from '../spool.ts'
-import { close, isMissing } from './disk.ts'
+import type { Arrival, Batch, Cursor, Damage, Trouble } from '../spool.ts'
+import { close, isMissing, read, readSalvaging } from './disk.ts'
 import { cursorText, locationText, parseCursor, segmentText } from './names.ts'
 import { type Head, headLength } from './record.ts'
 import { type Found, type Gap, type Span, scanWindow, type Window } from './scan.ts'
@@ -12,6 +12,9 @@ import { openTail, readTail, type Tail } from './tail.ts'
  */
 export const defaultSilentMs = 5000
 
+/** A disk that refuses to read is asked again for this many times `silentMs`. */
+const patience = 6
+
 export interface TrailOptions {
   writer: string
   directory: string
@@ -20,6 +23,7 @@ export interface TrailOptions {
   batch: number
   copies: boolean
   silentMs: number
+  trouble: (trouble: Trouble) => void
   /** Offers octets just read to whoever wants their bodies soon. */
   seen: (segment: number, window: Window) => void
 }
@@ -44,7 +48,11 @@ export class Trail {
   /** When the tail last changed, and when the segment was first seen to hold more than the tail said. */
   private heard = performance.now()
   private grownAt: number | undefined
+  /** Since when the disk refuses to read. */
+  private refusedAt: number | undefined
   private sealed: { segment: number; limit: Limit } | undefined
+  /** Segments known to come. */
+  private listed: number[] = []
   private damages: Damage[] = []
   private arrivals: Arrival[] = []
   private moved = false
@@ -56,16 +64,31 @@ export class Trail {
     this.offset = offset
   }
 
-  /** What is new; `undefined` when nothing is. */
+  /** What is new; `undefined` when nothing is. Never rejects: what cannot be read now is tried again the next time. */
   async next(): Promise<Batch | undefined> {
-    await this.listen()
-    while (this.arrivals.length === 0 && this.damages.length === 0 && (await this.step())) this.moved = true
-    if (!this.moved) return undefined
+    try {
+      await this.listen()
+      while (this.arrivals.length === 0 && this.damages.length === 0 && (await this.step())) this.moved = true
+    } catch (error) {
+      this.refused(error as Error)
+    }
+    if (!this.moved && this.damages.length === 0) return undefined
     const { arrivals, damages } = this
     this.arrivals = []
     this.damages = []
     this.moved = false
     return { writer: this.options.writer, arrivals, damages, cursor: cursorText(this.segment, this.offset) }
+  }
+
+  private refused(error: Error): void {
+    if (this.refusedAt !== undefined) return
+    this.refusedAt = performance.now()
+    this.options.trouble({ kind: 'unreadable', writer: this.options.writer, error: error.message })
+  }
+
+  /** Waited long enough for a disk that refuses: what it still refuses is given up, block by block. */
+  private get impatient(): boolean {
+    return this.refusedAt !== undefined && performance.now() - this.refusedAt > this.options.silentMs * patience
   }
 
   async close(): Promise<void> {
@@ -75,7 +98,9 @@ export class Trail {
 
   private async listen(): Promise<void> {
     this.tailFd ??= await openTail(this.options.directory)
-    const tail = this.tailFd === undefined ? undefined : await readTail(this.tailFd)
+    if (this.tailFd === undefined) return
+    // Not whole: it was being overwritten just then.
+    const tail = (await readTail(this.tailFd)) ?? (await readTail(this.tailFd))
     if (!tail) return
     if (tail.segment === this.tail?.segment && tail.offset === this.tail.offset) return
     this.tail = tail
@@ -90,10 +115,11 @@ export class Trail {
     if (this.segment === 0) return this.enterNext(undefined)
     try {
       const limit = await segments.use({ writer, segment: this.segment }, (open) => this.read(open))
+      this.refusedAt = undefined
       if (limit === 'read') return true
       return limit.sealed ? this.enterNext(undefined) : false
     } catch (error) {
-      if (!isMissing(error)) throw new SpoolFailure(`cannot read the spool of "${writer}"`, { cause: error })
+      if (!isMissing(error)) throw error
       return this.enterNext('gone')
     }
   }
@@ -102,7 +128,9 @@ export class Trail {
     const limit = await this.limitOf(open)
     if (this.entered !== this.segment && (this.offset < limit.to || limit.sealed)) this.enter(open)
     if (this.offset >= limit.to) return limit
-    const span: Span = { fd: open.fd, segment: this.segment, to: limit.to, marker: this.marker, trusted: limit.trusted }
+    const { to, trusted } = limit
+    const reading = this.impatient ? readSalvaging : read
+    const span: Span = { fd: open.fd, segment: this.segment, to, marker: this.marker, trusted, read: reading }
     const window = await scanWindow(span, this.offset, this.options.batch)
     this.marker = span.marker
     if (window.next === this.offset) return limit
@@ -156,11 +184,25 @@ export class Trail {
 
   /** The next segment there is, and its head. */
   private async following(): Promise<{ segment: number; head: Head | undefined } | undefined> {
-    const { writer, directory, segments } = this.options
-    const numbers = await listSegments(directory)
-    const segment = numbers.find((number) => number > this.segment)
-    if (segment === undefined) return undefined
-    return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+    const { writer, segments } = this.options
+    for (let segment = await this.higher(); segment !== undefined; segment = await this.higher()) {
+      try {
+        return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        // Removed since the directory was listed: a writer that starts removes what it left empty.
+        this.listed = []
+      }
+    }
+    return undefined
+  }
+
+  private async higher(): Promise<number | undefined> {
+    while (this.listed.length > 0 && this.listed[0]! <= this.segment) this.listed.shift()
+    if (this.listed.length === 0) {
+      this.listed = (await listSegments(this.options.directory)).filter((number) => number > this.segment)
+    }
+    return this.listed[0]
   }
 
   private async enterNext(why: 'gone' | undefined): Promise<boolean> {
