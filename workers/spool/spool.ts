@@ -107,6 +107,8 @@ export type Trouble =
   | { kind: 'torn-tail'; segment: Segment; offset: number; octets: number }
   /** A write or sync failed: the messages concerned were refused and the segment is written no further. */
   | { kind: 'write-failed'; segment: Segment; refused: number; error: string }
+  /** A reader cannot read what this writer stored; it asks again for half a minute, then gives up what is still refused. */
+  | { kind: 'unreadable'; writer: string; error: string }
 
 // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,7 +192,8 @@ export interface Reclaimed {
 export interface SpoolReader {
   /**
    * Gives what every writer, present and future, made durable after its cursor; waits for more until the signal ends it.
-   * Wakes within milliseconds of a commit. The next batch is read only when it is asked for.
+   * Wakes within milliseconds of a commit. The next batch is read only when it is asked for. Small messages are verified
+   * whole before they are given; of large ones the envelope, and the body when it is read.
    */
   follow(options: FollowOptions): AsyncIterable<Batch>
 

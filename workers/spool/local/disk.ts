@@ -37,6 +37,25 @@ export async function read(fd: number, position: number, octets: number): Promis
   return buffer
 }
 
+const blockOctets = 4096
+
+/** As `read`, with zeros for the blocks that the disk will not give: their checksums will tell. */
+export async function readSalvaging(fd: number, position: number, octets: number): Promise<Buffer> {
+  const salvaged = Buffer.alloc(octets)
+  for (let at = 0; at < octets; ) {
+    const length = Math.min(blockOctets - ((position + at) % blockOctets), octets - at)
+    try {
+      const block = await read(fd, position + at, length)
+      block.copy(salvaged, at)
+      if (block.length < length) return salvaged.subarray(0, at + block.length)
+    } catch {
+      // Left as zeros.
+    }
+    at += length
+  }
+  return salvaged
+}
+
 function readOnce(fd: number, buffer: Buffer, from: number, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.read(fd, buffer, from, buffer.length - from, position, (error, got) => (error ? reject(error) : resolve(got)))

@@ -23,8 +23,8 @@ export interface DraftHome {
   append: (entry: Entry) => void
   /** The draft is committed or aborted. */
   ended: (draft: LocalDraft) => void
-  /** Its file is going. */
-  removing: (gone: Promise<void>) => void
+  /** The writer does not close before this has settled. */
+  busy: (doing: Promise<unknown>) => void
 }
 
 /** Collects a small message in memory and lets a large one flow into a file of its own. */
@@ -51,26 +51,31 @@ export class LocalDraft implements Draft {
     if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('append: the draft is closed'))
     this.size += chunk.length
     if (!this.hold()) return this.fail(new SpoolFull('no room for a message of this size'))
-    if (this.file) return this.flow(chunk)
+    if (this.file) {
+      this.file.push(chunk)
+      return this.flow()
+    }
     this.chunks.push(chunk)
     if (this.size <= this.home.sharedOctets) return undefined
     this.file = new OwnFile(join(this.home.directory, uuidv7() + draftSuffix), (octets) => this.wrote(octets))
     const chunks = this.chunks
     this.chunks = []
-    for (const early of chunks.slice(0, -1)) this.file.push(early)
-    return this.flow(chunks.at(-1)!)
+    for (const early of chunks) this.file.push(early)
+    return this.flow()
   }
 
-  async commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
-    if (this.state !== 'open') throw this.failure ?? new SpoolFailure('commit: the draft is closed')
-    if (this.file) return this.commitOwn(this.file, envelope, prefix)
-    return this.commitShared(envelope, prefix)
+  commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
+    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('commit: the draft is closed'))
+    if (!this.file) return this.commitShared(envelope, prefix)
+    const committing = this.commitOwn(this.file, envelope, prefix)
+    this.home.busy(committing)
+    return committing
   }
 
   abort(): void {
     if (this.state !== 'open') return
     this.end('aborted')
-    if (this.file) this.home.removing(this.file.discard())
+    if (this.file) this.home.busy(this.file.discard())
   }
 
   private commitShared(envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
@@ -90,7 +95,7 @@ export class LocalDraft implements Draft {
       await file.finish()
     } catch (error) {
       this.end('aborted')
-      this.home.removing(file.discard())
+      this.home.busy(file.discard())
       throw refusal(error as Error)
     }
     this.end('committed')
@@ -102,9 +107,8 @@ export class LocalDraft implements Draft {
     })
   }
 
-  private flow(chunk: Buffer): Promise<void> | undefined {
-    const wait = this.file!.push(chunk)
-    return wait?.catch((error) => this.fail(refusal(error)))
+  private flow(): Promise<void> | undefined {
+    return this.file!.pressed()?.catch((error) => this.fail(refusal(error)))
   }
 
   private hold(): boolean {
@@ -190,14 +194,16 @@ class OwnFile {
     this.wrote = wrote
   }
 
-  /** `undefined`: go on. A promise: so much waits for the disk that the source should wait too. */
-  push(chunk: Buffer): Promise<void> | undefined {
+  push(chunk: Buffer): void {
     this.crc = crc32(chunk, this.crc)
     this.queue.push(chunk)
     this.octets += chunk.length
-    this.flying ??= this.fly()
-    if (this.failure) return Promise.reject(this.failure)
-    return this.octets > waterMark ? this.drained() : undefined
+    if (!this.failure) this.flying ??= this.fly()
+  }
+
+  /** `undefined`: go on. A promise: so much waits for the disk that the source should wait too. */
+  pressed(): Promise<void> | undefined {
+    return this.failure || this.octets > waterMark ? this.drained() : undefined
   }
 
   /** Everything is on stable storage when it resolves. */

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored } from '../spool.ts'
+import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored, Trouble } from '../spool.ts'
 import { Bell } from './bell.ts'
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
@@ -11,7 +11,7 @@ import { Recent } from './recent.ts'
 import { type Books, reclaimWriter } from './reclaim.ts'
 import { OpenSegments } from './segments.ts'
 import { tailFile } from './tail.ts'
-import { Trail } from './trail.ts'
+import { defaultSilentMs, Trail } from './trail.ts'
 import { LocalWriter } from './writer.ts'
 
 export interface LocalReaderOptions {
@@ -19,6 +19,10 @@ export interface LocalReaderOptions {
   directory: string
   /** How long to sleep at most when no watch wakes it; default 250 ms. */
   pollMs?: number
+  /** After how long octets that their writer does not vouch for are taken over if they are whole; default 5 s. */
+  silentMs?: number
+  /** What an operator should know. */
+  trouble?: (trouble: Trouble) => void
 }
 
 export function openLocalReader(options: LocalReaderOptions): SpoolReader {
@@ -28,6 +32,8 @@ export function openLocalReader(options: LocalReaderOptions): SpoolReader {
 class LocalReader implements SpoolReader {
   private readonly directory: string
   private readonly pollMs: number
+  private readonly silentMs: number
+  private readonly trouble: (trouble: Trouble) => void
   private readonly segments: OpenSegments
   private readonly recent = new Recent()
   private readonly bodies: Bodies
@@ -35,6 +41,8 @@ class LocalReader implements SpoolReader {
   constructor(options: LocalReaderOptions) {
     this.directory = resolve(options.directory)
     this.pollMs = options.pollMs ?? 250
+    this.silentMs = options.silentMs ?? defaultSilentMs
+    this.trouble = options.trouble ?? (() => {})
     this.segments = new OpenSegments((writer) => join(this.directory, writer))
     this.bodies = new Bodies(this.segments, (spot) => this.recent.recall(spot))
   }
@@ -127,6 +135,8 @@ class LocalReader implements SpoolReader {
         after: options.after.get(writer),
         batch: options.batch ?? 500,
         copies: options.copies ?? false,
+        silentMs: this.silentMs,
+        trouble: this.trouble,
         seen: (segment, window) => this.recent.keep(writer, segment, window),
       })
       trails.set(writer, trail)

@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Damage } from '../spool.ts'
-import { read } from './disk.ts'
 import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
 
 /** Octets read at once. A record that does not fit is read whole if it is shared, without its body if it is on its own. */
@@ -15,7 +14,10 @@ export interface Span {
   /** Known from the head, the tail or a neighbour; without it nothing is found behind damage. */
   marker: Buffer | undefined
   trusted: boolean
+  read: Read
 }
+
+type Read = (fd: number, position: number, octets: number) => Promise<Buffer>
 
 export interface Found {
   offset: number
@@ -43,7 +45,7 @@ export interface Window {
 
 /** Reads the records from `from` on, one window of them and at most `most`. Never throws for what the octets say. */
 export async function scanWindow(span: Span, from: number, most: number): Promise<Window> {
-  const octets = await read(span.fd, from, Math.max(0, Math.min(windowOctets, span.to - from)))
+  const octets = await span.read(span.fd, from, Math.max(0, Math.min(windowOctets, span.to - from)))
   const window: Window = { found: [], gaps: [], next: from, start: from, octets }
   while (window.found.length < most && window.next < span.to) {
     const before = window.next
@@ -68,7 +70,7 @@ async function scanOne(span: Span, window: Window): Promise<void> {
   if (header.own) return scanOwn(span, window, { offset, octets, header })
   if (at + octets > window.octets.length) {
     if (at > 0 && !reachesEnd) return
-    window.octets = await read(span.fd, offset, octets)
+    window.octets = await span.read(span.fd, offset, octets)
     window.start = offset
     if (window.octets.length < octets) return giveUpIfTrusted(span, window, { offset, octets, reason: 'missing' })
     return takeShared(span, window, { offset, octets, header })
@@ -91,7 +93,7 @@ function takeShared(span: Span, window: Window, record: Omit<Found, 'meta'>): vo
 async function scanOwn(span: Span, window: Window, record: Omit<Found, 'meta'>): Promise<void> {
   const { header, offset } = record
   const metaLength = header.envelopeLength + header.prefixLength
-  const meta = decodeMeta(header, await read(span.fd, offset + partsOf(header).meta, metaLength))
+  const meta = decodeMeta(header, await span.read(span.fd, offset + partsOf(header).meta, metaLength))
   if (!meta) return giveUpIfTrusted(span, window, { ...spanOf(record), reason: 'envelope' })
   window.found.push({ ...record, meta })
   window.next = offset + record.octets

@@ -7,9 +7,9 @@ import { decodeHead, type Head, headLength } from './record.ts'
 /** The numbers of a writer's segments, ascending; none when the directory is gone. */
 export async function listSegments(directory: string): Promise<number[]> {
   try {
-    const names = await readdir(directory)
-    return names
-      .map(segmentNumber)
+    const entries = await readdir(directory, { withFileTypes: true })
+    return entries
+      .map((entry) => (entry.isFile() ? segmentNumber(entry.name) : undefined))
       .filter((number) => number !== undefined)
       .sort((a, b) => a - b)
   } catch (error) {

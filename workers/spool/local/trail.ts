@@ -1,5 +1,5 @@
-import { type Arrival, type Batch, type Cursor, type Damage, SpoolFailure } from '../spool.ts'
-import { close, isMissing } from './disk.ts'
+import type { Arrival, Batch, Cursor, Damage, Trouble } from '../spool.ts'
+import { close, isMissing, read, readSalvaging } from './disk.ts'
 import { cursorText, locationText, parseCursor, segmentText } from './names.ts'
 import { type Head, headLength } from './record.ts'
 import { type Found, type Gap, type Span, scanWindow, type Window } from './scan.ts'
@@ -10,9 +10,10 @@ import { openTail, readTail, type Tail } from './tail.ts'
  * A writer that says nothing for so long while its segment has grown has probably died between its sync and saying so:
  * what is whole is taken over then.
  */
-const silentMs = 5000
-/** A tail that moved so recently is believed without a look at the segment. */
-const lookMs = 1000
+export const defaultSilentMs = 5000
+
+/** A disk that refuses to read is asked again for this many times `silentMs`. */
+const patience = 6
 
 export interface TrailOptions {
   writer: string
@@ -21,6 +22,8 @@ export interface TrailOptions {
   after: Cursor | undefined
   batch: number
   copies: boolean
+  silentMs: number
+  trouble: (trouble: Trouble) => void
   /** Offers octets just read to whoever wants their bodies soon. */
   seen: (segment: number, window: Window) => void
 }
@@ -45,7 +48,11 @@ export class Trail {
   /** When the tail last changed, and when the segment was first seen to hold more than the tail said. */
   private heard = performance.now()
   private grownAt: number | undefined
+  /** Since when the disk refuses to read. */
+  private refusedAt: number | undefined
   private sealed: { segment: number; limit: Limit } | undefined
+  /** Segments known to come. */
+  private listed: number[] = []
   private damages: Damage[] = []
   private arrivals: Arrival[] = []
   private moved = false
@@ -57,16 +64,31 @@ export class Trail {
     this.offset = offset
   }
 
-  /** What is new; `undefined` when nothing is. */
+  /** What is new; `undefined` when nothing is. Never rejects: what cannot be read now is tried again the next time. */
   async next(): Promise<Batch | undefined> {
-    await this.listen()
-    while (this.arrivals.length === 0 && this.damages.length === 0 && (await this.step())) this.moved = true
-    if (!this.moved) return undefined
+    try {
+      await this.listen()
+      while (this.arrivals.length === 0 && this.damages.length === 0 && (await this.step())) this.moved = true
+    } catch (error) {
+      this.refused(error as Error)
+    }
+    if (!this.moved && this.damages.length === 0) return undefined
     const { arrivals, damages } = this
     this.arrivals = []
     this.damages = []
     this.moved = false
     return { writer: this.options.writer, arrivals, damages, cursor: cursorText(this.segment, this.offset) }
+  }
+
+  private refused(error: Error): void {
+    if (this.refusedAt !== undefined) return
+    this.refusedAt = performance.now()
+    this.options.trouble({ kind: 'unreadable', writer: this.options.writer, error: error.message })
+  }
+
+  /** Waited long enough for a disk that refuses: what it still refuses is given up, block by block. */
+  private get impatient(): boolean {
+    return this.refusedAt !== undefined && performance.now() - this.refusedAt > this.options.silentMs * patience
   }
 
   async close(): Promise<void> {
@@ -76,7 +98,9 @@ export class Trail {
 
   private async listen(): Promise<void> {
     this.tailFd ??= await openTail(this.options.directory)
-    const tail = this.tailFd === undefined ? undefined : await readTail(this.tailFd)
+    if (this.tailFd === undefined) return
+    // Not whole: it was being overwritten just then.
+    const tail = (await readTail(this.tailFd)) ?? (await readTail(this.tailFd))
     if (!tail) return
     if (tail.segment === this.tail?.segment && tail.offset === this.tail.offset) return
     this.tail = tail
@@ -91,10 +115,11 @@ export class Trail {
     if (this.segment === 0) return this.enterNext(undefined)
     try {
       const limit = await segments.use({ writer, segment: this.segment }, (open) => this.read(open))
+      this.refusedAt = undefined
       if (limit === 'read') return true
       return limit.sealed ? this.enterNext(undefined) : false
     } catch (error) {
-      if (!isMissing(error)) throw new SpoolFailure(`cannot read the spool of "${writer}"`, { cause: error })
+      if (!isMissing(error)) throw error
       return this.enterNext('gone')
     }
   }
@@ -103,7 +128,9 @@ export class Trail {
     const limit = await this.limitOf(open)
     if (this.entered !== this.segment && (this.offset < limit.to || limit.sealed)) this.enter(open)
     if (this.offset >= limit.to) return limit
-    const span: Span = { fd: open.fd, segment: this.segment, to: limit.to, marker: this.marker, trusted: limit.trusted }
+    const { to, trusted } = limit
+    const reading = this.impatient ? readSalvaging : read
+    const span: Span = { fd: open.fd, segment: this.segment, to, marker: this.marker, trusted, read: reading }
     const window = await scanWindow(span, this.offset, this.options.batch)
     this.marker = span.marker
     if (window.next === this.offset) return limit
@@ -145,22 +172,37 @@ export class Trail {
   /** Whether there has been more than was said for so long that its writer must have died before saying so. */
   private async grownSilently(open: OpenSegment): Promise<{ size: number; sealed: boolean } | undefined> {
     const now = performance.now()
-    if (now - this.heard < lookMs) return undefined
+    // A tail that moved a moment ago is believed without a look at the segment.
+    if (now - this.heard < this.options.silentMs / 5) return undefined
     const size = await open.size()
     const sealed = (await this.following()) !== undefined
     if (size <= this.offset && !sealed) this.grownAt = undefined
     else this.grownAt ??= now
-    if (this.grownAt === undefined || now - this.grownAt < silentMs) return undefined
+    if (this.grownAt === undefined || now - this.grownAt < this.options.silentMs) return undefined
     return { size, sealed }
   }
 
   /** The next segment there is, and its head. */
   private async following(): Promise<{ segment: number; head: Head | undefined } | undefined> {
-    const { writer, directory, segments } = this.options
-    const numbers = await listSegments(directory)
-    const segment = numbers.find((number) => number > this.segment)
-    if (segment === undefined) return undefined
-    return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+    const { writer, segments } = this.options
+    for (let segment = await this.higher(); segment !== undefined; segment = await this.higher()) {
+      try {
+        return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        // Removed since the directory was listed: a writer that starts removes what it left empty.
+        this.listed = []
+      }
+    }
+    return undefined
+  }
+
+  private async higher(): Promise<number | undefined> {
+    while (this.listed.length > 0 && this.listed[0]! <= this.segment) this.listed.shift()
+    if (this.listed.length === 0) {
+      this.listed = (await listSegments(this.options.directory)).filter((number) => number > this.segment)
+    }
+    return this.listed[0]
   }
 
   private async enterNext(why: 'gone' | undefined): Promise<boolean> {
