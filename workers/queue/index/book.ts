@@ -215,15 +215,26 @@ export class Book {
     return found
   }
 
-  /** Takes due mail into work: at most so many recipients of each domain. They are active when this returns. */
-  load({ now, quotas }: { now: number; quotas: [domain: string, most: number][] }): MessageRow[] {
+  /**
+   * Takes due mail into work: at most so many recipients of each domain, and about `limit` in all. They are active when
+   * this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
+   */
+  load({ now, quotas, limit }: { now: number; quotas: [domain: string, most: number][]; limit: number }): Loaded {
     const taken = new Map<number, MessageRow>()
+    let left = limit
+    let stoppedAt: string | undefined
     this.#transact(() => {
       for (const [domain, most] of quotas) {
-        for (const row of this.#statements.due.all(domain, now, most) as DueRow[]) this.#activate(row, taken)
+        if (left <= 0) {
+          stoppedAt = domain
+          break
+        }
+        const rows = this.#statements.due.all(domain, now, most) as DueRow[]
+        for (const row of rows) this.#activate(row, taken)
+        left -= rows.length
       }
     })
-    return [...taken.values()]
+    return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }
   }
 
   /** The same for all that waits of these messages, whatever its state or time. */
@@ -310,6 +321,7 @@ export class Book {
   }
 }
 
+type Loaded = { rows: MessageRow[]; stoppedAt?: string }
 type DueRow = { n: number; r: number; domain: string; state: 0 | 1 | 2; tries: number; next_at: number; cause: string }
 
 function prepare(db: Database.Database) {
