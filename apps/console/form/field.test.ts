@@ -93,9 +93,24 @@ describe('check', () => {
   })
 })
 
-test('a form can be made from the directory as well', () => {
-  const { route: _, ...rest } = domainInputSchema.shape
-  expect(fieldsOf(domainInputSchema.pick({ name: true, aliases: true, catchAll: true })).map((f) => f.key)).toEqual(
-    Object.keys(rest),
-  )
+describe('the directory', () => {
+  const fields = fieldsOf(domainInputSchema)
+  test('a route is one of several objects', () => {
+    const route = fields.find(({ key }) => key === 'route')
+    expect(route?.kind === 'variants' && route.variants.map(({ type }) => type)).toEqual([
+      'maildir',
+      'lmtp',
+      'smtp',
+      'webhook',
+      's3',
+      'discard',
+    ])
+  })
+  test('goes to the form and back, and errors find their control', () => {
+    const domain = { name: 'a.example', aliases: ['b.example'], catchAll: '', route: { type: 'lmtp', host: 'h', port: 24 } }
+    const values = toForm(fields, domain) as { route: { type: string; of: Record<string, { host: string }> } }
+    expect(fromForm(fields, values)).toEqual(domain)
+    values.route.of.lmtp = { ...values.route.of.lmtp, host: 'no host' }
+    expect(check(domainInputSchema, fields, values)[0]?.path).toBe('route.of.lmtp.host')
+  })
 })

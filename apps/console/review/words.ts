@@ -9,7 +9,7 @@ export type DiffLine = { title: string; path: string; before: string | undefined
 
 /** What a row's change says, leaf by leaf. A row that was made or deleted is compared with nothing. */
 export function linesOfDiff(diff: RowDiff): DiffLine[] {
-  const before = diff.before ?? (typeof diff.after === 'object' ? {} : undefined)
+  const before = diff.before ?? defaultsOf(diff) ?? (typeof diff.after === 'object' ? {} : undefined)
   const after = diff.after ?? (typeof diff.before === 'object' ? {} : undefined)
   return changesOf(before, after).map((change) => ({
     title: titleFor(diff, change.path),
@@ -17,6 +17,11 @@ export function linesOfDiff(diff: RowDiff): DiffLine[] {
     before: valueText(change.before),
     after: valueText(change.after),
   }))
+}
+
+/** A group that was never saved stands at its defaults. */
+function defaultsOf({ kind, id }: RowDiff): unknown {
+  return kind === 'settings' && id in settingGroups ? settingGroups[id as SettingGroup].schema.parse({}) : undefined
 }
 
 function titleFor(diff: RowDiff, path: string): string {
