@@ -47,8 +47,13 @@ export function parseMailAddress(text: string): MailAddress | null {
 
 /** How local parts are compared in the directory and the lists: without regard to case (and unquoted where possible). */
 export function foldLocal(local: string): string {
-  const bare = local.startsWith('"') ? local.slice(1, -1).replace(/\\(.)/g, '$1') : local
-  return bare.normalize('NFC').toLowerCase()
+  return (local.startsWith('"') ? unquoted(local) : local).normalize('NFC').toLowerCase()
+}
+
+/** `"jane"` is `jane`; what can only stand in quotes keeps them, with no escape more than it needs. */
+function unquoted(local: string): string {
+  const bare = local.slice(1, -1).replace(/\\(.)/gu, '$1')
+  return dotAtom.test(bare) ? bare : `"${bare.replace(/["\\]/g, '\\$&')}"`
 }
 
 /** The key under which an address is looked up. */

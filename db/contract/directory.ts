@@ -17,7 +17,13 @@ export const routeSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('webhook'),
     url: z.url({ protocol: /^https?$/ }).max(2000),
-    secret: z.string().min(8).max(1024).optional(),
+    secret: setting(z.string().min(8).max(1024), {
+      title: 'Signing secret',
+      help: 'Requests are signed with it.',
+      source: 'today',
+      enforced: false,
+      secret: true,
+    }).optional(),
   }),
   z.strictObject({ type: z.literal('s3'), bucket: z.string().min(3).max(63), prefix: z.string().max(200).default('') }),
   z.strictObject({ type: z.literal('discard') }),

@@ -10,6 +10,8 @@ export const recipientSchema = z.object({
   address: z.string().min(3).max(320),
   /** What the client said in RCPT TO. */
   original: z.string().min(1).max(320),
+  /** The host, or host:port, that takes this recipient instead of its domain's route (`general.defaultMailHost`); the address stays. */
+  via: z.string().max(260).optional(),
   /** ORCPT (RFC 3461 §4.2) as received, xtext decoded; absent when the client sent none. */
   orcpt: z.string().max(500).optional(),
   notify: z.array(notifySchema).optional(),

@@ -13,6 +13,8 @@ export type SessionFacts = {
   ip: string
   /** The balancer, when there was one. */
   balancer?: string
+  /** The address of ours that the client connected to (behind a balancer the one the PROXY header names): what `user@[192.0.2.1]` may mean. */
+  local?: string
   /** The worker's own machine name, used when `general.hostname` is empty. */
   machine: string
   helo?: string

@@ -15,6 +15,7 @@ export const ruleNames = [
   'auth-credentials',
   // mail
   'require-tls',
+  'submission-auth',
   'sender-syntax',
   'kill-file',
   'local-sender-auth',
@@ -28,8 +29,9 @@ export const ruleNames = [
   'group-access',
   'unknown-recipient',
   // data
-  'bare-line-feed',
   'message-size',
+  'bare-line-feed',
+  'nul-octet',
   'mail-loop',
   'accept',
   // vrfy, expn
@@ -39,6 +41,23 @@ export const ruleNames = [
 
 export type Rule = (typeof ruleNames)[number]
 export const ruleSchema = z.enum(ruleNames)
+
+/**
+ * Rules without which there is nothing to go on with: an unreadable address, a wrong password, an answer that must be given.
+ * They cannot run in watch mode.
+ */
+export const rulesNeverWatched = [
+  'auth-mechanism',
+  'auth-credentials',
+  'sender-syntax',
+  'spool-space',
+  'recipient-syntax',
+  'accept',
+  'vrfy',
+  'expn',
+] as const satisfies readonly Rule[]
+
+export const watchableRuleSchema = ruleSchema.exclude([...rulesNeverWatched])
 
 export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
 export type Stage = (typeof stageNames)[number]

@@ -4,6 +4,7 @@ import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
 import { EventLog } from './event-log.ts'
 import { Follower } from './follower.ts'
+import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
 import type { Service, Worker } from './worker.ts'
 
@@ -76,6 +77,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     log,
   }
   const service = await makeService(worker)
+  const health = await serveHealth({ env, observed: () => service.status().observed })
   const lastGood = new LastGood(directory)
   const follower = new Follower({ controlPlane, lastGood, service, record: events.record, moved: () => reports.soon() })
   let changeQueue: ChangeQueue | undefined
@@ -89,6 +91,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     stopping.abort()
     await changeQueue?.close()
     await lastGood.close()
+    health?.close()
     log.info('stopped')
   }
 

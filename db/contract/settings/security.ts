@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { domainSchema } from '../address.ts'
-import { ruleSchema } from '../rules.ts'
+import { watchableRuleSchema } from '../rules.ts'
 import { setting } from '../setting.ts'
 
 const check = z.enum(['off', 'mark', 'reject'])
@@ -155,9 +155,9 @@ export const securitySchema = z.strictObject({
     source: 'today',
     enforced: false,
   }),
-  watch: setting(z.array(ruleSchema).max(100).default([]), {
+  watch: setting(z.array(watchableRuleSchema).max(100).default([]), {
     title: 'Rules in watch mode',
-    help: 'These rules are evaluated and logged, and decide nothing.',
+    help: 'These rules are evaluated and logged, and decide nothing. Rules that read addresses and passwords cannot be watched.',
     danger: { text: 'A watched rule no longer protects.' },
     source: 'today',
     enforced: true,

@@ -1,0 +1,239 @@
+import type { ScheduledTask } from '@postern/contract/schedule.ts'
+import { CfnOutput, CfnParameter, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
+import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Architecture, Code, Function as Lambda, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import { Bucket, StorageClass } from 'aws-cdk-lib/aws-s3'
+import { Schedule, ScheduleExpression, ScheduleGroup, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
+import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets'
+import type { Construct } from 'constructs'
+import { accept, wildcard } from './accept.ts'
+import { closed, type FoundationStack } from './foundation.ts'
+import { queues } from './limits.ts'
+
+export type ApiStackProps = StackProps & { foundation: FoundationStack; bundle: string }
+
+/** The API as a function behind an HTTP API, and what calls it by the clock. */
+export class ApiStack extends Stack {
+  readonly api: HttpApi
+  readonly lambda: Lambda
+  readonly logs: LogGroup
+  readonly schedules: ScheduleGroup
+
+  constructor(scope: Construct, id: string, { foundation, bundle, ...props }: ApiStackProps) {
+    super(scope, id, { ...props, description: 'Postern: the API as a function behind an HTTP API, and its schedules' })
+    this.logs = new LogGroup(this, 'FunctionLogs', kept)
+    this.lambda = apiFunction(this, {
+      foundation,
+      bundle,
+      logs: this.logs,
+      archive: archive(this, foundation.accessLogs),
+    })
+    this.api = httpApi(this, this.lambda)
+    this.schedules = schedules(this, this.lambda)
+    new CfnOutput(this, 'ApiUrl', {
+      value: this.api.apiEndpoint,
+      description: 'What the workers ask; people use the CDN',
+    })
+  }
+}
+
+const kept = { retention: RetentionDays.THREE_MONTHS, removalPolicy: RemovalPolicy.RETAIN } as const
+
+/** Old log records. Versioned: a wrong deletion can be taken back for 30 days. */
+function archive(stack: Stack, accessLogs: Bucket): Bucket {
+  return new Bucket(stack, 'Archive', {
+    ...closed,
+    versioned: true,
+    serverAccessLogsBucket: accessLogs,
+    serverAccessLogsPrefix: 'archive/',
+    lifecycleRules: [
+      {
+        abortIncompleteMultipartUploadAfter: Duration.days(1),
+        noncurrentVersionExpiration: Duration.days(30),
+        transitions: [{ storageClass: StorageClass.GLACIER_INSTANT_RETRIEVAL, transitionAfter: Duration.days(90) }],
+        // `logging.retentionDays` goes up to ten years.
+        expiration: Duration.days(3650),
+      },
+    ],
+  })
+}
+
+/** What only the operator knows, asked for at deployment. */
+function parameters(stack: Stack) {
+  const database = (id: string, description: string) =>
+    new CfnParameter(stack, id, {
+      type: 'String',
+      description,
+      allowedPattern: '^(libsql|https)://[A-Za-z0-9.-]+(:[0-9]+)?(/.*)?$',
+      constraintDescription: 'a libsql:// or https:// address; a token does not belong in it',
+    })
+  return {
+    settings: database('DatabaseUrl', 'libSQL server with the settings, e.g. libsql://settings.example.org'),
+    events: database('EventsDatabaseUrl', 'libSQL server with the events'),
+    admin: new CfnParameter(stack, 'AdminEmail', {
+      type: 'String',
+      description: 'Login of the first administrator; its password is in the secret AdminPassword',
+      allowedPattern: '^[^@\\s]+@[^@\\s]+$',
+    }),
+  }
+}
+
+type FunctionParts = { foundation: FoundationStack; bundle: string; logs: LogGroup; archive: Bucket }
+
+function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: FunctionParts): Lambda {
+  const { settings, events, admin } = parameters(stack)
+  const { databaseToken, dataKey, enrolToken, adminPassword, edgeToken } = foundation.secrets
+  const secrets = {
+    POSTERN_DATABASE_AUTH_TOKEN: databaseToken,
+    POSTERN_MASTER_KEY: dataKey,
+    POSTERN_ENROL_TOKEN: enrolToken,
+    POSTERN_ADMIN_PASSWORD: adminPassword,
+    POSTERN_EDGE_TOKEN: edgeToken,
+  }
+  const role = new Role(stack, 'FunctionRole', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') })
+  logs.grantWrite(role)
+  for (const secret of Object.values(secrets)) secret.grantRead(role)
+  grantNudges(stack, role)
+  const archived = archive.arnForObjects('events/*')
+  role.addToPolicy(
+    new PolicyStatement({
+      sid: 'Archive',
+      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      resources: [archived],
+    }),
+  )
+  accept(role, {
+    [wildcard(stack, queues(stack))]:
+      'Workers make their own queues; their names are known only by the prefix. The action is SendMessage alone',
+    [wildcard(stack, archived)]: 'New objects below events/ in the one archive bucket; no reading, no deleting',
+  })
+  return new Lambda(stack, 'Function', {
+    description: 'Postern API',
+    runtime: Runtime.NODEJS_24_X,
+    // The native argon2 of the bundle is this one (bundle.ts).
+    architecture: Architecture.X86_64,
+    code: Code.fromAsset(bundle),
+    handler: 'index.handler',
+    role,
+    logGroup: logs,
+    loggingFormat: LoggingFormat.JSON,
+    // argon2id with 64 MiB and a large document side by side.
+    memorySize: 1024,
+    // HTTP requests end at 30 s in the gateway; the daily retention takes longer.
+    timeout: Duration.minutes(2),
+    environment: {
+      NODE_ENV: 'production',
+      NODE_OPTIONS: '--enable-source-maps',
+      POSTERN_DATABASE_URL: settings.valueAsString,
+      POSTERN_EVENTS_DATABASE_URL: events.valueAsString,
+      POSTERN_ADMIN_EMAIL: admin.valueAsString,
+      POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
+      POSTERN_ARCHIVE: `s3://${archive.bucketName}/events/`,
+      // Names of secrets, not their values (function/secrets.ts).
+      POSTERN_SECRETS: stack.toJsonString(
+        Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, secret.secretArn])),
+      ),
+    },
+  })
+}
+
+/** The API tells workers that there is a new revision, and can do nothing else with a queue. */
+function grantNudges(stack: Stack, role: Role): void {
+  role.addToPolicy(
+    new PolicyStatement({
+      sid: 'Nudge',
+      actions: ['sqs:SendMessage'],
+      resources: [queues(stack)],
+    }),
+  )
+}
+
+/** Paths the function answers; the rest is refused by the gateway without starting it. The CDN sends the same (console.ts). */
+export const apiPaths = [
+  '/v1/{proxy+}',
+  '/.well-known/{proxy+}',
+  '/openapi.json',
+  '/docs',
+  '/docs/{proxy+}',
+  '/healthz',
+] as const
+
+function httpApi(stack: Stack, lambda: Lambda): HttpApi {
+  const api = new HttpApi(stack, 'HttpApi', {
+    apiName: 'postern',
+    description: 'Postern API',
+    createDefaultStage: false,
+  })
+  const integration = new HttpLambdaIntegration('Lambda', lambda)
+  for (const path of apiPaths) {
+    api.addRoutes({ path, integration, methods: path.startsWith('/v1/') ? [HttpMethod.ANY] : [HttpMethod.GET] })
+  }
+  accept(api, {
+    'AwsSolutions-APIG4':
+      'The API checks every request itself: its own short JWTs, hashed API tokens and roles, and some paths are public by specification (sign-in, JWKS)',
+  })
+  new HttpStage(stack, 'Stage', {
+    httpApi: api,
+    stageName: '$default',
+    autoDeploy: true,
+    throttle: { rateLimit: 200, burstLimit: 400 },
+    detailedMetricsEnabled: true,
+    accessLogSettings: {
+      destination: new LogGroupLogDestination(new LogGroup(stack, 'AccessLogs', kept)),
+      // No query, no header: tokens and addresses of mail stay out of the log.
+      format: AccessLogFormat.custom(
+        JSON.stringify({
+          requestId: '$context.requestId',
+          time: '$context.requestTimeEpoch',
+          ip: '$context.identity.sourceIp',
+          method: '$context.httpMethod',
+          path: '$context.path',
+          status: '$context.status',
+          bytes: '$context.responseLength',
+          ms: '$context.responseLatency',
+          error: '$context.integrationErrorMessage',
+        }),
+      ),
+    },
+  })
+  return api
+}
+
+/**
+ * No dead-letter queue: neither call carries anything. A sweep that was lost is made up by the next one a minute later, a
+ * retention by the next day's, and both failures are alarms.
+ */
+function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
+  const caller = new Role(stack, 'SchedulerRole', {
+    assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+      conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+    }),
+    inlinePolicies: {
+      call: new PolicyDocument({
+        statements: [new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [lambda.functionArn] })],
+      }),
+    },
+  })
+  // The target itself would add every version of the function.
+  const role = caller.withoutPolicyUpdates()
+  const scheduleGroup = new ScheduleGroup(stack, 'Schedules', { removalPolicy: RemovalPolicy.DESTROY })
+  const run = (task: ScheduledTask, tries: { retryAttempts: number; maxEventAge: Duration }) =>
+    new LambdaInvoke(lambda, { input: ScheduleTargetInput.fromObject(task), role, ...tries })
+  new Schedule(stack, 'Sweep', {
+    scheduleGroup,
+    description: 'Postern: send the nudges that a crashed function left unsent',
+    schedule: ScheduleExpression.rate(Duration.minutes(1)),
+    target: run({ schedule: 'sweep' }, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
+  })
+  new Schedule(stack, 'Retention', {
+    scheduleGroup,
+    description: 'Postern: remove events and revisions older than their settings',
+    schedule: ScheduleExpression.cron({ minute: '17', hour: '3' }),
+    target: run({ schedule: 'retention' }, { retryAttempts: 3, maxEventAge: Duration.hours(6) }),
+  })
+  return scheduleGroup
+}

@@ -1,0 +1,18 @@
+import { App } from 'aws-cdk-lib'
+import { requireBuilt } from './assets.ts'
+import { buildPostern } from './postern.ts'
+
+/** What `cdk synth` runs. Needs no account, no look-ups and no network: what is not known before the deployment is a stack parameter. */
+const app = new App()
+const domain: unknown = app.node.tryGetContext('domain')
+const certificateArn: unknown = app.node.tryGetContext('certificateArn')
+if ((domain === undefined) !== (certificateArn === undefined)) {
+  throw new Error(
+    `context: domain (${domain}) and certificateArn (${certificateArn}) belong together; give both (-c domain=… -c certificateArn=…) or neither`,
+  )
+}
+buildPostern(app, {
+  assets: requireBuilt(),
+  ...(typeof domain === 'string' && typeof certificateArn === 'string' ? { site: { domain, certificateArn } } : {}),
+})
+app.synth()

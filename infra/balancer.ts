@@ -1,0 +1,72 @@
+import { Duration, type Stack } from 'aws-cdk-lib'
+import { Peer, Port, SecurityGroup, SubnetType, type Vpc } from 'aws-cdk-lib/aws-ec2'
+import type { FargateService } from 'aws-cdk-lib/aws-ecs'
+import { NetworkLoadBalancer, NetworkTargetGroup, Protocol, TargetType } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
+import { accept } from './accept.ts'
+import { drainTimeoutSeconds, publicPorts, workerPorts } from './limits.ts'
+
+/** The balancer on the mail ports. TLS ends in the worker: certificates are settings and change without a deployment. */
+export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): NetworkLoadBalancer {
+  const network = new SecurityGroup(stack, 'BalancerNetwork', {
+    vpc,
+    description: 'Postern balancer: the mail ports from anywhere, the workers only behind it',
+    allowAllOutbound: false,
+  })
+  accept(network, {
+    'AwsSolutions-EC23':
+      'Mail comes from anywhere. These three ports are what a mail exchanger is for; who may talk is decided by Control Access in the worker',
+  })
+  for (const { port, target, name } of publicPorts) {
+    network.addIngressRule(Peer.anyIpv4(), Port.tcp(port), name)
+    worker.connections.allowFrom(network, Port.tcp(target), name)
+  }
+  worker.connections.allowFrom(network, Port.tcp(workerPorts.smtpHealth), 'Health')
+  const front = new NetworkLoadBalancer(stack, 'Balancer', {
+    vpc,
+    vpcSubnets: { subnetType: SubnetType.PUBLIC },
+    internetFacing: true,
+    // One task in one zone must be reachable through the addresses of both.
+    crossZoneEnabled: true,
+    securityGroups: [network],
+    deletionProtection: true,
+  })
+  accept(front, {
+    'AwsSolutions-ELB2':
+      'A network load balancer writes access logs for TLS listeners only; these are TCP. Every connection is an event of the worker, with the address from the PROXY header',
+  })
+  return front
+}
+
+/**
+ * A listener and a target group for each port. PROXY v2 brings the client's address. The health check asks the receiver's health
+ * port, not a mail port: when an administrator stops the `smtp` service its listeners close, and that must not make ECS replace
+ * the task, and with it the Queue Manager that goes on delivering.
+ */
+export function listen(stack: Stack, front: NetworkLoadBalancer, service: FargateService): NetworkTargetGroup[] {
+  return publicPorts.map(({ name, port, target }) => {
+    const group = new NetworkTargetGroup(stack, `${name}Targets`, {
+      vpc: front.vpc!,
+      port: target,
+      protocol: Protocol.TCP,
+      targetType: TargetType.IP,
+      proxyProtocolV2: true,
+      // The address is in the PROXY header; the packets come from the balancer, so that the worker's network can be closed.
+      preserveClientIp: false,
+      // As long as the worker lets open transactions finish; then it closes them itself with 421.
+      deregistrationDelay: Duration.seconds(drainTimeoutSeconds),
+      connectionTermination: false,
+      targets: [service.loadBalancerTarget({ containerName: 'smtp', containerPort: target })],
+      healthCheck: {
+        protocol: Protocol.HTTP,
+        path: '/healthz',
+        port: `${workerPorts.smtpHealth}`,
+        interval: Duration.seconds(10),
+        timeout: Duration.seconds(5),
+        healthyThresholdCount: 2,
+        unhealthyThresholdCount: 3,
+      },
+    })
+    front.addListener(name, { port, protocol: Protocol.TCP, defaultTargetGroups: [group] })
+    return group
+  })
+}

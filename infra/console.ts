@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs'
+import { CfnOutput, Duration, Fn, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
+import {
+  AllowedMethods,
+  type BehaviorOptions,
+  CachePolicy,
+  Distribution,
+  Function as EdgeFunction,
+  type FunctionAssociation,
+  FunctionCode,
+  FunctionEventType,
+  FunctionRuntime,
+  HeadersFrameOption,
+  HeadersReferrerPolicy,
+  HttpVersion,
+  OriginProtocolPolicy,
+  OriginRequestPolicy,
+  OriginSslPolicy,
+  ResponseHeadersPolicy,
+  SecurityPolicyProtocol,
+  ViewerProtocolPolicy,
+} from 'aws-cdk-lib/aws-cloudfront'
+import { HttpOrigin, S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins'
+import { type IRole, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import { Bucket } from 'aws-cdk-lib/aws-s3'
+import { Asset } from 'aws-cdk-lib/aws-s3-assets'
+import { BucketDeployment, CacheControl, Source } from 'aws-cdk-lib/aws-s3-deployment'
+import type { Construct } from 'constructs'
+import { accept, wildcard } from './accept.ts'
+import { apiPaths } from './api.ts'
+import { closed, type FoundationStack } from './foundation.ts'
+import { edgeTokenHeader } from './function/visitor.ts'
+
+/** The name people type, with its certificate (in us-east-1, as CloudFront asks). */
+export type Site = { domain: string; certificateArn: string }
+
+export type ConsoleStackProps = StackProps & { foundation: FoundationStack; api: HttpApi; files: string; site?: Site }
+
+/** Scripts, styles and data from the console's own address, nothing from anywhere else, nothing inline, in nobody's frame. */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** What the CDN sends to the API; everything else is the console. */
+const apiPatterns = apiPaths.map((path) => path.replace('{proxy+}', '*'))
+
+/** The console's files in a private bucket behind the CDN, with the API under the same name: one origin, so no CORS. */
+export class ConsoleStack extends Stack {
+  readonly distribution: Distribution
+
+  constructor(scope: Construct, id: string, { foundation, api, files, site, ...props }: ConsoleStackProps) {
+    super(scope, id, { ...props, description: 'Postern: the console behind a CDN, and the API under the same name' })
+    const bucket = new Bucket(this, 'Files', {
+      ...closed,
+      versioned: true,
+      lifecycleRules: [{ noncurrentVersionExpiration: Duration.days(30) }],
+      serverAccessLogsBucket: foundation.accessLogs,
+      serverAccessLogsPrefix: 'console/',
+    })
+    const toApi = apiBehavior(this, foundation, api)
+    this.distribution = new Distribution(this, 'Cdn', {
+      comment: 'Postern console and API',
+      defaultRootObject: 'index.html',
+      defaultBehavior: consoleBehavior(this, bucket),
+      additionalBehaviors: Object.fromEntries(apiPatterns.map((pattern) => [pattern, toApi])),
+      httpVersion: HttpVersion.HTTP2_AND_3,
+      enableLogging: true,
+      logBucket: foundation.accessLogs,
+      logFilePrefix: 'cdn/',
+      ...(site
+        ? {
+            minimumProtocolVersion: SecurityPolicyProtocol.TLS_V1_2_2021,
+            domainNames: [site.domain],
+            certificate: Certificate.fromCertificateArn(this, 'Certificate', site.certificateArn),
+          }
+        : {}),
+    })
+    acceptOpenDoor(this.distribution, site)
+    upload(this, {
+      files: new Asset(this, 'Built', { path: files }),
+      bucket,
+      distribution: this.distribution,
+      logGroup: new LogGroup(this, 'UploadLogs', {
+        retention: RetentionDays.ONE_MONTH,
+        removalPolicy: RemovalPolicy.DESTROY,
+      }),
+    })
+    new CfnOutput(this, 'ConsoleUrl', { value: `https://${site?.domain ?? this.distribution.distributionDomainName}` })
+  }
+}
+
+function acceptOpenDoor(distribution: Distribution, site: Site | undefined): void {
+  accept(distribution, {
+    'AwsSolutions-CFR1': 'Administrators travel; who may come in is decided by sign-in and roles, not by country',
+    'AwsSolutions-CFR2':
+      'The API limits logins and body sizes and the gateway throttles; a web ACL for CloudFront must live in us-east-1 and is the choice of the account that deploys',
+  })
+  if (!site) {
+    accept(distribution, {
+      'AwsSolutions-CFR4':
+        'Without a name of its own the distribution has CloudFront’s certificate, whose minimum cannot be set; with -c domain and -c certificateArn it is TLS 1.2',
+    })
+  }
+}
+
+function consoleBehavior(stack: Stack, bucket: Bucket): BehaviorOptions {
+  return {
+    origin: S3BucketOrigin.withOriginAccessControl(bucket),
+    viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+    cachePolicy: CachePolicy.CACHING_OPTIMIZED,
+    responseHeadersPolicy: securityHeaders(stack),
+    functionAssociations: [viewerRequest(stack, 'ConsolePaths', 'console.js')],
+    compress: true,
+  }
+}
+
+/** Nothing of the API is cached; its own security headers pass. HTTPS only: a redirect would come after a token was sent in clear. */
+function apiBehavior(stack: Stack, { secrets }: FoundationStack, api: HttpApi): BehaviorOptions {
+  return {
+    origin: new HttpOrigin(Fn.select(2, Fn.split('/', api.apiEndpoint)), {
+      protocolPolicy: OriginProtocolPolicy.HTTPS_ONLY,
+      originSslProtocols: [OriginSslPolicy.TLS_V1_2],
+      customHeaders: { [edgeTokenHeader]: secrets.edgeToken.secretValue.unsafeUnwrap() },
+    }),
+    viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
+    allowedMethods: AllowedMethods.ALLOW_ALL,
+    cachePolicy: CachePolicy.CACHING_DISABLED,
+    originRequestPolicy: OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+    functionAssociations: [viewerRequest(stack, 'Visitor', 'api.js')],
+  }
+}
+
+function viewerRequest(stack: Stack, id: string, file: string): FunctionAssociation {
+  return {
+    eventType: FunctionEventType.VIEWER_REQUEST,
+    function: new EdgeFunction(stack, id, {
+      code: FunctionCode.fromInline(readFileSync(new URL(`edge/${file}`, import.meta.url), 'utf8')),
+      runtime: FunctionRuntime.JS_2_0,
+    }),
+  }
+}
+
+function securityHeaders(stack: Stack): ResponseHeadersPolicy {
+  return new ResponseHeadersPolicy(stack, 'SecurityHeaders', {
+    comment: 'Postern console',
+    securityHeadersBehavior: {
+      contentSecurityPolicy: { contentSecurityPolicy, override: true },
+      contentTypeOptions: { override: true },
+      frameOptions: { frameOption: HeadersFrameOption.DENY, override: true },
+      referrerPolicy: { referrerPolicy: HeadersReferrerPolicy.NO_REFERRER, override: true },
+      strictTransportSecurity: { accessControlMaxAge: Duration.days(365), includeSubdomains: true, override: true },
+    },
+    customHeadersBehavior: {
+      customHeaders: [
+        { header: 'Permissions-Policy', value: 'camera=(), geolocation=(), microphone=()', override: true },
+        { header: 'Cross-Origin-Opener-Policy', value: 'same-origin', override: true },
+      ],
+    },
+  })
+}
+
+type Upload = { files: Asset; bucket: Bucket; distribution: Distribution; logGroup: LogGroup }
+
+/** Exactly what an upload needs; the construct itself would grant every reading and deleting action, and every distribution. */
+function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Upload): IRole {
+  const allow = (actions: string[], ...resources: string[]) => new PolicyStatement({ actions, resources })
+  const objects = bucket.arnForObjects('*')
+  const role = new Role(stack, 'Uploader', {
+    assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+    inlinePolicies: {
+      upload: new PolicyDocument({
+        statements: [
+          allow(['s3:GetObject'], files.bucket.arnForObjects(files.s3ObjectKey)),
+          allow(['s3:ListBucket', 's3:GetBucketLocation'], bucket.bucketArn),
+          allow(['s3:GetObject', 's3:PutObject', 's3:AbortMultipartUpload'], objects),
+          allow(['cloudfront:CreateInvalidation', 'cloudfront:GetInvalidation'], distribution.distributionArn),
+          allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn),
+        ],
+      }),
+    },
+  })
+  accept(role, {
+    [wildcard(stack, objects)]: 'The files of the console, all of them, in the bucket that holds nothing else',
+  })
+  return role.withoutPolicyUpdates()
+}
+
+/** Files with a hash in their name first and for ever, then the page that names them: nobody gets a page whose files are not there yet. */
+function upload(stack: Stack, parts: Upload): void {
+  const { files, bucket, distribution, logGroup } = parts
+  const shared = {
+    sources: [Source.bucket(files.bucket, files.s3ObjectKey)],
+    destinationBucket: bucket,
+    role: uploader(stack, parts),
+    logGroup,
+    // Files of the last release stay for the pages that are still open.
+    prune: false,
+  }
+  const hashed = new BucketDeployment(stack, 'HashedFiles', {
+    ...shared,
+    exclude: ['index.html'],
+    cacheControl: [CacheControl.fromString('public, max-age=31536000, immutable')],
+  })
+  const page = new BucketDeployment(stack, 'Page', {
+    ...shared,
+    exclude: ['*'],
+    include: ['index.html'],
+    cacheControl: [CacheControl.noCache()],
+    distribution,
+    distributionPaths: ['/index.html'],
+  })
+  page.node.addDependency(hashed)
+  for (const child of stack.node.children.filter(({ node }) => node.id.startsWith('Custom::CDKBucketDeployment'))) {
+    accept(child, {
+      'AwsSolutions-L1':
+        'The function is the library’s own, with the runtime it was tested on; it runs at deployment only',
+    })
+  }
+}

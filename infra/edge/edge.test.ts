@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs'
+import { runInNewContext } from 'node:vm'
+import { expect, test } from 'vitest'
+
+type EdgeEvent = { viewer: { ip: string }; request: { uri: string; headers: Record<string, { value: string }> } }
+
+const load = (file: string): ((event: EdgeEvent) => EdgeEvent['request']) =>
+  runInNewContext(`${readFileSync(new URL(file, import.meta.url), 'utf8')};handler`)
+
+const event = (uri: string, headers: Record<string, { value: string }> = {}): EdgeEvent => ({
+  viewer: { ip: '2001:db8::7' },
+  request: { uri, headers },
+})
+
+test.each([
+  ['/', '/index.html'],
+  ['/services/smtp', '/index.html'],
+  ['/lists/kill/', '/index.html'],
+  ['/index.html', '/index.html'],
+  ['/assets/main-4f2a.js', '/assets/main-4f2a.js'],
+  ['/v1.2/page', '/index.html'],
+])('the console’s %s is %s', (uri, file) => {
+  expect(load('console.js')(event(uri)).uri).toBe(file)
+})
+
+test('the API hears the visitor’s address, not what the visitor claims', () => {
+  const { headers, uri } = load('api.js')(event('/v1/me', { 'x-postern-visitor': { value: '127.0.0.1' } }))
+  expect(headers).toEqual({ 'x-postern-visitor': { value: '2001:db8::7' } })
+  expect(uri).toBe('/v1/me')
+})

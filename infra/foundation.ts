@@ -1,0 +1,172 @@
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import {
+  FlowLogDestination,
+  FlowLogTrafficType,
+  GatewayVpcEndpointAwsService,
+  IpAddresses,
+  SubnetType,
+  Vpc,
+} from 'aws-cdk-lib/aws-ec2'
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
+import { Key } from 'aws-cdk-lib/aws-kms'
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3'
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
+import { Topic } from 'aws-cdk-lib/aws-sns'
+import type { Construct } from 'constructs'
+import { accept } from './accept.ts'
+
+/** The secrets of the system; each is read by as few roles as possible. */
+export type Secrets = {
+  /** Of the libSQL server; put there by the operator. */
+  databaseToken: Secret
+  /** Key under which the API seals its signing keys and every other secret in the database (db/store/seal.ts). */
+  dataKey: Secret
+  /** What a worker shows to enrol. */
+  enrolToken: Secret
+  /** Password of the first administrator. */
+  adminPassword: Secret
+  /** What the CDN shows the API, so that it may tell the visitor's address. */
+  edgeToken: Secret
+}
+
+/** What outlives every deployment of the code: the network with its outgoing addresses, secrets, and where alarms go. */
+export class FoundationStack extends Stack {
+  readonly vpc: Vpc
+  readonly secrets: Secrets
+  readonly accessLogs: Bucket
+  readonly alarms: Topic
+
+  constructor(scope: Construct, id: string, props: StackProps) {
+    super(scope, id, {
+      ...props,
+      description: 'Postern: network, secrets, access logs and alarm topic',
+      terminationProtection: true,
+    })
+    this.vpc = network(this)
+    this.secrets = secrets(this)
+    this.accessLogs = accessLogs(this)
+    this.alarms = alarmTopic(this)
+    new CfnOutput(this, 'AlarmTopic', { value: this.alarms.topicArn, description: 'Subscribe the people on duty here' })
+  }
+}
+
+/**
+ * Workers live in private subnets; mail leaves through one NAT gateway per zone, whose addresses stay the same: these are the
+ * addresses that need a PTR record, a place in SPF, and port 25 opened by AWS.
+ */
+function network(stack: Stack): Vpc {
+  const vpc = new Vpc(stack, 'Vpc', {
+    ipAddresses: IpAddresses.cidr('10.20.0.0/16'),
+    maxAzs: 2,
+    natGateways: 2,
+    subnetConfiguration: [
+      { name: 'balancer', subnetType: SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
+      { name: 'workers', subnetType: SubnetType.PRIVATE_WITH_EGRESS, cidrMask: 22 },
+    ],
+    gatewayEndpoints: { S3: { service: GatewayVpcEndpointAwsService.S3 } },
+  })
+  const logs = new LogGroup(stack, 'FlowLogs', {
+    retention: RetentionDays.ONE_MONTH,
+    removalPolicy: RemovalPolicy.DESTROY,
+  })
+  const writer = new Role(stack, 'FlowLogWriter', { assumedBy: new ServicePrincipal('vpc-flow-logs.amazonaws.com') })
+  vpc.addFlowLog('Flow', {
+    destination: FlowLogDestination.toCloudWatchLogs(logs, writer),
+    trafficType: FlowLogTrafficType.REJECT,
+  })
+  return vpc
+}
+
+/** Letters and digits are base64; 43 of them are the 32 octets of an AES-256 key. */
+export const dataKeyLength = 43
+
+/** `rotation`: why Secrets Manager does not rotate it, and who does. */
+type Description = { description: string; rotation: string; length?: number }
+
+function secrets(stack: Stack): Secrets {
+  const secret = (id: string, { description, rotation, length = 48 }: Description) => {
+    const made = new Secret(stack, id, {
+      description,
+      generateSecretString: { passwordLength: length, excludePunctuation: true },
+      removalPolicy: RemovalPolicy.RETAIN,
+    })
+    accept(made, { 'AwsSolutions-SMG4': rotation })
+    return made
+  }
+  return {
+    databaseToken: secret('DatabaseToken', {
+      description:
+        'Postern: token of the libSQL server. Made with a random value: put the real one here before the first request',
+      rotation:
+        'Issued by the libSQL server, which Secrets Manager cannot ask for a new one; replaced by put-secret-value',
+    }),
+    dataKey: secret('DataKey', {
+      description:
+        'Postern: key of the secrets in the database. Losing it loses the signing keys and every kept secret',
+      rotation:
+        'A new value would make all kept secrets unreadable; what it protects (the signing keys) is rotated by the API itself',
+      length: dataKeyLength,
+    }),
+    enrolToken: secret('EnrolToken', {
+      description: 'Postern: what a worker shows to enrol',
+      rotation:
+        'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
+    }),
+    adminPassword: secret('AdminPassword', {
+      description: 'Postern: password of the first administrator, read at the first start only',
+      rotation:
+        'Read once, when no user exists; afterwards the password is changed in the console and this value opens nothing',
+    }),
+    edgeToken: secret('EdgeToken', {
+      description: 'Postern: how the API knows that a request came through the CDN',
+      rotation:
+        'Gives no access: it only lets the CDN tell the address of a visitor. Both ends take it from here at deployment',
+    }),
+  }
+}
+
+/** Private, encrypted, TLS only; kept when the stack goes. */
+export const closed = {
+  blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+  encryption: BucketEncryption.S3_MANAGED,
+  enforceSSL: true,
+  minimumTLSVersion: 1.2,
+  removalPolicy: RemovalPolicy.RETAIN,
+} as const
+
+function accessLogs(stack: Stack): Bucket {
+  const bucket = new Bucket(stack, 'AccessLogs', {
+    ...closed,
+    // CloudFront's standard logs are delivered with an ACL.
+    objectOwnership: ObjectOwnership.BUCKET_OWNER_PREFERRED,
+    lifecycleRules: [{ expiration: Duration.days(90) }],
+  })
+  accept(bucket, { 'AwsSolutions-S1': 'This is where access logs go; logging its own writes would feed itself' })
+  return bucket
+}
+
+function alarmTopic(stack: Stack): Topic {
+  const key = new Key(stack, 'AlarmKey', { description: 'Postern: alarms in transit', enableKeyRotation: true })
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      // In a key policy `*` is the key itself.
+      resources: ['*'],
+      conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+    }),
+  )
+  const topic = new Topic(stack, 'Alarms', { displayName: 'Postern alarms', masterKey: key, enforceSSL: true })
+  // A topic with a policy of its own has lost the default one, by which the account's alarms may publish.
+  topic.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'AlarmsOfThisAccount',
+      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      actions: ['sns:Publish'],
+      resources: [topic.topicArn],
+      conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
+    }),
+  )
+  return topic
+}

@@ -1,0 +1,14 @@
+import { type ApiHandler, answer } from './answer.ts'
+import { fromSecretsManager, loadSecrets } from './secrets.ts'
+
+/**
+ * Lambda's entry. The secrets must be in the environment before the API's modules are evaluated, so the API is loaded afterwards,
+ * by path: the bundle has it beside this file.
+ */
+await loadSecrets(process.env, fromSecretsManager())
+const { POSTERN_EDGE_TOKEN: edgeToken } = process.env
+delete process.env.POSTERN_EDGE_TOKEN
+const { handler: api }: { handler: ApiHandler } = await import(new URL('./api.mjs', import.meta.url).href)
+
+export const handler: ApiHandler = (event, context) =>
+  answer(event, context, { api, edgeToken, print: (line) => process.stdout.write(`${line}\n`) })

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { healthCommand } from './workers.ts'
+
+/** Docker cannot run where the tests do: the Dockerfile is read instead, for what must stay true of it. */
+const root = new URL('../', import.meta.url)
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
+const lines = read('infra/Dockerfile').split('\n')
+const stages = lines.filter((line) => line.startsWith('FROM '))
+const final = lines.slice(lines.lastIndexOf(stages.at(-1) ?? ''))
+
+/** The workspaces that the two workers need, themselves included. */
+function needed(name: string, found = new Set<string>()): Set<string> {
+  if (found.has(name)) return found
+  found.add(name)
+  const { dependencies } = JSON.parse(read(`${folder(name)}/package.json`)) as { dependencies?: Record<string, string> }
+  for (const other of Object.keys(dependencies ?? {})) {
+    if (other.startsWith('@postern/')) needed(other.slice('@postern/'.length), found)
+  }
+  return found
+}
+const folder = (name: string) => (name === 'contract' || name === 'store' ? `db/${name}` : `workers/${name}`)
+
+test('both stages are the official Node 24 image, of one exact version', () => {
+  expect(stages).toHaveLength(2)
+  for (const stage of stages) expect(stage).toMatch(/^FROM node:24\.\d+\.\d+-bookworm-slim( AS packages)?$/)
+  expect(new Set(stages.map((stage) => stage.split(' ')[1])).size).toBe(1)
+})
+
+test('nothing runs as root, and nothing is written after the user has changed', () => {
+  const user = final.indexOf('USER node')
+  expect(user).toBeGreaterThan(0)
+  expect(final.slice(user + 1).filter((line) => /^(USER|RUN|COPY|ADD)\b/.test(line))).toEqual([])
+  expect(final.filter((line) => /--chown/.test(line))).toEqual([])
+})
+
+test('the packages of every workspace that a worker needs are installed, and its source is there', () => {
+  const workspaces = [...needed('queue', needed('smtp'))].map(folder).sort()
+  const installed = lines.flatMap((line) => line.match(/^COPY (\S+)\/package\.json /)?.[1] ?? []).sort()
+  expect(installed).toEqual(workspaces)
+  const copied = final.flatMap((line) => line.match(/^COPY (?!--from)(\S+) /)?.[1] ?? [])
+  for (const workspace of workspaces)
+    expect(
+      copied.some((path) => workspace.startsWith(path)),
+      workspace,
+    ).toBe(true)
+})
+
+test('its health check is the one that ECS makes', () => {
+  const command = lines.find((line) => /^\s+CMD \[/.test(line))?.replace(/^\s+CMD /, '')
+  expect(['CMD', ...JSON.parse(command ?? '[]')]).toEqual(healthCommand)
+})
+
+test('no secret is built in', () => {
+  expect(lines.filter((line) => /^(ENV|ARG)\b.*(TOKEN|PASSWORD|SECRET|KEY)/.test(line))).toEqual([])
+})

@@ -1,0 +1,30 @@
+import { type App, Tags, Validations } from 'aws-cdk-lib'
+import { AwsSolutionsChecks } from 'cdk-nag'
+import { ApiStack } from './api.ts'
+import type { Assets } from './assets.ts'
+import { ConsoleStack, type Site } from './console.ts'
+import { FoundationStack } from './foundation.ts'
+import { WatchStack } from './watch.ts'
+import { WorkersStack } from './workers.ts'
+
+export type PosternProps = { assets: Assets; site?: Site }
+
+/** The whole system. Account and region are those of the deployment, so that synth needs neither. */
+export function buildPostern(app: App, { assets, site }: PosternProps) {
+  // A stack that others read from cannot take away what they read.
+  app.node.setContext('@aws-cdk/core:defaultCrossStackReferences', 'strong')
+  // A finding that nobody has explained ends the synth.
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))
+  Tags.of(app).add('system', 'postern')
+  const foundation = new FoundationStack(app, 'postern-foundation', {})
+  const api = new ApiStack(app, 'postern-api', { foundation, bundle: assets.api })
+  const console = new ConsoleStack(app, 'postern-console', {
+    foundation,
+    api: api.api,
+    files: assets.console,
+    ...(site ? { site } : {}),
+  })
+  const workers = new WorkersStack(app, 'postern-workers', { foundation, api: api.api, imageContext: assets.image })
+  const watch = new WatchStack(app, 'postern-watch', { foundation, api, workers })
+  return { foundation, api, console, workers, watch }
+}

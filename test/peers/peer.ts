@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * A real program that a test talks to. Promises: it listens on loopback only, lives in a temporary directory, is ready
+ * when its port answers, and neither it nor its directory outlives `stop()` or the test process.
+ */
+export interface Peer {
+  readonly name: string
+  readonly pid: number
+  readonly host: string
+  readonly port: number
+  readonly directory: string
+  /** All it wrote so far, for the report of a failed test. */
+  logs(): string
+  signal(name: NodeJS.Signals): void
+  /** SIGTERM, SIGKILL after five seconds, and the temporary directory goes. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+export interface PeerProgram {
+  name: string
+  command: string
+  args: string[]
+  host: string
+  port: number
+  directory: string
+  env?: NodeJS.ProcessEnv
+  /** Takes its stdout, which then is not kept in the logs. */
+  onOutput?: (text: string) => void
+  /** What it wrote elsewhere than on stdout and stderr. */
+  moreLogs?: () => string
+  /** Milliseconds until the port must answer; 10 000 without it. */
+  readyWithinMs?: number
+}
+
+const alive = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of alive) killGroup(child, 'SIGKILL')
+})
+
+/** A signal for the program and all it started: each peer leads a process group of its own. */
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // Already gone: that is what was wanted.
+  }
+}
+
+export async function temporaryDirectory(name: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), `postern-${name}-`))
+}
+
+/** A port nothing listens on now. Another process may take it before it is used; a start that fails says so. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error(`no port on ${host}`)
+  return address.port
+}
+
+/** Whether something accepts a connection at this moment. */
+export function answers(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+/** Asks again every `everyMs` until the answer is true. Rejects after `withinMs`, naming what was waited for. */
+export async function until(
+  what: string,
+  ask: () => boolean | Promise<boolean>,
+  { withinMs = 10_000, everyMs = 20 }: { withinMs?: number; everyMs?: number } = {},
+): Promise<void> {
+  const end = performance.now() + withinMs
+  while (!(await ask())) {
+    if (performance.now() > end) throw new Error(`waited ${withinMs} ms in vain until ${what}`)
+    await sleep(everyMs)
+  }
+}
+
+/** Starts a program and resolves when its port answers. Rejects with all it wrote when it ends or stays silent. */
+export async function startPeer(program: PeerProgram): Promise<Peer> {
+  const child = spawn(program.command, program.args, {
+    cwd: program.directory,
+    env: { ...process.env, ...program.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  alive.add(child)
+  const written: string[] = []
+  const keep = (text: string) => written.push(text)
+  child.stdout.on('data', (chunk) => (program.onOutput ?? keep)(String(chunk)))
+  child.stderr.on('data', (chunk) => keep(String(chunk)))
+  child.once('error', (error) => keep(`${error}\n`))
+  // Not `close`: a grandchild that outlives it may hold its output open.
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
+  const logs = () => written.join('') + (program.moreLogs?.() ?? '')
+
+  const stop = async () => {
+    killGroup(child, 'SIGTERM')
+    const force = setTimeout(() => killGroup(child, 'SIGKILL'), 5_000)
+    await gone
+    clearTimeout(force)
+    killGroup(child, 'SIGKILL')
+    child.stdout.destroy()
+    child.stderr.destroy()
+    alive.delete(child)
+    await rm(program.directory, { recursive: true, force: true })
+  }
+
+  try {
+    await until(
+      `${program.name} answers on ${program.host}:${program.port}`,
+      async () => {
+        if (child.exitCode !== null || child.pid === undefined) throw new Error(`${program.name} ended`)
+        return answers(program.host, program.port)
+      },
+      { withinMs: program.readyWithinMs ?? 10_000 },
+    )
+  } catch (error) {
+    const wrote = logs()
+    await stop()
+    throw new Error(`${program.name} did not start. It wrote:\n${wrote}`, { cause: error })
+  }
+  return {
+    name: program.name,
+    pid: child.pid as number,
+    host: program.host,
+    port: program.port,
+    directory: program.directory,
+    logs,
+    signal: (name) => child.kill(name),
+    stop,
+  }
+}

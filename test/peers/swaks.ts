@@ -1,0 +1,25 @@
+import { spawn } from 'node:child_process'
+
+export interface SwaksRun {
+  /** 0 when the mail was taken; see swaks(1) for the others. */
+  code: number
+  /** The dialogue: `<-` and `->` before each line. */
+  output: string
+}
+
+/** Sends one mail with swaks, a client people use by hand. Never rejects for what the server answered. */
+export function runSwaks(to: { host: string; port: number }, args: string[]): Promise<SwaksRun> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('swaks', ['--server', to.host, '--port', String(to.port), '--timeout', '10', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    const keep = (chunk: Buffer) => {
+      output += chunk
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code: code ?? -1, output }))
+  })
+}

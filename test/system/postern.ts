@@ -1,0 +1,251 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { Books, Page, WorkerView } from '@postern/contract/views.ts'
+import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
+import { Api } from './api.ts'
+import { isAlive, processesWith } from './processes.ts'
+
+/** Starts Postern as a user would, and tells when it has settled. It knows the system from outside only. */
+
+export interface PosternOptions {
+  /** Kept after `stop()`; without it a temporary one that goes. */
+  dataDirectory?: string
+  /** `ip:port,…`, e.g. `dns.server`. */
+  dns?: string
+  /** The port asked of MX hosts. */
+  outboundPort?: number
+  /** Anything else of "Starting it", which wins. */
+  env?: Record<string, string>
+  /** Milliseconds until `postern ready`; 30 000 without it. */
+  readyWithinMs?: number
+}
+
+export type PosternProcess = ServiceName | 'api'
+
+export interface Postern {
+  readonly name: 'postern'
+  readonly host: string
+  readonly smtpPort: number
+  readonly submissionPort: number
+  readonly smtpsPort: number
+  readonly url: string
+  readonly dataDirectory: string
+  readonly api: Api
+  /** The API's process, the root of all others. */
+  readonly pid: number
+  /** The process ids of one of its parts, read from the operating system. */
+  pids(of: PosternProcess): number[]
+  /** kill -9. Of a worker: the API starts another. Of the API: nothing does, call `restart()`. */
+  kill(process: PosternProcess): Promise<void>
+  /**
+   * Starts the API again after it was killed, on the same data and ports. What the old one left running is given
+   * `graceMs` to end by itself, then SIGTERM, then SIGKILL: what a service manager does. Returns who needed what.
+   */
+  restart(graceMs?: number): Promise<{ terminated: string[]; killed: string[] }>
+  workers(): Promise<WorkerView[]>
+  /** Resolves when a live worker of each service has this revision (or the newest) in force. */
+  settle(revision?: number): Promise<void>
+  /** Resolves with the books when nothing waits, storage has all events, and they balance. */
+  quiet(withinMs?: number): Promise<Books>
+  books(): Promise<Books>
+  logs(): string
+  /** SIGTERM; rejects unless it ends with 0 in time. Its temporary directory goes. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+const house = join(import.meta.dirname, '../..')
+const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
+const host = '127.0.0.1'
+const running = new Set<string>()
+process.on('exit', () => {
+  for (const dataDirectory of running) for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+})
+
+export async function startPostern(options: PosternOptions = {}): Promise<Postern> {
+  const ports = { api: await freePort(), smtp: await freePort(), submission: await freePort(), smtps: await freePort() }
+  const dataDirectory = options.dataDirectory ?? (await temporaryDirectory('data'))
+  const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
+  const written: string[] = []
+  const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 30_000 })
+  let child = await start()
+  let stopped = false
+  const url = `http://${host}:${ports.api}`
+  const api = new Api(url, credentials)
+  const books = () => api.get<Books>('/v1/books')
+  const workers = async () => (await api.get<Page<WorkerView>>('/v1/workers')).items
+  const pids = (of: PosternProcess) => partsOf(dataDirectory).flatMap(({ pid, part }) => (part === of ? [pid] : []))
+
+  return {
+    name: 'postern',
+    host,
+    smtpPort: ports.smtp,
+    submissionPort: ports.submission,
+    smtpsPort: ports.smtps,
+    url,
+    dataDirectory,
+    api,
+    get pid() {
+      return child.pid as number
+    },
+    pids,
+    kill: async (of) => {
+      const victims = pids(of)
+      if (victims.length === 0) throw new Error(`no process of ${of} runs`)
+      for (const pid of victims) signal(pid, 'SIGKILL')
+      await until(`${of} is dead`, () => victims.every((pid) => !isAlive(pid)))
+    },
+    restart: async (graceMs = 3_000) => {
+      const outcome = await endOrphans(dataDirectory, graceMs)
+      child = await start()
+      return outcome
+    },
+    workers,
+    settle: async (revision) => settle(workers, revision),
+    quiet: async (withinMs = 60_000) => {
+      let seen: Books | undefined
+      const ask = async () => {
+        seen = await books()
+        return isQuiet(seen)
+      }
+      await until('the books are quiet', ask, { withinMs, everyMs: 50 }).catch((error) => {
+        throw new Error(`${error.message}; the books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
+      })
+      return books()
+    },
+    books,
+    logs: () => written.join(''),
+    stop: async () => {
+      if (stopped) return
+      stopped = true
+      await stopApi(child, { dataDirectory, written })
+      if (!options.dataDirectory) await rm(dataDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+function environment(options: PosternOptions, ports: Record<'api' | 'smtp' | 'submission' | 'smtps', number>) {
+  return {
+    POSTERN_BIND: host,
+    POSTERN_API_PORT: String(ports.api),
+    POSTERN_SMTP_PORT: String(ports.smtp),
+    POSTERN_SUBMISSION_PORT: String(ports.submission),
+    POSTERN_SMTPS_PORT: String(ports.smtps),
+    POSTERN_ADMIN_EMAIL: credentials.email,
+    POSTERN_ADMIN_PASSWORD: credentials.password,
+    ...(options.dns ? { POSTERN_DNS_SERVERS: options.dns } : {}),
+    ...(options.outboundPort ? { POSTERN_OUTBOUND_PORT: String(options.outboundPort) } : {}),
+  }
+}
+
+interface ApiStart {
+  env: Record<string, string>
+  dataDirectory: string
+  written: string[]
+  readyWithinMs: number
+}
+
+async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart): Promise<ChildProcess> {
+  running.add(dataDirectory)
+  const child = spawn(process.execPath, ['apps/api/main.ts'], {
+    cwd: house,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let ready = false
+  let said = ''
+  child.stdout.on('data', (chunk) => {
+    written.push(String(chunk))
+    if (ready) return
+    said = (said + chunk).slice(-20_000)
+    ready = /^postern ready/m.test(said)
+  })
+  child.stderr.on('data', (chunk) => written.push(String(chunk)))
+  const itIsReady = () => {
+    if (hasEnded(child)) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`)
+    return ready
+  }
+  try {
+    await until('postern says it is ready', itIsReady, { withinMs: readyWithinMs })
+  } catch (error) {
+    killAll(dataDirectory)
+    throw new Error(`Postern did not start. It wrote:\n${written.join('')}`, { cause: error })
+  }
+  return child
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+/** The processes of one Postern: all of them have its data directory in their environment. */
+function partsOf(dataDirectory: string): { pid: number; part: PosternProcess; command: string }[] {
+  return processesWith('POSTERN_DATA_DIR', dataDirectory).flatMap(({ pid, command }) => {
+    const part = /apps\/api\/main\.ts|workers\/(smtp|queue)\/main\.ts/.exec(command)
+    return part ? [{ pid, part: (part[1] as ServiceName | undefined) ?? ('api' as const), command }] : []
+  })
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It ended between the look and the signal.
+  }
+}
+
+function killAll(dataDirectory: string): void {
+  for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+  running.delete(dataDirectory)
+}
+
+async function stopApi(child: ChildProcess, of: { dataDirectory: string; written: string[] }): Promise<void> {
+  child.kill('SIGTERM')
+  await until('postern ends', () => hasEnded(child), { withinMs: 45_000 }).catch(() => {})
+  const left = partsOf(of.dataDirectory).map(({ part, pid }) => `${part} (${pid})`)
+  killAll(of.dataDirectory)
+  if (child.exitCode === 0 && left.length === 0) return
+  const how = `exit code ${child.exitCode ?? child.signalCode}, left running: ${left.join(', ') || 'nothing'}`
+  throw new Error(`Postern did not stop cleanly (${how}). It wrote:\n${of.written.join('')}`)
+}
+
+async function endOrphans(dataDirectory: string, graceMs: number): Promise<{ terminated: string[]; killed: string[] }> {
+  const nothingLeft = () => partsOf(dataDirectory).length === 0
+  const signalLeft = (name: NodeJS.Signals) =>
+    partsOf(dataDirectory).map(({ pid, part }) => {
+      signal(pid, name)
+      return part
+    })
+  if (await endsWithin(nothingLeft, graceMs)) return { terminated: [], killed: [] }
+  const terminated = signalLeft('SIGTERM')
+  if (await endsWithin(nothingLeft, 10_000)) return { terminated, killed: [] }
+  const killed = signalLeft('SIGKILL')
+  await until('the orphans are dead', nothingLeft)
+  return { terminated, killed }
+}
+
+function endsWithin(ended: () => boolean, withinMs: number): Promise<boolean> {
+  return until('they end', ended, { withinMs }).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function settle(workers: () => Promise<WorkerView[]>, revision?: number): Promise<void> {
+  let seen: WorkerView[] = []
+  const settled = async () => {
+    seen = await workers()
+    const live = seen.filter((worker) => worker.live)
+    const obeys = (worker: WorkerView) => (revision === undefined ? worker.lag === 0 : worker.revision >= revision)
+    return live.every(obeys) && new Set(live.map(({ service }) => service)).size === 2
+  }
+  await until(`all workers are on revision ${revision ?? 'newest'}`, settled).catch((error) => {
+    throw new Error(`${error.message}; the workers: ${JSON.stringify(seen, null, 1)}`)
+  })
+}
+
+/** Nothing waits by events and by the Queue Managers' own indexes, and no worker holds events back. */
+function isQuiet({ total, queuedByWorkers, eventsUnsent }: Books): boolean {
+  return total.queued === 0 && total.balance === 0 && (queuedByWorkers ?? 0) === 0 && eventsUnsent === 0
+}

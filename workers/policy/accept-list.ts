@@ -1,0 +1,26 @@
+import { foldAddress, type MailAddress } from '@postern/contract/address.ts'
+import type { ListEntry } from '@postern/contract/lists.ts'
+import { canonicalAddress } from '@postern/contract/network.ts'
+import { expiry } from './address-blocks.ts'
+
+/** The Accept List: addresses, hosts and `user@host`, exact. Value → when it ends. */
+export type AcceptList = Map<string, number>
+
+export function addAccept(list: AcceptList, entry: ListEntry): void {
+  list.set(entry.value, Math.max(expiry(entry), list.get(entry.value) ?? 0))
+}
+
+/** The entry that makes this client or sender count as local. */
+export function findAccept(
+  list: AcceptList,
+  { ip, now }: { ip: string; now: number },
+  sender: MailAddress | null,
+): string | undefined {
+  if (list.size === 0) return undefined
+  const address = canonicalAddress(ip)
+  if (address && (list.get(address) ?? 0) > now) return address
+  if (!sender) return undefined
+  if ((list.get(sender.domain) ?? 0) > now) return sender.domain
+  const mailbox = foldAddress(sender)
+  return (list.get(mailbox) ?? 0) > now ? mailbox : undefined
+}

@@ -1,0 +1,150 @@
+import type { Domain } from '@postern/contract/directory.ts'
+import type { ListName } from '@postern/contract/lists.ts'
+import { type Replica, type RowKind, rowKinds } from '@postern/contract/rows.ts'
+import { type Stage, stageNames } from '@postern/contract/rules.ts'
+import { defaultSettings, type Settings, settingGroupNames } from '@postern/contract/settings.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import { type AcceptList, addAccept } from './accept-list.ts'
+import { type AddressBlocks, addressBlocks } from './address-blocks.ts'
+import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from './directory.ts'
+import { type KillFile, killFile } from './kill-file.ts'
+import type { Policy } from './policy.ts'
+import { passedTrails } from './stages.ts'
+
+/** What may be kept of the policy before: everything whose kinds are not in `changed`. */
+export type CompileOptions = { previous?: Policy; changed?: ReadonlySet<RowKind> }
+
+/** After so many rows a step ends: well below a millisecond. */
+const rowsPerStep = 1000
+
+const directoryKinds = ['domain', 'account', 'alias', 'group'] as const
+
+/**
+ * Compiles in one go. The policy keeps values of the replica's rows but never its maps, so the replica may change afterwards.
+ * Throws an Error that names the row when one cannot be compiled.
+ */
+export function compilePolicy(replica: Replica, revision: number, options: CompileOptions = {}): Policy {
+  const steps = compileSteps(replica, revision, options)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/**
+ * The same in small steps: `next()` works for well under a millisecond. The caller looks at its clock between steps and
+ * lets others run; the replica must not change until the last step.
+ */
+export function* compileSteps(
+  replica: Replica,
+  revision: number,
+  { previous, changed = new Set(rowKinds) }: CompileOptions = {},
+): Generator<void, Policy, void> {
+  const kept = (...kinds: RowKind[]) => (kinds.some((kind) => changed.has(kind)) ? undefined : previous)
+  const settings = kept('settings')?.settings ?? compileSettings(replica)
+  const directory = kept(...directoryKinds)?.directory ?? (yield* compileDirectory(replica))
+  return {
+    revision,
+    settings,
+    controlAccess: kept('control-access')?.controlAccess ?? (yield* compileBlocks(replica, 'control-access')),
+    white: kept('white')?.white ?? (yield* compileBlocks(replica, 'white')),
+    relay: kept('relay')?.relay ?? (yield* compileBlocks(replica, 'relay')),
+    accept: kept('accept')?.accept ?? (yield* compileAccept(replica)),
+    kill: kept('kill')?.kill ?? (yield* compileKill(replica)),
+    directory,
+    home: homeDomain(replica, directory, settings.general.hostname),
+    watched: new Set(settings.security.watch),
+    proceed: proceedVerdicts(revision),
+  }
+}
+
+/**
+ * Runs the steps and calls `breathe` between them; where it answers with a promise (say: the event loop was held for 10 ms)
+ * the rest waits for it.
+ */
+export async function compileInSlices(
+  steps: Generator<void, Policy, void>,
+  breathe: () => Promise<void> | undefined,
+): Promise<Policy> {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+    const pause = breathe()
+    if (pause) await pause
+  }
+}
+
+const defaults = defaultSettings()
+
+/** A group without a row, or a key its row does not have yet, is at its default. */
+function compileSettings(replica: Replica): Settings {
+  return Object.fromEntries(
+    settingGroupNames.map((group) => [group, { ...defaults[group], ...replica.settings.get(group) }]),
+  ) as Settings
+}
+
+function* inSteps<T>(rows: Map<string, T>, take: (value: T) => void): Generator<void, void, void> {
+  let count = 0
+  for (const value of rows.values()) {
+    take(value)
+    if (++count % rowsPerStep === 0) yield
+  }
+}
+
+function* compileBlocks(
+  replica: Replica,
+  list: Extract<ListName, 'control-access' | 'white' | 'relay'>,
+): Generator<void, AddressBlocks, void> {
+  const { blocks, add } = addressBlocks()
+  yield* inSteps(replica[list], add)
+  return blocks
+}
+
+function* compileAccept(replica: Replica): Generator<void, AcceptList, void> {
+  const list: AcceptList = new Map()
+  yield* inSteps(replica.accept, (entry) => addAccept(list, entry))
+  return list
+}
+
+function* compileKill(replica: Replica): Generator<void, KillFile, void> {
+  const { file, add } = killFile(replica.kill.size)
+  yield* inSteps(replica.kill, add)
+  return file
+}
+
+function* compileDirectory(replica: Replica): Generator<void, Directory, void> {
+  const directory = emptyDirectory()
+  yield* inSteps(replica.domain, (domain) => addDomain(directory, domain))
+  yield* inSteps(replica.account, (account) => addAccount(directory, account))
+  yield* inSteps(replica.alias, (alias) => addAlias(directory, alias))
+  yield* inSteps(replica.group, (group) => addGroup(directory, group))
+  return directory
+}
+
+/** The local domain named like the server, else the one the server's name lies in, else the first by name. */
+function homeDomain(replica: Replica, { domains }: Directory, hostname: string): Domain | null {
+  for (let name = hostname.toLowerCase(); name !== ''; name = name.slice(name.indexOf('.') + 1 || name.length)) {
+    const found = domains.get(name)
+    if (found) return found
+  }
+  let first: Domain | null = null
+  for (const domain of replica.domain.values()) if (!first || domain.name < first.name) first = domain
+  return first
+}
+
+function proceedVerdicts(revision: number): Record<Stage, Verdict> {
+  return Object.fromEntries(
+    stageNames.map((stage): [Stage, Verdict] => [
+      stage,
+      {
+        stage,
+        outcome: { kind: 'proceed' },
+        rule: 'accept',
+        reason: 'accepted',
+        revision,
+        explanation: ['No rule of this stage had anything against it.'],
+        trail: passedTrails[stage],
+      },
+    ]),
+  ) as Record<Stage, Verdict>
+}

@@ -1,0 +1,107 @@
+import type { MailAddress } from '@postern/contract/address.ts'
+import type { Recipient } from '@postern/contract/envelope.ts'
+import type {
+  AskFacts,
+  AuthFacts,
+  ConnectFacts,
+  DataFacts,
+  HelloFacts,
+  MailFacts,
+  RcptFacts,
+} from '@postern/contract/facts.ts'
+import type { DataVerdict, RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
+import { expand } from './expand.ts'
+import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
+import type { Policy } from './policy.ts'
+import type { Questions } from './rule.ts'
+import { askStage } from './stages.ts'
+
+/**
+ * One decision for each stage: facts and policy in, verdict out. Pure, total and deterministic: no clock, no look-up, no throw.
+ * A verdict of `proceed` is shared where nothing in it depends on the facts: read it, never change it.
+ */
+
+export function decideConnect(facts: ConnectFacts, policy: Policy): Verdict {
+  return askStage('connect', { question: facts, facts }, policy)
+}
+
+export function decideHello(facts: HelloFacts, policy: Policy): Verdict {
+  return askStage('hello', { question: facts, facts }, policy)
+}
+
+/** Asked twice: without `credentials` whether AUTH may begin, with them whether it succeeded. `proceed` then means: logged in. */
+export function decideAuth(facts: AuthFacts, policy: Policy): Verdict {
+  return askStage('auth', { question: facts, facts }, policy)
+}
+
+export function decideMail(facts: MailFacts, policy: Policy): Verdict {
+  return askStage('mail', { question: { facts, sender: senderOf(facts, policy) }, facts }, policy)
+}
+
+/** `proceed` carries at least one recipient. */
+export function decideRcpt(facts: RcptFacts, policy: Policy): RcptVerdict {
+  const asked = { text: facts.recipientText, parsed: facts.recipient, local: facts.local }
+  const question: Questions['rcpt'] = { facts, target: readTarget(asked, policy) }
+  const verdict = askStage('rcpt', { question, facts }, policy)
+  if (verdict.outcome.kind !== 'proceed') return { ...verdict, recipients: [], relayed: false }
+  const { target } = question
+  if (target.kind === 'remote') return relayed(target.address, facts, verdict)
+  // Unreadable recipients never come here: the rule against them cannot be watched.
+  return target.kind === 'local' ? local(question, verdict, policy) : { ...verdict, recipients: [], relayed: false }
+}
+
+function relayed(address: MailAddress, facts: RcptFacts, verdict: Verdict): RcptVerdict {
+  const explanation = [
+    facts.login === undefined
+      ? `${address.domain} is not a local domain; the relay rule lets this client send there.`
+      : `${address.domain} is not a local domain; ${facts.login} has logged in.`,
+  ]
+  return {
+    ...verdict,
+    explanation,
+    recipients: [{ address: address.text, original: withoutRoute(facts.recipientText) }],
+    relayed: true,
+  }
+}
+
+/** Where the rule against unknown recipients is only watched, what it refused goes to the domain's route as it stands. */
+function local({ facts, target, expansion }: Questions['rcpt'], verdict: Verdict, policy: Policy): RcptVerdict {
+  if (target.kind !== 'local') return { ...verdict, recipients: [], relayed: false }
+  const original = withoutRoute(facts.recipientText)
+  const result = expansion ?? expand(target, original, policy)
+  const asIs: Recipient[] = [{ address: `${target.local}@${target.domain}`, original }]
+  const recipients = result.kind === 'found' ? result.recipients : asIs
+  return { ...verdict, explanation: [result.because], recipients, relayed: false }
+}
+
+/** Bare line feeds that are not refused are always rewritten: for the White List, by the setting, or because the rule is only watched. */
+export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
+  const verdict = askStage('data', { question: facts, facts }, policy)
+  return { ...verdict, lineFeeds: facts.bareLineFeeds ? 'normalize' : 'as-is' }
+}
+
+/** The outcome is an answer or a refusal, never `proceed`. */
+export function decideVrfy(facts: AskFacts, policy: Policy): Verdict {
+  return askStage('vrfy', { question: askedAbout(facts, policy), facts }, policy)
+}
+
+/** The outcome is an answer or a refusal, never `proceed`. */
+export function decideExpn(facts: AskFacts, policy: Policy): Verdict {
+  return askStage('expn', { question: askedAbout(facts, policy), facts }, policy)
+}
+
+function senderOf({ sender, senderText }: MailFacts, policy: Policy): Sender {
+  if (sender === null || sender === 'null-sender') return sender
+  return readAddress(senderText, sender, policy)
+}
+
+/** RFC 5321 §4.1.1.6: a mailbox, in brackets or not, or a user's name, which is looked for in the home domain. */
+function askedAbout(facts: AskFacts, policy: Policy): Questions['vrfy'] {
+  const text = facts.argument.trim().replace(/^<(.*)>$/, '$1')
+  const found = readTarget({ text, parsed: facts.address, local: facts.local }, policy)
+  if (found.kind !== 'unreadable' || text.includes('@') || !policy.home) return { facts, target: found }
+  return {
+    facts,
+    target: readTarget({ text: `${text}@${policy.home.name}`, parsed: null, local: facts.local }, policy),
+  }
+}

@@ -1,0 +1,123 @@
+import { foldLocal } from '@postern/contract/address.ts'
+import type { ListEntry } from '@postern/contract/lists.ts'
+import { expiry } from './address-blocks.ts'
+
+/**
+ * The Kill File: `user@host`, `@host`, `@*suffix` (any suffix of the host, not limited to a dot).
+ *
+ * One open-addressing table for all three kinds. The key's hash is taken from its end backwards, so one pass over a sender
+ * yields the hash of every suffix of its host, then of the host, then of the whole address; only suffix lengths in use are
+ * looked up. A look-up costs one pass over the address, whether the file holds ten entries or a million, and the table is made
+ * in its final size at the start: filling it never stops to grow.
+ */
+export type KillFile = {
+  readonly size: number
+  readonly values: readonly string[]
+  /** Pairs: hash, index into `values` + 1; 0 = free. */
+  readonly slots: Uint32Array
+  /** 1 where a suffix of that length exists. */
+  readonly suffixLengths: Uint8Array
+  /** When entries end; `null` when none does. */
+  readonly expires: Float64Array | null
+}
+
+const ofAddress = 0x51ed270b
+const ofHost = 0x2545f491
+const ofSuffix = 0x7f4a7c15
+
+type Growing = { -readonly [key in keyof KillFile]: KillFile[key] } & { values: string[] }
+
+/** Room for at most `capacity` entries; `add` throws an Error when an entry is malformed. */
+export function killFile(capacity: number): { file: KillFile; add(entry: ListEntry): void } {
+  let slots = 16
+  while (slots < capacity * 2) slots *= 2
+  const file: Growing = {
+    size: 0,
+    values: [],
+    slots: new Uint32Array(slots * 2),
+    suffixLengths: new Uint8Array(256),
+    expires: null,
+  }
+  return { file, add: (entry) => addEntry(file, entry, capacity) }
+}
+
+function addEntry(file: Growing, entry: ListEntry, capacity: number): void {
+  const { value } = entry
+  const at = value.lastIndexOf('@')
+  if (at < 0 || at === value.length - 1)
+    throw new Error(`Kill File entry "${value}" is not user@host, @host or @*suffix`)
+  const ends = expiry(entry)
+  if (ends !== Number.POSITIVE_INFINITY) {
+    file.expires ??= new Float64Array(capacity).fill(Number.POSITIVE_INFINITY)
+    file.expires[file.size] = ends
+  }
+  file.values.push(value)
+  file.size++
+  put(file, entryHash(file, value, at), file.size)
+}
+
+function entryHash(file: Growing, value: string, at: number): number {
+  const suffix = value.startsWith('@*')
+  if (suffix) file.suffixLengths[Math.min(value.length - 2, 255)] = 1
+  const stop = suffix ? 2 : at === 0 ? 1 : 0
+  let hash = 0
+  for (let i = value.length - 1; i >= stop; i--) hash = step(hash, value.charCodeAt(i))
+  return finish(hash, suffix ? ofSuffix : at === 0 ? ofHost : ofAddress)
+}
+
+function put({ slots }: Growing, hash: number, index: number): void {
+  const mask = slots.length / 2 - 1
+  let slot = hash & mask
+  while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask
+  slots[slot * 2] = hash
+  slots[slot * 2 + 1] = index
+}
+
+/**
+ * The entry that forbids this sender, as it stands in the list; the shortest suffix first, then the host, then the address.
+ * @param domain canonical, lower case
+ */
+export function findKill(
+  file: KillFile,
+  { local, domain }: { local: string; domain: string },
+  now: number,
+): string | undefined {
+  if (file.size === 0) return undefined
+  const { suffixLengths } = file
+  let hash = 0
+  for (let i = domain.length - 1; i >= 0; i--) {
+    hash = step(hash, domain.charCodeAt(i))
+    const length = domain.length - i
+    if (length > 254 || suffixLengths[length] === 0) continue
+    const found = get(file, finish(hash, ofSuffix), `@*${domain.slice(i)}`, now)
+    if (found !== undefined) return found
+  }
+  const host = get(file, finish(hash, ofHost), `@${domain}`, now)
+  if (host !== undefined) return host
+  const folded = foldLocal(local)
+  hash = step(hash, 0x40)
+  for (let i = folded.length - 1; i >= 0; i--) hash = step(hash, folded.charCodeAt(i))
+  return get(file, finish(hash, ofAddress), `${folded}@${domain}`, now)
+}
+
+function get({ slots, values, expires }: KillFile, hash: number, wanted: string, now: number): string | undefined {
+  const mask = slots.length / 2 - 1
+  for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+    const index = slots[slot * 2 + 1] as number
+    if (index === 0) return undefined
+    if (slots[slot * 2] !== hash || values[index - 1] !== wanted) continue
+    if (!expires || (expires[index - 1] as number) > now) return wanted
+  }
+}
+
+function step(hash: number, code: number): number {
+  return (Math.imul(hash ^ code, 0x01000193) + 0x9e37) | 0
+}
+
+/** Spreads the bits (the finisher of MurmurHash3) and keeps the three kinds apart. */
+function finish(hash: number, kind: number): number {
+  let mixed = hash ^ kind
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}

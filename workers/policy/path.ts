@@ -1,0 +1,110 @@
+import { canonicalDomain, foldLocal, type MailAddress, parseMailAddress } from '@postern/contract/address.ts'
+import { findEntry } from './directory.ts'
+import type { Policy } from './policy.ts'
+
+/**
+ * Reads what stands between the angle brackets of MAIL and RCPT. Nothing is sent on by what a local part says: a source
+ * route is dropped (RFC 5321 §3.6.1, appendix C), and `user%remote@local` means user@remote only where `%` is a host delimiter,
+ * and then counts as that remote address in every check.
+ */
+
+export type Sender = MailAddress | 'null-sender' | null
+
+/** Whose mail it is. `postmaster`: RFC 5321 §4.5.1. `domain` of a local one is the domain's first name. */
+export type Target =
+  | { kind: 'unreadable' }
+  | { kind: 'remote'; address: MailAddress }
+  | { kind: 'local'; local: string; domain: string; postmaster: boolean }
+
+/** The sender that MAIL FROM names; `''` is the null sender; `null` when it cannot be read. */
+export function readSender(text: string, policy: Policy): Sender {
+  if (text === '') return 'null-sender'
+  return readAddress(text, parseMailAddress(text), policy)
+}
+
+/** Whose mail an address is, as RCPT, VRFY or EXPN writes it. `local`: the address of ours that the client connected to. */
+export type Asked = { text: string; parsed: MailAddress | null; local?: string | undefined }
+
+export function readTarget({ text, parsed, local }: Asked, policy: Policy): Target {
+  const address = readAddress(text, parsed, policy)
+  if (address) return targetOf(address, local, policy)
+  if (text.toLowerCase() !== 'postmaster' || !policy.home) return unreadable
+  return { kind: 'local', local: 'postmaster', domain: policy.home.name, postmaster: true }
+}
+
+const unreadable: Target = { kind: 'unreadable' }
+
+function targetOf(address: MailAddress, ownAddress: string | undefined, policy: Policy): Target {
+  const { directory, settings, home } = policy
+  const { local, domain } = address
+  const own = directory.domains.get(domain)
+  const postmaster = isPostmaster(local, settings.advanced.mailboxDelimiter)
+  if (own) return { kind: 'local', local, domain: own.name, postmaster }
+  if (home && (domain.startsWith('[') ? isOwnLiteral(domain, ownAddress) : postmaster && isOwnName(domain, policy)))
+    return { kind: 'local', local, domain: home.name, postmaster }
+  return { kind: 'remote', address }
+}
+
+/** RFC 5321 §4.1.3: `user@[192.0.2.1]`, where 192.0.2.1 is the address that the client connected to. */
+function isOwnLiteral(domain: string, ownAddress: string | undefined): boolean {
+  return ownAddress !== undefined && canonicalDomain(`[${ownAddress}]`) === domain
+}
+
+function isOwnName(domain: string, { settings }: Policy): boolean {
+  return domain === settings.general.hostname.toLowerCase()
+}
+
+/** Reserved at every local domain, in any case and with any box. */
+function isPostmaster(local: string, mailboxDelimiter: string): boolean {
+  if (local.length < 10) return false
+  const folded = foldLocal(local)
+  return folded === 'postmaster' || (mailboxDelimiter !== '' && folded.startsWith(`postmaster${mailboxDelimiter}`))
+}
+
+/**
+ * @param parsed what `parseMailAddress` made of the text, if it was asked already
+ * @returns the address in force: without source route, host delimiters read as `@`, our own address literal as our domain
+ */
+export function readAddress(text: string, parsed: MailAddress | null, policy: Policy): MailAddress | null {
+  const delimiters = policy.settings.advanced.hostDelimiters
+  if (delimiters === '') return parsed ?? parseMailAddress(withoutRoute(text))
+  return readDelimited(withoutRoute(text), delimiters, policy)
+}
+
+const route = /^@(?:[^\s,:@[\]]+|\[[^\][@]*\])(?:,@(?:[^\s,:@[\]]+|\[[^\][@]*\]))*:/
+
+/** Drops a source route: `@a,@b:user@host` is `user@host`. */
+export function withoutRoute(text: string): string {
+  return text.startsWith('@') && text.length <= 1000 ? text.replace(route, '') : text
+}
+
+/** While the domain is ours and the local part holds a delimiter, what stands before the domain is the address meant. */
+function readDelimited(text: string, delimiters: string, policy: Policy): MailAddress | null {
+  const { directory, settings } = policy
+  let at = text.lastIndexOf('@')
+  if (at < 0) at = lastDelimiter(text, delimiters)
+  for (let rest = text; at > 0; ) {
+    const local = rest.slice(0, at)
+    const domain = canonicalDomain(rest.slice(at + 1))
+    if (!domain) return null
+    const own = directory.domains.get(domain)?.name
+    const next =
+      own === undefined || local.startsWith('"') || local.includes('@') ? -1 : lastDelimiter(local, delimiters)
+    if (next < 1 || own === undefined) return parseMailAddress(`${local}@${domain}`)
+    if (findEntry(directory, { local, domain: own }, settings.advanced.mailboxDelimiter))
+      return parseMailAddress(`${local}@${domain}`)
+    rest = local
+    at = next
+  }
+  return null
+}
+
+function lastDelimiter(text: string, delimiters: string): number {
+  for (let i = text.length - 1; i > 0; i--) if (delimiters.includes(text[i] as string)) return i
+  return -1
+}
+
+/** Whether SMTP without SMTPUTF8 can carry it. */
+export function isAscii(text: string): boolean {
+  return !/[^\x00-\x7f]/.test(text)
+}

@@ -1,0 +1,14 @@
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 5321 §2.3.8. The end of such a message is a matter of opinion (smuggling), so the connection ends with the refusal. */
+export const bareLineFeed: RuleRow<Questions['data']> = {
+  name: 'bare-line-feed',
+  exemptsWhiteListed: true,
+  ask({ bareLineFeeds }, { settings }) {
+    if (!bareLineFeeds || settings.advanced.bareLineFeeds === 'normalize') return 'pass'
+    return refuse(
+      { reply: 'bareLineFeed', reason: 'bare-line-feed', close: true },
+      'The message holds a CR or LF that stands alone; advanced.bareLineFeeds is reject.',
+    )
+  },
+}

@@ -1,0 +1,17 @@
+import { findKill } from '../kill-file.ts'
+import { type Questions, type RuleRow, refuse, senderAddress } from '../rule.ts'
+
+/** Envelope senders that are never welcome, not even from the White List. The null sender has no address to match. */
+export const killFile: RuleRow<Questions['mail']> = {
+  name: 'kill-file',
+  ask({ facts, sender }, { kill }) {
+    const address = senderAddress(sender)
+    if (!address) return 'pass'
+    const entry = findKill(kill, address, facts.now)
+    if (entry === undefined) return 'pass'
+    return refuse(
+      { reply: 'killFile', reason: 'kill-file' },
+      `The sender ${address.text} matches the Kill File entry ${entry}.`,
+    )
+  },
+}

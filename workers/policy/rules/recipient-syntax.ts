@@ -1,0 +1,19 @@
+import { isAscii } from '../path.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 5321 §4.1.2; `postmaster` alone is an address too. */
+export const recipientSyntax: RuleRow<Questions['rcpt']> = {
+  name: 'recipient-syntax',
+  ask({ facts: { recipientText, smtpUtf8 }, target }) {
+    if (target.kind === 'unreadable')
+      return refuse(
+        { reply: 'recipientSyntax', reason: 'bad-syntax', values: { detail: 'expected <local@domain>' } },
+        `RCPT TO:<${recipientText}> is not an address.`,
+      )
+    if (smtpUtf8 || isAscii(recipientText)) return 'pass'
+    return refuse(
+      { reply: 'smtpUtf8Required', reason: 'bad-syntax' },
+      `RCPT TO:<${recipientText}> holds characters beyond ASCII, and the client did not ask for SMTPUTF8.`,
+    )
+  },
+}

@@ -1,0 +1,17 @@
+import { mayWriteAs } from '../login.ts'
+import { type Questions, type RuleRow, refuse, senderAddress } from '../rule.ts'
+
+/** A login writes under its own address or an alias that leads to it. The null sender passes: notifications need it. */
+export const senderMatchesLogin: RuleRow<Questions['mail']> = {
+  name: 'sender-matches-login',
+  ask({ facts, sender }, policy) {
+    const { login } = facts
+    if (!policy.settings.security.senderMustMatchLogin || login === undefined) return 'pass'
+    const address = senderAddress(sender)
+    if (!address || mayWriteAs(policy, login, address)) return 'pass'
+    return refuse(
+      { reply: 'senderNotLogin', reason: 'sender-not-login', values: { login } },
+      `The sender ${address.text} is neither the address of the login ${login} nor an alias of it; security.senderMustMatchLogin is on.`,
+    )
+  },
+}

@@ -1,0 +1,19 @@
+import { isAscii } from '../path.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 5321 §4.1.2; an address beyond ASCII needs SMTPUTF8 (RFC 6531 §3.4). */
+export const senderSyntax: RuleRow<Questions['mail']> = {
+  name: 'sender-syntax',
+  ask({ facts: { senderText, smtpUtf8 }, sender }) {
+    if (sender === null)
+      return refuse(
+        { reply: 'senderSyntax', reason: 'bad-syntax', values: { detail: 'expected <local@domain> or <>' } },
+        `MAIL FROM:<${senderText}> is not an address.`,
+      )
+    if (smtpUtf8 || isAscii(senderText)) return 'pass'
+    return refuse(
+      { reply: 'smtpUtf8Required', reason: 'bad-syntax' },
+      `MAIL FROM:<${senderText}> holds characters beyond ASCII, and the client did not ask for SMTPUTF8.`,
+    )
+  },
+}

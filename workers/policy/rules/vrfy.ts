@@ -1,0 +1,54 @@
+import { entryAt, findEntry, keyOfText } from '../directory.ts'
+import type { Target } from '../path.ts'
+import type { Policy } from '../policy.ts'
+import { answer, type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 5321 §3.5.3. Always answers. */
+export const vrfy: RuleRow<Questions['vrfy']> = {
+  name: 'vrfy',
+  ask({ facts, target }, policy) {
+    if (policy.settings.security.disableVrfy) return answer(unconfirmed, 'not-confirmed', 'security.disableVrfy is on.')
+    if (target.kind === 'remote')
+      return answer(unconfirmed, 'not-confirmed', `${target.address.domain} is not a local domain.`)
+    if (target.kind === 'unreadable') return refuse(unknown, `"${facts.argument}" is not an address.`)
+    return verified(target, policy)
+  },
+}
+
+const unconfirmed = [{ reply: 'vrfyUnconfirmed' }] as const
+const unknown = { reply: 'vrfyUnknown', reason: 'user-unknown' } as const
+
+function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): Decision {
+  const { directory, settings } = policy
+  const asked = `${target.local}@${target.domain}`
+  const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
+  if (entry) {
+    const [to, ...more] = entry.kind === 'alias' ? entry.alias.to : []
+    if (to === undefined || more.length > 0 || isLocal(policy, to))
+      return answer(
+        [{ reply: 'vrfyLocal', values: { address: entry.key } }],
+        'accepted',
+        `${entry.key} is ${article[entry.kind]}.`,
+      )
+    return answer(
+      [{ reply: 'vrfyForwarded', values: { address: to } }],
+      'accepted',
+      `${entry.key} is an alias of ${to}.`,
+    )
+  }
+  const { catchAll } = directory.domains.get(target.domain) ?? { catchAll: '' }
+  if (target.postmaster)
+    return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'accepted', 'postmaster always exists.')
+  if (catchAll !== '' || settings.general.defaultMailHost !== '')
+    return answer(unconfirmed, 'not-confirmed', `${asked} is unknown here, but its mail is taken.`)
+  return refuse(unknown, `${asked} is unknown in the directory.`)
+}
+
+const article = { alias: 'an alias', group: 'a group', account: 'an account' } as const
+
+function isLocal({ directory }: Policy, address: string): boolean {
+  return (
+    entryAt(directory, keyOfText(directory, address)) !== null ||
+    directory.domains.has(address.slice(address.lastIndexOf('@') + 1))
+  )
+}

@@ -1,0 +1,118 @@
+import type { SessionFacts } from '@postern/contract/facts.ts'
+import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
+import type { TrailStep, Verdict } from '@postern/contract/verdict.ts'
+import { findBlock } from './address-blocks.ts'
+import type { Policy } from './policy.ts'
+import type { Decision, Questions, RuleRow } from './rule.ts'
+import { authCredentials } from './rules/auth-credentials.ts'
+import { authDisabled } from './rules/auth-disabled.ts'
+import { authMechanism } from './rules/auth-mechanism.ts'
+import { authRequiresTls } from './rules/auth-requires-tls.ts'
+import { bareLineFeed } from './rules/bare-line-feed.ts'
+import { concurrentSessions } from './rules/concurrent-sessions.ts'
+import { connectionsPerAddress } from './rules/connections-per-address.ts'
+import { controlAccess } from './rules/control-access.ts'
+import { declaredSize } from './rules/declared-size.ts'
+import { expn } from './rules/expn.ts'
+import { groupAccess } from './rules/group-access.ts'
+import { helloSyntax } from './rules/hello-syntax.ts'
+import { killFile } from './rules/kill-file.ts'
+import { localSenderAuth } from './rules/local-sender-auth.ts'
+import { mailLoop } from './rules/mail-loop.ts'
+import { messageSize } from './rules/message-size.ts'
+import { nulOctet } from './rules/nul-octet.ts'
+import { recipientCount } from './rules/recipient-count.ts'
+import { recipientSyntax } from './rules/recipient-syntax.ts'
+import { relay } from './rules/relay.ts'
+import { requireTls } from './rules/require-tls.ts'
+import { senderMatchesLogin } from './rules/sender-matches-login.ts'
+import { senderSyntax } from './rules/sender-syntax.ts'
+import { spoolSpace } from './rules/spool-space.ts'
+import { submissionAuth } from './rules/submission-auth.ts'
+import { unknownRecipient } from './rules/unknown-recipient.ts'
+import { vrfy } from './rules/vrfy.ts'
+
+/** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
+export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
+  connect: [controlAccess, concurrentSessions, connectionsPerAddress],
+  hello: [helloSyntax],
+  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials],
+  mail: [
+    requireTls,
+    submissionAuth,
+    senderSyntax,
+    killFile,
+    localSenderAuth,
+    senderMatchesLogin,
+    declaredSize,
+    spoolSpace,
+  ],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient],
+  data: [messageSize, bareLineFeed, nulOctet, mailLoop],
+  vrfy: [vrfy],
+  expn: [expn],
+}
+
+const accepted: TrailStep = { rule: 'accept', said: 'decided' }
+
+/** The trail of a stage in which every rule passed. Shared: an accepted command allocates none. */
+export const passedTrails = Object.fromEntries(
+  stageNames.map((stage) => [stage, [...stages[stage].map(passedStep), accepted]] as const),
+) as unknown as Record<Stage, readonly TrailStep[]>
+
+function passedStep({ name }: { name: Rule }): TrailStep {
+  return { rule: name, said: 'passed' }
+}
+
+/** Asks a stage's rules one after the other. */
+export function askStage<S extends Stage>(
+  stage: S,
+  { question, facts }: { question: Questions[S]; facts: SessionFacts },
+  policy: Policy,
+): Verdict {
+  const rules: readonly RuleRow<Questions[S]>[] = stages[stage]
+  const passed = passedTrails[stage]
+  /** Made only when there is more to say than that all passed. */
+  let trail: TrailStep[] | null = null
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i] as RuleRow<Questions[S]>
+    const said = isExempt(rule, facts, policy) ? 'exempt' : rule.ask(question, policy)
+    if (said === 'pass') {
+      trail?.push(passed[i] as TrailStep)
+      continue
+    }
+    trail ??= passed.slice(0, i)
+    if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
+    else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
+    else if (isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
+    else return decided(rule.name, { stage, said, trail }, policy)
+  }
+  return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]
+}
+
+function isExempt(rule: { exemptsWhiteListed?: true }, { ip, now }: SessionFacts, { white }: Policy): boolean {
+  return rule.exemptsWhiteListed === true && findBlock(white, ip, now) !== undefined
+}
+
+function isWatched(rule: Rule, { watched }: Policy): boolean {
+  return watched.has(rule) && !(rulesNeverWatched as readonly Rule[]).includes(rule)
+}
+
+function decided(
+  rule: Rule,
+  { stage, said, trail }: { stage: Stage; said: Decision; trail: TrailStep[] },
+  { revision }: Policy,
+): Verdict {
+  trail.push(step(rule, 'decided', said))
+  const explanation = said.explanation.map((sentence) => printable(sentence, 500))
+  return { stage, outcome: said.outcome, rule, reason: said.reason, revision, explanation, trail }
+}
+
+function step(rule: Rule, said: TrailStep['said'], { explanation }: Decision): TrailStep {
+  return { rule, said, because: printable(explanation[0] ?? '', 300) }
+}
+
+/** What a stranger sent may stand in a sentence; it must not draw on the terminal or the page that shows it. */
+function printable(sentence: string, limit: number): string {
+  return sentence.slice(0, limit).replace(/[\p{C}\u2028\u2029]/gu, '?')
+}

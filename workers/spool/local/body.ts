@@ -1,0 +1,161 @@
+import { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+import { type Damage, type Location, SpoolDamaged } from '../spool.ts'
+import { isMissing, read } from './disk.ts'
+import { parseLocation, type Spot, segmentText } from './names.ts'
+import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
+import { type Opened, openRecord } from './scan.ts'
+import type { OpenSegment, OpenSegments } from './segments.ts'
+
+/** Records up to this many octets are read and verified whole. */
+const wholeOctets = 3 << 19
+const chunkOctets = 256 << 10
+
+/** A verified small message. */
+export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
+
+/** Octets read a moment ago, by place; `undefined` when not at hand. */
+export type Recall = (spot: Spot) => Buffer | undefined
+
+/** Reads one message at its location. */
+export class Bodies {
+  private readonly segments: OpenSegments
+  private readonly recall: Recall
+
+  constructor(segments: OpenSegments, recall: Recall) {
+    this.segments = segments
+    this.recall = recall
+  }
+
+  async envelope(location: Location): Promise<Meta> {
+    const spot = parseLocation(location)
+    return this.use(spot, async (segment) => {
+      const header = headerOf(spot, await read(segment.fd, spot.offset, headerLength))
+      return readMeta(segment, spot, header)
+    })
+  }
+
+  /** The whole record in memory, verified. */
+  async whole(location: Location): Promise<Whole> {
+    const spot = parseLocation(location)
+    const recalled = this.recall(spot)
+    if (recalled) return openWhole(spot, recalled)
+    return this.use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.octets)))
+  }
+
+  async body(location: Location): Promise<Buffer> {
+    if (isSmall(location)) return (await this.whole(location)).body
+    const chunks: Buffer[] = []
+    for await (const chunk of this.stream(location)) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  }
+
+  stream(location: Location): Readable {
+    const source = isSmall(location) ? this.oneChunk(location) : this.chunks(parseLocation(location))
+    return Readable.from(source, { objectMode: false, highWaterMark: chunkOctets })
+  }
+
+  private async *oneChunk(location: Location): AsyncGenerator<Buffer> {
+    const { body } = await this.whole(location)
+    if (body.length > 0) yield body
+  }
+
+  private async *chunks(spot: Spot): AsyncGenerator<Buffer> {
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const segment = await new Promise<OpenSegment>((resolve, reject) => {
+      this.use(spot, (open) => {
+        resolve(open)
+        return released
+      }).catch(reject)
+    })
+    try {
+      const header = headerOf(spot, await read(segment.fd, spot.offset, headerLength))
+      const meta = await readMeta(segment, spot, header)
+      if (meta.prefix.length > 0) yield meta.prefix
+      yield* verified(segment, { spot, header, meta })
+    } finally {
+      release()
+    }
+  }
+
+  private async use<T>(spot: Spot, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
+    try {
+      return await this.segments.use(spot, use)
+    } catch (error) {
+      if (isMissing(error)) throw damaged(spot, 'missing')
+      throw error
+    }
+  }
+}
+
+/** The body, the last chunk only when the checksum holds. */
+async function* verified(
+  { fd }: OpenSegment,
+  { spot, header, meta }: { spot: Spot; header: Header; meta: Meta },
+): AsyncGenerator<Buffer> {
+  let position = spot.offset + partsOf(header).body
+  const end = position + header.bodyLength
+  let crc = 0
+  while (position < end) {
+    const length = Math.min(chunkOctets, end - position)
+    const chunk = await read(fd, position, length)
+    if (chunk.length < length) throw damaged(spot, 'missing', meta)
+    crc = crc32(chunk, crc)
+    position += length
+    if (position === end && crc !== header.bodyCrc) throw damaged(spot, 'body', meta)
+    yield chunk
+  }
+}
+
+function isSmall(location: Location): boolean {
+  return parseLocation(location).octets <= wholeOctets
+}
+
+function headerOf(spot: Spot, octets: Buffer): Header {
+  if (octets.length < headerLength) throw damaged(spot, 'missing')
+  const header = decodeHeader(octets, 0, spot)
+  if (!header || recordLength(header) !== spot.octets) throw damaged(spot, 'header')
+  return header
+}
+
+function openWhole(spot: Spot, octets: Buffer): Whole {
+  if (octets.length < spot.octets) throw damaged(spot, 'missing')
+  const header = headerOf(spot, octets)
+  const opened = header.own ? openOwn(octets, header) : openRecord(octets, header)
+  if (opened.kind === 'damaged') throw damaged(spot, opened.reason, opened)
+  return { ...opened, header }
+}
+
+function openOwn(octets: Buffer, header: Header): Opened {
+  const parts = partsOf(header)
+  const meta = decodeMeta(header, octets.subarray(parts.meta))
+  if (!meta) return { kind: 'damaged', reason: 'envelope' }
+  const body = octets.subarray(parts.body, parts.meta)
+  if (crc32(body) !== header.bodyCrc) return { kind: 'damaged', reason: 'body', envelope: meta.envelope }
+  return { kind: 'whole', meta, body: Buffer.concat([meta.prefix, body]) }
+}
+
+async function readMeta({ fd }: OpenSegment, spot: Spot, header: Header): Promise<Meta> {
+  const length = header.envelopeLength + header.prefixLength
+  const octets = await read(fd, spot.offset + partsOf(header).meta, length)
+  if (octets.length < length) throw damaged(spot, 'missing')
+  const meta = decodeMeta(header, octets)
+  if (!meta) throw damaged(spot, 'envelope')
+  return meta
+}
+
+function damaged(spot: Spot, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
+  const { writer, segment, offset, octets } = spot
+  const envelope = known?.envelope
+  return new SpoolDamaged({
+    writer,
+    segment: segmentText(writer, segment),
+    offset,
+    octets,
+    reason,
+    ...(envelope && { envelope }),
+  })
+}

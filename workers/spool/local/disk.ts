@@ -1,0 +1,96 @@
+import * as fs from 'node:fs'
+
+/** Positional reads and writes that finish what the kernel did in part. Everything runs in libuv's thread pool. */
+
+type Settled = (error: Error | null) => void
+
+/** Writes all buffers at `position`; a short write is carried on until done or refused. */
+export function writeAll(fd: number, buffers: readonly Buffer[], position: number, settled: Settled): void {
+  fs.writev(fd, buffers as Buffer[], position, (error, written) => {
+    if (error) return settled(error)
+    let left = written
+    let index = 0
+    while (index < buffers.length && left >= buffers[index]!.length) left -= buffers[index++]!.length
+    if (index === buffers.length) return settled(null)
+    if (written === 0) return settled(new Error('write: the disk took nothing'))
+    const rest = buffers.slice(index)
+    rest[0] = rest[0]!.subarray(left)
+    writeAll(fd, rest, position + written, settled)
+  })
+}
+
+export function write(fd: number, buffers: readonly Buffer[], position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    writeAll(fd, buffers, position, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** Reads up to `octets` from `position`; shorter only at the end of the file. */
+export async function read(fd: number, position: number, octets: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(octets)
+  let filled = 0
+  while (filled < octets) {
+    const got = await readOnce(fd, buffer, filled, position + filled)
+    if (got === 0) return buffer.subarray(0, filled)
+    filled += got
+  }
+  return buffer
+}
+
+const blockOctets = 4096
+
+/** As `read`, with zeros for the blocks that the disk will not give: their checksums will tell. */
+export async function readSalvaging(fd: number, position: number, octets: number): Promise<Buffer> {
+  const salvaged = Buffer.alloc(octets)
+  for (let at = 0; at < octets; ) {
+    const length = Math.min(blockOctets - ((position + at) % blockOctets), octets - at)
+    try {
+      const block = await read(fd, position + at, length)
+      block.copy(salvaged, at)
+      if (block.length < length) return salvaged.subarray(0, at + block.length)
+    } catch {
+      // Left as zeros.
+    }
+    at += length
+  }
+  return salvaged
+}
+
+function readOnce(fd: number, buffer: Buffer, from: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, buffer, from, buffer.length - from, position, (error, got) => (error ? reject(error) : resolve(got)))
+  })
+}
+
+export function open(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.open(path, flags, 0o600, (error, fd) => (error ? reject(error) : resolve(fd)))
+  })
+}
+
+/** Never fails: what was to be durable was synced before. */
+export function close(fd: number): Promise<void> {
+  return new Promise((resolve) => fs.close(fd, () => resolve()))
+}
+
+export function sync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fs.fdatasync(fd, (error) => (error ? reject(error) : resolve())))
+}
+
+export function sizeOf(fd: number): Promise<number> {
+  return new Promise((resolve, reject) => fs.fstat(fd, (error, stats) => (error ? reject(error) : resolve(stats.size))))
+}
+
+/** Makes creations, renames and removals in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const fd = await open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  try {
+    await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
+  } finally {
+    await close(fd)
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}

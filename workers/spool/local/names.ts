@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import type { Cursor, Location, Segment } from '../spool.ts'
+
+/** The text forms of locations, segments and cursors, and the file names of a writer's directory. */
+
+const writerName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+
+export function checkWriterName(name: string): void {
+  if (!writerName.test(name)) {
+    throw new RangeError(
+      `spool writer "${name}": 1 to 64 of letters, digits, "." "_" "-", beginning with one of the first`,
+    )
+  }
+}
+
+export function isWriterName(name: string): boolean {
+  return writerName.test(name)
+}
+
+export function segmentFile(directory: string, segment: number): string {
+  return join(directory, `${String(segment).padStart(8, '0')}.seg`)
+}
+
+/** The segment's number; `undefined` for any other file. */
+export function segmentNumber(fileName: string): number | undefined {
+  return /^\d{8,10}\.seg$/.test(fileName) ? Number.parseInt(fileName, 10) : undefined
+}
+
+export const draftSuffix = '.draft'
+
+export interface SegmentOf {
+  writer: string
+  segment: number
+}
+
+export function segmentText(writer: string, segment: number): Segment {
+  return `${writer}/${segment}` as Segment
+}
+
+export interface Spot extends SegmentOf {
+  offset: number
+  /** Octets of the whole record. */
+  octets: number
+}
+
+export function locationText(spot: Spot): Location {
+  return `${spot.writer}/${spot.segment}/${spot.offset}/${spot.octets}` as Location
+}
+
+export function parseLocation(location: Location): Spot {
+  const [writer, segment, offset, octets, rest] = location.split('/')
+  const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), octets: whole(octets) }
+  if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.octets)) {
+    throw new RangeError(`spool location "${location}": not one that this spool gave`)
+  }
+  return spot
+}
+
+export function cursorText(segment: number, offset: number): Cursor {
+  return `${segment}/${offset}` as Cursor
+}
+
+export function parseCursor(cursor: Cursor): { segment: number; offset: number } {
+  const [segment, offset, rest] = cursor.split('/')
+  const parsed = { segment: whole(segment), offset: whole(offset) }
+  if (rest !== undefined || Number.isNaN(parsed.segment + parsed.offset)) {
+    throw new RangeError(`spool cursor "${cursor}": not one that this spool gave`)
+  }
+  return parsed
+}
+
+function whole(text: string | undefined): number {
+  return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+}

@@ -1,0 +1,155 @@
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored, Trouble } from '../spool.ts'
+import { Bell } from './bell.ts'
+import { Bodies } from './body.ts'
+import { isMissing } from './disk.ts'
+import { isWriterName, parseLocation } from './names.ts'
+import { Recent } from './recent.ts'
+import { type Books, reclaimWriter } from './reclaim.ts'
+import { OpenSegments } from './segments.ts'
+import { tailFile } from './tail.ts'
+import { defaultSilentMs, Trail } from './trail.ts'
+import { LocalWriter } from './writer.ts'
+
+export interface LocalReaderOptions {
+  /** The spool's directory, shared by all writers. It may not exist yet. */
+  directory: string
+  /** How long to sleep at most when no watch wakes it; default 250 ms. */
+  pollMs?: number
+  /** After how long octets that their writer does not vouch for are taken over if they are whole; default 5 s. */
+  silentMs?: number
+  /** What an operator should know. */
+  trouble?: (trouble: Trouble) => void
+}
+
+export function openLocalReader(options: LocalReaderOptions): SpoolReader {
+  return new LocalReader(options)
+}
+
+class LocalReader implements SpoolReader {
+  private readonly directory: string
+  private readonly pollMs: number
+  private readonly silentMs: number
+  private readonly trouble: (trouble: Trouble) => void
+  private readonly segments: OpenSegments
+  private readonly recent = new Recent()
+  private readonly bodies: Bodies
+
+  constructor(options: LocalReaderOptions) {
+    this.directory = resolve(options.directory)
+    this.pollMs = options.pollMs ?? 250
+    this.silentMs = options.silentMs ?? defaultSilentMs
+    this.trouble = options.trouble ?? (() => {})
+    this.segments = new OpenSegments((writer) => join(this.directory, writer))
+    this.bodies = new Bodies(this.segments, (spot) => this.recent.recall(spot))
+  }
+
+  async *follow(options: FollowOptions): AsyncGenerator<Batch> {
+    const bell = new Bell()
+    const ring = () => bell.ring()
+    options.signal.addEventListener('abort', ring)
+    const trails = new Map<string, Trail>()
+    let looked = Number.NEGATIVE_INFINITY
+    try {
+      while (!options.signal.aborted) {
+        if (performance.now() - looked >= this.pollMs) {
+          await this.findWriters(trails, options, bell)
+          looked = performance.now()
+        }
+        let quiet = true
+        for (const trail of trails.values()) {
+          const batch = await trail.next()
+          if (options.signal.aborted) return
+          if (!batch) continue
+          quiet = false
+          yield batch
+        }
+        if (quiet) await bell.wait(this.pollMs)
+      }
+    } finally {
+      options.signal.removeEventListener('abort', ring)
+      bell.close()
+      for (const trail of trails.values()) await trail.close()
+    }
+  }
+
+  async readBody(location: Location): Promise<Buffer> {
+    return this.bodies.body(location)
+  }
+
+  openBody(location: Location): Readable {
+    return this.bodies.stream(location)
+  }
+
+  async readEnvelope(location: Location): Promise<Envelope> {
+    return (await this.bodies.envelope(location)).envelope
+  }
+
+  async reclaim(books: Books): Promise<Reclaimed> {
+    const total: Reclaimed = { removed: [], freed: 0, sparse: [] }
+    for (const writer of books.cursors.keys()) {
+      const place = { writer, directory: join(this.directory, writer), segments: this.segments }
+      const { removed, freed, sparse } = await reclaimWriter(place, books)
+      total.removed.push(...removed)
+      total.freed += freed
+      total.sparse.push(...sparse)
+    }
+    return total
+  }
+
+  async copyOn(location: Location, to: SpoolWriter): Promise<Stored> {
+    if (!(to instanceof LocalWriter)) throw new TypeError('copyOn: the writer is not of the local spool')
+    if (parseLocation(location).octets > 1 << 20) return this.copyStream(location, to)
+    const { meta, body } = await this.bodies.whole(location)
+    return to.writeCopy({ envelope: meta.envelope, body })
+  }
+
+  async close(): Promise<void> {
+    this.segments.close()
+  }
+
+  private async copyStream(location: Location, to: LocalWriter): Promise<Stored> {
+    const { envelope } = await this.bodies.envelope(location)
+    const draft = to.beginCopy(parseLocation(location).octets)
+    try {
+      for await (const chunk of this.openBody(location)) await draft.append(chunk)
+      return await draft.commit(envelope)
+    } finally {
+      draft.abort()
+    }
+  }
+
+  private async findWriters(trails: Map<string, Trail>, options: FollowOptions, bell: Bell): Promise<void> {
+    bell.watch(this.directory)
+    for (const writer of await this.writers()) {
+      const directory = join(this.directory, writer)
+      bell.watch(tailFile(directory))
+      if (trails.has(writer)) continue
+      const trail = new Trail({
+        writer,
+        directory,
+        segments: this.segments,
+        after: options.after.get(writer),
+        batch: options.batch ?? 500,
+        copies: options.copies ?? false,
+        silentMs: this.silentMs,
+        trouble: this.trouble,
+        seen: (segment, window) => this.recent.keep(writer, segment, window),
+      })
+      trails.set(writer, trail)
+    }
+  }
+
+  private async writers(): Promise<string[]> {
+    try {
+      const entries = await readdir(this.directory, { withFileTypes: true })
+      return entries.filter((entry) => entry.isDirectory() && isWriterName(entry.name)).map((entry) => entry.name)
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { stat, unlink } from 'node:fs/promises'
+import type { Cursors, Reclaimed, Segment, Waiting } from '../spool.ts'
+import { isMissing } from './disk.ts'
+import { parseCursor, segmentFile, segmentText } from './names.ts'
+import { listSegments, type OpenSegments } from './segments.ts'
+import { readTailOf } from './tail.ts'
+
+/** A segment in which less than this part still waits is worth copying on. */
+const sparsePart = 0.25
+
+export interface Books {
+  cursors: Cursors
+  waiting: ReadonlyMap<Segment, Waiting>
+}
+
+/** Gives one writer's finished segments back. */
+export async function reclaimWriter(
+  { writer, directory, segments }: { writer: string; directory: string; segments: OpenSegments },
+  books: Books,
+): Promise<Reclaimed> {
+  const reclaimed: Reclaimed = { removed: [], freed: 0, sparse: [] }
+  const sparse: { segment: Segment; part: number }[] = []
+  for (const number of await sealedAndTaken(writer, directory, books.cursors)) {
+    const segment = segmentText(writer, number)
+    const file = segmentFile(directory, number)
+    const size = await sizeOfFile(file)
+    const waiting = books.waiting.get(segment)
+    if (waiting) {
+      const part = waiting.octets / Math.max(1, size)
+      if (part < sparsePart) sparse.push({ segment, part })
+      continue
+    }
+    segments.forget({ writer, segment: number })
+    await unlink(file).catch(ignoreMissing)
+    reclaimed.removed.push(segment)
+    reclaimed.freed += size
+  }
+  reclaimed.sparse = sparse.sort((a, b) => a.part - b.part).map(({ segment }) => segment)
+  return reclaimed
+}
+
+/** Never the highest: its number is what the writer counts on from. */
+async function sealedAndTaken(writer: string, directory: string, cursors: Cursors): Promise<number[]> {
+  const cursor = cursors.get(writer)
+  if (!cursor) return []
+  const tail = await readTailOf(directory)
+  if (!tail) return []
+  const numbers = await listSegments(directory)
+  const below = Math.min(parseCursor(cursor).segment, tail.segment, numbers.at(-1) ?? 0)
+  return numbers.filter((number) => number < below)
+}
+
+async function sizeOfFile(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    ignoreMissing(error)
+    return 0
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
+}

@@ -1,0 +1,168 @@
+import { crc32 } from 'node:zlib'
+import type { Envelope } from '@postern/contract/envelope.ts'
+
+/**
+ * The octets of a segment. All numbers are little endian.
+ *
+ * A segment is a head and then records without gaps. A record is a header, then envelope (JSON), prefix and body; in a
+ * segment of its own (a large message) the body comes before envelope and prefix, because they are known last.
+ * Every record begins with its writer's random marker and says where it lies: a record that a stranger put into a
+ * message body is never mistaken for one of ours when the reader looks for the next record after damage.
+ */
+
+export const headLength = 64
+export const headerLength = 52
+const headMagic = Buffer.from('POSTERN\x01', 'latin1')
+
+export interface Head {
+  segment: number
+  /** A large message's own segment, or one that many share. */
+  own: boolean
+  /** The segment written before this one, and where its last durable record ends. 0 when there was none. */
+  previous: number
+  previousEnd: number
+  marker: Buffer
+}
+
+export function encodeHead(head: Head): Buffer {
+  const octets = Buffer.alloc(headLength)
+  headMagic.copy(octets)
+  octets.writeUInt32LE(head.segment, 8)
+  octets.writeUInt32LE(head.own ? 1 : 0, 12)
+  octets.writeUInt32LE(head.previous, 16)
+  writeLong(octets, head.previousEnd, 20)
+  head.marker.copy(octets, 28)
+  octets.writeUInt32LE(crc32(octets.subarray(0, 60)), 60)
+  return octets
+}
+
+/** `undefined`: these octets are not a whole head. */
+export function decodeHead(octets: Buffer): Head | undefined {
+  if (octets.length < headLength || !octets.subarray(0, 8).equals(headMagic)) return undefined
+  if (crc32(octets.subarray(0, 60)) !== octets.readUInt32LE(60)) return undefined
+  return {
+    segment: octets.readUInt32LE(8),
+    own: octets.readUInt32LE(12) === 1,
+    previous: octets.readUInt32LE(16),
+    previousEnd: readLong(octets, 20),
+    marker: Buffer.from(octets.subarray(28, 36)),
+  }
+}
+
+const copyFlag = 1
+const ownFlag = 2
+
+export interface Header {
+  own: boolean
+  copy: boolean
+  envelopeLength: number
+  prefixLength: number
+  bodyLength: number
+  /** CRC-32 of envelope and prefix. */
+  metaCrc: number
+  bodyCrc: number
+}
+
+/** Where a record lies: part of its checksum, so that a record at the wrong place is damage. */
+export interface Place {
+  marker: Buffer
+  segment: number
+  offset: number
+}
+
+/** Writes everything except the place, which is known only when the record's turn comes. */
+export function writeHeader(octets: Buffer, header: Header): void {
+  octets.writeUInt32LE((header.copy ? copyFlag : 0) | (header.own ? ownFlag : 0), 12)
+  octets.writeUInt32LE(header.envelopeLength, 24)
+  octets.writeUInt32LE(header.prefixLength, 28)
+  writeLong(octets, header.bodyLength, 32)
+  octets.writeUInt32LE(header.metaCrc, 40)
+  octets.writeUInt32LE(header.bodyCrc, 44)
+}
+
+export function sealHeader(octets: Buffer, place: Place): void {
+  place.marker.copy(octets)
+  octets.writeUInt32LE(place.segment, 8)
+  writeLong(octets, place.offset, 16)
+  octets.writeUInt32LE(crc32(octets.subarray(0, 48)), 48)
+}
+
+/** `undefined`: no whole header of a record of this place begins at `at`. Without a marker any marker is taken. */
+export function decodeHeader(octets: Buffer, at: number, place: Omit<Place, 'marker'>): Header | undefined {
+  if (octets.length - at < headerLength) return undefined
+  if (octets.readUInt32LE(at + 8) !== place.segment || readLong(octets, at + 16) !== place.offset) return undefined
+  if (crc32(octets.subarray(at, at + 48)) !== octets.readUInt32LE(at + 48)) return undefined
+  const flags = octets.readUInt32LE(at + 12)
+  return {
+    own: (flags & ownFlag) !== 0,
+    copy: (flags & copyFlag) !== 0,
+    envelopeLength: octets.readUInt32LE(at + 24),
+    prefixLength: octets.readUInt32LE(at + 28),
+    bodyLength: readLong(octets, at + 32),
+    metaCrc: octets.readUInt32LE(at + 40),
+    bodyCrc: octets.readUInt32LE(at + 44),
+  }
+}
+
+export function recordLength(header: Header): number {
+  return headerLength + header.envelopeLength + header.prefixLength + header.bodyLength
+}
+
+/** Offsets, from the record's begin, of its parts. */
+export function partsOf(header: Header): { meta: number; body: number } {
+  if (header.own) return { meta: headerLength + header.bodyLength, body: headerLength }
+  return { meta: headerLength, body: headerLength + header.envelopeLength + header.prefixLength }
+}
+
+/** Envelope and prefix as they lie in a record. */
+export interface Meta {
+  envelope: Envelope
+  json: string
+  prefix: Buffer
+}
+
+/** `undefined`: the checksum does not hold. */
+export function decodeMeta(header: Header, octets: Buffer): Meta | undefined {
+  if (crc32(octets) !== header.metaCrc) return undefined
+  try {
+    const json = octets.toString('utf8', 0, header.envelopeLength)
+    return { envelope: JSON.parse(json) as Envelope, json, prefix: octets.subarray(header.envelopeLength) }
+  } catch {
+    return undefined
+  }
+}
+
+const none = Buffer.alloc(0)
+
+/** A header without its place, then envelope and prefix: everything of a small record that comes before its body. */
+export function encodeStart(
+  envelope: Envelope,
+  prefix: Buffer | undefined,
+  body: { length: number; crc: number; own: boolean; copy: boolean },
+): Buffer {
+  const json = JSON.stringify(envelope)
+  const envelopeLength = Buffer.byteLength(json)
+  const front = prefix ?? none
+  const octets = Buffer.allocUnsafe(headerLength + envelopeLength + front.length)
+  octets.write(json, headerLength, envelopeLength, 'utf8')
+  front.copy(octets, headerLength + envelopeLength)
+  writeHeader(octets, {
+    own: body.own,
+    copy: body.copy,
+    envelopeLength,
+    prefixLength: front.length,
+    bodyLength: body.length,
+    metaCrc: crc32(octets.subarray(headerLength)),
+    bodyCrc: body.crc,
+  })
+  return octets
+}
+
+export function writeLong(octets: Buffer, value: number, at: number): void {
+  octets.writeUInt32LE(value % 0x1_0000_0000, at)
+  octets.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
+}
+
+export function readLong(octets: Buffer, at: number): number {
+  return octets.readUInt32LE(at) + octets.readUInt32LE(at + 4) * 0x1_0000_0000
+}

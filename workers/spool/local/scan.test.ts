@@ -1,0 +1,216 @@
+import * as fs from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { envelopeOf } from '../spool.suite.ts'
+import { close, open, read } from './disk.ts'
+import { encodeHead, encodeStart, headLength, sealHeader } from './record.ts'
+import { type Found, type Gap, scanWindow } from './scan.ts'
+
+const marker = Buffer.from('0123456789abcdef', 'hex')
+let directory: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'postern-scan-'))
+})
+afterAll(() => rm(directory, { recursive: true }))
+
+/** A segment with these bodies, and where each record begins. */
+function segmentOf(bodies: readonly Buffer[], known = marker): { octets: Buffer; begins: number[] } {
+  const parts = [encodeHead({ segment: 3, own: false, previous: 2, previousEnd: 64, marker: known })]
+  const begins: number[] = []
+  let offset = headLength
+  for (const body of bodies) {
+    const envelope = envelopeOf({ revision: begins.length })
+    const start = encodeStart(envelope, undefined, { length: body.length, crc: crc32(body), own: false, copy: false })
+    sealHeader(start, { marker: known, segment: 3, offset })
+    begins.push(offset)
+    parts.push(start, body)
+    offset += start.length + body.length
+  }
+  return { octets: Buffer.concat(parts), begins }
+}
+
+interface Scanned {
+  found: Found[]
+  gaps: Gap[]
+  next: number
+}
+
+async function scan(
+  octets: Buffer,
+  how: { trusted: boolean; marker?: Buffer | undefined; to?: number },
+): Promise<Scanned> {
+  const file = join(directory, 'segment')
+  await writeFile(file, octets)
+  const fd = await open(file, fs.constants.O_RDONLY)
+  const known = 'marker' in how ? how.marker : marker
+  const span = { fd, segment: 3, to: how.to ?? octets.length, marker: known, trusted: how.trusted, read }
+  const all: Scanned = { found: [], gaps: [], next: headLength }
+  try {
+    while (true) {
+      const window = await scanWindow(span, all.next, 500)
+      all.found.push(...window.found)
+      all.gaps.push(...window.gaps)
+      if (window.next === all.next) return all
+      all.next = window.next
+    }
+  } finally {
+    await close(fd)
+  }
+}
+
+const numbers = ({ found }: Scanned) => found.map(({ meta }) => meta.envelope.revision)
+const threeBodies = [Buffer.from('one\r\n'), Buffer.alloc(0), Buffer.from('three, a little longer\r\n')]
+
+describe('a torn tail', () => {
+  it('is not given, at whatever octet it is torn', async () => {
+    const { octets, begins } = segmentOf(threeBodies)
+    for (let end = begins[2]!; end < octets.length; end++) {
+      const scanned = await scan(octets.subarray(0, end), { trusted: false })
+      expect(numbers(scanned)).toEqual([0, 1])
+      expect(scanned.gaps).toEqual([])
+      expect(scanned.next).toBe(begins[2])
+    }
+  })
+
+  it('is not given when it ends in octets that were never written (zeros, or an older file)', async () => {
+    const { octets, begins } = segmentOf(threeBodies)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: begins[2]!, max: octets.length - 1 }),
+        fc.constantFrom(0, 0x41, 255),
+        async (end, fill) => {
+          const torn = Buffer.from(octets)
+          torn.fill(fill, end)
+          fc.pre(!torn.equals(octets))
+          expect(numbers(await scan(torn, { trusted: false }))).toEqual([0, 1])
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+})
+
+describe('damage', () => {
+  it('of any one bit is found, told, and costs that record alone', async () => {
+    const { octets, begins } = segmentOf(threeBodies)
+    for (let at = begins[1]!; at < begins[2]!; at++) {
+      const flipped = Buffer.from(octets)
+      flipped[at]! ^= 1 << (at % 8)
+      const scanned = await scan(flipped, { trusted: true })
+      expect(numbers(scanned)).toEqual([0, 2])
+      expect(scanned.gaps).toHaveLength(1)
+      expect(scanned.gaps[0]).toMatchObject({ offset: begins[1], octets: begins[2]! - begins[1]! })
+    }
+  })
+
+  it('of a body names the message', async () => {
+    const { octets, begins } = segmentOf(threeBodies)
+    octets[begins[1]! - 1]! ^= 4
+    const scanned = await scan(octets, { trusted: true })
+    expect(scanned.gaps[0]).toMatchObject({ reason: 'body', envelope: { revision: 0 } })
+  })
+
+  it('of several places at once never makes a message that was not written', async () => {
+    const bodies = Array.from({ length: 12 }, (_, index) => Buffer.alloc(index * 40, `${index}`))
+    const { octets } = segmentOf(bodies)
+    const whole = (await scan(octets, { trusted: true })).found.map(({ meta }) => meta.json)
+    const place = fc.integer({ min: headLength, max: octets.length - 1 })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(place, fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 6 }),
+        async (hits) => {
+          const hurt = Buffer.from(octets)
+          for (const [at, mask] of hits) hurt[at]! ^= mask
+          const scanned = await scan(hurt, { trusted: true })
+          for (const { meta } of scanned.found) expect(whole).toContain(meta.json)
+          const lost = scanned.gaps.reduce((sum, gap) => sum + gap.octets, 0)
+          const kept = scanned.found.reduce((sum, record) => sum + record.octets, 0)
+          expect(lost + kept).toBe(octets.length - headLength)
+          expect(scanned.next).toBe(octets.length)
+          if (!hurt.equals(octets)) expect(scanned.gaps).not.toEqual([])
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  it('larger than a window is passed over', async () => {
+    const { octets, begins } = segmentOf([...threeBodies, Buffer.alloc(3 << 20, 'x'), Buffer.from('after')])
+    octets.fill(0x55, begins[1]!, begins[4]!)
+    const scanned = await scan(octets, { trusted: true })
+    expect(numbers(scanned)).toEqual([0, 4])
+    expect(scanned.gaps.reduce((sum, gap) => sum + gap.octets, 0)).toBe(begins[4]! - begins[1]!)
+  })
+
+  it('that cut a segment short is told as missing', async () => {
+    const { octets, begins } = segmentOf(threeBodies)
+    const scanned = await scan(octets.subarray(0, begins[2]! + 10), { trusted: true, to: octets.length })
+    expect(numbers(scanned)).toEqual([0, 1])
+    expect(scanned.gaps).toEqual([{ offset: begins[2], octets: octets.length - begins[2]!, reason: 'missing' }])
+  })
+
+  it('does not give a record that lies elsewhere than it was written', async () => {
+    const { octets, begins } = segmentOf([Buffer.alloc(100), Buffer.alloc(100), Buffer.alloc(100)])
+    octets.copy(octets, begins[1]!, begins[0]!, begins[1]!)
+    expect(numbers(await scan(octets, { trusted: true }))).toEqual([0, 2])
+  })
+})
+
+describe('what a stranger sent', () => {
+  it('is never taken for a record, even when the record around it is damaged', async () => {
+    // The forger knows the format, the number and the offset, but not the marker.
+    const forged = segmentOf([Buffer.from('forged')], Buffer.alloc(8, 7)).octets.subarray(headLength)
+    const before = segmentOf([Buffer.alloc(0)]).begins[0]!
+    const bodyAt = segmentOf([Buffer.alloc(0)]).octets.length
+    sealHeader(forged, { marker: Buffer.alloc(8, 7), segment: 3, offset: bodyAt })
+    const { octets } = segmentOf([forged, Buffer.from('after')])
+    octets[before + 20]! ^= 1
+    const scanned = await scan(octets, { trusted: true })
+    expect(numbers(scanned)).toEqual([1])
+    expect(scanned.found[0]!.offset).toBeGreaterThan(bodyAt)
+  })
+})
+
+describe('noise', () => {
+  it('gives nothing and ends, whatever it is', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uint8Array({ maxLength: 4000 }),
+        fc.boolean(),
+        fc.boolean(),
+        async (bytes, trusted, known) => {
+          const noise = Buffer.concat([Buffer.alloc(headLength), bytes])
+          const scanned = await scan(noise, { trusted, marker: known ? marker : undefined })
+          expect(scanned.found).toEqual([])
+          expect(scanned.next).toBe(trusted ? noise.length : headLength)
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  it('that begins like a record with wild lengths gives nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat({ max: 2 ** 32 - 1 }),
+        fc.nat({ max: 2 ** 32 - 1 }),
+        fc.nat({ max: 2 ** 52 }),
+        async (envelope, prefix, body) => {
+          const { octets } = segmentOf([Buffer.from('x')])
+          octets.writeUInt32LE(envelope, headLength + 24)
+          octets.writeUInt32LE(prefix, headLength + 28)
+          octets.writeUInt32LE(body % 2 ** 32, headLength + 32)
+          octets.writeUInt32LE(Math.floor(body / 2 ** 32), headLength + 36)
+          sealHeader(octets.subarray(headLength), { marker, segment: 3, offset: headLength })
+          for (const trusted of [true, false]) expect((await scan(octets, { trusted })).found).toEqual([])
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+})

@@ -1,0 +1,163 @@
+import { crc32 } from 'node:zlib'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Damage } from '../spool.ts'
+import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
+
+/** Octets read at once. A record that does not fit is read whole if it is shared, without its body if it is on its own. */
+const windowOctets = 1 << 20
+
+/** Part of a segment in which every octet belongs to a record, unless `trusted` is false: then its end may be torn. */
+export interface Span {
+  fd: number
+  segment: number
+  to: number
+  /** Known from the head, the tail or a neighbour; without it nothing is found behind damage. */
+  marker: Buffer | undefined
+  trusted: boolean
+  read: Read
+}
+
+export type Read = (fd: number, position: number, octets: number) => Promise<Buffer>
+
+export interface Found {
+  offset: number
+  octets: number
+  header: Header
+  meta: Meta
+}
+
+export interface Gap {
+  offset: number
+  octets: number
+  reason: Damage['reason']
+  envelope?: Envelope
+}
+
+export interface Window {
+  found: Found[]
+  gaps: Gap[]
+  /** Where to go on. Equal to where it began: nothing more can be read now. */
+  next: number
+  /** The octets looked at, from `start`. */
+  start: number
+  octets: Buffer
+}
+
+/** Reads the records from `from` on, one window of them and at most `most`. Never throws for what the octets say. */
+export async function scanWindow(span: Span, from: number, most: number): Promise<Window> {
+  const octets = await span.read(span.fd, from, Math.max(0, Math.min(windowOctets, span.to - from)))
+  const window: Window = { found: [], gaps: [], next: from, start: from, octets }
+  while (window.found.length < most && window.next < span.to) {
+    const before = window.next
+    await scanOne(span, window)
+    if (window.next === before) break
+  }
+  return window
+}
+
+async function scanOne(span: Span, window: Window): Promise<void> {
+  const offset = window.next
+  const at = offset - window.start
+  const reachesEnd = window.start + window.octets.length >= span.to
+  if (at + headerLength > window.octets.length && !reachesEnd && at > 0) return
+  const header = decodeHeader(window.octets, at, { segment: span.segment, offset })
+  if (!header || !marked(span, window.octets, at)) return skip(span, window)
+  const octets = recordLength(header)
+  if (offset + octets > span.to) {
+    if (span.trusted) giveUp(window, { offset, octets: span.to - offset, reason: 'missing' })
+    return
+  }
+  if (header.own) return scanOwn(span, window, { offset, octets, header })
+  if (at + octets > window.octets.length) {
+    if (at > 0 && !reachesEnd) return
+    window.octets = await span.read(span.fd, offset, octets)
+    window.start = offset
+    if (window.octets.length < octets) return giveUpIfTrusted(span, window, { offset, octets, reason: 'missing' })
+    return takeShared(span, window, { offset, octets, header })
+  }
+  takeShared(span, window, { offset, octets, header })
+}
+
+function takeShared(span: Span, window: Window, record: Omit<Found, 'meta'>): void {
+  const whole = window.octets.subarray(record.offset - window.start, record.offset - window.start + record.octets)
+  const opened = openRecord(whole, record.header)
+  if (opened.kind === 'damaged') {
+    const { reason, envelope } = opened
+    giveUpIfTrusted(span, window, { ...spanOf(record), reason, ...(envelope && { envelope }) })
+  } else {
+    window.found.push({ ...record, meta: opened.meta })
+    window.next = record.offset + record.octets
+  }
+}
+
+async function scanOwn(span: Span, window: Window, record: Omit<Found, 'meta'>): Promise<void> {
+  const { header, offset } = record
+  const metaLength = header.envelopeLength + header.prefixLength
+  const meta = decodeMeta(header, await span.read(span.fd, offset + partsOf(header).meta, metaLength))
+  if (!meta) return giveUpIfTrusted(span, window, { ...spanOf(record), reason: 'envelope' })
+  window.found.push({ ...record, meta })
+  window.next = offset + record.octets
+}
+
+export type Opened =
+  | { kind: 'whole'; meta: Meta; body: Buffer }
+  | { kind: 'damaged'; reason: 'envelope' | 'body'; envelope?: Envelope }
+
+/** Verifies a whole shared record. `body` is prefix and body, which lie side by side. */
+export function openRecord(octets: Buffer, header: Header): Opened {
+  const bodyAt = partsOf(header).body
+  const meta = decodeMeta(header, octets.subarray(headerLength, bodyAt))
+  if (!meta) return { kind: 'damaged', reason: 'envelope' }
+  if (crc32(octets.subarray(bodyAt)) !== header.bodyCrc) {
+    return { kind: 'damaged', reason: 'body', envelope: meta.envelope }
+  }
+  return { kind: 'whole', meta, body: octets.subarray(headerLength + header.envelopeLength) }
+}
+
+function marked(span: Span, octets: Buffer, at: number): boolean {
+  // The first good header where a record must begin makes the marker known.
+  span.marker ??= Buffer.from(octets.subarray(at, at + 8))
+  return span.marker.compare(octets, at, at + 8) === 0
+}
+
+/** No record begins here: go to the next place where one does. */
+function skip(span: Span, window: Window): void {
+  if (!span.trusted) return
+  const offset = window.next
+  const end = window.start + window.octets.length
+  const found = span.marker ? findHeader(span, window, offset + 1) : undefined
+  const cutShort = window.octets.length < Math.min(windowOctets, span.to - window.start)
+  // A header may begin in the last octets of this window.
+  const behind = Math.max(offset + 1, end - (headerLength - 1))
+  const until = found ?? (cutShort || end >= span.to ? span.to : behind)
+  giveUp(window, { offset, octets: until - offset, reason: cutShort && found === undefined ? 'missing' : 'header' })
+}
+
+function findHeader(span: Span, window: Window, from: number): number | undefined {
+  const marker = span.marker!
+  let at = window.octets.indexOf(marker, from - window.start)
+  while (at >= 0) {
+    const offset = window.start + at
+    if (decodeHeader(window.octets, at, { segment: span.segment, offset })) return offset
+    at = window.octets.indexOf(marker, at + 1)
+  }
+  return undefined
+}
+
+function giveUpIfTrusted(span: Span, window: Window, gap: Gap): void {
+  if (span.trusted) giveUp(window, gap)
+}
+
+function giveUp(window: Window, gap: Gap): void {
+  const last = window.gaps.at(-1)
+  if (last && last.reason === gap.reason && !gap.envelope && last.offset + last.octets === gap.offset) {
+    last.octets += gap.octets
+  } else {
+    window.gaps.push(gap)
+  }
+  window.next = gap.offset + gap.octets
+}
+
+function spanOf(record: { offset: number; octets: number }): { offset: number; octets: number } {
+  return { offset: record.offset, octets: record.octets }
+}

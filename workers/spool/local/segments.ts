@@ -1,0 +1,124 @@
+import * as fs from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { close, isMissing, open, read, sizeOf } from './disk.ts'
+import { type SegmentOf, segmentFile, segmentNumber, segmentText } from './names.ts'
+import { decodeHead, type Head, headLength } from './record.ts'
+
+/** The numbers of a writer's segments, ascending; none when the directory is gone. */
+export async function listSegments(directory: string): Promise<number[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true })
+    return entries
+      .map((entry) => (entry.isFile() ? segmentNumber(entry.name) : undefined))
+      .filter((number) => number !== undefined)
+      .sort((a, b) => a - b)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}
+
+/** A segment that is open for reading. */
+export interface OpenSegment {
+  fd: number
+  /** `undefined`: damaged. */
+  head: Head | undefined
+  size: () => Promise<number>
+}
+
+/** Most files open at once while nobody reads from them. */
+const keptOpen = 64
+
+interface Kept {
+  opening: Promise<OpenSegment>
+  users: number
+  /** Removed while somebody reads: close it when they have finished. */
+  forgotten: boolean
+}
+
+/** Segments open for reading, shared by everybody who reads; the least recently used are closed. */
+export class OpenSegments {
+  private readonly directoryOf: (writer: string) => string
+  private readonly kept = new Map<string, Kept>()
+
+  constructor(directoryOf: (writer: string) => string) {
+    this.directoryOf = directoryOf
+  }
+
+  /** Rejects with ENOENT when there is no such segment. The file stays open while `use` runs. */
+  async use<T>(of: SegmentOf, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
+    const key = segmentText(of.writer, of.segment)
+    const kept = this.keep(key, of)
+    kept.users++
+    try {
+      const segment = await kept.opening
+      // It may be that its writer has not finished it: look again the next time.
+      if (!segment.head) this.forget(of)
+      return await use(segment)
+    } finally {
+      kept.users--
+      this.tidy(key, kept)
+    }
+  }
+
+  /** The segment is removed. */
+  forget(of: SegmentOf): void {
+    const key = segmentText(of.writer, of.segment)
+    const kept = this.kept.get(key)
+    if (!kept) return
+    this.kept.delete(key)
+    kept.forgotten = true
+    this.tidy(key, kept)
+  }
+
+  close(): void {
+    for (const [key, kept] of this.kept) {
+      this.kept.delete(key)
+      kept.forgotten = true
+      this.tidy(key, kept)
+    }
+  }
+
+  private keep(key: string, of: SegmentOf): Kept {
+    const known = this.kept.get(key)
+    // Taken out and put back: the map's order is the order of use.
+    if (known) this.kept.delete(key)
+    const kept = known ?? { opening: this.open(of), users: 0, forgotten: false }
+    this.kept.set(key, kept)
+    if (!known) {
+      kept.opening.catch(() => {
+        if (this.kept.get(key) === kept) this.kept.delete(key)
+      })
+    }
+    return kept
+  }
+
+  private tidy(key: string, kept: Kept): void {
+    if (kept.forgotten && kept.users === 0) closeKept(kept)
+    if (kept.forgotten || this.kept.size <= keptOpen) return
+    for (const [other, candidate] of this.kept) {
+      if (candidate.users > 0 || other === key) continue
+      this.kept.delete(other)
+      closeKept(candidate)
+      return
+    }
+  }
+
+  private async open(of: SegmentOf): Promise<OpenSegment> {
+    const fd = await open(segmentFile(this.directoryOf(of.writer), of.segment), fs.constants.O_RDONLY)
+    try {
+      const head = decodeHead(await read(fd, 0, headLength))
+      return { fd, head: head?.segment === of.segment ? head : undefined, size: () => sizeOf(fd) }
+    } catch (error) {
+      await close(fd)
+      throw error
+    }
+  }
+}
+
+function closeKept(kept: Kept): void {
+  kept.opening.then(
+    (segment) => close(segment.fd),
+    () => {},
+  )
+}

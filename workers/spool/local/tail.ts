@@ -1,0 +1,109 @@
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { close, isMissing, open, read } from './disk.ts'
+import { readLong, writeLong } from './record.ts'
+
+/**
+ * A writer's small file that says how far its segments are durable. Readers go no further: what was written but not
+ * synced is not mail yet. It is overwritten in place and not synced: after a crash the writer looks for itself.
+ */
+export interface Tail {
+  /** The segment being written; all before it are sealed. */
+  segment: number
+  /** Where its last durable record ends. */
+  offset: number
+  /** The writer's marker, a second home for it beside the heads. */
+  marker: Buffer
+}
+
+const tailLength = 40
+const magic = Buffer.from('PSTNTAIL', 'latin1')
+
+export function tailFile(directory: string): string {
+  return join(directory, 'tail')
+}
+
+export function encodeTail(tail: Tail): Buffer {
+  const octets = Buffer.alloc(tailLength)
+  magic.copy(octets)
+  octets.writeUInt32LE(tail.segment, 8)
+  writeLong(octets, tail.offset, 12)
+  tail.marker.copy(octets, 20)
+  octets.writeUInt32LE(crc32(octets.subarray(0, 36)), 36)
+  return octets
+}
+
+function decodeTail(octets: Buffer): Tail | undefined {
+  if (octets.length < tailLength || !octets.subarray(0, 8).equals(magic)) return undefined
+  if (crc32(octets.subarray(0, 36)) !== octets.readUInt32LE(36)) return undefined
+  return {
+    segment: octets.readUInt32LE(8),
+    offset: readLong(octets, 12),
+    marker: Buffer.from(octets.subarray(20, 28)),
+  }
+}
+
+/** `undefined`: none, or not whole (being overwritten, or damaged). */
+export async function readTail(fd: number): Promise<Tail | undefined> {
+  return decodeTail(await read(fd, 0, tailLength))
+}
+
+/** `undefined`: this writer has none yet. */
+export async function openTail(directory: string): Promise<number | undefined> {
+  try {
+    return await open(tailFile(directory), fs.constants.O_RDONLY)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+export async function readTailOf(directory: string): Promise<Tail | undefined> {
+  const fd = await openTail(directory)
+  if (fd === undefined) return undefined
+  try {
+    return await readTail(fd)
+  } finally {
+    await close(fd)
+  }
+}
+
+/** Publishes how far is durable, in the background, the newest value last. */
+export class TailWriter {
+  private readonly fd: number
+  private next: Tail | undefined
+  private writing = false
+  private idle: (() => void)[] = []
+
+  private constructor(fd: number) {
+    this.fd = fd
+  }
+
+  static async open(directory: string): Promise<TailWriter> {
+    return new TailWriter(await open(tailFile(directory), fs.constants.O_RDWR | fs.constants.O_CREAT))
+  }
+
+  publish(tail: Tail): void {
+    this.next = tail
+    if (!this.writing) this.writeNext()
+  }
+
+  async close(): Promise<void> {
+    if (this.writing) await new Promise<void>((resolve) => this.idle.push(resolve))
+    await close(this.fd)
+  }
+
+  private writeNext(): void {
+    const tail = this.next
+    this.next = undefined
+    if (!tail) {
+      this.writing = false
+      for (const resolve of this.idle.splice(0)) resolve()
+      return
+    }
+    this.writing = true
+    // A failure is not told: the next value goes the same way, and a reader that waits too long reads the segment itself.
+    fs.write(this.fd, encodeTail(tail), 0, tailLength, 0, () => this.writeNext())
+  }
+}

@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, unlink } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import {
+  type Draft,
+  type Message,
+  SpoolFailure,
+  SpoolFull,
+  type SpoolWriter,
+  type Stored,
+  type Trouble,
+} from '../spool.ts'
+import { syncDirectory } from './disk.ts'
+import { type DraftHome, LocalDraft, sharedEntry } from './draft.ts'
+import { Journal } from './journal.ts'
+import { type Lock, takeLock } from './lock.ts'
+import { checkWriterName, segmentFile } from './names.ts'
+import { recover } from './recover.ts'
+import { type AskFree, askFree, Room } from './room.ts'
+import { TailWriter } from './tail.ts'
+
+export interface LocalWriterOptions {
+  /** The spool's directory, shared by all writers: `$POSTERN_DATA_DIR/spool`. Made when missing. */
+  directory: string
+  /** `smtp-1`, `queue-1`: its own directory in there. */
+  name: string
+  /** Octets of the disk never filled with mail; default 128 MiB. Below it `hasRoom` is false. */
+  reserve?: number
+  /** A segment is left when it has this many octets (default 64 MiB) or is this old (default 10 minutes). */
+  segmentOctets?: number
+  segmentAgeMs?: number
+  /** Messages up to this many octets share a segment; default 1 MiB. */
+  sharedOctets?: number
+  /** What an operator should know. */
+  trouble?: (trouble: Trouble) => void
+  /** Free octets of the file system; for tests. */
+  free?: AskFree
+}
+
+/** Opens a writer's name. Throws SpoolInUse when another process has it, and whatever the file system says. */
+export async function openLocalWriter(options: LocalWriterOptions): Promise<LocalWriter> {
+  checkWriterName(options.name)
+  const trouble = options.trouble ?? (() => {})
+  const directory = resolve(options.directory, options.name)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const lock = takeLock(join(directory, 'lock'), options.name)
+  const room = new Room({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
+  try {
+    await new Promise<void>((done) => room.refresh(done))
+    const { last, empty, marker } = await recover(directory, options.name, trouble)
+    const journal = new Journal({
+      directory,
+      writer: options.name,
+      marker: marker ?? randomBytes(8),
+      last,
+      segmentOctets: options.segmentOctets ?? 64 << 20,
+      segmentAgeMs: options.segmentAgeMs ?? 600_000,
+      room,
+      tail: await TailWriter.open(directory),
+      trouble,
+    })
+    await journal.open()
+    if (empty) await unlink(segmentFile(directory, last.segment))
+    await syncDirectory(resolve(options.directory))
+    return new LocalWriter({ ...options, directory }, { journal, lock, room })
+  } catch (error) {
+    room.close()
+    lock.release()
+    throw error
+  }
+}
+
+interface Parts {
+  journal: Journal
+  lock: Lock
+  room: Room
+}
+
+export class LocalWriter implements SpoolWriter {
+  readonly name: string
+  private readonly parts: Parts
+  private readonly home: DraftHome
+  private readonly drafts = new Set<LocalDraft>()
+  private readonly removals = new Set<Promise<void>>()
+  private readonly ageing: NodeJS.Timeout
+  private closed = false
+
+  constructor(options: LocalWriterOptions, parts: Parts) {
+    this.name = options.name
+    this.parts = parts
+    this.home = {
+      directory: options.directory,
+      room: parts.room,
+      sharedOctets: options.sharedOctets ?? 1 << 20,
+      append: (entry) => parts.journal.append(entry),
+      ended: (draft) => this.drafts.delete(draft),
+      removing: (gone) => {
+        this.removals.add(gone)
+        gone.then(() => this.removals.delete(gone))
+      },
+    }
+    this.ageing = setInterval(() => parts.journal.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
+    this.ageing.unref()
+  }
+
+  hasRoom(octets = 0): boolean {
+    return !this.closed && this.parts.room.has(octets)
+  }
+
+  load(): { pending: number; free: number } {
+    return { pending: this.parts.room.pending, free: this.parts.room.free() }
+  }
+
+  write(message: Message): Promise<Stored> {
+    return this.store(message, false)
+  }
+
+  /** As `write`, marked as a copy that readers pass over, and allowed half of the reserve. */
+  writeCopy(message: Message): Promise<Stored> {
+    return this.store(message, true)
+  }
+
+  begin(expected = 0): Draft {
+    return this.draft(expected, false)
+  }
+
+  /** As `begin`, marked as a copy. */
+  beginCopy(expected: number): Draft {
+    return this.draft(expected, true)
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    clearInterval(this.ageing)
+    for (const draft of this.drafts) draft.abort()
+    await this.parts.journal.close()
+    await Promise.all(this.removals)
+    this.parts.room.close()
+    this.parts.lock.release()
+  }
+
+  private store(message: Message, copy: boolean): Promise<Stored> {
+    const body = Buffer.isBuffer(message.body) ? [message.body] : message.body
+    let octets = 0
+    for (const chunk of body) octets += chunk.length
+    if (octets > this.home.sharedOctets) return this.storeLarge({ ...message, body }, copy)
+    const refused = this.refusal(octets, copy)
+    if (refused) return Promise.reject(refused)
+    const { envelope, prefix } = message
+    return new Promise((done, reject) => {
+      const then = { resolve: done, reject, room: this.parts.room }
+      this.parts.journal.append(sharedEntry({ envelope, prefix, body, copy }, then))
+    })
+  }
+
+  private async storeLarge(message: Message & { body: readonly Buffer[] }, copy: boolean): Promise<Stored> {
+    const draft = this.draft(0, copy)
+    for (const chunk of message.body) await draft.append(chunk)
+    return draft.commit(message.envelope, message.prefix)
+  }
+
+  private draft(expected: number, copy: boolean): LocalDraft {
+    const refused = this.refusal(expected, copy)
+    if (refused) throw refused
+    const draft = new LocalDraft(this.home, { expected, copy })
+    this.drafts.add(draft)
+    return draft
+  }
+
+  private refusal(octets: number, copy: boolean): Error | undefined {
+    const { room } = this.parts
+    if (this.closed) return new SpoolFailure(`spool writer "${this.name}" is closed`)
+    if (copy ? room.hasForCopy(octets) : room.has(octets)) return undefined
+    return new SpoolFull(`no room for ${octets} octets: ${Math.max(0, room.free())} are free beyond the reserve`)
+  }
+}
