@@ -126,7 +126,11 @@ const numberOrText = (text: string): number | string => (/^-?\d{1,15}$/.test(tex
 /** Text that comes as a file: keys and certificates. */
 const isLong = (field: Field): boolean => 'max' in field && field.kind !== 'number' && (field.max ?? 0) >= 10_000
 
-type LongProps = { wiring: object & { id: string; disabled: boolean }; value: unknown; onChange: (text: string) => void }
+type LongProps = {
+  wiring: object & { id: string; disabled: boolean }
+  value: unknown
+  onChange: (text: string) => void
+}
 function LongText({ wiring, value, onChange }: LongProps) {
   return (
     <div className="flex flex-col gap-1.5">
@@ -216,7 +220,12 @@ function Variants({ field, path, disabled }: VariantsProps) {
       {chosen && chosen.fields.length > 0 && (
         <div className="grid gap-3 border-line border-l-2 pl-4 sm:grid-cols-2">
           {chosen.fields.map((inner) => (
-            <SubField key={inner.key} field={inner} path={`${path}.of.${chosen.type}.${inner.key}`} disabled={disabled} />
+            <SubField
+              key={inner.key}
+              field={inner}
+              path={`${path}.of.${chosen.type}.${inner.key}`}
+              disabled={disabled}
+            />
           ))}
         </div>
       )}

@@ -79,7 +79,9 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
       <form id={form} onSubmit={save} className="flex flex-col gap-4">
         {pending.about && <div className="text-sm text-soft">{pending.about}</div>}
         <Warnings look="danger" texts={pending.dangers ?? []} />
-        {ready && tried.result && <Warnings look="warn" texts={unsaid(tried.result.warnings ?? [], pending.dangers ?? [])} />}
+        {ready && tried.result && (
+          <Warnings look="warn" texts={unsaid(tried.result.warnings ?? [], pending.dangers ?? [])} />
+        )}
         {tried.state === 'trying' && <Loading rows={3} />}
         {tried.state === 'failed' && <Failure error={tried.error} />}
         {ready && tried.result && <DiffView diff={tried.result.diff ?? []} />}

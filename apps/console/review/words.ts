@@ -25,7 +25,8 @@ function defaultsOf({ kind, id }: RowDiff): unknown {
 }
 
 function titleFor(diff: RowDiff, path: string): string {
-  if (diff.kind !== 'settings' || !(diff.id in settingGroups)) return path ? titleOf(path.split('.').at(-1) ?? path) : ''
+  if (diff.kind !== 'settings' || !(diff.id in settingGroups))
+    return path ? titleOf(path.split('.').at(-1) ?? path) : ''
   const fields = fieldsOf(settingGroups[diff.id as SettingGroup].schema)
   const parts = path.split('.')
   return parts.map((part, i) => fieldAt(fields, parts.slice(0, i + 1))?.title ?? part).join(' › ')

@@ -8,7 +8,12 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 import type { AccountView } from './shapes.ts'
 
 const columns: Column<AccountView>[] = [
-  { id: 'address', header: 'Address', width: 'minmax(10rem,2fr)', cell: (a) => <span className="font-medium">{a.address}</span> },
+  {
+    id: 'address',
+    header: 'Address',
+    width: 'minmax(10rem,2fr)',
+    cell: (a) => <span className="font-medium">{a.address}</span>,
+  },
   { id: 'login', header: 'Login', width: 'minmax(6rem,1fr)', wide: true, cell: (a) => a.login || a.address },
   {
     id: 'quotas',
@@ -17,7 +22,12 @@ const columns: Column<AccountView>[] = [
     wide: true,
     cell: (a) => quotaText(a.quotas),
   },
-  { id: 'state', header: 'State', width: '5rem', cell: (a) => (a.disabled ? <Badge tone="warn">disabled</Badge> : <Badge>enabled</Badge>) },
+  {
+    id: 'state',
+    header: 'State',
+    width: '5rem',
+    cell: (a) => (a.disabled ? <Badge tone="warn">disabled</Badge> : <Badge>enabled</Badge>),
+  },
 ]
 
 function quotaText(quotas: AccountView['quotas']): string {

@@ -6,7 +6,12 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 import type { AliasView } from './shapes.ts'
 
 const columns: Column<AliasView>[] = [
-  { id: 'address', header: 'Alias', width: 'minmax(8rem,1fr)', cell: (a) => <span className="font-medium">{a.address}</span> },
+  {
+    id: 'address',
+    header: 'Alias',
+    width: 'minmax(8rem,1fr)',
+    cell: (a) => <span className="font-medium">{a.address}</span>,
+  },
   { id: 'to', header: 'Goes to', width: 'minmax(8rem,2fr)', cell: (a) => a.to.join(', ') },
 ]
 

@@ -8,7 +8,12 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 import type { CertificateView } from './shapes.ts'
 
 const columns: Column<CertificateView>[] = [
-  { id: 'name', header: 'Certificate', width: 'minmax(7rem,1fr)', cell: (c) => <span className="font-medium">{c.name}</span> },
+  {
+    id: 'name',
+    header: 'Certificate',
+    width: 'minmax(7rem,1fr)',
+    cell: (c) => <span className="font-medium">{c.name}</span>,
+  },
   { id: 'names', header: 'For', width: 'minmax(8rem,2fr)', cell: (c) => c.names.join(', ') },
   { id: 'expiry', header: 'Expires', width: '8rem', cell: (c) => <Expiry at={c.notAfter} /> },
   {

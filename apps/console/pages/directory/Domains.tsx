@@ -6,7 +6,12 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 import type { DomainView } from './shapes.ts'
 
 const columns: Column<DomainView>[] = [
-  { id: 'name', header: 'Domain', width: 'minmax(9rem,1fr)', cell: (d) => <span className="font-medium">{d.name}</span> },
+  {
+    id: 'name',
+    header: 'Domain',
+    width: 'minmax(9rem,1fr)',
+    cell: (d) => <span className="font-medium">{d.name}</span>,
+  },
   { id: 'route', header: 'Route', width: 'minmax(7rem,1fr)', cell: (d) => routeText(d.route) },
   { id: 'aliases', header: 'Also known as', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.aliases.join(', ') },
   { id: 'catchAll', header: 'Catch-all', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.catchAll },

@@ -7,7 +7,12 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 import type { GroupView } from './shapes.ts'
 
 const columns: Column<GroupView>[] = [
-  { id: 'address', header: 'Group', width: 'minmax(8rem,1fr)', cell: (g) => <span className="font-medium">{g.address}</span> },
+  {
+    id: 'address',
+    header: 'Group',
+    width: 'minmax(8rem,1fr)',
+    cell: (g) => <span className="font-medium">{g.address}</span>,
+  },
   { id: 'count', header: 'Members', width: '5rem', align: 'right', cell: (g) => formatCount(g.members.length) },
   { id: 'members', header: 'Who', width: 'minmax(0,2fr)', wide: true, cell: (g) => g.members.slice(0, 20).join(', ') },
 ]

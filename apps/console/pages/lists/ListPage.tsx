@@ -45,7 +45,10 @@ function List({ list }: { list: ListName }) {
     for (const entry of entries)
       try {
         const saved = await review({
-          title: entries.length > 1 ? `Delete ${entry.value} (${entries.indexOf(entry) + 1} of ${entries.length})` : `Delete ${entry.value}?`,
+          title:
+            entries.length > 1
+              ? `Delete ${entry.value} (${entries.indexOf(entry) + 1} of ${entries.length})`
+              : `Delete ${entry.value}?`,
           verb: 'Delete',
           look: 'danger',
           request: { method: 'DELETE', path: `${path}/${entry.id}` },
@@ -109,6 +112,7 @@ function List({ list }: { list: ListName }) {
           selected={chosen}
           onSelect={setChosen}
           onOpen={setOpen}
+          opener="value"
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={ListX} title={search ? `Nothing matches “${search}”` : `The ${title} is empty`}>
@@ -117,7 +121,14 @@ function List({ list }: { list: ListName }) {
           }
         />
       </Panel>
-      {open && <EntryDetail entry={open} list={list} onClose={() => setOpen(null)} onDelete={may ? () => void remove([open]) : undefined} />}
+      {open && (
+        <EntryDetail
+          entry={open}
+          list={list}
+          onClose={() => setOpen(null)}
+          onDelete={may ? () => void remove([open]) : undefined}
+        />
+      )}
       {importing && <ImportDialog list={list} onClose={() => setImporting(false)} />}
     </Page>
   )

@@ -8,11 +8,19 @@ const action: Column<ListEntryView> = {
   id: 'action',
   header: 'Action',
   width: '5rem',
-  cell: ({ action: what }) => <Badge tone={what === 'deny' ? 'danger' : what === 'grant' ? 'good' : 'calm'}>{what ?? 'default'}</Badge>,
+  cell: ({ action: what }) => (
+    <Badge tone={what === 'deny' ? 'danger' : what === 'grant' ? 'good' : 'calm'}>{what ?? 'default'}</Badge>
+  ),
 }
 
 const rest: Column<ListEntryView>[] = [
-  { id: 'comment', header: 'Comment', width: 'minmax(0,2fr)', wide: true, cell: (entry) => entry.comment ?? entry.reason ?? '' },
+  {
+    id: 'comment',
+    header: 'Comment',
+    width: 'minmax(0,2fr)',
+    wide: true,
+    cell: (entry) => entry.comment ?? entry.reason ?? '',
+  },
   {
     id: 'expires',
     header: 'Expires',

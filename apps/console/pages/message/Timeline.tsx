@@ -1,7 +1,7 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
+import { At } from '../../ui/Time.tsx'
 import { EventFields } from '../events/EventFields.tsx'
 import { toneOfEvent } from '../events/tone.ts'
-import { At } from '../../ui/Time.tsx'
 
 const dots = { calm: 'bg-edge', good: 'bg-accent', warn: 'bg-warn', danger: 'bg-danger', info: 'bg-info' }
 

@@ -20,7 +20,9 @@ export function BulkActions({ selected, filter, onDone }: Props) {
   if (!some && !filter) return null
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-b bg-page/60 px-3 py-2">
-      <p className="mr-2 text-sm text-soft">{some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}</p>
+      <p className="mr-2 text-sm text-soft">
+        {some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}
+      </p>
       {actionNames.map((name) => (
         <Button key={name} disabled={!may} onClick={() => setAction(name)}>
           {actions[name].title}
@@ -56,7 +58,8 @@ function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
   const body = { action, filter: asFilter(filter) }
   const count = useQuery({
     queryKey: ['queue', 'dry', body],
-    queryFn: () => call<{ matched: number }>({ method: 'POST', path: '/v1/queue/actions', body: { ...body, dryRun: true } }),
+    queryFn: () =>
+      call<{ matched: number }>({ method: 'POST', path: '/v1/queue/actions', body: { ...body, dryRun: true } }),
     gcTime: 0,
   })
   const matched = count.data?.matched

@@ -12,8 +12,8 @@ import { Ago } from '../../ui/Time.tsx'
 import { BulkActions } from './BulkActions.tsx'
 import { Filters } from './Filters.tsx'
 import { RunButton } from './RunButton.tsx'
-import { queueSummaryQuery } from './shapes.ts'
 import { Summary } from './Summary.tsx'
+import { queueSummaryQuery } from './shapes.ts'
 
 const columns: Column<QueueItem>[] = [
   { id: 'state', header: 'State', width: '5.75rem', cell: (item) => <StateBadge state={item.state} /> },
@@ -45,8 +45,21 @@ const columns: Column<QueueItem>[] = [
     wide: true,
     cell: (item) => <bdi title={item.cause}>{item.cause ?? ''}</bdi>,
   },
-  { id: 'attempts', header: 'Tries', width: '3rem', align: 'right', wide: true, cell: (item) => formatCount(item.attempts) },
-  { id: 'next', header: 'Next try', width: '6.5rem', wide: true, cell: (item) => item.nextTryAt && <Ago at={item.nextTryAt} /> },
+  {
+    id: 'attempts',
+    header: 'Tries',
+    width: '3rem',
+    align: 'right',
+    wide: true,
+    cell: (item) => formatCount(item.attempts),
+  },
+  {
+    id: 'next',
+    header: 'Next try',
+    width: '6.5rem',
+    wide: true,
+    cell: (item) => item.nextTryAt && <Ago at={item.nextTryAt} />,
+  },
   { id: 'received', header: 'Received', width: '6.5rem', wide: true, cell: (item) => <Ago at={item.receivedAt} /> },
   { id: 'size', header: 'Size', width: '5rem', align: 'right', wide: true, cell: (item) => formatBytes(item.size) },
 ]
@@ -84,7 +97,9 @@ export function Queue() {
             onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
             empty={
               <Empty icon={Inbox} title={filtered ? 'No message matches these filters' : 'The queue is empty'}>
-                {filtered ? 'Clear a filter to see more.' : 'Everything that was accepted has been delivered or returned.'}
+                {filtered
+                  ? 'Clear a filter to see more.'
+                  : 'Everything that was accepted has been delivered or returned.'}
               </Empty>
             }
           />

@@ -44,7 +44,12 @@ export function Summary({ query }: { query: Query }) {
             <Top title="Causes">
               {summary.topCauses.slice(0, 4).map(({ cause, messages }) => (
                 <TopLine key={cause} messages={messages}>
-                  <Link to="/queue" search={{ cause: cause.slice(0, 200) }} title={cause} className="truncate hover:underline">
+                  <Link
+                    to="/queue"
+                    search={{ cause: cause.slice(0, 200) }}
+                    title={cause}
+                    className="truncate hover:underline"
+                  >
                     <bdi>{cause}</bdi>
                   </Link>
                 </TopLine>

@@ -8,8 +8,16 @@ export const actions: Record<Action, { title: string; says: string; danger?: tru
   retry: { title: 'Retry', says: 'It is tried now, without waiting for the schedule.' },
   hold: { title: 'Hold', says: 'It stays in the queue until somebody releases it. No warning and no bounce is sent.' },
   reroute: { title: 'Reroute', says: 'It goes to the host you name instead of where its domain says.' },
-  bounce: { title: 'Bounce', says: 'It is given up: the sender gets a notice that it was not delivered.', danger: true },
-  delete: { title: 'Delete', says: 'It is gone. Nobody gets it and nobody is told. This cannot be undone.', danger: true },
+  bounce: {
+    title: 'Bounce',
+    says: 'It is given up: the sender gets a notice that it was not delivered.',
+    danger: true,
+  },
+  delete: {
+    title: 'Delete',
+    says: 'It is gone. Nobody gets it and nobody is told. This cannot be undone.',
+    danger: true,
+  },
 }
 
 export const actionNames = Object.keys(actions) as Action[]
