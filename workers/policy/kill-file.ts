@@ -33,7 +33,7 @@ export function killFile(capacity: number): { file: KillFile; add(entry: ListEnt
   while (slots < capacity * 2) slots *= 2
   const file: Growing = {
     size: 0,
-    values: [],
+    values: new Array(capacity),
     slots: new Uint32Array(slots * 2),
     suffixLengths: new Uint8Array(256),
     expires: null,
@@ -43,6 +43,7 @@ export function killFile(capacity: number): { file: KillFile; add(entry: ListEnt
 
 function addEntry(file: Growing, entry: ListEntry, capacity: number): void {
   const { value } = entry
+  if (file.size >= capacity) throw new Error(`the Kill File has more than the ${capacity} entries it was made for`)
   const at = value.lastIndexOf('@')
   if (at < 0 || at === value.length - 1)
     throw new Error(`Kill File entry "${value}" is not user@host, @host or @*suffix`)
@@ -51,8 +52,7 @@ function addEntry(file: Growing, entry: ListEntry, capacity: number): void {
     file.expires ??= new Float64Array(capacity).fill(Number.POSITIVE_INFINITY)
     file.expires[file.size] = ends
   }
-  file.values.push(value)
-  file.size++
+  file.values[file.size++] = value
   put(file, entryHash(file, value, at), file.size)
 }
 
@@ -73,6 +73,9 @@ function put({ slots }: Growing, hash: number, index: number): void {
   slots[slot * 2 + 1] = index
 }
 
+/** What is looked for: the entry is spelt out only where a hash agrees. `from`: where in the domain the suffix begins. */
+type Wanted = { kind: number; local: string; domain: string; from: number; now: number }
+
 /**
  * The entry that forbids this sender, as it stands in the list; the shortest suffix first, then the host, then the address.
  * @param domain canonical, lower case
@@ -83,31 +86,38 @@ export function findKill(
   now: number,
 ): string | undefined {
   if (file.size === 0) return undefined
-  const { suffixLengths } = file
+  const wanted: Wanted = { kind: ofSuffix, local: foldLocal(local), domain, from: domain.length, now }
   let hash = 0
-  for (let i = domain.length - 1; i >= 0; i--) {
-    hash = step(hash, domain.charCodeAt(i))
-    const length = domain.length - i
-    if (length > 254 || suffixLengths[length] === 0) continue
-    const found = get(file, finish(hash, ofSuffix), `@*${domain.slice(i)}`, now)
-    if (found !== undefined) return found
+  while (wanted.from > 0) {
+    hash = step(hash, domain.charCodeAt(--wanted.from))
+    if (file.suffixLengths[domain.length - wanted.from] !== 1) continue
+    const suffix = get(file, hash, wanted)
+    if (suffix !== undefined) return suffix
   }
-  const host = get(file, finish(hash, ofHost), `@${domain}`, now)
+  wanted.kind = ofHost
+  const host = get(file, hash, wanted)
   if (host !== undefined) return host
-  const folded = foldLocal(local)
+  wanted.kind = ofAddress
   hash = step(hash, 0x40)
-  for (let i = folded.length - 1; i >= 0; i--) hash = step(hash, folded.charCodeAt(i))
-  return get(file, finish(hash, ofAddress), `${folded}@${domain}`, now)
+  for (let i = wanted.local.length - 1; i >= 0; i--) hash = step(hash, wanted.local.charCodeAt(i))
+  return get(file, hash, wanted)
 }
 
-function get({ slots, values, expires }: KillFile, hash: number, wanted: string, now: number): string | undefined {
+function get({ slots, values, expires }: KillFile, rolled: number, wanted: Wanted): string | undefined {
+  const hash = finish(rolled, wanted.kind)
   const mask = slots.length / 2 - 1
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
     const index = slots[slot * 2 + 1] as number
     if (index === 0) return undefined
-    if (slots[slot * 2] !== hash || values[index - 1] !== wanted) continue
-    if (!expires || (expires[index - 1] as number) > now) return wanted
+    if (slots[slot * 2] !== hash) continue
+    const value = values[index - 1] as string
+    if (value === spelt(wanted) && (!expires || (expires[index - 1] as number) > wanted.now)) return value
   }
+}
+
+function spelt({ kind, local, domain, from }: Wanted): string {
+  if (kind === ofSuffix) return `@*${domain.slice(from)}`
+  return kind === ofHost ? `@${domain}` : `${local}@${domain}`
 }
 
 function step(hash: number, code: number): number {
