@@ -4,7 +4,7 @@ import { runSmtpSource } from '../peers/smtpSource.ts'
 import { conditions } from './conditions.ts'
 import { figure, median, quantile, table, times } from './figures.ts'
 import { startLoad } from './load.ts'
-import { bareTarget, posternTarget, postfixTarget, type Target } from './target.ts'
+import { bareTarget, cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
  * Durable accept: how many messages a second each server answers with 250, what each costs in CPU, and how long a client
@@ -37,6 +37,7 @@ const probesPerSecond = 50
 interface Sample {
   perSecond: number
   cpuMicros: number
+  cpuDetail: string
   latenciesMs: number[]
 }
 interface Cell {
@@ -48,6 +49,7 @@ interface Cell {
 
 async function measure(target: Target, { shape, bytes }: Cell, messages: number): Promise<Sample> {
   const cpuBefore = target.cpuMicros()
+  const partsBefore = target.cpuByProcess?.()
   const { host, port, to } = target
   const prefix = `p${process.hrtime.bigint()}-`
   const pace = { sessions: 1, perSecond: probesPerSecond, afterLoss: 'reconnect' } as const
@@ -59,6 +61,7 @@ async function measure(target: Target, { shape, bytes }: Cell, messages: number)
   return {
     perSecond: (all * 1000) / run.elapsedMs,
     cpuMicros: (target.cpuMicros() - cpuBefore) / all,
+    cpuDetail: cpuDetail(target, partsBefore, all),
     latenciesMs: probe.latenciesMs,
   }
 }
@@ -94,7 +97,7 @@ function rowsOf({ shape, bytes, samples }: Cell): string[][] {
       name,
       figure(rate(name)),
       times(rate(name) / rate('Postfix')),
-      figure(median(of.map((sample) => sample.cpuMicros))),
+      `${figure(median(of.map((sample) => sample.cpuMicros)))}${of.at(-1)?.cpuDetail ?? ''}`,
       `${figure(quantile(latencies, 0.5))} / ${figure(quantile(latencies, 0.99))}`,
     ]
   })

@@ -68,8 +68,8 @@ export class Due {
 
   /** One look around; answers how long to sleep. */
   async #turn(): Promise<number> {
-    const { index, journal, dispatch } = this.#options
-    if (journal.counts.recipients[deferred] === 0) return longestSleep
+    const { index, dispatch } = this.#options
+    if (index.counts.recipients[deferred] === 0) return longestSleep
     const started = performance.now()
     const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
     const now = Date.now()

@@ -1,5 +1,5 @@
 import type { Index } from './index/index-thread.ts'
-import { active, type Commit, type Counts, type MessageRow } from './index/rows.ts'
+import { active, type Commit, type MessageRow } from './index/rows.ts'
 import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from './mail.ts'
 
 /**
@@ -23,6 +23,8 @@ export type JournalOptions = {
 export type Change = { r: number; to: 'final' | Waiting }
 
 const pauseBetween = 10
+/** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
+const noteEvery = 100
 
 export class Journal {
   readonly #options: JournalOptions
@@ -34,13 +36,11 @@ export class Journal {
   #all = false
   /** Cursors that are durable, by writer. */
   readonly cursors: Map<string, string>
-  counts: Counts
   /** Recipients in hand without a row. */
   unrecorded = { messages: 0, recipients: 0 }
 
   constructor(options: JournalOptions) {
     this.#options = options
-    this.counts = options.index.opened.counts
     this.cursors = new Map(options.index.opened.cursors)
   }
 
@@ -70,8 +70,11 @@ export class Journal {
         this.unrecorded.recipients--
       } else mail.open.set(r, to)
     }
-    if (mail.open.size === 0) this.unrecorded.messages--
-    if (batch.busy === 0) this.#wake(true)
+    if (mail.open.size === 0) {
+      this.unrecorded.messages--
+      batch.finished.push(mail.envelope.id)
+    }
+    this.#wake(batch.busy === 0)
   }
 
   #settleRecorded(mail: Mail, changes: readonly Change[]): void {
@@ -108,7 +111,7 @@ export class Journal {
     if (ready) {
       clearTimeout(this.#timer)
       this.#running = this.#afterPause()
-    } else this.#timer ??= setTimeout(() => this.#wake(true), batchPatience)
+    } else this.#timer ??= setTimeout(() => this.#wake(true), noteEvery)
   }
 
   async #afterPause(): Promise<void> {
@@ -138,8 +141,7 @@ export class Journal {
     await this.#options.flushEvents()
     for (let failures = 0; ; failures++) {
       try {
-        const { counts } = await this.#options.index.ask('commit', commit)
-        this.counts = counts
+        await this.#options.index.ask('commit', commit)
         for (const [writer, cursor] of commit.cursors) this.cursors.set(writer, cursor)
         if (failures > 0) this.#options.trouble(undefined)
         return
@@ -156,14 +158,17 @@ export class Journal {
     this.#next = emptyCommit()
     for (const [writer, batches] of this.#batches) {
       let last: Batch | undefined
+      const noted: string[] = []
       while (batches[0] && (this.#all || isRipe(batches[0]))) {
         last = batches.shift() as Batch
         for (const mail of last.mails) this.#record(mail, commit)
+        if (last.noted > 0) noted.push(last.cursor)
       }
-      if (last) commit.cursors.push([writer, last.cursor])
+      if (last) commit.cursors.push([writer, last.cursor, noted])
       if (batches.length === 0) this.#batches.delete(writer)
+      for (const batch of batches) noteFinished(batch, commit)
     }
-    const any = this.#dirty || commit.cursors.length > 0
+    const any = this.#dirty || commit.cursors.length > 0 || commit.finished.length > 0
     this.#dirty = false
     this.#all = false
     return any ? commit : undefined
@@ -180,6 +185,12 @@ export class Journal {
     for (const [r, { state }] of mail.open) if (state !== active) mail.open.delete(r)
     this.#options.recorded(mail)
   }
+}
+
+function noteFinished(batch: Batch, commit: Commit): void {
+  if (batch.noted === batch.finished.length) return
+  batch.noted = batch.finished.length
+  commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
 }
 
 function isRipe(batch: Batch): boolean {
@@ -205,5 +216,5 @@ function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open 
 }
 
 function emptyCommit(): Commit {
-  return { cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
+  return { finished: [], cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
 }

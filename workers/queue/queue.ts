@@ -81,6 +81,7 @@ export class Queue {
       dispatch,
       hands,
       record,
+      finished: index.opened.finished,
       lost: (mail, damage) => void this.#end(mail, [...mail.open.keys()], { results: lostResult(damage.reason) }),
     })
     this.orders = new Orders({
@@ -92,6 +93,7 @@ export class Queue {
       record,
       conclude: (mail, recipients, attempted) =>
         concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverer),
+      trouble: (error) => this.#trouble('orders', error),
       forgetHosts: () => this.#pool.clear(),
     })
   }
@@ -175,7 +177,8 @@ export class Queue {
   }
 
   status() {
-    const { counts, unrecorded } = this.journal
+    const { counts } = this.index
+    const { unrecorded } = this.journal
     const byState = {
       active: counts.recipients[active] + unrecorded.recipients,
       deferred: counts.recipients[deferred],

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
@@ -75,7 +75,8 @@ export class Testbed {
     const replica = emptyReplica()
     replica.settings.set('general', generalSchema.parse({ hostname: 'mail.test', ...this.#rows.general }))
     replica.settings.set('queue', queueSchema.parse({ ...this.#rows.queue }))
-    for (const domain of this.#rows.domains ?? []) {
+    // Notifications come home to a maildir.
+    for (const domain of [{ name: 'sender.test', route: { type: 'maildir' } }, ...(this.#rows.domains ?? [])]) {
       replica.domain.set(domain.name, { aliases: [], catchAll: '', ...domain } as never)
     }
     return replica
@@ -105,6 +106,14 @@ export class Testbed {
     const envelope = envelopeFor(to, rest)
     await this.receiver.write({ envelope, body: Buffer.from(text) })
     return envelope.id
+  }
+
+  /** Messages in a user's maildir. */
+  async mailOf(address: string): Promise<string[]> {
+    const [user = '', domain = ''] = address.split('@')
+    const directory = join(this.directory, 'mail', domain, user, 'new')
+    const names = await readdir(directory).catch(() => [])
+    return Promise.all(names.sort().map((name) => readFile(join(directory, name), 'latin1')))
   }
 
   of(type: EventType, messageId?: string): Seen[] {

@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS recipients (
 CREATE INDEX IF NOT EXISTS recipients_due ON recipients (state, domain, next_at);
 CREATE INDEX IF NOT EXISTS messages_segment ON messages (segment, octets);
 CREATE TABLE IF NOT EXISTS cursors (writer TEXT PRIMARY KEY, cursor TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS finished (
+  writer TEXT NOT NULL, cursor TEXT NOT NULL, ids TEXT NOT NULL, PRIMARY KEY (writer, cursor)
+) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `
@@ -96,7 +99,19 @@ export class Book {
     // Numbers of messages that never came into the table are lost with the process, and nobody refers to them.
     const lastN = (db.prepare('SELECT max(n) FROM messages').pluck().get() as number | null) ?? 0
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
-    return { cursors, counts: this.#counts, lastN, interrupted, unclean }
+    const finished = db.prepare('SELECT ids FROM finished').pluck().all() as string[]
+    return {
+      cursors,
+      finished: finished.flatMap((ids) => ids.split(' ')),
+      counts: this.#counts,
+      lastN,
+      interrupted,
+      unclean,
+    }
+  }
+
+  get counts(): Counts {
+    return this.#counts
   }
 
   #recount(): void {
@@ -114,7 +129,7 @@ export class Book {
   }
 
   /** All of it or nothing. A message whose id is known already is not inserted; the answer names those numbers. */
-  commit(commit: Commit): { counts: Counts; known: number[] } {
+  commit(commit: Commit): { known: number[] } {
     const known: number[] = []
     this.#transact(() => {
       for (const message of commit.insert) if (!this.#insert(message)) known.push(message.n)
@@ -123,9 +138,13 @@ export class Book {
       for (const { n, location, segment } of commit.relocate) this.#relocate(n, location, segment)
       for (const n of commit.warned) this.#statements.warned.run(n)
       for (const { id, at } of commit.orders) this.#statements.order.run(id, at)
-      for (const [writer, cursor] of commit.cursors) this.#statements.cursor.run(writer, cursor)
+      for (const { writer, cursor, ids } of commit.finished) this.#statements.finish.run(writer, cursor, ids.join(' '))
+      for (const [writer, cursor, batches] of commit.cursors) {
+        this.#statements.cursor.run(writer, cursor)
+        for (const batch of batches) this.#statements.unfinish.run(writer, batch)
+      }
     })
-    return { counts: this.#counts, known }
+    return { known }
   }
 
   #transact(work: () => void): void {
@@ -309,6 +328,8 @@ function prepare(db: Database.Database) {
     warned: db.prepare('UPDATE messages SET warned = 1 WHERE n = ?'),
     order: db.prepare('INSERT OR IGNORE INTO orders VALUES (?, ?)'),
     orderDone: db.prepare('SELECT 1 FROM orders WHERE id = ?'),
+    finish: db.prepare('INSERT OR REPLACE INTO finished VALUES (?, ?, ?)'),
+    unfinish: db.prepare('DELETE FROM finished WHERE writer = ? AND cursor = ?'),
     cursor: db.prepare('INSERT OR REPLACE INTO cursors VALUES (?, ?)'),
     nextDomain: db.prepare(
       'SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain, next_at LIMIT 1',
@@ -328,8 +349,8 @@ function prepare(db: Database.Database) {
     reroute: db.prepare('UPDATE messages SET rerouted = ? WHERE n = ?'),
     latest: db.prepare('SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain LIMIT 1'),
     hasten: db.prepare(
-      `UPDATE recipients SET next_at = ?1 WHERE (n, r) IN
-       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ?2 AND next_at > ?3 LIMIT ?4)`,
+      `UPDATE recipients SET next_at = ? WHERE (n, r) IN
+       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?)`,
     ),
     inSegment: db.prepare(
       `SELECT n, location FROM messages WHERE segment = ?

@@ -34,7 +34,7 @@ function start(): void {
   }
   parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof Questions; given: never }) => {
     try {
-      parentPort?.postMessage({ id, answer: answers[question](given) })
+      parentPort?.postMessage({ id, answer: answers[question](given), counts: book.counts })
     } catch (error) {
       const { code, message } = error as { code?: string; message: string }
       parentPort?.postMessage({ id, error: { code, message } })
