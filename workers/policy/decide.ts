@@ -40,44 +40,51 @@ export function decideMail(facts: MailFacts, policy: Policy): Verdict {
 
 /** `proceed` carries at least one recipient. */
 export function decideRcpt(facts: RcptFacts, policy: Policy): RcptVerdict {
-  const asked = { text: facts.recipientText, parsed: facts.recipient, local: facts.local }
+  const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
   const question: Questions['rcpt'] = { facts, target: readTarget(asked, policy) }
   const verdict = askStage('rcpt', { question, facts }, policy)
-  if (verdict.outcome.kind !== 'proceed') return { ...verdict, recipients: [], relayed: false }
   const { target } = question
-  if (target.kind === 'remote') return relayed(target.address, facts, verdict)
-  // Unreadable recipients never come here: the rule against them cannot be watched.
-  return target.kind === 'local' ? local(question, verdict, policy) : { ...verdict, recipients: [], relayed: false }
+  // Unreadable recipients never proceed: the rule against them cannot be watched.
+  if (verdict.outcome.kind !== 'proceed' || target.kind === 'unreadable')
+    return withRecipients(verdict, verdict.explanation, [])
+  return target.kind === 'local' ? local(verdict, question, policy) : relayed(verdict, target.address, facts)
 }
 
-function relayed(address: MailAddress, facts: RcptFacts, verdict: Verdict): RcptVerdict {
-  const explanation = [
-    facts.login === undefined
-      ? `${address.domain} is not a local domain; the relay rule lets this client send there.`
-      : `${address.domain} is not a local domain; ${facts.login} has logged in.`,
-  ]
-  return {
-    ...verdict,
-    explanation,
-    recipients: [{ address: address.text, original: withoutRoute(facts.recipientText) }],
-    relayed: true,
-  }
+function relayed(verdict: Verdict, { text, domain }: MailAddress, facts: RcptFacts): RcptVerdict {
+  const why = facts.login === undefined ? 'the relay rule lets this client send there' : `${facts.login} has logged in`
+  const recipients = [{ address: text, original: withoutRoute(facts.recipientText) }]
+  return { ...withRecipients(verdict, [`${domain} is not a local domain; ${why}.`], recipients), relayed: true }
 }
 
 /** Where the rule against unknown recipients is only watched, what it refused goes to the domain's route as it stands. */
-function local({ facts, target, expansion }: Questions['rcpt'], verdict: Verdict, policy: Policy): RcptVerdict {
-  if (target.kind !== 'local') return { ...verdict, recipients: [], relayed: false }
+function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt'], policy: Policy): RcptVerdict {
+  if (target.kind !== 'local') return withRecipients(verdict, verdict.explanation, [])
   const original = withoutRoute(facts.recipientText)
   const result = expansion ?? expand(target, original, policy)
-  const asIs: Recipient[] = [{ address: `${target.local}@${target.domain}`, original }]
-  const recipients = result.kind === 'found' ? result.recipients : asIs
-  return { ...verdict, explanation: [result.because], recipients, relayed: false }
+  const recipients =
+    result.kind === 'found' ? result.recipients : [{ address: `${target.local}@${target.domain}`, original }]
+  return withRecipients(verdict, [result.because], recipients)
+}
+
+/** Written out: copying with `...` costs more than all rules together. */
+function withRecipients(
+  verdict: Verdict,
+  explanation: readonly string[],
+  recipients: readonly Recipient[],
+): RcptVerdict {
+  const { stage, outcome, rule, reason, revision, trail } = verdict
+  return { stage, outcome, rule, reason, revision, explanation, trail, recipients, relayed: false }
 }
 
 /** Bare line feeds that are not refused are always rewritten: for the White List, by the setting, or because the rule is only watched. */
 export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
-  const verdict = askStage('data', { question: facts, facts }, policy)
-  return { ...verdict, lineFeeds: facts.bareLineFeeds ? 'normalize' : 'as-is' }
+  const { stage, outcome, rule, reason, revision, explanation, trail } = askStage(
+    'data',
+    { question: facts, facts },
+    policy,
+  )
+  const lineFeeds = facts.bareLineFeeds ? 'normalize' : 'as-is'
+  return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds }
 }
 
 /** The outcome is an answer or a refusal, never `proceed`. */
@@ -98,10 +105,10 @@ function senderOf({ sender, senderText }: MailFacts, policy: Policy): Sender {
 /** RFC 5321 §4.1.1.6: a mailbox, in brackets or not, or a user's name, which is looked for in the home domain. */
 function askedAbout(facts: AskFacts, policy: Policy): Questions['vrfy'] {
   const text = facts.argument.trim().replace(/^<(.*)>$/, '$1')
-  const found = readTarget({ text, parsed: facts.address, local: facts.local }, policy)
+  const found = readTarget({ text, parsed: facts.address, facts }, policy)
   if (found.kind !== 'unreadable' || text.includes('@') || !policy.home) return { facts, target: found }
   return {
     facts,
-    target: readTarget({ text: `${text}@${policy.home.name}`, parsed: null, local: facts.local }, policy),
+    target: readTarget({ text: `${text}@${policy.home.name}`, parsed: null, facts }, policy),
   }
 }

@@ -10,9 +10,9 @@ export type Expansion =
   | { kind: 'unknown'; because: string }
 
 /** More final recipients than this is taken for a loop. */
-export const expansionLimit = 100_000
+const expansionLimit = 100_000
 /** Aliases and groups within each other. */
-export const depthLimit = 50
+const depthLimit = 50
 
 type Walk = {
   policy: Policy
@@ -33,8 +33,12 @@ type Walk = {
  * catch-all, else as a mailbox of the domain itself.
  */
 export function expand(target: Mailbox, original: string, policy: Policy): Expansion {
+  const { directory, settings } = policy
+  const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
+  if (entry?.kind === 'account')
+    return { kind: 'found', recipients: [{ address: entry.key, original }], because: `${entry.key} is an account.` }
   const walk: Walk = { policy, original, found: new Map(), path: [], done: new Set(), because: '' }
-  const wrong = visit(walk, target)
+  const wrong = entry ? visitEntry(walk, entry) : visitUnknown(walk, target)
   if (wrong) return { kind: 'loop', because: wrong }
   if (walk.found.size === 0) return { kind: 'unknown', because: walk.because }
   return { kind: 'found', recipients: [...walk.found.values()], because: walk.because }

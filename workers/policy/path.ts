@@ -1,4 +1,5 @@
 import { canonicalDomain, foldLocal, type MailAddress, parseMailAddress } from '@postern/contract/address.ts'
+import type { SessionFacts } from '@postern/contract/facts.ts'
 import { findEntry } from './directory.ts'
 import type { Policy } from './policy.ts'
 
@@ -22,36 +23,37 @@ export function readSender(text: string, policy: Policy): Sender {
   return readAddress(text, parseMailAddress(text), policy)
 }
 
-/** Whose mail an address is, as RCPT, VRFY or EXPN writes it. `local`: the address of ours that the client connected to. */
-export type Asked = { text: string; parsed: MailAddress | null; local?: string | undefined }
+/** An address as RCPT, VRFY or EXPN writes it, and the session's facts. */
+export type Asked = { text: string; parsed: MailAddress | null; facts: Pick<SessionFacts, 'local' | 'machine'> }
 
-export function readTarget({ text, parsed, local }: Asked, policy: Policy): Target {
+/** Whose mail it is. */
+export function readTarget({ text, parsed, facts }: Asked, policy: Policy): Target {
   const address = readAddress(text, parsed, policy)
-  if (address) return targetOf(address, local, policy)
+  if (address) return targetOf(address, facts, policy)
   if (text.toLowerCase() !== 'postmaster' || !policy.home) return unreadable
   return { kind: 'local', local: 'postmaster', domain: policy.home.name, postmaster: true }
 }
 
 const unreadable: Target = { kind: 'unreadable' }
 
-function targetOf(address: MailAddress, ownAddress: string | undefined, policy: Policy): Target {
+function targetOf(address: MailAddress, facts: Asked['facts'], policy: Policy): Target {
   const { directory, settings, home } = policy
   const { local, domain } = address
   const own = directory.domains.get(domain)
   const postmaster = isPostmaster(local, settings.advanced.mailboxDelimiter)
   if (own) return { kind: 'local', local, domain: own.name, postmaster }
-  if (home && (domain.startsWith('[') ? isOwnLiteral(domain, ownAddress) : postmaster && isOwnName(domain, policy)))
+  if (home && (domain.startsWith('[') ? isOwnLiteral(domain, facts) : postmaster && isOwnName(domain, facts, policy)))
     return { kind: 'local', local, domain: home.name, postmaster }
   return { kind: 'remote', address }
 }
 
 /** RFC 5321 §4.1.3: `user@[192.0.2.1]`, where 192.0.2.1 is the address that the client connected to. */
-function isOwnLiteral(domain: string, ownAddress: string | undefined): boolean {
-  return ownAddress !== undefined && canonicalDomain(`[${ownAddress}]`) === domain
+function isOwnLiteral(domain: string, { local }: Asked['facts']): boolean {
+  return local !== undefined && canonicalDomain(`[${local}]`) === domain
 }
 
-function isOwnName(domain: string, { settings }: Policy): boolean {
-  return domain === settings.general.hostname.toLowerCase()
+function isOwnName(domain: string, { machine }: Asked['facts'], { settings }: Policy): boolean {
+  return domain === (settings.general.hostname || machine).toLowerCase()
 }
 
 /** Reserved at every local domain, in any case and with any box. */

@@ -71,7 +71,7 @@ export async function overhear(
   return { batches, arrivals: batches.flatMap(({ arrivals }) => arrivals) }
 }
 
-export async function fill(draft: Draft, chunks: readonly Buffer[]): Promise<void> {
+async function fill(draft: Draft, chunks: readonly Buffer[]): Promise<void> {
   for (const chunk of chunks) await draft.append(chunk)
 }
 

@@ -192,7 +192,8 @@ export interface Reclaimed {
 export interface SpoolReader {
   /**
    * Gives what every writer, present and future, made durable after its cursor; waits for more until the signal ends it.
-   * Wakes within milliseconds of a commit. The next batch is read only when it is asked for.
+   * Wakes within milliseconds of a commit. The next batch is read only when it is asked for. Small messages are verified
+   * whole before they are given; of large ones the envelope, and the body when it is read.
    */
   follow(options: FollowOptions): AsyncIterable<Batch>
 

@@ -23,8 +23,8 @@ export interface DraftHome {
   append: (entry: Entry) => void
   /** The draft is committed or aborted. */
   ended: (draft: LocalDraft) => void
-  /** Its file is going. */
-  removing: (gone: Promise<void>) => void
+  /** The writer does not close before this has settled. */
+  busy: (doing: Promise<unknown>) => void
 }
 
 /** Collects a small message in memory and lets a large one flow into a file of its own. */
@@ -64,16 +64,18 @@ export class LocalDraft implements Draft {
     return this.flow()
   }
 
-  async commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
-    if (this.state !== 'open') throw this.failure ?? new SpoolFailure('commit: the draft is closed')
-    if (this.file) return this.commitOwn(this.file, envelope, prefix)
-    return this.commitShared(envelope, prefix)
+  commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
+    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('commit: the draft is closed'))
+    if (!this.file) return this.commitShared(envelope, prefix)
+    const committing = this.commitOwn(this.file, envelope, prefix)
+    this.home.busy(committing)
+    return committing
   }
 
   abort(): void {
     if (this.state !== 'open') return
     this.end('aborted')
-    if (this.file) this.home.removing(this.file.discard())
+    if (this.file) this.home.busy(this.file.discard())
   }
 
   private commitShared(envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
@@ -93,7 +95,7 @@ export class LocalDraft implements Draft {
       await file.finish()
     } catch (error) {
       this.end('aborted')
-      this.home.removing(file.discard())
+      this.home.busy(file.discard())
       throw refusal(error as Error)
     }
     this.end('committed')

@@ -170,6 +170,46 @@ describe('a damaged spool', () => {
   })
 })
 
+describe('a cursor', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+  })
+
+  it('spares the segments before it: a start costs what is new, not what waits', async () => {
+    const writer = await openWriter({ segmentOctets: 1000 })
+    for (let index = 0; index < 30; index++) await writer.write(message(900))
+    const { cursors } = await takeOver(reader, 30)
+    const last = await writer.write(message())
+    const opened: string[] = []
+    const { open } = fs
+    vi.spyOn(fs, 'open').mockImplementation(((path: string, ...rest: [number, number, () => void]) => {
+      if (path.endsWith('.seg')) opened.push(path)
+      open(path, ...rest)
+    }) as typeof fs.open)
+    syncBuiltinESMExports()
+    const fresh = openLocalReader({ directory })
+    const { arrivals } = await takeOver(fresh, 1, { after: cursors })
+    expect(idsOf(arrivals)).toEqual([last.id])
+    expect(opened.length).toBeLessThanOrEqual(2)
+    await fresh.close()
+    await writer.close()
+  })
+
+  it('does not hide what comes after the directory was emptied or restored', async () => {
+    const writer = await openWriter({ segmentOctets: 1000 })
+    for (let index = 0; index < 3; index++) await writer.write(message(900))
+    const { cursors } = await takeOver(reader, 3)
+    await writer.close()
+    await rm(join(directory, 'smtp-1'), { recursive: true })
+    await new Promise((resolve) => setTimeout(resolve, 3500))
+    const again = await openWriter()
+    const { id } = await again.write(message())
+    expect(idsOf((await takeOver(reader, 1, { after: cursors })).arrivals)).toEqual([id])
+    await again.close()
+  })
+})
+
 describe('a disk that will not be read', () => {
   /** Reads of the octets from `bad` on fail, in that file. */
   function failReads(bad: number, times: number): void {

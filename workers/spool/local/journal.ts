@@ -52,8 +52,10 @@ export interface JournalOptions {
   directory: string
   writer: string
   marker: Buffer
-  /** The last segment on disk; number 0 when there is none. */
+  /** The last segment with a record; number 0 when there is none. */
   last: Sealed
+  /** The highest number ever used. */
+  highest: number
   segmentOctets: number
   segmentAgeMs: number
   room: Room
@@ -84,7 +86,7 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.options = options
     this.last = options.last
-    this.highest = options.last.segment
+    this.highest = options.highest
   }
 
   /** Begins the first segment, so that a disk that cannot be written is known at start. */
@@ -113,6 +115,8 @@ export class Journal {
   async close(): Promise<void> {
     if (this.running) await new Promise<void>((resolve) => this.idle.push(resolve))
     if (this.active) await close(this.active.fd)
+    this.active = undefined
+    await this.options.tail.close()
   }
 
   private isOld(): boolean {

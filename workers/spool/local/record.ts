@@ -71,7 +71,7 @@ export interface Place {
 }
 
 /** Writes everything except the place, which is known only when the record's turn comes. */
-export function writeHeader(octets: Buffer, header: Header): void {
+function writeHeader(octets: Buffer, header: Header): void {
   octets.writeUInt32LE((header.copy ? copyFlag : 0) | (header.own ? ownFlag : 0), 12)
   octets.writeUInt32LE(header.envelopeLength, 24)
   octets.writeUInt32LE(header.prefixLength, 28)

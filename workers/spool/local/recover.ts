@@ -5,17 +5,19 @@ import type { Trouble } from '../spool.ts'
 import { close, open, read, sizeOf } from './disk.ts'
 import type { Sealed } from './journal.ts'
 import { draftSuffix, segmentFile, segmentText } from './names.ts'
-import { decodeHead, headLength } from './record.ts'
+import { decodeHead, type Head, headLength } from './record.ts'
 import { type Span, scanWindow } from './scan.ts'
 import { listSegments } from './segments.ts'
-import { readTailOf } from './tail.ts'
+import { readTailOf, type Tail } from './tail.ts'
 
 /** What a writer finds in its directory when it starts. */
 export interface Recovered {
-  /** The last segment, cut to its last whole record; number 0 when there is none. */
+  /** At least the highest number ever used; the next segment has the one after it. */
+  highest: number
+  /** The last segment with a record, cut to its last whole one; number 0 when there is none. */
   last: Sealed
-  /** Whether that segment has no record, so that it can go when the next one exists. */
-  empty: boolean
+  /** Segments behind it without any record: they can go when the next one exists. */
+  empty: number[]
   /** The marker this writer used before. */
   marker: Buffer | undefined
 }
@@ -30,53 +32,64 @@ export async function recover(
   trouble: (trouble: Trouble) => void,
 ): Promise<Recovered> {
   for (const name of await readdir(directory)) if (name.endsWith(draftSuffix)) await unlink(join(directory, name))
-  const segment = (await listSegments(directory)).at(-1)
   const tail = await readTailOf(directory)
-  // A tail without segments: all of them were lost. Go on behind it, so that no reader waits for numbers long gone.
-  if (segment === undefined)
-    return { last: { segment: tail?.segment ?? 0, end: 0 }, empty: false, marker: tail?.marker }
-  const file = segmentFile(directory, segment)
+  const numbers = await listSegments(directory)
+  // Numbers begin with the time, so that they grow even if the directory was emptied or restored from an old copy: a
+  // reader whose cursor is ahead of them would never see what comes.
+  const highest = Math.max(numbers.at(-1) ?? 0, tail?.segment ?? 0, Math.floor(Date.now() / 1000) - 1)
+  const found: Recovered = { highest, last: { segment: 0, end: 0 }, empty: [], marker: tail?.marker }
+  for (const segment of numbers.reverse()) {
+    const ending = await endOf(segmentFile(directory, segment), { segment, tail })
+    found.marker = ending.marker ?? found.marker
+    if (ending.end < ending.size) {
+      await truncate(segmentFile(directory, segment), ending.end)
+      const octets = ending.size - ending.end
+      trouble({ kind: 'torn-tail', segment: segmentText(writer, segment), offset: ending.end, octets })
+    }
+    if (ending.end > headLength) return { ...found, last: { segment, end: ending.end } }
+    found.empty.push(segment)
+    if (ending.head) {
+      return { ...found, last: { segment: ending.head.previous, end: ending.head.previousEnd } }
+    }
+  }
+  return found
+}
+
+interface Ending {
+  end: number
+  size: number
+  head: Head | undefined
+  marker: Buffer | undefined
+}
+
+async function endOf(file: string, known: { segment: number; tail: Tail | undefined }): Promise<Ending> {
   const fd = await open(file, fs.constants.O_RDONLY)
-  let last: { end: number; size: number; marker: Buffer | undefined }
   try {
-    last = await endOf(fd, {
-      segment,
-      from: tail?.segment === segment ? tail.offset : headLength,
-      marker: tail?.marker,
-    })
+    const size = await sizeOf(fd)
+    const head = decodeHead(await read(fd, 0, headLength))
+    const marker = head?.marker ?? known.tail?.marker
+    // Its creation was cut short: it holds nothing.
+    if (!head && size <= headLength) return { end: size, size, head, marker }
+    const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, read }
+    const synced = known.tail?.segment === known.segment ? known.tail.offset : headLength
+    // Shorter than what was synced: the end stays where it was, so that the reader reports what is missing.
+    const end = synced > size ? synced : await lastEnd(span, synced)
+    return { end, size, head, marker: span.marker }
   } finally {
     await close(fd)
   }
-  if (last.end < last.size) {
-    await truncate(file, last.end)
-    trouble({
-      kind: 'torn-tail',
-      segment: segmentText(writer, segment),
-      offset: last.end,
-      octets: last.size - last.end,
-    })
-  }
-  return { last: { segment, end: last.end }, empty: last.end <= headLength, marker: last.marker }
 }
 
-async function endOf(
-  fd: number,
-  known: { segment: number; from: number; marker: Buffer | undefined },
-): Promise<{ end: number; size: number; marker: Buffer | undefined }> {
-  const size = await sizeOf(fd)
-  const head = decodeHead(await read(fd, 0, headLength))
-  const marker = head?.marker ?? known.marker
-  // Its creation was cut short: it holds nothing.
-  if (!head && size <= headLength) return { end: 0, size, marker }
-  const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, read }
-  let end = Math.min(known.from, size)
-  let next = end
-  while (next < size) {
+/** Where the last whole record from here on ends; `from` when there is none. */
+async function lastEnd(span: Span, from: number): Promise<number> {
+  let end = from
+  let next = from
+  while (next < span.to) {
     const window = await scanWindow(span, next, Number.POSITIVE_INFINITY)
     const last = window.found.at(-1)
     if (last) end = last.offset + last.octets
     if (window.next === next) break
     next = window.next
   }
-  return { end, size, marker: span.marker }
+  return end
 }

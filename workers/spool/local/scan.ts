@@ -17,7 +17,7 @@ export interface Span {
   read: Read
 }
 
-export type Read = (fd: number, position: number, octets: number) => Promise<Buffer>
+type Read = (fd: number, position: number, octets: number) => Promise<Buffer>
 
 export interface Found {
   offset: number

@@ -24,7 +24,7 @@ export function tailFile(directory: string): string {
   return join(directory, 'tail')
 }
 
-export function encodeTail(tail: Tail): Buffer {
+function encodeTail(tail: Tail): Buffer {
   const octets = Buffer.alloc(tailLength)
   magic.copy(octets)
   octets.writeUInt32LE(tail.segment, 8)

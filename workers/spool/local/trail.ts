@@ -51,6 +51,8 @@ export class Trail {
   /** Since when the disk refuses to read. */
   private refusedAt: number | undefined
   private sealed: { segment: number; limit: Limit } | undefined
+  /** Segments known to come. */
+  private listed: number[] = []
   private damages: Damage[] = []
   private arrivals: Arrival[] = []
   private moved = false
@@ -96,7 +98,9 @@ export class Trail {
 
   private async listen(): Promise<void> {
     this.tailFd ??= await openTail(this.options.directory)
-    const tail = this.tailFd === undefined ? undefined : await readTail(this.tailFd)
+    if (this.tailFd === undefined) return
+    // Not whole: it was being overwritten just then.
+    const tail = (await readTail(this.tailFd)) ?? (await readTail(this.tailFd))
     if (!tail) return
     if (tail.segment === this.tail?.segment && tail.offset === this.tail.offset) return
     this.tail = tail
@@ -180,11 +184,25 @@ export class Trail {
 
   /** The next segment there is, and its head. */
   private async following(): Promise<{ segment: number; head: Head | undefined } | undefined> {
-    const { writer, directory, segments } = this.options
-    const numbers = await listSegments(directory)
-    const segment = numbers.find((number) => number > this.segment)
-    if (segment === undefined) return undefined
-    return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+    const { writer, segments } = this.options
+    for (let segment = await this.higher(); segment !== undefined; segment = await this.higher()) {
+      try {
+        return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        // Removed since the directory was listed: a writer that starts removes what it left empty.
+        this.listed = []
+      }
+    }
+    return undefined
+  }
+
+  private async higher(): Promise<number | undefined> {
+    while (this.listed.length > 0 && this.listed[0]! <= this.segment) this.listed.shift()
+    if (this.listed.length === 0) {
+      this.listed = (await listSegments(this.options.directory)).filter((number) => number > this.segment)
+    }
+    return this.listed[0]
   }
 
   private async enterNext(why: 'gone' | undefined): Promise<boolean> {

@@ -76,7 +76,7 @@ describe('a torn tail at start', () => {
     const { id } = await writer.write(message())
     await writer.close()
     for (const octets of [0, 10, headLength - 1]) {
-      const next = (await segmentsOf()).length + 100 + octets
+      const next = Number.parseInt((await segmentsOf()).at(-1)!, 10) + 10
       await writeFile(join(directory, 'smtp-1', `${String(next).padStart(8, '0')}.seg`), Buffer.alloc(octets))
       const again = await openWriter()
       await again.close()
@@ -85,6 +85,42 @@ describe('a torn tail at start', () => {
     const after = await last.write(message())
     expect(await idsOnDisk()).toEqual([id, after.id])
     await last.close()
+  })
+})
+
+describe('closing', () => {
+  it('waits for a large message that is being committed', async () => {
+    const writer = await openWriter()
+    const draft = writer.begin()
+    await draft.append(Buffer.alloc(5_000_000))
+    const committed = draft.commit(envelopeOf())
+    await writer.close()
+    expect(await idsOnDisk()).toEqual([(await committed).id])
+  })
+
+  it('forgets a large message that is still open', async () => {
+    const writer = await openWriter()
+    void writer
+      .begin()
+      .append(Buffer.alloc(5_000_000))
+      ?.catch(() => {})
+    await writer.close()
+    expect((await readdir(join(directory, 'smtp-1'))).filter((name) => name.endsWith('.draft'))).toEqual([])
+  })
+
+  it('gives back every file', async () => {
+    const open = () => fs.readdirSync('/proc/self/fd').length
+    await (await openWriter()).close()
+    const before = open()
+    for (let count = 0; count < 5; count++) {
+      const writer = await openWriter()
+      await writer.write(message(2_000_000))
+      await writer.close()
+    }
+    const other = openLocalReader({ directory })
+    await takeOver(other, 5)
+    await other.close()
+    await vi.waitFor(() => expect(open()).toBeLessThanOrEqual(before))
   })
 })
 
@@ -244,11 +280,11 @@ describe('a full disk', () => {
 /** A file system of its own, where the process may mount one. */
 async function withSmallDisk(use: () => Promise<void>): Promise<void> {
   await mkdir(directory, { recursive: true })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'postern-test', directory])
+  execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=8m', 'postern-test', directory])
   try {
     await use()
   } finally {
-    execFileSync('umount', ['-l', directory])
+    execFileSync('/bin/umount', ['-l', directory])
   }
 }
 
@@ -256,8 +292,8 @@ function mayMount(): boolean {
   if (process.getuid?.() !== 0) return false
   const probe = fs.mkdtempSync(join(tmpdir(), 'postern-mount-'))
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'postern-test', probe], { stdio: 'ignore' })
-    execFileSync('umount', [probe])
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=1m', 'postern-test', probe], { stdio: 'ignore' })
+    execFileSync('/bin/umount', [probe])
     return true
   } catch {
     return false
@@ -308,9 +344,32 @@ describe.runIf(mayMount())('a really full disk (tmpfs of 8 MiB)', () => {
       expect(writer.load().pending).toBe(0)
       await writer.close()
     }))
+
+  it('does not keep a writer from starting', () =>
+    withSmallDisk(async () => {
+      const first = await openWriter({ reserve: 0 })
+      const { id } = await first.write(message())
+      await first.close()
+      const filler = join(directory, 'filler')
+      await writeFile(filler, Buffer.alloc(16 << 20)).catch(() => {})
+      const writer = await openWriter({ reserve: 1000 })
+      expect(writer.hasRoom()).toBe(false)
+      await expect(writer.write(message())).rejects.toThrow(SpoolFull)
+      await rm(filler)
+      await vi.waitFor(() => expect(writer.hasRoom(1000)).toBe(true), 3000)
+      const after = await writer.write(message())
+      expect(await idsOnDisk()).toEqual([id, after.id])
+      await writer.close()
+    }))
 })
 
 describe('names', () => {
+  it('says what is wrong with a lock that is none', async () => {
+    await mkdir(join(directory, 'smtp-1'))
+    await writeFile(join(directory, 'smtp-1', 'lock'), 'x'.repeat(5000))
+    await expect(openWriter()).rejects.toThrow(/spool lock ".*smtp-1\/lock": .*not a database/)
+  })
+
   it.each(['', '../x', 'a/b', '.hidden', 'x'.repeat(65), 'a b'])('refuses the writer name "%s"', async (name) => {
     await expect(openWriter({ name })).rejects.toThrow(RangeError)
   })

@@ -10,9 +10,9 @@ import {
   type Stored,
   type Trouble,
 } from '../spool.ts'
-import { syncDirectory } from './disk.ts'
+import { isMissing, syncDirectory } from './disk.ts'
 import { type DraftHome, LocalDraft, sharedEntry } from './draft.ts'
-import { Journal } from './journal.ts'
+import { Journal, refusal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { checkWriterName, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
@@ -47,25 +47,44 @@ export async function openLocalWriter(options: LocalWriterOptions): Promise<Loca
   const room = new Room({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
   try {
     await new Promise<void>((done) => room.refresh(done))
-    const { last, empty, marker } = await recover(directory, options.name, trouble)
+    const { empty, ...found } = await recover(directory, options.name, trouble)
     const journal = new Journal({
+      ...found,
       directory,
       writer: options.name,
-      marker: marker ?? randomBytes(8),
-      last,
+      marker: found.marker ?? randomBytes(8),
       segmentOctets: options.segmentOctets ?? 64 << 20,
       segmentAgeMs: options.segmentAgeMs ?? 600_000,
       room,
       tail: await TailWriter.open(directory),
       trouble,
     })
-    await journal.open()
-    if (empty) await unlink(segmentFile(directory, last.segment))
+    if (await begun(journal)) await removeSegments(directory, empty)
     await syncDirectory(resolve(options.directory))
     return new LocalWriter({ ...options, directory }, { journal, lock, room })
   } catch (error) {
     room.close()
     lock.release()
+    throw error
+  }
+}
+
+async function removeSegments(directory: string, segments: readonly number[]): Promise<void> {
+  for (const segment of segments) {
+    await unlink(segmentFile(directory, segment)).catch((error) => {
+      // A reader has just reclaimed it.
+      if (!isMissing(error)) throw error
+    })
+  }
+}
+
+/** A full disk does not keep a writer from starting: it answers that there is no room until there is. */
+async function begun(journal: Journal): Promise<boolean> {
+  try {
+    await journal.open()
+    return true
+  } catch (error) {
+    if (refusal(error as Error) instanceof SpoolFull) return false
     throw error
   }
 }
@@ -81,7 +100,7 @@ export class LocalWriter implements SpoolWriter {
   private readonly parts: Parts
   private readonly home: DraftHome
   private readonly drafts = new Set<LocalDraft>()
-  private readonly removals = new Set<Promise<void>>()
+  private readonly busy = new Set<Promise<unknown>>()
   private readonly ageing: NodeJS.Timeout
   private closed = false
 
@@ -94,9 +113,10 @@ export class LocalWriter implements SpoolWriter {
       sharedOctets: options.sharedOctets ?? 1 << 20,
       append: (entry) => parts.journal.append(entry),
       ended: (draft) => this.drafts.delete(draft),
-      removing: (gone) => {
-        this.removals.add(gone)
-        gone.then(() => this.removals.delete(gone))
+      busy: (doing) => {
+        this.busy.add(doing)
+        const done = () => this.busy.delete(doing)
+        doing.then(done, done)
       },
     }
     this.ageing = setInterval(() => parts.journal.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
@@ -134,8 +154,8 @@ export class LocalWriter implements SpoolWriter {
     this.closed = true
     clearInterval(this.ageing)
     for (const draft of this.drafts) draft.abort()
+    await Promise.allSettled(this.busy)
     await this.parts.journal.close()
-    await Promise.all(this.removals)
     this.parts.room.close()
     this.parts.lock.release()
   }
