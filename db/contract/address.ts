@@ -12,8 +12,11 @@ export type MailAddress = {
   text: string
 }
 
-const dotAtom = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu
-const quoted = /^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\u{10ffff}]|\\[\x20-\x7e])*"$/u
+/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces, bidi overrides. */
+const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
+const atom = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})+`
+const dotAtom = new RegExp(`^${atom}(?:\\.${atom})*$`, 'iu')
+const quoted = new RegExp(`^"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|${beyond}|\\\\[\\x20-\\x7e])*"$`, 'u')
 
 /** Lower-case A-label form of a domain (RFC 5890), or `null` when it is no domain name or address literal. */
 export function canonicalDomain(text: string): string | null {
@@ -39,10 +42,21 @@ export function parseMailAddress(text: string): MailAddress | null {
   const at = text.lastIndexOf('@')
   if (at < 1 || text.length > 320) return null
   const local = text.slice(0, at)
-  if (local.length > 64 || !(dotAtom.test(local) || quoted.test(local))) return null
+  if (octets(local) > 64 || !(dotAtom.test(local) || quoted.test(local))) return null
   const domain = canonicalDomain(text.slice(at + 1))
   if (!domain) return null
   return { local, domain, text: `${local}@${domain}` }
+}
+
+/** Length in UTF-8. */
+function octets(text: string): number {
+  let count = text.length
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    // A surrogate is half of four octets.
+    if (code > 0x7f) count += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1
+  }
+  return count
 }
 
 /** How local parts are compared in the directory and the lists: without regard to case (and unquoted where possible). */

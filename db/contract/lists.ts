@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { canonicalDomain, foldAddress, parseMailAddress } from './address.ts'
-import { blockSchema, canonicalAddress } from './network.ts'
+import { blockSchema, canonicalAddress, parseAddress } from './network.ts'
 
 /** The five lists of the administration pages. One entry is one row; its value is canonical, so that a value stands once. */
 export const listNames = ['control-access', 'kill', 'accept', 'white', 'relay'] as const
@@ -42,9 +42,9 @@ export const acceptValueSchema = z.string().transform((text, context) => {
 export const whiteValueSchema = z.string().transform((text, context) => {
   const [from, to, ...rest] = text.split('-')
   if (from && to && rest.length === 0) {
-    const first = canonicalAddress(from.trim())
-    const last = canonicalAddress(to.trim())
-    if (first && last && first.includes(':') === last.includes(':')) return `${first}-${last}`
+    const first = parseAddress(from.trim())
+    const last = parseAddress(to.trim())
+    if (first && last && isRange(first.toByteArray(), last.toByteArray())) return `${first}-${last}`
   }
   const block = blockSchema.safeParse(text)
   if (block.success) return block.data
@@ -54,6 +54,12 @@ export const whiteValueSchema = z.string().transform((text, context) => {
   })
   return z.NEVER
 })
+
+/** Both of one family, and not backwards. */
+function isRange(first: readonly number[], last: readonly number[]): boolean {
+  const differs = first.findIndex((byte, i) => byte !== last[i])
+  return first.length === last.length && (differs < 0 || (first[differs] ?? 0) < (last[differs] ?? 0))
+}
 
 const entryBase = {
   comment: z.string().max(500).optional(),

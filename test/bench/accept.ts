@@ -4,7 +4,7 @@ import { runSmtpSource } from '../peers/smtpSource.ts'
 import { conditions } from './conditions.ts'
 import { figure, median, quantile, table, times } from './figures.ts'
 import { startLoad } from './load.ts'
-import { bareTarget, posternTarget, postfixTarget, type Target } from './target.ts'
+import { bareTarget, cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
  * Durable accept: how many messages a second each server answers with 250, what each costs in CPU, and how long a client
@@ -37,6 +37,7 @@ const probesPerSecond = 50
 interface Sample {
   perSecond: number
   cpuMicros: number
+  cpuDetail: string
   latenciesMs: number[]
 }
 interface Cell {
@@ -48,6 +49,7 @@ interface Cell {
 
 async function measure(target: Target, { shape, bytes }: Cell, messages: number): Promise<Sample> {
   const cpuBefore = target.cpuMicros()
+  const partsBefore = target.cpuByProcess?.()
   const { host, port, to } = target
   const prefix = `p${process.hrtime.bigint()}-`
   const pace = { sessions: 1, perSecond: probesPerSecond, afterLoss: 'reconnect' } as const
@@ -59,11 +61,26 @@ async function measure(target: Target, { shape, bytes }: Cell, messages: number)
   return {
     perSecond: (all * 1000) / run.elapsedMs,
     cpuMicros: (target.cpuMicros() - cpuBefore) / all,
+    cpuDetail: cpuDetail(target, partsBefore, all),
     latenciesMs: probe.latenciesMs,
   }
 }
 
-/** How many messages make a run of the wanted length: measured by doubling, which also warms the server up. */
+/** Until caches are filled and code is compiled: what runs for months is measured as it runs then. */
+async function warmUp({ host, port, to, drained }: Target): Promise<void> {
+  await runSmtpSource({
+    host,
+    port,
+    to,
+    bytes: 1024,
+    messages: options.quick ? 2_000 : 10_000,
+    sessions: 20,
+    reuse: true,
+  })
+  await drained()
+}
+
+/** How many messages make a run of the wanted length: measured by sending more and more. */
 async function messagesFor(target: Target, { shape, bytes }: Cell): Promise<number> {
   const { host, port, to } = target
   for (let messages = 100; ; messages *= 4) {
@@ -94,7 +111,7 @@ function rowsOf({ shape, bytes, samples }: Cell): string[][] {
       name,
       figure(rate(name)),
       times(rate(name) / rate('Postfix')),
-      figure(median(of.map((sample) => sample.cpuMicros))),
+      `${figure(median(of.map((sample) => sample.cpuMicros)))}${of.at(-1)?.cpuDetail ?? ''}`,
       `${figure(quantile(latencies, 0.5))} / ${figure(quantile(latencies, 0.99))}`,
     ]
   })
@@ -115,6 +132,7 @@ try {
     if (!start) throw new Error(`--servers: ${name} is not one of ${Object.keys(starts).join(', ')}`)
     targets.push(await start())
   }
+  for (const target of targets) await warmUp(target)
   const cells = sizes.flatMap((bytes) => shapes.map((shape): Cell => ({ shape, bytes, samples: new Map() })))
   for (const cell of cells) {
     await measureCell(cell, targets)

@@ -27,6 +27,18 @@ it('a paced load through a real server: each id that got 250 arrives whole', asy
   await sink.stop()
 })
 
+it('a refusal is counted with its reply, and the session goes on', async () => {
+  const postfix = await keep(
+    startPostfix({ deliver: { to: 'discard' }, reject: { 'm-1@far.test': '550 5.1.1 not here' } }),
+  )
+  const aim = { host: postfix.host, port: postfix.port, sessions: 1, bytes: 500, prefix: 'm-', perSecond: 20 }
+  const load = startLoad({ ...aim, to: { domain: 'far.test' }, afterLoss: 'give up' })
+  await until('three are taken', () => load.accepted.size >= 3)
+  await load.stop()
+  expect([...load.refused]).toMatchObject([[expect.stringMatching(/^550 5.1.1/), 1]])
+  expect(load.dropped).toBe(0)
+})
+
 it('a load whose server dies counts its sessions as dropped, and what was not answered as in doubt', async () => {
   const sink = await startWireSink({ take: () => {} })
   const aim = { host: sink.host, port: sink.port, sessions: 3, bytes: 500, prefix: 'm-', to: { address: 'a@b.test' } }

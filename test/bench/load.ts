@@ -75,10 +75,12 @@ export function startLoad(options: LoadOptions): Load {
 
   const one = async (session: LoadSession, id: string) => {
     const envelope = [`MAIL FROM:<load@load.test>`, `RCPT TO:<${recipientOf(id, options.to)}>`, 'DATA']
-    for (const [step, reply] of (await session.ask(`${envelope.join('\r\n')}\r\n`, 3)).entries()) {
-      if (reply.startsWith(step === 2 ? '354' : '250')) continue
-      refused.set(reply, (refused.get(reply) ?? 0) + 1)
-      return session.close()
+    const replies = await session.ask(`${envelope.join('\r\n')}\r\n`, 3)
+    const wrong = replies.find((reply, step) => !reply.startsWith(step === 2 ? '354' : '250'))
+    if (wrong !== undefined) {
+      refused.set(wrong, (refused.get(wrong) ?? 0) + 1)
+      await session.ask('RSET\r\n', 1)
+      return
     }
     unanswered.add(id)
     const sentAt = performance.now()

@@ -5,7 +5,7 @@ import { type SmtpSink, startSmtpSink } from '../peers/smtpSink.ts'
 import { runSmtpSource } from '../peers/smtpSource.ts'
 import { conditions } from './conditions.ts'
 import { figure, median, table, times } from './figures.ts'
-import { posternTarget, postfixTarget, type Target } from './target.ts'
+import { cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
  * End to end: from the first message sent to the last one received by the next server, with each message on disk before
@@ -33,11 +33,13 @@ interface Relay {
 interface Sample {
   perSecond: number
   cpuMicros: number
+  cpuDetail: string
 }
 
 /** One run: all messages sent, all received. Rejects when some are missing after five minutes. */
 async function run({ target, sink }: Relay, { bytes, messages }: { bytes: number; messages: number }): Promise<Sample> {
   const before = { cpu: target.cpuMicros(), received: sink.received().messages }
+  const partsBefore = target.cpuByProcess?.()
   const { host, port, to } = target
   const start = performance.now()
   await runSmtpSource({ host, port, to, bytes, messages, sessions, reuse: true })
@@ -45,7 +47,11 @@ async function run({ target, sink }: Relay, { bytes, messages }: { bytes: number
   await until(`${target.name} has relayed ${messages} messages`, all, { withinMs: 300_000, everyMs: 5 })
   const elapsedMs = sink.received().lastAt - start
   await target.drained()
-  return { perSecond: (messages * 1000) / elapsedMs, cpuMicros: (target.cpuMicros() - before.cpu) / messages }
+  return {
+    perSecond: (messages * 1000) / elapsedMs,
+    cpuMicros: (target.cpuMicros() - before.cpu) / messages,
+    cpuDetail: cpuDetail(target, partsBefore, messages),
+  }
 }
 
 /** How many messages make a run of the wanted length; measured by sending more and more, which also warms up. */
@@ -84,7 +90,7 @@ try {
     }
     const rate = (name: string) => median((samples.get(name) ?? []).map((sample) => sample.perSecond))
     for (const [name, of] of samples) {
-      const cpu = figure(median(of.map((sample) => sample.cpuMicros)))
+      const cpu = `${figure(median(of.map((sample) => sample.cpuMicros)))}${of.at(-1)?.cpuDetail ?? ''}`
       rows.push([`${bytes / 1024} KiB`, name, figure(rate(name)), times(rate(name) / rate('Postfix')), cpu])
       console.error(rows.at(-1)?.join('  '))
     }

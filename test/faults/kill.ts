@@ -7,7 +7,7 @@ const { values: options } = parseArgs({ options: { rounds: { type: 'string', def
 
 console.log(`${conditions()}\n`)
 const result = await runKillRounds({ rounds: Number(options.rounds), say: (line) => console.log(line) })
-const { kills, accepted, lost, damaged, duplicates, withoutReply, unbalanced, orphans, refused } = result
+const { kills, accepted, lost, damaged, duplicates, withoutReply, unbalanced, refused } = result
 console.log(`
 ${result.rounds} rounds: ${kills.smtp} × smtp, ${kills.queue} × queue, ${kills.api} × api
 accepted with 250: ${accepted}
@@ -17,6 +17,6 @@ delivered more than once: ${duplicates} extra copies (${((100 * duplicates) / Ma
 delivered although the client saw no reply: ${withoutReply}
 books out of balance: ${unbalanced.length}
 ${unbalanced.join('\n')}
-workers that outlived a killed API by 3 s: ${orphans.join(', ') || 'none'}
+accepted while the API was dead: ${result.acceptedWithoutApi}
 replies other than 250: ${[...refused].map(([reply, count]) => `${count} × ${reply}`).join('; ') || 'none'}`)
 process.exitCode = lost.length + damaged + unbalanced.length === 0 ? 0 : 1

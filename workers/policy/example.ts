@@ -1,8 +1,10 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import type { AuthFacts, ConnectFacts, DataFacts, MailFacts, RcptFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { ListName } from '@postern/contract/lists.ts'
+import { replies } from '@postern/contract/replies.ts'
 import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
 import { defaultSettings, type Settings } from '@postern/contract/settings.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
 import { compilePolicy } from './compile.ts'
 import type { Policy } from './policy.ts'
 
@@ -79,4 +81,13 @@ export function rcptFacts({ recipientText = 'jane@example.org', ...facts }: Part
 export function dataFacts(facts: Partial<DataFacts> = {}): DataFacts {
   const end = { recipients: 1, size: 1000, bareLineFeeds: false, nulOctets: false, hops: 2 }
   return { ...mailFacts(facts), ...end, ...facts } as DataFacts
+}
+
+/** What a verdict comes to: `proceed`, or the reply's code, enhanced code and name, with `close` where the connection ends. */
+export function saidBy({ outcome }: Pick<Verdict, 'outcome'>): string {
+  if (outcome.kind === 'proceed') return 'proceed'
+  const name = outcome.kind === 'refuse' ? outcome.reply : outcome.replies[0]?.reply
+  if (!name) return 'nothing'
+  const { code, enhanced } = replies[name]
+  return `${code} ${enhanced} ${name}${outcome.kind === 'refuse' && outcome.close ? ' close' : ''}`
 }

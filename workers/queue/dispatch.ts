@@ -31,6 +31,8 @@ export class Dispatch {
   busy = 0
   busyRetries = 0
   jobs = 0
+  /** Deliveries ended since the start. */
+  done = 0
 
   constructor(options: DispatchOptions) {
     this.#options = options
@@ -159,6 +161,7 @@ export class Dispatch {
     for (let carried = 0; job; carried++) {
       await this.#options.deliver(job, lane)
       this.#count(lane, job, -1)
+      this.done++
       const goOn = this.#running && this.#lanes.get(lane.way.lane) === lane && this.#withinLimits()
       job =
         goOn && (carried < turn || this.#ring.length <= 1)

@@ -23,10 +23,13 @@ export type IntakeOptions = {
   dispatch: Dispatch
   hands: Hands
   record: Record
+  finished: readonly string[]
   /** A message whose body is lost although its envelope is known: it goes back to its sender. */
   lost(mail: Mail, damage: Damage): void
 }
 
+/** Jobs in hand that keep all deliveries busy. */
+const plenty = 2000
 /** More than this many recipients without a row: taking over waits for the journal. */
 const mostUnrecorded = 40_000
 /** A writer that says nothing for so long has been read to its end, when an index is rebuilt. */
@@ -36,9 +39,12 @@ export class Intake {
   readonly #options: IntakeOptions
   readonly #stop = new AbortController()
   #following: Promise<void> | undefined
+  /** Finished before a crash, and met again behind the cursor: passed over. */
+  readonly #finished: Set<string>
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#finished = new Set(options.finished)
   }
 
   /**
@@ -99,8 +105,10 @@ export class Intake {
     rebuild = false,
   ): Promise<void> {
     const { journal, hands, dispatch } = this.#options
-    const mails = arrivals.map((arrival) => this.#mailFor(arrival, cautious || rebuild))
-    const batch: Batch = { writer, cursor, takenAt: Date.now(), mails, busy: 0 }
+    const fresh =
+      this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
+    const mails = fresh.map((arrival) => this.#mailFor(arrival, cautious || rebuild))
+    const batch: Batch = { writer, cursor, takenAt: Date.now(), mails, busy: 0, finished: [], noted: 0 }
     const lost = damages.flatMap((damage) => this.#damaged(damage))
     for (const { mail } of lost) mails.push(mail)
     for (const mail of mails) {
@@ -114,6 +122,21 @@ export class Intake {
       for (const mail of mails) if (mail.location) this.#dispatch(mail, dispatch, journal)
     }
     while (journal.unrecorded.recipients > mostUnrecorded) await journal.flush()
+    await this.#paced()
+  }
+
+  /**
+   * When everything flows but slower than it comes, waiting costs less than rows: the spool has the mail. As soon as what
+   * is in hand would take longer than a second or two, mail for one domain may be in the way of another, and taking over
+   * goes on: what is too much then gets rows.
+   */
+  async #paced(): Promise<void> {
+    const { dispatch } = this.#options
+    while (dispatch.jobs > plenty && !this.#stop.signal.aborted) {
+      const before = dispatch.done
+      await sleep(50)
+      if ((dispatch.done - before) * 30 < dispatch.jobs) return
+    }
   }
 
   #dispatch(mail: Mail, dispatch: Dispatch, journal: Journal): void {

@@ -1,5 +1,5 @@
 import type { Index } from './index/index-thread.ts'
-import { active, type Commit, type Counts, type MessageRow } from './index/rows.ts'
+import { active, type Commit, type MessageRow } from './index/rows.ts'
 import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from './mail.ts'
 
 /**
@@ -17,12 +17,16 @@ export type JournalOptions = {
   recorded(mail: Mail): void
   /** The index refuses (disk full …): said once for a run of failures; `undefined`: it works again. */
   trouble(error: Error | undefined): void
+  /** The index is damaged or gone: only a new process helps, which rebuilds it. */
+  fatal(error: Error): void
 }
 
 /** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
 export type Change = { r: number; to: 'final' | Waiting }
 
 const pauseBetween = 10
+/** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
+const noteEvery = 100
 
 export class Journal {
   readonly #options: JournalOptions
@@ -34,13 +38,11 @@ export class Journal {
   #all = false
   /** Cursors that are durable, by writer. */
   readonly cursors: Map<string, string>
-  counts: Counts
   /** Recipients in hand without a row. */
   unrecorded = { messages: 0, recipients: 0 }
 
   constructor(options: JournalOptions) {
     this.#options = options
-    this.counts = options.index.opened.counts
     this.cursors = new Map(options.index.opened.cursors)
   }
 
@@ -70,8 +72,11 @@ export class Journal {
         this.unrecorded.recipients--
       } else mail.open.set(r, to)
     }
-    if (mail.open.size === 0) this.unrecorded.messages--
-    if (batch.busy === 0) this.#wake(true)
+    if (mail.open.size === 0) {
+      this.unrecorded.messages--
+      batch.finished.push(mail.envelope.id)
+    }
+    this.#wake(batch.busy === 0)
   }
 
   #settleRecorded(mail: Mail, changes: readonly Change[]): void {
@@ -108,7 +113,7 @@ export class Journal {
     if (ready) {
       clearTimeout(this.#timer)
       this.#running = this.#afterPause()
-    } else this.#timer ??= setTimeout(() => this.#wake(true), batchPatience)
+    } else this.#timer ??= setTimeout(() => this.#wake(true), noteEvery)
   }
 
   async #afterPause(): Promise<void> {
@@ -138,14 +143,17 @@ export class Journal {
     await this.#options.flushEvents()
     for (let failures = 0; ; failures++) {
       try {
-        const { counts } = await this.#options.index.ask('commit', commit)
-        this.counts = counts
+        await this.#options.index.ask('commit', commit)
         for (const [writer, cursor] of commit.cursors) this.cursors.set(writer, cursor)
         if (failures > 0) this.#options.trouble(undefined)
         return
       } catch (error) {
         // Nothing later may overtake it, so it is tried until it works; mail goes on being delivered meanwhile.
         if (failures === 0) this.#options.trouble(error as Error)
+        if (isFatal(error)) {
+          this.#options.fatal(error as Error)
+          return
+        }
         await new Promise((resolve) => setTimeout(resolve, 1000))
       }
     }
@@ -156,14 +164,17 @@ export class Journal {
     this.#next = emptyCommit()
     for (const [writer, batches] of this.#batches) {
       let last: Batch | undefined
+      const noted: string[] = []
       while (batches[0] && (this.#all || isRipe(batches[0]))) {
         last = batches.shift() as Batch
         for (const mail of last.mails) this.#record(mail, commit)
+        if (last.noted > 0) noted.push(last.cursor)
       }
-      if (last) commit.cursors.push([writer, last.cursor])
+      if (last) commit.cursors.push([writer, last.cursor, noted])
       if (batches.length === 0) this.#batches.delete(writer)
+      for (const batch of batches) noteFinished(batch, commit)
     }
-    const any = this.#dirty || commit.cursors.length > 0
+    const any = this.#dirty || commit.cursors.length > 0 || commit.finished.length > 0
     this.#dirty = false
     this.#all = false
     return any ? commit : undefined
@@ -182,8 +193,19 @@ export class Journal {
   }
 }
 
+function noteFinished(batch: Batch, commit: Commit): void {
+  if (batch.noted === batch.finished.length) return
+  batch.noted = batch.finished.length
+  commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
+}
+
 function isRipe(batch: Batch): boolean {
   return batch.busy === 0 || Date.now() - batch.takenAt >= batchPatience
+}
+
+function isFatal(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 
 function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open }: Mail): MessageRow {
@@ -205,5 +227,5 @@ function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open 
 }
 
 function emptyCommit(): Commit {
-  return { cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
+  return { finished: [], cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
 }

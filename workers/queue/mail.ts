@@ -34,7 +34,8 @@ export type Mail = {
 
 /**
  * What one writer brought at once: the unit of record. Most mail is delivered within milliseconds, so a batch that is
- * finished never costs a row, only its cursor; what is left after `batchPatience` gets rows.
+ * finished never costs a row, only its cursor. Until then its finished messages are noted together, so that a crash does not
+ * deliver them again; what is left after `batchPatience` gets rows.
  */
 export type Batch = {
   readonly writer: string
@@ -43,10 +44,13 @@ export type Batch = {
   readonly mails: Mail[]
   /** Recipients being worked on. */
   busy: number
+  /** Ids of messages that are finished, and how many of them are noted in the index. */
+  readonly finished: string[]
+  noted: number
 }
 
-/** Milliseconds; also how much of what was delivered is delivered again after a crash, at most. */
-export const batchPatience = 500
+/** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */
+export const batchPatience = 3000
 
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1)

@@ -23,6 +23,8 @@ export type OrdersOptions = {
   record: Record
   /** Gives recipients of a mail in hand their outcome without an attempt. */
   conclude(mail: Mail, recipients: readonly number[], attempted: Attempted): Promise<void>
+  /** The index did not do what was asked. */
+  trouble(error: Error | undefined): void
   /** Hosts that were dead may be asked again. */
   forgetHosts(): void
 }
@@ -71,8 +73,9 @@ export class Orders {
         await journal.flush()
         due.wake()
       }
-    } catch {
-      // The index is away or closing: the orders are still rows, and are met again.
+    } catch (error) {
+      // The orders are still rows, and are met again with the next settings.
+      this.#options.trouble(error as Error)
       for (const [id] of orders) this.#seen.delete(id)
     }
   }

@@ -24,14 +24,22 @@ export type Received = {
   data: string
   session: number
 }
-export type Session = { number: number; commands: string[]; recipients: string[]; mail: string; rcpts: string[] }
+export type Session = {
+  number: number
+  commands: string[]
+  recipients: string[]
+  mail: string
+  rcpts: string[]
+  busy: boolean
+}
 
 export class TestServer {
   readonly received: Received[] = []
   readonly sessions: Session[] = []
   script: Script
-  open = 0
-  mostOpen = 0
+  /** Transactions between MAIL and their end. */
+  busy = 0
+  mostBusy = 0
   #server: Server
   #sockets = new Set<Socket>()
 
@@ -63,20 +71,20 @@ export class TestServer {
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket)
-    this.open++
-    this.mostOpen = Math.max(this.mostOpen, this.open)
-    let counted = true
-    const gone = () => {
-      if (counted) this.open--
-      counted = false
-    }
     socket.setNoDelay(true)
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      gone()
+      this.#idle(session)
     })
     socket.on('error', () => {})
-    const session: Session = { number: this.sessions.length, commands: [], recipients: [], mail: '', rcpts: [] }
+    const session: Session = {
+      number: this.sessions.length,
+      commands: [],
+      recipients: [],
+      mail: '',
+      rcpts: [],
+      busy: false,
+    }
     this.sessions.push(session)
     this.#say(socket, this.script.greeting ?? '220 test ESMTP')
     let rest = ''
@@ -107,6 +115,7 @@ export class TestServer {
           })
           const said = await this.script.end?.(session)
           const usual = this.script.lmtp ? session.recipients.map(() => '250 2.0.0 kept') : '250 2.0.0 taken'
+          this.#idle(session)
           for (const each of [said ?? usual].flat()) this.#say(socket, each)
           continue
         }
@@ -118,9 +127,13 @@ export class TestServer {
         const said = this.script.command?.(line, session) ?? this.#usual(line, session)
         if (/^DATA/i.test(line) && said.startsWith('354')) data = ''
         this.#say(socket, said)
-        if (/^QUIT/i.test(line)) gone()
       }
     }
+  }
+
+  #idle(session: Session): void {
+    if (session.busy) this.busy--
+    session.busy = false
   }
 
   #usual(line: string, session: Session): Said {
@@ -136,6 +149,10 @@ export class TestServer {
         return this.script.helo ?? '250 test'
       case 'MAIL':
         Object.assign(session, { mail: line, recipients: [], rcpts: [] })
+        this.#idle(session)
+        session.busy = true
+        this.busy++
+        this.mostBusy = Math.max(this.mostBusy, this.busy)
         return '250 2.1.0 ok'
       case 'RCPT':
         session.rcpts.push(line)

@@ -34,13 +34,18 @@ CREATE TABLE IF NOT EXISTS recipients (
 CREATE INDEX IF NOT EXISTS recipients_due ON recipients (state, domain, next_at);
 CREATE INDEX IF NOT EXISTS messages_segment ON messages (segment, octets);
 CREATE TABLE IF NOT EXISTS cursors (writer TEXT PRIMARY KEY, cursor TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS finished (
+  writer TEXT NOT NULL, cursor TEXT NOT NULL, ids TEXT NOT NULL, PRIMARY KEY (writer, cursor)
+) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `
 const schemaVersion = 1
-/** A row that was in memory at so many crashes is suspected of causing them: it waits before it is tried again. */
-const suspicious = 3
-const suspiciousPause = 30 * 60_000
+/**
+ * A row that was in memory at many crashes in a row may be what causes them: from the fifth on it waits 1, 2, 4 … seconds,
+ * up to half an hour, so that the others get through. Innocent mail of a machine in trouble loses seconds.
+ */
+const pauseAfterCrashes = 'CASE WHEN interrupted < 4 THEN 0 ELSE min(1000 << min(interrupted - 4, 11), 1800000) END'
 
 type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned'> & { received_at: number; warned: number }
 
@@ -88,15 +93,28 @@ export class Book {
     db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 1)").run()
     const interrupted = db
       .prepare(
-        `UPDATE recipients SET state = ${deferred}, interrupted = interrupted + 1,
-         next_at = CASE WHEN interrupted + 1 >= ${suspicious} THEN ? ELSE ? END WHERE state = ${active}`,
+        `UPDATE recipients SET state = ${deferred}, interrupted = interrupted + 1, next_at = ? + ${pauseAfterCrashes}
+         WHERE state = ${active}`,
       )
-      .run(now + suspiciousPause, now).changes
+      .run(now).changes
     this.#recount()
     // Numbers of messages that never came into the table are lost with the process, and nobody refers to them.
     const lastN = (db.prepare('SELECT max(n) FROM messages').pluck().get() as number | null) ?? 0
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
-    return { cursors, counts: this.#counts, lastN, interrupted, unclean }
+    const finished = db.prepare('SELECT ids FROM finished').pluck().all() as string[]
+    return {
+      fresh: cursors.length === 0,
+      cursors,
+      finished: finished.flatMap((ids) => ids.split(' ')),
+      counts: this.#counts,
+      lastN,
+      interrupted,
+      unclean,
+    }
+  }
+
+  get counts(): Counts {
+    return this.#counts
   }
 
   #recount(): void {
@@ -114,7 +132,7 @@ export class Book {
   }
 
   /** All of it or nothing. A message whose id is known already is not inserted; the answer names those numbers. */
-  commit(commit: Commit): { counts: Counts; known: number[] } {
+  commit(commit: Commit): { known: number[] } {
     const known: number[] = []
     this.#transact(() => {
       for (const message of commit.insert) if (!this.#insert(message)) known.push(message.n)
@@ -123,9 +141,13 @@ export class Book {
       for (const { n, location, segment } of commit.relocate) this.#relocate(n, location, segment)
       for (const n of commit.warned) this.#statements.warned.run(n)
       for (const { id, at } of commit.orders) this.#statements.order.run(id, at)
-      for (const [writer, cursor] of commit.cursors) this.#statements.cursor.run(writer, cursor)
+      for (const { writer, cursor, ids } of commit.finished) this.#statements.finish.run(writer, cursor, ids.join(' '))
+      for (const [writer, cursor, batches] of commit.cursors) {
+        this.#statements.cursor.run(writer, cursor)
+        for (const batch of batches) this.#statements.unfinish.run(writer, batch)
+      }
     })
-    return { counts: this.#counts, known }
+    return { known }
   }
 
   #transact(work: () => void): void {
@@ -193,15 +215,26 @@ export class Book {
     return found
   }
 
-  /** Takes due mail into work: at most so many recipients of each domain. They are active when this returns. */
-  load({ now, quotas }: { now: number; quotas: [domain: string, most: number][] }): MessageRow[] {
+  /**
+   * Takes due mail into work: at most so many recipients of each domain, and about `limit` in all. They are active when
+   * this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
+   */
+  load({ now, quotas, limit }: { now: number; quotas: [domain: string, most: number][]; limit: number }): Loaded {
     const taken = new Map<number, MessageRow>()
+    let left = limit
+    let stoppedAt: string | undefined
     this.#transact(() => {
       for (const [domain, most] of quotas) {
-        for (const row of this.#statements.due.all(domain, now, most) as DueRow[]) this.#activate(row, taken)
+        if (left <= 0) {
+          stoppedAt = domain
+          break
+        }
+        const rows = this.#statements.due.all(domain, now, most) as DueRow[]
+        for (const row of rows) this.#activate(row, taken)
+        left -= rows.length
       }
     })
-    return [...taken.values()]
+    return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }
   }
 
   /** The same for all that waits of these messages, whatever its state or time. */
@@ -288,6 +321,7 @@ export class Book {
   }
 }
 
+type Loaded = { rows: MessageRow[]; stoppedAt?: string }
 type DueRow = { n: number; r: number; domain: string; state: 0 | 1 | 2; tries: number; next_at: number; cause: string }
 
 function prepare(db: Database.Database) {
@@ -309,6 +343,8 @@ function prepare(db: Database.Database) {
     warned: db.prepare('UPDATE messages SET warned = 1 WHERE n = ?'),
     order: db.prepare('INSERT OR IGNORE INTO orders VALUES (?, ?)'),
     orderDone: db.prepare('SELECT 1 FROM orders WHERE id = ?'),
+    finish: db.prepare('INSERT OR REPLACE INTO finished VALUES (?, ?, ?)'),
+    unfinish: db.prepare('DELETE FROM finished WHERE writer = ? AND cursor = ?'),
     cursor: db.prepare('INSERT OR REPLACE INTO cursors VALUES (?, ?)'),
     nextDomain: db.prepare(
       'SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain, next_at LIMIT 1',
@@ -328,8 +364,8 @@ function prepare(db: Database.Database) {
     reroute: db.prepare('UPDATE messages SET rerouted = ? WHERE n = ?'),
     latest: db.prepare('SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain LIMIT 1'),
     hasten: db.prepare(
-      `UPDATE recipients SET next_at = ?1 WHERE (n, r) IN
-       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ?2 AND next_at > ?3 LIMIT ?4)`,
+      `UPDATE recipients SET next_at = ? WHERE (n, r) IN
+       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?)`,
     ),
     inSegment: db.prepare(
       `SELECT n, location FROM messages WHERE segment = ?

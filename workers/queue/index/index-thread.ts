@@ -1,11 +1,13 @@
 import { Worker } from 'node:worker_threads'
 import type { Book } from './book.ts'
-import type { Opened } from './rows.ts'
+import type { Counts, Opened } from './rows.ts'
 import type { Questions } from './thread.ts'
 
 /** The index as the event loop sees it: every question is a promise, answered in the order asked. */
 export type Index = {
   opened: Opened
+  /** As of the last answer. */
+  counts: Counts
   ask<Q extends Exclude<keyof Questions, 'close'>>(
     question: Q,
     ...given: Questions[Q] extends null ? [] : [Questions[Q]]
@@ -28,6 +30,7 @@ export class IndexFailure extends Error {
 export async function openIndex(path: string): Promise<Index> {
   const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { path }, stdout: false })
   const pending = new Map<number, Pending>()
+  const index = {} as Index
   let last = 0
   let ended: Error | undefined
   const failAll = (error: Error) => {
@@ -35,7 +38,8 @@ export async function openIndex(path: string): Promise<Index> {
     for (const { reject } of pending.values()) reject(error)
     pending.clear()
   }
-  thread.on('message', ({ id, answer, error }) => {
+  thread.on('message', ({ id, answer, error, counts }) => {
+    if (counts) index.counts = counts
     const waiting = pending.get(id)
     pending.delete(id)
     if (error) waiting?.reject(new IndexFailure(error.message, error.code))
@@ -54,10 +58,12 @@ export async function openIndex(path: string): Promise<Index> {
     if (!ended) thread.postMessage({ id: last, question, given })
     return answer
   }
-  const opened = await answerTo<Opened>(0)
-  return {
-    opened,
-    ask: (question, ...given) => ask(question, given[0] ?? null),
+  Object.assign(index, {
+    ask: (question: keyof Questions, given?: unknown) => ask(question, given ?? null),
     close: () => ask<void>('close', null),
-  }
+  })
+  const opened = await answerTo<Opened>(0)
+  index.opened = opened
+  index.counts = opened.counts
+  return index
 }

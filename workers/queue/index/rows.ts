@@ -27,7 +27,10 @@ export type Update = Omit<RecipientRow, 'domain'> & { n: number }
 
 /** One transaction. Rows that are updated or removed were active before. */
 export type Commit = {
-  cursors: [writer: string, cursor: string][]
+  /** Messages that are finished in batches that are not: by the batch's writer and cursor. Gone when the cursor is committed. */
+  finished: { writer: string; cursor: string; ids: string[] }[]
+  /** The new cursor, and those of the batches it covers that have finished messages noted. */
+  cursors: [writer: string, cursor: string, batches: string[]][]
   insert: MessageRow[]
   update: Update[]
   remove: { n: number; r: number[] }[]
@@ -39,7 +42,11 @@ export type Commit = {
 export type Counts = { messages: number; recipients: [active: number, deferred: number, held: number] }
 
 export type Opened = {
+  /** Nothing was ever taken over into this file: it is new, or its predecessor was lost. */
+  fresh: boolean
   cursors: [writer: string, cursor: string][]
+  /** Ids beyond the cursors that need no second delivery. */
+  finished: string[]
   counts: Counts
   lastN: number
   /** Recipients that were being worked on when the process before ended without stopping. */

@@ -7,7 +7,7 @@ import type { Commit, OrderEffect } from './rows.ts'
 export type Questions = {
   commit: Commit
   domains: { after: string; limit: number }
-  load: { now: number; quotas: [string, number][] }
+  load: { now: number; quotas: [string, number][]; limit: number }
   take: string[]
   order: OrderEffect
   hasten: { at: number; limit: number }
@@ -34,7 +34,7 @@ function start(): void {
   }
   parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof Questions; given: never }) => {
     try {
-      parentPort?.postMessage({ id, answer: answers[question](given) })
+      parentPort?.postMessage({ id, answer: answers[question](given), counts: book.counts })
     } catch (error) {
       const { code, message } = error as { code?: string; message: string }
       parentPort?.postMessage({ id, error: { code, message } })

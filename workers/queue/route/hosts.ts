@@ -16,11 +16,14 @@ export type Ourselves = { hostname: string; isOurs(address: string, port: number
 /** As many addresses as one attempt tries. */
 const mostPeers = 5
 
+/** What is asked of the DNS. */
+export type Questions = Pick<Dns, 'mx' | 'a' | 'aaaa'>
+
 export type Remote = Extract<Destination, { kind: 'lmtp' | 'smtp' | 'mx' | 'address' }>
 
 export async function hostsFor(
   destination: Remote,
-  world: { dns: Dns; ourselves: Ourselves; port: number; random?: () => number },
+  world: { dns: Questions; ourselves: Ourselves; port: number; random?: () => number },
 ): Promise<Hosts> {
   const { dns, port } = world
   switch (destination.kind) {
@@ -98,7 +101,7 @@ function isUs(peer: Peer, { ourselves }: World): boolean {
 }
 
 /** IPv4 first: a host without IPv6 connectivity then loses no time; both are tried. */
-async function addressesOf(dns: Dns, { host, port }: { host: string; port: number }): Promise<Hosts> {
+async function addressesOf(dns: Questions, { host, port }: { host: string; port: number }): Promise<Hosts> {
   const literal = parseAddress(host)?.toString()
   if (literal) return { kind: 'hosts', peers: [{ host: literal, address: literal, port }] }
   const [a, aaaa] = await Promise.all([dns.a(host), dns.aaaa(host)])

@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { canonicalDomain, domainSchema, foldAddress, foldLocal, mailboxSchema, parseMailAddress } from './address.ts'
+
+describe('a mail address', () => {
+  it.each([
+    ['jane@example.org', 'jane@example.org'],
+    ['Jane.Doe+x@Example.ORG', 'Jane.Doe+x@example.org'],
+    ['"jane doe"@example.org', '"jane doe"@example.org'],
+    ['"a@b\\"c"@example.org', '"a@b\\"c"@example.org'],
+    ['jane@example.org.', 'jane@example.org'],
+    ['jane@Bücher.example', 'jane@xn--bcher-kva.example'],
+    ['zoë@example.org', 'zoë@example.org'],
+    ['jane@[192.0.2.1]', 'jane@[192.0.2.1]'],
+    ['jane@[IPv6:2001:DB8:0::1]', 'jane@[IPv6:2001:db8::1]'],
+    ['jane@localhost', 'jane@localhost'],
+    [`${'a'.repeat(64)}@example.org`, `${'a'.repeat(64)}@example.org`],
+  ])('%s is %s', (text, canonical) => {
+    expect(parseMailAddress(text)?.text).toBe(canonical)
+  })
+
+  it.each([
+    '',
+    '@',
+    'jane',
+    'jane@',
+    '@example.org',
+    'a@b@c',
+    '.a@b',
+    'a.@b',
+    'a..b@c',
+    'a b@c',
+    'a@b c',
+    'a@b..c',
+    'a@-',
+    'a@b,c',
+    '<a@b>',
+    'a\r\n@b',
+    'a@b\n',
+    'a\0@b',
+    '"a@b',
+    '"a"b@c',
+    '"a\nb"@c',
+    'a@[1.2.3]',
+    'a@[300.0.0.1]',
+    'a@[fe80::1%eth0]',
+    `${'a'.repeat(65)}@b`,
+    `${'é'.repeat(33)}@b`,
+    `a@${'b'.repeat(64)}.c`,
+    'a\u00a0b@c',
+    'a\u2028b@c',
+    'a\u202eb@c',
+    'a\u0085@b',
+    `"${'a'.repeat(63)}"@b`,
+    `a@${'b.'.repeat(130)}c`,
+  ])('%j is none', (text) => {
+    expect(parseMailAddress(text)).toBeNull()
+  })
+
+  it('is compared without regard to case and needless quotes', () => {
+    const key = (text: string) => foldAddress(parseMailAddress(text) ?? { local: '?', domain: '?' })
+    expect(key('"Jane"@Example.org')).toBe('jane@example.org')
+    expect(key('"j\\ane"@example.org')).toBe('jane@example.org')
+    expect(key('"Jane Doe"@example.org')).toBe('"jane doe"@example.org')
+    expect(key('"a\\"b"@example.org')).toBe('"a\\"b"@example.org')
+    expect(key('"a@evil.example"@example.org')).toBe('"a@evil.example"@example.org')
+  })
+
+  it('reading never throws, is stable, and lets no line break, NUL or bare space through', () => {
+    const piece = fc.constantFrom(
+      'a',
+      'B',
+      '@',
+      '"',
+      '\\',
+      '.',
+      ' ',
+      '\r',
+      '\n',
+      '\0',
+      '[',
+      ']',
+      'é',
+      'ß',
+      'ﬁ',
+      '\u00a0',
+      '\ud800',
+      '。',
+      'xn--',
+      '-',
+      ':',
+      '1',
+      '127.0.0.1',
+      'IPv6:',
+    )
+    const text = fc.oneof(
+      fc.array(piece, { maxLength: 10 }).map((pieces) => pieces.join('')),
+      fc.string({ unit: 'binary' }),
+    )
+    fc.assert(
+      fc.property(text, text, (local, domain) => {
+        const address = parseMailAddress(`${local}@${domain}`)
+        if (!address) return
+        expect(address.text).not.toMatch(/[\0-\x1f\x7f]/)
+        expect(address.local.startsWith('"') || !/\s/.test(address.local)).toBe(true)
+        expect(address.domain).toMatch(/^([a-z0-9._-]+|\[[a-zA-Z0-9:.]+\])$/)
+        expect(parseMailAddress(address.text)).toEqual(address)
+        const folded = foldAddress(address)
+        expect(parseMailAddress(folded) && foldAddress(parseMailAddress(folded) ?? address)).toBe(folded)
+      }),
+      { numRuns: 10_000 },
+    )
+  })
+})
+
+describe('schemas', () => {
+  it('keep mailboxes folded and domains in ASCII', () => {
+    expect(mailboxSchema.parse(' Jane@Example.ORG ')).toBe('jane@example.org')
+    expect(domainSchema.parse('Bücher.example.')).toBe('xn--bcher-kva.example')
+    expect(canonicalDomain('a b')).toBeNull()
+    expect(foldLocal('ÉVE')).toBe('éve')
+  })
+})

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { examplePolicy } from './example.ts'
+import { authMechanisms, findAccount } from './login.ts'
+
+describe('findAccount', () => {
+  const accounts = [
+    'jane@example.org',
+    { address: 'bob@example.org', login: 'Robert' },
+    { address: 'old@example.org', disabled: true },
+  ]
+  const find = (login: string, hostDelimiters = '') =>
+    findAccount(examplePolicy({ accounts, settings: { advanced: { hostDelimiters } } }), login)?.address
+
+  it('knows the login, or the address where there is none', () => {
+    expect(find('jane@example.org')).toBe('jane@example.org')
+    expect(find(' Jane@EXAMPLE.org ')).toBe('jane@example.org')
+    expect(find('robert')).toBe('bob@example.org')
+    expect(find('bob@example.org')).toBeUndefined()
+  })
+
+  it('knows boxes and the names of the domain', () => {
+    expect(find('jane+phone@example.org')).toBe('jane@example.org')
+    expect(find('jane@example.net')).toBe('jane@example.org')
+  })
+
+  it('reads host delimiters where the settings say so', () => {
+    expect(find('jane%example.org')).toBeUndefined()
+    for (const delimiter of '%*:$&') expect(find(`jane${delimiter}example.org`, '%*:$&')).toBe('jane@example.org')
+  })
+
+  it('knows nobody else', () => {
+    for (const login of [
+      '',
+      '@',
+      'jane',
+      'jane@',
+      '@example.org',
+      'old@example.org',
+      'jane@example.org@example.org',
+      '__proto__',
+    ])
+      expect(find(login, '%')).toBeUndefined()
+  })
+})
+
+describe('authMechanisms', () => {
+  it('offers what is allowed and spoken', () => {
+    const authMechanismsSetting = ['LOGIN', 'XOAUTH2', 'PLAIN'] as const
+    const policy = examplePolicy({ settings: { advanced: { authMechanisms: [...authMechanismsSetting] } } })
+    expect(authMechanisms(policy)).toEqual(['LOGIN', 'PLAIN'])
+  })
+})

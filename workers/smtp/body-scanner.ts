@@ -1,0 +1,165 @@
+/**
+ * Finds the end of data and takes the message out of what came over the wire (RFC 5321 §4.1.1.4, §4.5.2).
+ *
+ * Promised: only CRLF.CRLF ends the data, whatever packets it comes in; the dot that stuffs a line is removed; what is
+ * given on holds no bare CR and no bare LF, because each is rewritten to CRLF. So `LF.LF` can at most become a line with
+ * a single dot inside one message, and the Queue Manager stuffs that dot again when it sends the message on. Time is linear
+ * in the octets; no octet is looked at one by one unless its surroundings are unusual.
+ * Never: decides anything. Who refuses bare line feeds reads `bareLineFeeds`.
+ */
+
+const LF = 10
+const CR = 13
+const DOT = 46
+
+/** Where in a line the next octet stands. The names after `start` hold back what they spell until the next octet is seen. */
+type Place = 'start' | 'text' | 'dot' | 'dot-cr' | 'cr'
+
+/** Lines shorter than this on average, or full of stuffed dots, cost more by searching than octet by octet. */
+const denseAfterLines = 16
+const denseLineOctets = 24
+
+let scratchOctets = Buffer.allocUnsafeSlow(131_080)
+
+/** Memory for one call; what is kept of it is copied out. */
+function scratch(octets: number): Buffer {
+  if (scratchOctets.length < octets) scratchOctets = Buffer.allocUnsafeSlow(octets)
+  return scratchOctets
+}
+
+export class BodyScanner {
+  /** Octets of the message as received, without stuffing and without the end of data. */
+  size = 0
+  bareLineFeeds = false
+  nulOctets = false
+  #place: Place = 'start'
+  #ended = false
+
+  /**
+   * Takes the next octets and appends what belongs to the message to `out`; the pieces share memory with `chunk`.
+   * @returns how many octets of `chunk` the data used when its end is in it; -1: all, and there is more to come
+   */
+  scan(chunk: Buffer, out: Buffer[]): number {
+    let at = 0
+    // A line that the packet has cut is finished octet by octet until its place is plain again.
+    if (!this.#plain) at = this.#dense(chunk, { from: 0, until: Math.min(4, chunk.length), out })
+    if (!this.#ended && this.#plain) at = this.#sparse(chunk, at, out)
+    if (!this.#ended && at < chunk.length) at = this.#dense(chunk, { from: at, until: chunk.length, out })
+    if (!this.nulOctets) {
+      const nul = chunk.indexOf(0)
+      this.nulOctets = nul !== -1 && nul < at
+    }
+    return this.#ended ? at : -1
+  }
+
+  get #plain(): boolean {
+    return this.#place === 'start' || this.#place === 'text'
+  }
+
+  /** Ordinary mail: whole lines that end in CRLF, a stuffed dot here and there. Stops where it is not, and says where. */
+  #sparse(chunk: Buffer, start: number, out: Buffer[]): number {
+    let given = start
+    let at = start
+    let lines = 0
+    let cr = -2
+    const upTo = (end: number, next: number) => {
+      this.size += end - given
+      if (end > given) out.push(chunk.subarray(given, end))
+      given = next
+    }
+    for (;;) {
+      if (this.#place === 'start' && chunk[at] === DOT) {
+        if (at + 2 >= chunk.length || ++lines > denseAfterLines * 4) {
+          upTo(at, at)
+          return at
+        }
+        if (chunk[at + 1] === CR && chunk[at + 2] === LF) {
+          upTo(at, at)
+          this.#ended = true
+          return at + 3
+        }
+        upTo(at, at + 1)
+        at++
+        this.#place = 'text'
+      }
+      const lf = chunk.indexOf(LF, at)
+      if (cr < at) cr = chunk.indexOf(CR, at)
+      if (lf === -1 && cr === -1) {
+        if (at < chunk.length) this.#place = 'text'
+        upTo(chunk.length, chunk.length)
+        return chunk.length
+      }
+      // A bare CR, a bare LF, a CR that ends the packet, or lines so short that searching does not pay.
+      if (cr === -1 || cr + 1 !== lf || (++lines > denseAfterLines && lines * denseLineOctets > lf - start)) {
+        upTo(at, at)
+        return at
+      }
+      at = lf + 1
+      this.#place = 'start'
+      if (at === chunk.length) {
+        upTo(at, at)
+        return at
+      }
+    }
+  }
+
+  /** Octet by octet, into memory of its own. At most twice what comes in goes out. */
+  #dense(chunk: Buffer, { from, until, out }: { from: number; until: number; out: Buffer[] }): number {
+    const to = scratch((until - from) * 2 + 4)
+    let place = this.#place
+    let w = 0
+    let size = this.size
+    let bare = this.bareLineFeeds
+    let i = from
+    for (; i < until; i++) {
+      const octet = chunk[i] as number
+      if (place === 'dot-cr') {
+        if (octet === LF) {
+          this.#ended = true
+          i++
+          break
+        }
+        // `.` CR and no LF: a stuffed dot, and then a bare CR.
+        place = 'cr'
+      } else if (place === 'dot') {
+        if (octet === CR) {
+          place = 'dot-cr'
+          continue
+        }
+        place = 'text'
+      }
+      if (place === 'cr') {
+        to[w++] = CR
+        to[w++] = LF
+        if (octet === LF) {
+          size += 2
+          place = 'start'
+          continue
+        }
+        size++
+        bare = true
+        place = 'text'
+      }
+      if (octet === DOT && place === 'start') {
+        place = 'dot'
+      } else if (octet === CR) {
+        place = 'cr'
+      } else if (octet === LF) {
+        to[w++] = CR
+        to[w++] = LF
+        size++
+        bare = true
+        place = 'text'
+      } else {
+        to[w++] = octet
+        size++
+        place = 'text'
+      }
+    }
+    this.#place = place
+    this.size = size
+    this.bareLineFeeds = bare
+    if (w > 0) out.push(Buffer.from(to.subarray(0, w)))
+    return i
+  }
+}

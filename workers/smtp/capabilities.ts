@@ -1,0 +1,91 @@
+import type { SessionFacts } from '@postern/contract/facts.ts'
+import { authMechanisms } from '@postern/policy/login.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+
+/** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
+
+export type Capability = {
+  keyword: string
+  rfc: string
+  honoured: boolean
+  /** Why it is offered, or why not yet. */
+  because: string
+  /** What stands after the keyword; `null`: not offered to this client now. Absent: always, without parameters. */
+  offer?(facts: SessionFacts, policy: Policy): string | null
+}
+
+export const capabilities: readonly Capability[] = [
+  { keyword: 'PIPELINING', rfc: '2920', honoured: true, because: 'Commands are answered in order, replies together.' },
+  {
+    keyword: 'SIZE',
+    rfc: '1870',
+    honoured: true,
+    because: 'general.maxMessageBytes is enforced at MAIL and at the end of data.',
+    offer: (_facts, { settings }) =>
+      settings.general.maxMessageBytes > 0 ? String(settings.general.maxMessageBytes) : '0',
+  },
+  {
+    keyword: '8BITMIME',
+    rfc: '6152',
+    honoured: true,
+    because: 'Octets are stored as they came; BODY is in the envelope.',
+  },
+  { keyword: 'ENHANCEDSTATUSCODES', rfc: '2034', honoured: true, because: 'Every reply of the catalogue has one.' },
+  {
+    keyword: 'STARTTLS',
+    rfc: '3207',
+    honoured: true,
+    because: 'Offered as soon as a certificate is loaded.',
+    offer: ({ tls, tlsAvailable, listener }, { settings }) =>
+      !tls && tlsAvailable && listener !== 'smtps' && settings.tls.starttls ? '' : null,
+  },
+  {
+    keyword: 'AUTH',
+    rfc: '4954',
+    honoured: true,
+    because: 'PLAIN and LOGIN against the accounts, under TLS unless the settings say otherwise.',
+    offer: ({ tls, login }, policy) => {
+      const { disableAuth, allowPlainWithoutTls } = policy.settings.advanced
+      if (disableAuth || login !== undefined || !(tls || allowPlainWithoutTls)) return null
+      return authMechanisms(policy).join(' ') || null
+    },
+  },
+  {
+    keyword: 'LIMITS',
+    rfc: '9422',
+    honoured: true,
+    because: 'advanced.maxRecipients is enforced with 452 4.5.3.',
+    offer: (_facts, { settings }) =>
+      settings.advanced.maxRecipients > 0 ? `RCPTMAX=${settings.advanced.maxRecipients}` : null,
+  },
+  { keyword: 'HELP', rfc: '5321', honoured: true, because: 'HELP lists the commands.' },
+  {
+    keyword: 'SMTPUTF8',
+    rfc: '6531',
+    honoured: false,
+    because: 'The Queue Manager does not yet refuse to pass such mail to hosts that do not offer it.',
+  },
+  {
+    keyword: 'DSN',
+    rfc: '3461',
+    honoured: false,
+    because: 'NOTIFY, ORCPT, RET and ENVID are read into the envelope; the Queue Manager does not honour them all yet.',
+  },
+  { keyword: 'CHUNKING', rfc: '3030', honoured: false, because: 'BDAT is not implemented.' },
+]
+
+const byKeyword = new Map(capabilities.map((row) => [row.keyword, row]))
+
+export function isHonoured(keyword: string): boolean {
+  return byKeyword.get(keyword)?.honoured === true
+}
+
+/** The keyword lines for this client, in order. */
+export function offered(facts: SessionFacts, policy: Policy): string[] {
+  const lines: string[] = []
+  for (const { keyword, honoured, offer } of capabilities) {
+    const parameters = honoured ? (offer ? offer(facts, policy) : '') : null
+    if (parameters !== null) lines.push(parameters === '' ? keyword : `${keyword} ${parameters}`)
+  }
+  return lines
+}

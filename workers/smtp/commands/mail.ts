@@ -1,0 +1,116 @@
+import type { MailFacts } from '@postern/contract/facts.ts'
+import { decideMail } from '@postern/policy/decide.ts'
+import { readSender } from '@postern/policy/path.ts'
+import { isHonoured } from '../capabilities.ts'
+import type { Dialogue } from '../dialogue.ts'
+import { Transaction } from '../transaction.ts'
+import type { Command } from './command.ts'
+import { decodeXtext, type Parameter, readPath } from './path.ts'
+
+type Asked = {
+  declaredSize?: number
+  smtpUtf8: boolean
+  promised: { body: '7bit' | '8bitmime'; ret?: 'full' | 'hdrs'; envid?: string }
+}
+type Fault = { parameter: string } | { detail: string }
+
+/** What each parameter does to the request; one that is not in here, or not honoured, is refused with 555. */
+const parameters: Record<string, { capability: string; read(value: string | null, asked: Asked): boolean }> = {
+  // RFC 1870 §4
+  SIZE: {
+    capability: 'SIZE',
+    read(value, asked) {
+      if (value === null || !/^\d{1,20}$/.test(value)) return false
+      asked.declaredSize = Number(value)
+      return true
+    },
+  },
+  // RFC 6152 §2
+  BODY: {
+    capability: '8BITMIME',
+    read(value, { promised }) {
+      const body = value?.toLowerCase()
+      if (body !== '7bit' && body !== '8bitmime') return false
+      promised.body = body
+      return true
+    },
+  },
+  // RFC 4954 §5: whom the client believes to be the submitter. Read, and believed by nobody.
+  AUTH: { capability: 'AUTH', read: (value) => value !== null && decodeXtext(value) !== null },
+  // RFC 6531 §3.4
+  SMTPUTF8: {
+    capability: 'SMTPUTF8',
+    read(value, asked) {
+      asked.smtpUtf8 = true
+      return value === null
+    },
+  },
+  // RFC 3461 §4.3
+  RET: {
+    capability: 'DSN',
+    read(value, { promised }) {
+      const ret = value?.toLowerCase()
+      if (ret !== 'full' && ret !== 'hdrs') return false
+      promised.ret = ret
+      return true
+    },
+  },
+  // RFC 3461 §4.4
+  ENVID: {
+    capability: 'DSN',
+    read(value, { promised }) {
+      const envid = value === null || value.length > 100 ? null : decodeXtext(value)
+      if (envid === null || envid === '') return false
+      promised.envid = envid
+      return true
+    },
+  },
+}
+
+function readAll(given: readonly Parameter[]): Asked | Fault {
+  const asked: Asked = { smtpUtf8: false, promised: { body: '7bit' } }
+  for (const [key, value] of given) {
+    const row = parameters[key]
+    if (!row || !isHonoured(row.capability)) return { parameter: key }
+    if (!row.read(value, asked)) return { detail: `${key} has no such value` }
+  }
+  return asked
+}
+
+export const mail: Command = {
+  verb: 'MAIL',
+  syntax: 'MAIL FROM:<sender>',
+  afterHello: true,
+  argument: 'required',
+  // SIZE 26, BODY 17, AUTH 500, SMTPUTF8 10, RET and ENVID 8 + 107.
+  longest: 1200,
+  run(dialogue, argument) {
+    if (dialogue.transaction)
+      return dialogue.fault('badSequence', { values: { detail: 'nested MAIL' }, detail: 'nested MAIL' })
+    const read = readPath(argument, 'FROM:')
+    if (typeof read === 'string') return dialogue.fault('senderSyntax', { values: { detail: read }, detail: argument })
+    const asked = readAll(read.parameters)
+    if ('parameter' in asked)
+      return dialogue.fault('parameterUnknown', { values: { parameter: asked.parameter }, detail: argument })
+    if ('detail' in asked)
+      return dialogue.fault('argumentError', { values: { detail: asked.detail }, detail: argument })
+    begin(dialogue, read.path, asked)
+  },
+}
+
+function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
+  const { house } = dialogue
+  const { policy } = house
+  const facts: MailFacts = {
+    ...dialogue.refresh(),
+    senderText: path,
+    sender: readSender(path, policy),
+    ...(declaredSize === undefined ? {} : { declaredSize }),
+    smtpUtf8,
+    spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
+  }
+  const verdict = decideMail(facts, policy)
+  if (!dialogue.settle(verdict, { sender: path })) return
+  dialogue.transaction = new Transaction(policy, facts, { verdict, promised })
+  dialogue.reply('senderOk')
+}

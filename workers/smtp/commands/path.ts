@@ -1,0 +1,57 @@
+/** The argument of MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3): `FROM:<path> KEY=value KEY`. */
+
+export type PathArgument = {
+  /** What stands between the angle brackets. */
+  path: string
+  /** In the order given, keys in upper case; `null` where there was no `=`. */
+  parameters: readonly Parameter[]
+}
+export type Parameter = readonly [key: string, value: string | null]
+
+const none: readonly Parameter[] = []
+const keyPattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
+
+/** @returns what is wrong, as a text, when it cannot be read. One blank after the colon is let through: many clients write it. */
+export function readPath(argument: string, keyword: 'FROM:' | 'TO:'): PathArgument | string {
+  if (argument.slice(0, keyword.length).toUpperCase() !== keyword) return `expected ${keyword}<address>`
+  const open = argument[keyword.length] === ' ' ? keyword.length + 1 : keyword.length
+  if (argument[open] !== '<') return `expected ${keyword}<address>`
+  const close = closing(argument, open)
+  if (close === -1) return 'no closing angle bracket'
+  const path = argument.slice(open + 1, close)
+  if (close === argument.length - 1) return { path, parameters: none }
+  if (argument[close + 1] !== ' ') return 'expected a blank after the address'
+  return readParameters(path, argument.slice(close + 2).trimEnd())
+}
+
+/** The `>` that ends the path: a quoted local part may hold one (RFC 5321 §4.1.2). */
+function closing(text: string, open: number): number {
+  if (text[open + 1] !== '"') return text.indexOf('>', open)
+  let at = open + 2
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return text.indexOf('>', at)
+}
+
+function readParameters(path: string, text: string): PathArgument | string {
+  if (text === '') return { path, parameters: none }
+  const parameters: Parameter[] = []
+  const seen = new Set<string>()
+  for (const word of text.split(' ')) {
+    if (word === '') continue
+    const equals = word.indexOf('=')
+    const name = equals === -1 ? word : word.slice(0, equals)
+    if (!keyPattern.test(name)) return 'expected KEY or KEY=value'
+    const key = name.toUpperCase()
+    if (seen.has(key)) return `${key} is given twice`
+    seen.add(key)
+    parameters.push([key, equals === -1 ? null : word.slice(equals + 1)])
+  }
+  return { path, parameters }
+}
+
+/** RFC 3461 §4: `+2B` and printable ASCII without `+` and `=`. `null` when it is not xtext, or hides a control character. */
+export function decodeXtext(text: string): string | null {
+  if (!/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})*$/.test(text)) return null
+  const decoded = text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return /^[\x20-\x7e]*$/.test(decoded) ? decoded : null
+}

@@ -1,0 +1,78 @@
+import { parseMailAddress } from '@postern/contract/address.ts'
+import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
+import { decideRcpt } from '@postern/policy/decide.ts'
+import { isHonoured } from '../capabilities.ts'
+import type { Dialogue } from '../dialogue.ts'
+import type { Transaction } from '../transaction.ts'
+import type { Command } from './command.ts'
+import { decodeXtext, type Parameter, readPath } from './path.ts'
+
+type Wish = Pick<Recipient, 'notify' | 'orcpt'>
+
+/** RFC 3461 §4.1: NEVER alone, or any of the others. */
+function readNotify(value: string | null): Wish['notify'] | null {
+  const words = value?.toLowerCase().split(',') ?? []
+  const notify = words.map((word) => notifySchema.safeParse(word)).map(({ data }) => data)
+  const known = notify.filter((word) => word !== undefined)
+  if (known.length === 0 || known.length !== words.length || new Set(known).size !== known.length) return null
+  return known.includes('never') && known.length > 1 ? null : known
+}
+
+/** RFC 3461 §4.2: `rfc822;xtext`. */
+function readOrcpt(value: string | null): string | null {
+  const semicolon = value?.indexOf(';') ?? -1
+  if (value === null || semicolon < 1 || value.length > 500) return null
+  const address = decodeXtext(value.slice(semicolon + 1))
+  return address ? `${value.slice(0, semicolon)};${address}` : null
+}
+
+function readAll(given: readonly Parameter[]): Wish | { parameter: string } | { detail: string } {
+  const wish: Wish = {}
+  for (const [key, value] of given) {
+    if ((key !== 'NOTIFY' && key !== 'ORCPT') || !isHonoured('DSN')) return { parameter: key }
+    const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value)
+    if (!read) return { detail: `${key} has no such value` }
+    if (typeof read === 'string') wish.orcpt = read
+    else wish.notify = read
+  }
+  return wish
+}
+
+export const rcpt: Command = {
+  verb: 'RCPT',
+  syntax: 'RCPT TO:<recipient>',
+  afterHello: true,
+  argument: 'required',
+  // NOTIFY 28, ORCPT 500.
+  longest: 1100,
+  run(dialogue, argument) {
+    const { transaction } = dialogue
+    if (!transaction)
+      return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+    const read = readPath(argument, 'TO:')
+    if (typeof read === 'string')
+      return dialogue.fault('recipientSyntax', { values: { detail: read }, detail: argument })
+    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters)
+    if ('parameter' in wish)
+      return dialogue.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
+    if ('detail' in wish) return dialogue.fault('argumentError', { values: { detail: wish.detail }, detail: argument })
+    add(dialogue, transaction, { path: read.path, wish })
+  },
+}
+
+const noWish: Wish = {}
+
+function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
+  const facts = {
+    ...transaction.facts,
+    now: Date.now(),
+    recipientText: path,
+    recipient: parseMailAddress(path),
+    recipientsSoFar: transaction.rcptAccepted,
+  }
+  const verdict = decideRcpt(facts, transaction.policy)
+  if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
+  transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
+  transaction.passed(verdict)
+  dialogue.reply('recipientOk')
+}

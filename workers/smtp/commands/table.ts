@@ -1,0 +1,27 @@
+import { auth } from './auth.ts'
+import { type Command, plainLine } from './command.ts'
+import { data } from './data.ts'
+import { ehlo, helo } from './hello.ts'
+import { mail } from './mail.ts'
+import { rcpt } from './rcpt.ts'
+import { expn, noop, quit, rset, vrfy } from './session.ts'
+import { starttls } from './starttls.ts'
+
+const help: Command = {
+  verb: 'HELP',
+  syntax: 'HELP',
+  afterHello: false,
+  argument: 'optional',
+  longest: plainLine,
+  run: (dialogue) => dialogue.reply('help', { commands: rows.map(({ verb }) => verb).join(' ') }),
+}
+
+const rows: readonly Command[] = [ehlo, helo, mail, rcpt, data, rset, noop, quit, vrfy, expn, help, starttls, auth]
+
+export const commands: ReadonlyMap<string, Command> = new Map(rows.map((row) => [row.verb, row]))
+
+/** Known to the protocol, not spoken here: 502 instead of 500 (RFC 5321 §4.2.4). */
+export const notImplemented: ReadonlySet<string> = new Set(['BDAT', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML'])
+
+/** A browser, or somebody who makes one talk: not a mail client, and nothing it says is a command. */
+export const otherProtocol = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH|PRI) \S+ HTTP\/\d/i

@@ -1,0 +1,62 @@
+import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { ReplyName } from '@postern/contract/replies.ts'
+import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { SpoolWriter } from '@postern/spool/spool.ts'
+import type { Credentials } from './auth/credentials.ts'
+import type { Counters } from './counters.ts'
+import type { Transaction } from './transaction.ts'
+
+/** What all sessions of a worker share. */
+export type House = {
+  /** The worker's name, e.g. `smtp-1`. */
+  readonly id: string
+  /** The machine's own name. */
+  readonly machine: string
+  /** In force now; another object after each change. */
+  readonly policy: Policy
+  readonly tlsAvailable: boolean
+  readonly spool: SpoolWriter
+  readonly record: Record
+  /** Resolves when what was recorded survives the end of this process. Whoever asks within one turn of the event loop waits for one write. */
+  kept(): Promise<void>
+  readonly credentials: Credentials
+  readonly counters: Counters
+}
+
+/** What a refusal was about, for its event. */
+export type About = { sender?: string; recipient?: string; login?: string; mechanism?: string }
+
+/** What a command may do to its session. */
+export interface Dialogue {
+  readonly house: House
+  readonly facts: SessionFacts
+  transaction: Transaction | undefined
+  /** EHLO was said, not HELO. */
+  extended: boolean
+  /** The next line is not a command but goes here: an answer within AUTH. */
+  expect: ((line: string) => void) | undefined
+
+  /** The facts as of now. */
+  refresh(): SessionFacts
+  reply(name: ReplyName, values?: ReplyValues): void
+  /** Lines of one reply that are made already. */
+  write(text: string): void
+  /** Writes what a verdict says to the client and records a refusal. @returns whether mail proceeds */
+  settle(verdict: Verdict, about?: About): boolean
+  /** The client broke the protocol: the reply, and an event for the first few of a session. */
+  fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string }): void
+  /** No command is read until this settles; a rejection is answered with 451 4.3.0. */
+  wait(work: Promise<void>): void
+  /** Everything until the end of data is the message. */
+  readBody(): void
+  startTls(): void
+  /** Sends what was said and ends the session; what the client sent after is not read. */
+  leave(): void
+}
+
+/** The name this server goes by. */
+export function hostName(policy: Policy, machine: string): string {
+  return policy.settings.general.hostname || machine
+}

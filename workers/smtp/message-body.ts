@@ -1,0 +1,111 @@
+import type { Envelope } from '@postern/contract/envelope.ts'
+import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
+import { BodyScanner } from './body-scanner.ts'
+import { type Header, readHeader } from './trace.ts'
+
+/** Messages up to this many octets stay in memory until their end; longer ones flow into a draft of the spool. */
+const keptOctets = 65_536
+/** How far into a message its header is looked at. */
+const headOctets = 65_536
+/** Pieces of a message in memory; more are joined, so that a client that sends octet by octet costs no more. */
+const mostPieces = 64
+
+/** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
+export class MessageBody {
+  readonly #scanner = new BodyScanner()
+  readonly #spool: SpoolWriter
+  readonly #limit: number
+  #pieces: Buffer[] = []
+  #octets = 0
+  #head: Buffer[] = []
+  #headOctets = 0
+  #draft: Draft | undefined
+  #dropped = false
+  #failure: Error | undefined
+
+  /** `limit`: octets past which nothing is stored. */
+  constructor(spool: SpoolWriter, limit: number) {
+    this.#spool = spool
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#scanner.size
+  }
+  get bareLineFeeds(): boolean {
+    return this.#scanner.bareLineFeeds
+  }
+  get nulOctets(): boolean {
+    return this.#scanner.nulOctets
+  }
+
+  header(): Header {
+    return readHeader(this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head))
+  }
+
+  /** @returns octets used when the message ended in them, else -1; and what has to be waited for before the next */
+  take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
+    const out: Buffer[] = []
+    const used = this.#scanner.scan(chunk, out)
+    if (this.#dropped || this.#failure) return { used }
+    if (this.#scanner.size > this.#limit) {
+      this.drop()
+      return { used }
+    }
+    for (const piece of out) {
+      this.#octets += piece.length
+      this.#pieces.push(piece)
+      if (this.#headOctets < headOctets) this.#keepHead(piece)
+    }
+    if (this.#octets > keptOctets) return { used, wait: this.#flow() }
+    if (this.#pieces.length > mostPieces) this.#pieces = [Buffer.concat(this.#pieces)]
+    return { used }
+  }
+
+  #keepHead(piece: Buffer): void {
+    this.#head.push(piece)
+    this.#headOctets += piece.length
+    if (this.#head.length > mostPieces) this.#head = [Buffer.concat(this.#head)]
+  }
+
+  #flow(): Promise<void> | undefined {
+    try {
+      this.#draft ??= this.#spool.begin()
+      const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
+      this.#pieces = []
+      this.#octets = 0
+      return this.#draft.append(joined)?.catch((error) => this.#fail(error))
+    } catch (error) {
+      this.#fail(error as Error)
+      return undefined
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error
+    this.drop()
+  }
+
+  /** Stores what was taken. Rejects with SpoolFull or SpoolFailure. */
+  async store(envelope: Envelope, prefix: Buffer): Promise<Stored> {
+    if (this.#failure) throw this.#failure
+    if (this.#dropped) throw new SpoolFailure('the message was dropped')
+    const body = this.#pieces
+    this.#pieces = []
+    this.#head = []
+    if (!this.#draft) return this.#spool.write({ envelope, prefix, body })
+    const draft = this.#draft
+    if (body.length > 0) await draft.append(Buffer.concat(body))
+    return draft.commit(envelope, prefix)
+  }
+
+  /** Forgets what was taken. */
+  drop(): void {
+    this.#dropped = true
+    this.#pieces = []
+    this.#octets = 0
+    this.#head = []
+    this.#draft?.abort()
+    this.#draft = undefined
+  }
+}

@@ -1,0 +1,176 @@
+import type { Socket } from 'node:net'
+import type { Policy } from '@postern/policy/policy.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { SpoolWriter } from '@postern/spool/spool.ts'
+import { SMTPServer } from 'smtp-server'
+import type { Credentials } from './auth/credentials.ts'
+import { Certificates } from './certificates.ts'
+import { type Counters, newCounters } from './counters.ts'
+import type { House } from './dialogue.ts'
+import { type Origin, Session } from './session.ts'
+
+export type ReceiverParts = {
+  id: string
+  machine: string
+  policy: Policy
+  spool: SpoolWriter
+  record: Record
+  flushEvents: () => Promise<void>
+  credentials: Credentials
+  /** What no client can help: for the operator. */
+  trouble: (error: unknown) => void
+}
+
+/** How often the sessions are looked through for silent ones. */
+const sweepMs = 500
+
+/** All sessions of a worker and what they share. It opens no port: sockets are handed to it. */
+export class Receiver extends SMTPServer implements House {
+  readonly id: string
+  readonly machine: string
+  readonly spool: SpoolWriter
+  readonly record: Record
+  readonly credentials: Credentials
+  readonly counters: Counters = newCounters()
+  readonly certificates = new Certificates()
+  readonly trouble: (error: unknown) => void
+  policy: Policy
+  stopping = false
+  readonly #byAddress = new Map<string, number>()
+  #open = 0
+  readonly #flushEvents: () => Promise<void>
+  #keeping: Promise<void> | undefined
+  readonly #sweeper: NodeJS.Timeout
+
+  constructor({ id, machine, policy, spool, record, flushEvents, credentials, trouble }: ReceiverParts) {
+    super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
+    this.id = id
+    this.machine = machine
+    this.policy = policy
+    this.spool = spool
+    this.record = record
+    this.#flushEvents = flushEvents
+    this.credentials = credentials
+    this.trouble = trouble
+    this.on('error', () => {})
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
+  }
+
+  /** smtp-server would make a context of a key that everybody has. Ours come from the certificates. */
+  override updateSecureContext(): void {
+    this.secureContext = new Map()
+  }
+
+  override _resolveSNI(name: string, done: Parameters<SMTPServer['_resolveSNI']>[1]): void {
+    done(null, this.certificates.contextFor(name) ?? undefined)
+  }
+
+  /** Throws an Error that names the certificate that cannot be used; then the ones before stay. */
+  loadCertificates(...rows: Parameters<Certificates['load']>): void {
+    this.certificates.load(...rows)
+    const fallback = this.certificates.contextFor('')
+    if (fallback) this.secureContext.set('*', fallback)
+  }
+
+  get tlsAvailable(): boolean {
+    return this.certificates.available
+  }
+
+  kept(): Promise<void> {
+    this.#keeping ??= new Promise((done) =>
+      setImmediate(() => {
+        this.#keeping = undefined
+        // A log that cannot be written must not stop mail.
+        this.#flushEvents().then(done, () => done())
+      }),
+    )
+    return this.#keeping
+  }
+
+  /** Sessions open now. */
+  get sessions(): number {
+    return this.#open
+  }
+
+  /** Takes over a connection whose PROXY header, if any, is read. For TLS from the first byte the handshake comes before. */
+  take(socket: Socket, origin: Origin): void {
+    if (origin.listener !== 'smtps') {
+      this.#begin(socket, origin)
+      return
+    }
+    this._upgrade(socket, (error, secured) => {
+      if (error || !secured) socket.destroy()
+      else this.#begin(secured, origin)
+    })
+  }
+
+  #begin(socket: Socket, origin: Origin): void {
+    if (socket.destroyed) return
+    const session = new Session(this, socket, origin)
+    this.connections.add(session)
+    session.on('error', () => {})
+    session.init()
+  }
+
+  /** Counts a session in. @returns what the connect rules ask, this one included */
+  enter(ip: string): { sessionsOpen: number; sessionsFromAddress: number } {
+    const sessionsFromAddress = (this.#byAddress.get(ip) ?? 0) + 1
+    this.#byAddress.set(ip, sessionsFromAddress)
+    this.counters.sessions_total++
+    return { sessionsOpen: ++this.#open, sessionsFromAddress }
+  }
+
+  gone(ip: string): void {
+    this.#open--
+    const left = (this.#byAddress.get(ip) ?? 1) - 1
+    if (left > 0) this.#byAddress.set(ip, left)
+    else this.#byAddress.delete(ip)
+    if (this.#open === 0) this.emit('idle')
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    for (const session of this.#all()) if (session.deadline < now) session.timeOut()
+  }
+
+  #all(): IterableIterator<Session> {
+    return this.connections.values() as unknown as IterableIterator<Session>
+  }
+
+  /** Idle sessions end with 421; those within a transaction when it has its end, but no later than after `seconds`. */
+  async drain(seconds: number): Promise<void> {
+    this.stopping = true
+    for (const session of this.#all()) session.stop()
+    await this.#untilIdle(seconds * 1000)
+    if (!this.stopping) return
+    for (const session of this.#all()) session.leaveNow()
+  }
+
+  /** Takes sessions again. */
+  resume(): void {
+    this.stopping = false
+    for (const session of this.#all()) session.stay()
+    this.emit('idle')
+  }
+
+  #untilIdle(limitMs: number): Promise<void> {
+    if (this.connections.size === 0) return Promise.resolve()
+    return new Promise((done) => {
+      const look = setInterval(() => {
+        if (this.connections.size === 0 || !this.stopping) finish()
+      }, 20)
+      const limit = setTimeout(() => finish(), limitMs)
+      const finish = () => {
+        clearInterval(look)
+        clearTimeout(limit)
+        done()
+      }
+    })
+  }
+
+  /** Ends everything at once. */
+  end(): void {
+    clearInterval(this.#sweeper)
+    for (const session of this.#all()) session._socket.destroy()
+  }
+}

@@ -1,0 +1,160 @@
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { DataFacts } from '@postern/contract/facts.ts'
+import type { ReplyName } from '@postern/contract/replies.ts'
+import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import { decideData } from '@postern/policy/decide.ts'
+import { SpoolFull } from '@postern/spool/spool.ts'
+import { uuidv7 } from 'uuidv7'
+import { type Dialogue, type House, hostName } from './dialogue.ts'
+import { clientRecord, cut, verdictRecord } from './happenings.ts'
+import { MessageBody } from './message-body.ts'
+import { type Header, missingFields, receivedField } from './trace.ts'
+import type { Transaction } from './transaction.ts'
+import { wireReply } from './wire.ts'
+
+/** The end of data: decide, make durable, answer. The 250 is written after the spool has said that the message will survive. */
+
+/** What is larger than the limit is not kept, unless the rule about it is only watched. */
+export function newBody({ spool }: House, { policy }: Transaction): MessageBody {
+  const { maxMessageBytes } = policy.settings.general
+  const kept = maxMessageBytes === 0 || policy.watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
+  return new MessageBody(spool, kept)
+}
+
+/** Answers the message. @returns whether the connection ends with the answer */
+export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
+  const header = body.header()
+  const facts: DataFacts = {
+    ...transaction.facts,
+    now: Date.now(),
+    recipients: transaction.recipients.length,
+    size: body.size,
+    bareLineFeeds: body.bareLineFeeds,
+    nulOctets: body.nulOctets,
+    hops: header.hops,
+  }
+  const verdict = decideData(facts, transaction.policy)
+  const { outcome } = verdict
+  if (outcome.kind === 'refuse') {
+    body.drop()
+    refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
+    // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
+    return outcome.close || body.bareLineFeeds || body.nulOctets
+  }
+  transaction.passed(verdict)
+  const { house } = dialogue
+  const envelope = envelopeOf(dialogue, transaction, { at: facts.now, header })
+  const { size } = body
+  try {
+    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header }))
+  } catch (error) {
+    body.drop()
+    notStored(dialogue, transaction, { error, size })
+    return false
+  }
+  house.counters.messages_accepted_total++
+  house.counters.octets_accepted_total += size
+  house.counters.recipients_accepted_total += envelope.recipients.length
+  tellAccepted(dialogue, transaction, { envelope, header, size })
+  // The books must know the message before the client does: what has its 250 has its event too, whatever kills us.
+  await house.kept()
+  dialogue.reply('accepted', { id: envelope.id })
+  return false
+}
+
+function envelopeOf(
+  { house, facts }: Dialogue,
+  { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
+  { at, header }: { at: number; header: Header },
+): Envelope {
+  const { ip, helo = '', login, tls } = facts
+  return {
+    id: uuidv7(),
+    receivedAt: at,
+    worker: house.id,
+    revision: policy.revision,
+    origin: 'smtp',
+    sender,
+    recipients,
+    ...promised,
+    smtpUtf8,
+    hops: header.hops,
+    client: {
+      ip,
+      helo,
+      ...(login === undefined ? {} : { login }),
+      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
+    },
+  }
+}
+
+function prefixOf(
+  { house, facts, extended }: Dialogue,
+  { policy, rcptAccepted, recipients }: Transaction,
+  { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
+): Buffer {
+  const hostname = hostName(policy, house.machine)
+  const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
+  const received = receivedField({ facts, extended, hostname, id, at, onlyRecipient })
+  const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
+  return Buffer.from(received + missing, 'latin1')
+}
+
+function tellAccepted(
+  { house, facts }: Dialogue,
+  { sender, rules, policy }: Transaction,
+  { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
+): void {
+  house.record('message.accepted', {
+    messageId: envelope.id,
+    origin: 'smtp',
+    client: clientRecord(facts),
+    sender,
+    recipients: envelope.recipients.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    size,
+    ...(header.subject === undefined ? {} : { subject: header.subject }),
+    revision: policy.revision,
+    rules,
+  })
+}
+
+function refuse(
+  dialogue: Dialogue,
+  transaction: Transaction,
+  {
+    verdict,
+    size,
+    reply,
+    values,
+  }: { verdict: Verdict; size: number; reply: ReplyName; values?: ReplyValues | undefined },
+): void {
+  const text = wireReply(reply, values)
+  dialogue.write(text)
+  dialogue.house.counters.messages_refused_total++
+  dialogue.house.record('message.refused', {
+    client: clientRecord(dialogue.facts),
+    sender: transaction.sender,
+    recipients: transaction.recipients.slice(0, 100).map(({ address }) => address),
+    size,
+    verdict: verdictRecord(verdict, text),
+  })
+}
+
+/** The client keeps the message and tries again; what went wrong is in the event. */
+function notStored(
+  dialogue: Dialogue,
+  transaction: Transaction,
+  { error, size }: { error: unknown; size: number },
+): void {
+  const full = error instanceof SpoolFull
+  const verdict: Verdict = {
+    stage: 'data',
+    outcome: { kind: 'refuse', reply: full ? 'spoolFull' : 'internalError', close: false },
+    rule: 'spool-space',
+    reason: full ? 'storage-full' : 'internal-error',
+    revision: transaction.policy.revision,
+    explanation: [error instanceof Error ? error.message : String(error)],
+    trail: [{ rule: 'spool-space', said: 'decided' }],
+  }
+  refuse(dialogue, transaction, { verdict, size, reply: full ? 'spoolFull' : 'internalError' })
+}

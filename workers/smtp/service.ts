@@ -1,0 +1,181 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { RowKind } from '@postern/contract/rows.ts'
+import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
+import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
+import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
+import { Credentials } from './auth/credentials.ts'
+import { openDoor } from './listen/door.ts'
+import { Listeners } from './listen/listeners.ts'
+import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
+import { Receiver } from './receiver.ts'
+
+export type SmtpServiceParts = {
+  worker: Pick<Worker, 'id' | 'record' | 'flushEvents' | 'reportSoon'>
+  spool: SpoolWriter
+  environment: Environment
+  machine: string
+  /** For the operator's log. */
+  trouble: (error: unknown) => void
+}
+
+/** Compiling lets others run when it has held the event loop for so long. */
+const longestStepMs = 10
+
+/** The receiver as a service: it follows the settings, opens and closes ports, and says how it is. */
+export class SmtpService implements Service {
+  readonly name = 'smtp'
+  readonly #parts: SmtpServiceParts
+  readonly #listeners: Listeners
+  #receiver: Receiver | undefined
+  #wish: ServiceWish = { desired: 'running', generation: 0 }
+  #generation = 0
+  #observed: ObservedState = 'starting'
+  #detail: string | undefined
+  #draining: Promise<void> | undefined
+
+  constructor(parts: SmtpServiceParts) {
+    this.#parts = parts
+    this.#listeners = new Listeners((socket, { listener }) => {
+      const receiver = this.#receiver as Receiver
+      openDoor(socket, listener, {
+        policy: () => receiver.policy,
+        record: parts.worker.record,
+        receive: (taken, origin) => receiver.take(taken, origin),
+      })
+    })
+  }
+
+  async apply({ replica, revision, changed }: Parameters<Service['apply']>[0]): Promise<void> {
+    const previous = this.#receiver?.policy
+    const steps = compileSteps(replica, revision, { ...(previous ? { previous, changed } : {}) })
+    const policy = await compileInSlices(steps, breathe())
+    const receiver = this.#receiver ?? this.#makeReceiver(policy)
+    if (!previous || touches(changed, 'certificate', 'settings')) {
+      const { general, tls } = policy.settings
+      const own = general.hostname || this.#parts.machine
+      receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
+    }
+    receiver.policy = policy
+    this.#receiver = receiver
+    this.#wish = replica.service.get('smtp') ?? this.#wish
+    if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
+  }
+
+  #makeReceiver(policy: Policy): Receiver {
+    const { worker, spool, machine, trouble } = this.#parts
+    const credentials = new Credentials()
+    const { id, record } = worker
+    const flushEvents = () => worker.flushEvents()
+    return new Receiver({ id, machine, policy, spool, record, flushEvents, credentials, trouble })
+  }
+
+  async #carryOut(receiver: Receiver): Promise<void> {
+    const wish = this.#wish
+    if (wish.desired === 'stopped') return this.#close(receiver, wish)
+    if (receiver.stopping) receiver.resume()
+    const { settings } = receiver.policy
+    const wanted = planDoors(settings, this.#parts.environment, receiver.tlsAvailable)
+    const failures = await this.#listeners.become(wanted)
+    for (const { door, error } of failures)
+      this.#parts.worker.record('listener.failed', {
+        listener: door.name.slice(0, 20),
+        address: door.address,
+        port: door.port,
+        error: error.slice(0, 300),
+      })
+    this.#generation = wish.generation
+    const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
+    this.#become(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
+  }
+
+  /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
+  #close(receiver: Receiver, wish: ServiceWish): void {
+    this.#listeners.close()
+    if (this.#draining || this.#observed === 'stopped') {
+      this.#generation = wish.generation
+      return
+    }
+    this.#become('stopping')
+    this.#draining = receiver.drain(receiver.policy.settings.advanced.drainTimeoutSeconds).then(() => {
+      this.#draining = undefined
+      if (this.#wish.desired !== 'stopped') return
+      this.#generation = this.#wish.generation
+      this.#become('stopped')
+    })
+  }
+
+  #become(observed: ObservedState, detail?: string): void {
+    const { worker } = this.#parts
+    if (observed !== this.#observed || detail !== this.#detail)
+      worker.record('service.state', {
+        service: 'smtp',
+        observed,
+        ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+      })
+    this.#observed = observed
+    this.#detail = detail
+    worker.reportSoon()
+  }
+
+  status(): ServiceStatus {
+    const load = this.#parts.spool.load()
+    return {
+      observed: this.#observed,
+      generation: this.#generation,
+      sessions: this.#receiver?.sessions ?? 0,
+      listeners: this.#listeners.open.map((one) => ({ ...one, name: one.name.slice(0, 20) })),
+      ...(this.#detail === undefined ? {} : { detail: this.#detail.slice(0, 500) }),
+      metrics: {
+        ...this.#receiver?.counters,
+        spool_pending_bytes: load.pending,
+        spool_free_bytes: Math.max(0, load.free),
+      },
+    }
+  }
+
+  async stop(): Promise<void> {
+    const receiver = this.#receiver
+    this.#wish = { ...this.#wish, desired: 'stopped' }
+    if (receiver) {
+      this.#close(receiver, this.#wish)
+      await this.#draining
+      receiver.end()
+    }
+    await this.#parts.spool.close()
+  }
+}
+
+function touches(changed: ReadonlySet<RowKind>, ...kinds: RowKind[]): boolean {
+  return kinds.some((kind) => changed.has(kind))
+}
+
+function breathe(): () => Promise<void> | undefined {
+  let since = performance.now()
+  return () => {
+    if (performance.now() - since < longestStepMs) return undefined
+    return new Promise((go) =>
+      setImmediate(() => {
+        since = performance.now()
+        go()
+      }),
+    )
+  }
+}
+
+type Home = Worker & { dataDirectory: string; log: { error(fields: object, text: string): void } }
+
+/** Opens the worker's part of the spool and makes the service. */
+export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Promise<SmtpService> {
+  const trouble = (error: unknown) => worker.log.error({ error: String(error) }, 'receiver')
+  const spool = await openLocalWriter({
+    directory: join(worker.dataDirectory, 'spool'),
+    name: worker.id,
+    trouble: (what: Trouble) => worker.log.error(what, 'spool'),
+  })
+  const environment = readEnvironment(env, process.getuid?.() !== 0)
+  return new SmtpService({ worker, spool, environment, machine: hostname(), trouble })
+}

@@ -1,0 +1,30 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventLog } from '@postern/runtime/event-log.ts'
+import { openHouse } from './receiver-harness.ts'
+
+/** A receiver in a process of its own, for load tools, profilers and tests that look at its memory. Prints its port. */
+
+const log = await EventLog.open({
+  directory: process.env.EVENT_DIRECTORY ?? mkdtempSync(join(tmpdir(), 'postern-events-')),
+  send: async (lines) => JSON.parse(lines.at(-1) as string).n,
+})
+log.numberFrom(0)
+log.startShipping()
+const house = await openHouse(
+  {
+    settings: {
+      general: { hostname: 'mx.test', maxMessageBytes: 1_073_741_824 },
+      advanced: { maxConnectionsPerAddress: 0 },
+    },
+  },
+  { events: { record: log.record as never, flush: () => log.flush() } },
+)
+console.log(house.port())
+process.on('message', () => process.send?.({ ...process.memoryUsage(), cpu: process.cpuUsage() }))
+process.on('SIGTERM', async () => {
+  await house.close()
+  await log.close(0)
+  process.exit(0)
+})

@@ -1,0 +1,97 @@
+import type { SessionFacts } from '@postern/contract/facts.ts'
+
+/** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
+
+export type TraceOf = {
+  facts: SessionFacts
+  /** EHLO was said. */
+  extended: boolean
+  hostname: string
+  id: string
+  at: number
+  /** What RCPT said, when there was one only: others must not learn of each other. */
+  onlyRecipient?: string | undefined
+}
+
+export function receivedField({ facts, extended, hostname, id, at, onlyRecipient }: TraceOf): string {
+  const { helo = '', ip, tls } = facts
+  const from = `Received: from ${safeName(helo)} (${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
+  const how = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
+  const by = `\tby ${hostname} (Postern) with ${protocol(facts, extended)} id ${id}`
+  const whom = onlyRecipient !== undefined && plainAddress.test(onlyRecipient) ? `\r\n\tfor <${onlyRecipient}>` : ''
+  return `${from}${how}${by}${whom};\r\n\t${mailDate(at)}\r\n`
+}
+
+/** RFC 3848. */
+function protocol({ tls, login }: SessionFacts, extended: boolean): string {
+  return extended ? `ESMTP${tls ? 'S' : ''}${login === undefined ? '' : 'A'}` : 'SMTP'
+}
+
+const plainAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:[\]-]{1,255}$/
+
+/** A HELO name with everything replaced that has no place in a host name or address literal. */
+function safeName(helo: string): string {
+  return helo.slice(0, 255).replace(/[^A-Za-z0-9.:[\]_-]/g, '?') || 'unknown'
+}
+
+function word(text: string): string {
+  return text.replace(/[^A-Za-z0-9._-]/g, '?')
+}
+
+const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+let lastSecond = -1
+let lastDate = ''
+
+/** RFC 5322 §3.3, in UTC. */
+export function mailDate(at: number): string {
+  const second = Math.floor(at / 1000)
+  if (second === lastSecond) return lastDate
+  const date = new Date(at)
+  const two = (n: number) => String(n).padStart(2, '0')
+  const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+  lastSecond = second
+  lastDate = `${days[date.getUTCDay()]}, ${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${clock} +0000`
+  return lastDate
+}
+
+/** What a submission server adds where a mail client left it out. */
+export function missingFields(
+  header: Header,
+  { id, at, hostname }: { id: string; at: number; hostname: string },
+): string {
+  const date = header.hasDate ? '' : `Date: ${mailDate(at)}\r\n`
+  return header.hasMessageId ? date : `${date}Message-ID: <${id}@${hostname}>\r\n`
+}
+
+export type Header = {
+  /** Received fields (RFC 5321 §6.3). */
+  hops: number
+  hasDate: boolean
+  hasMessageId: boolean
+  /** As it stands in the message, unfolded, at most 200 characters, nothing but printable ASCII. */
+  subject?: string
+}
+
+/** Reads what is wanted of a message's header from its first octets. A newer trace field stands above older ones, so none that matters is beyond them. */
+export function readHeader(first: Buffer): Header {
+  const text = `\r\n${first.toString('latin1', 0, first.length)}`
+  const end = text.indexOf('\r\n\r\n')
+  const header = end === -1 ? text : text.slice(0, end + 2)
+  const hops = header.match(/\r\nreceived[ \t]*:/gi)?.length ?? 0
+  const subject = /\r\nsubject[ \t]*:((?:[^\r]|\r\n[ \t]){0,1000})/i.exec(header)?.[1]
+  return {
+    hops,
+    hasDate: /\r\ndate[ \t]*:/i.test(header),
+    hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
+    ...(subject === undefined ? {} : { subject: oneLine(subject) }),
+  }
+}
+
+function oneLine(text: string): string {
+  return text
+    .replace(/\r\n[ \t]+/g, ' ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .trim()
+    .slice(0, 200)
+}
