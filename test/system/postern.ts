@@ -46,7 +46,7 @@ export interface Postern {
   /** Resolves when a live worker of each service has this revision (or the newest) in force. */
   settle(revision?: number): Promise<void>
   /** Resolves with the books when nothing waits, storage has all events, and they balance. */
-  quiet(withinMs?: number): Promise<Books>
+  quiet(patience?: { withinMs?: number; everyMs?: number }): Promise<Books>
   books(): Promise<Books>
   /** Whole messages kept for a recipient of a domain with the route `maildir`, in the order of their file names. */
   mail(recipient: string): Promise<string[]>
@@ -101,13 +101,13 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
     },
     workers,
     settle: async (revision) => settle(workers, revision),
-    quiet: async (withinMs = 60_000) => {
+    quiet: async ({ withinMs = 60_000, everyMs = 100 } = {}) => {
       let seen: Books | undefined
       const ask = async () => {
         seen = await books()
         return isQuiet(seen)
       }
-      await until('the books are quiet', ask, { withinMs, everyMs: 50 }).catch((error) => {
+      await until('the books are quiet', ask, { withinMs, everyMs }).catch((error) => {
         throw new Error(`${error.message}; the books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
       })
       return books()
