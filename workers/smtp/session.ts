@@ -58,6 +58,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #progress = 0
   #holds = 0
   #faults = 0
+  /** Empty lines with which the client began; -1 once it said something else. */
+  #emptyFirst = 0
   #faultsInRow = 0
   #counted = false
   #leaving = false
@@ -152,6 +154,11 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   badLine(fault: LineFault): void {
     this.expect = undefined
+    // Two empty lines and a NUL: so begins a PROXY header of version 2.
+    if (fault === 'nul-octet' && this.#emptyFirst === 2) {
+      this.#proxyLied()
+      return
+    }
     this.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail })
   }
 
@@ -184,7 +191,21 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     command.run(this, argument)
   }
 
+  /** Only a balancer that is named in advanced.proxyProtocol is believed, and its header never comes this far. */
+  #proxyLied(): void {
+    this.fault('proxyError', {
+      values: { ip: this.facts.ip },
+      detail: 'PROXY header from an address that is not trusted',
+    })
+    this.leave()
+  }
+
   #unknown(verb: string, text: string): void {
+    if (verb === 'PROXY') {
+      this.#proxyLied()
+      return
+    }
+    this.#emptyFirst = text === '' && this.#emptyFirst === this.#faults ? this.#emptyFirst + 1 : -1
     if (otherProtocol.test(text)) {
       this.fault('commandUnknown', { detail: `another protocol: ${text}` })
       this.leave()
