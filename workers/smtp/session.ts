@@ -33,6 +33,8 @@ const faultsTold = 10
 const faultsBorne = 50
 /** A message must bring so many octets within the data time-out, or it counts as silence. */
 const progressOctets = 512
+/** A client that goes away within a handshake shows no end; only time does. */
+const handshakeSeconds = 10
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
   'too-long': { reply: 'lineTooLong', detail: 'a command line is too long' },
@@ -62,6 +64,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #emptyFirst = 0
   #faultsInRow = 0
   #counted = false
+  #handshake: Socket | undefined
   #leaving = false
 
   constructor(house: Receiver, socket: Socket, origin: Origin) {
@@ -107,8 +110,18 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     })
   }
 
-  /** Time-outs are ours: one look at all sessions now and then, instead of a timer in each socket. */
-  override _armTimeout(): void {}
+  /**
+   * Time-outs are ours: one look at all sessions now and then, instead of a timer in each socket. smtp-server calls this with
+   * the new socket when a handshake begins; that one, and not the one below it, is what may be destroyed during it.
+   */
+  override _armTimeout(handshake?: Socket): void {
+    this.#handshake = handshake
+  }
+
+  #destroy(): void {
+    const socket = this._upgrading && this.#handshake ? this.#handshake : this._socket
+    socket.destroy()
+  }
 
   startTls(): void {
     this.#flush()
@@ -121,6 +134,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
         this.facts.helo = undefined
         this.facts.login = undefined
         this.#secured()
+        this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
       },
     )
   }
@@ -149,7 +163,12 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     } catch (error) {
       this.#broken(error)
     }
-    if (!this.#holds) this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
+    if (!this.#holds) this.#await(this.#patience())
+  }
+
+  #patience(): number {
+    const { commandTimeoutSeconds } = this.house.policy.settings.advanced
+    return this._upgrading ? Math.min(handshakeSeconds, commandTimeoutSeconds) : commandTimeoutSeconds
   }
 
   badLine(fault: LineFault): void {
@@ -366,7 +385,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The client was silent for too long. */
   timeOut(): void {
     if (this._closing || this._upgrading) {
-      this._socket.destroy()
+      this.#destroy()
       return
     }
     const name = this.#body ? 'dataTimeout' : 'commandTimeout'
@@ -379,7 +398,11 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    if (this.transaction || this.#holds || this._closing || this._upgrading) return
+    if (this.transaction || this.#holds || this._closing) return
+    if (this._upgrading) {
+      this.#destroy()
+      return
+    }
     this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
     this.leave()
   }
@@ -392,8 +415,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The time to finish is over. */
   leaveNow(): void {
     this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
-    this.leave()
-    if (this._upgrading) this._socket.destroy()
+    if (this._upgrading) this.#destroy()
+    else this.leave()
   }
 
   leave(): void {

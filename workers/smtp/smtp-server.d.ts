@@ -49,7 +49,7 @@ declare module 'smtp-server/lib/smtp-connection.js' {
     upgrade(callback: () => void, secured?: () => void): void
     _createParser(): unknown
     _setListeners(callback: () => void): void
-    _armTimeout(): void
+    _armTimeout(socket?: Socket): void
     _onClose(): void
   }
 }
