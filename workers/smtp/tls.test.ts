@@ -172,6 +172,16 @@ describe('TLS from the first byte', () => {
     expect(house.port('smtps')).toBeGreaterThan(0)
   })
 
+  it('a silent client there does not hold up a stop', async () => {
+    const other = await openHouse({ settings: { tls: { implicitTls: true } }, rows: [certificateRow(mxCertificate)] })
+    const client = await WireClient.to(other.port('smtps'))
+    await client.rest(50)
+    const begin = Date.now()
+    await other.close()
+    expect(Date.now() - begin).toBeLessThan(2_000)
+    expect(await client.untilClosed()).toBe('')
+  })
+
   it('plain text there is nothing', async () => {
     const client = await WireClient.to(house.port('smtps'))
     client.write('EHLO c.test\r\n')
