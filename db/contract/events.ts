@@ -204,16 +204,15 @@ export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['f
 /** `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. */
 export type PosternEvent = { [T in EventType]: { n: number; at: string; type: T } & EventFields<T> }[EventType]
 
+const headSchema = z.looseObject({
+  n: z.number().int().min(1),
+  at: z.iso.datetime(),
+  type: z.enum(eventTypeNames as [EventType, ...EventType[]]),
+})
+
 /** Reads an event that came from outside the process. Throws a ZodError. */
 export function parseEvent(value: unknown): PosternEvent {
-  const head = z
-    .looseObject({
-      n: z.number().int().min(1),
-      at: z.iso.datetime(),
-      type: z.enum(eventTypeNames as [EventType, ...EventType[]]),
-    })
-    .parse(value)
-  const { n, at, type, ...fields } = head
+  const { n, at, type, ...fields } = headSchema.parse(value)
   return { n, at, type, ...eventTypes[type].fields.parse(fields) } as PosternEvent
 }
 

@@ -34,6 +34,8 @@ export type RowDiff = z.infer<typeof rowDiffSchema>
 export const writeResultSchema = z.object({
   revision,
   dryRun: z.boolean().optional(),
+  /** How many rows differ; `diff` shows the first 200. */
+  changes: z.number().int().nonnegative().optional(),
   diff: z.array(rowDiffSchema),
   warnings: z.array(z.string()),
 })

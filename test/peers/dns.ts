@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { freePort, type Peer, startPeer, temporaryDirectory, until } from './peer.ts'
 
 /** What the DNS says of one name. A name that is not described does not exist (NXDOMAIN). */
-export type DnsName =
+type DnsName =
   /** Any kind not listed is an empty answer (NODATA). */
   | { mx?: [preference: number, host: string][] | 'null'; a?: string[]; aaaa?: string[]; txt?: string[] }
   /** Every question about it, or below it, is answered SERVFAIL. */

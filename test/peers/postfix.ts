@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Certificate } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
@@ -90,10 +88,9 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
     ...options.settings,
   }
   const lines = Object.entries(main).map(([key, value]) => `${key} = ${value}\n`)
-  await writeFile(join(directory, 'etc/main.cf'), lines.join(''))
-  await writeFile(join(directory, 'etc/master.cf'), services(`${host}:${port}`))
-  // Makes the queue's directories. `postfix start-fg` would do it too, but leaves a master behind when it is stopped.
-  await promisify(execFile)('/usr/sbin/postfix', ['-c', join(directory, 'etc'), 'check'])
+  await writeSettled(join(directory, 'etc/main.cf'), lines.join(''))
+  await writeSettled(join(directory, 'etc/master.cf'), services(`${host}:${port}`))
+  await makeQueue(join(directory, 'queue'), postfixUser)
 
   const peer = await startPeer({
     name: 'postfix',
@@ -114,6 +111,35 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
       const counts = await Promise.all(queues.map((name) => countFiles(join(directory, 'queue', name))))
       return counts.reduce((sum, count) => sum + count, 0)
     },
+  }
+}
+
+/** A file that looks old: each Postfix process waits until a configuration has not changed for two seconds. */
+async function writeSettled(path: string, text: string): Promise<void> {
+  await writeFile(path, text)
+  const before = new Date(Date.now() - 60_000)
+  await utimes(path, before, before)
+}
+
+/** What `postfix check` would make. */
+async function makeQueue(queue: string, owner: number): Promise<void> {
+  await mkdir(join(queue, 'pid'))
+  const own = [
+    'active',
+    'bounce',
+    'corrupt',
+    'defer',
+    'deferred',
+    'flush',
+    'hold',
+    'incoming',
+    'private',
+    'saved',
+    'trace',
+  ]
+  for (const name of [...own, 'maildrop', 'public']) {
+    await mkdir(join(queue, name), { mode: 0o700 })
+    await chown(join(queue, name), owner, -1)
   }
 }
 

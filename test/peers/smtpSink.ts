@@ -17,7 +17,7 @@ export interface SmtpSinkOptions {
 }
 
 /** One message as smtp-sink wrote it down: what was said in the envelope, and the message as it came. */
-export interface SunkMessage {
+interface SunkMessage {
   sender: string
   recipients: string[]
   helo: string

@@ -38,8 +38,10 @@ it('starts, takes mail for a domain made by the API, obeys a change, survives ki
     await expect.poll(() => postern?.pids(part).length, { timeout: 10_000 }).toBe(1)
     expect(postern.pids(part)).not.toEqual(before)
   }
+  const workers = [...postern.pids('smtp'), ...postern.pids('queue')]
   await postern.kill('api')
   await postern.restart()
+  expect([...postern.pids('smtp'), ...postern.pids('queue')]).toEqual(workers)
   await postern.settle()
   expect((await postern.quiet()).total).toMatchObject({ received: 1, discarded: 1, balance: 0 })
   await postern.stop()

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { Books, Page, WorkerView } from '@postern/contract/views.ts'
 import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
+import { readMaildir } from '../peers/postfix.ts'
 import { Api } from './api.ts'
 import { isAlive, processesWith } from './processes.ts'
 
@@ -39,17 +41,16 @@ export interface Postern {
   pids(of: PosternProcess): number[]
   /** kill -9. Of a worker: the API starts another. Of the API: nothing does, call `restart()`. */
   kill(process: PosternProcess): Promise<void>
-  /**
-   * Starts the API again after it was killed, on the same data and ports. What the old one left running is given
-   * `graceMs` to end by itself, then SIGTERM, then SIGKILL: what a service manager does. Returns who needed what.
-   */
-  restart(graceMs?: number): Promise<{ terminated: string[]; killed: string[] }>
+  /** Starts the API again after it was killed, on the same data and ports. Its workers live on and are taken over. */
+  restart(): Promise<void>
   workers(): Promise<WorkerView[]>
   /** Resolves when a live worker of each service has this revision (or the newest) in force. */
   settle(revision?: number): Promise<void>
   /** Resolves with the books when nothing waits, storage has all events, and they balance. */
-  quiet(withinMs?: number): Promise<Books>
+  quiet(patience?: { withinMs?: number; everyMs?: number }): Promise<Books>
   books(): Promise<Books>
+  /** Whole messages kept for a recipient of a domain with the route `maildir`, in the order of their file names. */
+  mail(recipient: string): Promise<string[]>
   logs(): string
   /** SIGTERM; rejects unless it ends with 0 in time. Its temporary directory goes. Safe to call twice. */
   stop(): Promise<void>
@@ -58,14 +59,19 @@ export interface Postern {
 const house = join(import.meta.dirname, '../..')
 const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
 const host = '127.0.0.1'
-const running = new Set<string>()
+/** Data directories in use, and whether each goes with its Postern. */
+const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {
-  for (const dataDirectory of running) for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+  for (const [dataDirectory, { temporary }] of running) {
+    for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+    if (temporary) rmSync(dataDirectory, { recursive: true, force: true })
+  }
 })
 
 export async function startPostern(options: PosternOptions = {}): Promise<Postern> {
   const ports = { api: await freePort(), smtp: await freePort(), submission: await freePort(), smtps: await freePort() }
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory('data'))
+  running.set(dataDirectory, { temporary: !options.dataDirectory })
   const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
   const written: string[] = []
   const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 30_000 })
@@ -96,25 +102,27 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       for (const pid of victims) signal(pid, 'SIGKILL')
       await until(`${of} is dead`, () => victims.every((pid) => !isAlive(pid)))
     },
-    restart: async (graceMs = 3_000) => {
-      const outcome = await endOrphans(dataDirectory, graceMs)
+    restart: async () => {
       child = await start()
-      return outcome
     },
     workers,
     settle: async (revision) => settle(workers, revision),
-    quiet: async (withinMs = 60_000) => {
+    quiet: async ({ withinMs = 60_000, everyMs = 100 } = {}) => {
       let seen: Books | undefined
       const ask = async () => {
         seen = await books()
         return isQuiet(seen)
       }
-      await until('the books are quiet', ask, { withinMs, everyMs: 50 }).catch((error) => {
+      await until('the books are quiet', ask, { withinMs, everyMs }).catch((error) => {
         throw new Error(`${error.message}; the books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
       })
       return books()
     },
     books,
+    mail: (recipient) => {
+      const [user, domain] = recipient.split('@') as [string, string]
+      return readMaildir(join(dataDirectory, 'mail', domain, user))
+    },
     logs: () => written.join(''),
     stop: async () => {
       if (stopped) return
@@ -147,7 +155,6 @@ interface ApiStart {
 }
 
 async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart): Promise<ChildProcess> {
-  running.add(dataDirectory)
   const child = spawn(process.execPath, ['apps/api/main.ts'], {
     cwd: house,
     env: { ...process.env, ...env },
@@ -208,28 +215,6 @@ async function stopApi(child: ChildProcess, of: { dataDirectory: string; written
   if (child.exitCode === 0 && left.length === 0) return
   const how = `exit code ${child.exitCode ?? child.signalCode}, left running: ${left.join(', ') || 'nothing'}`
   throw new Error(`Postern did not stop cleanly (${how}). It wrote:\n${of.written.join('')}`)
-}
-
-async function endOrphans(dataDirectory: string, graceMs: number): Promise<{ terminated: string[]; killed: string[] }> {
-  const nothingLeft = () => partsOf(dataDirectory).length === 0
-  const signalLeft = (name: NodeJS.Signals) =>
-    partsOf(dataDirectory).map(({ pid, part }) => {
-      signal(pid, name)
-      return part
-    })
-  if (await endsWithin(nothingLeft, graceMs)) return { terminated: [], killed: [] }
-  const terminated = signalLeft('SIGTERM')
-  if (await endsWithin(nothingLeft, 10_000)) return { terminated, killed: [] }
-  const killed = signalLeft('SIGKILL')
-  await until('the orphans are dead', nothingLeft)
-  return { terminated, killed }
-}
-
-function endsWithin(ended: () => boolean, withinMs: number): Promise<boolean> {
-  return until('they end', ended, { withinMs }).then(
-    () => true,
-    () => false,
-  )
 }
 
 async function settle(workers: () => Promise<WorkerView[]>, revision?: number): Promise<void> {

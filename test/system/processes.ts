@@ -67,6 +67,11 @@ export function processesWith(name: string, value: string): ProcessInfo[] {
   })
 }
 
+/** CPU time of one process alone; 0 when it is gone. */
+export function ownCpuMicros(pid: number): number {
+  return processInfo(pid)?.cpuMicros ?? 0
+}
+
 export function isAlive(pid: number): boolean {
   return processInfo(pid) !== undefined
 }

@@ -1,0 +1,33 @@
+import { headRevision, markAnnounced, unannounced } from '@postern/store/control/revisions.ts'
+import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import type { Parts } from './parts.ts'
+
+/**
+ * Tells every live worker that there is a newer revision. Never rejects: what could not be said stays in the outbox, and
+ * the sweeper says it again. Workers ask by themselves too, so nothing depends on this but speed.
+ */
+export async function announce(parts: Parts, revision: number): Promise<void> {
+  try {
+    const workers = await listWorkers(parts.records)
+    const queues = workers
+      .filter(({ heartbeatAt }) => parts.now() - heartbeatAt <= liveForMs)
+      .map(({ report }) => report?.queueUrl)
+      .filter((url) => url !== undefined)
+    const sent = await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
+    const failed = sent.find((result) => result.status === 'rejected')
+    if (failed)
+      parts.log.warn(
+        { revision, error: String(failed.reason) },
+        'a worker could not be told of the revision; trying again',
+      )
+    else await markAnnounced(parts.control, revision)
+  } catch (error) {
+    parts.log.warn({ revision, error: String(error) }, 'the revision was not announced; trying again')
+  }
+}
+
+/** Sends again what a crashed or cut-off process left in the outbox. */
+export async function announceLeftovers(parts: Parts): Promise<void> {
+  if ((await unannounced(parts.control)) === undefined) return
+  await announce(parts, await headRevision(parts.control))
+}

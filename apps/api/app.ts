@@ -1,0 +1,210 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { describeIssues } from '@postern/contract/issues.ts'
+import { roleAtLeast } from '@postern/contract/roles.ts'
+import { rememberedAnswer } from '@postern/store/control/identity.ts'
+import type { Context } from 'hono'
+import { z } from 'zod'
+import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
+import type { Endpoint, Input, Scope } from './endpoint.ts'
+import { identify } from './identity/bearer.ts'
+import { TokenKeys } from './identity/keys.ts'
+import { describe } from './openapi.ts'
+import type { Identity, Parts } from './parts.ts'
+import { invalid, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
+import { expectedRevision, parseJson, readText, sha256 } from './request.ts'
+import { endpoints } from './routes.ts'
+import { securityHeaders } from './security-headers.ts'
+
+const anyObject = z.record(z.string(), z.unknown())
+const defaultBodyLimit = 4 * 1024 * 1024
+const nobody: Identity = { type: 'user', actor: 'nobody', role: 'viewer', userId: '', sessionId: '', expiresAt: 0 }
+
+export type App = OpenAPIHono
+
+/** The whole API. Reads nothing from its surroundings but `parts`. */
+export function createApp(parts: Parts): App {
+  const keys = new TokenKeys(parts)
+  const app = new OpenAPIHono()
+  const rows = endpoints(parts, keys)
+  app.use('*', securityHeaders(parts.corsOrigins))
+  app.use('*', async (context, next) => {
+    const startedAt = performance.now()
+    await next()
+    const route = context.get('route' as never) as string | undefined
+    parts.metrics.observe({
+      method: context.req.method,
+      route: route ?? 'unknown',
+      status: context.res.status,
+      seconds: (performance.now() - startedAt) / 1000,
+    })
+  })
+  for (const row of rows)
+    app.on(row.method.toUpperCase(), row.path.replace(/\{(\w+)\}/g, ':$1'), async (context) => {
+      context.set('route' as never, row.path as never)
+      return answer(parts, keys, row, context)
+    })
+  describe(app, rows, parts.version)
+  app.notFound((context) =>
+    problemResponse(otherMethod(rows, context) ?? notFound(`page ${new URL(context.req.url).pathname.slice(0, 200)}`)),
+  )
+  app.onError((error, context) => failed(parts, error, context))
+  return app
+}
+
+function failed(parts: Parts, error: unknown, context: Context): Response {
+  const problem = problemOf(error)
+  if (problem.status >= 500)
+    parts.log.error(
+      {
+        method: context.req.method,
+        path: context.req.path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      },
+      'a request failed',
+    )
+  return problemResponse(problem)
+}
+
+function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefined {
+  const segments = context.req.path.split('/')
+  const allowed = rows
+    .filter(({ path }) => {
+      const own = path.split('/')
+      return own.length === segments.length && own.every((part, i) => part.startsWith('{') || part === segments[i])
+    })
+    .map(({ method }) => method.toUpperCase())
+  if (allowed.length === 0) return undefined
+  return new ProblemError(405, `${context.req.method} is not one of ${allowed.join(', ')}.`, {
+    headers: { allow: allowed.join(', ') },
+  })
+}
+
+/** The same order for every row: who, may they, what, then the verb. */
+async function answer(parts: Parts, keys: TokenKeys, row: Endpoint, context: Context): Promise<Response> {
+  const who = row.scope === 'public' ? nobody : await identify(parts, keys, context.req.header('authorization'))
+  permit(row.scope, who)
+  const params = parsed(row.params, context.req.param(), 'the path') as Input['params']
+  const { options, rest } = writeQuery(row, queryOf(context))
+  const query = parsed(row.query, rest, 'the query') as Input['query']
+  if (!row.query && Object.keys(rest).length > 0)
+    throw invalid(Object.keys(rest).map((path) => ({ path, message: 'is not a known query parameter' })))
+  const { text, body } = await bodyOf(row, context.req.raw)
+  const write = await writeOptions({ row, context, options, text })
+  const call: Call = { parts, who, write, address: parts.clientAddress(context), signal: context.req.raw.signal }
+  const before = write.idempotency && (await repeated(call, write.idempotency))
+  if (before) return before
+  return respond(row, await row.handle(call, { params, query, body }, context.req.raw))
+}
+
+function permit(scope: Scope, who: Identity): void {
+  if (scope === 'public') return
+  if (scope === 'worker') {
+    if (who.type === 'worker') return
+    throw new ProblemError(403, 'This is for workers only.')
+  }
+  if (who.type === 'worker') throw new ProblemError(403, 'A worker may not do this.')
+  if (scope !== 'self' && !roleAtLeast(who.role, scope))
+    throw new ProblemError(403, `This needs the role ${scope}; you are ${who.role}.`)
+}
+
+function parsed(schema: Endpoint['body'], value: unknown, what: string): unknown {
+  if (!schema) return undefined
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const errors = describeIssues(result.error, value, schema)
+  if (what === 'the path')
+    throw notFound(`such page: ${errors.map(({ path, message }) => `${path} ${message}`).join('; ')}`)
+  throw invalid(errors)
+}
+
+function queryOf(context: Context): Record<string, string> {
+  const all = context.req.queries()
+  const twice = Object.keys(all).find((name) => (all[name]?.length ?? 0) > 1)
+  if (twice) throw invalid([{ path: twice, message: 'is given more than once' }])
+  return context.req.query()
+}
+
+type QueryOptions = { dryRun: boolean; comment: string | undefined }
+
+function writeQuery(
+  row: Endpoint,
+  query: Record<string, string>,
+): { options: QueryOptions; rest: Record<string, string> } {
+  if (!row.write) return { options: { dryRun: false, comment: undefined }, rest: query }
+  const { dryRun = 'false', comment, ...rest } = query
+  if (dryRun !== 'true' && dryRun !== 'false')
+    throw invalid([{ path: 'dryRun', message: `must be true or false, not "${dryRun.slice(0, 40)}"` }])
+  return { options: { dryRun: dryRun === 'true', comment }, rest }
+}
+
+async function bodyOf(row: Endpoint, request: Request): Promise<{ text: string; body: unknown }> {
+  if (row.method === 'get') return { text: '', body: undefined }
+  const text = await readText(request, row.bodyLimit ?? defaultBodyLimit)
+  if (row.text) return { text, body: text }
+  if (!row.body) {
+    if (text.trim() !== '' && Object.keys(Object(parseJson(text))).length > 0)
+      throw invalid([{ path: '', message: 'this takes no body' }])
+    return { text, body: undefined }
+  }
+  const value = text.trim() === '' && row.parse !== 'verb' && row.body.safeParse({}).success ? {} : parseJson(text)
+  return { text, body: parsed(row.parse === 'verb' ? anyObject : row.body, value, 'the body') }
+}
+
+type WriteRequest = { row: Endpoint; context: Context; options: QueryOptions; text: string }
+
+async function writeOptions({ row, context, options, text }: WriteRequest): Promise<WriteOptions> {
+  const status = row.status ?? 200
+  if (!row.write) return { expected: undefined, idempotency: undefined, status, ...options }
+  const key = context.req.header('idempotency-key')
+  if (key !== undefined && !/^[\x21-\x7e]{1,200}$/.test(key))
+    throw new ProblemError(400, 'Idempotency-Key must be 1 to 200 visible ASCII characters.')
+  const comment = options.comment ?? commentHeader(context)
+  if (comment !== undefined && comment.length > 500)
+    throw invalid([{ path: 'comment', message: `has ${comment.length} characters; at most 500 are allowed` }])
+  const url = new URL(context.req.url)
+  const requestHash = key && (await sha256([row.method, url.pathname, url.search, text].join('\n')))
+  return {
+    expected: expectedRevision(context.req.header('if-match')),
+    idempotency: key && requestHash && !options.dryRun ? { key, requestHash } : undefined,
+    status,
+    dryRun: options.dryRun,
+    comment,
+  }
+}
+
+function commentHeader(context: Context): string | undefined {
+  const header = context.req.header('postern-comment')
+  try {
+    return header && decodeURIComponent(header)
+  } catch {
+    return header
+  }
+}
+
+/** The same key and the same request: the answer of then. Another request under a used key: 422. */
+async function repeated(
+  { parts, who }: Call,
+  { key, requestHash }: { key: string; requestHash: string },
+): Promise<Response | undefined> {
+  const found = await rememberedAnswer(parts.control, who.actor, key)
+  if (!found) return undefined
+  if (found.requestHash !== requestHash)
+    throw invalid([{ path: 'Idempotency-Key', message: `"${key}" was used for another request already` }])
+  const body = JSON.parse(await parts.seal.open(found.answer, idempotencyPlace(who.actor, key))) as unknown
+  return json(found.status, body)
+}
+
+function respond(row: Endpoint, body: unknown): Response {
+  if (body instanceof Response) return body
+  const status = row.status ?? 200
+  if (status === 204) return new Response(null, { status })
+  const isDryRun = typeof body === 'object' && body !== null && 'dryRun' in body && body.dryRun === true
+  return json(isDryRun ? 200 : status, body)
+}
+
+function json(status: number, body: unknown): Response {
+  const revision = typeof body === 'object' && body !== null && 'revision' in body ? body.revision : undefined
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'cache-control': 'no-store' }
+  if (typeof revision === 'number') headers.etag = `"${revision}"`
+  return new Response(JSON.stringify(body), { status, headers })
+}

@@ -1,0 +1,114 @@
+import type { RowKind } from '@postern/contract/rows.ts'
+import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
+import type { Change, Draft } from '@postern/store/control/draft.ts'
+import { rememberAnswer } from '@postern/store/control/identity.ts'
+import { type Committed, commit } from '@postern/store/control/revisions.ts'
+import { withSecretsHidden } from '@postern/store/control/secrets.ts'
+import type { Queries } from '@postern/store/database.ts'
+import { announce } from './announce.ts'
+import type { Identity, Parts } from './parts.ts'
+
+/** What the caller asks of a write besides its body. */
+export type WriteOptions = {
+  expected: number | undefined
+  dryRun: boolean
+  comment: string | undefined
+  /** `Idempotency-Key`, and what it stands for. */
+  idempotency: { key: string; requestHash: string } | undefined
+  /** The status of a success; remembered with the answer. */
+  status: number
+}
+
+/** One request on its way through a verb. */
+export type Call = {
+  parts: Parts
+  who: Identity
+  write: WriteOptions
+  address: string | undefined
+  signal: AbortSignal
+}
+
+export type WriteAbout = {
+  /** E.g. `settings.change`. */
+  action: string
+  kind?: string
+  entity?: string
+  rolledBackTo?: number
+  /** A revision even if no row changed. */
+  always?: boolean
+}
+
+/** What a verb's transaction hands back: fields of the answer beside revision, diff and warnings. */
+export type Outcome = { answer?: Record<string, unknown>; warnings?: string[] }
+
+const shownChanges = 200
+
+/**
+ * The one way to write: a transaction with its revision, its changes, its audit entry and, when asked for, the remembered
+ * answer. Then every live worker is told, without the answer waiting for it.
+ */
+export async function writeRevision(
+  { parts, who, write }: Call,
+  about: WriteAbout,
+  work: (draft: Draft) => Promise<Outcome>,
+): Promise<WriteResult> {
+  const options = {
+    ...about,
+    seal: parts.seal,
+    now: parts.now(),
+    id: parts.newId(),
+    actor: who.actor,
+    comment: write.comment,
+    expected: write.expected,
+    dryRun: write.dryRun,
+  }
+  let answer: WriteResult | undefined
+  const committed = await commit(parts.control, options, work, async (queries, result) => {
+    answer = await answerOf(result, false)
+    if (write.idempotency) await remember(queries, { parts, who, write }, answer)
+  })
+  if (committed.count > 0 && !write.dryRun) parts.background(announce(parts, committed.revision))
+  return answer ?? answerOf(committed, write.dryRun)
+}
+
+async function answerOf(
+  { revision, changes, count, result }: Committed<Outcome>,
+  dryRun: boolean,
+): Promise<WriteResult> {
+  return {
+    revision,
+    ...(dryRun ? { dryRun } : {}),
+    ...result.answer,
+    changes: count,
+    diff: await Promise.all(changes.slice(0, shownChanges).map(diffOf)),
+    warnings: result.warnings ?? [],
+  }
+}
+
+async function remember(
+  queries: Queries,
+  { parts, who, write }: Pick<Call, 'parts' | 'who' | 'write'>,
+  answer: unknown,
+): Promise<void> {
+  if (!write.idempotency) return
+  const { key, requestHash } = write.idempotency
+  await rememberAnswer(queries, {
+    actor: who.actor,
+    key,
+    requestHash,
+    status: write.status,
+    answer: await parts.seal.seal(JSON.stringify(answer), idempotencyPlace(who.actor, key)),
+    at: parts.now(),
+  })
+}
+
+export const idempotencyPlace = (actor: string, key: string): string => `idempotency/${actor}/${key}`
+
+/** A change as the API shows it. */
+export async function diffOf({ kind, id, key, before, after }: Change): Promise<RowDiff> {
+  return { kind, id, label: key, before: await hidden(kind, before), after: await hidden(kind, after) }
+}
+
+async function hidden(kind: RowKind, json: string | null): Promise<unknown> {
+  return json === null ? null : withSecretsHidden(kind, JSON.parse(json))
+}

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../parts.ts'
+import { forget, isAlive, recall, remember } from './running.ts'
+
+/**
+ * Keeps one worker process running. It outlives the API: a restarted API takes it over when nothing in its environment has
+ * changed, else it stops it first; two processes never share a spool.
+ */
+export type WorkerPlan = {
+  name: string
+  /** Absolute path of its main.ts. */
+  script: string
+  /** Where to remember the process. */
+  file: string
+  /** All it is given, but for the token. */
+  env: Record<string, string>
+  /** Makes an enrolment token for a process that is about to start. */
+  newToken: () => Promise<string>
+  log: Log
+  /** A stop that takes longer is ended by force. */
+  patienceMs: number
+}
+
+const firstPauseMs = 200
+const longestPauseMs = 30_000
+const provenMs = 60_000
+
+export class SupervisedWorker {
+  readonly #plan: WorkerPlan
+  #pid: number | undefined
+  #stopping = false
+  #run: Promise<void> | undefined
+  #wake = new AbortController()
+
+  constructor(plan: WorkerPlan) {
+    this.#plan = plan
+  }
+
+  get pid(): number | undefined {
+    return this.#pid
+  }
+
+  /** Resolves when the process runs; from then on it is started again whenever it ends. */
+  async start(): Promise<void> {
+    const { name, script, file, env, log } = this.#plan
+    const before = recall(file)
+    const environment = digest(env)
+    if (before && before.environment === environment && before.script === script) {
+      log.info({ worker: name, pid: before.pid }, 'the worker is still running; taken over')
+      this.#pid = before.pid
+    } else if (before) {
+      log.info({ worker: name, pid: before.pid }, 'a worker of another configuration is still running; stopping it')
+      await end({ pid: before.pid, script }, this.#plan.patienceMs)
+    }
+    this.#run = this.#keep(environment)
+  }
+
+  async #keep(environment: string): Promise<void> {
+    const { name, script, file, log } = this.#plan
+    let pause = firstPauseMs
+    while (!this.#stopping) {
+      const startedAt = Date.now()
+      let how = 'ended'
+      if (this.#pid === undefined) {
+        const child = await this.#spawn()
+        if (child.pid === undefined) {
+          how = 'could not be started'
+        } else {
+          this.#pid = child.pid
+          remember(file, { pid: child.pid, script, environment })
+          how = await ended(child)
+        }
+      } else while (isAlive({ pid: this.#pid, script })) await sleep(250)
+      this.#pid = undefined
+      forget(file)
+      if (this.#stopping) return
+      if (Date.now() - startedAt > provenMs) pause = firstPauseMs
+      log.warn({ worker: name, how, againInMs: pause }, 'the worker is gone; starting it again')
+      await sleep(pause, undefined, { signal: this.#wake.signal }).catch(() => {})
+      pause = Math.min(longestPauseMs, pause * 2)
+    }
+  }
+
+  async #spawn(): Promise<ChildProcess> {
+    const { script, env, newToken } = this.#plan
+    const child = spawn(process.execPath, [script], {
+      env: { ...env, POSTERN_ENROL_TOKEN: await newToken() },
+      stdio: ['ignore', 'inherit', 'inherit'],
+      // A group of its own: Ctrl-C reaches the API alone, which then stops its workers in order.
+      detached: true,
+    })
+    child.on('error', (error) =>
+      this.#plan.log.error({ worker: this.#plan.name, error: error.message }, 'cannot start'),
+    )
+    return child
+  }
+
+  /** SIGTERM, and force when it takes too long. Resolves when the process is gone. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#wake.abort()
+    if (this.#pid !== undefined) await end({ pid: this.#pid, script: this.#plan.script }, this.#plan.patienceMs)
+    await this.#run
+  }
+}
+
+function ended(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ? `killed by ${signal}` : `exited with ${code}`))
+  })
+}
+
+async function end(process_: { pid: number; script: string }, patienceMs: number): Promise<void> {
+  const signal = (name: NodeJS.Signals) => {
+    try {
+      process.kill(process_.pid, name)
+    } catch {
+      // It was faster.
+    }
+  }
+  signal('SIGTERM')
+  for (const until = Date.now() + patienceMs; Date.now() < until; await sleep(50)) if (!isAlive(process_)) return
+  signal('SIGKILL')
+  while (isAlive(process_)) await sleep(50)
+}
+
+function digest(env: Record<string, string>): string {
+  return createHash('sha256')
+    .update(JSON.stringify(Object.entries(env).sort()))
+    .digest('hex')
+}

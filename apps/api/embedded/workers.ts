@@ -1,0 +1,124 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type ServiceName, serviceNames } from '@postern/contract/services.ts'
+import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
+import { listWorkers } from '@postern/store/records/workers.ts'
+import type { Parts } from '../parts.ts'
+import { randomSecret, sha256 } from '../request.ts'
+import { SupervisedWorker } from './supervisor.ts'
+
+/** The two workers of one machine: child processes, found by path, never imported. */
+export type EmbeddedWorkers = {
+  /** Resolves with a line about each when both have said how they are. */
+  ready(): Promise<string[]>
+  stop(): Promise<void>
+}
+
+export type WorkerSurroundings = {
+  parts: Parts
+  env: NodeJS.ProcessEnv
+  dataDirectory: string
+  apiUrl: string
+  sqsEndpoint: string
+  isEmbeddedSqs: boolean
+  /** The repository: workers are found below it. */
+  house: string
+}
+
+/** Longer than the longest drain we expect; a worker's own time-out comes first. */
+const patienceMs = 60_000
+const handedOn = [
+  'PATH',
+  'HOME',
+  'TZ',
+  'LANG',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_OPTIONS',
+  'POSTERN_BIND',
+  'POSTERN_SMTP_PORT',
+  'POSTERN_SUBMISSION_PORT',
+  'POSTERN_SMTPS_PORT',
+  'POSTERN_DNS_SERVERS',
+  'POSTERN_OUTBOUND_PORT',
+  'POSTERN_SPOOL',
+  'POSTERN_LOG_LEVEL',
+]
+
+export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
+  const workers = serviceNames.map((service) => ({ service, process: supervised(service, around) }))
+  const startedAt = around.parts.now()
+  await Promise.all(workers.map(({ process: worker }) => worker.start()))
+  return {
+    ready: async () => {
+      for (;;) {
+        const known = await listWorkers(around.parts.records)
+        const lines = workers.map(({ service, process: { pid } }) => {
+          const row = known.find(({ id }) => id === `${service}-1`)
+          if (!row?.report || row.report.pid !== pid || row.heartbeatAt < startedAt) return undefined
+          if (row.report.observed === 'starting') return undefined
+          return lineOf(service, row.report)
+        })
+        if (lines.every((line) => line !== undefined)) return lines
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    },
+    stop: async () => {
+      await Promise.all(workers.map(({ process: worker }) => worker.stop()))
+    },
+  }
+}
+
+type Said = {
+  observed: string
+  detail?: string | undefined
+  listeners: { name: string; address: string; port: number }[]
+}
+
+/** `smtp=127.0.0.1:2525 submission=127.0.0.1:2587`, or what is wrong. */
+function lineOf(service: ServiceName, { observed, detail, listeners }: Said): string {
+  const open = listeners.map(
+    ({ name, address, port }) => `${name}=${address.includes(':') ? `[${address}]` : address}:${port}`,
+  )
+  const state =
+    observed === 'running' && open.length > 0 ? [] : [`${service}=${observed}${detail ? ` (${detail})` : ''}`]
+  return [...open, ...state].join(' ')
+}
+
+function supervised(service: ServiceName, around: WorkerSurroundings): SupervisedWorker {
+  const { parts, env, dataDirectory } = around
+  const name = `${service}-1`
+  const aws = around.isEmbeddedSqs
+    ? { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'embedded', AWS_SECRET_ACCESS_KEY: 'embedded' }
+    : Object.fromEntries(Object.entries(env).filter(([key]) => key.startsWith('AWS_')))
+  const given = {
+    ...Object.fromEntries(handedOn.flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
+    ...aws,
+    POSTERN_API_URL: around.apiUrl,
+    POSTERN_WORKER_NAME: name,
+    POSTERN_DATA_DIR: dataDirectory,
+    POSTERN_SQS_ENDPOINT: around.sqsEndpoint,
+    POSTERN_BIND: env.POSTERN_BIND ?? '127.0.0.1',
+  } as Record<string, string>
+  return new SupervisedWorker({
+    name,
+    script: join(around.house, 'workers', service, 'main.ts'),
+    file: join(dataDirectory, 'worker', name, 'process.json'),
+    env: given,
+    newToken: () => newToken(parts, service, name),
+    log: parts.log,
+    patienceMs,
+  })
+}
+
+/** One token a process: the one of the process before is void. */
+async function newToken(parts: Parts, service: ServiceName, name: string): Promise<string> {
+  const token = randomSecret('pse_')
+  const id = `embedded-${name}`
+  const hash = await sha256(token)
+  await parts.control.transaction(async (queries) => {
+    await deleteEnrolToken(queries, id)
+    const entry = { id, service, name: `${name} on ${hostname()}`, createdAt: parts.now(), expiresAt: null }
+    await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
+  })
+  return token
+}

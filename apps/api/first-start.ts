@@ -1,0 +1,66 @@
+import { defaultRelayList, type ListEntry } from '@postern/contract/lists.ts'
+import { serviceNames } from '@postern/contract/services.ts'
+import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
+import { countUsers, putUser } from '@postern/store/control/identity.ts'
+import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
+import type { Parts } from './parts.ts'
+import { randomSecret } from './request.ts'
+
+/** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */
+export async function seed(parts: Parts): Promise<void> {
+  if ((await headRevision(parts.control)) > 0) return
+  const options = {
+    seal: parts.seal,
+    now: parts.now(),
+    id: parts.newId(),
+    actor: 'system',
+    action: 'first-start',
+    kind: 'settings',
+    entity: 'defaults',
+    comment: 'first start',
+  }
+  await commit(parts.control, options, async (draft) => {
+    if (draft.revision > 1) return
+    const settings = defaultSettings()
+    for (const group of settingGroupNames) await draft.put('settings', group, settings[group])
+    for (const service of serviceNames) await draft.put('service', service, { desired: 'running', generation: 0 })
+    const createdAt = new Date(parts.now()).toISOString()
+    for (const value of defaultRelayList) {
+      const entry: ListEntry = { value, comment: 'this machine', createdBy: 'system', createdAt }
+      await draft.put('relay', parts.newId(), entry)
+    }
+  })
+}
+
+export type Owner = { email: string; password: string; wasMade: boolean }
+
+/** Makes the owner's account when there is nobody yet. A password that was made up has to be shown once: it is kept nowhere. */
+export async function makeOwner(
+  parts: Parts,
+  wish: { email?: string | undefined; password?: string | undefined },
+): Promise<Owner | undefined> {
+  if ((await countUsers(parts.control)) > 0) return undefined
+  const email = (wish.email || 'admin@localhost').toLowerCase()
+  const password = wish.password || randomSecret('').slice(0, 20)
+  const user = {
+    id: parts.newId(),
+    email,
+    role: 'owner' as const,
+    passwordHash: await parts.passwords.hash(password),
+    createdAt: parts.now(),
+    lastLoginAt: null,
+  }
+  await parts.control.transaction(async (queries) => {
+    await putUser(queries, user)
+    const audit = {
+      id: parts.newId(),
+      now: parts.now(),
+      actor: 'system',
+      action: 'user.create',
+      kind: 'user',
+      entity: email,
+    }
+    await recordAudit(queries, audit)
+  })
+  return { email, password, wasMade: !wish.password }
+}

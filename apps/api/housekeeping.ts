@@ -1,0 +1,50 @@
+import { sweepIdentity } from '@postern/store/control/identity.ts'
+import { commit } from '@postern/store/control/revisions.ts'
+import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
+import { breathe } from '@postern/store/database.ts'
+import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
+import { announce, announceLeftovers } from './announce.ts'
+import type { TokenKeys } from './identity/keys.ts'
+import type { Parts } from './parts.ts'
+
+/** What has to be done now and then. Each may run twice, or in two processes at once, without harm. */
+
+const batch = 500
+const day = 86_400_000
+const signingKeyAge = 30 * day
+
+/** Every few seconds: what was not announced; entries whose time is over. */
+export async function sweep(parts: Parts): Promise<void> {
+  await announceLeftovers(parts)
+  await dropExpired(parts)
+}
+
+/** List entries past their time, and orders of yesterday, go in a revision of their own. */
+async function dropExpired(parts: Parts): Promise<void> {
+  for (;;) {
+    const now = parts.now()
+    const expired = await expiredRows(parts.control, now, batch)
+    const orders = await oldOrders(parts.control, new Date(now - day).toISOString(), batch)
+    const gone = [...expired, ...orders]
+    if (gone.length === 0) return
+    const action = 'sweep'
+    const comment = expired.length > 0 ? 'expired entries removed' : 'old orders removed'
+    const options = { seal: parts.seal, now, id: parts.newId(), actor: 'system', action, comment }
+    const { revision } = await commit(parts.control, options, async (draft) => {
+      for (const { kind, id } of gone) await draft.remove(kind, id)
+    })
+    await announce(parts, revision)
+    await breathe()
+  }
+}
+
+/** Once a day or oftener: events past `logging.retentionDays`, forgotten sessions, an old signing key. */
+export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
+  const row = await getRow(parts.control, 'settings', 'logging')
+  const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
+  const before = parts.now() - retentionDays * day
+  while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
+  while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
+  await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
+  if ((await keys.age()) > signingKeyAge) await keys.rotate()
+}

@@ -1,0 +1,56 @@
+import { serviceNameSchema } from '@postern/contract/services.ts'
+import { tokenByHash, touchToken, userOfSession } from '@postern/store/control/identity.ts'
+import type { Identity, Parts } from '../parts.ts'
+import { ProblemError } from '../problem.ts'
+import { sha256 } from '../request.ts'
+import { audiences, type TokenKeys } from './keys.ts'
+
+export const apiTokenPrefix = 'pst_'
+const touchEveryMs = 60_000
+
+/**
+ * Who stands behind `Authorization: Bearer …`. A person's session and role are read each time: logout, deletion and a new
+ * role count at once, not when the token ends. Throws 401.
+ */
+export async function identify(parts: Parts, keys: TokenKeys, header: string | undefined): Promise<Identity> {
+  const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
+  if (!token) throw unauthorized('Sign in first: send Authorization: Bearer with an access token or an API token.')
+  return token.startsWith(apiTokenPrefix) ? byApiToken(parts, token) : byJwt(parts, keys, token)
+}
+
+function unauthorized(detail: string): ProblemError {
+  return new ProblemError(401, detail, { headers: { 'www-authenticate': 'Bearer' } })
+}
+
+async function byApiToken(parts: Parts, token: string): Promise<Identity> {
+  const found = await tokenByHash(parts.control, await sha256(token))
+  const now = parts.now()
+  if (!found || (found.expiresAt !== null && found.expiresAt <= now))
+    throw unauthorized('The API token is not valid or has expired.')
+  if (now - (found.lastUsedAt ?? 0) > touchEveryMs) parts.background(touchToken(parts.control, found.id, now))
+  return {
+    type: 'token',
+    actor: `token:${found.name}`,
+    role: found.role,
+    tokenId: found.id,
+    expiresAt: found.expiresAt ?? undefined,
+  }
+}
+
+async function byJwt(parts: Parts, keys: TokenKeys, token: string): Promise<Identity> {
+  const claims = await keys.verify(token, [audiences.api, audiences.worker])
+  const expiresAt = Number(claims.exp) * 1000
+  if (claims.aud === audiences.worker) {
+    const workerId = String(claims.sub)
+    return {
+      type: 'worker',
+      actor: `worker:${workerId}`,
+      workerId,
+      service: serviceNameSchema.parse(claims.service),
+      expiresAt,
+    }
+  }
+  const user = await userOfSession(parts.control, String(claims.sid))
+  if (!user) throw unauthorized('The session has ended; sign in again.')
+  return { type: 'user', actor: user.email, role: user.role, userId: user.id, sessionId: String(claims.sid), expiresAt }
+}

@@ -1,0 +1,129 @@
+import { addSigningKey, type SigningKey, signingKeys } from '@postern/store/control/identity.ts'
+import {
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
+import type { Parts } from '../parts.ts'
+import { ProblemError } from '../problem.ts'
+
+/** Ed25519 keys for JWTs: made at first start, kept sealed, rotated; a retired key verifies for a day more. */
+
+const issuer = 'postern'
+export const audiences = { api: 'postern-api', worker: 'postern-worker' } as const
+
+type Loaded = {
+  kid: string
+  publicKey: CryptoKey
+  privateKey: CryptoKey
+  jwk: JWK
+  createdAt: number
+  retired: boolean
+}
+type KeyParts = Pick<Parts, 'control' | 'seal' | 'now' | 'newId'>
+
+export class TokenKeys {
+  readonly #parts: KeyParts
+  #loaded: Loaded[] = []
+
+  constructor(parts: KeyParts) {
+    this.#parts = parts
+  }
+
+  async sign(claims: JWTPayload, audience: string, seconds: number): Promise<string> {
+    const key = await this.#signing()
+    const now = Math.floor(this.#parts.now() / 1000)
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ: 'JWT' })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setIssuedAt(now)
+      .setExpirationTime(now + seconds)
+      .sign(key.privateKey)
+  }
+
+  /** Throws 401. */
+  async verify(token: string, audience: string[]): Promise<JWTPayload> {
+    try {
+      const { payload } = await jwtVerify(token, ({ kid }) => this.#byKid(kid), {
+        issuer,
+        audience,
+        algorithms: ['EdDSA'],
+        currentDate: new Date(this.#parts.now()),
+        requiredClaims: ['exp', 'sub'],
+      })
+      return payload
+    } catch (error) {
+      const expired = error instanceof Error && 'code' in error && error.code === 'ERR_JWT_EXPIRED'
+      throw new ProblemError(
+        401,
+        expired ? 'The access token has expired; refresh it.' : 'The access token is not valid.',
+      )
+    }
+  }
+
+  async jwks(): Promise<{ keys: JWK[] }> {
+    await this.#signing()
+    await this.#load()
+    return { keys: this.#loaded.map(({ jwk, kid }) => ({ ...jwk, kid, alg: 'EdDSA', use: 'sig' })) }
+  }
+
+  async rotate(): Promise<string> {
+    const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
+    const kid = this.#parts.newId()
+    await addSigningKey(this.#parts.control, {
+      kid,
+      publicKey: JSON.stringify(await exportJWK(publicKey)),
+      privateKey: await this.#parts.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key/${kid}`),
+      createdAt: this.#parts.now(),
+    })
+    await this.#load()
+    return kid
+  }
+
+  /** When the key that signs now was made. */
+  async age(): Promise<number> {
+    return this.#parts.now() - (await this.#signing()).createdAt
+  }
+
+  async #signing(): Promise<Loaded> {
+    let key = this.#loaded.find(({ retired }) => !retired)
+    if (!key) await this.#load()
+    key = this.#loaded.find(({ retired }) => !retired)
+    if (!key) await this.rotate()
+    key = this.#loaded.find(({ retired }) => !retired)
+    if (!key) throw new Error('no signing key')
+    return key
+  }
+
+  async #byKid(kid: string | undefined): Promise<CryptoKey> {
+    const find = () => this.#loaded.find((key) => key.kid === kid)
+    if (!find()) await this.#load()
+    const key = find()
+    if (!key) throw new Error('unknown key')
+    return key.publicKey
+  }
+
+  async #load(): Promise<void> {
+    const stored = await signingKeys(this.#parts.control)
+    this.#loaded = await Promise.all(stored.map((key) => this.#open(key)))
+  }
+
+  async #open({ kid, publicKey, privateKey, createdAt, retiredAt }: SigningKey): Promise<Loaded> {
+    const jwk = JSON.parse(publicKey) as JWK
+    const secret = JSON.parse(await this.#parts.seal.open(privateKey, `signing-key/${kid}`)) as JWK
+    return {
+      kid,
+      jwk,
+      createdAt,
+      retired: retiredAt !== null,
+      publicKey: (await importJWK(jwk, 'EdDSA')) as CryptoKey,
+      privateKey: (await importJWK(secret, 'EdDSA')) as CryptoKey,
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type ServerType, serve } from '@hono/node-server'
+import { getConnInfo } from '@hono/node-server/conninfo'
+import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
+import type { Context } from 'hono'
+import { createApp } from './app.ts'
+import { startChangeQueues } from './embedded/change-queues.ts'
+import { forget, recall, remember } from './embedded/running.ts'
+import { startWorkers } from './embedded/workers.ts'
+import { portOf } from './environment.ts'
+import { makeOwner, seed } from './first-start.ts'
+import { retain, sweep } from './housekeeping.ts'
+import { TokenKeys } from './identity/keys.ts'
+import { consoleAt } from './node/console.ts'
+import { dataKeyOf } from './node/data-key.ts'
+import { makeParts } from './node/parts.ts'
+
+/** The API as a process: API, console, change queues and workers on one machine. `npm start`. */
+
+const sweepEveryMs = 2_000
+const retainEveryMs = 3_600_000
+const house = resolve(import.meta.dirname, '../..')
+
+class StartError extends Error {
+  override name = 'StartError'
+}
+
+async function start(env: NodeJS.ProcessEnv): Promise<void> {
+  const dataDirectory = resolve(env.POSTERN_DATA_DIR || './data')
+  mkdirSync(join(dataDirectory, 'db'), { recursive: true })
+  const unlock = lock(join(dataDirectory, 'db', 'api.json'))
+  const databases = await openDatabases(env, dataDirectory)
+  const clientAddress = (context: unknown) => getConnInfo(context as Context).remote.address
+  const bind = env.POSTERN_BIND || '127.0.0.1'
+  const embeddedQueues = env.POSTERN_SQS_ENDPOINT
+    ? undefined
+    : await startChangeQueues(join(dataDirectory, 'db', 'change-queues.port'))
+  const sqsEndpoint = env.POSTERN_SQS_ENDPOINT || (embeddedQueues?.endpoint ?? '')
+  const awsEnv = embeddedQueues ? { ...env, ...embeddedAws, POSTERN_SQS_ENDPOINT: sqsEndpoint } : env
+  if (embeddedQueues) Object.assign(process.env, embeddedAws)
+  const { parts, settled } = await makeParts({
+    ...databases,
+    dataKey: dataKeyOf(env, dataDirectory),
+    env: awsEnv,
+    clientAddress,
+  })
+  await seed(parts)
+  const owner = await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
+  if (owner?.wasMade)
+    console.log(
+      `postern first start: sign in as ${owner.email} with the password ${owner.password} (shown this once; change it)`,
+    )
+
+  const app = createApp(parts)
+  const page = consoleAt(join(house, 'apps/console/dist'))
+  if (!page)
+    parts.log.warn({}, 'the console is not built: npm start builds it, or run npm run build -w @postern/console')
+  app.get('*', async (context, next) => (isPagePath(context.req.path) && page?.(context.req.path)) || (await next()))
+  const server = await listen({ fetch: app.fetch, hostname: bind, port: portOf(env, 'POSTERN_API_PORT', 8080) })
+  const apiUrl = urlOf(server)
+  parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
+
+  const keys = new TokenKeys(parts)
+  const timers = [every(sweepEveryMs, () => sweep(parts)), every(retainEveryMs, () => retain(parts, keys))]
+  const workers =
+    env.POSTERN_WORKERS === 'none'
+      ? undefined
+      : await startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, house })
+
+  let isStopping = false
+  const stop = async (signal: string) => {
+    if (isStopping) return
+    isStopping = true
+    parts.log.info({ signal }, 'stopping')
+    await workers?.stop()
+    for (const timer of timers) timer.stop()
+    await settled()
+    await close(server)
+    await embeddedQueues?.close()
+    databases.control.$client.close()
+    databases.records.$client.close()
+    unlock()
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => void stop('SIGINT'))
+
+  const lines = (await workers?.ready()) ?? ['workers=none']
+  console.log(`postern ready api=${apiUrl}${page ? ` console=${apiUrl}/` : ''} ${lines.join(' ')}`)
+
+  function every(ms: number, work: () => Promise<void>) {
+    let timer: NodeJS.Timeout | undefined
+    const turn = async () => {
+      await work().catch((error: unknown) =>
+        parts.log.warn({ error: String(error) }, 'housekeeping failed; again later'),
+      )
+      if (!isStopping) timer = setTimeout(turn, ms)
+    }
+    timer = setTimeout(turn, Math.min(ms, 5_000))
+    return { stop: () => clearTimeout(timer) }
+  }
+}
+
+const embeddedAws = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'embedded', AWS_SECRET_ACCESS_KEY: 'embedded' }
+
+/** Two processes on one database file lose writes: the second one does not start. */
+function lock(file: string): () => void {
+  const script = process.argv[1] ?? ''
+  const other = recall(file)
+  if (other && other.pid !== process.pid)
+    throw new StartError(
+      `Process ${other.pid} is running on this data directory already (${file}). Stop it first, or set POSTERN_DATA_DIR.`,
+    )
+  remember(file, { pid: process.pid, script, environment: '' })
+  return () => forget(file)
+}
+
+async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
+  const authToken = env.POSTERN_DATABASE_AUTH_TOKEN
+  const url = env.POSTERN_DATABASE_URL
+  const file = (name: string) => `file:${join(dataDirectory, 'db', name)}`
+  return {
+    control: await openControl({ url: url || file('settings.db'), authToken }),
+    records: await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url || file('events.db'), authToken }),
+  }
+}
+
+/** What belongs to the console's router, not to the API. */
+function isPagePath(path: string): boolean {
+  return !/^\/(v1|docs|\.well-known)(\/|$)|^\/(openapi\.json|healthz|readyz|metrics)$/.test(path)
+}
+
+function listen(options: {
+  fetch: Parameters<typeof serve>[0]['fetch']
+  hostname: string
+  port: number
+}): Promise<ServerType> {
+  return new Promise((resolve, reject) => {
+    const server = serve(options, () => resolve(server))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        new StartError(
+          `The API cannot listen on ${options.hostname}:${options.port} (${error.code ?? error.message}). Set POSTERN_API_PORT or POSTERN_BIND.`,
+        ),
+      ),
+    )
+  })
+}
+
+function urlOf(server: ServerType): string {
+  const address = server.address()
+  if (typeof address !== 'object' || !address) throw new StartError('The API has no address')
+  const host = address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}
+
+function close(server: ServerType): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    if ('closeAllConnections' in server) server.closeAllConnections()
+  })
+}
+
+start(process.env).catch((error: unknown) => {
+  const isExplained = error instanceof StartError || error instanceof DatabaseError
+  console.error(isExplained ? `postern cannot start: ${error.message}` : error)
+  process.exit(1)
+})

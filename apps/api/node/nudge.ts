@@ -1,0 +1,18 @@
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { Nudge } from '../parts.ts'
+
+const patienceMs = 2_000
+
+export function makeNudge(env: NodeJS.ProcessEnv): Nudge {
+  const sqs = new SQSClient({
+    region: env.AWS_REGION ?? 'us-east-1',
+    maxAttempts: 2,
+    ...(env.POSTERN_SQS_ENDPOINT ? { endpoint: env.POSTERN_SQS_ENDPOINT } : {}),
+  })
+  return {
+    send: async (queueUrl, revision) => {
+      const message = new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: JSON.stringify({ revision }) })
+      await sqs.send(message, { abortSignal: AbortSignal.timeout(patienceMs) })
+    },
+  }
+}

@@ -1,0 +1,16 @@
+import { hash, verify } from '@node-rs/argon2'
+import type { Passwords } from '../parts.ts'
+
+/** argon2id at OWASP's first choice: 19 MiB, two passes, one lane. */
+const options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+
+export const passwords: Passwords = {
+  hash: (password) => hash(password, options),
+  verify: async (phc, password) => {
+    try {
+      return await verify(phc, password)
+    } catch {
+      return false
+    }
+  },
+}

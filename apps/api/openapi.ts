@@ -1,0 +1,115 @@
+import { type OpenAPIHono, z } from '@hono/zod-openapi'
+import { problemSchema } from '@postern/contract/views.ts'
+import type { App } from './app.ts'
+import { docs } from './docs-page.ts'
+import type { Endpoint } from './endpoint.ts'
+
+/** OpenAPI 3.1 from the same rows that answer. */
+export function describe(app: App, rows: Endpoint[], version: string): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An access token (JWT) from /v1/auth/token, or an API token (pst_…).',
+  })
+  for (const row of rows) app.openAPIRegistry.registerPath(pathOf(row) as Registered)
+  const config = {
+    openapi: '3.1.0',
+    info: {
+      title: 'Postern',
+      version,
+      description: 'The control plane of an SMTP gateway.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+  }
+  app.get('/docs', () => docs.page())
+  app.get('/docs/docs.js', () => docs.script())
+  app.get('/docs/docs.css', () => docs.style())
+  let document: string | undefined
+  app.get('/openapi.json', () => {
+    document ??= JSON.stringify(app.getOpenAPI31Document(config))
+    return new Response(document, { headers: { 'content-type': 'application/json' } })
+  })
+}
+
+type Registered = Parameters<OpenAPIHono['openAPIRegistry']['registerPath']>[0]
+
+const writeQuery = z.object({
+  dryRun: z
+    .enum(['true', 'false'])
+    .optional()
+    .openapi({ description: 'Full validation and the diff; nothing is saved.' }),
+  comment: z.string().max(500).optional().openapi({ description: 'Why; kept with the revision.' }),
+})
+const writeHeaders = z.object({
+  'if-match': z
+    .string()
+    .optional()
+    .openapi({ description: 'The revision you have seen: "12". A newer one answers 412.' }),
+  'idempotency-key': z
+    .string()
+    .optional()
+    .openapi({ description: 'The same key and request: the same answer, done once.' }),
+})
+
+function pathOf(row: Endpoint) {
+  const query = row.write ? (row.query ? row.query.extend(writeQuery.shape) : writeQuery) : row.query
+  const problem = (description: string) => ({
+    description,
+    content: { 'application/problem+json': { schema: problemSchema } },
+  })
+  const media = typeof row.answer === 'string' ? row.answer : 'application/json'
+  const schema = typeof row.answer === 'string' ? z.string() : row.answer
+  return {
+    method: row.method,
+    path: row.path,
+    operationId: operationOf(row),
+    tags: [row.tag],
+    summary: row.summary,
+    description: scopeText(row),
+    ...(row.scope === 'public' ? {} : { security: [{ bearer: [] }] }),
+    request: {
+      ...(row.params ? { params: row.params } : {}),
+      ...(query ? { query } : {}),
+      ...(row.write ? { headers: writeHeaders } : {}),
+      ...(row.text
+        ? { body: { content: { 'text/plain': { schema: z.string() }, 'text/csv': { schema: z.string() } } } }
+        : {}),
+      ...(row.body ? { body: { content: { 'application/json': { schema: row.body } }, required: true } } : {}),
+    },
+    responses: {
+      [row.status ?? 200]:
+        row.status === 204 ? { description: 'Done.' } : { description: row.summary, content: { [media]: { schema } } },
+      ...(row.scope === 'public'
+        ? {}
+        : { 401: problem('No valid token.'), 403: problem('The role does not suffice.') }),
+      ...(row.params ? { 404: problem('There is no such thing.') } : {}),
+      ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
+      ...(row.body || row.text
+        ? { 400: problem('No JSON.'), 413: problem('Too large.'), 422: problem('Bad input.') }
+        : {}),
+    },
+  }
+}
+
+function operationOf({ method, path }: Endpoint): string {
+  const words = path
+    .replace(/^\/v1\//, '')
+    .replace(/[{}]/g, '')
+    .split(/[^a-z0-9]+/i)
+    .filter(Boolean)
+  return [method, ...words.map((word) => word[0]?.toUpperCase() + word.slice(1))].join('')
+}
+
+function scopeText({ scope }: Endpoint): string {
+  switch (scope) {
+    case 'public':
+      return 'No token needed.'
+    case 'self':
+      return 'Any role.'
+    case 'worker':
+      return 'For workers.'
+    default:
+      return `Role: ${scope} or above.`
+  }
+}

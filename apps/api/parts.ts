@@ -1,0 +1,70 @@
+import type { Role } from '@postern/contract/roles.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { Database } from '@postern/store/database.ts'
+import type { Seal } from '@postern/store/seal.ts'
+
+/**
+ * What the API needs from the machine it runs on. Everything inside keeps to Web standards; what needs Node comes in
+ * here, through `main.ts` or `lambda.ts`.
+ */
+export type Parts = {
+  control: Database
+  records: Database
+  seal: Seal
+  passwords: Passwords
+  certificates: CertificateReader
+  nudge: Nudge
+  metrics: Metrics
+  log: Log
+  /** Milliseconds since the epoch. */
+  now: () => number
+  /** A fresh uuidv7, lower case. */
+  newId: () => string
+  /** Takes work that the answer does not wait for. */
+  background: (work: Promise<unknown>) => void
+  /** Who is asking, for login limits; `undefined` when it cannot be known. */
+  clientAddress: (context: unknown) => string | undefined
+  /** Settings that the environment decides: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
+  fixed: Record<string, string>
+  /** Origins that browsers may call from; none unless configured. */
+  corsOrigins: string[]
+  version: string
+}
+
+export type Passwords = {
+  /** A PHC string, argon2id. */
+  hash(password: string): Promise<string>
+  verify(phc: string, password: string): Promise<boolean>
+}
+
+export type CertificateFacts = { names: string[]; notBefore: string; notAfter: string; fingerprint: string }
+
+export type CertificateReader = {
+  /** Throws an Error that says what is wrong with the chain or the key. */
+  read(certificate: string, privateKey: string): CertificateFacts
+}
+
+export type Nudge = {
+  /** Says `{revision}` to a worker's change queue. Rejects when it was not taken. */
+  send(queueUrl: string, revision: number): Promise<void>
+}
+
+export type Metrics = {
+  observe(request: { method: string; route: string; status: number; seconds: number }): void
+  /** Prometheus text; `workers`: sums of what workers report. */
+  text(workers: Record<string, number>): Promise<string>
+  contentType: string
+}
+
+/** No secret is ever logged. */
+export type Log = {
+  info(fields: Record<string, unknown>, message: string): void
+  warn(fields: Record<string, unknown>, message: string): void
+  error(fields: Record<string, unknown>, message: string): void
+}
+
+/** Who asks. `actor` is what stands in the audit log. */
+export type Identity =
+  | { type: 'user'; actor: string; role: Role; userId: string; sessionId: string; expiresAt: number }
+  | { type: 'token'; actor: string; role: Role; tokenId: string; expiresAt: number | undefined }
+  | { type: 'worker'; actor: string; workerId: string; service: ServiceName; expiresAt: number }

@@ -1,0 +1,69 @@
+import {
+  enrolRequestSchema,
+  enrolResponseSchema,
+  eventBatchResponseSchema,
+  eventBatchSchema,
+  workerReportResponseSchema,
+  workerReportSchema,
+} from '@postern/contract/sync.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import type { TokenKeys } from '../identity/keys.ts'
+import { changes, enrol, report, snapshot, takeEvents, workerOf } from '../verbs/workers.ts'
+
+export function workerRoutes(keys: TokenKeys): Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/enrol',
+      scope: 'public',
+      tag: 'For workers',
+      summary: 'Trade an enrolment token for a JWT',
+      body: enrolRequestSchema,
+      bodyLimit: 16_384,
+      answer: enrolResponseSchema,
+      handle: (call, { body }) => enrol(call, keys, body),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/worker/snapshot',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'All rows of the service (NDJSON)',
+      answer: 'application/x-ndjson',
+      handle: (call) => snapshot(call, workerOf(call).service),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/worker/changes',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'What changed after a revision (NDJSON)',
+      query: z.strictObject({ after: z.coerce.number().int().min(0) }),
+      answer: 'application/x-ndjson',
+      handle: (call, { query }) => changes(call, workerOf(call).service, query.after),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/report',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Heartbeat and state',
+      body: workerReportSchema,
+      bodyLimit: 262_144,
+      answer: workerReportResponseSchema,
+      handle: (call, { body }) => report(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/events',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Hand over a batch of events',
+      body: eventBatchSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      answer: eventBatchResponseSchema,
+      handle: (call, { body }) => takeEvents(call, body.events),
+    }),
+  ]
+}

@@ -1,0 +1,129 @@
+import { describeIssues } from '@postern/contract/issues.ts'
+import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
+import type { WriteResult } from '@postern/contract/views.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { allRows, getRow } from '@postern/store/control/rows.ts'
+import { withoutSecrets } from '@postern/store/control/secrets.ts'
+import { z } from 'zod'
+import { type Call, writeRevision } from '../call.ts'
+import { refuseContradictions } from '../contradictions.ts'
+import type { Parts } from '../parts.ts'
+import { invalid } from '../problem.ts'
+
+type Json = Record<string, unknown>
+
+export async function readSettings({ parts }: Call) {
+  const revision = await headRevision(parts.control)
+  const stored = new Map((await allRows(parts.control, 'settings')).map((row) => [row.id, row.value]))
+  const settings: Json = {}
+  for (const group of settingGroupNames) settings[group] = await shown(group, stored.get(group))
+  return { revision, settings, fixed: parts.fixed }
+}
+
+export async function readGroup({ parts }: Call, group: SettingGroup) {
+  const revision = await headRevision(parts.control)
+  const row = await getRow(parts.control, 'settings', group)
+  return { revision, group, settings: await shown(group, row?.value), fixed: fixedIn(parts, group) }
+}
+
+function shown(group: SettingGroup, json: string | undefined): Promise<unknown> {
+  return withoutSecrets('settings', settingGroups[group].schema.parse(JSON.parse(json ?? '{}')))
+}
+
+function fixedIn({ fixed }: Parts, group: SettingGroup): Record<string, string> {
+  return Object.fromEntries(Object.entries(fixed).filter(([key]) => key.startsWith(`${group}.`)))
+}
+
+/** Takes a merge patch (RFC 7396) of the group's keys. `null` is refused: off is a value. */
+export function changeSettings(call: Call, group: SettingGroup, patch: Json): Promise<WriteResult> {
+  refuseNulls(patch)
+  return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (draft) => {
+    const before = ((await draft.get('settings', group))?.value ?? {}) as Json
+    const value = await putGroup(draft, group, merge(before, patch))
+    await refuseContradictions(draft)
+    return {
+      answer: { settings: await withoutSecrets('settings', value) },
+      warnings: warningsOf(call.parts, group, patch, value),
+    }
+  })
+}
+
+/** Validates the whole group and writes it; the stored value is complete, with every default. Throws 422. */
+export async function putGroup(draft: Draft, group: SettingGroup, value: Json, root = ''): Promise<Json> {
+  const { schema } = settingGroups[group]
+  const result = schema.safeParse(value)
+  if (!result.success)
+    throw invalid(
+      describeIssues(result.error, value, schema).map(({ path, message }) => ({
+        path: [root, path].filter(Boolean).join('.'),
+        message,
+      })),
+    )
+  await draft.put('settings', group, result.data as never)
+  return result.data as Json
+}
+
+export function refuseNulls(patch: Json, path: string[] = []): void {
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null)
+      throw invalid([
+        { path: [...path, key].join('.'), message: 'must not be null; off is a value of its own ("off", "" or 0)' },
+      ])
+    if (isObject(value)) refuseNulls(value, [...path, key])
+  }
+}
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export function merge(before: unknown, patch: Json): Json {
+  const result: Json = isObject(before) ? { ...before } : {}
+  for (const [key, value] of Object.entries(patch))
+    Object.defineProperty(result, key, {
+      value: isObject(value) ? merge(result[key], value) : value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
+  return result
+}
+
+/** What is saved but has no effect, or a loud one. */
+export function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json): string[] {
+  const shape = settingGroups[group].schema.shape as Record<string, z.ZodType>
+  return Object.keys(patch).flatMap((key) => {
+    const meta = shape[key]?.meta() as
+      | { title?: string; enforced?: boolean; danger?: { text: string; values?: unknown[] } }
+      | undefined
+    const fixed = parts.fixed[`${group}.${key}`]
+    return [
+      ...(fixed
+        ? [
+            `${group}.${key} is fixed by the environment (${fixed}): it is saved, and has no effect until that is removed.`,
+          ]
+        : []),
+      ...(meta?.danger && (!meta.danger.values || meta.danger.values.includes(value[key]))
+        ? [`${group}.${key}: ${meta.danger.text}`]
+        : []),
+      ...(meta?.enforced === false ? [`${group}.${key} is saved, but no worker acts on it yet.`] : []),
+    ]
+  })
+}
+
+/** JSON Schema of every group, with titles, units, defaults and help. */
+export function settingsSchema() {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    type: 'object',
+    properties: Object.fromEntries(
+      settingGroupNames.map((group) => [
+        group,
+        {
+          ...z.toJSONSchema(settingGroups[group].schema, { io: 'input', unrepresentable: 'any' }),
+          title: settingGroups[group].title,
+          description: settingGroups[group].help,
+        },
+      ]),
+    ),
+  }
+}

@@ -1,0 +1,148 @@
+import { type Row, rowsFor } from '@postern/contract/rows.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { WorkerReport } from '@postern/contract/sync.ts'
+import { enrolTokenByHash } from '@postern/store/control/identity.ts'
+import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
+import { changesPage, snapshotPage } from '@postern/store/control/rows.ts'
+import { openRow } from '@postern/store/control/secrets.ts'
+import { breathe } from '@postern/store/database.ts'
+import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
+import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
+import type { Call } from '../call.ts'
+import { audiences, type TokenKeys } from '../identity/keys.ts'
+import { noteNews } from '../news.ts'
+import type { Identity, Parts } from '../parts.ts'
+import { ProblemError } from '../problem.ts'
+import { sha256 } from '../request.ts'
+
+const workerSeconds = 3600
+const pageRows = 1000
+
+export type WorkerIdentity = Extract<Identity, { type: 'worker' }>
+
+/** A worker's identity; the adapter has seen to it. */
+export function workerOf({ who }: Call): WorkerIdentity {
+  if (who.type !== 'worker') throw new ProblemError(403, 'This is for workers only.')
+  return who
+}
+
+/** Trades an enrolment token for a short JWT. Throws 401. */
+export async function enrol(
+  { parts }: Call,
+  keys: TokenKeys,
+  request: { token: string; service: ServiceName; name: string; version: string },
+) {
+  const token = await enrolTokenByHash(parts.control, await sha256(request.token))
+  const now = parts.now()
+  if (!token || token.service !== request.service || (token.expiresAt !== null && token.expiresAt <= now))
+    throw new ProblemError(401, `The enrolment token is not valid for the service ${request.service}.`)
+  const lastEvent = await enrolWorker(parts.records, { id: request.name, service: request.service, now })
+  await recordAudit(parts.control, {
+    id: parts.newId(),
+    now,
+    actor: `worker:${request.name}`,
+    action: 'worker.enrol',
+    kind: 'worker',
+    entity: `${request.name} ${request.version} with ${token.name}`,
+  })
+  const accessToken = await keys.sign({ sub: request.name, service: request.service }, audiences.worker, workerSeconds)
+  return { workerId: request.name, accessToken, expiresIn: workerSeconds, lastEvent }
+}
+
+/** Everything a worker of this service needs, as NDJSON: complete as of the revision in the first line, or newer. */
+export async function snapshot({ parts, signal }: Call, service: ServiceName): Promise<Response> {
+  const revision = await headRevision(parts.control)
+  return ndjson(signal, async function* () {
+    yield { revision }
+    let after = { kind: '', id: '' }
+    for (;;) {
+      const page = await snapshotPage(parts.control, { kinds: rowsFor[service], after, limit: pageRows })
+      for (const { kind, id, value } of page) yield { kind, id, value: await openRow({ kind, id }, value, parts.seal) }
+      const last = page.at(-1)
+      if (!last || page.length < pageRows) break
+      after = last
+    }
+    // What was written meanwhile may be in the pages by half: after its rows follow, the whole is one state again.
+    let seen = revision
+    for (let head = await headRevision(parts.control); head > seen; head = await headRevision(parts.control)) {
+      for await (const { kind, id, value } of changedRows(parts, { service, after: seen, upTo: head }))
+        yield { kind, id, value }
+      seen = head
+    }
+  })
+}
+
+/** What changed after a revision. Throws 410 for a revision that was never here: the database is an older copy. */
+export async function changes({ parts, signal }: Call, service: ServiceName, after: number): Promise<Response> {
+  const revision = await headRevision(parts.control)
+  if (after > revision) throw new ProblemError(410, `The newest revision is ${revision}; take the snapshot.`)
+  return ndjson(signal, async function* () {
+    yield { revision }
+    yield* changedRows(parts, { service, after, upTo: revision })
+  })
+}
+
+async function* changedRows(
+  parts: Parts,
+  { service, after, upTo }: { service: ServiceName; after: number; upTo: number },
+): AsyncGenerator<Row & { revision: number }> {
+  let from = { revision: after, seq: Number.MAX_SAFE_INTEGER }
+  for (;;) {
+    const page = await changesPage(parts.control, { kinds: rowsFor[service], after: from, upTo, limit: pageRows })
+    for (const { kind, id, revision, after: value } of page)
+      yield {
+        kind,
+        id,
+        revision,
+        value: value === null ? null : await openRow({ kind, id }, value, parts.seal),
+      } as Row & {
+        revision: number
+      }
+    const last = page.at(-1)
+    if (!last || page.length < pageRows) return
+    from = last
+  }
+}
+
+/** A stream that ends without its end line says by that that it is incomplete. */
+function ndjson(signal: AbortSignal, lines: () => AsyncGenerator<unknown>): Response {
+  const encoder = new TextEncoder()
+  const source = lines()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      let text = ''
+      for (let i = 0; i < 500; i++) {
+        const { done, value } = await source.next()
+        if (done || signal.aborted) {
+          if (done) controller.enqueue(encoder.encode(`${text}{"end":true}\n`))
+          controller.close()
+          return
+        }
+        text += `${JSON.stringify(value)}\n`
+      }
+      controller.enqueue(encoder.encode(text))
+      await breathe()
+    },
+    async cancel() {
+      await source.return(undefined)
+    },
+  })
+  return new Response(body, { headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' } })
+}
+
+/** Keeps what a worker says about itself; the answer tells it the newest revision. */
+export async function report(call: Call, said: WorkerReport): Promise<{ revision: number }> {
+  const { workerId, service } = workerOf(call)
+  if (said.service !== service)
+    throw new ProblemError(403, `${workerId} is enrolled for ${service}, not ${said.service}.`)
+  await putReport(call.parts.records, { id: workerId, report: said, now: call.parts.now() })
+  return { revision: await headRevision(call.parts.control) }
+}
+
+/** Stores a batch of events once, durably, and says up to which number all are stored. */
+export async function takeEvents(call: Call, events: RawEvent[]): Promise<{ acknowledged: number }> {
+  const { acknowledged, stored } = await ingest(call.parts.records, workerOf(call).workerId, events)
+  if (stored > 0) noteNews(call.parts)
+  await breathe()
+  return { acknowledged }
+}

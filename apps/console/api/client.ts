@@ -1,0 +1,50 @@
+import { ApiProblem, readProblem } from './problem.ts'
+import { accessToken, forgetAccessToken } from './session.ts'
+
+export type Query = Record<string, string | number | boolean | undefined>
+export type Call = {
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  path: string
+  query?: Query
+  body?: unknown
+  /** Revision the change was made against; stale: ApiProblem 412. */
+  ifMatch?: number
+  signal?: AbortSignal
+}
+
+export function urlOf(path: string, query: Query = {}): string {
+  const filled = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
+  const search = new URLSearchParams(filled.map(([key, value]) => [key, String(value)]))
+  return filled.length > 0 ? `${path}?${search}` : path
+}
+
+/** The raw answer, 2xx only. Throws ApiProblem for everything else. */
+export async function send(call: Call): Promise<Response> {
+  const first = await attempt(call)
+  const response = first.status === 401 ? await attempt(call) : first
+  if (!response.ok) throw await readProblem(response)
+  return response
+}
+
+async function attempt({ method = 'GET', path, query, body, ifMatch, signal }: Call): Promise<Response> {
+  const token = await accessToken()
+  const headers: Record<string, string> = { authorization: `Bearer ${token}` }
+  if (body !== undefined) headers['content-type'] = typeof body === 'string' ? 'text/plain' : 'application/json'
+  if (ifMatch !== undefined) headers['if-match'] = `"${ifMatch}"`
+  const init: RequestInit = { method, headers, signal: signal ?? null }
+  if (body !== undefined) init.body = typeof body === 'string' ? body : JSON.stringify(body)
+  try {
+    const response = await fetch(urlOf(path, query), init)
+    if (response.status === 401) forgetAccessToken(token)
+    return response
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiProblem({ status: 0, title: 'No answer', detail: 'The API does not answer. Is it running?' })
+  }
+}
+
+/** The answer's JSON. Throws ApiProblem. */
+export async function call<T>(request: Call): Promise<T> {
+  const response = await send(request)
+  return (await response.json()) as T
+}

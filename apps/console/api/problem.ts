@@ -1,0 +1,36 @@
+import type { Problem } from '@postern/contract/views.ts'
+
+/** What the API refused, in its own words (RFC 9457); `status` 0: it did not answer at all. */
+export class ApiProblem extends Error {
+  readonly status: number
+  readonly title: string
+  readonly errors: readonly { path: string; message: string }[]
+
+  constructor(problem: Pick<Problem, 'status' | 'title' | 'detail' | 'errors'>) {
+    super(problem.detail ?? problem.title)
+    this.name = 'ApiProblem'
+    this.status = problem.status
+    this.title = problem.title
+    this.errors = problem.errors ?? []
+  }
+}
+
+/** Reads an answer that is not 2xx. Never throws: what is no problem document becomes one. */
+export async function readProblem(response: Response): Promise<ApiProblem> {
+  const body = (await response.json().catch(() => null)) as Partial<Problem> | null
+  return new ApiProblem({
+    status: response.status,
+    title: body?.title ?? response.statusText ?? 'Refused',
+    detail: body?.detail ?? `The API answered ${response.status} ${response.statusText}.`,
+    errors: body?.errors,
+  })
+}
+
+/** One sentence for people. */
+export function explain(error: unknown): string {
+  if (error instanceof ApiProblem) {
+    const [first] = error.errors
+    return first ? `${first.path}: ${first.message}` : error.message
+  }
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,29 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { ApiProblem } from './api/problem.ts'
+import { resume } from './api/session.ts'
+import { router } from './router.tsx'
+import './style.css'
+
+/** What was refused stays refused; only silence and faults of the server are worth another try. */
+const worthAnotherTry = (error: unknown): boolean =>
+  !(error instanceof ApiProblem) || error.status === 0 || error.status >= 500
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: { staleTime: 2000, retry: (failures, error) => failures < 2 && worthAnotherTry(error) },
+  },
+})
+
+const place = document.getElementById('root')
+if (!place) throw new Error('index.html has no #root')
+createRoot(place).render(
+  <StrictMode>
+    <QueryClientProvider client={client}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+)
+void resume()

@@ -1,0 +1,17 @@
+import { Link } from '@tanstack/react-router'
+import { Signpost } from 'lucide-react'
+import { Empty, Page } from '../ui/Page.tsx'
+
+export function NotFound() {
+  return (
+    <Page title="No such page">
+      <Empty icon={Signpost} title="There is nothing at this address">
+        Go to the{' '}
+        <Link to="/" className="text-accent underline">
+          overview
+        </Link>
+        , or choose a page from the menu.
+      </Empty>
+    </Page>
+  )
+}

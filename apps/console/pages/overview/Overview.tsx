@@ -1,0 +1,236 @@
+import type { SettingGroup } from '@postern/contract/settings.ts'
+import type { Books } from '@postern/contract/views.ts'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { CircleAlert, CircleCheck, Info, TriangleAlert } from 'lucide-react'
+import { call } from '../../api/client.ts'
+import { all, servicesQuery, workersQuery } from '../../api/queries.ts'
+import { StateBadge } from '../../ui/Badge.tsx'
+import { formatCount } from '../../ui/format.ts'
+import { Failure, Loading, Page, Panel } from '../../ui/Page.tsx'
+import { Ago, useNow } from '../../ui/Time.tsx'
+import { type CertificateView, certificatesPath } from '../directory/shapes.ts'
+import { type QueueSummary, queueSummaryQuery } from '../queue/shapes.ts'
+import { Chart, type Series } from './Chart.tsx'
+import { type Finding, findingsOf } from './findings.ts'
+
+export function Overview() {
+  const now = useNow(5000)
+  const services = useQuery(servicesQuery)
+  const workers = useQuery(workersQuery())
+  const queue = useQuery(queueSummaryQuery)
+  const books = useQuery({
+    queryKey: ['books'],
+    queryFn: () => call<Books>({ path: '/v1/books' }),
+    refetchInterval: 10_000,
+  })
+  const settings = useQuery({
+    queryKey: ['settings'],
+    queryFn: () => call<{ settings: Partial<Record<SettingGroup, Record<string, unknown>>> }>({ path: '/v1/settings' }),
+    refetchInterval: 30_000,
+  })
+  const certificates = useQuery({
+    queryKey: ['certificates', 'all'],
+    queryFn: () => all<CertificateView>(certificatesPath),
+    refetchInterval: 60_000,
+  })
+  const findings = findingsOf({
+    now,
+    services: services.data,
+    workers: workers.data,
+    queue: queue.data,
+    books: books.data,
+    settings: settings.data?.settings,
+    certificates: certificates.data,
+  })
+  const silent = services.error ?? workers.error
+  return (
+    <Page title="Overview" help="What needs you stands first.">
+      <div className="flex flex-col gap-5">
+        {silent ? <Failure error={silent} onRetry={() => void services.refetch()} /> : null}
+        {services.data ? (
+          <Findings findings={findings} />
+        ) : (
+          <Panel flush>
+            <Loading rows={1} />
+          </Panel>
+        )}
+        <div className="grid gap-5 md:grid-cols-2">
+          <Panel title="Services" flush>
+            {services.data ? (
+              <ul className="divide-y divide-line">
+                {services.data.map((service) => (
+                  <li key={service.name} className="flex items-center justify-between gap-4 px-4 py-2.5 text-sm">
+                    <Link to="/services/$name" params={{ name: service.name }} className="font-medium hover:underline">
+                      {service.title}
+                    </Link>
+                    <span className="flex items-center gap-3">
+                      <span className="text-soft">{workersLine(service.workers)}</span>
+                      <StateBadge state={service.observed} />
+                    </span>
+                  </li>
+                ))}
+              </ul>
+            ) : (
+              <Loading rows={2} />
+            )}
+          </Panel>
+          <Panel
+            title="Queue"
+            flush
+            aside={
+              <Link to="/queue" className="text-accent text-sm hover:underline">
+                Open
+              </Link>
+            }
+          >
+            {queue.data ? <QueueLine summary={queue.data} /> : <Loading rows={2} />}
+          </Panel>
+        </div>
+        <BooksPanel books={books.data} />
+      </div>
+    </Page>
+  )
+}
+
+function workersLine(workers: readonly { live: boolean; sessions: number }[]): string {
+  const live = workers.filter((worker) => worker.live)
+  const sessions = live.reduce((sum, worker) => sum + worker.sessions, 0)
+  return `${live.length} of ${workers.length} live · ${formatCount(sessions)} open`
+}
+
+const signs = { danger: CircleAlert, warn: TriangleAlert, info: Info }
+const colors = { danger: 'text-danger', warn: 'text-warn', info: 'text-info' }
+
+function Findings({ findings }: { findings: readonly Finding[] }) {
+  if (findings.length === 0)
+    return (
+      <div className="flex items-center gap-3 rounded-lg border border-line bg-panel px-4 py-3.5">
+        <CircleCheck aria-hidden="true" className="size-5 shrink-0 text-accent" />
+        <p>
+          <span className="font-medium">All is well.</span>{' '}
+          <span className="text-soft">Services run, workers are up to date, and the books balance.</span>
+        </p>
+      </div>
+    )
+  return (
+    <Panel title="Needs you" flush>
+      <ul className="divide-y divide-line">
+        {findings.map((finding) => {
+          const Sign = signs[finding.severity]
+          return (
+            <li key={`${finding.title} ${finding.to}`}>
+              <Link to={finding.to} className="flex gap-3 px-4 py-3 hover:bg-sunken">
+                <Sign aria-hidden="true" className={`mt-0.5 size-4.5 shrink-0 ${colors[finding.severity]}`} />
+                <span className="min-w-0">
+                  <span className={`font-medium ${colors[finding.severity]}`}>{finding.title}</span>
+                  <span className="block break-words text-soft text-sm">{finding.detail}</span>
+                </span>
+              </Link>
+            </li>
+          )
+        })}
+      </ul>
+    </Panel>
+  )
+}
+
+function QueueLine({ summary }: { summary: QueueSummary }) {
+  const { active = 0, deferred = 0, held = 0 } = summary.byState
+  return (
+    <div className="flex flex-wrap items-center gap-x-8 gap-y-2 px-4 py-3">
+      <Figure name="waiting" value={summary.messages} />
+      <Figure name="active" value={active} />
+      <Figure name="deferred" value={deferred} />
+      <Figure name="held" value={held} />
+      {summary.oldestReceivedAt && (
+        <p className="text-soft text-sm">
+          oldest <Ago at={summary.oldestReceivedAt} />
+        </p>
+      )}
+    </div>
+  )
+}
+
+function Figure({ name, value }: { name: string; value: number }) {
+  return (
+    <p className="flex flex-col">
+      <span className="font-semibold text-lg leading-6">{formatCount(value)}</span>
+      <span className="text-faint text-xs">{name}</span>
+    </p>
+  )
+}
+
+const accounts = [
+  { key: 'received', color: 'info' },
+  { key: 'delivered', color: 'accent' },
+  { key: 'bounced', color: 'danger' },
+  { key: 'discarded', color: 'warn' },
+] as const
+
+const dots = { info: 'bg-info', accent: 'bg-accent', danger: 'bg-danger', warn: 'bg-warn' }
+
+function BooksPanel({ books }: { books: Books | undefined }) {
+  if (!books)
+    return (
+      <Panel title="Books" flush>
+        <Loading rows={6} />
+      </Panel>
+    )
+  const { times, series } = seriesOf(books)
+  const { total } = books
+  return (
+    <Panel
+      title="Books"
+      aside={
+        <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-warn'}`}>
+          {total.balance === 0 ? 'They balance' : `Balance ${total.balance}`}
+          {books.eventsUnsent > 0 && ` · ${formatCount(books.eventsUnsent)} events on their way`}
+        </span>
+      }
+    >
+      <dl className="mb-4 flex flex-wrap gap-x-8 gap-y-2">
+        {accounts.map(({ key, color }) => (
+          <div key={key}>
+            <dd className="font-semibold text-lg leading-6">{formatCount(total[key])}</dd>
+            <dt className="flex items-center gap-1.5 text-faint text-xs">
+              <span aria-hidden="true" className={`h-0.5 w-3 ${dots[color]}`} />
+              {key}
+            </dt>
+          </div>
+        ))}
+        <div>
+          <dd className="font-semibold text-lg leading-6">{formatCount(total.queued)}</dd>
+          <dt className="text-faint text-xs">queued</dt>
+        </div>
+      </dl>
+      {times.length > 1 ? (
+        <Chart label="Recipients per interval: received, delivered, bounced, discarded" times={times} series={series} />
+      ) : (
+        <p className="flex h-[140px] items-center justify-center text-faint text-sm">
+          The chart begins when there has been mail for a while.
+        </p>
+      )}
+    </Panel>
+  )
+}
+
+/** Intervals of all workers, added up. */
+function seriesOf(books: Books): { times: number[]; series: Series[] } {
+  const byTime = new Map<number, Record<string, number>>()
+  for (const interval of books.intervals) {
+    const at = Date.parse(interval.at)
+    const sum = byTime.get(at) ?? {}
+    for (const { key } of accounts) sum[key] = (sum[key] ?? 0) + interval[key]
+    byTime.set(at, sum)
+  }
+  const times = [...byTime.keys()].sort((a, b) => a - b)
+  return {
+    times,
+    series: accounts.map(({ key, color }) => ({
+      label: key,
+      color,
+      values: times.map((t) => byTime.get(t)?.[key] ?? 0),
+    })),
+  }
+}

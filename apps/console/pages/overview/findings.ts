@@ -1,0 +1,184 @@
+import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
+import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
+import { fieldsOf } from '../../form/field.ts'
+import { same } from '../../form/patch.ts'
+import { formatSpan, plural } from '../../ui/format.ts'
+
+/** What needs somebody, worst first. Pure: everything it looks at is given. */
+export type Finding = { severity: 'danger' | 'warn' | 'info'; title: string; detail: string; to: string }
+
+export type Observed = {
+  now: number
+  services?: readonly ServiceView[] | undefined
+  workers?: readonly WorkerView[] | undefined
+  queue?: { messages: number; oldestReceivedAt?: string | undefined; byState: Record<string, number> } | undefined
+  books?: Pick<Books, 'total' | 'eventsUnsent' | 'queuedByWorkers'> | undefined
+  settings?: Partial<Record<SettingGroup, Record<string, unknown>>> | undefined
+  certificates?: readonly { name: string; notAfter: string }[] | undefined
+}
+
+const order = { danger: 0, warn: 1, info: 2 }
+
+export function findingsOf(seen: Observed): Finding[] {
+  const found = [
+    ...(seen.services ?? []).flatMap(ofService),
+    ...(seen.workers ?? []).flatMap((worker) => ofWorker(worker, seen.now)),
+    ...ofQueue(seen),
+    ...ofBooks(seen),
+    ...ofCertificates(seen),
+    ...ofSettings(seen),
+  ]
+  return found.sort((a, b) => order[a.severity] - order[b.severity])
+}
+
+function ofService(service: ServiceView): Finding[] {
+  const to = `/services/${service.name}`
+  const live = service.workers.filter((worker) => worker.live)
+  if (service.desired === 'stopped')
+    return [
+      {
+        severity: 'warn',
+        title: `${service.title} is stopped`,
+        detail:
+          service.name === 'smtp'
+            ? 'No new mail is received. The queue goes on delivering.'
+            : 'Nothing is delivered. Mail goes on being accepted and waits.',
+        to,
+      },
+    ]
+  if (live.length === 0)
+    return [
+      {
+        severity: 'danger',
+        title: `${service.title} has no worker`,
+        detail: 'It should be running, but no worker has been heard of within 20 seconds.',
+        to,
+      },
+    ]
+  return []
+}
+
+function ofWorker(worker: WorkerView, now: number): Finding[] {
+  const found: Finding[] = []
+  const to = `/services/${worker.service}`
+  if (!worker.live) {
+    const silence = formatSpan(now - Date.parse(worker.heartbeatAt))
+    return [{ severity: 'warn', title: `${worker.id} is silent`, detail: `Last heard of ${silence} ago.`, to }]
+  }
+  if (worker.observed === 'degraded')
+    found.push({
+      severity: 'danger',
+      title: `${worker.id} is degraded`,
+      detail: worker.detail ?? 'It does not say why.',
+      to,
+    })
+  if (worker.refused)
+    found.push({
+      severity: 'danger',
+      title: `${worker.id} refused revision ${worker.refused.revision}`,
+      detail: `${worker.refused.error}. Revision ${worker.revision} stays in force there.`,
+      to: `/revisions/${worker.refused.revision}`,
+    })
+  else if (worker.lag > 0)
+    found.push({
+      severity: 'warn',
+      title: `${worker.id} is ${plural(worker.lag, 'revision')} behind`,
+      detail: `Revision ${worker.revision} is in force there.`,
+      to: '/workers',
+    })
+  if (worker.eventsUnsent > 1000)
+    found.push({
+      severity: 'warn',
+      title: `${worker.id} holds ${plural(worker.eventsUnsent, 'event')} back`,
+      detail: 'They are safe on its disk, but storage does not take them fast enough. Events and books lag behind.',
+      to: '/workers',
+    })
+  return found
+}
+
+/** Mail that has waited longer than this deserves a look. */
+const longMs = 4 * 3_600_000
+
+function ofQueue({ queue, now }: Observed): Finding[] {
+  if (!queue) return []
+  const found: Finding[] = []
+  const age = queue.oldestReceivedAt ? now - Date.parse(queue.oldestReceivedAt) : 0
+  if (age > longMs)
+    found.push({
+      severity: 'warn',
+      title: `The oldest mail has waited ${formatSpan(age)}`,
+      detail: `${plural(queue.messages, 'message')} in the queue.`,
+      to: '/queue',
+    })
+  if ((queue.byState.held ?? 0) > 0)
+    found.push({
+      severity: 'info',
+      title: `${plural(queue.byState.held ?? 0, 'message')} held`,
+      detail: 'They wait until somebody releases, bounces or deletes them.',
+      to: '/queue?state=held',
+    })
+  return found
+}
+
+/** `balance` counts what the Queue Managers still hold; books are final when nothing is on the way to storage. */
+function ofBooks({ books }: Observed): Finding[] {
+  if (!books || books.eventsUnsent > 0 || books.total.balance === 0) return []
+  const { received, delivered, bounced, discarded, queued, balance } = books.total
+  return [
+    {
+      severity: 'danger',
+      title: `The books do not balance: ${balance > 0 ? `${balance} missing` : `${-balance} too many`}`,
+      detail: `${received} received, ${delivered} delivered, ${bounced} bounced, ${discarded} discarded, ${queued} queued.`,
+      to: '/events',
+    },
+  ]
+}
+
+const warnings = [3, 14, 30]
+
+function ofCertificates({ certificates, now }: Observed): Finding[] {
+  return (certificates ?? []).flatMap(({ name, notAfter }) => {
+    const days = Math.floor((Date.parse(notAfter) - now) / 86_400_000)
+    if (days > (warnings.at(-1) ?? 30)) return []
+    const over = days < 0
+    return [
+      {
+        severity: over || days <= 3 ? ('danger' as const) : ('warn' as const),
+        title: over ? `Certificate ${name} has expired` : `Certificate ${name} expires in ${plural(days, 'day')}`,
+        detail: 'Upload a new one; the next handshake uses it, open sessions live on.',
+        to: '/directory/certificates',
+      },
+    ]
+  })
+}
+
+/** Dangerous values in force, and settings somebody relies on that no worker acts on yet. */
+function ofSettings({ settings }: Observed): Finding[] {
+  if (!settings) return []
+  const found: Finding[] = []
+  const idle: string[] = []
+  for (const group of settingGroupNames) {
+    const values = settings[group]
+    if (!values) continue
+    for (const field of fieldsOf(settingGroups[group].schema)) {
+      const value = values[field.key]
+      if (field.danger?.values?.some((bad) => same(bad, value)))
+        found.push({
+          severity: 'warn',
+          title: `${field.title}: ${String(value)}`,
+          detail: field.danger.text,
+          to: `/settings/${group}`,
+        })
+      if (!field.enforced && value !== undefined && !same(value, field.initial))
+        idle.push(`${settingGroups[group].title}: ${field.title}`)
+    }
+  }
+  if (idle.length > 0)
+    found.push({
+      severity: 'warn',
+      title: `${plural(idle.length, 'changed setting')} not enforced yet`,
+      detail: `${idle.slice(0, 5).join('; ')}${idle.length > 5 ? ` and ${idle.length - 5} more` : ''}. Saved, but no worker acts on it.`,
+      to: '/settings/general',
+    })
+  return found
+}

@@ -1,0 +1,135 @@
+import clsx from 'clsx'
+import { TriangleAlert } from 'lucide-react'
+import { useFormContext, useWatch } from 'react-hook-form'
+import { Control } from '../../form/Control.tsx'
+import { idOf, useErrorAt } from '../../form/errors.tsx'
+import type { Field } from '../../form/field.ts'
+import { same } from '../../form/patch.ts'
+import { fromForm, toForm, type Values } from '../../form/values.ts'
+import { valueText } from '../../review/words.ts'
+import { Badge } from '../../ui/Badge.tsx'
+import { formatBytes, formatCount } from '../../ui/format.ts'
+
+type Props = {
+  field: Field
+  /** The value that is saved. */
+  saved: unknown
+  /** Set when the environment decides: what it says. */
+  fixed: string | undefined
+  readOnly: boolean
+}
+
+/** One setting: what it is, what it does, its default, and what is dangerous about the value it has now. */
+export function SettingRow({ field, saved, fixed, readOnly }: Props) {
+  const form = useFormContext<Values>()
+  const typed = useWatch<Values, string>({ name: field.key })
+  const value = fromForm([field], { [field.key]: typed })[field.key]
+  const error = useErrorAt(field.key)
+  const id = idOf(field.key)
+  const changed = !same(value, saved)
+  const danger = dangerOf(field, value, changed)
+  const compound = field.kind === 'rows' || field.kind === 'group' || field.kind === 'choices' || field.kind === 'lines'
+  return (
+    <div
+      data-setting={field.key}
+      className={clsx(
+        'grid gap-x-10 gap-y-2.5 border-l-2 px-5 py-4',
+        compound || field.kind === 'switched-group'
+          ? 'lg:grid-cols-[minmax(0,5fr)_minmax(0,7fr)]'
+          : 'sm:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]',
+        changed ? 'border-l-accent bg-accent-soft/40' : 'border-l-transparent',
+      )}
+    >
+      <div className="min-w-0">
+        <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+          <label htmlFor={id} className="font-medium">
+            {field.title}
+          </label>
+          <Marks field={field} fixed={fixed} changed={changed} />
+        </div>
+        <p id={`${id}-help`} className="mt-0.5 max-w-prose text-soft text-sm">
+          {field.help}
+        </p>
+        <p className="mt-1 text-faint text-xs">
+          <span className="mono">{field.key}</span> · Default: {defaultText(field)}
+          {field.kind === 'number' && ` · ${formatCount(field.min)} to ${formatCount(field.max)}`}
+          {!same(value, field.initial) && !fixed && !readOnly && (
+            <>
+              {' · '}
+              <button
+                type="button"
+                className="text-accent underline"
+                onClick={() => {
+                  const control = toForm([field], { [field.key]: field.initial })[field.key]
+                  form.setValue(field.key, control, { shouldDirty: true, shouldTouch: true })
+                }}
+              >
+                Reset<span className="sr-only"> {field.title}</span> to default
+              </button>
+            </>
+          )}
+        </p>
+      </div>
+      <div className="min-w-0">
+        <Control field={field} path={field.key} disabled={fixed !== undefined || readOnly} />
+        {fixed && (
+          <p className="mt-1.5 text-soft text-xs">
+            The environment of the process decides: <span className="mono">{fixed}</span>. Change it there, or remove it
+            there to set it here.
+          </p>
+        )}
+        {error && (
+          <p id={`${id}-error`} className="mt-1.5 text-danger text-sm">
+            {error}
+          </p>
+        )}
+        {danger && (
+          <p role="status" className="mt-2 flex gap-2 rounded-md bg-danger-soft px-3 py-2 text-danger text-sm">
+            <TriangleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
+            {danger}
+          </p>
+        )}
+      </div>
+    </div>
+  )
+}
+
+/** The danger of a value, when it has one: a value that is named, or any change when none is. */
+export function dangerOf(field: Field, value: unknown, changed: boolean): string | undefined {
+  if (!field.danger) return undefined
+  const { text, values } = field.danger
+  if (values) return values.some((bad) => same(bad, value)) ? text : undefined
+  return changed && !same(value, field.initial) ? text : undefined
+}
+
+function defaultText(field: Field): string {
+  const unit = field.unit ? ` ${field.unit}` : ''
+  if (typeof field.initial === 'number') {
+    const bytes = field.unit === 'bytes' ? ` (${formatBytes(field.initial)})` : ''
+    return `${formatCount(field.initial)}${unit}${bytes}`
+  }
+  if (field.kind === 'group')
+    return Object.values(field.initial as object).every((v) => v === 0) ? 'all 0' : 'see fields'
+  if (Array.isArray(field.initial) && field.initial.length > 0) return field.initial.join(', ')
+  if (field.initial === '') return 'empty'
+  return valueText(field.initial)?.replace(/[()]/g, '') ?? 'none'
+}
+
+function Marks({ field, fixed, changed }: { field: Field; fixed: string | undefined; changed: boolean }) {
+  return (
+    <>
+      {changed && <Badge tone="good">changed</Badge>}
+      {!field.enforced && (
+        <Badge tone="warn" title="It is described and saved, but no worker acts on it yet.">
+          not enforced yet
+        </Badge>
+      )}
+      {fixed && <Badge tone="info">fixed by the environment</Badge>}
+      {field.exemptsWhiteListed && (
+        <Badge title="Clients in the White List skip this check.">
+          W<span className="sr-only">: white-listed clients skip it</span>
+        </Badge>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,108 @@
+import { type FormEvent, useState } from 'react'
+import { ApiProblem, explain } from '../../api/problem.ts'
+import { signIn, signOut } from '../../api/session.ts'
+import { Gate } from '../../shell/Gate.tsx'
+import { Button } from '../../ui/Button.tsx'
+import { Input } from '../../ui/Controls.tsx'
+import { Dialog } from '../../ui/Dialog.tsx'
+import { Labelled } from '../../ui/Labelled.tsx'
+
+export function SignIn() {
+  return (
+    <main className="flex min-h-dvh items-center justify-center p-6">
+      <title>Sign in · Postern</title>
+      <div className="w-full max-w-sm">
+        <div className="mb-7 flex items-center gap-3">
+          <Gate className="size-10 text-accent" />
+          <div>
+            <h1 className="font-semibold text-xl tracking-tight">Postern</h1>
+            <p className="text-soft text-sm">The small gate your mail goes through.</p>
+          </div>
+        </div>
+        <SignInForm />
+      </div>
+    </main>
+  )
+}
+
+/** Stands above the page when the session has ended; what was typed below stays. */
+export function ExpiredDialog({ email }: { email: string }) {
+  return (
+    <Dialog title="Sign in again" onClose={() => undefined} dismissible={false}>
+      <p className="mb-4 text-soft text-sm">
+        Your session has ended. Nothing on the page is lost: it goes on where it was as soon as you have signed in.
+      </p>
+      <SignInForm email={email} />
+      <Button look="quiet" className="mt-3" onClick={() => void signOut()}>
+        Sign out instead, and lose it
+      </Button>
+    </Dialog>
+  )
+}
+
+function words(error: unknown): string {
+  if (!(error instanceof ApiProblem)) return explain(error)
+  if (error.status === 401) return 'E-mail or password is wrong.'
+  if (error.status === 429) return 'Too many tries. Wait a minute, then try again.'
+  return explain(error)
+}
+
+function SignInForm({ email: known = '' }: { email?: string }) {
+  const [email, setEmail] = useState(known)
+  const [password, setPassword] = useState('')
+  const [busy, setBusy] = useState(false)
+  const [error, setError] = useState<string>()
+
+  async function submit(event: FormEvent) {
+    event.preventDefault()
+    setBusy(true)
+    setError(undefined)
+    try {
+      await signIn(email.trim(), password)
+    } catch (failure) {
+      setError(words(failure))
+    }
+    setBusy(false)
+  }
+
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <Labelled label="E-mail">
+        {(wiring) => (
+          <Input
+            {...wiring}
+            type="email"
+            name="email"
+            autoComplete="username"
+            required
+            autoFocus={known === ''}
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+            className="h-10"
+          />
+        )}
+      </Labelled>
+      <Labelled label="Password">
+        {(wiring) => (
+          <Input
+            {...wiring}
+            type="password"
+            name="password"
+            autoComplete="current-password"
+            required
+            autoFocus={known !== ''}
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+            className="h-10"
+          />
+        )}
+      </Labelled>
+      <p role="alert" className="min-h-5 text-danger text-sm">
+        {error}
+      </p>
+      <Button type="submit" look="primary" busy={busy} className="h-10">
+        Sign in
+      </Button>
+    </form>
+  )
+}

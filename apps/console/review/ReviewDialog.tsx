@@ -1,0 +1,125 @@
+import type { WriteResult } from '@postern/contract/views.ts'
+import { TriangleAlert } from 'lucide-react'
+import { type FormEvent, useEffect, useId, useState } from 'react'
+import { call } from '../api/client.ts'
+import { ApiProblem } from '../api/problem.ts'
+import { Button } from '../ui/Button.tsx'
+import { Input } from '../ui/Controls.tsx'
+import { Dialog } from '../ui/Dialog.tsx'
+import { Labelled } from '../ui/Labelled.tsx'
+import { Failure, Loading } from '../ui/Page.tsx'
+import { DiffView } from './DiffView.tsx'
+import type { Pending } from './review.tsx'
+
+type Tried = { state: 'trying' } | { state: 'ready'; result: WriteResult | null } | { state: 'failed'; error: unknown }
+
+/** Input that the caller can show beside its fields, or that needs its own answer, goes back; the rest stays here to be tried again. */
+const goesBack = (error: unknown): boolean =>
+  error instanceof ApiProblem && (error.status === 412 || (error.status < 500 && error.errors.length > 0))
+
+export function ReviewDialog({ pending }: { pending: Pending }) {
+  const [tried, setTried] = useState<Tried>({ state: 'trying' })
+  const [comment, setComment] = useState('')
+  const [saving, setSaving] = useState(false)
+  const [failed, setFailed] = useState<unknown>(null)
+  const form = useId()
+  const { request, withoutDiff } = pending
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: one dry run for one review
+  useEffect(() => {
+    if (withoutDiff) return setTried({ state: 'ready', result: null })
+    let gone = false
+    call<WriteResult>({ ...request, query: { ...request.query, dryRun: true } }).then(
+      (result) => !gone && setTried({ state: 'ready', result }),
+      (error) => {
+        if (gone) return
+        if (goesBack(error)) pending.refuse(error)
+        else setTried({ state: 'failed', error })
+      },
+    )
+    return () => {
+      gone = true
+    }
+  }, [request])
+
+  async function save(event: FormEvent) {
+    event.preventDefault()
+    event.stopPropagation()
+    setSaving(true)
+    setFailed(null)
+    try {
+      pending.settle(
+        await call<WriteResult>({ ...request, query: { ...request.query, comment: comment.trim() || undefined } }),
+      )
+    } catch (error) {
+      if (goesBack(error)) pending.refuse(error)
+      else setFailed(error)
+    }
+    setSaving(false)
+  }
+
+  const ready = tried.state === 'ready'
+  const nothing = ready && tried.result !== null && tried.result.diff.length === 0
+  return (
+    <Dialog
+      title={pending.title}
+      size="wide"
+      onClose={() => pending.settle(null)}
+      footer={
+        <>
+          <Button look="quiet" onClick={() => pending.settle(null)}>
+            Cancel
+          </Button>
+          <Button type="submit" form={form} look={pending.look ?? 'primary'} busy={saving} disabled={!ready || nothing}>
+            {pending.verb ?? 'Save'}
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={save} className="flex flex-col gap-4">
+        {pending.about && <div className="text-sm text-soft">{pending.about}</div>}
+        <Warnings look="danger" texts={pending.dangers ?? []} />
+        {ready && tried.result && (
+          <Warnings look="warn" texts={unsaid(tried.result.warnings ?? [], pending.dangers ?? [])} />
+        )}
+        {tried.state === 'trying' && <Loading rows={3} />}
+        {tried.state === 'failed' && <Failure error={tried.error} />}
+        {ready && tried.result && <DiffView diff={tried.result.diff ?? []} />}
+        {failed !== null && <Failure error={failed} />}
+        {ready && !nothing && (
+          <Labelled label="Comment" help="Why, in a few words. It stands in the history beside the change.">
+            {(wiring) => (
+              <Input
+                {...wiring}
+                autoFocus
+                maxLength={500}
+                value={comment}
+                onChange={(event) => setComment(event.target.value)}
+              />
+            )}
+          </Labelled>
+        )}
+      </form>
+    </Dialog>
+  )
+}
+
+function Warnings({ look, texts }: { look: 'warn' | 'danger'; texts: readonly string[] }) {
+  if (texts.length === 0) return null
+  return (
+    <ul
+      className={`flex flex-col gap-1.5 rounded-md px-3 py-2.5 text-sm ${look === 'warn' ? 'bg-warn-soft text-warn' : 'bg-danger-soft text-danger'}`}
+    >
+      {texts.map((text) => (
+        <li key={text} className="flex gap-2">
+          <TriangleAlert aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
+          <span>{text}</span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+/** Warnings of the API without the dangers that stand above them already. */
+const unsaid = (warnings: readonly string[], dangers: readonly string[]): string[] =>
+  warnings.filter((text) => !dangers.some((danger) => text.endsWith(danger)))

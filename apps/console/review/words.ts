@@ -1,0 +1,52 @@
+import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
+import type { RowDiff } from '@postern/contract/views.ts'
+import { fieldsOf, titleOf } from '../form/field.ts'
+import { changesOf } from '../form/patch.ts'
+import { fieldAt } from '../form/values.ts'
+
+/** One line of a diff in words: what, before, after. `undefined`: was not there, or is gone. */
+export type DiffLine = { title: string; path: string; before: string | undefined; after: string | undefined }
+
+/** What a row's change says, leaf by leaf. A row that was made or deleted is compared with nothing. */
+export function linesOfDiff(diff: RowDiff): DiffLine[] {
+  const before = diff.before ?? defaultsOf(diff) ?? (typeof diff.after === 'object' ? {} : undefined)
+  const after = diff.after ?? (typeof diff.before === 'object' ? {} : undefined)
+  return changesOf(before, after).map((change) => ({
+    title: titleFor(diff, change.path),
+    path: change.path,
+    before: valueText(change.before),
+    after: valueText(change.after),
+  }))
+}
+
+/** A group that was never saved stands at its defaults. */
+function defaultsOf({ kind, id }: RowDiff): unknown {
+  return kind === 'settings' && id in settingGroups ? settingGroups[id as SettingGroup].schema.parse({}) : undefined
+}
+
+function titleFor(diff: RowDiff, path: string): string {
+  if (diff.kind !== 'settings' || !(diff.id in settingGroups))
+    return path ? titleOf(path.split('.').at(-1) ?? path) : ''
+  const fields = fieldsOf(settingGroups[diff.id as SettingGroup].schema)
+  const parts = path.split('.')
+  return parts.map((part, i) => fieldAt(fields, parts.slice(0, i + 1))?.title ?? part).join(' › ')
+}
+
+/** A value as one reads it in a form; lists one item a line. */
+export function valueText(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (value === '') return '(empty)'
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map((item) => valueText(item)).join('\n')
+  if (typeof value === 'object')
+    return Object.entries(value)
+      .map(([key, inner]) => `${key}: ${valueText(inner) ?? ''}`)
+      .join(', ')
+  return String(value)
+}
+
+/** `settings general` → `General settings`: what kind of row, in words. */
+export function rowTitle({ kind, id, label }: RowDiff): string {
+  if (kind === 'settings' && id in settingGroups) return `${settingGroups[id as SettingGroup].title} settings`
+  return `${kind.replace(/-/g, ' ')} · ${label || id}`
+}

@@ -1,0 +1,63 @@
+import { ChevronsUpDown } from 'lucide-react'
+import { type Me, signOut } from '../api/session.ts'
+import { Button } from '../ui/Button.tsx'
+import { Select } from '../ui/Controls.tsx'
+import { Menu } from '../ui/Menu.tsx'
+import { chooseScheme, type Scheme, schemes, useScheme } from './scheme.ts'
+
+const schemeLabels = { system: 'Colours of the system', light: 'Light', dark: 'Dark' }
+
+/** Who is signed in, how it looks, and the way out. */
+export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {
+  const scheme = useScheme()
+  return (
+    <Menu
+      trigger={
+        <button
+          type="button"
+          className="flex w-full items-center gap-2 rounded-md px-2.5 py-1.5 text-left hover:bg-sunken"
+        >
+          <span className="min-w-0 flex-1">
+            <span className="block truncate text-sm">{me.email}</span>
+            <span className="block text-faint text-xs">{me.role}</span>
+          </span>
+          <ChevronsUpDown aria-hidden="true" className="size-4 shrink-0 text-faint" />
+        </button>
+      }
+      items={[
+        ...schemes.map((name) => ({
+          label: schemeLabels[name],
+          checked: scheme === name,
+          onChoose: () => chooseScheme(name),
+        })),
+        { label: 'Keyboard shortcuts', onChoose: onShortcuts },
+        { label: 'Sign out', onChoose: () => void signOut() },
+      ]}
+    />
+  )
+}
+
+/** The same on a phone, where a menu over a dialog would be too much. */
+export function PhoneAccount({ me }: { me: Me }) {
+  const scheme = useScheme()
+  return (
+    <div className="flex flex-col gap-3">
+      <p className="text-sm">
+        {me.email} <span className="text-faint">· {me.role}</span>
+      </p>
+      <div className="flex flex-wrap gap-2">
+        <label className="flex items-center gap-2 text-sm">
+          Colours
+          <Select value={scheme} onChange={(event) => chooseScheme(event.target.value as Scheme)}>
+            {schemes.map((name) => (
+              <option key={name} value={name}>
+                {schemeLabels[name]}
+              </option>
+            ))}
+          </Select>
+        </label>
+        <Button onClick={() => void signOut()}>Sign out</Button>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,48 @@
+import { Link, useRouterState } from '@tanstack/react-router'
+import { places } from './navigation.ts'
+
+/** Where one can go; the pages of the open room stand below it. */
+export function Navigation({ onGo }: { onGo?: () => void }) {
+  const path = useRouterState({ select: (state) => state.location.pathname })
+  return (
+    <nav aria-label="Main">
+      <ul className="flex flex-col gap-0.5">
+        {places.map(({ to, label, icon: Icon, under }) => {
+          const open = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`)
+          return (
+            <li key={to}>
+              <Link
+                to={to}
+                activeOptions={{ exact: to === '/' }}
+                {...(onGo ? { onClick: onGo } : {})}
+                className="flex h-8 items-center gap-2.5 rounded-md px-2.5 text-soft text-sm hover:bg-sunken hover:text-ink"
+                activeProps={{
+                  className: under ? 'text-ink! font-medium' : 'bg-accent-soft! text-accent! font-medium',
+                }}
+              >
+                <Icon aria-hidden="true" className="size-4 shrink-0" strokeWidth={1.75} />
+                {label}
+              </Link>
+              {open && under && (
+                <ul className="my-0.5 ml-4.5 flex flex-col border-line border-l pl-2">
+                  {under.map((page) => (
+                    <li key={page.to}>
+                      <Link
+                        to={page.to}
+                        {...(onGo ? { onClick: onGo } : {})}
+                        className="flex h-7 items-center rounded-md px-2.5 text-soft text-sm hover:bg-sunken hover:text-ink"
+                        activeProps={{ className: 'bg-accent-soft! text-accent! font-medium' }}
+                      >
+                        {page.label}
+                      </Link>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </li>
+          )
+        })}
+      </ul>
+    </nav>
+  )
+}

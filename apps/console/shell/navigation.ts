@@ -1,0 +1,65 @@
+import { lists } from '@postern/contract/lists.ts'
+import { settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
+import {
+  Activity,
+  BookUser,
+  Gauge,
+  History,
+  Inbox,
+  type LucideIcon,
+  Power,
+  ScrollText,
+  Server,
+  ShieldBan,
+  SlidersHorizontal,
+  Users,
+} from 'lucide-react'
+
+export type Place = {
+  to: string
+  label: string
+  icon: LucideIcon
+  /** Second key after `g`. */
+  key: string
+  under?: readonly { to: string; label: string }[]
+}
+
+/** The table of contents, in the order one needs it at night. */
+export const places: readonly Place[] = [
+  { to: '/', label: 'Overview', icon: Gauge, key: 'o' },
+  { to: '/services', label: 'Services', icon: Power, key: 's' },
+  { to: '/queue', label: 'Queue', icon: Inbox, key: 'q' },
+  { to: '/events', label: 'Events', icon: Activity, key: 'e' },
+  {
+    to: '/settings',
+    label: 'Settings',
+    icon: SlidersHorizontal,
+    key: 't',
+    under: settingGroupNames.map((group) => ({ to: `/settings/${group}`, label: settingGroups[group].title })),
+  },
+  {
+    to: '/lists',
+    label: 'Lists',
+    icon: ShieldBan,
+    key: 'l',
+    under: Object.entries(lists).map(([name, { title }]) => ({ to: `/lists/${name}`, label: title })),
+  },
+  {
+    to: '/directory',
+    label: 'Directory',
+    icon: BookUser,
+    key: 'd',
+    under: [
+      { to: '/directory/domains', label: 'Domains' },
+      { to: '/directory/accounts', label: 'Accounts' },
+      { to: '/directory/aliases', label: 'Aliases' },
+      { to: '/directory/groups', label: 'Groups' },
+      { to: '/directory/certificates', label: 'Certificates' },
+      { to: '/directory/dkim-keys', label: 'DKIM keys' },
+    ],
+  },
+  { to: '/workers', label: 'Workers', icon: Server, key: 'w' },
+  { to: '/revisions', label: 'Revisions', icon: History, key: 'r' },
+  { to: '/audit', label: 'Audit', icon: ScrollText, key: 'a' },
+  { to: '/users', label: 'Users and tokens', icon: Users, key: 'u' },
+]

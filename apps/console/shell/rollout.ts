@@ -1,0 +1,58 @@
+import type { WorkerView } from '@postern/contract/views.ts'
+import { useSyncExternalStore } from 'react'
+
+/** The newest revision somebody at this console made, and since when it is being followed. */
+export type Following = { revision: number; since: number }
+
+let following: Following | null = null
+const listeners = new Set<() => void>()
+
+function change(next: Following | null): void {
+  following = next
+  for (const listener of listeners) listener()
+}
+
+/** Shows how a revision reaches the workers, until all have it. */
+export function followRollout(revision: number): void {
+  if (!following || revision >= following.revision) change({ revision, since: Date.now() })
+}
+
+export function stopFollowing(): void {
+  change(null)
+}
+
+export function useFollowing(): Following | null {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => following,
+  )
+}
+
+export type Rollout = {
+  on: number
+  of: number
+  done: boolean
+  /** Workers that said no; their last good policy stays in force. */
+  refused: { id: string; error: string }[]
+  /** Workers that are not heard of; they will follow when they come back. */
+  silent: string[]
+  behind: string[]
+}
+
+/** Where a revision is. A worker that has a later one has this one too. */
+export function rolloutOf(revision: number, workers: readonly WorkerView[]): Rollout {
+  const live = workers.filter((worker) => worker.live)
+  const behind = live.filter((worker) => worker.revision < revision)
+  const refused = behind.filter((worker) => worker.refused && worker.refused.revision >= revision)
+  return {
+    on: live.length - behind.length,
+    of: live.length,
+    done: live.length > 0 && behind.length === 0,
+    refused: refused.map((worker) => ({ id: worker.id, error: worker.refused?.error ?? '' })),
+    silent: workers.filter((worker) => !worker.live).map((worker) => worker.id),
+    behind: behind.filter((worker) => !refused.includes(worker)).map((worker) => worker.id),
+  }
+}

@@ -1,0 +1,30 @@
+import { useSyncExternalStore } from 'react'
+
+/** Light, dark, or as the system says. Kept on this machine; public/scheme.js sets it before the first paint. */
+export const schemes = ['system', 'light', 'dark'] as const
+export type Scheme = (typeof schemes)[number]
+
+const listeners = new Set<() => void>()
+
+function read(): Scheme {
+  const kept = document.documentElement.dataset.scheme
+  return kept === 'light' || kept === 'dark' ? kept : 'system'
+}
+
+export function chooseScheme(scheme: Scheme): void {
+  if (scheme === 'system') {
+    delete document.documentElement.dataset.scheme
+    localStorage.removeItem('postern.scheme')
+  } else {
+    document.documentElement.dataset.scheme = scheme
+    localStorage.setItem('postern.scheme', scheme)
+  }
+  for (const listener of listeners) listener()
+}
+
+export function useScheme(): Scheme {
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }, read)
+}

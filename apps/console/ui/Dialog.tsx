@@ -1,0 +1,65 @@
+import clsx from 'clsx'
+import { X } from 'lucide-react'
+import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { IconButton } from './Button.tsx'
+
+type Props = {
+  title: string
+  onClose: () => void
+  children: ReactNode
+  /** Buttons; the last is the one that acts. */
+  footer?: ReactNode
+  size?: 'narrow' | 'wide'
+  /** `false`: it can only be answered, not dismissed. */
+  dismissible?: boolean
+}
+
+/**
+ * The browser's own modal dialog: focus stays inside, Escape closes, focus returns to where it was, and the page behind is
+ * inert, all without a script that writes styles (the CSP would refuse it).
+ */
+export function Dialog({ title, onClose, children, footer, size = 'narrow', dismissible = true }: Props) {
+  const ref = useRef<HTMLDialogElement>(null)
+  const heading = useId()
+  useEffect(() => {
+    const dialog = ref.current
+    const before = document.activeElement
+    if (dialog && !dialog.open) dialog.showModal()
+    return () => {
+      dialog?.close()
+      if (before instanceof HTMLElement) before.focus()
+    }
+  }, [])
+  return (
+    <dialog
+      ref={ref}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault()
+        if (dismissible) onClose()
+      }}
+      onKeyDown={(event) => event.stopPropagation()}
+      className={clsx(
+        'm-auto max-h-[90dvh] w-[calc(100vw-2rem)] overflow-hidden rounded-lg border border-line bg-panel p-0 shadow-2xl shadow-(color:--shadow)',
+        size === 'wide' ? 'max-w-3xl' : 'max-w-lg',
+      )}
+    >
+      <div className="flex max-h-[90dvh] flex-col">
+        <header className="flex items-center justify-between gap-4 border-line border-b py-3 pr-3 pl-5">
+          <h2 id={heading} className="font-semibold text-lg">
+            {title}
+          </h2>
+          {dismissible && (
+            <IconButton label="Close" onClick={onClose}>
+              <X />
+            </IconButton>
+          )}
+        </header>
+        <div className="overflow-y-auto px-5 py-4">{children}</div>
+        {footer && (
+          <footer className="flex flex-wrap justify-end gap-2 border-line border-t bg-page px-5 py-3">{footer}</footer>
+        )}
+      </div>
+    </dialog>
+  )
+}

@@ -1,0 +1,32 @@
+import { useEffect, useState } from 'react'
+import { formatAgo, formatTime } from './format.ts'
+
+/** The clock, once a second or as often as said. */
+export function useNow(everyMs = 1000): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs)
+    return () => clearInterval(timer)
+  }, [everyMs])
+  return now
+}
+
+/** How long ago; the exact time as its tooltip. */
+export function Ago({ at }: { at: string | undefined }) {
+  const now = useNow(5000)
+  if (!at) return <span className="text-faint">never</span>
+  return (
+    <time dateTime={at} title={formatTime(at)} className="whitespace-nowrap">
+      {formatAgo(Date.parse(at), now)}
+    </time>
+  )
+}
+
+/** The exact local time. */
+export function At({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={at} className="whitespace-nowrap">
+      {formatTime(at)}
+    </time>
+  )
+}

@@ -1,0 +1,25 @@
+import tailwindcss from '@tailwindcss/vite'
+import react from '@vitejs/plugin-react'
+import { defineConfig, type Plugin } from 'vite'
+
+/** sonner writes a `<style>` element from a script, which `style-src 'self'` refuses; its sheet is imported in style.css instead. */
+const sonnerWithoutInlineStyle: Plugin = {
+  name: 'sonner-without-inline-style',
+  transform(code, id) {
+    if (!/\/sonner\/dist\/index\.mjs/.test(id)) return null
+    const cut = code.replace(/^__insertCSS\((["'`])[\s\S]*?\1\);?$/m, '')
+    if (cut === code) throw new Error('sonner no longer inserts its style the known way: look at vite.config.ts')
+    return { code: cut, map: null }
+  },
+}
+
+/** `POSTERN_API_URL`: where `vite` finds a running API while one works on the console. */
+const api = process.env.POSTERN_API_URL ?? 'http://127.0.0.1:8080'
+
+export default defineConfig({
+  plugins: [react(), tailwindcss(), sonnerWithoutInlineStyle],
+  // `data:` images and fonts would need a wider CSP
+  build: { target: 'es2024', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: true },
+  server: { host: '127.0.0.1', proxy: { '/v1': api } },
+  preview: { host: '127.0.0.1', proxy: { '/v1': api } },
+})

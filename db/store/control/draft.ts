@@ -1,0 +1,138 @@
+import type { RowKind, RowValues } from '@postern/contract/rows.ts'
+import { sql } from 'drizzle-orm'
+import type { Queries } from '../database.ts'
+import type { Seal } from '../seal.ts'
+import { keyOf } from './row-key.ts'
+import { openRow, sealRow } from './secrets.ts'
+
+/** One row that differs; `before` and `after` are JSON as stored, secrets sealed. */
+export type Change = { kind: RowKind; id: string; key: string; before: string | null; after: string | null }
+
+export type StoredRow<K extends RowKind> = { id: string; value: RowValues[K]; revision: number }
+
+type RawRow = { id: string; key: string; value: string; revision: number }
+
+/** A value stands under this key already, in the row `id`. */
+export class DuplicateError extends Error {
+  override name = 'DuplicateError'
+  readonly kind: RowKind
+  readonly key: string
+  constructor(kind: RowKind, key: string) {
+    super(`${kind} "${key}" exists already`)
+    this.kind = kind
+    this.key = key
+  }
+}
+
+/**
+ * A revision in the making, within its transaction. Reads see what was put before. A row that ends as it began is no change.
+ */
+export class Draft {
+  readonly queries: Queries
+  readonly revision: number
+  /** Rows changed by `addEntries`: too many to hold. */
+  bulk = 0
+  readonly #seal: Seal
+  readonly #changes = new Map<string, Change>()
+
+  constructor(queries: Queries, revision: number, seal: Seal) {
+    this.queries = queries
+    this.revision = revision
+    this.#seal = seal
+  }
+
+  async get<K extends RowKind>(kind: K, id: string): Promise<StoredRow<K> | undefined> {
+    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and id = ${id}`)
+    return row && (await this.#open(kind, row))
+  }
+
+  async byKey<K extends RowKind>(kind: K, key: string): Promise<StoredRow<K> | undefined> {
+    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and key = ${key}`)
+    return row && (await this.#open(kind, row))
+  }
+
+  async all<K extends RowKind>(kind: K): Promise<StoredRow<K>[]> {
+    const found = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} order by key`)
+    return Promise.all(found.map((row) => this.#open(kind, row)))
+  }
+
+  /** Makes or replaces a row. Throws a DuplicateError when another row has its key. */
+  async put<K extends RowKind>(kind: K, id: string, value: RowValues[K]): Promise<void> {
+    const before = await this.#raw(kind, id)
+    if (before && JSON.stringify(await openRow({ kind, id }, before.value, this.#seal)) === JSON.stringify(value))
+      return
+    await this.putSealed(kind, id, await sealRow({ kind, id }, value, this.#seal))
+  }
+
+  /** As `put`, with a value as stored. */
+  async putSealed(kind: RowKind, id: string, after: string): Promise<void> {
+    const value = JSON.parse(after) as { expiresAt?: string }
+    const key = keyOf(kind, id, value)
+    const before = await this.#raw(kind, id)
+    const [other] = await this.queries.all<{ id: string }>(
+      sql`select id from rows where kind = ${kind} and key = ${key} and id <> ${id}`,
+    )
+    if (other) throw new DuplicateError(kind, key)
+    await this.queries.run(sql`
+      insert into rows (kind, id, key, value, revision, expires_at)
+      values (${kind}, ${id}, ${key}, ${after}, ${this.revision}, ${expiryOf(value)})
+      on conflict (kind, id) do update set key = excluded.key, value = excluded.value, revision = excluded.revision,
+        expires_at = excluded.expires_at`)
+    this.#note({ kind, id, key, before: before?.value ?? null, after })
+  }
+
+  /** `false`: there was no such row. */
+  async remove(kind: RowKind, id: string): Promise<boolean> {
+    const before = await this.#raw(kind, id)
+    if (!before) return false
+    await this.queries.run(sql`delete from rows where kind = ${kind} and id = ${id}`)
+    this.#note({ kind, id, key: before.key, before: before.value, after: null })
+    return true
+  }
+
+  /**
+   * Adds many rows at once, at most 1000 a call; a key that stands already is left as it is. For list entries: they hold no secrets.
+   * @returns how many were added
+   */
+  async addEntries(
+    kind: RowKind,
+    entries: { id: string; value: { value: string; expiresAt?: string } }[],
+  ): Promise<number> {
+    const input = entries.map(({ id, value }) => [id, value.value, JSON.stringify(value), expiryOf(value)])
+    const added = await this.queries.all<{ id: string }>(sql`
+      insert into rows (kind, id, key, value, revision, expires_at)
+      select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${this.revision}, value ->> 3 from json_each(${JSON.stringify(input)})
+      where true on conflict do nothing returning id`)
+    if (added.length === 0) return 0
+    await this.queries.run(sql`
+      insert into changes (revision, seq, kind, id, key, before, after)
+      select ${this.revision}, ${this.bulk} + row_number() over (), kind, id, key, null, value
+      from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(added.map(({ id }) => id))}))`)
+    this.bulk += added.length
+    return added.length
+  }
+
+  get changes(): Change[] {
+    return [...this.#changes.values()]
+  }
+
+  async #raw(kind: RowKind, id: string): Promise<RawRow | undefined> {
+    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and id = ${id}`)
+    return row
+  }
+
+  async #open<K extends RowKind>(kind: K, { id, value, revision }: RawRow): Promise<StoredRow<K>> {
+    return { id, revision, value: (await openRow({ kind, id }, value, this.#seal)) as RowValues[K] }
+  }
+
+  #note(change: Change): void {
+    const name = `${change.kind}/${change.id}`
+    const before = this.#changes.has(name) ? (this.#changes.get(name)?.before ?? null) : change.before
+    if (before === change.after) this.#changes.delete(name)
+    else this.#changes.set(name, { ...change, before })
+  }
+}
+
+function expiryOf({ expiresAt }: { expiresAt?: string | undefined }): number | null {
+  return expiresAt === undefined ? null : Date.parse(expiresAt)
+}

@@ -1,0 +1,242 @@
+import type { RowKind } from '@postern/contract/rows.ts'
+import { sql } from 'drizzle-orm'
+import { breathe, contains, type Database, type Queries } from '../database.ts'
+import type { Seal } from '../seal.ts'
+import { type Change, Draft } from './draft.ts'
+
+/** The numbered history. One write transaction is one revision. */
+
+export class StaleError extends Error {
+  override name = 'StaleError'
+  readonly revision: number
+  constructor(expected: number, revision: number) {
+    super(`The newest revision is ${revision}; the request was made for ${expected}`)
+    this.revision = revision
+  }
+}
+
+export type CommitOptions = {
+  seal: Seal
+  now: number
+  id: string
+  actor: string
+  action: string
+  /** For the audit log; the first changed row when absent. */
+  kind?: string | undefined
+  entity?: string | undefined
+  comment?: string | undefined
+  /** The revision the caller has seen; another one throws a StaleError. */
+  expected?: number | undefined
+  dryRun?: boolean | undefined
+  rolledBackTo?: number | undefined
+  /** A revision even if no row changed: users and tokens are not rows. */
+  always?: boolean | undefined
+}
+
+export type Committed<T> = { revision: number; changes: Change[]; count: number; result: T }
+
+class Undone extends Error {
+  readonly committed: unknown
+  constructor(committed: unknown) {
+    super('dry run')
+    this.committed = committed
+  }
+}
+
+/**
+ * Runs `work` in one write transaction and appends what it changed as a revision. Nothing changed: no revision, the
+ * newest one is answered. `last` runs in the same transaction when all is known. A dry run does the same and undoes it.
+ */
+export async function commit<T>(
+  database: Database,
+  options: CommitOptions,
+  work: (draft: Draft) => Promise<T>,
+  last?: (queries: Queries, committed: Committed<T>) => Promise<void>,
+): Promise<Committed<T>> {
+  try {
+    return await database.transaction(async (queries) => {
+      const head = await headRevision(queries)
+      if (options.expected !== undefined && options.expected !== head) throw new StaleError(options.expected, head)
+      const draft = new Draft(queries, head + 1, options.seal)
+      const result = await work(draft)
+      const count = draft.changes.length + draft.bulk
+      const isNew = count > 0 || options.always === true
+      if (isNew) await append(queries, draft, options)
+      const committed = { revision: isNew && !options.dryRun ? head + 1 : head, changes: draft.changes, count, result }
+      if (options.dryRun) throw new Undone(committed)
+      await last?.(queries, committed)
+      return committed
+    })
+  } catch (error) {
+    if (error instanceof Undone) return error.committed as Committed<T>
+    throw error
+  }
+}
+
+async function append(queries: Queries, draft: Draft, options: CommitOptions): Promise<void> {
+  const { revision, changes, bulk } = draft
+  for (let from = 0; from < changes.length; from += 500) {
+    const some = changes
+      .slice(from, from + 500)
+      .map(({ kind, id, key, before, after }) => [kind, id, key, before, after])
+    await queries.run(sql`
+      insert into changes (revision, seq, kind, id, key, before, after)
+      select ${revision}, ${bulk + from + 1} + key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+      from json_each(${JSON.stringify(some)})`)
+    if (from > 0) await breathe()
+  }
+  const count = changes.length + bulk
+  const summary = summaryOf(changes, bulk, options)
+  await queries.run(sql`
+    insert into revisions (revision, at, actor, action, comment, changes, summary, rolled_back_to)
+    values (${revision}, ${options.now}, ${options.actor}, ${options.action}, ${options.comment ?? null}, ${count}, ${summary},
+      ${options.rolledBackTo ?? null})`)
+  const first = changes[0]
+  await recordAudit(queries, {
+    ...options,
+    kind: options.kind ?? first?.kind ?? '',
+    entity: options.entity ?? (count > 1 ? `${first?.key} and ${count - 1} more` : (first?.key ?? '')),
+    revision,
+  })
+}
+
+/** In words, e.g. `settings general: maxMessageBytes`. */
+function summaryOf(changes: Change[], bulk: number, options: CommitOptions): string {
+  const words = changes.slice(0, 3).map(({ kind, key, before, after }) => {
+    if (kind === 'settings') return `settings ${key}: ${changedKeys(before, after).join(', ')}`
+    return `${before === null ? 'new ' : ''}${kind} ${key}${after === null ? ' removed' : ''}`
+  })
+  if (bulk > 0) words.push(`${bulk} entries added`)
+  if (changes.length > 3) words.push(`${changes.length - 3} more`)
+  return (words.length > 0 ? words.join('; ') : `${options.action} ${options.entity ?? ''}`.trim()).slice(0, 500)
+}
+
+function changedKeys(before: string | null, after: string | null): string[] {
+  const old = JSON.parse(before ?? '{}') as Record<string, unknown>
+  const now = JSON.parse(after ?? '{}') as Record<string, unknown>
+  const names = new Set([...Object.keys(old), ...Object.keys(now)])
+  return [...names].filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]))
+}
+
+export async function headRevision(queries: Queries): Promise<number> {
+  const [row] = await queries.all<{ head: number }>(sql`select coalesce(max(revision), 0) as head from revisions`)
+  return row?.head ?? 0
+}
+
+export type RevisionRow = {
+  revision: number
+  at: number
+  actor: string
+  comment: string | null
+  changes: number
+  summary: string
+  rolledBackTo: number | null
+}
+
+const revisionColumns = sql.raw('revision, at, actor, comment, changes, summary, rolled_back_to as rolledBackTo')
+
+export type HistoryPage = { limit: number; before?: number | undefined; q?: string | undefined }
+
+/** Newest first. */
+export function listRevisions(queries: Queries, { limit, before, q }: HistoryPage): Promise<RevisionRow[]> {
+  const like = contains(q ?? '')
+  return queries.all<RevisionRow>(sql`
+    select ${revisionColumns} from revisions where revision < ${before ?? Number.MAX_SAFE_INTEGER}
+      and (${q ?? ''} = '' or summary like ${like} escape '\\' or actor like ${like} escape '\\' or comment like ${like} escape '\\')
+    order by revision desc limit ${limit}`)
+}
+
+export async function getRevision(queries: Queries, revision: number): Promise<RevisionRow | undefined> {
+  const [row] = await queries.all<RevisionRow>(
+    sql`select ${revisionColumns} from revisions where revision = ${revision}`,
+  )
+  return row
+}
+
+/** What differs between the states at two revisions; `from < to`. At most `limit` rows. */
+export async function changesBetween(queries: Queries, from: number, to: number, limit: number): Promise<Change[]> {
+  const found = await queries.all<Change>(sql`
+    select first.kind, first.id, last.key, first.before, last.after from
+      (select kind, id, min(revision) as at, before from changes where revision > ${from} and revision <= ${to} group by kind, id) first
+      join (select kind, id, key, max(revision) as at, after from changes where revision > ${from} and revision <= ${to} group by kind, id) last
+        using (kind, id)
+    where first.before is not last.after order by first.kind, last.key limit ${limit}`)
+  return found
+}
+
+/** Puts every row back to what it was at `revision`, but for `except`. */
+export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
+  const touched = await draft.queries.all<{ kind: RowKind; id: string; before: string | null }>(sql`
+    select kind, id, min(revision) as at, before from changes
+    where revision > ${revision} and kind not in (select value from json_each(${JSON.stringify(except)}))
+    group by kind, id`)
+  const differing: typeof touched = []
+  for (const [i, row] of touched.entries()) {
+    if (i % 500 === 499) await breathe()
+    const [now] = await draft.queries.all<{ value: string }>(
+      sql`select value from rows where kind = ${row.kind} and id = ${row.id}`,
+    )
+    if ((now?.value ?? null) === row.before) continue
+    differing.push(row)
+    // All go before any comes back: a key may have moved from one row to another.
+    await draft.remove(row.kind, row.id)
+  }
+  for (const [i, { kind, id, before }] of differing.entries()) {
+    if (i % 500 === 499) await breathe()
+    if (before !== null) await draft.putSealed(kind, id, before)
+  }
+}
+
+/** Revisions whose nudge has not reached every live worker. */
+export async function unannounced(queries: Queries): Promise<number | undefined> {
+  const [row] = await queries.all<{ revision: number | null }>(
+    sql`select max(revision) as revision from revisions where announced = 0`,
+  )
+  return row?.revision ?? undefined
+}
+
+/** The newest number stands for all before it. */
+export async function markAnnounced(queries: Queries, upTo: number): Promise<void> {
+  await queries.run(sql`update revisions set announced = 1 where announced = 0 and revision <= ${upTo}`)
+}
+
+export type AuditEntry = {
+  id: string
+  now: number
+  actor: string
+  action: string
+  kind: string
+  entity: string
+  revision?: number | undefined
+  comment?: string | undefined
+}
+
+export async function recordAudit(queries: Queries, entry: AuditEntry): Promise<void> {
+  await queries.run(sql`
+    insert into audit (id, at, actor, action, kind, entity, revision, comment)
+    values (${entry.id}, ${entry.now}, ${entry.actor}, ${entry.action}, ${entry.kind}, ${entry.entity}, ${entry.revision ?? null},
+      ${entry.comment ?? null})`)
+}
+
+export type AuditRow = {
+  id: string
+  at: number
+  actor: string
+  action: string
+  kind: string
+  entity: string
+  revision: number | null
+  comment: string | null
+}
+
+export type AuditPage = { limit: number; before?: string | undefined; q?: string | undefined }
+
+/** Newest first; ids grow with time. */
+export function listAudit(queries: Queries, { limit, before, q }: AuditPage): Promise<AuditRow[]> {
+  const like = contains(q ?? '')
+  return queries.all<AuditRow>(sql`
+    select * from audit where (${before ?? ''} = '' or id < ${before ?? ''})
+      and (${q ?? ''} = '' or actor like ${like} escape '\\' or action like ${like} escape '\\' or entity like ${like} escape '\\'
+        or comment like ${like} escape '\\')
+    order by id desc limit ${limit}`)
+}

@@ -1,0 +1,71 @@
+import type { RowKind } from '@postern/contract/rows.ts'
+import { sql } from 'drizzle-orm'
+import { contains, type Queries } from '../database.ts'
+
+/** Rows as stored: JSON, secrets sealed. `secrets.ts` opens or hides them. */
+export type StoredJson = { kind: RowKind; id: string; key: string; value: string; revision: number }
+
+export async function getRow(queries: Queries, kind: RowKind, id: string): Promise<StoredJson | undefined> {
+  const [row] = await queries.all<StoredJson>(sql`select * from rows where kind = ${kind} and id = ${id}`)
+  return row
+}
+
+export type RowPage = { limit: number; after?: string | undefined; q?: string | undefined }
+
+/** In order of their keys; `q` is looked for in key and value. */
+export function listRows(queries: Queries, kind: RowKind, { limit, after, q }: RowPage): Promise<StoredJson[]> {
+  const search = q ? sql`and (key like ${contains(q)} escape '\\' or value like ${contains(q)} escape '\\')` : sql``
+  return queries.all<StoredJson>(sql`
+    select * from rows where kind = ${kind} and key > ${after ?? ''} ${search} order by key limit ${limit}`)
+}
+
+export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(sql`select * from rows where kind = ${kind} order by key`)
+}
+
+export async function countRows(queries: Queries, kind: RowKind): Promise<number> {
+  const [row] = await queries.all<{ n: number }>(sql`select count(*) as n from rows where kind = ${kind}`)
+  return row?.n ?? 0
+}
+
+export type ReplicaPage = {
+  kinds: readonly RowKind[]
+  after: { kind: string; id: string }
+  limit: number
+}
+
+/** A page of everything a worker of these kinds needs, in a fixed order. */
+export function snapshotPage(queries: Queries, { kinds, after, limit }: ReplicaPage): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(sql`
+    select * from rows where (kind, id) > (${after.kind}, ${after.id}) and kind in (select value from json_each(${JSON.stringify(kinds)}))
+    order by kind, id limit ${limit}`)
+}
+
+export type StoredChange = { revision: number; seq: number; kind: RowKind; id: string; after: string | null }
+
+export type ChangesPage = {
+  kinds: readonly RowKind[]
+  after: { revision: number; seq: number }
+  upTo: number
+  limit: number
+}
+
+export function changesPage(queries: Queries, { kinds, after, upTo, limit }: ChangesPage): Promise<StoredChange[]> {
+  return queries.all<StoredChange>(sql`
+    select revision, seq, kind, id, after from changes
+    where (revision, seq) > (${after.revision}, ${after.seq}) and revision <= ${upTo}
+      and kind in (select value from json_each(${JSON.stringify(kinds)}))
+    order by revision, seq limit ${limit}`)
+}
+
+/** List entries whose time is over. */
+export function expiredRows(queries: Queries, now: number, limit: number): Promise<{ kind: RowKind; id: string }[]> {
+  return queries.all(sql`select kind, id from rows where expires_at <= ${now} limit ${limit}`)
+}
+
+/** Orders were carried out or came to nothing long before they are this old. */
+export function oldOrders(queries: Queries, before: string, limit: number): Promise<{ kind: RowKind; id: string }[]> {
+  return queries.all(
+    sql`select kind, id from rows where kind = 'order' and value ->> 'orderedAt' < ${before} limit ${limit}`,
+  )
+}

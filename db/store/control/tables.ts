@@ -1,0 +1,147 @@
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/** The control plane's database: what the system should do, who said so, and who may. Times are milliseconds since the epoch. */
+
+/** The replicated state as it is now. `value` is JSON with its secrets sealed; `key` is what a value is known by within its kind. */
+export const rows = sqliteTable(
+  'rows',
+  {
+    kind: text().notNull(),
+    id: text().notNull(),
+    key: text().notNull(),
+    value: text().notNull(),
+    revision: integer().notNull(),
+    /** List entries only. */
+    expiresAt: integer('expires_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.kind, table.id] }),
+    uniqueIndex('rows_kind_key').on(table.kind, table.key),
+    index('rows_expires_at').on(table.expiresAt),
+  ],
+)
+
+/** One row a revision. `announced` is the outbox: 0 until every live worker has been nudged. */
+export const revisions = sqliteTable(
+  'revisions',
+  {
+    revision: integer().primaryKey(),
+    at: integer().notNull(),
+    actor: text().notNull(),
+    action: text().notNull(),
+    comment: text(),
+    changes: integer().notNull(),
+    summary: text().notNull(),
+    rolledBackTo: integer('rolled_back_to'),
+    announced: integer().notNull().default(0),
+  },
+  (table) => [index('revisions_announced').on(table.announced, table.revision)],
+)
+
+/** What each revision changed: audit log, undo log and replication stream in one. `null` before: made; `null` after: deleted. */
+export const changes = sqliteTable(
+  'changes',
+  {
+    revision: integer().notNull(),
+    seq: integer().notNull(),
+    kind: text().notNull(),
+    id: text().notNull(),
+    key: text().notNull(),
+    before: text(),
+    after: text(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.revision, table.seq] }),
+    index('changes_of_row').on(table.kind, table.id, table.revision),
+  ],
+)
+
+/** Every write, login, and look into a message body. */
+export const audit = sqliteTable('audit', {
+  id: text().primaryKey(),
+  at: integer().notNull(),
+  actor: text().notNull(),
+  action: text().notNull(),
+  kind: text().notNull(),
+  entity: text().notNull(),
+  revision: integer(),
+  comment: text(),
+})
+
+export const users = sqliteTable('users', {
+  id: text().primaryKey(),
+  email: text().notNull().unique(),
+  role: text().notNull(),
+  passwordHash: text('password_hash').notNull(),
+  createdAt: integer('created_at').notNull(),
+  lastLoginAt: integer('last_login_at'),
+})
+
+export const apiTokens = sqliteTable('api_tokens', {
+  id: text().primaryKey(),
+  hash: text().notNull().unique(),
+  name: text().notNull(),
+  role: text().notNull(),
+  createdBy: text('created_by').notNull(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at'),
+  lastUsedAt: integer('last_used_at'),
+})
+
+/** A login and all refresh tokens that came of it. Revoked as a whole: by logout, or when a used token comes back. */
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id').notNull(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    revokedAt: integer('revoked_at'),
+  },
+  (table) => [index('sessions_user').on(table.userId)],
+)
+
+export const refreshTokens = sqliteTable(
+  'refresh_tokens',
+  { hash: text().primaryKey(), sessionId: text('session_id').notNull(), usedAt: integer('used_at') },
+  (table) => [index('refresh_tokens_session').on(table.sessionId)],
+)
+
+/** `privateKey` is a sealed JWK; `retiredAt`: still in the JWKS, signs no more. */
+export const signingKeys = sqliteTable('signing_keys', {
+  kid: text().primaryKey(),
+  publicKey: text('public_key').notNull(),
+  privateKey: text('private_key').notNull(),
+  createdAt: integer('created_at').notNull(),
+  retiredAt: integer('retired_at'),
+})
+
+export const enrolTokens = sqliteTable('enrol_tokens', {
+  id: text().primaryKey(),
+  hash: text().notNull().unique(),
+  service: text().notNull(),
+  name: text().notNull(),
+  createdBy: text('created_by').notNull(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at'),
+})
+
+/** `answer` is sealed: it may hold a secret that is shown once. */
+export const idempotencyKeys = sqliteTable(
+  'idempotency_keys',
+  {
+    actor: text().notNull(),
+    key: text().notNull(),
+    requestHash: text('request_hash').notNull(),
+    status: integer().notNull(),
+    answer: text().notNull(),
+    at: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.actor, table.key] })],
+)
+
+export const loginFailures = sqliteTable(
+  'login_failures',
+  { id: text().primaryKey(), key: text().notNull(), at: integer().notNull() },
+  (table) => [index('login_failures_key').on(table.key, table.at)],
+)

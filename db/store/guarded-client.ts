@@ -1,0 +1,174 @@
+import type { Client, InArgs, InStatement, Replicated, ResultSet, Transaction, TransactionMode } from '@libsql/client'
+
+/**
+ * A libSQL client that keeps what it has acknowledged.
+ *
+ * @libsql/client 0.18 never resets a statement that failed with SQLITE_BUSY: later "commits" on that connection stay in a
+ * transaction that is thrown away (libsql-client-ts issue 352). And its waits block the event loop, so two writers in one
+ * process wait for each other until the time-out. Hence:
+ * - every write, batch and transaction goes through one first-in-first-out lock;
+ * - after any SQLITE_BUSY all connections are dropped before the next use;
+ * - a read whose connection went away by that is tried once more.
+ */
+export class GuardedClient implements Client {
+  readonly #client: Client
+  #tail: Promise<void> = Promise.resolve()
+  #spoiled = false
+  #openReads = 0
+
+  constructor(client: Client) {
+    this.#client = client
+  }
+
+  get closed(): boolean {
+    return this.#client.closed
+  }
+
+  get protocol(): string {
+    return this.#client.protocol
+  }
+
+  execute(statement: InStatement | string, args?: InArgs): Promise<ResultSet> {
+    const run = () =>
+      typeof statement === 'string' ? this.#client.execute(statement, args) : this.#client.execute(statement)
+    const text = typeof statement === 'string' ? statement : statement.sql
+    return isRead(text) ? this.#read(run) : this.#write(run)
+  }
+
+  batch(statements: (InStatement | [string, InArgs?])[], mode?: TransactionMode): Promise<ResultSet[]> {
+    const run = () => this.#client.batch(statements, mode)
+    return mode === 'read' ? this.#read(run) : this.#write(run)
+  }
+
+  migrate(statements: InStatement[]): Promise<ResultSet[]> {
+    return this.#write(() => this.#client.migrate(statements))
+  }
+
+  executeMultiple(sql: string): Promise<void> {
+    return this.#write(() => this.#client.executeMultiple(sql))
+  }
+
+  /** A write transaction holds the lock until it is committed, rolled back or closed. */
+  async transaction(mode: TransactionMode = 'write'): Promise<Transaction> {
+    if (mode === 'read') {
+      const transaction = await this.#read(() => this.#client.transaction('read'))
+      this.#openReads++
+      return watched(transaction, this.#saw, () => this.#openReads--)
+    }
+    const unlock = await this.#lock()
+    try {
+      this.#mend()
+      return watched(await this.#client.transaction(mode), this.#saw, unlock)
+    } catch (error) {
+      this.#saw(error)
+      unlock()
+      throw error
+    }
+  }
+
+  sync(): Promise<Replicated> {
+    return this.#client.sync()
+  }
+
+  reconnect(): void {
+    this.#client.reconnect()
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  async #lock(): Promise<() => void> {
+    const before = this.#tail
+    let unlock = () => {}
+    this.#tail = new Promise((resolve) => {
+      unlock = resolve
+    })
+    await before
+    return unlock
+  }
+
+  async #write<T>(run: () => Promise<T>): Promise<T> {
+    const unlock = await this.#lock()
+    try {
+      this.#mend()
+      return await run()
+    } catch (error) {
+      this.#saw(error)
+      throw error
+    } finally {
+      unlock()
+    }
+  }
+
+  async #read<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      if (this.#saw(error) !== 'CLIENT_CLOSED') throw error
+      return await run()
+    }
+  }
+
+  readonly #saw = (error: unknown): string | undefined => {
+    const code = sqliteCode(error)
+    if (code?.startsWith('SQLITE_BUSY')) this.#spoiled = true
+    return code
+  }
+
+  /** Only ever called by the holder of the lock, so no write is on the connections that go. */
+  #mend(): void {
+    if (!this.#spoiled) return
+    this.#spoiled = false
+    this.#client.reconnect()
+  }
+}
+
+const isRead = (sql: string) => /^\s*(select|explain|values)\b/i.test(sql)
+
+/** The SQLite or client code of an error, also when Drizzle has wrapped it. */
+export function sqliteCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, extendedCode } = error as { code?: unknown; extendedCode?: unknown }
+  if (typeof extendedCode === 'string') return extendedCode
+  if (typeof code === 'string') return code
+  return sqliteCode(error.cause)
+}
+
+function watched(inner: Transaction, saw: (error: unknown) => unknown, ended: () => void): Transaction {
+  let isOver = false
+  const end = () => {
+    if (!isOver) ended()
+    isOver = true
+  }
+  const seen = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      saw(error)
+      throw error
+    }
+  }
+  const last = async (work: () => Promise<void>) => {
+    try {
+      await seen(work())
+    } finally {
+      inner.close()
+      end()
+    }
+  }
+  return {
+    execute: (statement: InStatement) => seen(inner.execute(statement)),
+    batch: (statements: InStatement[]) => seen(inner.batch(statements)),
+    executeMultiple: (sql: string) => seen(inner.executeMultiple(sql)),
+    commit: () => last(() => inner.commit()),
+    rollback: () => last(() => inner.rollback()),
+    close: () => {
+      inner.close()
+      end()
+    },
+    get closed() {
+      return inner.closed
+    },
+  } as Transaction
+}

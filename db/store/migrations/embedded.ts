@@ -1,0 +1,50 @@
+/** Made by generate.ts from the SQL beside it. */
+export type Migration = { name: string; statements: string[] }
+
+export const controlMigrations: Migration[] = [
+  {
+    "name": "0000_start",
+    "statements": [
+      "CREATE TABLE `api_tokens` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`hash` text NOT NULL,\n\t`name` text NOT NULL,\n\t`role` text NOT NULL,\n\t`created_by` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`expires_at` integer,\n\t`last_used_at` integer\n);",
+      "CREATE UNIQUE INDEX `api_tokens_hash_unique` ON `api_tokens` (`hash`);",
+      "CREATE TABLE `audit` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`at` integer NOT NULL,\n\t`actor` text NOT NULL,\n\t`action` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`entity` text NOT NULL,\n\t`revision` integer,\n\t`comment` text\n);",
+      "CREATE TABLE `changes` (\n\t`revision` integer NOT NULL,\n\t`seq` integer NOT NULL,\n\t`kind` text NOT NULL,\n\t`id` text NOT NULL,\n\t`key` text NOT NULL,\n\t`before` text,\n\t`after` text,\n\tPRIMARY KEY(`revision`, `seq`)\n);",
+      "CREATE INDEX `changes_of_row` ON `changes` (`kind`,`id`,`revision`);",
+      "CREATE TABLE `enrol_tokens` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`hash` text NOT NULL,\n\t`service` text NOT NULL,\n\t`name` text NOT NULL,\n\t`created_by` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`expires_at` integer\n);",
+      "CREATE UNIQUE INDEX `enrol_tokens_hash_unique` ON `enrol_tokens` (`hash`);",
+      "CREATE TABLE `idempotency_keys` (\n\t`actor` text NOT NULL,\n\t`key` text NOT NULL,\n\t`request_hash` text NOT NULL,\n\t`status` integer NOT NULL,\n\t`answer` text NOT NULL,\n\t`at` integer NOT NULL,\n\tPRIMARY KEY(`actor`, `key`)\n);",
+      "CREATE TABLE `login_failures` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`key` text NOT NULL,\n\t`at` integer NOT NULL\n);",
+      "CREATE INDEX `login_failures_key` ON `login_failures` (`key`,`at`);",
+      "CREATE TABLE `refresh_tokens` (\n\t`hash` text PRIMARY KEY NOT NULL,\n\t`session_id` text NOT NULL,\n\t`used_at` integer\n);",
+      "CREATE INDEX `refresh_tokens_session` ON `refresh_tokens` (`session_id`);",
+      "CREATE TABLE `revisions` (\n\t`revision` integer PRIMARY KEY NOT NULL,\n\t`at` integer NOT NULL,\n\t`actor` text NOT NULL,\n\t`action` text NOT NULL,\n\t`comment` text,\n\t`changes` integer NOT NULL,\n\t`summary` text NOT NULL,\n\t`rolled_back_to` integer,\n\t`announced` integer DEFAULT 0 NOT NULL\n);",
+      "CREATE INDEX `revisions_announced` ON `revisions` (`announced`,`revision`);",
+      "CREATE TABLE `rows` (\n\t`kind` text NOT NULL,\n\t`id` text NOT NULL,\n\t`key` text NOT NULL,\n\t`value` text NOT NULL,\n\t`revision` integer NOT NULL,\n\t`expires_at` integer,\n\tPRIMARY KEY(`kind`, `id`)\n);",
+      "CREATE UNIQUE INDEX `rows_kind_key` ON `rows` (`kind`,`key`);",
+      "CREATE INDEX `rows_expires_at` ON `rows` (`expires_at`);",
+      "CREATE TABLE `sessions` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`user_id` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`expires_at` integer NOT NULL,\n\t`revoked_at` integer\n);",
+      "CREATE INDEX `sessions_user` ON `sessions` (`user_id`);",
+      "CREATE TABLE `signing_keys` (\n\t`kid` text PRIMARY KEY NOT NULL,\n\t`public_key` text NOT NULL,\n\t`private_key` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`retired_at` integer\n);",
+      "CREATE TABLE `users` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`email` text NOT NULL,\n\t`role` text NOT NULL,\n\t`password_hash` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`last_login_at` integer\n);",
+      "CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);"
+    ]
+  }
+]
+
+export const recordsMigrations: Migration[] = [
+  {
+    "name": "0000_start",
+    "statements": [
+      "CREATE TABLE `books` (\n\t`minute` integer NOT NULL,\n\t`worker` text NOT NULL,\n\t`received` integer DEFAULT 0 NOT NULL,\n\t`delivered` integer DEFAULT 0 NOT NULL,\n\t`bounced` integer DEFAULT 0 NOT NULL,\n\t`discarded` integer DEFAULT 0 NOT NULL,\n\t`messages` integer DEFAULT 0 NOT NULL,\n\t`deferred` integer DEFAULT 0 NOT NULL,\n\t`refused` integer DEFAULT 0 NOT NULL,\n\t`login_failures` integer DEFAULT 0 NOT NULL,\n\tPRIMARY KEY(`minute`, `worker`)\n);",
+      "CREATE TABLE `events` (\n\t`seq` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`worker` text NOT NULL,\n\t`n` integer NOT NULL,\n\t`at` integer NOT NULL,\n\t`type` text NOT NULL,\n\t`message_id` text,\n\t`text` text NOT NULL,\n\t`json` text NOT NULL\n);",
+      "CREATE UNIQUE INDEX `events_worker_n` ON `events` (`worker`,`n`);",
+      "CREATE INDEX `events_message` ON `events` (`message_id`);",
+      "CREATE INDEX `events_at` ON `events` (`at`);",
+      "CREATE TABLE `messages` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`worker` text NOT NULL,\n\t`accepted_at` integer,\n\t`sender` text DEFAULT '' NOT NULL,\n\t`size` integer DEFAULT 0 NOT NULL,\n\t`subject` text,\n\t`origin` text DEFAULT 'smtp' NOT NULL,\n\t`client` text,\n\t`revision` integer,\n\t`state` text DEFAULT 'active' NOT NULL,\n\t`hold` text DEFAULT '' NOT NULL,\n\t`hold_at` integer DEFAULT 0 NOT NULL,\n\t`touched_at` integer NOT NULL\n);",
+      "CREATE INDEX `messages_state` ON `messages` (`state`,`id`);",
+      "CREATE TABLE `recipients` (\n\t`message_id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`original` text NOT NULL,\n\t`domain` text NOT NULL,\n\t`outcome` text DEFAULT 'waiting' NOT NULL,\n\t`attempts` integer DEFAULT 0 NOT NULL,\n\t`last_reply` text,\n\t`cause` text,\n\t`next_try_at` integer,\n\tPRIMARY KEY(`message_id`, `address`)\n);",
+      "CREATE INDEX `recipients_outcome` ON `recipients` (`outcome`);",
+      "CREATE TABLE `workers` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`service` text NOT NULL,\n\t`enrolled_at` integer NOT NULL,\n\t`heartbeat_at` integer NOT NULL,\n\t`report` text,\n\t`acknowledged` integer DEFAULT 0 NOT NULL,\n\t`highest` integer DEFAULT 0 NOT NULL\n);"
+    ]
+  }
+]

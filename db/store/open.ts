@@ -1,0 +1,110 @@
+import { type Client, createClient } from '@libsql/client'
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/libsql'
+import type { Database } from './database.ts'
+import { GuardedClient, sqliteCode } from './guarded-client.ts'
+import { controlMigrations, type Migration, recordsMigrations } from './migrations/embedded.ts'
+
+/** The database cannot be used as it is. Nothing in it was changed. The message says what to do. */
+export class DatabaseError extends Error {
+  override name = 'DatabaseError'
+}
+
+export type DatabaseAddress = {
+  /** `file:/path/settings.db`, or `libsql:`, `https:`, `http:` for a libSQL server. */
+  url: string
+  authToken?: string | undefined
+}
+
+const waitForLockMs = 5_000
+const quickCheckOctets = 256 * 1024 * 1024
+
+/** Opens the control plane's database and brings its tables up to date. Throws a DatabaseError. */
+export function openControl(address: DatabaseAddress): Promise<Database> {
+  return open(address, controlMigrations, 'control')
+}
+
+/** Opens the records' database. `events_text` is there when the library has FTS5. */
+export async function openRecords(address: DatabaseAddress): Promise<Database> {
+  const database = await open(address, recordsMigrations, 'records')
+  try {
+    await database.run(
+      sql`create virtual table if not exists events_text using fts5(text, content='events', content_rowid='seq')`,
+    )
+  } catch {
+    // Without FTS5 the search falls back to LIKE: see records/events.ts.
+  }
+  return database
+}
+
+async function open(address: DatabaseAddress, migrations: Migration[], name: string): Promise<Database> {
+  const isFile = address.url.startsWith('file:')
+  let client: Client | undefined
+  try {
+    client = new GuardedClient(
+      createClient({
+        url: address.url,
+        ...(address.authToken ? { authToken: address.authToken } : {}),
+        ...(isFile ? { timeout: waitForLockMs } : {}),
+      }),
+    )
+    if (isFile) {
+      await refuseDamage(client, address.url)
+      // WAL stays with the file; set once, every later connection finds it.
+      await client.execute('pragma journal_mode = wal')
+    }
+    await migrate(client, migrations, name)
+  } catch (error) {
+    client?.close()
+    throw explained(error, address.url)
+  }
+  return drizzle(client) as Database
+}
+
+/** Looks at every page of a small database; of a large one, which would hold up the start for minutes, only at its head. */
+async function refuseDamage(client: Client, url: string): Promise<void> {
+  const [size] = (await client.execute('select page_count * page_size from pragma_page_count, pragma_page_size')).rows
+  if (Number(size?.[0]) > quickCheckOctets) return
+  const [check] = (await client.execute('pragma quick_check(1)')).rows
+  if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
+}
+
+/** Applies what is missing, each step whole or not at all. */
+async function migrate(client: Client, migrations: Migration[], name: string): Promise<void> {
+  const table = `postern_${name}_migrations`
+  await client.execute(`create table if not exists ${table} (name text primary key, at integer not null)`)
+  const done = new Set((await client.execute(`select name from ${table}`)).rows.map((row) => row.name))
+  const unknown = [...done].filter((step) => !migrations.some((migration) => migration.name === step))
+  if (unknown.length > 0)
+    throw new DatabaseError(
+      `The database was made by a newer Postern (it has the step ${String(unknown[0])}). Start that version, or restore a backup made before it.`,
+    )
+  for (const migration of migrations.filter((step) => !done.has(step.name)))
+    await client.batch(
+      [
+        ...migration.statements,
+        { sql: `insert into ${table} (name, at) values (?, ?)`, args: [migration.name, Date.now()] },
+      ],
+      'write',
+    )
+}
+
+function explained(error: unknown, url: string): unknown {
+  if (error instanceof DatabaseError) return error
+  const code = sqliteCode(error)
+  const reason = error instanceof Error ? error.message : String(error)
+  if (code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') || code?.startsWith('SQLITE_IOERR'))
+    return new DatabaseError(damaged(url, reason))
+  if (code?.startsWith('SQLITE_CANTOPEN') || code?.startsWith('SQLITE_READONLY') || reason.includes('Unable to open'))
+    return new DatabaseError(
+      `${fileOf(url)} cannot be opened for writing (${reason}). Check that the directory exists and belongs to this user.`,
+    )
+  return error
+}
+
+const fileOf = (url: string) => url.replace(/^file:(\/\/)?/, '').replace(/\?.*$/, '')
+
+function damaged(url: string, reason: string): string {
+  const file = fileOf(url)
+  return `${file} is damaged or is no database (${reason}). Nothing was changed. Move ${file}, ${file}-wal and ${file}-shm aside and restore a backup in their place; or, to save what can be read, run: sqlite3 ${file} .recover`
+}

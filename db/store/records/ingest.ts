@@ -1,0 +1,235 @@
+import { eventTypeNames, messageIdOf, type PosternEvent, parseEvent } from '@postern/contract/events.ts'
+import { sql } from 'drizzle-orm'
+import type { Database, Queries } from '../database.ts'
+import { countsOf, type News, project, recipientKey } from './project.ts'
+import { sentenceOf } from './sentence.ts'
+
+/** An event as it came; only its number has been looked at. */
+export type RawEvent = { n: number; at: string; type: string; [field: string]: unknown }
+
+export type Ingested = {
+  /** Everything up to and including this number is stored. */
+  acknowledged: number
+  /** How many were not stored before. */
+  stored: number
+}
+
+/**
+ * Stores a worker's batch, at most 500 events, once: a number that is stored already is skipped. One transaction, a fixed
+ * number of statements whatever the batch. When it resolves the events are durable.
+ */
+export function ingest(database: Database, worker: string, batch: readonly RawEvent[]): Promise<Ingested> {
+  return database.transaction(async (queries) => {
+    const [cursor] = await queries.all<{ acknowledged: number; highest: number }>(
+      sql`select acknowledged, highest from workers where id = ${worker}`,
+    )
+    const { acknowledged = 0, highest = 0 } = cursor ?? {}
+    const fresh = await unseen(queries, { worker, batch, acknowledged, highest })
+    if (fresh.length === 0) return { acknowledged, stored: 0 }
+    const events = fresh.map(understood)
+    const top = Math.max(highest, ...fresh.map(({ n }) => n))
+    await store(queries, worker, fresh, events)
+    await apply(queries, worker, project(events.filter((event) => event !== undefined)))
+    const upTo = await contiguous(queries, { worker, acknowledged, top })
+    await queries.run(sql`
+      insert into workers (id, service, enrolled_at, heartbeat_at, acknowledged, highest) values (${worker}, '', 0, 0, ${upTo}, ${top})
+      on conflict (id) do update set acknowledged = excluded.acknowledged, highest = excluded.highest`)
+    return { acknowledged: upTo, stored: fresh.length }
+  })
+}
+
+type Unseen = { worker: string; batch: readonly RawEvent[]; acknowledged: number; highest: number }
+
+async function unseen(queries: Queries, { worker, batch, acknowledged, highest }: Unseen): Promise<RawEvent[]> {
+  const byNumber = new Map<number, RawEvent>()
+  for (const event of batch) if (event.n > acknowledged) byNumber.set(event.n, event)
+  const numbers = [...byNumber.keys()].filter((n) => n <= highest)
+  if (numbers.length > 0) {
+    const stored = await queries.all<{ n: number }>(sql`
+      select n from events where worker = ${worker} and n in (select value from json_each(${JSON.stringify(numbers)}))`)
+    for (const { n } of stored) byNumber.delete(n)
+  }
+  return [...byNumber.values()].sort((a, b) => a.n - b.n)
+}
+
+/** `undefined`: of a type or shape this version does not know. It is kept as it came, and projects nothing. */
+function understood(event: RawEvent): PosternEvent | undefined {
+  try {
+    return parseEvent(event)
+  } catch {
+    return undefined
+  }
+}
+
+async function store(
+  queries: Queries,
+  worker: string,
+  fresh: readonly RawEvent[],
+  events: readonly (PosternEvent | undefined)[],
+): Promise<void> {
+  const input = fresh.map((raw, i) => {
+    const event = events[i]
+    const { n, at, type, ...fields } = event ?? raw
+    const when = Date.parse(at)
+    return [
+      n,
+      Number.isNaN(when) ? 0 : when,
+      type.slice(0, 100),
+      event ? (messageIdOf(event) ?? null) : null,
+      event ? sentenceOf(event) : unknownText(type),
+      JSON.stringify(fields),
+    ]
+  })
+  const [before] = await queries.all<{ seq: number }>(sql`select coalesce(max(seq), 0) as seq from events`)
+  await queries.run(sql`
+    insert into events (worker, n, at, type, message_id, text, json)
+    select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(${JSON.stringify(input)})`)
+  await queries
+    .run(sql`insert into events_text (rowid, text) select seq, text from events where seq > ${before?.seq ?? 0}`)
+    .catch(ignoreWithoutFts)
+}
+
+const unknownText = (type: string) =>
+  (eventTypeNames as string[]).includes(type) ? 'an event this version cannot read' : 'an event of a newer version'
+
+function ignoreWithoutFts(error: unknown): void {
+  const text = error instanceof Error ? `${error.message} ${String(error.cause)}` : ''
+  if (!text.includes('no such table: events_text')) throw error
+}
+
+async function contiguous(
+  queries: Queries,
+  { worker, acknowledged, top }: { worker: string; acknowledged: number; top: number },
+): Promise<number> {
+  const [gap] = await queries.all<{ n: number | null }>(sql`
+    select min(e.n) as n from events e where e.worker = ${worker} and e.n > ${acknowledged}
+      and not exists (select 1 from events f where f.worker = e.worker and f.n = e.n + 1)`)
+  const [next] = await queries.all<{ n: number }>(
+    sql`select count(*) as n from events where worker = ${worker} and n = ${acknowledged + 1}`,
+  )
+  return next?.n ? (gap?.n ?? top) : acknowledged
+}
+
+async function apply(queries: Queries, worker: string, news: News): Promise<void> {
+  await countRecipients(queries, news)
+  await upsertRecipients(queries, news)
+  await upsertMessages(queries, worker, news)
+  await addToBooks(queries, worker, news)
+}
+
+/** A recipient is received once and ends once, however often it is said: only what the tables do not know yet is counted. */
+async function countRecipients(queries: Queries, { messages, recipients, minutes }: News): Promise<void> {
+  const accepted = [...messages.values()].filter((message) => message.accepted)
+  if (accepted.length > 0) {
+    const ids = JSON.stringify(accepted.map(({ id }) => id))
+    const known = await queries.all<{ id: string }>(
+      sql`select id from messages where accepted_at is not null and id in (select value from json_each(${ids}))`,
+    )
+    const knownIds = new Set(known.map(({ id }) => id))
+    for (const { id, accepted: news } of accepted) {
+      if (!news || knownIds.has(id)) continue
+      const counts = countsOf(minutes, news.at)
+      counts.messages++
+      counts.received += new Set(news.fields.recipients.map(({ address }) => address)).size
+    }
+  }
+  const ended = [...recipients.values()].filter(({ outcome }) => outcome !== 'waiting')
+  if (ended.length === 0) return
+  const pairs = JSON.stringify(ended.map(({ messageId, address }) => [messageId, address]))
+  const known = await queries.all<{ messageId: string; address: string }>(sql`
+    select r.message_id as messageId, r.address from json_each(${pairs}) given
+      join recipients r on r.message_id = given.value ->> 0 and r.address = given.value ->> 1
+    where r.outcome <> 'waiting'`)
+  const knownKeys = new Set(known.map(({ messageId, address }) => recipientKey(messageId, address)))
+  for (const { messageId, address, outcome, finalAt } of ended)
+    if (outcome !== 'waiting' && !knownKeys.has(recipientKey(messageId, address))) countsOf(minutes, finalAt)[outcome]++
+}
+
+async function upsertRecipients(queries: Queries, { recipients }: News): Promise<void> {
+  if (recipients.size === 0) return
+  const input = [...recipients.values()].map((news) => [
+    news.messageId,
+    news.address,
+    news.original ?? '',
+    news.address.slice(news.address.lastIndexOf('@') + 1),
+    news.outcome,
+    news.attempts,
+    news.lastReply ?? null,
+    news.cause ?? null,
+    news.nextTryAt ?? null,
+  ])
+  const newer = sql.raw('excluded.attempts >= recipients.attempts and excluded.last_reply is not null')
+  await queries.run(sql`
+    insert into recipients (message_id, address, original, domain, outcome, attempts, last_reply, cause, next_try_at)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+    from json_each(${JSON.stringify(input)}) where true
+    on conflict (message_id, address) do update set
+      original = iif(excluded.original <> '', excluded.original, recipients.original),
+      outcome = iif(recipients.outcome = 'waiting', excluded.outcome, recipients.outcome),
+      last_reply = iif(recipients.outcome = 'waiting' and ${newer}, excluded.last_reply, recipients.last_reply),
+      cause = iif(${newer} and excluded.cause is not null, excluded.cause, recipients.cause),
+      next_try_at = iif(${newer} and excluded.next_try_at is not null, excluded.next_try_at, recipients.next_try_at),
+      attempts = max(excluded.attempts, recipients.attempts)`)
+}
+
+async function upsertMessages(queries: Queries, worker: string, { messages }: News): Promise<void> {
+  if (messages.size === 0) return
+  const input = [...messages.values()].map(({ id, accepted, hold, touchedAt }) => [
+    id,
+    accepted?.at ?? null,
+    accepted?.fields.sender ?? '',
+    accepted?.fields.size ?? 0,
+    accepted?.fields.subject ?? null,
+    accepted?.fields.origin ?? 'smtp',
+    accepted?.fields.client ? JSON.stringify(accepted.fields.client) : null,
+    accepted?.fields.revision ?? null,
+    hold?.by ?? '',
+    hold?.at ?? 0,
+    touchedAt,
+  ])
+  const first = sql.raw('messages.accepted_at is null and excluded.accepted_at is not null')
+  const set = (column: string) =>
+    sql`${sql.raw(column)} = iif(${first}, ${sql.raw(`excluded.${column}`)}, ${sql.raw(`messages.${column}`)})`
+  const columns = ['worker', 'sender', 'size', 'subject', 'origin', 'client', 'revision', 'accepted_at']
+  await queries.run(sql`
+    insert into messages (id, worker, accepted_at, sender, size, subject, origin, client, revision, hold, hold_at, touched_at)
+    select value ->> 0, ${worker}, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+      value ->> 8, value ->> 9, value ->> 10
+    from json_each(${JSON.stringify(input)}) where true
+    on conflict (id) do update set ${sql.join(columns.map(set), sql`, `)},
+      hold = iif(excluded.hold_at > messages.hold_at, excluded.hold, messages.hold),
+      hold_at = max(excluded.hold_at, messages.hold_at),
+      touched_at = max(excluded.touched_at, messages.touched_at)`)
+  // The + keeps SQLite from walking all that waits anywhere instead of this message's few recipients.
+  const waits = sql.raw("from recipients r where r.message_id = messages.id and +r.outcome = 'waiting'")
+  await queries.run(sql`
+    update messages set state = case
+      when not exists (select 1 ${waits}) then 'finished'
+      when hold <> '' then 'held'
+      when exists (select 1 ${waits} and r.attempts > 0) then 'deferred'
+      else 'active' end
+    where id in (select value from json_each(${JSON.stringify([...messages.keys()])}))`)
+}
+
+async function addToBooks(queries: Queries, worker: string, { minutes }: News): Promise<void> {
+  if (minutes.size === 0) return
+  const columns = [
+    'received',
+    'delivered',
+    'bounced',
+    'discarded',
+    'messages',
+    'deferred',
+    'refused',
+    'loginFailures',
+  ] as const
+  const input = [...minutes].map(([minute, counts]) => [minute, ...columns.map((column) => counts[column])])
+  const sums = 'received delivered bounced discarded messages deferred refused login_failures'
+    .split(' ')
+    .map((column) => `${column} = books.${column} + excluded.${column}`)
+  await queries.run(sql`
+    insert into books (minute, worker, received, delivered, bounced, discarded, messages, deferred, refused, login_failures)
+    select value ->> 0, ${worker}, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+    from json_each(${JSON.stringify(input)}) where true
+    on conflict (minute, worker) do update set ${sql.raw(sums.join(', '))}`)
+}

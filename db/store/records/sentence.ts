@@ -1,0 +1,64 @@
+import type { PosternEvent } from '@postern/contract/events.ts'
+
+/** One sentence for people; also what the full text search looks at. What strangers sent stands in quotes or is cut. */
+export function sentenceOf(event: PosternEvent): string {
+  switch (event.type) {
+    case 'worker.started':
+      return `${event.service} ${event.version} started as process ${event.pid}`
+    case 'worker.stopped':
+      return `${event.service} stopped: ${event.cause}`
+    case 'service.state':
+      return `${event.service} is ${event.observed}${event.detail ? `: ${event.detail}` : ''}`
+    case 'listener.failed':
+      return `${event.listener} cannot listen on ${event.address}:${event.port}: ${event.error}`
+    case 'policy.applied':
+      return `revision ${event.revision} applied in ${event.tookMs} ms`
+    case 'policy.refused':
+      return `revision ${event.revision} refused, ${event.inForce} stays in force: ${event.error}`
+    case 'session.refused':
+      return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}`
+    case 'session.error':
+      return `${event.client.ip}: ${event.reason}, ${event.detail}${event.reply ? `; answered ${event.reply}` : ''}`
+    case 'auth.succeeded':
+      return `${event.client.ip} logged in as ${event.login} by ${event.mechanism}`
+    case 'auth.failed':
+      return `${event.client.ip} failed to log in as "${event.login}": ${event.verdict.reply}`
+    case 'command.refused':
+      return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender ?? ''}>${event.recipient === undefined ? '' : ` to <${event.recipient}>`}`
+    case 'message.accepted':
+      return `from <${event.sender}> to ${someOf(event.recipients.map(({ address }) => address))}, ${event.size} bytes${event.client ? ` from ${event.client.ip}` : ''}${event.subject ? `, "${event.subject}"` : ''}${event.held ? `; held: ${event.held}` : ''}`
+    case 'message.refused':
+      return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender}> to ${someOf(event.recipients)}, ${event.size} bytes`
+    case 'delivery.started':
+      return `attempt ${event.attempt} at ${event.remote.host} for ${someOf(event.recipients)}`
+    case 'delivery.delivered':
+      return `${event.remote.host} took it for ${someOf(event.recipients)}: ${event.reply}`
+    case 'delivery.deferred':
+      return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; next try ${event.nextTryAt}`
+    case 'delivery.bounced':
+      return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; returned with ${event.status}`
+    case 'delivery.discarded':
+      return `discarded for ${someOf(event.recipients)} by ${event.by}`
+    case 'message.held':
+      return `held by ${event.by}${event.reason ? `: ${event.reason}` : ''}`
+    case 'message.released':
+      return `released by ${event.by}`
+    case 'message.rerouted':
+      return `rerouted to ${event.to} by ${event.by}`
+    case 'message.damaged':
+      return `damaged in ${event.where}: ${event.detail}`
+    case 'dsn.written':
+      return `${event.action} notification about ${event.about}`
+    case 'order.done':
+      return `${event.action} carried out on ${event.matched} messages`
+    case 'spool.full':
+      return `the spool has ${event.freeBytes} bytes free, of which ${event.reserveBytes} are kept in reserve`
+    case 'log.dropped':
+      return `${event.count} records dropped: ${event.because}`
+  }
+}
+
+function someOf(addresses: readonly string[]): string {
+  const some = addresses.slice(0, 20).map((address) => `<${address}>`)
+  return addresses.length > 20 ? `${some.join(', ')} and ${addresses.length - 20} more` : some.join(', ')
+}

@@ -1,0 +1,96 @@
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/** The records' database: what happened. Times are milliseconds since the epoch. */
+
+/** What each worker last said about itself. */
+export const workers = sqliteTable('workers', {
+  id: text().primaryKey(),
+  service: text().notNull(),
+  enrolledAt: integer('enrolled_at').notNull(),
+  /** 0 before the first report. */
+  heartbeatAt: integer('heartbeat_at').notNull(),
+  /** A `WorkerReport` as JSON. */
+  report: text(),
+  /** Every event up to and including this number is stored. */
+  acknowledged: integer().notNull().default(0),
+  /** The highest number stored; above `acknowledged` when a batch overtook another. */
+  highest: integer().notNull().default(0),
+})
+
+/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. */
+export const events = sqliteTable(
+  'events',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    worker: text().notNull(),
+    n: integer().notNull(),
+    at: integer().notNull(),
+    type: text().notNull(),
+    messageId: text('message_id'),
+    text: text().notNull(),
+    json: text().notNull(),
+  },
+  (table) => [
+    uniqueIndex('events_worker_n').on(table.worker, table.n),
+    index('events_message').on(table.messageId),
+    index('events_at').on(table.at),
+  ],
+)
+
+/** Projection of events: one row a message. `acceptedAt` is null while only deliveries of it are known. */
+export const messages = sqliteTable(
+  'messages',
+  {
+    id: text().primaryKey(),
+    worker: text().notNull(),
+    acceptedAt: integer('accepted_at'),
+    sender: text().notNull().default(''),
+    size: integer().notNull().default(0),
+    subject: text(),
+    origin: text().notNull().default('smtp'),
+    client: text(),
+    revision: integer(),
+    /** `active`, `deferred`, `held`, `finished`. */
+    state: text().notNull().default('active'),
+    /** Who or what holds it; empty when released. The newest `holdAt` wins, in whatever order events arrive. */
+    hold: text().notNull().default(''),
+    holdAt: integer('hold_at').notNull().default(0),
+    touchedAt: integer('touched_at').notNull(),
+  },
+  (table) => [index('messages_state').on(table.state, table.id)],
+)
+
+export const recipients = sqliteTable(
+  'recipients',
+  {
+    messageId: text('message_id').notNull(),
+    address: text().notNull(),
+    original: text().notNull(),
+    domain: text().notNull(),
+    /** `waiting` until the first final event: a recipient counts once, however often an event is repeated. */
+    outcome: text().notNull().default('waiting'),
+    attempts: integer().notNull().default(0),
+    lastReply: text('last_reply'),
+    cause: text(),
+    nextTryAt: integer('next_try_at'),
+  },
+  (table) => [primaryKey({ columns: [table.messageId, table.address] }), index('recipients_outcome').on(table.outcome)],
+)
+
+/** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */
+export const books = sqliteTable(
+  'books',
+  {
+    minute: integer().notNull(),
+    worker: text().notNull(),
+    received: integer().notNull().default(0),
+    delivered: integer().notNull().default(0),
+    bounced: integer().notNull().default(0),
+    discarded: integer().notNull().default(0),
+    messages: integer().notNull().default(0),
+    deferred: integer().notNull().default(0),
+    refused: integer().notNull().default(0),
+    loginFailures: integer('login_failures').notNull().default(0),
+  },
+  (table) => [primaryKey({ columns: [table.minute, table.worker] })],
+)

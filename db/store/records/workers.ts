@@ -1,0 +1,53 @@
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { WorkerReport } from '@postern/contract/sync.ts'
+import { sql } from 'drizzle-orm'
+import type { Queries } from '../database.ts'
+
+/** What each worker last said about itself. */
+export type WorkerRow = {
+  id: string
+  service: ServiceName
+  heartbeatAt: number
+  report: WorkerReport | undefined
+  acknowledged: number
+}
+
+/** A worker not heard of for longer is not live. */
+export const liveForMs = 20_000
+
+type RawWorker = Omit<WorkerRow, 'report'> & { report: string | null }
+
+export async function listWorkers(queries: Queries): Promise<WorkerRow[]> {
+  const found = await queries.all<RawWorker>(
+    sql`select id, service, heartbeat_at as heartbeatAt, report, acknowledged from workers where service <> '' order by id`,
+  )
+  return found.map((worker) => ({
+    ...worker,
+    report: worker.report ? (JSON.parse(worker.report) as WorkerReport) : undefined,
+  }))
+}
+
+/** @returns the number of its last event that storage has: a worker that lost its disk goes on from there. */
+export async function enrolWorker(
+  queries: Queries,
+  { id, service, now }: { id: string; service: ServiceName; now: number },
+): Promise<number> {
+  const [row] = await queries.all<{ highest: number }>(sql`
+    insert into workers (id, service, enrolled_at, heartbeat_at) values (${id}, ${service}, ${now}, 0)
+    on conflict (id) do update set service = excluded.service, enrolled_at = excluded.enrolled_at returning highest`)
+  return row?.highest ?? 0
+}
+
+export async function putReport(
+  queries: Queries,
+  { id, report, now }: { id: string; report: WorkerReport; now: number },
+): Promise<void> {
+  await queries.run(sql`
+    insert into workers (id, service, enrolled_at, heartbeat_at, report)
+    values (${id}, ${report.service}, ${now}, ${now}, ${JSON.stringify(report)})
+    on conflict (id) do update set service = excluded.service, heartbeat_at = excluded.heartbeat_at, report = excluded.report`)
+}
+
+export async function deleteWorker(queries: Queries, id: string): Promise<void> {
+  await queries.run(sql`update workers set service = '', report = null where id = ${id}`)
+}

@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { emptyReplica } from '@postern/contract/rows.ts'
+import { generalSchema } from '@postern/contract/settings/general.ts'
+import { queueSchema } from '@postern/contract/settings/queue.ts'
+import { compilePlan } from '@postern/queue/plan.ts'
+import { Queue } from '@postern/queue/queue.ts'
+import { Dns } from '@postern/queue/route/dns.ts'
+import { EventLog } from '@postern/runtime/event-log.ts'
+import { openLocalReader } from '@postern/spool/local/reader.ts'
+import { openLocalWriter } from '@postern/spool/local/writer.ts'
+
+/**
+ * The Queue Manager alone: mail in the spool → smtp-sink, with the index, the journal and the event log on disk.
+ * `node test/bench/queue-relay.ts [messages] [connections] [octets] [messages a second; 0: as fast as the spool]`.
+ * The mail is written by another process; the CPU is that of the Queue Manager.
+ */
+const [messages = 30_000, connections = 5, octets = 1024, rate = 0] = process.argv.slice(2).map(Number)
+const directory = await mkdtemp(join(tmpdir(), 'queue-bench-'))
+const probe = createServer().listen(0, '127.0.0.1')
+await once(probe, 'listening')
+const { port } = probe.address() as { port: number }
+probe.close()
+const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'nobody', `127.0.0.1:${port}`, '1000'], { stdio: 'ignore' })
+
+const spool = join(directory, 'spool')
+const replica = emptyReplica()
+replica.settings.set('general', generalSchema.parse({ hostname: 'bench.test' }))
+replica.settings.set('queue', queueSchema.parse({ perDomainConnections: connections, deliveryThreads: 100 }))
+replica.domain.set('sink.test', {
+  name: 'sink.test',
+  aliases: [],
+  catchAll: '',
+  route: { type: 'smtp', host: '127.0.0.1', port, tls: 'none' },
+})
+const log = await EventLog.open({
+  directory: join(directory, 'events'),
+  send: async (lines) => JSON.parse(lines.at(-1) as string).n,
+})
+log.numberFrom(0)
+log.startShipping()
+const queue = await Queue.open({
+  dataDirectory: directory,
+  reader: openLocalReader({ directory: spool }),
+  writer: await openLocalWriter({ directory: spool, name: 'queue-1' }),
+  record: log.record,
+  flushEvents: () => log.flush(),
+  fatal: (error) => {
+    throw error
+  },
+  dns: new Dns({ servers: [] }),
+  ourselves: () => ({ hostname: 'bench.test', isOurs: () => false }),
+  plan: compilePlan(replica, 1),
+  outboundPort: 25,
+})
+queue.startDeliveries()
+const feed = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('spool-feed.ts', import.meta.url)), spool, `${messages}`, `${octets}`, `${rate}`],
+  {
+    stdio: 'inherit',
+  },
+)
+await new Promise((resolve) => setTimeout(resolve, 400))
+const started = performance.now()
+const cpu = process.cpuUsage()
+while (queue.tally.delivered < messages) await new Promise((resolve) => setTimeout(resolve, 5))
+await queue.journal.flush()
+const seconds = (performance.now() - started) / 1000
+const used = process.cpuUsage(cpu)
+const micros = (used.user + used.system) / messages
+console.log(
+  `${messages} messages of ${octets} octets over ${connections} connections: ${Math.round(messages / seconds)} a second, ` +
+    `${micros.toFixed(0)} µs CPU each, RSS ${Math.round(process.memoryUsage.rss() / 1e6)} MB, waiting ${queue.status().waiting.recipients}`,
+)
+sink.kill()
+feed.kill()
+await rm(directory, { recursive: true, force: true })
+process.exit(0)

@@ -1,0 +1,113 @@
+import { join } from 'node:path'
+import { freePort, startPeer, temporaryDirectory, until } from '../peers/peer.ts'
+import { type PostfixDelivery, startPostfix } from '../peers/postfix.ts'
+import { type PosternProcess, startPostern } from '../system/postern.ts'
+import { cpuMicros, ownCpuMicros } from '../system/processes.ts'
+import { figure } from './figures.ts'
+
+/** A server under measurement, as the benches see it. */
+export interface Target {
+  name: string
+  host: string
+  port: number
+  /** A recipient it takes mail for. */
+  to: string
+  /** CPU time of all its processes so far, ended ones included. */
+  cpuMicros(): number
+  /** The same by process, where there are several with names of their own. */
+  cpuByProcess?(): Record<string, number>
+  /** Resolves when nothing of what it took waits any more. */
+  drained(): Promise<void>
+  stop(): Promise<void>
+}
+
+const to = 'sink@load.test'
+
+/** What it does with mail: throw it away after the queue, or relay it to a sink. */
+export type Disposal = { to: 'discard' } | { to: 'relay'; host: string; port: number }
+
+/**
+ * Debian's Postfix with its defaults: synced to disk before 250, then through its queue to `discard:` or to the sink. So it
+ * does what Postern does in the same time: take, keep, schedule, dispose of, forget. Two things are
+ * set in its favour: it logs nowhere, as with a syslog that costs nothing; and it does not hold a client up for a second
+ * when mail comes faster than it goes (in_flow_delay), which would halve its rate in short runs.
+ */
+export async function postfixTarget(deliver: PostfixDelivery, name = 'Postfix'): Promise<Target> {
+  const postfix = await startPostfix({ deliver, log: false, settings: { in_flow_delay: '0' } })
+  return {
+    name,
+    host: postfix.host,
+    port: postfix.port,
+    to,
+    cpuMicros: () => cpuMicros(postfix.pid),
+    drained: async () => {
+      if (deliver.to === 'hold') return
+      const empty = async () => (await postfix.queued()) === 0
+      await until('the queue of Postfix is empty', empty, { withinMs: 300_000, everyMs: 100 })
+    },
+    stop: postfix.stop,
+  }
+}
+
+/** smtp-server with nothing behind it: no policy, no disk. */
+export async function bareTarget(): Promise<Target> {
+  const port = await freePort()
+  const bare = await startPeer({
+    name: 'smtp-server',
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'bare.ts'), String(port)],
+    host: '127.0.0.1',
+    port,
+    directory: await temporaryDirectory('bare'),
+  })
+  return {
+    name: 'smtp-server, discarding',
+    host: bare.host,
+    port,
+    to,
+    cpuMicros: () => cpuMicros(bare.pid),
+    drained: async () => {},
+    stop: bare.stop,
+  }
+}
+
+/** The whole of Postern as `npm start` runs it, default policy, events and books on. */
+export async function posternTarget(disposal: Disposal): Promise<Target> {
+  const postern = await startPostern()
+  if (disposal.to === 'relay') {
+    const gateway = { host: disposal.host, port: disposal.port }
+    await postern.api.patch('/v1/settings/general', { gateway })
+  } else {
+    await postern.api.post('/v1/domains', { name: 'load.test', route: { type: 'discard' } })
+    await postern.api.post('/v1/accounts', { address: to, login: 'sink', secret: 'only for the bench' })
+  }
+  // Postfix exempts clients on its own networks from its limit of 50 connections; the load needs the same here.
+  await postern.api.patch('/v1/settings/advanced', { maxConnectionsPerAddress: 0 })
+  await postern.settle()
+  return {
+    name: 'Postern',
+    host: postern.host,
+    port: postern.smtpPort,
+    to,
+    cpuMicros: () => cpuMicros(postern.pid),
+    cpuByProcess: () => {
+      const of = (part: PosternProcess) => postern.pids(part).reduce((sum, pid) => sum + ownCpuMicros(pid), 0)
+      return { smtp: of('smtp'), queue: of('queue'), api: of('api') }
+    },
+    drained: async () => {
+      // Seldom: the answer costs the API time, which would be counted as the messages'.
+      await postern.quiet({ withinMs: 300_000, everyMs: 500 })
+    },
+    stop: postern.stop,
+  }
+}
+
+/** CPU time a message by process since `before`, for the bench's table: ` (smtp 40, queue 60, api 80)`. */
+export function cpuDetail(target: Target, before: Record<string, number> | undefined, messages: number): string {
+  const after = target.cpuByProcess?.()
+  if (!before || !after) return ''
+  const parts = Object.entries(after).map(
+    ([name, micros]) => `${name} ${figure((micros - (before[name] ?? 0)) / messages)}`,
+  )
+  return ` (${parts.join(', ')})`
+}

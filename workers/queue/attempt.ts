@@ -1,0 +1,208 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import type { SpoolReader } from '@postern/spool/spool.ts'
+import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
+import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
+import { type Result, type Transaction, transact } from './client/transaction.ts'
+import type { Job } from './lanes.ts'
+import type { Mail } from './mail.ts'
+import { deliverToMaildir } from './maildir.ts'
+import type { Destination } from './route/destination.ts'
+import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
+
+/** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
+
+/** Whole bodies up to here; larger ones are streamed. */
+const wholeOctets = 1 << 20
+/** Hosts that answered and could not take the message, in one attempt. */
+const mostSessions = 2
+
+export async function attempt(job: Job, destination: Destination, world: AttemptWorld): Promise<Attempted> {
+  const startedAt = Date.now()
+  const { via, results } = await deliverTo(job, destination, world)
+  return { via, results, startedAt, durationMs: Date.now() - startedAt }
+}
+
+type Delivered = Pick<Attempted, 'via' | 'results'>
+
+async function deliverTo(job: Job, destination: Destination, world: AttemptWorld): Promise<Delivered> {
+  switch (destination.kind) {
+    case 'discard':
+      return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
+    case 'unable':
+      return same(job, deferredFor('4.3.5', destination.text, 'route-not-enforced'), { host: 'none' })
+    case 'maildir':
+      return deliverToMaildir(job, destination.domain, world)
+    default:
+      return deliverRemote(job, destination, world)
+  }
+}
+
+function same(job: Job, result: Final, via: Via): Delivered {
+  return { via, results: new Map(job.recipients.map((r) => [r, result])) }
+}
+
+async function deliverRemote(job: Job, destination: Remote, world: AttemptWorld): Promise<Delivered> {
+  const key = poolKey(destination)
+  const open = world.pool.take(key)
+  if (open) {
+    try {
+      return await deliverOn(open, job, { key, world })
+    } catch (error) {
+      // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
+      if (!(error instanceof ConnectionFailure) || error.stage === 'end') return failed(job, error, open.dial.peer)
+    }
+  }
+  const { dns, port, pool } = world
+  const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
+  if (hosts.kind !== 'hosts') return unreachable(job, hosts, destination)
+  let last: Delivered | undefined
+  let sessions = 0
+  for (const peer of hosts.peers) {
+    const dead = pool.deadFor(peer)
+    if (dead) {
+      last ??= failed(job, dead, peer)
+      continue
+    }
+    try {
+      const connection = await pool.open(dialFor(destination, peer, world))
+      const delivered = await deliverOn(connection, job, { key, world })
+      last = delivered
+      if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
+    } catch (error) {
+      last = failed(job, error, peer)
+      if (!(error instanceof ConnectionFailure) || error.stage === 'end') break
+    }
+  }
+  return last ?? same(job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+}
+
+async function deliverOn(
+  connection: Connection,
+  job: Job,
+  { key, world }: { key: string; world: AttemptWorld },
+): Promise<Delivered> {
+  const results = new Map<number, Final>()
+  let waiting = job.recipients
+  try {
+    while (waiting.length > 0) {
+      const transaction = transactionFor(job.mail, waiting, world.reader)
+      const answers = await transact(connection, transaction)
+      const again: number[] = []
+      for (const [i, r] of waiting.entries()) {
+        const answer = answers[i] as Result
+        if (answer.kind === 'again') again.push(r)
+        else results.set(r, answer)
+      }
+      waiting = again
+      if (waiting.length > 0 && !connection.alive) {
+        for (const r of waiting)
+          results.set(r, deferredFor('4.4.2', 'the connection ended before its turn', 'connection-lost'))
+        waiting = []
+      }
+    }
+  } catch (error) {
+    // Those settled by an earlier transaction of this attempt keep what they have.
+    if (results.size === 0) throw error
+    for (const [r, result] of failed(job, error, connection.dial.peer).results)
+      if (!results.has(r)) results.set(r, result)
+  }
+  const { queue } = world.plan()
+  world.pool.give(key, connection, queue.reuseConnections ? queue.maxMessagesPerConnection : 0)
+  return { via: viaOf(connection), results }
+}
+
+function transactionFor(mail: Mail, recipients: readonly number[], reader: SpoolReader): Transaction {
+  const { envelope, octets } = mail
+  return {
+    sender: envelope.sender,
+    recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
+    octets,
+    body: octets <= wholeOctets ? 'whole' : 'stream',
+    whole: () => readWhole(mail, reader),
+    stream: () => reader.openBody(mail.location),
+    eightBit: envelope.body === '8bitmime',
+    smtpUtf8: envelope.smtpUtf8,
+    ...(envelope.ret ? { ret: envelope.ret } : {}),
+    ...(envelope.envid ? { envid: envelope.envid } : {}),
+  }
+}
+
+/** A message that is copied on while it is read is read again where it lies now. */
+export async function readWhole(mail: Mail, reader: SpoolReader): Promise<Buffer> {
+  const { location } = mail
+  try {
+    return await reader.readBody(location)
+  } catch (error) {
+    if (mail.location === location) throw error
+    return reader.readBody(mail.location)
+  }
+}
+
+function dialFor(destination: Remote, peer: Peer, world: AttemptWorld) {
+  return {
+    peer,
+    protocol: destination.kind === 'lmtp' ? ('lmtp' as const) : ('smtp' as const),
+    name: world.plan().hostname,
+    tls: destination.tls,
+    patience: world.patience,
+    ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
+  }
+}
+
+/** Connections are shared by what has the same next host and terms. */
+function poolKey(destination: Remote): string {
+  switch (destination.kind) {
+    case 'mx':
+      return `mx ${destination.domain} ${destination.tls}`
+    case 'address':
+      return `address ${destination.address} ${destination.tls}`
+    case 'lmtp':
+      return `lmtp ${destination.host} ${destination.port}`
+    case 'smtp':
+      return `smtp ${destination.host} ${destination.port} ${destination.tls} ${destination.auth?.user ?? ''}`
+  }
+}
+
+function viaOf(connection: Connection): Via {
+  const { host, address, port } = connection.dial.peer
+  return { host, address, port, ...(connection.tls ? { tls: connection.tls } : {}) }
+}
+
+function unreachable(job: Job, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
+  const { kind, status, text, cause } = hosts
+  const host =
+    destination.kind === 'mx'
+      ? destination.domain
+      : destination.kind === 'address'
+        ? destination.address
+        : destination.host
+  return same(job, { kind, status, reply: text, cause }, { host })
+}
+
+const statusOf: Record<ConnectionFailure['stage'], string> = {
+  connect: '4.4.1',
+  greeting: '4.4.2',
+  hello: '4.4.2',
+  tls: '4.7.5',
+  auth: '4.7.8',
+  mail: '4.4.2',
+  rcpt: '4.4.2',
+  data: '4.4.2',
+  body: '4.4.2',
+  end: '4.4.2',
+}
+
+/** The attempt broke: everybody waits. Whatever the remote said to a connection, it said nothing about the recipients. */
+function failed(job: Job, error: unknown, peer: Peer): Delivered {
+  const via = { host: peer.host, address: peer.address, port: peer.port }
+  if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })
+  const cause =
+    error.stage === 'connect'
+      ? 'cannot-connect'
+      : error.stage === 'tls'
+        ? 'no-tls'
+        : error.stage === 'auth'
+          ? 'login-refused'
+          : 'connection-lost'
+  return same(job, deferredFor(statusOf[error.stage], error.text, cause), via)
+}

@@ -1,0 +1,30 @@
+import type { SpoolReader } from '@postern/spool/spool.ts'
+import type { Patience } from './client/connection.ts'
+import type { Pool } from './client/pool.ts'
+import type { Result } from './client/transaction.ts'
+import type { Plan } from './plan.ts'
+import type { Dns } from './route/dns.ts'
+import type { Ourselves } from './route/hosts.ts'
+
+/** What an attempt needs, and what comes of it. */
+
+export type AttemptWorld = {
+  plan(): Plan
+  reader: SpoolReader
+  pool: Pool
+  dns: Dns
+  ourselves(): Ourselves
+  /** Port of MX hosts. */
+  port: number
+  patience: Patience
+  mailDirectory: string
+}
+
+export type Via = { host: string; address?: string; port?: number; tls?: string }
+/** A result other than `again`. */
+export type Final = Exclude<Result, { kind: 'again' }> | { kind: 'discarded'; by: string }
+export type Attempted = { via: Via; results: Map<number, Final>; startedAt: number; durationMs: number }
+
+export function deferredFor(status: string, reply: string, cause: string): Final {
+  return { kind: 'deferred', status, reply, cause }
+}

@@ -1,0 +1,347 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
+
+/** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
+
+export type TlsPolicy = 'none' | 'opportunistic' | 'require' | 'implicit'
+
+/** Milliseconds for each step; the defaults are those of RFC 5321 §4.5.3.2, except for connecting. */
+export type Patience = {
+  connect: number
+  greeting: number
+  command: number
+  data: number
+  block: number
+  end: number
+}
+export const patience: Patience = {
+  connect: 30_000,
+  greeting: 300_000,
+  command: 300_000,
+  data: 120_000,
+  block: 180_000,
+  end: 600_000,
+}
+
+export type Peer = {
+  /** What MX or the route called it; used for TLS server name and in events. */
+  host: string
+  address: string
+  port: number
+}
+
+export type Dial = {
+  peer: Peer
+  protocol: 'smtp' | 'lmtp'
+  /** Our own name, for EHLO. */
+  name: string
+  tls: TlsPolicy
+  auth?: { user: string; secret: string }
+  patience: Patience
+}
+
+export type Stage = 'connect' | 'greeting' | 'hello' | 'tls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'body' | 'end'
+
+/** The connection cannot go on. `reply` is what the remote said, if it said something. */
+export class ConnectionFailure extends Error {
+  override readonly name = 'ConnectionFailure'
+  readonly stage: Stage
+  readonly reply: Reply | undefined
+  constructor(stage: Stage, message: string, reply?: Reply) {
+    super(message.slice(0, 500))
+    this.stage = stage
+    this.reply = reply
+  }
+  /** The remote's words, or ours. */
+  get text(): string {
+    return this.reply ? replyText(this.reply) : this.message
+  }
+}
+
+type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void; reject(error: Error): void }
+
+export class Connection {
+  readonly dial: Dial
+  /** EHLO keyword → parameters, upper case. Empty after HELO. */
+  readonly extensions = new Map<string, string>()
+  /** `TLSv1.3` when encrypted. */
+  tls: string | undefined
+  /** Transactions done on it. */
+  used = 0
+  /** When it became idle; kept by the pool. */
+  idleSince = 0
+  stage: Stage = 'connect'
+  #socket: Socket
+  #reader = new ReplyReader()
+  #early: Reply[] = []
+  #waiter: Waiter | undefined
+  #failure: ConnectionFailure | undefined
+  #deadline = 0
+  #wait = 0
+
+  private constructor(dial: Dial, socket: Socket) {
+    this.dial = dial
+    this.#socket = socket
+    this.#listen(socket)
+  }
+
+  /** Opens a connection ready for MAIL. Rejects with ConnectionFailure. */
+  static async open(dial: Dial): Promise<Connection> {
+    const socket = await openSocket(dial)
+    const connection = new Connection(dial, socket)
+    try {
+      if (dial.tls === 'implicit') connection.tls = (socket as TLSSocket).getProtocol() ?? 'TLS'
+      await connection.#greet()
+      return connection
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+  }
+
+  get alive(): boolean {
+    return !this.#failure && !this.#socket.destroyed
+  }
+
+  /** Whether the remote has spoken or gone although nobody asked it: such a connection must not be reused. */
+  get disturbed(): boolean {
+    return !this.alive || this.#early.length > 0
+  }
+
+  has(extension: string): boolean {
+    return this.extensions.has(extension)
+  }
+
+  write(data: string | Buffer): boolean {
+    return this.#socket.write(data)
+  }
+
+  /** Several buffers in one write. */
+  writeParts(parts: readonly Buffer[]): void {
+    const octets = parts.reduce((sum, part) => sum + part.length, 0)
+    // Copying a small message costs less than a vector of its parts.
+    if (parts.length === 1 || octets < 16_384) {
+      this.#socket.write(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, octets))
+      return
+    }
+    this.#socket.cork()
+    for (const part of parts) this.#socket.write(part)
+    this.#socket.uncork()
+  }
+
+  /** Waits until what was written has left, so that a stream takes no memory. */
+  async drained(): Promise<void> {
+    if (this.#failure) throw this.#failure
+    await new Promise<void>((resolve, reject) => {
+      const failed = () => reject(this.#failure ?? new ConnectionFailure(this.stage, 'connection closed'))
+      this.#socket.once('drain', () => {
+        this.#socket.off('close', failed)
+        resolve()
+      })
+      this.#socket.once('close', failed)
+    })
+  }
+
+  /** The next `count` replies, in order, within `ms`. Rejects with ConnectionFailure. */
+  replies(count: number, ms: number): Promise<Reply[]> {
+    if (this.#early.length >= count) return Promise.resolve(this.#early.splice(0, count))
+    if (this.#failure) return Promise.reject(this.#failure)
+    const replies = this.#early.splice(0)
+    this.expectWithin(ms)
+    return new Promise((resolve, reject) => {
+      this.#waiter = { count, replies, resolve, reject }
+    })
+  }
+
+  /** From now on silence longer than `ms` fails the connection, and so does a remote that only drips. */
+  expectWithin(ms: number): void {
+    this.#deadline = Date.now() + ms
+    if (ms === this.#wait) return
+    this.#wait = ms
+    this.#socket.setTimeout(ms)
+  }
+
+  async command(line: string, ms: number): Promise<Reply> {
+    this.write(`${line}\r\n`)
+    return (await this.replies(1, ms))[0] as Reply
+  }
+
+  /** Says QUIT and closes; never throws, never waits long. */
+  quit(): void {
+    if (!this.alive) {
+      this.destroy()
+      return
+    }
+    this.#failure = new ConnectionFailure(this.stage, 'we closed the connection')
+    this.#socket.end('QUIT\r\n')
+    this.#socket.setTimeout(2000, () => this.destroy())
+    this.#socket.resume()
+  }
+
+  destroy(): void {
+    this.#failure ??= new ConnectionFailure(this.stage, 'we closed the connection')
+    this.#socket.destroy()
+  }
+
+  #listen(socket: Socket): void {
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#data(chunk))
+    socket.on('error', (error) => this.#fail(`${(error as NodeJS.ErrnoException).code ?? error.message}`))
+    socket.on('close', () => this.#fail('the remote closed the connection'))
+    socket.on('timeout', () => this.#fail(`no answer within ${Math.round(this.#wait / 1000)} s`))
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#failure) return
+    let replies: Reply[]
+    try {
+      replies = this.#reader.feed(chunk)
+    } catch (error) {
+      this.#fail((error as BadReply).message)
+      return
+    }
+    const waiter = this.#waiter
+    if (!waiter) {
+      this.#early.push(...replies)
+      if (this.#early.length > 2000) this.#fail('replies to nothing')
+      return
+    }
+    for (const reply of replies) (waiter.replies.length < waiter.count ? waiter.replies : this.#early).push(reply)
+    if (waiter.replies.length === waiter.count) {
+      this.#waiter = undefined
+      waiter.resolve(waiter.replies)
+    } else if (Date.now() > this.#deadline) this.#fail('the remote answers too slowly')
+  }
+
+  #fail(message: string): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    // What it said last (421, 554 …) explains more than that it closed.
+    const last = waiter?.replies.at(-1) ?? this.#early.at(-1)
+    this.#failure ??= new ConnectionFailure(
+      this.stage,
+      `${message} (${this.stage})`,
+      last && last.code >= 400 ? last : undefined,
+    )
+    this.#socket.destroy()
+    waiter?.reject(this.#failure)
+  }
+
+  async #greet(): Promise<void> {
+    const { patience: wait, tls, auth } = this.dial
+    this.stage = 'greeting'
+    const [greeting] = (await this.replies(1, wait.greeting)) as [Reply]
+    if (greeting.code !== 220) throw new ConnectionFailure('greeting', 'refused at connect', greeting)
+    await this.#hello()
+    if (tls === 'opportunistic' || tls === 'require') await this.#startTls()
+    if (auth) await this.#authenticate(auth)
+    this.stage = 'mail'
+  }
+
+  async #hello(): Promise<void> {
+    const { protocol, name, patience: wait } = this.dial
+    this.stage = 'hello'
+    this.extensions.clear()
+    const reply = await this.command(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`, wait.command)
+    if (reply.code === 250) {
+      for (const line of reply.lines.slice(1)) {
+        const [keyword = '', ...rest] = line.trim().split(/[ =]/)
+        this.extensions.set(keyword.toUpperCase(), rest.join(' ').toUpperCase())
+      }
+      return
+    }
+    if (protocol === 'lmtp' || reply.code < 500) throw new ConnectionFailure('hello', 'refused our name', reply)
+    const plain = await this.command(`HELO ${name}`, wait.command)
+    if (plain.code !== 250) throw new ConnectionFailure('hello', 'refused our name', plain)
+  }
+
+  async #startTls(): Promise<void> {
+    if (!this.has('STARTTLS')) {
+      if (this.dial.tls === 'opportunistic') return
+      throw new ConnectionFailure('tls', `${this.dial.peer.host} does not offer STARTTLS, which is required here`)
+    }
+    this.stage = 'tls'
+    const reply = await this.command('STARTTLS', this.dial.patience.command)
+    if (reply.code !== 220) {
+      if (this.dial.tls === 'require') throw new ConnectionFailure('tls', 'STARTTLS refused', reply)
+      return
+    }
+    // RFC 3207 §4.2 and CVE-2011-0411: what came in plain text after the 220 is not to be believed.
+    if (this.#early.length > 0) throw new ConnectionFailure('tls', 'the remote spoke before the TLS handshake')
+    this.#socket.removeAllListeners()
+    this.#socket = await secure(this.#socket, this.dial)
+    this.#reader = new ReplyReader()
+    this.#wait = 0
+    this.#listen(this.#socket)
+    this.tls = (this.#socket as TLSSocket).getProtocol() ?? 'TLS'
+    await this.#hello()
+  }
+
+  async #authenticate(auth: { user: string; secret: string }): Promise<void> {
+    this.stage = 'auth'
+    const { host } = this.dial.peer
+    if (!this.tls) throw new ConnectionFailure('auth', `${host} gave no TLS: the password is not sent in plain text`)
+    const mechanisms = (this.extensions.get('AUTH') ?? '').split(' ')
+    const wait = this.dial.patience.command
+    let reply: Reply
+    if (mechanisms.includes('PLAIN')) {
+      reply = await this.command(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.secret}`)}`, wait)
+    } else if (mechanisms.includes('LOGIN')) {
+      reply = await this.command('AUTH LOGIN', wait)
+      if (reply.code === 334) reply = await this.command(base64(auth.user), wait)
+      if (reply.code === 334) reply = await this.command(base64(auth.secret), wait)
+    } else throw new ConnectionFailure('auth', `${host} offers neither AUTH PLAIN nor LOGIN`)
+    if (reply.code !== 235) throw new ConnectionFailure('auth', 'login refused', reply)
+  }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+function openSocket(dial: Dial): Promise<Socket> {
+  const { peer, tls, patience: wait } = dial
+  return new Promise((resolve, reject) => {
+    const at = { host: peer.address, port: peer.port }
+    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(peer) }) : connectTcp(at)
+    const failed = (error: Error) => {
+      socket.destroy()
+      const code = (error as NodeJS.ErrnoException).code ?? error.message
+      reject(new ConnectionFailure('connect', `${peer.host}[${peer.address}]:${peer.port}: ${code}`))
+    }
+    socket.setTimeout(wait.connect, () => failed(new Error(`no connection within ${wait.connect / 1000} s`)))
+    socket.once('error', failed)
+    socket.once(tls === 'implicit' ? 'secureConnect' : 'connect', () => {
+      socket.setTimeout(0)
+      socket.removeAllListeners('timeout').removeAllListeners('error')
+      resolve(socket)
+    })
+  })
+}
+
+function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: plain, ...tlsOptions(dial.peer) })
+    const failed = (why: string) => {
+      clearTimeout(timer)
+      plain.on('error', () => {})
+      socket.destroy()
+      plain.destroy()
+      reject(new ConnectionFailure('tls', `TLS handshake with ${dial.peer.host} failed: ${why}`))
+    }
+    const timer = setTimeout(() => failed('no answer'), Math.min(dial.patience.command, 30_000))
+    socket.on('error', (error) => failed((error as NodeJS.ErrnoException).code ?? error.message))
+    socket.once('close', () => failed('the remote closed the connection'))
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      socket.removeAllListeners()
+      resolve(socket)
+    })
+  })
+}
+
+/** Unverified on purpose: opportunistic TLS (RFC 7435) has nothing to verify against; DANE and MTA-STS come later. */
+function tlsOptions(peer: Peer) {
+  return { rejectUnauthorized: false, ...(isIP(peer.host) ? {} : { servername: peer.host }) }
+}

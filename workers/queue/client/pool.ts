@@ -1,0 +1,102 @@
+import { Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './connection.ts'
+
+/** Connections that wait for their next message, and hosts that were found dead a moment ago. */
+
+/** Servers drop idle clients after minutes, and some count them: a few seconds is enough for mail that flows. */
+const idleMs = 5000
+const deadMs = 60_000
+const mostIdle = 500
+
+export class Pool {
+  #idle = new Map<string, Connection[]>()
+  #count = 0
+  #dead = new Map<string, { until: number; failure: ConnectionFailure }>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** An open connection for this key that is fit for another message. */
+  take(key: string): Connection | undefined {
+    const connections = this.#idle.get(key)
+    while (connections?.length) {
+      const connection = connections.pop() as Connection
+      this.#count--
+      if (!connection.disturbed) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  /** Gives a connection back after a transaction; it is closed when it has had enough or nobody may reuse it. */
+  give(key: string, connection: Connection, most: number): void {
+    if (!connection.alive) return
+    if (connection.used >= most || this.#count >= mostIdle || connection.stage !== 'mail') {
+      connection.quit()
+      return
+    }
+    connection.idleSince = Date.now()
+    connection.expectWithin(10 * idleMs)
+    const connections = this.#idle.get(key)
+    if (connections) connections.push(connection)
+    else this.#idle.set(key, [connection])
+    this.#count++
+    this.#timer ??= setInterval(() => this.#sweep(), 1000).unref()
+  }
+
+  /** The failure of a host that did not answer within the last minute. */
+  deadFor(peer: Peer): ConnectionFailure | undefined {
+    const key = `${peer.address} ${peer.port}`
+    const dead = this.#dead.get(key)
+    if (!dead || dead.until > Date.now()) return dead?.failure
+    this.#dead.delete(key)
+    return undefined
+  }
+
+  /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */
+  async open(dial: Dial): Promise<Connection> {
+    try {
+      return await this.#open(dial)
+    } catch (error) {
+      if (dial.tls !== 'opportunistic' || !(error instanceof ConnectionFailure) || error.stage !== 'tls') throw error
+      return await this.#open({ ...dial, tls: 'none' })
+    }
+  }
+
+  async #open(dial: Dial & { tls: TlsPolicy }): Promise<Connection> {
+    const key = `${dial.peer.address} ${dial.peer.port}`
+    try {
+      const connection = await Connection.open(dial)
+      this.#dead.delete(key)
+      return connection
+    } catch (error) {
+      const failure = error as ConnectionFailure
+      if (failure.stage === 'connect' || (failure.stage === 'greeting' && !failure.reply)) {
+        if (this.#dead.size > 10_000) this.#dead.clear()
+        this.#dead.set(key, { until: Date.now() + deadMs, failure })
+      }
+      throw error
+    }
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    for (const [key, connections] of this.#idle) {
+      const keep = connections.filter((connection) => connection.alive && now - connection.idleSince < idleMs)
+      for (const connection of connections) if (!keep.includes(connection)) connection.quit()
+      this.#count += keep.length - connections.length
+      if (keep.length > 0) this.#idle.set(key, keep)
+      else this.#idle.delete(key)
+    }
+    if (this.#count > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Closes what is idle and forgets who was dead. */
+  clear(): void {
+    for (const connections of this.#idle.values()) for (const connection of connections) connection.quit()
+    this.#idle.clear()
+    this.#dead.clear()
+    this.#count = 0
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

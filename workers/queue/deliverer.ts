@@ -1,0 +1,69 @@
+import type { Record } from '@postern/runtime/worker.ts'
+import { SpoolDamaged } from '@postern/spool/spool.ts'
+import { attempt } from './attempt.ts'
+import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
+import type { Hands } from './hands.ts'
+import { deferred } from './index/rows.ts'
+import type { Job, Lane } from './lanes.ts'
+import type { Mail } from './mail.ts'
+import { type Clerk, conclude } from './outcome.ts'
+
+/** A delivery from its start to its record. Whatever goes wrong, the recipients end up somewhere: nothing here rejects. */
+export type Deliverer = { world: AttemptWorld; clerk: Clerk; hands: Hands; record: Record }
+
+/** When the notification cannot be written (spool full), the outcome waits so long. */
+const pauseMs = 60_000
+
+export async function deliver(job: Job, lane: Lane, deliverer: Deliverer): Promise<void> {
+  const attempted = await attemptOrExplain(job, lane, deliverer)
+  await concludeOrPutBack(job, attempted, deliverer)
+}
+
+async function attemptOrExplain(job: Job, lane: Lane, { world, record }: Deliverer): Promise<Attempted> {
+  const startedAt = Date.now()
+  try {
+    return await attempt(job, lane.way.destination, world)
+  } catch (error) {
+    const via = (error as { via?: Attempted['via'] }).via ?? { host: lane.way.destination.kind }
+    const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)
+    const results = new Map(job.recipients.map((r) => [r, result]))
+    return { via, results, startedAt, durationMs: Date.now() - startedAt }
+  }
+}
+
+function damagedResult(mail: Mail, { damage }: SpoolDamaged, record: Record): Final {
+  record('message.damaged', {
+    messageId: mail.envelope.id,
+    where: `segment ${damage.segment} at ${damage.offset}`.slice(0, 300),
+    detail: `${damage.reason}: found when it was to be delivered`,
+  })
+  return lostResult(damage.reason)
+}
+
+export function lostResult(reason: string): Final {
+  const reply = `the stored message is damaged (${reason}) and was not passed on`
+  return { kind: 'bounced', status: '5.3.0', reply, cause: 'damaged' }
+}
+
+function internalError(error: unknown): Final {
+  return deferredFor('4.3.0', `the attempt failed here: ${(error as Error).message}`.slice(0, 500), 'internal-error')
+}
+
+export async function concludeOrPutBack(
+  { mail, recipients }: Pick<Job, 'mail' | 'recipients'>,
+  attempted: Attempted,
+  { clerk, hands }: Deliverer,
+): Promise<void> {
+  try {
+    await conclude({ mail, recipients, retry: false }, attempted, clerk)
+  } catch (error) {
+    const cause = `the notification could not be stored: ${(error as Error).message}`.slice(0, 500)
+    const nextAt = Date.now() + pauseMs
+    const back = recipients.map((r) => ({
+      r,
+      to: { state: deferred, tries: mail.open.get(r)?.tries ?? 0, nextAt, cause },
+    }))
+    clerk.journal.settle(mail, back)
+  }
+  hands.putDown(mail)
+}

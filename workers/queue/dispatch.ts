@@ -1,0 +1,207 @@
+import { type Job, Lane } from './lanes.ts'
+import { domainOf, type Mail } from './mail.ts'
+import { type Plan, throttleFor } from './plan.ts'
+import { wayFor } from './route/destination.ts'
+
+/**
+ * Who is served next. Lanes with work stand in a ring and are served in turn; each carries a few messages and goes to the
+ * end, so a domain with a million messages takes no more than its turn. Limits are read from the plan at each step.
+ */
+export type DispatchOptions = {
+  plan(): Plan
+  /** Makes one delivery and settles it; never rejects. */
+  deliver(job: Job, lane: Lane): Promise<void>
+  /** A lane has room again, or everything has gone: there may be more to load. */
+  drained(): void
+}
+
+/** Messages a lane carries before the next lane has its turn. */
+const turn = 20
+/** Jobs in memory: in all, and of one lane. What is more waits in the index. */
+export const mostJobs = 20_000
+export const mostOfLane = 5_000
+
+export class Dispatch {
+  readonly #options: DispatchOptions
+  readonly #lanes = new Map<string, Lane>()
+  #ring: Lane[] = []
+  #running = false
+  #timer: NodeJS.Timeout | undefined
+  #idle: (() => void)[] = []
+  busy = 0
+  busyRetries = 0
+  jobs = 0
+  /** Deliveries ended since the start. */
+  done = 0
+
+  constructor(options: DispatchOptions) {
+    this.#options = options
+  }
+
+  /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
+  add(mail: Mail, recipients: readonly number[]): number[] {
+    const plan = this.#options.plan()
+    const noRoom: number[] = []
+    for (const job of jobsOf(mail, recipients, plan)) {
+      const lane = this.#laneFor(job, plan)
+      if (this.jobs >= mostJobs || lane.length >= mostOfLane) noRoom.push(...job.recipients)
+      else this.#put(lane, job)
+    }
+    this.pump()
+    return noRoom
+  }
+
+  /** How many more recipients of this domain may be loaded. */
+  roomFor(domain: string): number {
+    const { lane } = wayFor(this.#options.plan(), { address: `x@${domain}` })
+    const waiting = this.#lanes.get(lane)?.length ?? 0
+    return Math.max(0, Math.min(mostJobs - this.jobs, 500 - waiting))
+  }
+
+  #laneFor(job: Job, plan: Plan): Lane {
+    const to = job.mail.envelope.recipients[job.recipients[0] as number]
+    const way = wayFor(plan, to ?? { address: '' }, job.mail.rerouted)
+    const known = this.#lanes.get(way.lane)
+    if (known) return known
+    const lane = new Lane(way)
+    this.#lanes.set(way.lane, lane)
+    return lane
+  }
+
+  #put(lane: Lane, job: Job): void {
+    lane.add(job)
+    this.jobs++
+    this.#enter(lane)
+  }
+
+  #enter(lane: Lane): void {
+    if (lane.inRing || lane.length === 0) return
+    lane.inRing = true
+    this.#ring.push(lane)
+  }
+
+  start(): void {
+    this.#running = true
+    this.pump()
+  }
+
+  /** Takes no more; resolves when the deliveries under way have ended. */
+  async stop(): Promise<void> {
+    this.#running = false
+    clearTimeout(this.#timer)
+    if (this.busy > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** After a change of the plan: what waits goes to the lane that is right now. */
+  reroute(): void {
+    const lanes = [...this.#lanes.values()]
+    this.#lanes.clear()
+    this.#ring = []
+    const plan = this.#options.plan()
+    for (const lane of lanes) {
+      for (const job of lane.drain()) {
+        this.jobs--
+        for (const again of jobsOf(job.mail, job.recipients, plan)) this.#put(this.#laneFor(again, plan), again)
+      }
+    }
+    this.pump()
+  }
+
+  /** Takes a message's jobs out of their lanes: recipients that were not being delivered. */
+  withdraw(mail: Mail): number[] {
+    const jobs = [...this.#lanes.values()].flatMap((lane) => lane.drain(mail))
+    this.jobs -= jobs.length
+    return jobs.flatMap((job) => job.recipients)
+  }
+
+  pump(): void {
+    if (!this.#running) return
+    const plan = this.#options.plan()
+    const now = Date.now()
+    let blocked = 0
+    while (this.busy < plan.queue.deliveryThreads && blocked < this.#ring.length) {
+      const lane = this.#ring.shift() as Lane
+      const job = this.#take(lane, plan, now)
+      lane.inRing = false
+      this.#enter(lane)
+      if (job) {
+        blocked = 0
+        void this.#carry(lane, job)
+      } else blocked++
+    }
+    // Throttled by time, perhaps: look again soon.
+    if (this.#ring.length > 0 && blocked > 0) this.#timer ??= setTimeout(() => this.#later(), 50)
+  }
+
+  #later(): void {
+    this.#timer = undefined
+    this.pump()
+  }
+
+  #take(lane: Lane, plan: Plan, now: number): Job | undefined {
+    const throttle = throttleFor(plan, lane.way.domain)
+    if (lane.busy >= throttle.connections) return undefined
+    const job = lane.take({ throttle, retries: this.busyRetries < plan.queue.retryThreads, now })
+    if (!job) return undefined
+    this.jobs--
+    this.#count(lane, job, 1)
+    return job
+  }
+
+  #count(lane: Lane, { retry }: Job, by: 1 | -1): void {
+    this.busy += by
+    lane.busy += by
+    if (!retry) return
+    this.busyRetries += by
+    lane.busyRetries += by
+  }
+
+  async #carry(lane: Lane, first: Job): Promise<void> {
+    let job: Job | undefined = first
+    for (let carried = 0; job; carried++) {
+      await this.#options.deliver(job, lane)
+      this.#count(lane, job, -1)
+      this.done++
+      const goOn = this.#running && this.#lanes.get(lane.way.lane) === lane && this.#withinLimits()
+      job =
+        goOn && (carried < turn || this.#ring.length <= 1)
+          ? this.#take(lane, this.#options.plan(), Date.now())
+          : undefined
+    }
+    this.#forget(lane)
+    if (this.jobs < mostOfLane / 2) this.#options.drained()
+    if (this.busy === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    this.pump()
+  }
+
+  #withinLimits(): boolean {
+    return this.busy < this.#options.plan().queue.deliveryThreads
+  }
+
+  #forget(lane: Lane): void {
+    const { lane: name } = lane.way
+    if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - 60_000)) return
+    if (this.#lanes.get(name) === lane) this.#lanes.delete(name)
+  }
+}
+
+/** One job for each way, and apart for what was tried before. */
+function jobsOf(mail: Mail, recipients: readonly number[], plan: Plan): Job[] {
+  if (recipients.length === 1) {
+    const [r] = recipients as [number]
+    return [{ mail, recipients: [r], retry: (mail.open.get(r)?.tries ?? 0) > 0 }]
+  }
+  const jobs = new Map<string, Job>()
+  for (const r of recipients) {
+    const to = mail.envelope.recipients[r]
+    if (!to) continue
+    const { lane } = wayFor(plan, to, mail.rerouted)
+    // A gateway takes all domains in one transaction; a domain's own limits hold only where it is the destination.
+    const retry = (mail.open.get(r)?.tries ?? 0) > 0
+    const key = `${retry ? 1 : 0} ${lane} ${lane === 'gateway' ? '' : domainOf(to.address)}`
+    const job = jobs.get(key)
+    if (job) job.recipients.push(r)
+    else jobs.set(key, { mail, recipients: [r], retry })
+  }
+  return [...jobs.values()]
+}

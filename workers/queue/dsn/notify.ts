@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
+import type { Mail } from '../mail.ts'
+import type { Plan } from '../plan.ts'
+import { type Action, type Told, writeReport } from './report.ts'
+
+/** Who is told what: NOTIFY (RFC 3461 §4.1), never a notification about a null sender (RFC 5321 §4.5.5), one for each event. */
+
+export type Postmaster = {
+  plan(): Plan
+  reader: SpoolReader
+  writer: SpoolWriter
+  record: Record
+}
+
+/** Octets of a message that are returned in full; of a larger one the header comes back (RFC 3461 §6.2 allows it). */
+const mostReturned = 256 << 10
+const mostHeader = 64 << 10
+
+const wishes: { [action in Action]: 'failure' | 'delay' | 'success' } = {
+  failed: 'failure',
+  delayed: 'delay',
+  delivered: 'success',
+  relayed: 'success',
+}
+
+/** Whether the sender is told this of this recipient. Without NOTIFY: failures and delays (RFC 3461 §4.1). */
+export function isTold(envelope: Envelope, to: Recipient, action: Action): boolean {
+  if (envelope.sender === '') return false
+  const wish = wishes[action]
+  return to.notify ? to.notify.includes(wish) : wish !== 'success'
+}
+
+/**
+ * Writes one notification about these recipients, durably; resolves when it is stored. Nothing is written when nobody
+ * wants it. Rejects with SpoolFull or SpoolFailure.
+ */
+export async function notify(mail: Mail, told: (Told & { r: number })[], postmaster: Postmaster): Promise<void> {
+  const { envelope } = mail
+  const wanted = told.filter(({ r, action }) => isTold(envelope, envelope.recipients[r] as Recipient, action))
+  if (wanted.length === 0) return
+  const plan = postmaster.plan()
+  const now = Date.now()
+  const id = uuidv7(now)
+  const action = (wanted[0] as Told).action
+  const returned = await returnedPart(mail, action, postmaster.reader)
+  const body = writeReport({
+    hostname: plan.hostname,
+    sender: envelope.sender,
+    ...(envelope.envid ? { envid: envelope.envid } : {}),
+    receivedAt: envelope.receivedAt,
+    told: wanted,
+    returned,
+    messageId: id,
+    now,
+  })
+  await postmaster.writer.write({
+    envelope: {
+      ...notificationEnvelope(mail, { id, now, plan, eightBit: returned.eightBit }),
+      worker: postmaster.writer.name,
+    },
+    body,
+  })
+  postmaster.record('dsn.written', { messageId: id, about: envelope.id, action })
+}
+
+function notificationEnvelope(
+  { envelope }: Mail,
+  { id, now, plan, eightBit }: { id: string; now: number; plan: Plan; eightBit: boolean },
+): Envelope {
+  return {
+    id,
+    receivedAt: now,
+    worker: envelope.worker,
+    revision: plan.revision,
+    origin: 'dsn',
+    sender: '',
+    // A notification about a notification is nobody's wish (RFC 3461 §4.1, §6.1).
+    recipients: [{ address: envelope.sender, original: envelope.sender, notify: ['never'] }],
+    body: eightBit ? '8bitmime' : '7bit',
+    smtpUtf8: envelope.smtpUtf8 && /[^\x00-\x7f]/.test(envelope.sender),
+    hops: 0,
+    client: { ip: '127.0.0.1', helo: plan.hostname },
+  }
+}
+
+/** The message itself with a failure, unless RET=HDRS or it is large; else its header. */
+async function returnedPart(mail: Mail, action: Action, reader: SpoolReader) {
+  const full = action === 'failed' && mail.envelope.ret !== 'hdrs' && mail.octets <= mostReturned
+  const octets = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
+  return {
+    kind: full ? ('full' as const) : ('headers' as const),
+    octets,
+    eightBit: octets.some((octet) => octet > 127),
+  }
+}
+
+const damagedNote = Buffer.from('X-Postern-Note: the stored message is damaged\r\n\r\n')
+
+async function wholeOrNothing(mail: Mail, reader: SpoolReader): Promise<Buffer> {
+  if (!mail.location) return damagedNote
+  try {
+    return await reader.readBody(mail.location)
+  } catch (error) {
+    if (error instanceof SpoolDamaged) return damagedNote
+    throw error
+  }
+}
+
+async function header(mail: Mail, reader: SpoolReader): Promise<Buffer> {
+  if (!mail.location) return damagedNote
+  const stream = reader.openBody(mail.location)
+  let octets: Buffer = Buffer.alloc(0)
+  try {
+    for await (const chunk of stream) {
+      octets = Buffer.concat([octets, chunk as Buffer])
+      const end = octets.indexOf('\r\n\r\n')
+      if (end >= 0 && end < mostHeader) return octets.subarray(0, end + 2)
+      // Cut at the end of a line.
+      if (octets.length >= mostHeader) return octets.subarray(0, octets.lastIndexOf('\r\n', mostHeader) + 2)
+    }
+  } catch (error) {
+    if (!(error instanceof SpoolDamaged)) throw error
+  } finally {
+    stream.destroy()
+  }
+  return octets
+}
+
+/** RFC 9562 §5.7, lower case. */
+export function uuidv7(now: number): string {
+  const octets = randomBytes(16)
+  octets.writeUIntBE(now, 0, 6)
+  octets[6] = ((octets[6] as number) & 0x0f) | 0x70
+  octets[8] = ((octets[8] as number) & 0x3f) | 0x80
+  return octets.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}

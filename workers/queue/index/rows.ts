@@ -1,0 +1,67 @@
+/** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
+
+/** `active`: in memory, being worked on. A row's state as a number. */
+export const rowStates = ['active', 'deferred', 'held'] as const
+export const active = 0 as const
+export const deferred = 1 as const
+export const held = 2 as const
+export type RowState = 0 | 1 | 2
+
+/** `r`: the recipient's place in the envelope. `nextAt`: milliseconds. `cause`: the last reply, or who holds it. */
+export type RecipientRow = { r: number; domain: string; state: RowState; tries: number; nextAt: number; cause: string }
+
+/** `n`: our own number for a message, never used twice. `rerouted`: `host:port` or empty. */
+export type MessageRow = {
+  n: number
+  id: string
+  location: string
+  segment: string
+  octets: number
+  receivedAt: number
+  rerouted: string
+  warned: boolean
+  recipients: RecipientRow[]
+}
+
+export type Update = Omit<RecipientRow, 'domain'> & { n: number }
+
+/** One transaction. Rows that are updated or removed were active before. */
+export type Commit = {
+  /** Messages that are finished in batches that are not: by the batch's writer and cursor. Gone when the cursor is committed. */
+  finished: { writer: string; cursor: string; ids: string[] }[]
+  /** The new cursor, and those of the batches it covers that have finished messages noted. */
+  cursors: [writer: string, cursor: string, batches: string[]][]
+  insert: MessageRow[]
+  update: Update[]
+  remove: { n: number; r: number[] }[]
+  relocate: { n: number; location: string; segment: string }[]
+  warned: number[]
+  orders: { id: string; at: number }[]
+}
+
+export type Counts = { messages: number; recipients: [active: number, deferred: number, held: number] }
+
+export type Opened = {
+  /** Nothing was ever taken over into this file: it is new, or its predecessor was lost. */
+  fresh: boolean
+  cursors: [writer: string, cursor: string][]
+  /** Ids beyond the cursors that need no second delivery. */
+  finished: string[]
+  counts: Counts
+  lastN: number
+  /** Recipients that were being worked on when the process before ended without stopping. */
+  interrupted: number
+  /** Set when the file was unusable: it was moved there, and this index is empty. */
+  movedTo?: string
+  /** The process before was killed, or the machine stopped. */
+  unclean: boolean
+  tookMs: number
+}
+
+export type OrderEffect = {
+  action: 'hold' | 'release' | 'retry' | 'reroute'
+  ids: string[]
+  at: number
+  by: string
+  rerouted: string
+}

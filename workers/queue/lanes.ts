@@ -1,0 +1,106 @@
+import type { Mail } from './mail.ts'
+import type { Throttle } from './plan.ts'
+import type { Way } from './route/destination.ts'
+
+/** One delivery to make: a message, and those of its recipients that go the same way. */
+export type Job = {
+  mail: Mail
+  recipients: number[]
+  /** Has been tried before: may use only the threads for retries. */
+  retry: boolean
+}
+
+/** Mail for one destination, in order, new before old. */
+export class Lane {
+  readonly way: Way
+  readonly #fresh = new Line()
+  readonly #retries = new Line()
+  /** Deliveries under way, and how many of them are retries. */
+  busy = 0
+  busyRetries = 0
+  /** Messages that may start now, when throttled; refilled by time. */
+  #tokens = 1
+  #refilledAt = 0
+  inRing = false
+
+  constructor(way: Way) {
+    this.way = way
+  }
+
+  get length(): number {
+    return this.#fresh.length + this.#retries.length
+  }
+
+  get fresh(): number {
+    return this.#fresh.length
+  }
+
+  add(job: Job): void {
+    ;(job.retry ? this.#retries : this.#fresh).push(job)
+  }
+
+  /**
+   * The next job that may start. New mail goes first; retries never take the last connection of several, so that new
+   * mail for a destination does not wait behind its old mail either.
+   */
+  take({ throttle, retries, now }: { throttle: Throttle; retries: boolean; now: number }): Job | undefined {
+    if (this.#fresh.length === 0 && !this.#mayRetry(retries, throttle)) return undefined
+    if (throttle.perMinute > 0 && !this.#token(throttle.perMinute, now)) return undefined
+    return this.#fresh.shift() ?? this.#retries.shift()
+  }
+
+  #mayRetry(allowed: boolean, { connections }: Throttle): boolean {
+    return allowed && this.#retries.length > 0 && this.busyRetries < Math.max(1, connections - 1)
+  }
+
+  #token(perMinute: number, now: number): boolean {
+    const most = Math.max(1, perMinute / 60)
+    this.#tokens = Math.min(most, this.#tokens + ((now - this.#refilledAt) / 60_000) * perMinute)
+    this.#refilledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+
+  /** A lane that was throttled within the last minute is remembered although nothing waits in it. */
+  throttledSince(time: number): boolean {
+    return this.#refilledAt > time
+  }
+
+  /** Takes out every job of the lane, or those of one message. */
+  drain(mail?: Mail): Job[] {
+    return [...this.#fresh.drain(mail), ...this.#retries.drain(mail)]
+  }
+}
+
+/** First in, first out, without moving what waits. */
+class Line {
+  #jobs: (Job | undefined)[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#jobs.length - this.#head
+  }
+
+  push(job: Job): void {
+    this.#jobs.push(job)
+  }
+
+  shift(): Job | undefined {
+    if (this.length === 0) return undefined
+    const job = this.#jobs[this.#head]
+    this.#jobs[this.#head++] = undefined
+    if (this.#head > 1024 && this.#head * 2 > this.#jobs.length) {
+      this.#jobs = this.#jobs.slice(this.#head)
+      this.#head = 0
+    }
+    return job
+  }
+
+  drain(mail?: Mail): Job[] {
+    const jobs = this.#jobs.slice(this.#head) as Job[]
+    this.#head = 0
+    this.#jobs = mail ? jobs.filter((job) => job.mail !== mail) : []
+    return mail ? jobs.filter((job) => job.mail === mail) : jobs
+  }
+}

@@ -1,0 +1,190 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { Attempted, Final, Via } from './attempted.ts'
+import { notify, type Postmaster } from './dsn/notify.ts'
+import type { Action, Told } from './dsn/report.ts'
+import { deferred, held } from './index/rows.ts'
+import type { Change, Journal } from './journal.ts'
+import type { Job } from './lanes.ts'
+import type { Mail, Waiting } from './mail.ts'
+import { delayWarningDue, nextTry } from './schedule.ts'
+
+/**
+ * What an attempt means: an event for what happened, a notification where one is due, and what the index is to know.
+ * A notification is durable before the outcome it tells of is recorded.
+ */
+export type Clerk = Postmaster & { record: Record; journal: Journal; tally: Tally; random?: () => number }
+
+/** Recipients by outcome since the process began. */
+export type Tally = { delivered: number; deferred: number; bounced: number; discarded: number; attempts: number }
+
+type Decided =
+  | { r: number; kind: 'delivered'; reply: string; status: string; notice: 'delivered' | 'relayed' | undefined }
+  | { r: number; kind: 'deferred'; reply: string; status: string; cause: string; at: number; tries: number }
+  | { r: number; kind: 'bounced'; reply: string; status: string; cause: string }
+  | { r: number; kind: 'discarded'; by: string }
+
+export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Promise<void> {
+  const { mail } = job
+  const now = Date.now()
+  const decided: Decided[] = []
+  for (const [r, result] of attempted.results) {
+    if (mail.open.has(r)) decided.push(decide({ mail, r, result, now }, clerk))
+  }
+  clerk.tally.attempts++
+  await tellSender(mail, { decided, via: attempted.via, now }, clerk)
+  for (const same of alike(decided)) recordEvent(mail, same, attempted, clerk)
+  clerk.journal.settle(
+    mail,
+    decided.map((each) => changeFor(mail, each, now)),
+  )
+}
+
+function decide(
+  { mail, r, result, now }: { mail: Mail; r: number; result: Final; now: number },
+  { plan, random = Math.random }: Clerk,
+): Decided {
+  const local = plan().domains.has(domainOfRecipient(mail, r))
+  switch (result.kind) {
+    case 'delivered':
+      return { r, kind: 'delivered', reply: result.reply, status: result.status, notice: noticeOf(result, local) }
+    case 'discarded':
+      return { r, kind: 'discarded', by: result.by }
+    case 'bounced':
+      return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
+    case 'deferred': {
+      const tries = (mail.open.get(r)?.tries ?? 0) + 1
+      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue, jitter: random() })
+      if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
+      if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
+      if (next.kind === 'retry') return { ...result, r, kind: 'deferred', at: next.at, tries }
+      const why = next.because === 'tries' ? `given up after ${tries} tries` : 'given up: too long in the queue'
+      return { r, kind: 'bounced', reply: `${result.reply} (${why})`.slice(0, 2000), status: '4.4.7', cause: 'expired' }
+    }
+  }
+}
+
+/** What an operator's order to bounce says. */
+export function returnedBy(by: string) {
+  return { kind: 'bounced' as const, reply: `returned by ${by}`, status: '5.7.0', cause: 'ordered' }
+}
+
+/** A remote that offers DSN was handed the wish and answers for itself (RFC 3461 §5.2.1). */
+function noticeOf({ dsnPassedOn }: { dsnPassedOn: boolean }, local: boolean): 'delivered' | 'relayed' | undefined {
+  if (dsnPassedOn) return undefined
+  return local ? 'delivered' : 'relayed'
+}
+
+function domainOfRecipient(mail: Mail, r: number): string {
+  const address = mail.envelope.recipients[r]?.address ?? ''
+  return address.slice(address.lastIndexOf('@') + 1)
+}
+
+/** Recipients of whom the same is to be told, so that a message to a hundred people is one event. */
+function alike(decided: Decided[]): Decided[][] {
+  if (decided.length === 1) return [decided]
+  const groups = new Map<string, Decided[]>()
+  for (const each of decided) {
+    const { r: _, ...rest } = each
+    const key = JSON.stringify({ ...rest, at: 0 })
+    const group = groups.get(key)
+    if (group) group.push(each)
+    else groups.set(key, [each])
+  }
+  return [...groups.values()]
+}
+
+function recordEvent(mail: Mail, same: Decided[], attempted: Attempted, { record, tally }: Clerk): void {
+  const first = same[0] as Decided
+  const messageId = mail.envelope.id
+  const recipients = same.map(({ r }) => (mail.envelope.recipients[r] as Recipient).address)
+  tally[first.kind] += recipients.length
+  if (first.kind === 'discarded') {
+    record('delivery.discarded', { messageId, recipients, by: first.by })
+    return
+  }
+  const fields = {
+    messageId,
+    attempt: (mail.open.get(first.r)?.tries ?? 0) + 1,
+    recipients,
+    remote: cut(attempted.via),
+    reply: first.reply.slice(0, 2000),
+    durationMs: attempted.durationMs,
+  }
+  if (first.kind === 'delivered') record('delivery.delivered', fields)
+  else if (first.kind === 'bounced') record('delivery.bounced', { ...fields, cause: first.cause, status: first.status })
+  else record('delivery.deferred', { ...fields, nextTryAt: new Date(first.at).toISOString(), cause: first.cause })
+}
+
+function cut(via: Via): Via {
+  return { ...via, host: via.host.slice(0, 255) }
+}
+
+function changeFor(mail: Mail, decided: Decided, now: number): Change {
+  if (decided.kind !== 'deferred') return { r: decided.r, to: 'final' }
+  const waiting: Waiting = {
+    state: deferred,
+    tries: decided.tries,
+    nextAt: decided.at,
+    cause: decided.reply.slice(0, 500),
+  }
+  if (mail.ordered === 'hold')
+    return { r: decided.r, to: { ...waiting, state: held, nextAt: now, cause: mail.orderedBy } }
+  return { r: decided.r, to: waiting }
+}
+
+async function tellSender(
+  mail: Mail,
+  { decided, via, now }: { decided: Decided[]; via: Via; now: number },
+  clerk: Clerk,
+): Promise<void> {
+  if (mail.envelope.sender === '') return
+  const told: { [action in Action]: (Told & { r: number })[] } = { failed: [], delayed: [], delivered: [], relayed: [] }
+  const warn =
+    !mail.warned &&
+    delayWarningDue({ firstAt: mail.envelope.receivedAt, now, delayWarningHours: clerk.plan().queue.delayWarningHours })
+  for (const each of decided) {
+    const action = actionFor(mail, each, warn)
+    if (action) told[action].push(tell({ mail, each, action, via, now }, clerk))
+  }
+  for (const group of Object.values(told)) if (group.length > 0) await notify(mail, group, clerk)
+  if (told.delayed.length > 0) {
+    mail.warned = true
+    if (mail.recorded) clerk.journal.add({ warned: [mail.n] })
+  }
+}
+
+function actionFor(_mail: Mail, each: Decided, warn: boolean): Action | undefined {
+  switch (each.kind) {
+    case 'bounced':
+      return 'failed'
+    case 'deferred':
+      return warn ? 'delayed' : undefined
+    case 'delivered':
+      return each.notice
+    case 'discarded':
+      return undefined
+  }
+}
+
+function tell(
+  { mail, each, action, via, now }: { mail: Mail; each: Decided; action: Action; via: Via; now: number },
+  { plan }: Clerk,
+): Told & { r: number } {
+  const to = mail.envelope.recipients[each.r] as Recipient
+  const said = each.kind === 'discarded' ? { reply: '', status: '' } : each
+  return {
+    r: each.r,
+    original: to.original,
+    final: to.address,
+    ...(to.orcpt ? { orcpt: to.orcpt } : {}),
+    action,
+    status: said.status,
+    reply: said.reply,
+    ...(via.address && /^\d{3}[ -]/.test(said.reply) ? { remote: via.host } : {}),
+    at: now,
+    ...(action === 'delayed'
+      ? { willRetryUntil: mail.envelope.receivedAt + plan().queue.maxQueueHours * 3_600_000 }
+      : {}),
+  }
+}

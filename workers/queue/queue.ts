@@ -1,0 +1,224 @@
+import { glob, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import type { AttemptWorld } from './attempted.ts'
+import { type Patience, patience as usualPatience } from './client/connection.ts'
+import { Pool } from './client/pool.ts'
+import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
+import { Dispatch } from './dispatch.ts'
+import { Due } from './due.ts'
+import { Hands } from './hands.ts'
+import { type Index, openIndex } from './index/index-thread.ts'
+import { active, deferred, held } from './index/rows.ts'
+import { Intake } from './intake.ts'
+import { Journal } from './journal.ts'
+import type { Mail } from './mail.ts'
+import { Orders } from './orders.ts'
+import type { Tally } from './outcome.ts'
+import type { Plan } from './plan.ts'
+import { Reclaim } from './reclaim.ts'
+import type { Dns } from './route/dns.ts'
+import type { Ourselves } from './route/hosts.ts'
+
+/** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
+export type QueueParts = {
+  dataDirectory: string
+  reader: SpoolReader
+  writer: SpoolWriter
+  record: Record
+  flushEvents(): Promise<void>
+  /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
+  fatal(error: Error): void
+  dns: Dns
+  ourselves(): Ourselves
+  plan: Plan
+  /** Of MX hosts. */
+  outboundPort: number
+  patience?: Patience
+}
+
+export class Queue {
+  plan: Plan
+  readonly tally: Tally = { delivered: 0, deferred: 0, bounced: 0, discarded: 0, attempts: 0 }
+  readonly journal: Journal
+  readonly orders: Orders
+  readonly reclaim: Reclaim
+  readonly dispatch: Dispatch
+  readonly index: Index
+  /** What is wrong: by part, in words. */
+  readonly troubles = new Map<string, string>()
+  readonly #parts: QueueParts
+  readonly #pool = new Pool()
+  readonly #hands: Hands
+  readonly #intake: Intake
+  readonly #due: Due
+  delivering = false
+
+  private constructor(parts: QueueParts, index: Index) {
+    const { reader, writer, record, plan } = parts
+    this.#parts = parts
+    this.plan = plan
+    this.index = index
+    this.#hands = new Hands(index.opened.lastN)
+    const hands = this.#hands
+    this.journal = new Journal({
+      index,
+      flushEvents: parts.flushEvents,
+      recorded: (mail) => hands.putDown(mail),
+      trouble: (error) => this.#trouble('index', error),
+      fatal: parts.fatal,
+    })
+    const { journal } = this
+    const deliverer = this.#deliverer()
+    const dispatch = new Dispatch({
+      plan: () => this.plan,
+      deliver: (job, lane) => deliver(job, lane, deliverer),
+      drained: () => this.#due.wake(),
+    })
+    this.dispatch = dispatch
+    this.reclaim = new Reclaim({ index, journal, reader, writer, hands })
+    this.#due = new Due({ index, reader, journal, dispatch, hands, record, moved: this.reclaim.moved })
+    this.#intake = new Intake({
+      reader,
+      journal,
+      dispatch,
+      hands,
+      record,
+      finished: index.opened.finished,
+      lost: (mail, damage) => void this.#end(mail, [...mail.open.keys()], { results: lostResult(damage.reason) }),
+    })
+    this.orders = new Orders({
+      index,
+      journal,
+      dispatch,
+      hands,
+      due: this.#due,
+      record,
+      conclude: (mail, recipients, attempted) =>
+        concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverer),
+      trouble: (error) => this.#trouble('orders', error),
+      forgetHosts: () => this.#pool.clear(),
+    })
+  }
+
+  /** Opens the index, rebuilding it when it was lost, and begins to take over. Deliveries begin with `startDeliveries`. */
+  static async open(parts: QueueParts): Promise<Queue> {
+    const index = await openIndex(join(parts.dataDirectory, 'queue', 'queue.db'))
+    const queue = new Queue(parts, index)
+    const { movedTo, unclean, fresh } = index.opened
+    if (movedTo || (fresh && (await hasMail(join(parts.dataDirectory, 'spool'))))) await queue.#rebuild(movedTo)
+    queue.#intake.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
+    queue.reclaim.start()
+    return queue
+  }
+
+  async #rebuild(movedTo: string | undefined): Promise<void> {
+    const count = await this.#intake.rebuild()
+    if (!movedTo) return
+    this.#parts.record('message.damaged', {
+      where: 'queue.db',
+      detail: `the index was damaged: moved to ${movedTo.split('/').at(-1)}, rebuilt from the spool with ${count} messages; those delivered before are delivered again`,
+    })
+  }
+
+  #deliverer(): Deliverer {
+    const { reader, writer, record, dns, ourselves, outboundPort, dataDirectory, patience } = this.#parts
+    const world: AttemptWorld = {
+      plan: () => this.plan,
+      reader,
+      pool: this.#pool,
+      dns,
+      ourselves,
+      port: outboundPort,
+      patience: patience ?? usualPatience,
+      mailDirectory: join(dataDirectory, 'mail'),
+    }
+    const clerk = { plan: world.plan, reader, writer, record, journal: this.journal, tally: this.tally }
+    return { world, clerk, hands: this.#hands, record }
+  }
+
+  async #end(mail: Mail, recipients: number[], { results }: { results: ReturnType<typeof lostResult> }): Promise<void> {
+    const attempted = {
+      via: { host: 'spool' },
+      results: new Map(recipients.map((r) => [r, results])),
+      startedAt: Date.now(),
+      durationMs: 0,
+    }
+    await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverer())
+  }
+
+  #trouble(part: string, error: Error | undefined): void {
+    if (error) this.troubles.set(part, error.message)
+    else this.troubles.delete(part)
+  }
+
+  /** New settings for what waits and what comes; deliveries under way end under the old ones. */
+  apply(plan: Plan): void {
+    const before = this.plan
+    this.plan = plan
+    if (before.domains !== plan.domains || before.gateway !== plan.gateway) this.dispatch.reroute()
+    else this.dispatch.pump()
+  }
+
+  startDeliveries(): void {
+    this.delivering = true
+    this.dispatch.start()
+    this.#due.start()
+  }
+
+  /** Takes no new deliveries; resolves when those under way have ended. */
+  async stopDeliveries(): Promise<void> {
+    await this.#due.stop()
+    await this.dispatch.stop()
+    this.#pool.clear()
+    this.delivering = false
+  }
+
+  /** After a restart by the operator nothing learned about hosts is believed any more. */
+  forget(): void {
+    this.#pool.clear()
+    this.#parts.dns.forget()
+  }
+
+  status() {
+    const { counts } = this.index
+    const { unrecorded } = this.journal
+    const byState = {
+      active: counts.recipients[active] + unrecorded.recipients,
+      deferred: counts.recipients[deferred],
+      held: counts.recipients[held],
+    }
+    return {
+      waiting: {
+        messages: counts.messages + unrecorded.messages,
+        recipients: byState.active + byState.deferred + byState.held,
+        byState,
+      },
+      busy: this.dispatch.busy,
+      jobs: this.dispatch.jobs,
+      inHand: this.#hands.size,
+    }
+  }
+
+  /** Everything that happened is in the index when it resolves; what was not finished is active there and tried again. */
+  async close(): Promise<void> {
+    await this.#intake.stop()
+    await this.stopDeliveries()
+    await this.orders.settled()
+    await this.reclaim.stop()
+    await this.journal.flush()
+    await this.index.close()
+  }
+}
+
+/** A segment that is not larger has no message in it. */
+const emptySegment = 128
+
+/** Whether there may be mail from before. Without an index the copies count, too. */
+async function hasMail(directory: string): Promise<boolean> {
+  for await (const name of glob('*/*.seg', { cwd: directory })) {
+    if ((await stat(join(directory, name))).size > emptySegment) return true
+  }
+  return false
+}

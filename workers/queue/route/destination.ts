@@ -1,0 +1,71 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import type { TlsPolicy } from '../client/connection.ts'
+import type { LocalDomain, Plan } from '../plan.ts'
+
+/** Where a recipient's mail goes next. Decided anew for each attempt, so a changed route moves what waits. */
+
+type Host = { host: string; port: number; tls: TlsPolicy }
+
+export type Destination =
+  | { kind: 'maildir'; domain: string }
+  | { kind: 'discard'; domain: string }
+  | ({ kind: 'lmtp' } & Host)
+  /** A host that was named: its address records are asked, never its MX. */
+  | ({ kind: 'smtp'; auth?: { user: string; secret: string } } & Host)
+  | { kind: 'mx'; domain: string; tls: TlsPolicy }
+  | { kind: 'address'; address: string; tls: TlsPolicy }
+  /** A route that the Queue Manager cannot carry out (yet). */
+  | { kind: 'unable'; text: string }
+
+/** Mail of one lane shares destination, connections and throttles. `domain` names the throttle. */
+export type Way = { lane: string; domain: string; destination: Destination }
+
+export type Rerouted = { host: string; port: number }
+
+export function wayFor(plan: Plan, to: Pick<Recipient, 'address' | 'via'>, rerouted?: Rerouted): Way {
+  const domain = to.address.slice(to.address.lastIndexOf('@') + 1)
+  const tls = plan.queue.outboundTls
+  if (rerouted) return named(domain, rerouted, tls)
+  if (to.via) return named(domain, hostAndPort(to.via), tls)
+  const local = plan.domains.get(domain)
+  if (local) return localWay(local.name, local.route)
+  if (plan.gateway !== 'off') {
+    const { host, port, tls: gatewayTls, user, secret } = plan.gateway
+    const auth = user && secret ? { user, secret } : undefined
+    const destination: Destination = { kind: 'smtp', host, port, tls: gatewayTls, ...(auth ? { auth } : {}) }
+    return { lane: 'gateway', domain: host, destination }
+  }
+  if (domain.startsWith('[')) {
+    return { lane: domain, domain, destination: { kind: 'address', address: domain, tls } }
+  }
+  return { lane: domain, domain, destination: { kind: 'mx', domain, tls } }
+}
+
+function named(domain: string, { host, port }: Rerouted, tls: TlsPolicy): Way {
+  return { lane: `to ${host}:${port}`, domain, destination: { kind: 'smtp', host, port, tls } }
+}
+
+type LocalRoute = LocalDomain['route']
+
+function localWay(domain: string, route: LocalRoute): Way {
+  const way = (destination: Destination): Way => ({ lane: domain, domain, destination })
+  switch (route.type) {
+    case 'maildir':
+    case 'discard':
+      return way({ kind: route.type, domain })
+    case 'lmtp':
+      return way({ kind: 'lmtp', host: route.host, port: route.port, tls: 'none' })
+    case 'smtp':
+      return way({ kind: 'smtp', host: route.host, port: route.port, tls: route.tls })
+    case 'webhook':
+    case 's3':
+      return way({ kind: 'unable', text: `route ${route.type} of ${domain} is not delivered by this version` })
+  }
+}
+
+/** `host`, `host:port`, `[v6]:port`; without a port it is 25. */
+export function hostAndPort(text: string): Rerouted {
+  const match = /^(\[[^\]]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(text)
+  if (!match) return { host: text, port: 25 }
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ''), port: match[2] ? Number(match[2]) : 25 }
+}

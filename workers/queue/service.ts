@@ -1,0 +1,150 @@
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import type { Service, Worker } from '@postern/runtime/worker.ts'
+import { openLocalReader } from '@postern/spool/local/reader.ts'
+import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import type { Logger } from 'pino'
+import { compilePlan, type Plan } from './plan.ts'
+import { Queue } from './queue.ts'
+import { Dns } from './route/dns.ts'
+import type { Ourselves } from './route/hosts.ts'
+
+/** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
+
+/** Milliseconds that a stop waits for deliveries; what is left is tried again by the next process. */
+const drainMs = 30_000
+
+export async function queueService(
+  worker: Worker & { dataDirectory: string; log: Pick<Logger, 'error'> },
+  env: NodeJS.ProcessEnv,
+): Promise<Service> {
+  const directory = join(worker.dataDirectory, 'spool')
+  const dns = new Dns({ servers: listOf(env.POSTERN_DNS_SERVERS) })
+  const reader = openLocalReader({ directory })
+  const writer = await openLocalWriter({ directory, name: worker.id })
+  const state = new ServiceState(worker)
+  let queue: Queue | undefined
+  let plan: Plan | undefined
+  const ourselves = () => ourselvesFrom(env, plan?.hostname ?? '')
+  const open = (first: Plan) =>
+    Queue.open({
+      dataDirectory: worker.dataDirectory,
+      reader,
+      writer,
+      record: worker.record,
+      flushEvents: () => worker.flushEvents(),
+      fatal: (error) => {
+        worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')
+        void worker.flushEvents().finally(() => process.exit(1))
+      },
+      dns,
+      ourselves,
+      plan: first,
+      outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
+    })
+  return {
+    name: 'queue',
+    apply: async ({ replica, revision }) => {
+      const next = compilePlan(replica, revision)
+      plan = next
+      if (queue) queue.apply(next)
+      else queue = await open(next)
+      queue.orders.take(replica.order)
+      const wish = replica.service.get('queue') ?? { desired: 'running', generation: 0 }
+      state.want(queue, wish)
+    },
+    status: () => state.status(queue),
+    stop: async () => {
+      await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
+      await queue?.close()
+      await writer.close()
+      await reader.close()
+    },
+  }
+}
+
+/** Carries out start, stop and restart one after the other, and says where it stands. */
+class ServiceState {
+  readonly #worker: Worker
+  #observed: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting'
+  #generation = 0
+  #line: Promise<void> = Promise.resolve()
+  #wanted = ''
+
+  constructor(worker: Worker) {
+    this.#worker = worker
+  }
+
+  want(queue: Queue, { desired, generation }: { desired: 'running' | 'stopped'; generation: number }): void {
+    const wanted = `${desired} ${generation}`
+    if (wanted === this.#wanted) return
+    this.#wanted = wanted
+    this.#line = this.#line.then(() => this.#carryOut(queue, { desired, generation }))
+  }
+
+  async #carryOut(
+    queue: Queue,
+    { desired, generation }: { desired: 'running' | 'stopped'; generation: number },
+  ): Promise<void> {
+    const restart = queue.delivering && generation !== this.#generation
+    if (queue.delivering && (desired === 'stopped' || restart)) {
+      this.#say('stopping')
+      await queue.stopDeliveries()
+    }
+    if (restart) queue.forget()
+    this.#generation = generation
+    if (desired === 'running') {
+      queue.startDeliveries()
+      this.#say('running')
+    } else this.#say('stopped')
+  }
+
+  #say(observed: 'running' | 'stopping' | 'stopped'): void {
+    if (observed !== this.#observed) this.#worker.record('service.state', { service: 'queue', observed })
+    this.#observed = observed
+    this.#worker.reportSoon()
+  }
+
+  status(queue: Queue | undefined): ReturnType<Service['status']> {
+    const base = { observed: this.#observed, generation: this.#generation, sessions: 0, listeners: [] }
+    if (!queue) return base
+    const { waiting, busy, jobs, inHand } = queue.status()
+    const trouble = [...queue.troubles].map(([part, text]) => `${part}: ${text}`).join('; ')
+    const { delivered, deferred, bounced, discarded, attempts } = queue.tally
+    return {
+      ...base,
+      ...(trouble ? { observed: 'degraded' as const, detail: trouble.slice(0, 500) } : {}),
+      sessions: busy,
+      waiting,
+      metrics: {
+        queue_delivered_total: delivered,
+        queue_deferred_total: deferred,
+        queue_bounced_total: bounced,
+        queue_discarded_total: discarded,
+        queue_attempts_total: attempts,
+        queue_deliveries_busy: busy,
+        queue_jobs_in_memory: jobs,
+        queue_messages_in_memory: inHand,
+        queue_spool_freed_octets_total: queue.reclaim.freed,
+      },
+    }
+  }
+}
+
+function listOf(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
+}
+
+/** Our listening port and addresses: mail whose MX leads there would come back to us. */
+function ourselvesFrom(env: NodeJS.ProcessEnv, hostname: string): Ourselves {
+  const port = Number(env.POSTERN_SMTP_PORT) || 25
+  const bind = env.POSTERN_BIND ?? '0.0.0.0'
+  const everywhere = bind === '0.0.0.0' || bind === '::'
+  const own = everywhere
+    ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address))
+    : [bind]
+  return { hostname: hostname.toLowerCase(), isOurs: (address, at) => at === port && own.includes(address) }
+}
