@@ -144,7 +144,14 @@ export async function userOfSession(queries: Queries, sessionId: string): Promis
   return user
 }
 
-export type EnrolToken = { id: string; service: ServiceName; name: string; createdAt: number; expiresAt: number | null }
+/** `any`: the token of the environment, for workers of both services. */
+export type EnrolToken = {
+  id: string
+  service: ServiceName | 'any'
+  name: string
+  createdAt: number
+  expiresAt: number | null
+}
 
 export async function enrolTokenByHash(queries: Queries, hash: string): Promise<EnrolToken | undefined> {
   const [token] = await queries.all<EnrolToken>(sql`
