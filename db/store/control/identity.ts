@@ -169,11 +169,6 @@ export async function addEnrolToken(
     on conflict (hash) do nothing`)
 }
 
-export async function countEnrolTokens(queries: Queries, id: string): Promise<number> {
-  const [row] = await queries.all<{ n: number }>(sql`select count(*) as n from enrol_tokens where id = ${id}`)
-  return row?.n ?? 0
-}
-
 export function listEnrolTokens(queries: Queries): Promise<EnrolToken[]> {
   return queries.all<EnrolToken>(sql`
     select id, service, name, created_at as createdAt, expires_at as expiresAt from enrol_tokens order by id limit 1000`)
