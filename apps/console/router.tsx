@@ -74,6 +74,10 @@ const tree = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/directory/Certificates.tsx'), 'Certificates'),
   }),
   createRoute({
+    ...at('/directory/dkim-keys'),
+    component: lazyRouteComponent(() => import('./pages/directory/DkimKeys.tsx'), 'DkimKeys'),
+  }),
+  createRoute({
     ...at('/queue'),
     validateSearch: (search): QueueSearch => ({
       state: text(search.state),

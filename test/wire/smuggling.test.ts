@@ -73,14 +73,11 @@ async function arrivedUntilNow(): Promise<TakenMessage[]> {
 
 const splitsOf = (variant: string) => [[], ...Array.from({ length: variant.length + 1 }, (_, offset) => [offset])]
 
-describe.each(Object.entries(variants))('%s', (name, variant) => {
-  // NUL breaks no line: such a message is read to its true end, refused, and the session goes on.
-  const answers = name.includes('NUL') ? [554, 221] : [554]
-
+describe.each(Object.entries(variants))('%s', (_name, variant) => {
   it('is refused under bareLineFeeds: reject, and nothing after it is executed', async () => {
     for (const splits of splitsOf(variant)) {
       const { codes } = await attack(variant, splits)
-      expect(codes, `split at ${splits}`).toEqual(answers)
+      expect(codes, `split at ${splits}`).toEqual([554])
     }
     expect(await arrivedUntilNow()).toEqual([])
   })
@@ -98,7 +95,7 @@ describe('under bareLineFeeds: normalize', () => {
       for (const splits of splitsOf(variant)) {
         const { codes, recipient } = await attack(variant, splits)
         // Taken whole, the second mail being part of its text, or refused (NUL is never passed on).
-        expect([[250, 221], [554, 221], [554]], `split at ${splits}`).toContainEqual(codes)
+        expect([[250, 221], [554]], `split at ${splits}`).toContainEqual(codes)
         const arrived = await arrivedUntilNow()
         expect(arrived).toHaveLength(codes[0] === 250 ? 1 : 0)
         for (const { recipients, sender, content } of arrived) {

@@ -1,7 +1,6 @@
-import type { ServiceView, WorkerView } from '@postern/contract/views.ts'
+import type { Page, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { call, type Query } from './client.ts'
-import type { Page } from '@postern/contract/views.ts'
 
 /** Questions that more than one page asks. */
 

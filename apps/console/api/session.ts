@@ -24,7 +24,7 @@ const storageKey = 'postern.refresh'
 let session: Session = { state: 'starting' }
 let access: { token: string; until: number } | null = null
 let renewing: Promise<string> | null = null
-let waiting: { resolve: (token: string) => void; reject: (error: Error) => void }[] = []
+const waiting: { resolve: (token: string) => void; reject: (error: Error) => void }[] = []
 const listeners = new Set<() => void>()
 
 function change(next: Session): void {

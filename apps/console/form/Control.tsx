@@ -22,6 +22,8 @@ export function Control({ field, path, disabled, label }: Props) {
           ))}
         </div>
       )
+    case 'variants':
+      return <Variants field={field} path={path} disabled={disabled} />
     case 'switched-group':
       return <SwitchedGroup field={field} path={path} disabled={disabled} />
     default:
@@ -100,6 +102,7 @@ function Single({ field, path, disabled, label }: Props) {
     case 'choices':
       return <Choices field={field} id={id} value={value} onChange={bound.onChange} disabled={disabled} />
     case 'secret':
+      if (isLong(field)) return <LongText wiring={wiring} value={value} onChange={bound.onChange} />
       return (
         <Input
           {...wiring}
@@ -112,12 +115,43 @@ function Single({ field, path, disabled, label }: Props) {
         />
       )
     default:
+      if (isLong(field)) return <LongText wiring={wiring} value={value} onChange={bound.onChange} />
       return <Input {...wiring} value={String(value ?? '')} onChange={bound.onChange} className="w-full" />
   }
 }
 
 /** A number where it is one; anything else stays as it was typed, and is refused in words. */
 const numberOrText = (text: string): number | string => (/^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text)
+
+/** Text that comes as a file: keys and certificates. */
+const isLong = (field: Field): boolean => 'max' in field && field.kind !== 'number' && (field.max ?? 0) >= 10_000
+
+type LongProps = {
+  wiring: object & { id: string; disabled: boolean }
+  value: unknown
+  onChange: (text: string) => void
+}
+function LongText({ wiring, value, onChange }: LongProps) {
+  return (
+    <div className="flex flex-col gap-1.5">
+      <TextArea
+        {...wiring}
+        rows={5}
+        placeholder="Paste it here, or choose a file"
+        value={String(value ?? '')}
+        onChange={(event) => onChange(event.target.value)}
+        className="mono w-full"
+      />
+      <input
+        type="file"
+        aria-label="Choose a file instead"
+        disabled={wiring.disabled}
+        onChange={(event) => void event.target.files?.[0]?.text().then(onChange)}
+        className="text-soft text-xs file:mr-2 file:rounded file:border file:border-edge file:bg-raised file:px-2 file:py-1 file:text-ink"
+      />
+    </div>
+  )
+}
 
 type ChoicesProps = {
   field: Field & { kind: 'choices' }
@@ -163,6 +197,35 @@ function SwitchedGroup({ field, path, disabled }: SwitchedProps) {
         <div className="grid gap-3 border-line border-l-2 pl-4 sm:grid-cols-2">
           {field.fields.map((inner) => (
             <SubField key={inner.key} field={inner} path={`${path}.value.${inner.key}`} disabled={disabled} />
+          ))}
+        </div>
+      )}
+    </div>
+  )
+}
+
+type VariantsProps = { field: Field & { kind: 'variants' }; path: string; disabled: boolean }
+function Variants({ field, path, disabled }: VariantsProps) {
+  const { field: bound } = useController<Values, string>({ name: `${path}.type` })
+  const chosen = field.variants.find(({ type }) => type === bound.value)
+  return (
+    <div className="flex flex-col gap-3">
+      <Select id={idOf(path)} disabled={disabled} value={String(bound.value)} onChange={bound.onChange}>
+        {field.variants.map(({ type }) => (
+          <option key={type} value={type}>
+            {type}
+          </option>
+        ))}
+      </Select>
+      {chosen && chosen.fields.length > 0 && (
+        <div className="grid gap-3 border-line border-l-2 pl-4 sm:grid-cols-2">
+          {chosen.fields.map((inner) => (
+            <SubField
+              key={inner.key}
+              field={inner}
+              path={`${path}.of.${chosen.type}.${inner.key}`}
+              disabled={disabled}
+            />
           ))}
         </div>
       )}

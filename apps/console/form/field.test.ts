@@ -23,7 +23,13 @@ describe('fieldsOf', () => {
   })
 
   test('reads range, unit, danger and what is not enforced', () => {
-    expect(of('queue', 'retryTimerMinutes')).toMatchObject({ kind: 'number', min: 1, max: 1440, unit: 'minutes', initial: 30 })
+    expect(of('queue', 'retryTimerMinutes')).toMatchObject({
+      kind: 'number',
+      min: 1,
+      max: 1440,
+      unit: 'minutes',
+      initial: 30,
+    })
     expect(of('general', 'relayMode')).toMatchObject({ kind: 'choice', danger: { values: ['anyone'] } })
     expect(of('general', 'verifySpf')).toMatchObject({ enforced: false })
     expect(of('security', 'checkHelo')).toMatchObject({ exemptsWhiteListed: true })
@@ -93,9 +99,29 @@ describe('check', () => {
   })
 })
 
-test('a form can be made from the directory as well', () => {
-  const { route: _, ...rest } = domainInputSchema.shape
-  expect(fieldsOf(domainInputSchema.pick({ name: true, aliases: true, catchAll: true })).map((f) => f.key)).toEqual(
-    Object.keys(rest),
-  )
+describe('the directory', () => {
+  const fields = fieldsOf(domainInputSchema)
+  test('a route is one of several objects', () => {
+    const route = fields.find(({ key }) => key === 'route')
+    expect(route?.kind === 'variants' && route.variants.map(({ type }) => type)).toEqual([
+      'maildir',
+      'lmtp',
+      'smtp',
+      'webhook',
+      's3',
+      'discard',
+    ])
+  })
+  test('goes to the form and back, and errors find their control', () => {
+    const domain = {
+      name: 'a.example',
+      aliases: ['b.example'],
+      catchAll: '',
+      route: { type: 'lmtp', host: 'h', port: 24 },
+    }
+    const values = toForm(fields, domain) as { route: { type: string; of: Record<string, { host: string }> } }
+    expect(fromForm(fields, values)).toEqual(domain)
+    values.route.of.lmtp = { ...values.route.of.lmtp, host: 'no host' }
+    expect(check(domainInputSchema, fields, values)[0]?.path).toBe('route.of.lmtp.host')
+  })
 })

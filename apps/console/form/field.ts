@@ -11,7 +11,7 @@ export type Shape =
   | { kind: 'switch' }
   | { kind: 'text'; max: number | undefined }
   /** Write-only: empty keeps what is stored. */
-  | { kind: 'secret' }
+  | { kind: 'secret'; max: number | undefined }
   /** Some of a closed list. */
   | { kind: 'choices'; options: readonly string[] }
   /** Values, one a line. */
@@ -21,6 +21,8 @@ export type Shape =
   | { kind: 'group'; fields: readonly Field[] }
   /** `'off'`, or an object. */
   | { kind: 'switched-group'; fields: readonly Field[] }
+  /** One of several objects, told apart by `type`. */
+  | { kind: 'variants'; variants: readonly { type: string; fields: readonly Field[] }[] }
 
 export type Field = {
   key: string
@@ -102,7 +104,7 @@ function shapeOf(key: string, schema: z.ZodType, def: Def, secret: boolean): Sha
     case 'boolean':
       return { kind: 'switch' }
     case 'string':
-      return secret ? { kind: 'secret' } : { kind: 'text', max: (schema as z.ZodString).maxLength ?? undefined }
+      return { kind: secret ? 'secret' : 'text', max: (schema as z.ZodString).maxLength ?? undefined }
     case 'array':
       return arrayShape(key, def.element)
     case 'object':
@@ -124,11 +126,18 @@ function arrayShape(key: string, element: z.core.$ZodType | undefined): Shape {
 
 function unionShape(key: string, options: readonly z.core.$ZodType[]): Shape {
   const parts = options.map((option) => unwrap(option))
+  if (parts.every(({ def }) => def.type === 'object')) return { kind: 'variants', variants: parts.map(variantOf) }
   const object = parts.find(({ def }) => def.type === 'object')
   const literal = parts.find(({ def }) => def.type === 'literal')?.def.values?.[0]
   if (object && literal === 'off') return { kind: 'switched-group', fields: fieldsOf(object.schema) }
   if (literal === '' && parts.some(({ def }) => def.type === 'string')) return { kind: 'text', max: undefined }
   throw new Error(`${key}: no control for this union`)
+}
+
+function variantOf({ schema, def }: Unwrapped): { type: string; fields: readonly Field[] } {
+  const tag = def.shape?.type
+  const [type] = tag ? (unwrap(tag).def.values ?? []) : []
+  return { type: String(type), fields: fieldsOf(schema).filter(({ key }) => key !== 'type') }
 }
 
 /** The value of a form nobody has touched. */

@@ -22,7 +22,8 @@ export function mergePatch(before: Json, after: Json): Json {
     if (same(old, value)) continue
     patch[key] = isObject(old) && isObject(value) ? mergePatch(old, value) : value
   }
-  for (const [key, old] of Object.entries(before)) if (!(key in after) && typeof old === 'string' && old) patch[key] = ''
+  for (const [key, old] of Object.entries(before))
+    if (!(key in after) && typeof old === 'string' && old) patch[key] = ''
   return patch
 }
 

@@ -25,6 +25,13 @@ function toControl(field: Field, value: unknown): unknown {
       const on = typeof value === 'object' && value !== null
       return { on, value: toForm(field.fields, on ? (value as Values) : initialOf(field.fields)) }
     }
+    case 'variants': {
+      const chosen = value as (Values & { type: string }) | undefined
+      const each = field.variants.map(({ type, fields }) => {
+        return [type, toForm(fields, chosen?.type === type ? chosen : initialOf(fields))] as const
+      })
+      return { type: chosen?.type ?? field.variants[0]?.type, of: Object.fromEntries(each) }
+    }
     case 'choices':
       return value ?? []
     case 'switch':
@@ -55,6 +62,11 @@ function fromControl(field: Field, value: unknown): unknown {
     case 'switched-group': {
       const { on, value: inner } = value as { on: boolean; value: Values }
       return on ? fromForm(field.fields, inner) : 'off'
+    }
+    case 'variants': {
+      const { type, of } = value as { type: string; of: Record<string, Values> }
+      const variant = field.variants.find((one) => one.type === type)
+      return { type, ...(variant ? fromForm(variant.fields, of[type] ?? {}) : {}) }
     }
     case 'secret':
       return value === '' ? undefined : value
@@ -109,6 +121,7 @@ export function fieldAt(fields: readonly Field[], path: readonly string[]): Fiel
   const [key, ...rest] = path.filter((part) => !/^\d+$/.test(part))
   const field = fields.find((candidate) => candidate.key === key)
   if (!field || rest.length === 0) return field
+  if (field.kind === 'variants') return field.variants.map(({ fields: inner }) => fieldAt(inner, rest)).find(Boolean)
   return 'fields' in field ? fieldAt(field.fields, rest) : field
 }
 
@@ -122,6 +135,10 @@ export function toControlError(fields: readonly Field[], error: FieldError, valu
     return { path: key, message: line ? `line ${line.line}, "${line.text}": ${error.message}` : error.message }
   }
   if (field.kind === 'choices') return { path: key, message: error.message }
+  if (field.kind === 'variants') {
+    const { type } = values[key] as { type: string }
+    return { path: `${key}.of.${type}.${rest.join('.')}`, message: error.message }
+  }
   if (field.kind === 'switched-group') return { path: `${key}.value.${rest.join('.')}`, message: error.message }
   return error
 }

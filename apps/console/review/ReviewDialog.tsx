@@ -79,7 +79,9 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
       <form id={form} onSubmit={save} className="flex flex-col gap-4">
         {pending.about && <div className="text-sm text-soft">{pending.about}</div>}
         <Warnings look="danger" texts={pending.dangers ?? []} />
-        {ready && tried.result && <Warnings look="warn" texts={tried.result.warnings ?? []} />}
+        {ready && tried.result && (
+          <Warnings look="warn" texts={unsaid(tried.result.warnings ?? [], pending.dangers ?? [])} />
+        )}
         {tried.state === 'trying' && <Loading rows={3} />}
         {tried.state === 'failed' && <Failure error={tried.error} />}
         {ready && tried.result && <DiffView diff={tried.result.diff ?? []} />}
@@ -117,3 +119,7 @@ function Warnings({ look, texts }: { look: 'warn' | 'danger'; texts: readonly st
     </ul>
   )
 }
+
+/** Warnings of the API without the dangers that stand above them already. */
+const unsaid = (warnings: readonly string[], dangers: readonly string[]): string[] =>
+  warnings.filter((text) => !dangers.some((danger) => text.endsWith(danger)))

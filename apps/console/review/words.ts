@@ -9,7 +9,7 @@ export type DiffLine = { title: string; path: string; before: string | undefined
 
 /** What a row's change says, leaf by leaf. A row that was made or deleted is compared with nothing. */
 export function linesOfDiff(diff: RowDiff): DiffLine[] {
-  const before = diff.before ?? (typeof diff.after === 'object' ? {} : undefined)
+  const before = diff.before ?? defaultsOf(diff) ?? (typeof diff.after === 'object' ? {} : undefined)
   const after = diff.after ?? (typeof diff.before === 'object' ? {} : undefined)
   return changesOf(before, after).map((change) => ({
     title: titleFor(diff, change.path),
@@ -19,8 +19,14 @@ export function linesOfDiff(diff: RowDiff): DiffLine[] {
   }))
 }
 
+/** A group that was never saved stands at its defaults. */
+function defaultsOf({ kind, id }: RowDiff): unknown {
+  return kind === 'settings' && id in settingGroups ? settingGroups[id as SettingGroup].schema.parse({}) : undefined
+}
+
 function titleFor(diff: RowDiff, path: string): string {
-  if (diff.kind !== 'settings' || !(diff.id in settingGroups)) return path ? titleOf(path.split('.').at(-1) ?? path) : ''
+  if (diff.kind !== 'settings' || !(diff.id in settingGroups))
+    return path ? titleOf(path.split('.').at(-1) ?? path) : ''
   const fields = fieldsOf(settingGroups[diff.id as SettingGroup].schema)
   const parts = path.split('.')
   return parts.map((part, i) => fieldAt(fields, parts.slice(0, i + 1))?.title ?? part).join(' › ')

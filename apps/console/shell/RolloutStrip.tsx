@@ -48,15 +48,23 @@ function Strip({ revision, since }: { revision: number; since: number }) {
         </p>
         {bad && (
           <p className="text-danger">
-            {rollout.refused.map(({ id, error }) => `${id} refuses it: ${error}`).join(' ')} Its last good settings stay in
-            force.
+            {rollout.refused.map(({ id, error }) => `${id} refuses it: ${error}`).join(' ')} Its last good settings stay
+            in force.
           </p>
         )}
-        {late && rollout.behind.length > 0 && <p className="text-warn">Still waiting for {rollout.behind.join(', ')}.</p>}
-        {late && rollout.of === 0 && <p className="text-warn">No worker is heard of. They follow when they come back.</p>}
+        {late && rollout.behind.length > 0 && (
+          <p className="text-warn">Still waiting for {rollout.behind.join(', ')}.</p>
+        )}
+        {late && rollout.of === 0 && (
+          <p className="text-warn">No worker is heard of. They follow when they come back.</p>
+        )}
         {rollout.silent.length > 0 && <p className="text-soft">Silent: {rollout.silent.join(', ')}.</p>}
       </div>
-      <Link to="/revisions/$revision" params={{ revision: String(revision) }} className="ml-auto whitespace-nowrap text-accent text-sm underline">
+      <Link
+        to="/revisions/$revision"
+        params={{ revision: String(revision) }}
+        className="ml-auto whitespace-nowrap text-accent text-sm underline"
+      >
         Details
       </Link>
       <IconButton label="Dismiss" onClick={stopFollowing}>

@@ -55,6 +55,7 @@ export const places: readonly Place[] = [
       { to: '/directory/aliases', label: 'Aliases' },
       { to: '/directory/groups', label: 'Groups' },
       { to: '/directory/certificates', label: 'Certificates' },
+      { to: '/directory/dkim-keys', label: 'DKIM keys' },
     ],
   },
   { to: '/workers', label: 'Workers', icon: Server, key: 'w' },

@@ -24,7 +24,12 @@ test('a later revision counts', () => {
 })
 test('behind, refused and silent are told apart', () => {
   const refusal = { refused: { revision: 7, error: 'no' } }
-  const rollout = rolloutOf(7, [worker('a', 7), worker('b', 6), worker('c', 6, refusal), worker('d', 1, { live: false })])
+  const rollout = rolloutOf(7, [
+    worker('a', 7),
+    worker('b', 6),
+    worker('c', 6, refusal),
+    worker('d', 1, { live: false }),
+  ])
   expect(rollout).toEqual({
     on: 1,
     of: 3,

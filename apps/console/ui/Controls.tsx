@@ -7,7 +7,9 @@ const box =
 
 type InputProps = InputHTMLAttributes<HTMLInputElement> & { ref?: Ref<HTMLInputElement> }
 export function Input({ className, ...rest }: InputProps) {
-  return <input autoComplete="off" spellCheck={false} {...rest} className={clsx(box, 'h-8 min-w-0 px-2.5', className)} />
+  return (
+    <input autoComplete="off" spellCheck={false} {...rest} className={clsx(box, 'h-8 min-w-0 px-2.5', className)} />
+  )
 }
 
 type SelectProps = SelectHTMLAttributes<HTMLSelectElement> & { ref?: Ref<HTMLSelectElement> }

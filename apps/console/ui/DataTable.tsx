@@ -3,8 +3,8 @@ import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import clsx from 'clsx'
 import { type ReactNode, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { Checkbox } from './Controls.tsx'
-import { Loading } from './Page.tsx'
 import { useNarrow } from './narrow.ts'
+import { Loading } from './Page.tsx'
 
 const features = tableFeatures({ rowSelectionFeature })
 
@@ -31,13 +31,15 @@ type Props<T> = {
   selected?: ReadonlySet<string>
   onSelect?: (ids: Set<string>) => void
   onOpen?: (row: T) => void
+  /** The column whose content becomes the button that opens the row, where it holds no link that does. */
+  opener?: string
 }
 
 const rowHeight = 40
 
 /** Rows without end: only those in sight are in the page, more come through cursors. Selection with Shift for ranges. */
 export function DataTable<T extends RowData>(props: Props<T>) {
-  const { label, rows, columns, rowId, empty, loading = false, onEnd, selected, onSelect, onOpen } = props
+  const { label, rows, columns, rowId, empty, loading = false, onEnd, selected, onSelect, onOpen, opener } = props
   const narrow = useNarrow()
   const shown = useMemo(() => columns.filter((column) => !(narrow && column.wide)), [columns, narrow])
   const template = clsx(onSelect && '2.25rem', shown.map((column) => column.width).join(' '))
@@ -55,8 +57,9 @@ export function DataTable<T extends RowData>(props: Props<T>) {
     },
   })
   const model = table.getRowModel().rows
-  const body = useRef<HTMLDivElement>(null)
+  const body = useRef<HTMLTableSectionElement>(null)
   const [top, setTop] = useState(0)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what stands above the table may grow when rows come
   useLayoutEffect(() => {
     const place = body.current?.getBoundingClientRect().top ?? 0
     setTop(place + window.scrollY)
@@ -77,52 +80,42 @@ export function DataTable<T extends RowData>(props: Props<T>) {
   if (rows.length === 0) return <>{empty}</>
   const row = 'grid items-center gap-x-3 px-4'
   return (
-    // biome-ignore lint/a11y/useSemanticElements: rows out of sight are not in the page, which a table element cannot say
-    <div role="table" aria-label={label} aria-rowcount={onEnd ? -1 : rows.length + 1}>
-      <div
-        // biome-ignore lint/a11y/useSemanticElements: see above
-        role="row"
-        tabIndex={-1}
-        style={{ gridTemplateColumns: template }}
-        className={clsx(row, 'h-8 border-line border-b bg-page/60 text-faint text-xs')}
-      >
-        {onSelect && (
-          // biome-ignore lint/a11y/useSemanticElements lint/a11y/useFocusableInteractive: see above
-          <span role="columnheader">
-            <Checkbox
-              label="Select all loaded rows"
-              hideLabel
-              checked={table.getIsAllRowsSelected()}
-              onChange={(event) => table.toggleAllRowsSelected(event.target.checked)}
-            />
-          </span>
-        )}
-        {shown.map((column) => (
-          <span
-            key={column.id}
-            // biome-ignore lint/a11y/useSemanticElements: see above
-            role="columnheader"
-            tabIndex={-1}
-            className={clsx('truncate font-medium', column.align === 'right' && 'text-right')}
-          >
-            {column.header}
-          </span>
-        ))}
-      </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see above */}
-      <div ref={body} role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
+    <table aria-label={label} aria-rowcount={onEnd ? -1 : rows.length + 1} className="block">
+      <thead className="block">
+        <tr
+          style={{ gridTemplateColumns: template }}
+          className={clsx(row, 'h-8 border-line border-b bg-page/60 text-faint text-xs')}
+        >
+          {onSelect && (
+            <td className="block">
+              <Checkbox
+                label="Select all loaded rows"
+                hideLabel
+                checked={table.getIsAllRowsSelected()}
+                onChange={(event) => table.toggleAllRowsSelected(event.target.checked)}
+              />
+            </td>
+          )}
+          {shown.map((column) => (
+            <th
+              key={column.id}
+              scope="col"
+              className={clsx('block truncate font-medium', column.align === 'right' ? 'text-right' : 'text-left')}
+            >
+              {column.header}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody ref={body} className="relative block" style={{ height: virtual.getTotalSize() }}>
         {items.map((item) => {
           const line = model[item.index]
           if (!line) return null
           return (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: the row's link does the same from the keyboard
-            <div
+            // biome-ignore lint/a11y/useKeyWithClickEvents: a link or button in the row does the same from the keyboard
+            <tr
               key={line.id}
-              // biome-ignore lint/a11y/useSemanticElements: see above
-              role="row"
-              tabIndex={-1}
               aria-rowindex={item.index + 2}
-              aria-selected={onSelect ? line.getIsSelected() : undefined}
               onClick={(event) => {
                 if (onOpen && !(event.target as Element).closest('a,button,input,label')) onOpen(line.original)
               }}
@@ -139,8 +132,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
               )}
             >
               {onSelect && (
-                // biome-ignore lint/a11y/useSemanticElements: see above
-                <span role="cell">
+                <td className="block">
                   <Checkbox
                     label={`Select row ${item.index + 1}`}
                     hideLabel
@@ -148,22 +140,30 @@ export function DataTable<T extends RowData>(props: Props<T>) {
                     onClick={line.getToggleSelectedHandler()}
                     onChange={() => undefined}
                   />
-                </span>
+                </td>
               )}
               {shown.map((column) => (
-                <span
+                <td
                   key={column.id}
-                  // biome-ignore lint/a11y/useSemanticElements: see above
-                  role="cell"
-                  className={clsx('min-w-0 truncate', column.align === 'right' && 'text-right')}
+                  className={clsx('block min-w-0 truncate', column.align === 'right' && 'text-right')}
                 >
-                  {column.cell(line.original)}
-                </span>
+                  {onOpen && column.id === opener ? (
+                    <button
+                      type="button"
+                      onClick={() => onOpen(line.original)}
+                      className="max-w-full truncate text-left hover:underline"
+                    >
+                      {column.cell(line.original)}
+                    </button>
+                  ) : (
+                    column.cell(line.original)
+                  )}
+                </td>
               ))}
-            </div>
+            </tr>
           )
         })}
-      </div>
-    </div>
+      </tbody>
+    </table>
   )
 }

@@ -80,7 +80,15 @@ export function Loading({ rows = 6 }: { rows?: number }) {
 type QueryLike<T> = { data: T | undefined; error: unknown; refetch: () => unknown }
 
 /** Loading, refused, or the thing itself. What was loaded stays visible when a later refresh fails. */
-export function Loaded<T>({ query, rows, children }: { query: QueryLike<T>; rows?: number; children: (data: T) => ReactNode }) {
+export function Loaded<T>({
+  query,
+  rows,
+  children,
+}: {
+  query: QueryLike<T>
+  rows?: number
+  children: (data: T) => ReactNode
+}) {
   if (query.data !== undefined)
     return (
       <>

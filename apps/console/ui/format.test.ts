@@ -2,7 +2,13 @@ import { expect, test } from 'vitest'
 import { formatAgo, formatBytes, formatSpan, plural } from './format.ts'
 
 test('bytes in binary units', () => {
-  expect([0, 900, 26_214_400, 1_073_741_824, 1536].map(formatBytes)).toEqual(['0 B', '900 B', '25 MiB', '1 GiB', '1.5 KiB'])
+  expect([0, 900, 26_214_400, 1_073_741_824, 1536].map(formatBytes)).toEqual([
+    '0 B',
+    '900 B',
+    '25 MiB',
+    '1 GiB',
+    '1.5 KiB',
+  ])
 })
 test('spans in their two largest parts', () => {
   expect([0, 40_000, 720_000, 3_600_000, 11_040_000, 273_600_000].map(formatSpan)).toEqual([

@@ -21,4 +21,5 @@ export const directoryTabs = [
   { to: '/directory/aliases', label: 'Aliases' },
   { to: '/directory/groups', label: 'Groups' },
   { to: '/directory/certificates', label: 'Certificates' },
+  { to: '/directory/dkim-keys', label: 'DKIM keys' },
 ]

@@ -15,7 +15,8 @@ export function Chart({ label, times, series }: Props) {
   useEffect(() => {
     const element = place.current
     if (!element) return
-    const draw = () => new UPlot(optionsFor(element, series), [times.map((t) => t / 1000), ...series.map((s) => s.values)], element)
+    const draw = () =>
+      new UPlot(optionsFor(element, series), [times.map((t) => t / 1000), ...series.map((s) => s.values)], element)
     let plot = draw()
     const redraw = () => {
       plot.destroy()

@@ -19,11 +19,14 @@ export function Overview() {
   const services = useQuery(servicesQuery)
   const workers = useQuery(workersQuery())
   const queue = useQuery(queueSummaryQuery)
-  const books = useQuery({ queryKey: ['books'], queryFn: () => call<Books>({ path: '/v1/books' }), refetchInterval: 10_000 })
+  const books = useQuery({
+    queryKey: ['books'],
+    queryFn: () => call<Books>({ path: '/v1/books' }),
+    refetchInterval: 10_000,
+  })
   const settings = useQuery({
     queryKey: ['settings'],
-    queryFn: () =>
-      call<{ settings: Partial<Record<SettingGroup, Record<string, unknown>>> }>({ path: '/v1/settings' }),
+    queryFn: () => call<{ settings: Partial<Record<SettingGroup, Record<string, unknown>>> }>({ path: '/v1/settings' }),
     refetchInterval: 30_000,
   })
   const certificates = useQuery({
@@ -45,7 +48,13 @@ export function Overview() {
     <Page title="Overview" help="What needs you stands first.">
       <div className="flex flex-col gap-5">
         {silent ? <Failure error={silent} onRetry={() => void services.refetch()} /> : null}
-        {services.data ? <Findings findings={findings} /> : <Panel flush><Loading rows={1} /></Panel>}
+        {services.data ? (
+          <Findings findings={findings} />
+        ) : (
+          <Panel flush>
+            <Loading rows={1} />
+          </Panel>
+        )}
         <div className="grid gap-5 md:grid-cols-2">
           <Panel title="Services" flush>
             {services.data ? (
@@ -66,7 +75,15 @@ export function Overview() {
               <Loading rows={2} />
             )}
           </Panel>
-          <Panel title="Queue" flush aside={<Link to="/queue" className="text-accent text-sm hover:underline">Open</Link>}>
+          <Panel
+            title="Queue"
+            flush
+            aside={
+              <Link to="/queue" className="text-accent text-sm hover:underline">
+                Open
+              </Link>
+            }
+          >
             {queue.data ? <QueueLine summary={queue.data} /> : <Loading rows={2} />}
           </Panel>
         </div>
@@ -210,6 +227,10 @@ function seriesOf(books: Books): { times: number[]; series: Series[] } {
   const times = [...byTime.keys()].sort((a, b) => a - b)
   return {
     times,
-    series: accounts.map(({ key, color }) => ({ label: key, color, values: times.map((t) => byTime.get(t)?.[key] ?? 0) })),
+    series: accounts.map(({ key, color }) => ({
+      label: key,
+      color,
+      values: times.map((t) => byTime.get(t)?.[key] ?? 0),
+    })),
   }
 }

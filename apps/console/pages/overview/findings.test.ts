@@ -19,7 +19,15 @@ const worker: WorkerView = {
   startedAt: '2026-01-01T00:00:00Z',
   heartbeatAt: '2026-01-01T11:59:00Z',
 }
-const service = { name: 'smtp' as const, title: 'SMTP service', version: '1', desired: 'running' as const, generation: 1, observed: 'running' as const, workers: [worker] }
+const service = {
+  name: 'smtp' as const,
+  title: 'SMTP service',
+  version: '1',
+  desired: 'running' as const,
+  generation: 1,
+  observed: 'running' as const,
+  workers: [worker],
+}
 const total = { received: 5, delivered: 3, bounced: 1, discarded: 1, queued: 0, balance: 0 }
 
 test('nothing is wrong when nothing is wrong', () => {

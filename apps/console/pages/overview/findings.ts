@@ -66,7 +66,12 @@ function ofWorker(worker: WorkerView, now: number): Finding[] {
     return [{ severity: 'warn', title: `${worker.id} is silent`, detail: `Last heard of ${silence} ago.`, to }]
   }
   if (worker.observed === 'degraded')
-    found.push({ severity: 'danger', title: `${worker.id} is degraded`, detail: worker.detail ?? 'It does not say why.', to })
+    found.push({
+      severity: 'danger',
+      title: `${worker.id} is degraded`,
+      detail: worker.detail ?? 'It does not say why.',
+      to,
+    })
   if (worker.refused)
     found.push({
       severity: 'danger',
@@ -158,8 +163,14 @@ function ofSettings({ settings }: Observed): Finding[] {
     for (const field of fieldsOf(settingGroups[group].schema)) {
       const value = values[field.key]
       if (field.danger?.values?.some((bad) => same(bad, value)))
-        found.push({ severity: 'warn', title: `${field.title}: ${String(value)}`, detail: field.danger.text, to: `/settings/${group}` })
-      if (!field.enforced && value !== undefined && !same(value, field.initial)) idle.push(`${settingGroups[group].title}: ${field.title}`)
+        found.push({
+          severity: 'warn',
+          title: `${field.title}: ${String(value)}`,
+          detail: field.danger.text,
+          to: `/settings/${group}`,
+        })
+      if (!field.enforced && value !== undefined && !same(value, field.initial))
+        idle.push(`${settingGroups[group].title}: ${field.title}`)
     }
   }
   if (idle.length > 0)

@@ -17,7 +17,8 @@ type Named = Pick<ServiceView, 'name' | 'title' | 'desired' | 'workers'>
 /** What a stop does, said before it is done. */
 const stopping: Record<ServiceName, string> = {
   smtp: 'Its listeners close. Idle sessions get 421 4.3.2; a transaction in progress may finish. Other servers keep their mail and try again later. The queue goes on delivering.',
-  queue: 'Deliveries in progress finish, then nothing is delivered. Mail goes on being accepted and waits in the spool.',
+  queue:
+    'Deliveries in progress finish, then nothing is delivered. Mail goes on being accepted and waits in the spool.',
 }
 
 /** Start, stop and restart for one service, or for several at once. */
@@ -26,13 +27,14 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
   const may = useMay('operator')
   const [asking, setAsking] = useState(false)
   const act = useMutation({
-    mutationFn: async (verb: Verb) => {
-      let last: WriteResult | undefined
-      for (const { name } of services) last = await call<WriteResult>({ method: 'POST', path: `/v1/services/${name}/${verb}` })
-      return last
-    },
+    mutationFn: (verb: Verb) =>
+      call<WriteResult>({
+        method: 'POST',
+        path: '/v1/services/actions',
+        body: { action: verb, services: services.map((service) => service.name) },
+      }),
     onSuccess: (result, verb) => {
-      if (result) followRollout(result.revision)
+      followRollout(result.revision)
       toast.success(`${services.map(({ title }) => title).join(' and ')}: ${done[verb]}`)
     },
     onError: (error) => toast.error(explain(error)),
@@ -45,13 +47,24 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
   return (
     <div className="flex flex-wrap gap-2">
       {stopped && (
-        <Button look="primary" disabled={!may} busy={act.isPending} aria-label={`Start ${name}`} onClick={() => act.mutate('start')}>
+        <Button
+          look="primary"
+          disabled={!may}
+          busy={act.isPending}
+          aria-label={`Start ${name}`}
+          onClick={() => act.mutate('start')}
+        >
           <Play aria-hidden="true" /> Start
         </Button>
       )}
       {running && (
         <>
-          <Button disabled={!may} busy={act.isPending} aria-label={`Restart ${name}`} onClick={() => act.mutate('restart')}>
+          <Button
+            disabled={!may}
+            busy={act.isPending}
+            aria-label={`Restart ${name}`}
+            onClick={() => act.mutate('restart')}
+          >
             <RotateCw aria-hidden="true" /> Restart
           </Button>
           <Button disabled={!may} busy={act.isPending} aria-label={`Stop ${name}`} onClick={() => setAsking(true)}>
@@ -96,7 +109,11 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
   )
 }
 
-const done: Record<Verb, string> = { start: 'starting', stop: 'stopping', restart: 'restarting without refusing anybody' }
+const done: Record<Verb, string> = {
+  start: 'starting',
+  stop: 'stopping',
+  restart: 'restarting without refusing anybody',
+}
 
 function openNow(service: Named): string {
   const open = service.workers.reduce((sum, worker) => sum + (worker.live ? worker.sessions : 0), 0)

@@ -1,4 +1,4 @@
-import { serviceNames, services as known } from '@postern/contract/services.ts'
+import { services as known, serviceNames } from '@postern/contract/services.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { servicesQuery } from '../../api/queries.ts'

@@ -74,8 +74,8 @@ export function SettingRow({ field, saved, fixed, readOnly }: Props) {
         <Control field={field} path={field.key} disabled={fixed !== undefined || readOnly} />
         {fixed && (
           <p className="mt-1.5 text-soft text-xs">
-            The environment of the process decides: <span className="mono">{fixed}</span>. Change it there, or remove it there
-            to set it here.
+            The environment of the process decides: <span className="mono">{fixed}</span>. Change it there, or remove it
+            there to set it here.
           </p>
         )}
         {error && (
@@ -108,7 +108,8 @@ function defaultText(field: Field): string {
     const bytes = field.unit === 'bytes' ? ` (${formatBytes(field.initial)})` : ''
     return `${formatCount(field.initial)}${unit}${bytes}`
   }
-  if (field.kind === 'group') return Object.values(field.initial as object).every((v) => v === 0) ? 'all 0' : 'see fields'
+  if (field.kind === 'group')
+    return Object.values(field.initial as object).every((v) => v === 0) ? 'all 0' : 'see fields'
   if (Array.isArray(field.initial) && field.initial.length > 0) return field.initial.join(', ')
   if (field.initial === '') return 'empty'
   return valueText(field.initial)?.replace(/[()]/g, '') ?? 'none'

@@ -54,7 +54,11 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const visible = wrong.filter(({ path }) => tried || (touchedFields as Values)[path.split('.')[0] ?? ''] !== undefined)
   const errors = [...visible, ...(refused && same(refused.values, typed) ? refused.errors : [])]
 
-  const blocker = useBlocker({ shouldBlockFn: () => changes > 0, enableBeforeUnload: () => changes > 0, withResolver: true })
+  const blocker = useBlocker({
+    shouldBlockFn: () => changes > 0,
+    enableBeforeUnload: () => changes > 0,
+    withResolver: true,
+  })
 
   async function submit(against: Base) {
     const mine = mergePatch(against.settings, wanted)
@@ -153,7 +157,9 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
           }}
         />
       )}
-      {blocker.status === 'blocked' && <LeaveDialog changes={changes} onStay={blocker.reset} onLeave={blocker.proceed} />}
+      {blocker.status === 'blocked' && (
+        <LeaveDialog changes={changes} onStay={blocker.reset} onLeave={blocker.proceed} />
+      )}
     </FormProvider>
   )
 }

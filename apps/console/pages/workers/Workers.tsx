@@ -29,8 +29,22 @@ const columns: Column<WorkerView>[] = [
       </span>
     ),
   },
-  { id: 'sessions', header: 'Sessions', width: '5rem', align: 'right', wide: true, cell: (w) => formatCount(w.sessions) },
-  { id: 'unsent', header: 'Unsent', width: '5rem', align: 'right', wide: true, cell: (w) => formatCount(w.eventsUnsent) },
+  {
+    id: 'sessions',
+    header: 'Sessions',
+    width: '5rem',
+    align: 'right',
+    wide: true,
+    cell: (w) => formatCount(w.sessions),
+  },
+  {
+    id: 'unsent',
+    header: 'Unsent',
+    width: '5rem',
+    align: 'right',
+    wide: true,
+    cell: (w) => formatCount(w.eventsUnsent),
+  },
   { id: 'heartbeat', header: 'Heartbeat', width: '7rem', wide: true, cell: (w) => <Ago at={w.heartbeatAt} /> },
   { id: 'started', header: 'Started', width: '8rem', wide: true, cell: (w) => <Ago at={w.startedAt} /> },
   { id: 'version', header: 'Version', width: '5rem', wide: true, cell: (w) => w.version },
@@ -39,7 +53,10 @@ const columns: Column<WorkerView>[] = [
 export function Workers() {
   const query = useQuery(workersQuery(1000))
   return (
-    <Page title="Workers" help="Which revision is in force where. A worker is silent when nothing was heard of it for 20 seconds.">
+    <Page
+      title="Workers"
+      help="Which revision is in force where. A worker is silent when nothing was heard of it for 20 seconds."
+    >
       <Panel flush>
         <Loaded query={query}>{(workers) => <Table workers={workers} />}</Loaded>
       </Panel>

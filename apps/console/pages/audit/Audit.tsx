@@ -1,0 +1,92 @@
+import type { auditViewSchema } from '@postern/contract/views.ts'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { ScrollText } from 'lucide-react'
+import { useMemo, useState } from 'react'
+import type { z } from 'zod'
+import { pagesQuery } from '../../api/queries.ts'
+import { Input } from '../../ui/Controls.tsx'
+import { type Column, DataTable } from '../../ui/DataTable.tsx'
+import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
+import { At } from '../../ui/Time.tsx'
+
+type Entry = z.infer<typeof auditViewSchema>
+
+const columns: Column<Entry>[] = [
+  { id: 'at', header: 'When', width: '11rem', cell: (entry) => <At at={entry.at} /> },
+  {
+    id: 'actor',
+    header: 'Who',
+    width: 'minmax(6rem,1fr)',
+    cell: (entry) => <bdi title={entry.actor}>{entry.actor}</bdi>,
+  },
+  {
+    id: 'action',
+    header: 'Did',
+    width: 'minmax(7rem,1fr)',
+    wide: true,
+    cell: (entry) => <span className="mono">{entry.action}</span>,
+  },
+  {
+    id: 'entity',
+    header: 'To',
+    width: 'minmax(0,1fr)',
+    wide: true,
+    cell: (entry) => <bdi title={entry.entity}>{[entry.kind, entry.entity].filter(Boolean).join(' ')}</bdi>,
+  },
+  {
+    id: 'comment',
+    header: 'Why',
+    width: 'minmax(0,1fr)',
+    wide: true,
+    cell: (entry) => entry.comment && <span title={entry.comment}>{entry.comment}</span>,
+  },
+  {
+    id: 'revision',
+    header: 'Revision',
+    width: '4.5rem',
+    align: 'right',
+    cell: (entry) =>
+      entry.revision !== undefined && (
+        <Link
+          to="/revisions/$revision"
+          params={{ revision: String(entry.revision) }}
+          className="text-accent hover:underline"
+        >
+          {entry.revision}
+        </Link>
+      ),
+  },
+]
+
+export function Audit() {
+  const [search, setSearch] = useState('')
+  const query = useInfiniteQuery(pagesQuery<Entry>('/v1/audit', { q: search }))
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
+  return (
+    <Page title="Audit" help="Who did what, and when: every write, every sign-in, every look into a message.">
+      {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
+      <Panel flush>
+        <div className="border-line border-b p-2">
+          <Input
+            type="search"
+            aria-label="Search the audit trail"
+            placeholder="Search"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+            className="w-full max-w-xs"
+          />
+        </div>
+        <DataTable
+          label="Audit trail"
+          rows={rows}
+          columns={columns}
+          rowId={(entry) => entry.id}
+          loading={query.isPending}
+          onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
+          empty={<Empty icon={ScrollText} title={search ? 'Nothing matches' : 'Nothing has happened yet'} />}
+        />
+      </Panel>
+    </Page>
+  )
+}

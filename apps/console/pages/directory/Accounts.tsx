@@ -1,0 +1,66 @@
+import { accountInputSchema } from '@postern/contract/directory.ts'
+import { UserRound } from 'lucide-react'
+import type { Words } from '../../form/EntryDialog.tsx'
+import { Badge } from '../../ui/Badge.tsx'
+import type { Column } from '../../ui/DataTable.tsx'
+import { formatCount } from '../../ui/format.ts'
+import { DirectoryPage } from './DirectoryPage.tsx'
+import type { AccountView } from './shapes.ts'
+
+const columns: Column<AccountView>[] = [
+  {
+    id: 'address',
+    header: 'Address',
+    width: 'minmax(10rem,2fr)',
+    cell: (a) => <span className="font-medium">{a.address}</span>,
+  },
+  { id: 'login', header: 'Login', width: 'minmax(6rem,1fr)', wide: true, cell: (a) => a.login || a.address },
+  {
+    id: 'quotas',
+    header: 'Quota of sends',
+    width: 'minmax(6rem,1fr)',
+    wide: true,
+    cell: (a) => quotaText(a.quotas),
+  },
+  {
+    id: 'state',
+    header: 'State',
+    width: '5rem',
+    cell: (a) => (a.disabled ? <Badge tone="warn">disabled</Badge> : <Badge>enabled</Badge>),
+  },
+]
+
+function quotaText(quotas: AccountView['quotas']): string {
+  const parts = [
+    quotas?.sendsPerHour ? `${formatCount(quotas.sendsPerHour)} an hour` : '',
+    quotas?.sendsPerDay ? `${formatCount(quotas.sendsPerDay)} a day` : '',
+  ].filter(Boolean)
+  return parts.join(', ') || 'none'
+}
+
+const words: Words = {
+  address: { help: 'Its domain must be a local one.' },
+  login: { help: 'What the user types to log in. Empty: the address.' },
+  quotas: { title: 'Quota of sends', help: 'How many recipients an hour and a day. 0: no limit.' },
+  disabled: { help: 'On: the account cannot log in; mail for it is refused as for an unknown user.' },
+}
+
+const editSchema = accountInputSchema.extend({ secret: accountInputSchema.shape.secret.optional() })
+
+export function Accounts() {
+  return (
+    <DirectoryPage<AccountView>
+      title="Accounts"
+      noun="account"
+      help="Who may log in, and whose mail is kept."
+      icon={UserRound}
+      path="/v1/accounts"
+      columns={columns}
+      nameOf={(account) => account.address}
+      schema={accountInputSchema}
+      editSchema={editSchema}
+      words={words}
+      onDeleteSays="The login stops working and mail for the address is refused as for an unknown user. Mail that is stored already stays where it is."
+    />
+  )
+}

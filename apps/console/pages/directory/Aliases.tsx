@@ -1,0 +1,36 @@
+import { aliasInputSchema } from '@postern/contract/directory.ts'
+import { AtSign } from 'lucide-react'
+import type { Words } from '../../form/EntryDialog.tsx'
+import type { Column } from '../../ui/DataTable.tsx'
+import { DirectoryPage } from './DirectoryPage.tsx'
+import type { AliasView } from './shapes.ts'
+
+const columns: Column<AliasView>[] = [
+  {
+    id: 'address',
+    header: 'Alias',
+    width: 'minmax(8rem,1fr)',
+    cell: (a) => <span className="font-medium">{a.address}</span>,
+  },
+  { id: 'to', header: 'Goes to', width: 'minmax(8rem,2fr)', cell: (a) => a.to.join(', ') },
+]
+
+const words: Words = { to: { title: 'Goes to', help: 'Addresses, local or remote, one a line.' } }
+
+export function Aliases() {
+  return (
+    <DirectoryPage<AliasView>
+      title="Aliases"
+      noun="alias"
+      help="Another name for one or several addresses."
+      icon={AtSign}
+      path="/v1/aliases"
+      columns={columns}
+      nameOf={(alias) => alias.address}
+      schema={aliasInputSchema}
+      editSchema={aliasInputSchema}
+      words={words}
+      onDeleteSays="Mail for this address is then refused, unless an account or the catch-all takes it."
+    />
+  )
+}

@@ -1,0 +1,139 @@
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { type LucideIcon, Pencil, Plus, Trash2 } from 'lucide-react'
+import { useMemo, useState } from 'react'
+import { toast } from 'sonner'
+import type { z } from 'zod'
+import { explain } from '../../api/problem.ts'
+import { pagesQuery } from '../../api/queries.ts'
+import { useMay } from '../../api/role.ts'
+import { EntryDialog, type Words } from '../../form/EntryDialog.tsx'
+import { mergePatch } from '../../form/patch.ts'
+import type { Values } from '../../form/values.ts'
+import { useReview } from '../../review/review.tsx'
+import { Button, IconButton } from '../../ui/Button.tsx'
+import { Input } from '../../ui/Controls.tsx'
+import { type Column, DataTable } from '../../ui/DataTable.tsx'
+import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
+import { Tabs } from '../../ui/Tabs.tsx'
+import { directoryTabs } from './shapes.ts'
+
+type Props<T> = {
+  title: string
+  /** `domain`, `account`: one of them. */
+  noun: string
+  help: string
+  icon: LucideIcon
+  path: string
+  columns: Column<T>[]
+  nameOf: (row: T) => string
+  schema: z.ZodType
+  /** Where editing differs from making, e.g. a password may stay. Absent: it cannot be edited. */
+  editSchema?: z.ZodType
+  words?: Words
+  onDeleteSays: string
+}
+
+/** One kind of entry of the directory: table, search, and a form made from the contract. */
+export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
+  const { title, noun, help, icon, path, columns, nameOf, schema, editSchema, words, onDeleteSays } = props
+  const review = useReview()
+  const may = useMay('admin')
+  const [search, setSearch] = useState('')
+  const [editing, setEditing] = useState<T | 'new' | null>(null)
+  const query = useInfiniteQuery(pagesQuery<T>(path, { q: search }))
+  const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
+
+  async function save(value: Values): Promise<boolean> {
+    const old = editing === 'new' || editing === null ? null : editing
+    const saved = await review({
+      title: old ? `Change ${nameOf(old)}` : `New ${noun}`,
+      request: old
+        ? { method: 'PATCH', path: `${path}/${old.id}`, body: mergePatch(old as Values, value) }
+        : { method: 'POST', path, body: value },
+    })
+    return saved !== null
+  }
+
+  async function remove(row: T) {
+    try {
+      await review({
+        title: `Delete ${nameOf(row)}?`,
+        about: onDeleteSays,
+        verb: 'Delete',
+        look: 'danger',
+        request: { method: 'DELETE', path: `${path}/${row.id}` },
+      })
+    } catch (error) {
+      toast.error(explain(error))
+    }
+  }
+
+  const actions: Column<T> = {
+    id: 'actions',
+    header: 'Actions',
+    width: editSchema ? '4.5rem' : '2.5rem',
+    align: 'right',
+    cell: (row) => (
+      <>
+        {editSchema && (
+          <IconButton label={`Edit ${nameOf(row)}`} disabled={!may} onClick={() => setEditing(row)}>
+            <Pencil />
+          </IconButton>
+        )}
+        <IconButton label={`Delete ${nameOf(row)}`} disabled={!may} onClick={() => void remove(row)}>
+          <Trash2 />
+        </IconButton>
+      </>
+    ),
+  }
+
+  return (
+    <Page
+      title={title}
+      help={help}
+      actions={
+        <Button look="primary" disabled={!may} onClick={() => setEditing('new')}>
+          <Plus aria-hidden="true" /> New {noun}
+        </Button>
+      }
+    >
+      <Tabs label="Directory" tabs={directoryTabs} />
+      {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
+      <Panel flush className="mt-3">
+        <div className="border-line border-b p-2">
+          <Input
+            type="search"
+            aria-label={`Search ${title.toLowerCase()}`}
+            placeholder="Search"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+            className="w-full max-w-xs"
+          />
+        </div>
+        <DataTable
+          label={title}
+          rows={rows}
+          columns={[...columns, actions]}
+          rowId={(row) => row.id}
+          loading={query.isPending}
+          onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
+          empty={
+            <Empty icon={icon} title={search ? `Nothing matches “${search}”` : `No ${title.toLowerCase()} yet`}>
+              {search ? 'Search for less.' : `Make the first with “New ${noun}”.`}
+            </Empty>
+          }
+        />
+      </Panel>
+      {editing !== null && (
+        <EntryDialog
+          title={editing === 'new' ? `New ${noun}` : nameOf(editing)}
+          schema={editing === 'new' ? schema : (editSchema ?? schema)}
+          {...(words ? { words } : {})}
+          {...(editing === 'new' ? {} : { initial: editing as unknown as Values })}
+          onSave={save}
+          onClose={() => setEditing(null)}
+        />
+      )}
+    </Page>
+  )
+}

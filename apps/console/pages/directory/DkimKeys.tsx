@@ -1,0 +1,61 @@
+import { dkimKeyInputSchema } from '@postern/contract/directory.ts'
+import { Signature } from 'lucide-react'
+import type { Words } from '../../form/EntryDialog.tsx'
+import type { Column } from '../../ui/DataTable.tsx'
+import { DirectoryPage } from './DirectoryPage.tsx'
+
+type KeyView = { id: string; domain: string; selector: string; algorithm: string; dnsName: string; dnsValue: string }
+
+const columns: Column<KeyView>[] = [
+  {
+    id: 'domain',
+    header: 'Domain',
+    width: 'minmax(7rem,1fr)',
+    cell: (k) => <span className="font-medium">{k.domain}</span>,
+  },
+  { id: 'algorithm', header: 'Key', width: '6rem', cell: (k) => k.algorithm },
+  {
+    id: 'name',
+    header: 'TXT record to publish',
+    width: 'minmax(8rem,2fr)',
+    wide: true,
+    cell: (k) => <span className="mono select-all">{k.dnsName}</span>,
+  },
+  {
+    id: 'value',
+    header: 'Its value',
+    width: 'minmax(0,2fr)',
+    wide: true,
+    cell: (k) => (
+      <span className="mono select-all" title={k.dnsValue}>
+        {k.dnsValue}
+      </span>
+    ),
+  },
+]
+
+const words: Words = {
+  selector: { help: 'A DNS label; the record is published below it, e.g. postern1.' },
+  algorithm: {
+    title: 'Key',
+    help: 'RSA 2048 is understood everywhere; Ed25519 is shorter, and not verified by everybody.',
+  },
+  headers: { help: 'Signed headers, one a line.' },
+}
+
+export function DkimKeys() {
+  return (
+    <DirectoryPage<KeyView>
+      title="DKIM keys"
+      noun="DKIM key"
+      help="Keys that outgoing mail of a domain is to be signed with. Made here; signing is not enforced yet. The private key never leaves the server."
+      icon={Signature}
+      path="/v1/dkim-keys"
+      columns={columns}
+      nameOf={(key) => `${key.selector} of ${key.domain}`}
+      schema={dkimKeyInputSchema}
+      words={words}
+      onDeleteSays="Signatures made with it stay valid while its DNS record stands; remove the record some days later."
+    />
+  )
+}

@@ -1,0 +1,59 @@
+import { domainInputSchema, routesNotEnforced } from '@postern/contract/directory.ts'
+import { Globe } from 'lucide-react'
+import type { Words } from '../../form/EntryDialog.tsx'
+import type { Column } from '../../ui/DataTable.tsx'
+import { DirectoryPage } from './DirectoryPage.tsx'
+import type { DomainView } from './shapes.ts'
+
+const columns: Column<DomainView>[] = [
+  {
+    id: 'name',
+    header: 'Domain',
+    width: 'minmax(9rem,1fr)',
+    cell: (d) => <span className="font-medium">{d.name}</span>,
+  },
+  { id: 'route', header: 'Route', width: 'minmax(7rem,1fr)', cell: (d) => routeText(d.route) },
+  { id: 'aliases', header: 'Also known as', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.aliases.join(', ') },
+  { id: 'catchAll', header: 'Catch-all', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.catchAll },
+]
+
+function routeText(route: DomainView['route']): string {
+  switch (route.type) {
+    case 'lmtp':
+    case 'smtp':
+      return `${route.type} ${route.host}:${route.port}`
+    case 'webhook':
+      return `webhook ${route.url}`
+    case 's3':
+      return `s3 ${route.bucket}/${route.prefix}`
+    default:
+      return route.type
+  }
+}
+
+const words: Words = {
+  name: { title: 'Domain', help: 'Mail to this domain is local: it is accepted for known users.' },
+  aliases: { title: 'Also known as', help: 'Other domains that mean the same: jane@alias is jane@name.' },
+  catchAll: { help: 'Where mail for unknown users goes. Empty: refused with 550 5.1.1.' },
+  route: {
+    help: `How mail leaves the queue: maildir on this machine, lmtp or smtp to a host, or discard. Not delivered yet, and refused: ${routesNotEnforced.join(', ')}.`,
+  },
+}
+
+export function Domains() {
+  return (
+    <DirectoryPage<DomainView>
+      title="Domains"
+      noun="domain"
+      help="What makes an address local, and where its mail goes."
+      icon={Globe}
+      path="/v1/domains"
+      columns={columns}
+      nameOf={(domain) => domain.name}
+      schema={domainInputSchema}
+      editSchema={domainInputSchema}
+      words={words}
+      onDeleteSays="Mail to this domain becomes remote: it is relayed if the client may relay, else refused. What waits in the queue is routed by MX."
+    />
+  )
+}

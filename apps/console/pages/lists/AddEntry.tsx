@@ -1,0 +1,104 @@
+import { type ListName, listInputSchemas, lists } from '@postern/contract/lists.ts'
+import { Plus } from 'lucide-react'
+import { type FormEvent, useRef, useState } from 'react'
+import { explain } from '../../api/problem.ts'
+import { useReview } from '../../review/review.tsx'
+import { Button } from '../../ui/Button.tsx'
+import { Input, Select } from '../../ui/Controls.tsx'
+import { Labelled } from '../../ui/Labelled.tsx'
+import { expiries, expiryTime } from './expiry.ts'
+
+const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }
+
+/** One entry, typed in a line. */
+export function AddEntry({ list }: { list: ListName }) {
+  const review = useReview()
+  const [entry, setEntry] = useState(blank)
+  const [error, setError] = useState<string>()
+  const first = useRef<HTMLInputElement>(null)
+  const set = (key: keyof typeof blank) => (event: { target: { value: string } }) => {
+    setEntry({ ...entry, [key]: event.target.value })
+    setError(undefined)
+  }
+
+  async function submit(event: FormEvent) {
+    event.preventDefault()
+    const body = {
+      value: entry.value,
+      ...(entry.action ? { action: entry.action } : {}),
+      ...(entry.comment ? { comment: entry.comment } : {}),
+      ...expiryTime(entry, Date.now()),
+    }
+    const parsed = listInputSchemas[list].safeParse(body)
+    if (!parsed.success) {
+      setError(parsed.error.issues[0]?.message)
+      return first.current?.focus()
+    }
+    try {
+      const saved = await review({
+        title: `Add to ${lists[list].title}`,
+        request: { method: 'POST', path: `/v1/lists/${list}`, body },
+      })
+      if (!saved) return
+      setEntry(blank)
+      first.current?.focus()
+    } catch (refused) {
+      setError(explain(refused))
+    }
+  }
+
+  return (
+    <form
+      onSubmit={submit}
+      noValidate
+      aria-label={`Add to ${lists[list].title}`}
+      className="mb-5 grid items-start gap-3 rounded-lg border border-line bg-panel p-4 sm:flex sm:flex-wrap"
+    >
+      <Labelled label="Value" error={error} className="grow basis-52">
+        {(wiring) => (
+          <Input
+            {...wiring}
+            ref={first}
+            value={entry.value}
+            onChange={set('value')}
+            placeholder={lists[list].example}
+            className="mono"
+          />
+        )}
+      </Labelled>
+      {list === 'control-access' && (
+        <Labelled label="Action" className="basis-36">
+          {(wiring) => (
+            <Select {...wiring} value={entry.action} onChange={set('action')}>
+              <option value="">default</option>
+              <option value="grant">grant</option>
+              <option value="deny">deny</option>
+            </Select>
+          )}
+        </Labelled>
+      )}
+      <Labelled label="Comment" className="grow basis-52">
+        {(wiring) => <Input {...wiring} maxLength={500} value={entry.comment} onChange={set('comment')} />}
+      </Labelled>
+      <Labelled label="Expires" className="basis-36">
+        {(wiring) => (
+          <Select {...wiring} value={entry.expiry} onChange={set('expiry')}>
+            {expiries.map(({ name, title }) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
+          </Select>
+        )}
+      </Labelled>
+      {entry.expiry === 'date' && (
+        <Labelled label="Until (local time)">
+          {(wiring) => <Input {...wiring} type="datetime-local" value={entry.until} onChange={set('until')} />}
+        </Labelled>
+      )}
+      <Button type="submit" look="primary" disabled={entry.value.trim() === ''} className="sm:mt-6">
+        <Plus aria-hidden="true" /> Add
+      </Button>
+    </form>
+  )
+}

@@ -1,0 +1,83 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { toast } from 'sonner'
+import { explain } from '../../api/problem.ts'
+import { followRollout } from '../../shell/rollout.ts'
+import { Button } from '../../ui/Button.tsx'
+import { Input } from '../../ui/Controls.tsx'
+import { Dialog } from '../../ui/Dialog.tsx'
+import { Labelled } from '../../ui/Labelled.tsx'
+import { type Action, actions, readHost } from './actions.ts'
+
+export type Target = { host: string; port?: number }
+type Props = {
+  action: Action
+  /** How many, or which. */
+  about: ReactNode
+  ready?: boolean
+  /** Sends it; answers with the revision the order became, if it did. */
+  act: (to: Target | undefined) => Promise<{ revision?: number }>
+  onClose: () => void
+  onDone: () => void
+}
+
+/** Says what an action does and to how many, then does it. */
+export function ActionDialog({ action, about, ready = true, act, onClose, onDone }: Props) {
+  const { title, says, danger } = actions[action]
+  const client = useQueryClient()
+  const form = useId()
+  const [host, setHost] = useState('')
+  const target = readHost(host)
+  const send = useMutation({
+    mutationFn: () => act(action === 'reroute' ? (target ?? undefined) : undefined),
+    onSuccess: ({ revision }) => {
+      toast.success(`${title}: ordered`)
+      if (revision) followRollout(revision)
+      void client.invalidateQueries()
+      onDone()
+      onClose()
+    },
+  })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    send.mutate()
+  }
+  return (
+    <Dialog
+      title={`${title}?`}
+      onClose={onClose}
+      footer={
+        <>
+          <Button look="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            form={form}
+            look={danger ? 'danger' : 'primary'}
+            busy={send.isPending}
+            disabled={!ready || (action === 'reroute' && !target)}
+            autoFocus={action !== 'reroute'}
+          >
+            {title}
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={submit} className="flex flex-col gap-3 text-sm">
+        <div>{about}</div>
+        <p className="text-soft">{says}</p>
+        {action === 'reroute' && (
+          <Labelled label="To host" help="host or host:port, e.g. mx2.example.org:25">
+            {(wiring) => <Input {...wiring} autoFocus value={host} onChange={(event) => setHost(event.target.value)} />}
+          </Labelled>
+        )}
+        {send.error ? (
+          <p role="alert" className="text-danger">
+            {explain(send.error)}
+          </p>
+        ) : null}
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,96 @@
+import type { QueueFilter } from '@postern/contract/orders.ts'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { call } from '../../api/client.ts'
+import { explain } from '../../api/problem.ts'
+import { useMay } from '../../api/role.ts'
+import type { QueueSearch } from '../../router.tsx'
+import { Button } from '../../ui/Button.tsx'
+import { plural } from '../../ui/format.ts'
+import { ActionDialog, type Target } from './ActionDialog.tsx'
+import { type Action, actionNames, actions } from './actions.ts'
+
+type Props = { selected: readonly string[]; filter: QueueSearch | null; onDone: () => void }
+
+/** Actions for the rows that are chosen, or else for everything that matches the filter, counted dry before it is done. */
+export function BulkActions({ selected, filter, onDone }: Props) {
+  const may = useMay('operator')
+  const [action, setAction] = useState<Action | null>(null)
+  const some = selected.length > 0
+  if (!some && !filter) return null
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-line border-b bg-page/60 px-3 py-2">
+      <p className="mr-2 text-sm text-soft">
+        {some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}
+      </p>
+      {actionNames.map((name) => (
+        <Button key={name} disabled={!may} onClick={() => setAction(name)}>
+          {actions[name].title}
+        </Button>
+      ))}
+      {action && some && (
+        <ActionDialog
+          action={action}
+          about={`${plural(selected.length, 'chosen message')}.`}
+          act={async (to) => {
+            let last: { revision?: number } = {}
+            for (const id of selected) last = await actOn(id, action, to)
+            return last
+          }}
+          onClose={() => setAction(null)}
+          onDone={onDone}
+        />
+      )}
+      {action && !some && filter && (
+        <MatchingDialog action={action} filter={filter} onClose={() => setAction(null)} onDone={onDone} />
+      )}
+    </div>
+  )
+}
+
+export function actOn(id: string, action: Action, to: Target | undefined): Promise<{ revision?: number }> {
+  return call({ method: 'POST', path: `/v1/messages/${id}/${action}`, body: to ? { to } : {} })
+}
+
+type MatchingProps = { action: Action; filter: QueueSearch; onClose: () => void; onDone: () => void }
+
+function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
+  const body = { action, filter: asFilter(filter) }
+  const count = useQuery({
+    queryKey: ['queue', 'dry', body],
+    queryFn: () =>
+      call<{ matched: number }>({ method: 'POST', path: '/v1/queue/actions', body: { ...body, dryRun: true } }),
+    gcTime: 0,
+  })
+  const matched = count.data?.matched
+  return (
+    <ActionDialog
+      action={action}
+      ready={matched !== undefined && matched > 0}
+      about={
+        count.error ? (
+          <span className="text-danger">{explain(count.error)}</span>
+        ) : matched === undefined ? (
+          'Counting …'
+        ) : (
+          <>
+            <strong>{plural(matched, 'message')}</strong> match{matched === 1 ? 'es' : ''} now:{' '}
+            <span className="mono">
+              {Object.entries(body.filter)
+                .map(([key, value]) => `${key}=${value}`)
+                .join(' ')}
+            </span>
+          </>
+        )
+      }
+      act={(to) => call({ method: 'POST', path: '/v1/queue/actions', body: { ...body, ...(to ? { to } : {}) } })}
+      onClose={onClose}
+      onDone={onDone}
+    />
+  )
+}
+
+function asFilter({ olderThanMinutes, ...rest }: QueueSearch): QueueFilter {
+  const set = Object.entries(rest).filter(([, value]) => value !== undefined)
+  return { ...Object.fromEntries(set), ...(olderThanMinutes ? { olderThanMinutes: Number(olderThanMinutes) } : {}) }
+}

@@ -1,0 +1,118 @@
+import type { revisionDetailSchema } from '@postern/contract/views.ts'
+import { useQuery } from '@tanstack/react-query'
+import { Link, useParams } from '@tanstack/react-router'
+import { RotateCcw } from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import type { z } from 'zod'
+import { call } from '../../api/client.ts'
+import { explain } from '../../api/problem.ts'
+import { useMay } from '../../api/role.ts'
+import { DiffView } from '../../review/DiffView.tsx'
+import { useReview } from '../../review/review.tsx'
+import { Button } from '../../ui/Button.tsx'
+import { Input } from '../../ui/Controls.tsx'
+import { Labelled } from '../../ui/Labelled.tsx'
+import { Fact, Facts, Loaded, Page, Panel } from '../../ui/Page.tsx'
+import { At } from '../../ui/Time.tsx'
+
+type Detail = z.infer<typeof revisionDetailSchema>
+
+export function Revision() {
+  const { revision } = useParams({ from: '/revisions/$revision' })
+  const number = Number(revision)
+  const [against, setAgainst] = useState('')
+  const review = useReview()
+  const may = useMay('admin')
+  const query = useQuery({
+    queryKey: ['revision', number, against],
+    queryFn: () => call<Detail>({ path: `/v1/revisions/${number}`, query: { against: against || undefined } }),
+  })
+  const goBack = () =>
+    review({
+      title: `Go back to revision ${number}`,
+      about: `A new revision that makes everything as it was after revision ${number}. What came later stays in the history.`,
+      verb: 'Roll back',
+      request: { method: 'POST', path: `/v1/revisions/${number}/rollback` },
+    }).catch((error: unknown) => toast.error(explain(error)))
+  return (
+    <Page
+      title={`Revision ${revision}`}
+      narrow
+      actions={
+        <Button disabled={!may} onClick={() => void goBack()}>
+          <RotateCcw aria-hidden="true" /> Go back to this revision
+        </Button>
+      }
+    >
+      <div className="flex flex-col gap-5">
+        <Loaded query={query}>
+          {(detail) => (
+            <>
+              <Panel>
+                <Facts>
+                  <Fact name="Who">{detail.actor}</Fact>
+                  <Fact name="When">
+                    <At at={detail.at} />
+                  </Fact>
+                  <Fact name="Why">{detail.comment || <span className="text-faint">no comment</span>}</Fact>
+                  {detail.rolledBackTo !== undefined && <Fact name="Goes back to">revision {detail.rolledBackTo}</Fact>}
+                </Facts>
+              </Panel>
+              <section>
+                <div className="mb-3 flex flex-wrap items-end justify-between gap-3">
+                  <h2 className="font-semibold text-lg">
+                    {against === '' ? 'What it changed' : `What is different from revision ${detail.against}`}
+                  </h2>
+                  <Against value={against} onChange={setAgainst} />
+                </div>
+                <DiffView diff={detail.diff} />
+              </section>
+            </>
+          )}
+        </Loaded>
+        <nav aria-label="Other revisions" className="flex justify-between text-sm">
+          {number > 1 ? (
+            <Link
+              to="/revisions/$revision"
+              params={{ revision: String(number - 1) }}
+              className="text-accent hover:underline"
+            >
+              Before: {number - 1}
+            </Link>
+          ) : (
+            <span />
+          )}
+          <Link to="/revisions" className="text-accent hover:underline">
+            All revisions
+          </Link>
+          <Link
+            to="/revisions/$revision"
+            params={{ revision: String(number + 1) }}
+            className="text-accent hover:underline"
+          >
+            After: {number + 1}
+          </Link>
+        </nav>
+      </div>
+    </Page>
+  )
+}
+
+function Against({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  return (
+    <Labelled label="Compare with">
+      {(wiring) => (
+        <Input
+          {...wiring}
+          inputMode="numeric"
+          placeholder="the one before"
+          className="w-36"
+          defaultValue={value}
+          onBlur={(event) => onChange(event.target.value.replace(/\D/g, ''))}
+          onKeyDown={(event) => event.key === 'Enter' && onChange(event.currentTarget.value.replace(/\D/g, ''))}
+        />
+      )}
+    </Labelled>
+  )
+}

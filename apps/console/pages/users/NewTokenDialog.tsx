@@ -1,0 +1,138 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Copy } from 'lucide-react'
+import { type FormEvent, useId, useState } from 'react'
+import { toast } from 'sonner'
+import { call } from '../../api/client.ts'
+import { explain } from '../../api/problem.ts'
+import { Button } from '../../ui/Button.tsx'
+import { Input, Select } from '../../ui/Controls.tsx'
+import { Dialog } from '../../ui/Dialog.tsx'
+import { Labelled } from '../../ui/Labelled.tsx'
+import { type TokenKind, tokenKinds } from './TokenPanel.tsx'
+
+const day = 86_400_000
+const lives = [30, 90, 365] as const
+
+type Props = { kind: TokenKind; onClose: () => void; onMade: (token: string) => void }
+
+/** A token that ends by itself unless one says otherwise. */
+export function NewTokenDialog({ kind, onClose, onMade }: Props) {
+  const { path, choice, options, help } = tokenKinds[kind]
+  const [name, setName] = useState('')
+  const [chosen, setChosen] = useState<string>(options[0])
+  const [days, setDays] = useState('90')
+  const form = useId()
+  const client = useQueryClient()
+  const make = useMutation({
+    mutationFn: () => {
+      const expiresAt = days ? new Date(Date.now() + Number(days) * day).toISOString() : undefined
+      const body = { name: name.trim(), [choice]: chosen, ...(expiresAt ? { expiresAt } : {}) }
+      return call<{ token: string }>({ method: 'POST', path, body })
+    },
+    onSuccess: ({ token }) => {
+      void client.invalidateQueries({ queryKey: ['pages', path] })
+      onMade(token)
+    },
+  })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    event.stopPropagation()
+    make.mutate()
+  }
+  return (
+    <Dialog
+      title={kind === 'api' ? 'New API token' : 'New enrolment token'}
+      onClose={onClose}
+      footer={
+        <>
+          <Button look="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" form={form} look="primary" busy={make.isPending} disabled={name.trim() === ''}>
+            Make it
+          </Button>
+        </>
+      }
+    >
+      <form id={form} onSubmit={submit} className="flex flex-col gap-4">
+        <p className="text-soft text-sm">{help}</p>
+        <Labelled label="Name" help="What it is for, to know it again.">
+          {(wiring) => (
+            <Input
+              {...wiring}
+              autoFocus
+              maxLength={100}
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Labelled>
+        <Labelled label={choice === 'role' ? 'Role' : 'Service'}>
+          {(wiring) => (
+            <Select {...wiring} value={chosen} onChange={(event) => setChosen(event.target.value)}>
+              {options.map((option) => (
+                <option key={option} value={option}>
+                  {option}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Labelled>
+        <Labelled label="Expires">
+          {(wiring) => (
+            <Select {...wiring} value={days} onChange={(event) => setDays(event.target.value)}>
+              {lives.map((life) => (
+                <option key={life} value={life}>
+                  in {life} days
+                </option>
+              ))}
+              <option value="">never</option>
+            </Select>
+          )}
+        </Labelled>
+        {make.error ? (
+          <p role="alert" className="text-danger text-sm">
+            {explain(make.error)}
+          </p>
+        ) : null}
+      </form>
+    </Dialog>
+  )
+}
+
+/** The one time a secret is seen. */
+export function SecretDialog({ secret, help, onClose }: { secret: string; help: string; onClose: () => void }) {
+  const copy = () =>
+    navigator.clipboard
+      .writeText(secret)
+      .then(() => toast.success('Copied'))
+      .catch(() => toast.error('The browser does not allow it; select the text and copy it.'))
+  return (
+    <Dialog
+      title="Keep this token now"
+      onClose={onClose}
+      dismissible={false}
+      footer={
+        <Button look="primary" onClick={onClose}>
+          I have kept it
+        </Button>
+      }
+    >
+      <p className="mb-3 text-sm">
+        It is shown this once; only its hash is stored. <span className="text-soft">{help}</span>
+      </p>
+      <div className="flex items-center gap-2">
+        <Input
+          readOnly
+          aria-label="Token"
+          value={secret}
+          onFocus={(event) => event.target.select()}
+          className="mono flex-1"
+        />
+        <Button onClick={() => void copy()}>
+          <Copy aria-hidden="true" /> Copy
+        </Button>
+      </div>
+    </Dialog>
+  )
+}
