@@ -3,6 +3,7 @@ import { describeIssues } from '@postern/contract/issues.ts'
 import { roleAtLeast } from '@postern/contract/roles.ts'
 import { rememberedAnswer } from '@postern/store/control/identity.ts'
 import type { Context } from 'hono'
+import { z } from 'zod'
 import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
 import type { Endpoint, Input, Scope } from './endpoint.ts'
 import { identify } from './identity/bearer.ts'
@@ -14,6 +15,7 @@ import { expectedRevision, parseJson, readText, sha256 } from './request.ts'
 import { endpoints } from './routes.ts'
 import { securityHeaders } from './security-headers.ts'
 
+const anyObject = z.record(z.string(), z.unknown())
 const defaultBodyLimit = 4 * 1024 * 1024
 const nobody: Identity = { type: 'user', actor: 'nobody', role: 'viewer', userId: '', sessionId: '', expiresAt: 0 }
 
@@ -144,8 +146,8 @@ async function bodyOf(row: Endpoint, request: Request): Promise<{ text: string; 
       throw invalid([{ path: '', message: 'this takes no body' }])
     return { text, body: undefined }
   }
-  const value = text.trim() === '' && row.body.safeParse({}).success ? {} : parseJson(text)
-  return { text, body: parsed(row.body, value, 'the body') }
+  const value = text.trim() === '' && row.parse !== 'verb' && row.body.safeParse({}).success ? {} : parseJson(text)
+  return { text, body: parsed(row.parse === 'verb' ? anyObject : row.body, value, 'the body') }
 }
 
 type WriteRequest = { row: Endpoint; context: Context; options: QueryOptions; text: string }

@@ -1,6 +1,149 @@
-import type { Draft } from '@postern/store/control/draft.ts'
-import type { FieldError } from './problem.ts'
+import { type Route, routesNotEnforced } from '@postern/contract/directory.ts'
+import type { RowKind, RowValues } from '@postern/contract/rows.ts'
+import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
+import {
+  accountsByLogin,
+  addressesIn,
+  domainsNamed,
+  holding,
+  type Named,
+  ownersOf,
+} from '@postern/store/control/directory.ts'
+import type { Change, Draft } from '@postern/store/control/draft.ts'
+import { type FieldError, invalid } from './problem.ts'
 
-export async function contradictions(_draft: Draft): Promise<FieldError[]> {
-  return []
+/** What each row by itself cannot know: rows that contradict each other. Asked before a revision is sealed. */
+
+export async function refuseContradictions(draft: Draft): Promise<void> {
+  const found: FieldError[] = []
+  for (const change of draft.changes) found.push(...(await contradictionsOf(draft, change)))
+  if (found.length > 0) throw invalid(found)
+}
+
+function contradictionsOf(draft: Draft, change: Change): Promise<FieldError[]> | FieldError[] {
+  switch (change.kind) {
+    case 'settings':
+      return change.id === 'advanced' || change.id === 'tls' ? inSettings(draft, change.id) : []
+    case 'domain':
+      return change.after === null ? leftBehind(draft, change.before) : inDomain(draft, change)
+    case 'account':
+    case 'alias':
+    case 'group':
+      return change.after === null ? [] : inAddress(draft, change)
+    default:
+      return []
+  }
+}
+
+async function inSettings(draft: Draft, group: 'advanced' | 'tls'): Promise<FieldError[]> {
+  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings
+  const tls = (await draft.get('settings', 'tls'))?.value as TlsSettings
+  return [...samePort(advanced, tls, group), ...(group === 'advanced' ? await delimiters(draft, advanced) : [])]
+}
+
+function samePort(
+  advanced: AdvancedSettings,
+  { implicitTlsPort }: TlsSettings,
+  group: 'advanced' | 'tls',
+): FieldError[] {
+  const ports = [
+    ['port', advanced.port],
+    ['submissionPort', advanced.submissionPort],
+    ...advanced.extraPorts.map((port, i) => [`extraPorts.${i}`, port] as const),
+  ] as const
+  const taken = ports.find(([, port]) => port === implicitTlsPort)
+  if (!taken) return []
+  const message = `port ${implicitTlsPort} is named twice: advanced.${taken[0]} and tls.implicitTlsPort; each port may be used once`
+  return [{ path: group === 'tls' ? 'implicitTlsPort' : taken[0], message }]
+}
+
+async function delimiters(draft: Draft, { mailboxDelimiter, hostDelimiters }: AdvancedSettings): Promise<FieldError[]> {
+  const check = async (path: string, character: string, alsoLogins: boolean) => {
+    const found = await holding(draft.queries, character, alsoLogins)
+    if (found.length === 0) return []
+    return [
+      {
+        path,
+        message: `${path} is "${character}", which occurs in ${named(found)}; choose another or rename them first`,
+      },
+    ]
+  }
+  const checks = [
+    ...(mailboxDelimiter ? [check('mailboxDelimiter', mailboxDelimiter, false)] : []),
+    ...[...hostDelimiters].map((character) => check('hostDelimiters', character, true)),
+  ]
+  return (await Promise.all(checks)).flat()
+}
+
+async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<FieldError[]> {
+  const found: FieldError[] = []
+  const others = (await ownersOf(draft.queries, key)).filter((other) => other.kind !== kind || other.id !== id)
+  if (others.length > 0)
+    found.push({ path: 'address', message: `address is "${key}", which is ${named(others)} already` })
+  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
+  const { mailboxDelimiter = '', hostDelimiters = '' } = advanced ?? {}
+  const local = key.slice(0, key.lastIndexOf('@'))
+  const taken = [mailboxDelimiter, ...hostDelimiters].find((character) => character !== '' && local.includes(character))
+  if (taken)
+    found.push({
+      path: 'address',
+      message: `address is "${key}", which holds the delimiter "${taken}": mail to it would go to another mailbox`,
+    })
+  if (kind === 'account') found.push(...(await inLogin(draft, id)))
+  return found
+}
+
+async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
+  const account = (await draft.get('account', id))?.value
+  if (!account) return []
+  const login = account.login || account.address
+  const others = (await accountsByLogin(draft.queries, login)).filter((other) => other.id !== id)
+  return others.length > 0
+    ? [{ path: 'login', message: `login is "${login}", which ${named(others)} has already` }]
+    : []
+}
+
+async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldError[]> {
+  const domain = (await draft.get('domain', id))?.value
+  if (!domain) return []
+  const found = routeNotDelivered(domain.route)
+  for (const [path, name] of [['name', domain.name], ...domain.aliases.map((alias, i) => [`aliases.${i}`, alias])]) {
+    const others = (await domainsNamed(draft.queries, name as string)).filter((other) => other.id !== id)
+    if (others.length > 0)
+      found.push({ path: path as string, message: `${path} is "${name}", which ${named(others)} has already` })
+  }
+  if (domain.aliases.includes(domain.name))
+    found.push({ path: 'aliases', message: `aliases names "${domain.name}", the domain itself` })
+  if (before !== null) found.push(...(await leftBehind(draft, before)))
+  return found
+}
+
+function routeNotDelivered({ type }: Route): FieldError[] {
+  if (!(routesNotEnforced as readonly string[]).includes(type)) return []
+  return [
+    {
+      path: 'route.type',
+      message: `route.type is "${type}", which the Queue Manager does not deliver yet (nor any of ${routesNotEnforced.join(', ')}); allowed: maildir, lmtp, smtp, discard`,
+    },
+  ]
+}
+
+/** Addresses in a domain name that is given up. */
+async function leftBehind(draft: Draft, before: string | null): Promise<FieldError[]> {
+  const { name } = JSON.parse(before ?? '{}') as RowValues['domain']
+  if (!name || (await domainsNamed(draft.queries, name)).length > 0) return []
+  const found = await addressesIn(draft.queries, name)
+  if (found.length === 0) return []
+  return [{ path: 'name', message: `${name} cannot go while it has ${named(found)}; delete or move them first` }]
+}
+
+const words: Partial<Record<RowKind, string>> = {
+  account: 'the account',
+  alias: 'the alias',
+  group: 'the group',
+  domain: 'the domain',
+}
+
+function named(found: Named[]): string {
+  return found.map(({ kind, key }) => `${words[kind as RowKind] ?? kind} ${key}`).join(', ')
 }

@@ -21,6 +21,8 @@ export type Endpoint = {
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType
+  /** `verb`: the body only has to be an object here; the verb parses it, because more than the schema decides. */
+  parse?: 'verb'
   /** Octets. */
   bodyLimit?: number
   /** Body as text, whatever its media type. */
@@ -47,7 +49,11 @@ export function endpoint<
     params?: P
     query?: Q
     body?: B
-    handle: (call: Call, input: { params: Out<P>; query: Out<Q>; body: Out<B> }, request: Request) => Promise<unknown>
+    handle: (
+      call: Call,
+      input: { params: Out<P>; query: Out<Q>; body: B extends z.ZodType ? z.output<B> : string },
+      request: Request,
+    ) => Promise<unknown>
   },
 ): Endpoint {
   return row as unknown as Endpoint

@@ -1,6 +1,7 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import { problemSchema } from '@postern/contract/views.ts'
 import type { App } from './app.ts'
+import { docs } from './docs-page.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** OpenAPI 3.1 from the same rows that answer. */
@@ -21,6 +22,9 @@ export function describe(app: App, rows: Endpoint[], version: string): void {
     },
     servers: [{ url: '/' }],
   }
+  app.get('/docs', () => docs.page())
+  app.get('/docs/docs.js', () => docs.script())
+  app.get('/docs/docs.css', () => docs.style())
   let document: string | undefined
   app.get('/openapi.json', () => {
     document ??= JSON.stringify(app.getOpenAPI31Document(config))

@@ -1,11 +1,32 @@
 import type { Endpoint } from './endpoint.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
+import { directoryRoutes } from './routes/directory.ts'
+import { documentRoutes } from './routes/document.ts'
+import { historyRoutes } from './routes/history.ts'
+import { listRoutes } from './routes/lists.ts'
+import { peopleRoutes } from './routes/people.ts'
+import { eventRoutes, queueRoutes } from './routes/records.ts'
+import { serviceRoutes } from './routes/services.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { settingsRoutes } from './routes/settings.ts'
+import { systemRoutes } from './routes/system.ts'
 import { workerRoutes } from './routes/worker.ts'
 
 /** The whole table. Where two rows could match one path, the first wins. */
 export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
-  return [...sessionRoutes(parts, keys), ...settingsRoutes, ...workerRoutes(keys)]
+  return [
+    ...sessionRoutes(parts, keys),
+    ...peopleRoutes(keys),
+    ...serviceRoutes,
+    ...settingsRoutes,
+    ...listRoutes,
+    ...directoryRoutes,
+    ...historyRoutes,
+    ...documentRoutes,
+    ...queueRoutes,
+    ...eventRoutes,
+    ...systemRoutes,
+    ...workerRoutes(keys),
+  ]
 }

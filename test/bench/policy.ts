@@ -5,7 +5,7 @@
  * `node --expose-gc test/bench/policy.ts [entries]`
  */
 import { parseMailAddress } from '../../db/contract/address.ts'
-import { emptyReplica, type Replica } from '../../db/contract/rows.ts'
+import { emptyReplica, type Replica, type RowKind } from '../../db/contract/rows.ts'
 import { compileSteps } from '../../workers/policy/compile.ts'
 import { decideConnect, decideData, decideHello, decideMail, decideRcpt } from '../../workers/policy/decide.ts'
 import type { Policy } from '../../workers/policy/policy.ts'
@@ -20,6 +20,8 @@ console.log(`Kill File of ${entries} entries: a third each user@host, @host and 
 const small = compile(empty, 'compile, empty Kill File')
 const large = compile(full, 'compile, full Kill File')
 const again = compile(full, 'compile, full, only settings changed', large)
+full.kill.set('one more', { value: '@one-more.example', ...created })
+compile(full, 'compile, full, one entry added', again, 'kill')
 console.log(`heap ${Math.round(process.memoryUsage().rss / 1e6)} MB resident with replica and policy`)
 for (let i = 0; i < 3; i++) {
   measure('empty Kill File', small)
@@ -42,8 +44,8 @@ function killValue(i: number): string {
   return i % 3 === 1 ? `@${word}.example` : `@*${word}${'x'.repeat(i % 12)}.test`
 }
 
-function compile(replica: Replica, title: string, previous?: Policy): Policy {
-  const options = previous ? { previous, changed: new Set(['settings'] as const) } : {}
+function compile(replica: Replica, title: string, previous?: Policy, kind: RowKind = 'settings'): Policy {
+  const options = previous ? { previous, changed: new Set([kind]) } : {}
   const steps = compileSteps(replica, 1, options)
   globalThis.gc?.()
   const start = cpuMs()

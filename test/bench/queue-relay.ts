@@ -50,6 +50,9 @@ const queue = await Queue.open({
   writer: await openLocalWriter({ directory: spool, name: 'queue-1' }),
   record: log.record,
   flushEvents: () => log.flush(),
+  fatal: (error) => {
+    throw error
+  },
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'bench.test', isOurs: () => false }),
   plan: compilePlan(replica, 1),

@@ -135,10 +135,13 @@ async function account({ load, copies, postern, round, result }: Accounting): Pr
   // A message whose attempt was cut off waits for its next try; an operator's "run the queue now" makes that now.
   await postern.api.post('/v1/queue/run', {})
   await until('all that got 250 arrived', () => missing().length === 0, { withinMs: 60_000 }).catch(() => {})
-  const books: Books | string = await postern.quiet(30_000).catch((error: Error) => error.message)
+  const books: Books | string = await postern.quiet({ withinMs: 30_000 }).catch((error: Error) => error.message)
   if (typeof books === 'string') result.unbalanced.push(`round ${round}: ${books}`)
   result.rounds += 1
   result.accepted += load.accepted.size
+  // Books that balance because they never heard of a message do not count.
+  if (typeof books !== 'string' && books.total.received < result.accepted)
+    result.unbalanced.push(`round ${round}: ${books.total.received} in the books, ${result.accepted} got 250`)
   result.lost.push(...missing())
   result.withoutReply += [...load.unanswered].filter((id) => copies.has(id)).length
   for (const [reply, count] of load.refused) result.refused.set(reply, (result.refused.get(reply) ?? 0) + count)

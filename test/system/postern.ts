@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -46,7 +47,7 @@ export interface Postern {
   /** Resolves when a live worker of each service has this revision (or the newest) in force. */
   settle(revision?: number): Promise<void>
   /** Resolves with the books when nothing waits, storage has all events, and they balance. */
-  quiet(withinMs?: number): Promise<Books>
+  quiet(patience?: { withinMs?: number; everyMs?: number }): Promise<Books>
   books(): Promise<Books>
   /** Whole messages kept for a recipient of a domain with the route `maildir`, in the order of their file names. */
   mail(recipient: string): Promise<string[]>
@@ -58,14 +59,19 @@ export interface Postern {
 const house = join(import.meta.dirname, '../..')
 const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
 const host = '127.0.0.1'
-const running = new Set<string>()
+/** Data directories in use, and whether each goes with its Postern. */
+const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {
-  for (const dataDirectory of running) for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+  for (const [dataDirectory, { temporary }] of running) {
+    for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+    if (temporary) rmSync(dataDirectory, { recursive: true, force: true })
+  }
 })
 
 export async function startPostern(options: PosternOptions = {}): Promise<Postern> {
   const ports = { api: await freePort(), smtp: await freePort(), submission: await freePort(), smtps: await freePort() }
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory('data'))
+  running.set(dataDirectory, { temporary: !options.dataDirectory })
   const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
   const written: string[] = []
   const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 30_000 })
@@ -101,13 +107,13 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
     },
     workers,
     settle: async (revision) => settle(workers, revision),
-    quiet: async (withinMs = 60_000) => {
+    quiet: async ({ withinMs = 60_000, everyMs = 100 } = {}) => {
       let seen: Books | undefined
       const ask = async () => {
         seen = await books()
         return isQuiet(seen)
       }
-      await until('the books are quiet', ask, { withinMs, everyMs: 50 }).catch((error) => {
+      await until('the books are quiet', ask, { withinMs, everyMs }).catch((error) => {
         throw new Error(`${error.message}; the books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
       })
       return books()
@@ -149,7 +155,6 @@ interface ApiStart {
 }
 
 async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart): Promise<ChildProcess> {
-  running.add(dataDirectory)
   const child = spawn(process.execPath, ['apps/api/main.ts'], {
     cwd: house,
     env: { ...process.env, ...env },

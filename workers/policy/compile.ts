@@ -7,7 +7,7 @@ import type { Verdict } from '@postern/contract/verdict.ts'
 import { type AcceptList, addAccept } from './accept-list.ts'
 import { type AddressBlocks, addressBlocks } from './address-blocks.ts'
 import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from './directory.ts'
-import { type KillFile, killFile } from './kill-file.ts'
+import { emptyKillFile, isSameKill, type KillFile, mayGrow, withKill } from './kill-file.ts'
 import type { Policy } from './policy.ts'
 import { passedTrails } from './stages.ts'
 
@@ -50,7 +50,7 @@ export function* compileSteps(
     white: kept('white')?.white ?? (yield* compileBlocks(replica, 'white')),
     relay: kept('relay')?.relay ?? (yield* compileBlocks(replica, 'relay')),
     accept: kept('accept')?.accept ?? (yield* compileAccept(replica)),
-    kill: kept('kill')?.kill ?? (yield* compileKill(replica)),
+    kill: kept('kill')?.kill ?? (yield* compileKill(replica, previous?.kill)),
     directory,
     home: homeDomain(replica, directory, settings.general.hostname),
     watched: new Set(settings.security.watch),
@@ -106,10 +106,27 @@ function* compileAccept(replica: Replica): Generator<void, AcceptList, void> {
   return list
 }
 
-function* compileKill(replica: Replica): Generator<void, KillFile, void> {
-  const { file, add } = killFile(replica.kill.size)
-  yield* inSteps(replica.kill, add)
+/** A list that only grew is not read again: what is new is added to the table of the one before. */
+function* compileKill({ kill }: Replica, previous: KillFile | undefined): Generator<void, KillFile, void> {
+  const grown = previous && mayGrow(previous, kill.size) ? yield* growKill(kill, previous) : null
+  if (grown) return grown
+  let file = emptyKillFile(kill.size)
+  yield
+  yield* inSteps(kill, (entry) => {
+    file = withKill(file, entry)
+  })
   return file
+}
+
+function* growKill(kill: Replica['kill'], previous: KillFile): Generator<void, KillFile | null, void> {
+  let file = previous
+  let i = 0
+  for (const entry of kill.values()) {
+    if (i >= previous.size) file = withKill(file, entry)
+    else if (!isSameKill(previous, i, entry)) return null
+    if (++i % rowsPerStep === 0) yield
+  }
+  return i < previous.size ? null : file
 }
 
 function* compileDirectory(replica: Replica): Generator<void, Directory, void> {

@@ -10,9 +10,9 @@ export type Expansion =
   | { kind: 'unknown'; because: string }
 
 /** More final recipients than this is taken for a loop. */
-export const expansionLimit = 100_000
+const expansionLimit = 100_000
 /** Aliases and groups within each other. */
-export const depthLimit = 50
+const depthLimit = 50
 
 type Walk = {
   policy: Policy

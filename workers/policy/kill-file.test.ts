@@ -3,19 +3,15 @@ import { killValueSchema } from '@postern/contract/lists.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { noon } from './example.ts'
-import { findKill, killFile } from './kill-file.ts'
+import { emptyKillFile, findKill, withKill } from './kill-file.ts'
 
 type Given = string | { value: string; expiresAt?: string }
 
 function fileOf(...entries: Given[]) {
-  const { file, add } = killFile(entries.length)
-  for (const entry of entries)
-    add({
-      ...(typeof entry === 'string' ? { value: entry } : entry),
-      createdBy: 'test',
-      createdAt: '2026-01-01T00:00:00Z',
-    })
-  return file
+  return entries
+    .map((entry) => (typeof entry === 'string' ? { value: entry } : entry))
+    .map((entry) => ({ ...entry, createdBy: 'test', createdAt: '2026-01-01T00:00:00Z' }))
+    .reduce(withKill, emptyKillFile(entries.length))
 }
 
 function find(entries: Given[], sender: string, now = noon): string | undefined {

@@ -9,63 +9,84 @@ import { expiry } from './address-blocks.ts'
  * yields the hash of every suffix of its host, then of the host, then of the whole address; only suffix lengths in use are
  * looked up. A look-up costs one pass over the address, whether the file holds ten entries or a million, and the table is made
  * in its final size at the start: filling it never stops to grow.
+ *
+ * A file whose successor only adds entries lends it the table: each looks no further than its own size.
  */
-export type KillFile = {
-  readonly size: number
-  readonly values: readonly string[]
+export type KillFile = { readonly size: number; readonly table: Table }
+
+type Table = {
+  readonly capacity: number
+  /** How many values stand in the table; more than a file's size once a successor has added some. */
+  filled: number
+  readonly values: string[]
   /** Pairs: hash, index into `values` + 1; 0 = free. */
   readonly slots: Uint32Array
   /** 1 where a suffix of that length exists. */
   readonly suffixLengths: Uint8Array
   /** When entries end; `null` when none does. */
-  readonly expires: Float64Array | null
+  expires: Float64Array | null
 }
 
 const ofAddress = 0x51ed270b
 const ofHost = 0x2545f491
 const ofSuffix = 0x7f4a7c15
 
-type Growing = { -readonly [key in keyof KillFile]: KillFile[key] } & { values: string[] }
-
-/** Room for at most `capacity` entries; `add` throws an Error when an entry is malformed. */
-export function killFile(capacity: number): { file: KillFile; add(entry: ListEntry): void } {
+/** Room for `size` entries and a few more. */
+export function emptyKillFile(size: number): KillFile {
+  const capacity = size + (size >> 3) + 16
   let slots = 16
-  while (slots < capacity * 2) slots *= 2
-  const file: Growing = {
-    size: 0,
-    values: new Array(capacity),
+  while (slots * 3 < capacity * 4) slots *= 2
+  const table = {
+    capacity,
+    filled: 0,
+    values: new Array<string>(capacity),
     slots: new Uint32Array(slots * 2),
     suffixLengths: new Uint8Array(256),
     expires: null,
   }
-  return { file, add: (entry) => addEntry(file, entry, capacity) }
+  return { size: 0, table }
 }
 
-function addEntry(file: Growing, entry: ListEntry, capacity: number): void {
+/** Whether `size` entries fit, and nobody else has added to the table since. */
+export function mayGrow({ size, table }: KillFile, to: number): boolean {
+  return table.filled === size && to <= table.capacity
+}
+
+/** Whether the file's entry number `i` says the same. */
+export function isSameKill({ table }: KillFile, i: number, entry: ListEntry): boolean {
+  if (table.values[i] !== entry.value) return false
+  return expiry(entry) === (table.expires?.[i] ?? Number.POSITIVE_INFINITY)
+}
+
+/** The file with one entry more; throws an Error when the entry is malformed. Only while `mayGrow`. */
+export function withKill({ size, table }: KillFile, entry: ListEntry): KillFile {
   const { value } = entry
-  if (file.size >= capacity) throw new Error(`the Kill File has more than the ${capacity} entries it was made for`)
+  if (size >= table.capacity)
+    throw new Error(`the Kill File has more than the ${table.capacity} entries it was made for`)
   const at = value.lastIndexOf('@')
   if (at < 0 || at === value.length - 1)
     throw new Error(`Kill File entry "${value}" is not user@host, @host or @*suffix`)
   const ends = expiry(entry)
   if (ends !== Number.POSITIVE_INFINITY) {
-    file.expires ??= new Float64Array(capacity).fill(Number.POSITIVE_INFINITY)
-    file.expires[file.size] = ends
+    table.expires ??= new Float64Array(table.capacity).fill(Number.POSITIVE_INFINITY)
+    table.expires[size] = ends
   }
-  file.values[file.size++] = value
-  put(file, entryHash(file, value, at), file.size)
+  table.values[size] = value
+  table.filled = size + 1
+  put(table, entryHash(table, value, at), size + 1)
+  return { size: size + 1, table }
 }
 
-function entryHash(file: Growing, value: string, at: number): number {
+function entryHash(table: Table, value: string, at: number): number {
   const suffix = value.startsWith('@*')
-  if (suffix) file.suffixLengths[Math.min(value.length - 2, 255)] = 1
+  if (suffix) table.suffixLengths[Math.min(value.length - 2, 255)] = 1
   const stop = suffix ? 2 : at === 0 ? 1 : 0
   let hash = 0
   for (let i = value.length - 1; i >= stop; i--) hash = step(hash, value.charCodeAt(i))
   return finish(hash, suffix ? ofSuffix : at === 0 ? ofHost : ofAddress)
 }
 
-function put({ slots }: Growing, hash: number, index: number): void {
+function put({ slots }: Table, hash: number, index: number): void {
   const mask = slots.length / 2 - 1
   let slot = hash & mask
   while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask
@@ -90,7 +111,7 @@ export function findKill(
   let hash = 0
   while (wanted.from > 0) {
     hash = step(hash, domain.charCodeAt(--wanted.from))
-    if (file.suffixLengths[domain.length - wanted.from] !== 1) continue
+    if (file.table.suffixLengths[domain.length - wanted.from] !== 1) continue
     const suffix = get(file, hash, wanted)
     if (suffix !== undefined) return suffix
   }
@@ -103,13 +124,14 @@ export function findKill(
   return get(file, hash, wanted)
 }
 
-function get({ slots, values, expires }: KillFile, rolled: number, wanted: Wanted): string | undefined {
+function get({ size, table }: KillFile, rolled: number, wanted: Wanted): string | undefined {
+  const { slots, values, expires } = table
   const hash = finish(rolled, wanted.kind)
   const mask = slots.length / 2 - 1
   for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
     const index = slots[slot * 2 + 1] as number
     if (index === 0) return undefined
-    if (slots[slot * 2] !== hash) continue
+    if (slots[slot * 2] !== hash || index > size) continue
     const value = values[index - 1] as string
     if (value === spelt(wanted) && (!expires || (expires[index - 1] as number) > wanted.now)) return value
   }

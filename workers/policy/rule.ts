@@ -35,7 +35,7 @@ export type Decision = {
   explanation: readonly string[]
 }
 
-export type Said = 'pass' | Decision | { missing: string }
+type Said = 'pass' | Decision | { missing: string }
 
 /** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
 export type RuleRow<Question> = {

@@ -74,22 +74,16 @@ export class Due {
     const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
     const now = Date.now()
     const quotas: [string, number][] = []
-    let room = Math.min(rowsAtOnce, mostJobs - dispatch.jobs)
-    let stoppedAt: string | undefined
     for (const [domain, dueAt] of domains) {
+      const most = dueAt > now ? 0 : dispatch.roomFor(domain)
       if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
-      else if (room <= 0) {
-        stoppedAt ??= quotas.at(-1)?.[0]
-      } else {
-        const most = Math.min(room, dispatch.roomFor(domain))
-        if (most > 0) quotas.push([domain, most])
-        room -= most
-      }
+      if (most > 0) quotas.push([domain, most])
     }
-    const rows = quotas.length > 0 ? await index.ask('load', { now, quotas }) : []
+    const limit = Math.min(rowsAtOnce, mostJobs - dispatch.jobs)
+    const { rows, stoppedAt } = quotas.length > 0 ? await index.ask('load', { now, quotas, limit }) : nothing
     await this.#loadAll(rows)
     const more = stoppedAt !== undefined || domains.length === domainsAtOnce
-    this.#after = more ? (stoppedAt ?? domains.at(-1)?.[0] ?? '') : ''
+    this.#after = more ? before(domains, stoppedAt) : ''
     const took = performance.now() - started
     if (more || rows.length >= rowsAtOnce) return Math.max(5, took)
     // A ring of very many domains is not walked all the time.
@@ -162,6 +156,14 @@ export class Due {
       orderedBy: '',
     }
   }
+}
+
+const nothing = { rows: [], stoppedAt: undefined }
+
+/** From where the ring goes on: after the last domain that was asked. */
+function before(domains: readonly [string, number][], stoppedAt: string | undefined): string {
+  const at = stoppedAt === undefined ? domains.length : domains.findIndex(([domain]) => domain === stoppedAt)
+  return domains[at - 1]?.[0] ?? ''
 }
 
 function never(): never {

@@ -17,6 +17,8 @@ export type JournalOptions = {
   recorded(mail: Mail): void
   /** The index refuses (disk full …): said once for a run of failures; `undefined`: it works again. */
   trouble(error: Error | undefined): void
+  /** The index is damaged or gone: only a new process helps, which rebuilds it. */
+  fatal(error: Error): void
 }
 
 /** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
@@ -148,6 +150,10 @@ export class Journal {
       } catch (error) {
         // Nothing later may overtake it, so it is tried until it works; mail goes on being delivered meanwhile.
         if (failures === 0) this.#options.trouble(error as Error)
+        if (isFatal(error)) {
+          this.#options.fatal(error as Error)
+          return
+        }
         await new Promise((resolve) => setTimeout(resolve, 1000))
       }
     }
@@ -195,6 +201,11 @@ function noteFinished(batch: Batch, commit: Commit): void {
 
 function isRipe(batch: Batch): boolean {
   return batch.busy === 0 || Date.now() - batch.takenAt >= batchPatience
+}
+
+function isFatal(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 
 function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open }: Mail): MessageRow {

@@ -1,3 +1,4 @@
+import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
@@ -27,6 +28,8 @@ export type QueueParts = {
   writer: SpoolWriter
   record: Record
   flushEvents(): Promise<void>
+  /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
+  fatal(error: Error): void
   dns: Dns
   ourselves(): Ourselves
   plan: Plan
@@ -64,6 +67,7 @@ export class Queue {
       flushEvents: parts.flushEvents,
       recorded: (mail) => hands.putDown(mail),
       trouble: (error) => this.#trouble('index', error),
+      fatal: parts.fatal,
     })
     const { journal } = this
     const deliverer = this.#deliverer()
@@ -102,15 +106,16 @@ export class Queue {
   static async open(parts: QueueParts): Promise<Queue> {
     const index = await openIndex(join(parts.dataDirectory, 'queue', 'queue.db'))
     const queue = new Queue(parts, index)
-    const { movedTo, unclean } = index.opened
-    if (movedTo) await queue.#rebuild(movedTo)
+    const { movedTo, unclean, fresh } = index.opened
+    if (movedTo || (fresh && (await hasMail(join(parts.dataDirectory, 'spool'))))) await queue.#rebuild(movedTo)
     queue.#intake.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
     queue.reclaim.start()
     return queue
   }
 
-  async #rebuild(movedTo: string): Promise<void> {
+  async #rebuild(movedTo: string | undefined): Promise<void> {
     const count = await this.#intake.rebuild()
+    if (!movedTo) return
     this.#parts.record('message.damaged', {
       where: 'queue.db',
       detail: `the index was damaged: moved to ${movedTo.split('/').at(-1)}, rebuilt from the spool with ${count} messages; those delivered before are delivered again`,
@@ -205,4 +210,15 @@ export class Queue {
     await this.journal.flush()
     await this.index.close()
   }
+}
+
+/** A segment that is not larger has no message in it. */
+const emptySegment = 128
+
+/** Whether there may be mail from before. Without an index the copies count, too. */
+async function hasMail(directory: string): Promise<boolean> {
+  for await (const name of glob('*/*.seg', { cwd: directory })) {
+    if ((await stat(join(directory, name))).size > emptySegment) return true
+  }
+  return false
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import type { Logger } from 'pino'
 import { compilePlan, type Plan } from './plan.ts'
 import { Queue } from './queue.ts'
 import { Dns } from './route/dns.ts'
@@ -14,7 +15,7 @@ import type { Ourselves } from './route/hosts.ts'
 const drainMs = 30_000
 
 export async function queueService(
-  worker: Worker & { dataDirectory: string },
+  worker: Worker & { dataDirectory: string; log: Pick<Logger, 'error'> },
   env: NodeJS.ProcessEnv,
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
@@ -32,6 +33,10 @@ export async function queueService(
       writer,
       record: worker.record,
       flushEvents: () => worker.flushEvents(),
+      fatal: (error) => {
+        worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')
+        void worker.flushEvents().finally(() => process.exit(1))
+      },
       dns,
       ourselves,
       plan: first,

@@ -27,6 +27,7 @@ export type Rows = {
 export class Testbed {
   readonly directory: string
   readonly events: Seen[] = []
+  readonly fatal: Error[] = []
   receiver!: LocalWriter
   reader!: SpoolReader
   queue!: Queue
@@ -34,6 +35,7 @@ export class Testbed {
   #rows: Rows
   #parts: Partial<QueueParts>
   #revision = 1
+  #stopped = false
 
   private constructor(directory: string, rows: Rows, parts: Partial<QueueParts>) {
     this.directory = directory
@@ -62,24 +64,19 @@ export class Testbed {
         this.events.push({ type, ...fields })
       },
       flushEvents: async () => {},
+      fatal: (error) => this.fatal.push(error),
       dns: new Dns({ servers: [] }),
       ourselves: () => ({ hostname: 'mail.test', isOurs: () => false }),
       plan: compilePlan(this.replica(), this.#revision),
       outboundPort: 25,
       ...this.#parts,
     })
+    this.#stopped = false
     if (deliver) this.queue.startDeliveries()
   }
 
   replica(): Replica {
-    const replica = emptyReplica()
-    replica.settings.set('general', generalSchema.parse({ hostname: 'mail.test', ...this.#rows.general }))
-    replica.settings.set('queue', queueSchema.parse({ ...this.#rows.queue }))
-    // Notifications come home to a maildir.
-    for (const domain of [{ name: 'sender.test', route: { type: 'maildir' } }, ...(this.#rows.domains ?? [])]) {
-      replica.domain.set(domain.name, { aliases: [], catchAll: '', ...domain } as never)
-    }
-    return replica
+    return replicaFrom(this.#rows)
   }
 
   apply(rows: Rows): void {
@@ -89,6 +86,8 @@ export class Testbed {
   }
 
   async stopQueue(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
     await this.queue.close()
     await this.#own.close()
     await this.reader.close()
@@ -119,6 +118,17 @@ export class Testbed {
   of(type: EventType, messageId?: string): Seen[] {
     return this.events.filter((event) => event.type === type && (!messageId || event.messageId === messageId))
   }
+}
+
+export function replicaFrom(rows: Rows): Replica {
+  const replica = emptyReplica()
+  replica.settings.set('general', generalSchema.parse({ hostname: 'mail.test', ...rows.general }))
+  replica.settings.set('queue', queueSchema.parse({ ...rows.queue }))
+  // Notifications come home to a maildir.
+  for (const domain of [{ name: 'sender.test', route: { type: 'maildir' } }, ...(rows.domains ?? [])]) {
+    replica.domain.set(domain.name, { aliases: [], catchAll: '', ...domain } as never)
+  }
+  return replica
 }
 
 export function envelopeFor(to: (string | Partial<Recipient>)[], change: Partial<Envelope> = {}): Envelope {

@@ -25,6 +25,7 @@ const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
 const flushAfterMs = 10
+const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
 
 export class EventLog {
   readonly #options: Required<EventLogOptions>
@@ -46,6 +47,7 @@ export class EventLog {
   #shipping: Promise<void> | undefined
   #stop = new AbortController()
   #wake: (() => void) | undefined
+  #accepted = new Set<string>()
 
   private constructor(options: EventLogOptions) {
     this.#options = { maxBytes: 1_073_741_824, failed: () => {}, ...options }
@@ -62,8 +64,9 @@ export class EventLog {
     const { directory } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const names = (await readdir(directory)).filter((name) => /^\d{15}\.ndjson$/.test(name)).sort()
-    for (const name of names) {
+    for (const [i, name] of names.entries()) {
       const text = await readFile(join(directory, name), 'utf8')
+      if (i >= names.length - 2) for (const [, id] of text.matchAll(acceptedIn)) this.#accepted.add(id as string)
       this.#files.push({ first: Number(name.slice(0, 15)), bytes: Buffer.byteLength(text) })
       for (const { n } of linesIn(text)) this.#written = Math.max(this.#written, n)
       if (this.#written === 0) this.#written = Number(name.slice(0, 15)) - 1
@@ -73,6 +76,11 @@ export class EventLog {
     this.#next = this.#written + 1
     this.#acknowledged = oldest.first - 1
     this.#onDiskFrom = oldest.first
+  }
+
+  /** Whether an earlier process recorded that it accepted this message, and this is among the last events on disk. No says nothing. */
+  wasAccepted(messageId: string): boolean {
+    return this.#accepted.has(messageId)
   }
 
   /** The first number of an empty log follows what storage has. A log with numbers of its own keeps them. */
@@ -118,6 +126,13 @@ export class EventLog {
     await this.#flushing
   }
 
+  /** As `flush`, and a machine that stops does not take it along either. Rejects when the disk refuses. */
+  async sync(): Promise<void> {
+    await this.flush()
+    while (this.#flushing) await this.#flushing
+    await this.#current?.datasync()
+  }
+
   async #write(lines: Line[]): Promise<void> {
     try {
       if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
@@ -139,6 +154,7 @@ export class EventLog {
   }
 
   async #roll(first: number): Promise<void> {
+    await this.#current?.datasync()
     await this.#current?.close()
     // A file of this name can only hold the torn first line of a process that was killed.
     this.#current = await open(this.#path(first), 'w', 0o600)

@@ -38,7 +38,8 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   if (outcome.kind === 'refuse') {
     body.drop()
     refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
-    return outcome.close
+    // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
+    return outcome.close || body.bareLineFeeds || body.nulOctets
   }
   transaction.passed(verdict)
   const { house } = dialogue

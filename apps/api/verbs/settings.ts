@@ -7,9 +7,9 @@ import { allRows, getRow } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
 import { z } from 'zod'
 import { type Call, writeRevision } from '../call.ts'
-import { contradictions } from '../contradictions.ts'
+import { refuseContradictions } from '../contradictions.ts'
 import type { Parts } from '../parts.ts'
-import { type FieldError, invalid } from '../problem.ts'
+import { invalid } from '../problem.ts'
 
 type Json = Record<string, unknown>
 
@@ -41,8 +41,7 @@ export function changeSettings(call: Call, group: SettingGroup, patch: Json): Pr
   return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (draft) => {
     const before = ((await draft.get('settings', group))?.value ?? {}) as Json
     const value = await putGroup(draft, group, merge(before, patch))
-    const found = await contradictions(draft)
-    if (found.length > 0) throw invalid(found.map((error) => within(group, error)))
+    await refuseContradictions(draft)
     return {
       answer: { settings: await withoutSecrets('settings', value) },
       warnings: warningsOf(call.parts, group, patch, value),
@@ -65,12 +64,7 @@ export async function putGroup(draft: Draft, group: SettingGroup, value: Json, r
   return result.data as Json
 }
 
-/** Paths of contradictions begin with the group; the caller of a group's page knows which group it is. */
-function within(group: SettingGroup, { path, message }: FieldError): FieldError {
-  return { path: path.startsWith(`${group}.`) ? path.slice(group.length + 1) : path, message }
-}
-
-function refuseNulls(patch: Json, path: string[] = []): void {
+export function refuseNulls(patch: Json, path: string[] = []): void {
   for (const [key, value] of Object.entries(patch)) {
     if (value === null)
       throw invalid([
@@ -82,7 +76,7 @@ function refuseNulls(patch: Json, path: string[] = []): void {
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-function merge(before: unknown, patch: Json): Json {
+export function merge(before: unknown, patch: Json): Json {
   const result: Json = isObject(before) ? { ...before } : {}
   for (const [key, value] of Object.entries(patch))
     Object.defineProperty(result, key, {

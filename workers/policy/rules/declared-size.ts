@@ -5,7 +5,7 @@ export const declaredSize: RuleRow<Questions['mail']> = {
   name: 'declared-size',
   ask({ facts: { declaredSize: declared } }, { settings }) {
     const { maxMessageBytes: limit } = settings.general
-    if (limit === 0 || declared === undefined || declared <= limit) return 'pass'
+    if (limit === 0 || declared === undefined || !(declared > limit)) return 'pass'
     return refuse(
       { reply: 'messageTooLarge', reason: 'too-large', values: { limit } },
       `The client declares ${declared} octets; general.maxMessageBytes is ${limit}.`,

@@ -1,7 +1,7 @@
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** RFC 5321 §6.3: the limit is at least 100 Received headers. */
-export const maxHops = 100
+const maxHops = 100
 
 export const mailLoop: RuleRow<Questions['data']> = {
   name: 'mail-loop',

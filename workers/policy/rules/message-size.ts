@@ -5,7 +5,7 @@ export const messageSize: RuleRow<Questions['data']> = {
   name: 'message-size',
   ask({ size }, { settings }) {
     const { maxMessageBytes: limit } = settings.general
-    if (limit === 0 || size <= limit) return 'pass'
+    if (limit === 0 || !(size > limit)) return 'pass'
     return refuse(
       { reply: 'messageTooLarge', reason: 'too-large', values: { limit } },
       `The message has ${size} octets; general.maxMessageBytes is ${limit}.`,

@@ -41,9 +41,11 @@ CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STR
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `
 const schemaVersion = 1
-/** A row that was in memory at so many crashes is suspected of causing them: it waits before it is tried again. */
-const suspicious = 3
-const suspiciousPause = 30 * 60_000
+/**
+ * A row that was in memory at many crashes in a row may be what causes them: from the fifth on it waits 1, 2, 4 … seconds,
+ * up to half an hour, so that the others get through. Innocent mail of a machine in trouble loses seconds.
+ */
+const pauseAfterCrashes = 'CASE WHEN interrupted < 4 THEN 0 ELSE min(1000 << min(interrupted - 4, 11), 1800000) END'
 
 type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned'> & { received_at: number; warned: number }
 
@@ -91,16 +93,17 @@ export class Book {
     db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 1)").run()
     const interrupted = db
       .prepare(
-        `UPDATE recipients SET state = ${deferred}, interrupted = interrupted + 1,
-         next_at = CASE WHEN interrupted + 1 >= ${suspicious} THEN ? ELSE ? END WHERE state = ${active}`,
+        `UPDATE recipients SET state = ${deferred}, interrupted = interrupted + 1, next_at = ? + ${pauseAfterCrashes}
+         WHERE state = ${active}`,
       )
-      .run(now + suspiciousPause, now).changes
+      .run(now).changes
     this.#recount()
     // Numbers of messages that never came into the table are lost with the process, and nobody refers to them.
     const lastN = (db.prepare('SELECT max(n) FROM messages').pluck().get() as number | null) ?? 0
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
     const finished = db.prepare('SELECT ids FROM finished').pluck().all() as string[]
     return {
+      fresh: cursors.length === 0,
       cursors,
       finished: finished.flatMap((ids) => ids.split(' ')),
       counts: this.#counts,
@@ -212,15 +215,26 @@ export class Book {
     return found
   }
 
-  /** Takes due mail into work: at most so many recipients of each domain. They are active when this returns. */
-  load({ now, quotas }: { now: number; quotas: [domain: string, most: number][] }): MessageRow[] {
+  /**
+   * Takes due mail into work: at most so many recipients of each domain, and about `limit` in all. They are active when
+   * this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
+   */
+  load({ now, quotas, limit }: { now: number; quotas: [domain: string, most: number][]; limit: number }): Loaded {
     const taken = new Map<number, MessageRow>()
+    let left = limit
+    let stoppedAt: string | undefined
     this.#transact(() => {
       for (const [domain, most] of quotas) {
-        for (const row of this.#statements.due.all(domain, now, most) as DueRow[]) this.#activate(row, taken)
+        if (left <= 0) {
+          stoppedAt = domain
+          break
+        }
+        const rows = this.#statements.due.all(domain, now, most) as DueRow[]
+        for (const row of rows) this.#activate(row, taken)
+        left -= rows.length
       }
     })
-    return [...taken.values()]
+    return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }
   }
 
   /** The same for all that waits of these messages, whatever its state or time. */
@@ -307,6 +321,7 @@ export class Book {
   }
 }
 
+type Loaded = { rows: MessageRow[]; stoppedAt?: string }
 type DueRow = { n: number; r: number; domain: string; state: 0 | 1 | 2; tries: number; next_at: number; cause: string }
 
 function prepare(db: Database.Database) {

@@ -42,6 +42,8 @@ export type Commit = {
 export type Counts = { messages: number; recipients: [active: number, deferred: number, held: number] }
 
 export type Opened = {
+  /** Nothing was ever taken over into this file: it is new, or its predecessor was lost. */
+  fresh: boolean
   cursors: [writer: string, cursor: string][]
   /** Ids beyond the cursors that need no second delivery. */
   finished: string[]

@@ -7,7 +7,7 @@ import type { Commit, OrderEffect } from './rows.ts'
 export type Questions = {
   commit: Commit
   domains: { after: string; limit: number }
-  load: { now: number; quotas: [string, number][] }
+  load: { now: number; quotas: [string, number][]; limit: number }
   take: string[]
   order: OrderEffect
   hasten: { at: number; limit: number }

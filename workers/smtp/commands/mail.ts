@@ -1,6 +1,6 @@
-import { parseMailAddress } from '@postern/contract/address.ts'
 import type { MailFacts } from '@postern/contract/facts.ts'
 import { decideMail } from '@postern/policy/decide.ts'
+import { readSender } from '@postern/policy/path.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
 import { Transaction } from '../transaction.ts'
@@ -104,7 +104,7 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
   const facts: MailFacts = {
     ...dialogue.refresh(),
     senderText: path,
-    sender: path === '' ? 'null-sender' : parseMailAddress(path),
+    sender: readSender(path, policy),
     ...(declaredSize === undefined ? {} : { declaredSize }),
     smtpUtf8,
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',

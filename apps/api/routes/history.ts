@@ -1,0 +1,59 @@
+import {
+  auditViewSchema,
+  page,
+  revisionDetailSchema,
+  revisionViewSchema,
+  writeResultSchema,
+} from '@postern/contract/views.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { pageQuery } from '../page.ts'
+import { readAudit, readRevision, readRevisions, rollback } from '../verbs/history.ts'
+
+const params = z.object({ revision: z.coerce.number().int().min(1) })
+const tag = 'History'
+
+export const historyRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/revisions',
+    scope: 'viewer',
+    tag,
+    summary: 'Revisions, newest first',
+    query: pageQuery,
+    answer: page(revisionViewSchema),
+    handle: (call, { query }) => readRevisions(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/revisions/{revision}',
+    scope: 'viewer',
+    tag,
+    summary: 'What a revision changed, or how it differs from another',
+    params,
+    query: z.strictObject({ against: z.coerce.number().int().min(0).optional() }),
+    answer: revisionDetailSchema,
+    handle: (call, { params, query }) => readRevision(call, params.revision, query.against),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/revisions/{revision}/rollback',
+    scope: 'admin',
+    tag,
+    summary: 'A new revision that restores this one',
+    params,
+    write: true,
+    answer: writeResultSchema.extend({ rolledBackTo: z.number().int() }),
+    handle: (call, { params }) => rollback(call, params.revision),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/audit',
+    scope: 'viewer',
+    tag,
+    summary: 'Every write, login, and look into a body, newest first',
+    query: pageQuery,
+    answer: page(auditViewSchema),
+    handle: (call, { query }) => readAudit(call, query),
+  }),
+]

@@ -1,0 +1,79 @@
+import { listInputSchemas, listNameSchema } from '@postern/contract/lists.ts'
+import { listEntryViewSchema, page, writeResultSchema } from '@postern/contract/views.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { pageQuery } from '../page.ts'
+import { addEntry, exportList, importEntries, readList, removeEntry } from '../verbs/lists.ts'
+
+const tag = 'Lists'
+const params = z.object({ list: listNameSchema })
+const format = z.enum(['text', 'csv'])
+const revision = z.number().int()
+
+export const listRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/lists/{list}',
+    scope: 'viewer',
+    tag,
+    summary: 'Entries of a list, in order of their values',
+    params,
+    query: pageQuery,
+    answer: page(listEntryViewSchema).extend({ revision }),
+    handle: (call, { params, query }) => readList(call, params.list, query),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/lists/{list}',
+    scope: 'admin',
+    tag,
+    summary: 'Add an entry',
+    params,
+    // Described by the list that has one field more than the others; the verb asks the list's own schema.
+    body: listInputSchemas['control-access'],
+    parse: 'verb',
+    write: true,
+    status: 201,
+    answer: writeResultSchema.extend({ id: z.string(), item: listEntryViewSchema }),
+    handle: (call, { params, body }) => addEntry(call, params.list, body),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/lists/{list}/export',
+    scope: 'viewer',
+    tag,
+    summary: 'The whole list as text or CSV',
+    params,
+    query: z.strictObject({ format: format.default('text') }),
+    answer: 'text/csv',
+    handle: async (call, { params, query }) => exportList(call, params.list, query.format),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/lists/{list}/import',
+    scope: 'admin',
+    tag,
+    summary: 'Add the lines of a text or CSV; all of them or none',
+    params,
+    query: z.strictObject({ format: format.optional() }),
+    text: true,
+    bodyLimit: 128 * 1024 * 1024,
+    write: true,
+    answer: writeResultSchema.extend({ lines: z.number().int(), added: z.number().int(), unchanged: z.number().int() }),
+    handle: (call, { params, query, body }, request) => {
+      const isCsv = (query.format ?? (request.headers.get('content-type')?.includes('csv') ? 'csv' : 'text')) === 'csv'
+      return importEntries(call, params.list, body, isCsv ? 'csv' : 'text')
+    },
+  }),
+  endpoint({
+    method: 'delete',
+    path: '/v1/lists/{list}/{id}',
+    scope: 'admin',
+    tag,
+    summary: 'Remove an entry',
+    params: z.object({ list: listNameSchema, id: z.string().max(100) }),
+    write: true,
+    answer: writeResultSchema,
+    handle: (call, { params }) => removeEntry(call, params.list, params.id),
+  }),
+]

@@ -1,0 +1,163 @@
+import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
+import {
+  booksSchema,
+  messageViewSchema,
+  page,
+  queueItemSchema,
+  queueSummarySchema,
+  recordedEventSchema,
+  writeResultSchema,
+} from '@postern/contract/views.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { pageQuery } from '../page.ts'
+import { readBooks, readStats } from '../verbs/books.ts'
+import { readEvents, streamEvents } from '../verbs/events.ts'
+import { orderForMessage, orderForQueue, readMessage, readQueue, readSummary, runQueue } from '../verbs/queue.ts'
+
+const time = z.iso.datetime({ offset: true })
+const action = orderActionSchema.exclude(['run'])
+const to = orderSchema.shape.to
+const id = z.string().length(36)
+const ordered = writeResultSchema.extend({
+  matched: z.number().int().optional(),
+  orderIds: z.array(z.string()).optional(),
+})
+const eventQuery = z.strictObject({
+  type: z.string().max(1000).optional(),
+  worker: z.string().max(100).optional(),
+  messageId: id.optional(),
+  since: time.optional(),
+  until: time.optional(),
+})
+const spanQuery = z.strictObject({
+  since: time.optional(),
+  until: time.optional(),
+  stepMinutes: z.coerce.number().int().min(1).max(1440).default(60),
+  worker: z.string().max(100).optional(),
+})
+const point = z.object({
+  at: z.string(),
+  messages: z.number(),
+  received: z.number(),
+  delivered: z.number(),
+  deferred: z.number(),
+  bounced: z.number(),
+  discarded: z.number(),
+  refused: z.number(),
+  loginFailures: z.number(),
+})
+
+export const queueRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/queue',
+    scope: 'viewer',
+    tag: 'Queue',
+    summary: 'Messages that wait, oldest first',
+    query: pageQuery.extend(queueFilterSchema.shape),
+    answer: page(queueItemSchema),
+    handle: (call, { query }) => readQueue(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/queue/summary',
+    scope: 'viewer',
+    tag: 'Queue',
+    summary: 'How many wait, where, and why',
+    answer: queueSummarySchema,
+    handle: (call) => readSummary(call),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/queue/actions',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Act on all messages that match',
+    body: z.strictObject({ action, filter: queueFilterSchema, to, dryRun: z.boolean().optional() }),
+    write: true,
+    status: 202,
+    answer: ordered,
+    handle: (call, { body: { action, to, filter, dryRun } }) => {
+      const write = dryRun ? { ...call.write, dryRun, idempotency: undefined } : call.write
+      return orderForQueue({ ...call, write }, { action, to }, filter)
+    },
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/queue/run',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Try everything that waits now',
+    write: true,
+    status: 202,
+    answer: ordered,
+    handle: (call) => runQueue(call),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/messages/{id}',
+    scope: 'viewer',
+    tag: 'Queue',
+    summary: 'Envelope, state, attempts and trace of a message',
+    params: z.object({ id }),
+    answer: messageViewSchema,
+    handle: (call, { params }) => readMessage(call, params.id),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/messages/{id}/{action}',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Act on a message',
+    params: z.object({ id, action }),
+    body: z.strictObject({ to }).partial(),
+    write: true,
+    status: 202,
+    answer: ordered,
+    handle: (call, { params, body }) => orderForMessage(call, params.id, { action: params.action, to: body.to }),
+  }),
+]
+
+export const eventRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/events',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Events, newest first; q searches the text',
+    query: pageQuery.extend(eventQuery.shape),
+    answer: page(recordedEventSchema),
+    handle: (call, { query }) => readEvents(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/events/stream',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Events as they come (server-sent events), resumable by Last-Event-ID',
+    query: eventQuery,
+    answer: 'text/event-stream',
+    handle: (call, { query }, request) => streamEvents(call, query, request.headers.get('last-event-id') ?? undefined),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/books',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'received = delivered + bounced + discarded + queued, in recipients',
+    query: spanQuery,
+    answer: booksSchema,
+    handle: (call, { query }) => readBooks(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/stats',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Time series',
+    query: spanQuery,
+    answer: z.object({ stepMinutes: z.number().int(), points: z.array(point) }),
+    handle: (call, { query }) => readStats(call, query),
+  }),
+]

@@ -1,0 +1,86 @@
+import { serviceNameSchema } from '@postern/contract/services.ts'
+import { page, serviceViewSchema, workerViewSchema, writeResultSchema } from '@postern/contract/views.ts'
+import { deleteWorker } from '@postern/store/records/workers.ts'
+import { z } from 'zod'
+import { writeRevision } from '../call.ts'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { pageQuery } from '../page.ts'
+import { ProblemError } from '../problem.ts'
+import { actOnServices, readService, readServices, readWorkers } from '../verbs/services.ts'
+
+const action = z.enum(['start', 'stop', 'restart'])
+const tag = 'Services'
+
+export const serviceRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/services',
+    scope: 'viewer',
+    tag,
+    summary: 'All services with their workers',
+    query: pageQuery,
+    answer: page(serviceViewSchema),
+    handle: async (call) => ({ items: await readServices(call), nextCursor: null }),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/services/actions',
+    scope: 'operator',
+    tag,
+    summary: 'Start, stop or restart several services at once',
+    body: z.strictObject({ action, services: z.array(serviceNameSchema).min(1).max(10) }),
+    write: true,
+    answer: writeResultSchema,
+    handle: (call, { body }) => actOnServices(call, [...new Set(body.services)], body.action),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/services/{name}',
+    scope: 'viewer',
+    tag,
+    summary: 'One service',
+    params: z.object({ name: serviceNameSchema }),
+    answer: serviceViewSchema,
+    handle: (call, { params }) => readService(call, params.name),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/services/{name}/{action}',
+    scope: 'operator',
+    tag,
+    summary: 'Start, stop or restart a service',
+    params: z.object({ name: serviceNameSchema, action }),
+    write: true,
+    answer: writeResultSchema,
+    handle: (call, { params }) => actOnServices(call, [params.name], params.action),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/workers',
+    scope: 'viewer',
+    tag,
+    summary: 'Every worker: revision in force, lag, state',
+    query: pageQuery,
+    answer: page(workerViewSchema),
+    handle: async ({ parts }) => ({ items: await readWorkers(parts), nextCursor: null }),
+  }),
+  endpoint({
+    method: 'delete',
+    path: '/v1/workers/{id}',
+    scope: 'admin',
+    tag,
+    summary: 'Forget a worker that is gone for good',
+    params: z.object({ id: z.string().max(100) }),
+    write: true,
+    answer: writeResultSchema,
+    handle: async (call, { params: { id } }) => {
+      const worker = (await readWorkers(call.parts)).find((row) => row.id === id)
+      if (!worker) throw new ProblemError(404, `There is no worker ${id}.`)
+      if (worker.live) throw new ProblemError(409, `${id} is live; stop it first.`)
+      const about = { action: 'worker.forget', kind: 'worker', entity: id, always: true }
+      const result = await writeRevision(call, about, async () => ({}))
+      if (!call.write.dryRun) await deleteWorker(call.parts.records, id)
+      return result
+    },
+  }),
+]

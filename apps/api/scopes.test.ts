@@ -1,0 +1,79 @@
+import { type Role, roleNames } from '@postern/contract/roles.ts'
+import { beforeAll, expect, it } from 'vitest'
+import { type Fixture, startFixture } from './fixture.ts'
+import { TokenKeys } from './identity/keys.ts'
+import { endpoints } from './routes.ts'
+
+/** Every row of the table: nobody gets 401, who may not gets 403, who may gets something else. */
+let api: Fixture
+beforeAll(async () => {
+  api = await startFixture()
+})
+
+const sample = (path: string) =>
+  path
+    .replace('{group}', 'general')
+    .replace('{list}', 'kill')
+    .replace('/services/{name}/{action}', '/services/smtp/start')
+    .replace('{name}', 'smtp')
+    .replace('{action}', 'hold')
+    .replace('{revision}', '1')
+    .replace('{id}', '019a0000-0000-7000-8000-000000000000')
+
+it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
+  const rows = endpoints(api.parts, new TokenKeys(api.parts))
+  expect(rows.length).toBeGreaterThan(70)
+  const wrong: string[] = []
+  for (const { method, path, scope } of rows) {
+    if (path === '/v1/me/session') continue
+    const ask = async (token: string) => {
+      const abort = new AbortController()
+      const response = await api.app.request(sample(path), {
+        method: method.toUpperCase(),
+        headers: token ? { authorization: `Bearer ${token}` } : {},
+        signal: abort.signal,
+        ...(method === 'get' ? {} : { body: '{"nothing":1}' }),
+      })
+      const { status } = response
+      await response.body?.cancel()
+      abort.abort()
+      return status
+    }
+    const expectStatus = async (who: string, token: string, allowed: boolean) => {
+      const status = await ask(token)
+      const denied = who === 'nobody' ? 401 : 403
+      if (allowed ? status === 401 || status === 403 || status >= 500 : status !== denied)
+        wrong.push(`${method} ${path} as ${who}: ${status}`)
+    }
+    if (scope === 'public') {
+      if ((await ask('')) === 403) wrong.push(`${method} ${path}: public but 403`)
+      continue
+    }
+    await expectStatus('nobody', '', false)
+    const isForPeople = scope !== 'worker'
+    for (const role of roleNames) {
+      const needed: Role = scope === 'self' || scope === 'worker' ? 'viewer' : scope
+      await expectStatus(
+        role,
+        await api.tokens[role](),
+        isForPeople && roleNames.indexOf(role) >= roleNames.indexOf(needed),
+      )
+    }
+    await expectStatus('worker', await api.tokens.smtp(), !isForPeople)
+  }
+  expect(wrong).toEqual([])
+})
+
+it('refuses a forged, an expired and a wrongly made token', async () => {
+  const [head, body, signature] = (await api.tokens.viewer()).split('.')
+  const forged = btoa(JSON.stringify({ ...JSON.parse(atob(body ?? '')), role: 'owner' })).replaceAll('=', '')
+  const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${body}.`
+  for (const token of [`${head}.${forged}.${signature}`, none, 'pst_nothing', 'nonsense'])
+    expect((await api.send('GET', '/v1/me', { token })).status).toBe(401)
+  const token = await api.tokens.viewer()
+  api.clock.ahead = 16 * 60_000
+  const late = await api.send('GET', '/v1/me', { token })
+  api.clock.ahead = 0
+  expect(late.status).toBe(401)
+  expect(late.json.detail).toContain('expired')
+})

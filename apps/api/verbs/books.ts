@@ -1,0 +1,80 @@
+import type { Books } from '@postern/contract/views.ts'
+import { bookIntervals, booksTotal } from '@postern/store/records/books.ts'
+import { listWorkers } from '@postern/store/records/workers.ts'
+import type { Call } from '../call.ts'
+import { iso } from '../page.ts'
+import { invalid } from '../problem.ts'
+
+export type SpanQuery = {
+  since?: string | undefined
+  until?: string | undefined
+  stepMinutes: number
+  worker?: string | undefined
+}
+
+const mostIntervals = 5_000
+
+function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: SpanQuery) {
+  const stepMs = stepMinutes * 60_000
+  const end = until === undefined ? parts.now() + 60_000 : Date.parse(until)
+  const start = since === undefined ? end - 86_400_000 : Date.parse(since)
+  if (start >= end) throw invalid([{ path: 'since', message: `since is "${since}" but must be before until` }])
+  if ((end - start) / stepMs > mostIntervals)
+    throw invalid([
+      {
+        path: 'stepMinutes',
+        message: `stepMinutes is ${stepMinutes}, which makes more than ${mostIntervals} intervals; ask for longer ones`,
+      },
+    ])
+  return { since: start - (start % stepMs), until: end, stepMs, worker }
+}
+
+/** Totals from the beginning on; intervals within the span asked for. */
+export async function readBooks(call: Call, query: SpanQuery): Promise<Books> {
+  const { parts } = call
+  const span = spanOf(call, query)
+  const total = await booksTotal(parts.records)
+  const reports = (await listWorkers(parts.records))
+    .map(({ report }) => report)
+    .filter((report) => report !== undefined)
+  const waiting = reports.map((report) => report.waiting?.recipients).filter((count) => count !== undefined)
+  const intervals = await bookIntervals(parts.records, span)
+  return {
+    total: { ...total, balance: total.received - total.delivered - total.bounced - total.discarded - total.queued },
+    ...(waiting.length > 0 ? { queuedByWorkers: sum(waiting) } : {}),
+    eventsUnsent: sum(reports.map(({ eventsUnsent }) => eventsUnsent)),
+    intervals: intervals.map(({ at, worker, received, delivered, bounced, discarded }) => ({
+      at: iso(at),
+      worker,
+      received,
+      delivered,
+      bounced,
+      discarded,
+    })),
+  }
+}
+
+const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
+
+/** One point an interval, all workers together; intervals without anything are points too. */
+export async function readStats(call: Call, query: SpanQuery) {
+  const span = spanOf(call, query)
+  const found = await bookIntervals(call.parts.records, span)
+  const series = new Map<number, Record<string, number>>()
+  for (let at = span.since; at < span.until; at += span.stepMs)
+    series.set(at, {
+      messages: 0,
+      received: 0,
+      delivered: 0,
+      deferred: 0,
+      bounced: 0,
+      discarded: 0,
+      refused: 0,
+      loginFailures: 0,
+    })
+  for (const { at, worker, ...counts } of found) {
+    const point = series.get(at)
+    if (point) for (const [name, count] of Object.entries(counts)) point[name] = (point[name] ?? 0) + count
+  }
+  return { stepMinutes: query.stepMinutes, points: [...series].map(([at, counts]) => ({ at: iso(at), ...counts })) }
+}

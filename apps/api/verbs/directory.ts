@@ -1,0 +1,175 @@
+import {
+  accountInputSchema,
+  aliasInputSchema,
+  certificateInputSchema,
+  dkimKeyInputSchema,
+  domainInputSchema,
+  groupInputSchema,
+} from '@postern/contract/directory.ts'
+import { describeIssues } from '@postern/contract/issues.ts'
+import type { RowValues } from '@postern/contract/rows.ts'
+import type { WriteResult } from '@postern/contract/views.ts'
+import { domainsNamed } from '@postern/store/control/directory.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { getRow, listRows, type StoredJson } from '@postern/store/control/rows.ts'
+import { withoutSecrets } from '@postern/store/control/secrets.ts'
+import type { z } from 'zod'
+import { type Call, writeRevision } from '../call.ts'
+import { refuseContradictions } from '../contradictions.ts'
+import { makeDkimKey } from '../dkim.ts'
+import { afterCursor, type PageQuery, pageOf } from '../page.ts'
+import { invalid, notFound } from '../problem.ts'
+import { merge, refuseNulls } from './settings.ts'
+
+/** Domains, accounts, aliases, groups, certificates and DKIM keys: six kinds, one set of verbs. */
+
+type Json = Record<string, unknown>
+export type DirectoryKind = 'domain' | 'account' | 'alias' | 'group' | 'certificate' | 'dkim-key'
+
+type Trade = {
+  schema: z.ZodObject
+  /** Keys that are written and never read. */
+  writeOnly: readonly string[]
+  /** From what the client wrote to what the workers get; `before` is the row as it is. */
+  row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
+  /** What stays to be said after a success. */
+  warn?: (draft: Draft, value: Json) => Promise<string[]>
+}
+
+const asItIs = async (_: Call, input: Json) => input
+
+export const trades: { [kind in DirectoryKind]: Trade } = {
+  domain: { schema: domainInputSchema, writeOnly: [], row: asItIs },
+  account: {
+    schema: accountInputSchema,
+    writeOnly: ['secret'],
+    row: async ({ parts }, { secret, ...account }, before) => ({
+      ...account,
+      secretHash: typeof secret === 'string' ? await parts.passwords.hash(secret) : before?.secretHash,
+    }),
+    warn: warnOfStrangeDomain,
+  },
+  alias: { schema: aliasInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
+  group: { schema: groupInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
+  certificate: { schema: certificateInputSchema, writeOnly: ['privateKey'], row: certificateRow },
+  'dkim-key': {
+    schema: dkimKeyInputSchema,
+    writeOnly: [],
+    row: async (_, input, before) => ({ ...input, ...(await makeDkimKey(input as never, before as never)) }),
+  },
+}
+
+export async function readDirectory({ parts }: Call, kind: DirectoryKind, { limit, cursor, q }: PageQuery) {
+  const found = await listRows(parts.control, kind, { limit: limit + 1, after: afterCursor(cursor), q })
+  const page = pageOf(found, { limit, key: ({ key }) => key, view: (row) => viewOf(kind, row) })
+  return {
+    items: await Promise.all(page.items),
+    nextCursor: page.nextCursor,
+    revision: await headRevision(parts.control),
+  }
+}
+
+export async function readOne({ parts }: Call, kind: DirectoryKind, id: string): Promise<Response> {
+  const row = await getRow(parts.control, kind, id)
+  if (!row) throw notFound(`${kind} ${id}`)
+  const revision = await headRevision(parts.control)
+  return Response.json(await viewOf(kind, row), { headers: { etag: `"${revision}"`, 'cache-control': 'no-store' } })
+}
+
+async function viewOf(kind: DirectoryKind, { id, value }: StoredJson): Promise<Json> {
+  return shown(kind, id, JSON.parse(value) as Json)
+}
+
+async function shown(kind: DirectoryKind, id: string, value: Json): Promise<Json> {
+  const open = (await withoutSecrets(kind, value)) as Json
+  if (kind === 'certificate') {
+    const { certificate: _, ...facts } = open
+    return { id, ...facts }
+  }
+  return { id, ...open }
+}
+
+export function makeOne(call: Call, kind: DirectoryKind, input: Json): Promise<WriteResult> {
+  return writeRevision(call, { action: `${kind}.create` }, async (draft) => {
+    const id = call.parts.newId()
+    const value = await trades[kind].row(call, checked(kind, input), undefined)
+    return put({ call, draft, kind, id, value })
+  })
+}
+
+/** Takes a merge patch; secrets that it leaves out stay. */
+export function changeOne(
+  call: Call,
+  { kind, id }: { kind: DirectoryKind; id: string },
+  patch: Json,
+): Promise<WriteResult> {
+  refuseNulls(patch)
+  return writeRevision(call, { action: `${kind}.change` }, async (draft) => {
+    const before = (await draft.get(kind, id))?.value as Json | undefined
+    if (!before) throw notFound(`${kind} ${id}`)
+    const input = merge(inputOf(kind, before, patch), patch)
+    return put({ call, draft, kind, id, value: await trades[kind].row(call, checkedPatch(kind, input), before) })
+  })
+}
+
+/** What a client would have to write to get this row, as far as it can be read back. */
+function inputOf(kind: DirectoryKind, before: Json, patch: Json): Json {
+  const known = Object.keys(trades[kind].schema.shape)
+  const input = Object.fromEntries(Object.entries(before).filter(([key]) => known.includes(key)))
+  // Another type of route has other fields: it is replaced, not merged.
+  const route = patch.route as Json | undefined
+  if (kind === 'domain' && route?.type !== undefined && route.type !== (before.route as Json).type) delete input.route
+  return input
+}
+
+function checked(kind: DirectoryKind, input: Json): Json {
+  const { schema } = trades[kind]
+  const result = schema.safeParse(input)
+  if (!result.success) throw invalid(describeIssues(result.error, input, schema))
+  return result.data as Json
+}
+
+/** As `checked`, but a write-only key may be missing: it is kept. */
+function checkedPatch(kind: DirectoryKind, input: Json): Json {
+  const { schema, writeOnly } = trades[kind]
+  const missing = writeOnly.filter((key) => !(key in input))
+  const kept = schema.omit(Object.fromEntries(missing.map((key) => [key, true])) as Record<string, never>)
+  const result = kept.safeParse(input)
+  if (!result.success) throw invalid(describeIssues(result.error, input, schema))
+  return result.data as Json
+}
+
+type Put = { call: Call; draft: Draft; kind: DirectoryKind; id: string; value: Json }
+
+async function put({ draft, kind, id, value }: Put) {
+  await draft.put(kind, id, value as unknown as RowValues[DirectoryKind])
+  await refuseContradictions(draft)
+  const warnings = (await trades[kind].warn?.(draft, value)) ?? []
+  return { answer: { id, item: await shown(kind, id, value) }, warnings }
+}
+
+export function removeOne(call: Call, kind: DirectoryKind, id: string): Promise<WriteResult> {
+  return writeRevision(call, { action: `${kind}.delete` }, async (draft) => {
+    if (!(await draft.remove(kind, id))) throw notFound(`${kind} ${id}`)
+    await refuseContradictions(draft)
+    return {}
+  })
+}
+
+async function warnOfStrangeDomain(draft: Draft, { address }: Json): Promise<string[]> {
+  const domain = String(address).slice(String(address).lastIndexOf('@') + 1)
+  if ((await domainsNamed(draft.queries, domain)).length > 0) return []
+  return [`${domain} is not a domain of this server yet: no mail reaches ${address} until it is.`]
+}
+
+async function certificateRow({ parts }: Call, input: Json, before: Json | undefined): Promise<Json> {
+  const privateKey = String(input.privateKey ?? before?.privateKey)
+  try {
+    return { ...input, privateKey, ...parts.certificates.read(String(input.certificate), privateKey) }
+  } catch (error) {
+    throw invalid([
+      { path: 'certificate', message: `certificate ${error instanceof Error ? error.message : 'cannot be read'}` },
+    ])
+  }
+}

@@ -1,0 +1,167 @@
+import { type Document, documentSchema, documentVersion } from '@postern/contract/document.ts'
+import { describeIssues } from '@postern/contract/issues.ts'
+import { type ListInput, type ListName, listNames } from '@postern/contract/lists.ts'
+import type { RowKind } from '@postern/contract/rows.ts'
+import { type SettingGroup, settingGroupNames } from '@postern/contract/settings.ts'
+import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { allRows } from '@postern/store/control/rows.ts'
+import { withoutSecrets } from '@postern/store/control/secrets.ts'
+import { parse, stringify } from 'yaml'
+import { type Call, writeRevision } from '../call.ts'
+import { refuseContradictions } from '../contradictions.ts'
+import { invalid } from '../problem.ts'
+import { stored } from './lists.ts'
+import { putGroup } from './settings.ts'
+
+/** Settings as code: the whole configuration as one document, the plan to get there, and getting there. */
+
+type Json = Record<string, unknown>
+const sections = { domains: 'domain', aliases: 'alias', groups: 'group' } as const
+
+export async function readDocument({ parts }: Call): Promise<Document> {
+  const read = async (kind: RowKind) =>
+    Promise.all(
+      (await allRows(parts.control, kind)).map(async ({ id, value }) => ({
+        id,
+        value: (await withoutSecrets(kind, JSON.parse(value))) as Json,
+      })),
+    )
+  const settings = Object.fromEntries((await read('settings')).map(({ id, value }) => [id, value]))
+  const lists: Json = {}
+  for (const list of listNames)
+    lists[list] = (await read(list)).map(({ value: { createdBy, createdAt, ...entry } }) => entry)
+  const values = async (kind: RowKind) => (await read(kind)).map(({ value }) => value)
+  return {
+    postern: documentVersion,
+    settings,
+    lists,
+    domains: await values('domain'),
+    aliases: await values('alias'),
+    groups: await values('group'),
+  } as Document
+}
+
+export async function documentResponse(call: Call, format: 'json' | 'yaml'): Promise<Response> {
+  const revision = await headRevision(call.parts.control)
+  const document = await readDocument(call)
+  const isYaml = format === 'yaml'
+  return new Response(isYaml ? stringify(document, { lineWidth: 0 }) : JSON.stringify(document, null, 2), {
+    headers: {
+      'content-type': isYaml ? 'application/yaml' : 'application/json',
+      etag: `"${revision}"`,
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+/** Takes the document as an object, or as YAML or JSON text. Throws 422. */
+export function parseDocument(given: unknown): Document {
+  const value = typeof given === 'string' ? fromText(given) : given
+  const result = documentSchema.safeParse(value)
+  if (result.success) return result.data
+  const issues = describeIssues(result.error, value, documentSchema)
+  throw invalid(issues.map(({ path, message }) => ({ path: ['document', path].filter(Boolean).join('.'), message })))
+}
+
+function fromText(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 100, merge: false })
+  } catch (error) {
+    throw invalid([{ path: 'document', message: `document is no YAML: ${(error as Error).message.split('\n')[0]}` }])
+  }
+}
+
+/** What applying would do. */
+export async function plan(call: Call, document: Document) {
+  const result = await write({ ...call, write: { ...call.write, dryRun: true } }, document)
+  return { ...sorted(result.diff), revision: result.revision, warnings: result.warnings }
+}
+
+export async function apply(call: Call, document: Document): Promise<WriteResult> {
+  const result = await write(call, document)
+  return { ...result, ...sorted(result.diff) }
+}
+
+function sorted(diff: RowDiff[]) {
+  return {
+    creates: diff.filter(({ before }) => before === null),
+    updates: diff.filter(({ before, after }) => before !== null && after !== null),
+    deletes: diff.filter(({ after }) => after === null),
+  }
+}
+
+function write(call: Call, document: Document): Promise<WriteResult> {
+  return writeRevision(call, { action: 'document.apply', kind: 'document', entity: 'document' }, async (draft) => {
+    for (const group of settingGroupNames)
+      if (document.settings?.[group]) await takeGroup(draft, group, document.settings[group] as Json)
+    for (const list of listNames)
+      if (document.lists?.[list]) await takeList(call, draft, { list, entries: document.lists[list] })
+    for (const [section, kind] of Object.entries(sections)) {
+      const values = document[section as keyof typeof sections] as Json[] | undefined
+      if (values) await takeSection(call, draft, { kind, section, values })
+    }
+    await refuseContradictions(draft)
+    return {}
+  })
+}
+
+/** A document holds no secrets: those of the same thing stay. */
+async function takeGroup(draft: Draft, group: SettingGroup, value: Json): Promise<void> {
+  const before = (await draft.get('settings', group))?.value as Json | undefined
+  await putGroup(draft, group, keepSecrets(value, before), `document.settings.${group}`)
+}
+
+function keepSecrets(value: Json, before: Json | undefined): Json {
+  const result = { ...value }
+  for (const key of ['gateway', 'deliveryApplication', 'route']) {
+    const now = result[key]
+    const old = before?.[key]
+    if (isObject(now) && isObject(old) && 'secret' in old && !('secret' in now))
+      result[key] = { ...now, secret: old.secret }
+  }
+  return result
+}
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null
+
+async function takeList(
+  call: Call,
+  draft: Draft,
+  { list, entries }: { list: ListName; entries: ListInput[] },
+): Promise<void> {
+  const wanted = new Map(entries.map((entry) => [entry.value, entry]))
+  if (wanted.size < entries.length)
+    throw invalid([{ path: `document.lists.${list}`, message: `${list} names a value twice` }])
+  for (const { id, value } of await draft.all(list)) {
+    const entry = wanted.get(value.value)
+    wanted.delete(value.value)
+    if (!entry) await draft.remove(list, id)
+    else {
+      const { createdBy, createdAt } = value
+      const next = { ...stored(call, entry), createdBy, createdAt }
+      if (JSON.stringify(sortKeys(next)) !== JSON.stringify(sortKeys(value))) await draft.put(list, id, next)
+    }
+  }
+  for (const entry of wanted.values()) await draft.put(list, call.parts.newId(), stored(call, entry))
+}
+
+const sortKeys = (value: object) => Object.entries(value).sort()
+
+type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Json[] }
+
+async function takeSection(call: Call, draft: Draft, { kind, section, values }: Section): Promise<void> {
+  const name = kind === 'domain' ? 'name' : 'address'
+  const wanted = new Map(values.map((value) => [String(value[name]), value]))
+  if (wanted.size < values.length)
+    throw invalid([{ path: `document.${section}`, message: `${section} names a ${name} twice` }])
+  for (const { id, value } of await draft.all(kind)) {
+    const key = String((value as unknown as Json)[name])
+    const next = wanted.get(key)
+    wanted.delete(key)
+    if (next) await draft.put(kind, id, keepSecrets(next, value as unknown as Json) as never)
+    else await draft.remove(kind, id)
+  }
+  for (const value of wanted.values()) await draft.put(kind, call.parts.newId(), value as never)
+}

@@ -1,0 +1,107 @@
+import { type EventType, eventTypeNames, eventTypes } from '@postern/contract/events.ts'
+import type { RecordedEvent } from '@postern/contract/views.ts'
+import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
+import type { Call } from '../call.ts'
+import { untilNews } from '../news.ts'
+import { iso, numberCursor, pageOf } from '../page.ts'
+import { invalid } from '../problem.ts'
+
+export type EventQuery = {
+  /** Types, or beginnings of types such as `delivery.`, with commas between. */
+  type?: string | undefined
+  worker?: string | undefined
+  messageId?: string | undefined
+  since?: string | undefined
+  until?: string | undefined
+  q?: string | undefined
+}
+
+export async function readEvents(
+  { parts }: Call,
+  { limit, cursor, ...query }: EventQuery & { limit: number; cursor?: string | undefined },
+) {
+  const page = { filter: filterOf(query), limit: limit + 1, before: numberCursor(cursor) }
+  return pageOf(await findEvents(parts.records, page), { limit, key: ({ seq }) => seq, view: eventView })
+}
+
+function filterOf({ type, since, until, ...rest }: EventQuery): EventFilter {
+  return {
+    ...rest,
+    type: type === undefined ? undefined : typesOf(type),
+    since: since === undefined ? undefined : Date.parse(since),
+    until: until === undefined ? undefined : Date.parse(until),
+  }
+}
+
+function typesOf(text: string): string[] {
+  return text.split(',').flatMap((wanted) => {
+    const found = eventTypeNames.filter((name) => name === wanted || (wanted.endsWith('.') && name.startsWith(wanted)))
+    if (found.length === 0)
+      throw invalid([
+        {
+          path: 'type',
+          message: `type is "${wanted.slice(0, 60)}" but must be one of ${eventTypeNames.join(', ')}, or a beginning such as delivery.`,
+        },
+      ])
+    return found
+  })
+}
+
+export function eventView({ seq, worker, n, at, type, messageId, text, json }: EventRow): RecordedEvent {
+  return {
+    ...(JSON.parse(json) as object),
+    id: String(seq),
+    worker,
+    n,
+    at: iso(at),
+    type,
+    title: eventTypes[type as EventType]?.title ?? type,
+    text,
+    ...(messageId === null ? {} : { messageId }),
+  }
+}
+
+const pollMs = 1_000
+const beatMs = 15_000
+const pageRows = 200
+
+/**
+ * Server-sent events (WHATWG HTML §9.2), one a stored event, from now on or after `Last-Event-ID`. Ends when the caller's
+ * token does; the client then comes back with a new one and the last id it has.
+ */
+export async function streamEvents(call: Call, query: EventQuery, lastEventId: string | undefined): Promise<Response> {
+  const { parts, who, signal } = call
+  const filter = filterOf(query)
+  if (lastEventId !== undefined && !/^\d{1,16}$/.test(lastEventId))
+    throw invalid([{ path: 'Last-Event-ID', message: 'Last-Event-ID must be the id of an event' }])
+  let after = lastEventId === undefined ? await lastSeq(parts.records) : Number(lastEventId)
+  const encoder = new TextEncoder()
+  const ended = new AbortController()
+  signal.addEventListener('abort', () => ended.abort())
+  let lastWrite = parts.now()
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(encoder.encode(`retry: 1000\n: follow from ${after}\n\n`)),
+    async pull(controller) {
+      while (!ended.signal.aborted && parts.now() < (who.expiresAt ?? Number.POSITIVE_INFINITY)) {
+        const upTo = await lastSeq(parts.records)
+        const found = await eventsAfter(parts.records, { filter, after, limit: pageRows })
+        after = found.length === pageRows ? (found.at(-1)?.seq ?? after) : Math.max(upTo, found.at(-1)?.seq ?? 0, after)
+        const text = found
+          .map((row) => `id: ${row.seq}\nevent: ${row.type}\ndata: ${JSON.stringify(eventView(row))}\n\n`)
+          .join('')
+        const isQuiet = parts.now() - lastWrite > beatMs
+        if (text !== '' || isQuiet) {
+          lastWrite = parts.now()
+          controller.enqueue(encoder.encode(text || ': still here\n\n'))
+          return
+        }
+        await untilNews(parts, pollMs, ended.signal)
+      }
+      controller.close()
+    },
+    cancel: () => ended.abort(),
+  })
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  })
+}

@@ -1,0 +1,73 @@
+import type { RevisionView, WriteResult } from '@postern/contract/views.ts'
+import {
+  changesBetween,
+  getRevision,
+  headRevision,
+  listAudit,
+  listRevisions,
+  type RevisionRow,
+  restore,
+} from '@postern/store/control/revisions.ts'
+import { type Call, diffOf, writeRevision } from '../call.ts'
+import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'
+import { invalid, notFound } from '../problem.ts'
+
+const mostShown = 1000
+
+export async function readRevisions({ parts }: Call, { limit, cursor, q }: PageQuery) {
+  const found = await listRevisions(parts.control, { limit: limit + 1, before: numberCursor(cursor), q })
+  return pageOf(found, { limit, key: ({ revision }) => revision, view: revisionView })
+}
+
+function revisionView({ revision, at, actor, comment, changes, summary, rolledBackTo }: RevisionRow): RevisionView {
+  return {
+    revision,
+    at: iso(at),
+    actor,
+    ...(comment === null ? {} : { comment }),
+    changes,
+    summary,
+    ...(rolledBackTo === null ? {} : { rolledBackTo }),
+  }
+}
+
+/** What it changed, or how it differs from another one. */
+export async function readRevision({ parts }: Call, revision: number, against: number | undefined) {
+  const row = await getRevision(parts.control, revision)
+  if (!row) throw notFound(`revision ${revision}`)
+  const other = against ?? revision - 1
+  if (other > (await headRevision(parts.control)))
+    throw invalid([{ path: 'against', message: `against is ${other}, which is no revision yet` }])
+  const found = await changesBetween(parts.control, Math.min(other, revision), Math.max(other, revision), mostShown)
+  const turned =
+    other > revision ? found.map((change) => ({ ...change, before: change.after, after: change.before })) : found
+  return { ...revisionView(row), against: other, diff: await Promise.all(turned.map(diffOf)) }
+}
+
+/** A new revision with every row as of `revision`. Services keep running as they are, orders are not repeated; users are no rows. */
+export async function rollback(call: Call, revision: number): Promise<WriteResult> {
+  if (!(await getRevision(call.parts.control, revision))) throw notFound(`revision ${revision}`)
+  const about = { action: 'rollback', kind: 'revision', entity: String(revision), rolledBackTo: revision }
+  return writeRevision(call, about, async (draft) => {
+    await restore(draft, revision, ['service', 'order'])
+    return { answer: { rolledBackTo: revision } }
+  })
+}
+
+export async function readAudit({ parts }: Call, { limit, cursor, q }: PageQuery) {
+  const found = await listAudit(parts.control, { limit: limit + 1, before: afterCursor(cursor), q })
+  return pageOf(found, {
+    limit,
+    key: ({ id }) => id,
+    view: ({ id, at, actor, action, kind, entity, revision, comment }) => ({
+      id,
+      at: iso(at),
+      actor,
+      action,
+      kind,
+      entity,
+      ...(revision === null ? {} : { revision }),
+      ...(comment === null ? {} : { comment }),
+    }),
+  })
+}

@@ -1,0 +1,179 @@
+import { describeIssues } from '@postern/contract/issues.ts'
+import { type ListEntry, type ListInput, type ListName, listInputSchemas } from '@postern/contract/lists.ts'
+import type { ListEntryView, WriteResult } from '@postern/contract/views.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { listRows, type StoredJson } from '@postern/store/control/rows.ts'
+import { breathe } from '@postern/store/database.ts'
+import { type Call, writeRevision } from '../call.ts'
+import { csvLine, parseCsv } from '../csv.ts'
+import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
+import { type FieldError, invalid, notFound } from '../problem.ts'
+
+const pageRows = 1000
+const mostBadLines = 1000
+const mostLines = 1_000_000
+const columns = ['value', 'action', 'comment', 'expiresAt', 'reason'] as const
+
+export async function readList({ parts }: Call, list: ListName, { limit, cursor, q }: PageQuery) {
+  const found = await listRows(parts.control, list, { limit: limit + 1, after: afterCursor(cursor), q })
+  return {
+    ...pageOf(found, { limit, key: ({ key }) => key, view: entryView }),
+    revision: await headRevision(parts.control),
+  }
+}
+
+function entryView({ id, value }: StoredJson): ListEntryView {
+  return { id, ...(JSON.parse(value) as ListEntry) }
+}
+
+export function addEntry(call: Call, list: ListName, input: unknown): Promise<WriteResult> {
+  const schema = listInputSchemas[list]
+  const result = schema.safeParse(input)
+  if (!result.success) throw invalid(describeIssues(result.error, input, schema))
+  const value = stored(call, result.data)
+  return writeRevision(call, { action: `${list}.add`, kind: list, entity: value.value }, async (draft) => {
+    const id = call.parts.newId()
+    await draft.put(list, id, value)
+    return { answer: { id, item: { id, ...value } } }
+  })
+}
+
+export function removeEntry(call: Call, list: ListName, id: string): Promise<WriteResult> {
+  return writeRevision(call, { action: `${list}.remove` }, async (draft) => {
+    if (!(await draft.remove(list, id))) throw notFound(`entry ${id} in the list ${list}`)
+    return {}
+  })
+}
+
+/** An entry as it is kept. One whose time is over already would have no effect: refused. */
+export function stored({ parts, who }: Pick<Call, 'parts' | 'who'>, input: ListInput): ListEntry {
+  const now = parts.now()
+  const { value, action, comment, expiresAt, reason, evidence } = input
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= now)
+    throw invalid([{ path: 'expiresAt', message: `expiresAt is "${expiresAt}" but must be in the future` }])
+  return {
+    value,
+    ...(action === undefined ? {} : { action }),
+    ...(comment === undefined ? {} : { comment }),
+    ...(expiresAt === undefined ? {} : { expiresAt: iso(Date.parse(expiresAt)) }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(evidence === undefined ? {} : { evidence }),
+    createdBy: who.actor,
+    createdAt: iso(now),
+  }
+}
+
+type Line = { number: number; input: Record<string, string> }
+
+/**
+ * Adds every line or none. Bad lines are reported by number; a value that stands already is left as it is. The work is cut
+ * into slices, so that the API goes on answering while a million lines come in.
+ */
+export async function importEntries(
+  call: Call,
+  list: ListName,
+  text: string,
+  format: 'text' | 'csv',
+): Promise<WriteResult> {
+  const entries = await readLines(call, list, format === 'csv' ? csvLines(text) : textLines(text))
+  const about = { action: `${list}.import`, kind: list, entity: `${entries.length} lines` }
+  return writeRevision(call, about, async (draft) => {
+    let added = 0
+    for (let from = 0; from < entries.length; from += pageRows) {
+      const some = entries
+        .slice(from, from + pageRows)
+        .map((value) => ({ id: call.parts.newId(), value: value as Stored }))
+      added += await draft.addEntries(list, some)
+      await breathe()
+    }
+    return { answer: { lines: entries.length, added, unchanged: entries.length - added } }
+  })
+}
+
+type Stored = ListEntry & { expiresAt?: string }
+
+async function readLines(call: Call, list: ListName, lines: Generator<Line>): Promise<ListEntry[]> {
+  const schema = listInputSchemas[list]
+  const entries: ListEntry[] = []
+  const bad: FieldError[] = []
+  let count = 0
+  for (const { number, input } of lines) {
+    if (++count % 2000 === 0) await breathe()
+    if (count > mostLines)
+      throw invalid([{ path: `line ${number}`, message: `at most ${mostLines} lines can come at once` }])
+    const result = schema.safeParse(input)
+    if (result.success)
+      try {
+        entries.push(stored(call, result.data))
+        continue
+      } catch (error) {
+        bad.push({ path: `line ${number}`, message: (error as Error).message })
+      }
+    else
+      bad.push(
+        ...describeIssues(result.error, input, schema).map(({ message }) => ({ path: `line ${number}`, message })),
+      )
+    if (bad.length >= mostBadLines) break
+  }
+  if (bad.length > 0) throw invalid(bad)
+  return entries
+}
+
+/** One value a line; empty lines and those that begin with # are passed over. */
+function* textLines(text: string): Generator<Line> {
+  let number = 0
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf('\n', from)
+    const line = text.slice(from, end < 0 ? text.length : end).trim()
+    from = end < 0 ? text.length : end + 1
+    number++
+    if (line !== '' && !line.startsWith('#')) yield { number, input: { value: line } }
+  }
+}
+
+/** With a head line that names columns; without one, the first cell is the value. */
+function* csvLines(text: string): Generator<Line> {
+  let head: string[] | undefined
+  let number = 0
+  for (const cells of parseCsv(text.replace(/^\ufeff/, ''))) {
+    number++
+    if (cells.every((cell) => cell.trim() === '')) continue
+    if (!head) {
+      head = cells.some((cell) => cell.trim() === 'value') ? cells.map((cell) => cell.trim()) : [...columns]
+      if (cells.some((cell) => cell.trim() === 'value')) continue
+    }
+    const filled = cells
+      .map((cell, i) => [head?.[i] ?? `column ${i + 1}`, cell.trim()] as const)
+      .filter(([, cell]) => cell !== '')
+    const known = filled.filter(([name]) => name !== 'createdBy' && name !== 'createdAt')
+    yield { number, input: Object.fromEntries(known) }
+  }
+}
+
+/** The whole list, streamed. */
+export function exportList({ parts }: Call, list: ListName, format: 'text' | 'csv'): Response {
+  const encoder = new TextEncoder()
+  const head = [...columns, 'createdBy', 'createdAt'] as const
+  let after = ''
+  let isFirst = true
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const found = await listRows(parts.control, list, { limit: pageRows, after })
+      const entries = found.map(({ value }) => JSON.parse(value) as ListEntry)
+      const text = entries
+        .map((entry) => (format === 'csv' ? csvLine(head.map((name) => entry[name])) : `${entry.value}\n`))
+        .join('')
+      controller.enqueue(encoder.encode((isFirst && format === 'csv' ? csvLine(head) : '') + text))
+      isFirst = false
+      after = found.at(-1)?.key ?? after
+      if (found.length < pageRows) controller.close()
+      else await breathe()
+    },
+  })
+  const headers = {
+    'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'text/plain; charset=utf-8',
+    'content-disposition': `attachment; filename="${list}.${format === 'csv' ? 'csv' : 'txt'}"`,
+    'cache-control': 'no-store',
+  }
+  return new Response(body, { headers })
+}

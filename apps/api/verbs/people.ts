@@ -1,0 +1,201 @@
+import type { Role } from '@postern/contract/roles.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import type { WriteResult } from '@postern/contract/views.ts'
+import {
+  type ApiToken,
+  addEnrolToken,
+  addToken,
+  countOwners,
+  deleteEnrolToken,
+  deleteToken,
+  deleteUser,
+  listTokens,
+  listUsers,
+  putUser,
+  revokeSessionsOf,
+  type User,
+  userByEmail,
+  userById,
+} from '@postern/store/control/identity.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import type { Queries } from '@postern/store/database.ts'
+import { type Call, type Outcome, writeRevision } from '../call.ts'
+import { apiTokenPrefix } from '../identity/bearer.ts'
+import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
+import { invalid, notFound } from '../problem.ts'
+import { randomSecret, sha256 } from '../request.ts'
+
+/** Who may do what. People and tokens are no rows: no rollback brings them back, but each write has its number. */
+
+export async function readUsers({ parts }: Call, { limit, cursor, q }: PageQuery) {
+  const found = await listUsers(parts.control, { limit: limit + 1, after: afterCursor(cursor), q })
+  return {
+    ...pageOf(found, { limit, key: ({ email }) => email, view: userView }),
+    revision: await headRevision(parts.control),
+  }
+}
+
+export async function readUser({ parts }: Call, id: string) {
+  const user = await userById(parts.control, id)
+  if (!user) throw notFound(`user ${id}`)
+  return userView(user)
+}
+
+function userView({ id, email, role, createdAt, lastLoginAt }: User) {
+  return {
+    id,
+    email,
+    role,
+    createdAt: iso(createdAt),
+    ...(lastLoginAt === null ? {} : { lastLoginAt: iso(lastLoginAt) }),
+  }
+}
+
+function write(
+  call: Call,
+  about: { action: string; kind: string; entity: string },
+  work: (queries: Queries) => Promise<Outcome>,
+) {
+  return writeRevision(call, { ...about, always: true }, (draft) => work(draft.queries))
+}
+
+export function makeUser(
+  call: Call,
+  { email, role, password }: { email: string; role: Role; password: string },
+): Promise<WriteResult> {
+  return write(call, { action: 'user.create', kind: 'user', entity: email }, async (queries) => {
+    if (await userByEmail(queries, email))
+      throw invalid([{ path: 'email', message: `email is "${email}", which a user has already` }])
+    const passwordHash = await call.parts.passwords.hash(password)
+    const user = {
+      id: call.parts.newId(),
+      email: email.toLowerCase(),
+      role,
+      passwordHash,
+      createdAt: call.parts.now(),
+      lastLoginAt: null,
+    }
+    await putUser(queries, user)
+    return { answer: { id: user.id, item: userView(user) } }
+  })
+}
+
+/** A new password or role ends the user's sessions, but for the caller's own new role. The last owner stays owner. */
+export function changeUser(
+  call: Call,
+  id: string,
+  patch: { email?: string | undefined; role?: Role | undefined; password?: string | undefined },
+): Promise<WriteResult> {
+  return write(call, { action: 'user.change', kind: 'user', entity: id }, async (queries) => {
+    const before = await userById(queries, id)
+    if (!before) throw notFound(`user ${id}`)
+    if (patch.role && patch.role !== 'owner') await keepAnOwner(queries, before)
+    const other = patch.email && (await userByEmail(queries, patch.email))
+    if (other && other.id !== id)
+      throw invalid([{ path: 'email', message: `email is "${patch.email}", which a user has already` }])
+    const passwordHash = patch.password ? await call.parts.passwords.hash(patch.password) : before.passwordHash
+    const user = { ...before, email: patch.email ?? before.email, role: patch.role ?? before.role, passwordHash }
+    await putUser(queries, user)
+    if (patch.password) await revokeSessionsOf(queries, id, call.parts.now())
+    return { answer: { id, item: userView(user) } }
+  })
+}
+
+export function removeUser(call: Call, id: string): Promise<WriteResult> {
+  return write(call, { action: 'user.delete', kind: 'user', entity: id }, async (queries) => {
+    const user = await userById(queries, id)
+    if (!user) throw notFound(`user ${id}`)
+    await keepAnOwner(queries, user)
+    await revokeSessionsOf(queries, id, call.parts.now())
+    await deleteUser(queries, id)
+    return {}
+  })
+}
+
+async function keepAnOwner(queries: Queries, { role, email }: User): Promise<void> {
+  if (role === 'owner' && (await countOwners(queries)) <= 1)
+    throw invalid([{ path: 'role', message: `${email} is the last owner; make another one first` }])
+}
+
+export async function readTokens({ parts }: Call, { limit, cursor, q }: PageQuery) {
+  const found = await listTokens(parts.control, { limit: limit + 1, after: afterCursor(cursor), q })
+  return {
+    ...pageOf(found, { limit, key: ({ id }) => id, view: tokenView }),
+    revision: await headRevision(parts.control),
+  }
+}
+
+function tokenView({ id, name, role, createdAt, expiresAt, lastUsedAt }: ApiToken) {
+  return {
+    id,
+    name,
+    role,
+    createdAt: iso(createdAt),
+    ...(expiresAt === null ? {} : { expiresAt: iso(expiresAt) }),
+    ...(lastUsedAt === null ? {} : { lastUsedAt: iso(lastUsedAt) }),
+  }
+}
+
+/** The answer holds the token itself: this once. */
+export function makeToken(
+  call: Call,
+  { name, role, expiresAt }: { name: string; role: Role; expiresAt?: string | undefined },
+): Promise<WriteResult> {
+  return write(call, { action: 'token.create', kind: 'token', entity: name }, async (queries) => {
+    const expiry = futureOf(call, expiresAt)
+    const secret = randomSecret(apiTokenPrefix)
+    const { parts, who } = call
+    const token = {
+      id: parts.newId(),
+      name,
+      role,
+      createdBy: who.actor,
+      createdAt: parts.now(),
+      expiresAt: expiry,
+      lastUsedAt: null,
+    }
+    await addToken(queries, { ...token, hash: await sha256(secret) })
+    return { answer: { id: token.id, item: tokenView(token), token: call.write.dryRun ? '' : secret } }
+  })
+}
+
+export function removeToken(call: Call, id: string): Promise<WriteResult> {
+  return write(call, { action: 'token.delete', kind: 'token', entity: id }, async (queries) => {
+    if ((await deleteToken(queries, id)) === undefined) throw notFound(`token ${id}`)
+    return {}
+  })
+}
+
+/** For a worker of this service, however many start with it. Shown once. */
+export function makeEnrolToken(
+  call: Call,
+  { name, service, expiresAt }: { name: string; service: ServiceName; expiresAt?: string | undefined },
+): Promise<WriteResult> {
+  return write(
+    call,
+    { action: 'enrol-token.create', kind: 'enrol-token', entity: `${name} for ${service}` },
+    async (queries) => {
+      const expiry = futureOf(call, expiresAt)
+      const secret = randomSecret('pse_')
+      const { parts, who } = call
+      const token = { id: parts.newId(), name, service, createdAt: parts.now(), expiresAt: expiry }
+      await addEnrolToken(queries, { ...token, createdBy: who.actor, hash: await sha256(secret) })
+      return { answer: { id: token.id, token: call.write.dryRun ? '' : secret } }
+    },
+  )
+}
+
+export function removeEnrolToken(call: Call, id: string): Promise<WriteResult> {
+  return write(call, { action: 'enrol-token.delete', kind: 'enrol-token', entity: id }, async (queries) => {
+    if ((await deleteEnrolToken(queries, id)) === undefined) throw notFound(`enrolment token ${id}`)
+    return {}
+  })
+}
+
+function futureOf({ parts }: Call, expiresAt: string | undefined): number | null {
+  if (expiresAt === undefined) return null
+  const at = Date.parse(expiresAt)
+  if (at <= parts.now())
+    throw invalid([{ path: 'expiresAt', message: `expiresAt is "${expiresAt}" but must be in the future` }])
+  return at
+}

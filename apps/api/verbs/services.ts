@@ -1,0 +1,100 @@
+import {
+  type ObservedState,
+  type ServiceName,
+  type ServiceWish,
+  serviceNames,
+  services,
+} from '@postern/contract/services.ts'
+import type { ServiceView, WorkerView, WriteResult } from '@postern/contract/views.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { getRow } from '@postern/store/control/rows.ts'
+import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
+import { type Call, writeRevision } from '../call.ts'
+import { iso } from '../page.ts'
+import type { Parts } from '../parts.ts'
+
+export type ServiceAction = 'start' | 'stop' | 'restart'
+
+/** Writes the wish of one or several services. A restart is a new generation, of a service that is wanted. */
+export function actOnServices(call: Call, names: readonly ServiceName[], action: ServiceAction): Promise<WriteResult> {
+  const about = { action: `service.${action}`, kind: 'service', entity: names.join(', ') }
+  return writeRevision(call, about, async (draft) => {
+    for (const name of names) {
+      const before = (await draft.get('service', name))?.value ?? { desired: 'running', generation: 0 }
+      await draft.put('service', name, wish(before, action))
+    }
+    return {}
+  })
+}
+
+function wish({ desired, generation }: ServiceWish, action: ServiceAction): ServiceWish {
+  switch (action) {
+    case 'start':
+      return { desired: 'running', generation: desired === 'running' ? generation : generation + 1 }
+    case 'stop':
+      return { desired: 'stopped', generation }
+    case 'restart':
+      return { desired: 'running', generation: generation + 1 }
+  }
+}
+
+export async function readServices({ parts }: Call): Promise<ServiceView[]> {
+  const workers = await readWorkers(parts)
+  return Promise.all(serviceNames.map((name) => viewOf(parts, name, workers)))
+}
+
+export async function readService({ parts }: Call, name: ServiceName): Promise<ServiceView> {
+  return viewOf(parts, name, await readWorkers(parts))
+}
+
+async function viewOf(parts: Parts, name: ServiceName, all: WorkerView[]): Promise<ServiceView> {
+  const row = await getRow(parts.control, 'service', name)
+  const { desired, generation } = JSON.parse(row?.value ?? '{"desired":"running","generation":0}') as ServiceWish
+  const workers = all.filter(({ service }) => service === name)
+  const live = workers.filter((worker) => worker.live)
+  const { title } = services[name]
+  const version = live[0]?.version ?? parts.version
+  return { name, title, version, desired, generation, observed: observedOf(desired, live), workers }
+}
+
+/** One word for all workers: the worst that is true of any. No live worker of a wanted service is a degraded service. */
+function observedOf(desired: ServiceWish['desired'], live: WorkerView[]): ObservedState {
+  if (live.length === 0) return desired === 'running' ? 'degraded' : 'stopped'
+  const states = new Set(live.map(({ observed }) => observed))
+  if (states.size === 1) return live[0]?.observed ?? 'degraded'
+  for (const state of ['degraded', 'stopping', 'starting'] as const) if (states.has(state)) return state
+  return desired === 'running' ? 'starting' : 'stopping'
+}
+
+/** Every worker that ever reported and was not forgotten, live or not. */
+export async function readWorkers(parts: Parts): Promise<WorkerView[]> {
+  const head = await headRevision(parts.control)
+  return (await listWorkers(parts.records)).flatMap((row) => workerView(row, { head, now: parts.now() }) ?? [])
+}
+
+function workerView(
+  { id, service, heartbeatAt, report }: WorkerRow,
+  { head, now }: { head: number; now: number },
+): WorkerView | undefined {
+  if (!report) return undefined
+  const { version, pid, observed, detail, revision, refused, sessions, listeners, eventsUnsent, waiting, startedAt } =
+    report
+  return {
+    id,
+    service,
+    version,
+    pid,
+    observed,
+    live: now - heartbeatAt <= liveForMs,
+    ...(detail === undefined ? {} : { detail }),
+    revision,
+    lag: Math.max(0, head - revision),
+    ...(refused ? { refused } : {}),
+    sessions,
+    listeners,
+    eventsUnsent,
+    ...(waiting ? { waiting: { messages: waiting.messages, recipients: waiting.recipients } } : {}),
+    startedAt,
+    heartbeatAt: iso(heartbeatAt),
+  }
+}

@@ -1,0 +1,41 @@
+import { sql } from 'drizzle-orm'
+import { contains, type Queries } from '../database.ts'
+
+/** Questions about the directory that span kinds. */
+export type Named = { kind: string; id: string; key: string }
+
+/** Accounts, aliases and groups of this address. */
+export function ownersOf(queries: Queries, address: string): Promise<Named[]> {
+  return queries.all<Named>(
+    sql`select kind, id, key from rows where kind in ('account', 'alias', 'group') and key = ${address}`,
+  )
+}
+
+/** Accounts that log in under this name, given or by their address. */
+export function accountsByLogin(queries: Queries, login: string): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind = 'account'
+      and lower(iif(value ->> 'login' = '', key, value ->> 'login')) = ${login.toLowerCase()}`)
+}
+
+/** Accounts, aliases and groups whose local part holds the text; also logins, when asked. At most 5. */
+export function holding(queries: Queries, text: string, alsoLogins: boolean): Promise<Named[]> {
+  const login = alsoLogins ? sql`or instr(value ->> 'login', ${text}) > 0` : sql``
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind in ('account', 'alias', 'group')
+      and (instr(substr(key, 1, instr(key, '@') - 1), ${text}) > 0 ${login}) order by key limit 5`)
+}
+
+/** Accounts, aliases and groups in a domain. At most 5. */
+export function addressesIn(queries: Queries, domain: string): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind in ('account', 'alias', 'group')
+      and key like ${contains(`@${domain}`).slice(0, -1)} escape '\\' order by key limit 5`)
+}
+
+/** Domains that have this name as theirs or as an alias. */
+export function domainsNamed(queries: Queries, name: string): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind = 'domain'
+      and (key = ${name} or exists (select 1 from json_each(rows.value, '$.aliases') where json_each.value = ${name}))`)
+}

@@ -1,0 +1,94 @@
+import type { QueueFilter, QueueState } from '@postern/contract/orders.ts'
+import { type SQL, sql } from 'drizzle-orm'
+import { all, contains, type Queries } from '../database.ts'
+import type { Outcome } from './project.ts'
+
+/** Messages as the events tell of them. Only accepted ones are in the queue. */
+
+export type MessageRow = {
+  id: string
+  worker: string
+  acceptedAt: number | null
+  sender: string
+  size: number
+  subject: string | null
+  origin: string
+  client: string | null
+  revision: number | null
+  state: QueueState | 'finished'
+  hold: string
+}
+
+const columns = sql.raw(
+  'm.id, m.worker, m.accepted_at as acceptedAt, m.sender, m.size, m.subject, m.origin, m.client, m.revision, m.state, m.hold',
+)
+
+/** `now` for `olderThanMinutes`. */
+function matching(filter: QueueFilter, now: number): SQL {
+  const { state, domain, sender, recipient, cause, olderThanMinutes } = filter
+  const waiting = (condition: SQL) =>
+    sql`exists (select 1 from recipients r where r.message_id = m.id and +r.outcome = 'waiting' and ${condition})`
+  return all([
+    state === undefined ? sql`m.state in ('active', 'deferred', 'held')` : sql`m.state = ${state}`,
+    sql`m.accepted_at is not null`,
+    domain === undefined ? undefined : waiting(sql`r.domain = ${domain.toLowerCase()}`),
+    sender === undefined ? undefined : sql`m.sender like ${contains(sender)} escape '\\'`,
+    recipient === undefined ? undefined : waiting(sql`r.address like ${contains(recipient)} escape '\\'`),
+    cause === undefined
+      ? undefined
+      : sql`(m.hold like ${contains(cause)} escape '\\' or ${waiting(
+          sql`(r.cause like ${contains(cause)} escape '\\' or r.last_reply like ${contains(cause)} escape '\\')`,
+        )})`,
+    olderThanMinutes === undefined ? undefined : sql`m.accepted_at <= ${now - olderThanMinutes * 60_000}`,
+  ])
+}
+
+export type QueuePage = { filter: QueueFilter; now: number; limit: number; after?: string | undefined }
+
+/** Oldest first: ids grow with time. */
+export function queuedMessages(queries: Queries, { filter, now, limit, after }: QueuePage): Promise<MessageRow[]> {
+  return queries.all<MessageRow>(sql`
+    select ${columns} from messages m where ${matching(filter, now)} and m.id > ${after ?? ''} order by m.id limit ${limit}`)
+}
+
+export function queuedIds(queries: Queries, { filter, now, limit, after }: QueuePage): Promise<{ id: string }[]> {
+  return queries.all(sql`
+    select m.id from messages m where ${matching(filter, now)} and m.id > ${after ?? ''} order by m.id limit ${limit}`)
+}
+
+export type RecipientRow = {
+  messageId: string
+  address: string
+  original: string
+  outcome: Outcome
+  attempts: number
+  lastReply: string | null
+  cause: string | null
+  nextTryAt: number | null
+}
+
+export function recipientsOf(queries: Queries, messageIds: string[]): Promise<RecipientRow[]> {
+  return queries.all<RecipientRow>(sql`
+    select message_id as messageId, address, original, outcome, attempts, last_reply as lastReply, cause, next_try_at as nextTryAt
+    from recipients where message_id in (select value from json_each(${JSON.stringify(messageIds)})) order by message_id, address`)
+}
+
+export async function messageById(queries: Queries, id: string): Promise<MessageRow | undefined> {
+  const [row] = await queries.all<MessageRow>(sql`select ${columns} from messages m where m.id = ${id}`)
+  return row
+}
+
+export async function queueCounts(queries: Queries) {
+  const states = await queries.all<{ state: QueueState; n: number; oldest: number }>(sql`
+    select state, count(*) as n, min(accepted_at) as oldest from messages
+    where state in ('active', 'deferred', 'held') and accepted_at is not null group by state`)
+  const waiting = sql.raw(
+    "recipients r join messages m on m.id = r.message_id where r.outcome = 'waiting' and m.accepted_at is not null",
+  )
+  const domains = await queries.all<{ domain: string; messages: number }>(sql`
+    select r.domain, count(distinct r.message_id) as messages from ${waiting} group by r.domain order by messages desc limit 10`)
+  const causes = await queries.all<{ cause: string; messages: number }>(sql`
+    select coalesce(r.cause, r.last_reply) as cause, count(distinct r.message_id) as messages from ${waiting}
+      and coalesce(r.cause, r.last_reply) is not null group by 1 order by messages desc limit 10`)
+  return { states, domains, causes }
+}
