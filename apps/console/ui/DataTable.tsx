@@ -112,7 +112,6 @@ export function DataTable<T extends RowData>(props: Props<T>) {
           const line = model[item.index]
           if (!line) return null
           return (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: a link or button in the row does the same from the keyboard
             <tr
               key={line.id}
               aria-rowindex={item.index + 2}
