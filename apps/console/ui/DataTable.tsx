@@ -87,7 +87,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
           className={clsx(row, 'h-8 border-line border-b bg-page/60 text-faint text-xs')}
         >
           {onSelect && (
-            <td className="block">
+            <td className="flex items-center">
               <Checkbox
                 label="Select all loaded rows"
                 hideLabel
@@ -131,7 +131,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
               )}
             >
               {onSelect && (
-                <td className="block">
+                <td className="flex items-center">
                   <Checkbox
                     label={`Select row ${item.index + 1}`}
                     hideLabel
