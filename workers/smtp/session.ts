@@ -147,7 +147,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     } catch (error) {
       this.#broken(error)
     }
-    if (!this.#holds) this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
+    // DATA has set the time-out of a message.
+    if (!this.#holds && !this.#body) this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
   }
 
   badLine(fault: LineFault): void {
