@@ -99,8 +99,8 @@ describe('end of data', () => {
   })
 
   it('the refusal is an event with its rule', async () => {
-    await send('127.0.0.1', '\n.\n', () => [])
-    const refused = await live.event('message.refused')
+    await send('127.0.0.90', '\n.\n', () => [])
+    const refused = await live.event('message.refused', ({ client }) => (client as { ip: string }).ip === '127.0.0.90')
     expect(refused.verdict).toMatchObject({ rule: 'bare-line-feed', reason: 'bare-line-feed' })
   })
 })
