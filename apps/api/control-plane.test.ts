@@ -164,7 +164,7 @@ describe('contradictions between rows', () => {
     ]
     for (const [answer, path, text] of cases) {
       const { status, json } = await answer
-      expect(status).toBe(422)
+      expect([path, status]).toEqual([path, 422])
       expect(json.errors[0]).toEqual({ path, message: expect.stringContaining(text) })
     }
     const domain = (await api.send('GET', '/v1/domains')).json.items[0]

@@ -17,6 +17,7 @@ export type DatabaseAddress = {
 }
 
 const waitForLockMs = 5_000
+const quickCheckOctets = 256 * 1024 * 1024
 
 /** Opens the control plane's database and brings its tables up to date. Throws a DatabaseError. */
 export function openControl(address: DatabaseAddress): Promise<Database> {
@@ -48,8 +49,7 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
       }),
     )
     if (isFile) {
-      const check = await client.execute('pragma quick_check(1)')
-      if (check.rows[0]?.[0] !== 'ok') throw new DatabaseError(damaged(address.url, String(check.rows[0]?.[0])))
+      await refuseDamage(client, address.url)
       // WAL stays with the file; set once, every later connection finds it.
       await client.execute('pragma journal_mode = wal')
     }
@@ -59,6 +59,14 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
     throw explained(error, address.url)
   }
   return drizzle(client) as Database
+}
+
+/** Looks at every page of a small database; of a large one, which would hold up the start for minutes, only at its head. */
+async function refuseDamage(client: Client, url: string): Promise<void> {
+  const [size] = (await client.execute('select page_count * page_size from pragma_page_count, pragma_page_size')).rows
+  if (Number(size?.[0]) > quickCheckOctets) return
+  const [check] = (await client.execute('pragma quick_check(1)')).rows
+  if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
 }
 
 /** Applies what is missing, each step whole or not at all. */
@@ -87,7 +95,7 @@ function explained(error: unknown, url: string): unknown {
   const reason = error instanceof Error ? error.message : String(error)
   if (code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') || code?.startsWith('SQLITE_IOERR'))
     return new DatabaseError(damaged(url, reason))
-  if (code?.startsWith('SQLITE_CANTOPEN') || code?.startsWith('SQLITE_READONLY'))
+  if (code?.startsWith('SQLITE_CANTOPEN') || code?.startsWith('SQLITE_READONLY') || reason.includes('Unable to open'))
     return new DatabaseError(
       `${fileOf(url)} cannot be opened for writing (${reason}). Check that the directory exists and belongs to this user.`,
     )

@@ -5,6 +5,7 @@ import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
+import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { Credentials } from './auth/credentials.ts'
@@ -12,10 +13,12 @@ import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { Receiver } from './receiver.ts'
+import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
   worker: Pick<Worker, 'id' | 'record' | 'flushEvents' | 'reportSoon'>
   spool: SpoolWriter
+  receptions?: Pick<Receptions, 'close'>
   environment: Environment
   machine: string
   /** For the operator's log. */
@@ -145,6 +148,7 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
+    await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
 }
@@ -171,11 +175,16 @@ type Home = Worker & { dataDirectory: string; log: { error(fields: object, text:
 /** Opens the worker's part of the spool and makes the service. */
 export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Promise<SmtpService> {
   const trouble = (error: unknown) => worker.log.error({ error: String(error) }, 'receiver')
+  const environment = readEnvironment(env, process.getuid?.() !== 0)
+  const directory = join(worker.dataDirectory, 'spool')
   const spool = await openLocalWriter({
-    directory: join(worker.dataDirectory, 'spool'),
+    directory,
     name: worker.id,
     trouble: (what: Trouble) => worker.log.error(what, 'spool'),
   })
-  const environment = readEnvironment(env, process.getuid?.() !== 0)
-  return new SmtpService({ worker, spool, environment, machine: hostname(), trouble })
+  const file = join(worker.dataDirectory, 'worker', worker.id, 'receptions')
+  const reader = openLocalReader({ directory })
+  const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
+  await reader.close()
+  return new SmtpService({ worker, spool, receptions, environment, machine: hostname(), trouble })
 }

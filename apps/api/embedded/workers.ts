@@ -33,6 +33,7 @@ const handedOn = [
   'TZ',
   'LANG',
   'NODE_EXTRA_CA_CERTS',
+  'NODE_OPTIONS',
   'POSTERN_BIND',
   'POSTERN_SMTP_PORT',
   'POSTERN_SUBMISSION_PORT',

@@ -37,5 +37,5 @@ export function addressesIn(queries: Queries, domain: string): Promise<Named[]> 
 export function domainsNamed(queries: Queries, name: string): Promise<Named[]> {
   return queries.all<Named>(sql`
     select kind, id, key from rows where kind = 'domain'
-      and (key = ${name} or exists (select 1 from json_each(value, '$.aliases') where json_each.value = ${name}))`)
+      and (key = ${name} or exists (select 1 from json_each(rows.value, '$.aliases') where json_each.value = ${name}))`)
 }
