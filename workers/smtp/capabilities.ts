@@ -4,7 +4,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 
 /** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
 
-export type Capability = {
+type Capability = {
   keyword: string
   rfc: string
   honoured: boolean
@@ -14,7 +14,7 @@ export type Capability = {
   offer?(facts: SessionFacts, policy: Policy): string | null
 }
 
-export const capabilities: readonly Capability[] = [
+const capabilities: readonly Capability[] = [
   { keyword: 'PIPELINING', rfc: '2920', honoured: true, because: 'Commands are answered in order, replies together.' },
   {
     keyword: 'SIZE',

@@ -23,6 +23,8 @@ export type ReceiverParts = {
 
 /** How often the sessions are looked through for silent ones. */
 const sweepMs = 500
+/** For TLS from the first byte. */
+const handshakeMs = 10_000
 
 /** All sessions of a worker and what they share. It opens no port: sockets are handed to it. */
 export class Receiver extends SMTPServer implements House {
@@ -98,7 +100,18 @@ export class Receiver extends SMTPServer implements House {
       this.#begin(socket, origin)
       return
     }
+    const most = this.policy.settings.advanced.maxThreads
+    if (this._pendingSockets.size >= most) socket.destroy()
+    else this.#handshake(socket, origin)
+  }
+
+  /** smtp-server keeps the socket that is on top by the one it was given; in a handshake only that one may be destroyed. */
+  #handshake(socket: Socket, origin: Origin): void {
+    this._pendingSockets.set(socket, socket)
+    const limit = setTimeout(() => this._pendingSockets.get(socket)?.destroy(), handshakeMs)
     this._upgrade(socket, (error, secured) => {
+      clearTimeout(limit)
+      this._pendingSockets.delete(socket)
       if (error || !secured) socket.destroy()
       else this.#begin(secured, origin)
     })
@@ -171,6 +184,7 @@ export class Receiver extends SMTPServer implements House {
   /** Ends everything at once. */
   end(): void {
     clearInterval(this.#sweeper)
+    for (const socket of this._pendingSockets.values()) socket.destroy()
     for (const session of this.#all()) session._socket.destroy()
   }
 }
