@@ -9,7 +9,7 @@ import { showLogsOnFailure } from '../peers/failure.ts'
 import { temporaryDirectory, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { startWireSink, type WireSink } from '../wire/sink.ts'
-import { startBothByHand } from './by-hand.ts'
+import { startBothByHand, type WorkerByHand } from './by-hand.ts'
 import { type Postern, startPostern } from './postern.ts'
 
 /** Files that are damaged or full: said in words, nothing lost that can be kept, nothing that runs in circles. */
@@ -18,7 +18,9 @@ let postern: Postern | undefined
 let sink: WireSink | undefined
 let directory = ''
 const after: (() => void)[] = []
+const hands: WorkerByHand[] = []
 afterEach(async () => {
+  await Promise.all(hands.splice(0).map((worker) => worker.kill()))
   await postern?.stop()
   await sink?.stop()
   for (const undo of after.splice(0)) undo()
@@ -37,7 +39,7 @@ async function send({ smtpPort }: Postern, subject: string, bytes = 100): Promis
   const client = await connect({ port: smtpPort })
   await client.hello()
   const content = `Subject: ${subject}\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(Math.ceil(bytes / 78))}`
-  await client.mail({ from: 's@b.test', to: 'ann@a.test', content })
+  await client.mail({ from: 'ann@a.test', to: 'ann@a.test', content })
   await client.quit()
 }
 
@@ -122,8 +124,8 @@ it('a damaged queue.db is put aside and made again from the spool: everything th
   const file = join(directory, 'queue', 'queue.db')
   writeFileSync(file, Buffer.alloc(8192, 'damaged '))
   running = await start()
-  const damages = await eventsOf(running, 'message.damaged')
-  expect(JSON.stringify(damages)).toMatch(/rebuilt from the spool with 3 messages/)
+  const said = async () => JSON.stringify(await eventsOf(running, 'message.damaged'))
+  await expect.poll(said, { timeout: 10_000 }).toMatch(/rebuilt from the spool with 3 messages/)
   expect(
     readdirSync(join(directory, 'queue')).filter((name) => name !== 'queue.db' && name.startsWith('queue.db')).length,
   ).toBeGreaterThan(0)
@@ -144,10 +146,7 @@ it('octets damaged in the spool cost one message, and that is said: the others a
   // Written while no Queue Manager looks, and damaged before one does.
   postern = running = await startPostern({ dataDirectory: directory, env: { POSTERN_WORKERS: 'none' } })
   let workers = await startBothByHand(running)
-  after.push(
-    () => void workers.smtp.kill(),
-    () => void workers.queue.kill(),
-  )
+  hands.push(...Object.values(workers))
   await running.settle()
   expect(await workers.queue.stop()).toBe(0)
   for (const subject of ['first', 'second', 'third']) await send(running, subject)
@@ -161,11 +160,13 @@ it('octets damaged in the spool cost one message, and that is said: the others a
   octets.write('Sabject', octets.indexOf('Subject: second'))
   writeFileSync(segment as string, octets)
   workers = await startBothByHand(running)
-  await until('the two others came', () => arrived.length >= 2, { withinMs: 20_000 })
-  expect(arrived.toSorted()).toEqual(['first', 'third'])
+  hands.push(...Object.values(workers))
+  await until('the two others and a notification came', () => arrived.length >= 3, { withinMs: 20_000 })
+  expect(arrived).toEqual(expect.arrayContaining(['first', 'third']))
+  expect(arrived).not.toContain('second')
   await until('the damage is an event', async () => (await eventsOf(running, 'message.damaged')).length === 1)
   const { total } = await running.quiet()
-  expect(total).toMatchObject({ received: 3, balance: 0 })
+  expect(total).toMatchObject({ received: 4, delivered: 3, bounced: 1, balance: 0 })
   expect(await workers.queue.stop()).toBe(0)
   expect(await workers.smtp.stop()).toBe(0)
 })
