@@ -31,11 +31,16 @@ const rcpt = ['RCPT TO:<jane@example.test>', /^250 2\.1\.5 Recipient OK$/] as co
 
 describe('the greeting', () => {
   it('comes at once and without an enhanced code', async () => {
-    const begin = performance.now()
-    const client = await WireClient.to(house.port())
-    expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
-    expect(performance.now() - begin).toBeLessThan(90)
-    client.end()
+    const took: number[] = []
+    for (let i = 0; i < 8; i++) {
+      const begin = performance.now()
+      const client = await WireClient.to(house.port())
+      expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
+      took.push(performance.now() - begin)
+      client.end()
+    }
+    // smtp-server's own greeting always waits 100 ms; the best of several says that ours does not, on a busy machine too.
+    expect(Math.min(...took)).toBeLessThan(90)
   })
 
   it('holds the hello message, on one line', async () => {
