@@ -12,6 +12,7 @@ import { Credentials } from './auth/credentials.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
+import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
@@ -43,10 +44,13 @@ export class SmtpService implements Service {
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
+    const { proxyProtocol } = parts.environment
+    const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
     this.#listeners = new Listeners((socket, { listener }) => {
       const receiver = this.#receiver as Receiver
       openDoor(socket, listener, {
         policy: () => receiver.policy,
+        trusted: () => fixed ?? trustedBlocks(receiver.policy),
         record: parts.worker.record,
         receive: (taken, origin) => receiver.take(taken, origin),
       })

@@ -170,7 +170,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     } catch (error) {
       this.#broken(error)
     }
-    if (!this.#holds) this.#await(this.#patience())
+    // DATA has set the time-out of a message.
+    if (!this.#holds && !this.#body) this.#await(this.#patience())
   }
 
   #patience(): number {
