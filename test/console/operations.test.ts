@@ -141,7 +141,7 @@ test('a message that waits: cause, trace, hold, bulk release by filter, delete',
   await postern.settle()
   await send('a@dead.example', 'Nobody home')
   await it.go('/queue')
-  await page.getByText('deferred', { exact: true }).first().waitFor()
+  await page.getByRole('cell', { name: 'deferred' }).first().waitFor()
   await page.getByRole('link', { name: 'friend@remote.example' }).click()
   await page.getByRole('heading', { level: 1, name: 'Nobody home' }).waitFor()
   await page
@@ -158,7 +158,7 @@ test('a message that waits: cause, trace, hold, bulk release by filter, delete',
   await page.getByRole('dialog').getByText('1 message').waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click()
   await it.go('/queue')
-  await page.getByText('deferred', { exact: true }).first().waitFor()
+  await page.getByRole('cell', { name: 'deferred' }).first().waitFor()
   await page.getByLabel('Select row 1').check()
   await page.getByRole('button', { name: 'Delete' }).click()
   await page.getByRole('dialog').getByText('1 chosen message').waitFor()

@@ -51,7 +51,6 @@ const changes: Change[] = [
     set: { select: '1.3' },
     key: 'minVersion',
     becomes: '1.3',
-    refuses: { label: 'Implicit TLS port', value: '70000', says: /from 1 to 65,535/ },
   },
   {
     group: 'harvesting',
@@ -136,6 +135,14 @@ test('what somebody else changed meanwhile is shown, and both changes can stand'
   expect(settings).toMatchObject({ triesBeforeReturn: 9, maxQueueHours: 99 })
 })
 
+test('what the environment fixes is shown and cannot be typed over', async () => {
+  await it.go('/settings/advanced')
+  const row = it.page.locator('[data-setting=port]')
+  await row.getByText(/^fixed by the environment/).waitFor()
+  await row.getByText(`POSTERN_SMTP_PORT=${it.postern.smtpPort}`).waitFor()
+  expect(await it.page.getByLabel('SMTP port', { exact: true }).isDisabled()).toBe(true)
+})
+
 test('a change elsewhere is no conflict', async () => {
   await it.go('/settings/queue')
   await it.page.getByLabel('Tries before return').fill('10')
@@ -175,7 +182,8 @@ test('one change with the keyboard alone', async () => {
   await page.keyboard.press('g')
   await page.keyboard.press('t')
   await page.getByRole('heading', { level: 1, name: 'General' }).waitFor()
-  const focused = (selector: string) => page.evaluate((s) => document.activeElement?.matches(s) ?? false, selector)
+  const focused = (selector: string) =>
+    page.evaluate<boolean>(`document.activeElement?.matches(${JSON.stringify(selector)}) ?? false`)
   const tabTo = async (selector: string) => {
     for (let i = 0; i < 60 && !(await focused(selector)); i++) await page.keyboard.press('Tab')
     expect(await focused(selector), selector).toBe(true)
