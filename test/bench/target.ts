@@ -28,11 +28,12 @@ export type Disposal = { to: 'discard' } | { to: 'relay'; host: string; port: nu
 
 /**
  * Debian's Postfix with its defaults: synced to disk before 250, then through its queue to `discard:` or to the sink. So it
- * does what Postern does in the same time: take, keep, schedule, dispose of, forget. It logs nowhere, as with a syslog
- * that costs nothing.
+ * does what Postern does in the same time: take, keep, schedule, dispose of, forget. Two things are
+ * set in its favour: it logs nowhere, as with a syslog that costs nothing; and it does not hold a client up for a second
+ * when mail comes faster than it goes (in_flow_delay), which would halve its rate in short runs.
  */
 export async function postfixTarget(deliver: PostfixDelivery, name = 'Postfix'): Promise<Target> {
-  const postfix = await startPostfix({ deliver, log: false })
+  const postfix = await startPostfix({ deliver, log: false, settings: { in_flow_delay: '0' } })
   return {
     name,
     host: postfix.host,

@@ -139,6 +139,9 @@ async function account({ load, copies, postern, round, result }: Accounting): Pr
   if (typeof books === 'string') result.unbalanced.push(`round ${round}: ${books}`)
   result.rounds += 1
   result.accepted += load.accepted.size
+  // Books that balance because they never heard of a message do not count.
+  if (typeof books !== 'string' && books.total.received < result.accepted)
+    result.unbalanced.push(`round ${round}: ${books.total.received} in the books, ${result.accepted} got 250`)
   result.lost.push(...missing())
   result.withoutReply += [...load.unanswered].filter((id) => copies.has(id)).length
   for (const [reply, count] of load.refused) result.refused.set(reply, (result.refused.get(reply) ?? 0) + count)

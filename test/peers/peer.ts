@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -38,9 +39,12 @@ export interface PeerProgram {
   readyWithinMs?: number
 }
 
-const alive = new Set<ChildProcess>()
+const alive = new Map<ChildProcess, string>()
 process.on('exit', () => {
-  for (const child of alive) killGroup(child, 'SIGKILL')
+  for (const [child, directory] of alive) {
+    killGroup(child, 'SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
 
 /** A signal for the program and all it started: each peer leads a process group of its own. */
@@ -97,7 +101,7 @@ export async function startPeer(program: PeerProgram): Promise<Peer> {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
-  alive.add(child)
+  alive.set(child, program.directory)
   const written: string[] = []
   const keep = (text: string) => written.push(text)
   child.stdout.on('data', (chunk) => (program.onOutput ?? keep)(String(chunk)))

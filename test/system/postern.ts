@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -56,16 +57,22 @@ export interface Postern {
 }
 
 const house = join(import.meta.dirname, '../..')
-const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
+/** Of the administrator that every Postern of the tests starts with. */
+export const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
 const host = '127.0.0.1'
-const running = new Set<string>()
+/** Data directories in use, and whether each goes with its Postern. */
+const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {
-  for (const dataDirectory of running) for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+  for (const [dataDirectory, { temporary }] of running) {
+    for (const { pid } of partsOf(dataDirectory)) signal(pid, 'SIGKILL')
+    if (temporary) rmSync(dataDirectory, { recursive: true, force: true })
+  }
 })
 
 export async function startPostern(options: PosternOptions = {}): Promise<Postern> {
   const ports = { api: await freePort(), smtp: await freePort(), submission: await freePort(), smtps: await freePort() }
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory('data'))
+  running.set(dataDirectory, { temporary: !options.dataDirectory })
   const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
   const written: string[] = []
   const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 30_000 })
@@ -149,7 +156,6 @@ interface ApiStart {
 }
 
 async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart): Promise<ChildProcess> {
-  running.add(dataDirectory)
   const child = spawn(process.execPath, ['apps/api/main.ts'], {
     cwd: house,
     env: { ...process.env, ...env },

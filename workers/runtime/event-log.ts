@@ -25,6 +25,14 @@ const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
 const flushAfterMs = 10
+/**
+ * After a batch shipping rests three times as long as storage took for it: so events take at most a quarter of what storage
+ * has, mail goes first, and under load batches are full. A backlog beyond `hurryAbove` is shipped without rest.
+ */
+const restFactor = 3
+const longestRestMs = 500
+const hurryAbove = 500_000
+const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
 
 export class EventLog {
   readonly #options: Required<EventLogOptions>
@@ -45,7 +53,9 @@ export class EventLog {
   #flushTimer: NodeJS.Timeout | undefined
   #shipping: Promise<void> | undefined
   #stop = new AbortController()
+  #closing = false
   #wake: (() => void) | undefined
+  #accepted = new Set<string>()
 
   private constructor(options: EventLogOptions) {
     this.#options = { maxBytes: 1_073_741_824, failed: () => {}, ...options }
@@ -62,8 +72,9 @@ export class EventLog {
     const { directory } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const names = (await readdir(directory)).filter((name) => /^\d{15}\.ndjson$/.test(name)).sort()
-    for (const name of names) {
+    for (const [i, name] of names.entries()) {
       const text = await readFile(join(directory, name), 'utf8')
+      if (i >= names.length - 2) for (const [, id] of text.matchAll(acceptedIn)) this.#accepted.add(id as string)
       this.#files.push({ first: Number(name.slice(0, 15)), bytes: Buffer.byteLength(text) })
       for (const { n } of linesIn(text)) this.#written = Math.max(this.#written, n)
       if (this.#written === 0) this.#written = Number(name.slice(0, 15)) - 1
@@ -73,6 +84,11 @@ export class EventLog {
     this.#next = this.#written + 1
     this.#acknowledged = oldest.first - 1
     this.#onDiskFrom = oldest.first
+  }
+
+  /** Whether an earlier process recorded that it accepted this message, and this is among the last events on disk. No says nothing. */
+  wasAccepted(messageId: string): boolean {
+    return this.#accepted.has(messageId)
   }
 
   /** The first number of an empty log follows what storage has. A log with numbers of its own keeps them. */
@@ -118,6 +134,13 @@ export class EventLog {
     await this.#flushing
   }
 
+  /** As `flush`, and a machine that stops does not take it along either. Rejects when the disk refuses. */
+  async sync(): Promise<void> {
+    await this.flush()
+    while (this.#flushing) await this.#flushing
+    await this.#current?.datasync()
+  }
+
   async #write(lines: Line[]): Promise<void> {
     try {
       if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
@@ -139,6 +162,7 @@ export class EventLog {
   }
 
   async #roll(first: number): Promise<void> {
+    await this.#current?.datasync()
     await this.#current?.close()
     // A file of this name can only hold the torn first line of a process that was killed.
     this.#current = await open(this.#path(first), 'w', 0o600)
@@ -174,7 +198,9 @@ export class EventLog {
     let pause = 200
     while (!this.#stop.signal.aborted) {
       try {
-        if (!(await this.#shipBatch())) await this.#sleepUntilWritten()
+        const startedAt = performance.now()
+        if (await this.#shipBatch()) await this.#rest(performance.now() - startedAt)
+        else await this.#sleepUntilWritten()
         pause = 200
       } catch (error) {
         if (pause === 200) this.#options.failed(error)
@@ -182,6 +208,11 @@ export class EventLog {
         pause = Math.min(5_000, pause * 2)
       }
     }
+  }
+
+  async #rest(tookMs: number): Promise<void> {
+    if (this.#closing || this.unsent > hurryAbove) return
+    await sleep(Math.min(longestRestMs, tookMs * restFactor), undefined, { signal: this.#stop.signal }).catch(() => {})
   }
 
   #sleepUntilWritten(): Promise<void> {
@@ -251,6 +282,7 @@ export class EventLog {
 
   /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
   async close(graceMs = 2_000): Promise<void> {
+    this.#closing = true
     await this.flush()
     const until = Date.now() + graceMs
     while (this.#shipping && this.unsent > 0 && Date.now() < until) await sleep(20)

@@ -68,6 +68,8 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     id,
     record: events.record,
     flushEvents: () => events.flush(),
+    syncEvents: () => events.sync(),
+    wasAccepted: (messageId) => events.wasAccepted(messageId),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)

@@ -34,6 +34,10 @@ export type Worker = {
   record: Record
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
   flushEvents(): Promise<void>
+  /** As `flushEvents`, and they are on stable storage. Rejects when the disk refuses. */
+  syncEvents(): Promise<void>
+  /** Whether an earlier process recorded `message.accepted` of this message among its last events. No says nothing. */
+  wasAccepted(messageId: string): boolean
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

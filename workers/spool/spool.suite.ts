@@ -222,6 +222,40 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       expect((await overhear(reader, 300, { after: rest.cursors })).arrivals).toEqual([])
     })
 
+    it('knows the cursor behind everything that is durable, for large and small', async () => {
+      const write = (octets: number) => writer.write({ envelope: envelopeOf(), body: Buffer.alloc(octets, 1) })
+      for (const octets of [100, 2 * mebibyte, 300]) {
+        await write(octets)
+        const after = new Map([['smtp-1', writer.cursor()]])
+        expect((await overhear(reader, 300, { after })).arrivals).toEqual([])
+        const next = await write(octets)
+        expect(ids((await takeOver(reader, 1, { after })).arrivals)).toEqual([next.id])
+      }
+    })
+
+    it('comes to the cursor of a writer that was opened and has written nothing', async () => {
+      const before = writer.cursor()
+      const { id } = await writer.write({ envelope: envelopeOf(), body: Buffer.from('x') })
+      await writer.close()
+      writer = await spool.openWriter('smtp-1')
+      const controller = new AbortController()
+      const seen: string[] = []
+      const after = new Map([['smtp-1', before]])
+      for await (const { arrivals, cursor } of reader.follow({ after, signal: controller.signal })) {
+        seen.push(...ids(arrivals))
+        if (cursor === writer.cursor()) controller.abort()
+      }
+      expect(seen).toEqual([id])
+    })
+
+    it('gives only the writers that are asked for', async () => {
+      const other = await spool.openWriter('queue-1')
+      await other.write({ envelope: envelopeOf(), body: Buffer.from('other') })
+      const { id } = await writer.write({ envelope: envelopeOf(), body: Buffer.from('x') })
+      expect(ids((await overhear(reader, 300, { writers: ['smtp-1'] })).arrivals)).toEqual([id])
+      await other.close()
+    })
+
     it('wakes soon after a commit', async () => {
       const waits: number[] = []
       let written = 0

@@ -58,6 +58,12 @@ export interface SpoolWriter {
   /** Starts a message whose end is not known yet. Throws SpoolFull when there is no room for `expected` octets. */
   begin(expected?: number): Draft
 
+  /**
+   * Behind everything whose `write` or `commit` has resolved, and before everything that will: what a later process
+   * reads after it is what this one, had it died now, would not have been told of.
+   */
+  cursor(): Cursor
+
   /** Octets in drafts and in messages that are not durable yet, and octets free beyond the reserve. */
   load(): { pending: number; free: number }
 
@@ -165,6 +171,8 @@ export interface FollowOptions {
   after: Cursors
   /** Ends the iteration. */
   signal: AbortSignal
+  /** Only these writers; without it all, present and future. */
+  writers?: readonly string[]
   /** Most arrivals in one batch; default 500. */
   batch?: number
   /**

@@ -79,7 +79,8 @@ function take(news: News, event: PosternEvent, at: number): void {
       const message = messageIn(news, event.messageId, at)
       const { n, at: _, type, ...fields } = event
       message.accepted ??= { at, fields }
-      if (event.held) hold(message, at, event.held)
+      // Before any release, however late the acceptance is heard of.
+      if (event.held) hold(message, 1, event.held)
       for (const { address, original } of event.recipients)
         recipientIn(news, event.messageId, address).original = original
       return

@@ -82,10 +82,13 @@ export class Journal {
   private last: Sealed
   /** The highest number ever used; a number is not used twice. */
   private highest: number
+  /** Everything up to here has been acknowledged, or is in this turn of the event loop. */
+  published: Sealed
 
   constructor(options: JournalOptions) {
     this.options = options
     this.last = options.last
+    this.published = options.last
     this.highest = options.highest
   }
 
@@ -286,6 +289,7 @@ export class Journal {
   private publish(): void {
     const { active } = this
     if (active) {
+      this.published = { segment: active.segment, end: active.end }
       this.options.tail.publish({ segment: active.segment, offset: active.end, marker: this.options.marker })
     }
   }

@@ -124,7 +124,7 @@ class LocalReader implements SpoolReader {
 
   private async findWriters(trails: Map<string, Trail>, options: FollowOptions, bell: Bell): Promise<void> {
     bell.watch(this.directory)
-    for (const writer of await this.writers()) {
+    for (const writer of options.writers ?? (await this.writers())) {
       const directory = join(this.directory, writer)
       bell.watch(tailFile(directory))
       if (trails.has(writer)) continue

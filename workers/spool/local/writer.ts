@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import {
+  type Cursor,
   type Draft,
   type Message,
   SpoolFailure,
@@ -14,7 +15,7 @@ import { isMissing, syncDirectory } from './disk.ts'
 import { type DraftHome, LocalDraft, sharedEntry } from './draft.ts'
 import { Journal, refusal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
-import { checkWriterName, segmentFile } from './names.ts'
+import { checkWriterName, cursorText, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
 import { type AskFree, askFree, Room } from './room.ts'
 import { TailWriter } from './tail.ts'
@@ -125,6 +126,11 @@ export class LocalWriter implements SpoolWriter {
 
   hasRoom(octets = 0): boolean {
     return !this.closed && this.parts.room.has(octets)
+  }
+
+  cursor(): Cursor {
+    const { segment, end } = this.parts.journal.published
+    return cursorText(segment, end)
   }
 
   load(): { pending: number; free: number } {

@@ -7,9 +7,20 @@ import { DirectoryPage } from './DirectoryPage.tsx'
 type KeyView = { id: string; domain: string; selector: string; algorithm: string; dnsName: string; dnsValue: string }
 
 const columns: Column<KeyView>[] = [
-  { id: 'domain', header: 'Domain', width: 'minmax(7rem,1fr)', cell: (k) => <span className="font-medium">{k.domain}</span> },
+  {
+    id: 'domain',
+    header: 'Domain',
+    width: 'minmax(7rem,1fr)',
+    cell: (k) => <span className="font-medium">{k.domain}</span>,
+  },
   { id: 'algorithm', header: 'Key', width: '6rem', cell: (k) => k.algorithm },
-  { id: 'name', header: 'TXT record to publish', width: 'minmax(8rem,2fr)', wide: true, cell: (k) => <span className="mono select-all">{k.dnsName}</span> },
+  {
+    id: 'name',
+    header: 'TXT record to publish',
+    width: 'minmax(8rem,2fr)',
+    wide: true,
+    cell: (k) => <span className="mono select-all">{k.dnsName}</span>,
+  },
   {
     id: 'value',
     header: 'Its value',
@@ -25,7 +36,10 @@ const columns: Column<KeyView>[] = [
 
 const words: Words = {
   selector: { help: 'A DNS label; the record is published below it, e.g. postern1.' },
-  algorithm: { title: 'Key', help: 'RSA 2048 is understood everywhere; Ed25519 is shorter, and not verified by everybody.' },
+  algorithm: {
+    title: 'Key',
+    help: 'RSA 2048 is understood everywhere; Ed25519 is shorter, and not verified by everybody.',
+  },
   headers: { help: 'Signed headers, one a line.' },
 }
 
