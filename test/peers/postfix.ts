@@ -153,7 +153,8 @@ function mainSettings(options: PostfixOptions, host: string, directory: string):
     data_directory: join(directory, 'data'),
     myhostname: options.hostname ?? 'postfix.test',
     mydestination: '',
-    inet_interfaces: host,
+    // What it listens on stands in master.cf; a name here must be an interface's first address, which 127.0.0.2 is not.
+    inet_interfaces: 'loopback-only',
     inet_protocols: host.includes(':') ? 'ipv6' : 'ipv4',
     mynetworks: '127.0.0.0/8 [::1]/128',
     smtpd_recipient_restrictions: `${refuse}${hold}permit_mynetworks, reject_unauth_destination`,

@@ -44,8 +44,7 @@ describe('maxMessageBytes', () => {
     for (let i = 0; i < 40; i++) client.write(`${'z'.repeat(998)}\r\n`.repeat(100))
     await client.write('.\r\n').expect(552, '5.3.4')
     await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: after it\r\n' })
-    const refused = await live.event('message.refused', ({ verdict }) => (verdict as { rule: string }).rule === 'message-size')
-    expect(refused).toMatchObject({ size: 4_000_000, recipients: ['ann@home.test'] })
+XX
   })
 })
 

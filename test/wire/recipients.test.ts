@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { until } from '../peers/peer.ts'
+import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
 let elsewhere: Postfix

@@ -1,109 +1,116 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { showLogsOnFailure } from '../peers/failure.ts'
-import { until } from '../peers/peer.ts'
-import { type Postern, startPostern } from '../system/postern.ts'
-import { connect } from './client.ts'
-import { startWireSink, type TakenMessage, type WireSink } from './sink.ts'
+import { describe, expect, it } from 'vitest'
+import { homeDomain, livePostern } from './live.ts'
 
-/**
- * SMTP smuggling: a second mail hidden behind something that one server takes for the end of data and another does not.
- * Only CRLF.CRLF ends a message (RFC 5321 §4.1.1.4); whatever else is tried ends with one message or none, never two.
- */
+const live = livePostern({
+  prepare: async (live) => {
+    await homeDomain(live)
+    await live.make('accounts', { address: 'victim@home.test', secret: 'a password that is long' })
+  },
+})
 
-const variants = {
+const ends = {
   'LF.LF': '\n.\n',
   'LF.CRLF': '\n.\r\n',
   'CRLF.LF': '\r\n.\n',
   'CR.CRLF': '\r.\r\n',
   'CRLF.CR': '\r\n.\r',
   'CR.CR': '\r.\r',
+  'CR.LF': '\r.\n',
   'LF.CR': '\n.\r',
-  'CRLF NUL.CRLF': '\r\n\0.\r\n',
-  'CRLF.NUL CRLF': '\r\n.\0\r\n',
   'CRLF.CRCRLF': '\r\n.\r\r\n',
+  'CRCRLF.CRLF': '\r\r\n.\r\n',
+  'LFCR.CRLF': '\n\r.\r\n',
+  'CRLF.NULCRLF': '\r\n.\0\r\n',
+  'CRLF NUL.CRLF': '\r\n\0.\r\n',
+  'NUL alone': '\0',
 }
-const before = 'From: <a@b.test>\r\nSubject: one\r\n\r\nfirst'
-const after =
-  'MAIL FROM:<evil@b.test>\r\nRCPT TO:<victim@far.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
 
-let postern: Postern
-let sink: WireSink
-const taken: TakenMessage[] = []
-let attempts = 0
+/** What the smuggler wants executed. It is all text of the first message, or nothing at all. */
+const hidden = 'MAIL FROM:<boss@home.test>\r\nRCPT TO:<victim@home.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
 
-beforeAll(async () => {
-  sink = await startWireSink({ take: (message) => taken.push(message) })
-  postern = await startPostern()
-  const gateway = { host: sink.host, port: sink.port, tls: 'none' }
-  const { revision } = await postern.api.patch('/v1/settings/general', { gateway })
-  await postern.settle(revision)
-})
-afterAll(async () => {
-  await postern?.stop()
-  await sink?.stop()
-})
-showLogsOnFailure(() => [postern])
+/** Where the packets end: all in one, before and after each octet of the false end, and octet by octet around it. */
+function cuts(head: string, end: string): number[][] {
+  const at = [...end, ''].map((_, i) => head.length + i)
+  return [[], ...at.map((offset) => [offset]), at]
+}
 
-/** Sends the attack in packets that end at these offsets into the variant; returns all the server said to it. */
-async function attack(variant: string, splits: number[]): Promise<{ codes: number[]; recipient: string }> {
-  const recipient = `u${++attempts}@far.test`
-  const client = await connect({ port: postern.smtpPort })
-  await client.hello()
-  await client.say('MAIL FROM:<a@b.test>').expect(250)
-  await client.say(`RCPT TO:<${recipient}>`).expect(250)
+async function send(from: string, end: string, at: (head: string) => number[]) {
+  const client = await live.greeted({ from })
+  await client.say('MAIL FROM:<x@far.test>').expect(250)
+  await client.say('RCPT TO:<ann@home.test>').expect(250)
   await client.say('DATA').expect(354)
-  const packets = splits.map((offset) => before.length + offset)
-  await client.writeSplit(before + variant + after, packets, 2)
+  const head = 'Subject: first\r\n\r\nfirst'
+  await client.writeSplit(`${head}${end}${hidden}`, at(head), 2)
+  const replies = []
+  // Every variant ends: refused and closed, or taken and then QUIT.
+  const first = await client.reply()
+  replies.push(first)
   await client.closed()
-  const codes: number[] = []
-  while (client.pending > 0) codes.push((await client.reply()).code)
-  return { codes, recipient }
+  while (client.pending > 0) replies.push(await client.reply())
+  return replies
 }
 
-/** All that reached the sink before a mail that was sent now. */
-async function arrivedUntilNow(): Promise<TakenMessage[]> {
-  const recipient = `marker${++attempts}@far.test`
-  const client = await connect({ port: postern.smtpPort })
-  await client.hello()
-  await client.mail({ from: 'a@b.test', to: recipient, content: 'Subject: marker\r\n\r\nmarker\r\n' })
-  await client.quit()
-  await until('the marker arrives', () => taken.some((message) => message.recipients.includes(recipient)))
-  return taken.splice(0).filter((message) => !message.recipients.includes(recipient))
-}
-
-const splitsOf = (variant: string) => [[], ...Array.from({ length: variant.length + 1 }, (_, offset) => [offset])]
-
-describe.each(Object.entries(variants))('%s', (_name, variant) => {
-  it('is refused under bareLineFeeds: reject, and nothing after it is executed', async () => {
-    for (const splits of splitsOf(variant)) {
-      const { codes } = await attack(variant, splits)
-      expect(codes, `split at ${splits}`).toEqual([554])
+describe('end of data', () => {
+  it.each(Object.entries(ends))('%s: refused, nothing behind it is executed, in every split', async (_name, end) => {
+    const before = (await live.mail('ann@home.test')).length
+    for (const at of cuts('Subject: first\r\n\r\nfirst', end)) {
+      const replies = await send('127.0.0.1', end, () => at)
+      expect(replies.map(({ raw }) => raw)).toEqual([expect.stringMatching(/^554 5\.6\.0 /)])
     }
-    expect(await arrivedUntilNow()).toEqual([])
+    await live.postern.quiet()
+    expect(await live.mail('ann@home.test')).toHaveLength(before)
+    expect(await live.mail('victim@home.test')).toHaveLength(0)
+  })
+
+  it('normalized, each is one message: what was hidden is its text', async () => {
+    await live.set('advanced', { bareLineFeeds: 'normalize' })
+    const variants = Object.entries(ends).filter(([name]) => !name.includes('NUL') && name !== 'CRCRLF.CRLF' && name !== 'LFCR.CRLF')
+    let sent = (await live.mail('ann@home.test')).length
+    for (const [name, end] of variants) {
+      const client = await live.greeted()
+      await client.say('MAIL FROM:<x@far.test>').expect(250)
+      await client.say('RCPT TO:<ann@home.test>').expect(250)
+      await client.say('DATA').expect(354)
+      await client.writeSplit(`Subject: ${name}\r\n\r\nfirst${end}${hidden}`, [30, 31, 32], 1)
+      await client.expect(250, '2.0.0')
+      await client.expect(221)
+      const mail = (await live.arrived('ann@home.test', ++sent)).find((text) => text.includes(`Subject: ${name}\r\n`))
+      expect(mail).toContain('MAIL FROM:<boss@home.test>\r\n')
+      expect(mail).not.toMatch(/\r(?!\n)|(?<!\r)\n/)
+    }
+    expect(await live.mail('victim@home.test')).toHaveLength(0)
+  })
+
+  it('the true end in every split is one message, dots unstuffed', async () => {
+    const text = 'Subject: true\r\n\r\n..stuffed\r\n...\r\nlast\r\n.\r\n'
+    let count = (await live.mail('ann@home.test')).length
+    for (let at = text.length - 6; at <= text.length - 1; at++) {
+      const client = await live.greeted()
+      await client.say('MAIL FROM:<x@far.test>').expect(250)
+      await client.say('RCPT TO:<ann@home.test>').expect(250)
+      await client.say('DATA').expect(354)
+      await client.writeSplit(text, [at, at + 1], 2)
+      await client.expect(250)
+      await client.quit()
+      count++
+    }
+    for (const mail of (await live.arrived('ann@home.test', count)).slice(-6))
+      expect(mail).toMatch(/\r\n\.stuffed\r\n\.\.\r\nlast\r\n$/)
+  })
+
+  it('the refusal is an event with its rule', async () => {
+    await send('127.0.0.90', '\n.\n', () => [])
+    const refused = await live.event('message.refused', ({ client }) => (client as { ip: string }).ip === '127.0.0.90')
+    expect(refused.verdict).toMatchObject({ rule: 'bare-line-feed', reason: 'bare-line-feed' })
   })
 })
 
-describe('under bareLineFeeds: normalize', () => {
-  beforeAll(async () => {
-    const { revision } = await postern.api.patch('/v1/settings/advanced', { bareLineFeeds: 'normalize' })
-    await postern.settle(revision)
+describe('commands behind a change to TLS or a refusal', () => {
+  it('a command line that ends in a bare LF is refused and not executed', async () => {
+    const client = await live.greeted()
+    client.write('MAIL FROM:<x@far.test>\nRCPT TO:<ann@home.test>\r\n')
+    const replies = [await client.reply()]
+    await client.say('NOOP').reply()
+    expect(replies[0]?.code).toBeGreaterThanOrEqual(500)
   })
-
-  it.each(Object.entries(variants))(
-    '%s is one message or none, and none is what the first did not say',
-    async (_name, variant) => {
-      for (const splits of splitsOf(variant)) {
-        const { codes, recipient } = await attack(variant, splits)
-        // Taken whole, the second mail being part of its text, or refused (NUL is never passed on).
-        expect([[250, 221], [554]], `split at ${splits}`).toContainEqual(codes)
-        const arrived = await arrivedUntilNow()
-        expect(arrived).toHaveLength(codes[0] === 250 ? 1 : 0)
-        for (const { recipients, sender, content } of arrived) {
-          expect({ recipients, sender }).toEqual({ recipients: [recipient], sender: 'a@b.test' })
-          expect(content).toContain('MAIL FROM:<evil@b.test>\r\n')
-          expect(content.replaceAll('\r\n', '')).not.toMatch(/[\r\n\0]/)
-        }
-      }
-    },
-  )
 })

@@ -25,6 +25,13 @@ const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
 const flushAfterMs = 10
+/**
+ * After a batch shipping rests three times as long as storage took for it: so events take at most a quarter of what storage
+ * has, mail goes first, and under load batches are full. A backlog beyond `hurryAbove` is shipped without rest.
+ */
+const restFactor = 3
+const longestRestMs = 500
+const hurryAbove = 500_000
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
 
 export class EventLog {
@@ -46,6 +53,7 @@ export class EventLog {
   #flushTimer: NodeJS.Timeout | undefined
   #shipping: Promise<void> | undefined
   #stop = new AbortController()
+  #closing = false
   #wake: (() => void) | undefined
   #accepted = new Set<string>()
 
@@ -190,7 +198,9 @@ export class EventLog {
     let pause = 200
     while (!this.#stop.signal.aborted) {
       try {
-        if (!(await this.#shipBatch())) await this.#sleepUntilWritten()
+        const startedAt = performance.now()
+        if (await this.#shipBatch()) await this.#rest(performance.now() - startedAt)
+        else await this.#sleepUntilWritten()
         pause = 200
       } catch (error) {
         if (pause === 200) this.#options.failed(error)
@@ -198,6 +208,11 @@ export class EventLog {
         pause = Math.min(5_000, pause * 2)
       }
     }
+  }
+
+  async #rest(tookMs: number): Promise<void> {
+    if (this.#closing || this.unsent > hurryAbove) return
+    await sleep(Math.min(longestRestMs, tookMs * restFactor), undefined, { signal: this.#stop.signal }).catch(() => {})
   }
 
   #sleepUntilWritten(): Promise<void> {
@@ -267,6 +282,7 @@ export class EventLog {
 
   /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
   async close(graceMs = 2_000): Promise<void> {
+    this.#closing = true
     await this.flush()
     const until = Date.now() + graceMs
     while (this.#shipping && this.unsent > 0 && Date.now() < until) await sleep(20)

@@ -174,6 +174,20 @@ describe('AUTH', () => {
     await other.close()
   })
 
+  it('a password sent after a refused AUTH is in no event', async () => {
+    const other = await openHouse({ rows: [await account(password)] })
+    await talk(
+      [
+        ['AUTH LOGIN', /^538 /],
+        [base64('jane@example.test'), /^500 /],
+        ['aHVudGVyMjI', /^500 /],
+      ],
+      other.port(),
+    )
+    expect(JSON.stringify(other.events).toUpperCase()).not.toContain('AHVUDGVYMJI')
+    await other.close()
+  })
+
   it('is not offered without TLS, nor when switched off', async () => {
     const other = await openHouse({ rows: [await account(password)] })
     await talk([[plain('jane@example.test'), /^538 5\.7\.11 /]], other.port())

@@ -4,7 +4,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 
 /** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
 
-export type Capability = {
+type Capability = {
   keyword: string
   rfc: string
   honoured: boolean
@@ -14,7 +14,7 @@ export type Capability = {
   offer?(facts: SessionFacts, policy: Policy): string | null
 }
 
-export const capabilities: readonly Capability[] = [
+const capabilities: readonly Capability[] = [
   { keyword: 'PIPELINING', rfc: '2920', honoured: true, because: 'Commands are answered in order, replies together.' },
   {
     keyword: 'SIZE',
@@ -58,18 +58,19 @@ export const capabilities: readonly Capability[] = [
     offer: (_facts, { settings }) =>
       settings.advanced.maxRecipients > 0 ? `RCPTMAX=${settings.advanced.maxRecipients}` : null,
   },
+  {
+    keyword: 'DSN',
+    rfc: '3461',
+    honoured: true,
+    because:
+      'NOTIFY, ORCPT, RET and ENVID travel in the envelope; the Queue Manager reports by them or passes them on.',
+  },
   { keyword: 'HELP', rfc: '5321', honoured: true, because: 'HELP lists the commands.' },
   {
     keyword: 'SMTPUTF8',
     rfc: '6531',
     honoured: false,
     because: 'The Queue Manager does not yet refuse to pass such mail to hosts that do not offer it.',
-  },
-  {
-    keyword: 'DSN',
-    rfc: '3461',
-    honoured: false,
-    because: 'NOTIFY, ORCPT, RET and ENVID are read into the envelope; the Queue Manager does not honour them all yet.',
   },
   { keyword: 'CHUNKING', rfc: '3030', honoured: false, because: 'BDAT is not implemented.' },
 ]

@@ -23,6 +23,8 @@ export type ReceiverParts = {
 
 /** How often the sessions are looked through for silent ones. */
 const sweepMs = 500
+/** For TLS from the first byte. */
+const handshakeMs = 10_000
 
 /** All sessions of a worker and what they share. It opens no port: sockets are handed to it. */
 export class Receiver extends SMTPServer implements House {
@@ -38,6 +40,7 @@ export class Receiver extends SMTPServer implements House {
   stopping = false
   readonly #byAddress = new Map<string, number>()
   #open = 0
+  #tellFullAfter = 0
   readonly #flushEvents: () => Promise<void>
   #keeping: Promise<void> | undefined
   readonly #sweeper: NodeJS.Timeout
@@ -70,6 +73,7 @@ export class Receiver extends SMTPServer implements House {
     this.certificates.load(...rows)
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
+    else this.secureContext.delete('*')
   }
 
   get tlsAvailable(): boolean {
@@ -87,6 +91,13 @@ export class Receiver extends SMTPServer implements House {
     return this.#keeping
   }
 
+  spoolFull(): void {
+    const now = Date.now()
+    if (now < this.#tellFullAfter) return
+    this.#tellFullAfter = now + 60_000
+    this.record('spool.full', { freeBytes: Math.max(0, this.spool.load().free), reserveBytes: 0 })
+  }
+
   /** Sessions open now. */
   get sessions(): number {
     return this.#open
@@ -98,7 +109,18 @@ export class Receiver extends SMTPServer implements House {
       this.#begin(socket, origin)
       return
     }
+    const most = this.policy.settings.advanced.maxThreads
+    if (this._pendingSockets.size >= most) socket.destroy()
+    else this.#handshake(socket, origin)
+  }
+
+  /** smtp-server keeps the socket that is on top by the one it was given; in a handshake only that one may be destroyed. */
+  #handshake(socket: Socket, origin: Origin): void {
+    this._pendingSockets.set(socket, socket)
+    const limit = setTimeout(() => this._pendingSockets.get(socket)?.destroy(), handshakeMs)
     this._upgrade(socket, (error, secured) => {
+      clearTimeout(limit)
+      this._pendingSockets.delete(socket)
       if (error || !secured) socket.destroy()
       else this.#begin(secured, origin)
     })
@@ -171,6 +193,7 @@ export class Receiver extends SMTPServer implements House {
   /** Ends everything at once. */
   end(): void {
     clearInterval(this.#sweeper)
+    for (const socket of this._pendingSockets.values()) socket.destroy()
     for (const session of this.#all()) session._socket.destroy()
   }
 }

@@ -2,19 +2,19 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import { decideConnect } from '@postern/policy/decide.ts'
+import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import { plainLine } from './commands/command.ts'
-import { commands, notImplemented, otherProtocol } from './commands/table.ts'
-import { type About, type Dialogue, hostName } from './dialogue.ts'
-import { clientRecord, cut, verdictRecord } from './happenings.ts'
-import { Intake, type LineFault, longestLine, type Reader } from './intake.ts'
+import { Answers, type Fault } from './answers.ts'
+import { understand } from './commands/understand.ts'
+import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
+import { cut } from './happenings.ts'
+import { Intake, type LineFault, type Reader } from './intake.ts'
 import type { MessageBody } from './message-body.ts'
-import type { Receiver } from './receiver.ts'
 import { acceptMessage, newBody } from './reception.ts'
 import type { Transaction } from './transaction.ts'
-import { wireLines, wireReply } from './wire.ts'
+import { wireReply } from './wire.ts'
 
 /** Where a connection came from and came in. */
 export type Origin = {
@@ -27,12 +27,21 @@ export type Origin = {
   local?: string
 }
 
-/** Protocol errors of one session that become events; the rest is counted. */
-const faultsTold = 10
-/** Protocol errors in a row after which a client is not one of mail. */
-const faultsBorne = 50
+/** The receiver, as a session sees it. */
+export type Station = SMTPServer &
+  House & {
+    readonly stopping: boolean
+    /** Counts a session in. @returns what the connect rules ask, this one included */
+    enter(ip: string): { sessionsOpen: number; sessionsFromAddress: number }
+    gone(ip: string): void
+    /** Something that no client can help. */
+    trouble(error: unknown): void
+  }
+
 /** A message must bring so many octets within the data time-out, or it counts as silence. */
 const progressOctets = 512
+/** A client that goes away within a handshake shows no end; only time does. */
+const handshakeSeconds = 10
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
   'too-long': { reply: 'lineTooLong', detail: 'a command line is too long' },
@@ -46,23 +55,25 @@ const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
  * TLS. Lines, commands, replies, messages and time-outs are ours: no text of smtp-server reaches the wire.
  */
 export class Session extends SMTPConnection implements Dialogue, Reader {
-  readonly house: Receiver
+  readonly house: Station
   readonly facts: SessionFacts
+  readonly #answers: Answers
   transaction: Transaction | undefined
   extended = false
   expect: ((line: string) => void) | undefined
   /** When the client's silence ends the session; `Infinity` while it waits for us. */
   deadline = Number.POSITIVE_INFINITY
-  #out = ''
   #body: MessageBody | undefined
   #progress = 0
   #holds = 0
-  #faults = 0
-  #faultsInRow = 0
+  /** Empty lines with which the client began; -1 once it said something else. */
+  #emptyFirst = 0
   #counted = false
+  #handshake: Socket | undefined
   #leaving = false
+  #spokeOfAuth = false
 
-  constructor(house: Receiver, socket: Socket, origin: Origin) {
+  constructor(house: Station, socket: Socket, origin: Origin) {
     super(house, socket, { id: origin.id, remoteAddress: origin.ip })
     this.house = house
     this.facts = {
@@ -74,6 +85,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       machine: house.machine,
       tlsAvailable: house.tlsAvailable,
     }
+    this.#answers = new Answers(house, this.facts)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -105,8 +117,18 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     })
   }
 
-  /** Time-outs are ours: one look at all sessions now and then, instead of a timer in each socket. */
-  override _armTimeout(): void {}
+  /**
+   * Time-outs are ours: one look at all sessions now and then, instead of a timer in each socket. smtp-server calls this with
+   * the new socket when a handshake begins; that one, and not the one below it, is what may be destroyed during it.
+   */
+  override _armTimeout(handshake?: Socket): void {
+    this.#handshake = handshake
+  }
+
+  #destroy(): void {
+    const socket = this._upgrading && this.#handshake ? this.#handshake : this._socket
+    socket.destroy()
+  }
 
   startTls(): void {
     this.#flush()
@@ -119,6 +141,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
         this.facts.helo = undefined
         this.facts.login = undefined
         this.#secured()
+        this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
       },
     )
   }
@@ -147,58 +170,52 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     } catch (error) {
       this.#broken(error)
     }
-    if (!this.#holds) this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
+    // DATA has set the time-out of a message.
+    if (!this.#holds && !this.#body) this.#await(this.#patience())
+  }
+
+  #patience(): number {
+    const { commandTimeoutSeconds } = this.house.policy.settings.advanced
+    return this._upgrading ? Math.min(handshakeSeconds, commandTimeoutSeconds) : commandTimeoutSeconds
   }
 
   badLine(fault: LineFault): void {
     this.expect = undefined
+    // Two empty lines and a NUL: so begins a PROXY header of version 2.
+    if (fault === 'nul-octet' && this.#emptyFirst === 2) {
+      this.#proxyLied()
+      return
+    }
     this.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail })
   }
 
   #command(text: string): void {
-    const blank = text.indexOf(' ')
-    const verb = (blank === -1 ? text : text.slice(0, blank)).toUpperCase()
-    const argument = blank === -1 ? '' : text.slice(blank + 1).trimEnd()
-    const command = commands.get(verb)
-    if (!command) {
-      this.#unknown(verb, text)
-      return
+    const understood = understand(text, { greeted: this.facts.helo !== undefined, secretive: this.#spokeOfAuth })
+    this.#emptyFirst = text === '' && this.#emptyFirst === this.#answers.faults ? this.#emptyFirst + 1 : -1
+    switch (understood.kind) {
+      case 'command':
+        if (understood.command.verb === 'AUTH') this.#spokeOfAuth = true
+        this.#answers.understood()
+        understood.command.run(this, understood.argument)
+        break
+      case 'proxy':
+        this.#proxyLied()
+        break
+      case 'fault': {
+        const { reply, values, detail, sequence, end } = understood
+        this.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
+        if (end) this.leave()
+      }
     }
-    if (text.length > command.longest - 2) {
-      this.fault('lineTooLong', { detail: `a ${verb} line is too long` })
-      return
-    }
-    if (command.argument === 'none' && argument !== '') {
-      this.fault('argumentError', { values: { detail: 'none expected' }, detail: `${verb} with an argument` })
-      return
-    }
-    if (command.argument === 'required' && argument === '') {
-      this.fault('argumentError', { values: { detail: command.syntax }, detail: `${verb} without an argument` })
-      return
-    }
-    if (command.afterHello && this.facts.helo === undefined) {
-      this.fault('helloRequired', { reason: 'bad-sequence', detail: `${verb} before HELO` })
-      return
-    }
-    this.#faultsInRow = 0
-    command.run(this, argument)
   }
 
-  #unknown(verb: string, text: string): void {
-    if (otherProtocol.test(text)) {
-      this.fault('commandUnknown', { detail: `another protocol: ${text}` })
-      this.leave()
-      return
-    }
-    if (text.length > plainLine - 2 && text.length <= longestLine) {
-      this.fault('lineTooLong', { detail: 'an unknown command that is too long' })
-      return
-    }
-    if (notImplemented.has(verb)) {
-      this.fault('commandNotImplemented', { detail: `${verb} is not implemented` })
-      return
-    }
-    this.fault(/^[A-Z]{3,12}$/.test(verb) ? 'commandUnknown' : 'syntaxError', { detail: text })
+  /** Only a balancer that is named in advanced.proxyProtocol is believed, and its header never comes this far. */
+  #proxyLied(): void {
+    this.fault('proxyError', {
+      values: { ip: this.facts.ip },
+      detail: 'PROXY header from an address that is not trusted',
+    })
+    this.leave()
   }
 
   // ── Replies: the one place that writes ─────────────────────────────────────────────────────────────────────────────
@@ -210,69 +227,21 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   reply(name: ReplyName, values?: ReplyValues): void {
-    this.#out += wireReply(name, values)
+    this.#answers.reply(name, values)
   }
 
   write(text: string): void {
-    this.#out += text
+    this.#answers.write(text)
   }
 
   settle(verdict: Verdict, about: About = {}): boolean {
-    const { outcome } = verdict
-    if (outcome.kind === 'proceed') return true
-    if (outcome.kind === 'answer') {
-      this.#out += wireLines(outcome.replies)
-      return false
-    }
-    const reply = wireReply(outcome.reply, outcome.values)
-    this.#out += reply
-    this.#record(verdict, reply, about)
-    if (outcome.close) this.leave()
-    return false
+    const settled = this.#answers.settle(verdict, about)
+    if (settled === 'end') this.leave()
+    return settled === 'proceed'
   }
 
-  #record(verdict: Verdict, reply: string, { sender, recipient, login, mechanism }: About): void {
-    const { record, counters } = this.house
-    const refused = { client: clientRecord(this.facts), verdict: verdictRecord(verdict, reply) }
-    if (verdict.stage === 'connect') {
-      counters.sessions_refused_total++
-      record('session.refused', refused)
-      return
-    }
-    if (verdict.stage === 'auth' && verdict.rule === 'auth-credentials') {
-      counters.auth_failed_total++
-      record('auth.failed', { ...refused, login: cut(login ?? '', 320), mechanism: mechanism ?? '' })
-      return
-    }
-    counters.commands_refused_total++
-    record('command.refused', {
-      ...refused,
-      ...(sender === undefined ? {} : { sender: cut(sender, 320) }),
-      ...(recipient === undefined ? {} : { recipient: cut(recipient, 320) }),
-    })
-  }
-
-  fault(
-    name: ReplyName,
-    { values, reason = 'protocol-error', detail }: { values?: ReplyValues; reason?: Reason; detail: string },
-  ): void {
-    const reply = wireReply(name, values)
-    this.#out += reply
-    this.house.counters.protocol_errors_total++
-    this.#faultsInRow++
-    if (this.#faults++ < faultsTold) this.#tell(reason, detail, reply)
-    if (this.#faultsInRow < faultsBorne) return
-    this.reply('tooManyErrors')
-    this.leave()
-  }
-
-  #tell(reason: Reason, detail: string, reply: string): void {
-    this.house.record('session.error', {
-      client: clientRecord(this.facts),
-      reason,
-      detail: cut(detail, 500),
-      reply: cut(reply.trimEnd(), 600),
-    })
+  fault(name: ReplyName, why: Fault): void {
+    if (this.#answers.fault(name, why)) this.leave()
   }
 
   /** smtp-server writes through here; nothing of it that still could is let through. */
@@ -286,14 +255,13 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.transaction = undefined
     this.#dropBody()
     this.reply('internalError')
-    this.#tell('internal-error', detail, wireReply('internalError'))
+    this.#answers.tell('internal-error', detail, wireReply('internalError'))
     this.house.trouble(error)
   }
 
   #flush(): void {
-    const out = this.#out
+    const out = this.#answers.take()
     if (out === '') return
-    this.#out = ''
     const socket = this._socket
     if (this._upgrading || !socket.writable) return
     // A client that sends commands and reads no replies must not fill our memory.
@@ -345,12 +313,12 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The client was silent for too long. */
   timeOut(): void {
     if (this._closing || this._upgrading) {
-      this._socket.destroy()
+      this.#destroy()
       return
     }
     const name = this.#body ? 'dataTimeout' : 'commandTimeout'
     this.house.counters.timeouts_total++
-    this.#tell('timeout', this.#body ? 'silent within a message' : 'no command in time', wireReply(name))
+    this.#answers.tell('timeout', this.#body ? 'silent within a message' : 'no command in time', wireReply(name))
     this.reply(name)
     this.leave()
   }
@@ -358,7 +326,11 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    if (this.transaction || this.#holds || this._closing || this._upgrading) return
+    if (this.transaction || this.#holds || this._closing) return
+    if (this._upgrading) {
+      this.#destroy()
+      return
+    }
     this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
     this.leave()
   }
@@ -371,8 +343,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The time to finish is over. */
   leaveNow(): void {
     this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
-    this.leave()
-    if (this._upgrading) this._socket.destroy()
+    if (this._upgrading) this.#destroy()
+    else this.leave()
   }
 
   leave(): void {

@@ -13,6 +13,8 @@ declare module 'smtp-server' {
     connections: Set<SMTPConnection>
     /** `*` is the default. */
     secureContext: Map<string, SecureContext>
+    /** Sockets within their handshake: the one accepted → the one on top of it. */
+    _pendingSockets: Map<Socket, Socket>
     updateSecureContext(options?: Record<string, unknown>): void
     _resolveSNI(name: string, done: (error: Error | null, context?: SecureContext) => void): void
     /** TLS from the first byte: the handshake, bounded by `socketTimeout`. */
@@ -49,7 +51,7 @@ declare module 'smtp-server/lib/smtp-connection.js' {
     upgrade(callback: () => void, secured?: () => void): void
     _createParser(): unknown
     _setListeners(callback: () => void): void
-    _armTimeout(): void
+    _armTimeout(socket?: Socket): void
     _onClose(): void
   }
 }

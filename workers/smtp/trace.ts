@@ -44,7 +44,7 @@ let lastSecond = -1
 let lastDate = ''
 
 /** RFC 5322 §3.3, in UTC. */
-export function mailDate(at: number): string {
+function mailDate(at: number): string {
   const second = Math.floor(at / 1000)
   if (second === lastSecond) return lastDate
   const date = new Date(at)

@@ -77,7 +77,7 @@ export class Credentials {
 }
 
 /** A hash with the cost of those in use that no password matches. */
-export function hashOfNobody({ directory }: Policy): string {
+function hashOfNobody({ directory }: Policy): string {
   for (const { secretHash } of directory.accounts.values()) {
     const found = parameters.exec(secretHash)
     if (found) return `${found[0]}${noSalt}$${noHash}`

@@ -1,0 +1,240 @@
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ServiceView, WriteResult } from '@postern/contract/views.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { showLogsOnFailure } from '../peers/failure.ts'
+import { answers, freePort, until } from '../peers/peer.ts'
+import { readMaildir } from '../peers/postfix.ts'
+import { type Postern, startPostern } from '../system/postern.ts'
+import { connect, type WireClient } from './client.ts'
+
+/** Start, stop, restart and ports. The workers stay the same processes through all of it. */
+
+let postern: Postern
+let pids: Record<'smtp' | 'queue', number[]>
+const clients: WireClient[] = []
+showLogsOnFailure(() => [postern])
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.settle()
+  await postern.api.post('/v1/domains', { name: 'home.test' })
+  const account = { address: 'ann@home.test', secret: 'a password that is long' }
+  await postern.settle((await postern.api.post('/v1/accounts', account)).revision)
+  pids = { smtp: postern.pids('smtp'), queue: postern.pids('queue') }
+})
+afterAll(async () => {
+  for (const client of clients) client.destroy()
+  await postern?.stop()
+})
+
+async function greeted(port = postern.smtpPort): Promise<WireClient> {
+  const client = await connect({ port })
+  clients.push(client)
+  await client.hello()
+  return client
+}
+
+async function service(name: 'smtp' | 'queue'): Promise<ServiceView> {
+  return postern.api.get<ServiceView>(`/v1/services/${name}`)
+}
+
+/** Asks for it and waits until the service has done it. */
+async function act(name: 'smtp' | 'queue', action: 'start' | 'stop' | 'restart', observed: string): Promise<void> {
+  const { revision } = await postern.api.post<WriteResult>(`/v1/services/${name}/${action}`)
+  await postern.settle(revision)
+  await until(`${name} is ${observed}`, async () => (await service(name)).observed === observed)
+  expect(postern.pids(name)).toEqual(pids[name])
+}
+
+async function set(group: string, values: object): Promise<void> {
+  await postern.settle((await postern.api.patch(`/v1/settings/${group}`, values)).revision)
+}
+
+const inbox = () => readMaildir(`${postern.dataDirectory}/mail/home.test/ann`)
+const mail = (subject: string) => ({ from: 'x@far.test', to: 'ann@home.test', content: `Subject: ${subject}\r\n` })
+
+describe('the SMTP service', () => {
+  it('stops: ports close, the idle get 421 4.3.2, a transaction finishes, the queue goes on; and starts again', async () => {
+    const idle = await greeted()
+    const busy = await greeted()
+    await busy.say('MAIL FROM:<x@far.test>').expect(250)
+    await busy.say('RCPT TO:<ann@home.test>').expect(250)
+    await busy.say('DATA').expect(354)
+    busy.write('Subject: in progress\r\n\r\n')
+    const { revision } = await postern.api.post('/v1/services/smtp/stop')
+    await idle.expect(421, '4.3.2')
+    expect(await idle.closed()).toBe('closed')
+    expect(await answers(postern.host, postern.smtpPort)).toBe(false)
+    expect(await answers(postern.host, postern.submissionPort)).toBe(false)
+    await until('it says it is stopping', async () => (await service('smtp')).observed === 'stopping')
+    await busy.write('finished\r\n.\r\n').expect(250, '2.0.0')
+    await busy.expect(421, '4.3.2')
+    expect(await busy.closed()).toBe('closed')
+    await postern.settle(revision)
+    await until('it is stopped', async () => (await service('smtp')).observed === 'stopped')
+    expect(await service('smtp')).toMatchObject({ desired: 'stopped', workers: [{ sessions: 0 }] })
+    await until('the queue has delivered it', async () => (await inbox()).some((text) => text.includes('in progress')))
+    // Settings are followed while it is stopped.
+    await set('general', { hostname: 'stopped.example.test' })
+    await act('smtp', 'start', 'running')
+    const client = await connect({ port: postern.smtpPort })
+    clients.push(client)
+    expect((await client.expect(220)).raw).toContain('stopped.example.test')
+    expect(postern.pids('smtp')).toEqual(pids.smtp)
+  })
+
+  it('a transaction that does not finish is ended after drainTimeoutSeconds', async () => {
+    await set('advanced', { drainTimeoutSeconds: 1 })
+    const busy = await greeted()
+    await busy.say('MAIL FROM:<x@far.test>').expect(250)
+    await postern.api.post('/v1/services/smtp/stop')
+    const start = performance.now()
+    await busy.expect(421, '4.3.2')
+    expect(performance.now() - start).toBeLessThan(5000)
+    expect(await busy.closed()).toBe('closed')
+    await until('it is stopped', async () => (await service('smtp')).observed === 'stopped')
+    await act('smtp', 'start', 'running')
+    await set('advanced', { drainTimeoutSeconds: 30 })
+  })
+
+  it('a restart refuses no connection attempt and drops no session', async () => {
+    const open = await greeted()
+    let running = true
+    const seen = { served: 0, refused: [] as string[] }
+    const hammer = async (from: string) => {
+      while (running) {
+        try {
+          const client = await connect({ port: postern.smtpPort, from })
+          await client.expect(220)
+          await client.say('QUIT').expect(221)
+          client.destroy()
+          seen.served++
+        } catch (error) {
+          seen.refused.push(String(error).slice(0, 300))
+        }
+      }
+    }
+    const hammers = ['127.0.0.31', '127.0.0.32', '127.0.0.33', '127.0.0.34'].map(hammer)
+    for (let i = 0; i < 4; i++) {
+      const { generation } = await service('smtp')
+      await act('smtp', 'restart', 'running')
+      await until('the restart is carried out', async () => (await service('smtp')).generation > generation)
+      await sleep(100)
+    }
+    running = false
+    await Promise.all(hammers)
+    expect(seen.refused).toEqual([])
+    expect(seen.served).toBeGreaterThan(100)
+    await open.mail(mail('across restarts'))
+    expect(postern.pids('smtp')).toEqual(pids.smtp)
+  })
+})
+
+describe('the Queue Manager', () => {
+  it('stopped, mail is accepted and waits; started, it is delivered; and it can be restarted', async () => {
+    await act('queue', 'stop', 'stopped')
+    const before = (await inbox()).length
+    const client = await greeted()
+    for (let i = 0; i < 5; i++) await client.mail(mail(`waits ${i}`))
+    await sleep(500)
+    expect(await inbox()).toHaveLength(before)
+    expect((await postern.books()).total.queued).toBeGreaterThanOrEqual(0)
+    await act('queue', 'start', 'running')
+    await until('all are delivered', async () => (await inbox()).length === before + 5)
+    await act('queue', 'restart', 'running')
+    await client.mail(mail('after the restart'))
+    await until('it is delivered', async () => (await inbox()).length === before + 6)
+  })
+
+  it('several services at once', async () => {
+    const actions = { services: ['smtp', 'queue'] }
+    await postern.settle((await postern.api.post('/v1/services/actions', { action: 'stop', ...actions })).revision)
+    for (const name of ['smtp', 'queue'] as const)
+      await until(`${name} is stopped`, async () => (await service(name)).observed === 'stopped')
+    expect(await answers(postern.host, postern.smtpPort)).toBe(false)
+    await postern.settle((await postern.api.post('/v1/services/actions', { action: 'start', ...actions })).revision)
+    for (const name of ['smtp', 'queue'] as const)
+      await until(`${name} is running`, async () => (await service(name)).observed === 'running')
+    await (await greeted()).mail(mail('both again'))
+  })
+})
+
+describe('ports', () => {
+  it('extraPorts open and close live; a session that came in by one lives on', async () => {
+    const [one, two] = [await freePort(), await freePort()]
+    await set('advanced', { extraPorts: [one, two] })
+    const first = await greeted(one)
+    await greeted(two)
+    await set('advanced', { extraPorts: [two] })
+    await until('the port is closed', async () => !(await answers(postern.host, one)), { withinMs: 2000 })
+    expect(await answers(postern.host, two)).toBe(true)
+    await first.mail(mail('by a port that is gone'))
+    await set('advanced', { extraPorts: [] })
+    await until('the port is closed', async () => !(await answers(postern.host, two)), { withinMs: 2000 })
+  })
+
+  it('a port in use: the service is degraded and says which, the others serve; freed, it recovers', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, postern.host, resolve))
+    const { port } = taken.address() as { port: number }
+    await set('advanced', { extraPorts: [port] })
+    await until('it is degraded', async () => (await service('smtp')).observed === 'degraded')
+    const { workers } = await service('smtp')
+    expect(workers[0]?.detail).toContain(String(port))
+    expect(workers[0]?.detail).toMatch(/in use|EADDRINUSE/)
+    await (await greeted()).mail(mail('while degraded'))
+    await new Promise((resolve) => taken.close(resolve))
+    await act('smtp', 'restart', 'running')
+    await greeted(port)
+    await set('advanced', { extraPorts: [] })
+    expect((await service('smtp')).workers[0]?.detail).toBeUndefined()
+  })
+
+  it('a port that the environment fixes is shown as fixed', async () => {
+    const { fixed } = await postern.api.get<{ fixed: Record<string, string> }>('/v1/settings')
+    expect(fixed['advanced.port']).toBe(`POSTERN_SMTP_PORT=${postern.smtpPort}`)
+  })
+})
+
+it('nothing was lost', async () => {
+  expect((await postern.quiet()).total.balance).toBe(0)
+})
+
+describe('ports that the settings rule', () => {
+  let free: Postern
+  showLogsOnFailure(() => [free])
+  afterAll(() => free?.stop())
+
+  it('the SMTP port moves: the new one listens, the old one closes; one in use leaves the old one in force', async () => {
+    const [first, second, submission] = [await freePort(), await freePort(), await freePort()]
+    const env = { POSTERN_SMTP_PORT: '', POSTERN_SUBMISSION_PORT: '' }
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.5', resolve))
+    const { port: used } = taken.address() as { port: number }
+    free = await startPostern({ env: { ...env, POSTERN_BIND: '127.0.0.5' } })
+    await free.settle()
+    const patch = async (values: object) =>
+      free.settle((await free.api.patch('/v1/settings/advanced', values)).revision)
+    const worker = async () => (await free.api.get<ServiceView>('/v1/services/smtp')).workers[0]
+    await patch({ port: first, submissionPort: submission })
+    const held = await connect({ host: '127.0.0.5', port: first })
+    await held.hello()
+    await patch({ port: second })
+    await until('the new port answers', () => answers('127.0.0.5', second), { withinMs: 2000 })
+    await until('the old one is closed', async () => !(await answers('127.0.0.5', first)), { withinMs: 2000 })
+    await held.say('NOOP').expect(250)
+
+    await patch({ port: used })
+    await until('it is degraded', async () => (await worker())?.observed === 'degraded')
+    expect((await worker())?.detail).toContain(String(used))
+    expect(await answers('127.0.0.5', second)).toBe(true)
+    const failed = await free.api.get<{ items: { port: number }[] }>('/v1/events', { type: 'listener.failed' })
+    expect(failed.items[0]).toMatchObject({ port: used })
+    await patch({ port: first })
+    await until('it runs', async () => (await worker())?.observed === 'running')
+    expect(await answers('127.0.0.5', first)).toBe(true)
+    await held.say('NOOP').expect(250)
+    held.destroy()
+    await new Promise((resolve) => taken.close(resolve))
+  })
+})
