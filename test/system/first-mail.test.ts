@@ -18,7 +18,10 @@ afterEach(async () => {
 
 it('a mail sent with swaks arrives at a real server, and a changed setting rules the next one', async () => {
   const server = await keep(startPostfix({ deliver: { to: 'maildir' }, host: '127.0.0.2', domains: ['friend.test'] }))
-  const names = { 'friend.test': { mx: [[10, 'mx.friend.test']] as [number, string][] }, 'mx.friend.test': { a: ['127.0.0.2'] } }
+  const names = {
+    'friend.test': { mx: [[10, 'mx.friend.test']] as [number, string][] },
+    'mx.friend.test': { a: ['127.0.0.2'] },
+  }
   const dns = await keep(startDns({ names }))
   postern = await startPostern({ dns: dns.server, outboundPort: server.port })
   const { api, logs } = postern

@@ -148,15 +148,16 @@ describe('connections that end in the middle', () => {
   })
 
   it('a hundred that connect and say nothing, or vanish, leave no session behind', async () => {
-    const silent = await Promise.all(
-      Array.from({ length: 100 }, (_, i) => live.connect({ from: `127.0.2.${i + 1}` })),
-    )
+    const silent = await Promise.all(Array.from({ length: 100 }, (_, i) => live.connect({ from: `127.0.2.${i + 1}` })))
     for (const [i, client] of silent.entries()) {
       if (i % 3 === 0) client.reset()
       else if (i % 3 === 1) client.end()
       else client.destroy()
     }
-    await until('only the held session is left', async () => (await sessions()) === 1, { withinMs: 15_000, everyMs: 200 })
+    await until('only the held session is left', async () => (await sessions()) === 1, {
+      withinMs: 15_000,
+      everyMs: 200,
+    })
     await nextIsServed()
   })
 })
