@@ -34,6 +34,13 @@ module.exports = {
       to: { dependencyTypes: ['core'] },
     },
     {
+      name: 'api-keeps-to-web-standards',
+      comment: 'So that it can run at an edge: what needs Node enters through the entries, node/ and embedded/',
+      severity: 'error',
+      from: { path: '^apps/api/', pathNot: '^apps/api/((main|lambda|fixture)\\.ts|node/|embedded/)|\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
       name: 'no-circle',
       comment: 'Types may refer to each other; modules that run may not',
       severity: 'error',

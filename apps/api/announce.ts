@@ -5,8 +5,9 @@ import type { Parts } from './parts.ts'
 /**
  * Tells every live worker that there is a newer revision. Never rejects: what could not be said stays in the outbox, and
  * the sweeper says it again. Workers ask by themselves too, so nothing depends on this but speed.
+ * @returns how many were told
  */
-export async function announce(parts: Parts, revision: number): Promise<void> {
+export async function announce(parts: Parts, revision: number): Promise<number> {
   try {
     const workers = await listWorkers(parts.records)
     const queues = workers
@@ -14,20 +15,22 @@ export async function announce(parts: Parts, revision: number): Promise<void> {
       .map(({ report }) => report?.queueUrl)
       .filter((url) => url !== undefined)
     const sent = await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
-    const failed = sent.find((result) => result.status === 'rejected')
-    if (failed)
+    const failed = sent.filter((result) => result.status === 'rejected')
+    if (failed.length === 0) await markAnnounced(parts.control, revision)
+    else
       parts.log.warn(
-        { revision, error: String(failed.reason) },
+        { revision, error: String(failed[0]?.reason) },
         'a worker could not be told of the revision; trying again',
       )
-    else await markAnnounced(parts.control, revision)
+    return sent.length - failed.length
   } catch (error) {
     parts.log.warn({ revision, error: String(error) }, 'the revision was not announced; trying again')
+    return 0
   }
 }
 
-/** Sends again what a crashed or cut-off process left in the outbox. */
-export async function announceLeftovers(parts: Parts): Promise<void> {
-  if ((await unannounced(parts.control)) === undefined) return
-  await announce(parts, await headRevision(parts.control))
+/** Sends again what a crashed or cut-off process left in the outbox. @returns how many workers were told */
+export async function announceLeftovers(parts: Parts): Promise<number> {
+  if ((await unannounced(parts.control)) === undefined) return 0
+  return announce(parts, await headRevision(parts.control))
 }

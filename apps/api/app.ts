@@ -19,10 +19,8 @@ const anyObject = z.record(z.string(), z.unknown())
 const defaultBodyLimit = 4 * 1024 * 1024
 const nobody: Identity = { type: 'user', actor: 'nobody', role: 'viewer', userId: '', sessionId: '', expiresAt: 0 }
 
-export type App = OpenAPIHono
-
 /** The whole API. Reads nothing from its surroundings but `parts`. */
-export function createApp(parts: Parts): App {
+export function createApp(parts: Parts): OpenAPIHono {
   const keys = new TokenKeys(parts)
   const app = new OpenAPIHono()
   const rows = endpoints(parts, keys)

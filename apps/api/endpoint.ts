@@ -6,7 +6,7 @@ import type { Call } from './call.ts'
  * One row of the API: its path, who may ask, what goes in, what comes out. The adapter in `app.ts` does the rest in the
  * same order for all: identity, role, parameters, body, verb, answer. OpenAPI is made from the same rows.
  */
-export type Method = 'get' | 'post' | 'patch' | 'delete'
+type Method = 'get' | 'post' | 'patch' | 'delete'
 
 /** `public`: no token. `self`: any person or API token. `worker`: a worker's JWT. Else the least role. */
 export type Scope = 'public' | 'self' | 'worker' | Role

@@ -5,6 +5,7 @@ const fixes = {
   'advanced.port': 'POSTERN_SMTP_PORT',
   'advanced.submissionPort': 'POSTERN_SUBMISSION_PORT',
   'tls.implicitTlsPort': 'POSTERN_SMTPS_PORT',
+  'advanced.proxyProtocol': 'POSTERN_PROXY_PROTOCOL',
 } as const
 
 /** Settings that the environment decides: the key, and what decides it. */

@@ -1,10 +1,10 @@
 import { defaultRelayList, type ListEntry } from '@postern/contract/lists.ts'
 import { serviceNames } from '@postern/contract/services.ts'
 import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
-import { countUsers, putUser } from '@postern/store/control/identity.ts'
+import { addEnrolToken, countUsers, deleteEnrolToken, putUser } from '@postern/store/control/identity.ts'
 import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import type { Parts } from './parts.ts'
-import { randomSecret } from './request.ts'
+import { randomSecret, sha256 } from './request.ts'
 
 /** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */
 export async function seed(parts: Parts): Promise<void> {
@@ -63,4 +63,20 @@ export async function makeOwner(
     await recordAudit(queries, audit)
   })
   return { email, password, wasMade: !wish.password }
+}
+
+/** The enrolment token that the environment shares with the workers of both services; an older one is void. */
+export async function keepEnrolToken(parts: Parts, token: string): Promise<void> {
+  const hash = await sha256(token)
+  const entry = {
+    id: 'environment',
+    service: 'any' as const,
+    name: 'environment',
+    createdAt: parts.now(),
+    expiresAt: null,
+  }
+  await parts.control.transaction(async (queries) => {
+    await deleteEnrolToken(queries, entry.id)
+    await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
+  })
 }

@@ -1,8 +1,11 @@
+import type { SweepReport } from '@postern/contract/schedule.ts'
 import { sweepIdentity } from '@postern/store/control/identity.ts'
-import { commit } from '@postern/store/control/revisions.ts'
+import { commit, getRevision } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
+import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
+import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
 import { announce, announceLeftovers } from './announce.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
@@ -13,10 +16,28 @@ const batch = 500
 const day = 86_400_000
 const signingKeyAge = 30 * day
 
-/** Every few seconds: what was not announced; entries whose time is over. */
-export async function sweep(parts: Parts): Promise<void> {
-  await announceLeftovers(parts)
+/** Every few seconds, or by the scheduler: what was not announced; entries whose time is over. */
+export async function sweep(parts: Parts): Promise<{ resent: number }> {
+  const resent = await announceLeftovers(parts)
   await dropExpired(parts)
+  return { resent }
+}
+
+/** A sweep, and what an alarm should know. */
+export async function sweepAndReport(parts: Parts): Promise<SweepReport> {
+  const { resent } = await sweep(parts)
+  const now = parts.now()
+  const live = (await listWorkers(parts.records)).filter(({ heartbeatAt }) => now - heartbeatAt <= liveForMs)
+  const furthest = Math.min(...live.map(({ report }) => report?.revision ?? 0))
+  const missing = live.length > 0 ? await getRevision(parts.control, furthest + 1) : undefined
+  const oldest = await oldestWaiting(parts.records)
+  const secondsSince = (at: number | undefined) => (at === undefined ? 0 : Math.max(0, (now - at) / 1000))
+  return {
+    resent,
+    liveWorkers: live.length,
+    lagSeconds: secondsSince(missing?.at),
+    oldestWaitingSeconds: secondsSince(oldest),
+  }
 }
 
 /** List entries past their time, and orders of yesterday, go in a revision of their own. */

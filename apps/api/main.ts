@@ -89,7 +89,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const lines = (await workers?.ready()) ?? ['workers=none']
   console.log(`postern ready api=${apiUrl}${page ? ` console=${apiUrl}/` : ''} ${lines.join(' ')}`)
 
-  function every(ms: number, work: () => Promise<void>) {
+  function every(ms: number, work: () => Promise<unknown>) {
     let timer: NodeJS.Timeout | undefined
     const turn = async () => {
       await work().catch((error: unknown) =>

@@ -1,11 +1,10 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import { problemSchema } from '@postern/contract/views.ts'
-import type { App } from './app.ts'
 import { docs } from './docs-page.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** OpenAPI 3.1 from the same rows that answer. */
-export function describe(app: App, rows: Endpoint[], version: string): void {
+export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): void {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',

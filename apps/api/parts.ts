@@ -37,7 +37,7 @@ export type Passwords = {
   verify(phc: string, password: string): Promise<boolean>
 }
 
-export type CertificateFacts = { names: string[]; notBefore: string; notAfter: string; fingerprint: string }
+type CertificateFacts = { names: string[]; notBefore: string; notAfter: string; fingerprint: string }
 
 export type CertificateReader = {
   /** Throws an Error that says what is wrong with the chain or the key. */

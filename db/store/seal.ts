@@ -49,7 +49,7 @@ async function keyOctets(text: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`postern data key ${text}`)))
 }
 
-export const isSealed = (text: unknown): text is string => typeof text === 'string' && text.startsWith(prefix)
+const isSealed = (text: unknown): text is string => typeof text === 'string' && text.startsWith(prefix)
 
 function encode(octets: Uint8Array): string {
   return btoa(String.fromCharCode(...octets))

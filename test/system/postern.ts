@@ -59,7 +59,8 @@ export interface Postern {
 }
 
 const house = join(import.meta.dirname, '../..')
-const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
+/** Of the administrator that every Postern of the tests starts with. */
+export const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
 /** Data directories in use, and whether each goes with its Postern. */
 const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {

@@ -58,7 +58,7 @@ test('maildir: kept under domain and user, whatever the address says', async () 
   await box.send(['jane@b.test', '"../../../etc/x"@b.test'])
   await until('kept', () => box.of('delivery.delivered').length > 0 && box.queue.tally.delivered === 2)
   const home = join(box.directory, 'mail', 'b.test')
-  expect((await readdir(home)).sort()).toEqual(['%2e.%2f..%2f..%2fetc%2fx', 'jane'])
+  expect((await readdir(home)).sort()).toEqual(['%22..%2f..%2f..%2fetc%2fx%22', 'jane'])
   const [name] = await readdir(join(home, 'jane', 'new'))
   expect(await readFile(join(home, 'jane', 'new', name as string), 'utf8')).toBe(
     'Return-Path: <sender@sender.test>\r\nDelivered-To: jane@b.test\r\nSubject: test\r\n\r\nHello.\r\n',

@@ -58,18 +58,19 @@ const capabilities: readonly Capability[] = [
     offer: (_facts, { settings }) =>
       settings.advanced.maxRecipients > 0 ? `RCPTMAX=${settings.advanced.maxRecipients}` : null,
   },
+  {
+    keyword: 'DSN',
+    rfc: '3461',
+    honoured: true,
+    because:
+      'NOTIFY, ORCPT, RET and ENVID travel in the envelope; the Queue Manager reports by them or passes them on.',
+  },
   { keyword: 'HELP', rfc: '5321', honoured: true, because: 'HELP lists the commands.' },
   {
     keyword: 'SMTPUTF8',
     rfc: '6531',
     honoured: false,
     because: 'The Queue Manager does not yet refuse to pass such mail to hosts that do not offer it.',
-  },
-  {
-    keyword: 'DSN',
-    rfc: '3461',
-    honoured: false,
-    because: 'NOTIFY, ORCPT, RET and ENVID are read into the envelope; the Queue Manager does not honour them all yet.',
   },
   { keyword: 'CHUNKING', rfc: '3030', honoured: false, because: 'BDAT is not implemented.' },
 ]

@@ -22,6 +22,8 @@ export type House = {
   /** Resolves when what was recorded survives the end of this process. Whoever asks within one turn of the event loop waits for one write. */
   kept(): Promise<void>
   readonly credentials: Credentials
+  /** Says that there was no room; once in a while, however often it is asked. */
+  spoolFull(): void
   readonly counters: Counters
 }
 

@@ -102,6 +102,19 @@ describe('stop', () => {
     await house.close()
   })
 
+  it('stop, start and stop again at once end in stopped', async () => {
+    const house = await openHouse()
+    const busy = await WireClient.greeted(house.port())
+    await busy.upToData()
+    for (const [i, desired] of (['stopped', 'running', 'stopped'] as const).entries())
+      await house.apply({ rows: [wish(desired, i + 1)] })
+    expect(house.service.status()).toMatchObject({ observed: 'stopping', listeners: [] })
+    busy.write('x\r\n.\r\n')
+    expect(await busy.untilClosed()).toMatch(/^250 [^\r\n]*\r\n421 4\.3\.2 /)
+    await expect.poll(() => house.service.status()).toMatchObject({ observed: 'stopped', generation: 3 })
+    await house.close()
+  })
+
   it('of the worker finishes what is in progress and gives the spool back', async () => {
     const house = await openHouse()
     const busy = await WireClient.greeted(house.port())

@@ -40,6 +40,7 @@ export class Receiver extends SMTPServer implements House {
   stopping = false
   readonly #byAddress = new Map<string, number>()
   #open = 0
+  #tellFullAfter = 0
   readonly #flushEvents: () => Promise<void>
   #keeping: Promise<void> | undefined
   readonly #sweeper: NodeJS.Timeout
@@ -72,6 +73,7 @@ export class Receiver extends SMTPServer implements House {
     this.certificates.load(...rows)
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
+    else this.secureContext.delete('*')
   }
 
   get tlsAvailable(): boolean {
@@ -87,6 +89,13 @@ export class Receiver extends SMTPServer implements House {
       }),
     )
     return this.#keeping
+  }
+
+  spoolFull(): void {
+    const now = Date.now()
+    if (now < this.#tellFullAfter) return
+    this.#tellFullAfter = now + 60_000
+    this.record('spool.full', { freeBytes: Math.max(0, this.spool.load().free), reserveBytes: 0 })
   }
 
   /** Sessions open now. */

@@ -147,6 +147,7 @@ function notStored(
   { error, size }: { error: unknown; size: number },
 ): void {
   const full = error instanceof SpoolFull
+  if (full) dialogue.house.spoolFull()
   const verdict: Verdict = {
     stage: 'data',
     outcome: { kind: 'refuse', reply: full ? 'spoolFull' : 'internalError', close: false },

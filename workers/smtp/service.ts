@@ -12,6 +12,7 @@ import { Credentials } from './auth/credentials.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
+import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
@@ -34,6 +35,7 @@ export class SmtpService implements Service {
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
   #receiver: Receiver | undefined
+  #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
   #generation = 0
   #observed: ObservedState = 'starting'
@@ -42,10 +44,13 @@ export class SmtpService implements Service {
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
+    const { proxyProtocol } = parts.environment
+    const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
     this.#listeners = new Listeners((socket, { listener }) => {
       const receiver = this.#receiver as Receiver
       openDoor(socket, listener, {
         policy: () => receiver.policy,
+        trusted: () => fixed ?? trustedBlocks(receiver.policy),
         record: parts.worker.record,
         receive: (taken, origin) => receiver.take(taken, origin),
       })
@@ -53,17 +58,18 @@ export class SmtpService implements Service {
   }
 
   async apply({ replica, revision, changed }: Parameters<Service['apply']>[0]): Promise<void> {
-    const previous = this.#receiver?.policy
+    const previous = this.#inForce
     const steps = compileSteps(replica, revision, { ...(previous ? { previous, changed } : {}) })
     const policy = await compileInSlices(steps, breathe())
-    const receiver = this.#receiver ?? this.#makeReceiver(policy)
-    if (!previous || touches(changed, 'certificate', 'settings')) {
+    this.#receiver ??= this.#makeReceiver(policy)
+    const receiver = this.#receiver
+    if (!this.#inForce || touches(changed, 'certificate', 'settings')) {
       const { general, tls } = policy.settings
       const own = general.hostname || this.#parts.machine
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
-    this.#receiver = receiver
+    this.#inForce = policy
     this.#wish = replica.service.get('smtp') ?? this.#wish
     if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
   }
@@ -98,17 +104,16 @@ export class SmtpService implements Service {
   /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
   #close(receiver: Receiver, wish: ServiceWish): void {
     this.#listeners.close()
-    if (this.#draining || this.#observed === 'stopped') {
-      this.#generation = wish.generation
-      return
-    }
+    if (this.#observed === 'stopped') this.#generation = wish.generation
+    if (this.#observed === 'stopped' || this.#observed === 'stopping') return
     this.#become('stopping')
-    this.#draining = receiver.drain(receiver.policy.settings.advanced.drainTimeoutSeconds).then(() => {
-      this.#draining = undefined
-      if (this.#wish.desired !== 'stopped') return
+    const draining = receiver.drain(receiver.policy.settings.advanced.drainTimeoutSeconds).then(() => {
+      // A start came in between, or a start and another stop.
+      if (this.#draining !== draining || this.#wish.desired !== 'stopped') return
       this.#generation = this.#wish.generation
       this.#become('stopped')
     })
+    this.#draining = draining
   }
 
   #become(observed: ObservedState, detail?: string): void {

@@ -1,3 +1,4 @@
+import { SpoolFailure, SpoolFull, type SpoolWriter } from '@postern/spool/spool.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { entry, type House, openHouse } from './test/receiver-harness.ts'
 import { WireClient } from './test/wire-client.ts'
@@ -30,11 +31,16 @@ const rcpt = ['RCPT TO:<jane@example.test>', /^250 2\.1\.5 Recipient OK$/] as co
 
 describe('the greeting', () => {
   it('comes at once and without an enhanced code', async () => {
-    const begin = performance.now()
-    const client = await WireClient.to(house.port())
-    expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
-    expect(performance.now() - begin).toBeLessThan(90)
-    client.end()
+    const took: number[] = []
+    for (let i = 0; i < 8; i++) {
+      const begin = performance.now()
+      const client = await WireClient.to(house.port())
+      expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
+      took.push(performance.now() - begin)
+      client.end()
+    }
+    // smtp-server's own greeting always waits 100 ms; the best of several says that ours does not, on a busy machine too.
+    expect(Math.min(...took)).toBeLessThan(90)
   })
 
   it('holds the hello message, on one line', async () => {
@@ -56,6 +62,7 @@ describe('EHLO', () => {
       '8BITMIME',
       'ENHANCEDSTATUSCODES',
       'LIMITS RCPTMAX=1000',
+      'DSN',
       'HELP',
     ])
     client.end()
@@ -134,7 +141,8 @@ describe('sequence and syntax', () => {
     ['MAIL TO:<sam@remote.test>', /^501 5\.1\.7 /],
     ['MAIL FROM:<sam@remote.test> FROB=1', /^555 5\.5\.4 Parameter not supported: FROB/],
     ['MAIL FROM:<sam@remote.test> SMTPUTF8', /^555 5\.5\.4 /],
-    ['MAIL FROM:<sam@remote.test> RET=FULL', /^555 5\.5\.4 /],
+    ['MAIL FROM:<sam@remote.test> RET=SOME', /^501 5\.5\.4 /],
+    ['MAIL FROM:<sam@remote.test> ENVID=a+0D+0Ab', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE=1 SIZE=2', /^501 5\.1\.7 /],
     ['MAIL FROM:<sam@remote.test> SIZE=x', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE', /^501 5\.5\.4 /],
@@ -168,7 +176,7 @@ describe('sequence and syntax', () => {
     const seen = text.split('\r\n').filter((line) => line !== '')
     expect(seen.length).toBeGreaterThan(12)
     for (const line of seen) {
-      if (/^(220|354|250[- ](mx\.test|PIPE|SIZE|8BIT|ENH|LIM|HELP))/.test(line)) continue
+      if (/^(220|354|250[- ](mx\.test|PIPE|SIZE|8BIT|ENH|LIM|DSN|HELP))/.test(line)) continue
       expect(line).toMatch(/^([245])\d\d[ -]\1\.\d\.\d+ /)
     }
   })
@@ -223,6 +231,41 @@ describe('recipients', () => {
       { address: 'jane@example.test', original: 'sales@example.test' },
       { address: 'sam@away.test', original: 'sales@example.test' },
     ])
+    client.end()
+  })
+})
+
+describe('DSN parameters', () => {
+  it.each([
+    ['NOTIFY=NEVER', /^250/],
+    ['NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;jane+2Bbox@example.test', /^250/],
+    ['NOTIFY=NEVER,SUCCESS', /^501 5\.5\.4 /],
+    ['NOTIFY=SUCCESS,SUCCESS', /^501 5\.5\.4 /],
+    ['NOTIFY', /^501 5\.5\.4 /],
+    ['ORCPT=jane@example.test', /^501 5\.5\.4 /],
+    ['ORCPT=rfc822;a+0D+0Ab', /^501 5\.5\.4 /],
+    ['RET=FULL', /^555 5\.5\.4 /],
+  ])('RCPT %s', (parameters, expected) =>
+    dialogue([hello, mail, [`RCPT TO:<jane@example.test> ${parameters}`, expected]]),
+  )
+
+  it('are in the envelope', async () => {
+    const client = await WireClient.greeted(house.port())
+    for (const line of [
+      'EHLO c.test',
+      'MAIL FROM:<sam@remote.test> RET=HDRS ENVID=QQ+2B1',
+      'RCPT TO:<jane@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;jane+2Bbox@example.test',
+      'DATA',
+    ])
+      expect(await client.say(line)).toMatch(/^[23]/)
+    client.write('x\r\n.\r\n')
+    const id = (await client.reply())?.split(' ').at(-1)
+    const stored = (await house.stored()).find(({ envelope }) => envelope.id === id)
+    expect(stored?.envelope).toMatchObject({
+      ret: 'hdrs',
+      envid: 'QQ+1',
+      recipients: [{ notify: ['success', 'failure'], orcpt: 'rfc822;jane+box@example.test' }],
+    })
     client.end()
   })
 })
@@ -357,25 +400,50 @@ describe('the stored message', () => {
   })
 })
 
-describe('a spool that is full', () => {
-  it('is said at MAIL, and at the end of data when it fills in between', async () => {
-    let room = true
+/** The spool with some of its answers replaced. */
+function spoolWith(answers: object): { spool: (made: SpoolWriter) => SpoolWriter } {
+  return {
+    spool: (made) =>
+      new Proxy(made, {
+        get: (target, name) => {
+          const value = Reflect.get({ ...answers }, name) ?? Reflect.get(target, name)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      }),
+  }
+}
+
+describe('a spool in trouble', () => {
+  it('is full: 452 at MAIL, and an event', async () => {
+    const other = await openHouse({}, spoolWith({ hasRoom: () => false }))
+    await dialogue(
+      [hello, ['MAIL FROM:<sam@remote.test>', /^452 4\.3\.1 /], ['MAIL FROM:<sam@remote.test>', /^452 /]],
+      other,
+    )
+    expect(other.of('spool.full')).toHaveLength(1)
+    await other.close()
+  })
+
+  it.each([
+    ['fills up within a message', new SpoolFull('no room'), /^452 4\.3\.1 /],
+    ['fails', new SpoolFailure('EIO'), /^451 4\.3\.0 /],
+  ])('%s: the client keeps the message, and the session lives', async (_name, error, expected) => {
     const other = await openHouse(
       {},
-      {
-        spool: (made) =>
-          Object.assign(Object.create(made), {
-            hasRoom: () => room,
-            load: () => made.load(),
-            close: () => made.close(),
-            write: (message: never) => made.write(message),
-          }),
-      },
+      spoolWith({
+        write: () => Promise.reject(error),
+        begin: () => {
+          throw error
+        },
+      }),
     )
-    room = false
-    await dialogue([hello, ['MAIL FROM:<sam@remote.test>', /^452 4\.3\.1 /]], other)
-    room = true
-    await dialogue([hello, mail], other)
+    const client = await WireClient.greeted(other.port())
+    expect(await client.send('small\r\n')).toMatch(expected)
+    expect(await client.send(`${'x'.repeat(998)}\r\n`.repeat(500))).toMatch(expected)
+    expect(await client.say('NOOP')).toMatch(/^250/)
+    expect(other.of('message.refused')).toHaveLength(2)
+    expect(other.of('message.accepted')).toHaveLength(0)
+    client.end()
     await other.close()
   })
 })

@@ -7,11 +7,10 @@ import { decideConnect } from '@postern/policy/decide.ts'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { Answers, type Fault } from './answers.ts'
-import { plainLine } from './commands/command.ts'
-import { commands, notImplemented, otherProtocol } from './commands/table.ts'
+import { understand } from './commands/understand.ts'
 import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
-import { Intake, type LineFault, longestLine, type Reader } from './intake.ts'
+import { Intake, type LineFault, type Reader } from './intake.ts'
 import type { MessageBody } from './message-body.ts'
 import { acceptMessage, newBody } from './reception.ts'
 import type { Transaction } from './transaction.ts'
@@ -191,33 +190,23 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   #command(text: string): void {
-    const blank = text.indexOf(' ')
-    const verb = (blank === -1 ? text : text.slice(0, blank)).toUpperCase()
-    const argument = blank === -1 ? '' : text.slice(blank + 1).trimEnd()
-    const command = commands.get(verb)
-    if (verb === 'AUTH') this.#spokeOfAuth = true
-    if (!command) {
-      this.#unknown(verb, text)
-      return
+    const understood = understand(text, { greeted: this.facts.helo !== undefined, secretive: this.#spokeOfAuth })
+    this.#emptyFirst = text === '' && this.#emptyFirst === this.#answers.faults ? this.#emptyFirst + 1 : -1
+    switch (understood.kind) {
+      case 'command':
+        if (understood.command.verb === 'AUTH') this.#spokeOfAuth = true
+        this.#answers.understood()
+        understood.command.run(this, understood.argument)
+        break
+      case 'proxy':
+        this.#proxyLied()
+        break
+      case 'fault': {
+        const { reply, values, detail, sequence, end } = understood
+        this.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
+        if (end) this.leave()
+      }
     }
-    if (text.length > command.longest - 2) {
-      this.fault('lineTooLong', { detail: `a ${verb} line is too long` })
-      return
-    }
-    if (command.argument === 'none' && argument !== '') {
-      this.fault('argumentError', { values: { detail: 'none expected' }, detail: `${verb} with an argument` })
-      return
-    }
-    if (command.argument === 'required' && argument === '') {
-      this.fault('argumentError', { values: { detail: command.syntax }, detail: `${verb} without an argument` })
-      return
-    }
-    if (command.afterHello && this.facts.helo === undefined) {
-      this.fault('helloRequired', { reason: 'bad-sequence', detail: `${verb} before HELO` })
-      return
-    }
-    this.#answers.understood()
-    command.run(this, argument)
   }
 
   /** Only a balancer that is named in advanced.proxyProtocol is believed, and its header never comes this far. */
@@ -227,31 +216,6 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       detail: 'PROXY header from an address that is not trusted',
     })
     this.leave()
-  }
-
-  #unknown(verb: string, text: string): void {
-    if (verb === 'PROXY') {
-      this.#proxyLied()
-      return
-    }
-    this.#emptyFirst = text === '' && this.#emptyFirst === this.#answers.faults ? this.#emptyFirst + 1 : -1
-    if (otherProtocol.test(text)) {
-      this.fault('commandUnknown', { detail: `another protocol: ${verb}` })
-      this.leave()
-      return
-    }
-    if (text.length > plainLine - 2 && text.length <= longestLine) {
-      this.fault('lineTooLong', { detail: 'an unknown command that is too long' })
-      return
-    }
-    if (notImplemented.has(verb)) {
-      this.fault('commandNotImplemented', { detail: `${verb} is not implemented` })
-      return
-    }
-    const isWord = /^[A-Z][A-Z0-9]{1,11}$/.test(verb)
-    // A client whose AUTH was refused may send its password all the same, as the next line.
-    const detail = isWord && !this.#spokeOfAuth ? verb : `${text.length} octets that are no command`
-    this.fault(isWord ? 'commandUnknown' : 'syntaxError', { detail })
   }
 
   // ── Replies: the one place that writes ─────────────────────────────────────────────────────────────────────────────

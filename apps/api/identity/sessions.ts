@@ -18,7 +18,7 @@ import { ProblemError } from '../problem.ts'
 import { randomSecret, sha256 } from '../request.ts'
 import { audiences, type TokenKeys } from './keys.ts'
 
-export const accessSeconds = 900
+const accessSeconds = 900
 const sessionMs = 30 * 86_400_000
 const windowMs = 15 * 60_000
 /** Failed logins within the window: for one name from one address, for one address, for one name from anywhere. */

@@ -9,7 +9,7 @@ import { makeMetrics } from './metrics.ts'
 import { makeNudge } from './nudge.ts'
 import { passwords } from './passwords.ts'
 
-export const version = '0.1.0'
+const version = '0.1.0'
 
 export type NodeParts = {
   control: Database

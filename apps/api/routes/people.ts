@@ -19,7 +19,7 @@ const written = (item: z.ZodType) => writeResultSchema.extend({ id: z.string(), 
 const enrolTokenViewSchema = z.object({
   id: z.string(),
   name: z.string(),
-  service: serviceNameSchema,
+  service: z.union([serviceNameSchema, z.literal('any')]),
   createdAt: z.string(),
   expiresAt: z.string().optional(),
 })

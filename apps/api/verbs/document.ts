@@ -20,7 +20,7 @@ import { putGroup } from './settings.ts'
 type Json = Record<string, unknown>
 const sections = { domains: 'domain', aliases: 'alias', groups: 'group' } as const
 
-export async function readDocument({ parts }: Call): Promise<Document> {
+async function readDocument({ parts }: Call): Promise<Document> {
   const read = async (kind: RowKind) =>
     Promise.all(
       (await allRows(parts.control, kind)).map(async ({ id, value }) => ({

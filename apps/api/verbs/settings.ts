@@ -89,7 +89,7 @@ export function merge(before: unknown, patch: Json): Json {
 }
 
 /** What is saved but has no effect, or a loud one. */
-export function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json): string[] {
+function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json): string[] {
   const shape = settingGroups[group].schema.shape as Record<string, z.ZodType>
   return Object.keys(patch).flatMap((key) => {
     const meta = shape[key]?.meta() as

@@ -34,7 +34,8 @@ export async function enrol(
 ) {
   const token = await enrolTokenByHash(parts.control, await sha256(request.token))
   const now = parts.now()
-  if (!token || token.service !== request.service || (token.expiresAt !== null && token.expiresAt <= now))
+  const isForIt = token?.service === 'any' || token?.service === request.service
+  if (!token || !isForIt || (token.expiresAt !== null && token.expiresAt <= now))
     throw new ProblemError(401, `The enrolment token is not valid for the service ${request.service}.`)
   const lastEvent = await enrolWorker(parts.records, { id: request.name, service: request.service, now })
   await recordAudit(parts.control, {

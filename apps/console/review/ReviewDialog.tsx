@@ -6,12 +6,15 @@ import { ApiProblem } from '../api/problem.ts'
 import { Button } from '../ui/Button.tsx'
 import { Input } from '../ui/Controls.tsx'
 import { Dialog } from '../ui/Dialog.tsx'
+import { plural } from '../ui/format.ts'
 import { Labelled } from '../ui/Labelled.tsx'
 import { Failure, Loading } from '../ui/Page.tsx'
 import { DiffView } from './DiffView.tsx'
 import type { Pending } from './review.tsx'
 
-type Tried = { state: 'trying' } | { state: 'ready'; result: WriteResult | null } | { state: 'failed'; error: unknown }
+/** An import says how many, not each one. */
+type Counted = WriteResult & { added?: number; unchanged?: number }
+type Tried = { state: 'trying' } | { state: 'ready'; result: Counted | null } | { state: 'failed'; error: unknown }
 
 /** Input that the caller can show beside its fields, or that needs its own answer, goes back; the rest stays here to be tried again. */
 const goesBack = (error: unknown): boolean =>
@@ -59,7 +62,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
   }
 
   const ready = tried.state === 'ready'
-  const nothing = ready && tried.result !== null && tried.result.diff.length === 0
+  const nothing = ready && tried.result !== null && tried.result.diff.length === 0 && !tried.result.added
   return (
     <Dialog
       title={pending.title}
@@ -84,7 +87,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
         )}
         {tried.state === 'trying' && <Loading rows={3} />}
         {tried.state === 'failed' && <Failure error={tried.error} />}
-        {ready && tried.result && <DiffView diff={tried.result.diff ?? []} />}
+        {ready && tried.result && <What result={tried.result} />}
         {failed !== null && <Failure error={failed} />}
         {ready && !nothing && (
           <Labelled label="Comment" help="Why, in a few words. It stands in the history beside the change.">
@@ -101,6 +104,21 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
         )}
       </form>
     </Dialog>
+  )
+}
+
+function What({ result }: { result: Counted }) {
+  const { added, unchanged = 0, diff } = result
+  return (
+    <>
+      {added !== undefined && (
+        <p className="text-sm">
+          <strong>{plural(added, 'entry', 'entries')}</strong> added
+          {unchanged > 0 && `, ${plural(unchanged, 'value')} left as they are`}.
+        </p>
+      )}
+      {(added === undefined || diff.length > 0) && <DiffView diff={diff} />}
+    </>
   )
 }
 

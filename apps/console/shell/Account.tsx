@@ -46,9 +46,9 @@ export function PhoneAccount({ me }: { me: Me }) {
         {me.email} <span className="text-faint">· {me.role}</span>
       </p>
       <div className="flex flex-wrap gap-2">
-        <label className="flex items-center gap-2 text-sm">
+        <label htmlFor="colours" className="flex items-center gap-2 text-sm">
           Colours
-          <Select value={scheme} onChange={(event) => chooseScheme(event.target.value as Scheme)}>
+          <Select id="colours" value={scheme} onChange={(event) => chooseScheme(event.target.value as Scheme)}>
             {schemes.map((name) => (
               <option key={name} value={name}>
                 {schemeLabels[name]}

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** Light, dark, or as the system says. Kept on this machine; public/scheme.js sets it before the first paint. */
+/** Light, dark, or as the system says. Kept on this machine; public/first.js sets it before the first paint. */
 export const schemes = ['system', 'light', 'dark'] as const
 export type Scheme = (typeof schemes)[number]
 

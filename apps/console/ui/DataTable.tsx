@@ -87,7 +87,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
           className={clsx(row, 'h-8 border-line border-b bg-page/60 text-faint text-xs')}
         >
           {onSelect && (
-            <td className="block">
+            <td className="flex items-center">
               <Checkbox
                 label="Select all loaded rows"
                 hideLabel
@@ -112,7 +112,6 @@ export function DataTable<T extends RowData>(props: Props<T>) {
           const line = model[item.index]
           if (!line) return null
           return (
-            // biome-ignore lint/a11y/useKeyWithClickEvents: a link or button in the row does the same from the keyboard
             <tr
               key={line.id}
               aria-rowindex={item.index + 2}
@@ -132,7 +131,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
               )}
             >
               {onSelect && (
-                <td className="block">
+                <td className="flex items-center">
                   <Checkbox
                     label={`Select row ${item.index + 1}`}
                     hideLabel

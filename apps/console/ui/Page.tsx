@@ -12,7 +12,7 @@ export function Page({ title, help, actions, children, narrow = false }: PagePro
     document.title = `${title} · Postern`
   }, [title])
   return (
-    <div className={clsx('mx-auto w-full px-4 py-5 sm:px-8 sm:py-7', narrow ? 'max-w-4xl' : 'max-w-7xl')}>
+    <div className={clsx('mx-auto w-full px-4 py-5 sm:px-8 sm:py-7', narrow ? 'max-w-4xl' : 'max-w-[92rem]')}>
       <header className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
           <h1 className="font-semibold text-xl tracking-tight">{title}</h1>

@@ -144,7 +144,14 @@ export async function userOfSession(queries: Queries, sessionId: string): Promis
   return user
 }
 
-export type EnrolToken = { id: string; service: ServiceName; name: string; createdAt: number; expiresAt: number | null }
+/** `any`: the token of the environment, for workers of both services. */
+export type EnrolToken = {
+  id: string
+  service: ServiceName | 'any'
+  name: string
+  createdAt: number
+  expiresAt: number | null
+}
 
 export async function enrolTokenByHash(queries: Queries, hash: string): Promise<EnrolToken | undefined> {
   const [token] = await queries.all<EnrolToken>(sql`
@@ -160,11 +167,6 @@ export async function addEnrolToken(
     insert into enrol_tokens (id, hash, service, name, created_by, created_at, expires_at)
     values (${token.id}, ${token.hash}, ${token.service}, ${token.name}, ${token.createdBy}, ${token.createdAt}, ${token.expiresAt})
     on conflict (hash) do nothing`)
-}
-
-export async function countEnrolTokens(queries: Queries, id: string): Promise<number> {
-  const [row] = await queries.all<{ n: number }>(sql`select count(*) as n from enrol_tokens where id = ${id}`)
-  return row?.n ?? 0
 }
 
 export function listEnrolTokens(queries: Queries): Promise<EnrolToken[]> {

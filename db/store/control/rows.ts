@@ -23,11 +23,6 @@ export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> 
   return queries.all<StoredJson>(sql`select * from rows where kind = ${kind} order by key`)
 }
 
-export async function countRows(queries: Queries, kind: RowKind): Promise<number> {
-  const [row] = await queries.all<{ n: number }>(sql`select count(*) as n from rows where kind = ${kind}`)
-  return row?.n ?? 0
-}
-
 export type ReplicaPage = {
   kinds: readonly RowKind[]
   after: { kind: string; id: string }

@@ -4,7 +4,7 @@ import type { EventFields, PosternEvent } from '@postern/contract/events.ts'
  * What a batch of events says about messages, recipients and the books. Pure. Each of these can be applied again, and in
  * any order with those of other workers, and the tables end the same: maxima, first-wins finals and newest-wins holds.
  */
-export type MessageNews = {
+type MessageNews = {
   id: string
   accepted?: { at: number; fields: EventFields<'message.accepted'> }
   hold?: { at: number; by: string }
@@ -13,7 +13,7 @@ export type MessageNews = {
 
 export type Outcome = 'waiting' | 'delivered' | 'bounced' | 'discarded'
 
-export type RecipientNews = {
+type RecipientNews = {
   messageId: string
   address: string
   original?: string
@@ -44,7 +44,7 @@ export type News = {
   minutes: Map<number, MinuteCounts>
 }
 
-export const minuteOf = (at: number): number => Math.floor(at / 60_000) * 60_000
+const minuteOf = (at: number): number => Math.floor(at / 60_000) * 60_000
 
 export function countsOf(minutes: News['minutes'], at: number): MinuteCounts {
   const minute = minuteOf(at)

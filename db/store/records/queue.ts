@@ -92,3 +92,11 @@ export async function queueCounts(queries: Queries) {
       and coalesce(r.cause, r.last_reply) is not null group by 1 order by messages desc limit 10`)
   return { states, domains, causes }
 }
+
+/** When the message was accepted that has waited longest for delivery, held ones apart. */
+export async function oldestWaiting(queries: Queries): Promise<number | undefined> {
+  const [row] = await queries.all<{ at: number | null }>(
+    sql`select min(accepted_at) as at from messages where state in ('active', 'deferred')`,
+  )
+  return row?.at ?? undefined
+}

@@ -7,11 +7,12 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { Origin } from '../session.ts'
 import { wireReply } from '../wire.ts'
 import { readProxyHeader } from './proxy-header.ts'
-import { trustedBlocks } from './trusted.ts'
+import type { Trusted } from './trusted.ts'
 
 /** Between a listener and the receiver: who is really there. A trusted balancer must say so; from anyone else it would be a lie. */
 export type DoorParts = {
   policy: () => Policy
+  trusted: () => Trusted
   record: Record
   receive: (socket: Socket, origin: Origin) => void
 }
@@ -27,7 +28,7 @@ export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): 
   // Gone before it was there: then Node knows no address any more.
   if (peer === null) return void socket.destroy()
   const origin: Origin = { id: sessionId(), listener, ip: peer, ...(local === null ? {} : { local }) }
-  if (!trustedBlocks(parts.policy()).has(peer)) {
+  if (!parts.trusted().has(peer)) {
     parts.receive(socket, origin)
     return
   }

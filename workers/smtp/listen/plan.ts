@@ -1,4 +1,5 @@
 import type { Listener } from '@postern/contract/facts.ts'
+import { parseBlock } from '@postern/contract/network.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
 /** Which ports are wanted. Pure: settings and environment in, doors out. */
@@ -16,6 +17,8 @@ export type Environment = {
   smtpPort?: number
   submissionPort?: number
   smtpsPort?: number
+  /** In place of `advanced.proxyProtocol`. */
+  proxyProtocol?: readonly string[]
   /** May not open ports below 1024. */
   unprivileged: boolean
 }
@@ -28,6 +31,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, unprivileged: boolean): 
     ...port(env, 'POSTERN_SMTP_PORT', 'smtpPort'),
     ...port(env, 'POSTERN_SUBMISSION_PORT', 'submissionPort'),
     ...port(env, 'POSTERN_SMTPS_PORT', 'smtpsPort'),
+    ...(env.POSTERN_PROXY_PROTOCOL ? { proxyProtocol: blocksIn(env.POSTERN_PROXY_PROTOCOL) } : {}),
   }
 }
 
@@ -37,6 +41,15 @@ function port<K extends string>(env: NodeJS.ProcessEnv, variable: string, key: K
   const number = Number(text)
   if (/^\d{1,5}$/.test(text) && number <= 65_535) return { [key]: number } as Partial<Record<K, number>>
   throw new Error(`${variable}="${text}": must be a port, 0 to 65535 (0: any free one)`)
+}
+
+function blocksIn(text: string): string[] {
+  const blocks = text.split(',').map((block) => block.trim())
+  const wrong = blocks.find((block) => parseBlock(block) === null)
+  if (wrong === undefined) return blocks
+  throw new Error(
+    `POSTERN_PROXY_PROTOCOL="${text}": "${wrong}" must be an address or a CIDR block; several are separated by commas`,
+  )
 }
 
 /** The defaults that an unprivileged process cannot have, and what it takes instead. */

@@ -8,6 +8,11 @@ export type Trusted = { has(ip: string): boolean }
 const nobody: Trusted = { has: () => false }
 const known = new WeakMap<Policy, Trusted>()
 
+/** Of the environment, which wins over the setting. */
+export function trustedByEnvironment(blocks: readonly string[]): Trusted {
+  return compile(blocks)
+}
+
 /** The blocks of `advanced.proxyProtocol`, compiled once for each policy. */
 export function trustedBlocks(policy: Policy): Trusted {
   const found = known.get(policy)

@@ -9,7 +9,10 @@ const kept = 1000
 export type Tail = { events: RecordedEvent[]; connected: boolean; waiting: number }
 
 /** The live events, newest first. While paused they are counted, not shown, and none is lost up to the limit. */
-export function useTail(query: Record<string, string | undefined>, paused: boolean): Tail {
+export function useTail(
+  { q, ...query }: { q?: string | undefined } & Record<string, string | undefined>,
+  paused: boolean,
+): Tail {
   const [events, setEvents] = useState<RecordedEvent[]>([])
   const [held, setHeld] = useState<RecordedEvent[]>([])
   const [connected, setConnected] = useState(false)
@@ -34,7 +37,7 @@ export function useTail(query: Record<string, string | undefined>, paused: boole
         onEvent: ({ data }) => {
           try {
             const event = JSON.parse(data) as RecordedEvent
-            if (event.id) fresh.push(event)
+            if (event.id && matches(event, q)) fresh.push(event)
           } catch {
             // A line that is no event, e.g. a greeting of the stream.
           }
@@ -46,7 +49,7 @@ export function useTail(query: Record<string, string | undefined>, paused: boole
       ended.abort()
       clearInterval(timer)
     }
-  }, [url])
+  }, [url, q])
 
   useEffect(() => {
     if (paused || held.length === 0) return
@@ -55,4 +58,9 @@ export function useTail(query: Record<string, string | undefined>, paused: boole
   }, [held, paused])
 
   return { events, connected, waiting: held.length }
+}
+
+/** The stream knows no full text, so the page looks for the words itself; the search of what is stored is the API's. */
+function matches(event: RecordedEvent, q: string | undefined): boolean {
+  return !q || JSON.stringify(event).toLowerCase().includes(q.toLowerCase())
 }

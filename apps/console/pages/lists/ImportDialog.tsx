@@ -99,8 +99,8 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
           </p>
         )}
         {bad.length > 0 && (
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
           <ul
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
             tabIndex={0}
             aria-label="Bad lines"
             className="max-h-48 divide-y divide-line overflow-y-auto rounded-md border border-line"

@@ -37,10 +37,14 @@ export function Content({ id }: { id: string }) {
           )}
         </div>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <pre tabIndex={0} aria-label="Content" className="stranger max-h-[32rem] overflow-auto">
-          {text}
-        </pre>
+        <section
+          aria-label="Content as it came"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+          tabIndex={0}
+          className="max-h-[32rem] overflow-auto"
+        >
+          <pre className="stranger">{text}</pre>
+        </section>
       )}
     </Panel>
   )

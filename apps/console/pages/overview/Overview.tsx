@@ -11,7 +11,7 @@ import { Failure, Loading, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, useNow } from '../../ui/Time.tsx'
 import { type CertificateView, certificatesPath } from '../directory/shapes.ts'
 import { type QueueSummary, queueSummaryQuery } from '../queue/shapes.ts'
-import { Chart, type Series } from './Chart.tsx'
+import { FlowPanel, RefusedPanel } from './Flow.tsx'
 import { type Finding, findingsOf } from './findings.ts'
 
 export function Overview() {
@@ -87,7 +87,10 @@ export function Overview() {
             {queue.data ? <QueueLine summary={queue.data} /> : <Loading rows={2} />}
           </Panel>
         </div>
-        <BooksPanel books={books.data} />
+        <div className="grid gap-5 xl:grid-cols-2">
+          <FlowPanel books={books.data} />
+          <RefusedPanel />
+        </div>
       </div>
     </Page>
   )
@@ -159,78 +162,4 @@ function Figure({ name, value }: { name: string; value: number }) {
       <span className="text-faint text-xs">{name}</span>
     </p>
   )
-}
-
-const accounts = [
-  { key: 'received', color: 'info' },
-  { key: 'delivered', color: 'accent' },
-  { key: 'bounced', color: 'danger' },
-  { key: 'discarded', color: 'warn' },
-] as const
-
-const dots = { info: 'bg-info', accent: 'bg-accent', danger: 'bg-danger', warn: 'bg-warn' }
-
-function BooksPanel({ books }: { books: Books | undefined }) {
-  if (!books)
-    return (
-      <Panel title="Books" flush>
-        <Loading rows={6} />
-      </Panel>
-    )
-  const { times, series } = seriesOf(books)
-  const { total } = books
-  return (
-    <Panel
-      title="Books"
-      aside={
-        <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-warn'}`}>
-          {total.balance === 0 ? 'They balance' : `Balance ${total.balance}`}
-          {books.eventsUnsent > 0 && ` · ${formatCount(books.eventsUnsent)} events on their way`}
-        </span>
-      }
-    >
-      <dl className="mb-4 flex flex-wrap gap-x-8 gap-y-2">
-        {accounts.map(({ key, color }) => (
-          <div key={key}>
-            <dd className="font-semibold text-lg leading-6">{formatCount(total[key])}</dd>
-            <dt className="flex items-center gap-1.5 text-faint text-xs">
-              <span aria-hidden="true" className={`h-0.5 w-3 ${dots[color]}`} />
-              {key}
-            </dt>
-          </div>
-        ))}
-        <div>
-          <dd className="font-semibold text-lg leading-6">{formatCount(total.queued)}</dd>
-          <dt className="text-faint text-xs">queued</dt>
-        </div>
-      </dl>
-      {times.length > 1 ? (
-        <Chart label="Recipients per interval: received, delivered, bounced, discarded" times={times} series={series} />
-      ) : (
-        <p className="flex h-[140px] items-center justify-center text-faint text-sm">
-          The chart begins when there has been mail for a while.
-        </p>
-      )}
-    </Panel>
-  )
-}
-
-/** Intervals of all workers, added up. */
-function seriesOf(books: Books): { times: number[]; series: Series[] } {
-  const byTime = new Map<number, Record<string, number>>()
-  for (const interval of books.intervals) {
-    const at = Date.parse(interval.at)
-    const sum = byTime.get(at) ?? {}
-    for (const { key } of accounts) sum[key] = (sum[key] ?? 0) + interval[key]
-    byTime.set(at, sum)
-  }
-  const times = [...byTime.keys()].sort((a, b) => a - b)
-  return {
-    times,
-    series: accounts.map(({ key, color }) => ({
-      label: key,
-      color,
-      values: times.map((t) => byTime.get(t)?.[key] ?? 0),
-    })),
-  }
 }

@@ -20,7 +20,7 @@ const columns: Column<QueueItem>[] = [
   {
     id: 'sender',
     header: 'From',
-    width: 'minmax(7rem,1fr)',
+    width: 'minmax(7rem,1.2fr)',
     cell: (item) => (
       <Link to="/messages/$id" params={{ id: item.id }} className="text-accent hover:underline" title={item.sender}>
         <bdi>{item.sender || '<> (null sender)'}</bdi>
@@ -41,7 +41,7 @@ const columns: Column<QueueItem>[] = [
   {
     id: 'cause',
     header: 'Why it waits',
-    width: 'minmax(0,1.5fr)',
+    width: 'minmax(0,1.3fr)',
     wide: true,
     cell: (item) => <bdi title={item.cause}>{item.cause ?? ''}</bdi>,
   },
@@ -56,11 +56,11 @@ const columns: Column<QueueItem>[] = [
   {
     id: 'next',
     header: 'Next try',
-    width: '6.5rem',
+    width: '5.25rem',
     wide: true,
     cell: (item) => item.nextTryAt && <Ago at={item.nextTryAt} />,
   },
-  { id: 'received', header: 'Received', width: '6.5rem', wide: true, cell: (item) => <Ago at={item.receivedAt} /> },
+  { id: 'received', header: 'Received', width: '5.25rem', wide: true, cell: (item) => <Ago at={item.receivedAt} /> },
   { id: 'size', header: 'Size', width: '5rem', align: 'right', wide: true, cell: (item) => formatBytes(item.size) },
 ]
 

@@ -28,15 +28,13 @@ export function SettingRow({ field, saved, fixed, readOnly }: Props) {
   const id = idOf(field.key)
   const changed = !same(value, saved)
   const danger = dangerOf(field, value, changed)
-  const compound = field.kind === 'rows' || field.kind === 'group' || field.kind === 'choices' || field.kind === 'lines'
+  const tall = field.kind === 'rows' || field.kind === 'group' || (field.kind === 'switched-group' && value !== 'off')
   return (
     <div
       data-setting={field.key}
       className={clsx(
         'grid gap-x-10 gap-y-2.5 border-l-2 px-5 py-4',
-        compound || field.kind === 'switched-group'
-          ? 'lg:grid-cols-[minmax(0,5fr)_minmax(0,7fr)]'
-          : 'sm:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]',
+        !tall && 'sm:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]',
         changed ? 'border-l-accent bg-accent-soft/40' : 'border-l-transparent',
       )}
     >

@@ -125,7 +125,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
             ))}
           </div>
           <footer className="sticky bottom-0 z-10 flex min-h-14 flex-wrap items-center gap-3 border-line border-t bg-panel px-5 py-2.5">
-            <p role="status" className="mr-auto text-sm text-soft">
+            <p role="status" className="mr-auto basis-full text-sm text-soft sm:basis-auto">
               {mayChange ? status(changes, wrong.length, tried) : 'Your role may look, not change.'}{' '}
               <span className="text-faint">Revision {base.revision}</span>
               {failure && <span className="block text-danger">{failure}</span>}

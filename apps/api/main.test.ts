@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, it } from 'vitest'
+
+/** The process from outside, without its workers: test/system has them. */
+const main = join(import.meta.dirname, 'main.ts')
+const running: ChildProcess[] = []
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL')
+})
+
+async function run(directory: string, env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [main], {
+    env: {
+      PATH: process.env.PATH,
+      POSTERN_DATA_DIR: directory,
+      POSTERN_API_PORT: '0',
+      POSTERN_WORKERS: 'none',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.push(child)
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk))
+  const exited = once(child, 'exit').then(([code]) => code as number)
+  const ready = new Promise<void>((resolve) => {
+    child.stdout.on('data', () => /^postern ready/m.test(said) && resolve())
+  })
+  await Promise.race([ready, exited])
+  return { child, exited, said: () => said, url: /api=(\S+)/.exec(said)?.[1] ?? '' }
+}
+
+const fresh = () => mkdtempSync(join(tmpdir(), 'postern-main-'))
+
+it('shows the made-up password once, keeps keys to itself, ends with 0, and knows its sessions again', async () => {
+  const directory = fresh()
+  const first = await run(directory)
+  const password = /with the password (\S+)/.exec(first.said())?.[1]
+  const body = JSON.stringify({ email: 'admin@localhost', password })
+  const tokens = (await (await fetch(`${first.url}/v1/auth/token`, { method: 'POST', body })).json()) as {
+    accessToken: string
+  }
+  expect(statSync(join(directory, 'keys/data.key')).mode & 0o777).toBe(0o600)
+  first.child.kill('SIGTERM')
+  expect(await first.exited).toBe(0)
+  const second = await run(directory)
+  expect(second.said()).not.toContain('password')
+  const me = await fetch(`${second.url}/v1/me`, { headers: { authorization: `Bearer ${tokens.accessToken}` } })
+  expect(me.status).toBe(200)
+  second.child.kill('SIGKILL')
+  await second.exited
+  const third = await run(directory)
+  expect(third.url).toMatch(/^http/)
+})
+
+it('refuses a second process on the same data', async () => {
+  const directory = fresh()
+  const one = await run(directory)
+  const two = await run(directory)
+  expect(await two.exited).toBe(1)
+  expect(two.said()).toContain(`Process ${one.child.pid} is running on this data directory already`)
+})
+
+it('names a damaged database and leaves it as it is', async () => {
+  const directory = fresh()
+  mkdirSync(join(directory, 'db'))
+  const file = join(directory, 'db', 'settings.db')
+  writeFileSync(file, 'garbage '.repeat(1000))
+  const { exited, said } = await run(directory)
+  expect(await exited).toBe(1)
+  expect(said()).toContain(`postern cannot start: ${file} is damaged`)
+  expect(readFileSync(file, 'utf8')).toBe('garbage '.repeat(1000))
+  expect(existsSync(join(directory, 'db', 'events.db'))).toBe(false)
+})
+
+it('says so when its port is taken, or is no port', async () => {
+  const one = await run(fresh())
+  const taken = await run(fresh(), { POSTERN_API_PORT: new URL(one.url).port })
+  expect(await taken.exited).toBe(1)
+  expect(taken.said()).toMatch(/postern cannot start: The API cannot listen on 127\.0\.0\.1:\d+ \(EADDRINUSE\)/)
+  const wrong = await run(fresh(), { POSTERN_API_PORT: 'http' })
+  expect([await wrong.exited, wrong.said()]).toEqual([1, expect.stringContaining('POSTERN_API_PORT is "http"')])
+})

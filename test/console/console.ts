@@ -1,0 +1,76 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { launchChromium } from '../peers/chromium.ts'
+import { credentials, type Postern, startPostern } from '../system/postern.ts'
+
+/** The console of a real Postern in a real Chromium, signed in. Everything the browser complains of is kept. */
+export interface Console {
+  postern: Postern
+  browser: Browser
+  context: BrowserContext
+  page: Page
+  /** Refusals of the CSP, uncaught errors, and errors on the browser's console; must stay empty. */
+  complaints: string[]
+  go(path: string): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function openConsole(): Promise<Console> {
+  const postern = await startPostern()
+  const browser = await launchChromium()
+  const complaints: string[] = []
+  const context = await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1280, height: 800 } })
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  listen(page, complaints)
+  await page.goto(postern.url)
+  await signIn(page)
+  return {
+    postern,
+    browser,
+    context,
+    page,
+    complaints,
+    go: (path) => go(page, postern.url + path),
+    stop: async () => {
+      await browser.close()
+      await postern.stop()
+    },
+  }
+}
+
+export async function signIn(page: Page): Promise<void> {
+  await page.getByLabel('E-mail').fill(credentials.email)
+  await page.getByLabel('Password').fill(credentials.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+}
+
+async function go(page: Page, url: string): Promise<void> {
+  await page.goto(url)
+  await page.locator('#main h1').waitFor()
+}
+
+function listen(page: Page, complaints: string[]): void {
+  page.on('pageerror', (error) => complaints.push(`${page.url()} ${error.message}`))
+  page.on('console', (message) => {
+    const text = message.text()
+    // Refused input is an answer, which the browser reports as a resource that did not load.
+    if (message.type() === 'error' && !/Failed to load resource.*(401|412|422)/.test(text))
+      complaints.push(`${page.url()} ${text}`)
+    else if (/Content.Security.Policy/i.test(text)) complaints.push(`${page.url()} ${text}`)
+  })
+}
+
+/** Confirms the open review with its diff in sight, and waits until every worker has the new revision. */
+export async function confirm(page: Page, verb: string | RegExp, comment?: string): Promise<void> {
+  const dialog = page.getByRole('dialog')
+  const button = dialog.getByRole('button', { name: verb, exact: typeof verb === 'string' })
+  await button.waitFor()
+  if (comment) await dialog.getByLabel('Comment').fill(comment)
+  await button.click()
+  await rolledOut(page)
+}
+
+export async function rolledOut(page: Page): Promise<void> {
+  await page.locator('[data-testid=rollout][data-done=true]').waitFor()
+}

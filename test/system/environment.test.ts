@@ -1,0 +1,73 @@
+import { hostname } from 'node:os'
+import { afterEach, expect, it } from 'vitest'
+import { showLogsOnFailure } from '../peers/failure.ts'
+import { answers, freePort } from '../peers/peer.ts'
+import { connect } from '../wire/client.ts'
+import { type Postern, startPostern } from './postern.ts'
+
+let postern: Postern | undefined
+afterEach(async () => {
+  await postern?.stop()
+  postern = undefined
+})
+showLogsOnFailure(() => [postern])
+
+type Group = { settings: Record<string, unknown>; fixed: Record<string, string> }
+
+it('ports and balancers of the environment win over the settings, and the API shows them as fixed', async () => {
+  postern = await startPostern({ env: { POSTERN_PROXY_PROTOCOL: '127.0.0.9/32, 127.0.1.0/24' } })
+  await postern.settle()
+  const { smtpPort, submissionPort, smtpsPort, api } = postern
+  const fixed = {
+    'advanced.port': `POSTERN_SMTP_PORT=${smtpPort}`,
+    'advanced.submissionPort': `POSTERN_SUBMISSION_PORT=${submissionPort}`,
+    'advanced.proxyProtocol': 'POSTERN_PROXY_PROTOCOL=127.0.0.9/32, 127.0.1.0/24',
+  }
+  expect((await api.get<Group>('/v1/settings')).fixed).toEqual({
+    ...fixed,
+    'tls.implicitTlsPort': `POSTERN_SMTPS_PORT=${smtpsPort}`,
+  })
+  expect((await api.get<Group>('/v1/settings/advanced')).fixed).toEqual(fixed)
+
+  const other = await freePort()
+  const change = { port: other, proxyProtocol: ['127.0.0.7'] }
+  const { revision, warnings } = await api.patch('/v1/settings/advanced', change)
+  expect(warnings.join()).toMatch(/advanced\.port is fixed by the environment/)
+  expect(warnings.join()).toMatch(/advanced\.proxyProtocol is fixed by the environment/)
+  await postern.settle(revision)
+  expect(await answers(postern.host, other)).toBe(false)
+
+  // Refused by address: the answer tells whose address the server believes.
+  const entry = await api.post('/v1/lists/control-access', { value: '192.0.2.55', action: 'deny' })
+  await postern.settle(entry.revision)
+  const said = async (from: string, first: string) => {
+    const client = await connect({ port: smtpPort, from, first, withinMs: 8_000 })
+    const { code } = await client.reply()
+    client.destroy()
+    return code
+  }
+  const denied = `PROXY TCP4 192.0.2.55 ${postern.host} 1234 ${smtpPort}\r\n`
+  const granted = `PROXY TCP4 192.0.2.56 ${postern.host} 1234 ${smtpPort}\r\n`
+  for (const balancer of ['127.0.0.9', '127.0.1.200']) {
+    expect(await said(balancer, denied)).toBe(554)
+    expect(await said(balancer, granted)).toBe(220)
+  }
+  // The setting's balancer is nobody here: it is greeted as itself, and its header is a protocol error.
+  const stranger = await connect({ port: smtpPort, from: '127.0.0.7', first: denied })
+  await stranger.expect(220)
+  expect((await stranger.reply()).code).toBeGreaterThanOrEqual(400)
+  stranger.destroy()
+})
+
+it('binds where the environment says, and without a port there the setting rules', async () => {
+  const smtp = await freePort('127.0.0.3')
+  postern = await startPostern({
+    env: { POSTERN_BIND: '127.0.0.3', POSTERN_SMTP_PORT: String(smtp), POSTERN_SUBMISSION_PORT: '' },
+  })
+  const { port } = new URL(postern.url)
+  expect(await answers('127.0.0.3', Number(port))).toBe(true)
+  expect(await answers('127.0.0.1', smtp)).toBe(false)
+  const client = await connect({ host: '127.0.0.3', port: smtp })
+  expect((await client.expect(220)).lines[0]).toContain(hostname())
+  await client.quit()
+})

@@ -1,0 +1,53 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf } from './sqs.ts'
+
+/** What happens to a request: it goes on after so many milliseconds, it is never answered, or it was stored and the answer is lost. */
+export type Meddling = number | 'hang' | 'lose the answer'
+
+export interface Middle {
+  readonly url: string
+  /** For requests whose path begins with this, until told otherwise. */
+  meddle(path: string, how: Meddling): void
+  /** Nothing is in the way any more; what hangs is cut. */
+  clear(): void
+  stop(): Promise<void>
+}
+
+/** Stands between workers and the API. */
+export async function startMiddle(target: string): Promise<Middle> {
+  const rules = new Map<string, Meddling>()
+  const server = createServer(async (request, response) => {
+    const body = await bodyOf(request)
+    const how = [...rules].find(([path]) => request.url?.startsWith(path))?.[1] ?? 0
+    if (how === 'hang') return
+    if (typeof how === 'number' && how > 0) await sleep(how)
+    try {
+      const { authorization } = request.headers
+      const answer = await fetch(target + request.url, {
+        method: request.method ?? 'GET',
+        headers: { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) },
+        ...(request.method === 'GET' ? {} : { body }),
+      })
+      const text = Buffer.from(await answer.arrayBuffer())
+      if (how === 'lose the answer') return void request.socket.destroy()
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(text)
+    } catch {
+      request.socket.destroy()
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    meddle: (path, how) => void rules.set(path, how),
+    clear: () => {
+      rules.clear()
+      server.closeAllConnections()
+    },
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

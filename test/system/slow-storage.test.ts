@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, expect, it } from 'vitest'
+import { startLoad } from '../bench/load.ts'
+import { showLogsOnFailure } from '../peers/failure.ts'
+import { startBothByHand, type WorkerByHand } from './by-hand.ts'
+import { type Meddling, type Middle, startMiddle } from './middle.ts'
+import { type Postern, startPostern } from './postern.ts'
+
+let postern: Postern | undefined
+let middle: Middle | undefined
+let workers: WorkerByHand[] = []
+afterEach(async () => {
+  await Promise.all(workers.map((worker) => worker.stop()))
+  await middle?.stop()
+  await postern?.stop()
+  workers = []
+})
+showLogsOnFailure(() => [postern, ...workers.map(({ logs }) => ({ name: 'worker by hand', logs }))])
+
+const measuredMs = 2_000
+
+it('takes mail at the same speed while storage is slow or away, and has every event later, once', async () => {
+  postern = await startPostern({ env: { POSTERN_WORKERS: 'none' } })
+  middle = await startMiddle(postern.url)
+  workers = Object.values(await startBothByHand(postern, middle.url))
+  await postern.settle()
+  await postern.api.post('/v1/domains', { name: 'a.test', route: { type: 'discard' } })
+  const account = await postern.api.post('/v1/accounts', {
+    address: 'all@a.test',
+    login: 'all',
+    secret: 'a long enough secret',
+  })
+  await postern.settle(account.revision)
+
+  const { host, smtpPort } = postern
+  let accepted = 0
+  const rate = async (prefix: string) => {
+    const to = { address: 'all@a.test' }
+    const load = startLoad({ host, port: smtpPort, sessions: 10, bytes: 1_000, prefix, to, afterLoss: 'give up' })
+    await sleep(measuredMs)
+    await load.stop()
+    expect([...load.refused, load.dropped]).toEqual([0])
+    accepted += load.accepted.size
+    return Math.round((load.accepted.size * 1_000) / measuredMs)
+  }
+  const under = async (how: Meddling) => {
+    middle?.meddle('/v1/worker/events', how)
+    const measured = await rate(`${how}-`.replaceAll(' ', '-'))
+    middle?.clear()
+    return measured
+  }
+  await rate('warm-')
+  const rates = {
+    undisturbed: await rate('free-'),
+    slow: await under(2_000),
+    away: await under('hang'),
+    forgetful: await under('lose the answer'),
+  }
+  console.log(`accepted per second, by state of storage: ${JSON.stringify(rates)}`)
+  for (const disturbed of [rates.slow, rates.away, rates.forgetful])
+    expect(disturbed).toBeGreaterThan(rates.undisturbed / 2)
+
+  const { total } = await postern.quiet({ withinMs: 60_000 })
+  expect(total).toMatchObject({ received: accepted, discarded: accepted, balance: 0 })
+  const events = new DatabaseSync(join(postern.dataDirectory, 'db', 'events.db'), { readOnly: true })
+  const [count] = events
+    .prepare("select count(*) as n, count(distinct message_id) as ids from events where type = 'message.accepted'")
+    .all()
+  events.close()
+  expect(count).toEqual({ n: accepted, ids: accepted })
+})
