@@ -86,13 +86,13 @@ async function send(to: string | string[], from = 'ann@home.test') {
 
 const message = (id: string) => live.api.get<MessageView>(`/v1/messages/${id}`)
 
-/** Waits until storage knows the message in this state. */
+/** Waits until storage knows the message in this state, from the events of both workers. */
 async function becomes(id: string, state: MessageView['state']): Promise<MessageView> {
   let seen: MessageView | undefined
   const is = async () => {
     const answer = await live.api.call('GET', `/v1/messages/${id}`)
     seen = answer.status === 200 ? (answer.body as MessageView) : undefined
-    return seen?.state === state
+    return seen?.state === state && seen.trace.some(({ type }) => type === 'message.accepted')
   }
   await until(`${id} is ${state}`, is, { withinMs: 15_000, everyMs: 100 }).catch((error) => {
     throw new Error(`${error.message}; it is ${JSON.stringify(seen)}`)
