@@ -146,7 +146,13 @@ test('kill -9 between the commit and the event: the next process records that me
     wasAccepted: (id: string) => log.wasAccepted(id),
   }
   const file = join(directory, 'receptions')
-  const receptions = await Receptions.open({ worker, spool, reader, file, trouble: (error) => expect.unreachable(String(error)) })
+  const receptions = await Receptions.open({
+    worker,
+    spool,
+    reader,
+    file,
+    trouble: (error) => expect.unreachable(String(error)),
+  })
   log.startShipping()
   await log.close()
   await receptions.close()
