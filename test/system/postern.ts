@@ -12,6 +12,8 @@ import { isAlive, processesWith } from './processes.ts'
 /** Starts Postern as a user would, and tells when it has settled. It knows the system from outside only. */
 
 export interface PosternOptions {
+  /** The loopback address that everything listens on; 127.0.0.1 without it. */
+  host?: string
   /** Kept after `stop()`; without it a temporary one that goes. */
   dataDirectory?: string
   /** `ip:port,…`, e.g. `dns.server`. */
@@ -61,7 +63,6 @@ export interface Postern {
 const house = join(import.meta.dirname, '../..')
 /** Of the administrator that every Postern of the tests starts with. */
 export const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
-const host = '127.0.0.1'
 /** Data directories in use, and whether each goes with its Postern. */
 const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {
@@ -72,7 +73,9 @@ process.on('exit', () => {
 })
 
 export async function startPostern(options: PosternOptions = {}): Promise<Postern> {
-  const ports = { api: await freePort(), smtp: await freePort(), submission: await freePort(), smtps: await freePort() }
+  const host = options.host ?? '127.0.0.1'
+  const free = () => freePort(host)
+  const ports = { api: await free(), smtp: await free(), submission: await free(), smtps: await free() }
   const dataDirectory = options.dataDirectory ?? (await temporaryDirectory('data'))
   running.set(dataDirectory, { temporary: !options.dataDirectory })
   const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
@@ -139,7 +142,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
 
 function environment(options: PosternOptions, ports: Record<'api' | 'smtp' | 'submission' | 'smtps', number>) {
   return {
-    POSTERN_BIND: host,
+    POSTERN_BIND: options.host ?? '127.0.0.1',
     POSTERN_API_PORT: String(ports.api),
     POSTERN_SMTP_PORT: String(ports.smtp),
     POSTERN_SUBMISSION_PORT: String(ports.submission),

@@ -43,10 +43,10 @@ describe('the raw client, against a real server', () => {
 
   it('shows the dialogue when something else comes, and when nothing comes', async () => {
     const postfix = await keep(startPostfix({ deliver: { to: 'discard' } }))
-    const client = await connect({ port: postfix.port, withinMs: 200 })
+    const client = await connect({ port: postfix.port, withinMs: 1000 })
     await client.expect(220)
     await expect(client.say('NONSENSE').expect(250)).rejects.toThrow(/expected 250, got 50[02] 5.5.2[\s\S]*C: NONSENSE/)
-    await expect(client.reply()).rejects.toThrow('waited 200 ms in vain')
+    await expect(client.reply()).rejects.toThrow('waited 1000 ms in vain')
     client.reset()
   })
 })

@@ -28,7 +28,9 @@ describe('names and the banner', () => {
     await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: named\r\n' })
     expect((await client.say('QUIT').expect(221, '2.0.0')).raw).toContain('mail.example.test')
     const [mail = ''] = (await live.arrived('ann@home.test', 1)).slice(-1)
-    expect(mail).toMatch(/^Return-Path: <x@far\.test>\r\nDelivered-To: ann@home\.test\r\nReceived: from client\.test \(/)
+    expect(mail).toMatch(
+      /^Return-Path: <x@far\.test>\r\nDelivered-To: ann@home\.test\r\nReceived: from client\.test \(/,
+    )
     expect(mail).toMatch(/by mail\.example\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <ann@home\.test>;/)
   })
 
@@ -50,12 +52,15 @@ describe('names and the banner', () => {
     expect((await (await live.connect()).expect(220)).raw).toMatch(/^220 mail\.example\.test \S+/)
   })
 
-  it.each(['two\r\n250 lines', 'a\0b', 'ü', 'x'.repeat(401)])('a helloMessage that cannot stand in a line is refused', async (helloMessage) => {
-    const answer = await live.api.call('PATCH', '/v1/settings/advanced', { body: { helloMessage } })
-    expect([400, 422]).toContain(answer.status)
-    expect(answer.text).toContain('helloMessage')
-    await live.greeted()
-  })
+  it.each(['two\r\n250 lines', 'a\0b', 'ü', 'x'.repeat(401)])(
+    'a helloMessage that cannot stand in a line is refused',
+    async (helloMessage) => {
+      const answer = await live.api.call('PATCH', '/v1/settings/advanced', { body: { helloMessage } })
+      expect([400, 422]).toContain(answer.status)
+      expect(answer.text).toContain('helloMessage')
+      await live.greeted()
+    },
+  )
 })
 
 describe('VRFY', () => {
@@ -100,7 +105,11 @@ describe('the order of commands', () => {
     ['RCPT before MAIL', ['EHLO a.test', 'RCPT TO:<ann@home.test>'], 503],
     ['DATA before MAIL', ['EHLO a.test', 'DATA'], 503],
     ['MAIL twice', ['EHLO a.test', 'MAIL FROM:<x@far.test>', 'MAIL FROM:<y@far.test>'], 503],
-    ['DATA without a valid recipient', ['EHLO a.test', 'MAIL FROM:<x@far.test>', 'RCPT TO:<no@home.test>', 'DATA'], 554],
+    [
+      'DATA without a valid recipient',
+      ['EHLO a.test', 'MAIL FROM:<x@far.test>', 'RCPT TO:<no@home.test>', 'DATA'],
+      554,
+    ],
     ['HELO without a name', ['HELO'], 501],
     ['EHLO with nonsense', ['EHLO <script>'], 501],
     ['an unknown parameter', ['EHLO a.test', 'MAIL FROM:<x@far.test> FOO=1'], 555],
@@ -128,7 +137,16 @@ describe('the order of commands', () => {
 
   it('every reply but the banner, greetings and 354 has an enhanced code', async () => {
     const client = await live.greeted()
-    for (const line of ['NOOP', 'RSET', 'HELP', 'MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>', 'RSET', 'FOO', 'BDAT 1 LAST'])
+    for (const line of [
+      'NOOP',
+      'RSET',
+      'HELP',
+      'MAIL FROM:<x@far.test>',
+      'RCPT TO:<ann@home.test>',
+      'RSET',
+      'FOO',
+      'BDAT 1 LAST',
+    ])
       expect((await client.ask(line)).enhanced, line).toBeDefined()
   })
 })

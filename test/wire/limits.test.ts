@@ -44,7 +44,8 @@ describe('maxMessageBytes', () => {
     for (let i = 0; i < 40; i++) client.write(`${'z'.repeat(998)}\r\n`.repeat(100))
     await client.write('.\r\n').expect(552, '5.3.4')
     await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: after it\r\n' })
-XX
+    const refused = await live.event('message.refused', ({ size }) => size === 4_000_000)
+    expect(refused).toMatchObject({ recipients: ['ann@home.test'], verdict: { rule: 'message-size' } })
   })
 })
 

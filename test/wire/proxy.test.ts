@@ -20,20 +20,23 @@ const through = (header: 'v1' | 'v2' | 'none', from = '127.0.0.81') =>
   live.connect({ port: balancers[header].port, from })
 
 describe('proxyProtocol', () => {
-  it.each(['v1', 'v2'] as const)('%s from HAProxy: the client is who it says, for rules, trace and events', async (header) => {
-    await live.set('advanced', { proxyProtocol: ['127.0.0.80/32'] })
-    const before = (await live.mail('ann@home.test')).length
-    const client = await through(header)
-    await client.hello()
-    await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: `Subject: through ${header}\r\n` })
-    const mail = (await live.arrived('ann@home.test', before + 1)).at(-1)
-    expect(mail).toContain('Received: from client.test ([127.0.0.81])')
-    await live.add('control-access', '127.0.0.81')
-    const denied = await through(header)
-    expect((await denied.expect(554, '5.7.1')).raw).toContain('127.0.0.81')
-    const other = await through(header, '127.0.0.82')
-    await other.hello()
-  })
+  it.each(['v1', 'v2'] as const)(
+    '%s from HAProxy: the client is who it says, for rules, trace and events',
+    async (header) => {
+      await live.set('advanced', { proxyProtocol: ['127.0.0.80/32'] })
+      const before = (await live.mail('ann@home.test')).length
+      const client = await through(header)
+      await client.hello()
+      await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: `Subject: through ${header}\r\n` })
+      const mail = (await live.arrived('ann@home.test', before + 1)).at(-1)
+      expect(mail).toContain('Received: from client.test ([127.0.0.81])')
+      await live.add('control-access', '127.0.0.81')
+      const denied = await through(header)
+      expect((await denied.expect(554, '5.7.1')).raw).toContain('127.0.0.81')
+      const other = await through(header, '127.0.0.82')
+      await other.hello()
+    },
+  )
 
   it('a trusted balancer must send a header: 421 4.7.0 and an event', async () => {
     await live.set('advanced', { proxyProtocol: ['127.0.0.80'] })

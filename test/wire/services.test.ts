@@ -136,9 +136,9 @@ describe('the Queue Manager', () => {
     const before = (await inbox()).length
     const client = await greeted()
     for (let i = 0; i < 5; i++) await client.mail(mail(`waits ${i}`))
-    await sleep(500)
+    await until('the books say that five wait', async () => (await postern.books()).total.queued === 5)
+    await sleep(300)
     expect(await inbox()).toHaveLength(before)
-    expect((await postern.books()).total.queued).toBeGreaterThanOrEqual(0)
     await act('queue', 'start', 'running')
     await until('all are delivered', async () => (await inbox()).length === before + 5)
     await act('queue', 'restart', 'running')
@@ -206,12 +206,13 @@ describe('ports that the settings rule', () => {
   afterAll(() => free?.stop())
 
   it('the SMTP port moves: the new one listens, the old one closes; one in use leaves the old one in force', async () => {
-    const [first, second, submission] = [await freePort(), await freePort(), await freePort()]
+    const [first, second] = [await freePort('127.0.0.5'), await freePort('127.0.0.5')]
+    const submission = await freePort('127.0.0.5')
     const env = { POSTERN_SMTP_PORT: '', POSTERN_SUBMISSION_PORT: '' }
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.5', resolve))
     const { port: used } = taken.address() as { port: number }
-    free = await startPostern({ env: { ...env, POSTERN_BIND: '127.0.0.5' } })
+    free = await startPostern({ host: '127.0.0.5', env })
     await free.settle()
     const patch = async (values: object) =>
       free.settle((await free.api.patch('/v1/settings/advanced', values)).revision)
@@ -228,8 +229,9 @@ describe('ports that the settings rule', () => {
     await until('it is degraded', async () => (await worker())?.observed === 'degraded')
     expect((await worker())?.detail).toContain(String(used))
     expect(await answers('127.0.0.5', second)).toBe(true)
-    const failed = await free.api.get<{ items: { port: number }[] }>('/v1/events', { type: 'listener.failed' })
-    expect(failed.items[0]).toMatchObject({ port: used })
+    const failed = () => free.api.get<{ items: { port: number }[] }>('/v1/events', { type: 'listener.failed' })
+    await until('the event is stored', async () => (await failed()).items.length > 0)
+    expect((await failed()).items[0]).toMatchObject({ port: used })
     await patch({ port: first })
     await until('it runs', async () => (await worker())?.observed === 'running')
     expect(await answers('127.0.0.5', first)).toBe(true)

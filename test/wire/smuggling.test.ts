@@ -26,7 +26,8 @@ const ends = {
 }
 
 /** What the smuggler wants executed. It is all text of the first message, or nothing at all. */
-const hidden = 'MAIL FROM:<boss@home.test>\r\nRCPT TO:<victim@home.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
+const hidden =
+  'MAIL FROM:<boss@home.test>\r\nRCPT TO:<victim@home.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
 
 /** Where the packets end: all in one, before and after each octet of the false end, and octet by octet around it. */
 function cuts(head: string, end: string): number[][] {
@@ -64,7 +65,9 @@ describe('end of data', () => {
 
   it('normalized, each is one message: what was hidden is its text', async () => {
     await live.set('advanced', { bareLineFeeds: 'normalize' })
-    const variants = Object.entries(ends).filter(([name]) => !name.includes('NUL') && name !== 'CRCRLF.CRLF' && name !== 'LFCR.CRLF')
+    const variants = Object.entries(ends).filter(
+      ([name]) => !name.includes('NUL') && name !== 'CRCRLF.CRLF' && name !== 'LFCR.CRLF',
+    )
     let sent = (await live.mail('ann@home.test')).length
     for (const [name, end] of variants) {
       const client = await live.greeted()

@@ -77,12 +77,20 @@ describe('handshakes that come to nothing', () => {
   const sessions = async () => (await live.postern.workers()).find(({ service }) => service === 'smtp')?.sessions
 
   it.each([
+    [
+      'STARTTLS and gone',
+      async () => {
+        const client = await live.greeted()
+        await client.say('STARTTLS').expect(220)
+        client.destroy()
+      },
+    ],
     ['STARTTLS and half-closed', async () => (await live.greeted()).say('STARTTLS').end()],
     ['no version in common', async () => (await live.greeted()).startTls({ maxVersion: 'TLSv1.1' }).catch(() => {})],
   ])('%s: leaves no session behind', async (_name, attempt) => {
     await load('mail.home.test')
     await attempt()
-    await until('only the held session is left', async () => (await sessions()) === 1, { withinMs: 13_000 })
+    await until('only the held session is left', async () => (await sessions()) === 1, { withinMs: 8000 })
   })
 })
 

@@ -123,6 +123,10 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
    */
   override _armTimeout(handshake?: Socket): void {
     this.#handshake = handshake
+    // The ports keep half-open ends open, for replies that are still owed. Nobody is owed the rest of a handshake.
+    handshake?.once('end', () => {
+      if (this._upgrading) handshake.destroy()
+    })
   }
 
   #destroy(): void {
