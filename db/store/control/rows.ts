@@ -29,10 +29,13 @@ export type ReplicaPage = {
   limit: number
 }
 
-/** A page of everything a worker of these kinds needs, in a fixed order. */
+/**
+ * A page of everything a worker of these kinds needs, in a fixed order. `+kind`: or SQLite begins each page at the kind's
+ * first row.
+ */
 export function snapshotPage(queries: Queries, { kinds, after, limit }: ReplicaPage): Promise<StoredJson[]> {
   return queries.all<StoredJson>(sql`
-    select * from rows where (kind, id) > (${after.kind}, ${after.id}) and kind in (select value from json_each(${JSON.stringify(kinds)}))
+    select * from rows where (kind, id) > (${after.kind}, ${after.id}) and +kind in (select value from json_each(${JSON.stringify(kinds)}))
     order by kind, id limit ${limit}`)
 }
 
@@ -45,11 +48,15 @@ export type ChangesPage = {
   limit: number
 }
 
+/**
+ * In order of their numbers. `+kind`: or SQLite takes the index by kind, and reads and sorts every change of these kinds for
+ * each page (100 000 entries imported at once: 38 s instead of 0.2 s).
+ */
 export function changesPage(queries: Queries, { kinds, after, upTo, limit }: ChangesPage): Promise<StoredChange[]> {
   return queries.all<StoredChange>(sql`
     select revision, seq, kind, id, after from changes
     where (revision, seq) > (${after.revision}, ${after.seq}) and revision <= ${upTo}
-      and kind in (select value from json_each(${JSON.stringify(kinds)}))
+      and +kind in (select value from json_each(${JSON.stringify(kinds)}))
     order by revision, seq limit ${limit}`)
 }
 
