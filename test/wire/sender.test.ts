@@ -59,6 +59,18 @@ describe('Kill File', () => {
     await client.write('Subject: begun before\r\n\r\n.\r\n').expect(250)
     await client.say('MAIL FROM:<a@bad.test>').expect(501, '5.7.1')
   })
+
+  it('takes five thousand entries by import while sessions go on', async () => {
+    const lines = Array.from({ length: 5_000 }, (_, i) => `@k${i}.junk.test`).join('\n')
+    const body = { body: lines, headers: { 'content-type': 'text/plain' } }
+    await live.change(async () => {
+      const answer = await live.api.call('POST', '/v1/lists/kill/import', body)
+      expect(answer.status, answer.text.slice(0, 500)).toBe(200)
+      return answer.body as { revision: number; diff: []; warnings: [] }
+    })
+    expect(await sender('x@k4999.junk.test')).toMatchObject({ code: 501, enhanced: '5.7.1' })
+    expect(await sender('x@k5000.junk.test')).toMatchObject({ code: 250 })
+  })
 })
 
 describe('local senders', () => {
