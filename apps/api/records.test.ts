@@ -210,7 +210,7 @@ describe('events', () => {
 
   it('make a time series', async () => {
     const { points } = (await api.send('GET', '/v1/stats?stepMinutes=60')).json
-    expect(points.at(-1)).toMatchObject({ received: 5, delivered: 2, deferred: 1 })
+    expect(points).toContainEqual(expect.objectContaining({ received: 5, delivered: 2, deferred: 1 }))
     expect((await api.send('GET', '/v1/stats?since=2020-01-01T00:00:00Z&stepMinutes=1')).status).toBe(422)
   })
 })
