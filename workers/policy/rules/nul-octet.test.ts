@@ -5,6 +5,6 @@ import { dataFacts, examplePolicy, saidBy } from '../example.ts'
 describe('nul-octet', () => {
   it('refuses, for the White List too', () => {
     const policy = examplePolicy({ lists: { white: ['0.0.0.0/0'] } })
-    expect(saidBy(decideData(dataFacts({ nulOctets: true }), policy))).toBe('554 5.6.0 nulOctet')
+    expect(saidBy(decideData(dataFacts({ nulOctets: true }), policy))).toBe('554 5.6.0 nulOctet close')
   })
 })
