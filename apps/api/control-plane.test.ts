@@ -329,6 +329,28 @@ describe('history', () => {
   })
 })
 
+describe('a rollback of very many rows', () => {
+  it('takes them away and brings them back', async () => {
+    const then = await head()
+    const kill = async () => (await api.send('GET', '/v1/lists/kill/export')).text
+    const before = await kill()
+    const lines = Array.from({ length: 2500 }, (_, i) => `@bulk${i}.example`).join('\n')
+    const full = await api.send('POST', '/v1/lists/kill/import', { body: lines })
+    const imported = await kill()
+    const back = await post(`/v1/revisions/${then}/rollback`)
+    expect(back.json).toMatchObject({ changes: 2500, diff: [] })
+    expect(await kill()).toBe(before)
+    const token = await api.tokens.smtp()
+    const changes = (await api.send('GET', `/v1/worker/changes?after=${full.json.revision}`, { token })).text.split(
+      '\n',
+    )
+    expect(changes.filter((line) => line.includes('"value":null'))).toHaveLength(2500)
+    await post(`/v1/revisions/${full.json.revision}/rollback`)
+    expect(await kill()).toBe(imported)
+    await post(`/v1/revisions/${then}/rollback`)
+  })
+})
+
 describe('settings as code', () => {
   it('plans nothing for its own document, applies a changed one, and refuses an old plan', async () => {
     const yaml = await api.send('GET', '/v1/document?format=yaml')

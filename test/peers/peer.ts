@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
@@ -61,14 +62,24 @@ export async function temporaryDirectory(name: string): Promise<string> {
   return mkdtemp(join(tmpdir(), `postern-${name}-`))
 }
 
-/** A port nothing listens on now. Another process may take it before it is used; a start that fails says so. */
+/**
+ * A port nothing listens on now, below those that the system gives to clients: one of these would soon be somebody's.
+ * Another process may take it before it is used; a start that fails says so.
+ */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = randomInt(10_240, 32_768)
+    if (await canListen(host, port)) return port
+  }
+  throw new Error(`no port on ${host}`)
+}
+
+function canListen(host: string, port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error(`no port on ${host}`)
-  return address.port
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, host, () => server.close(() => resolve(true)))
+  })
 }
 
 /** Whether something accepts a connection at this moment. */

@@ -34,8 +34,10 @@ export function startByHand(service: ServiceName, env: Record<string, string>): 
   for (const output of [child.stdout, child.stderr]) output.on('data', (chunk) => written.push(String(chunk)))
   const gone = once(child, 'exit')
   const end = async (signal: NodeJS.Signals) => {
-    child.kill(signal)
-    await gone
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await gone
+    }
     return child.exitCode
   }
   process.once('exit', () => child.kill('SIGKILL'))

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
-import { answers, freePort } from '../peers/peer.ts'
+import { answers, freePort, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
+import { Api } from './api.ts'
 import { type Postern, startPostern } from './postern.ts'
 
 let postern: Postern | undefined
@@ -60,14 +61,18 @@ it('ports and balancers of the environment win over the settings, and the API sh
 })
 
 it('binds where the environment says, and without a port there the setting rules', async () => {
-  const smtp = await freePort('127.0.0.3')
+  const bind = '127.0.0.3'
+  const smtp = await freePort(bind)
   postern = await startPostern({
-    env: { POSTERN_BIND: '127.0.0.3', POSTERN_SMTP_PORT: String(smtp), POSTERN_SUBMISSION_PORT: '' },
+    env: { POSTERN_BIND: bind, POSTERN_SMTP_PORT: String(smtp), POSTERN_SUBMISSION_PORT: '' },
   })
-  const { port } = new URL(postern.url)
-  expect(await answers('127.0.0.3', Number(port))).toBe(true)
+  const submission = await freePort(bind)
+  const api = new Api(postern.url.replace(postern.host, bind), postern.credentials)
+  await api.patch('/v1/settings/advanced', { submissionPort: submission })
+  await until('the submission port is open', () => answers(bind, submission))
   expect(await answers('127.0.0.1', smtp)).toBe(false)
-  const client = await connect({ host: '127.0.0.3', port: smtp })
+  expect(await answers('127.0.0.1', Number(new URL(postern.url).port))).toBe(false)
+  const client = await connect({ host: bind, port: smtp })
   expect((await client.expect(220)).lines[0]).toContain(hostname())
   await client.quit()
 })

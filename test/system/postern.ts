@@ -37,6 +37,8 @@ export interface Postern {
   readonly url: string
   readonly dataDirectory: string
   readonly api: Api
+  /** The administrator's. */
+  readonly credentials: { email: string; password: string }
   /** The API's process, the root of all others. */
   readonly pid: number
   /** The process ids of one of its parts, read from the operating system. */
@@ -96,6 +98,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
     url,
     dataDirectory,
     api,
+    credentials,
     get pid() {
       return child.pid as number
     },

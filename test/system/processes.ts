@@ -19,7 +19,8 @@ function processInfo(pid: number): ProcessInfo | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the name in brackets, which may hold anything; the others follow the last bracket.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (fields[0] === 'Z') return undefined
+    // Killed, but its other threads may still be ending, and hold its sockets until then.
+    if (fields[0] === 'Z' && readdirSync(`/proc/${pid}/task`).length < 2) return undefined
     const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0)
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim()
     return { pid, parent: Number(fields[1]), command, cpuMicros: (ticks * 1_000_000) / ticksPerSecond }

@@ -2,8 +2,8 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
-import { type Result, type Transaction, transact } from './client/transaction.ts'
-import type { Job } from './lanes.ts'
+import { fitsAhead, mayFollow, type Result, type Transaction, transact } from './client/transaction.ts'
+import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
 import type { Destination } from './route/destination.ts'
@@ -16,15 +16,23 @@ const wholeOctets = 1 << 20
 /** Hosts that answered and could not take the message, in one attempt. */
 const mostSessions = 2
 
-export async function attempt(job: Job, destination: Destination, world: AttemptWorld): Promise<Attempted> {
+export async function attempt(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Attempted> {
   const startedAt = Date.now()
-  const { via, results } = await deliverTo(job, destination, world)
+  const { via, results } = await deliverTo(job, { destination, turn }, world)
   return { via, results, startedAt, durationMs: Date.now() - startedAt }
 }
 
 type Delivered = Pick<Attempted, 'via' | 'results'>
 
-async function deliverTo(job: Job, destination: Destination, world: AttemptWorld): Promise<Delivered> {
+async function deliverTo(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
   switch (destination.kind) {
     case 'discard':
       return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
@@ -33,7 +41,7 @@ async function deliverTo(job: Job, destination: Destination, world: AttemptWorld
     case 'maildir':
       return deliverToMaildir(job, destination.domain, world)
     default:
-      return deliverRemote(job, destination, world)
+      return deliverRemote(job, { destination, turn }, world)
   }
 }
 
@@ -41,13 +49,21 @@ function same(job: Job, result: Final, via: Via): Delivered {
   return { via, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-async function deliverRemote(job: Job, destination: Remote, world: AttemptWorld): Promise<Delivered> {
+async function deliverRemote(
+  job: Job,
+  { destination, turn }: { destination: Remote; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
   const key = poolKey(destination)
-  const open = world.pool.take(key)
+  const begun = turn.begun?.connection
+  if (begun && !begun.alive) turn.begun = undefined
+  const open = turn.begun?.connection ?? world.pool.take(key)
   if (open) {
     try {
-      return await deliverOn(open, job, { key, world })
+      return await deliverOn(open, job, { key, turn, world })
     } catch (error) {
+      // Some servers lose what follows a body: this one is not sent anything ahead again.
+      if (open === begun) world.pool.distrust(open.dial.peer)
       // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
       if (!(error instanceof ConnectionFailure) || error.stage === 'end') return failed(job, error, open.dial.peer)
     }
@@ -65,7 +81,7 @@ async function deliverRemote(job: Job, destination: Remote, world: AttemptWorld)
     }
     try {
       const connection = await pool.open(dialFor(destination, peer, world))
-      const delivered = await deliverOn(connection, job, { key, world })
+      const delivered = await deliverOn(connection, job, { key, turn, world })
       last = delivered
       if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
@@ -79,14 +95,16 @@ async function deliverRemote(job: Job, destination: Remote, world: AttemptWorld)
 async function deliverOn(
   connection: Connection,
   job: Job,
-  { key, world }: { key: string; world: AttemptWorld },
+  { key, turn, world }: { key: string; turn: Turn; world: AttemptWorld },
 ): Promise<Delivered> {
   const results = new Map<number, Final>()
   let waiting = job.recipients
   try {
     while (waiting.length > 0) {
       const transaction = transactionFor(job.mail, waiting, world.reader)
-      const answers = await transact(connection, transaction)
+      const begun = turn.begun !== undefined
+      turn.begun = undefined
+      const answers = await transact(connection, transaction, { begun, next: () => begin(connection, turn, world) })
       const again: number[] = []
       for (const [i, r] of waiting.entries()) {
         const answer = answers[i] as Result
@@ -106,9 +124,21 @@ async function deliverOn(
     for (const [r, result] of failed(job, error, connection.dial.peer).results)
       if (!results.has(r)) results.set(r, result)
   }
+  if (turn.follows) return { via: viaOf(connection), results }
   const { queue } = world.plan()
   world.pool.give(key, connection, queue.reuseConnections ? queue.maxMessagesPerConnection : 0)
   return { via: viaOf(connection), results }
+}
+
+/** Takes the lane's next job when it may go out behind the body that is just being sent. */
+function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transaction | undefined {
+  const { queue } = world.plan()
+  const mayReuse = queue.reuseConnections && connection.used < queue.maxMessagesPerConnection
+  if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
+  const job = turn.next((mail, recipients) => fitsAhead(connection, transactionFor(mail, recipients, world.reader)))
+  if (!job) return undefined
+  turn.follows = { job, connection }
+  return transactionFor(job.mail, job.recipients, world.reader)
 }
 
 function transactionFor(mail: Mail, recipients: readonly number[], reader: SpoolReader): Transaction {

@@ -4,7 +4,7 @@ import { attempt } from './attempt.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
 import type { Hands } from './hands.ts'
 import { deferred } from './index/rows.ts'
-import type { Job, Lane } from './lanes.ts'
+import type { Job, Lane, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { type Clerk, conclude } from './outcome.ts'
 
@@ -14,15 +14,19 @@ export type Deliverer = { world: AttemptWorld; clerk: Clerk; hands: Hands; recor
 /** When the notification cannot be written (spool full), the outcome waits so long. */
 const pauseMs = 60_000
 
-export async function deliver(job: Job, lane: Lane, deliverer: Deliverer): Promise<void> {
-  const attempted = await attemptOrExplain(job, lane, deliverer)
+export async function deliver(job: Job, given: { lane: Lane; turn: Turn }, deliverer: Deliverer): Promise<void> {
+  const attempted = await attemptOrExplain(job, given, deliverer)
   await concludeOrPutBack(job, attempted, deliverer)
 }
 
-async function attemptOrExplain(job: Job, lane: Lane, { world, record }: Deliverer): Promise<Attempted> {
+async function attemptOrExplain(
+  job: Job,
+  { lane, turn }: { lane: Lane; turn: Turn },
+  { world, record }: Deliverer,
+): Promise<Attempted> {
   const startedAt = Date.now()
   try {
-    return await attempt(job, lane.way.destination, world)
+    return await attempt(job, { destination: lane.way.destination, turn }, world)
   } catch (error) {
     const via = (error as { via?: Attempted['via'] }).via ?? { host: lane.way.destination.kind }
     const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)

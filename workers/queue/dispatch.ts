@@ -1,4 +1,4 @@
-import { type Job, Lane } from './lanes.ts'
+import { type Begun, type Job, Lane, type Turn } from './lanes.ts'
 import { domainOf, type Mail } from './mail.ts'
 import { type Plan, throttleFor } from './plan.ts'
 import { wayFor } from './route/destination.ts'
@@ -10,7 +10,7 @@ import { wayFor } from './route/destination.ts'
 export type DispatchOptions = {
   plan(): Plan
   /** Makes one delivery and settles it; never rejects. */
-  deliver(job: Job, lane: Lane): Promise<void>
+  deliver(job: Job, lane: Lane, turn: Turn): Promise<void>
   /** A lane has room again, or everything has gone: there may be more to load. */
   drained(): void
 }
@@ -138,6 +138,15 @@ export class Dispatch {
     this.pump()
   }
 
+  /** New mail that may go out behind a delivery under way: it takes that delivery's place, not one more. */
+  #takeNext(lane: Lane, plan: Plan): Job | undefined {
+    const throttle = throttleFor(plan, lane.way.domain)
+    if (lane.busy > throttle.connections || this.busy > plan.queue.deliveryThreads) return undefined
+    const job = lane.take({ throttle, retries: false, now: Date.now() })
+    if (job) this.jobs--
+    return job
+  }
+
   #take(lane: Lane, plan: Plan, now: number): Job | undefined {
     const throttle = throttleFor(plan, lane.way.domain)
     if (lane.busy >= throttle.connections) return undefined
@@ -158,20 +167,32 @@ export class Dispatch {
 
   async #carry(lane: Lane, first: Job): Promise<void> {
     let job: Job | undefined = first
+    let begun: Begun | undefined
     for (let carried = 0; job; carried++) {
-      await this.#options.deliver(job, lane)
+      const goesOn = () => this.#goesOn(lane) && (carried < turn || this.#ring.length <= 1)
+      const next: Turn['next'] = (fits) => {
+        const job = goesOn() ? lane.peek() : undefined
+        return job && fits(job.mail, job.recipients) ? this.#takeNext(lane, this.#options.plan()) : undefined
+      }
+      const place: Turn = { begun, next, follows: undefined }
+      await this.#options.deliver(job, lane, place)
       this.#count(lane, job, -1)
       this.done++
-      const goOn = this.#running && this.#lanes.get(lane.way.lane) === lane && this.#withinLimits()
+      begun = place.follows
+      // What has begun is delivered even when everything is to stop.
+      if (begun) this.#count(lane, begun.job, 1)
       job =
-        goOn && (carried < turn || this.#ring.length <= 1)
-          ? this.#take(lane, this.#options.plan(), Date.now())
-          : undefined
+        begun?.job ??
+        (goesOn() && this.#withinLimits() ? this.#take(lane, this.#options.plan(), Date.now()) : undefined)
     }
     this.#forget(lane)
     if (this.jobs < mostOfLane / 2) this.#options.drained()
     if (this.busy === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.pump()
+  }
+
+  #goesOn(lane: Lane): boolean {
+    return this.#running && this.#lanes.get(lane.way.lane) === lane
   }
 
   #withinLimits(): boolean {

@@ -28,6 +28,8 @@ export type IntakeOptions = {
   lost(mail: Mail, damage: Damage): void
 }
 
+/** Milliseconds between two looks into the spool: a look costs the same for one message and for fifty. */
+const gatherMs = 5
 /** Jobs in hand that keep all deliveries busy. */
 const plenty = 2000
 /** More than this many recipients without a row: taking over waits for the journal. */
@@ -72,6 +74,7 @@ export class Intake {
           failing = false
           await this.#takeOver(batch, Date.now() < cautiousUntil)
           after.set(batch.writer, batch.cursor)
+          await sleep(gatherMs)
         }
       } catch (error) {
         if (!failing) trouble(error as Error)

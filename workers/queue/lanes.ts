@@ -1,3 +1,4 @@
+import type { Connection } from './client/connection.ts'
 import type { Mail } from './mail.ts'
 import type { Throttle } from './plan.ts'
 import type { Way } from './route/destination.ts'
@@ -8,6 +9,18 @@ export type Job = {
   recipients: number[]
   /** Has been tried before: may use only the threads for retries. */
   retry: boolean
+}
+
+/** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
+export type Begun = { job: Job; connection: Connection }
+
+/** A delivery's place among those of its lane. */
+export type Turn = {
+  begun: Begun | undefined
+  /** Takes the job that may follow on the same connection. */
+  next(fits: (mail: Mail, recipients: readonly number[]) => boolean): Job | undefined
+  /** Set by the delivery when it has begun that job. */
+  follows: Begun | undefined
 }
 
 /** Mail for one destination, in order, new before old. */
@@ -67,6 +80,11 @@ export class Lane {
     return this.#refilledAt > time
   }
 
+  /** The new mail that would be taken next. */
+  peek(): Job | undefined {
+    return this.#fresh.peek()
+  }
+
   /** Takes out every job of the lane, or those of one message. */
   drain(mail?: Mail): Job[] {
     return [...this.#fresh.drain(mail), ...this.#retries.drain(mail)]
@@ -84,6 +102,10 @@ class Line {
 
   push(job: Job): void {
     this.#jobs.push(job)
+  }
+
+  peek(): Job | undefined {
+    return this.#jobs[this.#head]
   }
 
   shift(): Job | undefined {

@@ -73,7 +73,7 @@ export class Queue {
     const deliverer = this.#deliverer()
     const dispatch = new Dispatch({
       plan: () => this.plan,
-      deliver: (job, lane) => deliver(job, lane, deliverer),
+      deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
       drained: () => this.#due.wake(),
     })
     this.dispatch = dispatch

@@ -179,3 +179,72 @@ test('a host that is dead is not asked again for every message', async () => {
   await until('all deferred', () => box.queue.tally.deferred === 50)
   expect(box.of('delivery.deferred')[49]).toMatchObject({ cause: 'cannot-connect' })
 })
+
+describe('an envelope that goes out with the body before it', () => {
+  const one = { queue: { perDomainConnections: 1 } }
+  const flow = async (script: Script, count = 30) => {
+    const { box, remote } = await toServer(script, one)
+    await box.queue.stopDeliveries()
+    for (let i = 0; i < count; i++) await box.send([`u${i}@a.test`], { text: `Subject: ${i}\r\n\r\n.${i}\r\n` })
+    await until('taken over', () => box.queue.status().jobs === count)
+    box.queue.startDeliveries()
+    return { box, remote }
+  }
+
+  test('each message arrives once, whole, in its own transaction', async () => {
+    const { box, remote } = await flow({})
+    await until('all', () => box.queue.tally.delivered === 30)
+    expect(remote.received.map(({ recipients, data }) => [recipients, data])).toEqual(
+      Array.from({ length: 30 }, (_, i) => [[`u${i}@a.test`], `Subject: ${i}\r\n\r\n.${i}\r\n`]),
+    )
+    expect(remote.sessions).toHaveLength(1)
+  })
+
+  test('refusals of a body, an envelope, a recipient concern that message alone', async () => {
+    let ends = 0
+    const { box } = await flow({
+      end: () => (++ends === 5 ? '451 4.3.0 later' : undefined),
+      command: (line) =>
+        line.includes('u7@') && line.startsWith('RCPT')
+          ? '550 5.1.1 no'
+          : line.includes('u9@') && line.startsWith('RCPT')
+            ? '450 4.2.1 busy'
+            : undefined,
+    })
+    await until(
+      'all',
+      () =>
+        box.queue.tally.delivered >= 27 && box.of('delivery.bounced').length === 1 && box.queue.tally.deferred === 2,
+    )
+    expect(box.of('delivery.bounced')[0]).toMatchObject({ recipients: ['u7@a.test'] })
+    expect(box.of('delivery.deferred').flatMap(({ recipients }) => recipients)).toEqual(['u4@a.test', 'u9@a.test'])
+  })
+
+  test('a server that loses it, or goes: nothing is lost and no try is used up', async () => {
+    const { box } = await flow({
+      // Forgets everything after the third body of its first session, as servers do that flush their input.
+      command: (line, session) => {
+        const mails = session.commands.filter((each) => each.startsWith('MAIL')).length
+        if (session.number > 0 || mails <= 3) return undefined
+        return line === 'DATA' ? 'drop' : 'silence'
+      },
+    })
+    await until('all', () => box.queue.tally.delivered === 30)
+    expect(box.of('delivery.delivered').every(({ attempt }) => attempt === 1)).toBe(true)
+  })
+
+  test('stopping delivers what has begun and no more', async () => {
+    const { box, remote } = await flow({
+      end: async () => void (await new Promise((resolve) => setTimeout(resolve, 20))) as never,
+    })
+    await until('some', () => box.queue.tally.delivered > 5)
+    await box.queue.stopDeliveries()
+    const after = remote.received.length
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(remote.received.length).toBe(after)
+    expect(box.queue.tally.delivered).toBe(after)
+    box.queue.startDeliveries()
+    await until('all', () => box.queue.tally.delivered === 30)
+    expect(remote.received).toHaveLength(30)
+  })
+})

@@ -62,10 +62,19 @@ export class ControlPlane {
 
   async changes(after: number): Promise<Changes> {
     const changes: RowChange[] = []
+    // A row that does not parse is forgiven when a later one of the same name does: that is how an operator heals it.
+    const unparsable = new Map<string, unknown>()
     try {
       const revision = await this.#stream(`/v1/worker/changes?after=${after}`, (line) => {
-        changes.push({ ...parseRow(line), revision: Number(line.revision) })
+        const name = `${String(line.kind)} ${String(line.id)}`
+        try {
+          changes.push({ ...parseRow(line), revision: Number(line.revision) })
+          unparsable.delete(name)
+        } catch (error) {
+          unparsable.set(name, error)
+        }
       })
+      for (const error of unparsable.values()) throw error
       return { revision, changes }
     } catch (error) {
       if (error instanceof ControlPlaneError && error.status === 410) return 'too-far-behind'

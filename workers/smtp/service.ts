@@ -175,12 +175,17 @@ function breathe(): () => Promise<void> | undefined {
   }
 }
 
-type Home = Worker & { dataDirectory: string; log: { error(fields: object, text: string): void } }
+type Home = Worker & {
+  dataDirectory: string
+  log: { error(fields: object, text: string): void; info(text: string): void }
+}
 
 /** Opens the worker's part of the spool and makes the service. */
 export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Promise<SmtpService> {
   const trouble = (error: unknown) => worker.log.error({ error: String(error) }, 'receiver')
   const environment = readEnvironment(env, process.getuid?.() !== 0)
+  if (environment.unprivileged && !(env.POSTERN_SMTP_PORT && env.POSTERN_SUBMISSION_PORT && env.POSTERN_SMTPS_PORT))
+    worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
   const directory = join(worker.dataDirectory, 'spool')
   const spool = await openLocalWriter({
     directory,

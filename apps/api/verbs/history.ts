@@ -1,4 +1,5 @@
 import type { RevisionView, WriteResult } from '@postern/contract/views.ts'
+import { restore } from '@postern/store/control/restore.ts'
 import {
   changesBetween,
   getRevision,
@@ -6,7 +7,6 @@ import {
   listAudit,
   listRevisions,
   type RevisionRow,
-  restore,
 } from '@postern/store/control/revisions.ts'
 import { type Call, diffOf, writeRevision } from '../call.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'

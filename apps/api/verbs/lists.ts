@@ -9,7 +9,7 @@ import { csvLine, parseCsv } from '../csv.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
 import { type FieldError, invalid, notFound } from '../problem.ts'
 
-const pageRows = 1000
+const pageRows = 500
 const mostBadLines = 1000
 const mostLines = 1_000_000
 const columns = ['value', 'action', 'comment', 'expiresAt', 'reason'] as const

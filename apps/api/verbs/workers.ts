@@ -1,10 +1,10 @@
-import { type Row, rowsFor } from '@postern/contract/rows.ts'
+import { type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
 import { enrolTokenByHash } from '@postern/store/control/identity.ts'
 import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
-import { changesPage, snapshotPage } from '@postern/store/control/rows.ts'
-import { openRow } from '@postern/store/control/secrets.ts'
+import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
+import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
@@ -17,6 +17,7 @@ import { sha256 } from '../request.ts'
 
 const workerSeconds = 3600
 const pageRows = 1000
+const kindsWithSecrets = rowKinds.filter(holdsSecrets)
 
 export type WorkerIdentity = Extract<Identity, { type: 'worker' }>
 
@@ -54,20 +55,12 @@ export async function enrol(
 export async function snapshot({ parts, signal }: Call, service: ServiceName): Promise<Response> {
   const revision = await headRevision(parts.control)
   return ndjson(signal, async function* () {
-    yield { revision }
-    let after = { kind: '', id: '' }
-    for (;;) {
-      const page = await snapshotPage(parts.control, { kinds: rowsFor[service], after, limit: pageRows })
-      for (const { kind, id, value } of page) yield { kind, id, value: await openRow({ kind, id }, value, parts.seal) }
-      const last = page.at(-1)
-      if (!last || page.length < pageRows) break
-      after = last
-    }
+    yield `{"revision":${revision}}\n`
+    for (const kind of rowsFor[service]) yield* rowLines(parts, kind)
     // What was written meanwhile may be in the pages by half: after its rows follow, the whole is one state again.
     let seen = revision
     for (let head = await headRevision(parts.control); head > seen; head = await headRevision(parts.control)) {
-      for await (const { kind, id, value } of changedRows(parts, { service, after: seen, upTo: head }))
-        yield { kind, id, value }
+      yield* changedLines(parts, { service, after: seen, upTo: head })
       seen = head
     }
   })
@@ -78,51 +71,79 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
   const revision = await headRevision(parts.control)
   if (after > revision) throw new ProblemError(410, `The newest revision is ${revision}; take the snapshot.`)
   return ndjson(signal, async function* () {
-    yield { revision }
-    yield* changedRows(parts, { service, after, upTo: revision })
+    yield `{"revision":${revision}}\n`
+    yield* changedLines(parts, { service, after, upTo: revision })
   })
 }
 
-async function* changedRows(
+async function* rowLines(parts: Parts, kind: RowKind): AsyncGenerator<string> {
+  for (let after = ''; ; ) {
+    const page = { after, limit: pageRows }
+    if (holdsSecrets(kind)) {
+      const rows = await rowsById(parts.control, kind, page)
+      yield await linesOf(parts, rows)
+      after = rows.at(-1)?.id ?? after
+      if (rows.length < pageRows) return
+    } else {
+      const { n, last, text } = await rowLinesById(parts.control, kind, page)
+      if (text) yield text
+      after = last ?? after
+      if (n < pageRows) return
+    }
+  }
+}
+
+async function* changedLines(
   parts: Parts,
   { service, after, upTo }: { service: ServiceName; after: number; upTo: number },
-): AsyncGenerator<Row & { revision: number }> {
+): AsyncGenerator<string> {
   let from = { revision: after, seq: Number.MAX_SAFE_INTEGER }
   for (;;) {
-    const page = await changesPage(parts.control, { kinds: rowsFor[service], after: from, upTo, limit: pageRows })
-    for (const { kind, id, revision, after: value } of page)
-      yield {
-        kind,
-        id,
-        revision,
-        value: value === null ? null : await openRow({ kind, id }, value, parts.seal),
-      } as Row & {
-        revision: number
-      }
+    const asked = { kinds: rowsFor[service], after: from, upTo, limit: pageRows }
+    const lines = await changeLines(parts.control, asked, kindsWithSecrets)
+    if (lines) {
+      if (lines.text) yield lines.text
+      if (lines.n < pageRows) return
+      from = { revision: lines.revision, seq: lines.seq }
+      continue
+    }
+    const page = await changesPage(parts.control, asked)
+    yield await linesOf(
+      parts,
+      page.map(({ after: value, ...row }) => ({ ...row, value })),
+    )
     const last = page.at(-1)
     if (!last || page.length < pageRows) return
     from = last
   }
 }
 
+type Line = { kind: RowKind; id: string; revision: number; value: string | null }
+
+/** Rows as they travel, their secrets opened. */
+async function linesOf({ seal }: Parts, rows: Line[]): Promise<string> {
+  const lines = rows.map(async ({ kind, id, revision, value }) => {
+    const open =
+      value === null || !holdsSecrets(kind) ? value : JSON.stringify(await openRow({ kind, id }, value, seal))
+    return `{"kind":"${kind}","id":${JSON.stringify(id)},"revision":${revision},"value":${open}}\n`
+  })
+  return (await Promise.all(lines)).join('')
+}
+
 /** A stream that ends without its end line says by that that it is incomplete. */
-function ndjson(signal: AbortSignal, lines: () => AsyncGenerator<unknown>): Response {
+function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Response {
   const encoder = new TextEncoder()
-  const source = lines()
+  const source = pieces()
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      let text = ''
-      for (let i = 0; i < 500; i++) {
-        const { done, value } = await source.next()
-        if (done || signal.aborted) {
-          if (done) controller.enqueue(encoder.encode(`${text}{"end":true}\n`))
-          controller.close()
-          return
-        }
-        text += `${JSON.stringify(value)}\n`
+      const { done, value } = await source.next()
+      if (!done && !signal.aborted) {
+        controller.enqueue(encoder.encode(value))
+        await breathe()
+        return
       }
-      controller.enqueue(encoder.encode(text))
-      await breathe()
+      if (done) controller.enqueue(encoder.encode('{"end":true}\n'))
+      controller.close()
     },
     async cancel() {
       await source.return(undefined)

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { ApiProblem, explain } from '../api/problem.ts'
 import { Button } from '../ui/Button.tsx'
 import { Dialog } from '../ui/Dialog.tsx'
+import { Control } from './Control.tsx'
 import { ErrorsContext, focusFirstError } from './errors.tsx'
 import { type Field, fieldsOf, initialOf } from './field.ts'
 import { SubField } from './SubField.tsx'
@@ -67,7 +68,13 @@ export function EntryDialog({ title, schema, words = {}, initial, note, onSave, 
           <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
             {note && <div className="text-soft text-sm">{note}</div>}
             {fields.map((field) => (
-              <SubField key={field.key} field={field} path={field.key} disabled={false} />
+              <SubField
+                key={field.key}
+                field={field}
+                path={field.key}
+                disabled={false}
+                control={<Control field={field} path={field.key} disabled={false} />}
+              />
             ))}
             {failure && (
               <p role="alert" className="text-danger text-sm">

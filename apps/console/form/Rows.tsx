@@ -1,9 +1,9 @@
 import { Plus, Trash2 } from 'lucide-react'
 import { useFieldArray } from 'react-hook-form'
 import { Button, IconButton } from '../ui/Button.tsx'
-import { Control } from './Control.tsx'
 import { idOf, useErrorAt } from './errors.tsx'
 import { type Field, initialOf } from './field.ts'
+import { SingleControl } from './SingleControl.tsx'
 import { toForm } from './values.ts'
 
 type Props = { field: Field & { kind: 'rows' }; path: string; disabled: boolean }
@@ -47,7 +47,7 @@ function Cell({ field, path, row, disabled }: CellProps) {
         {field.title}
         <span className="sr-only"> of row {row}</span>
       </label>
-      <Control field={field} path={path} disabled={disabled} />
+      <SingleControl field={field} path={path} disabled={disabled} />
       {error && (
         <p id={`${id}-error`} className="text-danger text-xs">
           {error}

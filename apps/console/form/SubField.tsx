@@ -1,9 +1,18 @@
-import { Control } from './Control.tsx'
+import type { ReactNode } from 'react'
 import { idOf, useErrorAt } from './errors.tsx'
 import type { Field } from './field.ts'
+import { SingleControl } from './SingleControl.tsx'
+
+type Props = {
+  field: Field
+  path: string
+  disabled: boolean
+  /** Instead of the control for one value, which is all that objects inside of settings hold. */
+  control?: ReactNode
+}
 
 /** A key inside an object: its own label, help and error, smaller than a setting. */
-export function SubField({ field, path, disabled }: { field: Field; path: string; disabled: boolean }) {
+export function SubField({ field, path, disabled, control }: Props) {
   const error = useErrorAt(path)
   const id = idOf(path)
   return (
@@ -12,7 +21,7 @@ export function SubField({ field, path, disabled }: { field: Field; path: string
         {field.title}
         {field.optional && <span className="text-faint"> (optional)</span>}
       </label>
-      <Control field={field} path={path} disabled={disabled} />
+      {control ?? <SingleControl field={field} path={path} disabled={disabled} />}
       {field.help && (
         <p id={`${id}-help`} className="text-faint text-xs">
           {field.help}

@@ -5,7 +5,7 @@ import type { z } from 'zod'
  * A form is read off the contract's schema: one field a key, of a shape that some control can show. Pure; knows nothing of
  * React. What a schema can be grows here, and nowhere else.
  */
-export type Shape =
+type Shape =
   | { kind: 'choice'; options: readonly string[] }
   | { kind: 'number'; min: number; max: number }
   | { kind: 'switch' }

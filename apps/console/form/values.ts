@@ -85,7 +85,7 @@ function toNumber(value: unknown): unknown {
 }
 
 /** Lines that say something, each with the number of its line (from 1). */
-export function linesOf(value: unknown): { line: number; text: string }[] {
+function linesOf(value: unknown): { line: number; text: string }[] {
   return String(value ?? '')
     .split('\n')
     .map((text, i) => ({ line: i + 1, text: text.trim() }))

@@ -14,6 +14,8 @@ export type Column<T> = {
   /** A track of CSS grid: `8rem`, `minmax(0,1fr)`. */
   width: string
   cell: (row: T) => ReactNode
+  /** The track on a phone, where it is not simply allowed to shrink. */
+  phone?: string
   /** Left out on a phone. */
   wide?: boolean
   align?: 'right'
@@ -37,12 +39,16 @@ type Props<T> = {
 
 const rowHeight = 40
 
+function trackOf({ width, phone }: { width: string; phone?: string }, narrow: boolean): string {
+  return narrow ? (phone ?? width.replace(/minmax\([^,]+,/, 'minmax(0,')) : width
+}
+
 /** Rows without end: only those in sight are in the page, more come through cursors. Selection with Shift for ranges. */
 export function DataTable<T extends RowData>(props: Props<T>) {
   const { label, rows, columns, rowId, empty, loading = false, onEnd, selected, onSelect, onOpen, opener } = props
   const narrow = useNarrow()
   const shown = useMemo(() => columns.filter((column) => !(narrow && column.wide)), [columns, narrow])
-  const template = clsx(onSelect && '2.25rem', shown.map((column) => column.width).join(' '))
+  const template = clsx(onSelect && '2.25rem', shown.map((column) => trackOf(column, narrow)).join(' '))
   const table = useTable({
     features,
     data: rows,
@@ -78,7 +84,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
 
   if (loading && rows.length === 0) return <Loading />
   if (rows.length === 0) return <>{empty}</>
-  const row = 'grid items-center gap-x-3 px-4'
+  const row = 'grid items-center gap-x-2 px-3 sm:gap-x-3 sm:px-4'
   return (
     <table aria-label={label} aria-rowcount={onEnd ? -1 : rows.length + 1} className="block">
       <thead className="block">

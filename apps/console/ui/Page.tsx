@@ -12,10 +12,10 @@ export function Page({ title, help, actions, children, narrow = false }: PagePro
     document.title = `${title} · Postern`
   }, [title])
   return (
-    <div className={clsx('mx-auto w-full px-4 py-5 sm:px-8 sm:py-7', narrow ? 'max-w-4xl' : 'max-w-[92rem]')}>
+    <div className={clsx('w-full px-4 py-5 sm:px-8 sm:py-7', narrow ? 'max-w-4xl' : 'max-w-[92rem]')}>
       <header className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
         <div className="min-w-0">
-          <h1 className="font-semibold text-xl tracking-tight">{title}</h1>
+          <h1 className="font-semibold text-xl tracking-tight [overflow-wrap:anywhere]">{title}</h1>
           {help && <p className="mt-0.5 max-w-2xl text-soft text-sm">{help}</p>}
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
@@ -31,7 +31,7 @@ export function Panel({ title, aside, children, flush = false, className }: Pane
   return (
     <section className={clsx('overflow-clip rounded-lg border border-line bg-panel', className)}>
       {title && (
-        <div className="flex min-h-11 items-center justify-between gap-3 border-line border-b px-4 py-1.5">
+        <div className="flex min-h-11 flex-wrap items-center justify-between gap-3 border-line border-b px-4 py-1.5">
           <h2 className="font-semibold text-sm">{title}</h2>
           {aside}
         </div>

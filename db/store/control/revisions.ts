@@ -1,4 +1,3 @@
-import type { RowKind } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
 import { breathe, contains, type Database, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
@@ -162,29 +161,6 @@ export async function changesBetween(queries: Queries, from: number, to: number,
         using (kind, id)
     where first.before is not last.after order by first.kind, last.key limit ${limit}`)
   return found
-}
-
-/** Puts every row back to what it was at `revision`, but for `except`. */
-export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
-  const touched = await draft.queries.all<{ kind: RowKind; id: string; before: string | null }>(sql`
-    select kind, id, min(revision) as at, before from changes
-    where revision > ${revision} and kind not in (select value from json_each(${JSON.stringify(except)}))
-    group by kind, id`)
-  const differing: typeof touched = []
-  for (const [i, row] of touched.entries()) {
-    if (i % 500 === 499) await breathe()
-    const [now] = await draft.queries.all<{ value: string }>(
-      sql`select value from rows where kind = ${row.kind} and id = ${row.id}`,
-    )
-    if ((now?.value ?? null) === row.before) continue
-    differing.push(row)
-    // All go before any comes back: a key may have moved from one row to another.
-    await draft.remove(row.kind, row.id)
-  }
-  for (const [i, { kind, id, before }] of differing.entries()) {
-    if (i % 500 === 499) await breathe()
-    if (before !== null) await draft.putSealed(kind, id, before)
-  }
 }
 
 /** Revisions whose nudge has not reached every live worker. */

@@ -23,21 +23,36 @@ export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> 
   return queries.all<StoredJson>(sql`select * from rows where kind = ${kind} order by key`)
 }
 
-export type ReplicaPage = {
-  kinds: readonly RowKind[]
-  after: { kind: string; id: string }
-  limit: number
+/** A page of all rows of a kind, in the order of their ids. */
+export function rowsById(
+  queries: Queries,
+  kind: RowKind,
+  { after, limit }: { after: string; limit: number },
+): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(
+    sql`select * from rows where kind = ${kind} and id > ${after} order by id limit ${limit}`,
+  )
 }
 
-/**
- * A page of everything a worker of these kinds needs, in a fixed order. `+kind`: or SQLite begins each page at the kind's
- * first row.
- */
-export function snapshotPage(queries: Queries, { kinds, after, limit }: ReplicaPage): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(sql`
-    select * from rows where (kind, id) > (${after.kind}, ${after.id}) and +kind in (select value from json_each(${JSON.stringify(kinds)}))
-    order by kind, id limit ${limit}`)
+export type Lines = { n: number; last: string | null; text: string | null }
+
+/** As `rowsById`, as one NDJSON text made by SQLite: for kinds without secrets, of which there may be a million. */
+export async function rowLinesById(
+  queries: Queries,
+  kind: RowKind,
+  { after, limit }: { after: string; limit: number },
+): Promise<Lines> {
+  const [lines] = await queries.all<Lines>(sql`
+    select count(*) as n, max(id) as last, group_concat(line, '') as text from (
+      select id, ${lineOf('value')} as line from rows where kind = ${kind} and id > ${after} order by id limit ${limit})`)
+  return lines ?? { n: 0, last: null, text: null }
 }
+
+/** `{"kind":…,"id":…,"revision":…,"value":…}` and a line feed. */
+const lineOf = (value: string) =>
+  sql.raw(
+    `'{"kind":' || json_quote(kind) || ',"id":' || json_quote(id) || ',"revision":' || revision || ',"value":' || coalesce(${value}, 'null') || '}' || char(10)`,
+  )
 
 export type StoredChange = { revision: number; seq: number; kind: RowKind; id: string; after: string | null }
 
@@ -48,10 +63,7 @@ export type ChangesPage = {
   limit: number
 }
 
-/**
- * In order of their numbers. `+kind`: or SQLite takes the index by kind, and reads and sorts every change of these kinds for
- * each page (100 000 entries imported at once: 38 s instead of 0.2 s).
- */
+/** In the order they were made. The + keeps SQLite on that order, instead of sorting all changes of the kinds for each page. */
 export function changesPage(queries: Queries, { kinds, after, upTo, limit }: ChangesPage): Promise<StoredChange[]> {
   return queries.all<StoredChange>(sql`
     select revision, seq, kind, id, after from changes
@@ -70,4 +82,22 @@ export function oldOrders(queries: Queries, before: string, limit: number): Prom
   return queries.all(
     sql`select kind, id from rows where kind = 'order' and value ->> 'orderedAt' < ${before} limit ${limit}`,
   )
+}
+
+/** As `changesPage`, as one NDJSON text; `undefined` when a row of these kinds is in the page. */
+export async function changeLines(
+  queries: Queries,
+  { kinds, after, upTo, limit }: ChangesPage,
+  without: readonly RowKind[],
+): Promise<(Omit<Lines, 'last'> & { revision: number; seq: number }) | undefined> {
+  const [lines] = await queries.all<Omit<Lines, 'last'> & { revision: number; seq: number; others: number }>(sql`
+    select count(*) as n, max(revision << 32 | seq) >> 32 as revision, max(revision << 32 | seq) & 4294967295 as seq,
+      group_concat(line, '') as text,
+      sum(kind in (select value from json_each(${JSON.stringify(without)}))) as others
+    from (
+      select revision, seq, kind, ${lineOf('after')} as line from changes
+      where (revision, seq) > (${after.revision}, ${after.seq}) and revision <= ${upTo}
+        and +kind in (select value from json_each(${JSON.stringify(kinds)}))
+      order by revision, seq limit ${limit})`)
+  return lines && !lines.others ? lines : undefined
 }

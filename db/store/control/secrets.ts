@@ -37,6 +37,9 @@ function set(value: Json, [name = '', ...rest]: readonly string[], to: string | 
   return to === undefined ? others : { ...value, [name]: to }
 }
 
+/** Whether values of a kind can hold a secret. */
+export const holdsSecrets = (kind: RowKind): boolean => secretPaths[kind] !== undefined
+
 export type RowName = { kind: RowKind; id: string }
 
 /** The value as it is written to disk. */

@@ -6,11 +6,14 @@ import { Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } f
 const idleMs = 5000
 const deadMs = 60_000
 const mostIdle = 500
+const distrustMs = 3_600_000
 
 export class Pool {
   #idle = new Map<string, Connection[]>()
   #count = 0
   #dead = new Map<string, { until: number; failure: ConnectionFailure }>()
+  /** Hosts that lost an envelope sent ahead, until when they are not sent any. */
+  #distrusted = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
 
   /** An open connection for this key that is fit for another message. */
@@ -48,6 +51,16 @@ export class Pool {
     if (!dead || dead.until > Date.now()) return dead?.failure
     this.#dead.delete(key)
     return undefined
+  }
+
+  distrust(peer: Peer): void {
+    if (this.#distrusted.size > 10_000) this.#distrusted.clear()
+    this.#distrusted.set(`${peer.address} ${peer.port}`, Date.now() + distrustMs)
+  }
+
+  trusts(peer: Peer): boolean {
+    if (this.#distrusted.size === 0) return true
+    return (this.#distrusted.get(`${peer.address} ${peer.port}`) ?? 0) < Date.now()
   }
 
   /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */

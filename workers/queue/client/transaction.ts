@@ -33,15 +33,21 @@ export type Result =
  * Rejects with ConnectionFailure when the connection broke: nothing is known then but `accepted` of the end of data.
  * Rejects with what `whole` or `stream` rejected with, after closing the connection without completing the message.
  */
-export async function transact(connection: Connection, transaction: Transaction): Promise<Result[]> {
-  const unfit = unfitFor(connection, transaction)
+export async function transact(
+  connection: Connection,
+  transaction: Transaction,
+  { begun = false, next }: Follow = {},
+): Promise<Result[]> {
+  const unfit = begun ? undefined : unfitFor(connection, transaction)
   if (unfit) return transaction.recipients.map(() => unfit)
   const { patience } = connection.dial
   connection.used++
-  const lines = [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
-  const { mail, rcpts, data } = connection.has('PIPELINING')
-    ? await pipelined(connection, lines)
-    : await oneByOne(connection, lines)
+  const lines = begun ? [] : envelopeLines(connection, transaction)
+  const { mail, rcpts, data } = begun
+    ? await answersTo(connection, transaction)
+    : connection.has('PIPELINING')
+      ? await pipelined(connection, lines)
+      : await oneByOne(connection, lines)
   if (!isTaken(mail)) {
     await reset(connection, data?.code === 354)
     return transaction.recipients.map(() => refused(mail, connection))
@@ -59,16 +65,58 @@ export async function transact(connection: Connection, transaction: Transaction)
     return rcpts.map((reply) => refused(reply, connection))
   }
   connection.stage = 'body'
-  await sendBody(connection, transaction)
+  // What is to be asked again comes first: then nothing follows yet.
+  const follows = rcpts.every((reply) => reply.code !== 452 && reply.code !== 552) ? next : undefined
+  await sendBody(connection, transaction, follows)
   connection.stage = 'end'
   const ends = await connection.replies(connection.dial.protocol === 'lmtp' ? taken : 1, patience.end)
   connection.stage = 'mail'
-  let next = 0
+  let place = 0
   return rcpts.map((reply) => {
     if (!isTaken(reply)) return refusedOrAgain(reply, connection, taken)
-    const end = (connection.dial.protocol === 'lmtp' ? ends[next++] : ends[0]) as Reply
+    const end = (connection.dial.protocol === 'lmtp' ? ends[place++] : ends[0]) as Reply
     return end.code < 300 ? delivered(end, connection) : refused(end, connection)
   })
+}
+
+/**
+ * Transactions back to back: the envelope of the next message may travel in one group with the body of the one before
+ * (RFC 2920 §3.1 allows exactly that), which halves the writes and saves a round trip a message.
+ */
+export type Follow = {
+  /** The envelope is on its way already. */
+  begun?: boolean
+  /** Asked when the body goes: the transaction to begin with it. It must be carried out next on this connection. */
+  next?: (() => Transaction | undefined) | undefined
+}
+
+/** Milliseconds: a server that lost what was sent ahead is silent; nothing is risked by asking again on a new connection. */
+const patienceAhead = 60_000
+/** As many recipients as an envelope that goes ahead may have. */
+const mostAhead = 20
+
+/** Whether an envelope may go ahead on this connection, and this one at that. */
+export function mayFollow(connection: Connection): boolean {
+  return connection.dial.protocol === 'smtp' && connection.has('PIPELINING') && connection.used > 1
+}
+
+export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
+  return transaction.recipients.length <= mostAhead && unfitFor(connection, transaction) === undefined
+}
+
+async function answersTo(connection: Connection, { recipients }: Transaction): Promise<Answers> {
+  connection.stage = 'mail'
+  const replies = await connection.replies(
+    recipients.length + 2,
+    Math.min(patienceAhead, connection.dial.patience.command),
+  )
+  const [mail, ...rcpts] = replies as [Reply, ...Reply[]]
+  const data = rcpts.pop() as Reply
+  return { mail, rcpts, data }
+}
+
+function envelopeLines(connection: Connection, transaction: Transaction): string[] {
+  return [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
 }
 
 function isTaken(reply: Reply): boolean {
@@ -122,11 +170,14 @@ async function reset(connection: Connection, waitsForData = false): Promise<void
   }
 }
 
-async function sendBody(connection: Connection, transaction: Transaction): Promise<void> {
+async function sendBody(connection: Connection, transaction: Transaction, next: Follow['next']): Promise<void> {
   const { patience } = connection.dial
   try {
     if (transaction.body === 'whole') {
-      connection.writeParts(stuffed(await transaction.whole()))
+      const parts = stuffed(await transaction.whole())
+      const following = next?.()
+      if (following) parts.push(Buffer.from(`${envelopeLines(connection, following).join('\r\n')}\r\nDATA\r\n`))
+      connection.writeParts(parts)
       return
     }
     const source = transaction.stream()

@@ -65,7 +65,7 @@ test('a bounce goes back: text, status, and the whole message', async () => {
   expect(box.of('message.accepted', written?.messageId as string)).toMatchObject([
     { origin: 'dsn', sender: '', recipients: [{ address: 'sender@sender.test' }] },
   ])
-  expect(box.of('delivery.delivered', written?.messageId as string)).toHaveLength(1)
+  await until('told', () => box.of('delivery.delivered', written?.messageId as string).length === 1)
 })
 
 test('RET=HDRS returns the header; one notification for all that failed at once', async () => {

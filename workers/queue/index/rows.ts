@@ -1,7 +1,6 @@
 /** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
 
-/** `active`: in memory, being worked on. A row's state as a number. */
-export const rowStates = ['active', 'deferred', 'held'] as const
+/** A row's state as a number. `active`: in memory, being worked on. */
 export const active = 0 as const
 export const deferred = 1 as const
 export const held = 2 as const

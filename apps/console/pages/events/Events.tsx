@@ -41,6 +41,7 @@ const columns: Column<RecordedEvent>[] = [
     id: 'title',
     header: 'What',
     width: 'minmax(7rem,11rem)',
+    phone: '6.5rem',
     cell: (event) => <Badge tone={toneOfEvent(event.type)}>{event.title}</Badge>,
   },
   { id: 'text', header: 'Event', width: 'minmax(0,1fr)', cell: (event) => <bdi title={event.text}>{event.text}</bdi> },

@@ -8,6 +8,7 @@ const action: Column<ListEntryView> = {
   id: 'action',
   header: 'Action',
   width: '5rem',
+  phone: '3.5rem',
   cell: ({ action: what }) => (
     <Badge tone={what === 'deny' ? 'danger' : what === 'grant' ? 'good' : 'calm'}>{what ?? 'default'}</Badge>
   ),
@@ -25,6 +26,7 @@ const rest: Column<ListEntryView>[] = [
     id: 'expires',
     header: 'Expires',
     width: '7rem',
+    phone: '5rem',
     cell: ({ expiresAt }) => (expiresAt ? <Ago at={expiresAt} /> : <span className="text-faint">never</span>),
   },
   { id: 'by', header: 'Added by', width: 'minmax(0,1fr)', wide: true, cell: (entry) => entry.createdBy },

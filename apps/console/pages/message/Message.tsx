@@ -13,7 +13,6 @@ import { ActionDialog } from '../queue/ActionDialog.tsx'
 import { type Action, actionNames, actions } from '../queue/actions.ts'
 import { actOn } from '../queue/BulkActions.tsx'
 import { Attempts } from './Attempts.tsx'
-import { Content } from './Content.tsx'
 import { Timeline } from './Timeline.tsx'
 
 export function Message() {
@@ -128,7 +127,6 @@ function Body({ message }: { message: MessageView }) {
       <Panel title="Trace">
         <Timeline events={message.trace} />
       </Panel>
-      <Content id={message.id} />
     </div>
   )
 }

@@ -14,7 +14,7 @@ export function WorkerList({ workers }: { workers: readonly WorkerView[] }) {
       </p>
     )
   return (
-    <ul className="grid gap-px lg:grid-cols-2">
+    <ul className="divide-y divide-line">
       {workers.map((worker) => (
         <WorkerItem key={worker.id} worker={worker} />
       ))}
@@ -43,7 +43,7 @@ function WorkerItem({ worker }: { worker: WorkerView }) {
           Refused revision {worker.refused.revision}: <span className="stranger">{worker.refused.error}</span>
         </p>
       )}
-      <Facts>
+      <Facts className="lg:grid-cols-[max-content_1fr_max-content_1fr]">
         <Fact name={worker.service === 'smtp' ? 'Sessions' : 'Deliveries'}>{formatCount(worker.sessions)}</Fact>
         {worker.waiting && <Fact name="Waiting">{formatCount(worker.waiting.messages)} messages</Fact>}
         <Fact name="Up for">{worker.live ? formatSpan(now - Date.parse(worker.startedAt)) : 'not known'}</Fact>

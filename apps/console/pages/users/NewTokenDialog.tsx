@@ -8,7 +8,7 @@ import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { Labelled } from '../../ui/Labelled.tsx'
-import { type TokenKind, tokenKinds } from './TokenPanel.tsx'
+import { type TokenKind, tokenKinds } from './tokenKinds.ts'
 
 const day = 86_400_000
 const lives = [30, 90, 365] as const

@@ -1,5 +1,3 @@
-import { roleNames } from '@postern/contract/roles.ts'
-import { serviceNames } from '@postern/contract/services.ts'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { KeyRound, Plus, Trash2 } from 'lucide-react'
 import { useState } from 'react'
@@ -13,6 +11,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { Empty, Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
 import { NewTokenDialog, SecretDialog } from './NewTokenDialog.tsx'
+import { type TokenKind, tokenKinds } from './tokenKinds.ts'
 
 type Token = {
   id: string
@@ -23,25 +22,6 @@ type Token = {
   expiresAt?: string
   lastUsedAt?: string
 }
-
-/** Two kinds: what programs use at the API, and what a new worker enrols with. */
-export const tokenKinds = {
-  api: {
-    title: 'API tokens',
-    path: '/v1/tokens',
-    choice: 'role',
-    options: roleNames,
-    help: 'For scripts and pipelines: send it as a bearer token.',
-  },
-  enrol: {
-    title: 'Enrolment tokens',
-    path: '/v1/enrol-tokens',
-    choice: 'service',
-    options: serviceNames,
-    help: 'For new workers: set it as POSTERN_ENROL_TOKEN.',
-  },
-} as const
-export type TokenKind = keyof typeof tokenKinds
 
 export function TokenPanel({ kind, mayChange }: { kind: TokenKind; mayChange: boolean }) {
   const { title, path, choice, help } = tokenKinds[kind]

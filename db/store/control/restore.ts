@@ -1,0 +1,80 @@
+import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
+import { sql } from 'drizzle-orm'
+import { breathe } from '../database.ts'
+import type { Draft } from './draft.ts'
+import { keyOf } from './row-key.ts'
+
+/** Going back: every row to what it was at a revision. */
+
+const pageRows = 500
+/** Up to so many rows the answer can show what changes; more are put back in slices, unseen. */
+const mostShown = 2_000
+
+type Touched = { id: string; before: string | null; now: string | null; key: string | null }
+
+/** Puts every row back to what it was at `revision`, but for the kinds in `except`. */
+export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
+  const kinds = rowKinds.filter((kind) => !except.includes(kind))
+  const [count] = await draft.queries.all<{ n: number }>(sql`
+    select count(*) as n from changes where revision > ${revision} and kind in (select value from json_each(${JSON.stringify(kinds)}))`)
+  const isSmall = (count?.n ?? 0) <= mostShown
+  // All go before any comes back: a key may have moved from one row to another.
+  for (const kind of kinds)
+    for await (const page of pages(draft, kind, revision)) await takeAway(draft, kind, page, isSmall)
+  for (const kind of kinds)
+    for await (const page of pages(draft, kind, revision)) await putBack(draft, kind, page, isSmall)
+}
+
+/** Rows of a kind that changed after a revision and are not as they were, page by page. */
+async function* pages(draft: Draft, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
+  for (let after = ''; ; ) {
+    const found = await draft.queries.all<Touched>(sql`
+      select c.id, c.before, r.value as now, r.key from
+        (select id, min(revision) as first, before from changes
+          where kind = ${kind} and id > ${after} and revision > ${revision} and revision < ${draft.revision}
+          group by id order by id limit ${pageRows}) c
+        left join rows r on r.kind = ${kind} and r.id = c.id
+      order by c.id`)
+    yield found.filter(({ before, now }) => before !== now)
+    after = found.at(-1)?.id ?? after
+    if (found.length < pageRows) return
+    await breathe()
+  }
+}
+
+async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+  if (isSmall) {
+    for (const { id } of page) await draft.remove(kind, id)
+    return
+  }
+  if (page.length === 0) return
+  const changes = page.map(({ id, before, now, key }) => [
+    id,
+    key ?? keyOf(kind, id, JSON.parse(before ?? '{}')),
+    now,
+    before,
+  ])
+  await draft.queries.run(sql`
+    insert into changes (revision, seq, kind, id, key, before, after)
+    select ${draft.revision}, ${draft.bulk + 1} + key, ${kind}, value ->> 0, value ->> 1, value ->> 2, value ->> 3
+    from json_each(${JSON.stringify(changes)})`)
+  draft.bulk += page.length
+  await draft.queries.run(sql`
+    delete from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(page.map(({ id }) => id))}))`)
+}
+
+async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+  const back = page.filter(({ before }) => before !== null)
+  if (isSmall) {
+    for (const { id, before } of back) await draft.putSealed(kind, id, String(before))
+    return
+  }
+  if (back.length === 0) return
+  const rows = back.map(({ id, before }) => {
+    const value = JSON.parse(String(before)) as { expiresAt?: string }
+    return [id, keyOf(kind, id, value), before, value.expiresAt === undefined ? null : Date.parse(value.expiresAt)]
+  })
+  await draft.queries.run(sql`
+    insert into rows (kind, id, key, value, revision, expires_at)
+    select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${draft.revision}, value ->> 3 from json_each(${JSON.stringify(rows)})`)
+}

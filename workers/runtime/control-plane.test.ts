@@ -1,0 +1,47 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { ControlPlane } from './control-plane.ts'
+
+let server: Server | undefined
+afterEach(() => void server?.close())
+
+/** An API that answers `changes` with these lines. */
+async function answering(lines: object[]): Promise<ControlPlane> {
+  server = createServer((request, response) => {
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    const text = request.url?.startsWith('/v1/worker/changes')
+      ? lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+      : JSON.stringify(enrolled)
+    response.end(text)
+  })
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
+}
+
+const wish = (revision: number, desired: string) => ({
+  revision,
+  kind: 'service',
+  id: 'smtp',
+  value: { desired, generation: revision },
+})
+const end = { end: true }
+
+test('a row that does not parse refuses the changes', async () => {
+  const api = await answering([{ revision: 4 }, wish(3, 'running'), wish(4, 'asleep'), end])
+  await expect(api.changes(2)).rejects.toThrow(/service smtp: desired/)
+})
+
+test('a later row of the same name heals one that does not parse; one of another name does not', async () => {
+  const healed = await answering([{ revision: 4 }, wish(3, 'asleep'), wish(4, 'stopped'), end])
+  expect(await healed.changes(2)).toEqual({ revision: 4, changes: [wish(4, 'stopped')] })
+  server?.close()
+  const other = await answering([{ revision: 4 }, wish(3, 'asleep'), { ...wish(4, 'stopped'), id: 'queue' }, end])
+  await expect(other.changes(2)).rejects.toThrow(/service smtp: desired/)
+})
+
+test('an answer without its end line is not used', async () => {
+  const api = await answering([{ revision: 4 }, wish(4, 'stopped')])
+  await expect(api.changes(2)).rejects.toThrow(/cut short/)
+})
