@@ -29,6 +29,8 @@ export class Due {
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #running = false
+  /** How many want nothing to be brought now. */
+  #stilled = 0
   /** The ring of domains goes on from here. */
   #after = ''
   #nextAt = Number.POSITIVE_INFINITY
@@ -50,9 +52,24 @@ export class Due {
 
   /** There may be room, or something due. */
   wake(): void {
-    if (!this.#running || this.#looking) return
+    if (!this.#running || this.#looking || this.#stilled > 0) return
     clearTimeout(this.#timer)
     this.#looking = this.#look()
+  }
+
+  /**
+   * Runs this while nothing is on its way from the index into the hands: what waits is in one of the two. In between it is
+   * active in the index and in no hand, where nobody finds it.
+   */
+  async whileStill<T>(work: () => Promise<T>): Promise<T> {
+    this.#stilled++
+    try {
+      await this.#looking
+      return await work()
+    } finally {
+      this.#stilled--
+      this.wake()
+    }
   }
 
   async #look(): Promise<void> {

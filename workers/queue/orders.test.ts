@@ -112,3 +112,24 @@ test('an order meets mail that is being delivered', async () => {
   expect(box.of('delivery.deferred', id)).toEqual([])
   await until('empty', () => box.queue.status().waiting.recipients === 0)
 })
+
+test.each([
+  ['hold', 'message.held'],
+  ['bounce', 'delivery.bounced'],
+  ['delete', 'delivery.discarded'],
+] as const)('%s meets a message that is just being brought for its next try', async (action, event) => {
+  const { box, id } = await waiting()
+  const read = box.reader.readEnvelope.bind(box.reader)
+  let brought = false
+  box.reader.readEnvelope = async (location) => {
+    brought = true
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    return read(location)
+  }
+  await give(box, { action: 'retry', messageIds: [id] })
+  await until('it is on its way', () => brought)
+  expect(await give(box, { action, messageIds: [id] })).toBe(1)
+  expect(box.of(event, id).length).toBeGreaterThan(0)
+  await box.queue.journal.flush()
+  expect(states(box)).toEqual({ active: 0, deferred: 0, held: action === 'hold' ? 2 : 0 })
+})

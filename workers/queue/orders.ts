@@ -116,8 +116,28 @@ export class Orders {
   }
 
   async #change(order: Order & { action: 'hold' | 'release' | 'retry' | 'reroute' }, ids: string[]): Promise<number> {
-    const { index, journal, hands, dispatch, record, forgetHosts } = this.#options
+    const { index, journal, due, record, forgetHosts } = this.#options
     const { action, orderedBy: by, to } = order
+    await this.#untilBack(await due.whileStill(async () => this.#inHand(order, ids)))
+    if (action === 'retry' || action === 'reroute') forgetHosts()
+    const rerouted = to ? `${to.host}:${to.port}` : ''
+    const matched = await due.whileStill(async () => {
+      // What came into a hand meanwhile.
+      this.#inHand(order, ids)
+      await journal.flush()
+      return index.ask('order', { action, ids, at: Date.now(), by, rerouted })
+    })
+    for (const messageId of matched) {
+      if (action === 'hold') record('message.held', { messageId, by })
+      if (action === 'release') record('message.released', { messageId, by })
+      if (action === 'reroute') record('message.rerouted', { messageId, by, to: rerouted })
+    }
+    return matched.length
+  }
+
+  /** Holds or reroutes what is in hand and not under way; answers what has to come back first. */
+  #inHand({ action, orderedBy: by, to }: Order, ids: string[]): Mail[] {
+    const { journal, hands, dispatch } = this.#options
     const busy: Mail[] = []
     for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
       if (action === 'hold') {
@@ -138,17 +158,7 @@ export class Orders {
         dispatch.add(mail, waiting)
       }
     }
-    if (action === 'retry' || action === 'reroute') forgetHosts()
-    await this.#untilBack(busy)
-    await journal.flush()
-    const rerouted = to ? `${to.host}:${to.port}` : ''
-    const matched = await index.ask('order', { action, ids, at: Date.now(), by, rerouted })
-    for (const messageId of matched) {
-      if (action === 'hold') record('message.held', { messageId, by })
-      if (action === 'release') record('message.released', { messageId, by })
-      if (action === 'reroute') record('message.rerouted', { messageId, by, to: rerouted })
-    }
-    return matched.length
+    return busy
   }
 
   /** Bounce and delete: whatever waits is taken in hand and gets its outcome. */
@@ -160,19 +170,18 @@ export class Orders {
       matched.add(mail.envelope.id)
       if (recipients.length > 0) await this.#options.conclude(mail, recipients, outcomeOf(order, recipients))
     }
-    for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
-      Object.assign(mail, { ordered: order.action, orderedBy: order.orderedBy })
-      await end(mail, dispatch.withdraw(mail))
-      if (mail.open.size > 0) busy.push(mail)
-    }
-    for (const row of await index.ask('take', ids)) {
-      const mail = await due.bring(row)
-      if (mail)
-        await end(
-          mail,
-          row.recipients.map(({ r }) => r),
-        )
-    }
+    await due.whileStill(async () => {
+      for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
+        Object.assign(mail, { ordered: order.action, orderedBy: order.orderedBy })
+        await end(mail, dispatch.withdraw(mail))
+        if (mail.open.size > 0) busy.push(mail)
+      }
+      for (const row of await index.ask('take', ids)) {
+        const mail = await due.bring(row)
+        const recipients = row.recipients.map(({ r }) => r)
+        if (mail) await end(mail, recipients)
+      }
+    })
     await this.#untilBack(busy)
     return matched.size
   }
