@@ -128,14 +128,21 @@ export const replies = {
 
 export type ReplyName = keyof typeof replies
 
+/** Text and names of places in turn, of the replies that have places. */
+const places = new Map<string, string[]>(
+  Object.entries(replies).flatMap(([name, { text }]) => (text.includes('{') ? [[name, text.split(/\{(\w+)\}/)]] : [])),
+)
+
 /** Fills `{name}` places. Everything that is not printable ASCII becomes `?`, so that nothing a stranger sent can make a second line. */
 export function fillReply(name: ReplyName, values: Readonly<Record<string, string | number>> = {}): Reply {
   const { code, enhanced, text } = replies[name]
-  if (!text.includes('{')) return { code, enhanced, text }
-  const filled = text.replace(/\{(\w+)\}/g, (_, key: string) =>
-    String(values[key] ?? '')
-      .replace(/[^\x20-\x7e]/g, '?')
-      .slice(0, 400),
-  )
+  const parts = places.get(name)
+  if (!parts) return { code, enhanced, text }
+  let filled = ''
+  for (const [i, part] of parts.entries()) filled += i % 2 === 0 ? part : printable(String(values[part] ?? ''))
   return { code, enhanced, text: filled }
 }
+
+const unprintable = /[^\x20-\x7e]/g
+
+const printable = (text: string): string => text.replace(unprintable, '?').slice(0, 400)

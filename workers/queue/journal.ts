@@ -24,6 +24,7 @@ export type JournalOptions = {
 /** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
 export type Change = { r: number; to: 'final' | Waiting }
 
+/** Milliseconds in which changes gather for a transaction. */
 const pauseBetween = 50
 /** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
 const noteEvery = 100

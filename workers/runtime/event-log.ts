@@ -24,12 +24,14 @@ const batchSize = 500
 const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
-const flushAfterMs = 10
+const flushAfterMs = 25
 /**
  * After a batch shipping rests three times as long as storage took for it: so events take at most a quarter of what storage
- * has, mail goes first, and under load batches are full. A backlog beyond `hurryAbove` is shipped without rest.
+ * has, mail goes first, and under load batches are full. A batch costs as much as a hundred events in it, so what comes
+ * within `shortestRestMs` travels together. A backlog beyond `hurryAbove` is shipped without rest.
  */
 const restFactor = 3
+const shortestRestMs = 100
 const longestRestMs = 500
 const hurryAbove = 500_000
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
@@ -212,7 +214,9 @@ export class EventLog {
 
   async #rest(tookMs: number): Promise<void> {
     if (this.#closing || this.unsent > hurryAbove) return
-    await sleep(Math.min(longestRestMs, tookMs * restFactor), undefined, { signal: this.#stop.signal }).catch(() => {})
+    const leastMs = this.#toShip.length < batchSize ? shortestRestMs : 0
+    const restMs = Math.min(longestRestMs, Math.max(leastMs, tookMs * restFactor))
+    await sleep(restMs, undefined, { signal: this.#stop.signal }).catch(() => {})
   }
 
   #sleepUntilWritten(): Promise<void> {

@@ -19,8 +19,6 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
-  /** Resolves when what was recorded survives the end of this process. Whoever asks within one turn of the event loop waits for one write. */
-  kept(): Promise<void>
   readonly credentials: Credentials
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
@@ -56,6 +54,8 @@ export interface Dialogue {
   startTls(): void
   /** Sends what was said and ends the session; what the client sent after is not read. */
   leave(): void
+  /** As `leave`, when the client has said that it sends no more. */
+  bye(): void
 }
 
 /** The name this server goes by. */

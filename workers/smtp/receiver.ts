@@ -15,7 +15,6 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
-  flushEvents: () => Promise<void>
   credentials: Credentials
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
@@ -41,18 +40,15 @@ export class Receiver extends SMTPServer implements House {
   readonly #byAddress = new Map<string, number>()
   #open = 0
   #tellFullAfter = 0
-  readonly #flushEvents: () => Promise<void>
-  #keeping: Promise<void> | undefined
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, flushEvents, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
-    this.#flushEvents = flushEvents
     this.credentials = credentials
     this.trouble = trouble
     this.on('error', () => {})
@@ -78,17 +74,6 @@ export class Receiver extends SMTPServer implements House {
 
   get tlsAvailable(): boolean {
     return this.certificates.available
-  }
-
-  kept(): Promise<void> {
-    this.#keeping ??= new Promise((done) =>
-      setImmediate(() => {
-        this.#keeping = undefined
-        // A log that cannot be written must not stop mail.
-        this.#flushEvents().then(done, () => done())
-      }),
-    )
-    return this.#keeping
   }
 
   spoolFull(): void {

@@ -17,7 +17,7 @@ import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'flushEvents' | 'reportSoon'>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   environment: Environment
@@ -78,8 +78,7 @@ export class SmtpService implements Service {
     const { worker, spool, machine, trouble } = this.#parts
     const credentials = new Credentials()
     const { id, record } = worker
-    const flushEvents = () => worker.flushEvents()
-    return new Receiver({ id, machine, policy, spool, record, flushEvents, credentials, trouble })
+    return new Receiver({ id, machine, policy, spool, record, credentials, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {

@@ -360,6 +360,12 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.close()
   }
 
+  /** After QUIT nothing more comes (RFC 5321 §4.1.1.10): once the reply is out there is no half-closed connection to keep. */
+  bye(): void {
+    this.leave()
+    if (!this._upgrading) this._socket.destroySoon()
+  }
+
   ended(): void {
     if (!this.#holds) this.leave()
   }

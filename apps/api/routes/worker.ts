@@ -61,9 +61,10 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       tag: 'For workers',
       summary: 'Hand over a batch of events',
       body: eventBatchSchema,
+      parse: 'verb',
       bodyLimit: 16 * 1024 * 1024,
       answer: eventBatchResponseSchema,
-      handle: (call, { body }) => takeEvents(call, body.events),
+      handle: (call, { body }) => takeEvents(call, body),
     }),
   ]
 }

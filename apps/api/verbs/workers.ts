@@ -1,6 +1,7 @@
+import { describeIssues } from '@postern/contract/issues.ts'
 import { type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import type { WorkerReport } from '@postern/contract/sync.ts'
+import { eventBatchSchema, type WorkerReport } from '@postern/contract/sync.ts'
 import { enrolTokenByHash } from '@postern/store/control/identity.ts'
 import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
@@ -12,7 +13,7 @@ import type { Call } from '../call.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { noteNews } from '../news.ts'
 import type { Identity, Parts } from '../parts.ts'
-import { ProblemError } from '../problem.ts'
+import { invalid, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 
 const workerSeconds = 3600
@@ -162,9 +163,29 @@ export async function report(call: Call, said: WorkerReport): Promise<{ revision
 }
 
 /** Stores a batch of events once, durably, and says up to which number all are stored. */
-export async function takeEvents(call: Call, events: RawEvent[]): Promise<{ acknowledged: number }> {
+export async function takeEvents(call: Call, body: unknown): Promise<{ acknowledged: number }> {
+  const events = isBatch(body) ? body.events : refusedBatch(body)
   const { acknowledged, stored } = await ingest(call.parts.records, workerOf(call).workerId, events)
   if (stored > 0) noteNews(call.parts)
   await breathe()
   return { acknowledged }
+}
+
+/**
+ * As `eventBatchSchema`, which would copy every event; each is read in full, by the schema of its type, when it is stored.
+ * What is not fine here goes to the schema, which says why.
+ */
+function isBatch(body: unknown): body is { events: RawEvent[] } {
+  const { events, ...others } = body as { events?: unknown }
+  if (!Array.isArray(events) || events.length < 1 || events.length > 500 || Object.keys(others).length > 0) return false
+  return events.every(
+    (event) =>
+      Number.isSafeInteger(event?.n) && event.n >= 1 && typeof event.at === 'string' && typeof event.type === 'string',
+  )
+}
+
+function refusedBatch(body: unknown): RawEvent[] {
+  const result = eventBatchSchema.safeParse(body)
+  if (!result.success) throw invalid(describeIssues(result.error, body, eventBatchSchema))
+  return result.data.events
 }

@@ -36,7 +36,7 @@ export const quit: Command = {
     const { policy, machine } = dialogue.house
     dialogue.transaction = undefined
     dialogue.reply('goodbye', { hostname: hostName(policy, machine) })
-    dialogue.leave()
+    dialogue.bye()
   },
 }
 

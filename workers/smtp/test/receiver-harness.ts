@@ -26,7 +26,7 @@ export async function openHouse(
   options: {
     environment?: Partial<Environment>
     spool?: (made: SpoolWriter) => SpoolWriter
-    events?: { record: (type: EventType, fields: object) => void; flush: () => Promise<void> }
+    record?: (type: EventType, fields: object) => void
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -40,8 +40,7 @@ export async function openHouse(
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
-      record: options.events?.record ?? record,
-      flushEvents: options.events?.flush ?? (async () => {}),
+      record: options.record ?? record,
       reportSoon: () => {},
     },
     spool,

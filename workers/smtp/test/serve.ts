@@ -19,7 +19,7 @@ const house = await openHouse(
       advanced: { maxConnectionsPerAddress: 0 },
     },
   },
-  { events: { record: log.record as never, flush: () => log.flush() } },
+  { record: log.record as never },
 )
 console.log(house.port())
 process.on('message', () => process.send?.({ ...process.memoryUsage(), cpu: process.cpuUsage() }))

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored, Trouble } from '../spool.ts'
 import { Bell } from './bell.ts'
@@ -24,6 +25,9 @@ export interface LocalReaderOptions {
   /** What an operator should know. */
   trouble?: (trouble: Trouble) => void
 }
+
+/** The first message is taken over at once; while more come, each look finds those of so many milliseconds. */
+const gatherMs = 10
 
 export function openLocalReader(options: LocalReaderOptions): SpoolReader {
   return new LocalReader(options)
@@ -60,14 +64,17 @@ class LocalReader implements SpoolReader {
           looked = performance.now()
         }
         let quiet = true
+        let more = false
         for (const trail of trails.values()) {
           const batch = await trail.next()
           if (options.signal.aborted) return
           if (!batch) continue
           quiet = false
+          more ||= !trail.caughtUp
           yield batch
         }
         if (quiet) await bell.wait(this.pollMs)
+        else if (!more) await sleep(gatherMs)
       }
     } finally {
       options.signal.removeEventListener('abort', ring)

@@ -69,7 +69,10 @@ export async function readTailOf(directory: string): Promise<Tail | undefined> {
   }
 }
 
-/** Publishes how far is durable, in the background, the newest value last. */
+/** Under load one write, and one wake of every reader, stands for the commits of so many milliseconds. */
+const restMs = 10
+
+/** Publishes how far is durable, in the background, the newest value last; at once when it has been quiet. */
 export class TailWriter {
   private readonly fd: number
   private next: Tail | undefined
@@ -104,6 +107,6 @@ export class TailWriter {
     }
     this.writing = true
     // A failure is not told: the next value goes the same way, and a reader that waits too long reads the segment itself.
-    fs.write(this.fd, encodeTail(tail), 0, tailLength, 0, () => this.writeNext())
+    fs.write(this.fd, encodeTail(tail), 0, tailLength, 0, () => setTimeout(() => this.writeNext(), restMs))
   }
 }

@@ -91,6 +91,11 @@ export class Trail {
     return this.refusedAt !== undefined && performance.now() - this.refusedAt > this.options.silentMs * patience
   }
 
+  /** All that was said to be durable has been read. */
+  get caughtUp(): boolean {
+    return this.segment === this.tail?.segment && this.offset >= this.tail.offset
+  }
+
   async close(): Promise<void> {
     if (this.tailFd !== undefined) await close(this.tailFd)
     this.tailFd = undefined
