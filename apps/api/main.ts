@@ -8,7 +8,7 @@ import { createApp } from './app.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { forget, recall, remember } from './embedded/running.ts'
 import { startWorkers } from './embedded/workers.ts'
-import { portOf } from './environment.ts'
+import { checkEnvironment, EnvironmentError, portOf } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
@@ -27,6 +27,7 @@ class StartError extends Error {
 }
 
 async function start(env: NodeJS.ProcessEnv): Promise<void> {
+  checkEnvironment(env)
   const dataDirectory = resolve(env.POSTERN_DATA_DIR || './data')
   mkdirSync(join(dataDirectory, 'db'), { recursive: true })
   const unlock = lock(join(dataDirectory, 'db', 'api.json'))
@@ -163,7 +164,7 @@ function close(server: ServerType): Promise<void> {
 }
 
 start(process.env).catch((error: unknown) => {
-  const isExplained = error instanceof StartError || error instanceof DatabaseError
-  console.error(isExplained ? `postern cannot start: ${error.message}` : error)
+  const isExplained = [StartError, DatabaseError, EnvironmentError].some((kind) => error instanceof kind)
+  console.error(isExplained ? `postern cannot start: ${(error as Error).message}` : error)
   process.exit(1)
 })

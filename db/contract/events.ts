@@ -141,10 +141,6 @@ export const eventTypes = {
     }),
   },
 
-  'delivery.started': {
-    title: 'Delivery attempt',
-    fields: z.object({ messageId, attempt: z.number().int().min(1), recipients: z.array(z.string()).min(1), remote }),
-  },
   'delivery.delivered': { title: 'Delivered', fields: z.object(attempt) },
   'delivery.deferred': {
     title: 'Deferred',

@@ -29,8 +29,6 @@ export function sentenceOf(event: PosternEvent): string {
       return `from <${event.sender}> to ${someOf(event.recipients.map(({ address }) => address))}, ${event.size} bytes${event.client ? ` from ${event.client.ip}` : ''}${event.subject ? `, "${event.subject}"` : ''}${event.held ? `; held: ${event.held}` : ''}`
     case 'message.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender}> to ${someOf(event.recipients)}, ${event.size} bytes`
-    case 'delivery.started':
-      return `attempt ${event.attempt} at ${event.remote.host} for ${someOf(event.recipients)}`
     case 'delivery.delivered':
       return `${event.remote.host} took it for ${someOf(event.recipients)}: ${event.reply}`
     case 'delivery.deferred':

@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest'
+import { checkEnvironment, fixedBy } from './environment.ts'
+
+it('lets through what the workers can use', () => {
+  checkEnvironment({})
+  checkEnvironment({
+    POSTERN_SMTP_PORT: '2525',
+    POSTERN_PROXY_PROTOCOL: '10.0.0.0/8, 2001:db8::1',
+    POSTERN_SPOOL: 'local',
+  })
+})
+
+it.each([
+  [{ POSTERN_SMTP_PORT: '70000' }, 'POSTERN_SMTP_PORT is "70000" but must be a port from 0 to 65535'],
+  [{ POSTERN_PROXY_PROTOCOL: '10.0.0.0/8,nonsense' }, 'POSTERN_PROXY_PROTOCOL names "nonsense"'],
+  [{ POSTERN_SPOOL: 's3://bucket' }, 'POSTERN_SPOOL is "s3://bucket" but only "local"'],
+])('refuses %o', (env, message) => {
+  expect(() => checkEnvironment(env)).toThrow(message)
+})
+
+it('names the settings that the environment decides', () => {
+  expect(fixedBy({ POSTERN_SMTP_PORT: '2525' })).toEqual({ 'advanced.port': 'POSTERN_SMTP_PORT=2525' })
+})
