@@ -2,13 +2,14 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import { getConnInfo } from '@hono/node-server/conninfo'
+import { EnvironmentError, portIn } from '@postern/contract/environment.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import type { Context } from 'hono'
 import { createApp } from './app.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { forget, recall, remember } from './embedded/running.ts'
 import { startWorkers } from './embedded/workers.ts'
-import { checkEnvironment, EnvironmentError, portOf } from './environment.ts'
+import { checkEnvironment } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
@@ -58,7 +59,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   if (!page)
     parts.log.warn({}, 'the console is not built: npm start builds it, or run npm run build -w @postern/console')
   app.get('*', async (context, next) => (isPagePath(context.req.path) && page?.(context.req.path)) || (await next()))
-  const server = await listen({ fetch: app.fetch, hostname: bind, port: portOf(env, 'POSTERN_API_PORT', 8080) })
+  const server = await listen({ fetch: app.fetch, hostname: bind, port: portIn(env, 'POSTERN_API_PORT') ?? 8080 })
   const apiUrl = urlOf(server)
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
 

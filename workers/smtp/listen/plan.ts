@@ -1,5 +1,5 @@
+import { blocksIn, portIn } from '@postern/contract/environment.ts'
 import type { Listener } from '@postern/contract/facts.ts'
-import { parseBlock } from '@postern/contract/network.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
 /** Which ports are wanted. Pure: settings and environment in, doors out. */
@@ -23,33 +23,20 @@ export type Environment = {
   unprivileged: boolean
 }
 
-/** Said in an Error that names the variable, its value and what is allowed. */
+/** Throws an EnvironmentError. */
 export function readEnvironment(env: NodeJS.ProcessEnv, unprivileged: boolean): Environment {
+  const smtpPort = portIn(env, 'POSTERN_SMTP_PORT')
+  const submissionPort = portIn(env, 'POSTERN_SUBMISSION_PORT')
+  const smtpsPort = portIn(env, 'POSTERN_SMTPS_PORT')
+  const proxyProtocol = blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
   return {
     unprivileged,
     ...(env.POSTERN_BIND ? { bind: env.POSTERN_BIND } : {}),
-    ...port(env, 'POSTERN_SMTP_PORT', 'smtpPort'),
-    ...port(env, 'POSTERN_SUBMISSION_PORT', 'submissionPort'),
-    ...port(env, 'POSTERN_SMTPS_PORT', 'smtpsPort'),
-    ...(env.POSTERN_PROXY_PROTOCOL ? { proxyProtocol: blocksIn(env.POSTERN_PROXY_PROTOCOL) } : {}),
+    ...(smtpPort === undefined ? {} : { smtpPort }),
+    ...(submissionPort === undefined ? {} : { submissionPort }),
+    ...(smtpsPort === undefined ? {} : { smtpsPort }),
+    ...(proxyProtocol ? { proxyProtocol } : {}),
   }
-}
-
-function port<K extends string>(env: NodeJS.ProcessEnv, variable: string, key: K): Partial<Record<K, number>> {
-  const text = env[variable]
-  if (text === undefined || text === '') return {}
-  const number = Number(text)
-  if (/^\d{1,5}$/.test(text) && number <= 65_535) return { [key]: number } as Partial<Record<K, number>>
-  throw new Error(`${variable}="${text}": must be a port, 0 to 65535 (0: any free one)`)
-}
-
-function blocksIn(text: string): string[] {
-  const blocks = text.split(',').map((block) => block.trim())
-  const wrong = blocks.find((block) => parseBlock(block) === null)
-  if (wrong === undefined) return blocks
-  throw new Error(
-    `POSTERN_PROXY_PROTOCOL="${text}": "${wrong}" must be an address or a CIDR block; several are separated by commas`,
-  )
 }
 
 /** The defaults that an unprivileged process cannot have, and what it takes instead. */

@@ -1,0 +1,28 @@
+import { parseBlock } from './network.ts'
+
+/** Values that processes read from their environment, read the same way everywhere. Pure: the entry hands its variables in. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the environment says cannot be used. The message names the variable, its value and what is allowed. */
+export class EnvironmentError extends Error {
+  override name = 'EnvironmentError'
+}
+
+/** A port, 0 meaning any free one; `undefined` when the variable is absent or empty. Throws an EnvironmentError. */
+export function portIn(env: Environment, name: string): number | undefined {
+  const text = env[name]
+  if (!text) return undefined
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new EnvironmentError(`${name} is "${text}" but must be a port from 0 to 65535 (0: any free one)`)
+  return Number(text)
+}
+
+/** Addresses and CIDR blocks, separated by commas; `undefined` when absent or empty. Throws an EnvironmentError. */
+export function blocksIn(env: Environment, name: string): string[] | undefined {
+  const text = env[name]
+  if (!text) return undefined
+  const blocks = text.split(',').map((block) => block.trim())
+  const wrong = blocks.find((block) => parseBlock(block) === null)
+  if (wrong === undefined) return blocks
+  throw new EnvironmentError(`${name} names "${wrong}" but must hold addresses or CIDR blocks, separated by commas`)
+}
