@@ -1,4 +1,5 @@
 import type { MailAddress } from './address.ts'
+import type { Lookups } from './lookups.ts'
 
 /** What is known at each stage. Facts are gathered first; the decision looks at nothing else. A look-up that failed is 'not-known', never 'no'. */
 
@@ -23,6 +24,8 @@ export type SessionFacts = {
   tlsAvailable: boolean
   /** The account's address, once authenticated. */
   login?: string
+  /** What others said, as far as a setting asks for it and as far as it is known at this stage. */
+  lookups?: Lookups
 }
 
 export type ConnectFacts = SessionFacts & {
