@@ -14,6 +14,14 @@ export type Opening = Dialogue & {
   greet(): void
 }
 
+/** `PROXY `, its version 2, a TLS handshake. */
+const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
+
+/** Not so: a PROXY header that nobody is believed to send, and TLS at the wrong port. Both are answered as what they are. */
+export function isTalk(first: Buffer): boolean {
+  return first.length > 0 && !otherBeginning.test(first.toString('latin1', 0, 6))
+}
+
 /** How many sessions there are, this one included. */
 type Counts = Pick<ConnectFacts, 'sessionsOpen' | 'sessionsFromAddress'>
 

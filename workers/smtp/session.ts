@@ -11,7 +11,7 @@ import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
 import type { MessageBody } from './message-body.ts'
-import { openSession } from './opening.ts'
+import { isTalk, openSession } from './opening.ts'
 import { acceptMessage, newBody } from './reception.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
@@ -25,6 +25,8 @@ export type Origin = {
   balancer?: string
   /** The address of ours that was connected to. */
   local?: string
+  /** It talked in the packet of its PROXY header. */
+  talked?: true
 }
 
 /** The receiver, as a session sees it. */
@@ -43,8 +45,6 @@ const progressOctets = 512
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
-/** `PROXY `, its version 2, a TLS handshake. */
-const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
 const noMarks: Dialogue['marks'] = { connect: [], hello: [] }
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
@@ -77,6 +77,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
+  readonly #talkedFirst: boolean
+  /** The client sends no more. */
+  #ended = false
 
   constructor(house: Station, socket: Socket, origin: Origin) {
     super(house, socket, { id: origin.id, remoteAddress: origin.ip })
@@ -91,6 +94,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
+    this.#talkedFirst = origin.talked === true
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -111,10 +115,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this._setListeners(() => openSession(this, here))
   }
 
-  /** What came is not for a banner: a PROXY header that nobody is believed to send, or TLS at the wrong port. Both are told so. */
   talked(): boolean {
     const unread = this.#intake?.unread
-    return unread !== undefined && !otherBeginning.test(unread.toString('latin1', 0, 6))
+    return this.#talkedFirst || (unread !== undefined && isTalk(unread))
   }
 
   greet(): void {
@@ -327,7 +330,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.stop()
       return
     }
-    this.#flush()
+    if (this.#ended && !this.#holds) this.leave()
+    else this.#flush()
   }
 
   #await(seconds: number): void {
@@ -387,6 +391,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   ended(): void {
+    this.#ended = true
     if (!this.#holds) this.leave()
   }
 
