@@ -95,8 +95,20 @@ describe('greetingDelaySeconds', () => {
     await robot.expect(554, '5.5.1')
   })
 
-  it('octets in the packet of the header come before any banner, also without a delay', async () => {
+  it('without a delay who talks while a list is asked has talked first as well', async () => {
+    await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }] })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
+    await (await from('198.51.100.13')).hello()
+  })
+
+  it.each([
+    ['a PROXY header', 'PROXY TCP4 10.0.0.1 10.0.0.2 1 25\r\n', 421],
+    ['TLS', Buffer.from('160301', 'hex'), undefined],
+  ])('%s from nobody who is believed is answered as what it is', async (_what, first, code) => {
+    await live.set('security', { greetingDelaySeconds: 1 })
+    const client = await live.connect({ from: '127.0.0.73', first })
+    await client.expect(220)
+    if (code) await client.expect(code)
   })
 
   it('White List: the banner at once, and talk is no fault', async () => {

@@ -25,8 +25,6 @@ export type Origin = {
   balancer?: string
   /** The address of ours that was connected to. */
   local?: string
-  /** It talked in the packet of its PROXY header. */
-  talked?: true
 }
 
 /** The receiver, as a session sees it. */
@@ -77,7 +75,6 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
-  readonly #talkedFirst: boolean
   /** The client sends no more. */
   #ended = false
 
@@ -94,7 +91,6 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
-    this.#talkedFirst = origin.talked === true
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -117,7 +113,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   talked(): boolean {
     const unread = this.#intake?.unread
-    return this.#talkedFirst || (unread !== undefined && isTalk(unread))
+    return unread !== undefined && isTalk(unread)
   }
 
   greet(): void {

@@ -4,7 +4,6 @@ import type { Listener } from '@postern/contract/facts.ts'
 import { canonicalAddress } from '@postern/contract/network.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
-import { isTalk } from '../opening.ts'
 import type { Origin } from '../session.ts'
 import { wireReply } from '../wire.ts'
 import { readProxyHeader } from './proxy-header.ts'
@@ -71,8 +70,7 @@ function awaitHeader(socket: Socket, origin: Origin, parts: DoorParts): void {
     done()
     const rest = come.subarray(header.octets)
     if (rest.length > 0) socket.unshift(rest)
-    const talked = origin.listener !== 'smtps' && isTalk(rest)
-    parts.receive(socket, { ...named(origin, header), ...(talked && { talked }) })
+    parts.receive(socket, named(origin, header))
   }
   const timer = setTimeout(() => refuse('none in time'), headerTimeoutMs)
   socket.on('readable', read).on('error', quit).on('close', quit).on('end', quit)
