@@ -75,6 +75,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
+  #greeted = false
   /** The client sends no more. */
   #ended = false
 
@@ -118,6 +119,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   greet(): void {
     const { policy, machine, stopping } = this.house
+    this.#greeted = true
     if (stopping) {
       this.stop()
       return
@@ -350,7 +352,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    if (this.transaction || this.#holds || this._closing) return
+    // Before the banner nothing is in progress, whatever is waited for.
+    if (this.transaction || (this.#holds && this.#greeted) || this._closing) return
     if (this._upgrading) {
       this.#destroy()
       return
