@@ -9,7 +9,7 @@ import type {
   RcptFacts,
   SessionFacts,
 } from './facts.ts'
-import { lookupsSchema } from './lookups.ts'
+import { type Lookups, lookupsSchema } from './lookups.ts'
 import { canonicalAddress } from './network.ts'
 
 /**
@@ -117,3 +117,87 @@ type Read =
 type Assert<T extends never> = T
 /** A fact that has no key here could be neither simulated nor replayed: the compiler refuses it. */
 export type FactsLeftOut = Assert<Exclude<Fact, keyof Session | Read>>
+
+/** Facts of one session as they were decided about, stage by stage; those of one transaction at most. */
+export type Witnessed = {
+  connect: ConnectFacts
+  hello?: HelloFacts | undefined
+  auth?: AuthFacts | undefined
+  mail?: MailFacts | undefined
+  rcpts: readonly RcptFacts[]
+  data?: DataFacts | undefined
+}
+
+/** Keys that stand in the record as they stand in the facts. A new one enters by its line in the schema. */
+const copied = (Object.keys(sessionSchema.shape) as (keyof Session)[]).filter(
+  (key) => !['now', 'helo', 'login', 'mailFrom', 'rcptTo', 'vrfy', 'expn', 'lookups'].includes(key),
+)
+
+/** The session that these facts were read from, without what is at its default. */
+export function recordOf({ connect, hello, auth, mail, rcpts, data }: Witnessed): Session {
+  const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
+  const record: Session = { now: (mail ?? latest).now, ip: connect.ip }
+  copy(record, connect)
+  if (hello) {
+    record.helo = hello.argument.slice(0, 512)
+    if (hello !== latest) copy(record, hello)
+  }
+  if (auth?.credentials) {
+    record.login = auth.credentials.login.slice(0, 320)
+    if (auth.credentials.result !== sessionDefaults.loginResult) record.loginResult = auth.credentials.result
+    if (auth !== latest) copy(record, auth)
+  }
+  if (latest !== connect) copy(record, latest)
+  if (mail) record.mailFrom = mail.senderText.slice(0, 1000)
+  const lookups = merged([connect, hello, mail, data])
+  if (lookups) record.lookups = lookups
+  if (rcpts.length > 0)
+    record.rcptTo = rcpts.map(({ recipientText, lookups: own }) => {
+      const alone = own && onlyHere(own, record.lookups)
+      return alone ? { to: recipientText.slice(0, 1000), lookups: alone } : recipientText.slice(0, 1000)
+    })
+  return record
+}
+
+function copy(record: Session, facts: SessionFacts): void {
+  const from = facts as Record<string, unknown>
+  const to = record as Record<string, unknown>
+  for (const key of copied) {
+    const value = from[key]
+    if (value !== undefined && value !== (sessionDefaults as Record<string, unknown>)[key]) to[key] = value
+  }
+}
+
+/** What was known at several stages; rates are counted at each for itself. */
+function merged(stages: readonly (SessionFacts | undefined)[]): Lookups | undefined {
+  let all: Lookups | undefined
+  for (const facts of stages) {
+    const lookups = facts?.lookups
+    if (!lookups || lookups === all) continue
+    if (!all) all = lookups
+    else {
+      const rates = all.rates && lookups.rates ? { rates: joined(all.rates, lookups.rates) } : {}
+      all = { ...all, ...lookups, ...rates }
+    }
+  }
+  return all
+}
+
+type Rates = NonNullable<Lookups['rates']>
+
+function joined(a: Rates, b: Rates): Rates {
+  return {
+    ...(a.client || b.client ? { client: { ...a.client, ...b.client } } : {}),
+    ...(a.login || b.login ? { login: { ...a.login, ...b.login } } : {}),
+  }
+}
+
+function onlyHere(own: Lookups, common: Lookups | undefined): Lookups | undefined {
+  let alone: Record<string, unknown> | undefined
+  for (const [key, value] of Object.entries(own))
+    if (value !== undefined && value !== (common as Record<string, unknown> | undefined)?.[key]) {
+      alone ??= {}
+      alone[key] = value
+    }
+  return alone as Lookups | undefined
+}

@@ -115,7 +115,7 @@ function transaction(steps: Step[], { session, facts }: Going, policy: Policy): 
     const recipientText = bare(to)
     const recipient = parseMailAddress(recipientText)
     const asked = { ...mail, recipientText, recipient, recipientsSoFar }
-    if (lookups) asked.lookups = { ...mail.lookups, ...lookups } as Lookups
+    if (lookups) asked.lookups = over(mail.lookups, lookups)
     if (goesOn(steps, { verdict: decideRcpt(asked, policy), about: recipientText })) recipientsSoFar++
   }
   if (recipientsSoFar === 0 || session.size === undefined) return
@@ -140,6 +140,11 @@ function mailFacts(session: Session, facts: SessionFacts, policy: Policy): MailF
   }
   if (session.declaredSize !== undefined) mail.declaredSize = session.declaredSize
   return mail
+}
+
+/** What was looked up for one recipient, over what was looked up for all; a prototype stays (see `Replay`). */
+function over(common: Lookups = {}, own: Lookups): Lookups {
+  return { __proto__: Object.getPrototypeOf(common) as object, ...common, ...own } as Lookups
 }
 
 /** People write an address with or without its angle brackets. */
