@@ -11,6 +11,7 @@ import { newId } from './new-id.ts'
 import { certificates } from './node/certificates.ts'
 import { makeMetrics } from './node/metrics.ts'
 import { passwords } from './node/passwords.ts'
+import { replayer } from './node/replayer.ts'
 import type { Parts } from './parts.ts'
 import { sha256 } from './request.ts'
 
@@ -38,6 +39,7 @@ export async function startFixture(changes: Partial<Parts> = {}) {
       },
     },
     metrics: makeMetrics(),
+    replayer,
     log: { info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) },
     now,
     newId: () => newId(now()),

@@ -4,6 +4,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import {
   enrolResponseSchema,
   eventBatchResponseSchema,
+  type FactBatch,
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
@@ -94,6 +95,11 @@ export class ControlPlane {
   async sendEvents(lines: readonly string[]): Promise<number> {
     const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
+  }
+
+  /** Resolves when storage has the batch. */
+  async sendFacts(batch: FactBatch): Promise<void> {
+    await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

@@ -7,6 +7,7 @@ import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
 import type { Transaction } from './transaction.ts'
+import type { FactSink, Witness } from './witness.ts'
 
 /** What all sessions of a worker share. */
 export type House = {
@@ -19,6 +20,8 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Where the facts of decisions go; absent when nobody wants them. */
+  readonly facts?: FactSink | undefined
   readonly credentials: Credentials
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
@@ -32,6 +35,8 @@ export type About = { sender?: string; recipient?: string; login?: string; mecha
 export interface Dialogue {
   readonly house: House
   readonly facts: SessionFacts
+  /** Sees the facts of each decision. */
+  readonly witness: Witness
   transaction: Transaction | undefined
   /** EHLO was said, not HELO. */
   extended: boolean

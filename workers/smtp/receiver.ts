@@ -8,6 +8,7 @@ import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
 import { type Origin, Session } from './session.ts'
+import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
   id: string
@@ -15,6 +16,7 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  facts?: FactSink | undefined
   credentials: Credentials
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
@@ -31,6 +33,7 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly #facts: FactSink | undefined
   readonly credentials: Credentials
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
@@ -42,13 +45,14 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.#facts = facts
     this.credentials = credentials
     this.trouble = trouble
     this.on('error', () => {})
@@ -70,6 +74,12 @@ export class Receiver extends SMTPServer implements House {
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
     else this.secureContext.delete('*')
+  }
+
+  /** Who wants no records wants none of these either. */
+  get facts(): FactSink | undefined {
+    const { destination, level } = this.policy.settings.logging
+    return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
 
   get tlsAvailable(): boolean {

@@ -46,7 +46,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
     nulOctets: body.nulOctets,
     hops: header.hops,
   }
-  const verdict = decideData(facts, transaction.policy)
+  const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()

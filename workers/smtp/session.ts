@@ -15,6 +15,7 @@ import type { MessageBody } from './message-body.ts'
 import { acceptMessage, newBody } from './reception.ts'
 import type { Transaction } from './transaction.ts'
 import { wireReply } from './wire.ts'
+import { Witness } from './witness.ts'
 
 /** Where a connection came from and came in. */
 export type Origin = {
@@ -57,6 +58,7 @@ const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
 export class Session extends SMTPConnection implements Dialogue, Reader {
   readonly house: Station
   readonly facts: SessionFacts
+  readonly witness: Witness
   readonly #answers: Answers
   transaction: Transaction | undefined
   extended = false
@@ -86,6 +88,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
+    this.witness = new Witness(house.facts)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -107,7 +110,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     const here = house.enter(facts.ip)
     this._setListeners(() => {
       const { policy } = house
-      const verdict = decideConnect({ ...this.refresh(), ...here }, policy)
+      const verdict = decideConnect(this.witness.connect({ ...this.refresh(), ...here }), policy)
       if (!this.settle(verdict)) return this.leave()
       if (house.stopping) return this.stop()
       const message = policy.settings.advanced.helloMessage || 'ESMTP Postern'
@@ -377,6 +380,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.deadline = Number.POSITIVE_INFINITY
     this.#dropBody()
     this.transaction = undefined
+    this.witness.close()
     if (this.#counted) this.house.gone(this.facts.ip)
   }
 

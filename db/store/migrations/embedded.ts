@@ -46,5 +46,14 @@ export const recordsMigrations: Migration[] = [
       "CREATE INDEX `recipients_outcome` ON `recipients` (`outcome`);",
       "CREATE TABLE `workers` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`service` text NOT NULL,\n\t`enrolled_at` integer NOT NULL,\n\t`heartbeat_at` integer NOT NULL,\n\t`report` text,\n\t`acknowledged` integer DEFAULT 0 NOT NULL,\n\t`highest` integer DEFAULT 0 NOT NULL\n);"
     ]
+  },
+  {
+    "name": "0001_facts",
+    "statements": [
+      "CREATE TABLE `facts` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`worker` text NOT NULL,\n\t`batch` text NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL,\n\t`dropped` integer NOT NULL,\n\t`octets` integer NOT NULL,\n\t`records` blob NOT NULL\n);",
+      "CREATE UNIQUE INDEX `facts_worker_batch` ON `facts` (`worker`,`batch`);",
+      "CREATE INDEX `facts_time` ON `facts` (`since`,`until`,`sessions`,`octets`,`dropped`);",
+      "CREATE TABLE `facts_lost` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL\n);"
+    ]
   }
 ]

@@ -25,7 +25,7 @@ export const helo: Command = {
 /** RFC 5321 §4.1.4: it also ends a transaction, as RSET does. */
 function greet(dialogue: Dialogue, verb: 'HELO' | 'EHLO', argument: string): void {
   const { house, facts } = dialogue
-  const verdict = decideHello({ ...dialogue.refresh(), verb, argument }, house.policy)
+  const verdict = decideHello(dialogue.witness.hello({ ...dialogue.refresh(), verb, argument }), house.policy)
   if (!dialogue.settle(verdict)) return
   dialogue.transaction = undefined
   facts.helo = argument.slice(0, 255)

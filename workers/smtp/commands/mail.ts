@@ -110,7 +110,7 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
   if (facts.spool === 'full') house.spoolFull()
-  const verdict = decideMail(facts, policy)
+  const verdict = decideMail(dialogue.witness.mail(facts), policy)
   if (!dialogue.settle(verdict, { sender: path })) return
   dialogue.transaction = new Transaction(policy, facts, { verdict, promised })
   dialogue.reply('senderOk')

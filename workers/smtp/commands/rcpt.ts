@@ -70,7 +70,7 @@ function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { pat
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const verdict = decideRcpt(facts, transaction.policy)
+  const verdict = decideRcpt(dialogue.witness.rcpt(facts), transaction.policy)
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)
