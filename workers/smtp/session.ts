@@ -397,6 +397,15 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.wait(this.#finish(body))
       return used
     }
+    if (body.endless) {
+      this.fault('messageTooLarge', {
+        values: { limit: this.house.policy.settings.general.maxMessageBytes },
+        reason: 'too-large',
+        detail: `a message of more than ${body.size} octets, without end`,
+      })
+      this.leave()
+      return chunk.length
+    }
     if (wait) this.wait(wait)
     else if (body.size - this.#progress >= progressOctets) {
       this.#progress = body.size
