@@ -27,7 +27,7 @@ function greet(dialogue: Dialogue, verb: 'HELO' | 'EHLO', argument: string): voi
   const { house, facts } = dialogue
   const verdict = decideHello({ ...dialogue.refresh(), verb, argument }, house.policy)
   if (!dialogue.settle(verdict)) return
-  dialogue.transaction = undefined
+  dialogue.forget()
   facts.helo = argument.slice(0, 255)
   dialogue.extended = verb === 'EHLO'
   const values = { hostname: hostName(house.policy, house.machine), client: argument }
