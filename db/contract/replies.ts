@@ -59,6 +59,7 @@ export const replies = {
   senderOk: reply(250, '2.1.0', 'Sender OK'),
   recipientOk: reply(250, '2.1.5', 'Recipient OK'),
   startMail: reply(354, null, 'End data with <CR><LF>.<CR><LF>'),
+  chunkTaken: reply(250, '2.0.0', '{octets} octets received'),
   accepted: reply(250, '2.0.0', 'Accepted as {id}'),
   startTls: reply(220, '2.0.0', 'Ready to start TLS'),
   authenticated: reply(235, '2.7.0', 'Authentication succeeded'),

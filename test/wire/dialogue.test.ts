@@ -145,7 +145,7 @@ describe('the order of commands', () => {
       'RCPT TO:<ann@home.test>',
       'RSET',
       'FOO',
-      'BDAT 1 LAST',
+      'BDAT',
     ])
       expect((await client.ask(line)).enhanced, line).toBeDefined()
   })

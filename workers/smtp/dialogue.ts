@@ -62,6 +62,10 @@ export interface Dialogue {
   wait(work: Promise<void>): void
   /** Everything until the end of data is the message. */
   readBody(): void
+  /** So many octets are a chunk of the message (RFC 3030). With `refuse` they are dropped, and then it answers. */
+  readChunk(chunk: { octets: number; last: boolean }, refuse?: () => void): void
+  /** The transaction is over, and what came of its message is dropped. */
+  forget(): void
   startTls(): void
   /** Sends what was said and ends the session; what the client sent after is not read. */
   leave(): void

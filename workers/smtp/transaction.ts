@@ -17,6 +17,8 @@ export class Transaction {
   readonly recipients: Recipient[] = []
   /** RCPT commands accepted. */
   rcptAccepted = 0
+  /** The message comes in chunks (RFC 3030), and at least one has come. */
+  chunked = false
   /** The rule that decided each stage, and what watched rules would have done. */
   readonly rules: string[] = []
   #seen: Set<string> | undefined

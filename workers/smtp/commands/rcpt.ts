@@ -52,6 +52,8 @@ export const rcpt: Command = {
     const { transaction } = dialogue
     if (!transaction)
       return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+    if (transaction.chunked)
+      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
     if (typeof read === 'string')
       return dialogue.fault('recipientSyntax', { values: { detail: read }, detail: argument })

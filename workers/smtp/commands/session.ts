@@ -21,7 +21,7 @@ export const rset: Command = {
   argument: 'none',
   longest: plainLine,
   run(dialogue) {
-    dialogue.transaction = undefined
+    dialogue.forget()
     dialogue.reply('reset')
   },
 }
@@ -34,7 +34,7 @@ export const quit: Command = {
   longest: plainLine,
   run(dialogue) {
     const { policy, machine } = dialogue.house
-    dialogue.transaction = undefined
+    dialogue.forget()
     dialogue.reply('goodbye', { hostname: hostName(policy, machine) })
     dialogue.bye()
   },
