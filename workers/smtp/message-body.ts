@@ -10,6 +10,10 @@ const headOctets = 65_536
 /** Pieces of a message in memory; more are joined, so that a client that sends octet by octet costs no more. */
 const mostPieces = 64
 
+/** So many times the limit, and at least so many octets, are read for the sake of a polite answer; more is an attack. */
+const politeTimes = 8
+const politeOctets = 64 << 20
+
 /** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
 export class MessageBody {
   readonly #scanner = new BodyScanner()
@@ -37,6 +41,11 @@ export class MessageBody {
   }
   get nulOctets(): boolean {
     return this.#scanner.nulOctets
+  }
+
+  /** So far past the limit that its end is not waited for. */
+  get endless(): boolean {
+    return this.size > Math.max(this.#limit * politeTimes, politeOctets)
   }
 
   header(): Header {
