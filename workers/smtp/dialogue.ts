@@ -6,6 +6,7 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
+import type { QueueRuns } from './queue-runs.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What all sessions of a worker share. */
@@ -20,6 +21,7 @@ export type House = {
   readonly spool: SpoolWriter
   readonly record: Record
   readonly credentials: Credentials
+  readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters

@@ -7,6 +7,7 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { type Origin, Session } from './session.ts'
 
 export type ReceiverParts = {
@@ -16,6 +17,7 @@ export type ReceiverParts = {
   spool: SpoolWriter
   record: Record
   credentials: Credentials
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -32,6 +34,7 @@ export class Receiver extends SMTPServer implements House {
   readonly spool: SpoolWriter
   readonly record: Record
   readonly credentials: Credentials
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -42,7 +45,7 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, credentials, runQueue, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -50,6 +53,7 @@ export class Receiver extends SMTPServer implements House {
     this.spool = spool
     this.record = record
     this.credentials = credentials
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

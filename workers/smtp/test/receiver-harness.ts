@@ -27,6 +27,7 @@ export async function openHouse(
     environment?: Partial<Environment>
     spool?: (made: SpoolWriter) => SpoolWriter
     record?: (type: EventType, fields: object) => void
+    runQueue?: (domain: string, by: string) => Promise<void>
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -42,6 +43,7 @@ export async function openHouse(
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
+      runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
     environment: {
