@@ -1,3 +1,4 @@
+import type { Rfc } from '@postern/contract/rfcs.ts'
 import type { MessageView } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
@@ -43,6 +44,8 @@ async function envelope(client: WireClient, to: string, parameters = ''): Promis
   await client.say(`MAIL FROM:<x@far.test>${parameters}`).expect(250, '2.1.0')
   await client.say(`RCPT TO:<${to}>`).expect(250, '2.1.5')
 }
+
+const login = `AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`
 
 async function isDeferred(id: string): Promise<boolean> {
   const { status, body } = await live.api.call('GET', `/v1/messages/${id}`)
@@ -198,5 +201,61 @@ describe('RFC 3461 DSN', () => {
     const dsn = (await told()) ?? ''
     expect(dsn).toMatch(/Original-Recipient: utf-8; ?zo\\x\{EB\}@old\.test/i)
     expect(dsn).toMatch(/Action: delivered/)
+  })
+})
+
+describe('trace and submission', () => {
+  it('Received names the transmission type of RFC 3848, and the message is kept as RFC 5322 wants it', async () => {
+    const content = 'Subject: traced\r\n\r\nx'
+    const plain = await live.connect()
+    await plain.expect(220)
+    await plain.say('HELO old.test').expect(250)
+    await plain.mail({ from: 'x@far.test', to: 'ann@home.test', content })
+    await (await live.greeted()).mail({ from: 'x@far.test', to: 'ann@home.test', content })
+    await (await secure()).mail({ from: 'x@far.test', to: 'ann@home.test', content })
+    const client = await secure()
+    await client.say(login).expect(235)
+    await client.mail({ from: 'x@far.test', to: 'ann@home.test', content })
+    const types = async () =>
+      (await live.mail('ann@home.test'))
+        .filter((mail) => mail.includes('Subject: traced'))
+        .map((mail) => /\) with (\w+) id /.exec(mail)?.[1])
+        .sort()
+    await until('four are there', async () => (await types()).length === 4)
+    expect(await types()).toEqual(['ESMTP', 'ESMTPS', 'ESMTPSA', 'SMTP'])
+  })
+
+  it('RFC 6409: the submission port wants TLS and a login, and adds Date and Message-ID (RFC 5322)', async () => {
+    const client = await live.greeted({ port: live.postern.submissionPort })
+    await client.say('MAIL FROM:<ann@home.test>').expect(530, '5.7.0')
+    await client.startTls()
+    await client.ehlo()
+    await client.say('MAIL FROM:<ann@home.test>').expect(530, '5.7.0')
+    await client.say(login).expect(235)
+    await client.mail({ from: 'ann@home.test', to: 'bob@home.test', content: 'Subject: submitted\r\n\r\nx' })
+    const mail = async () => (await live.mail('bob@home.test')).find((text) => text.includes('Subject: submitted'))
+    await until('it is there', async () => (await mail()) !== undefined)
+    expect(await mail()).toMatch(/\r\nDate: \w{3}, \d+ \w{3} \d{4} [\d:]{8} \+0000\r\n/)
+    expect(await mail()).toMatch(/\r\nMessage-ID: <[0-9a-f-]{36}@/)
+  })
+
+  it('RFC 6152: octets above 127 stay as they came', async () => {
+    const client = await live.connect()
+    expect((await client.hello()).has('8BITMIME')).toBe(true)
+    await envelope(client, 'ann@next.test', ' BODY=8BITMIME')
+    await client.say('DATA').expect(354)
+    await client.write('Subject: eight\r\n\r\n\x80\xff\xe9\r\n.\r\n').expect(250)
+    await until('the next host has it', () => taken.some(({ content }) => content.endsWith('\r\n\r\n\x80\xff\xe9\r\n')))
+  })
+})
+
+describe('GET /v1/rfcs', () => {
+  it('has a row with tests for everything that EHLO offers, before TLS and under it', async () => {
+    const { items } = await live.api.get<{ items: Rfc[] }>('/v1/rfcs')
+    expect(items.find(({ number }) => number === 3030)).toMatchObject({ keywords: ['CHUNKING'] })
+    const plain = await live.connect()
+    const offered = new Set([...(await plain.hello()).keys(), ...(await (await secure()).ehlo()).keys()])
+    const known = new Set(items.flatMap(({ keywords }) => keywords))
+    expect([...offered].filter((keyword) => !known.has(keyword))).toEqual([])
   })
 })

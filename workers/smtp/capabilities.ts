@@ -96,6 +96,11 @@ const capabilities: readonly Capability[] = [
   },
 ]
 
+/** Every keyword that EHLO may offer. */
+export const keywordsOffered: readonly string[] = capabilities
+  .filter(({ honoured }) => honoured)
+  .map(({ keyword }) => keyword)
+
 const byKeyword = new Map(capabilities.map((row) => [row.keyword, row]))
 
 export function isHonoured(keyword: string): boolean {
