@@ -226,6 +226,7 @@ describe('trace and submission', () => {
   })
 
   it('RFC 6409: the submission port wants TLS and a login, and adds Date and Message-ID (RFC 5322)', async () => {
+    await live.empty('relay')
     const client = await live.greeted({ port: live.postern.submissionPort })
     await client.say('MAIL FROM:<ann@home.test>').expect(530, '5.7.0')
     await client.startTls()
