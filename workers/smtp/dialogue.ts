@@ -7,6 +7,7 @@ import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { QueueRuns } from './queue-runs.ts'
 import type { Transaction } from './transaction.ts'
 import type { FactSink, Witness } from './witness.ts'
 
@@ -26,6 +27,7 @@ export type House = {
   readonly credentials: Credentials
   /** Of whom is asked what we do not know ourselves. */
   readonly desk: Desk
+  readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters

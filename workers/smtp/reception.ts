@@ -3,6 +3,7 @@ import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
+import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
@@ -109,7 +110,8 @@ function envelopeOf(
     sender,
     recipients,
     ...promised,
-    smtpUtf8,
+    // An alias may lead to an address that needs it, whatever the client asked for.
+    smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
     hops: header.hops,
     client: {
       ip,
@@ -122,12 +124,12 @@ function envelopeOf(
 
 function prefixOf(
   { house, facts, extended }: Dialogue,
-  { policy, rcptAccepted, recipients }: Transaction,
+  { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
   { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
 ): Buffer {
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
-  const received = receivedField({ facts, extended, hostname, id, at, onlyRecipient })
+  const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
   return Buffer.from(received + missing, 'latin1')
 }

@@ -64,6 +64,8 @@ describe('EHLO', () => {
       'LIMITS RCPTMAX=1000',
       'DSN',
       'HELP',
+      'SMTPUTF8',
+      'ETRN',
       'CHUNKING',
     ])
     client.end()
@@ -101,13 +103,7 @@ describe('sequence and syntax', () => {
         ['XFORWARD NAME=x', /^500 /],
       ],
     ],
-    [
-      'commands not built',
-      [
-        ['ETRN example.test', /^502 /],
-        ['TURN', /^502 /],
-      ],
-    ],
+    ['commands not built', [['TURN', /^502 /]]],
     ['STARTTLS without certificate', [['STARTTLS', /^454 4\.7\.0 /]]],
     [
       'arguments where none belong',
@@ -140,7 +136,7 @@ describe('sequence and syntax', () => {
     ['MAIL FROM:<sam@remote.test>SIZE=1', /^501 5\.1\.7 /],
     ['MAIL TO:<sam@remote.test>', /^501 5\.1\.7 /],
     ['MAIL FROM:<sam@remote.test> FROB=1', /^555 5\.5\.4 Parameter not supported: FROB/],
-    ['MAIL FROM:<sam@remote.test> SMTPUTF8', /^555 5\.5\.4 /],
+    ['MAIL FROM:<sam@remote.test> FUTURE', /^555 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> RET=SOME', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> ENVID=a+0D+0Ab', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE=1 SIZE=2', /^501 5\.1\.7 /],

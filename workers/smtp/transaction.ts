@@ -12,7 +12,7 @@ export class Transaction {
   readonly facts: MailFacts
   /** Canonical; empty for the null sender. */
   readonly sender: string
-  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid'>
+  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid' | 'requireTls'>
   /** After aliases and groups, each address once. */
   readonly recipients: Recipient[] = []
   /** RCPT commands accepted. */
