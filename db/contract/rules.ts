@@ -6,6 +6,7 @@ export const ruleNames = [
   'control-access',
   'concurrent-sessions',
   'connections-per-address',
+  'connection-rate',
   // hello
   'hello-syntax',
   // auth
@@ -20,6 +21,7 @@ export const ruleNames = [
   'kill-file',
   'local-sender-auth',
   'sender-matches-login',
+  'message-rate',
   'declared-size',
   'spool-space',
   // rcpt
@@ -27,6 +29,7 @@ export const ruleNames = [
   'recipient-count',
   'relay',
   'group-access',
+  'recipient-rate',
   'unknown-recipient',
   // data
   'message-size',
@@ -34,6 +37,11 @@ export const ruleNames = [
   'nul-octet',
   'mail-loop',
   'accept',
+  // fault
+  'hack-attempt',
+  'hard-error-limit',
+  'invalid-recipients',
+  'soft-error-limit',
   // vrfy, expn
   'vrfy',
   'expn',
@@ -59,5 +67,5 @@ export const rulesNeverWatched = [
 
 export const watchableRuleSchema = ruleSchema.exclude([...rulesNeverWatched])
 
-export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
+export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'fault', 'vrfy', 'expn'] as const
 export type Stage = (typeof stageNames)[number]

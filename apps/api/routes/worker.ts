@@ -1,3 +1,4 @@
+import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
@@ -9,6 +10,7 @@ import {
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
+import { takeOffences } from '../verbs/offences.ts'
 import { changes, enrol, report, snapshot, takeEvents, workerOf } from '../verbs/workers.ts'
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
@@ -65,6 +67,17 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 16 * 1024 * 1024,
       answer: eventBatchResponseSchema,
       handle: (call, { body }) => takeEvents(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/offences',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Report offences of clients; says which addresses are blocked now',
+      body: offenceBatchSchema,
+      bodyLimit: 4 * 1024 * 1024,
+      answer: offenceBatchResponseSchema,
+      handle: (call, { body }) => takeOffences(call, body.offences),
     }),
   ]
 }

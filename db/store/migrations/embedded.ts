@@ -28,6 +28,16 @@ export const controlMigrations: Migration[] = [
       "CREATE TABLE `users` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`email` text NOT NULL,\n\t`role` text NOT NULL,\n\t`password_hash` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`last_login_at` integer\n);",
       "CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);"
     ]
+  },
+  {
+    "name": "0001_offences",
+    "statements": [
+      "CREATE TABLE `offences` (\n\t`worker` text NOT NULL,\n\t`id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`at` integer NOT NULL,\n\t`count` integer NOT NULL,\n\t`evidence` text NOT NULL,\n\t`used` integer DEFAULT 0 NOT NULL,\n\t`expires_at` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `id`)\n);",
+      "CREATE INDEX `offences_address` ON `offences` (`address`,`used`);",
+      "CREATE INDEX `offences_expires_at` ON `offences` (`expires_at`);",
+      "ALTER TABLE `sessions` ADD `address` text;",
+      "ALTER TABLE `sessions` ADD `seen_at` integer;"
+    ]
   }
 ]
 
