@@ -43,6 +43,7 @@ export function openSession(opening: Opening, here: Counts): void {
 }
 
 function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {
+  opening.witness.connect(facts)
   if (!opening.settle(verdict)) {
     opening.leave()
     return

@@ -35,22 +35,22 @@ function greet(dialogue: Dialogue, verb: 'HELO' | 'EHLO', argument: string): voi
   const asked: HelloFacts = { ...dialogue.refresh(), verb, argument }
   const verdict = decideHello(asked, policy)
   const missing = askWhatIsMissing('hello', asked, { verdict, desk, policy })
-  if (!missing) settled(dialogue, { verb, argument, verdict })
+  if (!missing) settled(dialogue, asked, verdict)
   else
     dialogue.wait(
       missing.then((lookups) => {
         facts.lookups = lookups
-        settled(dialogue, { verb, argument, verdict: decideHello({ ...asked, lookups }, policy) })
+        const known = { ...asked, lookups }
+        settled(dialogue, known, decideHello(known, policy))
       }),
     )
 }
 
-type Greeting = { verb: 'HELO' | 'EHLO'; argument: string; verdict: Verdict }
-
-function settled(dialogue: Dialogue, { verb, argument, verdict }: Greeting): void {
+function settled(dialogue: Dialogue, asked: HelloFacts, verdict: Verdict): void {
   const { house, facts } = dialogue
+  const { verb, argument } = dialogue.witness.hello(asked)
   if (!dialogue.settle(verdict)) return
-  dialogue.transaction = undefined
+  dialogue.forget()
   dialogue.mark(verdict)
   facts.helo = argument.slice(0, 255)
   dialogue.extended = verb === 'EHLO'
