@@ -5,7 +5,13 @@ import { parseAddress, parseBlock } from '@postern/contract/network.ts'
  * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its network.
  * One hash look-up for each prefix length in use: a hundred thousand entries cost what one does.
  */
-export type BlockEntry = { value: string; action?: ListEntry['action']; expiresAt: number }
+export type BlockEntry = {
+  value: string
+  action?: ListEntry['action']
+  expiresAt: number
+  /** Made of what clients did, by no person. */
+  automatic?: true
+}
 
 /** One prefix length: masked address → the entries of exactly that block. */
 type Level = { bits: number; entries: Map<number | string, BlockEntry[]> }
@@ -22,8 +28,10 @@ export function addressBlocks(): { blocks: AddressBlocks; add(entry: ListEntry):
 }
 
 function addEntry(blocks: AddressBlocks, entry: ListEntry): void {
-  const { value, action } = entry
-  const kept = { value, action, expiresAt: expiry(entry) }
+  const { value, action, createdBy } = entry
+  const kept: BlockEntry = { value, expiresAt: expiry(entry) }
+  if (action) kept.action = action
+  if (createdBy.startsWith('system:')) kept.automatic = true
   blocks.size++
   for (const { words, bits } of blocksOf(value)) {
     const { entries } = levelFor(words.length === 1 ? blocks.v4 : blocks.v6, bits)

@@ -70,6 +70,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
+    reportOffences: async (offences) => {
+      const answer = await controlPlane.sendOffences(offences)
+      follower.nudge(answer.revision)
+      return answer
+    },
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)

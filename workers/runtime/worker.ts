@@ -1,4 +1,5 @@
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
@@ -38,6 +39,11 @@ export type Worker = {
   syncEvents(): Promise<void>
   /** Whether an earlier process recorded `message.accepted` of this message among its last events. No says nothing. */
   wasAccepted(messageId: string): boolean
+  /**
+   * Tells the API what clients did, at most 500 offences at once, and asks for the settings that came of it. Rejects when the
+   * API is away: the same batch may be sent again.
+   */
+  reportOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse>
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
@@ -7,6 +8,8 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Offences } from './offences.ts'
+import { Rates } from './rates.ts'
 import { type Origin, Session } from './session.ts'
 
 export type ReceiverParts = {
@@ -16,6 +19,7 @@ export type ReceiverParts = {
   spool: SpoolWriter
   record: Record
   credentials: Credentials
+  offences: Offences
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -33,6 +37,8 @@ export class Receiver extends SMTPServer implements House {
   readonly record: Record
   readonly credentials: Credentials
   readonly counters: Counters = newCounters()
+  readonly offences: Offences
+  readonly rates = new Rates()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
   policy: Policy
@@ -42,7 +48,7 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, credentials, offences, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -50,6 +56,7 @@ export class Receiver extends SMTPServer implements House {
     this.spool = spool
     this.record = record
     this.credentials = credentials
+    this.offences = offences
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -173,6 +180,15 @@ export class Receiver extends SMTPServer implements House {
         done()
       }
     })
+  }
+
+  /** Ends the sessions of addresses that were blocked by themselves. What an administrator enters is for new connections. */
+  expelBlocked(): void {
+    const now = Date.now()
+    for (const session of this.#all()) {
+      const entry = findBlock(this.policy.controlAccess, session.facts.ip, now)
+      if (entry?.automatic && entry.action === 'deny') session.expel()
+    }
   }
 
   /** Ends everything at once. */

@@ -3,6 +3,7 @@ import { decideMail } from '@postern/policy/decide.ts'
 import { readSender } from '@postern/policy/path.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
+import { countRates, withRates } from '../rates.ts'
 import { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -101,7 +102,7 @@ export const mail: Command = {
 function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
   const { house } = dialogue
   const { policy } = house
-  const facts: MailFacts = {
+  const known: MailFacts = {
     ...dialogue.refresh(),
     senderText: path,
     sender: readSender(path, policy),
@@ -109,9 +110,11 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
     smtpUtf8,
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
+  const facts = withRates(known, 'messages', house)
   if (facts.spool === 'full') house.spoolFull()
   const verdict = decideMail(facts, policy)
   if (!dialogue.settle(verdict, { sender: path })) return
+  countRates(facts, 'messages', house)
   dialogue.transaction = new Transaction(policy, facts, { verdict, promised })
   dialogue.reply('senderOk')
 }

@@ -3,6 +3,7 @@ import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
 import { decideRcpt } from '@postern/policy/decide.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
+import { countRates, withRates } from '../rates.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -63,15 +64,18 @@ export const rcpt: Command = {
 const noWish: Wish = {}
 
 function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
-  const facts = {
+  const counting = { policy: transaction.policy, rates: dialogue.house.rates }
+  const known = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
+  const facts = withRates(known, 'recipients', counting)
   const verdict = decideRcpt(facts, transaction.policy)
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
+  countRates(facts, 'recipients', counting)
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)
   dialogue.reply('recipientOk')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventType, PosternEvent } from '@postern/contract/events.ts'
 import type { ListName } from '@postern/contract/lists.ts'
+import type { Offence } from '@postern/contract/offences.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -37,11 +38,16 @@ export async function openHouse(
     events.push({ n: events.length + 1, at: new Date().toISOString(), type, ...fields } as PosternEvent)
   }
   const troubles: unknown[] = []
+  const reported: Offence[] = []
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
+      reportOffences: async (offences) => {
+        reported.push(...offences)
+        return { revision: 0, blocked: [] }
+      },
     },
     spool,
     environment: {
@@ -71,6 +77,7 @@ export async function openHouse(
   return {
     service,
     events,
+    reported,
     troubles,
     apply,
     directory,
