@@ -1,5 +1,5 @@
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
-import type { SecuritySettings } from '@postern/contract/settings.ts'
+import { defaultSettings, type SecuritySettings } from '@postern/contract/settings.ts'
 import { describe, expect, it } from 'vitest'
 import * as decisions from './decide.ts'
 import {
@@ -8,6 +8,7 @@ import {
   connectFacts,
   dataFacts,
   examplePolicy,
+  faultFacts,
   mailFacts,
   rcptFacts,
   saidBy,
@@ -15,7 +16,9 @@ import {
 } from './example.ts'
 import { stages } from './stages.ts'
 
-const { decideAuth, decideConnect, decideData, decideMail, decideRcpt } = decisions
+const { decideAuth, decideConnect, decideData, decideFault, decideMail, decideRcpt } = decisions
+
+const noRates = defaultSettings().security.ratesPerClient
 
 /** For each rule: settings and facts under which it refuses. What several rules of a stage need can be put together. */
 type Provocation = { change?: Change; facts?: Record<string, unknown> }
@@ -24,12 +27,23 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'control-access': { change: { lists: { 'control-access': ['198.51.100.7'] } } },
     'concurrent-sessions': { facts: { sessionsOpen: 10_001 } },
     'connections-per-address': { facts: { sessionsFromAddress: 51 } },
+    'connection-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, connectionsPerMinute: 3 } } } },
+      facts: { lookups: { rates: { client: { connections: [4, 4] } } } },
+    },
   },
   auth: {
     'auth-disabled': { change: { settings: { advanced: { disableAuth: true } } } },
     'auth-mechanism': { facts: { mechanism: 'CRAM-MD5' } },
     'auth-requires-tls': { facts: { tls: undefined } },
     'auth-credentials': { facts: { credentials: { login: 'jane@example.org', result: 'invalid' } } },
+    'login-rate': {
+      change: { settings: { security: { ratesPerLogin: { ...noRates, connectionsPerHour: 3 } } } },
+      facts: {
+        credentials: { login: 'jane@example.org', result: 'valid' },
+        lookups: { rates: { login: { connections: [1, 4] } } },
+      },
+    },
   },
   mail: {
     'require-tls': { change: { settings: { tls: { requireTls: 'all' } } } },
@@ -44,6 +58,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { senderMustMatchLogin: true } } },
       facts: { login: 'bob@example.org' },
     },
+    'message-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, messagesPerMinute: 3 } } } },
+      facts: { lookups: { rates: { client: { messages: [4, 4] } } } },
+    },
     'declared-size': { facts: { declaredSize: 1e12 } },
     'spool-space': { facts: { spool: 'full' } },
   },
@@ -55,6 +73,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { allowRemoteMailToGroups: false } } },
       facts: { recipientText: 'all@example.org', recipient: null },
     },
+    'recipient-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, recipientsPerHour: 3 } } } },
+      facts: { lookups: { rates: { client: { recipients: [1, 4] } } } },
+    },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
   },
   data: {
@@ -62,6 +84,18 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'bare-line-feed': { facts: { bareLineFeeds: true } },
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
+  },
+  fault: {
+    'hack-attempt': { facts: { attempt: 'smuggling' } },
+    'hard-error-limit': { change: { settings: { dictionary: { hardErrorLimit: 5 } } }, facts: { errors: 5 } },
+    'invalid-recipients': {
+      change: { settings: { dictionary: { maxInvalidRecipients: 3 } } },
+      facts: { invalidRecipients: 3 },
+    },
+    'soft-error-limit': {
+      change: { settings: { dictionary: { softErrorLimit: 4, softErrorDelaySeconds: 2 } } },
+      facts: { errors: 5 },
+    },
   },
 }
 
@@ -74,6 +108,7 @@ function decide(stage: Stage, { change = {}, facts = {} }: Provocation) {
   if (stage === 'auth') return decideAuth({ ...authFacts(), ...facts }, policy)
   if (stage === 'mail') return decideMail({ ...mailFacts({ senderText: 'jane@example.org' }), ...facts }, policy)
   if (stage === 'rcpt') return decideRcpt({ ...rcptFacts(), ...facts }, policy)
+  if (stage === 'fault') return decideFault({ ...faultFacts(), ...facts }, policy)
   return decideData({ ...dataFacts(), ...facts }, policy)
 }
 
@@ -163,6 +198,7 @@ describe('a verdict', () => {
       'control-access passed',
       'concurrent-sessions passed',
       'connections-per-address passed',
+      'connection-rate passed',
       'accept decided',
     ])
   })
