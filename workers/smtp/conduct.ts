@@ -24,8 +24,7 @@ const handshake = '\x16\x03'
 export class Conduct {
   readonly #house: House
   readonly #facts: SessionFacts
-  /** Each reply waits so long. */
-  delaySeconds = 0
+  #isLate = false
   #errors = 0
   #invalidRecipients = 0
   #idle = 0
@@ -35,6 +34,13 @@ export class Conduct {
   constructor(house: House, facts: SessionFacts) {
     this.#house = house
     this.#facts = facts
+  }
+
+  /** Each reply waits so long; what an administrator changes counts at once. */
+  get delaySeconds(): number {
+    if (!this.#isLate) return 0
+    const { softErrorLimit, softErrorDelaySeconds } = this.#house.policy.settings.dictionary
+    return softErrorLimit === 0 ? 0 : softErrorDelaySeconds
   }
 
   /** A command was refused. @returns what that means for the session, where it means anything */
@@ -90,7 +96,7 @@ export class Conduct {
     this.#facts.now = Date.now()
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
     const verdict = decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, policy)
-    this.delaySeconds = verdict.delaySeconds
+    this.#isLate = verdict.delaySeconds > 0
     if (verdict.outcome.kind !== 'refuse') return undefined
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.
