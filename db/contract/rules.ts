@@ -18,6 +18,7 @@ export const ruleNames = [
   'auth-mechanism',
   'auth-requires-tls',
   'auth-credentials',
+  'login-rate',
   // mail
   'require-tls',
   'submission-auth',

@@ -1,5 +1,5 @@
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
-import type { SecuritySettings } from '@postern/contract/settings.ts'
+import { defaultSettings, type SecuritySettings } from '@postern/contract/settings.ts'
 import { describe, expect, it } from 'vitest'
 import * as decisions from './decide.ts'
 import {
@@ -8,6 +8,7 @@ import {
   connectFacts,
   dataFacts,
   examplePolicy,
+  faultFacts,
   mailFacts,
   noon,
   rcptFacts,
@@ -16,7 +17,9 @@ import {
 } from './example.ts'
 import { stages } from './stages.ts'
 
-const { decideAuth, decideConnect, decideData, decideMail, decideRcpt } = decisions
+const { decideAuth, decideConnect, decideData, decideFault, decideMail, decideRcpt } = decisions
+
+const noRates = defaultSettings().security.ratesPerClient
 
 /** For each rule: settings and facts under which it refuses. What several rules of a stage need can be put together. */
 type Provocation = { change?: Change; facts?: Record<string, unknown> }
@@ -25,6 +28,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'control-access': { change: { lists: { 'control-access': ['198.51.100.7'] } } },
     'concurrent-sessions': { facts: { sessionsOpen: 10_001 } },
     'connections-per-address': { facts: { sessionsFromAddress: 51 } },
+    'connection-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, connectionsPerMinute: 3 } } } },
+      facts: { lookups: { rates: { client: { connections: [4, 4] } } } },
+    },
     pregreet: { facts: { lookups: { pregreet: true } } },
     dnsbl: {
       change: { settings: { security: { dnsbl: [{ zone: 'bl.test', answer: '127.0.0.*', action: 'reject' }] } } },
@@ -40,6 +47,13 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'auth-mechanism': { change: { settings: { advanced: { authMechanisms: ['LOGIN'] } } } },
     'auth-requires-tls': { facts: { tls: undefined } },
     'auth-credentials': { facts: { credentials: { login: 'jane@example.org', result: 'invalid' } } },
+    'login-rate': {
+      change: { settings: { security: { ratesPerLogin: { ...noRates, connectionsPerHour: 3 } } } },
+      facts: {
+        credentials: { login: 'jane@example.org', result: 'valid' },
+        lookups: { rates: { login: { connections: [1, 4] } } },
+      },
+    },
   },
   mail: {
     'require-tls': { change: { settings: { tls: { requireTls: 'all' } } } },
@@ -58,6 +72,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { checkSenderDomain: 'reject' } }, domains: [{ name: 'example.com' }] },
       facts: { login: 'jane@example.org', lookups: { senderDomain: 'none' } },
     },
+    'message-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, messagesPerMinute: 3 } } } },
+      facts: { lookups: { rates: { client: { messages: [4, 4] } } } },
+    },
     'declared-size': { facts: { declaredSize: 1e12 } },
     'spool-space': { facts: { spool: 'full' } },
   },
@@ -68,6 +86,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'group-access': {
       change: { settings: { security: { allowRemoteMailToGroups: false } } },
       facts: { recipientText: 'all@example.org', recipient: null },
+    },
+    'recipient-rate': {
+      change: { settings: { security: { ratesPerClient: { ...noRates, recipientsPerHour: 3 } } } },
+      facts: { lookups: { rates: { client: { recipients: [1, 4] } } } },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
     greylist: {
@@ -81,6 +103,18 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
   },
+  fault: {
+    'hack-attempt': { facts: { attempt: 'smuggling' } },
+    'hard-error-limit': { change: { settings: { dictionary: { hardErrorLimit: 5 } } }, facts: { errors: 5 } },
+    'invalid-recipients': {
+      change: { settings: { dictionary: { maxInvalidRecipients: 3 } } },
+      facts: { invalidRecipients: 3 },
+    },
+    'soft-error-limit': {
+      change: { settings: { dictionary: { softErrorLimit: 4, softErrorDelaySeconds: 2 } } },
+      facts: { errors: 5 },
+    },
+  },
 }
 
 /** Pairs that no single command can provoke together: the two look at different recipients, or at login and no login. */
@@ -92,6 +126,7 @@ function decide(stage: Stage, { change = {}, facts = {} }: Provocation) {
   if (stage === 'auth') return decideAuth({ ...authFacts(), ...facts }, policy)
   if (stage === 'mail') return decideMail({ ...mailFacts({ senderText: 'jane@example.org' }), ...facts }, policy)
   if (stage === 'rcpt') return decideRcpt({ ...rcptFacts(), ...facts }, policy)
+  if (stage === 'fault') return decideFault({ ...faultFacts(), ...facts }, policy)
   return decideData({ ...dataFacts(), ...facts }, policy)
 }
 
@@ -182,6 +217,7 @@ describe('a verdict', () => {
       'control-access passed',
       'concurrent-sessions passed',
       'connections-per-address passed',
+      'connection-rate passed',
       'pregreet passed',
       'dnsbl passed',
       'reverse-dns passed',

@@ -10,7 +10,7 @@ import { authMechanism } from './rules/auth-mechanism.ts'
 import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
 import { concurrentSessions } from './rules/concurrent-sessions.ts'
-import { connectionRate, loginConnectionRate } from './rules/connection-rate.ts'
+import { connectionRate, loginRate } from './rules/connection-rate.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
@@ -49,7 +49,7 @@ import { vrfy } from './rules/vrfy.ts'
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
   connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
   hello: [helloSyntax, heloResolves],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginConnectionRate],
+  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginRate],
   mail: [
     requireTls,
     submissionAuth,

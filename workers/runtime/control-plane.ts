@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import {
@@ -104,6 +105,12 @@ export class ControlPlane {
 
   async runQueue(domain: string, by: string): Promise<void> {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
+  }
+
+  /** At most 500. A batch that comes again is counted once. */
+  async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
+    const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
+    return offenceBatchResponseSchema.parse(await response.json())
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

@@ -79,6 +79,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
     runQueue: (domain, by) => controlPlane.runQueue(domain, by),
+    reportOffences: async (offences) => {
+      const answer = await controlPlane.sendOffences(offences)
+      follower.nudge(answer.revision)
+      return answer
+    },
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)

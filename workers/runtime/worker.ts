@@ -1,4 +1,5 @@
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
@@ -42,6 +43,11 @@ export type Worker = {
   wasAccepted(messageId: string): boolean
   /** Has what waits for a domain tried now (RFC 1985). Rejects when the API does not take it. */
   runQueue(domain: string, by: string): Promise<void>
+  /**
+   * Tells the API what clients did, at most 500 offences at once, and asks for the settings that came of it. Rejects when the
+   * API is away: the same batch may be sent again.
+   */
+  reportOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse>
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

@@ -1,4 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
@@ -7,7 +8,9 @@ import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { Offences } from './offences.ts'
 import type { QueueRuns } from './queue-runs.ts'
+import type { Rates } from './rates.ts'
 import type { Transaction } from './transaction.ts'
 import type { FactSink, Witness } from './witness.ts'
 
@@ -31,6 +34,8 @@ export type House = {
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
+  readonly offences: Offences
+  readonly rates: Rates
 }
 
 /** What a refusal was about, for its event. */
@@ -60,6 +65,8 @@ export interface Dialogue {
   settle(verdict: Verdict, about?: About): boolean
   /** The client broke the protocol: the reply, and an event for the first few of a session. */
   fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string }): void
+  /** Reports what no mail client does. @returns whether the session is to end, once its reply is given */
+  attempted(attempt: HackAttempt, evidence: string): boolean
   /** No command is read until this settles; a rejection is answered with 451 4.3.0. */
   wait(work: Promise<void>): void
   /** Everything until the end of data is the message. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
@@ -8,7 +9,9 @@ import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { Offences } from './offences.ts'
 import { type AskForRun, QueueRuns } from './queue-runs.ts'
+import { Rates } from './rates.ts'
 import { type Origin, Session } from './session.ts'
 import type { FactSink } from './witness.ts'
 
@@ -22,6 +25,7 @@ export type ReceiverParts = {
   credentials: Credentials
   desk: Desk
   runQueue: AskForRun
+  offences: Offences
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -42,6 +46,8 @@ export class Receiver extends SMTPServer implements House {
   readonly desk: Desk
   readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
+  readonly offences: Offences
+  readonly rates = new Rates()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
   policy: Policy
@@ -51,7 +57,8 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
+  constructor(parts: ReceiverParts) {
+    const { id, machine, policy, spool, record, facts, credentials, desk, runQueue, offences, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -62,6 +69,7 @@ export class Receiver extends SMTPServer implements House {
     this.credentials = credentials
     this.desk = desk
     this.queueRuns = new QueueRuns(runQueue)
+    this.offences = offences
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -191,6 +199,15 @@ export class Receiver extends SMTPServer implements House {
         done()
       }
     })
+  }
+
+  /** Ends the sessions of addresses that were blocked by themselves. What an administrator enters is for new connections. */
+  expelBlocked(): void {
+    const now = Date.now()
+    for (const session of this.#all()) {
+      const entry = findBlock(this.policy.controlAccess, session.facts.ip, now)
+      if (entry?.automatic && entry.action === 'deny') session.expel()
+    }
   }
 
   /** Ends everything at once. */

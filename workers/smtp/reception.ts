@@ -69,11 +69,12 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   const facts = dataFacts(transaction, body, header)
   const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
   const { outcome } = verdict
+  const isAttack = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
   if (outcome.kind === 'refuse') {
     body.drop()
     refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
     // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
-    return outcome.close || body.bareLineFeeds || body.nulOctets
+    return outcome.close || body.bareLineFeeds || body.nulOctets || isAttack
   }
   transaction.passed(verdict)
   const { house } = dialogue
@@ -92,7 +93,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
   tellAccepted(dialogue, transaction, { envelope, header, size })
   dialogue.reply('accepted', { id: envelope.id })
-  return false
+  return isAttack
 }
 
 function envelopeOf(

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { serversIn } from '@postern/contract/environment.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
+import { findBlock } from '@postern/policy/address-blocks.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
+import { blockLimits } from '@postern/policy/decide-block.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -17,11 +19,12 @@ import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
 import type { Desk } from './lookups/ask.ts'
 import { Dns } from './lookups/dns.ts'
 import { Greylist } from './lookups/greylist.ts'
+import { Offences } from './offences.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue'> & Partial<Pick<Worker, 'facts'>>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue' | 'reportOffences'> & Partial<Pick<Worker, 'facts'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   desk: Desk
@@ -39,6 +42,7 @@ export class SmtpService implements Service {
   readonly name = 'smtp'
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
+  readonly #offences: Offences
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
@@ -51,11 +55,21 @@ export class SmtpService implements Service {
     this.#parts = parts
     const { proxyProtocol } = parts.environment
     const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
+    const trusted = (policy: Policy) => fixed ?? trustedBlocks(policy)
+    this.#offences = new Offences({
+      report: (offences) => parts.worker.reportOffences(offences),
+      record: parts.worker.record,
+      counts: (kind, address) => {
+        const { policy } = this.#receiver as Receiver
+        if (!blockLimits(policy.settings).has(kind) || trusted(policy).has(address)) return false
+        return findBlock(policy.white, address, Date.now()) === undefined
+      },
+    })
     this.#listeners = new Listeners((socket, { listener }) => {
       const receiver = this.#receiver as Receiver
       openDoor(socket, listener, {
         policy: () => receiver.policy,
-        trusted: () => fixed ?? trustedBlocks(receiver.policy),
+        trusted: () => trusted(receiver.policy),
         record: parts.worker.record,
         receive: (taken, origin) => receiver.take(taken, origin),
       })
@@ -75,6 +89,7 @@ export class SmtpService implements Service {
     }
     receiver.policy = policy
     this.#inForce = policy
+    if (previous && changed.has('control-access')) receiver.expelBlocked()
     this.#wish = replica.service.get('smtp') ?? this.#wish
     if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
   }
@@ -83,7 +98,9 @@ export class SmtpService implements Service {
     const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
     const { id, record, facts, runQueue } = worker
-    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble })
+    const offences = this.#offences
+    const shared = { spool, record, facts, credentials, desk, runQueue, offences, trouble }
+    return new Receiver({ id, machine, policy, ...shared })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -143,6 +160,7 @@ export class SmtpService implements Service {
       ...(this.#detail === undefined ? {} : { detail: this.#detail.slice(0, 500) }),
       metrics: {
         ...this.#receiver?.counters,
+        offences_waiting: this.#offences.waiting,
         spool_pending_bytes: load.pending,
         spool_free_bytes: Math.max(0, load.free),
       },
@@ -158,6 +176,7 @@ export class SmtpService implements Service {
       receiver.end()
     }
     await this.#parts.desk.greylist.close()
+    await this.#offences.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }

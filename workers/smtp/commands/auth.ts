@@ -3,6 +3,7 @@ import { findAccount } from '@postern/policy/login.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
 import type { Dialogue } from '../dialogue.ts'
 import { clientRecord } from '../happenings.ts'
+import { countRates, withRates } from '../rates.ts'
 import type { Command } from './command.ts'
 
 /** RFC 4954. */
@@ -68,9 +69,12 @@ function check(dialogue: Dialogue, mechanism: string, { login: name, password }:
   const account = findAccount(policy, name)
   dialogue.wait(
     house.credentials.verify(account, password, policy).then((result) => {
+      const counting = { policy, rates: house.rates, login: account?.address }
       const asked = { ...dialogue.refresh(), mechanism, credentials: { login: name, result } }
-      const verdict = decideAuth(dialogue.witness.auth(asked), policy)
+      const known = withRates(asked, 'connections', counting)
+      const verdict = decideAuth(dialogue.witness.auth(known), policy)
       if (!dialogue.settle(verdict, { login: name, mechanism }) || !account) return
+      countRates(facts, 'connections', counting)
       facts.login = account.address
       house.counters.auth_succeeded_total++
       house.record('auth.succeeded', { client: clientRecord(facts), login: account.address, mechanism })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventType, PosternEvent } from '@postern/contract/events.ts'
 import type { ListName } from '@postern/contract/lists.ts'
+import type { Offence } from '@postern/contract/offences.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -41,12 +42,17 @@ export async function openHouse(
     events.push({ n: events.length + 1, at: new Date().toISOString(), type, ...fields } as PosternEvent)
   }
   const troubles: unknown[] = []
+  const reported: Offence[] = []
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
       runQueue: options.runQueue ?? (async () => {}),
+      reportOffences: async (offences) => {
+        reported.push(...offences)
+        return { revision: 0, blocked: [] }
+      },
     },
     spool,
     desk: {
@@ -80,6 +86,7 @@ export async function openHouse(
   return {
     service,
     events,
+    reported,
     troubles,
     apply,
     directory,
