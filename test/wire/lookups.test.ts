@@ -154,6 +154,8 @@ describe('dnsbl', () => {
     expect((await refusedAtConnect('2001:db8::66', 550, '5.7.1')).raw).toContain('bl.test')
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
+    // Who refuses asks about its own networks too; RFC 5782 §5 lists this one for tests.
+    await (await live.connect({ from: '127.0.0.2' })).expect(550, '5.7.1')
     const refused = await live.event('session.refused', ({ client }) => Object(client).ip === '2001:db8::66')
     expect(refused).toMatchObject({ verdict: { rule: 'dnsbl', reason: 'dns-listed' } })
     expect(JSON.stringify(refused)).toContain('bl.test (127.0.0.3)')
