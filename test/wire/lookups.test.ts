@@ -143,7 +143,7 @@ describe('greetingDelaySeconds', () => {
   })
 })
 
-describe('dnsbl', () => {
+describe('dnsbl, RFC 5782', () => {
   const reject = (zone: string, answer = '127.0.0.*') => ({ zone, answer, action: 'reject' })
 
   it('550 5.7.1 with the name and the text of the list, for IPv4 and IPv6, and nobody else', async () => {
@@ -208,7 +208,7 @@ describe('dnsbl', () => {
 })
 
 describe('checkReverseDns', () => {
-  it('reject: 550 5.7.25 without PTR and without confirmation, by both kinds of address', async () => {
+  it('reject: 550 5.7.25 (RFC 7372) without PTR and without confirmation, by both kinds of address', async () => {
     await live.set('security', { checkReverseDns: 'reject' })
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
@@ -277,7 +277,7 @@ describe('checkHelo', () => {
 })
 
 describe('checkSenderDomain', () => {
-  it('reject: MX or address, null MX, none, trouble', async () => {
+  it('reject: MX or address, null MX (RFC 7505), none, trouble', async () => {
     await live.set('security', { checkSenderDomain: 'reject' })
     const client = await from('198.51.100.10')
     await client.hello()
