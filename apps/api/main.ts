@@ -4,6 +4,7 @@ import { type ServerType, serve } from '@hono/node-server'
 import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from './app.ts'
+import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { forget, recall, remember } from './embedded/running.ts'
 import { startWorkers } from './embedded/workers.ts'
@@ -20,6 +21,7 @@ import { makeParts } from './node/parts.ts'
 
 const sweepEveryMs = 2_000
 const retainEveryMs = 3_600_000
+const tendEveryMs = 60_000
 const house = resolve(import.meta.dirname, '../..')
 
 class StartError extends Error {
@@ -63,7 +65,11 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
 
   const keys = new TokenKeys(parts)
-  const timers = [every(sweepEveryMs, () => sweep(parts)), every(retainEveryMs, () => retain(parts, keys))]
+  const timers = [
+    every(sweepEveryMs, () => sweep(parts)),
+    every(retainEveryMs, () => retain(parts, keys)),
+    every(tendEveryMs, () => tendCertificates(parts)),
+  ]
   const workers =
     env.POSTERN_WORKERS === 'none'
       ? undefined

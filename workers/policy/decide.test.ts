@@ -10,6 +10,7 @@ import {
   examplePolicy,
   faultFacts,
   mailFacts,
+  noon,
   rcptFacts,
   saidBy,
   sessionFacts,
@@ -31,10 +32,19 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { ratesPerClient: { ...noRates, connectionsPerMinute: 3 } } } },
       facts: { lookups: { rates: { client: { connections: [4, 4] } } } },
     },
+    pregreet: { facts: { lookups: { pregreet: true } } },
+    dnsbl: {
+      change: { settings: { security: { dnsbl: [{ zone: 'bl.test', answer: '127.0.0.*', action: 'reject' }] } } },
+      facts: { lookups: { dnsbl: [{ zone: 'bl.test', answers: ['127.0.0.2'] }] } },
+    },
+    'reverse-dns': {
+      change: { settings: { security: { checkReverseDns: 'reject' } } },
+      facts: { lookups: { reverse: { confirmed: false } } },
+    },
   },
   auth: {
     'auth-disabled': { change: { settings: { advanced: { disableAuth: true } } } },
-    'auth-mechanism': { facts: { mechanism: 'CRAM-MD5' } },
+    'auth-mechanism': { change: { settings: { advanced: { authMechanisms: ['LOGIN'] } } } },
     'auth-requires-tls': { facts: { tls: undefined } },
     'auth-credentials': { facts: { credentials: { login: 'jane@example.org', result: 'invalid' } } },
     'login-rate': {
@@ -58,6 +68,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { senderMustMatchLogin: true } } },
       facts: { login: 'bob@example.org' },
     },
+    'sender-domain': {
+      change: { settings: { security: { checkSenderDomain: 'reject' } }, domains: [{ name: 'example.com' }] },
+      facts: { login: 'jane@example.org', lookups: { senderDomain: 'none' } },
+    },
     'message-rate': {
       change: { settings: { security: { ratesPerClient: { ...noRates, messagesPerMinute: 3 } } } },
       facts: { lookups: { rates: { client: { messages: [4, 4] } } } },
@@ -78,6 +92,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       facts: { lookups: { rates: { client: { recipients: [1, 4] } } } },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
+    greylist: {
+      change: { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } },
+      facts: { lookups: { greylist: { firstSeen: noon, passed: false } } },
+    },
   },
   data: {
     'message-size': { facts: { size: 1e12 } },
@@ -116,9 +134,10 @@ function together(a: Provocation, b: Provocation): Provocation {
   const settings: Record<string, object> = { ...a.change?.settings }
   for (const [group, values] of Object.entries(b.change?.settings ?? {}))
     settings[group] = { ...settings[group], ...values }
+  const lookups = { lookups: { ...Object(b.facts?.lookups), ...Object(a.facts?.lookups) } }
   return {
-    change: { settings, lists: { ...a.change?.lists, ...b.change?.lists } } as Change,
-    facts: { ...b.facts, ...a.facts },
+    change: { ...b.change, ...a.change, settings, lists: { ...a.change?.lists, ...b.change?.lists } } as Change,
+    facts: { ...b.facts, ...a.facts, ...lookups },
   }
 }
 
@@ -199,6 +218,9 @@ describe('a verdict', () => {
       'concurrent-sessions passed',
       'connections-per-address passed',
       'connection-rate passed',
+      'pregreet passed',
+      'dnsbl passed',
+      'reverse-dns passed',
       'accept decided',
     ])
   })

@@ -5,6 +5,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import {
   enrolResponseSchema,
   eventBatchResponseSchema,
+  type FactBatch,
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
@@ -101,6 +102,15 @@ export class ControlPlane {
   async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
     const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
     return offenceBatchResponseSchema.parse(await response.json())
+  }
+
+  /** Resolves when storage has the batch. */
+  async sendFacts(batch: FactBatch): Promise<void> {
+    await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
+  }
+
+  async runQueue(domain: string, by: string): Promise<void> {
+    await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

@@ -8,9 +8,12 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Desk } from './lookups/ask.ts'
 import type { Offences } from './offences.ts'
+import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { Rates } from './rates.ts'
 import { type Origin, Session } from './session.ts'
+import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
   id: string
@@ -18,8 +21,11 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  facts?: FactSink | undefined
   credentials: Credentials
   offences: Offences
+  desk: Desk
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -35,7 +41,10 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly #facts: FactSink | undefined
   readonly credentials: Credentials
+  readonly desk: Desk
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly offences: Offences
   readonly rates = new Rates()
@@ -48,15 +57,19 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, offences, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
+    const { offences, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.#facts = facts
     this.credentials = credentials
     this.offences = offences
+    this.desk = desk
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -77,6 +90,12 @@ export class Receiver extends SMTPServer implements House {
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
     else this.secureContext.delete('*')
+  }
+
+  /** Who wants no records wants none of these either. */
+  get facts(): FactSink | undefined {
+    const { destination, level } = this.policy.settings.logging
+    return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
 
   get tlsAvailable(): boolean {

@@ -2,16 +2,20 @@ import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contrac
 import {
   enrolRequestSchema,
   enrolResponseSchema,
+  etrnRequestSchema,
   eventBatchResponseSchema,
   eventBatchSchema,
+  factBatchSchema,
   workerReportResponseSchema,
   workerReportSchema,
 } from '@postern/contract/sync.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
+import { ProblemError } from '../problem.ts'
 import { takeOffences } from '../verbs/offences.ts'
-import { changes, enrol, report, snapshot, takeEvents, workerOf } from '../verbs/workers.ts'
+import { runForDomain } from '../verbs/queue.ts'
+import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -58,6 +62,21 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     }),
     endpoint({
       method: 'post',
+      path: '/v1/worker/etrn',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Have what waits for a domain tried now (RFC 1985)',
+      body: etrnRequestSchema,
+      bodyLimit: 4096,
+      answer: z.object({}),
+      handle: async (call, { body }) => {
+        if (workerOf(call).service !== 'smtp') throw new ProblemError(403, 'This is for the service smtp only.')
+        await runForDomain(call, body)
+        return {}
+      },
+    }),
+    endpoint({
+      method: 'post',
       path: '/v1/worker/events',
       scope: 'worker',
       tag: 'For workers',
@@ -67,6 +86,18 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 16 * 1024 * 1024,
       answer: eventBatchResponseSchema,
       handle: (call, { body }) => takeEvents(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/facts',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Hand over a batch of what decisions looked at, for the replay',
+      body: factBatchSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      status: 204,
+      answer: z.undefined(),
+      handle: (call, { body }) => takeFacts(call, body),
     }),
     endpoint({
       method: 'post',

@@ -71,7 +71,8 @@ function check(dialogue: Dialogue, mechanism: string, { login: name, password }:
     house.credentials.verify(account, password, policy).then((result) => {
       const counting = { policy, rates: house.rates, login: account?.address }
       const known = { ...dialogue.refresh(), mechanism, credentials: { login: name, result } }
-      const verdict = decideAuth(withRates(known, 'connections', counting), policy)
+      const asked = withRates(known, 'connections', counting)
+      const verdict = decideAuth(dialogue.witness.auth(asked), policy)
       if (!dialogue.settle(verdict, { login: name, mechanism }) || !account) return
       countRates(facts, 'connections', counting)
       facts.login = account.address
