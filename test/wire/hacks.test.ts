@@ -90,14 +90,14 @@ describe('a hack attempt', () => {
     expect(Date.parse((await entryOf(live.postern, from))?.expiresAt ?? '') - Date.now()).toBeLessThanOrEqual(180_000)
   })
 
-  it('hidden in a message that is rewritten does no harm, and counts all the same', async () => {
+  it('hidden in a message that is rewritten is text of it, and no attempt', async () => {
     await live.set('advanced', { bareLineFeeds: 'normalize' })
     const from = stranger()
     const client = await live.greeted({ from })
     await data(client, smuggled)
     await client.expect(250)
-    await client.closed()
-    await untilRefused(port(), from)
+    await client.say('NOOP').expect(250)
+    expect(await staysOut(live.postern, from)).toBe(true)
     const [mail] = await live.arrived('ann@home.test', 1)
     expect(mail).toContain('MAIL FROM:<boss@home.test>')
     expect(await live.mail('bob@home.test')).toEqual([])

@@ -98,6 +98,12 @@ export class ControlPlane {
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
+  /** At most 500. A batch that comes again is counted once. */
+  async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
+    const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
+    return offenceBatchResponseSchema.parse(await response.json())
+  }
+
   /** Resolves when storage has the batch. */
   async sendFacts(batch: FactBatch): Promise<void> {
     await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
@@ -105,12 +111,6 @@ export class ControlPlane {
 
   async runQueue(domain: string, by: string): Promise<void> {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
-  }
-
-  /** At most 500. A batch that comes again is counted once. */
-  async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
-    const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
-    return offenceBatchResponseSchema.parse(await response.json())
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

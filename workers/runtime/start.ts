@@ -78,12 +78,12 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
-    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportOffences: async (offences) => {
       const answer = await controlPlane.sendOffences(offences)
       follower.nudge(answer.revision)
       return answer
     },
+    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)

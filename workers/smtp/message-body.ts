@@ -23,7 +23,8 @@ export function mostRead(limit: number): number {
 /** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
 export class MessageBody {
   readonly #scanner: BodyScanner
-  readonly #falseEnd = new FalseEnd()
+  /** Looked for after DATA only: a chunk has no end to be mistaken. */
+  readonly #falseEnd: FalseEnd | undefined
   readonly #spool: SpoolWriter
   readonly #limit: number
   #pieces: Buffer[] = []
@@ -37,6 +38,7 @@ export class MessageBody {
   /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. */
   constructor(spool: SpoolWriter, { limit, stuffed }: { limit: number; stuffed: boolean }) {
     this.#scanner = new BodyScanner({ stuffed })
+    this.#falseEnd = stuffed ? new FalseEnd() : undefined
     this.#spool = spool
     this.#limit = limit
   }
@@ -68,7 +70,7 @@ export class MessageBody {
 
   /** A second message was hidden in it. */
   get smuggling(): boolean {
-    return this.#falseEnd.found
+    return this.#falseEnd?.found ?? false
   }
 
   header(): Header {
@@ -79,7 +81,7 @@ export class MessageBody {
   take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
     const out: Buffer[] = []
     const used = this.#scanner.scan(chunk, out)
-    this.#falseEnd.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
+    this.#falseEnd?.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
     return { used, wait: this.#keep(out) }
   }
 

@@ -23,9 +23,9 @@ export type ReceiverParts = {
   record: Record
   facts?: FactSink | undefined
   credentials: Credentials
+  offences: Offences
   desk: Desk
   runQueue: AskForRun
-  offences: Offences
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -57,8 +57,8 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(parts: ReceiverParts) {
-    const { id, machine, policy, spool, record, facts, credentials, desk, runQueue, offences, trouble } = parts
+  constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
+    const { offences, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -67,9 +67,9 @@ export class Receiver extends SMTPServer implements House {
     this.record = record
     this.#facts = facts
     this.credentials = credentials
+    this.offences = offences
     this.desk = desk
     this.queueRuns = new QueueRuns(runQueue)
-    this.offences = offences
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

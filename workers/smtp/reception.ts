@@ -69,12 +69,13 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   const facts = dataFacts(transaction, body, header)
   const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
   const { outcome } = verdict
-  const isAttack = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
   if (outcome.kind === 'refuse') {
     body.drop()
     refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
+    // Where line ends are rewritten a false end is text, and no attempt.
+    const isAttempt = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
     // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
-    return outcome.close || body.bareLineFeeds || body.nulOctets || isAttack
+    return outcome.close || body.bareLineFeeds || body.nulOctets || isAttempt
   }
   transaction.passed(verdict)
   const { house } = dialogue
@@ -93,7 +94,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
   tellAccepted(dialogue, transaction, { envelope, header, size })
   dialogue.reply('accepted', { id: envelope.id })
-  return isAttack
+  return false
 }
 
 function envelopeOf(

@@ -24,7 +24,7 @@ import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue' | 'reportOffences'> & Partial<Pick<Worker, 'facts'>>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue'> & Partial<Pick<Worker, 'facts'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   desk: Desk
@@ -99,8 +99,7 @@ export class SmtpService implements Service {
     const credentials = new Credentials()
     const { id, record, facts, runQueue } = worker
     const offences = this.#offences
-    const shared = { spool, record, facts, credentials, desk, runQueue, offences, trouble }
-    return new Receiver({ id, machine, policy, ...shared })
+    return new Receiver({ id, machine, policy, spool, record, facts, credentials, offences, desk, runQueue, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -175,8 +174,8 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
-    await this.#parts.desk.greylist.close()
     await this.#offences.close()
+    await this.#parts.desk.greylist.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }

@@ -105,8 +105,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
-    this.witness = new Witness(house.facts)
     this.#conduct = new Conduct(house, this.facts)
+    this.witness = new Witness(house.facts)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -364,7 +364,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   /** Past the soft error limit what was said waits: this session alone, and its client's next commands with it. */
   #slow(): void {
-    if (this.#conduct.delaySeconds === 0 || this.#holds || this.#body || this._closing || this._closed) return
+    if (this.#conduct.delaySeconds === 0 || this.#holds || this.#inflow || this._closing || this._closed) return
     this.#late = true
     this.wait(Promise.resolve())
   }

@@ -70,9 +70,9 @@ function check(dialogue: Dialogue, mechanism: string, { login: name, password }:
   dialogue.wait(
     house.credentials.verify(account, password, policy).then((result) => {
       const counting = { policy, rates: house.rates, login: account?.address }
-      const asked = { ...dialogue.refresh(), mechanism, credentials: { login: name, result } }
-      const known = withRates(asked, 'connections', counting)
-      const verdict = decideAuth(dialogue.witness.auth(known), policy)
+      const known = { ...dialogue.refresh(), mechanism, credentials: { login: name, result } }
+      const asked = withRates(known, 'connections', counting)
+      const verdict = decideAuth(dialogue.witness.auth(asked), policy)
       if (!dialogue.settle(verdict, { login: name, mechanism }) || !account) return
       countRates(facts, 'connections', counting)
       facts.login = account.address

@@ -116,7 +116,7 @@ export const mail: Command = {
 function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
   const { house } = dialogue
   const { policy, desk } = house
-  const known: MailFacts = {
+  const read: MailFacts = {
     ...dialogue.refresh(),
     senderText: path,
     sender: readSender(path, policy),
@@ -124,7 +124,7 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
     smtpUtf8,
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
-  const facts = withRates(known, 'messages', house)
+  const facts = withRates(read, 'messages', house)
   if (facts.spool === 'full') house.spoolFull()
   const verdict = decideMail(facts, policy)
   const missing = askWhatIsMissing('mail', facts, { verdict, desk, policy })
@@ -143,7 +143,7 @@ type Begun = { policy: Policy; facts: MailFacts; promised: Asked['promised'] }
 function settled(dialogue: Dialogue, verdict: Verdict, { policy, facts, promised }: Begun): void {
   dialogue.witness.mail(facts)
   if (!dialogue.settle(verdict, { sender: facts.senderText })) return
-  countRates(facts, 'messages', { policy, rates: dialogue.house.rates })
+  countRates(facts, 'messages', dialogue.house)
   const transaction = new Transaction(policy, facts, { verdict, promised })
   dialogue.transaction = transaction
   dialogue.reply('senderOk')

@@ -70,14 +70,14 @@ const noWish: Wish = {}
 
 function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
   const { policy } = transaction
-  const known: RcptFacts = {
+  const read: RcptFacts = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const facts = withRates(known, 'recipients', { policy, rates: dialogue.house.rates })
+  const facts = withRates(read, 'recipients', { policy, rates: dialogue.house.rates })
   const verdict = decideRcpt(facts, policy)
   const missing = askWhatIsMissing('rcpt', facts, { verdict, desk: dialogue.house.desk, policy })
   if (!missing) settled(dialogue, transaction, { facts, verdict, wish })

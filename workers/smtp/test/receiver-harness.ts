@@ -48,11 +48,11 @@ export async function openHouse(
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
-      runQueue: options.runQueue ?? (async () => {}),
       reportOffences: async (offences) => {
         reported.push(...offences)
         return { revision: 0, blocked: [] }
       },
+      runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
     desk: {
