@@ -1,6 +1,8 @@
+import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
+  etrnRequestSchema,
   eventBatchResponseSchema,
   eventBatchSchema,
   factBatchSchema,
@@ -10,6 +12,9 @@ import {
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
+import { ProblemError } from '../problem.ts'
+import { takeOffences } from '../verbs/offences.ts'
+import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
@@ -57,6 +62,21 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     }),
     endpoint({
       method: 'post',
+      path: '/v1/worker/etrn',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Have what waits for a domain tried now (RFC 1985)',
+      body: etrnRequestSchema,
+      bodyLimit: 4096,
+      answer: z.object({}),
+      handle: async (call, { body }) => {
+        if (workerOf(call).service !== 'smtp') throw new ProblemError(403, 'This is for the service smtp only.')
+        await runForDomain(call, body)
+        return {}
+      },
+    }),
+    endpoint({
+      method: 'post',
       path: '/v1/worker/events',
       scope: 'worker',
       tag: 'For workers',
@@ -78,6 +98,17 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       status: 204,
       answer: z.undefined(),
       handle: (call, { body }) => takeFacts(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/offences',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Report offences of clients; says which addresses are blocked now',
+      body: offenceBatchSchema,
+      bodyLimit: 4 * 1024 * 1024,
+      answer: offenceBatchResponseSchema,
+      handle: (call, { body }) => takeOffences(call, body.offences),
     }),
   ]
 }
