@@ -6,10 +6,10 @@ export const ruleNames = [
   'control-access',
   'concurrent-sessions',
   'connections-per-address',
+  'connection-rate',
   'pregreet',
   'dnsbl',
   'reverse-dns',
-  'connection-rate',
   // hello
   'hello-syntax',
   'helo-resolves',

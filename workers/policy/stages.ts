@@ -47,11 +47,8 @@ import { vrfy } from './rules/vrfy.ts'
 
 /** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress, pregreet, dnsbl, reverseDns],
+  connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
   hello: [helloSyntax, heloResolves],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials],
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate],
-  hello: [helloSyntax],
   auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginConnectionRate],
   mail: [
     requireTls,
@@ -61,15 +58,11 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     localSenderAuth,
     senderMatchesLogin,
     senderDomain,
-    declaredSize,
-    spoolSpace,
-  ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient, greylist],
     messageRate,
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, greylist],
   data: [messageSize, bareLineFeed, nulOctet, mailLoop],
   fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
