@@ -26,6 +26,8 @@ const verbs: [RegExp, Stage][] = [
   [/^RCPT /, 'rcpt'],
   [/^VRFY/, 'vrfy'],
   [/^EXPN/, 'expn'],
+  // Not a command: what the session has done wrong so far is asked about.
+  [/^\(fault\)$/, 'fault'],
 ]
 
 function stageOf(says: string): Stage | null {

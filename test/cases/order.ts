@@ -13,12 +13,19 @@ export const order: Ordered[] = stageNames
     stages[stage].map(({ name, exemptsWhiteListed }) => ({ stage, rule: name, exempt: exemptsWhiteListed === true })),
   )
 
-export const withoutProvocation = order.filter(({ rule }) => !provocations[rule]).map(({ rule }) => rule)
+function provocationOf({ stage, rule }: Pick<Ordered, 'stage' | 'rule'>): Provocation | undefined {
+  return provocations[`${stage}:${rule}`] ?? provocations[rule]
+}
+
+/** What goes wrong in a session is asked about at any time: it has no place among the stages. */
+const areNeighbours = (a: Ordered, b: Ordered) => a.stage === b.stage || (a.stage !== 'fault' && b.stage !== 'fault')
+
+export const withoutProvocation = order.filter((one) => !provocationOf(one)).map(({ rule }) => rule)
 
 export function casesOfTheOrder(): Case[] {
   let number = 2000
   const read = (input: Omit<CaseInput, 'number'>) => readCase({ number: ++number, ...input } as CaseInput, input.name)
-  const known = order.filter(({ rule }) => provocations[rule])
+  const known = order.filter(provocationOf)
   return [
     ...known.map((one) => read(alone(one))),
     ...known
@@ -27,7 +34,9 @@ export function casesOfTheOrder(): Case[] {
     ...known.filter(({ exempt }) => exempt).map((one) => read(whiteListed(one))),
     ...known.slice(1).flatMap((later, i) => {
       const earlier = known[i] as Ordered
-      return apart[`${earlier.rule}+${later.rule}`] ? [] : [read(together(earlier, later))]
+      return apart[`${earlier.rule}+${later.rule}`] || !areNeighbours(earlier, later)
+        ? []
+        : [read(together(earlier, later))]
     }),
   ]
 }
@@ -35,26 +44,31 @@ export function casesOfTheOrder(): Case[] {
 type Made = Omit<CaseInput, 'number'>
 
 function alone({ stage, rule }: Ordered): Made {
-  const provoked = provocations[rule] as Provocation
+  const provoked = provocationOf({ stage, rule }) as Provocation
   return {
     name: `${stage}: ${rule} decides`,
     why: `The rule ${rule} is provoked alone, so it answers.`,
     proves: provoked.proves,
     ...shared(provoked),
-    dialogue: dialogue(provoked.says, { stage, reply: provoked.reply, before: provoked.before }),
+    dialogue: dialogue(provoked.says, {
+      stage,
+      reply: provoked.reply,
+      before: provoked.before,
+      isFault: stage === 'fault',
+    }),
     verdict: { stage, rule, reason: provoked.reason as never },
     events: [eventOf(stage, rule)],
   }
 }
 
 function watched({ stage, rule }: Ordered): Made {
-  const provoked = provocations[rule] as Provocation
+  const provoked = provocationOf({ stage, rule }) as Provocation
   return {
     name: `${stage}: ${rule} is watched and decides nothing`,
     why: `In watch mode ${rule} is evaluated and logged; the mail goes on.`,
     proves: ['security.watch'],
     ...shared(over({ settings: { security: { watch: [rule] } } }, provoked)),
-    dialogue: dialogue(provoked.says, { before: provoked.before }),
+    dialogue: dialogue(provoked.says, { before: provoked.before, isFault: stage === 'fault' }),
     verdict: {
       stage: 'data',
       rule: 'accept',
@@ -66,13 +80,13 @@ function watched({ stage, rule }: Ordered): Made {
 }
 
 function whiteListed({ stage, rule }: Ordered): Made {
-  const provoked = provocations[rule] as Provocation
+  const provoked = provocationOf({ stage, rule }) as Provocation
   return {
     name: `${stage}: ${rule} is not asked about a white-listed client`,
     why: 'Rules marked W in the catalogue are skipped for clients in the White List; without the entry it is refused (see above).',
     proves: ['list:white', ...provoked.proves],
     ...shared(over({ lists: { white: ['{ip}'] } }, provoked)),
-    dialogue: dialogue(provoked.says, { before: provoked.before }),
+    dialogue: dialogue(provoked.says, { before: provoked.before, isFault: stage === 'fault' }),
     verdict: {
       stage: 'data',
       rule: 'accept',
@@ -84,8 +98,8 @@ function whiteListed({ stage, rule }: Ordered): Made {
 }
 
 function together(earlier: Ordered, later: Ordered): Made {
-  const first = provocations[earlier.rule] as Provocation
-  const second = provocations[later.rule] as Provocation
+  const first = provocationOf(earlier) as Provocation
+  const second = provocationOf(later) as Provocation
   const says = { ...second.says, ...first.says, ...first.withNext }
   const both = { ...over(first.given ?? {}, second), facts: facts(first, second) }
   return {
@@ -93,7 +107,12 @@ function together(earlier: Ordered, later: Ordered): Made {
     why: 'Both rules are provoked by the same client; the check order of the catalogue says who answers.',
     proves: [],
     ...shared({ ...both, notLive: first.notLive ?? second.notLive } as Provocation),
-    dialogue: dialogue(says, { stage: earlier.stage, reply: first.reply, before: first.before ?? second.before }),
+    dialogue: dialogue(says, {
+      stage: earlier.stage,
+      reply: first.reply,
+      before: first.before ?? second.before,
+      isFault: earlier.stage === 'fault',
+    }),
     verdict: { stage: earlier.stage, rule: earlier.rule, reason: first.reason as never },
   }
 }
@@ -124,10 +143,11 @@ function shared({ given, facts: known, notLive }: Provocation): Pick<Made, 'give
 /** The usual dialogue, up to the line that is refused. */
 function dialogue(
   says: Provocation['says'] = {},
-  end: { stage?: Stage; reply?: string; before?: string | undefined },
+  end: { stage?: Stage; reply?: string; before?: string | undefined; isFault?: boolean },
 ): [string, string][] {
   const lines: [Stage | null, string, string][] = [
     ['connect', '', '220'],
+    ...(end.isFault ? [['fault', '(fault)', ''] as [Stage, string, string]] : []),
     ['hello', says.hello ?? 'EHLO client.test', '250'],
     ...(says.auth ? [['auth', says.auth, '235'] as [Stage, string, string]] : []),
     ['mail', says.mail ?? 'MAIL FROM:<eve@remote.example>', '250 2.1.0'],

@@ -26,7 +26,12 @@ export type Provocation = {
 const plain = { settings: { advanced: { allowPlainWithoutTls: true } } }
 const auth = 'AUTH PLAIN jane@example.org right'
 
-export const provocations: { [rule in Rule]?: Provocation } = {
+const rates = (limits: object) => ({ settings: { security: { ratesPerClient: limits } } })
+const counted = 'counted by the worker over many sessions; test/wire provokes it there'
+const wrong = 'what a session has done wrong so far is a fact here; test/wire provokes it for real'
+
+/** By rule, or by stage and rule where two stages ask a rule of the same name. */
+export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation } = {
   'control-access': {
     reply: '554 5.7.1',
     reason: 'access-denied',
@@ -47,6 +52,75 @@ export const provocations: { [rule in Rule]?: Provocation } = {
     proves: ['advanced.maxConnectionsPerAddress'],
     given: { settings: { advanced: { maxConnectionsPerAddress: 1 } } },
     facts: { sessionsFromAddress: 2 },
+  },
+  'connection-rate': {
+    reply: '421 4.7.0',
+    reason: 'rate-exceeded',
+    proves: ['security.ratesPerClient'],
+    given: rates({ connectionsPerMinute: 1 }),
+    facts: { lookups: { rates: { client: { connections: [2, 2] } } } },
+    notLive: counted,
+  },
+  'auth:connection-rate': {
+    reply: '421 4.7.0',
+    reason: 'rate-exceeded',
+    proves: ['security.ratesPerLogin'],
+    given: {
+      settings: {
+        security: { ratesPerLogin: { connectionsPerMinute: 1 } },
+        advanced: { allowPlainWithoutTls: true },
+      },
+    },
+    facts: { lookups: { rates: { login: { connections: [2, 2] } } } },
+    says: { auth },
+    notLive: counted,
+  },
+  'message-rate': {
+    reply: '450 4.7.1',
+    reason: 'rate-exceeded',
+    proves: ['security.ratesPerClient'],
+    given: rates({ messagesPerMinute: 1 }),
+    facts: { lookups: { rates: { client: { messages: [2, 2] } } } },
+    notLive: counted,
+  },
+  'recipient-rate': {
+    reply: '450 4.7.1',
+    reason: 'rate-exceeded',
+    proves: ['security.ratesPerClient'],
+    given: rates({ recipientsPerMinute: 1 }),
+    facts: { lookups: { rates: { client: { recipients: [2, 2] } } } },
+    notLive: counted,
+  },
+  'hack-attempt': {
+    reply: '421 4.7.0',
+    reason: 'hack-attempt',
+    proves: ['security.autoDenyHackAttempts'],
+    facts: { attempt: 'other-protocol', errors: 1 },
+    notLive: wrong,
+  },
+  'hard-error-limit': {
+    reply: '421 4.7.0',
+    reason: 'too-many-errors',
+    proves: ['dictionary.hardErrorLimit'],
+    given: { settings: { dictionary: { hardErrorLimit: 3 } } },
+    facts: { errors: 3 },
+    notLive: wrong,
+  },
+  'invalid-recipients': {
+    reply: '421 4.7.0',
+    reason: 'too-many-errors',
+    proves: ['dictionary.maxInvalidRecipients'],
+    given: { settings: { dictionary: { maxInvalidRecipients: 2 } } },
+    facts: { errors: 2, invalidRecipients: 2 },
+    notLive: wrong,
+  },
+  'soft-error-limit': {
+    reply: '',
+    reason: 'too-many-errors',
+    proves: ['dictionary.softErrorLimit', 'dictionary.softErrorDelaySeconds'],
+    given: { settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 1 } } },
+    facts: { errors: 2 },
+    notLive: wrong,
   },
   pregreet: {
     reply: '554 5.5.1',

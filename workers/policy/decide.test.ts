@@ -1,5 +1,5 @@
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
-import type { SecuritySettings } from '@postern/contract/settings.ts'
+import { defaultSettings, type SecuritySettings } from '@postern/contract/settings.ts'
 import { describe, expect, it } from 'vitest'
 import * as decisions from './decide.ts'
 import {
@@ -18,6 +18,9 @@ import { stages } from './stages.ts'
 
 const { decideAuth, decideConnect, decideData, decideMail, decideRcpt } = decisions
 
+/** Rates, without a limit where none is given. */
+const limits = (given: object) => ({ ...defaultSettings().security.ratesPerClient, ...given })
+
 /** For each rule: settings and facts under which it refuses. What several rules of a stage need can be put together. */
 type Provocation = { change?: Change; facts?: Record<string, unknown> }
 const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = {
@@ -25,6 +28,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'control-access': { change: { lists: { 'control-access': ['198.51.100.7'] } } },
     'concurrent-sessions': { facts: { sessionsOpen: 10_001 } },
     'connections-per-address': { facts: { sessionsFromAddress: 51 } },
+    'connection-rate': {
+      change: { settings: { security: { ratesPerClient: limits({ connectionsPerMinute: 1 }) } } },
+      facts: { lookups: { rates: { client: { connections: [2, 2] } } } },
+    },
     pregreet: { facts: { lookups: { pregreet: true } } },
     dnsbl: {
       change: { settings: { security: { dnsbl: [{ zone: 'bl.test', answer: '127.0.0.*', action: 'reject' }] } } },
@@ -40,6 +47,13 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'auth-mechanism': { change: { settings: { advanced: { authMechanisms: ['LOGIN'] } } } },
     'auth-requires-tls': { facts: { tls: undefined } },
     'auth-credentials': { facts: { credentials: { login: 'jane@example.org', result: 'invalid' } } },
+    'connection-rate': {
+      change: { settings: { security: { ratesPerLogin: limits({ connectionsPerMinute: 1 }) } } },
+      facts: {
+        credentials: { login: 'jane@example.org', result: 'valid' },
+        lookups: { rates: { login: { connections: [2, 2] } } },
+      },
+    },
   },
   mail: {
     'require-tls': { change: { settings: { tls: { requireTls: 'all' } } } },
@@ -58,6 +72,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { checkSenderDomain: 'reject' } }, domains: [{ name: 'example.com' }] },
       facts: { login: 'jane@example.org', lookups: { senderDomain: 'none' } },
     },
+    'message-rate': {
+      change: { settings: { security: { ratesPerClient: limits({ messagesPerHour: 1 }) } } },
+      facts: { lookups: { rates: { client: { messages: [1, 2] } } } },
+    },
     'declared-size': { facts: { declaredSize: 1e12 } },
     'spool-space': { facts: { spool: 'full' } },
   },
@@ -68,6 +86,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'group-access': {
       change: { settings: { security: { allowRemoteMailToGroups: false } } },
       facts: { recipientText: 'all@example.org', recipient: null },
+    },
+    'recipient-rate': {
+      change: { settings: { security: { ratesPerClient: limits({ recipientsPerMinute: 1 }) } } },
+      facts: { lookups: { rates: { client: { recipients: [2, 2] } } } },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
     greylist: {
@@ -81,10 +103,22 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
   },
+  fault: {
+    'hack-attempt': { facts: { attempt: 'other-protocol' } },
+    'hard-error-limit': { change: { settings: { dictionary: { hardErrorLimit: 3 } } } },
+    'invalid-recipients': { change: { settings: { dictionary: { maxInvalidRecipients: 2 } } } },
+    'soft-error-limit': { change: { settings: { dictionary: { softErrorLimit: 2, softErrorDelaySeconds: 1 } } } },
+  },
 }
 
 /** Pairs that no single command can provoke together: the two look at different recipients, or at login and no login. */
-const apart = new Set(['recipient-syntax+relay', 'relay+group-access', 'local-sender-auth+sender-matches-login'])
+const apart = new Set([
+  'recipient-syntax+relay',
+  'relay+group-access',
+  'local-sender-auth+sender-matches-login',
+  // Wrong credentials have no login yet.
+  'auth-credentials+connection-rate',
+])
 
 function decide(stage: Stage, { change = {}, facts = {} }: Provocation) {
   const policy = examplePolicy(change)
@@ -92,6 +126,8 @@ function decide(stage: Stage, { change = {}, facts = {} }: Provocation) {
   if (stage === 'auth') return decideAuth({ ...authFacts(), ...facts }, policy)
   if (stage === 'mail') return decideMail({ ...mailFacts({ senderText: 'jane@example.org' }), ...facts }, policy)
   if (stage === 'rcpt') return decideRcpt({ ...rcptFacts(), ...facts }, policy)
+  if (stage === 'fault')
+    return decisions.decideFault({ ...sessionFacts(), errors: 3, invalidRecipients: 2, ...facts }, policy)
   return decideData({ ...dataFacts(), ...facts }, policy)
 }
 
@@ -127,7 +163,9 @@ describe('the order of the check', () => {
 
   it('names the rules of each stage once', () => {
     const names = stageNames.flatMap((stage) => stages[stage].map(({ name }) => name))
-    expect(new Set(names).size).toBe(names.length)
+    // Connections are counted of a client when it connects, and of a login when it is known.
+    const twice = names.filter((name, i) => names.indexOf(name) !== i)
+    expect(twice).toEqual(['connection-rate'])
   })
 })
 
@@ -182,6 +220,7 @@ describe('a verdict', () => {
       'control-access passed',
       'concurrent-sessions passed',
       'connections-per-address passed',
+      'connection-rate passed',
       'pregreet passed',
       'dnsbl passed',
       'reverse-dns passed',
