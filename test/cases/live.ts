@@ -24,7 +24,7 @@ export async function speak(live: Live, one: Case): Promise<{ says: string; expe
   const others: WireClient[] = []
   for (let i = 1; i < (one.facts.sessionsFromAddress ?? 1); i++) {
     const other = await open(live, one)
-    await other.expect(220)
+    await other.reply()
     others.push(other)
   }
   const client = await open(live, one)
