@@ -3,6 +3,7 @@ import { sweepIdentity } from '@postern/store/control/identity.ts'
 import { commit, getRevision } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
+import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
@@ -65,6 +66,7 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
   const before = parts.now() - retentionDays * day
   while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
+  while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   if ((await keys.age()) > signingKeyAge) await keys.rotate()

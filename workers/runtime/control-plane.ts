@@ -4,6 +4,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import {
   enrolResponseSchema,
   eventBatchResponseSchema,
+  type FactBatch,
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
@@ -98,6 +99,11 @@ export class ControlPlane {
 
   async runQueue(domain: string, by: string): Promise<void> {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
+  }
+
+  /** Resolves when storage has the batch. */
+  async sendFacts(batch: FactBatch): Promise<void> {
+    await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

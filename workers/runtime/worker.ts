@@ -32,6 +32,8 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Facts of a decided session, for the replay: as JSON, and when it was. As cheap as `record`; may be lost. Absent when switched off. */
+  facts?: { record(line: string, now: number): void } | undefined
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
   flushEvents(): Promise<void>
   /** As `flushEvents`, and they are on stable storage. Rejects when the disk refuses. */

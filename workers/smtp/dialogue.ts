@@ -6,8 +6,10 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
+import type { Desk } from './lookups/ask.ts'
 import type { QueueRuns } from './queue-runs.ts'
 import type { Transaction } from './transaction.ts'
+import type { FactSink, Witness } from './witness.ts'
 
 /** What all sessions of a worker share. */
 export type House = {
@@ -20,8 +22,12 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Where the facts of decisions go; absent when nobody wants them. */
+  readonly facts?: FactSink | undefined
   readonly credentials: Credentials
   readonly queueRuns: QueueRuns
+  /** Of whom is asked what we do not know ourselves. */
+  readonly desk: Desk
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
@@ -34,12 +40,17 @@ export type About = { sender?: string; recipient?: string; login?: string; mecha
 export interface Dialogue {
   readonly house: House
   readonly facts: SessionFacts
+  /** Sees the facts of each decision. */
+  readonly witness: Witness
   transaction: Transaction | undefined
   /** EHLO was said, not HELO. */
   extended: boolean
   /** The next line is not a command but goes here: an answer within AUTH. */
   expect: ((line: string) => void) | undefined
 
+  /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
+  readonly marks: { readonly [stage in 'connect' | 'hello']: readonly string[] }
+  mark(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
   reply(name: ReplyName, values?: ReplyValues): void

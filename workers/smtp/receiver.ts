@@ -7,8 +7,10 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Desk } from './lookups/ask.ts'
 import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { type Origin, Session } from './session.ts'
+import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
   id: string
@@ -16,8 +18,10 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  facts?: FactSink | undefined
   credentials: Credentials
   runQueue: AskForRun
+  desk: Desk
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -33,8 +37,10 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly #facts: FactSink | undefined
   readonly credentials: Credentials
   readonly queueRuns: QueueRuns
+  readonly desk: Desk
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -45,15 +51,17 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, runQueue, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.#facts = facts
     this.credentials = credentials
     this.queueRuns = new QueueRuns(runQueue)
+    this.desk = desk
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -74,6 +82,12 @@ export class Receiver extends SMTPServer implements House {
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
     else this.secureContext.delete('*')
+  }
+
+  /** Who wants no records wants none of these either. */
+  get facts(): FactSink | undefined {
+    const { destination, level } = this.policy.settings.logging
+    return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
 
   get tlsAvailable(): boolean {

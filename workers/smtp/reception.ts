@@ -67,7 +67,7 @@ function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<H
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
   const facts = dataFacts(transaction, body, header)
-  const verdict = decideData(facts, transaction.policy)
+  const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
@@ -135,7 +135,7 @@ function prefixOf(
 }
 
 function tellAccepted(
-  { house, facts }: Dialogue,
+  { house, facts, marks: { connect, hello } }: Dialogue,
   { sender, rules, policy }: Transaction,
   { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
 ): void {
@@ -148,7 +148,7 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
-    rules,
+    rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
   })
 }
 

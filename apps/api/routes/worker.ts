@@ -4,6 +4,7 @@ import {
   etrnRequestSchema,
   eventBatchResponseSchema,
   eventBatchSchema,
+  factBatchSchema,
   workerReportResponseSchema,
   workerReportSchema,
 } from '@postern/contract/sync.ts'
@@ -12,7 +13,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
 import { runForDomain } from '../verbs/queue.ts'
-import { changes, enrol, report, snapshot, takeEvents, workerOf } from '../verbs/workers.ts'
+import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -83,6 +84,18 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 16 * 1024 * 1024,
       answer: eventBatchResponseSchema,
       handle: (call, { body }) => takeEvents(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/facts',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Hand over a batch of what decisions looked at, for the replay',
+      body: factBatchSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      status: 204,
+      answer: z.undefined(),
+      handle: (call, { body }) => takeFacts(call, body),
     }),
   ]
 }

@@ -113,7 +113,7 @@ async function takeGroup(draft: Draft, group: SettingGroup, value: Json): Promis
   await putGroup(draft, group, keepSecrets(value, before), `document.settings.${group}`)
 }
 
-function keepSecrets(value: Json, before: Json | undefined): Json {
+export function keepSecrets(value: Json, before: Json | undefined): Json {
   const result = { ...value }
   for (const key of ['gateway', 'deliveryApplication', 'route']) {
     const now = result[key]
@@ -126,14 +126,14 @@ function keepSecrets(value: Json, before: Json | undefined): Json {
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null
 
-async function takeList(
+export async function takeList(
   call: Call,
   draft: Draft,
-  { list, entries }: { list: ListName; entries: ListInput[] },
+  { list, entries, root = 'document' }: { list: ListName; entries: ListInput[]; root?: string },
 ): Promise<void> {
   const wanted = new Map(entries.map((entry) => [entry.value, entry]))
   if (wanted.size < entries.length)
-    throw invalid([{ path: `document.lists.${list}`, message: `${list} names a value twice` }])
+    throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
   for (const { id, value } of await draft.all(list)) {
     const entry = wanted.get(value.value)
     wanted.delete(value.value)
@@ -149,13 +149,17 @@ async function takeList(
 
 const sortKeys = (value: object) => Object.entries(value).sort()
 
-type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Json[] }
+type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Json[]; root?: string }
 
-async function takeSection(call: Call, draft: Draft, { kind, section, values }: Section): Promise<void> {
+export async function takeSection(
+  call: Call,
+  draft: Draft,
+  { kind, section, values, root = 'document' }: Section,
+): Promise<void> {
   const name = kind === 'domain' ? 'name' : 'address'
   const wanted = new Map(values.map((value) => [String(value[name]), value]))
   if (wanted.size < values.length)
-    throw invalid([{ path: `document.${section}`, message: `${section} names a ${name} twice` }])
+    throw invalid([{ path: `${root}.${section}`, message: `${section} names a ${name} twice` }])
   for (const { id, value } of await draft.all(kind)) {
     const key = String((value as unknown as Json)[name])
     const next = wanted.get(key)

@@ -101,3 +101,10 @@ export async function changeLines(
       order by revision, seq limit ${limit})`)
   return lines && !lines.others ? lines : undefined
 }
+
+/** The rows that stand under any of these keys. */
+export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string[]): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(
+    sql`select * from rows where kind = ${kind} and key in (select value from json_each(${JSON.stringify(keys)}))`,
+  )
+}
