@@ -97,13 +97,13 @@ export class ControlPlane {
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
-  async runQueue(domain: string, by: string): Promise<void> {
-    await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
-  }
-
   /** Resolves when storage has the batch. */
   async sendFacts(batch: FactBatch): Promise<void> {
     await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
+  }
+
+  async runQueue(domain: string, by: string): Promise<void> {
+    await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
   }
 
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {

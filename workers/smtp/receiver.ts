@@ -4,6 +4,7 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
 import type { Credentials } from './auth/credentials.ts'
+import type { Tokens } from './auth/tokens.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
@@ -20,8 +21,9 @@ export type ReceiverParts = {
   record: Record
   facts?: FactSink | undefined
   credentials: Credentials
-  runQueue: AskForRun
+  tokens: Tokens
   desk: Desk
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -39,8 +41,9 @@ export class Receiver extends SMTPServer implements House {
   readonly record: Record
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
-  readonly queueRuns: QueueRuns
+  readonly tokens: Tokens
   readonly desk: Desk
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -51,7 +54,19 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
+  constructor({
+    id,
+    machine,
+    policy,
+    spool,
+    record,
+    facts,
+    credentials,
+    tokens,
+    desk,
+    runQueue,
+    trouble,
+  }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -60,8 +75,9 @@ export class Receiver extends SMTPServer implements House {
     this.record = record
     this.#facts = facts
     this.credentials = credentials
-    this.queueRuns = new QueueRuns(runQueue)
+    this.tokens = tokens
     this.desk = desk
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

@@ -13,7 +13,7 @@ import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
 import { type MessageBody, mostRead } from './message-body.ts'
-import { openSession } from './opening.ts'
+import { isTalk, openSession } from './opening.ts'
 import { acceptMessage, judgeSoFar, newBody, octetsKept } from './reception.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
@@ -46,8 +46,6 @@ const progressOctets = 512
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
-/** `PROXY `, its version 2, a TLS handshake. */
-const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
 const noMarks: Dialogue['marks'] = { connect: [], hello: [] }
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
@@ -84,6 +82,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
+  /** The client sends no more. */
+  #ended = false
 
   constructor(house: Station, socket: Socket, origin: Origin) {
     super(house, socket, { id: origin.id, remoteAddress: origin.ip })
@@ -119,10 +119,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this._setListeners(() => openSession(this, here))
   }
 
-  /** What came is not for a banner: a PROXY header that nobody is believed to send, or TLS at the wrong port. Both are told so. */
   talked(): boolean {
     const unread = this.#intake?.unread
-    return unread !== undefined && !otherBeginning.test(unread.toString('latin1', 0, 6))
+    return unread !== undefined && isTalk(unread)
   }
 
   greet(): void {
@@ -334,7 +333,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.stop()
       return
     }
-    this.#flush()
+    if (this.#ended && !this.#holds) this.leave()
+    else this.#flush()
   }
 
   #await(seconds: number): void {
@@ -393,6 +393,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   ended(): void {
+    this.#ended = true
     if (!this.#holds) this.leave()
   }
 
