@@ -1,4 +1,4 @@
-import type { MailAddress } from '@postern/contract/address.ts'
+import { type MailAddress, parseMailAddress } from '@postern/contract/address.ts'
 import type { Account } from '@postern/contract/directory.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { Settings } from '@postern/contract/settings.ts'
@@ -53,6 +53,18 @@ export function findAccount(policy: Policy, login: string): Account | null {
     directory.logins.get(`${withoutBox(local, mailboxDelimiter)}@${domain}`) ??
     null
   )
+}
+
+/** Whom a client of this mechanism means: with a password a login; with a token, whose issuer knows addresses, that or a login. */
+export function findClaimed(policy: Policy, mechanism: string, login: string): Account | null {
+  return (carriesToken(mechanism) ? findByAddress(policy, login) : null) ?? findAccount(policy, login)
+}
+
+/** The enabled account of exactly this address, under any name of its domain. */
+function findByAddress({ directory }: Policy, text: string): Account | null {
+  const address = parseMailAddress(text)
+  const account = address && directory.accounts.get(keyOfText(directory, address.text))
+  return account && !account.disabled ? account : null
 }
 
 function splitPoint(login: string, hostDelimiters: string): number {

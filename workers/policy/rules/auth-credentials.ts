@@ -1,4 +1,4 @@
-import { carriesToken, findAccount } from '../login.ts'
+import { carriesToken, findClaimed } from '../login.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /**
@@ -16,7 +16,7 @@ export const authCredentials: RuleRow<Questions['auth']> = {
         `The credentials of "${login}" could not be checked now.`,
         ...(because ? [because] : []),
       )
-    const account = findAccount(policy, login)
+    const account = findClaimed(policy, mechanism, login)
     if (result === 'valid' && account) return 'pass'
     const isToken = carriesToken(mechanism)
     const cause = account

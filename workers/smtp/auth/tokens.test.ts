@@ -47,7 +47,7 @@ const discovered = async (...names: string[]) => ({
   'https://keys.test/': await keySet(...names),
 })
 
-describe('tokens', () => {
+describe('tokens (RFC 7628)', () => {
   it.each(['RS256', 'ES256', 'EdDSA'])('signed with %s by a key of the issuer are good', async (algorithm) => {
     const { tokens, asked } = issuing(await discovered('RS256', 'ES256', 'EdDSA'))
     expect(await tokens.verify(await sign(algorithm))).toEqual({ result: 'valid', email: 'jane@example.test' })
@@ -129,7 +129,7 @@ describe('tokens', () => {
   })
 })
 
-describe('what clients say', () => {
+describe('what clients say (RFC 7628)', () => {
   it.each([
     [
       'n,a=jane@example.test,\x01host=h\x01port=587\x01auth=Bearer abc.def\x01\x01',

@@ -1,7 +1,7 @@
 import type { Account } from '@postern/contract/directory.ts'
 import type { AuthFacts } from '@postern/contract/facts.ts'
 import { decideAuth } from '@postern/policy/decide.ts'
-import { findAccount } from '@postern/policy/login.ts'
+import { findAccount, findClaimed } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { type Bearer, readOauthBearer, readXoauth2, refusalChallenge } from '../auth/bearer.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
@@ -65,9 +65,9 @@ function checkToken(dialogue: Dialogue, mechanism: string, { login: said, token 
   dialogue.wait(
     tokens.verify(token).then((checked) => {
       const { email } = checked
-      const account = email === undefined ? null : findAccount(policy, email)
+      const account = email === undefined ? null : findClaimed(policy, mechanism, email)
       // Who says whom it is must be whose token it is.
-      const isOther = said !== undefined && findAccount(policy, said)?.address !== account?.address
+      const isOther = said !== undefined && findClaimed(policy, mechanism, said)?.address !== account?.address
       const result = checked.result === 'valid' && (isOther || !account) ? 'invalid' : checked.result
       const because =
         'because' in checked ? checked.because : isOther ? `The token is one of ${email}, not of ${said}.` : undefined
