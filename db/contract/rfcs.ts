@@ -210,6 +210,13 @@ const rows: readonly Row[] = [
     tests: ['test/wire/routes.test.ts', 'test/wire/lookups.test.ts'],
   },
   {
+    number: 7628,
+    title: 'SASL Mechanisms for OAuth',
+    what: 'OAUTHBEARER, and XOAUTH2 beside it, with tokens of the issuer that advanced.oauth names.',
+    note: 'Offered under TLS only, and when an issuer is named. Tokens are JWTs; others cannot be checked.',
+    tests: ['test/wire/oauth.test.ts', 'workers/smtp/auth/tokens.test.ts'],
+  },
+  {
     number: 7672,
     title: 'SMTP Security via DANE',
     what: 'TLSA records of the next host decide which certificate it must show.',

@@ -6,6 +6,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
+import type { Tokens } from './auth/tokens.ts'
 import type { Counters } from './counters.ts'
 import type { Desk } from './lookups/ask.ts'
 import type { Offences } from './offences.ts'
@@ -28,6 +29,7 @@ export type House = {
   /** Where the facts of decisions go; absent when nobody wants them. */
   readonly facts?: FactSink | undefined
   readonly credentials: Credentials
+  readonly tokens: Tokens
   /** Of whom is asked what we do not know ourselves. */
   readonly desk: Desk
   readonly queueRuns: QueueRuns

@@ -5,6 +5,7 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
 import type { Credentials } from './auth/credentials.ts'
+import type { Tokens } from './auth/tokens.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
@@ -24,6 +25,7 @@ export type ReceiverParts = {
   facts?: FactSink | undefined
   credentials: Credentials
   offences: Offences
+  tokens: Tokens
   desk: Desk
   runQueue: AskForRun
   /** What no client can help: for the operator. */
@@ -43,6 +45,7 @@ export class Receiver extends SMTPServer implements House {
   readonly record: Record
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
+  readonly tokens: Tokens
   readonly desk: Desk
   readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
@@ -58,7 +61,7 @@ export class Receiver extends SMTPServer implements House {
   readonly #sweeper: NodeJS.Timeout
 
   constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
-    const { offences, desk, runQueue, trouble } = parts
+    const { offences, tokens, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -68,6 +71,7 @@ export class Receiver extends SMTPServer implements House {
     this.#facts = facts
     this.credentials = credentials
     this.offences = offences
+    this.tokens = tokens
     this.desk = desk
     this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble

@@ -7,11 +7,14 @@ import { findBlock } from '@postern/policy/address-blocks.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import { blockLimits } from '@postern/policy/decide-block.ts'
 import type { Policy } from '@postern/policy/policy.ts'
+import { getJson } from '@postern/runtime/hooks/get-json.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { Credentials } from './auth/credentials.ts'
+import { type FetchJson, Tokens } from './auth/tokens.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
@@ -28,6 +31,8 @@ export type SmtpServiceParts = {
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   desk: Desk
+  /** Where the keys of token issuers are read. */
+  fetchJson: FetchJson
   environment: Environment
   machine: string
   /** For the operator's log. */
@@ -88,6 +93,7 @@ export class SmtpService implements Service {
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
+    receiver.tokens.follow(policy.settings.advanced.oauth)
     this.#inForce = policy
     if (previous && changed.has('control-access')) receiver.expelBlocked()
     this.#wish = replica.service.get('smtp') ?? this.#wish
@@ -97,9 +103,11 @@ export class SmtpService implements Service {
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
+    const tokens = new Tokens(this.#parts.fetchJson)
     const { id, record, facts, runQueue } = worker
     const offences = this.#offences
-    return new Receiver({ id, machine, policy, spool, record, facts, credentials, offences, desk, runQueue, trouble })
+    const shared = { record, facts, credentials, offences, tokens, desk, runQueue, trouble }
+    return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -224,5 +232,7 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
   }
-  return new SmtpService({ worker, spool, receptions, desk, environment, machine: hostname(), trouble })
+  const hosts = hostsFrom(env)
+  const fetchJson = (url: string) => getJson(url, hosts)
+  return new SmtpService({ worker, spool, receptions, desk, fetchJson, environment, machine: hostname(), trouble })
 }

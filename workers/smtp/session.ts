@@ -456,8 +456,19 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   /** After QUIT nothing more comes (RFC 5321 §4.1.1.10): once the reply is out there is no half-closed connection to keep. */
   bye(): void {
+    this.#flush()
+    const socket = this._socket
+    // Nothing waits to be written, and no TLS has a farewell of its own: one system call ends it, and no timer watches that.
+    if (!this._upgrading && !this.facts.tls && socket.writableLength === 0) {
+      this.deadline = Number.POSITIVE_INFINITY
+      this.forget()
+      this._closing = true
+      if (this.#intake) this.#intake.isClosed = true
+      socket.destroy()
+      return
+    }
     this.leave()
-    if (!this._upgrading) this._socket.destroySoon()
+    if (!this._upgrading) socket.destroySoon()
   }
 
   ended(): void {

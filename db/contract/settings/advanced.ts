@@ -2,6 +2,14 @@ import { z } from 'zod'
 import { blockSchema, portSchema } from '../network.ts'
 import { setting } from '../setting.ts'
 
+/** HTTPS; without it only on this machine, for tests and sidecars. */
+const issuerSchema = z
+  .url({ protocol: /^https?$/ })
+  .max(1000)
+  .refine((text) => /^https:|^http:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)(?:[:/]|$)/i.test(text), {
+    message: 'must be an https address, e.g. https://login.example.org',
+  })
+
 export const advancedSchema = z
   .strictObject({
     maxRecipients: setting(z.number().int().min(0).max(50_000).default(1000), {
@@ -133,7 +141,26 @@ export const advancedSchema = z
         .default(['PLAIN', 'LOGIN']),
       {
         title: 'AUTH mechanisms',
-        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without. XOAUTH2 and OAUTHBEARER are not enforced yet.',
+        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without; XOAUTH2 and OAUTHBEARER only under TLS, and when an issuer of tokens is named.',
+        source: 'today',
+        enforced: true,
+      },
+    ),
+    oauth: setting(
+      z
+        .union([
+          z.literal('off'),
+          z.strictObject({
+            issuer: issuerSchema,
+            audience: z.string().trim().min(1).max(500),
+            jwksUri: issuerSchema.optional(),
+          }),
+        ])
+        .default('off'),
+      {
+        title: 'Tokens instead of passwords',
+        help: 'Who issues the tokens of XOAUTH2 and OAUTHBEARER (RFC 7628): signed JWTs of this issuer, for this audience, whose e-mail claim is an account. Keys are read at jwksUri, or where the issuer’s OpenID configuration says.',
+        danger: { text: 'Whoever holds a key of the issuer can log in as any account.' },
         source: 'today',
         enforced: true,
       },

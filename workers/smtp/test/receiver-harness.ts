@@ -10,6 +10,7 @@ import { defaultSettings, type SettingGroup, type Settings } from '@postern/cont
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
+import type { FetchJson } from '../auth/tokens.ts'
 import type { Environment } from '../listen/plan.ts'
 import { Dns } from '../lookups/dns.ts'
 import { Greylist } from '../lookups/greylist.ts'
@@ -32,6 +33,7 @@ export async function openHouse(
     dns?: Dns
     record?: (type: EventType, fields: object) => void
     runQueue?: (domain: string, by: string) => Promise<void>
+    fetchJson?: FetchJson
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -55,6 +57,7 @@ export async function openHouse(
       runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
+    fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('nobody is asked in this test'))),
     desk: {
       dns: options.dns ?? new Dns({ servers: [] }),
       greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
