@@ -32,6 +32,8 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Whether the log, as it is set now, has events of this type: ask before making a costly one. */
+  wants(type: EventType): boolean
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
   flushEvents(): Promise<void>
   /** As `flushEvents`, and they are on stable storage. Rejects when the disk refuses. */

@@ -1,3 +1,4 @@
+import type { EventType } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
@@ -19,6 +20,8 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Whether the log has events of this type now. */
+  wants(type: EventType): boolean
   readonly credentials: Credentials
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void

@@ -15,6 +15,8 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  /** Nothing but the normal log without it. */
+  wants?: House['wants']
   credentials: Credentials
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
@@ -31,6 +33,7 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly wants: House['wants']
   readonly credentials: Credentials
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
@@ -42,13 +45,14 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, wants, credentials, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.wants = wants ?? (() => false)
     this.credentials = credentials
     this.trouble = trouble
     this.on('error', () => {})

@@ -17,7 +17,7 @@ import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'> & Partial<Pick<Worker, 'wants'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   environment: Environment
@@ -77,8 +77,9 @@ export class SmtpService implements Service {
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, machine, trouble } = this.#parts
     const credentials = new Credentials()
-    const { id, record } = worker
-    return new Receiver({ id, machine, policy, spool, record, credentials, trouble })
+    const { id, record, wants } = worker
+    const listened = wants ? { wants } : {}
+    return new Receiver({ id, machine, policy, spool, record, ...listened, credentials, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {

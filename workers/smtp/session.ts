@@ -13,6 +13,7 @@ import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
 import type { MessageBody } from './message-body.ts'
 import { acceptMessage, newBody } from './reception.ts'
+import { Tap } from './tap.ts'
 import type { Transaction } from './transaction.ts'
 import { wireReply } from './wire.ts'
 
@@ -58,6 +59,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   readonly house: Station
   readonly facts: SessionFacts
   readonly #answers: Answers
+  readonly #tap: Tap
   transaction: Transaction | undefined
   extended = false
   expect: ((line: string) => void) | undefined
@@ -86,6 +88,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
+    this.#tap = new Tap(house, this.facts, origin.id)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -115,6 +118,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.#flush()
       this.#await(policy.settings.advanced.commandTimeoutSeconds)
     })
+    this.#tap.opened()
   }
 
   /**
@@ -165,6 +169,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   // ── Lines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   line(text: string): void {
+    this.#tap.heard(text, this.expect !== undefined)
     try {
       if (this.expect) {
         const { expect } = this
@@ -206,6 +211,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
         this.#proxyLied()
         break
       case 'fault': {
+        if (/^AUTH/i.test(text)) this.#spokeOfAuth = true
         const { reply, values, detail, sequence, end } = understood
         this.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
         if (end) this.leave()
@@ -266,6 +272,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #flush(): void {
     const out = this.#answers.take()
     if (out === '') return
+    this.#tap.said(out)
     const socket = this._socket
     if (this._upgrading || !socket.writable) return
     // A client that sends commands and reads no replies must not fill our memory.
@@ -378,6 +385,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.#dropBody()
     this.transaction = undefined
     if (this.#counted) this.house.gone(this.facts.ip)
+    this.#tap.closed()
   }
 
   // ── The message ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -408,6 +416,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   async #finish(body: MessageBody): Promise<void> {
     const transaction = this.transaction as Transaction
     const close = await acceptMessage(this, transaction, body)
+    this.#tap.messages++
     this.#body = undefined
     this.transaction = undefined
     if (close) this.leave()

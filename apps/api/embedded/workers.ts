@@ -43,6 +43,7 @@ const handedOn = [
   'POSTERN_OUTBOUND_PORT',
   'POSTERN_SPOOL',
   'POSTERN_LOG_LEVEL',
+  'POSTERN_SYSLOG',
 ]
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
