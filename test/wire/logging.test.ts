@@ -37,6 +37,7 @@ let sent = 0
 /** One message and one refusal, both to be found by a word that is in nothing else. */
 async function traffic(): Promise<string> {
   const word = `w${++sent}x${process.pid}`
+  const before = (await live.postern.books()).total
   const client = await live.greeted()
   await client.say(`MAIL FROM:<${word}@far.test>`).expect(250)
   await client.say('RCPT TO:<nobody@home.test>').expect(550)
@@ -44,7 +45,10 @@ async function traffic(): Promise<string> {
   await client.say('DATA').expect(354)
   await client.write(`Subject: secret${word}\r\n\r\n.\r\n`).expect(250)
   await client.quit()
-  await live.postern.quiet()
+  await until('storage has all of it', async () => {
+    const { received, delivered } = (await live.postern.books()).total
+    return received > before.received && delivered > before.delivered
+  })
   return word
 }
 
@@ -74,11 +78,11 @@ describe('destination', () => {
     const waiting = () => live.api.get<Page<{ id: string; sender: string }>>('/v1/queue', { limit: 50 })
     await until('it is in the queue', async () => (await waiting()).items.some(({ sender }) => sender.includes(word)))
     const id = (await waiting()).items.find(({ sender }) => sender.includes(word))?.id
-    const message = await live.api.get<{ trace: RecordedEvent[] }>(`/v1/queue/${id}`)
+    const message = await live.api.get<{ trace: RecordedEvent[] }>(`/v1/messages/${id}`)
     expect(message.trace[0]).toMatchObject({ type: 'message.accepted' })
     expect(message.trace[0]?.text).toContain(word)
     await live.change(() => live.api.post('/v1/services/queue/start'))
-    await live.postern.quiet()
+    await until('it is delivered', async () => (await live.postern.books()).total.queued === 0)
     await live.set('logging', { destination: 'storage' })
     expect((await logged({ q: await traffic() })).length).toBeGreaterThan(1)
   })
@@ -141,7 +145,7 @@ describe('destination', () => {
 })
 
 describe('level', () => {
-  it('off: nothing; verbose: every connection; debug: the dialogue without its secrets', async () => {
+  it('off: nothing; normal: no sessions; verbose: every connection; debug: the dialogue', async () => {
     await live.set('logging', { level: 'off' })
     const quiet = await traffic()
     expect(await logged({ q: quiet })).toEqual([])

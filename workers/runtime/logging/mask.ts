@@ -4,8 +4,13 @@
  * all the same.
  */
 
-const mechanism = /^(PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|EXTERNAL|SCRAM-SHA-(1|256)(-PLUS)?)$/i
+/** Those a client may name; another word behind AUTH may be a password that stands in the wrong place. */
+const mechanism =
+  /^(PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|ANONYMOUS|XOAUTH2|OAUTHBEARER|EXTERNAL|SCRAM-SHA-(1|256)(-PLUS)?)$/i
 const longest = 900
+
+/** The mechanism in upper case, or `UNKNOWN`: fit for events. */
+export const mechanismName = (word: string): string => (mechanism.test(word) ? word.toUpperCase() : 'UNKNOWN')
 
 /** `within`: the line answers a challenge. `known`: its first word is a command of ours. */
 export function maskClientLine(line: string, { within, known }: { within: boolean; known: boolean }): string {

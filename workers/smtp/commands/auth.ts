@@ -1,5 +1,6 @@
 import { decideAuth } from '@postern/policy/decide.ts'
 import { findAccount } from '@postern/policy/login.ts'
+import { mechanismName } from '@postern/runtime/logging/mask.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
 import type { Dialogue } from '../dialogue.ts'
 import { clientRecord } from '../happenings.ts'
@@ -18,7 +19,7 @@ export const auth: Command = {
     if (transaction)
       return dialogue.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'AUTH after MAIL' })
     const [name = '', initial, ...rest] = argument.split(' ')
-    const mechanism = name.toUpperCase().slice(0, 40)
+    const mechanism = mechanismName(name)
     if (rest.length > 0)
       return dialogue.fault('argumentError', { values: { detail: 'too many' }, detail: 'AUTH with too many arguments' })
     if (!dialogue.settle(decideAuth({ ...dialogue.refresh(), mechanism }, house.policy))) return
