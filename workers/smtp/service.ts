@@ -69,6 +69,7 @@ export class SmtpService implements Service {
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
+    receiver.credentials.concurrent = policy.settings.advanced.minThreads
     this.#inForce = policy
     this.#wish = replica.service.get('smtp') ?? this.#wish
     if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
