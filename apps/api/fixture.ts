@@ -12,6 +12,7 @@ import { acme } from './node/acme.ts'
 import { certificates } from './node/certificates.ts'
 import { makeMetrics } from './node/metrics.ts'
 import { passwords } from './node/passwords.ts'
+import { replayer } from './node/replayer.ts'
 import type { Parts } from './parts.ts'
 import { sha256 } from './request.ts'
 
@@ -40,6 +41,7 @@ export async function startFixture(changes: Partial<Parts> = {}) {
       },
     },
     metrics: makeMetrics(),
+    replayer,
     log: { info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) },
     now,
     newId: () => newId(now()),

@@ -1,6 +1,8 @@
 import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
+import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
+import type { Change } from '@postern/store/control/draft.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Seal } from '@postern/store/seal.ts'
 
@@ -17,6 +19,7 @@ export type Parts = {
   acme: AcmeAuthority
   nudge: Nudge
   metrics: Metrics
+  replayer: Replayer
   log: Log
   /** Milliseconds since the epoch. */
   now: () => number
@@ -69,6 +72,21 @@ export type Nudge = {
   /** Says `{revision}` to a worker's change queue. Rejects when it was not taken. */
   send(queueUrl: string, revision: number): Promise<void>
 }
+
+export type ReplayOptions = { revision: number; since: number; until: number; examples: number }
+
+/** One replay: the rows in force, what the draft changes, the batches of facts, the result; each after the one before. */
+export type ReplayRun = {
+  /** NDJSON, one row a line. */
+  rows(text: string): Promise<void>
+  begin(changes: readonly Change[]): Promise<void>
+  /** A batch as stored. @returns sessions replayed so far */
+  facts(records: Uint8Array): Promise<number>
+  result(): Promise<ReplayResult>
+  /** Lets go of what it holds; to be called in any case. */
+  end(): void
+}
+export type Replayer = (options: ReplayOptions) => ReplayRun
 
 export type Metrics = {
   observe(request: { method: string; route: string; status: number; seconds: number }): void

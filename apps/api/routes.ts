@@ -11,6 +11,7 @@ import { eventRoutes, queueRoutes } from './routes/records.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { settingsRoutes } from './routes/settings.ts'
+import { simulateRoutes } from './routes/simulate.ts'
 import { systemRoutes } from './routes/system.ts'
 import { workerRoutes } from './routes/worker.ts'
 
@@ -26,6 +27,7 @@ export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
     ...certificateRoutes,
     ...historyRoutes,
     ...documentRoutes,
+    ...simulateRoutes,
     ...queueRoutes,
     ...eventRoutes,
     ...systemRoutes,

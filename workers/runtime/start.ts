@@ -4,6 +4,7 @@ import { type Logger, pino } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
 import { EventLog } from './event-log.ts'
+import { FactLog } from './fact-log.ts'
 import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
@@ -53,6 +54,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     failed: (why) =>
       log.warn({ error: why }, 'the log cannot be reached; lines wait, and are counted when there are too many'),
   })
+  const facts = new FactLog({
+    send: (batch) => controlPlane.sendFacts(batch),
+    failed: (error) =>
+      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not take them'),
+  })
   const startedAt = new Date().toISOString()
   let queueUrl: string | undefined
   let stopped: Promise<void> | undefined
@@ -79,9 +85,12 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     id,
     record: logging.record,
     wants: logging.wants,
+    // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
+    facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
+    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)
@@ -117,6 +126,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     await service.stop()
     logging.record('worker.stopped', { service: name, cause })
     await logging.close()
+    await facts.close()
     await events.close()
     await report().catch(() => {})
     stopping.abort()

@@ -7,7 +7,10 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Desk } from './lookups/ask.ts'
+import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { type Origin, Session } from './session.ts'
+import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
   id: string
@@ -16,8 +19,11 @@ export type ReceiverParts = {
   spool: SpoolWriter
   record: Record
   /** Nothing but the normal log without it. */
-  wants?: House['wants']
+  wants?: House['wants'] | undefined
+  facts?: FactSink | undefined
   credentials: Credentials
+  desk: Desk
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -34,7 +40,10 @@ export class Receiver extends SMTPServer implements House {
   readonly spool: SpoolWriter
   readonly record: Record
   readonly wants: House['wants']
+  readonly #facts: FactSink | undefined
   readonly credentials: Credentials
+  readonly desk: Desk
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -45,7 +54,8 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, wants, credentials, trouble }: ReceiverParts) {
+  constructor(parts: ReceiverParts) {
+    const { id, machine, policy, spool, record, wants, facts, credentials, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -53,7 +63,10 @@ export class Receiver extends SMTPServer implements House {
     this.spool = spool
     this.record = record
     this.wants = wants ?? (() => false)
+    this.#facts = facts
     this.credentials = credentials
+    this.desk = desk
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -74,6 +87,12 @@ export class Receiver extends SMTPServer implements House {
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
     else this.secureContext.delete('*')
+  }
+
+  /** Who wants no records wants none of these either. */
+  get facts(): FactSink | undefined {
+    const { destination, level } = this.policy.settings.logging
+    return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
 
   get tlsAvailable(): boolean {

@@ -9,6 +9,7 @@ import { certificates } from './certificates.ts'
 import { makeMetrics } from './metrics.ts'
 import { makeNudge } from './nudge.ts'
 import { passwords } from './passwords.ts'
+import { replayer } from './replayer.ts'
 
 const version = '0.1.0'
 
@@ -34,6 +35,7 @@ export async function makeParts({ control, records, dataKey, env, clientAddress 
     acme,
     nudge: makeNudge(env),
     metrics: makeMetrics(),
+    replayer,
     log,
     now,
     newId: () => newId(now()),

@@ -36,6 +36,16 @@ export const controlMigrations: Migration[] = [
       "CREATE TABLE `acme_challenges` (\n\t`token` text PRIMARY KEY NOT NULL,\n\t`answer` text NOT NULL,\n\t`expires_at` integer NOT NULL\n);",
       "CREATE TABLE `certificate_watch` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`fingerprint` text DEFAULT '' NOT NULL,\n\t`warned` integer,\n\t`failures` integer DEFAULT 0 NOT NULL,\n\t`error` text,\n\t`next_try_at` integer DEFAULT 0 NOT NULL,\n\t`busy_until` integer DEFAULT 0 NOT NULL\n);"
     ]
+  },
+  {
+    "name": "0002_offences",
+    "statements": [
+      "CREATE TABLE `offences` (\n\t`worker` text NOT NULL,\n\t`id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`at` integer NOT NULL,\n\t`count` integer NOT NULL,\n\t`evidence` text NOT NULL,\n\t`used` integer DEFAULT 0 NOT NULL,\n\t`expires_at` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `id`)\n);",
+      "CREATE INDEX `offences_address` ON `offences` (`address`,`used`);",
+      "CREATE INDEX `offences_expires_at` ON `offences` (`expires_at`);",
+      "ALTER TABLE `sessions` ADD `address` text;",
+      "ALTER TABLE `sessions` ADD `seen_at` integer;"
+    ]
   }
 ]
 
@@ -53,6 +63,15 @@ export const recordsMigrations: Migration[] = [
       "CREATE TABLE `recipients` (\n\t`message_id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`original` text NOT NULL,\n\t`domain` text NOT NULL,\n\t`outcome` text DEFAULT 'waiting' NOT NULL,\n\t`attempts` integer DEFAULT 0 NOT NULL,\n\t`last_reply` text,\n\t`cause` text,\n\t`next_try_at` integer,\n\tPRIMARY KEY(`message_id`, `address`)\n);",
       "CREATE INDEX `recipients_outcome` ON `recipients` (`outcome`);",
       "CREATE TABLE `workers` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`service` text NOT NULL,\n\t`enrolled_at` integer NOT NULL,\n\t`heartbeat_at` integer NOT NULL,\n\t`report` text,\n\t`acknowledged` integer DEFAULT 0 NOT NULL,\n\t`highest` integer DEFAULT 0 NOT NULL\n);"
+    ]
+  },
+  {
+    "name": "0001_facts",
+    "statements": [
+      "CREATE TABLE `facts` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`worker` text NOT NULL,\n\t`batch` text NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL,\n\t`dropped` integer NOT NULL,\n\t`octets` integer NOT NULL,\n\t`records` blob NOT NULL\n);",
+      "CREATE UNIQUE INDEX `facts_worker_batch` ON `facts` (`worker`,`batch`);",
+      "CREATE INDEX `facts_time` ON `facts` (`since`,`until`,`sessions`,`octets`,`dropped`);",
+      "CREATE TABLE `facts_lost` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL\n);"
     ]
   }
 ]
