@@ -33,6 +33,8 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Whether the log, as it is set now, has events of this type: ask before making a costly one. */
+  wants(type: EventType): boolean
   /** Facts of a decided session, for the replay: as JSON, and when it was. As cheap as `record`; may be lost. Absent when switched off. */
   facts?: { record(line: string, now: number): void } | undefined
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */

@@ -1,3 +1,4 @@
+import type { EventType } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
@@ -26,6 +27,8 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Whether the log has events of this type now. */
+  wants(type: EventType): boolean
   /** Where the facts of decisions go; absent when nobody wants them. */
   readonly facts?: FactSink | undefined
   readonly credentials: Credentials

@@ -22,6 +22,8 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  /** Nothing but the normal log without it. */
+  wants?: House['wants'] | undefined
   facts?: FactSink | undefined
   credentials: Credentials
   offences: Offences
@@ -43,6 +45,7 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly wants: House['wants']
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
   readonly tokens: Tokens
@@ -61,13 +64,14 @@ export class Receiver extends SMTPServer implements House {
   readonly #sweeper: NodeJS.Timeout
 
   constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
-    const { offences, tokens, desk, runQueue, trouble } = parts
+    const { wants, offences, tokens, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.wants = wants ?? (() => false)
     this.#facts = facts
     this.credentials = credentials
     this.offences = offences

@@ -27,7 +27,8 @@ import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue'> & Partial<Pick<Worker, 'facts'>>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue'> &
+    Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   desk: Desk
@@ -94,6 +95,7 @@ export class SmtpService implements Service {
     }
     receiver.policy = policy
     receiver.tokens.follow(policy.settings.advanced.oauth)
+    receiver.credentials.concurrent = policy.settings.advanced.minThreads
     this.#inForce = policy
     if (previous && changed.has('control-access')) receiver.expelBlocked()
     this.#wish = replica.service.get('smtp') ?? this.#wish
@@ -104,9 +106,9 @@ export class SmtpService implements Service {
     const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
     const tokens = new Tokens(this.#parts.fetchJson)
-    const { id, record, facts, runQueue } = worker
+    const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
-    const shared = { record, facts, credentials, offences, tokens, desk, runQueue, trouble }
+    const shared = { record, wants, facts, credentials, offences, tokens, desk, runQueue, trouble }
     return new Receiver({ id, machine, policy, spool, ...shared })
   }
 

@@ -17,6 +17,7 @@ import { Intake, type LineFault, type Reader } from './intake.ts'
 import { type MessageBody, mostRead } from './message-body.ts'
 import { isTalk, openSession } from './opening.ts'
 import { acceptMessage, judgeSoFar, newBody, octetsKept } from './reception.ts'
+import { Tap } from './tap.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
 import { Witness } from './witness.ts'
@@ -67,6 +68,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   readonly witness: Witness
   readonly #answers: Answers
   readonly #conduct: Conduct
+  readonly #tap: Tap
   marks = noMarks
   transaction: Transaction | undefined
   extended = false
@@ -107,6 +109,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.#answers = new Answers(house, this.facts)
     this.#conduct = new Conduct(house, this.facts)
     this.witness = new Witness(house.facts)
+    this.#tap = new Tap(house, this.facts, origin.id)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -124,6 +127,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   override init(): void {
     this.#counted = true
     const here = this.house.enter(this.facts.ip)
+    this.#tap.opened()
     this._setListeners(() => openSession(this, here))
   }
 
@@ -201,6 +205,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   // ── Lines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   line(text: string): void {
+    this.#tap.heard(text, this.expect !== undefined)
     try {
       if (this.expect) {
         const { expect } = this
@@ -246,6 +251,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
         this.#proxyLied()
         break
       case 'fault': {
+        if (/^AUTH/i.test(text)) this.#spokeOfAuth = true
         const { reply, values, detail, sequence, end } = understood
         this.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
         if (end) {
@@ -337,6 +343,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     if (this.#late && !this._closing) return
     const out = this.#answers.take()
     if (out === '') return
+    this.#tap.said(out)
     const socket = this._socket
     if (this._upgrading || !socket.writable) return
     // A client that sends commands and reads no replies must not fill our memory.
@@ -485,6 +492,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.forget()
     this.witness.close()
     if (this.#counted) this.house.gone(this.facts.ip)
+    this.#tap.closed()
   }
 
   // ── The message ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -576,6 +584,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   async #finish(body: MessageBody): Promise<void> {
     const transaction = this.transaction as Transaction
     const close = await acceptMessage(this, transaction, body)
+    this.#tap.messages++
     this.#body = undefined
     this.transaction = undefined
     if (close) this.leave()

@@ -44,6 +44,7 @@ const handedOn = [
   'POSTERN_HOOKS_MAY_REACH',
   'POSTERN_SPOOL',
   'POSTERN_LOG_LEVEL',
+  'POSTERN_SYSLOG',
 ]
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
@@ -95,6 +96,8 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
   const given = {
     ...Object.fromEntries(handedOn.flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
     ...aws,
+    // Passwords are checked in Node's thread pool, beside the disk: advanced.minThreads.
+    UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE || '16',
     POSTERN_API_URL: around.apiUrl,
     POSTERN_WORKER_NAME: name,
     POSTERN_DATA_DIR: dataDirectory,

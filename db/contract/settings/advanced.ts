@@ -45,9 +45,9 @@ export const advancedSchema = z
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
       title: 'Least threads',
-      help: 'Kept for the classic page; a worker of today needs no warm threads.',
+      help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. All else needs no threads of its own. More than 14 need a larger UV_THREADPOOL_SIZE (16) for the worker.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',

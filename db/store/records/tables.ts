@@ -17,7 +17,7 @@ export const workers = sqliteTable('workers', {
   highest: integer().notNull().default(0),
 })
 
-/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. */
+/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. Empty `text`: not part of the log, kept for traces. */
 export const events = sqliteTable(
   'events',
   {

@@ -3,6 +3,7 @@ import type { AuthFacts } from '@postern/contract/facts.ts'
 import { decideAuth } from '@postern/policy/decide.ts'
 import { findAccount, findClaimed } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
+import { mechanismName } from '@postern/runtime/logging/mask.ts'
 import { type Bearer, readOauthBearer, readXoauth2, refusalChallenge } from '../auth/bearer.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
 import type { Dialogue } from '../dialogue.ts'
@@ -23,7 +24,7 @@ export const auth: Command = {
     if (transaction)
       return dialogue.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'AUTH after MAIL' })
     const [name = '', initial, ...rest] = argument.split(' ')
-    const mechanism = name.toUpperCase().slice(0, 40)
+    const mechanism = mechanismName(name)
     if (rest.length > 0)
       return dialogue.fault('argumentError', { values: { detail: 'too many' }, detail: 'AUTH with too many arguments' })
     if (!dialogue.settle(decideAuth({ ...dialogue.refresh(), mechanism }, house.policy))) return
