@@ -21,6 +21,7 @@ export function checkEnvironment(env: Environment): void {
   for (const name of ['POSTERN_API_PORT', 'POSTERN_SMTP_PORT', 'POSTERN_SUBMISSION_PORT', 'POSTERN_SMTPS_PORT'])
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
+  blocksIn(env, 'POSTERN_HOOKS_MAY_REACH')
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')
     throw new EnvironmentError(
       `POSTERN_SPOOL is "${env.POSTERN_SPOOL}" but only "local" can be had yet; s3:// is a later step`,

@@ -185,6 +185,17 @@ export const eventTypes = {
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
   },
 
+  /** A partner outside did not do what it is for; told once a minute, `failures`: since it was last told. */
+  'hook.failed': {
+    title: 'A partner outside fails',
+    fields: z.object({
+      hook: z.enum(['delivery-application', 'callout', 'webhook', 's3']),
+      host: z.string().max(255),
+      detail: z.string().max(300),
+      failures: z.number().int().min(1),
+    }),
+  },
+
   'spool.full': { title: 'Spool is full', fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }) },
   'log.dropped': {
     title: 'Records dropped',

@@ -28,11 +28,13 @@ export const ruleNames = [
   'relay',
   'group-access',
   'unknown-recipient',
+  'callout',
   // data
   'message-size',
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'delivery-application',
   'accept',
   // vrfy, expn
   'vrfy',

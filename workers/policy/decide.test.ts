@@ -17,6 +17,13 @@ import { stages } from './stages.ts'
 
 const { decideAuth, decideConnect, decideData, decideMail, decideRcpt } = decisions
 
+const called = {
+  name: 'called.example',
+  route: { type: 'smtp', host: 'mail.example', port: 25, tls: 'none' },
+  verifyRecipients: 'callout',
+} as const
+const filter = { url: 'https://filter.example/', timeoutSeconds: 10, onFailure: 'defer' } as const
+
 /** For each rule: settings and facts under which it refuses. What several rules of a stage need can be put together. */
 type Provocation = { change?: Change; facts?: Record<string, unknown> }
 const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = {
@@ -56,12 +63,20 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       facts: { recipientText: 'all@example.org', recipient: null },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
+    callout: {
+      change: { domains: [{ name: 'example.org' }, called] },
+      facts: { recipientText: 'zoe@called.example', recipient: null, lookups: { callout: 'unknown' } },
+    },
   },
   data: {
     'message-size': { facts: { size: 1e12 } },
     'bare-line-feed': { facts: { bareLineFeeds: true } },
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
+    'delivery-application': {
+      change: { settings: { advanced: { deliveryApplication: filter } } },
+      facts: { lookups: { application: { action: 'reject' } } },
+    },
   },
 }
 
@@ -82,7 +97,11 @@ function together(a: Provocation, b: Provocation): Provocation {
   for (const [group, values] of Object.entries(b.change?.settings ?? {}))
     settings[group] = { ...settings[group], ...values }
   return {
-    change: { settings, lists: { ...a.change?.lists, ...b.change?.lists } } as Change,
+    change: {
+      settings,
+      lists: { ...a.change?.lists, ...b.change?.lists },
+      ...(b.change?.domains ? { domains: b.change.domains } : {}),
+    } as Change,
     facts: { ...b.facts, ...a.facts },
   }
 }

@@ -10,7 +10,7 @@ import type {
 } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Rule } from '@postern/contract/rules.ts'
-import type { Outcome, Reason, ReplyValues } from '@postern/contract/verdict.ts'
+import type { Outcome, Reason, ReplyValues, Treatment } from '@postern/contract/verdict.ts'
 import type { Expansion } from './expand.ts'
 import type { Sender, Target } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -35,7 +35,8 @@ export type Decision = {
   explanation: readonly string[]
 }
 
-type Said = 'pass' | Decision | { missing: string }
+/** `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so. */
+type Said = 'pass' | Decision | { missing: string } | { treat: Treatment }
 
 /** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
 export type RuleRow<Question> = {

@@ -4,7 +4,9 @@ import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
+import type { Application } from './application.ts'
 import type { Credentials } from './auth/credentials.ts'
+import type { Callouts } from './callouts.ts'
 import type { Counters } from './counters.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -20,6 +22,9 @@ export type House = {
   readonly spool: SpoolWriter
   readonly record: Record
   readonly credentials: Credentials
+  /** What others are asked about a message or a recipient. */
+  readonly application: Application
+  readonly callouts: Callouts
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters

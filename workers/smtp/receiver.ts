@@ -3,7 +3,9 @@ import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
+import type { Application } from './application.ts'
 import type { Credentials } from './auth/credentials.ts'
+import type { Callouts } from './callouts.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
@@ -16,6 +18,8 @@ export type ReceiverParts = {
   spool: SpoolWriter
   record: Record
   credentials: Credentials
+  application: Application
+  callouts: Callouts
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -32,6 +36,8 @@ export class Receiver extends SMTPServer implements House {
   readonly spool: SpoolWriter
   readonly record: Record
   readonly credentials: Credentials
+  readonly application: Application
+  readonly callouts: Callouts
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -42,7 +48,7 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, credentials, application, callouts, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -50,6 +56,8 @@ export class Receiver extends SMTPServer implements House {
     this.spool = spool
     this.record = record
     this.credentials = credentials
+    this.application = application
+    this.callouts = callouts
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

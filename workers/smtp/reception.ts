@@ -1,7 +1,8 @@
-import type { Envelope } from '@postern/contract/envelope.ts'
+import type { ApplicationQuestion } from '@postern/contract/application.ts'
+import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
@@ -37,16 +38,8 @@ export function newBody({ spool }: House, { policy }: Transaction): MessageBody 
 /** Answers the message. @returns whether the connection ends with the answer */
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
-  const facts: DataFacts = {
-    ...transaction.facts,
-    now: Date.now(),
-    recipients: transaction.recipients.length,
-    size: body.size,
-    bareLineFeeds: body.bareLineFeeds,
-    nulOctets: body.nulOctets,
-    hops: header.hops,
-  }
-  const verdict = decideData(facts, transaction.policy)
+  const id = ids.generate().toString()
+  const { verdict, at } = await judge(dialogue, transaction, { body, header, id })
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
@@ -56,10 +49,11 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   }
   transaction.passed(verdict)
   const { house } = dialogue
-  const envelope = envelopeOf(dialogue, transaction, { at: facts.now, header })
   const { size } = body
+  const treatment = together(verdict.treatments)
+  const envelope = envelopeOf(dialogue, transaction, { id, at, header, treatment })
   try {
-    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header }))
+    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header, treatment }))
   } catch (error) {
     body.drop()
     notStored(dialogue, transaction, { error, size })
@@ -74,20 +68,93 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   return false
 }
 
+type AtEnd = { body: MessageBody; header: Header; id: string }
+
+/** The delivery application is asked last, and only about what nothing else is against. */
+async function judge(
+  { house }: Dialogue,
+  transaction: Transaction,
+  { body, header, id }: AtEnd,
+): Promise<{ verdict: DataVerdict; at: number }> {
+  const { policy } = transaction
+  const at = Date.now()
+  const facts: DataFacts = {
+    ...transaction.facts,
+    now: at,
+    recipients: transaction.recipients.length,
+    size: body.size,
+    bareLineFeeds: body.bareLineFeeds,
+    nulOctets: body.nulOctets,
+    hops: header.hops,
+  }
+  const verdict = decideData(facts, policy)
+  const setting = policy.settings.advanced.deliveryApplication
+  if (setting === 'off' || verdict.outcome.kind !== 'proceed') return { verdict, at }
+  const question = questionOf(facts, transaction, { id, at, server: hostName(policy, house.machine) })
+  const asked = await house.application.ask(setting, { question, body: () => body.read() })
+  const lookups = { ...facts.lookups, ...asked }
+  return { verdict: decideData({ ...facts, lookups }, policy), at }
+}
+
+function questionOf(
+  { ip, helo = '', listener, login, tls, size, lookups = {} }: DataFacts,
+  { sender, recipients, policy }: Transaction,
+  { id, at, server }: { id: string; at: number; server: string },
+): ApplicationQuestion {
+  return {
+    id,
+    receivedAt: new Date(at).toISOString(),
+    server,
+    revision: policy.revision,
+    sender,
+    recipients: recipients.map(({ address, original }) => ({ address, original })),
+    size,
+    client: {
+      ip,
+      helo,
+      listener,
+      ...(login === undefined ? {} : { login }),
+      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
+    },
+    lookups,
+  }
+}
+
+/** What the rules of the end of data want done with the message, as one. */
+type Wanted = { hold?: string; headers: string; redirect?: readonly Recipient[] }
+
+function together(treatments: readonly Treatment[]): Wanted {
+  const wanted: Wanted = { headers: '' }
+  for (const { hold, headers = [], redirect } of treatments) {
+    if (hold !== undefined) wanted.hold = wanted.hold === undefined ? hold : `${wanted.hold}; ${hold}`.slice(0, 200)
+    for (const { name, value } of headers) wanted.headers += `${name}: ${value}\r\n`
+    if (redirect) wanted.redirect = redirect
+  }
+  return wanted
+}
+
+/** Whoever gets it instead got it because of the first recipient; what that one's sender wanted to be told stays. */
+function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
+  const { original, orcpt, notify } = first as Recipient
+  return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
+}
+
+type Ending = { id: string; at: number; header: Header; treatment: Wanted }
+
 function envelopeOf(
   { house, facts }: Dialogue,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { at, header }: { at: number; header: Header },
+  { id, at, header, treatment: { hold, redirect } }: Ending,
 ): Envelope {
   const { ip, helo = '', login, tls } = facts
   return {
-    id: ids.generate().toString(),
+    id,
     receivedAt: at,
     worker: house.id,
     revision: policy.revision,
     origin: 'smtp',
     sender,
-    recipients,
+    recipients: redirect ? redirected(redirect, recipients) : recipients,
     ...promised,
     smtpUtf8,
     hops: header.hops,
@@ -97,19 +164,21 @@ function envelopeOf(
       ...(login === undefined ? {} : { login }),
       ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
     },
+    ...(hold === undefined ? {} : { hold }),
   }
 }
 
 function prefixOf(
   { house, facts, extended }: Dialogue,
   { policy, rcptAccepted, recipients }: Transaction,
-  { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
+  { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
 ): Buffer {
+  const { id, receivedAt: at } = envelope
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
-  return Buffer.from(received + missing, 'latin1')
+  return Buffer.from(received + treatment.headers + missing, 'latin1')
 }
 
 function tellAccepted(
@@ -127,6 +196,7 @@ function tellAccepted(
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
     rules,
+    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
   })
 }
 

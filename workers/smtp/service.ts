@@ -4,11 +4,15 @@ import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import type { Policy } from '@postern/policy/policy.ts'
+import { type Hosts, hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
+import { Application } from './application.ts'
 import { Credentials } from './auth/credentials.ts'
+import { Callouts } from './callouts.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
@@ -22,6 +26,8 @@ export type SmtpServiceParts = {
   receptions?: Pick<Receptions, 'close'>
   environment: Environment
   machine: string
+  /** Where hooks and callouts may go. */
+  hosts: Hosts
   /** For the operator's log. */
   trouble: (error: unknown) => void
 }
@@ -34,6 +40,7 @@ export class SmtpService implements Service {
   readonly name = 'smtp'
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
+  readonly #poster: Poster
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
@@ -44,6 +51,7 @@ export class SmtpService implements Service {
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
+    this.#poster = new Poster(parts.hosts)
     const { proxyProtocol } = parts.environment
     const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
     this.#listeners = new Listeners((socket, { listener }) => {
@@ -75,10 +83,12 @@ export class SmtpService implements Service {
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, machine, trouble } = this.#parts
+    const { worker, spool, machine, hosts, trouble } = this.#parts
     const credentials = new Credentials()
     const { id, record } = worker
-    return new Receiver({ id, machine, policy, spool, record, credentials, trouble })
+    const application = new Application(this.#poster, record)
+    const callouts = new Callouts(hosts, record)
+    return new Receiver({ id, machine, policy, spool, record, credentials, application, callouts, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -152,6 +162,7 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
+    this.#poster.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -185,6 +196,7 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const environment = readEnvironment(env, process.getuid?.() !== 0)
   if (environment.unprivileged && !(env.POSTERN_SMTP_PORT && env.POSTERN_SUBMISSION_PORT && env.POSTERN_SMTPS_PORT))
     worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
+  const hosts = hostsFrom(env)
   const directory = join(worker.dataDirectory, 'spool')
   const spool = await openLocalWriter({
     directory,
@@ -195,5 +207,5 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
-  return new SmtpService({ worker, spool, receptions, environment, machine: hostname(), trouble })
+  return new SmtpService({ worker, spool, receptions, environment, machine: hostname(), hosts, trouble })
 }

@@ -54,6 +54,8 @@ export class Transaction {
     this.#note(`${stage}: ${rule}`)
     for (const step of trail)
       if (step.said === 'watched') this.#note(`${stage}: ${step.rule} (watched) ${step.because ?? ''}`)
+      else if (step.because !== undefined && (step.said === 'passed' || step.said === 'not-known'))
+        this.#note(`${stage}: ${step.rule}: ${step.because}`)
   }
 
   #note(text: string): void {

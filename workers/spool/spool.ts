@@ -88,6 +88,12 @@ export interface Draft {
    */
   commit(envelope: Envelope, prefix?: Buffer): Promise<Stored>
 
+  /**
+   * What was appended so far, as often as it is asked for, in bounded memory. Append, commit or abort nothing before the
+   * end is reached. Rejects with SpoolFailure when storage does.
+   */
+  read(): AsyncIterable<Buffer>
+
   /** Forgets the message; never throws, may be called at any time before commit, and again. After commit it does nothing. */
   abort(): void
 }

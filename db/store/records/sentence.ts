@@ -49,6 +49,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.action} notification about ${event.about}`
     case 'order.done':
       return `${event.action} carried out on ${event.matched} messages`
+    case 'hook.failed':
+      return `${event.hook} at ${event.host} failed ${event.failures} times: ${event.detail}`
     case 'spool.full':
       return `the spool has ${event.freeBytes} bytes free, of which ${event.reserveBytes} are kept in reserve`
     case 'log.dropped':

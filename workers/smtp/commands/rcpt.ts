@@ -1,8 +1,10 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
-import { decideRcpt } from '@postern/policy/decide.ts'
+import type { RcptVerdict } from '@postern/contract/verdict.ts'
+import { calloutFor, decideRcpt } from '@postern/policy/decide.ts'
+import type { Callout } from '../callouts.ts'
 import { isHonoured } from '../capabilities.ts'
-import type { Dialogue } from '../dialogue.ts'
+import { type Dialogue, hostName } from '../dialogue.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -71,6 +73,30 @@ function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { pat
     recipientsSoFar: transaction.rcptAccepted,
   }
   const verdict = decideRcpt(facts, transaction.policy)
+  const asked = verdict.outcome.kind === 'proceed' ? calloutFor(facts, transaction.policy) : undefined
+  if (!asked) {
+    conclude(dialogue, transaction, { verdict, path, wish })
+    return
+  }
+  const decideWith = (callout: Callout) => {
+    const again = decideRcpt({ ...facts, lookups: { ...facts.lookups, callout } }, transaction.policy)
+    conclude(dialogue, transaction, { verdict: again, path, wish })
+  }
+  const { callouts, machine } = dialogue.house
+  const said = callouts.ask(asked.host, asked.address, hostName(transaction.policy, machine))
+  // Nothing is read before this settles; the session may be over by then.
+  if (typeof said === 'string') decideWith(said)
+  else
+    dialogue.wait(
+      said.then((callout) => {
+        if (dialogue.transaction === transaction) decideWith(callout)
+      }),
+    )
+}
+
+type Answered = { verdict: RcptVerdict; path: string; wish: Wish }
+
+function conclude(dialogue: Dialogue, transaction: Transaction, { verdict, path, wish }: Answered): void {
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)

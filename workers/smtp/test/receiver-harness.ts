@@ -6,6 +6,7 @@ import type { EventType, PosternEvent } from '@postern/contract/events.ts'
 import type { ListName } from '@postern/contract/lists.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
@@ -53,6 +54,7 @@ export async function openHouse(
       ...options.environment,
     },
     machine: 'mx.test',
+    hosts: hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' }),
     trouble: (error) => troubles.push(error),
   })
   const replica: Replica = emptyReplica()
@@ -114,7 +116,13 @@ const basics: Row[] = [
   {
     kind: 'domain',
     id: 'd1',
-    value: { name: 'example.test', aliases: [], catchAll: '', route: { type: 'maildir' } },
+    value: {
+      name: 'example.test',
+      aliases: [],
+      catchAll: '',
+      route: { type: 'maildir' },
+      verifyRecipients: 'directory',
+    },
   },
   {
     kind: 'account',
