@@ -189,7 +189,7 @@ export const eventTypes = {
   'hook.failed': {
     title: 'A partner outside fails',
     fields: z.object({
-      hook: z.enum(['delivery-application', 'callout', 'webhook', 's3']),
+      hook: z.enum(['delivery-application', 'callout']),
       host: z.string().max(255),
       detail: z.string().max(300),
       failures: z.number().int().min(1),

@@ -250,12 +250,13 @@ describe('a delivery application that', () => {
   it('nobody listens for, or whose address may not be reached, is not there', async () => {
     await use({ url: 'http://127.0.0.10:1/' })
     expect((await send()).reply).toMatchObject(later)
+    const told = new Set<string>()
     for (const host of ['127.0.0.1', '[::ffff:127.0.0.1]', '169.254.169.254', '10.0.0.1', 'localhost']) {
       await use({ url: url(host) })
       expect((await send()).reply, host).toMatchObject(later)
-      const name = host.replace(/[[\]]/g, '')
-      const isAbout = (event: object) => new RegExp(`${name}.*POSTERN_HOOKS_MAY_REACH`).test(JSON.stringify(event))
-      await live.event('message.refused', isAbout)
+      const isNew = (event: { id: string }) =>
+        !told.has(event.id) && JSON.stringify(event).includes('which only POSTERN_HOOKS_MAY_REACH can open')
+      told.add((await live.event('message.refused', isNew)).id)
     }
     expect(seen).toHaveLength(0)
   })

@@ -1,5 +1,7 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import type { AttemptWorld } from './attempted.ts'
@@ -20,6 +22,7 @@ import type { Plan } from './plan.ts'
 import { Reclaim } from './reclaim.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
+import { Buckets } from './s3.ts'
 
 /** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
 export type QueueParts = {
@@ -36,6 +39,8 @@ export type QueueParts = {
   /** Of MX hosts. */
   outboundPort: number
   patience?: Patience
+  /** What the routes webhook and s3 read of the environment; none without it. */
+  env?: NodeJS.ProcessEnv
 }
 
 export class Queue {
@@ -50,6 +55,8 @@ export class Queue {
   readonly troubles = new Map<string, string>()
   readonly #parts: QueueParts
   readonly #pool = new Pool()
+  readonly #poster: Poster
+  readonly #buckets: Buckets
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
@@ -58,6 +65,8 @@ export class Queue {
   private constructor(parts: QueueParts, index: Index) {
     const { reader, writer, record, plan } = parts
     this.#parts = parts
+    this.#poster = new Poster(hostsFrom(parts.env ?? {}))
+    this.#buckets = new Buckets(parts.env ?? {})
     this.plan = plan
     this.index = index
     this.#hands = new Hands(index.opened.lastN)
@@ -133,6 +142,8 @@ export class Queue {
       port: outboundPort,
       patience: patience ?? usualPatience,
       mailDirectory: join(dataDirectory, 'mail'),
+      poster: this.#poster,
+      buckets: this.#buckets,
     }
     const clerk = { plan: world.plan, reader, writer, record, journal: this.journal, tally: this.tally }
     return { world, clerk, hands: this.#hands, record }
@@ -209,6 +220,8 @@ export class Queue {
     await this.reclaim.stop()
     await this.journal.flush()
     await this.index.close()
+    this.#poster.close()
+    this.#buckets.close()
   }
 }
 

@@ -41,6 +41,7 @@ export async function queueService(
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
+      env,
     })
   return {
     name: 'queue',

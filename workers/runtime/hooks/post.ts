@@ -18,8 +18,9 @@ export type Post = {
   body: () => AsyncIterable<Uint8Array>
   /** Milliseconds from the first question to the last octet of the answer. */
   timeoutMs: number
-  /** Octets of an answer; a longer one is nonsense. */
+  /** Octets of an answer; a longer one is nonsense, or with `cutAnswer` only its beginning is of interest. */
   mostAnswer: number
+  cutAnswer?: boolean
   signal?: AbortSignal | undefined
 }
 
@@ -104,11 +105,11 @@ class Trip {
   #bodyFailure: { error: unknown } | undefined
   #tries = 0
 
-  go(request: ClientRequest, { body, mostAnswer }: Post): Promise<Answer> {
+  go(request: ClientRequest, post: Post): Promise<Answer> {
     this.#connected = false
     this.#tries++
     return new Promise((resolve, reject) => {
-      const source = Readable.from(body(), { objectMode: false })
+      const source = Readable.from(post.body(), { objectMode: false })
       let answered = false
       const failed = (error: unknown) => {
         source.destroy()
@@ -126,7 +127,7 @@ class Trip {
       request.on('error', failed)
       request.once('response', (response) => {
         answered = true
-        readAnswer(response, mostAnswer).then((answer) => {
+        readAnswer(response, post).then((answer) => {
           // An answer may come before the end of the request; the rest is of no interest then.
           if (!request.writableFinished) request.destroy()
           source.destroy()
@@ -153,13 +154,15 @@ class Trip {
   }
 }
 
-async function readAnswer(response: IncomingMessage, most: number): Promise<Answer> {
+async function readAnswer(response: IncomingMessage, { mostAnswer, cutAnswer }: Post): Promise<Answer> {
   const chunks: Buffer[] = []
   let octets = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     octets += chunk.length
-    if (octets > most) throw new HookFailure('nonsense', `the answer is longer than ${most} octets`)
-    chunks.push(chunk)
+    if (octets > mostAnswer && !cutAnswer)
+      throw new HookFailure('nonsense', `the answer is longer than ${mostAnswer} octets`)
+    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - mostAnswer))))
+    if (octets > mostAnswer) break
   }
   return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
 }
