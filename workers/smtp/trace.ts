@@ -1,4 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import { readSubject } from './subject.ts'
 
 /** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
 
@@ -69,7 +70,7 @@ export type Header = {
   hops: number
   hasDate: boolean
   hasMessageId: boolean
-  /** As it stands in the message, unfolded, at most 200 characters, nothing but printable ASCII. */
+  /** As people read it: decoded, on one line, at most 200 characters, all of them printable. */
   subject?: string
 }
 
@@ -84,14 +85,6 @@ export function readHeader(first: Buffer): Header {
     hops,
     hasDate: /\r\ndate[ \t]*:/i.test(header),
     hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
-    ...(subject === undefined ? {} : { subject: oneLine(subject) }),
+    ...(subject === undefined ? {} : { subject: readSubject(subject) }),
   }
-}
-
-function oneLine(text: string): string {
-  return text
-    .replace(/\r\n[ \t]+/g, ' ')
-    .replace(/[^\x20-\x7e]/g, '?')
-    .trim()
-    .slice(0, 200)
 }

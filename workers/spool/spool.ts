@@ -64,8 +64,8 @@ export interface SpoolWriter {
    */
   cursor(): Cursor
 
-  /** Octets in drafts and in messages that are not durable yet, and octets free beyond the reserve. */
-  load(): { pending: number; free: number }
+  /** Octets in drafts and in messages that are not durable yet, octets free beyond the reserve, and the reserve. */
+  load(): { pending: number; free: number; reserve: number }
 
   /** Takes nothing new, waits until everything committed is durable, gives the name back. Open drafts are aborted. */
   close(): Promise<void>
