@@ -55,6 +55,7 @@ describe('conventions of writes', () => {
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201])
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
     expect(await head()).toBe(before + 1)
+    await api.send('DELETE', `/v1/lists/kill/${answers[0]?.json.id}`)
   })
 
   it('shows the diff of a dry run and saves nothing', async () => {

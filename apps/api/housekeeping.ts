@@ -3,6 +3,7 @@ import { sweepIdentity } from '@postern/store/control/identity.ts'
 import { commit, getRevision } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
+import { dropOldErrands } from '@postern/store/records/errands.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
@@ -66,6 +67,7 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   const before = parts.now() - retentionDays * day
   while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
+  await dropOldErrands(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   if ((await keys.age()) > signingKeyAge) await keys.rotate()
 }

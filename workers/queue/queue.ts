@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Record } from '@postern/runtime/worker.ts'
-import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
@@ -184,6 +184,20 @@ export class Queue {
     await this.dispatch.stop()
     this.#pool.clear()
     this.delivering = false
+  }
+
+  /** The message as it waits, at most the first `limit` octets; `undefined` when nothing of it waits here. Rejects with SpoolDamaged. */
+  async content(id: string, limit: number): Promise<{ octets: number; first: Buffer } | undefined> {
+    const found = this.#hands.find(id) ?? (await this.index.ask('locate', id))
+    if (!found) return undefined
+    const chunks: Buffer[] = []
+    let left = limit
+    for await (const chunk of this.#parts.reader.openBody(found.location as Location) as AsyncIterable<Buffer>) {
+      chunks.push(chunk.subarray(0, left))
+      left -= chunk.length
+      if (left <= 0) break
+    }
+    return { octets: found.octets, first: Buffer.concat(chunks) }
   }
 
   /** After a restart by the operator nothing learned about hosts is believed any more. */

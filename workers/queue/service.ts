@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { mostErrandOctets } from '@postern/contract/errands.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -55,6 +56,11 @@ export async function queueService(
       state.want(queue, wish)
     },
     status: () => state.status(queue),
+    runErrand: async (errand) => {
+      const found = errand.kind === 'content' ? await queue?.content(errand.messageId, mostErrandOctets) : undefined
+      if (!found) return { outcome: 'absent' }
+      return { outcome: 'found', base64: found.first.toString('base64'), octets: found.octets }
+    },
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()

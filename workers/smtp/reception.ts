@@ -68,11 +68,16 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   return false
 }
 
-type AtEnd = { body: MessageBody; header: Header; id: string }
+/** What is known of a message at its end. */
+type AtEnd = {
+  body: Pick<MessageBody, 'size' | 'bareLineFeeds' | 'nulOctets' | 'read'>
+  header: Header
+  id: string
+}
 
 /** The delivery application is asked last, and only about what nothing else is against. */
-async function judge(
-  { house }: Dialogue,
+export async function judge(
+  { house }: Pick<Dialogue, 'house'>,
   transaction: Transaction,
   { body, header, id }: AtEnd,
 ): Promise<{ verdict: DataVerdict; at: number }> {
@@ -123,7 +128,7 @@ function questionOf(
 /** What the rules of the end of data want done with the message, as one. */
 type Wanted = { hold?: string; headers: string; redirect?: readonly Recipient[] }
 
-function together(treatments: readonly Treatment[]): Wanted {
+export function together(treatments: readonly Treatment[]): Wanted {
   const wanted: Wanted = { headers: '' }
   for (const { hold, headers = [], redirect } of treatments) {
     if (hold !== undefined) wanted.hold = wanted.hold === undefined ? hold : `${wanted.hold}; ${hold}`.slice(0, 200)
@@ -134,7 +139,7 @@ function together(treatments: readonly Treatment[]): Wanted {
 }
 
 /** Whoever gets it instead got it because of the first recipient; what that one's sender wanted to be told stays. */
-function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
+export function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
   const { original, orcpt, notify } = first as Recipient
   return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
@@ -10,6 +11,7 @@ import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
+import { LRUCache } from 'lru-cache'
 import { Application } from './application.ts'
 import { Credentials } from './auth/credentials.ts'
 import { Callouts } from './callouts.ts'
@@ -19,9 +21,10 @@ import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
+import { submit } from './submission.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'wasAccepted'>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   environment: Environment
@@ -41,6 +44,7 @@ export class SmtpService implements Service {
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
   readonly #poster: Poster
+  readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
@@ -152,6 +156,17 @@ export class SmtpService implements Service {
         spool_free_bytes: Math.max(0, load.free),
       },
     }
+  }
+
+  async runErrand(errand: Errand): Promise<ErrandAnswer> {
+    const receiver = this.#receiver
+    if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
+    // Done before, and the answer was lost.
+    if (this.#parts.worker.wasAccepted(errand.messageId) || this.#submitted.has(errand.messageId))
+      return { outcome: 'stored' }
+    const answer = await submit(receiver, errand)
+    if (answer.outcome === 'stored') this.#submitted.set(errand.messageId, true)
+    return answer
   }
 
   async stop(): Promise<void> {

@@ -23,6 +23,11 @@ export function receivedField({ facts, extended, hostname, id, at, onlyRecipient
   return `${from}${how}${by}${whom};\r\n\t${mailDate(at)}\r\n`
 }
 
+/** For what came through the API: it tells who took it, and of the client nothing. */
+export function httpReceivedField({ hostname, id, at }: Pick<TraceOf, 'hostname' | 'id' | 'at'>): string {
+  return `Received: by ${hostname} (Postern) with HTTP id ${id};\r\n\t${mailDate(at)}\r\n`
+}
+
 /** RFC 3848. */
 function protocol({ tls, login }: SessionFacts, extended: boolean): string {
   return extended ? `ESMTP${tls ? 'S' : ''}${login === undefined ? '' : 'A'}` : 'SMTP'

@@ -46,5 +46,12 @@ export const recordsMigrations: Migration[] = [
       "CREATE INDEX `recipients_outcome` ON `recipients` (`outcome`);",
       "CREATE TABLE `workers` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`service` text NOT NULL,\n\t`enrolled_at` integer NOT NULL,\n\t`heartbeat_at` integer NOT NULL,\n\t`report` text,\n\t`acknowledged` integer DEFAULT 0 NOT NULL,\n\t`highest` integer DEFAULT 0 NOT NULL\n);"
     ]
+  },
+  {
+    "name": "0001_errands",
+    "statements": [
+      "CREATE TABLE `errands` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`workers` text NOT NULL,\n\t`request` text NOT NULL,\n\t`request_hash` text NOT NULL,\n\t`answer` text,\n\t`created_at` integer NOT NULL\n);",
+      "CREATE INDEX `errands_created` ON `errands` (`created_at`);"
+    ]
   }
 ]

@@ -43,6 +43,7 @@ export async function openHouse(
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
+      wasAccepted: () => false,
     },
     spool,
     environment: {
