@@ -22,6 +22,7 @@ export function checkEnvironment(env: Environment): void {
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
   blocksIn(env, 'POSTERN_HOOKS_MAY_REACH')
+  blocksIn(env, 'POSTERN_API_PROXIES')
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')
     throw new EnvironmentError(
       `POSTERN_SPOOL is "${env.POSTERN_SPOOL}" but only "local" can be had yet; s3:// is a later step`,

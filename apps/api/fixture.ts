@@ -8,9 +8,11 @@ import { makeSeal } from '@postern/store/seal.ts'
 import { createApp } from './app.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { newId } from './new-id.ts'
+import { acme } from './node/acme.ts'
 import { certificates } from './node/certificates.ts'
 import { makeMetrics } from './node/metrics.ts'
 import { passwords } from './node/passwords.ts'
+import { replayer } from './node/replayer.ts'
 import type { Parts } from './parts.ts'
 import { sha256 } from './request.ts'
 
@@ -32,12 +34,14 @@ export async function startFixture(changes: Partial<Parts> = {}) {
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
+    acme,
     nudge: {
       send: async (queueUrl, revision) => {
         nudges.push({ queueUrl, revision })
       },
     },
     metrics: makeMetrics(),
+    replayer,
     log: { info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) },
     now,
     newId: () => newId(now()),

@@ -1,9 +1,11 @@
 import type { SweepReport } from '@postern/contract/schedule.ts'
 import { sweepIdentity } from '@postern/store/control/identity.ts'
+import { dropOldOffences } from '@postern/store/control/offences.ts'
 import { commit, getRevision } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { dropOldErrands } from '@postern/store/records/errands.ts'
+import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
@@ -21,6 +23,7 @@ const signingKeyAge = 30 * day
 export async function sweep(parts: Parts): Promise<{ resent: number }> {
   const resent = await announceLeftovers(parts)
   await dropExpired(parts)
+  while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await breathe()
   return { resent }
 }
 
@@ -66,6 +69,7 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
   const before = parts.now() - retentionDays * day
   while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
+  while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
   await dropOldErrands(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))

@@ -1,11 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
-import { getConnInfo } from '@hono/node-server/conninfo'
-import { EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
-import type { Context } from 'hono'
 import { createApp } from './app.ts'
+import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { forget, recall, remember } from './embedded/running.ts'
 import { startWorkers } from './embedded/workers.ts'
@@ -13,6 +12,7 @@ import { checkEnvironment } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
+import { clientAddressBehind } from './node/client-address.ts'
 import { consoleAt } from './node/console.ts'
 import { dataKeyOf } from './node/data-key.ts'
 import { makeParts } from './node/parts.ts'
@@ -21,6 +21,7 @@ import { makeParts } from './node/parts.ts'
 
 const sweepEveryMs = 2_000
 const retainEveryMs = 3_600_000
+const tendEveryMs = 60_000
 const house = resolve(import.meta.dirname, '../..')
 
 class StartError extends Error {
@@ -33,7 +34,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   mkdirSync(join(dataDirectory, 'db'), { recursive: true })
   const unlock = lock(join(dataDirectory, 'db', 'api.json'))
   const databases = await openDatabases(env, dataDirectory)
-  const clientAddress = (context: unknown) => getConnInfo(context as Context).remote.address
+  const clientAddress = clientAddressBehind(blocksIn(env, 'POSTERN_API_PROXIES') ?? [])
   const bind = env.POSTERN_BIND || '127.0.0.1'
   const embeddedQueues = env.POSTERN_SQS_ENDPOINT
     ? undefined
@@ -64,7 +65,11 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
 
   const keys = new TokenKeys(parts)
-  const timers = [every(sweepEveryMs, () => sweep(parts)), every(retainEveryMs, () => retain(parts, keys))]
+  const timers = [
+    every(sweepEveryMs, () => sweep(parts)),
+    every(retainEveryMs, () => retain(parts, keys)),
+    every(tendEveryMs, () => tendCertificates(parts)),
+  ]
   const workers =
     env.POSTERN_WORKERS === 'none'
       ? undefined

@@ -1,5 +1,8 @@
+import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
+import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
+import type { Change } from '@postern/store/control/draft.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Seal } from '@postern/store/seal.ts'
 
@@ -12,9 +15,11 @@ export type Parts = {
   records: Database
   seal: Seal
   passwords: Passwords
-  certificates: CertificateReader
+  certificates: CertificateWorkshop
+  acme: AcmeAuthority
   nudge: Nudge
   metrics: Metrics
+  replayer: Replayer
   log: Log
   /** Milliseconds since the epoch. */
   now: () => number
@@ -37,17 +42,51 @@ export type Passwords = {
   verify(phc: string, password: string): Promise<boolean>
 }
 
-type CertificateFacts = { names: string[]; notBefore: string; notAfter: string; fingerprint: string }
+type KeyAndNames = { names: readonly string[]; kind: KeyKind; privateKey: string }
 
-export type CertificateReader = {
+/** All texts are PEM. */
+export type CertificateWorkshop = {
   /** Throws an Error that says what is wrong with the chain or the key. */
   read(certificate: string, privateKey: string): CertificateFacts
+  makeKey(kind: KeyKind): Promise<string>
+  selfSigned(wanted: KeyAndNames & { notBefore: number; notAfter: number }): Promise<string>
+  /** A certificate signing request (RFC 2986). */
+  request(wanted: KeyAndNames & { organization: string }): Promise<string>
+}
+
+export type AcmeAuthority = {
+  /** Orders a certificate and answers http-01 challenges. Rejects with an Error that is one sentence for people. */
+  order(order: {
+    directoryUrl: string
+    email: string
+    /** `url` is empty before the first order. */
+    account: { key: string; url: string }
+    names: readonly string[]
+    csr: string
+    publish(token: string, answer: string): Promise<void>
+    withdraw(token: string): Promise<void>
+  }): Promise<{ certificate: string; accountUrl: string }>
 }
 
 export type Nudge = {
   /** Says `{revision}` to a worker's change queue. Rejects when it was not taken. */
   send(queueUrl: string, revision: number): Promise<void>
 }
+
+export type ReplayOptions = { revision: number; since: number; until: number; examples: number }
+
+/** One replay: the rows in force, what the draft changes, the batches of facts, the result; each after the one before. */
+export type ReplayRun = {
+  /** NDJSON, one row a line. */
+  rows(text: string): Promise<void>
+  begin(changes: readonly Change[]): Promise<void>
+  /** A batch as stored. @returns sessions replayed so far */
+  facts(records: Uint8Array): Promise<number>
+  result(): Promise<ReplayResult>
+  /** Lets go of what it holds; to be called in any case. */
+  end(): void
+}
+export type Replayer = (options: ReplayOptions) => ReplayRun
 
 export type Metrics = {
   observe(request: { method: string; route: string; status: number; seconds: number }): void

@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
+import { certificateRoutes } from './routes/certificates.ts'
 import { directoryRoutes } from './routes/directory.ts'
 import { documentRoutes } from './routes/document.ts'
 import { historyRoutes } from './routes/history.ts'
@@ -10,6 +11,7 @@ import { eventRoutes, queueRoutes } from './routes/records.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { settingsRoutes } from './routes/settings.ts'
+import { simulateRoutes } from './routes/simulate.ts'
 import { systemRoutes } from './routes/system.ts'
 import { workerRoutes } from './routes/worker.ts'
 
@@ -22,8 +24,10 @@ export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
     ...settingsRoutes,
     ...listRoutes,
     ...directoryRoutes,
+    ...certificateRoutes,
     ...historyRoutes,
     ...documentRoutes,
+    ...simulateRoutes,
     ...queueRoutes,
     ...eventRoutes,
     ...systemRoutes,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { offenceKinds } from './offences.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 import { reasons } from './verdict.ts'
@@ -53,6 +54,12 @@ const attempt = {
   /** The remote's reply, whole (cut at 2000 characters), or our own sentence when there was none. */
   reply: z.string().max(2000),
   durationMs: z.number().int().nonnegative(),
+}
+
+const certificate = {
+  certificateId: z.string().max(100),
+  name: z.string().max(100),
+  names: z.array(z.string().max(255)).max(100),
 }
 
 /** One row an event: its type, its title for people, its fields. */
@@ -111,6 +118,17 @@ export const eventTypes = {
       sender: z.string().max(320).optional(),
       recipient: z.string().max(320).optional(),
       verdict,
+    }),
+  },
+
+  /** Recorded once, by the worker whose report it was that made the entry. */
+  'address.blocked': {
+    title: 'Address blocked',
+    fields: z.object({
+      address: z.string().max(64),
+      kind: z.enum(offenceKinds),
+      reason: z.string().max(200),
+      expiresAt: z.iso.datetime(),
     }),
   },
 
@@ -194,6 +212,20 @@ export const eventTypes = {
       detail: z.string().max(300),
       failures: z.number().int().min(1),
     }),
+  },
+
+  /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
+  'certificate.expiring': {
+    title: 'A certificate expires',
+    fields: z.object({ ...certificate, notAfter: z.iso.datetime(), daysLeft: z.number().int() }),
+  },
+  'certificate.issued': {
+    title: 'A certificate was issued by ACME',
+    fields: z.object({ ...certificate, notAfter: z.iso.datetime(), issuer: z.string().max(300) }),
+  },
+  'certificate.failed': {
+    title: 'An ACME order failed',
+    fields: z.object({ ...certificate, error: z.string().max(500), nextTryAt: z.iso.datetime() }),
   },
 
   'spool.full': { title: 'Spool is full', fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }) },

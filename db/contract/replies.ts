@@ -20,6 +20,8 @@ type Code =
   | 452
   | 454
   | 455
+  | 458
+  | 459
   | 500
   | 501
   | 502
@@ -59,6 +61,7 @@ export const replies = {
   senderOk: reply(250, '2.1.0', 'Sender OK'),
   recipientOk: reply(250, '2.1.5', 'Recipient OK'),
   startMail: reply(354, null, 'End data with <CR><LF>.<CR><LF>'),
+  chunkTaken: reply(250, '2.0.0', '{octets} octets received'),
   accepted: reply(250, '2.0.0', 'Accepted as {id}'),
   startTls: reply(220, '2.0.0', 'Ready to start TLS'),
   authenticated: reply(235, '2.7.0', 'Authentication succeeded'),
@@ -78,14 +81,26 @@ export const replies = {
   commandTimeout: reply(421, '4.4.2', 'Timeout waiting for a command'),
   dataTimeout: reply(421, '4.4.2', 'Timeout waiting for data'),
   accessDenied: reply(554, '5.7.1', 'Access denied for {ip}'),
+  talkedFirst: reply(554, '5.5.1', 'Protocol error: you talked before the greeting'),
+  dnsListed: reply(550, '5.7.1', 'Client {ip} is listed by {zone}{text}'),
+  // RFC 7372 §3.3
+  reverseDns: reply(550, '5.7.25', 'Reverse DNS of {ip} is missing or not confirmed'),
   proxyRequired: reply(421, '4.7.0', 'PROXY header expected'),
   proxyError: reply(421, '4.7.0', 'PROXY header not accepted from {ip}'),
   internalError: reply(451, '4.3.0', 'Local error, try again later'),
+  etrnStarted: reply(250, '2.0.0', 'OK, queuing for node {domain} started'),
+  etrnUnable: reply(458, '4.3.0', 'Unable to queue messages for node {domain}'),
+  etrnRefused: reply(459, '4.7.1', 'Node {domain} not allowed: log in, or come from an address that may relay'),
   spoolFull: reply(452, '4.3.1', 'Insufficient storage, try again later'),
 
   syntaxError: reply(500, '5.5.2', 'Syntax error, command not recognised'),
   lineTooLong: reply(500, '5.5.6', 'Line too long'),
   bareLineFeedInCommand: reply(500, '5.5.2', 'Lines must end with CRLF'),
+  connectionRate: reply(421, '4.7.0', 'Too many connections, try again later'),
+  messageRate: reply(450, '4.7.1', 'Too many messages, try again later'),
+  recipientRate: reply(450, '4.7.1', 'Too many recipients, try again later'),
+  addressBlocked: reply(421, '4.7.0', 'Your address is blocked'),
+  hackAttempt: reply(421, '4.7.0', 'This is a mail server; goodbye'),
   tooManyErrors: reply(421, '4.7.0', 'Too many errors'),
   argumentError: reply(501, '5.5.4', 'Syntax error in parameters: {detail}'),
   parameterUnknown: reply(555, '5.5.4', 'Parameter not supported: {parameter}'),
@@ -94,6 +109,7 @@ export const replies = {
   badSequence: reply(503, '5.5.1', 'Bad sequence of commands: {detail}'),
   helloRequired: reply(503, '5.5.1', 'Send HELO or EHLO first'),
   helloSyntax: reply(501, '5.5.2', 'HELO or EHLO needs a host name or an address literal'),
+  heloUnknown: reply(550, '5.7.1', 'HELO name {helo} does not resolve'),
 
   tlsRequired: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
   tlsUnavailable: reply(454, '4.7.0', 'TLS is not available'),
@@ -111,6 +127,10 @@ export const replies = {
   senderSyntax: reply(501, '5.1.7', 'Sender address syntax: {detail}'),
   killFile: reply(501, '5.7.1', 'unacceptable mail address'),
   senderNotLogin: reply(553, '5.7.1', 'Sender address does not belong to {login}'),
+  senderDomainUnknown: reply(550, '5.1.8', 'Sender domain {domain} has neither MX nor address'),
+  // RFC 7505 §4.2
+  senderNullMx: reply(550, '5.7.27', 'Sender domain {domain} has a null MX'),
+  senderDomainTrouble: reply(451, '4.4.3', 'Sender domain {domain} cannot be looked up now, try again later'),
   messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} octets'),
   recipientSyntax: reply(501, '5.1.3', 'Recipient address syntax: {detail}'),
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
@@ -119,6 +139,7 @@ export const replies = {
   userUnknown: reply(550, '5.1.1', 'User unknown: {recipient}'),
   recipientNotVerified: reply(451, '4.4.1', 'Recipient cannot be verified now, try again later'),
   aliasLoop: reply(550, '5.4.6', 'Address loops: {recipient}'),
+  greylisted: reply(451, '4.7.1', 'Greylisted, try again in {seconds} seconds'),
   noValidRecipients: reply(554, '5.5.1', 'No valid recipients'),
   bareLineFeed: reply(554, '5.6.0', 'Bare CR or LF in message; lines must end with CRLF'),
   nulOctet: reply(554, '5.6.0', 'NUL octet in message'),

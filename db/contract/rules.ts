@@ -6,8 +6,13 @@ export const ruleNames = [
   'control-access',
   'concurrent-sessions',
   'connections-per-address',
+  'connection-rate',
+  'pregreet',
+  'dnsbl',
+  'reverse-dns',
   // hello
   'hello-syntax',
+  'helo-resolves',
   // auth
   'auth-disabled',
   'auth-mechanism',
@@ -20,6 +25,8 @@ export const ruleNames = [
   'kill-file',
   'local-sender-auth',
   'sender-matches-login',
+  'sender-domain',
+  'message-rate',
   'declared-size',
   'spool-space',
   // rcpt
@@ -27,8 +34,10 @@ export const ruleNames = [
   'recipient-count',
   'relay',
   'group-access',
+  'recipient-rate',
   'unknown-recipient',
   'callout',
+  'greylist',
   // data
   'message-size',
   'bare-line-feed',
@@ -36,6 +45,11 @@ export const ruleNames = [
   'mail-loop',
   'delivery-application',
   'accept',
+  // fault
+  'hack-attempt',
+  'hard-error-limit',
+  'invalid-recipients',
+  'soft-error-limit',
   // vrfy, expn
   'vrfy',
   'expn',
@@ -44,22 +58,26 @@ export const ruleNames = [
 export type Rule = (typeof ruleNames)[number]
 export const ruleSchema = z.enum(ruleNames)
 
-/**
- * Rules without which there is nothing to go on with: an unreadable address, a wrong password, an answer that must be given.
- * They cannot run in watch mode.
- */
-export const rulesNeverWatched = [
-  'auth-mechanism',
-  'auth-credentials',
-  'sender-syntax',
-  'spool-space',
-  'recipient-syntax',
-  'accept',
-  'vrfy',
-  'expn',
-] as const satisfies readonly Rule[]
+/** Rules that cannot run in watch mode, and why: where one would decide there is nothing safe, or nothing at all, to go on with. */
+export const whyNeverWatched = {
+  'auth-credentials': 'a wrong password would log in',
+  'sender-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be answered or sent on',
+  'spool-space': 'there is no room to keep the message in',
+  'recipient-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be delivered to',
+  accept: 'it is what happens when no rule decides',
+  vrfy: 'VRFY must have an answer, and the only other one names users to strangers; see security.disableVrfy',
+  expn: 'EXPN must have an answer, and the only other one names members to strangers; see security.disableExpn',
+} as const satisfies Partial<Record<Rule, string>>
 
-export const watchableRuleSchema = ruleSchema.exclude([...rulesNeverWatched])
+export const rulesNeverWatched = Object.keys(whyNeverWatched) as (keyof typeof whyNeverWatched)[]
 
-export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
+/** Every other rule can be evaluated and logged while it decides nothing. */
+export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).options, {
+  error: ({ input }) => {
+    const why = (whyNeverWatched as Record<string, string>)[String(input)]
+    return why === undefined ? undefined : `must be a rule that can be watched; ${String(input)} cannot: ${why}`
+  },
+})
+
+export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'fault', 'vrfy', 'expn'] as const
 export type Stage = (typeof stageNames)[number]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { domainSchema } from './address.ts'
 import { queueStates } from './orders.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 
@@ -75,5 +76,29 @@ export const eventBatchSchema = z.strictObject({
 /** Storage has everything up to and including this number. */
 export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
 
+/** `POST /v1/worker/etrn`: a client that may (RFC 1985) asks for the queue of a domain to be tried now. The API makes an order of it. */
+export const etrnRequestSchema = z.strictObject({
+  domain: domainSchema,
+  /** The login or the address of who asked. */
+  by: z.string().min(1).max(320),
+})
+
 /** The body of an SQS message: a nudge, nothing more. */
 export const nudgeSchema = z.object({ revision: z.number().int().nonnegative() })
+
+/**
+ * `POST /v1/worker/facts`: what decisions looked at, for the replay. `records`: NDJSON of sessions (`session.ts`), compressed
+ * with zstd, in base64. A batch that was stored already is accepted again and stored once.
+ */
+export const factBatchSchema = z.strictObject({
+  id: z.string().length(36),
+  /** Of the oldest and the newest session in it, milliseconds since the epoch. */
+  since: z.number().int().nonnegative(),
+  until: z.number().int().nonnegative(),
+  sessions: z.number().int().min(1).max(100_000),
+  /** Sessions that were not recorded since the batch before: storage or this worker had no room for them. */
+  dropped: z.number().int().nonnegative(),
+  encoding: z.literal('zstd'),
+  records: z.base64().max(12_000_000),
+})
+export type FactBatch = z.infer<typeof factBatchSchema>

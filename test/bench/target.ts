@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { freePort, startPeer, temporaryDirectory, until } from '../peers/peer.ts'
 import { type PostfixDelivery, startPostfix } from '../peers/postfix.ts'
-import { type PosternProcess, startPostern } from '../system/postern.ts'
+import { type Postern, type PosternProcess, startPostern } from '../system/postern.ts'
 import { cpuMicros, ownCpuMicros } from '../system/processes.ts'
 import { figure } from './figures.ts'
 
@@ -89,11 +89,7 @@ export async function posternTarget(disposal: Disposal): Promise<Target> {
     host: postern.host,
     port: postern.smtpPort,
     to,
-    cpuMicros: () => cpuMicros(postern.pid),
-    cpuByProcess: () => {
-      const of = (part: PosternProcess) => postern.pids(part).reduce((sum, pid) => sum + ownCpuMicros(pid), 0)
-      return { smtp: of('smtp'), queue: of('queue'), api: of('api') }
-    },
+    ...posternFigures(postern),
     drained: async () => {
       // Seldom: the answer costs the API time, which would be counted as the messages'.
       await postern.quiet({ withinMs: 300_000, everyMs: 500 })
@@ -102,8 +98,21 @@ export async function posternTarget(disposal: Disposal): Promise<Target> {
   }
 }
 
+/** CPU time of a Postern as a whole, and of each of its processes. */
+export function posternFigures(postern: Postern) {
+  const of = (part: PosternProcess) => postern.pids(part).reduce((sum, pid) => sum + ownCpuMicros(pid), 0)
+  return {
+    cpuMicros: () => cpuMicros(postern.pid),
+    cpuByProcess: () => ({ smtp: of('smtp'), queue: of('queue'), api: of('api') }),
+  }
+}
+
 /** CPU time a message by process since `before`, for the bench's table: ` (smtp 40, queue 60, api 80)`. */
-export function cpuDetail(target: Target, before: Record<string, number> | undefined, messages: number): string {
+export function cpuDetail(
+  target: Pick<Target, 'cpuByProcess'>,
+  before: Record<string, number> | undefined,
+  messages: number,
+): string {
   const after = target.cpuByProcess?.()
   if (!before || !after) return ''
   const parts = Object.entries(after).map(

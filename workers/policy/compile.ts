@@ -53,7 +53,6 @@ export function* compileSteps(
     kill: kept('kill')?.kill ?? (yield* compileKill(replica, previous?.kill)),
     directory,
     home: homeDomain(replica, directory, settings.general.hostname),
-    asksByCallout: [...directory.domains.values()].some(({ verifyRecipients }) => verifyRecipients === 'callout'),
     watched: new Set(settings.security.watch),
     proceed: proceedVerdicts(revision),
   }

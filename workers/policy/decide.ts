@@ -5,11 +5,12 @@ import type {
   AuthFacts,
   ConnectFacts,
   DataFacts,
+  FaultFacts,
   HelloFacts,
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import type { DataVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, FaultVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
 import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -69,7 +70,6 @@ function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt']
 
 /** Whom the receiver has to ask about an address that `decideRcpt` let pass, before it decides again with `lookups.callout`. */
 export function calloutFor(facts: RcptFacts, policy: Policy): ReturnType<typeof calloutAbout> {
-  if (!policy.asksByCallout) return undefined
   const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
   return calloutAbout({ target: readTarget(asked, policy) }, policy)
 }
@@ -94,6 +94,13 @@ export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
   )
   const lineFeeds = facts.bareLineFeeds ? 'normalize' : 'as-is'
   return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds, treatments }
+}
+
+/** Asked after each protocol error, refusal and hack attempt: whether the session goes on, and from here on how slowly. */
+export function decideFault(facts: FaultFacts, policy: Policy): FaultVerdict {
+  const verdict = askStage('fault', { question: facts, facts }, policy)
+  const isLate = verdict.rule === 'soft-error-limit'
+  return { ...verdict, delaySeconds: isLate ? policy.settings.dictionary.softErrorDelaySeconds : 0 }
 }
 
 /** The outcome is an answer or a refusal, never `proceed`. */

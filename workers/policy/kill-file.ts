@@ -153,3 +153,10 @@ function finish(hash: number, kind: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
+
+/** The values of all entries that could match this sender: of a million, these are the ones worth reading. */
+export function killKeys({ local, domain }: { local: string; domain: string }): string[] {
+  const keys = [`@${domain}`, `${foldLocal(local)}@${domain}`]
+  for (let from = 0; from < domain.length; from++) keys.push(`@*${domain.slice(from)}`)
+  return keys
+}

@@ -19,8 +19,6 @@ export type Policy = {
   readonly directory: Directory
   /** The domain that `postmaster` without a domain, and our own address literals, belong to; `null` when nothing is local. */
   readonly home: Domain | null
-  /** Some domain asks the host of its route about recipients. */
-  readonly asksByCallout: boolean
   /** Rules in watch mode. */
   readonly watched: ReadonlySet<string>
   /** The verdict of a stage in which no rule had anything to say. */

@@ -4,6 +4,7 @@ import type {
   AuthFacts,
   ConnectFacts,
   DataFacts,
+  FaultFacts,
   HelloFacts,
   MailFacts,
   RcptFacts,
@@ -24,6 +25,7 @@ export type Questions = {
   /** `expansion` is filled in by the rule that asks for it first, and read by the verdict. */
   rcpt: { facts: RcptFacts; target: Target; expansion?: Expansion }
   data: DataFacts
+  fault: FaultFacts
   vrfy: { facts: AskFacts; target: Target }
   expn: { facts: AskFacts; target: Target }
 }
@@ -33,10 +35,16 @@ export type Decision = {
   outcome: Exclude<Outcome, { kind: 'proceed' }>
   reason: Reason
   explanation: readonly string[]
+  /** Watched or not: past this there is nothing to go on with. */
+  unavoidable?: true
 }
 
-/** `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so. */
-type Said = 'pass' | Decision | { missing: string } | { treat: Treatment }
+/**
+ * `missing`: a fact that the rule needs is not there or not known; when it was not asked for yet, the receiver asks and decides
+ * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
+ * `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so.
+ */
+type Said = 'pass' | Decision | { missing: string } | { marks: string } | { treat: Treatment }
 
 /** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
 export type RuleRow<Question> = {

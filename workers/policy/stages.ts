@@ -11,24 +11,37 @@ import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
 import { callout } from './rules/callout.ts'
 import { concurrentSessions } from './rules/concurrent-sessions.ts'
+import { connectionRate, loginConnectionRate } from './rules/connection-rate.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
 import { deliveryApplication } from './rules/delivery-application.ts'
+import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
+import { greylist } from './rules/greylist.ts'
 import { groupAccess } from './rules/group-access.ts'
+import { hackAttempt } from './rules/hack-attempt.ts'
+import { hardErrorLimit } from './rules/hard-error-limit.ts'
 import { helloSyntax } from './rules/hello-syntax.ts'
+import { heloResolves } from './rules/helo-resolves.ts'
+import { invalidRecipients } from './rules/invalid-recipients.ts'
 import { killFile } from './rules/kill-file.ts'
 import { localSenderAuth } from './rules/local-sender-auth.ts'
 import { mailLoop } from './rules/mail-loop.ts'
+import { messageRate } from './rules/message-rate.ts'
 import { messageSize } from './rules/message-size.ts'
 import { nulOctet } from './rules/nul-octet.ts'
+import { pregreet } from './rules/pregreet.ts'
 import { recipientCount } from './rules/recipient-count.ts'
+import { recipientRate } from './rules/recipient-rate.ts'
 import { recipientSyntax } from './rules/recipient-syntax.ts'
 import { relay } from './rules/relay.ts'
 import { requireTls } from './rules/require-tls.ts'
+import { reverseDns } from './rules/reverse-dns.ts'
+import { senderDomain } from './rules/sender-domain.ts'
 import { senderMatchesLogin } from './rules/sender-matches-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
+import { softErrorLimit } from './rules/soft-error-limit.ts'
 import { spoolSpace } from './rules/spool-space.ts'
 import { submissionAuth } from './rules/submission-auth.ts'
 import { unknownRecipient } from './rules/unknown-recipient.ts'
@@ -36,9 +49,9 @@ import { vrfy } from './rules/vrfy.ts'
 
 /** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress],
-  hello: [helloSyntax],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials],
+  connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
+  hello: [helloSyntax, heloResolves],
+  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginConnectionRate],
   mail: [
     requireTls,
     submissionAuth,
@@ -46,11 +59,14 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     killFile,
     localSenderAuth,
     senderMatchesLogin,
+    senderDomain,
+    messageRate,
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient, callout],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, callout, greylist],
   data: [messageSize, bareLineFeed, nulOctet, mailLoop, deliveryApplication],
+  fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
   expn: [expn],
 }
@@ -92,7 +108,8 @@ export function askStage<S extends Stage>(
       const isMeant = !isWatched(rule.name, policy)
       if (isMeant) treatments?.push(said.treat)
       trail.push({ rule: rule.name, said: isMeant ? 'passed' : 'watched', because: printable(said.treat.noted, 300) })
-    } else if (isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
+    } else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
+    else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }
   return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]

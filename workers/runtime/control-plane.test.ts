@@ -45,3 +45,30 @@ test('an answer without its end line is not used', async () => {
   const api = await answering([{ revision: 4 }, wish(4, 'stopped')])
   await expect(api.changes(2)).rejects.toThrow(/cut short/)
 })
+
+test('an answer that breaks off is the network at fault, not the settings', async () => {
+  server = createServer((request, response) => {
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
+    response.write('{"revision":4}\n')
+    return setTimeout(() => response.destroy(), 50)
+  })
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
+  await expect(api.snapshot()).rejects.toMatchObject({ name: 'ControlPlaneError', status: 0 })
+})
+
+test('an answer may take as long as it likes while something comes', { timeout: 40_000 }, async () => {
+  server = createServer((request, response) => {
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
+    response.write('{"revision":4}\n')
+    setTimeout(() => response.write('\n'), 9_000)
+    return setTimeout(() => response.end('{"end":true}\n'), 18_000)
+  })
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
+  expect(await api.snapshot()).toEqual({ revision: 4, rows: [] })
+})

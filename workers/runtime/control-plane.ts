@@ -5,6 +5,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import {
   enrolResponseSchema,
   eventBatchResponseSchema,
+  type FactBatch,
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
@@ -21,13 +22,16 @@ export class ControlPlaneError extends Error {
   }
 }
 
+type Asked = RequestInit & { headers?: Record<string, string>; patience?: Patience }
+
 type Identity = { token: string; service: ServiceName; name: string; version: string }
 
 /** What came, complete to its end line. `revision` is the newest one the API knew when it answered. */
 export type Snapshot = { revision: number; rows: Row[] }
 export type Changes = { revision: number; changes: RowChange[] } | 'too-far-behind'
 
-const requestTimeoutMs = 15_000
+/** Without a single octet for so long, a request has failed. A snapshot of a million rows may take longer as a whole. */
+const silenceMs = 15_000
 
 export class ControlPlane {
   readonly #base: string
@@ -106,13 +110,23 @@ export class ControlPlane {
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
-  async #authorized(path: string, body?: string): Promise<Response> {
+  /** Resolves when storage has the batch. */
+  async sendFacts(batch: FactBatch): Promise<void> {
+    await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
+  }
+
+  async runQueue(domain: string, by: string): Promise<void> {
+    await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
+  }
+
+  async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {
     if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
     const send = () =>
       this.#fetch(path, {
         method: body === undefined ? 'GET' : 'POST',
         ...(body === undefined ? {} : { body }),
         headers: { authorization: `Bearer ${this.#access?.token}` },
+        patience,
       })
     try {
       return await send()
@@ -123,13 +137,14 @@ export class ControlPlane {
     }
   }
 
-  async #fetch(path: string, init: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
+  async #fetch(path: string, { patience = new Patience(), ...init }: Asked): Promise<Response> {
     let response: Response
+    patience.renew()
     try {
       response = await fetch(this.#base + path, {
         ...init,
         headers: { 'content-type': 'application/json', ...init.headers },
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        signal: patience.signal,
       })
     } catch (error) {
       throw new ControlPlaneError(0, `${path}: ${reasonOf(error)}`)
@@ -141,10 +156,11 @@ export class ControlPlane {
 
   /** Reads NDJSON with a head line and an end line; without the end line nothing of it may be used. */
   async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<number> {
-    const response = await this.#authorized(path)
+    const patience = new Patience()
+    const response = await this.#authorized(path, undefined, patience)
     let revision: number | undefined
     let ended = false
-    for await (const line of linesOf(response)) {
+    for await (const line of linesOf(response, patience)) {
       const value = JSON.parse(line) as Record<string, unknown>
       if (revision === undefined) revision = Number(value.revision)
       else if (value.end === true) ended = true
@@ -156,10 +172,37 @@ export class ControlPlane {
   }
 }
 
-async function* linesOf(response: Response): AsyncGenerator<string> {
+/** Ends a request that has been silent for too long. */
+class Patience {
+  readonly #controller = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Something came: it may be silent for as long again. */
+  renew(): void {
+    clearTimeout(this.#timer)
+    const silent = () => this.#controller.abort(new Error(`silent for ${silenceMs / 1000} s`))
+    this.#timer = setTimeout(silent, silenceMs).unref()
+  }
+}
+
+/** A connection that breaks within an answer is the network's fault, and not that of the settings in it. */
+async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response.body as unknown as AsyncIterable<Uint8Array>
+  } catch (error) {
+    throw new ControlPlaneError(0, `${new URL(response.url).pathname}: ${reasonOf(error)}`)
+  }
+}
+
+async function* linesOf(response: Response, patience: Patience): AsyncGenerator<string> {
   let rest = ''
   const decoder = new TextDecoder()
-  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of chunksOf(response)) {
+    patience.renew()
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) if (line !== '') yield line

@@ -4,6 +4,7 @@ import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
 import { Errands } from './errands.ts'
 import { EventLog } from './event-log.ts'
+import { FactLog } from './fact-log.ts'
 import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
@@ -44,6 +45,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     send: (lines) => controlPlane.sendEvents(lines),
     failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
   })
+  const facts = new FactLog({
+    send: (batch) => controlPlane.sendFacts(batch),
+    failed: (error) =>
+      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not take them'),
+  })
   const startedAt = new Date().toISOString()
   let queueUrl: string | undefined
   let stopped: Promise<void> | undefined
@@ -69,9 +75,12 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   const worker: Worker & { dataDirectory: string; log: Logger } = {
     id,
     record: events.record,
+    // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
+    facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
+    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)
@@ -95,6 +104,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     log.info({ cause }, 'stopping')
     await service.stop()
     events.record('worker.stopped', { service: name, cause })
+    await facts.close()
     await events.close()
     await report().catch(() => {})
     stopping.abort()

@@ -35,12 +35,16 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Facts of a decided session, for the replay: as JSON, and when it was. As cheap as `record`; may be lost. Absent when switched off. */
+  facts?: { record(line: string, now: number): void } | undefined
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
   flushEvents(): Promise<void>
   /** As `flushEvents`, and they are on stable storage. Rejects when the disk refuses. */
   syncEvents(): Promise<void>
   /** Whether an earlier process recorded `message.accepted` of this message among its last events. No says nothing. */
   wasAccepted(messageId: string): boolean
+  /** Has what waits for a domain tried now (RFC 1985). Rejects when the API does not take it. */
+  runQueue(domain: string, by: string): Promise<void>
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

@@ -4,11 +4,12 @@ import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
-import type { Application } from './application.ts'
 import type { Credentials } from './auth/credentials.ts'
-import type { Callouts } from './callouts.ts'
 import type { Counters } from './counters.ts'
+import type { Desk } from './lookups/ask.ts'
+import type { QueueRuns } from './queue-runs.ts'
 import type { Transaction } from './transaction.ts'
+import type { FactSink, Witness } from './witness.ts'
 
 /** What all sessions of a worker share. */
 export type House = {
@@ -21,10 +22,12 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Where the facts of decisions go; absent when nobody wants them. */
+  readonly facts?: FactSink | undefined
   readonly credentials: Credentials
-  /** What others are asked about a message or a recipient. */
-  readonly application: Application
-  readonly callouts: Callouts
+  /** Of whom is asked what we do not know ourselves. */
+  readonly desk: Desk
+  readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
@@ -37,12 +40,17 @@ export type About = { sender?: string; recipient?: string; login?: string; mecha
 export interface Dialogue {
   readonly house: House
   readonly facts: SessionFacts
+  /** Sees the facts of each decision. */
+  readonly witness: Witness
   transaction: Transaction | undefined
   /** EHLO was said, not HELO. */
   extended: boolean
   /** The next line is not a command but goes here: an answer within AUTH. */
   expect: ((line: string) => void) | undefined
 
+  /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
+  readonly marks: { readonly [stage in 'connect' | 'hello']: readonly string[] }
+  mark(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
   reply(name: ReplyName, values?: ReplyValues): void
@@ -56,6 +64,10 @@ export interface Dialogue {
   wait(work: Promise<void>): void
   /** Everything until the end of data is the message. */
   readBody(): void
+  /** So many octets are a chunk of the message (RFC 3030). With `refuse` they are dropped, and then it answers. */
+  readChunk(chunk: { octets: number; last: boolean }, refuse?: () => void): void
+  /** The transaction is over, and what came of its message is dropped. */
+  forget(): void
   startTls(): void
   /** Sends what was said and ends the session; what the client sent after is not read. */
   leave(): void

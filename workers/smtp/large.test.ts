@@ -90,3 +90,17 @@ describe('a body whose lines all begin with a dot', () => {
     await house.close()
   }, 120_000)
 })
+
+describe('a message far past the limit that does not end', () => {
+  it('is answered and the connection closed, instead of read for ever', async () => {
+    const house = await openHouse({ settings: { general: { maxMessageBytes: 10_000 } } })
+    const client = await WireClient.greeted(house.port())
+    await client.upToData()
+    client.socket.on('error', () => {})
+    void pour(client, `${'x'.repeat(998)}\r\n`, 200 << 20).catch(() => {})
+    expect(await client.reply(30_000)).toMatch(/^552 5\.3\.4 /)
+    await client.untilClosed()
+    expect(house.events.filter(({ type }) => type === 'session.error')).toMatchObject([{ reason: 'too-large' }])
+    await house.close()
+  }, 60_000)
+})

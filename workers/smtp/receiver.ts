@@ -3,13 +3,14 @@ import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
-import type { Application } from './application.ts'
 import type { Credentials } from './auth/credentials.ts'
-import type { Callouts } from './callouts.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Desk } from './lookups/ask.ts'
+import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { type Origin, Session } from './session.ts'
+import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
   id: string
@@ -17,9 +18,10 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  facts?: FactSink | undefined
   credentials: Credentials
-  application: Application
-  callouts: Callouts
+  desk: Desk
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -35,9 +37,10 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly #facts: FactSink | undefined
   readonly credentials: Credentials
-  readonly application: Application
-  readonly callouts: Callouts
+  readonly desk: Desk
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -48,16 +51,17 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, credentials, application, callouts, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.#facts = facts
     this.credentials = credentials
-    this.application = application
-    this.callouts = callouts
+    this.desk = desk
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
@@ -78,6 +82,12 @@ export class Receiver extends SMTPServer implements House {
     const fallback = this.certificates.contextFor('')
     if (fallback) this.secureContext.set('*', fallback)
     else this.secureContext.delete('*')
+  }
+
+  /** Who wants no records wants none of these either. */
+  get facts(): FactSink | undefined {
+    const { destination, level } = this.policy.settings.logging
+    return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
 
   get tlsAvailable(): boolean {

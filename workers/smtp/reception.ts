@@ -4,6 +4,8 @@ import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
+import { isAscii } from '@postern/policy/path.ts'
+import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
 import { type Dialogue, type House, hostName } from './dialogue.ts'
@@ -28,11 +30,38 @@ const ids = new V7Generator({
   },
 })
 
-/** What is larger than the limit is not kept, unless the rule about it is only watched. */
-export function newBody({ spool }: House, { policy }: Transaction): MessageBody {
-  const { maxMessageBytes } = policy.settings.general
-  const kept = maxMessageBytes === 0 || policy.watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
-  return new MessageBody(spool, kept)
+/** What is larger than the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
+export function newBody({ spool }: House, { policy }: Transaction, stuffed: boolean): MessageBody {
+  return new MessageBody(spool, { limit: octetsKept(policy), stuffed })
+}
+
+export function octetsKept({ settings, watched }: Policy): number {
+  const { maxMessageBytes } = settings.general
+  return maxMessageBytes === 0 || watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
+}
+
+/**
+ * Looks at a message of which more chunks (RFC 3030) are to come: what is wrong already is answered already.
+ * @returns whether the transaction goes on, is over, or ends the connection with it
+ */
+export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: MessageBody): 'on' | 'over' | 'close' {
+  if (!body.suspect) return 'on'
+  const { failure, size } = body
+  if (failure) {
+    notStored(dialogue, transaction, { error: failure, size })
+    return 'over'
+  }
+  const verdict = decideData(dataFacts(transaction, body, { hops: 0 }), transaction.policy)
+  const { outcome } = verdict
+  if (outcome.kind !== 'refuse') return 'on'
+  refuse(dialogue, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
+  return outcome.close || body.bareLineFeeds || body.nulOctets ? 'close' : 'over'
+}
+
+function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick<Header, 'hops'>): DataFacts {
+  const { size, bareLineFeeds, nulOctets } = body
+  const recipients = transaction.recipients.length
+  return { ...transaction.facts, now: Date.now(), recipients, size, bareLineFeeds, nulOctets, hops }
 }
 
 /** Answers the message. @returns whether the connection ends with the answer */
@@ -77,28 +106,24 @@ type AtEnd = {
 
 /** The delivery application is asked last, and only about what nothing else is against. */
 export async function judge(
-  { house }: Pick<Dialogue, 'house'>,
+  { house, witness }: Pick<Dialogue, 'house'> & Partial<Pick<Dialogue, 'witness'>>,
   transaction: Transaction,
   { body, header, id }: AtEnd,
 ): Promise<{ verdict: DataVerdict; at: number }> {
   const { policy } = transaction
-  const at = Date.now()
-  const facts: DataFacts = {
-    ...transaction.facts,
-    now: at,
-    recipients: transaction.recipients.length,
-    size: body.size,
-    bareLineFeeds: body.bareLineFeeds,
-    nulOctets: body.nulOctets,
-    hops: header.hops,
-  }
+  const facts = dataFacts(transaction, body, header)
+  const { now: at } = facts
   const verdict = decideData(facts, policy)
   const setting = policy.settings.advanced.deliveryApplication
-  if (setting === 'off' || verdict.outcome.kind !== 'proceed') return { verdict, at }
+  if (setting === 'off' || verdict.outcome.kind !== 'proceed') {
+    witness?.data(facts)
+    return { verdict, at }
+  }
   const question = questionOf(facts, transaction, { id, at, server: hostName(policy, house.machine) })
-  const asked = await house.application.ask(setting, { question, body: () => body.read() })
-  const lookups = { ...facts.lookups, ...asked }
-  return { verdict: decideData({ ...facts, lookups }, policy), at }
+  const asked = await house.desk.application.ask(setting, { question, body: () => body.read() })
+  const known = { ...facts, lookups: { ...facts.lookups, ...asked } }
+  witness?.data(known)
+  return { verdict: decideData(known, policy), at }
 }
 
 function questionOf(
@@ -161,7 +186,8 @@ function envelopeOf(
     sender,
     recipients: redirect ? redirected(redirect, recipients) : recipients,
     ...promised,
-    smtpUtf8,
+    // An alias may lead to an address that needs it, whatever the client asked for.
+    smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
     hops: header.hops,
     client: {
       ip,
@@ -175,19 +201,19 @@ function envelopeOf(
 
 function prefixOf(
   { house, facts, extended }: Dialogue,
-  { policy, rcptAccepted, recipients }: Transaction,
+  { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
   { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
 ): Buffer {
   const { id, receivedAt: at } = envelope
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
-  const received = receivedField({ facts, extended, hostname, id, at, onlyRecipient })
+  const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
   return Buffer.from(received + treatment.headers + missing, 'latin1')
 }
 
 function tellAccepted(
-  { house, facts }: Dialogue,
+  { house, facts, marks: { connect, hello } }: Dialogue,
   { sender, rules, policy }: Transaction,
   { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
 ): void {
@@ -200,7 +226,7 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
-    rules,
+    rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
     ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
   })
 }

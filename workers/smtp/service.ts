@@ -1,36 +1,40 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { serversIn } from '@postern/contract/environment.ts'
 import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { type Hosts, hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { LRUCache } from 'lru-cache'
-import { Application } from './application.ts'
 import { Credentials } from './auth/credentials.ts'
-import { Callouts } from './callouts.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
+import { Application } from './lookups/application.ts'
+import type { Desk } from './lookups/ask.ts'
+import { Callouts } from './lookups/callouts.ts'
+import { Dns } from './lookups/dns.ts'
+import { Greylist } from './lookups/greylist.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 import { submit } from './submission.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'wasAccepted'>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue' | 'wasAccepted'> & Partial<Pick<Worker, 'facts'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
+  /** `poster`: through which the delivery application is asked. */
+  desk: Desk & { poster: Pick<Poster, 'close'> }
   environment: Environment
   machine: string
-  /** Where hooks and callouts may go. */
-  hosts: Hosts
   /** For the operator's log. */
   trouble: (error: unknown) => void
 }
@@ -43,7 +47,6 @@ export class SmtpService implements Service {
   readonly name = 'smtp'
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
-  readonly #poster: Poster
   readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
@@ -55,7 +58,6 @@ export class SmtpService implements Service {
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
-    this.#poster = new Poster(parts.hosts)
     const { proxyProtocol } = parts.environment
     const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
     this.#listeners = new Listeners((socket, { listener }) => {
@@ -87,12 +89,10 @@ export class SmtpService implements Service {
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, machine, hosts, trouble } = this.#parts
+    const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
-    const { id, record } = worker
-    const application = new Application(this.#poster, record)
-    const callouts = new Callouts(hosts, record)
-    return new Receiver({ id, machine, policy, spool, record, credentials, application, callouts, trouble })
+    const { id, record, facts, runQueue } = worker
+    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -177,7 +177,8 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
-    this.#poster.close()
+    this.#parts.desk.poster.close()
+    await this.#parts.desk.greylist.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -218,9 +219,18 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     name: worker.id,
     trouble: (what: Trouble) => worker.log.error(what, 'spool'),
   })
-  const file = join(worker.dataDirectory, 'worker', worker.id, 'receptions')
+  const own = join(worker.dataDirectory, 'worker', worker.id)
+  const file = join(own, 'receptions')
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
-  return new SmtpService({ worker, spool, receptions, environment, machine: hostname(), hosts, trouble })
+  const poster = new Poster(hosts)
+  const desk = {
+    dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
+    greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
+    callouts: new Callouts(hosts, worker.record),
+    application: new Application(poster, worker.record),
+    poster,
+  }
+  return new SmtpService({ worker, spool, receptions, desk, environment, machine: hostname(), trouble })
 }

@@ -1,4 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import { hostPattern } from '@postern/contract/network.ts'
 import { readSubject } from './subject.ts'
 
 /** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
@@ -7,6 +8,8 @@ export type TraceOf = {
   facts: SessionFacts
   /** EHLO was said. */
   extended: boolean
+  /** MAIL asked for SMTPUTF8. */
+  smtpUtf8: boolean
   hostname: string
   id: string
   at: number
@@ -14,13 +17,13 @@ export type TraceOf = {
   onlyRecipient?: string | undefined
 }
 
-export function receivedField({ facts, extended, hostname, id, at, onlyRecipient }: TraceOf): string {
-  const { helo = '', ip, tls } = facts
-  const from = `Received: from ${safeName(helo)} (${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
-  const how = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
-  const by = `\tby ${hostname} (Postern) with ${protocol(facts, extended)} id ${id}`
+export function receivedField({ hostname, id, at, onlyRecipient, ...how }: TraceOf): string {
+  const { helo = '', ip, tls } = how.facts
+  const from = `Received: from ${safeName(helo)} (${reverseName(how.facts)}${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
+  const secured = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
+  const by = `\tby ${hostname} (Postern) with ${protocol(how)} id ${id}`
   const whom = onlyRecipient !== undefined && plainAddress.test(onlyRecipient) ? `\r\n\tfor <${onlyRecipient}>` : ''
-  return `${from}${how}${by}${whom};\r\n\t${mailDate(at)}\r\n`
+  return `${from}${secured}${by}${whom};\r\n\t${mailDate(at)}\r\n`
 }
 
 /** For what came through the API: it tells who took it, and of the client nothing. */
@@ -28,9 +31,21 @@ export function httpReceivedField({ hostname, id, at }: Pick<TraceOf, 'hostname'
   return `Received: by ${hostname} (Postern) with HTTP id ${id};\r\n\t${mailDate(at)}\r\n`
 }
 
-/** RFC 3848. */
-function protocol({ tls, login }: SessionFacts, extended: boolean): string {
-  return extended ? `ESMTP${tls ? 'S' : ''}${login === undefined ? '' : 'A'}` : 'SMTP'
+/** RFC 5321 §4.4, TCP-info: the name that the client's address has and that has the address, where that is known. */
+function reverseName({ lookups }: SessionFacts): string {
+  const reverse = lookups?.reverse
+  if (!reverse || reverse === 'not-known' || !reverse.confirmed || !hostPattern.test(reverse.name ?? '')) return ''
+  return `${reverse.name} `
+}
+
+/** RFC 3848, and RFC 6531 §4.3. */
+function protocol({
+  facts: { tls, login },
+  extended,
+  smtpUtf8,
+}: Pick<TraceOf, 'facts' | 'extended' | 'smtpUtf8'>): string {
+  if (!extended) return 'SMTP'
+  return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${login === undefined ? '' : 'A'}`
 }
 
 const plainAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:[\]-]{1,255}$/

@@ -12,11 +12,13 @@ export class Transaction {
   readonly facts: MailFacts
   /** Canonical; empty for the null sender. */
   readonly sender: string
-  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid'>
+  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid' | 'requireTls'>
   /** After aliases and groups, each address once. */
   readonly recipients: Recipient[] = []
   /** RCPT commands accepted. */
   rcptAccepted = 0
+  /** The message comes in chunks (RFC 3030), and at least one has come. */
+  chunked = false
   /** The rule that decided each stage, and what watched rules would have done. */
   readonly rules: string[] = []
   #seen: Set<string> | undefined
@@ -52,14 +54,21 @@ export class Transaction {
   /** Remembers how a stage was passed; said once however many recipients passed alike. */
   passed({ stage, rule, trail }: Verdict): void {
     this.#note(`${stage}: ${rule}`)
-    for (const step of trail)
-      if (step.said === 'watched') this.#note(`${stage}: ${step.rule} (watched) ${step.because ?? ''}`)
-      else if (step.because !== undefined && (step.said === 'passed' || step.said === 'not-known'))
-        this.#note(`${stage}: ${step.rule}: ${step.because}`)
+    for (const said of watchedIn({ stage, trail })) this.#note(said)
   }
 
   #note(text: string): void {
     const said = text.slice(0, 300)
     if (this.rules.length < 100 && !this.rules.includes(said)) this.rules.push(said)
   }
+}
+
+const nothing: readonly string[] = []
+
+/** What rules said that would have decided, or had something to say, and were not to decide. */
+export function watchedIn({ stage, trail }: Pick<Verdict, 'stage' | 'trail'>): readonly string[] {
+  if (!trail.some(({ said }) => said === 'watched')) return nothing
+  return trail.flatMap(({ rule, said, because = '' }) =>
+    said === 'watched' ? [`${stage}: ${rule} (watched) ${because}`.slice(0, 300)] : [],
+  )
 }

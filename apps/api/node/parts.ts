@@ -4,10 +4,12 @@ import { pino } from 'pino'
 import { fixedBy } from '../environment.ts'
 import { newId } from '../new-id.ts'
 import type { Parts } from '../parts.ts'
+import { acme } from './acme.ts'
 import { certificates } from './certificates.ts'
 import { makeMetrics } from './metrics.ts'
 import { makeNudge } from './nudge.ts'
 import { passwords } from './passwords.ts'
+import { replayer } from './replayer.ts'
 
 const version = '0.1.0'
 
@@ -30,8 +32,10 @@ export async function makeParts({ control, records, dataKey, env, clientAddress 
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
+    acme,
     nudge: makeNudge(env),
     metrics: makeMetrics(),
+    replayer,
     log,
     now,
     newId: () => newId(now()),

@@ -1,17 +1,23 @@
 import { errandAnswerSchema, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
+import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
+  etrnRequestSchema,
   eventBatchResponseSchema,
   eventBatchSchema,
+  factBatchSchema,
   workerReportResponseSchema,
   workerReportSchema,
 } from '@postern/contract/sync.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
+import { ProblemError } from '../problem.ts'
 import { listErrands, readErrand, takeAnswer } from '../verbs/errands.ts'
-import { changes, enrol, report, snapshot, takeEvents, workerOf } from '../verbs/workers.ts'
+import { takeOffences } from '../verbs/offences.ts'
+import { runForDomain } from '../verbs/queue.ts'
+import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 const errandId = z.object({ id: z.string().max(100) })
 
@@ -92,6 +98,21 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     }),
     endpoint({
       method: 'post',
+      path: '/v1/worker/etrn',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Have what waits for a domain tried now (RFC 1985)',
+      body: etrnRequestSchema,
+      bodyLimit: 4096,
+      answer: z.object({}),
+      handle: async (call, { body }) => {
+        if (workerOf(call).service !== 'smtp') throw new ProblemError(403, 'This is for the service smtp only.')
+        await runForDomain(call, body)
+        return {}
+      },
+    }),
+    endpoint({
+      method: 'post',
       path: '/v1/worker/events',
       scope: 'worker',
       tag: 'For workers',
@@ -101,6 +122,29 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 16 * 1024 * 1024,
       answer: eventBatchResponseSchema,
       handle: (call, { body }) => takeEvents(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/facts',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Hand over a batch of what decisions looked at, for the replay',
+      body: factBatchSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      status: 204,
+      answer: z.undefined(),
+      handle: (call, { body }) => takeFacts(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/offences',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Report offences of clients; says which addresses are blocked now',
+      body: offenceBatchSchema,
+      bodyLimit: 4 * 1024 * 1024,
+      answer: offenceBatchResponseSchema,
+      handle: (call, { body }) => takeOffences(call, body.offences),
     }),
   ]
 }

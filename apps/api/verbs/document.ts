@@ -31,7 +31,9 @@ async function readDocument({ parts }: Call): Promise<Document> {
   const settings = Object.fromEntries((await read('settings')).map(({ id, value }) => [id, value]))
   const lists: Json = {}
   for (const list of listNames)
-    lists[list] = (await read(list)).map(({ value: { createdBy, createdAt, ...entry } }) => entry)
+    lists[list] = (await read(list))
+      .filter(({ value }) => !isOfSystem(value.createdBy))
+      .map(({ value: { createdBy, createdAt, ...entry } }) => entry)
   const values = async (kind: RowKind) => (await read(kind)).map(({ value }) => value)
   return {
     postern: documentVersion,
@@ -113,7 +115,7 @@ async function takeGroup(draft: Draft, group: SettingGroup, value: Json): Promis
   await putGroup(draft, group, keepSecrets(value, before), `document.settings.${group}`)
 }
 
-function keepSecrets(value: Json, before: Json | undefined): Json {
+export function keepSecrets(value: Json, before: Json | undefined): Json {
   const result = { ...value }
   for (const key of ['gateway', 'deliveryApplication', 'route']) {
     const now = result[key]
@@ -126,15 +128,17 @@ function keepSecrets(value: Json, before: Json | undefined): Json {
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null
 
-async function takeList(
+export async function takeList(
   call: Call,
   draft: Draft,
-  { list, entries }: { list: ListName; entries: ListInput[] },
+  { list, entries, root = 'document' }: { list: ListName; entries: ListInput[]; root?: string },
 ): Promise<void> {
   const wanted = new Map(entries.map((entry) => [entry.value, entry]))
   if (wanted.size < entries.length)
-    throw invalid([{ path: `document.lists.${list}`, message: `${list} names a value twice` }])
+    throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
   for (const { id, value } of await draft.all(list)) {
+    // Blocked attackers are no part of anybody's file: it neither lists nor ends them, unless it names the address itself.
+    if (isOfSystem(value.createdBy) && !wanted.has(value.value)) continue
     const entry = wanted.get(value.value)
     wanted.delete(value.value)
     if (!entry) await draft.remove(list, id)
@@ -147,15 +151,21 @@ async function takeList(
   for (const entry of wanted.values()) await draft.put(list, call.parts.newId(), stored(call, entry))
 }
 
+const isOfSystem = (createdBy: unknown) => String(createdBy).startsWith('system:')
+
 const sortKeys = (value: object) => Object.entries(value).sort()
 
-type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Json[] }
+type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Json[]; root?: string }
 
-async function takeSection(call: Call, draft: Draft, { kind, section, values }: Section): Promise<void> {
+export async function takeSection(
+  call: Call,
+  draft: Draft,
+  { kind, section, values, root = 'document' }: Section,
+): Promise<void> {
   const name = kind === 'domain' ? 'name' : 'address'
   const wanted = new Map(values.map((value) => [String(value[name]), value]))
   if (wanted.size < values.length)
-    throw invalid([{ path: `document.${section}`, message: `${section} names a ${name} twice` }])
+    throw invalid([{ path: `${root}.${section}`, message: `${section} names a ${name} twice` }])
   for (const { id, value } of await draft.all(kind)) {
     const key = String((value as unknown as Json)[name])
     const next = wanted.get(key)

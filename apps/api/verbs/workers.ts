@@ -1,13 +1,14 @@
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import { eventBatchSchema, type WorkerReport } from '@postern/contract/sync.ts'
+import { eventBatchSchema, type FactBatch, type WorkerReport } from '@postern/contract/sync.ts'
 import { enrolTokenByHash } from '@postern/store/control/identity.ts'
 import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
 import { openErrands } from '@postern/store/records/errands.ts'
+import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
@@ -190,4 +191,10 @@ function refusedBatch(body: unknown): RawEvent[] {
   const result = eventBatchSchema.safeParse(body)
   if (!result.success) throw invalid(describeIssues(result.error, body, eventBatchSchema))
   return result.data.events
+}
+
+/** Keeps a batch of facts for the replay, once. */
+export async function takeFacts(call: Call, batch: FactBatch): Promise<void> {
+  await storeFacts(call.parts.records, workerOf(call).workerId, batch)
+  await breathe()
 }

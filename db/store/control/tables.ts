@@ -97,6 +97,9 @@ export const sessions = sqliteTable(
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at').notNull(),
     revokedAt: integer('revoked_at'),
+    /** Where the console was last seen from, at sign-in or refresh: never blocked by a worker's report. */
+    address: text(),
+    seenAt: integer('seen_at'),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )
@@ -144,4 +147,58 @@ export const loginFailures = sqliteTable(
   'login_failures',
   { id: text().primaryKey(), key: text().notNull(), at: integer().notNull() },
   (table) => [index('login_failures_key').on(table.key, table.at)],
+)
+
+/** One account an authority and contact (RFC 8555 §7.3). `key` is sealed PEM; `url` is empty until the authority has said it. */
+export const acmeAccounts = sqliteTable('acme_accounts', {
+  id: text().primaryKey(),
+  key: text().notNull(),
+  url: text().notNull(),
+  createdAt: integer('created_at').notNull(),
+})
+
+/** What is answered at `/.well-known/acme-challenge/{token}` while an order is open. */
+export const acmeChallenges = sqliteTable('acme_challenges', {
+  token: text().primaryKey(),
+  answer: text().notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+/** What was observed about a certificate row; nothing here is replicated. */
+export const certificateWatch = sqliteTable('certificate_watch', {
+  id: text().primaryKey(),
+  /** Of the certificate that `warned` is about. */
+  fingerprint: text().notNull().default(''),
+  /** The warning given last, in days before the end. */
+  warned: integer(),
+  /** Orders that failed since the last that did not. */
+  failures: integer().notNull().default(0),
+  error: text(),
+  nextTryAt: integer('next_try_at').notNull().default(0),
+  /** One order at a time, whoever makes it: until then it is somebody's. */
+  busyUntil: integer('busy_until').notNull().default(0),
+})
+/**
+ * What workers reported and no limit has used yet, or lately used (`used`: 1, so that a batch that comes again is known).
+ * `expiresAt`: when it is too old for the window that was in force when it came.
+ */
+export const offences = sqliteTable(
+  'offences',
+  {
+    worker: text().notNull(),
+    id: text().notNull(),
+    address: text().notNull(),
+    kind: text().notNull(),
+    at: integer().notNull(),
+    count: integer().notNull(),
+    /** A JSON array of sentences. */
+    evidence: text().notNull(),
+    used: integer().notNull().default(0),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.worker, table.id] }),
+    index('offences_address').on(table.address, table.used),
+    index('offences_expires_at').on(table.expiresAt),
+  ],
 )

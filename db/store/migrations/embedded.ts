@@ -28,6 +28,24 @@ export const controlMigrations: Migration[] = [
       "CREATE TABLE `users` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`email` text NOT NULL,\n\t`role` text NOT NULL,\n\t`password_hash` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`last_login_at` integer\n);",
       "CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);"
     ]
+  },
+  {
+    "name": "0001_acme",
+    "statements": [
+      "CREATE TABLE `acme_accounts` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`key` text NOT NULL,\n\t`url` text NOT NULL,\n\t`created_at` integer NOT NULL\n);",
+      "CREATE TABLE `acme_challenges` (\n\t`token` text PRIMARY KEY NOT NULL,\n\t`answer` text NOT NULL,\n\t`expires_at` integer NOT NULL\n);",
+      "CREATE TABLE `certificate_watch` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`fingerprint` text DEFAULT '' NOT NULL,\n\t`warned` integer,\n\t`failures` integer DEFAULT 0 NOT NULL,\n\t`error` text,\n\t`next_try_at` integer DEFAULT 0 NOT NULL,\n\t`busy_until` integer DEFAULT 0 NOT NULL\n);"
+    ]
+  },
+  {
+    "name": "0002_offences",
+    "statements": [
+      "CREATE TABLE `offences` (\n\t`worker` text NOT NULL,\n\t`id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`at` integer NOT NULL,\n\t`count` integer NOT NULL,\n\t`evidence` text NOT NULL,\n\t`used` integer DEFAULT 0 NOT NULL,\n\t`expires_at` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `id`)\n);",
+      "CREATE INDEX `offences_address` ON `offences` (`address`,`used`);",
+      "CREATE INDEX `offences_expires_at` ON `offences` (`expires_at`);",
+      "ALTER TABLE `sessions` ADD `address` text;",
+      "ALTER TABLE `sessions` ADD `seen_at` integer;"
+    ]
   }
 ]
 
@@ -48,7 +66,16 @@ export const recordsMigrations: Migration[] = [
     ]
   },
   {
-    "name": "0001_errands",
+    "name": "0001_facts",
+    "statements": [
+      "CREATE TABLE `facts` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`worker` text NOT NULL,\n\t`batch` text NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL,\n\t`dropped` integer NOT NULL,\n\t`octets` integer NOT NULL,\n\t`records` blob NOT NULL\n);",
+      "CREATE UNIQUE INDEX `facts_worker_batch` ON `facts` (`worker`,`batch`);",
+      "CREATE INDEX `facts_time` ON `facts` (`since`,`until`,`sessions`,`octets`,`dropped`);",
+      "CREATE TABLE `facts_lost` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL\n);"
+    ]
+  },
+  {
+    "name": "0002_errands",
     "statements": [
       "CREATE TABLE `errands` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`workers` text NOT NULL,\n\t`request` text NOT NULL,\n\t`request_hash` text NOT NULL,\n\t`answer` text,\n\t`created_at` integer NOT NULL\n);",
       "CREATE INDEX `errands_created` ON `errands` (`created_at`);"

@@ -23,6 +23,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.client.ip} logged in as ${event.login} by ${event.mechanism}`
     case 'auth.failed':
       return `${event.client.ip} failed to log in as "${event.login}": ${event.verdict.reply}`
+    case 'address.blocked':
+      return `${event.address} is blocked until ${event.expiresAt}: ${event.reason}`
     case 'command.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender ?? ''}>${event.recipient === undefined ? '' : ` to <${event.recipient}>`}`
     case 'message.accepted':
@@ -51,6 +53,14 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.action} carried out on ${event.matched} messages`
     case 'hook.failed':
       return `${event.hook} at ${event.host} failed ${event.failures} times: ${event.detail}`
+    case 'certificate.expiring':
+      return event.daysLeft < 0
+        ? `certificate ${event.name} for ${event.names.join(', ')} has expired at ${event.notAfter}`
+        : `certificate ${event.name} for ${event.names.join(', ')} expires in ${event.daysLeft} days, at ${event.notAfter}`
+    case 'certificate.issued':
+      return `certificate ${event.name} for ${event.names.join(', ')} was issued by ${event.issuer}, valid until ${event.notAfter}`
+    case 'certificate.failed':
+      return `certificate ${event.name} for ${event.names.join(', ')} was not issued: ${event.error}; next try ${event.nextTryAt}`
     case 'spool.full':
       return `the spool has ${event.freeBytes} bytes free, of which ${event.reserveBytes} are kept in reserve`
     case 'log.dropped':

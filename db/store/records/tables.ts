@@ -1,4 +1,4 @@
-import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** The records' database: what happened. Times are milliseconds since the epoch. */
 
@@ -109,3 +109,34 @@ export const books = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.minute, table.worker] })],
 )
+
+/** Facts of decisions, for the replay: a batch of sessions, compressed as the worker sent it. Times are those of the sessions. */
+export const facts = sqliteTable(
+  'facts',
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    worker: text().notNull(),
+    /** The worker's own name of the batch: one that comes twice is stored once. */
+    batch: text().notNull(),
+    since: integer().notNull(),
+    until: integer().notNull(),
+    sessions: integer().notNull(),
+    /** Sessions the worker had to drop before this batch. */
+    dropped: integer().notNull(),
+    /** Of `records`. */
+    octets: integer().notNull(),
+    records: blob({ mode: 'buffer' }).notNull(),
+  },
+  (table) => [
+    uniqueIndex('facts_worker_batch').on(table.worker, table.batch),
+    index('facts_time').on(table.since, table.until, table.sessions, table.octets, table.dropped),
+  ],
+)
+
+/** Batches that went before their time, because there was no room for more. */
+export const factsLost = sqliteTable('facts_lost', {
+  id: integer().primaryKey({ autoIncrement: true }),
+  since: integer().notNull(),
+  until: integer().notNull(),
+  sessions: integer().notNull(),
+})

@@ -68,7 +68,8 @@ function check(dialogue: Dialogue, mechanism: string, { login: name, password }:
   const account = findAccount(policy, name)
   dialogue.wait(
     house.credentials.verify(account, password, policy).then((result) => {
-      const verdict = decideAuth({ ...dialogue.refresh(), mechanism, credentials: { login: name, result } }, policy)
+      const asked = { ...dialogue.refresh(), mechanism, credentials: { login: name, result } }
+      const verdict = decideAuth(dialogue.witness.auth(asked), policy)
       if (!dialogue.settle(verdict, { login: name, mechanism }) || !account) return
       facts.login = account.address
       house.counters.auth_succeeded_total++

@@ -1,13 +1,14 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
+import type { RcptFacts } from '@postern/contract/facts.ts'
 import type { RcptVerdict } from '@postern/contract/verdict.ts'
-import { calloutFor, decideRcpt } from '@postern/policy/decide.ts'
-import type { Callout } from '../callouts.ts'
+import { decideRcpt } from '@postern/policy/decide.ts'
 import { isHonoured } from '../capabilities.ts'
-import { type Dialogue, hostName } from '../dialogue.ts'
+import type { Dialogue } from '../dialogue.ts'
+import { askWhatIsMissing } from '../lookups/ask.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
-import { decodeXtext, type Parameter, readPath } from './path.ts'
+import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
 
 type Wish = Pick<Recipient, 'notify' | 'orcpt'>
 
@@ -20,19 +21,19 @@ function readNotify(value: string | null): Wish['notify'] | null {
   return known.includes('never') && known.length > 1 ? null : known
 }
 
-/** RFC 3461 §4.2: `rfc822;xtext`. */
-function readOrcpt(value: string | null): string | null {
-  const semicolon = value?.indexOf(';') ?? -1
-  if (value === null || semicolon < 1 || value.length > 500) return null
-  const address = decodeXtext(value.slice(semicolon + 1))
-  return address ? `${value.slice(0, semicolon)};${address}` : null
+/** RFC 3461 §4.2: `rfc822;xtext`; RFC 6533 §3: `utf-8;` and an address beyond ASCII, which without SMTPUTF8 is written in ASCII. */
+function readOrcpt(value: string | null, smtpUtf8: boolean): string | null {
+  const [, type = '', text = ''] = /^([A-Za-z0-9-]{1,30});(.+)$/u.exec(value ?? '') ?? []
+  if (text === '' || text.length > 500) return null
+  const address = type.toLowerCase() === 'utf-8' ? readUtf8Address(text, smtpUtf8) : decodeXtext(text)
+  return address && address.length <= 460 ? `${type};${address}` : null
 }
 
-function readAll(given: readonly Parameter[]): Wish | { parameter: string } | { detail: string } {
+function readAll(given: readonly Parameter[], smtpUtf8: boolean): Wish | { parameter: string } | { detail: string } {
   const wish: Wish = {}
   for (const [key, value] of given) {
     if ((key !== 'NOTIFY' && key !== 'ORCPT') || !isHonoured('DSN')) return { parameter: key }
-    const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value)
+    const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value, smtpUtf8)
     if (!read) return { detail: `${key} has no such value` }
     if (typeof read === 'string') wish.orcpt = read
     else wish.notify = read
@@ -51,10 +52,12 @@ export const rcpt: Command = {
     const { transaction } = dialogue
     if (!transaction)
       return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+    if (transaction.chunked)
+      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
     if (typeof read === 'string')
       return dialogue.fault('recipientSyntax', { values: { detail: read }, detail: argument })
-    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters)
+    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters, transaction.facts.smtpUtf8)
     if ('parameter' in wish)
       return dialogue.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
     if ('detail' in wish) return dialogue.fault('argumentError', { values: { detail: wish.detail }, detail: argument })
@@ -65,38 +68,32 @@ export const rcpt: Command = {
 const noWish: Wish = {}
 
 function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
-  const facts = {
+  const { policy } = transaction
+  const facts: RcptFacts = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const verdict = decideRcpt(facts, transaction.policy)
-  const asked = verdict.outcome.kind === 'proceed' ? calloutFor(facts, transaction.policy) : undefined
-  if (!asked) {
-    conclude(dialogue, transaction, { verdict, path, wish })
-    return
-  }
-  const decideWith = (callout: Callout) => {
-    const again = decideRcpt({ ...facts, lookups: { ...facts.lookups, callout } }, transaction.policy)
-    conclude(dialogue, transaction, { verdict: again, path, wish })
-  }
-  const { callouts, machine } = dialogue.house
-  const said = callouts.ask(asked.host, asked.address, hostName(transaction.policy, machine))
-  // Nothing is read before this settles; the session may be over by then.
-  if (typeof said === 'string') decideWith(said)
+  const verdict = decideRcpt(facts, policy)
+  const missing = askWhatIsMissing('rcpt', facts, { verdict, desk: dialogue.house.desk, policy })
+  if (!missing) settled(dialogue, transaction, { facts, verdict, wish })
   else
     dialogue.wait(
-      said.then((callout) => {
-        if (dialogue.transaction === transaction) decideWith(callout)
+      missing.then((lookups) => {
+        // The session may have ended meanwhile.
+        if (dialogue.transaction !== transaction) return
+        const known = { ...facts, lookups }
+        settled(dialogue, transaction, { facts: known, verdict: decideRcpt(known, policy), wish })
       }),
     )
 }
 
-type Answered = { verdict: RcptVerdict; path: string; wish: Wish }
+type Said = { facts: RcptFacts; verdict: RcptVerdict; wish: Wish }
 
-function conclude(dialogue: Dialogue, transaction: Transaction, { verdict, path, wish }: Answered): void {
+function settled(dialogue: Dialogue, transaction: Transaction, { facts, verdict, wish }: Said): void {
+  const { recipientText: path } = dialogue.witness.rcpt(facts)
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)

@@ -7,10 +7,15 @@ import type { ListName } from '@postern/contract/lists.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
 import type { Environment } from '../listen/plan.ts'
+import { Application } from '../lookups/application.ts'
+import { Callouts } from '../lookups/callouts.ts'
+import { Dns } from '../lookups/dns.ts'
+import { Greylist } from '../lookups/greylist.ts'
 import { SmtpService } from '../service.ts'
 
 /** A receiver in this process with settings given as rows and a spool of its own; no API, no fixed port. */
@@ -27,7 +32,9 @@ export async function openHouse(
   options: {
     environment?: Partial<Environment>
     spool?: (made: SpoolWriter) => SpoolWriter
+    dns?: Dns
     record?: (type: EventType, fields: object) => void
+    runQueue?: (domain: string, by: string) => Promise<void>
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -38,14 +45,24 @@ export async function openHouse(
     events.push({ n: events.length + 1, at: new Date().toISOString(), type, ...fields } as PosternEvent)
   }
   const troubles: unknown[] = []
+  const hosts = hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' })
+  const poster = new Poster(hosts)
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
       wasAccepted: () => false,
+      runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
+    desk: {
+      dns: options.dns ?? new Dns({ servers: [] }),
+      greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
+      callouts: new Callouts(hosts, record as never),
+      application: new Application(poster, record as never),
+      poster,
+    },
     environment: {
       bind: '127.0.0.1',
       smtpPort: 0,
@@ -55,7 +72,6 @@ export async function openHouse(
       ...options.environment,
     },
     machine: 'mx.test',
-    hosts: hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' }),
     trouble: (error) => troubles.push(error),
   })
   const replica: Replica = emptyReplica()

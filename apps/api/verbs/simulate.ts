@@ -1,0 +1,71 @@
+import type { Session } from '@postern/contract/session.ts'
+import { sessionDefaults } from '@postern/contract/session.ts'
+import type { SimulatedStep, SimulateRequest, Simulation } from '@postern/contract/simulation.ts'
+import type { RcptVerdict } from '@postern/contract/verdict.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import { spoken } from '@postern/policy/spoken.ts'
+import { type Step, walk } from '@postern/policy/walk.ts'
+import { listRows } from '@postern/store/control/rows.ts'
+import type { Call } from '../call.ts'
+import { policyInForce, withChanges, withKillFor } from '../policy-in-force.ts'
+import { drafted } from './draft.ts'
+
+/** What would be decided about a session, and why: by what is saved, or by what is saved with a draft on top. Saves nothing. */
+export async function simulate(call: Call, { session: given, draft }: SimulateRequest): Promise<Simulation> {
+  const { control } = call.parts
+  const changes = draft ? (await drafted(call, draft)).changes : []
+  const saved = await policyInForce(control)
+  const base = draft ? await withChanges(saved, changes) : saved.policy
+  const session = await withDefaults(call, given)
+  const policy = await withKillFor(control, base, { mailFrom: given.mailFrom ?? '', changes })
+  const steps = walk(session, policy)
+  return {
+    revision: saved.revision,
+    draft: draft !== undefined,
+    outcome: outcomeOf(steps, session),
+    stages: steps.map((step) => shown(step, { policy, session, isDraft: draft !== undefined })),
+    session,
+  }
+}
+
+/** What was not said is what is most usual; a certificate is there if one is saved. A look-up that is not given is not known. */
+async function withDefaults({ parts }: Call, given: Session): Promise<Session> {
+  const tlsAvailable = (await listRows(parts.control, 'certificate', { limit: 1 })).length > 0
+  const session: Session = { ...sessionDefaults, now: parts.now(), machine: 'localhost', tlsAvailable, ...given }
+  if (given.login === undefined) {
+    delete session.mechanism
+    delete session.loginResult
+  }
+  if (given.mailFrom !== undefined && given.rcptTo?.length) session.size ??= given.declaredSize ?? 1000
+  return session
+}
+
+function outcomeOf(steps: Step[], { size }: Session): Simulation['outcome'] {
+  const last = steps.at(-1)?.verdict
+  if (last?.stage === 'data') return last.outcome.kind === 'proceed' ? 'accepted' : 'refused'
+  const refused = steps.some(({ verdict }) => verdict.outcome.kind === 'refuse')
+  return refused || size !== undefined ? 'refused' : 'incomplete'
+}
+
+type Seen = { policy: Policy; session: Session; isDraft: boolean }
+
+function shown(step: Step, { policy, session, isDraft }: Seen): SimulatedStep {
+  const { stage, outcome, rule, reason, explanation, trail, ...more } = step.verdict
+  const replies = spoken(step, { policy, machine: session.machine ?? '' })
+  const { recipients, relayed } = more as Partial<RcptVerdict>
+  return {
+    stage,
+    ...(step.about === undefined ? {} : { about: step.about }),
+    outcome: outcome.kind,
+    close: outcome.kind === 'refuse' && outcome.close,
+    rule,
+    reason,
+    reply: replies[0] ?? '',
+    replies,
+    explanation: [...explanation],
+    trail: [...trail],
+    ...more,
+    ...(recipients ? { recipients: [...recipients.slice(0, 1000)], relayed: relayed ?? false } : {}),
+    revision: isDraft ? 'draft' : policy.revision,
+  }
+}

@@ -1,0 +1,203 @@
+import { z } from 'zod'
+import type {
+  AskFacts,
+  AuthFacts,
+  ConnectFacts,
+  DataFacts,
+  HelloFacts,
+  MailFacts,
+  RcptFacts,
+  SessionFacts,
+} from './facts.ts'
+import { type Lookups, lookupsSchema } from './lookups.ts'
+import { canonicalAddress } from './network.ts'
+
+/**
+ * One session with at most one transaction, as the facts that its decisions looked at: what `POST /v1/simulate` is asked,
+ * what a worker records for the replay, what a case file holds. No body, no secret. Everything but the client's address may
+ * be left out: it is at its default (`sessionDefaults`), and a stage whose fact is not there was not reached.
+ */
+
+const address = z.string().transform((text, context) => {
+  const canonical = canonicalAddress(text)
+  if (canonical) return canonical
+  context.addIssue({ code: 'custom', message: 'must be an IP address, e.g. 198.51.100.7 or 2001:db8::7' })
+  return z.NEVER
+})
+const time = z.union([
+  z.number().int().nonnegative(),
+  z.iso.datetime({ offset: true }).transform((text) => Date.parse(text)),
+])
+const count = z.number().int().nonnegative()
+const path = z.string().max(1000)
+
+export const sessionSchema = z.strictObject({
+  /** When it was; milliseconds since the epoch or RFC 3339. */
+  now: time.optional(),
+  listener: z.enum(['smtp', 'submission', 'smtps']).optional(),
+  ip: address,
+  balancer: address.optional(),
+  local: address.optional(),
+  machine: z.string().min(1).max(253).optional(),
+  tlsAvailable: z.boolean().optional(),
+  // connect
+  sessionsOpen: count.optional(),
+  sessionsFromAddress: count.optional(),
+  // hello
+  verb: z.enum(['HELO', 'EHLO']).optional(),
+  helo: z.string().max(512).optional(),
+  /** `true`: TLS 1.3, whatever the cipher. */
+  tls: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        version: z.string().max(20),
+        cipher: z.string().max(80),
+        serverName: z.string().max(255).optional(),
+      }),
+    ])
+    .optional(),
+  // auth
+  mechanism: z.string().max(40).optional(),
+  /** What the client typed as its user name. */
+  login: z.string().max(320).optional(),
+  loginResult: z.enum(['valid', 'invalid', 'not-known']).optional(),
+  // mail: between the angle brackets, empty for the null sender
+  mailFrom: path.optional(),
+  declaredSize: count.optional(),
+  smtpUtf8: z.boolean().optional(),
+  spool: z.enum(['ready', 'full', 'not-known']).optional(),
+  // rcpt: one command each; what was looked up for one recipient alone stands beside it
+  rcptTo: z
+    .array(z.union([path, z.strictObject({ to: path, lookups: lookupsSchema })]))
+    .max(50_000)
+    .optional(),
+  // data
+  size: count.optional(),
+  bareLineFeeds: z.boolean().optional(),
+  nulOctets: z.boolean().optional(),
+  hops: count.optional(),
+  // vrfy, expn
+  vrfy: path.optional(),
+  expn: path.optional(),
+  lookups: lookupsSchema.optional(),
+})
+
+export type Session = z.output<typeof sessionSchema>
+
+/** What a key that is absent stands for. A record leaves these out. */
+export const sessionDefaults = {
+  listener: 'smtp',
+  tlsAvailable: true,
+  sessionsOpen: 1,
+  sessionsFromAddress: 1,
+  verb: 'EHLO',
+  mechanism: 'PLAIN',
+  loginResult: 'valid',
+  smtpUtf8: false,
+  spool: 'ready',
+  bareLineFeeds: false,
+  nulOctets: false,
+  hops: 0,
+} as const satisfies Partial<Session>
+
+type KeysOf<T> = T extends unknown ? keyof T : never
+type Fact = KeysOf<SessionFacts | ConnectFacts | HelloFacts | AuthFacts | MailFacts | RcptFacts | DataFacts | AskFacts>
+/** Facts that are read out of others: `sender` out of `mailFrom`, `credentials` out of `login` and `loginResult`. */
+type Read =
+  | 'argument'
+  | 'credentials'
+  | 'senderText'
+  | 'sender'
+  | 'recipientText'
+  | 'recipient'
+  | 'recipientsSoFar'
+  | 'recipients'
+  | 'address'
+type Assert<T extends never> = T
+/** A fact that has no key here could be neither simulated nor replayed: the compiler refuses it. */
+export type FactsLeftOut = Assert<Exclude<Fact, keyof Session | Read>>
+
+/** Facts of one session as they were decided about, stage by stage; those of one transaction at most. */
+export type Witnessed = {
+  connect: ConnectFacts
+  hello?: HelloFacts | undefined
+  auth?: AuthFacts | undefined
+  mail?: MailFacts | undefined
+  rcpts: readonly RcptFacts[]
+  data?: DataFacts | undefined
+}
+
+/** Keys that stand in the record as they stand in the facts. A new one enters by its line in the schema. */
+const copied = (Object.keys(sessionSchema.shape) as (keyof Session)[]).filter(
+  (key) => !['now', 'helo', 'login', 'mailFrom', 'rcptTo', 'vrfy', 'expn', 'lookups'].includes(key),
+)
+
+/** The session that these facts were read from, without what is at its default. */
+export function recordOf({ connect, hello, auth, mail, rcpts, data }: Witnessed): Session {
+  const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
+  const record: Session = { now: (mail ?? latest).now, ip: connect.ip }
+  copy(record, connect)
+  if (hello) {
+    record.helo = hello.argument.slice(0, 512)
+    if (hello !== latest) copy(record, hello)
+  }
+  if (auth?.credentials) {
+    record.login = auth.credentials.login.slice(0, 320)
+    if (auth.credentials.result !== sessionDefaults.loginResult) record.loginResult = auth.credentials.result
+    if (auth !== latest) copy(record, auth)
+  }
+  if (latest !== connect) copy(record, latest)
+  if (mail) record.mailFrom = mail.senderText.slice(0, 1000)
+  const lookups = merged([connect, hello, mail, data])
+  if (lookups) record.lookups = lookups
+  if (rcpts.length > 0)
+    record.rcptTo = rcpts.map(({ recipientText, lookups: own }) => {
+      const alone = own && onlyHere(own, record.lookups)
+      return alone ? { to: recipientText.slice(0, 1000), lookups: alone } : recipientText.slice(0, 1000)
+    })
+  return record
+}
+
+function copy(record: Session, facts: SessionFacts): void {
+  const from = facts as Record<string, unknown>
+  const to = record as Record<string, unknown>
+  for (const key of copied) {
+    const value = from[key]
+    if (value !== undefined && value !== (sessionDefaults as Record<string, unknown>)[key]) to[key] = value
+  }
+}
+
+/** What was known at several stages; rates are counted at each for itself. */
+function merged(stages: readonly (SessionFacts | undefined)[]): Lookups | undefined {
+  let all: Lookups | undefined
+  for (const facts of stages) {
+    const lookups = facts?.lookups
+    if (!lookups || lookups === all) continue
+    if (!all) all = lookups
+    else {
+      const rates = all.rates && lookups.rates ? { rates: joined(all.rates, lookups.rates) } : {}
+      all = { ...all, ...lookups, ...rates }
+    }
+  }
+  return all
+}
+
+type Rates = NonNullable<Lookups['rates']>
+
+function joined(a: Rates, b: Rates): Rates {
+  return {
+    ...(a.client || b.client ? { client: { ...a.client, ...b.client } } : {}),
+    ...(a.login || b.login ? { login: { ...a.login, ...b.login } } : {}),
+  }
+}
+
+function onlyHere(own: Lookups, common: Lookups | undefined): Lookups | undefined {
+  let alone: Record<string, unknown> | undefined
+  for (const [key, value] of Object.entries(own))
+    if (value !== undefined && value !== (common as Record<string, unknown> | undefined)?.[key]) {
+      alone ??= {}
+      alone[key] = value
+    }
+  return alone as Lookups | undefined
+}

@@ -1,0 +1,82 @@
+import type { FactBatch } from '@postern/contract/sync.ts'
+import { sql } from 'drizzle-orm'
+import type { Database, Queries } from '../database.ts'
+
+/** Recorded facts of decisions, as batches that nobody looks into but the replay. */
+
+/** Past so much the oldest batches go: some twenty million sessions. */
+const mostOctets = 1_073_741_824
+
+/** Stores a batch once. `records` is base64 as it came; it is kept as octets. */
+export function storeFacts(
+  database: Database,
+  worker: string,
+  { id, since, until, sessions, dropped, records }: FactBatch,
+  limit = mostOctets,
+): Promise<void> {
+  const octets = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0))
+  return database.transaction(async (queries) => {
+    await queries.run(sql`
+      insert into facts (worker, batch, since, until, sessions, dropped, octets, records)
+      values (${worker}, ${id}, ${since}, ${until}, ${sessions}, ${dropped}, ${octets.length}, ${octets})
+      on conflict (worker, batch) do nothing`)
+    await makeRoom(queries, limit)
+  })
+}
+
+/** The oldest go until the rest fits; what went is remembered, so that a replay can say so. */
+async function makeRoom(queries: Queries, limit: number): Promise<void> {
+  const [all] = await queries.all<{ octets: number | null }>(sql`select sum(octets) as octets from facts`)
+  let over = (all?.octets ?? 0) - limit
+  while (over > 0) {
+    const [oldest] = await queries.all<FactsRow>(sql`select ${columns} from facts order by since limit 1`)
+    if (!oldest) return
+    const { id, since, until, sessions } = oldest
+    await queries.run(sql`insert into facts_lost (since, until, sessions) values (${since}, ${until}, ${sessions})`)
+    await queries.run(sql`delete from facts where id = ${id}`)
+    over -= oldest.octets
+  }
+}
+
+export type FactsRow = {
+  id: number
+  since: number
+  until: number
+  sessions: number
+  dropped: number
+  octets: number
+}
+const columns = sql.raw('id, since, until, sessions, dropped, octets')
+
+export type Span = { since: number; until: number }
+
+/** Batches that hold sessions of the span, oldest first, without their records. */
+export function factsIn(queries: Queries, { since, until }: Span): Promise<FactsRow[]> {
+  return queries.all<FactsRow>(
+    sql`select ${columns} from facts where since < ${until} and until >= ${since} order by since, id`,
+  )
+}
+
+/** As the worker sent them; `undefined` when they went meanwhile. */
+export async function recordsOf(queries: Queries, id: number): Promise<Uint8Array | undefined> {
+  const [row] = await queries.all<{ records: ArrayBuffer }>(sql`select records from facts where id = ${id}`)
+  return row && new Uint8Array(row.records)
+}
+
+/** Sessions of about that span that were removed to make room. */
+export async function lostIn(queries: Queries, { since, until }: Span): Promise<number> {
+  const [row] = await queries.all<{ sessions: number }>(
+    sql`select coalesce(sum(sessions), 0) as sessions from facts_lost where since < ${until} and until >= ${since}`,
+  )
+  return row?.sessions ?? 0
+}
+
+/** Removes at most `limit` batches older than `before`. @returns how many went */
+export function dropOldFacts(database: Database, before: number, limit: number): Promise<number> {
+  return database.transaction(async (queries) => {
+    await queries.run(sql`delete from facts_lost where until < ${before}`)
+    const gone = await queries.all<{ id: number }>(sql`
+      delete from facts where id in (select id from facts where until < ${before} order by until limit ${limit}) returning id`)
+    return gone.length
+  })
+}

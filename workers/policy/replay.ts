@@ -1,0 +1,211 @@
+import { type Lookups, lookupsSchema } from '@postern/contract/lookups.ts'
+import type { ReplayChange, ReplayResult, ReplaySaid } from '@postern/contract/replay.ts'
+import { replies } from '@postern/contract/replies.ts'
+import type { Session } from '@postern/contract/session.ts'
+import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
+import type { Policy } from './policy.ts'
+import { type Step, walk } from './walk.ts'
+
+/**
+ * Recorded sessions under two policies: which verdicts differ. What a rule of the draft asks for and the record does not hold
+ * is noted, never guessed.
+ */
+
+/** The look-up that each rule reads. */
+const readBy: Partial<Record<string, keyof Lookups>> = {
+  pregreet: 'pregreet',
+  dnsbl: 'dnsbl',
+  'reverse-dns': 'reverse',
+  'connection-rate': 'rates',
+  'message-rate': 'rates',
+  'recipient-rate': 'rates',
+  'helo-resolves': 'helo',
+  'sender-domain': 'senderDomain',
+  callout: 'callout',
+  greylist: 'greylist',
+  spf: 'spf',
+  dkim: 'dkim',
+  dmarc: 'dmarc',
+  'delivery-application': 'application',
+}
+
+const slots = 60
+const mostKinds = 200
+
+type Slots = { from: number; width: number; sessions: number[]; changed: number[] }
+
+export class Replay {
+  readonly #before: Policy
+  readonly #after: Policy
+  readonly #examples: number
+  readonly #slots: Slots
+  readonly #changes = new Map<string, ReplayChange>()
+  readonly #unanswered = new Map<string, number>()
+  readonly #missing = new Set<keyof Lookups>()
+  /** What a record's look-ups inherit: a rule that reads one that is not there leaves a note. */
+  readonly #absent: Lookups
+  #sessions = 0
+  #verdicts = 0
+  #changedSessions = 0
+  #changedVerdicts = 0
+  #unreadable = 0
+
+  constructor(before: Policy, after: Policy, options: { examples: number; since: number; until: number }) {
+    this.#before = before
+    this.#after = after
+    this.#examples = options.examples
+    const width = Math.max(1, Math.ceil((options.until - options.since) / slots))
+    const none = () => new Array<number>(slots).fill(0)
+    this.#slots = { from: options.since, width, sessions: none(), changed: none() }
+    const note = (key: keyof Lookups) => () => {
+      this.#missing.add(key)
+      return undefined
+    }
+    const keys = Object.keys(lookupsSchema.shape) as (keyof Lookups)[]
+    this.#absent = Object.create(
+      null,
+      Object.fromEntries(keys.map((key) => [key, { get: note(key), enumerable: false }])),
+    ) as Lookups
+  }
+
+  get sessions(): number {
+    return this.#sessions
+  }
+
+  /** One line of a batch. */
+  line(text: string): void {
+    let session: Session
+    try {
+      session = JSON.parse(text) as Session
+    } catch {
+      this.#unreadable++
+      return
+    }
+    if (typeof session?.ip !== 'string') this.#unreadable++
+    else this.#take(session)
+  }
+
+  #take(session: Session): void {
+    session.lookups = { __proto__: this.#absent, ...session.lookups } as Lookups
+    const before = walk(session, this.#before)
+    this.#missing.clear()
+    const after = walk(session, this.#after)
+    this.#findUnanswered(after)
+    const { from, width, sessions, changed } = this.#slots
+    const slot = Math.min(slots - 1, Math.max(0, Math.floor(((session.now ?? from) - from) / width)))
+    this.#sessions++
+    sessions[slot] = (sessions[slot] ?? 0) + 1
+    const differing = this.#compare(session, before, after)
+    if (differing === 0) return
+    this.#changedSessions++
+    this.#changedVerdicts += differing
+    changed[slot] = (changed[slot] ?? 0) + 1
+  }
+
+  /** A rule that says it does not know, and asked for something that the record does not hold. */
+  #findUnanswered(after: Step[]): void {
+    if (this.#missing.size === 0) return
+    const found = new Set<string>()
+    for (const { verdict } of after) {
+      if (verdict === this.#after.proceed[verdict.stage]) continue
+      for (const { rule, said } of verdict.trail) {
+        const fact = readBy[rule]
+        if (said === 'not-known' && fact !== undefined && this.#missing.has(fact)) found.add(rule)
+      }
+    }
+    for (const rule of found) this.#unanswered.set(rule, (this.#unanswered.get(rule) ?? 0) + 1)
+  }
+
+  /** The same command stands at the same place on both sides; what only one side came to is a consequence, not a change. */
+  #compare(session: Session, before: Step[], after: Step[]): number {
+    this.#verdicts += Math.max(before.length, after.length)
+    let differing = 0
+    for (let i = 0; i < Math.min(before.length, after.length); i++) {
+      const [was, is] = [before[i] as Step, after[i] as Step]
+      if (isSame(was.verdict, is.verdict)) continue
+      differing++
+      this.#note(session, was, is)
+    }
+    return differing
+  }
+
+  #note(session: Session, was: Step, is: Step): void {
+    const { stage } = is.verdict
+    const [before, after] = [saidBy(was.verdict), saidBy(is.verdict)]
+    const key = `${stage} ${before.rule} ${before.reply} ${after.rule} ${after.reply}`
+    let change = this.#changes.get(key)
+    if (!change) {
+      if (this.#changes.size >= mostKinds) return
+      const elsewhere = before.reply === 'proceed' && after.reply === 'proceed'
+      change = { stage, before, after, elsewhere, count: 0, examples: [] }
+      this.#changes.set(key, change)
+    }
+    change.count++
+    if (change.examples.length < this.#examples) change.examples.push(exampleOf(session, was, is))
+  }
+
+  result(): ReplayResult {
+    const { from, width, sessions, changed } = this.#slots
+    return {
+      sessions: this.#sessions,
+      verdicts: this.#verdicts,
+      changedSessions: this.#changedSessions,
+      changedVerdicts: this.#changedVerdicts,
+      changes: [...this.#changes.values()].sort((a, b) => b.count - a.count),
+      notAnswerable: [...this.#unanswered].map(([rule, count]) => ({
+        rule,
+        fact: readBy[rule] ?? '',
+        sessions: count,
+      })),
+      timeline: sessions.map((count, i) => ({
+        at: new Date(from + i * width).toISOString(),
+        sessions: count,
+        changed: changed[i] ?? 0,
+      })),
+      unreadable: this.#unreadable,
+    }
+  }
+}
+
+function isSame(a: Verdict, b: Verdict): boolean {
+  if (a === b) return true
+  if (a.rule !== b.rule || a.outcome.kind !== b.outcome.kind) return false
+  if (a.outcome.kind === 'refuse' && b.outcome.kind === 'refuse')
+    return a.outcome.reply === b.outcome.reply && a.outcome.close === b.outcome.close
+  if (a.outcome.kind === 'answer' && b.outcome.kind === 'answer')
+    return JSON.stringify(a.outcome.replies) === JSON.stringify(b.outcome.replies)
+  return goesWhere(a) === goesWhere(b)
+}
+
+function goesWhere(verdict: Verdict): string {
+  const { recipients } = verdict as Partial<RcptVerdict>
+  if (!recipients || recipients.length === 0) return ''
+  if (recipients.length === 1) return `${recipients[0]?.address} ${recipients[0]?.via ?? ''}`
+  return recipients.map(({ address, via }) => `${address} ${via ?? ''}`).join()
+}
+
+function saidBy({ rule, outcome }: Verdict): ReplaySaid {
+  if (outcome.kind === 'proceed') return { rule, reply: 'proceed', close: false }
+  const name = outcome.kind === 'refuse' ? outcome.reply : outcome.replies[0]?.reply
+  if (!name) return { rule, reply: '', close: false }
+  const { code, enhanced, text } = replies[name]
+  return {
+    rule,
+    reply: `${code} ${enhanced ? `${enhanced} ` : ''}${text}`,
+    close: outcome.kind === 'refuse' && outcome.close,
+  }
+}
+
+function exampleOf(session: Session, was: Step, is: Step): ReplayChange['examples'][number] {
+  const { stage } = is.verdict
+  return {
+    at: new Date(session.now ?? 0).toISOString(),
+    ip: session.ip,
+    ...(session.helo === undefined ? {} : { helo: session.helo }),
+    ...(session.login === undefined ? {} : { login: session.login }),
+    ...(session.mailFrom === undefined ? {} : { sender: session.mailFrom }),
+    ...(stage === 'rcpt' && is.about !== undefined ? { recipient: is.about } : {}),
+    before: was.verdict.explanation[0] ?? '',
+    after: is.verdict.explanation[0] ?? '',
+  }
+}
