@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process'
 import { createHash, createHmac } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { MessageView } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { until } from '../peers/peer.ts'
+import { freePort, until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** The delivery application: an HTTP server of this test, asked by a worker that is never restarted. */
@@ -272,6 +275,26 @@ describe('a delivery application that', () => {
     )
     script = answer({ action: 'hold' })
     await message((await send()).id, 'finished')
+  })
+
+  it('is the one that README shows understands and answers', async () => {
+    const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
+    const port = await freePort('127.0.0.9')
+    const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1]?.replace('listen(8099)', `listen(${port}, '127.0.0.9')`) ?? ''
+    const filter = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      env: { ...process.env, FILTER_SECRET: secret },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      await use({ url: `http://127.0.0.9:${port}/`, timeoutSeconds: 10 })
+      await until('it takes mail', async () => (await send()).reply.code === 250, { withinMs: 30_000, everyMs: 500 })
+      const spam = await send({ content: 'Subject: a\r\n\r\nviagra\r\n' })
+      expect(spam.reply.raw).toBe('550 5.7.1 Message refused: no, thanks')
+      await use({ url: `http://127.0.0.9:${port}/`, secret: 'another secret' })
+      expect((await send()).reply).toMatchObject(later)
+    } finally {
+      filter.kill()
+    }
   })
 
   it('has a secret that the API never shows', async () => {
