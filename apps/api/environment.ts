@@ -1,4 +1,4 @@
-import { blocksIn, type Environment, EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { blocksIn, type Environment, EnvironmentError, portIn, serversIn } from '@postern/contract/environment.ts'
 
 const fixes = {
   'advanced.port': 'POSTERN_SMTP_PORT',
@@ -22,6 +22,7 @@ export function checkEnvironment(env: Environment): void {
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
   blocksIn(env, 'POSTERN_HOOKS_MAY_REACH')
+  serversIn(env, 'POSTERN_DNS_SERVERS')
   blocksIn(env, 'POSTERN_API_PROXIES')
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')
     throw new EnvironmentError(

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { serversIn } from '@postern/contract/environment.ts'
 import { mostErrandOctets } from '@postern/contract/errands.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -20,7 +21,7 @@ export async function queueService(
   env: NodeJS.ProcessEnv,
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
-  const dns = new Dns({ servers: listOf(env.POSTERN_DNS_SERVERS) })
+  const dns = new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
   const state = new ServiceState(worker)
@@ -136,13 +137,6 @@ class ServiceState {
       },
     }
   }
-}
-
-function listOf(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter(Boolean)
 }
 
 /** Our listening port and addresses: mail whose MX leads there would come back to us. */
