@@ -228,6 +228,17 @@ export const eventTypes = {
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
   },
 
+  /** A partner outside did not do what it is for; told once a minute, `failures`: since it was last told. */
+  'hook.failed': {
+    title: 'A partner outside fails',
+    fields: z.object({
+      hook: z.enum(['delivery-application', 'callout']),
+      host: z.string().max(255),
+      detail: z.string().max(300),
+      failures: z.number().int().min(1),
+    }),
+  },
+
   /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
   'certificate.expiring': {
     title: 'A certificate expires',

@@ -37,12 +37,14 @@ export const ruleNames = [
   'group-access',
   'recipient-rate',
   'unknown-recipient',
+  'callout',
   'greylist',
   // data
   'message-size',
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'delivery-application',
   'accept',
   // fault
   'hack-attempt',

@@ -21,6 +21,13 @@ const { decideAuth, decideConnect, decideData, decideFault, decideMail, decideRc
 
 const noRates = defaultSettings().security.ratesPerClient
 
+const called = {
+  name: 'called.example',
+  route: { type: 'smtp', host: 'mail.example', port: 25, tls: 'none' },
+  verifyRecipients: 'callout',
+} as const
+const filter = { url: 'https://filter.example/', timeoutSeconds: 10, onFailure: 'defer' } as const
+
 /** For each rule: settings and facts under which it refuses. What several rules of a stage need can be put together. */
 type Provocation = { change?: Change; facts?: Record<string, unknown> }
 const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = {
@@ -92,6 +99,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       facts: { lookups: { rates: { client: { recipients: [1, 4] } } } },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
+    callout: {
+      change: { domains: [{ name: 'example.org' }, called] },
+      facts: { recipientText: 'zoe@called.example', recipient: null, lookups: { callout: 'unknown' } },
+    },
     greylist: {
       change: { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } },
       facts: { lookups: { greylist: { firstSeen: noon, passed: false } } },
@@ -102,6 +113,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'bare-line-feed': { facts: { bareLineFeeds: true } },
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
+    'delivery-application': {
+      change: { settings: { advanced: { deliveryApplication: filter } } },
+      facts: { lookups: { application: { action: 'reject' } } },
+    },
   },
   fault: {
     'hack-attempt': { facts: { attempt: 'smuggling' } },

@@ -10,11 +10,12 @@ import type {
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import type { DataVerdict, FaultVerdict, RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, FaultVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
 import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
 import type { Questions } from './rule.ts'
+import { calloutFor as calloutAbout } from './rules/callout.ts'
 import { askStage } from './stages.ts'
 
 /**
@@ -67,6 +68,12 @@ function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt']
   return withRecipients(verdict, [result.because], recipients)
 }
 
+/** Whom the receiver has to ask about an address that `decideRcpt` let pass, before it decides again with `lookups.callout`. */
+export function calloutFor(facts: RcptFacts, policy: Policy): ReturnType<typeof calloutAbout> {
+  const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
+  return calloutAbout({ target: readTarget(asked, policy) }, policy)
+}
+
 /** Written out: copying with `...` costs more than all rules together. */
 function withRecipients(
   verdict: Verdict,
@@ -79,13 +86,14 @@ function withRecipients(
 
 /** Bare line feeds that are not refused are always rewritten: for the White List, by the setting, or because the rule is only watched. */
 export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
+  const treatments: Treatment[] = []
   const { stage, outcome, rule, reason, revision, explanation, trail } = askStage(
     'data',
-    { question: facts, facts },
+    { question: facts, facts, treatments },
     policy,
   )
   const lineFeeds = facts.bareLineFeeds ? 'normalize' : 'as-is'
-  return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds }
+  return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds, treatments }
 }
 
 /** Asked after each protocol error, refusal and hack attempt: whether the session goes on, and from here on how slowly. */

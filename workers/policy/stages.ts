@@ -1,6 +1,6 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
-import type { TrailStep, Verdict } from '@postern/contract/verdict.ts'
+import type { TrailStep, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { findBlock } from './address-blocks.ts'
 import type { Policy } from './policy.ts'
 import type { Decision, Questions, RuleRow } from './rule.ts'
@@ -9,11 +9,13 @@ import { authDisabled } from './rules/auth-disabled.ts'
 import { authMechanism } from './rules/auth-mechanism.ts'
 import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
+import { callout } from './rules/callout.ts'
 import { concurrentSessions } from './rules/concurrent-sessions.ts'
 import { connectionRate, loginRate } from './rules/connection-rate.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
+import { deliveryApplication } from './rules/delivery-application.ts'
 import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
 import { greylist } from './rules/greylist.ts'
@@ -62,8 +64,8 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, greylist],
-  data: [messageSize, bareLineFeed, nulOctet, mailLoop],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, callout, greylist],
+  data: [messageSize, bareLineFeed, nulOctet, mailLoop, deliveryApplication],
   fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
   expn: [expn],
@@ -80,10 +82,12 @@ function passedStep({ name }: { name: Rule }): TrailStep {
   return { rule: name, said: 'passed' }
 }
 
-/** Asks a stage's rules one after the other. */
+type Asked<S extends Stage> = { question: Questions[S]; facts: SessionFacts; treatments?: Treatment[] }
+
+/** Asks a stage's rules one after the other. `treatments` is added to where a rule that is not only watched asks for one. */
 export function askStage<S extends Stage>(
   stage: S,
-  { question, facts }: { question: Questions[S]; facts: SessionFacts },
+  { question, facts, treatments }: Asked<S>,
   policy: Policy,
 ): Verdict {
   const rules: readonly RuleRow<Questions[S]>[] = stages[stage]
@@ -100,7 +104,11 @@ export function askStage<S extends Stage>(
     trail ??= passed.slice(0, i)
     if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
     else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
-    else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
+    else if ('treat' in said) {
+      const isMeant = !isWatched(rule.name, policy)
+      if (isMeant) treatments?.push(said.treat)
+      trail.push({ rule: rule.name, said: isMeant ? 'passed' : 'watched', because: printable(said.treat.noted, 300) })
+    } else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
     else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }

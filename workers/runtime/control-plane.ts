@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Errand, type ErrandAnswer, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -87,9 +88,21 @@ export class ControlPlane {
     }
   }
 
-  async report(report: WorkerReport): Promise<number> {
+  async report(report: WorkerReport): Promise<{ revision: number; errands: number }> {
     const response = await this.#authorized('/v1/worker/report', JSON.stringify(report))
-    return workerReportResponseSchema.parse(await response.json()).revision
+    return workerReportResponseSchema.parse(await response.json())
+  }
+
+  async errands(): Promise<string[]> {
+    return errandListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
+  }
+
+  async errand(id: string): Promise<Errand> {
+    return errandSchema.parse(await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json())
+  }
+
+  async answer(id: string, answer: ErrandAnswer): Promise<void> {
+    await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
   /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */

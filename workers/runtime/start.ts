@@ -3,6 +3,7 @@ import type { LoggingSettings } from '@postern/contract/settings.ts'
 import { type Logger, pino } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
+import { Errands } from './errands.ts'
 import { EventLog } from './event-log.ts'
 import { FactLog } from './fact-log.ts'
 import { Follower } from './follower.ts'
@@ -65,7 +66,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
 
   const report = async () => {
     const status = service.status()
-    const revision = await controlPlane.report({
+    const told = await controlPlane.report({
       service: name,
       version,
       pid: process.pid,
@@ -77,7 +78,8 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       ...(queueUrl ? { queueUrl } : {}),
       eventsUnsent: events.unsent,
     })
-    follower.nudge(revision)
+    follower.nudge(told.revision)
+    if (told.errands > 0) errands.look()
   }
   const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
 
@@ -124,6 +126,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     record: logging.record,
     moved: () => reports.soon(),
   })
+  const errands = new Errands({
+    controlPlane,
+    service,
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'an errand waits'),
+  })
   let changeQueue: ChangeQueue | undefined
 
   const stop = async (cause: string) => {
@@ -161,7 +168,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     changeQueue = new ChangeQueue({
       workerId: id,
       endpoint: env.POSTERN_SQS_ENDPOINT,
-      nudged: (revision) => follower.nudge(revision),
+      nudged: (revision) => {
+        // A revision that is known already: there is something else to be done.
+        if (revision <= follower.revision) errands.look()
+        follower.nudge(revision)
+      },
       ready: (url) => {
         queueUrl = url
         reports.soon()

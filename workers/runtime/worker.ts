@@ -1,3 +1,4 @@
+import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
@@ -22,6 +23,8 @@ export type Service = {
    */
   apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
   status(): ServiceStatus
+  /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the errand for later. */
+  runErrand?(errand: Errand): Promise<ErrandAnswer>
   /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
   stop(): Promise<void>
 }

@@ -114,7 +114,9 @@ export class Receiver extends SMTPServer implements House {
     const now = Date.now()
     if (now < this.#tellFullAfter) return
     this.#tellFullAfter = now + 60_000
-    this.record('spool.full', { freeBytes: Math.max(0, this.spool.load().free), reserveBytes: 0 })
+    // A disk that is full to the last octet has not even its reserve.
+    const { free, reserve } = this.spool.load()
+    this.record('spool.full', { freeBytes: Math.max(0, free + reserve), reserveBytes: reserve })
   }
 
   /** Sessions open now. */

@@ -1,7 +1,8 @@
-import type { Envelope } from '@postern/contract/envelope.ts'
+import type { ApplicationQuestion } from '@postern/contract/application.ts'
+import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
 import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
@@ -57,7 +58,7 @@ export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: M
   return outcome.close || body.bareLineFeeds || body.nulOctets ? 'close' : 'over'
 }
 
-function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<Header, 'hops'>): DataFacts {
+function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick<Header, 'hops'>): DataFacts {
   const { size, bareLineFeeds, nulOctets } = body
   const recipients = transaction.recipients.length
   return { ...transaction.facts, now: Date.now(), recipients, size, bareLineFeeds, nulOctets, hops }
@@ -66,8 +67,8 @@ function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<H
 /** Answers the message. @returns whether the connection ends with the answer */
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
-  const facts = dataFacts(transaction, body, header)
-  const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
+  const id = ids.generate().toString()
+  const { verdict, at } = await judge(dialogue, transaction, { body, header, id })
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
@@ -79,10 +80,11 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   }
   transaction.passed(verdict)
   const { house } = dialogue
-  const envelope = envelopeOf(dialogue, transaction, { at: facts.now, header })
   const { size } = body
+  const treatment = together(verdict.treatments)
+  const envelope = envelopeOf(dialogue, transaction, { id, at, header, treatment })
   try {
-    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header }))
+    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header, treatment }))
   } catch (error) {
     body.drop()
     notStored(dialogue, transaction, { error, size })
@@ -97,20 +99,94 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   return false
 }
 
+/** What is known of a message at its end. */
+type AtEnd = {
+  body: Pick<MessageBody, 'size' | 'bareLineFeeds' | 'nulOctets' | 'read'>
+  header: Header
+  id: string
+}
+
+/** The delivery application is asked last, and only about what nothing else is against. */
+export async function judge(
+  { house, witness }: Pick<Dialogue, 'house'> & Partial<Pick<Dialogue, 'witness'>>,
+  transaction: Transaction,
+  { body, header, id }: AtEnd,
+): Promise<{ verdict: DataVerdict; at: number }> {
+  const { policy } = transaction
+  const facts = dataFacts(transaction, body, header)
+  const { now: at } = facts
+  const verdict = decideData(facts, policy)
+  const setting = policy.settings.advanced.deliveryApplication
+  if (setting === 'off' || verdict.outcome.kind !== 'proceed') {
+    witness?.data(facts)
+    return { verdict, at }
+  }
+  const question = questionOf(facts, transaction, { id, at, server: hostName(policy, house.machine) })
+  const asked = await house.desk.application.ask(setting, { question, body: () => body.read() })
+  const known = { ...facts, lookups: { ...facts.lookups, ...asked } }
+  witness?.data(known)
+  return { verdict: decideData(known, policy), at }
+}
+
+function questionOf(
+  { ip, helo = '', listener, login, tls, size, lookups = {} }: DataFacts,
+  { sender, recipients, policy }: Transaction,
+  { id, at, server }: { id: string; at: number; server: string },
+): ApplicationQuestion {
+  return {
+    id,
+    receivedAt: new Date(at).toISOString(),
+    server,
+    revision: policy.revision,
+    sender,
+    recipients: recipients.map(({ address, original }) => ({ address, original })),
+    size,
+    client: {
+      ip,
+      helo,
+      listener,
+      ...(login === undefined ? {} : { login }),
+      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
+    },
+    lookups,
+  }
+}
+
+/** What the rules of the end of data want done with the message, as one. */
+type Wanted = { hold?: string; headers: string; redirect?: readonly Recipient[] }
+
+export function together(treatments: readonly Treatment[]): Wanted {
+  const wanted: Wanted = { headers: '' }
+  for (const { hold, headers = [], redirect } of treatments) {
+    if (hold !== undefined) wanted.hold = wanted.hold === undefined ? hold : `${wanted.hold}; ${hold}`.slice(0, 200)
+    for (const { name, value } of headers) wanted.headers += `${name}: ${value}\r\n`
+    if (redirect) wanted.redirect = redirect
+  }
+  return wanted
+}
+
+/** Whoever gets it instead got it because of the first recipient; what that one's sender wanted to be told stays. */
+export function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
+  const { original, orcpt, notify } = first as Recipient
+  return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
+}
+
+type Ending = { id: string; at: number; header: Header; treatment: Wanted }
+
 function envelopeOf(
   { house, facts }: Dialogue,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { at, header }: { at: number; header: Header },
+  { id, at, header, treatment: { hold, redirect } }: Ending,
 ): Envelope {
   const { ip, helo = '', login, tls } = facts
   return {
-    id: ids.generate().toString(),
+    id,
     receivedAt: at,
     worker: house.id,
     revision: policy.revision,
     origin: 'smtp',
     sender,
-    recipients,
+    recipients: redirect ? redirected(redirect, recipients) : recipients,
     ...promised,
     // An alias may lead to an address that needs it, whatever the client asked for.
     smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
@@ -121,19 +197,21 @@ function envelopeOf(
       ...(login === undefined ? {} : { login }),
       ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
     },
+    ...(hold === undefined ? {} : { hold }),
   }
 }
 
 function prefixOf(
   { house, facts, extended }: Dialogue,
   { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
-  { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
+  { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
 ): Buffer {
+  const { id, receivedAt: at } = envelope
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
-  return Buffer.from(received + missing, 'latin1')
+  return Buffer.from(received + treatment.headers + missing, 'latin1')
 }
 
 function tellAccepted(
@@ -151,6 +229,7 @@ function tellAccepted(
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
     rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
+    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
   })
 }
 

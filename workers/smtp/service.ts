@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { serversIn } from '@postern/contract/environment.ts'
+import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
@@ -9,29 +10,35 @@ import { blockLimits } from '@postern/policy/decide-block.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { getJson } from '@postern/runtime/hooks/get-json.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
+import { LRUCache } from 'lru-cache'
 import { Credentials } from './auth/credentials.ts'
 import { type FetchJson, Tokens } from './auth/tokens.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
+import { Application } from './lookups/application.ts'
 import type { Desk } from './lookups/ask.ts'
+import { Callouts } from './lookups/callouts.ts'
 import { Dns } from './lookups/dns.ts'
 import { Greylist } from './lookups/greylist.ts'
 import { Offences } from './offences.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
+import { submit } from './submission.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue'> &
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
     Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
-  desk: Desk
+  /** `poster`: through which the delivery application is asked. */
+  desk: Desk & { poster: Pick<Poster, 'close'> }
   /** Where the keys of token issuers are read. */
   fetchJson: FetchJson
   environment: Environment
@@ -49,6 +56,7 @@ export class SmtpService implements Service {
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
   readonly #offences: Offences
+  readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
@@ -176,6 +184,17 @@ export class SmtpService implements Service {
     }
   }
 
+  async runErrand(errand: Errand): Promise<ErrandAnswer> {
+    const receiver = this.#receiver
+    if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
+    // Done before, and the answer was lost.
+    if (this.#parts.worker.wasAccepted(errand.messageId) || this.#submitted.has(errand.messageId))
+      return { outcome: 'stored' }
+    const answer = await submit(receiver, errand)
+    if (answer.outcome === 'stored') this.#submitted.set(errand.messageId, true)
+    return answer
+  }
+
   async stop(): Promise<void> {
     const receiver = this.#receiver
     this.#wish = { ...this.#wish, desired: 'stopped' }
@@ -185,6 +204,7 @@ export class SmtpService implements Service {
       receiver.end()
     }
     await this.#offences.close()
+    this.#parts.desk.poster.close()
     await this.#parts.desk.greylist.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
@@ -219,6 +239,7 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const environment = readEnvironment(env, process.getuid?.() !== 0)
   if (environment.unprivileged && !(env.POSTERN_SMTP_PORT && env.POSTERN_SUBMISSION_PORT && env.POSTERN_SMTPS_PORT))
     worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
+  const hosts = hostsFrom(env)
   const directory = join(worker.dataDirectory, 'spool')
   const spool = await openLocalWriter({
     directory,
@@ -230,11 +251,14 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
+  const poster = new Poster(hosts)
   const desk = {
     dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
+    callouts: new Callouts(hosts, worker.record),
+    application: new Application(poster, worker.record),
+    poster,
   }
-  const hosts = hostsFrom(env)
   const fetchJson = (url: string) => getJson(url, hosts)
   return new SmtpService({ worker, spool, receptions, desk, fetchJson, environment, machine: hostname(), trouble })
 }

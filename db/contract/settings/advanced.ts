@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { blockSchema, portSchema } from '../network.ts'
+import { blockSchema, portSchema, webUrlSchema } from '../network.ts'
 import { setting } from '../setting.ts'
 
 /** HTTPS; without it only on this machine, for tests and sidecars. */
@@ -94,12 +94,12 @@ export const advancedSchema = z
         .union([
           z.literal('off'),
           z.strictObject({
-            url: z.url({ protocol: /^https?$/ }).max(2000),
+            url: webUrlSchema,
             secret: setting(z.string().min(8).max(1024), {
               title: 'Signing secret',
-              help: 'Requests are signed with it.',
+              help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
               source: 'today',
-              enforced: false,
+              enforced: true,
               secret: true,
             }).optional(),
             timeoutSeconds: z.number().int().min(1).max(300).default(10),
@@ -109,9 +109,10 @@ export const advancedSchema = z
         .default('off'),
       {
         title: 'Delivery application',
-        help: 'An HTTP filter that every accepted message passes before delivery: accept, reject, hold, add headers, redirect.',
+        help: 'An HTTP filter that every message passes last before it is accepted: it answers accept, reject, hold or redirect, and may add headers. When it does not answer in time or not sensibly: accept lets mail through unseen, hold keeps it in the queue, defer answers 451 4.7.1. Private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
+        danger: { text: 'It reads every message. Without https anybody on the way reads them too.' },
         source: 'classic',
-        enforced: false,
+        enforced: true,
       },
     ),
     helloMessage: setting(

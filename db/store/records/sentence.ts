@@ -57,6 +57,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.action} notification about ${event.about}`
     case 'order.done':
       return `${event.action} carried out on ${event.matched} messages`
+    case 'hook.failed':
+      return `${event.hook} at ${event.host} failed ${event.failures} times: ${event.detail}`
     case 'certificate.expiring':
       return event.daysLeft < 0
         ? `certificate ${event.name} for ${event.names.join(', ')} has expired at ${event.notAfter}`

@@ -77,6 +77,21 @@ export const recipients = sqliteTable(
   (table) => [primaryKey({ columns: [table.messageId, table.address] }), index('recipients_outcome').on(table.outcome)],
 )
 
+/** What the API asks of workers (db/contract/errands.ts). */
+export const errands = sqliteTable(
+  'errands',
+  {
+    id: text().primaryKey(),
+    /** Those who have not answered, as JSON. */
+    workers: text().notNull(),
+    request: text().notNull(),
+    requestHash: text('request_hash').notNull(),
+    answer: text(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('errands_created').on(table.createdAt)],
+)
+
 /** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */
 export const books = sqliteTable(
   'books',

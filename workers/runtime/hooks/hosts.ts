@@ -1,4 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises'
+import { serversIn } from '@postern/contract/environment.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import { HookFailure } from './failure.ts'
 import { type Reach, reachFrom } from './reach.ts'
@@ -49,7 +50,7 @@ export class Hosts {
 
 /** By `POSTERN_DNS_SERVERS` and `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
 export function hostsFrom(env: NodeJS.ProcessEnv): Hosts {
-  const servers = (env.POSTERN_DNS_SERVERS ?? '').split(',').flatMap((text) => text.trim() || [])
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   return new Hosts(reachFrom(env), servers.length > 0 ? askServers(servers) : askSystem)
 }
 

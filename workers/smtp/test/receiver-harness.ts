@@ -7,11 +7,15 @@ import type { ListName } from '@postern/contract/lists.ts'
 import type { Offence } from '@postern/contract/offences.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
 import type { FetchJson } from '../auth/tokens.ts'
 import type { Environment } from '../listen/plan.ts'
+import { Application } from '../lookups/application.ts'
+import { Callouts } from '../lookups/callouts.ts'
 import { Dns } from '../lookups/dns.ts'
 import { Greylist } from '../lookups/greylist.ts'
 import { SmtpService } from '../service.ts'
@@ -45,6 +49,8 @@ export async function openHouse(
   }
   const troubles: unknown[] = []
   const reported: Offence[] = []
+  const hosts = hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' })
+  const poster = new Poster(hosts)
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
@@ -54,6 +60,7 @@ export async function openHouse(
         reported.push(...offences)
         return { revision: 0, blocked: [] }
       },
+      wasAccepted: () => false,
       runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
@@ -61,6 +68,9 @@ export async function openHouse(
     desk: {
       dns: options.dns ?? new Dns({ servers: [] }),
       greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
+      callouts: new Callouts(hosts, record as never),
+      application: new Application(poster, record as never),
+      poster,
     },
     environment: {
       bind: '127.0.0.1',
@@ -133,7 +143,13 @@ const basics: Row[] = [
   {
     kind: 'domain',
     id: 'd1',
-    value: { name: 'example.test', aliases: [], catchAll: '', route: { type: 'maildir' } },
+    value: {
+      name: 'example.test',
+      aliases: [],
+      catchAll: '',
+      route: { type: 'maildir' },
+      verifyRecipients: 'directory',
+    },
   },
   {
     kind: 'account',
