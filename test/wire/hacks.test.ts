@@ -98,8 +98,8 @@ describe('a hack attempt', () => {
     await client.expect(250)
     await client.say('NOOP').expect(250)
     expect(await staysOut(live.postern, from)).toBe(true)
-    const [mail] = await live.arrived('ann@home.test', 1)
-    expect(mail).toContain('MAIL FROM:<boss@home.test>')
+    // The White-listed client's of above, and this one.
+    for (const mail of await live.arrived('ann@home.test', 2)) expect(mail).toContain('MAIL FROM:<boss@home.test>')
     expect(await live.mail('bob@home.test')).toEqual([])
   })
 })
