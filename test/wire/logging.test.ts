@@ -200,6 +200,6 @@ describe('format', () => {
 /** As README, "Logging", tells administrators to. */
 async function pflogsumm(lines: string[]): Promise<string> {
   const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
-  const command = /^sed -nE [\s\S]*?pflogsumm$/m.exec(readme)?.[0].replace('/var/log/mail.log', '/dev/stdin') ?? 'false'
+  const command = /^sed -nE [\s\S]*?pflogsumm$/m.exec(readme)?.[0].replace(' /var/log/mail.log', '') ?? 'false'
   return execFileSync('bash', ['-c', command], { input: `${lines.join('\n')}\n`, encoding: 'utf8' })
 }
