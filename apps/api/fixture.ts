@@ -8,6 +8,7 @@ import { makeSeal } from '@postern/store/seal.ts'
 import { createApp } from './app.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { newId } from './new-id.ts'
+import { acme } from './node/acme.ts'
 import { certificates } from './node/certificates.ts'
 import { makeMetrics } from './node/metrics.ts'
 import { passwords } from './node/passwords.ts'
@@ -33,6 +34,7 @@ export async function startFixture(changes: Partial<Parts> = {}) {
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
+    acme,
     nudge: {
       send: async (queueUrl, revision) => {
         nudges.push({ queueUrl, revision })

@@ -2,6 +2,7 @@ import { type ScheduledTask, type SweepReport, scheduledTaskSchema } from '@post
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
+import { tendCertificates } from './certificates.ts'
 import { keepEnrolToken, makeOwner, seed } from './first-start.ts'
 import { retain, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
@@ -42,7 +43,11 @@ async function start(env: NodeJS.ProcessEnv) {
   if (env.POSTERN_ENROL_TOKEN) await keepEnrolToken(parts, env.POSTERN_ENROL_TOKEN)
   const keys = new TokenKeys(parts)
   const task = async ({ schedule }: ScheduledTask): Promise<SweepReport | undefined> => {
-    if (schedule === 'sweep') return sweepAndReport(parts)
+    if (schedule === 'sweep') {
+      const report = await sweepAndReport(parts)
+      await tendCertificates(parts)
+      return report
+    }
     await retain(parts, keys)
     return undefined
   }

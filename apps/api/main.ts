@@ -6,6 +6,7 @@ import { EnvironmentError, portIn } from '@postern/contract/environment.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import type { Context } from 'hono'
 import { createApp } from './app.ts'
+import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { forget, recall, remember } from './embedded/running.ts'
 import { startWorkers } from './embedded/workers.ts'
@@ -21,6 +22,7 @@ import { makeParts } from './node/parts.ts'
 
 const sweepEveryMs = 2_000
 const retainEveryMs = 3_600_000
+const tendEveryMs = 60_000
 const house = resolve(import.meta.dirname, '../..')
 
 class StartError extends Error {
@@ -64,7 +66,11 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
 
   const keys = new TokenKeys(parts)
-  const timers = [every(sweepEveryMs, () => sweep(parts)), every(retainEveryMs, () => retain(parts, keys))]
+  const timers = [
+    every(sweepEveryMs, () => sweep(parts)),
+    every(retainEveryMs, () => retain(parts, keys)),
+    every(tendEveryMs, () => tendCertificates(parts)),
+  ]
   const workers =
     env.POSTERN_WORKERS === 'none'
       ? undefined

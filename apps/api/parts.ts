@@ -1,3 +1,4 @@
+import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
 import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -14,7 +15,8 @@ export type Parts = {
   records: Database
   seal: Seal
   passwords: Passwords
-  certificates: CertificateReader
+  certificates: CertificateWorkshop
+  acme: AcmeAuthority
   nudge: Nudge
   metrics: Metrics
   replayer: Replayer
@@ -40,11 +42,30 @@ export type Passwords = {
   verify(phc: string, password: string): Promise<boolean>
 }
 
-type CertificateFacts = { names: string[]; notBefore: string; notAfter: string; fingerprint: string }
+type KeyAndNames = { names: readonly string[]; kind: KeyKind; privateKey: string }
 
-export type CertificateReader = {
+/** All texts are PEM. */
+export type CertificateWorkshop = {
   /** Throws an Error that says what is wrong with the chain or the key. */
   read(certificate: string, privateKey: string): CertificateFacts
+  makeKey(kind: KeyKind): Promise<string>
+  selfSigned(wanted: KeyAndNames & { notBefore: number; notAfter: number }): Promise<string>
+  /** A certificate signing request (RFC 2986). */
+  request(wanted: KeyAndNames & { organization: string }): Promise<string>
+}
+
+export type AcmeAuthority = {
+  /** Orders a certificate and answers http-01 challenges. Rejects with an Error that is one sentence for people. */
+  order(order: {
+    directoryUrl: string
+    email: string
+    /** `url` is empty before the first order. */
+    account: { key: string; url: string }
+    names: readonly string[]
+    csr: string
+    publish(token: string, answer: string): Promise<void>
+    withdraw(token: string): Promise<void>
+  }): Promise<{ certificate: string; accountUrl: string }>
 }
 
 export type Nudge = {

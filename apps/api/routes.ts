@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
+import { certificateRoutes } from './routes/certificates.ts'
 import { directoryRoutes } from './routes/directory.ts'
 import { documentRoutes } from './routes/document.ts'
 import { historyRoutes } from './routes/history.ts'
@@ -23,6 +24,7 @@ export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
     ...settingsRoutes,
     ...listRoutes,
     ...directoryRoutes,
+    ...certificateRoutes,
     ...historyRoutes,
     ...documentRoutes,
     ...simulateRoutes,

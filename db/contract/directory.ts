@@ -3,7 +3,7 @@ import { domainSchema, mailAddressSchema, mailboxSchema } from './address.ts'
 import { hostSchema, portSchema } from './network.ts'
 import { setting } from './setting.ts'
 
-/** What makes an address local: domains, accounts, aliases, groups; and the keys the server speaks with. */
+/** What makes an address local: domains, accounts, aliases, groups; and the keys mail is signed with. */
 
 export const routeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('maildir') }),
@@ -77,27 +77,6 @@ export const groupInputSchema = z.strictObject({
   members: z.array(mailAddressSchema).min(1).max(50_000),
 })
 export type Group = z.output<typeof groupInputSchema>
-
-export const certificateInputSchema = z.strictObject({
-  name: z.string().trim().min(1).max(100),
-  /** PEM: the leaf first, then the intermediates. */
-  certificate: z.string().max(200_000),
-  /** PEM. Never leaves the API again except to the workers. */
-  privateKey: setting(z.string().max(50_000), {
-    title: 'Private key',
-    help: 'Write-only; encrypted at rest.',
-    source: 'classic',
-    enforced: true,
-    secret: true,
-  }),
-})
-/** Names, notBefore and notAfter are read from the certificate, never typed. */
-export type Certificate = z.output<typeof certificateInputSchema> & {
-  names: string[]
-  notBefore: string
-  notAfter: string
-  fingerprint: string
-}
 
 export const dkimKeyInputSchema = z.strictObject({
   domain: domainSchema,

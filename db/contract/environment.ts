@@ -1,4 +1,4 @@
-import { parseBlock } from './network.ts'
+import { parseAddress, parseBlock } from './network.ts'
 
 /** Values that processes read from their environment, read the same way everywhere. Pure: the entry hands its variables in. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -15,6 +15,24 @@ export function portIn(env: Environment, name: string): number | undefined {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
     throw new EnvironmentError(`${name} is "${text}" but must be a port from 0 to 65535 (0: any free one)`)
   return Number(text)
+}
+
+/** `address[:port]`, separated by commas (`[address]:port` for IPv6); `undefined` when absent or empty. Throws an EnvironmentError. */
+export function serversIn(env: Environment, name: string): string[] | undefined {
+  const text = env[name]
+  if (!text) return undefined
+  const servers = text.split(',').map((server) => server.trim())
+  const wrong = servers.find((server) => !isServer(server))
+  if (wrong === undefined) return servers
+  throw new EnvironmentError(
+    `${name} names "${wrong}" but must hold addresses, each with or without :port, separated by commas`,
+  )
+}
+
+function isServer(text: string): boolean {
+  if (parseAddress(text)) return true
+  const [, address = '', port = ''] = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text) ?? []
+  return parseAddress(address) !== null && Number(port) > 0 && Number(port) < 65_536
 }
 
 /** Addresses and CIDR blocks, separated by commas; `undefined` when absent or empty. Throws an EnvironmentError. */

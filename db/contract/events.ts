@@ -55,6 +55,12 @@ const attempt = {
   durationMs: z.number().int().nonnegative(),
 }
 
+const certificate = {
+  certificateId: z.string().max(100),
+  name: z.string().max(100),
+  names: z.array(z.string().max(255)).max(100),
+}
+
 /** One row an event: its type, its title for people, its fields. */
 export const eventTypes = {
   'worker.started': {
@@ -183,6 +189,20 @@ export const eventTypes = {
   'order.done': {
     title: 'Order carried out',
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
+  },
+
+  /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
+  'certificate.expiring': {
+    title: 'A certificate expires',
+    fields: z.object({ ...certificate, notAfter: z.iso.datetime(), daysLeft: z.number().int() }),
+  },
+  'certificate.issued': {
+    title: 'A certificate was issued by ACME',
+    fields: z.object({ ...certificate, notAfter: z.iso.datetime(), issuer: z.string().max(300) }),
+  },
+  'certificate.failed': {
+    title: 'An ACME order failed',
+    fields: z.object({ ...certificate, error: z.string().max(500), nextTryAt: z.iso.datetime() }),
   },
 
   'spool.full': { title: 'Spool is full', fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }) },

@@ -78,6 +78,10 @@ export const replies = {
   commandTimeout: reply(421, '4.4.2', 'Timeout waiting for a command'),
   dataTimeout: reply(421, '4.4.2', 'Timeout waiting for data'),
   accessDenied: reply(554, '5.7.1', 'Access denied for {ip}'),
+  talkedFirst: reply(554, '5.5.1', 'Protocol error: you talked before the greeting'),
+  dnsListed: reply(550, '5.7.1', 'Client {ip} is listed by {zone}{text}'),
+  // RFC 7372 §3.3
+  reverseDns: reply(550, '5.7.25', 'Reverse DNS of {ip} is missing or not confirmed'),
   proxyRequired: reply(421, '4.7.0', 'PROXY header expected'),
   proxyError: reply(421, '4.7.0', 'PROXY header not accepted from {ip}'),
   internalError: reply(451, '4.3.0', 'Local error, try again later'),
@@ -94,6 +98,7 @@ export const replies = {
   badSequence: reply(503, '5.5.1', 'Bad sequence of commands: {detail}'),
   helloRequired: reply(503, '5.5.1', 'Send HELO or EHLO first'),
   helloSyntax: reply(501, '5.5.2', 'HELO or EHLO needs a host name or an address literal'),
+  heloUnknown: reply(550, '5.7.1', 'HELO name {helo} does not resolve'),
 
   tlsRequired: reply(530, '5.7.0', 'Must issue a STARTTLS command first'),
   tlsUnavailable: reply(454, '4.7.0', 'TLS is not available'),
@@ -111,6 +116,10 @@ export const replies = {
   senderSyntax: reply(501, '5.1.7', 'Sender address syntax: {detail}'),
   killFile: reply(501, '5.7.1', 'unacceptable mail address'),
   senderNotLogin: reply(553, '5.7.1', 'Sender address does not belong to {login}'),
+  senderDomainUnknown: reply(550, '5.1.8', 'Sender domain {domain} has neither MX nor address'),
+  // RFC 7505 §4.2
+  senderNullMx: reply(550, '5.7.27', 'Sender domain {domain} has a null MX'),
+  senderDomainTrouble: reply(451, '4.4.3', 'Sender domain {domain} cannot be looked up now, try again later'),
   messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} octets'),
   recipientSyntax: reply(501, '5.1.3', 'Recipient address syntax: {detail}'),
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
@@ -118,6 +127,7 @@ export const replies = {
   groupDenied: reply(550, '5.7.2', 'Mail to this group is not permitted from outside'),
   userUnknown: reply(550, '5.1.1', 'User unknown: {recipient}'),
   aliasLoop: reply(550, '5.4.6', 'Address loops: {recipient}'),
+  greylisted: reply(451, '4.7.1', 'Greylisted, try again in {seconds} seconds'),
   noValidRecipients: reply(554, '5.5.1', 'No valid recipients'),
   bareLineFeed: reply(554, '5.6.0', 'Bare CR or LF in message; lines must end with CRLF'),
   nulOctet: reply(554, '5.6.0', 'NUL octet in message'),

@@ -1,11 +1,10 @@
 import { z } from 'zod'
+import { type Certificate, certificateRowSchema } from './certificates.ts'
 import {
   type Account,
   type Alias,
   accountInputSchema,
   aliasInputSchema,
-  type Certificate,
-  certificateInputSchema,
   type DkimKey,
   type Domain,
   dkimKeyInputSchema,
@@ -67,12 +66,7 @@ const rowSchemas = {
   account: accountInputSchema.omit({ secret: true }).extend({ secretHash: z.string() }),
   alias: aliasInputSchema,
   group: groupInputSchema,
-  certificate: certificateInputSchema.extend({
-    names: z.array(z.string()),
-    notBefore: z.string(),
-    notAfter: z.string(),
-    fingerprint: z.string(),
-  }),
+  certificate: certificateRowSchema,
   'dkim-key': dkimKeyInputSchema.extend({ privateKey: z.string(), dnsName: z.string(), dnsValue: z.string() }),
   order: orderSchema,
 } as const

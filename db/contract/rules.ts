@@ -6,8 +6,12 @@ export const ruleNames = [
   'control-access',
   'concurrent-sessions',
   'connections-per-address',
+  'pregreet',
+  'dnsbl',
+  'reverse-dns',
   // hello
   'hello-syntax',
+  'helo-resolves',
   // auth
   'auth-disabled',
   'auth-mechanism',
@@ -20,6 +24,7 @@ export const ruleNames = [
   'kill-file',
   'local-sender-auth',
   'sender-matches-login',
+  'sender-domain',
   'declared-size',
   'spool-space',
   // rcpt
@@ -28,6 +33,7 @@ export const ruleNames = [
   'relay',
   'group-access',
   'unknown-recipient',
+  'greylist',
   // data
   'message-size',
   'bare-line-feed',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { certificateSourceSchema } from './certificates.ts'
 import { domainInputSchema } from './directory.ts'
 import { queueStates } from './orders.ts'
 import { roleSchema } from './roles.ts'
@@ -113,11 +114,28 @@ export const groupViewSchema = z.object({ id: z.string(), address: z.string(), m
 export const certificateViewSchema = z.object({
   id: z.string(),
   name: z.string(),
+  source: certificateSourceSchema,
+  /** Those of the certificate; before there is one, those asked for. */
   names: z.array(z.string()),
-  notBefore: time,
-  notAfter: time,
-  fingerprint: z.string(),
+  notBefore: time.optional(),
+  notAfter: time.optional(),
+  fingerprint: z.string().optional(),
+  issuer: z.string().optional(),
+  /** E.g. `ECDSA P-256`. */
+  key: z.string().optional(),
+  /** PEM of the request that an authority is to sign. */
+  csr: z.string().optional(),
+  /** `unsigned`: a request whose certificate was not uploaded yet. `ordered`: ACME has not issued it yet. */
+  state: z.enum(['valid', 'expired', 'unsigned', 'ordered']),
+  /** What went wrong with the last ACME order. */
+  trouble: z.string().optional(),
+  nextTryAt: time.optional(),
+  /** Names that clients ask for (SNI) and get this one. */
+  shownFor: z.array(z.string()),
+  /** Shown to clients that ask for no name, or for one that no certificate has. */
+  isDefault: z.boolean(),
 })
+export type CertificateView = z.infer<typeof certificateViewSchema>
 export const userViewSchema = z.object({
   id: z.string(),
   email: z.string(),

@@ -5,7 +5,8 @@
 set -euo pipefail
 
 packages=(postfix swaks libnet-ssleay-perl dovecot-core dovecot-lmtpd haproxy unbound chromium)
-services=(postfix dovecot haproxy unbound)
+packages+=(pebble rsyslog rsyslog-gnutls pflogsumm)
+services=(postfix dovecot haproxy unbound rsyslog)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -9,6 +9,7 @@ import {
   dataFacts,
   examplePolicy,
   mailFacts,
+  noon,
   rcptFacts,
   saidBy,
   sessionFacts,
@@ -24,6 +25,15 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'control-access': { change: { lists: { 'control-access': ['198.51.100.7'] } } },
     'concurrent-sessions': { facts: { sessionsOpen: 10_001 } },
     'connections-per-address': { facts: { sessionsFromAddress: 51 } },
+    pregreet: { facts: { lookups: { pregreet: true } } },
+    dnsbl: {
+      change: { settings: { security: { dnsbl: [{ zone: 'bl.test', answer: '127.0.0.*', action: 'reject' }] } } },
+      facts: { lookups: { dnsbl: [{ zone: 'bl.test', answers: ['127.0.0.2'] }] } },
+    },
+    'reverse-dns': {
+      change: { settings: { security: { checkReverseDns: 'reject' } } },
+      facts: { lookups: { reverse: { confirmed: false } } },
+    },
   },
   auth: {
     'auth-disabled': { change: { settings: { advanced: { disableAuth: true } } } },
@@ -44,6 +54,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       change: { settings: { security: { senderMustMatchLogin: true } } },
       facts: { login: 'bob@example.org' },
     },
+    'sender-domain': {
+      change: { settings: { security: { checkSenderDomain: 'reject' } }, domains: [{ name: 'example.com' }] },
+      facts: { login: 'jane@example.org', lookups: { senderDomain: 'none' } },
+    },
     'declared-size': { facts: { declaredSize: 1e12 } },
     'spool-space': { facts: { spool: 'full' } },
   },
@@ -56,6 +70,10 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       facts: { recipientText: 'all@example.org', recipient: null },
     },
     'unknown-recipient': { facts: { recipientText: 'nobody@example.org', recipient: null } },
+    greylist: {
+      change: { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } },
+      facts: { lookups: { greylist: { firstSeen: noon, passed: false } } },
+    },
   },
   data: {
     'message-size': { facts: { size: 1e12 } },
@@ -81,9 +99,10 @@ function together(a: Provocation, b: Provocation): Provocation {
   const settings: Record<string, object> = { ...a.change?.settings }
   for (const [group, values] of Object.entries(b.change?.settings ?? {}))
     settings[group] = { ...settings[group], ...values }
+  const lookups = { lookups: { ...Object(b.facts?.lookups), ...Object(a.facts?.lookups) } }
   return {
-    change: { settings, lists: { ...a.change?.lists, ...b.change?.lists } } as Change,
-    facts: { ...b.facts, ...a.facts },
+    change: { ...b.change, ...a.change, settings, lists: { ...a.change?.lists, ...b.change?.lists } } as Change,
+    facts: { ...b.facts, ...a.facts, ...lookups },
   }
 }
 
@@ -163,6 +182,9 @@ describe('a verdict', () => {
       'control-access passed',
       'concurrent-sessions passed',
       'connections-per-address passed',
+      'pregreet passed',
+      'dnsbl passed',
+      'reverse-dns passed',
       'accept decided',
     ])
   })

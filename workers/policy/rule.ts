@@ -35,7 +35,11 @@ export type Decision = {
   explanation: readonly string[]
 }
 
-type Said = 'pass' | Decision | { missing: string }
+/**
+ * `missing`: a fact that the rule needs is not there or not known; when it was not asked for yet, the receiver asks and decides
+ * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
+ */
+type Said = 'pass' | Decision | { missing: string } | { marks: string }
 
 /** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
 export type RuleRow<Question> = {

@@ -13,18 +13,24 @@ import { concurrentSessions } from './rules/concurrent-sessions.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
+import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
+import { greylist } from './rules/greylist.ts'
 import { groupAccess } from './rules/group-access.ts'
 import { helloSyntax } from './rules/hello-syntax.ts'
+import { heloResolves } from './rules/helo-resolves.ts'
 import { killFile } from './rules/kill-file.ts'
 import { localSenderAuth } from './rules/local-sender-auth.ts'
 import { mailLoop } from './rules/mail-loop.ts'
 import { messageSize } from './rules/message-size.ts'
 import { nulOctet } from './rules/nul-octet.ts'
+import { pregreet } from './rules/pregreet.ts'
 import { recipientCount } from './rules/recipient-count.ts'
 import { recipientSyntax } from './rules/recipient-syntax.ts'
 import { relay } from './rules/relay.ts'
 import { requireTls } from './rules/require-tls.ts'
+import { reverseDns } from './rules/reverse-dns.ts'
+import { senderDomain } from './rules/sender-domain.ts'
 import { senderMatchesLogin } from './rules/sender-matches-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
 import { spoolSpace } from './rules/spool-space.ts'
@@ -34,8 +40,8 @@ import { vrfy } from './rules/vrfy.ts'
 
 /** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress],
-  hello: [helloSyntax],
+  connect: [controlAccess, concurrentSessions, connectionsPerAddress, pregreet, dnsbl, reverseDns],
+  hello: [helloSyntax, heloResolves],
   auth: [authDisabled, authMechanism, authRequiresTls, authCredentials],
   mail: [
     requireTls,
@@ -44,10 +50,11 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     killFile,
     localSenderAuth,
     senderMatchesLogin,
+    senderDomain,
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient, greylist],
   data: [messageSize, bareLineFeed, nulOctet, mailLoop],
   vrfy: [vrfy],
   expn: [expn],
@@ -84,6 +91,7 @@ export function askStage<S extends Stage>(
     trail ??= passed.slice(0, i)
     if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
     else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
+    else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
     else if (isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }

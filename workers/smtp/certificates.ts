@@ -1,7 +1,12 @@
 import { createSecureContext, type SecureContext } from 'node:tls'
-import type { Certificate } from '@postern/contract/directory.ts'
+import {
+  type Certificate,
+  type ShownCertificates,
+  shownCertificates,
+  shownFor,
+} from '@postern/contract/certificates.ts'
 
-type Loaded = { names: string[]; context: SecureContext }
+type Loaded = { key: string; context: SecureContext }
 
 /**
  * The TLS contexts of the certificate rows, chosen by the name the client asks for (RFC 6066 §3). A context is made anew only
@@ -9,18 +14,16 @@ type Loaded = { names: string[]; context: SecureContext }
  */
 export class Certificates {
   #loaded = new Map<string, Loaded>()
-  #exact = new Map<string, SecureContext>()
-  #wildcard = new Map<string, SecureContext>()
-  #fallback: SecureContext | undefined
+  #shown: ShownCertificates = { byName: new Map(), fallback: undefined }
 
   get available(): boolean {
-    return this.#fallback !== undefined
+    return this.#shown.fallback !== undefined
   }
 
-  /** For a name nobody asked for, or that no certificate has, the one for the server's own name, else the first. */
+  /** For a name nobody asked for, or that no certificate has, the default. */
   contextFor(name: string): SecureContext | undefined {
-    const asked = name.toLowerCase()
-    return this.#exact.get(asked) ?? this.#wildcard.get(asked.slice(asked.indexOf('.') + 1)) ?? this.#fallback
+    const id = shownFor(this.#shown, name)
+    return id === undefined ? undefined : this.#loaded.get(id)?.context
   }
 
   /**
@@ -31,27 +34,15 @@ export class Certificates {
     { hostname, minVersion }: { hostname: string; minVersion: '1.2' | '1.3' },
   ): void {
     const loaded = new Map<string, Loaded>()
-    const order = [...rows].sort(([a], [b]) => (a < b ? -1 : 1))
-    for (const [, row] of order) {
-      const key = `${minVersion} ${row.fingerprint} ${row.certificate.length}`
-      loaded.set(key, this.#loaded.get(key) ?? { names: row.names, context: contextOf(row, minVersion) })
+    for (const [id, row] of rows) {
+      const { certificate, privateKey } = row
+      if (!certificate || !privateKey) continue
+      const key = `${minVersion} ${row.fingerprint} ${certificate.length}`
+      const before = this.#loaded.get(id)
+      loaded.set(id, before?.key === key ? before : { key, context: contextOf(row, minVersion) })
     }
     this.#loaded = loaded
-    this.#index(hostname.toLowerCase())
-  }
-
-  #index(hostname: string): void {
-    this.#exact = new Map()
-    this.#wildcard = new Map()
-    this.#fallback = undefined
-    for (const { names, context } of this.#loaded.values()) {
-      this.#fallback ??= context
-      for (const name of names.map((one) => one.toLowerCase())) {
-        if (name.startsWith('*.')) this.#wildcard.set(name.slice(2), context)
-        else this.#exact.set(name, context)
-      }
-    }
-    if (this.#fallback) this.#fallback = this.contextFor(hostname) ?? this.#fallback
+    this.#shown = shownCertificates(rows, hostname)
   }
 }
 
@@ -61,6 +52,7 @@ function contextOf({ name, certificate, privateKey }: Certificate, minVersion: '
       cert: certificate,
       key: privateKey,
       minVersion: minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
+      ciphers,
       honorCipherOrder: true,
       sessionIdContext: 'postern',
     })
@@ -68,3 +60,23 @@ function contextOf({ name, certificate, privateKey }: Certificate, minVersion: '
     throw new Error(`certificate "${name}" cannot be used: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
+
+/**
+ * Forward secrecy and authenticated encryption, and for old mail servers CBC with SHA-2 after those. No RC4, 3DES, export,
+ * anonymous or null cipher, and no key exchange without forward secrecy (RFC 9325 §4.2).
+ */
+const ciphers = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-SHA256',
+  'ECDHE-RSA-AES128-SHA256',
+  'ECDHE-ECDSA-AES256-SHA384',
+  'ECDHE-RSA-AES256-SHA384',
+].join(':')

@@ -6,6 +6,7 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
+import type { Desk } from './lookups/ask.ts'
 import type { Transaction } from './transaction.ts'
 import type { FactSink, Witness } from './witness.ts'
 
@@ -23,6 +24,8 @@ export type House = {
   /** Where the facts of decisions go; absent when nobody wants them. */
   readonly facts?: FactSink | undefined
   readonly credentials: Credentials
+  /** Of whom is asked what we do not know ourselves. */
+  readonly desk: Desk
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
@@ -43,6 +46,9 @@ export interface Dialogue {
   /** The next line is not a command but goes here: an answer within AUTH. */
   expect: ((line: string) => void) | undefined
 
+  /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
+  readonly marks: { readonly [stage in 'connect' | 'hello']: readonly string[] }
+  mark(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
   reply(name: ReplyName, values?: ReplyValues): void

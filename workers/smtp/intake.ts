@@ -58,6 +58,11 @@ export class Intake extends EventEmitter {
     return this.#room()
   }
 
+  /** The first octets that nobody has dealt with. */
+  get unread(): Buffer | undefined {
+    return this.#waiting[0]
+  }
+
   end(): void {
     if (!this.isClosed) this.#reader.ended()
   }

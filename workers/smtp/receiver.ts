@@ -7,6 +7,7 @@ import type { Credentials } from './auth/credentials.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
+import type { Desk } from './lookups/ask.ts'
 import { type Origin, Session } from './session.ts'
 import type { FactSink } from './witness.ts'
 
@@ -18,6 +19,7 @@ export type ReceiverParts = {
   record: Record
   facts?: FactSink | undefined
   credentials: Credentials
+  desk: Desk
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -35,6 +37,7 @@ export class Receiver extends SMTPServer implements House {
   readonly record: Record
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
+  readonly desk: Desk
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -45,7 +48,7 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, desk, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -54,6 +57,7 @@ export class Receiver extends SMTPServer implements House {
     this.record = record
     this.#facts = facts
     this.credentials = credentials
+    this.desk = desk
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

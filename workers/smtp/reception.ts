@@ -113,7 +113,7 @@ function prefixOf(
 }
 
 function tellAccepted(
-  { house, facts }: Dialogue,
+  { house, facts, marks: { connect, hello } }: Dialogue,
   { sender, rules, policy }: Transaction,
   { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
 ): void {
@@ -126,7 +126,7 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
-    rules,
+    rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
   })
 }
 

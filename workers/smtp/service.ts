@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { serversIn } from '@postern/contract/environment.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
@@ -13,6 +14,9 @@ import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
+import type { Desk } from './lookups/ask.ts'
+import { Dns } from './lookups/dns.ts'
+import { Greylist } from './lookups/greylist.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
@@ -20,6 +24,7 @@ export type SmtpServiceParts = {
   worker: Pick<Worker, 'id' | 'record' | 'reportSoon'> & Partial<Pick<Worker, 'facts'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
+  desk: Desk
   environment: Environment
   machine: string
   /** For the operator's log. */
@@ -75,10 +80,10 @@ export class SmtpService implements Service {
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, machine, trouble } = this.#parts
+    const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
     const { id, record, facts } = worker
-    return new Receiver({ id, machine, policy, spool, record, facts, credentials, trouble })
+    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -152,6 +157,7 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
+    await this.#parts.desk.greylist.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -191,9 +197,14 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     name: worker.id,
     trouble: (what: Trouble) => worker.log.error(what, 'spool'),
   })
-  const file = join(worker.dataDirectory, 'worker', worker.id, 'receptions')
+  const own = join(worker.dataDirectory, 'worker', worker.id)
+  const file = join(own, 'receptions')
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
-  return new SmtpService({ worker, spool, receptions, environment, machine: hostname(), trouble })
+  const desk = {
+    dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
+    greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
+  }
+  return new SmtpService({ worker, spool, receptions, desk, environment, machine: hostname(), trouble })
 }

@@ -3,7 +3,6 @@ import type { TLSSocket } from 'node:tls'
 import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
-import { decideConnect } from '@postern/policy/decide.ts'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { Answers, type Fault } from './answers.ts'
@@ -12,8 +11,9 @@ import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
 import type { MessageBody } from './message-body.ts'
+import { openSession } from './opening.ts'
 import { acceptMessage, newBody } from './reception.ts'
-import type { Transaction } from './transaction.ts'
+import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
 import { Witness } from './witness.ts'
 
@@ -44,6 +44,10 @@ const progressOctets = 512
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
+/** `PROXY `, its version 2, a TLS handshake. */
+const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
+const noMarks: Dialogue['marks'] = { connect: [], hello: [] }
+
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
   'too-long': { reply: 'lineTooLong', detail: 'a command line is too long' },
   'bare-line-feed': { reply: 'bareLineFeedInCommand', detail: 'a command line with a bare CR or LF' },
@@ -60,6 +64,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   readonly facts: SessionFacts
   readonly witness: Witness
   readonly #answers: Answers
+  marks = noMarks
   transaction: Transaction | undefined
   extended = false
   expect: ((line: string) => void) | undefined
@@ -103,21 +108,35 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   // ── Beginning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Greets at once, or refuses; a pregreet test is a rule of its own and not a delay for everybody. */
   override init(): void {
-    const { house, facts } = this
     this.#counted = true
-    const here = house.enter(facts.ip)
-    this._setListeners(() => {
-      const { policy } = house
-      const verdict = decideConnect(this.witness.connect({ ...this.refresh(), ...here }), policy)
-      if (!this.settle(verdict)) return this.leave()
-      if (house.stopping) return this.stop()
-      const message = policy.settings.advanced.helloMessage || 'ESMTP Postern'
-      this.reply('banner', { hostname: hostName(policy, house.machine), message })
-      this.#flush()
-      this.#await(policy.settings.advanced.commandTimeoutSeconds)
-    })
+    const here = this.house.enter(this.facts.ip)
+    this._setListeners(() => openSession(this, here))
+  }
+
+  /** What came is not for a banner: a PROXY header that nobody is believed to send, or TLS at the wrong port. Both are told so. */
+  talked(): boolean {
+    const unread = this.#intake?.unread
+    return unread !== undefined && !otherBeginning.test(unread.toString('latin1', 0, 6))
+  }
+
+  greet(): void {
+    const { policy, machine, stopping } = this.house
+    if (stopping) {
+      this.stop()
+      return
+    }
+    const message = policy.settings.advanced.helloMessage || 'ESMTP Postern'
+    this.reply('banner', { hostname: hostName(policy, machine), message })
+    this.#flush()
+    this.#await(policy.settings.advanced.commandTimeoutSeconds)
+  }
+
+  mark(verdict: Verdict): void {
+    const { stage } = verdict
+    if (stage !== 'connect' && stage !== 'hello') return
+    const said = watchedIn(verdict)
+    if (said.length > 0 || this.marks[stage].length > 0) this.marks = { ...this.marks, [stage]: said }
   }
 
   /**
@@ -146,6 +165,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
         this.expect = undefined
         this.extended = false
         this.facts.helo = undefined
+        this.marks = { ...this.marks, hello: noMarks.hello }
         this.facts.login = undefined
         this.#secured()
         this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)

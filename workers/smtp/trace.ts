@@ -1,4 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import { hostPattern } from '@postern/contract/network.ts'
 
 /** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
 
@@ -15,11 +16,18 @@ export type TraceOf = {
 
 export function receivedField({ facts, extended, hostname, id, at, onlyRecipient }: TraceOf): string {
   const { helo = '', ip, tls } = facts
-  const from = `Received: from ${safeName(helo)} (${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
+  const from = `Received: from ${safeName(helo)} (${reverseName(facts)}${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
   const how = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
   const by = `\tby ${hostname} (Postern) with ${protocol(facts, extended)} id ${id}`
   const whom = onlyRecipient !== undefined && plainAddress.test(onlyRecipient) ? `\r\n\tfor <${onlyRecipient}>` : ''
   return `${from}${how}${by}${whom};\r\n\t${mailDate(at)}\r\n`
+}
+
+/** RFC 5321 §4.4, TCP-info: the name that the client's address has and that has the address, where that is known. */
+function reverseName({ lookups }: SessionFacts): string {
+  const reverse = lookups?.reverse
+  if (!reverse || reverse === 'not-known' || !reverse.confirmed || !hostPattern.test(reverse.name ?? '')) return ''
+  return `${reverse.name} `
 }
 
 /** RFC 3848. */

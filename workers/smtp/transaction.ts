@@ -52,12 +52,21 @@ export class Transaction {
   /** Remembers how a stage was passed; said once however many recipients passed alike. */
   passed({ stage, rule, trail }: Verdict): void {
     this.#note(`${stage}: ${rule}`)
-    for (const step of trail)
-      if (step.said === 'watched') this.#note(`${stage}: ${step.rule} (watched) ${step.because ?? ''}`)
+    for (const said of watchedIn({ stage, trail })) this.#note(said)
   }
 
   #note(text: string): void {
     const said = text.slice(0, 300)
     if (this.rules.length < 100 && !this.rules.includes(said)) this.rules.push(said)
   }
+}
+
+const nothing: readonly string[] = []
+
+/** What rules said that would have decided, or had something to say, and were not to decide. */
+export function watchedIn({ stage, trail }: Pick<Verdict, 'stage' | 'trail'>): readonly string[] {
+  if (!trail.some(({ said }) => said === 'watched')) return nothing
+  return trail.flatMap(({ rule, said, because = '' }) =>
+    said === 'watched' ? [`${stage}: ${rule} (watched) ${because}`.slice(0, 300)] : [],
+  )
 }

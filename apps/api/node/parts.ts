@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { fixedBy } from '../environment.ts'
 import { newId } from '../new-id.ts'
 import type { Parts } from '../parts.ts'
+import { acme } from './acme.ts'
 import { certificates } from './certificates.ts'
 import { makeMetrics } from './metrics.ts'
 import { makeNudge } from './nudge.ts'
@@ -31,6 +32,7 @@ export async function makeParts({ control, records, dataKey, env, clientAddress 
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
+    acme,
     nudge: makeNudge(env),
     metrics: makeMetrics(),
     replayer,

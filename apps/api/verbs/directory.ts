@@ -1,7 +1,7 @@
+import { certificateInputSchema } from '@postern/contract/certificates.ts'
 import {
   accountInputSchema,
   aliasInputSchema,
-  certificateInputSchema,
   dkimKeyInputSchema,
   domainInputSchema,
   groupInputSchema,
@@ -12,14 +12,17 @@ import type { WriteResult } from '@postern/contract/views.ts'
 import { domainsNamed } from '@postern/store/control/directory.ts'
 import type { Draft } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { getRow, listRows, type StoredJson } from '@postern/store/control/rows.ts'
+import { getRow, listRows } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
+import type { Queries } from '@postern/store/database.ts'
 import type { z } from 'zod'
 import { type Call, writeRevision } from '../call.ts'
+import { tendCertificates } from '../certificates.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import { makeDkimKey } from '../dkim.ts'
 import { afterCursor, type PageQuery, pageOf } from '../page.ts'
 import { invalid, notFound } from '../problem.ts'
+import { certificateRow, certificateViews, warnOfCertificate } from './certificates.ts'
 import { merge, refuseNulls } from './settings.ts'
 
 /** Domains, accounts, aliases, groups, certificates and DKIM keys: six kinds, one set of verbs. */
@@ -34,7 +37,9 @@ type Trade = {
   /** From what the client wrote to what the workers get; `before` is the row as it is. */
   row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
   /** What stays to be said after a success. */
-  warn?: (draft: Draft, value: Json) => Promise<string[]>
+  warn?: (call: Call, draft: Draft, value: Json) => Promise<string[]>
+  /** What is to be done once it is saved. */
+  saved?: (call: Call) => void
 }
 
 const asItIs = async (_: Call, input: Json) => input
@@ -52,7 +57,13 @@ export const trades: { [kind in DirectoryKind]: Trade } = {
   },
   alias: { schema: aliasInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
   group: { schema: groupInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
-  certificate: { schema: certificateInputSchema, writeOnly: ['privateKey'], row: certificateRow },
+  certificate: {
+    schema: certificateInputSchema,
+    writeOnly: ['privateKey'],
+    row: certificateRow,
+    warn: async (call, _, value) => warnOfCertificate(call, value),
+    saved: ({ parts }) => parts.background(tendCertificates(parts)),
+  },
   'dkim-key': {
     schema: dkimKeyInputSchema,
     writeOnly: [],
@@ -62,7 +73,8 @@ export const trades: { [kind in DirectoryKind]: Trade } = {
 
 export async function readDirectory({ parts }: Call, kind: DirectoryKind, { limit, cursor, q }: PageQuery) {
   const found = await listRows(parts.control, kind, { limit: limit + 1, after: afterCursor(cursor), q })
-  const page = pageOf(found, { limit, key: ({ key }) => key, view: (row) => viewOf(kind, row) })
+  const view = await viewer(parts.control, parts.now(), kind)
+  const page = pageOf(found, { limit, key: ({ key }) => key, view: ({ id, value }) => view(id, JSON.parse(value)) })
   return {
     items: await Promise.all(page.items),
     nextCursor: page.nextCursor,
@@ -74,24 +86,33 @@ export async function readOne({ parts }: Call, kind: DirectoryKind, id: string):
   const row = await getRow(parts.control, kind, id)
   if (!row) throw notFound(`${kind} ${id}`)
   const revision = await headRevision(parts.control)
-  return Response.json(await viewOf(kind, row), { headers: { etag: `"${revision}"`, 'cache-control': 'no-store' } })
+  const view = await viewer(parts.control, parts.now(), kind)
+  return Response.json(await view(id, JSON.parse(row.value)), {
+    headers: { etag: `"${revision}"`, 'cache-control': 'no-store' },
+  })
 }
 
-async function viewOf(kind: DirectoryKind, { id, value }: StoredJson): Promise<Json> {
-  return shown(kind, id, JSON.parse(value) as Json)
-}
-
-async function shown(kind: DirectoryKind, id: string, value: Json): Promise<Json> {
-  const open = (await withoutSecrets(kind, value)) as Json
-  if (kind === 'certificate') {
-    const { certificate: _, ...facts } = open
-    return { id, ...facts }
+/** From a row's value to what is answered. */
+async function viewer(queries: Queries, now: number, kind: DirectoryKind) {
+  const certificates = kind === 'certificate' ? await certificateViews(queries, now) : undefined
+  return async (id: string, value: Json): Promise<Json> => {
+    const open = (await withoutSecrets(kind, value)) as Json
+    return certificates ? certificates(id, open) : { id, ...open }
   }
-  return { id, ...open }
+}
+
+async function write(
+  call: Call,
+  { kind, action }: { kind: DirectoryKind; action: 'create' | 'change' | 'delete' },
+  work: Parameters<typeof writeRevision>[2],
+): Promise<WriteResult> {
+  const result = await writeRevision(call, { action: `${kind}.${action}` }, work)
+  if (!call.write.dryRun) trades[kind].saved?.(call)
+  return result
 }
 
 export function makeOne(call: Call, kind: DirectoryKind, input: Json): Promise<WriteResult> {
-  return writeRevision(call, { action: `${kind}.create` }, async (draft) => {
+  return write(call, { kind, action: 'create' }, async (draft) => {
     const id = call.parts.newId()
     const value = await trades[kind].row(call, checked(kind, input), undefined)
     return put({ call, draft, kind, id, value })
@@ -105,7 +126,7 @@ export function changeOne(
   patch: Json,
 ): Promise<WriteResult> {
   refuseNulls(patch)
-  return writeRevision(call, { action: `${kind}.change` }, async (draft) => {
+  return write(call, { kind, action: 'change' }, async (draft) => {
     const before = (await draft.get(kind, id))?.value as Json | undefined
     if (!before) throw notFound(`${kind} ${id}`)
     const input = merge(inputOf(kind, before, patch), patch)
@@ -120,6 +141,9 @@ function inputOf(kind: DirectoryKind, before: Json, patch: Json): Json {
   // Another type of route has other fields: it is replaced, not merged.
   const route = patch.route as Json | undefined
   if (kind === 'domain' && route?.type !== undefined && route.type !== (before.route as Json).type) delete input.route
+  const source = patch.source as Json | undefined
+  if (kind === 'certificate' && source?.type !== undefined && source.type !== (before.source as Json | undefined)?.type)
+    delete input.source
   return input
 }
 
@@ -142,34 +166,24 @@ function checkedPatch(kind: DirectoryKind, input: Json): Json {
 
 type Put = { call: Call; draft: Draft; kind: DirectoryKind; id: string; value: Json }
 
-async function put({ draft, kind, id, value }: Put) {
+async function put({ call, draft, kind, id, value }: Put) {
   await draft.put(kind, id, value as unknown as RowValues[DirectoryKind])
   await refuseContradictions(draft)
-  const warnings = (await trades[kind].warn?.(draft, value)) ?? []
-  return { answer: { id, item: await shown(kind, id, value) }, warnings }
+  const warnings = (await trades[kind].warn?.(call, draft, value)) ?? []
+  const view = await viewer(draft.queries, call.parts.now(), kind)
+  return { answer: { id, item: await view(id, value) }, warnings }
 }
 
 export function removeOne(call: Call, kind: DirectoryKind, id: string): Promise<WriteResult> {
-  return writeRevision(call, { action: `${kind}.delete` }, async (draft) => {
+  return write(call, { kind, action: 'delete' }, async (draft) => {
     if (!(await draft.remove(kind, id))) throw notFound(`${kind} ${id}`)
     await refuseContradictions(draft)
     return {}
   })
 }
 
-async function warnOfStrangeDomain(draft: Draft, { address }: Json): Promise<string[]> {
+async function warnOfStrangeDomain(_: Call, draft: Draft, { address }: Json): Promise<string[]> {
   const domain = String(address).slice(String(address).lastIndexOf('@') + 1)
   if ((await domainsNamed(draft.queries, domain)).length > 0) return []
   return [`${domain} is not a domain of this server yet: no mail reaches ${address} until it is.`]
-}
-
-async function certificateRow({ parts }: Call, input: Json, before: Json | undefined): Promise<Json> {
-  const privateKey = String(input.privateKey ?? before?.privateKey)
-  try {
-    return { ...input, privateKey, ...parts.certificates.read(String(input.certificate), privateKey) }
-  } catch (error) {
-    throw invalid([
-      { path: 'certificate', message: `certificate ${error instanceof Error ? error.message : 'cannot be read'}` },
-    ])
-  }
 }

@@ -67,23 +67,23 @@ export const securitySchema = z.strictObject({
   }),
   checkSenderDomain: setting(check.default('mark'), {
     title: 'Check the sender domain',
-    help: 'The MAIL FROM domain has MX or A/AAAA. reject: 550 5.1.8; DNS trouble 451 4.4.3.',
+    help: 'The MAIL FROM domain has MX or A/AAAA. reject: 550 5.1.8, or 550 5.7.27 for a null MX; DNS trouble 451 4.4.3. mark: said in the log of the message, nobody waits for it, and nothing is asked about clients on loopback or private addresses.',
     source: 'today',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   checkHelo: setting(check.default('mark'), {
     title: 'Check HELO',
-    help: 'The HELO name resolves.',
+    help: 'The HELO name has an address; address literals are let through. reject: 550 5.7.1. mark: said in the log of the message, nobody waits for it, and nothing is asked about clients on loopback or private addresses. Not on the submission ports.',
     source: 'today',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   checkReverseDns: setting(check.default('mark'), {
     title: 'Check reverse DNS',
-    help: 'A PTR record exists and is forward-confirmed.',
+    help: 'A PTR record exists and is forward-confirmed. reject: 550 5.7.25 in place of the banner. mark: said in the log of the message, nobody waits for it, and nothing is asked about clients on loopback or private addresses. Not on the submission ports.',
     source: 'today',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   dnsbl: setting(
@@ -91,7 +91,12 @@ export const securitySchema = z.strictObject({
       .array(
         z.strictObject({
           zone: domainSchema,
-          answer: z.string().max(64).default('127.0.0.*'),
+          answer: z
+            .string()
+            .regex(/^(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|\*)){0,3}$/, {
+              message: 'must be an IPv4 address in which * stands for any octet, e.g. 127.0.0.* or 127.0.0.2',
+            })
+            .default('127.0.0.*'),
           action: z.enum(['mark', 'reject']).default('reject'),
         }),
       )
@@ -99,18 +104,18 @@ export const securitySchema = z.strictObject({
       .default([]),
     {
       title: 'DNS block lists',
-      help: 'A listed client is refused with 550 5.7.1, the name of the list and its text.',
+      help: 'Lists that are asked about a client when it connects, all at once. reject: 550 5.7.1 with the name of the list and its text, in place of the banner. mark: said in the log of the message. A list that does not answer refuses nobody. Not on the submission ports.',
       source: 'today',
-      enforced: false,
+      enforced: true,
       exemptsWhiteListed: true,
     },
   ),
   greetingDelaySeconds: setting(z.number().int().min(0).max(30).default(0), {
     title: 'Greeting delay',
-    help: 'Waits before the banner; who talks first is a robot.',
+    help: 'Waits before the banner; who talks first is a robot: 554 5.5.1 and close.',
     unit: 'seconds',
     source: 'today',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   greylist: setting(
@@ -125,9 +130,9 @@ export const securitySchema = z.strictObject({
       .default('off'),
     {
       title: 'Greylisting',
-      help: 'The first sight of client, sender and recipient is answered with 451 4.7.1.',
+      help: 'The first sight of client network (/24, /64), sender and recipient is answered with 451 4.7.1; after the delay the same mail passes, and is remembered. Clients that have logged in or are in the relay list do not wait. Each worker remembers for itself, also over its restart.',
       source: 'today',
-      enforced: false,
+      enforced: true,
       exemptsWhiteListed: true,
     },
   ),

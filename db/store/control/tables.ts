@@ -145,3 +145,33 @@ export const loginFailures = sqliteTable(
   { id: text().primaryKey(), key: text().notNull(), at: integer().notNull() },
   (table) => [index('login_failures_key').on(table.key, table.at)],
 )
+
+/** One account an authority and contact (RFC 8555 §7.3). `key` is sealed PEM; `url` is empty until the authority has said it. */
+export const acmeAccounts = sqliteTable('acme_accounts', {
+  id: text().primaryKey(),
+  key: text().notNull(),
+  url: text().notNull(),
+  createdAt: integer('created_at').notNull(),
+})
+
+/** What is answered at `/.well-known/acme-challenge/{token}` while an order is open. */
+export const acmeChallenges = sqliteTable('acme_challenges', {
+  token: text().primaryKey(),
+  answer: text().notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+/** What was observed about a certificate row; nothing here is replicated. */
+export const certificateWatch = sqliteTable('certificate_watch', {
+  id: text().primaryKey(),
+  /** Of the certificate that `warned` is about. */
+  fingerprint: text().notNull().default(''),
+  /** The warning given last, in days before the end. */
+  warned: integer(),
+  /** Orders that failed since the last that did not. */
+  failures: integer().notNull().default(0),
+  error: text(),
+  nextTryAt: integer('next_try_at').notNull().default(0),
+  /** One order at a time, whoever makes it: until then it is somebody's. */
+  busyUntil: integer('busy_until').notNull().default(0),
+})

@@ -28,6 +28,14 @@ export const controlMigrations: Migration[] = [
       "CREATE TABLE `users` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`email` text NOT NULL,\n\t`role` text NOT NULL,\n\t`password_hash` text NOT NULL,\n\t`created_at` integer NOT NULL,\n\t`last_login_at` integer\n);",
       "CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);"
     ]
+  },
+  {
+    "name": "0001_acme",
+    "statements": [
+      "CREATE TABLE `acme_accounts` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`key` text NOT NULL,\n\t`url` text NOT NULL,\n\t`created_at` integer NOT NULL\n);",
+      "CREATE TABLE `acme_challenges` (\n\t`token` text PRIMARY KEY NOT NULL,\n\t`answer` text NOT NULL,\n\t`expires_at` integer NOT NULL\n);",
+      "CREATE TABLE `certificate_watch` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`fingerprint` text DEFAULT '' NOT NULL,\n\t`warned` integer,\n\t`failures` integer DEFAULT 0 NOT NULL,\n\t`error` text,\n\t`next_try_at` integer DEFAULT 0 NOT NULL,\n\t`busy_until` integer DEFAULT 0 NOT NULL\n);"
+    ]
   }
 ]
 

@@ -49,6 +49,14 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.action} notification about ${event.about}`
     case 'order.done':
       return `${event.action} carried out on ${event.matched} messages`
+    case 'certificate.expiring':
+      return event.daysLeft < 0
+        ? `certificate ${event.name} for ${event.names.join(', ')} has expired at ${event.notAfter}`
+        : `certificate ${event.name} for ${event.names.join(', ')} expires in ${event.daysLeft} days, at ${event.notAfter}`
+    case 'certificate.issued':
+      return `certificate ${event.name} for ${event.names.join(', ')} was issued by ${event.issuer}, valid until ${event.notAfter}`
+    case 'certificate.failed':
+      return `certificate ${event.name} for ${event.names.join(', ')} was not issued: ${event.error}; next try ${event.nextTryAt}`
     case 'spool.full':
       return `the spool has ${event.freeBytes} bytes free, of which ${event.reserveBytes} are kept in reserve`
     case 'log.dropped':

@@ -51,3 +51,9 @@ export async function putReport(
 export async function deleteWorker(queries: Queries, id: string): Promise<void> {
   await queries.run(sql`update workers set service = '', report = null where id = ${id}`)
 }
+
+/** The highest number that storage has of a worker's events. */
+export async function highestEvent(queries: Queries, id: string): Promise<number> {
+  const [row] = await queries.all<{ highest: number }>(sql`select highest from workers where id = ${id}`)
+  return row?.highest ?? 0
+}

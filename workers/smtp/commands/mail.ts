@@ -1,8 +1,12 @@
 import type { MailFacts } from '@postern/contract/facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideMail } from '@postern/policy/decide.ts'
 import { readSender } from '@postern/policy/path.ts'
+import type { Policy } from '@postern/policy/policy.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
+import { askWhatIsMissing } from '../lookups/ask.ts'
+import { markMail } from '../lookups/mark.ts'
 import { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -100,7 +104,7 @@ export const mail: Command = {
 
 function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
   const { house } = dialogue
-  const { policy } = house
+  const { policy, desk } = house
   const facts: MailFacts = {
     ...dialogue.refresh(),
     senderText: path,
@@ -110,8 +114,25 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
   if (facts.spool === 'full') house.spoolFull()
-  const verdict = decideMail(dialogue.witness.mail(facts), policy)
-  if (!dialogue.settle(verdict, { sender: path })) return
-  dialogue.transaction = new Transaction(policy, facts, { verdict, promised })
+  const verdict = decideMail(facts, policy)
+  const missing = askWhatIsMissing('mail', facts, { verdict, desk, policy })
+  if (!missing) settled(dialogue, verdict, { policy, facts, promised })
+  else
+    dialogue.wait(
+      missing.then((lookups) => {
+        const known = { ...facts, now: Date.now(), lookups }
+        settled(dialogue, decideMail(known, policy), { policy, facts: known, promised })
+      }),
+    )
+}
+
+type Begun = { policy: Policy; facts: MailFacts; promised: Asked['promised'] }
+
+function settled(dialogue: Dialogue, verdict: Verdict, { policy, facts, promised }: Begun): void {
+  dialogue.witness.mail(facts)
+  if (!dialogue.settle(verdict, { sender: facts.senderText })) return
+  const transaction = new Transaction(policy, facts, { verdict, promised })
+  dialogue.transaction = transaction
   dialogue.reply('senderOk')
+  markMail(dialogue, transaction)
 }

@@ -1,8 +1,11 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
+import type { RcptFacts } from '@postern/contract/facts.ts'
+import type { RcptVerdict } from '@postern/contract/verdict.ts'
 import { decideRcpt } from '@postern/policy/decide.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
+import { askWhatIsMissing } from '../lookups/ask.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -63,14 +66,32 @@ export const rcpt: Command = {
 const noWish: Wish = {}
 
 function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
-  const facts = {
+  const { policy } = transaction
+  const facts: RcptFacts = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const verdict = decideRcpt(dialogue.witness.rcpt(facts), transaction.policy)
+  const verdict = decideRcpt(facts, policy)
+  const missing = askWhatIsMissing('rcpt', facts, { verdict, desk: dialogue.house.desk, policy })
+  if (!missing) settled(dialogue, transaction, { facts, verdict, wish })
+  else
+    dialogue.wait(
+      missing.then((lookups) => {
+        // The session may have ended meanwhile.
+        if (dialogue.transaction !== transaction) return
+        const known = { ...facts, lookups }
+        settled(dialogue, transaction, { facts: known, verdict: decideRcpt(known, policy), wish })
+      }),
+    )
+}
+
+type Said = { facts: RcptFacts; verdict: RcptVerdict; wish: Wish }
+
+function settled(dialogue: Dialogue, transaction: Transaction, { facts, verdict, wish }: Said): void {
+  const { recipientText: path } = dialogue.witness.rcpt(facts)
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)

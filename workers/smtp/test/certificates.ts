@@ -4,6 +4,7 @@ import type { Row } from '@postern/contract/rows.ts'
 
 export const mxCertificate = {
   name: 'mx',
+  source: { type: 'upload' as const },
   certificate: `-----BEGIN CERTIFICATE-----
 MIIBnzCCAUWgAwIBAgIUbLsRoYD5ByXPnHsUydviuAAUSAYwCgYIKoZIzj0EAwIw
 EjEQMA4GA1UEAwwHbXgudGVzdDAgFw0yNjExMjIxOTUxMjlaGA8yMTI2MTAyOTE5
@@ -30,6 +31,7 @@ VKIL/PKDYcPeInaU43tIb4Ur8KKnw99iIlf2My02+NUodHcpCwRw0Vhw
 
 export const otherCertificate = {
   name: 'other',
+  source: { type: 'upload' as const },
   certificate: `-----BEGIN CERTIFICATE-----
 MIIBmDCCAT6gAwIBAgIUHbwTDukkpj4l+5yWYrfDXHnyZuUwCgYIKoZIzj0EAwIw
 FTETMBEGA1UEAwwKb3RoZXIudGVzdDAgFw0yNjExMjIxOTUxMjlaGA8yMTI2MTAy

@@ -10,6 +10,8 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
 import type { Environment } from '../listen/plan.ts'
+import { Dns } from '../lookups/dns.ts'
+import { Greylist } from '../lookups/greylist.ts'
 import { SmtpService } from '../service.ts'
 
 /** A receiver in this process with settings given as rows and a spool of its own; no API, no fixed port. */
@@ -26,6 +28,7 @@ export async function openHouse(
   options: {
     environment?: Partial<Environment>
     spool?: (made: SpoolWriter) => SpoolWriter
+    dns?: Dns
     record?: (type: EventType, fields: object) => void
   } = {},
 ) {
@@ -44,6 +47,10 @@ export async function openHouse(
       reportSoon: () => {},
     },
     spool,
+    desk: {
+      dns: options.dns ?? new Dns({ servers: [] }),
+      greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
+    },
     environment: {
       bind: '127.0.0.1',
       smtpPort: 0,

@@ -1,11 +1,17 @@
-import { certificateInputSchema } from '@postern/contract/directory.ts'
-import { BadgeCheck } from 'lucide-react'
-import type { Words } from '../../form/EntryDialog.tsx'
-import { Badge } from '../../ui/Badge.tsx'
+import { BadgeCheck, Info, Plus } from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { ApiProblem, explain } from '../../api/problem.ts'
+import { useMay } from '../../api/role.ts'
+import { EntryDialog } from '../../form/EntryDialog.tsx'
+import { useReview } from '../../review/review.tsx'
+import { buttonClass, IconButton } from '../../ui/Button.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
-import { formatTime, plural } from '../../ui/format.ts'
+import { Menu } from '../../ui/Menu.tsx'
+import { CertificateDetail, State } from './CertificateDetail.tsx'
+import { pemWords, signedSchema, uploadSchema, type Way, ways } from './certificateWays.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import type { CertificateView } from './shapes.ts'
+import { type CertificateView, certificatesPath } from './shapes.ts'
 
 const columns: Column<CertificateView>[] = [
   {
@@ -15,7 +21,9 @@ const columns: Column<CertificateView>[] = [
     cell: (c) => <span className="font-medium">{c.name}</span>,
   },
   { id: 'names', header: 'For', width: 'minmax(8rem,2fr)', cell: (c) => c.names.join(', ') },
-  { id: 'expiry', header: 'Expires', width: '8rem', cell: (c) => <Expiry at={c.notAfter} /> },
+  { id: 'source', header: 'Source', width: '6rem', wide: true, cell: (c) => c.source.type },
+  { id: 'expiry', header: 'Expires', width: '8rem', cell: (c) => <State certificate={c} /> },
+  { id: 'used', header: 'Used', width: '7rem', wide: true, cell: usedWhere },
   {
     id: 'fingerprint',
     header: 'Fingerprint',
@@ -29,35 +37,113 @@ const columns: Column<CertificateView>[] = [
   },
 ]
 
-function Expiry({ at }: { at: string }) {
-  const days = Math.floor((Date.parse(at) - Date.now()) / 86_400_000)
-  if (days < 0) return <Badge tone="danger">expired</Badge>
-  return (
-    <Badge tone={days <= 3 ? 'danger' : days <= 30 ? 'warn' : 'calm'} title={formatTime(at)}>
-      in {plural(days, 'day')}
-    </Badge>
-  )
+function usedWhere({ isDefault, shownFor }: CertificateView) {
+  if (isDefault) return 'by default'
+  return shownFor.length > 0 ? 'by name' : <span className="text-faint">no</span>
 }
 
-const words: Words = {
-  name: { help: 'A name of your own, to tell it from others.' },
-  certificate: { help: 'PEM: the leaf first, then the intermediates. Its names and dates are read from it.' },
-  privateKey: { help: 'PEM. Write-only: it is encrypted, and never shown again.' },
-}
+type Open = { way: Way } | { detail: string } | { replace: CertificateView }
 
 export function Certificates() {
+  const review = useReview()
+  const may = useMay('admin')
+  const [open, setOpen] = useState<Open | null>(null)
+  const close = () => setOpen(null)
+
+  async function make(way: Way, value: Record<string, unknown>): Promise<boolean> {
+    const request = { method: 'POST' as const, path: certificatesPath, body: way.body(value) }
+    try {
+      return (await review({ title: 'New certificate', request })) !== null
+    } catch (error) {
+      throw inForm(error)
+    }
+  }
+
+  async function renew(certificate: CertificateView) {
+    close()
+    try {
+      await review({
+        title: `Renew ${certificate.name}?`,
+        about: 'A new certificate with a new key. It is used from the next handshake on; open sessions live on.',
+        verb: 'Renew',
+        request: { method: 'POST', path: `${certificatesPath}/${certificate.id}/renew` },
+      })
+    } catch (error) {
+      toast.error(explain(error))
+    }
+  }
+
   return (
-    <DirectoryPage<CertificateView>
-      title="Certificates"
-      noun="certificate"
-      help="Chosen by the name the client asks for. A new one is used from the next handshake on; open sessions live on."
-      icon={BadgeCheck}
-      path="/v1/certificates"
-      columns={columns}
-      nameOf={(certificate) => certificate.name}
-      schema={certificateInputSchema}
-      words={words}
-      onDeleteSays="Clients that ask for its names get another certificate, or no TLS at all when it was the last one. Open sessions live on."
-    />
+    <>
+      <DirectoryPage<CertificateView>
+        title="Certificates"
+        noun="certificate"
+        help="Chosen by the name the client asks for. A new one is used from the next handshake on; open sessions live on."
+        icon={BadgeCheck}
+        path={certificatesPath}
+        columns={columns}
+        nameOf={(certificate) => certificate.name}
+        schema={signedSchema}
+        onDeleteSays="Clients that ask for its names get another certificate, or no TLS at all when it was the last one. Open sessions live on."
+        newButton={
+          <Menu
+            trigger={
+              <button type="button" className={buttonClass('primary')} disabled={!may}>
+                <Plus aria-hidden="true" /> New certificate
+              </button>
+            }
+            items={ways.map((way) => ({ label: way.label, onChoose: () => setOpen({ way }) }))}
+          />
+        }
+        rowActions={(certificate) => (
+          <IconButton label={`Details of ${certificate.name}`} onClick={() => setOpen({ detail: certificate.id })}>
+            <Info />
+          </IconButton>
+        )}
+        beside={(rows) => {
+          const certificate = open && 'detail' in open ? rows.find(({ id }) => id === open.detail) : undefined
+          return (
+            certificate && (
+              <CertificateDetail
+                certificate={certificate}
+                onClose={close}
+                onReplace={may ? () => setOpen({ replace: certificate }) : undefined}
+                onRenew={may ? () => void renew(certificate) : undefined}
+              />
+            )
+          )
+        }}
+      />
+      {open && 'way' in open && (
+        <EntryDialog
+          title={`New certificate: ${open.way.label}`}
+          note={open.way.note}
+          schema={open.way.schema}
+          words={open.way.words}
+          onSave={(value) => make(open.way, value)}
+          onClose={close}
+        />
+      )}
+      {open && 'replace' in open && (
+        <EntryDialog
+          title={`Replace ${open.replace.name}`}
+          schema={open.replace.source.type === 'csr' ? signedSchema : uploadSchema}
+          words={pemWords}
+          onSave={async (body) => {
+            const path = `${certificatesPath}/${open.replace.id}`
+            const request = { method: 'PATCH' as const, path, body }
+            return (await review({ title: `Replace ${open.replace.name}`, request })) !== null
+          }}
+          onClose={close}
+        />
+      )}
+    </>
   )
+}
+
+/** The form shows the fields of `source` beside the name. */
+function inForm(error: unknown): unknown {
+  if (!(error instanceof ApiProblem)) return error
+  const errors = error.errors.map(({ path, message }) => ({ path: path.replace(/^source\./, ''), message }))
+  return new ApiProblem({ status: error.status, title: error.title, detail: error.message, errors })
 }

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { type LucideIcon, Pencil, Plus, Trash2 } from 'lucide-react'
-import { useMemo, useState } from 'react'
+import { type ReactNode, useMemo, useState } from 'react'
 import { toast } from 'sonner'
 import type { z } from 'zod'
 import { explain } from '../../api/problem.ts'
@@ -31,11 +31,18 @@ type Props<T> = {
   editSchema?: z.ZodType
   words?: Words
   onDeleteSays: string
+  /** In place of the button that opens the form. */
+  newButton?: ReactNode
+  /** Before the pencil and the bin. */
+  rowActions?: (row: T) => ReactNode
+  /** Dialogs about rows of the table. */
+  beside?: (rows: readonly T[]) => ReactNode
 }
 
 /** One kind of entry of the directory: table, search, and a form made from the contract. */
 export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
   const { title, noun, help, icon, path, columns, nameOf, schema, editSchema, words, onDeleteSays } = props
+  const { newButton, rowActions, beside } = props
   const review = useReview()
   const may = useMay('admin')
   const [search, setSearch] = useState('')
@@ -71,10 +78,11 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
   const actions: Column<T> = {
     id: 'actions',
     header: 'Actions',
-    width: editSchema ? '4.5rem' : '2.5rem',
+    width: editSchema || rowActions ? '4.5rem' : '2.5rem',
     align: 'right',
     cell: (row) => (
       <>
+        {rowActions?.(row)}
         {editSchema && (
           <IconButton label={`Edit ${nameOf(row)}`} disabled={!may} onClick={() => setEditing(row)}>
             <Pencil />
@@ -92,9 +100,11 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
       title={title}
       help={help}
       actions={
-        <Button look="primary" disabled={!may} onClick={() => setEditing('new')}>
-          <Plus aria-hidden="true" /> New {noun}
-        </Button>
+        newButton ?? (
+          <Button look="primary" disabled={!may} onClick={() => setEditing('new')}>
+            <Plus aria-hidden="true" /> New {noun}
+          </Button>
+        )
       }
     >
       <Tabs label="Directory" tabs={directoryTabs} />
@@ -124,6 +134,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
           }
         />
       </Panel>
+      {beside?.(rows)}
       {editing !== null && (
         <EntryDialog
           title={editing === 'new' ? `New ${noun}` : nameOf(editing)}

@@ -1,17 +1,11 @@
-import type {
-  accountViewSchema,
-  aliasViewSchema,
-  certificateViewSchema,
-  domainViewSchema,
-  groupViewSchema,
-} from '@postern/contract/views.ts'
+import type { accountViewSchema, aliasViewSchema, domainViewSchema, groupViewSchema } from '@postern/contract/views.ts'
 import type { z } from 'zod'
 
 export type DomainView = z.output<typeof domainViewSchema>
 export type AccountView = z.infer<typeof accountViewSchema>
 export type AliasView = z.infer<typeof aliasViewSchema>
 export type GroupView = z.infer<typeof groupViewSchema>
-export type CertificateView = z.infer<typeof certificateViewSchema>
+export type { CertificateView } from '@postern/contract/views.ts'
 
 export const certificatesPath = '/v1/certificates'
 

@@ -1,3 +1,4 @@
+import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { fieldsOf } from '../../form/field.ts'
@@ -14,7 +15,7 @@ export type Observed = {
   queue?: { messages: number; oldestReceivedAt?: string | undefined; byState: Record<string, number> } | undefined
   books?: Pick<Books, 'total' | 'eventsUnsent' | 'queuedByWorkers'> | undefined
   settings?: Partial<Record<SettingGroup, Record<string, unknown>>> | undefined
-  certificates?: readonly { name: string; notAfter: string }[] | undefined
+  certificates?: readonly { name: string; notAfter?: string | undefined; trouble?: string | undefined }[] | undefined
 }
 
 const order = { danger: 0, warn: 1, info: 2 }
@@ -134,21 +135,27 @@ function ofBooks({ books }: Observed): Finding[] {
   ]
 }
 
-const warnings = [3, 14, 30]
-
 function ofCertificates({ certificates, now }: Observed): Finding[] {
-  return (certificates ?? []).flatMap(({ name, notAfter }) => {
-    const days = Math.floor((Date.parse(notAfter) - now) / 86_400_000)
-    if (days > (warnings.at(-1) ?? 30)) return []
-    const over = days < 0
-    return [
-      {
-        severity: over || days <= 3 ? ('danger' as const) : ('warn' as const),
-        title: over ? `Certificate ${name} has expired` : `Certificate ${name} expires in ${plural(days, 'day')}`,
-        detail: 'Upload a new one; the next handshake uses it, open sessions live on.',
-        to: '/directory/certificates',
-      },
-    ]
+  const to = '/directory/certificates'
+  return (certificates ?? []).flatMap(({ name, notAfter, trouble }) => {
+    const days = notAfter === undefined ? undefined : daysLeft(notAfter, now)
+    const urgent = days === undefined || days < 3
+    const found: Finding[] = []
+    if (trouble)
+      found.push({
+        severity: urgent ? 'danger' : 'warn',
+        title: `Certificate ${name} was not issued`,
+        detail: trouble,
+        to,
+      })
+    if (days === undefined || days >= expiryWarnings[0]) return found
+    found.push({
+      severity: urgent ? 'danger' : 'warn',
+      title: days < 0 ? `Certificate ${name} has expired` : `Certificate ${name} expires in ${plural(days, 'day')}`,
+      detail: 'Replace or renew it; the next handshake uses the new one, open sessions live on.',
+      to,
+    })
+    return found
   })
 }
 

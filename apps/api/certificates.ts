@@ -1,0 +1,147 @@
+import { type Certificate, type CertificateSource, daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
+import {
+  acmeAccount,
+  addAcmeAccount,
+  type CertificateWatch,
+  certificateWatches,
+  claimOrder,
+  dropChallenge,
+  endOrder,
+  forgetCertificates,
+  noteWarning,
+  putChallenge,
+  setAcmeAccountUrl,
+} from '@postern/store/control/acme.ts'
+import { commit } from '@postern/store/control/revisions.ts'
+import { allRows } from '@postern/store/control/rows.ts'
+import { announce } from './announce.ts'
+import { recordOwn } from './own-events.ts'
+import { iso } from './page.ts'
+import type { Parts } from './parts.ts'
+
+/**
+ * Looks after certificates: warns of those that end, orders and renews those of ACME. May run twice, or in two processes
+ * at once: an order belongs to whoever claimed it. Never rejects for one certificate's sake.
+ */
+
+const minute = 60_000
+const day = 86_400_000
+/** Renewal begins so long before the end, or when a third of a shorter life is left. */
+const renewAheadMs = 30 * day
+/** An order takes seconds; one that was cut off is somebody else's after this. */
+const orderMs = 10 * minute
+/** After a failure; doubled with each, because authorities count them. */
+const firstPauseMs = 10 * minute
+const longestPauseMs = 12 * 60 * minute
+
+type Acme = CertificateSource & { type: 'acme' }
+type Kept = { id: string; row: Certificate; watch: CertificateWatch | undefined }
+
+export async function tendCertificates(parts: Parts): Promise<void> {
+  const rows = await allRows(parts.control, 'certificate')
+  const watches = await certificateWatches(parts.control)
+  if (watches.size > rows.length) await forgetCertificates(parts.control)
+  for (const { id, value } of rows) {
+    const kept = { id, row: JSON.parse(value) as Certificate, watch: watches.get(id) }
+    try {
+      await orderIfDue(parts, kept)
+      await warnOfEnd(parts, kept)
+    } catch (error) {
+      parts.log.warn({ certificate: kept.row.name, error: String(error) }, 'a certificate could not be looked after')
+    }
+  }
+}
+
+async function warnOfEnd(parts: Parts, { id, row, watch }: Kept): Promise<void> {
+  const { notAfter, fingerprint } = row
+  if (!notAfter || !fingerprint) return
+  const left = daysLeft(notAfter, parts.now())
+  const warned = expiryWarnings.findLast((days) => left < days)
+  if (warned === undefined) return
+  // ACME renews by itself; what an administrator should hear of is that it does not.
+  if (row.source?.type === 'acme' && left >= 0 && !watch?.failures) return
+  if (watch?.fingerprint === fingerprint && watch.warned !== null && watch.warned <= warned) return
+  if (!(await noteWarning(parts.control, { id, fingerprint, warned }))) return
+  parts.log.warn({ certificate: row.name, notAfter, daysLeft: left }, 'a certificate ends')
+  await recordOwn(parts, 'certificate.expiring', { ...named(id, row), notAfter, daysLeft: left })
+}
+
+const named = (id: string, { name, names }: Certificate) => ({ certificateId: id, name, names: names.slice(0, 100) })
+
+async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void> {
+  const { source } = row
+  const now = parts.now()
+  if (source?.type !== 'acme' || !isDue(row, source, now, watch?.nextTryAt === -1)) return
+  if ((watch?.nextTryAt ?? 0) > now) return
+  if (!(await claimOrder(parts.control, { id, now, until: now + orderMs }))) return
+  try {
+    await order(parts, { id, row, source })
+    await endOrder(parts.control, { id, nextTryAt: 0 })
+  } catch (error) {
+    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(10, watch?.failures ?? 0))
+    const nextTryAt = parts.now() + pause
+    const text = (error instanceof Error ? error.message : String(error)).slice(0, 500)
+    await endOrder(parts.control, { id, error: text, nextTryAt })
+    await recordOwn(parts, 'certificate.failed', { ...named(id, row), error: text, nextTryAt: iso(nextTryAt) })
+  }
+}
+
+function isDue({ certificate, names, notBefore, notAfter }: Certificate, source: Acme, now: number, asked: boolean) {
+  if (asked || !certificate || !notAfter || !notBefore) return true
+  if ([...names].sort().join() !== [...source.names].sort().join()) return true
+  const end = Date.parse(notAfter)
+  return now > end - Math.min(renewAheadMs, (end - Date.parse(notBefore)) / 3)
+}
+
+/** Each order has a new key. The row changes only when a certificate that fits is in hand. */
+async function order(parts: Parts, { id, row, source }: { id: string; row: Certificate; source: Acme }): Promise<void> {
+  const { names, key: kind } = source
+  const privateKey = await parts.certificates.makeKey(kind)
+  const csr = await parts.certificates.request({ names, kind, privateKey, organization: '' })
+  const account = await accountFor(parts, source)
+  const issued = await parts.acme.order({
+    directoryUrl: source.directoryUrl,
+    email: source.email,
+    account,
+    names,
+    csr,
+    publish: (token, answer) => putChallenge(parts.control, { token, answer, expiresAt: parts.now() + orderMs }),
+    withdraw: (token) => dropChallenge(parts.control, token, parts.now()),
+  })
+  if (issued.accountUrl !== account.url) await setAcmeAccountUrl(parts.control, account.id, issued.accountUrl)
+  const facts = parts.certificates.read(issued.certificate, privateKey)
+  const comment = `issued by ${facts.issuer ?? 'ACME'}, valid until ${facts.notAfter}`.slice(0, 500)
+  const options = { seal: parts.seal, now: parts.now(), id: parts.newId(), actor: 'system', comment }
+  const { revision, count } = await commit(
+    parts.control,
+    { ...options, action: 'certificate.issue' },
+    async (draft) => {
+      const current = (await draft.get('certificate', id))?.value
+      // Somebody deleted or changed it meanwhile: the next look orders what is wanted now.
+      if (!current || JSON.stringify(current.source) !== JSON.stringify(source)) return
+      await draft.put('certificate', id, { ...current, certificate: issued.certificate, privateKey, ...facts })
+    },
+  )
+  if (count === 0) return
+  await announce(parts, revision)
+  await recordOwn(parts, 'certificate.issued', {
+    ...named(id, { ...row, names: facts.names }),
+    notAfter: facts.notAfter,
+    issuer: (facts.issuer ?? '').slice(0, 300),
+  })
+}
+
+/** One account for an authority and contact, its key sealed. */
+async function accountFor(parts: Parts, { directoryUrl, email }: Acme) {
+  const id = `${directoryUrl} ${email}`
+  const place = `acme-account/${id}`
+  const found = await acmeAccount(parts.control, id)
+  const account =
+    found ??
+    (await addAcmeAccount(
+      parts.control,
+      { id, key: await parts.seal.seal(await parts.certificates.makeKey('ecdsa-p256'), place), url: '' },
+      parts.now(),
+    ))
+  return { ...account, key: await parts.seal.open(account.key, place) }
+}

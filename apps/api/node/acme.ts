@@ -1,0 +1,75 @@
+import type { AcmeAuthority } from '../parts.ts'
+
+/**
+ * ACME (RFC 8555) by acme-client. The directory's address is an administrator's word and https; no redirect is followed, no
+ * answer is waited for longer than `answerMs` or read beyond `answerOctets`, and of a refusal only the problem's own
+ * sentence is passed on, so that the API cannot be used to read what else is in its network.
+ */
+export const acme: AcmeAuthority = {
+  async order({ directoryUrl, email, account, names, csr, publish, withdraw }) {
+    const { Client } = await library()
+    const client = new Client({
+      directoryUrl,
+      accountKey: account.key,
+      ...(account.url ? { accountUrl: account.url } : {}),
+      backoffAttempts: 15,
+      backoffMin: 1_000,
+      backoffMax: 5_000,
+    })
+    await reach(directoryUrl)
+    try {
+      const certificate = await client.auto({
+        csr,
+        ...(email ? { email } : {}),
+        termsOfServiceAgreed: true,
+        // Whether the world reaches us is the authority's to find out: asking ourselves proves nothing.
+        skipChallengeVerification: true,
+        challengePriority: ['http-01'],
+        challengeCreateFn: async (_, { type, token }, answer) => {
+          if (type !== 'http-01') throw new Error(`the authority offers no http-01 challenge for ${names.join(', ')}`)
+          await publish(token, answer)
+        },
+        challengeRemoveFn: (_, { token }) => withdraw(token),
+      })
+      return { certificate: String(certificate), accountUrl: client.getAccountUrl() }
+    } catch (error) {
+      throw new Error(sentenceOf(error))
+    }
+  },
+}
+
+const answerMs = 30_000
+const answerOctets = 1_048_576
+
+async function library() {
+  const { default: acmeClient } = await import('acme-client')
+  const { defaults } = acmeClient.axios
+  Object.assign(defaults, { timeout: answerMs, maxRedirects: 0, maxContentLength: answerOctets })
+  Object.assign(defaults, { acmeSettings: { ...acmeSettingsOf(defaults), retryMaxAttempts: 2, retryDefaultDelay: 1 } })
+  return acmeClient
+}
+
+function acmeSettingsOf(defaults: object): object {
+  return 'acmeSettings' in defaults ? (defaults.acmeSettings as object) : {}
+}
+
+/** acme-client fails without a word about the cause when nobody answers: so that is asked before. */
+async function reach(directoryUrl: string): Promise<void> {
+  try {
+    const answer = await fetch(directoryUrl, { redirect: 'error', signal: AbortSignal.timeout(answerMs) })
+    await answer.body?.cancel()
+  } catch (error) {
+    const { cause, name } = error as { cause?: { code?: string; message?: string }; name: string }
+    const why = name === 'TimeoutError' ? `no answer within ${answerMs / 1000} s` : (cause?.code ?? cause?.message)
+    throw new Error(`the ACME directory cannot be reached: ${why ?? 'the connection failed'}`)
+  }
+}
+
+/** One line for the console; `Error: ` before it says nothing. */
+function sentenceOf(error: unknown): string {
+  // What it makes of a connection that broke.
+  if (error instanceof TypeError) return 'the authority broke the connection'
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  const said = [typeof code === 'string' ? code : '', String(message ?? '')].filter(Boolean).join(': ')
+  return said.replace(/\s+/g, ' ').slice(0, 400) || 'the authority gave no reason'
+}

@@ -1,0 +1,187 @@
+import {
+  type Certificate,
+  type CertificateFacts,
+  type CertificateInput,
+  type CertificateSource,
+  shownCertificates,
+} from '@postern/contract/certificates.ts'
+import type { GeneralSettings } from '@postern/contract/settings.ts'
+import type { CertificateView, WriteResult } from '@postern/contract/views.ts'
+import { type CertificateWatch, certificateWatches, orderNow } from '@postern/store/control/acme.ts'
+import { allRows, getRow } from '@postern/store/control/rows.ts'
+import type { Queries } from '@postern/store/database.ts'
+import { type Call, writeRevision } from '../call.ts'
+import { tendCertificates } from '../certificates.ts'
+import { iso } from '../page.ts'
+import type { Parts } from '../parts.ts'
+import { type FieldError, invalid, notFound, ProblemError } from '../problem.ts'
+
+/** Certificates: uploaded, made here, requested here, or ordered by ACME. The private key is written and never read. */
+
+type Json = Record<string, unknown>
+type SelfSigned = CertificateSource & { type: 'self-signed' }
+type Request = CertificateSource & { type: 'csr' }
+
+const day = 86_400_000
+
+/** From what an administrator wrote to what the workers get. Throws 422. */
+export async function certificateRow({ parts }: Call, wish: Json, old: Json | undefined): Promise<Json> {
+  const input = wish as CertificateInput
+  const before = old as Certificate | undefined
+  const { type } = input.source
+  if (before && before.source.type !== type)
+    throw wrong('source.type', `source.type is "${type}" but this is "${before.source.type}"; make another certificate`)
+  refuseWhatIsMade(input, before)
+  switch (input.source.type) {
+    case 'upload':
+      return { ...input, ...readUpload(parts, input) }
+    case 'self-signed':
+      if (before && same(before.source, input.source)) return { ...before, name: input.name }
+      return { ...input, ...(await makeSelfSigned(parts, input.source)) }
+    case 'csr':
+      return requested(parts, { input, source: input.source, before })
+    case 'acme':
+      return ordered(input.source, { input, before })
+  }
+}
+
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+const wrong = (path: string, message: string) => invalid([{ path, message }])
+
+/** Only an upload brings a key; only an upload and the answer to a request bring a certificate. */
+function refuseWhatIsMade({ source, certificate, privateKey }: CertificateInput, before: Certificate | undefined) {
+  const found: FieldError[] = []
+  if (source.type !== 'upload' && privateKey !== before?.privateKey)
+    found.push({ path: 'privateKey', message: `privateKey is made here when source.type is "${source.type}"` })
+  if (source.type !== 'upload' && source.type !== 'csr' && certificate !== before?.certificate)
+    found.push({ path: 'certificate', message: `certificate is made here when source.type is "${source.type}"` })
+  if (source.type === 'csr' && !before && certificate !== undefined)
+    found.push({ path: 'certificate', message: 'certificate is uploaded after the request has been signed' })
+  if (found.length > 0) throw invalid(found)
+}
+
+function readUpload(parts: Parts, { certificate, privateKey }: CertificateInput): CertificateFacts {
+  const missing = Object.entries({ certificate, privateKey }).filter(([, value]) => value === undefined)
+  if (missing.length > 0)
+    throw invalid(missing.map(([path]) => ({ path, message: `${path} is missing; an upload needs both in PEM` })))
+  return read(parts, String(certificate), String(privateKey))
+}
+
+function read(parts: Parts, certificate: string, privateKey: string): CertificateFacts {
+  try {
+    return parts.certificates.read(certificate, privateKey)
+  } catch (error) {
+    throw wrong('certificate', `certificate ${error instanceof Error ? error.message : 'cannot be read'}`)
+  }
+}
+
+async function makeSelfSigned({ certificates, now }: Parts, { names, key, days }: SelfSigned) {
+  const privateKey = await certificates.makeKey(key)
+  // A minute back: a client's clock that is a little behind ours is no reason to be refused.
+  const notBefore = now() - 60_000
+  const dates = { notBefore, notAfter: notBefore + days * day }
+  const certificate = await certificates.selfSigned({ names, kind: key, privateKey, ...dates })
+  return { certificate, privateKey, ...certificates.read(certificate, privateKey) }
+}
+
+type Requested = { input: CertificateInput; source: Request; before: Certificate | undefined }
+
+async function requested(parts: Parts, { input, source, before }: Requested): Promise<Json> {
+  const { names, key: kind, organization } = source
+  if (before && before.source.type === 'csr' && before.source.key !== kind)
+    throw wrong('source.key', `source.key is "${kind}", but the key of this request stays; make another certificate`)
+  const privateKey = before?.privateKey ?? (await parts.certificates.makeKey(kind))
+  const csr =
+    before?.csr && same(before.source, source)
+      ? before.csr
+      : await parts.certificates.request({ names, kind, privateKey, organization })
+  const facts = input.certificate === undefined ? { names } : read(parts, input.certificate, privateKey)
+  return { ...before, ...input, privateKey, csr, ...facts }
+}
+
+type Ordered = { input: CertificateInput; before: Certificate | undefined }
+
+function ordered({ names, agreed }: CertificateSource & { type: 'acme' }, { input, before }: Ordered): Json {
+  const found: FieldError[] = []
+  if (!agreed) found.push({ path: 'source.agreed', message: 'source.agreed must be true: ACME needs your agreement' })
+  names.forEach((name, i) => {
+    if (name.startsWith('*.'))
+      found.push({
+        path: `source.names.${i}`,
+        message: `source.names is "${name}"; HTTP-01 proves no wildcards, name each host`,
+      })
+  })
+  if (found.length > 0) throw invalid(found)
+  return { ...before, ...input, names: before?.certificate ? before.names : names }
+}
+
+/** What stays to be said after a success. */
+export function warnOfCertificate({ parts }: Call, { notAfter, source }: Json): string[] {
+  if (typeof notAfter === 'string' && Date.parse(notAfter) <= parts.now())
+    return [`The certificate has expired at ${notAfter}: clients that verify it will not accept it.`]
+  if ((source as CertificateSource).type === 'acme')
+    return ['The order is made in the background; the certificate is in force as soon as it is issued.']
+  return []
+}
+
+/** A new certificate at once: self-signed ones are made anew, with a new key; ACME ones are ordered. */
+export async function renew(call: Call, id: string): Promise<WriteResult> {
+  const { parts } = call
+  const result = await writeRevision(call, { action: 'certificate.renew' }, async (draft) => {
+    const before = (await draft.get('certificate', id))?.value
+    if (!before) throw notFound(`certificate ${id}`)
+    const { source } = before
+    if (source.type === 'upload' || source.type === 'csr')
+      throw new ProblemError(409, `A certificate of the source ${source.type} is renewed by uploading the next one.`)
+    if (source.type === 'self-signed')
+      await draft.put('certificate', id, { ...before, ...(await makeSelfSigned(parts, source)) })
+    return { answer: { id } }
+  })
+  if (!call.write.dryRun) await orderAgain(parts, id)
+  return result
+}
+
+async function orderAgain(parts: Parts, id: string): Promise<void> {
+  const row = await getRow(parts.control, 'certificate', id)
+  if (!row || (JSON.parse(row.value) as Certificate).source?.type !== 'acme') return
+  await orderNow(parts.control, id)
+  parts.background(tendCertificates(parts))
+}
+
+/** Makes views of certificate rows as stored; asks once for what all of them need. */
+export async function certificateViews(
+  queries: Queries,
+  now: number,
+): Promise<(id: string, row: Json) => CertificateView> {
+  const rows = await allRows(queries, 'certificate')
+  const known = new Map(rows.map(({ id, value }) => [id, JSON.parse(value) as Certificate]))
+  const general = JSON.parse((await getRow(queries, 'settings', 'general'))?.value ?? '{}') as GeneralSettings
+  const shown = shownCertificates(known, general.hostname ?? '')
+  const watches = await certificateWatches(queries)
+  return (id, row) => {
+    const { certificate, privateKey, selfSigned, ...open } = row as Certificate
+    const source = open.source ?? { type: 'upload' as const }
+    const own = { ...open, source, certificate }
+    return {
+      id,
+      ...open,
+      source,
+      state: stateOf(own, now),
+      ...troubleOf(own, watches.get(id)),
+      shownFor: [...shown.byName].filter(([, of]) => of === id).map(([name]) => name),
+      isDefault: shown.fallback === id,
+    }
+  }
+}
+
+type Seen = Pick<Certificate, 'certificate' | 'notAfter' | 'source'>
+
+function stateOf({ certificate, notAfter, source }: Seen, now: number): CertificateView['state'] {
+  if (!certificate) return source.type === 'acme' ? 'ordered' : 'unsigned'
+  return Date.parse(notAfter ?? '') > now ? 'valid' : 'expired'
+}
+
+function troubleOf({ source }: Seen, watch: CertificateWatch | undefined) {
+  if (source.type !== 'acme' || !watch?.error) return {}
+  return { trouble: watch.error, nextTryAt: iso(Math.max(0, watch.nextTryAt)) }
+}

@@ -1,0 +1,166 @@
+import { z } from 'zod'
+import { domainSchema, mailAddressSchema } from './address.ts'
+import { setting } from './setting.ts'
+
+/** The certificates the server shows to its clients: where they come from, and which of them a client is shown. */
+
+/** DSA and short RSA keys of older products are not made. */
+export const keyKinds = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
+export type KeyKind = (typeof keyKinds)[number]
+
+/** A host name, or `*.` and a domain: one label of any name (RFC 6125 §6.4.3). */
+const certificateNameSchema = z.string().transform((text, context) => {
+  const wildcard = text.trim().startsWith('*.')
+  const domain = domainSchema.safeParse(wildcard ? text.trim().slice(2) : text)
+  if (domain.success && !domain.data.startsWith('[')) return wildcard ? `*.${domain.data}` : domain.data
+  context.addIssue({
+    code: 'custom',
+    message: `"${text.slice(0, 80)}" is not a host name, e.g. mail.example.org or *.example.org`,
+  })
+  return z.NEVER
+})
+
+const names = setting(z.array(certificateNameSchema).min(1).max(100), {
+  title: 'Names',
+  help: 'The host names that clients connect to, one a line.',
+  source: 'classic',
+  enforced: true,
+})
+const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
+  title: 'Key',
+  help: 'ECDSA P-256 is the fastest and understood everywhere; RSA only for very old clients. Made here; it never leaves the API but to the workers.',
+  source: 'classic',
+  enforced: true,
+})
+
+export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
+
+/** Where a certificate comes from. Only what an administrator may choose stands here. */
+export const certificateSourceSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('upload') }),
+  z.strictObject({
+    type: z.literal('self-signed'),
+    names,
+    key,
+    days: setting(z.number().int().min(1).max(3650).default(365), {
+      title: 'Valid for',
+      help: 'Clients that verify certificates do not accept it unless they are told to.',
+      unit: 'days',
+      source: 'classic',
+      enforced: true,
+    }),
+  }),
+  z.strictObject({
+    type: z.literal('csr'),
+    names,
+    key,
+    organization: setting(z.string().trim().max(64).default(''), {
+      title: 'Organization',
+      help: 'Stands in the request; most authorities ignore it.',
+      source: 'classic',
+      enforced: true,
+    }),
+  }),
+  z.strictObject({
+    type: z.literal('acme'),
+    names,
+    key,
+    directoryUrl: setting(
+      z
+        .url({ protocol: /^https$/ })
+        .max(500)
+        .default(letsEncrypt),
+      {
+        title: 'ACME directory',
+        help: 'The API calls this address, and those that its answer names, from where it runs. https only.',
+        source: 'today',
+        enforced: true,
+      },
+    ),
+    email: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
+      title: 'Contact',
+      help: 'Where the authority writes to when something is wrong. May be empty.',
+      source: 'today',
+      enforced: true,
+    }),
+    agreed: setting(z.boolean().default(false), {
+      title: 'I agree to the terms of the authority',
+      help: 'Its directory names them (RFC 8555 §7.3). Without it nothing is ordered.',
+      source: 'today',
+      enforced: true,
+    }),
+  }),
+])
+export type CertificateSource = z.output<typeof certificateSourceSchema>
+
+export const certificateInputSchema = z.strictObject({
+  name: z.string().trim().min(1).max(100),
+  source: certificateSourceSchema.default({ type: 'upload' }),
+  /** PEM: the leaf first, then the intermediates. Given by an upload, and by the answer to a CSR. */
+  certificate: z.string().max(200_000).optional(),
+  /** PEM. Never leaves the API again except to the workers. Given by an upload only. */
+  privateKey: setting(z.string().max(50_000), {
+    title: 'Private key',
+    help: 'Write-only; encrypted at rest.',
+    source: 'classic',
+    enforced: true,
+    secret: true,
+  }).optional(),
+})
+export type CertificateInput = z.output<typeof certificateInputSchema>
+
+/** What is read from a certificate, never typed. */
+const factsSchema = z.object({
+  names: z.array(z.string()),
+  notBefore: z.string(),
+  notAfter: z.string(),
+  fingerprint: z.string(),
+  issuer: z.string().optional(),
+  key: z.string().optional(),
+  selfSigned: z.boolean().optional(),
+})
+export type CertificateFacts = z.output<typeof factsSchema>
+
+/** As stored and replicated. Without `certificate` there is nothing to show yet: an unsigned request, an order on its way. */
+export const certificateRowSchema = certificateInputSchema.extend({
+  ...factsSchema.partial().shape,
+  names: z.array(z.string()),
+  csr: z.string().optional(),
+})
+export type Certificate = z.output<typeof certificateRowSchema>
+
+/** Days before the end at which it is said aloud; below 0 it is over. */
+export const expiryWarnings = [30, 14, 3, 0] as const
+
+/** Whole days until the end, rounded down; negative when it is over. */
+export function daysLeft(notAfter: string, now: number): number {
+  return Math.floor((Date.parse(notAfter) - now) / 86_400_000)
+}
+
+export type ShownCertificates = { byName: Map<string, string>; fallback: string | undefined }
+
+/**
+ * Which certificate's id clients are shown, by the lower-case name they ask for (wildcards as `*.domain`), and by
+ * default: the one for the server's own name, else the best of all. Among several for one name the one signed by
+ * somebody else wins over a self-signed one, then the one that lasts longest.
+ */
+export function shownCertificates(rows: ReadonlyMap<string, Certificate>, hostname: string): ShownCertificates {
+  const usable = [...rows].filter(([, { certificate, privateKey }]) => certificate && privateKey)
+  const best = usable.sort(([a, left], [b, right]) => better(left, right) || (a < b ? -1 : 1))
+  const byName = new Map<string, string>()
+  for (const [id, { names }] of best) for (const name of names.map(lower)) if (!byName.has(name)) byName.set(name, id)
+  return { byName, fallback: shownFor({ byName, fallback: best[0]?.[0] }, hostname) }
+}
+
+/** Looks a name up: exactly, then as one label below a wildcard, then the default. */
+export function shownFor({ byName, fallback }: ShownCertificates, name: string): string | undefined {
+  const asked = lower(name)
+  return byName.get(asked) ?? byName.get(`*${asked.slice(asked.indexOf('.'))}`) ?? fallback
+}
+
+const lower = (name: string) => name.toLowerCase()
+
+function better(left: Certificate, right: Certificate): number {
+  const own = Number(left.selfSigned ?? false) - Number(right.selfSigned ?? false)
+  return own || Date.parse(right.notAfter ?? '') - Date.parse(left.notAfter ?? '') || 0
+}

@@ -1,0 +1,46 @@
+import type { Lookups } from '@postern/contract/lookups.ts'
+import type { SecuritySettings } from '@postern/contract/settings.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+type List = SecuritySettings['dnsbl'][number]
+type Heard = NonNullable<Lookups['dnsbl']>[number]
+
+/**
+ * RFC 5782. Of several lists the first that refuses decides. Only at the ports of mail servers: people who submit mail must log
+ * in, and come from addresses that belong on such lists.
+ */
+export const dnsbl: RuleRow<Questions['connect']> = {
+  name: 'dnsbl',
+  exemptsWhiteListed: true,
+  ask({ ip, listener, lookups }, { settings }) {
+    const lists = settings.security.dnsbl
+    if (lists.length === 0 || listener !== 'smtp') return 'pass'
+    const marks: string[] = []
+    const missing: string[] = []
+    for (const list of lists) {
+      const heard = lookups?.dnsbl?.find(({ zone }) => zone === list.zone)
+      const answer = matching(list, heard)
+      if (answer === 'not-known' && (list.action === 'reject' || heard)) missing.push(list.zone)
+      if (!heard || answer === undefined || answer === 'not-known') continue
+      const because = `${ip} is listed by ${list.zone} (${answer})${heard.text ? `: ${heard.text}` : ''}.`
+      if (list.action === 'reject') {
+        const values = { ip, zone: list.zone, text: heard.text ? `: ${heard.text}` : '' }
+        return refuse({ reply: 'dnsListed', reason: 'dns-listed', values, close: true }, because)
+      }
+      marks.push(because)
+    }
+    if (missing.length > 0) return { missing: `Whether ${missing.join(', ')} list ${ip} is not known.` }
+    return marks.length > 0 ? { marks: marks.join(' ') } : 'pass'
+  },
+}
+
+function matching({ answer }: List, heard: Heard | undefined): string | undefined {
+  if (!heard || heard.answers === 'not-known') return 'not-known'
+  return heard.answers.find((address) => matchesAnswer(address, answer))
+}
+
+/** `127.0.0.*`: a star stands for any octets. Octets that the pattern does not name are not looked at. */
+function matchesAnswer(address: string, pattern: string): boolean {
+  const octets = address.split('.')
+  return pattern.split('.').every((wanted, i) => wanted === '*' || wanted === octets[i])
+}

@@ -1,0 +1,17 @@
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 5321 §3.1: a client waits for the greeting. One that does not is no mail server; with a greeting delay more of them show it. */
+export const pregreet: RuleRow<Questions['connect']> = {
+  name: 'pregreet',
+  exemptsWhiteListed: true,
+  ask({ ip, lookups }, { settings }) {
+    const { greetingDelaySeconds } = settings.security
+    if (lookups?.pregreet)
+      return refuse(
+        { reply: 'talkedFirst', reason: 'talked-first', close: true },
+        `${ip} talked before the greeting; security.greetingDelaySeconds is ${greetingDelaySeconds}.`,
+      )
+    if (greetingDelaySeconds === 0 || lookups?.pregreet === false) return 'pass'
+    return { missing: `Whether ${ip} waits for the greeting is not known.` }
+  },
+}

@@ -1,0 +1,9 @@
+import type { Lookups } from '@postern/contract/lookups.ts'
+import { type Dns, hasAddress } from './dns.ts'
+
+/** Whether the name in HELO has an address. Not for address literals. */
+export async function askHelo(dns: Pick<Dns, 'a' | 'aaaa'>, name: string): Promise<NonNullable<Lookups['helo']>> {
+  const has = await hasAddress(dns, name.toLowerCase().replace(/\.$/, ''))
+  if (has === 'not-known') return 'not-known'
+  return has ? 'resolves' : 'does-not-resolve'
+}

@@ -1,0 +1,69 @@
+import type { ConnectFacts } from '@postern/contract/facts.ts'
+import type { Lookups } from '@postern/contract/lookups.ts'
+import { findBlock } from '@postern/policy/address-blocks.ts'
+import { decideConnect, decideHello, decideMail } from '@postern/policy/decide.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import type { Dialogue } from '../dialogue.ts'
+import type { Transaction } from '../transaction.ts'
+import { isOwnNetwork } from './address.ts'
+import { zonesThat } from './ask.ts'
+import { askDnsbl, type Heard } from './dnsbl.ts'
+import { askHelo } from './helo.ts'
+import { askReverse } from './reverse.ts'
+import { askSenderDomain } from './sender-domain.ts'
+
+/**
+ * Look-ups whose rules only mark: they begin when the client has its answer already, and nobody waits for them. What is heard
+ * before the message is accepted stands in its event. Nothing is asked about clients of our own networks.
+ */
+
+export function markConnect(dialogue: Dialogue, facts: ConnectFacts): void {
+  const { house } = dialogue
+  const { policy } = house
+  const { dns } = house.desk
+  const zones = zonesThat(policy, 'mark')
+  const wantsReverse = policy.settings.security.checkReverseDns === 'mark'
+  if ((!wantsReverse && zones.length === 0) || !isAskedAbout(dialogue, policy)) return
+  const heard = (lookups: Lookups) => {
+    know(dialogue, lookups)
+    const known = dialogue.facts.lookups as Lookups
+    dialogue.mark(decideConnect({ ...facts, lookups: known }, policy))
+  }
+  if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => heard({ reverse }))
+  const add = (one: Heard) => heard({ dnsbl: [...(dialogue.facts.lookups?.dnsbl ?? []), one] })
+  const waitedFor = dialogue.facts.lookups?.dnsbl?.map(({ zone }) => zone) ?? []
+  for (const zone of zones) if (!waitedFor.includes(zone)) void askDnsbl(dns, facts.ip, zone).then(add)
+}
+
+export function markHello(dialogue: Dialogue, verb: 'HELO' | 'EHLO', argument: string): void {
+  const { house } = dialogue
+  const { policy } = house
+  if (policy.settings.security.checkHelo !== 'mark' || argument.startsWith('[')) return
+  if (!isAskedAbout(dialogue, policy)) return
+  void askHelo(house.desk.dns, argument).then((helo) => {
+    // Meanwhile it may have greeted with another name, or forgotten this one with STARTTLS.
+    if (dialogue.facts.helo !== argument) return
+    know(dialogue, { helo })
+    dialogue.mark(decideHello({ ...dialogue.facts, verb, argument }, policy))
+  })
+}
+
+export function markMail({ house, facts }: Dialogue, transaction: Transaction): void {
+  const { policy, facts: asked } = transaction
+  const { sender } = asked
+  if (policy.settings.security.checkSenderDomain !== 'mark' || sender === null || sender === 'null-sender') return
+  if (isOwnNetwork(facts.ip) || policy.directory.domains.has(sender.domain) || sender.domain.startsWith('[')) return
+  if (findBlock(policy.white, facts.ip, facts.now)) return
+  void askSenderDomain(house.desk.dns, sender.domain).then((senderDomain) => {
+    asked.lookups = { ...asked.lookups, senderDomain }
+    transaction.passed(decideMail(asked, policy))
+  })
+}
+
+function isAskedAbout({ facts: { ip, listener, now } }: Dialogue, { white }: Policy): boolean {
+  return listener === 'smtp' && !isOwnNetwork(ip) && !findBlock(white, ip, now)
+}
+
+function know({ facts }: Dialogue, heard: Lookups): void {
+  facts.lookups = { ...facts.lookups, ...heard }
+}

@@ -1,0 +1,25 @@
+import type { Lookups } from '@postern/contract/lookups.ts'
+import { canonicalAddress } from '@postern/contract/network.ts'
+import { pointerName } from './address.ts'
+import type { Dns } from './dns.ts'
+
+/** An address may have many names; so many are looked at. */
+const mostNames = 5
+
+/** RFC 8601 §2.7.3: the names of the address, and whether one of them has this address. */
+export async function askReverse(
+  dns: Pick<Dns, 'ptr' | 'a' | 'aaaa'>,
+  ip: string,
+): Promise<NonNullable<Lookups['reverse']>> {
+  const names = await dns.ptr(pointerName(ip))
+  if (names === 'not-known') return 'not-known'
+  const looked = names.slice(0, mostNames).map((name) => name.slice(0, 255))
+  const [first] = looked
+  if (first === undefined) return { confirmed: false }
+  const answers = await Promise.all(looked.map((name) => (ip.includes(':') ? dns.aaaa(name) : dns.a(name))))
+  const found = answers.findIndex(
+    (answer) => answer !== 'not-known' && answer.some((one) => canonicalAddress(one) === ip),
+  )
+  if (found >= 0) return { name: looked[found] as string, confirmed: true }
+  return answers.includes('not-known') ? 'not-known' : { name: first, confirmed: false }
+}

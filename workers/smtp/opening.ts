@@ -1,0 +1,51 @@
+import type { ConnectFacts } from '@postern/contract/facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import { decideConnect } from '@postern/policy/decide.ts'
+import type { Dialogue } from './dialogue.ts'
+import { askWhatIsMissing } from './lookups/ask.ts'
+import { markConnect } from './lookups/mark.ts'
+
+/** From the connection to the banner: who is nobody's business is let in at once, of others is asked, and who talks first is heard. */
+
+export type Opening = Dialogue & {
+  /** Octets have come, and nothing was said yet. */
+  talked(): boolean
+  /** The banner. */
+  greet(): void
+}
+
+/** How many sessions there are, this one included. */
+type Counts = Pick<ConnectFacts, 'sessionsOpen' | 'sessionsFromAddress'>
+
+export function openSession(opening: Opening, here: Counts): void {
+  const { policy, desk } = opening.house
+  const facts: ConnectFacts = { ...heard(opening), ...here }
+  const verdict = decideConnect(facts, policy)
+  const missing = askWhatIsMissing('connect', facts, { verdict, desk, policy })
+  if (!missing) settled(opening, facts, verdict)
+  else
+    opening.wait(
+      missing.then((lookups) => {
+        opening.facts.lookups = { ...lookups, pregreet: opening.talked() }
+        const known: ConnectFacts = { ...opening.refresh(), ...here }
+        settled(opening, known, decideConnect(known, opening.house.policy))
+      }),
+    )
+}
+
+function heard(opening: Opening): Dialogue['facts'] {
+  const facts = opening.refresh()
+  if (opening.talked()) facts.lookups = { ...facts.lookups, pregreet: true }
+  return facts
+}
+
+function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {
+  opening.witness.connect(facts)
+  if (!opening.settle(verdict)) {
+    opening.leave()
+    return
+  }
+  opening.mark(verdict)
+  opening.greet()
+  markConnect(opening, facts)
+}
