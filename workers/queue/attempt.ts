@@ -6,6 +6,7 @@ import { fitsAhead, mayFollow, type Result, type Transaction, transact } from '.
 import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
+import { deliveredOctets, openDelivered, readDelivered } from './overlay.ts'
 import type { Destination } from './route/destination.ts'
 import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
 
@@ -142,29 +143,19 @@ function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transac
 }
 
 function transactionFor(mail: Mail, recipients: readonly number[], reader: SpoolReader): Transaction {
-  const { envelope, octets } = mail
+  const { envelope } = mail
+  const octets = deliveredOctets(mail)
   return {
     sender: envelope.sender,
     recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
     octets,
     body: octets <= wholeOctets ? 'whole' : 'stream',
-    whole: () => readWhole(mail, reader),
-    stream: () => reader.openBody(mail.location),
+    whole: () => readDelivered(mail, reader),
+    stream: () => openDelivered(mail, reader),
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
     ...(envelope.ret ? { ret: envelope.ret } : {}),
     ...(envelope.envid ? { envid: envelope.envid } : {}),
-  }
-}
-
-/** A message that is copied on while it is read is read again where it lies now. */
-export async function readWhole(mail: Mail, reader: SpoolReader): Promise<Buffer> {
-  const { location } = mail
-  try {
-    return await reader.readBody(location)
-  } catch (error) {
-    if (mail.location === location) throw error
-    return reader.readBody(mail.location)
   }
 }
 

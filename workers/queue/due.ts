@@ -164,6 +164,7 @@ export class Due {
       location: place.location,
       segment: place.segment,
       octets: row.octets,
+      overlay: undefined,
       recorded: true,
       batch: undefined,
       rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,

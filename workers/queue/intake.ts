@@ -172,6 +172,7 @@ export class Intake {
       location,
       segment,
       octets,
+      overlay: undefined,
       recorded: false,
       batch: undefined,
       rerouted: undefined,
