@@ -156,6 +156,11 @@ export const eventTypes = {
     title: 'Bounced',
     fields: z.object({ ...attempt, cause: z.string().max(100), status: z.string().max(20) }),
   },
+  /** What an MTA-STS policy in testing found wrong (RFC 8461 §5): the mail went all the same. */
+  'tls.unproved': {
+    title: 'TLS policy not met (testing)',
+    fields: z.object({ domain: z.string().max(255), host: z.string().max(255), detail: z.string().max(600) }),
+  },
   /** By a rule (route discard) or by an operator (delete): `by` says who. */
   'delivery.discarded': {
     title: 'Discarded',

@@ -3,6 +3,7 @@ import type { SpoolReader } from '@postern/spool/spool.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
 import { fitsAhead, mayFollow, type Result, type Transaction, transact } from './client/transaction.ts'
+import { openFor, poolKey } from './dial.ts'
 import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
@@ -55,7 +56,7 @@ async function deliverRemote(
   { destination, turn }: { destination: Remote; turn: Turn },
   world: AttemptWorld,
 ): Promise<Delivered> {
-  const key = poolKey(destination)
+  const key = poolKey(destination, job.mail)
   const begun = turn.begun?.connection
   if (begun && !begun.alive) turn.begun = undefined
   const open = turn.begun?.connection ?? world.pool.take(key)
@@ -81,8 +82,8 @@ async function deliverRemote(
       continue
     }
     try {
-      const connection = await pool.open(dialFor(destination, peer, world))
-      const delivered = await deliverOn(connection, job, { key, turn, world })
+      const { connection, under } = await openFor(job, { destination, peer }, world)
+      const delivered = await deliverOn(connection, job, { key: under, turn, world })
       last = delivered
       if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
@@ -154,39 +155,16 @@ function transactionFor(mail: Mail, recipients: readonly number[], reader: Spool
     stream: () => openDelivered(mail, reader),
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
+    requireTls: envelope.requireTls === true,
     ...(envelope.ret ? { ret: envelope.ret } : {}),
     ...(envelope.envid ? { envid: envelope.envid } : {}),
   }
 }
 
-function dialFor(destination: Remote, peer: Peer, world: AttemptWorld) {
-  return {
-    peer,
-    protocol: destination.kind === 'lmtp' ? ('lmtp' as const) : ('smtp' as const),
-    name: world.plan().hostname,
-    tls: destination.tls,
-    patience: world.patience,
-    ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
-  }
-}
-
-/** Connections are shared by what has the same next host and terms. */
-function poolKey(destination: Remote): string {
-  switch (destination.kind) {
-    case 'mx':
-      return `mx ${destination.domain} ${destination.tls}`
-    case 'address':
-      return `address ${destination.address} ${destination.tls}`
-    case 'lmtp':
-      return `lmtp ${destination.host} ${destination.port}`
-    case 'smtp':
-      return `smtp ${destination.host} ${destination.port} ${destination.tls} ${destination.auth?.user ?? ''}`
-  }
-}
-
 function viaOf(connection: Connection): Via {
   const { host, address, port } = connection.dial.peer
-  return { host, address, port, ...(connection.tls ? { tls: connection.tls } : {}) }
+  const tls = connection.proved ? `${connection.tls}, certificate verified` : connection.tls
+  return { host, address, port, ...(tls ? { tls } : {}) }
 }
 
 function unreachable(job: Job, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
@@ -205,6 +183,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
   greeting: '4.4.2',
   hello: '4.4.2',
   tls: '4.7.5',
+  proof: '4.7.5',
   auth: '4.7.8',
   mail: '4.4.2',
   rcpt: '4.4.2',
@@ -222,8 +201,10 @@ function failed(job: Job, error: unknown, peer: Peer): Delivered {
       ? 'cannot-connect'
       : error.stage === 'tls'
         ? 'no-tls'
-        : error.stage === 'auth'
-          ? 'login-refused'
-          : 'connection-lost'
+        : error.stage === 'proof'
+          ? 'tls-not-verified'
+          : error.stage === 'auth'
+            ? 'login-refused'
+            : 'connection-lost'
   return same(job, deferredFor(statusOf[error.stage], error.text, cause), via)
 }

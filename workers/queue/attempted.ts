@@ -1,4 +1,6 @@
+import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
+import type { Assurance } from './assure/assurance.ts'
 import type { Patience } from './client/connection.ts'
 import type { Pool } from './client/pool.ts'
 import type { Result } from './client/transaction.ts'
@@ -13,6 +15,8 @@ export type AttemptWorld = {
   reader: SpoolReader
   pool: Pool
   dns: Dns
+  assurance: Assurance
+  record: Record
   ourselves(): Ourselves
   /** Port of MX hosts. */
   port: number

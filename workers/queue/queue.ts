@@ -2,6 +2,7 @@ import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
@@ -31,6 +32,8 @@ export type QueueParts = {
   /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
   dns: Dns
+  /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
+  assurance?: Assurance
   ourselves(): Ourselves
   plan: Plan
   /** Of MX hosts. */
@@ -123,12 +126,14 @@ export class Queue {
   }
 
   #deliverer(): Deliverer {
-    const { reader, writer, record, dns, ourselves, outboundPort, dataDirectory, patience } = this.#parts
+    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, patience } = this.#parts
     const world: AttemptWorld = {
       plan: () => this.plan,
       reader,
       pool: this.#pool,
       dns,
+      assurance: assurance ?? settingsAlone,
+      record,
       ourselves,
       port: outboundPort,
       patience: patience ?? usualPatience,
@@ -179,6 +184,7 @@ export class Queue {
   forget(): void {
     this.#pool.clear()
     this.#parts.dns.forget()
+    this.#parts.assurance?.secureDns?.forget()
   }
 
   status() {
@@ -209,6 +215,7 @@ export class Queue {
     await this.reclaim.stop()
     await this.journal.flush()
     await this.index.close()
+    await this.#parts.assurance?.mtaSts?.save()
   }
 }
 

@@ -4,6 +4,7 @@ import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Logger } from 'pino'
+import { assuranceFrom } from './assure/environment.ts'
 import { compilePlan, type Plan } from './plan.ts'
 import { Queue } from './queue.ts'
 import { Dns } from './route/dns.ts'
@@ -20,6 +21,7 @@ export async function queueService(
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
   const dns = new Dns({ servers: listOf(env.POSTERN_DNS_SERVERS) })
+  const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
   const state = new ServiceState(worker)
@@ -38,6 +40,7 @@ export async function queueService(
         void worker.flushEvents().finally(() => process.exit(1))
       },
       dns,
+      assurance,
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,

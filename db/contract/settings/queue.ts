@@ -101,7 +101,7 @@ export const queueSchema = z
     }),
     outboundTls: setting(z.enum(['none', 'opportunistic', 'require']).default('opportunistic'), {
       title: 'Outbound TLS',
-      help: 'opportunistic: STARTTLS where it is offered. require: no delivery without TLS. "Enabling SSL or TLS" in the group TLS governs inbound only.',
+      help: 'none: never, whatever the recipient publishes. opportunistic: STARTTLS where it is offered, the certificate unverified. require: no delivery without TLS and a certificate for the host by a trusted authority; else the mail waits. DANE (with a validating resolver) and MTA-STS of the recipient domain are honoured unless it is none. "Enabling SSL or TLS" in the group TLS governs inbound only.',
       source: 'today',
       enforced: true,
     }),

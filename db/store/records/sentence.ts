@@ -35,6 +35,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; next try ${event.nextTryAt}`
     case 'delivery.bounced':
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; returned with ${event.status}`
+    case 'tls.unproved':
+      return `mail for ${event.domain} went to ${event.host} although ${event.detail}`
     case 'delivery.discarded':
       return `discarded for ${someOf(event.recipients)} by ${event.by}`
     case 'message.held':

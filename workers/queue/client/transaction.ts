@@ -16,6 +16,8 @@ export type Transaction = {
   stream(): Readable
   eightBit: boolean
   smtpUtf8: boolean
+  /** RFC 8689: only over TLS that was verified, to a server that says it will pass that on. */
+  requireTls: boolean
   ret?: 'full' | 'hdrs'
   envid?: string
 }
@@ -199,6 +201,7 @@ function mailLine(connection: Connection, transaction: Transaction): string {
   if (connection.has('SIZE')) line += ` SIZE=${transaction.octets}`
   if (transaction.eightBit && connection.has('8BITMIME')) line += ' BODY=8BITMIME'
   if (transaction.smtpUtf8) line += ' SMTPUTF8'
+  if (transaction.requireTls && connection.dial.protocol === 'smtp') line += ' REQUIRETLS'
   if (connection.has('DSN')) {
     if (transaction.ret) line += ` RET=${transaction.ret.toUpperCase()}`
     if (transaction.envid) line += ` ENVID=${xtext(transaction.envid)}`
@@ -233,6 +236,12 @@ export function xtext(text: string): string {
  */
 function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
   const { host } = connection.dial.peer
+  if (transaction.requireTls && connection.dial.protocol === 'smtp') {
+    if (!connection.proved || !connection.has('REQUIRETLS')) {
+      const reply = `${host} does not offer REQUIRETLS, which the sender asked for`
+      return { kind: 'bounced', status: '5.7.30', reply, cause: 'no-requiretls' }
+    }
+  }
   if (transaction.smtpUtf8 && !connection.has('SMTPUTF8')) {
     const reply = `${host} does not offer SMTPUTF8, which this message needs`
     return { kind: 'bounced', status: '5.6.7', reply, cause: 'no-smtputf8' }
