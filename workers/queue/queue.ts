@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import type { AttemptWorld } from './attempted.ts'
+import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
@@ -31,6 +32,8 @@ export type QueueParts = {
   /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
   dns: Dns
+  /** Finds out where messages come from; without it nothing is found out. */
+  examiner?: AuthenticityOptions['examiner'] | undefined
   ourselves(): Ourselves
   plan: Plan
   /** Of MX hosts. */
@@ -56,7 +59,7 @@ export class Queue {
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
-    const { reader, writer, record, plan } = parts
+    const { reader, writer, record, plan, examiner } = parts
     this.#parts = parts
     this.plan = plan
     this.index = index
@@ -71,9 +74,11 @@ export class Queue {
     })
     const { journal } = this
     const deliverer = this.#deliverer()
+    const authenticity = examiner && new Authenticity({ examiner, hostname: () => this.plan.hostname, record, journal })
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
+      prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
     this.dispatch = dispatch

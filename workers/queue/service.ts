@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { Examiner } from '@postern/authentication/examiner.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -22,6 +23,7 @@ export async function queueService(
   const dns = new Dns({ servers: listOf(env.POSTERN_DNS_SERVERS) })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
+  const examiner = new Examiner({ servers: listOf(env.POSTERN_DNS_SERVERS), spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let plan: Plan | undefined
@@ -38,6 +40,7 @@ export async function queueService(
         void worker.flushEvents().finally(() => process.exit(1))
       },
       dns,
+      examiner,
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
@@ -57,6 +60,7 @@ export async function queueService(
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()
+      await examiner.close()
       await writer.close()
       await reader.close()
     },
