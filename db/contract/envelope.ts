@@ -36,6 +36,8 @@ export const envelopeSchema = z.object({
   /** RFC 6152: whether the body may hold octets above 127. */
   body: z.enum(['7bit', '8bitmime']),
   smtpUtf8: z.boolean(),
+  /** RFC 8689: over TLS that names the next host truly, or not at all; never handed on without REQUIRETLS. Absent: not asked for. */
+  requireTls: z.boolean().optional(),
   /** RFC 3461 §4.3 and §4.4. */
   ret: z.enum(['full', 'hdrs']).optional(),
   envid: z.string().max(100).optional(),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { domainSchema } from './address.ts'
 import { hostSchema, portSchema } from './network.ts'
 
 /** What an operator asks of queued messages. An order is a row like any setting: it is numbered, audited, and cannot get lost. */
@@ -25,6 +26,8 @@ export const orderSchema = z.object({
   action: orderActionSchema,
   /** The messages it is for; absent only for `run`, which tries everything that waits now. */
   messageIds: z.array(z.string().length(36)).max(10_000).optional(),
+  /** For `run`: only what waits for this recipient domain. */
+  domain: domainSchema.optional(),
   /** For `reroute`. */
   to: z.object({ host: hostSchema, port: portSchema.default(25) }).optional(),
   orderedBy: z.string(),
