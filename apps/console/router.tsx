@@ -115,6 +115,7 @@ const tree = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/revisions/Revision.tsx'), 'Revision'),
   }),
   createRoute({ ...at('/audit'), component: lazyRouteComponent(() => import('./pages/audit/Audit.tsx'), 'Audit') }),
+  createRoute({ ...at('/rfcs'), component: lazyRouteComponent(() => import('./pages/rfcs/Rfcs.tsx'), 'Rfcs') }),
   createRoute({ ...at('/users'), component: lazyRouteComponent(() => import('./pages/users/Users.tsx'), 'Users') }),
 ])
 

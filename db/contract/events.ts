@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findingsSchema } from './authentication.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 import { reasons } from './verdict.ts'
@@ -135,6 +136,11 @@ export const eventTypes = {
       rules: z.array(z.string().max(300)),
       held: z.string().max(200).optional(),
     }),
+  },
+  'message.authenticated': {
+    title: 'SPF, DKIM and DMARC',
+    /** `forged`: Authentication-Results fields that claimed to be ours and were taken out. */
+    fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
   },
   'message.refused': {
     title: 'Message refused at the end of data',

@@ -20,6 +20,8 @@ type Code =
   | 452
   | 454
   | 455
+  | 458
+  | 459
   | 500
   | 501
   | 502
@@ -59,6 +61,7 @@ export const replies = {
   senderOk: reply(250, '2.1.0', 'Sender OK'),
   recipientOk: reply(250, '2.1.5', 'Recipient OK'),
   startMail: reply(354, null, 'End data with <CR><LF>.<CR><LF>'),
+  chunkTaken: reply(250, '2.0.0', '{octets} octets received'),
   accepted: reply(250, '2.0.0', 'Accepted as {id}'),
   startTls: reply(220, '2.0.0', 'Ready to start TLS'),
   authenticated: reply(235, '2.7.0', 'Authentication succeeded'),
@@ -85,6 +88,9 @@ export const replies = {
   proxyRequired: reply(421, '4.7.0', 'PROXY header expected'),
   proxyError: reply(421, '4.7.0', 'PROXY header not accepted from {ip}'),
   internalError: reply(451, '4.3.0', 'Local error, try again later'),
+  etrnStarted: reply(250, '2.0.0', 'OK, queuing for node {domain} started'),
+  etrnUnable: reply(458, '4.3.0', 'Unable to queue messages for node {domain}'),
+  etrnRefused: reply(459, '4.7.1', 'Node {domain} not allowed: log in, or come from an address that may relay'),
   spoolFull: reply(452, '4.3.1', 'Insufficient storage, try again later'),
 
   syntaxError: reply(500, '5.5.2', 'Syntax error, command not recognised'),

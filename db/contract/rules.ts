@@ -48,22 +48,26 @@ export const ruleNames = [
 export type Rule = (typeof ruleNames)[number]
 export const ruleSchema = z.enum(ruleNames)
 
-/**
- * Rules without which there is nothing to go on with: an unreadable address, a wrong password, an answer that must be given.
- * They cannot run in watch mode.
- */
-export const rulesNeverWatched = [
-  'auth-mechanism',
-  'auth-credentials',
-  'sender-syntax',
-  'spool-space',
-  'recipient-syntax',
-  'accept',
-  'vrfy',
-  'expn',
-] as const satisfies readonly Rule[]
+/** Rules that cannot run in watch mode, and why: where one would decide there is nothing safe, or nothing at all, to go on with. */
+export const whyNeverWatched = {
+  'auth-credentials': 'a wrong password would log in',
+  'sender-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be answered or sent on',
+  'spool-space': 'there is no room to keep the message in',
+  'recipient-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be delivered to',
+  accept: 'it is what happens when no rule decides',
+  vrfy: 'VRFY must have an answer, and the only other one names users to strangers; see security.disableVrfy',
+  expn: 'EXPN must have an answer, and the only other one names members to strangers; see security.disableExpn',
+} as const satisfies Partial<Record<Rule, string>>
 
-export const watchableRuleSchema = ruleSchema.exclude([...rulesNeverWatched])
+export const rulesNeverWatched = Object.keys(whyNeverWatched) as (keyof typeof whyNeverWatched)[]
+
+/** Every other rule can be evaluated and logged while it decides nothing. */
+export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).options, {
+  error: ({ input }) => {
+    const why = (whyNeverWatched as Record<string, string>)[String(input)]
+    return why === undefined ? undefined : `must be a rule that can be watched; ${String(input)} cannot: ${why}`
+  },
+})
 
 export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
 export type Stage = (typeof stageNames)[number]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { domainSchema } from './address.ts'
 import { queueStates } from './orders.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 
@@ -70,6 +71,13 @@ export const eventBatchSchema = z.strictObject({
 })
 /** Storage has everything up to and including this number. */
 export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
+
+/** `POST /v1/worker/etrn`: a client that may (RFC 1985) asks for the queue of a domain to be tried now. The API makes an order of it. */
+export const etrnRequestSchema = z.strictObject({
+  domain: domainSchema,
+  /** The login or the address of who asked. */
+  by: z.string().min(1).max(320),
+})
 
 /** The body of an SQS message: a nudge, nothing more. */
 export const nudgeSchema = z.object({ revision: z.number().int().nonnegative() })

@@ -34,7 +34,7 @@ async function login(name: string, secret: string): Promise<Reply> {
 const yes = { code: 235, enhanced: '2.7.0' }
 const no = { code: 535, enhanced: '5.7.8' }
 
-describe('AUTH', () => {
+describe('AUTH (RFC 4954)', () => {
   it('is offered under TLS only, and refused with 538 5.7.11 before it', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('AUTH')).toBe(false)
@@ -45,7 +45,7 @@ describe('AUTH', () => {
     await client.say(plain('ann', password)).expect(503, '5.5.1')
   })
 
-  it('PLAIN and LOGIN, with and without initial response', async () => {
+  it('PLAIN (RFC 4616) and LOGIN, with and without initial response', async () => {
     const client = await secure()
     await client.say('AUTH PLAIN').expect(334)
     await client.say(base64(`\0ann\0${password}`)).expect(235)

@@ -99,7 +99,7 @@ describe('EXPN', () => {
   })
 })
 
-describe('the order of commands', () => {
+describe('the order of commands (RFC 5321)', () => {
   it.each([
     ['MAIL before HELO', ['MAIL FROM:<x@far.test>'], 503],
     ['RCPT before MAIL', ['EHLO a.test', 'RCPT TO:<ann@home.test>'], 503],
@@ -123,7 +123,7 @@ describe('the order of commands', () => {
     await client.say('NOOP').expect(250)
   })
 
-  it('pipelined commands are answered in order, and all of them', async () => {
+  it('pipelined commands (RFC 2920) are answered in order, and all of them', async () => {
     const client = await live.greeted()
     client.say('MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>', 'RCPT TO:<no@home.test>', 'DATA')
     await client.expect(250, '2.1.0')
@@ -135,7 +135,7 @@ describe('the order of commands', () => {
     expect(await client.closed()).toBe('closed')
   })
 
-  it('every reply but the banner, greetings and 354 has an enhanced code', async () => {
+  it('every reply but the banner, greetings and 354 has an enhanced code (RFC 2034, RFC 3463, RFC 5248)', async () => {
     const client = await live.greeted()
     for (const line of [
       'NOOP',
@@ -145,7 +145,7 @@ describe('the order of commands', () => {
       'RCPT TO:<ann@home.test>',
       'RSET',
       'FOO',
-      'BDAT 1 LAST',
+      'BDAT',
     ])
       expect((await client.ask(line)).enhanced, line).toBeDefined()
   })

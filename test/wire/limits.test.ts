@@ -21,7 +21,7 @@ async function inData() {
   return client
 }
 
-describe('maxMessageBytes', () => {
+describe('maxMessageBytes (RFC 1870)', () => {
   it('is said in EHLO, enforced when declared and when found, and may change in an open session', async () => {
     const client = await live.connect()
     expect((await client.hello()).get('SIZE')).toBe('26214400')

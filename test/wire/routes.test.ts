@@ -229,7 +229,7 @@ describe('remote domains, by DNS', () => {
   })
 
   it.each([
-    ['null.test', '5.1.10', 'null MX'],
+    ['null.test', '5.1.10', 'null MX (RFC 7505)'],
     ['gone.test', '5.1.2', 'NXDOMAIN'],
   ])('%s bounces with %s: %s', async (domain, status) => {
     const { id, subject } = await send(`x@${domain}`)

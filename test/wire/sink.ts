@@ -19,6 +19,8 @@ export interface WireSink {
 
 export interface WireSinkOptions {
   host?: string
+  /** A free one without it. */
+  port?: number
   /** Called before the 250 of each message: what it keeps is kept when the sender thinks it is. */
   take: (message: TakenMessage) => void
 }
@@ -29,7 +31,7 @@ const dataEnd = Buffer.from('\r\n.\r\n')
  * A small SMTP server that takes everything and hands each whole message to the test. It keeps no state but its memory,
  * so it loses nothing as long as the test runs. PIPELINING, 8BITMIME, SMTPUTF8 and SIZE are offered.
  */
-export async function startWireSink({ host = '127.0.0.1', take }: WireSinkOptions): Promise<WireSink> {
+export async function startWireSink({ host = '127.0.0.1', port = 0, take }: WireSinkOptions): Promise<WireSink> {
   const open = new Set<Socket>()
   let count = 0
   const server = createServer({ noDelay: true }, (socket) => {
@@ -40,7 +42,7 @@ export async function startWireSink({ host = '127.0.0.1', take }: WireSinkOption
       count += 1
     })
   })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, 1024, resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, 1024, resolve))
   return {
     host,
     port: (server.address() as AddressInfo).port,

@@ -51,7 +51,7 @@ async function send(from: string, end: string, at: (head: string) => number[]) {
   return replies
 }
 
-describe('end of data', () => {
+describe('end of data (RFC 5321)', () => {
   it.each(Object.entries(ends))('%s: refused, nothing behind it is executed, in every split', async (_name, end) => {
     const before = (await live.mail('ann@home.test')).length
     for (const at of cuts('Subject: first\r\n\r\nfirst', end)) {

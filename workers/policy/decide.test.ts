@@ -37,7 +37,7 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
   },
   auth: {
     'auth-disabled': { change: { settings: { advanced: { disableAuth: true } } } },
-    'auth-mechanism': { facts: { mechanism: 'CRAM-MD5' } },
+    'auth-mechanism': { change: { settings: { advanced: { authMechanisms: ['LOGIN'] } } } },
     'auth-requires-tls': { facts: { tls: undefined } },
     'auth-credentials': { facts: { credentials: { login: 'jane@example.org', result: 'invalid' } } },
   },

@@ -18,6 +18,11 @@ export function authMechanisms({ settings }: Policy): AuthMechanism[] {
   )
 }
 
+/** Whether this server can speak it, allowed or not. */
+export function isSpoken(mechanism: string): boolean {
+  return (spoken as readonly string[]).includes(mechanism.toUpperCase())
+}
+
 /**
  * The enabled account that a user means by `login`: what stands in its `login` field or, where that is empty, its address;
  * with host delimiters in place of `@`, with a box, or under an alias of the domain.

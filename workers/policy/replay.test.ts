@@ -107,6 +107,21 @@ describe('a replay', () => {
     expect(replay([session], denied, denied).changedVerdicts).toBe(0)
   })
 
+  it('names a look-up that a rule of the draft asks for and that was not recorded', () => {
+    const reject: Change = { settings: { security: { checkSenderDomain: 'reject', checkHelo: 'mark' } } }
+    const recorded = { ...session, lookups: { senderDomain: 'none' as const } }
+    expect(replay([session, session, recorded], {}, reject)).toMatchObject({
+      notAnswerable: [{ rule: 'sender-domain', fact: 'senderDomain', sessions: 2 }],
+      changes: [{ before: { rule: 'accept' }, after: { rule: 'sender-domain' }, count: 1 }],
+    })
+    expect(replay([session], {}, {}).notAnswerable).toEqual([])
+    const failed = { ...session, lookups: { senderDomain: 'not-known' as const } }
+    expect(replay([failed], {}, reject)).toMatchObject({ notAnswerable: [], changedVerdicts: 1 })
+    const listed = { ...session, rcptTo: [{ to: 'jane@example.org', lookups: { greylist: 'not-known' as const } }] }
+    const greylist: Change = { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } }
+    expect(replay([session, listed], {}, greylist).notAnswerable).toMatchObject([{ rule: 'greylist', sessions: 1 }])
+  })
+
   it('leaves out lines it cannot read, and says how many', () => {
     const replay = new Replay(examplePolicy(), examplePolicy(), whole)
     for (const line of ['{"now":1,', '7', 'null', '{}']) replay.line(line)

@@ -11,13 +11,22 @@ import { type Step, walk } from './walk.ts'
  * is noted, never guessed.
  */
 
-/** The look-up each rule reads, where the name does not say it. */
-const asking: Partial<Record<keyof Lookups, string>> = {
-  reverse: 'reverse-dns',
-  helo: 'helo-resolves',
-  senderDomain: 'sender-domain',
-  rates: 'connection-rate, message-rate, recipient-rate',
-  application: 'delivery-application',
+/** The look-up that each rule reads. */
+const readBy: Partial<Record<string, keyof Lookups>> = {
+  pregreet: 'pregreet',
+  dnsbl: 'dnsbl',
+  'reverse-dns': 'reverse',
+  'connection-rate': 'rates',
+  'message-rate': 'rates',
+  'recipient-rate': 'rates',
+  'helo-resolves': 'helo',
+  'sender-domain': 'senderDomain',
+  callout: 'callout',
+  greylist: 'greylist',
+  spf: 'spf',
+  dkim: 'dkim',
+  dmarc: 'dmarc',
+  'delivery-application': 'application',
 }
 
 const slots = 60
@@ -31,7 +40,7 @@ export class Replay {
   readonly #examples: number
   readonly #slots: Slots
   readonly #changes = new Map<string, ReplayChange>()
-  readonly #unanswered = new Map<keyof Lookups, number>()
+  readonly #unanswered = new Map<string, number>()
   readonly #missing = new Set<keyof Lookups>()
   /** What a record's look-ups inherit: a rule that reads one that is not there leaves a note. */
   readonly #absent: Lookups
@@ -81,7 +90,7 @@ export class Replay {
     const before = walk(session, this.#before)
     this.#missing.clear()
     const after = walk(session, this.#after)
-    for (const key of this.#missing) this.#unanswered.set(key, (this.#unanswered.get(key) ?? 0) + 1)
+    this.#findUnanswered(after)
     const { from, width, sessions, changed } = this.#slots
     const slot = Math.min(slots - 1, Math.max(0, Math.floor(((session.now ?? from) - from) / width)))
     this.#sessions++
@@ -91,6 +100,20 @@ export class Replay {
     this.#changedSessions++
     this.#changedVerdicts += differing
     changed[slot] = (changed[slot] ?? 0) + 1
+  }
+
+  /** A rule that says it does not know, and asked for something that the record does not hold. */
+  #findUnanswered(after: Step[]): void {
+    if (this.#missing.size === 0) return
+    const found = new Set<string>()
+    for (const { verdict } of after) {
+      if (verdict === this.#after.proceed[verdict.stage]) continue
+      for (const { rule, said } of verdict.trail) {
+        const fact = readBy[rule]
+        if (said === 'not-known' && fact !== undefined && this.#missing.has(fact)) found.add(rule)
+      }
+    }
+    for (const rule of found) this.#unanswered.set(rule, (this.#unanswered.get(rule) ?? 0) + 1)
   }
 
   /** The same command stands at the same place on both sides; what only one side came to is a consequence, not a change. */
@@ -129,9 +152,9 @@ export class Replay {
       changedSessions: this.#changedSessions,
       changedVerdicts: this.#changedVerdicts,
       changes: [...this.#changes.values()].sort((a, b) => b.count - a.count),
-      notAnswerable: [...this.#unanswered].map(([fact, count]) => ({
-        rule: asking[fact] ?? fact,
-        fact,
+      notAnswerable: [...this.#unanswered].map(([rule, count]) => ({
+        rule,
+        fact: readBy[rule] ?? '',
         sessions: count,
       })),
       timeline: sessions.map((count, i) => ({

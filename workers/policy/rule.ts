@@ -33,6 +33,8 @@ export type Decision = {
   outcome: Exclude<Outcome, { kind: 'proceed' }>
   reason: Reason
   explanation: readonly string[]
+  /** Watched or not: past this there is nothing to go on with. */
+  unavoidable?: true
 }
 
 /**

@@ -92,7 +92,7 @@ export function askStage<S extends Stage>(
     if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
     else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
     else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
-    else if (isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
+    else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }
   return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]

@@ -21,6 +21,17 @@ export function withLines(overlay: Overlay, lines: string): Overlay {
   return { lines: lines + overlay.lines, cuts: overlay.cuts }
 }
 
+/** As the index keeps it. */
+export function overlayText(overlay: Overlay): string {
+  return JSON.stringify([overlay.lines, overlay.cuts])
+}
+
+export function overlayFrom(text: string): Overlay | undefined {
+  if (text === '') return undefined
+  const [lines, cuts] = JSON.parse(text) as [string, Overlay['cuts']]
+  return { lines, cuts }
+}
+
 /** Octets of the message as it is delivered. */
 export function deliveredOctets({ octets, overlay }: Pick<Mail, 'octets' | 'overlay'>): number {
   if (!overlay) return octets

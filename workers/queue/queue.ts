@@ -4,6 +4,7 @@ import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
+import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
@@ -34,6 +35,8 @@ export type QueueParts = {
   dns: Dns
   /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
   assurance?: Assurance
+  /** Finds out where messages come from; without it nothing is found out. */
+  examiner?: AuthenticityOptions['examiner'] | undefined
   ourselves(): Ourselves
   plan: Plan
   /** Of MX hosts. */
@@ -59,7 +62,7 @@ export class Queue {
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
-    const { reader, writer, record, plan } = parts
+    const { reader, writer, record, plan, examiner } = parts
     this.#parts = parts
     this.plan = plan
     this.index = index
@@ -74,9 +77,11 @@ export class Queue {
     })
     const { journal } = this
     const deliverer = this.#deliverer()
+    const authenticity = examiner && new Authenticity({ examiner, hostname: () => this.plan.hostname, record, journal })
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
+      prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
     this.dispatch = dispatch

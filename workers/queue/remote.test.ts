@@ -131,7 +131,7 @@ test('connections end after so many messages, and reuse can be switched off whil
   expect(mails().slice(-1)).toEqual([1])
 })
 
-test('SIZE, 8BITMIME, SMTPUTF8', async () => {
+test('SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)', async () => {
   const { box, remote } = await toServer({ extensions: ['SIZE 1000'] })
   const large = await box.send(['a@a.test'], { text: `Subject: x\r\n\r\n${'y'.repeat(2000)}\r\n` })
   const utf8 = await box.send(['b@a.test'], { smtpUtf8: true })

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { Examiner } from '@postern/authentication/examiner.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -24,6 +25,7 @@ export async function queueService(
   const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
+  const examiner = new Examiner({ servers: listOf(env.POSTERN_DNS_SERVERS), spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let plan: Plan | undefined
@@ -41,6 +43,7 @@ export async function queueService(
       },
       dns,
       assurance,
+      examiner,
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
@@ -60,6 +63,7 @@ export async function queueService(
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()
+      await examiner.close()
       await writer.close()
       await reader.close()
     },

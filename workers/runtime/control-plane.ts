@@ -102,6 +102,10 @@ export class ControlPlane {
     await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
   }
 
+  async runQueue(domain: string, by: string): Promise<void> {
+    await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
+  }
+
   async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {
     if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
     const send = () =>

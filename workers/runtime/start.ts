@@ -78,6 +78,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
+    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
       stopped ??= stop(cause)

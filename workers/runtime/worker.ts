@@ -40,6 +40,8 @@ export type Worker = {
   syncEvents(): Promise<void>
   /** Whether an earlier process recorded `message.accepted` of this message among its last events. No says nothing. */
   wasAccepted(messageId: string): boolean
+  /** Has what waits for a domain tried now (RFC 1985). Rejects when the API does not take it. */
+  runQueue(domain: string, by: string): Promise<void>
   /** Something the report shows has changed: send it now instead of at the next beat. */
   reportSoon(): void
   /** Stop the service, flush events (bounded), remove the change queue, tell the API. */

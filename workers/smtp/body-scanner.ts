@@ -5,6 +5,7 @@
  * given on holds no bare CR and no bare LF, because each is rewritten to CRLF. So `LF.LF` can at most become a line with
  * a single dot inside one message, and the Queue Manager stuffs that dot again when it sends the message on. Time is linear
  * in the octets; no octet is looked at one by one unless its surroundings are unusual.
+ * A message in counted chunks (RFC 3030) has no stuffed dots and no end of its own: there only the line ends are looked at.
  * Never: decides anything. Who refuses bare line feeds reads `bareLineFeeds`.
  */
 
@@ -32,8 +33,14 @@ export class BodyScanner {
   size = 0
   bareLineFeeds = false
   nulOctets = false
+  readonly #stuffed: boolean
   #place: Place = 'start'
   #ended = false
+
+  /** `stuffed`: dots are doubled and one alone ends the data, as after DATA. */
+  constructor({ stuffed = true }: { stuffed?: boolean } = {}) {
+    this.#stuffed = stuffed
+  }
 
   /**
    * Takes the next octets and appends what belongs to the message to `out`; the pieces share memory with `chunk`.
@@ -52,6 +59,17 @@ export class BodyScanner {
     return this.#ended ? at : -1
   }
 
+  /** The end of a message whose chunks end anywhere: its last line gets the CRLF that DATA would have asked for. */
+  finish(out: Buffer[]): void {
+    if (this.#place === 'start') return
+    if (this.#place === 'cr') {
+      this.size++
+      this.bareLineFeeds = true
+    }
+    this.#place = 'start'
+    out.push(Buffer.from('\r\n'))
+  }
+
   get #plain(): boolean {
     return this.#place === 'start' || this.#place === 'text'
   }
@@ -68,7 +86,7 @@ export class BodyScanner {
       given = next
     }
     for (;;) {
-      if (this.#place === 'start' && chunk[at] === DOT) {
+      if (this.#stuffed && this.#place === 'start' && chunk[at] === DOT) {
         if (at + 2 >= chunk.length || ++lines > denseAfterLines * 4) {
           upTo(at, at)
           return at
@@ -140,7 +158,7 @@ export class BodyScanner {
         bare = true
         place = 'text'
       }
-      if (octet === DOT && place === 'start') {
+      if (octet === DOT && place === 'start' && this.#stuffed) {
         place = 'dot'
       } else if (octet === CR) {
         place = 'cr'

@@ -1,5 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
-import { authMechanisms } from '@postern/policy/login.ts'
+import { authMechanisms, isOurs } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
 /** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
@@ -69,11 +69,37 @@ const capabilities: readonly Capability[] = [
   {
     keyword: 'SMTPUTF8',
     rfc: '6531',
-    honoured: false,
-    because: 'The Queue Manager does not yet refuse to pass such mail to hosts that do not offer it.',
+    honoured: true,
+    because:
+      'UTF-8 in addresses and headers; the Queue Manager returns such mail where the next host does not offer it.',
   },
-  { keyword: 'CHUNKING', rfc: '3030', honoured: false, because: 'BDAT is not implemented.' },
+  {
+    keyword: 'REQUIRETLS',
+    rfc: '8689',
+    honoured: true,
+    because: 'Under TLS only. The envelope says it, and the Queue Manager hands on under verified TLS or not at all.',
+    offer: ({ tls }) => (tls ? '' : null),
+  },
+  {
+    keyword: 'ETRN',
+    rfc: '1985',
+    honoured: true,
+    because:
+      'For clients in the relay list or logged in: the queue of one domain is tried now, by an order as any other.',
+    offer: (facts, policy) => (isOurs(policy, facts) ? '' : null),
+  },
+  {
+    keyword: 'CHUNKING',
+    rfc: '3030',
+    honoured: true,
+    because: 'BDAT is read by its count; BINARYMIME is not offered, so that every message can be sent on with DATA.',
+  },
 ]
+
+/** Every keyword that EHLO may offer. */
+export const keywordsOffered: readonly string[] = capabilities
+  .filter(({ honoured }) => honoured)
+  .map(({ keyword }) => keyword)
 
 const byKeyword = new Map(capabilities.map((row) => [row.keyword, row]))
 

@@ -7,6 +7,7 @@ import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
 import type { Counters } from './counters.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { QueueRuns } from './queue-runs.ts'
 import type { Transaction } from './transaction.ts'
 import type { FactSink, Witness } from './witness.ts'
 
@@ -26,6 +27,7 @@ export type House = {
   readonly credentials: Credentials
   /** Of whom is asked what we do not know ourselves. */
   readonly desk: Desk
+  readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
@@ -62,6 +64,10 @@ export interface Dialogue {
   wait(work: Promise<void>): void
   /** Everything until the end of data is the message. */
   readBody(): void
+  /** So many octets are a chunk of the message (RFC 3030). With `refuse` they are dropped, and then it answers. */
+  readChunk(chunk: { octets: number; last: boolean }, refuse?: () => void): void
+  /** The transaction is over, and what came of its message is dropped. */
+  forget(): void
   startTls(): void
   /** Sends what was said and ends the session; what the client sent after is not read. */
   leave(): void

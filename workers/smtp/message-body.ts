@@ -14,9 +14,14 @@ const mostPieces = 64
 const politeTimes = 8
 const politeOctets = 64 << 20
 
+/** How many octets are read of a message that may have `limit`. */
+export function mostRead(limit: number): number {
+  return Math.max(limit * politeTimes, politeOctets)
+}
+
 /** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
 export class MessageBody {
-  readonly #scanner = new BodyScanner()
+  readonly #scanner: BodyScanner
   readonly #spool: SpoolWriter
   readonly #limit: number
   #pieces: Buffer[] = []
@@ -27,8 +32,9 @@ export class MessageBody {
   #dropped = false
   #failure: Error | undefined
 
-  /** `limit`: octets past which nothing is stored. */
-  constructor(spool: SpoolWriter, limit: number) {
+  /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. */
+  constructor(spool: SpoolWriter, { limit, stuffed }: { limit: number; stuffed: boolean }) {
+    this.#scanner = new BodyScanner({ stuffed })
     this.#spool = spool
     this.#limit = limit
   }
@@ -45,7 +51,17 @@ export class MessageBody {
 
   /** So far past the limit that its end is not waited for. */
   get endless(): boolean {
-    return this.size > Math.max(this.#limit * politeTimes, politeOctets)
+    return this.size > mostRead(this.#limit)
+  }
+
+  /** It is larger than the limit, cannot be stored, or holds what lines must not hold: worth a look before its end. */
+  get suspect(): boolean {
+    return this.size > this.#limit || this.bareLineFeeds || this.nulOctets || this.#failure !== undefined
+  }
+
+  /** Why it cannot be stored. */
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   header(): Header {
@@ -56,19 +72,30 @@ export class MessageBody {
   take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
     const out: Buffer[] = []
     const used = this.#scanner.scan(chunk, out)
-    if (this.#dropped || this.#failure) return { used }
+    return { used, wait: this.#keep(out) }
+  }
+
+  /** The last chunk (RFC 3030) has come. */
+  finish(): Promise<void> | undefined {
+    const out: Buffer[] = []
+    this.#scanner.finish(out)
+    return this.#keep(out)
+  }
+
+  #keep(out: readonly Buffer[]): Promise<void> | undefined {
+    if (this.#dropped || this.#failure) return undefined
     if (this.#scanner.size > this.#limit) {
       this.drop()
-      return { used }
+      return undefined
     }
     for (const piece of out) {
       this.#octets += piece.length
       this.#pieces.push(piece)
       if (this.#headOctets < headOctets) this.#keepHead(piece)
     }
-    if (this.#octets > keptOctets) return { used, wait: this.#flow() }
+    if (this.#octets > keptOctets) return this.#flow()
     if (this.#pieces.length > mostPieces) this.#pieces = [Buffer.concat(this.#pieces)]
-    return { used }
+    return undefined
   }
 
   #keepHead(piece: Buffer): void {

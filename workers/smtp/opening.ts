@@ -14,12 +14,21 @@ export type Opening = Dialogue & {
   greet(): void
 }
 
+/** `PROXY `, its version 2, a TLS handshake. */
+const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
+
+/** Not so: a PROXY header that nobody is believed to send, and TLS at the wrong port. Both are answered as what they are. */
+export function isTalk(first: Buffer): boolean {
+  return first.length > 0 && !otherBeginning.test(first.toString('latin1', 0, 6))
+}
+
 /** How many sessions there are, this one included. */
 type Counts = Pick<ConnectFacts, 'sessionsOpen' | 'sessionsFromAddress'>
 
+/** Where nothing is asked nothing is waited for, and then nobody can have talked before the banner. */
 export function openSession(opening: Opening, here: Counts): void {
   const { policy, desk } = opening.house
-  const facts: ConnectFacts = { ...heard(opening), ...here }
+  const facts: ConnectFacts = { ...opening.refresh(), ...here }
   const verdict = decideConnect(facts, policy)
   const missing = askWhatIsMissing('connect', facts, { verdict, desk, policy })
   if (!missing) settled(opening, facts, verdict)
@@ -31,12 +40,6 @@ export function openSession(opening: Opening, here: Counts): void {
         settled(opening, known, decideConnect(known, opening.house.policy))
       }),
     )
-}
-
-function heard(opening: Opening): Dialogue['facts'] {
-  const facts = opening.refresh()
-  if (opening.talked()) facts.lookups = { ...facts.lookups, pregreet: true }
-  return facts
 }
 
 function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {

@@ -8,6 +8,7 @@ import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
 import type { Desk } from './lookups/ask.ts'
+import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { type Origin, Session } from './session.ts'
 import type { FactSink } from './witness.ts'
 
@@ -20,6 +21,7 @@ export type ReceiverParts = {
   facts?: FactSink | undefined
   credentials: Credentials
   desk: Desk
+  runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
 }
@@ -38,6 +40,7 @@ export class Receiver extends SMTPServer implements House {
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
   readonly desk: Desk
+  readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
@@ -48,7 +51,7 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, desk, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -58,6 +61,7 @@ export class Receiver extends SMTPServer implements House {
     this.#facts = facts
     this.credentials = credentials
     this.desk = desk
+    this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)

@@ -3,6 +3,8 @@ import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
+import { isAscii } from '@postern/policy/path.ts'
+import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
 import { type Dialogue, type House, hostName } from './dialogue.ts'
@@ -27,25 +29,44 @@ const ids = new V7Generator({
   },
 })
 
-/** What is larger than the limit is not kept, unless the rule about it is only watched. */
-export function newBody({ spool }: House, { policy }: Transaction): MessageBody {
-  const { maxMessageBytes } = policy.settings.general
-  const kept = maxMessageBytes === 0 || policy.watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
-  return new MessageBody(spool, kept)
+/** What is larger than the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
+export function newBody({ spool }: House, { policy }: Transaction, stuffed: boolean): MessageBody {
+  return new MessageBody(spool, { limit: octetsKept(policy), stuffed })
+}
+
+export function octetsKept({ settings, watched }: Policy): number {
+  const { maxMessageBytes } = settings.general
+  return maxMessageBytes === 0 || watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
+}
+
+/**
+ * Looks at a message of which more chunks (RFC 3030) are to come: what is wrong already is answered already.
+ * @returns whether the transaction goes on, is over, or ends the connection with it
+ */
+export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: MessageBody): 'on' | 'over' | 'close' {
+  if (!body.suspect) return 'on'
+  const { failure, size } = body
+  if (failure) {
+    notStored(dialogue, transaction, { error: failure, size })
+    return 'over'
+  }
+  const verdict = decideData(dataFacts(transaction, body, { hops: 0 }), transaction.policy)
+  const { outcome } = verdict
+  if (outcome.kind !== 'refuse') return 'on'
+  refuse(dialogue, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
+  return outcome.close || body.bareLineFeeds || body.nulOctets ? 'close' : 'over'
+}
+
+function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<Header, 'hops'>): DataFacts {
+  const { size, bareLineFeeds, nulOctets } = body
+  const recipients = transaction.recipients.length
+  return { ...transaction.facts, now: Date.now(), recipients, size, bareLineFeeds, nulOctets, hops }
 }
 
 /** Answers the message. @returns whether the connection ends with the answer */
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
-  const facts: DataFacts = {
-    ...transaction.facts,
-    now: Date.now(),
-    recipients: transaction.recipients.length,
-    size: body.size,
-    bareLineFeeds: body.bareLineFeeds,
-    nulOctets: body.nulOctets,
-    hops: header.hops,
-  }
+  const facts = dataFacts(transaction, body, header)
   const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
@@ -89,7 +110,8 @@ function envelopeOf(
     sender,
     recipients,
     ...promised,
-    smtpUtf8,
+    // An alias may lead to an address that needs it, whatever the client asked for.
+    smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
     hops: header.hops,
     client: {
       ip,
@@ -102,12 +124,12 @@ function envelopeOf(
 
 function prefixOf(
   { house, facts, extended }: Dialogue,
-  { policy, rcptAccepted, recipients }: Transaction,
+  { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
   { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
 ): Buffer {
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
-  const received = receivedField({ facts, extended, hostname, id, at, onlyRecipient })
+  const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
   return Buffer.from(received + missing, 'latin1')
 }

@@ -21,7 +21,7 @@ import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon'> & Partial<Pick<Worker, 'facts'>>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue'> & Partial<Pick<Worker, 'facts'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
   desk: Desk
@@ -82,8 +82,8 @@ export class SmtpService implements Service {
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
-    const { id, record, facts } = worker
-    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, trouble })
+    const { id, record, facts, runQueue } = worker
+    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {

@@ -64,6 +64,9 @@ describe('EHLO', () => {
       'LIMITS RCPTMAX=1000',
       'DSN',
       'HELP',
+      'SMTPUTF8',
+      'ETRN',
+      'CHUNKING',
     ])
     client.end()
   })
@@ -100,14 +103,7 @@ describe('sequence and syntax', () => {
         ['XFORWARD NAME=x', /^500 /],
       ],
     ],
-    [
-      'commands not built',
-      [
-        ['BDAT 10 LAST', /^502 5\.5\.1 /],
-        ['ETRN example.test', /^502 /],
-        ['TURN', /^502 /],
-      ],
-    ],
+    ['commands not built', [['TURN', /^502 /]]],
     ['STARTTLS without certificate', [['STARTTLS', /^454 4\.7\.0 /]]],
     [
       'arguments where none belong',
@@ -140,7 +136,7 @@ describe('sequence and syntax', () => {
     ['MAIL FROM:<sam@remote.test>SIZE=1', /^501 5\.1\.7 /],
     ['MAIL TO:<sam@remote.test>', /^501 5\.1\.7 /],
     ['MAIL FROM:<sam@remote.test> FROB=1', /^555 5\.5\.4 Parameter not supported: FROB/],
-    ['MAIL FROM:<sam@remote.test> SMTPUTF8', /^555 5\.5\.4 /],
+    ['MAIL FROM:<sam@remote.test> FUTURE', /^555 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> RET=SOME', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> ENVID=a+0D+0Ab', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE=1 SIZE=2', /^501 5\.1\.7 /],
@@ -176,7 +172,7 @@ describe('sequence and syntax', () => {
     const seen = text.split('\r\n').filter((line) => line !== '')
     expect(seen.length).toBeGreaterThan(12)
     for (const line of seen) {
-      if (/^(220|354|250[- ](mx\.test|PIPE|SIZE|8BIT|ENH|LIM|DSN|HELP))/.test(line)) continue
+      if (/^(220|354|250[- ](mx\.test|PIPE|SIZE|8BIT|ENH|LIM|DSN|HELP|CHUNK|SMTPUTF8|ETRN))/.test(line)) continue
       expect(line).toMatch(/^([245])\d\d[ -]\1\.\d\.\d+ /)
     }
   })

@@ -3,16 +3,18 @@ import type { TLSSocket } from 'node:tls'
 import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { Policy } from '@postern/policy/policy.ts'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { Answers, type Fault } from './answers.ts'
+import { Chunk, type Inflow } from './chunk.ts'
 import { understand } from './commands/understand.ts'
 import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
-import type { MessageBody } from './message-body.ts'
-import { openSession } from './opening.ts'
-import { acceptMessage, newBody } from './reception.ts'
+import { type MessageBody, mostRead } from './message-body.ts'
+import { isTalk, openSession } from './opening.ts'
+import { acceptMessage, judgeSoFar, newBody, octetsKept } from './reception.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
 import { Witness } from './witness.ts'
@@ -44,8 +46,6 @@ const progressOctets = 512
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
-/** `PROXY `, its version 2, a TLS handshake. */
-const otherBeginning = /^(?:PROXY |\r\n\r\n\0\r|\x16\x03)/
 const noMarks: Dialogue['marks'] = { connect: [], hello: [] }
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
@@ -71,6 +71,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** When the client's silence ends the session; `Infinity` while it waits for us. */
   deadline = Number.POSITIVE_INFINITY
   #body: MessageBody | undefined
+  /** Where message octets go while they come. */
+  #inflow: Inflow | undefined
+  #inflowEnded: ((wait?: Promise<void>) => void) | undefined
   #progress = 0
   #holds = 0
   /** Empty lines with which the client began; -1 once it said something else. */
@@ -79,6 +82,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
+  /** The client sends no more. */
+  #ended = false
 
   constructor(house: Station, socket: Socket, origin: Origin) {
     super(house, socket, { id: origin.id, remoteAddress: origin.ip })
@@ -114,10 +119,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this._setListeners(() => openSession(this, here))
   }
 
-  /** What came is not for a banner: a PROXY header that nobody is believed to send, or TLS at the wrong port. Both are told so. */
   talked(): boolean {
     const unread = this.#intake?.unread
-    return unread !== undefined && !otherBeginning.test(unread.toString('latin1', 0, 6))
+    return unread !== undefined && isTalk(unread)
   }
 
   greet(): void {
@@ -161,7 +165,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.upgrade(
       () => {},
       () => {
-        this.transaction = undefined
+        this.forget()
         this.expect = undefined
         this.extended = false
         this.facts.helo = undefined
@@ -198,7 +202,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.#broken(error)
     }
     // DATA has set the time-out of a message.
-    if (!this.#holds && !this.#body) this.#await(this.#patience())
+    if (!this.#holds && !this.#inflow) this.#await(this.#patience())
   }
 
   #patience(): number {
@@ -279,8 +283,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   #broken(error: unknown): void {
     const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    this.transaction = undefined
-    this.#dropBody()
+    this.forget()
     this.reply('internalError')
     this.#answers.tell('internal-error', detail, wireReply('internalError'))
     this.house.trouble(error)
@@ -330,7 +333,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.stop()
       return
     }
-    this.#flush()
+    if (this.#ended && !this.#holds) this.leave()
+    else this.#flush()
   }
 
   #await(seconds: number): void {
@@ -343,9 +347,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       this.#destroy()
       return
     }
-    const name = this.#body ? 'dataTimeout' : 'commandTimeout'
+    const name = this.#inflow ? 'dataTimeout' : 'commandTimeout'
     this.house.counters.timeouts_total++
-    this.#answers.tell('timeout', this.#body ? 'silent within a message' : 'no command in time', wireReply(name))
+    this.#answers.tell('timeout', this.#inflow ? 'silent within a message' : 'no command in time', wireReply(name))
     this.reply(name)
     this.leave()
   }
@@ -376,8 +380,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   leave(): void {
     this.deadline = Number.POSITIVE_INFINITY
-    this.#dropBody()
-    this.transaction = undefined
+    this.forget()
     if (this._closing || this._closed) return
     this.#flush()
     this.close()
@@ -390,6 +393,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   ended(): void {
+    this.#ended = true
     if (!this.#holds) this.leave()
   }
 
@@ -398,8 +402,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     super._onClose()
     if (closed) return
     this.deadline = Number.POSITIVE_INFINITY
-    this.#dropBody()
-    this.transaction = undefined
+    this.forget()
     this.witness.close()
     if (this.#counted) this.house.gone(this.facts.ip)
   }
@@ -407,35 +410,87 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   // ── The message ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   readBody(): void {
-    this.#body = newBody(this.house, this.transaction as Transaction)
+    const body = newBody(this.house, this.transaction as Transaction, true)
+    this.#body = body
+    this.#flowInto(body, () => this.wait(this.#finish(body)))
+  }
+
+  readChunk({ octets, last }: { octets: number; last: boolean }, refuse?: () => void): void {
+    const policy = this.transaction?.policy ?? this.house.policy
+    if (octets > mostRead(octetsKept(policy))) this.#tooMuch(octets, policy)
+    else if (refuse) this.#flowInto(new Chunk(octets, undefined), refuse, octets)
+    else {
+      const transaction = this.transaction as Transaction
+      transaction.chunked = true
+      this.#body ??= newBody(this.house, transaction, false)
+      const body = this.#body
+      const ended = (wait?: Promise<void>) =>
+        last ? this.wait(this.#finishChunks(body, wait)) : this.#chunkTaken(body, { octets, wait })
+      this.#flowInto(new Chunk(octets, body), ended, octets)
+    }
+  }
+
+  #flowInto(inflow: Inflow, ended: (wait?: Promise<void>) => void, octets = Number.POSITIVE_INFINITY): void {
+    if (octets === 0) {
+      ended()
+      return
+    }
+    this.#inflow = inflow
+    this.#inflowEnded = ended
     this.#progress = 0
     this.#intake!.inBody = true
     this.#await(this.house.policy.settings.advanced.dataTimeoutSeconds)
   }
 
-  body(chunk: Buffer): number {
-    const body = this.#body as MessageBody
-    const { used, wait } = body.take(chunk)
+  body(octets: Buffer): number {
+    const inflow = this.#inflow
+    // Nobody waits for it, and it is no command.
+    if (!inflow) return octets.length
+    const { used, wait } = inflow.take(octets)
     if (used !== -1) {
       this.#intake!.inBody = false
-      this.wait(this.#finish(body))
+      this.#inflow = undefined
+      this.#inflowEnded?.(wait)
+      if (!this.#holds && !this._closing) this.#await(this.#patience())
       return used
     }
-    if (body.endless) {
-      this.fault('messageTooLarge', {
-        values: { limit: this.house.policy.settings.general.maxMessageBytes },
-        reason: 'too-large',
-        detail: `a message of more than ${body.size} octets, without end`,
-      })
-      this.leave()
-      return chunk.length
+    if (inflow.endless) {
+      this.#tooMuch(inflow.size, this.house.policy)
+      return octets.length
     }
     if (wait) this.wait(wait)
-    else if (body.size - this.#progress >= progressOctets) {
-      this.#progress = body.size
+    else if (inflow.size - this.#progress >= progressOctets) {
+      this.#progress = inflow.size
       this.#await(this.house.policy.settings.advanced.dataTimeoutSeconds)
     }
     return used
+  }
+
+  /** So far past the limit that it is not read for the sake of a polite answer. */
+  #tooMuch(octets: number, { settings }: Policy): void {
+    const limit = settings.general.maxMessageBytes
+    const detail = `a message of more than ${octets} octets, without end`
+    this.fault('messageTooLarge', { values: { limit }, reason: 'too-large', detail })
+    this.leave()
+  }
+
+  /** A chunk that is not the last: it is acknowledged, or what is wrong so far is said now (RFC 3030 §2). */
+  #chunkTaken(body: MessageBody, { octets, wait }: { octets: number; wait: Promise<void> | undefined }): void {
+    if (wait) {
+      this.wait(wait.then(() => this.#chunkTaken(body, { octets, wait: undefined })))
+      return
+    }
+    if (this._closing || body !== this.#body) return
+    const judged = judgeSoFar(this, this.transaction as Transaction, body)
+    if (judged === 'on') this.reply('chunkTaken', { octets })
+    else this.forget()
+    if (judged === 'close') this.leave()
+  }
+
+  async #finishChunks(body: MessageBody, wait: Promise<void> | undefined): Promise<void> {
+    await wait
+    await body.finish()
+    if (body === this.#body) await this.#finish(body)
   }
 
   async #finish(body: MessageBody): Promise<void> {
@@ -446,7 +501,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     if (close) this.leave()
   }
 
-  #dropBody(): void {
+  forget(): void {
+    this.transaction = undefined
+    this.#inflow = undefined
     this.#body?.drop()
     this.#body = undefined
   }

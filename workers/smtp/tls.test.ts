@@ -28,7 +28,7 @@ function subjectOf(client: WireClient): string {
   return String((client.socket as TLSSocket).getPeerCertificate().subject.CN)
 }
 
-describe('STARTTLS', () => {
+describe('STARTTLS (RFC 3207)', () => {
   it('is offered before, and not after; AUTH the other way round', async () => {
     const client = await WireClient.greeted(house.port())
     const before = await client.say('EHLO c.test')
@@ -155,7 +155,7 @@ describe('certificates', () => {
   })
 })
 
-describe('TLS from the first byte', () => {
+describe('TLS from the first byte (RFC 8314)', () => {
   it('has a port of its own, and AUTH', async () => {
     const client = await WireClient.to(house.port('smtps'), { tls: {} })
     expect(await client.reply()).toMatch(/^220 mx\.test/)

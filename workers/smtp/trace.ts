@@ -7,6 +7,8 @@ export type TraceOf = {
   facts: SessionFacts
   /** EHLO was said. */
   extended: boolean
+  /** MAIL asked for SMTPUTF8. */
+  smtpUtf8: boolean
   hostname: string
   id: string
   at: number
@@ -14,13 +16,13 @@ export type TraceOf = {
   onlyRecipient?: string | undefined
 }
 
-export function receivedField({ facts, extended, hostname, id, at, onlyRecipient }: TraceOf): string {
-  const { helo = '', ip, tls } = facts
-  const from = `Received: from ${safeName(helo)} (${reverseName(facts)}${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
-  const how = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
-  const by = `\tby ${hostname} (Postern) with ${protocol(facts, extended)} id ${id}`
+export function receivedField({ hostname, id, at, onlyRecipient, ...how }: TraceOf): string {
+  const { helo = '', ip, tls } = how.facts
+  const from = `Received: from ${safeName(helo)} (${reverseName(how.facts)}${ip.includes(':') ? `[IPv6:${ip}]` : `[${ip}]`})\r\n`
+  const secured = tls ? `\t(using ${word(tls.version)} with cipher ${word(tls.cipher)})\r\n` : ''
+  const by = `\tby ${hostname} (Postern) with ${protocol(how)} id ${id}`
   const whom = onlyRecipient !== undefined && plainAddress.test(onlyRecipient) ? `\r\n\tfor <${onlyRecipient}>` : ''
-  return `${from}${how}${by}${whom};\r\n\t${mailDate(at)}\r\n`
+  return `${from}${secured}${by}${whom};\r\n\t${mailDate(at)}\r\n`
 }
 
 /** RFC 5321 §4.4, TCP-info: the name that the client's address has and that has the address, where that is known. */
@@ -30,9 +32,14 @@ function reverseName({ lookups }: SessionFacts): string {
   return `${reverse.name} `
 }
 
-/** RFC 3848. */
-function protocol({ tls, login }: SessionFacts, extended: boolean): string {
-  return extended ? `ESMTP${tls ? 'S' : ''}${login === undefined ? '' : 'A'}` : 'SMTP'
+/** RFC 3848, and RFC 6531 §4.3. */
+function protocol({
+  facts: { tls, login },
+  extended,
+  smtpUtf8,
+}: Pick<TraceOf, 'facts' | 'extended' | 'smtpUtf8'>): string {
+  if (!extended) return 'SMTP'
+  return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${login === undefined ? '' : 'A'}`
 }
 
 const plainAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:[\]-]{1,255}$/
@@ -77,7 +84,7 @@ export type Header = {
   hops: number
   hasDate: boolean
   hasMessageId: boolean
-  /** As it stands in the message, unfolded, at most 200 characters, nothing but printable ASCII. */
+  /** As it stands in the message (RFC 6532: UTF-8), unfolded, at most 200 characters, nothing that cannot be seen. */
   subject?: string
 }
 
@@ -96,10 +103,13 @@ export function readHeader(first: Buffer): Header {
   }
 }
 
+const beyondAscii = /[^\x00-\x7f]/
+
 function oneLine(text: string): string {
-  return text
+  const utf8 = beyondAscii.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text
+  return utf8
     .replace(/\r\n[ \t]+/g, ' ')
-    .replace(/[^\x20-\x7e]/g, '?')
+    .replace(/[\p{C}\p{Zl}\p{Zp}\ufffd]/gu, '?')
     .trim()
     .slice(0, 200)
 }

@@ -12,11 +12,13 @@ export class Transaction {
   readonly facts: MailFacts
   /** Canonical; empty for the null sender. */
   readonly sender: string
-  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid'>
+  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid' | 'requireTls'>
   /** After aliases and groups, each address once. */
   readonly recipients: Recipient[] = []
   /** RCPT commands accepted. */
   rcptAccepted = 0
+  /** The message comes in chunks (RFC 3030), and at least one has come. */
+  chunked = false
   /** The rule that decided each stage, and what watched rules would have done. */
   readonly rules: string[] = []
   #seen: Set<string> | undefined

@@ -1,3 +1,4 @@
+import { rfcSchema, rfcs } from '@postern/contract/rfcs.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { lastSeq } from '@postern/store/records/events.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
@@ -9,6 +10,15 @@ import { ProblemError } from '../problem.ts'
 const tag = 'System'
 
 export const systemRoutes: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/rfcs',
+    scope: 'self',
+    tag,
+    summary: 'Supported SMTP RFCs, each with the tests that show it',
+    answer: z.object({ items: z.array(rfcSchema) }),
+    handle: async () => ({ items: rfcs }),
+  }),
   endpoint({
     method: 'get',
     path: '/healthz',

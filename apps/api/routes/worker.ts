@@ -1,6 +1,7 @@
 import {
   enrolRequestSchema,
   enrolResponseSchema,
+  etrnRequestSchema,
   eventBatchResponseSchema,
   eventBatchSchema,
   factBatchSchema,
@@ -10,6 +11,8 @@ import {
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
+import { ProblemError } from '../problem.ts'
+import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
@@ -54,6 +57,21 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 262_144,
       answer: workerReportResponseSchema,
       handle: (call, { body }) => report(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/etrn',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Have what waits for a domain tried now (RFC 1985)',
+      body: etrnRequestSchema,
+      bodyLimit: 4096,
+      answer: z.object({}),
+      handle: async (call, { body }) => {
+        if (workerOf(call).service !== 'smtp') throw new ProblemError(403, 'This is for the service smtp only.')
+        await runForDomain(call, body)
+        return {}
+      },
     }),
     endpoint({
       method: 'post',

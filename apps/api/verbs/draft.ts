@@ -8,7 +8,7 @@ import { refuseContradictions } from '../contradictions.ts'
 import { type FieldError, invalid, ProblemError } from '../problem.ts'
 import { keepSecrets, takeList, takeSection } from './document.ts'
 import { stored } from './lists.ts'
-import { merge, putGroup, refuseNulls } from './settings.ts'
+import { merge, putGroup } from './settings.ts'
 
 type Json = Record<string, unknown>
 const sections = { domains: 'domain', aliases: 'alias', groups: 'group' } as const
@@ -34,7 +34,6 @@ export async function drafted({ parts, who }: Call, draft: DraftInput): Promise<
 
 async function takePatch(rows: Draft, group: SettingGroup, patch: Json | undefined): Promise<void> {
   if (!patch) return
-  await within(`draft.settings.${group}`, async () => refuseNulls(patch))
   const before = ((await rows.get('settings', group))?.value ?? {}) as Json
   await putGroup(rows, group, merge(before, patch), `draft.settings.${group}`)
 }

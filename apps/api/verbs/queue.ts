@@ -133,6 +133,16 @@ export function runQueue(call: Call): Promise<WriteResult> {
   return placeOrder(call, { action: 'run' }, undefined)
 }
 
+/** What waits for one domain is tried now: a worker's client may ask for it (RFC 1985), a worker for nothing else. */
+export async function runForDomain(call: Call, { domain, by }: { domain: string; by: string }): Promise<void> {
+  const about = { action: 'queue.run', kind: 'order', entity: `what waits for ${domain}` }
+  await writeRevision(call, about, async (draft) => {
+    const orderedBy = `${by} (ETRN)`
+    await draft.put('order', call.parts.newId(), { action: 'run', domain, orderedBy, orderedAt: iso(call.parts.now()) })
+    return {}
+  })
+}
+
 function placeOrder(call: Call, { action, to }: Asked, ids: string[] | undefined): Promise<WriteResult> {
   if (action === 'reroute' && !to) throw invalid([{ path: 'to', message: 'to is missing; reroute needs {host, port}' }])
   if (action !== 'reroute' && to) throw invalid([{ path: 'to', message: `to is only for reroute, not for ${action}` }])

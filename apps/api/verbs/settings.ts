@@ -35,9 +35,8 @@ function fixedIn({ fixed }: Parts, group: SettingGroup): Record<string, string> 
   return Object.fromEntries(Object.entries(fixed).filter(([key]) => key.startsWith(`${group}.`)))
 }
 
-/** Takes a merge patch (RFC 7396) of the group's keys. `null` is refused: off is a value. */
+/** Takes a merge patch (RFC 7396) of the group's keys. `null` is refused as any wrong value is: off is a value of its own. */
 export function changeSettings(call: Call, group: SettingGroup, patch: Json): Promise<WriteResult> {
-  refuseNulls(patch)
   return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (draft) => {
     const before = ((await draft.get('settings', group))?.value ?? {}) as Json
     const value = await putGroup(draft, group, merge(before, patch))

@@ -2,6 +2,7 @@ import { lists } from '@postern/contract/lists.ts'
 import { settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import {
   Activity,
+  BookCheck,
   BookUser,
   Gauge,
   History,
@@ -61,5 +62,6 @@ export const places: readonly Place[] = [
   { to: '/workers', label: 'Workers', icon: Server, key: 'w' },
   { to: '/revisions', label: 'Revisions', icon: History, key: 'r' },
   { to: '/audit', label: 'Audit', icon: ScrollText, key: 'a' },
+  { to: '/rfcs', label: 'Supported RFCs', icon: BookCheck, key: 'f' },
   { to: '/users', label: 'Users and tokens', icon: Users, key: 'u' },
 ]

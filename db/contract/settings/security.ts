@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { domainSchema } from '../address.ts'
-import { watchableRuleSchema } from '../rules.ts'
+import { rulesNeverWatched, watchableRuleSchema } from '../rules.ts'
 import { setting } from '../setting.ts'
 
 const check = z.enum(['off', 'mark', 'reject'])
@@ -162,8 +162,8 @@ export const securitySchema = z.strictObject({
   }),
   watch: setting(z.array(watchableRuleSchema).max(100).default([]), {
     title: 'Rules in watch mode',
-    help: 'These rules are evaluated and logged, and decide nothing. Rules that read addresses and passwords cannot be watched.',
-    danger: { text: 'A watched rule no longer protects.' },
+    help: `These rules are evaluated and logged, and decide nothing. Cannot be watched, because there is nothing safe to go on with: ${rulesNeverWatched.join(', ')}. auth-mechanism lets through only mechanisms that this server speaks.`,
+    danger: { text: 'A watched rule no longer protects: with relay watched this server is an open relay.' },
     source: 'today',
     enforced: true,
   }),

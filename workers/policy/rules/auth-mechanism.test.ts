@@ -17,4 +17,12 @@ describe('auth-mechanism', () => {
     expect(ask('XOAUTH2', ['PLAIN', 'XOAUTH2'])).toBe('504 5.5.4 authMechanism')
     expect(ask('', ['PLAIN'])).toBe('504 5.5.4 authMechanism')
   })
+
+  it('watched, lets through what this server speaks, and nothing else', () => {
+    const policy = examplePolicy({
+      settings: { advanced: { authMechanisms: ['LOGIN'] }, security: { watch: ['auth-mechanism'] } },
+    })
+    expect(saidBy(decideAuth(authFacts({ mechanism: 'PLAIN' }), policy))).toBe('proceed')
+    expect(saidBy(decideAuth(authFacts({ mechanism: 'CRAM-MD5' }), policy))).toBe('504 5.5.4 authMechanism')
+  })
 })

@@ -1,4 +1,4 @@
-import { authMechanisms } from '../login.ts'
+import { authMechanisms, isSpoken } from '../login.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** Only what the settings allow and this server speaks. Mechanism names have no case (RFC 4422 §3.1). */
@@ -7,9 +7,10 @@ export const authMechanism: RuleRow<Questions['auth']> = {
   ask({ mechanism }, policy) {
     const offered = authMechanisms(policy)
     if (offered.some((name) => name === mechanism.toUpperCase())) return 'pass'
-    return refuse(
+    const refusal = refuse(
       { reply: 'authMechanism', reason: 'bad-syntax' },
       `AUTH ${mechanism} is not among advanced.authMechanisms that this server speaks: ${offered.join(', ') || 'none'}.`,
     )
+    return isSpoken(mechanism) ? refusal : { ...refusal, unavoidable: true }
   },
 }

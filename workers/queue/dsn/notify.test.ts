@@ -30,7 +30,7 @@ const refuse: Script = {
 }
 const sent = (box: Testbed) => box.mailOf('sender@sender.test')
 
-test('a bounce goes back: text, status, and the whole message', async () => {
+test('a bounce (RFC 3462, RFC 3464) goes back: text, status, and the whole message', async () => {
   const { box } = await toServer(refuse)
   const text = 'From: me\r\nSubject: =?utf-8?q?h=C3=A4?=\r\n\r\n.dots\r\nbody\r\n'
   const id = await box.send(
@@ -68,7 +68,7 @@ test('a bounce goes back: text, status, and the whole message', async () => {
   await until('told', () => box.of('delivery.delivered', written?.messageId as string).length === 1)
 })
 
-test('RET=HDRS returns the header; one notification for all that failed at once', async () => {
+test('RET=HDRS (RFC 3461) returns the header; one notification for all that failed at once', async () => {
   const { box } = await toServer(refuse)
   await box.send(['a@a.test', 'b@a.test'], { ret: 'hdrs', text: 'Subject: x\r\nX: y\r\n\r\nsecret body\r\n' })
   await until('the notification', async () => (await sent(box)).length === 1)

@@ -11,6 +11,11 @@ export const data: Command = {
     const { transaction } = dialogue
     if (!transaction)
       return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'DATA before MAIL' })
+    if (transaction.chunked) {
+      // RFC 3030 §3: what state this leaves is not said; it must not be one in which half a message is taken for a whole.
+      dialogue.forget()
+      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'DATA after BDAT' })
+    }
     // RFC 2920 §3.1: with every recipient refused a pipelined DATA must fail.
     if (transaction.rcptAccepted === 0) return dialogue.reply('noValidRecipients')
     dialogue.reply('startMail')

@@ -50,7 +50,7 @@ function settled(dialogue: Dialogue, asked: HelloFacts, verdict: Verdict): void 
   const { house, facts } = dialogue
   const { verb, argument } = dialogue.witness.hello(asked)
   if (!dialogue.settle(verdict)) return
-  dialogue.transaction = undefined
+  dialogue.forget()
   dialogue.mark(verdict)
   facts.helo = argument.slice(0, 255)
   dialogue.extended = verb === 'EHLO'

@@ -1,4 +1,4 @@
-import type { MailFacts } from '@postern/contract/facts.ts'
+import type { MailFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideMail } from '@postern/policy/decide.ts'
 import { readSender } from '@postern/policy/path.ts'
@@ -14,12 +14,13 @@ import { decodeXtext, type Parameter, readPath } from './path.ts'
 type Asked = {
   declaredSize?: number
   smtpUtf8: boolean
-  promised: { body: '7bit' | '8bitmime'; ret?: 'full' | 'hdrs'; envid?: string }
+  promised: { body: '7bit' | '8bitmime'; ret?: 'full' | 'hdrs'; envid?: string; requireTls?: true }
 }
 type Fault = { parameter: string } | { detail: string }
+type Row = { capability: string; underTls?: true; read(value: string | null, asked: Asked): boolean }
 
 /** What each parameter does to the request; one that is not in here, or not honoured, is refused with 555. */
-const parameters: Record<string, { capability: string; read(value: string | null, asked: Asked): boolean }> = {
+const parameters: Record<string, Row> = {
   // RFC 1870 §4
   SIZE: {
     capability: 'SIZE',
@@ -49,6 +50,15 @@ const parameters: Record<string, { capability: string; read(value: string | null
       return value === null
     },
   },
+  // RFC 8689 §2
+  REQUIRETLS: {
+    capability: 'REQUIRETLS',
+    underTls: true,
+    read(value, { promised }) {
+      promised.requireTls = true
+      return value === null
+    },
+  },
   // RFC 3461 §4.3
   RET: {
     capability: 'DSN',
@@ -71,11 +81,11 @@ const parameters: Record<string, { capability: string; read(value: string | null
   },
 }
 
-function readAll(given: readonly Parameter[]): Asked | Fault {
+function readAll(given: readonly Parameter[], { tls }: SessionFacts): Asked | Fault {
   const asked: Asked = { smtpUtf8: false, promised: { body: '7bit' } }
   for (const [key, value] of given) {
     const row = parameters[key]
-    if (!row || !isHonoured(row.capability)) return { parameter: key }
+    if (!row || !isHonoured(row.capability) || (row.underTls && !tls)) return { parameter: key }
     if (!row.read(value, asked)) return { detail: `${key} has no such value` }
   }
   return asked
@@ -86,14 +96,14 @@ export const mail: Command = {
   syntax: 'MAIL FROM:<sender>',
   afterHello: true,
   argument: 'required',
-  // SIZE 26, BODY 17, AUTH 500, SMTPUTF8 10, RET and ENVID 8 + 107.
+  // SIZE 26, BODY 17, AUTH 500, SMTPUTF8 10, REQUIRETLS 11, RET and ENVID 8 + 107.
   longest: 1200,
   run(dialogue, argument) {
     if (dialogue.transaction)
       return dialogue.fault('badSequence', { values: { detail: 'nested MAIL' }, detail: 'nested MAIL' })
     const read = readPath(argument, 'FROM:')
     if (typeof read === 'string') return dialogue.fault('senderSyntax', { values: { detail: read }, detail: argument })
-    const asked = readAll(read.parameters)
+    const asked = readAll(read.parameters, dialogue.facts)
     if ('parameter' in asked)
       return dialogue.fault('parameterUnknown', { values: { parameter: asked.parameter }, detail: argument })
     if ('detail' in asked)

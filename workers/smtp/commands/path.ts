@@ -55,3 +55,24 @@ export function decodeXtext(text: string): string | null {
   const decoded = text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   return /^[\x20-\x7e]*$/.test(decoded) ? decoded : null
 }
+
+/** RFC 6533 §3: a character as its code point in hexadecimal. */
+const embedded = /\\x\{([0-9A-F]{2,6})\}/g
+
+/**
+ * An address of the type `utf-8` (RFC 6533 §3), as `\x{…}` where it is beyond ASCII: so it can stand in any report and be
+ * handed on to any host. `raw`: UTF-8 may stand in it as it is. `null` when it is none, or hides a control character.
+ */
+export function readUtf8Address(text: string, raw: boolean): string | null {
+  if (!/^[\x21-\x7e\u0080-\u{10ffff}]+$/u.test(text) || (!raw && /[^\x00-\x7f]/.test(text))) return null
+  if (/[+=]/.test(text) || text.replace(embedded, '').includes('\\')) return null
+  const points = [...text.matchAll(embedded)].map(([, hex = '']) => Number.parseInt(hex, 16))
+  if (points.some((point) => point > 0x10ffff || (point >= 0xd800 && point < 0xe000) || isUnseen(point))) return null
+  return text.replace(/[^\x00-\x7f]/gu, (character) => {
+    return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase()}}`
+  })
+}
+
+function isUnseen(point: number): boolean {
+  return /[\p{Cc}\p{Z}]/u.test(String.fromCodePoint(point))
+}

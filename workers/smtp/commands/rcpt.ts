@@ -8,7 +8,7 @@ import type { Dialogue } from '../dialogue.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
-import { decodeXtext, type Parameter, readPath } from './path.ts'
+import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
 
 type Wish = Pick<Recipient, 'notify' | 'orcpt'>
 
@@ -21,19 +21,19 @@ function readNotify(value: string | null): Wish['notify'] | null {
   return known.includes('never') && known.length > 1 ? null : known
 }
 
-/** RFC 3461 §4.2: `rfc822;xtext`. */
-function readOrcpt(value: string | null): string | null {
-  const semicolon = value?.indexOf(';') ?? -1
-  if (value === null || semicolon < 1 || value.length > 500) return null
-  const address = decodeXtext(value.slice(semicolon + 1))
-  return address ? `${value.slice(0, semicolon)};${address}` : null
+/** RFC 3461 §4.2: `rfc822;xtext`; RFC 6533 §3: `utf-8;` and an address beyond ASCII, which without SMTPUTF8 is written in ASCII. */
+function readOrcpt(value: string | null, smtpUtf8: boolean): string | null {
+  const [, type = '', text = ''] = /^([A-Za-z0-9-]{1,30});(.+)$/u.exec(value ?? '') ?? []
+  if (text === '' || text.length > 500) return null
+  const address = type.toLowerCase() === 'utf-8' ? readUtf8Address(text, smtpUtf8) : decodeXtext(text)
+  return address && address.length <= 460 ? `${type};${address}` : null
 }
 
-function readAll(given: readonly Parameter[]): Wish | { parameter: string } | { detail: string } {
+function readAll(given: readonly Parameter[], smtpUtf8: boolean): Wish | { parameter: string } | { detail: string } {
   const wish: Wish = {}
   for (const [key, value] of given) {
     if ((key !== 'NOTIFY' && key !== 'ORCPT') || !isHonoured('DSN')) return { parameter: key }
-    const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value)
+    const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value, smtpUtf8)
     if (!read) return { detail: `${key} has no such value` }
     if (typeof read === 'string') wish.orcpt = read
     else wish.notify = read
@@ -52,10 +52,12 @@ export const rcpt: Command = {
     const { transaction } = dialogue
     if (!transaction)
       return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+    if (transaction.chunked)
+      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
     if (typeof read === 'string')
       return dialogue.fault('recipientSyntax', { values: { detail: read }, detail: argument })
-    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters)
+    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters, transaction.facts.smtpUtf8)
     if ('parameter' in wish)
       return dialogue.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
     if ('detail' in wish) return dialogue.fault('argumentError', { values: { detail: wish.detail }, detail: argument })

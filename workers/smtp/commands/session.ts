@@ -21,7 +21,7 @@ export const rset: Command = {
   argument: 'none',
   longest: plainLine,
   run(dialogue) {
-    dialogue.transaction = undefined
+    dialogue.forget()
     dialogue.reply('reset')
   },
 }
@@ -34,7 +34,7 @@ export const quit: Command = {
   longest: plainLine,
   run(dialogue) {
     const { policy, machine } = dialogue.house
-    dialogue.transaction = undefined
+    dialogue.forget()
     dialogue.reply('goodbye', { hostname: hostName(policy, machine) })
     dialogue.bye()
   },
@@ -59,6 +59,9 @@ export const expn: Command = {
 }
 
 function ask(dialogue: Dialogue, argument: string, decide: typeof decideVrfy): void {
-  const address = parseMailAddress(argument.trim().replace(/^<(.*)>$/, '$1'))
-  dialogue.settle(decide({ ...dialogue.refresh(), argument, address }, dialogue.house.policy), { recipient: argument })
+  // RFC 6531 §3.7.4.1 lets the client say that it would read UTF-8. Our replies are ASCII, so it changes nothing.
+  const about = argument.replace(/ SMTPUTF8$/i, '').trim()
+  const address = parseMailAddress(about.replace(/^<(.*)>$/, '$1'))
+  const facts = { ...dialogue.refresh(), argument: about, address }
+  dialogue.settle(decide(facts, dialogue.house.policy), { recipient: about })
 }

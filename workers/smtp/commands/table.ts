@@ -1,6 +1,8 @@
 import { auth } from './auth.ts'
+import { bdat } from './bdat.ts'
 import { type Command, plainLine } from './command.ts'
 import { data } from './data.ts'
+import { etrn } from './etrn.ts'
 import { ehlo, helo } from './hello.ts'
 import { mail } from './mail.ts'
 import { rcpt } from './rcpt.ts'
@@ -16,12 +18,28 @@ const help: Command = {
   run: (dialogue) => dialogue.reply('help', { commands: rows.map(({ verb }) => verb).join(' ') }),
 }
 
-const rows: readonly Command[] = [ehlo, helo, mail, rcpt, data, rset, noop, quit, vrfy, expn, help, starttls, auth]
+const rows: readonly Command[] = [
+  ehlo,
+  helo,
+  mail,
+  rcpt,
+  data,
+  bdat,
+  rset,
+  noop,
+  quit,
+  vrfy,
+  expn,
+  help,
+  starttls,
+  auth,
+  etrn,
+]
 
 export const commands: ReadonlyMap<string, Command> = new Map(rows.map((row) => [row.verb, row]))
 
 /** Known to the protocol, not spoken here: 502 instead of 500 (RFC 5321 §4.2.4). */
-export const notImplemented: ReadonlySet<string> = new Set(['BDAT', 'ETRN', 'TURN', 'ATRN', 'SEND', 'SOML', 'SAML'])
+export const notImplemented: ReadonlySet<string> = new Set(['TURN', 'ATRN', 'SEND', 'SOML', 'SAML'])
 
 /** A browser, or somebody who makes one talk: not a mail client, and nothing it says is a command. */
 export const otherProtocol = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH|PRI) \S+ HTTP\/\d/i

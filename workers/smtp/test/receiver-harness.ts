@@ -30,6 +30,7 @@ export async function openHouse(
     spool?: (made: SpoolWriter) => SpoolWriter
     dns?: Dns
     record?: (type: EventType, fields: object) => void
+    runQueue?: (domain: string, by: string) => Promise<void>
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -45,6 +46,7 @@ export async function openHouse(
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
+      runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
     desk: {

@@ -1,0 +1,259 @@
+import { z } from 'zod'
+
+/**
+ * The standards that Postern keeps, and the tests that show it: a row stands in the published table only with its tests.
+ * test/rfcs.test.ts holds this against the code: the files exist and name the RFC, and every EHLO keyword has its row.
+ */
+
+export const rfcSchema = z.object({
+  number: z.number().int(),
+  title: z.string(),
+  /** What a client, the next host or an administrator sees of it. */
+  what: z.string(),
+  /** What of it is not done, or is done in one of several ways it allows. */
+  note: z.string().optional(),
+  /** EHLO keywords it defines that are offered. */
+  keywords: z.array(z.string()),
+  /** Files of this repository in which tests name the RFC. */
+  tests: z.array(z.string()).min(1),
+})
+export type Rfc = z.infer<typeof rfcSchema>
+
+/** `awaited`: its tests are being written; the row is not published before they are there. */
+type Row = Omit<Rfc, 'keywords'> & { keywords?: string[]; awaited?: true }
+
+const extensions = 'test/wire/extensions.test.ts'
+const dialogue = 'test/wire/dialogue.test.ts'
+const mailauth = 'test/wire/mailauth.test.ts'
+const outbound = 'test/system/outbound.test.ts'
+const notify = 'workers/queue/dsn/notify.test.ts'
+
+const rows: readonly Row[] = [
+  {
+    number: 1870,
+    title: 'Message Size Declaration',
+    what: 'general.maxMessageBytes is said in EHLO and kept at MAIL (552 5.3.4) and at the end of data.',
+    keywords: ['SIZE'],
+    tests: ['test/wire/limits.test.ts', 'workers/queue/remote.test.ts'],
+  },
+  {
+    number: 1985,
+    title: 'Remote Message Queue Starting',
+    what: 'ETRN domain, from clients that may relay: what waits for the domain is tried now.',
+    note: 'The forms @domain and #queue are refused with 501.',
+    keywords: ['ETRN'],
+    tests: [extensions],
+  },
+  {
+    number: 2034,
+    title: 'Returning Enhanced Error Codes',
+    what: 'Every reply that may carry an enhanced status code does.',
+    keywords: ['ENHANCEDSTATUSCODES'],
+    tests: [dialogue],
+  },
+  {
+    number: 2920,
+    title: 'Command Pipelining',
+    what: 'Commands sent together are answered in order, in as few packets as possible.',
+    keywords: ['PIPELINING'],
+    tests: [dialogue],
+  },
+  {
+    number: 3030,
+    title: 'Large and Binary MIME Messages',
+    what: 'BDAT: a message in counted chunks. Bare CR, LF and NUL are refused as after DATA.',
+    note: 'BINARYMIME is not offered: every message must be fit to go on with DATA.',
+    keywords: ['CHUNKING'],
+    tests: [extensions, 'workers/smtp/chunking.test.ts'],
+  },
+  {
+    number: 3207,
+    title: 'SMTP over TLS',
+    what: 'STARTTLS as soon as there is a certificate; everything said before the handshake is forgotten.',
+    keywords: ['STARTTLS'],
+    tests: ['workers/smtp/tls.test.ts'],
+  },
+  {
+    number: 3461,
+    title: 'Delivery Status Notifications (extension)',
+    what: 'RET, ENVID, NOTIFY and ORCPT are obeyed, and passed on to hosts that offer DSN.',
+    keywords: ['DSN'],
+    tests: [extensions, notify],
+  },
+  {
+    number: 3462,
+    title: 'Multipart/Report',
+    what: 'A notification is text for people, fields for programs, and the message or its header.',
+    tests: [notify],
+  },
+  {
+    number: 3463,
+    title: 'Enhanced Mail System Status Codes',
+    what: 'One catalogue of replies in which code and enhanced code cannot disagree.',
+    tests: [dialogue],
+  },
+  {
+    number: 3464,
+    title: 'Delivery Status Notifications (format)',
+    what: 'Bounces and delay warnings with a message/delivery-status part.',
+    tests: [notify],
+  },
+  {
+    number: 3848,
+    title: 'Transmission Types',
+    what: 'Received says ESMTP, ESMTPS, ESMTPA or ESMTPSA.',
+    tests: [extensions],
+  },
+  {
+    number: 4616,
+    title: 'SASL PLAIN',
+    what: 'Under TLS only, unless the settings say otherwise.',
+    tests: ['test/wire/auth.test.ts'],
+  },
+  {
+    number: 4954,
+    title: 'SMTP Authentication',
+    what: 'AUTH against the accounts; unknown user and wrong password are one answer.',
+    keywords: ['AUTH'],
+    tests: ['test/wire/auth.test.ts'],
+  },
+  {
+    number: 5248,
+    title: 'Registry of Status Codes',
+    what: 'Replies use registered enhanced codes.',
+    tests: [dialogue],
+  },
+  {
+    number: 5321,
+    title: 'Simple Mail Transfer Protocol',
+    what: 'Commands, order, limits, time-outs, trace fields, loops, postmaster; data ends with CRLF.CRLF and nothing else.',
+    note: 'EXPN and VRFY are off by default; TURN, SEND, SOML and SAML are not implemented.',
+    keywords: ['HELP'],
+    tests: [dialogue, 'test/wire/smuggling.test.ts'],
+  },
+  {
+    number: 5322,
+    title: 'Internet Message Format',
+    what: 'Trace fields, Date and Message-ID that are added; what is no line of text is refused.',
+    tests: [extensions],
+  },
+  {
+    number: 6152,
+    title: '8-bit MIME Transport',
+    what: 'BODY=8BITMIME is taken, and octets stay as they came.',
+    keywords: ['8BITMIME'],
+    tests: [extensions, 'workers/queue/remote.test.ts'],
+  },
+  {
+    number: 6376,
+    title: 'DomainKeys Identified Mail',
+    what: 'Signatures are verified on arrival and made for local domains.',
+    tests: [mailauth],
+    awaited: true,
+  },
+  {
+    number: 6409,
+    title: 'Message Submission',
+    what: 'The submission port wants TLS and a login, and adds Date and Message-ID where they are missing.',
+    tests: [extensions],
+  },
+  {
+    number: 6531,
+    title: 'Internationalized Email (SMTP)',
+    what: 'UTF-8 in addresses for clients that ask for it, 553 5.6.7 for others; Received says UTF8SMTP.',
+    keywords: ['SMTPUTF8'],
+    tests: [extensions, 'workers/queue/remote.test.ts'],
+  },
+  {
+    number: 6532,
+    title: 'Internationalized Email Headers',
+    what: 'UTF-8 in headers is kept, and shown as it is.',
+    tests: [extensions],
+  },
+  {
+    number: 6533,
+    title: 'Internationalized Delivery Status Notifications',
+    what: 'ORCPT of addresses beyond ASCII, in the form that every host can carry.',
+    note: 'Notifications themselves are written in ASCII with message/delivery-status.',
+    tests: [extensions, 'workers/smtp/extensions.test.ts'],
+  },
+  {
+    number: 7208,
+    title: 'Sender Policy Framework',
+    what: 'The sender’s domain is asked which hosts may send for it.',
+    tests: [mailauth],
+    awaited: true,
+  },
+  {
+    number: 7505,
+    title: 'Null MX',
+    what: 'A domain that takes no mail is not tried: returned at once with 5.1.10.',
+    tests: ['test/wire/routes.test.ts'],
+  },
+  {
+    number: 7672,
+    title: 'SMTP Security via DANE',
+    what: 'TLSA records of the next host decide which certificate it must show.',
+    tests: [outbound],
+    awaited: true,
+  },
+  {
+    number: 8314,
+    title: 'Cleartext Considered Obsolete',
+    what: 'TLS from the first byte on a port of its own.',
+    tests: ['workers/smtp/tls.test.ts'],
+  },
+  {
+    number: 8461,
+    title: 'MTA Strict Transport Security',
+    what: 'The policy of the recipient’s domain is fetched, kept and obeyed.',
+    tests: [outbound],
+    awaited: true,
+  },
+  {
+    number: 8463,
+    title: 'Ed25519 for DKIM',
+    what: 'Signatures with Ed25519 beside those with RSA.',
+    tests: [mailauth],
+    awaited: true,
+  },
+  {
+    number: 8601,
+    title: 'Authentication-Results',
+    what: 'What was found stands in a header of ours; forged ones are removed.',
+    tests: [mailauth],
+    awaited: true,
+  },
+  {
+    number: 8689,
+    title: 'Require TLS',
+    what: 'REQUIRETLS under TLS: the message goes on under verified TLS or comes back.',
+    keywords: ['REQUIRETLS'],
+    tests: [extensions],
+  },
+  {
+    number: 9422,
+    title: 'SMTP Limits',
+    what: 'RCPTMAX is advanced.maxRecipients.',
+    note: 'MAILMAX is not said: a session may bring any number of messages.',
+    keywords: ['LIMITS'],
+    tests: [extensions],
+  },
+  {
+    number: 9989,
+    title: 'DMARC (replaces RFC 7489)',
+    what: 'The policy of the domain in From decides about mail that neither SPF nor DKIM stands for.',
+    tests: [mailauth],
+    awaited: true,
+  },
+]
+
+/** What is published: rows whose tests are there. */
+export const rfcs: readonly Rfc[] = rows
+  .filter(({ awaited }) => !awaited)
+  .map(({ awaited: _, keywords = [], ...row }) => ({ ...row, keywords }))
+
+/** Rows whose tests are still to come. */
+export const rfcsAwaited: readonly Rfc[] = rows
+  .filter(({ awaited }) => awaited)
+  .map(({ awaited: _, keywords = [], ...row }) => ({ ...row, keywords }))

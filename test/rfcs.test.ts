@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Rfc, rfcs, rfcsAwaited } from '@postern/contract/rfcs.ts'
+import { keywordsOffered } from '@postern/smtp/capabilities.ts'
+import { describe, expect, it } from 'vitest'
+
+const house = join(import.meta.dirname, '..')
+
+/** What is missing of a row's proof: files that do not exist, or in which no test names the RFC. */
+function missing({ number, tests }: Rfc): string[] {
+  return tests.flatMap((file) => {
+    if (!existsSync(join(house, file))) return [`${file} does not exist`]
+    const code = readFileSync(join(house, file), 'utf8').replace(/^\s*(?:\/\/|\/?\*).*$/gm, '')
+    return new RegExp(`['"\`][^\\n]*\\bRFC ${number}\\b`).test(code) ? [] : [`no test in ${file} names RFC ${number}`]
+  })
+}
+
+describe('the table of supported RFCs', () => {
+  it.each(rfcs.map((row) => [row.number, row] as const))('RFC %i has the tests it names', (_number, row) => {
+    expect(missing(row)).toEqual([])
+  })
+
+  it.each(rfcsAwaited.map((row) => [row.number, row] as const))(
+    'RFC %i is awaited only as long as its tests are',
+    (number, row) => {
+      const still = missing(row)
+      if (still.length > 0) console.warn(`RFC ${number} ${row.title} is not published yet: ${still.join('; ')}`)
+      else expect.fail(`RFC ${number} has its tests: take "awaited" off its row in db/contract/rfcs.ts`)
+    },
+  )
+
+  it('stands in order, each once', () => {
+    const numbers = rfcs.map(({ number }) => number)
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
+  })
+
+  it('has a row for every keyword that EHLO may offer, and no other keyword', () => {
+    expect(rfcs.flatMap(({ keywords }) => keywords).sort()).toEqual([...keywordsOffered].sort())
+  })
+})

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { WriteResult } from '@postern/contract/views.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../peers/peer.ts'
+import { homeDomain, livePostern, password } from './live.ts'
+
+/** First sight, and what is remembered of it. Clients of the world come through a balancer that names them. */
+
+const balancer = '127.0.0.80'
+const live = livePostern({
+  postern: () => ({ env: { POSTERN_PROXY_PROTOCOL: balancer } }),
+  prepare: async (made) => {
+    await homeDomain(made)
+    // Nobody is asked about in this file.
+    await made.set('security', { checkSenderDomain: 'off', checkHelo: 'off', checkReverseDns: 'off' })
+    await made.set('advanced', { allowPlainWithoutTls: true })
+    await made.set('tls', { requireTls: 'no' })
+  },
+})
+
+/** Each test has senders of its own: what is remembered outlives it. */
+let test = 0
+beforeEach(() => {
+  test++
+})
+const sender = () => `x${test}@far.test`
+
+async function greeted(ip: string) {
+  const family = ip.includes(':') ? `TCP6 ${ip} 2001:db8::1` : `TCP4 ${ip} 192.0.2.1`
+  const client = await live.connect({ from: balancer, first: `PROXY ${family} 4000 25\r\n` })
+  await client.hello()
+  return client
+}
+
+/** The reply to RCPT. */
+async function tried(ip: string, from = sender(), to = 'ann@home.test') {
+  const client = await greeted(ip)
+  await client.say(`MAIL FROM:<${from}>`).expect(250)
+  const reply = await client.ask(`RCPT TO:<${to}>`)
+  await client.quit()
+  return `${reply.code} ${reply.enhanced}`
+}
+
+const later = '451 4.7.1'
+const taken = '250 2.1.5'
+const on = (delaySeconds: number) => live.set('security', { greylist: { delaySeconds, rememberDays: 1 } })
+
+describe('greylist', () => {
+  it('off, on, off: at once, later, at once', async () => {
+    expect(await tried('198.51.100.1')).toBe(taken)
+    await on(300)
+    expect(await tried('198.51.100.1')).toBe(later)
+    expect(await tried('198.51.100.1')).toBe(later)
+    const refused = await live.event('command.refused', (event) => event.sender === sender())
+    expect(refused).toMatchObject({ recipient: 'ann@home.test', verdict: { rule: 'greylist', reason: 'greylisted' } })
+    await live.set('security', { greylist: 'off' })
+    expect(await tried('198.51.100.1')).toBe(taken)
+  })
+
+  it('who comes back after the delay passes and is remembered, also from another address of its network', async () => {
+    await on(1)
+    const client = await greeted('198.51.100.2')
+    await client.say(`MAIL FROM:<${sender()}>`).expect(250)
+    expect((await client.say('RCPT TO:<ann@home.test>').expect(451, '4.7.1')).raw).toMatch(/in 1 seconds/)
+    await sleep(1100)
+    await client.say('RCPT TO:<Ann@HOME.test>').expect(250)
+    await client.say('DATA').expect(354)
+    await client.write('Subject: again\r\n\r\n.\r\n').expect(250)
+    await on(300)
+    expect(await tried('198.51.100.200')).toBe(taken)
+    expect(await tried('198.51.101.2')).toBe(later)
+    expect(await tried('198.51.100.2', sender(), 'bob@home.test')).toBe(later)
+    expect(await tried('198.51.100.2', `other-${sender()}`)).toBe(later)
+  })
+
+  it('IPv6: the network is a /64; the null sender waits as others do', async () => {
+    await on(1)
+    expect(await tried('2001:db8:1::1', '')).toBe(later)
+    await sleep(1100)
+    expect(await tried('2001:db8:1::ffff:1', '')).toBe(taken)
+    expect(await tried('2001:db8:1:1::1', '')).toBe(later)
+  })
+
+  it('rules before it answer first, and a recipient that is refused is not remembered', async () => {
+    await on(300)
+    expect(await tried('198.51.100.4', sender(), 'nobody@home.test')).toBe('550 5.1.1')
+    expect(await tried('198.51.100.4', sender(), 'x@remote.test')).toBe('550 5.7.1')
+  })
+
+  it('White List, relay list and logins do not wait; others do', async () => {
+    await on(300)
+    expect(await tried('198.51.100.5')).toBe(later)
+    const id = await live.add('white', '198.51.100.5')
+    expect(await tried('198.51.100.5')).toBe(taken)
+    await live.remove('white', id)
+    expect(await tried('198.51.100.5')).toBe(later)
+    await live.add('relay', '198.51.100.5')
+    expect(await tried('198.51.100.5')).toBe(taken)
+    const person = await greeted('198.51.100.6')
+    await person.say(`AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`).expect(235)
+    await person.say('MAIL FROM:<ann@home.test>').expect(250)
+    await person.say('RCPT TO:<bob@home.test>').expect(250)
+  })
+
+  it('watched: says so and takes the mail', async () => {
+    await on(300)
+    await live.set('security', { watch: ['greylist'] })
+    const client = await greeted('198.51.100.7')
+    const { lines } = await client.mail({ from: sender(), to: 'ann@home.test', content: 'Subject: watched\r\n' })
+    const event = await live.event('message.accepted', ({ messageId }) => (lines[0] ?? '').includes(String(messageId)))
+    expect((event.rules as string[]).join()).toContain('rcpt: greylist (watched)')
+  })
+
+  it('a client that pipelines has each recipient answered', async () => {
+    await on(1)
+    const client = await greeted('198.51.100.8')
+    client.say(`MAIL FROM:<${sender()}>`, 'RCPT TO:<ann@home.test>', 'RCPT TO:<nobody@home.test>')
+    client.say('RCPT TO:<bob@home.test>', 'DATA', 'RSET')
+    for (const code of [250, 451, 550, 451, 554, 250]) await client.expect(code)
+    await sleep(1100)
+    client.say(`MAIL FROM:<${sender()}>`, 'RCPT TO:<ann@home.test>', 'RCPT TO:<bob@home.test>', 'DATA')
+    for (const code of [250, 250, 250, 354]) await client.expect(code)
+    await client.write('Subject: both\r\n\r\n.\r\n').expect(250)
+  })
+
+  it.each([{ delaySeconds: 0 }, { delaySeconds: 86_401 }, { rememberDays: 366 }, { delay: 5 }, null, 'on'])(
+    '%j is refused, and nothing is saved',
+    async (greylist) => {
+      await expect(live.set('security', { greylist })).rejects.toThrow(/422|greylist/)
+    },
+  )
+})
+
+/** The last one: the worker is another process after it, which is against what a change made by `live` asserts. */
+it('a worker that was killed remembers', async () => {
+  const wanted = { greylist: { delaySeconds: 1, rememberDays: 1 } }
+  const { revision } = await live.api.patch<WriteResult>('/v1/settings/security', wanted)
+  await live.postern.settle(revision)
+  expect(await tried('198.51.100.9')).toBe(later)
+  expect(await tried('198.51.100.10', sender(), 'bob@home.test')).toBe(later)
+  await sleep(1100)
+  expect(await tried('198.51.100.9')).toBe(taken)
+  // Written within a moment.
+  await sleep(400)
+  const before = live.pid('smtp')
+  await live.postern.kill('smtp')
+  await until('another worker is there', async () => live.pid('smtp') > 0 && live.pid('smtp') !== before)
+  await live.postern.settle(revision)
+  await until(
+    'it takes sessions',
+    () =>
+      greeted('198.51.100.9').then(
+        () => true,
+        () => false,
+      ),
+    { withinMs: 20_000 },
+  )
+  expect(await tried('198.51.100.10', sender(), 'bob@home.test')).toBe(taken)
+  expect(await tried('198.51.100.9')).toBe(taken)
+  expect(await tried('198.51.102.9')).toBe(later)
+})
