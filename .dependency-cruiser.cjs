@@ -10,7 +10,7 @@ const arrows = {
   'workers/spool': ['db/contract'],
   'workers/authentication': ['workers/spool', 'db/contract'],
   'workers/smtp': ['workers/policy', 'workers/runtime', 'workers/spool', 'workers/authentication', 'db/contract'],
-  'workers/queue': ['workers/runtime', 'workers/spool', 'workers/authentication', 'db/contract'],
+  'workers/queue': ['workers/policy', 'workers/runtime', 'workers/spool', 'workers/authentication', 'db/contract'],
   'apps/api': ['workers/policy', 'db/store', 'db/contract'],
   'apps/console': ['workers/policy', 'db/contract'],
   'apps/cli': ['db/contract'],

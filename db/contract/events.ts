@@ -162,6 +162,10 @@ export const eventTypes = {
     title: 'Bounced',
     fields: z.object({ ...attempt, cause: z.string().max(100), status: z.string().max(20) }),
   },
+  'message.unsigned': {
+    title: 'DKIM signature could not be made',
+    fields: z.object({ messageId, domain: z.string().max(255), detail: z.string().max(300) }),
+  },
   /** What an MTA-STS policy in testing found wrong (RFC 8461 §5): the mail went all the same. */
   'tls.unproved': {
     title: 'TLS policy not met (testing)',

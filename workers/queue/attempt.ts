@@ -1,20 +1,16 @@
-import type { Recipient } from '@postern/contract/envelope.ts'
-import type { SpoolReader } from '@postern/spool/spool.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
 import { fitsAhead, mayFollow, type Result, type Transaction, transact } from './client/transaction.ts'
 import { openFor, poolKey } from './dial.ts'
+import { formFor, isPlain, plainForm } from './form/form.ts'
 import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
-import { deliveredOctets, openDelivered, readDelivered } from './overlay.ts'
 import type { Destination } from './route/destination.ts'
 import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
 
 /** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
 
-/** Whole bodies up to here; larger ones are streamed. */
-const wholeOctets = 1 << 20
 /** Hosts that answered and could not take the message, in one attempt. */
 const mostSessions = 2
 
@@ -103,9 +99,16 @@ async function deliverOn(
   let waiting = job.recipients
   try {
     while (waiting.length > 0) {
-      const transaction = transactionFor(job.mail, waiting, world.reader)
       const begun = turn.begun !== undefined
       turn.begun = undefined
+      let transaction: Transaction
+      if (begun || isPlain(connection, job.mail, world)) transaction = plainForm(job.mail, waiting, world)
+      else {
+        const form = await formFor(job.mail, { connection, recipients: waiting, world })
+        for (const [r, result] of form.unfit) results.set(r, result)
+        ;({ transaction, recipients: waiting } = form)
+        if (waiting.length === 0) break
+      }
       const answers = await transact(connection, transaction, { begun, next: () => begin(connection, turn, world) })
       const again: number[] = []
       for (const [i, r] of waiting.entries()) {
@@ -137,28 +140,12 @@ function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transac
   const { queue } = world.plan()
   const mayReuse = queue.reuseConnections && connection.used < queue.maxMessagesPerConnection
   if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
-  const job = turn.next((mail, recipients) => fitsAhead(connection, transactionFor(mail, recipients, world.reader)))
+  const fits = (mail: Mail, recipients: readonly number[]) =>
+    isPlain(connection, mail, world) && fitsAhead(connection, plainForm(mail, recipients, world))
+  const job = turn.next(fits)
   if (!job) return undefined
   turn.follows = { job, connection }
-  return transactionFor(job.mail, job.recipients, world.reader)
-}
-
-function transactionFor(mail: Mail, recipients: readonly number[], reader: SpoolReader): Transaction {
-  const { envelope } = mail
-  const octets = deliveredOctets(mail)
-  return {
-    sender: envelope.sender,
-    recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
-    octets,
-    body: octets <= wholeOctets ? 'whole' : 'stream',
-    whole: () => readDelivered(mail, reader),
-    stream: () => openDelivered(mail, reader),
-    eightBit: envelope.body === '8bitmime',
-    smtpUtf8: envelope.smtpUtf8,
-    requireTls: envelope.requireTls === true,
-    ...(envelope.ret ? { ret: envelope.ret } : {}),
-    ...(envelope.envid ? { envid: envelope.envid } : {}),
-  }
+  return plainForm(job.mail, job.recipients, world)
 }
 
 function viaOf(connection: Connection): Via {

@@ -4,6 +4,7 @@ import type { Assurance } from './assure/assurance.ts'
 import type { Patience } from './client/connection.ts'
 import type { Pool } from './client/pool.ts'
 import type { Result } from './client/transaction.ts'
+import type { Signer } from './form/signer.ts'
 import type { Plan } from './plan.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
@@ -17,6 +18,7 @@ export type AttemptWorld = {
   dns: Dns
   assurance: Assurance
   record: Record
+  signer: Signer
   ourselves(): Ourselves
   /** Port of MX hosts. */
   port: number

@@ -166,6 +166,7 @@ export class Due {
       segment: place.segment,
       octets: row.octets,
       overlay: overlayFrom(row.overlay),
+      signature: undefined,
       recorded: true,
       batch: undefined,
       rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,

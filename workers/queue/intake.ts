@@ -173,6 +173,7 @@ export class Intake {
       segment,
       octets,
       overlay: undefined,
+      signature: undefined,
       recorded: false,
       batch: undefined,
       rerouted: undefined,

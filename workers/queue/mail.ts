@@ -22,6 +22,8 @@ export type Mail = {
   readonly octets: number
   /** How the delivered message differs from the stored one; absent: in nothing. */
   overlay: Overlay | undefined
+  /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
+  signature: string | undefined
   /** Whether the index has a row for it; until then only its batch knows it. */
   recorded: boolean
   batch: Batch | undefined

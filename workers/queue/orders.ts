@@ -81,7 +81,7 @@ export class Orders {
   }
 
   async #one(order: Order): Promise<number> {
-    if (order.action === 'run') return this.#run()
+    if (order.action === 'run') return this.#run(order.domain)
     let matched = 0
     const ids = [...new Set(order.messageIds ?? [])]
     for (let from = 0; from < ids.length; from += atOnce)
@@ -89,14 +89,15 @@ export class Orders {
     return matched
   }
 
-  async #run(): Promise<number> {
+  /** `domain`: only what waits for its recipients (ETRN, RFC 1985). */
+  async #run(domain?: string): Promise<number> {
     const { index, journal, forgetHosts } = this.#options
     await journal.flush()
     forgetHosts()
     const at = Date.now()
     let matched = 0
     for (;;) {
-      const moved = await index.ask('hasten', { at, limit: 5000 })
+      const moved = await index.ask('hasten', { at, limit: 5000, domain })
       matched += moved
       if (moved === 0) return matched
     }

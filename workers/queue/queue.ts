@@ -10,6 +10,7 @@ import { Pool } from './client/pool.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
 import { Dispatch } from './dispatch.ts'
 import { Due } from './due.ts'
+import { Signer } from './form/signer.ts'
 import { Hands } from './hands.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
 import { active, deferred, held } from './index/rows.ts'
@@ -56,6 +57,7 @@ export class Queue {
   readonly troubles = new Map<string, string>()
   readonly #parts: QueueParts
   readonly #pool = new Pool()
+  readonly #signer = new Signer()
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
@@ -139,6 +141,7 @@ export class Queue {
       dns,
       assurance: assurance ?? settingsAlone,
       record,
+      signer: this.#signer,
       ourselves,
       port: outboundPort,
       patience: patience ?? usualPatience,
@@ -220,6 +223,7 @@ export class Queue {
     await this.reclaim.stop()
     await this.journal.flush()
     await this.index.close()
+    await this.#signer.close()
     await this.#parts.assurance?.mtaSts?.save()
   }
 }

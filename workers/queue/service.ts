@@ -50,8 +50,8 @@ export async function queueService(
     })
   return {
     name: 'queue',
-    apply: async ({ replica, revision }) => {
-      const next = compilePlan(replica, revision)
+    apply: async ({ replica, revision, changed }) => {
+      const next = compilePlan(replica, revision, plan && { plan, changed })
       plan = next
       if (queue) queue.apply(next)
       else queue = await open(next)

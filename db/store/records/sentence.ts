@@ -37,6 +37,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; next try ${event.nextTryAt}`
     case 'delivery.bounced':
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; returned with ${event.status}`
+    case 'message.unsigned':
+      return `went out without the signature of ${event.domain}: ${event.detail}`
     case 'tls.unproved':
       return `mail for ${event.domain} went to ${event.host} although ${event.detail}`
     case 'delivery.discarded':

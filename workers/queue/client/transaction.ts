@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { Connection } from './connection.ts'
 import { type Reply, replyText } from './reply.ts'
@@ -18,6 +19,8 @@ export type Transaction = {
   smtpUtf8: boolean
   /** RFC 8689: only over TLS that was verified, to a server that says it will pass that on. */
   requireTls: boolean
+  /** Milliseconds between two recipients; 0: they go out together. */
+  pauseMs: number
   ret?: 'full' | 'hdrs'
   envid?: string
 }
@@ -47,9 +50,9 @@ export async function transact(
   const lines = begun ? [] : envelopeLines(connection, transaction)
   const { mail, rcpts, data } = begun
     ? await answersTo(connection, transaction)
-    : connection.has('PIPELINING')
+    : connection.has('PIPELINING') && !isPaced(transaction)
       ? await pipelined(connection, lines)
-      : await oneByOne(connection, lines)
+      : await oneByOne(connection, lines, transaction.pauseMs)
   if (!isTaken(mail)) {
     await reset(connection, data?.code === 354)
     return transaction.recipients.map(() => refused(mail, connection))
@@ -103,7 +106,11 @@ export function mayFollow(connection: Connection): boolean {
 }
 
 export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
-  return transaction.recipients.length <= mostAhead && unfitFor(connection, transaction) === undefined
+  return (
+    transaction.recipients.length <= mostAhead &&
+    !isPaced(transaction) &&
+    unfitFor(connection, transaction) === undefined
+  )
 }
 
 async function answersTo(connection: Connection, { recipients }: Transaction): Promise<Answers> {
@@ -119,6 +126,10 @@ async function answersTo(connection: Connection, { recipients }: Transaction): P
 
 function envelopeLines(connection: Connection, transaction: Transaction): string[] {
   return [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
+}
+
+function isPaced({ pauseMs, recipients }: Transaction): boolean {
+  return pauseMs > 0 && recipients.length > 1
 }
 
 function isTaken(reply: Reply): boolean {
@@ -146,7 +157,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
 }
 
 /** Without PIPELINING: DATA is said only when a recipient was taken. */
-async function oneByOne(connection: Connection, lines: string[]): Promise<Answers> {
+async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
   const { patience } = connection.dial
   const [mailCommand = '', ...rcptCommands] = lines
   connection.stage = 'mail'
@@ -154,7 +165,10 @@ async function oneByOne(connection: Connection, lines: string[]): Promise<Answer
   const rcpts: Reply[] = []
   if (!isTaken(mail)) return { mail, rcpts }
   connection.stage = 'rcpt'
-  for (const line of rcptCommands) rcpts.push(await connection.command(line, patience.command))
+  for (const line of rcptCommands) {
+    if (pauseMs > 0 && rcpts.length > 0) await sleep(pauseMs)
+    rcpts.push(await connection.command(line, patience.command))
+  }
   connection.stage = 'data'
   if (rcpts.some(isTaken)) return { mail, rcpts, data: await connection.command('DATA', patience.data) }
   await reset(connection)
@@ -230,10 +244,7 @@ export function xtext(text: string): string {
   )
 }
 
-/**
- * What is known before asking. A remote without 8BITMIME gets an 8-bit body as it is, undeclared: what Postfix does when
- * its conversion is off, and what every such server passes on. SMTPUTF8 has no such way out (RFC 6531 §3.5).
- */
+/** What is known before asking. What can be made fit was made fit before. */
 function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
   const { host } = connection.dial.peer
   if (transaction.requireTls && connection.dial.protocol === 'smtp') {

@@ -5,6 +5,7 @@ import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool
 import type { Mail } from '../mail.ts'
 import { deliveredOctets, openDelivered, readDelivered } from '../overlay.ts'
 import type { Plan } from '../plan.ts'
+import { ownRecipients } from '../route/own-recipients.ts'
 import { type Action, type Told, writeReport } from './report.ts'
 
 /** Who is told what: NOTIFY (RFC 3461 §4.1), never a notification about a null sender (RFC 5321 §4.5.5), one for each event. */
@@ -78,8 +79,7 @@ function notificationEnvelope(
     revision: plan.revision,
     origin: 'dsn',
     sender: '',
-    // A notification about a notification is nobody's wish (RFC 3461 §4.1, §6.1).
-    recipients: [{ address: envelope.sender, original: envelope.sender, notify: ['never'] }],
+    recipients: ownRecipients(envelope.sender, plan),
     body: eightBit ? '8bitmime' : '7bit',
     smtpUtf8: envelope.smtpUtf8 && /[^\x00-\x7f]/.test(envelope.sender),
     hops: 0,

@@ -287,10 +287,12 @@ export class Book {
     }
   }
 
-  /** Makes everything deferred due, a few thousand rows a call; answers how many it moved: call until it is none. */
-  hasten({ at, limit }: { at: number; limit: number }): number {
+  /** Makes everything deferred due, or what waits for one domain, a few thousand rows a call; answers how many it moved: call until it is none. */
+  hasten({ at, limit, domain: only }: { at: number; limit: number; domain?: string | undefined }): number {
     let moved = 0
     this.#transact(() => {
+      if (only !== undefined) moved = this.#statements.hasten.run(at, only, at, limit).changes
+      if (only !== undefined) return
       let domain = ''
       while (moved < limit) {
         const last = this.#statements.latest.get(domain) as { domain: string; next_at: number } | undefined

@@ -10,7 +10,7 @@ export type Questions = {
   load: { now: number; quotas: [string, number][]; limit: number }
   take: string[]
   order: OrderEffect
-  hasten: { at: number; limit: number }
+  hasten: { at: number; limit: number; domain?: string | undefined }
   waiting: null
   inSegment: { segment: string; limit: number }
   doneOrders: string[]
