@@ -1,5 +1,6 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ReportOrder } from '@postern/contract/orders.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
@@ -7,6 +8,7 @@ import type { AttemptWorld } from './attempted.ts'
 import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
+import { dailyReport } from './daily-report.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
 import { Dispatch } from './dispatch.ts'
 import { Due } from './due.ts'
@@ -33,6 +35,8 @@ export type QueueParts = {
   flushEvents(): Promise<void>
   /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
+  /** Whether an earlier process told of this message. */
+  wasAccepted?: (messageId: string) => boolean
   dns: Dns
   /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
   assurance?: Assurance
@@ -44,6 +48,9 @@ export type QueueParts = {
   outboundPort: number
   patience?: Patience
 }
+
+/** Milliseconds after the start in which what the process before wrote has been taken over. */
+const reportAfterMs = 2000
 
 export class Queue {
   plan: Plan
@@ -61,6 +68,7 @@ export class Queue {
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
+  readonly #openedAt = Date.now()
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
@@ -108,6 +116,8 @@ export class Queue {
       conclude: (mail, recipients, attempted) =>
         concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverer),
       trouble: (error) => this.#trouble('orders', error),
+      worker: parts.writer.name,
+      writeReport: (report) => this.#writeReport(report),
       forgetHosts: () => this.#pool.clear(),
     })
   }
@@ -159,6 +169,14 @@ export class Queue {
       durationMs: 0,
     }
     await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverer())
+  }
+
+  /** An order that a crash cut short is met again: its report may lie in the spool already, which is read from the start on. */
+  async #writeReport(report: ReportOrder): Promise<void> {
+    const { wasAccepted, writer } = this.#parts
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - Date.now())))
+    if (this.#intake.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
+    await writer.write(dailyReport(report, { plan: this.plan, worker: writer.name, now: Date.now() }))
   }
 
   #trouble(part: string, error: Error | undefined): void {

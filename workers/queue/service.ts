@@ -37,6 +37,7 @@ export async function queueService(
       writer,
       record: worker.record,
       flushEvents: () => worker.flushEvents(),
+      wasAccepted: (messageId) => worker.wasAccepted(messageId),
       fatal: (error) => {
         worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')
         void worker.flushEvents().finally(() => process.exit(1))

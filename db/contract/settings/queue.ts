@@ -107,9 +107,9 @@ export const queueSchema = z
     }),
     dailyReport: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Daily report to',
-      help: 'One mail a day: received, delivered, deferred, bounced, refused by cause. Empty: none.',
+      help: 'One mail a day, at 00:05 UTC about the day before: received, delivered, deferred, bounced, refused by cause. Empty: none.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
   })
   .superRefine((queue, context) => {
