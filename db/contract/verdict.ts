@@ -13,6 +13,9 @@ export const reasons = [
   'helo-unknown',
   'sender-domain-unknown',
   'greylisted',
+  'rate-exceeded',
+  'too-many-errors',
+  'hack-attempt',
   'bad-syntax',
   'bad-sequence',
   'auth-required',
@@ -74,3 +77,6 @@ export type RcptVerdict = Verdict & { recipients: readonly Recipient[]; relayed:
 
 /** `normalize`: bare CR and LF become CRLF before anything is stored. */
 export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize' }
+
+/** `delaySeconds`: each reply from now on waits so long. Such a verdict is an answer without replies. */
+export type FaultVerdict = Verdict & { delaySeconds: number }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Environment, EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { type Environment, EnvironmentError, portIn, serversIn } from '@postern/contract/environment.ts'
 import { reachFrom } from '@postern/runtime/hooks/reach.ts'
 import type { Dns } from '../route/dns.ts'
 import type { Assurance } from './assurance.ts'
@@ -14,7 +14,7 @@ import { SecureDns } from './secure-dns.ts'
  */
 export function assuranceFrom(env: Environment, given: { dns: Dns; dataDirectory: string }): Assurance {
   const trust = new Trust({ caFile: env.POSTERN_CA_FILE })
-  const servers = (env.POSTERN_DNS_SERVERS ?? '').split(',').flatMap((text) => text.trim() || [])
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   return {
     trust,
     mtaSts: new MtaSts({
