@@ -63,6 +63,12 @@ async function send(to: string | string[], more: { from?: string; subject?: stri
 const later = { command: (line: string) => (line.startsWith('RCPT') ? '450 4.2.1 later' : undefined) }
 const slow = (ms: number) => ({ end: () => new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined)) })
 
+/** A refused transaction counts as busy until its connection goes. */
+async function idle(): Promise<void> {
+  await until('no transaction is open', () => remote.busy === 0)
+  remote.mostBusy = 0
+}
+
 /** Minutes from a message's first failure to its next try. */
 async function pause(): Promise<number> {
   const id = await send('jane@far.test')
@@ -114,12 +120,13 @@ describe('connections', () => {
   it('perDomainConnections and perDomain: so many at once', async () => {
     remote.script = slow(300)
     await live.set('queue', { perDomainConnections: 2 })
+    await idle()
     let all = await arrived(8)
     await many(8)
     await all()
     expect(remote.mostBusy).toBe(2)
-    remote.mostBusy = 0
     await live.set('queue', { perDomain: [{ domain: 'far.test', connections: 1 }] })
+    await idle()
     all = await arrived(4)
     await many(4)
     await all()
@@ -152,6 +159,7 @@ describe('connections', () => {
 
   it('deliveryThreads and retryThreads: so many at once, and new mail has room beside retries', async () => {
     await live.set('queue', { deliveryThreads: 5, retryThreads: 2, perDomainConnections: 50 })
+    await idle()
     remote.script = slow(300)
     let all = await arrived(12)
     await many(12)
@@ -161,7 +169,7 @@ describe('connections', () => {
     const waiting = await many(6)
     for (const id of waiting) await live.event('delivery.deferred', ({ messageId }) => messageId === id)
     remote.script = slow(300)
-    remote.mostBusy = 0
+    await idle()
     all = await arrived(6)
     await live.change(() => live.api.post('/v1/queue/run'))
     await all()
