@@ -18,12 +18,21 @@ export function fixedBy(env: Environment): Record<string, string> {
  * Refuses what a worker would refuse later, again and again: throws an EnvironmentError. Port 0 means any free one.
  */
 export function checkEnvironment(env: Environment): void {
-  for (const name of ['POSTERN_API_PORT', 'POSTERN_SMTP_PORT', 'POSTERN_SUBMISSION_PORT', 'POSTERN_SMTPS_PORT'])
+  for (const name of [
+    'POSTERN_API_PORT',
+    'POSTERN_SMTP_PORT',
+    'POSTERN_SUBMISSION_PORT',
+    'POSTERN_SMTPS_PORT',
+    'POSTERN_MTA_STS_PORT',
+  ])
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
   blocksIn(env, 'POSTERN_HOOKS_MAY_REACH')
   serversIn(env, 'POSTERN_DNS_SERVERS')
   blocksIn(env, 'POSTERN_API_PROXIES')
+  const validates = env.POSTERN_DNS_VALIDATES ?? ''
+  if (!['', 'yes', 'no'].includes(validates))
+    throw new EnvironmentError(`POSTERN_DNS_VALIDATES is "${validates}" but must be yes or no`)
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')
     throw new EnvironmentError(
       `POSTERN_SPOOL is "${env.POSTERN_SPOOL}" but only "local" can be had yet; s3:// is a later step`,

@@ -10,6 +10,7 @@ import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
 import { announce, announceLeftovers } from './announce.ts'
+import { orderDailyReport } from './daily-report.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
 
@@ -19,10 +20,11 @@ const batch = 500
 const day = 86_400_000
 const signingKeyAge = 30 * day
 
-/** Every few seconds, or by the scheduler: what was not announced; entries whose time is over. */
+/** Every few seconds, or by the scheduler: what was not announced; entries whose time is over; yesterday's report. */
 export async function sweep(parts: Parts): Promise<{ resent: number }> {
   const resent = await announceLeftovers(parts)
   await dropExpired(parts)
+  await orderDailyReport(parts)
   while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await breathe()
   return { resent }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { authenticationSchema } from './authentication.ts'
 
 /** What makes a message's journey: who sent it, who gets it, and what was promised to the client. Never its content. */
 
@@ -48,6 +49,8 @@ export const envelopeSchema = z.object({
     login: z.string().optional(),
     tls: z.object({ version: z.string(), cipher: z.string() }).optional(),
   }),
+  /** What is to be found out about where it comes from, before it is delivered. Absent: nothing. */
+  authentication: authenticationSchema.optional(),
   /** Held on arrival by a rule: it waits until it is released. The reason is shown to the operator. */
   hold: z.string().optional(),
 })

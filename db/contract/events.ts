@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findingsSchema } from './authentication.ts'
 import { offenceKinds } from './offences.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
@@ -173,6 +174,11 @@ export const eventTypes = {
       held: z.string().max(200).optional(),
     }),
   },
+  'message.authenticated': {
+    title: 'SPF, DKIM and DMARC',
+    /** `forged`: Authentication-Results fields that claimed to be ours and were taken out. */
+    fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
+  },
   'message.refused': {
     title: 'Message refused at the end of data',
     fields: z.object({
@@ -192,6 +198,15 @@ export const eventTypes = {
   'delivery.bounced': {
     title: 'Bounced',
     fields: z.object({ ...attempt, cause: z.string().max(100), status: z.string().max(20) }),
+  },
+  'message.unsigned': {
+    title: 'DKIM signature could not be made',
+    fields: z.object({ messageId, domain: z.string().max(255), detail: z.string().max(300) }),
+  },
+  /** What an MTA-STS policy in testing found wrong (RFC 8461 §5): the mail went all the same. */
+  'tls.unproved': {
+    title: 'TLS policy not met (testing)',
+    fields: z.object({ domain: z.string().max(255), host: z.string().max(255), detail: z.string().max(600) }),
   },
   /** By a rule (route discard) or by an operator (delete): `by` says who. */
   'delivery.discarded': {

@@ -22,14 +22,30 @@ export const queueFilterSchema = z.strictObject({
 })
 export type QueueFilter = z.infer<typeof queueFilterSchema>
 
+/** The daily report, as the API wrote it from its books; the Queue Manager makes a message of it. */
+export const reportOrderSchema = z.object({
+  /** Of the message: it is written once, however often the order is met. */
+  messageId: z.string().length(36),
+  to: z.string().max(320),
+  subject: z.string().max(200),
+  /** Lines of plain ASCII, separated by LF. */
+  text: z.string().max(20_000),
+})
+export type ReportOrder = z.infer<typeof reportOrderSchema>
+
 export const orderSchema = z.object({
-  action: orderActionSchema,
+  /** `report` is made by the API alone. */
+  action: z.enum([...orderActionSchema.options, 'report']),
   /** The messages it is for; absent only for `run`, which tries everything that waits now. */
   messageIds: z.array(z.string().length(36)).max(10_000).optional(),
   /** For `run`: only what waits for this recipient domain. */
   domain: domainSchema.optional(),
   /** For `reroute`. */
   to: z.object({ host: hostSchema, port: portSchema.default(25) }).optional(),
+  /** For `report`. */
+  report: reportOrderSchema.optional(),
+  /** The one Queue Manager that carries it out; absent: each does for its own mail. */
+  worker: z.string().max(64).optional(),
   orderedBy: z.string(),
   orderedAt: z.iso.datetime(),
 })

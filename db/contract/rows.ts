@@ -84,10 +84,10 @@ export function parseRow(input: unknown): Row {
   throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)
 }
 
-/** Which kinds a worker of each service is given: no more than it needs. */
+/** Which kinds a worker of each service is given: no more than it needs. The Queue Manager's accounts come without password hashes. */
 export const rowsFor: Record<ServiceName, readonly RowKind[]> = {
   smtp: ['settings', 'service', ...listNames, 'domain', 'account', 'alias', 'group', 'certificate'],
-  queue: ['settings', 'service', 'domain', 'dkim-key', 'order'],
+  queue: ['settings', 'service', 'relay', 'domain', 'account', 'alias', 'group', 'dkim-key', 'order'],
 }
 
 /** The replicated state in memory, by kind and id. */

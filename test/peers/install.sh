@@ -4,7 +4,7 @@
 # distribution is left running: every peer is started by its test, on loopback, with a configuration of its own.
 set -euo pipefail
 
-packages=(postfix swaks libnet-ssleay-perl dovecot-core dovecot-lmtpd haproxy unbound chromium)
+packages=(postfix swaks libnet-ssleay-perl dovecot-core dovecot-lmtpd haproxy unbound ldnsutils chromium)
 packages+=(pebble rsyslog rsyslog-gnutls pflogsumm)
 services=(postfix dovecot haproxy unbound rsyslog)
 

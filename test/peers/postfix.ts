@@ -18,6 +18,8 @@ export interface PostfixOptions {
   deliver: PostfixDelivery
   /** A loopback address; 127.0.0.1 without it. */
   host?: string
+  /** A free one without it. */
+  port?: number
   hostname?: string
   /** Domains it answers for; any other is taken too, because the client is on loopback. Needed for `maildir`. */
   domains?: string[]
@@ -74,7 +76,7 @@ postlog unix-dgram n - n - 1 postlogd
 export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   if (process.getuid?.() !== 0) throw new Error('Postfix starts only as root; run the system tests as root')
   const host = options.host ?? '127.0.0.1'
-  const port = await freePort(host)
+  const port = options.port ?? (await freePort(host))
   const directory = await temporaryDirectory('postfix')
   await chmod(directory, 0o755)
   for (const name of ['etc', 'queue', 'data', 'mail']) await mkdir(join(directory, name), { mode: 0o755 })

@@ -30,8 +30,16 @@ export type CalloutHost = {
   tls: 'none' | 'opportunistic' | 'require'
 }
 
+/** What of the policy an expansion reads. */
+export type Ground = Pick<Policy, 'directory'> & {
+  readonly settings: {
+    advanced: Pick<Policy['settings']['advanced'], 'mailboxDelimiter'>
+    general: Pick<Policy['settings']['general'], 'defaultMailHost'>
+  }
+}
+
 type Walk = {
-  policy: Policy
+  policy: Ground
   /** What the client said. */
   original: string
   found: Map<string, Recipient>
@@ -48,7 +56,7 @@ type Walk = {
  * somebody remains. `postmaster` exists at every local domain (RFC 5321 §4.5.1): as the entry of that name, else as the
  * catch-all, else as a mailbox of the domain itself.
  */
-export function expand(target: Mailbox, original: string, policy: Policy): Expansion {
+export function expand(target: Mailbox, original: string, policy: Ground): Expansion {
   const { directory, settings } = policy
   const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
   if (entry?.kind === 'account')

@@ -1,8 +1,8 @@
-import type { Recipient } from '@postern/contract/envelope.ts'
-import type { SpoolReader } from '@postern/spool/spool.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
 import { fitsAhead, mayFollow, type Result, type Transaction, transact } from './client/transaction.ts'
+import { openFor, poolKey } from './dial.ts'
+import { formFor, isPlain, plainForm } from './form/form.ts'
 import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
@@ -57,7 +57,7 @@ async function deliverRemote(
   { destination, turn }: { destination: Remote; turn: Turn },
   world: AttemptWorld,
 ): Promise<Delivered> {
-  const key = poolKey(destination)
+  const key = poolKey(destination, job.mail)
   const begun = turn.begun?.connection
   if (begun && !begun.alive) turn.begun = undefined
   const open = turn.begun?.connection ?? world.pool.take(key)
@@ -83,8 +83,8 @@ async function deliverRemote(
       continue
     }
     try {
-      const connection = await pool.open(dialFor(destination, peer, world))
-      const delivered = await deliverOn(connection, job, { key, turn, world })
+      const { connection, under } = await openFor(job, { destination, peer }, world)
+      const delivered = await deliverOn(connection, job, { key: under, turn, world })
       last = delivered
       if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
@@ -104,9 +104,16 @@ async function deliverOn(
   let waiting = job.recipients
   try {
     while (waiting.length > 0) {
-      const transaction = transactionFor(job.mail, waiting, world.reader)
       const begun = turn.begun !== undefined
       turn.begun = undefined
+      let transaction: Transaction
+      if (begun || isPlain(connection, job.mail, world)) transaction = plainForm(job.mail, waiting, world)
+      else {
+        const form = await formFor(job.mail, { connection, recipients: waiting, world })
+        for (const [r, result] of form.unfit) results.set(r, result)
+        ;({ transaction, recipients: waiting } = form)
+        if (waiting.length === 0) break
+      }
       const answers = await transact(connection, transaction, { begun, next: () => begin(connection, turn, world) })
       const again: number[] = []
       for (const [i, r] of waiting.entries()) {
@@ -138,56 +145,18 @@ function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transac
   const { queue } = world.plan()
   const mayReuse = queue.reuseConnections && connection.used < queue.maxMessagesPerConnection
   if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
-  const job = turn.next((mail, recipients) => fitsAhead(connection, transactionFor(mail, recipients, world.reader)))
+  const fits = (mail: Mail, recipients: readonly number[]) =>
+    isPlain(connection, mail, world) && fitsAhead(connection, plainForm(mail, recipients, world))
+  const job = turn.next(fits)
   if (!job) return undefined
   turn.follows = { job, connection }
-  return transactionFor(job.mail, job.recipients, world.reader)
-}
-
-function transactionFor(mail: Mail, recipients: readonly number[], reader: SpoolReader): Transaction {
-  const { envelope, octets } = mail
-  return {
-    sender: envelope.sender,
-    recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
-    octets,
-    body: octets <= wholeOctets ? 'whole' : 'stream',
-    whole: () => readWhole(mail, reader),
-    stream: () => reader.openBody(mail.location),
-    eightBit: envelope.body === '8bitmime',
-    smtpUtf8: envelope.smtpUtf8,
-    ...(envelope.ret ? { ret: envelope.ret } : {}),
-    ...(envelope.envid ? { envid: envelope.envid } : {}),
-  }
-}
-
-function dialFor(destination: Remote, peer: Peer, world: AttemptWorld) {
-  return {
-    peer,
-    protocol: destination.kind === 'lmtp' ? ('lmtp' as const) : ('smtp' as const),
-    name: world.plan().hostname,
-    tls: destination.tls,
-    patience: world.patience,
-    ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
-  }
-}
-
-/** Connections are shared by what has the same next host and terms. */
-function poolKey(destination: Remote): string {
-  switch (destination.kind) {
-    case 'mx':
-      return `mx ${destination.domain} ${destination.tls}`
-    case 'address':
-      return `address ${destination.address} ${destination.tls}`
-    case 'lmtp':
-      return `lmtp ${destination.host} ${destination.port}`
-    case 'smtp':
-      return `smtp ${destination.host} ${destination.port} ${destination.tls} ${destination.auth?.user ?? ''}`
-  }
+  return plainForm(job.mail, job.recipients, world)
 }
 
 function viaOf(connection: Connection): Via {
   const { host, address, port } = connection.dial.peer
-  return { host, address, port, ...(connection.tls ? { tls: connection.tls } : {}) }
+  const tls = connection.proved ? `${connection.tls}, certificate verified` : connection.tls
+  return { host, address, port, ...(tls ? { tls } : {}) }
 }
 
 function unreachable(job: Job, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
@@ -206,6 +175,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
   greeting: '4.4.2',
   hello: '4.4.2',
   tls: '4.7.5',
+  proof: '4.7.5',
   auth: '4.7.8',
   mail: '4.4.2',
   rcpt: '4.4.2',
@@ -223,8 +193,10 @@ function failed(job: Job, error: unknown, peer: Peer): Delivered {
       ? 'cannot-connect'
       : error.stage === 'tls'
         ? 'no-tls'
-        : error.stage === 'auth'
-          ? 'login-refused'
-          : 'connection-lost'
+        : error.stage === 'proof'
+          ? 'tls-not-verified'
+          : error.stage === 'auth'
+            ? 'login-refused'
+            : 'connection-lost'
   return same(job, deferredFor(statusOf[error.stage], error.text, cause), via)
 }

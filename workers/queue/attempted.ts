@@ -1,8 +1,11 @@
 import type { Poster } from '@postern/runtime/hooks/post.ts'
+import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
+import type { Assurance } from './assure/assurance.ts'
 import type { Patience } from './client/connection.ts'
 import type { Pool } from './client/pool.ts'
 import type { Result } from './client/transaction.ts'
+import type { Signer } from './form/signer.ts'
 import type { Plan } from './plan.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
@@ -15,6 +18,9 @@ export type AttemptWorld = {
   reader: SpoolReader
   pool: Pool
   dns: Dns
+  assurance: Assurance
+  record: Record
+  signer: Signer
   ourselves(): Ourselves
   /** Port of MX hosts. */
   port: number

@@ -11,6 +11,8 @@ export type DispatchOptions = {
   plan(): Plan
   /** Makes one delivery and settles it; never rejects. */
   deliver(job: Job, lane: Lane, turn: Turn): Promise<void>
+  /** What has to be done with a message before it may be delivered; never rejects. `undefined`: nothing. */
+  prepare?(mail: Mail): Promise<void> | undefined
   /** A lane has room again, or everything has gone: there may be more to load. */
   drained(): void
 }
@@ -24,6 +26,8 @@ export const mostOfLane = 5_000
 export class Dispatch {
   readonly #options: DispatchOptions
   readonly #lanes = new Map<string, Lane>()
+  /** Recipients of messages that are being prepared. */
+  readonly #preparing = new Map<Mail, Set<number>>()
   #ring: Lane[] = []
   #running = false
   #timer: NodeJS.Timeout | undefined
@@ -40,6 +44,13 @@ export class Dispatch {
 
   /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
   add(mail: Mail, recipients: readonly number[]): number[] {
+    const preparing = this.#preparing.get(mail)
+    const prepared = preparing ?? this.#options.prepare?.(mail)
+    if (prepared) return this.#addLater(mail, recipients, prepared)
+    return this.#addNow(mail, recipients)
+  }
+
+  #addNow(mail: Mail, recipients: readonly number[]): number[] {
     const plan = this.#options.plan()
     const noRoom: number[] = []
     for (const job of jobsOf(mail, recipients, plan)) {
@@ -49,6 +60,26 @@ export class Dispatch {
     }
     this.pump()
     return noRoom
+  }
+
+  /** They count as jobs meanwhile; an order may withdraw them as it may from their lanes. */
+  #addLater(mail: Mail, recipients: readonly number[], preparing: Set<number> | Promise<void>): number[] {
+    if (this.jobs + recipients.length > mostJobs) return [...recipients]
+    this.jobs += recipients.length
+    if (!(preparing instanceof Promise)) {
+      for (const r of recipients) preparing.add(r)
+      return []
+    }
+    const waiting = new Set(recipients)
+    this.#preparing.set(mail, waiting)
+    void preparing.then(() => {
+      this.#preparing.delete(mail)
+      this.jobs -= waiting.size
+      const plan = this.#options.plan()
+      for (const job of jobsOf(mail, [...waiting], plan)) this.#put(this.#laneFor(job, plan), job)
+      this.pump()
+    })
+    return []
   }
 
   /** How many more recipients of this domain may be loaded. */
@@ -111,7 +142,11 @@ export class Dispatch {
   withdraw(mail: Mail): number[] {
     const jobs = [...this.#lanes.values()].flatMap((lane) => lane.drain(mail))
     this.jobs -= jobs.length
-    return jobs.flatMap((job) => job.recipients)
+    const preparing = this.#preparing.get(mail)
+    const waiting = [...(preparing ?? [])]
+    preparing?.clear()
+    this.jobs -= waiting.length
+    return [...jobs.flatMap((job) => job.recipients), ...waiting]
   }
 
   pump(): void {

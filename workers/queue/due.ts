@@ -6,6 +6,7 @@ import type { Index } from './index/index-thread.ts'
 import { active, deferred, held, type MessageRow } from './index/rows.ts'
 import type { Journal } from './journal.ts'
 import type { Mail } from './mail.ts'
+import { overlayFrom } from './overlay.ts'
 import { hostAndPort } from './route/destination.ts'
 
 /** Brings due mail from the index into the lanes, a little of every domain at a time. */
@@ -164,6 +165,8 @@ export class Due {
       location: place.location,
       segment: place.segment,
       octets: row.octets,
+      overlay: overlayFrom(row.overlay),
+      signature: undefined,
       recorded: true,
       batch: undefined,
       rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,

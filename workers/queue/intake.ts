@@ -41,6 +41,8 @@ export class Intake {
   readonly #options: IntakeOptions
   readonly #stop = new AbortController()
   #following: Promise<void> | undefined
+  /** Daily reports that were met: one a day. */
+  readonly reports = new Set<string>()
   /** Finished before a crash, and met again behind the cursor: passed over. */
   readonly #finished: Set<string>
 
@@ -156,7 +158,8 @@ export class Intake {
 
   #mailFor({ envelope, location, segment, size }: Arrival, waits: boolean): Mail {
     // What the Queue Manager itself wrote is accepted here, where it cannot be forgotten: after a crash it is read again.
-    if (envelope.origin === 'dsn') this.#accepted(envelope, size)
+    if (envelope.origin === 'dsn' || envelope.origin === 'report') this.#accepted(envelope, size)
+    if (envelope.origin === 'report') this.reports.add(envelope.id)
     const state: RowState = envelope.hold !== undefined ? held : waits ? deferred : active
     return this.#make({ envelope, location, segment, octets: size, state })
   }
@@ -172,6 +175,8 @@ export class Intake {
       location,
       segment,
       octets,
+      overlay: undefined,
+      signature: undefined,
       recorded: false,
       batch: undefined,
       rerouted: undefined,

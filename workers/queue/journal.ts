@@ -1,6 +1,7 @@
 import type { Index } from './index/index-thread.ts'
 import { active, type Commit, type MessageRow } from './index/rows.ts'
 import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from './mail.ts'
+import { overlayText } from './overlay.ts'
 
 /**
  * Brings what happened to the index, many messages a transaction, one transaction under way at a time.
@@ -93,10 +94,11 @@ export class Journal {
   }
 
   /** Anything else for the next transaction. */
-  add(part: Partial<Pick<Commit, 'update' | 'relocate' | 'warned' | 'orders'>>): void {
+  add(part: Partial<Pick<Commit, 'update' | 'relocate' | 'warned' | 'overlay' | 'orders'>>): void {
     this.#next.update.push(...(part.update ?? []))
     this.#next.relocate.push(...(part.relocate ?? []))
     this.#next.warned.push(...(part.warned ?? []))
+    this.#next.overlay.push(...(part.overlay ?? []))
     this.#next.orders.push(...(part.orders ?? []))
     this.#dirty = true
     this.#wake(true)
@@ -209,7 +211,7 @@ function isFatal(error: unknown): boolean {
   return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 
-function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open }: Mail): MessageRow {
+function rowOf({ n, envelope, location, segment, octets, rerouted, warned, overlay, open }: Mail): MessageRow {
   const recipients = [...open].map(([r, waiting]) => {
     const address = envelope.recipients[r]?.address ?? ''
     return { r, domain: domainOf(address), ...waiting }
@@ -223,10 +225,21 @@ function rowOf({ n, envelope, location, segment, octets, rerouted, warned, open 
     receivedAt: envelope.receivedAt,
     rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
     warned,
+    overlay: overlay ? overlayText(overlay) : '',
     recipients,
   }
 }
 
 function emptyCommit(): Commit {
-  return { finished: [], cursors: [], insert: [], update: [], remove: [], relocate: [], warned: [], orders: [] }
+  return {
+    finished: [],
+    cursors: [],
+    insert: [],
+    update: [],
+    remove: [],
+    relocate: [],
+    warned: [],
+    overlay: [],
+    orders: [],
+  }
 }

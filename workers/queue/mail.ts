@@ -1,6 +1,7 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Cursor, Location, Segment } from '@postern/spool/spool.ts'
 import type { RowState } from './index/rows.ts'
+import type { Overlay } from './overlay.ts'
 import type { Rerouted } from './route/destination.ts'
 
 /** A recipient that still waits. */
@@ -19,6 +20,10 @@ export type Mail = {
   location: Location
   segment: Segment
   readonly octets: number
+  /** How the delivered message differs from the stored one; absent: in nothing. */
+  overlay: Overlay | undefined
+  /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
+  signature: string | undefined
   /** Whether the index has a row for it; until then only its batch knows it. */
   recorded: boolean
   batch: Batch | undefined

@@ -6,6 +6,7 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
 import type { Job } from './lanes.ts'
 import { domainOf } from './mail.ts'
+import { openDelivered } from './overlay.ts'
 
 /** Delivery into `mail/<domain>/<user>/`: written in `tmp`, synced, moved to `new`. Nothing in an address can leave that directory. */
 
@@ -38,7 +39,7 @@ async function deliverOne(
   try {
     const draft = await writeDraft(directory, name, {
       head,
-      body: world.reader.openBody(mail.location),
+      body: openDelivered(mail, world.reader),
       delivered: to.address,
     })
     if (draft === 'loop') {

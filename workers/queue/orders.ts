@@ -1,4 +1,4 @@
-import type { Order } from '@postern/contract/orders.ts'
+import type { Order, ReportOrder } from '@postern/contract/orders.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { Attempted, Final } from './attempted.ts'
 import type { Dispatch } from './dispatch.ts'
@@ -25,6 +25,10 @@ export type OrdersOptions = {
   conclude(mail: Mail, recipients: readonly number[], attempted: Attempted): Promise<void>
   /** The index did not do what was asked. */
   trouble(error: Error | undefined): void
+  /** This worker's name. */
+  worker: string
+  /** Writes the daily report, unless that was done before. */
+  writeReport(report: ReportOrder): Promise<void>
   /** Hosts that were dead may be asked again. */
   forgetHosts(): void
 }
@@ -44,7 +48,8 @@ export class Orders {
 
   /** All orders there are; those carried out before are passed over. Returns at once. */
   take(orders: ReadonlyMap<string, Order>): void {
-    const fresh = [...orders].filter(([id]) => !this.#seen.has(id))
+    const isMine = ({ worker }: Order) => worker === undefined || worker === this.#options.worker
+    const fresh = [...orders].filter(([id, order]) => !this.#seen.has(id) && isMine(order))
     for (const id of this.#seen) if (!orders.has(id)) this.#seen.delete(id)
     if (fresh.length === 0) return
     for (const [id] of fresh) this.#seen.add(id)
@@ -81,7 +86,11 @@ export class Orders {
   }
 
   async #one(order: Order): Promise<number> {
-    if (order.action === 'run') return this.#run()
+    if (order.action === 'run') return this.#run(order.domain)
+    if (order.action === 'report') {
+      if (order.report) await this.#options.writeReport(order.report)
+      return order.report ? 1 : 0
+    }
     let matched = 0
     const ids = [...new Set(order.messageIds ?? [])]
     for (let from = 0; from < ids.length; from += atOnce)
@@ -89,14 +98,15 @@ export class Orders {
     return matched
   }
 
-  async #run(): Promise<number> {
+  /** `domain`: only what waits for its recipients (ETRN, RFC 1985). */
+  async #run(domain?: string): Promise<number> {
     const { index, journal, forgetHosts } = this.#options
     await journal.flush()
     forgetHosts()
     const at = Date.now()
     let matched = 0
     for (;;) {
-      const moved = await index.ask('hasten', { at, limit: 5000 })
+      const moved = await index.ask('hasten', { at, limit: 5000, domain })
       matched += moved
       if (moved === 0) return matched
     }

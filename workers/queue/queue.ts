@@ -1,15 +1,20 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
+import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
 import { Pool } from './client/pool.ts'
+import { dailyReport } from './daily-report.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
 import { Dispatch } from './dispatch.ts'
 import { Due } from './due.ts'
+import { Signer } from './form/signer.ts'
 import { Hands } from './hands.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
 import { active, deferred, held } from './index/rows.ts'
@@ -33,7 +38,13 @@ export type QueueParts = {
   flushEvents(): Promise<void>
   /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
+  /** Whether an earlier process told of this message. */
+  wasAccepted?: (messageId: string) => boolean
   dns: Dns
+  /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
+  assurance?: Assurance
+  /** Finds out where messages come from; without it nothing is found out. */
+  examiner?: AuthenticityOptions['examiner'] | undefined
   ourselves(): Ourselves
   plan: Plan
   /** Of MX hosts. */
@@ -42,6 +53,9 @@ export type QueueParts = {
   /** What the routes webhook and s3 read of the environment; none without it. */
   env?: NodeJS.ProcessEnv
 }
+
+/** Milliseconds after the start in which what the process before wrote has been taken over. */
+const reportAfterMs = 2000
 
 export class Queue {
   plan: Plan
@@ -57,13 +71,15 @@ export class Queue {
   readonly #pool = new Pool()
   readonly #poster: Poster
   readonly #buckets: Buckets
+  readonly #signer = new Signer()
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
+  readonly #openedAt = Date.now()
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
-    const { reader, writer, record, plan } = parts
+    const { reader, writer, record, plan, examiner } = parts
     this.#parts = parts
     this.#poster = new Poster(hostsFrom(parts.env ?? {}))
     this.#buckets = new Buckets(parts.env ?? {})
@@ -80,9 +96,11 @@ export class Queue {
     })
     const { journal } = this
     const deliverer = this.#deliverer()
+    const authenticity = examiner && new Authenticity({ examiner, hostname: () => this.plan.hostname, record, journal })
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
+      prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
     this.dispatch = dispatch
@@ -107,6 +125,8 @@ export class Queue {
       conclude: (mail, recipients, attempted) =>
         concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverer),
       trouble: (error) => this.#trouble('orders', error),
+      worker: parts.writer.name,
+      writeReport: (report) => this.#writeReport(report),
       forgetHosts: () => this.#pool.clear(),
     })
   }
@@ -132,12 +152,15 @@ export class Queue {
   }
 
   #deliverer(): Deliverer {
-    const { reader, writer, record, dns, ourselves, outboundPort, dataDirectory, patience } = this.#parts
+    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, patience } = this.#parts
     const world: AttemptWorld = {
       plan: () => this.plan,
       reader,
       pool: this.#pool,
       dns,
+      assurance: assurance ?? settingsAlone,
+      record,
+      signer: this.#signer,
       ourselves,
       port: outboundPort,
       patience: patience ?? usualPatience,
@@ -157,6 +180,14 @@ export class Queue {
       durationMs: 0,
     }
     await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverer())
+  }
+
+  /** An order that a crash cut short is met again: its report may lie in the spool already, which is read from the start on. */
+  async #writeReport(report: ReportOrder): Promise<void> {
+    const { wasAccepted, writer } = this.#parts
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - Date.now())))
+    if (this.#intake.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
+    await writer.write(dailyReport(report, { plan: this.plan, worker: writer.name, now: Date.now() }))
   }
 
   #trouble(part: string, error: Error | undefined): void {
@@ -204,6 +235,7 @@ export class Queue {
   forget(): void {
     this.#pool.clear()
     this.#parts.dns.forget()
+    this.#parts.assurance?.secureDns?.forget()
   }
 
   status() {
@@ -236,6 +268,8 @@ export class Queue {
     await this.index.close()
     this.#poster.close()
     this.#buckets.close()
+    await this.#signer.close()
+    await this.#parts.assurance?.mtaSts?.save()
   }
 }
 

@@ -134,7 +134,7 @@ test('connections end after so many messages, and reuse can be switched off whil
 test('SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)', async () => {
   const { box, remote } = await toServer({ extensions: ['SIZE 1000'] })
   const large = await box.send(['a@a.test'], { text: `Subject: x\r\n\r\n${'y'.repeat(2000)}\r\n` })
-  const utf8 = await box.send(['b@a.test'], { smtpUtf8: true })
+  const utf8 = await box.send(['b@a.test'], { smtpUtf8: true, text: 'Subject: \u00e4\r\n\r\nx\r\n' })
   const eight = await box.send(['c@a.test'], { body: '8bitmime', text: 'Subject: x\r\n\r\nä\r\n' })
   await until('two bounces', () => box.of('delivery.bounced').length === 2)
   expect(box.of('delivery.bounced', large)[0]).toMatchObject({ status: '5.3.4' })

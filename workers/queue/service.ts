@@ -1,11 +1,13 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
 import { mostErrandOctets } from '@postern/contract/errands.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Logger } from 'pino'
+import { assuranceFrom } from './assure/environment.ts'
 import { compilePlan, type Plan } from './plan.ts'
 import { Queue } from './queue.ts'
 import { Dns } from './route/dns.ts'
@@ -21,9 +23,12 @@ export async function queueService(
   env: NodeJS.ProcessEnv,
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
-  const dns = new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] })
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
+  const dns = new Dns({ servers })
+  const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
+  const examiner = new Examiner({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let plan: Plan | undefined
@@ -35,11 +40,14 @@ export async function queueService(
       writer,
       record: worker.record,
       flushEvents: () => worker.flushEvents(),
+      wasAccepted: (messageId) => worker.wasAccepted(messageId),
       fatal: (error) => {
         worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')
         void worker.flushEvents().finally(() => process.exit(1))
       },
       dns,
+      assurance,
+      examiner,
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
@@ -47,8 +55,8 @@ export async function queueService(
     })
   return {
     name: 'queue',
-    apply: async ({ replica, revision }) => {
-      const next = compilePlan(replica, revision)
+    apply: async ({ replica, revision, changed }) => {
+      const next = compilePlan(replica, revision, plan && { plan, changed })
       plan = next
       if (queue) queue.apply(next)
       else queue = await open(next)
@@ -65,6 +73,7 @@ export async function queueService(
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()
+      await examiner.close()
       await writer.close()
       await reader.close()
     },

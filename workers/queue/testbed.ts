@@ -1,9 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { DkimKey } from '@postern/contract/directory.ts'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import { type EventType, eventTypes } from '@postern/contract/events.ts'
 import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
+import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -21,7 +23,14 @@ export type Seen = { type: EventType } & { [field: string]: unknown }
 export type Rows = {
   general?: object
   queue?: object
-  domains?: { name: string; aliases?: string[]; route: object }[]
+  advanced?: object
+  domains?: { name: string; aliases?: string[]; route: object; catchAll?: string }[]
+  accounts?: string[]
+  aliases?: { address: string; to: string[] }[]
+  groups?: { address: string; members: string[] }[]
+  dkimKeys?: Partial<DkimKey>[]
+  /** Clients that may relay; none without it. */
+  relay?: string[]
 }
 
 export class Testbed {
@@ -125,6 +134,13 @@ export function replicaFrom(rows: Rows): Replica {
   const replica = emptyReplica()
   replica.settings.set('general', generalSchema.parse({ hostname: 'mail.test', ...rows.general }))
   replica.settings.set('queue', queueSchema.parse({ ...rows.queue }))
+  replica.settings.set('advanced', advancedSchema.parse({ ...rows.advanced }))
+  for (const address of rows.accounts ?? []) replica.account.set(address, { address, login: '' } as never)
+  for (const alias of rows.aliases ?? []) replica.alias.set(alias.address, alias)
+  for (const group of rows.groups ?? []) replica.group.set(group.address, group)
+  for (const key of rows.dkimKeys ?? []) replica['dkim-key'].set(`${key.domain} ${key.selector}`, key as DkimKey)
+  const createdAt = new Date(0).toISOString()
+  for (const value of rows.relay ?? []) replica.relay.set(value, { value, comment: '', createdBy: 'test', createdAt })
   // Notifications come home to a maildir.
   for (const domain of [{ name: 'sender.test', route: { type: 'maildir' } }, ...(rows.domains ?? [])]) {
     replica.domain.set(domain.name, { aliases: [], catchAll: '', ...domain } as never)

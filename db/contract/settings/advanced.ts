@@ -20,10 +20,10 @@ export const advancedSchema = z
     }),
     recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
       title: 'Pause between recipients',
-      help: 'Pause between recipients of relayed external mail.',
+      help: 'Pause between the recipients of one message on its way to a domain that is not local. 0: they are named together.',
       unit: 'milliseconds',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
     port: setting(portSchema.default(25), {
       title: 'SMTP port',

@@ -101,15 +101,15 @@ export const queueSchema = z
     }),
     outboundTls: setting(z.enum(['none', 'opportunistic', 'require']).default('opportunistic'), {
       title: 'Outbound TLS',
-      help: 'opportunistic: STARTTLS where it is offered. require: no delivery without TLS. "Enabling SSL or TLS" in the group TLS governs inbound only.',
+      help: 'none: never, whatever the recipient publishes. opportunistic: STARTTLS where it is offered, the certificate unverified. require: no delivery without TLS and a certificate for the host by a trusted authority; else the mail waits. DANE (with a validating resolver) and MTA-STS of the recipient domain are honoured unless it is none. "Enabling SSL or TLS" in the group TLS governs inbound only.',
       source: 'today',
       enforced: true,
     }),
     dailyReport: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Daily report to',
-      help: 'One mail a day: received, delivered, deferred, bounced, refused by cause. Empty: none.',
+      help: 'One mail a day, at 00:05 UTC about the day before: received, delivered, deferred, bounced, refused by cause. Empty: none.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
   })
   .superRefine((queue, context) => {

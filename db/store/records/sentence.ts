@@ -35,6 +35,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender ?? ''}>${event.recipient === undefined ? '' : ` to <${event.recipient}>`}`
     case 'message.accepted':
       return `from <${event.sender}> to ${someOf(event.recipients.map(({ address }) => address))}, ${event.size} bytes${event.client ? ` from ${event.client.ip}` : ''}${event.subject ? `, "${event.subject}"` : ''}${event.held ? `; held: ${event.held}` : ''}`
+    case 'message.authenticated':
+      return authenticated(event)
     case 'message.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender}> to ${someOf(event.recipients)}, ${event.size} bytes`
     case 'delivery.delivered':
@@ -43,6 +45,10 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; next try ${event.nextTryAt}`
     case 'delivery.bounced':
       return `${event.remote.host} for ${someOf(event.recipients)}: ${event.reply}; returned with ${event.status}`
+    case 'message.unsigned':
+      return `went out without the signature of ${event.domain}: ${event.detail}`
+    case 'tls.unproved':
+      return `mail for ${event.domain} went to ${event.host} although ${event.detail}`
     case 'delivery.discarded':
       return `discarded for ${someOf(event.recipients)} by ${event.by}`
     case 'message.held':
@@ -77,4 +83,14 @@ export function sentenceOf(event: PosternEvent): string {
 function someOf(addresses: readonly string[]): string {
   const some = addresses.slice(0, 20).map((address) => `<${address}>`)
   return addresses.length > 20 ? `${some.join(', ')} and ${addresses.length - 20} more` : some.join(', ')
+}
+
+function authenticated({ spf, dkim, dmarc, forged }: Extract<PosternEvent, { type: 'message.authenticated' }>): string {
+  const said = [
+    ...(spf ? [`SPF ${spf.result} for ${spf.domain}`] : []),
+    ...(dkim ?? []).map(({ result, domain }) => `DKIM ${result}${domain ? ` by ${domain}` : ''}`),
+    ...(dmarc ? [`DMARC ${dmarc.result} for ${dmarc.domain}, policy ${dmarc.policy}`] : []),
+    ...(forged ? [`${forged} forged Authentication-Results taken out`] : []),
+  ]
+  return said.join('; ') || 'nothing found out about its sender'
 }

@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type Proof, type Trust, wrongWith } from '../assure/proof.ts'
 import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
@@ -36,12 +37,28 @@ export type Dial = {
   protocol: 'smtp' | 'lmtp'
   /** Our own name, for EHLO. */
   name: string
+  /** `require` without `proof`: TLS, whoever answers. */
   tls: TlsPolicy
+  /** What the certificate has to prove, under these authorities. */
+  proof?: { wants: Proof; trust: Trust }
+  /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
+  tell?: (problem: string) => void
   auth?: { user: string; secret: string }
   patience: Patience
 }
 
-export type Stage = 'connect' | 'greeting' | 'hello' | 'tls' | 'auth' | 'mail' | 'rcpt' | 'data' | 'body' | 'end'
+export type Stage =
+  | 'connect'
+  | 'greeting'
+  | 'hello'
+  | 'tls'
+  | 'proof'
+  | 'auth'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'body'
+  | 'end'
 
 /** The connection cannot go on. `reply` is what the remote said, if it said something. */
 export class ConnectionFailure extends Error {
@@ -67,6 +84,8 @@ export class Connection {
   readonly extensions = new Map<string, string>()
   /** `TLSv1.3` when encrypted. */
   tls: string | undefined
+  /** The certificate proved what it had to. */
+  proved = false
   /** Transactions done on it. */
   used = 0
   /** When it became idle; kept by the pool. */
@@ -91,7 +110,7 @@ export class Connection {
     const socket = await openSocket(dial)
     const connection = new Connection(dial, socket)
     try {
-      if (dial.tls === 'implicit') connection.tls = (socket as TLSSocket).getProtocol() ?? 'TLS'
+      if (dial.tls === 'implicit') connection.#secured(socket as TLSSocket)
       await connection.#greet()
       return connection
     } catch (error) {
@@ -258,12 +277,14 @@ export class Connection {
 
   async #startTls(): Promise<void> {
     if (!this.has('STARTTLS')) {
+      this.dial.tell?.(`${this.dial.peer.host} does not offer STARTTLS`)
       if (this.dial.tls === 'opportunistic') return
       throw new ConnectionFailure('tls', `${this.dial.peer.host} does not offer STARTTLS, which is required here`)
     }
     this.stage = 'tls'
     const reply = await this.command('STARTTLS', this.dial.patience.command)
     if (reply.code !== 220) {
+      this.dial.tell?.(`${this.dial.peer.host} refuses STARTTLS`)
       if (this.dial.tls === 'require') throw new ConnectionFailure('tls', 'STARTTLS refused', reply)
       return
     }
@@ -274,8 +295,21 @@ export class Connection {
     this.#reader = new ReplyReader()
     this.#wait = 0
     this.#listen(this.#socket)
-    this.tls = (this.#socket as TLSSocket).getProtocol() ?? 'TLS'
+    this.#secured(this.#socket as TLSSocket)
     await this.#hello()
+  }
+
+  /** Throws when the certificate does not prove what it has to. */
+  #secured(socket: TLSSocket): void {
+    const { proof, peer, tls, tell } = this.dial
+    this.tls = socket.getProtocol() ?? 'TLS'
+    if (!proof) return
+    const wrong = wrongWith(socket, peer.host, proof.wants)
+    this.proved = wrong === undefined
+    if (this.proved) return
+    const problem = `the certificate of ${peer.host} is not verified: ${wrong} (wanted by ${wantedBy(proof.wants)})`
+    if (tls === 'opportunistic') tell?.(problem)
+    else throw new ConnectionFailure('proof', problem)
   }
 
   async #authenticate(auth: { user: string; secret: string }): Promise<void> {
@@ -304,7 +338,7 @@ function openSocket(dial: Dial): Promise<Socket> {
   const { peer, tls, patience: wait } = dial
   return new Promise((resolve, reject) => {
     const at = { host: peer.address, port: peer.port }
-    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(peer) }) : connectTcp(at)
+    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
     const failed = (error: Error) => {
       socket.destroy()
       const code = (error as NodeJS.ErrnoException).code ?? error.message
@@ -322,7 +356,7 @@ function openSocket(dial: Dial): Promise<Socket> {
 
 function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ socket: plain, ...tlsOptions(dial.peer) })
+    const socket = connectTls({ socket: plain, ...tlsOptions(dial) })
     const failed = (why: string) => {
       clearTimeout(timer)
       plain.on('error', () => {})
@@ -341,7 +375,20 @@ function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
   })
 }
 
-/** Unverified on purpose: opportunistic TLS (RFC 7435) has nothing to verify against; DANE and MTA-STS come later. */
-function tlsOptions(peer: Peer) {
-  return { rejectUnauthorized: false, ...(isIP(peer.host) ? {} : { servername: peer.host }) }
+/**
+ * The handshake always ends well: whether the certificate proves what is asked is looked at afterwards. Opportunistic TLS
+ * (RFC 7435) has nothing to verify against.
+ */
+function tlsOptions({ peer, proof }: Dial) {
+  return {
+    rejectUnauthorized: false,
+    // Names are compared afterwards.
+    checkServerIdentity: () => undefined,
+    ...(proof ? { secureContext: proof.trust.context } : {}),
+    ...(isIP(peer.host) ? {} : { servername: peer.host }),
+  }
+}
+
+function wantedBy(proof: Proof): string {
+  return proof.kind === 'dane' ? 'its TLSA records (DANE)' : proof.by
 }

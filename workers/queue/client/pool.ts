@@ -69,6 +69,7 @@ export class Pool {
       return await this.#open(dial)
     } catch (error) {
       if (dial.tls !== 'opportunistic' || !(error instanceof ConnectionFailure) || error.stage !== 'tls') throw error
+      dial.tell?.(error.text)
       return await this.#open({ ...dial, tls: 'none' })
     }
   }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { Connection } from './connection.ts'
 import { type Reply, replyText } from './reply.ts'
@@ -16,6 +17,10 @@ export type Transaction = {
   stream(): Readable
   eightBit: boolean
   smtpUtf8: boolean
+  /** RFC 8689: only over TLS that was verified, to a server that says it will pass that on. */
+  requireTls: boolean
+  /** Milliseconds between two recipients; 0: they go out together. */
+  pauseMs: number
   ret?: 'full' | 'hdrs'
   envid?: string
 }
@@ -46,9 +51,9 @@ export async function transact(
   const lines = begun ? [] : envelopeLines(connection, transaction)
   const { mail, rcpts, data } = begun
     ? await answersTo(connection, transaction)
-    : connection.has('PIPELINING')
+    : connection.has('PIPELINING') && !isPaced(transaction)
       ? await pipelined(connection, lines)
-      : await oneByOne(connection, lines)
+      : await oneByOne(connection, lines, transaction.pauseMs)
   if (!isTaken(mail)) {
     await reset(connection, data?.code === 354)
     return transaction.recipients.map(() => refused(mail, connection))
@@ -102,7 +107,11 @@ export function mayFollow(connection: Connection): boolean {
 }
 
 export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
-  return transaction.recipients.length <= mostAhead && unfitFor(connection, transaction) === undefined
+  return (
+    transaction.recipients.length <= mostAhead &&
+    !isPaced(transaction) &&
+    unfitFor(connection, transaction) === undefined
+  )
 }
 
 async function answersTo(connection: Connection, { recipients }: Transaction): Promise<Answers> {
@@ -118,6 +127,10 @@ async function answersTo(connection: Connection, { recipients }: Transaction): P
 
 function envelopeLines(connection: Connection, transaction: Transaction): string[] {
   return [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
+}
+
+function isPaced({ pauseMs, recipients }: Transaction): boolean {
+  return pauseMs > 0 && recipients.length > 1
 }
 
 function isTaken(reply: Reply): boolean {
@@ -145,7 +158,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
 }
 
 /** Without PIPELINING: DATA is said only when a recipient was taken. */
-async function oneByOne(connection: Connection, lines: string[]): Promise<Answers> {
+async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
   const { patience } = connection.dial
   const [mailCommand = '', ...rcptCommands] = lines
   connection.stage = 'mail'
@@ -153,7 +166,10 @@ async function oneByOne(connection: Connection, lines: string[]): Promise<Answer
   const rcpts: Reply[] = []
   if (!isTaken(mail)) return { mail, rcpts }
   connection.stage = 'rcpt'
-  for (const line of rcptCommands) rcpts.push(await connection.command(line, patience.command))
+  for (const line of rcptCommands) {
+    if (pauseMs > 0 && rcpts.length > 0) await sleep(pauseMs)
+    rcpts.push(await connection.command(line, patience.command))
+  }
   connection.stage = 'data'
   if (rcpts.some(isTaken)) return { mail, rcpts, data: await connection.command('DATA', patience.data) }
   await reset(connection)
@@ -200,6 +216,7 @@ function mailLine(connection: Connection, transaction: Transaction): string {
   if (connection.has('SIZE')) line += ` SIZE=${transaction.octets}`
   if (transaction.eightBit && connection.has('8BITMIME')) line += ' BODY=8BITMIME'
   if (transaction.smtpUtf8) line += ' SMTPUTF8'
+  if (transaction.requireTls && connection.dial.protocol === 'smtp') line += ' REQUIRETLS'
   if (connection.has('DSN')) {
     if (transaction.ret) line += ` RET=${transaction.ret.toUpperCase()}`
     if (transaction.envid) line += ` ENVID=${xtext(transaction.envid)}`
@@ -228,12 +245,15 @@ export function xtext(text: string): string {
   )
 }
 
-/**
- * What is known before asking. A remote without 8BITMIME gets an 8-bit body as it is, undeclared: what Postfix does when
- * its conversion is off, and what every such server passes on. SMTPUTF8 has no such way out (RFC 6531 §3.5).
- */
+/** What is known before asking. What can be made fit was made fit before. */
 function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
   const { host } = connection.dial.peer
+  if (transaction.requireTls && connection.dial.protocol === 'smtp') {
+    if (!connection.proved || !connection.has('REQUIRETLS')) {
+      const reply = `${host} does not offer REQUIRETLS, which the sender asked for`
+      return { kind: 'bounced', status: '5.7.30', reply, cause: 'no-requiretls' }
+    }
+  }
   if (transaction.smtpUtf8 && !connection.has('SMTPUTF8')) {
     const reply = `${host} does not offer SMTPUTF8, which this message needs`
     return { kind: 'bounced', status: '5.6.7', reply, cause: 'no-smtputf8' }

@@ -3,7 +3,9 @@ import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
 import type { Mail } from '../mail.ts'
+import { deliveredOctets, openDelivered, readDelivered } from '../overlay.ts'
 import type { Plan } from '../plan.ts'
+import { ownRecipients } from '../route/own-recipients.ts'
 import { type Action, type Told, writeReport } from './report.ts'
 
 /** Who is told what: NOTIFY (RFC 3461 §4.1), never a notification about a null sender (RFC 5321 §4.5.5), one for each event. */
@@ -77,8 +79,7 @@ function notificationEnvelope(
     revision: plan.revision,
     origin: 'dsn',
     sender: '',
-    // A notification about a notification is nobody's wish (RFC 3461 §4.1, §6.1).
-    recipients: [{ address: envelope.sender, original: envelope.sender, notify: ['never'] }],
+    recipients: ownRecipients(envelope.sender, plan),
     body: eightBit ? '8bitmime' : '7bit',
     smtpUtf8: envelope.smtpUtf8 && /[^\x00-\x7f]/.test(envelope.sender),
     hops: 0,
@@ -88,7 +89,7 @@ function notificationEnvelope(
 
 /** The message itself with a failure, unless RET=HDRS or it is large; else its header. */
 async function returnedPart(mail: Mail, action: Action, reader: SpoolReader) {
-  const full = action === 'failed' && mail.envelope.ret !== 'hdrs' && mail.octets <= mostReturned
+  const full = action === 'failed' && mail.envelope.ret !== 'hdrs' && deliveredOctets(mail) <= mostReturned
   const octets = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
   return {
     kind: full ? ('full' as const) : ('headers' as const),
@@ -102,7 +103,7 @@ const damagedNote = Buffer.from('X-Postern-Note: the stored message is damaged\r
 async function wholeOrNothing(mail: Mail, reader: SpoolReader): Promise<Buffer> {
   if (!mail.location) return damagedNote
   try {
-    return await reader.readBody(mail.location)
+    return await readDelivered(mail, reader)
   } catch (error) {
     if (error instanceof SpoolDamaged) return damagedNote
     throw error
@@ -111,7 +112,7 @@ async function wholeOrNothing(mail: Mail, reader: SpoolReader): Promise<Buffer> 
 
 async function header(mail: Mail, reader: SpoolReader): Promise<Buffer> {
   if (!mail.location) return damagedNote
-  const stream = reader.openBody(mail.location)
+  const stream = openDelivered(mail, reader)
   let octets: Buffer = Buffer.alloc(0)
   try {
     for await (const chunk of stream) {

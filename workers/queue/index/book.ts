@@ -29,7 +29,10 @@ const schemaVersion = 1
  */
 const pauseAfterCrashes = 'CASE WHEN interrupted < 4 THEN 0 ELSE min(1000 << min(interrupted - 4, 11), 1800000) END'
 
-type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned'> & { received_at: number; warned: number }
+type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned' | 'overlay'> & {
+  received_at: number
+  warned: number
+}
 
 export class Book {
   readonly #db: Database.Database
@@ -121,6 +124,7 @@ export class Book {
       for (const row of commit.update) this.#update(row)
       for (const { n, r } of commit.remove) this.#remove(n, r)
       for (const { n, location, segment } of commit.relocate) this.#relocate(n, location, segment)
+      for (const { n, overlay } of commit.overlay) this.#statements.overlay.run(overlay, n)
       for (const n of commit.warned) this.#statements.warned.run(n)
       for (const { id, at } of commit.orders) this.#statements.order.run(id, at)
       for (const { writer, cursor, ids } of commit.finished) this.#statements.finish.run(writer, cursor, ids.join(' '))
@@ -142,14 +146,26 @@ export class Book {
     }
   }
 
-  #insert({ n, id, location, segment, octets, receivedAt, rerouted, warned, recipients }: MessageRow): boolean {
-    const { insertMessage, insertRecipient } = this.#statements
+  #insert({
+    n,
+    id,
+    location,
+    segment,
+    octets,
+    receivedAt,
+    rerouted,
+    warned,
+    overlay,
+    recipients,
+  }: MessageRow): boolean {
+    const { insertMessage, insertRecipient, overlay: insertOverlay } = this.#statements
     if (insertMessage.run(n, id, location, segment, octets, receivedAt, rerouted, warned ? 1 : 0).changes === 0)
       return false
     for (const { r, domain, state, tries, nextAt, cause } of recipients) {
       insertRecipient.run(n, r, domain, state, tries, nextAt, cause)
       this.#counts.recipients[state]++
     }
+    if (overlay !== '') insertOverlay.run(overlay, n)
     this.#counts.messages++
     this.#wait(segment, 1, octets)
     return true
@@ -165,6 +181,7 @@ export class Book {
     for (const each of r) this.#counts.recipients[active] -= this.#statements.remove.run(n, each).changes
     const gone = this.#statements.removeMessage.get(n, n) as { segment: string; octets: number } | undefined
     if (!gone) return
+    this.#statements.removeOverlay.run(n)
     this.#counts.messages--
     this.#wait(gone.segment, -1, -gone.octets)
   }
@@ -242,7 +259,8 @@ export class Book {
     let message = taken.get(n)
     if (!message) {
       const { received_at, warned, ...rest } = this.#statements.message.get(n) as MessageRecord
-      message = { ...rest, receivedAt: received_at, warned: warned === 1, recipients: [] }
+      const overlay = (this.#statements.overlayOf.pluck().get(n) as string | undefined) ?? ''
+      message = { ...rest, receivedAt: received_at, warned: warned === 1, overlay, recipients: [] }
       taken.set(n, message)
     }
     const row: RecipientRow = { r, domain, state: active, tries, nextAt: next_at, cause }
@@ -274,10 +292,12 @@ export class Book {
     }
   }
 
-  /** Makes everything deferred due, a few thousand rows a call; answers how many it moved: call until it is none. */
-  hasten({ at, limit }: { at: number; limit: number }): number {
+  /** Makes everything deferred due, or what waits for one domain, a few thousand rows a call; answers how many it moved: call until it is none. */
+  hasten({ at, limit, domain: only }: { at: number; limit: number; domain?: string | undefined }): number {
     let moved = 0
     this.#transact(() => {
+      if (only !== undefined) moved = this.#statements.hasten.run(at, only, at, limit).changes
+      if (only !== undefined) return
       let domain = ''
       while (moved < limit) {
         const last = this.#statements.latest.get(domain) as { domain: string; next_at: number } | undefined

@@ -19,6 +19,8 @@ export type MessageRow = {
   receivedAt: number
   rerouted: string
   warned: boolean
+  /** How the delivered message differs, as text; empty: not known yet. */
+  overlay: string
   recipients: RecipientRow[]
 }
 
@@ -35,6 +37,7 @@ export type Commit = {
   remove: { n: number; r: number[] }[]
   relocate: { n: number; location: string; segment: string }[]
   warned: number[]
+  overlay: { n: number; overlay: string }[]
   orders: { id: string; at: number }[]
 }
 

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS recipients (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recipients_due ON recipients (state, domain, next_at);
 CREATE INDEX IF NOT EXISTS messages_segment ON messages (segment, octets);
+CREATE TABLE IF NOT EXISTS overlays (n INTEGER PRIMARY KEY, overlay TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS cursors (writer TEXT PRIMARY KEY, cursor TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS finished (
   writer TEXT NOT NULL, cursor TEXT NOT NULL, ids TEXT NOT NULL, PRIMARY KEY (writer, cursor)
@@ -38,6 +39,9 @@ export function prepare(db: Database.Database) {
     ),
     place: db.prepare('SELECT segment, octets FROM messages WHERE n = ?'),
     relocate: db.prepare('UPDATE messages SET location = ?, segment = ? WHERE n = ?'),
+    overlay: db.prepare('INSERT OR REPLACE INTO overlays SELECT n, ? FROM messages WHERE n = ?'),
+    overlayOf: db.prepare('SELECT overlay FROM overlays WHERE n = ?'),
+    removeOverlay: db.prepare('DELETE FROM overlays WHERE n = ?'),
     warned: db.prepare('UPDATE messages SET warned = 1 WHERE n = ?'),
     order: db.prepare('INSERT OR IGNORE INTO orders VALUES (?, ?)'),
     orderDone: db.prepare('SELECT 1 FROM orders WHERE id = ?'),

@@ -11,7 +11,7 @@ export type Questions = {
   take: string[]
   locate: string
   order: OrderEffect
-  hasten: { at: number; limit: number }
+  hasten: { at: number; limit: number; domain?: string | undefined }
   waiting: null
   inSegment: { segment: string; limit: number }
   doneOrders: string[]

@@ -16,7 +16,7 @@ type Kept = { until: number; answer: Promise<Found<unknown>> }
 
 /** At most so many names; the oldest go first. */
 const mostKept = 50_000
-/** Seconds. Node does not tell the TTL of an MX record. */
+/** Seconds. Node does not tell the TTL of an MX or TXT record. */
 const keepMx = 120
 const longest = 300
 const keepFailure = 5
@@ -45,6 +45,14 @@ export class Dns {
 
   aaaa(host: string): Promise<Found<string[]>> {
     return this.#ask(`aaaa ${host}`, async () => addresses(await this.#resolver.resolve6(host, { ttl: true })))
+  }
+
+  /** Each record as one text. */
+  txt(name: string): Promise<Found<string[]>> {
+    return this.#ask(`txt ${name}`, async () => {
+      const records = await this.#resolver.resolveTxt(name)
+      return { value: records.map((parts) => parts.join('')), seconds: keepMx }
+    })
   }
 
   forget(): void {

@@ -1,0 +1,89 @@
+import type { QueueSettings } from '@postern/contract/settings.ts'
+import { commit } from '@postern/store/control/revisions.ts'
+import { getRow } from '@postern/store/control/rows.ts'
+import { breathe } from '@postern/store/database.ts'
+import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
+import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { announce } from './announce.ts'
+import type { Parts } from './parts.ts'
+
+/**
+ * One report a day, from five past midnight UTC on, about the day before: an order to one Queue Manager, whose row's name is
+ * the day. The row is made in a transaction that sees whether it is there, so neither a restart nor a second API process nor
+ * a second worker makes a second one.
+ */
+
+const day = 86_400_000
+const hour = 3_600_000
+const minute = 60_000
+const after = 5 * minute
+
+/** Does nothing when it is too early, nobody wants it, no Queue Manager is known, or it was done. */
+export async function orderDailyReport(parts: Parts): Promise<void> {
+  const now = parts.now()
+  const midnight = now - (now % day)
+  if (now < midnight + after) return
+  const row = await getRow(parts.control, 'settings', 'queue')
+  const { dailyReport: to = '' } = JSON.parse(row?.value ?? '{}') as Partial<QueueSettings>
+  if (to === '') return
+  const name = new Date(midnight - day).toISOString().slice(0, 10)
+  const id = `report-${name}`
+  if (await getRow(parts.control, 'order', id)) return
+  const worker = await queueManager(parts)
+  if (!worker) return
+  const text = await textOf(parts, { since: midnight - day, until: midnight, name })
+  const report = { messageId: parts.newId(), to, subject: `Daily report for ${name}`, text }
+  const about = {
+    actor: 'system',
+    action: 'report',
+    kind: 'order' as const,
+    entity: id,
+    comment: `daily report for ${name}`,
+  }
+  const options = { seal: parts.seal, now, id: parts.newId(), ...about }
+  const { count, revision } = await commit(parts.control, options, async (draft) => {
+    if (await draft.get('order', id)) return
+    const orderedAt = new Date(now).toISOString()
+    await draft.put('order', id, { action: 'report', worker, report, orderedBy: 'system', orderedAt })
+  })
+  if (count > 0) await announce(parts, revision)
+}
+
+/** A live one, else the one heard of last: it carries the order out when it is back. */
+async function queueManager({ records, now }: Parts): Promise<string | undefined> {
+  const all = (await listWorkers(records)).filter(({ service }) => service === 'queue')
+  const live = all.filter(({ heartbeatAt }) => now() - heartbeatAt <= liveForMs)
+  const [first] =
+    live.length > 0 ? live.sort((a, b) => a.id.localeCompare(b.id)) : all.sort((a, b) => b.heartbeatAt - a.heartbeatAt)
+  return first?.id
+}
+
+async function textOf({ records }: Parts, given: { since: number; until: number; name: string }): Promise<string> {
+  const { since, until, name } = given
+  const intervals = await bookIntervals(records, { since, until, stepMs: day })
+  const sum = (field: 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures') =>
+    intervals.reduce((total, each) => total + each[field], 0)
+  const { queued } = await booksTotal(records)
+  const causes = new Map<string, number>()
+  // An hour at a time: a busy day has many events.
+  for (let from = since; from < until; from += hour) {
+    for (const { cause, n } of await refusalsByCause(records, { since: from, until: from + hour }))
+      causes.set(cause, (causes.get(cause) ?? 0) + n)
+    await breathe()
+  }
+  const line = (title: string, n: number) => `${title.padEnd(28)} ${String(n).padStart(10)}`
+  return [
+    `The mail of ${name}, from midnight to midnight UTC. Recipients are counted, unless it says otherwise.`,
+    '',
+    line('Received', sum('received')),
+    line('Delivered', sum('delivered')),
+    line('Deferred (tries)', sum('deferred')),
+    line('Bounced', sum('bounced')),
+    line('Discarded', sum('discarded')),
+    line('Failed logins', sum('loginFailures')),
+    line('Waiting now', queued),
+    '',
+    line('Refused (replies)', sum('refused')),
+    ...[...causes].sort(([, a], [, b]) => b - a).map(([cause, n]) => line(`  ${cause}`, n)),
+  ].join('\n')
+}

@@ -1,0 +1,229 @@
+import { TestServer } from '@postern/queue/testserver.ts'
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { selfSigned } from '../peers/certificate.ts'
+import { type Dns, startDns } from '../peers/dns.ts'
+import { until } from '../peers/peer.ts'
+import { type Postfix, startPostfix } from '../peers/postfix.ts'
+import { homeDomain, livePostern } from './live.ts'
+
+/** The group `queue`, key by key: changed through the API, seen at the servers that get the mail, by one Queue Manager throughout. */
+
+let dns: Dns
+let remote: TestServer
+let postfix: Postfix
+beforeAll(async () => {
+  remote = await TestServer.start({}, '127.0.0.2')
+  postfix = await startPostfix({
+    deliver: { to: 'maildir' },
+    host: '127.0.0.3',
+    port: remote.port,
+    domains: ['postfix.test'],
+    certificate: await selfSigned(['mx.postfix.test']),
+  })
+  dns = await startDns({
+    names: {
+      'far.test': { a: ['127.0.0.2'] },
+      'other.test': { a: ['127.0.0.2'] },
+      'postfix.test': { mx: [[10, 'mx.postfix.test']] },
+      'mx.postfix.test': { a: ['127.0.0.3'] },
+    },
+  })
+})
+afterAll(async () => {
+  await remote?.close()
+  await postfix?.stop()
+  await dns?.stop()
+})
+
+let queuePid = 0
+const live = livePostern({
+  postern: () => ({ dns: dns.server, outboundPort: remote.port }),
+  prepare: async (live) => {
+    await homeDomain(live)
+    queuePid = live.pid('queue')
+  },
+})
+afterEach(() => {
+  remote.script = {}
+  remote.mostBusy = 0
+  expect(live.pid('queue')).toBe(queuePid)
+})
+
+async function send(to: string | string[], more: { from?: string; subject?: string } = {}): Promise<string> {
+  const { from = 'ann@home.test', subject = 'x' } = more
+  const client = await live.greeted()
+  const content = `From: Ann <${from}>\r\nTo: somebody@far.test\r\nSubject: ${subject}\r\n\r\nhello\r\n`
+  const { raw, code } = await client.mail({ from, to, content })
+  expect(code, raw).toBe(250)
+  await client.quit()
+  return /[0-9a-f-]{36}/.exec(raw)?.[0] ?? raw
+}
+
+const later = { command: (line: string) => (line.startsWith('RCPT') ? '450 4.2.1 later' : undefined) }
+const slow = (ms: number) => ({ end: () => new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined)) })
+
+/** A refused transaction counts as busy until its connection goes. */
+async function idle(): Promise<void> {
+  await until('no transaction is open', () => remote.busy === 0)
+  remote.mostBusy = 0
+}
+
+/** Minutes from a message's first failure to its next try. */
+async function pause(): Promise<number> {
+  const id = await send('jane@far.test')
+  const event = await live.event('delivery.deferred', ({ messageId }) => messageId === id)
+  return (Date.parse((event as unknown as { nextTryAt: string }).nextTryAt) - Date.parse(event.at)) / 60_000
+}
+
+describe('the schedule', () => {
+  it('retryTimerMinutes, retryMaxMinutes, maxQueueHours: the next try', async () => {
+    remote.script = later
+    await live.set('queue', { retryTimerMinutes: 10, retryBackoff: 'exponential' })
+    expect(await pause()).toSatisfy((minutes) => minutes >= 9 && minutes <= 11)
+    await live.set('queue', { retryTimerMinutes: 100, retryMaxMinutes: 300 })
+    expect(await pause()).toSatisfy((minutes) => minutes >= 90 && minutes <= 110)
+    // The last try is made when the time ends, not after it.
+    await live.set('queue', { maxQueueHours: 1 })
+    expect(await pause()).toSatisfy((minutes) => minutes >= 59 && minutes <= 60.1)
+  })
+
+  it('retryBackoff constant: everything at the same tick', async () => {
+    remote.script = later
+    await live.set('queue', { retryTimerMinutes: 30, retryBackoff: 'constant' })
+    const id = await send('jane@far.test')
+    const event = await live.event('delivery.deferred', ({ messageId }) => messageId === id)
+    expect(Date.parse((event as unknown as { nextTryAt: string }).nextTryAt) % 1_800_000).toBe(0)
+  })
+
+  it('triesBeforeReturn: after the last one the sender hears of it', async () => {
+    remote.script = later
+    await live.set('queue', { triesBeforeReturn: 2 })
+    const before = (await live.mail('ann@home.test')).length
+    const id = await send('jane@far.test')
+    await live.event('delivery.deferred', ({ messageId }) => messageId === id)
+    await live.change(() => live.api.post('/v1/queue/run'))
+    const event = await live.event('delivery.bounced', ({ messageId }) => messageId === id)
+    expect(event).toMatchObject({ attempt: 2, status: '4.4.7' })
+    await until('the notification', async () => (await live.mail('ann@home.test')).length > before)
+  })
+})
+
+describe('connections', () => {
+  const many = (count: number, domain = 'far.test') =>
+    Promise.all(Array.from({ length: count }, (_, i) => send(`u${i}@${domain}`)))
+  const arrived = async (count: number) => {
+    const began = remote.received.length
+    return () => until(`${count} messages`, () => remote.received.length >= began + count, { withinMs: 20_000 })
+  }
+
+  it('perDomainConnections and perDomain: so many at once', async () => {
+    remote.script = slow(300)
+    await live.set('queue', { perDomainConnections: 2 })
+    await idle()
+    let all = await arrived(8)
+    await many(8)
+    await all()
+    expect(remote.mostBusy).toBe(2)
+    await live.set('queue', { perDomain: [{ domain: 'far.test', connections: 1 }] })
+    await idle()
+    all = await arrived(4)
+    await many(4)
+    await all()
+    expect(remote.mostBusy).toBe(1)
+  })
+
+  it('perDomainPerMinute: the others wait', async () => {
+    await live.set('queue', { perDomain: [{ domain: 'other.test', perMinute: 60 }] })
+    const all = await arrived(4)
+    const began = Date.now()
+    await many(4, 'other.test')
+    await all()
+    expect(Date.now() - began).toBeGreaterThan(2500)
+  })
+
+  it('reuseConnections and maxMessagesPerConnection: messages of each session', async () => {
+    const perSession = async (count: number) => {
+      const from = remote.received.length
+      const all = await arrived(count)
+      for (let i = 0; i < count; i++) await send(`u${i}@far.test`)
+      await all()
+      const sessions = Map.groupBy(remote.received.slice(from), ({ session }) => session)
+      return [...sessions.values()].map((each) => each.length)
+    }
+    await live.set('queue', { reuseConnections: false, perDomainConnections: 1 })
+    expect(await perSession(3)).toEqual([1, 1, 1])
+    await live.set('queue', { reuseConnections: true, maxMessagesPerConnection: 2 })
+    expect(Math.max(...(await perSession(4)))).toBe(2)
+  })
+
+  it('deliveryThreads and retryThreads: so many at once, and new mail has room beside retries', async () => {
+    await live.set('queue', { deliveryThreads: 5, retryThreads: 2, perDomainConnections: 50 })
+    await idle()
+    remote.script = slow(300)
+    let all = await arrived(12)
+    await many(12)
+    await all()
+    expect(remote.mostBusy).toBe(5)
+    remote.script = later
+    const waiting = await many(6)
+    for (const id of waiting) await live.event('delivery.deferred', ({ messageId }) => messageId === id)
+    remote.script = slow(300)
+    await idle()
+    all = await arrived(6)
+    await live.change(() => live.api.post('/v1/queue/run'))
+    await all()
+    expect(remote.mostBusy).toBe(2)
+  })
+})
+
+describe('the mail itself', () => {
+  it('outboundTls: require does not deliver to a certificate that nobody vouches for', async () => {
+    const open = await send('jane@postfix.test', { subject: 'opportunistic' })
+    const event = await live.event('delivery.delivered', ({ messageId }) => messageId === open)
+    expect(event).toMatchObject({ remote: { tls: expect.stringMatching(/^TLSv1\.[23]$/) } })
+    await live.set('queue', { outboundTls: 'require' })
+    const strict = await send('jane@postfix.test')
+    expect(await live.event('delivery.deferred', ({ messageId }) => messageId === strict)).toMatchObject({
+      cause: 'tls-not-verified',
+      reply: expect.stringContaining('mx.postfix.test is not verified'),
+    })
+  })
+
+  it.each(['rsa-2048', 'ed25519'])(
+    'dkimSign with %s: Postfix gets what the published record verifies',
+    async (algorithm) => {
+      await live.change(() => live.api.post('/v1/dkim-keys', { domain: 'home.test', selector: 'wire', algorithm }))
+      const { items } = await live.api.get<{ items: { dnsName: string; dnsValue: string }[] }>('/v1/dkim-keys')
+      const [key] = items
+      const subject = `signed by ${algorithm}`
+      await send('jane@postfix.test', { subject })
+      let kept: string | undefined
+      await until('it has arrived', async () => {
+        kept = (await postfix.mail('jane@postfix.test')).find((text) => text.includes(subject))
+        return kept !== undefined
+      })
+      const resolver = async (name: string) => {
+        if (name !== key?.dnsName) throw Object.assign(new Error(name), { code: 'ENOTFOUND' })
+        return [[key.dnsValue]]
+      }
+      const message = (kept ?? '').replace(/\r?\n/g, '\r\n')
+      const { results } = await dkimVerify(Buffer.from(message), { resolver } as never)
+      expect(results).toMatchObject([{ status: { result: 'pass' }, signingDomain: 'home.test', selector: 'wire' }])
+    },
+  )
+
+  it('advanced.recipientDelayMs: a pause between recipients', async () => {
+    const times: number[] = []
+    remote.script = {
+      command: (line) => {
+        if (line.startsWith('RCPT')) times.push(Date.now())
+        return undefined
+      },
+    }
+    await live.set('advanced', { recipientDelayMs: 200 })
+    await send(['a@far.test', 'b@far.test', 'c@far.test'])
+    await until('all named', () => times.length === 3)
+    expect((times[2] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(390)
+  })
+})

@@ -1,0 +1,151 @@
+import type { Findings, MailCheck } from '@postern/contract/authentication.ts'
+import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
+import { spf as verifySpf } from 'mailauth/lib/spf/index.js'
+import { type Cut, forgedIn } from './forged.ts'
+import { fieldsOf, HeaderEnd } from './header.ts'
+import type { Resolve } from './names.ts'
+import { Signatures, type Signed } from './signatures.ts'
+
+/**
+ * Finds out who a message comes from: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) by mailauth, and the forged
+ * Authentication-Results fields in it (RFC 8601 §5). The message goes by as a stream.
+ */
+
+export type Question = {
+  /** MAIL FROM; empty: SPF is asked about the HELO name (RFC 7208 §2.4). */
+  sender: string
+  ip: string
+  helo: string
+  /** Our name: authserv-id, and %{r} in macros. */
+  hostname: string
+  /** What to find out; empty: only what is forged. */
+  checks: readonly MailCheck[]
+  /** What is known already. */
+  found?: Findings | undefined
+  /** No signature is verified, not for DMARC either. */
+  relay?: boolean | undefined
+}
+
+export type Examined = {
+  /** Only what was asked for and could be found out. */
+  findings: Findings
+  /** Octets of the message to leave out. */
+  cuts: Cut[]
+  /** Authentication-Results fields among them that claimed to be ours. */
+  forged: number
+}
+
+/** A header is looked at up to here; what stands past it is left out of the message when it is delivered. */
+const mostHeader = 1 << 20
+/** RFC 7208 §4.6.4: at least 20 seconds. */
+const spfMs = 20_000
+
+export async function examine(
+  question: Question,
+  message: Iterable<Buffer> | AsyncIterable<Buffer>,
+  resolve: Resolve,
+): Promise<Examined> {
+  const { checks, found = {} } = question
+  const wants = (check: MailCheck) => checks.includes(check)
+  const asksSpf = wants('spf') || (wants('dmarc') && !found.spf)
+  const spf = asksSpf ? spfOf(question, resolve) : Promise.resolve(found.spf)
+  spf.catch(() => {})
+  const wantsSignatures = !question.relay && (wants('dkim') || wants('dmarc'))
+  const read = await readThrough(message, { question, resolve, wantsSignatures })
+  const findings: Findings = {}
+  const known = await spf
+  if (wants('spf') && known) findings.spf = known
+  if (wants('dkim') && read.signed && !question.relay) findings.dkim = read.signed.results
+  if (wants('dmarc')) {
+    const dmarc = await dmarcOf({ spf: known, ...read, relay: question.relay === true }, resolve)
+    if (dmarc) findings.dmarc = dmarc
+  }
+  return { findings, cuts: read.cuts, forged: read.forged }
+}
+
+type Read = { signed: Signed | undefined; isSigned: boolean; from: Signed['from']; fromFields: number }
+
+type Reading = { question: Question; resolve: Resolve; wantsSignatures: boolean }
+
+async function readThrough(
+  message: Iterable<Buffer> | AsyncIterable<Buffer>,
+  { question, resolve, wantsSignatures }: Reading,
+): Promise<Read & { cuts: Cut[]; forged: number }> {
+  const head = new HeaderEnd(mostHeader)
+  let begun: Begun | undefined
+  for await (const piece of message) {
+    const body = head.take(piece)
+    if (!head.ended) continue
+    begun ??= await begin(head, { question, resolve, wantsSignatures })
+    if (!wantsSignatures || !begun.signatures.signed) break
+    await begun.signatures.body(body)
+  }
+  begun ??= await begin(head, { question, resolve, wantsSignatures })
+  const { signatures, cuts, forged } = begun
+  const signed = wantsSignatures ? await signatures.end() : undefined
+  return { signed, isSigned: signatures.signed, ...signatures.from, cuts, forged }
+}
+
+type Begun = { signatures: Signatures; cuts: Cut[]; forged: number }
+
+async function begin(head: HeaderEnd, { question, resolve, wantsSignatures }: Reading): Promise<Begun> {
+  const { header, isWhole, octets } = head
+  const fields = fieldsOf(header)
+  const { cuts, count } = forgedIn(fields, question.hostname)
+  if (!isWhole) {
+    // The last field is cut, too: it is not known how it goes on.
+    const last = fields.at(-1)?.from ?? 0
+    while (cuts.length > 0 && (cuts.at(-1) as Cut)[1] > last) cuts.pop()
+    cuts.push([last, head.ended ? octets - 2 : octets])
+  }
+  const signatures = await Signatures.begin({ fields, header, whole: isWhole, wanted: wantsSignatures }, resolve)
+  return { signatures, cuts, forged: count }
+}
+
+type Spf = NonNullable<Findings['spf']>
+
+async function spfOf({ sender, ip, helo, hostname }: Question, resolver: Resolve): Promise<Spf> {
+  const asked = { sender, ip, helo: helo || `[${ip}]`, mta: hostname, resolver, strict: true, maxElapsedTime: spfMs }
+  const { status, domain, explanation } = await verifySpf(asked as Parameters<typeof verifySpf>[0])
+  return {
+    result: status.result as Spf['result'],
+    domain: plain(String(domain ?? ''), 255),
+    ...(explanation ? { explanation: plain(explanation, 500) } : {}),
+  }
+}
+
+type Dmarc = NonNullable<Findings['dmarc']>
+
+/** Absent: it hangs on something that is not known, a signature that was not verified. */
+async function dmarcOf(
+  { spf, signed, isSigned, from, fromFields, relay }: Read & { spf: Spf | undefined; relay: boolean },
+  resolver: Resolve,
+): Promise<Dmarc | undefined> {
+  const dkimDomains = (signed?.passed ?? []).map(({ domain, unsigned }) => ({ domain, underSized: unsigned }))
+  const spfDomains = spf?.result === 'pass' ? [spf.domain] : []
+  const asked = { headerFrom: from, fromFields, spfDomains, dkimDomains, resolver, strict: true }
+  const { response, authorDomains = [] } = await evaluateDmarc(asked as unknown as Parameters<typeof evaluateDmarc>[0])
+  // RFC 9989 §5.3.1: without exactly one author domain there is nothing to evaluate.
+  if (!response) return { result: 'permerror', policy: 'none', domain: plain(authorDomains.join(' '), 255) }
+  const { status, policy = 'none' } = response as {
+    status: { result: string; header?: { from?: string } }
+    policy?: string
+  }
+  const result = status.result as Dmarc['result']
+  if (result === 'fail' && relay && isSigned) return undefined
+  const hangs = spf?.result === 'temperror' || hasTemporary(signed)
+  return {
+    // What failed for now may have passed (RFC 9989 §5.3.4 and §5.4.1): a fail is none then.
+    result: result === 'fail' && hangs ? 'temperror' : result,
+    policy: (result === 'none' ? 'none' : policy) as Dmarc['policy'],
+    domain: plain(status.header?.from ?? '', 255),
+  }
+}
+
+function hasTemporary(signed: Signed | undefined): boolean {
+  return signed?.results.some(({ result }) => result === 'temperror') ?? false
+}
+
+function plain(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\p{C}\u2028\u2029]/gu, '?')
+}

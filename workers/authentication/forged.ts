@@ -1,0 +1,69 @@
+import { domainToASCII } from 'node:url'
+import type { Field } from './header.ts'
+
+/**
+ * RFC 8601 §5: a field that claims to be ours and came from outside is forged, and taken out. What says it is of somebody
+ * else stays: we do not know whom our readers trust.
+ */
+
+/** A header with more of them loses everything behind: nobody sends such a header in good faith. */
+const mostCuts = 1000
+
+export type Cut = [from: number, to: number]
+
+/** Octets of the message to leave out, in order, neighbours together. */
+export function forgedIn(fields: readonly Field[], hostname: string): { cuts: Cut[]; count: number } {
+  const ours = canonical(hostname)
+  const cuts: Cut[] = []
+  let count = 0
+  for (const { name, text, from, to } of fields) {
+    if (name !== 'authentication-results' || servedBy(text) !== ours) continue
+    count++
+    const last = cuts.at(-1)
+    if (last && last[1] === from) last[1] = to
+    else if (cuts.length < mostCuts) cuts.push([from, to])
+    else {
+      const end = fields.at(-1)?.to ?? to
+      ;(last as Cut)[1] = end
+      break
+    }
+  }
+  return { cuts, count }
+}
+
+/** The authserv-id (RFC 8601 §2.2): a token or a quoted string, after comments and white space, before a version. */
+function servedBy(field: string): string {
+  const value = withoutComments(field.slice(field.indexOf(':') + 1)).replace(/^\s+/, '')
+  const quoted = /^"((?:[^"\\]|\\.)*)"/s.exec(value)
+  const id = quoted ? (quoted[1] ?? '').replace(/\\(.)/gs, '$1') : (/^[^\s;]*/.exec(value)?.[0] ?? '')
+  return canonical(id)
+}
+
+/** Comments nest, and hide neither in quotes nor behind a backslash (RFC 5322 §3.2.2). */
+function withoutComments(text: string): string {
+  let out = ''
+  let depth = 0
+  let inQuotes = false
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string
+    if (c === '\\' && (depth > 0 || inQuotes)) {
+      if (depth === 0) out += c + (text[i + 1] ?? '')
+      i++
+    } else if (c === '"' && depth === 0) {
+      inQuotes = !inQuotes
+      out += c
+    } else if (inQuotes) out += c
+    else if (c === '(') depth++
+    else if (c === ')' && depth > 0) depth--
+    else if (depth === 0) out += c
+    // The authserv-id is over.
+    if (c === ';' && depth === 0 && !inQuotes) break
+  }
+  return out
+}
+
+/** Names are compared as the DNS does (RFC 8601 §2.3 says: case-insensitively; §5 with A-labels). */
+function canonical(name: string): string {
+  const plain = Buffer.from(name, 'latin1').toString('utf8').trim().replace(/\.$/, '').toLowerCase()
+  return domainToASCII(plain) || plain
+}

@@ -1,0 +1,77 @@
+import { Resolver } from 'node:dns/promises'
+import { LRUCache } from 'lru-cache'
+
+/**
+ * The DNS as mailauth asks it: records, or an error with a code. What was heard is kept for a while, and who asks while an
+ * answer is on its way shares it. When nothing at all is answered any more, questions fail at once for a few seconds, so that
+ * mail does not wait behind a resolver that is down.
+ */
+
+export type RecordType = 'TXT' | 'A' | 'AAAA' | 'MX' | 'PTR' | 'CNAME'
+/** Rejects with an error whose `code` is ENOTFOUND, ENODATA, or says what failed. */
+export type Resolve = (name: string, type: string) => Promise<unknown[]>
+
+const mostKept = 20_000
+/** Seconds; Node tells no TTL of most records. */
+const keepFound = 120
+const keepNone = 60
+const keepFailure = 5
+/** Failures in a row after which the resolver counts as down, and for how many milliseconds. */
+const downAfter = 20
+const downForMs = 5_000
+/** Of one answer: more is not used for mail, and costs memory. */
+const mostRecords = 100
+
+const isNone = (code: string | undefined) => code === 'ENOTFOUND' || code === 'ENODATA'
+
+export class Names {
+  readonly #resolver: Resolver
+  readonly #kept = new LRUCache<string, Promise<unknown[]>>({ max: mostKept })
+  #failures = 0
+  #downUntil = 0
+
+  /** `servers`: `address[:port]` each; empty: the system's. Throws when one is none. */
+  constructor(servers: readonly string[], { timeoutMs = 2000, tries = 2 } = {}) {
+    this.#resolver = new Resolver({ timeout: timeoutMs, tries })
+    if (servers.length > 0) this.#resolver.setServers(servers)
+  }
+
+  readonly resolve: Resolve = (name, type) => {
+    const key = `${type} ${name.toLowerCase()}`
+    const kept = this.#kept.get(key)
+    if (kept) return kept
+    if (Date.now() < this.#downUntil) return Promise.reject(failure('ETIMEOUT', 'the DNS does not answer'))
+    const keep = (seconds: number) => this.#kept.set(key, answer, { ttl: seconds * 1000 })
+    const answer = (this.#resolver.resolve(name, type as 'TXT') as Promise<unknown[]>).then(
+      (records) => {
+        this.#failures = 0
+        keep(keepFound)
+        return records.slice(0, mostRecords)
+      },
+      (error: NodeJS.ErrnoException) => {
+        if (isNone(error.code)) this.#failures = 0
+        else this.#failed(error.code)
+        keep(isNone(error.code) ? keepNone : keepFailure)
+        throw error
+      },
+    )
+    // Whoever waits hears of it; nobody else needs to.
+    answer.catch(() => {})
+    this.#kept.set(key, answer)
+    return answer
+  }
+
+  /** SERVFAIL is an answer: the resolver lives. */
+  #failed(code: string | undefined): void {
+    if (code !== 'ETIMEOUT' && code !== 'ECONNREFUSED') return
+    this.#failures++
+    if (this.#failures < downAfter) return
+    // The next one that is asked then decides.
+    this.#failures = downAfter - 1
+    this.#downUntil = Date.now() + downForMs
+  }
+}
+
+function failure(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code })
+}

@@ -1,0 +1,94 @@
+import type { TlsPolicy } from '../client/connection.ts'
+import { type MtaSts, names, type Policy } from './mta-sts.ts'
+import { type Proof, Trust } from './proof.ts'
+import { type SecureDns, usable } from './secure-dns.ts'
+
+/**
+ * On which terms a host is talked to. DANE goes before MTA-STS, and MTA-STS before the settings: what a domain demands of
+ * those who send to it is never less than what we would do by ourselves. Asked only when a connection is to be opened.
+ */
+export type Assurance = {
+  trust: Trust
+  mtaSts: MtaSts | undefined
+  /** Only with a resolver that validates and is trusted. */
+  secureDns: SecureDns | undefined
+}
+
+/** No policies: what the settings say, by the usual authorities. */
+export const settingsAlone: Assurance = { trust: new Trust(), mtaSts: undefined, secureDns: undefined }
+
+export type Terms =
+  | {
+      kind: 'terms'
+      tls: TlsPolicy
+      proof?: Proof
+      /** Wanted by a policy in testing: whatever is wrong is told, and the mail goes all the same. */
+      testing?: string
+      /** Whether it is authentic that this host takes the domain's mail (RFC 8689 §4.2.1). */
+      authentic: boolean
+      /** Whether the demand is the recipient's domain's, which the sender may waive (RFC 8689 §4.3). */
+      byRecipient: boolean
+    }
+  /** This host gets no mail on any terms. */
+  | { kind: 'refused'; text: string; byRecipient: boolean }
+
+/** Terms for a host that an administrator named, and for one whose TLS nobody has an opinion on. */
+export function settledTerms(tls: TlsPolicy): Terms & { kind: 'terms' } {
+  const isVerified = tls === 'require' || tls === 'implicit'
+  const proof = isVerified ? { proof: { kind: 'name', by: 'the settings' } as const } : {}
+  return { kind: 'terms', tls, ...proof, authentic: true, byRecipient: false }
+}
+
+export type MxHost = { domain: string; host: string; port: number; tls: TlsPolicy }
+
+/** Terms for a host that the DNS named. Never rejects. */
+export async function termsFor(mx: MxHost, { mtaSts, secureDns }: Assurance): Promise<Terms> {
+  const settled = { ...settledTerms(mx.tls), authentic: false }
+  if (mx.tls === 'none') return settled
+  const dane = secureDns ? await daneTerms(mx, secureDns) : undefined
+  if (dane?.kind === 'refused' || dane?.proof) return dane
+  const policy = await mtaSts?.policyFor(mx.domain)
+  const own = { ...settled, authentic: dane !== undefined }
+  if (policy) return policyTerms(mx, policy, own)
+  // TLSA records that nobody can use still ask for TLS.
+  return dane?.tls === 'require' && mx.tls === 'opportunistic' ? dane : own
+}
+
+/** `undefined`: the MX is not authentic. Without `proof`: it is, and DANE demands nothing that can be checked. */
+async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): Promise<Terms | undefined> {
+  try {
+    if (!(await dns.hasSecureMx(domain))) return undefined
+  } catch (error) {
+    return waits(`the MX of ${domain} could not be validated: ${(error as Error).message}`)
+  }
+  const answer = await dns.tlsa(host, port)
+  const base = { kind: 'terms', tls, authentic: true, byRecipient: true } as const
+  switch (answer.kind) {
+    case 'not-known':
+      return waits(`whether ${host} has TLSA records could not be found out: ${answer.why}`)
+    case 'insecure':
+      return base
+    case 'secure': {
+      if (answer.records.length === 0) return base
+      const records = usable(answer.records)
+      if (records.length === 0) return { ...base, tls: 'require' }
+      return { ...base, tls: 'require', proof: { kind: 'dane', records } }
+    }
+  }
+}
+
+function waits(text: string): Terms {
+  return { kind: 'refused', text, byRecipient: true }
+}
+
+function policyTerms({ domain, host }: MxHost, policy: Policy, own: Terms & { kind: 'terms' }): Terms {
+  const by = `the MTA-STS policy of ${domain}`
+  const proof = { kind: 'name', by } as const
+  const isNamed = names(policy, host)
+  if (policy.mode === 'testing') {
+    const said = isNamed ? by : `${by} does not name ${host}`
+    return { ...own, ...(own.proof ? {} : { proof }), testing: said }
+  }
+  if (isNamed) return { ...own, tls: 'require', proof, authentic: true, byRecipient: true }
+  return { kind: 'refused', text: `${host} is not among the hosts of ${by}`, byRecipient: true }
+}

@@ -1,0 +1,112 @@
+import { settledTerms, type Terms, termsFor } from './assure/assurance.ts'
+import type { AttemptWorld } from './attempted.ts'
+import { type Connection, ConnectionFailure, type Dial, type Peer } from './client/connection.ts'
+import type { Job } from './lanes.ts'
+import type { Mail } from './mail.ts'
+import { openDelivered } from './overlay.ts'
+import type { Remote } from './route/hosts.ts'
+
+/** Opens a connection for a message: on the terms of the destination, of the recipient's domain, and of the message itself. */
+
+type Where = { destination: Remote; peer: Peer }
+
+/** `under`: the key under which the connection may be given back. Rejects with ConnectionFailure. */
+export async function openFor(
+  { mail }: Job,
+  where: Where,
+  world: AttemptWorld,
+): Promise<{ connection: Connection; under: string }> {
+  const under = poolKey(where.destination, mail)
+  const terms = await termsOf(mail, where, world)
+  try {
+    if (terms.kind === 'refused') throw new ConnectionFailure('proof', terms.text)
+    return { connection: await world.pool.open(dialFor(where, terms, world)), under }
+  } catch (error) {
+    const isAboutTls = error instanceof ConnectionFailure && (error.stage === 'tls' || error.stage === 'proof')
+    if (!isAboutTls || !terms.byRecipient || where.destination.tls === 'require') throw error
+    if (mail.envelope.requireTls || !(await waivesTls(mail, world))) throw error
+    const connection = await world.pool.open(dialFor(where, settledTerms(where.destination.tls), world))
+    return { connection, under: `${under} waived` }
+  }
+}
+
+/** Connections are shared by what has the same next host and terms. */
+export function poolKey(destination: Remote, { envelope }: Mail): string {
+  const key = hostKey(destination)
+  return envelope.requireTls ? `${key} requiretls` : key
+}
+
+function hostKey(destination: Remote): string {
+  switch (destination.kind) {
+    case 'mx':
+      return `mx ${destination.domain} ${destination.tls}`
+    case 'address':
+      return `address ${destination.address} ${destination.tls}`
+    case 'lmtp':
+      return `lmtp ${destination.host} ${destination.port}`
+    case 'smtp':
+      return `smtp ${destination.host} ${destination.port} ${destination.tls} ${destination.auth?.user ?? ''}`
+  }
+}
+
+async function termsOf({ envelope }: Mail, { destination, peer }: Where, world: AttemptWorld): Promise<Terms> {
+  const needsTls = envelope.requireTls && destination.kind !== 'lmtp'
+  const { tls } = destination
+  if (destination.kind !== 'mx') return needsTls ? required(settledTerms(tls)) : settledTerms(tls)
+  const mx = {
+    domain: destination.domain,
+    host: peer.host,
+    port: peer.port,
+    tls: needsTls ? 'opportunistic' : tls,
+  } as const
+  const terms = await termsFor(mx, world.assurance)
+  if (!needsTls || terms.kind === 'refused') return terms
+  if (terms.authentic) return required(terms)
+  const text = `REQUIRETLS: neither DNSSEC nor MTA-STS says that ${peer.host} takes mail for ${destination.domain}`
+  return { kind: 'refused', text, byRecipient: false }
+}
+
+/** RFC 8689 §4.2.1: verified TLS or nothing, whatever the settings say. */
+function required(terms: Terms & { kind: 'terms' }): Terms {
+  const { testing: _, ...rest } = terms
+  const tls = terms.tls === 'implicit' ? 'implicit' : 'require'
+  return { ...rest, tls, proof: terms.proof ?? { kind: 'name', by: 'REQUIRETLS' }, byRecipient: false }
+}
+
+function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' }, world: AttemptWorld): Dial {
+  const { tls, proof, testing } = terms
+  const tell = (problem: string) =>
+    world.record('tls.unproved', {
+      domain: destination.kind === 'mx' ? destination.domain : peer.host,
+      host: peer.host.slice(0, 255),
+      detail: `${testing}: ${problem}`.slice(0, 600),
+    })
+  return {
+    peer,
+    protocol: destination.kind === 'lmtp' ? 'lmtp' : 'smtp',
+    name: world.plan().hostname,
+    tls,
+    patience: world.patience,
+    ...(proof ? { proof: { wants: proof, trust: world.assurance.trust } } : {}),
+    ...(testing ? { tell } : {}),
+    ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
+  }
+}
+
+const mostHeader = 64 << 10
+
+/** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §5). Read only when it matters. */
+async function waivesTls(mail: Mail, { reader }: AttemptWorld): Promise<boolean> {
+  let text = ''
+  const stream = openDelivered(mail, reader)
+  try {
+    for await (const chunk of stream) {
+      text += (chunk as Buffer).toString('latin1')
+      if (text.includes('\r\n\r\n') || text.length > mostHeader) break
+    }
+  } finally {
+    stream.destroy()
+  }
+  const end = text.indexOf('\r\n\r\n')
+  return /^tls-required:[ \t]*no[ \t]*(\r\n|$)/im.test(text.slice(0, end < 0 ? mostHeader : end + 2))
+}

@@ -1,0 +1,210 @@
+import { domainToASCII } from 'node:url'
+import { HeaderEnd } from '@postern/authentication/header.ts'
+import type { Recipient } from '@postern/contract/envelope.ts'
+import { findBlock } from '@postern/policy/address-blocks.ts'
+import type { AttemptWorld, Final } from '../attempted.ts'
+import type { Connection } from '../client/connection.ts'
+import type { Transaction } from '../client/transaction.ts'
+import { domainOf, type Mail } from '../mail.ts'
+import { deliveredOctets, openDelivered, readDelivered } from '../overlay.ts'
+import type { Plan } from '../plan.ts'
+import { authorDomain } from './author.ts'
+import { isSevenBit, splitMessage, toSevenBit } from './seven-bit.ts'
+import type { SigningKey } from './signer.ts'
+
+/** The form in which a message goes to this very host: signed, and fit for what the host understands. Most mail needs nothing. */
+
+/** Whole bodies up to here; larger ones are streamed. */
+const wholeOctets = 1 << 20
+/** A message that has to be converted is in memory whole; a larger one is not converted. */
+const mostConverted = 64 << 20
+const mostHeader = 256 << 10
+
+type For = { connection: Connection; recipients: readonly number[]; world: AttemptWorld }
+
+/** What goes out, and the recipients for whom it cannot be made fit. */
+export type Form = { transaction: Transaction; recipients: number[]; unfit: Map<number, Final> }
+
+/** The message as it is, for a host to which it can go so. */
+export function plainForm(mail: Mail, recipients: readonly number[], { reader, plan }: AttemptWorld): Transaction {
+  const { envelope } = mail
+  const { recipientDelayMs } = plan()
+  const octets = deliveredOctets(mail)
+  return {
+    sender: envelope.sender,
+    recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
+    octets,
+    body: octets <= wholeOctets ? 'whole' : 'stream',
+    whole: () => readDelivered(mail, reader),
+    stream: () => openDelivered(mail, reader),
+    eightBit: envelope.body === '8bitmime',
+    smtpUtf8: envelope.smtpUtf8,
+    requireTls: envelope.requireTls === true,
+    pauseMs: recipientDelayMs > 0 && isExternal(mail, recipients, plan()) ? recipientDelayMs : 0,
+    ...(envelope.ret ? { ret: envelope.ret } : {}),
+    ...(envelope.envid ? { envid: envelope.envid } : {}),
+  }
+}
+
+/** A job's recipients go the same way, so one tells of all. */
+function isExternal({ envelope }: Mail, [first]: readonly number[], { domains }: Plan): boolean {
+  return first !== undefined && !domains.has(domainOf(envelope.recipients[first]?.address ?? ''))
+}
+
+/** Whether the message goes as it is. Costs nothing where nothing is to be done. */
+export function isPlain(connection: Connection, mail: Mail, world: AttemptWorld): boolean {
+  if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
+  const plan = world.plan()
+  return plan.signers.size === 0 || connection.dial.protocol === 'lmtp' || !isOurs(mail, plan)
+}
+
+/** Of a message whose sender was let in as one of ours: it may carry our signature. */
+function isOurs({ envelope }: Mail, plan: Plan): boolean {
+  const { origin, client, receivedAt } = envelope
+  if (origin !== 'smtp' || client.login !== undefined) return true
+  return findBlock(plan.relays, client.ip, receivedAt) !== undefined
+}
+
+/** Rejects when the message cannot be read. */
+export async function formFor(mail: Mail, given: For): Promise<Form> {
+  const { connection, world } = given
+  const needsSevenBit = !connection.has('8BITMIME')
+  const needsAscii = mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8')
+  const form = await unsigned(mail, given, { needsSevenBit, needsAscii })
+  const isSigned = form.recipients.length > 0 && connection.dial.protocol === 'smtp'
+  if (isSigned && world.plan().signers.size > 0 && isOurs(mail, world.plan()))
+    form.transaction = await signed(mail, form.transaction, world)
+  return form
+}
+
+type Needs = { needsSevenBit: boolean; needsAscii: boolean }
+
+async function unsigned(mail: Mail, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
+  const { connection, recipients, world } = given
+  const plain = plainForm(mail, recipients, world)
+  const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map() }
+  if (!needsSevenBit && !needsAscii) return form
+  const { host } = connection.dial.peer
+  if (plain.octets > mostConverted) return refused(form, tooLarge(host))
+  const message = await plain.whole()
+  if (needsAscii) {
+    if (!isSevenBit(splitMessage(message).header)) return refused(form, noUtf8(host))
+    inAscii(form, mail, noUtf8(host))
+  }
+  const octets = needsSevenBit ? toSevenBit(message) : message
+  if (!octets) return refused(form, no8Bit(host))
+  form.transaction = { ...form.transaction, ...wholeOf(octets), eightBit: plain.eightBit && !needsSevenBit }
+  return form
+}
+
+function wholeOf(octets: Buffer): Pick<Transaction, 'octets' | 'body' | 'whole'> {
+  return { octets: octets.length, body: 'whole', whole: () => Promise.resolve(octets) }
+}
+
+/** RFC 6531 §3.2, RFC 5890: a domain has a spelling in ASCII, a local part has none. */
+function inAscii(form: Form, { envelope }: Mail, unfit: Final): void {
+  const sender = asciiAddress(envelope.sender)
+  if (sender === undefined) {
+    refused(form, unfit)
+    return
+  }
+  const fit: { r: number; to: Recipient }[] = []
+  for (const r of form.recipients) {
+    const to = envelope.recipients[r] as Recipient
+    const address = asciiAddress(to.address)
+    if (address === undefined) form.unfit.set(r, unfit)
+    else fit.push({ r, to: { ...to, address } })
+  }
+  form.recipients = fit.map(({ r }) => r)
+  form.transaction = { ...form.transaction, sender, recipients: fit.map(({ to }) => to), smtpUtf8: false }
+}
+
+function asciiAddress(address: string): string | undefined {
+  const at = address.lastIndexOf('@')
+  if (address === '' || /^[\x20-\x7e]*$/.test(address)) return address
+  const [local, domain] = [address.slice(0, at), domainToASCII(address.slice(at + 1))]
+  return /^[\x20-\x7e]+$/.test(local) && domain !== '' ? `${local}@${domain}` : undefined
+}
+
+function refused(form: Form, unfit: Final): Form {
+  for (const r of form.recipients) form.unfit.set(r, unfit)
+  form.recipients = []
+  return form
+}
+
+function bounced(status: string, reply: string, cause: string): Final {
+  return { kind: 'bounced', status, reply, cause }
+}
+
+const noUtf8 = (host: string) =>
+  bounced('5.6.7', `${host} does not offer SMTPUTF8, which this message needs`, 'no-smtputf8')
+const no8Bit = (host: string) =>
+  bounced('5.6.3', `${host} takes no 8-bit text, and this message cannot be converted`, 'no-8bitmime')
+const tooLarge = (host: string) =>
+  bounced('5.6.3', `${host} takes no 8-bit text, and this message is too large to be converted`, 'no-8bitmime')
+
+/**
+ * With our signatures on top. Of the message as it is stored they are made once; of a converted one for each host. Nothing is
+ * signed for an author of a domain without a key. A signature that cannot be made does not stop the mail: it is logged.
+ */
+async function signed(mail: Mail, transaction: Transaction, world: AttemptWorld): Promise<Transaction> {
+  const isStored = transaction.octets === deliveredOctets(mail) && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
+  const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, world))
+  if (isStored) mail.signature = lines
+  if (lines === '') return transaction
+  const head = Buffer.from(lines, 'latin1')
+  return {
+    ...transaction,
+    octets: transaction.octets + head.length,
+    whole: async () => Buffer.concat([head, await transaction.whole()]),
+    stream: () => openDelivered({ ...mail, overlay: over(mail, lines) }, world.reader),
+  }
+}
+
+function over({ overlay }: Mail, lines: string): NonNullable<Mail['overlay']> {
+  return { lines: lines + (overlay?.lines ?? ''), cuts: overlay?.cuts ?? [] }
+}
+
+async function signature(
+  mail: Mail,
+  transaction: Transaction,
+  { plan, signer, record }: AttemptWorld,
+): Promise<string> {
+  const { signers } = plan()
+  const { keys, message } =
+    transaction.body === 'whole' ? await keysOfWhole(transaction, signers) : await keysOfStream(transaction, signers)
+  if (keys.length === 0) return ''
+  try {
+    return await signer.sign(message, { keys, at: mail.envelope.receivedAt })
+  } catch (error) {
+    record('message.unsigned', {
+      messageId: mail.envelope.id,
+      domain: (keys[0] as SigningKey).domain,
+      detail: (error as Error).message.slice(0, 300),
+    })
+    return ''
+  }
+}
+
+type Keys = { keys: readonly SigningKey[]; message: Iterable<Buffer> | AsyncIterable<Buffer> }
+
+function keysOf(header: Buffer, signers: Plan['signers']): readonly SigningKey[] {
+  return signers.get(authorDomain(header) ?? '') ?? []
+}
+
+async function keysOfWhole({ whole }: Transaction, signers: Plan['signers']): Promise<Keys> {
+  const message = await whole()
+  return { keys: keysOf(splitMessage(message).header, signers), message: [message] }
+}
+
+async function keysOfStream({ stream }: Transaction, signers: Plan['signers']): Promise<Keys> {
+  const end = new HeaderEnd(mostHeader)
+  const source = stream()
+  for await (const piece of source) {
+    end.take(piece as Buffer)
+    if (end.ended || end.octets > mostHeader) break
+  }
+  source.destroy()
+  const keys = end.isWhole ? keysOf(end.header, signers) : []
+  return { keys, message: keys.length > 0 ? stream() : [] }
+}

@@ -1,0 +1,64 @@
+import { PassThrough } from 'node:stream'
+import { parentPort } from 'node:worker_threads'
+import { dkimSign } from 'mailauth/lib/dkim/sign.js'
+import type { Asked, Said, SignRequest } from './signer.ts'
+
+/** The thread in which messages are signed: hashing and private keys stay off the event loop that carries mail. */
+
+type Open = { input: PassThrough; lines: Promise<string> }
+
+const open = new Map<number, Open>()
+
+const say = (said: Said) => parentPort?.postMessage(said)
+
+parentPort?.on('message', (asked: Asked) => {
+  const { id } = asked
+  if (asked.kind === 'begin') {
+    begin(asked)
+    return
+  }
+  const message = open.get(id)
+  if (!message) {
+    if (asked.kind !== 'drop') say({ id, error: 'there is no such message' })
+    return
+  }
+  if (asked.kind === 'piece') {
+    // The next piece is asked for when this one is used up, so a large message takes no memory.
+    if (message.input.write(asked.octets)) say({ id })
+    else message.input.once('drain', () => say({ id }))
+    return
+  }
+  open.delete(id)
+  if (asked.kind === 'drop') message.input.destroy()
+  else {
+    message.input.end()
+    message.lines.then(
+      (lines) => say({ id, lines }),
+      (error: Error) => say({ id, error: error.message }),
+    )
+  }
+})
+
+function begin({ id, keys, at }: { id: number } & SignRequest): void {
+  const input = new PassThrough()
+  const lines = sign(input, { keys, at })
+  lines.catch(() => {})
+  open.set(id, { input, lines })
+}
+
+async function sign(input: PassThrough, { keys, at }: SignRequest): Promise<string> {
+  const { signatures, errors } = await dkimSign(input, {
+    canonicalization: 'relaxed/relaxed',
+    signTime: new Date(at),
+    strict: true,
+    signatureData: keys.map(({ domain, selector, headers, privateKey }) => ({
+      signingDomain: domain,
+      selector,
+      privateKey,
+      headerList: headers.includes('from') ? headers : ['from', ...headers],
+    })),
+  } as never)
+  const [first] = errors
+  if (first) throw new Error(`${first.signingDomain} ${first.selector}: ${first.err.message}`)
+  return signatures
+}

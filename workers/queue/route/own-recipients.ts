@@ -1,0 +1,22 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import { splitAddress } from '@postern/policy/directory.ts'
+import { expand } from '@postern/policy/expand.ts'
+import type { Plan } from '../plan.ts'
+
+/**
+ * Who gets mail that the Queue Manager writes to an address: what a client would reach by it, through aliases, groups,
+ * catch-all and the mailbox's name without its box. An address that means nobody here goes to its domain's route as it is: that route
+ * may know better. Notifications about this mail are nobody's wish (RFC 3461 §4.1, §6.1).
+ */
+export function ownRecipients(address: string, plan: Plan): Recipient[] {
+  const { local, domain } = splitAddress(address)
+  const own = plan.directory.domains.get(domain)
+  const asItIs: Recipient[] = [{ address, original: address, notify: ['never'] }]
+  if (!own) return asItIs
+  const expansion = expand({ local, domain: own.name }, address, {
+    directory: plan.directory,
+    settings: { advanced: { mailboxDelimiter: plan.delimiter }, general: { defaultMailHost: plan.defaultMailHost } },
+  })
+  if (expansion.kind !== 'found') return asItIs
+  return expansion.recipients.map((recipient) => ({ ...recipient, notify: ['never'] }))
+}
