@@ -39,6 +39,9 @@ export const ruleNames = [
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'spf',
+  'dkim',
+  'dmarc',
   'accept',
   // vrfy, expn
   'vrfy',

@@ -27,10 +27,15 @@ export const reasons = [
   'relay-denied',
   'group-denied',
   'user-unknown',
+  'recipient-not-verified',
   'alias-loop',
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'spf-fail',
+  'dmarc-reject',
+  'application-refused',
+  'application-unavailable',
   'not-confirmed',
   'command-disabled',
   'service-stopping',
@@ -72,5 +77,16 @@ export type Verdict = {
 /** Where an accepted recipient's mail goes: one RCPT may become many recipients, or none of ours (relayed). */
 export type RcptVerdict = Verdict & { recipients: readonly Recipient[]; relayed: boolean }
 
-/** `normalize`: bare CR and LF become CRLF before anything is stored. */
-export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize' }
+/** What a rule wants done with a message that is accepted all the same. `noted` is its sentence for the trail. */
+export type Treatment = {
+  noted: string
+  /** It waits in the queue until it is released; the reason is shown to the operator. */
+  hold?: string
+  /** Fields that go before the message, checked to be one line each. */
+  headers?: readonly { name: string; value: string }[]
+  /** These get it in place of its recipients; their `original` is filled in by whoever knows it. */
+  redirect?: readonly Recipient[]
+}
+
+/** `normalize`: bare CR and LF become CRLF before anything is stored. `treatments`: in the order of their rules. */
+export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize'; treatments: readonly Treatment[] }

@@ -9,7 +9,7 @@ import type {
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import type { DataVerdict, RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
 import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -78,13 +78,14 @@ function withRecipients(
 
 /** Bare line feeds that are not refused are always rewritten: for the White List, by the setting, or because the rule is only watched. */
 export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
+  const treatments: Treatment[] = []
   const { stage, outcome, rule, reason, revision, explanation, trail } = askStage(
     'data',
-    { question: facts, facts },
+    { question: facts, facts, treatments },
     policy,
   )
   const lineFeeds = facts.bareLineFeeds ? 'normalize' : 'as-is'
-  return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds }
+  return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds, treatments }
 }
 
 /** The outcome is an answer or a refusal, never `proceed`. */

@@ -10,7 +10,7 @@ import type {
 } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Rule } from '@postern/contract/rules.ts'
-import type { Outcome, Reason, ReplyValues } from '@postern/contract/verdict.ts'
+import type { Outcome, Reason, ReplyValues, Treatment } from '@postern/contract/verdict.ts'
 import type { Expansion } from './expand.ts'
 import type { Sender, Target } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -41,7 +41,7 @@ export type Decision = {
  * `missing`: a fact that the rule needs is not there or not known; when it was not asked for yet, the receiver asks and decides
  * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
  */
-type Said = 'pass' | Decision | { missing: string } | { marks: string }
+type Said = 'pass' | Decision | { missing: string } | { marks: string } | { treat: Treatment }
 
 /** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
 export type RuleRow<Question> = {

@@ -1,6 +1,6 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
-import type { TrailStep, Verdict } from '@postern/contract/verdict.ts'
+import type { TrailStep, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { findBlock } from './address-blocks.ts'
 import type { Policy } from './policy.ts'
 import type { Decision, Questions, RuleRow } from './rule.ts'
@@ -13,6 +13,8 @@ import { concurrentSessions } from './rules/concurrent-sessions.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
+import { dkim } from './rules/dkim.ts'
+import { dmarc } from './rules/dmarc.ts'
 import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
 import { greylist } from './rules/greylist.ts'
@@ -33,6 +35,7 @@ import { reverseDns } from './rules/reverse-dns.ts'
 import { senderDomain } from './rules/sender-domain.ts'
 import { senderMatchesLogin } from './rules/sender-matches-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
+import { spf } from './rules/spf.ts'
 import { spoolSpace } from './rules/spool-space.ts'
 import { submissionAuth } from './rules/submission-auth.ts'
 import { unknownRecipient } from './rules/unknown-recipient.ts'
@@ -55,7 +58,7 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     spoolSpace,
   ],
   rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient, greylist],
-  data: [messageSize, bareLineFeed, nulOctet, mailLoop],
+  data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc],
   vrfy: [vrfy],
   expn: [expn],
 }
@@ -71,10 +74,12 @@ function passedStep({ name }: { name: Rule }): TrailStep {
   return { rule: name, said: 'passed' }
 }
 
-/** Asks a stage's rules one after the other. */
+type Asked<S extends Stage> = { question: Questions[S]; facts: SessionFacts; treatments?: Treatment[] }
+
+/** Asks a stage's rules one after the other. `treatments` is added to where a rule that is not only watched asks for one. */
 export function askStage<S extends Stage>(
   stage: S,
-  { question, facts }: { question: Questions[S]; facts: SessionFacts },
+  { question, facts, treatments }: Asked<S>,
   policy: Policy,
 ): Verdict {
   const rules: readonly RuleRow<Questions[S]>[] = stages[stage]
@@ -92,7 +97,11 @@ export function askStage<S extends Stage>(
     if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
     else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
     else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
-    else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
+    else if ('treat' in said) {
+      const isMeant = !isWatched(rule.name, policy)
+      if (isMeant) treatments?.push(said.treat)
+      trail.push({ rule: rule.name, said: isMeant ? 'passed' : 'watched', because: printable(said.treat.noted, 300) })
+    } else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }
   return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]

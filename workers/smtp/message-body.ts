@@ -135,6 +135,14 @@ export class MessageBody {
     return draft.commit(envelope, prefix)
   }
 
+  /** What was taken, as it will be stored; as often as it is asked for, once its end has come. */
+  async *read(): AsyncGenerator<Buffer> {
+    if (this.#failure) throw this.#failure
+    if (this.#dropped) throw new SpoolFailure('the message was dropped')
+    if (this.#draft) yield* this.#draft.read()
+    yield* this.#pieces
+  }
+
   /** Forgets what was taken. */
   drop(): void {
     this.#dropped = true

@@ -1,7 +1,7 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
 import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
@@ -9,6 +9,7 @@ import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
 import { type Dialogue, type House, hostName } from './dialogue.ts'
 import { clientRecord, cut, verdictRecord } from './happenings.ts'
+import { askAboutMessage, authenticationFor } from './lookups/message.ts'
 import { MessageBody } from './message-body.ts'
 import { type Header, missingFields, receivedField } from './trace.ts'
 import type { Transaction } from './transaction.ts'
@@ -66,8 +67,7 @@ function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<H
 /** Answers the message. @returns whether the connection ends with the answer */
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
-  const facts = dataFacts(transaction, body, header)
-  const verdict = decideData(dialogue.witness.data(facts), transaction.policy)
+  const { verdict, facts } = await judge(dialogue, transaction, { body, header })
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
@@ -77,7 +77,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   }
   transaction.passed(verdict)
   const { house } = dialogue
-  const envelope = envelopeOf(dialogue, transaction, { at: facts.now, header })
+  const envelope = envelopeOf(dialogue, transaction, { facts, header, hold: holdOf(verdict.treatments) })
   const { size } = body
   try {
     await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header }))
@@ -91,19 +91,46 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   house.counters.recipients_accepted_total += envelope.recipients.length
   // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
   tellAccepted(dialogue, transaction, { envelope, header, size })
+  const { found } = envelope.authentication ?? {}
+  if (found) house.record('message.authenticated', { messageId: envelope.id, ...found })
   dialogue.reply('accepted', { id: envelope.id })
   return false
+}
+
+/** What is not known and asked for is asked once; then it is decided again. */
+async function judge(
+  { house: { desk }, witness }: Dialogue,
+  transaction: Transaction,
+  { body, header }: { body: MessageBody; header: Header },
+): Promise<{ verdict: DataVerdict; facts: DataFacts }> {
+  const { policy } = transaction
+  let facts = dataFacts(transaction, body, header)
+  let verdict = decideData(facts, policy)
+  const asked = askAboutMessage(facts, { verdict, body, desk, policy })
+  if (asked) {
+    facts = { ...facts, lookups: { ...facts.lookups, ...(await asked) } }
+    verdict = decideData(facts, policy)
+  }
+  witness.data(facts)
+  return { verdict, facts }
+}
+
+/** Why it waits in the queue; absent: it does not. */
+function holdOf(treatments: readonly Treatment[]): string | undefined {
+  const reasons = treatments.flatMap(({ hold }) => hold ?? [])
+  return reasons.length === 0 ? undefined : reasons.join('; ').slice(0, 200)
 }
 
 function envelopeOf(
   { house, facts }: Dialogue,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { at, header }: { at: number; header: Header },
+  { facts: atEnd, header, hold }: { facts: DataFacts; header: Header; hold: string | undefined },
 ): Envelope {
   const { ip, helo = '', login, tls } = facts
+  const authentication = authenticationFor(atEnd, header, policy)
   return {
     id: ids.generate().toString(),
-    receivedAt: at,
+    receivedAt: atEnd.now,
     worker: house.id,
     revision: policy.revision,
     origin: 'smtp',
@@ -119,6 +146,8 @@ function envelopeOf(
       ...(login === undefined ? {} : { login }),
       ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
     },
+    ...(authentication ? { authentication } : {}),
+    ...(hold === undefined ? {} : { hold }),
   }
 }
 
@@ -148,6 +177,7 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
+    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
     rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
   })
 }

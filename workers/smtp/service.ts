@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
@@ -158,6 +159,7 @@ export class SmtpService implements Service {
       receiver.end()
     }
     await this.#parts.desk.greylist.close()
+    await this.#parts.desk.examiner?.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -202,8 +204,11 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
-  const desk = {
-    dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
+  const desk: Desk = {
+    dns: new Dns({ servers }),
+    examiner: new Examiner({ servers, threads: 2, mostWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
+    trouble,
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
   }
   return new SmtpService({ worker, spool, receptions, desk, environment, machine: hostname(), trouble })

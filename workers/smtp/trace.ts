@@ -84,6 +84,8 @@ export type Header = {
   hops: number
   hasDate: boolean
   hasMessageId: boolean
+  /** It has an Authentication-Results field, or may have one beyond what is read here. */
+  claimsResults: boolean
   /** As it stands in the message (RFC 6532: UTF-8), unfolded, at most 200 characters, nothing that cannot be seen. */
   subject?: string
 }
@@ -99,6 +101,7 @@ export function readHeader(first: Buffer): Header {
     hops,
     hasDate: /\r\ndate[ \t]*:/i.test(header),
     hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
+    claimsResults: end === -1 || /\r\nauthentication-results\s*:/i.test(header),
     ...(subject === undefined ? {} : { subject: oneLine(subject) }),
   }
 }

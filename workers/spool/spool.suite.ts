@@ -140,6 +140,11 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       const draft = writer.begin(count * octets)
       await fill(draft, chunks)
       expect(draft.size).toBe(count * octets)
+      for (let again = 0; again < 2; again++) {
+        const read: Buffer[] = []
+        for await (const chunk of draft.read()) read.push(chunk)
+        expect(Buffer.concat(read).equals(Buffer.concat(chunks))).toBe(true)
+      }
       const envelope = envelopeOf()
       const stored = await draft.commit(envelope, prefix)
       const { arrivals } = await takeOver(reader, 1)

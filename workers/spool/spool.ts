@@ -64,8 +64,8 @@ export interface SpoolWriter {
    */
   cursor(): Cursor
 
-  /** Octets in drafts and in messages that are not durable yet, and octets free beyond the reserve. */
-  load(): { pending: number; free: number }
+  /** Octets in drafts and in messages that are not durable yet, octets free beyond the reserve, and the reserve. */
+  load(): { pending: number; free: number; reserve: number }
 
   /** Takes nothing new, waits until everything committed is durable, gives the name back. Open drafts are aborted. */
   close(): Promise<void>
@@ -87,6 +87,12 @@ export interface Draft {
    * `prefix` goes before everything appended, so trace fields may be decided at the end.
    */
   commit(envelope: Envelope, prefix?: Buffer): Promise<Stored>
+
+  /**
+   * What was appended so far, as often as it is asked for, in bounded memory. Append, commit or abort nothing before the
+   * end is reached. Rejects with SpoolFailure when storage does.
+   */
+  read(): AsyncIterable<Buffer>
 
   /** Forgets the message; never throws, may be called at any time before commit, and again. After commit it does nothing. */
   abort(): void

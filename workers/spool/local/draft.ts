@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import { uuidv7 } from 'uuidv7'
 import { type Draft, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
-import { close, open, sync, write } from './disk.ts'
+import { close, open, read, sync, write } from './disk.ts'
 import { type Entry, refusal } from './journal.ts'
 import { draftSuffix } from './names.ts'
 import { encodeStart, headerLength, headLength } from './record.ts'
@@ -13,6 +13,9 @@ import type { Room } from './room.ts'
 
 /** Octets that may wait for the disk before the source is asked to wait. */
 const waterMark = 256 << 10
+
+/** Octets read at once. */
+const readOctets = 64 << 10
 
 /** What a draft needs of its writer. */
 export interface DraftHome {
@@ -70,6 +73,12 @@ export class LocalDraft implements Draft {
     const committing = this.commitOwn(this.file, envelope, prefix)
     this.home.busy(committing)
     return committing
+  }
+
+  async *read(): AsyncGenerator<Buffer> {
+    if (this.state !== 'open') throw this.failure ?? new SpoolFailure('read: the draft is closed')
+    if (this.file) yield* this.file.read()
+    else yield* this.chunks
   }
 
   abort(): void {
@@ -210,6 +219,26 @@ class OwnFile {
   async finish(): Promise<void> {
     await this.drained()
     await sync(this.fd!)
+  }
+
+  /** By a descriptor of its own: the one that writes has no right to. */
+  async *read(): AsyncGenerator<Buffer> {
+    try {
+      await this.drained()
+      const fd = await open(this.path, fs.constants.O_RDONLY)
+      try {
+        for (let at = headLength + headerLength; at < this.position; ) {
+          const chunk = await read(fd, at, Math.min(readOctets, this.position - at))
+          if (chunk.length === 0) throw new Error('the file is shorter than what was written')
+          at += chunk.length
+          yield chunk
+        }
+      } finally {
+        await close(fd)
+      }
+    } catch (error) {
+      throw refusal(error as Error)
+    }
   }
 
   /** Never fails: what cannot be removed now goes at the next start. */

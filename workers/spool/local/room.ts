@@ -10,7 +10,7 @@ export const askFree: AskFree = (directory, answer) => {
 /** Knows, without asking the disk each time, whether there is room: the last answer less everything since. */
 export class Room {
   private readonly directory: string
-  private readonly reserve: number
+  readonly reserve: number
   private readonly ask: AskFree
   private readonly timer: NodeJS.Timeout
   private answered = 0

@@ -133,8 +133,9 @@ export class LocalWriter implements SpoolWriter {
     return cursorText(segment, end)
   }
 
-  load(): { pending: number; free: number } {
-    return { pending: this.parts.room.pending, free: this.parts.room.free() }
+  load(): { pending: number; free: number; reserve: number } {
+    const { room } = this.parts
+    return { pending: room.pending, free: room.free(), reserve: room.reserve }
   }
 
   write(message: Message): Promise<Stored> {
