@@ -250,6 +250,8 @@ describe('enforce', () => {
     const taken = await end({ sign: true })
     expect(taken.reply.code).toBe(250)
     expect(resultsIn(await arrived(taken.subject))[0]).toContain('dkim=pass header.d=honest.test header.s=s1; spf=pass')
+    await live.event('message.authenticated', ({ messageId }) => messageId === taken.id)
+    await live.postern.quiet()
     const events = await live.api.get<{ items: unknown[] }>('/v1/events', {
       type: 'message.authenticated',
       messageId: taken.id,
