@@ -38,8 +38,8 @@ describe('the header of a message', () => {
   it('gives fields with their places; what begins none belongs to the one above', () => {
     const fields = fieldsOf(Buffer.from('A: 1\r\n folded\r\nno field here\r\nB : 2\r\n'))
     expect(fields).toEqual([
-      { name: 'a', text: 'A: 1\r\n folded\r\nno field here', from: 0, to: 29 },
-      { name: 'b', text: 'B : 2', from: 29, to: 36 },
+      { name: 'a', text: 'A: 1\r\n folded\r\nno field here', from: 0, to: 30 },
+      { name: 'b', text: 'B : 2', from: 30, to: 37 },
     ])
   })
 
