@@ -12,6 +12,9 @@ it('lets through what the workers can use', () => {
 
 it.each([
   [{ POSTERN_SMTP_PORT: '70000' }, 'POSTERN_SMTP_PORT is "70000" but must be a port from 0 to 65535'],
+  [{ POSTERN_DNS_SERVERS: '192.0.2.53,dns.test' }, 'POSTERN_DNS_SERVERS names "dns.test"'],
+  [{ POSTERN_DNS_SERVERS: '192.0.2.53:0' }, 'POSTERN_DNS_SERVERS names "192.0.2.53:0"'],
+  [{ POSTERN_DNS_SERVERS: '[2001:db8::53]:99999' }, 'POSTERN_DNS_SERVERS names "[2001:db8::53]:99999"'],
   [{ POSTERN_PROXY_PROTOCOL: '10.0.0.0/8,nonsense' }, 'POSTERN_PROXY_PROTOCOL names "nonsense"'],
   [{ POSTERN_SPOOL: 's3://bucket' }, 'POSTERN_SPOOL is "s3://bucket" but only "local"'],
 ])('refuses %o', (env, message) => {

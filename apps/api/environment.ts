@@ -1,4 +1,4 @@
-import { blocksIn, type Environment, EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { blocksIn, type Environment, EnvironmentError, portIn, serversIn } from '@postern/contract/environment.ts'
 
 const fixes = {
   'advanced.port': 'POSTERN_SMTP_PORT',
@@ -21,6 +21,8 @@ export function checkEnvironment(env: Environment): void {
   for (const name of ['POSTERN_API_PORT', 'POSTERN_SMTP_PORT', 'POSTERN_SUBMISSION_PORT', 'POSTERN_SMTPS_PORT'])
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
+  serversIn(env, 'POSTERN_DNS_SERVERS')
+  blocksIn(env, 'POSTERN_API_PROXIES')
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')
     throw new EnvironmentError(
       `POSTERN_SPOOL is "${env.POSTERN_SPOOL}" but only "local" can be had yet; s3:// is a later step`,

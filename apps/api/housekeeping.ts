@@ -1,5 +1,6 @@
 import type { SweepReport } from '@postern/contract/schedule.ts'
 import { sweepIdentity } from '@postern/store/control/identity.ts'
+import { dropOldOffences } from '@postern/store/control/offences.ts'
 import { commit, getRevision } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
@@ -21,6 +22,7 @@ const signingKeyAge = 30 * day
 export async function sweep(parts: Parts): Promise<{ resent: number }> {
   const resent = await announceLeftovers(parts)
   await dropExpired(parts)
+  while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await breathe()
   return { resent }
 }
 

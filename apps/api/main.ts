@@ -1,10 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
-import { getConnInfo } from '@hono/node-server/conninfo'
-import { EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
-import type { Context } from 'hono'
 import { createApp } from './app.ts'
 import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
@@ -14,6 +12,7 @@ import { checkEnvironment } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
+import { clientAddressBehind } from './node/client-address.ts'
 import { consoleAt } from './node/console.ts'
 import { dataKeyOf } from './node/data-key.ts'
 import { makeParts } from './node/parts.ts'
@@ -35,7 +34,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   mkdirSync(join(dataDirectory, 'db'), { recursive: true })
   const unlock = lock(join(dataDirectory, 'db', 'api.json'))
   const databases = await openDatabases(env, dataDirectory)
-  const clientAddress = (context: unknown) => getConnInfo(context as Context).remote.address
+  const clientAddress = clientAddressBehind(blocksIn(env, 'POSTERN_API_PROXIES') ?? [])
   const bind = env.POSTERN_BIND || '127.0.0.1'
   const embeddedQueues = env.POSTERN_SQS_ENDPOINT
     ? undefined

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { findingsSchema } from './authentication.ts'
+import { offenceKinds } from './offences.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 import { reasons } from './verdict.ts'
@@ -118,6 +119,17 @@ export const eventTypes = {
       sender: z.string().max(320).optional(),
       recipient: z.string().max(320).optional(),
       verdict,
+    }),
+  },
+
+  /** Recorded once, by the worker whose report it was that made the entry. */
+  'address.blocked': {
+    title: 'Address blocked',
+    fields: z.object({
+      address: z.string().max(64),
+      kind: z.enum(offenceKinds),
+      reason: z.string().max(200),
+      expiresAt: z.iso.datetime(),
     }),
   },
 

@@ -1,5 +1,6 @@
 import type { MailAddress } from './address.ts'
 import type { Lookups } from './lookups.ts'
+import type { HackAttempt } from './offences.ts'
 
 /** What is known at each stage. Facts are gathered first; the decision looks at nothing else. A look-up that failed is 'not-known', never 'no'. */
 
@@ -67,6 +68,15 @@ export type DataFacts = MailFacts & {
   nulOctets: boolean
   /** Received headers in the message. */
   hops: number
+}
+
+/** Something went wrong in the session: a protocol error, a refusal, a hack attempt. */
+export type FaultFacts = SessionFacts & {
+  /** Protocol errors and permanent refusals of this session so far, this one included. */
+  errors: number
+  /** Unknown recipients among them. */
+  invalidRecipients: number
+  attempt?: HackAttempt
 }
 
 export type AskFacts = SessionFacts & { argument: string; address: MailAddress | null }

@@ -44,6 +44,8 @@ export const lookupsSchema = z.strictObject({
       login: z
         .partialRecord(z.enum(['connections', 'messages', 'recipients']), z.tuple([z.number().int(), z.number().int()]))
         .optional(),
+      /** Messages that the login has begun in the running hour and day, for the account's quota. */
+      quota: z.tuple([z.number().int(), z.number().int()]).optional(),
     })
     .optional(),
   /** RFC 7208 §2.6. */

@@ -6,6 +6,7 @@ export const ruleNames = [
   'control-access',
   'concurrent-sessions',
   'connections-per-address',
+  'connection-rate',
   'pregreet',
   'dnsbl',
   'reverse-dns',
@@ -25,6 +26,7 @@ export const ruleNames = [
   'local-sender-auth',
   'sender-matches-login',
   'sender-domain',
+  'message-rate',
   'declared-size',
   'spool-space',
   // rcpt
@@ -32,6 +34,7 @@ export const ruleNames = [
   'recipient-count',
   'relay',
   'group-access',
+  'recipient-rate',
   'unknown-recipient',
   'greylist',
   // data
@@ -43,6 +46,11 @@ export const ruleNames = [
   'dkim',
   'dmarc',
   'accept',
+  // fault
+  'hack-attempt',
+  'hard-error-limit',
+  'invalid-recipients',
+  'soft-error-limit',
   // vrfy, expn
   'vrfy',
   'expn',
@@ -72,5 +80,5 @@ export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).
   },
 })
 
-export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'vrfy', 'expn'] as const
+export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'fault', 'vrfy', 'expn'] as const
 export type Stage = (typeof stageNames)[number]

@@ -13,6 +13,9 @@ export const reasons = [
   'helo-unknown',
   'sender-domain-unknown',
   'greylisted',
+  'rate-exceeded',
+  'too-many-errors',
+  'hack-attempt',
   'bad-syntax',
   'bad-sequence',
   'auth-required',
@@ -90,3 +93,6 @@ export type Treatment = {
 
 /** `normalize`: bare CR and LF become CRLF before anything is stored. `treatments`: in the order of their rules. */
 export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize'; treatments: readonly Treatment[] }
+
+/** `delaySeconds`: each reply from now on waits so long. Such a verdict is an answer without replies. */
+export type FaultVerdict = Verdict & { delaySeconds: number }

@@ -5,11 +5,12 @@ import type {
   AuthFacts,
   ConnectFacts,
   DataFacts,
+  FaultFacts,
   HelloFacts,
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import type { DataVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
+import type { DataVerdict, FaultVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
 import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -86,6 +87,13 @@ export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
   )
   const lineFeeds = facts.bareLineFeeds ? 'normalize' : 'as-is'
   return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds, treatments }
+}
+
+/** Asked after each protocol error, refusal and hack attempt: whether the session goes on, and from here on how slowly. */
+export function decideFault(facts: FaultFacts, policy: Policy): FaultVerdict {
+  const verdict = askStage('fault', { question: facts, facts }, policy)
+  const isLate = verdict.rule === 'soft-error-limit'
+  return { ...verdict, delaySeconds: isLate ? policy.settings.dictionary.softErrorDelaySeconds : 0 }
 }
 
 /** The outcome is an answer or a refusal, never `proceed`. */

@@ -1,5 +1,13 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
-import type { AuthFacts, ConnectFacts, DataFacts, MailFacts, RcptFacts, SessionFacts } from '@postern/contract/facts.ts'
+import type {
+  AuthFacts,
+  ConnectFacts,
+  DataFacts,
+  FaultFacts,
+  MailFacts,
+  RcptFacts,
+  SessionFacts,
+} from '@postern/contract/facts.ts'
 import type { ListName } from '@postern/contract/lists.ts'
 import { replies } from '@postern/contract/replies.ts'
 import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
@@ -81,6 +89,10 @@ export function rcptFacts({ recipientText = 'jane@example.org', ...facts }: Part
 export function dataFacts(facts: Partial<DataFacts> = {}): DataFacts {
   const end = { recipients: 1, size: 1000, bareLineFeeds: false, nulOctets: false, hops: 2 }
   return { ...mailFacts(facts), ...end, ...facts } as DataFacts
+}
+
+export function faultFacts(facts: Partial<FaultFacts> = {}): FaultFacts {
+  return { ...sessionFacts(), errors: 1, invalidRecipients: 0, ...facts }
 }
 
 /** What a verdict comes to: `proceed`, or the reply's code, enhanced code and name, with `close` where the connection ends. */

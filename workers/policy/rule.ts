@@ -4,6 +4,7 @@ import type {
   AuthFacts,
   ConnectFacts,
   DataFacts,
+  FaultFacts,
   HelloFacts,
   MailFacts,
   RcptFacts,
@@ -24,6 +25,7 @@ export type Questions = {
   /** `expansion` is filled in by the rule that asks for it first, and read by the verdict. */
   rcpt: { facts: RcptFacts; target: Target; expansion?: Expansion }
   data: DataFacts
+  fault: FaultFacts
   vrfy: { facts: AskFacts; target: Target }
   expn: { facts: AskFacts; target: Target }
 }

@@ -10,6 +10,7 @@ import { authMechanism } from './rules/auth-mechanism.ts'
 import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
 import { concurrentSessions } from './rules/concurrent-sessions.ts'
+import { connectionRate, loginConnectionRate } from './rules/connection-rate.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
@@ -19,15 +20,20 @@ import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
 import { greylist } from './rules/greylist.ts'
 import { groupAccess } from './rules/group-access.ts'
+import { hackAttempt } from './rules/hack-attempt.ts'
+import { hardErrorLimit } from './rules/hard-error-limit.ts'
 import { helloSyntax } from './rules/hello-syntax.ts'
 import { heloResolves } from './rules/helo-resolves.ts'
+import { invalidRecipients } from './rules/invalid-recipients.ts'
 import { killFile } from './rules/kill-file.ts'
 import { localSenderAuth } from './rules/local-sender-auth.ts'
 import { mailLoop } from './rules/mail-loop.ts'
+import { messageRate } from './rules/message-rate.ts'
 import { messageSize } from './rules/message-size.ts'
 import { nulOctet } from './rules/nul-octet.ts'
 import { pregreet } from './rules/pregreet.ts'
 import { recipientCount } from './rules/recipient-count.ts'
+import { recipientRate } from './rules/recipient-rate.ts'
 import { recipientSyntax } from './rules/recipient-syntax.ts'
 import { relay } from './rules/relay.ts'
 import { requireTls } from './rules/require-tls.ts'
@@ -35,6 +41,7 @@ import { reverseDns } from './rules/reverse-dns.ts'
 import { senderDomain } from './rules/sender-domain.ts'
 import { senderMatchesLogin } from './rules/sender-matches-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
+import { softErrorLimit } from './rules/soft-error-limit.ts'
 import { spf } from './rules/spf.ts'
 import { spoolSpace } from './rules/spool-space.ts'
 import { submissionAuth } from './rules/submission-auth.ts'
@@ -43,9 +50,9 @@ import { vrfy } from './rules/vrfy.ts'
 
 /** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress, pregreet, dnsbl, reverseDns],
+  connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
   hello: [helloSyntax, heloResolves],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials],
+  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginConnectionRate],
   mail: [
     requireTls,
     submissionAuth,
@@ -54,11 +61,13 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     localSenderAuth,
     senderMatchesLogin,
     senderDomain,
+    messageRate,
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, unknownRecipient, greylist],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, greylist],
   data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc],
+  fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
   expn: [expn],
 }

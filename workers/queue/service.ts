@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Examiner } from '@postern/authentication/examiner.ts'
+import { serversIn } from '@postern/contract/environment.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -20,10 +21,11 @@ export async function queueService(
   env: NodeJS.ProcessEnv,
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
-  const dns = new Dns({ servers: listOf(env.POSTERN_DNS_SERVERS) })
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
+  const dns = new Dns({ servers })
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
-  const examiner = new Examiner({ servers: listOf(env.POSTERN_DNS_SERVERS), spool: directory })
+  const examiner = new Examiner({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let plan: Plan | undefined
@@ -133,13 +135,6 @@ class ServiceState {
       },
     }
   }
-}
-
-function listOf(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter(Boolean)
 }
 
 /** Our listening port and addresses: mail whose MX leads there would come back to us. */

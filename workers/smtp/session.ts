@@ -82,6 +82,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #handshake: Socket | undefined
   #leaving = false
   #spokeOfAuth = false
+  #greeted = false
   /** The client sends no more. */
   #ended = false
 
@@ -126,6 +127,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   greet(): void {
     const { policy, machine, stopping } = this.house
+    this.#greeted = true
     if (stopping) {
       this.stop()
       return
@@ -357,7 +359,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    if (this.transaction || this.#holds || this._closing) return
+    // Before the banner nothing is in progress, whatever is waited for.
+    if (this.transaction || (this.#holds && this.#greeted) || this._closing) return
     if (this._upgrading) {
       this.#destroy()
       return
@@ -394,7 +397,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   ended(): void {
     this.#ended = true
-    if (!this.#holds) this.leave()
+    const hasNothingToSay = !this.#greeted && this.#intake?.unread === undefined
+    if (!this.#holds || hasNothingToSay) this.leave()
   }
 
   override _onClose(): void {

@@ -1,3 +1,4 @@
+import { canonicalAddress } from '@postern/contract/network.ts'
 import {
   addFailure,
   addRefreshToken,
@@ -6,6 +7,7 @@ import {
   putUser,
   refreshTokenByHash,
   revokeSession,
+  touchSession,
   type User,
   useRefreshToken,
   userByEmail,
@@ -46,7 +48,7 @@ export async function signIn(
   const session = { id: parts.newId(), userId: user.id, createdAt: parts.now(), expiresAt: parts.now() + sessionMs }
   const hash = await sha256(refreshToken)
   await parts.control.transaction(async (queries) => {
-    await addSession(queries, session, hash)
+    await addSession(queries, { ...session, address: canonical(address) }, hash)
     await putUser(queries, { ...user, lastLoginAt: parts.now() })
     await recordAudit(queries, auditOf(parts, { actor: user.email, action: 'login', entity: client }))
   })
@@ -57,7 +59,7 @@ export async function signIn(
  * Trades a refresh token for new tokens. Each works once: one that comes back was stolen or copied, and ends the whole
  * session. Throws 401.
  */
-export async function refresh({ parts }: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
+export async function refresh({ parts, address }: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
   const hash = await sha256(refreshToken)
   const next = randomSecret('psr_')
   const nextHash = await sha256(next)
@@ -76,6 +78,7 @@ export async function refresh({ parts }: Call, { keys }: SessionParts, refreshTo
     }
     await useRefreshToken(queries, hash, now)
     await addRefreshToken(queries, found.id, nextHash)
+    await touchSession(queries, found.id, { address: canonical(address), now })
     return { user, sessionId: found.id }
   })
   if (!outcome) throw new ProblemError(401, 'The refresh token is not valid any more; sign in again.')
@@ -85,6 +88,8 @@ export async function refresh({ parts }: Call, { keys }: SessionParts, refreshTo
     expiresIn: accessSeconds,
   }
 }
+
+const canonical = (address: string | undefined) => canonicalAddress(address ?? '') ?? undefined
 
 /** Ends the session a refresh token belongs to. An unknown one is no error: it is ended already. */
 export async function signOut({ parts }: Call, refreshToken: string): Promise<void> {

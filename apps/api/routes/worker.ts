@@ -1,3 +1,4 @@
+import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
@@ -12,6 +13,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
+import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
@@ -96,6 +98,17 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       status: 204,
       answer: z.undefined(),
       handle: (call, { body }) => takeFacts(call, body),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/offences',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Report offences of clients; says which addresses are blocked now',
+      body: offenceBatchSchema,
+      bodyLimit: 4 * 1024 * 1024,
+      answer: offenceBatchResponseSchema,
+      handle: (call, { body }) => takeOffences(call, body.offences),
     }),
   ]
 }

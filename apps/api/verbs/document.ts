@@ -31,7 +31,9 @@ async function readDocument({ parts }: Call): Promise<Document> {
   const settings = Object.fromEntries((await read('settings')).map(({ id, value }) => [id, value]))
   const lists: Json = {}
   for (const list of listNames)
-    lists[list] = (await read(list)).map(({ value: { createdBy, createdAt, ...entry } }) => entry)
+    lists[list] = (await read(list))
+      .filter(({ value }) => !isOfSystem(value.createdBy))
+      .map(({ value: { createdBy, createdAt, ...entry } }) => entry)
   const values = async (kind: RowKind) => (await read(kind)).map(({ value }) => value)
   return {
     postern: documentVersion,
@@ -135,6 +137,8 @@ export async function takeList(
   if (wanted.size < entries.length)
     throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
   for (const { id, value } of await draft.all(list)) {
+    // Blocked attackers are no part of anybody's file: it neither lists nor ends them, unless it names the address itself.
+    if (isOfSystem(value.createdBy) && !wanted.has(value.value)) continue
     const entry = wanted.get(value.value)
     wanted.delete(value.value)
     if (!entry) await draft.remove(list, id)
@@ -146,6 +150,8 @@ export async function takeList(
   }
   for (const entry of wanted.values()) await draft.put(list, call.parts.newId(), stored(call, entry))
 }
+
+const isOfSystem = (createdBy: unknown) => String(createdBy).startsWith('system:')
 
 const sortKeys = (value: object) => Object.entries(value).sort()
 

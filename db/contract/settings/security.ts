@@ -52,9 +52,9 @@ export const securitySchema = z.strictObject({
   }),
   autoDenyHackAttempts: setting(z.boolean().default(true), {
     title: 'Deny hack attempts',
-    help: 'Talking before the banner, HTTP verbs, binary noise, command floods and smuggling attempts become a Control Access entry.',
+    help: 'Talking before the banner, HTTP verbs, binary noise, command floods and smuggling attempts end the session and become a Control Access entry.',
     source: 'classic',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   autoDenyMinutes: setting(z.number().int().min(1).max(43_200).default(60), {
@@ -62,7 +62,7 @@ export const securitySchema = z.strictObject({
     help: 'How long such an entry lasts.',
     unit: 'minutes',
     source: 'classic',
-    enforced: false,
+    enforced: true,
     exemptsWhiteListed: true,
   }),
   checkSenderDomain: setting(check.default('mark'), {
@@ -150,15 +150,15 @@ export const securitySchema = z.strictObject({
   }),
   ratesPerClient: setting(ratesSchema.prefault({}), {
     title: 'Rates per client',
-    help: 'Connections, messages and recipients of one client address. 0: no limit. 421 4.7.0 or 450 4.7.1 past it.',
+    help: 'Connections, messages and recipients of one client address (IPv6: of its /64), counted by each worker for itself. 0: no limit. 421 4.7.0 or 450 4.7.1 past it.',
     source: 'today',
-    enforced: false,
+    enforced: true,
   }),
   ratesPerLogin: setting(ratesSchema.prefault({}), {
     title: 'Rates per login',
-    help: 'Connections, messages and recipients of one login. 0: no limit.',
+    help: 'Logins, messages and recipients of one account, counted by each worker for itself. 0: no limit. 421 4.7.0 or 450 4.7.1 past it.',
     source: 'today',
-    enforced: false,
+    enforced: true,
   }),
   watch: setting(z.array(watchableRuleSchema).max(100).default([]), {
     title: 'Rules in watch mode',

@@ -103,13 +103,35 @@ export type Session = { id: string; userId: string; createdAt: number; expiresAt
 
 export async function addSession(
   queries: Queries,
-  session: Omit<Session, 'revokedAt'>,
+  session: Omit<Session, 'revokedAt'> & { address: string | undefined },
   refreshHash: string,
 ): Promise<void> {
   await queries.run(sql`
-    insert into sessions (id, user_id, created_at, expires_at)
-    values (${session.id}, ${session.userId}, ${session.createdAt}, ${session.expiresAt})`)
+    insert into sessions (id, user_id, created_at, expires_at, address, seen_at)
+    values (${session.id}, ${session.userId}, ${session.createdAt}, ${session.expiresAt}, ${session.address ?? null}, ${session.createdAt})`)
   await addRefreshToken(queries, session.id, refreshHash)
+}
+
+/** The console was seen; an address that cannot be known leaves the one before. */
+export async function touchSession(
+  queries: Queries,
+  id: string,
+  { address, now }: { address: string | undefined; now: number },
+): Promise<void> {
+  await queries.run(
+    sql`update sessions set seen_at = ${now}, address = coalesce(${address ?? null}, address) where id = ${id}`,
+  )
+}
+
+/** Where people work from: addresses of sessions that were seen after `since` and have not ended. */
+export async function consoleAddresses(
+  queries: Queries,
+  { since, now }: { since: number; now: number },
+): Promise<string[]> {
+  const found = await queries.all<{ address: string }>(sql`
+    select distinct address from sessions
+    where seen_at > ${since} and revoked_at is null and expires_at > ${now} and address is not null`)
+  return found.map(({ address }) => address)
 }
 
 export async function addRefreshToken(queries: Queries, sessionId: string, hash: string): Promise<void> {

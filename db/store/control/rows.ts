@@ -23,6 +23,20 @@ export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> 
   return queries.all<StoredJson>(sql`select * from rows where kind = ${kind} order by key`)
 }
 
+/** Rows of a kind that stand under one of these keys. */
+export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string[]): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(
+    sql`select * from rows where kind = ${kind} and key in (select value from json_each(${JSON.stringify(keys)}))`,
+  )
+}
+
+/** The entries of an address list that may hold one of these addresses: the addresses themselves, and every block and range. */
+export function blocksHolding(queries: Queries, list: RowKind, addresses: readonly string[]): Promise<StoredJson[]> {
+  return queries.all<StoredJson>(sql`
+    select * from rows where kind = ${list} and (key in (select value from json_each(${JSON.stringify(addresses)}))
+      or instr(key, '/') > 0 or instr(key, '-') > 0)`)
+}
+
 /** A page of all rows of a kind, in the order of their ids. */
 export function rowsById(
   queries: Queries,
@@ -100,11 +114,4 @@ export async function changeLines(
         and +kind in (select value from json_each(${JSON.stringify(kinds)}))
       order by revision, seq limit ${limit})`)
   return lines && !lines.others ? lines : undefined
-}
-
-/** The rows that stand under any of these keys. */
-export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string[]): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(
-    sql`select * from rows where kind = ${kind} and key in (select value from json_each(${JSON.stringify(keys)}))`,
-  )
 }

@@ -97,6 +97,9 @@ export const sessions = sqliteTable(
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at').notNull(),
     revokedAt: integer('revoked_at'),
+    /** Where the console was last seen from, at sign-in or refresh: never blocked by a worker's report. */
+    address: text(),
+    seenAt: integer('seen_at'),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )
@@ -175,3 +178,27 @@ export const certificateWatch = sqliteTable('certificate_watch', {
   /** One order at a time, whoever makes it: until then it is somebody's. */
   busyUntil: integer('busy_until').notNull().default(0),
 })
+/**
+ * What workers reported and no limit has used yet, or lately used (`used`: 1, so that a batch that comes again is known).
+ * `expiresAt`: when it is too old for the window that was in force when it came.
+ */
+export const offences = sqliteTable(
+  'offences',
+  {
+    worker: text().notNull(),
+    id: text().notNull(),
+    address: text().notNull(),
+    kind: text().notNull(),
+    at: integer().notNull(),
+    count: integer().notNull(),
+    /** A JSON array of sentences. */
+    evidence: text().notNull(),
+    used: integer().notNull().default(0),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.worker, table.id] }),
+    index('offences_address').on(table.address, table.used),
+    index('offences_expires_at').on(table.expiresAt),
+  ],
+)

@@ -36,6 +36,16 @@ export const controlMigrations: Migration[] = [
       "CREATE TABLE `acme_challenges` (\n\t`token` text PRIMARY KEY NOT NULL,\n\t`answer` text NOT NULL,\n\t`expires_at` integer NOT NULL\n);",
       "CREATE TABLE `certificate_watch` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`fingerprint` text DEFAULT '' NOT NULL,\n\t`warned` integer,\n\t`failures` integer DEFAULT 0 NOT NULL,\n\t`error` text,\n\t`next_try_at` integer DEFAULT 0 NOT NULL,\n\t`busy_until` integer DEFAULT 0 NOT NULL\n);"
     ]
+  },
+  {
+    "name": "0002_offences",
+    "statements": [
+      "CREATE TABLE `offences` (\n\t`worker` text NOT NULL,\n\t`id` text NOT NULL,\n\t`address` text NOT NULL,\n\t`kind` text NOT NULL,\n\t`at` integer NOT NULL,\n\t`count` integer NOT NULL,\n\t`evidence` text NOT NULL,\n\t`used` integer DEFAULT 0 NOT NULL,\n\t`expires_at` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `id`)\n);",
+      "CREATE INDEX `offences_address` ON `offences` (`address`,`used`);",
+      "CREATE INDEX `offences_expires_at` ON `offences` (`expires_at`);",
+      "ALTER TABLE `sessions` ADD `address` text;",
+      "ALTER TABLE `sessions` ADD `seen_at` integer;"
+    ]
   }
 ]
 

@@ -23,6 +23,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.client.ip} logged in as ${event.login} by ${event.mechanism}`
     case 'auth.failed':
       return `${event.client.ip} failed to log in as "${event.login}": ${event.verdict.reply}`
+    case 'address.blocked':
+      return `${event.address} is blocked until ${event.expiresAt}: ${event.reason}`
     case 'command.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}; from <${event.sender ?? ''}>${event.recipient === undefined ? '' : ` to <${event.recipient}>`}`
     case 'message.accepted':

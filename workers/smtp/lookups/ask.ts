@@ -38,7 +38,10 @@ const patienceMs = 5_000
 const askers: { [stage in keyof AskedOf]: readonly [Rule, Asker<AskedOf[stage]>][] } = {
   connect: [
     // The session adds whether octets came meanwhile.
-    ['pregreet', async (_, { policy }) => sleep(policy.settings.security.greetingDelaySeconds * 1000, {})],
+    [
+      'pregreet',
+      async (_, { policy }) => sleep(policy.settings.security.greetingDelaySeconds * 1000, {}, { ref: false }),
+    ],
     [
       'dnsbl',
       async ({ ip }, { desk, policy }) => {

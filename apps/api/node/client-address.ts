@@ -1,0 +1,26 @@
+import { getConnInfo } from '@hono/node-server/conninfo'
+import { canonicalAddress } from '@postern/contract/network.ts'
+import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
+import type { Context } from 'hono'
+import type { Parts } from '../parts.ts'
+
+/**
+ * Who asks. `X-Forwarded-For` is believed of `proxies` only, from its end: the last address that is no proxy of ours. What
+ * stands before it was written by a stranger.
+ */
+export function clientAddressBehind(proxies: readonly string[]): Parts['clientAddress'] {
+  const { blocks, add } = addressBlocks()
+  for (const value of proxies) add({ value, createdBy: 'environment', createdAt: '' })
+  const isProxy = (address: string) => findBlock(blocks, address, 0) !== undefined
+  return (context) => {
+    const { req } = context as Context
+    const peer = canonicalAddress(getConnInfo(context as Context).remote.address ?? '') ?? undefined
+    if (peer === undefined || !isProxy(peer)) return peer
+    const named = (req.header('x-forwarded-for') ?? '').split(',').map((text) => canonicalAddress(text.trim()))
+    for (const address of named.reverse()) {
+      if (address === null) return peer
+      if (!isProxy(address)) return address
+    }
+    return peer
+  }
+}

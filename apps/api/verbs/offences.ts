@@ -1,0 +1,125 @@
+import { parseBlock } from '@postern/contract/network.ts'
+import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
+import { type Settings, settingGroups } from '@postern/contract/settings.ts'
+import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
+import { type BlockVerdict, blockLimits, decideBlock } from '@postern/policy/decide-block.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
+import { consoleAddresses } from '@postern/store/control/identity.ts'
+import { addOffences, unusedOffences, useOffences } from '@postern/store/control/offences.ts'
+import { commit, headRevision } from '@postern/store/control/revisions.ts'
+import { blocksHolding, getRow, rowsByKey } from '@postern/store/control/rows.ts'
+import type { Database } from '@postern/store/database.ts'
+import { announce } from '../announce.ts'
+import type { Call } from '../call.ts'
+import type { Parts } from '../parts.ts'
+import { workerOf } from './workers.ts'
+
+/**
+ * Counts what workers report over all of them and makes Control Access entries of it. One batch is one transaction: what is
+ * counted, what is blocked and what was used for it cannot disagree. Nothing is kept in this process.
+ */
+
+/** A console that was not seen for so long is nobody's any more: the console refreshes its session every quarter of an hour. */
+const consoleMs = 24 * 3_600_000
+const longestWindowMs = 24 * 3_600_000
+
+type Blocked = Extract<BlockVerdict, { block: true }>
+
+export async function takeOffences(call: Call, reported: readonly Offence[]): Promise<OffenceBatchResponse> {
+  const { parts } = call
+  const { workerId } = workerOf(call)
+  const settings = await settingsOf(parts.control)
+  const addresses = [...new Set(reported.map(({ address }) => address))]
+  const exempt = await exemptions(parts, settings, addresses)
+  const limits = blockLimits(settings)
+  const now = parts.now()
+  const rows = reported.flatMap(({ id, kind, address, count, at, evidence }) => {
+    const limit = limits.get(kind)
+    if (!limit) return []
+    const when = Math.min(now, Math.max(now - longestWindowMs, Date.parse(at)))
+    return [{ id, kind, address, count, evidence, at: when, expiresAt: when + limit.withinMinutes * 60_000 }]
+  })
+  if (rows.length === 0) return { revision: await headRevision(parts.control), blocked: [] }
+  const about = { seal: parts.seal, now, id: parts.newId(), actor: 'system:offences', action: 'control-access.block' }
+  const { revision, count, result } = await commit(parts.control, about, async (draft) => {
+    await addOffences(draft.queries, workerId, rows)
+    return block(draft, { parts, settings, exempt, now, addresses: [...new Set(rows.map(({ address }) => address))] })
+  })
+  if (count > 0) parts.background(announce(parts, revision))
+  return {
+    revision,
+    blocked: result.map(({ kind, entry: { value, reason, expiresAt } }) => ({
+      address: value,
+      kind,
+      reason,
+      expiresAt,
+    })),
+  }
+}
+
+type Counted = { parts: Parts; settings: Settings; exempt: Map<string, string>; now: number; addresses: string[] }
+
+/** Decides about each address and writes the entries. What an administrator has entered for an address stays as it is. */
+async function block(draft: Draft, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
+  const seen = Map.groupBy(await unusedOffences(draft.queries, addresses, now), ({ address }) => address)
+  const verdicts = [...seen].map(([address, offences]) => {
+    const because = exempt.get(address)
+    return decideBlock({ now, address, offences, ...(because === undefined ? {} : { exempt: because }) }, settings)
+  })
+  // What an exempt address did is not held against it when it is exempt no more.
+  await useOffences(draft.queries, [...exempt.keys()])
+  const due = verdicts.filter((verdict) => verdict.block)
+  if (due.length === 0) return []
+  const values = due.map(({ entry }) => entry.value)
+  const standing = new Set<string>()
+  for (const { id, key, value } of await rowsByKey(draft.queries, 'control-access', values)) {
+    const { expiresAt } = JSON.parse(value) as { expiresAt?: string }
+    // An entry whose time is over waits for the sweeper only.
+    if (expiresAt !== undefined && Date.parse(expiresAt) <= now) await draft.remove('control-access', id)
+    else standing.add(key)
+  }
+  await useOffences(draft.queries, values)
+  const made = due.filter(({ entry }) => !standing.has(entry.value))
+  const createdAt = new Date(now).toISOString()
+  await draft.addEntries(
+    'control-access',
+    made.map(({ entry, createdBy }) => ({ id: parts.newId(), value: { ...entry, createdBy, createdAt } })),
+  )
+  return made
+}
+
+async function settingsOf(control: Database): Promise<Settings> {
+  const read = async (group: keyof Settings) => {
+    const row = await getRow(control, 'settings', group)
+    return [group, settingGroups[group].schema.parse(JSON.parse(row?.value ?? '{}'))] as const
+  }
+  const groups = ['harvesting', 'dictionary', 'security', 'advanced'] as const
+  return Object.fromEntries(await Promise.all(groups.map(read))) as Settings
+}
+
+/** Addresses that are never blocked, and why: the White List's, trusted balancers', and those people sit at who work in the console. */
+async function exemptions(
+  { control, fixed, now }: Parts,
+  { advanced }: Settings,
+  addresses: readonly string[],
+): Promise<Map<string, string>> {
+  const at = now()
+  const white = addressBlocks()
+  for (const { value } of await blocksHolding(control, 'white', addresses)) white.add(JSON.parse(value))
+  const balancers = addressBlocks()
+  const fromEnvironment = (fixed['advanced.proxyProtocol'] ?? '').replace(/^.*=/, '').split(',')
+  for (const value of [...advanced.proxyProtocol, ...fromEnvironment].map((text) => text.trim()))
+    if (parseBlock(value)) balancers.add({ value, createdBy: 'settings', createdAt: '' })
+  const consoles = new Set(await consoleAddresses(control, { since: at - consoleMs, now: at }))
+  const why = (address: string): string | undefined => {
+    if (findBlock(white.blocks, address, at)) return 'it is in the White List'
+    if (findBlock(balancers.blocks, address, at)) return 'it is a trusted balancer'
+    return consoles.has(address) ? 'somebody works in the console from it' : undefined
+  }
+  return new Map(
+    addresses.flatMap((address) => {
+      const reason = why(address)
+      return reason === undefined ? [] : [[address, reason] as const]
+    }),
+  )
+}

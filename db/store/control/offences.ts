@@ -1,0 +1,69 @@
+import type { OffenceKind } from '@postern/contract/offences.ts'
+import { sql } from 'drizzle-orm'
+import type { Queries } from '../database.ts'
+
+/** What workers reported of clients, counted over all of them. Rows go when their window is over. */
+
+export type OffenceRow = {
+  id: string
+  address: string
+  kind: OffenceKind
+  /** Milliseconds since the epoch. */
+  at: number
+  count: number
+  evidence: string[]
+  expiresAt: number
+}
+
+/** So many may wait at once; past it the oldest go. */
+const mostRows = 200_000
+
+/** Adds a worker's rows, at most 500; those that are there already are left. */
+export async function addOffences(queries: Queries, worker: string, rows: readonly OffenceRow[]): Promise<void> {
+  const input = rows.map(({ id, address, kind, at, count, evidence, expiresAt }) => [
+    id,
+    address,
+    kind,
+    at,
+    count,
+    JSON.stringify(evidence),
+    expiresAt,
+  ])
+  await queries.run(sql`
+    insert into offences (worker, id, address, kind, at, count, evidence, expires_at)
+    select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+    from json_each(${JSON.stringify(input)}) where true on conflict do nothing`)
+}
+
+/** What is held against these addresses and no entry has used, oldest first. */
+export async function unusedOffences(
+  queries: Queries,
+  addresses: readonly string[],
+  now: number,
+): Promise<Omit<OffenceRow, 'id' | 'expiresAt'>[]> {
+  const found = await queries.all<Omit<OffenceRow, 'evidence'> & { evidence: string }>(sql`
+    select address, kind, at, count, evidence from offences
+    where address in (select value from json_each(${JSON.stringify(addresses)})) and used = 0 and expires_at > ${now}
+    order by at`)
+  return found.map((row) => ({ ...row, evidence: JSON.parse(row.evidence) as string[] }))
+}
+
+/** An entry was made of all that is held against these addresses: only what comes from now on counts again. */
+export async function useOffences(queries: Queries, addresses: readonly string[]): Promise<void> {
+  await queries.run(sql`
+    update offences set used = 1 where used = 0 and address in (select value from json_each(${JSON.stringify(addresses)}))`)
+}
+
+/** Removes at most `limit` rows that no window reaches any more, and the oldest of too many. @returns how many went */
+export async function dropOldOffences(queries: Queries, now: number, limit: number): Promise<number> {
+  const gone = await queries.all(sql`
+    delete from offences where rowid in (select rowid from offences where expires_at <= ${now} limit ${limit}) returning 1`)
+  if (gone.length > 0) return gone.length
+  const [count] = await queries.all<{ n: number }>(sql`select count(*) as n from offences`)
+  const tooMany = Math.min(limit, (count?.n ?? 0) - mostRows)
+  if (tooMany <= 0) return 0
+  await queries.run(
+    sql`delete from offences where rowid in (select rowid from offences order by expires_at limit ${tooMany})`,
+  )
+  return tooMany
+}

@@ -1,0 +1,118 @@
+import type { ListInput } from '@postern/contract/lists.ts'
+import type { Offence, OffenceKind } from '@postern/contract/offences.ts'
+import type { Settings } from '@postern/contract/settings.ts'
+
+/**
+ * Whether an address has done enough to be kept out, and for how long. Pure: what was counted over all workers goes in, a
+ * Control Access entry comes out, or the sentence that says why not.
+ */
+export type BlockFacts = {
+  /** Milliseconds since the epoch. */
+  now: number
+  address: string
+  /** Reported and not held against it by an earlier entry. */
+  offences: readonly Seen[]
+  /** Why this address is never blocked; absent where nothing speaks for it. */
+  exempt?: string
+}
+
+/** `at`: milliseconds since the epoch. */
+export type Seen = Pick<Offence, 'kind' | 'count' | 'evidence'> & { at: number }
+
+export type BlockVerdict =
+  | { block: false; because: string }
+  | { block: true; kind: OffenceKind; createdBy: string; entry: ListInput & { expiresAt: string; reason: string } }
+
+export type BlockSettings = Pick<Settings, 'harvesting' | 'dictionary' | 'security'>
+
+/** One kind of offence as the settings see it: so many of them within so many minutes block for so long. */
+type Limit = { most: number; withinMinutes: number; blockMinutes: number; by: string; what: string }
+
+const mostEvidence = 20
+const day = 1440
+
+/** The limits in force, the gravest first; a kind that is not there is not counted. */
+export function blockLimits({ harvesting, dictionary, security }: BlockSettings): Map<OffenceKind, Limit> {
+  const limits = new Map<OffenceKind, Limit>()
+  if (security.autoDenyHackAttempts)
+    limits.set('hack-attempt', {
+      most: 1,
+      withinMinutes: day,
+      blockMinutes: security.autoDenyMinutes,
+      by: 'system:security',
+      what: 'hack attempts',
+    })
+  if (dictionary.blockMinutes > 0)
+    limits.set('error-limit', {
+      most: 1,
+      withinMinutes: day,
+      blockMinutes: dictionary.blockMinutes,
+      by: 'system:dictionary',
+      what: 'sessions past an error limit',
+    })
+  if (harvesting.enabled)
+    limits.set('failed-login', {
+      most: harvesting.maxFailedLogins,
+      withinMinutes: harvesting.withinMinutes,
+      blockMinutes: harvesting.blockMinutes,
+      by: 'system:harvesting',
+      what: 'failed logins',
+    })
+  if (dictionary.blockMinutes > 0 && dictionary.maxInvalidRecipients > 0 && dictionary.windowMinutes > 0)
+    limits.set('invalid-recipient', {
+      most: dictionary.maxInvalidRecipients,
+      withinMinutes: dictionary.windowMinutes,
+      blockMinutes: dictionary.blockMinutes,
+      by: 'system:dictionary',
+      what: 'unknown recipients',
+    })
+  return limits
+}
+
+export function decideBlock(facts: BlockFacts, settings: BlockSettings): BlockVerdict {
+  const { now, address, offences, exempt } = facts
+  if (exempt !== undefined) return { block: false, because: `${address} is never blocked: ${exempt}.` }
+  for (const [kind, limit] of blockLimits(settings)) {
+    const since = now - limit.withinMinutes * 60_000
+    const counted = offences.filter((seen) => seen.kind === kind && seen.at > since)
+    const count = counted.reduce((sum, seen) => sum + seen.count, 0)
+    if (count >= limit.most) return blocked({ now, address, kind, limit, count, counted })
+  }
+  return { block: false, because: `${address} is below every limit.` }
+}
+
+type Found = {
+  now: number
+  address: string
+  kind: OffenceKind
+  limit: Limit
+  count: number
+  counted: readonly Seen[]
+}
+
+function blocked({ now, address, kind, limit, count, counted }: Found): BlockVerdict {
+  const newestFirst = [...counted].sort((a, b) => b.at - a.at)
+  const evidence = newestFirst.flatMap((seen) =>
+    seen.evidence.map((sentence) => `${new Date(seen.at).toISOString()} ${sentence}`.slice(0, 500)),
+  )
+  const span = limit.withinMinutes === day ? '' : ` within ${limit.withinMinutes} minutes`
+  return {
+    block: true,
+    kind,
+    createdBy: limit.by,
+    entry: {
+      value: address,
+      action: 'deny',
+      expiresAt: new Date(now + limit.blockMinutes * 60_000).toISOString(),
+      reason: limit.most === 1 ? reasons[kind] : `${count} ${limit.what}${span}; the limit is ${limit.most}`,
+      evidence: evidence.slice(0, mostEvidence),
+    },
+  }
+}
+
+const reasons: Record<OffenceKind, string> = {
+  'hack-attempt': 'A hack attempt',
+  'error-limit': 'A session past an error limit',
+  'failed-login': 'A failed login; the limit is 1',
+  'invalid-recipient': 'An unknown recipient; the limit is 1',
+}

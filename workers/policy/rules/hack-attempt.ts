@@ -1,0 +1,23 @@
+import type { HackAttempt } from '@postern/contract/offences.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** What no mail client does, not even an old one. The session ends; the API makes a Control Access entry of the report. */
+export const hackAttempt: RuleRow<Questions['fault']> = {
+  name: 'hack-attempt',
+  exemptsWhiteListed: true,
+  ask({ attempt }, { settings }) {
+    if (!attempt || !settings.security.autoDenyHackAttempts) return 'pass'
+    return refuse(
+      { reply: 'hackAttempt', reason: 'hack-attempt', close: true },
+      `${words[attempt]}; security.autoDenyHackAttempts is on.`,
+    )
+  },
+}
+
+const words: Record<HackAttempt, string> = {
+  pregreet: 'The client talked before the banner',
+  'other-protocol': 'The client speaks another protocol than SMTP',
+  'binary-noise': 'The client sent binary noise instead of commands',
+  'command-flood': 'The client floods the server with commands that send no mail',
+  smuggling: 'The client hid a second message behind a false end of data',
+}
