@@ -131,6 +131,8 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
       POSTERN_DATABASE_URL: settings.valueAsString,
       POSTERN_EVENTS_DATABASE_URL: events.valueAsString,
       POSTERN_ADMIN_EMAIL: admin.valueAsString,
+      // Decided here for the workers, so the setting of the same meaning is shown as fixed.
+      POSTERN_PROXY_PROTOCOL: foundation.balancers,
       POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
       POSTERN_ARCHIVE: `s3://${archive.bucketName}/events/`,
       // Names of secrets, not their values (function/secrets.ts).

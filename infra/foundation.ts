@@ -36,6 +36,8 @@ export class FoundationStack extends Stack {
   readonly secrets: Secrets
   readonly accessLogs: Bucket
   readonly alarms: Topic
+  /** The blocks that balancers speak from: whose PROXY header is believed. */
+  readonly balancers: string
 
   constructor(scope: Construct, id: string, props: StackProps) {
     super(scope, id, {
@@ -47,6 +49,7 @@ export class FoundationStack extends Stack {
     this.secrets = secrets(this)
     this.accessLogs = accessLogs(this)
     this.alarms = alarmTopic(this)
+    this.balancers = this.vpc.publicSubnets.map((subnet) => subnet.ipv4CidrBlock).join(',')
     new CfnOutput(this, 'AlarmTopic', { value: this.alarms.topicArn, description: 'Subscribe the people on duty here' })
   }
 }

@@ -226,7 +226,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
     POSTERN_SUBMISSION_PORT: `${workerPorts.submission}`,
     POSTERN_SMTPS_PORT: `${workerPorts.smtps}`,
     // The balancer's addresses are the only ones whose PROXY header is believed.
-    POSTERN_PROXY_PROTOCOL: foundation.vpc.publicSubnets.map((subnet) => subnet.ipv4CidrBlock).join(','),
+    POSTERN_PROXY_PROTOCOL: foundation.balancers,
   })
   for (const containerPort of [workerPorts.smtp, workerPorts.smtps, workerPorts.submission, workerPorts.smtpHealth]) {
     receiver.addPortMappings({ containerPort })

@@ -91,7 +91,14 @@ async function answer(parts: Parts, keys: TokenKeys, row: Endpoint, context: Con
   const call: Call = { parts, who, write, address: parts.clientAddress(context), signal: context.req.raw.signal }
   const before = write.idempotency && (await repeated(call, write.idempotency))
   if (before) return before
-  return respond(row, await row.handle(call, { params, query, body }, context.req.raw))
+  try {
+    return respond(row, await row.handle(call, { params, query, body }, context.req.raw))
+  } catch (error) {
+    // The same request twice at once: writes go one after the other, so the answer of the first is there by now.
+    const meanwhile = write.idempotency && (await repeated(call, write.idempotency))
+    if (meanwhile) return meanwhile
+    throw error
+  }
 }
 
 function permit(scope: Scope, who: Identity): void {

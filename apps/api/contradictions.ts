@@ -1,4 +1,4 @@
-import { type Route, routesNotEnforced } from '@postern/contract/directory.ts'
+import type { Domain } from '@postern/contract/directory.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
 import {
@@ -106,7 +106,7 @@ async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
 async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldError[]> {
   const domain = (await draft.get('domain', id))?.value
   if (!domain) return []
-  const found = routeNotDelivered(domain.route)
+  const found = nobodyToAsk(domain)
   for (const [path, name] of [['name', domain.name], ...domain.aliases.map((alias, i) => [`aliases.${i}`, alias])]) {
     const others = (await domainsNamed(draft.queries, name as string)).filter((other) => other.id !== id)
     if (others.length > 0)
@@ -118,12 +118,12 @@ async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldErro
   return found
 }
 
-function routeNotDelivered({ type }: Route): FieldError[] {
-  if (!(routesNotEnforced as readonly string[]).includes(type)) return []
+function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
+  if (verifyRecipients !== 'callout' || route.type === 'smtp' || route.type === 'lmtp') return []
   return [
     {
-      path: 'route.type',
-      message: `route.type is "${type}", which the Queue Manager does not deliver yet (nor any of ${routesNotEnforced.join(', ')}); allowed: maildir, lmtp, smtp, discard`,
+      path: 'verifyRecipients',
+      message: `verifyRecipients is "callout", but the route ${route.type} leads to no host that could be asked; allowed with it: directory`,
     },
   ]
 }

@@ -47,6 +47,17 @@ describe('conventions of writes', () => {
     expect((await post('/v1/lists/kill', { value: '@other.example' }, headers)).status).toBe(422)
   })
 
+  it('does it once, and answers all alike, when the same request comes several times at once', async () => {
+    const headers = { 'idempotency-key': 'at-once' }
+    const before = await head()
+    const asked = () => post('/v1/lists/kill', { value: '@at-once.example' }, headers)
+    const answers = await Promise.all([asked(), asked(), asked(), asked()])
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201])
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    expect(await head()).toBe(before + 1)
+    await api.send('DELETE', `/v1/lists/kill/${answers[0]?.json.id}`)
+  })
+
   it('shows the diff of a dry run and saves nothing', async () => {
     const revision = await head()
     const result = await patch('/v1/settings/general?dryRun=true', { maxMessageBytes: 77 })
@@ -153,9 +164,9 @@ describe('contradictions between rows', () => {
       ],
       [post('/v1/domains', { name: 'example.net' }), 'name', 'the domain example.org'],
       [
-        post('/v1/domains', { name: 'hook.example', route: { type: 'webhook', url: 'https://h.example/' } }),
-        'route.type',
-        'does not deliver yet',
+        post('/v1/domains', { name: 'asked.example', verifyRecipients: 'callout' }),
+        'verifyRecipients',
+        'leads to no host that could be asked',
       ],
       [patch('/v1/settings/tls', { implicitTlsPort: 587 }), 'implicitTlsPort', 'advanced.submissionPort'],
       [patch('/v1/settings/advanced', { extraPorts: [465] }), 'extraPorts.0', 'tls.implicitTlsPort'],

@@ -21,6 +21,7 @@ export function checkEnvironment(env: Environment): void {
   for (const name of ['POSTERN_API_PORT', 'POSTERN_SMTP_PORT', 'POSTERN_SUBMISSION_PORT', 'POSTERN_SMTPS_PORT'])
     portIn(env, name)
   blocksIn(env, 'POSTERN_PROXY_PROTOCOL')
+  blocksIn(env, 'POSTERN_HOOKS_MAY_REACH')
   serversIn(env, 'POSTERN_DNS_SERVERS')
   blocksIn(env, 'POSTERN_API_PROXIES')
   if (env.POSTERN_SPOOL && env.POSTERN_SPOOL !== 'local')

@@ -133,7 +133,7 @@ describe('POST /v1/replay', () => {
 })
 
 describe('recorded facts', () => {
-  it('go when they are older than logging.retentionDays, and the oldest when there is no room', async () => {
+  it('[logging.retentionDays] go when they are older than it, and the oldest when there is no room', async () => {
     const other = await startFixture()
     const { records } = other.parts
     const count = async () => (await factsIn(records, { since: 0, until: start + hour })).length

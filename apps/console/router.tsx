@@ -103,6 +103,11 @@ const tree = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/events/Events.tsx'), 'Events'),
   }),
   createRoute({
+    ...at('/simulate'),
+    component: lazyRouteComponent(() => import('./pages/simulate/Simulate.tsx'), 'Simulate'),
+  }),
+  createRoute({ ...at('/replay'), component: lazyRouteComponent(() => import('./pages/replay/Replay.tsx'), 'Replay') }),
+  createRoute({
     ...at('/workers'),
     component: lazyRouteComponent(() => import('./pages/workers/Workers.tsx'), 'Workers'),
   }),

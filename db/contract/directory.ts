@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { domainSchema, mailAddressSchema, mailboxSchema } from './address.ts'
-import { hostSchema, portSchema } from './network.ts'
+import { hostSchema, portSchema, webUrlSchema } from './network.ts'
 import { setting } from './setting.ts'
 
 /** What makes an address local: domains, accounts, aliases, groups; and the keys mail is signed with. */
@@ -16,21 +16,30 @@ export const routeSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('webhook'),
-    url: z.url({ protocol: /^https?$/ }).max(2000),
+    url: webUrlSchema,
     secret: setting(z.string().min(8).max(1024), {
       title: 'Signing secret',
-      help: 'Requests are signed with it.',
+      help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
       source: 'today',
-      enforced: false,
+      enforced: true,
       secret: true,
     }).optional(),
   }),
-  z.strictObject({ type: z.literal('s3'), bucket: z.string().min(3).max(63), prefix: z.string().max(200).default('') }),
+  z.strictObject({
+    type: z.literal('s3'),
+    bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, {
+      message: 'must be a bucket name: 3 to 63 of a-z, 0-9, dot and hyphen',
+    }),
+    /** Before the key `<yyyy>/<mm>/<dd>/<message id>-<domain>.eml`. */
+    prefix: z
+      .string()
+      .max(200)
+      .regex(/^[\x21-\x7e]*$/, { message: 'must be printable ASCII without spaces' })
+      .default(''),
+  }),
   z.strictObject({ type: z.literal('discard') }),
 ])
 export type Route = z.output<typeof routeSchema>
-/** Routes that the Queue Manager does not deliver yet: saving one is refused with this list's names. */
-export const routesNotEnforced = ['webhook', 's3'] as const
 
 export const domainInputSchema = z.strictObject({
   name: domainSchema,
@@ -39,6 +48,17 @@ export const domainInputSchema = z.strictObject({
   /** Where mail for unknown users of the domain goes; empty: refused with 550 5.1.1. */
   catchAll: z.union([z.literal(''), mailAddressSchema]).default(''),
   route: routeSchema.default({ type: 'maildir' }),
+  /**
+   * Whom to ask about recipients that stand neither in the directory nor under a catch-all. `directory`: nobody, they are
+   * unknown. `callout`: the host of the domain's route (smtp or lmtp), by MAIL FROM:<> and RCPT TO at RCPT time: what it
+   * refuses is 550 5.1.1, and while it does not answer they get 451 4.4.1.
+   */
+  verifyRecipients: setting(z.enum(['directory', 'callout']).default('directory'), {
+    title: 'Recipients are verified by',
+    help: 'directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route smtp or lmtp is asked about the others, and its answers are kept for a while (yes 1 hour, no 5 minutes). Mail hosts with private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
+    source: 'today',
+    enforced: true,
+  }),
 })
 export type Domain = z.output<typeof domainInputSchema>
 

@@ -94,6 +94,31 @@ export const eventTypes = {
     fields: z.object({ revision: z.number().int(), inForce: z.number().int(), error: z.string().max(1000) }),
   },
 
+  /** The three of the levels verbose and debug: see logged.ts. `session` is the same in all of one connection. */
+  'session.opened': {
+    title: 'Connection opened',
+    fields: z.object({ client, session: z.string().max(40), listener: z.string().max(40) }),
+  },
+  'session.closed': {
+    title: 'Connection closed',
+    fields: z.object({
+      client,
+      session: z.string().max(40),
+      messages: z.number().int().nonnegative(),
+      seconds: z.number().nonnegative(),
+    }),
+  },
+  /** One line of either side. What is or may be a secret is masked before it becomes an event. */
+  'session.dialogue': {
+    title: 'SMTP dialogue',
+    fields: z.object({
+      client: z.object({ ip: z.string() }),
+      session: z.string().max(40),
+      from: z.enum(['client', 'server']),
+      text: z.string().max(1000),
+    }),
+  },
+
   'session.refused': { title: 'Connection refused', fields: z.object({ client, verdict }) },
   'session.error': {
     title: 'Protocol error',
@@ -209,6 +234,17 @@ export const eventTypes = {
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
   },
 
+  /** A partner outside did not do what it is for; told once a minute, `failures`: since it was last told. */
+  'hook.failed': {
+    title: 'A partner outside fails',
+    fields: z.object({
+      hook: z.enum(['delivery-application', 'callout']),
+      host: z.string().max(255),
+      detail: z.string().max(300),
+      failures: z.number().int().min(1),
+    }),
+  },
+
   /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
   'certificate.expiring': {
     title: 'A certificate expires',
@@ -235,7 +271,10 @@ export const eventTypeNames = Object.keys(eventTypes) as EventType[]
 
 export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['fields']>
 
-/** `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. */
+/**
+ * `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. On its way to storage an event that does not belong
+ * to the log, as the settings were when it happened, also carries `log: false`.
+ */
 export type PosternEvent = { [T in EventType]: { n: number; at: string; type: T } & EventFields<T> }[EventType]
 
 const head = { n: z.number().int().min(1), at: z.iso.datetime() }

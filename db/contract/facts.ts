@@ -40,7 +40,12 @@ export type HelloFacts = SessionFacts & { verb: 'HELO' | 'EHLO'; argument: strin
 export type AuthFacts = SessionFacts & {
   mechanism: string
   /** Absent before credentials were read: then only whether AUTH may begin is decided. */
-  credentials?: { login: string; result: 'valid' | 'invalid' | 'not-known' }
+  credentials?: {
+    login: string
+    result: 'valid' | 'invalid' | 'not-known'
+    /** Why not, where it was a token: for the administrator. */
+    because?: string
+  }
 }
 
 export type MailFacts = SessionFacts & {

@@ -77,6 +77,8 @@ export const lookupsSchema = z.strictObject({
       domain: z.string().max(255),
     })
     .optional(),
+  /** Why `application` is not known. */
+  applicationTrouble: z.string().max(300).optional(),
   /** What the delivery application answered. */
   application: z
     .union([

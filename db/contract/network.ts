@@ -72,4 +72,12 @@ export const hostSchema = z
     message: 'must be a host name or an IP address, e.g. mx.example.org or 192.0.2.1',
   })
 
+/** Where hooks are called: http or https, with no user or password in it (it would end up in logs). */
+export const webUrlSchema = z
+  .url({ protocol: /^https?$/ })
+  .max(2000)
+  .refine((text) => !/^[^/]*\/\/[^/?#]*@|#/.test(text), {
+    message: 'must hold no user, password or fragment; allowed: https://host[:port]/path',
+  })
+
 export const portSchema = z.number().int().min(1).max(65_535)

@@ -137,6 +137,7 @@ export const replies = {
   relayDenied: reply(550, '5.7.1', 'Relaying denied for {recipient}'),
   groupDenied: reply(550, '5.7.2', 'Mail to this group is not permitted from outside'),
   userUnknown: reply(550, '5.1.1', 'User unknown: {recipient}'),
+  recipientNotVerified: reply(451, '4.4.1', 'Recipient cannot be verified now, try again later'),
   aliasLoop: reply(550, '5.4.6', 'Address loops: {recipient}'),
   greylisted: reply(451, '4.7.1', 'Greylisted, try again in {seconds} seconds'),
   noValidRecipients: reply(554, '5.5.1', 'No valid recipients'),
@@ -151,6 +152,8 @@ export const replies = {
   ),
   dmarcReject: reply(550, '5.7.1', 'DMARC: the policy of {domain} rejects this message'),
   mailLoop: reply(554, '5.4.6', 'Too many hops: {hops} Received headers'),
+  applicationRefused: reply(550, '5.7.1', 'Message refused: {reason}'),
+  applicationUnavailable: reply(451, '4.7.1', 'Message cannot be checked now, try again later'),
   smtpUtf8Required: reply(553, '5.6.7', 'Address needs SMTPUTF8'),
 } as const satisfies Record<string, Reply>
 

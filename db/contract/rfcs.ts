@@ -138,6 +138,12 @@ const rows: readonly Row[] = [
     tests: [extensions],
   },
   {
+    number: 5782,
+    title: 'DNS Blacklists and Whitelists',
+    what: 'security.dnsbl: lists are asked about a client, IPv4 and IPv6; 550 5.7.1 with the name and the text of the list.',
+    tests: ['test/wire/lookups.test.ts'],
+  },
+  {
     number: 6152,
     title: '8-bit MIME Transport',
     what: 'BODY=8BITMIME is taken, and octets stay as they came.',
@@ -178,6 +184,13 @@ const rows: readonly Row[] = [
     tests: [extensions, 'workers/smtp/extensions.test.ts'],
   },
   {
+    number: 6647,
+    title: 'Email Greylisting',
+    what: 'security.greylist: the first sight of client network, sender and recipient is answered with 451 4.7.1.',
+    note: 'Each worker remembers for itself.',
+    tests: ['test/wire/greylist.test.ts'],
+  },
+  {
     number: 7208,
     title: 'Sender Policy Framework',
     what: 'The sender’s domain is asked which hosts may send for it.',
@@ -185,10 +198,23 @@ const rows: readonly Row[] = [
     awaited: true,
   },
   {
+    number: 7372,
+    title: 'Email Authentication Status Codes',
+    what: 'security.checkReverseDns: 550 5.7.25 where the address has no name that has the address.',
+    tests: ['test/wire/lookups.test.ts'],
+  },
+  {
     number: 7505,
     title: 'Null MX',
-    what: 'A domain that takes no mail is not tried: returned at once with 5.1.10.',
-    tests: ['test/wire/routes.test.ts'],
+    what: 'A domain that takes no mail is not tried: returned at once with 5.1.10. As a sender it is refused with 550 5.7.27 (security.checkSenderDomain).',
+    tests: ['test/wire/routes.test.ts', 'test/wire/lookups.test.ts'],
+  },
+  {
+    number: 7628,
+    title: 'SASL Mechanisms for OAuth',
+    what: 'OAUTHBEARER, and XOAUTH2 beside it, with tokens of the issuer that advanced.oauth names.',
+    note: 'Offered under TLS only, and when an issuer is named. Tokens are JWTs; others cannot be checked.',
+    tests: ['test/wire/oauth.test.ts', 'workers/smtp/auth/tokens.test.ts'],
   },
   {
     number: 7672,

@@ -7,7 +7,7 @@ export const roleSchema = z.enum(roleNames)
 
 export const roles: Record<Role, string> = {
   viewer: 'Sees everything but message bodies and secrets.',
-  operator: 'Also starts, stops and restarts services and acts on queued messages.',
+  operator: 'Also starts, stops and restarts services, acts on queued messages, looks into them and submits new ones.',
   admin: 'Also changes settings, lists and the directory.',
   owner: 'Also manages users and tokens.',
 }

@@ -18,6 +18,7 @@ export const ruleNames = [
   'auth-mechanism',
   'auth-requires-tls',
   'auth-credentials',
+  'login-rate',
   // mail
   'require-tls',
   'submission-auth',
@@ -36,6 +37,7 @@ export const ruleNames = [
   'group-access',
   'recipient-rate',
   'unknown-recipient',
+  'callout',
   'greylist',
   // data
   'message-size',
@@ -45,6 +47,7 @@ export const ruleNames = [
   'spf',
   'dkim',
   'dmarc',
+  'delivery-application',
   'accept',
   // fault
   'hack-attempt',

@@ -4,6 +4,7 @@ import type {
   AuthFacts,
   ConnectFacts,
   DataFacts,
+  FaultFacts,
   HelloFacts,
   MailFacts,
   RcptFacts,
@@ -11,6 +12,7 @@ import type {
 } from './facts.ts'
 import { type Lookups, lookupsSchema } from './lookups.ts'
 import { canonicalAddress } from './network.ts'
+import { hackAttempts } from './offences.ts'
 
 /**
  * One session with at most one transaction, as the facts that its decisions looked at: what `POST /v1/simulate` is asked,
@@ -77,6 +79,10 @@ export const sessionSchema = z.strictObject({
   bareLineFeeds: z.boolean().optional(),
   nulOctets: z.boolean().optional(),
   hops: count.optional(),
+  // fault: what has gone wrong in the session so far
+  errors: count.optional(),
+  invalidRecipients: count.optional(),
+  attempt: z.enum(hackAttempts).optional(),
   // vrfy, expn
   vrfy: path.optional(),
   expn: path.optional(),
@@ -99,10 +105,14 @@ export const sessionDefaults = {
   bareLineFeeds: false,
   nulOctets: false,
   hops: 0,
+  errors: 0,
+  invalidRecipients: 0,
 } as const satisfies Partial<Session>
 
 type KeysOf<T> = T extends unknown ? keyof T : never
-type Fact = KeysOf<SessionFacts | ConnectFacts | HelloFacts | AuthFacts | MailFacts | RcptFacts | DataFacts | AskFacts>
+type Fact = KeysOf<
+  SessionFacts | ConnectFacts | HelloFacts | AuthFacts | MailFacts | RcptFacts | DataFacts | FaultFacts | AskFacts
+>
 /** Facts that are read out of others: `sender` out of `mailFrom`, `credentials` out of `login` and `loginResult`. */
 type Read =
   | 'argument'
@@ -126,6 +136,8 @@ export type Witnessed = {
   mail?: MailFacts | undefined
   rcpts: readonly RcptFacts[]
   data?: DataFacts | undefined
+  /** The last one. */
+  fault?: FaultFacts | undefined
 }
 
 /** Keys that stand in the record as they stand in the facts. A new one enters by its line in the schema. */
@@ -134,7 +146,7 @@ const copied = (Object.keys(sessionSchema.shape) as (keyof Session)[]).filter(
 )
 
 /** The session that these facts were read from, without what is at its default. */
-export function recordOf({ connect, hello, auth, mail, rcpts, data }: Witnessed): Session {
+export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: Witnessed): Session {
   const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
   const record: Session = { now: (mail ?? latest).now, ip: connect.ip }
   copy(record, connect)
@@ -147,6 +159,7 @@ export function recordOf({ connect, hello, auth, mail, rcpts, data }: Witnessed)
     if (auth.credentials.result !== sessionDefaults.loginResult) record.loginResult = auth.credentials.result
     if (auth !== latest) copy(record, auth)
   }
+  if (fault) copy(record, fault)
   if (latest !== connect) copy(record, latest)
   if (mail) record.mailFrom = mail.senderText.slice(0, 1000)
   const lookups = merged([connect, hello, mail, data])

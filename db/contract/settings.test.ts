@@ -111,6 +111,7 @@ const catalogue: Record<SettingGroup, Row[]> = {
     other('helloMessage', ''),
     onOff('disableAuth', false),
     other('authMechanisms', ['PLAIN', 'LOGIN']),
+    other('oauth', 'off'),
     onOff('allowPlainWithoutTls', false),
     choice('bareLineFeeds', 'reject', 'normalize'),
     other('proxyProtocol', []),

@@ -30,7 +30,13 @@ for (let i = 0; i < 3; i++) {
 
 function replicaWith(kills: number): Replica {
   const replica = emptyReplica()
-  replica.domain.set('d', { name: 'example.org', aliases: [], catchAll: '', route: { type: 'maildir' } })
+  replica.domain.set('d', {
+    name: 'example.org',
+    aliases: [],
+    catchAll: '',
+    route: { type: 'maildir' },
+    verifyRecipients: 'directory',
+  })
   for (let i = 0; i < 1000; i++)
     replica.account.set(`${i}`, { address: `user${i}@example.org`, login: '', secretHash: '', disabled: false })
   for (let i = 0; i < kills; i++) replica.kill.set(`${i}`, { value: killValue(i), ...created })

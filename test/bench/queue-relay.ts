@@ -37,6 +37,7 @@ replica.domain.set('sink.test', {
   aliases: [],
   catchAll: '',
   route: { type: 'smtp', host: '127.0.0.1', port, tls: 'none' },
+  verifyRecipients: 'directory',
 })
 const log = await EventLog.open({
   directory: join(directory, 'events'),

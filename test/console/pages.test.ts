@@ -41,7 +41,7 @@ const paths = [
     '/workers',
     '/revisions',
   ],
-  ...['/revisions/2', '/audit', '/rfcs', '/users', '/no/such/page'],
+  ...['/revisions/2', '/audit', '/rfcs', '/simulate', '/replay', '/users', '/no/such/page'],
   ...settings.map((group) => `/settings/${group}`),
   ...lists.map((list) => `/lists/${list}`),
   ...directory.map((kind) => `/directory/${kind}`),

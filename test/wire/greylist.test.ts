@@ -45,7 +45,7 @@ const later = '451 4.7.1'
 const taken = '250 2.1.5'
 const on = (delaySeconds: number) => live.set('security', { greylist: { delaySeconds, rememberDays: 1 } })
 
-describe('greylist', () => {
+describe('greylist, RFC 6647', () => {
   it('off, on, off: at once, later, at once', async () => {
     expect(await tried('198.51.100.1')).toBe(taken)
     await on(300)

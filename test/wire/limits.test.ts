@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { homeDomain, livePostern } from './live.ts'
 
+/** Proves [advanced.commandTimeoutSeconds, advanced.dataTimeoutSeconds]. */
+
 const live = livePostern({ prepare: homeDomain })
 
 /** A message of exactly this size on the wire, the end of data not counted. */

@@ -143,7 +143,7 @@ describe('greetingDelaySeconds', () => {
   })
 })
 
-describe('dnsbl', () => {
+describe('dnsbl, RFC 5782', () => {
   const reject = (zone: string, answer = '127.0.0.*') => ({ zone, answer, action: 'reject' })
 
   it('550 5.7.1 with the name and the text of the list, for IPv4 and IPv6, and nobody else', async () => {
@@ -154,6 +154,8 @@ describe('dnsbl', () => {
     expect((await refusedAtConnect('2001:db8::66', 550, '5.7.1')).raw).toContain('bl.test')
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
+    // Who refuses asks about its own networks too; RFC 5782 §5 lists this one for tests.
+    await (await live.connect({ from: '127.0.0.2' })).expect(550, '5.7.1')
     const refused = await live.event('session.refused', ({ client }) => Object(client).ip === '2001:db8::66')
     expect(refused).toMatchObject({ verdict: { rule: 'dnsbl', reason: 'dns-listed' } })
     expect(JSON.stringify(refused)).toContain('bl.test (127.0.0.3)')
@@ -206,7 +208,7 @@ describe('dnsbl', () => {
 })
 
 describe('checkReverseDns', () => {
-  it('reject: 550 5.7.25 without PTR and without confirmation, by both kinds of address', async () => {
+  it('reject: 550 5.7.25 (RFC 7372) without PTR and without confirmation, by both kinds of address', async () => {
     await live.set('security', { checkReverseDns: 'reject' })
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
@@ -275,7 +277,7 @@ describe('checkHelo', () => {
 })
 
 describe('checkSenderDomain', () => {
-  it('reject: MX or address, null MX, none, trouble', async () => {
+  it('reject: MX or address, null MX (RFC 7505), none, trouble', async () => {
     await live.set('security', { checkSenderDomain: 'reject' })
     const client = await from('198.51.100.10')
     await client.hello()

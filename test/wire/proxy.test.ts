@@ -4,6 +4,8 @@ import type { Peer } from '../peers/peer.ts'
 import { connect } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
+/** Proves [advanced.proxyProtocol]. */
+
 const live = livePostern({ prepare: homeDomain })
 
 let balancers: Record<'v1' | 'v2' | 'none', Peer>

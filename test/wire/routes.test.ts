@@ -9,6 +9,8 @@ import { until } from '../peers/peer.ts'
 import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
+/** Proves [general.gateway, queue.outboundTls]. */
+
 /** Where accepted mail goes, seen at the servers that get it. */
 
 let postfix: Postfix

@@ -8,6 +8,8 @@ import { readMaildir } from '../peers/postfix.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
 import { connect, type WireClient } from './client.ts'
 
+/** Proves [advanced.extraPorts, advanced.drainTimeoutSeconds]. */
+
 /** Start, stop, restart and ports. The workers stay the same processes through all of it. */
 
 let postern: Postern

@@ -4,6 +4,8 @@ import { selfSigned } from '../peers/certificate.ts'
 import { answers, until } from '../peers/peer.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
+/** Proves [tls.implicitTls, tls.minVersion]. */
+
 const live = livePostern({ prepare: homeDomain })
 
 /** Loads a new certificate for these names. Returns the row's id and the fingerprint that a handshake must show. */

@@ -4,29 +4,61 @@ import { parseAddress, parseBlock } from '@postern/contract/network.ts'
 /**
  * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its network.
  * One hash look-up for each prefix length in use: a hundred thousand entries cost what one does.
+ *
+ * Blocks whose successor only adds entries lend it their table: each looks no further than its own size. So an attack that
+ * adds entries many times a second does not make the list be read again each time.
  */
-export type BlockEntry = { value: string; action?: ListEntry['action']; expiresAt: number }
+export type BlockEntry = {
+  value: string
+  action?: ListEntry['action']
+  expiresAt: number
+  /** Made of what clients did, by no person. */
+  automatic?: true
+  /** Its place in the order in which entries came. */
+  n: number
+}
 
 /** One prefix length: masked address → the entries of exactly that block. */
 type Level = { bits: number; entries: Map<number | string, BlockEntry[]> }
 
-export type AddressBlocks = { size: number; v4: Level[]; v6: Level[] }
+export type AddressBlocks = { size: number; readonly table: Table }
+
+/** `entries`: all that were added, by this list and by successors of it. */
+type Table = { v4: Level[]; v6: Level[]; entries: ListEntry[] }
 
 /** An address as 32-bit words: one for IPv4, four for IPv6. */
 type Words = readonly number[]
 
 /** Reads entries one by one; `add` throws an Error naming the value when it is no address, block or range. */
 export function addressBlocks(): { blocks: AddressBlocks; add(entry: ListEntry): void } {
-  const blocks: AddressBlocks = { size: 0, v4: [], v6: [] }
-  return { blocks, add: (entry) => addEntry(blocks, entry) }
+  return adding({ size: 0, table: { v4: [], v6: [], entries: [] } })
+}
+
+/** As `addressBlocks`, for the successor of a list; `null` when somebody else has added to the table since. */
+export function successorOf({ size, table }: AddressBlocks): ReturnType<typeof addressBlocks> | null {
+  return table.entries.length === size ? adding({ size, table }) : null
+}
+
+/** Whether the list's entry number `i` is this very one. */
+export function isSameBlock({ table }: AddressBlocks, i: number, entry: ListEntry): boolean {
+  return table.entries[i] === entry
+}
+
+function adding(blocks: AddressBlocks) {
+  return { blocks, add: (entry: ListEntry) => addEntry(blocks, entry) }
 }
 
 function addEntry(blocks: AddressBlocks, entry: ListEntry): void {
-  const { value, action } = entry
-  const kept = { value, action, expiresAt: expiry(entry) }
+  const { table, size } = blocks
+  const { value, action, createdBy } = entry
+  const kept: BlockEntry = { value, expiresAt: expiry(entry), n: size }
+  if (action) kept.action = action
+  if (createdBy.startsWith('system:')) kept.automatic = true
+  const found = blocksOf(value)
+  table.entries.push(entry)
   blocks.size++
-  for (const { words, bits } of blocksOf(value)) {
-    const { entries } = levelFor(words.length === 1 ? blocks.v4 : blocks.v6, bits)
+  for (const { words, bits } of found) {
+    const { entries } = levelFor(words.length === 1 ? table.v4 : table.v6, bits)
     const key = keyOf(words, bits)
     const same = entries.get(key)
     if (same) same.push(kept)
@@ -39,21 +71,22 @@ export function findBlock(blocks: AddressBlocks, ip: string, now: number): Block
   if (blocks.size === 0) return undefined
   const words = readWords(ip)
   if (!words) return undefined
-  const levels = words.length === 1 ? blocks.v4 : blocks.v6
+  const { table, size } = blocks
+  const levels = words.length === 1 ? table.v4 : table.v6
   for (const level of levels) {
     const found = level.entries.get(keyOf(words, level.bits))
     if (!found) continue
-    const live = liveEntry(found, now)
+    const live = liveEntry(found, now, size)
     if (live) return live
   }
   return undefined
 }
 
 /** Of several entries for the same block a refusing one wins. */
-function liveEntry(entries: BlockEntry[], now: number): BlockEntry | undefined {
+function liveEntry(entries: BlockEntry[], now: number, size: number): BlockEntry | undefined {
   let live: BlockEntry | undefined
   for (const entry of entries) {
-    if (entry.expiresAt <= now) continue
+    if (entry.expiresAt <= now || entry.n >= size) continue
     if (!live || entry.action === 'deny') live = entry
   }
   return live

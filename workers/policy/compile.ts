@@ -1,11 +1,10 @@
 import type { Domain } from '@postern/contract/directory.ts'
-import type { ListName } from '@postern/contract/lists.ts'
 import { type Replica, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { type Stage, stageNames } from '@postern/contract/rules.ts'
 import { defaultSettings, type Settings, settingGroupNames } from '@postern/contract/settings.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { type AcceptList, addAccept } from './accept-list.ts'
-import { type AddressBlocks, addressBlocks } from './address-blocks.ts'
+import { type AddressBlocks, addressBlocks, isSameBlock, successorOf } from './address-blocks.ts'
 import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from './directory.ts'
 import { emptyKillFile, isSameKill, type KillFile, mayGrow, withKill } from './kill-file.ts'
 import type { Policy } from './policy.ts'
@@ -46,9 +45,11 @@ export function* compileSteps(
   return {
     revision,
     settings,
-    controlAccess: kept('control-access')?.controlAccess ?? (yield* compileBlocks(replica, 'control-access')),
-    white: kept('white')?.white ?? (yield* compileBlocks(replica, 'white')),
-    relay: kept('relay')?.relay ?? (yield* compileBlocks(replica, 'relay')),
+    controlAccess:
+      kept('control-access')?.controlAccess ??
+      (yield* compileBlocks(replica['control-access'], previous?.controlAccess)),
+    white: kept('white')?.white ?? (yield* compileBlocks(replica.white, previous?.white)),
+    relay: kept('relay')?.relay ?? (yield* compileBlocks(replica.relay, previous?.relay)),
     accept: kept('accept')?.accept ?? (yield* compileAccept(replica)),
     kill: kept('kill')?.kill ?? (yield* compileKill(replica, previous?.kill)),
     directory,
@@ -91,13 +92,27 @@ function* inSteps<T>(rows: Map<string, T>, take: (value: T) => void): Generator<
   }
 }
 
-function* compileBlocks(
-  replica: Replica,
-  list: Extract<ListName, 'control-access' | 'white' | 'relay'>,
-): Generator<void, AddressBlocks, void> {
+/** As `compileKill`: what is new is added to the table of the list before. */
+function* compileBlocks(rows: Entries, previous: AddressBlocks | undefined): Generator<void, AddressBlocks, void> {
+  const grown = previous && (yield* growBlocks(rows, previous))
+  if (grown) return grown
   const { blocks, add } = addressBlocks()
-  yield* inSteps(replica[list], add)
+  yield* inSteps(rows, add)
   return blocks
+}
+
+type Entries = Replica['control-access']
+
+function* growBlocks(rows: Entries, previous: AddressBlocks): Generator<void, AddressBlocks | null, void> {
+  const successor = successorOf(previous)
+  if (!successor || rows.size < previous.size) return null
+  let i = 0
+  for (const entry of rows.values()) {
+    if (i >= previous.size) successor.add(entry)
+    else if (!isSameBlock(previous, i, entry)) return null
+    if (++i % rowsPerStep === 0) yield
+  }
+  return successor.blocks
 }
 
 function* compileAccept(replica: Replica): Generator<void, AcceptList, void> {

@@ -15,6 +15,7 @@ import { expand } from './expand.ts'
 import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
 import type { Policy } from './policy.ts'
 import type { Questions } from './rule.ts'
+import { calloutFor as calloutAbout } from './rules/callout.ts'
 import { askStage } from './stages.ts'
 
 /**
@@ -65,6 +66,12 @@ function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt']
   const recipients =
     result.kind === 'found' ? result.recipients : [{ address: `${target.local}@${target.domain}`, original }]
   return withRecipients(verdict, [result.because], recipients)
+}
+
+/** Whom the receiver has to ask about an address that `decideRcpt` let pass, before it decides again with `lookups.callout`. */
+export function calloutFor(facts: RcptFacts, policy: Policy): ReturnType<typeof calloutAbout> {
+  const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
+  return calloutAbout({ target: readTarget(asked, policy) }, policy)
 }
 
 /** Written out: copying with `...` costs more than all rules together. */

@@ -1,4 +1,5 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
+import type { Domain } from '@postern/contract/directory.ts'
 import type {
   AuthFacts,
   ConnectFacts,
@@ -21,7 +22,7 @@ import type { Policy } from './policy.ts'
 export type Change = {
   settings?: { [group in keyof Settings]?: Partial<Settings[group]> }
   lists?: { [list in ListName]?: (string | { value: string; action?: 'grant' | 'deny'; expiresAt?: string })[] }
-  domains?: { name: string; aliases?: string[]; catchAll?: string }[]
+  domains?: (Partial<Domain> & { name: string })[]
   accounts?: (string | { address: string; login?: string; disabled?: boolean })[]
   aliases?: Record<string, string[]>
   groups?: Record<string, string[]>
@@ -38,7 +39,13 @@ export function exampleReplica(change: Change = {}): Replica {
     for (const entry of entries) addEntry(replica, list as ListName, entry)
   const domains = change.domains ?? [{ name: 'example.org', aliases: ['example.net'] }]
   for (const domain of domains)
-    replica.domain.set(domain.name, { aliases: [], catchAll: '', route: { type: 'maildir' }, ...domain })
+    replica.domain.set(domain.name, {
+      aliases: [],
+      catchAll: '',
+      route: { type: 'maildir' },
+      verifyRecipients: 'directory',
+      ...domain,
+    })
   for (const given of change.accounts ?? ['jane@example.org', 'bob@example.org']) addAccount(replica, given)
   for (const [address, to] of Object.entries(change.aliases ?? { 'sales@example.org': ['jane@example.org'] }))
     replica.alias.set(address, { address, to })

@@ -14,6 +14,22 @@ const expansionLimit = 100_000
 /** Aliases and groups within each other. */
 const depthLimit = 50
 
+/** The host that is asked about recipients of a domain that the directory does not know. `domain` is the domain's first name. */
+export function calloutHost({ domains }: Policy['directory'], domain: string): CalloutHost | undefined {
+  const found = domains.get(domain)
+  if (found?.verifyRecipients !== 'callout') return undefined
+  const { route } = found
+  if (route.type === 'smtp') return { protocol: 'smtp', host: route.host, port: route.port, tls: route.tls }
+  return route.type === 'lmtp' ? { protocol: 'lmtp', host: route.host, port: route.port, tls: 'none' } : undefined
+}
+
+export type CalloutHost = {
+  protocol: 'smtp' | 'lmtp'
+  host: string
+  port: number
+  tls: 'none' | 'opportunistic' | 'require'
+}
+
 type Walk = {
   policy: Policy
   /** What the client said. */
@@ -88,6 +104,8 @@ function visitUnknown(walk: Walk, { local, domain }: Mailbox): string | null {
   if (catchAll !== '') return visitCatchAll(walk, address, catchAll)
   const name = withoutBox(local, settings.advanced.mailboxDelimiter)
   if (name === 'postmaster') return add(walk, `${name}@${domain}`, `${name}@${domain} always exists (RFC 5321 §4.5.1).`)
+  const host = calloutHost(directory, domain)
+  if (host) return add(walk, address, `${address} is not in the directory; ${host.host} is asked about it by callout.`)
   const { defaultMailHost } = settings.general
   if (defaultMailHost !== '') {
     const because = `${address} is unknown here and goes to general.defaultMailHost, ${defaultMailHost}.`

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { examplePolicy } from './example.ts'
-import { authMechanisms, findAccount } from './login.ts'
+import { authMechanisms, findAccount, mayShowSecret } from './login.ts'
 
 describe('findAccount', () => {
   const accounts = [
@@ -48,5 +48,19 @@ describe('authMechanisms', () => {
     const authMechanismsSetting = ['LOGIN', 'XOAUTH2', 'PLAIN'] as const
     const policy = examplePolicy({ settings: { advanced: { authMechanisms: [...authMechanismsSetting] } } })
     expect(authMechanisms(policy)).toEqual(['LOGIN', 'PLAIN'])
+  })
+
+  it('offers tokens where somebody issues them, and never without TLS', () => {
+    const oauth = { issuer: 'https://id.example.org', audience: 'smtp' }
+    const mechanisms = ['XOAUTH2', 'PLAIN', 'OAUTHBEARER'] as const
+    const advanced = { authMechanisms: [...mechanisms], oauth, allowPlainWithoutTls: true }
+    const policy = examplePolicy({ settings: { advanced } })
+    expect(authMechanisms(policy)).toEqual(mechanisms)
+    const tls = { version: 'TLSv1.3', cipher: 'x' }
+    for (const [session, expected] of [
+      [{}, ['PLAIN']],
+      [{ tls }, mechanisms],
+    ] as const)
+      expect(mechanisms.filter((name) => mayShowSecret(name, session, policy))).toEqual(expected)
   })
 })

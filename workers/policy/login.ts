@@ -1,26 +1,36 @@
-import type { MailAddress } from '@postern/contract/address.ts'
+import { type MailAddress, parseMailAddress } from '@postern/contract/address.ts'
 import type { Account } from '@postern/contract/directory.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { Settings } from '@postern/contract/settings.ts'
 import { findBlock } from './address-blocks.ts'
 import { findEntry, foldLogin, keyOfText, withoutBox } from './directory.ts'
 import type { Policy } from './policy.ts'
 
 /** Who a client is to us: which account a login means, which addresses it may write under, whether it is one of ours. */
 
-/** Mechanisms this server speaks. XOAUTH2 and OAUTHBEARER are described and stored, and not spoken yet. */
-const spoken = ['PLAIN', 'LOGIN'] as const
-export type AuthMechanism = (typeof spoken)[number]
+export type AuthMechanism = Settings['advanced']['authMechanisms'][number]
 
-/** Of these mechanisms any may be used, as far as TLS allows; in the order of the settings. */
-export function authMechanisms({ settings }: Policy): AuthMechanism[] {
-  return settings.advanced.authMechanisms.filter((name): name is AuthMechanism =>
-    (spoken as readonly string[]).includes(name),
-  )
+/** Those that carry a token (RFC 7628) and not a password: never without TLS, and only where somebody issues them. */
+const withToken: ReadonlySet<string> = new Set<AuthMechanism>(['XOAUTH2', 'OAUTHBEARER'])
+const spoken: ReadonlySet<string> = new Set<AuthMechanism>(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER'])
+
+export function carriesToken(mechanism: string): boolean {
+  return withToken.has(mechanism.toUpperCase())
 }
 
-/** Whether this server can speak it, allowed or not. */
-export function isSpoken(mechanism: string): boolean {
-  return (spoken as readonly string[]).includes(mechanism.toUpperCase())
+/** Of these mechanisms any may be used, as far as TLS allows; in the order of the settings. */
+export function authMechanisms(policy: Policy): AuthMechanism[] {
+  return policy.settings.advanced.authMechanisms.filter((name) => isSpoken(name, policy))
+}
+
+/** Whether this server can speak it now, allowed or not. */
+export function isSpoken(mechanism: string, { settings }: Policy): boolean {
+  return spoken.has(mechanism.toUpperCase()) && !(carriesToken(mechanism) && settings.advanced.oauth === 'off')
+}
+
+/** Whether it may be used in this session: what shows a secret needs TLS, a token always. */
+export function mayShowSecret(mechanism: string, { tls }: Pick<SessionFacts, 'tls'>, { settings }: Policy): boolean {
+  return tls !== undefined || (settings.advanced.allowPlainWithoutTls && !carriesToken(mechanism))
 }
 
 /**
@@ -43,6 +53,18 @@ export function findAccount(policy: Policy, login: string): Account | null {
     directory.logins.get(`${withoutBox(local, mailboxDelimiter)}@${domain}`) ??
     null
   )
+}
+
+/** Whom a client of this mechanism means: with a password a login; with a token, whose issuer knows addresses, that or a login. */
+export function findClaimed(policy: Policy, mechanism: string, login: string): Account | null {
+  return (carriesToken(mechanism) ? findByAddress(policy, login) : null) ?? findAccount(policy, login)
+}
+
+/** The enabled account of exactly this address, under any name of its domain. */
+function findByAddress({ directory }: Policy, text: string): Account | null {
+  const address = parseMailAddress(text)
+  const account = address && directory.accounts.get(keyOfText(directory, address.text))
+  return account && !account.disabled ? account : null
 }
 
 function splitPoint(login: string, hostDelimiters: string): number {

@@ -42,6 +42,7 @@ export type Decision = {
 /**
  * `missing`: a fact that the rule needs is not there or not known; when it was not asked for yet, the receiver asks and decides
  * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
+ * `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so.
  */
 type Said = 'pass' | Decision | { missing: string } | { marks: string } | { treat: Treatment }
 

@@ -9,11 +9,13 @@ import { authDisabled } from './rules/auth-disabled.ts'
 import { authMechanism } from './rules/auth-mechanism.ts'
 import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
+import { callout } from './rules/callout.ts'
 import { concurrentSessions } from './rules/concurrent-sessions.ts'
-import { connectionRate, loginConnectionRate } from './rules/connection-rate.ts'
+import { connectionRate, loginRate } from './rules/connection-rate.ts'
 import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
+import { deliveryApplication } from './rules/delivery-application.ts'
 import { dkim } from './rules/dkim.ts'
 import { dmarc } from './rules/dmarc.ts'
 import { dnsbl } from './rules/dnsbl.ts'
@@ -52,7 +54,7 @@ import { vrfy } from './rules/vrfy.ts'
 export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
   connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
   hello: [helloSyntax, heloResolves],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginConnectionRate],
+  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginRate],
   mail: [
     requireTls,
     submissionAuth,
@@ -65,8 +67,8 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     declaredSize,
     spoolSpace,
   ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, greylist],
-  data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc],
+  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, callout, greylist],
+  data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc, deliveryApplication],
   fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
   expn: [expn],
@@ -105,12 +107,12 @@ export function askStage<S extends Stage>(
     trail ??= passed.slice(0, i)
     if (said === 'exempt') trail.push({ rule: rule.name, said, because: `${facts.ip} is in the White List.` })
     else if ('missing' in said) trail.push({ rule: rule.name, said: 'not-known', because: said.missing })
-    else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
     else if ('treat' in said) {
       const isMeant = !isWatched(rule.name, policy)
       if (isMeant) treatments?.push(said.treat)
       trail.push({ rule: rule.name, said: isMeant ? 'passed' : 'watched', because: printable(said.treat.noted, 300) })
-    } else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
+    } else if ('marks' in said) trail.push({ rule: rule.name, said: 'watched', because: printable(said.marks, 300) })
+    else if (!said.unavoidable && isWatched(rule.name, policy)) trail.push(step(rule.name, 'watched', said))
     else return decided(rule.name, { stage, said, trail }, policy)
   }
   return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]

@@ -8,6 +8,7 @@ import {
   decideConnect,
   decideData,
   decideExpn,
+  decideFault,
   decideHello,
   decideMail,
   decideRcpt,
@@ -31,6 +32,7 @@ export function walk(session: Session, policy: Policy): Step[] {
   const steps: Step[] = []
   const facts = sessionFacts(session)
   if (!goesOn(steps, { verdict: decideConnect(connectFacts(session, facts), policy) })) return steps
+  if (!fault(steps, { session, facts }, policy)) return steps
   if (session.helo !== undefined && !hello(steps, { session, facts }, policy)) return steps
   if (session.tls) facts.tls = session.tls === true ? plainTls : session.tls
   if (session.login !== undefined && !auth(steps, { session, facts }, policy)) return steps
@@ -70,6 +72,15 @@ function connectFacts(session: Session, facts: SessionFacts) {
     sessionsOpen: session.sessionsOpen ?? sessionsOpen,
     sessionsFromAddress: session.sessionsFromAddress ?? sessionsFromAddress,
   }
+}
+
+/** Whenever it was in the session: what went wrong is asked about once, before the rest. @returns whether the session goes on */
+function fault(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+  const { errors = sessionDefaults.errors, invalidRecipients = sessionDefaults.invalidRecipients, attempt } = session
+  if (errors === 0 && invalidRecipients === 0 && attempt === undefined) return true
+  const verdict = decideFault({ ...facts, errors, invalidRecipients, ...(attempt && { attempt }) }, policy)
+  steps.push({ verdict, ...(attempt && { about: attempt }) })
+  return verdict.outcome.kind !== 'refuse'
 }
 
 function hello(steps: Step[], { session, facts }: Going, policy: Policy): boolean {

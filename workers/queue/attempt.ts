@@ -6,14 +6,15 @@ import { fitsAhead, mayFollow, type Result, type Transaction, transact } from '.
 import type { Job, Turn } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
+import { wholeOctets } from './octets.ts'
 import { deliveredOctets, openDelivered, readDelivered } from './overlay.ts'
 import type { Destination } from './route/destination.ts'
 import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
+import { deliverToBucket } from './s3.ts'
+import { deliverToWebhook } from './webhook.ts'
 
 /** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
 
-/** Whole bodies up to here; larger ones are streamed. */
-const wholeOctets = 1 << 20
 /** Hosts that answered and could not take the message, in one attempt. */
 const mostSessions = 2
 
@@ -37,10 +38,12 @@ async function deliverTo(
   switch (destination.kind) {
     case 'discard':
       return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
-    case 'unable':
-      return same(job, deferredFor('4.3.5', destination.text, 'route-not-enforced'), { host: 'none' })
     case 'maildir':
       return deliverToMaildir(job, destination.domain, world)
+    case 'webhook':
+      return deliverToWebhook(job, destination, world)
+    case 's3':
+      return deliverToBucket(job, destination, world)
     default:
       return deliverRemote(job, { destination, turn }, world)
   }

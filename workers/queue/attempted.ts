@@ -1,3 +1,4 @@
+import type { Poster } from '@postern/runtime/hooks/post.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Patience } from './client/connection.ts'
 import type { Pool } from './client/pool.ts'
@@ -5,6 +6,7 @@ import type { Result } from './client/transaction.ts'
 import type { Plan } from './plan.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
+import type { Buckets } from './s3.ts'
 
 /** What an attempt needs, and what comes of it. */
 
@@ -18,6 +20,10 @@ export type AttemptWorld = {
   port: number
   patience: Patience
   mailDirectory: string
+  /** For the route webhook. */
+  poster: Poster
+  /** For the route s3. */
+  buckets: Buckets
 }
 
 export type Via = { host: string; address?: string; port?: number; tls?: string }

@@ -103,13 +103,3 @@ test('a route that changes moves what waits', async () => {
   await until('delivered', () => second.received.length === 1)
   expect(first.received).toEqual([])
 })
-
-test('a route that is not built yet defers with a clear cause', async () => {
-  const box = await bed({ domains: [{ name: 'a.test', route: { type: 's3', bucket: 'bucket', prefix: '' } }] })
-  const id = await box.send(['jane@a.test'])
-  await until('deferred', () => box.of('delivery.deferred', id).length === 1)
-  expect(box.of('delivery.deferred', id)[0]).toMatchObject({
-    cause: 'route-not-enforced',
-    reply: 'route s3 of a.test is not delivered by this version',
-  })
-})

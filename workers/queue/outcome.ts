@@ -57,7 +57,10 @@ function decide(
       const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue, jitter: random() })
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
-      if (next.kind === 'retry') return { ...result, r, kind: 'deferred', at: next.at, tries }
+      if (next.kind === 'retry') {
+        const at = Math.max(next.at, result.notBefore ?? 0)
+        return { ...result, r, kind: 'deferred', at, tries }
+      }
       const why = next.because === 'tries' ? `given up after ${tries} tries` : 'given up: too long in the queue'
       return { r, kind: 'bounced', reply: `${result.reply} (${why})`.slice(0, 2000), status: '4.4.7', cause: 'expired' }
     }

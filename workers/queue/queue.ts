@@ -1,7 +1,9 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Record } from '@postern/runtime/worker.ts'
-import type { SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/connection.ts'
@@ -21,6 +23,7 @@ import type { Plan } from './plan.ts'
 import { Reclaim } from './reclaim.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
+import { Buckets } from './s3.ts'
 
 /** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
 export type QueueParts = {
@@ -39,6 +42,8 @@ export type QueueParts = {
   /** Of MX hosts. */
   outboundPort: number
   patience?: Patience
+  /** What the routes webhook and s3 read of the environment; none without it. */
+  env?: NodeJS.ProcessEnv
 }
 
 export class Queue {
@@ -53,6 +58,8 @@ export class Queue {
   readonly troubles = new Map<string, string>()
   readonly #parts: QueueParts
   readonly #pool = new Pool()
+  readonly #poster: Poster
+  readonly #buckets: Buckets
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
@@ -61,6 +68,8 @@ export class Queue {
   private constructor(parts: QueueParts, index: Index) {
     const { reader, writer, record, plan, examiner } = parts
     this.#parts = parts
+    this.#poster = new Poster(hostsFrom(parts.env ?? {}))
+    this.#buckets = new Buckets(parts.env ?? {})
     this.plan = plan
     this.index = index
     this.#hands = new Hands(index.opened.lastN)
@@ -138,6 +147,8 @@ export class Queue {
       port: outboundPort,
       patience: patience ?? usualPatience,
       mailDirectory: join(dataDirectory, 'mail'),
+      poster: this.#poster,
+      buckets: this.#buckets,
     }
     const clerk = { plan: world.plan, reader, writer, record, journal: this.journal, tally: this.tally }
     return { world, clerk, hands: this.#hands, record }
@@ -180,6 +191,20 @@ export class Queue {
     this.delivering = false
   }
 
+  /** The message as it waits, at most the first `limit` octets; `undefined` when nothing of it waits here. Rejects with SpoolDamaged. */
+  async content(id: string, limit: number): Promise<{ octets: number; first: Buffer } | undefined> {
+    const found = this.#hands.find(id) ?? (await this.index.ask('locate', id))
+    if (!found) return undefined
+    const chunks: Buffer[] = []
+    let left = limit
+    for await (const chunk of this.#parts.reader.openBody(found.location as Location) as AsyncIterable<Buffer>) {
+      chunks.push(chunk.subarray(0, left))
+      left -= chunk.length
+      if (left <= 0) break
+    }
+    return { octets: found.octets, first: Buffer.concat(chunks) }
+  }
+
   /** After a restart by the operator nothing learned about hosts is believed any more. */
   forget(): void {
     this.#pool.clear()
@@ -214,6 +239,8 @@ export class Queue {
     await this.reclaim.stop()
     await this.journal.flush()
     await this.index.close()
+    this.#poster.close()
+    this.#buckets.close()
   }
 }
 

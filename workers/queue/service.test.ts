@@ -19,6 +19,7 @@ test('start, stop, restart by generation, settings that are refused, orders met 
     syncEvents: async () => {},
     wasAccepted: () => false,
     reportSoon: () => {},
+    reportOffences: async () => ({ revision: 0, blocked: [] }),
     stop: async () => {},
     dataDirectory,
     log: { error: () => {} },

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
+import { mostErrandOctets } from '@postern/contract/errands.ts'
 import type { Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -46,6 +47,7 @@ export async function queueService(
       ourselves,
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
+      env,
     })
   return {
     name: 'queue',
@@ -59,6 +61,11 @@ export async function queueService(
       state.want(queue, wish)
     },
     status: () => state.status(queue),
+    runErrand: async (errand) => {
+      const found = errand.kind === 'content' ? await queue?.content(errand.messageId, mostErrandOctets) : undefined
+      if (!found) return { outcome: 'absent' }
+      return { outcome: 'found', base64: found.first.toString('base64'), octets: found.octets }
+    },
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()

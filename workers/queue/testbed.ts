@@ -69,6 +69,7 @@ export class Testbed {
       ourselves: () => ({ hostname: 'mail.test', isOurs: () => false }),
       plan: compilePlan(this.replica(), this.#revision),
       outboundPort: 25,
+      env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' },
       ...this.#parts,
     })
     this.#stopped = false

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Errand, type ErrandAnswer, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
+import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import {
@@ -86,15 +88,33 @@ export class ControlPlane {
     }
   }
 
-  async report(report: WorkerReport): Promise<number> {
+  async report(report: WorkerReport): Promise<{ revision: number; errands: number }> {
     const response = await this.#authorized('/v1/worker/report', JSON.stringify(report))
-    return workerReportResponseSchema.parse(await response.json()).revision
+    return workerReportResponseSchema.parse(await response.json())
+  }
+
+  async errands(): Promise<string[]> {
+    return errandListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
+  }
+
+  async errand(id: string): Promise<Errand> {
+    return errandSchema.parse(await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json())
+  }
+
+  async answer(id: string, answer: ErrandAnswer): Promise<void> {
+    await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
   /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */
   async sendEvents(lines: readonly string[]): Promise<number> {
     const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
+  }
+
+  /** At most 500. A batch that comes again is counted once. */
+  async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
+    const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
+    return offenceBatchResponseSchema.parse(await response.json())
   }
 
   /** Resolves when storage has the batch. */

@@ -40,7 +40,7 @@ export class EventLog {
   readonly #options: Required<EventLogOptions>
   #next: number | undefined
   /** Recorded before the first number was known. */
-  #unnumbered: { type: EventType; fields: object; at: string }[] = []
+  #unnumbered: { type: EventType; fields: object; at: string; log: boolean }[] = []
   #toWrite: Line[] = []
   #toShip: Line[] = []
   /** Written but not in `#toShip`: read back from disk when it is their turn. From this number on. */
@@ -99,23 +99,26 @@ export class EventLog {
     this.#next = lastStored + 1
     this.#written = lastStored
     this.#acknowledged = lastStored
-    for (const { type, fields, at } of this.#unnumbered) this.#enqueue(type, fields, at)
+    for (const { type, fields, at, log } of this.#unnumbered) this.#enqueue({ type, fields, at, log })
     this.#unnumbered = []
   }
 
-  record = <T extends EventType>(type: T, fields: EventFields<T>): void => {
-    const at = new Date().toISOString()
+  record = <T extends EventType>(type: T, fields: EventFields<T>): void => this.keep(type, fields, true)
+
+  /** `log`: whether storage shows it in its log; the operational record has it either way. */
+  keep<T extends EventType>(type: T, fields: EventFields<T>, log: boolean, at = new Date().toISOString()): void {
     if (this.#next === undefined) {
-      if (this.#unnumbered.length < 1000) this.#unnumbered.push({ type, fields, at })
+      if (this.#unnumbered.length < 1000) this.#unnumbered.push({ type, fields, at, log })
       return
     }
-    this.#enqueue(type, fields, at)
+    this.#enqueue({ type, fields, at, log })
   }
 
-  #enqueue(type: EventType, fields: object, at: string): void {
+  #enqueue({ type, fields, at, log }: { type: EventType; fields: object; at: string; log: boolean }): void {
     const n = this.#next as number
     this.#next = n + 1
-    this.#toWrite.push({ n, text: JSON.stringify({ n, at, type, ...fields }) })
+    const event = log ? { n, at, type, ...fields } : { n, at, type, ...fields, log }
+    this.#toWrite.push({ n, text: JSON.stringify(event) })
     this.#flushTimer ??= setTimeout(() => void this.flush(), flushAfterMs)
   }
 

@@ -1,12 +1,15 @@
 import { join } from 'node:path'
+import type { LoggingSettings } from '@postern/contract/settings.ts'
 import { type Logger, pino } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
+import { Errands } from './errands.ts'
 import { EventLog } from './event-log.ts'
 import { FactLog } from './fact-log.ts'
 import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
+import { Logging } from './logging/logging.ts'
 import type { Service, Worker } from './worker.ts'
 
 export const version = '0.1.0'
@@ -44,6 +47,14 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     send: (lines) => controlPlane.sendEvents(lines),
     failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
   })
+  const logging = new Logging({
+    worker: id,
+    service: name,
+    events,
+    syslog: env.POSTERN_SYSLOG || '/dev/log',
+    failed: (why) =>
+      log.warn({ error: why }, 'the log cannot be reached; lines wait, and are counted when there are too many'),
+  })
   const facts = new FactLog({
     send: (batch) => controlPlane.sendFacts(batch),
     failed: (error) =>
@@ -55,29 +66,37 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
 
   const report = async () => {
     const status = service.status()
-    const revision = await controlPlane.report({
+    const told = await controlPlane.report({
       service: name,
       version,
       pid: process.pid,
       startedAt,
       ...status,
+      metrics: { ...status.metrics, ...logging.metrics },
       revision: follower.revision,
       ...(follower.refused ? { refused: follower.refused } : {}),
       ...(queueUrl ? { queueUrl } : {}),
       eventsUnsent: events.unsent,
     })
-    follower.nudge(revision)
+    follower.nudge(told.revision)
+    if (told.errands > 0) errands.look()
   }
   const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
 
   const worker: Worker & { dataDirectory: string; log: Logger } = {
     id,
-    record: events.record,
+    record: logging.record,
+    wants: logging.wants,
     // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
     facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
     flushEvents: () => events.flush(),
     syncEvents: () => events.sync(),
     wasAccepted: (messageId) => events.wasAccepted(messageId),
+    reportOffences: async (offences) => {
+      const answer = await controlPlane.sendOffences(offences)
+      follower.nudge(answer.revision)
+      return answer
+    },
     runQueue: (domain, by) => controlPlane.runQueue(domain, by),
     reportSoon: () => reports.soon(),
     stop: (cause) => {
@@ -90,13 +109,35 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   const service = await makeService(worker)
   const health = await serveHealth({ env, observed: () => service.status().observed })
   const lastGood = new LastGood(directory)
-  const follower = new Follower({ controlPlane, lastGood, service, record: events.record, moved: () => reports.soon() })
+  /** The service's settings, and the log's. */
+  const logged: Service = {
+    name,
+    apply: async (change) => {
+      await service.apply(change)
+      logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
+    },
+    status: () => service.status(),
+    stop: () => service.stop(),
+  }
+  const follower = new Follower({
+    controlPlane,
+    lastGood,
+    service: logged,
+    record: logging.record,
+    moved: () => reports.soon(),
+  })
+  const errands = new Errands({
+    controlPlane,
+    service,
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'an errand waits'),
+  })
   let changeQueue: ChangeQueue | undefined
 
   const stop = async (cause: string) => {
     log.info({ cause }, 'stopping')
     await service.stop()
-    events.record('worker.stopped', { service: name, cause })
+    logging.record('worker.stopped', { service: name, cause })
+    await logging.close()
     await facts.close()
     await events.close()
     await report().catch(() => {})
@@ -127,7 +168,11 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     changeQueue = new ChangeQueue({
       workerId: id,
       endpoint: env.POSTERN_SQS_ENDPOINT,
-      nudged: (revision) => follower.nudge(revision),
+      nudged: (revision) => {
+        // A revision that is known already: there is something else to be done.
+        if (revision <= follower.revision) errands.look()
+        follower.nudge(revision)
+      },
       ready: (url) => {
         queueUrl = url
         reports.soon()
@@ -142,7 +187,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void worker.stop(signal).then(() => process.exit(0)))
 
-  events.record('worker.started', { service: name, version, pid: process.pid })
+  logging.record('worker.started', { service: name, version, pid: process.pid })
   const resumed = await follower.resume()
   if (resumed) log.info({ revision: follower.revision }, 'running on the last good settings from disk')
   const following = follow().catch((error) => {

@@ -1,4 +1,6 @@
+import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
@@ -21,6 +23,8 @@ export type Service = {
    */
   apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
   status(): ServiceStatus
+  /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the errand for later. */
+  runErrand?(errand: Errand): Promise<ErrandAnswer>
   /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
   stop(): Promise<void>
 }
@@ -32,6 +36,8 @@ export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
   record: Record
+  /** Whether the log, as it is set now, has events of this type: ask before making a costly one. */
+  wants(type: EventType): boolean
   /** Facts of a decided session, for the replay: as JSON, and when it was. As cheap as `record`; may be lost. Absent when switched off. */
   facts?: { record(line: string, now: number): void } | undefined
   /** Resolves when all events recorded so far are with the operating system: a kill -9 does not take them along. */
@@ -40,6 +46,11 @@ export type Worker = {
   syncEvents(): Promise<void>
   /** Whether an earlier process recorded `message.accepted` of this message among its last events. No says nothing. */
   wasAccepted(messageId: string): boolean
+  /**
+   * Tells the API what clients did, at most 500 offences at once, and asks for the settings that came of it. Rejects when the
+   * API is away: the same batch may be sent again.
+   */
+  reportOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse>
   /** Has what waits for a domain tried now (RFC 1985). Rejects when the API does not take it. */
   runQueue(domain: string, by: string): Promise<void>
   /** Something the report shows has changed: send it now instead of at the next beat. */

@@ -219,6 +219,31 @@ describe('the check of credentials', () => {
     expect(results.filter((result) => result === 'not-known')).toHaveLength(4)
   })
 
+  it('goes on with fewer or more at once when the setting changes', async () => {
+    let running = 0
+    const most: number[] = []
+    const check = async () => {
+      most.push(++running)
+      await new Promise((done) => setTimeout(done, 5))
+      running--
+      return true
+    }
+    const credentials = new Credentials({ concurrent: 1, check })
+    const verify = (from: number) =>
+      Promise.all(Array.from({ length: 6 }, (_, i) => credentials.verify(jane, `p${from + i}`, policy)))
+    await verify(0)
+    expect(Math.max(...most.splice(0))).toBe(1)
+    const all = verify(10)
+    credentials.concurrent = 2
+    await all
+    expect(Math.max(...most.splice(0))).toBe(2)
+    const others = verify(20)
+    credentials.concurrent = 1
+    await others
+    await verify(30)
+    expect(Math.max(...most.splice(-6))).toBe(1)
+  })
+
   it('remembers a success for its hash and password only', async () => {
     let checks = 0
     const credentials = new Credentials({ check: async () => ++checks > 0 })

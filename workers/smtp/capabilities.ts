@@ -1,5 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
-import { authMechanisms, isOurs } from '@postern/policy/login.ts'
+import { authMechanisms, isOurs, mayShowSecret } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
 /** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
@@ -43,11 +43,11 @@ const capabilities: readonly Capability[] = [
     keyword: 'AUTH',
     rfc: '4954',
     honoured: true,
-    because: 'PLAIN and LOGIN against the accounts, under TLS unless the settings say otherwise.',
-    offer: ({ tls, login }, policy) => {
-      const { disableAuth, allowPlainWithoutTls } = policy.settings.advanced
-      if (disableAuth || login !== undefined || !(tls || allowPlainWithoutTls)) return null
-      return authMechanisms(policy).join(' ') || null
+    because: 'Passwords of the accounts, or tokens of the issuer that the settings name; under TLS.',
+    offer: (facts, policy) => {
+      if (policy.settings.advanced.disableAuth || facts.login !== undefined) return null
+      const mechanisms = authMechanisms(policy).filter((mechanism) => mayShowSecret(mechanism, facts, policy))
+      return mechanisms.join(' ') || null
     },
   },
   {

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import {
   type Certificate,
@@ -54,6 +55,8 @@ function contextOf({ name, certificate, privateKey }: Certificate, minVersion: '
       minVersion: minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
       ciphers,
       honorCipherOrder: true,
+      // A client that asks for another handshake makes us work, and gets nothing it needs.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       sessionIdContext: 'postern',
     })
   } catch (error) {

@@ -1,13 +1,18 @@
+import type { EventType } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from './auth/credentials.ts'
+import type { Tokens } from './auth/tokens.ts'
 import type { Counters } from './counters.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { Offences } from './offences.ts'
 import type { QueueRuns } from './queue-runs.ts'
+import type { Rates } from './rates.ts'
 import type { Transaction } from './transaction.ts'
 import type { FactSink, Witness } from './witness.ts'
 
@@ -22,15 +27,20 @@ export type House = {
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
   readonly record: Record
+  /** Whether the log has events of this type now. */
+  wants(type: EventType): boolean
   /** Where the facts of decisions go; absent when nobody wants them. */
   readonly facts?: FactSink | undefined
   readonly credentials: Credentials
+  readonly tokens: Tokens
   /** Of whom is asked what we do not know ourselves. */
   readonly desk: Desk
   readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
   readonly counters: Counters
+  readonly offences: Offences
+  readonly rates: Rates
 }
 
 /** What a refusal was about, for its event. */
@@ -60,6 +70,8 @@ export interface Dialogue {
   settle(verdict: Verdict, about?: About): boolean
   /** The client broke the protocol: the reply, and an event for the first few of a session. */
   fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string }): void
+  /** Reports what no mail client does. @returns whether the session is to end, once its reply is given */
+  attempted(attempt: HackAttempt, evidence: string): boolean
   /** No command is read until this settles; a rejection is answered with 451 4.3.0. */
   wait(work: Promise<void>): void
   /** Everything until the end of data is the message. */

@@ -165,6 +165,7 @@ describe('connections that die', () => {
   })
 
   it('a client that reads no replies is not read any more, and does not fill the memory', async () => {
+    await house.apply({ settings: { security: { autoDenyHackAttempts: false } } })
     const client = await WireClient.greeted(house.port())
     client.socket.pause()
     const line = Buffer.from('VRFY jane@example.test\r\n'.repeat(4000))

@@ -10,7 +10,7 @@ export type Reader = {
   /** One command line without its CRLF. */
   line(text: string): void
   /** A line that is no command line: nothing of it is interpreted. */
-  badLine(fault: LineFault): void
+  badLine(fault: LineFault, text?: string): void
   /** Octets of a message. @returns how many were used when the message ended in them, -1 when it goes on */
   body(chunk: Buffer): number
   /** Everything that has come is dealt with, or waits: a good moment to send replies together. */
@@ -157,11 +157,11 @@ export class Intake extends EventEmitter {
     }
     const text = chunk.toString('latin1', from, lf)
     if (!text.endsWith('\r') || text.indexOf('\r') !== text.length - 1) {
-      this.#reader.badLine('bare-line-feed')
+      this.#reader.badLine('bare-line-feed', text)
       return
     }
     if (text.includes('\0')) {
-      this.#reader.badLine('nul-octet')
+      this.#reader.badLine('nul-octet', text)
       return
     }
     const line = text.slice(0, -1)

@@ -1,6 +1,7 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
 import { BodyScanner } from './body-scanner.ts'
+import { FalseEnd } from './false-end.ts'
 import { type Header, readHeader } from './trace.ts'
 
 /** Messages up to this many octets stay in memory until their end; longer ones flow into a draft of the spool. */
@@ -22,6 +23,8 @@ export function mostRead(limit: number): number {
 /** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
 export class MessageBody {
   readonly #scanner: BodyScanner
+  /** Looked for after DATA only: a chunk has no end to be mistaken. */
+  readonly #falseEnd: FalseEnd | undefined
   readonly #spool: SpoolWriter
   readonly #limit: number
   #pieces: Buffer[] = []
@@ -35,6 +38,7 @@ export class MessageBody {
   /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. */
   constructor(spool: SpoolWriter, { limit, stuffed }: { limit: number; stuffed: boolean }) {
     this.#scanner = new BodyScanner({ stuffed })
+    this.#falseEnd = stuffed ? new FalseEnd() : undefined
     this.#spool = spool
     this.#limit = limit
   }
@@ -64,6 +68,11 @@ export class MessageBody {
     return this.#failure
   }
 
+  /** A second message was hidden in it. */
+  get smuggling(): boolean {
+    return this.#falseEnd?.found ?? false
+  }
+
   header(): Header {
     return readHeader(this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head))
   }
@@ -72,6 +81,7 @@ export class MessageBody {
   take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
     const out: Buffer[] = []
     const used = this.#scanner.scan(chunk, out)
+    this.#falseEnd?.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
     return { used, wait: this.#keep(out) }
   }
 

@@ -4,6 +4,7 @@ import { decideConnect } from '@postern/policy/decide.ts'
 import type { Dialogue } from './dialogue.ts'
 import { askWhatIsMissing } from './lookups/ask.ts'
 import { markConnect } from './lookups/mark.ts'
+import { countRates, withRates } from './rates.ts'
 
 /** From the connection to the banner: who is nobody's business is let in at once, of others is asked, and who talks first is heard. */
 
@@ -28,7 +29,7 @@ type Counts = Pick<ConnectFacts, 'sessionsOpen' | 'sessionsFromAddress'>
 /** Where nothing is asked nothing is waited for, and then nobody can have talked before the banner. */
 export function openSession(opening: Opening, here: Counts): void {
   const { policy, desk } = opening.house
-  const facts: ConnectFacts = { ...opening.refresh(), ...here }
+  const facts: ConnectFacts = withRates({ ...opening.refresh(), ...here }, 'connections', opening.house)
   const verdict = decideConnect(facts, policy)
   const missing = askWhatIsMissing('connect', facts, { verdict, desk, policy })
   if (!missing) settled(opening, facts, verdict)
@@ -44,10 +45,12 @@ export function openSession(opening: Opening, here: Counts): void {
 
 function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {
   opening.witness.connect(facts)
+  if (facts.lookups?.pregreet) opening.attempted('pregreet', 'it talked before the banner')
   if (!opening.settle(verdict)) {
     opening.leave()
     return
   }
+  countRates(facts, 'connections', opening.house)
   opening.mark(verdict)
   opening.greet()
   markConnect(opening, facts)

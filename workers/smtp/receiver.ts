@@ -1,14 +1,18 @@
 import type { Socket } from 'node:net'
+import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
 import type { Credentials } from './auth/credentials.ts'
+import type { Tokens } from './auth/tokens.ts'
 import { Certificates } from './certificates.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
 import type { Desk } from './lookups/ask.ts'
+import type { Offences } from './offences.ts'
 import { type AskForRun, QueueRuns } from './queue-runs.ts'
+import { Rates } from './rates.ts'
 import { type Origin, Session } from './session.ts'
 import type { FactSink } from './witness.ts'
 
@@ -18,8 +22,12 @@ export type ReceiverParts = {
   policy: Policy
   spool: SpoolWriter
   record: Record
+  /** Nothing but the normal log without it. */
+  wants?: House['wants'] | undefined
   facts?: FactSink | undefined
   credentials: Credentials
+  offences: Offences
+  tokens: Tokens
   desk: Desk
   runQueue: AskForRun
   /** What no client can help: for the operator. */
@@ -37,11 +45,15 @@ export class Receiver extends SMTPServer implements House {
   readonly machine: string
   readonly spool: SpoolWriter
   readonly record: Record
+  readonly wants: House['wants']
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
+  readonly tokens: Tokens
   readonly desk: Desk
   readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
+  readonly offences: Offences
+  readonly rates = new Rates()
   readonly certificates = new Certificates()
   readonly trouble: (error: unknown) => void
   policy: Policy
@@ -51,15 +63,19 @@ export class Receiver extends SMTPServer implements House {
   #tellFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble }: ReceiverParts) {
+  constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
+    const { wants, offences, tokens, desk, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
     this.policy = policy
     this.spool = spool
     this.record = record
+    this.wants = wants ?? (() => false)
     this.#facts = facts
     this.credentials = credentials
+    this.offences = offences
+    this.tokens = tokens
     this.desk = desk
     this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
@@ -98,7 +114,9 @@ export class Receiver extends SMTPServer implements House {
     const now = Date.now()
     if (now < this.#tellFullAfter) return
     this.#tellFullAfter = now + 60_000
-    this.record('spool.full', { freeBytes: Math.max(0, this.spool.load().free), reserveBytes: 0 })
+    // A disk that is full to the last octet has not even its reserve.
+    const { free, reserve } = this.spool.load()
+    this.record('spool.full', { freeBytes: Math.max(0, free + reserve), reserveBytes: reserve })
   }
 
   /** Sessions open now. */
@@ -191,6 +209,15 @@ export class Receiver extends SMTPServer implements House {
         done()
       }
     })
+  }
+
+  /** Ends the sessions of addresses that were blocked by themselves. What an administrator enters is for new connections. */
+  expelBlocked(): void {
+    const now = Date.now()
+    for (const session of this.#all()) {
+      const entry = findBlock(this.policy.controlAccess, session.facts.ip, now)
+      if (entry?.automatic && entry.action === 'deny') session.expel()
+    }
   }
 
   /** Ends everything at once. */

@@ -1,5 +1,7 @@
-import type { Envelope } from '@postern/contract/envelope.ts'
+import type { ApplicationQuestion } from '@postern/contract/application.ts'
+import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
+import type { Lookups } from '@postern/contract/lookups.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
@@ -58,7 +60,7 @@ export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: M
   return outcome.close || body.bareLineFeeds || body.nulOctets ? 'close' : 'over'
 }
 
-function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<Header, 'hops'>): DataFacts {
+function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick<Header, 'hops'>): DataFacts {
   const { size, bareLineFeeds, nulOctets } = body
   const recipients = transaction.recipients.length
   return { ...transaction.facts, now: Date.now(), recipients, size, bareLineFeeds, nulOctets, hops }
@@ -67,20 +69,24 @@ function dataFacts(transaction: Transaction, body: MessageBody, { hops }: Pick<H
 /** Answers the message. @returns whether the connection ends with the answer */
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
-  const { verdict, facts } = await judge(dialogue, transaction, { body, header })
+  const id = ids.generate().toString()
+  const { verdict, facts } = await judge(dialogue, transaction, { body, header, id })
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
     refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
+    // Where line ends are rewritten a false end is text, and no attempt.
+    const isAttempt = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
     // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
-    return outcome.close || body.bareLineFeeds || body.nulOctets
+    return outcome.close || body.bareLineFeeds || body.nulOctets || isAttempt
   }
   transaction.passed(verdict)
   const { house } = dialogue
-  const envelope = envelopeOf(dialogue, transaction, { facts, header, hold: holdOf(verdict.treatments) })
   const { size } = body
+  const treatment = together(verdict.treatments)
+  const envelope = envelopeOf(dialogue, transaction, { id, facts, header, treatment })
   try {
-    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header }))
+    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header, treatment }))
   } catch (error) {
     body.drop()
     notStored(dialogue, transaction, { error, size })
@@ -97,45 +103,98 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   return false
 }
 
-/** What is not known and asked for is asked once; then it is decided again. */
-async function judge(
-  { house: { desk }, witness }: Dialogue,
+/** What is known of a message at its end. */
+type AtEnd = {
+  body: Pick<MessageBody, 'size' | 'bareLineFeeds' | 'nulOctets' | 'read'>
+  header: Header
+  id: string
+}
+
+/** The delivery application is asked last, and only about what nothing else is against. */
+export async function judge(
+  { house, witness }: Pick<Dialogue, 'house'> & Partial<Pick<Dialogue, 'witness'>>,
   transaction: Transaction,
-  { body, header }: { body: MessageBody; header: Header },
+  { body, header, id }: AtEnd,
 ): Promise<{ verdict: DataVerdict; facts: DataFacts }> {
   const { policy } = transaction
+  const { desk, machine } = house
   let facts = dataFacts(transaction, body, header)
   let verdict = decideData(facts, policy)
-  const asked = askAboutMessage(facts, { verdict, body, desk, policy })
-  if (asked) {
-    facts = { ...facts, lookups: { ...facts.lookups, ...(await asked) } }
+  const again = (heard: Lookups) => {
+    facts = { ...facts, lookups: { ...facts.lookups, ...heard } }
     verdict = decideData(facts, policy)
   }
-  witness.data(facts)
+  const asked = askAboutMessage(facts, { verdict, body, desk, policy })
+  if (asked) again(await asked)
+  const setting = policy.settings.advanced.deliveryApplication
+  if (setting !== 'off' && verdict.outcome.kind === 'proceed') {
+    const question = questionOf(facts, transaction, { id, at: facts.now, server: hostName(policy, machine) })
+    again(await desk.application.ask(setting, { question, body: () => body.read() }))
+  }
+  witness?.data(facts)
   return { verdict, facts }
 }
 
-/** Why it waits in the queue; absent: it does not. */
-function holdOf(treatments: readonly Treatment[]): string | undefined {
-  const reasons = treatments.flatMap(({ hold }) => hold ?? [])
-  return reasons.length === 0 ? undefined : reasons.join('; ').slice(0, 200)
+function questionOf(
+  { ip, helo = '', listener, login, tls, size, lookups = {} }: DataFacts,
+  { sender, recipients, policy }: Transaction,
+  { id, at, server }: { id: string; at: number; server: string },
+): ApplicationQuestion {
+  return {
+    id,
+    receivedAt: new Date(at).toISOString(),
+    server,
+    revision: policy.revision,
+    sender,
+    recipients: recipients.map(({ address, original }) => ({ address, original })),
+    size,
+    client: {
+      ip,
+      helo,
+      listener,
+      ...(login === undefined ? {} : { login }),
+      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
+    },
+    lookups,
+  }
 }
+
+/** What the rules of the end of data want done with the message, as one. */
+type Wanted = { hold?: string; headers: string; redirect?: readonly Recipient[] }
+
+export function together(treatments: readonly Treatment[]): Wanted {
+  const wanted: Wanted = { headers: '' }
+  for (const { hold, headers = [], redirect } of treatments) {
+    if (hold !== undefined) wanted.hold = wanted.hold === undefined ? hold : `${wanted.hold}; ${hold}`.slice(0, 200)
+    for (const { name, value } of headers) wanted.headers += `${name}: ${value}\r\n`
+    if (redirect) wanted.redirect = redirect
+  }
+  return wanted
+}
+
+/** Whoever gets it instead got it because of the first recipient; what that one's sender wanted to be told stays. */
+export function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
+  const { original, orcpt, notify } = first as Recipient
+  return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
+}
+
+type Ending = { id: string; facts: DataFacts; header: Header; treatment: Wanted }
 
 function envelopeOf(
   { house, facts }: Dialogue,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { facts: atEnd, header, hold }: { facts: DataFacts; header: Header; hold: string | undefined },
+  { id, facts: atEnd, header, treatment: { hold, redirect } }: Ending,
 ): Envelope {
   const { ip, helo = '', login, tls } = facts
   const authentication = authenticationFor(atEnd, header, policy)
   return {
-    id: ids.generate().toString(),
+    id,
     receivedAt: atEnd.now,
     worker: house.id,
     revision: policy.revision,
     origin: 'smtp',
     sender,
-    recipients,
+    recipients: redirect ? redirected(redirect, recipients) : recipients,
     ...promised,
     // An alias may lead to an address that needs it, whatever the client asked for.
     smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
@@ -154,13 +213,14 @@ function envelopeOf(
 function prefixOf(
   { house, facts, extended }: Dialogue,
   { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
-  { envelope: { id, receivedAt: at }, header }: { envelope: Envelope; header: Header },
+  { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
 ): Buffer {
+  const { id, receivedAt: at } = envelope
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
-  return Buffer.from(received + missing, 'latin1')
+  return Buffer.from(received + treatment.headers + missing, 'latin1')
 }
 
 function tellAccepted(
@@ -177,8 +237,8 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
-    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
     rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
+    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
   })
 }
 

@@ -2,30 +2,46 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
+import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
+import { findBlock } from '@postern/policy/address-blocks.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
+import { blockLimits } from '@postern/policy/decide-block.ts'
 import type { Policy } from '@postern/policy/policy.ts'
+import { getJson } from '@postern/runtime/hooks/get-json.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
+import { LRUCache } from 'lru-cache'
 import { Credentials } from './auth/credentials.ts'
+import { type FetchJson, Tokens } from './auth/tokens.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
+import { Application } from './lookups/application.ts'
 import type { Desk } from './lookups/ask.ts'
+import { Callouts } from './lookups/callouts.ts'
 import { Dns } from './lookups/dns.ts'
 import { Greylist } from './lookups/greylist.ts'
+import { Offences } from './offences.ts'
 import { Receiver } from './receiver.ts'
 import { Receptions } from './receptions.ts'
+import { submit } from './submission.ts'
 
 export type SmtpServiceParts = {
-  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'runQueue'> & Partial<Pick<Worker, 'facts'>>
+  worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
+    Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
   receptions?: Pick<Receptions, 'close'>
-  desk: Desk
+  /** `poster`: through which the delivery application is asked. */
+  desk: Desk & { poster: Pick<Poster, 'close'> }
+  /** Where the keys of token issuers are read. */
+  fetchJson: FetchJson
   environment: Environment
   machine: string
   /** For the operator's log. */
@@ -40,6 +56,8 @@ export class SmtpService implements Service {
   readonly name = 'smtp'
   readonly #parts: SmtpServiceParts
   readonly #listeners: Listeners
+  readonly #offences: Offences
+  readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
   #wish: ServiceWish = { desired: 'running', generation: 0 }
@@ -52,11 +70,21 @@ export class SmtpService implements Service {
     this.#parts = parts
     const { proxyProtocol } = parts.environment
     const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
+    const trusted = (policy: Policy) => fixed ?? trustedBlocks(policy)
+    this.#offences = new Offences({
+      report: (offences) => parts.worker.reportOffences(offences),
+      record: parts.worker.record,
+      counts: (kind, address) => {
+        const { policy } = this.#receiver as Receiver
+        if (!blockLimits(policy.settings).has(kind) || trusted(policy).has(address)) return false
+        return findBlock(policy.white, address, Date.now()) === undefined
+      },
+    })
     this.#listeners = new Listeners((socket, { listener }) => {
       const receiver = this.#receiver as Receiver
       openDoor(socket, listener, {
         policy: () => receiver.policy,
-        trusted: () => fixed ?? trustedBlocks(receiver.policy),
+        trusted: () => trusted(receiver.policy),
         record: parts.worker.record,
         receive: (taken, origin) => receiver.take(taken, origin),
       })
@@ -75,7 +103,10 @@ export class SmtpService implements Service {
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
+    receiver.tokens.follow(policy.settings.advanced.oauth)
+    receiver.credentials.concurrent = policy.settings.advanced.minThreads
     this.#inForce = policy
+    if (previous && changed.has('control-access')) receiver.expelBlocked()
     this.#wish = replica.service.get('smtp') ?? this.#wish
     if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
   }
@@ -83,8 +114,11 @@ export class SmtpService implements Service {
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
     const credentials = new Credentials()
-    const { id, record, facts, runQueue } = worker
-    return new Receiver({ id, machine, policy, spool, record, facts, credentials, desk, runQueue, trouble })
+    const tokens = new Tokens(this.#parts.fetchJson)
+    const { id, record, wants, facts, runQueue } = worker
+    const offences = this.#offences
+    const shared = { record, wants, facts, credentials, offences, tokens, desk, runQueue, trouble }
+    return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
   async #carryOut(receiver: Receiver): Promise<void> {
@@ -144,10 +178,22 @@ export class SmtpService implements Service {
       ...(this.#detail === undefined ? {} : { detail: this.#detail.slice(0, 500) }),
       metrics: {
         ...this.#receiver?.counters,
+        offences_waiting: this.#offences.waiting,
         spool_pending_bytes: load.pending,
         spool_free_bytes: Math.max(0, load.free),
       },
     }
+  }
+
+  async runErrand(errand: Errand): Promise<ErrandAnswer> {
+    const receiver = this.#receiver
+    if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
+    // Done before, and the answer was lost.
+    if (this.#parts.worker.wasAccepted(errand.messageId) || this.#submitted.has(errand.messageId))
+      return { outcome: 'stored' }
+    const answer = await submit(receiver, errand)
+    if (answer.outcome === 'stored') this.#submitted.set(errand.messageId, true)
+    return answer
   }
 
   async stop(): Promise<void> {
@@ -158,6 +204,8 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
+    await this.#offences.close()
+    this.#parts.desk.poster.close()
     await this.#parts.desk.greylist.close()
     await this.#parts.desk.examiner?.close()
     await this.#parts.receptions?.close()
@@ -193,6 +241,7 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const environment = readEnvironment(env, process.getuid?.() !== 0)
   if (environment.unprivileged && !(env.POSTERN_SMTP_PORT && env.POSTERN_SUBMISSION_PORT && env.POSTERN_SMTPS_PORT))
     worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
+  const hosts = hostsFrom(env)
   const directory = join(worker.dataDirectory, 'spool')
   const spool = await openLocalWriter({
     directory,
@@ -204,12 +253,17 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const reader = openLocalReader({ directory })
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
+  const poster = new Poster(hosts)
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
-  const desk: Desk = {
+  const desk = {
     dns: new Dns({ servers }),
     examiner: new Examiner({ servers, threads: 2, mostWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
     trouble,
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
+    callouts: new Callouts(hosts, worker.record),
+    application: new Application(poster, worker.record),
+    poster,
   }
-  return new SmtpService({ worker, spool, receptions, desk, environment, machine: hostname(), trouble })
+  const fetchJson = (url: string) => getJson(url, hosts)
+  return new SmtpService({ worker, spool, receptions, desk, fetchJson, environment, machine: hostname(), trouble })
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
+import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
@@ -9,12 +10,14 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { Answers, type Fault } from './answers.ts'
 import { Chunk, type Inflow } from './chunk.ts'
 import { understand } from './commands/understand.ts'
+import { Conduct } from './conduct.ts'
 import { type About, type Dialogue, type House, hostName } from './dialogue.ts'
 import { cut } from './happenings.ts'
 import { Intake, type LineFault, type Reader } from './intake.ts'
 import { type MessageBody, mostRead } from './message-body.ts'
 import { isTalk, openSession } from './opening.ts'
 import { acceptMessage, judgeSoFar, newBody, octetsKept } from './reception.ts'
+import { Tap } from './tap.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
 import { wireReply } from './wire.ts'
 import { Witness } from './witness.ts'
@@ -64,6 +67,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   readonly facts: SessionFacts
   readonly witness: Witness
   readonly #answers: Answers
+  readonly #conduct: Conduct
+  readonly #tap: Tap
   marks = noMarks
   transaction: Transaction | undefined
   extended = false
@@ -81,6 +86,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   #counted = false
   #handshake: Socket | undefined
   #leaving = false
+  /** Replies wait for their time. */
+  #late = false
+  #expelled = false
   #spokeOfAuth = false
   #greeted = false
   /** The client sends no more. */
@@ -99,7 +107,9 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       tlsAvailable: house.tlsAvailable,
     }
     this.#answers = new Answers(house, this.facts)
+    this.#conduct = new Conduct(house, this.facts)
     this.witness = new Witness(house.facts)
+    this.#tap = new Tap(house, this.facts, origin.id)
     if (origin.listener === 'smtps') this.#secured()
   }
 
@@ -117,6 +127,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   override init(): void {
     this.#counted = true
     const here = this.house.enter(this.facts.ip)
+    this.#tap.opened()
     this._setListeners(() => openSession(this, here))
   }
 
@@ -194,6 +205,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   // ── Lines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   line(text: string): void {
+    this.#tap.heard(text, this.expect !== undefined)
     try {
       if (this.expect) {
         const { expect } = this
@@ -203,6 +215,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     } catch (error) {
       this.#broken(error)
     }
+    this.#slow()
     // DATA has set the time-out of a message.
     if (!this.#holds && !this.#inflow) this.#await(this.#patience())
   }
@@ -212,7 +225,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     return this._upgrading ? Math.min(handshakeSeconds, commandTimeoutSeconds) : commandTimeoutSeconds
   }
 
-  badLine(fault: LineFault): void {
+  badLine(fault: LineFault, text = ''): void {
     this.expect = undefined
     // Two empty lines and a NUL: so begins a PROXY header of version 2.
     if (fault === 'nul-octet' && this.#emptyFirst === 2) {
@@ -220,6 +233,8 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       return
     }
     this.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail })
+    if (text !== '') this.#judged(this.#conduct.gibberish(text))
+    this.#slow()
   }
 
   #command(text: string): void {
@@ -229,15 +244,20 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
       case 'command':
         if (understood.command.verb === 'AUTH') this.#spokeOfAuth = true
         this.#answers.understood()
+        if (this.#judged(this.#conduct.command(understood.command.verb))) break
         understood.command.run(this, understood.argument)
         break
       case 'proxy':
         this.#proxyLied()
         break
       case 'fault': {
+        if (/^AUTH/i.test(text)) this.#spokeOfAuth = true
         const { reply, values, detail, sequence, end } = understood
         this.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
-        if (end) this.leave()
+        if (end) {
+          this.#conduct.attempted('other-protocol', detail)
+          this.leave()
+        } else this.#judged(this.#conduct.gibberish(text))
       }
     }
   }
@@ -270,11 +290,39 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   settle(verdict: Verdict, about: About = {}): boolean {
     const settled = this.#answers.settle(verdict, about)
     if (settled === 'end') this.leave()
+    if (settled !== 'proceed' && verdict.stage !== 'connect') this.#judged(this.#conduct.refused(verdict, about))
     return settled === 'proceed'
   }
 
   fault(name: ReplyName, why: Fault): void {
-    if (this.#answers.fault(name, why)) this.leave()
+    if (this.#answers.fault(name, why)) {
+      this.#conduct.attempted('command-flood', 'nothing but protocol errors')
+      this.leave()
+    }
+    this.#judged(this.#conduct.erred())
+  }
+
+  attempted(attempt: HackAttempt, evidence: string): boolean {
+    return this.#conduct.attempted(attempt, evidence) !== undefined
+  }
+
+  /** Says why the session ends, when it does. A session that ends already has said it. */
+  #judged(verdict: Verdict | undefined): boolean {
+    if (!verdict || this._closing || this._closed) return verdict !== undefined
+    if (this.#answers.settle(verdict, {}) === 'end') this.leave()
+    return true
+  }
+
+  /** Its address was blocked: it ends now, or when the message that is coming in has its answer. */
+  expel(): void {
+    this.#expelled = true
+    if (this.#body || this.#holds || this._closing) return
+    if (this._upgrading) {
+      this.#destroy()
+      return
+    }
+    this.reply('addressBlocked')
+    this.leave()
   }
 
   /** smtp-server writes through here; nothing of it that still could is let through. */
@@ -292,8 +340,10 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   }
 
   #flush(): void {
+    if (this.#late && !this._closing) return
     const out = this.#answers.take()
     if (out === '') return
+    this.#tap.said(out)
     const socket = this._socket
     if (this._upgrading || !socket.writable) return
     // A client that sends commands and reads no replies must not fill our memory.
@@ -312,10 +362,27 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.#hold()
     work
       .catch((error) => this.#broken(error))
+      .then(() => this.#untilTime())
       .then(() => {
         this.#await(this.house.policy.settings.advanced.commandTimeoutSeconds)
         this.#release()
       })
+  }
+
+  /** Past the soft error limit what was said waits: this session alone, and its client's next commands with it. */
+  #slow(): void {
+    if (this.#conduct.delaySeconds === 0 || this.#holds || this.#inflow || this._closing || this._closed) return
+    this.#late = true
+    this.wait(Promise.resolve())
+  }
+
+  #untilTime(): Promise<void> | undefined {
+    const { delaySeconds } = this.#conduct
+    if (delaySeconds === 0 || this._closing || this._closed) return undefined
+    this.#late = true
+    return new Promise((resolve) => setTimeout(resolve, delaySeconds * 1000)).then(() => {
+      this.#late = false
+    })
   }
 
   #hold(): void {
@@ -331,6 +398,10 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
 
   /** Everything that has come is answered: the replies go out in one write (RFC 2920 §3.2). */
   pause(): void {
+    if (this.#expelled && !this.#holds && !this.#body && !this._closing) {
+      this.expel()
+      return
+    }
     if (this.#leaving && !this.transaction && !this.#holds && !this._closing) {
       this.stop()
       return
@@ -385,14 +456,26 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.deadline = Number.POSITIVE_INFINITY
     this.forget()
     if (this._closing || this._closed) return
+    this.#late = false
     this.#flush()
     this.close()
   }
 
   /** After QUIT nothing more comes (RFC 5321 §4.1.1.10): once the reply is out there is no half-closed connection to keep. */
   bye(): void {
+    this.#flush()
+    const socket = this._socket
+    // Nothing waits to be written, and no TLS has a farewell of its own: one system call ends it, and no timer watches that.
+    if (!this._upgrading && !this.facts.tls && socket.writableLength === 0) {
+      this.deadline = Number.POSITIVE_INFINITY
+      this.forget()
+      this._closing = true
+      if (this.#intake) this.#intake.isClosed = true
+      socket.destroy()
+      return
+    }
     this.leave()
-    if (!this._upgrading) this._socket.destroySoon()
+    if (!this._upgrading) socket.destroySoon()
   }
 
   ended(): void {
@@ -409,6 +492,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
     this.forget()
     this.witness.close()
     if (this.#counted) this.house.gone(this.facts.ip)
+    this.#tap.closed()
   }
 
   // ── The message ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -500,6 +584,7 @@ export class Session extends SMTPConnection implements Dialogue, Reader {
   async #finish(body: MessageBody): Promise<void> {
     const transaction = this.transaction as Transaction
     const close = await acceptMessage(this, transaction, body)
+    this.#tap.messages++
     this.#body = undefined
     this.transaction = undefined
     if (close) this.leave()

@@ -1,5 +1,6 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import { hostPattern } from '@postern/contract/network.ts'
+import { readSubject } from './subject.ts'
 
 /** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
 
@@ -23,6 +24,11 @@ export function receivedField({ hostname, id, at, onlyRecipient, ...how }: Trace
   const by = `\tby ${hostname} (Postern) with ${protocol(how)} id ${id}`
   const whom = onlyRecipient !== undefined && plainAddress.test(onlyRecipient) ? `\r\n\tfor <${onlyRecipient}>` : ''
   return `${from}${secured}${by}${whom};\r\n\t${mailDate(at)}\r\n`
+}
+
+/** For what came through the API: it tells who took it, and of the client nothing. */
+export function httpReceivedField({ hostname, id, at }: Pick<TraceOf, 'hostname' | 'id' | 'at'>): string {
+  return `Received: by ${hostname} (Postern) with HTTP id ${id};\r\n\t${mailDate(at)}\r\n`
 }
 
 /** RFC 5321 §4.4, TCP-info: the name that the client's address has and that has the address, where that is known. */
@@ -86,7 +92,7 @@ export type Header = {
   hasMessageId: boolean
   /** It has an Authentication-Results field, or may have one beyond what is read here. */
   claimsResults: boolean
-  /** As it stands in the message (RFC 6532: UTF-8), unfolded, at most 200 characters, nothing that cannot be seen. */
+  /** As people read it: decoded, on one line, at most 200 characters, all of them printable. */
   subject?: string
 }
 
@@ -102,17 +108,6 @@ export function readHeader(first: Buffer): Header {
     hasDate: /\r\ndate[ \t]*:/i.test(header),
     hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
     claimsResults: end === -1 || /\r\nauthentication-results\s*:/i.test(header),
-    ...(subject === undefined ? {} : { subject: oneLine(subject) }),
+    ...(subject === undefined ? {} : { subject: readSubject(subject) }),
   }
-}
-
-const beyondAscii = /[^\x00-\x7f]/
-
-function oneLine(text: string): string {
-  const utf8 = beyondAscii.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text
-  return utf8
-    .replace(/\r\n[ \t]+/g, ' ')
-    .replace(/[\p{C}\p{Zl}\p{Zp}\ufffd]/gu, '?')
-    .trim()
-    .slice(0, 200)
 }

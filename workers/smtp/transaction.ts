@@ -55,6 +55,11 @@ export class Transaction {
   passed({ stage, rule, trail }: Verdict): void {
     this.#note(`${stage}: ${rule}`)
     for (const said of watchedIn({ stage, trail })) this.#note(said)
+    // What was done with a message that was accepted all the same, and what was to be asked about it and gave no answer.
+    if (stage !== 'data') return
+    for (const { rule: by, said, because } of trail)
+      if (because !== undefined && (said === 'passed' || said === 'not-known'))
+        this.#note(`${stage}: ${by}: ${because}`)
   }
 
   #note(text: string): void {

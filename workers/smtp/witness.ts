@@ -1,4 +1,12 @@
-import type { AuthFacts, ConnectFacts, DataFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/contract/facts.ts'
+import type {
+  AuthFacts,
+  ConnectFacts,
+  DataFacts,
+  FaultFacts,
+  HelloFacts,
+  MailFacts,
+  RcptFacts,
+} from '@postern/contract/facts.ts'
 import { recordOf } from '@postern/contract/session.ts'
 
 /** Where records go: one session as JSON, and when it was. */
@@ -18,6 +26,7 @@ export class Witness {
   #auth: AuthFacts | undefined
   #mail: MailFacts | undefined
   #rcpts: RcptFacts[] = []
+  #fault: FaultFacts | undefined
   /** Something was decided that no record tells yet. */
   #news = false
 
@@ -62,6 +71,13 @@ export class Witness {
     return facts
   }
 
+  /** Goes into the record that comes next. */
+  fault(facts: FaultFacts): FaultFacts {
+    this.#fault = facts
+    this.#news = true
+    return facts
+  }
+
   /** The session is over. */
   close(): void {
     if (this.#news) this.#write(undefined)
@@ -76,11 +92,20 @@ export class Witness {
   #write(data: DataFacts | undefined): void {
     const connect = this.#connect
     if (this.#sink && connect) {
-      const facts = { connect, hello: this.#hello, auth: this.#auth, mail: this.#mail, rcpts: this.#rcpts, data }
+      const facts = {
+        connect,
+        hello: this.#hello,
+        auth: this.#auth,
+        mail: this.#mail,
+        rcpts: this.#rcpts,
+        data,
+        fault: this.#fault,
+      }
       const record = recordOf(facts)
       this.#sink.record(JSON.stringify(record), record.now ?? connect.now)
     }
     this.#mail = undefined
+    this.#fault = undefined
     if (this.#rcpts.length > 0) this.#rcpts = []
     this.#news = false
   }

@@ -41,8 +41,14 @@ const handedOn = [
   'POSTERN_PROXY_PROTOCOL',
   'POSTERN_DNS_SERVERS',
   'POSTERN_OUTBOUND_PORT',
+  'POSTERN_HOOKS_MAY_REACH',
+  'POSTERN_S3_ENDPOINT',
+  'POSTERN_S3_REGION',
+  'POSTERN_S3_ACCESS_KEY_ID',
+  'POSTERN_S3_SECRET_ACCESS_KEY',
   'POSTERN_SPOOL',
   'POSTERN_LOG_LEVEL',
+  'POSTERN_SYSLOG',
 ]
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
@@ -94,6 +100,8 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
   const given = {
     ...Object.fromEntries(handedOn.flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
     ...aws,
+    // Passwords are checked in Node's thread pool, beside the disk: advanced.minThreads.
+    UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE || '16',
     POSTERN_API_URL: around.apiUrl,
     POSTERN_WORKER_NAME: name,
     POSTERN_DATA_DIR: dataDirectory,

@@ -1,3 +1,4 @@
+import { submissionSchema } from '@postern/contract/errands.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,
@@ -13,6 +14,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../page.ts'
 import { readBooks, readStats } from '../verbs/books.ts'
 import { readEvents, streamEvents } from '../verbs/events.ts'
+import { readContent, submitMessage } from '../verbs/messages.ts'
 import { orderForMessage, orderForQueue, readMessage, readQueue, readSummary, runQueue } from '../verbs/queue.ts'
 
 const time = z.iso.datetime({ offset: true })
@@ -103,6 +105,29 @@ export const queueRoutes: Endpoint[] = [
     params: z.object({ id }),
     answer: messageViewSchema,
     handle: (call, { params }) => readMessage(call, params.id),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/messages/{id}/content',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'The message itself, while it waits; each look is audited',
+    params: z.object({ id }),
+    answer: 'message/rfc822',
+    handle: (call, { params }) => readContent(call, params.id),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/messages',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Submit a message: 201 when it is durable, 202 when no worker has taken it yet',
+    body: submissionSchema,
+    bodyLimit: 6 * 1024 * 1024,
+    write: true,
+    status: 201,
+    answer: z.object({ id: z.string(), state: z.enum(['accepted', 'pending']) }),
+    handle: (call, { body }) => submitMessage(call, body),
   }),
   endpoint({
     method: 'post',

@@ -1,3 +1,4 @@
+import { errandAnswerSchema, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
 import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
@@ -13,9 +14,12 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
+import { listErrands, readErrand, takeAnswer } from '../verbs/errands.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
+
+const errandId = z.object({ id: z.string().max(100) })
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -59,6 +63,38 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 262_144,
       answer: workerReportResponseSchema,
       handle: (call, { body }) => report(call, body),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/worker/errands',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'What is asked of this worker',
+      answer: errandListSchema,
+      handle: (call) => listErrands(call),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/worker/errands/{id}',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'One errand, whole',
+      params: errandId,
+      answer: errandSchema,
+      handle: (call, { params }) => readErrand(call, params.id),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/errands/{id}/answer',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'What became of an errand',
+      params: errandId,
+      body: errandAnswerSchema,
+      bodyLimit: 6 * 1024 * 1024,
+      status: 204,
+      answer: z.null(),
+      handle: (call, { params, body }) => takeAnswer(call, params.id, body),
     }),
     endpoint({
       method: 'post',

@@ -1,6 +1,7 @@
-import { type EventType, eventTypeNames, eventTypes } from '@postern/contract/events.ts'
+import { type EventType, eventTypeNames, eventTypes, type PosternEvent } from '@postern/contract/events.ts'
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
+import { sentenceOf } from '@postern/store/records/sentence.ts'
 import type { Call } from '../call.ts'
 import { untilNews } from '../news.ts'
 import { iso, numberCursor, pageOf } from '../page.ts'
@@ -47,9 +48,12 @@ function typesOf(text: string): string[] {
   })
 }
 
-export function eventView({ seq, worker, n, at, type, messageId, text, json }: EventRow): RecordedEvent {
+export function eventView({ seq, worker, n, at, type, messageId, text: logged, json }: EventRow): RecordedEvent {
+  const fields = JSON.parse(json) as object
+  // A trace also shows what is not part of the log.
+  const text = logged || sentenceOf({ ...fields, n, at: iso(at), type } as PosternEvent)
   return {
-    ...(JSON.parse(json) as object),
+    ...fields,
     id: String(seq),
     worker,
     n,

@@ -75,7 +75,8 @@ export async function readMessage({ parts }: Call, id: string): Promise<MessageV
   const trace = (await traceOf(parts.records, id)).map(eventView)
   return {
     id,
-    state: row.state,
+    // Deliveries may be told of before the acceptance is: who else gets it is not known until then.
+    state: row.acceptedAt === null && row.state === 'finished' ? 'active' : row.state,
     sender: row.sender,
     recipients: recipients.map(({ address, original, outcome, attempts, lastReply, nextTryAt }) => ({
       address,

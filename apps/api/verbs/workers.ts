@@ -7,6 +7,7 @@ import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
+import { openErrands } from '@postern/store/records/errands.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
@@ -155,12 +156,13 @@ function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Resp
 }
 
 /** Keeps what a worker says about itself; the answer tells it the newest revision. */
-export async function report(call: Call, said: WorkerReport): Promise<{ revision: number }> {
+export async function report(call: Call, said: WorkerReport): Promise<{ revision: number; errands: number }> {
   const { workerId, service } = workerOf(call)
   if (said.service !== service)
     throw new ProblemError(403, `${workerId} is enrolled for ${service}, not ${said.service}.`)
   await putReport(call.parts.records, { id: workerId, report: said, now: call.parts.now() })
-  return { revision: await headRevision(call.parts.control) }
+  const { length: errands } = await openErrands(call.parts.records, workerId, 1)
+  return { revision: await headRevision(call.parts.control), errands }
 }
 
 /** Stores a batch of events once, durably, and says up to which number all are stored. */

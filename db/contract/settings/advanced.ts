@@ -1,6 +1,14 @@
 import { z } from 'zod'
-import { blockSchema, portSchema } from '../network.ts'
+import { blockSchema, portSchema, webUrlSchema } from '../network.ts'
 import { setting } from '../setting.ts'
+
+/** HTTPS; without it only on this machine, for tests and sidecars. */
+const issuerSchema = z
+  .url({ protocol: /^https?$/ })
+  .max(1000)
+  .refine((text) => /^https:|^http:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)(?:[:/]|$)/i.test(text), {
+    message: 'must be an https address, e.g. https://login.example.org',
+  })
 
 export const advancedSchema = z
   .strictObject({
@@ -37,9 +45,9 @@ export const advancedSchema = z
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
       title: 'Least threads',
-      help: 'Kept for the classic page; a worker of today needs no warm threads.',
+      help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. All else needs no threads of its own. More than 14 need a larger UV_THREADPOOL_SIZE (16) for the worker.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',
@@ -86,12 +94,12 @@ export const advancedSchema = z
         .union([
           z.literal('off'),
           z.strictObject({
-            url: z.url({ protocol: /^https?$/ }).max(2000),
+            url: webUrlSchema,
             secret: setting(z.string().min(8).max(1024), {
               title: 'Signing secret',
-              help: 'Requests are signed with it.',
+              help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
               source: 'today',
-              enforced: false,
+              enforced: true,
               secret: true,
             }).optional(),
             timeoutSeconds: z.number().int().min(1).max(300).default(10),
@@ -101,9 +109,10 @@ export const advancedSchema = z
         .default('off'),
       {
         title: 'Delivery application',
-        help: 'An HTTP filter that every accepted message passes before delivery: accept, reject, hold, add headers, redirect.',
+        help: 'An HTTP filter that every message passes last before it is accepted: it answers accept, reject, hold or redirect, and may add headers. When it does not answer in time or not sensibly: accept lets mail through unseen, hold keeps it in the queue, defer answers 451 4.7.1. Private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
+        danger: { text: 'It reads every message. Without https anybody on the way reads them too.' },
         source: 'classic',
-        enforced: false,
+        enforced: true,
       },
     ),
     helloMessage: setting(
@@ -133,7 +142,26 @@ export const advancedSchema = z
         .default(['PLAIN', 'LOGIN']),
       {
         title: 'AUTH mechanisms',
-        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without. XOAUTH2 and OAUTHBEARER are not enforced yet.',
+        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without; XOAUTH2 and OAUTHBEARER only under TLS, and when an issuer of tokens is named.',
+        source: 'today',
+        enforced: true,
+      },
+    ),
+    oauth: setting(
+      z
+        .union([
+          z.literal('off'),
+          z.strictObject({
+            issuer: issuerSchema,
+            audience: z.string().trim().min(1).max(500),
+            jwksUri: issuerSchema.optional(),
+          }),
+        ])
+        .default('off'),
+      {
+        title: 'Tokens instead of passwords',
+        help: 'Who issues the tokens of XOAUTH2 and OAUTHBEARER (RFC 7628): signed JWTs of this issuer, for this audience, whose e-mail claim is an account. Keys are read at jwksUri, or where the issuer’s OpenID configuration says.',
+        danger: { text: 'Whoever holds a key of the issuer can log in as any account.' },
         source: 'today',
         enforced: true,
       },

@@ -6,9 +6,9 @@ export const loggingSchema = z
   .strictObject({
     destination: setting(z.enum(['none', 'storage', 'syslog', 'logServer']).default('storage'), {
       title: 'Destination',
-      help: 'storage: events stream to storage and can be searched. syslog: the local syslog. logServer: RFC 5424 over TCP or TLS. The queue page works with any of them.',
+      help: 'Where the log goes. storage: kept here, and searched under Events. syslog: the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: RFC 5424 over TCP or TLS. none: nowhere. With any of them storage has what the queue, the traces of messages and the books need, but only storage keeps the log itself. What was logged before stays where it is.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
     logServer: setting(
       z
@@ -19,16 +19,16 @@ export const loggingSchema = z
         .default('off'),
       {
         title: 'Log server',
-        help: 'Where RFC 5424 records go when the destination is logServer.',
+        help: 'Where RFC 5424 records go when the destination is logServer, with octet counting (RFC 6587, RFC 5425). With tls its certificate is verified. While it is away up to 20,000 lines wait; what is lost is counted in an event, and mail never waits.',
         source: 'today',
-        enforced: false,
+        enforced: true,
       },
     ),
     level: setting(z.enum(['off', 'normal', 'verbose', 'debug']).default('normal'), {
       title: 'Level',
-      help: 'normal: decisions and deliveries. verbose: every session. debug: adds the SMTP dialogue, never secrets.',
+      help: 'off: nothing is logged. normal: decisions and deliveries. verbose: also every connection. debug: also the SMTP dialogue, without message texts; passwords, tokens and lines that are no command are masked.',
       source: 'classic',
-      enforced: false,
+      enforced: true,
     }),
     retentionDays: setting(z.number().int().min(1).max(3650).default(30), {
       title: 'Keep records for',
@@ -39,9 +39,9 @@ export const loggingSchema = z
     }),
     format: setting(z.enum(['json', 'classic']).default('json'), {
       title: 'Format',
-      help: 'classic: one line an event, MM:DD HH:MM SMTPD(id) [ip] text, for tools that read it.',
+      help: 'Of the lines for syslog and log server. json: one object an event. classic: MM:DD HH:MM SMTPD(id) [ip] text, in UTC, in the words that tools such as pflogsumm count; SMTP-(id) for deliveries, one line a recipient.',
       source: 'today',
-      enforced: false,
+      enforced: true,
     }),
   })
   .superRefine((logging, context) => {

@@ -73,5 +73,12 @@ export const recordsMigrations: Migration[] = [
       "CREATE INDEX `facts_time` ON `facts` (`since`,`until`,`sessions`,`octets`,`dropped`);",
       "CREATE TABLE `facts_lost` (\n\t`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,\n\t`since` integer NOT NULL,\n\t`until` integer NOT NULL,\n\t`sessions` integer NOT NULL\n);"
     ]
+  },
+  {
+    "name": "0002_errands",
+    "statements": [
+      "CREATE TABLE `errands` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`workers` text NOT NULL,\n\t`request` text NOT NULL,\n\t`request_hash` text NOT NULL,\n\t`answer` text,\n\t`created_at` integer NOT NULL\n);",
+      "CREATE INDEX `errands_created` ON `errands` (`created_at`);"
+    ]
   }
 ]

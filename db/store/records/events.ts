@@ -26,6 +26,8 @@ const columns = sql.raw('e.seq, e.worker, e.n, e.at, e.type, e.message_id as mes
 
 function matching({ type, worker, messageId, since, until }: EventFilter): (SQL | undefined)[] {
   return [
+    // What does not belong to the log has no text.
+    sql`e.text <> ''`,
     type === undefined ? undefined : sql`e.type in (select value from json_each(${JSON.stringify(type)}))`,
     worker === undefined ? undefined : sql`e.worker = ${worker}`,
     messageId === undefined ? undefined : sql`e.message_id = ${messageId}`,

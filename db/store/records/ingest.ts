@@ -1,4 +1,5 @@
 import { eventTypeNames, messageIdOf, type PosternEvent, parseEvent } from '@postern/contract/events.ts'
+import { isOperational } from '@postern/contract/logged.ts'
 import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
 import { countsOf, type News, project, recipientKey } from './project.ts'
@@ -31,6 +32,7 @@ export function ingest(database: Database, worker: string, batch: readonly RawEv
     await store(queries, worker, fresh, events)
     await apply(queries, worker, project(events.filter((event) => event !== undefined)))
     const upTo = await contiguous(queries, { worker, acknowledged, top })
+    await dropUnlogged(queries, { worker, acknowledged, upTo })
     await queries.run(sql`
       insert into workers (id, service, enrolled_at, heartbeat_at, acknowledged, highest) values (${worker}, '', 0, 0, ${upTo}, ${top})
       on conflict (id) do update set acknowledged = excluded.acknowledged, highest = excluded.highest`)
@@ -76,7 +78,7 @@ async function store(
       Number.isNaN(when) ? 0 : when,
       type.slice(0, 100),
       event ? (messageIdOf(event) ?? null) : null,
-      event ? sentenceOf(event) : unknownText(type),
+      textOf(raw, event),
       JSON.stringify(fields),
     ]
   })
@@ -85,9 +87,29 @@ async function store(
     insert into events (worker, n, at, type, message_id, text, json)
     select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(${JSON.stringify(input)})`)
   await queries
-    .run(sql`insert into events_text (rowid, text) select seq, text from events where seq > ${before?.seq ?? 0}`)
+    .run(
+      sql`insert into events_text (rowid, text) select seq, text from events where seq > ${before?.seq ?? 0} and text <> ''`,
+    )
     .catch(ignoreWithoutFts)
 }
+
+/** What is not to be in the log has no text: that is how search and stream know. */
+function textOf(raw: RawEvent, event: PosternEvent | undefined): string {
+  if (raw.log === false) return ''
+  return event ? sentenceOf(event) : unknownText(raw.type)
+}
+
+/** What neither the log nor the operational record wants was stored for its number only. */
+async function dropUnlogged(
+  queries: Queries,
+  { worker, acknowledged, upTo }: { worker: string; acknowledged: number; upTo: number },
+): Promise<void> {
+  await queries.run(sql`
+    delete from events where worker = ${worker} and n > ${acknowledged} and n <= ${upTo} and text = ''
+      and type in (select value from json_each(${unneeded}))`)
+}
+
+const unneeded = JSON.stringify(eventTypeNames.filter((type) => !isOperational(type)))
 
 const unknownText = (type: string) =>
   (eventTypeNames as string[]).includes(type) ? 'an event this version cannot read' : 'an event of a newer version'

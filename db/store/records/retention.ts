@@ -15,7 +15,7 @@ export function dropOldEvents(database: Database, before: number, limit: number)
     if (fts[0]?.n)
       await queries.run(sql`
         insert into events_text (events_text, rowid, text)
-        select 'delete', seq, text from events where seq in (select value from json_each(${seqs}))`)
+        select 'delete', seq, text from events where text <> '' and seq in (select value from json_each(${seqs}))`)
     await queries.run(sql`delete from events where seq in (select value from json_each(${seqs}))`)
     return old.length
   })

@@ -15,6 +15,12 @@ export function sentenceOf(event: PosternEvent): string {
       return `revision ${event.revision} applied in ${event.tookMs} ms`
     case 'policy.refused':
       return `revision ${event.revision} refused, ${event.inForce} stays in force: ${event.error}`
+    case 'session.opened':
+      return `${event.client.ip} connected to ${event.listener}`
+    case 'session.closed':
+      return `${event.client.ip} left after ${event.seconds} s and ${event.messages} messages`
+    case 'session.dialogue':
+      return `${event.client.ip} ${event.from === 'client' ? 'said' : 'was told'}: ${event.text}`
     case 'session.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}`
     case 'session.error':
@@ -53,6 +59,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.action} notification about ${event.about}`
     case 'order.done':
       return `${event.action} carried out on ${event.matched} messages`
+    case 'hook.failed':
+      return `${event.hook} at ${event.host} failed ${event.failures} times: ${event.detail}`
     case 'certificate.expiring':
       return event.daysLeft < 0
         ? `certificate ${event.name} for ${event.names.join(', ')} has expired at ${event.notAfter}`

@@ -17,7 +17,7 @@ export const workers = sqliteTable('workers', {
   highest: integer().notNull().default(0),
 })
 
-/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. */
+/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. Empty `text`: not part of the log, kept for traces. */
 export const events = sqliteTable(
   'events',
   {
@@ -75,6 +75,21 @@ export const recipients = sqliteTable(
     nextTryAt: integer('next_try_at'),
   },
   (table) => [primaryKey({ columns: [table.messageId, table.address] }), index('recipients_outcome').on(table.outcome)],
+)
+
+/** What the API asks of workers (db/contract/errands.ts). */
+export const errands = sqliteTable(
+  'errands',
+  {
+    id: text().primaryKey(),
+    /** Those who have not answered, as JSON. */
+    workers: text().notNull(),
+    request: text().notNull(),
+    requestHash: text('request_hash').notNull(),
+    answer: text(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('errands_created').on(table.createdAt)],
 )
 
 /** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */

@@ -1,4 +1,4 @@
-import { findAccount } from '../login.ts'
+import { carriesToken, findClaimed } from '../login.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /**
@@ -7,17 +7,23 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
  */
 export const authCredentials: RuleRow<Questions['auth']> = {
   name: 'auth-credentials',
-  ask({ credentials }, policy) {
+  ask({ credentials, mechanism }, policy) {
     if (!credentials) return 'pass'
-    const { login, result } = credentials
+    const { login, result, because } = credentials
     if (result === 'not-known')
       return refuse(
         { reply: 'authTemporary', reason: 'internal-error' },
         `The credentials of "${login}" could not be checked now.`,
+        ...(because ? [because] : []),
       )
-    const account = findAccount(policy, login)
+    const account = findClaimed(policy, mechanism, login)
     if (result === 'valid' && account) return 'pass'
-    const cause = account ? 'has another password' : 'is no login of an account that is enabled'
-    return refuse({ reply: 'authFailed', reason: 'auth-failed' }, `"${login}" ${cause}.`)
+    const isToken = carriesToken(mechanism)
+    const cause = account
+      ? isToken
+        ? 'has no such token'
+        : 'has another password'
+      : 'is no login of an account that is enabled'
+    return refuse({ reply: 'authFailed', reason: 'auth-failed' }, `"${login}" ${cause}.`, ...(because ? [because] : []))
   },
 }

@@ -11,6 +11,6 @@ export const authMechanism: RuleRow<Questions['auth']> = {
       { reply: 'authMechanism', reason: 'bad-syntax' },
       `AUTH ${mechanism} is not among advanced.authMechanisms that this server speaks: ${offered.join(', ') || 'none'}.`,
     )
-    return isSpoken(mechanism) ? refusal : { ...refusal, unavoidable: true }
+    return isSpoken(mechanism, policy) ? refusal : { ...refusal, unavoidable: true }
   },
 }

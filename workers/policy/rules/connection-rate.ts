@@ -8,8 +8,8 @@ export const connectionRate: RuleRow<Questions['connect']> = {
 }
 
 /** Connections of a login: known, and asked, once it has logged in. */
-export const loginConnectionRate: RuleRow<Questions['auth']> = {
-  name: 'connection-rate',
+export const loginRate: RuleRow<Questions['auth']> = {
+  name: 'login-rate',
   ask({ credentials, lookups }, { settings }) {
     if (credentials?.result !== 'valid') return 'pass'
     const of = { rates: settings.security.ratesPerLogin, what: 'connections', who: credentials.login } as const

@@ -1,4 +1,5 @@
 import { entryAt, findEntry, keyOfText } from '../directory.ts'
+import { calloutHost } from '../expand.ts'
 import type { Target } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { answer, type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
@@ -39,7 +40,7 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
   const { catchAll } = directory.domains.get(target.domain) ?? { catchAll: '' }
   if (target.postmaster)
     return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'accepted', 'postmaster always exists.')
-  if (catchAll !== '' || settings.general.defaultMailHost !== '')
+  if (catchAll !== '' || settings.general.defaultMailHost !== '' || calloutHost(directory, target.domain))
     return answer(unconfirmed, 'not-confirmed', `${asked} is unknown here, but its mail is taken.`)
   return refuse(unknown, `${asked} is unknown in the directory.`)
 }

@@ -23,7 +23,8 @@ export type Transaction = {
 /** What became of one recipient. `status` is the remote's enhanced code, or ours where it sent none. */
 export type Result =
   | { kind: 'delivered'; status: string; reply: string; dsnPassedOn: boolean }
-  | { kind: 'deferred'; status: string; reply: string; cause: string }
+  /** `notBefore`: when the remote wants to be asked again, in milliseconds since the epoch. */
+  | { kind: 'deferred'; status: string; reply: string; cause: string; notBefore?: number }
   | { kind: 'bounced'; status: string; reply: string; cause: string }
   /** 452 after some were taken (RFC 5321 §4.5.3.1.10): ask again in the next transaction. */
   | { kind: 'again'; reply: string }

@@ -236,6 +236,11 @@ export class Book {
     return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }
   }
 
+  /** Where a message lies of which something waits. */
+  locate(id: string): { location: string; octets: number } | undefined {
+    return this.#statements.locate.get(id) as { location: string; octets: number } | undefined
+  }
+
   /** The same for all that waits of these messages, whatever its state or time. */
   take(ids: string[]): MessageRow[] {
     const taken = new Map<number, MessageRow>()

@@ -59,6 +59,7 @@ export function prepare(db: Database.Database) {
     ),
     activate: db.prepare('UPDATE recipients SET state = 0 WHERE n = ? AND r = ?'),
     message: db.prepare('SELECT * FROM messages WHERE n = ?'),
+    locate: db.prepare('SELECT location, octets FROM messages WHERE id = ?'),
     numberOf: db.prepare('SELECT n FROM messages WHERE id = ?'),
     move: db.prepare(
       'UPDATE recipients SET state = ?, next_at = ?, cause = coalesce(?, cause) WHERE n = ? AND state = ?',

@@ -9,6 +9,7 @@ export type Questions = {
   domains: { after: string; limit: number }
   load: { now: number; quotas: [string, number][]; limit: number }
   take: string[]
+  locate: string
   order: OrderEffect
   hasten: { at: number; limit: number }
   waiting: null
@@ -25,6 +26,7 @@ function start(): void {
     domains: (given) => book.domains(given),
     load: (given) => book.load(given),
     take: (given) => book.take(given),
+    locate: (given) => book.locate(given),
     order: (given) => book.order(given),
     hasten: (given) => book.hasten(given),
     waiting: () => book.waiting(),

@@ -14,8 +14,8 @@ export type Destination =
   | ({ kind: 'smtp'; auth?: { user: string; secret: string } } & Host)
   | { kind: 'mx'; domain: string; tls: TlsPolicy }
   | { kind: 'address'; address: string; tls: TlsPolicy }
-  /** A route that the Queue Manager cannot carry out (yet). */
-  | { kind: 'unable'; text: string }
+  | { kind: 'webhook'; domain: string; url: string; secret?: string }
+  | { kind: 's3'; domain: string; bucket: string; prefix: string }
 
 /** Mail of one lane shares destination, connections and throttles. `domain` names the throttle. */
 export type Way = { lane: string; domain: string; destination: Destination }
@@ -57,9 +57,12 @@ function localWay(domain: string, route: LocalRoute): Way {
       return way({ kind: 'lmtp', host: route.host, port: route.port, tls: 'none' })
     case 'smtp':
       return way({ kind: 'smtp', host: route.host, port: route.port, tls: route.tls })
-    case 'webhook':
+    case 'webhook': {
+      const { url, secret } = route
+      return way({ kind: 'webhook', domain, url, ...(secret === undefined ? {} : { secret }) })
+    }
     case 's3':
-      return way({ kind: 'unable', text: `route ${route.type} of ${domain} is not delivered by this version` })
+      return way({ kind: 's3', domain, bucket: route.bucket, prefix: route.prefix })
   }
 }
 

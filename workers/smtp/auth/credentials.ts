@@ -22,6 +22,9 @@ export type CredentialsOptions = {
   check?: (hash: string, password: string) => Promise<boolean>
 }
 
+/** Of Node's thread pool two are left for the disk. */
+const mostThreads = Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 2)
+
 /** 16 octets of salt and 32 of hash that no password is known to have made. */
 const noSalt = 'cG9zdGVybi1uby11c2VyLQ'
 const noHash = Buffer.alloc(32, 0xa5).toString('base64').replace(/=+$/, '')
@@ -31,7 +34,7 @@ export class Credentials {
   readonly #key = randomBytes(32)
   readonly #recent: LRUCache<string, true>
   readonly #check: (hash: string, password: string) => Promise<boolean>
-  readonly #concurrent: number
+  #concurrent: number
   readonly #mostWaiting: number
   readonly #queue: (() => void)[] = []
   #running = 0
@@ -63,10 +66,24 @@ export class Credentials {
     }
   }
 
+  /** From now on so many checks run at the same time; `advanced.minThreads`. */
+  set concurrent(checks: number) {
+    this.#concurrent = Math.max(1, Math.min(checks, mostThreads))
+    this.#begin()
+  }
+
   #next(): void {
-    const turn = this.#queue.shift()
-    if (turn) turn()
-    else this.#running--
+    this.#running--
+    this.#begin()
+  }
+
+  #begin(): void {
+    while (this.#running < this.#concurrent) {
+      const turn = this.#queue.shift()
+      if (!turn) return
+      this.#running++
+      turn()
+    }
   }
 
   #keyOf(...parts: string[]): string {

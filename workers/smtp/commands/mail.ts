@@ -7,6 +7,7 @@ import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markMail } from '../lookups/mark.ts'
+import { countRates, withRates } from '../rates.ts'
 import { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
@@ -115,7 +116,7 @@ export const mail: Command = {
 function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
   const { house } = dialogue
   const { policy, desk } = house
-  const facts: MailFacts = {
+  const read: MailFacts = {
     ...dialogue.refresh(),
     senderText: path,
     sender: readSender(path, policy),
@@ -123,6 +124,7 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
     smtpUtf8,
     spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
+  const facts = withRates(read, 'messages', house)
   if (facts.spool === 'full') house.spoolFull()
   const verdict = decideMail(facts, policy)
   const missing = askWhatIsMissing('mail', facts, { verdict, desk, policy })
@@ -130,8 +132,8 @@ function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promi
   else
     dialogue.wait(
       missing.then((lookups) => {
-        const known = { ...facts, now: Date.now(), lookups }
-        settled(dialogue, decideMail(known, policy), { policy, facts: known, promised })
+        const heard = { ...facts, now: Date.now(), lookups }
+        settled(dialogue, decideMail(heard, policy), { policy, facts: heard, promised })
       }),
     )
 }
@@ -141,6 +143,7 @@ type Begun = { policy: Policy; facts: MailFacts; promised: Asked['promised'] }
 function settled(dialogue: Dialogue, verdict: Verdict, { policy, facts, promised }: Begun): void {
   dialogue.witness.mail(facts)
   if (!dialogue.settle(verdict, { sender: facts.senderText })) return
+  countRates(facts, 'messages', dialogue.house)
   const transaction = new Transaction(policy, facts, { verdict, promised })
   dialogue.transaction = transaction
   dialogue.reply('senderOk')

@@ -6,6 +6,7 @@ import { decideRcpt } from '@postern/policy/decide.ts'
 import { isHonoured } from '../capabilities.ts'
 import type { Dialogue } from '../dialogue.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
+import { countRates, withRates } from '../rates.ts'
 import type { Transaction } from '../transaction.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
@@ -69,13 +70,14 @@ const noWish: Wish = {}
 
 function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
   const { policy } = transaction
-  const facts: RcptFacts = {
+  const read: RcptFacts = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
+  const facts = withRates(read, 'recipients', { policy, rates: dialogue.house.rates })
   const verdict = decideRcpt(facts, policy)
   const missing = askWhatIsMissing('rcpt', facts, { verdict, desk: dialogue.house.desk, policy })
   if (!missing) settled(dialogue, transaction, { facts, verdict, wish })
@@ -84,8 +86,8 @@ function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { pat
       missing.then((lookups) => {
         // The session may have ended meanwhile.
         if (dialogue.transaction !== transaction) return
-        const known = { ...facts, lookups }
-        settled(dialogue, transaction, { facts: known, verdict: decideRcpt(known, policy), wish })
+        const heard = { ...facts, lookups }
+        settled(dialogue, transaction, { facts: heard, verdict: decideRcpt(heard, policy), wish })
       }),
     )
 }
@@ -95,6 +97,7 @@ type Said = { facts: RcptFacts; verdict: RcptVerdict; wish: Wish }
 function settled(dialogue: Dialogue, transaction: Transaction, { facts, verdict, wish }: Said): void {
   const { recipientText: path } = dialogue.witness.rcpt(facts)
   if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
+  countRates(facts, 'recipients', { policy: transaction.policy, rates: dialogue.house.rates })
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)
   dialogue.reply('recipientOk')

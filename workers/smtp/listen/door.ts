@@ -23,8 +23,8 @@ const mostWaiting = 5_000
 let waiting = 0
 
 export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): void {
-  const peer = canonicalAddress(socket.remoteAddress ?? '')
-  const local = canonicalAddress(socket.localAddress ?? '')
+  const peer = canonical(socket.remoteAddress ?? '')
+  const local = canonical(socket.localAddress ?? '')
   // Gone before it was there: then Node knows no address any more.
   if (peer === null) return void socket.destroy()
   const origin: Origin = { id: sessionId(), listener, ip: peer, ...(local === null ? {} : { local }) }
@@ -34,6 +34,19 @@ export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): 
   }
   if (waiting >= mostWaiting) return void socket.destroy()
   awaitHeader(socket, origin, parts)
+}
+
+/** Few addresses make most connections, and reading one costs more than finding it. */
+const seen = new Map<string, string | null>()
+const mostSeen = 4096
+
+function canonical(text: string): string | null {
+  const known = seen.get(text)
+  if (known !== undefined) return known
+  const address = canonicalAddress(text)
+  if (seen.size >= mostSeen) seen.clear()
+  seen.set(text, address)
+  return address
 }
 
 let serial = 0

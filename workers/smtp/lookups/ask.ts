@@ -4,7 +4,10 @@ import type { ConnectFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/co
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { Rule } from '@postern/contract/rules.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
+import { calloutFor } from '@postern/policy/decide.ts'
 import type { Policy } from '@postern/policy/policy.ts'
+import type { Application } from './application.ts'
+import type { Callouts } from './callouts.ts'
 import type { Dns } from './dns.ts'
 import { askDnsbl, type Heard } from './dnsbl.ts'
 import type { Greylist } from './greylist.ts'
@@ -22,6 +25,8 @@ import { askSenderDomain } from './sender-domain.ts'
 export type Desk = {
   dns: Dns
   greylist: Greylist
+  callouts: Callouts
+  application: Application
   /** Examines messages before they are answered; without it nothing is known about them. */
   examiner?: Pick<Examiner, 'sent' | 'close'>
   /** For the operator's log. */
@@ -66,7 +71,11 @@ const askers: { [stage in keyof AskedOf]: readonly [Rule, Asker<AskedOf[stage]>]
       },
     ],
   ],
-  rcpt: [['greylist', (facts, { desk, policy }) => seen(facts, desk, policy)]],
+  rcpt: [
+    // It has a time-out of its own.
+    ['callout', (facts, { desk, policy }) => atRoutedHost(facts, desk, policy)],
+    ['greylist', (facts, { desk, policy }) => seen(facts, desk, policy)],
+  ],
 }
 
 /**
@@ -92,6 +101,13 @@ export function zonesThat({ settings }: Policy, action: 'mark' | 'reject'): stri
   const { dnsbl } = settings.security
   if (dnsbl.length === 0) return []
   return [...new Set(dnsbl.filter((list) => list.action === action).map(({ zone }) => zone))]
+}
+
+async function atRoutedHost(facts: RcptFacts, { callouts }: Desk, policy: Policy): Promise<Lookups> {
+  const asked = calloutFor(facts, policy)
+  if (!asked) return {}
+  const name = policy.settings.general.hostname || facts.machine
+  return { callout: await callouts.ask(asked.host, asked.address, name) }
 }
 
 function seen(

@@ -17,7 +17,7 @@ import type { Desk } from './ask.ts'
  */
 export function askAboutMessage(
   facts: DataFacts,
-  { verdict, body, desk, policy }: { verdict: Verdict; body: MessageBody; desk: Desk; policy: Policy },
+  { verdict, body, desk, policy }: { verdict: Verdict; body: Pick<MessageBody, 'read'>; desk: Desk; policy: Policy },
 ): Promise<Findings> | undefined {
   const lacks = (check: MailCheck) => verdict.trail.some(({ rule, said }) => rule === check && said === 'not-known')
   if (verdict.outcome.kind !== 'proceed' || verdict.trail === policy.proceed.data.trail) return undefined

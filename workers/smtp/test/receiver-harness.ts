@@ -4,12 +4,18 @@ import { join } from 'node:path'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventType, PosternEvent } from '@postern/contract/events.ts'
 import type { ListName } from '@postern/contract/lists.ts'
+import type { Offence } from '@postern/contract/offences.ts'
 import { applyRow, emptyReplica, type Replica, type Row, type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, type Settings } from '@postern/contract/settings.ts'
+import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
+import { Poster } from '@postern/runtime/hooks/post.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Arrival, SpoolWriter } from '@postern/spool/spool.ts'
+import type { FetchJson } from '../auth/tokens.ts'
 import type { Environment } from '../listen/plan.ts'
+import { Application } from '../lookups/application.ts'
+import { Callouts } from '../lookups/callouts.ts'
 import { Dns } from '../lookups/dns.ts'
 import { Greylist } from '../lookups/greylist.ts'
 import { SmtpService } from '../service.ts'
@@ -31,6 +37,7 @@ export async function openHouse(
     dns?: Dns
     record?: (type: EventType, fields: object) => void
     runQueue?: (domain: string, by: string) => Promise<void>
+    fetchJson?: FetchJson
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -41,17 +48,29 @@ export async function openHouse(
     events.push({ n: events.length + 1, at: new Date().toISOString(), type, ...fields } as PosternEvent)
   }
   const troubles: unknown[] = []
+  const reported: Offence[] = []
+  const hosts = hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' })
+  const poster = new Poster(hosts)
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
       record: options.record ?? record,
       reportSoon: () => {},
+      reportOffences: async (offences) => {
+        reported.push(...offences)
+        return { revision: 0, blocked: [] }
+      },
+      wasAccepted: () => false,
       runQueue: options.runQueue ?? (async () => {}),
     },
     spool,
+    fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('nobody is asked in this test'))),
     desk: {
       dns: options.dns ?? new Dns({ servers: [] }),
       greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
+      callouts: new Callouts(hosts, record as never),
+      application: new Application(poster, record as never),
+      poster,
     },
     environment: {
       bind: '127.0.0.1',
@@ -80,6 +99,7 @@ export async function openHouse(
   return {
     service,
     events,
+    reported,
     troubles,
     apply,
     directory,
@@ -123,7 +143,13 @@ const basics: Row[] = [
   {
     kind: 'domain',
     id: 'd1',
-    value: { name: 'example.test', aliases: [], catchAll: '', route: { type: 'maildir' } },
+    value: {
+      name: 'example.test',
+      aliases: [],
+      catchAll: '',
+      route: { type: 'maildir' },
+      verifyRecipients: 'directory',
+    },
   },
   {
     kind: 'account',

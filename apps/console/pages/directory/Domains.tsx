@@ -1,4 +1,4 @@
-import { domainInputSchema, routesNotEnforced } from '@postern/contract/directory.ts'
+import { domainInputSchema } from '@postern/contract/directory.ts'
 import { Globe } from 'lucide-react'
 import type { Words } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
@@ -36,7 +36,7 @@ const words: Words = {
   aliases: { title: 'Also known as', help: 'Other domains that mean the same: jane@alias is jane@name.' },
   catchAll: { help: 'Where mail for unknown users goes. Empty: refused with 550 5.1.1.' },
   route: {
-    help: `How mail leaves the queue: maildir on this machine, lmtp or smtp to a host, or discard. Not delivered yet, and refused: ${routesNotEnforced.join(', ')}.`,
+    help: 'How mail leaves the queue: maildir on this machine, lmtp or smtp to a host, a signed HTTP POST to a webhook, an object in an S3 bucket, or discard.',
   },
 }
 

@@ -14,6 +14,7 @@ import { formatCount } from '../../ui/format.ts'
 import { Labelled } from '../../ui/Labelled.tsx'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { EventDialog } from './EventDialog.tsx'
+import { LogElsewhere } from './LogElsewhere.tsx'
 import { useTail } from './tail.ts'
 import { toneOfEvent } from './tone.ts'
 
@@ -77,6 +78,7 @@ export function Events() {
       }
     >
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
+      <LogElsewhere />
       <Panel flush>
         <Filters />
         <DataTable

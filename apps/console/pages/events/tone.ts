@@ -11,6 +11,7 @@ const exact: Record<string, Tone> = {
   'spool.damaged': 'danger',
   'log.dropped': 'danger',
   'auth.failed': 'warn',
+  'address.blocked': 'warn',
   'session.error': 'warn',
   'policy.applied': 'info',
 }

@@ -13,6 +13,7 @@ import { ActionDialog } from '../queue/ActionDialog.tsx'
 import { type Action, actionNames, actions } from '../queue/actions.ts'
 import { actOn } from '../queue/BulkActions.tsx'
 import { Attempts } from './Attempts.tsx'
+import { Content } from './Content.tsx'
 import { Timeline } from './Timeline.tsx'
 
 export function Message() {
@@ -124,6 +125,7 @@ function Body({ message }: { message: MessageView }) {
         </Panel>
       </div>
       <Attempts attempts={message.attempts} />
+      {message.state !== 'finished' && <Content id={message.id} />}
       <Panel title="Trace">
         <Timeline events={message.trace} />
       </Panel>

@@ -1,15 +1,16 @@
 import { settingGroups } from '@postern/contract/settings.ts'
-import { useBlocker } from '@tanstack/react-router'
+import { Link, useBlocker } from '@tanstack/react-router'
 import { type FormEvent, useEffect, useMemo, useState } from 'react'
 import { FormProvider, useForm, useWatch } from 'react-hook-form'
 import { ApiProblem, explain } from '../../api/problem.ts'
 import { useMay } from '../../api/role.ts'
+import { draftedSettings, draftSettings, forgetSettings } from '../../draft/draft.ts'
 import { ErrorsContext, focusFirstError } from '../../form/errors.tsx'
 import { fieldsOf } from '../../form/field.ts'
 import { applyPatch, changesOf, mergePatch, same } from '../../form/patch.ts'
 import { check, type FieldError, fromForm, toControlError, toForm, type Values } from '../../form/values.ts'
 import { useReview } from '../../review/review.tsx'
-import { Button } from '../../ui/Button.tsx'
+import { Button, buttonClass } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
 import { ConflictDialog } from './ConflictDialog.tsx'
 import { LeaveDialog } from './LeaveDialog.tsx'
@@ -27,6 +28,14 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const fields = useMemo(() => fieldsOf(schema), [schema])
   const [base, setBase] = useState<Base>(view)
   const form = useForm<Values>({ defaultValues: toForm(fields, view.settings) })
+  // What was tried out in Simulate or Replay is still to be saved here.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the form opens
+  useEffect(() => {
+    const drafted = draftedSettings(view.group)
+    if (!drafted) return
+    for (const [key, value] of Object.entries(toForm(fields, applyPatch(view.settings, drafted))))
+      form.setValue(key, value)
+  }, [])
   const typed = useWatch({ control: form.control }) as Values
   const review = useReview()
   const mayChange = useMay('admin')
@@ -40,6 +49,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const changes = changesOf(base.settings, applyPatch(base.settings, patch)).length
 
   function follow(next: Base) {
+    forgetSettings(view.group)
     setBase(next)
     form.reset(toForm(fields, next.settings))
   }
@@ -54,8 +64,14 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const visible = wrong.filter(({ path }) => tried || (touchedFields as Values)[path.split('.')[0] ?? ''] !== undefined)
   const errors = [...visible, ...(refused && same(refused.values, typed) ? refused.errors : [])]
 
+  function discard() {
+    forgetSettings(view.group)
+    form.reset(toForm(fields, base.settings))
+  }
+
   const blocker = useBlocker({
-    shouldBlockFn: () => changes > 0,
+    // These two pages take the changes along.
+    shouldBlockFn: ({ next }) => changes > 0 && next.pathname !== '/simulate' && next.pathname !== '/replay',
     enableBeforeUnload: () => changes > 0,
     withResolver: true,
   })
@@ -130,7 +146,8 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
               <span className="text-faint">Revision {base.revision}</span>
               {failure && <span className="block text-danger">{failure}</span>}
             </p>
-            <Button look="quiet" disabled={changes === 0} onClick={() => form.reset(toForm(fields, base.settings))}>
+            {changes > 0 && <TryOut onLeave={() => draftSettings(view.group, patch)} />}
+            <Button look="quiet" disabled={changes === 0} onClick={discard}>
               Discard
             </Button>
             <Button type="submit" look="primary" disabled={changes === 0 || !mayChange}>
@@ -161,6 +178,20 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
         <LeaveDialog changes={changes} onStay={blocker.reset} onLeave={blocker.proceed} />
       )}
     </FormProvider>
+  )
+}
+
+/** Before saving: what one session, or all of yesterday's, would meet. */
+function TryOut({ onLeave }: { onLeave: () => void }) {
+  return (
+    <>
+      <Link to="/simulate" onClick={onLeave} className={buttonClass('quiet')}>
+        Simulate
+      </Link>
+      <Link to="/replay" onClick={onLeave} className={buttonClass('quiet')}>
+        What would this do to yesterday’s mail?
+      </Link>
+    </>
   )
 }
 

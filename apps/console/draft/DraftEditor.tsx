@@ -1,0 +1,36 @@
+import { Button } from '../ui/Button.tsx'
+import { TextArea } from '../ui/Controls.tsx'
+import { Labelled } from '../ui/Labelled.tsx'
+import { readDraft, setDraftText, useDraftText } from './draft.ts'
+
+type Props = { error?: string | undefined }
+
+/** The unsaved changes as JSON: what a settings form brought along, or what is typed here. */
+export function DraftEditor({ error }: Props) {
+  const text = useDraftText()
+  const wrong = readDraft(text).error ?? error
+  return (
+    <div className="flex flex-col gap-2">
+      <Labelled
+        label="Draft"
+        error={wrong}
+        help="Changes on top of what is saved, as JSON: settings as PATCH takes them; lists, domains, aliases and groups as the whole truth or as {add, remove}. Empty: the saved settings."
+      >
+        {(wiring) => (
+          <TextArea
+            {...wiring}
+            className="mono min-h-32 w-full"
+            value={text}
+            placeholder={'{"settings": {"general": {"relayMode": "none"}}}'}
+            onChange={(event) => setDraftText(event.target.value)}
+          />
+        )}
+      </Labelled>
+      <div>
+        <Button look="quiet" disabled={text === ''} onClick={() => setDraftText('')}>
+          Drop the draft
+        </Button>
+      </div>
+    </div>
+  )
+}

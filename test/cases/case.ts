@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { draftSchema } from '@postern/contract/draft.ts'
+import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
+import { sessionSchema } from '@postern/contract/session.ts'
+import { reasons } from '@postern/contract/verdict.ts'
+import { z } from 'zod'
+
+/**
+ * A case is a file: what is set, what the client says and what it must read, who decides, and why it must be so. It runs
+ * through every door: the decision in process, `POST /v1/simulate`, and a live worker, which sees real commands and a real DNS
+ * server that answers as `facts.lookups` say.
+ */
+
+export const doors = ['decide', 'simulate', 'live'] as const
+export type Door = (typeof doors)[number]
+
+export const caseSchema = z.strictObject({
+  number: z.number().int().min(1),
+  name: z.string().min(5).max(150),
+  /** Why the answer is right: the row of the catalogue, the RFC, the danger. */
+  why: z.string().min(10),
+  /** Keys of settings (`security.checkHelo`), lists (`list:kill`) and kinds of the directory (`directory:alias`) that it proves. */
+  proves: z.array(z.string()),
+  /** Settings as merge patches, lists and directory as the whole truth, on top of the world of `world.ts`. */
+  given: draftSchema.default({}),
+  /** What the dialogue does not say: address, look-ups, port. `{ip}` anywhere stands for the case's own address. */
+  facts: sessionSchema.partial().default({}),
+  /** What the client sends, and how the reply must begin. `""` is the connection, what follows DATA is the message. */
+  dialogue: z.array(z.tuple([z.string(), z.string()])).min(1),
+  /** The last decision. */
+  verdict: z.strictObject({
+    stage: z.enum(stageNames),
+    rule: ruleSchema,
+    reason: z.enum(reasons),
+    /** Rules of that stage's trail and what they must have said besides. */
+    trail: z.partialRecord(ruleSchema, z.enum(['passed', 'watched', 'not-known', 'exempt'])).optional(),
+  }),
+  /** Types of events that the live worker must record about this client. */
+  events: z.array(z.string()).default([]),
+  doors: z.array(z.enum(doors)).default([...doors]),
+  /** Why not all doors. */
+  because: z.string().optional(),
+})
+export type CaseInput = z.input<typeof caseSchema>
+export type Case = z.output<typeof caseSchema> & { ip: string }
+
+/** Reads one case; its own client address goes in for `{ip}`. Throws an Error that names the case. */
+export function readCase(input: CaseInput | string, where: string): Case {
+  const raw = typeof input === 'string' ? (JSON.parse(input) as CaseInput) : input
+  const ip = (raw.facts as { ip?: string } | undefined)?.ip ?? `198.18.${raw.number >> 8}.${raw.number & 255}`
+  const text = JSON.stringify(raw).replaceAll('{ip}', ip)
+  const parsed = caseSchema.safeParse(JSON.parse(text))
+  if (!parsed.success) throw new Error(`${where}: ${z.prettifyError(parsed.error)}`)
+  const one = parsed.data
+  if (one.doors.length < doors.length && !one.because) throw new Error(`${where}: a door is left out without a reason`)
+  return { ...one, ip }
+}
+
+/** The files of this folder, in the order of their numbers, which stand in their names. */
+export function casesOnDisk(): Case[] {
+  const names = readdirSync(import.meta.dirname).filter((name) => /^\d{4}-.*\.json$/.test(name))
+  const found = names.sort().map((name) => {
+    const one = readCase(readFileSync(join(import.meta.dirname, name), 'utf8'), name)
+    if (one.number !== Number(name.slice(0, 4))) throw new Error(`${name} has the number ${one.number}`)
+    return one
+  })
+  return found
+}

@@ -1,0 +1,97 @@
+import type { Page, RecordedEvent } from '@postern/contract/views.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { selfSigned } from '../peers/certificate.ts'
+import { type Dns, startDns } from '../peers/dns.ts'
+import { until } from '../peers/peer.ts'
+import { livePostern } from '../wire/live.ts'
+import { type Case, casesOnDisk, type Door } from './case.ts'
+import { turnsOf } from './dialogue.ts'
+import { askSimulation, type Decided, decideInProcess } from './doors.ts'
+import { setTheWorld, speak, zoneOf } from './live.ts'
+import { casesOfTheOrder, withoutProvocation } from './order.ts'
+import { accounts, password } from './world.ts'
+
+/** Every case through every door: files, and those made from the table of provocations. */
+
+const cases = [...casesOnDisk(), ...casesOfTheOrder()]
+const through = (door: Door) => cases.filter((one) => one.doors.includes(door)).map((one) => [title(one), one] as const)
+const title = ({ number, name }: Case) => `${number} ${name}`
+
+let dns: Dns
+beforeAll(async () => {
+  dns = await startDns(zoneOf(cases))
+})
+afterAll(() => dns?.stop())
+
+const live = livePostern({
+  postern: () => ({ dns: dns.server }),
+  prepare: async (live) => {
+    await live.make('domains', { name: 'example.org', aliases: ['example.net'] })
+    for (const address of accounts) await live.make('accounts', { address, secret: password })
+    const { cert, key } = await selfSigned(['mx.test'])
+    await live.make('certificates', { name: 'mx', certificate: cert, privateKey: key })
+    await setTheWorld(live, { given: {} })
+  },
+})
+
+/** The verdicts are those of the case, and so are the replies. */
+function expectThat(one: Case, decided: Decided[]): void {
+  const turns = turnsOf(one).filter(({ stage }) => stage !== null)
+  expect(decided.map(({ stage }) => stage)).toEqual(turns.map(({ stage }) => stage))
+  for (const [i, { says, expects }] of turns.entries())
+    expect(`${says} → ${decided[i]?.reply.slice(0, expects.length)}`, JSON.stringify(decided[i])).toBe(
+      `${says} → ${expects}`,
+    )
+  const { trail, ...verdict } = one.verdict
+  expect(decided.at(-1)).toMatchObject(verdict)
+  for (const [rule, said] of Object.entries(trail ?? {}))
+    expect(decided.at(-1)?.trail.find((step) => step.rule === rule)?.said).toBe(said)
+}
+
+it('every rule of the check order has a row in provocations.ts', () => {
+  expect(withoutProvocation).toEqual([])
+})
+
+describe('decide', () => {
+  it.each(through('decide'))('%s', (_, one) => expectThat(one, decideInProcess(one)))
+})
+
+describe('POST /v1/simulate', () => {
+  it.each(through('simulate'))('%s', async (_, one) => expectThat(one, await askSimulation(live.api, one)))
+})
+
+describe('a live worker', () => {
+  // Cases that stand on the same settings follow each other: fewer changes to wait for.
+  const grouped = through('live').sort(([, a], [, b]) => JSON.stringify(a.given).localeCompare(JSON.stringify(b.given)))
+
+  it.each(grouped)('%s', async (_, one) => {
+    await setTheWorld(live, one)
+    const heard = await speak(live, one)
+    expect(heard.map(({ says, expects, reply }) => `${says} → ${reply.slice(0, expects.length)}`)).toEqual(
+      heard.map(({ says, expects }) => `${says} → ${expects}`),
+    )
+  })
+
+  it('recorded the events that the cases expect, about their clients', async () => {
+    await setTheWorld(live, { given: {} })
+    const wanted = grouped.flatMap(([name, one]) => one.events.map((type) => ({ name, type, ip: one.ip })))
+    let missing: unknown[] = []
+    const look = async () => {
+      const seen = new Set<string>()
+      let cursor: string | undefined
+      do {
+        const page: Page<RecordedEvent> = await live.api.get('/v1/events', {
+          limit: 1000,
+          ...(cursor ? { cursor } : {}),
+        })
+        for (const { type, client } of page.items as (RecordedEvent & { client?: { ip: string } })[])
+          seen.add(`${type} ${client?.ip}`)
+        cursor = page.nextCursor ?? undefined
+      } while (cursor)
+      missing = wanted.filter(({ type, ip }) => !seen.has(`${type} ${ip}`))
+      return missing.length === 0
+    }
+    await until('storage has the events of every case', look, { withinMs: 15_000, everyMs: 300 }).catch(() => {})
+    expect(missing).toEqual([])
+  })
+})

@@ -1,0 +1,90 @@
+import type { Stage } from '@postern/contract/rules.ts'
+import { type Session, sessionSchema } from '@postern/contract/session.ts'
+import type { Case } from './case.ts'
+
+/** What a dialogue says to the decision: the session it is, and which of its lines are decided about. */
+
+/** When every case happens: greylisting and expiry count from here. */
+export const noon = Date.parse('2026-11-22T12:00:00Z')
+
+export type Turn = { says: string; expects: string; stage: Stage | null }
+
+export function turnsOf({ dialogue }: Case): Turn[] {
+  let secured = false
+  return dialogue.map(([says, expects], i) => {
+    const isMessage = dialogue[i - 1]?.[0] === 'DATA'
+    const stage = isMessage ? 'data' : secured && /^(EHLO|HELO)/.test(says) ? null : stageOf(says)
+    if (says === 'STARTTLS') secured = true
+    return { says, expects, stage }
+  })
+}
+
+const verbs: [RegExp, Stage][] = [
+  [/^(EHLO|HELO)/, 'hello'],
+  [/^AUTH /, 'auth'],
+  [/^MAIL /, 'mail'],
+  [/^RCPT /, 'rcpt'],
+  [/^VRFY/, 'vrfy'],
+  [/^EXPN/, 'expn'],
+  // Not a command: what the session has done wrong so far is asked about.
+  [/^\(fault\)$/, 'fault'],
+]
+
+function stageOf(says: string): Stage | null {
+  if (says === '') return 'connect'
+  return verbs.find(([pattern]) => pattern.test(says))?.[1] ?? null
+}
+
+/** The facts that the lines bring along. What the case gives by itself wins. */
+export function sessionOf(one: Case): Session {
+  const session: Session = { now: noon, ip: one.ip, tlsAvailable: true, machine: 'mx.test' }
+  for (const { says, stage } of turnsOf(one)) read(session, says, stage)
+  return sessionSchema.parse({ ...session, ...one.facts })
+}
+
+function read(session: Session, says: string, stage: Stage | null): void {
+  const between = /<(.*)>/s.exec(says)?.[1] ?? ''
+  const after = says.slice(says.indexOf(' ') + 1)
+  switch (stage) {
+    case 'hello':
+      session.helo = after
+      session.verb = says.startsWith('HELO') ? 'HELO' : 'EHLO'
+      return
+    case 'auth': {
+      const [, mechanism = '', login = '', password = ''] = says.split(' ')
+      Object.assign(session, { mechanism, login, loginResult: password === 'right' ? 'valid' : 'invalid' })
+      return
+    }
+    case 'mail': {
+      session.mailFrom = between
+      const size = / SIZE=(\d+)/.exec(says)?.[1]
+      if (size) session.declaredSize = Number(size)
+      session.smtpUtf8 = / SMTPUTF8/.test(says)
+      return
+    }
+    case 'rcpt':
+      session.rcptTo = [...(session.rcptTo ?? []), between]
+      return
+    case 'data':
+      Object.assign(session, messageFacts(says))
+      return
+    case 'vrfy':
+      session.vrfy = after
+      return
+    case 'expn':
+      session.expn = after
+      return
+    default:
+      if (says === 'STARTTLS') session.tls = true
+  }
+}
+
+function messageFacts(text: string): Partial<Session> {
+  const header = text.split('\r\n\r\n')[0] ?? ''
+  return {
+    size: Buffer.byteLength(text) + 2,
+    bareLineFeeds: /\r(?!\n)|(?<!\r)\n/.test(text),
+    nulOctets: text.includes('\u0000'),
+    hops: header.match(/^Received:/gim)?.length ?? 0,
+  }
+}

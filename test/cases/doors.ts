@@ -1,0 +1,35 @@
+import type { Rule, Stage } from '@postern/contract/rules.ts'
+import type { Simulation } from '@postern/contract/simulation.ts'
+import { compilePolicy } from '../../workers/policy/compile.ts'
+import { spoken } from '../../workers/policy/spoken.ts'
+import { walk } from '../../workers/policy/walk.ts'
+import type { Api } from '../system/api.ts'
+import type { Case } from './case.ts'
+import { sessionOf } from './dialogue.ts'
+import { replicaOf, worldOf } from './world.ts'
+
+/** What a door that shows its verdicts answers about a case. */
+export type Decided = {
+  stage: Stage
+  rule: Rule
+  reason: string
+  reply: string
+  trail: { rule: Rule; said: string }[]
+}
+
+export function decideInProcess(one: Case): Decided[] {
+  const policy = compilePolicy(replicaOf(worldOf(one.given)), 1)
+  return walk(sessionOf(one), policy).map((step) => {
+    const { stage, rule, reason, trail } = step.verdict
+    return { stage, rule, reason, reply: spoken(step, { policy, machine: 'mx.test' })[0] ?? '', trail: [...trail] }
+  })
+}
+
+/** The saved world must be the base; the case is the draft. */
+export async function askSimulation(api: Api, one: Case): Promise<Decided[]> {
+  const session = sessionOf(one)
+  const { stages } = await api.post<Simulation>('/v1/simulate', { session, draft: one.given })
+  // It assumes a message where a recipient was accepted; the case may end before.
+  const asked = stages.filter(({ stage }) => stage !== 'data' || session.size !== undefined)
+  return asked.map(({ stage, rule, reason, reply, trail }) => ({ stage, rule, reason, reply, trail }))
+}

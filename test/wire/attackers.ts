@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ListEntryView, Page } from '@postern/contract/views.ts'
+import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
+import { environmentOf, startByHand, type WorkerByHand } from '../system/by-hand.ts'
+import type { Postern } from '../system/postern.ts'
+import { connect, type Reply, type WireClient } from './client.ts'
+
+/** Clients that attack from addresses of their own, and what became of them. */
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+/** One login that fails, in a session of its own; needs `advanced.allowPlainWithoutTls`. */
+export async function failedLogin(port: number, from: string, login = 'ann'): Promise<Reply> {
+  const client = await greeted(port, from)
+  const reply = await client.ask(`AUTH PLAIN ${base64(`\0${login}\0not her password`)}`)
+  client.destroy()
+  return reply
+}
+
+export async function greeted(port: number, from: string): Promise<WireClient> {
+  const client = await connect({ port, from })
+  await client.hello()
+  return client
+}
+
+/** The first line an address gets. */
+export async function banner(port: number, from: string): Promise<Reply> {
+  const client = await connect({ port, from })
+  const reply = await client.reply()
+  client.destroy()
+  return reply
+}
+
+/** Milliseconds until a connection from this address is refused with 554 5.7.1. */
+export async function untilRefused(port: number, from: string, withinMs = 5_000): Promise<number> {
+  const since = performance.now()
+  for (;;) {
+    const { code, enhanced } = await banner(port, from)
+    const passed = performance.now() - since
+    if (code === 554 && enhanced === '5.7.1') return passed
+    if (passed > withinMs) throw new Error(`${from} is still let in after ${Math.round(passed)} ms`)
+    await sleep(5)
+  }
+}
+
+/** The entry of an address in Control Access. */
+export async function entryOf({ api }: Pick<Postern, 'api'>, address: string): Promise<ListEntryView | undefined> {
+  const { items } = await api.get<Page<ListEntryView>>('/v1/lists/control-access', { q: address, limit: 100 })
+  return items.find(({ value }) => value === address)
+}
+
+/** Waits long enough for a report to have come and been decided on, then says that there is no entry. */
+export async function staysOut(postern: Pick<Postern, 'api'>, address: string): Promise<boolean> {
+  await sleep(600)
+  return (await entryOf(postern, address)) === undefined
+}
+
+export interface SecondWorker extends WorkerByHand {
+  smtpPort: number
+}
+
+/** Another SMTP worker on the same API, as on another host: a data directory and ports of its own. */
+export async function startSecondWorker(postern: Postern): Promise<SecondWorker> {
+  const like = environmentOf(postern.pids('smtp')[0] as number)
+  const { token } = await postern.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name: 'second' })
+  const smtpPort = await freePort('127.0.0.1')
+  const worker = startByHand('smtp', {
+    ...like,
+    POSTERN_ENROL_TOKEN: token,
+    POSTERN_WORKER_NAME: 'smtp-2',
+    POSTERN_DATA_DIR: await temporaryDirectory('second'),
+    POSTERN_SMTP_PORT: String(smtpPort),
+    POSTERN_SUBMISSION_PORT: String(await freePort('127.0.0.1')),
+    POSTERN_SMTPS_PORT: String(await freePort('127.0.0.1')),
+  })
+  const runs = async () =>
+    (await postern.workers()).some(({ id, live, revision }) => id === 'smtp-2' && live && revision > 0)
+  await until('the second SMTP worker runs', runs, { withinMs: 20_000 })
+  await postern.settle()
+  return { ...worker, smtpPort }
+}

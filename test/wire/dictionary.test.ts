@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { until } from '../peers/peer.ts'
+import { banner, entryOf, greeted, staysOut, untilRefused } from './attackers.ts'
+import { homeDomain, livePostern } from './live.ts'
+
+/** Guessed recipients and protocol errors: what a session may do, and what becomes of its address. */
+
+const live = livePostern({ prepare: homeDomain })
+const port = () => live.postern.smtpPort
+
+/** So many unknown recipients within one session. The replies must be the usual ones. */
+async function guess(from: string, times: number) {
+  const client = await greeted(port(), from)
+  await client.say('MAIL FROM:<x@far.test>').expect(250)
+  for (let i = 0; i < times; i++) await client.say(`RCPT TO:<guess${i}@home.test>`).expect(550, '5.1.1')
+  return client
+}
+
+describe('softErrorLimit and softErrorDelaySeconds', () => {
+  it('past the limit each reply waits, and nobody else does', async () => {
+    await live.set('dictionary', { softErrorLimit: 2, softErrorDelaySeconds: 1 })
+    const client = await live.greeted({ from: '127.2.0.1' })
+    for (const _ of [1, 2]) expect((await client.say('NONSENSE').expect(500)).afterMs).toBeLessThan(700)
+    const third = client.ask('NONSENSE')
+    const other = await live.greeted({ from: '127.2.0.2' })
+    expect((await other.say('NOOP').expect(250)).afterMs).toBeLessThan(700)
+    expect((await third).afterMs).toBeGreaterThan(950)
+    expect((await client.say('NOOP').expect(250)).afterMs).toBeGreaterThan(950)
+    const since = performance.now()
+    await client.say('NOOP', 'NOOP').expect(250)
+    await client.expect(250)
+    expect(performance.now() - since).toBeGreaterThan(1_950)
+    await live.set('dictionary', { softErrorLimit: 0 })
+    await client.say('NONSENSE').expect(500)
+    expect((await client.say('NOOP').expect(250)).afterMs).toBeLessThan(700)
+  })
+
+  it('a message is taken all the same, late', async () => {
+    await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 1 })
+    const client = await live.greeted({ from: '127.2.0.3' })
+    for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
+    const reply = await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: late\r\n' })
+    expect(reply.afterMs).toBeGreaterThan(950)
+  })
+
+  it('not for a White-listed client (W)', async () => {
+    await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 5 })
+    await live.add('white', '127.2.0.4')
+    const client = await live.greeted({ from: '127.2.0.4' })
+    for (const _ of [1, 2, 3]) expect((await client.say('NONSENSE').expect(500)).afterMs).toBeLessThan(2_000)
+  })
+})
+
+describe('hardErrorLimit', () => {
+  it('so many errors: 421 4.7.0 and the end; an event names the rule', async () => {
+    await live.set('dictionary', { hardErrorLimit: 3 })
+    const from = '127.2.1.1'
+    const client = await live.greeted({ from })
+    await client.say('NONSENSE').expect(500)
+    await client.say('RCPT TO:<ann@home.test>').expect(503)
+    await client.say('MAIL FROM:<x@far.test>').expect(250)
+    await client.say('RCPT TO:<nobody@home.test>').expect(550)
+    await client.expect(421, '4.7.0')
+    await client.closed()
+    const event = await live.event(
+      'command.refused',
+      ({ client, verdict }) =>
+        (client as { ip: string }).ip === from && (verdict as { stage: string }).stage === 'fault',
+    )
+    expect(event.verdict).toMatchObject({ rule: 'hard-error-limit', reason: 'too-many-errors' })
+    expect(await staysOut(live.postern, from)).toBe(true)
+    expect((await banner(port(), from)).code).toBe(220)
+  })
+
+  it('with blockMinutes the address is kept out', async () => {
+    await live.set('dictionary', { hardErrorLimit: 2, blockMinutes: 7 })
+    const from = '127.2.1.2'
+    const client = await live.greeted({ from })
+    await client.say('NONSENSE').expect(500)
+    await client.say('NONSENSE').expect(500)
+    await client.expect(421, '4.7.0')
+    expect(await untilRefused(port(), from)).toBeLessThan(1_000)
+    const entry = await entryOf(live.postern, from)
+    expect(entry).toMatchObject({ createdBy: 'system:dictionary', reason: 'A session past an error limit' })
+    expect(entry?.evidence?.[0]).toContain('The session has 2 errors; dictionary.hardErrorLimit is 2.')
+    expect(Date.parse(entry?.expiresAt ?? '') - Date.now()).toBeLessThanOrEqual(7 * 60_000)
+  })
+
+  it('not for a White-listed client (W)', async () => {
+    await live.set('dictionary', { hardErrorLimit: 2, blockMinutes: 7 })
+    await live.add('white', '127.2.1.3')
+    const client = await live.greeted({ from: '127.2.1.3' })
+    for (let i = 0; i < 5; i++) await client.say('NONSENSE').expect(500)
+    expect(await staysOut(live.postern, '127.2.1.3')).toBe(true)
+  })
+
+  it('below the soft limit it is refused, and the worker is unchanged', async () => {
+    await live.set('dictionary', { softErrorLimit: 5 })
+    const { status, text } = await live.api.call('PATCH', '/v1/settings/dictionary', { body: { hardErrorLimit: 4 } })
+    expect(status).toBe(422)
+    expect(text).toContain('hardErrorLimit')
+  })
+})
+
+describe('maxInvalidRecipients', () => {
+  it('windowMinutes 0: within one session; it ends, and is blocked where blockMinutes says so', async () => {
+    await live.set('dictionary', { maxInvalidRecipients: 3 })
+    const first = await guess('127.2.2.1', 3)
+    await first.expect(421, '4.7.0')
+    expect(await staysOut(live.postern, '127.2.2.1')).toBe(true)
+    await live.set('dictionary', { blockMinutes: 5 })
+    for (const _ of [1, 2, 3]) (await guess('127.2.2.1', 2)).destroy()
+    expect(await staysOut(live.postern, '127.2.2.1')).toBe(true)
+    await (await guess('127.2.2.1', 3)).expect(421, '4.7.0')
+    expect(await untilRefused(port(), '127.2.2.1')).toBeLessThan(1_000)
+  })
+
+  it('windowMinutes: over sessions', async () => {
+    await live.set('dictionary', { maxInvalidRecipients: 4, windowMinutes: 10, blockMinutes: 5 })
+    const from = '127.2.2.2'
+    ;(await guess(from, 3)).destroy()
+    expect(await staysOut(live.postern, from)).toBe(true)
+    ;(await guess(from, 1)).destroy()
+    await untilRefused(port(), from)
+    const entry = await entryOf(live.postern, from)
+    expect(entry?.reason).toBe('4 unknown recipients within 10 minutes; the limit is 4')
+    expect(entry?.evidence?.join('\n')).toContain('unknown recipient <guess0@home.test>')
+  })
+
+  it('from thirty addresses at once; known recipients count for nothing', async () => {
+    await live.set('dictionary', { maxInvalidRecipients: 2, windowMinutes: 10, blockMinutes: 5 })
+    const attackers = Array.from({ length: 30 }, (_, i) => `127.2.3.${i + 1}`)
+    await Promise.all(attackers.map((from) => guess(from, 2)))
+    await until('all have an entry', async () => {
+      const entries = await Promise.all(attackers.map((from) => entryOf(live.postern, from)))
+      return entries.every((entry) => entry !== undefined)
+    })
+    const honest = await live.greeted({ from: '127.2.4.1' })
+    for (let i = 0; i < 5; i++)
+      await honest.mail({ from: 'x@far.test', to: ['ann@home.test', 'bob@home.test'], content: 'Subject: x\r\n' })
+  })
+
+  it('not for a White-listed client (W), nor for the console', async () => {
+    await live.set('dictionary', { maxInvalidRecipients: 2, windowMinutes: 10, blockMinutes: 5 })
+    await live.add('white', '127.2.5.1')
+    await guess('127.2.5.1', 6)
+    const fromConsole = await guess('127.0.0.1', 2)
+    await fromConsole.expect(421)
+    for (const address of ['127.2.5.1', '127.0.0.1']) expect(await staysOut(live.postern, address)).toBe(true)
+  })
+})

@@ -1,0 +1,42 @@
+import { findEntry } from '../directory.ts'
+import { type CalloutHost, calloutHost } from '../expand.ts'
+import type { Policy } from '../policy.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** A recipient that only the host behind the domain's route knows exists there. While nobody can say so, the client comes again. */
+export const callout: RuleRow<Questions['rcpt']> = {
+  name: 'callout',
+  ask(question, policy) {
+    const asked = calloutFor(question, policy)
+    if (!asked) return 'pass'
+    const { address, host } = asked
+    switch (question.facts.lookups?.callout) {
+      case 'exists':
+        return 'pass'
+      case 'unknown':
+        return refuse(
+          { reply: 'userUnknown', reason: 'user-unknown', values: { recipient: question.facts.recipientText } },
+          `${host.host}:${host.port} refuses ${address}; verifyRecipients of its domain is callout.`,
+        )
+      case 'not-known':
+        return refuse(
+          { reply: 'recipientNotVerified', reason: 'recipient-not-verified' },
+          `${host.host}:${host.port} gave no answer about ${address}; verifyRecipients of its domain is callout.`,
+        )
+      case undefined:
+        return { missing: `${host.host}:${host.port} was not asked about ${address}.` }
+    }
+  },
+}
+
+/** What has to be asked of whom before the rule can decide; `undefined` when the directory knows the answer. */
+export function calloutFor(
+  { target }: Pick<Questions['rcpt'], 'target'>,
+  policy: Policy,
+): { address: string; host: CalloutHost } | undefined {
+  if (target.kind !== 'local' || target.postmaster) return undefined
+  const host = calloutHost(policy.directory, target.domain)
+  if (!host || policy.directory.domains.get(target.domain)?.catchAll !== '') return undefined
+  if (findEntry(policy.directory, target, policy.settings.advanced.mailboxDelimiter)) return undefined
+  return { address: `${target.local}@${target.domain}`, host }
+}

@@ -1,0 +1,41 @@
+/**
+ * After some failures in a row nobody is asked for a while, so that a dead partner does not hold every session for its
+ * time-out. Then one may try; its success lets everybody ask again.
+ */
+export class Breaker {
+  readonly #failures: number
+  readonly #restMs: number
+  readonly #now: () => number
+  #inRow = 0
+  #until = 0
+  #trying = false
+
+  constructor({
+    failures = 5,
+    restMs = 10_000,
+    now = Date.now,
+  }: { failures?: number; restMs?: number; now?: () => number } = {}) {
+    this.#failures = failures
+    this.#restMs = restMs
+    this.#now = now
+  }
+
+  /** Whether it may be asked now; whoever asks says `worked` or `failed` afterwards. */
+  mayAsk(): boolean {
+    if (this.#inRow < this.#failures) return true
+    if (this.#trying || this.#now() < this.#until) return false
+    this.#trying = true
+    return true
+  }
+
+  worked(): void {
+    this.#inRow = 0
+    this.#trying = false
+  }
+
+  failed(): void {
+    this.#inRow++
+    this.#trying = false
+    this.#until = this.#now() + this.#restMs
+  }
+}

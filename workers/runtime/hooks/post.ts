@@ -1,0 +1,168 @@
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { isIP } from 'node:net'
+import { Readable } from 'node:stream'
+import { HookFailure } from './failure.ts'
+import type { Hosts } from './hosts.ts'
+
+/**
+ * One POST to a URL that an administrator typed. It goes to an address that was checked, follows no redirect, and ends
+ * within its time whatever the other side does. The body flows; the answer is kept up to a limit.
+ */
+export type Post = {
+  url: string
+  headers: Readonly<Record<string, string>>
+  /** Octets of the body. */
+  length: number
+  /** Made anew for each connection that is tried. */
+  body: () => AsyncIterable<Uint8Array>
+  /** Milliseconds from the first question to the last octet of the answer. */
+  timeoutMs: number
+  /** Octets of an answer; a longer one is nonsense, or with `cutAnswer` only its beginning is of interest. */
+  mostAnswer: number
+  cutAnswer?: boolean
+  signal?: AbortSignal | undefined
+}
+
+export type Answer = { status: number; headers: IncomingMessage['headers']; body: Buffer }
+
+/** Addresses of one host that are tried. */
+const mostAddresses = 3
+
+export class Poster {
+  readonly #hosts: Hosts
+  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 100, maxFreeSockets: 20, timeout: 330_000 })
+  readonly #https = new HttpsAgent({ keepAlive: true, maxSockets: 100, maxFreeSockets: 20, timeout: 330_000 })
+
+  constructor(hosts: Hosts) {
+    this.#hosts = hosts
+  }
+
+  /** Rejects with HookFailure, or with what the body rejected with. */
+  async post(post: Post): Promise<Answer> {
+    const until = Date.now() + post.timeoutMs
+    const url = new URL(post.url)
+    const addresses = await this.#hosts.addressesOf(url.hostname, post.timeoutMs)
+    let failure: unknown
+    for (const address of addresses.slice(0, mostAddresses)) {
+      try {
+        return await this.#send(post, { url, address, until })
+      } catch (error) {
+        failure = error
+        // Only where nothing was sent another address may be asked.
+        if (!(error instanceof HookFailure) || error.trouble !== 'unreachable') break
+      }
+    }
+    throw failure
+  }
+
+  async #send(post: Post, way: { url: URL; address: string; until: number }): Promise<Answer> {
+    const late = AbortSignal.timeout(Math.max(1, way.until - Date.now()))
+    const signal = post.signal ? AbortSignal.any([late, post.signal]) : late
+    const trip = new Trip()
+    for (;;) {
+      try {
+        return await trip.go(this.#open(post, way, signal), post)
+      } catch (error) {
+        // A connection that waited may have died meanwhile: that says nothing, and nobody has read the request.
+        if (trip.wasStale(error)) continue
+        if (late.aborted) throw new HookFailure('timeout', `${way.url.host} did not answer within ${post.timeoutMs} ms`)
+        throw trip.explain(error, way.url.host)
+      }
+    }
+  }
+
+  #open(
+    { headers, length }: Post,
+    { url, address }: { url: URL; address: string },
+    signal: AbortSignal,
+  ): ClientRequest {
+    const isHttps = url.protocol === 'https:'
+    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const options = {
+      agent: isHttps ? this.#https : this.#http,
+      host: address,
+      port: url.port || (isHttps ? 443 : 80),
+      path: `${url.pathname}${url.search}`,
+      method: 'POST',
+      headers: { ...headers, host: url.host, 'content-length': length, 'user-agent': 'Postern' },
+      signal,
+      ...(isHttps && !isIP(host) ? { servername: host } : {}),
+    }
+    return isHttps ? requestHttps(options) : requestHttp(options)
+  }
+
+  close(): void {
+    this.#http.destroy()
+    this.#https.destroy()
+  }
+}
+
+/** A request on its way. */
+class Trip {
+  #connected = false
+  #stale = false
+  #bodyFailure: { error: unknown } | undefined
+  #tries = 0
+
+  go(request: ClientRequest, post: Post): Promise<Answer> {
+    this.#connected = false
+    this.#tries++
+    return new Promise((resolve, reject) => {
+      const source = Readable.from(post.body(), { objectMode: false })
+      let answered = false
+      const failed = (error: unknown) => {
+        source.destroy()
+        request.destroy()
+        this.#stale = request.reusedSocket && !answered && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        reject(error)
+      }
+      request.once('socket', (socket) => {
+        if (socket.connecting)
+          socket.once('connect', () => {
+            this.#connected = true
+          })
+        else this.#connected = true
+      })
+      request.on('error', failed)
+      request.once('response', (response) => {
+        answered = true
+        readAnswer(response, post).then((answer) => {
+          // An answer may come before the end of the request; the rest is of no interest then.
+          if (!request.writableFinished) request.destroy()
+          source.destroy()
+          resolve(answer)
+        }, failed)
+      })
+      source.once('error', (error) => {
+        this.#bodyFailure = { error }
+        failed(error)
+      })
+      source.pipe(request)
+    })
+  }
+
+  wasStale(error: unknown): boolean {
+    return this.#stale && this.#tries < 3 && !(error instanceof HookFailure)
+  }
+
+  explain(error: unknown, host: string): unknown {
+    if (this.#bodyFailure) return this.#bodyFailure.error
+    if (error instanceof HookFailure) return error
+    const { code, message } = error as NodeJS.ErrnoException
+    return new HookFailure(this.#connected ? 'nonsense' : 'unreachable', `${host}: ${code ?? message}`)
+  }
+}
+
+async function readAnswer(response: IncomingMessage, { mostAnswer, cutAnswer }: Post): Promise<Answer> {
+  const chunks: Buffer[] = []
+  let octets = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    octets += chunk.length
+    if (octets > mostAnswer && !cutAnswer)
+      throw new HookFailure('nonsense', `the answer is longer than ${mostAnswer} octets`)
+    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - mostAnswer))))
+    if (octets > mostAnswer) break
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+}

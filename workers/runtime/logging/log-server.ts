@@ -1,0 +1,108 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type LogLine, syslogMessage } from './line.ts'
+import { type Sink, Waiting } from './sink.ts'
+
+export type LogServerAddress = { host: string; port: number; tls: boolean }
+
+const batchLines = 500
+const firstPauseMs = 200
+const longestPauseMs = 30_000
+const connectMs = 10_000
+/** A server that takes nothing for so long is as good as gone. */
+const silentMs = 30_000
+
+/**
+ * RFC 5424 messages over TCP (RFC 6587 §3.4.1, octet counting) or TLS (RFC 5425). One batch is under way at a time and is
+ * forgotten when the socket has taken it; a connection that breaks before sends it again. The certificate is verified
+ * against the system's authorities and those of NODE_EXTRA_CA_CERTS.
+ */
+export class LogServerSink implements Sink {
+  readonly #address: LogServerAddress
+  readonly #waiting = new Waiting()
+  readonly #failed: (why: string) => void
+  #socket: Socket | undefined
+  #ready = false
+  #underWay: string[] = []
+  #pauseMs = firstPauseMs
+  #retry: NodeJS.Timeout | undefined
+  #watch: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** `failed`: called for each attempt that came to nothing. */
+  constructor(address: LogServerAddress, failed: (why: string) => void) {
+    this.#address = address
+    this.#failed = failed
+    this.#connect()
+  }
+
+  write(line: LogLine): void {
+    const message = syslogMessage(line)
+    this.#waiting.push(`${Buffer.byteLength(message)} ${message}`)
+    this.#pump()
+  }
+
+  takeDropped(): { count: number; because: string } {
+    return this.#waiting.takeDropped()
+  }
+
+  #connect(): void {
+    const { host, port, tls } = this.#address
+    const socket = tls ? connectTls({ host, port, servername: host }) : connectTcp({ host, port })
+    this.#socket = socket
+    let why = 'the log server closed the connection'
+    const limit = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs)
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
+      clearTimeout(limit)
+      this.#ready = true
+      this.#pauseMs = firstPauseMs
+      this.#pump()
+    })
+    socket.on('error', (error) => {
+      why = error.message
+    })
+    // A log server says nothing; reading is how the end is heard of.
+    socket.resume()
+    socket.once('close', () => {
+      clearTimeout(limit)
+      this.#gone(why)
+    })
+    socket.once('end', () => socket.destroy())
+  }
+
+  #gone(why: string): void {
+    clearTimeout(this.#watch)
+    this.#ready = false
+    this.#socket = undefined
+    this.#waiting.putBack(this.#underWay)
+    this.#underWay = []
+    if (this.#closed) return
+    this.#failed(why)
+    this.#retry = setTimeout(() => this.#connect(), this.#pauseMs)
+    this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2)
+  }
+
+  #pump(): void {
+    const socket = this.#socket
+    if (!socket || !this.#ready || this.#underWay.length > 0 || this.#waiting.size === 0) return
+    this.#underWay = this.#waiting.take(batchLines)
+    this.#watch = setTimeout(() => socket.destroy(new Error('the log server takes nothing')), silentMs)
+    socket.write(this.#underWay.join(''), (error) => {
+      if (error || socket !== this.#socket) return
+      clearTimeout(this.#watch)
+      this.#underWay = []
+      this.#pump()
+    })
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true
+    const until = Date.now() + graceMs
+    while (this.#ready && this.#waiting.size + this.#underWay.length > 0 && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    clearTimeout(this.#retry)
+    this.#waiting.lost(this.#waiting.size + this.#underWay.length, 'the log server did not take them before the end')
+    this.#socket?.end()
+    this.#socket?.destroySoon()
+  }
+}

@@ -1,0 +1,127 @@
+import type { EventFields, EventType } from '@postern/contract/events.ts'
+import { classicLines, isLogged, jsonLine, type Logged, levelOf, severityOf } from '@postern/contract/logged.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import { defaultSettings, type LoggingSettings } from '@postern/contract/settings.ts'
+import type { EventLog } from '../event-log.ts'
+import { LogServerSink } from './log-server.ts'
+import type { Sink } from './sink.ts'
+import { syslogSink } from './syslog.ts'
+
+export type LoggingParts = {
+  worker: string
+  service: ServiceName
+  events: Pick<EventLog, 'keep' | 'unsent'>
+  /** `/dev/log` or another socket, or `host:port`. */
+  syslog: string
+  /** The log cannot be reached: for the operator's own output. */
+  failed: (why: string) => void
+}
+
+/** How often losses are counted into an event. */
+const countEveryMs = 5_000
+const graceMs = 2_000
+const complainEveryMs = 60_000
+/** With so many events waiting for storage, dialogue lines are counted and not kept. */
+const mostDialogueWaiting = 50_000
+
+/**
+ * Every event passes here. It goes to the operational record, whatever the settings say: queue, books and traces need it.
+ * Whether and where it is logged follows `logging`, at once and without a restart. Nothing here waits: a log that is
+ * slow or gone costs lines, which are counted, and never mail.
+ */
+export class Logging {
+  readonly #parts: LoggingParts
+  #settings: LoggingSettings = defaultSettings().logging
+  #sink: Sink | undefined
+  #sinkIs = ''
+  #closing: Promise<void> = Promise.resolve()
+  #dropped = 0
+  #written = 0
+  #dialogueDropped = 0
+  #complainAfter = 0
+  readonly #timer: NodeJS.Timeout
+
+  constructor(parts: LoggingParts) {
+    this.#parts = parts
+    this.#timer = setInterval(() => this.#countDropped(), countEveryMs)
+    this.#timer.unref()
+  }
+
+  /** Puts other settings in force. A destination that stays the same keeps its connection. */
+  take(settings: LoggingSettings | undefined): void {
+    if (!settings) return
+    this.#settings = settings
+    const { destination, logServer } = settings
+    const wanted = destination === 'logServer' && logServer !== 'off' ? JSON.stringify(logServer) : destination
+    if (wanted === this.#sinkIs) return
+    this.#sinkIs = wanted
+    this.#letGo()
+    if (destination === 'syslog') this.#sink = syslogSink(this.#parts.syslog, this.#failed)
+    if (destination === 'logServer' && logServer !== 'off') this.#sink = new LogServerSink(logServer, this.#failed)
+  }
+
+  #failed = (why: string): void => {
+    const now = Date.now()
+    if (now < this.#complainAfter) return
+    this.#complainAfter = now + complainEveryMs
+    this.#parts.failed(why)
+  }
+
+  /** Whether an event of this type would be logged: ask before making a costly one. */
+  wants = (type: EventType): boolean => this.#settings.destination !== 'none' && isLogged(type, this.#settings.level)
+
+  record = <T extends EventType>(type: T, fields: EventFields<T>): void => {
+    const { destination, level } = this.#settings
+    const logged = destination !== 'none' && isLogged(type, level)
+    const at = new Date().toISOString()
+    // A log that lost something says so where an operator looks, wherever the log itself goes.
+    const inStorage = type === 'log.dropped' || (logged && destination === 'storage')
+    if (levelOf(type) === 'normal') this.#parts.events.keep(type, fields, inStorage, at)
+    else if (inStorage) this.#keepDialogue(type, fields, at)
+    // That lines were lost is no news for a log that loses them.
+    if (logged && this.#sink && type !== 'log.dropped') this.#send({ ...fields, type, at, worker: this.#parts.worker })
+  }
+
+  #keepDialogue<T extends EventType>(type: T, fields: EventFields<T>, at: string): void {
+    const { events } = this.#parts
+    if (events.unsent > mostDialogueWaiting) this.#dialogueDropped++
+    else events.keep(type, fields, true, at)
+  }
+
+  #send(event: Logged): void {
+    const severity = severityOf(event)
+    const { worker: app, service } = this.#parts
+    const texts = this.#settings.format === 'classic' ? classicLines(event, service) : [jsonLine(event)]
+    for (const text of texts) this.#sink?.write({ at: event.at, severity, id: event.type, app, text })
+    this.#written += texts.length
+  }
+
+  #countDropped(sink = this.#sink): void {
+    const { count = 0, because = '' } = sink?.takeDropped() ?? {}
+    const waiting = this.#dialogueDropped
+    this.#dialogueDropped = 0
+    this.#dropped += count + waiting
+    if (count > 0) this.record('log.dropped', { count, because: because.slice(0, 200) })
+    if (waiting > 0)
+      this.record('log.dropped', { count: waiting, because: 'the dialogue is faster than storage takes it' })
+  }
+
+  /** For the worker's report. */
+  get metrics(): { log_lines_total: number; log_lines_dropped_total: number } {
+    return { log_lines_total: this.#written, log_lines_dropped_total: this.#dropped }
+  }
+
+  #letGo(): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    if (!sink) return
+    this.#closing = Promise.all([this.#closing, sink.close(graceMs)]).then(() => this.#countDropped(sink))
+  }
+
+  /** Gives what waits a little time to go out. What is recorded after this is not sent. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#letGo()
+    await this.#closing
+  }
+}

@@ -1,0 +1,133 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { existsSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
+import { type LogLine, priorityOf, syslogMessage, textOf } from './line.ts'
+import { type Sink, Waiting } from './sink.ts'
+
+/**
+ * The local syslog. Node cannot write to a datagram socket in the file system, which is what `/dev/log` is: `logger` of
+ * util-linux does, one process a worker, a line in for a message out. With `host:port` messages go by UDP (RFC 5426).
+ */
+export function syslogSink(where: string, failed: (why: string) => void): Sink {
+  const udp = /^\[?([^\]/]+)\]?:(\d+)$/.exec(where)
+  if (udp) return new UdpSink(udp[1] as string, Number(udp[2]))
+  return new LoggerSink(where, failed)
+}
+
+const restartMs = 1_000
+const batchLines = 200
+
+class LoggerSink implements Sink {
+  readonly #socketPath: string
+  readonly #failed: (why: string) => void
+  readonly #waiting = new Waiting()
+  #child: ChildProcessByStdio<Writable, null, Readable> | undefined
+  #app = ''
+  #blocked = false
+  #restart: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(socketPath: string, failed: (why: string) => void) {
+    this.#socketPath = socketPath
+    this.#failed = failed
+  }
+
+  write(line: LogLine): void {
+    this.#app = line.app
+    this.#waiting.push(`<${priorityOf(line)}>${textOf(line)}\n`)
+    this.#pump()
+  }
+
+  takeDropped(): { count: number; because: string } {
+    return this.#waiting.takeDropped()
+  }
+
+  #start(): void {
+    const args = ['--socket', this.#socketPath, '--socket-errors=on', '--prio-prefix', '--size', '16384']
+    const child = spawn('logger', [...args, `--id=${process.pid}`, '--tag', `postern-${this.#app}`], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+    this.#child = child
+    this.#blocked = false
+    let why = ''
+    child.stderr.on('data', (text) => {
+      why = String(text).trim().split('\n').at(-1)?.slice(0, 200) ?? ''
+      // One complaint a message that the daemon did not take.
+      this.#waiting.lost(String(text).trim().split('\n').length, why)
+      this.#failed(why)
+    })
+    child.stdin.on('error', () => {})
+    child.stdin.on('drain', () => {
+      this.#blocked = false
+      this.#pump()
+    })
+    const gone = (because: string) => {
+      if (this.#child !== child) return
+      this.#child = undefined
+      if (!this.#closed) this.#later(because)
+    }
+    child.once('error', (error) => gone(error.message))
+    child.once('exit', (code) => gone(why || `logger ended with ${code}`))
+  }
+
+  #later(because: string): void {
+    this.#failed(because)
+    this.#restart = setTimeout(() => {
+      this.#restart = undefined
+      this.#pump()
+    }, restartMs)
+  }
+
+  #pump(): void {
+    if (this.#restart || this.#closed || this.#waiting.size === 0) return
+    if (!this.#child && !existsSync(this.#socketPath)) {
+      this.#later(`there is no ${this.#socketPath}`)
+      return
+    }
+    if (!this.#child) this.#start()
+    while (!this.#blocked && this.#waiting.size > 0)
+      this.#blocked = !this.#child?.stdin.write(this.#waiting.take(batchLines).join(''))
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#restart)
+    const child = this.#child
+    if (!child) return
+    child.stdin.end(this.#waiting.take(Number.POSITIVE_INFINITY).join(''))
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    const force = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    await gone
+    clearTimeout(force)
+  }
+}
+
+class UdpSink implements Sink {
+  readonly #host: string
+  readonly #port: number
+  readonly #socket
+  readonly #lost = new Waiting()
+
+  constructor(host: string, port: number) {
+    this.#host = host
+    this.#port = port
+    this.#socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    this.#socket.on('error', () => {})
+    this.#socket.unref()
+  }
+
+  write(line: LogLine): void {
+    this.#socket.send(syslogMessage(line), this.#port, this.#host, (error) => {
+      if (error) this.#lost.lost(1, error.message)
+    })
+  }
+
+  takeDropped(): { count: number; because: string } {
+    return this.#lost.takeDropped()
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()))
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Sees attempts to smuggle a second message past whoever disagrees with us about where a message ends: within the data a line
+ * of one dot whose line ends are not both CRLF (or that holds a NUL), followed at once by a command that begins or carries a
+ * transaction. Both are needed: an old client that ends its lines in a bare LF may well send a line of one dot, and mail about
+ * SMTP may quote commands. Looked for only in messages that hold bare line ends or NULs, in linear time.
+ */
+const falseEnd =
+  /[\r\n]\0*\.[\0\r]*(?:\r\n|\n|\r)\0*(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO|BDAT|AUTH) |(?:DATA|RSET|STARTTLS)\r?\n)/i
+
+/** Longer than what the pattern looks at, so that it is found across packets. */
+const overlap = 64
+
+export class FalseEnd {
+  found = false
+  /** The data begins at the beginning of a line. */
+  #tail: Buffer = Buffer.from('\n')
+
+  /** `isOdd`: the message holds bare line ends or NULs so far. */
+  look(chunk: Buffer, isOdd: boolean): void {
+    if (this.found) return
+    if (isOdd) {
+      const text = Buffer.concat([this.#tail, chunk]).toString('latin1')
+      this.found = falseEnd.test(text)
+    }
+    this.#tail =
+      chunk.length >= overlap ? chunk.subarray(-overlap) : Buffer.concat([this.#tail, chunk]).subarray(-overlap)
+  }
+}

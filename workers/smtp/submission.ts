@@ -1,0 +1,124 @@
+import { parseMailAddress } from '@postern/contract/address.ts'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { ErrandAnswer, SubmitErrand } from '@postern/contract/errands.ts'
+import type { MailFacts } from '@postern/contract/facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import { decideRcpt } from '@postern/policy/decide.ts'
+import { isAscii } from '@postern/policy/path.ts'
+import { type House, hostName } from './dialogue.ts'
+import { clientRecord, cut } from './happenings.ts'
+import { judge, redirected, together } from './reception.ts'
+import { type Header, httpReceivedField, missingFields, readHeader } from './trace.ts'
+import { Transaction } from './transaction.ts'
+import { wireReply } from './wire.ts'
+
+/**
+ * A message that an operator hands in through the API. Its recipients and its content are judged by the same rules as
+ * anybody's, with the right to relay that a login has; about its sender nobody is asked, for an operator speaks for the house.
+ * Resolves with `stored` when it is durable. Rejects with SpoolFull or SpoolFailure: nothing was stored.
+ */
+export async function submit(house: House, errand: SubmitErrand): Promise<ErrandAnswer> {
+  const { policy } = house
+  const facts = factsOf(house, errand)
+  const transaction = new Transaction(policy, facts, { verdict: policy.proceed.mail, promised: { body: '7bit' } })
+  for (const [i, recipient] of errand.recipients.entries()) {
+    const verdict = decideRcpt(
+      { ...facts, recipientText: recipient, recipient: parseMailAddress(recipient), recipientsSoFar: i },
+      policy,
+    )
+    if (verdict.outcome.kind !== 'proceed') return refused(`recipients.${i}`, verdict)
+    transaction.add(verdict.recipients)
+    transaction.passed(verdict)
+  }
+  const octets = withCrlf(Buffer.from(errand.messageBase64, 'base64'))
+  const header = readHeader(octets.subarray(0, 65_536))
+  const body = { size: octets.length, bareLineFeeds: false, nulOctets: octets.includes(0), read: () => inOne(octets) }
+  const {
+    verdict,
+    facts: { now: at },
+  } = await judge({ house }, transaction, { body, header, id: errand.messageId })
+  if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
+  transaction.passed(verdict)
+  await store(house, transaction, { errand, octets, header, at, treatment: together(verdict.treatments) })
+  return { outcome: 'stored' }
+}
+
+function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: SubmitErrand): MailFacts {
+  return {
+    now: Date.now(),
+    listener: 'submission',
+    ip: address ?? '127.0.0.1',
+    machine,
+    tlsAvailable,
+    login: by,
+    senderText: sender,
+    sender: sender === '' ? 'null-sender' : parseMailAddress(sender),
+    smtpUtf8: false,
+    spool: 'ready',
+  }
+}
+
+type Taken = {
+  errand: SubmitErrand
+  octets: Buffer
+  header: Header
+  at: number
+  treatment: ReturnType<typeof together>
+}
+
+async function store(
+  house: House,
+  { policy, recipients, sender, facts, rules }: Transaction,
+  { errand: { messageId: id, by }, octets, header, at, treatment }: Taken,
+): Promise<void> {
+  const { hold, redirect, headers } = treatment
+  const to = redirect ? redirected(redirect, recipients) : recipients
+  const envelope: Envelope = {
+    id,
+    receivedAt: at,
+    worker: house.id,
+    revision: policy.revision,
+    origin: 'api',
+    sender,
+    recipients: to,
+    body: octets.some((octet) => octet > 127) ? '8bitmime' : '7bit',
+    smtpUtf8: ![sender, ...to.map(({ address }) => address)].every(isAscii),
+    hops: header.hops,
+    client: { ip: facts.ip, helo: '', login: by },
+    ...(hold === undefined ? {} : { hold }),
+  }
+  const hostname = hostName(policy, house.machine)
+  const missing = missingFields(header, { id, at, hostname })
+  const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing, 'latin1')
+  await house.spool.write({ envelope, prefix, body: octets })
+  house.counters.messages_accepted_total++
+  house.counters.octets_accepted_total += octets.length
+  house.counters.recipients_accepted_total += to.length
+  house.record('message.accepted', {
+    messageId: id,
+    origin: 'api',
+    client: clientRecord(facts),
+    sender,
+    recipients: to.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    size: octets.length,
+    ...(header.subject === undefined ? {} : { subject: header.subject }),
+    revision: policy.revision,
+    rules,
+    ...(hold === undefined ? {} : { held: cut(hold, 200) }),
+  })
+}
+
+function refused(path: string, { outcome, rule }: Verdict): ErrandAnswer {
+  const reply = outcome.kind === 'refuse' ? wireReply(outcome.reply, outcome.values).trimEnd() : 'refused'
+  return { outcome: 'refused', path, rule, reply: reply.slice(0, 600) }
+}
+
+async function* inOne(octets: Buffer): AsyncGenerator<Buffer> {
+  yield octets
+}
+
+/** Files end their lines in LF, mail in CRLF; a last line without an end gets one. */
+function withCrlf(octets: Buffer): Buffer {
+  const text = octets.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n')
+  return Buffer.from(text.endsWith('\r\n') ? text : `${text}\r\n`, 'latin1')
+}
