@@ -144,6 +144,13 @@ export const replies = {
   bareLineFeed: reply(554, '5.6.0', 'Bare CR or LF in message; lines must end with CRLF'),
   nulOctet: reply(554, '5.6.0', 'NUL octet in message'),
   dataLineTooLong: reply(554, '5.6.0', 'Line too long in message'),
+  spfFail: reply(550, '5.7.23', 'SPF validation failed: {ip} may not send mail for {domain}'),
+  spfFailExplained: reply(
+    550,
+    '5.7.23',
+    'SPF validation failed: {ip} may not send mail for {domain}, which explains: {explanation}',
+  ),
+  dmarcReject: reply(550, '5.7.1', 'DMARC: the policy of {domain} rejects this message'),
   mailLoop: reply(554, '5.4.6', 'Too many hops: {hops} Received headers'),
   applicationRefused: reply(550, '5.7.1', 'Message refused: {reason}'),
   applicationUnavailable: reply(451, '4.7.1', 'Message cannot be checked now, try again later'),

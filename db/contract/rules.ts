@@ -44,6 +44,9 @@ export const ruleNames = [
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'spf',
+  'dkim',
+  'dmarc',
   'delivery-application',
   'accept',
   // fault

@@ -35,6 +35,8 @@ export const reasons = [
   'bare-line-feed',
   'nul-octet',
   'mail-loop',
+  'spf-fail',
+  'dmarc-reject',
   'application-refused',
   'application-unavailable',
   'not-confirmed',

@@ -65,12 +65,23 @@ for (let from = 0; from < messages; from += 2000) {
         receivedAt: Date.now(),
         rerouted: '',
         warned: false,
+        overlay: '',
         recipients,
       }
     }),
   )
   const cursors: [string, string, string[]][] = []
-  book.commit({ finished: [], cursors, insert, update: [], remove: [], relocate: [], warned: [], orders: [] })
+  book.commit({
+    finished: [],
+    cursors,
+    insert,
+    update: [],
+    remove: [],
+    relocate: [],
+    warned: [],
+    overlay: [],
+    orders: [],
+  })
 }
 await receiver.close()
 // The spool's end as its cursor: follow it once.
@@ -91,6 +102,7 @@ book.commit({
   remove: [],
   relocate: [],
   warned: [],
+  overlay: [],
   orders: [],
 })
 book.close()

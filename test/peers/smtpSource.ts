@@ -9,6 +9,8 @@ export interface SmtpSourceOptions {
   bytes: number
   /** Several messages on one connection; false: one message per connection. */
   reuse: boolean
+  /** A whole message to send in place of what it would make up; lines end in LF here. */
+  file?: string
   from?: string
   to?: string
   /** A different local part for each message: `1user@…`, `2user@…`. */
@@ -28,7 +30,8 @@ export interface SmtpSourceRun {
 /** Postfix's smtp-source(1): sends messages as fast as C can, without pipelining. Rejects when it gives up. */
 export function runSmtpSource(options: SmtpSourceOptions): Promise<SmtpSourceRun> {
   const args = [
-    ...['-s', String(options.sessions), '-m', String(options.messages), '-l', String(options.bytes)],
+    ...['-s', String(options.sessions), '-m', String(options.messages)],
+    ...(options.file ? ['-F', options.file] : ['-l', String(options.bytes)]),
     ...['-f', options.from ?? 'source@load.test', '-t', options.to ?? 'sink@load.test', '-M', 'source.test'],
     ...(options.reuse ? ['-d'] : []),
     ...(options.distinctRecipients ? ['-N'] : []),

@@ -116,30 +116,49 @@ async function spfOf({ sender, ip, helo, hostname }: Question, resolver: Resolve
 
 type Dmarc = NonNullable<Findings['dmarc']>
 
+type Identities = { spfDomains: string[]; dkimDomains: { domain: string; underSized: number }[]; resolver: Resolve }
+
+/** Author domains of one message that are looked at. */
+const mostAuthors = 10
+const strength = { none: 0, quarantine: 1, reject: 2 }
+
 /** Absent: it hangs on something that is not known, a signature that was not verified. */
 async function dmarcOf(
   { spf, signed, isSigned, from, fromFields, relay }: Read & { spf: Spf | undefined; relay: boolean },
   resolver: Resolve,
 ): Promise<Dmarc | undefined> {
   const dkimDomains = (signed?.passed ?? []).map(({ domain, unsigned }) => ({ domain, underSized: unsigned }))
-  const spfDomains = spf?.result === 'pass' ? [spf.domain] : []
-  const asked = { headerFrom: from, fromFields, spfDomains, dkimDomains, resolver, strict: true }
+  const identities: Identities = { spfDomains: spf?.result === 'pass' ? [spf.domain] : [], dkimDomains, resolver }
+  const found = await evaluated({ from, fromFields }, identities)
+  if (found.result !== 'fail') return found
+  if (relay && isSigned) return undefined
+  // What failed for now may have passed (RFC 9989 §5.3.4): that is not known, and no fail.
+  return spf?.result === 'temperror' || hasTemporary(signed) ? { ...found, result: 'temperror' } : found
+}
+
+async function evaluated(author: Pick<Signed, 'from' | 'fromFields'>, identities: Identities): Promise<Dmarc> {
+  const asked = { headerFrom: author.from, fromFields: author.fromFields, ...identities, strict: true }
   const { response, authorDomains = [] } = await evaluateDmarc(asked as unknown as Parameters<typeof evaluateDmarc>[0])
-  // RFC 9989 §5.3.1: without exactly one author domain there is nothing to evaluate.
-  if (!response) return { result: 'permerror', policy: 'none', domain: plain(authorDomains.join(' '), 255) }
-  const { status, policy = 'none' } = response as {
-    status: { result: string; header?: { from?: string } }
-    policy?: string
+  if (!response) return ofSeveral(authorDomains, identities)
+  const { status, policy } = response as Evaluated
+  const { result } = status
+  const applies = result === 'fail' || result === 'pass' ? (policy ?? 'none') : 'none'
+  return { result, policy: applies, domain: plain(status.header?.from ?? '', 255) }
+}
+
+type Evaluated = { status: { result: Dmarc['result']; header?: { from?: string } }; policy?: Dmarc['policy'] }
+
+/**
+ * Without exactly one author domain there is nothing to evaluate (RFC 9989 §5.3.1), and that would be a way around it. So each
+ * is looked at, and the strictest wish of one that fails holds (RFC 7489 §6.6.1).
+ */
+async function ofSeveral(domains: readonly string[], identities: Identities): Promise<Dmarc> {
+  let worst: Dmarc = { result: 'permerror', policy: 'none', domain: plain(domains.join(' '), 255) }
+  for (const domain of domains.slice(0, mostAuthors)) {
+    const found = await evaluated({ from: [`x@${domain}`], fromFields: 1 }, identities)
+    if (found.result === 'fail' && strength[found.policy] > strength[worst.policy]) worst = found
   }
-  const result = status.result as Dmarc['result']
-  if (result === 'fail' && relay && isSigned) return undefined
-  const hangs = spf?.result === 'temperror' || hasTemporary(signed)
-  return {
-    // What failed for now may have passed (RFC 9989 §5.3.4 and §5.4.1): a fail is none then.
-    result: result === 'fail' && hangs ? 'temperror' : result,
-    policy: (result === 'none' ? 'none' : policy) as Dmarc['policy'],
-    domain: plain(status.header?.from ?? '', 255),
-  }
+  return worst
 }
 
 function hasTemporary(signed: Signed | undefined): boolean {

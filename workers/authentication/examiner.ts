@@ -219,9 +219,10 @@ async function feed(
   { hand, id, task }: { hand: Hand; id: number; task: Task },
 ): Promise<void> {
   try {
-    let pieces: Buffer[] = []
+    let pieces: Uint8Array[] = []
     for await (const piece of message) {
-      pieces.push(piece)
+      // A copy of its own: with a view goes all the memory that it looks at.
+      pieces.push(new Uint8Array(piece))
       if (pieces.length < piecesAtOnce) continue
       const more = new Promise<void>((resolve) => {
         task.more = resolve

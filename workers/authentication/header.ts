@@ -55,8 +55,8 @@ const emptyLine = Buffer.from('\r\n\r\n')
 export class HeaderEnd {
   readonly #most: number
   #pieces: Buffer[] = []
-  /** The last three octets, for an empty line that the pieces cut. */
-  #tail: Buffer = Buffer.alloc(0)
+  /** The last three octets, for an empty line that the pieces cut. A message begins as if after a line. */
+  #tail: Buffer = Buffer.from('\r\n')
   ended = false
   /** Of the header with its empty line, once it has ended; else those seen. */
   octets = 0
@@ -89,12 +89,8 @@ export class HeaderEnd {
   }
 
   #endIn(piece: Buffer): number {
-    if (this.octets === 0 && piece[0] === 13 && piece[1] === 10) return 2
-    if (this.#tail.length > 0) {
-      const seam = Buffer.concat([this.#tail, piece.subarray(0, 3)])
-      const at = seam.indexOf(emptyLine)
-      if (at !== -1) return at + 4 - this.#tail.length
-    }
+    const seam = Buffer.concat([this.#tail, piece.subarray(0, 3)]).indexOf(emptyLine)
+    if (seam !== -1) return seam + 4 - this.#tail.length
     const at = piece.indexOf(emptyLine)
     return at === -1 ? -1 : at + 4
   }

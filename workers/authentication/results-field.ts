@@ -45,7 +45,11 @@ function quoted(text: string): string {
 }
 
 function comment(text: string | undefined): string {
-  return text ? ` (${printable(text).replace(/[()\\]/g, '\\$&')})` : ''
+  return text
+    ? ` (${printable(text)
+        .replace(/"/g, "'")
+        .replace(/[()\\]/g, '\\$&')})`
+    : ''
 }
 
 /** A line has at most 998 octets (RFC 5322 §2.1.1). */

@@ -113,6 +113,14 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'bare-line-feed': { facts: { bareLineFeeds: true } },
     'nul-octet': { facts: { nulOctets: true } },
     'mail-loop': { facts: { hops: 101 } },
+    spf: {
+      change: { settings: { general: { verifySpf: 'enforce' } } },
+      facts: { lookups: { spf: { result: 'fail', domain: 'remote.example' } } },
+    },
+    dmarc: {
+      change: { settings: { general: { verifyDmarc: 'enforce' } } },
+      facts: { lookups: { dmarc: { result: 'fail', policy: 'reject', domain: 'remote.example' } } },
+    },
     'delivery-application': {
       change: { settings: { advanced: { deliveryApplication: filter } } },
       facts: { lookups: { application: { action: 'reject' } } },
@@ -141,6 +149,9 @@ const apart = new Set([
   'auth-credentials+connection-rate',
 ])
 
+/** Rules that say what they saw and decide nothing. */
+const onlyTells = new Set<Rule>(['dkim'])
+
 function decide(stage: Stage, { change = {}, facts = {} }: Provocation) {
   const policy = examplePolicy(change)
   if (stage === 'connect') return decideConnect({ ...connectFacts(), ...facts }, policy)
@@ -164,7 +175,7 @@ function together(a: Provocation, b: Provocation): Provocation {
 
 describe('the order of the check', () => {
   for (const [stage, rules] of Object.entries(provocations) as [Stage, Record<string, Provocation>][]) {
-    const names = stages[stage].map(({ name }) => name)
+    const names = stages[stage].map(({ name }) => name).filter((name) => !onlyTells.has(name))
     it(`${stage}: every rule is provoked, and decides alone`, () => {
       expect(Object.keys(rules)).toEqual(names)
       for (const name of names) expect(decide(stage, rules[name] ?? {}).rule).toBe(name)
@@ -176,7 +187,9 @@ describe('the order of the check', () => {
       it(`${stage}: ${earlier} answers before ${later}`, () => {
         const verdict = decide(stage, together(rules[earlier] ?? {}, rules[later] ?? {}))
         expect(verdict.rule).toBe(earlier)
-        expect(verdict.trail.map(({ rule }) => rule)).toEqual(names.slice(0, i + 1))
+        expect(verdict.trail.map(({ rule }) => rule).filter((name) => !onlyTells.has(name))).toEqual(
+          names.slice(0, i + 1),
+        )
       })
     })
   }

@@ -16,6 +16,8 @@ import { connectionsPerAddress } from './rules/connections-per-address.ts'
 import { controlAccess } from './rules/control-access.ts'
 import { declaredSize } from './rules/declared-size.ts'
 import { deliveryApplication } from './rules/delivery-application.ts'
+import { dkim } from './rules/dkim.ts'
+import { dmarc } from './rules/dmarc.ts'
 import { dnsbl } from './rules/dnsbl.ts'
 import { expn } from './rules/expn.ts'
 import { greylist } from './rules/greylist.ts'
@@ -42,6 +44,7 @@ import { senderDomain } from './rules/sender-domain.ts'
 import { senderMatchesLogin } from './rules/sender-matches-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
 import { softErrorLimit } from './rules/soft-error-limit.ts'
+import { spf } from './rules/spf.ts'
 import { spoolSpace } from './rules/spool-space.ts'
 import { submissionAuth } from './rules/submission-auth.ts'
 import { unknownRecipient } from './rules/unknown-recipient.ts'
@@ -65,7 +68,7 @@ export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[sta
     spoolSpace,
   ],
   rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, callout, greylist],
-  data: [messageSize, bareLineFeed, nulOctet, mailLoop, deliveryApplication],
+  data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc, deliveryApplication],
   fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
   vrfy: [vrfy],
   expn: [expn],

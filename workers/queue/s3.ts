@@ -4,7 +4,8 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
 import type { Job } from './lanes.ts'
 import { domainOf, type Mail } from './mail.ts'
-import { chunksOf, readWhole, wholeOctets } from './octets.ts'
+import { chunksOf, wholeOctets } from './octets.ts'
+import { deliveredOctets, readDelivered } from './overlay.ts'
 import type { Destination } from './route/destination.ts'
 
 /**
@@ -70,7 +71,7 @@ async function putBoth(mail: Mail, { bucket, prefix, domain }: Bucket, world: At
       key: `${key}.eml`,
       type: 'message/rfc822',
       body: await of.open(),
-      octets: mail.octets,
+      octets: deliveredOctets(mail),
       signal: of.signal,
     })
     return { kind: 'delivered', status: '2.0.0', reply: `kept as s3://${bucket}/${key}.eml`, dsnPassedOn: false }
@@ -120,7 +121,7 @@ class MessageBody {
 
   async open(): Promise<Buffer | Readable> {
     try {
-      if (this.#mail.octets <= wholeOctets) return await readWhole(this.#mail, this.#world.reader)
+      if (this.#mail.octets <= wholeOctets) return await readDelivered(this.#mail, this.#world.reader)
     } catch (error) {
       this.failure = error as Error
       throw error

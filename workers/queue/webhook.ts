@@ -7,6 +7,7 @@ import { type Attempted, type AttemptWorld, deferredFor, type Final } from './at
 import type { Job } from './lanes.ts'
 import type { Mail } from './mail.ts'
 import { chunksOf } from './octets.ts'
+import { deliveredOctets } from './overlay.ts'
 import type { Destination } from './route/destination.ts'
 
 /**
@@ -52,7 +53,7 @@ async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: 
     const answer = await world.poster.post({
       url: webhook.url,
       headers,
-      length: mail.octets,
+      length: deliveredOctets(mail),
       body,
       timeoutMs,
       mostAnswer,

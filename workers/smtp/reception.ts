@@ -1,6 +1,7 @@
 import type { ApplicationQuestion } from '@postern/contract/application.ts'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
+import type { Lookups } from '@postern/contract/lookups.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
@@ -10,6 +11,7 @@ import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
 import { type Dialogue, type House, hostName } from './dialogue.ts'
 import { clientRecord, cut, verdictRecord } from './happenings.ts'
+import { askAboutMessage, authenticationFor } from './lookups/message.ts'
 import { MessageBody } from './message-body.ts'
 import { type Header, missingFields, receivedField } from './trace.ts'
 import type { Transaction } from './transaction.ts'
@@ -68,7 +70,7 @@ function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick
 export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
   const header = body.header()
   const id = ids.generate().toString()
-  const { verdict, at } = await judge(dialogue, transaction, { body, header, id })
+  const { verdict, facts } = await judge(dialogue, transaction, { body, header, id })
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
@@ -82,7 +84,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   const { house } = dialogue
   const { size } = body
   const treatment = together(verdict.treatments)
-  const envelope = envelopeOf(dialogue, transaction, { id, at, header, treatment })
+  const envelope = envelopeOf(dialogue, transaction, { id, facts, header, treatment })
   try {
     await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header, treatment }))
   } catch (error) {
@@ -95,6 +97,8 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   house.counters.recipients_accepted_total += envelope.recipients.length
   // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
   tellAccepted(dialogue, transaction, { envelope, header, size })
+  const { found } = envelope.authentication ?? {}
+  if (found) house.record('message.authenticated', { messageId: envelope.id, ...found })
   dialogue.reply('accepted', { id: envelope.id })
   return false
 }
@@ -111,21 +115,24 @@ export async function judge(
   { house, witness }: Pick<Dialogue, 'house'> & Partial<Pick<Dialogue, 'witness'>>,
   transaction: Transaction,
   { body, header, id }: AtEnd,
-): Promise<{ verdict: DataVerdict; at: number }> {
+): Promise<{ verdict: DataVerdict; facts: DataFacts }> {
   const { policy } = transaction
-  const facts = dataFacts(transaction, body, header)
-  const { now: at } = facts
-  const verdict = decideData(facts, policy)
-  const setting = policy.settings.advanced.deliveryApplication
-  if (setting === 'off' || verdict.outcome.kind !== 'proceed') {
-    witness?.data(facts)
-    return { verdict, at }
+  const { desk, machine } = house
+  let facts = dataFacts(transaction, body, header)
+  let verdict = decideData(facts, policy)
+  const again = (heard: Lookups) => {
+    facts = { ...facts, lookups: { ...facts.lookups, ...heard } }
+    verdict = decideData(facts, policy)
   }
-  const question = questionOf(facts, transaction, { id, at, server: hostName(policy, house.machine) })
-  const asked = await house.desk.application.ask(setting, { question, body: () => body.read() })
-  const known = { ...facts, lookups: { ...facts.lookups, ...asked } }
-  witness?.data(known)
-  return { verdict: decideData(known, policy), at }
+  const asked = askAboutMessage(facts, { verdict, body, desk, policy })
+  if (asked) again(await asked)
+  const setting = policy.settings.advanced.deliveryApplication
+  if (setting !== 'off' && verdict.outcome.kind === 'proceed') {
+    const question = questionOf(facts, transaction, { id, at: facts.now, server: hostName(policy, machine) })
+    again(await desk.application.ask(setting, { question, body: () => body.read() }))
+  }
+  witness?.data(facts)
+  return { verdict, facts }
 }
 
 function questionOf(
@@ -171,17 +178,18 @@ export function redirected(redirect: readonly Recipient[], [first]: readonly Rec
   return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
 }
 
-type Ending = { id: string; at: number; header: Header; treatment: Wanted }
+type Ending = { id: string; facts: DataFacts; header: Header; treatment: Wanted }
 
 function envelopeOf(
   { house, facts }: Dialogue,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { id, at, header, treatment: { hold, redirect } }: Ending,
+  { id, facts: atEnd, header, treatment: { hold, redirect } }: Ending,
 ): Envelope {
   const { ip, helo = '', login, tls } = facts
+  const authentication = authenticationFor(atEnd, header, policy)
   return {
     id,
-    receivedAt: at,
+    receivedAt: atEnd.now,
     worker: house.id,
     revision: policy.revision,
     origin: 'smtp',
@@ -197,6 +205,7 @@ function envelopeOf(
       ...(login === undefined ? {} : { login }),
       ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
     },
+    ...(authentication ? { authentication } : {}),
     ...(hold === undefined ? {} : { hold }),
   }
 }

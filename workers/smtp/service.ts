@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
 import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
@@ -206,6 +207,7 @@ export class SmtpService implements Service {
     await this.#offences.close()
     this.#parts.desk.poster.close()
     await this.#parts.desk.greylist.close()
+    await this.#parts.desk.examiner?.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -252,8 +254,11 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
   await reader.close()
   const poster = new Poster(hosts)
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   const desk = {
-    dns: new Dns({ servers: serversIn(env, 'POSTERN_DNS_SERVERS') ?? [] }),
+    dns: new Dns({ servers }),
+    examiner: new Examiner({ servers, threads: 2, mostWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
+    trouble,
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
     callouts: new Callouts(hosts, worker.record),
     application: new Application(poster, worker.record),

@@ -33,7 +33,10 @@ export async function submit(house: House, errand: SubmitErrand): Promise<Errand
   const octets = withCrlf(Buffer.from(errand.messageBase64, 'base64'))
   const header = readHeader(octets.subarray(0, 65_536))
   const body = { size: octets.length, bareLineFeeds: false, nulOctets: octets.includes(0), read: () => inOne(octets) }
-  const { verdict, at } = await judge({ house }, transaction, { body, header, id: errand.messageId })
+  const {
+    verdict,
+    facts: { now: at },
+  } = await judge({ house }, transaction, { body, header, id: errand.messageId })
   if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
   transaction.passed(verdict)
   await store(house, transaction, { errand, octets, header, at, treatment: together(verdict.treatments) })

@@ -90,6 +90,8 @@ export type Header = {
   hops: number
   hasDate: boolean
   hasMessageId: boolean
+  /** It has an Authentication-Results field, or may have one beyond what is read here. */
+  claimsResults: boolean
   /** As people read it: decoded, on one line, at most 200 characters, all of them printable. */
   subject?: string
 }
@@ -105,6 +107,7 @@ export function readHeader(first: Buffer): Header {
     hops,
     hasDate: /\r\ndate[ \t]*:/i.test(header),
     hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
+    claimsResults: end === -1 || /\r\nauthentication-results\s*:/i.test(header),
     ...(subject === undefined ? {} : { subject: readSubject(subject) }),
   }
 }

@@ -48,21 +48,21 @@ export const generalSchema = z.strictObject({
   }),
   verifySpf: setting(check.default('mark'), {
     title: 'Verify SPF',
-    help: 'mark: the result goes into Authentication-Results. enforce: a fail is refused with 550 5.7.23. Temporary DNS errors never refuse.',
+    help: 'Whether the client may send for the domain of the sender (of HELO, when the sender is empty). mark: the result goes into Authentication-Results. enforce: a fail is refused with 550 5.7.23. Temporary DNS errors never refuse. Not asked about mail of people who have logged in, nor on the submission ports.',
     source: 'today',
-    enforced: false,
+    enforced: true,
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
-    help: 'mark: the result goes into Authentication-Results. Clients in the relay list are not verified.',
+    help: 'mark: the result goes into Authentication-Results. enforce: signatures are verified before the message is answered, and one that does not hold is told in its trail; nothing is refused for it alone, because a broken signature counts as none (RFC 6376): what may follow from it is for DMARC to say. Clients in the relay list are not verified, nor mail of people who have logged in.',
     source: 'classic',
-    enforced: false,
+    enforced: true,
   }),
   verifyDmarc: setting(check.default('mark'), {
     title: 'Verify DMARC',
-    help: 'mark: the result goes into Authentication-Results. enforce: a policy of reject is refused with 550 5.7.1, quarantine is held in the queue.',
+    help: 'Whether SPF or DKIM speaks for the domain in From; both are looked at for it even where they are off. mark: the result goes into Authentication-Results. enforce: where the domain asks for reject the message is refused with 550 5.7.1, for quarantine it is held in the queue until it is released. Temporary DNS errors never refuse.',
     source: 'today',
-    enforced: false,
+    enforced: true,
   }),
   defaultMailHost: setting(
     z

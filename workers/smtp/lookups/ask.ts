@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Examiner } from '@postern/authentication/examiner.ts'
 import type { ConnectFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/contract/facts.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { Rule } from '@postern/contract/rules.ts'
@@ -21,7 +22,16 @@ import { askSenderDomain } from './sender-domain.ts'
  */
 
 /** Of whom is asked. */
-export type Desk = { dns: Dns; greylist: Greylist; callouts: Callouts; application: Application }
+export type Desk = {
+  dns: Dns
+  greylist: Greylist
+  callouts: Callouts
+  application: Application
+  /** Examines messages before they are answered; without it nothing is known about them. */
+  examiner?: Pick<Examiner, 'sent' | 'close'>
+  /** For the operator's log. */
+  trouble?: (error: unknown) => void
+}
 
 type AskedOf = { connect: ConnectFacts; hello: HelloFacts; mail: MailFacts; rcpt: RcptFacts }
 type Asker<Facts> = (facts: Facts, world: { desk: Desk; policy: Policy }) => Promise<Lookups> | Lookups

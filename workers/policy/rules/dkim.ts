@@ -1,0 +1,21 @@
+import { checksFor } from '../mail-authentication.ts'
+import type { Questions, RuleRow } from '../rule.ts'
+
+/**
+ * RFC 6376 §6.1: a signature that does not verify is as good as none, and mail without one is no worse. So nothing is refused
+ * for DKIM alone: `enforce` verifies before the answer, so that the trail has it and DMARC can decide.
+ */
+export const dkim: RuleRow<Questions['data']> = {
+  name: 'dkim',
+  ask(facts, policy) {
+    if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'
+    const found = facts.lookups?.dkim
+    if (!found) return { missing: 'Whether its signatures hold is not known.' }
+    const broken = found.filter(({ result }) => result !== 'pass' && result !== 'none')
+    if (broken.length === 0) return 'pass'
+    const each = broken.map(
+      ({ result, domain = '?', because }) => `${domain}: ${result}${because ? ` (${because})` : ''}`,
+    )
+    return { marks: `DKIM signatures that do not hold count as none: ${each.join(', ')}.` }
+  },
+}

@@ -1,0 +1,20 @@
+import { checksFor } from '../mail-authentication.ts'
+import { type Questions, type RuleRow, refuse } from '../rule.ts'
+
+/** RFC 7208 §8.4: a fail may be refused; nothing else is. */
+export const spf: RuleRow<Questions['data']> = {
+  name: 'spf',
+  ask(facts, policy) {
+    if (policy.settings.general.verifySpf !== 'enforce' || checksFor(facts, policy).spf !== 'enforce') return 'pass'
+    const found = facts.lookups?.spf
+    if (!found) return { missing: `Whether ${facts.ip} may send for the sender's domain is not known.` }
+    const { result, domain, explanation } = found
+    if (result === 'temperror') return { missing: `SPF of ${domain} is not known: the DNS is in trouble.` }
+    if (result !== 'fail') return 'pass'
+    const values = { ip: facts.ip, domain, explanation: explanation ?? '' }
+    return refuse(
+      { reply: explanation ? 'spfFailExplained' : 'spfFail', reason: 'spf-fail', values },
+      `general.verifySpf is enforce, and ${domain} says that ${facts.ip} may not send its mail (SPF fail).`,
+    )
+  },
+}

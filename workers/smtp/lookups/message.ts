@@ -1,0 +1,60 @@
+import { ExaminerBusy } from '@postern/authentication/examiner.ts'
+import { type Authentication, type Findings, type MailCheck, mailChecks } from '@postern/contract/authentication.ts'
+import type { DataFacts } from '@postern/contract/facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import { checksFor, isRelay } from '@postern/policy/mail-authentication.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import { hostName } from '../dialogue.ts'
+import type { MessageBody } from '../message-body.ts'
+import type { Header } from '../trace.ts'
+import type { Desk } from './ask.ts'
+
+/** What is asked about a message before it is answered, and what is left to the Queue Manager. */
+
+/**
+ * Asks what a rule that is enforced does not know yet, and with it everything that is on: it costs no more. Absent: no rule
+ * lacks anything. Resolves after 20 seconds at the latest, and with nothing when that was too short or the line too long.
+ */
+export function askAboutMessage(
+  facts: DataFacts,
+  { verdict, body, desk, policy }: { verdict: Verdict; body: Pick<MessageBody, 'read'>; desk: Desk; policy: Policy },
+): Promise<Findings> | undefined {
+  const lacks = (check: MailCheck) => verdict.trail.some(({ rule, said }) => rule === check && said === 'not-known')
+  if (verdict.outcome.kind !== 'proceed' || verdict.trail === policy.proceed.data.trail) return undefined
+  if (!desk.examiner || !mailChecks.some(lacks)) return undefined
+  const { sender, ip, helo = '' } = facts
+  const checks = checksFor(facts, policy)
+  const question = {
+    sender: sender === null || sender === 'null-sender' ? '' : sender.text,
+    ip,
+    helo,
+    hostname: hostName(policy, facts.machine),
+    checks: mailChecks.filter((check) => checks[check] !== 'off'),
+    relay: isRelay(facts, policy),
+  }
+  return desk.examiner.sent(question, body.read()).then(
+    ({ findings }) => findings,
+    (error: unknown) => {
+      if (!(error instanceof ExaminerBusy)) desk.trouble?.(error)
+      return {}
+    },
+  )
+}
+
+const nobody = { field: true, due: [] }
+const everything = { field: true, due: [...mailChecks] }
+
+/** What the Queue Manager has to do before it delivers; absent: nothing. */
+export function authenticationFor(facts: DataFacts, header: Header, policy: Policy): Authentication | undefined {
+  const { verifySpf, verifyDkim, verifyDmarc } = policy.settings.general
+  const field = verifySpf !== 'off' || verifyDkim !== 'off' || verifyDmarc !== 'off'
+  if (!field) return header.claimsResults ? { field, due: [] } : undefined
+  const checks = checksFor(facts, policy)
+  if (checks.spf === 'off' && checks.dkim === 'off' && checks.dmarc === 'off') return nobody
+  const { spf, dkim, dmarc } = facts.lookups ?? {}
+  const found: Findings = { ...(spf && { spf }), ...(dkim && { dkim }), ...(dmarc && { dmarc }) }
+  const relay = isRelay(facts, policy)
+  const due = mailChecks.filter((check) => checks[check] !== 'off' && !found[check])
+  if (due.length === mailChecks.length && !relay) return everything
+  return { field, due, ...(Object.keys(found).length > 0 ? { found } : {}), ...(relay ? { relay } : {}) }
+}
