@@ -31,7 +31,7 @@ describe('fieldsOf', () => {
       initial: 30,
     })
     expect(of('general', 'relayMode')).toMatchObject({ kind: 'choice', danger: { values: ['anyone'] } })
-    expect(of('general', 'verifySpf')).toMatchObject({ enforced: false })
+    expect(of('general', 'verifySpf')).toMatchObject({ enforced: true })
     expect(of('security', 'checkHelo')).toMatchObject({ exemptsWhiteListed: true })
   })
 
@@ -118,6 +118,7 @@ describe('the directory', () => {
       aliases: ['b.example'],
       catchAll: '',
       route: { type: 'lmtp', host: 'h', port: 24 },
+      verifyRecipients: 'directory',
     }
     const values = toForm(fields, domain) as { route: { type: string; of: Record<string, { host: string }> } }
     expect(fromForm(fields, values)).toEqual(domain)
