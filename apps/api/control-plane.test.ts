@@ -100,7 +100,7 @@ describe('conventions of writes', () => {
 })
 
 describe('settings', () => {
-  it('warns of what is fixed by the environment, dangerous or not enforced', async () => {
+  it('warns of what is fixed by the environment or dangerous', async () => {
     const fixed = await patch('/v1/settings/advanced', { port: 2626 })
     expect(fixed.json.warnings).toEqual([expect.stringContaining('POSTERN_SMTP_PORT=2525')])
     const open = await patch('/v1/settings/general', { relayMode: 'anyone' })

@@ -24,13 +24,11 @@ const names = setting(z.array(certificateNameSchema).min(1).max(100), {
   title: 'Names',
   help: 'The host names that clients connect to, one a line.',
   source: 'classic',
-  enforced: true,
 })
 const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
   title: 'Key',
   help: 'ECDSA P-256 is the fastest and understood everywhere; RSA only for very old clients. Made here; it never leaves the API but to the workers.',
   source: 'classic',
-  enforced: true,
 })
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
@@ -47,7 +45,6 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
       help: 'Clients that verify certificates do not accept it unless they are told to.',
       unit: 'days',
       source: 'classic',
-      enforced: true,
     }),
   }),
   z.strictObject({
@@ -58,7 +55,6 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
       title: 'Organization',
       help: 'Stands in the request; most authorities ignore it.',
       source: 'classic',
-      enforced: true,
     }),
   }),
   z.strictObject({
@@ -74,20 +70,17 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
         title: 'ACME directory',
         help: 'The API calls this address, and those that its answer names, from where it runs. https only.',
         source: 'today',
-        enforced: true,
       },
     ),
     email: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Contact',
       help: 'Where the authority writes to when something is wrong. May be empty.',
       source: 'today',
-      enforced: true,
     }),
     agreed: setting(z.boolean().default(false), {
       title: 'I agree to the terms of the authority',
       help: 'Its directory names them (RFC 8555 §7.3). Without it nothing is ordered.',
       source: 'today',
-      enforced: true,
     }),
   }),
 ])
@@ -103,7 +96,6 @@ export const certificateInputSchema = z.strictObject({
     title: 'Private key',
     help: 'Write-only; encrypted at rest.',
     source: 'classic',
-    enforced: true,
     secret: true,
   }).optional(),
 })

@@ -21,7 +21,6 @@ export const routeSchema = z.discriminatedUnion('type', [
       title: 'Signing secret',
       help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
       source: 'today',
-      enforced: true,
       secret: true,
     }).optional(),
   }),
@@ -57,7 +56,6 @@ export const domainInputSchema = z.strictObject({
     title: 'Recipients are verified by',
     help: 'directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route smtp or lmtp is asked about the others, and its answers are kept for a while (yes 1 hour, no 5 minutes). Mail hosts with private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
     source: 'today',
-    enforced: true,
   }),
 })
 export type Domain = z.output<typeof domainInputSchema>
@@ -70,7 +68,6 @@ export const accountInputSchema = z.strictObject({
     title: 'Password',
     help: 'At least 8 characters. Stored only as an argon2id hash.',
     source: 'classic',
-    enforced: true,
     secret: true,
   }),
   quotas: z

@@ -13,8 +13,6 @@ export type SettingMeta = {
   danger?: { text: string; values?: readonly unknown[] }
   /** `classic`: from the administration pages this product re-creates. `today`: what today's users expect beside them. */
   source: 'classic' | 'today'
-  /** `false`: described and stored, but no worker acts on it yet. The console says so. */
-  enforced: boolean
   /** White-listed clients skip it. */
   exemptsWhiteListed?: true
   /** Write-only in the API, encrypted at rest. */

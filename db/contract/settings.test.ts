@@ -149,8 +149,8 @@ describe.each(settingGroupNames)('settings %s', (group) => {
 
   it('describes every key', () => {
     for (const { key } of rows) {
-      const { title, help, source, enforced } = metaOf(group, key)
-      expect([key, typeof title, typeof help, typeof enforced]).toEqual([key, 'string', 'string', 'boolean'])
+      const { title, help, source } = metaOf(group, key)
+      expect([key, typeof title, typeof help]).toEqual([key, 'string', 'string'])
       expect(help.endsWith('.')).toBe(true)
       expect(['classic', 'today']).toContain(source)
     }

@@ -62,7 +62,10 @@ describe('the examiner', () => {
       one.sent({ ...asked, sender: `x@${i}.test` }, message('A: b\r\n\r\n')).catch((error: Error) => error.message),
     )
     await expect(one.sent(asked, message('A: b\r\n\r\n'))).rejects.toBeInstanceOf(ExaminerBusy)
-    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['took too long']))
+    // One may have given up on the DNS by itself just before.
+    const ends = (await Promise.all(waiting)).map((end) => (typeof end === 'string' ? end : end.findings.spf?.result))
+    expect(ends).toContain('took too long')
+    expect(ends.filter((end) => end !== 'took too long' && end !== 'temperror')).toEqual([])
   })
 
   it('a message that breaks off is an error, and the next one is not touched', async () => {

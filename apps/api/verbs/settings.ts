@@ -91,9 +91,7 @@ export function merge(before: unknown, patch: Json): Json {
 function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json): string[] {
   const shape = settingGroups[group].schema.shape as Record<string, z.ZodType>
   return Object.keys(patch).flatMap((key) => {
-    const meta = shape[key]?.meta() as
-      | { title?: string; enforced?: boolean; danger?: { text: string; values?: unknown[] } }
-      | undefined
+    const meta = shape[key]?.meta() as { title?: string; danger?: { text: string; values?: unknown[] } } | undefined
     const fixed = parts.fixed[`${group}.${key}`]
     return [
       ...(fixed
@@ -104,7 +102,6 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
       ...(meta?.danger && (!meta.danger.values || meta.danger.values.includes(value[key]))
         ? [`${group}.${key}: ${meta.danger.text}`]
         : []),
-      ...(meta?.enforced === false ? [`${group}.${key} is saved, but no worker acts on it yet.`] : []),
     ]
   })
 }

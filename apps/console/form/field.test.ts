@@ -22,7 +22,7 @@ describe('fieldsOf', () => {
     }
   })
 
-  test('reads range, unit, danger and what is not enforced', () => {
+  test('reads range, unit, danger and who is exempt', () => {
     expect(of('queue', 'retryTimerMinutes')).toMatchObject({
       kind: 'number',
       min: 1,
@@ -31,7 +31,6 @@ describe('fieldsOf', () => {
       initial: 30,
     })
     expect(of('general', 'relayMode')).toMatchObject({ kind: 'choice', danger: { values: ['anyone'] } })
-    expect(of('general', 'verifySpf')).toMatchObject({ enforced: true })
     expect(of('security', 'checkHelo')).toMatchObject({ exemptsWhiteListed: true })
   })
 

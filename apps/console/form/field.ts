@@ -30,7 +30,6 @@ export type Field = {
   help?: string
   unit?: string
   danger?: SettingMeta['danger']
-  enforced: boolean
   exemptsWhiteListed: boolean
   optional: boolean
   /** `undefined` when it must be given. */
@@ -83,7 +82,6 @@ function fieldOf(key: string, outer: z.core.$ZodType): Field {
     ...(meta.help ? { help: meta.help } : {}),
     ...(unit ? { unit } : {}),
     ...(meta.danger ? { danger: meta.danger } : {}),
-    enforced: meta.enforced ?? true,
     exemptsWhiteListed: meta.exemptsWhiteListed ?? false,
     optional,
     initial: shape.kind === 'group' ? initialOf(shape.fields) : initial,

@@ -16,50 +16,42 @@ export const advancedSchema = z
       title: 'Recipients per message',
       help: '452 4.5.3 past it. 0: no cap.',
       source: 'classic',
-      enforced: true,
     }),
     recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
       title: 'Pause between recipients',
       help: 'Pause between the recipients of one message on its way to a domain that is not local. 0: they are named together.',
       unit: 'milliseconds',
       source: 'classic',
-      enforced: true,
     }),
     port: setting(portSchema.default(25), {
       title: 'SMTP port',
       help: 'A new port listens before the old one closes; one that cannot be bound leaves the old one in force.',
       source: 'classic',
-      enforced: true,
     }),
     submissionPort: setting(portSchema.default(587), {
       title: 'Submission port',
       help: 'Where users hand in mail (RFC 6409).',
       source: 'classic',
-      enforced: true,
     }),
     extraPorts: setting(z.array(portSchema).max(20).default([]), {
       title: 'Extra ports',
       help: 'More ports that behave like the SMTP port.',
       source: 'classic',
-      enforced: true,
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
       title: 'Least threads',
       help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. All else needs no threads of its own. More than 14 need a larger UV_THREADPOOL_SIZE (16) for the worker.',
       source: 'classic',
-      enforced: true,
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',
       help: '421 4.3.2 past it.',
       source: 'classic',
-      enforced: true,
     }),
     maxConnectionsPerAddress: setting(z.number().int().min(0).max(1_000_000).default(50), {
       title: 'Connections per address',
       help: 'Concurrent sessions from one client address on one worker; 421 4.7.0 past it. 0: no limit.',
       source: 'today',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     mailboxDelimiter: setting(
@@ -73,7 +65,6 @@ export const advancedSchema = z
         title: 'Mailbox delimiter',
         help: 'user+box@domain is user, box box. One that occurs in an account or alias is refused.',
         source: 'classic',
-        enforced: true,
       },
     ),
     hostDelimiters: setting(
@@ -86,7 +77,6 @@ export const advancedSchema = z
         title: 'Host delimiters',
         help: 'Each of these characters acts like @ in logins and addresses.',
         source: 'classic',
-        enforced: true,
       },
     ),
     deliveryApplication: setting(
@@ -99,7 +89,6 @@ export const advancedSchema = z
               title: 'Signing secret',
               help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
               source: 'today',
-              enforced: true,
               secret: true,
             }).optional(),
             timeoutSeconds: z.number().int().min(1).max(300).default(10),
@@ -112,7 +101,6 @@ export const advancedSchema = z
         help: 'An HTTP filter that every message passes last before it is accepted: it answers accept, reject, hold or redirect, and may add headers. When it does not answer in time or not sensibly: accept lets mail through unseen, hold keeps it in the queue, defer answers 451 4.7.1. Private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
         danger: { text: 'It reads every message. Without https anybody on the way reads them too.' },
         source: 'classic',
-        enforced: true,
       },
     ),
     helloMessage: setting(
@@ -125,7 +113,6 @@ export const advancedSchema = z
         title: 'Hello message',
         help: 'Text of the banner, after the host name. Empty: the built-in text.',
         source: 'classic',
-        enforced: true,
       },
     ),
     disableAuth: setting(z.boolean().default(false), {
@@ -133,7 +120,6 @@ export const advancedSchema = z
       help: 'AUTH is not offered and answered with 502 5.5.1.',
       danger: { text: 'Users can no longer log in to send mail.', values: [true] },
       source: 'classic',
-      enforced: true,
     }),
     authMechanisms: setting(
       z
@@ -144,7 +130,6 @@ export const advancedSchema = z
         title: 'AUTH mechanisms',
         help: 'PLAIN and LOGIN are offered only under TLS unless allowed without; XOAUTH2 and OAUTHBEARER only under TLS, and when an issuer of tokens is named.',
         source: 'today',
-        enforced: true,
       },
     ),
     oauth: setting(
@@ -163,7 +148,6 @@ export const advancedSchema = z
         help: 'Who issues the tokens of XOAUTH2 and OAUTHBEARER (RFC 7628): signed JWTs of this issuer, for this audience, whose e-mail claim is an account. Keys are read at jwksUri, or where the issuer’s OpenID configuration says.',
         danger: { text: 'Whoever holds a key of the issuer can log in as any account.' },
         source: 'today',
-        enforced: true,
       },
     ),
     allowPlainWithoutTls: setting(z.boolean().default(false), {
@@ -171,14 +155,12 @@ export const advancedSchema = z
       help: 'Offers PLAIN and LOGIN on unencrypted connections.',
       danger: { text: 'Passwords cross the network in the clear.', values: [true] },
       source: 'today',
-      enforced: true,
     }),
     bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
       title: 'Bare line feeds',
       help: 'A bare LF or CR in data. reject: 554 5.6.0 and close. normalize: rewritten to CRLF. Never passed on as it came.',
       danger: { text: 'Rewriting breaks the DKIM signatures of such mail.', values: ['normalize'] },
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     proxyProtocol: setting(z.array(blockSchema).max(1000).default([]), {
@@ -186,28 +168,24 @@ export const advancedSchema = z
       help: 'Load balancers that speak PROXY v1 or v2; their word on the client address is believed. From anyone else it is a protocol error.',
       danger: { text: 'Whoever is named here can claim any client address.' },
       source: 'today',
-      enforced: true,
     }),
     commandTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(300), {
       title: 'Command timeout',
       help: 'RFC 5321 §4.5.3.2.7.',
       unit: 'seconds',
       source: 'today',
-      enforced: true,
     }),
     dataTimeoutSeconds: setting(z.number().int().min(1).max(7200).default(600), {
       title: 'Data timeout',
       help: 'How long a client may be silent within a message.',
       unit: 'seconds',
       source: 'today',
-      enforced: true,
     }),
     drainTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(30), {
       title: 'Drain timeout',
       help: 'How long a transaction in progress may take to finish after a stop.',
       unit: 'seconds',
       source: 'today',
-      enforced: true,
     }),
   })
   .superRefine((advanced, context) => {

@@ -7,7 +7,6 @@ export const dictionarySchema = z
       title: 'Soft error limit',
       help: 'Past this many errors in a session (protocol errors, permanent refusals, failed logins) each reply is delayed. 0: off.',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     softErrorDelaySeconds: setting(z.number().int().min(0).max(60).default(0), {
@@ -15,21 +14,18 @@ export const dictionarySchema = z
       help: 'The delay of each reply past the soft limit.',
       unit: 'seconds',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     hardErrorLimit: setting(z.number().int().min(0).max(1000).default(0), {
       title: 'Hard error limit',
       help: 'After this many errors: 421 4.7.0 and the connection closes. 0: off. Not below the soft limit.',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     maxInvalidRecipients: setting(z.number().int().min(0).max(1000).default(0), {
       title: 'Unknown recipients',
       help: 'So many unknown recipients from one client address within the window, over all workers, block it; a session that has so many by itself ends with 421 4.7.0. 0: off.',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     windowMinutes: setting(z.number().int().min(0).max(1440).default(0), {
@@ -37,7 +33,6 @@ export const dictionarySchema = z
       help: 'The window for unknown recipients. 0: within one session.',
       unit: 'minutes',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
     blockMinutes: setting(z.number().int().min(0).max(43_200).default(0), {
@@ -45,7 +40,6 @@ export const dictionarySchema = z
       help: 'After the hard error limit or the limit of unknown recipients is hit the address becomes a Control Access entry. 0: do not block.',
       unit: 'minutes',
       source: 'classic',
-      enforced: true,
       exemptsWhiteListed: true,
     }),
   })

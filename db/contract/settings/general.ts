@@ -13,7 +13,6 @@ export const gatewaySchema = z.strictObject({
     title: 'Password at the smart host',
     help: 'Write-only; encrypted at rest. Sent only over TLS.',
     source: 'classic',
-    enforced: true,
     secret: true,
   }).optional(),
 })
@@ -33,7 +32,6 @@ export const generalSchema = z.strictObject({
       title: 'Host name',
       help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Empty: the name of the machine each worker runs on.',
       source: 'classic',
-      enforced: true,
     },
   ),
   relayMode: setting(z.enum(['none', 'addresses', 'localUsers', 'localHosts', 'anyone']).default('addresses'), {
@@ -44,25 +42,21 @@ export const generalSchema = z.strictObject({
       values: ['anyone'],
     },
     source: 'classic',
-    enforced: true,
   }),
   verifySpf: setting(check.default('mark'), {
     title: 'Verify SPF',
     help: 'Whether the client may send for the domain of the sender (of HELO, when the sender is empty). mark: the result goes into Authentication-Results. enforce: a fail is refused with 550 5.7.23. Temporary DNS errors never refuse. Not asked about mail of people who have logged in, nor on the submission ports.',
     source: 'today',
-    enforced: true,
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
     help: 'mark: the result goes into Authentication-Results. enforce: signatures are verified before the message is answered, and one that does not hold is told in its trail; nothing is refused for it alone, because a broken signature counts as none (RFC 6376): what may follow from it is for DMARC to say. Clients in the relay list are not verified, nor mail of people who have logged in.',
     source: 'classic',
-    enforced: true,
   }),
   verifyDmarc: setting(check.default('mark'), {
     title: 'Verify DMARC',
     help: 'Whether SPF or DKIM speaks for the domain in From; both are looked at for it even where they are off. mark: the result goes into Authentication-Results. enforce: where the domain asks for reject the message is refused with 550 5.7.1, for quarantine it is held in the queue until it is released. Temporary DNS errors never refuse.',
     source: 'today',
-    enforced: true,
   }),
   defaultMailHost: setting(
     z
@@ -76,20 +70,17 @@ export const generalSchema = z.strictObject({
       title: 'Default mail host',
       help: 'Mail for an unknown user of a local domain goes to this host (host or host:port) instead of being refused with 550 5.1.1.',
       source: 'classic',
-      enforced: true,
     },
   ),
   gateway: setting(z.union([z.literal('off'), gatewaySchema]).default('off'), {
     title: 'Gateway (smart host)',
     help: 'All remote mail goes through this host; MX records are not asked.',
     source: 'classic',
-    enforced: true,
   }),
   maxMessageBytes: setting(z.number().int().min(0).max(1_073_741_824).default(26_214_400), {
     title: 'Largest message',
     help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4, at MAIL when it is declared, at the end of data when it is found. 0: no limit.',
     unit: 'bytes',
     source: 'classic',
-    enforced: true,
   }),
 })

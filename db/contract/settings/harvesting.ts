@@ -6,14 +6,12 @@ export const harvestingSchema = z.strictObject({
     title: 'Account harvesting prevention',
     help: 'Blocks client addresses that fail to log in too often.',
     source: 'classic',
-    enforced: true,
     exemptsWhiteListed: true,
   }),
   maxFailedLogins: setting(z.number().int().min(1).max(1000).default(5), {
     title: 'Failed logins',
     help: 'So many failed logins from one client address, counted over all workers, block it. Never blocked: White List, trusted balancers, addresses of console sessions.',
     source: 'classic',
-    enforced: true,
     exemptsWhiteListed: true,
   }),
   withinMinutes: setting(z.number().int().min(1).max(1440).default(10), {
@@ -21,7 +19,6 @@ export const harvestingSchema = z.strictObject({
     help: 'The sliding window in which failed logins are counted.',
     unit: 'minutes',
     source: 'classic',
-    enforced: true,
     exemptsWhiteListed: true,
   }),
   blockMinutes: setting(z.number().int().min(1).max(43_200).default(30), {
@@ -29,7 +26,6 @@ export const harvestingSchema = z.strictObject({
     help: 'The address becomes a Control Access entry with this expiry, a reason and the evidence.',
     unit: 'minutes',
     source: 'classic',
-    enforced: true,
     exemptsWhiteListed: true,
   }),
 })

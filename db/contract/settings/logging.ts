@@ -8,7 +8,6 @@ export const loggingSchema = z
       title: 'Destination',
       help: 'Where the log goes. storage: kept here, and searched under Events. syslog: the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: RFC 5424 over TCP or TLS. none: nowhere. With any of them storage has what the queue, the traces of messages and the books need, but only storage keeps the log itself. What was logged before stays where it is.',
       source: 'classic',
-      enforced: true,
     }),
     logServer: setting(
       z
@@ -21,27 +20,23 @@ export const loggingSchema = z
         title: 'Log server',
         help: 'Where RFC 5424 records go when the destination is logServer, with octet counting (RFC 6587, RFC 5425). With tls its certificate is verified. While it is away up to 20,000 lines wait; what is lost is counted in an event, and mail never waits.',
         source: 'today',
-        enforced: true,
       },
     ),
     level: setting(z.enum(['off', 'normal', 'verbose', 'debug']).default('normal'), {
       title: 'Level',
       help: 'off: nothing is logged. normal: decisions and deliveries. verbose: also every connection. debug: also the SMTP dialogue, without message texts; passwords, tokens and lines that are no command are masked.',
       source: 'classic',
-      enforced: true,
     }),
     retentionDays: setting(z.number().int().min(1).max(3650).default(30), {
       title: 'Keep records for',
       help: 'Older records are removed.',
       unit: 'days',
       source: 'classic',
-      enforced: true,
     }),
     format: setting(z.enum(['json', 'classic']).default('json'), {
       title: 'Format',
       help: 'Of the lines for syslog and log server. json: one object an event. classic: MM:DD HH:MM SMTPD(id) [ip] text, in UTC, in the words that tools such as pflogsumm count; SMTP-(id) for deliveries, one line a recipient.',
       source: 'today',
-      enforced: true,
     }),
   })
   .superRefine((logging, context) => {

@@ -9,65 +9,55 @@ export const queueSchema = z
       help: 'Base of the retry schedule.',
       unit: 'minutes',
       source: 'classic',
-      enforced: true,
     }),
     retryBackoff: setting(z.enum(['constant', 'exponential']).default('exponential'), {
       title: 'Retry backoff',
       help: 'constant: waiting mail is tried at every tick of the retry timer. exponential: the pause doubles up to the longest pause.',
       source: 'today',
-      enforced: true,
     }),
     retryMaxMinutes: setting(z.number().int().min(1).max(1440).default(240), {
       title: 'Longest pause between tries',
       help: 'The exponential schedule does not wait longer than this.',
       unit: 'minutes',
       source: 'today',
-      enforced: true,
     }),
     triesBeforeReturn: setting(z.number().int().min(1).max(100).default(20), {
       title: 'Tries before return',
       help: 'After the last try a DSN goes to the sender; never to the null sender.',
       source: 'classic',
-      enforced: true,
     }),
     delayWarningHours: setting(z.number().int().min(0).max(168).default(4), {
       title: 'Delay warning',
       help: 'One "delayed" DSN after this time. 0: none.',
       unit: 'hours',
       source: 'today',
-      enforced: true,
     }),
     maxQueueHours: setting(z.number().int().min(1).max(336).default(120), {
       title: 'Longest time in the queue',
       help: 'Mail older than this is returned, whichever of tries and age comes first.',
       unit: 'hours',
       source: 'today',
-      enforced: true,
     }),
     deliveryThreads: setting(z.number().int().min(5).max(1000).default(30), {
       title: 'Delivery threads',
       help: 'Concurrent deliveries.',
       source: 'classic',
-      enforced: true,
     }),
     retryThreads: setting(z.number().int().min(2).max(999).default(15), {
       title: 'Retry threads',
       help: 'At most so many deliveries work on retries, so new mail never waits behind old. Must be less than the delivery threads.',
       source: 'classic',
-      enforced: true,
     }),
     perDomainConnections: setting(z.number().int().min(1).max(100).default(5), {
       title: 'Connections per domain',
       help: 'Concurrent connections to one destination domain.',
       source: 'today',
-      enforced: true,
     }),
     perDomainPerMinute: setting(z.number().int().min(0).max(100_000).default(0), {
       title: 'Messages per domain',
       help: 'Outbound throttle for one destination domain. 0: no limit.',
       unit: 'per minute',
       source: 'today',
-      enforced: true,
     }),
     perDomain: setting(
       z
@@ -84,32 +74,27 @@ export const queueSchema = z
         title: 'Overrides for single domains',
         help: 'Other throttles for the domains named here.',
         source: 'today',
-        enforced: true,
       },
     ),
     reuseConnections: setting(z.boolean().default(true), {
       title: 'Reuse connections',
       help: 'Several messages on one connection.',
       source: 'today',
-      enforced: true,
     }),
     maxMessagesPerConnection: setting(z.number().int().min(1).max(10_000).default(100), {
       title: 'Messages per connection',
       help: 'A reused connection is closed after so many messages.',
       source: 'today',
-      enforced: true,
     }),
     outboundTls: setting(z.enum(['none', 'opportunistic', 'require']).default('opportunistic'), {
       title: 'Outbound TLS',
       help: 'none: never, whatever the recipient publishes. opportunistic: STARTTLS where it is offered, the certificate unverified. require: no delivery without TLS and a certificate for the host by a trusted authority; else the mail waits. DANE (with a validating resolver) and MTA-STS of the recipient domain are honoured unless it is none. "Enabling SSL or TLS" in the group TLS governs inbound only.',
       source: 'today',
-      enforced: true,
     }),
     dailyReport: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Daily report to',
       help: 'One mail a day, at 00:05 UTC about the day before: received, delivered, deferred, bounced, refused by cause. Empty: none.',
       source: 'classic',
-      enforced: true,
     }),
   })
   .superRefine((queue, context) => {

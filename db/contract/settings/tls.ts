@@ -7,31 +7,26 @@ export const tlsSchema = z.strictObject({
     title: 'STARTTLS',
     help: 'Offered on the plain ports as soon as there is a certificate.',
     source: 'classic',
-    enforced: true,
   }),
   implicitTls: setting(z.boolean().default(false), {
     title: 'Implicit TLS',
     help: 'A port with TLS from the first byte (RFC 8314). Needs a certificate.',
     source: 'classic',
-    enforced: true,
   }),
   implicitTlsPort: setting(portSchema.default(465), {
     title: 'Implicit TLS port',
     help: 'The port for TLS from the first byte.',
     source: 'classic',
-    enforced: true,
   }),
   requireTls: setting(z.enum(['no', 'submission', 'all']).default('submission'), {
     title: 'Require TLS',
     help: 'Without TLS, MAIL is answered with 530 5.7.0. submission: on the submission port only, once there is a certificate. all: on every port; other servers without TLS cannot deliver here.',
     danger: { text: 'Servers that do not speak TLS can no longer deliver mail to you.', values: ['all'] },
     source: 'today',
-    enforced: true,
   }),
   minVersion: setting(z.enum(['1.2', '1.3']).default('1.2'), {
     title: 'Oldest TLS version',
     help: 'Older handshakes fail.',
     source: 'today',
-    enforced: true,
   }),
 })

@@ -48,7 +48,7 @@ export function DkimKeys() {
     <DirectoryPage<KeyView>
       title="DKIM keys"
       noun="DKIM key"
-      help="Keys that outgoing mail of a domain is to be signed with. Made here; signing is not enforced yet. The private key never leaves the server."
+      help="Keys that outgoing mail of a domain is signed with, from the moment they are here: publish the DNS record first. The private key never leaves the server."
       icon={Signature}
       path="/v1/dkim-keys"
       columns={columns}

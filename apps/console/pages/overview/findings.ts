@@ -163,7 +163,6 @@ function ofCertificates({ certificates, now }: Observed): Finding[] {
 function ofSettings({ settings }: Observed): Finding[] {
   if (!settings) return []
   const found: Finding[] = []
-  const idle: string[] = []
   for (const group of settingGroupNames) {
     const values = settings[group]
     if (!values) continue
@@ -176,16 +175,7 @@ function ofSettings({ settings }: Observed): Finding[] {
           detail: field.danger.text,
           to: `/settings/${group}`,
         })
-      if (!field.enforced && value !== undefined && !same(value, field.initial))
-        idle.push(`${settingGroups[group].title}: ${field.title}`)
     }
   }
-  if (idle.length > 0)
-    found.push({
-      severity: 'warn',
-      title: `${plural(idle.length, 'changed setting')} not enforced yet`,
-      detail: `${idle.slice(0, 5).join('; ')}${idle.length > 5 ? ` and ${idle.length - 5} more` : ''}. Saved, but no worker acts on it.`,
-      to: '/settings/general',
-    })
   return found
 }

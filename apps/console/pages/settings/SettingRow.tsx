@@ -117,11 +117,6 @@ function Marks({ field, fixed, changed }: { field: Field; fixed: string | undefi
   return (
     <>
       {changed && <Badge tone="good">changed</Badge>}
-      {!field.enforced && (
-        <Badge tone="warn" title="It is described and saved, but no worker acts on it yet.">
-          not enforced yet
-        </Badge>
-      )}
       {fixed && <Badge tone="info">fixed by the environment</Badge>}
       {field.exemptsWhiteListed && (
         <Badge title="Clients in the White List skip this check.">
