@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Rfc, rfcs, rfcsAwaited } from '@postern/contract/rfcs.ts'
+import { type Rfc, rfcs } from '@postern/contract/rfcs.ts'
 import { keywordsOffered } from '@postern/smtp/capabilities.ts'
 import { describe, expect, it } from 'vitest'
 
@@ -19,15 +19,6 @@ describe('the table of supported RFCs', () => {
   it.each(rfcs.map((row) => [row.number, row] as const))('RFC %i has the tests it names', (_number, row) => {
     expect(missing(row)).toEqual([])
   })
-
-  it.each(rfcsAwaited.map((row) => [row.number, row] as const))(
-    'RFC %i is awaited only as long as its tests are',
-    (number, row) => {
-      const still = missing(row)
-      if (still.length > 0) console.warn(`RFC ${number} ${row.title} is not published yet: ${still.join('; ')}`)
-      else expect.fail(`RFC ${number} has its tests: take "awaited" off its row in db/contract/rfcs.ts`)
-    },
-  )
 
   it('stands in order, each once', () => {
     const numbers = rfcs.map(({ number }) => number)

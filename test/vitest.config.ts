@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 const house = fileURLToPath(new URL('..', import.meta.url))
 
-/** `unit`: beside the code, no other process. `system`: the whole system from outside, one file at a time. */
+/** `unit`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
     projects: [
@@ -21,7 +21,8 @@ export default defineConfig({
           name: 'system',
           root: `${house}test`,
           include: ['**/*.test.ts'],
-          fileParallelism: false,
+          // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.
+          maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -8,6 +8,7 @@ import { sweep } from './housekeeping.ts'
 const day = 86_400_000
 const midnightBefore = (at: number) => at - (at % day)
 
+// [queue.dailyReport]
 it('a report a day about the day before, by one Queue Manager, however often and wherever it is asked for', async () => {
   const api = await startFixture()
   const { parts, clock } = api

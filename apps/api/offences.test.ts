@@ -62,6 +62,7 @@ describe('a batch', () => {
     expect(names(await report(one))).toEqual([])
   })
 
+  // [harvesting.withinMinutes]
   it('adds to what came before within the window, and to nothing older', async () => {
     await report(offence('10.2.1.1', { count: 4 }))
     api.clock.ahead += 10 * 60_000

@@ -17,58 +17,15 @@ export const keys: string[] = [
   ...directoryKinds.map((kind) => `directory:${kind}`),
 ]
 
-/**
- * Keys without a proof yet, and why. The one place: a key goes from here as soon as a case or a test names it, in `proves` of a
- * case, or in brackets in a title or comment of any test: `[security.checkHelo]`.
- */
-const building = 'its room is being built beside this one and brings the test'
-const atQueue = 'workers/queue proves it in process; a test from outside is missing'
-const ports = 'the harness fixes the ports by the environment, which wins over the setting'
-const nothing = 'kept for the classic page: a worker of today has no threads to keep warm, so nothing can be seen'
-
-export const notYet: Record<string, string> = {
-  'queue.retryTimerMinutes': atQueue,
-  'queue.retryBackoff': atQueue,
-  'queue.retryMaxMinutes': atQueue,
-  'queue.triesBeforeReturn': atQueue,
-  'queue.delayWarningHours': atQueue,
-  'queue.maxQueueHours': atQueue,
-  'queue.deliveryThreads': atQueue,
-  'queue.retryThreads': atQueue,
-  'queue.perDomainConnections': atQueue,
-  'queue.perDomainPerMinute': atQueue,
-  'queue.perDomain': atQueue,
-  'queue.reuseConnections': atQueue,
-  'queue.maxMessagesPerConnection': atQueue,
-  'queue.dailyReport': building,
-  'logging.destination': building,
-  'logging.logServer': building,
-  'logging.level': building,
-  'logging.format': building,
-  'harvesting.enabled': building,
-  'harvesting.maxFailedLogins': building,
-  'harvesting.withinMinutes': building,
-  'harvesting.blockMinutes': building,
-  'dictionary.windowMinutes': building,
-  'dictionary.blockMinutes': building,
-  'security.autoDenyMinutes': building,
-  'general.verifySpf': building,
-  'general.verifyDkim': building,
-  'general.verifyDmarc': building,
-  'advanced.recipientDelayMs': building,
-  'advanced.deliveryApplication': building,
-  'advanced.port': ports,
-  'tls.implicitTlsPort': ports,
-  'advanced.minThreads': nothing,
-  'directory:dkim-key': building,
-}
-
 const house = join(import.meta.dirname, '../..')
 const rooms = ['test', 'workers', 'apps']
 const tag =
   /\[((?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+)(?:, ?(?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+))*)\]/g
 
-/** Key → where it is proved. */
+/**
+ * Key → where it is proved: a case that names it in `proves`, or any test with it in brackets in a title or comment:
+ * `[security.checkHelo]`.
+ */
 export function proofs(): Map<string, string[]> {
   const found = new Map(keys.map((key) => [key, [] as string[]]))
   const note = (key: string, where: string) => {

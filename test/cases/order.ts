@@ -1,7 +1,7 @@
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
 import { stages } from '../../workers/policy/stages.ts'
 import { type Case, type CaseInput, readCase } from './case.ts'
-import { apart, notInOrder, type Provocation, provocations } from './provocations.ts'
+import { apart, notInOrder, onlyTell, type Provocation, provocations } from './provocations.ts'
 
 /** Cases made from the table of provocations; each is a case like those in files, with a number and a name of its own. */
 
@@ -10,7 +10,9 @@ type Ordered = { stage: Stage; rule: Rule; exempt: boolean }
 export const order: Ordered[] = stageNames
   .filter((stage) => !notInOrder.includes(stage))
   .flatMap((stage) =>
-    stages[stage].map(({ name, exemptsWhiteListed }) => ({ stage, rule: name, exempt: exemptsWhiteListed === true })),
+    stages[stage]
+      .filter(({ name }) => !onlyTell.includes(name))
+      .map(({ name, exemptsWhiteListed }) => ({ stage, rule: name, exempt: exemptsWhiteListed === true })),
   )
 
 function provocationOf({ stage, rule }: Pick<Ordered, 'stage' | 'rule'>): Provocation | undefined {
@@ -124,7 +126,11 @@ function over(given: NonNullable<Provocation['given']>, provoked: Provocation): 
     settings[group] = { ...settings[group], ...values }
   const lists = { ...provoked.given?.lists, ...given.lists }
   const groups = given.groups ?? provoked.given?.groups
-  return { ...provoked, given: { settings, lists, ...(groups ? { groups } : {}) } }
+  const domains = given.domains ?? provoked.given?.domains
+  return {
+    ...provoked,
+    given: { settings, lists, ...(groups ? { groups } : {}), ...(domains ? { domains } : {}) },
+  }
 }
 
 function facts(first: Provocation, second: Provocation): Record<string, unknown> {

@@ -11,7 +11,12 @@ export type Provocation = {
   reply: string
   reason: string
   proves: string[]
-  given?: { settings?: Record<string, object>; lists?: Record<string, unknown[]>; groups?: object[] }
+  given?: {
+    settings?: Record<string, object>
+    lists?: Record<string, unknown[]>
+    groups?: object[]
+    domains?: object[]
+  }
   facts?: Record<string, unknown>
   /** Lines of the dialogue that are not the usual ones. */
   says?: Partial<Record<'hello' | 'auth' | 'mail' | 'rcpt' | 'message', string>>
@@ -28,6 +33,7 @@ const auth = 'AUTH PLAIN jane@example.org right'
 
 const rates = (limits: object) => ({ settings: { security: { ratesPerClient: limits } } })
 const counted = 'counted by the worker over many sessions; test/wire provokes it there'
+const byResults = 'needs zones and signed mail; test/wire/mailauth.test.ts has them'
 const wrong = 'what a session has done wrong so far is a fact here; test/wire provokes it for real'
 
 /** By rule, or by stage and rule where two stages ask a rule of the same name. */
@@ -61,7 +67,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     facts: { lookups: { rates: { client: { connections: [2, 2] } } } },
     notLive: counted,
   },
-  'auth:connection-rate': {
+  'login-rate': {
     reply: '421 4.7.0',
     reason: 'rate-exceeded',
     proves: ['security.ratesPerLogin'],
@@ -283,6 +289,20 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['directory:domain'],
     says: { rcpt: 'RCPT TO:<nobody@example.org>' },
   },
+  callout: {
+    reply: '550 5.1.1',
+    reason: 'user-unknown',
+    proves: ['directory:domain'],
+    given: {
+      domains: [
+        { name: 'example.org', aliases: ['example.net'] },
+        { name: 'called.example', verifyRecipients: 'callout', route: { type: 'lmtp', host: '127.0.0.9', port: 24 } },
+      ],
+    },
+    facts: { lookups: { callout: 'unknown' } },
+    says: { rcpt: 'RCPT TO:<zoe@called.example>' },
+    notLive: 'the routed host must answer; test/wire/hooks.test.ts asks a real Postfix',
+  },
   greylist: {
     reply: '451 4.7.1',
     reason: 'greylisted',
@@ -316,13 +336,52 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: [],
     says: { message: `${'Received: from a by b\r\n'.repeat(101)}Subject: loop\r\n\r\nhello\r\n` },
   },
+  spf: {
+    reply: '550 5.7.23',
+    reason: 'spf-fail',
+    proves: ['general.verifySpf'],
+    given: { settings: { general: { verifySpf: 'enforce' } } },
+    facts: { lookups: { spf: { result: 'fail', domain: 'remote.example' } } },
+    notLive: byResults,
+  },
+  dmarc: {
+    reply: '550 5.7.1',
+    reason: 'dmarc-reject',
+    proves: ['general.verifyDmarc'],
+    given: { settings: { general: { verifyDmarc: 'enforce' } } },
+    facts: { lookups: { dmarc: { result: 'fail', policy: 'reject', domain: 'remote.example' } } },
+    notLive: byResults,
+  },
+  'delivery-application': {
+    reply: '550 5.7.1',
+    reason: 'application-refused',
+    proves: ['advanced.deliveryApplication'],
+    given: {
+      settings: {
+        advanced: {
+          deliveryApplication: {
+            url: 'https://filter.example/',
+            secret: 'only for cases',
+            timeoutSeconds: 5,
+            onFailure: 'accept',
+          },
+        },
+      },
+    },
+    facts: { lookups: { application: { action: 'reject', reason: 'not today' } } },
+    notLive: 'the application must answer; test/wire/application.test.ts asks a real one',
+  },
 }
 
 /** Neighbours that no single command can provoke together. */
 export const apart: Record<string, string> = {
+  'unknown-recipient+callout': 'a domain knows its recipients from the directory or by callout, never by both',
   'relay+group-access': 'the one refuses recipients elsewhere, the other groups of ours',
   'local-sender-auth+sender-matches-login': 'the one needs a client without a login, the other one with it',
 }
+
+/** Rules that put what they found into the trail and never decide: their own tests see that. */
+export const onlyTell: readonly Rule[] = ['dkim']
 
 /** Verbs that always answer: cases of their own. */
 export const notInOrder: readonly Stage[] = ['vrfy', 'expn']

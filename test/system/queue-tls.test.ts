@@ -162,7 +162,7 @@ test('a route and the gateway verify under `require`', async () => {
   expect(await outcome(box, 'far.test')).toMatchObject(deferred(/it is not for mx\.strange\.test/))
 })
 
-describe('DANE', () => {
+describe('DANE (RFC 7672)', () => {
   test.each([
     ['3 1 1 that matches', 'dane.test', verified],
     ['3 1 1 of a self-signed certificate', 'daneself.test', verified],
@@ -179,7 +179,7 @@ describe('DANE', () => {
   })
 })
 
-describe('MTA-STS', () => {
+describe('MTA-STS (RFC 8461)', () => {
   test.each([
     ['enforce', 'sts.test', verified],
     [

@@ -94,6 +94,7 @@ async function message(id: string, state: string): Promise<MessageView> {
   return view as MessageView
 }
 
+// [advanced.deliveryApplication]
 describe('the delivery application', () => {
   it('sees the message and its envelope, signed, and only when it is on', async () => {
     await send()

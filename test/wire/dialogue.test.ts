@@ -29,7 +29,7 @@ describe('names and the banner', () => {
     expect((await client.say('QUIT').expect(221, '2.0.0')).raw).toContain('mail.example.test')
     const [mail = ''] = (await live.arrived('ann@home.test', 1)).slice(-1)
     expect(mail).toMatch(
-      /^Return-Path: <x@far\.test>\r\nDelivered-To: ann@home\.test\r\nReceived: from client\.test \(/,
+      /^Return-Path: <x@far\.test>\r\nDelivered-To: ann@home\.test\r\nAuthentication-Results: mail\.example\.test;\r\n(?:\t.*\r\n)+Received: from client\.test \(/,
     )
     expect(mail).toMatch(/by mail\.example\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <ann@home\.test>;/)
   })

@@ -16,6 +16,7 @@ async function guess(from: string, times: number) {
   return client
 }
 
+// [dictionary.softErrorLimit, dictionary.softErrorDelaySeconds, dictionary.hardErrorLimit]
 describe('softErrorLimit and softErrorDelaySeconds', () => {
   it('past the limit each reply waits, and nobody else does', async () => {
     await live.set('dictionary', { softErrorLimit: 2, softErrorDelaySeconds: 1 })
@@ -102,6 +103,7 @@ describe('hardErrorLimit', () => {
   })
 })
 
+// [dictionary.maxInvalidRecipients, dictionary.windowMinutes, dictionary.blockMinutes]
 describe('maxInvalidRecipients', () => {
   it('windowMinutes 0: within one session; it ends, and is blocked where blockMinutes says so', async () => {
     await live.set('dictionary', { maxInvalidRecipients: 3 })

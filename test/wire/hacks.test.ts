@@ -34,6 +34,7 @@ const attacks: [string, string, (client: WireClient) => Promise<unknown> | unkno
   ['a smuggled message', 'smuggling', (client) => data(client, smuggled)],
 ]
 
+// [security.autoDenyHackAttempts, security.autoDenyMinutes]
 describe('a hack attempt', () => {
   it.each(attacks)('%s: the session ends, the address is kept out with the evidence', async (_name, kind, attack) => {
     const from = stranger()

@@ -76,6 +76,7 @@ describe('an attack spread over two workers', () => {
   })
 })
 
+// [harvesting.enabled, harvesting.maxFailedLogins, harvesting.blockMinutes]
 describe('limits', () => {
   it('one below the limit is no attack; a login that succeeds is none either', async () => {
     const from = '127.1.4.1'

@@ -117,7 +117,7 @@ describe('route webhook', () => {
       ],
     })
     expect(body.toString('latin1').endsWith(content)).toBe(true)
-    expect(body.toString('latin1')).toMatch(/^Received: from client\.test/)
+    expect(body.toString('latin1')).toMatch(/^Authentication-Results: .*\r\n(?:\t.*\r\n)+Received: from client\.test/)
     const [, t, v1] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['postern-signature'])) ?? []
     const digest = createHash('sha256').update(body).digest('hex')
     expect(v1).toBe(createHmac('sha256', secret).update(`${t}.${digest}`).digest('hex'))

@@ -62,6 +62,7 @@ const has = (where: Rsyslog, word: string, least = 1) =>
     throw new Error(`${error.message}; there are:\n${where.lines().slice(-20).join('\n')}`)
   })
 
+// [logging.destination, logging.logServer, logging.level, logging.format]
 describe('destination', () => {
   it('none: nothing is searchable, and queue, trace and books go on', async () => {
     await live.set('logging', { destination: 'none' })

@@ -109,7 +109,8 @@ async function results(given: Given): Promise<string> {
 
 const message = (id: string) => live.api.get<MessageView>(`/v1/messages/${id}`)
 
-describe('mark', () => {
+// [general.verifySpf, general.verifyDkim, general.verifyDmarc]
+describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
   it('adds what was found out on top of the message, and tells it in the trace', async () => {
     const { reply, subject, id } = await end({ sign: true })
     expect(reply.code).toBe(250)

@@ -69,6 +69,7 @@ async function secure(): Promise<WireClient> {
   return client
 }
 
+// [advanced.oauth]
 describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
   it('are offered when an issuer is named, and under TLS only', async () => {
     await live.set('advanced', { authMechanisms: ['PLAIN', 'OAUTHBEARER', 'XOAUTH2'], allowPlainWithoutTls: true })

@@ -76,6 +76,7 @@ async function pause(): Promise<number> {
   return (Date.parse((event as unknown as { nextTryAt: string }).nextTryAt) - Date.parse(event.at)) / 60_000
 }
 
+// [queue.retryTimerMinutes, queue.retryBackoff, queue.retryMaxMinutes, queue.triesBeforeReturn, queue.maxQueueHours]
 describe('the schedule', () => {
   it('retryTimerMinutes, retryMaxMinutes, maxQueueHours: the next try', async () => {
     remote.script = later
@@ -109,6 +110,8 @@ describe('the schedule', () => {
   })
 })
 
+// [queue.perDomainConnections, queue.perDomainPerMinute, queue.perDomain, queue.reuseConnections]
+// [queue.maxMessagesPerConnection, queue.deliveryThreads, queue.retryThreads]
 describe('connections', () => {
   const many = (count: number, domain = 'far.test') =>
     Promise.all(Array.from({ length: count }, (_, i) => send(`u${i}@${domain}`)))
@@ -177,6 +180,7 @@ describe('connections', () => {
   })
 })
 
+// [queue.outboundTls, advanced.recipientDelayMs]
 describe('the mail itself', () => {
   it('outboundTls: require does not deliver to a certificate that nobody vouches for', async () => {
     const open = await send('jane@postfix.test', { subject: 'opportunistic' })
@@ -191,6 +195,7 @@ describe('the mail itself', () => {
   })
 
   it.each(['rsa-2048', 'ed25519'])(
+    // [directory:dkim-key]
     'dkimSign with %s: Postfix gets what the published record verifies',
     async (algorithm) => {
       await live.change(() => live.api.post('/v1/dkim-keys', { domain: 'home.test', selector: 'wire', algorithm }))

@@ -18,6 +18,7 @@ async function loggedIn(from: string, login = 'ann') {
   return client
 }
 
+// [security.ratesPerClient, security.ratesPerLogin]
 describe('per client', () => {
   it.each(['connectionsPerMinute', 'connectionsPerHour'])('%s: 421 4.7.0 past it', async (key) => {
     await live.set('security', { ratesPerClient: { [key]: 3 } })

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import type { ServiceView, WriteResult } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
@@ -207,10 +209,11 @@ describe('ports that the settings rule', () => {
   showLogsOnFailure(() => [free])
   afterAll(() => free?.stop())
 
+  // [advanced.port, advanced.submissionPort]
   it('the SMTP port moves: the new one listens, the old one closes; one in use leaves the old one in force', async () => {
     const [first, second] = [await freePort('127.0.0.5'), await freePort('127.0.0.5')]
     const submission = await freePort('127.0.0.5')
-    const env = { POSTERN_SMTP_PORT: '', POSTERN_SUBMISSION_PORT: '' }
+    const env = { POSTERN_SMTP_PORT: '', POSTERN_SUBMISSION_PORT: '', POSTERN_SMTPS_PORT: '' }
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.5', resolve))
     const { port: used } = taken.address() as { port: number }
@@ -241,4 +244,29 @@ describe('ports that the settings rule', () => {
     held.destroy()
     await new Promise((resolve) => taken.close(resolve))
   })
+
+  // [tls.implicitTls, tls.implicitTlsPort]
+  it('the port for TLS from the first byte opens, moves and closes', async () => {
+    const source = { type: 'self-signed', names: ['mx.home.test'], days: 30 }
+    await free.settle((await free.api.post('/v1/certificates', { name: 'own', source })).revision)
+    const patch = async (values: object) => free.settle((await free.api.patch('/v1/settings/tls', values)).revision)
+    const [first, second] = [await freePort('127.0.0.5'), await freePort('127.0.0.5')]
+    await patch({ implicitTls: true, implicitTlsPort: first })
+    expect(await bannerOverTls('127.0.0.5', first)).toMatch(/^220 /)
+    await patch({ implicitTlsPort: second })
+    expect(await bannerOverTls('127.0.0.5', second)).toMatch(/^220 /)
+    await until('the old one is closed', async () => !(await answers('127.0.0.5', first)), { withinMs: 2000 })
+    await patch({ implicitTls: false })
+    await until('it is closed', async () => !(await answers('127.0.0.5', second)), { withinMs: 2000 })
+  })
 })
+
+async function bannerOverTls(host: string, port: number): Promise<string> {
+  const socket = connectTls({ host, port, rejectUnauthorized: false })
+  try {
+    const [first] = (await once(socket, 'data')) as [Buffer]
+    return first.toString('latin1')
+  } finally {
+    socket.destroy()
+  }
+}

@@ -17,6 +17,7 @@ const readBy: Partial<Record<string, keyof Lookups>> = {
   dnsbl: 'dnsbl',
   'reverse-dns': 'reverse',
   'connection-rate': 'rates',
+  'login-rate': 'rates',
   'message-rate': 'rates',
   'recipient-rate': 'rates',
   'helo-resolves': 'helo',

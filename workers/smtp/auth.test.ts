@@ -234,6 +234,7 @@ describe('the check of credentials', () => {
     await verify(0)
     expect(Math.max(...most.splice(0))).toBe(1)
     const all = verify(10)
+    // [advanced.minThreads]
     credentials.concurrent = 2
     await all
     expect(Math.max(...most.splice(0))).toBe(2)

@@ -81,8 +81,10 @@ async function found(given: Case): Promise<{ findings: Findings; questions: numb
   return { findings, questions }
 }
 
-for (const rfc of readdirSync(house).filter((name) => name.startsWith('rfc'))) {
-  describe(rfc, () => {
+const folders = { 'RFC 6376': 'rfc6376', 'RFC 7208': 'rfc7208', 'RFC 8463': 'rfc8463', 'RFC 9989': 'rfc9989' }
+
+for (const [title, rfc] of Object.entries(folders)) {
+  describe(title, () => {
     const files = readdirSync(join(house, rfc)).sort()
     it('the numbers are without gaps', () => {
       expect(files.map((file) => Number(file.slice(0, 3)))).toEqual(files.map((_, i) => i + 1))

@@ -100,6 +100,7 @@ test('success is told when it was asked for: relayed by a remote without DSN, de
   expect(actions.sort()).toEqual(['delivered', 'relayed'])
 })
 
+// [queue.delayWarningHours]
 test('a delay is told once', async () => {
   const { box } = await toServer(
     { command: (line) => (line.startsWith('RCPT') ? '450 4.2.1 busy' : undefined) },
