@@ -111,6 +111,18 @@ describe('settings', () => {
     })
   })
 
+  it('tells the Queue Manager which accounts there are, and of their passwords not even the hash', async () => {
+    await api.send('POST', '/v1/domains', { body: { name: 'hash.example' } })
+    await api.send('POST', '/v1/accounts', { body: { address: 'ann@hash.example', secret: 'a long password' } })
+    const rows = async (service: 'smtp' | 'queue') =>
+      (await api.send('GET', '/v1/worker/snapshot', { token: await api.tokens[service]() })).text
+    expect(await rows('smtp')).toContain('$argon2id$')
+    expect(await rows('queue')).toContain('ann@hash.example')
+    expect(await rows('queue')).not.toContain('$argon2id$')
+    const changes = await api.send('GET', '/v1/worker/changes?after=1', { token: await api.tokens.queue() })
+    expect(changes.text).not.toContain('$argon2id$')
+  })
+
   it('keeps secrets to itself, sealed on disk, through changes that leave them out', async () => {
     const gateway = { host: 'smart.example.org', user: 'u', secret: 'very secret indeed' }
     const made = await patch('/v1/settings/general', { gateway })

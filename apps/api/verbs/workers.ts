@@ -87,7 +87,7 @@ async function* rowLines(
     const page = { after, limit: pageRows }
     if (holdsSecrets(kind)) {
       const rows = await rowsById(parts.control, kind, page)
-      yield await linesOf(parts, rows)
+      yield fitFor(service, await linesOf(parts, rows))
       after = rows.at(-1)?.id ?? after
       if (rows.length < pageRows) return
     } else {
