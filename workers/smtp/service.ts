@@ -18,6 +18,7 @@ import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { LRUCache } from 'lru-cache'
 import { Credentials } from './auth/credentials.ts'
+import { PasswordThreads } from './auth/password-threads.ts'
 import { type FetchJson, Tokens } from './auth/tokens.ts'
 import { openDoor } from './listen/door.ts'
 import { Listeners } from './listen/listeners.ts'
@@ -113,7 +114,8 @@ export class SmtpService implements Service {
 
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
-    const credentials = new Credentials()
+    const passwords = new PasswordThreads()
+    const credentials = new Credentials({ check: (hash, password) => passwords.check(hash, password) })
     const tokens = new Tokens(this.#parts.fetchJson)
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences

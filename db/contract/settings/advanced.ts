@@ -40,7 +40,7 @@ export const advancedSchema = z
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
       title: 'Least threads',
-      help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. All else needs no threads of its own. More than 14 need a larger UV_THREADPOOL_SIZE (16) for the worker.',
+      help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. They have the lowest priority: mail goes first. All else needs no threads of its own. More than 16 count as 16.',
       source: 'classic',
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {

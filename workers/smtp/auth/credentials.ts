@@ -13,17 +13,17 @@ import { LRUCache } from 'lru-cache'
 export type CredentialsResult = 'valid' | 'invalid' | 'not-known'
 
 export type CredentialsOptions = {
-  /** Checks at the same time; they share Node's thread pool with the spool's syncs. */
+  /** Checks at the same time. */
   concurrent?: number
   /** Checks that may wait for their turn; past it the answer is `not-known`. */
   waiting?: number
   rememberMs?: number
-  /** For tests. */
+  /** Where the hash is computed; in Node's thread pool, which it shares with the disk, without it. */
   check?: (hash: string, password: string) => Promise<boolean>
 }
 
-/** Of Node's thread pool two are left for the disk. */
-const mostThreads = Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 2)
+/** A check takes 19 MiB while it runs; more than this at once serves nobody. */
+const mostThreads = 16
 
 /** 16 octets of salt and 32 of hash that no password is known to have made. */
 const noSalt = 'cG9zdGVybi1uby11c2VyLQ'

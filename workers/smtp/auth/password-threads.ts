@@ -1,0 +1,47 @@
+import { Worker } from 'node:worker_threads'
+
+type Asked = { settle: (right: boolean) => void; fail: (error: Error) => void }
+
+/**
+ * Checks passwords in threads of the lowest priority, so that an attack with passwords takes from mail only what mail leaves
+ * over. There are as many threads as checks were ever asked for at the same time; who asks bounds that.
+ */
+export class PasswordThreads {
+  readonly #idle: Worker[] = []
+  readonly #busy = new Map<Worker, Asked>()
+
+  /** Rejects when the hash cannot be read or the thread has died. */
+  check(hash: string, password: string): Promise<boolean> {
+    const thread = this.#idle.pop() ?? this.#start()
+    return new Promise((settle, fail) => {
+      this.#busy.set(thread, { settle, fail })
+      thread.postMessage({ hash, password })
+    })
+  }
+
+  #start(): Worker {
+    const thread = new Worker(new URL('password-thread.ts', import.meta.url))
+    thread.unref()
+    thread.on('message', ({ right }: { right?: boolean }) => {
+      const asked = this.#take(thread)
+      this.#idle.push(thread)
+      if (right === undefined) asked?.fail(new Error('the hash cannot be read'))
+      else asked?.settle(right)
+    })
+    thread.on('error', (error) => this.#lost(thread, error as Error))
+    thread.on('exit', () => this.#lost(thread, new Error('the thread has ended')))
+    return thread
+  }
+
+  #take(thread: Worker): Asked | undefined {
+    const asked = this.#busy.get(thread)
+    this.#busy.delete(thread)
+    return asked
+  }
+
+  #lost(thread: Worker, error: Error): void {
+    const at = this.#idle.indexOf(thread)
+    if (at !== -1) this.#idle.splice(at, 1)
+    this.#take(thread)?.fail(error)
+  }
+}
