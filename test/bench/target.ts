@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { startDns } from '../peers/dns.ts'
 import { freePort, startPeer, temporaryDirectory, until } from '../peers/peer.ts'
 import { type PostfixDelivery, startPostfix } from '../peers/postfix.ts'
 import { type Postern, type PosternProcess, startPostern } from '../system/postern.ts'
@@ -73,7 +74,9 @@ export async function bareTarget(): Promise<Target> {
 
 /** The whole of Postern as `npm start` runs it, default policy, events and books on. */
 export async function posternTarget(disposal: Disposal): Promise<Target> {
-  const postern = await startPostern()
+  // By default SPF and DMARC of every message are looked up: with a name server that answers, as everywhere.
+  const dns = await startDns(zone)
+  const postern = await startPostern({ dns: dns.server })
   if (disposal.to === 'relay') {
     const gateway = { host: disposal.host, port: disposal.port }
     await postern.api.patch('/v1/settings/general', { gateway })
@@ -94,8 +97,20 @@ export async function posternTarget(disposal: Disposal): Promise<Target> {
       // Seldom: the answer costs the API time, which would be counted as the messages'.
       await postern.quiet({ withinMs: 300_000, everyMs: 500 })
     },
-    stop: postern.stop,
+    stop: async () => {
+      await postern.stop()
+      await dns.stop()
+    },
   }
+}
+
+/** What the world knows of the senders of the load. */
+const zone = {
+  names: {
+    'load.test': { a: ['127.0.0.1'], txt: ['v=spf1 ip4:127.0.0.0/8 -all'] },
+    '_dmarc.load.test': { txt: ['v=DMARC1; p=none'] },
+    'source.test': { a: ['127.0.0.1'] },
+  },
 }
 
 /** CPU time of a Postern as a whole, and of each of its processes. */
