@@ -27,7 +27,7 @@ it('receives for a domain, keeps the mail, refuses the recipients it is told to'
   const refused = await runSwaks(postfix, ['--to', 'nobody@a.test', '--from', 'x@b.test'])
   expect(refused.output).toContain('550 5.1.1')
   await postfix.stop()
-  expect(await answers(postfix.host, postfix.port)).toBe(false)
+  await until('its port is closed', async () => !(await answers(postfix.host, postfix.port)))
 })
 
 it('relays to smtp-sink what smtp-source sends', async () => {
