@@ -20,5 +20,10 @@ export const authenticationSchema = z.object({
   found: findingsSchema.optional(),
   /** The client is in the relay list: no signature is verified, not for DMARC either. */
   relay: z.boolean().optional(),
+  /**
+   * The one author domain of a message that bears no signature and no Authentication-Results field: nothing else in such a
+   * message matters to any check, so it need not be read again. Absent: that was not seen.
+   */
+  author: z.string().max(253).optional(),
 })
 export type Authentication = z.infer<typeof authenticationSchema>

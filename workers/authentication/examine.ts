@@ -24,6 +24,8 @@ export type Question = {
   found?: Findings | undefined
   /** No signature is verified, not for DMARC either. */
   relay?: boolean | undefined
+  /** Of a message in which nothing else matters (contract's `Authentication`). */
+  author?: string | undefined
 }
 
 export type Examined = {
@@ -33,6 +35,8 @@ export type Examined = {
   cuts: Cut[]
   /** Authentication-Results fields among them that claimed to be ours. */
   forged: number
+  /** For so many milliseconds the same question has the same answer. Absent: that is not known. */
+  holdsMs?: number
 }
 
 /** A header is looked at up to here; what stands past it is left out of the message when it is delivered. */

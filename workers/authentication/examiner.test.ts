@@ -38,7 +38,7 @@ describe('the examiner', () => {
       'body\r\n'.repeat(50_000),
     ]
     const examined = await examiner().sent(question, message(...pieces))
-    expect(examined).toEqual({ findings: {}, cuts: [[16, 59]], forged: 1 })
+    expect(examined).toMatchObject({ findings: {}, cuts: [[16, 59]], forged: 1 })
   })
 
   it('many at once are answered each for itself', async () => {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Location } from '@postern/spool/spool.ts'
 import type { Examined, Question } from './examine.ts'
 import type { Asked, Said, Setup } from './jobs.ts'
+import { Remembered } from './remembered.ts'
 
 /**
  * Examines messages on threads of its own, so that no event loop waits for a signature. A few threads, begun when the first
@@ -47,6 +48,7 @@ export class Examiner {
   readonly #most: number
   readonly #patience: Patience
   readonly #hands: Hand[] = []
+  readonly #remembered = new Remembered()
   #line: Task[] = []
   #closed = false
 
@@ -61,9 +63,16 @@ export class Examiner {
     return this.#line.length
   }
 
+  /** What is known without a look at the message: it is the author's domain that counts, and it was asked about just now. */
+  known(question: Question): Examined | undefined {
+    return this.#remembered.find(question)
+  }
+
   /** Rejects when it cannot be read, takes too long, or the thread dies; with ExaminerBusy when the line is full. */
-  stored(question: Question, { location, octets }: { location: Location; octets: number }): Promise<Examined> {
-    return this.#put((hand, id) => hand.say({ kind: 'stored', id, question, location, octets }))
+  async stored(question: Question, { location, octets }: { location: Location; octets: number }): Promise<Examined> {
+    const examined = await this.#put((hand, id) => hand.say({ kind: 'stored', id, question, location, octets }))
+    this.#remembered.keep(question, examined)
+    return examined
   }
 
   /** The same of a message that is handed over; it is read no faster than it is examined. */

@@ -22,6 +22,7 @@ const downForMs = 5_000
 /** Of one answer: more is not used for mail, and costs memory. */
 const mostRecords = 100
 
+const keyOf = (name: string, type: string) => `${type} ${name.toLowerCase()}`
 const isNone = (code: string | undefined) => code === 'ENOTFOUND' || code === 'ENODATA'
 
 export class Names {
@@ -37,7 +38,7 @@ export class Names {
   }
 
   readonly resolve: Resolve = (name, type) => {
-    const key = `${type} ${name.toLowerCase()}`
+    const key = keyOf(name, type)
     const kept = this.#kept.get(key)
     if (kept) return kept
     if (Date.now() < this.#downUntil) return Promise.reject(failure('ETIMEOUT', 'the DNS does not answer'))
@@ -59,6 +60,26 @@ export class Names {
     answer.catch(() => {})
     this.#kept.set(key, answer)
     return answer
+  }
+
+  /** As `resolve`, for one question: it knows afterwards for how long what was heard is kept. */
+  listen(): { resolve: Resolve; holdsMs(): number } {
+    const heard = new Set<string>()
+    let hasMacros = false
+    return {
+      resolve: async (name, type) => {
+        heard.add(keyOf(name, type))
+        const records = await this.resolve(name, type)
+        // RFC 7208 §7: what such a record says depends on more than who asks.
+        if (type === 'TXT')
+          hasMacros ||= records.some((record) => (record as string[]).some((part) => part.includes('%')))
+        return records
+      },
+      holdsMs: () => {
+        const left = [...heard].map((key) => this.#kept.getRemainingTTL(key))
+        return hasMacros ? 0 : Math.floor(Math.min(keepNone * 1000, ...left))
+      },
+    }
   }
 
   /** SERVFAIL is an answer: the resolver lives. */

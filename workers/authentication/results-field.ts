@@ -31,7 +31,7 @@ export function resultsField({ hostname, findings, nullSender, loggedIn = false 
 
 function property(name: string, value: string | undefined): string {
   if (!value) return ''
-  const plain = domainToASCII(value) || value.replace(/[^\x20-\x7e]/g, '?')
+  const plain = token(value) ? value : domainToASCII(value) || value.replace(/[^\x20-\x7e]/g, '?')
   return ` ${name}=${token(plain) ?? quoted(plain)}`
 }
 

@@ -48,7 +48,9 @@ type Job = Extract<Asked, { kind: 'stored' | 'sent' }>
 
 async function answer({ id, question }: Job, message: AsyncIterable<Buffer>): Promise<void> {
   try {
-    say({ kind: 'examined', id, examined: await examine(question, message, names.resolve) })
+    const { resolve, holdsMs } = names.listen()
+    const examined = await examine(question, message, resolve)
+    say({ kind: 'examined', id, examined: { ...examined, holdsMs: holdsMs() } })
   } catch (error) {
     say({ kind: 'failed', id, error: (error as Error).message.slice(0, 300) })
   } finally {

@@ -1,6 +1,7 @@
 import type { Examined, Question } from '@postern/authentication/examine.ts'
 import { resultsField } from '@postern/authentication/results-field.ts'
 import type { Findings } from '@postern/contract/authentication.ts'
+import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Record } from '@postern/runtime/worker.ts'
 import type { Journal } from './journal.ts'
 import type { Mail } from './mail.ts'
@@ -11,7 +12,10 @@ import { noOverlay, overlayText } from './overlay.ts'
  * of the examiner do it, the overlay keeps what came of it, and the index keeps the overlay for the next try.
  */
 export type AuthenticityOptions = {
-  examiner: { stored(question: Question, place: Pick<Mail, 'location' | 'octets'>): Promise<Examined> }
+  examiner: {
+    known(question: Question): Examined | undefined
+    stored(question: Question, place: Pick<Mail, 'location' | 'octets'>): Promise<Examined>
+  }
   hostname(): string
   record: Record
   journal: Journal
@@ -29,32 +33,36 @@ export class Authenticity {
   /** `undefined`: there is nothing to do. Never rejects: what cannot be found out stays out. */
   prepare(mail: Mail): Promise<void> | undefined {
     if (mail.overlay !== undefined || !mail.envelope.authentication || !mail.location) return undefined
-    return this.#prepare(mail)
+    const question = this.#questionAbout(mail.envelope)
+    const known = this.#options.examiner.known(question)
+    if (!known) return this.#examine(mail, question).then((examined) => this.#conclude(mail, question, examined))
+    this.#conclude(mail, question, known)
+    return undefined
   }
 
-  async #prepare(mail: Mail): Promise<void> {
-    const { hostname, record, journal } = this.#options
-    const { envelope } = mail
-    const { field, due, found = {} } = envelope.authentication ?? { field: false, due: [] }
-    const name = hostname()
-    const { findings, cuts, forged } = await this.#examine(mail, name)
-    if (Object.keys(findings).length > 0 || forged > 0 || due.length > 0)
-      record('message.authenticated', { messageId: envelope.id, ...findings, ...(forged > 0 ? { forged } : {}) })
+  #questionAbout({ sender, client, authentication }: Envelope): Question {
+    const { due = [], found, relay, author } = authentication ?? {}
+    const { ip, helo } = client
+    return { sender, ip, helo, hostname: this.#options.hostname(), checks: due, found, relay, author }
+  }
+
+  #conclude(mail: Mail, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
+    const { record, journal } = this.#options
+    const { id, sender, client, authentication } = mail.envelope
+    if (Object.keys(findings).length > 0 || forged > 0 || checks.length > 0)
+      record('message.authenticated', { messageId: id, ...findings, ...(forged > 0 ? { forged } : {}) })
     const shown: Findings = { ...found, ...findings }
-    const loggedIn = envelope.client.login !== undefined
-    const lines = field
-      ? resultsField({ hostname: name, findings: shown, nullSender: envelope.sender === '', loggedIn })
+    const loggedIn = client.login !== undefined
+    const lines = authentication?.field
+      ? resultsField({ hostname, findings: shown, nullSender: sender === '', loggedIn })
       : ''
     mail.overlay = lines === '' && cuts.length === 0 ? noOverlay : { lines, cuts }
     if (mail.recorded) journal.add({ overlay: [{ n: mail.n, overlay: overlayText(mail.overlay) }] })
   }
 
   /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */
-  async #examine(mail: Mail, hostname: string): Promise<Examined> {
+  async #examine(mail: Mail, question: Question): Promise<Examined> {
     const { examiner } = this.#options
-    const { sender, client, authentication } = mail.envelope
-    const { due = [], found, relay } = authentication ?? {}
-    const question: Question = { sender, ip: client.ip, helo: client.helo, hostname, checks: due, found, relay }
     try {
       return await examiner.stored(question, mail)
     } catch {

@@ -92,6 +92,8 @@ export type Header = {
   hasMessageId: boolean
   /** It has an Authentication-Results field, or may have one beyond what is read here. */
   claimsResults: boolean
+  /** The domain of the one author, where the header is short and plain, bears no signature and claims no results. */
+  author?: string
   /** As people read it: decoded, on one line, at most 200 characters, all of them printable. */
   subject?: string
 }
@@ -102,12 +104,26 @@ export function readHeader(first: Buffer): Header {
   const end = text.indexOf('\r\n\r\n')
   const header = end === -1 ? text : text.slice(0, end + 2)
   const hops = header.match(/\r\nreceived[ \t]*:/gi)?.length ?? 0
+  const claimsResults = end === -1 || /[\r\n]authentication-results[\s:]/i.test(header)
+  const author = claimsResults ? undefined : authorOf(header)
   const subject = /\r\nsubject[ \t]*:((?:[^\r]|\r\n[ \t]){0,1000})/i.exec(header)?.[1]
   return {
     hops,
     hasDate: /\r\ndate[ \t]*:/i.test(header),
     hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
-    claimsResults: end === -1 || /\r\nauthentication-results\s*:/i.test(header),
+    claimsResults,
+    ...(author === undefined ? {} : { author }),
     ...(subject === undefined ? {} : { subject: readSubject(subject) }),
   }
+}
+
+const plainFrom =
+  /\r\nfrom:(?:[^\r\n<>"(),:;@\\]{0,200}<|[ \t]{0,20})[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[a-z0-9-]{1,63}\.){1,20}[a-z0-9-]{1,63})>?[ \t]{0,20}\r\n(?:[!-9;-~]{1,100}:|$)/i
+
+/** Whatever is read differently by anybody, an odd line end or an obsolete form, is not plain. */
+function authorOf(header: string): string | undefined {
+  const domain = plainFrom.exec(header)?.[1]
+  if (domain === undefined || domain.length > 253) return undefined
+  const isOdd = /^\r\n[ \t]|[^\r]\n|\r[^\n]/.test(header) || /\ndkim-signature[\s:]/i.test(header)
+  return isOdd || header.match(/\nfrom[\s:]/gi)?.length !== 1 ? undefined : domain.toLowerCase()
 }

@@ -41,20 +41,24 @@ export function askAboutMessage(
   )
 }
 
-const nobody = { field: true, due: [] }
-const everything = { field: true, due: [...mailChecks] }
-
 /** What the Queue Manager has to do before it delivers; absent: nothing. */
 export function authenticationFor(facts: DataFacts, header: Header, policy: Policy): Authentication | undefined {
   const { verifySpf, verifyDkim, verifyDmarc } = policy.settings.general
   const field = verifySpf !== 'off' || verifyDkim !== 'off' || verifyDmarc !== 'off'
   if (!field) return header.claimsResults ? { field, due: [] } : undefined
   const checks = checksFor(facts, policy)
-  if (checks.spf === 'off' && checks.dkim === 'off' && checks.dmarc === 'off') return nobody
+  const { author } = header
+  const plain = author === undefined ? {} : { author }
+  if (checks.spf === 'off' && checks.dkim === 'off' && checks.dmarc === 'off') return { field, due: [], ...plain }
   const { spf, dkim, dmarc } = facts.lookups ?? {}
   const found: Findings = { ...(spf && { spf }), ...(dkim && { dkim }), ...(dmarc && { dmarc }) }
   const relay = isRelay(facts, policy)
   const due = mailChecks.filter((check) => checks[check] !== 'off' && !found[check])
-  if (due.length === mailChecks.length && !relay) return everything
-  return { field, due, ...(Object.keys(found).length > 0 ? { found } : {}), ...(relay ? { relay } : {}) }
+  return {
+    field,
+    due,
+    ...(Object.keys(found).length > 0 ? { found } : {}),
+    ...(relay ? { relay } : {}),
+    ...plain,
+  }
 }

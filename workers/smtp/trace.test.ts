@@ -1,0 +1,83 @@
+import { fieldsOf } from '@postern/authentication/header.ts'
+import { Signatures } from '@postern/authentication/signatures.ts'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { readHeader } from './trace.ts'
+
+const authorIn = (header: string) => readHeader(Buffer.from(`${header}\r\n\r\nbody`, 'latin1')).author
+
+describe('the author of a message that need not be read again', () => {
+  it.each([
+    'From: jane@a.test',
+    'From:jane@a.test',
+    'from: <jane@A.Test> ',
+    'From: Jane Doe <jane@a.test>\r\nTo: x@b.test',
+    'Subject: hello\r\nFROM: =?utf-8?q?J=C3=A4ne?= <jane@a.test>',
+  ])('is seen in %j', (header) => {
+    expect(authorIn(header)).toBe('a.test')
+  })
+
+  it.each([
+    ['no author', 'To: x@b.test'],
+    ['two', 'From: jane@a.test, x@b.test'],
+    ['two fields', 'From: jane@a.test\r\nFrom: x@b.test'],
+    ['two fields, one in obsolete form', 'From: jane@a.test\r\nFrom : x@b.test'],
+    ['two fields, the colon of one on the next line', 'From: jane@a.test\r\nFrom\r\n : x@b.test'],
+    ['a group', 'From: friends: jane@a.test;'],
+    ['quotes', 'From: "x@b.test" <jane@a.test>'],
+    ['a comment', 'From: jane@a.test (x@b.test)'],
+    ['a folded field', 'From: jane@a.test\r\n\t, x@b.test'],
+    ['an address without a dot', 'From: jane@localhost'],
+    ['an address that is none', 'From: jane@a..test'],
+    ['a signature', 'From: jane@a.test\r\nDKIM-Signature: v=1'],
+    ['a signature in obsolete form', 'DKIM-Signature\r\n : v=1\r\nFrom: jane@a.test'],
+    ['claimed results', 'Authentication-Results: x; spf=pass\r\nFrom: jane@a.test'],
+    ['a bare line feed', 'X: y\nDKIM-Signature: v=1\r\nFrom: jane@a.test'],
+    ['a first line that continues nothing', ' X: y\r\nFrom: jane@a.test'],
+    ['a line that is no field behind it', 'From: jane@a.test\r\n<x@b.test'],
+    ['a bare carriage return', 'X: y\rz\r\nFrom: jane@a.test'],
+  ])('is left to a closer look: %s', (_, header) => {
+    expect(authorIn(header)).toBeUndefined()
+  })
+
+  it('is left to a closer look where the header goes on beyond what is read', () => {
+    expect(readHeader(Buffer.from('From: jane@a.test\r\nX: y')).author).toBeUndefined()
+  })
+
+  it('is the one that whoever reads the whole message finds, and then there is no signature and no claim', async () => {
+    const piece = fc.constantFrom(
+      ...[
+        'From',
+        'from ',
+        'DKIM-Signature',
+        'Authentication-Results',
+        'X',
+        ':',
+        ': ',
+        ' :',
+        '\r\n',
+        '\r\n ',
+        '\n',
+        '\r',
+      ],
+      ...['jane@a.test', 'x@b.test', '<', '>', ',', ' ', '\t', '"', '(', ')', ';', '\\', '\r\nFrom: jane@a.test\r\n'],
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 14 }), async (pieces) => {
+        const text = pieces.join('').replace(/(\r\n){2,}/g, '\r\n')
+        const author = authorIn(text)
+        if (author === undefined) return
+        const header = Buffer.from(`${text}\r\n`, 'latin1')
+        const fields = fieldsOf(header)
+        expect(fields.map(({ name }) => name)).not.toContain('authentication-results')
+        const signatures = await Signatures.begin({ fields, header, whole: true, wanted: true }, async () => [])
+        expect(signatures.signed).toBe(false)
+        expect(signatures.from).toEqual({
+          from: [expect.stringMatching(new RegExp(`@${author}$`, 'i'))],
+          fromFields: 1,
+        })
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})
