@@ -5,7 +5,7 @@ import { cut } from './happenings.ts'
 
 /**
  * What clients of this worker did, on its way to the API, which counts over all workers. Noting is synchronous and cheap: one
- * entry for each address and kind within a few seconds. Sent at once, then at most every tenth of a second, again when the
+ * entry for each address and kind within a few seconds. Sent at once, then at most every quarter of a second, again when the
  * API was away. Memory is bounded: past `mostWaiting` the oldest are forgotten, because an attack that large is not stopped by
  * counting it to the end. Nothing here waits for anybody, and a crash loses what was not sent.
  */
@@ -20,7 +20,7 @@ export type OffencesParts = {
 
 const batchSize = 500
 const firstPauseMs = 15
-const pauseMs = 100
+const pauseMs = 250
 const longestPauseMs = 5_000
 const mostWaiting = 50_000
 /** So exact are times that the API hears of late. */
