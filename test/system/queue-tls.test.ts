@@ -210,7 +210,7 @@ describe('MTA-STS (RFC 8461)', () => {
   })
 })
 
-describe('what the message itself asks', () => {
+describe('what the message itself asks (RFC 8689)', () => {
   test('TLS-Required: No waives what the recipient’s domain demands, not what the settings do', async () => {
     const text = 'Subject: x\r\nTLS-Required: No\r\n\r\nHello.\r\n'
     const box = await bed()
@@ -219,15 +219,5 @@ describe('what the message itself asks', () => {
     expect(await outcome(box, 'danewrong.test')).toMatchObject(deferred(/no TLSA/))
     box.apply({ queue: { outboundTls: 'require' } })
     expect(await outcome(box, 'stsself.test', { text })).toMatchObject(deferred(/MTA-STS/))
-  })
-
-  test('REQUIRETLS: not without an authentic host, verified TLS and the extension', async () => {
-    const box = await bed()
-    const requireTls = { requireTls: true }
-    expect(await outcome(box, 'good.test', requireTls)).toMatchObject(deferred(/neither DNSSEC nor MTA-STS/))
-    expect(await outcome(box, 'danewrong.test', requireTls)).toMatchObject(deferred(/no TLSA/))
-    // Postfix does not know the extension.
-    expect(await outcome(box, 'dane.test', requireTls)).toMatchObject({ kind: 'bounced', status: '5.7.30' })
-    expect(await outcome(box, 'sts.test', requireTls)).toMatchObject({ kind: 'bounced', status: '5.7.30' })
   })
 })

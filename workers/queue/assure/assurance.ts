@@ -30,7 +30,7 @@ export type Terms =
       byRecipient: boolean
     }
   /** This host gets no mail on any terms. */
-  | { kind: 'refused'; text: string; byRecipient: boolean }
+  | { kind: 'refused'; text: string; byRecipient: boolean; forNow?: true }
 
 /** Terms for a host that an administrator named, and for one whose TLS nobody has an opinion on. */
 export function settledTerms(tls: TlsPolicy): Terms & { kind: 'terms' } {
@@ -78,7 +78,7 @@ async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): P
 }
 
 function waits(text: string): Terms {
-  return { kind: 'refused', text, byRecipient: true }
+  return { kind: 'refused', text, byRecipient: true, forNow: true }
 }
 
 function policyTerms({ domain, host }: MxHost, policy: Policy, own: Terms & { kind: 'terms' }): Terms {

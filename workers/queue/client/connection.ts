@@ -51,6 +51,8 @@ export type Stage =
   | 'connect'
   | 'greeting'
   | 'hello'
+  /** What the host has to prove is not known for now. */
+  | 'terms'
   | 'tls'
   | 'proof'
   | 'auth'
