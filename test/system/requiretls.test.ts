@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Authority, startAuthority } from '../peers/authority.ts'
 import { selfSigned } from '../peers/certificate.ts'
 import { freePort } from '../peers/peer.ts'
-import { type RequireTlsPeer, startRequireTls } from '../peers/requireTls.ts'
 import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
+import { type SmtpServerPeer, startSmtpServer } from '../peers/smtpServer.ts'
 
 /**
  * RFC 8689, against servers of another author: one that offers REQUIRETLS, one that does not, and one whose certificate proves
@@ -17,9 +17,9 @@ import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
 let authority: Authority
 let dns: SignedDns
 let port = 0
-let offers: RequireTlsPeer
-let lacks: RequireTlsPeer
-let strange: RequireTlsPeer
+let offers: SmtpServerPeer
+let lacks: SmtpServerPeer
+let strange: SmtpServerPeer
 
 beforeAll(async () => {
   authority = await startAuthority()
@@ -30,9 +30,9 @@ beforeAll(async () => {
   ])
   const good = await authority.issue(names)
   const self = await selfSigned(['mx.strange.test'])
-  offers = await startRequireTls({ host: '127.0.0.2', port, certificate: good })
-  lacks = await startRequireTls({ host: '127.0.0.3', port, certificate: good, without: true })
-  strange = await startRequireTls({ host: '127.0.0.4', port, certificate: self })
+  offers = await startSmtpServer({ host: '127.0.0.2', port, certificate: good, requireTls: true })
+  lacks = await startSmtpServer({ host: '127.0.0.3', port, certificate: good })
+  strange = await startSmtpServer({ host: '127.0.0.4', port, certificate: self, requireTls: true })
   dns = await startSignedDns({
     signed: {
       'with.test': ['@ MX 10 mx', 'mx A 127.0.0.2'],

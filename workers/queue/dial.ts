@@ -1,6 +1,7 @@
 import { settledTerms, type Terms, termsFor } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Dial, type Peer } from './client/connection.ts'
+import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
 import { openDelivered } from './overlay.ts'
@@ -92,6 +93,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
     name: world.plan().hostname,
     tls,
     patience: world.patience,
+    tap: new Tap(peer, world),
     ...(proof ? { proof: { wants: proof, trust: world.assurance.trust } } : {}),
     ...(testing ? { tell } : {}),
     ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),

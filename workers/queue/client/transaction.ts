@@ -153,7 +153,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
   for (let from = 0; from < lines.length; from += 100) {
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
-    connection.write(`${group.join('\r\n')}${last ? '\r\nDATA' : ''}\r\n`)
+    connection.say(last ? [...group, 'DATA'] : group)
     replies.push(...(await connection.replies(group.length + (last ? 1 : 0), patience.command)))
     if (!isTaken(replies[0] as Reply)) break
   }
@@ -198,10 +198,16 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
     if (transaction.body === 'whole') {
       const parts = stuffed(await transaction.whole())
       const following = next?.()
-      if (following) parts.push(Buffer.from(`${envelopeLines(connection, following).join('\r\n')}\r\nDATA\r\n`))
+      connection.dial.tap?.sentMessage(transaction.octets)
+      if (following) {
+        const lines = [...envelopeLines(connection, following), 'DATA']
+        connection.dial.tap?.said(lines)
+        parts.push(Buffer.from(`${lines.join('\r\n')}\r\n`))
+      }
       connection.writeParts(parts)
       return
     }
+    connection.dial.tap?.sentMessage(transaction.octets)
     const source = transaction.stream()
     const stuffer = new DotStuffer()
     source.on('error', (error) => stuffer.destroy(error))

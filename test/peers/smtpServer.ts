@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
 import type { Certificate } from './certificate.ts'
 
@@ -11,19 +12,21 @@ export interface TakenMail {
   content: string
 }
 
-export interface RequireTlsPeer {
+export interface SmtpServerPeer {
+  port: number
   taken: TakenMail[]
   stop(): Promise<void>
 }
 
-/** nodemailer's smtp-server, the one server at hand that offers REQUIRETLS (under STARTTLS, as RFC 8689 §2 has it). */
-export async function startRequireTls(at: {
+/** nodemailer's smtp-server: it can offer REQUIRETLS (under STARTTLS, as RFC 8689 §2 has it), and ask for a login. */
+export async function startSmtpServer(at: {
   host: string
   port: number
   certificate: Certificate
-  /** Offers all but REQUIRETLS. */
-  without?: boolean
-}): Promise<RequireTlsPeer> {
+  requireTls?: boolean
+  /** Who may send; without it anybody. A wrong password is repeated in the refusal, which some servers do. */
+  login?: { user: string; secret: string; methods: string[] }
+}): Promise<SmtpServerPeer> {
   const taken: TakenMail[] = []
   const take = async (stream: SMTPServerDataStream, { secure, envelope }: SMTPServerSession) => {
     const parts: Buffer[] = []
@@ -35,14 +38,20 @@ export async function startRequireTls(at: {
   }
   const server = new SMTPServer({
     ...at.certificate,
-    hideREQUIRETLS: at.without === true,
-    authOptional: true,
-    disabledCommands: ['AUTH'],
+    hideREQUIRETLS: at.requireTls !== true,
+    authOptional: at.login === undefined,
+    ...(at.login ? { authMethods: at.login.methods } : { disabledCommands: ['AUTH'] }),
+    onAuth: ({ username, password }, _session, done) => {
+      const known = username === at.login?.user && password === at.login?.secret
+      const encoded = Buffer.from(password ?? '').toString('base64')
+      done(known ? null : new Error(`not known: ${username} with ${password}, ${encoded}`), { user: username })
+    },
     disableReverseLookup: true,
     logger: false,
     onData: (stream, session, done) => void take(stream, session).then(() => done(), done),
   })
   server.on('error', () => {})
   await once(server.listen(at.port, at.host), 'listening')
-  return { taken, stop: () => new Promise((resolve) => server.close(() => resolve())) }
+  const { port } = server.server.address() as AddressInfo
+  return { taken, port, stop: () => new Promise((resolve) => server.close(() => resolve())) }
 }
