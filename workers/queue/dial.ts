@@ -1,6 +1,6 @@
-import { settledTerms, type Terms, termsFor } from './assure/assurance.ts'
+import { routeTerms, settledTerms, type Terms, termsFor } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
-import { type Connection, ConnectionFailure, type Dial, type Peer } from './client/connection.ts'
+import { type Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/connection.ts'
 import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
@@ -57,10 +57,7 @@ function hostKey(destination: Remote): string {
 async function termsOf({ envelope }: Mail, { destination, peer }: Where, world: AttemptWorld): Promise<Terms> {
   const asked = destination.kind === 'lmtp' ? 'no' : requireTlsOf(envelope)
   const tls = asked !== 'no' && destination.tls === 'none' ? 'opportunistic' : destination.tls
-  const terms =
-    destination.kind === 'mx'
-      ? await termsFor({ domain: destination.domain, host: peer.host, port: peer.port, tls }, world.assurance)
-      : settledTerms(tls)
+  const terms = await ordinaryTerms(destination, { ...peer, tls }, world)
   if (asked === 'no' || terms.kind === 'refused') return terms
   // It goes in any case; only what was verified is asked to pass REQUIRETLS on.
   if (asked === 'wished') return { ...terms, proof: terms.proof ?? byRequireTls }
@@ -71,6 +68,22 @@ async function termsOf({ envelope }: Mail, { destination, peer }: Where, world: 
 }
 
 const byRequireTls = { kind: 'name', by: 'REQUIRETLS' } as const
+
+function ordinaryTerms(
+  destination: Remote,
+  { host, port, tls }: Pick<Peer, 'host' | 'port'> & { tls: TlsPolicy },
+  { assurance }: AttemptWorld,
+): Promise<Terms> | Terms {
+  switch (destination.kind) {
+    case 'mx':
+      return termsFor({ domain: destination.domain, host, port, tls }, assurance)
+    case 'smtp':
+      return routeTerms({ host, port, tls }, assurance)
+    case 'address':
+    case 'lmtp':
+      return settledTerms(tls)
+  }
+}
 
 /** RFC 8689 §4.2.1: verified TLS or nothing, whatever the settings say. */
 function required(terms: Terms & { kind: 'terms' }): Terms {

@@ -408,12 +408,13 @@ function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
  * (RFC 7435) has nothing to verify against.
  */
 function tlsOptions({ peer, proof }: Dial) {
+  const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
   return {
     rejectUnauthorized: false,
     // Names are compared afterwards.
     checkServerIdentity: () => undefined,
     ...(proof ? { secureContext: proof.trust.context } : {}),
-    ...(isIP(peer.host) ? {} : { servername: peer.host }),
+    ...(isIP(name) ? {} : { servername: name }),
   }
 }
 
