@@ -1,0 +1,120 @@
+import { envelopeFor } from '@postern/queue/testbed.ts'
+import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import { expect, it } from 'vitest'
+import { freePort, until } from '../peers/peer.ts'
+import { homeDomain, livePostern } from './live.ts'
+
+/** What only time brings about, seen from outside without a clock that lies: mail that is hours old, and the day before today. */
+
+const hour = 3_600_000
+const day = 24 * hour
+
+const live = livePostern({
+  prepare: async (it) => {
+    await homeDomain(it)
+    const route = { type: 'smtp', host: '127.0.0.1', port: await freePort(), tls: 'none' }
+    await it.make('domains', { name: 'away.test', route })
+  },
+})
+
+/** In the spool as a receiver that had kept it for so long would have left it there: a writer of its own, as each has. */
+async function received(ageMs: number, to: string): Promise<string> {
+  const directory = `${live.postern.dataDirectory}/spool`
+  const writer = await openLocalWriter({ directory, name: `smtp-old${++writers}` })
+  const receivedAt = Date.now() - ageMs
+  const envelope = envelopeFor([to], { sender: 'ann@home.test', receivedAt, worker: writer.name })
+  await writer.write({ envelope, body: Buffer.from(`Subject: to ${to}\r\n\r\nHello.\r\n`) })
+  await writer.close()
+  return envelope.id
+}
+let writers = 0
+
+const told = async () => (await live.mail('ann@home.test')).filter((mail) => mail.includes('Action: delayed'))
+const deferred = (id: string) => live.event('delivery.deferred', ({ messageId }) => messageId === id)
+
+// [queue.delayWarningHours]
+it('delayWarningHours: one notification when mail is that old, none before, and none with 0', async () => {
+  await live.set('queue', { delayWarningHours: 0 })
+  await deferred(await received(5 * hour, 'none@away.test'))
+  await live.set('queue', { delayWarningHours: 6 })
+  await deferred(await received(5 * hour, 'early@away.test'))
+  await live.set('queue', { delayWarningHours: 4 })
+  const id = await received(5 * hour, 'late@away.test')
+  await deferred(id)
+  await until('the sender is told', async () => (await told()).length > 0)
+  const [warning, ...more] = await told()
+  expect(more).toEqual([])
+  expect(warning).toMatch(/^Return-Path: <>\r\n/)
+  expect(warning).toContain('Subject: Delayed mail: still being tried\r\n')
+  expect(warning).toContain('Final-Recipient: rfc822; late@away.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n')
+  expect(warning).toContain('Subject: to late@away.test')
+  // Tried again, it is not told again.
+  await live.change(() => live.api.post(`/v1/messages/${id}/retry`))
+  await live.event('delivery.deferred', ({ messageId, attempt }) => messageId === id && attempt === 2)
+  expect(await told()).toHaveLength(1)
+})
+
+// [queue.dailyReport]
+it('dailyReport: one mail with the numbers of the day before', async (context) => {
+  const intoDay = Date.now() % day
+  if (intoDay < 10 * 60_000 || intoDay > day - 60_000)
+    context.skip('around midnight the day before is not over or changes')
+  const yesterday = new Date(Date.now() - day)
+  await tellOf(yesterday)
+  await live.set('queue', { dailyReport: 'ann@home.test' })
+  const name = yesterday.toISOString().slice(0, 10)
+  const reports = async () =>
+    (await live.mail('ann@home.test')).filter((mail) => mail.includes(`Subject: Daily report for ${name}`))
+  await until('the report is there', async () => (await reports()).length > 0, { withinMs: 30_000 })
+  const [report = ''] = await reports()
+  expect(report).toMatch(/Received +3\r\n/)
+  expect(report).toMatch(/Refused \(replies\) +2\r\n +relay-denied +2/)
+  // Asked for anew, it is not made anew.
+  await live.set('queue', { dailyReport: '' })
+  await live.set('queue', { dailyReport: 'ann@home.test' })
+  await new Promise((resolve) => setTimeout(resolve, 3_000))
+  expect(await reports()).toHaveLength(1)
+})
+
+/** Three recipients and two refusals, by a worker that only now has a way to the API. */
+async function tellOf(at: Date): Promise<void> {
+  const name = 'smtp-late'
+  const { token } = await live.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name })
+  const ask = async <T>(path: string, body: unknown, bearer = '') => {
+    const authorization = bearer && `Bearer ${bearer}`
+    const headers = { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) }
+    const answer = await fetch(live.api.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+    return (await answer.json()) as T
+  }
+  const { accessToken } = await ask<{ accessToken: string }>('/v1/worker/enrol', {
+    token,
+    service: 'smtp',
+    name,
+    version: '1',
+  })
+  const client = { ip: '192.0.2.7' }
+  const verdict = {
+    stage: 'rcpt',
+    rule: 'relay',
+    reason: 'relay-denied',
+    revision: 1,
+    reply: '550 5.7.1 no relaying',
+    explanation: [],
+    trail: [],
+  }
+  const refused = { type: 'command.refused', client, verdict }
+  const accepted = {
+    type: 'message.accepted',
+    client: { ...client, helo: 'client.test' },
+    messageId: envelopeFor([]).id,
+    origin: 'smtp',
+    sender: 'a@far.test',
+    recipients: ['x', 'y', 'z'].map((user) => ({ address: `${user}@home.test`, original: `${user}@home.test` })),
+    size: 10,
+    revision: 1,
+    rules: [],
+  }
+  const events = [refused, refused, accepted].map((event, i) => ({ ...event, n: i + 1, at: at.toISOString() }))
+  await ask('/v1/worker/events', { events }, accessToken)
+}
