@@ -48,9 +48,9 @@ type Job = Extract<Asked, { kind: 'stored' | 'sent' }>
 
 async function answer({ id, question }: Job, message: AsyncIterable<Buffer>): Promise<void> {
   try {
-    const { resolve, holdsMs } = names.listen()
-    const examined = await examine(question, message, resolve)
-    say({ kind: 'examined', id, examined: { ...examined, holdsMs: holdsMs() } })
+    const dns = names.listen()
+    const examined = await examine(question, message, dns)
+    say({ kind: 'examined', id, examined: { ...examined, holdsMs: dns.holdsMs } })
   } catch (error) {
     say({ kind: 'failed', id, error: (error as Error).message.slice(0, 300) })
   } finally {
