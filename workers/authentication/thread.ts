@@ -33,6 +33,9 @@ function hear(asked: Asked): void {
     case 'stored':
       void answer(asked, stored(asked))
       break
+    case 'whole':
+      void answer(asked, [Buffer.from(asked.message.buffer, asked.message.byteOffset, asked.message.byteLength)])
+      break
     case 'sent':
       void answer(asked, pieces(asked.id))
       break
@@ -44,9 +47,9 @@ function hear(asked: Asked): void {
   }
 }
 
-type Job = Extract<Asked, { kind: 'stored' | 'sent' }>
+type Job = Extract<Asked, { kind: 'stored' | 'whole' | 'sent' }>
 
-async function answer({ id, question }: Job, message: AsyncIterable<Buffer>): Promise<void> {
+async function answer({ id, question }: Job, message: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
   try {
     const dns = names.listen()
     const examined = await examine(question, message, dns)
