@@ -143,7 +143,7 @@ function writeQuery(
 }
 
 async function bodyOf(row: Endpoint, request: Request): Promise<{ text: string; body: unknown }> {
-  if (row.method === 'get') return { text: '', body: undefined }
+  if (row.method === 'get' || row.streams) return { text: '', body: undefined }
   const text = await readText(request, row.bodyLimit ?? defaultBodyLimit)
   if (row.text) return { text, body: text }
   if (!row.body) {
