@@ -35,14 +35,34 @@ export async function readOctets(request: Request, limit: number): Promise<Uint8
   return octets
 }
 
+/** Deeper than anything we take: what walks a value may call itself so often. */
+const mostDepth = 64
+
+/** Throws 400 for what is not JSON, and for JSON that would not be kept as it came. */
 export function parseJson(text: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     throw new ProblemError(
       400,
       `The body is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'bad syntax'}.`,
     )
+  }
+  refuseOdd(value)
+  return value
+}
+
+function refuseOdd(root: unknown): void {
+  const waiting: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }]
+  for (let one = waiting.pop(); one; one = waiting.pop()) {
+    const { value, depth } = one
+    if (typeof value === 'string' && !value.isWellFormed())
+      throw new ProblemError(400, 'The body holds half of a character (a surrogate without the other).')
+    if (typeof value !== 'object' || value === null) continue
+    if (depth >= mostDepth) throw new ProblemError(400, `The body is nested more than ${mostDepth} levels deep.`)
+    if (Object.hasOwn(value, '__proto__')) throw new ProblemError(400, '"__proto__" is not a key of anything.')
+    for (const inner of Object.values(value)) waiting.push({ value: inner, depth: depth + 1 })
   }
 }
 

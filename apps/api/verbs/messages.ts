@@ -5,6 +5,7 @@ import { dropParcels, parcelOf } from '@postern/store/records/parcels.ts'
 import { messageById } from '@postern/store/records/queue.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
+import { untilNews } from '../news.ts'
 import type { Parts } from '../parts.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
@@ -49,6 +50,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   switch (answer?.outcome) {
     case 'stored':
       if (write.dryRun) await forget()
+      else await untilKnown(call, messageId)
       return write.dryRun
         ? json(200, { dryRun: true, revision })
         : json(201, { id: messageId, state: 'accepted', revision })
@@ -64,6 +66,15 @@ export async function submitMessage(call: Call, request: Request, query: Query):
       await forget()
       throw new ProblemError(503, 'The worker could not store the message. Nothing was stored; try again.')
   }
+}
+
+const knownWithinMs = 1_000
+
+/** Who asks for the message next finds it: the worker's event of it is on its way. */
+async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
+  const until = Date.now() + knownWithinMs
+  while (Date.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
+    await untilNews(parts, 100, signal)
 }
 
 /** A uuid of version 8 (RFC 9562 §5.8): the same key, the same message. */
