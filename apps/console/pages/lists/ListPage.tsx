@@ -66,11 +66,14 @@ function List({ list }: { list: ListName }) {
     <Page
       title={title}
       help={<ListHelp list={list} help={help} />}
+      needs={{ role: 'admin', to: 'change the lists' }}
       actions={
         <>
-          <Button disabled={!may} onClick={() => setImporting(true)}>
-            <Upload aria-hidden="true" /> Import
-          </Button>
+          {may && (
+            <Button onClick={() => setImporting(true)}>
+              <Upload aria-hidden="true" /> Import
+            </Button>
+          )}
           <Menu
             trigger={
               <button type="button" className={buttonClass()}>
@@ -98,7 +101,7 @@ function List({ list }: { list: ListName }) {
             className="w-full max-w-xs"
           />
           {selected.length > 0 && (
-            <Button look="danger" disabled={!may} onClick={() => void remove(selected)}>
+            <Button look="danger" onClick={() => void remove(selected)}>
               Delete {plural(selected.length, 'entry', 'entries')}
             </Button>
           )}
@@ -109,14 +112,13 @@ function List({ list }: { list: ListName }) {
           columns={columns}
           rowId={(row) => row.id}
           loading={query.isPending}
-          selected={chosen}
-          onSelect={setChosen}
+          {...(may ? { selected: chosen, onSelect: setChosen } : {})}
           onOpen={setOpen}
           opener="value"
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={ListX} title={search ? `Nothing matches “${search}”` : `The ${title} is empty`}>
-              {search ? 'Search for less.' : 'Add an entry above, or import a file.'}
+              {search ? 'Search for less.' : may ? 'Add an entry above, or import a file.' : null}
             </Empty>
           }
         />

@@ -24,7 +24,12 @@ export function ServicePage() {
         const service = services.find((one) => one.name === name)
         if (!service) return <NotFound />
         return (
-          <Page title={service.title} help={known[name].help} actions={<ServiceActions services={[service]} />}>
+          <Page
+            title={service.title}
+            help={known[name].help}
+            actions={<ServiceActions services={[service]} />}
+            needs={{ role: 'operator', to: 'start, stop or restart a service' }}
+          >
             <div className="flex flex-col gap-5">
               <Panel title="State">
                 <Facts>
