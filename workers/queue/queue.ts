@@ -96,7 +96,8 @@ export class Queue {
     })
     const { journal } = this
     const deliverer = this.#deliverer()
-    const authenticity = examiner && new Authenticity({ examiner, hostname: () => this.plan.hostname, record, journal })
+    const authenticity =
+      examiner && new Authenticity({ examiner, reader, hostname: () => this.plan.hostname, record, journal })
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),

@@ -114,8 +114,11 @@ export class SmtpService implements Service {
 
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
-    const passwords = new PasswordThreads()
-    const credentials = new Credentials({ check: (hash, password) => passwords.check(hash, password) })
+    const usual = new PasswordThreads({ leisurely: false })
+    const last = new PasswordThreads({ leisurely: true })
+    const credentials = new Credentials({
+      check: (hash, password, leisurely) => (leisurely ? last : usual).check(hash, password),
+    })
     const tokens = new Tokens(this.#parts.fetchJson)
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
