@@ -66,7 +66,7 @@ const pages: [string, 'operator' | 'admin' | 'owner' | null][] = [
     (kind) => [`/directory/${kind}`, 'admin'] as [string, 'admin'],
   ),
 ]
-const adminWalks = new Set(['/users', '/settings/general', '/lists/kill', '/directory/domains', '/revisions/2'])
+const adminWalks = new Set(['/users', '/lists/kill', '/directory/domains', '/revisions/2'])
 const order = ['viewer', 'operator', 'admin', 'owner']
 
 /** Names of buttons that change something, for whoever reads them. */
