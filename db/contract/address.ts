@@ -12,8 +12,8 @@ export type MailAddress = {
   text: string
 }
 
-/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces, bidi overrides. */
-const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
+/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces with a width and without, bidi overrides. */
+const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u200b\\u2060\\ufeff\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
 const atom = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})+`
 const dotAtom = new RegExp(`^${atom}(?:\\.${atom})*$`, 'iu')
 const quoted = new RegExp(`^"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|${beyond}|\\\\[\\x20-\\x7e])*"$`, 'u')
