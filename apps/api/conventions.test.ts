@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Fixture, owner, startFixture } from './fixture.ts'
+import { TokenKeys } from './identity/keys.ts'
+import { endpoints } from './routes.ts'
 
 /** What api.md promises of every endpoint, asked as a stranger would. */
 let api: Fixture
@@ -131,4 +133,27 @@ it('metrics are Prometheus text: every sample has its help and type before it, a
     samples.add(identity)
   }
   expect(samples.size).toBeGreaterThan(50)
+})
+
+it('openapi.json has every route, each operation once, with the parameters of its path', async () => {
+  const { openapi, paths } = (await (await api.app.request('/openapi.json')).json()) as {
+    openapi: string
+    paths: Record<string, Record<string, { operationId: string; parameters?: object[]; responses: object }>>
+  }
+  expect(openapi).toMatch(/^3\.1\./)
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  )
+  const rows = endpoints(api.parts, new TokenKeys(api.parts))
+  const names = described.map(({ method, path }) => `${method} ${path}`).sort()
+  const own = ['get /docs', 'get /openapi.json']
+  expect(names).toEqual([...rows.map(({ method, path }) => `${method} ${path}`), ...own].sort())
+  expect(new Set(described.map(({ operation }) => operation.operationId)).size).toBe(described.length)
+  for (const { path, operation } of described) {
+    const inPath = (operation.parameters ?? []).filter((one) => 'in' in one && one.in === 'path')
+    const wanted = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true }))
+    expect(inPath, path).toHaveLength(wanted.length)
+    expect(inPath, path).toMatchObject(wanted)
+    expect(Object.keys(operation.responses).length).toBeGreaterThan(0)
+  }
 })

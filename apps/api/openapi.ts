@@ -11,6 +11,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
     description: 'An access token (JWT) from /v1/auth/token, or an API token (pst_…).',
   })
   for (const row of rows) app.openAPIRegistry.registerPath(pathOf(row) as Registered)
+  for (const { path, media, summary } of own) app.openAPIRegistry.registerPath(ownPath(path, media, summary))
   const config = {
     openapi: '3.1.0',
     info: {
@@ -50,6 +51,24 @@ const writeHeaders = z.object({
     .optional()
     .openapi({ description: 'The same key and request: the same answer, done once.' }),
 })
+
+/** What describes the API is part of it. */
+const own = [
+  { path: '/openapi.json', media: 'application/json', summary: 'This document' },
+  { path: '/docs', media: 'text/html', summary: 'This document, readable' },
+]
+
+function ownPath(path: string, media: string, summary: string): Registered {
+  const answer = { description: summary, content: { [media]: { schema: z.string() } } }
+  return {
+    method: 'get',
+    path,
+    operationId: path.slice(1).replace('.', '-'),
+    tags: ['System'],
+    summary,
+    responses: { 200: answer },
+  }
+}
 
 function pathOf(row: Endpoint) {
   const query = row.write ? (row.query ? row.query.extend(writeQuery.shape) : writeQuery) : row.query

@@ -20,7 +20,7 @@ import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 const errandId = z.object({ id: z.string().max(100) })
-const parcel = errandId.extend({ n: z.coerce.number().int().min(0).max(10_000) })
+const parcel = errandId.extend({ n: z.string().regex(/^\d{1,4}$/) })
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -92,7 +92,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       summary: 'Octets of the message that is to be stored',
       params: parcel,
       answer: 'application/octet-stream',
-      handle: (call, { params }) => readParcel(call, params.id, params.n),
+      handle: (call, { params }) => readParcel(call, params.id, Number(params.n)),
     }),
     endpoint({
       method: 'post',
@@ -104,7 +104,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       streams: ['application/octet-stream'],
       status: 204,
       answer: z.null(),
-      handle: (call, { params }, request) => takeParcel(call, params, request),
+      handle: (call, { params }, request) => takeParcel(call, { id: params.id, n: Number(params.n) }, request),
     }),
     endpoint({
       method: 'post',

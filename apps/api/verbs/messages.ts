@@ -26,9 +26,12 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   const { parts, who, write } = call
   const revision = await headRevision(parts.control)
   if (write.expected !== undefined && write.expected !== revision) throw new StaleError(write.expected, revision)
-  const [worker] = await liveWorkers(parts, 'smtp')
-  if (!worker) throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
   const { envelope, bundle, parcels, hash } = await readSubmission(call, request, query)
+  const [worker] = await liveWorkers(parts, 'smtp')
+  if (!worker) {
+    await dropParcels(parts.records, bundle)
+    throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
+  }
   const key = write.idempotency && (await sha256(`${who.actor}\n${write.idempotency.key}`))
   const messageId = key ? idFrom(key) : parts.newId()
   const id = key ? `submit-${key}` : `submit-${messageId}`
