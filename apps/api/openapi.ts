@@ -74,7 +74,7 @@ function pathOf(row: Endpoint) {
       ...(row.text
         ? { body: { content: { 'text/plain': { schema: z.string() }, 'text/csv': { schema: z.string() } } } }
         : {}),
-      ...(row.body ? { body: { content: { 'application/json': { schema: row.body } }, required: true } } : {}),
+      ...(row.body || row.streams ? { body: { content: mediaOf(row), required: true } } : {}),
     },
     responses: {
       [row.status ?? 200]:
@@ -84,10 +84,18 @@ function pathOf(row: Endpoint) {
         : { 401: problem('No valid token.'), 403: problem('The role does not suffice.') }),
       ...(row.params ? { 404: problem('There is no such thing.') } : {}),
       ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
-      ...(row.body || row.text
+      ...(row.body || row.text || row.streams
         ? { 400: problem('No JSON.'), 413: problem('Too large.'), 422: problem('Bad input.') }
         : {}),
     },
+  }
+}
+
+function mediaOf({ body, streams = [] }: Endpoint) {
+  const octets = z.string().openapi({ format: 'binary' })
+  return {
+    ...(body ? { 'application/json': { schema: body } } : {}),
+    ...Object.fromEntries(streams.map((media) => [media, { schema: octets }])),
   }
 }
 
