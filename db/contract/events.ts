@@ -94,7 +94,7 @@ export const eventTypes = {
     fields: z.object({ revision: z.number().int(), inForce: z.number().int(), error: z.string().max(1000) }),
   },
 
-  /** The three of the levels verbose and debug: see logged.ts. `session` is the same in all of one connection. */
+  /** Those of the levels verbose and debug: see logged.ts. `session` is the same in all of one connection. */
   'session.opened': {
     title: 'Connection opened',
     fields: z.object({ client, session: z.string().max(40), listener: z.string().max(40) }),
@@ -113,6 +113,17 @@ export const eventTypes = {
     title: 'SMTP dialogue',
     fields: z.object({
       client: z.object({ ip: z.string() }),
+      session: z.string().max(40),
+      from: z.enum(['client', 'server']),
+      text: z.string().max(1000),
+    }),
+  },
+
+  /** The same of a connection that the Queue Manager opened. */
+  'outbound.dialogue': {
+    title: 'SMTP dialogue with the next host',
+    fields: z.object({
+      remote: z.object({ host: z.string().max(255), address: z.string().max(64), port: z.number().int() }),
       session: z.string().max(40),
       from: z.enum(['client', 'server']),
       text: z.string().max(1000),

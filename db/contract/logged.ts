@@ -12,6 +12,7 @@ const levels: Partial<Record<EventType, 'verbose' | 'debug'>> = {
   'session.opened': 'verbose',
   'session.closed': 'verbose',
   'session.dialogue': 'debug',
+  'outbound.dialogue': 'debug',
 }
 const order: Record<LogLevel, number> = { off: 0, normal: 1, verbose: 2, debug: 3 }
 
@@ -32,7 +33,7 @@ export type Logged = { at: string; worker: string; type: EventType }
 
 /** RFC 5424 §6.2.1: 3 error, 4 warning, 5 notice, 6 informational, 7 debug. */
 export function severityOf({ type }: Pick<PosternEvent, 'type'>): 3 | 4 | 5 | 6 | 7 {
-  if (type === 'session.dialogue') return 7
+  if (levelOf(type) === 'debug') return 7
   if (/^(listener\.failed|policy\.refused|message\.damaged|spool\.full|certificate\.failed)$/.test(type)) return 3
   if (/\.(expiring|dropped|bounced)$/.test(type)) return 4
   return /\.(refused|failed|error|deferred|held)$/.test(type) ? 5 : 6
@@ -101,6 +102,8 @@ function textsOf(event: PosternEvent, id: string): string[] {
       return [`disconnect from unknown[${event.client.ip}] messages=${event.messages} seconds=${event.seconds}`]
     case 'session.dialogue':
       return [`${event.from === 'client' ? '<' : '>'} ${event.text}`]
+    case 'outbound.dialogue':
+      return [`${event.from === 'client' ? '>' : '<'} ${event.text}`]
     default:
       return [`${event.type}: ${eventTypes[event.type].title}: ${rest(event)}`]
   }

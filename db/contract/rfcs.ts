@@ -247,9 +247,9 @@ const rows: readonly Row[] = [
   {
     number: 8689,
     title: 'Require TLS',
-    what: 'REQUIRETLS under TLS: the message goes on under verified TLS or comes back.',
+    what: 'REQUIRETLS under TLS: the message goes on under verified TLS or comes back, and so does what tells of it; TLS-Required: No waives what the recipient’s domain demands.',
     keywords: ['REQUIRETLS'],
-    tests: [extensions],
+    tests: [extensions, 'test/system/requiretls.test.ts', outbound],
   },
   {
     number: 9422,

@@ -43,6 +43,7 @@ beforeAll(async () => {
   }
   const at = (address: string, more: string[] = []) => ['@ MX 10 mx', `mx A ${address}`, ...more]
   const sts = (address: string) => at(address, ['_mta-sts TXT "v=STSv1; id=1"', 'mta-sts A 127.0.0.1'])
+  const alias = (to: string, more: string[] = []) => ['@ MX 10 mx', `mx CNAME ${to}.`, ...more]
   const tlsa = (data: string) => `_${port}._tcp.mx TLSA ${data}`
   dns = await startSignedDns({
     signed: {
@@ -54,6 +55,14 @@ beforeAll(async () => {
       'danenone.test': at('127.0.0.5', [tlsa(tlsaOf(good.cert, 3))]),
       'unusable.test': at('127.0.0.3', [tlsa('0 0 1 00')]),
       'signed.test': at('127.0.0.5'),
+      'other.test': at('127.0.0.4', [tlsa(tlsaOf(authority.cert, 2))]),
+      'target.test': ['mx A 127.0.0.3', tlsa(tlsaOf(self.cert, 3)), 'bare A 127.0.0.3'],
+      'alias.test': alias('mx.target.test'),
+      'aliasboth.test': alias('mx.target.test', [tlsa(tlsaOf(good.cert, 3))]),
+      'aliasown.test': alias('bare.target.test', [tlsa(tlsaOf(self.cert, 3))]),
+      'aliasout.test': alias('mx.self.test', [tlsa(tlsaOf(self.cert, 3))]),
+      'aliaswrong.test': alias('mx.self.test', [tlsa(tlsaOf(good.cert, 3))]),
+      'aliasfree.test': alias('mx.self.test'),
     },
     forged: { 'forged.test': at('127.0.0.2') },
     unsigned: {
@@ -61,6 +70,7 @@ beforeAll(async () => {
       'self.test': at('127.0.0.3'),
       'strange.test': at('127.0.0.4'),
       'plain.test': at('127.0.0.5'),
+      'aliasopen.test': alias('mx.target.test'),
       'insecure.test': at('127.0.0.2', [tlsa(tlsaOf(self.cert, 3))]),
       'sts.test': sts('127.0.0.2'),
       'stsself.test': sts('127.0.0.3'),
@@ -173,9 +183,41 @@ describe('DANE (RFC 7672)', () => {
     ['only records that nobody can use', 'unusable.test', unverified],
     ['a signed zone without TLSA', 'signed.test', delivered],
     ['TLSA in a zone that is not signed', 'insecure.test', unverified],
+    ['2 1 1 and the name of the recipient’s domain', 'other.test', verified],
+    ['an alias: the records where it leads', 'alias.test', verified],
+    ['an alias: those before its own', 'aliasboth.test', verified],
+    ['an alias: its own where there are none', 'aliasown.test', verified],
+    ['an alias out of the signed world: its own', 'aliasout.test', verified],
+    [
+      'an alias out of the signed world: its own do not match',
+      'aliaswrong.test',
+      deferred(/no TLSA record of its host/),
+    ],
+    ['an alias out of the signed world, without records', 'aliasfree.test', unverified],
+    ['an alias that is not signed', 'aliasopen.test', unverified],
     ['a zone with broken signatures', 'forged.test', deferred(/could not be looked up/, 'dns-failure')],
   ])('%s', async (_name, domain, expected) => {
     expect(await outcome(await bed(), domain)).toMatchObject(expected)
+  })
+})
+
+describe.each(['route', 'gateway'])('DANE (RFC 7672) of the host that a %s names', (kind) => {
+  const to = (host: string, tls: string): Rows =>
+    kind === 'gateway'
+      ? { general: { gateway: { host, port, tls } } }
+      : { domains: [{ name: 'far.test', route: { type: 'smtp', host, port, tls } }] }
+
+  test.each([
+    ['self-signed, as its records say', 'mx.daneself.test', 'opportunistic', verified],
+    ['so under require, without an authority', 'mx.daneself.test', 'require', verified],
+    ['another key', 'mx.danewrong.test', 'opportunistic', deferred(/no TLSA record of its host matches/)],
+    ['another key and none', 'mx.danewrong.test', 'none', { ...delivered, tls: 'none' }],
+    ['TLSA and no STARTTLS', 'mx.danenone.test', 'opportunistic', deferred(/does not offer STARTTLS/, 'no-tls')],
+    ['an alias', 'mx.alias.test', 'opportunistic', verified],
+    ['TLSA in a zone that is not signed', 'mx.insecure.test', 'opportunistic', unverified],
+    ['no TLSA', 'mx.signed.test', 'opportunistic', { ...delivered, tls: 'none' }],
+  ])('%s', async (_name, host, tls, expected) => {
+    expect({ tls: 'none', ...(await outcome(await bed(to(host, tls)), 'far.test')) }).toMatchObject(expected)
   })
 })
 
@@ -210,7 +252,7 @@ describe('MTA-STS (RFC 8461)', () => {
   })
 })
 
-describe('what the message itself asks', () => {
+describe('what the message itself asks (RFC 8689)', () => {
   test('TLS-Required: No waives what the recipient’s domain demands, not what the settings do', async () => {
     const text = 'Subject: x\r\nTLS-Required: No\r\n\r\nHello.\r\n'
     const box = await bed()
@@ -219,15 +261,5 @@ describe('what the message itself asks', () => {
     expect(await outcome(box, 'danewrong.test')).toMatchObject(deferred(/no TLSA/))
     box.apply({ queue: { outboundTls: 'require' } })
     expect(await outcome(box, 'stsself.test', { text })).toMatchObject(deferred(/MTA-STS/))
-  })
-
-  test('REQUIRETLS: not without an authentic host, verified TLS and the extension', async () => {
-    const box = await bed()
-    const requireTls = { requireTls: true }
-    expect(await outcome(box, 'good.test', requireTls)).toMatchObject(deferred(/neither DNSSEC nor MTA-STS/))
-    expect(await outcome(box, 'danewrong.test', requireTls)).toMatchObject(deferred(/no TLSA/))
-    // Postfix does not know the extension.
-    expect(await outcome(box, 'dane.test', requireTls)).toMatchObject({ kind: 'bounced', status: '5.7.30' })
-    expect(await outcome(box, 'sts.test', requireTls)).toMatchObject({ kind: 'bounced', status: '5.7.30' })
   })
 })

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { type Rsyslog, startRsyslog } from '../peers/rsyslog.ts'
 import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
+import { formsOf, written } from './written.ts'
 
 /** Nothing that was a secret may stand anywhere: every octet that Postern wrote is searched for it, as it was and in base64. */
 
@@ -104,24 +103,3 @@ it.each([
     for (const form of formsOf(password))
       for (const [where, text] of all) expect(text?.includes(form), `${name} as ${form} in ${where}`).toBe(false)
 })
-
-/** As it is, upper case, and in base64 at each of the three places it can begin in a group. */
-function formsOf(password: string): string[] {
-  const shifted = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), Buffer.from(password)]).toString('base64')
-    // The ends depend on what stands beside.
-    return text.slice(shift === 0 ? 0 : 4, -4)
-  })
-  return [password, password.toUpperCase(), ...shifted, ...shifted.map((text) => text.toUpperCase())]
-}
-
-/** Every file below a directory, as latin1: databases, write-ahead logs, events, spool, settings on a worker's disk. */
-async function written(directory: string): Promise<[string, string][]> {
-  const files = await readdir(directory, { recursive: true, withFileTypes: true })
-  const texts: [string, string][] = []
-  for (const file of files.filter((one) => one.isFile())) {
-    const path = join(file.parentPath, file.name)
-    texts.push([path, await readFile(path, 'latin1').catch(() => '')])
-  }
-  return texts
-}

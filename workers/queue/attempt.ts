@@ -1,10 +1,10 @@
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
-import { fitsAhead, mayFollow, type Result, type Transaction, transact } from './client/transaction.ts'
+import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from './client/transaction.ts'
 import { openFor, poolKey } from './dial.ts'
 import { formFor, isPlain, plainForm } from './form/form.ts'
 import type { Job, Turn } from './lanes.ts'
-import type { Mail } from './mail.ts'
+import { type Mail, requireTlsOf } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
 import type { Destination } from './route/destination.ts'
 import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
@@ -74,6 +74,7 @@ async function deliverRemote(
   const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
   if (hosts.kind !== 'hosts') return unreachable(job, hosts, destination)
   let last: Delivered | undefined
+  let barred: Delivered | undefined
   let sessions = 0
   for (const peer of hosts.peers) {
     const dead = pool.deadFor(peer)
@@ -84,14 +85,39 @@ async function deliverRemote(
     try {
       const { connection, under } = await openFor(job, { destination, peer }, world)
       const delivered = await deliverOn(connection, job, { key: under, turn, world })
+      if (lacksRequireTls(delivered)) {
+        barred = delivered
+        continue
+      }
       last = delivered
       if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
+      if (error instanceof ConnectionFailure && isBarred(job, error)) {
+        barred = barredBy(job, error, peer)
+        continue
+      }
       last = failed(job, error, peer)
       if (!(error instanceof ConnectionFailure) || error.stage === 'end') break
     }
   }
-  return last ?? same(job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+  // RFC 8689 §4.2.1: a message with REQUIRETLS comes back when no host of the domain will do, and waits for one that is away.
+  return last ?? barred ?? same(job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+}
+
+function lacksRequireTls({ results }: Delivered): boolean {
+  // It is said of the whole transaction, so one result tells.
+  const first = results.values().next().value
+  return first?.kind === 'bounced' && first.cause === noRequireTls
+}
+
+function isBarred({ mail }: Job, { stage, reply }: ConnectionFailure): boolean {
+  if (requireTlsOf(mail.envelope) !== 'demanded') return false
+  return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
+}
+
+function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+  const result = { kind: 'bounced', status: '5.7.10', reply: error.text, cause: causeOf(error) } as const
+  return same(job, result, { host, address, port })
 }
 
 async function deliverOn(
@@ -135,8 +161,11 @@ async function deliverOn(
   }
   if (turn.follows) return { via: viaOf(connection), results }
   const { queue } = world.plan()
-  world.pool.give(key, connection, queue.reuseConnections ? queue.maxMessagesPerConnection : 0)
-  return { via: viaOf(connection), results }
+  const delivered = { via: viaOf(connection), results }
+  // The next message with REQUIRETLS asks the other hosts, too.
+  const mayReuse = queue.reuseConnections && !lacksRequireTls(delivered)
+  world.pool.give(key, connection, mayReuse ? queue.maxMessagesPerConnection : 0)
+  return delivered
 }
 
 /** Takes the lane's next job when it may go out behind the body that is just being sent. */
@@ -173,6 +202,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
   connect: '4.4.1',
   greeting: '4.4.2',
   hello: '4.4.2',
+  terms: '4.7.5',
   tls: '4.7.5',
   proof: '4.7.5',
   auth: '4.7.8',
@@ -187,15 +217,21 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
 function failed(job: Job, error: unknown, peer: Peer): Delivered {
   const via = { host: peer.host, address: peer.address, port: peer.port }
   if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })
-  const cause =
-    error.stage === 'connect'
-      ? 'cannot-connect'
-      : error.stage === 'tls'
-        ? 'no-tls'
-        : error.stage === 'proof'
-          ? 'tls-not-verified'
-          : error.stage === 'auth'
-            ? 'login-refused'
-            : 'connection-lost'
-  return same(job, deferredFor(statusOf[error.stage], error.text, cause), via)
+  return same(job, deferredFor(statusOf[error.stage], error.text, causeOf(error)), via)
+}
+
+function causeOf({ stage }: ConnectionFailure): string {
+  switch (stage) {
+    case 'connect':
+      return 'cannot-connect'
+    case 'tls':
+      return 'no-tls'
+    case 'terms':
+    case 'proof':
+      return 'tls-not-verified'
+    case 'auth':
+      return 'login-refused'
+    default:
+      return 'connection-lost'
+  }
 }

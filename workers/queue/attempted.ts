@@ -1,5 +1,5 @@
 import type { Poster } from '@postern/runtime/hooks/post.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { Record, Worker } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Assurance } from './assure/assurance.ts'
 import type { Patience } from './client/connection.ts'
@@ -20,6 +20,7 @@ export type AttemptWorld = {
   dns: Dns
   assurance: Assurance
   record: Record
+  wants: Worker['wants']
   signer: Signer
   ourselves(): Ourselves
   /** Port of MX hosts. */

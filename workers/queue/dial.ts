@@ -1,8 +1,9 @@
-import { settledTerms, type Terms, termsFor } from './assure/assurance.ts'
+import { routeTerms, settledTerms, type Terms, termsFor } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
-import { type Connection, ConnectionFailure, type Dial, type Peer } from './client/connection.ts'
+import { type Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/connection.ts'
+import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
-import type { Mail } from './mail.ts'
+import { type Mail, requireTlsOf } from './mail.ts'
 import { openDelivered } from './overlay.ts'
 import type { Remote } from './route/hosts.ts'
 
@@ -19,21 +20,25 @@ export async function openFor(
   const under = poolKey(where.destination, mail)
   const terms = await termsOf(mail, where, world)
   try {
-    if (terms.kind === 'refused') throw new ConnectionFailure('proof', terms.text)
+    if (terms.kind === 'refused') throw new ConnectionFailure(terms.forNow ? 'terms' : 'proof', terms.text)
     return { connection: await world.pool.open(dialFor(where, terms, world)), under }
   } catch (error) {
-    const isAboutTls = error instanceof ConnectionFailure && (error.stage === 'tls' || error.stage === 'proof')
-    if (!isAboutTls || !terms.byRecipient || where.destination.tls === 'require') throw error
+    if (!isAboutTls(error) || !terms.byRecipient || where.destination.tls === 'require') throw error
     if (mail.envelope.requireTls || !(await waivesTls(mail, world))) throw error
     const connection = await world.pool.open(dialFor(where, settledTerms(where.destination.tls), world))
     return { connection, under: `${under} waived` }
   }
 }
 
+function isAboutTls(error: unknown): boolean {
+  return error instanceof ConnectionFailure && ['terms', 'tls', 'proof'].includes(error.stage)
+}
+
 /** Connections are shared by what has the same next host and terms. */
 export function poolKey(destination: Remote, { envelope }: Mail): string {
   const key = hostKey(destination)
-  return envelope.requireTls ? `${key} requiretls` : key
+  const asked = requireTlsOf(envelope)
+  return asked === 'no' ? key : `${key} requiretls ${asked}`
 }
 
 function hostKey(destination: Remote): string {
@@ -50,27 +55,41 @@ function hostKey(destination: Remote): string {
 }
 
 async function termsOf({ envelope }: Mail, { destination, peer }: Where, world: AttemptWorld): Promise<Terms> {
-  const needsTls = envelope.requireTls && destination.kind !== 'lmtp'
-  const { tls } = destination
-  if (destination.kind !== 'mx') return needsTls ? required(settledTerms(tls)) : settledTerms(tls)
-  const mx = {
-    domain: destination.domain,
-    host: peer.host,
-    port: peer.port,
-    tls: needsTls ? 'opportunistic' : tls,
-  } as const
-  const terms = await termsFor(mx, world.assurance)
-  if (!needsTls || terms.kind === 'refused') return terms
+  const asked = destination.kind === 'lmtp' ? 'no' : requireTlsOf(envelope)
+  const tls = asked !== 'no' && destination.tls === 'none' ? 'opportunistic' : destination.tls
+  const terms = await ordinaryTerms(destination, { ...peer, tls }, world)
+  if (asked === 'no' || terms.kind === 'refused') return terms
+  // It goes in any case; only what was verified is asked to pass REQUIRETLS on.
+  if (asked === 'wished') return { ...terms, proof: terms.proof ?? byRequireTls }
   if (terms.authentic) return required(terms)
-  const text = `REQUIRETLS: neither DNSSEC nor MTA-STS says that ${peer.host} takes mail for ${destination.domain}`
+  const to = destination.kind === 'mx' ? destination.domain : peer.host
+  const text = `REQUIRETLS: neither DNSSEC nor MTA-STS says that ${peer.host} takes mail for ${to}`
   return { kind: 'refused', text, byRecipient: false }
+}
+
+const byRequireTls = { kind: 'name', by: 'REQUIRETLS' } as const
+
+function ordinaryTerms(
+  destination: Remote,
+  { host, port, tls }: Pick<Peer, 'host' | 'port'> & { tls: TlsPolicy },
+  { assurance }: AttemptWorld,
+): Promise<Terms> | Terms {
+  switch (destination.kind) {
+    case 'mx':
+      return termsFor({ domain: destination.domain, host, port, tls }, assurance)
+    case 'smtp':
+      return routeTerms({ host, port, tls }, assurance)
+    case 'address':
+    case 'lmtp':
+      return settledTerms(tls)
+  }
 }
 
 /** RFC 8689 §4.2.1: verified TLS or nothing, whatever the settings say. */
 function required(terms: Terms & { kind: 'terms' }): Terms {
   const { testing: _, ...rest } = terms
   const tls = terms.tls === 'implicit' ? 'implicit' : 'require'
-  return { ...rest, tls, proof: terms.proof ?? { kind: 'name', by: 'REQUIRETLS' }, byRecipient: false }
+  return { ...rest, tls, proof: terms.proof ?? byRequireTls, byRecipient: false }
 }
 
 function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' }, world: AttemptWorld): Dial {
@@ -87,6 +106,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
     name: world.plan().hostname,
     tls,
     patience: world.patience,
+    tap: new Tap(peer, world),
     ...(proof ? { proof: { wants: proof, trust: world.assurance.trust } } : {}),
     ...(testing ? { tell } : {}),
     ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),

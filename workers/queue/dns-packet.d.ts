@@ -1,7 +1,8 @@
 declare module 'dns-packet' {
   type Tlsa = { usage: number; selector: number; matchingType: number; certificate: Buffer }
-  type Answer = { name: string; ttl?: number } & (
+  export type Answer = { name: string; ttl?: number } & (
     | { type: 'TLSA'; data: Tlsa }
+    | { type: 'CNAME'; data: string }
     | { type: 'MX' | 'A' | 'AAAA'; data: unknown }
   )
   type Packet = {

@@ -1,5 +1,6 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Cursor, Location, Segment } from '@postern/spool/spool.ts'
+import type { RequireTls } from './client/transaction.ts'
 import type { RowState } from './index/rows.ts'
 import type { Overlay } from './overlay.ts'
 import type { Rerouted } from './route/destination.ts'
@@ -56,6 +57,12 @@ export type Batch = {
 
 /** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */
 export const batchPatience = 3000
+
+/** A message that nobody sends back goes on without REQUIRETLS rather than being lost (RFC 8689 §5). */
+export function requireTlsOf({ requireTls, sender }: Envelope): RequireTls {
+  if (!requireTls) return 'no'
+  return sender === '' ? 'wished' : 'demanded'
+}
 
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1)

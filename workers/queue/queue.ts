@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { Record, Worker } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
@@ -35,6 +35,8 @@ export type QueueParts = {
   reader: SpoolReader
   writer: SpoolWriter
   record: Record
+  /** Whether the log takes such events; without it, it takes none of debug. */
+  wants?: Worker['wants'] | undefined
   flushEvents(): Promise<void>
   /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
@@ -161,6 +163,7 @@ export class Queue {
       dns,
       assurance: assurance ?? settingsAlone,
       record,
+      wants: this.#parts.wants ?? (() => false),
       signer: this.#signer,
       ourselves,
       port: outboundPort,

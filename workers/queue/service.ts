@@ -39,6 +39,7 @@ export async function queueService(
       reader,
       writer,
       record: worker.record,
+      wants: (type) => worker.wants(type),
       flushEvents: () => worker.flushEvents(),
       wasAccepted: (messageId) => worker.wasAccepted(messageId),
       fatal: (error) => {

@@ -19,6 +19,8 @@ const mostLines = 5_000
 const mostOctets = 4_000_000
 /** Lines that may wait while a batch is compressed or shipped. */
 const mostWaiting = 20_000
+/** So that they still fit into one batch: a session with a thousand recipients is a long line. */
+const mostWaitingOctets = 8_000_000
 /** Batches that may wait for storage: some minutes of heavy traffic. */
 const mostBatches = 64
 const restFactor = 3
@@ -45,7 +47,7 @@ export class FactLog {
 
   /** One session as JSON on one line, and when it was. Never throws, never waits. */
   record(line: string, now: number): void {
-    if (this.#lines.length >= mostWaiting) {
+    if (this.#lines.length >= mostWaiting || this.#octets + line.length > mostWaitingOctets) {
       this.#dropped++
       return
     }
@@ -54,8 +56,13 @@ export class FactLog {
     this.#until = Math.max(this.#until, now)
     this.#lines.push(line)
     this.#octets += line.length
-    if (this.#lines.length >= mostLines || this.#octets >= mostOctets) this.#work()
+    if (this.#isFull) this.#work()
     else this.#timer ??= setTimeout(() => this.#work(), this.#options.everyMs)
+  }
+
+  /** Enough for a batch. */
+  get #isFull(): boolean {
+    return this.#lines.length >= mostLines || this.#octets >= mostOctets
   }
 
   #work(): void {
@@ -64,7 +71,7 @@ export class FactLog {
     this.#working ??= this.#pass().finally(() => {
       this.#working = undefined
       if (!this.#closing && (this.#lines.length > 0 || this.#batches.length > 0))
-        this.#timer ??= setTimeout(() => this.#work(), this.#lines.length >= mostLines ? 0 : this.#options.everyMs)
+        this.#timer ??= setTimeout(() => this.#work(), this.#isFull ? 0 : this.#options.everyMs)
     })
   }
 
@@ -74,7 +81,7 @@ export class FactLog {
     for (let pause = 500; this.#batches.length > 0 && !this.#closing; ) {
       const startedAt = performance.now()
       const sent = await this.#sendFirst(pause === 500)
-      if (this.#lines.length >= mostLines) await this.#pack()
+      if (this.#isFull) await this.#pack()
       pause = sent ? 500 : Math.min(longestPauseMs, pause * 2)
       await this.#rest(sent ? (performance.now() - startedAt) * restFactor : pause)
     }

@@ -21,6 +21,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.client.ip} left after ${event.seconds} s and ${event.messages} messages`
     case 'session.dialogue':
       return `${event.client.ip} ${event.from === 'client' ? 'said' : 'was told'}: ${event.text}`
+    case 'outbound.dialogue':
+      return `${event.remote.host} ${event.from === 'client' ? 'was told' : 'said'}: ${event.text}`
     case 'session.refused':
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}`
     case 'session.error':

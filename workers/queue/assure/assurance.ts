@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { TlsPolicy } from '../client/connection.ts'
 import { type MtaSts, names, type Policy } from './mta-sts.ts'
 import { type Proof, Trust } from './proof.ts'
@@ -30,7 +31,7 @@ export type Terms =
       byRecipient: boolean
     }
   /** This host gets no mail on any terms. */
-  | { kind: 'refused'; text: string; byRecipient: boolean }
+  | { kind: 'refused'; text: string; byRecipient: boolean; forNow?: true }
 
 /** Terms for a host that an administrator named, and for one whose TLS nobody has an opinion on. */
 export function settledTerms(tls: TlsPolicy): Terms & { kind: 'terms' } {
@@ -61,24 +62,44 @@ async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): P
   } catch (error) {
     return waits(`the MX of ${domain} could not be validated: ${(error as Error).message}`)
   }
+  return byTlsa({ kind: 'terms', tls, authentic: true, byRecipient: true }, { host, port, names: [domain] }, dns)
+}
+
+/**
+ * Terms for the host of a route or the gateway: the administrator named it, and its TLSA records say which certificate is its
+ * own (RFC 7672 §2.2.1, "non-MX destinations"). With `require` they stand in for an authority. Never rejects.
+ */
+export async function routeTerms(
+  { host, port, tls }: Omit<MxHost, 'domain'>,
+  { secureDns }: Assurance,
+): Promise<Terms> {
+  const settled = settledTerms(tls)
+  if (!secureDns || isIP(host) || tls === 'none' || tls === 'implicit') return settled
+  const terms = await byTlsa(settled, { host, port, names: [] }, secureDns)
+  return { ...terms, byRecipient: false }
+}
+
+type Named = { host: string; port: number; names: readonly string[] }
+
+/** `own` where the host has no TLSA records; `names`: what its certificate may be for, besides. */
+async function byTlsa(own: Terms & { kind: 'terms' }, { host, port, names }: Named, dns: SecureDns): Promise<Terms> {
   const answer = await dns.tlsa(host, port)
-  const base = { kind: 'terms', tls, authentic: true, byRecipient: true } as const
   switch (answer.kind) {
     case 'not-known':
       return waits(`whether ${host} has TLSA records could not be found out: ${answer.why}`)
     case 'insecure':
-      return base
+      return own
     case 'secure': {
-      if (answer.records.length === 0) return base
       const records = usable(answer.records)
-      if (records.length === 0) return { ...base, tls: 'require' }
-      return { ...base, tls: 'require', proof: { kind: 'dane', records } }
+      if (records.length === 0) return { ...own, tls: 'require' }
+      const certified = [...new Set([answer.base, host, ...names])]
+      return { ...own, tls: 'require', proof: { kind: 'dane', records, names: certified } }
     }
   }
 }
 
 function waits(text: string): Terms {
-  return { kind: 'refused', text, byRecipient: true }
+  return { kind: 'refused', text, byRecipient: true, forNow: true }
 }
 
 function policyTerms({ domain, host }: MxHost, policy: Policy, own: Terms & { kind: 'terms' }): Terms {

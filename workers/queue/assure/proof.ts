@@ -17,8 +17,8 @@ export type Tlsa = { usage: number; selector: number; matching: number; data: Bu
 export type Proof =
   /** A chain to a trusted authority and the host's own name. `by`: who wants it, for people. */
   | { kind: 'name'; by: string }
-  /** RFC 7672: what the signed DNS says of the certificate; no authority is asked. */
-  | { kind: 'dane'; records: readonly Tlsa[] }
+  /** RFC 7672: what the signed DNS says of the certificate; no authority is asked. `names`: any will do (§3.2.2); the first is asked for. */
+  | { kind: 'dane'; records: readonly Tlsa[]; names: readonly string[] }
 
 /** Certificate authorities: the system's, Node's (with NODE_EXTRA_CA_CERTS), and those of a file of PEM texts. Read when first needed. */
 export class Trust {
@@ -44,7 +44,7 @@ export class Trust {
 
 /** Why the peer's certificate does not prove what it must; `undefined` when it does. The handshake is over. */
 export function wrongWith(socket: TLSSocket, host: string, proof: Proof): string | undefined {
-  return proof.kind === 'dane' ? wrongByDane(chainOf(socket), host, proof.records) : wrongByName(socket, host)
+  return proof.kind === 'dane' ? wrongByDane(chainOf(socket), proof) : wrongByName(socket, host)
 }
 
 function wrongByName(socket: TLSSocket, host: string): string | undefined {
@@ -78,10 +78,9 @@ export function isUsable({ usage, selector, matching, data }: Tlsa): boolean {
   return matching === 0 ? data.length > 0 : data.length === ({ 1: 32, 2: 64 } as Record<number, number>)[matching]
 }
 
-export function wrongByDane(
+function wrongByDane(
   chain: readonly X509Certificate[],
-  host: string,
-  records: readonly Tlsa[],
+  { records, names }: Extract<Proof, { kind: 'dane' }>,
 ): string | undefined {
   const [leaf] = chain
   if (!leaf) return 'it showed no certificate'
@@ -89,7 +88,7 @@ export function wrongByDane(
   if (records.some((record) => record.usage === 3 && matches(leaf, record))) return undefined
   const anchors = records.filter(({ usage }) => usage === 2)
   if (anchors.length === 0 || !leadsTo(chain, anchors)) return 'no TLSA record of its host matches it'
-  return leaf.checkHost(host) ? undefined : `it is not for ${host}`
+  return names.some((name) => leaf.checkHost(name)) ? undefined : `it is not for ${names.join(' or ')}`
 }
 
 /** Whether the chain holds, link by link, up to a certificate that a DANE-TA record names (RFC 7672 §3.1.2). */

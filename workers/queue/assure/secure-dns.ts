@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { getServers } from 'node:dns'
 import { connect, isIP } from 'node:net'
-import packet from 'dns-packet'
+import packet, { type Answer } from 'dns-packet'
 import { LRUCache } from 'lru-cache'
 import { isUsable, type Tlsa } from './proof.ts'
 
@@ -12,15 +12,16 @@ import { isUsable, type Tlsa } from './proof.ts'
  * not show. Only of use with a resolver that validates and that nobody can stand in front of: the environment says so.
  */
 
-/** `secure`: signed and validated. `records` only of a secure answer. */
+/** `secure`: signed and validated. `records` only of a secure answer; `base`: the name under which they were found. */
 export type TlsaAnswer =
-  | { kind: 'secure'; records: Tlsa[] }
+  | { kind: 'secure'; base: string; records: Tlsa[] }
   | { kind: 'insecure' }
   /** Neither yes nor no: mail for the host has to wait (RFC 7672 §2.1). */
   | { kind: 'not-known'; why: string }
 
-type Question = 'MX' | 'A' | 'AAAA' | 'TLSA'
-type Answered = { secure: boolean; exists: boolean; tlsa: Tlsa[]; seconds: number }
+type Question = 'MX' | 'A' | 'AAAA' | 'CNAME' | 'TLSA'
+/** `name`: to which aliases led. */
+type Answered = { secure: boolean; exists: boolean; name: string; tlsa: Tlsa[]; seconds: number }
 
 const keepSeconds = 300
 const tries = 2
@@ -41,17 +42,29 @@ export class SecureDns {
     return (await this.#ask(domain, 'MX')).secure
   }
 
-  /** The TLSA records of a host's SMTP port, where its address is authentic, too (RFC 7672 §2.2.2). Never rejects. */
+  /** The TLSA records of a host's SMTP port, where its address is authentic, too (RFC 7672 §2.2). Never rejects. */
   async tlsa(host: string, port: number): Promise<TlsaAnswer> {
     try {
-      const a = await this.#ask(host, 'A')
-      const isSecure = a.secure && (a.exists || (await this.#ask(host, 'AAAA')).secure)
-      if (!isSecure) return { kind: 'insecure' }
-      const { secure, tlsa } = await this.#ask(`_${port}._tcp.${host}`, 'TLSA')
-      return secure ? { kind: 'secure', records: tlsa } : { kind: 'insecure' }
+      for (const base of await this.#basesOf(host)) {
+        const { secure, tlsa } = await this.#ask(`_${port}._tcp.${base}`, 'TLSA')
+        if (secure && tlsa.length > 0) return { kind: 'secure', base, records: tlsa }
+      }
+      return { kind: 'insecure' }
     } catch (error) {
       return { kind: 'not-known', why: (error as Error).message }
     }
+  }
+
+  /**
+   * Under which names TLSA records may stand (RFC 7672 §2.2.2): where aliases lead, if every step is authentic, and the host's own
+   * name; only the latter if the alias itself is authentic and what it leads to is not.
+   */
+  async #basesOf(host: string): Promise<string[]> {
+    const a = await this.#ask(host, 'A')
+    const found = a.secure && !a.exists ? await this.#ask(host, 'AAAA') : a
+    if (found.secure) return found.name === host.toLowerCase() ? [host] : [found.name, host]
+    if (found.name === host.toLowerCase()) return []
+    return (await this.#ask(host, 'CNAME')).secure ? [host] : []
   }
 
   forget(): void {
@@ -105,14 +118,28 @@ async function ask(server: string, { name, type, timeoutMs }: Ask): Promise<Answ
   if (question?.name.toLowerCase() !== name.toLowerCase() || question.type !== type)
     throw new Error(`${type} of ${name}: the answer is to another question`)
   if (answer.rcode !== 'NOERROR' && answer.rcode !== 'NXDOMAIN') throw new Error(`${type} of ${name}: ${answer.rcode}`)
-  const records = answer.answers.filter((record) => record.type === type)
+  const records = answer.answers.filter((record) => record.type === type || record.type === 'CNAME')
   return {
     secure: answer.flag_ad,
-    exists: records.length > 0,
+    exists: records.some((record) => record.type === type),
+    name: endOfAliases(name.toLowerCase(), answer.answers),
     tlsa: records.flatMap((record) => (record.type === 'TLSA' ? [tlsaOf(record.data)] : [])),
     seconds: Math.min(keepSeconds, ...records.map(({ ttl }) => ttl ?? 0)),
   }
 }
+
+const mostAliases = 16
+
+function endOfAliases(from: string, answers: Answer[]): string {
+  const aliases = new Map(
+    answers.flatMap((record) => (record.type === 'CNAME' ? [[canonical(record.name), canonical(record.data)]] : [])),
+  )
+  let name = from
+  for (let i = 0; i < mostAliases && aliases.has(name); i++) name = aliases.get(name) as string
+  return name
+}
+
+const canonical = (name: string) => name.toLowerCase().replace(/\.$/, '')
 
 function tlsaOf(data: { usage: number; selector: number; matchingType: number; certificate: Buffer }): Tlsa {
   return {

@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { type Proof, type Trust, wrongWith } from '../assure/proof.ts'
 import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
+import { type Tap, withoutSecret } from './tap.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 
@@ -45,12 +46,16 @@ export type Dial = {
   tell?: (problem: string) => void
   auth?: { user: string; secret: string }
   patience: Patience
+  /** Told every line of both sides, without secrets. */
+  tap?: Tap
 }
 
 export type Stage =
   | 'connect'
   | 'greeting'
   | 'hello'
+  /** What the host has to prove is not known for now. */
+  | 'terms'
   | 'tls'
   | 'proof'
   | 'auth'
@@ -98,6 +103,8 @@ export class Connection {
   #failure: ConnectionFailure | undefined
   #deadline = 0
   #wait = 0
+  /** While we log in: what no reply may repeat into an event. */
+  #secrets: string[] = []
 
   private constructor(dial: Dial, socket: Socket) {
     this.dial = dial
@@ -132,8 +139,15 @@ export class Connection {
     return this.extensions.has(extension)
   }
 
-  write(data: string | Buffer): boolean {
+  /** A piece of a message's body. */
+  write(data: Buffer): boolean {
     return this.#socket.write(data)
+  }
+
+  /** Commands in one write. */
+  say(lines: readonly string[]): void {
+    this.dial.tap?.said(lines)
+    this.#socket.write(`${lines.join('\r\n')}\r\n`)
   }
 
   /** Several buffers in one write. */
@@ -182,7 +196,7 @@ export class Connection {
   }
 
   async command(line: string, ms: number): Promise<Reply> {
-    this.write(`${line}\r\n`)
+    this.say([line])
     return (await this.replies(1, ms))[0] as Reply
   }
 
@@ -193,6 +207,7 @@ export class Connection {
       return
     }
     this.#failure = new ConnectionFailure(this.stage, 'we closed the connection')
+    this.dial.tap?.said(['QUIT'])
     this.#socket.end('QUIT\r\n')
     this.#socket.setTimeout(2000, () => this.destroy())
     this.#socket.resume()
@@ -217,9 +232,12 @@ export class Connection {
     try {
       replies = this.#reader.feed(chunk)
     } catch (error) {
-      this.#fail((error as BadReply).message)
+      // What is no reply may repeat a secret all the same.
+      this.#fail(this.#secrets.length > 0 ? 'not an SMTP reply' : (error as BadReply).message)
       return
     }
+    if (this.#secrets.length > 0) replies = replies.map((reply) => withoutSecret(reply, this.#secrets))
+    if (this.dial.tap?.isOpen) for (const reply of replies) this.dial.tap.heard(reply)
     const waiter = this.#waiter
     if (!waiter) {
       this.#early.push(...replies)
@@ -318,15 +336,25 @@ export class Connection {
     if (!this.tls) throw new ConnectionFailure('auth', `${host} gave no TLS: the password is not sent in plain text`)
     const mechanisms = (this.extensions.get('AUTH') ?? '').split(' ')
     const wait = this.dial.patience.command
+    const plain = base64(`\0${auth.user}\0${auth.secret}`)
+    this.#secrets = [plain, base64(auth.secret), auth.secret].filter(Boolean)
     let reply: Reply
     if (mechanisms.includes('PLAIN')) {
-      reply = await this.command(`AUTH PLAIN ${base64(`\0${auth.user}\0${auth.secret}`)}`, wait)
+      reply = await this.command(`AUTH PLAIN ${plain}`, wait)
     } else if (mechanisms.includes('LOGIN')) {
       reply = await this.command('AUTH LOGIN', wait)
-      if (reply.code === 334) reply = await this.command(base64(auth.user), wait)
-      if (reply.code === 334) reply = await this.command(base64(auth.secret), wait)
+      if (reply.code === 334) reply = await this.#answer(base64(auth.user))
+      if (reply.code === 334) reply = await this.#answer(base64(auth.secret))
     } else throw new ConnectionFailure('auth', `${host} offers neither AUTH PLAIN nor LOGIN`)
     if (reply.code !== 235) throw new ConnectionFailure('auth', 'login refused', reply)
+    this.#secrets = []
+  }
+
+  /** To a challenge. */
+  async #answer(line: string): Promise<Reply> {
+    this.dial.tap?.said([line], true)
+    this.#socket.write(`${line}\r\n`)
+    return (await this.replies(1, this.dial.patience.command))[0] as Reply
   }
 }
 
@@ -380,12 +408,13 @@ function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
  * (RFC 7435) has nothing to verify against.
  */
 function tlsOptions({ peer, proof }: Dial) {
+  const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
   return {
     rejectUnauthorized: false,
     // Names are compared afterwards.
     checkServerIdentity: () => undefined,
     ...(proof ? { secureContext: proof.trust.context } : {}),
-    ...(isIP(peer.host) ? {} : { servername: peer.host }),
+    ...(isIP(name) ? {} : { servername: name }),
   }
 }
 

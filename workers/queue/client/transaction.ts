@@ -17,13 +17,18 @@ export type Transaction = {
   stream(): Readable
   eightBit: boolean
   smtpUtf8: boolean
-  /** RFC 8689: only over TLS that was verified, to a server that says it will pass that on. */
-  requireTls: boolean
+  requireTls: RequireTls
   /** Milliseconds between two recipients; 0: they go out together. */
   pauseMs: number
   ret?: 'full' | 'hdrs'
   envid?: string
 }
+
+/**
+ * RFC 8689. `demanded`: over TLS that was verified, to a server that says it will pass that on, or not at all (§4.2.1).
+ * `wished`: so where it can be, because nobody could be told of a failure (§5).
+ */
+export type RequireTls = 'no' | 'wished' | 'demanded'
 
 /** What became of one recipient. `status` is the remote's enhanced code, or ours where it sent none. */
 export type Result =
@@ -148,7 +153,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
   for (let from = 0; from < lines.length; from += 100) {
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
-    connection.write(`${group.join('\r\n')}${last ? '\r\nDATA' : ''}\r\n`)
+    connection.say(last ? [...group, 'DATA'] : group)
     replies.push(...(await connection.replies(group.length + (last ? 1 : 0), patience.command)))
     if (!isTaken(replies[0] as Reply)) break
   }
@@ -193,10 +198,16 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
     if (transaction.body === 'whole') {
       const parts = stuffed(await transaction.whole())
       const following = next?.()
-      if (following) parts.push(Buffer.from(`${envelopeLines(connection, following).join('\r\n')}\r\nDATA\r\n`))
+      connection.dial.tap?.sentMessage(transaction.octets)
+      if (following) {
+        const lines = [...envelopeLines(connection, following), 'DATA']
+        connection.dial.tap?.said(lines)
+        parts.push(Buffer.from(`${lines.join('\r\n')}\r\n`))
+      }
       connection.writeParts(parts)
       return
     }
+    connection.dial.tap?.sentMessage(transaction.octets)
     const source = transaction.stream()
     const stuffer = new DotStuffer()
     source.on('error', (error) => stuffer.destroy(error))
@@ -216,7 +227,7 @@ function mailLine(connection: Connection, transaction: Transaction): string {
   if (connection.has('SIZE')) line += ` SIZE=${transaction.octets}`
   if (transaction.eightBit && connection.has('8BITMIME')) line += ' BODY=8BITMIME'
   if (transaction.smtpUtf8) line += ' SMTPUTF8'
-  if (transaction.requireTls && connection.dial.protocol === 'smtp') line += ' REQUIRETLS'
+  if (transaction.requireTls !== 'no' && passesOnRequireTls(connection)) line += ' REQUIRETLS'
   if (connection.has('DSN')) {
     if (transaction.ret) line += ` RET=${transaction.ret.toUpperCase()}`
     if (transaction.envid) line += ` ENVID=${xtext(transaction.envid)}`
@@ -245,14 +256,19 @@ export function xtext(text: string): string {
   )
 }
 
+function passesOnRequireTls(connection: Connection): boolean {
+  return connection.proved && connection.dial.protocol === 'smtp' && connection.has('REQUIRETLS')
+}
+
+/** The cause of a result that another host of the domain may better. */
+export const noRequireTls = 'no-requiretls'
+
 /** What is known before asking. What can be made fit was made fit before. */
 function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
   const { host } = connection.dial.peer
-  if (transaction.requireTls && connection.dial.protocol === 'smtp') {
-    if (!connection.proved || !connection.has('REQUIRETLS')) {
-      const reply = `${host} does not offer REQUIRETLS, which the sender asked for`
-      return { kind: 'bounced', status: '5.7.30', reply, cause: 'no-requiretls' }
-    }
+  if (transaction.requireTls === 'demanded' && connection.dial.protocol === 'smtp' && !passesOnRequireTls(connection)) {
+    const reply = `${host} does not offer REQUIRETLS, which the sender asked for`
+    return { kind: 'bounced', status: '5.7.30', reply, cause: noRequireTls }
   }
   if (transaction.smtpUtf8 && !connection.has('SMTPUTF8')) {
     const reply = `${host} does not offer SMTPUTF8, which this message needs`

@@ -84,12 +84,15 @@ function notificationEnvelope(
     smtpUtf8: envelope.smtpUtf8 && /[^\x00-\x7f]/.test(envelope.sender),
     hops: 0,
     client: { ip: '127.0.0.1', helo: plan.hostname },
+    // RFC 8689 §5: it holds the header of the message, and is protected as that was.
+    ...(envelope.requireTls ? { requireTls: true } : {}),
   }
 }
 
-/** The message itself with a failure, unless RET=HDRS or it is large; else its header. */
+/** The message itself with a failure, unless RET=HDRS, or REQUIRETLS (RFC 8689 §5), or it is large; else its header. */
 async function returnedPart(mail: Mail, action: Action, reader: SpoolReader) {
-  const full = action === 'failed' && mail.envelope.ret !== 'hdrs' && deliveredOctets(mail) <= mostReturned
+  const { ret, requireTls } = mail.envelope
+  const full = action === 'failed' && ret !== 'hdrs' && !requireTls && deliveredOctets(mail) <= mostReturned
   const octets = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
   return {
     kind: full ? ('full' as const) : ('headers' as const),

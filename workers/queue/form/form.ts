@@ -5,7 +5,7 @@ import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { AttemptWorld, Final } from '../attempted.ts'
 import type { Connection } from '../client/connection.ts'
 import type { Transaction } from '../client/transaction.ts'
-import { domainOf, type Mail } from '../mail.ts'
+import { domainOf, type Mail, requireTlsOf } from '../mail.ts'
 import { deliveredOctets, openDelivered, readDelivered } from '../overlay.ts'
 import type { Plan } from '../plan.ts'
 import { authorDomain } from './author.ts'
@@ -39,7 +39,7 @@ export function plainForm(mail: Mail, recipients: readonly number[], { reader, p
     stream: () => openDelivered(mail, reader),
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
-    requireTls: envelope.requireTls === true,
+    requireTls: requireTlsOf(envelope),
     pauseMs: recipientDelayMs > 0 && isExternal(mail, recipients, plan()) ? recipientDelayMs : 0,
     ...(envelope.ret ? { ret: envelope.ret } : {}),
     ...(envelope.envid ? { envid: envelope.envid } : {}),
