@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { startFixture } from '../../apps/api/fixture.ts'
@@ -55,4 +56,5 @@ await measured('import again, nothing new', () => post('/v1/lists/kill/import', 
 await measured('rollback, all go', () => post(`/v1/revisions/${head}/rollback`))
 await measured('rollback, all come back', () => post(`/v1/revisions/${revision}/rollback`))
 console.log(table(['', 's', 'longest pause ms', 'longest answer ms', 'answers'], results))
+await rm(api.directory, { recursive: true })
 process.exit(0)
