@@ -84,6 +84,25 @@ describe('the workers', () => {
     templates.workers.hasResourceProperties('AWS::EFS::AccessPoint', { PosixUser: { Uid: '1000', Gid: '1000' } })
   })
 
+  test.each([
+    ['POSTERN_DNS_SERVERS', 'DnsServers', ['', '10.20.0.2', '192.0.2.53:53,[2001:db8::53]:53'], ['dns.test']],
+    ['POSTERN_DNS_VALIDATES', 'DnsValidates', ['', 'yes', 'no'], ['true']],
+    ['POSTERN_CA_FILE', 'CaFile', ['', '/data/authorities.pem'], ['/etc/passwd', 'ca.pem']],
+    ['POSTERN_HOOKS_MAY_REACH', 'HooksMayReach', ['', '10.20.0.0/16, fd00::/8'], ['everything']],
+    ['POSTERN_SYSLOG', 'Syslog', ['', 'log.example.org:514', '10.20.4.7:514'], ['/dev/log', 'log.example.org']],
+  ])('have %s in both containers, from the parameter %s', (variable, id, good, bad) => {
+    const containers = one('AWS::ECS::TaskDefinition').Properties.ContainerDefinitions as {
+      Environment: { Name: string; Value: unknown }[]
+    }[]
+    for (const { Environment } of containers)
+      expect(Environment.find(({ Name }) => Name === variable)?.Value).toEqual({ Ref: id })
+    const { Default, AllowedPattern, AllowedValues } = templates.workers.toJSON().Parameters[id]
+    expect(Default).toBe('')
+    const takes = (text: string) => AllowedValues?.includes(text) ?? new RegExp(AllowedPattern).test(text)
+    expect(good.map(takes)).toEqual(good.map(() => true))
+    expect(bad.map(takes)).toEqual(bad.map(() => false))
+  })
+
   test('stand behind the balancer with PROXY v2 on every mail port', () => {
     const listeners = ofType('AWS::ElasticLoadBalancingV2::Listener').map(({ Properties }) => [
       Properties.Port,

@@ -27,6 +27,7 @@ import { accept, wildcard } from './accept.ts'
 import { balancer, listen } from './balancer.ts'
 import type { FoundationStack } from './foundation.ts'
 import { nodeUser, queues, stopTimeoutSeconds, workerNames, workerPorts } from './limits.ts'
+import { workerEnvironment } from './worker-environment.ts'
 
 export type WorkersStackProps = StackProps & { foundation: FoundationStack; api: HttpApi; imageContext: string }
 
@@ -198,6 +199,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
     AWS_REGION: stack.region,
     POSTERN_API_URL: api.apiEndpoint,
     POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
+    ...workerEnvironment(stack),
   }
   const container = (name: 'smtp' | 'queue', healthPort: number, environment: Record<string, string>) =>
     task.addContainer(name, {

@@ -21,7 +21,7 @@ export interface RsyslogOptions {
   certificate?: Certificate
 }
 
-/** A real syslog daemon and log server: a socket of the file system, and TCP or TLS with octet counting. */
+/** A real syslog daemon and log server: a socket of the file system, TCP or TLS with octet counting, and UDP on the same port. */
 export async function startRsyslog(options: RsyslogOptions = {}): Promise<Rsyslog> {
   const { tls = false, host = '127.0.0.1' } = options
   const port = options.port ?? (await freePort(host))
@@ -68,6 +68,8 @@ module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="${socket}" RateLimit.Interval="0")
 module(load="imtcp" ${mode})
 input(type="imtcp" port="${port}" address="${host}")
+module(load="imudp")
+input(type="imudp" port="${port}" address="${host}")
 template(name="line" type="string" string="%syslogfacility-text% %syslogseverity-text% %app-name% %msgid% %msg:::drop-last-lf%\\n")
 action(type="omfile" file="${kept}" template="line" asyncWriting="off")
 `

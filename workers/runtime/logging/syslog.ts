@@ -108,6 +108,7 @@ class UdpSink implements Sink {
   readonly #port: number
   readonly #socket
   readonly #lost = new Waiting()
+  #underWay = 0
 
   constructor(host: string, port: number) {
     this.#host = host
@@ -118,7 +119,9 @@ class UdpSink implements Sink {
   }
 
   write(line: LogLine): void {
+    this.#underWay++
     this.#socket.send(syslogMessage(line), this.#port, this.#host, (error) => {
+      this.#underWay--
       if (error) this.#lost.lost(1, error.message)
     })
   }
@@ -127,7 +130,9 @@ class UdpSink implements Sink {
     return this.#lost.takeDropped()
   }
 
-  async close(): Promise<void> {
+  async close(graceMs: number): Promise<void> {
+    const until = Date.now() + graceMs
+    while (this.#underWay > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()))
   }
 }
