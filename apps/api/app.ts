@@ -68,7 +68,10 @@ function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefin
   const allowed = rows
     .filter(({ path }) => {
       const own = path.split('/')
-      return own.length === segments.length && own.every((part, i) => part.startsWith('{') || part === segments[i])
+      return (
+        own.length === segments.length &&
+        own.every((part, i) => (part.startsWith('{') ? segments[i] !== '' : part === segments[i]))
+      )
     })
     .map(({ method }) => method.toUpperCase())
   if (allowed.length === 0) return undefined
@@ -85,9 +88,11 @@ async function answer(parts: Parts, keys: TokenKeys, row: Endpoint, context: Con
   const { options, rest } = writeQuery(row, queryOf(context))
   const query = parsed(row.query, rest, 'the query') as Input['query']
   if (!row.query && Object.keys(rest).length > 0)
-    throw invalid(Object.keys(rest).map((path) => ({ path, message: 'is not a known query parameter' })))
-  const { text, body } = await bodyOf(row, context.req.raw)
-  const write = await writeOptions({ row, context, options, text })
+    throw invalid(
+      Object.keys(rest).map((path) => ({ path, message: `${path.slice(0, 100)} is not a known query parameter` })),
+    )
+  const { text, body, comment } = await bodyOf(row, context.req.raw)
+  const write = await writeOptions({ row, context, options: { ...options, comment: options.comment ?? comment }, text })
   const call: Call = { parts, who, write, address: parts.clientAddress(context), signal: context.req.raw.signal }
   const before = write.idempotency && (await repeated(call, write.idempotency))
   if (before) return before
@@ -117,15 +122,14 @@ function parsed(schema: Endpoint['body'], value: unknown, what: string): unknown
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const errors = describeIssues(result.error, value, schema)
-  if (what === 'the path')
-    throw notFound(`such page: ${errors.map(({ path, message }) => `${path} ${message}`).join('; ')}`)
+  if (what === 'the path') throw notFound(`such page: ${errors.map(({ message }) => message).join('; ')}`)
   throw invalid(errors)
 }
 
 function queryOf(context: Context): Record<string, string> {
   const all = context.req.queries()
   const twice = Object.keys(all).find((name) => (all[name]?.length ?? 0) > 1)
-  if (twice) throw invalid([{ path: twice, message: 'is given more than once' }])
+  if (twice) throw invalid([{ path: twice, message: `${twice.slice(0, 100)} is given more than once` }])
   return context.req.query()
 }
 
@@ -138,21 +142,33 @@ function writeQuery(
   if (!row.write) return { options: { dryRun: false, comment: undefined }, rest: query }
   const { dryRun = 'false', comment, ...rest } = query
   if (dryRun !== 'true' && dryRun !== 'false')
-    throw invalid([{ path: 'dryRun', message: `must be true or false, not "${dryRun.slice(0, 40)}"` }])
+    throw invalid([{ path: 'dryRun', message: `dryRun must be true or false, not "${dryRun.slice(0, 40)}"` }])
   return { options: { dryRun: dryRun === 'true', comment }, rest }
 }
 
-async function bodyOf(row: Endpoint, request: Request): Promise<{ text: string; body: unknown }> {
-  if (row.method === 'get') return { text: '', body: undefined }
+type Body = { text: string; body: unknown; comment?: string | undefined }
+
+async function bodyOf(row: Endpoint, request: Request): Promise<Body> {
+  if (row.method === 'get' || row.streams) return { text: '', body: undefined }
   const text = await readText(request, row.bodyLimit ?? defaultBodyLimit)
   if (row.text) return { text, body: text }
-  if (!row.body) {
-    if (text.trim() !== '' && Object.keys(Object(parseJson(text))).length > 0)
-      throw invalid([{ path: '', message: 'this takes no body' }])
-    return { text, body: undefined }
-  }
-  const value = text.trim() === '' && row.parse !== 'verb' && row.body.safeParse({}).success ? {} : parseJson(text)
-  return { text, body: parsed(row.parse === 'verb' ? anyObject : row.body, value, 'the body') }
+  const isOptional = row.method !== 'patch' && row.parse !== 'verb' && (!row.body || row.body.safeParse({}).success)
+  const { value, comment } = withoutComment(row, text.trim() === '' && isOptional ? {} : parseJson(text))
+  if (row.body) return { text, body: parsed(row.parse === 'verb' ? anyObject : row.body, value, 'the body'), comment }
+  const [key] = Object.keys(Object(value))
+  if (key !== undefined)
+    throw invalid([{ path: key, message: `"${key.slice(0, 100)}" is one key too many: this takes no body` }])
+  return { text, body: undefined, comment }
+}
+
+/** The comment of a write may stand in its body, where that has no comment of its own: a list's entry has one. */
+function withoutComment(row: Endpoint, value: unknown): { value: unknown; comment?: string } {
+  if (!row.write || typeof value !== 'object' || value === null || !('comment' in value)) return { value }
+  if (row.body instanceof z.ZodObject && 'comment' in row.body.shape) return { value }
+  const { comment, ...rest } = value
+  if (typeof comment !== 'string')
+    throw invalid([{ path: 'comment', message: 'comment must be text of at most 500 characters' }])
+  return { value: rest, comment }
 }
 
 type WriteRequest = { row: Endpoint; context: Context; options: QueryOptions; text: string }
@@ -165,7 +181,7 @@ async function writeOptions({ row, context, options, text }: WriteRequest): Prom
     throw new ProblemError(400, 'Idempotency-Key must be 1 to 200 visible ASCII characters.')
   const comment = options.comment ?? commentHeader(context)
   if (comment !== undefined && comment.length > 500)
-    throw invalid([{ path: 'comment', message: `has ${comment.length} characters; at most 500 are allowed` }])
+    throw invalid([{ path: 'comment', message: `comment has ${comment.length} characters; at most 500 are allowed` }])
   const url = new URL(context.req.url)
   const requestHash = key && (await sha256([row.method, url.pathname, url.search, text].join('\n')))
   return {

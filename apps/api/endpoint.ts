@@ -27,6 +27,8 @@ export type Endpoint = {
   bodyLimit?: number
   /** Body as text, whatever its media type. */
   text?: true
+  /** The verb reads the body itself, as it comes; the media types it takes beside that of `body`. */
+  streams?: string[]
   /** Takes If-Match, Idempotency-Key, dryRun and comment; answers with the revision. */
   write?: true
   status?: 200 | 201 | 202 | 204

@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Role } from '@postern/contract/roles.ts'
+import { checkpointOf } from '@postern/store/checkpoint.ts'
 import { addEnrolToken, putUser } from '@postern/store/control/identity.ts'
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { makeSeal } from '@postern/store/seal.ts'
@@ -28,8 +29,9 @@ export async function startFixture(changes: Partial<Parts> = {}) {
   const clock = { ahead: 0 }
   const nudges: { queueUrl: string; revision: number }[] = []
   const now = () => Date.now() + clock.ahead
+  const file = join(directory, 'settings.db')
   const parts: Parts = {
-    control: await openControl({ url: `file:${join(directory, 'settings.db')}` }),
+    control: await openControl({ url: `file:${file}`, checkpoint: checkpointOf(file) }),
     records: await openRecords({ url: `file:${join(directory, 'events.db')}` }),
     seal: await makeSeal(dataKey),
     passwords,

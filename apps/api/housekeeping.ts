@@ -6,6 +6,7 @@ import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { dropOldErrands } from '@postern/store/records/errands.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
+import { dropOldParcels } from '@postern/store/records/parcels.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
@@ -74,6 +75,7 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
   await dropOldErrands(parts.records, parts.now() - day)
+  await dropOldParcels(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   if ((await keys.age()) > signingKeyAge) await keys.rotate()
 }

@@ -13,6 +13,9 @@ import { makeParts } from './node/parts.ts'
 type Started = Awaited<ReturnType<typeof start>>
 let started: Promise<Started> | undefined
 
+/** Octets of a message that fit into a function's 6 MB of request or answer, base64 and all. */
+const functionOctets = 4 * 1024 * 1024
+
 /** What the answer does not wait for has so long until the function is frozen; the sweep makes up for the rest. */
 const lastWordsMs = 1_500
 
@@ -36,6 +39,7 @@ async function start(env: NodeJS.ProcessEnv) {
   const control = await openControl({ url, authToken })
   const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
   const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
+  parts.mostBody = functionOctets
   await seed(parts)
   // A password made up here could only be shown in a log: without one there is no first owner.
   if (env.POSTERN_ADMIN_PASSWORD)

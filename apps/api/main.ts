@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { checkpointOf } from '@postern/store/checkpoint.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from './app.ts'
 import { tendCertificates } from './certificates.ts'
@@ -126,10 +127,14 @@ function lock(file: string): () => void {
 async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
   const authToken = env.POSTERN_DATABASE_AUTH_TOKEN
   const url = env.POSTERN_DATABASE_URL
-  const file = (name: string) => `file:${join(dataDirectory, 'db', name)}`
+  const file = (name: string) => join(dataDirectory, 'db', name)
+  const checkpoint = checkpointOf(file('settings.db'))
   return {
-    control: await openControl({ url: url || file('settings.db'), authToken }),
-    records: await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url || file('events.db'), authToken }),
+    control: await openControl(url ? { url, authToken } : { url: `file:${file('settings.db')}`, checkpoint }),
+    records: await openRecords({
+      url: env.POSTERN_EVENTS_DATABASE_URL || url || `file:${file('events.db')}`,
+      authToken,
+    }),
   }
 }
 

@@ -11,6 +11,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
     description: 'An access token (JWT) from /v1/auth/token, or an API token (pst_…).',
   })
   for (const row of rows) app.openAPIRegistry.registerPath(pathOf(row) as Registered)
+  for (const { path, media, summary } of own) app.openAPIRegistry.registerPath(ownPath(path, media, summary))
   const config = {
     openapi: '3.1.0',
     info: {
@@ -51,6 +52,24 @@ const writeHeaders = z.object({
     .openapi({ description: 'The same key and request: the same answer, done once.' }),
 })
 
+/** What describes the API is part of it. */
+const own = [
+  { path: '/openapi.json', media: 'application/json', summary: 'This document' },
+  { path: '/docs', media: 'text/html', summary: 'This document, readable' },
+]
+
+function ownPath(path: string, media: string, summary: string): Registered {
+  const answer = { description: summary, content: { [media]: { schema: z.string() } } }
+  return {
+    method: 'get',
+    path,
+    operationId: path.slice(1).replace('.', '-'),
+    tags: ['System'],
+    summary,
+    responses: { 200: answer },
+  }
+}
+
 function pathOf(row: Endpoint) {
   const query = row.write ? (row.query ? row.query.extend(writeQuery.shape) : writeQuery) : row.query
   const problem = (description: string) => ({
@@ -74,7 +93,7 @@ function pathOf(row: Endpoint) {
       ...(row.text
         ? { body: { content: { 'text/plain': { schema: z.string() }, 'text/csv': { schema: z.string() } } } }
         : {}),
-      ...(row.body ? { body: { content: { 'application/json': { schema: row.body } }, required: true } } : {}),
+      ...(row.body || row.streams ? { body: { content: mediaOf(row), required: true } } : {}),
     },
     responses: {
       [row.status ?? 200]:
@@ -84,10 +103,18 @@ function pathOf(row: Endpoint) {
         : { 401: problem('No valid token.'), 403: problem('The role does not suffice.') }),
       ...(row.params ? { 404: problem('There is no such thing.') } : {}),
       ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
-      ...(row.body || row.text
+      ...(row.body || row.text || row.streams
         ? { 400: problem('No JSON.'), 413: problem('Too large.'), 422: problem('Bad input.') }
         : {}),
     },
+  }
+}
+
+function mediaOf({ body, streams = [] }: Endpoint) {
+  const octets = z.string().openapi({ format: 'binary' })
+  return {
+    ...(body ? { 'application/json': { schema: body } } : {}),
+    ...Object.fromEntries(streams.map((media) => [media, { schema: octets }])),
   }
 }
 

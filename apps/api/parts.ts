@@ -31,6 +31,8 @@ export type Parts = {
   clientAddress: (context: unknown) => string | undefined
   /** Settings that the environment decides: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed: Record<string, string>
+  /** Octets of a message that the way to this API passes in one request or answer; absent: no limit of its own. */
+  mostBody?: number
   /** Origins that browsers may call from; none unless configured. */
   corsOrigins: string[]
   version: string

@@ -6,9 +6,19 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** The body as text; throws 413 past `limit` octets and 400 for what is not UTF-8. */
 export async function readText(request: Request, limit: number): Promise<string> {
+  try {
+    return utf8.decode(await readOctets(request, limit))
+  } catch (error) {
+    if (error instanceof ProblemError) throw error
+    throw new ProblemError(400, 'The body is not UTF-8.')
+  }
+}
+
+/** The body; throws 413 past `limit` octets. */
+export async function readOctets(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () => new ProblemError(413, `The body is larger than ${limit} octets.`)
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
-  if (!request.body) return ''
+  if (!request.body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
@@ -22,21 +32,37 @@ export async function readText(request: Request, limit: number): Promise<string>
     octets.set(chunk, at)
     at += chunk.byteLength
   }
-  try {
-    return utf8.decode(octets)
-  } catch {
-    throw new ProblemError(400, 'The body is not UTF-8.')
-  }
+  return octets
 }
 
+/** Deeper than anything we take: what walks a value may call itself so often. */
+const mostDepth = 64
+
+/** Throws 400 for what is not JSON, and for JSON that would not be kept as it came. */
 export function parseJson(text: string): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     throw new ProblemError(
       400,
       `The body is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'bad syntax'}.`,
     )
+  }
+  refuseOdd(value)
+  return value
+}
+
+function refuseOdd(root: unknown): void {
+  const waiting: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }]
+  for (let one = waiting.pop(); one; one = waiting.pop()) {
+    const { value, depth } = one
+    if (typeof value === 'string' && !value.isWellFormed())
+      throw new ProblemError(400, 'The body holds half of a character (a surrogate without the other).')
+    if (typeof value !== 'object' || value === null) continue
+    if (depth >= mostDepth) throw new ProblemError(400, `The body is nested more than ${mostDepth} levels deep.`)
+    if (Object.hasOwn(value, '__proto__')) throw new ProblemError(400, '"__proto__" is not a key of anything.')
+    for (const inner of Object.values(value)) waiting.push({ value: inner, depth: depth + 1 })
   }
 }
 
@@ -49,8 +75,9 @@ export function expectedRevision(header: string | undefined): number | undefined
   return Number(number)
 }
 
-export async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+/** In hexadecimal. */
+export async function sha256(of: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', typeof of === 'string' ? new TextEncoder().encode(of) : of)
   return [...new Uint8Array(digest)].map((octet) => octet.toString(16).padStart(2, '0')).join('')
 }
 

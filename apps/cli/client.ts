@@ -1,5 +1,19 @@
 import type { Problem } from '@postern/contract/views.ts'
 
+const patienceMs = 60_000
+
+/** What the API said no to, or that it said nothing: then `status` is 0. `paths`: the fields it names. */
+export class ApiError extends Error {
+  override name = 'ApiError'
+  readonly status: number
+  readonly paths: string[]
+  constructor(status: number, message: string, paths: string[] = []) {
+    super(message)
+    this.status = status
+    this.paths = paths
+  }
+}
+
 /** The API as the command sees it. A problem becomes an Error whose message says which field, which value, what is allowed. */
 export class Client {
   readonly #base: string
@@ -8,6 +22,10 @@ export class Client {
   constructor(base: string, token: string) {
     this.#base = base.replace(/\/$/, '')
     this.#token = token
+  }
+
+  get host(): string {
+    return new URL(this.#base).hostname.replace(/^\[|\]$/g, '')
   }
 
   get<T>(path: string): Promise<T> {
@@ -19,29 +37,41 @@ export class Client {
   }
 
   async text(path: string, accept: string): Promise<string> {
-    return (await this.#fetch('GET', path, undefined, accept)).text()
+    return (await this.#fetch('GET', path, { headers: { accept } })).text()
+  }
+
+  /** A message: octets as they are, or the whole submission as JSON. With the same key it is taken once. */
+  async submit(query: string, body: Buffer | string, key: string): Promise<{ id: string }> {
+    const type = typeof body === 'string' ? 'application/json' : 'message/rfc822'
+    const headers = { 'content-type': type, 'idempotency-key': key }
+    const asked = { body: typeof body === 'string' ? body : new Uint8Array(body), headers }
+    return (await this.#fetch('POST', `/v1/messages${query}`, asked)).json() as Promise<{ id: string }>
   }
 
   async #send(method: string, path: string, body?: unknown): Promise<unknown> {
-    return (await this.#fetch(method, path, body, 'application/json')).json()
+    const json =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+    return (await this.#fetch(method, path, json)).json()
   }
 
-  async #fetch(method: string, path: string, body: unknown, accept: string): Promise<Response> {
+  async #fetch(
+    method: string,
+    path: string,
+    asked: RequestInit & { headers?: Record<string, string> },
+  ): Promise<Response> {
     const response = await fetch(this.#base + path, {
+      ...asked,
       method,
-      headers: {
-        accept,
-        authorization: `Bearer ${this.#token}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(60_000),
+      headers: { accept: 'application/json', authorization: `Bearer ${this.#token}`, ...asked.headers },
+      signal: AbortSignal.timeout(patienceMs),
     }).catch((error: Error) => {
       const cause = error.cause instanceof Error ? error.cause.message : error.message
-      throw new Error(`no answer from ${this.#base}: ${cause}. Is POSTERN_URL right, and is Postern running?`)
+      throw new ApiError(0, `no answer from ${this.#base}: ${cause}. Is POSTERN_URL right, and is Postern running?`)
     })
     if (response.ok) return response
-    throw new Error(explain(response.status, (await response.json().catch(() => ({}))) as Partial<Problem>))
+    const problem = (await response.json().catch(() => ({}))) as Partial<Problem>
+    const paths = (problem.errors ?? []).map(({ path }) => path)
+    throw new ApiError(response.status, explain(response.status, problem), paths)
   }
 }
 

@@ -1,8 +1,12 @@
 #!/usr/bin/env node
+import { basename } from 'node:path'
 import type { ServiceView } from '@postern/contract/views.ts'
-import { Client } from './client.ts'
+import { ApiError, Client } from './client.ts'
+import { dialogue } from './dialogue.ts'
 import * as queue from './queue.ts'
+import { sendmail, sendmailOptions } from './sendmail.ts'
 import { apply, plan } from './settings-as-code.ts'
+import { Exit, sysexits } from './sysexits.ts'
 
 type Command = { usage: string; arguments: number; run: (client: Client, args: string[]) => Promise<number> }
 
@@ -39,6 +43,27 @@ const commands: Record<string, Command> = {
     usage: 'show ID                   one message: envelope, attempts, trace',
     arguments: 1,
     run: (client, [id = '']) => queue.show(client, id),
+  },
+  explain: {
+    usage: 'explain ID                why a message waits',
+    arguments: 1,
+    run: (client, [id = '']) => queue.explain(client, id),
+  },
+  submit: {
+    usage:
+      'submit FILE [--from SENDER] RECIPIENT…\n                                    a message file into the queue; prints its id',
+    arguments: 2,
+    run: (client, [file = '', ...envelope]) => queue.submitFile(client, file, envelope),
+  },
+  deliver: {
+    usage: 'deliver ID                try one queued message now (the same as retry)',
+    arguments: 1,
+    run: (client, [id = '']) => queue.act(client, 'retry', id),
+  },
+  reroute: {
+    usage: 'reroute ID HOST[:PORT]    send one queued message there instead',
+    arguments: 2,
+    run: (client, [id = '', place = '']) => queue.reroute(client, id, place),
   },
   run: {
     usage: 'run                       try everything that waits, now',
@@ -80,25 +105,66 @@ function usage(): string {
     '',
     ...Object.values(commands).map((command) => `  postern ${command.usage}`),
     '',
-    'POSTERN_URL    the API, default http://127.0.0.1:8080',
-    'POSTERN_TOKEN  an API token (console, Users and tokens) or an access token',
+    'As sendmail (also under that name, or as postern sendmail …), a message on standard input:',
+    '  postern [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT…]',
+    '                            -t: recipients from To, Cc and Bcc, Bcc removed; -i, -oi: a dot alone is no end;',
+    '                            all recipients are taken or none; exit codes of sysexits.h',
+    '  postern -bs               speak SMTP on standard input and output',
+    '  postern -bp               the same as queue',
+    '  postern -q                the same as run',
+    '',
+    'POSTERN_URL     the API, default http://127.0.0.1:8080',
+    'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; operator for all that changes the queue',
+    'POSTERN_ORIGIN  the domain of names without one, for sendmail; default this host',
+    'POSTERN_SMTP    host:port of the SMTP service for -bs; default: the API knows',
   ].join('\n')
 }
 
-async function main([name = '', ...args]: string[]): Promise<number> {
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!command || args.length < command.arguments) {
-    console.error(
-      name === '' || name === 'help' || name === '--help'
-        ? usage()
-        : `postern: ${command ? `usage: postern ${command.usage}` : `no command "${name}"; see postern help`}`,
-    )
-    return name === 'help' || name === '--help' ? 0 : 64
-  }
+const calledSendmail = basename(process.argv[1] ?? '') === 'sendmail'
+
+function client(): Client {
   const token = process.env.POSTERN_TOKEN
   if (!token)
-    throw new Error('POSTERN_TOKEN is not set: make a token in the console (Users and tokens) or with POST /v1/tokens')
-  return command.run(new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token), args)
+    throw new Exit(
+      isSendmail(process.argv.slice(2)) ? sysexits.config : 1,
+      'POSTERN_TOKEN is not set: make a token in the console (Users and tokens) or with POST /v1/tokens',
+    )
+  return new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token)
+}
+
+/** Called under that name or with that word, with its options, or with an address in place of a command. */
+function isSendmail([first = '']: string[]): boolean {
+  const isHelp = first === '--help' || first === '-h'
+  return calledSendmail || first === 'sendmail' || (!isHelp && /^-|@/.test(first))
+}
+
+async function asSendmail(args: string[]): Promise<number> {
+  const options = sendmailOptions(args)
+  switch (options.mode) {
+    case 'dialogue':
+      return dialogue(client)
+    case 'queue':
+      return queue.list(client(), '')
+    case 'run':
+      return queue.run(client())
+    case 'message': {
+      const api = client()
+      return sendmail(api, options, Buffer.concat(await process.stdin.toArray()))
+    }
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  if (isSendmail(args)) return asSendmail(args[0] === 'sendmail' && !calledSendmail ? args.slice(1) : args)
+  const [name = '', ...rest] = args
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command && rest.length >= command.arguments) return command.run(client(), rest)
+  if (name === 'help' || name === '--help' || name === '-h') {
+    console.log(usage())
+    return 0
+  }
+  if (name === '') throw new Exit(sysexits.usage, usage())
+  throw new Exit(sysexits.usage, command ? `usage: postern ${command.usage}` : `no command "${name}"; see postern help`)
 }
 
 main(process.argv.slice(2)).then(
@@ -107,6 +173,13 @@ main(process.argv.slice(2)).then(
   },
   (error: Error) => {
     console.error(`postern: ${error.message}`)
-    process.exitCode = 1
+    process.exitCode = error instanceof Exit ? error.code : isSendmail(process.argv.slice(2)) ? codeOf(error) : 1
   },
 )
+
+/** Of what went wrong beside the submission itself: -bp, -q. */
+function codeOf(error: Error): number {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500
+    ? sysexits.noPermission
+    : sysexits.tryAgain
+}

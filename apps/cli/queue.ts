@@ -1,5 +1,9 @@
-import type { MessageView, Page, QueueItem } from '@postern/contract/views.ts'
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import type { MessageView, Page, QueueItem, ServiceView } from '@postern/contract/views.ts'
 import type { Client } from './client.ts'
+import { submit } from './sendmail.ts'
+import { Exit, sysexits } from './sysexits.ts'
 
 /** One line a message, all pages. */
 export async function list(client: Client, query: string): Promise<number> {
@@ -27,8 +31,67 @@ export async function show(client: Client, id: string): Promise<number> {
   return 0
 }
 
-export async function act(client: Client, action: string, id: string): Promise<number> {
-  const { revision } = await client.post<{ revision: number }>(`/v1/messages/${encodeURIComponent(id)}/${action}`)
+/** Why a message waits, in sentences; for one that waits no more, how it ended. */
+export async function explain(client: Client, id: string): Promise<number> {
+  const message = await client.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`)
+  const services = await client.get<{ items: ServiceView[] }>('/v1/services')
+  const { items } = await client.get<Page<QueueItem>>(`/v1/queue?q=${encodeURIComponent(id)}`)
+  const cause = items.find((item) => item.id === message.id)?.cause
+  const say = (sentence: string) => console.log(plain(sentence))
+  switch (message.state) {
+    case 'finished':
+      say('It waits no more:')
+      for (const { address, outcome, lastReply } of message.recipients)
+        say(`  ${address} was ${outcome}${lastReply ? `: ${lastReply}` : ''}`)
+      return 0
+    case 'held':
+      say(`It is ${cause ?? 'held'}. "postern release ${id}" lets it go on.`)
+      break
+    case 'active':
+      say('It is being delivered, or is about to be.')
+      break
+    default:
+      say('The last try did not succeed; it is tried again by itself.')
+  }
+  const manager = services.items.find(({ name }) => name === 'queue')
+  if (manager && manager.observed !== 'running') say(`The Queue Manager is ${manager.observed}: nothing is delivered.`)
+  for (const { address, outcome, attempts, lastReply, nextTryAt } of message.recipients) {
+    if (outcome !== 'waiting') continue
+    say(`  ${address}: tried ${attempts} times${nextTryAt && message.state !== 'held' ? `, next ${nextTryAt}` : ''}`)
+    if (lastReply) say(`    the last answer: ${lastReply}`)
+  }
+  return 0
+}
+
+export async function reroute(client: Client, id: string, place: string): Promise<number> {
+  const [, inBrackets, host, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(place) ?? []
+  if (!inBrackets && !host) throw new Exit(sysexits.usage, `${place} is not host or host:port`)
+  return act(client, 'reroute', id, { to: { host: inBrackets ?? host, ...(port ? { port: Number(port) } : {}) } })
+}
+
+/** A file with an envelope, into the queue. Prints its id. */
+export async function submitFile(client: Client, file: string, args: readonly string[]): Promise<number> {
+  const { values, positionals } = envelopeOf(args)
+  if (positionals.length === 0)
+    throw new Exit(sysexits.usage, 'no recipient: postern submit FILE --from SENDER RECIPIENT…')
+  const octets = await readFile(file === '-' ? '/dev/stdin' : file).catch((error: Error) => {
+    throw new Exit(sysexits.noInput, `cannot read ${file}: ${error.message}`)
+  })
+  console.log(await submit(client, { sender: values.from ?? '', recipients: positionals }, octets))
+  return 0
+}
+
+function envelopeOf(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: { from: { type: 'string' } }, allowPositionals: true })
+  } catch (error) {
+    throw new Exit(sysexits.usage, (error as Error).message)
+  }
+}
+
+export async function act(client: Client, action: string, id: string, body?: object): Promise<number> {
+  const path = `/v1/messages/${encodeURIComponent(id)}/${action}`
+  const { revision } = await client.post<{ revision: number }>(path, body)
   console.log(`${action} ordered as revision ${revision}`)
   return 0
 }

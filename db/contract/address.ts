@@ -12,11 +12,13 @@ export type MailAddress = {
   text: string
 }
 
-/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces, bidi overrides. */
-const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
+/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces with a width and without, bidi overrides. */
+const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u200b\\u2060\\ufeff\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
 const atom = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})+`
 const dotAtom = new RegExp(`^${atom}(?:\\.${atom})*$`, 'iu')
 const quoted = new RegExp(`^"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|${beyond}|\\\\[\\x20-\\x7e])*"$`, 'u')
+
+const isAscii = /^[\0-\x7f]*$/
 
 /** Lower-case A-label form of a domain (RFC 5890), or `null` when it is no domain name or address literal. */
 export function canonicalDomain(text: string): string | null {
@@ -24,7 +26,7 @@ export function canonicalDomain(text: string): string | null {
     const address = parseAddress(text)
     return address ? `[${address.kind() === 'ipv6' ? 'IPv6:' : ''}${address.toString()}]` : null
   }
-  const folded = text.normalize('NFC').toLowerCase().replace(/\.$/, '')
+  const folded = settled(text).replace(/\.$/, '')
   let ascii: string
   try {
     ascii = /^[\x20-\x7e]*$/.test(folded) ? folded : punycode.toASCII(folded)
@@ -42,10 +44,16 @@ export function parseMailAddress(text: string): MailAddress | null {
   const at = text.lastIndexOf('@')
   if (at < 1 || text.length > 320) return null
   const local = text.slice(0, at)
-  if (octets(local) > 64 || !(dotAtom.test(local) || quoted.test(local))) return null
+  if (!isLocal(local)) return null
+  // Beyond ASCII what it is compared by may be longer, or hold what no local part holds: U+037E is a semicolon then.
+  if (octets(local) > local.length && !isLocal(foldLocal(local))) return null
   const domain = canonicalDomain(text.slice(at + 1))
   if (!domain) return null
   return { local, domain, text: `${local}@${domain}` }
+}
+
+function isLocal(local: string): boolean {
+  return octets(local) <= 64 && (dotAtom.test(local) || quoted.test(local))
 }
 
 /** Length in UTF-8. */
@@ -61,7 +69,13 @@ function octets(text: string): number {
 
 /** How local parts are compared in the directory and the lists: without regard to case (and unquoted where possible). */
 export function foldLocal(local: string): string {
-  return (local.startsWith('"') ? unquoted(local) : local).normalize('NFC').toLowerCase()
+  const text = settled(local)
+  return text.startsWith('"') ? unquoted(text) : text
+}
+
+/** Composed and in lower case, so that doing it again changes nothing: `H̱` has no composed form, `ẖ` has one. */
+function settled(text: string): string {
+  return isAscii.test(text) ? text.toLowerCase() : text.normalize('NFC').toLowerCase().normalize('NFC')
 }
 
 /** `"jane"` is `jane`; what can only stand in quotes keeps them, with no escape more than it needs. */

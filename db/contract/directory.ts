@@ -70,6 +70,7 @@ export const accountInputSchema = z.strictObject({
     source: 'classic',
     secret: true,
   }),
+  /** Messages of the login, counted by each worker for itself; 0: no limit. */
   quotas: z
     .strictObject({
       sendsPerHour: z.number().int().min(0).max(1_000_000).default(0),

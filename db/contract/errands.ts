@@ -5,26 +5,39 @@ import { mailAddressSchema } from './address.ts'
  * What the API asks of a worker because only a worker has the spool: to store a message that was submitted over HTTP, and
  * to show the content of one that waits. The API keeps the errand as a row, nudges the worker over its change queue (a
  * revision it has already: nothing new, so it looks for errands), and the worker fetches it, does it and answers:
- * `GET /v1/worker/errands`, `GET /v1/worker/errands/{id}`, `POST /v1/worker/errands/{id}/answer`. The report's answer says
+ * `GET /v1/worker/errands`, `GET /v1/worker/errands/{id}`, `GET|POST /v1/worker/errands/{id}/parcels/{n}` (octets of the
+ * message), `POST /v1/worker/errands/{id}/answer`. The report's answer says
  * how many there are, so a nudge that was lost costs seconds.
  */
 
-/** Octets of a message that is submitted or shown: what a function's request may hold, base64 and all. */
-export const mostErrandOctets = 4 * 1024 * 1024
+/** Octets of one parcel: a message travels between API and worker in parcels, so no request and no row is large. */
+export const parcelOctets = 512 * 1024
 
-export const submissionSchema = z.strictObject({
+const envelope = {
   /** Empty: the null sender. */
   sender: z.union([z.literal(''), mailAddressSchema]).default(''),
   recipients: z.array(mailAddressSchema).min(1).max(1000),
-  /** RFC 5322. Lines may end in LF. For octets that are not UTF-8 use `messageBase64`. */
-  message: z.string().min(1).max(mostErrandOctets).optional(),
-  messageBase64: z
-    .base64()
-    .min(4)
-    .max((mostErrandOctets / 3) * 4)
-    .optional(),
+}
+export const submissionSchema = z.strictObject({
+  ...envelope,
+  /** RFC 5322. Lines may end in LF. For octets that are not UTF-8 use `messageBase64`, or send `message/rfc822`. */
+  message: z.string().min(1).optional(),
+  messageBase64: z.string().min(4).refine(isBase64, { error: 'must be base64 (RFC 4648 §4), padded' }).optional(),
 })
 export type Submission = z.output<typeof submissionSchema>
+
+/** The envelope beside a body of `message/rfc822`: in the query, recipients separated by commas. */
+export const submissionQuerySchema = z.strictObject({
+  sender: z.string().max(320).optional(),
+  recipients: z.string().max(400_000).optional(),
+})
+export const submissionEnvelopeSchema = z.strictObject(envelope)
+
+/** Without a regular expression over the whole: it may be 100 MB. */
+function isBase64(text: string): boolean {
+  const end = text.endsWith('==') ? text.length - 2 : text.endsWith('=') ? text.length - 1 : text.length
+  return text.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(end === text.length ? text : text.slice(0, end))
+}
 
 const submitErrand = z.object({
   kind: z.literal('submit'),
@@ -33,15 +46,26 @@ const submitErrand = z.object({
   messageId: z.string().length(36),
   sender: z.string(),
   recipients: z.array(z.string()),
-  messageBase64: z.string(),
+  /** Where the API keeps the message, in so many parcels, numbered from 0 and fetched one by one. */
+  bundle: z.string(),
+  parcels: z.number().int().nonnegative(),
+  /** Only say what would be answered to the recipients; nothing is stored. */
+  dryRun: z.boolean().optional(),
   /** Who submits, and from where: for the trace. */
   by: z.string(),
   address: z.string().optional(),
 })
-const contentErrand = z.object({ kind: z.literal('content'), id: z.string(), messageId: z.string().length(36) })
+const contentErrand = z.object({
+  kind: z.literal('content'),
+  id: z.string(),
+  messageId: z.string().length(36),
+  /** Octets, from the beginning, that are wanted at most. */
+  most: z.number().int().positive(),
+})
 export const errandSchema = z.discriminatedUnion('kind', [submitErrand, contentErrand])
 export type Errand = z.infer<typeof errandSchema>
 export type SubmitErrand = z.infer<typeof submitErrand>
+export type ContentErrand = z.infer<typeof contentErrand>
 
 export const errandAnswerSchema = z.discriminatedUnion('outcome', [
   /** It lies in the spool, durable. */
@@ -53,8 +77,12 @@ export const errandAnswerSchema = z.discriminatedUnion('outcome', [
     rule: z.string().max(100),
     reply: z.string().max(600),
   }),
-  /** The beginning of the message, at most `mostErrandOctets`, and how many octets it has. */
-  z.strictObject({ outcome: z.literal('found'), base64: z.string(), octets: z.number().int().nonnegative() }),
+  /** The message, or its beginning, was handed over in so many parcels; and how many octets it has as a whole. */
+  z.strictObject({
+    outcome: z.literal('found'),
+    parcels: z.number().int().nonnegative(),
+    octets: z.number().int().nonnegative(),
+  }),
   /** This worker has no such message waiting. */
   z.strictObject({ outcome: z.literal('absent') }),
   z.strictObject({ outcome: z.literal('failed'), because: z.string().max(300) }),

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Client, createClient } from '@libsql/client'
 import { describe, expect, it } from 'vitest'
+import { checkpointOf } from './checkpoint.ts'
 import { GuardedClient, sqliteCode } from './guarded-client.ts'
 
 /** A statement that met SQLITE_BUSY spoils its connection in @libsql/client 0.18: what is acknowledged later is not durable. */
@@ -112,6 +113,48 @@ describe('the guarded client', () => {
       'second',
       'third',
     ])
+    client.close()
+  })
+})
+
+describe('a very large transaction', () => {
+  it('leaves its log to the thread; writes wait for it, reads do not, and nothing is lost', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'postern-large-')), 'test.db')
+    const { flush, takeOver } = checkpointOf(file)
+    const steps: string[] = []
+    const client = new GuardedClient(createClient({ url: `file:${file}` }), {
+      flush: () => flush().then(() => void steps.push('flushed')),
+      takeOver: () => takeOver().then(() => void steps.push('taken over')),
+    })
+    await client.execute('pragma journal_mode = wal')
+    await client.execute('create table t (n integer primary key, text text)')
+    const transaction = await client.transaction('write')
+    for (let n = 0; n < 1000; n++) await transaction.execute(`insert into t values (${n}, hex(randomblob(2000)))`)
+    await transaction.commit()
+    steps.push('committed')
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(4_000_000)
+    const write = client.execute("insert into t values (1000, 'after')").then(() => void steps.push('written'))
+    expect((await client.execute('select count(*) from t')).rows[0]?.[0]).toBe(1000)
+    steps.push('read')
+    await write
+    expect(steps).toEqual(['flushed', 'committed', 'read', 'taken over', 'written'])
+    expect((await client.execute('select count(*) from t')).rows[0]?.[0]).toBe(1001)
+    // All of it was in the database, so the log began anew.
+    expect(statSync(`${file}-wal`).size).toBeLessThan(100_000)
+    expect((await client.execute('pragma wal_autocheckpoint')).rows[0]?.[0]).toBe(1000)
+    client.close()
+  })
+
+  it('rolled back it leaves nothing', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'postern-large-')), 'test.db')
+    const client = new GuardedClient(createClient({ url: `file:${file}` }), checkpointOf(file))
+    await client.execute('pragma journal_mode = wal')
+    await client.execute('create table t (n integer primary key)')
+    const transaction = await client.transaction('write')
+    for (let n = 0; n < 300; n++) await transaction.execute(`insert into t values (${n})`)
+    await transaction.rollback()
+    await client.execute('insert into t values (7)')
+    expect((await client.execute('select count(*) from t')).rows[0]?.[0]).toBe(1)
     client.close()
   })
 })

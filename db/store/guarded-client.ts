@@ -1,4 +1,8 @@
 import type { Client, InArgs, InStatement, Replicated, ResultSet, Transaction, TransactionMode } from '@libsql/client'
+import type { Checkpoint } from './checkpoint.ts'
+
+/** A transaction of so many statements is very large. */
+const manyStatements = 200
 
 /**
  * A libSQL client that keeps what it has acknowledged.
@@ -9,15 +13,19 @@ import type { Client, InArgs, InStatement, Replicated, ResultSet, Transaction, T
  * - every write, batch and transaction goes through one first-in-first-out lock;
  * - after any SQLITE_BUSY all connections are dropped before the next use;
  * - a read whose connection went away by that is tried once more.
+ * And where there is a `Checkpoint`, a transaction of very many statements leaves its log to that; until it is taken over,
+ * writes wait and reads do not.
  */
 export class GuardedClient implements Client {
   readonly #client: Client
+  readonly #checkpoint: Checkpoint | undefined
   #tail: Promise<void> = Promise.resolve()
   #spoiled = false
   #openReads = 0
 
-  constructor(client: Client) {
+  constructor(client: Client, checkpoint?: Checkpoint) {
     this.#client = client
+    this.#checkpoint = checkpoint
   }
 
   get closed(): boolean {
@@ -58,7 +66,14 @@ export class GuardedClient implements Client {
     const unlock = await this.#lock()
     try {
       this.#mend()
-      return watched(await this.#client.transaction(mode), this.#saw, unlock)
+      const inner = await this.#client.transaction(mode)
+      const checkpoint = this.#checkpoint
+      if (!checkpoint) return watched(inner, this.#saw, unlock)
+      const counted = countedIn(inner, checkpoint)
+      return watched(counted, this.#saw, () => {
+        if (counted.isLarge) this.#relieve(checkpoint).finally(unlock)
+        else unlock()
+      })
     } catch (error) {
       this.#saw(error)
       unlock()
@@ -116,6 +131,12 @@ export class GuardedClient implements Client {
     return code
   }
 
+  /** Afterwards all connections are new: the one of the transaction would never take over its log by itself again. */
+  async #relieve(checkpoint: Checkpoint): Promise<void> {
+    await checkpoint.takeOver()
+    this.#spoiled = true
+  }
+
   /** Only ever called by the holder of the lock, so no write is on the connections that go. */
   #mend(): void {
     if (!this.#spoiled) return
@@ -133,6 +154,31 @@ export function sqliteCode(error: unknown): string | undefined {
   if (typeof extendedCode === 'string') return extendedCode
   if (typeof code === 'string') return code
   return sqliteCode(error.cause)
+}
+
+/** A transaction that, once it is large, does not take its log over within COMMIT. */
+function countedIn(inner: Transaction, { flush }: Checkpoint): Transaction & { readonly isLarge: boolean } {
+  let statements = 0
+  return {
+    execute: async (statement: InStatement) => {
+      if (++statements === manyStatements) await inner.execute('pragma wal_autocheckpoint = 0')
+      return inner.execute(statement)
+    },
+    batch: (some: InStatement[]) => inner.batch(some),
+    executeMultiple: (sql: string) => inner.executeMultiple(sql),
+    commit: async () => {
+      if (statements >= manyStatements) await flush()
+      await inner.commit()
+    },
+    rollback: () => inner.rollback(),
+    close: () => inner.close(),
+    get closed() {
+      return inner.closed
+    },
+    get isLarge() {
+      return statements >= manyStatements
+    },
+  } as Transaction & { readonly isLarge: boolean }
 }
 
 function watched(inner: Transaction, saw: (error: unknown) => unknown, ended: () => void): Transaction {

@@ -1,6 +1,7 @@
 import { type Client, createClient } from '@libsql/client'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/libsql'
+import type { Checkpoint } from './checkpoint.ts'
 import type { Database } from './database.ts'
 import { GuardedClient, sqliteCode } from './guarded-client.ts'
 import { controlMigrations, type Migration, recordsMigrations } from './migrations/embedded.ts'
@@ -14,6 +15,8 @@ export type DatabaseAddress = {
   /** `file:/path/settings.db`, or `libsql:`, `https:`, `http:` for a libSQL server. */
   url: string
   authToken?: string | undefined
+  /** For a file in a process of Node's: very large transactions hold up nobody. */
+  checkpoint?: Checkpoint | undefined
 }
 
 const waitForLockMs = 5_000
@@ -47,6 +50,7 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
         ...(address.authToken ? { authToken: address.authToken } : {}),
         ...(isFile ? { timeout: waitForLockMs } : {}),
       }),
+      isFile ? address.checkpoint : undefined,
     )
     if (isFile) {
       await refuseDamage(client, address.url)

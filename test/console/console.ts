@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { launchChromium } from '../peers/chromium.ts'
-import { credentials, type Postern, startPostern } from '../system/postern.ts'
+import { credentials, type Postern, type PosternOptions, startPostern } from '../system/postern.ts'
 
 /** The console of a real Postern in a real Chromium, signed in. Everything the browser complains of is kept. */
 export interface Console {
@@ -14,8 +14,8 @@ export interface Console {
   stop(): Promise<void>
 }
 
-export async function openConsole(): Promise<Console> {
-  const postern = await startPostern()
+export async function openConsole(options: PosternOptions = {}): Promise<Console> {
+  const postern = await startPostern(options)
   const browser = await launchChromium()
   const complaints: string[] = []
   const context = await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1280, height: 800 } })
@@ -38,9 +38,9 @@ export async function openConsole(): Promise<Console> {
   }
 }
 
-export async function signIn(page: Page): Promise<void> {
-  await page.getByLabel('E-mail').fill(credentials.email)
-  await page.getByLabel('Password').fill(credentials.password)
+export async function signIn(page: Page, as = credentials): Promise<void> {
+  await page.getByLabel('E-mail').fill(as.email)
+  await page.getByLabel('Password').fill(as.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
 }

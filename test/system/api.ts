@@ -12,6 +12,8 @@ export interface ApiCall {
   query?: Record<string, string | number | boolean>
   /** Sent as JSON; a string goes as it is. */
   body?: unknown
+  /** Sent as they are, instead of a body; `headers` say what they are. */
+  octets?: Buffer
   headers?: Record<string, string>
   /** The revision the caller has seen: `If-Match: "<n>"`. */
   ifMatch?: number
@@ -86,7 +88,7 @@ export class Api {
   async #fetch(
     method: string,
     path: string,
-    { query = {}, body, headers, ifMatch, token }: ApiCall,
+    { query = {}, body, octets, headers, ifMatch, token }: ApiCall,
   ): Promise<ApiAnswer> {
     const url = new URL(path, this.url)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value))
@@ -99,6 +101,7 @@ export class Api {
         ...headers,
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(octets ? { body: new Uint8Array(octets) } : {}),
       signal: AbortSignal.timeout(30_000),
     })
     const text = await response.text()

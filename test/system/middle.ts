@@ -10,6 +10,8 @@ export interface Middle {
   readonly url: string
   /** For requests whose path begins with this, until told otherwise. */
   meddle(path: string, how: Meddling): void
+  /** Answers to requests whose path begins with this are changed on their way to the worker of this id. */
+  rewrite(path: string, change: (text: string, worker: string) => string): void
   /** Nothing is in the way any more; what hangs is cut. */
   clear(): void
   stop(): Promise<void>
@@ -18,6 +20,7 @@ export interface Middle {
 /** Stands between workers and the API. */
 export async function startMiddle(target: string): Promise<Middle> {
   const rules = new Map<string, Meddling>()
+  const rewrites = new Map<string, (text: string, worker: string) => string>()
   const server = createServer(async (request, response) => {
     const body = await bodyOf(request)
     const how = [...rules].find(([path]) => request.url?.startsWith(path))?.[1] ?? 0
@@ -32,7 +35,9 @@ export async function startMiddle(target: string): Promise<Middle> {
       })
       const text = Buffer.from(await answer.arrayBuffer())
       if (how === 'lose the answer') return void request.socket.destroy()
-      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(text)
+      const change = [...rewrites].find(([path]) => request.url?.startsWith(path))?.[1]
+      const changed = change ? change(text.toString(), workerOf(authorization)) : text
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(changed)
     } catch {
       request.socket.destroy()
     }
@@ -41,8 +46,10 @@ export async function startMiddle(target: string): Promise<Middle> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     meddle: (path, how) => void rules.set(path, how),
+    rewrite: (path, change) => void rewrites.set(path, change),
     clear: () => {
       rules.clear()
+      rewrites.clear()
       server.closeAllConnections()
     },
     stop: async () => {
@@ -50,4 +57,10 @@ export async function startMiddle(target: string): Promise<Middle> {
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+/** Who asks, as its token says; not verified, it is only passed on. */
+function workerOf(authorization = ''): string {
+  const [, payload = ''] = authorization.split('.')
+  return payload ? String(JSON.parse(Buffer.from(payload, 'base64url').toString()).sub) : ''
 }

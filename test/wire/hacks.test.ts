@@ -105,6 +105,57 @@ describe('a hack attempt', () => {
   })
 })
 
+// [security.greetingDelaySeconds, security.autoDenyHackAttempts]
+describe('who talks before the banner', () => {
+  const first = 'EHLO robot.test\r\nMAIL FROM:<x@far.test>\r\n'
+  const robot = (from: string) => live.connect({ from, first })
+
+  it('is refused, and kept out with reason, evidence and expiry; by hand it is let in again', async () => {
+    await live.set('security', { greetingDelaySeconds: 1, autoDenyMinutes: 5 })
+    const from = stranger()
+    const client = await robot(from)
+    await client.expect(554, '5.5.1')
+    await client.closed()
+    await untilRefused(port(), from)
+    // At once, and not after the delay.
+    expect((await banner(port(), from)).afterMs).toBeLessThan(900)
+    const entry = await entryOf(live.postern, from)
+    expect(entry).toMatchObject({ createdBy: 'system:security', reason: 'A hack attempt', action: 'deny' })
+    expect(entry?.evidence?.[0]).toContain('smtp-1: pregreet: ')
+    const left = Date.parse(entry?.expiresAt ?? '') - Date.now()
+    expect(left).toBeGreaterThan(4 * 60_000)
+    expect(left).toBeLessThanOrEqual(5 * 60_000)
+    await live.event('address.blocked', ({ address }) => address === from)
+    await live.remove('control-access', String(entry?.id))
+    const patient = await live.connect({ from })
+    expect((await patient.expect(220)).afterMs).toBeGreaterThan(900)
+  })
+
+  it('is not kept out when White-listed (W), once it is no more it is', async () => {
+    await live.set('security', { greetingDelaySeconds: 1 })
+    const from = stranger()
+    const id = await live.add('white', from)
+    const client = await robot(from)
+    for (const code of [220, 250, 250]) await client.expect(code)
+    expect(await staysOut(live.postern, from)).toBe(true)
+    await live.remove('white', id)
+    await (await robot(from)).expect(554, '5.5.1')
+    await untilRefused(port(), from)
+  })
+
+  it('is only refused with autoDenyHackAttempts off, and only told of with pregreet watched', async () => {
+    await live.set('security', { greetingDelaySeconds: 1, autoDenyHackAttempts: false })
+    const refused = stranger()
+    await (await robot(refused)).expect(554, '5.5.1')
+    expect(await staysOut(live.postern, refused)).toBe(true)
+    await live.set('security', { autoDenyHackAttempts: true, watch: ['pregreet'] })
+    const watched = stranger()
+    const client = await robot(watched)
+    for (const code of [220, 250, 250]) await client.expect(code)
+    expect(await staysOut(live.postern, watched)).toBe(true)
+  })
+})
+
 describe('no attempt is', () => {
   it.each<[string, (client: WireClient) => Promise<unknown>]>([
     [

@@ -136,6 +136,27 @@ describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
     expect(field).toContain('dmarc=fail policy.dmarc=reject header.from=honest.test')
   })
 
+  it('what was found out a moment ago holds for the same client and domains, and for nobody else', async () => {
+    const again = async (given: Given) => [await results(given), await results(given), await results(given)]
+    for (const field of await again({ ip: good, sender: 'a@strict.test', from: 'a@strict.test' }))
+      expect(field).toBe(
+        `Authentication-Results: ${ours}; dkim=none; spf=pass smtp.mailfrom=strict.test; dmarc=none header.from=strict.test`,
+      )
+    for (const field of await again({ ip: bad, sender: 'b@strict.test', from: 'b@strict.test' }))
+      expect(field).toContain('spf=fail smtp.mailfrom=strict.test; dmarc=none header.from=strict.test')
+    const other = await results({ ip: good, sender: 'a@strict.test', from: 'a@honest.test' })
+    expect(other).toContain(
+      'spf=pass smtp.mailfrom=strict.test; dmarc=fail policy.dmarc=reject header.from=honest.test',
+    )
+    const isSigned = await results({ ip: bad, sender: 'b@strict.test', from: 'x@honest.test', sign: true })
+    expect(isSigned).toContain('dkim=pass header.d=honest.test header.s=s1; spf=fail')
+    expect(isSigned).toContain('dmarc=pass policy.dmarc=reject header.from=honest.test')
+    const claim = `Authentication-Results: ${ours}; spf=pass\r\n`
+    expect(await results({ ip: bad, sender: 'b@strict.test', from: 'b@strict.test', header: claim })).toContain(
+      'spf=fail',
+    )
+  })
+
   it('a signature over a body that was changed fails', async () => {
     const { content } = await written({ sign: true, body: 'Pay Ann\r\n' })
     const client = await clientFrom(bad)

@@ -68,7 +68,8 @@ describe('POST /v1/messages', () => {
     expect(unknown.text).toContain('550 5.1.1')
     await live.set('general', { maxMessageBytes: 100 })
     const large = await submit({ recipients: ['ann@home.test'], message: `${text()}${'x'.repeat(200)}` })
-    expect(large).toMatchObject({ status: 422, body: { errors: [{ path: 'message' }] } })
+    expect(large).toMatchObject({ status: 413, body: { errors: [{ path: 'message' }] } })
+    expect(large.text).toContain('100 octets')
     expect((await live.postern.books()).total.received).toBe(before)
   })
 
@@ -102,14 +103,6 @@ describe('POST /v1/messages', () => {
     expect((await live.api.call('POST', '/v1/messages', { body: {}, token: secret })).status).toBe(403)
     expect((await content('019a0000-0000-7000-8000-000000000000', secret)).status).toBe(403)
   })
-
-  it('gets through a worker that is restarted meanwhile', async () => {
-    await live.postern.kill('smtp')
-    const { status, body } = await submit({ recipients: ['ann@home.test'], message: text() })
-    expect([201, 202]).toContain(status)
-    await known((body as Submitted).id, ({ state }) => state === 'finished')
-    await live.hold()
-  })
 })
 
 describe('GET /v1/messages/{id}/content', () => {
@@ -139,12 +132,102 @@ describe('GET /v1/messages/{id}/content', () => {
     expect((await content('019a0000-0000-7000-8000-000000000000')).status).toBe(404)
   })
 
-  it('a large message is cut, and its length told', async () => {
-    const id = await held(`Subject: large\n\n${`${'x'.repeat(70)}\n`.repeat(50_000)}`)
-    const answer = await content(id)
-    expect(answer.status).toBe(200)
-    expect(answer.text.length).toBeLessThanOrEqual(4 * 1024 * 1024)
-    expect(Number(answer.headers.get('postern-octets'))).toBeGreaterThan(3_500_000)
+  it('a message of 24 MiB is taken in JSON and as it is, is found at once, and shown whole', async () => {
+    const lines = `${'x'.repeat(70)}\r\n`.repeat(350_000)
+    const message = `Subject: large\r\n\r\n.${lines}gr\u00fc\u00dfe\r\n`
+    const octets = Buffer.from(message)
+    expect(octets.length).toBeGreaterThan(24 * 1024 * 1024)
+    await live.api.post('/v1/services/queue/stop')
+    const forms = [
+      () => submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') }),
+      () => raw('?recipients=ann@home.test,bob@home.test&sender=ops@home.test', octets),
+    ]
+    for (const form of forms) {
+      const { status, body, text } = await form()
+      expect({ status, text }).toMatchObject({ status: 201 })
+      const { id } = body as Submitted
+      const view = await live.api.get<MessageView>(`/v1/messages/${id}`)
+      expect(view.size).toBe(octets.length)
+      const answer = await content(id)
+      expect(answer.text.length).toBeGreaterThan(message.length)
+      expect(answer.text.endsWith(message)).toBe(true)
+      expect(Number(answer.headers.get('postern-octets'))).toBe(Buffer.byteLength(answer.text))
+    }
     await live.api.post('/v1/services/queue/start')
+  }, 60_000)
+})
+
+const raw = (query: string, octets: Buffer, headers: Record<string, string> = {}) =>
+  live.api.call('POST', `/v1/messages${query}`, { octets, headers: { 'content-type': 'message/rfc822', ...headers } })
+
+describe('POST /v1/messages with a body of message/rfc822', () => {
+  it('takes the octets as they are, with the envelope from the query', async () => {
+    const octets = Buffer.from('Subject: latin\n\ngr\xfc\xdfe\nno end', 'latin1')
+    const { status, body, headers } = await raw('?sender=&recipients=ann@home.test', octets)
+    expect(status).toBe(201)
+    const { id, revision } = body as Submitted & { revision: number }
+    expect(headers.get('etag')).toBe(`"${revision}"`)
+    await known(id, ({ state }) => state === 'finished')
+    const [mail] = (await live.mail('ann@home.test')).filter((one) => one.includes(id))
+    expect(mail).toMatch(/no end\r\n$/)
+  })
+
+  it('the limit is general.maxMessageBytes, in every form, and nothing of what is larger is kept', async () => {
+    await live.set('general', { maxMessageBytes: 6_000_000 })
+    const octets = Buffer.alloc(6_000_001, 'Subject: x\r\n\r\nx\r\n')
+    const sent = [
+      await raw('?recipients=ann@home.test', octets),
+      await submit({ recipients: ['ann@home.test'], message: octets.toString() }),
+      await submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') }),
+      await submit({ recipients: ['ann@home.test'], message: 'x'.repeat(14_000_000) }),
+    ]
+    for (const { status, body, headers } of sent) {
+      expect(status).toBe(413)
+      expect(headers.get('content-type')).toBe('application/problem+json')
+      expect(body).toMatchObject({ detail: expect.stringContaining('6000000 octets') })
+    }
+    expect((await raw('?recipients=ann@home.test', octets.subarray(0, 5_900_000))).status).toBe(201)
+  })
+
+  it('says what is wrong with the envelope, and a dry run stores nothing', async () => {
+    const octets = Buffer.from('Subject: x\n\nx\n')
+    for (const query of [
+      '',
+      '?recipients=',
+      '?recipients=ann',
+      '?recipients=ann@home.test&sender=x',
+      '?to=ann@home.test',
+    ])
+      expect((await raw(query, octets)).status, query).toBe(422)
+    expect((await raw('?recipients=ann@home.test', Buffer.alloc(0))).status).toBe(422)
+    const json = { recipients: ['ann@home.test'], message: 'x' }
+    expect((await live.api.call('POST', '/v1/messages?recipients=ann@home.test', { body: json })).status).toBe(415)
+    const before = (await live.postern.books()).total.received
+    const dry = await raw('?recipients=ann@home.test&dryRun=true', octets)
+    expect(dry).toMatchObject({ status: 200, body: { dryRun: true } })
+    const unknown = await raw('?recipients=nobody@home.test&dryRun=true', octets)
+    expect(unknown).toMatchObject({ status: 422, body: { errors: [{ path: 'recipients.0' }] } })
+    expect((await live.postern.books()).total.received).toBe(before)
+    expect((await raw('?recipients=ann@home.test', octets, { 'if-match': '"1"' })).status).toBe(412)
+  })
+
+  it('with an Idempotency-Key is taken once', async () => {
+    const octets = Buffer.from(text())
+    const key = { 'idempotency-key': 'raw-once' }
+    const send = () => raw('?recipients=ann@home.test', octets, key)
+    const answers = await Promise.all([send(), send(), send()])
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 201])
+    expect(new Set(answers.map(({ body }) => (body as Submitted).id)).size).toBe(1)
+    expect((await raw('?recipients=bob@home.test', octets, key)).status).toBe(422)
+  })
+})
+
+describe('at the end, for it takes another worker', () => {
+  it('gets through a worker that is restarted meanwhile', async () => {
+    await live.postern.kill('smtp')
+    const { status, body } = await submit({ recipients: ['ann@home.test'], message: text() })
+    expect([201, 202]).toContain(status)
+    await known((body as Submitted).id, ({ state }) => state === 'finished')
+    await live.hold()
   })
 })

@@ -3,7 +3,7 @@ import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
 import { spf as verifySpf } from 'mailauth/lib/spf/index.js'
 import { type Cut, forgedIn } from './forged.ts'
 import { fieldsOf, HeaderEnd } from './header.ts'
-import type { Resolve } from './names.ts'
+import type { Dns, Resolve } from './names.ts'
 import { Signatures, type Signed } from './signatures.ts'
 
 /**
@@ -47,21 +47,21 @@ const spfMs = 20_000
 export async function examine(
   question: Question,
   message: Iterable<Buffer> | AsyncIterable<Buffer>,
-  resolve: Resolve,
+  dns: Dns,
 ): Promise<Examined> {
   const { checks, found = {} } = question
   const wants = (check: MailCheck) => checks.includes(check)
   const asksSpf = wants('spf') || (wants('dmarc') && !found.spf)
-  const spf = asksSpf ? spfOf(question, resolve) : Promise.resolve(found.spf)
+  const spf = asksSpf ? spfOf(question, dns) : Promise.resolve(found.spf)
   spf.catch(() => {})
   const wantsSignatures = !question.relay && (wants('dkim') || wants('dmarc'))
-  const read = await readThrough(message, { question, resolve, wantsSignatures })
+  const read = await readThrough(message, { question, resolve: dns.resolve, wantsSignatures })
   const findings: Findings = {}
   const known = await spf
   if (wants('spf') && known) findings.spf = known
   if (wants('dkim') && read.signed && !question.relay) findings.dkim = read.signed.results
   if (wants('dmarc')) {
-    const dmarc = await dmarcOf({ spf: known, ...read, relay: question.relay === true }, resolve)
+    const dmarc = await dmarcOf({ spf: known, ...read, relay: question.relay === true }, dns)
     if (dmarc) findings.dmarc = dmarc
   }
   return { findings, cuts: read.cuts, forged: read.forged }
@@ -108,7 +108,14 @@ async function begin(head: HeaderEnd, { question, resolve, wantsSignatures }: Re
 
 type Spf = NonNullable<Findings['spf']>
 
-async function spfOf({ sender, ip, helo, hostname }: Question, resolver: Resolve): Promise<Spf> {
+/** It is the client and the domain that count (RFC 7208 §2.3, §2.4): HELO's for the null sender. */
+function spfOf(question: Question, dns: Dns): Promise<Spf> {
+  const { sender, ip, helo } = question
+  const identity = sender === '' ? `helo ${helo}` : sender.slice(sender.lastIndexOf('@'))
+  return dns.recall(`spf ${ip} ${identity}`, (resolve) => findSpf(question, resolve))
+}
+
+async function findSpf({ sender, ip, helo, hostname }: Question, resolver: Resolve): Promise<Spf> {
   const asked = { sender, ip, helo: helo || `[${ip}]`, mta: hostname, resolver, strict: true, maxElapsedTime: spfMs }
   const { status, domain, explanation } = await verifySpf(asked as Parameters<typeof verifySpf>[0])
   return {
@@ -120,7 +127,7 @@ async function spfOf({ sender, ip, helo, hostname }: Question, resolver: Resolve
 
 type Dmarc = NonNullable<Findings['dmarc']>
 
-type Identities = { spfDomains: string[]; dkimDomains: { domain: string; underSized: number }[]; resolver: Resolve }
+type Identities = { spfDomains: string[]; dkimDomains: { domain: string; underSized: number }[] }
 
 /** Author domains of one message that are looked at. */
 const mostAuthors = 10
@@ -129,21 +136,26 @@ const strength = { none: 0, quarantine: 1, reject: 2 }
 /** Absent: it hangs on something that is not known, a signature that was not verified. */
 async function dmarcOf(
   { spf, signed, isSigned, from, fromFields, relay }: Read & { spf: Spf | undefined; relay: boolean },
-  resolver: Resolve,
+  dns: Dns,
 ): Promise<Dmarc | undefined> {
   const dkimDomains = (signed?.passed ?? []).map(({ domain, unsigned }) => ({ domain, underSized: unsigned }))
-  const identities: Identities = { spfDomains: spf?.result === 'pass' ? [spf.domain] : [], dkimDomains, resolver }
-  const found = await evaluated({ from, fromFields }, identities)
+  const identities: Identities = { spfDomains: spf?.result === 'pass' ? [spf.domain] : [], dkimDomains }
+  const author = { from, fromFields }
+  const domains = from.map((address) => address.slice(address.lastIndexOf('@')))
+  const key = `dmarc ${JSON.stringify([domains, fromFields, identities])}`
+  const found = await dns.recall(key, (resolve) => evaluated(author, identities, resolve))
   if (found.result !== 'fail') return found
   if (relay && isSigned) return undefined
   // What failed for now may have passed (RFC 9989 §5.3.4): that is not known, and no fail.
   return spf?.result === 'temperror' || hasTemporary(signed) ? { ...found, result: 'temperror' } : found
 }
 
-async function evaluated(author: Pick<Signed, 'from' | 'fromFields'>, identities: Identities): Promise<Dmarc> {
-  const asked = { headerFrom: author.from, fromFields: author.fromFields, ...identities, strict: true }
+type Author = Pick<Signed, 'from' | 'fromFields'>
+
+async function evaluated(author: Author, identities: Identities, resolver: Resolve): Promise<Dmarc> {
+  const asked = { headerFrom: author.from, fromFields: author.fromFields, ...identities, resolver, strict: true }
   const { response, authorDomains = [] } = await evaluateDmarc(asked as unknown as Parameters<typeof evaluateDmarc>[0])
-  if (!response) return ofSeveral(authorDomains, identities)
+  if (!response) return ofSeveral(authorDomains, identities, resolver)
   const { status, policy } = response as Evaluated
   const { result } = status
   const applies = result === 'fail' || result === 'pass' ? (policy ?? 'none') : 'none'
@@ -156,10 +168,10 @@ type Evaluated = { status: { result: Dmarc['result']; header?: { from?: string }
  * Without exactly one author domain there is nothing to evaluate (RFC 9989 §5.3.1), and that would be a way around it. So each
  * is looked at, and the strictest wish of one that fails holds (RFC 7489 §6.6.1).
  */
-async function ofSeveral(domains: readonly string[], identities: Identities): Promise<Dmarc> {
+async function ofSeveral(domains: readonly string[], identities: Identities, resolver: Resolve): Promise<Dmarc> {
   let worst: Dmarc = { result: 'permerror', policy: 'none', domain: plain(domains.join(' '), 255) }
   for (const domain of domains.slice(0, mostAuthors)) {
-    const found = await evaluated({ from: [`x@${domain}`], fromFields: 1 }, identities)
+    const found = await evaluated({ from: [`x@${domain}`], fromFields: 1 }, identities, resolver)
     if (found.result === 'fail' && strength[found.policy] > strength[worst.policy]) worst = found
   }
   return worst

@@ -36,6 +36,8 @@ export type ExaminerOptions = Setup & {
   patience?: Patience
 }
 
+export type Stored = { location: Location; octets: number; message?: Buffer | undefined }
+
 type Task = {
   begin(hand: Hand, id: number): void
   end(outcome: Examined | Error): void
@@ -68,9 +70,16 @@ export class Examiner {
     return this.#remembered.find(question)
   }
 
-  /** Rejects when it cannot be read, takes too long, or the thread dies; with ExaminerBusy when the line is full. */
-  async stored(question: Question, { location, octets }: { location: Location; octets: number }): Promise<Examined> {
-    const examined = await this.#put((hand, id) => hand.say({ kind: 'stored', id, question, location, octets }))
+  /**
+   * `message`: all of it, where it is at hand; else a thread reads it. Rejects when it cannot be read, takes too long, or the
+   * thread dies; with ExaminerBusy when the line is full.
+   */
+  async stored(question: Question, { location, octets, message }: Stored): Promise<Examined> {
+    const examined = await this.#put((hand, id) => {
+      // A copy of its own: with a view goes all the memory that it looks at.
+      if (message) hand.say({ kind: 'whole', id, question, message: new Uint8Array(message) })
+      else hand.say({ kind: 'stored', id, question, location, octets })
+    })
     this.#remembered.keep(question, examined)
     return examined
   }

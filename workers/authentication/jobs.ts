@@ -12,6 +12,7 @@ export type Setup = {
 
 export type Asked =
   | { kind: 'stored'; id: number; question: Question; location: Location; octets: number }
+  | { kind: 'whole'; id: number; question: Question; message: Uint8Array }
   /** The message follows in pieces. */
   | { kind: 'sent'; id: number; question: Question }
   | { kind: 'piece'; id: number; pieces: Uint8Array[]; last: boolean }

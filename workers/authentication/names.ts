@@ -28,6 +28,7 @@ const isNone = (code: string | undefined) => code === 'ENOTFOUND' || code === 'E
 export class Names {
   readonly #resolver: Resolver
   readonly #kept = new LRUCache<string, Promise<unknown[]>>({ max: mostKept })
+  readonly #found = new LRUCache<string, object>({ max: mostKept })
   #failures = 0
   #downUntil = 0
 
@@ -62,24 +63,14 @@ export class Names {
     return answer
   }
 
-  /** As `resolve`, for one question: it knows afterwards for how long what was heard is kept. */
-  listen(): { resolve: Resolve; holdsMs(): number } {
-    const heard = new Set<string>()
-    let hasMacros = false
-    return {
-      resolve: async (name, type) => {
-        heard.add(keyOf(name, type))
-        const records = await this.resolve(name, type)
-        // RFC 7208 §7: what such a record says depends on more than who asks.
-        if (type === 'TXT')
-          hasMacros ||= records.some((record) => (record as string[]).some((part) => part.includes('%')))
-        return records
-      },
-      holdsMs: () => {
-        const left = [...heard].map((key) => this.#kept.getRemainingTTL(key))
-        return hasMacros ? 0 : Math.floor(Math.min(keepNone * 1000, ...left))
-      },
-    }
+  /** For one message. */
+  listen(): Listener {
+    return new Listener(this, this.#found)
+  }
+
+  /** Milliseconds for which the answer is kept. */
+  keeps(name: string, type: string): number {
+    return this.#kept.getRemainingTTL(keyOf(name, type))
   }
 
   /** SERVFAIL is an answer: the resolver lives. */
@@ -90,6 +81,59 @@ export class Names {
     // The next one that is asked then decides.
     this.#failures = downAfter - 1
     this.#downUntil = Date.now() + downForMs
+  }
+}
+
+/** The DNS, and what was concluded from it before. */
+export type Dns = {
+  resolve: Resolve
+  /** What `find` found out for this key when all the records it heard are still kept; else what it finds now. */
+  recall<T extends object>(key: string, find: (resolve: Resolve) => Promise<T>): Promise<T>
+}
+
+/** Remembers nothing. */
+export function forgetful(resolve: Resolve): Dns {
+  return { resolve, recall: (_, find) => find(resolve) }
+}
+
+/** Knows afterwards for how long everything it heard is kept, so that what follows from it can be kept as long. */
+export class Listener implements Dns {
+  readonly #names: Names
+  readonly #found: LRUCache<string, object>
+  readonly #heard: [name: string, type: string][] = []
+  #leastMs = keepNone * 1000
+
+  constructor(names: Names, found: LRUCache<string, object>) {
+    this.#names = names
+    this.#found = found
+  }
+
+  resolve: Resolve = async (name, type) => {
+    this.#heard.push([name, type])
+    const records = await this.#names.resolve(name, type)
+    // RFC 7208 §7: what follows from a record with a macro depends on more than who asks.
+    if (type === 'TXT' && records.some((record) => (record as string[]).some((part) => part.includes('%'))))
+      this.#leastMs = 0
+    return records
+  }
+
+  async recall<T extends object>(key: string, find: (resolve: Resolve) => Promise<T>): Promise<T> {
+    const known = this.#found.get(key)
+    if (known) {
+      this.#leastMs = Math.min(this.#leastMs, this.#found.getRemainingTTL(key))
+      return known as T
+    }
+    const listener = this.#names.listen()
+    const found = await find(listener.resolve)
+    const ttl = listener.holdsMs
+    if (ttl > 0) this.#found.set(key, found, { ttl })
+    this.#leastMs = Math.min(this.#leastMs, ttl)
+    return found
+  }
+
+  get holdsMs(): number {
+    for (const [name, type] of this.#heard) this.#leastMs = Math.min(this.#leastMs, this.#names.keeps(name, type))
+    return Math.floor(this.#leastMs)
   }
 }
 

@@ -33,6 +33,9 @@ function hear(asked: Asked): void {
     case 'stored':
       void answer(asked, stored(asked))
       break
+    case 'whole':
+      void answer(asked, [Buffer.from(asked.message.buffer, asked.message.byteOffset, asked.message.byteLength)])
+      break
     case 'sent':
       void answer(asked, pieces(asked.id))
       break
@@ -44,13 +47,13 @@ function hear(asked: Asked): void {
   }
 }
 
-type Job = Extract<Asked, { kind: 'stored' | 'sent' }>
+type Job = Extract<Asked, { kind: 'stored' | 'whole' | 'sent' }>
 
-async function answer({ id, question }: Job, message: AsyncIterable<Buffer>): Promise<void> {
+async function answer({ id, question }: Job, message: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
   try {
-    const { resolve, holdsMs } = names.listen()
-    const examined = await examine(question, message, resolve)
-    say({ kind: 'examined', id, examined: { ...examined, holdsMs: holdsMs() } })
+    const dns = names.listen()
+    const examined = await examine(question, message, dns)
+    say({ kind: 'examined', id, examined: { ...examined, holdsMs: dns.holdsMs } })
   } catch (error) {
     say({ kind: 'failed', id, error: (error as Error).message.slice(0, 300) })
   } finally {

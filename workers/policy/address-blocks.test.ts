@@ -64,6 +64,8 @@ describe('address blocks', () => {
     const v6 = fc
       .array(word, { minLength: 8, maxLength: 8 })
       .map((words) => parseAddress(words.join(':'))?.toString() ?? '::')
+      // An IPv4-mapped address is read as the IPv4 address it is, which has no block of 33 bits.
+      .filter((ip) => ip.includes(':'))
     const block = fc.oneof(
       fc.tuple(v4, fc.integer({ min: 0, max: 32 })).map(([ip, bits]) => `${ip}/${bits}`),
       fc.tuple(v6, fc.integer({ min: 0, max: 128 })).map(([ip, bits]) => `${ip}/${bits}`),

@@ -1,8 +1,10 @@
 import type { Examined, Question } from '@postern/authentication/examine.ts'
+import type { Stored } from '@postern/authentication/examiner.ts'
 import { resultsField } from '@postern/authentication/results-field.ts'
 import type { Findings } from '@postern/contract/authentication.ts'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Record } from '@postern/runtime/worker.ts'
+import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Journal } from './journal.ts'
 import type { Mail } from './mail.ts'
 import { noOverlay, overlayText } from './overlay.ts'
@@ -14,13 +16,16 @@ import { noOverlay, overlayText } from './overlay.ts'
 export type AuthenticityOptions = {
   examiner: {
     known(question: Question): Examined | undefined
-    stored(question: Question, place: Pick<Mail, 'location' | 'octets'>): Promise<Examined>
+    stored(question: Question, message: Stored): Promise<Examined>
   }
+  reader: Pick<SpoolReader, 'readBody'>
   hostname(): string
   record: Record
   journal: Journal
 }
 
+/** Octets of a message that was read a moment ago, with others: it is not read again. */
+const atHand = 65_536
 const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
 
 export class Authenticity {
@@ -62,9 +67,11 @@ export class Authenticity {
 
   /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */
   async #examine(mail: Mail, question: Question): Promise<Examined> {
-    const { examiner } = this.#options
+    const { examiner, reader } = this.#options
     try {
-      return await examiner.stored(question, mail)
+      const { location, octets } = mail
+      const message = octets <= atHand ? await reader.readBody(location) : undefined
+      return await examiner.stored(question, { location, octets, message })
     } catch {
       const forgedOnly: Question = { ...question, checks: [] }
       // It may have been copied on meanwhile: the place is read anew. A damaged one is found out when it is delivered.

@@ -98,7 +98,8 @@ export class Queue {
     })
     const { journal } = this
     const deliverer = this.#deliverer()
-    const authenticity = examiner && new Authenticity({ examiner, hostname: () => this.plan.hostname, record, journal })
+    const authenticity =
+      examiner && new Authenticity({ examiner, reader, hostname: () => this.plan.hostname, record, journal })
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
@@ -220,18 +221,10 @@ export class Queue {
     this.delivering = false
   }
 
-  /** The message as it waits, at most the first `limit` octets; `undefined` when nothing of it waits here. Rejects with SpoolDamaged. */
-  async content(id: string, limit: number): Promise<{ octets: number; first: Buffer } | undefined> {
+  /** The message as it waits; `undefined` when nothing of it waits here. Its chunks end with SpoolDamaged where they cannot be trusted. */
+  async content(id: string): Promise<{ octets: number; chunks: AsyncIterable<Buffer> } | undefined> {
     const found = this.#hands.find(id) ?? (await this.index.ask('locate', id))
-    if (!found) return undefined
-    const chunks: Buffer[] = []
-    let left = limit
-    for await (const chunk of this.#parts.reader.openBody(found.location as Location) as AsyncIterable<Buffer>) {
-      chunks.push(chunk.subarray(0, left))
-      left -= chunk.length
-      if (left <= 0) break
-    }
-    return { octets: found.octets, first: Buffer.concat(chunks) }
+    return found && { octets: found.octets, chunks: this.#parts.reader.openBody(found.location as Location) }
   }
 
   /** After a restart by the operator nothing learned about hosts is believed any more. */

@@ -2,8 +2,8 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
-import { mostErrandOctets } from '@postern/contract/errands.ts'
-import type { Service, Worker } from '@postern/runtime/worker.ts'
+import { type ErrandAnswer, parcelOctets } from '@postern/contract/errands.ts'
+import type { Parcels, Service, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Logger } from 'pino'
@@ -66,10 +66,9 @@ export async function queueService(
       state.want(queue, wish)
     },
     status: () => state.status(queue),
-    runErrand: async (errand) => {
-      const found = errand.kind === 'content' ? await queue?.content(errand.messageId, mostErrandOctets) : undefined
-      if (!found) return { outcome: 'absent' }
-      return { outcome: 'found', base64: found.first.toString('base64'), octets: found.octets }
+    runErrand: async (errand, parcels) => {
+      const found = errand.kind === 'content' ? await queue?.content(errand.messageId) : undefined
+      return found && errand.kind === 'content' ? show(found, errand.most, parcels) : { outcome: 'absent' }
     },
     stop: async () => {
       await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
@@ -79,6 +78,34 @@ export async function queueService(
       await reader.close()
     },
   }
+}
+
+/** Hands over at most `most` octets from the beginning, parcel after parcel: never more than one is in memory. */
+async function show(
+  { octets, chunks }: { octets: number; chunks: AsyncIterable<Buffer> },
+  most: number,
+  parcels: Parcels,
+): Promise<ErrandAnswer> {
+  const parcel = Buffer.alloc(parcelOctets)
+  let n = 0
+  let filled = 0
+  let left = most
+  const send = async () => {
+    await parcels.send(n++, Buffer.from(parcel.subarray(0, filled)))
+    filled = 0
+  }
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.length && left > 0; ) {
+      const some = chunk.subarray(from, from + Math.min(parcelOctets - filled, left))
+      filled += some.copy(parcel, filled)
+      from += some.length
+      left -= some.length
+      if (filled === parcelOctets) await send()
+    }
+    if (left <= 0) break
+  }
+  if (filled > 0) await send()
+  return { outcome: 'found', parcels: n, octets }
 }
 
 /** Carries out start, stop and restart one after the other, and says where it stands. */

@@ -105,6 +105,17 @@ export class ControlPlane {
     await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
+  /** Octets of the message that is to be stored. */
+  async parcel(id: string, n: number): Promise<Buffer> {
+    const response = await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`)
+    return Buffer.from(await response.arrayBuffer())
+  }
+
+  /** Octets of the message that is to be shown; at most `parcelOctets`. */
+  async sendParcel(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
+    await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`, octets)
+  }
+
   /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */
   async sendEvents(lines: readonly string[]): Promise<number> {
     const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
@@ -126,7 +137,7 @@ export class ControlPlane {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
   }
 
-  async #authorized(path: string, body?: string, patience = new Patience()): Promise<Response> {
+  async #authorized(path: string, body?: string | Buffer<ArrayBuffer>, patience = new Patience()): Promise<Response> {
     if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
     const send = () =>
       this.#fetch(path, {

@@ -1,9 +1,9 @@
 import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
-import type { ControlPlane } from './control-plane.ts'
+import { type ControlPlane, ControlPlaneError } from './control-plane.ts'
 import type { Service } from './worker.ts'
 
 export type ErrandsParts = {
-  controlPlane: Pick<ControlPlane, 'errands' | 'errand' | 'answer'>
+  controlPlane: Pick<ControlPlane, 'errands' | 'errand' | 'answer' | 'parcel' | 'sendParcel'>
   service: Pick<Service, 'runErrand'>
   failed: (error: unknown) => void
 }
@@ -36,18 +36,23 @@ export class Errands {
   }
 
   async #doAll(): Promise<void> {
-    const { controlPlane, service } = this.#parts
+    const { controlPlane } = this.#parts
     for (let ids = await controlPlane.errands(); ids.length > 0; ids = await controlPlane.errands()) {
-      for (const id of ids) await controlPlane.answer(id, await run(service, await controlPlane.errand(id)))
+      for (const id of ids) await controlPlane.answer(id, await run(this.#parts, await controlPlane.errand(id)))
     }
   }
 }
 
-async function run(service: ErrandsParts['service'], errand: Errand): Promise<ErrandAnswer> {
+async function run({ service, controlPlane }: ErrandsParts, errand: Errand): Promise<ErrandAnswer> {
   if (!service.runErrand) return { outcome: 'absent' }
   try {
-    return await service.runErrand(errand)
+    return await service.runErrand(errand, {
+      fetch: (n) => controlPlane.parcel(errand.id, n),
+      send: (n, octets) => controlPlane.sendParcel(errand.id, n, octets),
+    })
   } catch (error) {
+    // The API went away meanwhile: the errand waits there, and is done when it is back.
+    if (error instanceof ControlPlaneError) throw error
     return { outcome: 'failed', because: (error instanceof Error ? error.message : String(error)).slice(0, 300) }
   }
 }

@@ -14,6 +14,13 @@ import type { WorkerReport } from '@postern/contract/sync.ts'
 export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sessions' | 'listeners'> &
   Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'metrics'>>
 
+/** The message of an errand, in parcels: to be stored, or to be shown. */
+export type Parcels = {
+  fetch(n: number): Promise<Buffer>
+  /** At most `parcelOctets` each, numbered from 0. */
+  send(n: number, octets: Buffer<ArrayBuffer>): Promise<void>
+}
+
 export type Service = {
   name: ServiceName
   /**
@@ -24,7 +31,7 @@ export type Service = {
   apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
   status(): ServiceStatus
   /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the errand for later. */
-  runErrand?(errand: Errand): Promise<ErrandAnswer>
+  runErrand?(errand: Errand, parcels: Parcels): Promise<ErrandAnswer>
   /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
   stop(): Promise<void>
 }

@@ -202,6 +202,7 @@ describe('AUTH', () => {
 describe('the check of credentials', () => {
   const jane = { address: 'jane@example.test', login: '', disabled: false, secretHash: 'h1' }
   const policy = { directory: { accounts: new Map() } } as never
+  const asking = { policy, address: '192.0.2.1' }
 
   it('is made by no more than so many at once, and says "not known" when too many wait', async () => {
     let running = 0
@@ -213,7 +214,7 @@ describe('the check of credentials', () => {
       return true
     }
     const credentials = new Credentials({ concurrent: 2, waiting: 6, check })
-    const results = await Promise.all(Array.from({ length: 12 }, (_, i) => credentials.verify(jane, `p${i}`, policy)))
+    const results = await Promise.all(Array.from({ length: 12 }, (_, i) => credentials.verify(jane, `p${i}`, asking)))
     expect(most).toBe(2)
     expect(results.filter((result) => result === 'valid')).toHaveLength(8)
     expect(results.filter((result) => result === 'not-known')).toHaveLength(4)
@@ -230,7 +231,7 @@ describe('the check of credentials', () => {
     }
     const credentials = new Credentials({ concurrent: 1, check })
     const verify = (from: number) =>
-      Promise.all(Array.from({ length: 6 }, (_, i) => credentials.verify(jane, `p${from + i}`, policy)))
+      Promise.all(Array.from({ length: 6 }, (_, i) => credentials.verify(jane, `p${from + i}`, asking)))
     await verify(0)
     expect(Math.max(...most.splice(0))).toBe(1)
     const all = verify(10)
@@ -248,17 +249,40 @@ describe('the check of credentials', () => {
   it('remembers a success for its hash and password only', async () => {
     let checks = 0
     const credentials = new Credentials({ check: async () => ++checks > 0 })
-    await credentials.verify(jane, 'p', policy)
-    await credentials.verify(jane, 'p', policy)
+    await credentials.verify(jane, 'p', asking)
+    await credentials.verify(jane, 'p', asking)
     expect(checks).toBe(1)
-    await credentials.verify(jane, 'q', policy)
-    await credentials.verify({ ...jane, secretHash: 'h2' }, 'p', policy)
-    await credentials.verify(null, 'p', policy)
-    await credentials.verify(null, 'p', policy)
+    await credentials.verify(jane, 'q', asking)
+    await credentials.verify({ ...jane, secretHash: 'h2' }, 'p', asking)
+    await credentials.verify(null, 'p', asking)
+    await credentials.verify(null, 'p', asking)
     expect(checks).toBe(5)
   })
 
+  it('who has failed stands in a line of its own, one at a time; success ends that', async () => {
+    const running = { usual: 0, leisurely: 0 }
+    const most = { usual: 0, leisurely: 0 }
+    const check = async (_: string, password: string, leisurely: boolean) => {
+      const line = leisurely ? 'leisurely' : 'usual'
+      most[line] = Math.max(most[line], ++running[line])
+      await new Promise((done) => setTimeout(done, 5))
+      running[line]--
+      return password.startsWith('right')
+    }
+    const credentials = new Credentials({ concurrent: 2, check })
+    const from = (address: string, passwords: string[]) =>
+      Promise.all(passwords.map((password) => credentials.verify(jane, password, { policy, address })))
+    await from('192.0.2.66', ['wrong'])
+    await Promise.all([from('192.0.2.66', ['a', 'b', 'c', 'd']), from('192.0.2.1', ['right 1', 'right 2', 'right 3'])])
+    expect(most).toEqual({ usual: 2, leisurely: 1 })
+    most.leisurely = 0
+    await from('192.0.2.66', ['right 4'])
+    await from('192.0.2.66', ['e', 'f'])
+    expect(most.leisurely).toBe(1)
+    expect(most.usual).toBe(2)
+  })
+
   it('a hash that cannot be read is "not known"', async () => {
-    expect(await new Credentials().verify({ ...jane, secretHash: 'nonsense' }, 'p', policy)).toBe('not-known')
+    expect(await new Credentials().verify({ ...jane, secretHash: 'nonsense' }, 'p', asking)).toBe('not-known')
   })
 })

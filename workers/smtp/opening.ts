@@ -45,7 +45,8 @@ export function openSession(opening: Opening, here: Counts): void {
 
 function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {
   opening.witness.connect(facts)
-  if (facts.lookups?.pregreet) opening.attempted('pregreet', 'it talked before the banner')
+  // Watched, it decides nothing: its address is not kept out either.
+  if (verdict.rule === 'pregreet') opening.attempted('pregreet', 'it talked before the banner')
   if (!opening.settle(verdict)) {
     opening.leave()
     return

@@ -7,13 +7,14 @@ import { SMTPServer } from 'smtp-server'
 import type { Credentials } from './auth/credentials.ts'
 import type { Tokens } from './auth/tokens.ts'
 import { Certificates } from './certificates.ts'
+import type { Origin } from './connection.ts'
 import { type Counters, newCounters } from './counters.ts'
 import type { House } from './dialogue.ts'
 import type { Desk } from './lookups/ask.ts'
 import type { Offences } from './offences.ts'
 import { type AskForRun, QueueRuns } from './queue-runs.ts'
 import { Rates } from './rates.ts'
-import { type Origin, Session } from './session.ts'
+import { Session } from './session.ts'
 import type { FactSink } from './witness.ts'
 
 export type ReceiverParts = {
@@ -173,7 +174,7 @@ export class Receiver extends SMTPServer implements House {
 
   #sweep(): void {
     const now = Date.now()
-    for (const session of this.#all()) if (session.deadline < now) session.timeOut()
+    for (const session of this.#all()) if (session.pace.deadline < now) session.timeOut()
   }
 
   #all(): IterableIterator<Session> {

@@ -12,7 +12,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { getJson } from '@postern/runtime/hooks/get-json.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
-import type { Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
+import type { Parcels, Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
@@ -114,8 +114,11 @@ export class SmtpService implements Service {
 
   #makeReceiver(policy: Policy): Receiver {
     const { worker, spool, desk, machine, trouble } = this.#parts
-    const passwords = new PasswordThreads()
-    const credentials = new Credentials({ check: (hash, password) => passwords.check(hash, password) })
+    const usual = new PasswordThreads({ leisurely: false })
+    const last = new PasswordThreads({ leisurely: true })
+    const credentials = new Credentials({
+      check: (hash, password, leisurely) => (leisurely ? last : usual).check(hash, password),
+    })
     const tokens = new Tokens(this.#parts.fetchJson)
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
@@ -187,14 +190,14 @@ export class SmtpService implements Service {
     }
   }
 
-  async runErrand(errand: Errand): Promise<ErrandAnswer> {
+  async runErrand(errand: Errand, parcels: Parcels): Promise<ErrandAnswer> {
     const receiver = this.#receiver
     if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
     // Done before, and the answer was lost.
     if (this.#parts.worker.wasAccepted(errand.messageId) || this.#submitted.has(errand.messageId))
       return { outcome: 'stored' }
-    const answer = await submit(receiver, errand)
-    if (answer.outcome === 'stored') this.#submitted.set(errand.messageId, true)
+    const answer = await submit(receiver, errand, parcels)
+    if (answer.outcome === 'stored' && !errand.dryRun) this.#submitted.set(errand.messageId, true)
     return answer
   }
 

@@ -5,10 +5,12 @@ import type { MailFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideRcpt } from '@postern/policy/decide.ts'
 import { isAscii } from '@postern/policy/path.ts'
+import type { Parcels } from '@postern/runtime/worker.ts'
 import { type House, hostName } from './dialogue.ts'
 import { clientRecord, cut } from './happenings.ts'
-import { judge, redirected, together } from './reception.ts'
-import { type Header, httpReceivedField, missingFields, readHeader } from './trace.ts'
+import type { MessageBody } from './message-body.ts'
+import { judge, newBody, redirected, together } from './reception.ts'
+import { type Header, httpReceivedField, missingFields } from './trace.ts'
 import { Transaction } from './transaction.ts'
 import { wireReply } from './wire.ts'
 
@@ -17,7 +19,7 @@ import { wireReply } from './wire.ts'
  * anybody's, with the right to relay that a login has; about its sender nobody is asked, for an operator speaks for the house.
  * Resolves with `stored` when it is durable. Rejects with SpoolFull or SpoolFailure: nothing was stored.
  */
-export async function submit(house: House, errand: SubmitErrand): Promise<ErrandAnswer> {
+export async function submit(house: House, errand: SubmitErrand, parcels: Parcels): Promise<ErrandAnswer> {
   const { policy } = house
   const facts = factsOf(house, errand)
   const transaction = new Transaction(policy, facts, { verdict: policy.proceed.mail, promised: { body: '7bit' } })
@@ -30,17 +32,37 @@ export async function submit(house: House, errand: SubmitErrand): Promise<Errand
     transaction.add(verdict.recipients)
     transaction.passed(verdict)
   }
-  const octets = withCrlf(Buffer.from(errand.messageBase64, 'base64'))
-  const header = readHeader(octets.subarray(0, 65_536))
-  const body = { size: octets.length, bareLineFeeds: false, nulOctets: octets.includes(0), read: () => inOne(octets) }
-  const {
-    verdict,
-    facts: { now: at },
-  } = await judge({ house }, transaction, { body, header, id: errand.messageId })
-  if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
-  transaction.passed(verdict)
-  await store(house, transaction, { errand, octets, header, at, treatment: together(verdict.treatments) })
-  return { outcome: 'stored' }
+  if (errand.dryRun) return { outcome: 'stored' }
+  const body = newBody(house, transaction, false)
+  try {
+    const eight = await fill(body, errand, parcels)
+    const header = body.header()
+    const {
+      verdict,
+      facts: { now: at },
+    } = await judge({ house }, transaction, { body, header, id: errand.messageId })
+    if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
+    transaction.passed(verdict)
+    await store(house, transaction, { errand, body, eight, header, at, treatment: together(verdict.treatments) })
+    return { outcome: 'stored' }
+  } finally {
+    // After it was stored this does nothing.
+    body.drop()
+  }
+}
+
+/** Parcel after parcel, lines ended as mail ends them. @returns whether an octet has its eighth bit set */
+async function fill(body: MessageBody, { parcels: count }: SubmitErrand, parcels: Parcels): Promise<boolean> {
+  const ends = new LineEnds()
+  let eight = false
+  for (let n = 0; n < count; n++) {
+    const octets = await parcels.fetch(n)
+    eight ||= octets.some((octet) => octet > 127)
+    await body.take(ends.corrected(octets)).wait
+  }
+  await body.take(ends.last()).wait
+  await body.finish()
+  return eight
 }
 
 function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: SubmitErrand): MailFacts {
@@ -60,7 +82,8 @@ function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: Subm
 
 type Taken = {
   errand: SubmitErrand
-  octets: Buffer
+  body: MessageBody
+  eight: boolean
   header: Header
   at: number
   treatment: ReturnType<typeof together>
@@ -69,7 +92,7 @@ type Taken = {
 async function store(
   house: House,
   { policy, recipients, sender, facts, rules }: Transaction,
-  { errand: { messageId: id, by }, octets, header, at, treatment }: Taken,
+  { errand: { messageId: id, by }, body, eight, header, at, treatment }: Taken,
 ): Promise<void> {
   const { hold, redirect, headers } = treatment
   const to = redirect ? redirected(redirect, recipients) : recipients
@@ -81,7 +104,7 @@ async function store(
     origin: 'api',
     sender,
     recipients: to,
-    body: octets.some((octet) => octet > 127) ? '8bitmime' : '7bit',
+    body: eight ? '8bitmime' : '7bit',
     smtpUtf8: ![sender, ...to.map(({ address }) => address)].every(isAscii),
     hops: header.hops,
     client: { ip: facts.ip, helo: '', login: by },
@@ -90,9 +113,10 @@ async function store(
   const hostname = hostName(policy, house.machine)
   const missing = missingFields(header, { id, at, hostname })
   const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing, 'latin1')
-  await house.spool.write({ envelope, prefix, body: octets })
+  const { size } = body
+  await body.store(envelope, prefix)
   house.counters.messages_accepted_total++
-  house.counters.octets_accepted_total += octets.length
+  house.counters.octets_accepted_total += size
   house.counters.recipients_accepted_total += to.length
   house.record('message.accepted', {
     messageId: id,
@@ -100,7 +124,7 @@ async function store(
     client: clientRecord(facts),
     sender,
     recipients: to.map(({ address, original }) => ({ address, original: cut(original, 320) })),
-    size: octets.length,
+    size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
     rules,
@@ -113,12 +137,21 @@ function refused(path: string, { outcome, rule }: Verdict): ErrandAnswer {
   return { outcome: 'refused', path, rule, reply: reply.slice(0, 600) }
 }
 
-async function* inOne(octets: Buffer): AsyncGenerator<Buffer> {
-  yield octets
-}
-
 /** Files end their lines in LF, mail in CRLF; a last line without an end gets one. */
-function withCrlf(octets: Buffer): Buffer {
-  const text = octets.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n')
-  return Buffer.from(text.endsWith('\r\n') ? text : `${text}\r\n`, 'latin1')
+class LineEnds {
+  #afterCr = false
+  #afterLf = false
+
+  corrected(octets: Buffer): Buffer {
+    // A CR at the end waits for what comes next: it may be half of a CRLF.
+    const text = (this.#afterCr ? '\r' : '') + octets.toString('latin1')
+    this.#afterCr = text.endsWith('\r')
+    const whole = (this.#afterCr ? text.slice(0, -1) : text).replace(/\r\n|\r|\n/g, '\r\n')
+    if (whole !== '') this.#afterLf = whole.endsWith('\n')
+    return Buffer.from(whole, 'latin1')
+  }
+
+  last(): Buffer {
+    return Buffer.from(this.#afterCr || !this.#afterLf ? '\r\n' : '')
+  }
 }

@@ -35,6 +35,8 @@ describe('the author of a message that need not be read again', () => {
     ['a bare line feed', 'X: y\nDKIM-Signature: v=1\r\nFrom: jane@a.test'],
     ['a first line that continues nothing', ' X: y\r\nFrom: jane@a.test'],
     ['a line that is no field behind it', 'From: jane@a.test\r\n<x@b.test'],
+    ['an angle bracket that only closes', 'From: jane@a.test>'],
+    ['an angle bracket that only opens', 'From: <jane@a.test'],
     ['a bare carriage return', 'X: y\rz\r\nFrom: jane@a.test'],
   ])('is left to a closer look: %s', (_, header) => {
     expect(authorIn(header)).toBeUndefined()

@@ -117,12 +117,17 @@ export function readHeader(first: Buffer): Header {
   }
 }
 
-const plainFrom =
-  /\r\nfrom:(?:[^\r\n<>"(),:;@\\]{0,200}<|[ \t]{0,20})[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[a-z0-9-]{1,63}\.){1,20}[a-z0-9-]{1,63})>?[ \t]{0,20}\r\n(?:[!-9;-~]{1,100}:|$)/i
+const plainAuthor = "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[a-z0-9-]{1,63}\\.){1,20}[a-z0-9-]{1,63})"
+/** With both angle brackets or with none. */
+const plainFrom = new RegExp(
+  `\\r\\nfrom:(?:[^\\r\\n<>"(),:;@\\\\]{0,200}<${plainAuthor}>|[ \\t]{0,20}${plainAuthor})[ \\t]{0,20}\\r\\n(?:[!-9;-~]{1,100}:|$)`,
+  'i',
+)
 
 /** Whatever is read differently by anybody, an odd line end or an obsolete form, is not plain. */
 function authorOf(header: string): string | undefined {
-  const domain = plainFrom.exec(header)?.[1]
+  const [, named, bare] = plainFrom.exec(header) ?? []
+  const domain = named ?? bare
   if (domain === undefined || domain.length > 253) return undefined
   const isOdd = /^\r\n[ \t]|[^\r]\n|\r[^\n]/.test(header) || /\ndkim-signature[\s:]/i.test(header)
   return isOdd || header.match(/\nfrom[\s:]/gi)?.length !== 1 ? undefined : domain.toLowerCase()

@@ -44,9 +44,12 @@ export const listRoutes: Endpoint[] = [
     tag,
     summary: 'The whole list as text or CSV',
     params,
-    query: z.strictObject({ format: format.default('text') }),
+    query: z.strictObject({ format: format.optional() }),
     answer: 'text/csv',
-    handle: async (call, { params, query }) => exportList(call, params.list, query.format),
+    handle: async (call, { params, query }, request) => {
+      const asksCsv = request.headers.get('accept')?.includes('text/csv') === true
+      return exportList(call, params.list, query.format ?? (asksCsv ? 'csv' : 'text'))
+    },
   }),
   endpoint({
     method: 'post',

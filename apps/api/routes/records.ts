@@ -1,4 +1,4 @@
-import { submissionSchema } from '@postern/contract/errands.ts'
+import { submissionQuerySchema, submissionSchema } from '@postern/contract/errands.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,
@@ -121,13 +121,16 @@ export const queueRoutes: Endpoint[] = [
     path: '/v1/messages',
     scope: 'operator',
     tag: 'Queue',
-    summary: 'Submit a message: 201 when it is durable, 202 when no worker has taken it yet',
+    summary:
+      'Submit a message, of general.maxMessageBytes at most: 201 when it is durable, 202 when no worker has taken it yet. ' +
+      'As JSON, or as message/rfc822 with sender and recipients (separated by commas) in the query',
+    query: submissionQuerySchema,
     body: submissionSchema,
-    bodyLimit: 6 * 1024 * 1024,
+    streams: ['message/rfc822'],
     write: true,
     status: 201,
-    answer: z.object({ id: z.string(), state: z.enum(['accepted', 'pending']) }),
-    handle: (call, { body }) => submitMessage(call, body),
+    answer: z.object({ id: z.string(), state: z.enum(['accepted', 'pending']), revision: z.number().int() }),
+    handle: (call, { query }, request) => submitMessage(call, request, query),
   }),
   endpoint({
     method: 'post',

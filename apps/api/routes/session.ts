@@ -1,6 +1,7 @@
 import { roleSchema } from '@postern/contract/roles.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
+import { identify } from '../identity/bearer.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { endSession, refresh, type SessionParts, signIn, signOut } from '../identity/sessions.ts'
 import type { Parts } from '../parts.ts'
@@ -46,12 +47,16 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       path: '/v1/auth/logout',
       scope: 'public',
       tag: 'Sessions',
-      summary: 'End a session',
-      body: refreshBody,
+      summary: 'End the session of the refresh token, or else of the access token',
+      body: refreshBody.partial(),
       bodyLimit: 16_384,
       status: 204,
       answer: z.void(),
-      handle: (call, { body }) => signOut(call, body.refreshToken),
+      handle: async (call, { body }, request) => {
+        if (body.refreshToken !== undefined) return signOut(call, body.refreshToken)
+        const who = await identify(parts, keys, request.headers.get('authorization') ?? undefined)
+        if (who.type === 'user') await endSession(parts, who.sessionId, who.actor)
+      },
     }),
     endpoint({
       method: 'get',

@@ -14,12 +14,13 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
-import { listErrands, readErrand, takeAnswer } from '../verbs/errands.ts'
+import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/errands.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 const errandId = z.object({ id: z.string().max(100) })
+const parcel = errandId.extend({ n: z.string().regex(/^\d{1,4}$/) })
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -84,6 +85,28 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       handle: (call, { params }) => readErrand(call, params.id),
     }),
     endpoint({
+      method: 'get',
+      path: '/v1/worker/errands/{id}/parcels/{n}',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Octets of the message that is to be stored',
+      params: parcel,
+      answer: 'application/octet-stream',
+      handle: (call, { params }) => readParcel(call, params.id, Number(params.n)),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/errands/{id}/parcels/{n}',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Octets of the message that is to be shown',
+      params: parcel,
+      streams: ['application/octet-stream'],
+      status: 204,
+      answer: z.null(),
+      handle: (call, { params }, request) => takeParcel(call, { id: params.id, n: Number(params.n) }, request),
+    }),
+    endpoint({
       method: 'post',
       path: '/v1/worker/errands/{id}/answer',
       scope: 'worker',
@@ -91,7 +114,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       summary: 'What became of an errand',
       params: errandId,
       body: errandAnswerSchema,
-      bodyLimit: 6 * 1024 * 1024,
+      bodyLimit: 16_384,
       status: 204,
       answer: z.null(),
       handle: (call, { params, body }) => takeAnswer(call, params.id, body),

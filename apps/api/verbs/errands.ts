@@ -1,12 +1,14 @@
-import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
+import { type Errand, type ErrandAnswer, parcelOctets } from '@postern/contract/errands.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { answerErrand, errandById, openErrands, passErrand, putErrand } from '@postern/store/records/errands.ts'
+import { dropParcels, parcelOf, putParcel } from '@postern/store/records/parcels.ts'
 import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
 import { noteNews, untilNews } from '../news.ts'
 import type { Parts } from '../parts.ts'
 import { notFound, ProblemError } from '../problem.ts'
+import { readOctets } from '../request.ts'
 import { workerOf } from './workers.ts'
 
 /** What only a worker can do, asked of it through a row: any function may ask, any may answer. */
@@ -26,13 +28,13 @@ export async function liveWorkers(parts: Parts, service: ServiceName): Promise<W
 
 /**
  * Asks and waits. An id that is there already is not asked again, only waited for: `requestHash` says whether it is the same.
- * @returns `undefined` when there was no answer in time; the errand stays
+ * @returns no `answer` when there was none in time; the errand stays
  */
 export async function ask(
   { parts, signal }: Call,
   errand: Errand,
   { workers, requestHash }: { workers: readonly WorkerRow[]; requestHash: string },
-): Promise<ErrandAnswer | undefined> {
+): Promise<{ answer: ErrandAnswer | undefined; isNew: boolean }> {
   const row = {
     id: errand.id,
     workers: JSON.stringify(workers.map(({ id }) => id)),
@@ -46,11 +48,12 @@ export async function ask(
   if (before && before.requestHash !== requestHash)
     throw new ProblemError(422, 'The Idempotency-Key was used for another message already.')
   if (isNew) await nudge(parts, workers)
-  const until = Date.now() + patienceMs
+  // A large message takes its time on the way: a quarter of a second for each MiB on top.
+  const until = Date.now() + patienceMs + (errand.kind === 'submit' ? errand.parcels * 128 : 0)
   for (;;) {
     const answer = (await errandById(parts.records, errand.id))?.answer
-    if (answer) return JSON.parse(answer) as ErrandAnswer
-    if (Date.now() >= until || signal.aborted) return undefined
+    if (answer) return { answer: JSON.parse(answer) as ErrandAnswer, isNew }
+    if (Date.now() >= until || signal.aborted) return { answer: undefined, isNew }
     await untilNews(parts, lookEveryMs, signal)
   }
 }
@@ -73,13 +76,32 @@ export async function readErrand(call: Call, id: string): Promise<Errand> {
 
 export async function takeAnswer(call: Call, id: string, answer: ErrandAnswer): Promise<void> {
   const { parts } = call
-  await ownErrand(call, id)
+  const errand = JSON.parse((await ownErrand(call, id)).request) as Errand
   const json = JSON.stringify(answer)
   if (answer.outcome === 'absent') {
     const worker = workerOf(call).workerId
     await parts.records.transaction((queries) => passErrand(queries, { id, worker, last: json }))
-  } else await answerErrand(parts.records, id, json)
+  } else {
+    await answerErrand(parts.records, id, json)
+    if (errand.kind === 'submit') await dropParcels(parts.records, errand.bundle)
+  }
   noteNews(parts)
+}
+
+/** A parcel of the message that this worker is to store. */
+export async function readParcel(call: Call, id: string, n: number): Promise<Response> {
+  const errand = await readErrand(call, id)
+  const octets = errand.kind === 'submit' ? await parcelOf(call.parts.records, errand.bundle, n) : undefined
+  if (!octets) throw notFound(`parcel ${n} of errand ${id}`)
+  return new Response(octets as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
+}
+
+/** A parcel of the message that this worker shows. */
+export async function takeParcel(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
+  const { kind } = await readErrand(call, id)
+  if (kind !== 'content') throw notFound(`content that errand ${id} asks for`)
+  const octets = await readOctets(request, parcelOctets)
+  await putParcel(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
 }
 
 async function ownErrand(call: Call, id: string) {

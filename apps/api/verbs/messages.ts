@@ -1,63 +1,83 @@
-import { mostErrandOctets, type Submission } from '@postern/contract/errands.ts'
-import { recordAudit } from '@postern/store/control/revisions.ts'
+import type { submissionQuerySchema } from '@postern/contract/errands.ts'
+import { headRevision, recordAudit, StaleError } from '@postern/store/control/revisions.ts'
 import { dropErrand } from '@postern/store/records/errands.ts'
+import { dropParcels, parcelOf } from '@postern/store/records/parcels.ts'
 import { messageById } from '@postern/store/records/queue.ts'
+import type { z } from 'zod'
 import type { Call } from '../call.ts'
+import { untilNews } from '../news.ts'
+import type { Parts } from '../parts.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import { ask, liveWorkers } from './errands.ts'
+import { octetsAllowed, readSubmission, tooLarge } from './submission.ts'
 
 /** Messages themselves: taken in over HTTP, and shown. Both are done by workers, who have the spool; here nothing is kept. */
 
-type Submitted = { id: string; state: 'accepted' | 'pending' }
+type Submitted = { id: string; state: 'accepted' | 'pending'; revision: number }
+type Query = z.output<typeof submissionQuerySchema>
 
 /**
  * Hands a message in. Answered with 201 when it is durable in a worker's spool. 202: no worker has said so yet; it will be
- * taken when one comes, under the same id. With an Idempotency-Key it is taken once.
+ * taken when one comes, under the same id. With an Idempotency-Key it is taken once. `revision`: the one in force; a
+ * message makes none.
  */
-export async function submitMessage(call: Call, submission: Submission): Promise<Response> {
+export async function submitMessage(call: Call, request: Request, query: Query): Promise<Response> {
   const { parts, who, write } = call
-  const { sender, recipients } = submission
-  const messageBase64 = octetsOf(submission)
-  if (write.dryRun) return json(200, { dryRun: true })
+  const revision = await headRevision(parts.control)
+  if (write.expected !== undefined && write.expected !== revision) throw new StaleError(write.expected, revision)
+  const { envelope, bundle, parcels, hash } = await readSubmission(call, request, query)
   const [worker] = await liveWorkers(parts, 'smtp')
-  if (!worker) throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
+  if (!worker) {
+    await dropParcels(parts.records, bundle)
+    throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
+  }
   const key = write.idempotency && (await sha256(`${who.actor}\n${write.idempotency.key}`))
   const messageId = key ? idFrom(key) : parts.newId()
   const id = key ? `submit-${key}` : `submit-${messageId}`
-  const requestHash = await sha256([sender, ...recipients, messageBase64].join('\n'))
-  const about = { id, messageId, sender, recipients, messageBase64, by: who.actor }
+  const about = { id, messageId, ...envelope, bundle, parcels, by: who.actor, dryRun: write.dryRun }
   const errand = { kind: 'submit' as const, ...about, ...(call.address ? { address: call.address } : {}) }
-  await audit(call, 'message.submit', `${messageId} from <${sender}> to ${recipients.length} recipients`)
-  const answer = await ask(call, errand, { workers: [worker], requestHash })
+  if (!write.dryRun)
+    await audit(
+      call,
+      'message.submit',
+      `${messageId} from <${envelope.sender}> to ${envelope.recipients.length} recipients`,
+    )
+  const { answer, isNew } = await ask(call, errand, { workers: [worker], requestHash: hash })
+  // Of a repeated request the octets of the first are used.
+  if (!isNew) await dropParcels(parts.records, bundle)
+  const forget = async () => {
+    await dropErrand(parts.records, id)
+    await dropParcels(parts.records, bundle)
+  }
   switch (answer?.outcome) {
     case 'stored':
-      return json(201, { id: messageId, state: 'accepted' } satisfies Submitted)
+      if (write.dryRun) await forget()
+      else await untilKnown(call, messageId)
+      return write.dryRun
+        ? json(200, { dryRun: true, revision })
+        : json(201, { id: messageId, state: 'accepted', revision })
     case 'refused':
-      await dropErrand(parts.records, id)
+      await forget()
+      if (answer.rule === 'message-size') throw tooLarge(await octetsAllowed(parts))
       throw invalid([{ path: answer.path, message: `${answer.reply} (rule ${answer.rule})` }])
     case undefined:
-      return json(202, { id: messageId, state: 'pending' } satisfies Submitted)
+      if (!write.dryRun) return json(202, { id: messageId, state: 'pending', revision })
+      await forget()
+      throw new ProblemError(503, 'No worker has answered in time. Nothing was stored; try again.')
     default:
-      await dropErrand(parts.records, id)
+      await forget()
       throw new ProblemError(503, 'The worker could not store the message. Nothing was stored; try again.')
   }
 }
 
-/** As base64, which goes through everything. */
-function octetsOf({ message, messageBase64 }: Submission): string {
-  if ((message === undefined) === (messageBase64 === undefined))
-    throw invalid([{ path: 'message', message: 'give either message or messageBase64, and not both' }])
-  if (messageBase64 !== undefined) return messageBase64
-  const octets = new TextEncoder().encode(message)
-  if (octets.length > mostErrandOctets)
-    throw invalid([
-      { path: 'message', message: `has ${octets.length} octets; at most ${mostErrandOctets} are allowed` },
-    ])
-  let binary = ''
-  for (let from = 0; from < octets.length; from += 32_768)
-    binary += String.fromCharCode(...octets.subarray(from, from + 32_768))
-  return btoa(binary)
+const knownWithinMs = 1_000
+
+/** Who asks for the message next finds it: the worker's event of it is on its way. */
+async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
+  const until = Date.now() + knownWithinMs
+  while (Date.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
+    await untilNews(parts, 100, signal)
 }
 
 /** A uuid of version 8 (RFC 9562 §5.8): the same key, the same message. */
@@ -67,7 +87,8 @@ function idFrom(hash: string): string {
 
 /**
  * The message as it waits, octet by octet, never interpreted: a download. Each look is in the audit log before anything is
- * shown. 410 when it waits no more; what is longer than we show is cut, and `Postern-Octets` says how long it is.
+ * shown. 410 when it waits no more. `Postern-Octets` says how long it is: more than is answered only where the way to this
+ * API passes less (a function's 4 MiB).
  */
 export async function readContent(call: Call, messageId: string): Promise<Response> {
   const { parts } = call
@@ -79,15 +100,15 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   const workers = await liveWorkers(parts, 'queue')
   if (workers.length === 0) throw new ProblemError(503, 'No Queue Manager is live to show the message; try again.')
   const id = `content-${parts.newId()}`
-  const answer = await ask(call, { kind: 'content', id, messageId }, { workers, requestHash: '' })
+  const most = parts.mostBody ?? 2 ** 31
+  const { answer } = await ask(call, { kind: 'content', id, messageId, most }, { workers, requestHash: '' })
   await dropErrand(parts.records, id)
   if (answer?.outcome === 'absent') throw gone
   if (answer?.outcome !== 'found')
     throw new ProblemError(503, 'The Queue Manager did not show the message in time; try again.', {
       headers: { 'retry-after': '5' },
     })
-  const octets = Uint8Array.from(atob(answer.base64), (character) => character.charCodeAt(0))
-  return new Response(octets, {
+  return new Response(parcelStream(parts, id, answer.parcels), {
     headers: {
       'content-type': 'message/rfc822',
       'content-disposition': `attachment; filename="${messageId}.eml"`,
@@ -96,6 +117,24 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
       'postern-octets': String(answer.octets),
     },
   })
+}
+
+/** A parcel when there is room for one; they go when the last was sent, or nobody listens any more. */
+function parcelStream(parts: Parts, bundle: string, parcels: number): ReadableStream<Uint8Array> {
+  let n = 0
+  const end = () => dropParcels(parts.records, bundle)
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const octets = n < parcels ? await parcelOf(parts.records, bundle, n++) : undefined
+        if (octets) return controller.enqueue(octets)
+        await end()
+        controller.close()
+      },
+      cancel: end,
+    },
+    { highWaterMark: 1 },
+  )
 }
 
 async function audit({ parts, who, write }: Call, action: string, entity: string): Promise<void> {
@@ -110,9 +149,9 @@ async function audit({ parts, who, write }: Call, action: string, entity: string
   })
 }
 
-function json(status: number, body: object): Response {
+function json(status: number, body: Submitted | { dryRun: true; revision: number }): Response {
   return new Response(JSON.stringify(body), {
     status,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', etag: `"${body.revision}"` },
   })
 }

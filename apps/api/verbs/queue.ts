@@ -23,8 +23,7 @@ const mostMatched = 1_000_000
 export type QueuePageQuery = QueueFilter & { limit: number; cursor?: string | undefined; q?: string | undefined }
 
 export async function readQueue({ parts }: Call, { limit, cursor, q, ...filter }: QueuePageQuery) {
-  const wanted = q === undefined ? filter : { ...filter, ...(q.includes('@') ? { recipient: q } : { cause: q }) }
-  const page = { filter: wanted, now: parts.now(), limit: limit + 1, after: afterCursor(cursor) }
+  const page = { filter: { ...filter, text: q }, now: parts.now(), limit: limit + 1, after: afterCursor(cursor) }
   const found = await queuedMessages(parts.records, page)
   const recipients = await recipientsOf(
     parts.records,

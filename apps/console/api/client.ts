@@ -1,4 +1,5 @@
 import { ApiProblem, readProblem } from './problem.ts'
+import { answered, unanswered } from './reachable.ts'
 import { accessToken, forgetAccessToken } from './session.ts'
 
 export type Query = Record<string, string | number | boolean | undefined>
@@ -35,10 +36,12 @@ async function attempt({ method = 'GET', path, query, body, ifMatch, signal }: C
   if (body !== undefined) init.body = typeof body === 'string' ? body : JSON.stringify(body)
   try {
     const response = await fetch(urlOf(path, query), init)
+    answered(response.status)
     if (response.status === 401) forgetAccessToken(token)
     return response
   } catch (error) {
     if (signal?.aborted) throw error
+    unanswered()
     throw new ApiProblem({ status: 0, title: 'No answer', detail: 'The API does not answer. Is it running?' })
   }
 }

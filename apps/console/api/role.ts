@@ -1,8 +1,14 @@
 import { type Role, roleAtLeast } from '@postern/contract/roles.ts'
 import { useSession } from './session.ts'
 
+/** The role of the one who is signed in. */
+export function useRole(): Role | undefined {
+  const session = useSession()
+  return session.state === 'in' || session.state === 'expired' ? session.me.role : undefined
+}
+
 /** Whether the one who is signed in may do what needs this role. The API decides; this only spares a refusal. */
 export function useMay(needed: Role): boolean {
-  const session = useSession()
-  return (session.state === 'in' || session.state === 'expired') && roleAtLeast(session.me.role, needed)
+  const role = useRole()
+  return role !== undefined && roleAtLeast(role, needed)
 }

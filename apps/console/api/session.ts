@@ -1,6 +1,7 @@
 import type { Role } from '@postern/contract/roles.ts'
 import { useSyncExternalStore } from 'react'
 import { ApiProblem, readProblem } from './problem.ts'
+import { answered, unanswered } from './reachable.ts'
 
 /**
  * Who is signed in. The access token lives in this module's memory only. The refresh token lives in sessionStorage: it is
@@ -44,15 +45,21 @@ export function useSession(): Session {
 
 type Tokens = { accessToken: string; refreshToken: string; expiresIn: number }
 
+const silence = () =>
+  new ApiProblem({ status: 0, title: 'No answer', detail: 'The API does not answer. Is it running?' })
+
 async function post(path: string, body: unknown, token?: string): Promise<Response> {
   try {
-    return await fetch(path, {
+    const response = await fetch(path, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
       body: JSON.stringify(body),
     })
+    answered(response.status)
+    return response
   } catch {
-    throw new ApiProblem({ status: 0, title: 'No answer', detail: 'The API does not answer. Is it running?' })
+    unanswered()
+    throw silence()
   }
 }
 
@@ -63,7 +70,10 @@ function keep(tokens: Tokens): string {
 }
 
 async function readMe(token: string): Promise<Me> {
-  const response = await fetch('/v1/me', { headers: { authorization: `Bearer ${token}` } })
+  const response = await fetch('/v1/me', { headers: { authorization: `Bearer ${token}` } }).catch(() => {
+    unanswered()
+    throw silence()
+  })
   if (!response.ok) throw await readProblem(response)
   return (await response.json()) as Me
 }
@@ -91,14 +101,17 @@ export async function signOut(): Promise<void> {
   if (refreshToken) await post('/v1/auth/logout', { refreshToken }, token).catch(() => undefined)
 }
 
-/** At the start of the page: a reload keeps the session of this tab. */
+/** At the start of the page: a reload keeps the session of this tab, and waits for an API that is away. */
 export async function resume(): Promise<void> {
-  if (!sessionStorage.getItem(storageKey)) return change({ state: 'out' })
-  try {
-    change({ state: 'in', me: await readMe(await renew()) })
-  } catch {
-    change({ state: 'out' })
-  }
+  while (sessionStorage.getItem(storageKey))
+    try {
+      return change({ state: 'in', me: await readMe(await renew()) })
+    } catch (error) {
+      const away = error instanceof ApiProblem && (error.status === 0 || error.status >= 500)
+      if (!away) break
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+  change({ state: 'out' })
 }
 
 async function renew(): Promise<string> {

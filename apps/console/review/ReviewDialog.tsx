@@ -16,9 +16,13 @@ import type { Pending } from './review.tsx'
 type Counted = WriteResult & { added?: number; unchanged?: number }
 type Tried = { state: 'trying' } | { state: 'ready'; result: Counted | null } | { state: 'failed'; error: unknown }
 
-/** Input that the caller can show beside its fields, or that needs its own answer, goes back; the rest stays here to be tried again. */
-const goesBack = (error: unknown): boolean =>
-  error instanceof ApiProblem && (error.status === 412 || (error.status < 500 && error.errors.length > 0))
+/**
+ * Input that the caller can show beside its fields, or that needs its own answer, goes back; the rest stays here to be
+ * read and tried again. A deletion has no fields.
+ */
+const goesBack = (error: unknown, { method }: Pending['request']): boolean =>
+  error instanceof ApiProblem &&
+  (error.status === 412 || (method !== 'DELETE' && error.status < 500 && error.errors.length > 0))
 
 export function ReviewDialog({ pending }: { pending: Pending }) {
   const [tried, setTried] = useState<Tried>({ state: 'trying' })
@@ -36,7 +40,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
       (result) => !gone && setTried({ state: 'ready', result }),
       (error) => {
         if (gone) return
-        if (goesBack(error)) pending.refuse(error)
+        if (goesBack(error, request)) pending.refuse(error)
         else setTried({ state: 'failed', error })
       },
     )
@@ -55,7 +59,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
         await call<WriteResult>({ ...request, query: { ...request.query, comment: comment.trim() || undefined } }),
       )
     } catch (error) {
-      if (goesBack(error)) pending.refuse(error)
+      if (goesBack(error, request)) pending.refuse(error)
       else setFailed(error)
     }
     setSaving(false)

@@ -6,6 +6,7 @@ import { useEffect } from 'react'
 import { workersQuery } from '../api/queries.ts'
 import { IconButton } from '../ui/Button.tsx'
 import { useNow } from '../ui/Time.tsx'
+import { visible } from '../ui/visible.ts'
 import { type Rollout, rolloutOf, stopFollowing, useFollowing } from './rollout.ts'
 
 /** Follows the newest change until every worker that is heard of has it. */
@@ -47,10 +48,14 @@ function Strip({ revision, since }: { revision: number; since: number }) {
           {rollout.on} of {rollout.of} {rollout.of === 1 ? 'worker' : 'workers'} on {revision}
         </p>
         {bad && (
-          <p className="text-danger">
-            {rollout.refused.map(({ id, error }) => `${id} refuses it: ${error}`).join(' ')} Its last good settings stay
-            in force.
-          </p>
+          <ul className="text-danger">
+            {rollout.refused.map(({ id, error, inForce }) => (
+              <li key={id} className="break-words">
+                {id} refuses it: <span className="stranger">{visible(error)}</span>. There revision {inForce}, the last
+                good one, stays in force.
+              </li>
+            ))}
+          </ul>
         )}
         {late && rollout.behind.length > 0 && (
           <p className="text-warn">Still waiting for {rollout.behind.join(', ')}.</p>

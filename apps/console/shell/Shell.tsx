@@ -8,6 +8,7 @@ import { ReviewProvider } from '../review/review.tsx'
 import { IconButton } from '../ui/Button.tsx'
 import { Dialog } from '../ui/Dialog.tsx'
 import { Account, PhoneAccount } from './Account.tsx'
+import { AwayBanner, OpenRelayBanner } from './Banners.tsx'
 import { Gate } from './Gate.tsx'
 import { Navigation } from './Navigation.tsx'
 import { RolloutStrip } from './RolloutStrip.tsx'
@@ -18,7 +19,7 @@ import { useScheme } from './scheme.ts'
 export function Shell() {
   const session = useSession()
   const scheme = useScheme()
-  if (session.state === 'starting') return null
+  if (session.state === 'starting') return <AwayBanner />
   return (
     <>
       {session.state === 'out' ? <SignIn /> : <Frame />}
@@ -61,6 +62,8 @@ function Frame() {
           <div className="border-line border-t p-2.5">{me && <Account me={me} onShortcuts={showHelp} />}</div>
         </aside>
         <main id="main" ref={main} tabIndex={-1} className="min-w-0 pb-24 outline-none">
+          <AwayBanner />
+          <OpenRelayBanner />
           <Outlet />
         </main>
       </div>

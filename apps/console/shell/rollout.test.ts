@@ -34,7 +34,7 @@ test('behind, refused and silent are told apart', () => {
     on: 1,
     of: 3,
     done: false,
-    refused: [{ id: 'c', error: 'no' }],
+    refused: [{ id: 'c', error: 'no', inForce: 6 }],
     silent: ['d'],
     behind: ['b'],
   })

@@ -36,7 +36,7 @@ export type Rollout = {
   of: number
   done: boolean
   /** Workers that said no; their last good policy stays in force. */
-  refused: { id: string; error: string }[]
+  refused: { id: string; error: string; inForce: number }[]
   /** Workers that are not heard of; they will follow when they come back. */
   silent: string[]
   behind: string[]
@@ -51,7 +51,7 @@ export function rolloutOf(revision: number, workers: readonly WorkerView[]): Rol
     on: live.length - behind.length,
     of: live.length,
     done: live.length > 0 && behind.length === 0,
-    refused: refused.map((worker) => ({ id: worker.id, error: worker.refused?.error ?? '' })),
+    refused: refused.map((worker) => ({ id: worker.id, error: worker.refused?.error ?? '', inForce: worker.revision })),
     silent: workers.filter((worker) => !worker.live).map((worker) => worker.id),
     behind: behind.filter((worker) => !refused.includes(worker)).map((worker) => worker.id),
   }

@@ -84,7 +84,7 @@ export function DataTable<T extends RowData>(props: Props<T>) {
 
   if (loading && rows.length === 0) return <Loading />
   if (rows.length === 0) return <>{empty}</>
-  const row = 'grid items-center gap-x-2 px-3 sm:gap-x-3 sm:px-4'
+  const row = 'grid items-center gap-x-2 px-3 sm:gap-x-5 sm:px-4'
   return (
     <table aria-label={label} aria-rowcount={onEnd ? -1 : rows.length + 1} className="block">
       <thead className="block">

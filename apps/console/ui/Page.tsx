@@ -1,13 +1,24 @@
+import type { Role } from '@postern/contract/roles.ts'
 import clsx from 'clsx'
-import { CircleAlert, type LucideIcon } from 'lucide-react'
+import { CircleAlert, Eye, type LucideIcon } from 'lucide-react'
 import { type ReactNode, useEffect } from 'react'
 import { explain } from '../api/problem.ts'
+import { useMay, useRole } from '../api/role.ts'
 import { Button } from './Button.tsx'
 
-type PageProps = { title: string; help?: ReactNode; actions?: ReactNode; children: ReactNode; narrow?: boolean }
+type PageProps = {
+  title: string
+  help?: ReactNode
+  actions?: ReactNode
+  children: ReactNode
+  narrow?: boolean
+  /** What takes more than looking: its controls are left out for others, and this line says why. */
+  needs?: Needs | undefined
+}
+type Needs = { role: Role; to: string }
 
 /** One page: its title, a line that says what it is for, its actions, its content. */
-export function Page({ title, help, actions, children, narrow = false }: PageProps) {
+export function Page({ title, help, actions, children, narrow = false, needs }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Postern`
   }, [title])
@@ -20,8 +31,23 @@ export function Page({ title, help, actions, children, narrow = false }: PagePro
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
       </header>
+      {needs && <RoleNote {...needs} />}
       {children}
     </div>
+  )
+}
+
+function RoleNote({ role, to }: Needs) {
+  const mine = useRole()
+  const may = useMay(role)
+  if (may) return null
+  return (
+    <p data-testid="role-note" className="mb-5 flex gap-2.5 rounded-lg border border-line bg-panel px-4 py-2.5 text-sm">
+      <Eye aria-hidden="true" className="mt-0.5 size-4 shrink-0 text-faint" />
+      <span>
+        Your role is <strong>{mine}</strong>: you may look here. To {to} takes the role <strong>{role}</strong>.
+      </span>
+    </p>
   )
 }
 

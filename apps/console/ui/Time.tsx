@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { formatAgo, formatTime } from './format.ts'
+import { formatAgo, formatTime, timeZone } from './format.ts'
 
 /** The clock, once a second or as often as said. */
 export function useNow(everyMs = 1000): number {
@@ -25,7 +25,7 @@ export function Ago({ at }: { at: string | undefined }) {
 /** The exact local time. */
 export function At({ at }: { at: string }) {
   return (
-    <time dateTime={at} title={at} className="whitespace-nowrap">
+    <time dateTime={at} title={`${at} (shown in ${timeZone()})`} className="whitespace-nowrap">
       {formatTime(at)}
     </time>
   )

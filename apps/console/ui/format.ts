@@ -45,6 +45,14 @@ const clock = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle:
 /** Local date and time. */
 export const formatTime = (at: string): string => clock.format(new Date(at))
 
+/** The zone that times are shown in, e.g. `Europe/Berlin (GMT+1)`. */
+export function timeZone(now = new Date()): string {
+  const { timeZone: name } = clock.resolvedOptions()
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(now)
+  const offset = parts.find(({ type }) => type === 'timeZoneName')?.value
+  return offset && offset !== name ? `${name} (${offset})` : name
+}
+
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`
 }

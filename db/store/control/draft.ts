@@ -24,6 +24,8 @@ export class DuplicateError extends Error {
   }
 }
 
+const mostExamples = 200
+
 /**
  * A revision in the making, within its transaction. Reads see what was put before. A row that ends as it began is no change.
  */
@@ -32,6 +34,8 @@ export class Draft {
   readonly revision: number
   /** Rows changed by `addEntries`: too many to hold. */
   bulk = 0
+  /** The first of them, to be shown. */
+  readonly examples: Change[] = []
   readonly #seal: Seal
   readonly #changes = new Map<string, Change>()
 
@@ -109,6 +113,9 @@ export class Draft {
       select ${this.revision}, ${this.bulk} + row_number() over (), kind, id, key, null, value
       from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(added.map(({ id }) => id))}))`)
     this.bulk += added.length
+    const ids = new Set(added.slice(0, mostExamples - this.examples.length).map(({ id }) => id))
+    for (const { id, value } of entries)
+      if (ids.has(id)) this.examples.push({ kind, id, key: value.value, before: null, after: JSON.stringify(value) })
     return added.length
   }
 

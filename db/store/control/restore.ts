@@ -16,7 +16,8 @@ type Touched = { id: string; before: string | null; now: string | null; key: str
 export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
   const [count] = await draft.queries.all<{ n: number }>(sql`
-    select count(*) as n from changes where revision > ${revision} and kind in (select value from json_each(${JSON.stringify(kinds)}))`)
+    select count(*) as n from (select 1 from changes where revision > ${revision}
+      and kind in (select value from json_each(${JSON.stringify(kinds)})) limit ${mostShown + 1})`)
   const isSmall = (count?.n ?? 0) <= mostShown
   // All go before any comes back: a key may have moved from one row to another.
   for (const kind of kinds)

@@ -32,6 +32,7 @@ export type CommitOptions = {
   always?: boolean | undefined
 }
 
+/** `changes`: all, but for bulk additions, of which there are examples. `count` counts all. */
 export type Committed<T> = { revision: number; changes: Change[]; count: number; result: T }
 
 class Undone extends Error {
@@ -62,7 +63,8 @@ export async function commit<T>(
       const count = draft.changes.length + draft.bulk
       const isNew = count > 0 || options.always === true
       if (isNew) await append(queries, draft, options)
-      const committed = { revision: isNew && !options.dryRun ? head + 1 : head, changes: draft.changes, count, result }
+      const revision = isNew && !options.dryRun ? head + 1 : head
+      const committed = { revision, changes: [...draft.examples, ...draft.changes], count, result }
       if (options.dryRun) throw new Undone(committed)
       await last?.(queries, committed)
       return committed

@@ -80,5 +80,12 @@ export const recordsMigrations: Migration[] = [
       "CREATE TABLE `errands` (\n\t`id` text PRIMARY KEY NOT NULL,\n\t`workers` text NOT NULL,\n\t`request` text NOT NULL,\n\t`request_hash` text NOT NULL,\n\t`answer` text,\n\t`created_at` integer NOT NULL\n);",
       "CREATE INDEX `errands_created` ON `errands` (`created_at`);"
     ]
+  },
+  {
+    "name": "0003_parcels",
+    "statements": [
+      "CREATE TABLE `parcels` (\n\t`bundle` text NOT NULL,\n\t`n` integer NOT NULL,\n\t`octets` blob NOT NULL,\n\t`created_at` integer NOT NULL,\n\tPRIMARY KEY(`bundle`, `n`)\n);",
+      "CREATE INDEX `parcels_created` ON `parcels` (`created_at`);"
+    ]
   }
 ]

@@ -23,9 +23,9 @@ const columns = sql.raw(
   'm.id, m.worker, m.accepted_at as acceptedAt, m.sender, m.size, m.subject, m.origin, m.client, m.revision, m.state, m.hold',
 )
 
-/** `now` for `olderThanMinutes`. */
-function matching(filter: QueueFilter, now: number): SQL {
-  const { state, domain, sender, recipient, cause, olderThanMinutes } = filter
+/** `text`: somewhere in sender, subject, recipient or cause. `now` for `olderThanMinutes`. */
+function matching(filter: QueueFilter & { text?: string | undefined }, now: number): SQL {
+  const { text, state, domain, sender, recipient, cause, olderThanMinutes } = filter
   const waiting = (condition: SQL) =>
     sql`exists (select 1 from recipients r where r.message_id = m.id and +r.outcome = 'waiting' and ${condition})`
   return all([
@@ -39,11 +39,23 @@ function matching(filter: QueueFilter, now: number): SQL {
       : sql`(m.hold like ${contains(cause)} escape '\\' or ${waiting(
           sql`(r.cause like ${contains(cause)} escape '\\' or r.last_reply like ${contains(cause)} escape '\\')`,
         )})`,
+    text === undefined
+      ? undefined
+      : sql`(m.sender like ${contains(text)} escape '\\' or m.subject like ${contains(text)} escape '\\'
+          or m.hold like ${contains(text)} escape '\\' or m.id = ${text} or ${waiting(
+            sql`(r.address like ${contains(text)} escape '\\' or r.cause like ${contains(text)} escape '\\'
+              or r.last_reply like ${contains(text)} escape '\\')`,
+          )})`,
     olderThanMinutes === undefined ? undefined : sql`m.accepted_at <= ${now - olderThanMinutes * 60_000}`,
   ])
 }
 
-export type QueuePage = { filter: QueueFilter; now: number; limit: number; after?: string | undefined }
+export type QueuePage = {
+  filter: QueueFilter & { text?: string | undefined }
+  now: number
+  limit: number
+  after?: string | undefined
+}
 
 /** Oldest first: ids grow with time. */
 export function queuedMessages(queries: Queries, { filter, now, limit, after }: QueuePage): Promise<MessageRow[]> {

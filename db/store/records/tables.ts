@@ -92,6 +92,19 @@ export const errands = sqliteTable(
   (table) => [index('errands_created').on(table.createdAt)],
 )
 
+/** Octets of a message on its way between the API and a worker (db/contract/errands.ts). */
+export const parcels = sqliteTable(
+  'parcels',
+  {
+    /** Of the message, not of the errand: the same errand may be asked twice at once. */
+    bundle: text().notNull(),
+    n: integer().notNull(),
+    octets: blob({ mode: 'buffer' }).notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.bundle, table.n] }), index('parcels_created').on(table.createdAt)],
+)
+
 /** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */
 export const books = sqliteTable(
   'books',

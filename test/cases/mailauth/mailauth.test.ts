@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Findings, MailCheck } from '@postern/contract/authentication.ts'
 import { describe, expect, it } from 'vitest'
 import { examine } from '../../../workers/authentication/examine.ts'
+import { forgetful } from '../../../workers/authentication/names.ts'
 import { type KeyName, keyOf, type Signature, withSignature } from './signer.ts'
 import { resolverOf, type Zone } from './zone.ts'
 
@@ -76,7 +77,7 @@ async function found(given: Case): Promise<{ findings: Findings; questions: numb
   const { findings } = await examine(
     { sender, ip, helo, hostname: 'mx.receiver.example', checks, relay },
     [messageOf(given)],
-    resolve,
+    forgetful(resolve),
   )
   return { findings, questions }
 }

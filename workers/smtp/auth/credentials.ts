@@ -8,6 +8,8 @@ import { LRUCache } from 'lru-cache'
  * Checks passwords against argon2id hashes, off the event loop. An unknown user costs what a known one does, so neither
  * answer nor time says which logins exist. A login that succeeded is remembered for a while under a keyed hash of
  * everything that made it succeed: a changed password, or another account, is another key and checked afresh.
+ * An address from which a login failed stands in a line of its own, which is served one at a time with what the machine has
+ * left over: those who guess wait for each other, and nobody waits for them.
  */
 
 export type CredentialsResult = 'valid' | 'invalid' | 'not-known'
@@ -15,12 +17,18 @@ export type CredentialsResult = 'valid' | 'invalid' | 'not-known'
 export type CredentialsOptions = {
   /** Checks at the same time. */
   concurrent?: number
-  /** Checks that may wait for their turn; past it the answer is `not-known`. */
+  /** Checks that may wait for their turn in each line; past it the answer is `not-known`. */
   waiting?: number
   rememberMs?: number
   /** Where the hash is computed; in Node's thread pool, which it shares with the disk, without it. */
-  check?: (hash: string, password: string) => Promise<boolean>
+  check?: PasswordCheck
 }
+
+/** `leisurely`: it may take as long as everything else on the machine wants. */
+export type PasswordCheck = (hash: string, password: string, leisurely: boolean) => Promise<boolean>
+
+/** Whom the check is for: the policy in force, and the client's address. */
+export type Asking = { policy: Policy; address: string }
 
 /** A check takes 19 MiB while it runs; more than this at once serves nobody. */
 const mostThreads = 16
@@ -30,60 +38,54 @@ const noSalt = 'cG9zdGVybi1uby11c2VyLQ'
 const noHash = Buffer.alloc(32, 0xa5).toString('base64').replace(/=+$/, '')
 const parameters = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,4},p=\d{1,3}\$/
 
+/** Addresses that failed are remembered so long, and so many of them. */
+const suspectMs = 600_000
+const mostSuspects = 50_000
+
 export class Credentials {
   readonly #key = randomBytes(32)
   readonly #recent: LRUCache<string, true>
-  readonly #check: (hash: string, password: string) => Promise<boolean>
-  #concurrent: number
-  readonly #mostWaiting: number
-  readonly #queue: (() => void)[] = []
-  #running = 0
+  readonly #suspects = new LRUCache<string, true>({ max: mostSuspects, ttl: suspectMs })
+  readonly #check: PasswordCheck
+  readonly #usual: Line
+  readonly #last: Line
 
-  constructor({ concurrent = 2, waiting = 500, rememberMs = 300_000, check = verify }: CredentialsOptions = {}) {
-    this.#concurrent = concurrent
-    this.#mostWaiting = waiting
+  constructor({ concurrent = 2, waiting = 500, rememberMs = 300_000, check = inPool }: CredentialsOptions = {}) {
+    this.#usual = new Line(concurrent, waiting)
+    this.#last = new Line(1, waiting)
     this.#check = check
     this.#recent = new LRUCache({ max: 10_000, ttl: rememberMs })
   }
 
   /** Never rejects. `account`: whom the login means, `null` for nobody. */
-  async verify(account: Account | null, password: string, policy: Policy): Promise<CredentialsResult> {
+  async verify(account: Account | null, password: string, { policy, address }: Asking): Promise<CredentialsResult> {
     const hash = account?.secretHash ?? hashOfNobody(policy)
     const key = this.#keyOf(hash, account?.address ?? '', password)
     if (account && this.#recent.has(key)) return 'valid'
-    if (this.#queue.length >= this.#mostWaiting) return 'not-known'
-    if (this.#running >= this.#concurrent) await new Promise<void>((turn) => this.#queue.push(turn))
-    else this.#running++
+    const leisurely = this.#suspects.has(address)
+    const line = leisurely ? this.#last : this.#usual
+    const turn = line.turn()
+    if (!turn) return 'not-known'
+    await turn
     try {
-      const right = await this.#check(hash, password)
-      if (!right || !account) return 'invalid'
+      const right = await this.#check(hash, password, leisurely)
+      if (!right || !account) {
+        this.#suspects.set(address, true)
+        return 'invalid'
+      }
+      this.#suspects.delete(address)
       this.#recent.set(key, true)
       return 'valid'
     } catch {
       return 'not-known'
     } finally {
-      this.#next()
+      line.done()
     }
   }
 
   /** From now on so many checks run at the same time; `advanced.minThreads`. */
   set concurrent(checks: number) {
-    this.#concurrent = Math.max(1, Math.min(checks, mostThreads))
-    this.#begin()
-  }
-
-  #next(): void {
-    this.#running--
-    this.#begin()
-  }
-
-  #begin(): void {
-    while (this.#running < this.#concurrent) {
-      const turn = this.#queue.shift()
-      if (!turn) return
-      this.#running++
-      turn()
-    }
+    this.#usual.admit(Math.max(1, Math.min(checks, mostThreads)))
   }
 
   #keyOf(...parts: string[]): string {
@@ -93,6 +95,8 @@ export class Credentials {
   }
 }
 
+const inPool: PasswordCheck = (hash, password) => verify(hash, password)
+
 /** A hash with the cost of those in use that no password matches. */
 function hashOfNobody({ directory }: Policy): string {
   for (const { secretHash } of directory.accounts.values()) {
@@ -100,4 +104,45 @@ function hashOfNobody({ directory }: Policy): string {
     if (found) return `${found[0]}${noSalt}$${noHash}`
   }
   return `$argon2id$v=19$m=19456,t=2,p=1$${noSalt}$${noHash}`
+}
+
+/** First come, first served, so many at once. */
+class Line {
+  #atOnce: number
+  readonly #mostWaiting: number
+  readonly #waiting: (() => void)[] = []
+  #running = 0
+
+  constructor(atOnce: number, mostWaiting: number) {
+    this.#atOnce = atOnce
+    this.#mostWaiting = mostWaiting
+  }
+
+  /** Resolves when it is one's turn, which `done` ends; absent: too many wait. */
+  turn(): Promise<void> | undefined {
+    if (this.#waiting.length >= this.#mostWaiting) return undefined
+    return new Promise((begin) => {
+      this.#waiting.push(begin)
+      this.#begin()
+    })
+  }
+
+  done(): void {
+    this.#running--
+    this.#begin()
+  }
+
+  admit(atOnce: number): void {
+    this.#atOnce = atOnce
+    this.#begin()
+  }
+
+  #begin(): void {
+    while (this.#running < this.#atOnce) {
+      const begin = this.#waiting.shift()
+      if (!begin) return
+      this.#running++
+      begin()
+    }
+  }
 }

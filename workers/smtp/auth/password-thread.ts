@@ -1,11 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { verifySync } from '@node-rs/argon2'
 
 /** One thread that does nothing but check passwords, one after the other. Started by `PasswordThreads`. */
 
-yieldToMail()
+export type ThreadSetup = { leisurely: boolean }
+
+yieldToMail(workerData as ThreadSetup)
 parentPort?.on('message', ({ hash, password }: { hash: string; password: string }) => {
   try {
     parentPort?.postMessage({ right: verifySync(hash, password) })
@@ -14,10 +17,16 @@ parentPort?.on('message', ({ hash, password }: { hash: string; password: string 
   }
 })
 
-/** A hash is made to be dear, and strangers may ask for as many as they like: everything else on the machine goes first. */
-function yieldToMail(): void {
+/**
+ * A hash is made to be dear, and strangers may ask for as many as they like: everything else on the machine goes first. The
+ * lowest priority still makes a thread of mail wait for the end of a time slice; the idle class of Linux (sched(7)) does not,
+ * and Node can set it by util-linux's chrt only.
+ */
+function yieldToMail({ leisurely }: ThreadSetup): void {
   try {
-    setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), 19)
+    const thread = readlinkSync('/proc/thread-self').split('/').at(-1) as string
+    setPriority(Number(thread), 19)
+    if (leisurely) spawnSync('chrt', ['--idle', '--pid', '0', thread], { stdio: 'ignore', timeout: 1_000 })
   } catch {
     // Not Linux, or not allowed: then it is a thread like others.
   }

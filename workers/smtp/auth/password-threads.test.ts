@@ -3,23 +3,24 @@ import { hash } from '@node-rs/argon2'
 import { expect, it } from 'vitest'
 import { PasswordThreads } from './password-threads.ts'
 
-/** Nice values of this process's threads: the 19th field of `stat`. */
-const priorities = () =>
-  readdirSync('/proc/self/task').map((tid) =>
-    Number(
-      readFileSync(`/proc/self/task/${tid}/stat`, 'latin1')
-        .replace(/^.*\) /, '')
-        .split(' ')[16],
-    ),
-  )
+/** This process's threads as proc(5) tells of them: nice value and scheduling policy, fields 19 and 41 of `stat`. */
+const threadsNow = () =>
+  readdirSync('/proc/self/task').map((tid) => {
+    const fields = readFileSync(`/proc/self/task/${tid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    return { nice: Number(fields[16]), policy: Number(fields[38]) }
+  })
+const idle = 5
 
-it('checks in threads that everything else goes before', async () => {
-  const threads = new PasswordThreads()
+it.each([false, true])('checks in threads that everything else goes before; leisurely: %s', async (leisurely) => {
+  const threads = new PasswordThreads({ leisurely })
   const right = await hash('the right one')
   const answers = ['the right one', 'a wrong one', ''].map((password) => threads.check(right, password))
   expect(await Promise.all(answers)).toEqual([true, false, false])
-  expect(priorities().filter((nice) => nice === 19).length).toBeGreaterThanOrEqual(3)
-  expect(priorities()[0]).toBeLessThan(19)
+  expect(threadsNow().filter(({ nice }) => nice === 19).length).toBeGreaterThanOrEqual(3)
+  if (leisurely) expect(threadsNow().filter(({ policy }) => policy === idle).length).toBeGreaterThanOrEqual(3)
+  expect(threadsNow()[0]).toEqual({ nice: expect.toSatisfy((nice: number) => nice < 19), policy: 0 })
   await expect(threads.check('no hash', 'x')).rejects.toThrow('cannot be read')
   expect(await threads.check(right, 'the right one')).toBe(true)
 })

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { ThreadSetup } from './password-thread.ts'
 
 type Asked = { settle: (right: boolean) => void; fail: (error: Error) => void }
 
@@ -7,8 +8,13 @@ type Asked = { settle: (right: boolean) => void; fail: (error: Error) => void }
  * over. There are as many threads as checks were ever asked for at the same time; who asks bounds that.
  */
 export class PasswordThreads {
+  readonly #setup: ThreadSetup
   readonly #idle: Worker[] = []
   readonly #busy = new Map<Worker, Asked>()
+
+  constructor(setup: ThreadSetup) {
+    this.#setup = setup
+  }
 
   /** Rejects when the hash cannot be read or the thread has died. */
   check(hash: string, password: string): Promise<boolean> {
@@ -20,7 +26,7 @@ export class PasswordThreads {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL('password-thread.ts', import.meta.url))
+    const thread = new Worker(new URL('password-thread.ts', import.meta.url), { workerData: this.#setup })
     thread.unref()
     thread.on('message', ({ right }: { right?: boolean }) => {
       const asked = this.#take(thread)

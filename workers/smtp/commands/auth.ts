@@ -105,7 +105,7 @@ function check(dialogue: Dialogue, mechanism: string, { login: name, password }:
   const { policy } = house
   const account = findAccount(policy, name)
   dialogue.wait(
-    house.credentials.verify(account, password, policy).then((result) => {
+    house.credentials.verify(account, password, { policy, address: dialogue.facts.ip }).then((result) => {
       conclude(dialogue, { mechanism, credentials: { login: name, result }, account, policy })
     }),
   )

@@ -50,16 +50,12 @@ export class Greylist {
     this.#most = most
   }
 
-  /** A file that cannot be read or opened is told, and does not hinder. */
+  /** A file that cannot be read is told and begun anew; one that cannot be written is told and done without. */
   static async open(parts: GreylistParts): Promise<Greylist> {
     const greylist = new Greylist(parts)
     if (parts.file === undefined) return greylist
-    try {
-      await greylist.#read(parts.file)
-      await greylist.#rewrite(parts.file)
-    } catch (error) {
-      parts.trouble(error)
-    }
+    await greylist.#read(parts.file).catch(parts.trouble)
+    await greylist.#rewrite(parts.file).catch(parts.trouble)
     return greylist
   }
 

@@ -7,13 +7,20 @@ import type { z } from 'zod'
 import { pagesQuery } from '../../api/queries.ts'
 import { Input } from '../../ui/Controls.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
+import { useNarrow } from '../../ui/narrow.ts'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
-import { At } from '../../ui/Time.tsx'
+import { Ago, At } from '../../ui/Time.tsx'
 
 type Entry = z.infer<typeof auditViewSchema>
 
 const columns: Column<Entry>[] = [
-  { id: 'at', header: 'When', width: '11rem', cell: (entry) => <At at={entry.at} /> },
+  {
+    id: 'at',
+    header: 'When',
+    width: '11rem',
+    phone: '5rem',
+    cell: (entry) => <When at={entry.at} />,
+  },
   {
     id: 'actor',
     header: 'Who',
@@ -24,8 +31,11 @@ const columns: Column<Entry>[] = [
     id: 'action',
     header: 'Did',
     width: 'minmax(7rem,1fr)',
-    wide: true,
-    cell: (entry) => <span className="mono">{entry.action}</span>,
+    cell: (entry) => (
+      <span className="mono" title={entry.action}>
+        {entry.action}
+      </span>
+    ),
   },
   {
     id: 'entity',
@@ -58,6 +68,12 @@ const columns: Column<Entry>[] = [
       ),
   },
 ]
+
+/** The exact time, where there is room for it. */
+function When({ at }: { at: string }) {
+  const narrow = useNarrow()
+  return narrow ? <Ago at={at} /> : <At at={at} />
+}
 
 export function Audit() {
   const [search, setSearch] = useState('')

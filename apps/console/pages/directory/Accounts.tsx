@@ -41,7 +41,10 @@ function quotaText(quotas: AccountView['quotas']): string {
 const words: Words = {
   address: { help: 'Its domain must be a local one.' },
   login: { help: 'What the user types to log in. Empty: the address.' },
-  quotas: { title: 'Quota of sends', help: 'How many recipients an hour and a day. 0: no limit.' },
+  quotas: {
+    title: 'Quota of sends',
+    help: 'How many messages an hour and a day, counted by each worker for itself. 0: no limit.',
+  },
   disabled: { help: 'On: the account cannot log in; mail for it is refused as for an unknown user.' },
 }
 

@@ -88,7 +88,7 @@ export function Certificates() {
         newButton={
           <Menu
             trigger={
-              <button type="button" className={buttonClass('primary')} disabled={!may}>
+              <button type="button" className={buttonClass('primary')}>
                 <Plus aria-hidden="true" /> New certificate
               </button>
             }

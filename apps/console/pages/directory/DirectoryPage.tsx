@@ -78,19 +78,21 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
   const actions: Column<T> = {
     id: 'actions',
     header: 'Actions',
-    width: editSchema || rowActions ? '4.5rem' : '2.5rem',
+    width: may && (editSchema || rowActions) ? '4.5rem' : '3.5rem',
     align: 'right',
     cell: (row) => (
       <>
         {rowActions?.(row)}
-        {editSchema && (
-          <IconButton label={`Edit ${nameOf(row)}`} disabled={!may} onClick={() => setEditing(row)}>
+        {may && editSchema && (
+          <IconButton label={`Edit ${nameOf(row)}`} onClick={() => setEditing(row)}>
             <Pencil />
           </IconButton>
         )}
-        <IconButton label={`Delete ${nameOf(row)}`} disabled={!may} onClick={() => void remove(row)}>
-          <Trash2 />
-        </IconButton>
+        {may && (
+          <IconButton label={`Delete ${nameOf(row)}`} onClick={() => void remove(row)}>
+            <Trash2 />
+          </IconButton>
+        )}
       </>
     ),
   }
@@ -99,12 +101,14 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
     <Page
       title={title}
       help={help}
+      needs={{ role: 'admin', to: 'change the directory' }}
       actions={
-        newButton ?? (
-          <Button look="primary" disabled={!may} onClick={() => setEditing('new')}>
+        may &&
+        (newButton ?? (
+          <Button look="primary" onClick={() => setEditing('new')}>
             <Plus aria-hidden="true" /> New {noun}
           </Button>
-        )
+        ))
       }
     >
       <Tabs label="Directory" tabs={directoryTabs} />
@@ -123,13 +127,13 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
         <DataTable
           label={title}
           rows={rows}
-          columns={[...columns, actions]}
+          columns={may || rowActions ? [...columns, actions] : columns}
           rowId={(row) => row.id}
           loading={query.isPending}
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={icon} title={search ? `Nothing matches “${search}”` : `No ${title.toLowerCase()} yet`}>
-              {search ? 'Search for less.' : `Make the first with “New ${noun}”.`}
+              {search ? 'Search for less.' : may ? `Make the first with “New ${noun}”.` : null}
             </Empty>
           }
         />

@@ -1,8 +1,11 @@
 import { dkimKeyInputSchema } from '@postern/contract/directory.ts'
-import { Signature } from 'lucide-react'
+import { FileText, Signature } from 'lucide-react'
+import { useState } from 'react'
 import type { Words } from '../../form/EntryDialog.tsx'
+import { IconButton } from '../../ui/Button.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
+import { DkimRecord } from './DkimRecord.tsx'
 
 type KeyView = { id: string; domain: string; selector: string; algorithm: string; dnsName: string; dnsValue: string }
 
@@ -44,6 +47,7 @@ const words: Words = {
 }
 
 export function DkimKeys() {
+  const [open, setOpen] = useState<string | null>(null)
   return (
     <DirectoryPage<KeyView>
       title="DKIM keys"
@@ -55,6 +59,15 @@ export function DkimKeys() {
       nameOf={(key) => `${key.selector} of ${key.domain}`}
       schema={dkimKeyInputSchema}
       words={words}
+      rowActions={(key) => (
+        <IconButton label={`DNS record of ${key.selector} of ${key.domain}`} onClick={() => setOpen(key.id)}>
+          <FileText />
+        </IconButton>
+      )}
+      beside={(rows) => {
+        const key = rows.find(({ id }) => id === open)
+        return key && <DkimRecord {...key} onClose={() => setOpen(null)} />
+      }}
       onDeleteSays="Signatures made with it stay valid while its DNS record stands; remove the record some days later."
     />
   )

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
+import { visible } from '../../ui/visible.ts'
 
 const known = new Set(['id', 'worker', 'n', 'at', 'type', 'title', 'text'])
 
@@ -10,7 +11,9 @@ export function EventFields({ event }: { event: RecordedEvent }) {
       {fields.map(([key, value]) => (
         <div key={key} className="contents">
           <dt className="text-faint">{key}</dt>
-          <dd className="stranger min-w-0">{typeof value === 'string' ? value : JSON.stringify(value, null, 1)}</dd>
+          <dd className="stranger min-w-0">
+            {visible(typeof value === 'string' ? value : JSON.stringify(value, null, 1))}
+          </dd>
         </div>
       ))}
     </dl>

@@ -13,6 +13,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { Labelled } from '../../ui/Labelled.tsx'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
+import { visible } from '../../ui/visible.ts'
 import { EventDialog } from './EventDialog.tsx'
 import { LogElsewhere } from './LogElsewhere.tsx'
 import { useTail } from './tail.ts'
@@ -45,7 +46,12 @@ const columns: Column<RecordedEvent>[] = [
     phone: '6.5rem',
     cell: (event) => <Badge tone={toneOfEvent(event.type)}>{event.title}</Badge>,
   },
-  { id: 'text', header: 'Event', width: 'minmax(0,1fr)', cell: (event) => <bdi title={event.text}>{event.text}</bdi> },
+  {
+    id: 'text',
+    header: 'Event',
+    width: 'minmax(0,1fr)',
+    cell: (event) => <bdi title={event.text}>{visible(event.text)}</bdi>,
+  },
 ]
 
 export function Events() {

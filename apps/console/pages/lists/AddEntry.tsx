@@ -67,10 +67,10 @@ export function AddEntry({ list }: { list: ListName }) {
         )}
       </Labelled>
       {list === 'control-access' && (
-        <Labelled label="Action" className="basis-36">
+        <Labelled label="Action" className="basis-44">
           {(wiring) => (
             <Select {...wiring} value={entry.action} onChange={set('action')}>
-              <option value="">default</option>
+              <option value="">by default access</option>
               <option value="grant">grant</option>
               <option value="deny">deny</option>
             </Select>

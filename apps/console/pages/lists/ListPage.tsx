@@ -19,6 +19,7 @@ import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { NotFound } from '../NotFound.tsx'
 import { AddEntry } from './AddEntry.tsx'
 import { columnsOf } from './columns.tsx'
+import { DeleteEntries } from './DeleteEntries.tsx'
 import { EntryDetail } from './EntryDetail.tsx'
 import { ImportDialog } from './ImportDialog.tsx'
 
@@ -36,29 +37,25 @@ function List({ list }: { list: ListName }) {
   const [search, setSearch] = useState('')
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [importing, setImporting] = useState(false)
+  const [deleting, setDeleting] = useState(false)
   const [open, setOpen] = useState<ListEntryView | null>(null)
   const query = useInfiniteQuery(pagesQuery<ListEntryView>(path, { q: search }, 500))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   const columns = useMemo(() => columnsOf(list), [list])
 
-  async function remove(entries: readonly ListEntryView[]) {
-    for (const entry of entries)
-      try {
-        const saved = await review({
-          title:
-            entries.length > 1
-              ? `Delete ${entry.value} (${entries.indexOf(entry) + 1} of ${entries.length})`
-              : `Delete ${entry.value}?`,
-          verb: 'Delete',
-          look: 'danger',
-          request: { method: 'DELETE', path: `${path}/${entry.id}` },
-        })
-        if (!saved) return
-      } catch (error) {
-        toast.error(explain(error))
-      }
-    setChosen(new Set())
-    setOpen(null)
+  async function remove(entry: ListEntryView) {
+    try {
+      const saved = await review({
+        title: `Delete ${entry.value}?`,
+        about: `It leaves the ${title}; clients and senders it named are treated like all others from the next command on.`,
+        verb: 'Delete',
+        look: 'danger',
+        request: { method: 'DELETE', path: `${path}/${entry.id}` },
+      })
+      if (saved) setOpen(null)
+    } catch (error) {
+      toast.error(explain(error))
+    }
   }
 
   const selected = rows.filter((row) => chosen.has(row.id))
@@ -66,11 +63,14 @@ function List({ list }: { list: ListName }) {
     <Page
       title={title}
       help={<ListHelp list={list} help={help} />}
+      needs={{ role: 'admin', to: 'change the lists' }}
       actions={
         <>
-          <Button disabled={!may} onClick={() => setImporting(true)}>
-            <Upload aria-hidden="true" /> Import
-          </Button>
+          {may && (
+            <Button onClick={() => setImporting(true)}>
+              <Upload aria-hidden="true" /> Import
+            </Button>
+          )}
           <Menu
             trigger={
               <button type="button" className={buttonClass()}>
@@ -98,7 +98,7 @@ function List({ list }: { list: ListName }) {
             className="w-full max-w-xs"
           />
           {selected.length > 0 && (
-            <Button look="danger" disabled={!may} onClick={() => void remove(selected)}>
+            <Button look="danger" onClick={() => setDeleting(true)}>
               Delete {plural(selected.length, 'entry', 'entries')}
             </Button>
           )}
@@ -109,14 +109,13 @@ function List({ list }: { list: ListName }) {
           columns={columns}
           rowId={(row) => row.id}
           loading={query.isPending}
-          selected={chosen}
-          onSelect={setChosen}
+          {...(may ? { selected: chosen, onSelect: setChosen } : {})}
           onOpen={setOpen}
           opener="value"
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={ListX} title={search ? `Nothing matches “${search}”` : `The ${title} is empty`}>
-              {search ? 'Search for less.' : 'Add an entry above, or import a file.'}
+              {search ? 'Search for less.' : may ? 'Add an entry above, or import a file.' : null}
             </Empty>
           }
         />
@@ -126,7 +125,18 @@ function List({ list }: { list: ListName }) {
           entry={open}
           list={list}
           onClose={() => setOpen(null)}
-          onDelete={may ? () => void remove([open]) : undefined}
+          onDelete={may ? () => void remove(open) : undefined}
+        />
+      )}
+      {deleting && selected.length > 0 && (
+        <DeleteEntries
+          list={list}
+          entries={selected}
+          onClose={() => setDeleting(false)}
+          onDone={() => {
+            setDeleting(false)
+            setChosen(new Set())
+          }}
         />
       )}
       {importing && <ImportDialog list={list} onClose={() => setImporting(false)} />}

@@ -5,11 +5,12 @@ import { useMay } from '../../api/role.ts'
 import { Button } from '../../ui/Button.tsx'
 import { formatBytes } from '../../ui/format.ts'
 import { Panel } from '../../ui/Page.tsx'
+import { visible } from '../../ui/visible.ts'
 
-/** Characters that are shown; the download has the rest. */
+/** Characters that are shown; more would make the page slow. */
 const shown = 100_000
 
-/** The message as it waits: plain text, octet for octet, never interpreted. Each look is in the audit log. */
+/** The message as it waits: plain text, never interpreted. Each look is in the audit log. */
 export function Content({ id }: { id: string }) {
   const may = useMay('operator')
   const look = useMutation({ mutationFn: () => read(id) })
@@ -18,33 +19,54 @@ export function Content({ id }: { id: string }) {
     <Panel
       title="Content"
       aside={
-        <Button disabled={!may} busy={look.isPending} onClick={() => look.mutate()}>
-          Show content
-        </Button>
+        may &&
+        (data ? (
+          <Button onClick={() => look.reset()}>Hide content</Button>
+        ) : (
+          <Button busy={look.isPending} onClick={() => look.mutate()}>
+            Show content
+          </Button>
+        ))
       }
     >
       {!data && !look.error && (
-        <p className="text-soft text-sm">Shown as plain text, while it waits. Each look is in the audit log.</p>
+        <p className="text-soft text-sm">
+          {may
+            ? 'Shown as plain text, while it waits. Each look is in the audit log, with your name.'
+            : 'What people write to each other is shown from the role operator on.'}
+        </p>
       )}
       {look.error && (
-        <p role="alert" className="text-sm">
+        <p role="alert" className="text-danger text-sm">
           {explain(look.error)}
         </p>
       )}
       {data && (
         <>
-          <pre className="stranger mono max-h-[32rem] overflow-auto whitespace-pre-wrap text-xs">{data.text}</pre>
-          {data.octets > data.text.length && (
-            <p className="mt-2 text-faint text-xs">The beginning of {formatBytes(data.octets)}.</p>
-          )}
+          <section
+            aria-label="Message as text"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
+            tabIndex={0}
+            className="max-h-[32rem] overflow-auto rounded bg-sunken p-3"
+          >
+            <pre className="stranger text-xs">{data.text}</pre>
+          </section>
+          <p className="mt-2 text-faint text-xs">
+            {data.cut ? `The beginning of ${formatBytes(data.octets)}. ` : `${formatBytes(data.octets)}, whole. `}
+            Control characters and direction marks are shown as signs, e.g. ␛ or ⟨U+202E⟩.
+          </p>
         </>
       )}
     </Panel>
   )
 }
 
-async function read(id: string): Promise<{ text: string; octets: number }> {
+type Looked = { text: string; octets: number; cut: boolean }
+
+async function read(id: string): Promise<Looked> {
   const response = await send({ path: `/v1/messages/${id}/content` })
   const octets = Number(response.headers.get('postern-octets'))
-  return { text: (await response.text()).slice(0, shown), octets }
+  const body = await response.arrayBuffer()
+  const text = new TextDecoder().decode(body).replace(/\r\n/g, '\n')
+  return { text: visible(text.slice(0, shown)), octets, cut: body.byteLength < octets || text.length > shown }
 }

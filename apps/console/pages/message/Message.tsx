@@ -9,6 +9,7 @@ import { Button } from '../../ui/Button.tsx'
 import { formatBytes, plural } from '../../ui/format.ts'
 import { Fact, Facts, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, At } from '../../ui/Time.tsx'
+import { visible } from '../../ui/visible.ts'
 import { ActionDialog } from '../queue/ActionDialog.tsx'
 import { type Action, actionNames, actions } from '../queue/actions.ts'
 import { actOn } from '../queue/BulkActions.tsx'
@@ -26,9 +27,12 @@ export function Message() {
   const subject = query.data?.subject
   return (
     <Page
-      title={subject ? clip(subject) : 'Message'}
+      title={subject ? clip(visible(subject)) : 'Message'}
       help={<span className="mono">{id}</span>}
       actions={query.data && query.data.state !== 'finished' ? <Actions message={query.data} /> : null}
+      needs={
+        query.data?.state === 'finished' ? undefined : { role: 'operator', to: 'act on the message or look into it' }
+      }
     >
       <Loaded query={query}>{(message) => <Body message={message} />}</Loaded>
     </Page>
@@ -40,18 +44,26 @@ const clip = (text: string): string => (text.length > 90 ? `${text.slice(0, 90)}
 function Actions({ message }: { message: MessageView }) {
   const may = useMay('operator')
   const [action, setAction] = useState<Action | null>(null)
+  if (!may) return null
   const fitting = actionNames.filter((name) => (message.state === 'held' ? name !== 'hold' : name !== 'release'))
   return (
     <>
       {fitting.map((name) => (
-        <Button key={name} disabled={!may} onClick={() => setAction(name)}>
+        <Button key={name} onClick={() => setAction(name)}>
           {actions[name].title}
         </Button>
       ))}
       {action && (
         <ActionDialog
           action={action}
-          about={`This message, for ${plural(message.recipients.length, 'recipient')}.`}
+          about={
+            <>
+              <strong className="stranger">{clip(visible(message.subject ?? '')) || '(no subject)'}</strong> from{' '}
+              <span className="stranger">{visible(message.sender) || '<>'}</span> to{' '}
+              <span className="stranger">{message.recipients[0]?.address}</span>
+              {message.recipients.length > 1 && ` and ${plural(message.recipients.length - 1, 'other')}`}
+            </>
+          }
           act={(to) => actOn(message.id, action, to)}
           onClose={() => setAction(null)}
           onDone={() => undefined}
@@ -68,11 +80,11 @@ function Body({ message }: { message: MessageView }) {
         <Panel title="Envelope" aside={<StateBadge state={message.state} />}>
           <Facts>
             <Fact name="From">
-              <span className="stranger">{message.sender || '<> (null sender)'}</span>
+              <span className="stranger">{visible(message.sender) || '<> (null sender)'}</span>
             </Fact>
             {message.subject !== undefined && (
               <Fact name="Subject">
-                <span className="stranger">{message.subject}</span>
+                <span className="stranger">{visible(message.subject)}</span>
               </Fact>
             )}
             <Fact name="Size">{formatBytes(message.size)}</Fact>
@@ -80,7 +92,7 @@ function Body({ message }: { message: MessageView }) {
             <Fact name="Origin">{message.origin}</Fact>
             {message.client && (
               <Fact name="Client">
-                <span className="stranger">{clientText(message.client)}</span>
+                <span className="stranger">{visible(clientText(message.client))}</span>
               </Fact>
             )}
             {message.revision !== undefined && (
@@ -109,10 +121,10 @@ function Body({ message }: { message: MessageView }) {
                   </span>
                   <StateBadge state={recipient.outcome} />
                 </div>
-                {recipient.lastReply && <p className="stranger mt-1 text-soft">{recipient.lastReply}</p>}
+                {recipient.lastReply && <p className="stranger mt-1 text-soft">{visible(recipient.lastReply)}</p>}
                 <p className="mt-0.5 text-faint text-xs">
                   {plural(recipient.attempts, 'try', 'tries')}
-                  {recipient.nextTryAt && recipient.outcome === 'waiting' && (
+                  {recipient.nextTryAt && recipient.outcome === 'waiting' && message.state !== 'held' && (
                     <>
                       {' · next '}
                       <Ago at={recipient.nextTryAt} />

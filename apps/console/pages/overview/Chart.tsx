@@ -2,21 +2,36 @@ import { useEffect, useRef } from 'react'
 import UPlot from 'uplot'
 import { useScheme } from '../../shell/scheme.ts'
 
-export type Series = { label: string; color: 'accent' | 'danger' | 'warn' | 'info'; values: number[] }
-type Props = { label: string; times: number[]; series: readonly Series[] }
+export type Series = {
+  label: string
+  color: 'accent' | 'danger' | 'warn' | 'info' | 'faint'
+  /** Beside the colour, for those who do not see it. */
+  look: 'area' | 'line' | 'dashes' | 'dots'
+  values: number[]
+}
+type Props = {
+  label: string
+  times: number[]
+  series: readonly Series[]
+  /** The last interval is not over. */
+  counting?: boolean
+}
 
-const height = 140
+const height = 160
+const dashes = { area: [], line: [], dashes: [6, 4], dots: [2, 3] }
 
-/** A small chart of counts over time, in the colours of the scheme. Its numbers stand beside it as text. */
-export function Chart({ label, times, series }: Props) {
+/**
+ * Counts over time, in the colours of the scheme; the same numbers stand beside it as text. An interval that is still
+ * being counted is a dot, because a line to it would look like traffic that stops.
+ */
+export function Chart({ label, times, series, counting = false }: Props) {
   const place = useRef<HTMLDivElement>(null)
   const scheme = useScheme()
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of scheme needs other colours on the canvas
   useEffect(() => {
     const element = place.current
     if (!element) return
-    const draw = () =>
-      new UPlot(optionsFor(element, series), [times.map((t) => t / 1000), ...series.map((s) => s.values)], element)
+    const draw = () => new UPlot(optionsFor(element, series), dataOf({ times, series, counting }), element)
     let plot = draw()
     const redraw = () => {
       plot.destroy()
@@ -31,8 +46,16 @@ export function Chart({ label, times, series }: Props) {
       system.removeEventListener('change', redraw)
       plot.destroy()
     }
-  }, [times, series, scheme])
-  return <div ref={place} role="img" aria-label={label} className="h-[140px] w-full overflow-hidden" />
+  }, [times, series, counting, scheme])
+  return <div ref={place} role="img" aria-label={label} className="h-[160px] w-full overflow-hidden" />
+}
+
+/** Each series twice: the line of what is counted, and the dot of what is still being counted. */
+function dataOf({ times, series, counting }: Omit<Props, 'label'>): UPlot.AlignedData {
+  const last = counting ? times.length - 1 : times.length
+  const lines = series.map(({ values }) => values.map((value, i) => (i === last ? null : value)))
+  const ends = series.map(({ values }) => values.map((value, i) => (i === last ? value : null)))
+  return [times.map((t) => t / 1000), ...lines, ...ends]
 }
 
 function optionsFor(element: HTMLElement, series: readonly Series[]): UPlot.Options {
@@ -47,19 +70,43 @@ function optionsFor(element: HTMLElement, series: readonly Series[]): UPlot.Opti
   return {
     width: element.clientWidth,
     height,
+    padding: [8, 10, 0, 0],
     cursor: { show: false },
     legend: { show: false },
     scales: { y: { range: (_, _min, max) => [0, Math.max(4, Math.ceil(max * 1.1))] } },
     axes: [
-      { ...axis, size: 24, values: (_, ticks) => ticks.map((t) => new Date(t * 1000).toTimeString().slice(0, 5)) },
-      { ...axis, size: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] },
+      { ...axis, size: 24, space: 60, values: (_, ticks) => ticks.map((t, i) => tickText(t, ticks[i - 1])) },
+      { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] },
     ],
     series: [
       {},
-      ...series.map((one) => ({ label: one.label, stroke: color(one.color), width: 1.5, points: { show: false } })),
+      ...series.map((one) => ({
+        label: one.label,
+        stroke: color(one.color),
+        width: one.look === 'area' ? 1 : 1.75,
+        dash: dashes[one.look],
+        ...(one.look === 'area' ? { fill: `color-mix(in srgb, ${color(one.color)} 16%, transparent)` } : {}),
+        points: { show: false },
+      })),
+      ...series.map((one) => ({
+        label: `${one.label} so far`,
+        stroke: color(one.color),
+        width: 0,
+        points: { show: true, size: 5, fill: color(one.color), width: 0 },
+      })),
     ],
   }
 }
+
+/** The hour; at the first tick of a day, and where ticks are days, the day. */
+function tickText(seconds: number, before: number | undefined): string {
+  const at = new Date(seconds * 1000)
+  const newDay = before !== undefined && new Date(before * 1000).getDate() !== at.getDate()
+  if (newDay || (at.getHours() === 0 && at.getMinutes() === 0)) return day.format(at)
+  return at.toTimeString().slice(0, 5)
+}
+
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 
 /** The canvas does not know `light-dark()`; the browser says what it is now. */
 function resolved(element: HTMLElement, value: string): string {

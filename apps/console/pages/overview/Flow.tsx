@@ -1,57 +1,41 @@
 import type { Books } from '@postern/contract/views.ts'
-import { useQuery } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import clsx from 'clsx'
+import { Fragment, useMemo } from 'react'
 import { call } from '../../api/client.ts'
-import { formatCount } from '../../ui/format.ts'
-import { Loaded, Loading, Panel } from '../../ui/Page.tsx'
+import { formatCount, formatTime, plural, timeZone } from '../../ui/format.ts'
+import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
+import { type SpanName, spans, stepText } from './spans.ts'
 
-type Point = { at: string } & Record<
-  'received' | 'delivered' | 'bounced' | 'discarded' | 'refused' | 'loginFailures',
-  number
->
-
-const stepMinutes = 30
-const statsQuery = {
-  queryKey: ['stats', stepMinutes],
-  queryFn: () => call<{ points: Point[] }>({ path: '/v1/stats', query: { stepMinutes } }),
-  refetchInterval: 30_000,
-}
-
-type Line = { key: keyof Omit<Point, 'at'>; label: string; color: Series['color'] }
+type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
+type Point = { at: string } & Record<Count, number>
+type Line = { key: Count; label: string; color: Series['color']; look: Series['look'] }
 
 const flow: readonly Line[] = [
-  { key: 'received', label: 'received', color: 'info' },
-  { key: 'delivered', label: 'delivered', color: 'accent' },
-  { key: 'bounced', label: 'bounced', color: 'danger' },
-  { key: 'discarded', label: 'discarded', color: 'warn' },
+  { key: 'received', label: 'received', color: 'info', look: 'area' },
+  { key: 'delivered', label: 'delivered', color: 'accent', look: 'line' },
+  { key: 'deferred', label: 'deferred', color: 'warn', look: 'dashes' },
+  { key: 'bounced', label: 'bounced', color: 'danger', look: 'line' },
+  { key: 'discarded', label: 'discarded', color: 'faint', look: 'dots' },
 ]
 const refusals: readonly Line[] = [
-  { key: 'refused', label: 'refused', color: 'warn' },
-  { key: 'loginFailures', label: 'failed logins', color: 'danger' },
+  { key: 'refused', label: 'refused', color: 'warn', look: 'area' },
+  { key: 'loginFailures', label: 'failed logins', color: 'danger', look: 'line' },
 ]
 
 /** The books: what came in must be somewhere. Counts are recipients. */
-export function FlowPanel({ books }: { books: Books | undefined }) {
+export function FlowPanel({ books, span }: { books: Books | undefined; span: SpanName }) {
   return (
-    <Panel title="Mail, last 24 hours" aside={books && <BalanceNote books={books} />}>
-      <StatsChart lines={flow} />
-      {books ? (
-        <p className="mt-3 text-soft text-xs">
-          Since the beginning: {formatCount(books.total.received)} received = {formatCount(books.total.delivered)}{' '}
-          delivered + {formatCount(books.total.bounced)} bounced + {formatCount(books.total.discarded)} discarded +{' '}
-          {formatCount(books.total.queued)} queued
-        </p>
-      ) : (
-        <p className="mt-3 text-xs">&nbsp;</p>
-      )}
+    <Panel title={`Mail, ${spans[span].title}`} aside={books && <BalanceNote books={books} />}>
+      <StatsChart lines={flow} span={span} unit="Recipients" title="Mail" />
+      <div className="mt-4 min-h-12">{books && <BooksBar total={books.total} />}</div>
     </Panel>
   )
 }
 
 function BalanceNote({ books: { total, eventsUnsent } }: { books: Books }) {
-  if (eventsUnsent > 0)
-    return <span className="text-soft text-sm">{formatCount(eventsUnsent)} events on their way</span>
+  if (eventsUnsent > 0) return <span className="text-soft text-sm">{plural(eventsUnsent, 'event')} on the way</span>
   return (
     <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-danger'}`}>
       {total.balance === 0 ? 'The books balance' : `Off by ${total.balance}`}
@@ -59,23 +43,94 @@ function BalanceNote({ books: { total, eventsUnsent } }: { books: Books }) {
   )
 }
 
-export function RefusedPanel() {
+const parts = [
+  { key: 'delivered', color: 'bg-accent' },
+  { key: 'bounced', color: 'bg-danger' },
+  { key: 'discarded', color: 'bg-faint' },
+  { key: 'queued', color: 'bg-warn' },
+] as const
+
+/** Where everything that was ever received is now, as parts of one bar, and as the sum in words. */
+function BooksBar({ total }: { total: Books['total'] }) {
   return (
-    <Panel title="Refused, last 24 hours">
-      <StatsChart lines={refusals} />
-      <p className="mt-3 text-soft text-xs">Refused connections, commands and messages; each says why in the events.</p>
+    <>
+      <div aria-hidden="true" className="flex h-2 gap-px overflow-hidden rounded-full bg-sunken">
+        {parts.map(
+          ({ key, color }) =>
+            total[key] > 0 && (
+              <span key={key} className={clsx('min-w-1', color)} style={{ flexGrow: total[key], flexBasis: 0 }} />
+            ),
+        )}
+      </div>
+      <p className="mt-2 text-soft text-xs">
+        Since the beginning: {formatCount(total.received)} received ={' '}
+        {parts.map(({ key, color }, i) => (
+          <Fragment key={key}>
+            {i > 0 && ' + '}
+            <span className="whitespace-nowrap">
+              <span aria-hidden="true" className={`mr-1 inline-block size-2 rounded-sm ${color}`} />
+              {formatCount(total[key])} {key}
+            </span>
+          </Fragment>
+        ))}
+      </p>
+    </>
+  )
+}
+
+export function RefusedPanel({ span }: { span: SpanName }) {
+  return (
+    <Panel title={`Refused, ${spans[span].title}`}>
+      <StatsChart lines={refusals} span={span} unit="Refusals" title="Refused" />
+      <p className="mt-4 text-soft text-xs">Refused connections, commands and messages; each says why in the events.</p>
     </Panel>
   )
 }
 
-const dots = { info: 'bg-info', accent: 'bg-accent', danger: 'bg-danger', warn: 'bg-warn' }
+const strokes = {
+  info: 'border-info',
+  accent: 'border-accent',
+  danger: 'border-danger',
+  warn: 'border-warn',
+  faint: 'border-faint',
+}
+const borders = {
+  area: 'border-t-6',
+  line: 'border-t-2',
+  dashes: 'border-t-2 border-dashed',
+  dots: 'border-t-2 border-dotted',
+}
 
-function StatsChart({ lines }: { lines: readonly Line[] }) {
-  const query = useQuery(statsQuery)
+type StatsProps = { lines: readonly Line[]; span: SpanName; unit: string; title: string }
+
+function StatsChart({ lines, span, unit, title }: StatsProps) {
+  const { hours, stepMinutes } = spans[span]
+  const query = useQuery({
+    queryKey: ['stats', span],
+    queryFn: () =>
+      call<{ points: Point[] }>({
+        path: '/v1/stats',
+        query: { stepMinutes, since: new Date(Date.now() - hours * 3_600_000).toISOString() },
+      }),
+    refetchInterval: span === 'hour' ? 5_000 : 30_000,
+    placeholderData: keepPreviousData,
+  })
   return (
-    <div className="min-h-[13rem]">
-      <Loaded query={query} rows={5}>
-        {({ points }) => <Lines points={points} lines={lines} />}
+    <div className="min-h-[17rem]">
+      <Loaded query={query} rows={6}>
+        {({ points }) => (
+          <>
+            <Lines points={points} lines={lines} />
+            <p className="mt-1 text-faint text-xs">
+              {unit} per {stepText(stepMinutes)}; the dots are still being counted. Times: {timeZone()}.
+            </p>
+            <Numbers
+              points={points}
+              lines={lines}
+              caption={`${title}, ${spans[span].title}, per ${stepText(stepMinutes)}`}
+            />
+          </>
+        )}
       </Loaded>
     </div>
   )
@@ -84,25 +139,75 @@ function StatsChart({ lines }: { lines: readonly Line[] }) {
 function Lines({ points, lines }: { points: Point[]; lines: readonly Line[] }) {
   const times = useMemo(() => points.map(({ at }) => Date.parse(at)), [points])
   const series = useMemo(
-    () => lines.map(({ key, label, color }) => ({ label, color, values: points.map((point) => point[key]) })),
+    () => lines.map(({ key, ...look }) => ({ ...look, values: points.map((point) => point[key]) })),
     [points, lines],
   )
-  if (points.length === 0) return <Loading rows={5} />
-  const sums = series.map(({ label, color, values }) => ({ label, color, sum: values.reduce((a, b) => a + b, 0) }))
+  const sums = series.map((one) => ({ ...one, sum: one.values.reduce((a, b) => a + b, 0) }))
   return (
     <>
-      <dl className="mb-3 flex flex-wrap gap-x-8 gap-y-2">
-        {sums.map(({ label, color, sum }) => (
+      <dl className="mb-3 flex flex-wrap gap-x-7 gap-y-2">
+        {sums.map(({ label, color, look, sum }) => (
           <div key={label} className="flex flex-col-reverse">
             <dt className="flex items-center gap-1.5 text-faint text-xs">
-              <span aria-hidden="true" className={`h-0.5 w-3 ${dots[color]}`} />
+              <span aria-hidden="true" className={`w-4 ${borders[look]} ${strokes[color]}`} />
               {label}
             </dt>
             <dd className="font-semibold text-lg leading-6">{formatCount(sum)}</dd>
           </div>
         ))}
       </dl>
-      <Chart label={sums.map(({ label, sum }) => `${label} ${sum}`).join(', ')} times={times} series={series} />
+      <Chart
+        label={`${sums.map(({ label, sum }) => `${formatCount(sum)} ${label}`).join(', ')}. The numbers are in the table below.`}
+        times={times}
+        series={series}
+        counting
+      />
     </>
+  )
+}
+
+/** What the chart shows, to be read, heard or copied. Intervals in which nothing happened are left out. */
+function Numbers({ points, lines, caption }: { points: Point[]; lines: readonly Line[]; caption: string }) {
+  const rows = points.filter((point) => lines.some(({ key }) => point[key] > 0)).reverse()
+  return (
+    <details className="mt-1 text-xs">
+      <summary className="w-fit text-soft hover:text-ink">The numbers as a table</summary>
+      {rows.length === 0 ? (
+        <p className="mt-2 text-soft">Nothing was counted in this time.</p>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
+        <section tabIndex={0} aria-label={caption} className="mt-2 max-h-64 overflow-auto rounded border border-line">
+          <table className="w-full text-right">
+            <caption className="sr-only">{caption}</caption>
+            <thead className="sticky top-0 bg-sunken text-soft">
+              <tr>
+                <th scope="col" className="px-2 py-1 text-left font-medium">
+                  From
+                </th>
+                {lines.map(({ key, label }) => (
+                  <th key={key} scope="col" className="px-2 py-1 font-medium">
+                    {label}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((point) => (
+                <tr key={point.at} className="border-line border-t">
+                  <th scope="row" className="whitespace-nowrap px-2 py-1 text-left font-normal">
+                    {formatTime(point.at).slice(0, -3)}
+                  </th>
+                  {lines.map(({ key }) => (
+                    <td key={key} className={clsx('px-2 py-1', point[key] === 0 && 'text-faint')}>
+                      {formatCount(point[key])}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </details>
   )
 }

@@ -1,18 +1,22 @@
+import type { ServiceName } from '@postern/contract/services.ts'
 import type { SettingGroup } from '@postern/contract/settings.ts'
 import type { Books } from '@postern/contract/views.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { CircleAlert, CircleCheck, Info, TriangleAlert } from 'lucide-react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { all, servicesQuery, workersQuery } from '../../api/queries.ts'
 import { StateBadge } from '../../ui/Badge.tsx'
-import { formatCount } from '../../ui/format.ts'
+import { Select } from '../../ui/Controls.tsx'
+import { formatCount, plural } from '../../ui/format.ts'
 import { Failure, Loading, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, useNow } from '../../ui/Time.tsx'
 import { type CertificateView, certificatesPath } from '../directory/shapes.ts'
 import { type QueueSummary, queueSummaryQuery } from '../queue/shapes.ts'
 import { FlowPanel, RefusedPanel } from './Flow.tsx'
 import { type Finding, findingsOf } from './findings.ts'
+import { type SpanName, spanNames, spans } from './spans.ts'
 
 export function Overview() {
   const now = useNow(5000)
@@ -65,7 +69,7 @@ export function Overview() {
                       {service.title}
                     </Link>
                     <span className="flex items-center gap-3">
-                      <span className="text-soft">{workersLine(service.workers)}</span>
+                      <span className="text-soft">{workersLine(service.workers, ...busyWith[service.name])}</span>
                       <StateBadge state={service.observed} />
                     </span>
                   </li>
@@ -87,19 +91,47 @@ export function Overview() {
             {queue.data ? <QueueLine summary={queue.data} /> : <Loading rows={2} />}
           </Panel>
         </div>
-        <div className="grid gap-5 xl:grid-cols-2">
-          <FlowPanel books={books.data} />
-          <RefusedPanel />
-        </div>
+        <Traffic books={books.data} />
       </div>
     </Page>
   )
 }
 
-function workersLine(workers: readonly { live: boolean; sessions: number }[]): string {
+/** Both charts show the same time. */
+function Traffic({ books }: { books: Books | undefined }) {
+  const [span, setSpan] = useState<SpanName>('day')
+  return (
+    <section aria-label="Traffic">
+      <div className="mb-3 flex items-center justify-end gap-2 text-sm">
+        <label htmlFor="span" className="text-soft">
+          Charts show the
+        </label>
+        <Select id="span" value={span} onChange={(event) => setSpan(event.target.value as SpanName)}>
+          {spanNames.map((name) => (
+            <option key={name} value={name}>
+              {spans[name].title}
+            </option>
+          ))}
+        </Select>
+      </div>
+      <div className="grid grid-cols-1 gap-5 xl:grid-cols-2">
+        <FlowPanel books={books} span={span} />
+        <RefusedPanel span={span} />
+      </div>
+    </section>
+  )
+}
+
+function workersLine(workers: readonly { live: boolean; sessions: number }[], noun: string, many: string): string {
   const live = workers.filter((worker) => worker.live)
   const sessions = live.reduce((sum, worker) => sum + worker.sessions, 0)
-  return `${live.length} of ${workers.length} live · ${formatCount(sessions)} open`
+  return `${live.length} of ${workers.length} live · ${plural(sessions, noun, many)}`
+}
+
+/** What a worker of the service is busy with. */
+const busyWith: Record<ServiceName, [string, string]> = {
+  smtp: ['session', 'sessions'],
+  queue: ['delivery', 'deliveries'],
 }
 
 const signs = { danger: CircleAlert, warn: TriangleAlert, info: Info }
@@ -143,9 +175,9 @@ function QueueLine({ summary }: { summary: QueueSummary }) {
   return (
     <div className="flex flex-wrap items-center gap-x-8 gap-y-2 px-4 py-3">
       <Figure name="waiting" value={summary.messages} />
-      <Figure name="active" value={active} />
-      <Figure name="deferred" value={deferred} />
-      <Figure name="held" value={held} />
+      <Figure name="active" value={active} state="active" />
+      <Figure name="deferred" value={deferred} state="deferred" />
+      <Figure name="held" value={held} state="held" />
       {summary.oldestReceivedAt && (
         <p className="text-soft text-sm">
           oldest <Ago at={summary.oldestReceivedAt} />
@@ -155,11 +187,11 @@ function QueueLine({ summary }: { summary: QueueSummary }) {
   )
 }
 
-function Figure({ name, value }: { name: string; value: number }) {
+function Figure({ name, value, state }: { name: string; value: number; state?: string }) {
   return (
-    <p className="flex flex-col">
+    <Link to="/queue" search={{ state }} className="group flex flex-col">
       <span className="font-semibold text-lg leading-6">{formatCount(value)}</span>
-      <span className="text-faint text-xs">{name}</span>
-    </p>
+      <span className="text-faint text-xs group-hover:underline">{name}</span>
+    </Link>
   )
 }

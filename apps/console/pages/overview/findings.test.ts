@@ -86,7 +86,7 @@ test('certificates near their end, dangerous values', () => {
   })
   expect(found.map(({ title }) => title)).toEqual([
     'Certificate old has expired',
-    'Certificate soon expires in 8 days',
     'Relay control: anyone',
+    'Certificate soon expires in 8 days',
   ])
 })

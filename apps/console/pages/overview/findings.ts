@@ -3,6 +3,7 @@ import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/co
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { fieldsOf } from '../../form/field.ts'
 import { same } from '../../form/patch.ts'
+import { valueText } from '../../review/words.ts'
 import { formatSpan, plural } from '../../ui/format.ts'
 
 /** What needs somebody, worst first. Pure: everything it looks at is given. */
@@ -170,8 +171,8 @@ function ofSettings({ settings }: Observed): Finding[] {
       const value = values[field.key]
       if (field.danger?.values?.some((bad) => same(bad, value)))
         found.push({
-          severity: 'warn',
-          title: `${field.title}: ${String(value)}`,
+          severity: field.key === 'relayMode' ? 'danger' : 'warn',
+          title: `${field.title}: ${valueText(value) ?? ''}`,
           detail: field.danger.text,
           to: `/settings/${group}`,
         })

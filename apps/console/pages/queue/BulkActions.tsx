@@ -1,4 +1,5 @@
 import type { QueueFilter } from '@postern/contract/orders.ts'
+import type { QueueItem } from '@postern/contract/views.ts'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { call } from '../../api/client.ts'
@@ -7,34 +8,35 @@ import { useMay } from '../../api/role.ts'
 import type { QueueSearch } from '../../router.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
+import { visible } from '../../ui/visible.ts'
 import { ActionDialog, type Target } from './ActionDialog.tsx'
 import { type Action, actionNames, actions } from './actions.ts'
 
-type Props = { selected: readonly string[]; filter: QueueSearch | null; onDone: () => void }
+type Props = { selected: readonly QueueItem[]; filter: QueueSearch | null; onDone: () => void }
 
 /** Actions for the rows that are chosen, or else for everything that matches the filter, counted dry before it is done. */
 export function BulkActions({ selected, filter, onDone }: Props) {
   const may = useMay('operator')
   const [action, setAction] = useState<Action | null>(null)
   const some = selected.length > 0
-  if (!some && !filter) return null
+  if (!may || (!some && !filter)) return null
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-b bg-page/60 px-3 py-2">
       <p className="mr-2 text-sm text-soft">
         {some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}
       </p>
       {actionNames.map((name) => (
-        <Button key={name} disabled={!may} onClick={() => setAction(name)}>
+        <Button key={name} onClick={() => setAction(name)}>
           {actions[name].title}
         </Button>
       ))}
       {action && some && (
         <ActionDialog
           action={action}
-          about={`${plural(selected.length, 'chosen message')}.`}
+          about={<Chosen messages={selected} />}
           act={async (to) => {
             let last: { revision?: number } = {}
-            for (const id of selected) last = await actOn(id, action, to)
+            for (const { id } of selected) last = await actOn(id, action, to)
             return last
           }}
           onClose={() => setAction(null)}
@@ -47,6 +49,26 @@ export function BulkActions({ selected, filter, onDone }: Props) {
     </div>
   )
 }
+
+/** What the action is about to meet, by name as far as a list can be read. */
+function Chosen({ messages }: { messages: readonly QueueItem[] }) {
+  return (
+    <>
+      <strong>{plural(messages.length, 'chosen message')}</strong>
+      <ul className="mt-1 flex flex-col gap-0.5">
+        {messages.slice(0, named).map(({ id, sender, recipients }) => (
+          <li key={id} className="stranger">
+            {visible(sender) || '<>'} → {visible(recipients[0] ?? '')}
+            {recipients.length > 1 && ` +${recipients.length - 1}`}
+          </li>
+        ))}
+      </ul>
+      {messages.length > named && <p className="text-soft">… and {messages.length - named} more</p>}
+    </>
+  )
+}
+
+const named = 8
 
 export function actOn(id: string, action: Action, to: Target | undefined): Promise<{ revision?: number }> {
   return call({ method: 'POST', path: `/v1/messages/${id}/${action}`, body: to ? { to } : {} })

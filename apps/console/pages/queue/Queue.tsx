@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { Inbox } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { pagesQuery } from '../../api/queries.ts'
+import { useMay } from '../../api/role.ts'
 import { StateBadge } from '../../ui/Badge.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatBytes, formatCount } from '../../ui/format.ts'
@@ -68,31 +69,32 @@ export function Queue() {
   const filter = useSearch({ from: '/queue' })
   const navigate = useNavigate()
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
+  const may = useMay('operator')
   const summary = useQuery(queueSummaryQuery)
   const query = useInfiniteQuery({ ...pagesQuery<QueueItem>('/v1/queue', { ...filter }), refetchInterval: 5000 })
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   const filtered = Object.values(filter).some((value) => value !== undefined)
   const selected = rows.filter((row) => chosen.has(row.id))
   return (
-    <Page title="Queue" help="Mail that was accepted and is not delivered yet." actions={<RunButton />}>
+    <Page
+      title="Queue"
+      help="Mail that was accepted and is not delivered yet."
+      actions={<RunButton />}
+      needs={{ role: 'operator', to: 'act on messages' }}
+    >
       <div className="flex flex-col gap-5">
         <Summary query={summary} />
         {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
         <Panel flush>
           <Filters />
-          <BulkActions
-            selected={selected.map(({ id }) => id)}
-            filter={filtered ? filter : null}
-            onDone={() => setChosen(new Set())}
-          />
+          <BulkActions selected={selected} filter={filtered ? filter : null} onDone={() => setChosen(new Set())} />
           <DataTable
             label="Messages in the queue"
             rows={rows}
             columns={columns}
             rowId={(row) => row.id}
             loading={query.isPending}
-            selected={chosen}
-            onSelect={setChosen}
+            {...(may ? { selected: chosen, onSelect: setChosen } : {})}
             onOpen={(row) => void navigate({ to: '/messages/$id', params: { id: row.id } })}
             onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
             empty={

@@ -34,7 +34,7 @@ export function Summary({ query }: { query: Query }) {
             </div>
             <Top title="Domains">
               {summary.topDomains.slice(0, 4).map(({ domain, messages }) => (
-                <TopLine key={domain} messages={messages}>
+                <TopLine key={domain} messages={messages} of={summary.messages}>
                   <Link to="/queue" search={{ domain }} className="truncate hover:underline">
                     {domain}
                   </Link>
@@ -43,14 +43,14 @@ export function Summary({ query }: { query: Query }) {
             </Top>
             <Top title="Causes">
               {summary.topCauses.slice(0, 4).map(({ cause, messages }) => (
-                <TopLine key={cause} messages={messages}>
+                <TopLine key={cause} messages={messages} of={summary.messages}>
                   <Link
                     to="/queue"
                     search={{ cause: cause.slice(0, 200) }}
                     title={cause}
                     className="truncate hover:underline"
                   >
-                    <bdi>{cause}</bdi>
+                    <bdi>{cause.replace(/-/g, ' ')}</bdi>
                   </Link>
                 </TopLine>
               ))}
@@ -72,10 +72,15 @@ function Top({ title, children }: { title: string; children: ReactNode[] }) {
   )
 }
 
-function TopLine({ messages, children }: { messages: number; children: ReactNode }) {
+/** A bar says how much of the queue it is; the number beside it says it in figures. */
+function TopLine({ messages, of, children }: { messages: number; of: number; children: ReactNode }) {
+  const share = of > 0 ? Math.max(2, Math.min(100, (messages / of) * 100)) : 0
   return (
-    <li className="flex min-w-0 items-baseline gap-2">
-      <span className="w-12 shrink-0 text-right text-faint">{formatCount(messages)}</span>
+    <li className="grid min-w-0 grid-cols-[4.5rem_2rem_minmax(0,1fr)] items-center gap-2">
+      <span aria-hidden="true" className="h-1.5 overflow-hidden rounded-full bg-sunken">
+        <span className="block h-full rounded-full bg-warn" style={{ width: `${share}%` }} />
+      </span>
+      <span className="text-right text-soft">{formatCount(messages)}</span>
       {children}
     </li>
   )

@@ -44,8 +44,18 @@ function Timeline({ job }: { job: Replay }) {
     return {
       times: points.map(({ at }) => Date.parse(at)),
       series: [
-        { label: 'sessions', color: 'accent' as const, values: points.map(({ sessions }) => sessions) },
-        { label: 'changed', color: 'danger' as const, values: points.map(({ changed }) => changed) },
+        {
+          label: 'sessions',
+          color: 'accent' as const,
+          look: 'area' as const,
+          values: points.map(({ sessions }) => sessions),
+        },
+        {
+          label: 'changed',
+          color: 'danger' as const,
+          look: 'line' as const,
+          values: points.map(({ changed }) => changed),
+        },
       ],
     }
   }, [job])

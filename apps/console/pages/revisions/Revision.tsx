@@ -39,10 +39,13 @@ export function Revision() {
     <Page
       title={`Revision ${revision}`}
       narrow
+      needs={{ role: 'admin', to: 'go back to a revision' }}
       actions={
-        <Button disabled={!may} onClick={() => void goBack()}>
-          <RotateCcw aria-hidden="true" /> Go back to this revision
-        </Button>
+        may && (
+          <Button onClick={() => void goBack()}>
+            <RotateCcw aria-hidden="true" /> Go back to this revision
+          </Button>
+        )
       }
     >
       <div className="flex flex-col gap-5">

@@ -40,6 +40,7 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
     onError: (error) => toast.error(explain(error)),
     onSettled: () => client.invalidateQueries({ queryKey: ['services'] }),
   })
+  if (!may) return null
   const several = services.length > 1
   const name = several ? 'chosen services' : (services[0]?.title ?? '')
   const running = services.some(({ desired }) => desired === 'running')
@@ -47,27 +48,16 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
   return (
     <div className="flex flex-wrap gap-2">
       {stopped && (
-        <Button
-          look="primary"
-          disabled={!may}
-          busy={act.isPending}
-          aria-label={`Start ${name}`}
-          onClick={() => act.mutate('start')}
-        >
+        <Button look="primary" busy={act.isPending} aria-label={`Start ${name}`} onClick={() => act.mutate('start')}>
           <Play aria-hidden="true" /> Start
         </Button>
       )}
       {running && (
         <>
-          <Button
-            disabled={!may}
-            busy={act.isPending}
-            aria-label={`Restart ${name}`}
-            onClick={() => act.mutate('restart')}
-          >
+          <Button busy={act.isPending} aria-label={`Restart ${name}`} onClick={() => act.mutate('restart')}>
             <RotateCw aria-hidden="true" /> Restart
           </Button>
-          <Button disabled={!may} busy={act.isPending} aria-label={`Stop ${name}`} onClick={() => setAsking(true)}>
+          <Button busy={act.isPending} aria-label={`Stop ${name}`} onClick={() => setAsking(true)}>
             <Square aria-hidden="true" /> Stop
           </Button>
         </>

@@ -1,4 +1,5 @@
 import { services as known, serviceNames } from '@postern/contract/services.ts'
+import { settingGroups } from '@postern/contract/settings.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { servicesQuery } from '../../api/queries.ts'
@@ -24,25 +25,30 @@ export function ServicePage() {
         const service = services.find((one) => one.name === name)
         if (!service) return <NotFound />
         return (
-          <Page title={service.title} help={known[name].help} actions={<ServiceActions services={[service]} />}>
+          <Page
+            title={service.title}
+            help={known[name].help}
+            actions={<ServiceActions services={[service]} />}
+            needs={{ role: 'operator', to: 'start, stop or restart a service' }}
+          >
             <div className="flex flex-col gap-5">
               <Panel title="State">
                 <Facts>
-                  <Fact name="Observed">
+                  <Fact name="State now">
                     <StateBadge state={service.observed} />
                   </Fact>
-                  <Fact name="Desired">{service.desired}</Fact>
+                  <Fact name="Asked for">{service.desired}</Fact>
                   <Fact name="Version">{service.version}</Fact>
-                  <Fact name="Restarts asked">{service.generation}</Fact>
+                  <Fact name="Restarts so far">{service.generation}</Fact>
                   <Fact name="Settings">
                     {pagesOf[name].map((group) => (
                       <Link
                         key={group}
                         to="/settings/$group"
                         params={{ group }}
-                        className="mr-3 text-accent hover:underline"
+                        className="mr-4 inline-block text-accent hover:underline"
                       >
-                        {group}
+                        {settingGroups[group].title}
                       </Link>
                     ))}
                   </Fact>

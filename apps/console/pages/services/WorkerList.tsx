@@ -40,7 +40,8 @@ function WorkerItem({ worker }: { worker: WorkerView }) {
       {worker.detail && <p className="stranger mb-2 rounded bg-danger-soft px-2 py-1 text-danger">{worker.detail}</p>}
       {worker.refused && (
         <p className="mb-2 rounded bg-danger-soft px-2 py-1 text-danger text-sm">
-          Refused revision {worker.refused.revision}: <span className="stranger">{worker.refused.error}</span>
+          Refused revision {worker.refused.revision}: <span className="stranger">{worker.refused.error}</span>. Revision{' '}
+          {worker.revision}, the last good one, stays in force here.
         </p>
       )}
       <Facts className="lg:grid-cols-[max-content_1fr_max-content_1fr]">

@@ -142,17 +142,21 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
           </div>
           <footer className="sticky bottom-0 z-10 flex min-h-14 flex-wrap items-center gap-3 border-line border-t bg-panel px-5 py-2.5">
             <p role="status" className="mr-auto basis-full text-sm text-soft sm:basis-auto">
-              {mayChange ? status(changes, wrong.length, tried) : 'Your role may look, not change.'}{' '}
+              {mayChange && status(changes, wrong.length, tried)}{' '}
               <span className="text-faint">Revision {base.revision}</span>
               {failure && <span className="block text-danger">{failure}</span>}
             </p>
             {changes > 0 && <TryOut onLeave={() => draftSettings(view.group, patch)} />}
-            <Button look="quiet" disabled={changes === 0} onClick={discard}>
-              Discard
-            </Button>
-            <Button type="submit" look="primary" disabled={changes === 0 || !mayChange}>
-              Review and save
-            </Button>
+            {mayChange && (
+              <>
+                <Button look="quiet" disabled={changes === 0} onClick={discard}>
+                  Discard
+                </Button>
+                <Button type="submit" look="primary" disabled={changes === 0}>
+                  Review and save
+                </Button>
+              </>
+            )}
           </footer>
         </form>
       </ErrorsContext>

@@ -30,7 +30,7 @@ function Group({ group }: { group: SettingGroup }) {
   const client = useQueryClient()
   const query = useQuery(groupQuery(group))
   return (
-    <Page title={title} help={help} narrow>
+    <Page title={title} help={help} narrow needs={{ role: 'admin', to: 'change settings' }}>
       {group === 'advanced' && (
         <p className="mb-4 rounded-lg bg-warn-soft px-4 py-3 text-sm text-warn">
           These settings change what other servers and mail clients are answered. A wrong one stops mail quietly.

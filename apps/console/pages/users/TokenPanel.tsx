@@ -23,7 +23,7 @@ type Token = {
   lastUsedAt?: string
 }
 
-export function TokenPanel({ kind, mayChange }: { kind: TokenKind; mayChange: boolean }) {
+export function TokenPanel({ kind }: { kind: TokenKind }) {
   const { title, path, choice, help } = tokenKinds[kind]
   const review = useReview()
   const [making, setMaking] = useState(false)
@@ -71,7 +71,7 @@ export function TokenPanel({ kind, mayChange }: { kind: TokenKind; mayChange: bo
       width: '3.5rem',
       align: 'right',
       cell: (token) => (
-        <IconButton label={`Revoke ${token.name}`} disabled={!mayChange} onClick={() => void revoke(token)}>
+        <IconButton label={`Revoke ${token.name}`} onClick={() => void revoke(token)}>
           <Trash2 />
         </IconButton>
       ),
@@ -82,7 +82,7 @@ export function TokenPanel({ kind, mayChange }: { kind: TokenKind; mayChange: bo
       title={title}
       flush
       aside={
-        <Button disabled={!mayChange} onClick={() => setMaking(true)}>
+        <Button onClick={() => setMaking(true)}>
           <Plus aria-hidden="true" /> New {kind === 'api' ? 'API token' : 'enrolment token'}
         </Button>
       }

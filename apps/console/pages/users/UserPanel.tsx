@@ -30,7 +30,7 @@ const words: Words = {
   password: { help: 'At least 8 characters. A new one ends all sessions of the user.' },
 }
 
-export function UserPanel({ mayChange }: { mayChange: boolean }) {
+export function UserPanel() {
   const review = useReview()
   const [editing, setEditing] = useState<User | 'new' | null>(null)
   const query = useInfiniteQuery(pagesQuery<User>('/v1/users'))
@@ -78,10 +78,10 @@ export function UserPanel({ mayChange }: { mayChange: boolean }) {
       align: 'right',
       cell: (user) => (
         <>
-          <IconButton label={`Edit ${user.email}`} disabled={!mayChange} onClick={() => setEditing(user)}>
+          <IconButton label={`Edit ${user.email}`} onClick={() => setEditing(user)}>
             <Pencil />
           </IconButton>
-          <IconButton label={`Delete ${user.email}`} disabled={!mayChange} onClick={() => void remove(user)}>
+          <IconButton label={`Delete ${user.email}`} onClick={() => void remove(user)}>
             <Trash2 />
           </IconButton>
         </>
@@ -93,7 +93,7 @@ export function UserPanel({ mayChange }: { mayChange: boolean }) {
       title="Users"
       flush
       aside={
-        <Button disabled={!mayChange} onClick={() => setEditing('new')}>
+        <Button onClick={() => setEditing('new')}>
           <Plus aria-hidden="true" /> New user
         </Button>
       }

@@ -4,17 +4,23 @@ import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
 import { TokenPanel } from './TokenPanel.tsx'
 import { UserPanel } from './UserPanel.tsx'
 
+/** The API shows users and tokens to an owner only; others read what the roles may do. */
 export function Users() {
   const owner = useMay('owner')
   return (
-    <Page title="Users and tokens" help="Who may do what, as a person or as a program.">
+    <Page
+      title="Users and tokens"
+      help="Who may do what, as a person or as a program."
+      needs={{ role: 'owner', to: 'see or change users and tokens' }}
+    >
       <div className="flex flex-col gap-5">
-        {!owner && (
-          <p className="rounded-lg bg-warn-soft px-4 py-3 text-sm text-warn">Only an owner manages users and tokens.</p>
+        {owner && (
+          <>
+            <UserPanel />
+            <TokenPanel kind="api" />
+            <TokenPanel kind="enrol" />
+          </>
         )}
-        <UserPanel mayChange={owner} />
-        <TokenPanel kind="api" mayChange={owner} />
-        <TokenPanel kind="enrol" mayChange={owner} />
         <Panel title="What the roles may do">
           <Facts>
             {roleNames.map((role: Role) => (

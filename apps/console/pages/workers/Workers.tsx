@@ -1,5 +1,6 @@
 import type { WorkerView } from '@postern/contract/views.ts'
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { Server } from 'lucide-react'
 import { useMemo } from 'react'
 import { workersQuery } from '../../api/queries.ts'
@@ -8,9 +9,19 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { Empty, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
+import { visible } from '../../ui/visible.ts'
 
 const columns: Column<WorkerView>[] = [
-  { id: 'id', header: 'Worker', width: 'minmax(6rem,1fr)', cell: (w) => <span className="mono">{w.id}</span> },
+  {
+    id: 'id',
+    header: 'Worker',
+    width: 'minmax(6rem,1fr)',
+    cell: (w) => (
+      <Link to="/services/$name" params={{ name: w.service }} className="mono text-accent hover:underline">
+        {w.id}
+      </Link>
+    ),
+  },
   { id: 'state', header: 'State', width: '6.5rem', cell: (w) => <StateBadge state={w.live ? w.observed : 'silent'} /> },
   {
     id: 'revision',
@@ -57,10 +68,39 @@ export function Workers() {
       title="Workers"
       help="Which revision is in force where. A worker is silent when nothing was heard of it for 20 seconds."
     >
-      <Panel flush>
-        <Loaded query={query}>{(workers) => <Table workers={workers} />}</Loaded>
-      </Panel>
+      <Loaded query={query}>
+        {(workers) => (
+          <div className="flex flex-col gap-5">
+            <Troubles workers={workers} />
+            <Panel flush>
+              <Table workers={workers} />
+            </Panel>
+          </div>
+        )}
+      </Loaded>
     </Page>
+  )
+}
+
+/** What is wrong with a worker, in words, above the table. */
+function Troubles({ workers }: { workers: WorkerView[] }) {
+  const troubled = workers.filter((worker) => worker.live && (worker.refused || worker.detail))
+  if (troubled.length === 0) return null
+  return (
+    <ul className="flex flex-col gap-2">
+      {troubled.map(({ id, detail, refused, revision }) => (
+        <li key={id} className="rounded-lg bg-danger-soft px-4 py-2.5 text-danger text-sm">
+          <strong className="mono">{id}</strong>{' '}
+          {refused && (
+            <>
+              refused revision {refused.revision}: <span className="stranger">{visible(refused.error)}</span>. Revision{' '}
+              {revision}, the last good one, stays in force there.{' '}
+            </>
+          )}
+          {detail && <span className="stranger">{visible(detail)}</span>}
+        </li>
+      ))}
+    </ul>
   )
 }
 

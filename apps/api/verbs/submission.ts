@@ -1,0 +1,168 @@
+import {
+  parcelOctets,
+  type Submission,
+  submissionEnvelopeSchema,
+  type submissionQuerySchema,
+  submissionSchema,
+} from '@postern/contract/errands.ts'
+import { describeIssues } from '@postern/contract/issues.ts'
+import { generalSchema } from '@postern/contract/settings/general.ts'
+import { getRow } from '@postern/store/control/rows.ts'
+import { dropParcels, putParcel } from '@postern/store/records/parcels.ts'
+import type { z } from 'zod'
+import type { Call } from '../call.ts'
+import type { Parts } from '../parts.ts'
+import { invalid, ProblemError } from '../problem.ts'
+import { parseJson, readText, sha256 } from '../request.ts'
+
+/**
+ * A submitted message on its way from the request into parcels. `message/rfc822` is never in memory as a whole. JSON has
+ * to be, so it holds 64 MiB at most, and no more than two large ones are read at once.
+ */
+
+const mostInJson = 64 * 1024 * 1024
+/** JSON with less is read without waiting. */
+const smallOctets = 1024 * 1024
+/** The setting's upper end, which holds where the setting is 0: no limit. */
+const mostOctets = 1024 * 1024 * 1024
+
+type Envelope = Pick<Submission, 'sender' | 'recipients'>
+export type Bundle = { envelope: Envelope; bundle: string; parcels: number; hash: string }
+type SubmissionQuery = z.output<typeof submissionQuerySchema>
+
+/** Octets that a message may have: `general.maxMessageBytes`, or what this machine passes on, if that is less. */
+export async function octetsAllowed({ control, mostBody = mostOctets }: Parts): Promise<number> {
+  const row = await getRow(control, 'settings', 'general')
+  const { maxMessageBytes } = generalSchema.parse(JSON.parse(row?.value ?? '{}'))
+  return Math.min(maxMessageBytes === 0 ? mostOctets : maxMessageBytes, mostBody)
+}
+
+export function tooLarge(limit: number): ProblemError {
+  const detail = `The message is larger than ${limit} octets, which is the most that general.maxMessageBytes allows.`
+  return new ProblemError(413, detail, { errors: [{ path: 'message', message: detail }] })
+}
+
+/** Reads the request to its end. Throws 400, 413, 415 or 422; then nothing is kept. */
+export async function readSubmission(call: Call, request: Request, query: SubmissionQuery): Promise<Bundle> {
+  const limit = await octetsAllowed(call.parts)
+  const media = (request.headers.get('content-type') ?? 'application/json').split(';')[0]?.trim().toLowerCase()
+  if (media === 'message/rfc822') {
+    const envelope = envelopeOf(query)
+    if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge(limit)
+    return bundled(call.parts, envelope, limited(request.body, limit))
+  }
+  if (query.sender !== undefined || query.recipients !== undefined)
+    throw new ProblemError(
+      415,
+      'sender and recipients in the query go with a body of message/rfc822; JSON holds its own.',
+    )
+  const length = request.headers.get('content-length')
+  const read = async () => {
+    const submission = await readJson(request, limit)
+    return bundled(call.parts, submission, limited(octetsOf(submission), limit))
+  }
+  return length !== null && Number(length) <= smallOctets ? read() : inTurn(read)
+}
+
+function envelopeOf({ sender = '', recipients = '' }: SubmissionQuery): Envelope {
+  const input = {
+    sender,
+    recipients: recipients
+      .split(',')
+      .map((one) => one.trim())
+      .filter(Boolean),
+  }
+  const result = submissionEnvelopeSchema.safeParse(input)
+  if (!result.success) throw invalid(describeIssues(result.error, input, submissionEnvelopeSchema))
+  return result.data
+}
+
+/** JSON writes many octets as two or more; what is a message too large is known only when it was read. */
+async function readJson(request: Request, limit: number): Promise<Submission> {
+  const most = Math.min(limit, mostInJson)
+  const bodyLimit = most * 2 + smallOctets
+  const text = await readText(request, bodyLimit).catch((error: unknown) => {
+    if (!(error instanceof ProblemError) || error.status !== 413) throw error
+    throw most < limit
+      ? new ProblemError(413, `In JSON a message may have ${most} octets; send a larger one as message/rfc822.`)
+      : tooLarge(limit)
+  })
+  const input = parseJson(text)
+  const result = submissionSchema.safeParse(input)
+  if (!result.success) throw invalid(describeIssues(result.error, input, submissionSchema))
+  const { message, messageBase64 } = result.data
+  if ((message === undefined) === (messageBase64 === undefined))
+    throw invalid([{ path: 'message', message: 'give either message or messageBase64, and not both' }])
+  return result.data
+}
+
+/** In pieces whose ends no character straddles. */
+async function* octetsOf({ message = '', messageBase64 }: Submission): AsyncGenerator<Uint8Array> {
+  if (messageBase64 !== undefined) {
+    for (let from = 0; from < messageBase64.length; from += 262_144)
+      yield Uint8Array.from(atob(messageBase64.slice(from, from + 262_144)), (letter) => letter.charCodeAt(0))
+    return
+  }
+  const encoder = new TextEncoder()
+  for (let from = 0; from < message.length; ) {
+    let end = Math.min(from + 262_144, message.length)
+    const last = message.charCodeAt(end - 1)
+    if (end < message.length && last >= 0xd800 && last <= 0xdbff) end++
+    yield encoder.encode(message.slice(from, end))
+    from = end
+  }
+}
+
+async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number): AsyncGenerator<Uint8Array> {
+  let octets = 0
+  for await (const piece of pieces ?? []) {
+    octets += piece.length
+    if (octets > limit) throw tooLarge(limit)
+    yield piece
+  }
+  if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body has no octets' }])
+}
+
+/** Parcels of one size, however the octets came: the same message always has the same hash. */
+async function bundled(
+  parts: Parts,
+  { sender, recipients }: Envelope,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<Bundle> {
+  const bundle = parts.newId()
+  let hash = await sha256([sender, ...recipients].join('\n'))
+  let parcels = 0
+  let filled = 0
+  const parcel = new Uint8Array(parcelOctets)
+  const send = async () => {
+    const octets = parcel.slice(0, filled)
+    hash = await sha256(`${hash}\n${await sha256(octets)}`)
+    await putParcel(parts.records, { bundle, n: parcels++, octets, createdAt: parts.now() })
+    filled = 0
+  }
+  try {
+    for await (const piece of pieces)
+      for (let from = 0; from < piece.length; ) {
+        const some = piece.subarray(from, from + parcelOctets - filled)
+        parcel.set(some, filled)
+        filled += some.length
+        from += some.length
+        if (filled === parcelOctets) await send()
+      }
+    if (filled > 0) await send()
+  } catch (error) {
+    await dropParcels(parts.records, bundle)
+    throw error
+  }
+  return { envelope: { sender, recipients }, bundle, parcels, hash }
+}
+
+const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
+let lane = 0
+
+function inTurn<T>(read: () => Promise<T>): Promise<T> {
+  lane = (lane + 1) % lanes.length
+  const turn = (lanes[lane] as Promise<unknown>).then(read)
+  lanes[lane] = turn.catch(() => undefined)
+  return turn
+}

@@ -1,0 +1,60 @@
+import { rm } from 'node:fs/promises'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
+import { startFixture } from '../../apps/api/fixture.ts'
+import { conditions } from './conditions.ts'
+import { table } from './figures.ts'
+
+/**
+ * A Kill File of a million lines comes in as one revision, goes again by a rollback, and comes back by another: how long
+ * each takes, and for how long the API answered nobody meanwhile. The API alone, in this process.
+ */
+
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, lines: { type: 'string' } },
+})
+const lines = Number(options.lines ?? (options.quick ? 100_000 : 1_000_000))
+
+console.log(`${conditions()}\n`)
+const api = await startFixture()
+const text = Array.from({ length: lines }, (_, i) => `x${i}@spam${i % 5000}.test\n`).join('')
+const results: string[][] = []
+
+async function measured(name: string, work: () => Promise<{ status: number; text: string; json: unknown }>) {
+  const loop = monitorEventLoopDelay({ resolution: 5 })
+  let isOver = false
+  const waits: number[] = []
+  const asking = (async () => {
+    while (!isOver) {
+      const asked = performance.now()
+      const { status } = await api.send('GET', '/v1/settings')
+      if (status !== 200) throw new Error(`GET /v1/settings was answered ${status}`)
+      waits.push(performance.now() - asked)
+      await new Promise((go) => setTimeout(go, 20))
+    }
+  })()
+  loop.enable()
+  const start = performance.now()
+  const answer = await work()
+  const seconds = (performance.now() - start) / 1000
+  // What came at the very end is seen at the next turn.
+  await new Promise((go) => setTimeout(go, 50))
+  loop.disable()
+  isOver = true
+  await asking
+  if (answer.status >= 300) throw new Error(`${name}: ${answer.status} ${answer.text.slice(0, 500)}`)
+  const pause = loop.max / 1e6
+  results.push([name, seconds.toFixed(1), pause.toFixed(0), Math.max(...waits).toFixed(0), String(waits.length)])
+  return answer.json as { revision: number }
+}
+
+const head = (await api.send('GET', '/v1/settings')).json.revision as number
+const post = (path: string, body?: unknown, headers = {}) => api.send('POST', path, { body, headers })
+const plain = { 'content-type': 'text/plain' }
+const { revision } = await measured('import', () => post('/v1/lists/kill/import', text, plain))
+await measured('import again, nothing new', () => post('/v1/lists/kill/import', text, plain))
+await measured('rollback, all go', () => post(`/v1/revisions/${head}/rollback`))
+await measured('rollback, all come back', () => post(`/v1/revisions/${revision}/rollback`))
+console.log(table(['', 's', 'longest pause ms', 'longest answer ms', 'answers'], results))
+await rm(api.directory, { recursive: true })
+process.exit(0)

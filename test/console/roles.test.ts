@@ -1,0 +1,149 @@
+import { createTransport } from 'nodemailer'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../peers/peer.ts'
+import { type Console, openConsole, signIn } from './console.ts'
+
+/** What those below owner see: no control that the API would refuse, a reason in its place, and no page that breaks. */
+
+let it: Console
+let message: string
+const password = 'long enough for all'
+
+beforeAll(async () => {
+  it = await openConsole()
+  const { api, host, smtpPort } = it.postern
+  await api.post('/v1/domains', { name: 'example.org', route: { type: 'lmtp', host: '127.0.0.1', port: 1 } })
+  await api.post('/v1/accounts', { address: 'jane@example.org', secret: password })
+  await api.post('/v1/aliases', { address: 'postmaster@example.org', to: ['jane@example.org'] })
+  await api.post('/v1/groups', { address: 'team@example.org', members: ['jane@example.org'] })
+  await api.post('/v1/certificates', { name: 'main', source: { type: 'self-signed', names: ['mx.example.org'] } })
+  await api.post('/v1/dkim-keys', { domain: 'example.org', selector: 'one', algorithm: 'ed25519' })
+  for (const [list, value] of Object.entries(entries)) await api.post(`/v1/lists/${list}`, { value })
+  for (const role of ['viewer', 'operator', 'admin'])
+    await api.post('/v1/users', { email: `${role}@example.org`, role, password })
+  await it.postern.settle()
+  const mail = createTransport({ host, port: smtpPort, tls: { rejectUnauthorized: false } })
+  await mail.sendMail({ from: 'a@remote.example', to: 'jane@example.org', subject: 'Waiting', text: 'secret words' })
+  await until('the message waits', async () => {
+    const { items } = await api.get<{ items: { id: string; state: string }[] }>('/v1/queue')
+    message = items[0]?.id ?? ''
+    return items[0]?.state === 'deferred'
+  })
+})
+afterAll(() => it?.stop())
+
+const entries = {
+  'control-access': '198.51.100.7',
+  kill: 'spam@worse.example',
+  accept: 'partner.example',
+  white: '192.0.2.1',
+  relay: '203.0.113.9',
+}
+
+/** Every page, and the role its controls take; `null`: whoever may see it may use it. */
+const pages: [string, 'operator' | 'admin' | 'owner' | null][] = [
+  ['/', null],
+  ['/services', 'operator'],
+  ['/services/smtp', 'operator'],
+  ['/services/queue', 'operator'],
+  ['/queue', 'operator'],
+  ['/queue?state=deferred', 'operator'],
+  ['/messages/:id', 'operator'],
+  ['/events', null],
+  ['/workers', null],
+  ['/revisions', null],
+  ['/revisions/2', 'admin'],
+  ['/audit', null],
+  ['/rfcs', null],
+  ['/simulate', null],
+  ['/replay', null],
+  ['/users', 'owner'],
+  ...['general', 'queue', 'logging', 'tls', 'harvesting', 'dictionary', 'security', 'advanced'].map(
+    (group) => [`/settings/${group}`, 'admin'] as [string, 'admin'],
+  ),
+  ...Object.keys(entries).map((list) => [`/lists/${list}`, 'admin'] as [string, 'admin']),
+  ...['domains', 'accounts', 'aliases', 'groups', 'certificates', 'dkim-keys'].map(
+    (kind) => [`/directory/${kind}`, 'admin'] as [string, 'admin'],
+  ),
+]
+const adminWalks = new Set(['/users', '/lists/kill', '/directory/domains', '/revisions/2'])
+const order = ['viewer', 'operator', 'admin', 'owner']
+
+/** Names of buttons that change something, for whoever reads them. */
+const changes =
+  /^(start|stop|restart|try everything|release|retry|hold|reroute|bounce|delete|edit|new |import|add|remove|save|review|discard|go back|revoke|show content|choose|select|all services)/i
+
+async function controls(): Promise<string[]> {
+  const found = it.page.locator('#main').locator('button:enabled, input:enabled, select:enabled, textarea:enabled')
+  return found.evaluateAll((elements) =>
+    elements.map((element) => {
+      const { labels } = element as HTMLInputElement
+      return (element.getAttribute('aria-label') ?? labels?.[0]?.textContent ?? element.textContent ?? '').trim()
+    }),
+  )
+}
+
+describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
+  const refused: string[] = []
+  beforeAll(async () => {
+    await it.page.evaluate('sessionStorage.clear()')
+    await it.page.goto(it.postern.url)
+    await signIn(it.page, { email: `${role}@example.org`, password })
+    it.page.on('response', (response) => response.status() === 403 && refused.push(response.url()))
+  })
+
+  test('no page breaks, what the role may not do is absent, and the page says why', async () => {
+    // An admin lacks only what is an owner's: a few pages show that the names above do find the controls.
+    const walked = role === 'admin' ? pages.filter(([path]) => adminWalks.has(path)) : pages
+    for (const [path, needs] of walked) {
+      await it.go(path.replace(':id', message))
+      await until(`${path} is loaded`, async () => (await it.page.locator('#main .animate-pulse').count()) === 0)
+      const may = needs === null || order.indexOf(role) >= order.indexOf(needs)
+      const note = it.page.getByTestId('role-note')
+      expect(await note.count(), path).toBe(may ? 0 : 1)
+      expect(await it.page.locator('#main [role=alert]').count(), path).toBe(0)
+      if (may && needs === 'admin')
+        expect(
+          (await controls()).filter((name) => changes.test(name)),
+          path,
+        ).not.toEqual([])
+      if (may) continue
+      expect(await note.textContent()).toMatch(new RegExp(`Your role is ${role}.*takes the role ${needs}`))
+      expect(
+        (await controls()).filter((name) => changes.test(name)),
+        path,
+      ).toEqual([])
+    }
+    expect(refused).toEqual([])
+  })
+
+  test('settings can be read and not typed into, unless the role may change them', async () => {
+    await it.go('/settings/queue')
+    expect(await it.page.getByLabel('Retry timer', { exact: true }).isEnabled()).toBe(role === 'admin')
+    expect(await it.page.getByRole('button', { name: 'Review and save' }).count()).toBe(role === 'admin' ? 1 : 0)
+  })
+})
+
+test('an operator holds a message and looks into it; the look is in the audit trail with the name', async () => {
+  const { page } = it
+  await page.evaluate('sessionStorage.clear()')
+  await page.goto(it.postern.url)
+  await signIn(page, { email: 'operator@example.org', password })
+  await it.go(`/messages/${message}`)
+  await page.getByRole('button', { name: 'Show content' }).click()
+  await page.getByRole('region', { name: 'Message as text' }).getByText('secret words').waitFor()
+  await page.getByRole('button', { name: 'Hide content' }).click()
+  expect(await page.getByText('secret words').count()).toBe(0)
+  await page.getByRole('button', { name: 'Hold' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('Waiting').waitFor()
+  await dialog.getByRole('button', { name: 'Hold' }).click()
+  await page.getByText('held', { exact: true }).first().waitFor()
+  await it.go('/audit')
+  await page.getByRole('searchbox').fill('message.read')
+  await page.getByRole('cell', { name: 'operator@example.org' }).first().waitFor()
+})
+
+test('the browser had nothing to complain of', () => {
+  expect(it.complaints).toEqual([])
+})

@@ -1,0 +1,100 @@
+import type { Socket } from 'node:net'
+import type { Conduct } from './conduct.ts'
+import type { House } from './dialogue.ts'
+import type { Intake } from './intake.ts'
+
+/** The session, as its pace sees it. */
+export type Paced = {
+  readonly house: House
+  readonly isOver: boolean
+  readonly intake: Intake | undefined
+  /** What was waited for failed. */
+  broken(error: unknown): void
+}
+
+/**
+ * Who waits for whom. While a session waits for us, no command of it is read and its silence is not its own; while we wait
+ * for the client, its time runs.
+ */
+export class Pace {
+  readonly #session: Paced
+  readonly #conduct: Conduct
+  /** When the client's silence ends the session; `Infinity` while it waits for us. */
+  deadline = Number.POSITIVE_INFINITY
+  /** Replies wait for their time. */
+  isLate = false
+  #holds = 0
+
+  constructor(session: Paced, conduct: Conduct) {
+    this.#session = session
+    this.#conduct = conduct
+  }
+
+  /** The client waits for us. */
+  get holds(): boolean {
+    return this.#holds > 0
+  }
+
+  /** The client has so many seconds from now. */
+  allow(seconds: number): void {
+    this.deadline = Date.now() + seconds * 1000
+  }
+
+  allowCommand(): void {
+    this.allow(this.#session.house.policy.settings.advanced.commandTimeoutSeconds)
+  }
+
+  allowData(): void {
+    this.allow(this.#session.house.policy.settings.advanced.dataTimeoutSeconds)
+  }
+
+  end(): void {
+    this.deadline = Number.POSITIVE_INFINITY
+  }
+
+  /** No command is read until `work` settles and, past the soft error limit, the time of its reply has come. */
+  wait(work: Promise<void>): void {
+    this.#hold()
+    work
+      .catch((error) => this.#session.broken(error))
+      .then(() => this.#untilTime())
+      .then(() => {
+        this.allowCommand()
+        this.#release()
+      })
+  }
+
+  /** Past the soft error limit what was said waits: this session alone, and its client's next commands with it. */
+  slow(): void {
+    if (this.#conduct.delaySeconds === 0 || this.#holds || this.#session.isOver) return
+    this.isLate = true
+    this.wait(Promise.resolve())
+  }
+
+  #untilTime(): Promise<void> | undefined {
+    const { delaySeconds } = this.#conduct
+    if (delaySeconds === 0 || this.#session.isOver) return undefined
+    this.isLate = true
+    return new Promise((resolve) => setTimeout(resolve, delaySeconds * 1000)).then(() => {
+      this.isLate = false
+    })
+  }
+
+  /** The client reads no replies: it says nothing more until it does. */
+  untilDrained(socket: Socket): void {
+    this.#hold()
+    this.allowCommand()
+    socket.once('drain', () => this.#release())
+  }
+
+  #hold(): void {
+    this.#holds++
+    this.deadline = Number.POSITIVE_INFINITY
+    this.#session.intake?.hold()
+  }
+
+  #release(): void {
+    this.#holds--
+    if (this.#holds === 0) this.#session.intake?.release()
+  }
+}
