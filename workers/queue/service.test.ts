@@ -15,6 +15,7 @@ test('start, stop, restart by generation, settings that are refused, orders met 
   const worker = {
     id: 'queue-1',
     record: (type: string, fields: object) => void events.push({ type, ...fields }),
+    wants: () => false,
     flushEvents: async () => {},
     syncEvents: async () => {},
     wasAccepted: () => false,
