@@ -135,8 +135,13 @@ describe('settings', () => {
       tls: 'opportunistic',
       user: 'u',
     })
-    const snapshot = (await api.send('GET', '/v1/worker/snapshot', { token: await api.tokens.queue() })).text
-    expect(snapshot).toContain('very secret indeed')
+    for (const path of ['/v1/worker/snapshot', '/v1/worker/changes?after=1']) {
+      const rows = async (service: 'smtp' | 'queue') =>
+        (await api.send('GET', path, { token: await api.tokens[service]() })).text
+      expect(await rows('queue')).toContain('very secret indeed')
+      expect(await rows('smtp')).toContain('other.example.org')
+      expect(await rows('smtp')).not.toContain('very secret indeed')
+    }
     for (const file of ['settings.db', 'settings.db-wal'])
       expect(readFileSync(join(api.directory, file)).includes('very secret indeed')).toBe(false)
   })

@@ -87,12 +87,12 @@ async function* rowLines(
     const page = { after, limit: pageRows }
     if (holdsSecrets(kind)) {
       const rows = await rowsById(parts.control, kind, page)
-      yield fitFor(service, await linesOf(parts, rows))
+      yield await linesOf(parts, rows, service)
       after = rows.at(-1)?.id ?? after
       if (rows.length < pageRows) return
     } else {
       const { n, last, text } = await rowLinesById(parts.control, kind, page)
-      if (text) yield fitFor(service, text)
+      if (text) yield text
       after = last ?? after
       if (n < pageRows) return
     }
@@ -108,35 +108,41 @@ async function* changedLines(
     const asked = { kinds: rowsFor[service], after: from, upTo, limit: pageRows }
     const lines = await changeLines(parts.control, asked, kindsWithSecrets)
     if (lines) {
-      if (lines.text) yield fitFor(service, lines.text)
+      if (lines.text) yield lines.text
       if (lines.n < pageRows) return
       from = { revision: lines.revision, seq: lines.seq }
       continue
     }
     const page = await changesPage(parts.control, asked)
     const rows = page.map(({ after: value, ...row }) => ({ ...row, value }))
-    yield fitFor(service, await linesOf(parts, rows))
+    yield await linesOf(parts, rows, service)
     const last = page.at(-1)
     if (!last || page.length < pageRows) return
     from = last
   }
 }
 
-/** Accounts tell the Queue Manager which addresses there are; nobody logs in there. A hash (PHC text) holds no quote. */
-function fitFor(service: ServiceName, lines: string): string {
-  return service === 'queue' ? lines.replace(/"secretHash":"[^"]*"/g, '"secretHash":""') : lines
-}
-
 type Line = { kind: RowKind; id: string; revision: number; value: string | null }
 
-/** Rows as they travel, their secrets opened. */
-async function linesOf({ seal }: Parts, rows: Line[]): Promise<string> {
+/** Rows as they travel, the secrets that this service needs opened. */
+async function linesOf({ seal }: Parts, rows: Line[], service: ServiceName): Promise<string> {
   const lines = rows.map(async ({ kind, id, revision, value }) => {
     const open =
-      value === null || !holdsSecrets(kind) ? value : JSON.stringify(await openRow({ kind, id }, value, seal))
+      value === null || !holdsSecrets(kind)
+        ? value
+        : JSON.stringify(fitFor(service, kind, await openRow({ kind, id }, value, seal)))
     return `{"kind":"${kind}","id":${JSON.stringify(id)},"revision":${revision},"value":${open}}\n`
   })
   return (await Promise.all(lines)).join('')
+}
+
+/** Nobody logs in at the Queue Manager: accounts only tell it which addresses there are. And it alone logs in at the gateway. */
+function fitFor(service: ServiceName, kind: RowKind, value: unknown): unknown {
+  const row = value as { secretHash?: string; gateway?: { secret?: string } }
+  if (service === 'queue' && kind === 'account') return { ...row, secretHash: '' }
+  if (service === 'queue' || kind !== 'settings' || row.gateway?.secret === undefined) return row
+  const { secret: _, ...gateway } = row.gateway
+  return { ...row, gateway }
 }
 
 /** A stream that ends without its end line says by that that it is incomplete. */
