@@ -195,9 +195,10 @@ async function killFile(postern: Postern, entries: number): Promise<string[]> {
   const imported = await postern.api.call('POST', '/v1/lists/kill/import', {
     body: text,
     headers: { 'content-type': 'text/plain' },
+    withinMs: 300_000,
   })
   if (imported.status !== 200) throw new ApiRefusal('import of the Kill File', imported)
-  await postern.settle((imported.body as { revision: number }).revision)
+  await postern.settle((imported.body as { revision: number }).revision, 300_000)
   const full: Sample[] = []
   for (let round = 0; round < Number(options.rounds); round++) full.push(await load(postern, messages))
   return line(`Kill File of ${figure(entries)}`, full, plain)

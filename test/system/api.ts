@@ -19,6 +19,8 @@ export interface ApiCall {
   ifMatch?: number
   /** Without a token, or with another than the administrator's. */
   token?: string | null
+  /** Milliseconds; 30 000 without it. */
+  withinMs?: number
 }
 
 /** What every refused call throws: all the API said, so that a failed test explains itself. */
@@ -88,7 +90,7 @@ export class Api {
   async #fetch(
     method: string,
     path: string,
-    { query = {}, body, octets, headers, ifMatch, token }: ApiCall,
+    { query = {}, body, octets, headers, ifMatch, token, withinMs = 30_000 }: ApiCall,
   ): Promise<ApiAnswer> {
     const url = new URL(path, this.url)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value))
@@ -102,7 +104,7 @@ export class Api {
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       ...(octets ? { body: new Uint8Array(octets) } : {}),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(withinMs),
     })
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: parsed(text), text }

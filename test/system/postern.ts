@@ -49,7 +49,7 @@ export interface Postern {
   restart(): Promise<void>
   workers(): Promise<WorkerView[]>
   /** Resolves when a live worker of each service has this revision (or the newest) in force. */
-  settle(revision?: number): Promise<void>
+  settle(revision?: number, withinMs?: number): Promise<void>
   /** Resolves with the books when nothing waits, storage has all events, and they balance. */
   quiet(patience?: { withinMs?: number; everyMs?: number }): Promise<Books>
   books(): Promise<Books>
@@ -113,7 +113,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       child = await start()
     },
     workers,
-    settle: async (revision) => settle(workers, revision),
+    settle: (revision, withinMs) => settle(workers, revision, withinMs),
     quiet: async ({ withinMs = 60_000, everyMs = 100 } = {}) => {
       let seen: Books | undefined
       const ask = async () => {
@@ -224,7 +224,7 @@ async function stopApi(child: ChildProcess, of: { dataDirectory: string; written
   throw new Error(`Postern did not stop cleanly (${how}). It wrote:\n${of.written.join('')}`)
 }
 
-async function settle(workers: () => Promise<WorkerView[]>, revision?: number): Promise<void> {
+async function settle(workers: () => Promise<WorkerView[]>, revision?: number, withinMs?: number): Promise<void> {
   let seen: WorkerView[] = []
   const settled = async () => {
     seen = await workers()
@@ -232,9 +232,11 @@ async function settle(workers: () => Promise<WorkerView[]>, revision?: number): 
     const obeys = (worker: WorkerView) => (revision === undefined ? worker.lag === 0 : worker.revision >= revision)
     return live.every(obeys) && new Set(live.map(({ service }) => service)).size === 2
   }
-  await until(`all workers are on revision ${revision ?? 'newest'}`, settled).catch((error) => {
-    throw new Error(`${error.message}; the workers: ${JSON.stringify(seen, null, 1)}`)
-  })
+  await until(`all workers are on revision ${revision ?? 'newest'}`, settled, withinMs ? { withinMs } : {}).catch(
+    (error) => {
+      throw new Error(`${error.message}; the workers: ${JSON.stringify(seen, null, 1)}`)
+    },
+  )
 }
 
 /** Nothing waits by events and by the Queue Managers' own indexes, and no worker holds events back. */
