@@ -29,6 +29,7 @@ export class Conduct {
   #invalidRecipients = 0
   #idle = 0
   #idleSince = 0
+  #begun = false
   #noise = 0
 
   constructor(house: House, facts: SessionFacts) {
@@ -66,6 +67,12 @@ export class Conduct {
   command(verb: string): FaultVerdict | undefined {
     if (!idleVerbs.has(verb)) {
       if (verb === 'DATA' || verb === 'BDAT') this.#idle = 0
+      if (verb === 'MAIL') this.#begun = true
+      return undefined
+    }
+    // Who takes back a transaction has asked something: monitors and callouts do.
+    if (verb === 'RSET' && this.#begun) {
+      this.#begun = false
       return undefined
     }
     if (this.#idle++ === 0) this.#idleSince = Date.now()
