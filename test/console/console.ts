@@ -20,7 +20,7 @@ export async function openConsole(options: PosternOptions = {}): Promise<Console
   const complaints: string[] = []
   const context = await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1280, height: 800 } })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(30_000)
   listen(page, complaints)
   await page.goto(postern.url)
   await signIn(page)
@@ -68,6 +68,8 @@ export async function confirm(page: Page, verb: string | RegExp, comment?: strin
   await button.waitFor()
   if (comment) await dialog.getByLabel('Comment').fill(comment)
   await button.click()
+  // The strip of the change before may still say that it is done; the one of this change stands there when the review goes.
+  await button.waitFor({ state: 'detached' })
   await rolledOut(page)
 }
 
