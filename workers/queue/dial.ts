@@ -115,7 +115,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
 
 const mostHeader = 64 << 10
 
-/** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §5). Read only when it matters. */
+/** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §3 and §4.2.2). Read only when it matters. */
 async function waivesTls(mail: Mail, { reader }: AttemptWorld): Promise<boolean> {
   let text = ''
   const stream = openDelivered(mail, reader)
