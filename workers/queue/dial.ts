@@ -1,6 +1,7 @@
 import { routeTerms, settledTerms, type Terms, termsFor } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
-import { type Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/connection.ts'
+import type { Connection } from './client/connection.ts'
+import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/dial.ts'
 import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { TlsPolicy } from '../client/connection.ts'
+import type { TlsPolicy } from '../client/dial.ts'
 import { type MtaSts, names, type Policy } from './mta-sts.ts'
 import { type Proof, Trust } from './proof.ts'
 import { type SecureDns, usable } from './secure-dns.ts'
