@@ -106,7 +106,12 @@ describe('the schedule', () => {
     await live.change(() => live.api.post('/v1/queue/run'))
     const event = await live.event('delivery.bounced', ({ messageId }) => messageId === id)
     expect(event).toMatchObject({ attempt: 2, status: '4.4.7' })
-    await until('the notification', async () => (await live.mail('ann@home.test')).length > before)
+    const mails = () => live.mail('ann@home.test')
+    await until('the notification', async () => (await mails()).length > before)
+    const [notice = ''] = (await mails()).filter((mail) => mail.includes('Final-Recipient: rfc822; jane@far.test'))
+    // What the remote said, to the letter; what we make of it is for people.
+    expect(notice).toMatch(/\r?\nDiagnostic-Code: smtp; 4\d\d [^(\r\n]*\r?\n/)
+    expect(notice).toContain('(given up after 2 tries)')
   })
 })
 

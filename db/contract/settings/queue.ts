@@ -6,7 +6,7 @@ export const queueSchema = z
   .strictObject({
     retryTimerMinutes: setting(z.number().int().min(1).max(1440).default(30), {
       title: 'Retry timer',
-      help: 'Base of the retry schedule.',
+      help: 'Base of the retry schedule. A change holds from the next try on; what waits already keeps its time, and "Try everything now" on the queue page tries it at once.',
       unit: 'minutes',
       source: 'classic',
     }),
