@@ -28,7 +28,8 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     expect((await third).afterMs).toBeGreaterThan(950)
     expect((await client.say('NOOP').expect(250)).afterMs).toBeGreaterThan(950)
     const since = performance.now()
-    await client.say('NOOP', 'NOOP').expect(250)
+    // Each in its own time: a client that pipelines hears the first before the last is due.
+    expect((await client.say('NOOP', 'NOOP').expect(250)).afterMs).toBeLessThan(1_700)
     await client.expect(250)
     expect(performance.now() - since).toBeGreaterThan(1_950)
     await live.set('dictionary', { softErrorLimit: 0 })
@@ -42,6 +43,36 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
     const reply = await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: late\r\n' })
     expect(reply.afterMs).toBeGreaterThan(950)
+  })
+
+  it('also what asks for a message, and what acknowledges a piece of one', async () => {
+    await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 1 })
+    const client = await live.greeted({ from: '127.2.0.5' })
+    for (const line of ['NONSENSE', 'NONSENSE', 'MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>'])
+      await client.ask(line)
+    expect((await client.say('DATA').expect(354)).afterMs).toBeGreaterThan(950)
+    expect((await client.write('Subject: late\r\n.\r\n').expect(250)).afterMs).toBeGreaterThan(950)
+    for (const line of ['MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>']) await client.say(line).expect(250)
+    expect((await client.write('BDAT 9\r\nSubject: ').expect(250)).afterMs).toBeGreaterThan(950)
+    expect((await client.write('BDAT 6 LAST\r\npiece\n').reply()).afterMs).toBeGreaterThan(950)
+  })
+
+  it('an open session obeys what is changed at its next reply, and errors from before count', async () => {
+    const client = await live.greeted({ from: '127.2.0.6' })
+    const isLate = async () => (await client.say('NOOP').expect(250)).afterMs > 950
+    for (const _ of [1, 2, 3]) await client.say('NONSENSE').expect(500)
+    await live.set('dictionary', { softErrorLimit: 2, softErrorDelaySeconds: 1 })
+    expect(await isLate()).toBe(true)
+    await live.set('dictionary', { softErrorLimit: 3 })
+    expect(await isLate()).toBe(false)
+    await live.set('dictionary', { softErrorLimit: 1 })
+    expect(await isLate()).toBe(true)
+    const entry = await live.add('white', '127.2.0.6')
+    expect(await isLate()).toBe(false)
+    await live.remove('white', entry)
+    expect(await isLate()).toBe(true)
+    await live.set('security', { watch: ['soft-error-limit'] })
+    expect(await isLate()).toBe(false)
   })
 
   it('not for a White-listed client (W)', async () => {
@@ -93,6 +124,20 @@ describe('hardErrorLimit', () => {
     const client = await live.greeted({ from: '127.2.1.3' })
     for (let i = 0; i < 5; i++) await client.say('NONSENSE').expect(500)
     expect(await staysOut(live.postern, '127.2.1.3')).toBe(true)
+  })
+
+  it('nothing but errors: as many as it says, and 0 is no limit, where no flood is looked for', async () => {
+    await live.set('security', { autoDenyHackAttempts: false })
+    await live.set('dictionary', { hardErrorLimit: 60 })
+    const client = await live.greeted({ from: '127.2.1.4' })
+    for (let i = 0; i < 60; i++) await client.say('NONSENSE').expect(500)
+    await client.expect(421, '4.7.0')
+    await live.set('dictionary', { hardErrorLimit: 0 })
+    await live.set('security', { autoDenyHackAttempts: true })
+    await live.add('white', '127.2.1.5')
+    const white = await live.greeted({ from: '127.2.1.5' })
+    for (let i = 0; i < 70; i++) await white.say('NONSENSE').expect(500)
+    await white.say('NOOP').expect(250)
   })
 
   it('below the soft limit it is refused, and the worker is unchanged', async () => {

@@ -103,6 +103,10 @@ describe('greetingDelaySeconds', () => {
     await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }] })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
     await (await from('198.51.100.13')).hello()
+    // With neither a delay nor autoDenyHackAttempts nobody asked who talks first.
+    await live.set('security', { autoDenyHackAttempts: false })
+    const eager = await from('198.51.100.12', { first: 'HELO robot.test\r\n' })
+    for (const code of [220, 250]) await eager.expect(code)
   })
 
   it.each([
@@ -208,6 +212,7 @@ describe('dnsbl, RFC 5782', () => {
   it('a pattern that is none is refused, and nothing is saved', async () => {
     const saved = live.set('security', { dnsbl: [reject('bl.test', 'spam')] })
     await expect(saved).rejects.toThrow(/127\.0\.0\.\*/)
+    await expect(live.set('security', { dnsbl: [reject('bl.test', '127.0.0.256')] })).rejects.toThrow(/127\.0\.0\.\*/)
   })
 })
 

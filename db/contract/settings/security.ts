@@ -6,6 +6,9 @@ import { setting } from '../setting.ts'
 const check = z.enum(['off', 'mark', 'reject'])
 const rate = z.number().int().min(0).max(1_000_000).default(0)
 
+/** One to four octets, each a number up to 255 or `*`. */
+const answerPattern = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d|\*)(?:\.(?=.)|$)){1,4}$/
+
 const ratesSchema = z.strictObject({
   connectionsPerMinute: rate,
   connectionsPerHour: rate,
@@ -83,7 +86,7 @@ export const securitySchema = z.strictObject({
           zone: domainSchema,
           answer: z
             .string()
-            .regex(/^(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|\*)){0,3}$/, {
+            .regex(answerPattern, {
               message: 'must be an IPv4 address in which * stands for any octet, e.g. 127.0.0.* or 127.0.0.2',
             })
             .default('127.0.0.*'),
