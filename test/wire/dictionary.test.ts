@@ -46,15 +46,18 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
   })
 
   it('also what asks for a message, and what acknowledges a piece of one', async () => {
+    const transaction = async (from: string) => {
+      const client = await live.greeted({ from })
+      for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
+      for (const line of ['MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>']) await client.say(line).expect(250)
+      return client
+    }
+    const [whole, inPieces] = [await transaction('127.2.0.5'), await transaction('127.2.0.7')]
     await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 1 })
-    const client = await live.greeted({ from: '127.2.0.5' })
-    for (const line of ['NONSENSE', 'NONSENSE', 'MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>'])
-      await client.ask(line)
-    expect((await client.say('DATA').expect(354)).afterMs).toBeGreaterThan(950)
-    expect((await client.write('Subject: late\r\n.\r\n').expect(250)).afterMs).toBeGreaterThan(950)
-    for (const line of ['MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>']) await client.say(line).expect(250)
-    expect((await client.write('BDAT 9\r\nSubject: ').expect(250)).afterMs).toBeGreaterThan(950)
-    expect((await client.write('BDAT 7 LAST\r\npiece\r\n').expect(250)).afterMs).toBeGreaterThan(950)
+    expect((await whole.say('DATA').expect(354)).afterMs).toBeGreaterThan(950)
+    await whole.write('Subject: late\r\n.\r\n').expect(250)
+    expect((await inPieces.write('BDAT 9\r\nSubject: ').expect(250)).afterMs).toBeGreaterThan(950)
+    expect((await inPieces.write('BDAT 7 LAST\r\npiece\r\n').expect(250)).afterMs).toBeGreaterThan(950)
   })
 
   it('an open session obeys what is changed at its next reply, and errors from before count', async () => {
@@ -185,6 +188,15 @@ describe('maxInvalidRecipients', () => {
     const honest = await live.greeted({ from: '127.2.4.1' })
     for (let i = 0; i < 5; i++)
       await honest.mail({ from: 'x@far.test', to: ['ann@home.test', 'bob@home.test'], content: 'Subject: x\r\n' })
+  })
+
+  it('guessing with VRFY is guessing', async () => {
+    await live.set('security', { disableVrfy: false })
+    await live.set('dictionary', { maxInvalidRecipients: 2 })
+    const client = await live.greeted({ from: '127.2.6.1' })
+    await client.say('VRFY ann@home.test').expect(250)
+    for (const guess of ['one', 'two']) await client.say(`VRFY ${guess}@home.test`).expect(550, '5.1.1')
+    await client.expect(421, '4.7.0')
   })
 
   it('not for a White-listed client (W), nor for the console', async () => {

@@ -44,13 +44,13 @@ export class Conduct {
   }
 
   /** A command was refused. @returns what that means for the session, where it means anything */
-  refused({ stage, outcome, rule, reason }: Verdict, { recipient, login, mechanism }: About): FaultVerdict | undefined {
+  refused({ outcome, rule, reason }: Verdict, { recipient, login, mechanism }: About): FaultVerdict | undefined {
     if (outcome.kind !== 'refuse' || replies[outcome.reply].code < 500) return undefined
     this.#errors++
     if (rule === 'auth-credentials' && reason === 'auth-failed')
       this.#note('failed-login', `failed login as "${login ?? ''}" by ${mechanism ?? 'AUTH'}`)
-    // Whether the directory or the routed host says so.
-    if (stage === 'rcpt' && reason === 'user-unknown') {
+    // Whoever says so, the directory or the routed host; and VRFY tells who guesses as much as RCPT does.
+    if (reason === 'user-unknown') {
       this.#invalidRecipients++
       this.#note('invalid-recipient', `unknown recipient <${recipient ?? ''}>`)
     }

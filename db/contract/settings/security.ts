@@ -50,7 +50,7 @@ export const securitySchema = z.strictObject({
   }),
   autoDenyHackAttempts: setting(z.boolean().default(true), {
     title: 'Deny hack attempts',
-    help: 'Talking before the banner, HTTP verbs, binary noise, command floods (200 commands within 10 seconds that send no mail, or 50 protocol errors in a row) and smuggling attempts end the session and become a Control Access entry.',
+    help: 'Talking before the banner (seen where it is delayed, or waits for look-ups), HTTP verbs, binary noise, command floods (200 commands within 10 seconds that send no mail, or 50 protocol errors in a row) and smuggling attempts end the session and become a Control Access entry.',
     source: 'classic',
     exemptsWhiteListed: true,
   }),
