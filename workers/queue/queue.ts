@@ -8,7 +8,7 @@ import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
-import { type Patience, patience as usualPatience } from './client/connection.ts'
+import { type Patience, patience as usualPatience } from './client/dial.ts'
 import { Pool } from './client/pool.ts'
 import { dailyReport } from './daily-report.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'

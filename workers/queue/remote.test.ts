@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { patience } from './client/connection.ts'
+import { patience } from './client/dial.ts'
 import { Testbed, until } from './testbed.ts'
 import { type Script, TestServer } from './testserver.ts'
 

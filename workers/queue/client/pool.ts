@@ -1,4 +1,5 @@
-import { Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './connection.ts'
+import { Connection } from './connection.ts'
+import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './dial.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */
 
