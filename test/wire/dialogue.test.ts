@@ -7,6 +7,7 @@ const live = livePostern({
     await live.make('groups', { address: 'team@home.test', members: ['ann@home.test', 'x@far.test'] })
     await live.make('aliases', { address: 'here@home.test', to: ['ann@home.test'] })
     await live.make('aliases', { address: 'there@home.test', to: ['x@far.test'] })
+    await live.make('aliases', { address: 'dead@home.test', to: ['gone@home.test'] })
     await live.empty('relay')
     await live.add('relay', '127.0.0.70')
   },
@@ -78,6 +79,8 @@ describe('VRFY', () => {
     expect((await ask('VRFY there@home.test')).raw).toMatch(/^251 2\.1\.5 .*<x@far\.test>/)
     expect(await ask('VRFY nobody@home.test')).toMatchObject({ code: 550, enhanced: '5.1.1' })
     expect(await ask('VRFY x@far.test')).toMatchObject({ code: 252 })
+    // As RCPT says.
+    expect(await ask('VRFY dead@home.test')).toMatchObject({ code: 550, enhanced: '5.1.1' })
   })
 })
 
@@ -96,6 +99,19 @@ describe('EXPN', () => {
     expect(await ask('EXPN nobody@home.test')).toMatchObject({ code: 550, enhanced: '5.7.1' })
     await live.set('security', { allowRemoteViewOfGroups: true })
     expect(await ask('EXPN team@home.test')).toMatchObject({ code: 250 })
+  })
+
+  it('stands in EHLO for whom it answers (RFC 5321 §3.5.2), as VRFY does', async () => {
+    const client = await live.connect({ from: '127.0.0.71' })
+    const ours = await live.connect({ from: '127.0.0.70' })
+    for (const offered of [await client.hello(), await ours.hello()])
+      expect([offered.has('EXPN'), offered.has('VRFY')]).toEqual([false, false])
+    await live.set('security', { disableExpn: false, disableVrfy: false })
+    const offered = await client.ehlo()
+    expect([offered.has('EXPN'), offered.has('VRFY')]).toEqual([false, true])
+    expect((await ours.ehlo()).has('EXPN')).toBe(true)
+    await live.set('security', { allowRemoteViewOfGroups: true })
+    expect((await client.ehlo()).has('EXPN')).toBe(true)
   })
 })
 

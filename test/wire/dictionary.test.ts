@@ -28,7 +28,8 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     expect((await third).afterMs).toBeGreaterThan(1_950)
     expect((await client.say('NOOP').expect(250)).afterMs).toBeGreaterThan(1_950)
     const since = performance.now()
-    await client.say('NOOP', 'NOOP').expect(250)
+    // Each in its own time: a client that pipelines hears the first before the last is due.
+    expect((await client.say('NOOP', 'NOOP').expect(250)).afterMs).toBeLessThan(1_700)
     await client.expect(250)
     expect(performance.now() - since).toBeGreaterThan(3_900)
     await live.set('dictionary', { softErrorLimit: 0 })
@@ -42,6 +43,39 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
     const reply = await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: late\r\n' })
     expect(reply.afterMs).toBeGreaterThan(950)
+  })
+
+  it('also what asks for a message, and what acknowledges a piece of one', async () => {
+    const transaction = async (from: string) => {
+      const client = await live.greeted({ from })
+      for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
+      for (const line of ['MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>']) await client.say(line).expect(250)
+      return client
+    }
+    const [whole, inPieces] = [await transaction('127.2.0.5'), await transaction('127.2.0.7')]
+    await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 1 })
+    expect((await whole.say('DATA').expect(354)).afterMs).toBeGreaterThan(950)
+    await whole.write('Subject: late\r\n.\r\n').expect(250)
+    expect((await inPieces.write('BDAT 9\r\nSubject: ').expect(250)).afterMs).toBeGreaterThan(950)
+    expect((await inPieces.write('BDAT 7 LAST\r\npiece\r\n').expect(250)).afterMs).toBeGreaterThan(950)
+  })
+
+  it('an open session obeys what is changed at its next reply, and errors from before count', async () => {
+    const client = await live.greeted({ from: '127.2.0.6' })
+    const isLate = async () => (await client.say('NOOP').expect(250)).afterMs > 950
+    for (const _ of [1, 2, 3]) await client.say('NONSENSE').expect(500)
+    await live.set('dictionary', { softErrorLimit: 2, softErrorDelaySeconds: 1 })
+    expect(await isLate()).toBe(true)
+    await live.set('dictionary', { softErrorLimit: 3 })
+    expect(await isLate()).toBe(false)
+    await live.set('dictionary', { softErrorLimit: 1 })
+    expect(await isLate()).toBe(true)
+    const entry = await live.add('white', '127.2.0.6')
+    expect(await isLate()).toBe(false)
+    await live.remove('white', entry)
+    expect(await isLate()).toBe(true)
+    await live.set('security', { watch: ['soft-error-limit'] })
+    expect(await isLate()).toBe(false)
   })
 
   it('not for a White-listed client (W)', async () => {
@@ -95,6 +129,20 @@ describe('hardErrorLimit', () => {
     expect(await staysOut(live.postern, '127.2.1.3')).toBe(true)
   })
 
+  it('nothing but errors: as many as it says, and 0 is no limit, where no flood is looked for', async () => {
+    await live.set('security', { autoDenyHackAttempts: false })
+    await live.set('dictionary', { hardErrorLimit: 60 })
+    const client = await live.greeted({ from: '127.2.1.4' })
+    for (let i = 0; i < 60; i++) await client.say('NONSENSE').expect(500)
+    await client.expect(421, '4.7.0')
+    await live.set('dictionary', { hardErrorLimit: 0 })
+    await live.set('security', { autoDenyHackAttempts: true })
+    await live.add('white', '127.2.1.5')
+    const white = await live.greeted({ from: '127.2.1.5' })
+    for (let i = 0; i < 70; i++) await white.say('NONSENSE').expect(500)
+    await white.say('NOOP').expect(250)
+  })
+
   it('below the soft limit it is refused, and the worker is unchanged', async () => {
     await live.set('dictionary', { softErrorLimit: 5 })
     const { status, text } = await live.api.call('PATCH', '/v1/settings/dictionary', { body: { hardErrorLimit: 4 } })
@@ -140,6 +188,15 @@ describe('maxInvalidRecipients', () => {
     const honest = await live.greeted({ from: '127.2.4.1' })
     for (let i = 0; i < 5; i++)
       await honest.mail({ from: 'x@far.test', to: ['ann@home.test', 'bob@home.test'], content: 'Subject: x\r\n' })
+  })
+
+  it('guessing with VRFY is guessing', async () => {
+    await live.set('security', { disableVrfy: false })
+    await live.set('dictionary', { maxInvalidRecipients: 2 })
+    const client = await live.greeted({ from: '127.2.6.1' })
+    await client.say('VRFY ann@home.test').expect(250)
+    for (const guess of ['one', 'two']) await client.say(`VRFY ${guess}@home.test`).expect(550, '5.1.1')
+    await client.expect(421, '4.7.0')
   })
 
   it('not for a White-listed client (W), nor for the console', async () => {

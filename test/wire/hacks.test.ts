@@ -23,6 +23,7 @@ const smuggled =
 
 const attacks: [string, string, (client: WireClient) => Promise<unknown> | unknown][] = [
   ['another protocol', 'other-protocol', (client) => client.say('GET / HTTP/1.1', 'Host: x', '')],
+  ['another protocol, an old one', 'other-protocol', (client) => client.say('GET /')],
   [
     'binary noise',
     'binary-noise',

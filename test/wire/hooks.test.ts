@@ -234,6 +234,15 @@ describe('recipients verified by callout', () => {
     expect(event).toMatchObject({ verdict: { rule: 'callout' } })
   })
 
+  it('are guessed as others are: dictionary.maxInvalidRecipients counts them', async () => {
+    await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
+    await live.set('dictionary', { maxInvalidRecipients: 2 })
+    const client = await live.greeted()
+    await client.say('MAIL FROM:<x@far.test>').expect(250)
+    for (let i = 0; i < 2; i++) await client.say('RCPT TO:<nobody@asked.test>').expect(550, '5.1.1')
+    await client.expect(421, '4.7.0')
+  })
+
   it('the directory knows are not asked about, nor those under a catch-all', async () => {
     await domain('asked.test', route(), { verifyRecipients: 'callout' })
     await live.make('domains', {

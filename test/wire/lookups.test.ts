@@ -98,10 +98,14 @@ describe('greetingDelaySeconds', () => {
     await robot.expect(554, '5.5.1')
   })
 
-  it('without a delay who talks while a list is asked has talked first as well', async () => {
-    await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }] })
+  it('without a delay who talks while a list is asked has talked first as well, where hack attempts are denied', async () => {
+    await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }], autoDenyHackAttempts: true })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
     await (await from('198.51.100.13')).hello()
+    // With neither a delay nor autoDenyHackAttempts nobody asked who talks first.
+    await live.set('security', { autoDenyHackAttempts: false })
+    const eager = await from('198.51.100.14', { first: 'HELO robot.test\r\n' })
+    for (const code of [220, 250]) await eager.expect(code)
   })
 
   it.each([
@@ -207,6 +211,7 @@ describe('dnsbl, RFC 5782', () => {
   it('a pattern that is none is refused, and nothing is saved', async () => {
     const saved = live.set('security', { dnsbl: [reject('bl.test', 'spam')] })
     await expect(saved).rejects.toThrow(/127\.0\.0\.\*/)
+    await expect(live.set('security', { dnsbl: [reject('bl.test', '127.0.0.256')] })).rejects.toThrow(/127\.0\.0\.\*/)
   })
 })
 

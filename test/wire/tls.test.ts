@@ -197,9 +197,12 @@ describe('implicit TLS', () => {
   it('the port opens and closes live; under it logins work and STARTTLS is not offered', async () => {
     const { host, smtpsPort } = live.postern
     expect(await answers(host, smtpsPort)).toBe(false)
+    const { warnings } = await live.set('tls', { implicitTls: true })
+    expect(warnings).toEqual(['tls.implicitTls: the port opens as soon as there is a certificate.'])
+    expect(await answers(host, smtpsPort)).toBe(false)
     await load('mail.home.test')
-    await live.set('tls', { implicitTls: true })
     await until('the port answers', () => answers(host, smtpsPort))
+    expect((await live.set('tls', { implicitTls: true })).warnings).toEqual([])
     const client = await live.connect({ port: smtpsPort, tls: { servername: 'mail.home.test' } })
     const extensions = await client.hello()
     expect(extensions.has('STARTTLS')).toBe(false)

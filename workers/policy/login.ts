@@ -101,6 +101,12 @@ export function mayWriteAs({ directory, settings }: Policy, login: string, sende
   return false
 }
 
+/** Whether EXPN names the members of groups to this client. */
+export function mayExpand(policy: Policy, facts: Pick<SessionFacts, 'login' | 'ip' | 'now'>): boolean {
+  const { disableExpn, allowRemoteViewOfGroups } = policy.settings.security
+  return !disableExpn && (allowRemoteViewOfGroups || isOurs(policy, facts))
+}
+
 /** Logged in, or in the relay list whatever the relay mode. */
 export function isOurs({ relay }: Policy, { login, ip, now }: Pick<SessionFacts, 'login' | 'ip' | 'now'>): boolean {
   return login !== undefined || findBlock(relay, ip, now) !== undefined

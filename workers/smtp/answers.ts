@@ -26,6 +26,10 @@ export class Answers {
     this.#facts = facts
   }
 
+  get waiting(): boolean {
+    return this.#text !== ''
+  }
+
   /** What is to be written now. */
   take(): string {
     const text = this.#text
@@ -83,9 +87,7 @@ export class Answers {
     this.#house.counters.protocol_errors_total++
     this.#inRow++
     if (this.faults++ < faultsTold) this.tell(reason, detail, reply)
-    if (this.#inRow < faultsBorne) return false
-    this.reply('tooManyErrors')
-    return true
+    return this.#inRow >= faultsBorne
   }
 
   /** A command was understood. */

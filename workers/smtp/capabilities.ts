@@ -1,5 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
-import { authMechanisms, isOurs, mayShowSecret } from '@postern/policy/login.ts'
+import { authMechanisms, isOurs, mayExpand, mayShowSecret } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
 /** What EHLO offers: one row each. An extension stands here with `honoured: false` until all of Postern keeps its promise. */
@@ -66,6 +66,20 @@ const capabilities: readonly Capability[] = [
       'NOTIFY, ORCPT, RET and ENVID travel in the envelope; the Queue Manager reports by them or passes them on.',
   },
   { keyword: 'HELP', rfc: '5321', honoured: true, because: 'HELP lists the commands.' },
+  {
+    keyword: 'VRFY',
+    rfc: '5321',
+    honoured: true,
+    because: 'Where its answers tell something: security.disableVrfy is off.',
+    offer: (_facts, { settings }) => (settings.security.disableVrfy ? null : ''),
+  },
+  {
+    keyword: 'EXPN',
+    rfc: '5321',
+    honoured: true,
+    because: 'To whom the security settings let see groups (RFC 5321 §3.5.2: where it is supported it is listed).',
+    offer: (facts, policy) => (mayExpand(policy, facts) ? '' : null),
+  },
   {
     keyword: 'SMTPUTF8',
     rfc: '6531',

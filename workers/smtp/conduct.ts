@@ -24,7 +24,6 @@ const handshake = '\x16\x03'
 export class Conduct {
   readonly #house: House
   readonly #facts: SessionFacts
-  #isLate = false
   #errors = 0
   #invalidRecipients = 0
   #idle = 0
@@ -39,9 +38,9 @@ export class Conduct {
 
   /** Each reply waits so long; what an administrator changes counts at once. */
   get delaySeconds(): number {
-    if (!this.#isLate) return 0
     const { softErrorLimit, softErrorDelaySeconds } = this.#house.policy.settings.dictionary
-    return softErrorLimit === 0 ? 0 : softErrorDelaySeconds
+    if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || this.#errors <= softErrorLimit) return 0
+    return this.#decide().delaySeconds
   }
 
   /** A command was refused. @returns what that means for the session, where it means anything */
@@ -50,7 +49,8 @@ export class Conduct {
     this.#errors++
     if (rule === 'auth-credentials' && reason === 'auth-failed')
       this.#note('failed-login', `failed login as "${login ?? ''}" by ${mechanism ?? 'AUTH'}`)
-    if (rule === 'unknown-recipient') {
+    // Whoever says so, the directory or the routed host; and VRFY tells who guesses as much as RCPT does.
+    if (reason === 'user-unknown') {
       this.#invalidRecipients++
       this.#note('invalid-recipient', `unknown recipient <${recipient ?? ''}>`)
     }
@@ -100,16 +100,19 @@ export class Conduct {
     const { policy } = this.#house
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
-    this.#facts.now = Date.now()
-    const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
-    const verdict = decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, policy)
-    this.#isLate = verdict.delaySeconds > 0
+    const verdict = this.#decide(attempt)
     if (verdict.outcome.kind !== 'refuse') return undefined
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.
     if (verdict.rule === 'hard-error-limit' || (verdict.rule === 'invalid-recipients' && windowMinutes === 0))
       this.#note('error-limit', verdict.explanation[0] ?? verdict.rule)
     return verdict
+  }
+
+  #decide(attempt?: HackAttempt): FaultVerdict {
+    this.#facts.now = Date.now()
+    const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
+    return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#house.policy)
   }
 
   #note(kind: OffenceKind, sentence: string): void {

@@ -91,6 +91,7 @@ export class MailData {
       session.intake!.inBody = false
       this.#inflow = undefined
       this.#ended?.(wait)
+      session.pace.slow()
       if (!session.pace.holds && !session.isOver) session.awaitCommand()
       return used
     }

@@ -8,8 +8,14 @@ export type Paced = {
   readonly house: House
   readonly isOver: boolean
   readonly intake: Intake | undefined
+  /** Replies that were not sent yet. */
+  readonly owes: boolean
+  /** Octets of a message are expected. */
+  readonly flows: boolean
   /** What was waited for failed. */
   broken(error: unknown): void
+  /** Sends what it owes. */
+  flush(): void
 }
 
 /**
@@ -59,24 +65,26 @@ export class Pace {
       .catch((error) => this.#session.broken(error))
       .then(() => this.#untilTime())
       .then(() => {
-        this.allowCommand()
+        this.#session.flows ? this.allowData() : this.allowCommand()
         this.#release()
       })
   }
 
   /** Past the soft error limit what was said waits: this session alone, and its client's next commands with it. */
   slow(): void {
-    if (this.#conduct.delaySeconds === 0 || this.#holds || this.#session.isOver) return
+    if (this.#holds || !this.#session.owes || this.#session.isOver || this.#conduct.delaySeconds === 0) return
     this.isLate = true
     this.wait(Promise.resolve())
   }
 
   #untilTime(): Promise<void> | undefined {
+    if (!this.#session.owes || this.#session.isOver) return undefined
     const { delaySeconds } = this.#conduct
-    if (delaySeconds === 0 || this.#session.isOver) return undefined
+    if (delaySeconds === 0) return undefined
     this.isLate = true
     return new Promise((resolve) => setTimeout(resolve, delaySeconds * 1000)).then(() => {
       this.isLate = false
+      this.#session.flush()
     })
   }
 

@@ -87,7 +87,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     }
     const message = policy.settings.advanced.helloMessage || 'ESMTP Postern'
     this.reply('banner', { hostname: hostName(policy, machine), message })
-    this.#flush()
+    this.flush()
     this.pace.allowCommand()
   }
 
@@ -99,7 +99,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   }
 
   startTls(): void {
-    this.#flush()
+    this.flush()
     this.secureWith(() => {
       this.forget()
       this.expect = undefined
@@ -124,7 +124,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     } catch (error) {
       this.broken(error)
     }
-    this.#slow()
+    this.pace.slow()
     // DATA has set the time-out of a message.
     if (!this.pace.holds && !this.#mail.flows) this.awaitCommand()
   }
@@ -134,14 +134,18 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.pace.allow(this._upgrading ? Math.min(handshakeSeconds, commandTimeoutSeconds) : commandTimeoutSeconds)
   }
 
-  #slow(): void {
-    if (!this.#mail.flows) this.pace.slow()
+  get owes(): boolean {
+    return this.#answers.waiting
+  }
+
+  get flows(): boolean {
+    return this.#mail.flows
   }
 
   badLine(fault: LineFault, text = ''): void {
     this.expect = undefined
     this.#hearing.badLine(fault, text)
-    this.#slow()
+    this.pace.slow()
   }
 
   // ── Replies: the one place that writes ─────────────────────────────────────────────────────────────────────────────
@@ -162,10 +166,8 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   }
 
   fault(name: ReplyName, why: Fault): void {
-    if (this.#answers.fault(name, why)) {
-      this.#conduct.attempted('command-flood', 'nothing but protocol errors')
-      this.leave()
-    }
+    const isFlood = this.#answers.fault(name, why)
+    if (isFlood && this.judge(this.#conduct.attempted('command-flood', 'nothing but protocol errors'))) return
     this.judge(this.#conduct.erred())
   }
 
@@ -206,7 +208,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.house.trouble(error)
   }
 
-  #flush(): void {
+  flush(): void {
     if (this.pace.isLate && !this._closing) return
     const out = this.#answers.take()
     if (out === '') return
@@ -232,7 +234,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
       return
     }
     if (this.#ended && !this.pace.holds) this.leave()
-    else this.#flush()
+    else this.flush()
   }
 
   // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,13 +282,13 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.forget()
     if (this.isOver) return
     this.pace.isLate = false
-    this.#flush()
+    this.flush()
     this.close()
   }
 
   /** After QUIT nothing more comes (RFC 5321 §4.1.1.10): once the reply is out there is no half-closed connection to keep. */
   bye(): void {
-    this.#flush()
+    this.flush()
     const socket = this._socket
     // Nothing waits to be written, and no TLS has a farewell of its own: one system call ends it, and no timer watches that.
     if (!this._upgrading && !this.facts.tls && socket.writableLength === 0) {

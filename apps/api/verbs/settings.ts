@@ -43,7 +43,7 @@ export function changeSettings(call: Call, group: SettingGroup, patch: Json): Pr
     await refuseContradictions(draft)
     return {
       answer: { settings: await withoutSecrets('settings', value) },
-      warnings: warningsOf(call.parts, group, patch, value),
+      warnings: [...warningsOf(call.parts, group, patch, value), ...(await withoutCertificate(draft, group, patch))],
     }
   })
 }
@@ -104,6 +104,17 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
         : []),
     ]
   })
+}
+
+/** What needs a certificate, while there is none. */
+async function withoutCertificate(draft: Draft, group: SettingGroup, patch: Json): Promise<string[]> {
+  const wishes = [
+    ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens as soon as there is a certificate.'] : []),
+    ...(patch.requireTls === 'all' ? ['tls.requireTls: nobody can send mail until there is a certificate.'] : []),
+  ]
+  if (group !== 'tls' || wishes.length === 0) return []
+  const rows = await draft.all('certificate')
+  return rows.some(({ value }) => value.certificate && value.privateKey) ? [] : wishes
 }
 
 /** JSON Schema of every group, with titles, units, defaults and help. */

@@ -24,7 +24,7 @@ export const dictionarySchema = z
     }),
     maxInvalidRecipients: setting(z.number().int().min(0).max(1000).default(0), {
       title: 'Unknown recipients',
-      help: 'So many unknown recipients from one client address within the window, over all workers, block it; a session that has so many by itself ends with 421 4.7.0. 0: off.',
+      help: 'So many unknown recipients (also those that VRFY names) from one client address within the window, over all workers, block it where the time to block is not 0; a session that has so many by itself ends with 421 4.7.0. 0: off.',
       source: 'classic',
       exemptsWhiteListed: true,
     }),

@@ -6,6 +6,9 @@ import { setting } from '../setting.ts'
 const check = z.enum(['off', 'mark', 'reject'])
 const rate = z.number().int().min(0).max(1_000_000).default(0)
 
+/** One to four octets, each a number up to 255 or `*`. */
+const answerPattern = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d|\*)(?:\.(?=.)|$)){1,4}$/
+
 const ratesSchema = z.strictObject({
   connectionsPerMinute: rate,
   connectionsPerHour: rate,
@@ -47,7 +50,7 @@ export const securitySchema = z.strictObject({
   }),
   autoDenyHackAttempts: setting(z.boolean().default(true), {
     title: 'Deny hack attempts',
-    help: 'Talking before the banner, HTTP verbs, binary noise, command floods and smuggling attempts end the session and become a Control Access entry.',
+    help: 'Talking before the banner (seen where it is delayed, or waits for look-ups), HTTP verbs, binary noise, command floods (200 commands within 10 seconds that send no mail, or 50 protocol errors in a row) and smuggling attempts end the session and become a Control Access entry.',
     source: 'classic',
     exemptsWhiteListed: true,
   }),
@@ -83,7 +86,7 @@ export const securitySchema = z.strictObject({
           zone: domainSchema,
           answer: z
             .string()
-            .regex(/^(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|\*)){0,3}$/, {
+            .regex(answerPattern, {
               message: 'must be an IPv4 address in which * stands for any octet, e.g. 127.0.0.* or 127.0.0.2',
             })
             .default('127.0.0.*'),

@@ -1,5 +1,5 @@
 import { findEntry } from '../directory.ts'
-import { isOurs } from '../login.ts'
+import { mayExpand } from '../login.ts'
 import { answer, type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** RFC 5321 §3.5.2: the members of a group, one level deep. Always answers; who may not see groups learns nothing of which exist. */
@@ -9,7 +9,7 @@ export const expn: RuleRow<Questions['expn']> = {
     const { security, advanced } = policy.settings
     if (security.disableExpn)
       return refuse({ reply: 'expnDisabled', reason: 'command-disabled' }, 'security.disableExpn is on.')
-    if (!security.allowRemoteViewOfGroups && !isOurs(policy, facts))
+    if (!mayExpand(policy, facts))
       return refuse(
         { reply: 'expnRefused', reason: 'group-denied' },
         `${facts.ip} is neither in the relay list nor logged in, and security.allowRemoteViewOfGroups is off.`,

@@ -11,6 +11,11 @@ describe('pregreet', () => {
     expect(saidBy(decideConnect(talked, examplePolicy()))).toBe('554 5.5.1 talkedFirst close')
   })
 
+  it('lets in who talked when neither a delay nor autoDenyHackAttempts asks', () => {
+    const off = examplePolicy({ settings: { security: { autoDenyHackAttempts: false } } })
+    expect(saidBy(decideConnect(talked, off))).toBe('proceed')
+  })
+
   it('lets in who waited, and lacks the fact only when there is a delay', () => {
     const waited = connectFacts({ lookups: { pregreet: false } })
     expect(decideConnect(waited, examplePolicy(delayed)).trail).toContainEqual({ rule: 'pregreet', said: 'passed' })

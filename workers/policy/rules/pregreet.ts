@@ -5,13 +5,13 @@ export const pregreet: RuleRow<Questions['connect']> = {
   name: 'pregreet',
   exemptsWhiteListed: true,
   ask({ ip, lookups }, { settings }) {
-    const { greetingDelaySeconds } = settings.security
-    if (lookups?.pregreet)
+    const { greetingDelaySeconds, autoDenyHackAttempts } = settings.security
+    if (lookups?.pregreet && (greetingDelaySeconds > 0 || autoDenyHackAttempts))
       return refuse(
         { reply: 'talkedFirst', reason: 'talked-first', close: true },
-        `${ip} talked before the greeting; security.greetingDelaySeconds is ${greetingDelaySeconds}.`,
+        `${ip} talked before the greeting; security.greetingDelaySeconds is ${greetingDelaySeconds}, security.autoDenyHackAttempts is ${autoDenyHackAttempts ? 'on' : 'off'}.`,
       )
-    if (greetingDelaySeconds === 0 || lookups?.pregreet === false) return 'pass'
+    if (greetingDelaySeconds === 0 || lookups?.pregreet !== undefined) return 'pass'
     return { missing: `Whether ${ip} waits for the greeting is not known.` }
   },
 }

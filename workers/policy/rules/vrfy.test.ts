@@ -33,6 +33,11 @@ describe('vrfy', () => {
     expect(verdict.outcome).toMatchObject({ replies: [{ values: { address: 'jane@elsewhere.example' } }] })
   })
 
+  it('refuses an alias that leads nowhere, as RCPT does', () => {
+    const change = { ...on, aliases: { 'dead@example.org': ['gone@example.org'] } }
+    expect(saidBy(ask('dead@example.org', change))).toBe('550 5.1.1 vrfyUnknown')
+  })
+
   it('confirms nothing about users that only a catch-all or the default mail host knows', () => {
     expect(
       saidBy(ask('nobody@example.org', { ...on, domains: [{ name: 'example.org', catchAll: 'jane@example.org' }] })),

@@ -1,5 +1,5 @@
 import { entryAt, findEntry, keyOfText } from '../directory.ts'
-import { calloutHost } from '../expand.ts'
+import { calloutHost, expand } from '../expand.ts'
 import type { Target } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { answer, type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
@@ -24,6 +24,9 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
   const asked = `${target.local}@${target.domain}`
   const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
   if (entry) {
+    // An alias that leads nowhere is refused at RCPT, and so it is here.
+    const expansion = expand(target, asked, policy)
+    if (expansion.kind !== 'found') return refuse(unknown, expansion.because)
     const [to, ...more] = entry.kind === 'alias' ? entry.alias.to : []
     if (to === undefined || more.length > 0 || isLocal(policy, to))
       return answer(

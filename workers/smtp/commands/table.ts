@@ -42,4 +42,5 @@ export const commands: ReadonlyMap<string, Command> = new Map(rows.map((row) => 
 export const notImplemented: ReadonlySet<string> = new Set(['TURN', 'ATRN', 'SEND', 'SOML', 'SAML'])
 
 /** A browser, or somebody who makes one talk: not a mail client, and nothing it says is a command. */
-export const otherProtocol = /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH|PRI) \S+ HTTP\/\d/i
+export const otherProtocol =
+  /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH|PRI) (?:\/|https?:\/\/|\S+ HTTP\/\d)/i

@@ -57,6 +57,15 @@ describe('greylist', () => {
     expect(greylist.see(sight(noon + 96 * day), patience)).toEqual({ firstSeen: noon + 96 * day, passed: false })
   })
 
+  it('counts what it remembers from the last mail, however short that is', async () => {
+    const greylist = await open()
+    const brief = { delaySeconds: 300, rememberDays: 1 }
+    greylist.see(sight(noon), brief)
+    for (let hours = 1; hours < 72; hours += 5) greylist.see(sight(noon + hours * 60 * minute), brief)
+    expect(greylist.see(sight(noon + 3 * day), brief)).toEqual({ firstSeen: noon, passed: true })
+    expect(greylist.see(sight(noon + 4 * day + 60 * minute), brief).passed).toBe(false)
+  })
+
   it('a flood of newcomers pushes out newcomers only', async () => {
     const greylist = await open({ most: 100 })
     greylist.see(sight(noon), patience)

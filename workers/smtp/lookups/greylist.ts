@@ -25,6 +25,8 @@ export type GreylistParts = {
 const dayMs = 86_400_000
 /** Whoever has not come back by then is new when it comes. */
 const waitMs = 2 * dayMs
+/** So often within what is remembered a pair that goes on writing is noted anew. */
+const refreshes = 24
 const flushMs = 200
 /** Entries that are written in one go. */
 const chunk = 5_000
@@ -68,8 +70,8 @@ export class Greylist {
     const key = keyOf(ip, sender, recipient)
     const passed = this.#passed.get(key)
     if (passed && passed.last + rememberDays * dayMs > now) {
-      // Once a day is enough to be remembered, and spares the file a line for each message.
-      if (passed.last + dayMs < now) this.#pass(key, { first: passed.first, last: now })
+      // Now and then is enough to be remembered, and spares the file a line for each message.
+      if (passed.last + (rememberDays * dayMs) / refreshes < now) this.#pass(key, { first: passed.first, last: now })
       return { firstSeen: passed.first, passed: true }
     }
     const first = this.#waiting.get(key)
