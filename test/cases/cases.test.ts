@@ -1,15 +1,15 @@
 import type { Page, RecordedEvent } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
-import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'
 import { livePostern } from '../wire/live.ts'
+import { type Around, startAround } from './around.ts'
 import { type Case, casesOnDisk, type Door } from './case.ts'
 import { turnsOf } from './dialogue.ts'
 import { askSimulation, type Decided, decideInProcess } from './doors.ts'
-import { setTheWorld, speak, zoneOf } from './live.ts'
+import { setTheWorld, speak } from './live.ts'
 import { casesOfTheOrder, withoutProvocation } from './order.ts'
-import { accounts, password } from './world.ts'
+import { accounts, asked, password } from './world.ts'
 
 /** Every case through every door: files, and those made from the table of provocations. */
 
@@ -17,22 +17,24 @@ const cases = [...casesOnDisk(), ...casesOfTheOrder()]
 const through = (door: Door) => cases.filter((one) => one.doors.includes(door)).map((one) => [title(one), one] as const)
 const title = ({ number, name }: Case) => `${number} ${name}`
 
-let dns: Dns
+let around: Around
 beforeAll(async () => {
-  dns = await startDns(zoneOf(cases))
+  around = await startAround(cases)
 })
-afterAll(() => dns?.stop())
+afterAll(() => around?.stop())
 
 const live = livePostern({
-  postern: () => ({ dns: dns.server }),
+  postern: () => ({ dns: around.dns.server, env: { POSTERN_HOOKS_MAY_REACH: asked } }),
   prepare: async (live) => {
     await live.make('domains', { name: 'example.org', aliases: ['example.net'] })
     for (const address of accounts) await live.make('accounts', { address, secret: password })
     const { cert, key } = await selfSigned(['mx.test'])
     await live.make('certificates', { name: 'mx', certificate: cert, privateKey: key })
-    await setTheWorld(live, { given: {} })
+    await setTheWorld(live, around, emptyCase)
   },
 })
+
+const emptyCase = { given: {}, facts: {} }
 
 /** The verdicts are those of the case, and so are the replies. */
 function expectThat(one: Case, decided: Decided[]): void {
@@ -65,7 +67,7 @@ describe('a live worker', () => {
   const grouped = through('live').sort(([, a], [, b]) => JSON.stringify(a.given).localeCompare(JSON.stringify(b.given)))
 
   it.each(grouped)('%s', async (_, one) => {
-    await setTheWorld(live, one)
+    await setTheWorld(live, around, one)
     const heard = await speak(live, one)
     expect(heard.map(({ says, expects, reply }) => `${says} → ${reply.slice(0, expects.length)}`)).toEqual(
       heard.map(({ says, expects }) => `${says} → ${expects}`),
@@ -73,7 +75,7 @@ describe('a live worker', () => {
   })
 
   it('recorded the events that the cases expect, about their clients', async () => {
-    await setTheWorld(live, { given: {} })
+    await setTheWorld(live, around, emptyCase)
     const wanted = grouped.flatMap(([name, one]) => one.events.map((type) => ({ name, type, ip: one.ip })))
     let missing: unknown[] = []
     const look = async () => {

@@ -57,10 +57,11 @@ export class Conduct {
     return this.#judge()
   }
 
-  /** The client broke the protocol. */
-  erred(): FaultVerdict | undefined {
+  /** The client broke the protocol, with this line where it was no command at all: asked about once, as all that it is. */
+  erred(line = ''): FaultVerdict | undefined {
     this.#errors++
-    return this.#judge()
+    if (!this.#isNoise(line)) return this.#judge()
+    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
   }
 
   /** @returns a verdict when the client does nothing but this */
@@ -82,13 +83,12 @@ export class Conduct {
     return this.attempted('command-flood', `${mostIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
   }
 
-  /** A line that is no command. @returns a verdict when there was too much noise */
-  gibberish(line: string): FaultVerdict | undefined {
+  #isNoise(line: string): boolean {
     if (line.startsWith(handshake)) this.#noise = Number.NEGATIVE_INFINITY
     this.#noise += line.match(control)?.length ?? 0
-    if (this.#noise < mostNoise) return undefined
+    if (this.#noise < mostNoise) return false
     this.#noise = 0
-    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
+    return true
   }
 
   /** What no mail client does. `evidence` is for the administrator. */

@@ -166,7 +166,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
       this.#conduct.attempted('command-flood', 'nothing but protocol errors')
       this.leave()
     }
-    this.judge(this.#conduct.erred())
+    this.judge(this.#conduct.erred(why.line))
   }
 
   attempted(attempt: HackAttempt, evidence: string): boolean {
