@@ -253,8 +253,9 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    // Before the banner nothing is in progress, whatever is waited for.
-    if (this.transaction || (this.pace.holds && this.#greeted) || this._closing) return
+    // Before the banner nothing is in progress, whatever is waited for; nor is it where a reply only waits for its time.
+    const works = this.pace.holds && !this.pace.isLate && this.#greeted
+    if (this.transaction || works || this._closing) return
     if (this._upgrading) {
       this.destroy()
       return
