@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { draftSchema } from '@postern/contract/draft.ts'
+import { eventTypeNames } from '@postern/contract/events.ts'
 import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
 import { sessionSchema } from '@postern/contract/session.ts'
 import { reasons } from '@postern/contract/verdict.ts'
@@ -36,8 +37,11 @@ export const caseSchema = z.strictObject({
     /** Rules of that stage's trail and what they must have said besides. */
     trail: z.partialRecord(ruleSchema, z.enum(['passed', 'watched', 'not-known', 'exempt'])).optional(),
   }),
-  /** Types of events that the live worker must record about this client. */
-  events: z.array(z.string()).default([]),
+  /**
+   * Types of events that the live worker records about this client in the end, each once: these and no others. What a refusal
+   * records carries the verdict above.
+   */
+  events: z.array(z.enum(eventTypeNames)),
   doors: z.array(z.enum(doors)).default([...doors]),
   /** Why not all doors. */
   because: z.string().optional(),

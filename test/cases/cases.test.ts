@@ -1,4 +1,4 @@
-import type { Page, RecordedEvent } from '@postern/contract/views.ts'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { until } from '../peers/peer.ts'
@@ -7,6 +7,7 @@ import { type Around, startAround } from './around.ts'
 import { type Case, casesOnDisk, type Door } from './case.ts'
 import { turnsOf } from './dialogue.ts'
 import { askSimulation, type Decided, decideInProcess } from './doors.ts'
+import { eventsByClient, expectedOf, recordedOf } from './events.ts'
 import { setTheWorld, speak } from './live.ts'
 import { casesOfTheOrder, withoutProvocation } from './order.ts'
 import { accounts, asked, password } from './world.ts'
@@ -74,26 +75,20 @@ describe('a live worker', () => {
     )
   })
 
-  it('recorded the events that the cases expect, about their clients', async () => {
+  it('recorded the events that the cases expect, and no others, about their clients', async () => {
     await setTheWorld(live, around, emptyCase)
-    const wanted = grouped.flatMap(([name, one]) => one.events.map((type) => ({ name, type, ip: one.ip })))
-    let missing: unknown[] = []
-    const look = async () => {
-      const seen = new Set<string>()
-      let cursor: string | undefined
-      do {
-        const page: Page<RecordedEvent> = await live.api.get('/v1/events', {
-          limit: 1000,
-          ...(cursor ? { cursor } : {}),
-        })
-        for (const { type, client } of page.items as (RecordedEvent & { client?: { ip: string } })[])
-          seen.add(`${type} ${client?.ip}`)
-        cursor = page.nextCursor ?? undefined
-      } while (cursor)
-      missing = wanted.filter(({ type, ip }) => !seen.has(`${type} ${ip}`))
-      return missing.length === 0
+    const differing = async () => {
+      const recorded = await eventsByClient(live.api)
+      return grouped
+        .map(([name, one]) => ({ name, wanted: expectedOf(one), found: recordedOf(recorded.get(one.ip) ?? [], one) }))
+        .filter(({ wanted, found }) => !isDeepStrictEqual(wanted, found))
     }
-    await until('storage has the events of every case', look, { withinMs: 15_000, everyMs: 300 }).catch(() => {})
-    expect(missing).toEqual([])
+    let left: unknown[] = []
+    const isThere = async () => {
+      left = await differing()
+      return left.length === 0
+    }
+    await until('storage has the events of every case', isThere, { withinMs: 15_000, everyMs: 300 }).catch(() => {})
+    expect(left).toEqual([])
   })
 })

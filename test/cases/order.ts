@@ -1,3 +1,4 @@
+import type { EventType } from '@postern/contract/events.ts'
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
 import { stages } from '../../workers/policy/stages.ts'
 import { type Case, type CaseInput, readCase } from './case.ts'
@@ -26,7 +27,7 @@ export const withoutProvocation = order.filter((one) => !provocationOf(one)).map
 
 export function casesOfTheOrder(): Case[] {
   let number = 2000
-  const read = (input: Omit<CaseInput, 'number'>) => readCase({ number: ++number, ...input } as CaseInput, input.name)
+  const read = (made: Made) => readCase({ number: ++number, ...made, events: eventsOf(made) } as CaseInput, made.name)
   const known = order.filter(provocationOf)
   return [
     ...known.map((one) => read(alone(one))),
@@ -43,7 +44,7 @@ export function casesOfTheOrder(): Case[] {
   ]
 }
 
-type Made = Omit<CaseInput, 'number'>
+type Made = Omit<CaseInput, 'number' | 'events'>
 
 function alone({ stage, rule }: Ordered): Made {
   const provoked = provocationOf({ stage, rule }) as Provocation
@@ -59,7 +60,6 @@ function alone({ stage, rule }: Ordered): Made {
       isFault: stage === 'fault',
     }),
     verdict: { stage, rule, reason: provoked.reason as never },
-    events: [eventOf(stage, rule)],
   }
 }
 
@@ -77,7 +77,6 @@ function watched({ stage, rule }: Ordered): Made {
       reason: 'accepted',
       ...(stage === 'data' ? { trail: { [rule]: 'watched' } } : {}),
     },
-    events: ['message.accepted'],
   } as Made
 }
 
@@ -95,7 +94,6 @@ function whiteListed({ stage, rule }: Ordered): Made {
       reason: 'accepted',
       ...(stage === 'data' ? { trail: { [rule]: 'exempt' } } : {}),
     },
-    events: ['message.accepted'],
   } as Made
 }
 
@@ -167,7 +165,22 @@ function dialogue(
   return upTo.map(([stage, said, reply]) => [said, stage === end.stage ? (end.reply ?? reply) : reply])
 }
 
-function eventOf(stage: Stage, rule: Rule): string {
+/** What is recorded on the way to the verdict, and of it. */
+function eventsOf({ facts = {}, dialogue, verdict: { stage, rule } }: Made): EventType[] {
+  const { errors = 0, invalidRecipients = 0 } = facts as { errors?: number; invalidRecipients?: number }
+  const events: (EventType | false)[] = [
+    errors > invalidRecipients && 'session.error',
+    invalidRecipients > 0 && 'command.refused',
+    dialogue.some(([says, reply]) => says.startsWith('AUTH ') && reply === '235') && 'auth.succeeded',
+    (rule === 'pregreet' || rule === 'hack-attempt') && 'address.blocked',
+    // It only makes the session slow.
+    rule !== 'soft-error-limit' && eventOf(stage, rule),
+  ]
+  return [...new Set(events.filter((event) => event !== false))]
+}
+
+function eventOf(stage: Stage, rule: Rule): EventType {
+  if (rule === 'accept') return 'message.accepted'
   if (stage === 'connect') return 'session.refused'
   if (rule === 'auth-credentials') return 'auth.failed'
   return stage === 'data' ? 'message.refused' : 'command.refused'
