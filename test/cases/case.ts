@@ -13,9 +13,6 @@ import { z } from 'zod'
  * server that answers as `facts.lookups` say.
  */
 
-export const doors = ['decide', 'simulate', 'live'] as const
-export type Door = (typeof doors)[number]
-
 export const caseSchema = z.strictObject({
   number: z.number().int().min(1),
   name: z.string().min(5).max(150),
@@ -42,9 +39,6 @@ export const caseSchema = z.strictObject({
    * records carries the verdict above.
    */
   events: z.array(z.enum(eventTypeNames)),
-  doors: z.array(z.enum(doors)).default([...doors]),
-  /** Why not all doors. */
-  because: z.string().optional(),
 })
 export type CaseInput = z.input<typeof caseSchema>
 export type Case = z.output<typeof caseSchema> & { ip: string }
@@ -56,9 +50,7 @@ export function readCase(input: CaseInput | string, where: string): Case {
   const text = JSON.stringify(raw).replaceAll('{ip}', ip)
   const parsed = caseSchema.safeParse(JSON.parse(text))
   if (!parsed.success) throw new Error(`${where}: ${z.prettifyError(parsed.error)}`)
-  const one = parsed.data
-  if (one.doors.length < doors.length && !one.because) throw new Error(`${where}: a door is left out without a reason`)
-  return { ...one, ip }
+  return { ...parsed.data, ip }
 }
 
 /** The files of this folder, in the order of their numbers, which stand in their names. */

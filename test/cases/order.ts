@@ -106,7 +106,7 @@ function together(earlier: Ordered, later: Ordered): Made {
     name: `order: ${earlier.rule} answers before ${later.rule}`,
     why: 'Both rules are provoked by the same client; the check order of the catalogue says who answers.',
     proves: [],
-    ...shared({ ...both, notLive: first.notLive ?? second.notLive } as Provocation),
+    ...shared(both as Provocation),
     dialogue: dialogue(says, {
       stage: earlier.stage,
       reply: first.reply,
@@ -136,11 +136,10 @@ function facts(first: Provocation, second: Provocation): Record<string, unknown>
   return { ...second.facts, ...first.facts, ...(Object.keys(lookups).length > 0 ? { lookups } : {}) }
 }
 
-function shared({ given, facts: known, notLive }: Provocation): Pick<Made, 'given' | 'facts' | 'doors' | 'because'> {
+function shared({ given, facts: known }: Provocation): Pick<Made, 'given' | 'facts'> {
   return {
     given: (given ?? {}) as never,
     facts: (known ?? {}) as never,
-    ...(notLive ? { doors: ['decide', 'simulate'], because: notLive } : {}),
   }
 }
 

@@ -25,8 +25,6 @@ export type Provocation = {
   before?: string
   /** Other lines, where the rule after this one is to be provoked as well. */
   withNext?: Provocation['says']
-  /** Why no live worker can be brought to it. */
-  notLive?: string
 }
 
 const plain = { settings: { advanced: { allowPlainWithoutTls: true } } }
