@@ -24,17 +24,30 @@ export async function eventsByClient(api: Api): Promise<Map<string, AboutClient[
   return found
 }
 
-type Recorded = { events: EventType[]; verdict: string }
+type Recorded = { events: EventType[]; verdict: string; watched: readonly string[] }
 
-/** The types, each once, and the verdict that stands in the last event of one, where the case expects one to. */
+/**
+ * The types, each once; the verdict that stands in the last event of one, where the case expects one to; and which of the rules
+ * that are watched would have decided.
+ */
 export function recordedOf(events: readonly AboutClient[], one: Case): Recorded {
   const types = [...new Set(events.map(({ type }) => type as EventType))].sort()
   const last = events.findLast(({ verdict }) => verdict !== undefined)?.verdict
-  return { events: types, verdict: carriesVerdict(one) && last ? sentence(last) : 'none' }
+  const text = JSON.stringify(events)
+  const watched = watchedOf(one).filter((rule) => text.includes(`: ${rule} (watched) `))
+  return { events: types, verdict: carriesVerdict(one) && last ? sentence(last) : 'none', watched }
 }
 
 export function expectedOf(one: Case): Recorded {
-  return { events: [...one.events].sort(), verdict: carriesVerdict(one) ? sentence(one.verdict) : 'none' }
+  return {
+    events: [...one.events].sort(),
+    verdict: carriesVerdict(one) ? sentence(one.verdict) : 'none',
+    watched: watchedOf(one),
+  }
+}
+
+function watchedOf({ given }: Case): readonly string[] {
+  return (given.settings?.security?.watch as string[] | undefined) ?? []
 }
 
 const sentence = ({ stage, rule, reason }: Case['verdict']) => `${stage}: ${rule} says ${reason}`

@@ -165,10 +165,12 @@ function dialogue(
 }
 
 /** What is recorded on the way to the verdict, and of it. */
-function eventsOf({ facts = {}, dialogue, verdict: { stage, rule } }: Made): EventType[] {
+function eventsOf({ given, facts = {}, dialogue, verdict: { stage, rule } }: Made): EventType[] {
   const { errors = 0, invalidRecipients = 0 } = facts as { errors?: number; invalidRecipients?: number }
+  const isWatched = 'watch' in ((given as Provocation['given'])?.settings?.security ?? {})
   const events: (EventType | false)[] = [
-    errors > invalidRecipients && 'session.error',
+    // What a watched rule would have done with the errors is recorded like an error.
+    (errors > invalidRecipients || (errors > 0 && isWatched)) && 'session.error',
     invalidRecipients > 0 && 'command.refused',
     dialogue.some(([says, reply]) => says.startsWith('AUTH ') && reply === '235') && 'auth.succeeded',
     (rule === 'pregreet' || rule === 'hack-attempt') && 'address.blocked',

@@ -1,10 +1,11 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
 import { replies } from '@postern/contract/replies.ts'
+import type { Rule } from '@postern/contract/rules.ts'
 import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
 import type { About, House } from './dialogue.ts'
-import { cut } from './happenings.ts'
+import { clientRecord, cut } from './happenings.ts'
 
 /**
  * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
@@ -31,6 +32,8 @@ export class Conduct {
   #idleSince = 0
   #begun = false
   #noise = 0
+  /** Watched rules that would have done something. */
+  #watched: Rule[] | undefined
 
   constructor(house: House, facts: SessionFacts) {
     this.#house = house
@@ -104,12 +107,28 @@ export class Conduct {
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
     const verdict = decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, policy)
     this.#isLate = verdict.delaySeconds > 0
-    if (verdict.outcome.kind !== 'refuse') return undefined
+    if (verdict.outcome.kind !== 'refuse') {
+      this.#tellWatched(verdict)
+      return undefined
+    }
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.
     if (verdict.rule === 'hard-error-limit' || (verdict.rule === 'invalid-recipients' && windowMinutes === 0))
       this.#note('error-limit', verdict.explanation[0] ?? verdict.rule)
     return verdict
+  }
+
+  /** Of each rule the first time: it may be so at every error from then on. */
+  #tellWatched({ trail }: Verdict): void {
+    for (const { rule, said, because = '' } of trail) {
+      if (said !== 'watched' || this.#watched?.includes(rule)) continue
+      this.#watched = [...(this.#watched ?? []), rule]
+      this.#house.record('session.error', {
+        client: clientRecord(this.#facts),
+        reason: rule === 'hack-attempt' ? 'hack-attempt' : 'too-many-errors',
+        detail: cut(`fault: ${rule} (watched) ${because}`, 500),
+      })
+    }
   }
 
   #note(kind: OffenceKind, sentence: string): void {

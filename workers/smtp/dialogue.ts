@@ -59,7 +59,7 @@ export interface Dialogue {
   expect: ((line: string) => void) | undefined
 
   /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
-  readonly marks: { readonly [stage in 'connect' | 'hello']: readonly string[] }
+  readonly marks: { readonly [stage in 'connect' | 'hello' | 'auth']: readonly string[] }
   mark(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
