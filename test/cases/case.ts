@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { draftSchema } from '@postern/contract/draft.ts'
+import { eventTypeNames } from '@postern/contract/events.ts'
 import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
 import { sessionSchema } from '@postern/contract/session.ts'
 import { reasons } from '@postern/contract/verdict.ts'
@@ -11,9 +12,6 @@ import { z } from 'zod'
  * through every door: the decision in process, `POST /v1/simulate`, and a live worker, which sees real commands and a real DNS
  * server that answers as `facts.lookups` say.
  */
-
-export const doors = ['decide', 'simulate', 'live'] as const
-export type Door = (typeof doors)[number]
 
 export const caseSchema = z.strictObject({
   number: z.number().int().min(1),
@@ -36,11 +34,11 @@ export const caseSchema = z.strictObject({
     /** Rules of that stage's trail and what they must have said besides. */
     trail: z.partialRecord(ruleSchema, z.enum(['passed', 'watched', 'not-known', 'exempt'])).optional(),
   }),
-  /** Types of events that the live worker must record about this client. */
-  events: z.array(z.string()).default([]),
-  doors: z.array(z.enum(doors)).default([...doors]),
-  /** Why not all doors. */
-  because: z.string().optional(),
+  /**
+   * Types of events that the live worker records about this client in the end, each once: these and no others. What a refusal
+   * records carries the verdict above.
+   */
+  events: z.array(z.enum(eventTypeNames)),
 })
 export type CaseInput = z.input<typeof caseSchema>
 export type Case = z.output<typeof caseSchema> & { ip: string }
@@ -52,9 +50,7 @@ export function readCase(input: CaseInput | string, where: string): Case {
   const text = JSON.stringify(raw).replaceAll('{ip}', ip)
   const parsed = caseSchema.safeParse(JSON.parse(text))
   if (!parsed.success) throw new Error(`${where}: ${z.prettifyError(parsed.error)}`)
-  const one = parsed.data
-  if (one.doors.length < doors.length && !one.because) throw new Error(`${where}: a door is left out without a reason`)
-  return { ...one, ip }
+  return { ...parsed.data, ip }
 }
 
 /** The files of this folder, in the order of their numbers, which stand in their names. */

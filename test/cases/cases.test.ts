@@ -1,38 +1,40 @@
-import type { Page, RecordedEvent } from '@postern/contract/views.ts'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
-import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'
 import { livePostern } from '../wire/live.ts'
-import { type Case, casesOnDisk, type Door } from './case.ts'
+import { type Around, startAround } from './around.ts'
+import { type Case, casesOnDisk } from './case.ts'
 import { turnsOf } from './dialogue.ts'
 import { askSimulation, type Decided, decideInProcess } from './doors.ts'
-import { setTheWorld, speak, zoneOf } from './live.ts'
+import { eventsByClient, expectedOf, recordedOf } from './events.ts'
+import { setTheWorld, speak } from './live.ts'
 import { casesOfTheOrder, withoutProvocation } from './order.ts'
-import { accounts, password } from './world.ts'
+import { accounts, asked, password } from './world.ts'
 
 /** Every case through every door: files, and those made from the table of provocations. */
 
 const cases = [...casesOnDisk(), ...casesOfTheOrder()]
-const through = (door: Door) => cases.filter((one) => one.doors.includes(door)).map((one) => [title(one), one] as const)
-const title = ({ number, name }: Case) => `${number} ${name}`
+const titled = cases.map((one) => [`${one.number} ${one.name}`, one] as const)
 
-let dns: Dns
+let around: Around
 beforeAll(async () => {
-  dns = await startDns(zoneOf(cases))
+  around = await startAround(cases)
 })
-afterAll(() => dns?.stop())
+afterAll(() => around?.stop())
 
 const live = livePostern({
-  postern: () => ({ dns: dns.server }),
+  postern: () => ({ dns: around.dns.server, env: { POSTERN_HOOKS_MAY_REACH: asked } }),
   prepare: async (live) => {
     await live.make('domains', { name: 'example.org', aliases: ['example.net'] })
     for (const address of accounts) await live.make('accounts', { address, secret: password })
     const { cert, key } = await selfSigned(['mx.test'])
     await live.make('certificates', { name: 'mx', certificate: cert, privateKey: key })
-    await setTheWorld(live, { given: {} })
+    await setTheWorld(live, around, emptyCase)
   },
 })
+
+const emptyCase = { given: {}, facts: {} }
 
 /** The verdicts are those of the case, and so are the replies. */
 function expectThat(one: Case, decided: Decided[]): void {
@@ -53,45 +55,39 @@ it('every rule of the check order has a row in provocations.ts', () => {
 })
 
 describe('decide', () => {
-  it.each(through('decide'))('%s', (_, one) => expectThat(one, decideInProcess(one)))
+  it.each(titled)('%s', (_, one) => expectThat(one, decideInProcess(one)))
 })
 
 describe('POST /v1/simulate', () => {
-  it.each(through('simulate'))('%s', async (_, one) => expectThat(one, await askSimulation(live.api, one)))
+  it.each(titled)('%s', async (_, one) => expectThat(one, await askSimulation(live.api, one)))
 })
 
 describe('a live worker', () => {
   // Cases that stand on the same settings follow each other: fewer changes to wait for.
-  const grouped = through('live').sort(([, a], [, b]) => JSON.stringify(a.given).localeCompare(JSON.stringify(b.given)))
+  const grouped = [...titled].sort(([, a], [, b]) => JSON.stringify(a.given).localeCompare(JSON.stringify(b.given)))
 
   it.each(grouped)('%s', async (_, one) => {
-    await setTheWorld(live, one)
+    await setTheWorld(live, around, one)
     const heard = await speak(live, one)
     expect(heard.map(({ says, expects, reply }) => `${says} → ${reply.slice(0, expects.length)}`)).toEqual(
       heard.map(({ says, expects }) => `${says} → ${expects}`),
     )
   })
 
-  it('recorded the events that the cases expect, about their clients', async () => {
-    await setTheWorld(live, { given: {} })
-    const wanted = grouped.flatMap(([name, one]) => one.events.map((type) => ({ name, type, ip: one.ip })))
-    let missing: unknown[] = []
-    const look = async () => {
-      const seen = new Set<string>()
-      let cursor: string | undefined
-      do {
-        const page: Page<RecordedEvent> = await live.api.get('/v1/events', {
-          limit: 1000,
-          ...(cursor ? { cursor } : {}),
-        })
-        for (const { type, client } of page.items as (RecordedEvent & { client?: { ip: string } })[])
-          seen.add(`${type} ${client?.ip}`)
-        cursor = page.nextCursor ?? undefined
-      } while (cursor)
-      missing = wanted.filter(({ type, ip }) => !seen.has(`${type} ${ip}`))
-      return missing.length === 0
+  it('recorded the events that the cases expect, and no others, about their clients', async () => {
+    await setTheWorld(live, around, emptyCase)
+    const differing = async () => {
+      const recorded = await eventsByClient(live.api)
+      return grouped
+        .map(([name, one]) => ({ name, wanted: expectedOf(one), found: recordedOf(recorded.get(one.ip) ?? [], one) }))
+        .filter(({ wanted, found }) => !isDeepStrictEqual(wanted, found))
     }
-    await until('storage has the events of every case', look, { withinMs: 15_000, everyMs: 300 }).catch(() => {})
-    expect(missing).toEqual([])
+    let left: unknown[] = []
+    const isThere = async () => {
+      left = await differing()
+      return left.length === 0
+    }
+    await until('storage has the events of every case', isThere, { withinMs: 15_000, everyMs: 300 }).catch(() => {})
+    expect(left).toEqual([])
   })
 })

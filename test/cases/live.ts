@@ -1,97 +1,100 @@
 import type { WriteResult } from '@postern/contract/views.ts'
-import type { DnsZone } from '../peers/dns.ts'
+import { until } from '../peers/peer.ts'
 import { connect, type Reply, type WireClient } from '../wire/client.ts'
 import type { Live } from '../wire/live.ts'
+import type { Around } from './around.ts'
+import { doBefore, doWrong, loginLine } from './before.ts'
 import type { Case } from './case.ts'
-import { turnsOf } from './dialogue.ts'
-import { balancer, password, worldOf } from './world.ts'
+import { noon, turnsOf } from './dialogue.ts'
+import { balancer, type World, worldOf } from './world.ts'
 
 /** The third door: the same dialogue with a worker that runs, its settings made those of the case through the API. */
 
 let inForce = ''
 
-export async function setTheWorld(live: Live, one: Pick<Case, 'given'>): Promise<void> {
-  const document = { postern: 1, ...worldOf(one.given) }
-  const text = JSON.stringify(document)
+export async function setTheWorld(live: Live, around: Around, one: Pick<Case, 'given' | 'facts'>): Promise<void> {
+  const world = worldOf(one.given)
+  const text = JSON.stringify(world)
   if (text === inForce) return
-  const { revision } = await live.api.post<WriteResult>('/v1/apply', { document })
+  const { lists, isOver } = expiring(world.lists, one.facts.now ?? noon)
+  const { revision } = await live.api.post<WriteResult>('/v1/apply', {
+    document: { postern: 1, ...around.staged({ ...world, lists }) },
+  })
   inForce = text
   await live.postern.settle(revision)
+  await until('what is over in the case is over', isOver)
 }
 
-/** Speaks the dialogue. @returns for each line what it expected and what came */
-export async function speak(live: Live, one: Case): Promise<{ says: string; expects: string; reply: string }[]> {
+/** Nothing that is over can be saved: what is so when the case happens is given a moment, which is waited for. */
+function expiring(lists: World['lists'], now: number): { lists: World['lists']; isOver: () => boolean } {
+  const soon = Date.now() + 3_000
+  let over = 0
+  const entry = (given: Record<string, unknown>) => {
+    if (typeof given !== 'object' || !given.expiresAt || Date.parse(String(given.expiresAt)) > now) return given
+    over = soon
+    return { ...given, expiresAt: new Date(soon).toISOString() }
+  }
+  const changed = Object.entries(lists).map(([list, entries]) => [list, entries.map(entry)])
+  return { lists: Object.fromEntries(changed) as World['lists'], isOver: () => Date.now() > over }
+}
+
+type Heard = { says: string; expects: string; reply: string }
+
+/** Does what was before, and speaks the dialogue. @returns for each line what it expected and what came */
+export async function speak(live: Live, one: Case): Promise<Heard[]> {
   const others: WireClient[] = []
   for (let i = 1; i < (one.facts.sessionsFromAddress ?? 1); i++) {
     const other = await open(live, one)
     await other.reply()
     others.push(other)
   }
+  await doBefore(one, (from) => open(live, one, from))
   const client = await open(live, one)
-  const heard: { says: string; expects: string; reply: string }[] = []
   try {
-    if (one.facts.lookups?.pregreet) client.say('NOOP')
-    for (const { says, expects, stage } of turnsOf(one)) {
-      const reply = await turn(client, says, stage === 'data')
-      heard.push({ says, expects, reply: firstLine(reply) })
-      if (says === '' && one.facts.lookups?.pregreet && reply.code === 220) await client.reply()
-      if (says === 'STARTTLS' && reply.code === 220) await secured
-    }
+    return await converse(client, one)
   } finally {
     client.destroy()
     for (const other of others) other.destroy()
   }
-  return heard
 }
 
-let secured: Promise<unknown> = Promise.resolve()
+async function converse(client: WireClient, one: Case): Promise<Heard[]> {
+  const heard: Heard[] = []
+  const talksFirst = one.facts.lookups?.pregreet === true
+  if (talksFirst) client.say('NOOP')
+  const turns = turnsOf(one)
+  for (const [i, { says, expects, stage }] of turns.entries()) {
+    if (stage === 'fault') {
+      const silent = i === turns.length - 1 ? 'slows' : 'nothing'
+      const reply = await doWrong(client, one.facts, expects === '' ? silent : 'ends')
+      heard.push({ says, expects, reply })
+      continue
+    }
+    const reply = await turn(client, says, stage === 'data')
+    heard.push({ says, expects, reply: firstLine(reply) })
+    if (says === '' && talksFirst && reply.code === 220) await client.reply()
+  }
+  return heard
+}
 
 async function turn(client: WireClient, says: string, isMessage: boolean): Promise<Reply> {
   if (says === '') return client.reply()
   if (isMessage) return client.write(Buffer.from(`${says.replace(/^\./gm, '..')}\r\n.\r\n`, 'utf8')).reply()
   if (says === 'STARTTLS') {
-    secured = client.startTls()
-    await secured
+    await client.startTls()
     return { code: 220, lines: ['2.0.0'], raw: '220 2.0.0 Ready to start TLS', afterMs: 0 }
   }
-  if (!says.startsWith('AUTH ')) return client.ask(says)
-  const [, mechanism = '', login = '', known = ''] = says.split(' ')
-  const secret = Buffer.from(`\0${login}\0${known === 'right' ? password : 'wrong'}`).toString('base64')
-  return client.ask(`AUTH ${mechanism} ${secret}`)
+  return client.ask(says.startsWith('AUTH ') ? loginLine(says) : says)
 }
 
-function open(live: Live, one: Case): Promise<WireClient> {
+function open(live: Live, one: Case, from = one.ip): Promise<WireClient> {
   const { smtpPort, submissionPort } = live.postern
   const port = one.facts.listener === 'submission' ? submissionPort : smtpPort
-  const family = one.ip.includes(':') ? 'TCP6' : 'TCP4'
+  const family = from.includes(':') ? 'TCP6' : 'TCP4'
   const here = family === 'TCP6' ? '::1' : '127.0.0.1'
-  return connect({ port, from: balancer, first: `PROXY ${family} ${one.ip} ${here} 40000 ${port}\r\n` })
+  return connect({ port, from: balancer, first: `PROXY ${family} ${from} ${here} 40000 ${port}\r\n` })
 }
 
 function firstLine({ raw }: Reply): string {
   return (raw.split('\n')[0] ?? '').replace(/^(\d{3})-/, '$1 ')
-}
-
-/** What the DNS server must say so that the worker looks up what the cases say. A name that is in no case does not exist. */
-export function zoneOf(cases: readonly Case[]): DnsZone {
-  const zone: Required<DnsZone> = { names: { 'client.test': { a: ['192.0.2.1'] } }, ptr: {} }
-  for (const one of cases) {
-    const { lookups } = one.facts
-    const helo = /^(?:EHLO|HELO) (.*)$/.exec(one.dialogue.find(([says]) => /^(EHLO|HELO)/.test(says))?.[0] ?? '')?.[1]
-    if (lookups?.helo === 'resolves' && helo) zone.names[helo] = { a: ['192.0.2.1'] }
-    if (lookups?.helo === 'not-known' && helo) zone.names[helo] = 'servfail'
-    const domain = /^MAIL FROM:<[^>]*@([^>]+)>/.exec(one.dialogue.find(([says]) => /^MAIL/.test(says))?.[0] ?? '')?.[1]
-    if (lookups?.senderDomain === 'mail' && domain) zone.names[domain] = { mx: [[10, 'mx.elsewhere.test']] }
-    if (lookups?.senderDomain === 'null-mx' && domain) zone.names[domain] = { mx: 'null' }
-    if (lookups?.senderDomain === 'not-known' && domain) zone.names[domain] = 'servfail'
-    const reversed = one.ip.split('.').reverse().join('.')
-    if (typeof lookups?.reverse === 'object' && lookups.reverse.name) {
-      zone.ptr[one.ip] = lookups.reverse.name
-      if (lookups.reverse.confirmed) zone.names[lookups.reverse.name] = { a: [one.ip] }
-    }
-    for (const list of lookups?.dnsbl ?? [])
-      if (list.answers !== 'not-known' && list.answers.length > 0)
-        zone.names[`${reversed}.${list.zone}`] = { a: list.answers, ...(list.text ? { txt: [list.text] } : {}) }
-  }
-  return zone
 }

@@ -1,3 +1,4 @@
+import type { EventType } from '@postern/contract/events.ts'
 import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
 import { stages } from '../../workers/policy/stages.ts'
 import { type Case, type CaseInput, readCase } from './case.ts'
@@ -26,7 +27,7 @@ export const withoutProvocation = order.filter((one) => !provocationOf(one)).map
 
 export function casesOfTheOrder(): Case[] {
   let number = 2000
-  const read = (input: Omit<CaseInput, 'number'>) => readCase({ number: ++number, ...input } as CaseInput, input.name)
+  const read = (made: Made) => readCase({ number: ++number, ...made, events: eventsOf(made) } as CaseInput, made.name)
   const known = order.filter(provocationOf)
   return [
     ...known.map((one) => read(alone(one))),
@@ -43,7 +44,7 @@ export function casesOfTheOrder(): Case[] {
   ]
 }
 
-type Made = Omit<CaseInput, 'number'>
+type Made = Omit<CaseInput, 'number' | 'events'>
 
 function alone({ stage, rule }: Ordered): Made {
   const provoked = provocationOf({ stage, rule }) as Provocation
@@ -59,7 +60,6 @@ function alone({ stage, rule }: Ordered): Made {
       isFault: stage === 'fault',
     }),
     verdict: { stage, rule, reason: provoked.reason as never },
-    events: [eventOf(stage, rule)],
   }
 }
 
@@ -77,7 +77,6 @@ function watched({ stage, rule }: Ordered): Made {
       reason: 'accepted',
       ...(stage === 'data' ? { trail: { [rule]: 'watched' } } : {}),
     },
-    events: ['message.accepted'],
   } as Made
 }
 
@@ -95,7 +94,6 @@ function whiteListed({ stage, rule }: Ordered): Made {
       reason: 'accepted',
       ...(stage === 'data' ? { trail: { [rule]: 'exempt' } } : {}),
     },
-    events: ['message.accepted'],
   } as Made
 }
 
@@ -108,7 +106,7 @@ function together(earlier: Ordered, later: Ordered): Made {
     name: `order: ${earlier.rule} answers before ${later.rule}`,
     why: 'Both rules are provoked by the same client; the check order of the catalogue says who answers.',
     proves: [],
-    ...shared({ ...both, notLive: first.notLive ?? second.notLive } as Provocation),
+    ...shared(both as Provocation),
     dialogue: dialogue(says, {
       stage: earlier.stage,
       reply: first.reply,
@@ -138,11 +136,10 @@ function facts(first: Provocation, second: Provocation): Record<string, unknown>
   return { ...second.facts, ...first.facts, ...(Object.keys(lookups).length > 0 ? { lookups } : {}) }
 }
 
-function shared({ given, facts: known, notLive }: Provocation): Pick<Made, 'given' | 'facts' | 'doors' | 'because'> {
+function shared({ given, facts: known }: Provocation): Pick<Made, 'given' | 'facts'> {
   return {
     given: (given ?? {}) as never,
     facts: (known ?? {}) as never,
-    ...(notLive ? { doors: ['decide', 'simulate'], because: notLive } : {}),
   }
 }
 
@@ -167,7 +164,24 @@ function dialogue(
   return upTo.map(([stage, said, reply]) => [said, stage === end.stage ? (end.reply ?? reply) : reply])
 }
 
-function eventOf(stage: Stage, rule: Rule): string {
+/** What is recorded on the way to the verdict, and of it. */
+function eventsOf({ given, facts = {}, dialogue, verdict: { stage, rule } }: Made): EventType[] {
+  const { errors = 0, invalidRecipients = 0 } = facts as { errors?: number; invalidRecipients?: number }
+  const isWatched = 'watch' in ((given as Provocation['given'])?.settings?.security ?? {})
+  const events: (EventType | false)[] = [
+    // What a watched rule would have done with the errors is recorded like an error.
+    (errors > invalidRecipients || (errors > 0 && isWatched)) && 'session.error',
+    invalidRecipients > 0 && 'command.refused',
+    dialogue.some(([says, reply]) => says.startsWith('AUTH ') && reply === '235') && 'auth.succeeded',
+    (rule === 'pregreet' || rule === 'hack-attempt') && 'address.blocked',
+    // It only makes the session slow.
+    rule !== 'soft-error-limit' && eventOf(stage, rule),
+  ]
+  return [...new Set(events.filter((event) => event !== false))]
+}
+
+function eventOf(stage: Stage, rule: Rule): EventType {
+  if (rule === 'accept') return 'message.accepted'
   if (stage === 'connect') return 'session.refused'
   if (rule === 'auth-credentials') return 'auth.failed'
   return stage === 'data' ? 'message.refused' : 'command.refused'

@@ -1,6 +1,7 @@
 import type { Rule, Stage } from '@postern/contract/rules.ts'
 import type { CaseInput } from './case.ts'
 import { noon } from './dialogue.ts'
+import { asked } from './world.ts'
 
 /**
  * For each rule: how a client provokes it, and what it is answered. From this table come the cases that see every rule decide
@@ -24,17 +25,12 @@ export type Provocation = {
   before?: string
   /** Other lines, where the rule after this one is to be provoked as well. */
   withNext?: Provocation['says']
-  /** Why no live worker can be brought to it. */
-  notLive?: string
 }
 
 const plain = { settings: { advanced: { allowPlainWithoutTls: true } } }
 const auth = 'AUTH PLAIN jane@example.org right'
 
 const rates = (limits: object) => ({ settings: { security: { ratesPerClient: limits } } })
-const counted = 'counted by the worker over many sessions; test/wire provokes it there'
-const byResults = 'needs zones and signed mail; test/wire/mailauth.test.ts has them'
-const wrong = 'what a session has done wrong so far is a fact here; test/wire provokes it for real'
 
 /** By rule, or by stage and rule where two stages ask a rule of the same name. */
 export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation } = {
@@ -65,7 +61,6 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['security.ratesPerClient'],
     given: rates({ connectionsPerMinute: 1 }),
     facts: { lookups: { rates: { client: { connections: [2, 2] } } } },
-    notLive: counted,
   },
   'login-rate': {
     reply: '421 4.7.0',
@@ -79,7 +74,6 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     },
     facts: { lookups: { rates: { login: { connections: [2, 2] } } } },
     says: { auth },
-    notLive: counted,
   },
   'message-rate': {
     reply: '450 4.7.1',
@@ -87,7 +81,6 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['security.ratesPerClient'],
     given: rates({ messagesPerMinute: 1 }),
     facts: { lookups: { rates: { client: { messages: [2, 2] } } } },
-    notLive: counted,
   },
   'recipient-rate': {
     reply: '450 4.7.1',
@@ -95,14 +88,12 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['security.ratesPerClient'],
     given: rates({ recipientsPerMinute: 1 }),
     facts: { lookups: { rates: { client: { recipients: [2, 2] } } } },
-    notLive: counted,
   },
   'hack-attempt': {
     reply: '421 4.7.0',
     reason: 'hack-attempt',
     proves: ['security.autoDenyHackAttempts'],
-    facts: { attempt: 'other-protocol', errors: 1 },
-    notLive: wrong,
+    facts: { attempt: 'binary-noise', errors: 3 },
   },
   'hard-error-limit': {
     reply: '421 4.7.0',
@@ -110,7 +101,6 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['dictionary.hardErrorLimit'],
     given: { settings: { dictionary: { hardErrorLimit: 3 } } },
     facts: { errors: 3 },
-    notLive: wrong,
   },
   'invalid-recipients': {
     reply: '421 4.7.0',
@@ -118,15 +108,13 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['dictionary.maxInvalidRecipients'],
     given: { settings: { dictionary: { maxInvalidRecipients: 2 } } },
     facts: { errors: 2, invalidRecipients: 2 },
-    notLive: wrong,
   },
   'soft-error-limit': {
     reply: '',
     reason: 'too-many-errors',
     proves: ['dictionary.softErrorLimit', 'dictionary.softErrorDelaySeconds'],
-    given: { settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 1 } } },
+    given: { settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 60 } } },
     facts: { errors: 2 },
-    notLive: wrong,
   },
   pregreet: {
     reply: '554 5.5.1',
@@ -240,13 +228,16 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['general.maxMessageBytes'],
     given: { settings: { general: { maxMessageBytes: 1000 } } },
     says: { mail: 'MAIL FROM:<eve@remote.example> SIZE=2000' },
+    withNext: { mail: 'MAIL FROM:<eve@remote.example> SIZE=999999999999999' },
   },
   'spool-space': {
     reply: '452 4.3.1',
     reason: 'storage-full',
     proves: [],
+    // More than any disk has room for.
+    given: { settings: { general: { maxMessageBytes: 0 } } },
     facts: { spool: 'full' },
-    notLive: 'a full disk is not made for one case; test/wire fills one',
+    says: { mail: 'MAIL FROM:<eve@remote.example> SIZE=999999999999999' },
   },
   'recipient-syntax': {
     reply: '553 5.6.7',
@@ -296,12 +287,11 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     given: {
       domains: [
         { name: 'example.org', aliases: ['example.net'] },
-        { name: 'called.example', verifyRecipients: 'callout', route: { type: 'lmtp', host: '127.0.0.9', port: 24 } },
+        { name: 'called.example', verifyRecipients: 'callout', route: { type: 'lmtp', host: asked, port: 24 } },
       ],
     },
     facts: { lookups: { callout: 'unknown' } },
     says: { rcpt: 'RCPT TO:<zoe@called.example>' },
-    notLive: 'the routed host must answer; test/wire/hooks.test.ts asks a real Postfix',
   },
   greylist: {
     reply: '451 4.7.1',
@@ -341,16 +331,16 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     reason: 'spf-fail',
     proves: ['general.verifySpf'],
     given: { settings: { general: { verifySpf: 'enforce' } } },
-    facts: { lookups: { spf: { result: 'fail', domain: 'remote.example' } } },
-    notLive: byResults,
+    facts: { lookups: { spf: { result: 'fail', domain: 'forged.example' } } },
+    says: { mail: 'MAIL FROM:<eve@forged.example>' },
   },
   dmarc: {
     reply: '550 5.7.1',
     reason: 'dmarc-reject',
     proves: ['general.verifyDmarc'],
     given: { settings: { general: { verifyDmarc: 'enforce' } } },
-    facts: { lookups: { dmarc: { result: 'fail', policy: 'reject', domain: 'remote.example' } } },
-    notLive: byResults,
+    facts: { lookups: { dmarc: { result: 'fail', policy: 'reject', domain: 'spoofed.example' } } },
+    says: { message: 'From: Jane <jane@spoofed.example>\r\nSubject: spoofed\r\n\r\nhello\r\n' },
   },
   'delivery-application': {
     reply: '550 5.7.1',
@@ -360,7 +350,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
       settings: {
         advanced: {
           deliveryApplication: {
-            url: 'https://filter.example/',
+            url: `http://${asked}/`,
             secret: 'only for cases',
             timeoutSeconds: 5,
             onFailure: 'accept',
@@ -369,7 +359,6 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
       },
     },
     facts: { lookups: { application: { action: 'reject', reason: 'not today' } } },
-    notLive: 'the application must answer; test/wire/application.test.ts asks a real one',
   },
 }
 

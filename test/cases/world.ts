@@ -10,6 +10,8 @@ export const accounts = ['jane@example.org', 'bob@example.org'] as const
 export const password = 'a password that is long enough'
 /** Cases come from here with a PROXY header, and so from any address. */
 export const balancer = '127.0.0.50'
+/** Whom a worker asks about recipients and messages stands here; at the live door the port is that of the run. */
+export const asked = '127.0.0.51'
 
 type Json = Record<string, unknown>
 export type World = {

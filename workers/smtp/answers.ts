@@ -10,7 +10,8 @@ const faultsTold = 10
 /** Protocol errors in a row after which a client is not one of mail. */
 const faultsBorne = 50
 
-export type Fault = { values?: ReplyValues; reason?: Reason; detail: string }
+/** `line`: what was said, where it is no command. */
+export type Fault = { values?: ReplyValues; reason?: Reason; detail: string; line?: string }
 
 /** What one session says: replies of the catalogue, collected until they are written together, and the events about refusals. */
 export class Answers {

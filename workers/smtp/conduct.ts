@@ -1,10 +1,11 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
 import { replies } from '@postern/contract/replies.ts'
+import type { Rule } from '@postern/contract/rules.ts'
 import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
 import type { About, House } from './dialogue.ts'
-import { cut } from './happenings.ts'
+import { clientRecord, cut } from './happenings.ts'
 
 /**
  * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
@@ -30,6 +31,8 @@ export class Conduct {
   #idleSince = 0
   #begun = false
   #noise = 0
+  /** Watched rules that would have done something. */
+  #watched: Rule[] | undefined
 
   constructor(house: House, facts: SessionFacts) {
     this.#house = house
@@ -57,10 +60,11 @@ export class Conduct {
     return this.#judge()
   }
 
-  /** The client broke the protocol. */
-  erred(): FaultVerdict | undefined {
+  /** The client broke the protocol, with this line where it was no command at all: asked about once, as all that it is. */
+  erred(line = ''): FaultVerdict | undefined {
     this.#errors++
-    return this.#judge()
+    if (!this.#isNoise(line)) return this.#judge()
+    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
   }
 
   /** @returns a verdict when the client does nothing but this */
@@ -82,13 +86,12 @@ export class Conduct {
     return this.attempted('command-flood', `${mostIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
   }
 
-  /** A line that is no command. @returns a verdict when there was too much noise */
-  gibberish(line: string): FaultVerdict | undefined {
+  #isNoise(line: string): boolean {
     if (line.startsWith(handshake)) this.#noise = Number.NEGATIVE_INFINITY
     this.#noise += line.match(control)?.length ?? 0
-    if (this.#noise < mostNoise) return undefined
+    if (this.#noise < mostNoise) return false
     this.#noise = 0
-    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
+    return true
   }
 
   /** What no mail client does. `evidence` is for the administrator. */
@@ -101,7 +104,10 @@ export class Conduct {
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
     const verdict = this.#decide(attempt)
-    if (verdict.outcome.kind !== 'refuse') return undefined
+    if (verdict.outcome.kind !== 'refuse') {
+      this.#tellWatched(verdict)
+      return undefined
+    }
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.
     if (verdict.rule === 'hard-error-limit' || (verdict.rule === 'invalid-recipients' && windowMinutes === 0))
@@ -113,6 +119,19 @@ export class Conduct {
     this.#facts.now = Date.now()
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
     return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#house.policy)
+  }
+
+  /** Of each rule the first time: it may be so at every error from then on. */
+  #tellWatched({ trail }: Verdict): void {
+    for (const { rule, said, because = '' } of trail) {
+      if (said !== 'watched' || this.#watched?.includes(rule)) continue
+      this.#watched = [...(this.#watched ?? []), rule]
+      this.#house.record('session.error', {
+        client: clientRecord(this.#facts),
+        reason: rule === 'hack-attempt' ? 'hack-attempt' : 'too-many-errors',
+        detail: cut(`fault: ${rule} (watched) ${because}`, 500),
+      })
+    }
   }
 
   #note(kind: OffenceKind, sentence: string): void {

@@ -59,7 +59,7 @@ export interface Dialogue {
   expect: ((line: string) => void) | undefined
 
   /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
-  readonly marks: { readonly [stage in 'connect' | 'hello']: readonly string[] }
+  readonly marks: { readonly [stage in 'connect' | 'hello' | 'auth']: readonly string[] }
   mark(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
@@ -68,8 +68,8 @@ export interface Dialogue {
   write(text: string): void
   /** Writes what a verdict says to the client and records a refusal. @returns whether mail proceeds */
   settle(verdict: Verdict, about?: About): boolean
-  /** The client broke the protocol: the reply, and an event for the first few of a session. */
-  fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string }): void
+  /** The client broke the protocol: the reply, and an event for the first few of a session. `line`: it is no command. */
+  fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string; line?: string }): void
   /** Reports what no mail client does. @returns whether the session is to end, once its reply is given */
   attempted(attempt: HackAttempt, evidence: string): boolean
   /** No command is read until this settles; a rejection is answered with 451 4.3.0. */

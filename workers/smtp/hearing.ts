@@ -51,11 +51,12 @@ export class Hearing {
       case 'fault': {
         if (/^AUTH/i.test(text)) this.#spokeOfAuth = true
         const { reply, values, detail, sequence, end } = understood
-        session.fault(reply, { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' }) })
+        const why = { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' as const }) }
+        session.fault(reply, end ? why : { ...why, line: text })
         if (end) {
           this.#conduct.attempted('other-protocol', detail)
           session.leave()
-        } else session.judge(this.#conduct.gibberish(text))
+        }
       }
     }
   }
@@ -66,8 +67,7 @@ export class Hearing {
       this.#proxyLied()
       return
     }
-    this.#session.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail })
-    if (text !== '') this.#session.judge(this.#conduct.gibberish(text))
+    this.#session.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail, line: text })
   }
 
   /** Only a balancer that is named in advanced.proxyProtocol is believed, and its header never comes this far. */

@@ -79,6 +79,18 @@ describe('stop', () => {
     await house.close()
   })
 
+  it('does not wait for a reply that is late by dictionary.softErrorDelaySeconds', async () => {
+    const house = await openHouse({ settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 60 } } })
+    const slow = await WireClient.greeted(house.port())
+    expect(await slow.say('WRONG')).toMatch(/^500 /)
+    slow.write('WRONG\r\n')
+    expect(await slow.reply(300).catch(() => 'nothing yet')).toBe('nothing yet')
+    await house.apply({ rows: [wish('stopped', 1)] })
+    expect(await slow.untilClosed()).toMatch(/^500 [^\r\n]*\r\n421 4\.3\.2 /)
+    await expect.poll(() => house.service.status().observed).toBe('stopped')
+    await house.close()
+  })
+
   it('waits no longer than drainTimeoutSeconds', async () => {
     const house = await openHouse({ settings: { advanced: { drainTimeoutSeconds: 1 } } })
     const busy = await WireClient.greeted(house.port())

@@ -224,7 +224,7 @@ function prefixOf(
 }
 
 function tellAccepted(
-  { house, facts, marks: { connect, hello } }: Dialogue,
+  { house, facts, marks: { connect, hello, auth } }: Dialogue,
   { sender, rules, policy }: Transaction,
   { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
 ): void {
@@ -237,7 +237,7 @@ function tellAccepted(
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
-    rules: connect.length + hello.length === 0 ? rules : [...connect, ...hello, ...rules],
+    rules: connect.length + hello.length + auth.length === 0 ? rules : [...connect, ...hello, ...auth, ...rules],
     ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
   })
 }

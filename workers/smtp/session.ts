@@ -19,7 +19,7 @@ import { Witness } from './witness.ts'
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
-const noMarks: Dialogue['marks'] = { connect: [], hello: [] }
+const noMarks: Dialogue['marks'] = { connect: [], hello: [], auth: [] }
 
 /**
  * One client's session: what comes goes to its room, what is said is written here, and here it ends. Its lines are a `Hearing`,
@@ -93,7 +93,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
 
   mark(verdict: Verdict): void {
     const { stage } = verdict
-    if (stage !== 'connect' && stage !== 'hello') return
+    if (stage !== 'connect' && stage !== 'hello' && stage !== 'auth') return
     const said = watchedIn(verdict)
     if (said.length > 0 || this.marks[stage].length > 0) this.marks = { ...this.marks, [stage]: said }
   }
@@ -105,7 +105,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
       this.expect = undefined
       this.extended = false
       this.facts.helo = undefined
-      this.marks = { ...this.marks, hello: noMarks.hello }
+      this.marks = { ...noMarks, connect: this.marks.connect }
       this.facts.login = undefined
       this.pace.allowCommand()
     })
@@ -168,7 +168,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   fault(name: ReplyName, why: Fault): void {
     const isFlood = this.#answers.fault(name, why)
     if (isFlood && this.judge(this.#conduct.attempted('command-flood', 'nothing but protocol errors'))) return
-    this.judge(this.#conduct.erred())
+    this.judge(this.#conduct.erred(why.line))
   }
 
   attempted(attempt: HackAttempt, evidence: string): boolean {
@@ -255,8 +255,9 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   /** The service stops: now when idle, else when the transaction has its end. */
   stop(): void {
     this.#leaving = true
-    // Before the banner nothing is in progress, whatever is waited for.
-    if (this.transaction || (this.pace.holds && this.#greeted) || this._closing) return
+    // Before the banner nothing is in progress, whatever is waited for; nor is it where a reply only waits for its time.
+    const works = this.pace.holds && !this.pace.isLate && this.#greeted
+    if (this.transaction || works || this._closing) return
     if (this._upgrading) {
       this.destroy()
       return

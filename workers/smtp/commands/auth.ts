@@ -126,6 +126,7 @@ function conclude(dialogue: Dialogue, { mechanism, credentials, account, policy 
   const verdict = decideAuth(dialogue.witness.auth(asked), policy)
   if (!dialogue.settle(verdict, { login: credentials.login, mechanism }) || !account) return
   countRates(facts, 'connections', counting)
+  dialogue.mark(verdict)
   facts.login = account.address
   house.counters.auth_succeeded_total++
   house.record('auth.succeeded', { client: clientRecord(facts), login: account.address, mechanism })

@@ -24,10 +24,11 @@ export function markConnect(dialogue: Dialogue, facts: ConnectFacts): void {
   const zones = zonesThat(policy, 'mark')
   const wantsReverse = policy.settings.security.checkReverseDns === 'mark'
   if ((!wantsReverse && zones.length === 0) || !isAskedAbout(dialogue, policy)) return
-  const heard = (lookups: Lookups) => {
-    know(dialogue, lookups)
-    const known = dialogue.facts.lookups as Lookups
-    dialogue.mark(decideConnect({ ...facts, lookups: known }, policy))
+  const heard = (said: Lookups) => {
+    know(dialogue, said)
+    // What was counted of the connection belongs to it alone, and is still so.
+    const lookups = { ...facts.lookups, ...dialogue.facts.lookups }
+    dialogue.mark(decideConnect({ ...facts, lookups }, policy))
   }
   if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => heard({ reverse }))
   const add = (one: Heard) => heard({ dnsbl: [...(dialogue.facts.lookups?.dnsbl ?? []), one] })
