@@ -1,3 +1,5 @@
+import { embedded } from '@postern/contract/address.ts'
+
 /** The argument of MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3): `FROM:<path> KEY=value KEY`. */
 
 export type PathArgument = {
@@ -64,7 +66,7 @@ export function decodeXtext(text: string): string | null {
 }
 
 /** RFC 6533 §3: a character as its code point in hexadecimal. */
-const embedded = /\\x\{([0-9A-F]{2,6})\}/g
+const codePoint = /\\x\{([0-9A-F]{2,6})\}/g
 
 /**
  * An address of the type `utf-8` (RFC 6533 §3), as `\x{…}` where it is beyond ASCII: so it can stand in any report and be
@@ -72,12 +74,10 @@ const embedded = /\\x\{([0-9A-F]{2,6})\}/g
  */
 export function readUtf8Address(text: string, raw: boolean): string | null {
   if (!/^[\x21-\x7e\u0080-\u{10ffff}]+$/u.test(text) || (!raw && /[^\x00-\x7f]/.test(text))) return null
-  if (/[+=]/.test(text) || text.replace(embedded, '').includes('\\')) return null
-  const points = [...text.matchAll(embedded)].map(([, hex = '']) => Number.parseInt(hex, 16))
+  if (/[+=]/.test(text) || text.replace(codePoint, '').includes('\\')) return null
+  const points = [...text.matchAll(codePoint)].map(([, hex = '']) => Number.parseInt(hex, 16))
   if (points.some((point) => point > 0x10ffff || (point >= 0xd800 && point < 0xe000) || isUnseen(point))) return null
-  return text.replace(/[^\x00-\x7f]/gu, (character) => {
-    return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase()}}`
-  })
+  return embedded(text)
 }
 
 function isUnseen(point: number): boolean {
