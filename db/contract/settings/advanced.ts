@@ -63,7 +63,7 @@ export const advancedSchema = z
         .default('+'),
       {
         title: 'Mailbox delimiter',
-        help: 'user+box@domain is user, box box. One that occurs in an account or alias is refused.',
+        help: 'user+box@domain is user, box box: kept in the folder .box of the maildir where there is one. One that occurs in an account, alias or group is refused.',
         source: 'classic',
       },
     ),
