@@ -8,6 +8,7 @@ import {
   holding,
   type Named,
   ownersOf,
+  sameLocals,
 } from '@postern/store/control/directory.ts'
 import type { Change, Draft } from '@postern/store/control/draft.ts'
 import { type FieldError, invalid } from './problem.ts'
@@ -77,7 +78,9 @@ async function delimiters(draft: Draft, { mailboxDelimiter, hostDelimiters }: Ad
 
 async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<FieldError[]> {
   const found: FieldError[] = []
-  const others = (await ownersOf(draft.queries, key)).filter((other) => other.kind !== kind || other.id !== id)
+  const others = (await ownersOf(draft.queries, await spellings(draft, key))).filter(
+    (other) => other.kind !== kind || other.id !== id,
+  )
   if (others.length > 0)
     found.push({ path: 'address', message: `address is "${key}", which is ${named(others)} already` })
   const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
@@ -91,6 +94,18 @@ async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<Field
     })
   if (kind === 'account') found.push(...(await inLogin(draft, id)))
   return found
+}
+
+/** The address under every name of its domain: they all mean the same mailbox. */
+async function spellings(draft: Draft, address: string): Promise<string[]> {
+  const at = address.lastIndexOf('@')
+  const [named] = await domainsNamed(draft.queries, address.slice(at + 1))
+  const domain = named && (await draft.get('domain', named.id))?.value
+  return domain ? namesOf(domain).map((name) => address.slice(0, at + 1) + name) : [address]
+}
+
+function namesOf({ name, aliases }: Pick<Domain, 'name' | 'aliases'>): string[] {
+  return [name, ...aliases]
 }
 
 async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
@@ -115,7 +130,17 @@ async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldErro
   if (domain.aliases.includes(domain.name))
     found.push({ path: 'aliases', message: `aliases names "${domain.name}", the domain itself` })
   if (before !== null) found.push(...(await leftBehind(draft, before)))
-  return found
+  return found.length > 0 ? found : twice(draft, domain, before)
+}
+
+/** Mailboxes that a new name of the domain makes one. */
+async function twice(draft: Draft, domain: Domain, before: string | null): Promise<FieldError[]> {
+  const known = before === null ? [] : namesOf(JSON.parse(before))
+  const names = namesOf(domain)
+  if (names.length === 1 || names.every((name) => known.includes(name))) return []
+  const found = await sameLocals(draft.queries, names)
+  if (found.length === 0) return []
+  return [{ path: 'aliases', message: `with these aliases of ${domain.name} one mailbox would be ${named(found)}` }]
 }
 
 function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
@@ -128,13 +153,19 @@ function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
   ]
 }
 
-/** Addresses in a domain name that is given up. */
+/** Addresses in domain names that are given up. */
 async function leftBehind(draft: Draft, before: string | null): Promise<FieldError[]> {
-  const { name } = JSON.parse(before ?? '{}') as RowValues['domain']
-  if (!name || (await domainsNamed(draft.queries, name)).length > 0) return []
-  const found = await addressesIn(draft.queries, name)
-  if (found.length === 0) return []
-  return [{ path: 'name', message: `${name} cannot go while it has ${named(found)}; delete or move them first` }]
+  const domain = JSON.parse(before ?? '{}') as RowValues['domain']
+  if (!domain.name) return []
+  const errors: FieldError[] = []
+  for (const name of namesOf(domain)) {
+    if ((await domainsNamed(draft.queries, name)).length > 0) continue
+    const found = await addressesIn(draft.queries, name)
+    if (found.length === 0) continue
+    const path = name === domain.name ? 'name' : 'aliases'
+    errors.push({ path, message: `${name} cannot go while it has ${named(found)}; delete or move them first` })
+  }
+  return errors
 }
 
 const words: Partial<Record<RowKind, string>> = {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ListInput } from '@postern/contract/lists.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { type Fixture, startFixture } from './fixture.ts'
@@ -179,6 +180,11 @@ describe('contradictions between rows', () => {
         'login',
         'jane_doe',
       ],
+      [
+        post('/v1/aliases', { address: 'jane_doe@example.net', to: ['x@example.com'] }),
+        'address',
+        'the account jane_doe@example.org',
+      ],
       [post('/v1/domains', { name: 'example.net' }), 'name', 'the domain example.org'],
       [
         post('/v1/domains', { name: 'asked.example', verifyRecipients: 'callout' }),
@@ -188,6 +194,8 @@ describe('contradictions between rows', () => {
       [patch('/v1/settings/tls', { implicitTlsPort: 587 }), 'implicitTlsPort', 'advanced.submissionPort'],
       [patch('/v1/settings/advanced', { extraPorts: [465] }), 'extraPorts.0', 'tls.implicitTlsPort'],
       [patch('/v1/settings/advanced', { submissionPort: 2626 }), 'submissionPort', 'twice'],
+      [patch('/v1/settings/advanced', { mailboxDelimiter: '%', hostDelimiters: '$%' }), 'hostDelimiters', 'both'],
+      [patch('/v1/settings/advanced', { authMechanisms: ['PLAIN', 'PLAIN'] }), 'authMechanisms', 'twice'],
       [patch('/v1/settings/queue', { retryThreads: 30, deliveryThreads: 30 }), 'retryThreads', 'less than'],
     ]
     for (const [answer, path, text] of cases) {
@@ -196,6 +204,26 @@ describe('contradictions between rows', () => {
       expect(json.errors[0]).toEqual({ path, message: expect.stringContaining(text) })
     }
     const domain = (await api.send('GET', '/v1/domains')).json.items[0]
+    // One mailbox has one owner under all names of its domain: an alias of the domain joins what stood apart.
+    expect((await post('/v1/aliases', { address: 'jane_doe@third.example', to: ['x@example.com'] })).status).toBe(201)
+    const joined = await patch(`/v1/domains/${domain.id}`, { aliases: ['example.net', 'third.example'] })
+    expect([joined.status, joined.json.errors]).toEqual([
+      422,
+      [
+        {
+          path: 'aliases',
+          message: expect.stringContaining('the account jane_doe@example.org, the alias jane_doe@third.example'),
+        },
+      ],
+    ])
+    const elsewhere = await post('/v1/accounts', { address: 'kay@example.net', secret: 'long enough' })
+    expect(elsewhere.status).toBe(201)
+    const parted = await patch(`/v1/domains/${domain.id}`, { aliases: [] })
+    expect([parted.status, parted.json.errors[0].path, parted.json.detail]).toEqual([
+      422,
+      'aliases',
+      expect.stringContaining('the account kay@example.net'),
+    ])
     const gone = await api.send('DELETE', `/v1/domains/${domain.id}`)
     expect([gone.status, gone.json.detail]).toEqual([422, expect.stringContaining('jane_doe@example.org')])
   })
@@ -309,6 +337,25 @@ describe('lists', () => {
     expect(second.nextCursor).toBeNull()
     expect((await api.send('GET', '/v1/lists/kill?q=bad')).json.items).toHaveLength(1)
     expect((await api.send('GET', '/v1/lists/kill?cursor=%ff')).status).toBe(422)
+  })
+
+  it('takes a new entry, alone or in an import, where the old one of its value has had its time', async () => {
+    const soon = () => new Date(Date.now() + 60_000).toISOString()
+    for (const value of ['192.0.2.21', '192.0.2.22'])
+      expect((await post('/v1/lists/control-access', { value, expiresAt: soon() })).status).toBe(201)
+    expect((await post('/v1/lists/control-access', { value: '192.0.2.21' })).status).toBe(422)
+    api.clock.ahead = 61_000
+    const again = await post('/v1/lists/control-access', { value: '192.0.2.21' })
+    const imported = await api.send('POST', '/v1/lists/control-access/import', { body: '192.0.2.21\n192.0.2.22\n' })
+    await sweep(api.parts)
+    api.clock.ahead = 0
+    expect([again.status, imported.json]).toEqual([201, expect.objectContaining({ added: 1, unchanged: 1 })])
+    const { items } = (await api.send('GET', '/v1/lists/control-access')).json
+    expect(items.map(({ value, expiresAt }: ListInput) => [value, expiresAt])).toEqual([
+      ['192.0.2.21', undefined],
+      ['192.0.2.22', undefined],
+    ])
+    for (const { id } of items) await api.send('DELETE', `/v1/lists/control-access/${id}`)
   })
 
   it('sweeps entries whose time is over, as a revision of the system', async () => {

@@ -84,6 +84,13 @@ function unquoted(local: string): string {
   return dotAtom.test(bare) ? bare : `"${bare.replace(/["\\]/g, '\\$&')}"`
 }
 
+/** An address in ASCII that can be read back: what is beyond it as `\x{…}` (RFC 6533 §3). */
+export function embedded(address: string): string {
+  return address.replace(/[^\x00-\x7f]/gu, (character) => {
+    return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase()}}`
+  })
+}
+
 /** The key under which an address is looked up. */
 export function foldAddress({ local, domain }: Pick<MailAddress, 'local' | 'domain'>): string {
   return `${foldLocal(local)}@${domain}`

@@ -77,7 +77,7 @@ export const accountInputSchema = z.strictObject({
       sendsPerDay: z.number().int().min(0).max(10_000_000).default(0),
     })
     .optional(),
-  /** It cannot log in and is no local user to the relay modes; its mail is still received. */
+  /** It cannot log in, whoever has done so is a stranger from the next message on, and it is no local user to the relay modes; its mail is still received. */
   disabled: z.boolean().default(false),
 })
 export type AccountInput = z.output<typeof accountInputSchema>

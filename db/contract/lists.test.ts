@@ -12,6 +12,7 @@ const table: [ListName, string, string][] = [
   ['kill', ' @Remote.Example ', '@remote.example'],
   ['kill', '@*Spam.Example', '@*spam.example'],
   ['kill', '@*.ru', '@*.ru'],
+  ['kill', '@*spam.example.', '@*spam.example'],
   ['kill', '@Bücher.example', '@xn--bcher-kva.example'],
   ['accept', '192.0.2.1', '192.0.2.1'],
   ['accept', 'Partner.Example', 'partner.example'],

@@ -10,7 +10,8 @@ export const listNameSchema = z.enum(listNames)
 /** `user@host`, `@host` (that host only) or `@*suffix` (suffix match, not limited to a dot). Case does not matter. */
 export const killValueSchema = z.string().transform((text, context) => {
   const value = text.trim().toLowerCase()
-  if (value.startsWith('@*') && /^[a-z0-9._-]{1,253}$/.test(value.slice(2))) return value
+  // The final dot of a fully qualified name is no part of any sender.
+  if (/^@\*[a-z0-9._-]{1,253}$/.test(value) && value !== '@*.') return value.replace(/\.$/, '')
   if (value.startsWith('@') && !value.includes('*')) {
     const domain = canonicalDomain(value.slice(1))
     if (domain) return `@${domain}`

@@ -178,9 +178,9 @@ const rows: readonly Row[] = [
   {
     number: 6533,
     title: 'Internationalized Delivery Status Notifications',
-    what: 'ORCPT of addresses beyond ASCII, in the form that every host can carry.',
+    what: 'ORCPT and the recipients in notifications: addresses beyond ASCII, in the form that every host can carry.',
     note: 'Notifications themselves are written in ASCII with message/delivery-status.',
-    tests: [extensions, 'workers/smtp/extensions.test.ts'],
+    tests: [extensions, 'workers/smtp/extensions.test.ts', notify],
   },
   {
     number: 6647,

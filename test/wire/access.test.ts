@@ -89,6 +89,9 @@ describe('Control Access', () => {
     await isRefused('192.0.2.33')
     await until('the entry has expired', () => Date.now() > Date.parse(expiresAt) + 50)
     await isServed('192.0.2.33')
+    // Swept away or not, it is in nobody's way.
+    await live.add('control-access', '192.0.2.33')
+    await isRefused('192.0.2.33')
   })
 
   it('the refusal is an event that names rule, entry and revision', async () => {

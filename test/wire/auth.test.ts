@@ -95,6 +95,14 @@ describe('AUTH (RFC 4954)', () => {
     await client.say('AUTH CRAM-MD5').expect(504, '5.5.4')
   })
 
+  it('PLAIN with an authorization identity (RFC 4616): oneself by login or address, else 535 as for a wrong password', async () => {
+    const as = (name: string) => `AUTH PLAIN ${base64(`${name}\0ann\0${password}`)}`
+    for (const name of ['ann', 'ANN', 'ann@home.test', 'ann@also.test'])
+      await (await secure()).say(as(name)).expect(235)
+    const client = await secure()
+    for (const name of ['bob@home.test', 'nobody', 'also.test']) await client.say(as(name)).expect(535, '5.7.8')
+  })
+
   it('broken exchanges are 501 and the session lives on', async () => {
     const client = await secure()
     await client.say('AUTH PLAIN').expect(334)
@@ -158,6 +166,22 @@ describe('who may log in', () => {
     expect(await login('bob%home.test', password)).toMatchObject(yes)
     expect(await login('bob*home.test', password)).toMatchObject(yes)
     expect(await login('bob:home.test', password)).toMatchObject(no)
+  })
+
+  it('a session is logged in no more once its account is disabled or gone; a transaction ends as it began', async () => {
+    await live.empty('relay')
+    for (const end of ['disabled', 'gone']) {
+      const id = await live.make('accounts', { address: `${end}@home.test`, secret: password })
+      const client = await secure()
+      await client.say(plain(`${end}@home.test`, password)).expect(235)
+      await client.say(`MAIL FROM:<${end}@home.test>`).expect(250)
+      if (end === 'disabled') await live.alter(`/v1/accounts/${id}`, { disabled: true })
+      else await live.drop(`/v1/accounts/${id}`)
+      await client.say('RCPT TO:<z@far.test>').expect(250)
+      await client.say('RSET').expect(250)
+      await client.say(`MAIL FROM:<${end}@home.test>`).expect(250)
+      await client.say('RCPT TO:<z@far.test>').expect(550, '5.7.1')
+    }
   })
 
   it('events tell of it and hold no secret', async () => {

@@ -139,6 +139,19 @@ describe('the order of commands (RFC 5321)', () => {
     await client.say('NOOP').expect(250)
   })
 
+  it.each([
+    ['MAIL', 'MAIL FROM:<x@far.test> SIZE=10 SIZE=10', '5.5.4'],
+    ['MAIL', 'MAIL FROM:<x@far.test> =10', '5.5.4'],
+    ['MAIL', 'MAIL FROM:<x@far.test> SIZE=ten', '5.5.4'],
+    ['MAIL', 'MAIL FROM:<x@@far.test>', '5.1.7'],
+    ['RCPT', 'RCPT TO:<ann@home.test> NOTIFY=NEVER NOTIFY=NEVER', '5.5.4'],
+    ['RCPT', 'RCPT TO:<ann@@home.test>', '5.1.3'],
+  ])('%s: 501 says whether the address is wrong or a parameter (RFC 3463 §3.6): %s', async (verb, line, enhanced) => {
+    const client = await live.greeted()
+    if (verb === 'RCPT') await client.say('MAIL FROM:<x@far.test>').expect(250)
+    await client.say(line).expect(501, enhanced)
+  })
+
   it('pipelined commands (RFC 2920) are answered in order, and all of them', async () => {
     const client = await live.greeted()
     client.say('MAIL FROM:<x@far.test>', 'RCPT TO:<ann@home.test>', 'RCPT TO:<no@home.test>', 'DATA')

@@ -179,6 +179,21 @@ describe('RFC 1985 ETRN', () => {
     expect(await live.event('order.done', ({ action }) => action === 'run')).toBeDefined()
   })
 
+  it('asked again soon after, the run follows, for mail that was not there before', async () => {
+    const client = await live.greeted()
+    await client.say('ETRN later.test').expect(250, '2.0.0')
+    const { raw } = await client.mail({ from: 'x@far.test', to: 'ann@later.test', content: 'Subject: late\r\n\r\nx' })
+    await until('it waits', () => isDeferred(idIn(raw)), { everyMs: 100 })
+    const there = await startWireSink({ port: later, take: (mail) => taken.push(mail) })
+    try {
+      await client.say('ETRN later.test').expect(250, '2.0.0')
+      const isThere = () => taken.some(({ content }) => content.includes('Subject: late'))
+      await until('it is delivered', isThere, { withinMs: 30_000 })
+    } finally {
+      await there.stop()
+    }
+  })
+
   it('who may not relay is not offered it: 459', async () => {
     await live.empty('relay')
     const client = await live.connect()

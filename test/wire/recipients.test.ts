@@ -123,6 +123,19 @@ describe('recipients of local domains', () => {
     expect(await rcpt('ann+x@home.test')).toMatchObject(yes)
   })
 
+  it('one mailbox has one owner under all names of its domain', async () => {
+    const refused = async (method: 'POST' | 'PATCH', path: string, body: object) => {
+      const { status, text } = await live.api.call(method, path, { body })
+      expect(status).toBe(422)
+      return text
+    }
+    const theft = { address: 'ann@also.test', to: ['bob@home.test'] }
+    expect(await refused('POST', '/v1/aliases', theft)).toContain('the account ann@home.test')
+    expect(await has('ann@home.test', await send('ann@also.test'))).toBe(1)
+    const both = { mailboxDelimiter: '%', hostDelimiters: '%' }
+    expect(await refused('PATCH', '/v1/settings/advanced', both)).toContain('it cannot stand for both')
+  })
+
   it('host delimiters act like @ in addresses', async () => {
     expect((await rcpt('ann%home.test')).code).toBeGreaterThanOrEqual(500)
     await live.set('advanced', { hostDelimiters: '%' })

@@ -55,16 +55,30 @@ export function findAccount(policy: Policy, login: string): Account | null {
   )
 }
 
+/** Whether a name is this account's own: its login, or its address under any name of its domain. */
+export function isNameOf(policy: Policy, account: Account, name: string): boolean {
+  return (findAccount(policy, name) ?? findByAddress(policy, name)) === account
+}
+
 /** Whom a client of this mechanism means: with a password a login; with a token, whose issuer knows addresses, that or a login. */
 export function findClaimed(policy: Policy, mechanism: string, login: string): Account | null {
   return (carriesToken(mechanism) ? findByAddress(policy, login) : null) ?? findAccount(policy, login)
 }
 
 /** The enabled account of exactly this address, under any name of its domain. */
-function findByAddress({ directory }: Policy, text: string): Account | null {
+function findByAddress(policy: Policy, text: string): Account | null {
   const address = parseMailAddress(text)
-  const account = address && directory.accounts.get(keyOfText(directory, address.text))
+  return address && enabledAt(policy, address.text)
+}
+
+function enabledAt({ directory }: Policy, address: string): Account | null {
+  const account = directory.accounts.get(keyOfText(directory, address))
   return account && !account.disabled ? account : null
+}
+
+/** Whether the account of this canonical address is there still, and not disabled: else a session is logged in no more. */
+export function isLoginInForce(policy: Policy, login: string): boolean {
+  return enabledAt(policy, login) !== null
 }
 
 function splitPoint(login: string, hostDelimiters: string): number {

@@ -46,7 +46,7 @@ describe('AUTH', () => {
       ],
     ],
     ['PLAIN as oneself', [[`AUTH PLAIN ${base64(`jane@example.test\0jane@example.test\0${password}`)}`, /^235 /]]],
-    ['PLAIN as somebody else', [[`AUTH PLAIN ${base64(`boss\0jane@example.test\0${password}`)}`, /^501 5\.5\.2 /]]],
+    ['PLAIN as somebody else', [[`AUTH PLAIN ${base64(`boss\0jane@example.test\0${password}`)}`, /^535 5\.7\.8 /]]],
     [
       'LOGIN',
       [

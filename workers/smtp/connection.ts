@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
+import { isLoginInForce } from '@postern/policy/login.ts'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import type { House } from './dialogue.ts'
@@ -52,11 +53,13 @@ export abstract class Connection extends SMTPConnection {
     if (origin.listener === 'smtps') this.#secured()
   }
 
-  /** The facts as of now. */
+  /** The facts as of now. A login ends with its account. */
   refresh(): SessionFacts {
-    this.facts.now = Date.now()
-    this.facts.tlsAvailable = this.house.tlsAvailable
-    return this.facts
+    const { facts, house } = this
+    facts.now = Date.now()
+    facts.tlsAvailable = house.tlsAvailable
+    if (facts.login !== undefined && !isLoginInForce(house.policy, facts.login)) facts.login = undefined
+    return facts
   }
 
   /** Nothing more is said or heard. */

@@ -139,7 +139,7 @@ describe('sequence and syntax', () => {
     ['MAIL FROM:<sam@remote.test> FUTURE', /^555 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> RET=SOME', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> ENVID=a+0D+0Ab', /^501 5\.5\.4 /],
-    ['MAIL FROM:<sam@remote.test> SIZE=1 SIZE=2', /^501 5\.1\.7 /],
+    ['MAIL FROM:<sam@remote.test> SIZE=1 SIZE=2', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE=x', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> BODY=BINARYMIME', /^501 5\.5\.4 /],

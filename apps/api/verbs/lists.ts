@@ -1,8 +1,9 @@
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type ListEntry, type ListInput, type ListName, listInputSchemas } from '@postern/contract/lists.ts'
 import type { ListEntryView, WriteResult } from '@postern/contract/views.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { listRows, type StoredJson } from '@postern/store/control/rows.ts'
+import { expiredAmong, listRows, type StoredJson } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { csvLine, parseCsv } from '../csv.ts'
@@ -33,9 +34,18 @@ export function addEntry(call: Call, list: ListName, input: unknown): Promise<Wr
   const value = stored(call, result.data)
   return writeRevision(call, { action: `${list}.add`, kind: list, entity: value.value }, async (draft) => {
     const id = call.parts.newId()
+    await makeRoom(draft, { list, values: [value.value], now: call.parts.now() })
     await draft.put(list, id, value)
     return { answer: { id, item: { id, ...value } } }
   })
+}
+
+/** An entry whose time is over waits for the sweeper only: it is no reason to refuse a new one of its value. */
+export async function makeRoom(
+  draft: Draft,
+  { list, values, now }: { list: ListName; values: readonly string[]; now: number },
+): Promise<void> {
+  for (const { id } of await expiredAmong(draft.queries, list, { keys: values, now })) await draft.remove(list, id)
 }
 
 export function removeEntry(call: Call, list: ListName, id: string): Promise<WriteResult> {
@@ -83,6 +93,7 @@ export async function importEntries(
       const some = entries
         .slice(from, from + pageRows)
         .map((value) => ({ id: call.parts.newId(), value: value as Stored }))
+      await makeRoom(draft, { list, values: some.map(({ value }) => value.value), now: call.parts.now() })
       added += await draft.addEntries(list, some)
       await breathe()
     }

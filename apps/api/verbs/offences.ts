@@ -12,6 +12,7 @@ import type { Database } from '@postern/store/database.ts'
 import { announce } from '../announce.ts'
 import type { Call } from '../call.ts'
 import type { Parts } from '../parts.ts'
+import { makeRoom } from './lists.ts'
 import { workerOf } from './workers.ts'
 
 /**
@@ -71,13 +72,8 @@ async function block(draft: Draft, { parts, settings, exempt, now, addresses }: 
   const due = verdicts.filter((verdict) => verdict.block)
   if (due.length === 0) return []
   const values = due.map(({ entry }) => entry.value)
-  const standing = new Set<string>()
-  for (const { id, key, value } of await rowsByKey(draft.queries, 'control-access', values)) {
-    const { expiresAt } = JSON.parse(value) as { expiresAt?: string }
-    // An entry whose time is over waits for the sweeper only.
-    if (expiresAt !== undefined && Date.parse(expiresAt) <= now) await draft.remove('control-access', id)
-    else standing.add(key)
-  }
+  await makeRoom(draft, { list: 'control-access', values, now })
+  const standing = new Set((await rowsByKey(draft.queries, 'control-access', values)).map(({ key }) => key))
   await useOffences(draft.queries, values)
   const made = due.filter(({ entry }) => !standing.has(entry.value))
   const createdAt = new Date(now).toISOString()

@@ -63,7 +63,7 @@ export const advancedSchema = z
         .default('+'),
       {
         title: 'Mailbox delimiter',
-        help: 'user+box@domain is user, box box. One that occurs in an account or alias is refused.',
+        help: 'user+box@domain is user, box box: kept in the folder .box of the maildir where there is one. One that occurs in an account, alias or group is refused.',
         source: 'classic',
       },
     ),
@@ -125,6 +125,7 @@ export const advancedSchema = z
       z
         .array(z.enum(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']))
         .max(4)
+        .refine((names) => new Set(names).size === names.length, { message: 'must not name a mechanism twice' })
         .default(['PLAIN', 'LOGIN']),
       {
         title: 'AUTH mechanisms',
@@ -189,6 +190,12 @@ export const advancedSchema = z
     }),
   })
   .superRefine((advanced, context) => {
+    if (advanced.mailboxDelimiter !== '' && advanced.hostDelimiters.includes(advanced.mailboxDelimiter))
+      context.addIssue({
+        code: 'custom',
+        path: ['hostDelimiters'],
+        message: `"${advanced.mailboxDelimiter}" is mailboxDelimiter and one of hostDelimiters; it cannot stand for both`,
+      })
     const ports = [advanced.port, advanced.submissionPort, ...advanced.extraPorts]
     ports.forEach((port, i) => {
       if (ports.indexOf(port) !== i)

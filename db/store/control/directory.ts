@@ -4,11 +4,24 @@ import { contains, type Queries } from '../database.ts'
 /** Questions about the directory that span kinds. */
 export type Named = { kind: string; id: string; key: string }
 
-/** Accounts, aliases and groups of this address. */
-export function ownersOf(queries: Queries, address: string): Promise<Named[]> {
-  return queries.all<Named>(
-    sql`select kind, id, key from rows where kind in ('account', 'alias', 'group') and key = ${address}`,
-  )
+/** Accounts, aliases and groups of one of these addresses. */
+export function ownersOf(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind in ('account', 'alias', 'group')
+      and key in (select value from json_each(${JSON.stringify(addresses)}))`)
+}
+
+/** Accounts, aliases and groups whose local part is one of another's in these domains, beside each other. At most 6. */
+export function sameLocals(queries: Queries, domains: readonly string[]): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from (
+      select *, count(*) over (partition by local) as owners from (
+        select rows.kind, rows.id, rows.key, substr(rows.key, 1, length(rows.key) - length(domains.value) - 1) as local
+        from json_each(${JSON.stringify(domains)}) as domains join rows
+          on rows.kind in ('account', 'alias', 'group')
+          and substr(rows.key, -length(domains.value) - 1) = '@' || domains.value
+      )
+    ) where owners > 1 order by local, key limit 6`)
 }
 
 /** Accounts that log in under this name, given or by their address. */

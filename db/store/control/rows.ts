@@ -30,6 +30,17 @@ export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string
   )
 }
 
+/** The rows of these keys whose time is over at `now`. */
+export function expiredAmong(
+  queries: Queries,
+  kind: RowKind,
+  { keys, now }: { keys: readonly string[]; now: number },
+): Promise<{ id: string }[]> {
+  return queries.all(sql`
+    select id from rows where kind = ${kind} and expires_at <= ${now}
+      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+}
+
 /** The entries of an address list that may hold one of these addresses: the addresses themselves, and every block and range. */
 export function blocksHolding(queries: Queries, list: RowKind, addresses: readonly string[]): Promise<StoredJson[]> {
   return queries.all<StoredJson>(sql`

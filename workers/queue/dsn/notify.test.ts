@@ -78,6 +78,15 @@ test('RET=HDRS (RFC 3461) returns the header; one notification for all that fail
   expect(raw.match(/^Final-Recipient: /gm)).toHaveLength(2)
 })
 
+test('an address beyond ASCII is named so that it can be read back (RFC 6533)', async () => {
+  const { box } = await toServer(refuse)
+  await box.send([{ address: 'zoë@a.test', original: 'Zoë@a.test' }], { smtpUtf8: true })
+  await until('the notification', async () => (await sent(box)).length === 1)
+  const [raw = ''] = await sent(box)
+  expect(raw).toContain('\r\nFinal-Recipient: utf-8; zo\\x{EB}@a.test\r\n')
+  expect(partsOf(raw)[0]?.body).toContain('<Zo\\x{EB}@a.test>')
+})
+
 test('never about the null sender, never against NOTIFY', async () => {
   const { box } = await toServer(refuse)
   await box.send(['a@a.test'], { sender: '' })

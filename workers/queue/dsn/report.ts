@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { embedded } from '@postern/contract/address.ts'
 import { xtext } from '../client/transaction.ts'
 
 /** Writes a delivery status notification (RFC 3464, in the multipart/report of RFC 6522). */
@@ -94,7 +95,9 @@ function textFor({ hostname, told }: ReportGiven, action: Action): string {
   }
   const lines = told.map(({ original, final, reply, remote, givenUp }) => {
     const by = remote ? `${remote} said: ` : ''
-    return `<${ascii(original)}>${final === original ? '' : ` (to <${ascii(final)}>)`}\r\n    ${by}${ascii(reply).replace(/\r\n/g, '\r\n    ')}${givenUp ? `\r\n    (${givenUp})` : ''}`
+    const said = ascii(reply).replace(/\r\n/g, '\r\n    ')
+    const to = final === original ? '' : ` (to <${ascii(embedded(final))}>)`
+    return `<${ascii(embedded(original))}>${to}\r\n    ${by}${said}${givenUp ? `\r\n    (${givenUp})` : ''}`
   })
   return `This is the mail system at ${hostname}.\r\n\r\n${opening[action]}\r\n\r\n${lines.join('\r\n\r\n')}\r\n`
 }
@@ -112,7 +115,12 @@ function recipientFields(told: Told): string[] {
     const [type = 'rfc822', ...address] = told.orcpt.includes(';') ? told.orcpt.split(';') : ['rfc822', told.orcpt]
     fields.push(`Original-Recipient: ${type};${xtext(address.join(';'))}`)
   }
-  fields.push(`Final-Recipient: rfc822; ${ascii(told.final)}`, `Action: ${told.action}`, `Status: ${told.status}`)
+  const final = embedded(told.final)
+  fields.push(
+    `Final-Recipient: ${final === told.final ? 'rfc822' : 'utf-8'}; ${ascii(final)}`,
+    `Action: ${told.action}`,
+    `Status: ${told.status}`,
+  )
   if (told.remote) fields.push(`Remote-MTA: dns; ${ascii(told.remote)}`)
   // Folded, so that a long reply breaks no line limit.
   const diagnostic = ascii(told.reply)

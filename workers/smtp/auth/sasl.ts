@@ -1,7 +1,12 @@
 /** What clients say within AUTH (RFC 4616 PLAIN, draft-murchison-sasl-login), as octets in base64. */
 
 /** Never logged, never kept longer than the check takes. */
-export type Login = { login: string; password: string }
+export type Login = {
+  login: string
+  password: string
+  /** Whom the client wants to act for; absent: itself. */
+  as?: string
+}
 
 export const usernameChallenge = 'VXNlcm5hbWU6'
 export const passwordChallenge = 'UGFzc3dvcmQ6'
@@ -20,11 +25,11 @@ export function decodeResponse(line: string): string | null {
   }
 }
 
-/** `authzid NUL authcid NUL passwd`; to act for somebody else is not possible here. */
+/** `authzid NUL authcid NUL passwd` (RFC 4616 §2). */
 export function readPlain(text: string): Login | null {
   const parts = text.split('\0')
   if (parts.length !== 3) return null
   const [as = '', login = '', password = ''] = parts
-  if (login === '' || (as !== '' && as !== login)) return null
-  return { login, password }
+  if (login === '') return null
+  return as === '' || as === login ? { login, password } : { login, password, as }
 }

@@ -1,7 +1,7 @@
 import type { Account } from '@postern/contract/directory.ts'
 import type { AuthFacts } from '@postern/contract/facts.ts'
 import { decideAuth } from '@postern/policy/decide.ts'
-import { findAccount, findClaimed } from '@postern/policy/login.ts'
+import { findAccount, findClaimed, isNameOf } from '@postern/policy/login.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { mechanismName } from '@postern/runtime/logging/mask.ts'
 import { type Bearer, readOauthBearer, readXoauth2, refusalChallenge } from '../auth/bearer.ts'
@@ -100,10 +100,12 @@ function respond(dialogue: Dialogue, line: string, take: (response: string) => v
   take(text)
 }
 
-function check(dialogue: Dialogue, mechanism: string, { login: name, password }: Login): void {
+function check(dialogue: Dialogue, mechanism: string, { login: name, password, as }: Login): void {
   const { house } = dialogue
   const { policy } = house
-  const account = findAccount(policy, name)
+  const found = findAccount(policy, name)
+  // Nobody acts for somebody else here: that is answered, in as much time, as a wrong password is.
+  const account = found && as !== undefined && !isNameOf(policy, found, as) ? null : found
   dialogue.wait(
     house.credentials.verify(account, password, { policy, address: dialogue.facts.ip }).then((result) => {
       conclude(dialogue, { mechanism, credentials: { login: name, result }, account, policy })

@@ -103,7 +103,10 @@ export const mail: Command = {
     if (dialogue.transaction)
       return dialogue.fault('badSequence', { values: { detail: 'nested MAIL' }, detail: 'nested MAIL' })
     const read = readPath(argument, 'FROM:')
-    if (typeof read === 'string') return dialogue.fault('senderSyntax', { values: { detail: read }, detail: argument })
+    if ('detail' in read) {
+      const reply = read.of === 'path' ? 'senderSyntax' : 'argumentError'
+      return dialogue.fault(reply, { values: { detail: read.detail }, detail: argument })
+    }
     const asked = readAll(read.parameters, dialogue.facts)
     if ('parameter' in asked)
       return dialogue.fault('parameterUnknown', { values: { parameter: asked.parameter }, detail: argument })

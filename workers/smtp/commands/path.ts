@@ -1,3 +1,5 @@
+import { embedded } from '@postern/contract/address.ts'
+
 /** The argument of MAIL and RCPT (RFC 5321 §4.1.1.2, §4.1.1.3): `FROM:<path> KEY=value KEY`. */
 
 export type PathArgument = {
@@ -11,17 +13,24 @@ export type Parameter = readonly [key: string, value: string | null]
 const none: readonly Parameter[] = []
 const keyPattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
 
-/** @returns what is wrong, as a text, when it cannot be read. One blank after the colon is let through: many clients write it. */
-export function readPath(argument: string, keyword: 'FROM:' | 'TO:'): PathArgument | string {
-  if (argument.slice(0, keyword.length).toUpperCase() !== keyword) return `expected ${keyword}<address>`
+/** Why it cannot be read. What is wrong with a parameter says nothing against the address. */
+export type PathFault = { of: 'path' | 'parameters'; detail: string }
+
+/** One blank after the colon is let through: many clients write it. */
+export function readPath(argument: string, keyword: 'FROM:' | 'TO:'): PathArgument | PathFault {
+  if (argument.slice(0, keyword.length).toUpperCase() !== keyword) return badPath(`expected ${keyword}<address>`)
   const open = argument[keyword.length] === ' ' ? keyword.length + 1 : keyword.length
-  if (argument[open] !== '<') return `expected ${keyword}<address>`
+  if (argument[open] !== '<') return badPath(`expected ${keyword}<address>`)
   const close = closing(argument, open)
-  if (close === -1) return 'no closing angle bracket'
+  if (close === -1) return badPath('no closing angle bracket')
   const path = argument.slice(open + 1, close)
   if (close === argument.length - 1) return { path, parameters: none }
-  if (argument[close + 1] !== ' ') return 'expected a blank after the address'
+  if (argument[close + 1] !== ' ') return badPath('expected a blank after the address')
   return readParameters(path, argument.slice(close + 2).trimEnd())
+}
+
+function badPath(detail: string): PathFault {
+  return { of: 'path', detail }
 }
 
 /** The `>` that ends the path: a quoted local part may hold one (RFC 5321 §4.1.2). */
@@ -32,7 +41,7 @@ function closing(text: string, open: number): number {
   return text.indexOf('>', at)
 }
 
-function readParameters(path: string, text: string): PathArgument | string {
+function readParameters(path: string, text: string): PathArgument | PathFault {
   if (text === '') return { path, parameters: none }
   const parameters: Parameter[] = []
   const seen = new Set<string>()
@@ -40,9 +49,9 @@ function readParameters(path: string, text: string): PathArgument | string {
     if (word === '') continue
     const equals = word.indexOf('=')
     const name = equals === -1 ? word : word.slice(0, equals)
-    if (!keyPattern.test(name)) return 'expected KEY or KEY=value'
+    if (!keyPattern.test(name)) return { of: 'parameters', detail: 'expected KEY or KEY=value' }
     const key = name.toUpperCase()
-    if (seen.has(key)) return `${key} is given twice`
+    if (seen.has(key)) return { of: 'parameters', detail: `${key} is given twice` }
     seen.add(key)
     parameters.push([key, equals === -1 ? null : word.slice(equals + 1)])
   }
@@ -57,7 +66,7 @@ export function decodeXtext(text: string): string | null {
 }
 
 /** RFC 6533 §3: a character as its code point in hexadecimal. */
-const embedded = /\\x\{([0-9A-F]{2,6})\}/g
+const codePoint = /\\x\{([0-9A-F]{2,6})\}/g
 
 /**
  * An address of the type `utf-8` (RFC 6533 §3), as `\x{…}` where it is beyond ASCII: so it can stand in any report and be
@@ -65,12 +74,10 @@ const embedded = /\\x\{([0-9A-F]{2,6})\}/g
  */
 export function readUtf8Address(text: string, raw: boolean): string | null {
   if (!/^[\x21-\x7e\u0080-\u{10ffff}]+$/u.test(text) || (!raw && /[^\x00-\x7f]/.test(text))) return null
-  if (/[+=]/.test(text) || text.replace(embedded, '').includes('\\')) return null
-  const points = [...text.matchAll(embedded)].map(([, hex = '']) => Number.parseInt(hex, 16))
+  if (/[+=]/.test(text) || text.replace(codePoint, '').includes('\\')) return null
+  const points = [...text.matchAll(codePoint)].map(([, hex = '']) => Number.parseInt(hex, 16))
   if (points.some((point) => point > 0x10ffff || (point >= 0xd800 && point < 0xe000) || isUnseen(point))) return null
-  return text.replace(/[^\x00-\x7f]/gu, (character) => {
-    return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase()}}`
-  })
+  return embedded(text)
 }
 
 function isUnseen(point: number): boolean {

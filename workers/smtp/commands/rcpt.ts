@@ -56,8 +56,10 @@ export const rcpt: Command = {
     if (transaction.chunked)
       return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
-    if (typeof read === 'string')
-      return dialogue.fault('recipientSyntax', { values: { detail: read }, detail: argument })
+    if ('detail' in read) {
+      const reply = read.of === 'path' ? 'recipientSyntax' : 'argumentError'
+      return dialogue.fault(reply, { values: { detail: read.detail }, detail: argument })
+    }
     const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters, transaction.facts.smtpUtf8)
     if ('parameter' in wish)
       return dialogue.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
