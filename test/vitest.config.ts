@@ -25,6 +25,8 @@ export default defineConfig({
           maxWorkers: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // A machine with other work must not decide a test: what is waited for comes, or it does not.
+          expect: { poll: { timeout: 30_000 } },
         },
       },
     ],

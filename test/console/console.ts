@@ -20,7 +20,7 @@ export async function openConsole(options: PosternOptions = {}): Promise<Console
   const complaints: string[] = []
   const context = await browser.newContext({ reducedMotion: 'reduce', viewport: { width: 1280, height: 800 } })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(30_000)
   listen(page, complaints)
   await page.goto(postern.url)
   await signIn(page)
@@ -55,7 +55,7 @@ function listen(page: Page, complaints: string[]): void {
   page.on('console', (message) => {
     const text = message.text()
     // Refused input is an answer, which the browser reports as a resource that did not load.
-    if (message.type() === 'error' && !/Failed to load resource.*(401|412|422)/.test(text))
+    if (message.type() === 'error' && !/Failed to load resource.*(401|403|412|422)/.test(text))
       complaints.push(`${page.url()} ${text}`)
     else if (/Content.Security.Policy/i.test(text)) complaints.push(`${page.url()} ${text}`)
   })
@@ -68,6 +68,8 @@ export async function confirm(page: Page, verb: string | RegExp, comment?: strin
   await button.waitFor()
   if (comment) await dialog.getByLabel('Comment').fill(comment)
   await button.click()
+  // The strip of the change before may still say that it is done; the one of this change stands there when the review goes.
+  await button.waitFor({ state: 'detached' })
   await rolledOut(page)
 }
 

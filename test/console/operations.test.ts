@@ -59,7 +59,7 @@ test('the Kill File: add, search, import with a bad line, export, delete', async
   await page.getByRole('button', { name: 'Leave bad lines out' }).click()
   await page.getByRole('button', { name: 'Review import' }).click()
   await confirm(page, 'Import')
-  await page.getByText('@*bad.example').waitFor()
+  await page.getByRole('button', { name: '@*bad.example', exact: true }).waitFor()
 
   const downloading = page.waitForEvent('download')
   await page.getByRole('button', { name: 'Export' }).click()
@@ -67,7 +67,7 @@ test('the Kill File: add, search, import with a bad line, export, delete', async
   expect((await downloading).suggestedFilename()).toBe('kill.txt')
 
   await page.getByRole('searchbox').fill('friend@')
-  await page.getByText('@*bad.example').waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: '@*bad.example', exact: true }).waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'friend@remote.example' }).click()
   const entry = page.getByRole('dialog', { name: 'friend@remote.example' })
   await entry.getByText('no friend at all').waitFor()

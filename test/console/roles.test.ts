@@ -133,7 +133,7 @@ test('an operator holds a message and looks into it; the look is in the audit tr
   await page.getByRole('button', { name: 'Show content' }).click()
   await page.getByRole('region', { name: 'Message as text' }).getByText('secret words').waitFor()
   await page.getByRole('button', { name: 'Hide content' }).click()
-  expect(await page.getByText('secret words').count()).toBe(0)
+  await page.getByText('secret words').waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'Hold' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText('Waiting').waitFor()
@@ -142,6 +142,19 @@ test('an operator holds a message and looks into it; the look is in the audit tr
   await it.go('/audit')
   await page.getByRole('searchbox').fill('message.read')
   await page.getByRole('cell', { name: 'operator@example.org' }).first().waitFor()
+})
+
+test('a role that is lowered while somebody works shows as soon as the API refuses', async () => {
+  const { page, postern } = it
+  const { items } = await postern.api.get<{ items: { id: string; email: string }[] }>('/v1/users')
+  const { id } = items.find(({ email }) => email === 'operator@example.org') ?? { id: '' }
+  await it.go(`/messages/${message}`)
+  await page.getByRole('button', { name: 'Release' }).waitFor()
+  await postern.api.patch(`/v1/users/${id}`, { role: 'viewer' })
+  await page.getByRole('button', { name: 'Show content' }).click()
+  await page.getByText('This needs the role operator; you are viewer.').first().waitFor()
+  await page.getByTestId('role-note').waitFor()
+  await page.getByRole('button', { name: 'Release' }).waitFor({ state: 'detached' })
 })
 
 test('the browser had nothing to complain of', () => {

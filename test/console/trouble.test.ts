@@ -96,7 +96,7 @@ test('a worker refuses a revision: who, why, and that the last good one stays in
     .getByRole('cell', { name: String(before + 2), exact: true })
     .nth(1)
     .waitFor()
-  expect(await page.getByText(/refused/).count()).toBe(0)
+  await until('the refusal goes', async () => (await page.getByText(/refused/).count()) === 0)
 })
 
 test('an open relay is said loudly: in the form, before it is saved, and on every page after', async () => {

@@ -95,7 +95,7 @@ export function answers(host: string, port: number): Promise<boolean> {
 export async function until(
   what: string,
   ask: () => boolean | Promise<boolean>,
-  { withinMs = 10_000, everyMs = 20 }: { withinMs?: number; everyMs?: number } = {},
+  { withinMs = 30_000, everyMs = 20 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<void> {
   const end = performance.now() + withinMs
   while (!(await ask())) {

@@ -125,7 +125,7 @@ it('a damaged queue.db is put aside and made again from the spool: everything th
   writeFileSync(file, Buffer.alloc(8192, 'damaged '))
   running = await start()
   const said = async () => JSON.stringify(await eventsOf(running, 'message.damaged'))
-  await expect.poll(said, { timeout: 10_000 }).toMatch(/rebuilt from the spool with 3 messages/)
+  await expect.poll(said).toMatch(/rebuilt from the spool with 3 messages/)
   expect(
     readdirSync(join(directory, 'queue')).filter((name) => name !== 'queue.db' && name.startsWith('queue.db')).length,
   ).toBeGreaterThan(0)
@@ -190,10 +190,10 @@ it.runIf(mayMount)('a disk that fills up: 452 4.3.1 before it happens, and mail 
     if (reply.code === 250) await client.ask('RSET')
     return reply.code === 452 && reply.enhanced === '4.3.1'
   }
-  await until('MAIL is refused for want of room', refused, { withinMs: 5_000 })
+  await until('MAIL is refused for want of room', refused)
   expect(running.pids('smtp')).toHaveLength(1)
   await rm(join(directory, 'ballast'))
-  await until('there is room again', async () => !(await refused()), { withinMs: 5_000 })
+  await until('there is room again', async () => !(await refused()))
   await client.quit()
   await send(running, 'fits again')
   const { total } = await running.quiet()

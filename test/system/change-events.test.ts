@@ -47,7 +47,7 @@ it('enforces a change within 16 s when SQS is dead or hangs, and the API answers
       for (const maxMessageBytes of [5000, 6000]) {
         const startedAt = performance.now()
         await postern.api.patch('/v1/settings/general', { maxMessageBytes })
-        expect(performance.now() - startedAt).toBeLessThan(1_000)
+        expect(performance.now() - startedAt).toBeLessThan(4_000)
         const enforced = async () => (await announcedSize(postern)) === maxMessageBytes
         await until(`SIZE is ${maxMessageBytes}`, enforced, { withinMs: 16_000, everyMs: 100 })
       }

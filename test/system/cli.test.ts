@@ -149,9 +149,7 @@ it('lists, shows, holds, releases and deletes what waits', async () => {
   await client.hello()
   await client.mail({ from: 's@b.test', to: 'ann@a.test', content: 'Subject: x\r\n\r\nwaits' })
   await client.quit()
-  await expect
-    .poll(async () => (await cli(['queue'])).out, { timeout: 15_000 })
-    .toMatch(/deferred {2}<s@b.test> {2}ann@a.test/)
+  await expect.poll(async () => (await cli(['queue'])).out).toMatch(/deferred {2}<s@b.test> {2}ann@a.test/)
   const id = (await cli(['queue', 'state=deferred'])).out.split(' ')[0] as string
   const shown = await cli(['show', id])
   expect(shown.out).toMatch(/ann@a\.test {2}waiting {2}1 tries/)
@@ -161,7 +159,7 @@ it('lists, shows, holds, releases and deletes what waits', async () => {
     ['delete', /^$/],
   ] as const) {
     expect(await cli([action, id])).toMatchObject({ code: 0 })
-    await expect.poll(async () => (await cli(['queue'])).out, { timeout: 15_000 }).toMatch(state)
+    await expect.poll(async () => (await cli(['queue'])).out).toMatch(state)
   }
   const unknown = await cli(['show', id.replace(/.$/, (last) => (last === '0' ? '1' : '0'))])
   expect(unknown).toMatchObject({ code: 1, errors: expect.stringContaining('404') })

@@ -42,7 +42,7 @@ it('ports and balancers of the environment win over the settings, and the API sh
   const entry = await api.post('/v1/lists/control-access', { value: '192.0.2.55', action: 'deny' })
   await postern.settle(entry.revision)
   const said = async (from: string, first: string) => {
-    const client = await connect({ port: smtpPort, from, first, withinMs: 8_000 })
+    const client = await connect({ port: smtpPort, from, first, withinMs: 30_000 })
     const { code } = await client.reply()
     client.destroy()
     return code

@@ -56,7 +56,7 @@ async function run(args: string[], { input = '', env = {}, script: as = script }
 /** What came for a recipient with this word in it. */
 async function arrived(recipient: string, word: string): Promise<string> {
   const found = async () => (await postern.mail(recipient)).filter((mail) => mail.includes(word))
-  await expect.poll(async () => (await found()).length, { timeout: 15_000 }).toBe(1)
+  await expect.poll(async () => (await found()).length).toBe(1)
   return (await found())[0] as string
 }
 
@@ -178,22 +178,22 @@ describe('the delivery utility', () => {
     expect(submitted.code).toBe(0)
     const id = submitted.out.trim()
     const explained = async () => (await run(['explain', id])).out
-    await expect.poll(explained, { timeout: 15_000 }).toMatch(/eve@far\.test: tried 1 times, next 20/)
+    await expect.poll(explained).toMatch(/eve@far\.test: tried 1 times, next 20/)
     expect(await explained()).toContain('ECONNREFUSED')
     expect((await run(['-bp'])).out).toContain(id)
 
     expect((await run(['deliver', id])).code).toBe(0)
-    await expect.poll(explained, { timeout: 15_000 }).toContain('tried 2 times')
+    await expect.poll(explained).toContain('tried 2 times')
     expect((await run(['-q'])).code).toBe(0)
-    await expect.poll(explained, { timeout: 15_000 }).toContain('tried 3 times')
+    await expect.poll(explained).toContain('tried 3 times')
     expect((await run(['hold', id])).code).toBe(0)
-    await expect.poll(explained, { timeout: 15_000 }).toMatch(/^It is held by token:cli\. "postern release/)
+    await expect.poll(explained).toMatch(/^It is held by token:cli\. "postern release/)
     expect((await run(['release', id])).code).toBe(0)
 
     expect((await run(['reroute', id, 'not a place!'])).code).not.toBe(0)
     // Its own receiver refuses it, which shows where it went.
     expect((await run(['reroute', id, `127.0.0.1:${postern.smtpPort}`])).code).toBe(0)
-    await expect.poll(explained, { timeout: 15_000 }).toMatch(/tried [45] times|was (delivered|bounced)/)
+    await expect.poll(explained).toMatch(/tried [45] times|was (delivered|bounced)/)
   })
 
   it('says what it does, and what is missing', async () => {

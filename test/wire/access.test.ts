@@ -164,6 +164,6 @@ async function oncePlaceIsFree(from: string): Promise<WireClient> {
     const { code } = await client.expect([220, 421])
     return code === 220
   }
-  await until(`${from} is served`, served, { withinMs: 2000 })
+  await until(`${from} is served`, served)
   return client as WireClient
 }

@@ -229,12 +229,14 @@ describe('a delivery application that', () => {
 
   it('is slow for one holds up nobody else', async () => {
     script = ({ message }) => (message.includes('slow') ? 'silence' : { body: '{"action":"accept"}' })
-    await use({ timeoutSeconds: 3 })
-    const slow = send({ content: 'Subject: slow\r\n\r\nx\r\n' })
+    await use({ timeoutSeconds: 5 })
+    let ended = false
+    const slow = send({ content: 'Subject: slow\r\n\r\nx\r\n' }).finally(() => {
+      ended = true
+    })
     await until('the slow one was asked', () => seen.length === 1)
-    const before = performance.now()
     for (let i = 0; i < 5; i++) expect((await send()).reply).toMatchObject(yes)
-    expect(performance.now() - before).toBeLessThan(2000)
+    expect(ended).toBe(false)
     expect((await slow).reply).toMatchObject(later)
   })
 
@@ -244,7 +246,6 @@ describe('a delivery application that', () => {
     for (let i = 0; i < 5; i++) await send()
     const { reply } = await send()
     expect(reply).toMatchObject(later)
-    expect(reply.afterMs).toBeLessThan(500)
     expect(seen).toHaveLength(5)
     expect(await live.event('hook.failed')).toMatchObject({ hook: 'delivery-application' })
     script = () => ({ body: '{"action":"accept"}' })

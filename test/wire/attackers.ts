@@ -32,7 +32,7 @@ export async function banner(port: number, from: string): Promise<Reply> {
 }
 
 /** Milliseconds until a connection from this address is refused with 554 5.7.1. */
-export async function untilRefused(port: number, from: string, withinMs = 5_000): Promise<number> {
+export async function untilRefused(port: number, from: string, withinMs = 30_000): Promise<number> {
   const since = performance.now()
   for (;;) {
     const { code, enhanced } = await banner(port, from)

@@ -233,7 +233,7 @@ export class WireClient {
 
 /** Connects; the banner is the first reply to `expect`. */
 export async function connect(options: WireOptions): Promise<WireClient> {
-  const { host = '127.0.0.1', port, from, tls, first, withinMs = 10_000 } = options
+  const { host = '127.0.0.1', port, from, tls, first, withinMs = 30_000 } = options
   const local = from ? { localAddress: from } : {}
   const plain = connectTcp({ host, port, noDelay: true, ...local })
   await once(plain, 'connect')

@@ -92,7 +92,7 @@ describe('handshakes that come to nothing', () => {
   ])('%s: leaves no session behind', async (_name, attempt) => {
     await load('mail.home.test')
     await attempt()
-    await until('only the held session is left', async () => (await sessions()) === 1, { withinMs: 8000 })
+    await until('only the held session is left', async () => (await sessions()) === 1)
   })
 })
 
@@ -199,7 +199,7 @@ describe('implicit TLS', () => {
     expect(await answers(host, smtpsPort)).toBe(false)
     await load('mail.home.test')
     await live.set('tls', { implicitTls: true })
-    await until('the port answers', () => answers(host, smtpsPort), { withinMs: 2000 })
+    await until('the port answers', () => answers(host, smtpsPort))
     const client = await live.connect({ port: smtpsPort, tls: { servername: 'mail.home.test' } })
     const extensions = await client.hello()
     expect(extensions.has('STARTTLS')).toBe(false)
@@ -208,7 +208,7 @@ describe('implicit TLS', () => {
     await client.mail({ from: 'ann@home.test', to: 'bob@home.test', content: 'Subject: smtps\r\n' })
     expect((await live.arrived('bob@home.test', 1))[0]).toContain('with ESMTPSA id')
     await live.set('tls', { implicitTls: false })
-    await until('the port is closed', async () => !(await answers(host, smtpsPort)), { withinMs: 2000 })
+    await until('the port is closed', async () => !(await answers(host, smtpsPort)))
     await client.say('NOOP').expect(250)
   })
 

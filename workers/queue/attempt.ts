@@ -1,5 +1,6 @@
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
-import { type Connection, ConnectionFailure, type Peer } from './client/connection.ts'
+import type { Connection } from './client/connection.ts'
+import { ConnectionFailure, type Peer } from './client/dial.ts'
 import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from './client/transaction.ts'
 import { openFor, poolKey } from './dial.ts'
 import { formFor, isPlain, plainForm } from './form/form.ts'

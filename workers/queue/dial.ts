@@ -1,6 +1,7 @@
 import { routeTerms, settledTerms, type Terms, termsFor } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
-import { type Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/connection.ts'
+import type { Connection } from './client/connection.ts'
+import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './client/dial.ts'
 import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
@@ -115,7 +116,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
 
 const mostHeader = 64 << 10
 
-/** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §5). Read only when it matters. */
+/** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §3 and §4.2.2). Read only when it matters. */
 async function waivesTls(mail: Mail, { reader }: AttemptWorld): Promise<boolean> {
   let text = ''
   const stream = openDelivered(mail, reader)

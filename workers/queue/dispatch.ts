@@ -1,7 +1,7 @@
 import { type Begun, type Job, Lane, type Turn } from './lanes.ts'
 import { domainOf, type Mail } from './mail.ts'
 import { type Plan, throttleFor } from './plan.ts'
-import { wayFor } from './route/destination.ts'
+import { type Way, wayFor } from './route/destination.ts'
 
 /**
  * Who is served next. Lanes with work stand in a ring and are served in turn; each carries a few messages and goes to the
@@ -26,6 +26,8 @@ export const mostOfLane = 5_000
 export class Dispatch {
   readonly #options: DispatchOptions
   readonly #lanes = new Map<string, Lane>()
+  /** Lanes of before the last change of routes that were throttled within a minute of it: their limits go on. */
+  readonly #former = new Map<string, Lane>()
   /** Recipients of messages that are being prepared. */
   readonly #preparing = new Map<Mail, Set<number>>()
   #ring: Lane[] = []
@@ -92,9 +94,13 @@ export class Dispatch {
   #laneFor(job: Job, plan: Plan): Lane {
     const to = job.mail.envelope.recipients[job.recipients[0] as number]
     const way = wayFor(plan, to ?? { address: '' }, job.mail.rerouted)
-    const known = this.#lanes.get(way.lane)
-    if (known) return known
+    return this.#lanes.get(way.lane) ?? this.#open(way)
+  }
+
+  #open(way: Way): Lane {
     const lane = new Lane(way)
+    const former = this.#former.get(way.lane)
+    if (former) lane.follow(former)
     this.#lanes.set(way.lane, lane)
     return lane
   }
@@ -126,6 +132,9 @@ export class Dispatch {
   /** After a change of the plan: what waits goes to the lane that is right now. */
   reroute(): void {
     const lanes = [...this.#lanes.values()]
+    const aMinuteAgo = Date.now() - 60_000
+    for (const lane of lanes) if (lane.throttledSince(aMinuteAgo)) this.#former.set(lane.way.lane, lane)
+    for (const [name, lane] of this.#former) if (!lane.throttledSince(aMinuteAgo)) this.#former.delete(name)
     this.#lanes.clear()
     this.#ring = []
     const plan = this.#options.plan()

@@ -23,6 +23,8 @@ export type Turn = {
   follows: Begun | undefined
 }
 
+const minuteMs = 60_000
+
 /** Mail for one destination, in order, new before old. */
 export class Lane {
   readonly way: Way
@@ -31,9 +33,9 @@ export class Lane {
   /** Deliveries under way, and how many of them are retries. */
   busy = 0
   busyRetries = 0
-  /** Messages that may start now, when throttled; refilled by time. */
-  #tokens = 1
-  #refilledAt = 0
+  /** When throttled: when messages started, of the last minute at most, oldest first. */
+  #starts: number[] = []
+  #oldest = 0
   inRing = false
 
   constructor(way: Way) {
@@ -66,18 +68,28 @@ export class Lane {
     return allowed && this.#retries.length > 0 && this.busyRetries < Math.max(1, connections - 1)
   }
 
+  /** So many within any minute: at once, if that is how they come. */
   #token(perMinute: number, now: number): boolean {
-    const most = Math.max(1, perMinute / 60)
-    this.#tokens = Math.min(most, this.#tokens + ((now - this.#refilledAt) / 60_000) * perMinute)
-    this.#refilledAt = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    const aMinuteAgo = now - minuteMs
+    while (this.#oldest < this.#starts.length && (this.#starts[this.#oldest] as number) <= aMinuteAgo) this.#oldest++
+    if (this.#starts.length - this.#oldest >= perMinute) return false
+    if (this.#oldest > 1024 && this.#oldest * 2 > this.#starts.length) {
+      this.#starts = this.#starts.slice(this.#oldest)
+      this.#oldest = 0
+    }
+    this.#starts.push(now)
     return true
+  }
+
+  /** Takes the place of another lane with the same destination: what that one started counts. */
+  follow(before: Lane): void {
+    this.#starts = before.#starts
+    this.#oldest = before.#oldest
   }
 
   /** A lane that was throttled within the last minute is remembered although nothing waits in it. */
   throttledSince(time: number): boolean {
-    return this.#refilledAt > time
+    return (this.#starts.at(-1) ?? 0) > time
   }
 
   /** The new mail that would be taken next. */

@@ -21,7 +21,7 @@ export type Tally = { delivered: number; deferred: number; bounced: number; disc
 type Decided =
   | { r: number; kind: 'delivered'; reply: string; status: string; notice: 'delivered' | 'relayed' | undefined }
   | { r: number; kind: 'deferred'; reply: string; status: string; cause: string; at: number; tries: number }
-  | { r: number; kind: 'bounced'; reply: string; status: string; cause: string }
+  | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
   | { r: number; kind: 'discarded'; by: string }
 
 export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Promise<void> {
@@ -61,8 +61,9 @@ function decide(
         const at = Math.max(next.at, result.notBefore ?? 0)
         return { ...result, r, kind: 'deferred', at, tries }
       }
-      const why = next.because === 'tries' ? `given up after ${tries} tries` : 'given up: too long in the queue'
-      return { r, kind: 'bounced', reply: `${result.reply} (${why})`.slice(0, 2000), status: '4.4.7', cause: 'expired' }
+      const after = tries === 1 ? 'given up after 1 try' : `given up after ${tries} tries`
+      const givenUp = next.because === 'tries' ? after : 'given up: too long in the queue'
+      return { r, kind: 'bounced', reply: result.reply, status: '4.4.7', cause: 'expired', givenUp }
     }
   }
 }
@@ -111,12 +112,16 @@ function recordEvent(mail: Mail, same: Decided[], attempted: Attempted, { record
     attempt: (mail.open.get(first.r)?.tries ?? 0) + 1,
     recipients,
     remote: cut(attempted.via),
-    reply: first.reply.slice(0, 2000),
+    reply: wordsOf(first).slice(0, 2000),
     durationMs: attempted.durationMs,
   }
   if (first.kind === 'delivered') record('delivery.delivered', fields)
   else if (first.kind === 'bounced') record('delivery.bounced', { ...fields, cause: first.cause, status: first.status })
   else record('delivery.deferred', { ...fields, nextTryAt: new Date(first.at).toISOString(), cause: first.cause })
+}
+
+function wordsOf(said: { reply: string; givenUp?: string }): string {
+  return said.givenUp ? `${said.reply} (${said.givenUp})` : said.reply
 }
 
 function cut(via: Via): Via {
@@ -184,6 +189,7 @@ function tell(
     action,
     status: said.status,
     reply: said.reply,
+    ...(each.kind === 'bounced' && each.givenUp ? { givenUp: each.givenUp } : {}),
     ...(via.address && /^\d{3}[ -]/.test(said.reply) ? { remote: via.host } : {}),
     at: now,
     ...(action === 'delayed'

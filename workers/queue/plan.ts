@@ -46,10 +46,6 @@ export function compilePlan(
   const general = generalSchema.parse(replica.settings.get('general') ?? {})
   const queue = queueSchema.parse(replica.settings.get('queue') ?? {})
   const advanced = advancedSchema.parse(replica.settings.get('advanced') ?? {})
-  const domains = new Map<string, LocalDomain>()
-  for (const { name, aliases, route } of replica.domain.values()) {
-    for (const each of [name, ...aliases]) domains.set(each, { name, route })
-  }
   const throttles = new Map(queue.perDomain.map(({ domain, ...throttle }) => [domain, throttle]))
   const hostname = general.hostname || machineName() || 'localhost'
   const isNew = (kinds: readonly RowKind[]) => !before || kinds.some((kind) => before.changed.has(kind))
@@ -58,7 +54,7 @@ export function compilePlan(
     hostname,
     queue,
     gateway: general.gateway,
-    domains,
+    domains: before && !isNew(['domain']) ? before.plan.domains : domainsOf(replica),
     throttles,
     delimiter: advanced.mailboxDelimiter,
     defaultMailHost: general.defaultMailHost,
@@ -67,6 +63,14 @@ export function compilePlan(
     relays: before && !isNew(['relay']) ? before.plan.relays : relaysOf(replica),
     directory: before && !isNew(directoryKinds) ? before.plan.directory : directoryOf(replica),
   }
+}
+
+function domainsOf(replica: Replica): Map<string, LocalDomain> {
+  const domains = new Map<string, LocalDomain>()
+  for (const { name, aliases, route } of replica.domain.values()) {
+    for (const each of [name, ...aliases]) domains.set(each, { name, route })
+  }
+  return domains
 }
 
 const directoryKinds = ['domain', 'account', 'alias', 'group'] as const

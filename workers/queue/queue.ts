@@ -1,5 +1,6 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
@@ -8,7 +9,7 @@ import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
 import type { AttemptWorld } from './attempted.ts'
 import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
-import { type Patience, patience as usualPatience } from './client/connection.ts'
+import { type Patience, patience as usualPatience } from './client/dial.ts'
 import { Pool } from './client/pool.ts'
 import { dailyReport } from './daily-report.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
@@ -203,7 +204,8 @@ export class Queue {
   apply(plan: Plan): void {
     const before = this.plan
     this.plan = plan
-    if (before.domains !== plan.domains || before.gateway !== plan.gateway) this.dispatch.reroute()
+    if (!isDeepStrictEqual(termsOf(before), termsOf(plan))) this.#pool.closeIdle()
+    if (leadElsewhere(before, plan)) this.dispatch.reroute()
     else this.dispatch.pump()
   }
 
@@ -267,6 +269,16 @@ export class Queue {
     await this.#signer.close()
     await this.#parts.assurance?.mtaSts?.save()
   }
+}
+
+function leadElsewhere(before: Plan, plan: Plan): boolean {
+  if (before.domains !== plan.domains || before.queue.outboundTls !== plan.queue.outboundTls) return true
+  return !isDeepStrictEqual(before.gateway, plan.gateway)
+}
+
+/** What open connections were opened under. */
+function termsOf({ queue, gateway, hostname }: Plan) {
+  return { queue, gateway, hostname }
 }
 
 /** A segment that is not larger has no message in it. */

@@ -1,6 +1,6 @@
 import { ApiProblem, readProblem } from './problem.ts'
 import { answered, unanswered } from './reachable.ts'
-import { accessToken, forgetAccessToken } from './session.ts'
+import { accessToken, forgetAccessToken, lookAgain } from './session.ts'
 
 export type Query = Record<string, string | number | boolean | undefined>
 export type Call = {
@@ -38,6 +38,7 @@ async function attempt({ method = 'GET', path, query, body, ifMatch, signal }: C
     const response = await fetch(urlOf(path, query), init)
     answered(response.status)
     if (response.status === 401) forgetAccessToken(token)
+    if (response.status === 403) void lookAgain(token)
     return response
   } catch (error) {
     if (signal?.aborted) throw error

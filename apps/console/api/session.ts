@@ -136,6 +136,13 @@ export async function accessToken(): Promise<string> {
   return renewing
 }
 
+/** The API forbade something: the role may have been changed since the sign-in, and then the pages follow. */
+export async function lookAgain(token: string): Promise<void> {
+  const me = await readMe(token).catch(() => null)
+  if (me && session.state === 'in' && session.me.email === me.email && session.me.role !== me.role)
+    change({ state: 'in', me })
+}
+
 /** The API did not take this token: the next request asks for another one. */
 export function forgetAccessToken(token: string): void {
   if (access?.token === token) access = null

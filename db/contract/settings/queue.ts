@@ -6,7 +6,7 @@ export const queueSchema = z
   .strictObject({
     retryTimerMinutes: setting(z.number().int().min(1).max(1440).default(30), {
       title: 'Retry timer',
-      help: 'Base of the retry schedule.',
+      help: 'Base of the retry schedule. A change holds from the next try on; what waits already keeps its time, and "Try everything now" on the queue page tries it at once.',
       unit: 'minutes',
       source: 'classic',
     }),
@@ -55,7 +55,7 @@ export const queueSchema = z
     }),
     perDomainPerMinute: setting(z.number().int().min(0).max(100_000).default(0), {
       title: 'Messages per domain',
-      help: 'Outbound throttle for one destination domain. 0: no limit.',
+      help: 'Outbound throttle for one destination domain: so many within any minute, at once if that is how they come; the others wait. 0: no limit.',
       unit: 'per minute',
       source: 'today',
     }),
@@ -78,7 +78,7 @@ export const queueSchema = z
     ),
     reuseConnections: setting(z.boolean().default(true), {
       title: 'Reuse connections',
-      help: 'Several messages on one connection.',
+      help: 'Several messages on one connection. Switched off, connections that are open end with the message they carry.',
       source: 'today',
     }),
     maxMessagesPerConnection: setting(z.number().int().min(1).max(10_000).default(100), {

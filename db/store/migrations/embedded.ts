@@ -87,5 +87,12 @@ export const recordsMigrations: Migration[] = [
       "CREATE TABLE `parcels` (\n\t`bundle` text NOT NULL,\n\t`n` integer NOT NULL,\n\t`octets` blob NOT NULL,\n\t`created_at` integer NOT NULL,\n\tPRIMARY KEY(`bundle`, `n`)\n);",
       "CREATE INDEX `parcels_created` ON `parcels` (`created_at`);"
     ]
+  },
+  {
+    "name": "0004_waiting",
+    "statements": [
+      "DROP INDEX `recipients_outcome`;",
+      "CREATE INDEX `recipients_waiting` ON `recipients` (`message_id`) WHERE outcome = 'waiting';"
+    ]
   }
 ]

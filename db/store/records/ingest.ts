@@ -84,8 +84,9 @@ async function store(
   })
   const [before] = await queries.all<{ seq: number }>(sql`select coalesce(max(seq), 0) as seq from events`)
   await queries.run(sql`
+    with given as materialized (select value from json_each(${JSON.stringify(input)}))
     insert into events (worker, n, at, type, message_id, text, json)
-    select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(${JSON.stringify(input)})`)
+    select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from given`)
   await queries
     .run(
       sql`insert into events_text (rowid, text) select seq, text from events where seq > ${before?.seq ?? 0} and text <> ''`,
@@ -182,9 +183,10 @@ async function upsertRecipients(queries: Queries, { recipients }: News): Promise
   ])
   const newer = sql.raw('excluded.attempts >= recipients.attempts and excluded.last_reply is not null')
   await queries.run(sql`
+    with given as materialized (select value from json_each(${JSON.stringify(input)}))
     insert into recipients (message_id, address, original, domain, outcome, attempts, last_reply, cause, next_try_at)
     select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
-    from json_each(${JSON.stringify(input)}) where true
+    from given where true
     on conflict (message_id, address) do update set
       original = iif(excluded.original <> '', excluded.original, recipients.original),
       outcome = iif(recipients.outcome = 'waiting', excluded.outcome, recipients.outcome),
@@ -214,16 +216,16 @@ async function upsertMessages(queries: Queries, worker: string, { messages }: Ne
     sql`${sql.raw(column)} = iif(${first}, ${sql.raw(`excluded.${column}`)}, ${sql.raw(`messages.${column}`)})`
   const columns = ['worker', 'sender', 'size', 'subject', 'origin', 'client', 'revision', 'accepted_at']
   await queries.run(sql`
+    with given as materialized (select value from json_each(${JSON.stringify(input)}))
     insert into messages (id, worker, accepted_at, sender, size, subject, origin, client, revision, hold, hold_at, touched_at)
     select value ->> 0, ${worker}, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
       value ->> 8, value ->> 9, value ->> 10
-    from json_each(${JSON.stringify(input)}) where true
+    from given where true
     on conflict (id) do update set ${sql.join(columns.map(set), sql`, `)},
       hold = iif(excluded.hold_at > messages.hold_at, excluded.hold, messages.hold),
       hold_at = max(excluded.hold_at, messages.hold_at),
       touched_at = max(excluded.touched_at, messages.touched_at)`)
-  // The + keeps SQLite from walking all that waits anywhere instead of this message's few recipients.
-  const waits = sql.raw("from recipients r where r.message_id = messages.id and +r.outcome = 'waiting'")
+  const waits = sql.raw("from recipients r where r.message_id = messages.id and r.outcome = 'waiting'")
   await queries.run(sql`
     update messages set state = case
       when not exists (select 1 ${waits}) then 'finished'

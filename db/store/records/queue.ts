@@ -27,7 +27,7 @@ const columns = sql.raw(
 function matching(filter: QueueFilter & { text?: string | undefined }, now: number): SQL {
   const { text, state, domain, sender, recipient, cause, olderThanMinutes } = filter
   const waiting = (condition: SQL) =>
-    sql`exists (select 1 from recipients r where r.message_id = m.id and +r.outcome = 'waiting' and ${condition})`
+    sql`exists (select 1 from recipients r where r.message_id = m.id and r.outcome = 'waiting' and ${condition})`
   return all([
     state === undefined ? sql`m.state in ('active', 'deferred', 'held')` : sql`m.state = ${state}`,
     sql`m.accepted_at is not null`,

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** The records' database: what happened. Times are milliseconds since the epoch. */
@@ -74,7 +75,11 @@ export const recipients = sqliteTable(
     cause: text(),
     nextTryAt: integer('next_try_at'),
   },
-  (table) => [primaryKey({ columns: [table.messageId, table.address] }), index('recipients_outcome').on(table.outcome)],
+  (table) => [
+    primaryKey({ columns: [table.messageId, table.address] }),
+    // Most have ended: only those that wait are in it.
+    index('recipients_waiting').on(table.messageId).where(sql`outcome = 'waiting'`),
+  ],
 )
 
 /** What the API asks of workers (db/contract/errands.ts). */

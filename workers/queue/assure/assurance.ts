@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { TlsPolicy } from '../client/connection.ts'
+import type { TlsPolicy } from '../client/dial.ts'
 import { type MtaSts, names, type Policy } from './mta-sts.ts'
 import { type Proof, Trust } from './proof.ts'
 import { type SecureDns, usable } from './secure-dns.ts'
@@ -27,7 +27,7 @@ export type Terms =
       testing?: string
       /** Whether it is authentic that this host takes the domain's mail (RFC 8689 §4.2.1). */
       authentic: boolean
-      /** Whether the demand is the recipient's domain's, which the sender may waive (RFC 8689 §4.3). */
+      /** Whether the demand is the recipient's domain's, which the sender may waive (RFC 8689 §4.2.2). */
       byRecipient: boolean
     }
   /** This host gets no mail on any terms. */

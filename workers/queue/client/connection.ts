@@ -1,85 +1,12 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { type Proof, type Trust, wrongWith } from '../assure/proof.ts'
-import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
-import { type Tap, withoutSecret } from './tap.ts'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { type Proof, wrongWith } from '../assure/proof.ts'
+import { ConnectionFailure, type Dial, type Stage } from './dial.ts'
+import { type BadReply, type Reply, ReplyReader } from './reply.ts'
+import { openSocket, secure } from './socket.ts'
+import { withoutSecret } from './tap.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
-
-export type TlsPolicy = 'none' | 'opportunistic' | 'require' | 'implicit'
-
-/** Milliseconds for each step; the defaults are those of RFC 5321 §4.5.3.2, except for connecting. */
-export type Patience = {
-  connect: number
-  greeting: number
-  command: number
-  data: number
-  block: number
-  end: number
-}
-export const patience: Patience = {
-  connect: 30_000,
-  greeting: 300_000,
-  command: 300_000,
-  data: 120_000,
-  block: 180_000,
-  end: 600_000,
-}
-
-export type Peer = {
-  /** What MX or the route called it; used for TLS server name and in events. */
-  host: string
-  address: string
-  port: number
-}
-
-export type Dial = {
-  peer: Peer
-  protocol: 'smtp' | 'lmtp'
-  /** Our own name, for EHLO. */
-  name: string
-  /** `require` without `proof`: TLS, whoever answers. */
-  tls: TlsPolicy
-  /** What the certificate has to prove, under these authorities. */
-  proof?: { wants: Proof; trust: Trust }
-  /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
-  tell?: (problem: string) => void
-  auth?: { user: string; secret: string }
-  patience: Patience
-  /** Told every line of both sides, without secrets. */
-  tap?: Tap
-}
-
-export type Stage =
-  | 'connect'
-  | 'greeting'
-  | 'hello'
-  /** What the host has to prove is not known for now. */
-  | 'terms'
-  | 'tls'
-  | 'proof'
-  | 'auth'
-  | 'mail'
-  | 'rcpt'
-  | 'data'
-  | 'body'
-  | 'end'
-
-/** The connection cannot go on. `reply` is what the remote said, if it said something. */
-export class ConnectionFailure extends Error {
-  override readonly name = 'ConnectionFailure'
-  readonly stage: Stage
-  readonly reply: Reply | undefined
-  constructor(stage: Stage, message: string, reply?: Reply) {
-    super(message.slice(0, 500))
-    this.stage = stage
-    this.reply = reply
-  }
-  /** The remote's words, or ours. */
-  get text(): string {
-    return this.reply ? replyText(this.reply) : this.message
-  }
-}
 
 type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void; reject(error: Error): void }
 
@@ -360,62 +287,6 @@ export class Connection {
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64')
-}
-
-function openSocket(dial: Dial): Promise<Socket> {
-  const { peer, tls, patience: wait } = dial
-  return new Promise((resolve, reject) => {
-    const at = { host: peer.address, port: peer.port }
-    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
-    const failed = (error: Error) => {
-      socket.destroy()
-      const code = (error as NodeJS.ErrnoException).code ?? error.message
-      reject(new ConnectionFailure('connect', `${peer.host}[${peer.address}]:${peer.port}: ${code}`))
-    }
-    socket.setTimeout(wait.connect, () => failed(new Error(`no connection within ${wait.connect / 1000} s`)))
-    socket.once('error', failed)
-    socket.once(tls === 'implicit' ? 'secureConnect' : 'connect', () => {
-      socket.setTimeout(0)
-      socket.removeAllListeners('timeout').removeAllListeners('error')
-      resolve(socket)
-    })
-  })
-}
-
-function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({ socket: plain, ...tlsOptions(dial) })
-    const failed = (why: string) => {
-      clearTimeout(timer)
-      plain.on('error', () => {})
-      socket.destroy()
-      plain.destroy()
-      reject(new ConnectionFailure('tls', `TLS handshake with ${dial.peer.host} failed: ${why}`))
-    }
-    const timer = setTimeout(() => failed('no answer'), Math.min(dial.patience.command, 30_000))
-    socket.on('error', (error) => failed((error as NodeJS.ErrnoException).code ?? error.message))
-    socket.once('close', () => failed('the remote closed the connection'))
-    socket.once('secureConnect', () => {
-      clearTimeout(timer)
-      socket.removeAllListeners()
-      resolve(socket)
-    })
-  })
-}
-
-/**
- * The handshake always ends well: whether the certificate proves what is asked is looked at afterwards. Opportunistic TLS
- * (RFC 7435) has nothing to verify against.
- */
-function tlsOptions({ peer, proof }: Dial) {
-  const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
-  return {
-    rejectUnauthorized: false,
-    // Names are compared afterwards.
-    checkServerIdentity: () => undefined,
-    ...(proof ? { secureContext: proof.trust.context } : {}),
-    ...(isIP(name) ? {} : { servername: name }),
-  }
 }
 
 function wantedBy(proof: Proof): string {

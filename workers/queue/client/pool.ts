@@ -1,10 +1,12 @@
-import { Connection, ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './connection.ts'
+import { Connection } from './connection.ts'
+import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './dial.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */
 
 /** Servers drop idle clients after minutes, and some count them: a few seconds is enough for mail that flows. */
 const idleMs = 5000
-const deadMs = 60_000
+/** Well below the shortest retry timer: a try that the schedule grants is made, not answered from memory. */
+const deadMs = 20_000
 const mostIdle = 500
 const distrustMs = 3_600_000
 
@@ -44,7 +46,7 @@ export class Pool {
     this.#timer ??= setInterval(() => this.#sweep(), 1000).unref()
   }
 
-  /** The failure of a host that did not answer within the last minute. */
+  /** The failure of a host that did not answer a moment ago. */
   deadFor(peer: Peer): ConnectionFailure | undefined {
     const key = `${peer.address} ${peer.port}`
     const dead = this.#dead.get(key)
@@ -106,9 +108,14 @@ export class Pool {
 
   /** Closes what is idle and forgets who was dead. */
   clear(): void {
+    this.#dead.clear()
+    this.closeIdle()
+  }
+
+  /** What waits was opened under other settings: the next message gets a connection of its own. */
+  closeIdle(): void {
     for (const connections of this.#idle.values()) for (const connection of connections) connection.quit()
     this.#idle.clear()
-    this.#dead.clear()
     this.#count = 0
     clearInterval(this.#timer)
     this.#timer = undefined

@@ -2,7 +2,8 @@ import type { EventType } from '@postern/contract/events.ts'
 import { eventTypes } from '@postern/contract/events.ts'
 import { describe, expect, test } from 'vitest'
 import { TestServer } from '../testserver.ts'
-import { Connection, patience } from './connection.ts'
+import { Connection } from './connection.ts'
+import { patience } from './dial.ts'
 import { Tap, withoutSecret } from './tap.ts'
 
 function listening(isOpen: () => boolean) {

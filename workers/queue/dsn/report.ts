@@ -15,6 +15,8 @@ export type Told = {
   status: string
   /** What the remote, or we, said. */
   reply: string
+  /** Why the last of several tries was the last. */
+  givenUp?: string
   /** Host that said it; absent when we did. */
   remote?: string
   at: number
@@ -90,9 +92,9 @@ function textFor({ hostname, told }: ReportGiven, action: Action): string {
     delivered: 'Your message was delivered to the recipients below.',
     relayed: 'Your message was passed on to a server that does not send such notices.',
   }
-  const lines = told.map(({ original, final, reply, remote }) => {
+  const lines = told.map(({ original, final, reply, remote, givenUp }) => {
     const by = remote ? `${remote} said: ` : ''
-    return `<${ascii(original)}>${final === original ? '' : ` (to <${ascii(final)}>)`}\r\n    ${by}${ascii(reply).replace(/\r\n/g, '\r\n    ')}`
+    return `<${ascii(original)}>${final === original ? '' : ` (to <${ascii(final)}>)`}\r\n    ${by}${ascii(reply).replace(/\r\n/g, '\r\n    ')}${givenUp ? `\r\n    (${givenUp})` : ''}`
   })
   return `This is the mail system at ${hostname}.\r\n\r\n${opening[action]}\r\n\r\n${lines.join('\r\n\r\n')}\r\n`
 }

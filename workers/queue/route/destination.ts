@@ -1,5 +1,5 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
-import type { TlsPolicy } from '../client/connection.ts'
+import type { TlsPolicy } from '../client/dial.ts'
 import type { LocalDomain, Plan } from '../plan.ts'
 
 /** Where a recipient's mail goes next. Decided anew for each attempt, so a changed route moves what waits. */

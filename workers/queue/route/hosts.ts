@@ -1,5 +1,5 @@
 import { parseAddress } from '@postern/contract/network.ts'
-import type { Peer } from '../client/connection.ts'
+import type { Peer } from '../client/dial.ts'
 import type { Destination } from './destination.ts'
 import type { Dns, Mx } from './dns.ts'
 

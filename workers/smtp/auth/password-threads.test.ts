@@ -24,3 +24,17 @@ it.each([false, true])('checks in threads that everything else goes before; leis
   await expect(threads.check('no hash', 'x')).rejects.toThrow('cannot be read')
   expect(await threads.check(right, 'the right one')).toBe(true)
 })
+
+it('stays at the lowest priority where there is no chrt, or it may do nothing', async () => {
+  const { PATH } = process.env
+  process.env.PATH = '/nowhere'
+  try {
+    const before = threadsNow().filter(({ policy }) => policy === idle).length
+    const threads = new PasswordThreads({ leisurely: true })
+    expect(await threads.check(await hash('the right one'), 'the right one')).toBe(true)
+    expect(threadsNow().filter(({ policy }) => policy === idle)).toHaveLength(before)
+    expect(threadsNow().some(({ nice, policy }) => nice === 19 && policy === 0)).toBe(true)
+  } finally {
+    process.env.PATH = PATH
+  }
+})

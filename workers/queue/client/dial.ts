@@ -1,0 +1,80 @@
+import type { Proof, Trust } from '../assure/proof.ts'
+import { type Reply, replyText } from './reply.ts'
+import type { Tap } from './tap.ts'
+
+/** What a connection to a next host is to be, and how it fails. */
+
+export type TlsPolicy = 'none' | 'opportunistic' | 'require' | 'implicit'
+
+/** Milliseconds for each step; the defaults are those of RFC 5321 §4.5.3.2, except for connecting. */
+export type Patience = {
+  connect: number
+  greeting: number
+  command: number
+  data: number
+  block: number
+  end: number
+}
+export const patience: Patience = {
+  connect: 30_000,
+  greeting: 300_000,
+  command: 300_000,
+  data: 120_000,
+  block: 180_000,
+  end: 600_000,
+}
+
+export type Peer = {
+  /** What MX or the route called it; used for TLS server name and in events. */
+  host: string
+  address: string
+  port: number
+}
+
+export type Dial = {
+  peer: Peer
+  protocol: 'smtp' | 'lmtp'
+  /** Our own name, for EHLO. */
+  name: string
+  /** `require` without `proof`: TLS, whoever answers. */
+  tls: TlsPolicy
+  /** What the certificate has to prove, under these authorities. */
+  proof?: { wants: Proof; trust: Trust }
+  /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
+  tell?: (problem: string) => void
+  auth?: { user: string; secret: string }
+  patience: Patience
+  /** Told every line of both sides, without secrets. */
+  tap?: Tap
+}
+
+export type Stage =
+  | 'connect'
+  | 'greeting'
+  | 'hello'
+  /** What the host has to prove is not known for now. */
+  | 'terms'
+  | 'tls'
+  | 'proof'
+  | 'auth'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'body'
+  | 'end'
+
+/** The connection cannot go on. `reply` is what the remote said, if it said something. */
+export class ConnectionFailure extends Error {
+  override readonly name = 'ConnectionFailure'
+  readonly stage: Stage
+  readonly reply: Reply | undefined
+  constructor(stage: Stage, message: string, reply?: Reply) {
+    super(message.slice(0, 500))
+    this.stage = stage
+    this.reply = reply
+  }
+  /** The remote's words, or ours. */
+  get text(): string {
+    return this.reply ? replyText(this.reply) : this.message
+  }
+}

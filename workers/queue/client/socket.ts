@@ -1,0 +1,61 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { ConnectionFailure, type Dial } from './dial.ts'
+
+/** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
+export function openSocket(dial: Dial): Promise<Socket> {
+  const { peer, tls, patience: wait } = dial
+  return new Promise((resolve, reject) => {
+    const at = { host: peer.address, port: peer.port }
+    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
+    const failed = (error: Error) => {
+      socket.destroy()
+      const code = (error as NodeJS.ErrnoException).code ?? error.message
+      reject(new ConnectionFailure('connect', `${peer.host}[${peer.address}]:${peer.port}: ${code}`))
+    }
+    socket.setTimeout(wait.connect, () => failed(new Error(`no connection within ${wait.connect / 1000} s`)))
+    socket.once('error', failed)
+    socket.once(tls === 'implicit' ? 'secureConnect' : 'connect', () => {
+      socket.setTimeout(0)
+      socket.removeAllListeners('timeout').removeAllListeners('error')
+      resolve(socket)
+    })
+  })
+}
+
+/** The same connection under TLS; the certificate is not looked at here. Rejects with ConnectionFailure. */
+export function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ socket: plain, ...tlsOptions(dial) })
+    const failed = (why: string) => {
+      clearTimeout(timer)
+      plain.on('error', () => {})
+      socket.destroy()
+      plain.destroy()
+      reject(new ConnectionFailure('tls', `TLS handshake with ${dial.peer.host} failed: ${why}`))
+    }
+    const timer = setTimeout(() => failed('no answer'), Math.min(dial.patience.command, 30_000))
+    socket.on('error', (error) => failed((error as NodeJS.ErrnoException).code ?? error.message))
+    socket.once('close', () => failed('the remote closed the connection'))
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      socket.removeAllListeners()
+      resolve(socket)
+    })
+  })
+}
+
+/**
+ * The handshake always ends well: whether the certificate proves what is asked is looked at afterwards. Opportunistic TLS
+ * (RFC 7435) has nothing to verify against.
+ */
+function tlsOptions({ peer, proof }: Dial) {
+  const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
+  return {
+    rejectUnauthorized: false,
+    // Names are compared afterwards.
+    checkServerIdentity: () => undefined,
+    ...(proof ? { secureContext: proof.trust.context } : {}),
+    ...(isIP(name) ? {} : { servername: name }),
+  }
+}
