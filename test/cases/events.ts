@@ -7,20 +7,31 @@ import type { Case } from './case.ts'
 
 type AboutClient = RecordedEvent & { client?: { ip: string }; address?: string; verdict?: Case['verdict'] }
 
+/** All that storage has, newest first. */
+export async function recordedEvents(api: Api, asked: { type?: EventType } = {}): Promise<RecordedEvent[]> {
+  const found: RecordedEvent[] = []
+  let cursor: string | undefined
+  do {
+    const page: Page<RecordedEvent> = await api.get('/v1/events', {
+      limit: 1000,
+      ...asked,
+      ...(cursor ? { cursor } : {}),
+    })
+    found.push(...page.items)
+    cursor = page.nextCursor ?? undefined
+  } while (cursor)
+  return found
+}
+
 /** By the client's address, oldest first. */
 export async function eventsByClient(api: Api): Promise<Map<string, AboutClient[]>> {
   const found = new Map<string, AboutClient[]>()
-  let cursor: string | undefined
-  do {
-    const page: Page<RecordedEvent> = await api.get('/v1/events', { limit: 1000, ...(cursor ? { cursor } : {}) })
-    for (const event of page.items as AboutClient[]) {
-      const ip = event.client?.ip ?? event.address ?? ''
-      const known = found.get(ip)
-      if (known) known.unshift(event)
-      else found.set(ip, [event])
-    }
-    cursor = page.nextCursor ?? undefined
-  } while (cursor)
+  for (const event of (await recordedEvents(api)).reverse() as AboutClient[]) {
+    const ip = event.client?.ip ?? event.address ?? ''
+    const known = found.get(ip)
+    if (known) known.push(event)
+    else found.set(ip, [event])
+  }
   return found
 }
 

@@ -6,7 +6,13 @@ import { freePort, type Peer, startPeer, temporaryDirectory, until } from './pee
 /** What the DNS says of one name. A name that is not described does not exist (NXDOMAIN). */
 type DnsName =
   /** Any kind not listed is an empty answer (NODATA). */
-  | { mx?: [preference: number, host: string][] | 'null'; a?: string[]; aaaa?: string[]; txt?: string[] }
+  | {
+      mx?: [preference: number, host: string][] | 'null'
+      a?: string[]
+      aaaa?: string[]
+      txt?: string[]
+      ptr?: string[]
+    }
   /** Every question about it, or below it, is answered SERVFAIL. */
   | 'servfail'
   /** Every question about it, or below it, is dropped: the asker's own timeout decides. */
@@ -74,6 +80,7 @@ function configuration(of: { zone: DnsZone; host: string; port: number; director
   use-syslog: no
   verbosity: 1
   do-daemonize: no
+  rrset-roundrobin: no
   num-threads: 1
   access-control: 127.0.0.0/8 allow
   access-control: ::1 allow
@@ -97,6 +104,7 @@ function recordsOf(name: string, is: DnsName): string[] {
     ...(is.a ?? []).map((address) => `A ${address}`),
     ...(is.aaaa ?? []).map((address) => `AAAA ${address}`),
     ...(is.txt ?? []).map((text) => `TXT ${quoted(text)}`),
+    ...(is.ptr ?? []).map((host) => `PTR ${host}.`),
   ]
   // A name without records exists all the same: another kind of record makes NODATA of every question.
   const lines = data.length > 0 ? data : ['HINFO "none" "none"']

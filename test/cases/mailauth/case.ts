@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Findings } from '@postern/contract/authentication.ts'
+import { expect } from 'vitest'
+import { type KeyName, keyOf, type Signature, withSignature } from './signer.ts'
+import type { Zone } from './zone.ts'
+
+/**
+ * Our own cases for RFC 7208, 6376, 8463 and 9989, one a file. Each says what the DNS knows, who sends what, what must come
+ * out, and why. `{rsa2048}` in a zone is the public key that the signature's `key` names.
+ */
+
+export type Case = {
+  name: string
+  /** Where the RFC says so. */
+  section: string
+  why: string
+  /** Why no client can bring a live worker to it. */
+  notLive?: string
+  zone: Zone
+  client?: { ip?: string; helo?: string; sender?: string; relay?: boolean }
+  /** Lines of the header; others than the default ones. */
+  header?: string[]
+  body?: string
+  /** A body that is made: so many lines of so many octets. */
+  long?: { lines: number; octets: number }
+  /** The first is the lowest. `times`: as often. */
+  signatures?: (Signature & { times?: number })[]
+  /** What happens to the message on its way. */
+  changes?: { replace: string; with: string }[]
+  /** Lines that are put on top of it on its way. */
+  added?: string[]
+  expected: {
+    spf?: string
+    explanation?: string | null
+    dkim?: string[]
+    /** In what is said of the first signature. */
+    because?: string
+    dmarc?: string | null
+    policy?: string
+    /** The most questions that are asked. */
+    questions?: number
+  }
+}
+
+export const defaultHeader = ['From: Jane <jane@example.org>', 'To: bob@example.com', 'Subject: A message']
+
+export function messageOf(given: Case): Buffer {
+  const body = given.long
+    ? `${'x'.repeat(given.long.octets)}\r\n`.repeat(given.long.lines)
+    : (given.body ?? 'Hello.\r\n')
+  let message = `${(given.header ?? defaultHeader).join('\r\n')}\r\n\r\n${body}`
+  for (const { times = 1, ...signature } of given.signatures ?? [])
+    for (let i = 0; i < times; i++) message = withSignature(message, signature)
+  for (const change of given.changes ?? []) {
+    if (!message.includes(change.replace)) throw new Error(`there is no "${change.replace}" to replace`)
+    message = message.replace(change.replace, () => change.with)
+  }
+  return Buffer.from([...(given.added ?? []), message].join('\r\n'), 'latin1')
+}
+
+export function zoneOf({ zone }: Pick<Case, 'zone'>): Zone {
+  return JSON.parse(
+    JSON.stringify(zone).replace(/\{(rsa\d+|ed25519|other)\}/g, (_, name) => keyOf(name as KeyName).record),
+  )
+}
+
+export const folders = { 'RFC 6376': 'rfc6376', 'RFC 7208': 'rfc7208', 'RFC 8463': 'rfc8463', 'RFC 9989': 'rfc9989' }
+
+/** Names of its files, in the order of their numbers. */
+export const filesOf = (folder: string) => readdirSync(join(import.meta.dirname, folder)).sort()
+
+export function caseOf(folder: string, file: string): Case {
+  return JSON.parse(readFileSync(join(import.meta.dirname, folder, file), 'utf8')) as Case
+}
+
+export function clientOf({ client = {} }: Case) {
+  const { ip = '192.0.2.1', helo = 'mx.example.org', sender = 'jane@example.org', relay } = client
+  return { ip, helo, sender, relay }
+}
+
+/** What was found is what the case expects, of each check that it expects something of. */
+export function expectFound({ expected, section, name, why }: Case, findings: Findings): void {
+  const { spf, explanation, dkim, because, dmarc, policy } = expected
+  const said = `§${section} ${name}: ${why}\n${JSON.stringify(findings)}`
+  if (spf !== undefined) expect(findings.spf?.result, said).toBe(spf)
+  if (explanation !== undefined) expect(findings.spf?.explanation ?? null, said).toBe(explanation)
+  if (dkim)
+    expect(
+      findings.dkim?.map(({ result }) => result),
+      said,
+    ).toEqual(dkim)
+  if (because) expect(findings.dkim?.[0]?.because, said).toContain(because)
+  if (dmarc !== undefined) expect(findings.dmarc?.result ?? null, said).toBe(dmarc)
+  if (policy !== undefined) expect(findings.dmarc?.policy, said).toBe(policy)
+}
