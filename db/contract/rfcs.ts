@@ -127,8 +127,8 @@ const rows: readonly Row[] = [
     number: 5321,
     title: 'Simple Mail Transfer Protocol',
     what: 'Commands, order, limits, time-outs, trace fields, loops, postmaster; data ends with CRLF.CRLF and nothing else.',
-    note: 'EXPN and VRFY are off by default; TURN, SEND, SOML and SAML are not implemented.',
-    keywords: ['HELP'],
+    note: 'EXPN and VRFY are off by default, and offered where they answer; TURN, SEND, SOML and SAML are not implemented.',
+    keywords: ['HELP', 'VRFY', 'EXPN'],
     tests: [dialogue, 'test/wire/smuggling.test.ts'],
   },
   {

@@ -65,7 +65,8 @@ export function zoneOf({ zone }: Pick<Case, 'zone'>): Zone {
   )
 }
 
-export const folders = { 'RFC 6376': 'rfc6376', 'RFC 7208': 'rfc7208', 'RFC 8463': 'rfc8463', 'RFC 9989': 'rfc9989' }
+export const folders = ['rfc6376', 'rfc7208', 'rfc8463', 'rfc9989'] as const
+export type Folder = (typeof folders)[number]
 
 /** Names of its files, in the order of their numbers. */
 export const filesOf = (folder: string) => readdirSync(join(import.meta.dirname, folder)).sort()

@@ -17,8 +17,8 @@ import type { Zone } from './zone.ts'
 
 type Own = { title: string; given: Case }
 
-const cases: Own[] = Object.entries(folders).flatMap(([title, folder]) =>
-  filesOf(folder).map((file) => ({ title: `${title} ${file}`, given: caseOf(folder, file) })),
+const cases: Own[] = folders.flatMap((folder) =>
+  filesOf(folder).map((file) => ({ title: `${folder} ${file}`, given: caseOf(folder, file) })),
 )
 const own = cases
   .filter(({ given }) => !given.notLive)
