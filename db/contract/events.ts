@@ -140,6 +140,10 @@ export const eventTypes = {
       reply: z.string().max(600).optional(),
     }),
   },
+  'session.watched': {
+    title: 'Watched rule',
+    fields: z.object({ client, stage: z.enum(stageNames), rule: ruleSchema, because: z.string().max(500) }),
+  },
   'auth.succeeded': {
     title: 'Login',
     fields: z.object({ client, login: z.string().max(320), mechanism: z.string().max(40) }),

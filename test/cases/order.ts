@@ -169,8 +169,8 @@ function eventsOf({ given, facts = {}, dialogue, verdict: { stage, rule } }: Mad
   const { errors = 0, invalidRecipients = 0 } = facts as { errors?: number; invalidRecipients?: number }
   const isWatched = 'watch' in ((given as Provocation['given'])?.settings?.security ?? {})
   const events: (EventType | false)[] = [
-    // What a watched rule would have done with the errors is recorded like an error.
-    (errors > invalidRecipients || (errors > 0 && isWatched)) && 'session.error',
+    errors > invalidRecipients && 'session.error',
+    isWatched && 'session.watched',
     invalidRecipients > 0 && 'command.refused',
     dialogue.some(([says, reply]) => says.startsWith('AUTH ') && reply === '235') && 'auth.succeeded',
     (rule === 'pregreet' || rule === 'hack-attempt') && 'address.blocked',

@@ -1,11 +1,11 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
 import { replies } from '@postern/contract/replies.ts'
-import type { Rule } from '@postern/contract/rules.ts'
 import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
 import type { About, House } from './dialogue.ts'
-import { clientRecord, cut } from './happenings.ts'
+import { cut } from './happenings.ts'
+import type { Watched } from './watched.ts'
 
 /**
  * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
@@ -25,18 +25,18 @@ const handshake = '\x16\x03'
 export class Conduct {
   readonly #house: House
   readonly #facts: SessionFacts
+  readonly #watched: Watched
   #errors = 0
   #invalidRecipients = 0
   #idle = 0
   #idleSince = 0
   #begun = false
   #noise = 0
-  /** Watched rules that would have done something. */
-  #watched: Rule[] | undefined
 
-  constructor(house: House, facts: SessionFacts) {
+  constructor(house: House, facts: SessionFacts, watched: Watched) {
     this.#house = house
     this.#facts = facts
+    this.#watched = watched
   }
 
   /** Each reply waits so long; what an administrator changes counts at once. */
@@ -104,10 +104,8 @@ export class Conduct {
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
     const verdict = this.#decide(attempt)
-    if (verdict.outcome.kind !== 'refuse') {
-      this.#tellWatched(verdict)
-      return undefined
-    }
+    this.#watched.tell(verdict)
+    if (verdict.outcome.kind !== 'refuse') return undefined
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.
     if (verdict.rule === 'hard-error-limit' || (verdict.rule === 'invalid-recipients' && windowMinutes === 0))
@@ -119,19 +117,6 @@ export class Conduct {
     this.#facts.now = Date.now()
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
     return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#house.policy)
-  }
-
-  /** Of each rule the first time: it may be so at every error from then on. */
-  #tellWatched({ trail }: Verdict): void {
-    for (const { rule, said, because = '' } of trail) {
-      if (said !== 'watched' || this.#watched?.includes(rule)) continue
-      this.#watched = [...(this.#watched ?? []), rule]
-      this.#house.record('session.error', {
-        client: clientRecord(this.#facts),
-        reason: rule === 'hack-attempt' ? 'hack-attempt' : 'too-many-errors',
-        detail: cut(`fault: ${rule} (watched) ${because}`, 500),
-      })
-    }
   }
 
   #note(kind: OffenceKind, sentence: string): void {

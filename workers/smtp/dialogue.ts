@@ -61,6 +61,8 @@ export interface Dialogue {
   /** What watched and marking rules said of this session; a stage that is decided again says it anew. */
   readonly marks: { readonly [stage in 'connect' | 'hello' | 'auth']: readonly string[] }
   mark(verdict: Verdict): void
+  /** Tells the log what watched rules would have done, whether or not a message comes of it. */
+  watch(verdict: Verdict): void
   /** The facts as of now. */
   refresh(): SessionFacts
   reply(name: ReplyName, values?: ReplyValues): void

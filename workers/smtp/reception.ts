@@ -71,6 +71,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
   const header = body.header()
   const id = ids.generate().toString()
   const { verdict, facts } = await judge(dialogue, transaction, { body, header, id })
+  dialogue.watch(verdict)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()

@@ -13,6 +13,7 @@ import { isTalk, openSession } from './opening.ts'
 import { Pace } from './pace.ts'
 import { Tap } from './tap.ts'
 import { type Transaction, watchedIn } from './transaction.ts'
+import { Watched } from './watched.ts'
 import { wireReply } from './wire.ts'
 import { Witness } from './witness.ts'
 
@@ -30,6 +31,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   readonly pace: Pace
   readonly #answers: Answers
   readonly #conduct: Conduct
+  readonly #watched: Watched
   readonly #tap: Tap
   readonly #hearing: Hearing
   readonly #mail: MailData
@@ -47,7 +49,8 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   constructor(house: Station, socket: Socket, origin: Origin) {
     super(house, socket, origin)
     this.#answers = new Answers(house, this.facts)
-    this.#conduct = new Conduct(house, this.facts)
+    this.#watched = new Watched(house, this.facts)
+    this.#conduct = new Conduct(house, this.facts, this.#watched)
     this.pace = new Pace(this, this.#conduct)
     this.#hearing = new Hearing(this, this.#answers, this.#conduct)
     this.#mail = new MailData(this)
@@ -91,8 +94,13 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.pace.allowCommand()
   }
 
+  watch(verdict: Verdict): void {
+    this.#watched.tell(verdict)
+  }
+
   mark(verdict: Verdict): void {
     const { stage } = verdict
+    this.watch(verdict)
     if (stage !== 'connect' && stage !== 'hello' && stage !== 'auth') return
     const said = watchedIn(verdict)
     if (said.length > 0 || this.marks[stage].length > 0) this.marks = { ...this.marks, [stage]: said }
@@ -159,6 +167,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   }
 
   settle(verdict: Verdict, about: About = {}): boolean {
+    this.watch(verdict)
     const settled = this.#answers.settle(verdict, about)
     if (settled === 'end') this.leave()
     if (settled !== 'proceed' && verdict.stage !== 'connect') this.judge(this.#conduct.refused(verdict, about))

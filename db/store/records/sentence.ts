@@ -27,6 +27,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `${event.client.ip} refused by ${event.verdict.rule}: ${event.verdict.reply}`
     case 'session.error':
       return `${event.client.ip}: ${event.reason}, ${event.detail}${event.reply ? `; answered ${event.reply}` : ''}`
+    case 'session.watched':
+      return `${event.client.ip}: ${event.stage}: ${event.rule} (watched) ${event.because}`
     case 'auth.succeeded':
       return `${event.client.ip} logged in as ${event.login} by ${event.mechanism}`
     case 'auth.failed':

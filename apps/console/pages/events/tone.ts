@@ -14,6 +14,7 @@ const exact: Record<string, Tone> = {
   'address.blocked': 'warn',
   'session.error': 'warn',
   'policy.applied': 'info',
+  'session.watched': 'info',
 }
 
 /** How loudly an event is shown; its title stands beside the colour. */
