@@ -179,7 +179,7 @@ describe('ports', () => {
     await until('the port is closed', async () => !(await answers(postern.host, two)))
   })
 
-  it('a port in use: the service is degraded and says which, the others serve; freed, it recovers', async () => {
+  it('a port in use: the service is degraded and says which, the others serve; freed, it recovers by itself', async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, postern.host, resolve))
     const { port } = taken.address() as { port: number }
@@ -190,8 +190,10 @@ describe('ports', () => {
     expect(workers[0]?.detail).toMatch(/in use|EADDRINUSE/)
     await (await greeted()).mail(mail('while degraded'))
     await new Promise((resolve) => taken.close(resolve))
-    await act('smtp', 'restart', 'running')
+    await until('the port is taken', async () => (await service('smtp')).observed === 'running')
     await greeted(port)
+    const { items } = await postern.api.get<{ items: object[] }>('/v1/events', { type: 'listener.failed' })
+    expect(items).toHaveLength(1)
     await set('advanced', { extraPorts: [] })
     expect((await service('smtp')).workers[0]?.detail).toBeUndefined()
   })

@@ -49,6 +49,8 @@ export type SmtpServiceParts = {
   trouble: (error: unknown) => void
 }
 
+/** A port in use may be free soon: who holds it stops, or is stopped. Nobody should have to notice. */
+const tryPortsAgainMs = 5_000
 /** Compiling lets others run when it has held the event loop for so long. */
 const longestStepMs = 10
 
@@ -66,6 +68,8 @@ export class SmtpService implements Service {
   #observed: ObservedState = 'starting'
   #detail: string | undefined
   #draining: Promise<void> | undefined
+  #turn: Promise<void> = Promise.resolve()
+  #again: NodeJS.Timeout | undefined
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
@@ -126,14 +130,25 @@ export class SmtpService implements Service {
     return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
-  async #carryOut(receiver: Receiver): Promise<void> {
+  /** One after the other: settings come, and ports are tried again. */
+  #carryOut(receiver: Receiver): Promise<void> {
+    const turn = this.#turn.catch(() => {}).then(() => this.#obey(receiver))
+    this.#turn = turn
+    return turn
+  }
+
+  async #obey(receiver: Receiver): Promise<void> {
+    clearTimeout(this.#again)
     const wish = this.#wish
     if (wish.desired === 'stopped') return this.#close(receiver, wish)
     if (receiver.stopping) receiver.resume()
     const { settings } = receiver.policy
     const wanted = planDoors(settings, this.#parts.environment, receiver.tlsAvailable)
     const failures = await this.#listeners.become(wanted)
-    for (const { door, error } of failures)
+    // The process ends meanwhile.
+    if (this.#wish.desired === 'stopped') this.#listeners.close()
+    const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
+    for (const { door, error } of detail === this.#detail ? [] : failures)
       this.#parts.worker.record('listener.failed', {
         listener: door.name.slice(0, 20),
         address: door.address,
@@ -141,8 +156,10 @@ export class SmtpService implements Service {
         error: error.slice(0, 300),
       })
     this.#generation = wish.generation
-    const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
     this.#become(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
+    if (failures.length === 0) return
+    const again = () => void this.#carryOut(receiver).catch(this.#parts.trouble)
+    this.#again = setTimeout(again, tryPortsAgainMs).unref()
   }
 
   /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
