@@ -8,7 +8,13 @@ import { sendmail, sendmailOptions } from './sendmail.ts'
 import { apply, plan } from './settings-as-code.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
-type Command = { usage: string; arguments: number; run: (client: Client, args: string[]) => Promise<number> }
+/** `arguments`: how many it needs. It takes no more than `most`, without which it takes what it needs. */
+type Command = {
+  usage: string
+  arguments: number
+  most?: number
+  run: (client: Client, args: string[]) => Promise<number>
+}
 
 const messageActions = ['hold', 'release', 'retry', 'bounce', 'delete'] as const
 
@@ -37,6 +43,13 @@ const commands: Record<string, Command> = {
   queue: {
     usage: 'queue [QUERY]             what waits; QUERY e.g. "state=deferred&domain=example.org"',
     arguments: 0,
+    most: 1,
+    run: (client, [query = '']) => queue.list(client, query),
+  },
+  list: {
+    usage: 'list [QUERY]              the same as queue',
+    arguments: 0,
+    most: 1,
     run: (client, [query = '']) => queue.list(client, query),
   },
   show: {
@@ -53,6 +66,7 @@ const commands: Record<string, Command> = {
     usage:
       'submit FILE [--from SENDER] RECIPIENT…\n                                    a message file into the queue; prints its id',
     arguments: 2,
+    most: Number.POSITIVE_INFINITY,
     run: (client, [file = '', ...envelope]) => queue.submitFile(client, file, envelope),
   },
   deliver: {
@@ -158,7 +172,7 @@ async function main(args: string[]): Promise<number> {
   if (isSendmail(args)) return asSendmail(args[0] === 'sendmail' && !calledSendmail ? args.slice(1) : args)
   const [name = '', ...rest] = args
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command && rest.length >= command.arguments) return command.run(client(), rest)
+  if (command && takes(command, rest.length)) return command.run(client(), rest)
   if (name === 'help' || name === '--help' || name === '-h') {
     console.log(usage())
     return 0
@@ -176,6 +190,11 @@ main(process.argv.slice(2)).then(
     process.exitCode = error instanceof Exit ? error.code : isSendmail(process.argv.slice(2)) ? codeOf(error) : 1
   },
 )
+
+/** One argument too many is refused: who says "delete A B" must not believe that B is gone. */
+function takes({ arguments: least, most = least }: Command, given: number): boolean {
+  return given >= least && given <= most
+}
 
 /** Of what went wrong beside the submission itself: -bp, -q. */
 function codeOf(error: Error): number {

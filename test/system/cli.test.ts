@@ -153,6 +153,11 @@ it('lists, shows, holds, releases and deletes what waits', async () => {
   const id = (await cli(['queue', 'state=deferred'])).out.split(' ')[0] as string
   const shown = await cli(['show', id])
   expect(shown.out).toMatch(/ann@a\.test {2}waiting {2}1 tries/)
+  expect((await cli(['list', 'state=deferred'])).out).toBe((await cli(['queue', 'state=deferred'])).out)
+  // A second message is not silently left out.
+  expect(await cli(['delete', id, id])).toMatchObject({ code: 64, errors: expect.stringContaining('delete ID') })
+  expect(await cli(['run', id])).toMatchObject({ code: 64 })
+  expect((await cli(['list'])).out).toContain(id)
   for (const [action, state] of [
     ['hold', /held/],
     ['release', /active|deferred/],
