@@ -214,3 +214,19 @@ describe('events', () => {
     expect((await api.send('GET', '/v1/stats?since=2020-01-01T00:00:00Z&stepMinutes=1')).status).toBe(422)
   })
 })
+
+describe('a trace', () => {
+  it('begins with the acceptance, also where the Queue Manager was quicker to record', async () => {
+    const earlier = new Date(Date.parse(at) - 5).toISOString()
+    await hand('queue', {
+      type: 'delivery.discarded',
+      at: earlier,
+      messageId: id(99),
+      recipients: ['z@example.net'],
+      by: 'op',
+    })
+    await hand('smtp', accepted(99, 'z@example.net'))
+    const { trace } = (await api.send('GET', `/v1/messages/${id(99)}`)).json
+    expect(trace.map(({ type }: { type: string }) => type)).toEqual(['message.accepted', 'delivery.discarded'])
+  })
+})

@@ -75,9 +75,13 @@ export async function lastSeq(queries: Queries): Promise<number> {
   return row?.seq ?? 0
 }
 
-/** All events of one message, in order of time. */
+/**
+ * All events of one message, in order of time; its acceptance first, for a Queue Manager may have begun before the receiver came
+ * to record it, and clocks of machines differ.
+ */
 export function traceOf(queries: Queries, messageId: string): Promise<EventRow[]> {
   return queries.all<EventRow>(
-    sql`select ${columns} from events e where e.message_id = ${messageId} order by e.at, e.seq limit 5000`,
+    sql`select ${columns} from events e where e.message_id = ${messageId}
+      order by e.type <> 'message.accepted', e.at, e.seq limit 5000`,
   )
 }
