@@ -1,4 +1,4 @@
-import type { Domain } from '@postern/contract/directory.ts'
+import { type Domain, namesOf } from '@postern/contract/directory.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
 import {
@@ -102,10 +102,6 @@ async function spellings(draft: Draft, address: string): Promise<string[]> {
   const [named] = await domainsNamed(draft.queries, address.slice(at + 1))
   const domain = named && (await draft.get('domain', named.id))?.value
   return domain ? namesOf(domain).map((name) => address.slice(0, at + 1) + name) : [address]
-}
-
-function namesOf({ name, aliases }: Pick<Domain, 'name' | 'aliases'>): string[] {
-  return [name, ...aliases]
 }
 
 async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {

@@ -16,6 +16,12 @@ type Command = {
   run: (client: Client, args: string[]) => Promise<number>
 }
 
+const look: Omit<Command, 'usage'> = {
+  arguments: 0,
+  most: 1,
+  run: (client, [query = '']) => queue.list(client, query),
+}
+
 const messageActions = ['hold', 'release', 'retry', 'bounce', 'delete'] as const
 
 const commands: Record<string, Command> = {
@@ -41,17 +47,10 @@ const commands: Record<string, Command> = {
     run: (client, [file = '']) => apply(client, file),
   },
   queue: {
+    ...look,
     usage: 'queue [QUERY]             what waits; QUERY e.g. "state=deferred&domain=example.org"',
-    arguments: 0,
-    most: 1,
-    run: (client, [query = '']) => queue.list(client, query),
   },
-  list: {
-    usage: 'list [QUERY]              the same as queue',
-    arguments: 0,
-    most: 1,
-    run: (client, [query = '']) => queue.list(client, query),
-  },
+  list: { ...look, usage: 'list [QUERY]              the same as queue' },
   show: {
     usage: 'show ID                   one message: envelope, attempts, trace',
     arguments: 1,

@@ -60,6 +60,11 @@ export const domainInputSchema = z.strictObject({
 })
 export type Domain = z.output<typeof domainInputSchema>
 
+/** All that may stand behind the @ for this domain, its own name first. */
+export function namesOf({ name, aliases }: Pick<Domain, 'name' | 'aliases'>): string[] {
+  return [name, ...aliases]
+}
+
 export const accountInputSchema = z.strictObject({
   address: mailboxSchema,
   /** What the user types to log in; the address when empty. */

@@ -1,6 +1,6 @@
 import type { WriteResult } from '@postern/contract/views.ts'
 import { until } from '../peers/peer.ts'
-import { connect, type Reply, type WireClient } from '../wire/client.ts'
+import { connect, proxyHeader, type Reply, type WireClient } from '../wire/client.ts'
 import type { Live } from '../wire/live.ts'
 import type { Around } from './around.ts'
 import { doBefore, doWrong, loginLine } from './before.ts'
@@ -90,9 +90,7 @@ async function turn(client: WireClient, says: string, isMessage: boolean): Promi
 function open(live: Live, one: Case, from = one.ip): Promise<WireClient> {
   const { smtpPort, submissionPort } = live.postern
   const port = one.facts.listener === 'submission' ? submissionPort : smtpPort
-  const family = from.includes(':') ? 'TCP6' : 'TCP4'
-  const here = family === 'TCP6' ? '::1' : '127.0.0.1'
-  return connect({ port, from: balancer, first: `PROXY ${family} ${from} ${here} 40000 ${port}\r\n` })
+  return connect({ port, from: balancer, first: proxyHeader(from) })
 }
 
 function firstLine({ raw }: Reply): string {

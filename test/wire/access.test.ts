@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
-import type { WireClient } from './client.ts'
+import { proxyHeader, type WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 const live = livePostern({
@@ -13,8 +13,7 @@ const live = livePostern({
 
 /** A client that the balancer says comes from there. */
 function from(ip: string) {
-  const family = ip.includes(':') ? `TCP6 ${ip} 2001:db8::25` : `TCP4 ${ip} 192.0.2.25`
-  return live.connect({ from: '127.0.0.50', first: `PROXY ${family} 40000 25\r\n` })
+  return live.connect({ from: '127.0.0.50', first: proxyHeader(ip) })
 }
 
 async function isRefused(ip: string) {

@@ -231,6 +231,12 @@ export class WireClient {
   }
 }
 
+/** What a balancer says first (PROXY v1): the client comes from this address, IPv4 or IPv6. */
+export function proxyHeader(ip: string): string {
+  const addresses = ip.includes(':') ? `TCP6 ${ip} 2001:db8::25` : `TCP4 ${ip} 192.0.2.25`
+  return `PROXY ${addresses} 40000 25\r\n`
+}
+
 /** Connects; the banner is the first reply to `expect`. */
 export async function connect(options: WireOptions): Promise<WireClient> {
   const { host = '127.0.0.1', port, from, tls, first, withinMs = 30_000 } = options

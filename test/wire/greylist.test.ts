@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WriteResult } from '@postern/contract/views.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
+import { proxyHeader } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
 /** First sight, and what is remembered of it. Clients of the world come through a balancer that names them. */
@@ -26,8 +27,7 @@ beforeEach(() => {
 const sender = () => `x${test}@far.test`
 
 async function greeted(ip: string) {
-  const family = ip.includes(':') ? `TCP6 ${ip} 2001:db8::1` : `TCP4 ${ip} 192.0.2.1`
-  const client = await live.connect({ from: balancer, first: `PROXY ${family} 4000 25\r\n` })
+  const client = await live.connect({ from: balancer, first: proxyHeader(ip) })
   await client.hello()
   return client
 }

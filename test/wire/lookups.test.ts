@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Dns, startDns } from '../peers/dns.ts'
-import type { WireOptions } from './client.ts'
+import { proxyHeader, type WireOptions } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** What is asked of the DNS about a client and its words. Clients of the world come through a balancer that names them. */
@@ -47,8 +47,7 @@ const live = livePostern({
 
 /** A client that comes from this address of the world. */
 function from(ip: string, more: Partial<WireOptions> & { first?: string } = {}) {
-  const family = ip.includes(':') ? `TCP6 ${ip} 2001:db8::1` : `TCP4 ${ip} 192.0.2.1`
-  return live.connect({ from: balancer, ...more, first: `PROXY ${family} 4000 25\r\n${more.first ?? ''}` })
+  return live.connect({ from: balancer, ...more, first: proxyHeader(ip) + (more.first ?? '') })
 }
 
 async function refusedAtConnect(ip: string, ...reply: [number, string]) {

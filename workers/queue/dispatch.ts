@@ -1,4 +1,4 @@
-import { type Begun, type Job, Lane, type Turn } from './lanes.ts'
+import { type Begun, type Job, Lane, minuteMs, type Turn } from './lanes.ts'
 import { domainOf, type Mail } from './mail.ts'
 import { type Plan, throttleFor } from './plan.ts'
 import { type Way, wayFor } from './route/destination.ts'
@@ -132,7 +132,7 @@ export class Dispatch {
   /** After a change of the plan: what waits goes to the lane that is right now. */
   reroute(): void {
     const lanes = [...this.#lanes.values()]
-    const aMinuteAgo = Date.now() - 60_000
+    const aMinuteAgo = Date.now() - minuteMs
     for (const lane of lanes) if (lane.throttledSince(aMinuteAgo)) this.#former.set(lane.way.lane, lane)
     for (const [name, lane] of this.#former) if (!lane.throttledSince(aMinuteAgo)) this.#former.delete(name)
     this.#lanes.clear()
@@ -245,7 +245,7 @@ export class Dispatch {
 
   #forget(lane: Lane): void {
     const { lane: name } = lane.way
-    if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - 60_000)) return
+    if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - minuteMs)) return
     if (this.#lanes.get(name) === lane) this.#lanes.delete(name)
   }
 }

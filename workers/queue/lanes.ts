@@ -23,7 +23,8 @@ export type Turn = {
   follows: Begun | undefined
 }
 
-const minuteMs = 60_000
+/** What `perMinute` of a throttle counts in. */
+export const minuteMs = 60_000
 
 /** Mail for one destination, in order, new before old. */
 export class Lane {

@@ -1,5 +1,5 @@
 import { hostname as machineName } from 'node:os'
-import type { Route } from '@postern/contract/directory.ts'
+import { namesOf, type Route } from '@postern/contract/directory.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
@@ -67,8 +67,9 @@ export function compilePlan(
 
 function domainsOf(replica: Replica): Map<string, LocalDomain> {
   const domains = new Map<string, LocalDomain>()
-  for (const { name, aliases, route } of replica.domain.values()) {
-    for (const each of [name, ...aliases]) domains.set(each, { name, route })
+  for (const domain of replica.domain.values()) {
+    const { name, route } = domain
+    for (const each of namesOf(domain)) domains.set(each, { name, route })
   }
   return domains
 }

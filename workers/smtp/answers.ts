@@ -1,7 +1,7 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
-import type { About, House } from './dialogue.ts'
+import type { About, Fault, House } from './dialogue.ts'
 import { clientRecord, cut, verdictRecord } from './happenings.ts'
 import { wireLines, wireReply } from './wire.ts'
 
@@ -9,9 +9,6 @@ import { wireLines, wireReply } from './wire.ts'
 const faultsTold = 10
 /** Protocol errors in a row after which a client is not one of mail. */
 const faultsBorne = 50
-
-/** `line`: what was said, where it is no command. */
-export type Fault = { values?: ReplyValues; reason?: Reason; detail: string; line?: string }
 
 /** What one session says: replies of the catalogue, collected until they are written together, and the events about refusals. */
 export class Answers {

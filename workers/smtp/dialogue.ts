@@ -46,6 +46,9 @@ export type House = {
 /** What a refusal was about, for its event. */
 export type About = { sender?: string; recipient?: string; login?: string; mechanism?: string }
 
+/** How the client broke the protocol. `line`: what it said, where that is no command. */
+export type Fault = { values?: ReplyValues; reason?: Reason; detail: string; line?: string }
+
 /** What a command may do to its session. */
 export interface Dialogue {
   readonly house: House
@@ -70,8 +73,8 @@ export interface Dialogue {
   write(text: string): void
   /** Writes what a verdict says to the client and records a refusal. @returns whether mail proceeds */
   settle(verdict: Verdict, about?: About): boolean
-  /** The client broke the protocol: the reply, and an event for the first few of a session. `line`: it is no command. */
-  fault(reply: ReplyName, why: { values?: ReplyValues; reason?: Reason; detail: string; line?: string }): void
+  /** The client broke the protocol: the reply, and an event for the first few of a session. */
+  fault(reply: ReplyName, why: Fault): void
   /** Reports what no mail client does. @returns whether the session is to end, once its reply is given */
   attempted(attempt: HackAttempt, evidence: string): boolean
   /** No command is read until this settles; a rejection is answered with 451 4.3.0. */

@@ -3,7 +3,7 @@ import type { RecordedEvent } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Dns, type DnsZone, startDns } from '../../peers/dns.ts'
 import { until } from '../../peers/peer.ts'
-import { connect } from '../../wire/client.ts'
+import { connect, proxyHeader } from '../../wire/client.ts'
 import { homeDomain, livePostern } from '../../wire/live.ts'
 import { recordedEvents } from '../events.ts'
 import { balancer } from '../world.ts'
@@ -84,10 +84,7 @@ const found = new Map<string, Findings>()
 /** @returns the id of the message */
 async function send(given: Case): Promise<string> {
   const { ip, helo, sender } = clientOf(given)
-  const family = ip.includes(':') ? 'TCP6' : 'TCP4'
-  const here = family === 'TCP6' ? '::1' : '127.0.0.1'
-  const port = live.postern.smtpPort
-  const wire = await connect({ port, from: balancer, first: `PROXY ${family} ${ip} ${here} 40000 ${port}\r\n` })
+  const wire = await connect({ port: live.postern.smtpPort, from: balancer, first: proxyHeader(ip) })
   try {
     await wire.expect(220)
     await wire.say(`EHLO ${helo}`).expect(250)
