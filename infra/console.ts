@@ -210,7 +210,7 @@ function upload(stack: Stack, parts: Upload): void {
   }
   const hashed = new BucketDeployment(stack, 'HashedFiles', {
     ...shared,
-    exclude: ['index.html'],
+    exclude: ['index.html', '*.br', '*.gz'],
     cacheControl: [CacheControl.fromString('public, max-age=31536000, immutable')],
   })
   const page = new BucketDeployment(stack, 'Page', {

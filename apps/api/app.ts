@@ -8,7 +8,7 @@ import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
 import type { Endpoint, Input, Scope } from './endpoint.ts'
 import { identify } from './identity/bearer.ts'
 import { TokenKeys } from './identity/keys.ts'
-import { describe } from './openapi.ts'
+import { describe, describingPaths } from './openapi.ts'
 import type { Identity, Parts } from './parts.ts'
 import { invalid, notFound, ProblemError, problemOf, problemResponse } from './problem.ts'
 import { expectedRevision, parseJson, readText, sha256 } from './request.ts'
@@ -65,19 +65,19 @@ function failed(parts: Parts, error: unknown, context: Context): Response {
 
 function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefined {
   const segments = context.req.path.split('/')
-  const allowed = rows
-    .filter(({ path }) => {
-      const own = path.split('/')
-      return (
-        own.length === segments.length &&
-        own.every((part, i) => (part.startsWith('{') ? segments[i] !== '' : part === segments[i]))
-      )
-    })
-    .map(({ method }) => method.toUpperCase())
-  if (allowed.length === 0) return undefined
-  return new ProblemError(405, `${context.req.method} is not one of ${allowed.join(', ')}.`, {
-    headers: { allow: allowed.join(', ') },
+  const found = rows.filter(({ path }) => {
+    const own = path.split('/')
+    return (
+      own.length === segments.length &&
+      own.every((part, i) => (part.startsWith('{') ? segments[i] !== '' : part === segments[i]))
+    )
   })
+  const methods = found.map(({ method }) => method.toUpperCase())
+  if (describingPaths.includes(context.req.path)) methods.push('GET')
+  if (methods.length === 0) return undefined
+  // HEAD is answered wherever GET is (RFC 9110, section 9.3.2).
+  const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
+  return new ProblemError(405, `${context.req.method} is not one of ${allowed}.`, { headers: { allow: allowed } })
 }
 
 /** The same order for every row: who, may they, what, then the verb. */

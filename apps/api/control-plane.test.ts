@@ -88,7 +88,7 @@ describe('conventions of writes', () => {
     expect((await patch('/v1/settings/nothing', {})).status).toBe(404)
     expect((await api.send('GET', '/v1/queue?stat=held')).status).toBe(422)
     const method = await api.send('PUT' as 'PATCH', '/v1/settings/general')
-    expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, PATCH'])
+    expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, HEAD, PATCH'])
     expect((await api.send('GET', '/v1/nothing')).headers.get('content-type')).toBe('application/problem+json')
   })
 

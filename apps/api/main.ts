@@ -60,7 +60,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const page = consoleAt(join(house, 'apps/console/dist'))
   if (!page)
     parts.log.warn({}, 'the console is not built: npm start builds it, or run npm run build -w @postern/console')
-  app.get('*', async (context, next) => (isPagePath(context.req.path) && page?.(context.req.path)) || (await next()))
+  app.all('*', async (context, next) => page?.(context) ?? (await next()))
   const server = await listen({ fetch: app.fetch, hostname: bind, port: portIn(env, 'POSTERN_API_PORT') ?? 8080 })
   const apiUrl = urlOf(server)
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
@@ -136,11 +136,6 @@ async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
       authToken,
     }),
   }
-}
-
-/** What belongs to the console's router, not to the API. */
-function isPagePath(path: string): boolean {
-  return !/^\/(v1|docs|\.well-known)(\/|$)|^\/(openapi\.json|healthz|readyz|metrics)$/.test(path)
 }
 
 function listen(options: {

@@ -1,5 +1,6 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi'
 import { problemSchema } from '@postern/contract/views.ts'
+import { compress } from 'hono/compress'
 import { docs } from './docs-page.ts'
 import type { Endpoint } from './endpoint.ts'
 
@@ -22,6 +23,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
     },
     servers: [{ url: '/' }],
   }
+  for (const path of describingPaths) app.use(path, compress())
   app.get('/docs', () => docs.page())
   app.get('/docs/docs.js', () => docs.script())
   app.get('/docs/docs.css', () => docs.style())
@@ -57,6 +59,9 @@ const own = [
   { path: '/openapi.json', media: 'application/json', summary: 'This document' },
   { path: '/docs', media: 'text/html', summary: 'This document, readable' },
 ]
+
+/** Paths that answer GET and are no rows. */
+export const describingPaths: readonly string[] = [...own.map(({ path }) => path), '/docs/docs.js', '/docs/docs.css']
 
 function ownPath(path: string, media: string, summary: string): Registered {
   const answer = { description: summary, content: { [media]: { schema: z.string() } } }

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
@@ -13,11 +16,28 @@ const sonnerWithoutInlineStyle: Plugin = {
   },
 }
 
+/** Beside each file its brotli and gzip form, for the API to send; a CDN compresses by itself. */
+const compressed: Plugin = {
+  name: 'compressed',
+  apply: 'build',
+  writeBundle({ dir = '' }) {
+    for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !/\.(css|html|js|json|svg)$/.test(entry.name)) continue
+      const file = join(entry.parentPath, entry.name)
+      const octets = readFileSync(file)
+      if (octets.length < 1024) continue
+      const params = { [constants.BROTLI_PARAM_SIZE_HINT]: octets.length }
+      writeFileSync(`${file}.br`, brotliCompressSync(octets, { params }))
+      writeFileSync(`${file}.gz`, gzipSync(octets, { level: 9 }))
+    }
+  },
+}
+
 /** `POSTERN_API_URL`: where `vite` finds a running API while one works on the console. */
 const api = process.env.POSTERN_API_URL ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), sonnerWithoutInlineStyle],
+  plugins: [react(), tailwindcss(), sonnerWithoutInlineStyle, compressed],
   // `data:` images and fonts would need a wider CSP
   build: { target: 'es2024', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: true },
   server: { host: '127.0.0.1', proxy: { '/v1': api } },

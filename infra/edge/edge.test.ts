@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
+import { consolePages } from '@postern/contract/pages.ts'
 import { expect, test } from 'vitest'
 
 type EdgeEvent = { viewer: { ip: string }; request: { uri: string; headers: Record<string, { value: string }> } }
@@ -12,15 +13,29 @@ const event = (uri: string, headers: Record<string, { value: string }> = {}): Ed
   request: { uri, headers },
 })
 
-test.each([
+test.each<[string, string]>([
   ['/', '/index.html'],
   ['/services/smtp', '/index.html'],
   ['/lists/kill/', '/index.html'],
   ['/index.html', '/index.html'],
   ['/assets/main-4f2a.js', '/assets/main-4f2a.js'],
-  ['/v1.2/page', '/index.html'],
+  ...consolePages.map((page): [string, string] => [`/${page}`, '/index.html']),
 ])('the console’s %s is %s', (uri, file) => {
   expect(load('console.js')(event(uri)).uri).toBe(file)
+})
+
+test.each([
+  '/healthz/',
+  '/readyz',
+  '/V1/me',
+  '/v1',
+  '/v1.2/page',
+  '//v1/me',
+  '/.well-known',
+  '/queue//x',
+  '/elsewhere',
+])('the console has no page %s', (uri) => {
+  expect(load('console.js')(event(uri))).toMatchObject({ statusCode: 404 })
 })
 
 test('the API hears the visitor’s address, not what the visitor claims', () => {

@@ -1,32 +1,82 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { extname, join, normalize, sep } from 'node:path'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { consolePages } from '@postern/contract/pages.ts'
+import type { Context } from 'hono'
+import { parseAccept } from 'hono/utils/accept'
+import { ProblemError, problemResponse } from '../problem.ts'
 
-/** The console's built files, from memory after the first request. A path without a file is a page of the console. */
-export function consoleAt(directory: string): ((path: string) => Response | undefined) | undefined {
+/**
+ * The console's built files, from memory after the first request, and its one page for the paths of its router. Any other
+ * path is not the console's: a monitor that asks for `/readyz/` must not be answered by a page.
+ */
+export function consoleAt(directory: string): ((context: Context) => Response | undefined) | undefined {
   if (!existsSync(join(directory, 'index.html'))) return undefined
-  const cache = new Map<string, Uint8Array<ArrayBuffer>>()
-  const read = (file: string): Uint8Array<ArrayBuffer> | undefined => {
-    const known = cache.get(file)
-    if (known) return known
-    if (!file.startsWith(directory + sep) || !existsSync(file) || !statSync(file).isFile()) return undefined
-    const octets = new Uint8Array(readFileSync(file))
-    cache.set(file, octets)
-    return octets
+  const files = filesIn(directory)
+  return ({ req }) => {
+    const path = new URL(req.url).pathname
+    const file = files.get(path) ?? (isPage(path) ? files.get('/index.html') : undefined)
+    if (file && !['GET', 'HEAD'].includes(req.method))
+      return problemResponse(
+        new ProblemError(405, `${req.method} is not one of GET, HEAD.`, { headers: { allow: 'GET, HEAD' } }),
+      )
+    if (file) return answer(file, req.raw.headers)
+    const start = files.get('/index.html')
+    // A person who mistyped the name of a page gets the console's own words, with the status that is true.
+    const isPerson = req.method === 'GET' && /\btext\/html\b/.test(req.header('accept') ?? '')
+    return isPerson && start && mightBePage(path) ? answer(start, req.raw.headers, 404) : undefined
   }
-  return (path) => {
-    let file: string
-    try {
-      file = normalize(join(directory, decodeURIComponent(path)))
-    } catch {
-      return undefined
-    }
-    const octets = read(file)
-    if (octets) return page(octets, file, path.startsWith('/assets/'))
-    if (extname(path) !== '') return undefined
-    const index = join(directory, 'index.html')
-    const start = read(index)
-    return start && page(start, index, false)
-  }
+}
+
+function isPage(path: string): boolean {
+  const first = /^\/([a-z-]*)(?:\/[\w.~@:-]+)*\/?$/.exec(path)?.[1]
+  return first !== undefined && (first === '' ? path === '/' : (consolePages as readonly string[]).includes(first))
+}
+
+/** Words of small letters, and not what an API or a monitor is asked for. */
+function mightBePage(path: string): boolean {
+  return /^(?:\/[a-z-]+)+\/?$/.test(path) && !/^\/(?:api|docs|healthz|readyz|metrics|assets|openapi)(?:\/|$)/.test(path)
+}
+
+/** One built file as it is and as the build compressed it; the order is the order of preference. */
+type Coded = { coding: 'br' | 'gzip' | undefined; octets: Uint8Array<ArrayBuffer>; etag: string }
+type BuiltFile = { path: string; coded: () => Coded[] }
+
+const endings = { br: '.br', gzip: '.gz' } as const
+
+function filesIn(directory: string): Map<string, BuiltFile> {
+  const names = readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\.(br|gz)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+  return new Map(
+    names.map((name) => {
+      const path = name.slice(directory.length)
+      let known: Coded[] | undefined
+      const coded = () => {
+        known ??= ([...codings, undefined] as const).flatMap((coding) => codedFile(name, coding) ?? [])
+        return known
+      }
+      return [path, { path, coded }]
+    }),
+  )
+}
+
+const codings = ['br', 'gzip'] as const
+
+function codedFile(name: string, coding: Coded['coding']): Coded | undefined {
+  const file = coding ? name + endings[coding] : name
+  if (!existsSync(file)) return undefined
+  const octets = new Uint8Array(readFileSync(file))
+  const digest = createHash('sha256').update(octets).digest('base64url').slice(0, 22)
+  return { coding, octets, etag: `"${digest}"` }
+}
+
+/** RFC 9110, section 12.5.3. What no coding fits comes as it is. */
+function acceptable(coded: Coded[], header: string | null): Coded | undefined {
+  const asked = new Map(parseAccept(header ?? '').map(({ type, q }) => [type.toLowerCase(), q]))
+  const weight = ({ coding }: Coded) => (coding ? (asked.get(coding) ?? asked.get('*') ?? 0) : 0)
+  const [best] = coded.filter((one) => weight(one) > 0).sort((a, b) => weight(b) - weight(a))
+  return best ?? coded.find(({ coding }) => coding === undefined)
 }
 
 const types: Record<string, string> = {
@@ -42,13 +92,31 @@ const types: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-function page(octets: Uint8Array<ArrayBuffer>, file: string, isHashed: boolean): Response {
+function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 200): Response {
+  const all = coded()
+  const chosen = acceptable(all, asked.get('accept-encoding'))
+  if (!chosen) throw new Error(`${path} is gone from the console's build`)
+  const { octets, coding, etag } = chosen
+  const headers = {
+    'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+    etag,
+    ...(all.length > 1 ? { vary: 'accept-encoding' } : {}),
+  }
+  if (status === 200 && isKnown(asked.get('if-none-match'), etag)) return new Response(null, { status: 304, headers })
   return new Response(octets, {
+    status,
     headers: {
-      'content-type': types[extname(file)] ?? 'application/octet-stream',
-      'cache-control': isHashed ? 'public, max-age=31536000, immutable' : 'no-cache',
+      ...headers,
+      'content-type': types[extname(path)] ?? 'application/octet-stream',
+      'content-length': String(octets.byteLength),
+      ...(coding ? { 'content-encoding': coding } : {}),
       'content-security-policy':
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     },
   })
+}
+
+/** RFC 9110, section 13.1.2: a weak comparison. */
+function isKnown(header: string | null, etag: string): boolean {
+  return (header ?? '').split(',').some((one) => ['*', etag].includes(one.trim().replace(/^W\//, '')))
 }
