@@ -1,10 +1,9 @@
-#!/usr/bin/env node
-import { basename } from 'node:path'
 import type { ServiceView } from '@postern/contract/views.ts'
 import { ApiError, Client } from './client.ts'
 import { dialogue } from './dialogue.ts'
 import * as queue from './queue.ts'
-import { sendmail, sendmailOptions } from './sendmail.ts'
+import { sendmail } from './sendmail.ts'
+import { sendmailOptions } from './sendmail-options.ts'
 import { apply, plan } from './settings-as-code.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
@@ -122,6 +121,8 @@ function usage(): string {
     '  postern [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT…]',
     '                            -t: recipients from To, Cc and Bcc, Bcc removed; -i, -oi: a dot alone is no end;',
     '                            all recipients are taken or none; exit codes of sysexits.h',
+    '  postern -N never|success,failure,delay  -R full|hdrs  -V ENVID',
+    '                            what the sender is told of, and how (RFC 3461)',
     '  postern -bs               speak SMTP on standard input and output',
     '  postern -bp               the same as queue',
     '  postern -q                the same as run',
@@ -130,10 +131,9 @@ function usage(): string {
     'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; operator for all that changes the queue',
     'POSTERN_ORIGIN  the domain of names without one, for sendmail; default this host',
     'POSTERN_SMTP    host:port of the SMTP service for -bs; default: the API knows',
+    '/etc/postern/cli.env holds these for programs that pass no environment on (POSTERN_CLI_CONFIG names another file)',
   ].join('\n')
 }
-
-const calledSendmail = basename(process.argv[1] ?? '') === 'sendmail'
 
 function client(): Client {
   const token = process.env.POSTERN_TOKEN
@@ -145,10 +145,10 @@ function client(): Client {
   return new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token)
 }
 
-/** Called under that name or with that word, with its options, or with an address in place of a command. */
+/** Called with that word, with its options, or with an address in place of a command. */
 function isSendmail([first = '']: string[]): boolean {
   const isHelp = first === '--help' || first === '-h'
-  return calledSendmail || first === 'sendmail' || (!isHelp && /^-|@/.test(first))
+  return first === 'sendmail' || (!isHelp && /^-|@/.test(first))
 }
 
 async function asSendmail(args: string[]): Promise<number> {
@@ -160,6 +160,8 @@ async function asSendmail(args: string[]): Promise<number> {
       return queue.list(client(), '')
     case 'run':
       return queue.run(client())
+    case 'nothing':
+      return 0
     case 'message': {
       const api = client()
       return sendmail(api, options, Buffer.concat(await process.stdin.toArray()))
@@ -168,7 +170,7 @@ async function asSendmail(args: string[]): Promise<number> {
 }
 
 async function main(args: string[]): Promise<number> {
-  if (isSendmail(args)) return asSendmail(args[0] === 'sendmail' && !calledSendmail ? args.slice(1) : args)
+  if (isSendmail(args)) return asSendmail(args[0] === 'sendmail' ? args.slice(1) : args)
   const [name = '', ...rest] = args
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command && takes(command, rest.length)) return command.run(client(), rest)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { mailAddressSchema } from './address.ts'
+import { notifySchema } from './envelope.ts'
 
 /**
  * What the API asks of a worker because only a worker has the spool: to store a message that was submitted over HTTP, and
@@ -17,6 +18,21 @@ const envelope = {
   /** Empty: the null sender. */
   sender: z.union([z.literal(''), mailAddressSchema]).default(''),
   recipients: z.array(mailAddressSchema).min(1).max(1000),
+  /** RFC 3461 §4.1, for all recipients. `never` stands alone. Absent: of a failure or a delay. */
+  notify: z
+    .array(notifySchema)
+    .min(1)
+    .refine((all) => all.length === 1 || !all.includes('never'), { error: 'never cannot go with other values' })
+    .optional(),
+  /** RFC 3461 §4.3: how much of the message a DSN returns. */
+  ret: z.enum(['full', 'hdrs']).optional(),
+  /** RFC 3461 §4.4: the sender's own name of the message, repeated in DSNs. */
+  envid: z
+    .string()
+    .min(1)
+    .max(100)
+    .regex(/^[\x20-\x7e]+$/, { error: 'must be printable ASCII' })
+    .optional(),
 }
 export const submissionSchema = z.strictObject({
   ...envelope,
@@ -30,6 +46,10 @@ export type Submission = z.output<typeof submissionSchema>
 export const submissionQuerySchema = z.strictObject({
   sender: z.string().max(320).optional(),
   recipients: z.string().max(400_000).optional(),
+  /** Separated by commas. */
+  notify: z.string().max(100).optional(),
+  ret: z.string().max(10).optional(),
+  envid: z.string().max(100).optional(),
 })
 export const submissionEnvelopeSchema = z.strictObject(envelope)
 
@@ -46,6 +66,9 @@ const submitErrand = z.object({
   messageId: z.string().length(36),
   sender: z.string(),
   recipients: z.array(z.string()),
+  notify: envelope.notify,
+  ret: envelope.ret,
+  envid: envelope.envid,
   /** Where the API keeps the message, in so many parcels, numbered from 0 and fetched one by one. */
   bundle: z.string(),
   parcels: z.number().int().nonnegative(),

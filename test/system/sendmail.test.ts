@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from './postern.ts'
@@ -26,19 +26,18 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 showLogsOnFailure(() => [postern])
 
-type Run = { input?: string | Buffer; env?: Record<string, string>; script?: string }
-const script = join(import.meta.dirname, '../../apps/cli/main.ts')
+/** `only`: the whole environment. */
+type Run = { input?: string | Buffer; env?: Record<string, string>; only?: Record<string, string>; command?: string }
+const launcher = join(import.meta.dirname, '../../apps/cli/postern')
 
-async function run(args: string[], { input = '', env = {}, script: as = script }: Run = {}) {
-  const child = spawn(process.execPath, [as, ...args], {
-    env: {
-      PATH: process.env.PATH,
-      POSTERN_URL: postern.url,
-      POSTERN_TOKEN: token,
-      POSTERN_ORIGIN: 'home.test',
-      ...env,
-    },
-  })
+async function run(args: string[], { input = '', env = {}, only, command = launcher }: Run = {}) {
+  const usual = {
+    PATH: process.env.PATH,
+    POSTERN_URL: postern.url,
+    POSTERN_TOKEN: token,
+    POSTERN_ORIGIN: 'home.test',
+  }
+  const child = spawn(command, args, { env: only ?? { ...usual, ...env } })
   let out = ''
   let errors = ''
   child.stdout.on('data', (chunk) => {
@@ -94,14 +93,14 @@ describe('as sendmail', () => {
 
   it('under the name sendmail, with more recipients than a URL holds', async () => {
     const name = join(postern.dataDirectory, 'sendmail')
-    await symlink(script, name)
+    await symlink(launcher, name)
     const many = Array.from({ length: 400 }, (_, i) => `bob+list${i}@home.test`)
     const input = `To: ${many.join(',\n ')}\nSubject: word-many\n\nx\n`
-    const answer = await run(['-t'], { input, script: name })
+    const answer = await run(['-t'], { input, command: name })
     expect(answer).toMatchObject({ code: 0, errors: '' })
     // A name that is no option and has no @: only who calls it sendmail means a recipient.
     const short = { input: 'Subject: word-name\n\nx\n' }
-    expect((await run(['ann'], { ...short, script: name })).code).toBe(0)
+    expect((await run(['ann'], { ...short, command: name })).code).toBe(0)
     expect((await run(['sendmail', 'bob'], short)).code).toBe(0)
     expect((await run(['bob'], short)).code).toBe(64)
     await arrived('ann@home.test', 'word-name')
@@ -110,10 +109,78 @@ describe('as sendmail', () => {
   })
 
   it.each([
+    [1, ['-ti', '-oem', '-B8BITMIME', '-Am', '-C', '/etc/mail/sendmail.cf', '-O', 'DeliveryMode=i']],
+    [2, ['-itvUG', '-p', 'ESMTP:here', '-h', '3', '-X', '/dev/null', '-d0.1', '-om', '-o7', '-en', '-L', 'tag']],
+    [3, ['-t', '-fops@home.test', '-N', 'never', '-R', 'hdrs', '-V', 'id-7', '-n', '-m', '-c', '-x', 'y']],
+  ])('takes or ignores the options that other programs give (%i: %j)', async (n, args) => {
+    const word = `word-options-${n}-`
+    const input = `To: ann@home.test\nSubject: ${word}\n\nx\n`
+    expect(await run(args, { input })).toEqual({ code: 0, out: '', errors: '' })
+    await arrived('ann@home.test', word)
+  })
+
+  it('-N success,failure and -V reach the sender in a delivery status notification', async () => {
+    const input = 'To: ann@home.test\nSubject: word-notify\n\nx\n'
+    const args = ['-t', '-f', 'bob@home.test', '-N', 'SUCCESS,FAILURE', '-R', 'HDRS', '-V', 'envelope-7']
+    expect(await run(args, { input })).toMatchObject({ code: 0, errors: '' })
+    const dsn = await arrived('bob@home.test', 'Original-Envelope-Id: envelope-7')
+    expect(dsn).toContain('Action: delivered')
+  })
+
+  describe('by a program that passes no environment on', () => {
+    const config = () => join(postern.dataDirectory, 'cli.env')
+    beforeAll(() =>
+      writeFile(config(), `POSTERN_URL=${postern.url}\nPOSTERN_TOKEN=${token}\nPOSTERN_ORIGIN=home.test\n`),
+    )
+    const bare = (more: Record<string, string> = {}) => ({ POSTERN_CLI_CONFIG: config(), ...more })
+
+    it.each([
+      ['none', 'no PATH at all, as env -i', {}],
+      ['cron', "cron's PATH, where an older Node may stand first", { PATH: '/usr/bin:/bin' }],
+      ['nowhere', 'a PATH that leads nowhere', { PATH: '/nowhere' }],
+    ])('%s: %s', async (key, _, env) => {
+      const name = join(postern.dataDirectory, `links-${key}`, 'sendmail')
+      await mkdir(dirname(name))
+      await symlink(launcher, name)
+      const word = `word-bare-${key}`
+      const only: Record<string, string> = bare(env)
+      const answer = await run(['-FCronDaemon', '-i', '-odi', '-oem', 'ann'], {
+        input: `Subject: ${word}\n\nx\n`,
+        only,
+        command: name,
+      })
+      expect(answer).toEqual({ code: 0, out: '', errors: '' })
+      await arrived('ann@home.test', word)
+    })
+
+    it('mailq lists the queue, newaliases has nothing to do', async () => {
+      for (const name of ['mailq', 'newaliases']) await symlink(launcher, join(postern.dataDirectory, name))
+      expect(await run([], { only: bare(), command: join(postern.dataDirectory, 'mailq') })).toMatchObject({ code: 0 })
+      const aliases = await run([], { only: bare(), command: join(postern.dataDirectory, 'newaliases') })
+      expect(aliases).toEqual({ code: 0, out: '', errors: '' })
+    })
+
+    it('says which Node it needs when it finds none, and the caller may try again', async () => {
+      const elsewhere = join(postern.dataDirectory, 'elsewhere/apps/cli')
+      await mkdir(elsewhere, { recursive: true })
+      await copyFile(launcher, join(elsewhere, 'postern'))
+      const old = join(postern.dataDirectory, 'old-node')
+      await mkdir(old)
+      await writeFile(join(old, 'node'), '#!/bin/sh\necho 20\n', { mode: 0o755 })
+      const answer = await run(['-t'], { only: bare({ PATH: old }), command: join(elsewhere, 'postern') })
+      expect(answer.code).toBe(75)
+      expect(answer.errors).toMatch(/^postern: needs Node 24 or later; found 20\. Run "npm ci" in .*elsewhere\.$/m)
+    })
+  })
+
+  it.each([
     ['no recipient', ['-i'], {}, 64],
     ['none in the header', ['-t'], {}, 64],
     ['an option that is none', ['-Z', 'ann@home.test'], {}, 64],
-    ['a promise it cannot keep', ['-N', 'success', 'ann@home.test'], {}, 64],
+    ['a notification that is none', ['-N', 'perhaps', 'ann@home.test'], {}, 65],
+    ['never and more', ['-N', 'never,failure', 'ann@home.test'], {}, 65],
+    ['a mode that is no sendmail of ours', ['-bd'], {}, 64],
+    ['-f without its value, in a cluster', ['-tif'], {}, 64],
     ['-f without its value', ['-f'], {}, 64],
     ['what is no address', ['-f', 'ops@home.test', 'no such@@thing'], {}, 67],
     ['a recipient that is unknown', ['ann@home.test', 'nobody@home.test'], {}, 67],

@@ -92,10 +92,11 @@ type Taken = {
 async function store(
   house: House,
   { policy, recipients, sender, facts, rules }: Transaction,
-  { errand: { messageId: id, by }, body, eight, header, at, treatment }: Taken,
+  { errand: { messageId: id, by, notify, ret, envid }, body, eight, header, at, treatment }: Taken,
 ): Promise<void> {
   const { hold, redirect, headers } = treatment
-  const to = redirect ? redirected(redirect, recipients) : recipients
+  const wanted = notify ? recipients.map((recipient) => ({ ...recipient, notify })) : recipients
+  const to = redirect ? redirected(redirect, wanted) : wanted
   const envelope: Envelope = {
     id,
     receivedAt: at,
@@ -108,6 +109,8 @@ async function store(
     smtpUtf8: ![sender, ...to.map(({ address }) => address)].every(isAscii),
     hops: header.hops,
     client: { ip: facts.ip, helo: '', login: by },
+    ...(ret ? { ret } : {}),
+    ...(envid ? { envid } : {}),
     ...(hold === undefined ? {} : { hold }),
   }
   const hostname = hostName(policy, house.machine)

@@ -26,7 +26,7 @@ const smallOctets = 1024 * 1024
 /** The setting's upper end, which holds where the setting is 0: no limit. */
 const mostOctets = 1024 * 1024 * 1024
 
-type Envelope = Pick<Submission, 'sender' | 'recipients'>
+type Envelope = z.output<typeof submissionEnvelopeSchema>
 export type Bundle = { envelope: Envelope; bundle: string; parcels: number; hash: string }
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
@@ -51,10 +51,11 @@ export async function readSubmission(call: Call, request: Request, query: Submis
     if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge(limit)
     return bundled(call.parts, envelope, limited(request.body, limit))
   }
-  if (query.sender !== undefined || query.recipients !== undefined)
+  const given = Object.keys(query).filter((name) => query[name as keyof SubmissionQuery] !== undefined)
+  if (given.length > 0)
     throw new ProblemError(
       415,
-      'sender and recipients in the query go with a body of message/rfc822; JSON holds its own.',
+      `${given.join(' and ')} in the query goes with a body of message/rfc822; JSON holds its own envelope.`,
     )
   const length = request.headers.get('content-length')
   const read = async () => {
@@ -64,17 +65,23 @@ export async function readSubmission(call: Call, request: Request, query: Submis
   return length !== null && Number(length) <= smallOctets ? read() : inTurn(read)
 }
 
-function envelopeOf({ sender = '', recipients = '' }: SubmissionQuery): Envelope {
+function envelopeOf({ sender = '', recipients = '', notify, ...dsn }: SubmissionQuery): Envelope {
   const input = {
     sender,
-    recipients: recipients
-      .split(',')
-      .map((one) => one.trim())
-      .filter(Boolean),
+    recipients: listed(recipients),
+    ...(notify === undefined ? {} : { notify: listed(notify) }),
+    ...dsn,
   }
   const result = submissionEnvelopeSchema.safeParse(input)
   if (!result.success) throw invalid(describeIssues(result.error, input, submissionEnvelopeSchema))
   return result.data
+}
+
+function listed(text: string): string[] {
+  return text
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)
 }
 
 /** JSON writes many octets as two or more; what is a message too large is known only when it was read. */
@@ -126,11 +133,12 @@ async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number)
 /** Parcels of one size, however the octets came: the same message always has the same hash. */
 async function bundled(
   parts: Parts,
-  { sender, recipients }: Envelope,
+  { sender, recipients, notify, ret, envid }: Envelope,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<Bundle> {
+  const envelope = { sender, recipients, notify, ret, envid }
   const bundle = parts.newId()
-  let hash = await sha256([sender, ...recipients].join('\n'))
+  let hash = await sha256(JSON.stringify(envelope))
   let parcels = 0
   let filled = 0
   const parcel = new Uint8Array(parcelOctets)
@@ -154,7 +162,7 @@ async function bundled(
     await dropParcels(parts.records, bundle)
     throw error
   }
-  return { envelope: { sender, recipients }, bundle, parcels, hash }
+  return { envelope, bundle, parcels, hash }
 }
 
 const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]

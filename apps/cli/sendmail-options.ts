@@ -1,0 +1,168 @@
+import { Exit, sysexits } from './sysexits.ts'
+
+/** The options of the command as other programs know it under the name sendmail: Sendmail 8's, Postfix's and Exim's. */
+
+export type SendmailOptions = {
+  mode: 'message' | 'dialogue' | 'queue' | 'run' | 'nothing'
+  fromHeader: boolean
+  /** A line that holds a dot alone is no end. */
+  ignoreDots: boolean
+  sender: string | undefined
+  fullName: string | undefined
+  /** RFC 3461: -N, -R and -V. */
+  notify: string | undefined
+  ret: string | undefined
+  envid: string | undefined
+  recipients: string[]
+}
+
+type Option = {
+  /** `attached`: only what stands in the same word, as in -q30m. */
+  value?: 'needed' | 'attached'
+  /** Absent: accepted, and without effect here. */
+  take?: (options: SendmailOptions, value: string) => void
+}
+
+const modes: Readonly<Record<string, SendmailOptions['mode']>> = {
+  m: 'message',
+  s: 'dialogue',
+  p: 'queue',
+  // newaliases: aliases are in the directory, there is no file to compile.
+  i: 'nothing',
+}
+
+const setSender: Option = {
+  value: 'needed',
+  take: (options, value) => {
+    options.sender = value.replace(/^<(.*)>$/, '$1')
+  },
+}
+
+const ignored: Option = {}
+const ignoredWithValue: Option = { value: 'needed' }
+
+const table: Readonly<Record<string, Option>> = {
+  A: ignoredWithValue,
+  B: ignoredWithValue,
+  C: ignoredWithValue,
+  D: ignoredWithValue,
+  E: ignored,
+  F: {
+    value: 'needed',
+    take: (options, value) => {
+      options.fullName = value
+    },
+  },
+  G: ignored,
+  I: {
+    take: (options) => {
+      options.mode = 'nothing'
+    },
+  },
+  J: ignored,
+  L: ignoredWithValue,
+  M: ignoredWithValue,
+  N: {
+    value: 'needed',
+    take: (options, value) => {
+      options.notify = value.toLowerCase()
+    },
+  },
+  O: ignoredWithValue,
+  R: {
+    value: 'needed',
+    take: (options, value) => {
+      options.ret = value.toLowerCase()
+    },
+  },
+  U: ignored,
+  V: {
+    value: 'needed',
+    take: (options, value) => {
+      options.envid = value
+    },
+  },
+  X: ignoredWithValue,
+  b: {
+    value: 'needed',
+    take: (options, value) => {
+      const mode = modes[value]
+      if (!mode) throw new Exit(sysexits.usage, `-b${value} is not supported; supported are -bm, -bs, -bp and -bi`)
+      options.mode = mode
+    },
+  },
+  c: ignored,
+  d: { value: 'attached' },
+  e: ignoredWithValue,
+  f: setSender,
+  h: ignoredWithValue,
+  i: {
+    take: (options) => {
+      options.ignoreDots = true
+    },
+  },
+  m: ignored,
+  n: ignored,
+  o: {
+    value: 'needed',
+    take: (options, value) => {
+      if (value.startsWith('i')) options.ignoreDots = true
+    },
+  },
+  p: ignoredWithValue,
+  q: {
+    value: 'attached',
+    take: (options) => {
+      options.mode = 'run'
+    },
+  },
+  r: setSender,
+  s: ignored,
+  t: {
+    take: (options) => {
+      options.fromHeader = true
+    },
+  },
+  v: ignored,
+  x: ignoredWithValue,
+}
+
+/** Reads words as getopt(3) does, and options after recipients too. Throws Exit with EX_USAGE for an unknown option. */
+export function sendmailOptions(args: readonly string[]): SendmailOptions {
+  const options: SendmailOptions = {
+    mode: 'message',
+    fromHeader: false,
+    ignoreDots: false,
+    sender: undefined,
+    fullName: undefined,
+    notify: undefined,
+    ret: undefined,
+    envid: undefined,
+    recipients: [],
+  }
+  const words = [...args]
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === '--') options.recipients.push(...words.splice(0))
+    else if (!word.startsWith('-') || word === '-') options.recipients.push(word)
+    else takeWord(options, word, words)
+  }
+  return options
+}
+
+/** One word of options, e.g. -ti or -fsender; a needed value may be the next word. */
+function takeWord(options: SendmailOptions, word: string, next: string[]): void {
+  for (let at = 1; at < word.length; at++) {
+    const letter = word[at] as string
+    const option = Object.hasOwn(table, letter) ? table[letter] : undefined
+    if (!option) throw new Exit(sysexits.usage, `-${letter} is not an option of sendmail; see postern --help`)
+    if (!option.value) {
+      option.take?.(options, '')
+      continue
+    }
+    const attached = word.slice(at + 1)
+    const value = attached !== '' || option.value === 'attached' ? attached : next.shift()
+    if (value === undefined) throw new Exit(sysexits.usage, `-${letter} needs a value`)
+    option.take?.(options, value)
+    return
+  }
+}
