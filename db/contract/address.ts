@@ -14,9 +14,14 @@ export type MailAddress = {
 
 /** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces with a width and without, bidi overrides. */
 const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u200b\\u2060\\ufeff\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
-const atom = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})+`
+const letter = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})`
+const atom = `${letter}+`
 const dotAtom = new RegExp(`^${atom}(?:\\.${atom})*$`, 'iu')
 const quoted = new RegExp(`^"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|${beyond}|\\\\[\\x20-\\x7e])*"$`, 'u')
+/** Dots where RFC 5321 allows none: first, last, two in a row. Japanese carriers give out such addresses. */
+const looseDots = new RegExp(`^\\.*${letter}(?:${letter}|\\.)*$`, 'iu')
+/** Octets of an address: RFC 5321 §4.5.3.1.3 asks for 256 at least, and a local part of 64 and a domain of 255 make 320. */
+const longest = 320
 
 const isAscii = /^[\0-\x7f]*$/
 
@@ -38,22 +43,47 @@ export function canonicalDomain(text: string): string | null {
 
 /**
  * Reads `local@domain` as RFC 5321 §4.1.2 writes it, without angle brackets. Source routes are not accepted here.
- * @returns `null` when it is no address; the limits are those of RFC 5321 §4.5.3.1 (64 and 255 octets).
+ * The local part alone has no limit: §4.5.3.1.1 names what everybody must take, and VERP and SRS make longer ones. Dots where
+ * none may stand put it in quotes, which is how it is kept and passed on: `a..b@c` is `"a..b"@c`.
+ * @returns `null` when it is no address; `addressFault` says why
  */
 export function parseMailAddress(text: string): MailAddress | null {
   const at = text.lastIndexOf('@')
-  if (at < 1 || text.length > 320) return null
-  const local = text.slice(0, at)
-  if (!isLocal(local)) return null
-  // Beyond ASCII what it is compared by may be longer, or hold what no local part holds: U+037E is a semicolon then.
-  if (octets(local) > local.length && !isLocal(foldLocal(local))) return null
+  if (at < 1 || text.length > longest) return null
+  const local = readLocal(text.slice(0, at))
+  if (local === null) return null
   const domain = canonicalDomain(text.slice(at + 1))
   if (!domain) return null
+  if (octets(local) + 1 + domain.length > longest) return null
+  // Beyond ASCII what it is compared by may be longer, or hold what no local part holds: U+037E is a semicolon then.
+  if (!isAscii.test(local) && !isFolded(foldLocal(local), domain)) return null
   return { local, domain, text: `${local}@${domain}` }
 }
 
-function isLocal(local: string): boolean {
-  return octets(local) <= 64 && (dotAtom.test(local) || quoted.test(local))
+function readLocal(local: string): string | null {
+  if (dotAtom.test(local) || quoted.test(local)) return local
+  return looseDots.test(local) ? `"${local}"` : null
+}
+
+function isFolded(local: string, domain: string): boolean {
+  return (dotAtom.test(local) || quoted.test(local)) && octets(local) + 1 + domain.length <= longest
+}
+
+/** What is wrong with a text that is no address, for whoever wrote it. */
+export function addressFault(text: string): string {
+  if (text === '') return 'the address is empty'
+  if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'a control character in the address'
+  const at = text.lastIndexOf('@')
+  if (at === -1) return 'no @ and no domain'
+  if (at === 0) return 'nothing before the @'
+  if (at === text.length - 1) return 'no domain after the @'
+  if (octets(text) > longest) return `longer than ${longest} octets`
+  if (canonicalDomain(text.slice(at + 1)) === null)
+    return 'what follows the @ is neither a domain nor an address literal'
+  if (octets(text) + 2 > longest) return `longer than ${longest} octets`
+  return /[\s"(),:;<>@[\\\]]/.test(text.slice(0, at))
+    ? 'the local part holds a character that must stand in quotes'
+    : 'the local part cannot be read'
 }
 
 /** Length in UTF-8. */
@@ -106,14 +136,18 @@ export const domainSchema = z.string().transform((text, context) => {
 export const mailAddressSchema = z.string().transform((text, context) => {
   const address = parseMailAddress(text.trim())
   if (address) return address.text
-  context.addIssue({ code: 'custom', message: `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org` })
+  context.addIssue({ code: 'custom', message: notAnAddress(text) })
   return z.NEVER
 })
+
+function notAnAddress(text: string): string {
+  return `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org: ${addressFault(text.trim())}`
+}
 
 /** A mail address as the directory keeps it: folded, so that two spellings are one entry. */
 export const mailboxSchema = z.string().transform((text, context) => {
   const address = parseMailAddress(text.trim())
   if (address) return foldAddress(address)
-  context.addIssue({ code: 'custom', message: `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org` })
+  context.addIssue({ code: 'custom', message: notAnAddress(text) })
   return z.NEVER
 })

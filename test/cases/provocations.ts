@@ -137,7 +137,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     given: { settings: { security: { checkReverseDns: 'reject' } } },
     facts: { lookups: { reverse: { confirmed: false } } },
   },
-  'hello-syntax': { reply: '501 5.5.2', reason: 'bad-syntax', proves: [], says: { hello: 'EHLO not_a host' } },
+  'hello-syntax': { reply: '501 5.5.2', reason: 'bad-syntax', proves: [], says: { hello: 'EHLO <not a host>' } },
   'helo-resolves': {
     reply: '550 5.7.1',
     reason: 'helo-unknown',

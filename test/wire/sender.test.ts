@@ -96,7 +96,7 @@ describe('local senders', () => {
 })
 
 describe('sender syntax', () => {
-  it.each(['MAIL FROM:', 'MAIL FROM:a@b.test', 'MAIL FROM:<a@b.test', 'MAIL FROM:<a b@c.test>', 'MAIL FROM:<a@>'])(
+  it.each(['MAIL FROM:', 'MAIL FROM:<a@b.test', 'MAIL FROM:<a b@c.test>', 'MAIL FROM:<a@>'])(
     '%s is refused with 501 and nothing of it is kept',
     async (line) => {
       const client = await live.greeted()

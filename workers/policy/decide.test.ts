@@ -87,7 +87,7 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'spool-space': { facts: { spool: 'full' } },
   },
   rcpt: {
-    'recipient-syntax': { facts: { recipient: null, recipientText: 'nonsense' } },
+    'recipient-syntax': { facts: { recipient: null, recipientText: 'nonsense@' } },
     'recipient-count': { facts: { recipientsSoFar: 1000 } },
     relay: { facts: { recipientText: 'eve@remote.example', recipient: null } },
     'group-access': {

@@ -12,7 +12,7 @@ import type {
 } from '@postern/contract/facts.ts'
 import type { DataVerdict, FaultVerdict, RcptVerdict, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { expand } from './expand.ts'
-import { readAddress, readTarget, type Sender, withoutRoute } from './path.ts'
+import { originalOf, readAddress, readTarget, type Sender } from './path.ts'
 import type { Policy } from './policy.ts'
 import type { Questions } from './rule.ts'
 import { calloutFor as calloutAbout } from './rules/callout.ts'
@@ -52,16 +52,17 @@ export function decideRcpt(facts: RcptFacts, policy: Policy): RcptVerdict {
   return target.kind === 'local' ? local(verdict, question, policy) : relayed(verdict, target.address, facts)
 }
 
-function relayed(verdict: Verdict, { text, domain }: MailAddress, facts: RcptFacts): RcptVerdict {
+function relayed(verdict: Verdict, address: MailAddress, facts: RcptFacts): RcptVerdict {
+  const { text, domain } = address
   const why = facts.login === undefined ? 'the relay rule lets this client send there' : `${facts.login} has logged in`
-  const recipients = [{ address: text, original: withoutRoute(facts.recipientText) }]
+  const recipients = [{ address: text, original: originalOf(facts.recipientText, address) }]
   return { ...withRecipients(verdict, [`${domain} is not a local domain; ${why}.`], recipients), relayed: true }
 }
 
 /** Where the rule against unknown recipients is only watched, what it refused goes to the domain's route as it stands. */
 function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt'], policy: Policy): RcptVerdict {
   if (target.kind !== 'local') return withRecipients(verdict, verdict.explanation, [])
-  const original = withoutRoute(facts.recipientText)
+  const original = originalOf(facts.recipientText, target)
   const result = expansion ?? expand(target, original, policy)
   const recipients =
     result.kind === 'found' ? result.recipients : [{ address: `${target.local}@${target.domain}`, original }]
@@ -121,10 +122,5 @@ function senderOf({ sender, senderText }: MailFacts, policy: Policy): Sender {
 /** RFC 5321 §4.1.1.6: a mailbox, in brackets or not, or a user's name, which is looked for in the home domain. */
 function askedAbout(facts: AskFacts, policy: Policy): Questions['vrfy'] {
   const text = facts.argument.trim().replace(/^<(.*)>$/, '$1')
-  const found = readTarget({ text, parsed: facts.address, facts }, policy)
-  if (found.kind !== 'unreadable' || text.includes('@') || !policy.home) return { facts, target: found }
-  return {
-    facts,
-    target: readTarget({ text: `${text}@${policy.home.name}`, parsed: null, facts }, policy),
-  }
+  return { facts, target: readTarget({ text, parsed: facts.address, facts }, policy) }
 }

@@ -40,7 +40,17 @@ describe('reading a path', () => {
     expect(readSender('@a.example,@b.example:eve@remote.example', examplePolicy())).toMatchObject({
       text: 'eve@remote.example',
     })
-    expect(readSender('nonsense', delimited)).toBeNull()
+    expect(readSender('nonsense@', delimited)).toBeNull()
+  })
+
+  it('reads a name alone as one of the home domain, or of this host', () => {
+    expect(target('jane', examplePolicy())).toBe('local jane@example.org')
+    expect(target('jane')).toBe('local jane@example.org')
+    expect(readSender('root', delimited)).toMatchObject({ text: 'root@example.org' })
+    expect(readSender('root', examplePolicy({ domains: [] }))).toBeNull()
+    const gateway = examplePolicy({ domains: [], settings: { general: { hostname: 'gate.example.org' } } })
+    expect(readSender('root', gateway)).toMatchObject({ text: 'root@gate.example.org' })
+    expect(target('root', gateway)).toBe('unreadable')
   })
 
   it('never throws, and never yields a line break, a NUL, or a space outside quotes', () => {

@@ -20,7 +20,10 @@ export type Target =
 /** The sender that MAIL FROM names; `''` is the null sender; `null` when it cannot be read. */
 export function readSender(text: string, policy: Policy): Sender {
   if (text === '') return 'null-sender'
-  return readAddress(text, parseMailAddress(text), policy)
+  return (
+    readAddress(text, parseMailAddress(text), policy) ??
+    readName(text, policy.home?.name ?? policy.settings.general.hostname, policy)
+  )
 }
 
 /** An address as RCPT, VRFY or EXPN writes it, and the session's facts. */
@@ -30,8 +33,19 @@ export type Asked = { text: string; parsed: MailAddress | null; facts: Pick<Sess
 export function readTarget({ text, parsed, facts }: Asked, policy: Policy): Target {
   const address = readAddress(text, parsed, policy)
   if (address) return targetOf(address, facts, policy)
-  if (text.toLowerCase() !== 'postmaster' || !policy.home) return unreadable
-  return { kind: 'local', local: 'postmaster', domain: policy.home.name, postmaster: true }
+  const { home } = policy
+  if (!home) return unreadable
+  if (text.toLowerCase() === 'postmaster')
+    return { kind: 'local', local: 'postmaster', domain: home.name, postmaster: true }
+  const named = readName(text, home.name, policy)
+  return named ? targetOf(named, facts, policy) : unreadable
+}
+
+/** Devices and cron jobs write a user's name alone, `<root>`: it is taken for one of this domain, as Postfix does by `myorigin`. */
+function readName(text: string, domain: string, { settings }: Policy): MailAddress | null {
+  const { hostDelimiters } = settings.advanced
+  if (text.includes('@') || [...text].some((character) => hostDelimiters.includes(character))) return null
+  return parseMailAddress(`${text}@${domain}`)
 }
 
 const unreadable: Target = { kind: 'unreadable' }
@@ -70,10 +84,12 @@ function isPostmaster(local: string, mailboxDelimiter: string): boolean {
 export function readAddress(text: string, parsed: MailAddress | null, policy: Policy): MailAddress | null {
   const delimiters = policy.settings.advanced.hostDelimiters
   if (delimiters === '') return parsed ?? parseMailAddress(withoutRoute(text))
+  // A name alone was read as an address of ours; it has nothing that could be a delimiter.
+  if (parsed && !text.includes('@')) return parsed
   return readDelimited(withoutRoute(text), delimiters, policy)
 }
 
-const route = /^@(?:[^\s,:@[\]]+|\[[^\][@]*\])(?:,@(?:[^\s,:@[\]]+|\[[^\][@]*\]))*:/
+const route = /^@(?:[^\s,:@[\]]+|\[[^\][@]*\])(?:,[ \t]*@(?:[^\s,:@[\]]+|\[[^\][@]*\]))*:[ \t]*/
 
 /** Drops a source route: `@a,@b:user@host` is `user@host`. */
 export function withoutRoute(text: string): string {
@@ -104,6 +120,12 @@ function readDelimited(text: string, delimiters: string, policy: Policy): MailAd
 function lastDelimiter(text: string, delimiters: string): number {
   for (let i = text.length - 1; i > 0; i--) if (delimiters.includes(text[i] as string)) return i
   return -1
+}
+
+/** What an envelope keeps of what the client said: without a source route, and with a domain. */
+export function originalOf(text: string, { local, domain }: { local: string; domain: string }): string {
+  const said = withoutRoute(text).slice(0, 320)
+  return said.includes('@') ? said : `${local}@${domain}`
 }
 
 /** Whether SMTP without SMTPUTF8 can carry it. */

@@ -1,22 +1,33 @@
 import { hostPattern, parseAddress } from '@postern/contract/network.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
-/** RFC 5321 §4.1.1.1: a host name or an address literal. A final dot and underscores are let through: real clients send them. */
+/**
+ * RFC 5321 §4.1.1.1 wants a host name or an address literal. Devices and web hosts say what they are called: underscores, bare
+ * addresses, `[]`, two words, UTF-8. Any name that can be shown on one line is taken (`security.checkHelo` judges whether it
+ * resolves). A literal must hold an address, with its tag or without, a name, or nothing.
+ */
 export const helloSyntax: RuleRow<Questions['hello']> = {
   name: 'hello-syntax',
   ask({ verb, argument }) {
-    if (isHostName(argument) || isLiteral(argument)) return 'pass'
-    return refuse(
-      { reply: 'helloSyntax', reason: 'bad-syntax' },
-      `${verb} "${argument}" names neither a host nor an address literal.`,
-    )
+    const wrong = faultIn(argument)
+    if (wrong === null) return 'pass'
+    return refuse({ reply: 'helloSyntax', reason: 'bad-syntax' }, `${verb} "${argument}" ${wrong}.`)
   },
 }
 
-function isHostName(argument: string): boolean {
-  return hostPattern.test(argument.endsWith('.') ? argument.slice(0, -1) : argument)
+/** Controls, line separators, what turns the writing round, and what belongs to paths, quotes and markup. */
+const unfit = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<>"\\]/u
+
+function faultIn(argument: string): string | null {
+  if (argument.trim() === '') return 'names no host'
+  if (unfit.test(argument)) return 'holds characters that no host name has'
+  const inside = /^\[(.*)\]$/.exec(argument)?.[1]
+  if (inside === undefined || inside === '' || isLiteral(inside)) return null
+  return 'is not an address literal'
 }
 
-function isLiteral(argument: string): boolean {
-  return argument.startsWith('[') && argument.endsWith(']') && parseAddress(argument) !== null
+/** Mail programs put their link-local address there with its zone, `[fe80::1%12]`, and servers their name. */
+function isLiteral(inside: string): boolean {
+  if (parseAddress(inside.replace(/%[\w.-]*$/, '')) !== null) return true
+  return hostPattern.test(inside) && /[a-z]/i.test(inside)
 }

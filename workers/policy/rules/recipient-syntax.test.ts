@@ -7,13 +7,19 @@ describe('recipient-syntax', () => {
     saidBy(decideRcpt(rcptFacts({ recipientText, ...facts }), examplePolicy()))
 
   it('refuses what is no address', () => {
-    for (const recipient of ['', 'jane', '@example.org', 'jane@', 'a@b@example.org', 'jane@exa mple.org', 'jane@[1.2]'])
+    for (const recipient of ['', '@example.org', 'jane@', 'a@b@example.org', 'jane@exa mple.org', 'jane@[1.2]'])
       expect(ask(recipient)).toBe('501 5.1.3 recipientSyntax')
   })
 
   it('knows postmaster without a domain, in any case', () => {
     expect(ask('postmaster')).toBe('proceed')
     expect(ask('PostMaster')).toBe('proceed')
+  })
+
+  it('takes a name alone for one of the home domain', () => {
+    const to = (text: string) => decideRcpt(rcptFacts({ recipientText: text }), examplePolicy()).recipients
+    expect(to('jane')).toEqual([{ address: 'jane@example.org', original: 'jane@example.org' }])
+    expect(ask('root')).toBe('550 5.1.1 userUnknown')
   })
 
   it('drops a source route (RFC 5321, appendix C)', () => {

@@ -1,15 +1,22 @@
-import { isAscii } from '../path.ts'
+import { addressFault } from '@postern/contract/address.ts'
+import { isAscii, withoutRoute } from '../path.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** RFC 5321 §4.1.2; `postmaster` alone is an address too. */
 export const recipientSyntax: RuleRow<Questions['rcpt']> = {
   name: 'recipient-syntax',
   ask({ facts: { recipientText, smtpUtf8 }, target }) {
-    if (target.kind === 'unreadable')
+    if (target.kind === 'unreadable') {
+      const fault = addressFault(withoutRoute(recipientText))
       return refuse(
-        { reply: 'recipientSyntax', reason: 'bad-syntax', values: { detail: 'expected <local@domain>' } },
-        `RCPT TO:<${recipientText}> is not an address.`,
+        {
+          reply: 'recipientSyntax',
+          reason: 'bad-syntax',
+          values: { detail: `expected <local@domain>, found: ${fault}` },
+        },
+        `RCPT TO:<${recipientText}> is not an address: ${fault}.`,
       )
+    }
     if (smtpUtf8 || isAscii(recipientText)) return 'pass'
     return refuse(
       { reply: 'smtpUtf8Required', reason: 'bad-syntax' },

@@ -12,7 +12,7 @@ describe('sender-syntax', () => {
   })
 
   it('refuses what is no address', () => {
-    for (const sender of ['eve', 'eve@', '@remote.example', 'eve@re mote', 'a@b@c', 'eve@[300.1.1.1]', ' ', 'eve@-'])
+    for (const sender of ['eve@', '@remote.example', 'eve@re mote', 'a@b@c', 'eve@[300.1.1.1]', ' ', 'eve@-'])
       expect(ask(sender)).toBe('501 5.1.7 senderSyntax')
   })
 

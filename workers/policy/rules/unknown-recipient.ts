@@ -1,5 +1,5 @@
 import { expand } from '../expand.ts'
-import { withoutRoute } from '../path.ts'
+import { originalOf } from '../path.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** A local recipient leads somewhere: to an account, along aliases and groups, to a catch-all or to the default mail host. */
@@ -8,7 +8,7 @@ export const unknownRecipient: RuleRow<Questions['rcpt']> = {
   ask(question, policy) {
     const { target, facts } = question
     if (target.kind !== 'local') return 'pass'
-    const expansion = expand(target, withoutRoute(facts.recipientText), policy)
+    const expansion = expand(target, originalOf(facts.recipientText, target), policy)
     question.expansion = expansion
     const values = { recipient: facts.recipientText }
     switch (expansion.kind) {

@@ -23,7 +23,7 @@ export const auth: Command = {
     if (facts.login !== undefined) return dialogue.fault('authTwice', { detail: 'AUTH after a login' })
     if (transaction)
       return dialogue.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'AUTH after MAIL' })
-    const [name = '', initial, ...rest] = argument.split(' ')
+    const [name = '', initial, ...rest] = argument.split(/ +/)
     const mechanism = mechanismName(name)
     if (rest.length > 0)
       return dialogue.fault('argumentError', { values: { detail: 'too many' }, detail: 'AUTH with too many arguments' })

@@ -22,11 +22,12 @@ type Row = { capability: string; underTls?: true; read(value: string | null, ask
 
 /** What each parameter does to the request; one that is not in here, or not honoured, is refused with 555. */
 const parameters: Record<string, Row> = {
-  // RFC 1870 §4
+  // RFC 1870 §4. Clients that do not know the size send the keyword without one.
   SIZE: {
     capability: 'SIZE',
     read(value, asked) {
-      if (value === null || !/^\d{1,20}$/.test(value)) return false
+      if (!value) return true
+      if (!/^\d{1,20}$/.test(value)) return false
       asked.declaredSize = Number(value)
       return true
     },
@@ -41,8 +42,8 @@ const parameters: Record<string, Row> = {
       return true
     },
   },
-  // RFC 4954 §5: whom the client believes to be the submitter. Read, and believed by nobody.
-  AUTH: { capability: 'AUTH', read: (value) => value !== null && decodeXtext(value) !== null },
+  // RFC 4954 §5: whom the client believes to be the submitter. Believed by nobody, so `AUTH=jane@example.org` without xtext will do.
+  AUTH: { capability: 'AUTH', read: (value) => value === null || /^[\x21-\x7e]*$/.test(value) },
   // RFC 6531 §3.4
   SMTPUTF8: {
     capability: 'SMTPUTF8',

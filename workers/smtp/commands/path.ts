@@ -16,27 +16,70 @@ const keyPattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
 /** Why it cannot be read. What is wrong with a parameter says nothing against the address. */
 export type PathFault = { of: 'path' | 'parameters'; detail: string }
 
-/** One blank after the colon is let through: many clients write it. */
+/**
+ * Anything whose meaning is clear is taken: blanks and tabs about the colon and within the brackets, no brackets, two pairs,
+ * a name before them. What a path holds is looked at by whoever reads it as an address; nothing is sent on as it came.
+ */
 export function readPath(argument: string, keyword: 'FROM:' | 'TO:'): PathArgument | PathFault {
-  if (argument.slice(0, keyword.length).toUpperCase() !== keyword) return badPath(`expected ${keyword}<address>`)
-  const open = argument[keyword.length] === ' ' ? keyword.length + 1 : keyword.length
-  if (argument[open] !== '<') return badPath(`expected ${keyword}<address>`)
-  const close = closing(argument, open)
+  const { length } = keyword
+  const isPlain = argument[length] === '<' && argument.slice(0, length).toUpperCase() === keyword
+  const text = isPlain ? argument.slice(length) : afterKeyword(argument, keyword)
+  if (text === null) return badPath(`expected ${keyword}<address>`)
+  if (text[0] !== '<') return bare(text, keyword)
+  const close = closing(text, 0)
   if (close === -1) return badPath('no closing angle bracket')
-  const path = argument.slice(open + 1, close)
-  if (close === argument.length - 1) return { path, parameters: none }
-  if (argument[close + 1] !== ' ') return badPath('expected a blank after the address')
-  return readParameters(path, argument.slice(close + 2).trimEnd())
+  const path = text.slice(1, close)
+  if (path[0] === '<') return doubled(text)
+  return readParameters(trimmed(path), text.slice(close + 1))
 }
 
 function badPath(detail: string): PathFault {
   return { of: 'path', detail }
 }
 
+/** What follows the colon, without a person's name before the brackets. */
+function afterKeyword(argument: string, keyword: string): string | null {
+  const [begin = '', word = ''] = /^([A-Za-z]+)[ \t]*:[ \t]*/.exec(argument) ?? []
+  if (`${word.toUpperCase()}:` !== keyword) return null
+  const text = argument.slice(begin.length)
+  return /^(?:"[^"\\<>]*"[ \t]*|[^"\\<>@=:;,]*)(<.*)$/.exec(text)?.[1] ?? text
+}
+
+/** Without brackets the address ends at the first blank outside quotes. */
+function bare(text: string, keyword: string): PathArgument | PathFault {
+  const [path = ''] = /^(?:"(?:[^"\\]|\\.)*"|[^\s"<>])+/.exec(text) ?? []
+  const rest = text.slice(path.length)
+  if (path === '') return badPath(`expected ${keyword}<address>`)
+  if (/^[<>"]/.test(rest)) return badPath('no opening angle bracket')
+  return readParameters(path, rest)
+}
+
+/** `<<jane@example.org>>`. */
+function doubled(text: string): PathArgument | PathFault {
+  const close = closing(text, 1)
+  if (text[close + 1] !== '>') return badPath('an angle bracket within the address')
+  return readParameters(trimmed(text.slice(2, close)), text.slice(close + 2))
+}
+
+/** Without the blanks and tabs at its ends; no other white space is one here. */
+export function trimmed(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && isBlank(text[from])) from++
+  while (to > from && isBlank(text[to - 1])) to--
+  return to - from === text.length ? text : text.slice(from, to)
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t'
+}
+
 /** The `>` that ends the path: a quoted local part may hold one (RFC 5321 §4.1.2). */
 function closing(text: string, open: number): number {
-  if (text[open + 1] !== '"') return text.indexOf('>', open)
-  let at = open + 2
+  let at = open + 1
+  while (isBlank(text[at])) at++
+  if (text[at] !== '"') return text.indexOf('>', open)
+  at++
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
   return text.indexOf('>', at)
 }
@@ -45,7 +88,7 @@ function readParameters(path: string, text: string): PathArgument | PathFault {
   if (text === '') return { path, parameters: none }
   const parameters: Parameter[] = []
   const seen = new Set<string>()
-  for (const word of text.split(' ')) {
+  for (const word of text.split(/[ \t]+/)) {
     if (word === '') continue
     const equals = word.indexOf('=')
     const name = equals === -1 ? word : word.slice(0, equals)

@@ -1,6 +1,7 @@
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues } from '@postern/contract/verdict.ts'
 import { type Command, plainLine } from './command.ts'
+import { trimmed } from './path.ts'
 import { commands, notImplemented, otherProtocol } from './table.ts'
 
 /** What a line is: a command that may be run, or what is wrong with it. Pure; nothing but the protocol is looked at. */
@@ -13,8 +14,11 @@ export function understand(text: string, { greeted, secretive }: { greeted: bool
   const blank = text.indexOf(' ')
   const verb = (blank === -1 ? text : text.slice(0, blank)).toUpperCase()
   const command = commands.get(verb)
-  if (!command) return unknown(verb, text, secretive)
-  const argument = blank === -1 ? '' : text.slice(blank + 1).trimEnd()
+  if (!command) {
+    const tidied = tidy(text)
+    return tidied === text ? unknown(verb, text, secretive) : understand(tidied, { greeted, secretive })
+  }
+  const argument = blank === -1 ? '' : trimmed(text.slice(blank + 1))
   if (text.length > command.longest - 2) return fault('lineTooLong', `a ${verb} line is too long`)
   if (command.argument === 'none' && argument !== '')
     return { ...fault('argumentError', `${verb} with an argument`), values: { detail: 'none expected' } }
@@ -22,6 +26,11 @@ export function understand(text: string, { greeted, secretive }: { greeted: bool
     return { ...fault('argumentError', `${verb} without an argument`), values: { detail: command.syntax } }
   if (command.afterHello && !greeted) return { ...fault('helloRequired', `${verb} before HELO`), sequence: true }
   return { kind: 'command', command, argument }
+}
+
+/** Blanks before the verb, and a tab after it: old devices write them. A line of blanks alone stays what it is. */
+function tidy(text: string): string {
+  return text.replace(/^[ \t]*([A-Za-z]{4,8})(?:[ \t]+|$)/, (_, verb: string) => `${verb} `)
 }
 
 function fault(reply: ReplyName, detail: string) {

@@ -1,9 +1,12 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
+import { hostPattern } from '@postern/contract/network.ts'
 import { type Dns, hasAddress } from './dns.ts'
 
 /** Whether the name in HELO has an address. Not for address literals. */
 export async function askHelo(dns: Pick<Dns, 'a' | 'aaaa'>, name: string): Promise<NonNullable<Lookups['helo']>> {
-  const has = await hasAddress(dns, name.toLowerCase().replace(/\.$/, ''))
+  const host = name.toLowerCase().replace(/\.$/, '')
+  if (!hostPattern.test(host)) return 'does-not-resolve'
+  const has = await hasAddress(dns, host)
   if (has === 'not-known') return 'not-known'
   return has ? 'resolves' : 'does-not-resolve'
 }
