@@ -28,8 +28,9 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
   const { mail } = job
   const now = Date.now()
   const decided: Decided[] = []
+  const decideOne = decider(mail, { results: attempted.results, now }, clerk)
   for (const [r, result] of attempted.results) {
-    if (mail.open.has(r)) decided.push(decide({ mail, r, result, now }, clerk))
+    if (mail.open.has(r)) decided.push(decideOne(r, result))
   }
   clerk.tally.attempts++
   await tellSender(mail, { decided, via: attempted.via, now }, clerk)
@@ -40,10 +41,46 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
   )
 }
 
-function decide(
-  { mail, r, result, now }: { mail: Mail; r: number; result: Final; now: number },
+/**
+ * What an attempt deferred together has one time for its next try, so that it is one transaction again, and one notification
+ * when it is given up: the time of the recipient tried most often, and no earlier than any of the hosts' answers ask for.
+ */
+function decider(
+  mail: Mail,
+  { results, now }: { results: Attempted['results']; now: number },
+  clerk: Clerk,
+): (r: number, result: Final) => Decided {
+  let shared: number | undefined
+  const nextAt = () => {
+    shared ??= sharedNextAt(mail, { results, now }, clerk)
+    return shared
+  }
+  return (r, result) => decide(mail, { r, result, now, nextAt }, clerk)
+}
+
+function sharedNextAt(
+  mail: Mail,
+  { results, now }: { results: Attempted['results']; now: number },
   { plan, random = Math.random }: Clerk,
-): Decided {
+): number {
+  let tries = 1
+  let earliest = 0
+  for (const [r, result] of results) {
+    const waiting = mail.open.get(r)
+    if (!waiting || result.kind !== 'deferred') continue
+    tries = Math.max(tries, waiting.tries + 1)
+    earliest = Math.max(earliest, result.notBefore ?? 0)
+  }
+  const { queue } = plan()
+  // Those who have had their last try are returned; the others' next try is not theirs to end.
+  const most = Math.min(tries, queue.triesBeforeReturn - 1)
+  const next = nextTry({ tries: most, firstAt: mail.envelope.receivedAt, now, settings: queue, jitter: random() })
+  return Math.max(next.kind === 'retry' ? next.at : now, earliest)
+}
+
+type Deciding = { r: number; result: Final; now: number; nextAt(): number }
+
+function decide(mail: Mail, { r, result, now, nextAt }: Deciding, { plan }: Clerk): Decided {
   const local = plan().domains.has(domainOfRecipient(mail, r))
   switch (result.kind) {
     case 'delivered':
@@ -54,13 +91,10 @@ function decide(
       return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
     case 'deferred': {
       const tries = (mail.open.get(r)?.tries ?? 0) + 1
-      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue, jitter: random() })
+      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue })
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
-      if (next.kind === 'retry') {
-        const at = Math.max(next.at, result.notBefore ?? 0)
-        return { ...result, r, kind: 'deferred', at, tries }
-      }
+      if (next.kind === 'retry') return { ...result, r, kind: 'deferred', at: nextAt(), tries }
       const after = tries === 1 ? 'given up after 1 try' : `given up after ${tries} tries`
       const givenUp = next.because === 'tries' ? after : 'given up: too long in the queue'
       return { r, kind: 'bounced', reply: result.reply, status: '4.4.7', cause: 'expired', givenUp }

@@ -215,8 +215,8 @@ export class Book {
   }
 
   /**
-   * Takes due mail into work: at most so many recipients of each domain, and about `limit` in all. They are active when
-   * this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
+   * Takes due mail into work: about so many recipients of each domain, and about `limit` in all, a message never in part.
+   * They are active when this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
    */
   load({ now, quotas, limit }: { now: number; quotas: [domain: string, most: number][]; limit: number }): Loaded {
     const taken = new Map<number, MessageRow>()
@@ -228,9 +228,14 @@ export class Book {
           stoppedAt = domain
           break
         }
-        const rows = this.#statements.due.all(domain, now, most) as DueRow[]
-        for (const row of rows) this.#activate(row, taken)
-        left -= rows.length
+        for (const row of this.#statements.due.all(domain, now, most) as DueRow[]) {
+          if (left <= 0) break
+          if (taken.has(row.n)) continue
+          // What one attempt deferred together is one attempt again, however many recipients that are.
+          const rows = this.#statements.dueOfMessage.all(row.n, now) as DueRow[]
+          for (const each of rows) this.#activate(each, taken)
+          left -= rows.length
+        }
       }
     })
     return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }

@@ -54,6 +54,7 @@ export function prepare(db: Database.Database) {
     due: db.prepare(
       `SELECT ${due} FROM recipients WHERE state = 1 AND domain = ? AND next_at <= ? ORDER BY next_at LIMIT ?`,
     ),
+    dueOfMessage: db.prepare(`SELECT ${due} FROM recipients WHERE n = ? AND state = 1 AND next_at <= ? ORDER BY r`),
     ofMessage: db.prepare(
       `SELECT ${due} FROM recipients WHERE n = (SELECT n FROM messages WHERE id = ?) AND state <> 0`,
     ),
