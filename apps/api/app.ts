@@ -93,7 +93,15 @@ async function answer(parts: Parts, keys: TokenKeys, row: Endpoint, context: Con
     )
   const { text, body, comment } = await bodyOf(row, context.req.raw)
   const write = await writeOptions({ row, context, options: { ...options, comment: options.comment ?? comment }, text })
-  const call: Call = { parts, who, write, address: parts.clientAddress(context), signal: context.req.raw.signal }
+  const isStillAllowed = () =>
+    identify(parts, keys, context.req.header('authorization'))
+      .then((now) => {
+        permit(row.scope, now)
+        return true
+      })
+      .catch(() => false)
+  const address = parts.clientAddress(context)
+  const call: Call = { parts, who, write, address, signal: context.req.raw.signal, isStillAllowed }
   const before = write.idempotency && (await repeated(call, write.idempotency))
   if (before) return before
   try {
@@ -113,6 +121,10 @@ function permit(scope: Scope, who: Identity): void {
     throw new ProblemError(403, 'This is for workers only.')
   }
   if (who.type === 'worker') throw new ProblemError(403, 'A worker may not do this.')
+  if (scope === 'person') {
+    if (who.type === 'user') return
+    throw new ProblemError(403, 'This is for people; an API token has no password and no sessions.')
+  }
   if (scope !== 'self' && !roleAtLeast(who.role, scope))
     throw new ProblemError(403, `This needs the role ${scope}; you are ${who.role}.`)
 }

@@ -26,6 +26,8 @@ export type Call = {
   write: WriteOptions
   address: string | undefined
   signal: AbortSignal
+  /** For what goes on for long: whether the caller could still ask this. */
+  isStillAllowed: () => Promise<boolean>
 }
 
 export type WriteAbout = {

@@ -8,8 +8,8 @@ import type { Call } from './call.ts'
  */
 type Method = 'get' | 'post' | 'patch' | 'delete'
 
-/** `public`: no token. `self`: any person or API token. `worker`: a worker's JWT. Else the least role. */
-export type Scope = 'public' | 'self' | 'worker' | Role
+/** `public`: no token. `self`: any person or API token. `person`: no API token. `worker`: a worker's JWT. Else the least role. */
+export type Scope = 'public' | 'self' | 'person' | 'worker' | Role
 
 export type Endpoint = {
   method: Method

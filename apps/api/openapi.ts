@@ -138,6 +138,8 @@ function scopeText({ scope }: Endpoint): string {
       return 'No token needed.'
     case 'self':
       return 'Any role.'
+    case 'person':
+      return 'Any role; people only, no API tokens.'
     case 'worker':
       return 'For workers.'
     default:

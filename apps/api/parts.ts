@@ -107,5 +107,13 @@ export type Log = {
 /** Who asks. `actor` is what stands in the audit log. */
 export type Identity =
   | { type: 'user'; actor: string; role: Role; userId: string; sessionId: string; expiresAt: number }
-  | { type: 'token'; actor: string; role: Role; tokenId: string; expiresAt: number | undefined }
+  | {
+      type: 'token'
+      actor: string
+      role: Role
+      tokenId: string
+      /** The user it stands for; absent for tokens of before that was kept. */
+      userId: string | undefined
+      expiresAt: number | undefined
+    }
   | { type: 'worker'; actor: string; workerId: string; service: ServiceName; expiresAt: number }

@@ -89,6 +89,11 @@ export function problemResponse(problem: ProblemError): Response {
   }
   return new Response(JSON.stringify(body), {
     status: problem.status,
-    headers: { 'content-type': 'application/problem+json', ...problem.headers },
+    headers: {
+      'content-type': 'application/problem+json',
+      // RFC 9110, section 11.6.1: a 401 names what would be accepted.
+      ...(problem.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+      ...problem.headers,
+    },
   })
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import type { Parts } from './parts.ts'
+import { accountRoutes } from './routes/account.ts'
 import { certificateRoutes } from './routes/certificates.ts'
 import { directoryRoutes } from './routes/directory.ts'
 import { documentRoutes } from './routes/document.ts'
@@ -19,6 +20,7 @@ import { workerRoutes } from './routes/worker.ts'
 export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
   return [
     ...sessionRoutes(parts, keys),
+    ...accountRoutes,
     ...peopleRoutes(keys),
     ...serviceRoutes,
     ...settingsRoutes,

@@ -1,5 +1,6 @@
 import { type Role, roleNames } from '@postern/contract/roles.ts'
 import { beforeAll, expect, it } from 'vitest'
+import type { Scope } from './endpoint.ts'
 import { type Fixture, startFixture } from './fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
@@ -18,12 +19,33 @@ const sample = (path: string) =>
     .replace('{name}', 'smtp')
     .replace('{action}', 'hold')
     .replace('{revision}', '1')
+    .replace('{n}', '1')
     .replace('{id}', '019a0000-0000-7000-8000-000000000000')
+
+const scopeRole = (scope: Scope): Role =>
+  (roleNames as readonly string[]).includes(scope) ? (scope as Role) : 'viewer'
+
+async function tokenOf(role: Role, token?: string): Promise<string> {
+  const { json } = await api.send('POST', '/v1/tokens', { body: { name: role, role }, ...(token ? { token } : {}) })
+  return json.token
+}
+
+/** The session and the API token of an owner who was deleted. */
+async function leftBehind(): Promise<string[]> {
+  const login = { email: 'former@example.org', password: 'correct horse' }
+  const { json } = await api.send('POST', '/v1/users', { body: { ...login, role: 'owner' } })
+  const session = await api.signIn(login)
+  const token = await tokenOf('owner', session)
+  await api.send('DELETE', `/v1/users/${json.id}`)
+  return [session, token]
+}
 
 it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
   const rows = endpoints(api.parts, new TokenKeys(api.parts))
   expect(rows.length).toBeGreaterThan(70)
   const wrong: string[] = []
+  const programs = await Promise.all(roleNames.map(async (role) => [role, await tokenOf(role)] as const))
+  const gone = await leftBehind()
   for (const { method, path, scope } of rows) {
     if (path === '/v1/me/session') continue
     const ask = async (token: string) => {
@@ -52,7 +74,7 @@ it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
     await expectStatus('nobody', '', false)
     const isForPeople = scope !== 'worker'
     for (const role of roleNames) {
-      const needed: Role = scope === 'self' || scope === 'worker' ? 'viewer' : scope
+      const needed = scopeRole(scope)
       await expectStatus(
         role,
         await api.tokens[role](),
@@ -60,6 +82,14 @@ it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
       )
     }
     await expectStatus('worker', await api.tokens.smtp(), !isForPeople)
+    // A program may what its role may, but has no password and no sessions; and nothing is left of a deleted user.
+    for (const [role, token] of programs)
+      await expectStatus(
+        `program ${role}`,
+        token,
+        isForPeople && scope !== 'person' && roleNames.indexOf(role) >= roleNames.indexOf(scopeRole(scope)),
+      )
+    for (const token of gone) if ((await ask(token)) !== 401) wrong.push(`${method} ${path} as a deleted user`)
   }
   expect(wrong).toEqual([])
 })

@@ -143,10 +143,24 @@ export const userViewSchema = z.object({
   createdAt: time,
   lastLoginAt: time.optional(),
 })
+export const sessionViewSchema = z.object({
+  id: z.string(),
+  createdAt: time,
+  expiresAt: time,
+  /** When and from where it was last refreshed. */
+  seenAt: time.optional(),
+  address: z.string().optional(),
+  /** The browser or program, as it named itself. */
+  agent: z.string().optional(),
+  /** The one that asks. */
+  current: z.boolean(),
+})
+export type SessionView = z.infer<typeof sessionViewSchema>
 export const tokenViewSchema = z.object({
   id: z.string(),
   name: z.string(),
   role: roleSchema,
+  createdBy: z.string(),
   createdAt: time,
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),

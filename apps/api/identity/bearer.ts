@@ -1,3 +1,4 @@
+import { roleAtLeast } from '@postern/contract/roles.ts'
 import { serviceNameSchema } from '@postern/contract/services.ts'
 import { tokenByHash, touchToken, userOfSession } from '@postern/store/control/identity.ts'
 import type { Identity, Parts } from '../parts.ts'
@@ -18,9 +19,7 @@ export async function identify(parts: Parts, keys: TokenKeys, header: string | u
   return token.startsWith(apiTokenPrefix) ? byApiToken(parts, token) : byJwt(parts, keys, token)
 }
 
-function unauthorized(detail: string): ProblemError {
-  return new ProblemError(401, detail, { headers: { 'www-authenticate': 'Bearer' } })
-}
+const unauthorized = (detail: string) => new ProblemError(401, detail)
 
 async function byApiToken(parts: Parts, token: string): Promise<Identity> {
   const found = await tokenByHash(parts.control, await sha256(token))
@@ -28,11 +27,14 @@ async function byApiToken(parts: Parts, token: string): Promise<Identity> {
   if (!found || (found.expiresAt !== null && found.expiresAt <= now))
     throw unauthorized('The API token is not valid or has expired.')
   if (now - (found.lastUsedAt ?? 0) > touchEveryMs) parts.background(touchToken(parts.control, found.id, now))
+  const { role, userRole, userId } = found
   return {
     type: 'token',
     actor: `token:${found.name}`,
-    role: found.role,
+    // Never more than the user it stands for: who is an owner no more has no tokens of an owner.
+    role: userRole && !roleAtLeast(userRole, role) ? userRole : role,
     tokenId: found.id,
+    userId: userId ?? undefined,
     expiresAt: found.expiresAt ?? undefined,
   }
 }

@@ -1,71 +1,80 @@
 import { canonicalAddress } from '@postern/contract/network.ts'
 import {
-  addFailure,
   addRefreshToken,
   addSession,
-  failuresSince,
-  putUser,
   refreshTokenByHash,
   revokeSession,
   touchSession,
+  touchUser,
   type User,
   useRefreshToken,
   userByEmail,
   userById,
 } from '@postern/store/control/identity.ts'
+import { forgetAttempts } from '@postern/store/control/login-attempts.ts'
 import { recordAudit } from '@postern/store/control/revisions.ts'
 import type { Call } from '../call.ts'
 import type { Parts } from '../parts.ts'
 import { ProblemError } from '../problem.ts'
 import { randomSecret, sha256 } from '../request.ts'
+import { countAttempt, countAttemptIn, passwordAttempt, refreshAttempt } from './attempts.ts'
+import { cookieTokenPrefix } from './cookie.ts'
 import { audiences, type TokenKeys } from './keys.ts'
 
 const accessSeconds = 900
 const sessionMs = 30 * 86_400_000
-const windowMs = 15 * 60_000
-/** Failed logins within the window: for one name from one address, for one address, for one name from anywhere. */
-const limits = { pair: 10, address: 50, email: 200 }
+const refreshTokenPrefix = 'psr_'
 
-export type Tokens = { accessToken: string; refreshToken: string; expiresIn: number }
+export type Access = { accessToken: string; expiresIn: number }
+export type Tokens = Access & { refreshToken: string }
 export type SessionParts = { keys: TokenKeys; decoy: Promise<string> }
 
 /** Signs in. Unknown name and wrong password are the same answer in the same time. Throws 401, and 429 past the limits. */
 export async function signIn(
   { parts, address }: Call,
   { keys, decoy }: SessionParts,
-  { email, password }: { email: string; password: string },
-): Promise<Tokens> {
+  { email, password, agent }: { email: string; password: string; agent: string | undefined },
+): Promise<Tokens & { cookieToken: string }> {
   const name = email.toLowerCase()
+  const attempt = await countAttempt(parts, passwordAttempt(name, address))
+  const found = await userByEmail(parts.control, name)
+  const matches = await parts.passwords.verify(found?.passwordHash ?? (await decoy), password)
+  const refreshToken = randomSecret(refreshTokenPrefix)
+  const cookieToken = randomSecret(cookieTokenPrefix)
+  const hashes = await Promise.all([refreshToken, cookieToken].map(sha256))
+  const now = parts.now()
   const client = address ?? 'unknown'
-  await refuseTooMany(parts, name, client)
-  const user = await userByEmail(parts.control, name)
-  const matches = await parts.passwords.verify(user?.passwordHash ?? (await decoy), password)
-  if (!user || !matches) {
-    await noteFailure(parts, name, client)
-    throw new ProblemError(401, 'The mail address or the password is wrong.')
-  }
-  const refreshToken = randomSecret('psr_')
-  const session = { id: parts.newId(), userId: user.id, createdAt: parts.now(), expiresAt: parts.now() + sessionMs }
-  const hash = await sha256(refreshToken)
-  await parts.control.transaction(async (queries) => {
-    await addSession(queries, { ...session, address: canonical(address) }, hash)
-    await putUser(queries, { ...user, lastLoginAt: parts.now() })
+  const session = await parts.control.transaction(async (queries) => {
+    // Looked up again: while the password was checked the user may have been deleted, or the password changed.
+    const user = await userByEmail(queries, name)
+    if (!matches || !user || user.passwordHash !== found?.passwordHash) {
+      await recordAudit(queries, auditOf(parts, { actor: name.slice(0, 320), action: 'login-failed', entity: client }))
+      return undefined
+    }
+    const id = parts.newId()
+    const times = { createdAt: now, expiresAt: now + sessionMs }
+    await forgetAttempts(queries, attempt)
+    await addSession(queries, { id, userId: user.id, ...times, address: canonical(address), agent }, hashes)
+    await touchUser(queries, user.id, now)
     await recordAudit(queries, auditOf(parts, { actor: user.email, action: 'login', entity: client }))
+    return { id, user }
   })
-  return { accessToken: await accessToken(keys, user, session.id), refreshToken, expiresIn: accessSeconds }
+  if (!session) throw new ProblemError(401, 'The mail address or the password is wrong.')
+  return { ...(await access(keys, session.user, session.id)), refreshToken, cookieToken }
 }
 
 /**
  * Trades a refresh token for new tokens. Each works once: one that comes back was stolen or copied, and ends the whole
- * session. Throws 401.
+ * session. Throws 401, and 429 past the limit.
  */
 export async function refresh({ parts, address }: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
   const hash = await sha256(refreshToken)
-  const next = randomSecret('psr_')
+  const next = randomSecret(refreshTokenPrefix)
   const nextHash = await sha256(next)
   const now = parts.now()
   const outcome = await parts.control.transaction(async (queries) => {
-    const found = await refreshTokenByHash(queries, hash)
+    const attempt = await countAttemptIn(queries, parts, refreshAttempt(address))
+    const found = refreshToken.startsWith(refreshTokenPrefix) ? await refreshTokenByHash(queries, hash) : undefined
     if (!found || found.revokedAt !== null || found.expiresAt <= now) return undefined
     const user = await userById(queries, found.userId)
     if (!user || found.usedAt !== null) {
@@ -76,18 +85,41 @@ export async function refresh({ parts, address }: Call, { keys }: SessionParts, 
       )
       return undefined
     }
+    await forgetAttempts(queries, attempt)
     await useRefreshToken(queries, hash, now)
     await addRefreshToken(queries, found.id, nextHash)
     await touchSession(queries, found.id, { address: canonical(address), now })
     return { user, sessionId: found.id }
   })
-  if (!outcome) throw new ProblemError(401, 'The refresh token is not valid any more; sign in again.')
-  return {
-    accessToken: await accessToken(keys, outcome.user, outcome.sessionId),
-    refreshToken: next,
-    expiresIn: accessSeconds,
-  }
+  if (!outcome) throw ended()
+  return { ...(await access(keys, outcome.user, outcome.sessionId)), refreshToken: next }
 }
+
+/**
+ * A new access token for the console, whose refresh token stays in its cookie for as long as the session lives: tabs that
+ * ask at once, and a page that is left before the answer came, must not look like a thief. Throws 401, and 429 past the limit.
+ */
+export async function refreshByCookie(
+  { parts, address }: Call,
+  { keys }: SessionParts,
+  token: string,
+): Promise<Access> {
+  const hash = await sha256(token)
+  const now = parts.now()
+  const outcome = await parts.control.transaction(async (queries) => {
+    const attempt = await countAttemptIn(queries, parts, refreshAttempt(address))
+    const found = await refreshTokenByHash(queries, hash)
+    const user = found && (await userById(queries, found.userId))
+    if (!user || found.revokedAt !== null || found.expiresAt <= now) return undefined
+    await forgetAttempts(queries, attempt)
+    await touchSession(queries, found.id, { address: canonical(address), now })
+    return { user, sessionId: found.id }
+  })
+  if (!outcome) throw ended()
+  return access(keys, outcome.user, outcome.sessionId)
+}
+
+const ended = () => new ProblemError(401, 'The refresh token is not valid any more; sign in again.')
 
 const canonical = (address: string | undefined) => canonicalAddress(address ?? '') ?? undefined
 
@@ -104,32 +136,11 @@ export async function endSession(parts: Parts, sessionId: string, actor: string)
   })
 }
 
-function accessToken(keys: TokenKeys, user: User, sessionId: string): Promise<string> {
-  return keys.sign({ sub: user.id, sid: sessionId, email: user.email, role: user.role }, audiences.api, accessSeconds)
+async function access(keys: TokenKeys, user: User, sessionId: string): Promise<Access> {
+  const claims = { sub: user.id, sid: sessionId, email: user.email, role: user.role }
+  return { accessToken: await keys.sign(claims, audiences.api, accessSeconds), expiresIn: accessSeconds }
 }
 
-async function refuseTooMany({ control, now }: Parts, email: string, client: string): Promise<void> {
-  const since = now() - windowMs
-  const [pair, byAddress, byEmail] = await Promise.all([
-    failuresSince(control, `pair:${email} ${client}`, since),
-    failuresSince(control, `address:${client}`, since),
-    failuresSince(control, `email:${email}`, since),
-  ])
-  if (pair >= limits.pair || byAddress >= limits.address || byEmail >= limits.email)
-    throw new ProblemError(429, 'Too many failed logins. Wait a quarter of an hour.', {
-      headers: { 'retry-after': '900' },
-    })
-}
-
-async function noteFailure(parts: Parts, email: string, client: string): Promise<void> {
-  const at = parts.now()
-  await parts.control.transaction(async (queries) => {
-    for (const key of [`pair:${email} ${client}`, `address:${client}`, `email:${email}`])
-      await addFailure(queries, { id: parts.newId(), key, at })
-    await recordAudit(queries, auditOf(parts, { actor: email.slice(0, 320), action: 'login-failed', entity: client }))
-  })
-}
-
-function auditOf(parts: Parts, { actor, action, entity }: { actor: string; action: string; entity: string }) {
+export function auditOf(parts: Parts, { actor, action, entity }: { actor: string; action: string; entity: string }) {
   return { id: parts.newId(), now: parts.now(), actor, action, kind: 'session', entity }
 }

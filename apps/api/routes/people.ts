@@ -11,7 +11,7 @@ import * as people from '../verbs/people.ts'
 
 const params = z.object({ id: z.string().max(100) })
 const email = z.email().max(320)
-const password = z.string().min(8).max(256)
+export const newPassword = z.string().min(8).max(256)
 const expiresAt = z.iso.datetime({ offset: true })
 const name = z.string().trim().min(1).max(100)
 const revision = z.number().int()
@@ -46,7 +46,7 @@ const userRoutes: Endpoint[] = [
     method: 'post',
     path: '/v1/users',
     summary: 'Make a user',
-    body: z.strictObject({ email, role: roleSchema, password }),
+    body: z.strictObject({ email, role: roleSchema, password: newPassword }),
     write: true,
     status: 201,
     answer: written(userViewSchema),
@@ -67,7 +67,7 @@ const userRoutes: Endpoint[] = [
     path: '/v1/users/{id}',
     summary: 'Change a user; a new password ends all sessions',
     params,
-    body: z.strictObject({ email, role: roleSchema, password }).partial(),
+    body: z.strictObject({ email, role: roleSchema, password: newPassword }).partial(),
     write: true,
     answer: written(userViewSchema),
     handle: (call, { params, body }) => people.changeUser(call, params.id, body),

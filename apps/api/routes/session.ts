@@ -2,10 +2,11 @@ import { roleSchema } from '@postern/contract/roles.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { identify } from '../identity/bearer.ts'
+import { isOwnPage, refreshCookie, refreshCookieOf } from '../identity/cookie.ts'
 import type { TokenKeys } from '../identity/keys.ts'
-import { endSession, refresh, type SessionParts, signIn, signOut } from '../identity/sessions.ts'
+import { endSession, refresh, refreshByCookie, type SessionParts, signIn, signOut } from '../identity/sessions.ts'
 import type { Parts } from '../parts.ts'
-import { ProblemError } from '../problem.ts'
+import { invalid, ProblemError } from '../problem.ts'
 
 const tokensSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number().int() })
 const refreshBody = z.strictObject({ refreshToken: z.string().min(1).max(500) })
@@ -25,37 +26,56 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       path: '/v1/auth/token',
       scope: 'public',
       tag: 'Sessions',
-      summary: 'Sign in',
+      summary: 'Sign in; a browser also gets the refresh token as a cookie',
       body: z.strictObject({ email: z.string().max(320), password: z.string().max(1024) }),
       bodyLimit: 16_384,
       answer: tokensSchema,
-      handle: (call, { body }) => signIn(call, sessions, body),
+      handle: async (call, { body }, request) => {
+        const agent = request.headers.get('user-agent')?.slice(0, 300)
+        const { cookieToken, ...tokens } = await signIn(call, sessions, { ...body, agent })
+        return withCookie(tokens, isOwnPage(request) ? refreshCookie(request, cookieToken) : undefined)
+      },
     }),
     endpoint({
       method: 'post',
       path: '/v1/auth/refresh',
       scope: 'public',
       tag: 'Sessions',
-      summary: 'Trade a refresh token for new tokens',
-      body: refreshBody,
+      summary: 'Trade a refresh token for new tokens, or the refresh cookie for an access token',
+      body: refreshBody.partial(),
       bodyLimit: 16_384,
-      answer: tokensSchema,
-      handle: (call, { body }) => refresh(call, sessions, body.refreshToken),
+      answer: tokensSchema.partial({ refreshToken: true }),
+      handle: async (call, { body }, request) => {
+        if (body.refreshToken !== undefined) return refresh(call, sessions, body.refreshToken)
+        const token = refreshCookieOf(request)
+        if (token === undefined)
+          throw invalid([{ path: 'refreshToken', message: 'refreshToken is missing, and there is no refresh cookie' }])
+        try {
+          return await refreshByCookie(call, sessions, token)
+        } catch (error) {
+          if (!(error instanceof ProblemError) || error.status !== 401) throw error
+          throw new ProblemError(401, error.message, { headers: { 'set-cookie': refreshCookie(request, undefined) } })
+        }
+      },
     }),
     endpoint({
       method: 'post',
       path: '/v1/auth/logout',
       scope: 'public',
       tag: 'Sessions',
-      summary: 'End the session of the refresh token, or else of the access token',
+      summary: 'End the session of the refresh token, of the refresh cookie, or else of the access token',
       body: refreshBody.partial(),
       bodyLimit: 16_384,
       status: 204,
       answer: z.void(),
       handle: async (call, { body }, request) => {
-        if (body.refreshToken !== undefined) return signOut(call, body.refreshToken)
-        const who = await identify(parts, keys, request.headers.get('authorization') ?? undefined)
-        if (who.type === 'user') await endSession(parts, who.sessionId, who.actor)
+        const token = body.refreshToken ?? refreshCookieOf(request)
+        if (token !== undefined) await signOut(call, token)
+        else {
+          const who = await identify(parts, keys, request.headers.get('authorization') ?? undefined)
+          if (who.type === 'user') await endSession(parts, who.sessionId, who.actor)
+        }
+        return withCookie(undefined, isOwnPage(request) ? refreshCookie(request, undefined) : undefined)
       },
     }),
     endpoint({
@@ -100,4 +120,10 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       handle: () => keys.jwks(),
     }),
   ]
+}
+
+function withCookie(body: unknown, cookie: string | undefined): Response {
+  const headers = { 'cache-control': 'no-store', ...(cookie ? { 'set-cookie': cookie } : {}) }
+  if (body === undefined) return new Response(null, { status: 204, headers })
+  return Response.json(body, { headers })
 }

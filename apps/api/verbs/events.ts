@@ -71,7 +71,7 @@ const pageRows = 200
 
 /**
  * Server-sent events (WHATWG HTML §9.2), one a stored event, from now on or after `Last-Event-ID`. Ends when the caller's
- * token does; the client then comes back with a new one and the last id it has.
+ * token does, and within seconds of the session or the role; the client comes back with a new token and the last id it has.
  */
 export async function streamEvents(call: Call, query: EventQuery, lastEventId: string | undefined): Promise<Response> {
   const { parts, who, signal } = call
@@ -83,10 +83,15 @@ export async function streamEvents(call: Call, query: EventQuery, lastEventId: s
   const ended = new AbortController()
   signal.addEventListener('abort', () => ended.abort())
   let lastWrite = parts.now()
+  let lastAsked = parts.now()
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(encoder.encode(`retry: 1000\n: follow from ${after}\n\n`)),
     async pull(controller) {
       while (!ended.signal.aborted && parts.now() < (who.expiresAt ?? Number.POSITIVE_INFINITY)) {
+        if (parts.now() - lastAsked > pollMs) {
+          if (!(await call.isStillAllowed())) break
+          lastAsked = parts.now()
+        }
         const upTo = await lastSeq(parts.records)
         const found = await eventsAfter(parts.records, { filter, after, limit: pageRows })
         after = found.length === pageRows ? (found.at(-1)?.seq ?? after) : Math.max(upTo, found.at(-1)?.seq ?? 0, after)

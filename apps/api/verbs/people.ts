@@ -8,6 +8,7 @@ import {
   countOwners,
   deleteEnrolToken,
   deleteToken,
+  deleteTokensOf,
   deleteUser,
   listTokens,
   listUsers,
@@ -80,7 +81,7 @@ export function makeUser(
   })
 }
 
-/** A new password or role ends the user's sessions, but for the caller's own new role. The last owner stays owner. */
+/** A new password ends the user's sessions; a new role counts for them, and for the user's API tokens, at once. The last owner stays owner. */
 export function changeUser(
   call: Call,
   id: string,
@@ -96,19 +97,21 @@ export function changeUser(
     const passwordHash = patch.password ? await call.parts.passwords.hash(patch.password) : before.passwordHash
     const user = { ...before, email: patch.email ?? before.email, role: patch.role ?? before.role, passwordHash }
     await putUser(queries, user)
-    if (patch.password) await revokeSessionsOf(queries, id, call.parts.now())
+    if (patch.password) await revokeSessionsOf(queries, id, { now: call.parts.now() })
     return { answer: { id, item: userView(user) } }
   })
 }
 
+/** With the user go the sessions and the API tokens that stand for the user. */
 export function removeUser(call: Call, id: string): Promise<WriteResult> {
   return write(call, { action: 'user.delete', kind: 'user', entity: id }, async (queries) => {
     const user = await userById(queries, id)
     if (!user) throw notFound(`user ${id}`)
     await keepAnOwner(queries, user)
-    await revokeSessionsOf(queries, id, call.parts.now())
+    await revokeSessionsOf(queries, id, { now: call.parts.now() })
+    const tokens = await deleteTokensOf(queries, id)
     await deleteUser(queries, id)
-    return {}
+    return { warnings: tokens.map((name) => `The API token ${name} of ${user.email} is revoked too.`) }
   })
 }
 
@@ -125,11 +128,12 @@ export async function readTokens({ parts }: Call, { limit, cursor, q }: PageQuer
   }
 }
 
-function tokenView({ id, name, role, createdAt, expiresAt, lastUsedAt }: ApiToken) {
+function tokenView({ id, name, role, createdBy, createdAt, expiresAt, lastUsedAt }: ApiToken) {
   return {
     id,
     name,
     role,
+    createdBy,
     createdAt: iso(createdAt),
     ...(expiresAt === null ? {} : { expiresAt: iso(expiresAt) }),
     ...(lastUsedAt === null ? {} : { lastUsedAt: iso(lastUsedAt) }),
@@ -150,6 +154,7 @@ export function makeToken(
       name,
       role,
       createdBy: who.actor,
+      userId: who.type === 'worker' ? null : (who.userId ?? null),
       createdAt: parts.now(),
       expiresAt: expiry,
       lastUsedAt: null,

@@ -54,6 +54,11 @@ export async function putUser(queries: Queries, user: User): Promise<void> {
       last_login_at = excluded.last_login_at`)
 }
 
+/** Of a user who is still there; nothing else is changed. */
+export async function touchUser(queries: Queries, id: string, now: number): Promise<void> {
+  await queries.run(sql`update users set last_login_at = ${now} where id = ${id}`)
+}
+
 export async function deleteUser(queries: Queries, id: string): Promise<void> {
   await queries.run(sql`delete from users where id = ${id}`)
 }
@@ -63,18 +68,32 @@ export type ApiToken = {
   name: string
   role: Role
   createdBy: string
+  /** The user it stands for; null: made by a token, before this was kept. */
+  userId: string | null
   createdAt: number
   expiresAt: number | null
   lastUsedAt: number | null
 }
 
 const tokenColumns = sql.raw(
-  'id, name, role, created_by as createdBy, created_at as createdAt, expires_at as expiresAt, last_used_at as lastUsedAt',
+  'id, name, role, created_by as createdBy, user_id as userId, created_at as createdAt, expires_at as expiresAt, last_used_at as lastUsedAt',
 )
 
-export async function tokenByHash(queries: Queries, hash: string): Promise<ApiToken | undefined> {
-  const [token] = await queries.all<ApiToken>(sql`select ${tokenColumns} from api_tokens where hash = ${hash}`)
+/** With the role its user has now. A token whose user is gone is none. */
+export async function tokenByHash(
+  queries: Queries,
+  hash: string,
+): Promise<(ApiToken & { userRole: Role | null }) | undefined> {
+  const [token] = await queries.all<ApiToken & { userRole: Role | null }>(sql`
+    select ${tokenColumns}, (select u.role from users u where u.id = user_id) as userRole
+    from api_tokens where hash = ${hash} and (user_id is null or exists (select 1 from users u where u.id = user_id))`)
   return token
+}
+
+/** @returns their names */
+export async function deleteTokensOf(queries: Queries, userId: string): Promise<string[]> {
+  const gone = await queries.all<{ name: string }>(sql`delete from api_tokens where user_id = ${userId} returning name`)
+  return gone.map(({ name }) => name)
 }
 
 export function listTokens(queries: Queries, { limit, after, q }: ListPage): Promise<ApiToken[]> {
@@ -85,8 +104,8 @@ export function listTokens(queries: Queries, { limit, after, q }: ListPage): Pro
 
 export async function addToken(queries: Queries, token: ApiToken & { hash: string }): Promise<void> {
   await queries.run(sql`
-    insert into api_tokens (id, hash, name, role, created_by, created_at, expires_at)
-    values (${token.id}, ${token.hash}, ${token.name}, ${token.role}, ${token.createdBy}, ${token.createdAt}, ${token.expiresAt})`)
+    insert into api_tokens (id, hash, name, role, created_by, user_id, created_at, expires_at)
+    values (${token.id}, ${token.hash}, ${token.name}, ${token.role}, ${token.createdBy}, ${token.userId}, ${token.createdAt}, ${token.expiresAt})`)
 }
 
 /** `undefined`: there was none. */
@@ -103,13 +122,28 @@ export type Session = { id: string; userId: string; createdAt: number; expiresAt
 
 export async function addSession(
   queries: Queries,
-  session: Omit<Session, 'revokedAt'> & { address: string | undefined },
-  refreshHash: string,
+  session: Omit<Session, 'revokedAt'> & { address: string | undefined; agent: string | undefined },
+  refreshHashes: readonly string[],
 ): Promise<void> {
   await queries.run(sql`
-    insert into sessions (id, user_id, created_at, expires_at, address, seen_at)
-    values (${session.id}, ${session.userId}, ${session.createdAt}, ${session.expiresAt}, ${session.address ?? null}, ${session.createdAt})`)
-  await addRefreshToken(queries, session.id, refreshHash)
+    insert into sessions (id, user_id, created_at, expires_at, address, seen_at, agent)
+    values (${session.id}, ${session.userId}, ${session.createdAt}, ${session.expiresAt}, ${session.address ?? null}, ${session.createdAt}, ${session.agent ?? null})`)
+  for (const hash of refreshHashes) await addRefreshToken(queries, session.id, hash)
+}
+
+export type SeenSession = Session & { address: string | null; seenAt: number | null; agent: string | null }
+
+/** Sessions of a user that have not ended, newest first: their ids are in order of time. */
+export function sessionsOf(
+  queries: Queries,
+  userId: string,
+  { limit, before, now }: { limit: number; before?: string | undefined; now: number },
+): Promise<SeenSession[]> {
+  return queries.all<SeenSession>(sql`
+    select id, user_id as userId, created_at as createdAt, expires_at as expiresAt, revoked_at as revokedAt, address,
+      seen_at as seenAt, agent from sessions
+    where user_id = ${userId} and revoked_at is null and expires_at > ${now} and id < ${before ?? '~'}
+    order by id desc limit ${limit}`)
 }
 
 /** The console was seen; an address that cannot be known leaves the one before. */
@@ -155,8 +189,26 @@ export async function revokeSession(queries: Queries, id: string, now: number): 
   await queries.run(sql`update sessions set revoked_at = ${now} where id = ${id} and revoked_at is null`)
 }
 
-export async function revokeSessionsOf(queries: Queries, userId: string, now: number): Promise<void> {
-  await queries.run(sql`update sessions set revoked_at = ${now} where user_id = ${userId} and revoked_at is null`)
+/** `false`: the user has no such session, or it has ended. */
+export async function revokeSessionOf(
+  queries: Queries,
+  userId: string,
+  { id, now }: { id: string; now: number },
+): Promise<boolean> {
+  const ended = await queries.all<{ id: string }>(sql`
+    update sessions set revoked_at = ${now} where id = ${id} and user_id = ${userId} and revoked_at is null returning id`)
+  return ended.length > 0
+}
+
+/** All of a user, but for `except`. */
+export async function revokeSessionsOf(
+  queries: Queries,
+  userId: string,
+  { now, except = '' }: { now: number; except?: string },
+): Promise<void> {
+  await queries.run(
+    sql`update sessions set revoked_at = ${now} where user_id = ${userId} and revoked_at is null and id <> ${except}`,
+  )
 }
 
 /** The user of a live session; `undefined` after logout, revocation or deletion. */
@@ -221,17 +273,6 @@ export async function addSigningKey(queries: Queries, key: Omit<SigningKey, 'ret
   await queries.run(sql`update signing_keys set retired_at = ${key.createdAt} where retired_at is null`)
   await queries.run(sql`
     insert into signing_keys (kid, public_key, private_key, created_at) values (${key.kid}, ${key.publicKey}, ${key.privateKey}, ${key.createdAt})`)
-}
-
-export async function failuresSince(queries: Queries, key: string, since: number): Promise<number> {
-  const [row] = await queries.all<{ n: number }>(
-    sql`select count(*) as n from login_failures where key = ${key} and at > ${since}`,
-  )
-  return row?.n ?? 0
-}
-
-export async function addFailure(queries: Queries, failure: { id: string; key: string; at: number }): Promise<void> {
-  await queries.run(sql`insert into login_failures (id, key, at) values (${failure.id}, ${failure.key}, ${failure.at})`)
 }
 
 export type Remembered = { requestHash: string; status: number; answer: string }

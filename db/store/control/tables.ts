@@ -83,6 +83,8 @@ export const apiTokens = sqliteTable('api_tokens', {
   name: text().notNull(),
   role: text().notNull(),
   createdBy: text('created_by').notNull(),
+  /** The user it stands for, without whom it is void: who made it, or who made the token that made it. */
+  userId: text('user_id'),
   createdAt: integer('created_at').notNull(),
   expiresAt: integer('expires_at'),
   lastUsedAt: integer('last_used_at'),
@@ -100,6 +102,8 @@ export const sessions = sqliteTable(
     /** Where the console was last seen from, at sign-in or refresh: never blocked by a worker's report. */
     address: text(),
     seenAt: integer('seen_at'),
+    /** `User-Agent` at sign-in, to know the session again by. */
+    agent: text(),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )

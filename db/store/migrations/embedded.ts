@@ -46,6 +46,14 @@ export const controlMigrations: Migration[] = [
       "ALTER TABLE `sessions` ADD `address` text;",
       "ALTER TABLE `sessions` ADD `seen_at` integer;"
     ]
+  },
+  {
+    "name": "0003_sessions",
+    "statements": [
+      "ALTER TABLE `api_tokens` ADD `user_id` text;",
+      "ALTER TABLE `sessions` ADD `agent` text;",
+      "-- A token whose maker is no user any more stands for nobody: it is void, and still in the list to be deleted.\nUPDATE `api_tokens` SET `user_id` = coalesce((SELECT `id` FROM `users` WHERE `email` = `created_by`), iif(`created_by` LIKE 'token:%', NULL, ''));"
+    ]
   }
 ]
 

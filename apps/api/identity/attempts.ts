@@ -1,0 +1,62 @@
+import { parseAddress } from '@postern/contract/network.ts'
+import { addAttempt, attemptAtLimit } from '@postern/store/control/login-attempts.ts'
+import type { Queries } from '@postern/store/database.ts'
+import type { Parts } from '../parts.ts'
+import { ProblemError } from '../problem.ts'
+
+/** Limits of guessing. An attempt is counted before anything is tried, so that a thousand at once are no more than a thousand. */
+
+const windowMs = 15 * 60_000
+
+export type Counted = { key: string; limit: number }
+
+/** A password: for one account from one address, from one address, for one account from anywhere. */
+export function passwordAttempt(email: string, address: string | undefined): Counted[] {
+  const client = clientOf(address)
+  return [
+    { key: `pair:${email} ${client}`, limit: 10 },
+    { key: `address:${client}`, limit: 50 },
+    { key: `email:${email}`, limit: 200 },
+  ]
+}
+
+export function refreshAttempt(address: string | undefined): Counted[] {
+  return [{ key: `refresh:${clientOf(address)}`, limit: 100 }]
+}
+
+/** One customer has a whole /64 of IPv6: its addresses count as one. */
+function clientOf(address: string | undefined): string {
+  const parsed = parseAddress(address ?? '')
+  if (!parsed || parsed.kind() === 'ipv4') return address ?? 'unknown'
+  return `${parsed.toNormalizedString().split(':').slice(0, 4).join(':')}::/64`
+}
+
+/** Counts an attempt; the ids are for `forgetAttempts` when it succeeds. Throws 429, and counts nothing, past a limit. */
+export function countAttempt(parts: Parts, counted: readonly Counted[]): Promise<string[]> {
+  return parts.control.transaction((queries) => countAttemptIn(queries, parts, counted))
+}
+
+export async function countAttemptIn(
+  queries: Queries,
+  parts: Pick<Parts, 'now' | 'newId'>,
+  counted: readonly Counted[],
+): Promise<string[]> {
+  const now = parts.now()
+  const since = now - windowMs
+  const full = await Promise.all(counted.map(({ key, limit }) => attemptAtLimit(queries, key, { limit, since, now })))
+  const waits = full.filter((at) => at !== undefined).map((at) => at + windowMs - now)
+  if (waits.length > 0) throw tooMany(Math.max(...waits))
+  const attempts = counted.map(({ key }) => ({ id: parts.newId(), key, at: now }))
+  for (const attempt of attempts) await addAttempt(queries, attempt)
+  return attempts.map(({ id }) => id)
+}
+
+function tooMany(waitMs: number): ProblemError {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000))
+  const minutes = Math.ceil(seconds / 60)
+  return new ProblemError(
+    429,
+    `Too many failed attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`,
+    { headers: { 'retry-after': String(seconds) } },
+  )
+}

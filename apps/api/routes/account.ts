@@ -1,0 +1,41 @@
+import { page, sessionViewSchema, writeResultSchema } from '@postern/contract/views.ts'
+import { z } from 'zod'
+import { type Endpoint, endpoint } from '../endpoint.ts'
+import { pageQuery } from '../page.ts'
+import { changeOwnPassword, endOwnSession, readOwnSessions } from '../verbs/account.ts'
+import { newPassword } from './people.ts'
+
+const own = { scope: 'person', tag: 'Your account' } as const
+
+export const accountRoutes: Endpoint[] = [
+  endpoint({
+    ...own,
+    method: 'post',
+    path: '/v1/me/password',
+    summary: 'Change your own password; your other sessions end',
+    body: z.strictObject({ current: z.string().max(1024), new: newPassword }),
+    bodyLimit: 16_384,
+    write: true,
+    answer: writeResultSchema,
+    handle: (call, { body }) => changeOwnPassword(call, body),
+  }),
+  endpoint({
+    ...own,
+    method: 'get',
+    path: '/v1/me/sessions',
+    summary: 'Your sessions, newest first',
+    query: pageQuery,
+    answer: page(sessionViewSchema),
+    handle: (call, { query }) => readOwnSessions(call, query),
+  }),
+  endpoint({
+    ...own,
+    method: 'delete',
+    path: '/v1/me/sessions/{id}',
+    summary: 'End one of your sessions',
+    params: z.object({ id: z.string().max(100) }),
+    status: 204,
+    answer: z.void(),
+    handle: (call, { params }) => endOwnSession(call, params.id),
+  }),
+]

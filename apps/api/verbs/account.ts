@@ -1,0 +1,80 @@
+import type { Page, SessionView, WriteResult } from '@postern/contract/views.ts'
+import {
+  putUser,
+  revokeSessionOf,
+  revokeSessionsOf,
+  type SeenSession,
+  sessionsOf,
+  userById,
+} from '@postern/store/control/identity.ts'
+import { forgetAttempts } from '@postern/store/control/login-attempts.ts'
+import { recordAudit } from '@postern/store/control/revisions.ts'
+import { type Call, writeRevision } from '../call.ts'
+import { countAttempt, passwordAttempt } from '../identity/attempts.ts'
+import { auditOf } from '../identity/sessions.ts'
+import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
+import type { Identity } from '../parts.ts'
+import { invalid, notFound, ProblemError } from '../problem.ts'
+
+/** What people do with their own account, whatever their role. A program has none: its token is changed by an owner. */
+
+/** The adapter has seen to it. */
+function personOf({ who }: Call): Extract<Identity, { type: 'user' }> {
+  if (who.type !== 'user') throw new ProblemError(403, 'This is for people.')
+  return who
+}
+
+/** All other sessions of the user end. Throws 422 for a wrong password, and 429 past the limits of guessing. */
+export async function changeOwnPassword(
+  call: Call,
+  { current, new: wanted }: { current: string; new: string },
+): Promise<WriteResult> {
+  const { parts } = call
+  const { userId, sessionId, actor } = personOf(call)
+  const attempt = await countAttempt(parts, passwordAttempt(actor, call.address))
+  const user = await userById(parts.control, userId)
+  if (!user || !(await parts.passwords.verify(user.passwordHash, current)))
+    throw invalid([{ path: 'current', message: 'current is not your password' }])
+  await parts.control.transaction((queries) => forgetAttempts(queries, attempt))
+  if (wanted === current) throw invalid([{ path: 'new', message: 'new is the password you have; choose another' }])
+  const passwordHash = await parts.passwords.hash(wanted)
+  const about = { action: 'user.password', kind: 'user', entity: actor, always: true }
+  return writeRevision(call, about, async ({ queries }) => {
+    const now = await userById(queries, userId)
+    if (!now || now.passwordHash !== user.passwordHash)
+      throw new ProblemError(409, 'The account was changed meanwhile. Nothing was saved; try again.')
+    await putUser(queries, { ...now, passwordHash })
+    await revokeSessionsOf(queries, userId, { now: parts.now(), except: sessionId })
+    return {}
+  })
+}
+
+export async function readOwnSessions(call: Call, { limit, cursor }: PageQuery): Promise<Page<SessionView>> {
+  const { userId, sessionId } = personOf(call)
+  const page = { limit: limit + 1, before: afterCursor(cursor), now: call.parts.now() }
+  const found = await sessionsOf(call.parts.control, userId, page)
+  return pageOf(found, { limit, key: ({ id }) => id, view: (session) => sessionView(session, sessionId) })
+}
+
+function sessionView({ id, createdAt, expiresAt, seenAt, address, agent }: SeenSession, current: string): SessionView {
+  return {
+    id,
+    createdAt: iso(createdAt),
+    expiresAt: iso(expiresAt),
+    ...(seenAt === null ? {} : { seenAt: iso(seenAt) }),
+    ...(address === null ? {} : { address }),
+    ...(agent === null ? {} : { agent }),
+    current: id === current,
+  }
+}
+
+export async function endOwnSession(call: Call, id: string): Promise<void> {
+  const { userId, actor } = personOf(call)
+  const { parts } = call
+  const ended = await parts.control.transaction(async (queries) => {
+    const was = await revokeSessionOf(queries, userId, { id, now: parts.now() })
+    if (was) await recordAudit(queries, auditOf(parts, { actor, action: 'logout', entity: id }))
+    return was
+  })
+  if (!ended) throw notFound(`session ${id.slice(0, 100)} of yours`)
+}
