@@ -1,6 +1,8 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempted.ts'
 import type { Connection } from './client/connection.ts'
 import { ConnectionFailure, type Peer } from './client/dial.ts'
+import { mostTogether, sessionLimit } from './client/limits.ts'
 import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from './client/transaction.ts'
 import { openFor, poolKey } from './dial.ts'
 import { formFor, isPlain, plainForm } from './form/form.ts'
@@ -54,55 +56,96 @@ function same(job: Job, result: Final, via: Via): Delivered {
 
 async function deliverRemote(
   job: Job,
+  given: { destination: Remote; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
+  const remaining = new Remaining(job)
+  try {
+    return remaining.endWith(await deliverRemaining(remaining, given, world))
+  } catch (error) {
+    // The message cannot be read, perhaps: whoever has an answer keeps it.
+    throw Object.assign(error as Error, { results: remaining.answered })
+  }
+}
+
+/** Those of a job for whom no host has answered yet. An answer counts although the session broke after it (RFC 5321 §3.3, RFC 2033 §4.2). */
+class Remaining {
+  readonly answered = new Map<number, Final>()
+  job: Job
+
+  constructor(job: Job) {
+    this.job = job
+  }
+
+  take({ via, results }: Delivered): void {
+    for (const [r, result] of results) this.answered.set(r, { ...result, via })
+    this.job = { ...this.job, recipients: this.job.recipients.filter((r) => !this.answered.has(r)) }
+  }
+
+  endWith({ via, results }: Delivered): Delivered {
+    if (this.answered.size === 0) return { via, results }
+    return { via, results: new Map([...this.answered, ...results]) }
+  }
+}
+
+async function deliverRemaining(
+  remaining: Remaining,
   { destination, turn }: { destination: Remote; turn: Turn },
   world: AttemptWorld,
 ): Promise<Delivered> {
-  const key = poolKey(destination, job.mail)
+  const key = poolKey(destination, remaining.job.mail)
   const begun = turn.begun?.connection
   if (begun && !begun.alive) turn.begun = undefined
   const open = turn.begun?.connection ?? world.pool.take(key)
   if (open) {
-    try {
-      return await deliverOn(open, job, { key, turn, world })
-    } catch (error) {
-      // Some servers lose what follows a body: this one is not sent anything ahead again.
-      if (open === begun) world.pool.distrust(open.dial.peer)
-      // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
-      if (!(error instanceof ConnectionFailure) || error.stage === 'end') return failed(job, error, open.dial.peer)
-    }
+    const session = await deliverOn(open, remaining, { key, turn, world })
+    const { lost } = session
+    if (!lost) return session
+    // Some servers lose what follows a body: this one is not sent anything ahead again.
+    if (open === begun) world.pool.distrust(open.dial.peer)
+    // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
+    if (lost.stage === 'end') return failed(remaining.job, lost, open.dial.peer)
   }
   const { dns, port, pool } = world
   const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
-  if (hosts.kind !== 'hosts') return unreachable(job, hosts, destination)
+  if (hosts.kind !== 'hosts') return unreachable(remaining.job, hosts, destination)
   let last: Delivered | undefined
   let barred: Delivered | undefined
   let sessions = 0
-  for (const peer of hosts.peers) {
+  for (let i = 0; i < hosts.peers.length; i++) {
+    const peer = hosts.peers[i] as Peer
     const dead = pool.deadFor(peer)
     if (dead) {
-      last ??= failed(job, dead, peer)
+      last ??= failed(remaining.job, dead, peer)
       continue
     }
     try {
-      const { connection, under } = await openFor(job, { destination, peer }, world)
-      const delivered = await deliverOn(connection, job, { key: under, turn, world })
-      if (lacksRequireTls(delivered)) {
-        barred = delivered
+      const { connection, under } = await openFor(remaining.job, { destination, peer }, world)
+      const session = await deliverOn(connection, remaining, { key: under, turn, world })
+      const { lost, results } = session
+      if (lost) {
+        last = failed(remaining.job, lost, peer)
+        if (lost.stage === 'end') break
+        // Some servers close after each message: as long as it takes mail, it is asked for the rest.
+        if ([...results.values()].some(({ kind }) => kind === 'delivered')) i--
         continue
       }
-      last = delivered
-      if (++sessions >= mostSessions || [...delivered.results.values()].some(({ kind }) => kind !== 'deferred')) break
+      if (lacksRequireTls(session)) {
+        barred = session
+        continue
+      }
+      last = session
+      if (++sessions >= mostSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
-      if (error instanceof ConnectionFailure && isBarred(job, error)) {
-        barred = barredBy(job, error, peer)
+      if (error instanceof ConnectionFailure && isBarred(remaining.job, error)) {
+        barred = barredBy(remaining.job, error, peer)
         continue
       }
-      last = failed(job, error, peer)
-      if (!(error instanceof ConnectionFailure) || error.stage === 'end') break
+      last = failed(remaining.job, error, peer)
     }
   }
   // RFC 8689 §4.2.1: a message with REQUIRETLS comes back when no host of the domain will do, and waits for one that is away.
-  return last ?? barred ?? same(job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+  return last ?? barred ?? same(remaining.job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
 }
 
 function lacksRequireTls({ results }: Delivered): boolean {
@@ -121,58 +164,87 @@ function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: P
   return same(job, result, { host, address, port })
 }
 
+/** One session's part. `lost`: the connection broke before it answered for the others; those it answered for are taken from `remaining`. */
+type Session = Delivered & { lost?: ConnectionFailure }
+
 async function deliverOn(
   connection: Connection,
-  job: Job,
+  remaining: Remaining,
   { key, turn, world }: { key: string; turn: Turn; world: AttemptWorld },
-): Promise<Delivered> {
+): Promise<Session> {
   const results = new Map<number, Final>()
-  let waiting = job.recipients
+  const session = { via: viaOf(connection), results }
+  let lost: ConnectionFailure | undefined
   try {
-    while (waiting.length > 0) {
-      const begun = turn.begun !== undefined
-      turn.begun = undefined
-      let transaction: Transaction
-      if (begun || isPlain(connection, job.mail, world)) transaction = plainForm(job.mail, waiting, world)
-      else {
-        const form = await formFor(job.mail, { connection, recipients: waiting, world })
-        for (const [r, result] of form.unfit) results.set(r, result)
-        ;({ transaction, recipients: waiting } = form)
-        if (waiting.length === 0) break
-      }
-      const answers = await transact(connection, transaction, { begun, next: () => begin(connection, turn, world) })
-      const again: number[] = []
-      for (const [i, r] of waiting.entries()) {
-        const answer = answers[i] as Result
-        if (answer.kind === 'again') again.push(r)
-        else results.set(r, answer)
-      }
-      waiting = again
-      if (waiting.length > 0 && !connection.alive) {
-        for (const r of waiting)
-          results.set(r, deferredFor('4.4.2', 'the connection ended before its turn', 'connection-lost'))
-        waiting = []
-      }
-    }
+    lost = await deliverAll(connection, { job: remaining.job, results }, { turn, world })
   } catch (error) {
-    // Those settled by an earlier transaction of this attempt keep what they have.
-    if (results.size === 0) throw error
-    for (const [r, result] of failed(job, error, connection.dial.peer).results)
-      if (!results.has(r)) results.set(r, result)
+    remaining.take(session)
+    throw Object.assign(error as Error, { via: session.via })
   }
-  if (turn.follows) return { via: viaOf(connection), results }
+  if (lost) {
+    remaining.take(session)
+    return { ...session, lost }
+  }
+  if (turn.follows) return session
   const { queue } = world.plan()
-  const delivered = { via: viaOf(connection), results }
   // The next message with REQUIRETLS asks the other hosts, too.
-  const mayReuse = queue.reuseConnections && !lacksRequireTls(delivered)
-  world.pool.give(key, connection, mayReuse ? queue.maxMessagesPerConnection : 0)
-  return delivered
+  const mayReuse = queue.reuseConnections && !lacksRequireTls(session)
+  const most = Math.min(queue.maxMessagesPerConnection, sessionLimit(connection))
+  world.pool.give(key, connection, mayReuse ? most : 0)
+  return session
+}
+
+/** In as many transactions as the remote wants. Gives why the connection broke before all had their answers. */
+async function deliverAll(
+  connection: Connection,
+  { job, results }: { job: Job; results: Map<number, Final> },
+  { turn, world }: { turn: Turn; world: AttemptWorld },
+): Promise<ConnectionFailure | undefined> {
+  let waiting = job.recipients
+  while (waiting.length > 0) {
+    const begun = turn.begun !== undefined
+    turn.begun = undefined
+    let [now, later]: [number[], number[]] = begun ? [waiting, []] : portion(connection, job.mail, waiting)
+    let transaction: Transaction
+    if (begun || isPlain(connection, job.mail, world)) transaction = plainForm(job.mail, now, world)
+    else {
+      const form = await formFor(job.mail, { connection, recipients: now, world })
+      for (const [r, result] of form.unfit) results.set(r, result)
+      ;({ transaction, recipients: now } = form)
+    }
+    const next = later.length > 0 ? undefined : () => begin(connection, turn, world)
+    const answers = now.length > 0 ? await transact(connection, transaction, { begun, next }) : []
+    const again: number[] = []
+    let lost: ConnectionFailure | undefined
+    for (const [i, r] of now.entries()) {
+      const answer = answers[i] as Result
+      if (answer.kind === 'again') again.push(r)
+      else if (answer.kind === 'lost') lost = answer.failure
+      else results.set(r, answer)
+    }
+    waiting = [...again, ...later]
+    if (lost) return lost
+    if (waiting.length > 0 && !connection.alive)
+      return new ConnectionFailure('mail', 'the connection ended before its turn')
+  }
+  return undefined
+}
+
+/** Those who may go in one transaction, and those who come after. */
+function portion(connection: Connection, { envelope }: Mail, waiting: number[]): [now: number[], later: number[]] {
+  if (!connection.has('LIMITS')) return [waiting, []]
+  const most = mostTogether(
+    connection,
+    waiting.map((r) => envelope.recipients[r] as Recipient),
+  )
+  return [waiting.slice(0, most), waiting.slice(most)]
 }
 
 /** Takes the lane's next job when it may go out behind the body that is just being sent. */
 function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transaction | undefined {
   const { queue } = world.plan()
-  const mayReuse = queue.reuseConnections && connection.used < queue.maxMessagesPerConnection
+  const most = Math.min(queue.maxMessagesPerConnection, sessionLimit(connection))
+  const mayReuse = queue.reuseConnections && connection.used < most
   if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
   const fits = (mail: Mail, recipients: readonly number[]) =>
     isPlain(connection, mail, world) && fitsAhead(connection, plainForm(mail, recipients, world))

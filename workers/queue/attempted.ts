@@ -34,8 +34,8 @@ export type AttemptWorld = {
 }
 
 export type Via = { host: string; address?: string; port?: number; tls?: string }
-/** A result other than `again`. */
-export type Final = Exclude<Result, { kind: 'again' }> | { kind: 'discarded'; by: string }
+/** What an attempt ends with. `via`: who said it, where that is not the host with which the attempt ended. */
+export type Final = (Exclude<Result, { kind: 'again' | 'lost' }> | { kind: 'discarded'; by: string }) & { via?: Via }
 export type Attempted = { via: Via; results: Map<number, Final>; startedAt: number; durationMs: number }
 
 export function deferredFor(status: string, reply: string, cause: string): Final {

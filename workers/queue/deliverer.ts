@@ -30,7 +30,8 @@ async function attemptOrExplain(
   } catch (error) {
     const via = (error as { via?: Attempted['via'] }).via ?? { host: lane.way.destination.kind }
     const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)
-    const results = new Map(job.recipients.map((r) => [r, result]))
+    const { results: answered } = error as { results?: Attempted['results'] }
+    const results = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
     return { via, results, startedAt, durationMs: Date.now() - startedAt }
   }
 }

@@ -18,7 +18,9 @@ export type Clerk = Postmaster & { record: Record; journal: Journal; tally: Tall
 /** Recipients by outcome since the process began. */
 export type Tally = { delivered: number; deferred: number; bounced: number; discarded: number; attempts: number }
 
-type Decided =
+/** `via`: who said it, where that is not the host with which the attempt ended. */
+type Decided = Verdict & { via?: Via }
+type Verdict =
   | { r: number; kind: 'delivered'; reply: string; status: string; notice: 'delivered' | 'relayed' | undefined }
   | { r: number; kind: 'deferred'; reply: string; status: string; cause: string; at: number; tries: number }
   | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
@@ -30,7 +32,9 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
   const decided: Decided[] = []
   const decideOne = decider(mail, { results: attempted.results, now }, clerk)
   for (const [r, result] of attempted.results) {
-    if (mail.open.has(r)) decided.push(decideOne(r, result))
+    if (!mail.open.has(r)) continue
+    const verdict = decideOne(r, result)
+    decided.push(result.via ? { ...verdict, via: result.via } : verdict)
   }
   clerk.tally.attempts++
   await tellSender(mail, { decided, via: attempted.via, now }, clerk)
@@ -49,7 +53,7 @@ function decider(
   mail: Mail,
   { results, now }: { results: Attempted['results']; now: number },
   clerk: Clerk,
-): (r: number, result: Final) => Decided {
+): (r: number, result: Final) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
     shared ??= sharedNextAt(mail, { results, now }, clerk)
@@ -145,7 +149,7 @@ function recordEvent(mail: Mail, same: Decided[], attempted: Attempted, { record
     messageId,
     attempt: (mail.open.get(first.r)?.tries ?? 0) + 1,
     recipients,
-    remote: cut(attempted.via),
+    remote: cut(first.via ?? attempted.via),
     reply: wordsOf(first).slice(0, 2000),
     durationMs: attempted.durationMs,
   }
@@ -187,7 +191,7 @@ async function tellSender(
     delayWarningDue({ firstAt: mail.envelope.receivedAt, now, delayWarningHours: clerk.plan().queue.delayWarningHours })
   for (const each of decided) {
     const action = actionFor(mail, each, warn)
-    if (action) told[action].push(tell({ mail, each, action, via, now }, clerk))
+    if (action) told[action].push(tell({ mail, each, action, via: each.via ?? via, now }, clerk))
   }
   for (const group of Object.values(told)) if (group.length > 0) await notify(mail, group, clerk)
   if (told.delayed.length > 0) {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** For tests: an SMTP server that says what the test wants, and remembers what it heard. */
 
@@ -13,7 +14,9 @@ export type Script = {
   /** Reply to a command line (MAIL, RCPT, DATA, RSET, QUIT …); `undefined`: the usual. */
   command?(line: string, session: Session): Said | undefined
   /** Reply at the end of data; an array for LMTP. */
-  end?(session: Session): Said | Said[] | undefined | Promise<Said | undefined>
+  end?(session: Session): Said | Said[] | undefined | Promise<Said | Said[] | undefined>
+  /** Milliseconds before each reply at the end of data. */
+  endPauseMs?: number
   lmtp?: boolean
 }
 export type Received = {
@@ -116,7 +119,10 @@ export class TestServer {
           const said = await this.script.end?.(session)
           const usual = this.script.lmtp ? session.recipients.map(() => '250 2.0.0 kept') : '250 2.0.0 taken'
           this.#idle(session)
-          for (const each of [said ?? usual].flat()) this.#say(socket, each)
+          for (const each of [said ?? usual].flat()) {
+            if (this.script.endPauseMs) await sleep(this.script.endPauseMs)
+            this.#say(socket, each)
+          }
           continue
         }
         const at = rest.indexOf('\r\n')

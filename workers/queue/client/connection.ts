@@ -8,7 +8,7 @@ import { withoutSecret } from './tap.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 
-type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void; reject(error: Error): void }
+type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void }
 
 export class Connection {
   readonly dial: Dial
@@ -55,6 +55,11 @@ export class Connection {
 
   get alive(): boolean {
     return !this.#failure && !this.#socket.destroyed
+  }
+
+  /** Why it cannot go on. */
+  get failure(): ConnectionFailure | undefined {
+    return this.#failure
   }
 
   /** Whether the remote has spoken or gone although nobody asked it: such a connection must not be reused. */
@@ -104,13 +109,19 @@ export class Connection {
   }
 
   /** The next `count` replies, in order, within `ms`. Rejects with ConnectionFailure. */
-  replies(count: number, ms: number): Promise<Reply[]> {
-    if (this.#early.length >= count) return Promise.resolve(this.#early.splice(0, count))
-    if (this.#failure) return Promise.reject(this.#failure)
-    const replies = this.#early.splice(0)
+  async replies(count: number, ms: number): Promise<Reply[]> {
+    const replies = await this.repliesUntilFailure(count, ms)
+    if (replies.length < count) throw this.#failure
+    return replies
+  }
+
+  /** The same, but fewer when the connection breaks before all have come: those that came were said, and `failure` tells the rest. */
+  repliesUntilFailure(count: number, ms: number): Promise<Reply[]> {
+    const replies = this.#early.splice(0, count)
+    if (replies.length === count || this.#failure) return Promise.resolve(replies)
     this.expectWithin(ms)
-    return new Promise((resolve, reject) => {
-      this.#waiter = { count, replies, resolve, reject }
+    return new Promise((resolve) => {
+      this.#waiter = { count, replies, resolve }
     })
   }
 
@@ -155,14 +166,17 @@ export class Connection {
 
   #data(chunk: Buffer): void {
     if (this.#failure) return
-    let replies: Reply[]
     try {
-      replies = this.#reader.feed(chunk)
+      this.#take(this.#reader.feed(chunk))
     } catch (error) {
+      this.#take((error as BadReply).before)
       // What is no reply may repeat a secret all the same.
       this.#fail(this.#secrets.length > 0 ? 'not an SMTP reply' : (error as BadReply).message)
-      return
     }
+  }
+
+  #take(given: Reply[]): void {
+    let replies = given
     if (this.#secrets.length > 0) replies = replies.map((reply) => withoutSecret(reply, this.#secrets))
     if (this.dial.tap?.isOpen) for (const reply of replies) this.dial.tap.heard(reply)
     const waiter = this.#waiter
@@ -176,20 +190,23 @@ export class Connection {
       this.#waiter = undefined
       waiter.resolve(waiter.replies)
     } else if (Date.now() > this.#deadline) this.#fail('the remote answers too slowly')
+    // RFC 5321 §4.5.3.2.6 for each: an LMTP server delivers to one recipient after the other.
+    else if (replies.length > 0 && this.stage === 'end') this.#deadline = Date.now() + this.#wait
   }
 
   #fail(message: string): void {
     const waiter = this.#waiter
     this.#waiter = undefined
-    // What it said last (421, 554 …) explains more than that it closed.
-    const last = waiter?.replies.at(-1) ?? this.#early.at(-1)
-    this.#failure ??= new ConnectionFailure(
-      this.stage,
-      `${message} (${this.stage})`,
-      last && last.code >= 400 ? last : undefined,
-    )
+    this.#failure ??= new ConnectionFailure(this.stage, `${message} (${this.stage})`, this.#lastWords(waiter))
     this.#socket.destroy()
-    waiter?.reject(this.#failure)
+    waiter?.resolve(waiter.replies)
+  }
+
+  /** What it said last (421, 554 …) explains more than that it closed; unless that answers one command of several. */
+  #lastWords(waiter: Waiter | undefined): Reply | undefined {
+    const answer = waiter?.replies.at(-1)
+    const last = this.#early.at(-1) ?? (answer?.code === 421 ? answer : undefined)
+    return last && last.code >= 400 ? last : undefined
   }
 
   async #greet(): Promise<void> {

@@ -15,6 +15,8 @@ export type Reply = {
 /** The remote said something that is no SMTP reply, or too much of it. */
 export class BadReply extends Error {
   override readonly name = 'BadReply'
+  /** Replies that were complete before it, in the same octets: they count. */
+  before: Reply[] = []
 }
 
 /** RFC 5321 §4.5.3.1.5 allows 512 octets a line; real servers exceed it. */
@@ -33,6 +35,16 @@ export class ReplyReader {
     const data = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     this.#rest = undefined
     const replies: Reply[] = []
+    try {
+      this.#read(data, replies)
+    } catch (error) {
+      if (error instanceof BadReply) error.before = replies
+      throw error
+    }
+    return replies
+  }
+
+  #read(data: Buffer, replies: Reply[]): void {
     let from = 0
     for (;;) {
       const end = data.indexOf(10, from)
@@ -47,7 +59,6 @@ export class ReplyReader {
       if (data.length - from > longestLine) throw new BadReply(`reply line longer than ${longestLine} octets`)
       this.#rest = from === 0 ? data : data.subarray(from)
     }
-    return replies
   }
 
   #line(line: string, octets: number): Reply | undefined {

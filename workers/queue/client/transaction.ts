@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { Connection } from './connection.ts'
+import { ConnectionFailure } from './dial.ts'
+import { mostTogether } from './limits.ts'
 import { type Reply, replyText } from './reply.ts'
 import { DotStuffer, stuffed } from './stuff.ts'
 
@@ -36,12 +38,14 @@ export type Result =
   /** `notBefore`: when the remote wants to be asked again, in milliseconds since the epoch. */
   | { kind: 'deferred'; status: string; reply: string; cause: string; notBefore?: number }
   | { kind: 'bounced'; status: string; reply: string; cause: string }
-  /** 452 after some were taken (RFC 5321 §4.5.3.1.10): ask again in the next transaction. */
+  /** Too many recipients after some were taken (RFC 5321 §4.5.3.1.10): ask again in the next transaction. */
   | { kind: 'again'; reply: string }
+  /** The connection broke before the remote answered for this recipient. */
+  | { kind: 'lost'; failure: ConnectionFailure }
 
 /**
- * Carries out the transaction; the answer has one result a recipient, in order.
- * Rejects with ConnectionFailure when the connection broke: nothing is known then but `accepted` of the end of data.
+ * Carries out the transaction; the answer has one result a recipient, in order. A reply counts although the connection breaks
+ * after it: who has none is `lost`.
  * Rejects with what `whole` or `stream` rejected with, after closing the connection without completing the message.
  */
 export async function transact(
@@ -51,42 +55,31 @@ export async function transact(
 ): Promise<Result[]> {
   const unfit = begun ? undefined : unfitFor(connection, transaction)
   if (unfit) return transaction.recipients.map(() => unfit)
-  const { patience } = connection.dial
   connection.used++
-  const lines = begun ? [] : envelopeLines(connection, transaction)
-  const { mail, rcpts, data } = begun
-    ? await answersTo(connection, transaction)
-    : connection.has('PIPELINING') && !isPaced(transaction)
-      ? await pipelined(connection, lines)
-      : await oneByOne(connection, lines, transaction.pauseMs)
-  if (!isTaken(mail)) {
+  const answers = await envelopeAnswers(connection, transaction, begun)
+  const { mail, rcpts, data } = answers
+  if (mail?.code === 421) return transaction.recipients.map(() => lost(connection, mail))
+  if (mail && !isTaken(mail)) {
     await reset(connection, data?.code === 354)
     return transaction.recipients.map(() => refused(mail, connection))
   }
   const taken = rcpts.filter(isTaken).length
   if (data?.code !== 354) {
-    if (data) await reset(connection)
-    return rcpts.map((reply) =>
-      isTaken(reply) && data ? refused(data, connection) : refusedOrAgain(reply, connection, taken),
-    )
+    if (data && ![...rcpts, data].some(({ code }) => code === 421)) await reset(connection)
+    return transaction.recipients.map((_, i) => withoutBody(rcpts[i], answers, { connection, taken }))
   }
   if (taken === 0) {
-    // A pipelining server must not say 354 here (RFC 2920 §3.1); one that does gets an empty message for nobody.
-    await connection.command('.', patience.end)
+    await sendNothing(connection)
     return rcpts.map((reply) => refused(reply, connection))
   }
   connection.stage = 'body'
   // What is to be asked again comes first: then nothing follows yet.
-  const follows = rcpts.every((reply) => reply.code !== 452 && reply.code !== 552) ? next : undefined
-  await sendBody(connection, transaction, follows)
-  connection.stage = 'end'
-  const ends = await connection.replies(connection.dial.protocol === 'lmtp' ? taken : 1, patience.end)
-  connection.stage = 'mail'
+  const follows = rcpts.some(isTooMany) ? undefined : next
+  const ends = await endAnswers(connection, transaction, { follows, taken })
   let place = 0
   return rcpts.map((reply) => {
     if (!isTaken(reply)) return refusedOrAgain(reply, connection, taken)
-    const end = (connection.dial.protocol === 'lmtp' ? ends[place++] : ends[0]) as Reply
-    return end.code < 300 ? delivered(end, connection) : refused(end, connection)
+    return afterBody(ends[connection.dial.protocol === 'lmtp' ? place++ : 0], connection)
   })
 }
 
@@ -114,20 +107,64 @@ export function mayFollow(connection: Connection): boolean {
 export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
   return (
     transaction.recipients.length <= mostAhead &&
+    mostTogether(connection, transaction.recipients) === transaction.recipients.length &&
     !isPaced(transaction) &&
     unfitFor(connection, transaction) === undefined
   )
 }
 
-async function answersTo(connection: Connection, { recipients }: Transaction): Promise<Answers> {
-  connection.stage = 'mail'
-  const replies = await connection.replies(
-    recipients.length + 2,
-    Math.min(patienceAhead, connection.dial.patience.command),
-  )
-  const [mail, ...rcpts] = replies as [Reply, ...Reply[]]
-  const data = rcpts.pop() as Reply
-  return { mail, rcpts, data }
+/** Of a recipient of a transaction without a body: refused, or the connection broke, or DATA was refused. */
+function withoutBody(
+  reply: Reply | undefined,
+  { data }: Answers,
+  { connection, taken }: { connection: Connection; taken: number },
+): Result {
+  if (!reply || reply.code === 421) return lost(connection, reply)
+  if (!isTaken(reply)) {
+    const result = refusedOrAgain(reply, connection, taken)
+    return result.kind === 'again' && !data ? lost(connection) : result
+  }
+  return !data || data.code === 421 ? lost(connection, data) : refused(data, connection)
+}
+
+function afterBody(end: Reply | undefined, connection: Connection): Result {
+  if (!end) return lost(connection)
+  return end.code < 300 ? delivered(end, connection) : refused(end, connection)
+}
+
+/** `reply`: 421, which is about the connection, whichever command it answers (RFC 5321 §3.8). */
+function lost(connection: Connection, reply?: Reply): Result {
+  const { failure, stage } = connection
+  connection.destroy()
+  if (failure && !reply) return { kind: 'lost', failure }
+  return { kind: 'lost', failure: new ConnectionFailure(failure?.stage ?? stage, 'the remote ended it', reply) }
+}
+
+/** Sends the body and waits for what is said of it: fewer replies than there should be when the connection breaks. */
+async function endAnswers(
+  connection: Connection,
+  transaction: Transaction,
+  { follows, taken }: { follows: Follow['next']; taken: number },
+): Promise<Reply[]> {
+  const isLmtp = connection.dial.protocol === 'lmtp'
+  try {
+    await sendBody(connection, transaction, follows)
+  } catch (error) {
+    if (!(error instanceof ConnectionFailure)) throw error
+    // A server that refuses a message in the middle of it, and closes, has answered.
+    const { reply } = error
+    return reply && reply.code !== 421 && !isLmtp ? [reply] : []
+  }
+  connection.stage = 'end'
+  const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.dial.patience.end)
+  if (!connection.failure) connection.stage = 'mail'
+  return ends
+}
+
+/** A pipelining server must not say 354 where nobody was taken (RFC 2920 §3.1); one that does gets an empty message for nobody. */
+async function sendNothing(connection: Connection): Promise<void> {
+  connection.say(['.'])
+  await connection.repliesUntilFailure(1, connection.dial.patience.end)
 }
 
 function envelopeLines(connection: Connection, transaction: Transaction): string[] {
@@ -142,43 +179,69 @@ function isTaken(reply: Reply): boolean {
   return reply.code >= 200 && reply.code < 300
 }
 
-/** Replies to the envelope. `data` is absent when DATA was not said. */
-type Answers = { mail: Reply; rcpts: Reply[]; data?: Reply }
+/** Replies to the envelope; what is absent was not said, or the connection broke before it. */
+type Answers = { mail?: Reply; rcpts: Reply[]; data?: Reply }
+
+function envelopeAnswers(connection: Connection, transaction: Transaction, begun: boolean): Promise<Answers> {
+  if (begun) return answersAhead(connection, transaction)
+  const lines = envelopeLines(connection, transaction)
+  return connection.has('PIPELINING') && !isPaced(transaction)
+    ? pipelined(connection, lines)
+    : oneByOne(connection, lines, transaction.pauseMs)
+}
+
+async function answersAhead(connection: Connection, { recipients }: Transaction): Promise<Answers> {
+  connection.stage = 'mail'
+  const wait = Math.min(patienceAhead, connection.dial.patience.command)
+  return answersOf(await connection.repliesUntilFailure(recipients.length + 2, wait), recipients.length)
+}
+
+function answersOf([mail, ...rcpts]: Reply[], recipients: number): Answers {
+  const data = rcpts.length > recipients ? rcpts.pop() : undefined
+  return { rcpts, ...(mail ? { mail } : {}), ...(data ? { data } : {}) }
+}
 
 async function pipelined(connection: Connection, lines: string[]): Promise<Answers> {
   const { patience } = connection.dial
   connection.stage = 'mail'
   const replies: Reply[] = []
   // Both sides filling their buffers would deadlock (RFC 2920 §3.1), so a long list goes in groups.
-  for (let from = 0; from < lines.length; from += 100) {
+  for (let from = 0; from < lines.length && !connection.failure; from += 100) {
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
     connection.say(last ? [...group, 'DATA'] : group)
-    replies.push(...(await connection.replies(group.length + (last ? 1 : 0), patience.command)))
-    if (!isTaken(replies[0] as Reply)) break
+    replies.push(...(await connection.repliesUntilFailure(group.length + (last ? 1 : 0), patience.command)))
+    if (replies[0] && !isTaken(replies[0])) break
   }
-  const [mail, ...rcpts] = replies as [Reply, ...Reply[]]
-  const data = replies.length > lines.length ? rcpts.pop() : undefined
-  return { mail, rcpts, ...(data ? { data } : {}) }
+  return answersOf(replies, lines.length - 1)
 }
 
 /** Without PIPELINING: DATA is said only when a recipient was taken. */
 async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
   const { patience } = connection.dial
   const [mailCommand = '', ...rcptCommands] = lines
+  const ask = async (line: string, ms: number): Promise<Reply | undefined> => {
+    connection.say([line])
+    return (await connection.repliesUntilFailure(1, ms))[0]
+  }
   connection.stage = 'mail'
-  const mail = await connection.command(mailCommand, patience.command)
+  const mail = await ask(mailCommand, patience.command)
   const rcpts: Reply[] = []
-  if (!isTaken(mail)) return { mail, rcpts }
+  if (!mail || !isTaken(mail)) return { rcpts, ...(mail ? { mail } : {}) }
   connection.stage = 'rcpt'
   for (const line of rcptCommands) {
     if (pauseMs > 0 && rcpts.length > 0) await sleep(pauseMs)
-    rcpts.push(await connection.command(line, patience.command))
+    const reply = await ask(line, patience.command)
+    if (!reply) return { mail, rcpts }
+    rcpts.push(reply)
+  }
+  if (!rcpts.some(isTaken)) {
+    await reset(connection)
+    return { mail, rcpts }
   }
   connection.stage = 'data'
-  if (rcpts.some(isTaken)) return { mail, rcpts, data: await connection.command('DATA', patience.data) }
-  await reset(connection)
-  return { mail, rcpts }
+  const data = await ask('DATA', patience.data)
+  return { mail, rcpts, ...(data ? { data } : {}) }
 }
 
 /** After a refusal RSET leaves a clean session for the next message; a remote that waits for data all the same is left. */
@@ -287,9 +350,22 @@ function delivered(reply: Reply, connection: Connection): Result {
   return { kind: 'delivered', status: reply.enhanced ?? '2.0.0', reply: replyText(reply), dsnPassedOn }
 }
 
+/**
+ * More recipients than one transaction may have: 452, or 552 as RFC 821 had it (RFC 5321 §4.5.3.1.10), or whatever says X.5.3
+ * (RFC 3463 §3.6). Another enhanced code of a 552, as 5.2.2, is about the mailbox.
+ */
+function isTooMany({ code, enhanced }: Reply): boolean {
+  return code === 452 || (code === 552 && !enhanced) || (code >= 400 && enhanced?.slice(1) === '.5.3')
+}
+
 function refusedOrAgain(reply: Reply, connection: Connection, taken: number): Result {
-  const full = reply.code === 452 || (reply.code === 552 && !reply.enhanced)
-  return full && taken > 0 ? { kind: 'again', reply: replyText(reply) } : refused(reply, connection)
+  if (!isTooMany(reply) || reply.code === 421) return refused(reply, connection)
+  const text = replyText(reply)
+  if (taken > 0) return { kind: 'again', reply: text }
+  // It has enough of us for now: RFC 5321 §4.5.3.1.10 calls this temporary, whatever the code's first digit.
+  if (reply.code === 552 && reply.enhanced)
+    return { kind: 'deferred', status: '4.5.3', reply: text, cause: 'refused-for-now' }
+  return refused(reply, connection)
 }
 
 function refused(reply: Reply, connection: Connection): Result {
