@@ -1,8 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { fieldsOf, HeaderEnd } from '@postern/authentication/header.ts'
 import { foldLocal } from '@postern/contract/address.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { isFull, makeDirectory, replaceFile, writeAll } from '@postern/runtime/disk.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
 import type { Job } from './lanes.ts'
 import { domainOf } from './mail.ts'
@@ -37,20 +40,7 @@ async function deliverOne(
   const name = `${Math.floor(mail.envelope.receivedAt / 1000)}.${mail.envelope.id}_${r}.${safeName(hostname)}`
   const head = Buffer.from(`Return-Path: <${mail.envelope.sender}>\r\nDelivered-To: ${to.address}\r\n`)
   try {
-    const draft = await writeDraft(directory, name, {
-      head,
-      body: openDelivered(mail, world.reader),
-      delivered: to.address,
-    })
-    if (draft === 'loop') {
-      return {
-        kind: 'bounced',
-        status: '5.4.6',
-        reply: `the message was delivered to ${to.address} before: a loop`,
-        cause: 'loop',
-      }
-    }
-    await moveToNew(directory, name)
+    await putMail(directory, name, { head, body: openDelivered(mail, world.reader), to: to.address })
     return {
       kind: 'delivered',
       status: '2.0.0',
@@ -58,63 +48,67 @@ async function deliverOne(
       dsnPassedOn: false,
     }
   } catch (error) {
+    if (error instanceof Loop) return { kind: 'bounced', status: '5.4.6', reply: error.message, cause: 'loop' }
     const { code } = error as NodeJS.ErrnoException
     // What is wrong with the stored message itself is the caller's affair.
     if (!code) throw error
-    const status = code === 'ENOSPC' || code === 'EDQUOT' ? '4.2.2' : '4.3.0'
-    return deferredFor(status, `the mailbox of ${to.address} cannot be written: ${code}`, 'mailbox-unwritable')
+    const [status, why] = isFull(error) ? ['4.2.2', `the disk is full (${code})`] : ['4.3.0', code]
+    const reply = `${status} the mailbox of ${to.address} cannot be written: ${why}`
+    return deferredFor(status, reply, 'mailbox-unwritable')
   }
+}
+
+class Loop extends Error {
+  override readonly name = 'Loop'
 }
 
 /** Octets of the header in which an earlier Delivered-To is looked for. */
-const headOctets = 65_536
+const mostHeader = 1 << 20
 
-async function writeDraft(
-  directory: string,
-  name: string,
-  { head, body, delivered }: { head: Buffer; body: AsyncIterable<Buffer>; delivered: string },
-): Promise<'written' | 'loop'> {
-  for (const part of ['tmp', 'new', 'cur']) await mkdir(join(directory, part), { recursive: true, mode: 0o700 })
-  const path = join(directory, 'tmp', name)
-  const file = await open(path, 'w', 0o600)
+type Delivery = { head: Buffer; body: Readable; to: string }
+
+/** Into `tmp`, then to `new`: whole and durable when it resolves. Rejects with Loop, and leaves nothing in `tmp`. */
+async function putMail(directory: string, name: string, { head, body, to }: Delivery): Promise<void> {
   try {
-    await file.write(head)
-    let first = true
-    for await (const chunk of body) {
-      if (first && wasDelivered(chunk.subarray(0, headOctets), delivered)) return await abandon(path)
-      first = false
-      await file.write(chunk)
+    for (const part of ['tmp', 'new', 'cur']) await makeDirectory(join(directory, part))
+    await replaceFile(join(directory, 'new', name), {
+      draft: join(directory, 'tmp', name),
+      write: async (file) => {
+        await writeAll(file, head)
+        return head.length + (await writeBody(file, body, to))
+      },
+    })
+  } finally {
+    body.destroy()
+  }
+}
+
+/** Answers its octets. */
+async function writeBody(file: FileHandle, body: Readable, to: string): Promise<number> {
+  const header = new HeaderEnd(mostHeader)
+  let octets = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    if (!header.ended) {
+      header.take(chunk)
+      if (header.ended) stopLoop(header, to)
     }
-    await file.sync()
-    return 'written'
-  } catch (error) {
-    await rm(path, { force: true })
-    throw error
-  } finally {
-    await file.close()
+    await writeAll(file, chunk)
+    octets += chunk.length
   }
+  if (!header.ended) stopLoop(header, to)
+  return octets
 }
 
-async function abandon(path: string): Promise<'loop'> {
-  await rm(path, { force: true })
-  return 'loop'
+function stopLoop({ header }: HeaderEnd, address: string): void {
+  const ours = Buffer.from(address).toString('latin1').toLowerCase()
+  const been = fieldsOf(header).some(({ name, text }) => name === 'delivered-to' && addressIn(text) === ours)
+  if (been) throw new Loop(`the message was delivered to ${address} before: a loop`)
 }
 
-function wasDelivered(octets: Buffer, address: string): boolean {
-  const text = octets.toString('latin1')
-  const end = text.indexOf('\r\n\r\n')
-  const header = `\r\n${end < 0 ? text : text.slice(0, end)}\r\n`.toLowerCase()
-  return header.includes(`\r\ndelivered-to: ${Buffer.from(address).toString('latin1').toLowerCase()}\r\n`)
-}
-
-async function moveToNew(directory: string, name: string): Promise<void> {
-  await rename(join(directory, 'tmp', name), join(directory, 'new', name))
-  const folder = await open(join(directory, 'new'), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
+/** Some write the address in angle brackets. */
+function addressIn(field: string): string {
+  const value = field.slice(field.indexOf(':') + 1).trim()
+  return value.replace(/^<(.*)>$/, '$1').toLowerCase()
 }
 
 /** The box behind the delimiter, when it can be the name of a Maildir++ folder. Only folders the user made are used. */

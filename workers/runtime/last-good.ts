@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   applyRow,
@@ -9,6 +9,7 @@ import {
   type RowChange,
   rowKinds,
 } from '@postern/contract/rows.ts'
+import { makeDirectory, replaceFile, writeAll } from './disk.ts'
 
 /**
  * The last good settings on the worker's own disk, so that it starts when the API is down.
@@ -33,7 +34,7 @@ export class LastGood {
 
   /** What was in force last; `undefined` when there is nothing usable. A damaged file is the same as none: the API is asked. */
   async load(): Promise<{ replica: Replica; revision: number } | undefined> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(this.#directory)
     const snapshot = await readLines(this.#snapshotPath)
     if (snapshot?.at(-1) !== '{"end":true}') return undefined
     try {
@@ -45,9 +46,12 @@ export class LastGood {
         const value = parseOrUndefined(line)
         if (value === undefined) break
         if (typeof value.good === 'number') {
-          for (const row of waiting) applyRow(replica, row)
+          // A snapshot may be newer than changes that a crash kept from being removed.
+          if (value.good > revision) {
+            for (const row of waiting) applyRow(replica, row)
+            revision = value.good
+          }
           waiting = []
-          if (value.good > revision) revision = value.good
         } else waiting.push(parseRow(value))
       }
       if (!Number.isInteger(revision)) return undefined
@@ -57,29 +61,15 @@ export class LastGood {
     }
   }
 
-  /** Everything, anew. */
+  /** Everything, anew. When it rejects, what was saved before is still there, and the next save is whole. */
   async saveSnapshot(replica: Replica, revision: number): Promise<void> {
-    const temporary = `${this.#snapshotPath}.new`
-    const file = await open(temporary, 'w', 0o600)
-    try {
-      await file.write(`{"revision":${revision}}\n`)
-      let lines: string[] = []
-      for (const kind of rowKinds)
-        for (const [id, value] of replica[kind]) {
-          lines.push(JSON.stringify({ kind, id, value }))
-          if (lines.length === 1000) {
-            await file.write(`${lines.join('\n')}\n`)
-            lines = []
-          }
-        }
-      lines.push('{"end":true}', '')
-      await file.write(lines.join('\n'))
-      await file.datasync()
-      this.#snapshotBytes = (await file.stat()).size
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, this.#snapshotPath)
+    this.#incomplete = true
+    await replaceFile(this.#snapshotPath, {
+      write: async (file) => {
+        this.#snapshotBytes = await writeSnapshot(file, replica, revision)
+        return this.#snapshotBytes
+      },
+    })
     await this.#changes?.close()
     this.#changes = undefined
     await rm(this.#changesPath, { force: true })
@@ -102,33 +92,61 @@ export class LastGood {
     this.#incomplete = true
     this.#changes ??= await this.#openChanges()
     const text = [...changes.map((change) => JSON.stringify(change)), `{"good":${revision}}`, ''].join('\n')
-    await this.#changes.write(text)
-    this.#changesBytes += text.length
+    await writeAll(this.#changes, text)
+    this.#changesBytes += Buffer.byteLength(text)
     this.#incomplete = false
   }
 
-  /** A torn last line must not swallow the next one: it is ended first. */
+  /** A torn last line must not swallow the next one: it is cut off first. */
   async #openChanges(): Promise<FileHandle> {
     const file = await open(this.#changesPath, 'a', 0o600)
-    this.#changesBytes = (await file.stat()).size
-    if (this.#changesBytes > 0) {
-      const kept = (await readLines(this.#changesPath)) ?? []
-      const lastGood = kept.findLastIndex((line) => line.startsWith('{"good":') && line.endsWith('}'))
-      await file.truncate(0)
-      const text = kept
-        .slice(0, lastGood + 1)
-        .map((line) => `${line}\n`)
-        .join('')
-      await file.write(text)
-      this.#changesBytes = text.length
+    try {
+      const kept = endOfGood(await readFile(this.#changesPath))
+      await file.truncate(kept)
+      this.#changesBytes = kept
+      return file
+    } catch (error) {
+      await file.close()
+      throw error
     }
-    return file
   }
 
   async close(): Promise<void> {
     await this.#changes?.close()
     this.#changes = undefined
   }
+}
+
+const linesAtOnce = 1000
+
+/** Answers the octets of it. */
+async function writeSnapshot(file: FileHandle, replica: Replica, revision: number): Promise<number> {
+  let octets = 0
+  let lines = [`{"revision":${revision}}`]
+  const flush = async () => {
+    const text = Buffer.from(`${lines.join('\n')}\n`)
+    lines = []
+    await writeAll(file, text)
+    octets += text.length
+  }
+  for (const kind of rowKinds)
+    for (const [id, value] of replica[kind]) {
+      lines.push(JSON.stringify({ kind, id, value }))
+      if (lines.length === linesAtOnce) await flush()
+    }
+  lines.push('{"end":true}')
+  await flush()
+  return octets
+}
+
+/** Where the last complete `{"good":n}` line ends. */
+function endOfGood(octets: Buffer): number {
+  for (let end = octets.lastIndexOf(10); end >= 0; end = octets.lastIndexOf(10, end - 1)) {
+    const from = end === 0 ? 0 : octets.lastIndexOf(10, end - 1) + 1
+    if (/^\{"good":\d+\}$/.test(octets.toString('latin1', from, end))) return end + 1
+    if (end === 0) break
+  }
+  return 0
 }
 
 async function readLines(path: string): Promise<string[] | undefined> {
