@@ -143,9 +143,9 @@ export class Journal {
   async #commit(): Promise<void> {
     const commit = this.#gather()
     if (!commit) return
-    await this.#options.flushEvents()
     for (let failures = 0; ; failures++) {
       try {
+        await this.#options.flushEvents()
         await this.#options.index.ask('commit', commit)
         for (const [writer, cursor] of commit.cursors) this.cursors.set(writer, cursor)
         if (failures > 0) this.#options.trouble(undefined)
@@ -208,6 +208,8 @@ function isRipe(batch: Batch): boolean {
 
 function isFatal(error: unknown): boolean {
   const { code } = error as { code?: string }
+  // A disk that refuses may take it later.
+  if (code && /^E[A-Z]+$/.test(code)) return false
   return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 

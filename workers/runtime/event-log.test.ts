@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { EventLog } from './event-log.ts'
+import { noSmallDisk, smallDisk } from './testdisk.ts'
 
 const folder = () => mkdtemp(join(tmpdir(), 'postern-events-'))
 
@@ -25,7 +26,7 @@ function storage() {
 const applied = (revision: number) => ({ revision, tookMs: 1 })
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await sleep(10)
+  for (let i = 0; i < 2_000 && !condition(); i++) await sleep(10)
   expect(condition()).toBe(true)
 }
 
@@ -133,4 +134,123 @@ test('past its bound the oldest events go, and that is an event', async () => {
   await until(() => log.unsent === 0)
   expect([...stored.values()].some((event) => event.type === 'log.dropped')).toBe(true)
   await log.close()
+})
+
+describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''}`, () => {
+  const open: { close(): unknown }[] = []
+  afterEach(async () => {
+    for (const each of open.splice(0).reverse()) await each.close()
+  })
+
+  async function onSmallDisk(octets = 1 << 20) {
+    const disk = smallDisk(octets)
+    open.push({ close: () => disk.unmount() })
+    const { stored, state, send } = storage()
+    const failures: string[] = []
+    const refused = (error: unknown) => failures.push(String(error))
+    const log = await EventLog.open({ directory: join(disk.path, 'events'), send, refused })
+    log.numberFrom(0)
+    return { disk, stored, state, log, failures, send }
+  }
+
+  const numbersOn = async (directory: string): Promise<number[]> => {
+    const names = (await readdir(directory)).sort()
+    const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+    // Every line is whole: a reader needs no mercy.
+    const lines = texts.flatMap((text) => text.split('\n').slice(0, -1))
+    return lines.map((line) => (JSON.parse(line) as { n: number }).n)
+  }
+  const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
+
+  test.each([0, 4096, 70_000])(
+    'flush and sync reject with %i octets of room; with more all of it is on disk, once, in order',
+    async (room) => {
+      const { disk, state, log } = await onSmallDisk()
+      state.away = true
+      log.record('policy.applied', applied(1))
+      await log.sync()
+      await disk.fill(room)
+      for (let i = 2; i <= 3000; i++) log.record('policy.applied', applied(i))
+      await expect(log.sync()).rejects.toThrow('ENOSPC')
+      await expect(log.flush()).rejects.toThrow('ENOSPC')
+      log.record('policy.applied', applied(3001))
+      await expect(log.sync()).rejects.toThrow('ENOSPC')
+      disk.free()
+      await log.sync()
+      expect(await numbersOn(join(disk.path, 'events'))).toEqual(upTo(3001))
+      log.record('policy.applied', applied(3002))
+      await log.sync()
+      expect(await numbersOn(join(disk.path, 'events'))).toEqual(upTo(3002))
+      await log.close(0)
+    },
+  )
+
+  test('what storage has need not be on this disk any more', async () => {
+    const { disk, stored, log, failures } = await onSmallDisk()
+    log.record('policy.applied', applied(1))
+    await log.sync()
+    await disk.fill()
+    for (let i = 2; i <= 3000; i++) log.record('policy.applied', applied(i))
+    await expect(log.sync()).rejects.toThrow('ENOSPC')
+    log.startShipping()
+    await until(() => stored.size === 3000)
+    await until(() => log.unsent === 0)
+    await log.sync()
+    expect(failures).toHaveLength(1)
+    await log.close()
+  })
+
+  test('more than memory ships from is shipped whole and in order when there is room again', async () => {
+    const { disk, stored, state, log } = await onSmallDisk(16 << 20)
+    state.away = true
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 12_000; i++) log.record('policy.applied', applied(i))
+      await log.flush()
+    }
+    await disk.fill()
+    for (let i = 0; i < 12_000; i++) log.record('policy.applied', applied(i))
+    await expect(log.flush()).rejects.toThrow('ENOSPC')
+    state.away = false
+    log.startShipping()
+    await until(() => stored.size === 48_000)
+    disk.free()
+    log.record('policy.applied', applied(48_001))
+    await log.sync()
+    await until(() => stored.size === 48_001)
+    expect([...stored.keys()]).toEqual(upTo(48_001))
+    await log.close()
+  })
+
+  test('a disk that is full when a new file is begun does not end the log', async () => {
+    const { disk, state, log } = await onSmallDisk(16 << 20)
+    state.away = true
+    for (let i = 0; i < 20_000; i++) log.record('policy.applied', applied(i))
+    await log.sync()
+    await disk.fill()
+    log.record('policy.applied', applied(1))
+    await expect(log.sync()).rejects.toThrow('ENOSPC')
+    disk.free()
+    await log.sync()
+    expect(await numbersOn(join(disk.path, 'events'))).toEqual(upTo(20_001))
+    await log.close(0)
+  })
+
+  test('past its bound what found no disk is dropped, and that is an event', async () => {
+    const { disk, stored, state, log } = await onSmallDisk(4 << 20)
+    state.away = true
+    await disk.fill()
+    for (let round = 0; round < 12; round++) {
+      for (let i = 0; i < 10_000; i++) log.record('policy.applied', applied(i))
+      await log.flush().catch(() => {})
+    }
+    state.away = false
+    log.startShipping()
+    await until(() => log.unsent === 0)
+    const dropped = [...stored.values()]
+      .filter(({ type }) => type === 'log.dropped')
+      .map(({ count }) => count as number)
+    expect(dropped.length).toBeGreaterThan(0)
+    expect(stored.size - dropped.length + dropped.reduce((sum, count) => sum + count, 0)).toBe(120_000)
+    await log.close()
+  })
 })

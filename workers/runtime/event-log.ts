@@ -1,7 +1,9 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
 
 /**
  * Events on their way to storage. Recording is synchronous and cheap; writing and shipping go on behind it and never slow
@@ -15,7 +17,11 @@ export type EventLogOptions = {
   maxBytes?: number
   /** Called at most once for a run of failures. */
   failed?: (error: unknown) => void
+  /** The disk refuses; called at most once until it takes something again. */
+  refused?: (error: unknown) => void
 }
+
+const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
 
 type Line = { n: number; text: string }
 type LogFile = { first: number; bytes: number }
@@ -24,7 +30,13 @@ const batchSize = 500
 const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
+/** Lines that the disk refused and that are kept for it. */
+const mostRefused = 50_000
+/** In one write. */
+const linesAtOnce = 5_000
 const flushAfterMs = 25
+/** After the disk refused. */
+const tryAgainMs = 1_000
 /**
  * After a batch shipping rests three times as long as storage took for it: so events take at most a quarter of what storage
  * has, mail goes first, and under load batches are full. A batch costs as much as a hundred events in it, so what comes
@@ -51,6 +63,10 @@ export class EventLog {
   #written = 0
   #batchSize = batchSize
   #acknowledged = 0
+  /** Not on disk: it refused. In order, and later than anything on disk. */
+  #refused: Line[] = []
+  #refusal: unknown
+  #isDirectoryDirty = true
   #flushing: Promise<void> | undefined
   #flushTimer: NodeJS.Timeout | undefined
   #shipping: Promise<void> | undefined
@@ -60,7 +76,7 @@ export class EventLog {
   #accepted = new Set<string>()
 
   private constructor(options: EventLogOptions) {
-    this.#options = { maxBytes: 1_073_741_824, failed: () => {}, ...options }
+    this.#options = { maxBytes: 1_073_741_824, failed: () => {}, refused: () => {}, ...options }
   }
 
   /** Finds what an earlier process left. With an empty directory numbers are given only after `numberFrom`. */
@@ -72,7 +88,7 @@ export class EventLog {
 
   async #recover(): Promise<void> {
     const { directory } = this.#options
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     const names = (await readdir(directory)).filter((name) => /^\d{15}\.ndjson$/.test(name)).sort()
     for (const [i, name] of names.entries()) {
       const text = await readFile(join(directory, name), 'utf8')
@@ -119,7 +135,7 @@ export class EventLog {
     this.#next = n + 1
     const event = log ? { n, at, type, ...fields } : { n, at, type, ...fields, log }
     this.#toWrite.push({ n, text: JSON.stringify(event) })
-    this.#flushTimer ??= setTimeout(() => void this.flush(), flushAfterMs)
+    this.#flushIn(this.#refused.length > 0 ? tryAgainMs : flushAfterMs)
   }
 
   /** Events that storage does not have yet. */
@@ -127,16 +143,21 @@ export class EventLog {
     return (this.#next ?? 1) - 1 - this.#acknowledged + this.#unnumbered.length
   }
 
-  /** Everything recorded so far is handed to the operating system when this resolves: a killed process does not take it along. */
+  /**
+   * Everything recorded so far is with the operating system or with storage when this resolves: a killed process does not
+   * take it along. Rejects when the disk refuses.
+   */
   async flush(): Promise<void> {
     clearTimeout(this.#flushTimer)
     this.#flushTimer = undefined
     while (this.#flushing) await this.#flushing
-    if (this.#toWrite.length === 0) return
-    this.#flushing = this.#write(this.#toWrite.splice(0)).finally(() => {
-      this.#flushing = undefined
-    })
-    await this.#flushing
+    if (this.#toWrite.length > 0 || this.#refused.length > 0) {
+      this.#flushing = this.#write(this.#toWrite.splice(0)).finally(() => {
+        this.#flushing = undefined
+      })
+      await this.#flushing
+    }
+    if (this.#refused.length > 0) throw this.#refusal
   }
 
   /** As `flush`, and a machine that stops does not take it along either. Rejects when the disk refuses. */
@@ -144,33 +165,85 @@ export class EventLog {
     await this.flush()
     while (this.#flushing) await this.#flushing
     await this.#current?.datasync()
+    if (!this.#isDirectoryDirty) return
+    await syncDirectory(this.#options.directory)
+    this.#isDirectoryDirty = false
   }
 
+  /** What the disk says against it; `undefined`: nothing. */
+  get trouble(): string | undefined {
+    return this.#refused.length > 0 ? String((this.#refusal as Error).message) : undefined
+  }
+
+  #flushIn(ms: number): void {
+    this.#flushTimer ??= setTimeout(() => void this.flush().catch(() => {}), ms)
+  }
+
+  /** Never rejects: what the disk refuses lives on in memory, within its bound, is shipped from there, and is written later. */
   async #write(lines: Line[]): Promise<void> {
+    const waiting = [...this.#refused, ...lines]
+    let written = 0
     try {
-      if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
-      const text = `${lines.map((line) => line.text).join('\n')}\n`
-      await this.#current?.appendFile(text)
-      this.#currentLines += lines.length
-      const file = this.#files.at(-1)
-      if (file) file.bytes += Buffer.byteLength(text)
+      while (written < waiting.length) written += await this.#append(waiting.slice(written, written + linesAtOnce))
+      this.#refusal = undefined
     } catch (error) {
-      // The disk refuses: the events live on in memory, within its bound, and are shipped from there.
-      this.#options.failed(error)
+      if (this.#refusal === undefined) this.#options.refused(error)
+      this.#refusal = error
     }
+    this.#refused = waiting.slice(written)
     this.#written = lines.at(-1)?.n ?? this.#written
     if (this.#onDiskFrom === undefined && this.#toShip.length + lines.length <= linesInMemory)
       this.#toShip.push(...lines)
     else this.#onDiskFrom ??= lines[0]?.n
     await this.#dropOldest()
+    this.#forgetRefused()
+    if (this.#refused.length > 0) this.#flushIn(tryAgainMs)
     this.#wake?.()
+  }
+
+  /** All of these lines or none. */
+  async #append(lines: readonly Line[]): Promise<number> {
+    if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
+    const current = this.#current as FileHandle
+    const file = this.#files.at(-1) as LogFile
+    const text = Buffer.from(`${lines.map((line) => line.text).join('\n')}\n`)
+    try {
+      await writeAll(current, text)
+    } catch (error) {
+      // The next line must not be joined to a torn one.
+      await current.truncate(file.bytes).catch(() => this.#leave())
+      throw error
+    }
+    this.#currentLines += lines.length
+    file.bytes += text.length
+    return lines.length
+  }
+
+  /** What storage has need not be written any more. Past the bound the oldest go, and that is said of those that nothing else holds. */
+  #forgetRefused(): void {
+    this.#refused = this.#refused.filter(({ n }) => n > this.#acknowledged)
+    const gone = this.#refused.splice(0, Math.max(0, this.#refused.length - mostRefused))
+    const last = gone.at(-1)
+    if (!last || this.#onDiskFrom === undefined) return
+    const from = this.#onDiskFrom
+    const count = gone.filter(({ n }) => n >= from).length
+    if (count === 0) return
+    this.#onDiskFrom = last.n + 1
+    this.record('log.dropped', { count, because: 'the disk refused them, and storage was away' })
+  }
+
+  async #leave(): Promise<void> {
+    const left = this.#current
+    this.#current = undefined
+    await left?.close()
   }
 
   async #roll(first: number): Promise<void> {
     await this.#current?.datasync()
-    await this.#current?.close()
+    await this.#leave()
     // A file of this name can only hold the torn first line of a process that was killed.
-    this.#current = await open(this.#path(first), 'w', 0o600)
+    this.#current = await open(this.#path(first), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
+    this.#isDirectoryDirty = true
     this.#currentLines = 0
     if (this.#files.at(-1)?.first === first) this.#files.pop()
     this.#files.push({ first, bytes: 0 })
@@ -246,6 +319,7 @@ export class EventLog {
     this.#toShip.splice(0, left === -1 ? this.#toShip.length : left)
     this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
     this.#acknowledged = Math.max(this.#acknowledged, Math.min(upTo, this.#written))
+    if (!this.#flushing) this.#forgetRefused()
     await this.#removeAcknowledged()
     return true
   }
@@ -273,6 +347,10 @@ export class EventLog {
     const text = file ? await readFile(this.#path(file.first), 'utf8') : ''
     const lines = linesIn(text).filter(({ n }) => n >= from && n <= this.#written)
     const next = file && this.#files[this.#files.indexOf(file) + 1]
+    if (!next) {
+      const last = lines.at(-1)?.n ?? from - 1
+      lines.push(...this.#refused.filter(({ n }) => n > last && n <= this.#written))
+    }
     this.#toShip.push(...lines)
     if (next) this.#onDiskFrom = next.first
     else
@@ -290,14 +368,15 @@ export class EventLog {
   /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
   async close(graceMs = 2_000): Promise<void> {
     this.#closing = true
-    await this.flush()
+    await this.flush().catch(() => {})
     const until = Date.now() + graceMs
     while (this.#shipping && this.unsent > 0 && Date.now() < until) await sleep(20)
     this.#stop.abort()
     this.#wake?.()
     await this.#shipping
-    await this.flush()
-    await this.#current?.close()
+    await this.flush().catch(() => {})
+    clearTimeout(this.#flushTimer)
+    await this.#leave()
   }
 
   #path(first: number): string {

@@ -25,6 +25,8 @@ export class LastGood {
   #changesBytes = 0
   /** A change did not reach the disk: the next save must be whole. */
   #incomplete = false
+  /** What the disk says against the last save; `undefined`: nothing. */
+  trouble: string | undefined
 
   constructor(directory: string) {
     this.#directory = directory
@@ -62,7 +64,21 @@ export class LastGood {
   }
 
   /** Everything, anew. When it rejects, what was saved before is still there, and the next save is whole. */
-  async saveSnapshot(replica: Replica, revision: number): Promise<void> {
+  saveSnapshot(replica: Replica, revision: number): Promise<void> {
+    return this.#told(this.#saveSnapshot(replica, revision))
+  }
+
+  async #told(saving: Promise<void>): Promise<void> {
+    try {
+      await saving
+      this.trouble = undefined
+    } catch (error) {
+      this.trouble = (error as Error).message
+      throw error
+    }
+  }
+
+  async #saveSnapshot(replica: Replica, revision: number): Promise<void> {
     this.#incomplete = true
     await replaceFile(this.#snapshotPath, {
       write: async (file) => {
@@ -78,7 +94,11 @@ export class LastGood {
   }
 
   /** What came since; when that has grown past the snapshot, everything anew. */
-  async saveChanges(
+  saveChanges(changes: readonly RowChange[], now: { replica: Replica; revision: number }): Promise<void> {
+    return this.#told(this.#saveChanges(changes, now))
+  }
+
+  async #saveChanges(
     changes: readonly RowChange[],
     { replica, revision }: { replica: Replica; revision: number },
   ): Promise<void> {
@@ -88,7 +108,7 @@ export class LastGood {
       this.#snapshotBytes === 0 ||
       this.#changesBytes > Math.max(1_000_000, this.#snapshotBytes / 2)
     )
-      return this.saveSnapshot(replica, revision)
+      return this.#saveSnapshot(replica, revision)
     this.#incomplete = true
     this.#changes ??= await this.#openChanges()
     const text = [...changes.map((change) => JSON.stringify(change)), `{"good":${revision}}`, ''].join('\n')

@@ -10,7 +10,7 @@ import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
 import { Logging } from './logging/logging.ts'
-import type { Service, Worker } from './worker.ts'
+import type { Service, ServiceStatus, Worker } from './worker.ts'
 
 export const version = '0.1.0'
 
@@ -46,6 +46,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     directory: join(directory, 'events'),
     send: (lines) => controlPlane.sendEvents(lines),
     failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
+    refused: (error) => log.error({ error: reasonOf(error) }, 'events wait in memory: the disk does not take them'),
   })
   const logging = new Logging({
     worker: id,
@@ -65,7 +66,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   let stopped: Promise<void> | undefined
 
   const report = async () => {
-    const status = service.status()
+    const status = logged.status()
     const told = await controlPlane.report({
       service: name,
       version,
@@ -107,7 +108,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     log,
   }
   const service = await makeService(worker)
-  const health = await serveHealth({ env, observed: () => service.status().observed })
+  const health = await serveHealth({ env, observed: () => logged.status().observed })
   const lastGood = new LastGood(directory)
   /** The service's settings, and the log's. */
   const logged: Service = {
@@ -116,7 +117,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       await service.apply(change)
       logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
     },
-    status: () => service.status(),
+    status: () => withTrouble(service.status(), { events: events.trouble, settings: lastGood.trouble }),
     stop: () => service.stop(),
   }
   const follower = new Follower({
@@ -195,6 +196,14 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   })
   if (!resumed) await following
   return worker
+}
+
+/** A service that runs is degraded while its disk refuses what should outlive the process. */
+function withTrouble(status: ServiceStatus, troubles: Record<string, string | undefined>): ServiceStatus {
+  const told = Object.entries(troubles).flatMap(([part, text]) => (text === undefined ? [] : [`${part}: ${text}`]))
+  if (told.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status
+  const detail = [...(status.detail === undefined ? [] : [status.detail]), ...told].join('; ').slice(0, 500)
+  return { ...status, observed: 'degraded', detail }
 }
 
 /** Runs `call` every `pauseMs` after the one before has ended, and at once after `soon()`. Failures wait for the next turn. */

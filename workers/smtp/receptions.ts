@@ -1,6 +1,7 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventFields } from '@postern/contract/events.ts'
+import { replaceWith } from '@postern/runtime/disk.ts'
 import type { Worker } from '@postern/runtime/worker.ts'
 import type { Arrival, Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { cut } from './happenings.ts'
@@ -92,14 +93,7 @@ export class Receptions {
     const cursor = spool.cursor()
     if (cursor === this.#remembered) return
     await worker.syncEvents()
-    const made = await open(`${file}.new`, 'w', 0o600)
-    try {
-      await made.writeFile(`${cursor}\n`)
-      await made.datasync()
-    } finally {
-      await made.close()
-    }
-    await rename(`${file}.new`, file)
+    await replaceWith(file, `${cursor}\n`)
     this.#remembered = cursor
   }
 

@@ -14,13 +14,22 @@ export async function startChangeQueues(portFile: string): Promise<ChangeQueues>
   const app = await listen(lastPort(portFile)).catch(() => listen(0))
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : 0
-  writeFileSync(portFile, `${port}\n`)
+  rememberPort(portFile, port)
   return {
     endpoint: `http://127.0.0.1:${port}`,
     close: async () => {
       app.server.closeAllConnections()
       await app.close()
     },
+  }
+}
+
+/** Without it workers are told another port when they are started: a full disk is no reason not to start. */
+function rememberPort(file: string, port: number): void {
+  try {
+    writeFileSync(file, `${port}\n`)
+  } catch (error) {
+    console.error(`cannot write ${file}: ${(error as Error).message}`)
   }
 }
 

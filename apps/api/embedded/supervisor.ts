@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../parts.ts'
-import { forget, isAlive, recall, remember } from './running.ts'
+import { forget, isAlive, type Running, recall, remember } from './running.ts'
 
 /**
  * Keeps one worker process running. It outlives the API: a restarted API takes it over when nothing in its environment has
@@ -64,12 +64,13 @@ export class SupervisedWorker {
       const startedAt = Date.now()
       let how = 'ended'
       if (this.#pid === undefined) {
-        const child = await this.#spawn()
-        if (child.pid === undefined) {
-          how = 'could not be started'
+        // Its token is written to the settings' database: a full disk must not end the supervision.
+        const child = await this.#spawn().catch((error: Error) => error)
+        if (child instanceof Error || child.pid === undefined) {
+          how = `could not be started${child instanceof Error ? `: ${child.message}` : ''}`
         } else {
           this.#pid = child.pid
-          remember(file, { pid: child.pid, script, environment })
+          this.#remember(file, { pid: child.pid, script, environment })
           how = await ended(child)
         }
       } else while (isAlive({ pid: this.#pid, script })) await sleep(250)
@@ -80,6 +81,15 @@ export class SupervisedWorker {
       log.warn({ worker: name, how, againInMs: pause }, 'the worker is gone; starting it again')
       await sleep(pause, undefined, { signal: this.#wake.signal }).catch(() => {})
       pause = Math.min(longestPauseMs, pause * 2)
+    }
+  }
+
+  /** A worker that is not remembered runs all the same; only the next API process will not find it. */
+  #remember(file: string, running: Running): void {
+    try {
+      remember(file, running)
+    } catch (error) {
+      this.#plan.log.warn({ worker: this.#plan.name, error: String(error) }, 'cannot remember the worker on disk')
     }
   }
 

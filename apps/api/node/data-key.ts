@@ -1,16 +1,42 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** The data key from the environment, else from `keys/data.key`, made at first start and readable by this user only. */
 export function dataKeyOf(env: NodeJS.ProcessEnv, directory: string): string {
   if (env.POSTERN_DATA_KEY) return env.POSTERN_DATA_KEY
   const file = join(directory, 'keys', 'data.key')
   mkdirSync(join(directory, 'keys'), { recursive: true, mode: 0o700 })
+  if (!existsSync(file)) make(file)
+  const key = readFileSync(file, 'utf8').trim()
+  if (key === '')
+    throw new Error(`${file} is empty; put the key back from a backup, or remove the file of a new system`)
+  return key
+}
+
+/** Whole and durable, or not there: everything that is sealed with it hangs on it. */
+function make(file: string): void {
+  const draft = `${file}.new`
   try {
-    writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
+    writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
+    // Never over one that another process has just made.
+    linkSync(draft, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft, { force: true })
   }
-  return readFileSync(file, 'utf8').trim()
+  const directory = openSync(dirname(file), 'r')
+  fsyncSync(directory)
+  closeSync(directory)
 }

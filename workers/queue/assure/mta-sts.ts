@@ -1,7 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { dirname } from 'node:path'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import { makeDirectory, replaceWith } from '@postern/runtime/disk.ts'
 import { type Reach, reachOf } from '@postern/runtime/hooks/reach.ts'
 import { LRUCache } from 'lru-cache'
 import { parsePolicy, resolvePolicy, validateMx } from 'mailauth/lib/mta-sts.js'
@@ -131,9 +132,8 @@ export class MtaSts {
     const now = Date.now()
     const kept = [...this.#kept.entries()].filter(([, { expires }]) => expires > now)
     try {
-      await mkdir(dirname(file), { recursive: true })
-      await writeFile(`${file}.new`, JSON.stringify(kept))
-      await rename(`${file}.new`, file)
+      await makeDirectory(dirname(file))
+      await replaceWith(file, JSON.stringify(kept))
     } catch {
       this.#saveSoon()
     }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
-import { type FileHandle, open, readFile, rename } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import type { Lookups } from '@postern/contract/lookups.ts'
+import { writeAll } from '@postern/runtime/disk.ts'
 import { networkOf } from './address.ts'
 
 /**
@@ -151,8 +152,14 @@ export class Greylist {
     const lines = this.#unwritten
     this.#unwritten = []
     this.#lines += lines.length
-    await this.#handle?.appendFile(lines.join(''), 'latin1')
+    if (this.#handle) await writeAll(this.#handle, lines.join('')).catch((error) => this.#writeAnew(error))
     if (this.#file !== undefined && this.#lines > 4 * this.size + 10_000) await this.#rewrite(this.#file)
+  }
+
+  /** Whatever the disk refused is in memory: the next time everything is written, and no line is joined to a torn one. */
+  #writeAnew(error: unknown): never {
+    this.#lines = Infinity
+    throw error
   }
 
   /** The file again, with nothing in it that is over. What comes meanwhile is appended after. */
@@ -165,7 +172,8 @@ export class Greylist {
       await rename(`${file}.new`, file)
     } catch (error) {
       await next.close()
-      throw error
+      await rm(`${file}.new`, { force: true })
+      this.#writeAnew(error)
     }
     await this.#handle?.close()
     this.#handle = next
@@ -177,7 +185,7 @@ export class Greylist {
       this.#lines += lines.length
       const text = lines.join('')
       lines = []
-      if (text !== '') await to.appendFile(text, 'latin1')
+      if (text !== '') await writeAll(to, text)
     }
     for (const [key, value] of map) {
       lines.push(lineOf(key, value))

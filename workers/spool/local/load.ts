@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { envelope, repeated } from './load.words.ts'
 import { openLocalWriter } from './writer.ts'
 
@@ -10,7 +10,7 @@ import { openLocalWriter } from './writer.ts'
 const [directory = '', name = '', clients = '20'] = process.argv.slice(2)
 
 const writer = await openLocalWriter({ directory, name, segmentOctets: 1 << 20, reserve: 0 })
-writeSync(1, 'open\n')
+appendFileSync(1, 'open\n')
 
 async function client(): Promise<void> {
   while (true) {
@@ -23,7 +23,7 @@ async function client(): Promise<void> {
       for (let at = 0; at < body.length; at += 65_536) await draft.append(body.subarray(at, at + 65_536))
       await draft.commit(message)
     }
-    writeSync(1, `${message.id} ${body.length}\n`)
+    appendFileSync(1, `${message.id} ${body.length}\n`)
   }
 }
 

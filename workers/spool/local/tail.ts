@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { close, isMissing, open, read } from './disk.ts'
+import { close, isMissing, open, read, writeAll } from './disk.ts'
 import { readLong, writeLong } from './record.ts'
 
 /**
@@ -107,6 +107,6 @@ export class TailWriter {
     }
     this.writing = true
     // A failure is not told: the next value goes the same way, and a reader that waits too long reads the segment itself.
-    fs.write(this.fd, encodeTail(tail), 0, tailLength, 0, () => setTimeout(() => this.writeNext(), restMs))
+    writeAll(this.fd, [encodeTail(tail)], 0, () => setTimeout(() => this.writeNext(), restMs))
   }
 }
