@@ -122,6 +122,8 @@ export const dkimKeyInputSchema = z.strictObject({
       'reply-to',
       'in-reply-to',
       'references',
+      'list-unsubscribe',
+      'list-unsubscribe-post',
     ]),
 })
 export type DkimKey = z.output<typeof dkimKeyInputSchema> & { privateKey: string; dnsName: string; dnsValue: string }

@@ -5,6 +5,7 @@ import type { Assurance } from './assure/assurance.ts'
 import type { Patience } from './client/dial.ts'
 import type { Pool } from './client/pool.ts'
 import type { Result } from './client/transaction.ts'
+import type { Converter } from './form/converter.ts'
 import type { Signer } from './form/signer.ts'
 import type { Plan } from './plan.ts'
 import type { Dns } from './route/dns.ts'
@@ -22,6 +23,7 @@ export type AttemptWorld = {
   record: Record
   wants: Worker['wants']
   signer: Signer
+  converter: Converter
   ourselves(): Ourselves
   /** Port of MX hosts. */
   port: number

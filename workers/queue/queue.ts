@@ -15,6 +15,7 @@ import { dailyReport } from './daily-report.ts'
 import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
 import { Dispatch } from './dispatch.ts'
 import { Due } from './due.ts'
+import { Converter } from './form/converter.ts'
 import { Signer } from './form/signer.ts'
 import { Hands } from './hands.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
@@ -75,6 +76,7 @@ export class Queue {
   readonly #poster: Poster
   readonly #buckets: Buckets
   readonly #signer = new Signer()
+  readonly #converter = new Converter()
   readonly #hands: Hands
   readonly #intake: Intake
   readonly #due: Due
@@ -166,6 +168,7 @@ export class Queue {
       record,
       wants: this.#parts.wants ?? (() => false),
       signer: this.#signer,
+      converter: this.#converter,
       ourselves,
       port: outboundPort,
       patience: patience ?? usualPatience,
@@ -267,6 +270,7 @@ export class Queue {
     this.#poster.close()
     this.#buckets.close()
     await this.#signer.close()
+    await this.#converter.close()
     await this.#parts.assurance?.mtaSts?.save()
   }
 }

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
 import { BodyScanner } from './body-scanner.ts'
@@ -29,6 +30,7 @@ export class MessageBody {
   readonly #limit: number
   #pieces: Buffer[] = []
   #octets = 0
+  #isEightBit = false
   #head: Buffer[] = []
   #headOctets = 0
   #draft: Draft | undefined
@@ -99,6 +101,7 @@ export class MessageBody {
       return undefined
     }
     for (const piece of out) {
+      this.#isEightBit ||= !isAscii(piece)
       this.#octets += piece.length
       this.#pieces.push(piece)
       if (this.#headOctets < headOctets) this.#keepHead(piece)
@@ -132,13 +135,14 @@ export class MessageBody {
     this.drop()
   }
 
-  /** Stores what was taken. Rejects with SpoolFull or SpoolFailure. */
+  /** Stores what was taken; 8-bit text that the client did not declare is declared (RFC 6152). Rejects with SpoolFull or SpoolFailure. */
   async store(envelope: Envelope, prefix: Buffer): Promise<Stored> {
     if (this.#failure) throw this.#failure
     if (this.#dropped) throw new SpoolFailure('the message was dropped')
     const body = this.#pieces
     this.#pieces = []
     this.#head = []
+    if (this.#isEightBit) envelope = { ...envelope, body: '8bitmime' }
     if (!this.#draft) return this.#spool.write({ envelope, prefix, body })
     const draft = this.#draft
     if (body.length > 0) await draft.append(Buffer.concat(body))

@@ -275,9 +275,14 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
     const stuffer = new DotStuffer()
     source.on('error', (error) => stuffer.destroy(error))
     source.pipe(stuffer)
-    for await (const chunk of stuffer) {
-      connection.expectWithin(patience.block)
-      if (!connection.write(chunk as Buffer)) await connection.drained()
+    try {
+      for await (const chunk of stuffer) {
+        connection.expectWithin(patience.block)
+        if (!connection.write(chunk as Buffer)) await connection.drained()
+      }
+    } finally {
+      // A remote that breaks off leaves a message half read.
+      source.destroy()
     }
   } catch (error) {
     connection.destroy()

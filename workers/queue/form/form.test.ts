@@ -240,3 +240,57 @@ test('a run for one domain leaves the others waiting (ETRN, RFC 1985)', async ()
   expect(box.of('order.done')).toMatchObject([{ matched: 1 }])
   expect(box.of('delivery.delivered', a)).toEqual([])
 })
+
+describe('what is signed', () => {
+  const list = [...headers, 'cc', 'reply-to', 'date', 'message-id']
+  const fields = [
+    'From: ann@home.test',
+    'To: jane@a.test',
+    'Subject: x',
+    'List-Unsubscribe: <https://home.test/u?1>',
+    'List-Unsubscribe-Post: List-Unsubscribe=One-Click',
+    'Date: Mon, 30 Nov 2026 09:00:00 +0000',
+    'Message-ID: <1@home.test>',
+  ]
+  const body = '\r\n\r\nHello.\r\n'
+
+  async function sentBy(keys: object[]): Promise<string> {
+    const { box, remote } = await toServer({}, { dkimKeys: keys })
+    await box.send(['jane@a.test'], { text: `${fields.join('\r\n')}${body}`, ...login })
+    await until('delivered', () => remote.received.length === 1)
+    return remote.received[0]?.data ?? ''
+  }
+  const fails = async (data: string) => (await verified(data)).every((result) => result.startsWith('fail'))
+
+  test('From, Subject, To, Cc, Reply-To, Date and Message-ID cannot be added to (RFC 6376 §8.15)', async () => {
+    const data = await sentBy([
+      { ...rsa.row, headers: list },
+      { ...ed.row, headers: list },
+    ])
+    expect((await verified(data)).sort()).toEqual([...both].sort())
+    const [, ...rest] = data.split(/(?=\r\nFrom: )/)
+    const signature = data.slice(0, data.length - rest.join('').length)
+    for (const added of ['From', 'Subject', 'To', 'Cc', 'Reply-To', 'Date', 'Message-ID']) {
+      const field = `\r\n${added}: evil@evil.test`
+      expect(await fails(`${signature}${field}${rest.join('')}`), `${added} before`).toBe(true)
+      expect(await fails(data.replace(body, `${field}${body}`)), `${added} after`).toBe(true)
+    }
+    expect(await fails(data.replace(body, `\r\nX-Other: fine${body}`))).toBe(false)
+  })
+
+  test('one-click unsubscription is signed whatever the key lists (RFC 8058 §4)', async () => {
+    const data = await sentBy(dkimKeys)
+    expect((await verified(data)).sort()).toEqual([...both].sort())
+    expect(await fails(data.replace('/u?1', '/u?2'))).toBe(true)
+    expect(await fails(data.replace('=One-Click', '=Two-Click'))).toBe(true)
+  })
+
+  test('a field that the key does not list may be added', async () => {
+    const data = await sentBy([{ ...rsa.row, headers: ['from', 'Subject'] }])
+    const unfolded = data.replace(/\r\n[ \t]+/g, ' ')
+    const signedFields = /; h=([^;]+);/.exec(unfolded)?.[1]?.toLowerCase().split(/[ :]+/).sort()
+    expect(signedFields).toEqual(['from', 'from', 'list-unsubscribe', 'list-unsubscribe-post', 'subject', 'subject'])
+    expect(await verified(data.replace(body, `\r\nReply-To: list@b.test${body}`))).toEqual(both.slice(0, 1))
+    expect(await fails(data.replace(body, `\r\nSubject: other${body}`))).toBe(true)
+  })
+})

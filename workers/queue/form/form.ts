@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { domainToASCII } from 'node:url'
 import { HeaderEnd } from '@postern/authentication/header.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
@@ -6,24 +7,28 @@ import type { AttemptWorld, Final } from '../attempted.ts'
 import type { Connection } from '../client/connection.ts'
 import type { Transaction } from '../client/transaction.ts'
 import { domainOf, type Mail, requireTlsOf } from '../mail.ts'
-import { deliveredOctets, openDelivered, readDelivered } from '../overlay.ts'
+import { deliveredOctets, openDelivered, readDelivered, streamedOver } from '../overlay.ts'
 import type { Plan } from '../plan.ts'
 import { authorDomain } from './author.ts'
-import { isSevenBit, splitMessage, toSevenBit } from './seven-bit.ts'
+import { isSevenBit, splitMessage } from './seven-bit.ts'
 import type { SigningKey } from './signer.ts'
 
 /** The form in which a message goes to this very host: signed, and fit for what the host understands. Most mail needs nothing. */
 
 /** Whole bodies up to here; larger ones are streamed. */
 const wholeOctets = 1 << 20
-/** A message that has to be converted is in memory whole; a larger one is not converted. */
-const mostConverted = 64 << 20
 const mostHeader = 256 << 10
 
 type For = { connection: Connection; recipients: readonly number[]; world: AttemptWorld }
 
 /** What goes out, and the recipients for whom it cannot be made fit. */
-export type Form = { transaction: Transaction; recipients: number[]; unfit: Map<number, Final> }
+export type Form = {
+  transaction: Transaction
+  recipients: number[]
+  unfit: Map<number, Final>
+  /** It goes otherwise than it is stored. */
+  isConverted: boolean
+}
 
 /** The message as it is, for a host to which it can go so. */
 export function plainForm(mail: Mail, recipients: readonly number[], { reader, plan }: AttemptWorld): Transaction {
@@ -73,7 +78,7 @@ export async function formFor(mail: Mail, given: For): Promise<Form> {
   const form = await unsigned(mail, given, { needsSevenBit, needsAscii })
   const isSigned = form.recipients.length > 0 && connection.dial.protocol === 'smtp'
   if (isSigned && world.plan().signers.size > 0 && isOurs(mail, world.plan()))
-    form.transaction = await signed(mail, form.transaction, world)
+    form.transaction = await signed(mail, form, world)
   return form
 }
 
@@ -82,23 +87,39 @@ type Needs = { needsSevenBit: boolean; needsAscii: boolean }
 async function unsigned(mail: Mail, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
   const { connection, recipients, world } = given
   const plain = plainForm(mail, recipients, world)
-  const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map() }
+  const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map(), isConverted: false }
   if (!needsSevenBit && !needsAscii) return form
   const { host } = connection.dial.peer
-  if (plain.octets > mostConverted) return refused(form, tooLarge(host))
-  const message = await plain.whole()
   if (needsAscii) {
-    if (!isSevenBit(splitMessage(message).header)) return refused(form, noUtf8(host))
+    const { header, isWhole } = await headerOf(plain)
+    if (!isWhole || !isSevenBit(header)) return refused(form, noUtf8(host))
     inAscii(form, mail, noUtf8(host))
   }
-  const octets = needsSevenBit ? toSevenBit(message) : message
-  if (!octets) return refused(form, no8Bit(host))
-  form.transaction = { ...form.transaction, ...wholeOf(octets), eightBit: plain.eightBit && !needsSevenBit }
+  if (!needsSevenBit || form.recipients.length === 0) return form
+  const conversion = await world.converter.convert(() => piecesOf(plain))
+  if (conversion.kind === 'unfit') return refused(form, no8Bit(host, conversion.why))
+  form.transaction = { ...form.transaction, eightBit: false }
+  if (conversion.kind === 'converted')
+    Object.assign(form, { transaction: { ...form.transaction, ...flowing(conversion) }, isConverted: true })
   return form
 }
 
-function wholeOf(octets: Buffer): Pick<Transaction, 'octets' | 'body' | 'whole'> {
-  return { octets: octets.length, body: 'whole', whole: () => Promise.resolve(octets) }
+/** What was read ahead is read again: nothing waits in memory for a turn. */
+async function* piecesOf(transaction: Transaction): AsyncGenerator<Buffer> {
+  if (transaction.body === 'whole') yield await transaction.whole()
+  else yield* transaction.stream() as AsyncIterable<Buffer>
+}
+
+function flowing({ octets, stream }: { octets: number; stream: () => AsyncIterable<Buffer> }) {
+  return {
+    octets,
+    body: 'stream' as const,
+    stream: () => Readable.from(stream(), { objectMode: false }),
+    whole: () =>
+      Readable.from(stream())
+        .toArray()
+        .then((pieces) => Buffer.concat(pieces as Buffer[])),
+  }
 }
 
 /** RFC 6531 §3.2, RFC 5890: a domain has a spelling in ASCII, a local part has none. */
@@ -138,17 +159,19 @@ function bounced(status: string, reply: string, cause: string): Final {
 
 const noUtf8 = (host: string) =>
   bounced('5.6.7', `${host} does not offer SMTPUTF8, which this message needs`, 'no-smtputf8')
-const no8Bit = (host: string) =>
-  bounced('5.6.3', `${host} takes no 8-bit text, and this message cannot be converted`, 'no-8bitmime')
-const tooLarge = (host: string) =>
-  bounced('5.6.3', `${host} takes no 8-bit text, and this message is too large to be converted`, 'no-8bitmime')
+const no8Bit = (host: string, why: string) =>
+  bounced('5.6.3', `${host} takes no 8-bit text, and this message cannot be converted: ${why}`, 'no-8bitmime')
 
 /**
  * With our signatures on top. Of the message as it is stored they are made once; of a converted one for each host. Nothing is
  * signed for an author of a domain without a key. A signature that cannot be made does not stop the mail: it is logged.
  */
-async function signed(mail: Mail, transaction: Transaction, world: AttemptWorld): Promise<Transaction> {
-  const isStored = transaction.octets === deliveredOctets(mail) && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
+async function signed(
+  mail: Mail,
+  { transaction, isConverted }: { transaction: Transaction; isConverted: boolean },
+  world: AttemptWorld,
+): Promise<Transaction> {
+  const isStored = !isConverted && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
   const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, world))
   if (isStored) mail.signature = lines
   if (lines === '') return transaction
@@ -157,12 +180,8 @@ async function signed(mail: Mail, transaction: Transaction, world: AttemptWorld)
     ...transaction,
     octets: transaction.octets + head.length,
     whole: async () => Buffer.concat([head, await transaction.whole()]),
-    stream: () => openDelivered({ ...mail, overlay: over(mail, lines) }, world.reader),
+    stream: () => streamedOver(transaction.stream(), { lines, cuts: [] }),
   }
-}
-
-function over({ overlay }: Mail, lines: string): NonNullable<Mail['overlay']> {
-  return { lines: lines + (overlay?.lines ?? ''), cuts: overlay?.cuts ?? [] }
 }
 
 async function signature(
@@ -197,14 +216,18 @@ async function keysOfWhole({ whole }: Transaction, signers: Plan['signers']): Pr
   return { keys: keysOf(splitMessage(message).header, signers), message: [message] }
 }
 
-async function keysOfStream({ stream }: Transaction, signers: Plan['signers']): Promise<Keys> {
+async function keysOfStream(transaction: Transaction, signers: Plan['signers']): Promise<Keys> {
+  const { header, isWhole } = await headerOf(transaction)
+  const keys = isWhole ? keysOf(header, signers) : []
+  return { keys, message: keys.length > 0 ? transaction.stream() : [] }
+}
+
+async function headerOf(transaction: Transaction): Promise<HeaderEnd> {
   const end = new HeaderEnd(mostHeader)
-  const source = stream()
-  for await (const piece of source) {
-    end.take(piece as Buffer)
+  // Leaving the loop closes the message.
+  for await (const piece of piecesOf(transaction)) {
+    end.take(piece)
     if (end.ended || end.octets > mostHeader) break
   }
-  source.destroy()
-  const keys = end.isWhole ? keysOf(end.header, signers) : []
-  return { keys, message: keys.length > 0 ? stream() : [] }
+  return end
 }

@@ -1,143 +1,248 @@
-/// <reference path="../libqp.d.ts" />
-import libqp from 'libqp'
+import { isAscii } from 'node:buffer'
+import { Base64, Base64Again } from './base64.ts'
+import { asUnknownText, type EntityHeader, isMime, readHeader, withEncoding } from './mime-header.ts'
+import { MimeLines } from './mime-lines.ts'
+import { QuotedPrintable } from './quoted-printable.ts'
 
 /**
- * Makes a message fit for a server without 8BITMIME (RFC 6152 §3): bodies with octets above 127 are encoded anew, each part
- * by itself, and nothing else changes. Lines end in CRLF throughout.
+ * Makes a message fit for a server without 8BITMIME (RFC 6152 §3), in pieces and in bounded memory: parts with octets above
+ * 127 or lines that are too long are encoded, each by itself, and nothing else changes. It is read twice: which parts these
+ * are is known at their end, and said before them.
  */
 
-/** Parts within parts; deeper is not converted. */
+/** RFC 5321 §4.5.3.1.6, without the CRLF. */
+const longestLine = 998
+/** Parts within parts; what is deeper is not converted. */
 const mostDepth = 20
-const emptyLine = Buffer.from('\r\n\r\n')
+
+const crlf = Buffer.from('\r\n')
 
 export function isSevenBit(octets: Buffer): boolean {
-  // What is not ASCII takes more octets as UTF-8 than it has characters in latin1; native code both.
-  return Buffer.byteLength(octets.toString('latin1'), 'utf8') === octets.length
+  return isAscii(octets)
+}
+
+/** Which entities change, in the order of their headers; none: the message goes as it is. `unfit`: why it cannot be converted. */
+export type Survey = { changes: boolean[]; unfit?: string }
+
+type Encoder = { text(octets: Buffer): Buffer; lineEnd(): Buffer; finish(): Buffer }
+/** `sealed`: within what is signed or encrypted as a whole (RFC 1847 §2.1): nothing may be changed. */
+type Place = { depth: number; sealed: boolean }
+/** A multipart or an enclosed message that is not over. */
+type Open = Place & {
+  index: number
+  boundary: string | undefined
+  usual: string
+  /** A delimiter was seen; a preamble beyond ASCII was seen. */
+  begun: boolean
+  isPreambleEightBit: boolean
+}
+type State =
+  | (Place & { at: 'header'; usual: string; isMessage: boolean })
+  | { at: 'leaf'; index: number; encoder: Encoder | undefined; mayChange: boolean }
+  | { at: 'between' }
+
+/** One reading of a message: without `changes` it is surveyed, with them it is converted. */
+export class SevenBit {
+  readonly survey: Survey = { changes: [] }
+  readonly #changes: readonly boolean[] | undefined
+  readonly #open: Open[] = []
+  readonly #lines: MimeLines
+  #state: State = { at: 'header', usual: '', isMessage: true, depth: 0, sealed: false }
+  #out: Buffer[] = []
+
+  constructor(changes?: readonly boolean[]) {
+    this.#changes = changes
+    this.#lines = new MimeLines({
+      collects: () => this.#state.at === 'header',
+      delimiter: (line) => this.#delimiterIn(line),
+      header: (text, hasBody) => this.#header(text, hasBody),
+      text: (octets, length) => this.#text(octets, length),
+      lineEnd: () => this.#lineEnd(),
+      delimited: (line, after) => this.#delimited(line, after),
+    })
+  }
+
+  /** Takes the next piece; answers what it becomes, nothing while surveying. */
+  push(piece: Buffer): Buffer {
+    this.#lines.push(piece)
+    return this.#taken()
+  }
+
+  end(): Buffer {
+    this.#lines.end()
+    this.#finishLeaf()
+    this.#close(0)
+    return this.#taken()
+  }
+
+  #taken(): Buffer {
+    const out = Buffer.concat(this.#out)
+    this.#out = []
+    return out
+  }
+
+  #give(octets: Buffer): void {
+    if (this.#changes) this.#out.push(octets)
+  }
+
+  /** Of the innermost multipart whose delimiter this is, its place; -1: it is none. */
+  #delimiterIn(line: string): number {
+    return this.#open.findLastIndex(({ boundary }) => boundary !== undefined && isDelimiter(line, boundary))
+  }
+
+  #delimited(line: string, after: boolean): void {
+    const place = this.#delimiterIn(line)
+    this.#finishLeaf()
+    if (after) this.#give(crlf)
+    this.#close(place + 1)
+    const multipart = this.#open[place] as Open
+    const { usual, depth, sealed } = multipart
+    multipart.begun = true
+    this.#give(Buffer.from(line, 'latin1'))
+    const isLast = line.slice(2 + (multipart.boundary as string).length).trimEnd() === '--'
+    // After its last delimiter nothing of it is one any more.
+    if (isLast) multipart.boundary = undefined
+    this.#state = isLast ? { at: 'between' } : { at: 'header', usual, isMessage: false, depth: depth + 1, sealed }
+  }
+
+  #close(from: number): void {
+    for (const { begun, isPreambleEightBit, boundary } of this.#open.splice(from))
+      if (!begun && isPreambleEightBit && boundary !== undefined) this.#refuse('a multipart without its delimiters')
+  }
+
+  #header(text: string, hasBody: boolean): void {
+    if (this.#state.at !== 'header') return
+    const { usual, isMessage, depth, sealed } = this.#state
+    const index = this.survey.changes.push(false) - 1
+    const isEightBit = /[^\0-\x7f]/.test(text)
+    if (isEightBit) this.#refuse('a header beyond ASCII')
+    const kindless = isMessage && !isMime(text)
+    const header = readHeader(text, kindless ? 'text/plain' : usual || 'text/plain')
+    const isChanged = this.#changes?.[index] === true
+    const changed = isChanged ? changedHeader(text, header, { kindless, isMessage }) : text
+    this.#give(Buffer.from(hasBody ? `${changed}\r\n` : changed, 'latin1'))
+    // Of a header without an end it is not known what is body.
+    this.#state = this.#bodyOf(header, { index, depth, sealed: sealed || !hasBody, isChanged })
+  }
+
+  #bodyOf(header: EntityHeader, place: Place & { index: number; isChanged: boolean }): State {
+    const { kind, boundary, encoding } = header
+    const { index, depth, sealed, isChanged } = place
+    const isIdentity = isPlainEncoding(encoding)
+    const opened = { index, depth, begun: false, isPreambleEightBit: false }
+    if (isIdentity && boundary !== undefined && kind.startsWith('multipart/') && depth < mostDepth) {
+      const usual = kind === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
+      this.#open.push({ ...opened, boundary, usual, sealed: sealed || isSealed(kind) })
+      return { at: 'between' }
+    }
+    if (isIdentity && isEnclosed(kind) && depth < mostDepth) {
+      this.#open.push({ ...opened, boundary: undefined, usual: '', sealed })
+      return { at: 'header', usual: '', isMessage: true, depth: depth + 1, sealed }
+    }
+    const mayChange = !sealed && isConvertible(header)
+    return { at: 'leaf', index, mayChange, encoder: isChanged ? encoderFor(header) : undefined }
+  }
+
+  /** `length`: of the line up to here. */
+  #text(octets: Buffer, length: number): void {
+    const isEightBit = !isAscii(octets)
+    const state = this.#state
+    if (state.at === 'between') {
+      const multipart = this.#open.at(-1)
+      if (isEightBit) this.#change(multipart?.index)
+      if (multipart && isEightBit) multipart.isPreambleEightBit = true
+      // Before the first part and after the last stands nothing that anybody shows.
+      this.#give(isEightBit ? Buffer.from(octets.map((octet) => (octet > 127 ? 63 : octet))) : octets)
+    } else if (state.at === 'leaf') {
+      const { index, mayChange, encoder } = state
+      if (mayChange && (isEightBit || length > longestLine)) this.#change(index)
+      else if (isEightBit) this.#refuse('a part that may not be encoded')
+      this.#give(encoder ? encoder.text(octets) : octets)
+    }
+  }
+
+  #lineEnd(): void {
+    const encoder = this.#state.at === 'leaf' ? this.#state.encoder : undefined
+    this.#give(encoder ? encoder.lineEnd() : crlf)
+  }
+
+  #finishLeaf(): void {
+    if (this.#state.at === 'leaf' && this.#state.encoder) this.#give(this.#state.encoder.finish())
+  }
+
+  /** It, and what it is in: their headers say that nothing in them is beyond ASCII. */
+  #change(index: number | undefined): void {
+    const { changes } = this.survey
+    if (index === undefined || changes[index]) return
+    changes[index] = true
+    for (const open of this.#open) changes[open.index] = true
+  }
+
+  #refuse(why: string): void {
+    this.survey.unfit ??= why
+  }
+}
+
+function isDelimiter(line: string, boundary: string): boolean {
+  return line.startsWith(boundary, 2) && /^(--)?[ \t]*$/.test(line.slice(2 + boundary.length))
+}
+
+function isSealed(kind: string): boolean {
+  return kind === 'multipart/signed' || kind === 'multipart/encrypted'
+}
+
+function isEnclosed(kind: string): boolean {
+  return kind === 'message/rfc822' || kind === 'message/global'
+}
+
+function isPlainEncoding(encoding: string): boolean {
+  return encoding === '' || encoding === '7bit' || encoding === '8bit' || encoding === 'binary'
+}
+
+/** What is composed of parts that were not found may not be encoded (RFC 2045 §6.4), nor what has an encoding nobody knows. */
+function isConvertible({ kind, encoding }: EntityHeader): boolean {
+  if (kind.startsWith('multipart/') || (kind.startsWith('message/') && !kind.startsWith('message/global-')))
+    return false
+  return isPlainEncoding(encoding) || encoding === 'quoted-printable' || encoding === 'base64'
+}
+
+/** What is encoded already is not encoded twice: only what may not stand in it goes. */
+function encoderFor({ kind, encoding }: EntityHeader): Encoder {
+  if (encoding === 'quoted-printable') return new QuotedPrintable({ again: true })
+  if (encoding === 'base64') return new Base64Again()
+  return kind.startsWith('text/') || kind.startsWith('message/') ? new QuotedPrintable() : new Base64()
+}
+
+function changedHeader(
+  text: string,
+  { kind, encoding }: EntityHeader,
+  { kindless, isMessage }: { kindless: boolean; isMessage: boolean },
+): string {
+  if (encoding === 'quoted-printable' || encoding === 'base64') return text
+  if (kindless) return asUnknownText(text)
+  const composed = kind.startsWith('multipart/') || isEnclosed(kind)
+  const isText = kind.startsWith('text/') || kind.startsWith('message/')
+  const said = withEncoding(text, composed ? '7bit' : isText ? 'quoted-printable' : 'base64')
+  // Without it nobody would heed the encoding.
+  return isMessage && !/^mime-version[ \t]*:/im.test(text) ? `MIME-Version: 1.0\r\n${said}` : said
 }
 
 /** The header with the CRLF of its last line, and the body after the empty line. */
 export function splitMessage(message: Buffer): { header: Buffer; body: Buffer } {
   if (message[0] === 13 && message[1] === 10) return { header: message.subarray(0, 0), body: message.subarray(2) }
-  const at = message.indexOf(emptyLine)
+  const at = message.indexOf('\r\n\r\n')
   if (at < 0) return { header: message, body: Buffer.alloc(0) }
   return { header: message.subarray(0, at + 2), body: message.subarray(at + 4) }
 }
 
-/** `undefined`: it cannot be converted. A header above 127 is for SMTPUTF8 alone; what is signed as a whole would break. */
+/** A message at hand, whole. `undefined`: it cannot be converted. */
 export function toSevenBit(message: Buffer): Buffer | undefined {
-  if (isSevenBit(message)) return message
-  const { header, body } = splitMessage(message)
-  const isMime = /^mime-version[ \t]*:/im.test(header.toString('latin1'))
-  return entity({ header, body }, { depth: 0, usual: isMime ? 'text/plain' : '' })
-}
-
-type Entity = { header: Buffer; body: Buffer }
-
-/** `usual`: the type of a part that names none; empty for a message that is not MIME at all. */
-function entity({ header, body }: Entity, { depth, usual }: { depth: number; usual: string }): Buffer | undefined {
-  if (depth > mostDepth || !isSevenBit(header)) return undefined
-  if (isSevenBit(body)) return joined(header.toString('latin1'), body)
-  const text = header.toString('latin1')
-  const type = field(text, 'content-type')
-  const kind = (type?.split(';')[0] ?? usual).trim().toLowerCase()
-  if (usual === '') return joined(`${withoutMime(text)}${unknownText}`, quoted(body))
-  if (kind === 'multipart/signed' || kind === 'multipart/encrypted') return undefined
-  if (kind.startsWith('multipart/')) return multipart({ text, type: type ?? '', body }, depth, kind)
-  if (kind === 'message/rfc822' || kind === 'message/global') return enclosed(text, body, depth)
-  if (kind.startsWith('text/')) return joined(withEncoding(text, 'quoted-printable'), quoted(body))
-  return joined(withEncoding(text, 'base64'), base64(body))
-}
-
-/** RFC 1428 §3: what it is, nobody said. */
-const unknownText =
-  'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\nContent-Transfer-Encoding: quoted-printable\r\n'
-
-function enclosed(text: string, body: Buffer, depth: number): Buffer | undefined {
-  const inner = splitMessage(body)
-  const isMime = /^mime-version[ \t]*:/im.test(inner.header.toString('latin1'))
-  const converted = entity(inner, { depth: depth + 1, usual: isMime ? 'text/plain' : '' })
-  return converted && joined(withEncoding(text, '7bit'), converted)
-}
-
-function multipart(
-  { text, type, body }: { text: string; type: string; body: Buffer },
-  depth: number,
-  kind: string,
-): Buffer | undefined {
-  const boundary = /;\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))/i.exec(type)
-  const name = (boundary?.[1]?.replace(/\\(.)/g, '$1') ?? boundary?.[2] ?? '').trimEnd()
-  if (name === '') return undefined
-  const usual = kind === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
-  const pieces: Buffer[] = [Buffer.from(`${withEncoding(text, '7bit')}\r\n`, 'latin1')]
-  for (const piece of split(body, name)) {
-    if (piece.kind === 'part') {
-      const part = entity(splitMessage(piece.octets), { depth: depth + 1, usual })
-      if (!part) return undefined
-      pieces.push(part)
-    } else if (isSevenBit(piece.octets)) pieces.push(piece.octets)
-    // Before the first part and after the last stands nothing that anybody shows.
-    else pieces.push(Buffer.from(piece.octets.map((octet) => (octet > 127 ? 63 : octet))))
-  }
-  return Buffer.concat(pieces)
-}
-
-type Piece = { kind: 'part' | 'between'; octets: Buffer }
-
-/** Delimiter lines (with the CRLF before them, RFC 2046 §5.1.1) and what lies between. */
-function split(body: Buffer, boundary: string): Piece[] {
-  const mark = Buffer.from(`--${boundary}`, 'latin1')
-  const pieces: Piece[] = []
-  let from = 0
-  let inPart = false
-  for (let at = body.indexOf(mark); at >= 0; at = body.indexOf(mark, at + 1)) {
-    if (at > 0 && (body[at - 1] !== 10 || body[at - 2] !== 13)) continue
-    const end = body.indexOf('\r\n', at)
-    const rest = body.toString('latin1', at + mark.length, end < 0 ? body.length : end)
-    const last = /^--[ \t]*$/.test(rest)
-    if (!last && !/^[ \t]*$/.test(rest)) continue
-    const start = Math.max(from, at - 2)
-    pieces.push({ kind: inPart ? 'part' : 'between', octets: body.subarray(from, start) })
-    const after = end < 0 ? body.length : end + 2
-    pieces.push({ kind: 'between', octets: body.subarray(start, after) })
-    from = after
-    inPart = !last
-    if (last) break
-  }
-  pieces.push({ kind: inPart ? 'part' : 'between', octets: body.subarray(from) })
-  return pieces
-}
-
-const unfolded = (header: string) => header.replace(/\r\n(?=[ \t])/g, '')
-
-function field(header: string, name: string): string | undefined {
-  const found = unfolded(header)
-    .split('\r\n')
-    .find((line) => line.slice(0, line.indexOf(':')).trim().toLowerCase() === name)
-  return found?.slice(found.indexOf(':') + 1)
-}
-
-const encodingField = /^content-transfer-encoding[ \t]*:.*\r\n(?:[ \t].*\r\n)*/gim
-
-function withEncoding(header: string, encoding: string): string {
-  return `${header.replace(encodingField, '')}Content-Transfer-Encoding: ${encoding}\r\n`
-}
-
-function withoutMime(header: string): string {
-  return header.replace(/^content-[a-z-]+[ \t]*:.*\r\n(?:[ \t].*\r\n)*/gim, '')
-}
-
-function joined(header: string, body: Buffer | string): Buffer {
-  return Buffer.concat([Buffer.from(`${header}\r\n`, 'latin1'), Buffer.from(body as string)])
-}
-
-/** Each line by itself, so that line ends stay what they are. */
-function quoted(body: Buffer): string {
-  return libqp.wrap(libqp.encode(body), 76)
-}
-
-function base64(body: Buffer): string {
-  return `${body
-    .toString('base64')
-    .replace(/.{1,76}/g, '$&\r\n')
-    .trimEnd()}\r\n`
+  const reading = new SevenBit()
+  reading.push(message)
+  reading.end()
+  const { changes, unfit } = reading.survey
+  if (unfit !== undefined) return undefined
+  if (!changes.includes(true)) return message
+  const writing = new SevenBit(changes)
+  return Buffer.concat([writing.push(message), writing.end()])
 }

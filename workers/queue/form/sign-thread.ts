@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { parentPort } from 'node:worker_threads'
-import { dkimSign } from 'mailauth/lib/dkim/sign.js'
+import { OversigningSigner } from './oversigned.ts'
 import type { Asked, Said, SignRequest } from './signer.ts'
 
 /** The thread in which messages are signed: hashing and private keys stay off the event loop that carries mail. */
@@ -47,7 +48,7 @@ function begin({ id, keys, at }: { id: number } & SignRequest): void {
 }
 
 async function sign(input: PassThrough, { keys, at }: SignRequest): Promise<string> {
-  const { signatures, errors } = await dkimSign(input, {
+  const signer = new OversigningSigner({
     canonicalization: 'relaxed/relaxed',
     signTime: new Date(at),
     strict: true,
@@ -55,10 +56,11 @@ async function sign(input: PassThrough, { keys, at }: SignRequest): Promise<stri
       signingDomain: domain,
       selector,
       privateKey,
-      headerList: headers.includes('from') ? headers : ['from', ...headers],
+      headerList: headers,
     })),
-  } as never)
-  const [first] = errors
+  })
+  await pipeline(input, signer)
+  const [first] = signer.errors
   if (first) throw new Error(`${first.signingDomain} ${first.selector}: ${first.err.message}`)
-  return signatures
+  return signer.signatureHeaders.map((field) => `${field}\r\n`).join('')
 }

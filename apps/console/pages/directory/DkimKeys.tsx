@@ -43,7 +43,9 @@ const words: Words = {
     title: 'Key',
     help: 'RSA 2048 is understood everywhere; Ed25519 is shorter, and not verified by everybody.',
   },
-  headers: { help: 'Signed headers, one a line.' },
+  headers: {
+    help: 'Signed headers, one a line. Of From, To, Cc, Subject, Date, Message-ID and Reply-To none can be added later; List-Unsubscribe is always signed.',
+  },
 }
 
 export function DkimKeys() {

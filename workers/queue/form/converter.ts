@@ -1,0 +1,106 @@
+import { isAscii } from 'node:buffer'
+import { Calls } from './calls.ts'
+import type { Survey } from './seven-bit.ts'
+
+/**
+ * Makes messages fit for servers without 8BITMIME, in a thread of its own. They go there and come back in pieces, one at a
+ * time for each message: however many there are and however large, a piece of each is in memory.
+ */
+
+export type Asked =
+  /** Without `changes` it is surveyed. */
+  | { kind: 'begin'; id: number; changes?: readonly boolean[] }
+  | { kind: 'piece'; id: number; octets: Uint8Array }
+  | { kind: 'end'; id: number }
+  | { kind: 'drop'; id: number }
+export type Said = { id: number; error?: string; octets?: Uint8Array; survey?: Survey }
+
+/** A message that can be read as often as is needed. */
+export type Source = () => AsyncIterable<Buffer>
+export type Conversion =
+  | { kind: 'none' }
+  | { kind: 'unfit'; why: string }
+  /** `stream`: as often as is needed. */
+  | { kind: 'converted'; octets: number; stream: Source }
+
+/** RFC 5321 §4.5.3.1.6, with the CRLF. */
+const longestLine = 1000
+
+export class Converter {
+  readonly #calls = new Calls<Asked, Said>(new URL('./convert-thread.ts', import.meta.url), 'converting')
+
+  /** Rejects when the message cannot be read. */
+  async convert(message: Source): Promise<Conversion> {
+    if (await isFit(message())) return { kind: 'none' }
+    const { changes, unfit } = await this.#survey(message())
+    if (unfit !== undefined) return { kind: 'unfit', why: unfit }
+    if (!changes.includes(true)) return { kind: 'none' }
+    const stream = () => this.#pieces(message(), changes)
+    let octets = 0
+    for await (const piece of stream()) octets += piece.length
+    return { kind: 'converted', octets, stream }
+  }
+
+  async #survey(message: AsyncIterable<Buffer>): Promise<Survey> {
+    const pieces = this.#through(message)
+    for (;;) {
+      const { value, done } = await pieces.next()
+      if (done) return value
+    }
+  }
+
+  async *#pieces(message: AsyncIterable<Buffer>, changes: readonly boolean[]): AsyncGenerator<Buffer> {
+    yield* this.#through(message, changes)
+  }
+
+  async *#through(message: AsyncIterable<Buffer>, changes?: readonly boolean[]): AsyncGenerator<Buffer, Survey> {
+    const id = this.#calls.nextId()
+    this.#calls.tell({ kind: 'begin', id, ...(changes ? { changes } : {}) })
+    try {
+      for await (const whole of message)
+        for (const octets of inPieces(whole)) {
+          const said = await this.#calls.ask({ kind: 'piece', id, octets })
+          if (said.octets?.length) yield asBuffer(said.octets)
+        }
+      const said = await this.#calls.ask({ kind: 'end', id })
+      if (said.octets?.length) yield asBuffer(said.octets)
+      return said.survey ?? { changes: [] }
+    } finally {
+      this.#calls.tell({ kind: 'drop', id })
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#calls.close()
+  }
+}
+
+/** So that many messages take turns on the thread. */
+const pieceOctets = 65_536
+
+function* inPieces(octets: Buffer): Generator<Uint8Array> {
+  // A copy of its own: with a view goes all the memory that it looks at.
+  for (let from = 0; from < octets.length; from += pieceOctets)
+    yield new Uint8Array(octets.subarray(from, from + pieceOctets))
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
+}
+
+/** Whether it may go as it is. Native code looks at the octets, so the event loop has time for it. */
+async function isFit(message: AsyncIterable<Buffer>): Promise<boolean> {
+  let line = 0
+  for await (const octets of message) {
+    if (!isAscii(octets)) return false
+    for (let from = 0; ; ) {
+      const lf = octets.indexOf(10, from)
+      line += (lf === -1 ? octets.length : lf + 1) - from
+      if (line > longestLine) return false
+      if (lf === -1) break
+      line = 0
+      from = lf + 1
+    }
+  }
+  return true
+}

@@ -1,0 +1,133 @@
+/**
+ * Takes a message in pieces and tells of its lines: headers as a whole, delimiters, and the text between in pieces of any
+ * length. The CRLF before a delimiter belongs to it (RFC 2046 §5.1.1), so the end of a line is told when the next is known.
+ */
+export type LineEvents = {
+  /** Lines are the header's now. */
+  collects(): boolean
+  /** The place of the multipart whose delimiter this is; -1: it is none. */
+  delimiter(line: string): number
+  /** Fields, each with its CRLF, latin1. `hasBody`: an empty line followed. */
+  header(text: string, hasBody: boolean): void
+  /** Some octets of a line, and how long it is up to here. */
+  text(octets: Buffer, length: number): void
+  lineEnd(): void
+  /** `after`: the CRLF before it is still to be given. */
+  delimited(line: string, after: boolean): void
+}
+
+const lineFeed = 10
+const carriageReturn = 13
+const hyphen = 45
+const nothing = Buffer.alloc(0)
+/** No delimiter is longer. */
+const longestDelimiter = 400
+/** A header that is longer ends there: what follows is its body. */
+const mostHeader = 1 << 20
+
+export class MimeLines {
+  readonly #events: LineEvents
+  /** The beginning of a line of which more is to come. */
+  #rest: Buffer = nothing
+  /** The beginning of this line was told of: octets. */
+  #told = 0
+  /** The end of the line before was not told of yet. */
+  #held = false
+  #header: Buffer[] = []
+  #headerOctets = 0
+
+  constructor(events: LineEvents) {
+    this.#events = events
+  }
+
+  push(piece: Buffer): void {
+    const octets = this.#rest.length > 0 ? Buffer.concat([this.#rest, piece]) : piece
+    this.#rest = nothing
+    let from = 0
+    for (let lf = octets.indexOf(lineFeed); lf !== -1; lf = octets.indexOf(lineFeed, lf + 1)) {
+      // Only CRLF ends a line.
+      if (lf === from || octets[lf - 1] !== carriageReturn) continue
+      this.#line(octets.subarray(from, lf - 1))
+      from = lf + 1
+    }
+    this.#keep(octets.subarray(from))
+  }
+
+  /** What is too long for a delimiter need not wait for its end; a CR at its end must. */
+  #keep(rest: Buffer): void {
+    const most = this.#events.collects() ? mostHeader : longestDelimiter
+    if (this.#told === 0 && rest.length <= most) {
+      this.#rest = Buffer.from(rest)
+      return
+    }
+    const end = rest.at(-1) === carriageReturn ? rest.length - 1 : rest.length
+    this.#some(rest.subarray(0, end))
+    this.#rest = Buffer.from(rest.subarray(end))
+  }
+
+  #some(octets: Buffer): void {
+    if (octets.length === 0) return
+    this.#endHeader(false)
+    if (this.#told === 0) this.#tellEnd()
+    this.#told += octets.length
+    this.#events.text(octets, this.#told)
+  }
+
+  #line(octets: Buffer): void {
+    if (this.#told === 0 && this.#isSpecial(octets)) return
+    this.#some(octets)
+    if (this.#told === 0) this.#tellEnd()
+    this.#told = 0
+    this.#held = true
+  }
+
+  #isSpecial(octets: Buffer): boolean {
+    if (octets[0] === hyphen && octets[1] === hyphen && octets.length <= longestDelimiter) {
+      const line = octets.toString('latin1')
+      if (this.#events.delimiter(line) !== -1) {
+        this.#delimiter(line)
+        return true
+      }
+    }
+    if (!this.#events.collects()) return false
+    if (octets.length === 0) this.#endHeader(true)
+    else {
+      this.#header.push(Buffer.from(octets))
+      this.#headerOctets += octets.length + 2
+      if (this.#headerOctets > mostHeader) this.#endHeader(false)
+    }
+    return true
+  }
+
+  #delimiter(line: string): void {
+    if (this.#events.collects()) this.#endHeader(false)
+    this.#events.delimited(line, this.#held)
+    this.#held = true
+  }
+
+  #endHeader(hasBody: boolean): void {
+    if (!this.#events.collects()) return
+    this.#tellEnd()
+    const text = this.#header.map((line) => `${line.toString('latin1')}\r\n`).join('')
+    this.#header = []
+    this.#headerOctets = 0
+    this.#events.header(text, hasBody)
+  }
+
+  #tellEnd(): void {
+    if (this.#held) this.#events.lineEnd()
+    this.#held = false
+  }
+
+  end(): void {
+    const rest = this.#rest
+    this.#rest = nothing
+    if (rest.length > 0) {
+      if (this.#told > 0 || !this.#isSpecial(rest)) this.#some(rest)
+      // It came without the end of its line, and goes without.
+      this.#held = false
+    }
+    this.#endHeader(false)
+    this.#tellEnd()
+  }
+}
