@@ -121,6 +121,16 @@ export function embedded(address: string): string {
   })
 }
 
+/** Reads `\\x{…}` back. What would be a control character or half of one stays as it is written. */
+export function disembedded(address: string): string {
+  return address.replace(/\\x\{([0-9A-F]{2,6})\}/g, (written, hex: string) => {
+    const point = Number.parseInt(hex, 16)
+    return point < 0x80 || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)
+      ? written
+      : String.fromCodePoint(point)
+  })
+}
+
 /** The key under which an address is looked up. */
 export function foldAddress({ local, domain }: Pick<MailAddress, 'local' | 'domain'>): string {
   return `${foldLocal(local)}@${domain}`

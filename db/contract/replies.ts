@@ -76,6 +76,7 @@ export const replies = {
   expnUnknown: reply(550, '5.1.1', 'No such group'),
 
   serviceStopping: reply(421, '4.3.2', '{hostname} is shutting down, try again later'),
+  closing: reply(421, '4.7.0', '{hostname} closing connection'),
   tooManySessions: reply(421, '4.3.2', 'Too many sessions, try again later'),
   tooManyFromAddress: reply(421, '4.7.0', 'Too many connections from your address'),
   commandTimeout: reply(421, '4.4.2', 'Timeout waiting for a command'),

@@ -15,6 +15,8 @@ export class Answers {
   readonly #house: House
   readonly #facts: SessionFacts
   #text = ''
+  /** The last reply, sent or not. */
+  #last = ''
   /** Protocol errors so far. */
   faults = 0
   #inRow = 0
@@ -35,12 +37,18 @@ export class Answers {
     return text
   }
 
+  /** The client was told that the connection ends: 221, or 421 (RFC 5321 §3.8). */
+  get hasSaidGoodbye(): boolean {
+    return this.#last.startsWith('421') || this.#last.startsWith('221')
+  }
+
   write(text: string): void {
+    this.#last = text
     this.#text += text
   }
 
   reply(name: ReplyName, values?: ReplyValues): void {
-    this.#text += wireReply(name, values)
+    this.write(wireReply(name, values))
   }
 
   /** @returns whether mail proceeds, and otherwise whether the session ends */
@@ -48,11 +56,11 @@ export class Answers {
     const { outcome } = verdict
     if (outcome.kind === 'proceed') return 'proceed'
     if (outcome.kind === 'answer') {
-      this.#text += wireLines(outcome.replies)
+      this.write(wireLines(outcome.replies))
       return 'answered'
     }
     const reply = wireReply(outcome.reply, outcome.values)
-    this.#text += reply
+    this.write(reply)
     this.#record(verdict, reply, about)
     return outcome.close ? 'end' : 'answered'
   }
@@ -81,7 +89,7 @@ export class Answers {
   /** @returns whether the client has broken the protocol too often to be one of mail */
   fault(name: ReplyName, { values, reason = 'protocol-error', detail }: Fault): boolean {
     const reply = wireReply(name, values)
-    this.#text += reply
+    this.write(reply)
     this.#house.counters.protocol_errors_total++
     this.#inRow++
     if (this.faults++ < faultsTold) this.tell(reason, detail, reply)

@@ -78,7 +78,9 @@ describe('who is no mail client', () => {
   it.each(['GET / HTTP/1.1', 'POST /x HTTP/1.0', 'CONNECT mx:25 HTTP/1.1'])('%s', async (line) => {
     const client = await WireClient.greeted(house.port())
     client.write(`${line}\r\nHost: x\r\n\r\nMAIL FROM:<a@b.test>\r\n`)
-    expect(await client.untilClosed()).toBe('500 5.5.1 Command not recognised\r\n')
+    expect(await client.untilClosed()).toBe(
+      '500 5.5.1 Command not recognised\r\n421 4.7.0 mx.test closing connection\r\n',
+    )
   })
 
   it('TLS on the plain port', async () => {

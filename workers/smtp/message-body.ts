@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
+import { BlindCopies } from './blind-copies.ts'
 import { BodyScanner } from './body-scanner.ts'
 import { FalseEnd } from './false-end.ts'
 import { type Header, readHeader } from './trace.ts'
@@ -26,6 +27,8 @@ export class MessageBody {
   readonly #scanner: BodyScanner
   /** Looked for after DATA only: a chunk has no end to be mistaken. */
   readonly #falseEnd: FalseEnd | undefined
+  /** What is handed in loses its Bcc; what comes from elsewhere stays as it is. */
+  readonly #copies: BlindCopies | undefined
   readonly #spool: SpoolWriter
   readonly #limit: number
   #pieces: Buffer[] = []
@@ -37,8 +40,12 @@ export class MessageBody {
   #dropped = false
   #failure: Error | undefined
 
-  /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. */
-  constructor(spool: SpoolWriter, { limit, stuffed }: { limit: number; stuffed: boolean }) {
+  /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. `submitted`: see `BlindCopies`. */
+  constructor(
+    spool: SpoolWriter,
+    { limit, stuffed, submitted }: { limit: number; stuffed: boolean; submitted: boolean },
+  ) {
+    this.#copies = submitted ? new BlindCopies() : undefined
     this.#scanner = new BodyScanner({ stuffed })
     this.#falseEnd = stuffed ? new FalseEnd() : undefined
     this.#spool = spool
@@ -76,13 +83,15 @@ export class MessageBody {
   }
 
   header(): Header {
-    return readHeader(this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head))
+    const first = this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head)
+    return readHeader(first, this.#headOctets < headOctets)
   }
 
   /** @returns octets used when the message ended in them, else -1; and what has to be waited for before the next */
   take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
     const out: Buffer[] = []
     const used = this.#scanner.scan(chunk, out)
+    if (this.#copies) this.#leaveOut(this.#copies, out, used !== -1)
     this.#falseEnd?.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
     return { used, wait: this.#keep(out) }
   }
@@ -91,7 +100,13 @@ export class MessageBody {
   finish(): Promise<void> | undefined {
     const out: Buffer[] = []
     this.#scanner.finish(out)
+    if (this.#copies) this.#leaveOut(this.#copies, out, true)
     return this.#keep(out)
+  }
+
+  #leaveOut(copies: BlindCopies, out: Buffer[], isEnd: boolean): void {
+    for (const piece of out.splice(0)) out.push(...copies.take(piece))
+    if (isEnd) out.push(...copies.rest())
   }
 
   #keep(out: readonly Buffer[]): Promise<void> | undefined {

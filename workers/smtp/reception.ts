@@ -1,10 +1,11 @@
 import type { ApplicationQuestion } from '@postern/contract/application.ts'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
-import type { DataFacts } from '@postern/contract/facts.ts'
+import type { DataFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
+import { isOurs } from '@postern/policy/login.ts'
 import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
@@ -33,8 +34,13 @@ const ids = new V7Generator({
 })
 
 /** What is larger than the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
-export function newBody({ spool }: House, { policy }: Transaction, stuffed: boolean): MessageBody {
-  return new MessageBody(spool, { limit: octetsKept(policy), stuffed })
+export function newBody({ spool }: House, { policy, facts }: Transaction, stuffed: boolean): MessageBody {
+  return new MessageBody(spool, { limit: octetsKept(policy), stuffed, submitted: isSubmitted(facts) })
+}
+
+/** A person or a program hands it in (RFC 6409): by login, at the submission ports, or through the API. */
+function isSubmitted({ listener, login }: Pick<SessionFacts, 'listener' | 'login'>): boolean {
+  return listener !== 'smtp' || login !== undefined
 }
 
 export function octetsKept({ settings, watched }: Policy): number {
@@ -57,7 +63,12 @@ export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: M
   const { outcome } = verdict
   if (outcome.kind !== 'refuse') return 'on'
   refuse(dialogue, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
-  return outcome.close || body.bareLineFeeds || body.nulOctets ? 'close' : 'over'
+  return outcome.close || isDoubtful(body, transaction) ? 'close' : 'over'
+}
+
+/** Whatever it was refused for: where a message with bare line ends ends is a matter of opinion, so what follows is not read. */
+function isDoubtful({ bareLineFeeds }: MessageBody, { policy }: Transaction): boolean {
+  return bareLineFeeds && policy.settings.advanced.bareLineFeeds === 'reject'
 }
 
 function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick<Header, 'hops'>): DataFacts {
@@ -78,8 +89,7 @@ export async function acceptMessage(dialogue: Dialogue, transaction: Transaction
     refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
     // Where line ends are rewritten a false end is text, and no attempt.
     const isAttempt = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
-    // Whatever it was refused for: where such a message ends is a matter of opinion, so what follows is not read.
-    return outcome.close || body.bareLineFeeds || body.nulOctets || isAttempt
+    return outcome.close || isDoubtful(body, transaction) || isAttempt
   }
   transaction.passed(verdict)
   const { house } = dialogue
@@ -220,8 +230,11 @@ function prefixOf(
   const hostname = hostName(policy, house.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
-  const missing = facts.listener === 'smtp' ? '' : missingFields(header, { id, at, hostname })
-  return Buffer.from(received + treatment.headers + missing, 'latin1')
+  // RFC 6409 §8. Clients of the relay list hand in what they write, at port 25 as well; what strangers send is theirs.
+  const lacks = !header.hasDate || !header.hasMessageId
+  const missing =
+    lacks && (isSubmitted(facts) || isOurs(policy, facts)) ? missingFields(header, { id, at, hostname }) : ''
+  return Buffer.from(received + treatment.headers + missing + header.before, 'latin1')
 }
 
 function tellAccepted(

@@ -386,7 +386,7 @@ describe('the stored message', () => {
     const id = reply?.split(' ').at(-1)
     const [stored] = (await house.stored()).filter(({ envelope }) => envelope.id === id)
     expect(stored?.body).toMatch(
-      /^Received: from client\.test \(\[127\.0\.0\.1\]\)\r\n\tby mx\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <jane@example\.test>;\r\n\t\w{3}, \d+ \w{3} \d{4} [\d:]{8} \+0000\r\nSubject: trace\r\n\r\n\.\r\n\.\.\r\nx\r\n$/,
+      /^Received: from client\.test \(\[127\.0\.0\.1\]\)\r\n\tby mx\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <jane@example\.test>;\r\n\t\w{3}, \d+ \w{3} \d{4} [\d:]{8} \+0000\r\nDate: [^\r]*\r\nMessage-ID: <[0-9a-f-]{36}@mx\.test>\r\nSubject: trace\r\n\r\n\.\r\n\.\.\r\nx\r\n$/,
     )
     expect(house.of('message.accepted').find(({ messageId }) => messageId === id)?.subject).toBe('trace')
     client.end()

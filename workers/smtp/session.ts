@@ -292,6 +292,9 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.forget()
     if (this.isOver) return
     this.pace.isLate = false
+    // A greeting that is a refusal says it already, and a client that sends no more is asked to leave by nobody.
+    if (this.#greeted && !this.#ended && !this.#answers.hasSaidGoodbye)
+      this.reply('closing', { hostname: hostName(this.house.policy, this.house.machine) })
     this.flush()
     this.close()
   }

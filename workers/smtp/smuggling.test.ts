@@ -65,7 +65,9 @@ describe('end-of-data smuggling', () => {
     const answers = await attack(house.port(), falseEnd, [])
     expect(house.of('message.accepted')).toHaveLength(0)
     expect(answers).toMatch(name.includes('NUL') ? /^554 5\.6\.0 (NUL|Bare)/ : /^554 5\.6\.0 Bare/)
-    expect(answers.split('\r\n').filter((line) => line !== '')).toHaveLength(1)
+    // Then 421; or, where a NUL alone was in it, the goodbye that stands behind the true end.
+    expect(answers).toMatch(/^554 [^\r\n]*\r\n(?:421|221) [^\r\n]*\r\n$/)
+    expect(answers.includes('\r\n221')).toBe(name === 'NUL alone')
     const [refused] = house.of('message.refused')
     expect(refused?.verdict.rule).toMatch(/bare-line-feed|nul-octet/)
   })
@@ -79,25 +81,36 @@ describe('end-of-data smuggling', () => {
           house.events.length = 0
           const answers = await attack(house.port(), falseEnd, cuts)
           expect(house.of('message.accepted')).toHaveLength(0)
-          expect(answers).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n$/)
+          expect(answers).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n(?:421|221) [^\r\n]*\r\n$/)
         },
       ),
       { numRuns: 60 },
     )
   }, 60_000)
 
-  it('closes the connection after the refusal', async () => {
+  it('says 421 after the refusal and closes (RFC 5321 §3.8)', async () => {
     const client = await WireClient.greeted(house.port())
     await client.upToData()
     client.write('a\nb\r\n.\r\nNOOP\r\nNOOP\r\n')
-    expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n$/)
+    expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n421 4\.7\.0 mx\.test closing connection\r\n$/)
   })
 
-  it('closes it after NUL too', async () => {
+  it('goes on after NUL: the end of the data is clear, and the next message is taken', async () => {
+    const client = await WireClient.greeted(house.port())
+    expect(await client.send('a\0b\r\n')).toMatch(/^554 5\.6\.0 NUL/)
+    expect(await client.send('innocent\r\n')).toMatch(/^250 2\.0\.0 Accepted/)
+    client.end()
+  })
+
+  it('the next message of a session that is refused reads 421, and no reset takes the replies', async () => {
     const client = await WireClient.greeted(house.port())
     await client.upToData()
-    client.write('a\0b\r\n.\r\nNOOP\r\n')
-    expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 NUL[^\r\n]*\r\n$/)
+    const next = 'MAIL FROM:<a@remote.test>\r\n'
+    client.write(`a\nb\r\n.\r\n${next.repeat(2_000)}`)
+    expect(await client.reply()).toMatch(/^554 5\.6\.0 Bare/)
+    client.write(next.repeat(2_000))
+    expect(await client.reply()).toMatch(/^421 4\.7\.0 /)
+    expect(await client.untilClosed()).toBe('')
   })
 })
 

@@ -115,7 +115,7 @@ async function store(
   }
   const hostname = hostName(policy, house.machine)
   const missing = missingFields(header, { id, at, hostname })
-  const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing, 'latin1')
+  const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing + header.before, 'latin1')
   const { size } = body
   await body.store(envelope, prefix)
   house.counters.messages_accepted_total++

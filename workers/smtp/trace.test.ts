@@ -6,6 +6,38 @@ import { readHeader } from './trace.ts'
 
 const authorIn = (header: string) => readHeader(Buffer.from(`${header}\r\n\r\nbody`, 'latin1')).author
 
+describe('the border between our trace and a message', () => {
+  const before = (text: string) => readHeader(Buffer.from(text, 'latin1')).before
+  it.each([
+    ['a field', 'Subject: x\r\n\r\nbody\r\n', ''],
+    ['a field in obsolete form', 'Subject \t: x\r\n', ''],
+    ['a field without a value', 'X:\r\n', ''],
+    ['an empty line: no header', '\r\nbody\r\n', ''],
+    ['an empty message', '', '\r\n'],
+    ['text', 'Hello Jane,\r\nlunch?\r\n', '\r\n'],
+    ['text with a colon after a blank', 'Dear all: lunch\r\n\r\nX: y\r\n', '\r\n'],
+    ['a colon alone', ': x\r\n', '\r\n'],
+    ['a folded line', ' folded: x\r\nSubject: y\r\n', '\r\n'],
+    ['a tab', '\tx\r\n', '\r\n'],
+    ['blanks alone', '  \r\nSubject: y\r\n', '\r\n'],
+    ['a name beyond ASCII', 'S\xfcbject: x\r\n', '\r\n'],
+    ['an mbox line', 'From jane Mon Nov 30 08:00:00 2026\r\nSubject: x\r\n', 'X-Mailbox-Line: '],
+    ['an mbox line, quoted', '>From jane Mon Nov 30\r\nSubject: x\r\n', 'X-Mailbox-Line: '],
+    ['an mbox line and no header', 'From jane Mon Nov 30\r\n\r\nbody\r\n', 'X-Mailbox-Line: '],
+    ['text that begins like one', 'From the desk of Jane\r\nwith love\r\n', '\r\n'],
+    ['a line without end', 'x', '\r\n'],
+    ['a line as long as all that is read', 'x'.repeat(70_000), '\r\n'],
+  ])('%s', (_name, text, border) => {
+    expect(before(text)).toBe(border)
+  })
+
+  it('what may stand behind the octets that were read is not taken for missing', () => {
+    const long = Buffer.from('X: y\r\n'.repeat(10_000))
+    expect(readHeader(long, false)).toMatchObject({ hasDate: true, hasMessageId: true })
+    expect(readHeader(long, true)).toMatchObject({ hasDate: false, hasMessageId: false })
+  })
+})
+
 describe('the author of a message that need not be read again', () => {
   it.each([
     'From: jane@a.test',

@@ -48,7 +48,9 @@ function protocol({
   return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${login === undefined ? '' : 'A'}`
 }
 
-const plainAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:[\]-]{1,255}$/
+/** A dot-atom, as a path must be written that stands in a header. */
+const plainAddress =
+  /^(?=.{3,320}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9.:[\]_-]{1,255}$/
 
 /** A HELO name with everything replaced that has no place in a host name or address literal. */
 function safeName(helo: string): string {
@@ -86,6 +88,8 @@ export function missingFields(
 }
 
 export type Header = {
+  /** What has to go between our trace and its first line, so that a header stays a header and a body a body. */
+  before: string
   /** Received fields (RFC 5321 §6.3). */
   hops: number
   hasDate: boolean
@@ -98,23 +102,43 @@ export type Header = {
   subject?: string
 }
 
-/** Reads what is wanted of a message's header from its first octets. A newer trace field stands above older ones, so none that matters is beyond them. */
-export function readHeader(first: Buffer): Header {
+/**
+ * Reads what is wanted of a message's header from its first octets. A newer trace field stands above older ones, so none that
+ * matters is beyond them. `isWhole`: there are no more octets; else Date and Message-ID may stand behind these.
+ */
+export function readHeader(first: Buffer, isWhole = true): Header {
   const text = `\r\n${first.toString('latin1', 0, first.length)}`
   const end = text.indexOf('\r\n\r\n')
+  const before = bordering(text)
+  if (before === '\r\n') return { before, hops: 0, hasDate: false, hasMessageId: false, claimsResults: true }
   const header = end === -1 ? text : text.slice(0, end + 2)
+  const isCut = end === -1 && !isWhole
   const hops = header.match(/\r\nreceived[ \t]*:/gi)?.length ?? 0
   const claimsResults = end === -1 || /[\r\n]authentication-results[\s:]/i.test(header)
   const author = claimsResults ? undefined : authorOf(header)
   const subject = /\r\nsubject[ \t]*:((?:[^\r]|\r\n[ \t]){0,1000})/i.exec(header)?.[1]
   return {
+    before,
     hops,
-    hasDate: /\r\ndate[ \t]*:/i.test(header),
-    hasMessageId: /\r\nmessage-id[ \t]*:/i.test(header),
+    hasDate: isCut || /\r\ndate[ \t]*:/i.test(header),
+    hasMessageId: isCut || /\r\nmessage-id[ \t]*:/i.test(header),
     claimsResults,
     ...(author === undefined ? {} : { author }),
     ...(subject === undefined ? {} : { subject: readSubject(subject) }),
   }
+}
+
+const field = /^\r\n[!-9;-~]+[ \t]*:/
+/** What mbox files put before a message; the field after it is the header's first. */
+const mboxLine = /^\r\n>*From [^\r]*(?=\r\n(?:[!-9;-~]+[ \t]*:|\r\n))/
+
+/**
+ * A first line that is no field belongs to the body (RFC 5322 §2.1), a folded one as well: without an empty line before it, it
+ * would be read as part of our trace. An mbox line becomes a field of its own, as Postfix makes it.
+ */
+function bordering(text: string): string {
+  if (field.test(text) || text.startsWith('\r\n\r\n')) return ''
+  return mboxLine.test(text) ? 'X-Mailbox-Line: ' : '\r\n'
 }
 
 const plainAuthor = "[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@((?:[a-z0-9-]{1,63}\\.){1,20}[a-z0-9-]{1,63})"

@@ -46,7 +46,7 @@ test('a bounce (RFC 3462, RFC 3464) goes back: text, status, and the whole messa
     'Reporting-MTA: dns; mail.test',
     'Original-Envelope-Id: E-1',
     '',
-    'Original-Recipient: rfc822;jane+2Balias@b.test',
+    'Original-Recipient: rfc822;jane+alias@b.test',
     'Final-Recipient: rfc822; jane@a.test',
     'Action: failed',
     'Status: 5.1.1',
@@ -78,13 +78,28 @@ test('RET=HDRS (RFC 3461) returns the header; one notification for all that fail
   expect(raw.match(/^Final-Recipient: /gm)).toHaveLength(2)
 })
 
-test('an address beyond ASCII is named so that it can be read back (RFC 6533)', async () => {
-  const { box } = await toServer(refuse)
-  await box.send([{ address: 'zoë@a.test', original: 'Zoë@a.test' }], { smtpUtf8: true })
-  await until('the notification', async () => (await sent(box)).length === 1)
-  const [raw = ''] = await sent(box)
-  expect(raw).toContain('\r\nFinal-Recipient: utf-8; zo\\x{EB}@a.test\r\n')
-  expect(partsOf(raw)[0]?.body).toContain('<Zo\\x{EB}@a.test>')
+test('about mail of SMTPUTF8 the parts are those of RFC 6533, and addresses stand in them as they are', async () => {
+  const { box } = await toServer({
+    command: (line) => (line.startsWith('RCPT') ? '550 5.1.1 no such user' : undefined),
+    extensions: ['PIPELINING', '8BITMIME', 'SIZE', 'SMTPUTF8'],
+  })
+  const to = { address: 'zoë@a.test', original: 'Zoë@a.test', orcpt: 'utf-8;zo\\x{EB}@b.test' }
+  const text = 'Subject: Zoë\r\n\r\nhallo\r\n'
+  await box.send([to], { smtpUtf8: true, text })
+  await box.send([to], { smtpUtf8: true, text, ret: 'hdrs' })
+  await until('the notifications', async () => (await sent(box)).length === 2)
+  for (const octets of await sent(box)) {
+    const raw = Buffer.from(octets, 'latin1').toString()
+    expect(raw).toContain('\r\nFinal-Recipient: utf-8; zoë@a.test\r\n')
+    expect(raw).toContain('\r\nOriginal-Recipient: utf-8;zoë@b.test\r\n')
+    expect(raw).toContain('Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n')
+    expect(partsOf(raw)[0]?.body).toContain('<Zoë@a.test>')
+    expect(raw).toMatch(/report-type=delivery-status;[^\r]*\r\n[^\r]*\r\nContent-Transfer-Encoding: 8bit\r\n/)
+  }
+  expect((await sent(box)).map((raw) => partsOf(raw)[2]?.type).sort()).toEqual([
+    'message/global',
+    'message/global-headers',
+  ])
 })
 
 test('never about the null sender, never against NOTIFY', async () => {

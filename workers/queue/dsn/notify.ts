@@ -48,10 +48,11 @@ export async function notify(mail: Mail, told: (Told & { r: number })[], postmas
   const id = uuidv7(now)
   const action = (wanted[0] as Told).action
   const returned = await returnedPart(mail, action, postmaster.reader)
-  const body = writeReport({
+  const { octets: body, eightBit } = writeReport({
     hostname: plan.hostname,
     sender: envelope.sender,
     ...(envelope.envid ? { envid: envelope.envid } : {}),
+    smtpUtf8: envelope.smtpUtf8,
     receivedAt: envelope.receivedAt,
     told: wanted,
     returned,
@@ -60,7 +61,7 @@ export async function notify(mail: Mail, told: (Told & { r: number })[], postmas
   })
   await postmaster.writer.write({
     envelope: {
-      ...notificationEnvelope(mail, { id, now, plan, eightBit: returned.eightBit }),
+      ...notificationEnvelope(mail, { id, now, plan, eightBit }),
       worker: postmaster.writer.name,
     },
     body,

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { embedded } from '@postern/contract/address.ts'
-import { xtext } from '../client/transaction.ts'
+import { disembedded, embedded } from '@postern/contract/address.ts'
 
-/** Writes a delivery status notification (RFC 3464, in the multipart/report of RFC 6522). */
+/** Writes a delivery status notification (RFC 3464, in the multipart/report of RFC 6522; about internationalized mail RFC 6533). */
 
 export type Action = 'failed' | 'delayed' | 'delivered' | 'relayed'
 
 export type Told = {
-  /** The recipient as the sender wrote it, and ORCPT where he gave one. */
+  /** The recipient as the sender wrote it, and ORCPT, decoded, where he gave one. */
   original: string
   final: string
   orcpt?: string
@@ -28,6 +27,8 @@ export type ReportGiven = {
   hostname: string
   sender: string
   envid?: string
+  /** The message is one of SMTPUTF8 (RFC 6531): its sender reads UTF-8, and so do the fields about it. */
+  smtpUtf8: boolean
   receivedAt: number
   told: Told[]
   /** The message, or only its header; and whether it may hold octets above 127. */
@@ -43,15 +44,24 @@ const titles: Record<Action, string> = {
   relayed: 'Mail relayed',
 }
 
+const types = {
+  ascii: { status: 'message/delivery-status', full: 'message/rfc822', headers: 'text/rfc822-headers' },
+  // RFC 6533 §4 and §5
+  utf8: { status: 'message/global-delivery-status', full: 'message/global', headers: 'message/global-headers' },
+}
+
 /**
- * The message, CRLF throughout. Every part of ours is plain ASCII and needs no encoding; the returned message goes in as it
- * is: nothing reads, folds or re-encodes what a stranger wrote, so what comes back is what was sent.
+ * The message, CRLF throughout. Every part of ours is plain ASCII, or UTF-8 about mail of SMTPUTF8, and needs no encoding; the
+ * returned message goes in as it is: nothing reads, folds or re-encodes what a stranger wrote, so what comes back is what was sent.
  */
-export function writeReport(given: ReportGiven): Buffer {
-  const { hostname, sender, messageId, now, returned } = given
+export function writeReport(given: ReportGiven): { octets: Buffer; eightBit: boolean } {
+  const { hostname, sender, messageId, now, returned, smtpUtf8 } = given
   const action = given.told[0]?.action ?? 'failed'
   const boundary = `postern-${randomBytes(18).toString('hex')}`
-  const eightBit = returned.eightBit ? ['Content-Transfer-Encoding: 8bit'] : []
+  const type = smtpUtf8 ? types.utf8 : types.ascii
+  const text = textFor(given, action)
+  const status = statusFor(given)
+  const eightBit = returned.eightBit || isEightBit(text) || isEightBit(status)
   const head = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     `To: <${clean(sender)}>`,
@@ -61,31 +71,42 @@ export function writeReport(given: ReportGiven): Buffer {
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="${boundary}"`,
-    ...eightBit,
+    ...encoding(eightBit),
     '',
     'This is a delivery status notification in MIME format.',
     '',
     `--${boundary}`,
     'Content-Description: Notification',
-    'Content-Type: text/plain; charset=us-ascii',
+    `Content-Type: text/plain; charset=${isEightBit(text) ? 'utf-8' : 'us-ascii'}`,
+    ...encoding(isEightBit(text)),
     '',
-    textFor(given, action),
+    text,
     `--${boundary}`,
     'Content-Description: Delivery report',
-    'Content-Type: message/delivery-status',
+    `Content-Type: ${type.status}`,
+    ...encoding(isEightBit(status)),
     '',
-    statusFor(given),
+    status,
     `--${boundary}`,
     `Content-Description: ${returned.kind === 'full' ? 'Undelivered message' : 'Headers of the message'}`,
-    `Content-Type: ${returned.kind === 'full' ? 'message/rfc822' : 'text/rfc822-headers'}`,
-    ...eightBit,
+    `Content-Type: ${type[returned.kind]}`,
+    ...encoding(returned.eightBit),
     '',
     '',
   ]
-  return Buffer.concat([Buffer.from(head.join('\r\n')), returned.octets, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  const end = Buffer.from(`\r\n--${boundary}--\r\n`)
+  return { octets: Buffer.concat([Buffer.from(head.join('\r\n')), returned.octets, end]), eightBit }
 }
 
-function textFor({ hostname, told }: ReportGiven, action: Action): string {
+function encoding(eightBit: boolean): string[] {
+  return eightBit ? ['Content-Transfer-Encoding: 8bit'] : []
+}
+
+function isEightBit(text: string): boolean {
+  return /[^\x00-\x7f]/.test(text)
+}
+
+function textFor({ hostname, told, smtpUtf8 }: ReportGiven, action: Action): string {
   const opening: Record<Action, string> = {
     failed: 'Your message could not be delivered to the recipients below. It will not be tried again.',
     delayed:
@@ -96,8 +117,8 @@ function textFor({ hostname, told }: ReportGiven, action: Action): string {
   const lines = told.map(({ original, final, reply, remote, givenUp }) => {
     const by = remote ? `${remote} said: ` : ''
     const said = ascii(reply).replace(/\r\n/g, '\r\n    ')
-    const to = final === original ? '' : ` (to <${ascii(embedded(final))}>)`
-    return `<${ascii(embedded(original))}>${to}\r\n    ${by}${said}${givenUp ? `\r\n    (${givenUp})` : ''}`
+    const to = final === original ? '' : ` (to <${shown(final, smtpUtf8)}>)`
+    return `<${shown(original, smtpUtf8)}>${to}\r\n    ${by}${said}${givenUp ? `\r\n    (${givenUp})` : ''}`
   })
   return `This is the mail system at ${hostname}.\r\n\r\n${opening[action]}\r\n\r\n${lines.join('\r\n\r\n')}\r\n`
 }
@@ -106,18 +127,16 @@ function statusFor(given: ReportGiven): string {
   const message = [`Reporting-MTA: dns; ${given.hostname}`]
   if (given.envid) message.push(`Original-Envelope-Id: ${clean(given.envid)}`)
   message.push(`Arrival-Date: ${date(given.receivedAt)}`)
-  return [message, ...given.told.map(recipientFields)].map((fields) => `${fields.join('\r\n')}\r\n`).join('\r\n')
+  return [message, ...given.told.map((told) => recipientFields(told, given.smtpUtf8))]
+    .map((fields) => `${fields.join('\r\n')}\r\n`)
+    .join('\r\n')
 }
 
-function recipientFields(told: Told): string[] {
+function recipientFields(told: Told, smtpUtf8: boolean): string[] {
   const fields: string[] = []
-  if (told.orcpt) {
-    const [type = 'rfc822', ...address] = told.orcpt.includes(';') ? told.orcpt.split(';') : ['rfc822', told.orcpt]
-    fields.push(`Original-Recipient: ${type};${xtext(address.join(';'))}`)
-  }
-  const final = embedded(told.final)
+  if (told.orcpt) fields.push(`Original-Recipient: ${originalRecipient(told.orcpt, smtpUtf8)}`)
   fields.push(
-    `Final-Recipient: ${final === told.final ? 'rfc822' : 'utf-8'}; ${ascii(final)}`,
+    `Final-Recipient: ${isEightBit(told.final) ? 'utf-8' : 'rfc822'}; ${shown(told.final, smtpUtf8)}`,
     `Action: ${told.action}`,
     `Status: ${told.status}`,
   )
@@ -131,6 +150,20 @@ function recipientFields(told: Told): string[] {
   fields.push(`Last-Attempt-Date: ${date(told.at)}`)
   if (told.willRetryUntil) fields.push(`Will-Retry-Until: ${date(told.willRetryUntil)}`)
   return fields
+}
+
+/** RFC 3461 §6.3 (c): the address without its xtext. RFC 6533 §3: what is beyond ASCII as it is, or as `\\x{…}` where only ASCII may stand. */
+function originalRecipient(orcpt: string, smtpUtf8: boolean): string {
+  const at = orcpt.indexOf(';')
+  const type = at === -1 ? 'rfc822' : orcpt.slice(0, at)
+  const address = orcpt.slice(at + 1)
+  const isUtf8 = smtpUtf8 && type.toLowerCase() === 'utf-8'
+  return `${type};${shown(isUtf8 ? disembedded(address) : address, smtpUtf8)}`
+}
+
+/** An address on one line: in UTF-8 with nothing that cannot be seen, or in ASCII. */
+function shown(address: string, smtpUtf8: boolean): string {
+  return smtpUtf8 ? address.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?') : ascii(embedded(address))
 }
 
 function date(at: number): string {

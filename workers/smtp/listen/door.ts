@@ -32,7 +32,7 @@ export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): 
     parts.receive(socket, origin)
     return
   }
-  if (waiting >= mostWaiting) return void socket.destroy()
+  if (waiting >= mostWaiting) return void sendOff(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
   awaitHeader(socket, origin, parts)
 }
 
@@ -108,6 +108,11 @@ function refuseHeader(
     detail: `PROXY header from a trusted balancer: ${detail}`,
     reply: reply.trimEnd(),
   })
+  sendOff(socket, reply)
+}
+
+/** Reply and FIN; what still comes is read and dropped, because a reset would take the reply with it. */
+function sendOff(socket: Socket, reply: string): void {
   socket.on('error', () => {})
   socket.end(reply, 'latin1')
   socket.resume()
