@@ -159,7 +159,7 @@ const rows: readonly Row[] = [
   {
     number: 6409,
     title: 'Message Submission',
-    what: 'The submission port wants TLS and a login, and adds Date and Message-ID where they are missing.',
+    what: 'The submission port wants TLS and a login. Date and Message-ID are added where they are missing, for clients of the relay list as well; Bcc is taken out.',
     tests: [extensions],
   },
   {
@@ -178,8 +178,8 @@ const rows: readonly Row[] = [
   {
     number: 6533,
     title: 'Internationalized Delivery Status Notifications',
-    what: 'ORCPT and the recipients in notifications: addresses beyond ASCII, in the form that every host can carry.',
-    note: 'Notifications themselves are written in ASCII with message/delivery-status.',
+    what: 'ORCPT beyond ASCII; notifications about mail of SMTPUTF8 in message/global-delivery-status, message/global and message/global-headers.',
+    note: 'About other mail they are written in ASCII, with message/delivery-status.',
     tests: [extensions, 'workers/smtp/extensions.test.ts', notify],
   },
   {

@@ -50,6 +50,16 @@ describe('POST /v1/messages', () => {
     expect((await live.api.get<{ items: object[] }>('/v1/audit', { q: id })).items).toHaveLength(1)
   })
 
+  it('sends no Bcc on, folded or not', async () => {
+    const message = text().replace('\n\n', '\nBCC : bob@home.test,\n\tcarl@home.test\nTo: ann@home.test\n\nBcc: body\n')
+    const { body } = await submit({ sender: 'ops@home.test', recipients: ['ann@home.test'], message })
+    const { id } = body as Submitted
+    await known(id, ({ state }) => state === 'finished')
+    const mail = (await live.mail('ann@home.test')).find((one) => one.includes(id)) ?? ''
+    expect(mail).not.toContain('carl@home.test')
+    expect(mail).toContain('\r\nTo: ann@home.test\r\n\r\nBcc: body\r\n')
+  })
+
   it('takes octets that are no UTF-8 as base64', async () => {
     const octets = Buffer.from('Subject: latin\r\n\r\ngr\xfc\xdfe\r\n', 'latin1')
     const { body } = await submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') })

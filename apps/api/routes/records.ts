@@ -123,7 +123,8 @@ export const queueRoutes: Endpoint[] = [
     tag: 'Queue',
     summary:
       'Submit a message, of general.maxMessageBytes at most: 201 when it is durable, 202 when no worker has taken it yet. ' +
-      'As JSON, or as message/rfc822 with sender and recipients (separated by commas) in the query',
+      'As JSON, or as message/rfc822 with sender and recipients (separated by commas) in the query. ' +
+      'Date and Message-ID are added where they are missing; Bcc is taken out',
     query: submissionQuerySchema,
     body: submissionSchema,
     streams: ['message/rfc822'],

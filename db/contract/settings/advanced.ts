@@ -159,7 +159,7 @@ export const advancedSchema = z
     }),
     bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
       title: 'Bare line feeds',
-      help: 'A bare LF or CR in data. reject: 554 5.6.0 and close. normalize: rewritten to CRLF. Never passed on as it came.',
+      help: 'A bare LF or CR in data. reject: 554 5.6.0, then 421 and close. normalize: rewritten to CRLF. Never passed on as it came.',
       danger: { text: 'Rewriting breaks the DKIM signatures of such mail.', values: ['normalize'] },
       source: 'classic',
       exemptsWhiteListed: true,
