@@ -5,9 +5,10 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { makeDirectory, replaceWith } from '@postern/runtime/disk.ts'
 import { type Reach, reachOf } from '@postern/runtime/hooks/reach.ts'
 import { LRUCache } from 'lru-cache'
-import { parsePolicy, resolvePolicy, validateMx } from 'mailauth/lib/mta-sts.js'
+import { validateMx } from 'mailauth/lib/mta-sts.js'
 import type { Dns } from '../route/dns.ts'
 import type { Trust } from './proof.ts'
+import { parsePolicy, policyIdIn } from './sts-syntax.ts'
 
 /**
  * Policies by which domains say that mail for them goes only to named hosts with a valid certificate (RFC 8461). A policy
@@ -67,7 +68,7 @@ export class MtaSts {
     const failure = `${domain} ${id}`
     if (this.#failed.has(failure)) return policyOf(known)
     try {
-      const { mode, mx = [], maxAge } = await this.#fetch(domain)
+      const { mode, mx, maxAge } = await this.#fetch(domain)
       const kept = { id, mode, mx, expires: Date.now() + maxAge * 1000 }
       this.#kept.set(domain, kept)
       this.#saveSoon()
@@ -84,16 +85,8 @@ export class MtaSts {
   }
 
   async #idOf(domain: string): Promise<string | undefined> {
-    const resolver = async (name: string) => {
-      const found = await this.#options.dns.txt(name)
-      if (found.kind === 'found') return found.value.map((text) => [text])
-      throw Object.assign(new Error(found.kind), { code: found.kind === 'not-known' ? 'ESERVFAIL' : 'ENODATA' })
-    }
-    try {
-      return (await resolvePolicy(domain, { resolver, strict: true })) || undefined
-    } catch {
-      return undefined
-    }
+    const found = await this.#options.dns.txt(`_mta-sts.${domain}`)
+    return found.kind === 'found' ? policyIdIn(found.value) : undefined
   }
 
   async #fetch(domain: string) {
@@ -104,8 +97,7 @@ export class MtaSts {
     const address = addresses.find((each) => this.#reach.refuses(each) === null)
     if (!address) throw new Error(`${host} has no address that may be asked`)
     const text = await get({ host, address, port, trust })
-    const policy = parsePolicy(text, { strict: true })
-    return { mode: policy.mode, mx: policy.mx, maxAge: policy.maxAge ?? 0 }
+    return parsePolicy(text)
   }
 
   async #load(): Promise<void> {
@@ -181,7 +173,13 @@ function get({ host, address, port, trust }: Page): Promise<string> {
         if (octets > mostOctets) asked.destroy(new Error(`the policy of ${host} is too large`))
         else chunks.push(chunk)
       })
-      response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+      response.on('end', () => {
+        try {
+          resolve(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks)))
+        } catch {
+          reject(new Error(`the policy of ${host} is no UTF-8`))
+        }
+      })
       response.on('error', reject)
     })
     asked.end()
