@@ -14,7 +14,7 @@ export async function dialogue(client: () => Client): Promise<number> {
   } catch (error) {
     return away((error as Error).message)
   }
-  const socket = connect(place)
+  const socket = connect({ ...place, keepAlive: true, keepAliveInitialDelay: 45_000 })
   return new Promise((resolve) => {
     let isOpen = false
     socket.once('connect', () => {

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { getServers } from 'node:dns'
 import { connect, isIP } from 'node:net'
+import { keepAlive } from '@postern/runtime/keep-alive.ts'
 import packet, { type Answer } from 'dns-packet'
 import { LRUCache } from 'lru-cache'
 import { isUsable, type Tlsa } from './proof.ts'
@@ -183,7 +184,7 @@ function overUdp(query: Buffer, at: At & { isAnswer(message: Buffer): boolean })
 
 function overTcp(query: Buffer, { host, port, timeoutMs }: At): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port })
+    const socket = connect({ host, port, ...keepAlive })
     let got: Buffer = Buffer.alloc(0)
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error('the DNS server does not answer')))
     socket.on('error', reject)

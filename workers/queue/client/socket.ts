@@ -1,12 +1,13 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { keepAlive } from '@postern/runtime/keep-alive.ts'
 import { ConnectionFailure, type Dial } from './dial.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
 export function openSocket(dial: Dial): Promise<Socket> {
   const { peer, tls, patience: wait } = dial
   return new Promise((resolve, reject) => {
-    const at = { host: peer.address, port: peer.port }
+    const at = { host: peer.address, port: peer.port, ...keepAlive }
     const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
     const failed = (error: Error) => {
       socket.destroy()

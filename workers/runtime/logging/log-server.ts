@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { keepAlive } from '../keep-alive.ts'
 import { type LogLine, syslogMessage } from './line.ts'
 import { type Sink, Waiting } from './sink.ts'
 
@@ -48,7 +49,8 @@ export class LogServerSink implements Sink {
 
   #connect(): void {
     const { host, port, tls } = this.#address
-    const socket = tls ? connectTls({ host, port, servername: host }) : connectTcp({ host, port })
+    const at = { host, port, ...keepAlive }
+    const socket = tls ? connectTls({ ...at, servername: host }) : connectTcp(at)
     this.#socket = socket
     let why = 'the log server closed the connection'
     const limit = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs)

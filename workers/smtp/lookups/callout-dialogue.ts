@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { CalloutHost } from '@postern/policy/expand.ts'
 import { HookFailure } from '@postern/runtime/hooks/failure.ts'
+import { keepAlive } from '@postern/runtime/keep-alive.ts'
 
 /** One callout: as far as RCPT and no further. No message is sent, and nothing the host says is believed beyond its reply codes. */
 export type Question = {
@@ -22,7 +23,7 @@ const longestReply = 8192
 
 /** Rejects with HookFailure when the host said neither yes nor no. */
 export async function callOut(question: Question): Promise<Said> {
-  const socket = connectTcp({ host: question.ip, port: question.host.port })
+  const socket = connectTcp({ host: question.ip, port: question.host.port, ...keepAlive })
   const line = new Line(socket)
   const where = `${question.host.host}:${question.host.port}`
   const timer = setTimeout(
