@@ -10,7 +10,7 @@ import type { Job, Turn } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
 import type { Destination } from './route/destination.ts'
-import { type Hosts, hostsFor, type Remote } from './route/hosts.ts'
+import { type Hosts, hostsFor, loopStatus, type Remote } from './route/hosts.ts'
 import { deliverToBucket } from './s3.ts'
 import { deliverToWebhook } from './webhook.ts'
 
@@ -137,6 +137,11 @@ async function deliverRemaining(
       last = session
       if (++sessions >= mostSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
+      if (error instanceof ConnectionFailure && error.stage === 'loop') {
+        // Beyond us there are only hosts that send to us (RFC 5321 §5.1); a better one that is away is waited for.
+        last ??= loopsAt(remaining.job, error, peer)
+        break
+      }
       if (error instanceof ConnectionFailure && isBarred(remaining.job, error)) {
         barred = barredBy(remaining.job, error, peer)
         continue
@@ -157,6 +162,11 @@ function lacksRequireTls({ results }: Delivered): boolean {
 function isBarred({ mail }: Job, { stage, reply }: ConnectionFailure): boolean {
   if (requireTlsOf(mail.envelope) !== 'demanded') return false
   return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
+}
+
+function loopsAt(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+  const result = { kind: 'bounced', status: loopStatus, reply: error.text, cause: 'loop' } as const
+  return same(job, result, { host, address, port })
 }
 
 function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
@@ -275,6 +285,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
   connect: '4.4.1',
   greeting: '4.4.2',
   hello: '4.4.2',
+  loop: '4.4.6',
   terms: '4.7.5',
   tls: '4.7.5',
   proof: '4.7.5',

@@ -6,7 +6,7 @@ import { Tap } from './client/tap.ts'
 import type { Job } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
 import { openDelivered } from './overlay.ts'
-import type { Remote } from './route/hosts.ts'
+import { greetsAsUs, type Remote } from './route/hosts.ts'
 
 /** Opens a connection for a message: on the terms of the destination, of the recipient's domain, and of the message itself. */
 
@@ -105,6 +105,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
     peer,
     protocol: destination.kind === 'lmtp' ? 'lmtp' : 'smtp',
     name: world.plan().hostname,
+    isUs: (name) => greetsAsUs(name, { destination, peer }, world.ourselves()),
     tls,
     patience: world.patience,
     tap: new Tap(peer, world),

@@ -4,6 +4,7 @@ import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
+import { tlsSchema } from '@postern/contract/settings/tls.ts'
 import type { GeneralSettings, QueueSettings } from '@postern/contract/settings.ts'
 import { type AddressBlocks, addressBlocks } from '@postern/policy/address-blocks.ts'
 import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from '@postern/policy/directory.ts'
@@ -18,6 +19,8 @@ export type Plan = {
   revision: number
   /** Our name in EHLO, DSNs and maildir names. */
   hostname: string
+  /** Ports of the SMTP service, as the settings have them. */
+  listens: { port: number; submissionPort: number; implicitTlsPort: number; extraPorts: readonly number[] }
   queue: QueueSettings
   gateway: GeneralSettings['gateway']
   /** By name and by each alias, lower-case ASCII. */
@@ -46,12 +49,14 @@ export function compilePlan(
   const general = generalSchema.parse(replica.settings.get('general') ?? {})
   const queue = queueSchema.parse(replica.settings.get('queue') ?? {})
   const advanced = advancedSchema.parse(replica.settings.get('advanced') ?? {})
+  const tls = tlsSchema.parse(replica.settings.get('tls') ?? {})
   const throttles = new Map(queue.perDomain.map(({ domain, ...throttle }) => [domain, throttle]))
   const hostname = general.hostname || machineName() || 'localhost'
   const isNew = (kinds: readonly RowKind[]) => !before || kinds.some((kind) => before.changed.has(kind))
   return {
     revision,
     hostname,
+    listens: { ...advanced, implicitTlsPort: tls.implicitTlsPort },
     queue,
     gateway: general.gateway,
     domains: before && !isNew(['domain']) ? before.plan.domains : domainsOf(replica),

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
@@ -11,7 +10,7 @@ import { assuranceFrom } from './assure/environment.ts'
 import { compilePlan, type Plan } from './plan.ts'
 import { Queue } from './queue.ts'
 import { Dns } from './route/dns.ts'
-import type { Ourselves } from './route/hosts.ts'
+import { ourselvesFrom } from './route/ourselves.ts'
 
 /** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
 
@@ -32,7 +31,6 @@ export async function queueService(
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let plan: Plan | undefined
-  const ourselves = () => ourselvesFrom(env, plan?.hostname ?? '')
   const open = (first: Plan) =>
     Queue.open({
       dataDirectory: worker.dataDirectory,
@@ -49,7 +47,7 @@ export async function queueService(
       dns,
       assurance,
       examiner,
-      ourselves,
+      ourselves: () => ourselvesFrom({ env, plan: plan ?? first }),
       plan: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
       env,
@@ -174,15 +172,4 @@ class ServiceState {
       },
     }
   }
-}
-
-/** Our listening port and addresses: mail whose MX leads there would come back to us. */
-function ourselvesFrom(env: NodeJS.ProcessEnv, hostname: string): Ourselves {
-  const port = Number(env.POSTERN_SMTP_PORT) || 25
-  const bind = env.POSTERN_BIND ?? '0.0.0.0'
-  const everywhere = bind === '0.0.0.0' || bind === '::'
-  const own = everywhere
-    ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address))
-    : [bind]
-  return { hostname: hostname.toLowerCase(), isOurs: (address, at) => at === port && own.includes(address) }
 }

@@ -75,7 +75,7 @@ export class Testbed {
       flushEvents: async () => {},
       fatal: (error) => this.fatal.push(error),
       dns: new Dns({ servers: [] }),
-      ourselves: () => ({ hostname: 'mail.test', isOurs: () => false }),
+      ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
       plan: compilePlan(this.replica(), this.#revision),
       outboundPort: 25,
       env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' },

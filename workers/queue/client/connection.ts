@@ -2,7 +2,19 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type Proof, wrongWith } from '../assure/proof.ts'
 import { ConnectionFailure, type Dial, type Stage } from './dial.ts'
-import { type BadReply, type Reply, ReplyReader } from './reply.ts'
+import {
+  base64,
+  isAboutMechanism,
+  LoginCutShort,
+  type LoginMechanism,
+  loginMechanisms,
+  loginRefused,
+  notOffered,
+  offeredMechanisms,
+  plainResponse,
+  secretsOf,
+} from './login.ts'
+import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
 import { openSocket, secure } from './socket.ts'
 import { withoutSecret } from './tap.ts'
 
@@ -214,6 +226,7 @@ export class Connection {
     this.stage = 'greeting'
     const [greeting] = (await this.replies(1, wait.greeting)) as [Reply]
     if (greeting.code !== 220) throw new ConnectionFailure('greeting', 'refused at connect', greeting)
+    this.#notUs(greeting)
     await this.#hello()
     if (tls === 'opportunistic' || tls === 'require') await this.#startTls()
     if (auth) await this.#authenticate(auth)
@@ -226,15 +239,28 @@ export class Connection {
     this.extensions.clear()
     const reply = await this.command(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`, wait.command)
     if (reply.code === 250) {
+      this.#notUs(reply)
       for (const line of reply.lines.slice(1)) {
         const [keyword = '', ...rest] = line.trim().split(/[ =]/)
-        this.extensions.set(keyword.toUpperCase(), rest.join(' ').toUpperCase())
+        const name = keyword.toUpperCase()
+        const parameters = rest.join(' ').toUpperCase()
+        // Old servers offer AUTH twice, as `AUTH PLAIN` and `AUTH=LOGIN`.
+        const before = name === 'AUTH' ? this.extensions.get(name) : undefined
+        this.extensions.set(name, before ? `${before} ${parameters}` : parameters)
       }
       return
     }
     if (protocol === 'lmtp' || reply.code < 500) throw new ConnectionFailure('hello', 'refused our name', reply)
     const plain = await this.command(`HELO ${name}`, wait.command)
     if (plain.code !== 250) throw new ConnectionFailure('hello', 'refused our name', plain)
+  }
+
+  /** The first word of a greeting and of the reply to EHLO is the server's name (RFC 5321 §4.2 and §4.1.1.1). */
+  #notUs({ lines }: Reply): void {
+    const name = lines[0]?.trim().split(/\s/, 1)[0] ?? ''
+    if (!this.dial.isUs?.(name)) return
+    const { host, address, port } = this.dial.peer
+    throw new ConnectionFailure('loop', `mail loops back to this server: ${host}[${address}]:${port} greets as ${name}`)
   }
 
   async #startTls(): Promise<void> {
@@ -274,24 +300,44 @@ export class Connection {
     else throw new ConnectionFailure('proof', problem)
   }
 
+  /** Tries what both sides know, in turn: a server may offer a mechanism that does not work for this account. */
   async #authenticate(auth: { user: string; secret: string }): Promise<void> {
     this.stage = 'auth'
     const { host } = this.dial.peer
     if (!this.tls) throw new ConnectionFailure('auth', `${host} gave no TLS: the password is not sent in plain text`)
-    const mechanisms = (this.extensions.get('AUTH') ?? '').split(' ')
+    const offered = offeredMechanisms(this.extensions)
+    const both = loginMechanisms.filter((mechanism) => offered.has(mechanism))
+    if (both.length === 0) throw new ConnectionFailure('auth', notOffered(host, offered))
+    this.#secrets = secretsOf(auth)
+    const refusals = new Map(this.dial.refusals)
+    for (const mechanism of both) {
+      if (refusals.has(mechanism)) continue
+      const reply = await this.#login(mechanism, auth).catch((error: ConnectionFailure) => {
+        const anew = refusals.size > (this.dial.refusals?.size ?? 0)
+        throw anew ? new LoginCutShort(error, refusals) : error
+      })
+      if (reply.code === 235) {
+        this.#secrets = []
+        return
+      }
+      if (!isAboutMechanism(reply)) throw new ConnectionFailure('auth', 'login refused', reply)
+      refusals.set(mechanism, replyText(reply))
+    }
+    throw loginRefused(host, auth.user, refusals)
+  }
+
+  async #login(mechanism: LoginMechanism, auth: { user: string; secret: string }): Promise<Reply> {
     const wait = this.dial.patience.command
-    const plain = base64(`\0${auth.user}\0${auth.secret}`)
-    this.#secrets = [plain, base64(auth.secret), auth.secret].filter(Boolean)
     let reply: Reply
-    if (mechanisms.includes('PLAIN')) {
-      reply = await this.command(`AUTH PLAIN ${plain}`, wait)
-    } else if (mechanisms.includes('LOGIN')) {
+    if (mechanism === 'PLAIN') {
+      reply = await this.command(`AUTH PLAIN ${plainResponse(auth)}`, wait)
+    } else {
       reply = await this.command('AUTH LOGIN', wait)
       if (reply.code === 334) reply = await this.#answer(base64(auth.user))
       if (reply.code === 334) reply = await this.#answer(base64(auth.secret))
-    } else throw new ConnectionFailure('auth', `${host} offers neither AUTH PLAIN nor LOGIN`)
-    if (reply.code !== 235) throw new ConnectionFailure('auth', 'login refused', reply)
-    this.#secrets = []
+    }
+    // Another challenge is none we can answer: the exchange is cancelled (RFC 4954 §4).
+    return reply.code === 334 ? this.#answer('*') : reply
   }
 
   /** To a challenge. */
@@ -300,10 +346,6 @@ export class Connection {
     this.#socket.write(`${line}\r\n`)
     return (await this.replies(1, this.dial.patience.command))[0] as Reply
   }
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64')
 }
 
 function wantedBy(proof: Proof): string {

@@ -1,4 +1,5 @@
 import type { Proof, Trust } from '../assure/proof.ts'
+import type { Refusals } from './login.ts'
 import { type Reply, replyText } from './reply.ts'
 import type { Tap } from './tap.ts'
 
@@ -43,6 +44,10 @@ export type Dial = {
   /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
   tell?: (problem: string) => void
   auth?: { user: string; secret: string }
+  /** Mechanisms that were refused on a connection that ended with it. */
+  refusals?: Refusals
+  /** Whether a host that calls itself so is this server. */
+  isUs?: (name: string) => boolean
   patience: Patience
   /** Told every line of both sides, without secrets. */
   tap?: Tap
@@ -52,6 +57,8 @@ export type Stage =
   | 'connect'
   | 'greeting'
   | 'hello'
+  /** The host is this server. */
+  | 'loop'
   /** What the host has to prove is not known for now. */
   | 'terms'
   | 'tls'

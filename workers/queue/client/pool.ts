@@ -1,5 +1,6 @@
 import { Connection } from './connection.ts'
 import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './dial.ts'
+import { LoginCutShort } from './login.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */
 
@@ -70,6 +71,7 @@ export class Pool {
     try {
       return await this.#open(dial)
     } catch (error) {
+      if (error instanceof LoginCutShort) return await this.open({ ...dial, refusals: error.refusals })
       if (dial.tls !== 'opportunistic' || !(error instanceof ConnectionFailure) || error.stage !== 'tls') throw error
       dial.tell?.(error.text)
       return await this.#open({ ...dial, tls: 'none' })

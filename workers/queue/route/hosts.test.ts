@@ -36,7 +36,7 @@ const ask = (domain: string, zone: Zone, random = () => 0.5) =>
       dns: dns(zone),
       port: 25,
       random,
-      ourselves: { hostname: 'us.test', isOurs: (address) => address === '192.0.2.99' },
+      ourselves: { hostname: 'us.test', isOurs: (address) => address === '192.0.2.99', listensOn: () => false },
     },
   )
 const names = async (answer: ReturnType<typeof ask>) => {
@@ -80,6 +80,17 @@ test.each<[string, Zone, string[] | string]>([
   ['no MX: the address of the domain', { a: { 'a.test': ['192.0.2.7'] } }, ['a.test 192.0.2.7']],
   ['no MX, IPv6 only', { aaaa: { 'a.test': ['2001:db8::7'] } }, ['a.test 2001:db8::7']],
   ['null MX', { mx: { 'a.test': [[0, '']] } }, '5.1.10'],
+  [
+    'NXDOMAIN for MX, and an address all the same',
+    { mx: { 'a.test': 'nxdomain' }, a: { 'a.test': ['192.0.2.7'] } },
+    ['a.test 192.0.2.7'],
+  ],
+  [
+    'NXDOMAIN for MX, IPv6 only',
+    { mx: { 'a.test': 'nxdomain' }, aaaa: { 'a.test': ['2001:db8::7'] } },
+    ['a.test 2001:db8::7'],
+  ],
+  ['NXDOMAIN for MX, address not known', { mx: { 'a.test': 'nxdomain' }, a: { 'a.test': 'servfail' } }, '4.4.3'],
   ['no such domain', { mx: { 'a.test': 'nxdomain' } }, '5.1.2'],
   ['a domain without anything', {}, '5.1.2'],
   ['MX not known', { mx: { 'a.test': 'servfail' } }, '4.4.3'],
@@ -158,7 +169,7 @@ test('address literals', async () => {
   const world = {
     dns: dns({}),
     port: 25,
-    ourselves: { hostname: 'us.test', isOurs: (address: string) => address === '192.0.2.99' },
+    ourselves: { hostname: 'us.test', isOurs: (address: string) => address === '192.0.2.99', listensOn: () => false },
   }
   const literal = (address: string) => hostsFor({ kind: 'address', address, tls: 'none' }, world)
   expect(await literal('[192.0.2.5]')).toMatchObject({ peers: [{ address: '192.0.2.5', port: 25 }] })

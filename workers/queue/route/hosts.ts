@@ -11,7 +11,27 @@ export type Hosts =
   | { kind: 'deferred'; status: string; text: string; cause: string }
 
 /** What we are known as: mail whose best MX is us, yet is not local, would come back for ever. */
-export type Ourselves = { hostname: string; isOurs(address: string, port: number): boolean }
+export type Ourselves = {
+  hostname: string
+  isOurs(address: string, port: number): boolean
+  /** Whether we listen there for SMTP, on whatever address. */
+  listensOn(port: number): boolean
+}
+
+/**
+ * Whether a host that calls itself `name` in its greeting or its reply to EHLO is this server, whatever its address: behind a NAT
+ * nobody knows that. Of a host that an administrator named, the port has to be ours, too: another server may carry our name.
+ */
+export function greetsAsUs(
+  name: string,
+  { destination, peer }: { destination: Remote; peer: Peer },
+  { hostname, isOurs, listensOn }: Ourselves,
+): boolean {
+  if (destination.kind === 'lmtp' || name.toLowerCase().replace(/\.$/, '') !== hostname) return false
+  if (destination.kind === 'smtp') return listensOn(peer.port)
+  // The bare name of a machine, as localhost, is the name of many.
+  return /[.:]/.test(hostname) || isOurs(peer.address, peer.port)
+}
 
 /** As many addresses as one attempt tries. */
 const mostPeers = 5
@@ -46,12 +66,12 @@ type World = Parameters<typeof hostsFor>[1]
 async function mxHosts(domain: string, world: World): Promise<Hosts> {
   const mx = await world.dns.mx(domain)
   switch (mx.kind) {
+    // Some resolvers say NXDOMAIN of a name that has no MX and does have an address (dnsmasq, home routers): it is asked for.
     case 'no-name':
-      return bounced('5.1.2', `domain ${domain} does not exist`, 'no-such-domain')
-    case 'not-known':
-      return deferred('4.4.3', `the MX of ${domain} could not be looked up: ${mx.why}`, 'dns-failure')
     case 'empty':
       return implicitMx(domain, world)
+    case 'not-known':
+      return deferred('4.4.3', `the MX of ${domain} could not be looked up: ${mx.why}`, 'dns-failure')
     case 'found': {
       if (mx.value.some(({ host }) => host === '' || host === '.')) {
         if (mx.value.length === 1) return bounced('5.1.10', `domain ${domain} accepts no mail (null MX)`, 'null-mx')
@@ -117,9 +137,11 @@ async function addressesOf(dns: Questions, { host, port }: { host: string; port:
   return bounced('5.4.4', `host ${host} has no address`, 'no-such-host')
 }
 
+export const loopStatus = '5.4.6'
+
 function loops(domain: string): Hosts {
   return bounced(
-    '5.4.6',
+    loopStatus,
     `mail for ${domain} loops back to this server: the DNS names us, and it is no local domain`,
     'loop',
   )
