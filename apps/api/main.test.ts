@@ -1,8 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 
 /** The process from outside, without its workers: test/system has them. */
@@ -12,8 +21,8 @@ afterEach(() => {
   for (const child of running.splice(0)) child.kill('SIGKILL')
 })
 
-async function run(directory: string, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [main], {
+async function run(directory: string, env: Record<string, string> = {}, script = [main]) {
+  const child = spawn(process.execPath, script, {
     env: {
       PATH: process.env.PATH,
       POSTERN_DATA_DIR: directory,
@@ -57,12 +66,41 @@ it('shows the made-up password once, keeps keys to itself, ends with 0, and know
   expect(third.url).toMatch(/^http/)
 })
 
-it('refuses a second process on the same data', async () => {
+it('refuses a second process on the same data, whatever path names it', async () => {
   const directory = fresh()
+  const link = `${directory}-link`
+  symlinkSync(directory, link)
+  const one = await run(relative(process.cwd(), directory), { POSTERN_SMTP_PORT: '0' })
+  const paths = [directory, link, relative(process.cwd(), directory)]
+  // The last as `npm start` says it: a script by its relative path.
+  const others = [...paths.map((path) => run(path)), run(directory, {}, ['apps/api/main.ts'])]
+  for (const [i, two] of (await Promise.all(others)).entries()) {
+    expect(await two.exited).toBe(1)
+    const where = resolve(paths[i] ?? directory)
+    expect(two.said()).toMatch(`Another Postern (process ${one.child.pid}) is running on the data directory ${where}`)
+  }
+  one.child.kill('SIGKILL')
+  await one.exited
+  expect((await run(directory)).url).toMatch(/^http/)
+}, 120_000)
+
+it('keeps the data directory to its user, also what an earlier release left open', async () => {
+  const directory = fresh()
+  const old = ['db', 'keys', 'mail/example.org/jane/new', 'worker/smtp-1/events', 'spool/smtp-1']
+  for (const part of old) mkdirSync(join(directory, part), { recursive: true })
+  const files = ['db/settings.db', 'mail/example.org/jane/new/1', 'worker/smtp-1/events/1']
+  for (const file of files) writeFileSync(join(directory, file), '')
+  execFileSync('chmod', ['-R', 'a+rX', directory])
   const one = await run(directory)
-  const two = await run(directory)
-  expect(await two.exited).toBe(1)
-  expect(two.said()).toContain(`Process ${one.child.pid} is running on this data directory already`)
+  one.child.kill('SIGTERM')
+  expect(await one.exited).toBe(0)
+  await run(directory)
+  const open = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .concat('.')
+    .filter((path) => (statSync(join(directory, path)).mode & 0o077) !== 0)
+  expect(open).toEqual([])
+  expect(existsSync(join(directory, 'db', 'events.db-wal'))).toBe(true)
+  expect(statSync(directory).mode & 0o777).toBe(0o700)
 })
 
 it('names a damaged database and leaves it as it is', async () => {

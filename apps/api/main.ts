@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
@@ -7,8 +6,8 @@ import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from './app.ts'
 import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
-import { forget, recall, remember } from './embedded/running.ts'
-import { startWorkers } from './embedded/workers.ts'
+import { DataDirectoryInUse, lockDataDirectory, openDataDirectory } from './embedded/data-directory.ts'
+import { type EmbeddedWorkers, startWorkers } from './embedded/workers.ts'
 import { checkEnvironment } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
@@ -17,6 +16,7 @@ import { clientAddressBehind } from './node/client-address.ts'
 import { consoleAt } from './node/console.ts'
 import { dataKeyOf } from './node/data-key.ts'
 import { makeParts } from './node/parts.ts'
+import { periodically } from './periodic.ts'
 
 /** The API as a process: API, console, change queues and workers on one machine. `npm start`. */
 
@@ -32,8 +32,8 @@ class StartError extends Error {
 async function start(env: NodeJS.ProcessEnv): Promise<void> {
   checkEnvironment(env)
   const dataDirectory = resolve(env.POSTERN_DATA_DIR || './data')
-  mkdirSync(join(dataDirectory, 'db'), { recursive: true })
-  const unlock = lock(join(dataDirectory, 'db', 'api.json'))
+  openDataDirectory(dataDirectory)
+  const unlock = lockDataDirectory(dataDirectory)
   const databases = await openDatabases(env, dataDirectory)
   const clientAddress = clientAddressBehind(blocksIn(env, 'POSTERN_API_PROXIES') ?? [])
   const bind = env.POSTERN_BIND || '127.0.0.1'
@@ -66,23 +66,20 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
 
   const keys = new TokenKeys(parts)
-  const timers = [
-    every(sweepEveryMs, () => sweep(parts)),
-    every(retainEveryMs, () => retain(parts, keys)),
-    every(tendEveryMs, () => tendCertificates(parts)),
+  const failed = (error: unknown) => parts.log.warn({ error: String(error) }, 'housekeeping failed; again later')
+  const housekeeping = [
+    periodically(sweepEveryMs, () => sweep(parts), failed),
+    periodically(retainEveryMs, () => retain(parts, keys), failed),
+    periodically(tendEveryMs, () => tendCertificates(parts), failed),
   ]
-  const workers =
-    env.POSTERN_WORKERS === 'none'
-      ? undefined
-      : await startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, house })
-
+  let starting: Promise<EmbeddedWorkers> | undefined
   let isStopping = false
   const stop = async (signal: string) => {
     if (isStopping) return
     isStopping = true
     parts.log.info({ signal }, 'stopping')
-    await workers?.stop()
-    for (const timer of timers) timer.stop()
+    await (await starting)?.stop()
+    await Promise.all(housekeeping.map((work) => work.stop()))
     await settled()
     await close(server)
     await embeddedQueues?.close()
@@ -94,35 +91,14 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGTERM', () => void stop('SIGTERM'))
   process.on('SIGINT', () => void stop('SIGINT'))
 
-  const lines = (await workers?.ready()) ?? ['workers=none']
-  console.log(`postern ready api=${apiUrl}${page ? ` console=${apiUrl}/` : ''} ${lines.join(' ')}`)
-
-  function every(ms: number, work: () => Promise<unknown>) {
-    let timer: NodeJS.Timeout | undefined
-    const turn = async () => {
-      await work().catch((error: unknown) =>
-        parts.log.warn({ error: String(error) }, 'housekeeping failed; again later'),
-      )
-      if (!isStopping) timer = setTimeout(turn, ms)
-    }
-    timer = setTimeout(turn, Math.min(ms, 5_000))
-    return { stop: () => clearTimeout(timer) }
-  }
+  // They may take long: one of another configuration is first stopped in order.
+  if (env.POSTERN_WORKERS !== 'none')
+    starting = startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, house })
+  const lines = (await (await starting)?.ready()) ?? ['workers=none']
+  if (!isStopping) console.log(`postern ready api=${apiUrl}${page ? ` console=${apiUrl}/` : ''} ${lines.join(' ')}`)
 }
 
 const embeddedAws = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'embedded', AWS_SECRET_ACCESS_KEY: 'embedded' }
-
-/** Two processes on one database file lose writes: the second one does not start. */
-function lock(file: string): () => void {
-  const script = process.argv[1] ?? ''
-  const other = recall(file)
-  if (other && other.pid !== process.pid)
-    throw new StartError(
-      `Process ${other.pid} is running on this data directory already (${file}). Stop it first, or set POSTERN_DATA_DIR.`,
-    )
-  remember(file, { pid: process.pid, script, environment: '' })
-  return () => forget(file)
-}
 
 async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
   const authToken = env.POSTERN_DATABASE_AUTH_TOKEN
@@ -170,7 +146,9 @@ function close(server: ServerType): Promise<void> {
 }
 
 start(process.env).catch((error: unknown) => {
-  const isExplained = [StartError, DatabaseError, EnvironmentError].some((kind) => error instanceof kind)
+  const isExplained = [StartError, DatabaseError, EnvironmentError, DataDirectoryInUse].some(
+    (kind) => error instanceof kind,
+  )
   console.error(isExplained ? `postern cannot start: ${(error as Error).message}` : error)
   process.exit(1)
 })

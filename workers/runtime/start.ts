@@ -1,3 +1,4 @@
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LoggingSettings } from '@postern/contract/settings.ts'
 import { type Logger, pino } from 'pino'
@@ -33,6 +34,7 @@ const reportEveryMs = 5_000
 export async function startWorker({ service: makeService, name, env }: WorkerParts): Promise<Worker> {
   const id = required(env, 'POSTERN_WORKER_NAME')
   const dataDirectory = required(env, 'POSTERN_DATA_DIR')
+  await keepToThisUser(dataDirectory)
   const log = pino({ name: id, level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination(2))
   const directory = join(dataDirectory, 'worker', id)
   const stopping = new AbortController()
@@ -204,6 +206,14 @@ function withTrouble(status: ServiceStatus, troubles: Record<string, string | un
   if (told.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status
   const detail = [...(status.detail === undefined ? [] : [status.detail]), ...told].join('; ').slice(0, 500)
   return { ...status, observed: 'degraded', detail }
+}
+
+/** Mail, keys and password hashes: what is made from now on, and what an earlier release left, is for this user alone. */
+async function keepToThisUser(dataDirectory: string): Promise<void> {
+  process.umask(0o077)
+  await mkdir(dataDirectory, { recursive: true })
+  // A volume that belongs to somebody else has its own access rules.
+  await chmod(dataDirectory, 0o700).catch(() => {})
 }
 
 /** Runs `call` every `pauseMs` after the one before has ended, and at once after `soon()`. Failures wait for the next turn. */
