@@ -413,7 +413,8 @@ describe('a rollback of very many rows', () => {
     const full = await api.send('POST', '/v1/lists/kill/import', { body: lines })
     const imported = await kill()
     const back = await post(`/v1/revisions/${then}/rollback`)
-    expect(back.json).toMatchObject({ changes: 2500, diff: [] })
+    expect(back.json).toMatchObject({ changes: 2500, diff: { length: 200 } })
+    expect(back.json.diff[0]).toMatchObject({ kind: 'kill', before: { createdBy: 'owner@example.org' }, after: null })
     expect(await kill()).toBe(before)
     const token = await api.tokens.smtp()
     const changes = (await api.send('GET', `/v1/worker/changes?after=${full.json.revision}`, { token })).text.split(
@@ -476,7 +477,13 @@ describe('services and workers', () => {
       workers: [{ id: 'smtp-1', live: true, sessions: 3 }],
     })
     expect(items[0].workers[0].lag).toBe((await head()) - 1)
+    await api.send('POST', '/v1/worker/report', { token, body: { ...report, revision: await head() } })
     const restart = await post('/v1/services/smtp/restart')
+    const lag = async () => (await api.send('GET', '/v1/workers')).json.items[0].lag
+    expect(await lag()).toBe(0)
+    api.clock.ahead = 2_500
+    expect(await lag()).toBe(1)
+    api.clock.ahead = 0
     await api.settled()
     expect(api.nudges.at(-1)).toEqual({ queueUrl: report.queueUrl, revision: restart.json.revision })
     expect((await api.send('GET', '/metrics', { token: '' })).text).toMatch(/postern_accepted_total 5\n/)

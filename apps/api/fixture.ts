@@ -108,7 +108,14 @@ export async function startFixture(changes: Partial<Parts> = {}) {
   const worker = (service: 'smtp' | 'queue') =>
     once(service, async () => {
       const token = `enrol-token-of-${service}`
-      const entry = { id: parts.newId(), service, name: service, createdAt: now(), expiresAt: null, createdBy: 'test' }
+      const entry = {
+        id: parts.newId(),
+        service,
+        name: `${service}-1`,
+        createdAt: now(),
+        expiresAt: null,
+        createdBy: 'test',
+      }
       await addEnrolToken(parts.control, { ...entry, hash: await sha256(token) })
       const body = { token, service, name: `${service}-1`, version: '0.1.0' }
       const { json } = await send('POST', '/v1/worker/enrol', { token: '', body })

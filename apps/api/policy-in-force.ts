@@ -1,10 +1,11 @@
 import { emptyReplica, type Replica, type RowKind, rowsFor } from '@postern/contract/rows.ts'
+import type { RevisionName } from '@postern/contract/sync.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import { emptyKillFile, killKeys } from '@postern/policy/kill-file.ts'
 import { readSender } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Change } from '@postern/store/control/draft.ts'
-import { headRevision } from '@postern/store/control/revisions.ts'
+import { hasAllSince, headOf } from '@postern/store/control/revisions.ts'
 import { changesPage, rowsById, rowsByKey } from '@postern/store/control/rows.ts'
 import { breathe, type Database } from '@postern/store/database.ts'
 import { slice } from './slice.ts'
@@ -15,7 +16,7 @@ import { slice } from './slice.ts'
  * are asked of the database for each sender, and nothing else of it is ever loaded here.
  */
 
-type Kept = { revision: number; replica: Replica; policy: Policy }
+type Kept = RevisionName & { replica: Replica; policy: Policy }
 
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'kill' && kind !== 'certificate' && kind !== 'service')
 const page = 1000
@@ -35,9 +36,9 @@ export function policyInForce(control: Database): Promise<Kept> {
 }
 
 async function renewed(control: Database, old: Kept): Promise<Kept> {
-  const revision = await headRevision(control)
-  if (revision === old.revision) return old
-  if (revision < old.revision) return loaded(control)
+  const { revision, id } = await headOf(control)
+  if (revision === old.revision && id === old.id) return old
+  if (!(await hasAllSince(control, old))) return loaded(control)
   const replica = { ...old.replica }
   const changed = new Set<RowKind>()
   let from = { revision: old.revision, seq: Number.MAX_SAFE_INTEGER }
@@ -51,11 +52,11 @@ async function renewed(control: Database, old: Kept): Promise<Kept> {
     await breathe()
   }
   const steps = compileSteps(replica, revision, { previous: old.policy, changed })
-  return { revision, replica, policy: await compileInSlices(steps, slice()) }
+  return { revision, id, replica, policy: await compileInSlices(steps, slice()) }
 }
 
 async function loaded(control: Database): Promise<Kept> {
-  const revision = await headRevision(control)
+  const { revision, id } = await headOf(control)
   const replica = emptyReplica()
   for (const kind of kinds)
     for (let after = ''; ; ) {
@@ -65,7 +66,7 @@ async function loaded(control: Database): Promise<Kept> {
       if (rows.length < page) break
       await breathe()
     }
-  return { revision, replica, policy: await compileInSlices(compileSteps(replica, revision), slice()) }
+  return { revision, id, replica, policy: await compileInSlices(compileSteps(replica, revision), slice()) }
 }
 
 /** The policy with changes that are not saved. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { findingsSchema } from './authentication.ts'
 import { offenceKinds } from './offences.ts'
 import { ruleSchema, stageNames } from './rules.ts'
-import { observedStateSchema, serviceNameSchema } from './services.ts'
+import { observedStateSchema, type ServiceName, serviceNameSchema } from './services.ts'
 import { reasons } from './verdict.ts'
 
 /**
@@ -63,7 +63,7 @@ const certificate = {
   names: z.array(z.string().max(255)).max(100),
 }
 
-/** One row an event: its type, its title for people, its fields. */
+/** One row an event: its type, who alone records it (absent: any worker), its title for people, its fields. */
 export const eventTypes = {
   'worker.started': {
     title: 'Worker started',
@@ -96,10 +96,12 @@ export const eventTypes = {
 
   /** Those of the levels verbose and debug: see logged.ts. `session` is the same in all of one connection. */
   'session.opened': {
+    by: 'smtp',
     title: 'Connection opened',
     fields: z.object({ client, session: z.string().max(40), listener: z.string().max(40) }),
   },
   'session.closed': {
+    by: 'smtp',
     title: 'Connection closed',
     fields: z.object({
       client,
@@ -110,6 +112,7 @@ export const eventTypes = {
   },
   /** One line of either side. What is or may be a secret is masked before it becomes an event. */
   'session.dialogue': {
+    by: 'smtp',
     title: 'SMTP dialogue',
     fields: z.object({
       client: z.object({ ip: z.string() }),
@@ -121,6 +124,7 @@ export const eventTypes = {
 
   /** The same of a connection that the Queue Manager opened. */
   'outbound.dialogue': {
+    by: 'queue',
     title: 'SMTP dialogue with the next host',
     fields: z.object({
       remote: z.object({ host: z.string().max(255), address: z.string().max(64), port: z.number().int() }),
@@ -130,8 +134,9 @@ export const eventTypes = {
     }),
   },
 
-  'session.refused': { title: 'Connection refused', fields: z.object({ client, verdict }) },
+  'session.refused': { by: 'smtp', title: 'Connection refused', fields: z.object({ client, verdict }) },
   'session.error': {
+    by: 'smtp',
     title: 'Protocol error',
     fields: z.object({
       client,
@@ -141,18 +146,22 @@ export const eventTypes = {
     }),
   },
   'session.watched': {
+    by: 'smtp',
     title: 'Watched rule',
     fields: z.object({ client, stage: z.enum(stageNames), rule: ruleSchema, because: z.string().max(500) }),
   },
   'auth.succeeded': {
+    by: 'smtp',
     title: 'Login',
     fields: z.object({ client, login: z.string().max(320), mechanism: z.string().max(40) }),
   },
   'auth.failed': {
+    by: 'smtp',
     title: 'Login failed',
     fields: z.object({ client, login: z.string().max(320), mechanism: z.string().max(40), verdict }),
   },
   'command.refused': {
+    by: 'smtp',
     title: 'Refused',
     fields: z.object({
       client,
@@ -164,6 +173,7 @@ export const eventTypes = {
 
   /** Recorded once, by the worker whose report it was that made the entry. */
   'address.blocked': {
+    by: 'smtp',
     title: 'Address blocked',
     fields: z.object({
       address: z.string().max(64),
@@ -195,6 +205,7 @@ export const eventTypes = {
     fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
   },
   'message.refused': {
+    by: 'smtp',
     title: 'Message refused at the end of data',
     fields: z.object({
       client,
@@ -205,35 +216,42 @@ export const eventTypes = {
     }),
   },
 
-  'delivery.delivered': { title: 'Delivered', fields: z.object(attempt) },
+  'delivery.delivered': { by: 'queue', title: 'Delivered', fields: z.object(attempt) },
   'delivery.deferred': {
+    by: 'queue',
     title: 'Deferred',
     fields: z.object({ ...attempt, nextTryAt: z.iso.datetime(), cause: z.string().max(100) }),
   },
   'delivery.bounced': {
+    by: 'queue',
     title: 'Bounced',
     fields: z.object({ ...attempt, cause: z.string().max(100), status: z.string().max(20) }),
   },
   'message.unsigned': {
+    by: 'queue',
     title: 'DKIM signature could not be made',
     fields: z.object({ messageId, domain: z.string().max(255), detail: z.string().max(300) }),
   },
   /** What an MTA-STS policy in testing found wrong (RFC 8461 §5): the mail went all the same. */
   'tls.unproved': {
+    by: 'queue',
     title: 'TLS policy not met (testing)',
     fields: z.object({ domain: z.string().max(255), host: z.string().max(255), detail: z.string().max(600) }),
   },
   /** By a rule (route discard) or by an operator (delete): `by` says who. */
   'delivery.discarded': {
+    by: 'queue',
     title: 'Discarded',
     fields: z.object({ messageId, recipients: z.array(z.string().max(320)).min(1), by: z.string().max(320) }),
   },
   'message.held': {
+    by: 'queue',
     title: 'Held',
     fields: z.object({ messageId, by: z.string().max(320), reason: z.string().max(200).optional() }),
   },
-  'message.released': { title: 'Released', fields: z.object({ messageId, by: z.string().max(320) }) },
+  'message.released': { by: 'queue', title: 'Released', fields: z.object({ messageId, by: z.string().max(320) }) },
   'message.rerouted': {
+    by: 'queue',
     title: 'Rerouted',
     fields: z.object({ messageId, by: z.string().max(320), to: z.string().max(300) }),
   },
@@ -246,6 +264,7 @@ export const eventTypes = {
     }),
   },
   'dsn.written': {
+    by: 'queue',
     title: 'Delivery status notification written',
     fields: z.object({
       messageId,
@@ -254,6 +273,7 @@ export const eventTypes = {
     }),
   },
   'order.done': {
+    by: 'queue',
     title: 'Order carried out',
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
   },
@@ -271,14 +291,17 @@ export const eventTypes = {
 
   /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
   'certificate.expiring': {
+    by: 'api',
     title: 'A certificate expires',
     fields: z.object({ ...certificate, notAfter: z.iso.datetime(), daysLeft: z.number().int() }),
   },
   'certificate.issued': {
+    by: 'api',
     title: 'A certificate was issued by ACME',
     fields: z.object({ ...certificate, notAfter: z.iso.datetime(), issuer: z.string().max(300) }),
   },
   'certificate.failed': {
+    by: 'api',
     title: 'An ACME order failed',
     fields: z.object({ ...certificate, error: z.string().max(500), nextTryAt: z.iso.datetime() }),
   },
@@ -288,10 +311,16 @@ export const eventTypes = {
     title: 'Records dropped',
     fields: z.object({ count: z.number().int(), because: z.string().max(200) }),
   },
-} as const satisfies Record<string, { title: string; fields: z.ZodType }>
+} as const satisfies Record<string, { by?: ServiceName | 'api'; title: string; fields: z.ZodType }>
 
 export type EventType = keyof typeof eventTypes
 export const eventTypeNames = Object.keys(eventTypes) as EventType[]
+
+/** Who alone records events of this type; `undefined`: any worker, or a type this version does not know. */
+export function recorderOf(type: string): ServiceName | 'api' | undefined {
+  const row = (eventTypes as Record<string, { by?: ServiceName | 'api' }>)[type]
+  return row?.by
+}
 
 export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['fields']>
 

@@ -5,17 +5,29 @@ import { observedStateSchema, serviceNameSchema } from './services.ts'
 
 /**
  * What workers and the API say to each other over HTTP. Rows travel as NDJSON, one JSON object a line:
- * `GET /v1/worker/snapshot`: `{"revision":n}`, then one `Row` a line, then `{"end":true}`.
- * `GET /v1/worker/changes?after=n`: `{"revision":latest}`, then one `RowChange` a line in order of revision, then `{"end":true}`.
- * A stream without its end line is incomplete and must not be applied. `410` to `changes`: too far behind, take the snapshot.
+ * `GET /v1/worker/snapshot`: `{"revision":n,"id":"…"}`, then one `Row` a line, then `{"end":true}`.
+ * `GET /v1/worker/changes?after=n&id=…`: `{"revision":latest,"id":"…"}`, then one `RowChange` a line in order of revision, then
+ * `{"end":true}`. A stream without its end line is incomplete and must not be applied. `410` to `changes`: this revision is not
+ * part of this history (a backup was put back), or changes since then are gone; take the snapshot.
  */
+
+/** A hash over the revision before it and what it changed. Empty: there is no revision yet. */
+export const revisionIdSchema = z.string().max(100)
+
+/** Which revision: the number counts within one history, and after a backup was put back there are two. */
+export type RevisionName = { revision: number; id: string }
+
+/** What a worker is called: lower-case letters, digits and hyphens. */
+export const workerNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be the name of a worker: up to 41 lower-case letters, digits and hyphens')
 
 export const enrolRequestSchema = z.strictObject({
   /** The one-purpose token from `POSTERN_ENROL_TOKEN`. */
   token: z.string().min(16).max(500),
   service: serviceNameSchema,
   /** Stable over restarts of the same worker, e.g. `smtp-1`. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/),
+  name: workerNameSchema,
   version: z.string().max(40),
 })
 export const enrolResponseSchema = z.object({
@@ -38,6 +50,8 @@ export const workerReportSchema = z.strictObject({
   detail: z.string().max(500).optional(),
   /** Revision in force; 0 before the first. */
   revision: z.number().int().nonnegative(),
+  /** Absent: a worker of an earlier release. */
+  revisionId: revisionIdSchema.optional(),
   /** Generation of the service's wish that was carried out. */
   generation: z.number().int().nonnegative(),
   refused: z.object({ revision: z.number().int(), error: z.string().max(1000) }).optional(),
@@ -63,6 +77,7 @@ export type WorkerReport = z.infer<typeof workerReportSchema>
 /** `errands`: how many wait for this worker. */
 export const workerReportResponseSchema = z.object({
   revision: z.number().int(),
+  revisionId: revisionIdSchema,
   errands: z.number().int().default(0),
 })
 

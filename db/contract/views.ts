@@ -52,7 +52,9 @@ export const workerViewSchema = z.object({
   live: z.boolean(),
   detail: z.string().optional(),
   revision,
-  /** Revisions behind the newest. */
+  /** Its revision is not one of this history: a backup was put back, and the worker has not taken the snapshot yet. */
+  otherHistory: z.boolean(),
+  /** Revisions behind the newest; 0 while what is missing is less than two seconds old. */
   lag: z.number().int().nonnegative(),
   refused: z.object({ revision, error: z.string() }).optional(),
   sessions: z.number().int(),

@@ -86,6 +86,8 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
   const url = `http://${host}:${ports.api}`
   const api = new Api(url, credentials)
   const books = () => api.get<Books>('/v1/books')
+  const newest = async () =>
+    (await api.get<Page<{ revision: number }>>('/v1/revisions?limit=1')).items[0]?.revision ?? 0
   const workers = async () => (await api.get<Page<WorkerView>>('/v1/workers')).items
   const pids = (of: PosternProcess) => partsOf(dataDirectory).flatMap(({ pid, part }) => (part === of ? [pid] : []))
 
@@ -113,7 +115,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       child = await start()
     },
     workers,
-    settle: (revision, withinMs) => settle(workers, revision, withinMs),
+    settle: async (revision, withinMs) => settle(workers, revision ?? (await newest()), withinMs),
     quiet: async ({ withinMs = 60_000, everyMs = 100 } = {}) => {
       let seen: Books | undefined
       const ask = async () => {
@@ -224,19 +226,17 @@ async function stopApi(child: ChildProcess, of: { dataDirectory: string; written
   throw new Error(`Postern did not stop cleanly (${how}). It wrote:\n${of.written.join('')}`)
 }
 
-async function settle(workers: () => Promise<WorkerView[]>, revision?: number, withinMs?: number): Promise<void> {
+async function settle(workers: () => Promise<WorkerView[]>, revision: number, withinMs?: number): Promise<void> {
   let seen: WorkerView[] = []
   const settled = async () => {
     seen = await workers()
     const live = seen.filter((worker) => worker.live)
-    const obeys = (worker: WorkerView) => (revision === undefined ? worker.lag === 0 : worker.revision >= revision)
+    const obeys = (worker: WorkerView) => worker.revision >= revision && !worker.otherHistory
     return live.every(obeys) && new Set(live.map(({ service }) => service)).size === 2
   }
-  await until(`all workers are on revision ${revision ?? 'newest'}`, settled, withinMs ? { withinMs } : {}).catch(
-    (error) => {
-      throw new Error(`${error.message}; the workers: ${JSON.stringify(seen, null, 1)}`)
-    },
-  )
+  await until(`all workers are on revision ${revision}`, settled, withinMs ? { withinMs } : {}).catch((error) => {
+    throw new Error(`${error.message}; the workers: ${JSON.stringify(seen, null, 1)}`)
+  })
 }
 
 /** Nothing waits by events and by the Queue Managers' own indexes, and no worker holds events back. */

@@ -62,7 +62,7 @@ export interface SecondWorker extends WorkerByHand {
 /** Another SMTP worker on the same API, as on another host: a data directory and ports of its own. */
 export async function startSecondWorker(postern: Postern): Promise<SecondWorker> {
   const like = environmentOf(postern.pids('smtp')[0] as number)
-  const { token } = await postern.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name: 'second' })
+  const { token } = await postern.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name: 'smtp-2' })
   const smtpPort = await freePort('127.0.0.1')
   const worker = startByHand('smtp', {
     ...like,

@@ -29,28 +29,37 @@ const wish = (revision: number, desired: string) => ({
 const end = { end: true }
 
 test('a row that does not parse refuses the changes', async () => {
-  const api = await answering([{ revision: 4 }, wish(3, 'running'), wish(4, 'asleep'), end])
-  await expect(api.changes(2)).rejects.toThrow(/service smtp: desired/)
+  const api = await answering([{ revision: 4, id: 'd' }, wish(3, 'running'), wish(4, 'asleep'), end])
+  await expect(api.changes({ revision: 2, id: 'b' })).rejects.toThrow(/service smtp: desired/)
 })
 
 test('a later row of the same name heals one that does not parse; one of another name does not', async () => {
-  const healed = await answering([{ revision: 4 }, wish(3, 'asleep'), wish(4, 'stopped'), end])
-  expect(await healed.changes(2)).toEqual({ revision: 4, changes: [wish(4, 'stopped')] })
+  const healed = await answering([{ revision: 4, id: 'd' }, wish(3, 'asleep'), wish(4, 'stopped'), end])
+  expect(await healed.changes({ revision: 2, id: 'b' })).toEqual({
+    revision: 4,
+    id: 'd',
+    changes: [wish(4, 'stopped')],
+  })
   server?.close()
-  const other = await answering([{ revision: 4 }, wish(3, 'asleep'), { ...wish(4, 'stopped'), id: 'queue' }, end])
-  await expect(other.changes(2)).rejects.toThrow(/service smtp: desired/)
+  const other = await answering([
+    { revision: 4, id: 'd' },
+    wish(3, 'asleep'),
+    { ...wish(4, 'stopped'), id: 'queue' },
+    end,
+  ])
+  await expect(other.changes({ revision: 2, id: 'b' })).rejects.toThrow(/service smtp: desired/)
 })
 
 test('an answer without its end line is not used', async () => {
-  const api = await answering([{ revision: 4 }, wish(4, 'stopped')])
-  await expect(api.changes(2)).rejects.toThrow(/cut short/)
+  const api = await answering([{ revision: 4, id: 'd' }, wish(4, 'stopped')])
+  await expect(api.changes({ revision: 2, id: 'b' })).rejects.toThrow(/cut short/)
 })
 
 test('an answer that breaks off is the network at fault, not the settings', async () => {
   server = createServer((request, response) => {
     const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
     if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
-    response.write('{"revision":4}\n')
+    response.write('{"revision":4,"id":"d"}\n')
     return setTimeout(() => response.destroy(), 50)
   })
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
@@ -63,12 +72,12 @@ test('an answer may take as long as it likes while something comes', { timeout: 
   server = createServer((request, response) => {
     const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
     if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
-    response.write('{"revision":4}\n')
+    response.write('{"revision":4,"id":"d"}\n')
     setTimeout(() => response.write('\n'), 9_000)
     return setTimeout(() => response.end('{"end":true}\n'), 18_000)
   })
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
-  expect(await api.snapshot()).toEqual({ revision: 4, rows: [] })
+  expect(await api.snapshot()).toEqual({ revision: 4, id: 'd', rows: [] })
 })

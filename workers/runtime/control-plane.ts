@@ -7,6 +7,7 @@ import {
   enrolResponseSchema,
   eventBatchResponseSchema,
   type FactBatch,
+  type RevisionName,
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
@@ -27,9 +28,9 @@ type Asked = RequestInit & { headers?: Record<string, string>; patience?: Patien
 
 type Identity = { token: string; service: ServiceName; name: string; version: string }
 
-/** What came, complete to its end line. `revision` is the newest one the API knew when it answered. */
-export type Snapshot = { revision: number; rows: Row[] }
-export type Changes = { revision: number; changes: RowChange[] } | 'too-far-behind'
+/** What came, complete to its end line. The revision is the newest one the API knew when it answered. */
+export type Snapshot = RevisionName & { rows: Row[] }
+export type Changes = (RevisionName & { changes: RowChange[] }) | 'snapshot-needed'
 
 /** Without a single octet for so long, a request has failed. A snapshot of a million rows may take longer as a whole. */
 const silenceMs = 15_000
@@ -62,16 +63,17 @@ export class ControlPlane {
 
   async snapshot(): Promise<Snapshot> {
     const rows: Row[] = []
-    const revision = await this.#stream('/v1/worker/snapshot', (line) => rows.push(parseRow(line)))
-    return { revision, rows }
+    const name = await this.#stream('/v1/worker/snapshot', (line) => rows.push(parseRow(line)))
+    return { ...name, rows }
   }
 
-  async changes(after: number): Promise<Changes> {
+  async changes(after: RevisionName): Promise<Changes> {
     const changes: RowChange[] = []
     // A row that does not parse is forgiven when a later one of the same name does: that is how an operator heals it.
     const unparsable = new Map<string, unknown>()
     try {
-      const revision = await this.#stream(`/v1/worker/changes?after=${after}`, (line) => {
+      const path = `/v1/worker/changes?after=${after.revision}&id=${encodeURIComponent(after.id)}`
+      const head = await this.#stream(path, (line) => {
         const name = `${String(line.kind)} ${String(line.id)}`
         try {
           changes.push({ ...parseRow(line), revision: Number(line.revision) })
@@ -81,14 +83,14 @@ export class ControlPlane {
         }
       })
       for (const error of unparsable.values()) throw error
-      return { revision, changes }
+      return { ...head, changes }
     } catch (error) {
-      if (error instanceof ControlPlaneError && error.status === 410) return 'too-far-behind'
+      if (error instanceof ControlPlaneError && error.status === 410) return 'snapshot-needed'
       throw error
     }
   }
 
-  async report(report: WorkerReport): Promise<{ revision: number; errands: number }> {
+  async report(report: WorkerReport): Promise<{ revision: number; revisionId: string; errands: number }> {
     const response = await this.#authorized('/v1/worker/report', JSON.stringify(report))
     return workerReportResponseSchema.parse(await response.json())
   }
@@ -173,20 +175,20 @@ export class ControlPlane {
   }
 
   /** Reads NDJSON with a head line and an end line; without the end line nothing of it may be used. */
-  async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<number> {
+  async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<RevisionName> {
     const patience = new Patience()
     const response = await this.#authorized(path, undefined, patience)
-    let revision: number | undefined
+    let head: RevisionName | undefined
     let ended = false
     for await (const line of linesOf(response, patience)) {
       const value = JSON.parse(line) as Record<string, unknown>
-      if (revision === undefined) revision = Number(value.revision)
+      if (!head) head = { revision: Number(value.revision), id: String(value.id) }
       else if (value.end === true) ended = true
       else take(value)
     }
-    if (revision === undefined || !Number.isInteger(revision) || !ended)
+    if (!head || !Number.isInteger(head.revision) || !ended)
       throw new ControlPlaneError(0, `${path}: the answer was cut short`)
-    return revision
+    return head
   }
 }
 

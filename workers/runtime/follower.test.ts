@@ -16,7 +16,7 @@ const kill = (id: string, value: string | null): Row => ({
 })
 
 /** The API's side: every revision ever, as rows; rows may be broken on purpose. */
-function history() {
+function history(name = 'a') {
   const changes: (RowChange | { revision: number; broken: true })[] = []
   let floor = 0
   const read = (change: (typeof changes)[number]) => {
@@ -25,11 +25,17 @@ function history() {
     return change
   }
   const head = () => changes.at(-1)?.revision ?? 1
+  const idOf = (revision: number) => `${name}${revision}`
   return {
     write: (...rows: Row[]) => {
       const revision = head() + 1
       for (const row of rows) changes.push({ ...row, revision })
       return revision
+    },
+    /** From here on the same numbers stand for other revisions. */
+    putBack: (to: number, as: string) => {
+      while (head() > to) changes.pop()
+      name = as
     },
     writeBroken: () => changes.push({ revision: head() + 1, broken: true }),
     forgetBefore: (revision: number) => {
@@ -39,11 +45,12 @@ function history() {
       snapshot: async () => {
         const rows = new Map<string, Row>()
         for (const change of changes.map(read)) rows.set(`${change.kind} ${change.id}`, change)
-        return { revision: head(), rows: [...rows.values()].filter(({ value }) => value !== null) }
+        return { revision: head(), id: idOf(head()), rows: [...rows.values()].filter(({ value }) => value !== null) }
       },
-      changes: async (after: number) => {
-        if (after < floor) return 'too-far-behind' as const
-        return { revision: head(), changes: changes.filter((change) => change.revision > after).map(read) }
+      changes: async ({ revision: after, id }: { revision: number; id: string }) => {
+        if (after < floor || after > head() || id !== idOf(after)) return 'snapshot-needed' as const
+        const news = changes.filter((change) => change.revision > after)
+        return { revision: head(), id: idOf(head()), changes: news.map(read) }
       },
     },
   }
@@ -192,3 +199,32 @@ test('too far behind: the snapshot is taken instead', async () => {
   await it.ask()
   expect(applied.at(-1)).toEqual({ revision: 4, kill: ['c@d.example'] })
 })
+
+test.each([
+  ['fewer', 0],
+  ['as many', 2],
+  ['more', 3],
+])(
+  'a backup that was put back and has %s revisions since: what it says is in force, also after a restart',
+  async (_, written) => {
+    const directory = await mkdtemp(join(tmpdir(), 'postern-follow-'))
+    const api = history()
+    api.write(kill('1', 'a@b.example'))
+    const first = await follower(api, directory)
+    await first.it.ask()
+    api.write(kill('2', 'open@relay.example'))
+    api.write(kill('3', 'c@d.example'))
+    await first.it.ask()
+    expect(first.it.revision).toBe(4)
+    api.putBack(2, 'b')
+    for (let i = 0; i < written; i++) api.write(kill(`9${i}`, `z${i}@b.example`))
+    const { rows, revision, id } = await api.controlPlane.snapshot()
+    const wanted = rows.map((row) => (row.value as { value: string }).value).sort()
+    first.it.told({ revision, id })
+    await first.it.ask()
+    expect(first.applied.at(-1)).toEqual({ revision, kill: wanted })
+    const second = await follower(api, directory)
+    await second.it.resume()
+    expect(second.applied).toEqual([{ revision, kill: wanted }])
+  },
+)

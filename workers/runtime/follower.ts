@@ -7,13 +7,15 @@ import {
   type RowKind,
   rowKinds,
 } from '@postern/contract/rows.ts'
+import type { RevisionName } from '@postern/contract/sync.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { LastGood } from './last-good.ts'
 import type { Record, Service } from './worker.ts'
 
 /**
  * Follows the settings: asks for what changed after the revision in force, applies it whole or not at all, remembers the
- * last good state on disk. One question at a time; the number decides, so asking too often or too late is harmless.
+ * last good state on disk. One question at a time; number and id decide, so asking too often or too late is harmless. Where
+ * they are not of the API's history, because a backup was put back, everything is taken anew.
  */
 export type FollowerParts = {
   controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
@@ -27,7 +29,7 @@ export type FollowerParts = {
 export class Follower {
   readonly #parts: FollowerParts
   #replica: Replica = emptyReplica()
-  #revision = 0
+  #inForceNow: RevisionName = { revision: 0, id: '' }
   #refused: { revision: number; error: string } | undefined
   #asking: Promise<void> | undefined
   #again = false
@@ -38,7 +40,11 @@ export class Follower {
   }
 
   get revision(): number {
-    return this.#revision
+    return this.#inForceNow.revision
+  }
+
+  get revisionId(): string {
+    return this.#inForceNow.id
   }
 
   get refused(): { revision: number; error: string } | undefined {
@@ -54,12 +60,17 @@ export class Follower {
   async resume(): Promise<boolean> {
     const saved = await this.#parts.lastGood.load()
     if (!saved) return false
-    return this.#put(saved.replica, saved.revision, new Set(rowKinds))
+    return this.#put(saved.replica, saved, new Set(rowKinds))
   }
 
   /** There is news up to `revision`. */
   nudge(revision: number): void {
-    if (revision > this.#revision) void this.ask().catch(() => {})
+    if (revision > this.revision) void this.ask().catch(() => {})
+  }
+
+  /** The API's newest revision is this one. */
+  told({ revision, id }: RevisionName): void {
+    if (revision !== this.revision || id !== this.revisionId) void this.ask().catch(() => {})
   }
 
   /** Asks for what is new. A call during a question makes one more question follow it. Rejects when the API cannot be asked. */
@@ -84,42 +95,39 @@ export class Follower {
   async #askOnce(): Promise<void> {
     try {
       if (!this.#inForce) return await this.#takeSnapshot()
-      const answer = await this.#parts.controlPlane.changes(this.#revision)
-      if (answer === 'too-far-behind') return await this.#takeSnapshot()
-      // A database that was put back to an older day: its numbers are no longer ours.
-      if (answer.revision < this.#revision) return await this.#takeSnapshot()
-      await this.#takeChanges(answer.changes, answer.revision)
+      const answer = await this.#parts.controlPlane.changes(this.#inForceNow)
+      if (answer === 'snapshot-needed') return await this.#takeSnapshot()
+      await this.#takeChanges(answer.changes, answer)
     } catch (error) {
-      if (isUnparsable(error)) this.#refuse(this.#revision + 1, error)
+      if (isUnparsable(error)) this.#refuse(this.revision + 1, error)
       throw error
     }
   }
 
   async #takeSnapshot(): Promise<void> {
-    const { revision, rows } = await this.#parts.controlPlane.snapshot()
+    const { rows, ...head } = await this.#parts.controlPlane.snapshot()
     const replica = emptyReplica()
     for (const row of rows) applyRow(replica, row)
-    if (await this.#put(replica, revision, new Set(rowKinds)))
-      await this.#parts.lastGood.saveSnapshot(replica, revision)
+    if (await this.#put(replica, head, new Set(rowKinds))) await this.#parts.lastGood.saveSnapshot(replica, head)
   }
 
-  async #takeChanges(changes: readonly RowChange[], revision: number): Promise<void> {
-    const news = changes.filter((change) => change.revision > this.#revision)
+  async #takeChanges(changes: readonly RowChange[], { revision, id }: RevisionName): Promise<void> {
+    const news = changes.filter((change) => change.revision > this.revision)
     if (news.length === 0) {
       // Others' rows moved the number: nothing of ours is different, and we are as new as anyone.
-      if (revision > this.#revision && !this.#refused) this.#settle(revision)
+      if (revision > this.revision && !this.#refused) this.#settle({ revision, id })
       return
     }
     const undo = news.map((change) => before(this.#replica, change))
     for (const change of news) applyRow(this.#replica, change)
-    if (await this.#put(this.#replica, revision, new Set(news.map(({ kind }) => kind)))) {
-      await this.#parts.lastGood.saveChanges(news, { replica: this.#replica, revision })
+    if (await this.#put(this.#replica, { revision, id }, new Set(news.map(({ kind }) => kind)))) {
+      await this.#parts.lastGood.saveChanges(news, { replica: this.#replica, revision, id })
       return
     }
     for (const row of undo.reverse()) applyRow(this.#replica, row)
   }
 
-  async #put(replica: Replica, revision: number, changed: ReadonlySet<RowKind>): Promise<boolean> {
+  async #put(replica: Replica, { revision, id }: RevisionName, changed: ReadonlySet<RowKind>): Promise<boolean> {
     const startedAt = performance.now()
     try {
       await this.#parts.service.apply({ replica, revision, changed })
@@ -130,13 +138,13 @@ export class Follower {
     this.#replica = replica
     this.#inForce = true
     this.#refused = undefined
-    this.#settle(revision)
+    this.#settle({ revision, id })
     this.#parts.record('policy.applied', { revision, tookMs: Math.round((performance.now() - startedAt) * 10) / 10 })
     return true
   }
 
-  #settle(revision: number): void {
-    this.#revision = revision
+  #settle(revision: RevisionName): void {
+    this.#inForceNow = revision
     this.#parts.moved()
   }
 
@@ -144,7 +152,7 @@ export class Follower {
     const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000)
     const isNews = this.#refused?.revision !== revision || this.#refused.error !== text
     this.#refused = { revision, error: text }
-    if (isNews) this.#parts.record('policy.refused', { revision, inForce: this.#revision, error: text })
+    if (isNews) this.#parts.record('policy.refused', { revision, inForce: this.revision, error: text })
     this.#parts.moved()
   }
 }

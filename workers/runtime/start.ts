@@ -77,11 +77,12 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       ...status,
       metrics: { ...status.metrics, ...logging.metrics },
       revision: follower.revision,
+      revisionId: follower.revisionId,
       ...(follower.refused ? { refused: follower.refused } : {}),
       ...(queueUrl ? { queueUrl } : {}),
       eventsUnsent: events.unsent,
     })
-    follower.nudge(told.revision)
+    follower.told({ revision: told.revision, id: told.revisionId })
     if (told.errands > 0) errands.look()
   }
   const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)

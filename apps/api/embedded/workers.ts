@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type ServiceName, serviceNames } from '@postern/contract/services.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
@@ -129,7 +128,7 @@ async function newToken(parts: Parts, service: ServiceName, name: string): Promi
   const hash = await sha256(token)
   await parts.control.transaction(async (queries) => {
     await deleteEnrolToken(queries, id)
-    const entry = { id, service, name: `${name} on ${hostname()}`, createdAt: parts.now(), expiresAt: null }
+    const entry = { id, service, name, createdAt: parts.now(), expiresAt: null }
     await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
   })
   return token

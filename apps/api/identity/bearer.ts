@@ -4,6 +4,7 @@ import { tokenByHash, touchToken, userOfSession } from '@postern/store/control/i
 import type { Identity, Parts } from '../parts.ts'
 import { ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
+import { enrolmentOf } from './enrolment.ts'
 import { audiences, type TokenKeys } from './keys.ts'
 
 export const apiTokenPrefix = 'pst_'
@@ -11,7 +12,7 @@ const touchEveryMs = 60_000
 
 /**
  * Who stands behind `Authorization: Bearer …`. A person's session and role are read each time: logout, deletion and a new
- * role count at once, not when the token ends. Throws 401.
+ * role count at once, not when the token ends. So does the revocation of a worker's enrolment token. Throws 401.
  */
 export async function identify(parts: Parts, keys: TokenKeys, header: string | undefined): Promise<Identity> {
   const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
@@ -44,13 +45,10 @@ async function byJwt(parts: Parts, keys: TokenKeys, token: string): Promise<Iden
   const expiresAt = Number(claims.exp) * 1000
   if (claims.aud === audiences.worker) {
     const workerId = String(claims.sub)
-    return {
-      type: 'worker',
-      actor: `worker:${workerId}`,
-      workerId,
-      service: serviceNameSchema.parse(claims.service),
-      expiresAt,
-    }
+    const service = serviceNameSchema.parse(claims.service)
+    if (!(await enrolmentOf(parts, String(claims.enrolment), { name: workerId, service })))
+      throw unauthorized(`The enrolment of ${workerId} was revoked or has expired.`)
+    return { type: 'worker', actor: `worker:${workerId}`, workerId, service, expiresAt }
   }
   const user = await userOfSession(parts.control, String(claims.sid))
   if (!user) throw unauthorized('The session has ended; sign in again.')

@@ -1,5 +1,6 @@
 import { roleSchema } from '@postern/contract/roles.ts'
 import { serviceNameSchema } from '@postern/contract/services.ts'
+import { workerNameSchema } from '@postern/contract/sync.ts'
 import { page, tokenViewSchema, userViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { listEnrolTokens } from '@postern/store/control/identity.ts'
 import { z } from 'zod'
@@ -135,8 +136,8 @@ const tokenRoutes: Endpoint[] = [
     ...tokens,
     method: 'post',
     path: '/v1/enrol-tokens',
-    summary: 'Make an enrolment token for workers of a service; the answer shows it once',
-    body: z.strictObject({ name, service: serviceNameSchema, expiresAt: expiresAt.optional() }),
+    summary: 'Make an enrolment token for one worker, by its name and service; the answer shows it once',
+    body: z.strictObject({ name: workerNameSchema, service: serviceNameSchema, expiresAt: expiresAt.optional() }),
     write: true,
     status: 201,
     answer: writeResultSchema.extend({ id: z.string(), token: z.string() }),

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { Parts } from '../parts.ts'
 import { ProblemError } from '../problem.ts'
+import { readWorkers } from '../verbs/services.ts'
 
 const tag = 'System'
 
@@ -63,6 +64,7 @@ async function sumsOf(parts: Parts): Promise<Record<string, number>> {
   const live = all.filter(({ heartbeatAt }) => parts.now() - heartbeatAt <= liveForMs)
   const head = await headRevision(parts.control)
   const sums: Record<string, number> = { revision: head, workers_live: live.length }
+  sums.workers_behind = (await readWorkers(parts)).filter(({ live, lag }) => live && lag > 0).length
   const add = (name: string, value: number) => {
     sums[name] = (sums[name] ?? 0) + value
   }
@@ -70,7 +72,6 @@ async function sumsOf(parts: Parts): Promise<Record<string, number>> {
     if (!report) continue
     add('sessions', report.sessions)
     add('events_unsent', report.eventsUnsent)
-    add('workers_behind', report.revision < head ? 1 : 0)
     if (report.waiting) add('queued_messages', report.waiting.messages)
     for (const [name, value] of Object.entries(report.metrics ?? {})) add(name, value)
   }

@@ -7,6 +7,7 @@ import {
   eventBatchResponseSchema,
   eventBatchSchema,
   factBatchSchema,
+  revisionIdSchema,
   workerReportResponseSchema,
   workerReportSchema,
 } from '@postern/contract/sync.ts'
@@ -50,9 +51,9 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       scope: 'worker',
       tag: 'For workers',
       summary: 'What changed after a revision (NDJSON)',
-      query: z.strictObject({ after: z.coerce.number().int().min(0) }),
+      query: z.strictObject({ after: z.coerce.number().int().min(0), id: revisionIdSchema.optional() }),
       answer: 'application/x-ndjson',
-      handle: (call, { query }) => changes(call, workerOf(call).service, query.after),
+      handle: (call, { query }) => changes(call, workerOf(call).service, { revision: query.after, id: query.id }),
     }),
     endpoint({
       method: 'post',

@@ -171,7 +171,7 @@ export function removeToken(call: Call, id: string): Promise<WriteResult> {
   })
 }
 
-/** For a worker of this service, however many start with it. Shown once. */
+/** For the worker of this name and service, and no other. Shown once. */
 export function makeEnrolToken(
   call: Call,
   { name, service, expiresAt }: { name: string; service: ServiceName; expiresAt?: string | undefined },

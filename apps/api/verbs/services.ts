@@ -6,7 +6,7 @@ import {
   services,
 } from '@postern/contract/services.ts'
 import type { ServiceView, WorkerView, WriteResult } from '@postern/contract/views.ts'
-import { headRevision } from '@postern/store/control/revisions.ts'
+import { headRevision, knownRevisions, revisionAt } from '@postern/store/control/revisions.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
 import { type Call, writeRevision } from '../call.ts'
@@ -68,15 +68,30 @@ function observedOf(desired: ServiceWish['desired'], live: WorkerView[]): Observ
 
 /** Every worker that ever reported and was not forgotten, live or not. */
 export async function readWorkers(parts: Parts): Promise<WorkerView[]> {
-  const head = await headRevision(parts.control)
-  return (await listWorkers(parts.records)).flatMap((row) => workerView(row, { head, now: parts.now() }) ?? [])
+  const now = parts.now()
+  const rows = await listWorkers(parts.records)
+  const names = rows.flatMap(({ report }) =>
+    report?.revisionId ? [{ revision: report.revision, id: report.revisionId }] : [],
+  )
+  const [due, head, known] = await Promise.all([
+    revisionAt(parts.control, now - onItsWayMs),
+    headRevision(parts.control),
+    knownRevisions(parts.control, names),
+  ])
+  return rows.flatMap((row) => workerView(row, { due, head, known, now }) ?? [])
 }
+
+/** So long a revision may be on its way to a worker before it counts as behind. */
+const onItsWayMs = 2_000
+
+type Now = { due: number; head: number; known: ReadonlySet<string>; now: number }
 
 function workerView(
   { id, service, heartbeatAt, report }: WorkerRow,
-  { head, now }: { head: number; now: number },
+  { due, head, known, now }: Now,
 ): WorkerView | undefined {
   if (!report) return undefined
+  const otherHistory = !!report.revisionId && !known.has(report.revisionId)
   const { version, pid, observed, detail, revision, refused, sessions, listeners, eventsUnsent, waiting, startedAt } =
     report
   return {
@@ -88,7 +103,8 @@ function workerView(
     live: now - heartbeatAt <= liveForMs,
     ...(detail === undefined ? {} : { detail }),
     revision,
-    lag: Math.max(0, head - revision),
+    otherHistory,
+    lag: otherHistory ? Math.max(1, head - revision) : due > revision ? head - revision : 0,
     ...(refused ? { refused } : {}),
     sessions,
     listeners,

@@ -1,17 +1,18 @@
+import { recorderOf } from '@postern/contract/events.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { eventBatchSchema, type FactBatch, type WorkerReport } from '@postern/contract/sync.ts'
-import { enrolTokenByHash } from '@postern/store/control/identity.ts'
-import { headRevision, recordAudit } from '@postern/store/control/revisions.ts'
+import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
 import { openErrands } from '@postern/store/records/errands.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
-import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
+import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
+import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { noteNews } from '../news.ts'
 import type { Identity, Parts } from '../parts.ts'
@@ -36,11 +37,14 @@ export async function enrol(
   keys: TokenKeys,
   request: { token: string; service: ServiceName; name: string; version: string },
 ) {
-  const token = await enrolTokenByHash(parts.control, await sha256(request.token))
+  const hash = await sha256(request.token)
   const now = parts.now()
-  const isForIt = token?.service === 'any' || token?.service === request.service
-  if (!token || !isForIt || (token.expiresAt !== null && token.expiresAt <= now))
-    throw new ProblemError(401, `The enrolment token is not valid for the service ${request.service}.`)
+  const token = await enrolmentOf(parts, hash, request)
+  if (!token)
+    throw new ProblemError(
+      401,
+      `The enrolment token is not valid for the worker ${request.name} of the service ${request.service}.`,
+    )
   const lastEvent = await enrolWorker(parts.records, { id: request.name, service: request.service, now })
   await recordAudit(parts.control, {
     id: parts.newId(),
@@ -50,32 +54,43 @@ export async function enrol(
     kind: 'worker',
     entity: `${request.name} ${request.version} with ${token.name}`,
   })
-  const accessToken = await keys.sign({ sub: request.name, service: request.service }, audiences.worker, workerSeconds)
+  const accessToken = await keys.sign(
+    { sub: request.name, service: request.service, enrolment: hash },
+    audiences.worker,
+    workerSeconds,
+  )
   return { workerId: request.name, accessToken, expiresIn: workerSeconds, lastEvent }
 }
 
 /** Everything a worker of this service needs, as NDJSON: complete as of the revision in the first line, or newer. */
 export async function snapshot({ parts, signal }: Call, service: ServiceName): Promise<Response> {
-  const revision = await headRevision(parts.control)
+  const head = await headOf(parts.control)
   return ndjson(signal, async function* () {
-    yield `{"revision":${revision}}\n`
+    yield `${JSON.stringify(head)}\n`
     for (const kind of rowsFor[service]) yield* rowLines(parts, { kind, service })
     // What was written meanwhile may be in the pages by half: after its rows follow, the whole is one state again.
-    let seen = revision
-    for (let head = await headRevision(parts.control); head > seen; head = await headRevision(parts.control)) {
-      yield* changedLines(parts, { service, after: seen, upTo: head })
-      seen = head
+    let seen = head.revision
+    for (let now = await headRevision(parts.control); now > seen; now = await headRevision(parts.control)) {
+      yield* changedLines(parts, { service, after: seen, upTo: now })
+      seen = now
     }
   })
 }
 
-/** What changed after a revision. Throws 410 for a revision that was never here: the database is an older copy. */
-export async function changes({ parts, signal }: Call, service: ServiceName, after: number): Promise<Response> {
-  const revision = await headRevision(parts.control)
-  if (after > revision) throw new ProblemError(410, `The newest revision is ${revision}; take the snapshot.`)
+/** Without `id`: a worker of an earlier release, which knows numbers only. */
+type AskedAfter = { revision: number; id: string | undefined }
+
+/** What changed after a revision. Throws 410 for one of another history (a backup was put back), or of which not all is left. */
+export async function changes({ parts, signal }: Call, service: ServiceName, after: AskedAfter): Promise<Response> {
+  const head = await headOf(parts.control)
+  if (!(await hasAllSince(parts.control, after)))
+    throw new ProblemError(
+      410,
+      `Revision ${after.revision} is not part of this history, or too old; take the snapshot.`,
+    )
   return ndjson(signal, async function* () {
-    yield `{"revision":${revision}}\n`
-    yield* changedLines(parts, { service, after, upTo: revision })
+    yield `${JSON.stringify(head)}\n`
+    yield* changedLines(parts, { service, after: after.revision, upTo: head.revision })
   })
 }
 
@@ -168,22 +183,49 @@ function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Resp
 }
 
 /** Keeps what a worker says about itself; the answer tells it the newest revision. */
-export async function report(call: Call, said: WorkerReport): Promise<{ revision: number; errands: number }> {
+export async function report(
+  call: Call,
+  said: WorkerReport,
+): Promise<{ revision: number; revisionId: string; errands: number }> {
   const { workerId, service } = workerOf(call)
   if (said.service !== service)
     throw new ProblemError(403, `${workerId} is enrolled for ${service}, not ${said.service}.`)
   await putReport(call.parts.records, { id: workerId, report: said, now: call.parts.now() })
   const { length: errands } = await openErrands(call.parts.records, workerId, 1)
-  return { revision: await headRevision(call.parts.control), errands }
+  const { revision, id: revisionId } = await headOf(call.parts.control)
+  return { revision, revisionId, errands }
 }
 
 /** Stores a batch of events once, durably, and says up to which number all are stored. */
 export async function takeEvents(call: Call, body: unknown): Promise<{ acknowledged: number }> {
   const events = isBatch(body) ? body.events : refusedBatch(body)
-  const { acknowledged, stored } = await ingest(call.parts.records, workerOf(call).workerId, events)
+  const worker = workerOf(call)
+  await refuseForged(call.parts, worker, events)
+  const { acknowledged, stored } = await ingest(call.parts.records, worker.workerId, events)
   if (stored > 0) noteNews(call.parts)
   await breathe()
   return { acknowledged }
+}
+
+/** Storage may have been put back to an older day, and the worker be ahead of it; but not by so many. */
+const mostAhead = 100_000_000
+
+/** A worker speaks for its own service only, and in the order of its own numbers. */
+async function refuseForged(
+  { records }: Parts,
+  { workerId, service }: WorkerIdentity,
+  events: readonly RawEvent[],
+): Promise<void> {
+  const foreign = events.find(({ type }) => (recorderOf(type) ?? service) !== service)
+  if (foreign)
+    throw new ProblemError(
+      403,
+      `Event ${foreign.n} is ${foreign.type}, which ${recorderOf(foreign.type)} alone records; ${workerId} is enrolled for ${service}.`,
+    )
+  const last = events.reduce((n, event) => Math.max(n, event.n), 0)
+  const most = (await highestEvent(records, workerId)) + mostAhead
+  if (last > most)
+    throw invalid([{ path: 'events', message: `events has number ${last}; ${workerId} may be at ${most} at most` }])
 }
 
 /**

@@ -10,6 +10,7 @@ const worker = (id: string, revision: number, more: Partial<WorkerView> = {}): W
   observed: 'running',
   live: true,
   revision,
+  otherHistory: false,
   lag: 0,
   sessions: 0,
   listeners: [],
@@ -21,6 +22,10 @@ const worker = (id: string, revision: number, more: Partial<WorkerView> = {}): W
 
 test('a later revision counts', () => {
   expect(rolloutOf(7, [worker('a', 7), worker('b', 9)])).toMatchObject({ on: 2, of: 2, done: true })
+})
+test('the same number of another history does not count', () => {
+  const rollout = rolloutOf(7, [worker('a', 7, { otherHistory: true }), worker('b', 7)])
+  expect(rollout).toMatchObject({ on: 1, of: 2, done: false, behind: ['a'] })
 })
 test('behind, refused and silent are told apart', () => {
   const refusal = { refused: { revision: 7, error: 'no' } }

@@ -45,7 +45,7 @@ export type Rollout = {
 /** Where a revision is. A worker that has a later one has this one too. */
 export function rolloutOf(revision: number, workers: readonly WorkerView[]): Rollout {
   const live = workers.filter((worker) => worker.live)
-  const behind = live.filter((worker) => worker.revision < revision)
+  const behind = live.filter((worker) => worker.revision < revision || worker.otherHistory)
   const refused = behind.filter((worker) => worker.refused && worker.refused.revision >= revision)
   return {
     on: live.length - behind.length,

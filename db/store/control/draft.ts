@@ -2,6 +2,7 @@ import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
+import { hashOf } from './revision-id.ts'
 import { keyOf } from './row-key.ts'
 import { openRow, sealRow } from './secrets.ts'
 
@@ -36,6 +37,8 @@ export class Draft {
   bulk = 0
   /** The first of them, to be shown. */
   readonly examples: Change[] = []
+  /** Of all that was written in bulk. */
+  bulkHash = ''
   readonly #seal: Seal
   readonly #changes = new Map<string, Change>()
 
@@ -113,10 +116,21 @@ export class Draft {
       select ${this.revision}, ${this.bulk} + row_number() over (), kind, id, key, null, value
       from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(added.map(({ id }) => id))}))`)
     this.bulk += added.length
-    const ids = new Set(added.slice(0, mostExamples - this.examples.length).map(({ id }) => id))
-    for (const { id, value } of entries)
-      if (ids.has(id)) this.examples.push({ kind, id, key: value.value, before: null, after: JSON.stringify(value) })
+    const ids = new Set(added.map(({ id }) => id))
+    const made = entries.filter(({ id }) => ids.has(id)).slice(0, mostExamples)
+    this.show(made.map(({ id, value }) => ({ kind, id, key: value.value, before: null, after: JSON.stringify(value) })))
+    await this.hashBulk(input)
     return added.length
+  }
+
+  /** Examples of what was written in bulk; so many are kept as an answer shows. */
+  show(changes: readonly Change[]): void {
+    this.examples.push(...changes.slice(0, mostExamples - this.examples.length))
+  }
+
+  /** What is written past `put` and `remove` becomes part of the revision's id by this. */
+  async hashBulk(written: unknown): Promise<void> {
+    this.bulkHash = await hashOf([this.bulkHash, written])
   }
 
   get changes(): Change[] {

@@ -218,7 +218,10 @@ export async function userOfSession(queries: Queries, sessionId: string): Promis
   return user
 }
 
-/** `any`: the token of the environment, for workers of both services. */
+/**
+ * `name` is the worker that may use it, and no other may. `any`: the token of the environment, shared by workers of both services;
+ * each is called after its service (`smtp-1`).
+ */
 export type EnrolToken = {
   id: string
   service: ServiceName | 'any'

@@ -49,20 +49,27 @@ async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: b
     return
   }
   if (page.length === 0) return
-  const changes = page.map(({ id, before, now, key }) => [
-    id,
-    key ?? keyOf(kind, id, JSON.parse(before ?? '{}')),
-    now,
-    before,
-  ])
+  const changes = page.map(({ id, before, now, key }) => [id, key ?? keyOfStored(kind, id, before), now, before])
   await draft.queries.run(sql`
     insert into changes (revision, seq, kind, id, key, before, after)
     select ${draft.revision}, ${draft.bulk + 1} + key, ${kind}, value ->> 0, value ->> 1, value ->> 2, value ->> 3
     from json_each(${JSON.stringify(changes)})`)
   draft.bulk += page.length
+  draft.show(
+    page.map(({ id, before, now, key }) => ({
+      kind,
+      id,
+      key: key ?? keyOfStored(kind, id, before),
+      before: now,
+      after: before,
+    })),
+  )
+  await draft.hashBulk(changes)
   await draft.queries.run(sql`
     delete from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(page.map(({ id }) => id))}))`)
 }
+
+const keyOfStored = (kind: RowKind, id: string, json: string | null) => keyOf(kind, id, JSON.parse(json ?? '{}'))
 
 async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   const back = page.filter(({ before }) => before !== null)

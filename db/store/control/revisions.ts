@@ -1,7 +1,9 @@
+import type { RevisionName } from '@postern/contract/sync.ts'
 import { sql } from 'drizzle-orm'
 import { breathe, contains, type Database, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { type Change, Draft } from './draft.ts'
+import { hashOf } from './revision-id.ts'
 
 /** The numbered history. One write transaction is one revision. */
 
@@ -24,6 +26,8 @@ export type CommitOptions = {
   kind?: string | undefined
   entity?: string | undefined
   comment?: string | undefined
+  /** Where the request came from. */
+  address?: string | undefined
   /** The revision the caller has seen; another one throws a StaleError. */
   expected?: number | undefined
   dryRun?: boolean | undefined
@@ -55,14 +59,14 @@ export async function commit<T>(
 ): Promise<Committed<T>> {
   try {
     return await database.transaction(async (queries) => {
-      const head = await headRevision(queries)
+      const { revision: head, id: before } = await headOf(queries)
       if (options.expected !== undefined && (await isStale(queries, options.expected, head)))
         throw new StaleError(options.expected, head)
       const draft = new Draft(queries, head + 1, options.seal)
       const result = await work(draft)
       const count = draft.changes.length + draft.bulk
       const isNew = count > 0 || options.always === true
-      if (isNew) await append(queries, draft, options)
+      if (isNew) await append(queries, draft, { ...options, before })
       const revision = isNew && !options.dryRun ? head + 1 : head
       const committed = { revision, changes: [...draft.examples, ...draft.changes], count, result }
       if (options.dryRun) throw new Undone(committed)
@@ -86,7 +90,7 @@ async function isStale(queries: Queries, expected: number, head: number): Promis
   return others.length > 0
 }
 
-async function append(queries: Queries, draft: Draft, options: CommitOptions): Promise<void> {
+async function append(queries: Queries, draft: Draft, options: CommitOptions & { before: string }): Promise<void> {
   const { revision, changes, bulk } = draft
   for (let from = 0; from < changes.length; from += 500) {
     const some = changes
@@ -99,28 +103,39 @@ async function append(queries: Queries, draft: Draft, options: CommitOptions): P
     if (from > 0) await breathe()
   }
   const count = changes.length + bulk
-  const summary = summaryOf(changes, bulk, options)
+  const shown = [...draft.examples, ...changes]
+  const summary = summaryOf(shown, count, options)
+  const { before, id: nonce, now, actor, action } = options
+  // The fresh `nonce` keeps two revisions of the same content apart, which two copies of a database may well make.
+  const id = await hashOf([before, nonce, revision, now, actor, action, draft.bulkHash, changes])
   await queries.run(sql`
-    insert into revisions (revision, at, actor, action, comment, changes, summary, rolled_back_to)
-    values (${revision}, ${options.now}, ${options.actor}, ${options.action}, ${options.comment ?? null}, ${count}, ${summary},
+    insert into revisions (revision, id, at, actor, action, comment, changes, summary, rolled_back_to)
+    values (${revision}, ${id}, ${options.now}, ${options.actor}, ${options.action}, ${options.comment ?? null}, ${count}, ${summary},
       ${options.rolledBackTo ?? null})`)
-  const first = changes[0]
   await recordAudit(queries, {
     ...options,
-    kind: options.kind ?? first?.kind ?? '',
-    entity: options.entity ?? (count > 1 ? `${first?.key} and ${count - 1} more` : (first?.key ?? '')),
+    kind: options.kind ?? shown[0]?.kind ?? '',
+    entity: options.entity ?? namesOf(shown, count),
     revision,
   })
 }
 
+const mostNames = 20
+
+/** Which rows, by what they are known by: all of a few, the first of many. */
+function namesOf(changes: readonly Change[], count: number): string {
+  const names = changes.slice(0, mostNames).map(({ key }) => key)
+  if (count > names.length) names.push(`and ${count - names.length} more`)
+  return names.join(', ').slice(0, 1000)
+}
+
 /** In words, e.g. `settings general: maxMessageBytes`. */
-function summaryOf(changes: Change[], bulk: number, options: CommitOptions): string {
+function summaryOf(changes: Change[], count: number, options: CommitOptions): string {
   const words = changes.slice(0, 3).map(({ kind, key, before, after }) => {
     if (kind === 'settings') return `settings ${key}: ${changedKeys(before, after).join(', ')}`
     return `${before === null ? 'new ' : ''}${kind} ${key}${after === null ? ' removed' : ''}`
   })
-  if (bulk > 0) words.push(`${bulk} entries added`)
-  if (changes.length > 3) words.push(`${changes.length - 3} more`)
+  if (count > words.length) words.push(`${count - words.length} more`)
   return (words.length > 0 ? words.join('; ') : `${options.action} ${options.entity ?? ''}`.trim()).slice(0, 500)
 }
 
@@ -132,8 +147,25 @@ function changedKeys(before: string | null, after: string | null): string[] {
 }
 
 export async function headRevision(queries: Queries): Promise<number> {
-  const [row] = await queries.all<{ head: number }>(sql`select coalesce(max(revision), 0) as head from revisions`)
-  return row?.head ?? 0
+  return (await headOf(queries)).revision
+}
+
+export async function headOf(queries: Queries): Promise<RevisionName> {
+  const [row] = await queries.all<RevisionName>(sql`select revision, id from revisions order by revision desc limit 1`)
+  return row ?? { revision: 0, id: '' }
+}
+
+/** Whether every revision since this one is here, and it is one of this history. Nothing comes before the first. */
+export async function hasAllSince(
+  queries: Queries,
+  { revision, id }: { revision: number; id?: string | undefined },
+): Promise<boolean> {
+  if (revision === 0) return !id
+  const [found] = await queries.all<{ all: number }>(sql`
+    select (select max(revision) from revisions) - revision
+      = (select count(*) from revisions later where later.revision > revisions.revision) as "all"
+    from revisions where revision = ${revision} and id = coalesce(${id ?? null}, id)`)
+  return found?.all === 1
 }
 
 export type RevisionRow = {
@@ -177,6 +209,22 @@ export async function changesBetween(queries: Queries, from: number, to: number,
   return found
 }
 
+/** Of these revisions the ones of this history. */
+export async function knownRevisions(queries: Queries, names: readonly RevisionName[]): Promise<Set<string>> {
+  const found = await queries.all<RevisionName>(sql`
+    select revision, id from revisions where id in (select value from json_each(${JSON.stringify(names.map(({ id }) => id))}))
+      and revision in (select value from json_each(${JSON.stringify(names.map(({ revision }) => revision))}))`)
+  return new Set(found.map(({ id }) => id))
+}
+
+/** The newest revision that was made before a time; 0: none. */
+export async function revisionAt(queries: Queries, time: number): Promise<number> {
+  const [row] = await queries.all<{ revision: number }>(
+    sql`select revision from revisions where at <= ${time} order by revision desc limit 1`,
+  )
+  return row?.revision ?? 0
+}
+
 /** Revisions whose nudge has not reached every live worker. */
 export async function unannounced(queries: Queries): Promise<number | undefined> {
   const [row] = await queries.all<{ revision: number | null }>(
@@ -199,13 +247,14 @@ export type AuditEntry = {
   entity: string
   revision?: number | undefined
   comment?: string | undefined
+  address?: string | undefined
 }
 
 export async function recordAudit(queries: Queries, entry: AuditEntry): Promise<void> {
   await queries.run(sql`
-    insert into audit (id, at, actor, action, kind, entity, revision, comment)
+    insert into audit (id, at, actor, action, kind, entity, revision, comment, address)
     values (${entry.id}, ${entry.now}, ${entry.actor}, ${entry.action}, ${entry.kind}, ${entry.entity}, ${entry.revision ?? null},
-      ${entry.comment ?? null})`)
+      ${entry.comment ?? null}, ${entry.address ?? null})`)
 }
 
 export type AuditRow = {
@@ -217,6 +266,7 @@ export type AuditRow = {
   entity: string
   revision: number | null
   comment: string | null
+  address: string | null
 }
 
 export type AuditPage = { limit: number; before?: string | undefined; q?: string | undefined }
@@ -227,6 +277,6 @@ export function listAudit(queries: Queries, { limit, before, q }: AuditPage): Pr
   return queries.all<AuditRow>(sql`
     select * from audit where (${before ?? ''} = '' or id < ${before ?? ''})
       and (${q ?? ''} = '' or actor like ${like} escape '\\' or action like ${like} escape '\\' or entity like ${like} escape '\\'
-        or comment like ${like} escape '\\')
+        or comment like ${like} escape '\\' or address like ${like} escape '\\')
     order by id desc limit ${limit}`)
 }

@@ -21,11 +21,15 @@ export const rows = sqliteTable(
   ],
 )
 
-/** One row a revision. `announced` is the outbox: 0 until every live worker has been nudged. */
+/**
+ * One row a revision. `id` is a hash over the id before it and what it changed: a backup that was put back continues under the
+ * same numbers, but not under the same ids. `announced` is the outbox: 0 until every live worker has been nudged.
+ */
 export const revisions = sqliteTable(
   'revisions',
   {
     revision: integer().primaryKey(),
+    id: text().notNull().default(''),
     at: integer().notNull(),
     actor: text().notNull(),
     action: text().notNull(),
@@ -66,6 +70,8 @@ export const audit = sqliteTable('audit', {
   entity: text().notNull(),
   revision: integer(),
   comment: text(),
+  /** Where the request came from; none of what the system does by itself. */
+  address: text(),
 })
 
 export const users = sqliteTable('users', {

@@ -54,6 +54,14 @@ export const controlMigrations: Migration[] = [
       "ALTER TABLE `sessions` ADD `agent` text;",
       "-- A token whose maker is no user any more stands for nobody: it is void, and still in the list to be deleted.\nUPDATE `api_tokens` SET `user_id` = coalesce((SELECT `id` FROM `users` WHERE `email` = `created_by`), iif(`created_by` LIKE 'token:%', NULL, ''));"
     ]
+  },
+  {
+    "name": "0004_revision-ids",
+    "statements": [
+      "ALTER TABLE `audit` ADD `address` text;",
+      "ALTER TABLE `revisions` ADD `id` text DEFAULT '' NOT NULL;",
+      "UPDATE `revisions` SET `id` = lower(hex(randomblob(32)));"
+    ]
   }
 ]
 

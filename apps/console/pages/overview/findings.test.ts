@@ -12,6 +12,7 @@ const worker: WorkerView = {
   observed: 'running',
   live: true,
   revision: 7,
+  otherHistory: false,
   lag: 0,
   sessions: 0,
   listeners: [],

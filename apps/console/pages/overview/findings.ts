@@ -84,8 +84,12 @@ function ofWorker(worker: WorkerView, now: number): Finding[] {
   else if (worker.lag > 0)
     found.push({
       severity: 'warn',
-      title: `${worker.id} is ${plural(worker.lag, 'revision')} behind`,
-      detail: `Revision ${worker.revision} is in force there.`,
+      title: worker.otherHistory
+        ? `${worker.id} enforces settings of another history`
+        : `${worker.id} is ${plural(worker.lag, 'revision')} behind`,
+      detail: worker.otherHistory
+        ? `A backup of the settings was put back; ${worker.id} has not taken it over yet.`
+        : `Revision ${worker.revision} is in force there.`,
       to: '/workers',
     })
   if (worker.eventsUnsent > 1000)

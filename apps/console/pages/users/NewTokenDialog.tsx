@@ -56,7 +56,10 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-4">
         <p className="text-soft text-sm">{help}</p>
-        <Labelled label="Name" help="What it is for, to know it again.">
+        <Labelled
+          label={kind === 'api' ? 'Name' : 'Worker'}
+          help={kind === 'api' ? 'What it is for, to know it again.' : 'The name of the worker, e.g. smtp-2.'}
+        >
           {(wiring) => (
             <Input
               {...wiring}

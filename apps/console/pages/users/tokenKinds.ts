@@ -15,7 +15,7 @@ export const tokenKinds = {
     path: '/v1/enrol-tokens',
     choice: 'service',
     options: serviceNames,
-    help: 'For new workers: set it as POSTERN_ENROL_TOKEN.',
+    help: 'For one worker: set it as POSTERN_ENROL_TOKEN, and its name as POSTERN_WORKER_NAME.',
   },
 } as const
 export type TokenKind = keyof typeof tokenKinds

@@ -35,7 +35,7 @@ const columns: Column<WorkerView>[] = [
             refused {w.refused.revision}
           </Badge>
         ) : (
-          w.lag > 0 && <Badge tone="warn">{w.lag} behind</Badge>
+          w.lag > 0 && <Badge tone="warn">{w.otherHistory ? 'another history' : `${w.lag} behind`}</Badge>
         )}
       </span>
     ),

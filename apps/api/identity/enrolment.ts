@@ -1,0 +1,20 @@
+import type { ServiceName } from '@postern/contract/services.ts'
+import { type EnrolToken, enrolTokenByHash } from '@postern/store/control/identity.ts'
+import type { Parts } from '../parts.ts'
+
+/** The enrolment token behind a worker, when it is valid now and for this worker. Revoking it ends the worker's access at once. */
+export async function enrolmentOf(
+  { control, now }: Pick<Parts, 'control' | 'now'>,
+  hash: string,
+  worker: { name: string; service: ServiceName },
+): Promise<EnrolToken | undefined> {
+  const token = await enrolTokenByHash(control, hash)
+  if (!token || (token.expiresAt !== null && token.expiresAt <= now())) return undefined
+  return isFor(token, worker) ? token : undefined
+}
+
+/** The environment's token serves workers of both services: each is called after its own, so that none takes another's place. */
+function isFor(token: EnrolToken, { name, service }: { name: string; service: ServiceName }): boolean {
+  if (token.service === 'any') return name === service || name.startsWith(`${service}-`)
+  return token.service === service && token.name === name
+}
