@@ -50,7 +50,7 @@ const shownChanges = 200
  * answer. Then every live worker is told, without the answer waiting for it.
  */
 export async function writeRevision(
-  { parts, who, write }: Call,
+  { parts, who, write, address }: Call,
   about: WriteAbout,
   work: (draft: Draft) => Promise<Outcome>,
 ): Promise<WriteResult> {
@@ -60,6 +60,7 @@ export async function writeRevision(
     now: parts.now(),
     id: parts.newId(),
     actor: who.actor,
+    address,
     comment: write.comment,
     expected: write.expected,
     dryRun: write.dryRun,

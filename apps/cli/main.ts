@@ -2,6 +2,7 @@ import type { ServiceView } from '@postern/contract/views.ts'
 import { ApiError, Client } from './client.ts'
 import { dialogue } from './dialogue.ts'
 import * as queue from './queue.ts'
+import { revert } from './revert.ts'
 import { sendmail } from './sendmail.ts'
 import { sendmailOptions } from './sendmail-options.ts'
 import { apply, plan } from './settings-as-code.ts'
@@ -44,6 +45,12 @@ const commands: Record<string, Command> = {
     usage: 'apply FILE                change it',
     arguments: 1,
     run: (client, [file = '']) => apply(client, file),
+  },
+  revert: {
+    usage: 'revert N [--force]        undo revision N alone; --force: also what changed since',
+    arguments: 1,
+    most: 2,
+    run: (client, [number = '', force]) => revert(client, number, force),
   },
   queue: {
     ...look,

@@ -176,6 +176,8 @@ export const auditViewSchema = z.object({
   entity: z.string(),
   revision: revision.optional(),
   comment: z.string().optional(),
+  /** Where the request came from; none of what the system does by itself. */
+  address: z.string().optional(),
 })
 
 export const queueItemSchema = z.object({

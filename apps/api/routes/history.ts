@@ -8,7 +8,7 @@ import {
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../page.ts'
-import { readAudit, readRevision, readRevisions, rollback } from '../verbs/history.ts'
+import { readAudit, readRevision, readRevisions, revertRevision, rollback } from '../verbs/history.ts'
 
 const params = z.object({ revision: z.coerce.number().int().min(1) })
 const tag = 'History'
@@ -45,6 +45,18 @@ export const historyRoutes: Endpoint[] = [
     write: true,
     answer: writeResultSchema.extend({ rolledBackTo: z.number().int() }),
     handle: (call, { params }) => rollback(call, params.revision),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/revisions/{revision}/revert',
+    scope: 'admin',
+    tag,
+    summary: 'A new revision that undoes this one alone; 409 names the rows that changed since',
+    params,
+    body: z.strictObject({ force: z.boolean().default(false) }),
+    write: true,
+    answer: writeResultSchema.extend({ reverted: z.number().int() }),
+    handle: (call, { params, body }) => revertRevision(call, params.revision, body.force),
   }),
   endpoint({
     method: 'get',

@@ -1,6 +1,8 @@
 import type { RevisionView, WriteResult } from '@postern/contract/views.ts'
 import { restore } from '@postern/store/control/restore.ts'
+import { type Conflict, revert } from '@postern/store/control/revert.ts'
 import {
+  changesAnyOf,
   changesBetween,
   getRevision,
   headRevision,
@@ -9,8 +11,9 @@ import {
   type RevisionRow,
 } from '@postern/store/control/revisions.ts'
 import { type Call, diffOf, writeRevision } from '../call.ts'
+import { refuseContradictions } from '../contradictions.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'
-import { invalid, notFound } from '../problem.ts'
+import { invalid, notFound, ProblemError } from '../problem.ts'
 
 const mostShown = 1000
 
@@ -44,14 +47,45 @@ export async function readRevision({ parts }: Call, revision: number, against: n
   return { ...revisionView(row), against: other, diff: await Promise.all(turned.map(diffOf)) }
 }
 
+/** Services run as they do, and what was ordered was done. */
+const notUndone = ['service', 'order'] as const
+
 /** A new revision with every row as of `revision`. Services keep running as they are, orders are not repeated; users are no rows. */
 export async function rollback(call: Call, revision: number): Promise<WriteResult> {
   if (!(await getRevision(call.parts.control, revision))) throw notFound(`revision ${revision}`)
   const about = { action: 'rollback', kind: 'revision', entity: String(revision), rolledBackTo: revision }
   return writeRevision(call, about, async (draft) => {
-    await restore(draft, revision, ['service', 'order'])
+    await restore(draft, revision, notUndone)
     return { answer: { rolledBackTo: revision } }
   })
+}
+
+/** A new revision that undoes this one alone. Throws 409 with the rows that changed since, unless `force`. */
+export async function revertRevision(call: Call, revision: number, force: boolean): Promise<WriteResult> {
+  const { control } = call.parts
+  if (!(await getRevision(control, revision))) throw notFound(`revision ${revision}`)
+  if (revision === 1)
+    throw invalid([{ path: 'revision', message: 'revision 1 is the first start; nothing came before' }])
+  if (!(await changesAnyOf(control, revision, notUndone)))
+    throw invalid([
+      {
+        path: 'revision',
+        message: `revision ${revision} changed no settings, lists or directory: starts, stops, orders, users and tokens are not undone this way`,
+      },
+    ])
+  const about = { action: 'revert', kind: 'revision', entity: String(revision) }
+  return writeRevision(call, about, async (draft) => {
+    const conflicts = await revert(draft, { revision, except: notUndone, force })
+    if (conflicts.length > 0 && !force) throw changedSince(revision, conflicts)
+    await refuseContradictions(draft)
+    return { answer: { reverted: revision } }
+  })
+}
+
+function changedSince(revision: number, conflicts: Conflict[]): ProblemError {
+  const errors = conflicts.map(({ kind, key, detail }) => ({ path: `${kind} ${key}`, message: detail }))
+  const detail = `What revision ${revision} changed has changed since. Send {"force": true} to undo it all the same.`
+  return new ProblemError(409, detail, { errors })
 }
 
 export async function readAudit({ parts }: Call, { limit, cursor, q }: PageQuery) {
@@ -59,7 +93,7 @@ export async function readAudit({ parts }: Call, { limit, cursor, q }: PageQuery
   return pageOf(found, {
     limit,
     key: ({ id }) => id,
-    view: ({ id, at, actor, action, kind, entity, revision, comment }) => ({
+    view: ({ id, at, actor, action, kind, entity, revision, comment, address }) => ({
       id,
       at: iso(at),
       actor,
@@ -68,6 +102,7 @@ export async function readAudit({ parts }: Call, { limit, cursor, q }: PageQuery
       entity,
       ...(revision === null ? {} : { revision }),
       ...(comment === null ? {} : { comment }),
+      ...(address === null ? {} : { address }),
     }),
   })
 }

@@ -66,7 +66,8 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
   }
 
   const ready = tried.state === 'ready'
-  const nothing = ready && tried.result !== null && tried.result.diff.length === 0 && !tried.result.added
+  const nothing =
+    ready && tried.result !== null && (tried.result.changes ?? tried.result.diff.length) === 0 && !tried.result.added
   return (
     <Dialog
       title={pending.title}
@@ -112,7 +113,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
 }
 
 function What({ result }: { result: Counted }) {
-  const { added, unchanged = 0, diff } = result
+  const { added, unchanged = 0, diff, changes = diff.length } = result
   return (
     <>
       {added !== undefined && (
@@ -122,6 +123,9 @@ function What({ result }: { result: Counted }) {
         </p>
       )}
       {(added === undefined || diff.length > 0) && <DiffView diff={diff} />}
+      {changes > diff.length && diff.length > 0 && (
+        <p className="text-soft text-sm">… and {plural(changes - diff.length, 'more row')}.</p>
+      )}
     </>
   )
 }

@@ -71,6 +71,11 @@ export class Draft {
     await this.putSealed(kind, id, await sealRow({ kind, id }, value, this.#seal))
   }
 
+  /** A stored value of a row, its secrets opened. */
+  async open(kind: RowKind, id: string, json: string): Promise<Record<string, unknown>> {
+    return (await openRow({ kind, id }, json, this.#seal)) as Record<string, unknown>
+  }
+
   /** As `put`, with a value as stored. */
   async putSealed(kind: RowKind, id: string, after: string): Promise<void> {
     const value = JSON.parse(after) as { expiresAt?: string }

@@ -11,8 +11,12 @@ const pageRows = 500
 const mostShown = 2_000
 
 type Touched = { id: string; before: string | null; now: string | null; key: string | null }
+type Found = Touched & { isAutomatic: 0 | 1 }
 
-/** Puts every row back to what it was at `revision`, but for the kinds in `except`. */
+/**
+ * Puts every row back to what it was at `revision`, but for the kinds in `except` and for automatic blocks: an attacker is not let
+ * in again, and one whose time is over is not blocked again, because somebody takes back a setting.
+ */
 export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
   const [count] = await draft.queries.all<{ n: number }>(sql`
@@ -29,21 +33,22 @@ export async function restore(draft: Draft, revision: number, except: readonly R
 /** Rows of a kind that changed after a revision and are not as they were, page by page. */
 async function* pages(draft: Draft, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
   for (let after = ''; ; ) {
-    const found = await draft.queries.all<Touched>(sql`
-      select c.id, c.before, r.value as now, r.key from
+    const found = await draft.queries.all<Found>(sql`
+      select c.id, c.before, r.value as now, r.key,
+        coalesce(r.value, c.before, '{}') ->> 'createdBy' like 'system:%' as isAutomatic from
         (select id, min(revision) as first, before from changes
           where kind = ${kind} and id > ${after} and revision > ${revision} and revision < ${draft.revision}
           group by id order by id limit ${pageRows}) c
         left join rows r on r.kind = ${kind} and r.id = c.id
       order by c.id`)
-    yield found.filter(({ before, now }) => before !== now)
+    yield found.filter(({ before, now, isAutomatic }) => before !== now && isAutomatic !== 1)
     after = found.at(-1)?.id ?? after
     if (found.length < pageRows) return
     await breathe()
   }
 }
 
-async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   if (isSmall) {
     for (const { id } of page) await draft.remove(kind, id)
     return
@@ -71,8 +76,9 @@ async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: b
 
 const keyOfStored = (kind: RowKind, id: string, json: string | null) => keyOf(kind, id, JSON.parse(json ?? '{}'))
 
-async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   const back = page.filter(({ before }) => before !== null)
+  await makeWay(draft, kind, back)
   if (isSmall) {
     for (const { id, before } of back) await draft.putSealed(kind, id, String(before))
     return
@@ -85,4 +91,14 @@ async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: bo
   await draft.queries.run(sql`
     insert into rows (kind, id, key, value, revision, expires_at)
     select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${draft.revision}, value ->> 3 from json_each(${JSON.stringify(rows)})`)
+}
+
+/** An automatic block made since gives way to an administrator's entry for the same address. */
+async function makeWay(draft: Draft, kind: RowKind, back: Touched[]): Promise<void> {
+  if (kind !== 'control-access') return
+  const keys = back.map(({ id, before }) => keyOfStored(kind, id, before))
+  const automatic = await draft.queries.all<{ id: string }>(sql`
+    select id from rows where kind = ${kind} and value ->> 'createdBy' like 'system:%'
+      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+  for (const { id } of automatic) await draft.remove(kind, id)
 }

@@ -1,3 +1,4 @@
+import type { RowKind } from '@postern/contract/rows.ts'
 import type { RevisionName } from '@postern/contract/sync.ts'
 import { sql } from 'drizzle-orm'
 import { breathe, contains, type Database, type Queries } from '../database.ts'
@@ -223,6 +224,14 @@ export async function revisionAt(queries: Queries, time: number): Promise<number
     sql`select revision from revisions where at <= ${time} order by revision desc limit 1`,
   )
   return row?.revision ?? 0
+}
+
+/** Whether a revision changed rows of other kinds than these. */
+export async function changesAnyOf(queries: Queries, revision: number, except: readonly RowKind[]): Promise<boolean> {
+  const found = await queries.all(sql`
+    select 1 from changes where revision = ${revision}
+      and kind not in (select value from json_each(${JSON.stringify(except)})) limit 1`)
+  return found.length > 0
 }
 
 /** Revisions whose nudge has not reached every live worker. */

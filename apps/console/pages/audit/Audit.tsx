@@ -38,6 +38,13 @@ const columns: Column<Entry>[] = [
     ),
   },
   {
+    id: 'address',
+    header: 'From',
+    width: '8rem',
+    wide: true,
+    cell: (entry) => <span className="mono">{entry.address}</span>,
+  },
+  {
     id: 'entity',
     header: 'To',
     width: 'minmax(0,1fr)',

@@ -1,12 +1,12 @@
 import type { revisionDetailSchema } from '@postern/contract/views.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
-import { RotateCcw } from 'lucide-react'
+import { RotateCcw, Undo2 } from 'lucide-react'
 import { useState } from 'react'
 import { toast } from 'sonner'
 import type { z } from 'zod'
 import { call } from '../../api/client.ts'
-import { explain } from '../../api/problem.ts'
+import { ApiProblem, explain } from '../../api/problem.ts'
 import { useMay } from '../../api/role.ts'
 import { DiffView } from '../../review/DiffView.tsx'
 import { useReview } from '../../review/review.tsx'
@@ -28,6 +28,22 @@ export function Revision() {
     queryKey: ['revision', number, against],
     queryFn: () => call<Detail>({ path: `/v1/revisions/${number}`, query: { against: against || undefined } }),
   })
+  const askRevert = (dangers: readonly string[]) =>
+    review({
+      title: `Revert revision ${number}`,
+      about: 'A new revision that undoes this change alone. What came later stays.',
+      dangers,
+      verb: dangers.length > 0 ? 'Revert anyway' : 'Revert this change',
+      look: dangers.length > 0 ? 'danger' : 'primary',
+      request: { method: 'POST', path: `/v1/revisions/${number}/revert`, body: { force: dangers.length > 0 } },
+    })
+  const revert = () =>
+    askRevert([])
+      .catch((error: unknown) => {
+        if (!(error instanceof ApiProblem) || error.status !== 409) throw error
+        return askRevert(error.errors.map(({ path, message }) => `${path}: ${message}`))
+      })
+      .catch((error: unknown) => toast.error(explain(error)))
   const goBack = () =>
     review({
       title: `Go back to revision ${number}`,
@@ -42,9 +58,14 @@ export function Revision() {
       needs={{ role: 'admin', to: 'go back to a revision' }}
       actions={
         may && (
-          <Button onClick={() => void goBack()}>
-            <RotateCcw aria-hidden="true" /> Go back to this revision
-          </Button>
+          <>
+            <Button look="primary" onClick={() => void revert()}>
+              <Undo2 aria-hidden="true" /> Revert this change
+            </Button>
+            <Button onClick={() => void goBack()}>
+              <RotateCcw aria-hidden="true" /> Go back to this revision
+            </Button>
+          </>
         )
       }
     >

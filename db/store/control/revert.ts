@@ -1,0 +1,133 @@
+import type { RowKind } from '@postern/contract/rows.ts'
+import { sql } from 'drizzle-orm'
+import { breathe } from '../database.ts'
+import type { Draft } from './draft.ts'
+import { putBack, takeAway } from './restore.ts'
+
+/** Undoing one revision alone: what came later stays, and a row that changed since is a conflict. */
+
+const pageRows = 500
+/** Up to so many rows the draft holds each change; more are undone in slices. */
+const mostHeld = 2_000
+const mostConflicts = 100
+
+export type Conflict = { kind: RowKind; id: string; key: string; detail: string }
+
+type Undone = {
+  seq: number
+  kind: RowKind
+  id: string
+  key: string
+  before: string | null
+  after: string | null
+  now: string | null
+  /** Another row that has its key by now. */
+  inTheWay: string | null
+}
+
+export type RevertOptions = {
+  revision: number
+  /** These kinds stay as they are. */
+  except: readonly RowKind[]
+  /** Undo also what changed since. */
+  force: boolean
+}
+
+/**
+ * Puts the rows that a revision changed back to what they were before it, each key of a value by itself.
+ * @returns rows that changed since and are not undone without `force`; when there are any, the draft must be thrown away
+ */
+export async function revert(draft: Draft, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
+  const [count] = await draft.queries.all<{ n: number }>(
+    sql`select count(*) as n from (select 1 from changes where revision = ${revision} limit ${mostHeld + 1})`,
+  )
+  const isSmall = (count?.n ?? 0) <= mostHeld
+  const conflicts: Conflict[] = []
+  // All go before any comes back: a key may have moved from one row to another.
+  for (const step of [removeMade, undoChanged, bringBack])
+    for await (const page of pages(draft, revision, except)) {
+      conflicts.push(...(await step(draft, page, { isSmall, force })))
+      if (conflicts.length >= mostConflicts) return conflicts.slice(0, mostConflicts)
+    }
+  return conflicts
+}
+
+async function* pages(draft: Draft, revision: number, except: readonly RowKind[]): AsyncGenerator<Undone[]> {
+  for (let seq = -1; ; ) {
+    const found = await draft.queries.all<Undone>(sql`
+      select c.seq, c.kind, c.id, c.key, c.before, c.after, r.value as now,
+        (select o.id from rows o where o.kind = c.kind and o.key = c.key and o.id <> c.id) as inTheWay
+      from changes c left join rows r on r.kind = c.kind and r.id = c.id
+      where c.revision = ${revision} and c.seq > ${seq}
+        and c.kind not in (select value from json_each(${JSON.stringify(except)}))
+      order by c.seq limit ${pageRows}`)
+    yield found
+    seq = found.at(-1)?.seq ?? seq
+    if (found.length < pageRows) return
+    await breathe()
+  }
+}
+
+type How = { isSmall: boolean; force: boolean }
+
+/** What the revision made. Groups of settings are never taken away: they came with a release. */
+async function removeMade(draft: Draft, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+  const made = page.filter(({ kind, before, now }) => before === null && now !== null && kind !== 'settings')
+  const conflicts = force ? [] : made.filter(({ after, now }) => after !== now).map(conflictOf('it has changed since'))
+  if (conflicts.length > 0) return conflicts
+  for (const [kind, rows] of Map.groupBy(made, (row) => row.kind)) await takeAway(draft, kind, rows, isSmall)
+  return []
+}
+
+async function undoChanged(draft: Draft, page: Undone[], { force }: How): Promise<Conflict[]> {
+  const conflicts: Conflict[] = []
+  for (const row of page)
+    if (row.before !== null && row.after !== null) conflicts.push(...(await undo(draft, row, force)))
+  return conflicts
+}
+
+async function undo(draft: Draft, row: Undone, force: boolean): Promise<Conflict[]> {
+  const { kind, id, before, after, now } = row
+  if (now === null && !force) return [conflictOf('it was deleted since')(row)]
+  const open = (json: string | null) => draft.open(kind, id, json ?? before ?? '{}')
+  const { value, changed } = withoutChange(await open(before), await open(after), await open(now))
+  if (changed.length > 0 && !force) return [conflictOf(`${changed.join(', ')} changed since`)(row)]
+  await draft.put(kind, id, value as never)
+  return []
+}
+
+type Fields = Record<string, unknown>
+
+/** `now` without what led from `before` to `after`; `changed`: keys that are neither as before nor as after. */
+function withoutChange(before: Fields, after: Fields, now: Fields): { value: Fields; changed: string[] } {
+  const value = { ...now }
+  const changed: string[] = []
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (isSame(before[key], after[key])) continue
+    if (!isSame(now[key], after[key]) && !isSame(now[key], before[key])) changed.push(key)
+    if (key in before) value[key] = before[key]
+    else delete value[key]
+  }
+  return { value, changed }
+}
+
+const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
+
+/** What the revision deleted. */
+async function bringBack(draft: Draft, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+  const gone = page.filter(({ before, after, now }) => after === null && before !== null && now !== before)
+  const conflicts = gone
+    .filter(({ now, inTheWay }) => now !== null || inTheWay !== null)
+    .map(conflictOf('it is there again'))
+  if (conflicts.length > 0 && !force) return conflicts
+  for (const { kind, inTheWay } of gone) if (inTheWay !== null) await draft.remove(kind, inTheWay)
+  for (const [kind, rows] of Map.groupBy(gone, (row) => row.kind)) {
+    await takeAway(draft, kind, rows, isSmall)
+    await putBack(draft, kind, rows, isSmall)
+  }
+  return []
+}
+
+const conflictOf =
+  (detail: string) =>
+  ({ kind, id, key }: Undone): Conflict => ({ kind, id, key, detail })
