@@ -7,6 +7,7 @@ import { withSecretsHidden } from '@postern/store/control/secrets.ts'
 import type { Queries } from '@postern/store/database.ts'
 import { announce } from './announce.ts'
 import type { Identity, Parts } from './parts.ts'
+import { warningsOf } from './warnings.ts'
 
 /** What the caller asks of a write besides its body. */
 export type WriteOptions = {
@@ -66,7 +67,11 @@ export async function writeRevision(
     dryRun: write.dryRun,
   }
   let answer: WriteResult | undefined
-  const committed = await commit(parts.control, options, work, async (queries, result) => {
+  const watched = async (draft: Draft) => {
+    const outcome = await work(draft)
+    return { ...outcome, warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(draft))])] }
+  }
+  const committed = await commit(parts.control, options, watched, async (queries, result) => {
     answer = await answerOf(result, false)
     if (write.idempotency) await remember(queries, { parts, who, write }, answer)
   })

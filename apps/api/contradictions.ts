@@ -92,7 +92,7 @@ async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<Field
       path: 'address',
       message: `address is "${key}", which holds the delimiter "${taken}": mail to it would go to another mailbox`,
     })
-  if (kind === 'account') found.push(...(await inLogin(draft, id)))
+  if (kind === 'account') found.push(...(await inLogin(draft, id)), ...(await inForwarding(draft, id)))
   return found
 }
 
@@ -102,6 +102,14 @@ async function spellings(draft: Draft, address: string): Promise<string[]> {
   const [named] = await domainsNamed(draft.queries, address.slice(at + 1))
   const domain = named && (await draft.get('domain', named.id))?.value
   return domain ? namesOf(domain).map((name) => address.slice(0, at + 1) + name) : [address]
+}
+
+async function inForwarding(draft: Draft, id: string): Promise<FieldError[]> {
+  const { keepCopy = true, forwardTo = [] } = (await draft.get('account', id))?.value ?? {}
+  if (keepCopy || forwardTo.length > 0) return []
+  return [
+    { path: 'keepCopy', message: 'keepCopy is false, but forwardTo is empty: there is nobody else to take the mail' },
+  ]
 }
 
 async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
@@ -140,11 +148,19 @@ async function twice(draft: Draft, domain: Domain, before: string | null): Promi
 }
 
 function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
+  if (verifyRecipients === 'any' && route.type === 'maildir')
+    return [
+      {
+        path: 'verifyRecipients',
+        message:
+          'verifyRecipients is "any", but with the route maildir only accounts have a mailbox; allowed with it: directory',
+      },
+    ]
   if (verifyRecipients !== 'callout' || route.type === 'smtp' || route.type === 'lmtp') return []
   return [
     {
       path: 'verifyRecipients',
-      message: `verifyRecipients is "callout", but the route ${route.type} leads to no host that could be asked; allowed with it: directory`,
+      message: `verifyRecipients is "callout", but the route ${route.type} leads to no host that could be asked; allowed with it: directory${route.type === 'maildir' ? '' : ', any'}`,
     },
   ]
 }

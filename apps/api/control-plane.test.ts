@@ -232,7 +232,14 @@ describe('contradictions between rows', () => {
 describe('the directory', () => {
   it('keeps passwords as argon2id and never shows them', async () => {
     const made = await post('/v1/accounts', { address: 'pw@example.org', secret: 'my password 1' })
-    expect(made.json.item).toEqual({ id: made.json.id, address: 'pw@example.org', login: '', disabled: false })
+    expect(made.json.item).toEqual({
+      id: made.json.id,
+      address: 'pw@example.org',
+      login: '',
+      forwardTo: [],
+      keepCopy: true,
+      disabled: false,
+    })
     expect(made.text).not.toMatch(/my password|argon2/)
     const changed = await patch(`/v1/accounts/${made.json.id}`, { disabled: true })
     expect(changed.status).toBe(200)

@@ -1,3 +1,4 @@
+import { foldAddress, parseMailAddress } from '@postern/contract/address.ts'
 import { defaultRelayList, type ListEntry } from '@postern/contract/lists.ts'
 import { serviceNames } from '@postern/contract/services.ts'
 import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
@@ -7,7 +8,7 @@ import type { Parts } from './parts.ts'
 import { randomSecret, sha256 } from './request.ts'
 
 /** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */
-export async function seed(parts: Parts): Promise<void> {
+export async function seed(parts: Parts, firstAdministrator = ''): Promise<void> {
   if ((await headRevision(parts.control)) > 0) return
   const options = {
     seal: parts.seal,
@@ -22,6 +23,7 @@ export async function seed(parts: Parts): Promise<void> {
   await commit(parts.control, options, async (draft) => {
     if (draft.revision > 1) return
     const settings = defaultSettings()
+    settings.general.postmaster = postmasterFrom(firstAdministrator)
     for (const group of settingGroupNames) await draft.put('settings', group, settings[group])
     for (const service of serviceNames) await draft.put('service', service, { desired: 'running', generation: 0 })
     const createdAt = new Date(parts.now()).toISOString()
@@ -30,6 +32,12 @@ export async function seed(parts: Parts): Promise<void> {
       await draft.put('relay', parts.newId(), entry)
     }
   })
+}
+
+/** The first administrator reads mail for postmaster until it is set otherwise; not at a name like admin@localhost. */
+function postmasterFrom(email: string): string {
+  const address = parseMailAddress(email.trim())
+  return address?.domain.includes('.') ? foldAddress(address) : ''
 }
 
 export type Owner = { email: string; password: string; wasMade: boolean }

@@ -40,7 +40,7 @@ async function start(env: NodeJS.ProcessEnv) {
   const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
   const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
   parts.mostBody = functionOctets
-  await seed(parts)
+  await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A password made up here could only be shown in a log: without one there is no first owner.
   if (env.POSTERN_ADMIN_PASSWORD)
     await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })

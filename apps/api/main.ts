@@ -49,7 +49,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     env: awsEnv,
     clientAddress,
   })
-  await seed(parts)
+  await seed(parts, env.POSTERN_ADMIN_EMAIL)
   const owner = await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
   if (owner?.wasMade)
     console.log(

@@ -44,14 +44,33 @@ export function allowedBy(schema: Schema): string {
       return unionOf(def as z.core.$ZodUnionDef)
     case 'object':
       return `an object {${keysOf(inner).join(', ')}}`
+    case 'record':
+      return 'an object'
+    case 'tuple':
+      return `a list of ${(def as z.core.$ZodTupleDef).items.length}`
     default:
-      return `of type ${def.type}`
+      return 'another value'
   }
 }
 
 export function oneOf(values: readonly unknown[]): string {
   const shown = values.map((value) => (typeof value === 'string' ? JSON.stringify(value) : String(value)))
   return shown.length === 1 ? `${shown[0]}` : `one of ${shown.join(', ')}`
+}
+
+/** `{"type": "lmtp", "host": …}`, of a union of objects that are told apart by `type`. @param type the one that is meant, if any */
+export function exampleOf(schema: Schema, type: unknown): string | null {
+  const { def } = bare(schema)._zod
+  if (def.type !== 'union' || (def as { discriminator?: string }).discriminator !== 'type') return null
+  const options = (def as z.core.$ZodUnionDef).options.map((option) => bare(option)._zod.def as z.core.$ZodObjectDef)
+  const isMeant = ({ shape }: z.core.$ZodObjectDef) => shape.type?._zod.values?.has(type as string) === true
+  const meant = options.find(isMeant) ?? options[0]
+  if (!meant) return null
+  const needed = Object.entries(meant.shape).filter(([, one]) => one._zod.optin === undefined)
+  const keys = needed.map(
+    ([key, one]) => `"${key}": ${key === 'type' ? JSON.stringify([...(one._zod.values ?? [])][0]) : '…'}`,
+  )
+  return `{${keys.join(', ')}}`
 }
 
 function unionOf({ options }: z.core.$ZodUnionDef): string {

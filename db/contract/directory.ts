@@ -48,13 +48,14 @@ export const domainInputSchema = z.strictObject({
   catchAll: z.union([z.literal(''), mailAddressSchema]).default(''),
   route: routeSchema.default({ type: 'maildir' }),
   /**
-   * Whom to ask about recipients that stand neither in the directory nor under a catch-all. `directory`: nobody, they are
-   * unknown. `callout`: the host of the domain's route (smtp or lmtp), by MAIL FROM:<> and RCPT TO at RCPT time: what it
-   * refuses is 550 5.1.1, and while it does not answer they get 451 4.4.1.
+   * What happens to recipients that are neither in the directory nor under a catch-all. `directory`: they are unknown.
+   * `callout`: the host of the domain's route (smtp or lmtp) is asked, by MAIL FROM:<> and RCPT TO at RCPT time: what it
+   * refuses is 550 5.1.1, and while it does not answer they get 451 4.4.1. `any`: they are accepted and go to the domain's
+   * route; not with the route maildir, where only an account has a mailbox.
    */
-  verifyRecipients: setting(z.enum(['directory', 'callout']).default('directory'), {
+  verifyRecipients: setting(z.enum(['directory', 'callout', 'any']).default('directory'), {
     title: 'Recipients are verified by',
-    help: 'directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route smtp or lmtp is asked about the others, and its answers are kept for a while (yes 1 hour, no 5 minutes). Mail hosts with private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
+    help: 'directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route smtp or lmtp is asked about the others, and its answers are kept for a while (yes 1 hour, no 5 minutes). Mail hosts with private addresses must be named in POSTERN_HOOKS_MAY_REACH. any: every recipient of the domain is accepted and goes to its route; not with the route maildir.',
     source: 'today',
   }),
 })
@@ -82,12 +83,25 @@ export const accountInputSchema = z.strictObject({
       sendsPerDay: z.number().int().min(0).max(10_000_000).default(0),
     })
     .optional(),
+  forwardTo: setting(z.array(mailAddressSchema).max(100).default([]), {
+    title: 'Forward to',
+    help: 'Addresses, local or remote, that get the mail of this account as well, or instead of it. Empty: mail is not forwarded.',
+    source: 'today',
+  }),
+  keepCopy: setting(z.boolean().default(true), {
+    title: 'Keep a copy',
+    help: 'Whether forwarded mail is also kept in the mailbox of the account. Off: it is only forwarded; mail that no forwarding address can take is kept all the same.',
+    source: 'today',
+  }),
   /** It cannot log in, whoever has done so is a stranger from the next message on, and it is no local user to the relay modes; its mail is still received. */
   disabled: z.boolean().default(false),
 })
 export type AccountInput = z.output<typeof accountInputSchema>
 /** As the workers see it: the secret is a PHC string (argon2id) and nothing else. */
-export type Account = Omit<AccountInput, 'secret'> & { secretHash: string }
+export type Account = Omit<AccountInput, 'secret' | Forwarding> &
+  Partial<Pick<AccountInput, Forwarding>> & { secretHash: string }
+/** Rows written before accounts could forward have neither. */
+type Forwarding = 'forwardTo' | 'keepCopy'
 
 export const aliasInputSchema = z.strictObject({
   address: mailboxSchema,

@@ -13,6 +13,8 @@ export const recipientSchema = z.object({
   original: z.string().min(1).max(320),
   /** The host, or host:port, that takes this recipient instead of its domain's route (`general.defaultMailHost`); the address stays. */
   via: z.string().max(260).optional(),
+  /** The account that forwards the message to this address. */
+  forwardedBy: z.string().max(320).optional(),
   /** ORCPT (RFC 3461 §4.2) as received, xtext decoded; absent when the client sent none. */
   orcpt: z.string().max(500).optional(),
   notify: z.array(notifySchema).optional(),

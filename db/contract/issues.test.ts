@@ -18,7 +18,7 @@ describe('what is wrong with bad input', () => {
       'gateway.port | gateway.port is 70000 but must be a whole number from 1 to 65535',
     ])
     expect(issues(general, { gateway: { port: 25 } })).toEqual([
-      'gateway.host | gateway.host is missing; it must be text',
+      'gateway.host | gateway.host is required; it must be text',
     ])
     expect(issues(general, { gateway: { host: 'mx', password: 'x' } })).toEqual([
       'gateway.password | "password" is not a key of gateway; known keys: host, port, tls, user, secret',

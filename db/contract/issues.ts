@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { allowedBy, bare, innerOf, keysOf, oneOf, type Schema } from './allowed.ts'
+import { allowedBy, bare, exampleOf, innerOf, keysOf, oneOf, type Schema } from './allowed.ts'
 import type { SettingMeta } from './setting.ts'
 
 /** Tells what is wrong with bad input so that the sender can put it right: the key, the value given, what is allowed. */
@@ -71,9 +71,11 @@ function sentence(issue: Issue, path: Path, { input, schema }: Whole): string {
   const place = schemaAt(schema, path, input)
   const name = nameOf(path)
   if (issue.code === 'custom' || hasOwnWords(issue)) return ownWords(issue.message, { name, path, input, ...place })
-  const allowed = allowedHere(issue, place.schema)
   const value = valueAt(input, path)
-  if (value === undefined) return `${name} is missing; it must be ${allowed}`
+  const example = place.schema && exampleOf(place.schema, value)
+  if (example && value !== undefined) return `${name} is ${show(value)} but must be an object, e.g. ${example}`
+  const allowed = allowedHere(issue, place.schema)
+  if (value === undefined) return `${name} is required; it must be ${allowed}`
   return `${name} is ${place.secret ? 'not valid' : show(value)} but must be ${allowed}`
 }
 

@@ -28,6 +28,7 @@ const catalogue: Record<SettingGroup, Row[]> = {
     choice('verifyDkim', 'mark', 'off', 'enforce'),
     choice('verifyDmarc', 'mark', 'off', 'enforce'),
     other('defaultMailHost', ''),
+    other('postmaster', ''),
     other('gateway', 'off'),
     number('maxMessageBytes', 26_214_400, 0, 1024 ** 3),
   ],

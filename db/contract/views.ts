@@ -109,6 +109,8 @@ export const accountViewSchema = z.object({
   address: z.string(),
   login: z.string(),
   disabled: z.boolean(),
+  forwardTo: z.array(z.string()).optional(),
+  keepCopy: z.boolean().optional(),
   quotas: z.object({ sendsPerHour: z.number(), sendsPerDay: z.number() }).optional(),
 })
 export const aliasViewSchema = z.object({ id: z.string(), address: z.string(), to: z.array(z.string()) })

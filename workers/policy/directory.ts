@@ -13,6 +13,8 @@ export type Directory = {
   groups: Map<string, Group>
   /** By what the user types to log in, folded; disabled accounts are not in it. */
   logins: Map<string, Account>
+  /** The first enabled account by name, of each domain by its first name, and of all under the empty name. */
+  firstAccounts: Map<string, string>
 }
 
 export type Mailbox = { local: string; domain: string }
@@ -23,7 +25,14 @@ export type Entry =
   | { kind: 'account'; key: string; account: Account }
 
 export function emptyDirectory(): Directory {
-  return { domains: new Map(), accounts: new Map(), aliases: new Map(), groups: new Map(), logins: new Map() }
+  return {
+    domains: new Map(),
+    accounts: new Map(),
+    aliases: new Map(),
+    groups: new Map(),
+    logins: new Map(),
+    firstAccounts: new Map(),
+  }
 }
 
 export function addDomain({ domains }: Directory, domain: Domain): void {
@@ -33,8 +42,14 @@ export function addDomain({ domains }: Directory, domain: Domain): void {
 
 /** Domains first: keys depend on their names. Of two with the same address the first stays. */
 export function addAccount(directory: Directory, account: Account): void {
-  keep(directory.accounts, keyOfText(directory, account.address), account)
-  if (!account.disabled) keep(directory.logins, foldLogin(account.login || account.address), account)
+  const key = keyOfText(directory, account.address)
+  keep(directory.accounts, key, account)
+  if (account.disabled) return
+  keep(directory.logins, foldLogin(account.login || account.address), account)
+  for (const scope of ['', splitAddress(key).domain]) {
+    const first = directory.firstAccounts.get(scope)
+    if (first === undefined || key < first) directory.firstAccounts.set(scope, key)
+  }
 }
 
 export function addAlias(directory: Directory, alias: Alias): void {

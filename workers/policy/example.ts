@@ -1,5 +1,5 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
-import type { Domain } from '@postern/contract/directory.ts'
+import type { Account, Domain } from '@postern/contract/directory.ts'
 import type {
   AuthFacts,
   ConnectFacts,
@@ -23,7 +23,7 @@ export type Change = {
   settings?: { [group in keyof Settings]?: Partial<Settings[group]> }
   lists?: { [list in ListName]?: (string | { value: string; action?: 'grant' | 'deny'; expiresAt?: string })[] }
   domains?: (Partial<Domain> & { name: string })[]
-  accounts?: (string | { address: string; login?: string; disabled?: boolean })[]
+  accounts?: (string | (Partial<Account> & { address: string }))[]
   aliases?: Record<string, string[]>
   groups?: Record<string, string[]>
 }
@@ -63,7 +63,12 @@ function addEntry(replica: Replica, list: ListName, given: string | { value: str
 
 function addAccount(replica: Replica, given: string | { address: string }): void {
   const account = typeof given === 'string' ? { address: given } : given
-  replica.account.set(account.address, { login: '', secretHash: '$argon2id$', disabled: false, ...account })
+  replica.account.set(account.address, {
+    login: '',
+    secretHash: '$argon2id$',
+    disabled: false,
+    ...account,
+  })
 }
 
 export function examplePolicy(change: Change = {}): Policy {

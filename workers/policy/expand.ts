@@ -1,21 +1,24 @@
 import { foldAddress } from '@postern/contract/address.ts'
+import type { Domain } from '@postern/contract/directory.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { type Entry, findEntry, type Mailbox, splitAddress, withoutBox } from './directory.ts'
+import { type Directory, type Entry, findEntry, type Mailbox, splitAddress, withoutBox } from './directory.ts'
 import type { Policy } from './policy.ts'
 
-/** Where the mail for one local address goes in the end. */
+/** Where the mail for one local address goes in the end. `leftOut`: members and targets that get nothing, a sentence each. */
 export type Expansion =
-  | { kind: 'found'; recipients: readonly Recipient[]; because: string }
-  | { kind: 'loop'; because: string }
-  | { kind: 'unknown'; because: string }
+  | { kind: 'found'; recipients: readonly Recipient[]; because: string; leftOut: readonly string[] }
+  | { kind: 'loop'; because: string; leftOut: readonly string[] }
+  | { kind: 'unknown'; because: string; leftOut: readonly string[] }
 
 /** More final recipients than this is taken for a loop. */
 const expansionLimit = 100_000
-/** Aliases and groups within each other. */
+/** Aliases, groups and forwarding accounts within each other. */
 const depthLimit = 50
+/** Sentences about what is left out. */
+const mostLeftOut = 20
 
 /** The host that is asked about recipients of a domain that the directory does not know. `domain` is the domain's first name. */
-export function calloutHost({ domains }: Policy['directory'], domain: string): CalloutHost | undefined {
+export function calloutHost({ domains }: Directory, domain: string): CalloutHost | undefined {
   const found = domains.get(domain)
   if (found?.verifyRecipients !== 'callout') return undefined
   const { route } = found
@@ -30,11 +33,16 @@ export type CalloutHost = {
   tls: 'none' | 'opportunistic' | 'require'
 }
 
+/** Whether the domain takes mail for anybody: its route may know who is unknown here. Never a maildir: only accounts have one. */
+export function takesAnybody(domain: Domain | undefined): boolean {
+  return domain?.verifyRecipients === 'any' && domain.route.type !== 'maildir'
+}
+
 /** What of the policy an expansion reads. */
 export type Ground = Pick<Policy, 'directory'> & {
   readonly settings: {
     advanced: Pick<Policy['settings']['advanced'], 'mailboxDelimiter'>
-    general: Pick<Policy['settings']['general'], 'defaultMailHost'>
+    general: Pick<Policy['settings']['general'], 'defaultMailHost' | 'postmaster'>
   }
 }
 
@@ -43,104 +51,228 @@ type Walk = {
   /** What the client said. */
   original: string
   found: Map<string, Recipient>
-  /** Keys of the aliases and groups that are being opened, outermost first. */
+  /** Keys of what is being opened, outermost first. */
   path: string[]
-  /** Those that were opened to the end: their members are in `found`. */
-  done: Set<string>
+  /** Those that were opened to the end, and whether they led to anybody. */
+  done: Map<string, boolean>
+  /** The account that forwards what is found now. */
+  forwardedBy: string | undefined
+  leftOut: string[]
+  loops: boolean
   because: string
 }
 
 /**
- * Follows aliases and groups. An address that comes up again while it is being opened is the account of that name if there is
- * one (`jane` → `jane`, `archive` keeps a copy for jane), else a loop. Local members that do not exist are left out as long as
- * somebody remains. `postmaster` exists at every local domain (RFC 5321 §4.5.1): as the entry of that name, else as the
- * catch-all, else as a mailbox of the domain itself.
+ * Follows aliases, groups and accounts that forward. An address that comes up again while it is being opened is the account
+ * of that name if there is one (`jane` → `jane`, `archive` keeps a copy for jane), else a loop. Members that loop or do not
+ * exist are left out, and the others get the mail; only when nobody remains is the address refused.
  */
 export function expand(target: Mailbox, original: string, policy: Ground): Expansion {
-  const { directory, settings } = policy
-  const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
-  if (entry?.kind === 'account')
-    return { kind: 'found', recipients: [{ address: entry.key, original }], because: `${entry.key} is an account.` }
-  const walk: Walk = { policy, original, found: new Map(), path: [], done: new Set(), because: '' }
-  const wrong = entry ? visitEntry(walk, entry) : visitUnknown(walk, target)
-  if (wrong) return { kind: 'loop', because: wrong }
-  if (walk.found.size === 0) return { kind: 'unknown', because: walk.because }
-  return { kind: 'found', recipients: [...walk.found.values()], because: walk.because }
+  const entry = findEntry(policy.directory, target, policy.settings.advanced.mailboxDelimiter)
+  if (entry?.kind === 'account' && !forwards(entry))
+    return {
+      kind: 'found',
+      recipients: [{ address: entry.key, original }],
+      because: `${entry.key} is an account.`,
+      leftOut: [],
+    }
+  const walk = walkFor(original, policy)
+  if (entry) visitEntry(walk, entry)
+  else visitUnknown(walk, target)
+  return outcomeOf(walk)
 }
 
-/** Returns what is wrong when the address loops. */
-function visit(walk: Walk, mailbox: Mailbox): string | null {
+/** Whoever reads mail for postmaster of this domain when neither its directory nor its route's host knows one. */
+export function expandPostmaster(domain: string, original: string, policy: Ground): Expansion {
+  const walk = walkFor(original, policy)
+  visitPostmaster(walk, domain)
+  return outcomeOf(walk)
+}
+
+function walkFor(original: string, policy: Ground): Walk {
+  return {
+    policy,
+    original,
+    found: new Map(),
+    path: [],
+    done: new Map(),
+    forwardedBy: undefined,
+    leftOut: [],
+    loops: false,
+    because: '',
+  }
+}
+
+function outcomeOf({ found, because, leftOut, loops }: Walk): Expansion {
+  if (found.size > expansionLimit)
+    return { kind: 'loop', because: `It leads to more than ${expansionLimit} recipients.`, leftOut }
+  if (found.size > 0)
+    return { kind: 'found', recipients: [...found.values()], because: told(because, leftOut), leftOut }
+  if (loops) return { kind: 'loop', because: leftOut[0] ?? because, leftOut }
+  return { kind: 'unknown', because: told(because, leftOut), leftOut }
+}
+
+function told(because: string, leftOut: readonly string[]): string {
+  return leftOut.length === 0 ? because : `${because} Left out: ${leftOut.slice(0, 5).join(' ')}`
+}
+
+/** All that visits an address answers whether it led to anybody. */
+function visit(walk: Walk, mailbox: Mailbox): boolean {
   const { directory, settings } = walk.policy
   const entry = findEntry(directory, mailbox, settings.advanced.mailboxDelimiter)
   return entry ? visitEntry(walk, entry) : visitUnknown(walk, mailbox)
 }
 
-function visitEntry(walk: Walk, entry: Entry): string | null {
-  const { accounts } = walk.policy.directory
-  if (entry.kind === 'account') return add(walk, entry.key, `${entry.key} is an account.`)
-  if (walk.done.has(entry.key)) return null
+function visitEntry(walk: Walk, entry: Entry): boolean {
+  if (entry.kind === 'account' && !forwards(entry)) return addAccount(walk, entry.key)
+  const before = walk.done.get(entry.key)
+  if (before !== undefined) return before
   if (!walk.path.includes(entry.key)) return open(walk, entry)
-  if (accounts.has(entry.key)) return add(walk, entry.key, `${entry.key} is an account.`)
-  return `${[...walk.path, entry.key].join(' → ')} is a loop of aliases or groups.`
+  if (walk.policy.directory.accounts.has(entry.key)) return addAccount(walk, entry.key)
+  walk.loops = true
+  return leaveOut(walk, `${[...walk.path, entry.key].join(' → ')} is a loop of aliases or groups.`)
 }
 
-function open(walk: Walk, entry: Exclude<Entry, { kind: 'account' }>): string | null {
-  const to = entry.kind === 'alias' ? entry.alias.to : entry.group.members
-  if (walk.path.length >= depthLimit) return `${entry.key} lies more than ${depthLimit} aliases or groups deep.`
-  walk.because ||= `${entry.key} is ${entry.kind === 'alias' ? 'an alias' : 'a group'} of ${to.length}.`
-  walk.path.push(entry.key)
-  for (const address of to) {
-    const wrong = follow(walk, address)
-    if (wrong) return wrong
+function forwards(entry: Entry): boolean {
+  return entry.kind === 'account' && entry.account.forwardTo !== undefined && entry.account.forwardTo.length > 0
+}
+
+function open(walk: Walk, entry: Entry): boolean {
+  if (walk.path.length >= depthLimit) {
+    walk.loops = true
+    return leaveOut(walk, `${entry.key} is nested more than ${depthLimit} aliases or groups deep.`)
   }
+  walk.path.push(entry.key)
+  const reached = entry.kind === 'account' ? forward(walk, entry) : openList(walk, entry)
   walk.path.pop()
-  walk.done.add(entry.key)
-  return null
+  walk.done.set(entry.key, reached)
+  return reached
+}
+
+function openList(walk: Walk, entry: Exclude<Entry, { kind: 'account' }>): boolean {
+  const to = entry.kind === 'alias' ? entry.alias.to : entry.group.members
+  walk.because ||= `${entry.key} is ${entry.kind === 'alias' ? 'an alias' : 'a group'} of ${to.length}.`
+  return followAll(walk, to)
+}
+
+/** Mail that nobody else can take stays in the account's own mailbox. */
+function forward(walk: Walk, { key, account }: Extract<Entry, { kind: 'account' }>): boolean {
+  const { forwardTo = [], keepCopy = true } = account
+  walk.because ||= `${key} is an account that forwards to ${forwardTo.length}${keepCopy ? ' and keeps a copy' : ''}.`
+  if (keepCopy) addAccount(walk, key)
+  const outer = walk.forwardedBy
+  walk.forwardedBy = key
+  const reached = followAll(walk, forwardTo)
+  walk.forwardedBy = outer
+  return reached || keepCopy || addAccount(walk, key)
+}
+
+function followAll(walk: Walk, to: readonly string[]): boolean {
+  let reached = false
+  for (const address of to) {
+    if (follow(walk, address)) reached = true
+    if (walk.found.size > expansionLimit) break
+  }
+  return reached
 }
 
 /** A member, or the target of an alias: ours goes on, others end here. */
-function follow(walk: Walk, address: string): string | null {
+function follow(walk: Walk, address: string): boolean {
   const { local, domain } = splitAddress(address)
   const own = walk.policy.directory.domains.get(domain)
   return own ? visit(walk, { local, domain: own.name }) : add(walk, address, '')
 }
 
-function visitUnknown(walk: Walk, { local, domain }: Mailbox): string | null {
+function visitUnknown(walk: Walk, { local, domain }: Mailbox): boolean {
   const { directory, settings } = walk.policy
   const address = `${local}@${domain}`
-  const { catchAll } = directory.domains.get(domain) ?? { catchAll: '' }
-  if (catchAll !== '') return visitCatchAll(walk, address, catchAll)
-  const name = withoutBox(local, settings.advanced.mailboxDelimiter)
-  if (name === 'postmaster') return add(walk, `${name}@${domain}`, `${name}@${domain} always exists (RFC 5321 §4.5.1).`)
+  const own = directory.domains.get(domain)
+  const isPostmaster = withoutBox(local, settings.advanced.mailboxDelimiter) === 'postmaster'
+  if (own && own.catchAll !== '') {
+    if (visitCatchAll(walk, address, own.catchAll)) return true
+    if (!isPostmaster && !takesAnybody(own)) return false
+  }
+  if (takesAnybody(own))
+    return add(walk, address, `${address} is not in the directory; verifyRecipients of its domain is any.`)
   const host = calloutHost(directory, domain)
   if (host) return add(walk, address, `${address} is not in the directory; ${host.host} is asked about it by callout.`)
+  if (isPostmaster) return visitPostmaster(walk, domain)
   const { defaultMailHost } = settings.general
   if (defaultMailHost !== '') {
     const because = `${address} is unknown here and goes to general.defaultMailHost, ${defaultMailHost}.`
     return add(walk, address, because, defaultMailHost)
   }
   walk.because ||= `${address} is not in the directory, its domain has no catch-all, and general.defaultMailHost is empty.`
-  return null
+  return leaveOut(walk, `${address} is not in the directory.`)
 }
 
-/** A catch-all that is itself unknown catches nothing. */
-function visitCatchAll(walk: Walk, address: string, catchAll: string): string | null {
+/** A catch-all that is itself unknown catches nothing, nor does one that means the address it is to catch. */
+function visitCatchAll(walk: Walk, address: string, catchAll: string): boolean {
   const { directory, settings } = walk.policy
   const { local, domain } = splitAddress(catchAll)
   const own = directory.domains.get(domain)
-  walk.because ||= `${address} is not in the directory; the catch-all of its domain is ${catchAll}.`
-  if (!own) return add(walk, catchAll, '')
+  const because = `${address} is not in the directory; the catch-all of its domain is ${catchAll}.`
+  if (!own) return add(walk, catchAll, because)
   const entry = findEntry(directory, { local, domain: own.name }, settings.advanced.mailboxDelimiter)
-  if (entry) return visitEntry(walk, entry)
+  if (entry) {
+    walk.because ||= because
+    return visitEntry(walk, entry)
+  }
+  if (takesAnybody(own) || calloutHost(directory, own.name)) return add(walk, `${local}@${own.name}`, because)
   const name = withoutBox(local, settings.advanced.mailboxDelimiter)
-  if (name === 'postmaster') return add(walk, `${name}@${own.name}`, '')
+  if (name === 'postmaster' && visitPostmaster(walk, own.name)) return true
   walk.because = `${address} is not in the directory, nor is the catch-all of its domain, ${catchAll}.`
-  return null
+  return leaveOut(walk, walk.because)
 }
 
-function add(walk: Walk, address: string, because: string, via?: string): string | null {
+/** No name of an entry: it holds no `@`. */
+const postmasterStep = 'general.postmaster'
+
+/** RFC 5321 §4.5.1: postmaster of every domain reaches somebody. The order stands in the help of `general.postmaster`. */
+function visitPostmaster(walk: Walk, domain: string): boolean {
+  if (walk.path.includes(postmasterStep)) return leaveOut(walk, 'general.postmaster leads back to postmaster.')
+  const { directory, settings } = walk.policy
+  const { postmaster, defaultMailHost } = settings.general
+  const address = `postmaster@${domain}`
+  if (postmaster !== '') {
+    walk.path.push(postmasterStep)
+    walk.because ||= `${address} is not in the directory and goes to general.postmaster, ${postmaster}.`
+    const reached = follow(walk, postmaster)
+    walk.path.pop()
+    if (reached) return true
+  }
+  if (defaultMailHost !== '')
+    return add(walk, address, `${address} goes to general.defaultMailHost, ${defaultMailHost}.`, defaultMailHost)
+  const { type } = directory.domains.get(domain)?.route ?? { type: 'maildir' }
+  if (type !== 'maildir' && type !== 'discard')
+    return add(walk, address, `${address} goes to the route of its domain (RFC 5321 §4.5.1).`)
+  const reader = directory.firstAccounts.get(domain) ?? directory.firstAccounts.get('')
+  const entry = reader === undefined ? null : findEntry(directory, splitAddress(reader), '')
+  if (entry && !walk.path.includes(entry.key)) {
+    walk.because = `general.postmaster leads to nobody; ${address} goes to ${entry.key}, the first account.`
+    return visitEntry(walk, entry)
+  }
+  walk.because = `${address} is not in the directory, general.postmaster leads to nobody, and there is no account.`
+  return leaveOut(walk, walk.because)
+}
+
+function addAccount(walk: Walk, key: string): boolean {
+  return add(walk, key, `${key} is an account.`)
+}
+
+function add(walk: Walk, address: string, because: string, via?: string): boolean {
   walk.because ||= because
   const key = foldAddress(splitAddress(address))
-  if (!walk.found.has(key)) walk.found.set(key, { address, original: walk.original, ...(via && { via }) })
-  return walk.found.size > expansionLimit ? `It leads to more than ${expansionLimit} recipients.` : null
+  const { original, forwardedBy } = walk
+  const isForwarded = forwardedBy !== undefined && forwardedBy !== key
+  if (!walk.found.has(key))
+    walk.found.set(key, { address, original, ...(via && { via }), ...(isForwarded && { forwardedBy }) })
+  return true
+}
+
+/** What was asked for itself is not left out of anything. */
+function leaveOut(walk: Walk, sentence: string): false {
+  if (walk.path.length > 0 && walk.leftOut.length < mostLeftOut && !walk.leftOut.includes(sentence))
+    walk.leftOut.push(sentence)
+  return false
 }

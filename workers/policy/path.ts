@@ -33,11 +33,10 @@ export type Asked = { text: string; parsed: MailAddress | null; facts: Pick<Sess
 export function readTarget({ text, parsed, facts }: Asked, policy: Policy): Target {
   const address = readAddress(text, parsed, policy)
   if (address) return targetOf(address, facts, policy)
-  const { home } = policy
-  if (!home) return unreadable
-  if (text.toLowerCase() === 'postmaster')
-    return { kind: 'local', local: 'postmaster', domain: home.name, postmaster: true }
-  const named = readName(text, home.name, policy)
+  const domain = ownDomain(facts, policy)
+  if (domain === undefined) return unreadable
+  if (text.toLowerCase() === 'postmaster') return { kind: 'local', local: 'postmaster', domain, postmaster: true }
+  const named = policy.home ? readName(text, domain, policy) : null
   return named ? targetOf(named, facts, policy) : unreadable
 }
 
@@ -48,6 +47,12 @@ function readName(text: string, domain: string, { settings }: Policy): MailAddre
   return parseMailAddress(`${text}@${domain}`)
 }
 
+/** The domain of a postmaster who is named without one. A server without local domains has a postmaster, too, once it is set. */
+function ownDomain({ machine }: Asked['facts'], { home, settings }: Policy): string | undefined {
+  const { hostname, postmaster } = settings.general
+  return home?.name ?? (postmaster === '' ? undefined : (hostname || machine).toLowerCase())
+}
+
 const unreadable: Target = { kind: 'unreadable' }
 
 function targetOf(address: MailAddress, facts: Asked['facts'], policy: Policy): Target {
@@ -56,9 +61,9 @@ function targetOf(address: MailAddress, facts: Asked['facts'], policy: Policy): 
   const own = directory.domains.get(domain)
   const postmaster = isPostmaster(local, settings.advanced.mailboxDelimiter)
   if (own) return { kind: 'local', local, domain: own.name, postmaster }
-  if (home && (domain.startsWith('[') ? isOwnLiteral(domain, facts) : postmaster && isOwnName(domain, facts, policy)))
-    return { kind: 'local', local, domain: home.name, postmaster }
-  return { kind: 'remote', address }
+  const isOurs = domain.startsWith('[') ? isOwnLiteral(domain, facts) : postmaster && isOwnName(domain, facts, policy)
+  const ours = isOurs && (home || postmaster) ? ownDomain(facts, policy) : undefined
+  return ours === undefined ? { kind: 'remote', address } : { kind: 'local', local, domain: ours, postmaster }
 }
 
 /** RFC 5321 §4.1.3: `user@[192.0.2.1]`, where 192.0.2.1 is the address that the client connected to. */

@@ -6,6 +6,7 @@ import { mostTogether, sessionLimit } from './client/limits.ts'
 import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from './client/transaction.ts'
 import { openFor, poolKey } from './dial.ts'
 import { formFor, isPlain, plainForm } from './form/form.ts'
+import { forwarded, forwarderOf } from './forwarding.ts'
 import type { Job, Turn } from './lanes.ts'
 import { type Mail, requireTlsOf } from './mail.ts'
 import { deliverToMaildir } from './maildir.ts'
@@ -25,11 +26,22 @@ export async function attempt(
   world: AttemptWorld,
 ): Promise<Attempted> {
   const startedAt = Date.now()
-  const { via, results } = await deliverTo(job, { destination, turn }, world)
+  const { via, results } = await deliver(job, { destination, turn }, world)
   return { via, results, startedAt, durationMs: Date.now() - startedAt }
 }
 
 type Delivered = Pick<Attempted, 'via' | 'results'>
+
+async function deliver(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
+  const forwarder = forwarderOf(job.mail, job.recipients)
+  if (forwarder === undefined) return deliverTo(job, { destination, turn }, world)
+  const given = await forwarded(job, forwarder, world.reader)
+  return 'kind' in given ? same(job, given, { host: 'forward' }) : deliverTo(given, { destination, turn }, world)
+}
 
 async function deliverTo(
   job: Job,
@@ -257,7 +269,9 @@ function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transac
   const mayReuse = queue.reuseConnections && connection.used < most
   if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
   const fits = (mail: Mail, recipients: readonly number[]) =>
-    isPlain(connection, mail, world) && fitsAhead(connection, plainForm(mail, recipients, world))
+    forwarderOf(mail, recipients) === undefined &&
+    isPlain(connection, mail, world) &&
+    fitsAhead(connection, plainForm(mail, recipients, world))
   const job = turn.next(fits)
   if (!job) return undefined
   turn.follows = { job, connection }

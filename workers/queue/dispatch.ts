@@ -263,7 +263,7 @@ function jobsOf(mail: Mail, recipients: readonly number[], plan: Plan): Job[] {
     const { lane } = wayFor(plan, to, mail.rerouted)
     // A gateway takes all domains in one transaction; a domain's own limits hold only where it is the destination.
     const retry = (mail.open.get(r)?.tries ?? 0) > 0
-    const key = `${retry ? 1 : 0} ${lane} ${lane === 'gateway' ? '' : domainOf(to.address)}`
+    const key = `${retry ? 1 : 0} ${lane} ${lane === 'gateway' ? '' : domainOf(to.address)} ${to.forwardedBy ?? ''}`
     const job = jobs.get(key)
     if (job) job.recipients.push(r)
     else jobs.set(key, { mail, recipients: [r], retry })

@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()
 })
 
-const rows = { domains: [{ name: 'b.test', route: { type: 'maildir' } }] }
+const rows = { domains: [{ name: 'b.test', route: { type: 'maildir' } }], accounts: ['jane@b.test'] }
 
 async function bedWithSmallDisk(octets: number): Promise<{ box: Testbed; disk: SmallDisk }> {
   const box = await Testbed.open(rows)

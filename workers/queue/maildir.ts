@@ -5,13 +5,14 @@ import type { Readable } from 'node:stream'
 import { fieldsOf, HeaderEnd } from '@postern/authentication/header.ts'
 import { foldLocal } from '@postern/contract/address.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { keyOfText } from '@postern/policy/directory.ts'
 import { isFull, makeDirectory, replaceFile, writeAll } from '@postern/runtime/disk.ts'
 import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempted.ts'
 import type { Job } from './lanes.ts'
 import { domainOf } from './mail.ts'
 import { openDelivered } from './overlay.ts'
 
-/** Delivery into `mail/<domain>/<user>/`: written in `tmp`, synced, moved to `new`. Nothing in an address can leave that directory. */
+/** Delivery into the mailbox of an account, `mail/<domain>/<user>/`: written in `tmp`, synced, moved to `new`. Nothing in an address can leave that directory. */
 
 export async function deliverToMaildir(
   job: Job,
@@ -31,7 +32,10 @@ async function deliverOne(
   { r, to, domain }: { r: number; to: Recipient; domain: string },
   world: AttemptWorld,
 ): Promise<Final> {
-  const { delimiter, hostname } = world.plan()
+  const { delimiter, hostname, directory: entries } = world.plan()
+  // Nothing but the directory makes mailboxes, whoever wrote the address and whatever stood there when the mail was accepted.
+  if (!entries.accounts.has(keyOfText(entries, to.address)))
+    return { kind: 'bounced', status: '5.1.1', reply: `there is no account ${to.address}`, cause: 'no-mailbox' }
   const user = foldLocal(to.address.slice(0, to.address.lastIndexOf('@')))
   const home = join(world.mailDirectory, safeName(domain), safeName(user))
   const box = boxOf(to, delimiter)
@@ -99,10 +103,14 @@ async function writeBody(file: FileHandle, body: Readable, to: string): Promise<
   return octets
 }
 
-function stopLoop({ header }: HeaderEnd, address: string): void {
+/** Whether a header says that the message was delivered to this address before. */
+export function wasDelivered({ header }: HeaderEnd, address: string): boolean {
   const ours = Buffer.from(address).toString('latin1').toLowerCase()
-  const been = fieldsOf(header).some(({ name, text }) => name === 'delivered-to' && addressIn(text) === ours)
-  if (been) throw new Loop(`the message was delivered to ${address} before: a loop`)
+  return fieldsOf(header).some(({ name, text }) => name === 'delivered-to' && addressIn(text) === ours)
+}
+
+function stopLoop(header: HeaderEnd, address: string): void {
+  if (wasDelivered(header, address)) throw new Loop(`the message was delivered to ${address} before: a loop`)
 }
 
 /** Some write the address in angle brackets. */

@@ -30,6 +30,8 @@ export type Plan = {
   delimiter: string
   /** Where mail for unknown users of local domains goes; empty: nowhere. */
   defaultMailHost: string
+  /** Who reads mail for postmaster where the directory does not say; may be empty. */
+  postmaster: string
   /** Milliseconds between recipients of mail that is relayed. */
   recipientDelayMs: number
   /** By domain: what its outgoing mail is signed with. */
@@ -63,6 +65,7 @@ export function compilePlan(
     throttles,
     delimiter: advanced.mailboxDelimiter,
     defaultMailHost: general.defaultMailHost,
+    postmaster: general.postmaster,
     recipientDelayMs: advanced.recipientDelayMs,
     signers: signersOf(replica),
     relays: before && !isNew(['relay']) ? before.plan.relays : relaysOf(replica),

@@ -54,8 +54,9 @@ test('a thousand messages use few connections and leave nothing behind', async (
 })
 
 test('maildir: kept under domain and user, whatever the address says', async () => {
-  const box = await bed({ domains: [{ name: 'b.test', route: { type: 'maildir' } }] })
-  await box.send(['jane@b.test', '"../../../etc/x"@b.test'])
+  const people = ['jane@b.test', '"../../../etc/x"@b.test']
+  const box = await bed({ domains: [{ name: 'b.test', route: { type: 'maildir' } }], accounts: people })
+  await box.send(people)
   await until('kept', () => box.of('delivery.delivered').length > 0 && box.queue.tally.delivered === 2)
   const home = join(box.directory, 'mail', 'b.test')
   expect((await readdir(home)).sort()).toEqual(['%22..%2f..%2f..%2fetc%2fx%22', 'jane'])
@@ -63,6 +64,26 @@ test('maildir: kept under domain and user, whatever the address says', async () 
   expect(await readFile(join(home, 'jane', 'new', name as string), 'utf8')).toBe(
     'Return-Path: <sender@sender.test>\r\nDelivered-To: jane@b.test\r\nSubject: test\r\n\r\nHello.\r\n',
   )
+})
+
+test('nothing but the directory makes mailboxes', async () => {
+  const domains = [{ name: 'b.test', route: { type: 'maildir' } }]
+  const box = await bed({ domains, accounts: ['jane@b.test'] })
+  // An address that is no account, whoever let it in; and the notification about it, to a sender who is none either.
+  const id = await box.send(['gone@b.test', 'jane@b.test'], { sender: 'ghost@b.test' })
+  await until('bounced', () => box.of('delivery.bounced', id).length === 1)
+  expect(box.of('delivery.bounced', id)).toMatchObject([{ reply: 'there is no account gone@b.test', status: '5.1.1' }])
+  await until('the notification is bounced, too', () => box.of('delivery.bounced').length === 2)
+  expect(box.of('dsn.written')).toHaveLength(1)
+  // An account that goes while its mail waits.
+  await box.stopQueue()
+  const late = await box.send(['jane@b.test'], { sender: '' })
+  await box.startQueue({ deliver: false })
+  box.apply({ domains, accounts: [] })
+  box.queue.startDeliveries()
+  await until('bounced', () => box.of('delivery.bounced', late).length === 1)
+  expect(await readdir(join(box.directory, 'mail', 'b.test'))).toEqual(['jane'])
+  expect(await box.mailOf('jane@b.test')).toHaveLength(1)
 })
 
 test('discard', async () => {

@@ -135,13 +135,14 @@ export function replicaFrom(rows: Rows): Replica {
   replica.settings.set('general', generalSchema.parse({ hostname: 'mail.test', ...rows.general }))
   replica.settings.set('queue', queueSchema.parse({ ...rows.queue }))
   replica.settings.set('advanced', advancedSchema.parse({ ...rows.advanced }))
-  for (const address of rows.accounts ?? []) replica.account.set(address, { address, login: '' } as never)
+  for (const address of ['sender@sender.test', ...(rows.accounts ?? [])])
+    replica.account.set(address, { address, login: '' } as never)
   for (const alias of rows.aliases ?? []) replica.alias.set(alias.address, alias)
   for (const group of rows.groups ?? []) replica.group.set(group.address, group)
   for (const key of rows.dkimKeys ?? []) replica['dkim-key'].set(`${key.domain} ${key.selector}`, key as DkimKey)
   const createdAt = new Date(0).toISOString()
   for (const value of rows.relay ?? []) replica.relay.set(value, { value, comment: '', createdBy: 'test', createdAt })
-  // Notifications come home to a maildir.
+  // Notifications come home to the maildir of the sender.
   for (const domain of [{ name: 'sender.test', route: { type: 'maildir' } }, ...(rows.domains ?? [])]) {
     replica.domain.set(domain.name, { aliases: [], catchAll: '', ...domain } as never)
   }

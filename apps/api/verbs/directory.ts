@@ -9,7 +9,6 @@ import {
 import { describeIssues } from '@postern/contract/issues.ts'
 import type { RowValues } from '@postern/contract/rows.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
-import { domainsNamed } from '@postern/store/control/directory.ts'
 import type { Draft } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { getRow, listRows } from '@postern/store/control/rows.ts'
@@ -53,10 +52,9 @@ export const trades: { [kind in DirectoryKind]: Trade } = {
       ...account,
       secretHash: typeof secret === 'string' ? await parts.passwords.hash(secret) : before?.secretHash,
     }),
-    warn: warnOfStrangeDomain,
   },
-  alias: { schema: aliasInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
-  group: { schema: groupInputSchema, writeOnly: [], row: asItIs, warn: warnOfStrangeDomain },
+  alias: { schema: aliasInputSchema, writeOnly: [], row: asItIs },
+  group: { schema: groupInputSchema, writeOnly: [], row: asItIs },
   certificate: {
     schema: certificateInputSchema,
     writeOnly: ['privateKey'],
@@ -180,10 +178,4 @@ export function removeOne(call: Call, kind: DirectoryKind, id: string): Promise<
     await refuseContradictions(draft)
     return {}
   })
-}
-
-async function warnOfStrangeDomain(_: Call, draft: Draft, { address }: Json): Promise<string[]> {
-  const domain = String(address).slice(String(address).lastIndexOf('@') + 1)
-  if ((await domainsNamed(draft.queries, domain)).length > 0) return []
-  return [`${domain} is not a domain of this server yet: no mail reaches ${address} until it is.`]
 }

@@ -7,6 +7,7 @@ import { Dialog } from '../ui/Dialog.tsx'
 import { Control } from './Control.tsx'
 import { ErrorsContext, focusFirstError } from './errors.tsx'
 import { type Field, fieldsOf, initialOf } from './field.ts'
+import { NewEntryContext } from './new-entry.ts'
 import { SubField } from './SubField.tsx'
 import { check, type FieldError, fromForm, toControlError, toForm, type Values } from './values.ts'
 
@@ -65,23 +66,25 @@ export function EntryDialog({ title, schema, words = {}, initial, note, onSave, 
     >
       <FormProvider {...form}>
         <ErrorsContext value={errors}>
-          <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
-            {note && <div className="text-soft text-sm">{note}</div>}
-            {fields.map((field) => (
-              <SubField
-                key={field.key}
-                field={field}
-                path={field.key}
-                disabled={false}
-                control={<Control field={field} path={field.key} disabled={false} />}
-              />
-            ))}
-            {failure && (
-              <p role="alert" className="text-danger text-sm">
-                {failure}
-              </p>
-            )}
-          </form>
+          <NewEntryContext value={initial === undefined}>
+            <form id={id} onSubmit={submit} noValidate className="flex flex-col gap-4">
+              {note && <div className="text-soft text-sm">{note}</div>}
+              {fields.map((field) => (
+                <SubField
+                  key={field.key}
+                  field={field}
+                  path={field.key}
+                  disabled={false}
+                  control={<Control field={field} path={field.key} disabled={false} />}
+                />
+              ))}
+              {failure && (
+                <p role="alert" className="text-danger text-sm">
+                  {failure}
+                </p>
+              )}
+            </form>
+          </NewEntryContext>
         </ErrorsContext>
       </FormProvider>
     </Dialog>

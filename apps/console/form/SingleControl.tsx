@@ -1,8 +1,10 @@
+import { use } from 'react'
 import { useController } from 'react-hook-form'
 import { Checkbox, Input, Select, Switch, TextArea } from '../ui/Controls.tsx'
 import { formatBytes } from '../ui/format.ts'
 import { idOf, useErrorAt } from './errors.tsx'
 import type { Field } from './field.ts'
+import { NewEntryContext } from './new-entry.ts'
 import type { Values } from './values.ts'
 
 export type ControlProps = { field: Field; path: string; disabled: boolean; label?: string }
@@ -11,6 +13,7 @@ export type ControlProps = { field: Field; path: string; disabled: boolean; labe
 export function SingleControl({ field, path, disabled, label }: ControlProps) {
   const { field: bound } = useController<Values, string>({ name: path })
   const error = useErrorAt(path)
+  const isNew = use(NewEntryContext)
   const id = idOf(path)
   const wiring = {
     id,
@@ -85,7 +88,7 @@ export function SingleControl({ field, path, disabled, label }: ControlProps) {
           {...wiring}
           type="password"
           autoComplete="new-password"
-          placeholder="unchanged"
+          placeholder={isNew ? undefined : 'unchanged'}
           value={String(value ?? '')}
           onChange={bound.onChange}
           className="w-full"

@@ -1,4 +1,4 @@
-import { domainInputSchema } from '@postern/contract/directory.ts'
+import { accountInputSchema, domainInputSchema } from '@postern/contract/directory.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import { describe, expect, test } from 'vitest'
 import { type Field, fieldsOf } from './field.ts'
@@ -123,5 +123,19 @@ describe('the directory', () => {
     expect(fromForm(fields, values)).toEqual(domain)
     values.route.of.lmtp = { ...values.route.of.lmtp, host: 'no host' }
     expect(check(domainInputSchema, fields, values)[0]?.path).toBe('route.of.lmtp.host')
+  })
+  test('what is wrong is said in plain words, and what is missing is required', () => {
+    const account = fieldsOf(accountInputSchema)
+    const blank = toForm(account, { address: 'a@b.example' })
+    expect(check(accountInputSchema, account, blank)).toEqual([{ path: 'secret', message: 'is required' }])
+    expect(check(accountInputSchema, account, { ...blank, secret: 'short' })[0]?.message).toBe(
+      'must be text from 8 to 256 characters',
+    )
+    for (const schema of [accountInputSchema, domainInputSchema, settingGroups.general.schema]) {
+      const all = fieldsOf(schema)
+      for (const wrong of ['', 'x'.repeat(2000), 7])
+        for (const { message } of check(schema, all, Object.fromEntries(all.map(({ key }) => [key, wrong]))))
+          expect(message).not.toMatch(/expected|received|Invalid|Too |undefined/)
+    }
   })
 })

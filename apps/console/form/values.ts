@@ -1,4 +1,5 @@
-import type { z } from 'zod'
+import { describeIssues } from '@postern/contract/issues.ts'
+import { z } from 'zod'
 import type { Field } from './field.ts'
 import { initialOf } from './field.ts'
 
@@ -96,14 +97,26 @@ export type FieldError = { path: string; message: string }
 
 /** Refuses what the contract refuses, in words that name the range; `path` is the control's. */
 export function check(schema: z.ZodType, fields: readonly Field[], values: Values): FieldError[] {
-  const result = schema.safeParse(fromForm(fields, values))
+  const input = fromForm(fields, values)
+  const result = schema.safeParse(input)
   if (result.success) return []
-  return result.error.issues.map((issue) => {
-    const path = issue.path.map(String)
-    const field = fieldAt(fields, path)
-    const message = issue.code === 'custom' || !field ? issue.message : wordsFor(field, issue.message)
-    return toControlError(fields, { path: path.join('.'), message }, values)
-  })
+  return result.error.issues.flatMap((issue) =>
+    describeIssues(new z.core.$ZodError([issue]), input, schema).map(({ path, message: told }) => {
+      const field = fieldAt(fields, path.split('.'))
+      const message =
+        issue.code === 'custom' || !field
+          ? withoutName(issue.code === 'custom' ? issue.message : told)
+          : wordsFor(field, told)
+      return toControlError(fields, { path, message }, values)
+    }),
+  )
+}
+
+/** The label of the control names the key already. */
+function withoutName(message: string): string {
+  if (/ is required; /.test(message)) return 'is required'
+  const at = message.lastIndexOf(' but must ')
+  return at < 0 ? message : message.slice(at + 5)
 }
 
 function wordsFor(field: Field, message: string): string {
@@ -112,8 +125,8 @@ function wordsFor(field: Field, message: string): string {
     return `must be a whole number from ${field.min.toLocaleString('en')} to ${field.max.toLocaleString('en')}${unit}`
   }
   if (field.kind === 'choice') return `must be one of ${field.options.join(', ')}`
-  if (field.kind === 'lines' && field.numbers && /expected number/.test(message)) return 'must be whole numbers'
-  return message.replace(/^Invalid input: /, '').replace(/^Too big: expected/, 'too long: expected')
+  if (field.kind === 'lines' && field.numbers) return 'must be whole numbers'
+  return withoutName(message)
 }
 
 /** The field a dotted path of the settings leads to; numbers on the way are rows or lines. */

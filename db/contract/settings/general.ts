@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mailAddressSchema } from '../address.ts'
 import { hostPattern, hostSchema, portSchema } from '../network.ts'
 import { setting } from '../setting.ts'
 
@@ -72,6 +73,11 @@ export const generalSchema = z.strictObject({
       source: 'classic',
     },
   ),
+  postmaster: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
+    title: 'Postmaster',
+    help: 'Who reads mail for postmaster. It goes to the first of these that exists: the account, alias or group postmaster@ of the domain; the catch-all of the domain; the host of its route, where verifyRecipients is any, or is callout and the host says that it knows postmaster; this address; the default mail host; the route of the domain, unless it is maildir or discard; the first enabled account by name of the domain, then of the server. postmaster without a domain means postmaster@ of the local domain that the host name lies in. Set at the first start to the address of the first administrator.',
+    source: 'today',
+  }),
   gateway: setting(z.union([z.literal('off'), gatewaySchema]).default('off'), {
     title: 'Gateway (smart host)',
     help: 'All remote mail goes through this host; MX records are not asked.',

@@ -52,3 +52,25 @@ export function domainsNamed(queries: Queries, name: string): Promise<Named[]> {
     select kind, id, key from rows where kind = 'domain'
       and (key = ${name} or exists (select 1 from json_each(rows.value, '$.aliases') where json_each.value = ${name}))`)
 }
+
+/** Accounts, aliases and groups under one of these keys, as stored. */
+export function entriesAt(queries: Queries, keys: readonly string[]): Promise<(Named & { value: string })[]> {
+  return queries.all<Named & { value: string }>(sql`
+    select kind, id, key, value from rows where kind in ('account', 'alias', 'group')
+      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+}
+
+/** Accounts, aliases and groups that name one of these addresses as where their mail goes. At most 20. */
+export function entriesNaming(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
+  return queries.all<Named>(sql`
+    select kind, id, key from rows where kind in ('account', 'alias', 'group') and exists (
+      select 1 from json_each(rows.value, case kind when 'alias' then '$.to' when 'group' then '$.members' else '$.forwardTo' end)
+        as target where lower(target.value) in (select value from json_each(${JSON.stringify(addresses)}))
+    ) order by key limit 20`)
+}
+
+/** The keys of all rows of a kind. */
+export async function keysIn(queries: Queries, kind: string): Promise<string[]> {
+  const rows = await queries.all<{ key: string }>(sql`select key from rows where kind = ${kind}`)
+  return rows.map(({ key }) => key)
+}

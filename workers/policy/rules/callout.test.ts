@@ -24,6 +24,16 @@ describe('callout', () => {
     expect(ask('zoe@example.org', 'unknown').explanation[0]).toContain('mail.example.org:2525 refuses zoe@example.org')
   })
 
+  it('never refuses postmaster: whom the host does not know is read here', () => {
+    const settings = { general: { postmaster: 'ops@remote.example' } }
+    const reading = examplePolicy({ domains, settings })
+    const to = (callout: 'exists' | 'unknown' | 'not-known') =>
+      ask('Postmaster@example.org', callout, reading).recipients.map(({ address }) => address)
+    expect(to('exists')).toEqual(['Postmaster@example.org'])
+    expect(to('unknown')).toEqual(['ops@remote.example'])
+    expect(to('not-known')).toEqual(['ops@remote.example'])
+  })
+
   it('says that it was not asked', () => {
     expect(ask('zoe@example.org').trail.find(({ rule }) => rule === 'callout')).toMatchObject({
       rule: 'callout',

@@ -1,5 +1,6 @@
 import { findEntry } from '../directory.ts'
-import { type CalloutHost, calloutHost } from '../expand.ts'
+import { type CalloutHost, calloutHost, expandPostmaster } from '../expand.ts'
+import { withoutRoute } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
@@ -10,7 +11,13 @@ export const callout: RuleRow<Questions['rcpt']> = {
     const asked = calloutFor(question, policy)
     if (!asked) return 'pass'
     const { address, host } = asked
-    switch (question.facts.lookups?.callout) {
+    const said = question.facts.lookups?.callout
+    if (question.target.kind === 'local' && question.target.postmaster && said !== undefined && said !== 'exists') {
+      // RFC 5321 §4.5.1: never refused. Whoever reads this server's mail for postmaster gets it.
+      question.expansion = expandPostmaster(question.target.domain, withoutRoute(question.facts.recipientText), policy)
+      return 'pass'
+    }
+    switch (said) {
       case 'exists':
         return 'pass'
       case 'unknown':
@@ -34,7 +41,7 @@ export function calloutFor(
   { target }: Pick<Questions['rcpt'], 'target'>,
   policy: Policy,
 ): { address: string; host: CalloutHost } | undefined {
-  if (target.kind !== 'local' || target.postmaster) return undefined
+  if (target.kind !== 'local') return undefined
   const host = calloutHost(policy.directory, target.domain)
   if (!host || policy.directory.domains.get(target.domain)?.catchAll !== '') return undefined
   if (findEntry(policy.directory, target, policy.settings.advanced.mailboxDelimiter)) return undefined

@@ -1,3 +1,4 @@
+import type { Route } from '@postern/contract/directory.ts'
 import { describe, expect, it } from 'vitest'
 import { decideRcpt } from '../decide.ts'
 import { type Change, examplePolicy, rcptFacts, saidBy } from '../example.ts'
@@ -68,6 +69,78 @@ describe('unknown-recipient', () => {
     expect(saidBy(ask('g@example.org', { groups: { 'g@example.org': ['gone@example.org'] } }))).toBe(unknown)
   })
 
+  it('never refuses the good members for a bad one', () => {
+    const groups = (members: string[]) => ({
+      groups: { 'g@example.org': members, 'h@example.org': ['g@example.org', 'jane@example.org'] },
+      aliases: { 'a@example.org': ['b@example.org'], 'b@example.org': ['a@example.org'] },
+    })
+    for (const bad of ['g@example.org', 'a@example.org', 'gone@example.org', 'h@example.org'])
+      for (const members of [
+        [bad, 'bob@example.org'],
+        ['bob@example.org', bad],
+      ])
+        expect(to('g@example.org', groups(members)), bad).toContain('bob@example.org')
+    const verdict = ask('g@example.org', groups(['gone@example.org', 'a@example.org', 'bob@example.org']))
+    expect(verdict.explanation[0]).toContain('gone@example.org is not in the directory.')
+    expect(verdict.explanation[0]).toContain('a@example.org → b@example.org → a')
+    // A group that lists nobody but itself has no good member.
+    expect(saidBy(ask('g@example.org', groups(['g@example.org'])))).toBe('550 5.4.6 aliasLoop')
+  })
+
+  it('accepts everybody in a domain whose verifyRecipients is any, except with the route maildir', () => {
+    const any = (route: Route, catchAll = '') => ({
+      domains: [
+        { name: 'any.example', aliases: ['also.example'], route, catchAll, verifyRecipients: 'any' as const },
+        { name: 'example.org', catchAll: 'somebody@any.example' },
+      ],
+      aliases: { 'sales@example.org': ['team@any.example'] },
+    })
+    for (const route of [
+      { type: 'smtp', host: 'mail.example.org', port: 25, tls: 'none' },
+      { type: 'lmtp', host: 'mail.example.org', port: 24 },
+      { type: 'webhook', url: 'https://hook.example/' },
+      { type: 's3', bucket: 'mails', prefix: '' },
+      { type: 'discard' },
+    ] as const) {
+      expect(to('Zoe+box@also.example', any(route))).toEqual(['Zoe+box@any.example'])
+      expect(to('postmaster@any.example', any(route))).toEqual(['postmaster@any.example'])
+      expect(to('sales@example.org', any(route))).toEqual(['team@any.example'])
+      expect(to('nobody@example.org', any(route))).toEqual(['somebody@any.example'])
+      expect(to('zoe@any.example', any(route, 'jane@example.org'))).toEqual(['jane@example.org'])
+      expect(to('zoe@any.example', any(route, 'gone@any.example'))).toEqual(['gone@any.example'])
+    }
+    expect(saidBy(ask('zoe@any.example', any({ type: 'maildir' })))).toBe(unknown)
+  })
+
+  it('keeps a copy and forwards, or only forwards', () => {
+    const forwarding = (forwardTo: string[], keepCopy = true) => ({
+      accounts: [{ address: 'jane@example.org', forwardTo, keepCopy }, 'bob@example.org'],
+    })
+    expect(ask('jane+box@example.org', forwarding(['bob@example.org', 'out@remote.example'])).recipients).toEqual([
+      { address: 'jane@example.org', original: 'jane+box@example.org' },
+      { address: 'bob@example.org', original: 'jane+box@example.org', forwardedBy: 'jane@example.org' },
+      { address: 'out@remote.example', original: 'jane+box@example.org', forwardedBy: 'jane@example.org' },
+    ])
+    expect(to('jane@example.org', forwarding(['out@remote.example'], false))).toEqual(['out@remote.example'])
+    expect(to('jane@example.org', forwarding(['jane@example.org', 'out@remote.example'], false))).toEqual([
+      'jane@example.org',
+      'out@remote.example',
+    ])
+    // Mail is never lost between them.
+    for (const bad of [['gone@example.org'], ['a@example.org']])
+      expect(
+        to('jane@example.org', { ...forwarding(bad, false), aliases: { 'a@example.org': ['a@example.org'] } }),
+      ).toEqual(['jane@example.org'])
+    const circle = {
+      accounts: [
+        { address: 'jane@example.org', forwardTo: ['bob@example.org'], keepCopy: false },
+        { address: 'bob@example.org', forwardTo: ['jane@example.org'], keepCopy: false },
+      ],
+    }
+    expect(to('jane@example.org', circle)).toEqual(['jane@example.org'])
+    expect(to('all@example.org', circle)).toHaveLength(1)
+  })
+
   it('gives unknown users to the catch-all, then to the default mail host', () => {
     const caught = (catchAll: string) => ({ domains: [{ name: 'example.org', catchAll }] })
     expect(to('nobody@example.org', caught('bob@example.org'))).toEqual(['bob@example.org'])
@@ -84,30 +157,76 @@ describe('unknown-recipient', () => {
     ])
   })
 
-  it('always takes mail for postmaster', () => {
+  it('always takes mail for postmaster, and gives it to somebody who reads it', () => {
+    const general = { postmaster: 'jane@example.org' }
     for (const recipient of ['postmaster', 'Postmaster@example.org', 'POSTMASTER@example.net', 'postmaster@mx1'])
-      expect(to(recipient)).toEqual(['postmaster@example.org'])
-    expect(to('postmaster', { aliases: { 'postmaster@example.org': ['bob@example.org'] } })).toEqual([
-      'bob@example.org',
-    ])
-    expect(to('postmaster', { domains: [{ name: 'example.org', catchAll: 'jane@example.org' }] })).toEqual([
-      'jane@example.org',
-    ])
-    expect(to('postmaster', { settings: { general: { defaultMailHost: 'mail2.example.org' } } })).toEqual([
+      expect(to(recipient, { settings: { general } })).toEqual(['jane@example.org'])
+    expect(to('postmaster', { settings: { general }, accounts: ['postmaster@example.org'] })).toEqual([
       'postmaster@example.org',
     ])
+    const set = { settings: { general } }
+    expect(to('postmaster', { ...set, aliases: { 'postmaster@example.org': ['bob@example.org'] } })).toEqual([
+      'bob@example.org',
+    ])
+    expect(to('postmaster', { ...set, domains: [{ name: 'example.org', catchAll: 'bob@example.org' }] })).toEqual([
+      'bob@example.org',
+    ])
+    // A catch-all that leads nowhere keeps nobody from reading it.
+    expect(to('postmaster', { ...set, domains: [{ name: 'example.org', catchAll: 'gone@example.org' }] })).toEqual([
+      'jane@example.org',
+    ])
+    expect(to('postmaster', { settings: { general: { postmaster: 'ops@remote.example' } } })).toEqual([
+      'ops@remote.example',
+    ])
+  })
+
+  it('finds another reader where general.postmaster is empty or leads to nobody', () => {
+    for (const postmaster of ['', 'gone@example.org', 'postmaster@example.org', 'postmaster@example.net']) {
+      const general = { postmaster }
+      expect(to('postmaster', { settings: { general } }), postmaster).toEqual(['bob@example.org'])
+      expect(
+        ask('postmaster', { settings: { general: { ...general, defaultMailHost: 'mail2.example.org' } } }).recipients,
+      ).toMatchObject([{ address: expect.stringMatching(/@example\.org$/), via: 'mail2.example.org' }])
+    }
+    const accounts = [{ address: 'ann@example.org', disabled: true }, 'zoe@other.example']
+    const domains = [{ name: 'example.org' }, { name: 'other.example' }]
+    expect(to('postmaster@example.org', { accounts, domains })).toEqual(['zoe@other.example'])
+    expect(saidBy(ask('postmaster@example.org', { accounts: [] }))).toBe(unknown)
+  })
+
+  it('gives postmaster of a routed domain to general.postmaster, or else to its route', () => {
+    for (const route of [
+      { type: 'smtp', host: 'mail.example.org', port: 25, tls: 'none' },
+      { type: 'lmtp', host: 'mail.example.org', port: 24 },
+      { type: 'webhook', url: 'https://hook.example/' },
+    ] as const) {
+      const domains = [{ name: 'example.org', route }]
+      expect(to('postmaster', { domains, settings: { general: { postmaster: 'ops@remote.example' } } })).toEqual([
+        'ops@remote.example',
+      ])
+      expect(to('postmaster', { domains })).toEqual(['postmaster@example.org'])
+    }
+    const discard = [{ name: 'example.org', route: { type: 'discard' as const } }]
+    expect(to('postmaster', { domains: discard })).toEqual(['bob@example.org'])
+  })
+
+  it('postmaster without a domain belongs to the domain of the host name', () => {
     const two = [{ name: 'b.example' }, { name: 'a.example' }]
-    expect(to('postmaster', { domains: two })).toEqual(['postmaster@a.example'])
-    expect(to('postmaster', { domains: two, settings: { general: { hostname: 'mx.b.example' } } })).toEqual([
+    const accounts = ['postmaster@a.example', 'postmaster@b.example']
+    expect(to('postmaster', { domains: two, accounts })).toEqual(['postmaster@a.example'])
+    expect(to('postmaster', { domains: two, accounts, settings: { general: { hostname: 'mx.b.example' } } })).toEqual([
       'postmaster@b.example',
     ])
-    expect(saidBy(ask('postmaster', { domains: [] }))).toBe('501 5.1.3 recipientSyntax')
+    expect(saidBy(ask('postmaster', { domains: [], accounts: [] }))).toBe('501 5.1.3 recipientSyntax')
+    const general = { postmaster: 'ops@remote.example', hostname: 'mx.example' }
+    for (const recipient of ['postmaster', 'postmaster@mx.example'])
+      expect(to(recipient, { domains: [], accounts: [], settings: { general } })).toEqual(['ops@remote.example'])
   })
 
   it('knows our own address literal, and only that', () => {
     const at = (recipientText: string) => ask(recipientText, {}, { local: '192.0.2.25' })
     expect(at('jane@[192.0.2.25]').recipients).toMatchObject([{ address: 'jane@example.org' }])
-    expect(at('postmaster@[192.0.2.25]').recipients).toMatchObject([{ address: 'postmaster@example.org' }])
+    expect(at('postmaster@[192.0.2.25]').recipients).toMatchObject([{ address: 'bob@example.org' }])
     expect(saidBy(at('jane@[192.0.2.26]'))).toBe('550 5.7.1 relayDenied')
     expect(saidBy(ask('jane@[192.0.2.25]'))).toBe('550 5.7.1 relayDenied')
   })

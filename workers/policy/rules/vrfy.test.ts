@@ -43,4 +43,11 @@ describe('vrfy', () => {
       saidBy(ask('nobody@example.org', { ...on, domains: [{ name: 'example.org', catchAll: 'jane@example.org' }] })),
     ).toBe('252 2.1.5 vrfyUnconfirmed')
   })
+
+  it('agrees with RCPT about a catch-all that leads nowhere, and a domain that takes anybody', () => {
+    const nowhere = { ...on, domains: [{ name: 'example.org', catchAll: 'gone@example.org' }] }
+    expect(saidBy(ask('nobody@example.org', nowhere))).toBe('550 5.1.1 vrfyUnknown')
+    const any = { name: 'example.org', route: { type: 'discard' as const }, verifyRecipients: 'any' as const }
+    expect(saidBy(ask('nobody@example.org', { ...on, domains: [any] }))).toBe('252 2.1.5 vrfyUnconfirmed')
+  })
 })

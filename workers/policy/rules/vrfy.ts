@@ -1,5 +1,5 @@
 import { entryAt, findEntry, keyOfText } from '../directory.ts'
-import { calloutHost, expand } from '../expand.ts'
+import { expand } from '../expand.ts'
 import type { Target } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { answer, type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
@@ -40,12 +40,12 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
       `${entry.key} is an alias of ${to}.`,
     )
   }
-  const { catchAll } = directory.domains.get(target.domain) ?? { catchAll: '' }
+  // What RCPT would say of it, as far as that is known without a callout.
+  const expansion = expand(target, asked, policy)
+  if (expansion.kind !== 'found') return refuse(unknown, `${asked} is unknown in the directory.`)
   if (target.postmaster)
     return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'accepted', 'postmaster always exists.')
-  if (catchAll !== '' || settings.general.defaultMailHost !== '' || calloutHost(directory, target.domain))
-    return answer(unconfirmed, 'not-confirmed', `${asked} is unknown here, but its mail is taken.`)
-  return refuse(unknown, `${asked} is unknown in the directory.`)
+  return answer(unconfirmed, 'not-confirmed', `${asked} is unknown here, but its mail is taken.`)
 }
 
 const article = { alias: 'an alias', group: 'a group', account: 'an account' } as const

@@ -15,7 +15,10 @@ export function ownRecipients(address: string, plan: Plan): Recipient[] {
   if (!own) return asItIs
   const expansion = expand({ local, domain: own.name }, address, {
     directory: plan.directory,
-    settings: { advanced: { mailboxDelimiter: plan.delimiter }, general: { defaultMailHost: plan.defaultMailHost } },
+    settings: {
+      advanced: { mailboxDelimiter: plan.delimiter },
+      general: { defaultMailHost: plan.defaultMailHost, postmaster: plan.postmaster },
+    },
   })
   if (expansion.kind !== 'found') return asItIs
   return expansion.recipients.map((recipient) => ({ ...recipient, notify: ['never'] }))

@@ -16,6 +16,13 @@ const columns: Column<AccountView>[] = [
   },
   { id: 'login', header: 'Login', width: 'minmax(6rem,1fr)', wide: true, cell: (a) => a.login || a.address },
   {
+    id: 'forwardTo',
+    header: 'Forwards to',
+    width: 'minmax(6rem,1fr)',
+    wide: true,
+    cell: (a) => forwardText(a),
+  },
+  {
     id: 'quotas',
     header: 'Quota of sends',
     width: 'minmax(6rem,1fr)',
@@ -29,6 +36,11 @@ const columns: Column<AccountView>[] = [
     cell: (a) => (a.disabled ? <Badge tone="warn">disabled</Badge> : <Badge>enabled</Badge>),
   },
 ]
+
+function forwardText({ forwardTo = [], keepCopy = true }: AccountView): string {
+  if (forwardTo.length === 0) return ''
+  return `${forwardTo.join(', ')}${keepCopy ? '' : ', keeps no copy'}`
+}
 
 function quotaText(quotas: AccountView['quotas']): string {
   const parts = [
@@ -45,7 +57,7 @@ const words: Words = {
     title: 'Quota of sends',
     help: 'How many messages an hour and a day, counted by each worker for itself. 0: no limit.',
   },
-  disabled: { help: 'On: the account cannot log in; mail for it is refused as for an unknown user.' },
+  disabled: { help: 'On: the account cannot log in. Mail for it is still received.' },
 }
 
 const editSchema = accountInputSchema.extend({ secret: accountInputSchema.shape.secret.optional() })

@@ -1,3 +1,4 @@
+import { describeIssues } from '@postern/contract/issues.ts'
 import { type ListName, listInputSchemas, lists } from '@postern/contract/lists.ts'
 import { Plus } from 'lucide-react'
 import { type FormEvent, useRef, useState } from 'react'
@@ -31,7 +32,7 @@ export function AddEntry({ list }: { list: ListName }) {
     }
     const parsed = listInputSchemas[list].safeParse(body)
     if (!parsed.success) {
-      setError(parsed.error.issues[0]?.message)
+      setError(describeIssues(parsed.error, body, listInputSchemas[list])[0]?.message)
       return first.current?.focus()
     }
     try {

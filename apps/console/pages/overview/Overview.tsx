@@ -1,6 +1,6 @@
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { SettingGroup } from '@postern/contract/settings.ts'
-import type { Books } from '@postern/contract/views.ts'
+import type { Books, ListEntryView } from '@postern/contract/views.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { CircleAlert, CircleCheck, Info, TriangleAlert } from 'lucide-react'
@@ -38,6 +38,11 @@ export function Overview() {
     queryFn: () => all<CertificateView>(certificatesPath),
     refetchInterval: 60_000,
   })
+  const relay = useQuery({
+    queryKey: ['lists', 'relay', 'all'],
+    queryFn: () => all<ListEntryView>('/v1/lists/relay'),
+    refetchInterval: 60_000,
+  })
   const findings = findingsOf({
     now,
     services: services.data,
@@ -46,6 +51,7 @@ export function Overview() {
     books: books.data,
     settings: settings.data?.settings,
     certificates: certificates.data,
+    relay: relay.data?.map(({ value }) => value),
   })
   const silent = services.error ?? workers.error
   return (

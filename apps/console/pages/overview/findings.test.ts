@@ -72,6 +72,12 @@ test('books are not judged while events are on their way', () => {
   expect(findingsOf({ now, books: { total: { ...total, balance: 3 }, eventsUnsent: 2 } })).toEqual([])
 })
 
+test('a relay list that covers the Internet', () => {
+  const found = findingsOf({ now, relay: ['127.0.0.0/8', '0.0.0.0/1', '128.0.0.0/1', '::/0'] })
+  expect(found.map(({ severity, to }) => `${severity} ${to}`)).toEqual(['danger /lists/relay', 'danger /lists/relay'])
+  expect(findingsOf({ now, relay: ['127.0.0.0/8', '::1', '192.0.2.0/24'] })).toEqual([])
+})
+
 test('certificates near their end, dangerous values', () => {
   const settings = defaultSettings()
   settings.general.relayMode = 'anyone'

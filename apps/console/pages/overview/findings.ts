@@ -1,3 +1,4 @@
+import { tooBroad } from '@postern/contract/breadth.ts'
 import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
@@ -16,6 +17,8 @@ export type Observed = {
   queue?: { messages: number; oldestReceivedAt?: string | undefined; byState: Record<string, number> } | undefined
   books?: Pick<Books, 'total' | 'eventsUnsent' | 'queuedByWorkers'> | undefined
   settings?: Partial<Record<SettingGroup, Record<string, unknown>>> | undefined
+  /** Values of the relay list. */
+  relay?: readonly string[] | undefined
   certificates?: readonly { name: string; notAfter?: string | undefined; trouble?: string | undefined }[] | undefined
 }
 
@@ -29,6 +32,7 @@ export function findingsOf(seen: Observed): Finding[] {
     ...ofBooks(seen),
     ...ofCertificates(seen),
     ...ofSettings(seen),
+    ...ofRelayList(seen),
   ]
   return found.sort((a, b) => order[a.severity] - order[b.severity])
 }
@@ -162,6 +166,15 @@ function ofCertificates({ certificates, now }: Observed): Finding[] {
     })
     return found
   })
+}
+
+function ofRelayList({ relay = [] }: Observed): Finding[] {
+  return tooBroad(relay).map((family) => ({
+    severity: 'danger',
+    title: `The relay list covers a large part of the ${family} Internet`,
+    detail: 'Every client there may send to any domain without AUTH: an open relay is found and abused within hours.',
+    to: '/lists/relay',
+  }))
 }
 
 /** Dangerous values in force, and settings somebody relies on that no worker acts on yet. */

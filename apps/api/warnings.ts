@@ -1,0 +1,106 @@
+import { tooBroad } from '@postern/contract/breadth.ts'
+import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
+import { splitAddress } from '@postern/policy/directory.ts'
+import { expand, type Ground } from '@postern/policy/expand.ts'
+import { entriesNaming, keysIn } from '@postern/store/control/directory.ts'
+import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { z } from 'zod'
+import { groundFor } from './ground.ts'
+
+/** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
+
+type Json = Record<string, unknown>
+
+export async function warningsOf(draft: Draft): Promise<string[]> {
+  const { changes } = draft
+  return [
+    ...changes.flatMap(ofSettings),
+    ...(await ofLists(draft, [...changes, ...draft.examples])),
+    ...(await ofDirectory(draft, changes)),
+  ]
+}
+
+function parsed(json: string | null): Json | undefined {
+  return json === null ? undefined : (JSON.parse(json) as Json)
+}
+
+/** Values with a danger that were not there before. */
+function ofSettings({ kind, id, before, after }: Change): string[] {
+  const now = parsed(after)
+  if (kind !== 'settings' || !now) return []
+  const old = parsed(before)
+  const shape = settingGroups[id as SettingGroup].schema.shape as Record<string, z.ZodType>
+  return Object.entries(shape).flatMap(([key, schema]) => {
+    const { danger } = (schema.meta() ?? {}) as { danger?: { text: string; values?: unknown[] } }
+    return danger?.values?.includes(now[key]) && old?.[key] !== now[key] ? [`${id}.${key}: ${danger.text}`] : []
+  })
+}
+
+const broad = {
+  relay: 'every client there may send to any domain without AUTH. This server is an open relay as far as that goes.',
+  white: 'clients there skip the checks that the White List exempts from.',
+}
+
+/** The list as a whole: two halves of the Internet are the Internet. */
+async function ofLists(draft: Draft, changes: readonly Change[]): Promise<string[]> {
+  const found: string[] = []
+  for (const list of ['relay', 'white'] as const) {
+    if (!changes.some(({ kind, after }) => kind === list && after !== null)) continue
+    for (const family of tooBroad(await keysIn(draft.queries, list)))
+      found.push(
+        `The ${list === 'relay' ? 'relay list' : 'White List'} covers a large part of the ${family} Internet: ${broad[list]}`,
+      )
+  }
+  return found
+}
+
+/** Addresses that lead to nobody, or only to some of those they name. */
+async function ofDirectory(draft: Draft, changes: readonly Change[]): Promise<string[]> {
+  const asked = new Map<string, string>()
+  for (const change of changes) for (const [address, what] of addressesOf(change)) asked.set(address, what)
+  const gone = goneAddresses(changes)
+  if (gone.length > 0) for (const { key } of await entriesNaming(draft.queries, gone)) asked.set(key, key)
+  if (asked.size === 0 || asked.size > mostAsked) return []
+  const ground = await groundFor(draft, [...asked.keys()])
+  if (!ground) return []
+  return [...new Set([...asked].flatMap(([address, what]) => aboutAddress(ground, address, what)))].slice(0, mostSaid)
+}
+
+/** A document with more entries than this is not looked through. */
+const mostAsked = 2000
+const mostSaid = 50
+
+const addressKinds: readonly string[] = ['account', 'alias', 'group']
+
+/** What a change makes worth a look: an address, and who or what names it. */
+function* addressesOf({ kind, key, id, before, after }: Change): Generator<[address: string, what: string]> {
+  const value = parsed(after)
+  if (!value) return
+  if (addressKinds.includes(kind)) yield [key, key]
+  if (kind === 'domain' && value.catchAll) yield [String(value.catchAll), `the catch-all of ${key}`]
+  if (kind !== 'settings') return
+  for (const name of ['postmaster', 'dailyReport'])
+    if (value[name] && value[name] !== parsed(before)?.[name]) yield [String(value[name]), `${id}.${name}`]
+}
+
+/** Addresses that were given up. */
+function goneAddresses(changes: readonly Change[]): string[] {
+  return changes
+    .filter(({ kind, key, before, after }) => {
+      if (before === null || !addressKinds.includes(kind)) return false
+      return after === null || parsed(before)?.address !== key
+    })
+    .map(({ before }) => String(parsed(before)?.address))
+}
+
+function aboutAddress(ground: Ground, address: string, what: string): string[] {
+  const { local, domain } = splitAddress(address)
+  const own = ground.directory.domains.get(domain)
+  if (!own)
+    return what === address
+      ? [`${domain} is not a domain of this server yet: no mail reaches ${address} until it is.`]
+      : []
+  const { kind, because, leftOut } = expand({ local, domain: own.name }, address, ground)
+  if (kind !== 'found') return [`${what} leads to nobody${what === address ? '' : `: ${address}`}: ${because}`]
+  return leftOut.map((sentence) => `${what} leaves somebody out: ${sentence}`)
+}
