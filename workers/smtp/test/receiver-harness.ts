@@ -113,10 +113,15 @@ export async function openHouse(
     /** Everything that is durable, in order. */
     stored: async () => {
       const reader = await openLocalReader({ directory: join(directory, 'spool') })
-      const stop = AbortSignal.timeout(150)
+      // To the end of what was written; an empty spool has none that could be seen.
+      const end = made.cursor()
+      const stop = AbortSignal.timeout(events.some(({ type }) => type === 'message.accepted') ? 20_000 : 150)
       const messages: { envelope: Envelope; body: string; size: number }[] = []
       const arrivals: Arrival[] = []
-      for await (const batch of reader.follow({ after: new Map(), signal: stop })) arrivals.push(...batch.arrivals)
+      for await (const batch of reader.follow({ after: new Map(), signal: stop })) {
+        arrivals.push(...batch.arrivals)
+        if (batch.cursor === end) break
+      }
       for (const one of arrivals)
         messages.push({
           envelope: one.envelope,
