@@ -60,6 +60,10 @@ export function problemOf(error: unknown): ProblemError {
     return new ProblemError(503, 'The database is busy. Nothing was saved; try again.', {
       headers: { 'retry-after': '1' },
     })
+  if (sqliteCode(error)?.startsWith('SQLITE_FULL'))
+    return new ProblemError(503, 'The disk of the database is full. Nothing was saved; make room and try again.', {
+      headers: { 'retry-after': '60' },
+    })
   return new ProblemError(500, 'Something went wrong inside. Nothing was saved. The log has the details.')
 }
 

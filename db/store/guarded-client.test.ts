@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -156,5 +156,66 @@ describe('a very large transaction', () => {
     await client.execute('insert into t values (7)')
     expect((await client.execute('select count(*) from t')).rows[0]?.[0]).toBe(1)
     client.close()
+  })
+})
+
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
+
+/** On a disk that has filled up: each way to write is refused once or more, then there is room again. */
+async function provokeFull(make: (url: string) => Client) {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-full-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory])
+  try {
+    const file = join(directory, 'test.db')
+    const client = make(`file:${file}`)
+    await client.execute('pragma journal_mode = wal')
+    await client.execute('create table t (n integer primary key, text text)')
+    const insert = (n: number) => ({ sql: 'insert into t values (?, ?)', args: [n, 'x'.repeat(4000)] })
+    const ways = [
+      (n: number) => client.execute(insert(n)),
+      (n: number) => client.batch([insert(n)], 'write'),
+      async (n: number) => {
+        const transaction = await client.transaction('write')
+        await transaction.execute(insert(n))
+        await transaction.commit()
+      },
+    ]
+    let acknowledged = 0
+    const refused = new Set<string | undefined>()
+    const write = async (way: (n: number) => Promise<unknown>) => {
+      try {
+        await way(acknowledged + 1)
+        acknowledged++
+      } catch (error) {
+        refused.add(sqliteCode(error))
+      }
+    }
+    for (let round = 0; round < 3; round++) {
+      const filling = join(directory, 'filling')
+      try {
+        writeFileSync(filling, Buffer.alloc(2 << 20))
+      } catch {
+        // It is full now.
+      }
+      for (const way of [...ways, ...ways]) await write(way)
+      rmSync(filling)
+      for (const way of ways) await write(way)
+    }
+    client.close()
+    const reopened = new DatabaseSync(file)
+    const { durable } = reopened.prepare('select count(*) as durable from t').get() as { durable: number }
+    reopened.close()
+    return { acknowledged, durable, refused }
+  } finally {
+    execFileSync('umount', ['-l', directory])
+  }
+}
+
+describe.skipIf(!isRoot)('a full disk (a tmpfs: only root may mount one)', () => {
+  it('what the guarded client acknowledges once there is room again is durable', async () => {
+    const { acknowledged, durable, refused } = await provokeFull((url) => new GuardedClient(createClient({ url })))
+    expect(refused.size).toBeGreaterThan(0)
+    expect(acknowledged).toBeGreaterThanOrEqual(9)
+    expect(durable).toBe(acknowledged)
   })
 })

@@ -29,6 +29,8 @@ export type AttemptWorld = {
   port: number
   patience: Patience
   mailDirectory: string
+  /** The disk of the maildirs is full; `undefined`: it takes mail. */
+  mailTrouble(error: Error | undefined): void
   /** For the route webhook. */
   poster: Poster
   /** For the route s3. */

@@ -45,6 +45,7 @@ async function deliverOne(
   const head = Buffer.from(`Return-Path: <${mail.envelope.sender}>\r\nDelivered-To: ${to.address}\r\n`)
   try {
     await putMail(directory, name, { head, body: openDelivered(mail, world.reader), to: to.address })
+    world.mailTrouble(undefined)
     return {
       kind: 'delivered',
       status: '2.0.0',
@@ -57,6 +58,8 @@ async function deliverOne(
     // What is wrong with the stored message itself is the caller's affair.
     if (!code) throw error
     const [status, why] = isFull(error) ? ['4.2.2', `the disk is full (${code})`] : ['4.3.0', code]
+    // A quota is one mailbox's affair.
+    if (code === 'ENOSPC') world.mailTrouble(error as Error)
     const reply = `${status} the mailbox of ${to.address} cannot be written: ${why}`
     return deferredFor(status, reply, 'mailbox-unwritable')
   }

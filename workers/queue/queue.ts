@@ -173,6 +173,7 @@ export class Queue {
       port: outboundPort,
       patience: patience ?? usualPatience,
       mailDirectory: join(dataDirectory, 'mail'),
+      mailTrouble: (error) => this.#trouble('maildir', error),
       poster: this.#poster,
       buckets: this.#buckets,
     }

@@ -63,7 +63,7 @@ export async function queueService(
       const wish = replica.service.get('queue') ?? { desired: 'running', generation: 0 }
       state.want(queue, wish)
     },
-    status: () => state.status(queue),
+    status: () => state.status(queue, writer.hasRoom() ? undefined : noRoom),
     runErrand: async (errand, parcels) => {
       const found = errand.kind === 'content' ? await queue?.content(errand.messageId) : undefined
       return found && errand.kind === 'content' ? show(found, errand.most, parcels) : { outcome: 'absent' }
@@ -105,6 +105,8 @@ async function show(
   if (filled > 0) await send()
   return { outcome: 'found', parcels: n, octets }
 }
+
+const noRoom = 'the disk is full: notifications and reports wait'
 
 /** Carries out start, stop and restart one after the other, and says where it stands. */
 class ServiceState {
@@ -148,11 +150,13 @@ class ServiceState {
     this.#worker.reportSoon()
   }
 
-  status(queue: Queue | undefined): ReturnType<Service['status']> {
+  /** `refusal`: why nothing new can be written. */
+  status(queue: Queue | undefined, refusal: string | undefined): ReturnType<Service['status']> {
     const base = { observed: this.#observed, generation: this.#generation, sessions: 0, listeners: [] }
     if (!queue) return base
     const { waiting, busy, jobs, inHand } = queue.status()
-    const trouble = [...queue.troubles].map(([part, text]) => `${part}: ${text}`).join('; ')
+    const troubles = [...queue.troubles, ...(refusal === undefined ? [] : [['spool', refusal]])]
+    const trouble = troubles.map(([part, text]) => `${part}: ${text}`).join('; ')
     const { delivered, deferred, bounced, discarded, attempts } = queue.tally
     return {
       ...base,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ export const noSmallDisk: string | undefined =
 
 export type SmallDisk = {
   path: string
-  /** Leaves this much room, give or take a page. */
+  /** Leaves this much room, give or take a page; again and again, while others write. */
   fill(leave?: number): Promise<void>
   /** Removes what `fill` wrote. */
   free(): void
@@ -29,9 +29,13 @@ export function smallDisk(octets: number, path = mkdtempSync(join(tmpdir(), 'pos
   return {
     path,
     fill: async (leave = 0) => {
-      rmSync(filling, { force: true })
       const { bavail, bsize } = await statfs(path)
-      writeFileSync(filling, Buffer.alloc(Math.max(0, bavail * bsize - leave)))
+      try {
+        appendFileSync(filling, Buffer.alloc(Math.max(0, bavail * bsize - leave)))
+      } catch (error) {
+        // Others were faster: it is full.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
     },
     free: () => rmSync(filling, { force: true }),
     unmount: () => {

@@ -45,12 +45,15 @@ export type SmtpServiceParts = {
   fetchJson: FetchJson
   environment: Environment
   machine: string
+  /** What the disk said against a message a moment ago; `undefined`: nothing. */
+  diskTrouble?: () => string | undefined
   /** For the operator's log. */
   trouble: (error: unknown) => void
 }
 
 /** A port in use may be free soon: who holds it stops, or is stopped. Nobody should have to notice. */
 const tryPortsAgainMs = 5_000
+const lookAtDiskMs = 1_000
 /** Compiling lets others run when it has held the event loop for so long. */
 const longestStepMs = 10
 
@@ -67,9 +70,12 @@ export class SmtpService implements Service {
   #generation = 0
   #observed: ObservedState = 'starting'
   #detail: string | undefined
+  /** Why no mail is taken, as it was told last. */
+  #refusal: string | undefined
   #draining: Promise<void> | undefined
   #turn: Promise<void> = Promise.resolve()
   #again: NodeJS.Timeout | undefined
+  #watch: NodeJS.Timeout | undefined
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
@@ -124,6 +130,7 @@ export class SmtpService implements Service {
       check: (hash, password, leisurely) => (leisurely ? last : usual).check(hash, password),
     })
     const tokens = new Tokens(this.#parts.fetchJson)
+    this.#watch ??= setInterval(() => this.#look(), lookAtDiskMs).unref()
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
     const shared = { record, wants, facts, credentials, offences, tokens, desk, runQueue, trouble }
@@ -190,14 +197,41 @@ export class SmtpService implements Service {
     worker.reportSoon()
   }
 
+  /** When the disk fills up, and when it has room again, the report does not wait for its turn. */
+  #look(): void {
+    if ((this.#refusalNow() === undefined) !== (this.#refusal === undefined)) this.#parts.worker.reportSoon()
+  }
+
+  /** Why no mail is taken, where it should be. */
+  #refusalNow(): string | undefined {
+    if (this.#observed !== 'running' && this.#observed !== 'degraded') return undefined
+    return refusesMail(this.#parts.spool) ?? this.#parts.diskTrouble?.()
+  }
+
+  /** A receiver that refuses all mail does not run as it should, whatever its ports say. Told when it begins and when it ends. */
+  #withRefusals(): { observed: ObservedState; detail: string | undefined } {
+    const told = this.#refusalNow()
+    const observed = told === undefined ? this.#observed : 'degraded'
+    const detail = [this.#detail, told].filter((text) => text !== undefined).join('; ') || undefined
+    if ((told === undefined) !== (this.#refusal === undefined))
+      this.#parts.worker.record('service.state', {
+        service: 'smtp',
+        observed,
+        ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+      })
+    this.#refusal = told
+    return { observed, detail }
+  }
+
   status(): ServiceStatus {
     const load = this.#parts.spool.load()
+    const { observed, detail } = this.#withRefusals()
     return {
-      observed: this.#observed,
+      observed,
       generation: this.#generation,
       sessions: this.#receiver?.sessions ?? 0,
       listeners: this.#listeners.open.map((one) => ({ ...one, name: one.name.slice(0, 20) })),
-      ...(this.#detail === undefined ? {} : { detail: this.#detail.slice(0, 500) }),
+      ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
       metrics: {
         ...this.#receiver?.counters,
         offences_waiting: this.#offences.waiting,
@@ -226,12 +260,33 @@ export class SmtpService implements Service {
       await this.#draining
       receiver.end()
     }
+    clearInterval(this.#watch)
     await this.#offences.close()
     this.#parts.desk.poster.close()
     await this.#parts.desk.greylist.close()
     await this.#parts.desk.examiner?.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
+  }
+}
+
+function refusesMail(spool: SpoolWriter): string | undefined {
+  if (spool.hasRoom()) return undefined
+  const { reserve } = spool.load()
+  return `mail is refused (452 4.3.1): the disk of the spool has no more than the ${reserve >> 20} MiB that are kept free`
+}
+
+/** Milliseconds for which a refusal by the disk is told. */
+const refusalToldMs = 30_000
+
+/** What `hasRoom` does not foresee: a quota, a disk that fails. */
+function lastRefusal() {
+  let last: { text: string; at: number } | undefined
+  return {
+    note: (what: Trouble) => {
+      if (what.kind === 'write-failed') last = { text: `mail is refused: ${what.error}`, at: Date.now() }
+    },
+    now: () => (last && Date.now() - last.at < refusalToldMs ? last.text : undefined),
   }
 }
 
@@ -265,10 +320,14 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
   const hosts = hostsFrom(env)
   const directory = join(worker.dataDirectory, 'spool')
+  const refusals = lastRefusal()
   const spool = await openLocalWriter({
     directory,
     name: worker.id,
-    trouble: (what: Trouble) => worker.log.error(what, 'spool'),
+    trouble: (what: Trouble) => {
+      refusals.note(what)
+      worker.log.error(what, 'spool')
+    },
   })
   const own = join(worker.dataDirectory, 'worker', worker.id)
   const file = join(own, 'receptions')
@@ -287,5 +346,15 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     poster,
   }
   const fetchJson = (url: string) => getJson(url, hosts)
-  return new SmtpService({ worker, spool, receptions, desk, fetchJson, environment, machine: hostname(), trouble })
+  return new SmtpService({
+    worker,
+    spool,
+    receptions,
+    desk,
+    fetchJson,
+    environment,
+    machine: hostname(),
+    diskTrouble: refusals.now,
+    trouble,
+  })
 }
