@@ -23,7 +23,7 @@ test.each([
 ])('%s is stored as what it is', async (_name, text, body) => {
   const stored: Message[] = []
   const spool = { write: async (message: Message) => void stored.push(message) } as unknown as SpoolWriter
-  const message = new MessageBody(spool, { limit: 1000, stuffed: true })
+  const message = new MessageBody(spool, { limit: 1000, stuffed: true, submitted: false })
   const octets = Buffer.from(`${text}.\r\n`)
   // The packets end anywhere, also within a character.
   for (const octet of octets) message.take(Buffer.from([octet]))
