@@ -12,10 +12,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 
 /** The process from outside, without its workers: test/system has them. */
 const main = join(import.meta.dirname, 'main.ts')
+// Each test starts several processes, and the machine may have other work.
+vi.setConfig({ testTimeout: 300_000 })
 const running: ChildProcess[] = []
 afterEach(() => {
   for (const child of running.splice(0)) child.kill('SIGKILL')
@@ -82,7 +84,7 @@ it('refuses a second process on the same data, whatever path names it', async ()
   one.child.kill('SIGKILL')
   await one.exited
   expect((await run(directory)).url).toMatch(/^http/)
-}, 120_000)
+})
 
 it('keeps the data directory to its user, also what an earlier release left open', async () => {
   const directory = fresh()
