@@ -40,7 +40,14 @@ export type AttemptWorld = {
 export type Via = { host: string; address?: string; port?: number; tls?: string }
 /** What an attempt ends with. `via`: who said it, where that is not the host with which the attempt ended. */
 export type Final = (Exclude<Result, { kind: 'again' | 'lost' }> | { kind: 'discarded'; by: string }) & { via?: Via }
-export type Attempted = { via: Via; results: Map<number, Final>; startedAt: number; durationMs: number }
+export type Attempted = {
+  via: Via
+  results: Map<number, Final>
+  startedAt: number
+  durationMs: number
+  /** We broke it off ourselves: it counts as no try, and the next is at once. */
+  isBrokenOff?: true
+}
 
 export function deferredFor(status: string, reply: string, cause: string): Final {
   return { kind: 'deferred', status, reply, cause }

@@ -15,8 +15,35 @@ export type Deliverer = { world: AttemptWorld; clerk: Clerk; hands: Hands; recor
 const pauseMs = 60_000
 
 export async function deliver(job: Job, given: { lane: Lane; turn: Turn }, deliverer: Deliverer): Promise<void> {
+  const { turn } = given
   const attempted = await attemptOrExplain(job, given, deliverer)
+  if (turn.abandoned) return
+  turn.concluding = true
+  turn.answered = hasAnswered(attempted)
   await concludeOrPutBack(job, attempted, deliverer)
+}
+
+/** Whether the destination took mail (true) or could not be talked to (false). */
+function hasAnswered({ results }: Attempted): boolean | undefined {
+  const all = [...results.values()]
+  if (all.some(({ kind }) => kind === 'delivered')) return true
+  const isAway = (result: Final) => result.kind === 'deferred' && awayCauses.has(result.cause)
+  return all.some(isAway) ? false : undefined
+}
+
+const awayCauses = new Set(['cannot-connect', 'connection-lost'])
+
+/** A delivery that was broken off because this server stops: nothing is counted, and it is made again after the start. */
+export async function putBack({ mail, recipients }: Job, lane: Lane, deliverer: Deliverer): Promise<void> {
+  const result = deferredFor('4.3.2', 'this server stopped during the attempt', 'stopped')
+  const attempted: Attempted = {
+    via: { host: lane.way.destination.kind },
+    results: new Map(recipients.map((r) => [r, result])),
+    startedAt: Date.now(),
+    durationMs: 0,
+    isBrokenOff: true,
+  }
+  await concludeOrPutBack({ mail, recipients }, attempted, deliverer)
 }
 
 async function attemptOrExplain(

@@ -10,7 +10,7 @@ import { greetsAsUs, type Remote } from './route/hosts.ts'
 
 /** Opens a connection for a message: on the terms of the destination, of the recipient's domain, and of the message itself. */
 
-type Where = { destination: Remote; peer: Peer }
+type Where = { destination: Remote; peer: Peer; signal: AbortSignal }
 
 /** `under`: the key under which the connection may be given back. Rejects with ConnectionFailure. */
 export async function openFor(
@@ -93,7 +93,7 @@ function required(terms: Terms & { kind: 'terms' }): Terms {
   return { ...rest, tls, proof: terms.proof ?? byRequireTls, byRecipient: false }
 }
 
-function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' }, world: AttemptWorld): Dial {
+function dialFor({ destination, peer, signal }: Where, terms: Terms & { kind: 'terms' }, world: AttemptWorld): Dial {
   const { tls, proof, testing } = terms
   const tell = (problem: string) =>
     world.record('tls.unproved', {
@@ -103,6 +103,7 @@ function dialFor({ destination, peer }: Where, terms: Terms & { kind: 'terms' },
     })
   return {
     peer,
+    signal,
     protocol: destination.kind === 'lmtp' ? 'lmtp' : 'smtp',
     name: world.plan().hostname,
     isUs: (name) => greetsAsUs(name, { destination, peer }, world.ourselves()),

@@ -1,16 +1,23 @@
+import { LRUCache } from 'lru-cache'
+import { Delivery, lookMs } from './delivery.ts'
+import { jobsOf } from './jobs.ts'
 import { type Begun, type Job, Lane, minuteMs, type Turn } from './lanes.ts'
-import { domainOf, type Mail } from './mail.ts'
+import type { Mail } from './mail.ts'
+import { Places, type Transport, transportOf } from './places.ts'
 import { type Plan, throttleFor } from './plan.ts'
 import { type Way, wayFor } from './route/destination.ts'
 
 /**
- * Who is served next. Lanes with work stand in a ring and are served in turn; each carries a few messages and goes to the
- * end, so a domain with a million messages takes no more than its turn. Limits are read from the plan at each step.
+ * Who is served next. Lanes with work stand in the ring of their transport and are served in turn; each carries a few
+ * messages and goes to the end, so a domain with a million messages takes no more than its turn. Limits are read from the
+ * plan at each step.
  */
 export type DispatchOptions = {
   plan(): Plan
-  /** Makes one delivery and settles it; never rejects. */
+  /** Makes one delivery and settles it, unless it is abandoned meanwhile; never rejects. */
   deliver(job: Job, lane: Lane, turn: Turn): Promise<void>
+  /** Puts a job back that was being delivered: it is tried again, and nothing is counted. Never rejects. */
+  putBack(job: Job, lane: Lane): Promise<void>
   /** What has to be done with a message before it may be delivered; never rejects. `undefined`: nothing. */
   prepare?(mail: Mail): Promise<void> | undefined
   /** A lane has room again, or everything has gone: there may be more to load. */
@@ -19,9 +26,15 @@ export type DispatchOptions = {
 
 /** Messages a lane carries before the next lane has its turn. */
 const turn = 20
-/** Jobs in memory: in all, and of one lane. What is more waits in the index. */
+/** Jobs in memory: of one transport, of one lane, and of one whose host has not said a word. What is more waits in the index. */
 export const mostJobs = 20_000
-export const mostOfLane = 5_000
+const mostOfLane = 5_000
+const mostStanding = 50
+/** Destinations that took mail, and for how long that proves something. */
+const mostProved = 50_000
+const provedForMs = 3_600_000
+/** Milliseconds for recording the outcomes of what ended by itself when everything else is broken off. */
+const concludingMs = 5_000
 
 export class Dispatch {
   readonly #options: DispatchOptions
@@ -30,18 +43,51 @@ export class Dispatch {
   readonly #former = new Map<string, Lane>()
   /** Recipients of messages that are being prepared. */
   readonly #preparing = new Map<Mail, Set<number>>()
-  #ring: Lane[] = []
+  readonly #proved = new LRUCache<string, true>({ max: mostProved, ttl: provedForMs })
+  readonly #places: { readonly [transport in Transport]: Places }
+  readonly #underWay = new Set<Delivery>()
   #running = false
   #timer: NodeJS.Timeout | undefined
+  #looks: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
-  busy = 0
-  busyRetries = 0
-  jobs = 0
+  #beingPrepared = 0
   /** Deliveries ended since the start. */
   done = 0
 
   constructor(options: DispatchOptions) {
     this.#options = options
+    const most = () => options.plan().queue.deliveryThreads
+    this.#places = {
+      local: new Places('local', most),
+      route: new Places('route', most),
+      remote: new Places('remote', most),
+    }
+  }
+
+  get #transports(): Places[] {
+    return Object.values(this.#places)
+  }
+
+  /** Deliveries under way; those that wait for the other side among them. */
+  get busy(): number {
+    return this.#underWay.size
+  }
+
+  get waiting(): number {
+    return this.#transports.reduce((sum, { waiting }) => sum + waiting, 0)
+  }
+
+  /** Jobs in memory that are not under way. */
+  get jobs(): number {
+    const { local, route, remote } = this.#places
+    return local.jobs + route.jobs + remote.jobs + this.#beingPrepared
+  }
+
+  /** The same without those whose host has not said a word. */
+  get flowing(): number {
+    let standing = 0
+    for (const lane of this.#lanes.values()) if (lane.stands) standing += lane.length
+    return this.jobs - standing
   }
 
   /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
@@ -57,7 +103,7 @@ export class Dispatch {
     const noRoom: number[] = []
     for (const job of jobsOf(mail, recipients, plan)) {
       const lane = this.#laneFor(job, plan)
-      if (this.jobs >= mostJobs || lane.length >= mostOfLane) noRoom.push(...job.recipients)
+      if (this.#roomIn(lane, mostOfLane) <= 0) noRoom.push(...job.recipients)
       else this.#put(lane, job)
     }
     this.pump()
@@ -66,8 +112,8 @@ export class Dispatch {
 
   /** They count as jobs meanwhile; an order may withdraw them as it may from their lanes. */
   #addLater(mail: Mail, recipients: readonly number[], preparing: Set<number> | Promise<void>): number[] {
-    if (this.jobs + recipients.length > mostJobs) return [...recipients]
-    this.jobs += recipients.length
+    if (this.jobs + recipients.length > 3 * mostJobs) return [...recipients]
+    this.#beingPrepared += recipients.length
     if (!(preparing instanceof Promise)) {
       for (const r of recipients) preparing.add(r)
       return []
@@ -76,7 +122,7 @@ export class Dispatch {
     this.#preparing.set(mail, waiting)
     void preparing.then(() => {
       this.#preparing.delete(mail)
-      this.jobs -= waiting.size
+      this.#beingPrepared -= waiting.size
       const plan = this.#options.plan()
       for (const job of jobsOf(mail, [...waiting], plan)) this.#put(this.#laneFor(job, plan), job)
       this.pump()
@@ -84,11 +130,21 @@ export class Dispatch {
     return []
   }
 
-  /** How many more recipients of this domain may be loaded. */
-  roomFor(domain: string): number {
-    const { lane } = wayFor(this.#options.plan(), { address: `x@${domain}` })
-    const waiting = this.#lanes.get(lane)?.length ?? 0
-    return Math.max(0, Math.min(mostJobs - this.jobs, 500 - waiting))
+  /** How many more recipients of this domain may be loaded, and by which transport they go. */
+  roomFor(domain: string): { transport: Transport; most: number } {
+    const way = wayFor(this.#options.plan(), { address: `x@${domain}` })
+    const transport = transportOf(way.destination)
+    const lane = this.#lanes.get(way.lane)
+    return { transport, most: lane ? this.#roomIn(lane, 500) : Math.min(this.roomOf(transport), 500) }
+  }
+
+  roomOf(transport: Transport): number {
+    return Math.max(0, mostJobs - this.#places[transport].jobs)
+  }
+
+  #roomIn(lane: Lane, most: number): number {
+    const ofLane = (lane.stands ? Math.min(most, mostStanding) : most) - lane.length
+    return Math.max(0, Math.min(this.roomOf(transportOf(lane.way.destination)), ofLane))
   }
 
   #laneFor(job: Job, plan: Plan): Lane {
@@ -99,34 +155,60 @@ export class Dispatch {
 
   #open(way: Way): Lane {
     const lane = new Lane(way)
+    lane.proved = transportOf(way.destination) !== 'remote' || this.#proved.has(way.lane)
     const former = this.#former.get(way.lane)
     if (former) lane.follow(former)
     this.#lanes.set(way.lane, lane)
     return lane
   }
 
+  #placesOf(lane: Lane): Places {
+    return this.#places[transportOf(lane.way.destination)]
+  }
+
   #put(lane: Lane, job: Job): void {
     lane.add(job)
-    this.jobs++
+    this.#placesOf(lane).jobs++
     this.#enter(lane)
   }
 
   #enter(lane: Lane): void {
     if (lane.inRing || lane.length === 0) return
     lane.inRing = true
-    this.#ring.push(lane)
+    this.#placesOf(lane).ring.push(lane)
   }
 
   start(): void {
     this.#running = true
-    this.pump()
+    this.refresh()
   }
 
-  /** Takes no more; resolves when the deliveries under way have ended. */
-  async stop(): Promise<void> {
+  /** Takes no more; resolves when the deliveries under way have ended, or `ms` later: what is left is broken off and put back. */
+  async stop(ms = Number.POSITIVE_INFINITY): Promise<void> {
     this.#running = false
     clearTimeout(this.#timer)
-    if (this.busy > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#timer = undefined
+    await this.#untilIdle(ms)
+    await Promise.all([...this.#underWay].flatMap((delivery) => this.#abandon(delivery)))
+    await this.#untilIdle(concludingMs)
+  }
+
+  async #untilIdle(ms: number): Promise<void> {
+    if (this.busy === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve)
+      if (Number.isFinite(ms)) timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
+  }
+
+  #abandon(delivery: Delivery): Promise<void>[] {
+    if (delivery.concluding) return []
+    const { job, lane, follows } = delivery
+    delivery.abandon()
+    this.#end(delivery)
+    return [job, ...(follows ? [follows.job] : [])].map((each) => this.#options.putBack(each, lane))
   }
 
   /** After a change of the plan: what waits goes to the lane that is right now. */
@@ -136,25 +218,33 @@ export class Dispatch {
     for (const lane of lanes) if (lane.throttledSince(aMinuteAgo)) this.#former.set(lane.way.lane, lane)
     for (const [name, lane] of this.#former) if (!lane.throttledSince(aMinuteAgo)) this.#former.delete(name)
     this.#lanes.clear()
-    this.#ring = []
+    for (const places of this.#transports) Object.assign(places, { ring: [], jobs: 0 })
     const plan = this.#options.plan()
     for (const lane of lanes) {
       for (const job of lane.drain()) {
-        this.jobs--
         for (const again of jobsOf(job.mail, job.recipients, plan)) this.#put(this.#laneFor(again, plan), again)
       }
     }
     this.pump()
   }
 
+  /** Limits may have changed: every lane with work has its turn. */
+  refresh(): void {
+    for (const lane of this.#lanes.values()) this.#enter(lane)
+    this.pump()
+  }
+
   /** Takes a message's jobs out of their lanes: recipients that were not being delivered. */
   withdraw(mail: Mail): number[] {
-    const jobs = [...this.#lanes.values()].flatMap((lane) => lane.drain(mail))
-    this.jobs -= jobs.length
+    const jobs = [...this.#lanes.values()].flatMap((lane) => {
+      const drained = lane.drain(mail)
+      this.#placesOf(lane).jobs -= drained.length
+      return drained
+    })
     const preparing = this.#preparing.get(mail)
     const waiting = [...(preparing ?? [])]
     preparing?.clear()
-    this.jobs -= waiting.length
+    this.#beingPrepared -= waiting.length
     return [...jobs.flatMap((job) => job.recipients), ...waiting]
   }
 
@@ -162,11 +252,17 @@ export class Dispatch {
     if (!this.#running) return
     const plan = this.#options.plan()
     const now = Date.now()
+    for (const places of this.#transports) if (places.ring.length > 0) this.#serve(places, plan, now)
+  }
+
+  #serve(places: Places, plan: Plan, now: number): void {
     let blocked = 0
-    while (this.busy < plan.queue.deliveryThreads && blocked < this.#ring.length) {
-      const lane = this.#ring.shift() as Lane
-      const job = this.#take(lane, plan, now)
+    while (!places.isFull && blocked < places.ring.length) {
+      const lane = places.ring.shift() as Lane
       lane.inRing = false
+      // It comes back when one of its deliveries ends or goes on.
+      if (lane.stands || lane.busy >= throttleFor(plan, lane.way.domain).connections) continue
+      const job = this.#take(lane, plan, now)
       this.#enter(lane)
       if (job) {
         blocked = 0
@@ -174,7 +270,7 @@ export class Dispatch {
       } else blocked++
     }
     // Throttled by time, perhaps: look again soon.
-    if (this.#ring.length > 0 && blocked > 0) this.#timer ??= setTimeout(() => this.#later(), 50)
+    if (places.ring.length > 0 && blocked > 0) this.#timer ??= setTimeout(() => this.#later(), 50)
   }
 
   #later(): void {
@@ -185,62 +281,93 @@ export class Dispatch {
   /** New mail that may go out behind a delivery under way: it takes that delivery's place, not one more. */
   #takeNext(lane: Lane, plan: Plan): Job | undefined {
     const throttle = throttleFor(plan, lane.way.domain)
-    if (lane.busy > throttle.connections || this.busy > plan.queue.deliveryThreads) return undefined
+    const places = this.#placesOf(lane)
+    if (lane.busy > throttle.connections || places.busy > plan.queue.deliveryThreads) return undefined
     const job = lane.take({ throttle, retries: false, now: Date.now() })
-    if (job) this.jobs--
+    if (job) places.jobs--
     return job
   }
 
   #take(lane: Lane, plan: Plan, now: number): Job | undefined {
     const throttle = throttleFor(plan, lane.way.domain)
-    if (lane.busy >= throttle.connections) return undefined
-    const job = lane.take({ throttle, retries: this.busyRetries < plan.queue.retryThreads, now })
-    if (!job) return undefined
-    this.jobs--
-    this.#count(lane, job, 1)
+    const places = this.#placesOf(lane)
+    if (lane.busy >= throttle.connections || lane.stands || places.isFullFor(lane)) return undefined
+    const job = lane.take({ throttle, retries: places.busyRetries < plan.queue.retryThreads, now })
+    if (job) places.jobs--
     return job
   }
 
-  #count(lane: Lane, { retry }: Job, by: 1 | -1): void {
-    this.busy += by
-    lane.busy += by
-    if (!retry) return
-    this.busyRetries += by
-    lane.busyRetries += by
+  #begin(lane: Lane, job: Job, { begun, next }: Pick<Turn, 'begun' | 'next'>): Delivery {
+    const places = this.#placesOf(lane)
+    const delivery = new Delivery({ lane, job, places, begun, next })
+    places.begin(delivery)
+    lane.busy++
+    if (job.retry) lane.busyRetries++
+    this.#underWay.add(delivery)
+    this.#looks ??= setTimeout(() => this.#look(), lookMs)
+    return delivery
+  }
+
+  #end(delivery: Delivery): void {
+    const { lane, job } = delivery
+    this.#underWay.delete(delivery)
+    this.#placesOf(lane).end(delivery)
+    lane.busy--
+    if (job.retry) lane.busyRetries--
+    if (lane.waiting === 0) lane.silent = false
+  }
+
+  /** Those that wait for the other side give their places up. */
+  #look(): void {
+    this.#looks = undefined
+    let changed = false
+    for (const delivery of this.#underWay) {
+      if (!delivery.look()) continue
+      changed = true
+      this.#enter(delivery.lane)
+    }
+    if (this.#underWay.size > 0) this.#looks = setTimeout(() => this.#look(), lookMs)
+    if (changed) this.pump()
   }
 
   async #carry(lane: Lane, first: Job): Promise<void> {
+    const places = this.#placesOf(lane)
     let job: Job | undefined = first
     let begun: Begun | undefined
     for (let carried = 0; job; carried++) {
-      const goesOn = () => this.#goesOn(lane) && (carried < turn || this.#ring.length <= 1)
+      const goesOn = () => this.#goesOn(lane) && (carried < turn || places.ring.length <= 1)
       const next: Turn['next'] = (fits) => {
         const job = goesOn() ? lane.peek() : undefined
         return job && fits(job.mail, job.recipients) ? this.#takeNext(lane, this.#options.plan()) : undefined
       }
-      const place: Turn = { begun, next, follows: undefined }
-      await this.#options.deliver(job, lane, place)
-      this.#count(lane, job, -1)
+      const delivery = this.#begin(lane, job, { begun, next })
+      await this.#options.deliver(job, lane, delivery)
+      if (delivery.abandoned) return
+      this.#end(delivery)
       this.done++
-      begun = place.follows
+      if (delivery.answered !== undefined && delivery.answered !== lane.proved) this.#learn(lane, delivery.answered)
+      begun = delivery.follows
       // What has begun is delivered even when everything is to stop.
-      if (begun) this.#count(lane, begun.job, 1)
-      job =
-        begun?.job ??
-        (goesOn() && this.#withinLimits() ? this.#take(lane, this.#options.plan(), Date.now()) : undefined)
+      job = begun?.job ?? (goesOn() ? this.#take(lane, this.#options.plan(), Date.now()) : undefined)
     }
+    this.#enter(lane)
     this.#forget(lane)
     if (this.jobs < mostOfLane / 2) this.#options.drained()
     if (this.busy === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.pump()
   }
 
-  #goesOn(lane: Lane): boolean {
-    return this.#running && this.#lanes.get(lane.way.lane) === lane
+  /** Whether mail to this destination may be expected to flow. Routes are the administrator's word. */
+  #learn(lane: Lane, answered: boolean): void {
+    const { lane: name, destination } = lane.way
+    if (transportOf(destination) !== 'remote') return
+    lane.proved = answered
+    if (answered) this.#proved.set(name, true)
+    else this.#proved.delete(name)
   }
 
-  #withinLimits(): boolean {
-    return this.busy < this.#options.plan().queue.deliveryThreads
+  #goesOn(lane: Lane): boolean {
+    return this.#running && this.#lanes.get(lane.way.lane) === lane
   }
 
   #forget(lane: Lane): void {
@@ -248,25 +375,4 @@ export class Dispatch {
     if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - minuteMs)) return
     if (this.#lanes.get(name) === lane) this.#lanes.delete(name)
   }
-}
-
-/** One job for each way, and apart for what was tried before. */
-function jobsOf(mail: Mail, recipients: readonly number[], plan: Plan): Job[] {
-  if (recipients.length === 1) {
-    const [r] = recipients as [number]
-    return [{ mail, recipients: [r], retry: (mail.open.get(r)?.tries ?? 0) > 0 }]
-  }
-  const jobs = new Map<string, Job>()
-  for (const r of recipients) {
-    const to = mail.envelope.recipients[r]
-    if (!to) continue
-    const { lane } = wayFor(plan, to, mail.rerouted)
-    // A gateway takes all domains in one transaction; a domain's own limits hold only where it is the destination.
-    const retry = (mail.open.get(r)?.tries ?? 0) > 0
-    const key = `${retry ? 1 : 0} ${lane} ${lane === 'gateway' ? '' : domainOf(to.address)} ${to.forwardedBy ?? ''}`
-    const job = jobs.get(key)
-    if (job) job.recipients.push(r)
-    else jobs.set(key, { mail, recipients: [r], retry })
-  }
-  return [...jobs.values()]
 }

@@ -1,12 +1,13 @@
 import type { Record } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader } from '@postern/spool/spool.ts'
-import { type Dispatch, mostJobs } from './dispatch.ts'
+import type { Dispatch } from './dispatch.ts'
 import type { Hands } from './hands.ts'
 import type { Index } from './index/index-thread.ts'
 import { active, deferred, held, type MessageRow } from './index/rows.ts'
 import type { Journal } from './journal.ts'
 import type { Mail } from './mail.ts'
 import { overlayFrom } from './overlay.ts'
+import type { Transport } from './places.ts'
 import { hostAndPort } from './route/destination.ts'
 
 /** Brings due mail from the index into the lanes, a little of every domain at a time. */
@@ -91,14 +92,11 @@ export class Due {
     const started = performance.now()
     const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
     const now = Date.now()
-    const quotas: [string, number][] = []
-    for (const [domain, dueAt] of domains) {
-      const most = dueAt > now ? 0 : dispatch.roomFor(domain)
-      if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
-      if (most > 0) quotas.push([domain, most])
-    }
-    const limit = Math.min(rowsAtOnce, mostJobs - dispatch.jobs)
-    const { rows, stoppedAt } = quotas.length > 0 ? await index.ask('load', { now, quotas, limit }) : nothing
+    for (const [, dueAt] of domains) if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
+    const due = domains.filter(([, dueAt]) => dueAt <= now).map(([domain]) => domain)
+    const quotas = quotasFor(due, dispatch)
+    const { rows, stoppedAt } =
+      quotas.length > 0 ? await index.ask('load', { now, quotas, limit: rowsAtOnce }) : nothing
     await this.#loadAll(rows)
     const more = stoppedAt !== undefined || domains.length === domainsAtOnce
     this.#after = more ? before(domains, stoppedAt) : ''
@@ -179,6 +177,18 @@ export class Due {
 }
 
 const nothing = { rows: [], stoppedAt: undefined }
+
+/** How much of each domain is loaded: no more than its lane has room for, nor than its transport has. */
+function quotasFor(domains: readonly string[], dispatch: Dispatch): [string, number][] {
+  const left = new Map<Transport, number>()
+  return domains.flatMap((domain): [string, number][] => {
+    const { transport, most } = dispatch.roomFor(domain)
+    const rest = left.get(transport) ?? dispatch.roomOf(transport)
+    const quota = Math.min(most, rest)
+    left.set(transport, rest - quota)
+    return quota > 0 ? [[domain, quota]] : []
+  })
+}
 
 /** From where the ring goes on: after the last domain that was asked. */
 function before(domains: readonly [string, number][], stoppedAt: string | undefined): string {

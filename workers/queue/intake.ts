@@ -137,10 +137,10 @@ export class Intake {
    */
   async #paced(): Promise<void> {
     const { dispatch } = this.#options
-    while (dispatch.jobs > plenty && !this.#stop.signal.aborted) {
+    while (dispatch.jobs > plenty && dispatch.flowing > plenty && !this.#stop.signal.aborted) {
       const before = dispatch.done
       await sleep(50)
-      if ((dispatch.done - before) * 30 < dispatch.jobs) return
+      if ((dispatch.done - before) * 30 < dispatch.flowing) return
     }
   }
 

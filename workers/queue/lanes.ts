@@ -14,13 +14,25 @@ export type Job = {
 /** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
 export type Begun = { job: Job; connection: Connection }
 
-/** A delivery's place among those of its lane. */
+/** A delivery, as the attempt sees it. */
 export type Turn = {
   begun: Begun | undefined
   /** Takes the job that may follow on the same connection. */
   next(fits: (mail: Mail, recipients: readonly number[]) => boolean): Job | undefined
-  /** Set by the delivery when it has begun that job. */
+  /** Set by the attempt when it has begun that job. */
   follows: Begun | undefined
+  /** From here on it waits for a connection to another host. */
+  calls(): void
+  /** A connection is ready. Who waited long for it may have to wait for a place. */
+  talks(connection: Connection): Promise<void> | undefined
+  /** Aborts what it waits for when it is abandoned. */
+  readonly signal: AbortSignal
+  /** Nobody wants to know any more: nothing more is to be begun. */
+  readonly abandoned: boolean
+  /** Set by the attempt: the outcome is being recorded. */
+  concluding: boolean
+  /** Set by the attempt: whether the destination took mail (true) or could not be talked to (false). */
+  answered: boolean | undefined
 }
 
 /** What `perMinute` of a throttle counts in. */
@@ -34,6 +46,12 @@ export class Lane {
   /** Deliveries under way, and how many of them are retries. */
   busy = 0
   busyRetries = 0
+  /** Of those under way: they gave up their places and wait for the other side. */
+  waiting = 0
+  /** The destination took mail a while ago; one that an administrator named is taken at his word. */
+  proved = true
+  /** A connection has been waiting for so long that other mail need not wait to be told so. */
+  silent = false
   /** When throttled: when messages started, of the last minute at most, oldest first. */
   #starts: number[] = []
   #oldest = 0
@@ -47,8 +65,9 @@ export class Lane {
     return this.#fresh.length + this.#retries.length
   }
 
-  get fresh(): number {
-    return this.#fresh.length
+  /** Its mail waits for the first word of a host that nobody knows: one connection is enough to hear it. */
+  get stands(): boolean {
+    return !this.proved && this.waiting > 0 && !this.silent
   }
 
   add(job: Job): void {

@@ -30,7 +30,7 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
   const { mail } = job
   const now = Date.now()
   const decided: Decided[] = []
-  const decideOne = decider(mail, { results: attempted.results, now }, clerk)
+  const decideOne = decider(mail, { attempted, now }, clerk)
   for (const [r, result] of attempted.results) {
     if (!mail.open.has(r)) continue
     const verdict = decideOne(r, result)
@@ -51,15 +51,16 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
  */
 function decider(
   mail: Mail,
-  { results, now }: { results: Attempted['results']; now: number },
+  { attempted, now }: { attempted: Attempted; now: number },
   clerk: Clerk,
 ): (r: number, result: Final) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
-    shared ??= sharedNextAt(mail, { results, now }, clerk)
+    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { results: attempted.results, now }, clerk)
     return shared
   }
-  return (r, result) => decide(mail, { r, result, now, nextAt }, clerk)
+  const counted = attempted.isBrokenOff ? 0 : 1
+  return (r, result) => decide(mail, { r, result, now, nextAt, counted }, clerk)
 }
 
 function sharedNextAt(
@@ -82,9 +83,9 @@ function sharedNextAt(
   return Math.max(next.kind === 'retry' ? next.at : now, earliest)
 }
 
-type Deciding = { r: number; result: Final; now: number; nextAt(): number }
+type Deciding = { r: number; result: Final; now: number; nextAt(): number; counted: 0 | 1 }
 
-function decide(mail: Mail, { r, result, now, nextAt }: Deciding, { plan }: Clerk): Decided {
+function decide(mail: Mail, { r, result, now, nextAt, counted }: Deciding, { plan }: Clerk): Decided {
   const local = plan().domains.has(domainOfRecipient(mail, r))
   switch (result.kind) {
     case 'delivered':
@@ -94,11 +95,11 @@ function decide(mail: Mail, { r, result, now, nextAt }: Deciding, { plan }: Cler
     case 'bounced':
       return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
     case 'deferred': {
-      const tries = (mail.open.get(r)?.tries ?? 0) + 1
+      const tries = (mail.open.get(r)?.tries ?? 0) + counted
       const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue })
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
-      if (next.kind === 'retry') return { ...result, r, kind: 'deferred', at: nextAt(), tries }
+      if (next.kind === 'retry' || counted === 0) return { ...result, r, kind: 'deferred', at: nextAt(), tries }
       const after = tries === 1 ? 'given up after 1 try' : `given up after ${tries} tries`
       const givenUp = next.because === 'tries' ? after : 'given up: too long in the queue'
       return { r, kind: 'bounced', reply: result.reply, status: '4.4.7', cause: 'expired', givenUp }

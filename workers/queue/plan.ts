@@ -34,6 +34,8 @@ export type Plan = {
   postmaster: string
   /** Milliseconds between recipients of mail that is relayed. */
   recipientDelayMs: number
+  /** Milliseconds that deliveries under way may take to end after a stop. */
+  drainMs: number
   /** By domain: what its outgoing mail is signed with. */
   signers: ReadonlyMap<string, readonly SigningKey[]>
   /** Clients that may relay. */
@@ -67,6 +69,7 @@ export function compilePlan(
     defaultMailHost: general.defaultMailHost,
     postmaster: general.postmaster,
     recipientDelayMs: advanced.recipientDelayMs,
+    drainMs: advanced.drainTimeoutSeconds * 1000,
     signers: signersOf(replica),
     relays: before && !isNew(['relay']) ? before.plan.relays : relaysOf(replica),
     directory: before && !isNew(directoryKinds) ? before.plan.directory : directoryOf(replica),

@@ -12,7 +12,7 @@ import { Authenticity, type AuthenticityOptions } from './authenticity.ts'
 import { type Patience, patience as usualPatience } from './client/dial.ts'
 import { Pool } from './client/pool.ts'
 import { dailyReport } from './daily-report.ts'
-import { concludeOrPutBack, type Deliverer, deliver, lostResult } from './deliverer.ts'
+import { concludeOrPutBack, type Deliverer, deliver, lostResult, putBack } from './deliverer.ts'
 import { Dispatch } from './dispatch.ts'
 import { Due } from './due.ts'
 import { Converter } from './form/converter.ts'
@@ -106,6 +106,7 @@ export class Queue {
     const dispatch = new Dispatch({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
+      putBack: (job, lane) => putBack(job, lane, deliverer),
       prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
@@ -210,7 +211,7 @@ export class Queue {
     this.plan = plan
     if (!isDeepStrictEqual(termsOf(before), termsOf(plan))) this.#pool.closeIdle()
     if (leadElsewhere(before, plan)) this.dispatch.reroute()
-    else this.dispatch.pump()
+    else this.dispatch.refresh()
   }
 
   startDeliveries(): void {
@@ -219,10 +220,10 @@ export class Queue {
     this.#due.start()
   }
 
-  /** Takes no new deliveries; resolves when those under way have ended. */
+  /** Takes no new deliveries; those under way have the drain time to end, and are made again later when they do not. */
   async stopDeliveries(): Promise<void> {
     await this.#due.stop()
-    await this.dispatch.stop()
+    await this.dispatch.stop(this.plan.drainMs)
     this.#pool.clear()
     this.delivering = false
   }
@@ -255,24 +256,46 @@ export class Queue {
         byState,
       },
       busy: this.dispatch.busy,
+      waitingForHosts: this.dispatch.waiting,
       jobs: this.dispatch.jobs,
       inHand: this.#hands.size,
     }
   }
 
-  /** Everything that happened is in the index when it resolves; what was not finished is active there and tried again. */
+  /**
+   * Everything that happened is in the index when it resolves; what was not finished is tried again. An index that takes
+   * nothing more (a full disk) is left as after a crash: nothing is lost, something may be delivered twice.
+   */
   async close(): Promise<void> {
-    await this.#intake.stop()
+    await within(closingMs, this.#intake.stop())
     await this.stopDeliveries()
+    if (await within(closingMs, this.#record())) await this.index.close()
+    this.#poster.close()
+    this.#buckets.close()
+    const { assurance } = this.#parts
+    await within(closingMs, Promise.all([this.#signer.close(), this.#converter.close(), assurance?.mtaSts?.save()]))
+  }
+
+  async #record(): Promise<void> {
     await this.orders.settled()
     await this.reclaim.stop()
     await this.journal.flush()
-    await this.index.close()
-    this.#poster.close()
-    this.#buckets.close()
-    await this.#signer.close()
-    await this.#converter.close()
-    await this.#parts.assurance?.mtaSts?.save()
+  }
+}
+
+/** Milliseconds for each step of closing, besides the drain time. */
+const closingMs = 5000
+
+/** Whether it was done within so many milliseconds. */
+async function within(ms: number, done: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false)
+  })
+  try {
+    return await Promise.race([done.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -16,6 +16,8 @@ import type { Destination } from './route/destination.ts'
 
 type Bucket = Extract<Destination, { kind: 's3' }>
 
+type Abortable = AttemptWorld & { signal: AbortSignal }
+
 const timeoutMs = 120_000
 
 /** The client is made when it is needed first: most systems have no such route. */
@@ -53,14 +55,14 @@ function clientOptions(env: NodeJS.ProcessEnv) {
 export async function deliverToBucket(
   job: Job,
   bucket: Bucket,
-  world: AttemptWorld,
+  world: Abortable,
 ): Promise<Pick<Attempted, 'via' | 'results'>> {
   const result = await putBoth(job.mail, bucket, world)
   const host = `s3 ${bucket.bucket}`
   return { via: { host }, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-async function putBoth(mail: Mail, { bucket, prefix, domain }: Bucket, world: AttemptWorld): Promise<Final> {
+async function putBoth(mail: Mail, { bucket, prefix, domain }: Bucket, world: Abortable): Promise<Final> {
   const [day = ''] = new Date(mail.envelope.receivedAt).toISOString().split('T')
   const key = `${prefix}${day.replaceAll('-', '/')}/${mail.envelope.id}-${domain}`
   const of = new MessageBody(mail, world)
@@ -91,7 +93,10 @@ type Put = {
   signal?: AbortSignal
 }
 
-async function put({ buckets }: AttemptWorld, { bucket, key, type, body, octets, signal }: Put): Promise<void> {
+async function put(
+  { buckets, signal: stopped }: Abortable,
+  { bucket, key, type, body, octets, signal }: Put,
+): Promise<void> {
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,
@@ -99,8 +104,8 @@ async function put({ buckets }: AttemptWorld, { bucket, key, type, body, octets,
     ContentType: type,
     ...(octets === undefined ? {} : { ContentLength: octets }),
   })
-  const late = AbortSignal.timeout(timeoutMs)
-  await buckets.client.send(command, { abortSignal: signal ? AbortSignal.any([late, signal]) : late })
+  const ends = [AbortSignal.timeout(timeoutMs), stopped, ...(signal ? [signal] : [])]
+  await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
 }
 
 /** A message on its way into a request; one that turns out damaged breaks the request off, so that no object comes of it. */

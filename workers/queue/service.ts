@@ -14,9 +14,6 @@ import { ourselvesFrom } from './route/ourselves.ts'
 
 /** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
 
-/** Milliseconds that a stop waits for deliveries; what is left is tried again by the next process. */
-const drainMs = 30_000
-
 export async function queueService(
   worker: Worker & { dataDirectory: string; log: Pick<Logger, 'error'> },
   env: NodeJS.ProcessEnv,
@@ -69,7 +66,6 @@ export async function queueService(
       return found && errand.kind === 'content' ? show(found, errand.most, parcels) : { outcome: 'absent' }
     },
     stop: async () => {
-      await Promise.race([queue?.stopDeliveries(), new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
       await queue?.close()
       await examiner.close()
       await writer.close()
@@ -154,7 +150,7 @@ class ServiceState {
   status(queue: Queue | undefined, refusal: string | undefined): ReturnType<Service['status']> {
     const base = { observed: this.#observed, generation: this.#generation, sessions: 0, listeners: [] }
     if (!queue) return base
-    const { waiting, busy, jobs, inHand } = queue.status()
+    const { waiting, busy, waitingForHosts, jobs, inHand } = queue.status()
     const troubles = [...queue.troubles, ...(refusal === undefined ? [] : [['spool', refusal]])]
     const trouble = troubles.map(([part, text]) => `${part}: ${text}`).join('; ')
     const { delivered, deferred, bounced, discarded, attempts } = queue.tally
@@ -170,6 +166,7 @@ class ServiceState {
         queue_discarded_total: discarded,
         queue_attempts_total: attempts,
         queue_deliveries_busy: busy,
+        queue_deliveries_waiting: waitingForHosts,
         queue_jobs_in_memory: jobs,
         queue_messages_in_memory: inHand,
         queue_spool_freed_octets_total: queue.reclaim.freed,

@@ -16,6 +16,7 @@ import type { Destination } from './route/destination.ts'
  */
 
 type Webhook = Extract<Destination, { kind: 'webhook' }>
+type Abortable = AttemptWorld & { signal: AbortSignal }
 type Delivered = Pick<Attempted, 'via' | 'results'>
 
 /** Milliseconds for one request. */
@@ -26,7 +27,7 @@ const mostAnswer = 4096
 const mostEnvelope = 4000
 const longestRetryMs = 86_400_000
 
-export async function deliverToWebhook(job: Job, webhook: Webhook, world: AttemptWorld): Promise<Delivered> {
+export async function deliverToWebhook(job: Job, webhook: Webhook, world: Abortable): Promise<Delivered> {
   const { host } = new URL(webhook.url)
   const results = new Map<number, Final>()
   for (const group of groupsOf(job)) {
@@ -38,7 +39,7 @@ export async function deliverToWebhook(job: Job, webhook: Webhook, world: Attemp
 
 type Group = { group: readonly number[]; webhook: Webhook; host: string }
 
-async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: AttemptWorld): Promise<Final> {
+async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: Abortable): Promise<Final> {
   const envelope = envelopeOf(mail, group)
   const headers: { [name: string]: string } = {
     'content-type': 'message/rfc822',
@@ -58,6 +59,7 @@ async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: 
       timeoutMs,
       mostAnswer,
       cutAnswer: true,
+      signal: world.signal,
     })
     return meaningOf(answer, Date.now())
   } catch (error) {

@@ -40,12 +40,12 @@ export const queueSchema = z
     }),
     deliveryThreads: setting(z.number().int().min(5).max(1000).default(30), {
       title: 'Delivery threads',
-      help: 'Concurrent deliveries.',
+      help: 'Concurrent deliveries: so many into mailboxes of this machine, as many to hosts that routes and the gateway name, and as many to hosts that the DNS names. One that waits for the other side to say something does not count.',
       source: 'classic',
     }),
     retryThreads: setting(z.number().int().min(2).max(999).default(15), {
       title: 'Retry threads',
-      help: 'At most so many deliveries work on retries, so new mail never waits behind old. Must be less than the delivery threads.',
+      help: 'At most so many deliveries of each of these three kinds work on retries, so new mail never waits behind old. Must be less than the delivery threads.',
       source: 'classic',
     }),
     perDomainConnections: setting(z.number().int().min(1).max(100).default(5), {

@@ -32,6 +32,8 @@ export class Connection {
   proved = false
   /** Transactions done on it. */
   used = 0
+  /** Messages whose body was sent on it. */
+  bodies = 0
   /** When it became idle; kept by the pool. */
   idleSince = 0
   stage: Stage = 'connect'
@@ -44,6 +46,7 @@ export class Connection {
   #wait = 0
   /** While we log in: what no reply may repeat into an event. */
   #secrets: string[] = []
+  #heard = 0
 
   private constructor(dial: Dial, socket: Socket) {
     this.dial = dial
@@ -77,6 +80,11 @@ export class Connection {
   /** Whether the remote has spoken or gone although nobody asked it: such a connection must not be reused. */
   get disturbed(): boolean {
     return !this.alive || this.#early.length > 0
+  }
+
+  /** Grows as long as our octets leave and replies come. */
+  get progress(): number {
+    return this.#heard + this.#socket.bytesWritten
   }
 
   has(extension: string): boolean {
@@ -173,7 +181,7 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#data(chunk))
     socket.on('error', (error) => this.#fail(`${(error as NodeJS.ErrnoException).code ?? error.message}`))
     socket.on('close', () => this.#fail('the remote closed the connection'))
-    socket.on('timeout', () => this.#fail(`no answer within ${Math.round(this.#wait / 1000)} s`))
+    socket.on('timeout', () => this.#fail(`no answer within ${Math.round(this.#wait / 1000)} s`, true))
   }
 
   #data(chunk: Buffer): void {
@@ -191,6 +199,7 @@ export class Connection {
     let replies = given
     if (this.#secrets.length > 0) replies = replies.map((reply) => withoutSecret(reply, this.#secrets))
     if (this.dial.tap?.isOpen) for (const reply of replies) this.dial.tap.heard(reply)
+    this.#heard += replies.length
     const waiter = this.#waiter
     if (!waiter) {
       this.#early.push(...replies)
@@ -201,15 +210,16 @@ export class Connection {
     if (waiter.replies.length === waiter.count) {
       this.#waiter = undefined
       waiter.resolve(waiter.replies)
-    } else if (Date.now() > this.#deadline) this.#fail('the remote answers too slowly')
+    } else if (Date.now() > this.#deadline) this.#fail('the remote answers too slowly', true)
     // RFC 5321 §4.5.3.2.6 for each: an LMTP server delivers to one recipient after the other.
     else if (replies.length > 0 && this.stage === 'end') this.#deadline = Date.now() + this.#wait
   }
 
-  #fail(message: string): void {
+  #fail(message: string, silent = false): void {
     const waiter = this.#waiter
     this.#waiter = undefined
     this.#failure ??= new ConnectionFailure(this.stage, `${message} (${this.stage})`, this.#lastWords(waiter))
+    this.#failure.silent ||= silent
     this.#socket.destroy()
     waiter?.resolve(waiter.replies)
   }

@@ -49,6 +49,8 @@ export type Dial = {
   /** Whether a host that calls itself so is this server. */
   isUs?: (name: string) => boolean
   patience: Patience
+  /** Destroys the connection, at whatever it is. */
+  signal?: AbortSignal
   /** Told every line of both sides, without secrets. */
   tap?: Tap
 }
@@ -75,6 +77,8 @@ export class ConnectionFailure extends Error {
   override readonly name = 'ConnectionFailure'
   readonly stage: Stage
   readonly reply: Reply | undefined
+  /** The remote kept us waiting until we gave up. */
+  silent = false
   constructor(stage: Stage, message: string, reply?: Reply) {
     super(message.slice(0, 500))
     this.stage = stage

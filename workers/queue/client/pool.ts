@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { Connection } from './connection.ts'
 import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './dial.ts'
 import { LoginCutShort } from './login.ts'
@@ -9,7 +10,10 @@ const idleMs = 5000
 /** Well below the shortest retry timer: a try that the schedule grants is made, not answered from memory. */
 const deadMs = 20_000
 const mostIdle = 500
+/** A host that says nothing for so long is not waited for by others; what the settings allow it is more. */
+const stallsMs = 30_000
 const distrustMs = 3_600_000
+const learnedMs = 3_600_000
 
 export class Pool {
   #idle = new Map<string, Connection[]>()
@@ -17,6 +21,10 @@ export class Pool {
   #dead = new Map<string, { until: number; failure: ConnectionFailure }>()
   /** Hosts that lost an envelope sent ahead, until when they are not sent any. */
   #distrusted = new Map<string, number>()
+  /** How many messages a host takes in one session, where that was found out. */
+  readonly #sessionLimits = new LRUCache<string, number>({ max: 10_000, ttl: learnedMs })
+  /** Refusals that a host repeated on a new connection. */
+  readonly #believed = new LRUCache<string, true>({ max: 10_000, ttl: learnedMs })
   #timer: NodeJS.Timeout | undefined
 
   /** An open connection for this key that is fit for another message. */
@@ -49,7 +57,7 @@ export class Pool {
 
   /** The failure of a host that did not answer a moment ago. */
   deadFor(peer: Peer): ConnectionFailure | undefined {
-    const key = `${peer.address} ${peer.port}`
+    const key = keyOf(peer)
     const dead = this.#dead.get(key)
     if (!dead || dead.until > Date.now()) return dead?.failure
     this.#dead.delete(key)
@@ -58,12 +66,35 @@ export class Pool {
 
   distrust(peer: Peer): void {
     if (this.#distrusted.size > 10_000) this.#distrusted.clear()
-    this.#distrusted.set(`${peer.address} ${peer.port}`, Date.now() + distrustMs)
+    this.#distrusted.set(keyOf(peer), Date.now() + distrustMs)
   }
 
   trusts(peer: Peer): boolean {
     if (this.#distrusted.size === 0) return true
-    return (this.#distrusted.get(`${peer.address} ${peer.port}`) ?? 0) < Date.now()
+    return (this.#distrusted.get(keyOf(peer)) ?? 0) < Date.now()
+  }
+
+  limitSession(peer: Peer, messages: number): void {
+    this.#sessionLimits.set(keyOf(peer), Math.max(1, messages))
+  }
+
+  sessionLimitOf(peer: Peer): number {
+    return this.#sessionLimits.get(keyOf(peer)) ?? Number.POSITIVE_INFINITY
+  }
+
+  /** A refusal on a used connection counts from now on without being asked for twice. */
+  believe(peer: Peer, refusal: string): void {
+    this.#believed.set(`${keyOf(peer)} ${refusal}`, true)
+  }
+
+  believes(peer: Peer, refusal: string): boolean {
+    return this.#believed.has(`${keyOf(peer)} ${refusal}`)
+  }
+
+  /** A host that let a connection wait in vain: for a moment it is not asked again. */
+  remember(peer: Peer, failure: ConnectionFailure): void {
+    if (this.#dead.size > 10_000) this.#dead.clear()
+    this.#dead.set(keyOf(peer), { until: Date.now() + deadMs, failure })
   }
 
   /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */
@@ -79,18 +110,19 @@ export class Pool {
   }
 
   async #open(dial: Dial & { tls: TlsPolicy }): Promise<Connection> {
-    const key = `${dial.peer.address} ${dial.peer.port}`
+    const { peer, signal } = dial
+    const timer = setTimeout(() => this.remember(peer, stalled(peer)), stallsMs)
     try {
       const connection = await Connection.open(dial)
-      this.#dead.delete(key)
+      this.#dead.delete(keyOf(peer))
       return connection
     } catch (error) {
       const failure = error as ConnectionFailure
-      if (failure.stage === 'connect' || (failure.stage === 'greeting' && !failure.reply)) {
-        if (this.#dead.size > 10_000) this.#dead.clear()
-        this.#dead.set(key, { until: Date.now() + deadMs, failure })
-      }
+      const isDead = failure.silent || failure.stage === 'connect' || (failure.stage === 'greeting' && !failure.reply)
+      if (isDead && !signal?.aborted) this.remember(peer, failure)
       throw error
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -122,4 +154,12 @@ export class Pool {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+function keyOf({ address, port }: Peer): string {
+  return `${address} ${port}`
+}
+
+function stalled({ host }: Peer): ConnectionFailure {
+  return new ConnectionFailure('greeting', `${host} has let another connection wait for ${stallsMs / 1000} s`)
 }

@@ -5,9 +5,9 @@ import { ConnectionFailure, type Dial } from './dial.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
 export function openSocket(dial: Dial): Promise<Socket> {
-  const { peer, tls, patience: wait } = dial
+  const { peer, tls, patience: wait, signal } = dial
   return new Promise((resolve, reject) => {
-    const at = { host: peer.address, port: peer.port, ...keepAlive }
+    const at = { host: peer.address, port: peer.port, ...keepAlive, ...(signal ? { signal } : {}) }
     const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
     const failed = (error: Error) => {
       socket.destroy()

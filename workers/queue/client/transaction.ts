@@ -257,6 +257,7 @@ async function reset(connection: Connection, waitsForData = false): Promise<void
 
 async function sendBody(connection: Connection, transaction: Transaction, next: Follow['next']): Promise<void> {
   const { patience } = connection.dial
+  connection.bodies++
   try {
     if (transaction.body === 'whole') {
       const parts = stuffed(await transaction.whole())
