@@ -64,6 +64,7 @@ test('large 8-bit mail for a host without 8BITMIME: decodes to what it was, and 
   const remote = await startRemote()
   open.push(remote)
   const box = await Testbed.open({
+    accounts: ['ann@b.test'],
     domains: [
       { name: 'a.test', route: remote.route },
       { name: 'b.test', route: { type: 'maildir' } },
