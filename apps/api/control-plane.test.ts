@@ -473,7 +473,7 @@ describe('services and workers', () => {
       listeners: [],
       eventsUnsent: 0,
       queueUrl: 'http://127.0.0.1:1/q/postern-smtp-1',
-      metrics: { accepted_total: 5 },
+      metrics: { messages_accepted_total: 5, made_up_total: 2 },
     }
     expect((await api.send('POST', '/v1/worker/report', { token, body: report })).status).toBe(200)
     const { items } = (await api.send('GET', '/v1/services')).json
@@ -493,7 +493,9 @@ describe('services and workers', () => {
     api.clock.ahead = 0
     await api.settled()
     expect(api.nudges.at(-1)).toEqual({ queueUrl: report.queueUrl, revision: restart.json.revision })
-    expect((await api.send('GET', '/metrics', { token: '' })).text).toMatch(/postern_accepted_total 5\n/)
+    const metrics = (await api.send('GET', '/metrics', { token: '' })).text
+    expect(metrics).toContain('postern_messages_accepted_total{worker="smtp-1",service="smtp"} 5\n')
+    expect(metrics).toContain('postern_made_up_total{worker="smtp-1",service="smtp"} 2\n')
     api.clock.ahead = 21_000
     const later = (
       await api.send('GET', '/v1/services/smtp', {

@@ -34,6 +34,10 @@ export type Endpoint = {
   status?: 200 | 201 | 202 | 204
   /** What is answered; a media type when it is not JSON. */
   answer: z.ZodType | string
+  /** Other media types it may come in. */
+  alsoMedia?: string[]
+  /** Statuses beside those that follow from the rest of the row, and what each says. */
+  alsoAnswers?: Record<number, string>
   handle: (call: Call, input: Input, request: Request) => Promise<unknown>
 }
 

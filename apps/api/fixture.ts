@@ -60,6 +60,13 @@ export async function startFixture(changes: Partial<Parts> = {}) {
   await makeOwner(parts, owner)
   const app = createApp(parts)
 
+  let document: Promise<Document> | undefined
+  /** Whatever a test asks: an answer that the document does not name is a fault. */
+  const declared = async (answer: Answer) => {
+    document ??= Promise.resolve(app.request('/openapi.json')).then((response) => response.json() as Promise<Document>)
+    const wrong = undeclared(await document, answer)
+    if (wrong) throw new Error(wrong)
+  }
   const send = async (method: string, path: string, options: SendOptions = {}) => {
     const { token = await tokens.owner(), body, headers = {} } = options
     const response = await app.request(path, {
@@ -71,6 +78,7 @@ export async function startFixture(changes: Partial<Parts> = {}) {
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
+    await declared({ method, path, status: response.status, type: response.headers.get('content-type') })
     const text = await response.text()
     const isJson = (response.headers.get('content-type') ?? '').includes('json') && !text.includes('\n{')
     return {
@@ -133,3 +141,23 @@ export async function startFixture(changes: Partial<Parts> = {}) {
 }
 
 export type SendOptions = { token?: string; body?: unknown; headers?: Record<string, string> }
+
+type Operation = { responses: Record<string, { content?: Record<string, unknown> }> }
+export type Document = { paths: Record<string, Record<string, Operation>> }
+export type Answer = { method: string; path: string; status: number; type: string | null }
+
+/** What is wrong with an answer by the OpenAPI document; a path or method that it does not have says nothing. */
+export function undeclared({ paths }: Document, { method, path, status, type }: Answer): string | undefined {
+  const bare = path.split('?')[0] ?? ''
+  const named = Object.keys(paths).filter((one) => new RegExp(`^${one.replace(/\{\w+\}/g, '[^/]+')}$`).test(bare))
+  // The literal one wins over one with parameters, as in the router.
+  const [best] = named.sort((a, b) => a.split('{').length - b.split('{').length)
+  const operation = paths[best ?? '']?.[method.toLowerCase()]
+  if (!operation) return undefined
+  const answer = operation.responses[status]
+  if (!answer) return `${method} ${bare} answered ${status}, which /openapi.json does not name`
+  const media = type?.split(';')[0]
+  if (media && answer.content && !Object.hasOwn(answer.content, media))
+    return `${method} ${bare} answered ${status} as ${media}; /openapi.json names ${Object.keys(answer.content).join(', ')}`
+  return undefined
+}

@@ -3,6 +3,7 @@ import { problemSchema } from '@postern/contract/views.ts'
 import { compress } from 'hono/compress'
 import { docs } from './docs-page.ts'
 import type { Endpoint } from './endpoint.ts'
+import { withExtensionsIn } from './openapi-schema.ts'
 
 /** OpenAPI 3.1 from the same rows that answer. */
 export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): void {
@@ -22,6 +23,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
+    tags: [...new Set([...rows.map(({ tag }) => tag), 'System'])].map((name) => ({ name })),
   }
   for (const path of describingPaths) app.use(path, compress())
   app.get('/docs', () => docs.page())
@@ -29,7 +31,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
   app.get('/docs/docs.css', () => docs.style())
   let document: string | undefined
   app.get('/openapi.json', () => {
-    document ??= JSON.stringify(app.getOpenAPI31Document(config))
+    document ??= JSON.stringify(withExtensionsIn(app.getOpenAPI31Document(config)))
     return new Response(document, { headers: { 'content-type': 'application/json' } })
   })
 }
@@ -71,18 +73,13 @@ function ownPath(path: string, media: string, summary: string): Registered {
     operationId: path.slice(1).replace('.', '-'),
     tags: ['System'],
     summary,
+    security: [],
     responses: { 200: answer },
   }
 }
 
 function pathOf(row: Endpoint) {
   const query = row.write ? (row.query ? row.query.extend(writeQuery.shape) : writeQuery) : row.query
-  const problem = (description: string) => ({
-    description,
-    content: { 'application/problem+json': { schema: problemSchema } },
-  })
-  const media = typeof row.answer === 'string' ? row.answer : 'application/json'
-  const schema = typeof row.answer === 'string' ? z.string() : row.answer
   return {
     method: row.method,
     path: row.path,
@@ -90,7 +87,7 @@ function pathOf(row: Endpoint) {
     tags: [row.tag],
     summary: row.summary,
     description: scopeText(row),
-    ...(row.scope === 'public' ? {} : { security: [{ bearer: [] }] }),
+    security: row.scope === 'public' ? [] : [{ bearer: [] }],
     request: {
       ...(row.params ? { params: row.params } : {}),
       ...(query ? { query } : {}),
@@ -100,18 +97,42 @@ function pathOf(row: Endpoint) {
         : {}),
       ...(row.body || row.streams ? { body: { content: mediaOf(row), required: true } } : {}),
     },
-    responses: {
-      [row.status ?? 200]:
-        row.status === 204 ? { description: 'Done.' } : { description: row.summary, content: { [media]: { schema } } },
-      ...(row.scope === 'public'
-        ? {}
-        : { 401: problem('No valid token.'), 403: problem('The role does not suffice.') }),
-      ...(row.params ? { 404: problem('There is no such thing.') } : {}),
-      ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
-      ...(row.body || row.text || row.streams
-        ? { 400: problem('No JSON.'), 413: problem('Too large.'), 422: problem('Bad input.') }
-        : {}),
-    },
+    responses: responsesOf(row),
+  }
+}
+
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: problemSchema } },
+})
+
+/** Every status the row can answer with; the tests of the whole API compare what it did answer. */
+function responsesOf(row: Endpoint) {
+  const { status = 200, alsoAnswers = {} } = row
+  const schema = typeof row.answer === 'string' ? z.string() : row.answer
+  const media = [typeof row.answer === 'string' ? row.answer : 'application/json', ...(row.alsoMedia ?? [])]
+  const content = Object.fromEntries(media.map((type) => [type, { schema }]))
+  const answer = (code: number, description: string) => (code === 204 ? { description } : { description, content })
+  const sendsBody = row.method !== 'get'
+  return {
+    [status]: answer(status, row.summary),
+    ...(row.write && status !== 200 ? { 200: answer(200, 'With dryRun: what would be done; nothing is saved.') } : {}),
+    ...(sendsBody ? { 400: problem('The body is not JSON, or a header is not as it must be.') } : {}),
+    ...(row.scope === 'public'
+      ? {}
+      : { 401: problem('No valid token.'), 403: problem('The role does not suffice, or it is not for this caller.') }),
+    ...(row.params ? { 404: problem('There is no such thing.') } : {}),
+    ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
+    ...(sendsBody ? { 413: problem('The body is too large.') } : {}),
+    422: problem('The input is not valid.'),
+    ...Object.fromEntries(
+      Object.entries(alsoAnswers).map(([code, text]) => [
+        code,
+        Number(code) < 300 ? answer(Number(code), text) : problem(text),
+      ]),
+    ),
+    500: problem('Something went wrong inside; nothing was saved.'),
+    503: alsoAnswers[503] ? problem(alsoAnswers[503]) : problem('The database is busy; nothing was saved.'),
   }
 }
 

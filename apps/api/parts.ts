@@ -1,4 +1,5 @@
 import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
+import type { WorkerStateMetric } from '@postern/contract/metrics.ts'
 import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -92,9 +93,20 @@ export type Replayer = (options: ReplayOptions) => ReplayRun
 
 export type Metrics = {
   observe(request: { method: string; route: string; status: number; seconds: number }): void
-  /** Prometheus text; `workers`: sums of what workers report. */
-  text(workers: Record<string, number>): Promise<string>
+  /** Prometheus text: the API itself, and what each worker last reported. */
+  text(snapshot: MetricsSnapshot): Promise<string>
   contentType: string
+}
+
+export type MetricsSnapshot = {
+  revision: number
+  workers: {
+    worker: string
+    service: ServiceName
+    state: Partial<Record<WorkerStateMetric, number>>
+    /** Of a live worker only. */
+    reported: Record<string, number>
+  }[]
 }
 
 /** No secret is ever logged. */

@@ -1,7 +1,7 @@
 import { type Role, roleNames } from '@postern/contract/roles.ts'
 import { beforeAll, expect, it } from 'vitest'
 import type { Scope } from './endpoint.ts'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Document, type Fixture, startFixture, undeclared } from './fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 
@@ -46,6 +46,7 @@ it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
   const wrong: string[] = []
   const programs = await Promise.all(roleNames.map(async (role) => [role, await tokenOf(role)] as const))
   const gone = await leftBehind()
+  const document = (await (await api.app.request('/openapi.json')).json()) as Document
   for (const { method, path, scope } of rows) {
     if (path === '/v1/me/session') continue
     const ask = async (token: string) => {
@@ -57,6 +58,13 @@ it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
         ...(method === 'get' ? {} : { body: '{"nothing":1}' }),
       })
       const { status } = response
+      const undone = undeclared(document, {
+        method: method.toUpperCase(),
+        path: sample(path),
+        status,
+        type: response.headers.get('content-type'),
+      })
+      if (undone) wrong.push(undone)
       await response.body?.cancel()
       abort.abort()
       return status

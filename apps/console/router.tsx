@@ -121,6 +121,10 @@ const tree = root.addChildren([
   }),
   createRoute({ ...at('/audit'), component: lazyRouteComponent(() => import('./pages/audit/Audit.tsx'), 'Audit') }),
   createRoute({ ...at('/rfcs'), component: lazyRouteComponent(() => import('./pages/rfcs/Rfcs.tsx'), 'Rfcs') }),
+  createRoute({
+    ...at('/account'),
+    component: lazyRouteComponent(() => import('./pages/account/OwnAccount.tsx'), 'OwnAccount'),
+  }),
   createRoute({ ...at('/users'), component: lazyRouteComponent(() => import('./pages/users/Users.tsx'), 'Users') }),
 ])
 

@@ -70,7 +70,7 @@ export const workerReportSchema = z.strictObject({
     .optional(),
   /** Events on the worker's disk that storage has not acknowledged. */
   eventsUnsent: z.number().int().nonnegative(),
-  /** Prometheus-style numbers the API sums up in /metrics: name → value. */
+  /** Numbers for /metrics, of `workerMetrics`: name → value. */
   metrics: z.record(z.string().regex(/^[a-z_]{1,80}$/), z.number()).optional(),
 })
 export type WorkerReport = z.infer<typeof workerReportSchema>

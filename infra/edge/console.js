@@ -12,6 +12,7 @@ function handler(event) {
 
 // db/contract/pages.ts, which edge.test.ts compares.
 const pages = [
+  'account',
   'audit',
   'directory',
   'events',

@@ -113,7 +113,7 @@ test('the CSP is strict, and the browser refused nothing', async () => {
 test('a session that ends keeps the half-filled form', async () => {
   await it.go('/settings/queue')
   await it.page.getByLabel('Retry timer', { exact: true }).fill('77')
-  await it.page.evaluate("sessionStorage.setItem('postern.refresh', 'long gone')")
+  await it.context.clearCookies()
   await it.page.route(
     '**/v1/settings/**',
     (route) => route.fulfill({ status: 401, json: { status: 401, title: 'Unauthorized' } }),

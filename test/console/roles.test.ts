@@ -86,7 +86,7 @@ async function controls(): Promise<string[]> {
 describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
   const refused: string[] = []
   beforeAll(async () => {
-    await it.page.evaluate('sessionStorage.clear()')
+    await it.context.clearCookies()
     await it.page.goto(it.postern.url)
     await signIn(it.page, { email: `${role}@example.org`, password })
     it.page.on('response', (response) => response.status() === 403 && refused.push(response.url()))
@@ -126,7 +126,7 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
 
 test('an operator holds a message and looks into it; the look is in the audit trail with the name', async () => {
   const { page } = it
-  await page.evaluate('sessionStorage.clear()')
+  await it.context.clearCookies()
   await page.goto(it.postern.url)
   await signIn(page, { email: 'operator@example.org', password })
   await it.go(`/messages/${message}`)

@@ -101,7 +101,7 @@ test('a session that is ended elsewhere while a form is dirty: one signs in agai
   const { page, postern } = it
   const admin = { email: 'day@example.org', password: 'long enough for all' }
   const { id } = await postern.api.post<{ id: string }>('/v1/users', { ...admin, role: 'admin' })
-  await page.evaluate('sessionStorage.clear()')
+  await it.context.clearCookies()
   await page.goto(postern.url)
   await signIn(page, admin)
   await it.go('/directory/accounts')

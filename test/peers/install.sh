@@ -5,8 +5,8 @@
 set -euo pipefail
 
 packages=(postfix swaks libnet-ssleay-perl dovecot-core dovecot-lmtpd haproxy unbound ldnsutils chromium)
-packages+=(pebble rsyslog rsyslog-gnutls pflogsumm)
-services=(postfix dovecot haproxy unbound rsyslog)
+packages+=(pebble rsyslog rsyslog-gnutls pflogsumm prometheus)
+services=(postfix dovecot haproxy unbound rsyslog prometheus)
 
 missing=()
 for package in "${packages[@]}"; do

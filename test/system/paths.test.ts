@@ -10,7 +10,7 @@ import { type Postern, startPostern } from './postern.ts'
 let postern: Postern
 showLogsOnFailure(() => [postern])
 beforeAll(async () => {
-  postern = await startPostern({ env: { POSTERN_WORKERS: 'none' } })
+  postern = await startPostern({ env: { POSTERN_WORKERS: 'none' }, readyWithinMs: 110_000 })
 })
 afterAll(() => postern.stop())
 

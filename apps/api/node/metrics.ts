@@ -1,9 +1,15 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Metrics } from '../parts.ts'
+import { type WorkerMetricName, workerMetrics, workerStateMetrics } from '@postern/contract/metrics.ts'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Metrics, MetricsSnapshot } from '../parts.ts'
+
+const labelNames = ['service', 'worker'] as const
 
 export function makeMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'postern_api_' })
+  // Gauges with a counter's name; what they add up is there by type, without it.
+  for (const name of ['handles', 'requests', 'resources'])
+    registry.removeSingleMetric(`postern_api_nodejs_active_${name}_total`)
   const seconds = new Histogram({
     name: 'postern_api_request_seconds',
     help: 'Time to answer, by route, method and status.',
@@ -15,11 +21,44 @@ export function makeMetrics(): Metrics {
     contentType: registry.contentType,
     observe: ({ method, route, status, seconds: took }) =>
       seconds.observe({ method, route, status: String(status) }, took),
-    text: async (workers) => {
-      const sums = new Registry()
-      for (const [name, value] of Object.entries(workers))
-        new Gauge({ name: `postern_${name}`, help: 'Sum over live workers.', registers: [sums] }).set(value)
-      return `${await registry.metrics()}\n${await sums.metrics()}`
-    },
+    text: async (snapshot) => `${await registry.metrics()}\n${await workersIn(snapshot).metrics()}`,
+  }
+}
+
+/** As of now: a worker that was forgotten is no series any more. */
+function workersIn({ revision, workers }: MetricsSnapshot): Registry {
+  const registry = new Registry()
+  const registers = [registry]
+  new Gauge({ name: 'postern_revision', help: 'Newest revision of the settings.', registers }).set(revision)
+  const states = Object.entries(workerStateMetrics).map(([name, help]) => {
+    const gauge = new Gauge({ name: `postern_${name}`, help, labelNames, registers })
+    return [name, gauge] as const
+  })
+  for (const { worker, service, state, reported } of workers) {
+    for (const [name, gauge] of states) {
+      const value = state[name as keyof typeof state]
+      if (value !== undefined) gauge.set({ worker, service }, value)
+    }
+    for (const [name, value] of Object.entries(reported)) setReported(registry, name, { worker, service, value })
+  }
+  return registry
+}
+
+type Reported = { worker: string; service: string; value: number }
+
+/** What a worker of another release reports, and this one does not know, goes by its name. */
+function setReported(registry: Registry, name: string, { worker, service, value }: Reported): void {
+  const known = Object.hasOwn(workerMetrics, name) ? workerMetrics[name as WorkerMetricName] : undefined
+  const type = known?.type ?? (name.endsWith('_total') ? 'counter' : 'gauge')
+  const help = known?.help ?? `${name.replaceAll('_', ' ')}, as workers of another release report it.`
+  const full = `postern_${name}`
+  const made = registry.getSingleMetric(full)
+  const options = { name: full, help, labelNames, registers: [registry] }
+  if (type === 'counter') {
+    const counter = (made as Counter<'service' | 'worker'> | undefined) ?? new Counter(options)
+    counter.inc({ worker, service }, Math.max(0, value))
+  } else {
+    const gauge = (made as Gauge<'service' | 'worker'> | undefined) ?? new Gauge(options)
+    gauge.set({ worker, service }, value)
   }
 }

@@ -12,6 +12,10 @@ export const accountRoutes: Endpoint[] = [
     ...own,
     method: 'post',
     path: '/v1/me/password',
+    alsoAnswers: {
+      409: 'The account was changed meanwhile.',
+      429: 'Too many failed attempts; Retry-After says how long.',
+    },
     summary: 'Change your own password; your other sessions end',
     body: z.strictObject({ current: z.string().max(1024), new: newPassword }),
     bodyLimit: 16_384,

@@ -10,6 +10,7 @@ export const certificateRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/certificates/{id}/renew',
+    alsoAnswers: { 409: 'Its source is renewed by uploading the next one.' },
     scope: 'admin',
     tag: 'Certificates',
     summary: 'A new self-signed certificate, or a new ACME order, now',

@@ -19,6 +19,7 @@ export const documentRoutes: Endpoint[] = [
     summary: 'The whole configuration as one document, without secrets',
     query: z.strictObject({ format: z.enum(['json', 'yaml']).optional() }),
     answer: documentSchema,
+    alsoMedia: ['application/yaml'],
     handle: (call, { query }, request) => {
       const asksYaml = /yaml/.test(request.headers.get('accept') ?? '')
       return documentResponse(call, query.format ?? (asksYaml ? 'yaml' : 'json'))

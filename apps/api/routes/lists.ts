@@ -40,6 +40,7 @@ export const listRoutes: Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/v1/lists/{list}/export',
+    alsoMedia: ['text/plain'],
     scope: 'viewer',
     tag,
     summary: 'The whole list as text or CSV',

@@ -109,6 +109,7 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/v1/messages/{id}/content',
+    alsoAnswers: { 410: 'It waits no more; its content is not kept.', 503: 'No Queue Manager shows it now.' },
     scope: 'operator',
     tag: 'Queue',
     summary: 'The message itself, while it waits; each look is audited',
@@ -119,6 +120,7 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/messages',
+    alsoAnswers: { 202: 'Taken; no worker has stored it yet.', 503: 'No worker takes it now; nothing was stored.' },
     scope: 'operator',
     tag: 'Queue',
     summary:
@@ -136,6 +138,7 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/messages/{id}/{action}',
+    alsoAnswers: { 409: 'The message is finished.' },
     scope: 'operator',
     tag: 'Queue',
     summary: 'Act on a message',

@@ -67,6 +67,7 @@ export const serviceRoutes: Endpoint[] = [
   endpoint({
     method: 'delete',
     path: '/v1/workers/{id}',
+    alsoAnswers: { 409: 'The worker is live.' },
     scope: 'admin',
     tag,
     summary: 'Forget a worker that is gone for good',

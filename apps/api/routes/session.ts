@@ -24,6 +24,10 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/v1/auth/token',
+      alsoAnswers: {
+        401: 'The mail address or the password is wrong.',
+        429: 'Too many failed attempts; Retry-After says how long.',
+      },
       scope: 'public',
       tag: 'Sessions',
       summary: 'Sign in; a browser also gets the refresh token as a cookie',
@@ -39,6 +43,10 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/v1/auth/refresh',
+      alsoAnswers: {
+        401: 'The token is not valid any more.',
+        429: 'Too many failed attempts; Retry-After says how long.',
+      },
       scope: 'public',
       tag: 'Sessions',
       summary: 'Trade a refresh token for new tokens, or the refresh cookie for an access token',
@@ -61,6 +69,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/v1/auth/logout',
+      alsoAnswers: { 401: 'There is no session to end.' },
       scope: 'public',
       tag: 'Sessions',
       summary: 'End the session of the refresh token, of the refresh cookie, or else of the access token',

@@ -1,10 +1,12 @@
+import type { WorkerStateMetric } from '@postern/contract/metrics.ts'
 import { rfcSchema, rfcs } from '@postern/contract/rfcs.ts'
+import type { WorkerReport } from '@postern/contract/sync.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { lastSeq } from '@postern/store/records/events.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import type { Parts } from '../parts.ts'
+import type { MetricsSnapshot, Parts } from '../parts.ts'
 import { ProblemError } from '../problem.ts'
 import { readWorkers } from '../verbs/services.ts'
 
@@ -32,6 +34,7 @@ export const systemRoutes: Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/readyz',
+    alsoAnswers: { 503: 'A database does not answer.' },
     scope: 'public',
     tag,
     summary: 'Both databases answer',
@@ -50,30 +53,41 @@ export const systemRoutes: Endpoint[] = [
     path: '/metrics',
     scope: 'public',
     tag,
-    summary: 'Prometheus text: the API, and sums over live workers',
+    summary: 'Prometheus text: the API, and each worker',
     answer: 'text/plain',
     handle: async ({ parts }) =>
-      new Response(await parts.metrics.text(await sumsOf(parts)), {
+      new Response(await parts.metrics.text(await snapshotOf(parts)), {
         headers: { 'content-type': parts.metrics.contentType },
       }),
   }),
 ]
 
-async function sumsOf(parts: Parts): Promise<Record<string, number>> {
-  const all = await listWorkers(parts.records)
-  const live = all.filter(({ heartbeatAt }) => parts.now() - heartbeatAt <= liveForMs)
-  const head = await headRevision(parts.control)
-  const sums: Record<string, number> = { revision: head, workers_live: live.length }
-  sums.workers_behind = (await readWorkers(parts)).filter(({ live, lag }) => live && lag > 0).length
-  const add = (name: string, value: number) => {
-    sums[name] = (sums[name] ?? 0) + value
+async function snapshotOf(parts: Parts): Promise<MetricsSnapshot> {
+  const { control, records, now } = parts
+  const revision = await headRevision(control)
+  const lags = new Map((await readWorkers(parts)).map(({ id, lag }) => [id, lag]))
+  const workers = (await listWorkers(records)).map(({ id, service, heartbeatAt, report }) => {
+    const isLive = now() - heartbeatAt <= liveForMs
+    return {
+      worker: id,
+      service,
+      state: { worker_up: isLive ? 1 : 0, ...(isLive && report ? stateOf(report, lags.get(id) ?? 0) : {}) },
+      reported: isLive ? (report?.metrics ?? {}) : {},
+    }
+  })
+  return { revision, workers }
+}
+
+function stateOf(report: WorkerReport, lag: number): Partial<Record<WorkerStateMetric, number>> {
+  return {
+    worker_running: report.observed === 'running' ? 1 : 0,
+    worker_sessions: report.sessions,
+    worker_revision: report.revision,
+    worker_lag_revisions: lag,
+    worker_refused_revision: report.refused ? 1 : 0,
+    worker_events_unsent: report.eventsUnsent,
+    ...(report.waiting
+      ? { queued_messages: report.waiting.messages, queued_recipients: report.waiting.recipients }
+      : {}),
   }
-  for (const { report } of live) {
-    if (!report) continue
-    add('sessions', report.sessions)
-    add('events_unsent', report.eventsUnsent)
-    if (report.waiting) add('queued_messages', report.waiting.messages)
-    for (const [name, value] of Object.entries(report.metrics ?? {})) add(name, value)
-  }
-  return sums
 }

@@ -28,6 +28,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/v1/worker/enrol',
+      alsoAnswers: { 401: 'The enrolment token is not valid.' },
       scope: 'public',
       tag: 'For workers',
       summary: 'Trade an enrolment token for a JWT',
@@ -48,6 +49,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/v1/worker/changes',
+      alsoAnswers: { 410: 'That revision was never here; take the snapshot.' },
       scope: 'worker',
       tag: 'For workers',
       summary: 'What changed after a revision (NDJSON)',

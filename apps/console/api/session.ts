@@ -4,10 +4,9 @@ import { ApiProblem, readProblem } from './problem.ts'
 import { answered, unanswered } from './reachable.ts'
 
 /**
- * Who is signed in. The access token lives in this module's memory only. The refresh token lives in sessionStorage: it is
- * gone with the tab, other tabs and later visitors of the machine do not see it, and it rotates at each use, so that a
- * copied one betrays itself. The API hands it out in the body, so a cookie is not ours to choose; against script injection
- * stands the CSP, which allows scripts of our own origin only.
+ * Who is signed in. The access token lives in this module's memory only. What renews it is in a cookie that no script can
+ * read (HttpOnly, SameSite=Strict, for /v1/auth alone), so a new tab and a pasted link are signed in, and a sign-out counts
+ * for all tabs; they tell each other.
  *
  * When the session cannot be renewed, nothing is thrown away: requests wait, the sign-in appears above the page, and a
  * half-filled form is still there afterwards.
@@ -21,7 +20,7 @@ export type Session =
   /** Was signed in; the page stays as it is until somebody signs in again. */
   | { state: 'expired'; me: Me }
 
-const storageKey = 'postern.refresh'
+const tabs = new BroadcastChannel('postern.session')
 let session: Session = { state: 'starting' }
 let access: { token: string; until: number } | null = null
 let renewing: Promise<string> | null = null
@@ -43,7 +42,7 @@ export function useSession(): Session {
   )
 }
 
-type Tokens = { accessToken: string; refreshToken: string; expiresIn: number }
+type Tokens = { accessToken: string; expiresIn: number }
 
 const silence = () =>
   new ApiProblem({ status: 0, title: 'No answer', detail: 'The API does not answer. Is it running?' })
@@ -65,7 +64,6 @@ async function post(path: string, body: unknown, token?: string): Promise<Respon
 
 function keep(tokens: Tokens): string {
   access = { token: tokens.accessToken, until: Date.now() + tokens.expiresIn * 1000 }
-  sessionStorage.setItem(storageKey, tokens.refreshToken)
   return tokens.accessToken
 }
 
@@ -83,46 +81,71 @@ export async function signIn(email: string, password: string): Promise<void> {
   const response = await post('/v1/auth/token', { email, password })
   if (!response.ok) throw await readProblem(response)
   const token = keep((await response.json()) as Tokens)
+  await enter(token)
+  tabs.postMessage('in')
+}
+
+/** Somebody else over a page of the first one must not send the half-filled form of the first. */
+async function enter(token: string): Promise<void> {
   const before = session
   const me = await readMe(token)
-  // Somebody else signing in over an expired page must not send the first one's half-filled form.
-  if (before.state === 'expired' && before.me.email !== me.email) return location.reload()
+  if ((before.state === 'expired' || before.state === 'in') && before.me.email !== me.email) return location.reload()
   change({ state: 'in', me })
   for (const { resolve } of waiting.splice(0)) resolve(token)
 }
 
 export async function signOut(): Promise<void> {
-  const refreshToken = sessionStorage.getItem(storageKey)
   const token = access?.token
-  access = null
-  sessionStorage.removeItem(storageKey)
-  for (const { reject } of waiting.splice(0)) reject(new Error('Signed out'))
-  change({ state: 'out' })
-  if (refreshToken) await post('/v1/auth/logout', { refreshToken }, token).catch(() => undefined)
+  leave()
+  // A sign-out that the API did not hear would leave the cookie: then the next page is signed in again.
+  await post('/v1/auth/logout', {}, token).catch(() => undefined)
+  tabs.postMessage('out')
 }
 
-/** At the start of the page: a reload keeps the session of this tab, and waits for an API that is away. */
+function leave(): void {
+  access = null
+  for (const { reject } of waiting.splice(0)) reject(new Error('Signed out'))
+  change({ state: 'out' })
+}
+
+tabs.onmessage = ({ data }) => {
+  if (data === 'out') return leave()
+  access = null
+  if (session.state === 'out') void resume()
+  else void accessToken().then(enter, () => undefined)
+}
+
+/** At the start of the page: the cookie says who it is; an API that is away is waited for. */
 export async function resume(): Promise<void> {
-  while (sessionStorage.getItem(storageKey))
+  for (;;)
     try {
-      return change({ state: 'in', me: await readMe(await renew()) })
+      const token = await renewed()
+      return token === null ? change({ state: 'out' }) : await enter(token)
     } catch (error) {
       const away = error instanceof ApiProblem && (error.status === 0 || error.status >= 500)
-      if (!away) break
+      if (!away) return change({ state: 'out' })
       await new Promise((resolve) => setTimeout(resolve, 1000))
     }
-  change({ state: 'out' })
+}
+
+/** A new access token for the cookie; null: there is none, or its session has ended. Throws when the API cannot say. */
+async function renewed(): Promise<string | null> {
+  const response = await post('/v1/auth/refresh', {})
+  if (response.ok) return keep((await response.json()) as Tokens)
+  if (response.status >= 500 || response.status === 429) throw await readProblem(response)
+  return null
 }
 
 async function renew(): Promise<string> {
-  const refreshToken = sessionStorage.getItem(storageKey)
-  if (refreshToken) {
-    const response = await post('/v1/auth/refresh', { refreshToken })
-    if (response.ok) return keep((await response.json()) as Tokens)
-    if (response.status >= 500 || response.status === 429) throw await readProblem(response)
-    sessionStorage.removeItem(storageKey)
-  }
+  const token = await renewed()
   if (session.state !== 'in' && session.state !== 'expired') throw new Error('Not signed in')
+  if (token !== null) {
+    const { email } = session.me
+    const me = await readMe(token)
+    // Somebody else has signed in, in another tab.
+    if (me.email !== email) location.reload()
+    return token
+  }
   change({ state: 'expired', me: session.me })
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
 }

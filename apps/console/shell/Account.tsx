@@ -1,3 +1,4 @@
+import { Link, useNavigate } from '@tanstack/react-router'
 import { ChevronsUpDown } from 'lucide-react'
 import { type Me, signOut } from '../api/session.ts'
 import { Button } from '../ui/Button.tsx'
@@ -10,6 +11,7 @@ const schemeLabels = { system: 'Colours of the system', light: 'Light', dark: 'D
 /** Who is signed in, how it looks, and the way out. */
 export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {
   const scheme = useScheme()
+  const navigate = useNavigate()
   return (
     <Menu
       trigger={
@@ -30,6 +32,7 @@ export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }
           checked: scheme === name,
           onChoose: () => chooseScheme(name),
         })),
+        { label: 'Your account', onChoose: () => void navigate({ to: '/account' }) },
         { label: 'Keyboard shortcuts', onChoose: onShortcuts },
         { label: 'Sign out', onChoose: () => void signOut() },
       ]}
@@ -38,7 +41,7 @@ export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }
 }
 
 /** The same on a phone, where a menu over a dialog would be too much. */
-export function PhoneAccount({ me }: { me: Me }) {
+export function PhoneAccount({ me, onGo }: { me: Me; onGo: () => void }) {
   const scheme = useScheme()
   return (
     <div className="flex flex-col gap-3">
@@ -56,6 +59,9 @@ export function PhoneAccount({ me }: { me: Me }) {
             ))}
           </Select>
         </label>
+        <Link to="/account" onClick={onGo} className="self-center text-sm underline">
+          Your account
+        </Link>
         <Button onClick={() => void signOut()}>Sign out</Button>
       </div>
     </div>

@@ -71,7 +71,9 @@ function Frame() {
       {drawer && (
         <Dialog title="Postern" onClose={() => setDrawer(false)}>
           <Navigation onGo={() => setDrawer(false)} />
-          <div className="mt-3 border-line border-t pt-3">{me && <PhoneAccount me={me} />}</div>
+          <div className="mt-3 border-line border-t pt-3">
+            {me && <PhoneAccount me={me} onGo={() => setDrawer(false)} />}
+          </div>
         </Dialog>
       )}
       {help && <ShortcutsDialog onClose={() => setHelp(false)} />}

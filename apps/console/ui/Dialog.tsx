@@ -14,6 +14,12 @@ type Props = {
   dismissible?: boolean
 }
 
+function firstField(dialog: HTMLElement): HTMLElement | null {
+  return dialog.querySelector<HTMLElement>(
+    ':is(input:not([type=hidden], [readonly]), select, textarea, [role=combobox], [role=switch], [role=checkbox]):not(:disabled)',
+  )
+}
+
 /**
  * The browser's own modal dialog: focus stays inside, Escape closes, focus returns to where it was, and the page behind is
  * inert, all without a script that writes styles (the CSP would refuse it).
@@ -24,7 +30,12 @@ export function Dialog({ title, onClose, children, footer, size = 'narrow', dism
   useEffect(() => {
     const dialog = ref.current
     const before = document.activeElement
-    if (dialog && !dialog.open) dialog.showModal()
+    if (dialog && !dialog.open) {
+      dialog.showModal()
+      // The browser takes the first that can have the focus, which is ×; a form begins at its first field.
+      const wish = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog)
+      wish?.focus()
+    }
     return () => {
       dialog?.close()
       if (before instanceof HTMLElement) before.focus()

@@ -11,6 +11,7 @@ import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { plural } from '../../ui/format.ts'
 import { Labelled } from '../../ui/Labelled.tsx'
+import { asksCount, isCount, TypedCount } from '../../ui/TypedCount.tsx'
 
 type Props = { list: ListName; entries: readonly ListEntryView[]; onClose: () => void; onDone: () => void }
 
@@ -20,6 +21,8 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
   const form = useId()
   const [comment, setComment] = useState('')
   const [gone, setGone] = useState(0)
+  const [typed, setTyped] = useState('')
+  const mustType = asksCount(entries.length)
   const remove = useMutation({
     mutationFn: async () => {
       for (const [i, entry] of entries.slice(gone).entries()) {
@@ -51,7 +54,13 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
           <Button look="quiet" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="submit" form={form} look="danger" busy={remove.isPending}>
+          <Button
+            type="submit"
+            form={form}
+            look="danger"
+            busy={remove.isPending}
+            disabled={mustType && !isCount(typed, entries.length)}
+          >
             Delete
           </Button>
         </>
@@ -76,6 +85,7 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
             {gone} of {entries.length} are deleted. {explain(remove.error)}
           </p>
         ) : null}
+        {mustType && <TypedCount count={entries.length} what="entries" value={typed} onChange={setTyped} />}
         <Labelled label="Comment" help="Why, in a few words. It stands in the history beside each.">
           {(wiring) => (
             <Input

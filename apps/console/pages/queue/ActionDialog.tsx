@@ -7,6 +7,7 @@ import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { Labelled } from '../../ui/Labelled.tsx'
+import { asksCount, isCount, TypedCount } from '../../ui/TypedCount.tsx'
 import { type Action, actions, readHost } from './actions.ts'
 
 export type Target = { host: string; port?: number }
@@ -15,6 +16,8 @@ type Props = {
   /** How many, or which. */
   about: ReactNode
   ready?: boolean
+  /** How many; many have to be typed before what cannot be undone. */
+  count?: number
   /** Sends it; answers with the revision the order became, if it did. */
   act: (to: Target | undefined) => Promise<{ revision?: number }>
   onClose: () => void
@@ -22,11 +25,13 @@ type Props = {
 }
 
 /** Says what an action does and to how many, then does it. */
-export function ActionDialog({ action, about, ready = true, act, onClose, onDone }: Props) {
+export function ActionDialog({ action, about, ready = true, count = 1, act, onClose, onDone }: Props) {
   const { title, says, danger } = actions[action]
   const client = useQueryClient()
   const form = useId()
   const [host, setHost] = useState('')
+  const [typed, setTyped] = useState('')
+  const mustType = danger === true && asksCount(count)
   const target = readHost(host)
   const send = useMutation({
     mutationFn: () => act(action === 'reroute' ? (target ?? undefined) : undefined),
@@ -56,8 +61,7 @@ export function ActionDialog({ action, about, ready = true, act, onClose, onDone
             form={form}
             look={danger ? 'danger' : 'primary'}
             busy={send.isPending}
-            disabled={!ready || (action === 'reroute' && !target)}
-            autoFocus={action !== 'reroute'}
+            disabled={!ready || (action === 'reroute' && !target) || (mustType && !isCount(typed, count))}
           >
             {title}
           </Button>
@@ -72,6 +76,7 @@ export function ActionDialog({ action, about, ready = true, act, onClose, onDone
             {(wiring) => <Input {...wiring} autoFocus value={host} onChange={(event) => setHost(event.target.value)} />}
           </Labelled>
         )}
+        {mustType && <TypedCount count={count} what="messages" value={typed} onChange={setTyped} />}
         {send.error ? (
           <p role="alert" className="text-danger">
             {explain(send.error)}

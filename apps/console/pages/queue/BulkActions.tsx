@@ -34,6 +34,7 @@ export function BulkActions({ selected, filter, onDone }: Props) {
         <ActionDialog
           action={action}
           about={<Chosen messages={selected} />}
+          count={selected.length}
           act={async (to) => {
             let last: { revision?: number } = {}
             for (const { id } of selected) last = await actOn(id, action, to)
@@ -89,6 +90,7 @@ function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
     <ActionDialog
       action={action}
       ready={matched !== undefined && matched > 0}
+      count={matched ?? 0}
       about={
         count.error ? (
           <span className="text-danger">{explain(count.error)}</span>

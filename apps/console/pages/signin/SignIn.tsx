@@ -43,7 +43,6 @@ export function ExpiredDialog({ email }: { email: string }) {
 function words(error: unknown): string {
   if (!(error instanceof ApiProblem)) return explain(error)
   if (error.status === 401) return 'E-mail or password is wrong.'
-  if (error.status === 429) return 'Too many tries. Wait a minute, then try again.'
   return explain(error)
 }
 
@@ -91,6 +90,7 @@ function SignInForm({ email: known = '' }: { email?: string }) {
             autoComplete="current-password"
             required
             autoFocus={known !== ''}
+            data-begin={known === '' ? undefined : true}
             value={password}
             onChange={(event) => setPassword(event.target.value)}
             className="h-10"

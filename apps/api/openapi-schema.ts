@@ -1,0 +1,51 @@
+/**
+ * What our schemas say beside JSON Schema (units, dangers, secrets) stands in the document under names of its own, as OpenAPI
+ * asks of extensions: `x-unit`. Everything else stays as it is.
+ */
+
+/** Keywords of JSON Schema 2020-12 and of OpenAPI 3.1. */
+const keywords = new Set(
+  (
+    '$id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs allOf anyOf oneOf not if then else ' +
+    'dependentSchemas prefixItems items contains properties patternProperties additionalProperties propertyNames ' +
+    'unevaluatedItems unevaluatedProperties type enum const multipleOf maximum exclusiveMaximum minimum exclusiveMinimum ' +
+    'maxLength minLength pattern maxItems minItems uniqueItems maxContains minContains maxProperties minProperties required ' +
+    'dependentRequired title description default deprecated readOnly writeOnly examples format contentEncoding ' +
+    'contentMediaType contentSchema discriminator xml externalDocs example'
+  ).split(' '),
+)
+const bySchema = ['items', 'contains', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else']
+const byList = ['allOf', 'anyOf', 'oneOf', 'prefixItems']
+const byName = ['properties', 'patternProperties', '$defs', 'dependentSchemas']
+
+type Json = Record<string, unknown>
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export function withExtensions(schema: unknown): unknown {
+  if (!isObject(schema)) return schema
+  return Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => {
+      if (bySchema.includes(key)) return [key, withExtensions(value)]
+      if (byList.includes(key) && Array.isArray(value)) return [key, value.map(withExtensions)]
+      if (byName.includes(key) && isObject(value)) return [key, mapped(value, withExtensions)]
+      return [keywords.has(key) || key.startsWith('x-') ? key : `x-${key}`, value]
+    }),
+  )
+}
+
+/** Every schema of a document: of its components, and wherever a `schema` stands in a parameter, a body or an answer. */
+export function withExtensionsIn(document: unknown): unknown {
+  if (Array.isArray(document)) return document.map(withExtensionsIn)
+  if (!isObject(document)) return document
+  return Object.fromEntries(
+    Object.entries(document).map(([key, value]) => {
+      if (key === 'schema') return [key, withExtensions(value)]
+      if (key === 'schemas' && isObject(value)) return [key, mapped(value, withExtensions)]
+      return [key, withExtensionsIn(value)]
+    }),
+  )
+}
+
+function mapped(of: Json, change: (value: unknown) => unknown): Json {
+  return Object.fromEntries(Object.entries(of).map(([key, value]) => [key, change(value)]))
+}

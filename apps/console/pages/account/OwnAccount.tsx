@@ -1,0 +1,24 @@
+import { useSession } from '../../api/session.ts'
+import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
+import { PasswordForm } from './PasswordForm.tsx'
+import { SessionPanel } from './SessionPanel.tsx'
+
+/** What everybody may do with their own account, whatever their role. */
+export function OwnAccount() {
+  const session = useSession()
+  const me = session.state === 'in' || session.state === 'expired' ? session.me : null
+  return (
+    <Page title="Your account" help="Your password, and where you are signed in.">
+      <div className="flex flex-col gap-5">
+        <Panel title="You">
+          <Facts>
+            <Fact name="E-mail">{me?.email}</Fact>
+            <Fact name="Role">{me?.role}</Fact>
+          </Facts>
+        </Panel>
+        <PasswordForm />
+        <SessionPanel />
+      </div>
+    </Page>
+  )
+}
