@@ -130,6 +130,8 @@ describe('the console', () => {
         headers: { 'accept-encoding': accepted, 'if-none-match': one.headers.etag ?? '' },
       })
       expect([again.status, again.body.length]).toEqual([304, 0])
+      const name = 'content-security-policy'
+      expect(again.headers[name]).toBe(one.headers[name])
       const head = await ask(script, { method: 'HEAD', headers: { 'accept-encoding': accepted } })
       expect([head.headers['content-length'], head.body.length]).toEqual([String(one.body.length), 0])
     }

@@ -101,6 +101,9 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
     'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag,
     ...(all.length > 1 ? { vary: 'accept-encoding' } : {}),
+    // On a 304 too: a browser takes its headers for those of the page it has (RFC 9111, section 4.3.4).
+    'content-security-policy':
+      "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
   }
   if (status === 200 && isKnown(asked.get('if-none-match'), etag)) return new Response(null, { status: 304, headers })
   return new Response(octets, {
@@ -110,8 +113,6 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
       'content-type': types[extname(path)] ?? 'application/octet-stream',
       'content-length': String(octets.byteLength),
       ...(coding ? { 'content-encoding': coding } : {}),
-      'content-security-policy':
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     },
   })
 }
