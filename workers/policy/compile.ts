@@ -53,7 +53,7 @@ export function* compileSteps(
     accept: kept('accept')?.accept ?? (yield* compileAccept(replica)),
     kill: kept('kill')?.kill ?? (yield* compileKill(replica, previous?.kill)),
     directory,
-    home: homeDomain(replica, directory, settings.general.hostname),
+    home: homeDomain(directory, settings.general.hostname),
     watched: new Set(settings.security.watch),
     proceed: proceedVerdicts(revision),
   }
@@ -154,13 +154,13 @@ function* compileDirectory(replica: Replica): Generator<void, Directory, void> {
 }
 
 /** The local domain named like the server, else the one the server's name lies in, else the first by name. */
-function homeDomain(replica: Replica, { domains }: Directory, hostname: string): Domain | null {
+function homeDomain({ domains }: Directory, hostname: string): Domain | null {
   for (let name = hostname.toLowerCase(); name !== ''; name = name.slice(name.indexOf('.') + 1 || name.length)) {
     const found = domains.get(name)
     if (found) return found
   }
   let first: Domain | null = null
-  for (const domain of replica.domain.values()) if (!first || domain.name < first.name) first = domain
+  for (const domain of domains.values()) if (!first || domain.name < first.name) first = domain
   return first
 }
 
