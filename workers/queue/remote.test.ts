@@ -8,12 +8,13 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()
 })
 
+/** For servers that are silent. Elsewhere a loaded machine may take longer than this. */
 const quick = { ...patience, connect: 1000, greeting: 300, command: 300, data: 300, block: 300, end: 300 }
 
-async function toServer(script: Script, rows: object = {}) {
+async function toServer(script: Script, rows: object = {}, wait = patience) {
   const remote = await TestServer.start(script)
   open.push(remote)
-  const box = await Testbed.open({ domains: [{ name: 'a.test', route: remote.route }], ...rows }, { patience: quick })
+  const box = await Testbed.open({ domains: [{ name: 'a.test', route: remote.route }], ...rows }, { patience: wait })
   open.push(box)
   return { remote, box }
 }
@@ -48,7 +49,7 @@ describe('a server that goes wrong at any stage defers the mail, and nothing is 
   ]
   for (const pipelining of [true, false]) {
     test.each(cases)(`%s (${pipelining ? 'with' : 'without'} PIPELINING)`, async (_name, script) => {
-      const { box } = await toServer({ ...script, extensions: pipelining ? ['PIPELINING'] : [] })
+      const { box } = await toServer({ ...script, extensions: pipelining ? ['PIPELINING'] : [] }, {}, quick)
       const id = await box.send(['jane@a.test'])
       await until('deferred', () => box.of('delivery.deferred', id).length === 1)
       expect(box.of('delivery.deferred', id)[0]).toMatchObject({ recipients: ['jane@a.test'], attempt: 1 })

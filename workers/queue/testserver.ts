@@ -67,6 +67,15 @@ export class TestServer {
     return { type: this.script.lmtp ? 'lmtp' : 'smtp', host: '127.0.0.1', port: this.port, tls: 'opportunistic' }
   }
 
+  /** A line to every client, unasked. */
+  say(line: string): void {
+    for (const socket of this.#sockets) this.#say(socket, line)
+  }
+
+  readNoMore(): void {
+    for (const socket of this.#sockets) socket.pause()
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => this.#server.close(resolve))

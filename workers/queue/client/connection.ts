@@ -42,8 +42,14 @@ export class Connection {
   #early: Reply[] = []
   #waiter: Waiter | undefined
   #failure: ConnectionFailure | undefined
+  /** Until when, and for how many milliseconds, the host is waited for. */
   #deadline = 0
   #wait = 0
+  /** Milliseconds of the socket's timer, which also runs while nothing is waited for; 0: to be set anew. */
+  #timer = 0
+  #draining = false
+  /** Nothing has come since the timer ran out. */
+  #silent = false
   /** While we log in: what no reply may repeat into an event. */
   #secrets: string[] = []
   #heard = 0
@@ -115,12 +121,15 @@ export class Connection {
     this.#socket.uncork()
   }
 
-  /** Waits until what was written has left, so that a stream takes no memory. */
-  async drained(): Promise<void> {
+  /** Waits until what was written has left, so that a stream takes no memory; `ms` without progress fail the connection. */
+  async drained(ms: number): Promise<void> {
     if (this.#failure) throw this.#failure
+    this.#expectWithin(ms)
+    this.#draining = true
     await new Promise<void>((resolve, reject) => {
       const failed = () => reject(this.#failure ?? new ConnectionFailure(this.stage, 'connection closed'))
       this.#socket.once('drain', () => {
+        this.#draining = false
         this.#socket.off('close', failed)
         resolve()
       })
@@ -139,18 +148,34 @@ export class Connection {
   repliesUntilFailure(count: number, ms: number): Promise<Reply[]> {
     const replies = this.#early.splice(0, count)
     if (replies.length === count || this.#failure) return Promise.resolve(replies)
-    this.expectWithin(ms)
+    this.#expectWithin(ms)
     return new Promise((resolve) => {
       this.#waiter = { count, replies, resolve }
     })
   }
 
-  /** From now on silence longer than `ms` fails the connection, and so does a remote that only drips. */
-  expectWithin(ms: number): void {
-    this.#deadline = Date.now() + ms
-    if (ms === this.#wait) return
+  /** Silence longer than `ms` fails the connection, and so does a remote that only drips. */
+  #expectWithin(ms: number): void {
+    this.#deadline = performance.now() + ms
     this.#wait = ms
+    if (ms === this.#timer) return
+    this.#timer = ms
     this.#socket.setTimeout(ms)
+  }
+
+  #timedOut(): void {
+    // Timers come before what has arrived: an answer that is here already, unread while we were busy, is no silence.
+    this.#silent = true
+    setImmediate(() => {
+      if (!this.#silent || this.#failure) return
+      this.#timer = 0
+      // We were preparing what comes next, and that is not the host's silence.
+      if (!this.#waiter && !this.#draining) return
+      const left = Math.ceil(this.#deadline - performance.now())
+      // The timer may have begun before the wait did.
+      if (left > 0) this.#socket.setTimeout(left)
+      else this.#fail(`no answer within ${Math.round(this.#wait / 1000)} s`, true)
+    })
   }
 
   async command(line: string, ms: number): Promise<Reply> {
@@ -181,11 +206,12 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#data(chunk))
     socket.on('error', (error) => this.#fail(`${(error as NodeJS.ErrnoException).code ?? error.message}`))
     socket.on('close', () => this.#fail('the remote closed the connection'))
-    socket.on('timeout', () => this.#fail(`no answer within ${Math.round(this.#wait / 1000)} s`, true))
+    socket.on('timeout', () => this.#timedOut())
   }
 
   #data(chunk: Buffer): void {
     if (this.#failure) return
+    this.#silent = false
     try {
       this.#take(this.#reader.feed(chunk))
     } catch (error) {
@@ -210,9 +236,9 @@ export class Connection {
     if (waiter.replies.length === waiter.count) {
       this.#waiter = undefined
       waiter.resolve(waiter.replies)
-    } else if (Date.now() > this.#deadline) this.#fail('the remote answers too slowly', true)
+    } else if (performance.now() > this.#deadline) this.#fail('the remote answers too slowly', true)
     // RFC 5321 §4.5.3.2.6 for each: an LMTP server delivers to one recipient after the other.
-    else if (replies.length > 0 && this.stage === 'end') this.#deadline = Date.now() + this.#wait
+    else if (replies.length > 0 && this.stage === 'end') this.#deadline = performance.now() + this.#wait
   }
 
   #fail(message: string, silent = false): void {
@@ -291,7 +317,7 @@ export class Connection {
     this.#socket.removeAllListeners()
     this.#socket = await secure(this.#socket, this.dial)
     this.#reader = new ReplyReader()
-    this.#wait = 0
+    this.#timer = 0
     this.#listen(this.#socket)
     this.#secured(this.#socket as TLSSocket)
     await this.#hello()

@@ -47,7 +47,6 @@ export class Pool {
       return
     }
     connection.idleSince = Date.now()
-    connection.expectWithin(10 * idleMs)
     const connections = this.#idle.get(key)
     if (connections) connections.push(connection)
     else this.#idle.set(key, [connection])

@@ -278,8 +278,7 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
     source.pipe(stuffer)
     try {
       for await (const chunk of stuffer) {
-        connection.expectWithin(patience.block)
-        if (!connection.write(chunk as Buffer)) await connection.drained()
+        if (!connection.write(chunk as Buffer)) await connection.drained(patience.block)
       }
     } finally {
       // A remote that breaks off leaves a message half read.
