@@ -50,7 +50,7 @@ async function measured(): Promise<string> {
   const local: number[] = []
   const remote: number[] = []
   for (let i = 0; i < probes; i++) {
-    local.push(await took('jane@sender.test'))
+    local.push(await took('sender@sender.test'))
     remote.push(await took('jane@[127.0.5.1]'))
   }
   worstLocal = Math.max(...local)
