@@ -111,7 +111,15 @@ export class Queue {
       drained: () => this.#due.wake(),
     })
     this.dispatch = dispatch
-    this.reclaim = new Reclaim({ index, journal, reader, writer, hands })
+    this.reclaim = new Reclaim({
+      index,
+      journal,
+      reader,
+      writer,
+      hands,
+      record,
+      trouble: (error) => this.#trouble('reclaim', error),
+    })
     this.#due = new Due({ index, reader, journal, dispatch, hands, record, moved: this.reclaim.moved })
     this.#intake = new Intake({
       reader,

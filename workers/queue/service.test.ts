@@ -26,6 +26,10 @@ test('start, stop, restart by generation, settings that are refused, orders met 
     log: { error: () => {} },
   }
   const service = await queueService(worker as never, {})
+  // A second Queue Manager, whatever its name, would deliver everything once more.
+  await expect(queueService({ ...worker, id: 'queue-2' } as never, {})).rejects.toThrow(
+    `${join(dataDirectory, 'queue')} is in use by process ${process.pid}`,
+  )
   let revision = 0
   const apply = (
     wish: { desired: 'running' | 'stopped'; generation: number },

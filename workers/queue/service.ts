@@ -3,6 +3,7 @@ import { Examiner } from '@postern/authentication/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
 import { type ErrandAnswer, parcelOctets } from '@postern/contract/errands.ts'
 import type { Parcels, Service, Worker } from '@postern/runtime/worker.ts'
+import { lockDirectory } from '@postern/spool/local/lock.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Logger } from 'pino'
@@ -22,6 +23,8 @@ export async function queueService(
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   const dns = new Dns({ servers })
   const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
+  // Two Queue Managers on one index deliver everything twice.
+  const lock = lockDirectory(join(worker.dataDirectory, 'queue'))
   const reader = openLocalReader({ directory })
   const writer = await openLocalWriter({ directory, name: worker.id })
   const examiner = new Examiner({ servers, spool: directory })
@@ -70,6 +73,7 @@ export async function queueService(
       await examiner.close()
       await writer.close()
       await reader.close()
+      lock.release()
     },
   }
 }

@@ -128,8 +128,8 @@ test('kill -9 while delivering: everything is delivered at least once, and told'
   }
   await spawn()
   const missing = () => sent.filter((id) => !told.has(id))
-  await until('all told', () => missing().length === 0, 20_000)
+  await until('all told', () => missing().length === 0, 60_000)
   const received = remote.received.map(({ data }) => /^X-Id: (.*)\r$/m.exec(data)?.[1])
   expect(received.length).toBeGreaterThanOrEqual(sent.length)
   console.log(`kill -9 × 5: ${sent.length} messages, ${remote.received.length - sent.length} delivered twice`)
-})
+}, 180_000)

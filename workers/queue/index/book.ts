@@ -319,8 +319,8 @@ export class Book {
   }
 
   /** Messages in these segments of which nothing is being worked on. */
-  inSegment({ segment, limit }: { segment: string; limit: number }): { n: number; location: string }[] {
-    return this.#statements.inSegment.all(segment, limit) as { n: number; location: string }[]
+  inSegment({ segment, limit }: { segment: string; limit: number }): { n: number; id: string; location: string }[] {
+    return this.#statements.inSegment.all(segment, limit) as { n: number; id: string; location: string }[]
   }
 
   doneOrders(ids: string[]): string[] {

@@ -72,7 +72,7 @@ export function prepare(db: Database.Database) {
        (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?)`,
     ),
     inSegment: db.prepare(
-      `SELECT n, location FROM messages WHERE segment = ?
+      `SELECT n, id, location FROM messages WHERE segment = ?
        AND NOT EXISTS (SELECT 1 FROM recipients WHERE recipients.n = messages.n AND state = 0) LIMIT ?`,
     ),
   }

@@ -49,6 +49,19 @@ export function decodeHead(octets: Buffer): Head | undefined {
   }
 }
 
+/**
+ * The format of a segment that another release wrote: to us its records would look like damage, and they are not.
+ * `undefined`: it is ours, or no segment at all. A damaged octet in a head of ours is no other format.
+ */
+export function foreignFormat(octets: Buffer): number | undefined {
+  if (octets.length < headLength || !octets.subarray(0, 7).equals(headMagic.subarray(0, 7))) return undefined
+  const format = octets[7] as number
+  if (format === headMagic[7]) return undefined
+  const asOurs = Buffer.from(octets)
+  headMagic.copy(asOurs)
+  return decodeHead(asOurs) ? undefined : format
+}
+
 const copyFlag = 1
 const ownFlag = 2
 

@@ -7,7 +7,7 @@ import type { Sealed } from './journal.ts'
 import { draftSuffix, segmentFile, segmentText } from './names.ts'
 import { decodeHead, type Head, headLength } from './record.ts'
 import { type Span, scanWindow } from './scan.ts'
-import { listSegments } from './segments.ts'
+import { listSegments, refuseForeign } from './segments.ts'
 import { readTailOf, type Tail } from './tail.ts'
 
 /** What a writer finds in its directory when it starts. */
@@ -39,7 +39,7 @@ export async function recover(
   const highest = Math.max(numbers.at(-1) ?? 0, tail?.segment ?? 0, Math.floor(Date.now() / 1000) - 1)
   const found: Recovered = { highest, last: { segment: 0, end: 0 }, empty: [], marker: tail?.marker }
   for (const segment of numbers.reverse()) {
-    const ending = await endOf(segmentFile(directory, segment), { segment, tail })
+    const ending = await endOf(segmentFile(directory, segment), { writer, segment, tail })
     found.marker = ending.marker ?? found.marker
     if (ending.end < ending.size) {
       await truncate(segmentFile(directory, segment), ending.end)
@@ -62,11 +62,16 @@ interface Ending {
   marker: Buffer | undefined
 }
 
-async function endOf(file: string, known: { segment: number; tail: Tail | undefined }): Promise<Ending> {
+async function endOf(
+  file: string,
+  known: { writer: string; segment: number; tail: Tail | undefined },
+): Promise<Ending> {
   const fd = await open(file, fs.constants.O_RDONLY)
   try {
     const size = await sizeOf(fd)
-    const head = decodeHead(await read(fd, 0, headLength))
+    const octets = await read(fd, 0, headLength)
+    refuseForeign(octets, segmentText(known.writer, known.segment))
+    const head = decodeHead(octets)
     const marker = head?.marker ?? known.tail?.marker
     // Its creation was cut short: it holds nothing.
     if (!head && size <= headLength) return { end: size, size, head, marker }

@@ -1,8 +1,9 @@
 import * as fs from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { SpoolFailure } from '../spool.ts'
 import { close, isMissing, open, read, sizeOf } from './disk.ts'
 import { type SegmentOf, segmentFile, segmentNumber, segmentText } from './names.ts'
-import { decodeHead, type Head, headLength } from './record.ts'
+import { decodeHead, foreignFormat, type Head, headLength } from './record.ts'
 
 /** The numbers of a writer's segments, ascending; none when the directory is gone. */
 export async function listSegments(directory: string): Promise<number[]> {
@@ -107,13 +108,24 @@ export class OpenSegments {
   private async open(of: SegmentOf): Promise<OpenSegment> {
     const fd = await open(segmentFile(this.directoryOf(of.writer), of.segment), fs.constants.O_RDONLY)
     try {
-      const head = decodeHead(await read(fd, 0, headLength))
+      const octets = await read(fd, 0, headLength)
+      refuseForeign(octets, segmentText(of.writer, of.segment))
+      const head = decodeHead(octets)
       return { fd, head: head?.segment === of.segment ? head : undefined, size: () => sizeOf(fd) }
     } catch (error) {
       await close(fd)
       throw error
     }
   }
+}
+
+/** Throws SpoolFailure for a segment that this release cannot read, so that nobody takes it for damage. */
+export function refuseForeign(head: Buffer, segment: string): void {
+  const format = foreignFormat(head)
+  if (format === undefined) return
+  throw new SpoolFailure(
+    `segment ${segment} has format ${format}, this release of Postern reads format 1 only: it was written by another release. Start that release; nothing was changed`,
+  )
 }
 
 function closeKept(kept: Kept): void {

@@ -367,7 +367,7 @@ describe('names', () => {
   it('says what is wrong with a lock that is none', async () => {
     await mkdir(join(directory, 'smtp-1'))
     await writeFile(join(directory, 'smtp-1', 'lock'), 'x'.repeat(5000))
-    await expect(openWriter()).rejects.toThrow(/spool lock ".*smtp-1\/lock": .*not a database/)
+    await expect(openWriter()).rejects.toThrow(/lock ".*smtp-1\/lock": .*not a database/)
   })
 
   it.each(['', '../x', 'a/b', '.hidden', 'x'.repeat(65), 'a b'])('refuses the writer name "%s"', async (name) => {

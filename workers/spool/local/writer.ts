@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, unlink } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { unlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import {
   type Cursor,
   type Draft,
@@ -14,7 +14,7 @@ import {
 import { isMissing, syncDirectory } from './disk.ts'
 import { type DraftHome, LocalDraft, sharedEntry } from './draft.ts'
 import { Journal, refusal } from './journal.ts'
-import { type Lock, takeLock } from './lock.ts'
+import { type Lock, lockDirectory } from './lock.ts'
 import { checkWriterName, cursorText, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
 import { type AskFree, askFree, Room } from './room.ts'
@@ -43,8 +43,7 @@ export async function openLocalWriter(options: LocalWriterOptions): Promise<Loca
   checkWriterName(options.name)
   const trouble = options.trouble ?? (() => {})
   const directory = resolve(options.directory, options.name)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const lock = takeLock(join(directory, 'lock'), options.name)
+  const lock = lockDirectory(directory)
   const room = new Room({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
   try {
     await new Promise<void>((done) => room.refresh(done))
