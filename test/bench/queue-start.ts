@@ -39,7 +39,13 @@ const envelope = (i: number) => ({
 })
 const body = Buffer.from('Subject: bench\r\n\r\nHello.\r\n')
 let building = performance.now()
-const { book } = Book.open(path, Date.now())
+const { book } = Book.open({
+  path,
+  witness: join(spool, 'index.db'),
+  release: 'bench',
+  hasMail: false,
+  now: Date.now(),
+})
 const later = Date.now() + 3_600_000
 for (let from = 0; from < messages; from += 2000) {
   const insert: MessageRow[] = await Promise.all(

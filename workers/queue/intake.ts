@@ -12,8 +12,9 @@ import type {
 } from '@postern/spool/spool.ts'
 import type { Dispatch } from './dispatch.ts'
 import type { Hands } from './hands.ts'
+import type { Index } from './index/index-thread.ts'
 import { active, deferred, held, type RowState } from './index/rows.ts'
-import type { Journal } from './journal.ts'
+import { type Journal, rowOf } from './journal.ts'
 import type { Batch, Mail } from './mail.ts'
 
 /** Takes over what the spool's writers made durable. */
@@ -34,8 +35,6 @@ const gatherMs = 5
 const plenty = 2000
 /** More than this many recipients without a row: taking over waits for the journal. */
 const mostUnrecorded = 40_000
-/** A writer that says nothing for so long has been read to its end, when an index is rebuilt. */
-const rebuildQuietMs = 1500
 
 export class Intake {
   readonly #options: IntakeOptions
@@ -86,44 +85,46 @@ export class Intake {
     }
   }
 
-  /** Reads everything there is, copies too, into an index that was lost. Nothing is delivered meanwhile. Answers how many. */
-  async rebuild(): Promise<number> {
+  /** Brings the index together with everything there is. Nothing is delivered meanwhile, and no segment is given back. */
+  async rebuild(index: Index, { keepMissing }: { keepMissing: boolean }): Promise<{ added: number; missing: number }> {
     const { reader, journal } = this.#options
-    const quiet = new AbortController()
-    let timer = setTimeout(() => quiet.abort(), rebuildQuietMs)
-    let count = 0
-    for await (const batch of reader.follow({ after: new Map(), signal: quiet.signal, copies: true })) {
-      clearTimeout(timer)
-      count += batch.arrivals.length
-      await this.#takeOver(batch, true, true)
-      if (journal.unrecorded.recipients > mostUnrecorded) await journal.flush()
-      timer = setTimeout(() => quiet.abort(), rebuildQuietMs)
+    const cursors = new Map<string, string>()
+    let added = 0
+    for await (const batch of reader.scan(journal.cursors as Map<string, Cursor>)) {
+      const scanned = batch.arrivals.map((arrival, i) => {
+        const passed = batch.passed[i] === true || this.#finished.has(arrival.envelope.id)
+        const mail = passed ? this.#waiting(arrival, deferred) : this.#mailFor(arrival, true)
+        return { message: rowOf(mail), passed }
+      })
+      for (const damage of batch.damages) {
+        const [lost] = this.#damaged(damage)
+        if (lost) scanned.push({ message: rowOf(lost.mail), passed: false })
+      }
+      if (scanned.length > 0) added += (await index.ask('adopt', scanned)).added
+      cursors.set(batch.writer, batch.cursor)
     }
-    clearTimeout(timer)
-    await journal.flush()
-    return count
+    const { missing } = await index.ask('finishRebuild', { cursors: [...cursors], keepMissing })
+    journal.goOnFrom(cursors)
+    this.#finished.clear()
+    return { added, missing }
   }
 
-  async #takeOver(
-    { writer, arrivals, damages, cursor }: SpoolBatch,
-    cautious: boolean,
-    rebuild = false,
-  ): Promise<void> {
+  async #takeOver({ writer, arrivals, damages, cursor }: SpoolBatch, cautious: boolean): Promise<void> {
     const { journal, hands, dispatch } = this.#options
     const fresh =
       this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
-    const mails = fresh.map((arrival) => this.#mailFor(arrival, cautious || rebuild))
+    const mails = fresh.map((arrival) => this.#mailFor(arrival, cautious))
     const batch: Batch = { writer, cursor, takenAt: Date.now(), mails, busy: 0, finished: [], noted: 0 }
     const lost = damages.flatMap((damage) => this.#damaged(damage))
     for (const { mail } of lost) mails.push(mail)
     for (const mail of mails) {
       mail.batch = batch
       for (const { state } of mail.open.values()) if (state === active) batch.busy++
-      if (!rebuild) hands.take(mail)
+      hands.take(mail)
     }
     journal.take(batch)
     for (const { mail, damage } of lost) this.#options.lost(mail, damage)
-    if (!rebuild && !cautious) {
+    if (!cautious) {
       for (const mail of mails) if (mail.location) this.#dispatch(mail, dispatch, journal)
     }
     while (journal.unrecorded.recipients > mostUnrecorded) await journal.flush()
@@ -156,11 +157,16 @@ export class Intake {
     )
   }
 
-  #mailFor({ envelope, location, segment, size }: Arrival, waits: boolean): Mail {
+  #mailFor(arrival: Arrival, waits: boolean): Mail {
+    const { envelope, size } = arrival
     // What the Queue Manager itself wrote is accepted here, where it cannot be forgotten: after a crash it is read again.
     if (envelope.origin === 'dsn' || envelope.origin === 'report') this.#accepted(envelope, size)
     if (envelope.origin === 'report') this.reports.add(envelope.id)
     const state: RowState = envelope.hold !== undefined ? held : waits ? deferred : active
+    return this.#waiting(arrival, state)
+  }
+
+  #waiting({ envelope, location, segment, size }: Arrival, state: RowState): Mail {
     return this.#make({ envelope, location, segment, octets: size, state })
   }
 
@@ -194,13 +200,13 @@ export class Intake {
   }
 
   #damaged(damage: Damage): { mail: Mail; damage: Damage }[] {
-    const { segment, offset, octets, reason, envelope } = damage
+    const { segment, offset, octets, reason, envelope, location = '' as Location } = damage
     this.#options.record('message.damaged', {
       ...(envelope ? { messageId: envelope.id } : {}),
       where: `segment ${segment} at ${offset}`.slice(0, 300),
       detail: `${reason}: ${octets} octets were skipped`,
     })
     if (!envelope) return []
-    return [{ mail: this.#make({ envelope, location: '' as Location, segment, octets: 0, state: active }), damage }]
+    return [{ mail: this.#make({ envelope, location, segment, octets: 0, state: active }), damage }]
   }
 }

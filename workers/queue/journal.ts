@@ -48,6 +48,12 @@ export class Journal {
     this.cursors = new Map(options.index.opened.cursors)
   }
 
+  /** After a rebuild, before anything is taken over. */
+  goOnFrom(cursors: ReadonlyMap<string, string>): void {
+    this.cursors.clear()
+    for (const [writer, cursor] of cursors) this.cursors.set(writer, cursor)
+  }
+
   /** Takes a batch over; its writer's batches come in order. */
   take(batch: Batch): void {
     const batches = this.#batches.get(batch.writer)
@@ -213,7 +219,7 @@ function isFatal(error: unknown): boolean {
   return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 
-function rowOf({ n, envelope, location, segment, octets, rerouted, warned, overlay, open }: Mail): MessageRow {
+export function rowOf({ n, envelope, location, segment, octets, rerouted, warned, overlay, open }: Mail): MessageRow {
   const recipients = [...open].map(([r, waiting]) => {
     const address = envelope.recipients[r]?.address ?? ''
     return { r, domain: domainOf(address), ...waiting }

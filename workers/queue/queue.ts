@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
+import { version } from '@postern/runtime/version.ts'
 import type { Record, Worker } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
@@ -19,7 +20,7 @@ import { Converter } from './form/converter.ts'
 import { Signer } from './form/signer.ts'
 import { Hands } from './hands.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
-import { active, deferred, held } from './index/rows.ts'
+import { active, deferred, held, type Rebuild } from './index/rows.ts'
 import { Intake } from './intake.ts'
 import { Journal } from './journal.ts'
 import type { Mail } from './mail.ts'
@@ -146,24 +147,31 @@ export class Queue {
     })
   }
 
-  /** Opens the index, rebuilding it when it was lost, and begins to take over. Deliveries begin with `startDeliveries`. */
+  /** Opens the index, rebuilding it when that is needed, and begins to take over. Deliveries begin with `startDeliveries`. */
   static async open(parts: QueueParts): Promise<Queue> {
-    const index = await openIndex(join(parts.dataDirectory, 'queue', 'queue.db'))
+    const spool = join(parts.dataDirectory, 'spool')
+    const index = await openIndex({
+      path: join(parts.dataDirectory, 'queue', 'queue.db'),
+      witness: join(spool, 'index.db'),
+      release: version,
+      hasMail: await hasMail(spool),
+      now: Date.now(),
+    })
     const queue = new Queue(parts, index)
-    const { movedTo, unclean, fresh } = index.opened
-    if (movedTo || (fresh && (await hasMail(join(parts.dataDirectory, 'spool'))))) await queue.#rebuild(movedTo)
+    const { rebuild, unclean } = index.opened
+    if (rebuild) await queue.#rebuild(rebuild)
     queue.#intake.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
     queue.reclaim.start()
     return queue
   }
 
-  async #rebuild(movedTo: string | undefined): Promise<void> {
-    const count = await this.#intake.rebuild()
-    if (!movedTo) return
-    this.#parts.record('message.damaged', {
-      where: 'queue.db',
-      detail: `the index was damaged: moved to ${movedTo.split('/').at(-1)}, rebuilt from the spool with ${count} messages; those delivered before are delivered again`,
-    })
+  async #rebuild(because: Rebuild): Promise<void> {
+    const { index } = this
+    const { movedTo } = index.opened
+    const { added, missing } = await this.#intake.rebuild(index, { keepMissing: because !== 'older' })
+    if (because === 'lost' && !movedTo) return
+    const detail = `${reasons[because]}${movedTo ? `: moved to ${movedTo}` : ''}; compared with the spool: ${added} messages were added${missing > 0 ? `, ${missing} are in no segment` : ''}. What it did not know of is sent again`
+    this.#parts.record('message.damaged', { where: 'queue.db', detail: detail.slice(0, 300) })
   }
 
   #deliverer(): Deliverer {
@@ -315,6 +323,14 @@ function leadElsewhere(before: Plan, plan: Plan): boolean {
 /** What open connections were opened under. */
 function termsOf({ queue, gateway, hostname }: Plan) {
   return { queue, gateway, hostname }
+}
+
+const reasons: { [because in Rebuild]: string } = {
+  lost: 'the index was lost',
+  damaged: 'the index was damaged',
+  foreign: 'the index belongs to another spool',
+  older: 'the index is older than the spool',
+  unsure: 'the index and the spool do not say that they belong together',
 }
 
 /** A segment that is not larger has no message in it. */

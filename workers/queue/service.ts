@@ -6,6 +6,7 @@ import type { Parcels, Service, Worker } from '@postern/runtime/worker.ts'
 import { lockDirectory } from '@postern/spool/local/lock.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import type { Trouble } from '@postern/spool/spool.ts'
 import type { Logger } from 'pino'
 import { assuranceFrom } from './assure/environment.ts'
 import { compilePlan, type Plan } from './plan.ts'
@@ -25,8 +26,9 @@ export async function queueService(
   const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
   // Two Queue Managers on one index deliver everything twice.
   const lock = lockDirectory(join(worker.dataDirectory, 'queue'))
-  const reader = openLocalReader({ directory })
-  const writer = await openLocalWriter({ directory, name: worker.id })
+  const trouble = (about: Trouble) => worker.log.error(about, 'the spool is in trouble')
+  const reader = openLocalReader({ directory, trouble })
+  const writer = await openLocalWriter({ directory, name: worker.id, trouble })
   const examiner = new Examiner({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
@@ -58,7 +60,18 @@ export async function queueService(
       const next = compilePlan(replica, revision, plan && { plan, changed })
       plan = next
       if (queue) queue.apply(next)
-      else queue = await open(next)
+      else {
+        try {
+          queue = await open(next)
+          state.cannotStart = undefined
+        } catch (error) {
+          // Tried again with the next settings; until then the service says why it does not run.
+          state.cannotStart = (error as Error).message
+          worker.log.error({ error: state.cannotStart }, 'the queue cannot be opened')
+          worker.reportSoon()
+          throw error
+        }
+      }
       queue.orders.take(replica.order)
       const wish = replica.service.get('queue') ?? { desired: 'running', generation: 0 }
       state.want(queue, wish)
@@ -115,6 +128,8 @@ class ServiceState {
   #generation = 0
   #line: Promise<void> = Promise.resolve()
   #wanted = ''
+  /** Why the queue could not be opened. */
+  cannotStart: string | undefined
 
   constructor(worker: Worker) {
     this.#worker = worker
@@ -153,7 +168,8 @@ class ServiceState {
   /** `refusal`: why nothing new can be written. */
   status(queue: Queue | undefined, refusal: string | undefined): ReturnType<Service['status']> {
     const base = { observed: this.#observed, generation: this.#generation, sessions: 0, listeners: [] }
-    if (!queue) return base
+    if (!queue)
+      return this.cannotStart ? { ...base, observed: 'degraded', detail: this.cannotStart.slice(0, 500) } : base
     const { waiting, busy, waitingForHosts, jobs, inHand } = queue.status()
     const troubles = [...queue.troubles, ...(refusal === undefined ? [] : [['spool', refusal]])]
     const trouble = troubles.map(([part, text]) => `${part}: ${text}`).join('; ')

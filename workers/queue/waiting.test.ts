@@ -64,7 +64,10 @@ test('a damaged queue.db is moved aside and rebuilt: nothing is lost', async () 
   }
   remote.script = {}
   await box.startQueue()
+  // They keep their tries, and with them the time of the next one.
+  await box.queue.index.ask('hasten', { at: Date.now(), limit: 100 })
   await until('delivered', () => box.queue.tally.delivered === 30)
+  expect(box.of('delivery.delivered').every(({ attempt }) => attempt === 2)).toBe(true)
   expect(new Set(box.of('delivery.delivered').map(({ messageId }) => messageId))).toEqual(new Set(ids))
   expect(
     (await readdir(join(box.directory, 'queue'))).filter((name) => /^queue\.db\.damaged-\d+$/.test(name)).length,

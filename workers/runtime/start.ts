@@ -11,9 +11,8 @@ import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
 import { LastGood } from './last-good.ts'
 import { Logging } from './logging/logging.ts'
+import { version } from './version.ts'
 import type { Service, ServiceStatus, Worker } from './worker.ts'
-
-export const version = '0.1.0'
 
 export type WorkerParts = {
   /** Makes the service; it must not open anything before its first `apply`. */

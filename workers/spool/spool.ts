@@ -119,6 +119,8 @@ export type Trouble =
   | { kind: 'torn-tail'; segment: Segment; offset: number; octets: number }
   /** A write or sync failed: the messages concerned were refused and the segment is written no further. */
   | { kind: 'write-failed'; segment: Segment; refused: number; error: string }
+  /** A writer's segments are older than the cursor: they were put back, or made anew. They are read from the oldest on. */
+  | { kind: 'put-back'; writer: string; cursor: Cursor }
   /** A reader cannot read what this writer stored; it asks again for half a minute, then gives up what is still refused. */
   | { kind: 'unreadable'; writer: string; error: string }
 
@@ -149,8 +151,9 @@ export interface Damage {
    * `envelope`, `body`: that part of one message; `missing`: the octets are not there at all.
    */
   reason: 'segment' | 'header' | 'envelope' | 'body' | 'missing'
-  /** The message concerned, where its envelope can still be read. */
+  /** The message concerned, and where it lies, where its envelope can still be read. */
   envelope?: Envelope
+  location?: Location
 }
 
 /** A message cannot be read because its octets are damaged. */
@@ -181,11 +184,13 @@ export interface FollowOptions {
   writers?: readonly string[]
   /** Most arrivals in one batch; default 500. */
   batch?: number
-  /**
-   * Also give the copies that `copyOn` made. Only to rebuild an index that was lost: then keep the first of each
-   * `envelope.id`. Default false.
-   */
+  /** Also give the copies that `copyOn` made. Default false. */
   copies?: boolean
+}
+
+/** A batch of everything there is. `passed`: an arrival that lies before its writer's cursor, by place in `arrivals`. */
+export interface ScanBatch extends Batch {
+  passed: boolean[]
 }
 
 /** What still waits in a segment, as the Queue Manager knows it. */
@@ -210,6 +215,13 @@ export interface SpoolReader {
    * whole before they are given; of large ones the envelope, and the body when it is read.
    */
   follow(options: FollowOptions): AsyncIterable<Batch>
+
+  /**
+   * Reads everything that is durable when it begins, of every writer from its oldest segment on, copies too, and ends
+   * behind the last segment. To rebuild an index: the same message may come several times, as itself and as copies. Rejects
+   * with SpoolFailure for a segment of another release.
+   */
+  scan(before: Cursors): AsyncIterable<ScanBatch>
 
   /** The whole message, prefix and body, verified before it is given. For small messages. Rejects with SpoolDamaged. */
   readBody(location: Location): Promise<Buffer>

@@ -1,6 +1,9 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
+import { basename, dirname } from 'node:path'
+import type Database from 'better-sqlite3'
+import { type BookFiles, isDamage, marker, openDatabase } from './file.ts'
+import { compare, ForeignIndex } from './kinship.ts'
+import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
 import {
   active,
   type Commit,
@@ -10,9 +13,11 @@ import {
   type MessageRow,
   type Opened,
   type OrderEffect,
+  type Rebuild,
   type RecipientRow,
 } from './rows.ts'
-import { prepare, schema } from './statements.ts'
+import { prepare } from './statements.ts'
+import { attachWitness } from './witness.ts'
 
 /**
  * The Queue Manager's own SQLite file. Runs in a thread of its own, synchronously: nothing else waits for it.
@@ -22,7 +27,6 @@ import { prepare, schema } from './statements.ts'
  * survives a power cut, so a segment may be reclaimed on its word. All of it can be rebuilt from the segments.
  */
 
-const schemaVersion = 1
 /**
  * A row that was in memory at many crashes in a row may be what causes them: from the fifth on it waits 1, 2, 4 … seconds,
  * up to half an hour, so that the others get through. Innocent mail of a machine in trouble loses seconds.
@@ -41,35 +45,60 @@ export class Book {
   #counts: Counts = { messages: 0, recipients: [0, 0, 0] }
   #waiting = new Map<string, { messages: number; octets: number }>()
 
+  /** Numbers of messages met while the index is rebuilt. */
+  #met = new Set<number>()
+
   private constructor(path: string, db: Database.Database) {
     this.#path = path
     this.#db = db
     this.#statements = prepare(db)
   }
 
-  /** Opens or makes the file. One that is damaged is moved aside, whole, and an empty one takes its place. */
-  static open(path: string, now: number): { book: Book; opened: Opened } {
+  /**
+   * Opens or makes the file. One that is damaged, or belongs to other segments, is moved aside, whole, and an empty one
+   * takes its place. Throws when another release made it.
+   */
+  static open(files: BookFiles): { book: Book; opened: Opened } {
     const started = performance.now()
+    const { path, now } = files
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    let movedTo: string | undefined
-    let book: Book
-    let found: Omit<Opened, 'tookMs'>
+    mkdirSync(dirname(files.witness), { recursive: true, mode: 0o700 })
+    const { book, found } = Book.#openOrReplace(files)
+    book.#db.prepare('INSERT OR REPLACE INTO used_by VALUES (?, ?)').run(files.release, now)
+    return { book, opened: { ...found, tookMs: Math.round(performance.now() - started) } }
+  }
+
+  static #openOrReplace(files: BookFiles): { book: Book; found: Omit<Opened, 'tookMs'> } {
+    const { path, now } = files
+    let rebuild: Rebuild
     try {
       if (existsSync(marker(path))) throw new Error('found damaged by the process before')
-      book = new Book(path, openDatabase(path))
-      found = book.#recover(now)
+      return Book.#openFile(files, undefined)
     } catch (error) {
-      if (!isDamage(error)) throw error
-      movedTo = `${path}.damaged-${now}`
-      for (const suffix of ['', '-wal', '-shm']) {
-        if (existsSync(path + suffix)) renameSync(path + suffix, movedTo + suffix)
-      }
-      rmSync(marker(path), { force: true })
-      book = new Book(path, openDatabase(path))
-      found = book.#recover(now)
+      if (error instanceof ForeignIndex) rebuild = 'foreign'
+      else if (isDamage(error)) rebuild = 'damaged'
+      else throw error
     }
-    const opened = { ...found, ...(movedTo ? { movedTo } : {}), tookMs: Math.round(performance.now() - started) }
-    return { book, opened }
+    const movedTo = `${path}.${rebuild}-${now}`
+    for (const suffix of ['', '-wal', '-shm']) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, movedTo + suffix)
+    }
+    rmSync(marker(path), { force: true })
+    const { book, found } = Book.#openFile(files, rebuild)
+    return { book, found: { ...found, movedTo: basename(movedTo) } }
+  }
+
+  static #openFile(files: BookFiles, replaces: Rebuild | undefined): { book: Book; found: Omit<Opened, 'tookMs'> } {
+    const db = openDatabase(files.path)
+    try {
+      const testimony = attachWitness(db, files.witness, files.now)
+      const book = new Book(files.path, db)
+      const rebuild = compare(db, testimony, { replaces, hasMail: files.hasMail })
+      return { book, found: { ...book.#recover(files.now), ...(rebuild ? { rebuild } : {}) } }
+    } catch (error) {
+      db.close()
+      throw error
+    }
   }
 
   #recover(now: number): Omit<Opened, 'tookMs'> {
@@ -88,7 +117,6 @@ export class Book {
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
     const finished = db.prepare('SELECT ids FROM finished').pluck().all() as string[]
     return {
-      fresh: cursors.length === 0,
       cursors,
       finished: finished.flatMap((ids) => ids.split(' ')),
       counts: this.#counts,
@@ -96,6 +124,26 @@ export class Book {
       interrupted,
       unclean,
     }
+  }
+
+  /** Takes what the segments have while the index is rebuilt: what is known already keeps its state, and gets its place. */
+  adopt(scanned: Scanned): { added: number } {
+    let added = 0
+    this.#transact(() => {
+      added = adopt(this.#db, scanned, { met: this.#met, insert: (row) => this.#insert(row) })
+    })
+    return { added }
+  }
+
+  /** The last segment has been read: `cursors` are where the scan ended. */
+  finishRebuild(given: { cursors: [writer: string, cursor: string][]; keepMissing: boolean }): Rebuilt {
+    let rebuilt: Rebuilt = { missing: 0 }
+    this.#transact(() => {
+      rebuilt = finishRebuild(this.#db, given, this.#met)
+    })
+    this.#met.clear()
+    this.#recount()
+    return rebuilt
   }
 
   get counts(): Counts {
@@ -138,7 +186,13 @@ export class Book {
 
   #transact(work: () => void): void {
     try {
-      this.#db.transaction(work).immediate()
+      this.#db
+        .transaction(() => {
+          work()
+          this.#statements.changed.run()
+          this.#statements.witnessChanged.run()
+        })
+        .immediate()
     } catch (error) {
       if (isDamage(error)) writeFileSync(marker(this.#path), String(error))
       else this.#recount()
@@ -335,35 +389,3 @@ export class Book {
 
 type Loaded = { rows: MessageRow[]; stoppedAt?: string }
 type DueRow = { n: number; r: number; domain: string; state: 0 | 1 | 2; tries: number; next_at: number; cause: string }
-
-function openDatabase(path: string): Database.Database {
-  const db = new Database(path)
-  try {
-    db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = FULL')
-    db.pragma('cache_size = -32768')
-    const version = db.pragma('user_version', { simple: true }) as number
-    if (version !== 0 && version !== schemaVersion)
-      throw new Error(`found damaged: schema version ${version} is unknown`)
-    db.exec(schema)
-    db.pragma(`user_version = ${schemaVersion}`)
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
-}
-
-/** Left beside a file that turned out damaged while in use: the next start moves it aside. */
-function marker(path: string): string {
-  return `${path}.damaged`
-}
-
-function isDamage(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string }
-  return (
-    /^SQLITE_(CORRUPT|NOTADB)/.test(code ?? '') ||
-    /^found damaged/.test(message ?? '') ||
-    /^no such (table|column)|malformed|has no column/.test(message ?? '')
-  )
-}

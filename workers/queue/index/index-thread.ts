@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Book } from './book.ts'
+import type { BookFiles } from './file.ts'
 import type { Counts, Opened } from './rows.ts'
 import type { Questions } from './thread.ts'
 
@@ -27,8 +28,8 @@ export class IndexFailure extends Error {
   }
 }
 
-export async function openIndex(path: string): Promise<Index> {
-  const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { path }, stdout: false })
+export async function openIndex(files: BookFiles): Promise<Index> {
+  const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: files, stdout: false })
   const pending = new Map<number, Pending>()
   const index = {} as Index
   let last = 0

@@ -43,9 +43,15 @@ export type Commit = {
 
 export type Counts = { messages: number; recipients: [active: number, deferred: number, held: number] }
 
+/**
+ * `lost`: it is not there. `damaged`: it cannot be read. `foreign`: it belongs to other segments. `older`: it was put back,
+ * and segments may have been given back since. `unsure`: only one of index and segments says to which other it belongs.
+ */
+export type Rebuild = 'lost' | 'damaged' | 'foreign' | 'older' | 'unsure'
+
 export type Opened = {
-  /** Nothing was ever taken over into this file: it is new, or its predecessor was lost. */
-  fresh: boolean
+  /** Why the index has to be compared with all segments before anything is delivered; absent: it need not be. */
+  rebuild?: Rebuild
   cursors: [writer: string, cursor: string][]
   /** Ids beyond the cursors that need no second delivery. */
   finished: string[]
@@ -53,7 +59,7 @@ export type Opened = {
   lastN: number
   /** Recipients that were being worked on when the process before ended without stopping. */
   interrupted: number
-  /** Set when the file was unusable: it was moved there, and this index is empty. */
+  /** Set when the file was unusable: it has this name now, and this index is empty. */
   movedTo?: string
   /** The process before was killed, or the machine stopped. */
   unclean: boolean

@@ -21,6 +21,19 @@ CREATE TABLE IF NOT EXISTS finished (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS used_by (release TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS message_inserted AFTER INSERT ON messages BEGIN
+  UPDATE facts SET value = value + 1 WHERE name = 'messages';
+END;
+CREATE TRIGGER IF NOT EXISTS message_removed AFTER DELETE ON messages BEGIN
+  UPDATE facts SET value = value - 1 WHERE name = 'messages';
+END;
+CREATE TRIGGER IF NOT EXISTS recipient_inserted AFTER INSERT ON recipients BEGIN
+  UPDATE facts SET value = value + 1 WHERE name = 'recipients';
+END;
+CREATE TRIGGER IF NOT EXISTS recipient_removed AFTER DELETE ON recipients BEGIN
+  UPDATE facts SET value = value - 1 WHERE name = 'recipients';
+END;
 `
 
 export function prepare(db: Database.Database) {
@@ -37,6 +50,8 @@ export function prepare(db: Database.Database) {
     removeMessage: db.prepare(
       'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING segment, octets',
     ),
+    changed: db.prepare("UPDATE facts SET value = value + 1 WHERE name = 'changes'"),
+    witnessChanged: db.prepare("UPDATE witness_facts SET value = value + 1 WHERE name = 'changes'"),
     place: db.prepare('SELECT segment, octets FROM messages WHERE n = ?'),
     relocate: db.prepare('UPDATE messages SET location = ?, segment = ? WHERE n = ?'),
     overlay: db.prepare('INSERT OR REPLACE INTO overlays SELECT n, ? FROM messages WHERE n = ?'),

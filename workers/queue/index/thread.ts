@@ -1,5 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Book } from './book.ts'
+import type { BookFiles } from './file.ts'
+import type { Scanned } from './rebuild.ts'
 import type { Commit, OrderEffect } from './rows.ts'
 
 /** The thread in which the index lives: one question at a time, in order. */
@@ -15,12 +17,13 @@ export type Questions = {
   waiting: null
   inSegment: { segment: string; limit: number }
   doneOrders: string[]
+  adopt: Scanned
+  finishRebuild: { cursors: [writer: string, cursor: string][]; keepMissing: boolean }
   close: null
 }
 
 function start(): void {
-  const { path } = workerData as { path: string }
-  const { book, opened } = Book.open(path, Date.now())
+  const { book, opened } = Book.open(workerData as BookFiles)
   const answers: { [Q in keyof Questions]: (given: Questions[Q]) => unknown } = {
     commit: (given) => book.commit(given),
     domains: (given) => book.domains(given),
@@ -32,6 +35,8 @@ function start(): void {
     waiting: () => book.waiting(),
     inSegment: (given) => book.inSegment(given),
     doneOrders: (given) => book.doneOrders(given),
+    adopt: (given) => book.adopt(given),
+    finishRebuild: (given) => book.finishRebuild(given),
     close: () => book.close(),
   }
   parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof Questions; given: never }) => {

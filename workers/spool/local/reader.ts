@@ -3,11 +3,23 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import type { Batch, FollowOptions, Location, Reclaimed, SpoolReader, SpoolWriter, Stored, Trouble } from '../spool.ts'
+import type {
+  Batch,
+  Cursor,
+  Cursors,
+  FollowOptions,
+  Location,
+  Reclaimed,
+  ScanBatch,
+  SpoolReader,
+  SpoolWriter,
+  Stored,
+  Trouble,
+} from '../spool.ts'
 import { Bell } from './bell.ts'
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
-import { isWriterName, parseLocation } from './names.ts'
+import { isWriterName, parseCursor, parseLocation } from './names.ts'
 import { Recent } from './recent.ts'
 import { type Books, reclaimWriter } from './reclaim.ts'
 import { OpenSegments } from './segments.ts'
@@ -83,6 +95,22 @@ class LocalReader implements SpoolReader {
     }
   }
 
+  async *scan(before: Cursors): AsyncGenerator<ScanBatch> {
+    for (const writer of await this.writers()) {
+      const trail = this.trail(writer, { after: undefined, batch: 500, copies: true })
+      try {
+        for (;;) {
+          const batch = await trail.next()
+          if (batch) yield { ...batch, passed: passedBy(batch, before.get(writer)) }
+          else if (await trail.ended()) break
+          else await sleep(20)
+        }
+      } finally {
+        await trail.close()
+      }
+    }
+  }
+
   async readBody(location: Location): Promise<Buffer> {
     return this.bodies.body(location)
   }
@@ -132,22 +160,24 @@ class LocalReader implements SpoolReader {
   private async findWriters(trails: Map<string, Trail>, options: FollowOptions, bell: Bell): Promise<void> {
     bell.watch(this.directory)
     for (const writer of options.writers ?? (await this.writers())) {
-      const directory = join(this.directory, writer)
-      bell.watch(tailFile(directory))
+      bell.watch(tailFile(join(this.directory, writer)))
       if (trails.has(writer)) continue
-      const trail = new Trail({
-        writer,
-        directory,
-        segments: this.segments,
-        after: options.after.get(writer),
-        batch: options.batch ?? 500,
-        copies: options.copies ?? false,
-        silentMs: this.silentMs,
-        trouble: this.trouble,
-        seen: (segment, window) => this.recent.keep(writer, segment, window),
-      })
+      const { batch = 500, copies = false } = options
+      const trail = this.trail(writer, { after: options.after.get(writer), batch, copies })
       trails.set(writer, trail)
     }
+  }
+
+  private trail(writer: string, given: { after: Cursor | undefined; batch: number; copies: boolean }): Trail {
+    return new Trail({
+      ...given,
+      writer,
+      directory: join(this.directory, writer),
+      segments: this.segments,
+      silentMs: this.silentMs,
+      trouble: this.trouble,
+      seen: (segment, window) => this.recent.keep(writer, segment, window),
+    })
   }
 
   private async writers(): Promise<string[]> {
@@ -159,4 +189,13 @@ class LocalReader implements SpoolReader {
       throw error
     }
   }
+}
+
+function passedBy({ arrivals }: Batch, cursor: Cursor | undefined): boolean[] {
+  if (cursor === undefined) return arrivals.map(() => false)
+  const end = parseCursor(cursor)
+  return arrivals.map(({ location }) => {
+    const { segment, offset } = parseLocation(location)
+    return segment < end.segment || (segment === end.segment && offset < end.offset)
+  })
 }

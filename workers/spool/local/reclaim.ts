@@ -46,7 +46,11 @@ async function sealedAndTaken(writer: string, directory: string, cursors: Cursor
   const tail = await readTailOf(directory)
   if (!tail) return []
   const numbers = await listSegments(directory)
-  const below = Math.min(parseCursor(cursor).segment, tail.segment, numbers.at(-1) ?? 0)
+  const highest = numbers.at(-1) ?? 0
+  const reached = parseCursor(cursor).segment
+  // The segments are older than the cursor: they were put back, and what they have has not been taken over yet.
+  if (reached > highest) return []
+  const below = Math.min(reached, tail.segment, highest)
   return numbers.filter((number) => number < below)
 }
 

@@ -1,4 +1,4 @@
-import type { Arrival, Batch, Cursor, Damage, Trouble } from '../spool.ts'
+import { type Arrival, type Batch, type Cursor, type Damage, SpoolFailure, type Trouble } from '../spool.ts'
 import { close, isMissing, read, readSalvaging } from './disk.ts'
 import { cursorText, locationText, parseCursor, segmentText } from './names.ts'
 import { type Head, headLength } from './record.ts'
@@ -50,6 +50,9 @@ export class Trail {
   private grownAt: number | undefined
   /** Since when the disk refuses to read. */
   private refusedAt: number | undefined
+  /** The tail as it was found, and where octets begin that are no whole record and that nobody vouches for. */
+  private firstTail: Tail | undefined
+  private torn: { segment: number; offset: number } | undefined
   private sealed: { segment: number; limit: Limit } | undefined
   /** Segments known to come. */
   private listed: number[] = []
@@ -96,6 +99,25 @@ export class Trail {
     return this.segment === this.tail?.segment && this.offset >= this.tail.offset
   }
 
+  /**
+   * Everything that was durable when this trail began has been read. A writer that goes on writing is read up to what it
+   * has said since; of one that is silent also what it had no time to say. Rejects for a segment of another release.
+   */
+  async ended(): Promise<boolean> {
+    const { tail, firstTail } = this
+    if (this.caughtUp && (tail?.segment !== firstTail?.segment || tail?.offset !== firstTail?.offset)) return true
+    try {
+      if ((await this.following()) !== undefined) return false
+      if (this.segment === 0) return true
+      if (this.torn?.segment === this.segment && this.torn.offset === this.offset) return true
+      const { writer, segments } = this.options
+      return await segments.use({ writer, segment: this.segment }, async ({ size }) => (await size()) <= this.offset)
+    } catch (error) {
+      if (error instanceof SpoolFailure) throw error
+      return false
+    }
+  }
+
   async close(): Promise<void> {
     if (this.tailFd !== undefined) await close(this.tailFd)
     this.tailFd = undefined
@@ -109,6 +131,7 @@ export class Trail {
     if (!tail) return
     if (tail.segment === this.tail?.segment && tail.offset === this.tail.offset) return
     this.tail = tail
+    this.firstTail ??= tail
     this.marker ??= tail.marker
     this.heard = performance.now()
     this.grownAt = undefined
@@ -138,7 +161,10 @@ export class Trail {
     const span: Span = { fd: open.fd, segment: this.segment, to, marker: this.marker, trusted, read: reading }
     const window = await scanWindow(span, this.offset, this.options.batch)
     this.marker = span.marker
-    if (window.next === this.offset) return limit
+    if (window.next === this.offset) {
+      if (!trusted) this.torn = { segment: this.segment, offset: this.offset }
+      return limit
+    }
     this.options.seen(this.segment, window)
     this.take(window)
     this.offset = window.next
@@ -212,10 +238,21 @@ export class Trail {
 
   private async enterNext(why: 'gone' | undefined): Promise<boolean> {
     const next = await this.following()
-    if (!next) return false
+    if (!next) return why === 'gone' && (await this.beginAgain())
     this.reportLost(next.head, why)
     this.segment = next.segment
     this.offset = headLength
+    return true
+  }
+
+  /** The cursor's segment is gone, and all there are come before it: a writer never counts backwards, so they were put back. */
+  private async beginAgain(): Promise<boolean> {
+    const { writer, directory, trouble } = this.options
+    if ((await listSegments(directory)).length === 0) return false
+    trouble({ kind: 'put-back', writer, cursor: cursorText(this.segment, this.offset) })
+    this.segment = 0
+    this.offset = 0
+    this.entered = 0
     return true
   }
 
@@ -230,7 +267,9 @@ export class Trail {
 
   private report(gap: Gap, segment = this.segment): void {
     const { writer } = this.options
-    this.damages.push({ writer, segment: segmentText(writer, segment), ...gap })
+    const { offset, octets, envelope } = gap
+    const location = envelope && { location: locationText({ writer, segment, offset, octets }) }
+    this.damages.push({ writer, segment: segmentText(writer, segment), ...gap, ...location })
   }
 
   private take(window: Window): void {

@@ -1,0 +1,2 @@
+/** This release. */
+export const version = '0.1.0'
