@@ -100,6 +100,8 @@ export type Metrics = {
 
 export type MetricsSnapshot = {
   revision: number
+  /** Of the books: outcomes told of recipients that had one. */
+  duplicates: number
   workers: {
     worker: string
     service: ServiceName

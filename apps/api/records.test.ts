@@ -69,6 +69,7 @@ describe('messages and the queue', () => {
       delivered: 1,
       bounced: 0,
       discarded: 0,
+      duplicates: 0,
       queued: 3,
       balance: 0,
     })

@@ -244,6 +244,15 @@ export const eventTypes = {
     title: 'Discarded',
     fields: z.object({ messageId, recipients: z.array(z.string().max(320)).min(1), by: z.string().max(320) }),
   },
+  /** Recorded by the API: these recipients had their outcome already when `worker` told another. */
+  'delivery.duplicate': {
+    title: 'Delivered or returned more than once',
+    fields: z.object({
+      messageId,
+      recipients: z.array(z.string().max(320)).min(1),
+      worker: z.string().max(64),
+    }),
+  },
   'message.held': {
     by: 'queue',
     title: 'Held',

@@ -35,7 +35,7 @@ export type Logged = { at: string; worker: string; type: EventType }
 export function severityOf({ type }: Pick<PosternEvent, 'type'>): 3 | 4 | 5 | 6 | 7 {
   if (levelOf(type) === 'debug') return 7
   if (/^(listener\.failed|policy\.refused|message\.damaged|spool\.full|certificate\.failed)$/.test(type)) return 3
-  if (/\.(expiring|dropped|bounced)$/.test(type)) return 4
+  if (/\.(expiring|dropped|bounced|duplicate)$/.test(type)) return 4
   return /\.(refused|failed|error|deferred|held)$/.test(type) ? 5 : 6
 }
 

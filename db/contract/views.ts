@@ -261,6 +261,8 @@ const booksRow = {
   delivered: z.number().int(),
   bounced: z.number().int(),
   discarded: z.number().int(),
+  /** Outcomes told of recipients that had one already: delivered or returned more than once. Not part of the balance. */
+  duplicates: z.number().int(),
 }
 export const booksSchema = z.object({
   total: z.object({ ...booksRow, queued: z.number().int(), balance: z.number().int() }),

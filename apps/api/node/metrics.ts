@@ -26,10 +26,12 @@ export function makeMetrics(): Metrics {
 }
 
 /** As of now: a worker that was forgotten is no series any more. */
-function workersIn({ revision, workers }: MetricsSnapshot): Registry {
+function workersIn({ revision, duplicates, workers }: MetricsSnapshot): Registry {
   const registry = new Registry()
   const registers = [registry]
   new Gauge({ name: 'postern_revision', help: 'Newest revision of the settings.', registers }).set(revision)
+  const help = 'Outcomes told of recipients that had one already: delivered or returned more than once.'
+  new Counter({ name: 'postern_duplicates_total', help, registers }).inc(duplicates)
   const states = Object.entries(workerStateMetrics).map(([name, help]) => {
     const gauge = new Gauge({ name: `postern_${name}`, help, labelNames, registers })
     return [name, gauge] as const

@@ -2,6 +2,7 @@ import type { WorkerStateMetric } from '@postern/contract/metrics.ts'
 import { rfcSchema, rfcs } from '@postern/contract/rfcs.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
+import { booksTotal } from '@postern/store/records/books.ts'
 import { lastSeq } from '@postern/store/records/events.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
@@ -75,7 +76,8 @@ async function snapshotOf(parts: Parts): Promise<MetricsSnapshot> {
       reported: isLive ? (report?.metrics ?? {}) : {},
     }
   })
-  return { revision, workers }
+  const { duplicates } = await booksTotal(records)
+  return { revision, duplicates, workers }
 }
 
 function stateOf(report: WorkerReport, lag: number): Partial<Record<WorkerStateMetric, number>> {

@@ -43,13 +43,14 @@ export async function readBooks(call: Call, query: SpanQuery): Promise<Books> {
     total: { ...total, balance: total.received - total.delivered - total.bounced - total.discarded - total.queued },
     ...(waiting.length > 0 ? { queuedByWorkers: sum(waiting) } : {}),
     eventsUnsent: sum(reports.map(({ eventsUnsent }) => eventsUnsent)),
-    intervals: intervals.map(({ at, worker, received, delivered, bounced, discarded }) => ({
+    intervals: intervals.map(({ at, worker, received, delivered, bounced, discarded, duplicates }) => ({
       at: iso(at),
       worker,
       received,
       delivered,
       bounced,
       discarded,
+      duplicates,
     })),
   }
 }
@@ -72,7 +73,7 @@ export async function readStats(call: Call, query: SpanQuery) {
       refused: 0,
       loginFailures: 0,
     })
-  for (const { at, worker, ...counts } of found) {
+  for (const { at, worker, duplicates, ...counts } of found) {
     const point = series.get(at)
     if (point) for (const [name, count] of Object.entries(counts)) point[name] = (point[name] ?? 0) + count
   }

@@ -15,6 +15,7 @@ import type { Call } from '../call.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { noteNews } from '../news.ts'
+import { recordOwn } from '../own-events.ts'
 import type { Identity, Parts } from '../parts.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
@@ -196,13 +197,29 @@ export async function report(
   return { revision, revisionId, errands }
 }
 
+/** Of a batch; the books count all of them. */
+const mostToldOf = 10
+
+async function tellDuplicates(
+  { parts }: Call,
+  { worker, repeated }: { worker: string; repeated: ReadonlyMap<string, string[]> },
+): Promise<void> {
+  for (const [messageId, recipients] of [...repeated].slice(0, mostToldOf)) {
+    // The batch is stored: that storage does not take this one is no reason to have it sent again.
+    await recordOwn(parts, 'delivery.duplicate', { messageId, recipients: recipients.slice(0, 100), worker }).catch(
+      (error: unknown) => parts.log.warn({ error: String(error), messageId }, 'a duplicate could not be told'),
+    )
+  }
+}
+
 /** Stores a batch of events once, durably, and says up to which number all are stored. */
 export async function takeEvents(call: Call, body: unknown): Promise<{ acknowledged: number }> {
   const events = isBatch(body) ? body.events : refusedBatch(body)
   const worker = workerOf(call)
   await refuseForged(call.parts, worker, events)
-  const { acknowledged, stored } = await ingest(call.parts.records, worker.workerId, events)
+  const { acknowledged, stored, repeated } = await ingest(call.parts.records, worker.workerId, events)
   if (stored > 0) noteNews(call.parts)
+  await tellDuplicates(call, { worker: worker.workerId, repeated })
   await breathe()
   return { acknowledged }
 }

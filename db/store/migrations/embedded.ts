@@ -110,5 +110,11 @@ export const recordsMigrations: Migration[] = [
       "DROP INDEX `recipients_outcome`;",
       "CREATE INDEX `recipients_waiting` ON `recipients` (`message_id`) WHERE outcome = 'waiting';"
     ]
+  },
+  {
+    "name": "0005_duplicates",
+    "statements": [
+      "ALTER TABLE `books` ADD `duplicates` integer DEFAULT 0 NOT NULL;"
+    ]
   }
 ]

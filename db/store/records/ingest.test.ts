@@ -74,7 +74,7 @@ it('ends the same whatever the order of workers, the cutting and the repetition 
   await ingest(straight, 'smtp-1', all['smtp-1'])
   await ingest(straight, 'queue-1', all['queue-1'])
   const expected = await state(straight)
-  expect(expected.total).toEqual({ received: 24, delivered: 4, bounced: 4, discarded: 4, queued: 12 })
+  expect(expected.total).toEqual({ received: 24, delivered: 4, bounced: 4, discarded: 4, duplicates: 4, queued: 12 })
   const cut = fc.array(
     fc.record({
       worker: fc.constantFrom('smtp-1' as const, 'queue-1' as const),
@@ -106,8 +106,40 @@ it('ends the same whatever the order of workers, the cutting and the repetition 
 it('stores what came over a gap, and acknowledges it when the gap is closed', async () => {
   const database = await fresh()
   const events = history()['smtp-1']
-  expect(await ingest(database, 'smtp-1', events.slice(4, 8))).toEqual({ acknowledged: 0, stored: 4 })
-  expect(await ingest(database, 'smtp-1', events.slice(0, 2))).toEqual({ acknowledged: 2, stored: 2 })
-  expect(await ingest(database, 'smtp-1', events.slice(2, 6))).toEqual({ acknowledged: 8, stored: 2 })
+  expect(await ingest(database, 'smtp-1', events.slice(4, 8))).toEqual({ acknowledged: 0, stored: 4, repeated: new Map() })
+  expect(await ingest(database, 'smtp-1', events.slice(0, 2))).toEqual({ acknowledged: 2, stored: 2, repeated: new Map() })
+  expect(await ingest(database, 'smtp-1', events.slice(2, 6))).toEqual({ acknowledged: 8, stored: 2, repeated: new Map() })
   expect((await booksTotal(database)).received).toBe(16)
+})
+
+it('counts and names what a second worker tells of a recipient that had its outcome already', async () => {
+  const database = await fresh()
+  const told = (n: number, recipients: string[]) => ({
+    n,
+    at: time(n),
+    type: 'delivery.delivered',
+    messageId: id(1),
+    attempt: 1,
+    recipients,
+    remote,
+    reply: '250 taken',
+    durationMs: 1,
+  })
+  const recipients = ['a', 'b'].map((name) => ({ address: `${name}@d.example`, original: `${name}@d.example` }))
+  const accepted = { type: 'message.accepted', messageId: id(1), origin: 'smtp', sender: 's@example.org', recipients }
+  await ingest(database, 'smtp-1', [{ n: 1, at: time(0), ...accepted, size: 10, revision: 1, rules: [] }])
+  const first = await ingest(database, 'queue-1', [told(1, ['a@d.example', 'b@d.example'])])
+  expect(first.repeated.size).toBe(0)
+  const again = [told(1, ['a@d.example']), told(2, ['a@d.example', 'b@d.example'])]
+  const second = await ingest(database, 'queue-2', again)
+  expect([...second.repeated]).toEqual([[id(1), ['a@d.example', 'b@d.example']]])
+  expect((await ingest(database, 'queue-2', again)).repeated.size).toBe(0)
+  expect(await booksTotal(database)).toEqual({
+    received: 2,
+    delivered: 2,
+    bounced: 0,
+    discarded: 0,
+    duplicates: 3,
+    queued: 0,
+  })
 })

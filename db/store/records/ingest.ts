@@ -13,6 +13,8 @@ export type Ingested = {
   acknowledged: number
   /** How many were not stored before. */
   stored: number
+  /** Recipients that had their outcome already when this batch told another, by message. */
+  repeated: ReadonlyMap<string, string[]>
 }
 
 /**
@@ -26,17 +28,17 @@ export function ingest(database: Database, worker: string, batch: readonly RawEv
     )
     const { acknowledged = 0, highest = 0 } = cursor ?? {}
     const fresh = await unseen(queries, { worker, batch, acknowledged, highest })
-    if (fresh.length === 0) return { acknowledged, stored: 0 }
+    if (fresh.length === 0) return { acknowledged, stored: 0, repeated: new Map() }
     const events = fresh.map(understood)
     const top = Math.max(highest, ...fresh.map(({ n }) => n))
     await store(queries, worker, fresh, events)
-    await apply(queries, worker, project(events.filter((event) => event !== undefined)))
+    const repeated = await apply(queries, worker, project(events.filter((event) => event !== undefined)))
     const upTo = await contiguous(queries, { worker, acknowledged, top })
     await dropUnlogged(queries, { worker, acknowledged, upTo })
     await queries.run(sql`
       insert into workers (id, service, enrolled_at, heartbeat_at, acknowledged, highest) values (${worker}, '', 0, 0, ${upTo}, ${top})
       on conflict (id) do update set acknowledged = excluded.acknowledged, highest = excluded.highest`)
-    return { acknowledged: upTo, stored: fresh.length }
+    return { acknowledged: upTo, stored: fresh.length, repeated }
   })
 }
 
@@ -133,15 +135,19 @@ async function contiguous(
   return next?.n ? (gap?.n ?? top) : acknowledged
 }
 
-async function apply(queries: Queries, worker: string, news: News): Promise<void> {
-  await countRecipients(queries, news)
+async function apply(queries: Queries, worker: string, news: News): Promise<ReadonlyMap<string, string[]>> {
+  const repeated = await countRecipients(queries, news)
   await upsertRecipients(queries, news)
   await upsertMessages(queries, worker, news)
   await addToBooks(queries, worker, news)
+  return repeated
 }
 
 /** A recipient is received once and ends once, however often it is said: only what the tables do not know yet is counted. */
-async function countRecipients(queries: Queries, { messages, recipients, minutes }: News): Promise<void> {
+async function countRecipients(
+  queries: Queries,
+  { messages, recipients, minutes }: News,
+): Promise<ReadonlyMap<string, string[]>> {
   const accepted = [...messages.values()].filter((message) => message.accepted)
   if (accepted.length > 0) {
     const ids = JSON.stringify(accepted.map(({ id }) => id))
@@ -157,15 +163,23 @@ async function countRecipients(queries: Queries, { messages, recipients, minutes
     }
   }
   const ended = [...recipients.values()].filter(({ outcome }) => outcome !== 'waiting')
-  if (ended.length === 0) return
+  const twice = new Map<string, string[]>()
+  if (ended.length === 0) return twice
   const pairs = JSON.stringify(ended.map(({ messageId, address }) => [messageId, address]))
   const known = await queries.all<{ messageId: string; address: string }>(sql`
     select r.message_id as messageId, r.address from json_each(${pairs}) given
       join recipients r on r.message_id = given.value ->> 0 and r.address = given.value ->> 1
     where r.outcome <> 'waiting'`)
   const knownKeys = new Set(known.map(({ messageId, address }) => recipientKey(messageId, address)))
-  for (const { messageId, address, outcome, finalAt } of ended)
-    if (outcome !== 'waiting' && !knownKeys.has(recipientKey(messageId, address))) countsOf(minutes, finalAt)[outcome]++
+  for (const { messageId, address, outcome, finalAt, repeated } of ended) {
+    const isKnown = knownKeys.has(recipientKey(messageId, address))
+    if (outcome !== 'waiting' && !isKnown) countsOf(minutes, finalAt)[outcome]++
+    const again = repeated + (isKnown ? 1 : 0)
+    if (again === 0) continue
+    countsOf(minutes, finalAt).duplicates += again
+    twice.set(messageId, [...(twice.get(messageId) ?? []), address])
+  }
+  return twice
 }
 
 async function upsertRecipients(queries: Queries, { recipients }: News): Promise<void> {
@@ -246,14 +260,15 @@ async function addToBooks(queries: Queries, worker: string, { minutes }: News): 
     'deferred',
     'refused',
     'loginFailures',
+    'duplicates',
   ] as const
   const input = [...minutes].map(([minute, counts]) => [minute, ...columns.map((column) => counts[column])])
-  const sums = 'received delivered bounced discarded messages deferred refused login_failures'
+  const sums = 'received delivered bounced discarded messages deferred refused login_failures duplicates'
     .split(' ')
     .map((column) => `${column} = books.${column} + excluded.${column}`)
   await queries.run(sql`
-    insert into books (minute, worker, received, delivered, bounced, discarded, messages, deferred, refused, login_failures)
-    select value ->> 0, ${worker}, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+    insert into books (minute, worker, received, delivered, bounced, discarded, messages, deferred, refused, login_failures, duplicates)
+    select value ->> 0, ${worker}, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9
     from json_each(${JSON.stringify(input)}) where true
     on conflict (minute, worker) do update set ${sql.raw(sums.join(', '))}`)
 }

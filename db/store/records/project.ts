@@ -24,6 +24,8 @@ type RecipientNews = {
   lastReply?: string
   cause?: string
   nextTryAt?: number
+  /** Outcomes told beyond the first, in this batch. */
+  repeated: number
 }
 
 export type MinuteCounts = {
@@ -35,6 +37,8 @@ export type MinuteCounts = {
   deferred: number
   refused: number
   loginFailures: number
+  /** Recipients that had their outcome before: delivered twice, or returned twice. */
+  duplicates: number
 }
 
 export type News = {
@@ -59,6 +63,7 @@ export function countsOf(minutes: News['minutes'], at: number): MinuteCounts {
       deferred: 0,
       refused: 0,
       loginFailures: 0,
+      duplicates: 0,
     }
     minutes.set(minute, counts)
   }
@@ -130,7 +135,10 @@ function final(news: News, event: { messageId: string; recipients: string[] }, {
   messageIn(news, event.messageId, at)
   for (const address of event.recipients) {
     const recipient = recipientIn(news, event.messageId, address)
-    if (recipient.outcome !== 'waiting') continue
+    if (recipient.outcome !== 'waiting') {
+      recipient.repeated++
+      continue
+    }
     recipient.outcome = outcome
     recipient.finalAt = at
     recipient.attempts = Math.max(recipient.attempts, attempt)
@@ -156,7 +164,7 @@ function recipientIn(news: News, messageId: string, address: string): RecipientN
   const key = recipientKey(messageId, address)
   let recipient = news.recipients.get(key)
   if (!recipient) {
-    recipient = { messageId, address, outcome: 'waiting', finalAt: 0, attempts: 0 }
+    recipient = { messageId, address, outcome: 'waiting', finalAt: 0, attempts: 0, repeated: 0 }
     news.recipients.set(key, recipient)
   }
   return recipient

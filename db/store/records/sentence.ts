@@ -55,6 +55,8 @@ export function sentenceOf(event: PosternEvent): string {
       return `mail for ${event.domain} went to ${event.host} although ${event.detail}`
     case 'delivery.discarded':
       return `discarded for ${someOf(event.recipients)} by ${event.by}`
+    case 'delivery.duplicate':
+      return `${event.worker} tells a second outcome for ${someOf(event.recipients)}`
     case 'message.held':
       return `held by ${event.by}${event.reason ? `: ${event.reason}` : ''}`
     case 'message.released':

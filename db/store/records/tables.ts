@@ -124,6 +124,7 @@ export const books = sqliteTable(
     deferred: integer().notNull().default(0),
     refused: integer().notNull().default(0),
     loginFailures: integer('login_failures').notNull().default(0),
+    duplicates: integer().notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.minute, table.worker] })],
 )

@@ -5,6 +5,7 @@ const exact: Record<string, Tone> = {
   'message.accepted': 'good',
   'delivery.deferred': 'warn',
   'delivery.bounced': 'danger',
+  'delivery.duplicate': 'warn',
   'policy.refused': 'danger',
   'listener.failed': 'danger',
   'spool.full': 'danger',

@@ -29,7 +29,7 @@ const service = {
   observed: 'running' as const,
   workers: [worker],
 }
-const total = { received: 5, delivered: 3, bounced: 1, discarded: 1, queued: 0, balance: 0 }
+const total = { received: 5, delivered: 3, bounced: 1, discarded: 1, duplicates: 0, queued: 0, balance: 0 }
 
 test('nothing is wrong when nothing is wrong', () => {
   const books = { total, eventsUnsent: 0 }
