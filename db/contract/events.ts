@@ -247,6 +247,7 @@ export const eventTypes = {
   /** Recorded by the API: these recipients had their outcome already when `worker` told another. */
   'delivery.duplicate': {
     title: 'Delivered or returned more than once',
+    by: 'api',
     fields: z.object({
       messageId,
       recipients: z.array(z.string().max(320)).min(1),

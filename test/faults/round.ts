@@ -1,0 +1,23 @@
+import type { Load } from '../bench/load.ts'
+import type { Postern } from '../system/postern.ts'
+
+/** What one kind of round does to a Postern while mail flows in and out. */
+
+export interface World {
+  postern: Postern
+  /** Of a load that goes on meanwhile. */
+  load: Load
+  /** Sends all mail to a port where nobody listens, so that it waits in the queue; and back to the sink. */
+  holdUp(): Promise<void>
+  letGo(): Promise<void>
+}
+
+export interface Kind {
+  /** As it stands in the table, e.g. `kill -9 smtp`. */
+  name: string
+  /**
+   * Called at a random moment of the load; when it resolves all parts run again or will by themselves. The round then lets
+   * everything go, and demands that what got 250 has come whole and the books balance.
+   */
+  disturb(world: World): Promise<void>
+}
