@@ -106,9 +106,21 @@ it('ends the same whatever the order of workers, the cutting and the repetition 
 it('stores what came over a gap, and acknowledges it when the gap is closed', async () => {
   const database = await fresh()
   const events = history()['smtp-1']
-  expect(await ingest(database, 'smtp-1', events.slice(4, 8))).toEqual({ acknowledged: 0, stored: 4, repeated: new Map() })
-  expect(await ingest(database, 'smtp-1', events.slice(0, 2))).toEqual({ acknowledged: 2, stored: 2, repeated: new Map() })
-  expect(await ingest(database, 'smtp-1', events.slice(2, 6))).toEqual({ acknowledged: 8, stored: 2, repeated: new Map() })
+  expect(await ingest(database, 'smtp-1', events.slice(4, 8))).toEqual({
+    acknowledged: 0,
+    stored: 4,
+    repeated: new Map(),
+  })
+  expect(await ingest(database, 'smtp-1', events.slice(0, 2))).toEqual({
+    acknowledged: 2,
+    stored: 2,
+    repeated: new Map(),
+  })
+  expect(await ingest(database, 'smtp-1', events.slice(2, 6))).toEqual({
+    acknowledged: 8,
+    stored: 2,
+    repeated: new Map(),
+  })
   expect((await booksTotal(database)).received).toBe(16)
 })
 
