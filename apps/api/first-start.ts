@@ -67,6 +67,7 @@ export async function makeOwner(
       action: 'user.create',
       kind: 'user',
       entity: email,
+      address: undefined,
     }
     await recordAudit(queries, audit)
   })

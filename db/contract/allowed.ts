@@ -3,10 +3,11 @@ import type { z } from 'zod'
 /** Schemas read backwards: what one lets through, in words. */
 export type Schema = z.core.$ZodType
 
-/** What is wrapped by optional, default and the like; the input side of a transformation. */
+/** What is wrapped by optional, default and the like; the input side of a transformation, and what a preprocessing leads to. */
 export function innerOf(schema: Schema): Schema | null {
-  const def = schema._zod.def as { type: string; innerType?: Schema; in?: Schema }
-  return def.innerType ?? (def.type === 'pipe' ? (def.in ?? null) : null)
+  const def = schema._zod.def as { type: string; innerType?: Schema; in?: Schema; out?: Schema }
+  if (def.type !== 'pipe') return def.innerType ?? null
+  return (def.in?._zod.def.type === 'transform' ? def.out : def.in) ?? null
 }
 
 export function bare(schema: Schema): Schema {

@@ -151,7 +151,7 @@ function child(schema: Schema, key: PropertyKey, value: unknown): Schema | null 
     options?: readonly Schema[]
   }
   if (def.type === 'object') return Object.hasOwn(own.shape ?? {}, key) ? (own.shape?.[key] ?? null) : null
-  if (def.type === 'array') return own.element ?? null
+  if (def.type === 'array') return typeof key === 'number' ? (own.element ?? null) : null
   if (def.type === 'record') return own.valueType ?? null
   if (def.type !== 'union') return null
   const found = (own.options ?? [])

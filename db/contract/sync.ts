@@ -24,7 +24,7 @@ export const workerNameSchema = z
 
 export const enrolRequestSchema = z.strictObject({
   /** The one-purpose token from `POSTERN_ENROL_TOKEN`. */
-  token: z.string().min(16).max(500),
+  token: z.string().min(16).max(500).meta({ secret: true }),
   service: serviceNameSchema,
   /** Stable over restarts of the same worker, e.g. `smtp-1`. */
   name: workerNameSchema,

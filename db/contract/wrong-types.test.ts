@@ -12,8 +12,19 @@ import { documentSchema } from './document.ts'
 import { submissionSchema } from './errands.ts'
 import { parseInput } from './issues.ts'
 import { listInputSchemas } from './lists.ts'
+import {
+  enrolTokenInputSchema,
+  passwordChangeSchema,
+  refreshTokenSchema,
+  signInSchema,
+  tokenInputSchema,
+  userInputSchema,
+  userPatchSchema,
+} from './people.ts'
+import { replayRequestSchema } from './replay.ts'
 import { sessionSchema } from './session.ts'
 import { settingGroups } from './settings.ts'
+import { enrolRequestSchema } from './sync.ts'
 
 /** Wrong types at every key of every schema that people write: the answer is a sentence of ours, and never the validator's. */
 
@@ -27,6 +38,15 @@ const schemas: [string, z.ZodType][] = [
   ['document', documentSchema],
   ['submission', submissionSchema],
   ['session', sessionSchema],
+  ['user', userInputSchema],
+  ['user patch', userPatchSchema],
+  ['own password', passwordChangeSchema],
+  ['sign-in', signInSchema],
+  ['refresh token', refreshTokenSchema],
+  ['API token', tokenInputSchema],
+  ['enrolment token', enrolTokenInputSchema],
+  ['enrolment', enrolRequestSchema],
+  ['replay', replayRequestSchema],
   ...Object.entries(listInputSchemas).map(([name, schema]): [string, z.ZodType] => [`list ${name}`, schema]),
   ...Object.entries(settingGroups).map(([name, { schema }]): [string, z.ZodType] => [`settings ${name}`, schema]),
 ]
@@ -102,4 +122,18 @@ describe('what is meant is said', () => {
     expect(said(accountInputSchema, { address: 'a@b.example' })[0]).toMatch(/^secret is required/)
     expect(said(aliasInputSchema, {})[0]).toBe('address is required; it must be text')
   })
+})
+
+it.each([
+  [userInputSchema, { email: 'a@b.example', role: 'viewer', password: 'hunter2' }, 'password'],
+  [userPatchSchema, { password: 'hunter2' }, 'password'],
+  [passwordChangeSchema, { current: 'fine', new: 'hunter2' }, 'new'],
+  [passwordChangeSchema, { current: 'hunter2'.repeat(200), new: 'long enough' }, 'current'],
+  [signInSchema, { email: 'a@b.example', password: 'hunter2'.repeat(200) }, 'password'],
+  [refreshTokenSchema, { refreshToken: 'hunter2'.repeat(200) }, 'refreshToken'],
+  [enrolRequestSchema, { token: 'hunter2', service: 'smtp', name: 'smtp-1', version: '1' }, 'token'],
+])('a password or token that is refused is not repeated', (schema, input, path) => {
+  const result = parseInput(schema as z.ZodType, input)
+  expect(result).toMatchObject({ issues: [{ path }] })
+  expect(JSON.stringify(result)).not.toContain('hunter2')
 })

@@ -12,9 +12,8 @@ import {
   userById,
 } from '@postern/store/control/identity.ts'
 import { forgetAttempts } from '@postern/store/control/login-attempts.ts'
-import { recordAudit } from '@postern/store/control/revisions.ts'
+import { type AuditEntry, recordAudit } from '@postern/store/control/revisions.ts'
 import type { Call } from '../call.ts'
-import type { Parts } from '../parts.ts'
 import { ProblemError } from '../problem.ts'
 import { randomSecret, sha256 } from '../request.ts'
 import { countAttempt, countAttemptIn, passwordAttempt, refreshAttempt } from './attempts.ts'
@@ -31,10 +30,11 @@ export type SessionParts = { keys: TokenKeys; decoy: Promise<string> }
 
 /** Signs in. Unknown name and wrong password are the same answer in the same time. Throws 401, and 429 past the limits. */
 export async function signIn(
-  { parts, address }: Call,
+  call: Call,
   { keys, decoy }: SessionParts,
   { email, password, agent }: { email: string; password: string; agent: string | undefined },
 ): Promise<Tokens & { cookieToken: string }> {
+  const { parts, address } = call
   const name = email.toLowerCase()
   const attempt = await countAttempt(parts, passwordAttempt(name, address))
   const found = await userByEmail(parts.control, name)
@@ -48,7 +48,7 @@ export async function signIn(
     // Looked up again: while the password was checked the user may have been deleted, or the password changed.
     const user = await userByEmail(queries, name)
     if (!matches || !user || user.passwordHash !== found?.passwordHash) {
-      await recordAudit(queries, auditOf(parts, { actor: name.slice(0, 320), action: 'login-failed', entity: client }))
+      await recordAudit(queries, auditOf(call, { actor: name.slice(0, 320), action: 'login-failed', entity: client }))
       return undefined
     }
     const id = parts.newId()
@@ -56,7 +56,7 @@ export async function signIn(
     await forgetAttempts(queries, attempt)
     await addSession(queries, { id, userId: user.id, ...times, address: canonical(address), agent }, hashes)
     await touchUser(queries, user.id, now)
-    await recordAudit(queries, auditOf(parts, { actor: user.email, action: 'login', entity: client }))
+    await recordAudit(queries, auditOf(call, { actor: user.email, action: 'login', entity: client }))
     return { id, user }
   })
   if (!session) throw new ProblemError(401, 'The mail address or the password is wrong.')
@@ -67,7 +67,8 @@ export async function signIn(
  * Trades a refresh token for new tokens. Each works once: one that comes back was stolen or copied, and ends the whole
  * session. Throws 401, and 429 past the limit.
  */
-export async function refresh({ parts, address }: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
+export async function refresh(call: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
+  const { parts, address } = call
   const hash = await sha256(refreshToken)
   const next = randomSecret(refreshTokenPrefix)
   const nextHash = await sha256(next)
@@ -81,7 +82,7 @@ export async function refresh({ parts, address }: Call, { keys }: SessionParts, 
       await revokeSession(queries, found.id, now)
       await recordAudit(
         queries,
-        auditOf(parts, { actor: user?.email ?? found.userId, action: 'refresh-token-reused', entity: found.id }),
+        auditOf(call, { actor: user?.email ?? found.userId, action: 'refresh-token-reused', entity: found.id }),
       )
       return undefined
     }
@@ -124,15 +125,17 @@ const ended = () => new ProblemError(401, 'The refresh token is not valid any mo
 const canonical = (address: string | undefined) => canonicalAddress(address ?? '') ?? undefined
 
 /** Ends the session a refresh token belongs to. An unknown one is no error: it is ended already. */
-export async function signOut({ parts }: Call, refreshToken: string): Promise<void> {
+export async function signOut(call: Call, refreshToken: string): Promise<void> {
+  const { parts } = call
   const found = await refreshTokenByHash(parts.control, await sha256(refreshToken))
-  if (found) await endSession(parts, found.id, (await userById(parts.control, found.userId))?.email ?? found.userId)
+  if (found) await endSession(call, found.id, (await userById(parts.control, found.userId))?.email ?? found.userId)
 }
 
-export async function endSession(parts: Parts, sessionId: string, actor: string): Promise<void> {
+export async function endSession(call: Call, sessionId: string, actor: string): Promise<void> {
+  const { parts } = call
   await parts.control.transaction(async (queries) => {
     await revokeSession(queries, sessionId, parts.now())
-    await recordAudit(queries, auditOf(parts, { actor, action: 'logout', entity: sessionId }))
+    await recordAudit(queries, auditOf(call, { actor, action: 'logout', entity: sessionId }))
   })
 }
 
@@ -141,6 +144,8 @@ async function access(keys: TokenKeys, user: User, sessionId: string): Promise<A
   return { accessToken: await keys.sign(claims, audiences.api, accessSeconds), expiresIn: accessSeconds }
 }
 
-export function auditOf(parts: Parts, { actor, action, entity }: { actor: string; action: string; entity: string }) {
-  return { id: parts.newId(), now: parts.now(), actor, action, kind: 'session', entity }
+type Audited = { actor: string; action: string; entity: string }
+
+export function auditOf({ parts, address }: Call, { actor, action, entity }: Audited): AuditEntry {
+  return { id: parts.newId(), now: parts.now(), actor, action, kind: 'session', entity, address }
 }

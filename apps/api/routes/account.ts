@@ -1,9 +1,9 @@
+import { passwordChangeSchema } from '@postern/contract/people.ts'
 import { page, sessionViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../page.ts'
 import { changeOwnPassword, endOwnSession, readOwnSessions } from '../verbs/account.ts'
-import { newPassword } from './people.ts'
 
 const own = { scope: 'person', tag: 'Your account' } as const
 
@@ -17,7 +17,7 @@ export const accountRoutes: Endpoint[] = [
       429: 'Too many failed attempts; Retry-After says how long.',
     },
     summary: 'Change your own password; your other sessions end',
-    body: z.strictObject({ current: z.string().max(1024), new: newPassword }),
+    body: passwordChangeSchema,
     bodyLimit: 16_384,
     write: true,
     answer: writeResultSchema,

@@ -51,7 +51,10 @@ export const historyRoutes: Endpoint[] = [
     path: '/v1/revisions/{revision}/revert',
     scope: 'admin',
     tag,
-    summary: 'A new revision that undoes this one alone; 409 names the rows that changed since',
+    summary: 'A new revision that undoes this one alone',
+    alsoAnswers: {
+      409: 'Rows that it changed have changed since; `errors` names them. Nothing is saved. `force` undoes them all the same.',
+    },
     params,
     body: z.strictObject({ force: z.boolean().default(false) }),
     write: true,

@@ -1,6 +1,5 @@
-import { roleSchema } from '@postern/contract/roles.ts'
+import { enrolTokenInputSchema, tokenInputSchema, userInputSchema, userPatchSchema } from '@postern/contract/people.ts'
 import { serviceNameSchema } from '@postern/contract/services.ts'
-import { workerNameSchema } from '@postern/contract/sync.ts'
 import { page, tokenViewSchema, userViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { listEnrolTokens } from '@postern/store/control/identity.ts'
 import { z } from 'zod'
@@ -11,10 +10,6 @@ import { iso, pageQuery } from '../page.ts'
 import * as people from '../verbs/people.ts'
 
 const params = z.object({ id: z.string().max(100) })
-const email = z.email().max(320)
-export const newPassword = z.string().min(8).max(256)
-const expiresAt = z.iso.datetime({ offset: true })
-const name = z.string().trim().min(1).max(100)
 const revision = z.number().int()
 const written = (item: z.ZodType) => writeResultSchema.extend({ id: z.string(), item })
 const enrolTokenViewSchema = z.object({
@@ -47,7 +42,7 @@ const userRoutes: Endpoint[] = [
     method: 'post',
     path: '/v1/users',
     summary: 'Make a user',
-    body: z.strictObject({ email, role: roleSchema, password: newPassword }),
+    body: userInputSchema,
     write: true,
     status: 201,
     answer: written(userViewSchema),
@@ -68,7 +63,7 @@ const userRoutes: Endpoint[] = [
     path: '/v1/users/{id}',
     summary: 'Change a user; a new password ends all sessions',
     params,
-    body: z.strictObject({ email, role: roleSchema, password: newPassword }).partial(),
+    body: userPatchSchema,
     write: true,
     answer: written(userViewSchema),
     handle: (call, { params, body }) => people.changeUser(call, params.id, body),
@@ -100,7 +95,7 @@ const tokenRoutes: Endpoint[] = [
     method: 'post',
     path: '/v1/tokens',
     summary: 'Make an API token; the answer shows it once',
-    body: z.strictObject({ name, role: roleSchema, expiresAt: expiresAt.optional() }),
+    body: tokenInputSchema,
     write: true,
     status: 201,
     answer: written(tokenViewSchema).extend({ token: z.string() }),
@@ -137,7 +132,7 @@ const tokenRoutes: Endpoint[] = [
     method: 'post',
     path: '/v1/enrol-tokens',
     summary: 'Make an enrolment token for one worker, by its name and service; the answer shows it once',
-    body: z.strictObject({ name: workerNameSchema, service: serviceNameSchema, expiresAt: expiresAt.optional() }),
+    body: enrolTokenInputSchema,
     write: true,
     status: 201,
     answer: writeResultSchema.extend({ id: z.string(), token: z.string() }),

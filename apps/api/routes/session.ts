@@ -1,3 +1,4 @@
+import { refreshTokenSchema, signInSchema } from '@postern/contract/people.ts'
 import { roleSchema } from '@postern/contract/roles.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
@@ -9,7 +10,6 @@ import type { Parts } from '../parts.ts'
 import { invalid, ProblemError } from '../problem.ts'
 
 const tokensSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number().int() })
-const refreshBody = z.strictObject({ refreshToken: z.string().min(1).max(500) })
 
 export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
   let decoy: Promise<string> | undefined
@@ -31,7 +31,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       scope: 'public',
       tag: 'Sessions',
       summary: 'Sign in; a browser also gets the refresh token as a cookie',
-      body: z.strictObject({ email: z.string().max(320), password: z.string().max(1024) }),
+      body: signInSchema,
       bodyLimit: 16_384,
       answer: tokensSchema,
       handle: async (call, { body }, request) => {
@@ -50,7 +50,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       scope: 'public',
       tag: 'Sessions',
       summary: 'Trade a refresh token for new tokens, or the refresh cookie for an access token',
-      body: refreshBody.partial(),
+      body: refreshTokenSchema.partial(),
       bodyLimit: 16_384,
       answer: tokensSchema.partial({ refreshToken: true }),
       handle: async (call, { body }, request) => {
@@ -73,7 +73,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       scope: 'public',
       tag: 'Sessions',
       summary: 'End the session of the refresh token, of the refresh cookie, or else of the access token',
-      body: refreshBody.partial(),
+      body: refreshTokenSchema.partial(),
       bodyLimit: 16_384,
       status: 204,
       answer: z.void(),
@@ -82,7 +82,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
         if (token !== undefined) await signOut(call, token)
         else {
           const who = await identify(parts, keys, request.headers.get('authorization') ?? undefined)
-          if (who.type === 'user') await endSession(parts, who.sessionId, who.actor)
+          if (who.type === 'user') await endSession(call, who.sessionId, who.actor)
         }
         return withCookie(undefined, isOwnPage(request) ? refreshCookie(request, undefined) : undefined)
       },
@@ -115,8 +115,9 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       summary: 'End this session, its refresh tokens with it',
       status: 204,
       answer: z.void(),
-      handle: async ({ parts, who }) => {
-        if (who.type === 'user') await endSession(parts, who.sessionId, who.actor)
+      handle: async (call) => {
+        const { who } = call
+        if (who.type === 'user') await endSession(call, who.sessionId, who.actor)
       },
     }),
     endpoint({

@@ -73,7 +73,7 @@ export async function endOwnSession(call: Call, id: string): Promise<void> {
   const { parts } = call
   const ended = await parts.control.transaction(async (queries) => {
     const was = await revokeSessionOf(queries, userId, { id, now: parts.now() })
-    if (was) await recordAudit(queries, auditOf(parts, { actor, action: 'logout', entity: id }))
+    if (was) await recordAudit(queries, auditOf(call, { actor, action: 'logout', entity: id }))
     return was
   })
   if (!ended) throw notFound(`session ${id.slice(0, 100)} of yours`)

@@ -137,7 +137,7 @@ function parcelStream(parts: Parts, bundle: string, parcels: number): ReadableSt
   )
 }
 
-async function audit({ parts, who, write }: Call, action: string, entity: string): Promise<void> {
+async function audit({ parts, who, write, address }: Call, action: string, entity: string): Promise<void> {
   await recordAudit(parts.control, {
     id: parts.newId(),
     now: parts.now(),
@@ -146,6 +146,7 @@ async function audit({ parts, who, write }: Call, action: string, entity: string
     kind: 'message',
     entity,
     comment: write.comment,
+    address,
   })
 }
 

@@ -1,6 +1,7 @@
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
+import type { Draft } from '@postern/store/control/draft.ts'
 import {
   type ApiToken,
   addEnrolToken,
@@ -52,19 +53,18 @@ function userView({ id, email, role, createdAt, lastLoginAt }: User) {
   }
 }
 
-function write(
-  call: Call,
-  about: { action: string; kind: string; entity: string },
-  work: (queries: Queries) => Promise<Outcome>,
-) {
-  return writeRevision(call, { ...about, always: true }, (draft) => work(draft.queries))
+/** `work` says in `draft.entity` whom or what it is about, by name. */
+function write(call: Call, about: { action: string; kind: string }, work: (draft: Draft) => Promise<Outcome>) {
+  return writeRevision(call, { ...about, always: true }, work)
 }
 
 export function makeUser(
   call: Call,
   { email, role, password }: { email: string; role: Role; password: string },
 ): Promise<WriteResult> {
-  return write(call, { action: 'user.create', kind: 'user', entity: email }, async (queries) => {
+  return write(call, { action: 'user.create', kind: 'user' }, async (draft) => {
+    const { queries } = draft
+    draft.entity = email.toLowerCase()
     if (await userByEmail(queries, email))
       throw invalid([{ path: 'email', message: `email is "${email}", which a user has already` }])
     const passwordHash = await call.parts.passwords.hash(password)
@@ -87,7 +87,8 @@ export function changeUser(
   id: string,
   patch: { email?: string | undefined; role?: Role | undefined; password?: string | undefined },
 ): Promise<WriteResult> {
-  return write(call, { action: 'user.change', kind: 'user', entity: id }, async (queries) => {
+  return write(call, { action: 'user.change', kind: 'user' }, async (draft) => {
+    const { queries } = draft
     const before = await userById(queries, id)
     if (!before) throw notFound(`user ${id}`)
     if (patch.role && patch.role !== 'owner') await keepAnOwner(queries, before)
@@ -96,6 +97,7 @@ export function changeUser(
       throw invalid([{ path: 'email', message: `email is "${patch.email}", which a user has already` }])
     const passwordHash = patch.password ? await call.parts.passwords.hash(patch.password) : before.passwordHash
     const user = { ...before, email: patch.email ?? before.email, role: patch.role ?? before.role, passwordHash }
+    draft.entity = user.email === before.email ? user.email : `${before.email}, now ${user.email}`
     await putUser(queries, user)
     if (patch.password) await revokeSessionsOf(queries, id, { now: call.parts.now() })
     return { answer: { id, item: userView(user) } }
@@ -104,9 +106,11 @@ export function changeUser(
 
 /** With the user go the sessions and the API tokens that stand for the user. */
 export function removeUser(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'user.delete', kind: 'user', entity: id }, async (queries) => {
+  return write(call, { action: 'user.delete', kind: 'user' }, async (draft) => {
+    const { queries } = draft
     const user = await userById(queries, id)
     if (!user) throw notFound(`user ${id}`)
+    draft.entity = user.email
     await keepAnOwner(queries, user)
     await revokeSessionsOf(queries, id, { now: call.parts.now() })
     const tokens = await deleteTokensOf(queries, id)
@@ -145,7 +149,7 @@ export function makeToken(
   call: Call,
   { name, role, expiresAt }: { name: string; role: Role; expiresAt?: string | undefined },
 ): Promise<WriteResult> {
-  return write(call, { action: 'token.create', kind: 'token', entity: name }, async (queries) => {
+  return write(call, { action: 'token.create', kind: 'token' }, async (draft) => {
     const expiry = futureOf(call, expiresAt)
     const secret = randomSecret(apiTokenPrefix)
     const { parts, who } = call
@@ -159,14 +163,17 @@ export function makeToken(
       expiresAt: expiry,
       lastUsedAt: null,
     }
-    await addToken(queries, { ...token, hash: await sha256(secret) })
+    draft.entity = `${name} (${token.id})`
+    await addToken(draft.queries, { ...token, hash: await sha256(secret) })
     return { answer: { id: token.id, item: tokenView(token), token: call.write.dryRun ? '' : secret } }
   })
 }
 
 export function removeToken(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'token.delete', kind: 'token', entity: id }, async (queries) => {
-    if ((await deleteToken(queries, id)) === undefined) throw notFound(`token ${id}`)
+  return write(call, { action: 'token.delete', kind: 'token' }, async (draft) => {
+    const name = await deleteToken(draft.queries, id)
+    if (name === undefined) throw notFound(`token ${id}`)
+    draft.entity = `${name} (${id})`
     return {}
   })
 }
@@ -176,26 +183,28 @@ export function makeEnrolToken(
   call: Call,
   { name, service, expiresAt }: { name: string; service: ServiceName; expiresAt?: string | undefined },
 ): Promise<WriteResult> {
-  return write(
-    call,
-    { action: 'enrol-token.create', kind: 'enrol-token', entity: `${name} for ${service}` },
-    async (queries) => {
-      const expiry = futureOf(call, expiresAt)
-      const secret = randomSecret('pse_')
-      const { parts, who } = call
-      const token = { id: parts.newId(), name, service, createdAt: parts.now(), expiresAt: expiry }
-      await addEnrolToken(queries, { ...token, createdBy: who.actor, hash: await sha256(secret) })
-      return { answer: { id: token.id, token: call.write.dryRun ? '' : secret } }
-    },
-  )
+  return write(call, { action: 'enrol-token.create', kind: 'enrol-token' }, async (draft) => {
+    const expiry = futureOf(call, expiresAt)
+    const secret = randomSecret('pse_')
+    const { parts, who } = call
+    const token = { id: parts.newId(), name, service, createdAt: parts.now(), expiresAt: expiry }
+    draft.entity = enrolTokenName(token)
+    await addEnrolToken(draft.queries, { ...token, createdBy: who.actor, hash: await sha256(secret) })
+    return { answer: { id: token.id, token: call.write.dryRun ? '' : secret } }
+  })
 }
 
 export function removeEnrolToken(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'enrol-token.delete', kind: 'enrol-token', entity: id }, async (queries) => {
-    if ((await deleteEnrolToken(queries, id)) === undefined) throw notFound(`enrolment token ${id}`)
+  return write(call, { action: 'enrol-token.delete', kind: 'enrol-token' }, async (draft) => {
+    const gone = await deleteEnrolToken(draft.queries, id)
+    if (!gone) throw notFound(`enrolment token ${id}`)
+    draft.entity = enrolTokenName({ id, ...gone })
     return {}
   })
 }
+
+const enrolTokenName = ({ id, name, service }: { id: string; name: string; service: string }) =>
+  `${name} for ${service} (${id})`
 
 function futureOf({ parts }: Call, expiresAt: string | undefined): number | null {
   if (expiresAt === undefined) return null

@@ -34,7 +34,7 @@ export function workerOf({ who }: Call): WorkerIdentity {
 
 /** Trades an enrolment token for a short JWT. Throws 401. */
 export async function enrol(
-  { parts }: Call,
+  { parts, address }: Call,
   keys: TokenKeys,
   request: { token: string; service: ServiceName; name: string; version: string },
 ) {
@@ -54,6 +54,7 @@ export async function enrol(
     action: 'worker.enrol',
     kind: 'worker',
     entity: `${request.name} ${request.version} with ${token.name}`,
+    address,
   })
   const accessToken = await keys.sign(
     { sub: request.name, service: request.service, enrolment: hash },

@@ -39,6 +39,8 @@ export class Draft {
   readonly examples: Change[] = []
   /** Of all that was written in bulk. */
   bulkHash = ''
+  /** For the audit log, where only the transaction knows what the caller's id stands for. */
+  entity: string | undefined
   readonly #seal: Seal
   readonly #changes = new Map<string, Change>()
 

@@ -251,9 +251,14 @@ export function listEnrolTokens(queries: Queries): Promise<EnrolToken[]> {
     select id, service, name, created_at as createdAt, expires_at as expiresAt from enrol_tokens order by id limit 1000`)
 }
 
-export async function deleteEnrolToken(queries: Queries, id: string): Promise<string | undefined> {
-  const [gone] = await queries.all<{ name: string }>(sql`delete from enrol_tokens where id = ${id} returning name`)
-  return gone?.name
+export async function deleteEnrolToken(
+  queries: Queries,
+  id: string,
+): Promise<{ name: string; service: string } | undefined> {
+  const [gone] = await queries.all<{ name: string; service: string }>(
+    sql`delete from enrol_tokens where id = ${id} returning name, service`,
+  )
+  return gone
 }
 
 export type SigningKey = {

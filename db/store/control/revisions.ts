@@ -105,7 +105,7 @@ async function append(queries: Queries, draft: Draft, options: CommitOptions & {
   }
   const count = changes.length + bulk
   const shown = [...draft.examples, ...changes]
-  const summary = summaryOf(shown, count, options)
+  const summary = summaryOf(shown, count, { ...options, entity: draft.entity ?? options.entity })
   const { before, id: nonce, now, actor, action } = options
   // The fresh `nonce` keeps two revisions of the same content apart, which two copies of a database may well make.
   const id = await hashOf([before, nonce, revision, now, actor, action, draft.bulkHash, changes])
@@ -116,7 +116,8 @@ async function append(queries: Queries, draft: Draft, options: CommitOptions & {
   await recordAudit(queries, {
     ...options,
     kind: options.kind ?? shown[0]?.kind ?? '',
-    entity: options.entity ?? namesOf(shown, count),
+    entity: draft.entity ?? options.entity ?? namesOf(shown, count),
+    address: options.address,
     revision,
   })
 }
@@ -256,7 +257,8 @@ export type AuditEntry = {
   entity: string
   revision?: number | undefined
   comment?: string | undefined
-  address?: string | undefined
+  /** Where the request came from; `undefined` for what nobody asked for. */
+  address: string | undefined
 }
 
 export async function recordAudit(queries: Queries, entry: AuditEntry): Promise<void> {
