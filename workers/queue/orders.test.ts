@@ -131,5 +131,7 @@ test.each([
   expect(await give(box, { action, messageIds: [id] })).toBe(1)
   expect(box.of(event, id).length).toBeGreaterThan(0)
   await box.queue.journal.flush()
+  // The notification of a bounce may still be on its way.
+  await until('nothing is under way', () => states(box).active === 0)
   expect(states(box)).toEqual({ active: 0, deferred: 0, held: action === 'hold' ? 2 : 0 })
 })
