@@ -59,8 +59,12 @@ export const replayResultSchema = z.object({
   changedVerdicts: z.number().int(),
   /** By stage, rule and reply; the most frequent first, at most 200. */
   changes: z.array(replayChangeSchema),
-  /** Rules that the draft asks and whose facts were not recorded: of these sessions nobody knows what they would have said. */
-  notAnswerable: z.array(z.object({ rule: z.string(), fact: z.string(), sessions: z.number().int() })),
+  /** Of these sessions, and answers in them, nobody knows what the draft would have done: a rule asks for what was not recorded. */
+  notKnown: z.object({ sessions: z.number().int(), answers: z.number().int() }),
+  /** The same by rule; one answer may wait for several. */
+  notAnswerable: z.array(
+    z.object({ rule: z.string(), fact: z.string(), sessions: z.number().int(), answers: z.number().int() }),
+  ),
   /** Equal slices of the time between the first and the last session. */
   timeline: z.array(z.object({ at: z.string(), sessions: z.number().int(), changed: z.number().int() })),
   /** Lines that could not be read: of another version. */

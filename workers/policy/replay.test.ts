@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { lookupsSchema } from '@postern/contract/lookups.ts'
 import type { Session } from '@postern/contract/session.ts'
 import { recordOf } from '@postern/contract/session.ts'
 import { describe, expect, it } from 'vitest'
@@ -13,7 +16,7 @@ import {
   sessionFacts,
 } from './example.ts'
 import type { Policy } from './policy.ts'
-import { Replay } from './replay.ts'
+import { Replay, readBy } from './replay.ts'
 import { walk } from './walk.ts'
 
 const whole = { examples: 5, since: noon - 1000, until: noon + 1000 }
@@ -120,6 +123,55 @@ describe('a replay', () => {
     const listed = { ...session, rcptTo: [{ to: 'jane@example.org', lookups: { greylist: 'not-known' as const } }] }
     const greylist: Change = { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } }
     expect(replay([session, listed], {}, greylist).notAnswerable).toMatchObject([{ rule: 'greylist', sessions: 1 }])
+  })
+
+  it('counts sessions and answers of which it does not know, by rule and once each', () => {
+    const helo = { settings: { security: { checkHelo: 'reject', checkSenderDomain: 'reject' } } } as const
+    const known = { ...session, lookups: { helo: 'resolves', senderDomain: 'mail' } as const }
+    const result = replay([session, session, known], { settings: { security: { checkHelo: 'mark' } } }, helo)
+    expect(result).toMatchObject({
+      changedVerdicts: 0,
+      notKnown: { sessions: 2, answers: 4 },
+      notAnswerable: [
+        { rule: 'helo-resolves', sessions: 2, answers: 2 },
+        { rule: 'sender-domain', sessions: 2, answers: 2 },
+      ],
+    })
+    expect(replay([known], {}, helo).notKnown).toEqual({ sessions: 0, answers: 0 })
+  })
+
+  it('does not know what part of a look-up holds that was not asked for then', () => {
+    const zone = (name: string) => ({ zone: name, answer: '127.0.0.*', action: 'reject' as const })
+    const lists: Change = { settings: { security: { dnsbl: [zone('old.test'), zone('new.test')] } } }
+    const heard = (answers: 'not-known' | string[]) => ({
+      ...session,
+      lookups: { dnsbl: [{ zone: 'old.test', answers }] },
+    })
+    expect(replay([heard([])], {}, lists)).toMatchObject({ notAnswerable: [{ rule: 'dnsbl', sessions: 1 }] })
+    const old: Change = { settings: { security: { dnsbl: [zone('old.test')] } } }
+    expect(replay([heard('not-known')], {}, old).notAnswerable).toEqual([])
+    const counted = { ...session, lookups: { rates: { client: { connections: [1, 1] as [number, number] } } } }
+    const none = { connectionsPerMinute: 0, connectionsPerHour: 0, messagesPerHour: 0 }
+    const perClient = { ...none, messagesPerMinute: 5, recipientsPerMinute: 0, recipientsPerHour: 0 }
+    const rates: Change = { settings: { security: { ratesPerClient: perClient } } }
+    expect(replay([counted], {}, rates)).toMatchObject({ notAnswerable: [{ rule: 'message-rate', sessions: 1 }] })
+  })
+
+  it('knows of each rule that reads a look-up which one', () => {
+    const directory = join(import.meta.dirname, 'rules')
+    const files = readdirSync(directory).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+    const reading = files.flatMap((file) => {
+      const text = readFileSync(join(directory, file), 'utf8')
+      const read = [...text.matchAll(/lookups\??\.(?!ts\b)(\w+)/g)].map(([, key]) => key as string)
+      if (/from '\.\.\/rates\.ts'/.test(text)) read.push('rates')
+      const keys = new Set(read.filter((key) => key !== 'applicationTrouble'))
+      expect([file, keys.size === 0 && /lookups/.test(text)]).toEqual([file, false])
+      return [...text.matchAll(/^ {2}name: '([\w-]+)'/gm)]
+        .map(([, rule]) => [rule, ...keys])
+        .filter((row) => row.length > 1)
+    })
+    expect(Object.fromEntries(reading)).toEqual(readBy)
+    expect(Object.keys(lookupsSchema.shape)).toEqual(expect.arrayContaining(Object.values(readBy)))
   })
 
   it('leaves out lines it cannot read, and says how many', () => {

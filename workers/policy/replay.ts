@@ -1,6 +1,7 @@
 import { type Lookups, lookupsSchema } from '@postern/contract/lookups.ts'
 import type { ReplayChange, ReplayResult, ReplaySaid } from '@postern/contract/replay.ts'
 import { replies } from '@postern/contract/replies.ts'
+import type { Rule } from '@postern/contract/rules.ts'
 import type { Session } from '@postern/contract/session.ts'
 import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
@@ -12,7 +13,7 @@ import { type Step, walk } from './walk.ts'
  */
 
 /** The look-up that each rule reads. */
-const readBy: Partial<Record<string, keyof Lookups>> = {
+export const readBy: Partial<Record<Rule, keyof Lookups>> = {
   pregreet: 'pregreet',
   dnsbl: 'dnsbl',
   'reverse-dns': 'reverse',
@@ -41,10 +42,13 @@ export class Replay {
   readonly #examples: number
   readonly #slots: Slots
   readonly #changes = new Map<string, ReplayChange>()
-  readonly #unanswered = new Map<string, number>()
+  readonly #unanswered = new Map<Rule, { sessions: number; answers: number }>()
+  readonly #notKnown = { sessions: 0, answers: 0 }
   readonly #missing = new Set<keyof Lookups>()
   /** What a record's look-ups inherit: a rule that reads one that is not there leaves a note. */
   readonly #absent: Lookups
+  readonly #absentRates: object
+  readonly #absentCounts: object
   #sessions = 0
   #verdicts = 0
   #changedSessions = 0
@@ -62,11 +66,14 @@ export class Replay {
       this.#missing.add(key)
       return undefined
     }
-    const keys = Object.keys(lookupsSchema.shape) as (keyof Lookups)[]
-    this.#absent = Object.create(
-      null,
-      Object.fromEntries(keys.map((key) => [key, { get: note(key), enumerable: false }])),
-    ) as Lookups
+    const noting = (keys: string[], fact?: keyof Lookups) =>
+      Object.create(
+        null,
+        Object.fromEntries(keys.map((key) => [key, { get: note(fact ?? (key as keyof Lookups)), enumerable: false }])),
+      ) as object
+    this.#absent = noting(Object.keys(lookupsSchema.shape)) as Lookups
+    this.#absentRates = noting(['client', 'login', 'quota'], 'rates')
+    this.#absentCounts = noting(['connections', 'messages', 'recipients'], 'rates')
   }
 
   get sessions(): number {
@@ -88,10 +95,11 @@ export class Replay {
 
   #take(session: Session): void {
     session.lookups = { __proto__: this.#absent, ...session.lookups } as Lookups
+    if (Object.hasOwn(session.lookups, 'rates')) session.lookups.rates = this.#withAbsentRates(session.lookups.rates)
     const before = walk(session, this.#before)
     this.#missing.clear()
     const after = walk(session, this.#after)
-    this.#findUnanswered(after)
+    this.#findUnanswered(after, session)
     const { from, width, sessions, changed } = this.#slots
     const slot = Math.min(slots - 1, Math.max(0, Math.floor(((session.now ?? from) - from) / width)))
     this.#sessions++
@@ -103,18 +111,46 @@ export class Replay {
     changed[slot] = (changed[slot] ?? 0) + 1
   }
 
+  /** Some counters may have been recorded and others not. */
+  #withAbsentRates(rates: Lookups['rates']): Lookups['rates'] {
+    const counts = (of: object | undefined) => of && { __proto__: this.#absentCounts, ...of }
+    const { client, login } = rates ?? {}
+    return {
+      __proto__: this.#absentRates,
+      ...rates,
+      ...(client && { client: counts(client) }),
+      ...(login && { login: counts(login) }),
+    } as Lookups['rates']
+  }
+
   /** A rule that says it does not know, and asked for something that the record does not hold. */
-  #findUnanswered(after: Step[]): void {
-    if (this.#missing.size === 0) return
-    const found = new Set<string>()
+  #findUnanswered(after: Step[], session: Session): void {
+    const inSession = new Set<Rule>()
     for (const { verdict } of after) {
       if (verdict === this.#after.proceed[verdict.stage]) continue
-      for (const { rule, said } of verdict.trail) {
-        const fact = readBy[rule]
-        if (said === 'not-known' && fact !== undefined && this.#missing.has(fact)) found.add(rule)
+      const rules = verdict.trail
+        .filter(({ rule, said }) => said === 'not-known' && this.#isAbsent(readBy[rule], session))
+        .map(({ rule }) => rule)
+      if (rules.length === 0) continue
+      this.#notKnown.answers++
+      for (const rule of rules) {
+        const count = this.#unanswered.get(rule) ?? { sessions: 0, answers: 0 }
+        count.answers++
+        if (!inSession.has(rule)) count.sessions++
+        inSession.add(rule)
+        this.#unanswered.set(rule, count)
       }
     }
-    for (const rule of found) this.#unanswered.set(rule, (this.#unanswered.get(rule) ?? 0) + 1)
+    if (inSession.size > 0) this.#notKnown.sessions++
+  }
+
+  /** What failed when it was looked up is in the record as not known, and would be again. A new block list was never asked. */
+  #isAbsent(fact: keyof Lookups | undefined, { lookups }: Session): boolean {
+    if (fact === undefined) return false
+    if (this.#missing.has(fact)) return true
+    if (fact !== 'dnsbl') return false
+    const asked = new Set(lookups?.dnsbl?.map(({ zone }) => zone))
+    return this.#after.settings.security.dnsbl.some(({ zone, action }) => action === 'reject' && !asked.has(zone))
   }
 
   /** The same command stands at the same place on both sides; what only one side came to is a consequence, not a change. */
@@ -153,11 +189,10 @@ export class Replay {
       changedSessions: this.#changedSessions,
       changedVerdicts: this.#changedVerdicts,
       changes: [...this.#changes.values()].sort((a, b) => b.count - a.count),
-      notAnswerable: [...this.#unanswered].map(([rule, count]) => ({
-        rule,
-        fact: readBy[rule] ?? '',
-        sessions: count,
-      })),
+      notKnown: this.#notKnown,
+      notAnswerable: [...this.#unanswered]
+        .map(([rule, count]) => ({ rule, fact: readBy[rule] ?? '', ...count }))
+        .sort((a, b) => b.sessions - a.sessions),
       timeline: sessions.map((count, i) => ({
         at: new Date(from + i * width).toISOString(),
         sessions: count,

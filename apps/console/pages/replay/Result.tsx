@@ -5,17 +5,15 @@ import { formatCount, plural } from '../../ui/format.ts'
 import { Fact, Facts, Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
 import { Chart } from '../overview/Chart.tsx'
+import { headlineOf, notKnownOf } from './headline.ts'
 
 /** What the replay found: counts, when, what changes into what, and what it cannot know. */
 export function Result({ job }: { job: Replay }) {
-  const { sessions = 0, verdicts = 0, changedSessions = 0, changedVerdicts = 0, changes = [] } = job
+  const { sessions = 0, verdicts = 0, changedSessions = 0, changes = [] } = job
   return (
     <section aria-label="Result" className="flex flex-col gap-4">
-      <Panel
-        title={
-          sessions === 0 ? 'No session of this time is recorded' : `${plural(changedVerdicts, 'answer')} would change`
-        }
-      >
+      <Panel title={headlineOf(job)}>
+        <NotKnown lines={notKnownOf(job)} />
         <p role="status" className="mb-3 text-sm">
           {formatCount(changedSessions)} of {plural(sessions, 'session')} would go another way.
         </p>
@@ -35,6 +33,18 @@ export function Result({ job }: { job: Replay }) {
         />
       ))}
     </section>
+  )
+}
+
+/** In the place where people look first, and in amber: "0 would change" is no all-clear while most is not known. */
+function NotKnown({ lines }: { lines: readonly string[] }) {
+  if (lines.length === 0) return null
+  return (
+    <ul role="alert" className="mb-3 flex flex-col gap-1 rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
   )
 }
 
@@ -68,15 +78,13 @@ function Timeline({ job }: { job: Replay }) {
 }
 
 /** What these numbers do not say. */
-function Unknown({ job: { notAnswerable = [], withoutVerdict, dropped, unreadable = 0 } }: { job: Replay }) {
+function Unknown({ job: { notAnswerable = [], withoutVerdict } }: { job: Replay }) {
   const lines = [
     ...notAnswerable.map(
-      ({ rule, sessions }) =>
-        `${rule}: what it asks for was not recorded for ${plural(sessions, 'session')}; what it would say of them is not known.`,
+      ({ rule, sessions, answers }) =>
+        `${rule}: what it asks for was not recorded for ${plural(answers, 'answer')} in ${plural(sessions, 'session')}; what it would say of them is not known.`,
     ),
     ...withoutVerdict.map((key) => `${key} is not asked at the door: its effect is not in these numbers.`),
-    ...(dropped > 0 ? [`${plural(dropped, 'session')} of this time were not recorded, or had to make room.`] : []),
-    ...(unreadable > 0 ? [`${plural(unreadable, 'record')} of another version could not be read.`] : []),
   ]
   if (lines.length === 0) return null
   return (

@@ -1,0 +1,40 @@
+import type { Replay } from '@postern/contract/replay.ts'
+import { formatCount, plural } from '../../ui/format.ts'
+
+/** What a replay says first. Pure. */
+
+export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none }: Replay): string {
+  if (sessions === 0) return 'No session of this time is recorded'
+  const change = `${plural(changedVerdicts, 'answer')} would change`
+  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} not known; ${change}`
+}
+
+const none = { sessions: 0, answers: 0 }
+
+/** What the numbers leave out, the most important first. */
+export function notKnownOf({
+  sessions = 0,
+  notKnown = none,
+  notAnswerable = [],
+  dropped,
+  unreadable = 0,
+}: Replay): string[] {
+  const lines: string[] = []
+  if (notKnown.sessions > 0) {
+    const share = percentOf(notKnown.sessions, sessions)
+    const rules = notAnswerable.map(({ rule }) => rule).join(', ')
+    lines.push(
+      `Not known for ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}): what ${rules} would say; the facts were not recorded.`,
+    )
+  }
+  if (dropped > 0) lines.push(`${plural(dropped, 'session')} of this time not recorded, or deleted to make room.`)
+  if (unreadable > 0) lines.push(`${plural(unreadable, 'record')} of another version not readable.`)
+  return lines
+}
+
+/** Never 0 % of something, nor 100 % of less than all. */
+function percentOf(part: number, whole: number): string {
+  const percent = Math.round((100 * part) / whole)
+  if (percent === 0) return 'less than 1 %'
+  return percent === 100 && part < whole ? 'more than 99 %' : `${percent} %`
+}
