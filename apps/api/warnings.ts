@@ -6,17 +6,20 @@ import { entriesNaming, keysIn } from '@postern/store/control/directory.ts'
 import type { Change, Draft } from '@postern/store/control/draft.ts'
 import type { z } from 'zod'
 import { groundFor } from './ground.ts'
+import { routesToOurselves } from './own-routes.ts'
 
 /** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
 
 type Json = Record<string, unknown>
 
-export async function warningsOf(draft: Draft): Promise<string[]> {
+/** @param fixed settings that the environment decides */
+export async function warningsOf(draft: Draft, fixed: Record<string, string>): Promise<string[]> {
   const { changes } = draft
   return [
     ...changes.flatMap(ofSettings),
     ...(await ofLists(draft, [...changes, ...draft.examples])),
     ...(await ofDirectory(draft, changes)),
+    ...(await routesToOurselves(draft, fixed)),
   ]
 }
 
