@@ -67,7 +67,7 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     },
   })
   const nobody = await freePort('127.0.0.1')
-  const postern = await startPostern()
+  const postern = await startPostern({ readyWithinMs: 120_000 })
   const sendTo = async (port: number) => {
     const { revision } = await postern.api.patch('/v1/settings/general', {
       gateway: { host: sink.host, port, tls: 'none' },
