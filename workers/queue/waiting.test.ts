@@ -99,6 +99,7 @@ test('segments in which nothing waits are given back; the few that wait long are
   await until('delivered', () => box.of('delivery.delivered', later).length === 1)
 })
 
+// Six processes start one after the other, seconds each on a busy machine: all else is quick.
 test('kill -9 while delivering: everything is delivered at least once, and told', async () => {
   const remote = await TestServer.start({
     end: async () => {
