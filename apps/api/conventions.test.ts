@@ -135,6 +135,18 @@ it('metrics are Prometheus text: every sample has its help and type before it, a
   expect(samples.size).toBeGreaterThan(50)
 })
 
+it('every array of openapi.json says what it holds', async () => {
+  const document: unknown = await (await api.app.request('/openapi.json')).json()
+  const without: string[] = []
+  const look = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null) return
+    if ('type' in value && value.type === 'array' && !('items' in value)) without.push(path)
+    for (const [key, inner] of Object.entries(value)) look(inner, `${path}/${key}`)
+  }
+  look(document, '')
+  expect(without).toEqual([])
+})
+
 it('openapi.json has every route, each operation once, with the parameters of its path', async () => {
   const { openapi, paths } = (await (await api.app.request('/openapi.json')).json()) as {
     openapi: string

@@ -73,6 +73,7 @@ function ownPath(path: string, media: string, summary: string): Registered {
     operationId: path.slice(1).replace('.', '-'),
     tags: ['System'],
     summary,
+    description: summary,
     security: [],
     responses: { 200: answer },
   }
