@@ -169,28 +169,3 @@ it('lists, shows, holds, releases and deletes what waits', async () => {
   const unknown = await cli(['show', id.replace(/.$/, (last) => (last === '0' ? '1' : '0'))])
   expect(unknown).toMatchObject({ code: 1, errors: expect.stringContaining('404') })
 })
-
-it('undoes one revision alone, and says what is in the way', async () => {
-  const change = async (maxMessageBytes: number) =>
-    (await postern.api.patch<{ revision: number }>('/v1/settings/general', { maxMessageBytes })).revision
-  const sizeNow = async () =>
-    (await postern.api.get<{ settings: { maxMessageBytes: number } }>('/v1/settings/general')).settings.maxMessageBytes
-  await change(55_555)
-  const slip = await change(66_666)
-  await postern.api.post('/v1/lists/kill', { value: 'later@b.test' })
-  const undone = await cli(['revert', String(slip)])
-  expect(undone).toMatchObject({ code: 0, out: expect.stringMatching(/^~ settings general$/m) })
-  expect(undone.out).toMatch(new RegExp(`revision ${slip} is undone by revision ${slip + 2}`))
-  expect(await sizeNow()).toBe(55_555)
-  expect(await exported()).toContain('later@b.test')
-
-  const before = await change(77_777)
-  await change(88_888)
-  const refused = await cli(['revert', String(before)])
-  expect(refused.code).toBe(1)
-  expect(refused.errors).toContain('maxMessageBytes changed since')
-  expect(await sizeNow()).toBe(88_888)
-  expect((await cli(['revert', String(before), '--force'])).code).toBe(0)
-  expect(await sizeNow()).toBe(55_555)
-  expect(await cli(['revert', 'nonsense'])).toMatchObject({ code: 64, errors: expect.stringContaining('"nonsense"') })
-})
