@@ -25,6 +25,8 @@ export type Mail = {
   overlay: Overlay | undefined
   /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
   signature: string | undefined
+  /** Whether it has lines that are too long and can be mended; absent: nobody has looked yet. */
+  hasLongLines?: boolean
   /** Whether the index has a row for it; until then only its batch knows it. */
   recorded: boolean
   batch: Batch | undefined

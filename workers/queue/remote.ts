@@ -231,7 +231,8 @@ async function deliverAll(
     turn.begun = undefined
     let [now, later]: [number[], number[]] = begun ? [waiting, []] : portion(connection, job.mail, waiting)
     let transaction: Transaction
-    if (begun || isPlain(connection, job.mail, world)) transaction = plainForm(job.mail, now, world)
+    if (begun || isPlain(connection, job.mail, world))
+      transaction = plainForm(job.mail, { connection, recipients: now, world })
     else {
       const form = await formFor(job.mail, { connection, recipients: now, world })
       for (const [r, result] of form.unfit) results.set(r, result)
@@ -277,11 +278,11 @@ function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transac
   const fits = (mail: Mail, recipients: readonly number[]) =>
     forwarderOf(mail, recipients) === undefined &&
     isPlain(connection, mail, world) &&
-    fitsAhead(connection, plainForm(mail, recipients, world))
+    fitsAhead(connection, plainForm(mail, { connection, recipients, world }))
   const job = turn.next(fits)
   if (!job) return undefined
   turn.follows = { job, connection }
-  return plainForm(job.mail, job.recipients, world)
+  return plainForm(job.mail, { connection, recipients: job.recipients, world })
 }
 
 function viaOf(connection: Connection): Via {

@@ -8,7 +8,7 @@ const open = new Map<number, SevenBit>()
 
 parentPort?.on('message', (asked: Asked) => {
   const { id } = asked
-  if (asked.kind === 'begin') open.set(id, new SevenBit(asked.changes))
+  if (asked.kind === 'begin') open.set(id, new SevenBit(asked.changes, asked.reading))
   else if (asked.kind === 'drop') open.delete(id)
   else answer(asked)
 })

@@ -1,15 +1,16 @@
 import { isAscii } from 'node:buffer'
 import { Calls } from './calls.ts'
-import type { Survey } from './seven-bit.ts'
+import { LongLines } from './long-lines.ts'
+import type { Reading, Survey } from './seven-bit.ts'
 
 /**
- * Makes messages fit for servers without 8BITMIME, in a thread of its own. They go there and come back in pieces, one at a
+ * Makes messages fit for servers: without 8BITMIME, or for all of them where lines are too long. In a thread of its own. They go there and come back in pieces, one at a
  * time for each message: however many there are and however large, a piece of each is in memory.
  */
 
 export type Asked =
   /** Without `changes` it is surveyed. */
-  | { kind: 'begin'; id: number; changes?: readonly boolean[] }
+  | { kind: 'begin'; id: number; changes?: readonly boolean[]; reading: Reading }
   | { kind: 'piece'; id: number; octets: Uint8Array }
   | { kind: 'end'; id: number }
   | { kind: 'drop'; id: number }
@@ -23,39 +24,45 @@ export type Conversion =
   /** `stream`: as often as is needed. */
   | { kind: 'converted'; octets: number; stream: Source }
 
-/** RFC 5321 §4.5.3.1.6, with the CRLF. */
-const longestLine = 1000
-
 export class Converter {
   readonly #calls = new Calls<Asked, Said>(new URL('./convert-thread.ts', import.meta.url), 'converting')
 
   /** Rejects when the message cannot be read. */
-  async convert(message: Source): Promise<Conversion> {
-    if (await isFit(message())) return { kind: 'none' }
-    const { changes, unfit } = await this.#survey(message())
+  async convert(message: Source, { onlyLines = false }: { onlyLines?: boolean } = {}): Promise<Conversion> {
+    if (await isFit(message(), onlyLines)) return { kind: 'none' }
+    const survey = await this.#survey(message(), onlyLines)
+    const { changes, unfit, folds = false, isEightBit = false } = survey
     if (unfit !== undefined) return { kind: 'unfit', why: unfit }
-    if (!changes.includes(true)) return { kind: 'none' }
-    const stream = () => this.#pieces(message(), changes)
+    if (!changes.includes(true) && !folds) return { kind: 'none' }
+    const stream = () => this.#pieces(message(), changes, { onlyLines, folds, isEightBit })
     let octets = 0
     for await (const piece of stream()) octets += piece.length
     return { kind: 'converted', octets, stream }
   }
 
-  async #survey(message: AsyncIterable<Buffer>): Promise<Survey> {
-    const pieces = this.#through(message)
+  async #survey(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<Survey> {
+    const pieces = this.#through(message, { onlyLines })
     for (;;) {
       const { value, done } = await pieces.next()
       if (done) return value
     }
   }
 
-  async *#pieces(message: AsyncIterable<Buffer>, changes: readonly boolean[]): AsyncGenerator<Buffer> {
-    yield* this.#through(message, changes)
+  async *#pieces(
+    message: AsyncIterable<Buffer>,
+    changes: readonly boolean[],
+    reading: Reading,
+  ): AsyncGenerator<Buffer> {
+    yield* this.#through(message, reading, changes)
   }
 
-  async *#through(message: AsyncIterable<Buffer>, changes?: readonly boolean[]): AsyncGenerator<Buffer, Survey> {
+  async *#through(
+    message: AsyncIterable<Buffer>,
+    reading: Reading,
+    changes?: readonly boolean[],
+  ): AsyncGenerator<Buffer, Survey> {
     const id = this.#calls.nextId()
-    this.#calls.tell({ kind: 'begin', id, ...(changes ? { changes } : {}) })
+    this.#calls.tell({ kind: 'begin', id, reading, ...(changes ? { changes } : {}) })
     try {
       for await (const whole of message)
         for (const octets of inPieces(whole)) {
@@ -89,18 +96,12 @@ function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
 }
 
 /** Whether it may go as it is. Native code looks at the octets, so the event loop has time for it. */
-async function isFit(message: AsyncIterable<Buffer>): Promise<boolean> {
-  let line = 0
+async function isFit(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<boolean> {
+  const lines = new LongLines()
   for await (const octets of message) {
-    if (!isAscii(octets)) return false
-    for (let from = 0; ; ) {
-      const lf = octets.indexOf(10, from)
-      line += (lf === -1 ? octets.length : lf + 1) - from
-      if (line > longestLine) return false
-      if (lf === -1) break
-      line = 0
-      from = lf + 1
-    }
+    if (!onlyLines && !isAscii(octets)) return false
+    lines.take(octets)
+    if (lines.found) return false
   }
   return true
 }

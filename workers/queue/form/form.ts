@@ -10,6 +10,7 @@ import { domainOf, type Mail, requireTlsOf } from '../mail.ts'
 import { deliveredOctets, openDelivered, readDelivered, streamedOver } from '../overlay.ts'
 import type { Plan } from '../plan.ts'
 import { authorDomain } from './author.ts'
+import { hasLongLines } from './long-lines.ts'
 import { isSevenBit, splitMessage } from './seven-bit.ts'
 import type { SigningKey } from './signer.ts'
 
@@ -31,7 +32,9 @@ export type Form = {
 }
 
 /** The message as it is, for a host to which it can go so. */
-export function plainForm(mail: Mail, recipients: readonly number[], { reader, plan }: AttemptWorld): Transaction {
+export function plainForm(mail: Mail, given: For): Transaction {
+  const { recipients, world } = given
+  const { reader, plan } = world
   const { envelope } = mail
   const { recipientDelayMs } = plan()
   const octets = deliveredOctets(mail)
@@ -40,7 +43,7 @@ export function plainForm(mail: Mail, recipients: readonly number[], { reader, p
     recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
     octets,
     body: octets <= wholeOctets ? 'whole' : 'stream',
-    whole: () => readDelivered(mail, reader),
+    whole: () => wholeWithShortLines(mail, given),
     stream: () => openDelivered(mail, reader),
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
@@ -59,6 +62,9 @@ function isExternal({ envelope }: Mail, [first]: readonly number[], { domains }:
 /** Whether the message goes as it is. Costs nothing where nothing is to be done. */
 export function isPlain(connection: Connection, mail: Mail, world: AttemptWorld): boolean {
   if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
+  // Of a message that is streamed it must be known before its header goes out.
+  if (connection.dial.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
+    return false
   const plan = world.plan()
   return plan.signers.size === 0 || connection.dial.protocol === 'lmtp' || !isOurs(mail, plan)
 }
@@ -86,21 +92,48 @@ type Needs = { needsSevenBit: boolean; needsAscii: boolean }
 
 async function unsigned(mail: Mail, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
   const { connection, recipients, world } = given
-  const plain = plainForm(mail, recipients, world)
+  const plain = plainForm(mail, given)
   const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map(), isConverted: false }
-  if (!needsSevenBit && !needsAscii) return form
   const { host } = connection.dial.peer
   if (needsAscii) {
     const { header, isWhole } = await headerOf(plain)
     if (!isWhole || !isSevenBit(header)) return refused(form, noUtf8(host))
     inAscii(form, mail, noUtf8(host))
   }
-  if (!needsSevenBit || form.recipients.length === 0) return form
+  if (form.recipients.length === 0) return form
+  if (!needsSevenBit) return withShortLines(form, mail, given)
   const conversion = await world.converter.convert(() => piecesOf(plain))
   if (conversion.kind === 'unfit') return refused(form, no8Bit(host, conversion.why))
   form.transaction = { ...form.transaction, eightBit: false }
   if (conversion.kind === 'converted')
     Object.assign(form, { transaction: { ...form.transaction, ...flowing(conversion) }, isConverted: true })
+  return form
+}
+
+/*
+ * No server need take a line over 998 octets (RFC 5321 §4.5.3.1.6): Postfix breaks it, others refuse it. So text with such
+ * lines goes out encoded, whatever the server offers; signed and encrypted multiparts stay. This breaks a DKIM signature of
+ * another host over the body, as the next host that breaks the line would. LMTP, maildir, webhook and s3 get what is stored.
+ */
+
+/** In memory it is found out when it is sent: SIZE is an estimate (RFC 1870 §6.1). */
+async function wholeWithShortLines(mail: Mail, { connection, world }: For): Promise<Buffer> {
+  const message = await readDelivered(mail, world.reader)
+  if (connection.dial.protocol !== 'smtp') return message
+  mail.hasLongLines ??= hasLongLines(message)
+  if (!mail.hasLongLines) return message
+  const conversion = await world.converter.convert(() => Readable.from([message]), { onlyLines: true })
+  return conversion.kind === 'converted' ? flowing(conversion).whole() : message
+}
+
+async function withShortLines(form: Form, mail: Mail, { connection, world }: For): Promise<Form> {
+  const { transaction } = form
+  const isLookedAt = transaction.body === 'whole' || mail.hasLongLines === false
+  if (isLookedAt || connection.dial.protocol !== 'smtp') return form
+  const conversion = await world.converter.convert(() => transaction.stream(), { onlyLines: true })
+  mail.hasLongLines = conversion.kind === 'converted'
+  if (conversion.kind === 'converted')
+    Object.assign(form, { transaction: { ...transaction, ...flowing(conversion) }, isConverted: true })
   return form
 }
 

@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Base64, Base64Again } from './base64.ts'
-import { asUnknownText, type EntityHeader, isMime, readHeader, withEncoding } from './mime-header.ts'
+import { longestLine } from './long-lines.ts'
+import { asUnknownText, type EntityHeader, folded, isMime, readHeader, withEncoding } from './mime-header.ts'
 import { MimeLines } from './mime-lines.ts'
 import { QuotedPrintable } from './quoted-printable.ts'
 
@@ -10,8 +11,6 @@ import { QuotedPrintable } from './quoted-printable.ts'
  * are is known at their end, and said before them.
  */
 
-/** RFC 5321 §4.5.3.1.6, without the CRLF. */
-const longestLine = 998
 /** Parts within parts; what is deeper is not converted. */
 const mostDepth = 20
 
@@ -21,8 +20,13 @@ export function isSevenBit(octets: Buffer): boolean {
   return isAscii(octets)
 }
 
-/** Which entities change, in the order of their headers; none: the message goes as it is. `unfit`: why it cannot be converted. */
-export type Survey = { changes: boolean[]; unfit?: string }
+/**
+ * Which entities change, in the order of their headers; none: the message goes as it is. `unfit`: why it cannot be converted.
+ * `folds`: a header line is too long and can be folded. `isEightBit`: text beyond ASCII was seen.
+ */
+export type Survey = { changes: boolean[]; unfit?: string; folds?: boolean; isEightBit?: boolean }
+/** `onlyLines`: for a server with 8BITMIME, so only lines that are too long are of interest. The rest is what the survey said. */
+export type Reading = { onlyLines?: boolean; folds?: boolean; isEightBit?: boolean }
 
 type Encoder = { text(octets: Buffer): Buffer; lineEnd(): Buffer; finish(): Buffer }
 /** `sealed`: within what is signed or encrypted as a whole (RFC 1847 §2.1): nothing may be changed. */
@@ -45,13 +49,15 @@ type State =
 export class SevenBit {
   readonly survey: Survey = { changes: [] }
   readonly #changes: readonly boolean[] | undefined
+  readonly #reading: Reading
   readonly #open: Open[] = []
   readonly #lines: MimeLines
   #state: State = { at: 'header', usual: '', isMessage: true, depth: 0, sealed: false }
   #out: Buffer[] = []
 
-  constructor(changes?: readonly boolean[]) {
+  constructor(changes?: readonly boolean[], reading: Reading = {}) {
     this.#changes = changes
+    this.#reading = reading
     this.#lines = new MimeLines({
       collects: () => this.#state.at === 'header',
       delimiter: (line) => this.#delimiterIn(line),
@@ -116,10 +122,13 @@ export class SevenBit {
     const index = this.survey.changes.push(false) - 1
     const isEightBit = /[^\0-\x7f]/.test(text)
     if (isEightBit) this.#refuse('a header beyond ASCII')
+    if (hasBody && !sealed && folded(text) !== text) this.survey.folds = true
     const kindless = isMessage && !isMime(text)
     const header = readHeader(text, kindless ? 'text/plain' : usual || 'text/plain')
     const isChanged = this.#changes?.[index] === true
-    const changed = isChanged ? changedHeader(text, header, { kindless, isMessage }) : text
+    const { folds, isEightBit: isUnknown = true } = this.#reading
+    const asFolded = folds && hasBody && !sealed ? folded(text) : text
+    const changed = isChanged ? changedHeader(asFolded, header, { kindless, isMessage, isUnknown }) : asFolded
     this.#give(Buffer.from(hasBody ? `${changed}\r\n` : changed, 'latin1'))
     // Of a header without an end it is not known what is body.
     this.#state = this.#bodyOf(header, { index, depth, sealed: sealed || !hasBody, isChanged })
@@ -145,7 +154,9 @@ export class SevenBit {
 
   /** `length`: of the line up to here. */
   #text(octets: Buffer, length: number): void {
-    const isEightBit = !isAscii(octets)
+    const isBeyondAscii = !isAscii(octets)
+    if (isBeyondAscii) this.survey.isEightBit = true
+    const isEightBit = isBeyondAscii && !this.#reading.onlyLines
     const state = this.#state
     if (state.at === 'between') {
       const multipart = this.#open.at(-1)
@@ -175,11 +186,12 @@ export class SevenBit {
     const { changes } = this.survey
     if (index === undefined || changes[index]) return
     changes[index] = true
+    if (this.#reading.onlyLines) return
     for (const open of this.#open) changes[open.index] = true
   }
 
   #refuse(why: string): void {
-    this.survey.unfit ??= why
+    if (!this.#reading.onlyLines) this.survey.unfit ??= why
   }
 }
 
@@ -216,10 +228,10 @@ function encoderFor({ kind, encoding }: EntityHeader): Encoder {
 function changedHeader(
   text: string,
   { kind, encoding }: EntityHeader,
-  { kindless, isMessage }: { kindless: boolean; isMessage: boolean },
+  { kindless, isMessage, isUnknown }: { kindless: boolean; isMessage: boolean; isUnknown: boolean },
 ): string {
   if (encoding === 'quoted-printable' || encoding === 'base64') return text
-  if (kindless) return asUnknownText(text)
+  if (kindless) return asUnknownText(text, isUnknown ? 'unknown-8bit' : 'us-ascii')
   const composed = kind.startsWith('multipart/') || isEnclosed(kind)
   const isText = kind.startsWith('text/') || kind.startsWith('message/')
   const said = withEncoding(text, composed ? '7bit' : isText ? 'quoted-printable' : 'base64')
