@@ -41,6 +41,14 @@ export async function countOwners(queries: Queries): Promise<number> {
   return row?.n ?? 0
 }
 
+/** The owner who was made first. */
+export async function ownerLongest(queries: Queries): Promise<User | undefined> {
+  const [user] = await queries.all<User>(
+    sql`select ${userColumns} from users where role = 'owner' order by created_at, id limit 1`,
+  )
+  return user
+}
+
 export async function countUsers(queries: Queries): Promise<number> {
   const [row] = await queries.all<{ n: number }>(sql`select count(*) as n from users`)
   return row?.n ?? 0

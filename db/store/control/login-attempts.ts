@@ -24,3 +24,9 @@ export async function addAttempt(queries: Queries, attempt: { id: string; key: s
 export async function forgetAttempts(queries: Queries, ids: readonly string[]): Promise<void> {
   for (const id of ids) await queries.run(sql`delete from login_failures where id = ${id}`)
 }
+
+/** All of one account, from wherever they were made. */
+export async function forgetAttemptsOf(queries: Queries, email: string): Promise<void> {
+  await queries.run(sql`
+    delete from login_failures where key = ${`email:${email}`} or instr(key, ${`pair:${email} `}) = 1`)
+}
