@@ -1,4 +1,5 @@
 import { type Domain, namesOf } from '@postern/contract/directory.ts'
+import { parseAddress } from '@postern/contract/network.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
 import {
@@ -24,6 +25,7 @@ export async function refuseContradictions(draft: Draft): Promise<void> {
 function contradictionsOf(draft: Draft, change: Change): Promise<FieldError[]> | FieldError[] {
   switch (change.kind) {
     case 'settings':
+      if (change.id === 'general') return addressAsName(change)
       return change.id === 'advanced' || change.id === 'tls' ? inSettings(draft, change.id) : []
     case 'domain':
       return change.after === null ? leftBehind(draft, change.before) : inDomain(draft, change)
@@ -34,6 +36,15 @@ function contradictionsOf(draft: Draft, change: Change): Promise<FieldError[]> |
     default:
       return []
   }
+}
+
+/** Refused here and not by the schema: what an earlier release took stays readable. */
+function addressAsName({ before, after }: Change): FieldError[] {
+  const nameIn = (json: string | null) => String((JSON.parse(json ?? '{}') as { hostname?: string }).hostname ?? '')
+  const name = nameIn(after)
+  if (name === nameIn(before) || !parseAddress(name)) return []
+  const message = `hostname is "${name}", an address; it must be a fully-qualified host name, e.g. mail.example.org, or empty`
+  return [{ path: 'hostname', message }]
 }
 
 async function inSettings(draft: Draft, group: 'advanced' | 'tls'): Promise<FieldError[]> {

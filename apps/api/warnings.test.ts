@@ -129,3 +129,16 @@ describe('contradictions are refused', () => {
     }
   })
 })
+
+it('a host name that is not fully qualified is warned of, and an address is refused', async () => {
+  const name = (hostname: string) => api.send('PATCH', '/v1/settings/general', { body: { hostname } })
+  for (const bare of ['vm', 'localhost'])
+    expect((await name(bare)).json.warnings.join()).toContain(`${bare} is not fully qualified`)
+  for (const address of ['192.0.2.1', '127.0.0.1']) {
+    const { status, json } = await name(address)
+    expect(status).toBe(422)
+    expect(JSON.stringify(json)).toMatch(/an address; it must be a fully-qualified host name/)
+  }
+  expect((await name('mail.example.org')).json.warnings).toEqual([])
+  expect((await name('')).json.warnings).toEqual([])
+})

@@ -1,4 +1,5 @@
 import { tooBroad } from '@postern/contract/breadth.ts'
+import { hostNameOf, isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
 import { expand, type Ground } from '@postern/policy/expand.ts'
@@ -17,6 +18,7 @@ export async function warningsOf(draft: Draft, fixed: Record<string, string>): P
   const { changes } = draft
   return [
     ...changes.flatMap(ofSettings),
+    ...changes.flatMap(ofHostName),
     ...(await ofLists(draft, [...changes, ...draft.examples])),
     ...(await ofDirectory(draft, changes)),
     ...(await routesToOurselves(draft, fixed)),
@@ -37,6 +39,14 @@ function ofSettings({ kind, id, before, after }: Change): string[] {
     const { danger } = (schema.meta() ?? {}) as { danger?: { text: string; values?: unknown[] } }
     return danger?.values?.includes(now[key]) && old?.[key] !== now[key] ? [`${id}.${key}: ${danger.text}`] : []
   })
+}
+
+function ofHostName({ kind, id, before, after }: Change): string[] {
+  const hostname = kind === 'settings' && id === 'general' ? String(parsed(after)?.hostname ?? '') : ''
+  if (!hostname || !isBare(hostname) || parsed(before)?.hostname === hostname) return []
+  return [
+    `general.hostname: ${hostname} is not fully qualified (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
+  ]
 }
 
 const broad = {

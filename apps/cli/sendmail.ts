@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import { ApiError, type Client } from './client.ts'
 import { isSecret, recipientsIn, splitMessage } from './header.ts'
 import type { SendmailOptions } from './sendmail-options.ts'
@@ -89,7 +90,7 @@ const utf8 = (text: string): string => (/[\x80-\xff]/.test(text) ? Buffer.from(t
 
 /** A name without a domain is of this house. */
 function qualified(address: string): string {
-  return address.includes('@') ? address : `${address}@${process.env.POSTERN_ORIGIN || hostname()}`
+  return address.includes('@') ? address : `${address}@${process.env.POSTERN_ORIGIN || hostNameOf('', hostname())}`
 }
 
 function userName(): string {

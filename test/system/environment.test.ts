@@ -73,6 +73,9 @@ it('binds where the environment says, and without a port there the setting rules
   expect(await answers('127.0.0.1', smtp)).toBe(false)
   expect(await answers('127.0.0.1', Number(new URL(postern.url).port))).toBe(false)
   const client = await connect({ host: bind, port: smtp })
-  expect((await client.expect(220)).lines[0]).toContain(hostname())
+  const banner = (await client.expect(220)).lines[0] ?? ''
+  expect(banner).toContain(hostname())
+  // RFC 5321 §2.3.5: fully qualified, whatever the machine is called.
+  expect(banner.split(' ')[1] ?? banner).toMatch(/^[^.]+\..*[^.]$/)
   await client.quit()
 })

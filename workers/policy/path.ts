@@ -1,5 +1,6 @@
 import { canonicalDomain, foldLocal, type MailAddress, parseMailAddress } from '@postern/contract/address.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import { findEntry } from './directory.ts'
 import type { Policy } from './policy.ts'
 
@@ -50,7 +51,7 @@ function readName(text: string, domain: string, { settings }: Policy): MailAddre
 /** The domain of a postmaster who is named without one. A server without local domains has a postmaster, too, once it is set. */
 function ownDomain({ machine }: Asked['facts'], { home, settings }: Policy): string | undefined {
   const { hostname, postmaster } = settings.general
-  return home?.name ?? (postmaster === '' ? undefined : (hostname || machine).toLowerCase())
+  return home?.name ?? (postmaster === '' ? undefined : hostNameOf(hostname, machine).toLowerCase())
 }
 
 const unreadable: Target = { kind: 'unreadable' }
@@ -72,7 +73,8 @@ function isOwnLiteral(domain: string, { local }: Asked['facts']): boolean {
 }
 
 function isOwnName(domain: string, { machine }: Asked['facts'], { settings }: Policy): boolean {
-  return domain === (settings.general.hostname || machine).toLowerCase()
+  const { hostname } = settings.general
+  return domain === (hostname || machine).toLowerCase() || domain === hostNameOf(hostname, machine).toLowerCase()
 }
 
 /** Reserved at every local domain, in any case and with any box. */

@@ -1,3 +1,4 @@
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import { fillReply, type ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
@@ -11,7 +12,7 @@ export function spoken(
   const { outcome, stage } = verdict
   if (outcome.kind === 'refuse') return [line(outcome.reply, outcome.values)]
   if (outcome.kind === 'answer') return outcome.replies.map(({ reply, values }) => line(reply, values))
-  const hostname = policy.settings.general.hostname || machine
+  const hostname = hostNameOf(policy.settings.general.hostname, machine)
   switch (stage) {
     case 'connect':
       return [line('banner', { hostname, message: policy.settings.advanced.helloMessage || 'ESMTP Postern' })]

@@ -64,6 +64,7 @@ test.each<[string, Script, string]>([
   ['another name', greets('other.test'), 'mail.test'],
   ['our name as part of its own', greets('x.mail.test'), 'mail.test'],
   ['a bare name that many have', greets('localhost'), 'localhost'],
+  ['a name that many have', greets('localhost.localdomain'), 'localhost.localdomain'],
 ])('an MX host with %s gets its mail', async (_name, script, hostname) => {
   const { box } = await toMx(script, hostname)
   await box.send(['jane@far.test'])

@@ -1,5 +1,6 @@
 import { hostname as machineName } from 'node:os'
 import { namesOf, type Route } from '@postern/contract/directory.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
@@ -55,7 +56,7 @@ export function compilePlan(
   const advanced = advancedSchema.parse(replica.settings.get('advanced') ?? {})
   const tls = tlsSchema.parse(replica.settings.get('tls') ?? {})
   const throttles = new Map(queue.perDomain.map(({ domain, ...throttle }) => [domain, throttle]))
-  const hostname = general.hostname || machineName() || 'localhost'
+  const hostname = hostNameOf(general.hostname, machineName())
   const isNew = (kinds: readonly RowKind[]) => !before || kinds.some((kind) => before.changed.has(kind))
   return {
     revision,

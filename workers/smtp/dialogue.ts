@@ -1,5 +1,6 @@
 import type { EventType } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
@@ -94,5 +95,5 @@ export interface Dialogue {
 
 /** The name this server goes by. */
 export function hostName(policy: Policy, machine: string): string {
-  return policy.settings.general.hostname || machine
+  return hostNameOf(policy.settings.general.hostname, machine)
 }

@@ -31,7 +31,7 @@ export const generalSchema = z.strictObject({
       .default(''),
     {
       title: 'Host name',
-      help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Empty: the name of the machine each worker runs on.',
+      help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Empty: the name of the machine each worker runs on. Fully-qualified (RFC 5321 §2.3.5), with an address record: others check it. A name without a dot is sent with .localdomain added.',
       source: 'classic',
     },
   ),

@@ -1,3 +1,4 @@
+import { isOfMany } from '@postern/contract/host-name.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import type { Peer } from '../client/dial.ts'
 import type { Destination } from './destination.ts'
@@ -29,8 +30,8 @@ export function greetsAsUs(
 ): boolean {
   if (destination.kind === 'lmtp' || name.toLowerCase().replace(/\.$/, '') !== hostname) return false
   if (destination.kind === 'smtp') return listensOn(peer.port)
-  // The bare name of a machine, as localhost, is the name of many.
-  return /[.:]/.test(hostname) || isOurs(peer.address, peer.port)
+  // A name such as localhost or localhost.localdomain is the name of many.
+  return !isOfMany(hostname) || isOurs(peer.address, peer.port)
 }
 
 /** As many addresses as one attempt tries. */

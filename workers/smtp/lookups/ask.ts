@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Examiner } from '@postern/authentication/examiner.ts'
 import type { ConnectFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/contract/facts.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { Rule } from '@postern/contract/rules.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
@@ -106,7 +107,7 @@ export function zonesThat({ settings }: Policy, action: 'mark' | 'reject'): stri
 async function atRoutedHost(facts: RcptFacts, { callouts }: Desk, policy: Policy): Promise<Lookups> {
   const asked = calloutFor(facts, policy)
   if (!asked) return {}
-  const name = policy.settings.general.hostname || facts.machine
+  const name = hostNameOf(policy.settings.general.hostname, facts.machine)
   return { callout: await callouts.ask(asked.host, asked.address, name) }
 }
 

@@ -33,7 +33,9 @@ const total = { received: 5, delivered: 3, bounced: 1, discarded: 1, duplicates:
 
 test('nothing is wrong when nothing is wrong', () => {
   const books = { total, eventsUnsent: 0 }
-  expect(findingsOf({ now, services: [service], workers: [worker], books, settings: defaultSettings() })).toEqual([])
+  const settings = defaultSettings()
+  settings.general.hostname = 'mail.example.org'
+  expect(findingsOf({ now, services: [service], workers: [worker], books, settings })).toEqual([])
 })
 
 test('what is worst stands first', () => {
@@ -80,6 +82,7 @@ test('a relay list that covers the Internet', () => {
 
 test('certificates near their end, dangerous values', () => {
   const settings = defaultSettings()
+  settings.general.hostname = 'mail.example.org'
   settings.general.relayMode = 'anyone'
   settings.general.verifySpf = 'enforce'
   const found = findingsOf({
@@ -96,4 +99,15 @@ test('certificates near their end, dangerous values', () => {
     'Relay control: anyone',
     'Certificate soon expires in 8 days',
   ])
+})
+
+test('a host name that is not set or not fully qualified', () => {
+  const titles = (hostname: string) => {
+    const settings = defaultSettings()
+    settings.general.hostname = hostname
+    return findingsOf({ now, settings }).map(({ severity, title }) => `${severity}: ${title}`)
+  }
+  expect(titles('')).toEqual(['warn: The host name is not set'])
+  expect(titles('vm')).toEqual(['warn: The host name vm is not fully qualified'])
+  expect(titles('mail.example.org')).toEqual([])
 })

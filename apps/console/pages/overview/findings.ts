@@ -1,5 +1,6 @@
 import { tooBroad } from '@postern/contract/breadth.ts'
 import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
+import { isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { fieldsOf } from '../../form/field.ts'
@@ -181,6 +182,14 @@ function ofRelayList({ relay = [] }: Observed): Finding[] {
 function ofSettings({ settings }: Observed): Finding[] {
   if (!settings) return []
   const found: Finding[] = []
+  const hostname = settings.general?.hostname
+  if (typeof hostname === 'string' && isBare(hostname))
+    found.push({
+      severity: 'warn',
+      title: hostname === '' ? 'The host name is not set' : `The host name ${hostname} is not fully qualified`,
+      detail: `Until it is a name such as mail.example.org, ${hostname === '' ? "each worker uses its machine's name" : 'it is sent'}, with .localdomain added where there is no dot; many servers refuse mail from such a host.`,
+      to: '/settings/general',
+    })
   for (const group of settingGroupNames) {
     const values = settings[group]
     if (!values) continue
