@@ -69,10 +69,7 @@ export async function writeRevision(
   let answer: WriteResult | undefined
   const watched = async (draft: Draft) => {
     const outcome = await work(draft)
-    return {
-      ...outcome,
-      warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(draft, parts.fixed))])],
-    }
+    return { ...outcome, warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(draft, parts))])] }
   }
   const committed = await commit(parts.control, options, watched, async (queries, result) => {
     answer = await answerOf(result, false)

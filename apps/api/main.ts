@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
@@ -49,6 +50,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     env: awsEnv,
     clientAddress,
   })
+  if (env.POSTERN_WORKERS !== 'none') parts.missingSyslog = () => missingSyslog(env.POSTERN_SYSLOG || '/dev/log')
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   const owner = await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
   if (owner?.wasMade)
@@ -112,6 +114,11 @@ async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
       authToken,
     }),
   }
+}
+
+/** `host:port` cannot be looked for. */
+function missingSyslog(where: string): string | undefined {
+  return where.includes(':') || existsSync(where) ? undefined : where
 }
 
 function listen(options: {

@@ -37,6 +37,8 @@ export type Parts = {
   /** Origins that browsers may call from; none unless configured. */
   corsOrigins: string[]
   version: string
+  /** The socket of the local syslog where there is none, for the workers of this machine. */
+  missingSyslog?: () => string | undefined
 }
 
 export type Passwords = {

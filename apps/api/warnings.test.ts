@@ -142,3 +142,13 @@ it('a host name that is not fully qualified is warned of, and an address is refu
   expect((await name('mail.example.org')).json.warnings).toEqual([])
   expect((await name('')).json.warnings).toEqual([])
 })
+
+it('syslog without a syslog on this machine is warned of', async () => {
+  const to = async (destination: string) =>
+    (await api.send('PATCH', '/v1/settings/logging', { body: { destination } })).json.warnings
+  api.parts.missingSyslog = () => '/dev/log'
+  expect((await to('syslog')).join()).toContain('there is no /dev/log on this machine')
+  expect(await to('storage')).toEqual([])
+  api.parts.missingSyslog = () => undefined
+  expect(await to('syslog')).toEqual([])
+})

@@ -8,20 +8,23 @@ import type { Change, Draft } from '@postern/store/control/draft.ts'
 import type { z } from 'zod'
 import { groundFor } from './ground.ts'
 import { routesToOurselves } from './own-routes.ts'
+import type { Parts } from './parts.ts'
 
 /** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
 
 type Json = Record<string, unknown>
 
-/** @param fixed settings that the environment decides */
-export async function warningsOf(draft: Draft, fixed: Record<string, string>): Promise<string[]> {
+type Machine = Pick<Parts, 'fixed' | 'missingSyslog'>
+
+export async function warningsOf(draft: Draft, parts: Machine): Promise<string[]> {
   const { changes } = draft
   return [
     ...changes.flatMap(ofSettings),
     ...changes.flatMap(ofHostName),
+    ...changes.flatMap((change) => ofSyslog(change, parts)),
     ...(await ofLists(draft, [...changes, ...draft.examples])),
     ...(await ofDirectory(draft, changes)),
-    ...(await routesToOurselves(draft, fixed)),
+    ...(await routesToOurselves(draft, parts.fixed)),
   ]
 }
 
@@ -46,6 +49,15 @@ function ofHostName({ kind, id, before, after }: Change): string[] {
   if (!hostname || !isBare(hostname) || parsed(before)?.hostname === hostname) return []
   return [
     `general.hostname: ${hostname} is not fully qualified (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
+  ]
+}
+
+function ofSyslog({ kind, id, after }: Change, { missingSyslog }: Machine): string[] {
+  const isWanted = kind === 'settings' && id === 'logging' && parsed(after)?.destination === 'syslog'
+  const missing = isWanted ? missingSyslog?.() : undefined
+  if (missing === undefined) return []
+  return [
+    `logging.destination: syslog, but there is no ${missing} on this machine. Lines wait and are then lost until a syslog daemon runs; POSTERN_SYSLOG names another.`,
   ]
 }
 

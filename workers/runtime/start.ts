@@ -119,7 +119,8 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       await service.apply(change)
       logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
     },
-    status: () => withTrouble(service.status(), { events: events.trouble, settings: lastGood.trouble }),
+    status: () =>
+      withTrouble(service.status(), { events: events.trouble, settings: lastGood.trouble, log: logging.trouble }),
     stop: () => service.stop(),
   }
   const follower = new Follower({
@@ -200,7 +201,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
   return worker
 }
 
-/** A service that runs is degraded while its disk refuses what should outlive the process. */
+/** A service that runs is degraded while its disk refuses what should outlive the process, or its log cannot be reached. */
 function withTrouble(status: ServiceStatus, troubles: Record<string, string | undefined>): ServiceStatus {
   const told = Object.entries(troubles).flatMap(([part, text]) => (text === undefined ? [] : [`${part}: ${text}`]))
   if (told.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status

@@ -29,6 +29,7 @@ export class LogServerSink implements Sink {
   #retry: NodeJS.Timeout | undefined
   #watch: NodeJS.Timeout | undefined
   #closed = false
+  #trouble: string | undefined
 
   /** `failed`: called for each attempt that came to nothing. */
   constructor(address: LogServerAddress, failed: (why: string) => void) {
@@ -47,6 +48,10 @@ export class LogServerSink implements Sink {
     return this.#waiting.takeDropped()
   }
 
+  trouble(): string | undefined {
+    return this.#trouble
+  }
+
   #connect(): void {
     const { host, port, tls } = this.#address
     const at = { host, port, ...keepAlive }
@@ -57,6 +62,7 @@ export class LogServerSink implements Sink {
     socket.once(tls ? 'secureConnect' : 'connect', () => {
       clearTimeout(limit)
       this.#ready = true
+      this.#trouble = undefined
       this.#pauseMs = firstPauseMs
       this.#pump()
     })
@@ -79,6 +85,7 @@ export class LogServerSink implements Sink {
     this.#waiting.putBack(this.#underWay)
     this.#underWay = []
     if (this.#closed) return
+    this.#trouble = `${this.#address.host}:${this.#address.port}: ${why}`
     this.#failed(why)
     this.#retry = setTimeout(() => this.#connect(), this.#pauseMs)
     this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2)

@@ -133,3 +133,22 @@ it('a destination that changes leaves the old one and opens the new', async () =
   record(it)
   expect(it.kept.at(-1)?.log).toBe(false)
 })
+
+describe('a log that cannot be reached', () => {
+  it('is told without a line to write, until another is chosen', () => {
+    const log = logging({ destination: 'syslog' })
+    expect(log.made.trouble).toBe('there is no /nowhere')
+    log.take({ destination: 'storage' })
+    expect(log.made.trouble).toBeUndefined()
+  })
+
+  it('is told of a log server, until it is there', async () => {
+    const { server, port } = await serve(() => {})
+    server.close()
+    await new Promise((resolve) => server.once('close', resolve))
+    const { made } = logging({ destination: 'logServer', logServer: { host: '127.0.0.1', port, tls: false } })
+    await expect.poll(() => made.trouble, { timeout: 30_000 }).toMatch(/^127\.0\.0\.1:\d+: connect ECONNREFUSED/)
+    server.listen(port, '127.0.0.1')
+    await expect.poll(() => made.trouble, { timeout: 30_000 }).toBeUndefined()
+  })
+})

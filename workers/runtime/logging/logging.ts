@@ -111,6 +111,11 @@ export class Logging {
     return { log_lines_total: this.#written, log_lines_dropped_total: this.#dropped }
   }
 
+  /** Why the log cannot be reached now. */
+  get trouble(): string | undefined {
+    return this.#sink?.trouble()
+  }
+
   #letGo(): void {
     const sink = this.#sink
     this.#sink = undefined

@@ -5,6 +5,8 @@ export type Sink = {
   write(line: LogLine): void
   /** Lines that were lost since the last call, and why the last of them was. */
   takeDropped(): { count: number; because: string }
+  /** Why lines do not go out now, as far as is known. */
+  trouble(): string | undefined
   /** Gives what waits `graceMs` to go out, then lets go. */
   close(graceMs: number): Promise<void>
 }

@@ -17,6 +17,8 @@ export function syslogSink(where: string, failed: (why: string) => void): Sink {
 
 const restartMs = 1_000
 const batchLines = 200
+/** A `logger` that has not complained for so long reaches the daemon. */
+const provenMs = 2_000
 
 class LoggerSink implements Sink {
   readonly #socketPath: string
@@ -27,6 +29,7 @@ class LoggerSink implements Sink {
   #blocked = false
   #restart: NodeJS.Timeout | undefined
   #closed = false
+  #trouble: string | undefined
 
   constructor(socketPath: string, failed: (why: string) => void) {
     this.#socketPath = socketPath
@@ -43,6 +46,12 @@ class LoggerSink implements Sink {
     return this.#waiting.takeDropped()
   }
 
+  /** Looked for also while nothing is to be written. */
+  trouble(): string | undefined {
+    if (!this.#child && !existsSync(this.#socketPath)) return `there is no ${this.#socketPath}`
+    return this.#trouble
+  }
+
   #start(): void {
     const args = ['--socket', this.#socketPath, '--socket-errors=on', '--prio-prefix', '--size', '16384']
     const child = spawn('logger', [...args, `--id=${process.pid}`, '--tag', `postern-${this.#app}`], {
@@ -51,10 +60,15 @@ class LoggerSink implements Sink {
     this.#child = child
     this.#blocked = false
     let why = ''
+    const proven = setTimeout(() => {
+      this.#trouble = undefined
+    }, provenMs).unref()
     child.stderr.on('data', (text) => {
       why = String(text).trim().split('\n').at(-1)?.slice(0, 200) ?? ''
       // One complaint a message that the daemon did not take.
       this.#waiting.lost(String(text).trim().split('\n').length, why)
+      this.#trouble = why
+      proven.refresh()
       this.#failed(why)
     })
     child.stdin.on('error', () => {})
@@ -63,6 +77,7 @@ class LoggerSink implements Sink {
       this.#pump()
     })
     const gone = (because: string) => {
+      clearTimeout(proven)
       if (this.#child !== child) return
       this.#child = undefined
       if (!this.#closed) this.#later(because)
@@ -72,6 +87,7 @@ class LoggerSink implements Sink {
   }
 
   #later(because: string): void {
+    this.#trouble = because
     this.#failed(because)
     this.#restart = setTimeout(() => {
       this.#restart = undefined
@@ -109,6 +125,7 @@ class UdpSink implements Sink {
   readonly #socket
   readonly #lost = new Waiting()
   #underWay = 0
+  #trouble: string | undefined
 
   constructor(host: string, port: number) {
     this.#host = host
@@ -122,8 +139,13 @@ class UdpSink implements Sink {
     this.#underWay++
     this.#socket.send(syslogMessage(line), this.#port, this.#host, (error) => {
       this.#underWay--
+      this.#trouble = error?.message
       if (error) this.#lost.lost(1, error.message)
     })
+  }
+
+  trouble(): string | undefined {
+    return this.#trouble
   }
 
   takeDropped(): { count: number; because: string } {
