@@ -54,7 +54,7 @@ async function resetPassword(control: Database, wanted: string | undefined) {
     await putUser(queries, { ...user, passwordHash })
     await revokeSessionsOf(queries, id, { now })
     await forgetAttemptsOf(queries, email)
-    const about = { actor: 'system', action: 'user.reset-password', kind: 'user', entity: email }
+    const about = { actor: 'system', action: 'user.reset-password', kind: 'user', entity: email, address: undefined }
     await recordAudit(queries, { ...about, id: newId(now), now, comment: 'postern reset-password on the machine' })
     return { email, password }
   })
