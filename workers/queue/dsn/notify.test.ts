@@ -115,6 +115,7 @@ test('success is told when it was asked for: relayed by a remote without DSN, de
   const { box, remote } = await toServer({})
   box.apply({
     domains: [{ name: 'b.test', route: { type: 'maildir' } }],
+    accounts: ['y@b.test'],
     general: { gateway: { host: '127.0.0.1', port: remote.port, tls: 'none' } },
   })
   await box.send([{ address: 'x@elsewhere.test', notify: ['success'] }])
