@@ -69,8 +69,8 @@ it('works the same with a libSQL server', async () => {
     )
     expect(await headRevision(control)).toBe(5)
     const event = { n: 1, at: '2026-01-01T00:00:00.000Z', type: 'worker.stopped', service: 'smtp', cause: 'test' }
-    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 1 })
-    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 0 })
+    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 1, repeated: new Map() })
+    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 0, repeated: new Map() })
     const failing = commit(control, { ...options, id: 'x' }, async (draft) => {
       await draft.remove('accept', 'id1')
       throw new Error('changed my mind')
