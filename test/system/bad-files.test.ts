@@ -125,7 +125,7 @@ it('a damaged queue.db is put aside and made again from the spool: everything th
   writeFileSync(file, Buffer.alloc(8192, 'damaged '))
   running = await start()
   const said = async () => JSON.stringify(await eventsOf(running, 'message.damaged'))
-  await expect.poll(said).toMatch(/rebuilt from the spool with 3 messages/)
+  await expect.poll(said).toMatch(/compared with the spool: 3 messages were added/)
   expect(
     readdirSync(join(directory, 'queue')).filter((name) => name !== 'queue.db' && name.startsWith('queue.db')).length,
   ).toBeGreaterThan(0)

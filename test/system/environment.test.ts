@@ -76,6 +76,6 @@ it('binds where the environment says, and without a port there the setting rules
   const banner = (await client.expect(220)).lines[0] ?? ''
   expect(banner).toContain(hostname())
   // RFC 5321 §2.3.5: fully qualified, whatever the machine is called.
-  expect(banner.split(' ')[1] ?? banner).toMatch(/^[^.]+\..*[^.]$/)
+  expect(banner.split(' ')[0] ?? banner).toMatch(/^[^.]+\..*[^.]$/)
   await client.quit()
 })
