@@ -31,13 +31,20 @@ const modes: Readonly<Record<string, SendmailOptions['mode']>> = {
   i: 'nothing',
 }
 
-const setSender: Option = {
-  value: 'needed',
-  take: (options, value) => {
-    options.sender = value.replace(/^<(.*)>$/, '$1')
-  },
+type Text = 'sender' | 'fullName' | 'notify' | 'ret' | 'envid'
+
+/** An option whose value is kept, as it stands or `read` first. */
+function setting(key: Text, read = (value: string) => value): Option {
+  return {
+    value: 'needed',
+    take: (options, value) => {
+      options[key] = read(value)
+    },
+  }
 }
 
+const lower = (value: string) => value.toLowerCase()
+const setSender = setting('sender', (value) => value.replace(/^<(.*)>$/, '$1'))
 const ignored: Option = {}
 const ignoredWithValue: Option = { value: 'needed' }
 
@@ -47,12 +54,7 @@ const table: Readonly<Record<string, Option>> = {
   C: ignoredWithValue,
   D: ignoredWithValue,
   E: ignored,
-  F: {
-    value: 'needed',
-    take: (options, value) => {
-      options.fullName = value
-    },
-  },
+  F: setting('fullName'),
   G: ignored,
   I: {
     take: (options) => {
@@ -62,26 +64,11 @@ const table: Readonly<Record<string, Option>> = {
   J: ignored,
   L: ignoredWithValue,
   M: ignoredWithValue,
-  N: {
-    value: 'needed',
-    take: (options, value) => {
-      options.notify = value.toLowerCase()
-    },
-  },
+  N: setting('notify', lower),
   O: ignoredWithValue,
-  R: {
-    value: 'needed',
-    take: (options, value) => {
-      options.ret = value.toLowerCase()
-    },
-  },
+  R: setting('ret', lower),
   U: ignored,
-  V: {
-    value: 'needed',
-    take: (options, value) => {
-      options.envid = value
-    },
-  },
+  V: setting('envid'),
   X: ignoredWithValue,
   b: {
     value: 'needed',
