@@ -64,15 +64,19 @@ export async function temporaryDirectory(name: string): Promise<string> {
 
 /**
  * A port nothing listens on now, below those that the system gives to clients: one of these would soon be somebody's.
- * Another process may take it before it is used; a start that fails says so.
+ * Never the same twice in one process. Another process may take it before it is used; a start that fails says so.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = randomInt(10_240, 32_768)
+    if (given.has(port)) continue
+    given.add(port)
     if (await canListen(host, port)) return port
   }
   throw new Error(`no port on ${host}`)
 }
+
+const given = new Set<number>()
 
 function canListen(host: string, port: number): Promise<boolean> {
   const server = createServer()
