@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest'
-import { type Fixture, owner, startFixture } from './fixture.ts'
+import { type Fixture, owner, startFixture } from './test/fixture.ts'
 
 const from = '198.51.100.77'
 let api: Fixture

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 

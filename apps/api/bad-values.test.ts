@@ -1,7 +1,7 @@
 import { settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 import { settingsSchema } from './verbs/settings.ts'
 
 /**

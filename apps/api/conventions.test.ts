@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Fixture, owner, startFixture } from './fixture.ts'
+import { type Fixture, owner, startFixture } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 

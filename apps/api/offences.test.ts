@@ -1,6 +1,6 @@
 import type { Offence } from '@postern/contract/offences.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 import { sweep } from './housekeeping.ts'
 
 let api: Fixture

@@ -1,7 +1,7 @@
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { ingest } from '@postern/store/records/ingest.ts'
 import { highestEvent } from '@postern/store/records/workers.ts'
-import { noteNews } from './news.ts'
+import { noteNews } from './change-signal.ts'
 import { iso } from './page.ts'
 import type { Parts } from './parts.ts'
 

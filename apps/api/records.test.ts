@@ -1,6 +1,6 @@
 import type { PosternEvent } from '@postern/contract/events.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {

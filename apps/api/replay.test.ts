@@ -2,7 +2,7 @@ import { zstdCompressSync } from 'node:zlib'
 import type { Session } from '@postern/contract/session.ts'
 import { factsIn, storeFacts } from '@postern/store/records/facts.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 import { retain } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './fixture.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { type Role, roleNames } from '@postern/contract/roles.ts'
 import { beforeAll, expect, it } from 'vitest'
 import type { Scope } from './endpoint.ts'
-import { type Document, type Fixture, startFixture, undeclared } from './fixture.ts'
+import { type Document, type Fixture, startFixture, undeclared } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { authenticationSchema } from './authentication.ts'
+import { authenticationSchema } from './mailauth.ts'
 
 /** What makes a message's journey: who sent it, who gets it, and what was promised to the client. Never its content. */
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { findingsSchema } from './authentication.ts'
+import { findingsSchema } from './mailauth.ts'
 import { offenceKinds } from './offences.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { observedStateSchema, type ServiceName, serviceNameSchema } from './services.ts'

@@ -34,7 +34,7 @@ const rows: readonly Row[] = [
     title: 'Message Size Declaration',
     what: 'general.maxMessageBytes is said in EHLO and kept at MAIL (552 5.3.4) and at the end of data.',
     keywords: ['SIZE'],
-    tests: ['test/wire/limits.test.ts', 'workers/queue/remote.test.ts'],
+    tests: ['test/wire/limits.test.ts', 'workers/queue/delivery/remote.test.ts'],
   },
   {
     number: 1985,
@@ -64,14 +64,14 @@ const rows: readonly Row[] = [
     what: 'BDAT: a message in counted chunks. Bare CR, LF and NUL are refused as after DATA.',
     note: 'BINARYMIME is not offered: every message must be fit to go on with DATA.',
     keywords: ['CHUNKING'],
-    tests: [extensions, 'workers/smtp/chunking.test.ts'],
+    tests: [extensions, 'workers/smtp/message/chunking.test.ts'],
   },
   {
     number: 3207,
     title: 'SMTP over TLS',
     what: 'STARTTLS as soon as there is a certificate; everything said before the handshake is forgotten.',
     keywords: ['STARTTLS'],
-    tests: ['workers/smtp/tls.test.ts'],
+    tests: ['workers/smtp/listen/tls.test.ts'],
   },
   {
     number: 3461,
@@ -148,7 +148,7 @@ const rows: readonly Row[] = [
     title: '8-bit MIME Transport',
     what: 'BODY=8BITMIME is taken, and octets stay as they came.',
     keywords: ['8BITMIME'],
-    tests: [extensions, 'workers/queue/remote.test.ts'],
+    tests: [extensions, 'workers/queue/delivery/remote.test.ts'],
   },
   {
     number: 6376,
@@ -167,7 +167,7 @@ const rows: readonly Row[] = [
     title: 'Internationalized Email (SMTP)',
     what: 'UTF-8 in addresses for clients that ask for it, 553 5.6.7 for others; Received says UTF8SMTP.',
     keywords: ['SMTPUTF8'],
-    tests: [extensions, 'workers/queue/remote.test.ts'],
+    tests: [extensions, 'workers/queue/delivery/remote.test.ts'],
   },
   {
     number: 6532,
@@ -180,7 +180,7 @@ const rows: readonly Row[] = [
     title: 'Internationalized Delivery Status Notifications',
     what: 'ORCPT beyond ASCII; notifications about mail of SMTPUTF8 in message/global-delivery-status, message/global and message/global-headers.',
     note: 'About other mail they are written in ASCII, with message/delivery-status.',
-    tests: [extensions, 'workers/smtp/extensions.test.ts', notify],
+    tests: [extensions, 'workers/smtp/commands/extensions.test.ts', notify],
   },
   {
     number: 6647,
@@ -224,7 +224,7 @@ const rows: readonly Row[] = [
     number: 8314,
     title: 'Cleartext Considered Obsolete',
     what: 'TLS from the first byte on a port of its own.',
-    tests: ['workers/smtp/tls.test.ts'],
+    tests: ['workers/smtp/listen/tls.test.ts'],
   },
   {
     number: 8461,

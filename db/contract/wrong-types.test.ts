@@ -9,7 +9,7 @@ import {
   groupInputSchema,
 } from './directory.ts'
 import { documentSchema } from './document.ts'
-import { submissionSchema } from './errands.ts'
+import { submissionSchema } from './worker-requests.ts'
 import { parseInput } from './issues.ts'
 import { listInputSchemas } from './lists.ts'
 import {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { startFixture } from '../../apps/api/fixture.ts'
+import { startFixture } from '@postern/api/test/fixture.ts'
 import { conditions } from './conditions.ts'
 import { table } from './figures.ts'
 

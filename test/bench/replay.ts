@@ -5,9 +5,9 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { zstdCompressSync } from 'node:zlib'
-import { startFixture } from '../../apps/api/fixture.ts'
+import { startFixture } from '@postern/api/test/fixture.ts'
 import { recordOf, type Session } from '../../db/contract/session.ts'
-import { connectFacts, dataFacts, mailFacts, rcptFacts, sessionFacts } from '../../workers/policy/example.ts'
+import { connectFacts, dataFacts, mailFacts, rcptFacts, sessionFacts } from '@postern/policy/test/example.ts'
 
 const sessions = Number(process.argv[2] ?? 1_000_000)
 const perBatch = 5_000

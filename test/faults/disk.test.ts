@@ -1,4 +1,4 @@
-import { noSmallDisk } from '@postern/runtime/testdisk.ts'
+import { noSmallDisk } from '@postern/runtime/test/disk.ts'
 import { describe, expect, it } from 'vitest'
 import { fillDisk, type Place, places } from './disk.ts'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Books } from '@postern/contract/views.ts'
-import { type SmallDisk, smallDisk } from '@postern/runtime/testdisk.ts'
+import { type SmallDisk, smallDisk } from '@postern/runtime/test/disk.ts'
 import { idOf, type Load, startLoad } from '../bench/load.ts'
 import { temporaryDirectory, until } from '../peers/peer.ts'
 import { ApiRefusal } from '../system/api.ts'

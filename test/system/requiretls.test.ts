@@ -1,7 +1,7 @@
 import { Trust } from '@postern/queue/assure/proof.ts'
 import { SecureDns } from '@postern/queue/assure/secure-dns.ts'
 import { Dns } from '@postern/queue/route/dns.ts'
-import { type Rows, Testbed, until } from '@postern/queue/testbed.ts'
+import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Authority, startAuthority } from '../peers/authority.ts'
 import { selfSigned } from '../peers/certificate.ts'

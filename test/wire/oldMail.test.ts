@@ -1,4 +1,4 @@
-import { envelopeFor } from '@postern/queue/testbed.ts'
+import { envelopeFor } from '@postern/queue/test/testbed.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { expect, it } from 'vitest'
 import { freePort, until } from '../peers/peer.ts'

@@ -1,4 +1,4 @@
-import { TestServer } from '@postern/queue/testserver.ts'
+import { TestServer } from '@postern/queue/test/server.ts'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'

@@ -1,4 +1,4 @@
-import { TestServer } from '@postern/queue/testserver.ts'
+import { TestServer } from '@postern/queue/test/server.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'

@@ -2,7 +2,7 @@ import { formatBlock, parseAddress, parseBlock } from '@postern/contract/network
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { addressBlocks, findBlock } from './address-blocks.ts'
-import { noon } from './example.ts'
+import { noon } from './test/example.ts'
 
 type Given = string | { value: string; action?: 'grant' | 'deny'; expiresAt?: string }
 

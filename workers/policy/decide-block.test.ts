@@ -1,7 +1,7 @@
 import { defaultSettings, type Settings } from '@postern/contract/settings.ts'
 import { describe, expect, it } from 'vitest'
 import { type BlockFacts, blockLimits, decideBlock, type Seen } from './decide-block.ts'
-import { noon } from './example.ts'
+import { noon } from './test/example.ts'
 
 function settings(change: { [group in keyof Settings]?: Partial<Settings[group]> } = {}): Settings {
   const all = defaultSettings()

@@ -16,7 +16,7 @@ import {
   decideRcpt,
   decideVrfy,
 } from './decide.ts'
-import { examplePolicy, noon, rcptFacts } from './example.ts'
+import { examplePolicy, noon, rcptFacts } from './test/example.ts'
 import type { Policy } from './policy.ts'
 
 /** Everything that could smuggle a host into an address. */

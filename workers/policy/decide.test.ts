@@ -14,7 +14,7 @@ import {
   rcptFacts,
   saidBy,
   sessionFacts,
-} from './example.ts'
+} from './test/example.ts'
 import { stages } from './stages.ts'
 
 const { decideAuth, decideConnect, decideData, decideFault, decideMail, decideRcpt } = decisions

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { findBlock } from './address-blocks.ts'
 import { compilePolicy, compileSteps } from './compile.ts'
-import { exampleReplica, noon } from './example.ts'
+import { exampleReplica, noon } from './test/example.ts'
 
 /** Control Access under attack: entries come many times a second, and the list is not read again each time. */
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { examplePolicy } from './example.ts'
+import { examplePolicy } from './test/example.ts'
 import { authMechanisms, findAccount, mayShowSecret } from './login.ts'
 
 describe('findAccount', () => {

@@ -1,4 +1,4 @@
-import type { MailCheck } from '@postern/contract/authentication.ts'
+import type { MailCheck } from '@postern/contract/mailauth.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import { findBlock } from './address-blocks.ts'
 import type { Policy } from './policy.ts'

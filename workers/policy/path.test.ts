@@ -1,7 +1,7 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { examplePolicy } from './example.ts'
+import { examplePolicy } from './test/example.ts'
 import { readSender, readTarget } from './path.ts'
 
 const delimited = examplePolicy({ settings: { advanced: { hostDelimiters: '%*:$&' } } })

@@ -14,7 +14,7 @@ import {
   noon,
   rcptFacts,
   sessionFacts,
-} from './example.ts'
+} from './test/example.ts'
 import type { Policy } from './policy.ts'
 import { Replay, readBy } from './replay.ts'
 import { walk } from './walk.ts'

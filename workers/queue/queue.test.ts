@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from './testbed.ts'
-import { TestServer } from './testserver.ts'
+import { Testbed, until } from './test/testbed.ts'
+import { TestServer } from './test/server.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

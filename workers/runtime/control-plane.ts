@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Errand, type ErrandAnswer, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
+import { type Errand, type ErrandAnswer, errandListSchema, errandSchema } from '@postern/contract/worker-requests.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { EventLog } from './event-log.ts'
-import { noSmallDisk, smallDisk } from './testdisk.ts'
+import { noSmallDisk, smallDisk } from './test/disk.ts'
 
 const folder = () => mkdtemp(join(tmpdir(), 'postern-events-'))
 

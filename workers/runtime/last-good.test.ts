@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { LastGood } from './last-good.ts'
-import { noSmallDisk, type SmallDisk, smallDisk } from './testdisk.ts'
+import { noSmallDisk, type SmallDisk, smallDisk } from './test/disk.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {

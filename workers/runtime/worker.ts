@@ -1,4 +1,4 @@
-import type { Errand, ErrandAnswer } from '@postern/contract/errands.ts'
+import type { Errand, ErrandAnswer } from '@postern/contract/worker-requests.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'

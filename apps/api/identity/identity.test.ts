@@ -1,6 +1,6 @@
 import { attemptAtLimit } from '@postern/store/control/login-attempts.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type Fixture, owner, startFixture } from '../fixture.ts'
+import { type Fixture, owner, startFixture } from '../test/fixture.ts'
 
 let api: Fixture
 let address = '192.0.2.1'

@@ -7,7 +7,7 @@ import type { Parts } from '../parts.ts'
 import { acme } from './acme.ts'
 import { certificates } from './certificates.ts'
 import { makeMetrics } from './metrics.ts'
-import { makeNudge } from './nudge.ts'
+import { makeNudge } from './notify-workers.ts'
 import { passwords } from './passwords.ts'
 import { replayer } from './replayer.ts'
 

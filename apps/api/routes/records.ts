@@ -1,4 +1,4 @@
-import { submissionQuerySchema, submissionSchema } from '@postern/contract/errands.ts'
+import { submissionQuerySchema, submissionSchema } from '@postern/contract/worker-requests.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,

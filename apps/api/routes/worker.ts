@@ -1,4 +1,4 @@
-import { errandAnswerSchema, errandListSchema, errandSchema } from '@postern/contract/errands.ts'
+import { errandAnswerSchema, errandListSchema, errandSchema } from '@postern/contract/worker-requests.ts'
 import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
@@ -15,7 +15,7 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
-import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/errands.ts'
+import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/worker-requests.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'

@@ -3,7 +3,7 @@ import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
 import { sentenceOf } from '@postern/store/records/sentence.ts'
 import type { Call } from '../call.ts'
-import { untilNews } from '../news.ts'
+import { untilNews } from '../change-signal.ts'
 import { iso, numberCursor, pageOf } from '../page.ts'
 import { invalid } from '../problem.ts'
 

@@ -4,11 +4,11 @@ import {
   submissionEnvelopeSchema,
   type submissionQuerySchema,
   submissionSchema,
-} from '@postern/contract/errands.ts'
+} from '@postern/contract/worker-requests.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { getRow } from '@postern/store/control/rows.ts'
-import { dropParcels, putParcel } from '@postern/store/records/parcels.ts'
+import { dropParcels, putParcel } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Parts } from '../parts.ts'

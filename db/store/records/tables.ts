@@ -82,7 +82,7 @@ export const recipients = sqliteTable(
   ],
 )
 
-/** What the API asks of workers (db/contract/errands.ts). */
+/** What the API asks of workers (db/contract/worker-requests.ts). */
 export const errands = sqliteTable(
   'errands',
   {
@@ -97,7 +97,7 @@ export const errands = sqliteTable(
   (table) => [index('errands_created').on(table.createdAt)],
 )
 
-/** Octets of a message on its way between the API and a worker (db/contract/errands.ts). */
+/** Octets of a message on its way between the API and a worker (db/contract/worker-requests.ts). */
 export const parcels = sqliteTable(
   'parcels',
   {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Findings } from '@postern/contract/authentication.ts'
+import type { Findings } from '@postern/contract/mailauth.ts'
 import { expect } from 'vitest'
 import { type KeyName, keyOf, type Signature, withSignature } from './signer.ts'
 import type { Zone } from './zone.ts'

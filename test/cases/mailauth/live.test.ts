@@ -1,4 +1,4 @@
-import type { Findings } from '@postern/contract/authentication.ts'
+import type { Findings } from '@postern/contract/mailauth.ts'
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Dns, type DnsZone, startDns } from '../../peers/dns.ts'

@@ -1,7 +1,7 @@
-import type { Findings, MailCheck } from '@postern/contract/authentication.ts'
+import type { Findings, MailCheck } from '@postern/contract/mailauth.ts'
 import { describe, expect, it } from 'vitest'
-import { examine } from '../../../workers/authentication/examine.ts'
-import { forgetful } from '../../../workers/authentication/names.ts'
+import { examine } from '../../../workers/mailauth/examine.ts'
+import { forgetful } from '../../../workers/mailauth/names.ts'
 import { type Case, caseOf, clientOf, expectFound, type Folder, filesOf, messageOf, zoneOf } from './case.ts'
 import { resolverOf } from './zone.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideAuth } from '../decide.ts'
-import { authFacts, examplePolicy, saidBy } from '../example.ts'
+import { authFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('auth-credentials', () => {
   const policy = examplePolicy({ accounts: ['jane@example.org', { address: 'old@example.org', disabled: true }] })

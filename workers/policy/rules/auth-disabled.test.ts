@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideAuth } from '../decide.ts'
-import { authFacts, examplePolicy, saidBy } from '../example.ts'
+import { authFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('auth-disabled', () => {
   it('answers as if AUTH did not exist', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideAuth } from '../decide.ts'
-import { authFacts, examplePolicy, saidBy, sessionFacts } from '../example.ts'
+import { authFacts, examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('auth-requires-tls', () => {
   const plain = { ...sessionFacts(), mechanism: 'PLAIN' }

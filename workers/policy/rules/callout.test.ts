@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideRcpt, decideVrfy } from '../decide.ts'
-import { examplePolicy, rcptFacts, saidBy, sessionFacts } from '../example.ts'
+import { examplePolicy, rcptFacts, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('callout', () => {
   const route = { type: 'smtp', host: 'mail.example.org', port: 2525, tls: 'none' } as const

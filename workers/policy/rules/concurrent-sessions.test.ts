@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideConnect } from '../decide.ts'
-import { connectFacts, examplePolicy, saidBy } from '../example.ts'
+import { connectFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('concurrent-sessions', () => {
   const policy = examplePolicy({ settings: { advanced: { maxThreads: 3 } }, lists: { white: ['0.0.0.0/0'] } })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideConnect } from '../decide.ts'
-import { connectFacts, examplePolicy, saidBy } from '../example.ts'
+import { connectFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('connections-per-address', () => {
   const limited = { settings: { advanced: { maxConnectionsPerAddress: 2 } } }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideConnect } from '../decide.ts'
-import { type Change, connectFacts, examplePolicy, noon, saidBy } from '../example.ts'
+import { type Change, connectFacts, examplePolicy, noon, saidBy } from '../test/example.ts'
 
 describe('control-access', () => {
   const ask = (change: Change, ip = '198.51.100.7', now = noon) =>

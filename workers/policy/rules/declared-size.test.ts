@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideMail } from '../decide.ts'
-import { examplePolicy, mailFacts, saidBy } from '../example.ts'
+import { examplePolicy, mailFacts, saidBy } from '../test/example.ts'
 
 describe('declared-size', () => {
   const ask = (declaredSize: number | undefined, maxMessageBytes: number) =>

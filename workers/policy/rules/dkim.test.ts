@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideData } from '../decide.ts'
-import { dataFacts, examplePolicy, saidBy } from '../example.ts'
+import { dataFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 const settings = { general: { verifyDkim: 'enforce' } } as const
 const step = (verdict: ReturnType<typeof decideData>) => verdict.trail.find(({ rule }) => rule === 'dkim')

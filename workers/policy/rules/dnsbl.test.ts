@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { describe, expect, it } from 'vitest'
 import { decideConnect } from '../decide.ts'
-import { type Change, connectFacts, examplePolicy, saidBy } from '../example.ts'
+import { type Change, connectFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('dnsbl', () => {
   const list = (zone: string, action: 'mark' | 'reject' = 'reject', answer = '127.0.0.*') => ({ zone, action, answer })

@@ -1,7 +1,7 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { describe, expect, it } from 'vitest'
 import { decideExpn } from '../decide.ts'
-import { examplePolicy, saidBy, sessionFacts } from '../example.ts'
+import { examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('expn', () => {
   const ask = (argument: string, security: { disableExpn?: boolean; allowRemoteViewOfGroups?: boolean }, facts = {}) =>

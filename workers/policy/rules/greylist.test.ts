@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideRcpt } from '../decide.ts'
-import { type Change, examplePolicy, noon, rcptFacts, saidBy } from '../example.ts'
+import { type Change, examplePolicy, noon, rcptFacts, saidBy } from '../test/example.ts'
 
 describe('greylist', () => {
   const on: Change = { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideRcpt } from '../decide.ts'
-import { examplePolicy, rcptFacts, saidBy } from '../example.ts'
+import { examplePolicy, rcptFacts, saidBy } from '../test/example.ts'
 
 describe('group-access', () => {
   const policy = examplePolicy({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideHello } from '../decide.ts'
-import { examplePolicy, saidBy, sessionFacts } from '../example.ts'
+import { examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('hello-syntax', () => {
   const ask = (argument: string) => saidBy(decideHello({ ...sessionFacts(), verb: 'EHLO', argument }, examplePolicy()))

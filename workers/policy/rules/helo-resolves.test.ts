@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { describe, expect, it } from 'vitest'
 import { decideHello } from '../decide.ts'
-import { examplePolicy, saidBy, sessionFacts } from '../example.ts'
+import { examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('helo-resolves', () => {
   type Asked = { argument?: string; helo?: Lookups['helo']; listener?: 'smtp' | 'submission'; white?: string[] }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideData } from '../decide.ts'
-import { dataFacts, examplePolicy, saidBy } from '../example.ts'
+import { dataFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('mail-loop', () => {
   it('lets a hundred hops pass and no more', () => {

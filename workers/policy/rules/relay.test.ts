@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decideRcpt } from '../decide.ts'
-import { type Change, examplePolicy, rcptFacts, saidBy } from '../example.ts'
+import { type Change, examplePolicy, rcptFacts, saidBy } from '../test/example.ts'
 
 describe('relay', () => {
   const recipientText = 'eve@remote.example'

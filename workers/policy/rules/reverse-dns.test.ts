@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { describe, expect, it } from 'vitest'
 import { decideConnect } from '../decide.ts'
-import { connectFacts, examplePolicy, saidBy } from '../example.ts'
+import { connectFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('reverse-dns', () => {
   const decide = (checkReverseDns: 'off' | 'mark' | 'reject', reverse?: Lookups['reverse'], facts = {}) =>

@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { describe, expect, it } from 'vitest'
 import { decideMail } from '../decide.ts'
-import { examplePolicy, mailFacts, saidBy } from '../example.ts'
+import { examplePolicy, mailFacts, saidBy } from '../test/example.ts'
 
 describe('sender-domain', () => {
   const decide = (

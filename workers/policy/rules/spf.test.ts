@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { describe, expect, it } from 'vitest'
 import { decideData } from '../decide.ts'
-import { dataFacts, examplePolicy, saidBy } from '../example.ts'
+import { dataFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 const enforced = examplePolicy({ settings: { general: { verifySpf: 'enforce' } } })
 const results = ['none', 'neutral', 'pass', 'softfail', 'temperror', 'permerror', 'fail'] as const

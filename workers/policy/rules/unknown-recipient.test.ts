@@ -1,7 +1,7 @@
 import type { Route } from '@postern/contract/directory.ts'
 import { describe, expect, it } from 'vitest'
 import { decideRcpt } from '../decide.ts'
-import { type Change, examplePolicy, rcptFacts, saidBy } from '../example.ts'
+import { type Change, examplePolicy, rcptFacts, saidBy } from '../test/example.ts'
 
 describe('unknown-recipient', () => {
   const ask = (recipientText: string, change: Change = {}, facts = {}) =>

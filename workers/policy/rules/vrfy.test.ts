@@ -1,7 +1,7 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { describe, expect, it } from 'vitest'
 import { decideVrfy } from '../decide.ts'
-import { type Change, examplePolicy, saidBy, sessionFacts } from '../example.ts'
+import { type Change, examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
 describe('vrfy', () => {
   const on = { settings: { security: { disableVrfy: false } } }

@@ -16,7 +16,7 @@ import {
 } from './login.ts'
 import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
 import { openSocket, secure } from './socket.ts'
-import { withoutSecret } from './tap.ts'
+import { withoutSecret } from './dialogue-log.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 

@@ -1,7 +1,7 @@
 import type { Proof, Trust } from '../assure/proof.ts'
 import type { Refusals } from './login.ts'
 import { type Reply, replyText } from './reply.ts'
-import type { Tap } from './tap.ts'
+import type { Tap } from './dialogue-log.ts'
 
 /** What a connection to a next host is to be, and how it fails. */
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../testbed.ts'
-import { type Script, TestServer } from '../testserver.ts'
+import { Testbed, until } from '../test/testbed.ts'
+import { type Script, TestServer } from '../test/server.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url'
-import { fieldsOf } from '@postern/authentication/header.ts'
+import { fieldsOf } from '@postern/mailauth/header.ts'
 
 /** Whose message it is: the domain of the one address in its one From field (RFC 5322 §3.6.2), lower-case ASCII. `undefined`: not to be told. */
 export function authorDomain(header: Buffer): string | undefined {

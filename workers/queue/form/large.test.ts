@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, expect, test } from 'vitest'
-import { envelopeFor, Testbed, until } from '../testbed.ts'
+import { envelopeFor, Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { Book } from './book.ts'
+import type { Book } from './index-database.ts'
 import type { BookFiles } from './file.ts'
 import type { Counts, Opened } from './rows.ts'
 import type { Questions } from './thread.ts'

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3'
 import { deferred, held, type MessageRow, type RowState } from './rows.ts'
-import { tidyWitness } from './witness.ts'
+import { tidyWitness } from './sidecar.ts'
 
 /**
  * Brings an index that was lost, or put back from a backup, together with the segments. All segments are read, copies too;

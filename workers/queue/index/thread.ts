@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { Book } from './book.ts'
+import { Book } from './index-database.ts'
 import type { BookFiles } from './file.ts'
 import type { Scanned } from './rebuild.ts'
 import type { Commit, OrderEffect } from './rows.ts'

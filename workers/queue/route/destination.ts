@@ -1,6 +1,6 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { TlsPolicy } from '../client/dial.ts'
-import type { LocalDomain, Plan } from '../plan.ts'
+import type { LocalDomain, Plan } from './delivery-settings.ts'
 
 /** Where a recipient's mail goes next. Decided anew for each attempt, so a changed route moves what waits. */
 

@@ -1,7 +1,7 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
 import { expand } from '@postern/policy/expand.ts'
-import type { Plan } from '../plan.ts'
+import type { Plan } from './delivery-settings.ts'
 
 /**
  * Who gets mail that the Queue Manager writes to an address: what a client would reach by it, through aliases, groups,

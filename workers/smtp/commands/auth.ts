@@ -6,9 +6,9 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { mechanismName } from '@postern/runtime/logging/mask.ts'
 import { type Bearer, readOauthBearer, readXoauth2, refusalChallenge } from '../auth/bearer.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
-import type { Dialogue } from '../dialogue.ts'
-import { clientRecord } from '../happenings.ts'
-import { countRates, withRates } from '../rates.ts'
+import type { Dialogue } from '../session/context.ts'
+import { clientRecord } from '../record/event-fields.ts'
+import { countRates, withRates } from '../lookups/rates.ts'
 import type { Command } from './command.ts'
 
 /** RFC 4954. */

@@ -1,5 +1,5 @@
-import type { Dialogue } from '../dialogue.ts'
-import { longestLine } from '../intake.ts'
+import type { Dialogue } from '../session/context.ts'
+import { longestLine } from '../session/line-reader.ts'
 import type { Command } from './command.ts'
 
 /**

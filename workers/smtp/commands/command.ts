@@ -1,4 +1,4 @@
-import type { Dialogue } from '../dialogue.ts'
+import type { Dialogue } from '../session/context.ts'
 
 /** One command a row; the protocol's rules about it are columns. */
 export type Command = {

@@ -1,6 +1,6 @@
 import { canonicalDomain } from '@postern/contract/address.ts'
 import { isOurs } from '@postern/policy/login.ts'
-import type { Dialogue } from '../dialogue.ts'
+import type { Dialogue } from '../session/context.ts'
 import { type Command, plainLine } from './command.ts'
 
 /** RFC 1985: what waits for a domain is tried now, over new connections as ever. Its `@` and `#` forms name no domain. */

@@ -1,11 +1,11 @@
 import type { HelloFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideHello } from '@postern/policy/decide.ts'
-import { offered } from '../capabilities.ts'
-import { type Dialogue, hostName } from '../dialogue.ts'
+import { offered } from './capabilities.ts'
+import { type Dialogue, hostName } from '../session/context.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markHello } from '../lookups/mark.ts'
-import { wireHello } from '../wire.ts'
+import { wireHello } from '../session/reply-text.ts'
 import { type Command, plainLine } from './command.ts'
 
 export const ehlo: Command = {

@@ -1,6 +1,6 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { decideExpn, decideVrfy } from '@postern/policy/decide.ts'
-import { type Dialogue, hostName } from '../dialogue.ts'
+import { type Dialogue, hostName } from '../session/context.ts'
 import { type Command, plainLine } from './command.ts'
 
 /** The commands that begin and end nothing but themselves. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Examiner } from '@postern/authentication/examiner.ts'
+import type { Examiner } from '@postern/mailauth/examiner.ts'
 import type { ConnectFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/contract/facts.ts'
 import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'

@@ -1,12 +1,12 @@
-import { ExaminerBusy } from '@postern/authentication/examiner.ts'
-import { type Authentication, type Findings, type MailCheck, mailChecks } from '@postern/contract/authentication.ts'
+import { ExaminerBusy } from '@postern/mailauth/examiner.ts'
+import { type Authentication, type Findings, type MailCheck, mailChecks } from '@postern/contract/mailauth.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { checksFor, isRelay } from '@postern/policy/mail-authentication.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { hostName } from '../dialogue.ts'
-import type { MessageBody } from '../message-body.ts'
-import type { Header } from '../trace.ts'
+import { hostName } from '../session/context.ts'
+import type { MessageBody } from '../message/body.ts'
+import type { Header } from '../message/header.ts'
 import type { Desk } from './ask.ts'
 
 /** What is asked about a message before it is answered, and what is left to the Queue Manager. */

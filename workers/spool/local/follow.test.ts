@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { envelopeOf, overhear, takeOver } from '../spool.suite.ts'
+import { envelopeOf, overhear, takeOver } from '../test/suite.ts'
 import {
   type Arrival,
   type Batch,

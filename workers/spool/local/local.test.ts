@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { spoolSuite } from '../spool.suite.ts'
+import { spoolSuite } from '../test/suite.ts'
 import { openLocalReader } from './reader.ts'
 import { openLocalWriter } from './writer.ts'
 

@@ -16,7 +16,7 @@ import type {
   Stored,
   Trouble,
 } from '../spool.ts'
-import { Bell } from './bell.ts'
+import { Bell } from './signal.ts'
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
 import { isWriterName, parseCursor, parseLocation } from './names.ts'
@@ -24,7 +24,7 @@ import { Recent } from './recent.ts'
 import { type Books, reclaimWriter } from './reclaim.ts'
 import { OpenSegments } from './segments.ts'
 import { tailFile } from './tail.ts'
-import { defaultSilentMs, Trail } from './trail.ts'
+import { defaultSilentMs, Trail } from './segment-follower.ts'
 import { LocalWriter } from './writer.ts'
 
 export interface LocalReaderOptions {

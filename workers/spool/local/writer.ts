@@ -12,12 +12,12 @@ import {
   type Trouble,
 } from '../spool.ts'
 import { isMissing, syncDirectory } from './disk.ts'
-import { type DraftHome, LocalDraft, sharedEntry } from './draft.ts'
-import { Journal, refusal } from './journal.ts'
+import { type DraftHome, LocalDraft, sharedEntry } from './message-writer.ts'
+import { Journal, refusal } from './group-commit.ts'
 import { type Lock, lockDirectory } from './lock.ts'
 import { checkWriterName, cursorText, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
-import { type AskFree, askFree, Room } from './room.ts'
+import { type AskFree, askFree, Room } from './free-space.ts'
 import { TailWriter } from './tail.ts'
 
 export interface LocalWriterOptions {

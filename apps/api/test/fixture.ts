@@ -1,0 +1,163 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Role } from '@postern/contract/roles.ts'
+import { checkpointOf } from '@postern/store/checkpoint.ts'
+import { addEnrolToken, putUser } from '@postern/store/control/identity.ts'
+import { openControl, openRecords } from '@postern/store/open.ts'
+import { makeSeal } from '@postern/store/seal.ts'
+import { createApp } from '../app.ts'
+import { makeOwner, seed } from '../first-start.ts'
+import { newId } from '../new-id.ts'
+import { acme } from '../node/acme.ts'
+import { certificates } from '../node/certificates.ts'
+import { makeMetrics } from '../node/metrics.ts'
+import { passwords } from '../node/passwords.ts'
+import { replayer } from '../node/replayer.ts'
+import type { Parts } from '../parts.ts'
+import { sha256 } from '../request.ts'
+
+/** For tests: a whole API in this process, on databases of its own, with a clock that can be turned. */
+export type Fixture = Awaited<ReturnType<typeof startFixture>>
+
+export const owner = { email: 'owner@example.org', password: 'correct horse' }
+export const dataKey = btoa('0123456789abcdef0123456789abcdef')
+
+export async function startFixture(changes: Partial<Parts> = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-api-'))
+  const work: Promise<unknown>[] = []
+  const clock = { ahead: 0 }
+  const nudges: { queueUrl: string; revision: number }[] = []
+  const now = () => Date.now() + clock.ahead
+  const file = join(directory, 'settings.db')
+  const parts: Parts = {
+    control: await openControl({ url: `file:${file}`, checkpoint: checkpointOf(file) }),
+    records: await openRecords({ url: `file:${join(directory, 'events.db')}` }),
+    seal: await makeSeal(dataKey),
+    passwords,
+    certificates,
+    acme,
+    nudge: {
+      send: async (queueUrl, revision) => {
+        nudges.push({ queueUrl, revision })
+      },
+    },
+    metrics: makeMetrics(),
+    replayer,
+    log: { info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) },
+    now,
+    newId: () => newId(now()),
+    background: (promise) => {
+      work.push(promise)
+    },
+    clientAddress: () => '127.0.0.1',
+    fixed: {},
+    corsOrigins: [],
+    version: 'test',
+    ...changes,
+  }
+  await seed(parts)
+  await makeOwner(parts, owner)
+  const app = createApp(parts)
+
+  let document: Promise<Document> | undefined
+  /** Whatever a test asks: an answer that the document does not name is a fault. */
+  const declared = async (answer: Answer) => {
+    document ??= Promise.resolve(app.request('/openapi.json')).then((response) => response.json() as Promise<Document>)
+    const wrong = undeclared(await document, answer)
+    if (wrong) throw new Error(wrong)
+  }
+  const send = async (method: string, path: string, options: SendOptions = {}) => {
+    const { token = await tokens.owner(), body, headers = {} } = options
+    const response = await app.request(path, {
+      method,
+      headers: {
+        ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    await declared({ method, path, status: response.status, type: response.headers.get('content-type') })
+    const text = await response.text()
+    const isJson = (response.headers.get('content-type') ?? '').includes('json') && !text.includes('\n{')
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson && text ? JSON.parse(text) : undefined,
+    }
+  }
+
+  const signIn = async ({ email, password }: { email: string; password: string }): Promise<string> => {
+    const { json } = await send('POST', '/v1/auth/token', { token: '', body: { email, password } })
+    return json.accessToken
+  }
+  const asked = new Map<string, Promise<string>>()
+  const once = (name: string, make: () => Promise<string>) => () => {
+    const token = asked.get(name) ?? make()
+    asked.set(name, token)
+    return token
+  }
+  const withRole = (role: Role) =>
+    once(role, async () => {
+      const user = { email: `${role}@example.org`, password: 'correct horse' }
+      const passwordHash = await passwords.hash(user.password)
+      await putUser(parts.control, {
+        id: parts.newId(),
+        ...user,
+        role,
+        passwordHash,
+        createdAt: now(),
+        lastLoginAt: null,
+      })
+      return signIn(user)
+    })
+  const worker = (service: 'smtp' | 'queue') =>
+    once(service, async () => {
+      const token = `enrol-token-of-${service}`
+      const entry = {
+        id: parts.newId(),
+        service,
+        name: `${service}-1`,
+        createdAt: now(),
+        expiresAt: null,
+        createdBy: 'test',
+      }
+      await addEnrolToken(parts.control, { ...entry, hash: await sha256(token) })
+      const body = { token, service, name: `${service}-1`, version: '0.1.0' }
+      const { json } = await send('POST', '/v1/worker/enrol', { token: '', body })
+      return json.accessToken
+    })
+  const tokens = {
+    owner: once('owner', () => signIn(owner)),
+    admin: withRole('admin'),
+    operator: withRole('operator'),
+    viewer: withRole('viewer'),
+    smtp: worker('smtp'),
+    queue: worker('queue'),
+  }
+  return { app, parts, send, signIn, tokens, clock, nudges, directory, settled: () => Promise.allSettled(work) }
+}
+
+export type SendOptions = { token?: string; body?: unknown; headers?: Record<string, string> }
+
+type Operation = { responses: Record<string, { content?: Record<string, unknown> }> }
+export type Document = { paths: Record<string, Record<string, Operation>> }
+export type Answer = { method: string; path: string; status: number; type: string | null }
+
+/** What is wrong with an answer by the OpenAPI document; a path or method that it does not have says nothing. */
+export function undeclared({ paths }: Document, { method, path, status, type }: Answer): string | undefined {
+  const bare = path.split('?')[0] ?? ''
+  const named = Object.keys(paths).filter((one) => new RegExp(`^${one.replace(/\{\w+\}/g, '[^/]+')}$`).test(bare))
+  // The literal one wins over one with parameters, as in the router.
+  const [best] = named.sort((a, b) => a.split('{').length - b.split('{').length)
+  const operation = paths[best ?? '']?.[method.toLowerCase()]
+  if (!operation) return undefined
+  const answer = operation.responses[status]
+  if (!answer) return `${method} ${bare} answered ${status}, which /openapi.json does not name`
+  const media = type?.split(';')[0]
+  if (media && answer.content && !Object.hasOwn(answer.content, media))
+    return `${method} ${bare} answered ${status} as ${media}; /openapi.json names ${Object.keys(answer.content).join(', ')}`
+  return undefined
+}

@@ -1,0 +1,113 @@
+import { type Errand, type ErrandAnswer, parcelOctets } from '@postern/contract/worker-requests.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
+import { headRevision } from '@postern/store/control/revisions.ts'
+import { answerErrand, errandById, openErrands, passErrand, putErrand } from '@postern/store/records/worker-requests.ts'
+import { dropParcels, parcelOf, putParcel } from '@postern/store/records/message-chunks.ts'
+import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
+import type { Call } from '../call.ts'
+import { noteNews, untilNews } from '../change-signal.ts'
+import type { Parts } from '../parts.ts'
+import { notFound, ProblemError } from '../problem.ts'
+import { readOctets } from '../request.ts'
+import { workerOf } from './workers.ts'
+
+/** What only a worker can do, asked of it through a row: any function may ask, any may answer. */
+
+/** A function must have answered by then. */
+const patienceMs = 10_000
+const lookEveryMs = 200
+const shownAtOnce = 20
+
+export async function liveWorkers(parts: Parts, service: ServiceName): Promise<WorkerRow[]> {
+  const now = parts.now()
+  const workers = (await listWorkers(parts.records)).filter((worker) => worker.service === service)
+  return workers
+    .filter(({ heartbeatAt }) => now - heartbeatAt <= liveForMs)
+    .sort((a, b) => b.heartbeatAt - a.heartbeatAt)
+}
+
+/**
+ * Asks and waits. An id that is there already is not asked again, only waited for: `requestHash` says whether it is the same.
+ * @returns no `answer` when there was none in time; the errand stays
+ */
+export async function ask(
+  { parts, signal }: Call,
+  errand: Errand,
+  { workers, requestHash }: { workers: readonly WorkerRow[]; requestHash: string },
+): Promise<{ answer: ErrandAnswer | undefined; isNew: boolean }> {
+  const row = {
+    id: errand.id,
+    workers: JSON.stringify(workers.map(({ id }) => id)),
+    request: JSON.stringify(errand),
+    requestHash,
+    answer: null,
+    createdAt: parts.now(),
+  }
+  const isNew = await putErrand(parts.records, row)
+  const before = isNew ? row : await errandById(parts.records, errand.id)
+  if (before && before.requestHash !== requestHash)
+    throw new ProblemError(422, 'The Idempotency-Key was used for another message already.')
+  if (isNew) await nudge(parts, workers)
+  // A large message takes its time on the way: a quarter of a second for each MiB on top.
+  const until = Date.now() + patienceMs + (errand.kind === 'submit' ? errand.parcels * 128 : 0)
+  for (;;) {
+    const answer = (await errandById(parts.records, errand.id))?.answer
+    if (answer) return { answer: JSON.parse(answer) as ErrandAnswer, isNew }
+    if (Date.now() >= until || signal.aborted) return { answer: undefined, isNew }
+    await untilNews(parts, lookEveryMs, signal)
+  }
+}
+
+/** A revision they have already: they look for errands. What is lost is made up for by the next report. */
+async function nudge(parts: Parts, workers: readonly WorkerRow[]): Promise<void> {
+  const revision = await headRevision(parts.control)
+  const queues = workers.flatMap(({ report }) => report?.queueUrl ?? [])
+  await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
+}
+
+export async function listErrands(call: Call): Promise<{ ids: string[] }> {
+  return { ids: await openErrands(call.parts.records, workerOf(call).workerId, shownAtOnce) }
+}
+
+/** Only to a worker that is asked. */
+export async function readErrand(call: Call, id: string): Promise<Errand> {
+  return JSON.parse((await ownErrand(call, id)).request) as Errand
+}
+
+export async function takeAnswer(call: Call, id: string, answer: ErrandAnswer): Promise<void> {
+  const { parts } = call
+  const errand = JSON.parse((await ownErrand(call, id)).request) as Errand
+  const json = JSON.stringify(answer)
+  if (answer.outcome === 'absent') {
+    const worker = workerOf(call).workerId
+    await parts.records.transaction((queries) => passErrand(queries, { id, worker, last: json }))
+  } else {
+    await answerErrand(parts.records, id, json)
+    if (errand.kind === 'submit') await dropParcels(parts.records, errand.bundle)
+  }
+  noteNews(parts)
+}
+
+/** A parcel of the message that this worker is to store. */
+export async function readParcel(call: Call, id: string, n: number): Promise<Response> {
+  const errand = await readErrand(call, id)
+  const octets = errand.kind === 'submit' ? await parcelOf(call.parts.records, errand.bundle, n) : undefined
+  if (!octets) throw notFound(`parcel ${n} of errand ${id}`)
+  return new Response(octets as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
+}
+
+/** A parcel of the message that this worker shows. */
+export async function takeParcel(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
+  const { kind } = await readErrand(call, id)
+  if (kind !== 'content') throw notFound(`content that errand ${id} asks for`)
+  const octets = await readOctets(request, parcelOctets)
+  await putParcel(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
+}
+
+async function ownErrand(call: Call, id: string) {
+  const { workerId } = workerOf(call)
+  const row = await errandById(call.parts.records, id)
+  const isAsked = row !== undefined && row.answer === null && (JSON.parse(row.workers) as string[]).includes(workerId)
+  if (!isAsked) throw notFound(`errand ${id} for ${workerId}`)
+  return row
+}

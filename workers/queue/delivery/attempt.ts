@@ -1,0 +1,56 @@
+import type { Attempted, AttemptWorld, Final, Via } from './attempt-result.ts'
+import { forwarded, forwarderOf } from './forwarding.ts'
+import type { Job, Turn } from '../scheduling/destination-queue.ts'
+import { deliverToMaildir } from './maildir.ts'
+import { deliverRemote } from './remote.ts'
+import type { Destination } from '../route/destination.ts'
+import { deliverToBucket } from './s3.ts'
+import { deliverToWebhook } from './webhook.ts'
+
+/** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
+
+export async function attempt(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Attempted> {
+  const startedAt = Date.now()
+  const { via, results } = await deliver(job, { destination, turn }, world)
+  return { via, results, startedAt, durationMs: Date.now() - startedAt }
+}
+
+type Delivered = Pick<Attempted, 'via' | 'results'>
+
+async function deliver(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
+  const forwarder = forwarderOf(job.mail, job.recipients)
+  if (forwarder === undefined) return deliverTo(job, { destination, turn }, world)
+  const given = await forwarded(job, forwarder, world.reader)
+  return 'kind' in given ? same(job, given, { host: 'forward' }) : deliverTo(given, { destination, turn }, world)
+}
+
+async function deliverTo(
+  job: Job,
+  { destination, turn }: { destination: Destination; turn: Turn },
+  world: AttemptWorld,
+): Promise<Delivered> {
+  switch (destination.kind) {
+    case 'discard':
+      return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
+    case 'maildir':
+      return deliverToMaildir(job, destination.domain, world)
+    case 'webhook':
+      return deliverToWebhook(job, destination, { ...world, signal: turn.signal })
+    case 's3':
+      return deliverToBucket(job, destination, { ...world, signal: turn.signal })
+    default:
+      return deliverRemote(job, { destination, turn }, world)
+  }
+}
+
+function same(job: Job, result: Final, via: Via): Delivered {
+  return { via, results: new Map(job.recipients.map((r) => [r, result])) }
+}

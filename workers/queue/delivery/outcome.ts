@@ -1,0 +1,238 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { Attempted, Final, Via } from './attempt-result.ts'
+import { notify, type Postmaster } from '../dsn/notify.ts'
+import type { Action, Told } from '../dsn/report.ts'
+import { deferred, held } from '../index/rows.ts'
+import type { Change, Journal } from '../index/index-writer.ts'
+import type { Job } from '../scheduling/destination-queue.ts'
+import type { Mail, Waiting } from '../message/message.ts'
+import { delayWarningDue, nextTry } from '../scheduling/retry-time.ts'
+
+/**
+ * What an attempt means: an event for what happened, a notification where one is due, and what the index is to know.
+ * A notification is durable before the outcome it tells of is recorded.
+ */
+export type Clerk = Postmaster & { record: Record; journal: Journal; tally: Tally; random?: () => number }
+
+/** Recipients by outcome since the process began. */
+export type Tally = { delivered: number; deferred: number; bounced: number; discarded: number; attempts: number }
+
+/** `via`: who said it, where that is not the host with which the attempt ended. */
+type Decided = Verdict & { via?: Via }
+type Verdict =
+  | { r: number; kind: 'delivered'; reply: string; status: string; notice: 'delivered' | 'relayed' | undefined }
+  | { r: number; kind: 'deferred'; reply: string; status: string; cause: string; at: number; tries: number }
+  | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
+  | { r: number; kind: 'discarded'; by: string }
+
+export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Promise<void> {
+  const { mail } = job
+  const now = Date.now()
+  const decided: Decided[] = []
+  const decideOne = decider(mail, { attempted, now }, clerk)
+  for (const [r, result] of attempted.results) {
+    if (!mail.open.has(r)) continue
+    const verdict = decideOne(r, result)
+    decided.push(result.via ? { ...verdict, via: result.via } : verdict)
+  }
+  clerk.tally.attempts++
+  await tellSender(mail, { decided, via: attempted.via, now }, clerk)
+  for (const same of alike(decided)) recordEvent(mail, same, attempted, clerk)
+  clerk.journal.settle(
+    mail,
+    decided.map((each) => changeFor(mail, each, now)),
+  )
+}
+
+/**
+ * What an attempt deferred together has one time for its next try, so that it is one transaction again, and one notification
+ * when it is given up: the time of the recipient tried most often, and no earlier than any of the hosts' answers ask for.
+ */
+function decider(
+  mail: Mail,
+  { attempted, now }: { attempted: Attempted; now: number },
+  clerk: Clerk,
+): (r: number, result: Final) => Verdict {
+  let shared: number | undefined
+  const nextAt = () => {
+    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { results: attempted.results, now }, clerk)
+    return shared
+  }
+  const counted = attempted.isBrokenOff ? 0 : 1
+  return (r, result) => decide(mail, { r, result, now, nextAt, counted }, clerk)
+}
+
+function sharedNextAt(
+  mail: Mail,
+  { results, now }: { results: Attempted['results']; now: number },
+  { plan, random = Math.random }: Clerk,
+): number {
+  let tries = 1
+  let earliest = 0
+  for (const [r, result] of results) {
+    const waiting = mail.open.get(r)
+    if (!waiting || result.kind !== 'deferred') continue
+    tries = Math.max(tries, waiting.tries + 1)
+    earliest = Math.max(earliest, result.notBefore ?? 0)
+  }
+  const { queue } = plan()
+  // Those who have had their last try are returned; the others' next try is not theirs to end.
+  const most = Math.min(tries, queue.triesBeforeReturn - 1)
+  const next = nextTry({ tries: most, firstAt: mail.envelope.receivedAt, now, settings: queue, jitter: random() })
+  return Math.max(next.kind === 'retry' ? next.at : now, earliest)
+}
+
+type Deciding = { r: number; result: Final; now: number; nextAt(): number; counted: 0 | 1 }
+
+function decide(mail: Mail, { r, result, now, nextAt, counted }: Deciding, { plan }: Clerk): Decided {
+  const local = plan().domains.has(domainOfRecipient(mail, r))
+  switch (result.kind) {
+    case 'delivered':
+      return { r, kind: 'delivered', reply: result.reply, status: result.status, notice: noticeOf(result, local) }
+    case 'discarded':
+      return { r, kind: 'discarded', by: result.by }
+    case 'bounced':
+      return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
+    case 'deferred': {
+      const tries = (mail.open.get(r)?.tries ?? 0) + counted
+      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue })
+      if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
+      if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
+      if (next.kind === 'retry' || counted === 0) return { ...result, r, kind: 'deferred', at: nextAt(), tries }
+      const after = tries === 1 ? 'given up after 1 try' : `given up after ${tries} tries`
+      const givenUp = next.because === 'tries' ? after : 'given up: too long in the queue'
+      return { r, kind: 'bounced', reply: result.reply, status: '4.4.7', cause: 'expired', givenUp }
+    }
+  }
+}
+
+/** What an operator's order to bounce says. */
+export function returnedBy(by: string) {
+  return { kind: 'bounced' as const, reply: `returned by ${by}`, status: '5.7.0', cause: 'ordered' }
+}
+
+/** A remote that offers DSN was handed the wish and answers for itself (RFC 3461 §5.2.1). */
+function noticeOf({ dsnPassedOn }: { dsnPassedOn: boolean }, local: boolean): 'delivered' | 'relayed' | undefined {
+  if (dsnPassedOn) return undefined
+  return local ? 'delivered' : 'relayed'
+}
+
+function domainOfRecipient(mail: Mail, r: number): string {
+  const address = mail.envelope.recipients[r]?.address ?? ''
+  return address.slice(address.lastIndexOf('@') + 1)
+}
+
+/** Recipients of whom the same is to be told, so that a message to a hundred people is one event. */
+function alike(decided: Decided[]): Decided[][] {
+  if (decided.length === 1) return [decided]
+  const groups = new Map<string, Decided[]>()
+  for (const each of decided) {
+    const { r: _, ...rest } = each
+    const key = JSON.stringify({ ...rest, at: 0 })
+    const group = groups.get(key)
+    if (group) group.push(each)
+    else groups.set(key, [each])
+  }
+  return [...groups.values()]
+}
+
+function recordEvent(mail: Mail, same: Decided[], attempted: Attempted, { record, tally }: Clerk): void {
+  const first = same[0] as Decided
+  const messageId = mail.envelope.id
+  const recipients = same.map(({ r }) => (mail.envelope.recipients[r] as Recipient).address)
+  tally[first.kind] += recipients.length
+  if (first.kind === 'discarded') {
+    record('delivery.discarded', { messageId, recipients, by: first.by })
+    return
+  }
+  const fields = {
+    messageId,
+    attempt: (mail.open.get(first.r)?.tries ?? 0) + 1,
+    recipients,
+    remote: cut(first.via ?? attempted.via),
+    reply: wordsOf(first).slice(0, 2000),
+    durationMs: attempted.durationMs,
+  }
+  if (first.kind === 'delivered') record('delivery.delivered', fields)
+  else if (first.kind === 'bounced') record('delivery.bounced', { ...fields, cause: first.cause, status: first.status })
+  else record('delivery.deferred', { ...fields, nextTryAt: new Date(first.at).toISOString(), cause: first.cause })
+}
+
+function wordsOf(said: { reply: string; givenUp?: string }): string {
+  return said.givenUp ? `${said.reply} (${said.givenUp})` : said.reply
+}
+
+function cut(via: Via): Via {
+  return { ...via, host: via.host.slice(0, 255) }
+}
+
+function changeFor(mail: Mail, decided: Decided, now: number): Change {
+  if (decided.kind !== 'deferred') return { r: decided.r, to: 'final' }
+  const waiting: Waiting = {
+    state: deferred,
+    tries: decided.tries,
+    nextAt: decided.at,
+    cause: decided.reply.slice(0, 500),
+  }
+  if (mail.ordered === 'hold')
+    return { r: decided.r, to: { ...waiting, state: held, nextAt: now, cause: mail.orderedBy } }
+  return { r: decided.r, to: waiting }
+}
+
+async function tellSender(
+  mail: Mail,
+  { decided, via, now }: { decided: Decided[]; via: Via; now: number },
+  clerk: Clerk,
+): Promise<void> {
+  if (mail.envelope.sender === '') return
+  const told: { [action in Action]: (Told & { r: number })[] } = { failed: [], delayed: [], delivered: [], relayed: [] }
+  const warn =
+    !mail.warned &&
+    delayWarningDue({ firstAt: mail.envelope.receivedAt, now, delayWarningHours: clerk.plan().queue.delayWarningHours })
+  for (const each of decided) {
+    const action = actionFor(mail, each, warn)
+    if (action) told[action].push(tell({ mail, each, action, via: each.via ?? via, now }, clerk))
+  }
+  for (const group of Object.values(told)) if (group.length > 0) await notify(mail, group, clerk)
+  if (told.delayed.length > 0) {
+    mail.warned = true
+    if (mail.recorded) clerk.journal.add({ warned: [mail.n] })
+  }
+}
+
+function actionFor(_mail: Mail, each: Decided, warn: boolean): Action | undefined {
+  switch (each.kind) {
+    case 'bounced':
+      return 'failed'
+    case 'deferred':
+      return warn ? 'delayed' : undefined
+    case 'delivered':
+      return each.notice
+    case 'discarded':
+      return undefined
+  }
+}
+
+function tell(
+  { mail, each, action, via, now }: { mail: Mail; each: Decided; action: Action; via: Via; now: number },
+  { plan }: Clerk,
+): Told & { r: number } {
+  const to = mail.envelope.recipients[each.r] as Recipient
+  const said = each.kind === 'discarded' ? { reply: '', status: '' } : each
+  return {
+    r: each.r,
+    original: to.original,
+    final: to.address,
+    ...(to.orcpt ? { orcpt: to.orcpt } : {}),
+    action,
+    status: said.status,
+    reply: said.reply,
+    ...(each.kind === 'bounced' && each.givenUp ? { givenUp: each.givenUp } : {}),
+    ...(via.address && /^\d{3}[ -]/.test(said.reply) ? { remote: via.host } : {}),
+    at: now,
+    ...(action === 'delayed'
+      ? { willRetryUntil: mail.envelope.receivedAt + plan().queue.maxQueueHours * 3_600_000 }
+      : {}),
+  }
+}

@@ -1,0 +1,342 @@
+import type { Recipient } from '@postern/contract/envelope.ts'
+import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempt-result.ts'
+import type { Connection } from '../client/connection.ts'
+import { ConnectionFailure, type Peer } from '../client/dial.ts'
+import { mostTogether, sessionLimit } from '../client/limits.ts'
+import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from '../client/transaction.ts'
+import { openFor, poolKey } from './connect.ts'
+import { formFor, isPlain, plainForm } from '../form/form.ts'
+import { forwarderOf } from './forwarding.ts'
+import type { Job, Turn } from '../scheduling/destination-queue.ts'
+import { type Mail, requireTlsOf } from '../message/message.ts'
+import { type Hosts, hostsFor, loopStatus, type Remote } from '../route/hosts.ts'
+
+/** An attempt by SMTP or LMTP: on a connection that is open already, or on new ones to the hosts of the destination. */
+
+/** Hosts that answered and could not take the message, in one attempt. */
+const mostSessions = 2
+
+type Delivered = Pick<Attempted, 'via' | 'results'>
+type How = { destination: Remote; turn: Turn }
+
+function same(job: Job, result: Final, via: Via): Delivered {
+  return { via, results: new Map(job.recipients.map((r) => [r, result])) }
+}
+
+export async function deliverRemote(job: Job, how: How, world: AttemptWorld): Promise<Delivered> {
+  const remaining = new Remaining(job)
+  try {
+    return remaining.endWith(await deliverRemaining(remaining, how, world))
+  } catch (error) {
+    // The message cannot be read, perhaps: whoever has an answer keeps it.
+    throw Object.assign(error as Error, { results: remaining.answered })
+  }
+}
+
+/** Those of a job for whom no host has answered yet. An answer counts although the session broke after it (RFC 5321 §3.3, RFC 2033 §4.2). */
+class Remaining {
+  readonly answered = new Map<number, Final>()
+  job: Job
+
+  constructor(job: Job) {
+    this.job = job
+  }
+
+  take({ via, results }: Delivered): void {
+    for (const [r, result] of results) this.answered.set(r, { ...result, via })
+    this.job = { ...this.job, recipients: this.job.recipients.filter((r) => !this.answered.has(r)) }
+  }
+
+  endWith({ via, results }: Delivered): Delivered {
+    if (this.answered.size === 0) return { via, results }
+    return { via, results: new Map([...this.answered, ...results]) }
+  }
+}
+
+async function deliverRemaining(remaining: Remaining, how: How, world: AttemptWorld): Promise<Delivered> {
+  const { destination, turn } = how
+  const key = poolKey(destination, remaining.job.mail)
+  const begun = turn.begun?.connection
+  if (begun && !begun.alive) turn.begun = undefined
+  const open = turn.begun?.connection ?? world.pool.take(key)
+  if (!open) return deliverAnew(remaining, how, world)
+  turn.talks(open)
+  const session = await deliverOn(open, remaining, { key, turn, world })
+  const { lost, unheard } = session
+  if (unheard.size > 0) {
+    const ended = await deliverAnew(remaining, how, world)
+    learn(session, remaining.endWith(ended), world)
+    return ended
+  }
+  if (!lost) return session
+  // Some servers lose what follows a body: this one is not sent anything ahead again.
+  if (open === begun) world.pool.distrust(open.dial.peer)
+  // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
+  if (lost.stage === 'end') return failed(remaining.job, lost, open.dial.peer)
+  const ended = await deliverAnew(remaining, how, world)
+  const isTaken = [...ended.results.values()].some(({ kind }) => kind === 'delivered')
+  if (lost.reply?.code === 421 && session.after > 0 && isTaken) world.pool.limitSession(session.peer, session.after)
+  return ended
+}
+
+/** What the host meant by its refusal: so many messages a session, or what it said. It is not asked twice each time. */
+function learn({ unheard, after, peer }: Session, { results }: Delivered, { pool }: AttemptWorld): void {
+  const isTaken = [...unheard.keys()].some((r) => results.get(r)?.kind === 'delivered')
+  if (isTaken) pool.limitSession(peer, after)
+  else for (const refusal of unheard.values()) pool.believe(peer, wordOf(refusal))
+}
+
+async function deliverAnew(remaining: Remaining, { destination, turn }: How, world: AttemptWorld): Promise<Delivered> {
+  const { dns, port, pool } = world
+  turn.calls()
+  const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
+  if (hosts.kind !== 'hosts') return unreachable(remaining.job, hosts, destination)
+  let last: Delivered | undefined
+  let barred: Delivered | undefined
+  let sessions = 0
+  for (let i = 0; i < hosts.peers.length; i++) {
+    if (turn.abandoned) break
+    const peer = hosts.peers[i] as Peer
+    const dead = pool.deadFor(peer)
+    if (dead) {
+      last ??= failed(remaining.job, dead, peer)
+      continue
+    }
+    try {
+      turn.calls()
+      const { connection, under } = await openFor(remaining.job, { destination, peer, signal: turn.signal }, world)
+      await turn.talks(connection)
+      const session = await deliverOn(connection, remaining, { key: under, turn, world })
+      const { lost, unheard, results } = session
+      if (lost || unheard.size > 0) {
+        last = lost ? failed(remaining.job, lost, peer) : { via: session.via, results: unheard }
+        if (lost?.silent) pool.remember(peer, lost)
+        if (lost?.stage === 'end') break
+        // Some servers close after each message, or take so much of each: as long as it takes mail, it is asked for the rest.
+        if ([...results.values()].some(({ kind }) => kind === 'delivered')) i--
+        continue
+      }
+      if (lacksRequireTls(session)) {
+        barred = session
+        continue
+      }
+      last = session
+      if (++sessions >= mostSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
+    } catch (error) {
+      if (error instanceof ConnectionFailure && error.stage === 'loop') {
+        // Beyond us there are only hosts that send to us (RFC 5321 §5.1); a better one that is away is waited for.
+        last ??= loopsAt(remaining.job, error, peer)
+        break
+      }
+      if (error instanceof ConnectionFailure && isBarred(remaining.job, error)) {
+        barred = barredBy(remaining.job, error, peer)
+        continue
+      }
+      last = failed(remaining.job, error, peer)
+    }
+  }
+  // RFC 8689 §4.2.1: a message with REQUIRETLS comes back when no host of the domain will do, and waits for one that is away.
+  return last ?? barred ?? same(remaining.job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+}
+
+function lacksRequireTls({ results }: Delivered): boolean {
+  // It is said of the whole transaction, so one result tells.
+  const first = results.values().next().value
+  return first?.kind === 'bounced' && first.cause === noRequireTls
+}
+
+function isBarred({ mail }: Job, { stage, reply }: ConnectionFailure): boolean {
+  if (requireTlsOf(mail.envelope) !== 'demanded') return false
+  return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
+}
+
+function loopsAt(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+  const result = { kind: 'bounced', status: loopStatus, reply: error.text, cause: 'loop' } as const
+  return same(job, result, { host, address, port })
+}
+
+function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+  const result = { kind: 'bounced', status: '5.7.10', reply: error.text, cause: causeOf(error) } as const
+  return same(job, result, { host, address, port })
+}
+
+/**
+ * One session's part. `lost`: the connection broke before it answered for the others; those it answered for are taken from
+ * `remaining`. `unheard`: refusals that may be about the session, on a connection that had been used for `after` messages;
+ * whoever got one remains.
+ */
+type Session = Delivered & { lost?: ConnectionFailure; unheard: Map<number, Final>; after: number; peer: Peer }
+type On = { key: string; turn: Turn; world: AttemptWorld }
+
+async function deliverOn(connection: Connection, remaining: Remaining, { key, turn, world }: On): Promise<Session> {
+  const results = new Map<number, Final>()
+  const unheard = new Map<number, Final>()
+  const { peer } = connection.dial
+  const session: Session = { via: viaOf(connection), results, unheard, after: 0, peer }
+  let lost: ConnectionFailure | undefined
+  try {
+    lost = await deliverAll(connection, { job: remaining.job, results, unheard }, { turn, world })
+  } catch (error) {
+    remaining.take(session)
+    throw Object.assign(error as Error, { via: session.via })
+  }
+  session.after = Math.max(0, connection.used - 1)
+  if (lost || unheard.size > 0) remaining.take(session)
+  if (lost) return { ...session, lost }
+  if (turn.follows) return session
+  // The next message with REQUIRETLS asks the other hosts, too. A host that takes no more here may count connections.
+  const mayReuse = unheard.size === 0 && !lacksRequireTls(session)
+  world.pool.give(key, connection, mayReuse ? mostOn(connection, world) : 0)
+  return session
+}
+
+/** Messages that may go on this connection. */
+function mostOn(connection: Connection, { plan, pool }: AttemptWorld): number {
+  const { reuseConnections, maxMessagesPerConnection } = plan().queue
+  if (!reuseConnections) return 0
+  return Math.min(maxMessagesPerConnection, sessionLimit(connection), pool.sessionLimitOf(connection.dial.peer))
+}
+
+/**
+ * A whole transaction refused before its body, on a connection that had been used: that may be about the session ("too many
+ * messages", a count of errors) and not about the message, so it is asked on a new one. 421 is always about the session.
+ */
+function isUnheard(
+  answers: readonly Result[],
+  { connection, sent }: { connection: Connection; sent: boolean },
+  { pool }: AttemptWorld,
+): boolean {
+  return answers.every((answer) => {
+    if (answer.kind !== 'deferred' && answer.kind !== 'bounced') return false
+    if (sent && !answer.reply.startsWith('421')) return false
+    return !pool.believes(connection.dial.peer, wordOf(answer))
+  })
+}
+
+/** A refusal without its prose, which may name the message. */
+function wordOf(result: Final | Result): string {
+  if (result.kind !== 'deferred' && result.kind !== 'bounced') return result.kind
+  return `${result.kind} ${result.reply.slice(0, 3)} ${result.status}`
+}
+
+/** In as many transactions as the remote wants. Gives why the connection broke before all had their answers. */
+async function deliverAll(
+  connection: Connection,
+  { job, results, unheard }: { job: Job; results: Map<number, Final>; unheard: Map<number, Final> },
+  { turn, world }: { turn: Turn; world: AttemptWorld },
+): Promise<ConnectionFailure | undefined> {
+  let waiting = job.recipients
+  while (waiting.length > 0) {
+    const begun = turn.begun !== undefined
+    turn.begun = undefined
+    let [now, later]: [number[], number[]] = begun ? [waiting, []] : portion(connection, job.mail, waiting)
+    let transaction: Transaction
+    if (begun || isPlain(connection, job.mail, world))
+      transaction = plainForm(job.mail, { connection, recipients: now, world })
+    else {
+      const form = await formFor(job.mail, { connection, recipients: now, world })
+      for (const [r, result] of form.unfit) results.set(r, result)
+      ;({ transaction, recipients: now } = form)
+    }
+    const next = later.length > 0 ? undefined : () => begin(connection, turn, world)
+    const { used, bodies } = connection
+    const answers = now.length > 0 ? await transact(connection, transaction, { begun, next }) : []
+    const wasUsed = used > 0 && connection.used > used
+    const sent = connection.bodies > bodies
+    const into = wasUsed && isUnheard(answers, { connection, sent }, world) ? unheard : results
+    const again: number[] = []
+    let lost: ConnectionFailure | undefined
+    for (const [i, r] of now.entries()) {
+      const answer = answers[i] as Result
+      if (answer.kind === 'again') again.push(r)
+      else if (answer.kind === 'lost') lost = answer.failure
+      else into.set(r, answer)
+    }
+    waiting = [...again, ...later]
+    if (unheard.size > 0) for (const r of waiting) unheard.set(r, unheard.values().next().value as Final)
+    if (lost || unheard.size > 0) return lost
+    if (waiting.length > 0 && !connection.alive)
+      return new ConnectionFailure('mail', 'the connection ended before its turn')
+  }
+  return undefined
+}
+
+/** Those who may go in one transaction, and those who come after. */
+function portion(connection: Connection, { envelope }: Mail, waiting: number[]): [now: number[], later: number[]] {
+  if (!connection.has('LIMITS')) return [waiting, []]
+  const most = mostTogether(
+    connection,
+    waiting.map((r) => envelope.recipients[r] as Recipient),
+  )
+  return [waiting.slice(0, most), waiting.slice(most)]
+}
+
+/** Takes the lane's next job when it may go out behind the body that is just being sent. */
+function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transaction | undefined {
+  const mayReuse = connection.used < mostOn(connection, world)
+  if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
+  const fits = (mail: Mail, recipients: readonly number[]) =>
+    forwarderOf(mail, recipients) === undefined &&
+    isPlain(connection, mail, world) &&
+    fitsAhead(connection, plainForm(mail, { connection, recipients, world }))
+  const job = turn.next(fits)
+  if (!job) return undefined
+  turn.follows = { job, connection }
+  return plainForm(job.mail, { connection, recipients: job.recipients, world })
+}
+
+function viaOf(connection: Connection): Via {
+  const { host, address, port } = connection.dial.peer
+  const tls = connection.proved ? `${connection.tls}, certificate verified` : connection.tls
+  return { host, address, port, ...(tls ? { tls } : {}) }
+}
+
+function unreachable(job: Job, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
+  const { kind, status, text, cause } = hosts
+  const host =
+    destination.kind === 'mx'
+      ? destination.domain
+      : destination.kind === 'address'
+        ? destination.address
+        : destination.host
+  return same(job, { kind, status, reply: text, cause }, { host })
+}
+
+const statusOf: Record<ConnectionFailure['stage'], string> = {
+  connect: '4.4.1',
+  greeting: '4.4.2',
+  hello: '4.4.2',
+  loop: '4.4.6',
+  terms: '4.7.5',
+  tls: '4.7.5',
+  proof: '4.7.5',
+  auth: '4.7.8',
+  mail: '4.4.2',
+  rcpt: '4.4.2',
+  data: '4.4.2',
+  body: '4.4.2',
+  end: '4.4.2',
+}
+
+/** The attempt broke: everybody waits. Whatever the remote said to a connection, it said nothing about the recipients. */
+function failed(job: Job, error: unknown, peer: Peer): Delivered {
+  const via = { host: peer.host, address: peer.address, port: peer.port }
+  if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })
+  return same(job, deferredFor(statusOf[error.stage], error.text, causeOf(error)), via)
+}
+
+function causeOf({ stage }: ConnectionFailure): string {
+  switch (stage) {
+    case 'connect':
+      return 'cannot-connect'
+    case 'tls':
+      return 'no-tls'
+    case 'terms':
+    case 'proof':
+      return 'tls-not-verified'
+    case 'auth':
+      return 'login-refused'
+    default:
+      return 'connection-lost'
+  }
+}

@@ -1,0 +1,162 @@
+import { Readable } from 'node:stream'
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import type { Recipient } from '@postern/contract/envelope.ts'
+import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempt-result.ts'
+import type { Job } from '../scheduling/destination-queue.ts'
+import { domainOf, type Mail } from '../message/message.ts'
+import { chunksOf, wholeOctets } from '../message/content.ts'
+import { deliveredOctets, readDelivered } from '../message/header-edits.ts'
+import type { Destination } from '../route/destination.ts'
+
+/**
+ * The route `s3`: two objects a message and domain, `<prefix><yyyy>/<mm>/<dd>/<id>-<domain>.json` with the envelope and
+ * then `….eml` with the message: whoever sees the second finds the first. The keys depend on the message alone, so one that
+ * is delivered again replaces itself.
+ */
+
+type Bucket = Extract<Destination, { kind: 's3' }>
+
+type Abortable = AttemptWorld & { signal: AbortSignal }
+
+const timeoutMs = 120_000
+
+/** The client is made when it is needed first: most systems have no such route. */
+export class Buckets {
+  readonly #env: NodeJS.ProcessEnv
+  #client: S3Client | undefined
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env
+  }
+
+  get client(): S3Client {
+    this.#client ??= new S3Client(clientOptions(this.#env))
+    return this.#client
+  }
+
+  close(): void {
+    this.#client?.destroy()
+  }
+}
+
+function clientOptions(env: NodeJS.ProcessEnv) {
+  const { POSTERN_S3_ENDPOINT: endpoint, POSTERN_S3_ACCESS_KEY_ID: id, POSTERN_S3_SECRET_ACCESS_KEY: secret } = env
+  return {
+    region: env.POSTERN_S3_REGION || env.AWS_REGION || 'us-east-1',
+    maxAttempts: 1,
+    // A body that flows has no checksum before its end; the length and TLS guard it.
+    requestChecksumCalculation: 'WHEN_REQUIRED' as const,
+    requestHandler: { connectionTimeout: 10_000, requestTimeout: timeoutMs },
+    ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
+    ...(id && secret ? { credentials: { accessKeyId: id, secretAccessKey: secret } } : {}),
+  }
+}
+
+export async function deliverToBucket(
+  job: Job,
+  bucket: Bucket,
+  world: Abortable,
+): Promise<Pick<Attempted, 'via' | 'results'>> {
+  const result = await putBoth(job.mail, bucket, world)
+  const host = `s3 ${bucket.bucket}`
+  return { via: { host }, results: new Map(job.recipients.map((r) => [r, result])) }
+}
+
+async function putBoth(mail: Mail, { bucket, prefix, domain }: Bucket, world: Abortable): Promise<Final> {
+  const [day = ''] = new Date(mail.envelope.receivedAt).toISOString().split('T')
+  const key = `${prefix}${day.replaceAll('-', '/')}/${mail.envelope.id}-${domain}`
+  const of = new MessageBody(mail, world)
+  try {
+    await put(world, { bucket, key: `${key}.json`, type: 'application/json', body: envelopeOf(mail, domain, world) })
+    await put(world, {
+      bucket,
+      key: `${key}.eml`,
+      type: 'message/rfc822',
+      body: await of.open(),
+      octets: deliveredOctets(mail),
+      signal: of.signal,
+    })
+    return { kind: 'delivered', status: '2.0.0', reply: `kept as s3://${bucket}/${key}.eml`, dsnPassedOn: false }
+  } catch (error) {
+    // What is wrong with the stored message itself is the caller's affair.
+    if (of.failure) throw of.failure
+    return refused(error as Error & { $metadata?: { httpStatusCode?: number } }, bucket)
+  }
+}
+
+type Put = {
+  bucket: string
+  key: string
+  type: string
+  body: Buffer | Readable | string
+  octets?: number
+  signal?: AbortSignal
+}
+
+async function put(
+  { buckets, signal: stopped }: Abortable,
+  { bucket, key, type, body, octets, signal }: Put,
+): Promise<void> {
+  const command = new PutObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    Body: body,
+    ContentType: type,
+    ...(octets === undefined ? {} : { ContentLength: octets }),
+  })
+  const ends = [AbortSignal.timeout(timeoutMs), stopped, ...(signal ? [signal] : [])]
+  await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
+}
+
+/** A message on its way into a request; one that turns out damaged breaks the request off, so that no object comes of it. */
+class MessageBody {
+  readonly #mail: Mail
+  readonly #world: AttemptWorld
+  readonly #broken = new AbortController()
+  failure: Error | undefined
+
+  constructor(mail: Mail, world: AttemptWorld) {
+    this.#mail = mail
+    this.#world = world
+  }
+
+  get signal(): AbortSignal {
+    return this.#broken.signal
+  }
+
+  async open(): Promise<Buffer | Readable> {
+    try {
+      if (this.#mail.octets <= wholeOctets) return await readDelivered(this.#mail, this.#world.reader)
+    } catch (error) {
+      this.failure = error as Error
+      throw error
+    }
+    const flow = Readable.from(chunksOf(this.#mail, this.#world.reader), { objectMode: false })
+    flow.on('error', (error) => {
+      if (error.name === 'AbortError') return
+      this.failure ??= error
+      this.#broken.abort()
+    })
+    return flow
+  }
+}
+
+function envelopeOf({ envelope }: Mail, domain: string, world: AttemptWorld): string {
+  const { domains } = world.plan()
+  const recipients = envelope.recipients
+    .filter(({ address }) => domains.get(domainOf(address))?.name === domain)
+    .map(({ address, original }: Recipient) => ({ address, original }))
+  const { id, sender, client } = envelope
+  return JSON.stringify({ id, receivedAt: new Date(envelope.receivedAt).toISOString(), sender, recipients, client })
+}
+
+/** Whatever S3 says against it, an operator can mend it: bucket, rights, network. So the mail waits. */
+function refused(
+  { name, message, $metadata }: Error & { $metadata?: { httpStatusCode?: number } },
+  bucket: string,
+): Final {
+  const status = $metadata?.httpStatusCode
+  if (status === undefined)
+    return deferredFor('4.4.1', `s3 ${bucket}: ${name}: ${message}`.slice(0, 500), 'cannot-connect')
+  return deferredFor('4.3.5', `s3 ${bucket}: HTTP ${status} ${name}: ${message}`.slice(0, 500), 'refused-for-now')
+}

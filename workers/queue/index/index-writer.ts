@@ -1,0 +1,253 @@
+import type { Index } from './index-thread.ts'
+import { active, type Commit, type MessageRow } from './rows.ts'
+import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from '../message/message.ts'
+import { overlayText } from '../message/header-edits.ts'
+
+/**
+ * Brings what happened to the index, many messages a transaction, one transaction under way at a time.
+ *
+ * Order of things: an event is on disk before the outcome it tells is in the index. So after a crash an outcome may be
+ * told twice (storage counts a recipient's first outcome), but never be missing. "Before" an attempt is recorded too: new
+ * mail lies behind its writer's cursor, loaded mail is `active`; either is tried again when the process dies.
+ */
+export type JournalOptions = {
+  index: Index
+  /** Events recorded so far survive the process when it resolves. */
+  flushEvents(): Promise<void>
+  /** A mail has its rows now, and of what it had open only what is being worked on is left. */
+  recorded(mail: Mail): void
+  /** The index refuses (disk full …): said once for a run of failures; `undefined`: it works again. */
+  trouble(error: Error | undefined): void
+  /** The index is damaged or gone: only a new process helps, which rebuilds it. */
+  fatal(error: Error): void
+}
+
+/** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
+export type Change = { r: number; to: 'final' | Waiting }
+
+/** Milliseconds in which changes gather for a transaction. */
+const pauseBetween = 50
+/** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
+const noteEvery = 100
+
+export class Journal {
+  readonly #options: JournalOptions
+  #batches = new Map<string, Batch[]>()
+  #next = emptyCommit()
+  #dirty = false
+  #running: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #all = false
+  /** Cursors that are durable, by writer. */
+  readonly cursors: Map<string, string>
+  /** Recipients in hand without a row. */
+  unrecorded = { messages: 0, recipients: 0 }
+
+  constructor(options: JournalOptions) {
+    this.#options = options
+    this.cursors = new Map(options.index.opened.cursors)
+  }
+
+  /** After a rebuild, before anything is taken over. */
+  goOnFrom(cursors: ReadonlyMap<string, string>): void {
+    this.cursors.clear()
+    for (const [writer, cursor] of cursors) this.cursors.set(writer, cursor)
+  }
+
+  /** Takes a batch over; its writer's batches come in order. */
+  take(batch: Batch): void {
+    const batches = this.#batches.get(batch.writer)
+    if (batches) batches.push(batch)
+    else this.#batches.set(batch.writer, [batch])
+    this.unrecorded.messages += batch.mails.length
+    for (const mail of batch.mails) this.unrecorded.recipients += mail.open.size
+    this.#wake(batch.busy === 0)
+  }
+
+  settle(mail: Mail, changes: readonly Change[]): void {
+    if (mail.recorded) this.#settleRecorded(mail, changes)
+    else this.#settleFresh(mail, changes)
+  }
+
+  #settleFresh(mail: Mail, changes: readonly Change[]): void {
+    const batch = mail.batch as Batch
+    for (const { r, to } of changes) {
+      const was = mail.open.get(r)
+      if (!was) continue
+      if (was.state === active) batch.busy--
+      if (to === 'final') {
+        mail.open.delete(r)
+        this.unrecorded.recipients--
+      } else mail.open.set(r, to)
+    }
+    if (mail.open.size === 0) {
+      this.unrecorded.messages--
+      batch.finished.push(mail.envelope.id)
+    }
+    this.#wake(batch.busy === 0)
+  }
+
+  #settleRecorded(mail: Mail, changes: readonly Change[]): void {
+    const gone: number[] = []
+    for (const { r, to } of changes) {
+      if (!mail.open.delete(r)) continue
+      if (to === 'final') gone.push(r)
+      else this.#next.update.push({ n: mail.n, r, ...to })
+    }
+    if (gone.length > 0) this.#next.remove.push({ n: mail.n, r: gone })
+    this.#dirty = true
+    this.#wake(true)
+  }
+
+  /** Anything else for the next transaction. */
+  add(part: Partial<Pick<Commit, 'update' | 'relocate' | 'warned' | 'overlay' | 'orders'>>): void {
+    this.#next.update.push(...(part.update ?? []))
+    this.#next.relocate.push(...(part.relocate ?? []))
+    this.#next.warned.push(...(part.warned ?? []))
+    this.#next.overlay.push(...(part.overlay ?? []))
+    this.#next.orders.push(...(part.orders ?? []))
+    this.#dirty = true
+    this.#wake(true)
+  }
+
+  /** Resolves when everything up to now is in the index, also what has not finished. */
+  async flush(): Promise<void> {
+    while (this.#running) await this.#running
+    this.#all = true
+    await this.#run()
+  }
+
+  #wake(ready: boolean): void {
+    if (this.#running) return
+    if (ready) {
+      clearTimeout(this.#timer)
+      this.#running = this.#afterPause()
+    } else this.#timer ??= setTimeout(() => this.#wake(true), noteEvery)
+  }
+
+  async #afterPause(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, pauseBetween))
+    this.#running = undefined
+    await this.#run()
+  }
+
+  #run(): Promise<void> {
+    this.#timer = undefined
+    this.#running ??= this.#commit().finally(() => {
+      this.#running = undefined
+      if (this.#dirty || this.#ready()) this.#wake(true)
+      else if (this.#batches.size > 0) this.#wake(false)
+    })
+    return this.#running
+  }
+
+  #ready(): boolean {
+    for (const [first] of this.#batches.values()) if (first && isRipe(first)) return true
+    return false
+  }
+
+  async #commit(): Promise<void> {
+    const commit = this.#gather()
+    if (!commit) return
+    for (let failures = 0; ; failures++) {
+      try {
+        await this.#options.flushEvents()
+        await this.#options.index.ask('commit', commit)
+        for (const [writer, cursor] of commit.cursors) this.cursors.set(writer, cursor)
+        if (failures > 0) this.#options.trouble(undefined)
+        return
+      } catch (error) {
+        // Nothing later may overtake it, so it is tried until it works; mail goes on being delivered meanwhile.
+        if (failures === 0) this.#options.trouble(error as Error)
+        if (isFatal(error)) {
+          this.#options.fatal(error as Error)
+          return
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+      }
+    }
+  }
+
+  #gather(): Commit | undefined {
+    const commit = this.#next
+    this.#next = emptyCommit()
+    for (const [writer, batches] of this.#batches) {
+      let last: Batch | undefined
+      const noted: string[] = []
+      while (batches[0] && (this.#all || isRipe(batches[0]))) {
+        last = batches.shift() as Batch
+        for (const mail of last.mails) this.#record(mail, commit)
+        if (last.noted > 0) noted.push(last.cursor)
+      }
+      if (last) commit.cursors.push([writer, last.cursor, noted])
+      if (batches.length === 0) this.#batches.delete(writer)
+      for (const batch of batches) noteFinished(batch, commit)
+    }
+    const any = this.#dirty || commit.cursors.length > 0 || commit.finished.length > 0
+    this.#dirty = false
+    this.#all = false
+    return any ? commit : undefined
+  }
+
+  /** From here on its changes go to its rows: the thread sees this transaction before any later one. */
+  #record(mail: Mail, commit: Commit): void {
+    mail.batch = undefined
+    mail.recorded = true
+    if (mail.open.size === 0) return
+    this.unrecorded.messages--
+    this.unrecorded.recipients -= mail.open.size
+    commit.insert.push(rowOf(mail))
+    for (const [r, { state }] of mail.open) if (state !== active) mail.open.delete(r)
+    this.#options.recorded(mail)
+  }
+}
+
+function noteFinished(batch: Batch, commit: Commit): void {
+  if (batch.noted === batch.finished.length) return
+  batch.noted = batch.finished.length
+  commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
+}
+
+function isRipe(batch: Batch): boolean {
+  return batch.busy === 0 || Date.now() - batch.takenAt >= batchPatience
+}
+
+function isFatal(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  // A disk that refuses may take it later.
+  if (code && /^E[A-Z]+$/.test(code)) return false
+  return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
+}
+
+export function rowOf({ n, envelope, location, segment, octets, rerouted, warned, overlay, open }: Mail): MessageRow {
+  const recipients = [...open].map(([r, waiting]) => {
+    const address = envelope.recipients[r]?.address ?? ''
+    return { r, domain: domainOf(address), ...waiting }
+  })
+  return {
+    n,
+    id: envelope.id,
+    location,
+    segment,
+    octets,
+    receivedAt: envelope.receivedAt,
+    rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
+    warned,
+    overlay: overlay ? overlayText(overlay) : '',
+    recipients,
+  }
+}
+
+function emptyCommit(): Commit {
+  return {
+    finished: [],
+    cursors: [],
+    insert: [],
+    update: [],
+    remove: [],
+    relocate: [],
+    warned: [],
+    overlay: [],
+    orders: [],
+  }
+}

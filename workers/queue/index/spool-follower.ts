@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type {
+  Arrival,
+  Cursor,
+  Damage,
+  Location,
+  Segment,
+  Batch as SpoolBatch,
+  SpoolReader,
+} from '@postern/spool/spool.ts'
+import type { Dispatch } from '../scheduling/scheduler.ts'
+import type { Hands } from '../message/active-messages.ts'
+import type { Index } from './index-thread.ts'
+import { active, deferred, held, type RowState } from './rows.ts'
+import { type Journal, rowOf } from './index-writer.ts'
+import type { Batch, Mail } from '../message/message.ts'
+
+/** Takes over what the spool's writers made durable. */
+export type IntakeOptions = {
+  reader: SpoolReader
+  journal: Journal
+  dispatch: Dispatch
+  hands: Hands
+  record: Record
+  finished: readonly string[]
+  /** A message whose body is lost although its envelope is known: it goes back to its sender. */
+  lost(mail: Mail, damage: Damage): void
+}
+
+/** Milliseconds between two looks into the spool: a look costs the same for one message and for fifty. */
+const gatherMs = 5
+/** Jobs in hand that keep all deliveries busy. */
+const plenty = 2000
+/** More than this many recipients without a row: taking over waits for the journal. */
+const mostUnrecorded = 40_000
+
+export class Intake {
+  readonly #options: IntakeOptions
+  readonly #stop = new AbortController()
+  #following: Promise<void> | undefined
+  /** Daily reports that were met: one a day. */
+  readonly reports = new Set<string>()
+  /** Finished before a crash, and met again behind the cursor: passed over. */
+  readonly #finished: Set<string>
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+    this.#finished = new Set(options.finished)
+  }
+
+  /**
+   * `cautious`: for the first seconds after a crash rows come before attempts, so that a message that kills the process
+   * is found out. Failures of the spool are tried again for ever; `trouble` hears of each run of them.
+   */
+  start({ cautious, trouble }: { cautious: boolean; trouble(error: Error | undefined): void }): void {
+    this.#following = this.#run(cautious ? Date.now() + 3000 : 0, trouble)
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#following
+  }
+
+  async #run(cautiousUntil: number, trouble: (error: Error | undefined) => void): Promise<void> {
+    const { signal } = this.#stop
+    let failing = false
+    // Where this process has got to; the journal's cursors follow as batches are recorded.
+    const after = new Map(this.#options.journal.cursors) as Map<string, Cursor>
+    while (!signal.aborted) {
+      try {
+        for await (const batch of this.#options.reader.follow({ after, signal })) {
+          if (failing) trouble(undefined)
+          failing = false
+          await this.#takeOver(batch, Date.now() < cautiousUntil)
+          after.set(batch.writer, batch.cursor)
+          await sleep(gatherMs)
+        }
+      } catch (error) {
+        if (!failing) trouble(error as Error)
+        failing = true
+        await sleep(1000, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+
+  /** Brings the index together with everything there is. Nothing is delivered meanwhile, and no segment is given back. */
+  async rebuild(index: Index, { keepMissing }: { keepMissing: boolean }): Promise<{ added: number; missing: number }> {
+    const { reader, journal } = this.#options
+    const cursors = new Map<string, string>()
+    let added = 0
+    for await (const batch of reader.scan(journal.cursors as Map<string, Cursor>)) {
+      const scanned = batch.arrivals.map((arrival, i) => {
+        const passed = batch.passed[i] === true || this.#finished.has(arrival.envelope.id)
+        const mail = passed ? this.#waiting(arrival, deferred) : this.#mailFor(arrival, true)
+        return { message: rowOf(mail), passed }
+      })
+      for (const damage of batch.damages) {
+        const [lost] = this.#damaged(damage)
+        if (lost) scanned.push({ message: rowOf(lost.mail), passed: false })
+      }
+      if (scanned.length > 0) added += (await index.ask('adopt', scanned)).added
+      cursors.set(batch.writer, batch.cursor)
+    }
+    const { missing } = await index.ask('finishRebuild', { cursors: [...cursors], keepMissing })
+    journal.goOnFrom(cursors)
+    this.#finished.clear()
+    return { added, missing }
+  }
+
+  async #takeOver({ writer, arrivals, damages, cursor }: SpoolBatch, cautious: boolean): Promise<void> {
+    const { journal, hands, dispatch } = this.#options
+    const fresh =
+      this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
+    const mails = fresh.map((arrival) => this.#mailFor(arrival, cautious))
+    const batch: Batch = { writer, cursor, takenAt: Date.now(), mails, busy: 0, finished: [], noted: 0 }
+    const lost = damages.flatMap((damage) => this.#damaged(damage))
+    for (const { mail } of lost) mails.push(mail)
+    for (const mail of mails) {
+      mail.batch = batch
+      for (const { state } of mail.open.values()) if (state === active) batch.busy++
+      hands.take(mail)
+    }
+    journal.take(batch)
+    for (const { mail, damage } of lost) this.#options.lost(mail, damage)
+    if (!cautious) {
+      for (const mail of mails) if (mail.location) this.#dispatch(mail, dispatch, journal)
+    }
+    while (journal.unrecorded.recipients > mostUnrecorded) await journal.flush()
+    await this.#paced()
+  }
+
+  /**
+   * When everything flows but slower than it comes, waiting costs less than rows: the spool has the mail. As soon as what
+   * is in hand would take longer than a second or two, mail for one domain may be in the way of another, and taking over
+   * goes on: what is too much then gets rows.
+   */
+  async #paced(): Promise<void> {
+    const { dispatch } = this.#options
+    while (dispatch.jobs > plenty && dispatch.flowing > plenty && !this.#stop.signal.aborted) {
+      const before = dispatch.done
+      await sleep(50)
+      if ((dispatch.done - before) * 30 < dispatch.flowing) return
+    }
+  }
+
+  #dispatch(mail: Mail, dispatch: Dispatch, journal: Journal): void {
+    const recipients = [...mail.open].filter(([, { state }]) => state === active).map(([r]) => r)
+    if (recipients.length === 0) return
+    const noRoom = dispatch.add(mail, recipients)
+    if (noRoom.length === 0) return
+    const waiting = { state: deferred, tries: 0, nextAt: Date.now(), cause: '' } as const
+    journal.settle(
+      mail,
+      noRoom.map((r) => ({ r, to: waiting })),
+    )
+  }
+
+  #mailFor(arrival: Arrival, waits: boolean): Mail {
+    const { envelope, size } = arrival
+    // What the Queue Manager itself wrote is accepted here, where it cannot be forgotten: after a crash it is read again.
+    if (envelope.origin === 'dsn' || envelope.origin === 'report') this.#accepted(envelope, size)
+    if (envelope.origin === 'report') this.reports.add(envelope.id)
+    const state: RowState = envelope.hold !== undefined ? held : waits ? deferred : active
+    return this.#waiting(arrival, state)
+  }
+
+  #waiting({ envelope, location, segment, size }: Arrival, state: RowState): Mail {
+    return this.#make({ envelope, location, segment, octets: size, state })
+  }
+
+  #make(given: { envelope: Envelope; location: Location; segment: Segment; octets: number; state: RowState }): Mail {
+    const { envelope, location, segment, octets, state } = given
+    const open: Mail['open'] = new Map()
+    const cause = envelope.hold ?? ''
+    for (let r = 0; r < envelope.recipients.length; r++) open.set(r, { state, tries: 0, nextAt: 0, cause })
+    return {
+      n: this.#options.hands.nextNumber(),
+      envelope,
+      location,
+      segment,
+      octets,
+      overlay: undefined,
+      signature: undefined,
+      recorded: false,
+      batch: undefined,
+      rerouted: undefined,
+      warned: false,
+      open,
+      ordered: undefined,
+      orderedBy: '',
+    }
+  }
+
+  #accepted(envelope: Envelope, size: number): void {
+    const recipients = envelope.recipients.map(({ address, original }) => ({ address, original }))
+    const { id: messageId, origin, sender, revision } = envelope
+    this.#options.record('message.accepted', { messageId, origin, sender, recipients, size, revision, rules: [] })
+  }
+
+  #damaged(damage: Damage): { mail: Mail; damage: Damage }[] {
+    const { segment, offset, octets, reason, envelope, location = '' as Location } = damage
+    this.#options.record('message.damaged', {
+      ...(envelope ? { messageId: envelope.id } : {}),
+      where: `segment ${segment} at ${offset}`.slice(0, 300),
+      detail: `${reason}: ${octets} octets were skipped`,
+    })
+    if (!envelope) return []
+    return [{ mail: this.#make({ envelope, location, segment, octets: 0, state: active }), damage }]
+  }
+}

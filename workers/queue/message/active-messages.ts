@@ -1,0 +1,38 @@
+import type { Mail } from './message.ts'
+
+/** The messages in memory, by id: new ones until they are finished or in the index, and those loaded because they are due. */
+export class Hands {
+  readonly #mails = new Map<string, Mail>()
+  /** Counts on from the index's highest; a number is never given twice while a row may have it. */
+  #lastN: number
+
+  constructor(lastN: number) {
+    this.#lastN = lastN
+  }
+
+  nextNumber(): number {
+    this.#lastN += 1
+    return this.#lastN
+  }
+
+  get size(): number {
+    return this.#mails.size
+  }
+
+  find(id: string): Mail | undefined {
+    return this.#mails.get(id)
+  }
+
+  take(mail: Mail): void {
+    this.#mails.set(mail.envelope.id, mail)
+  }
+
+  /** Lets go of a mail of which nothing is open any more. */
+  putDown(mail: Mail): void {
+    if (mail.open.size === 0 && this.#mails.get(mail.envelope.id) === mail) this.#mails.delete(mail.envelope.id)
+  }
+
+  values(): IterableIterator<Mail> {
+    return this.#mails.values()
+  }
+}

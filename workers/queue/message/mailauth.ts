@@ -1,0 +1,81 @@
+import type { Examined, Question } from '@postern/mailauth/examine.ts'
+import type { Stored } from '@postern/mailauth/examiner.ts'
+import { resultsField } from '@postern/mailauth/results-field.ts'
+import type { Findings } from '@postern/contract/mailauth.ts'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { SpoolReader } from '@postern/spool/spool.ts'
+import type { Journal } from '../index/index-writer.ts'
+import type { Mail } from './message.ts'
+import { noOverlay, overlayText } from './header-edits.ts'
+
+/**
+ * What is found out about where a message comes from, once, after it was accepted and before it is delivered: the threads
+ * of the examiner do it, the overlay keeps what came of it, and the index keeps the overlay for the next try.
+ */
+export type AuthenticityOptions = {
+  examiner: {
+    known(question: Question): Examined | undefined
+    stored(question: Question, message: Stored): Promise<Examined>
+  }
+  reader: Pick<SpoolReader, 'readBody'>
+  hostname(): string
+  record: Record
+  journal: Journal
+}
+
+/** Octets of a message that was read a moment ago, with others: it is not read again. */
+const atHand = 65_536
+const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
+
+export class Authenticity {
+  readonly #options: AuthenticityOptions
+
+  constructor(options: AuthenticityOptions) {
+    this.#options = options
+  }
+
+  /** `undefined`: there is nothing to do. Never rejects: what cannot be found out stays out. */
+  prepare(mail: Mail): Promise<void> | undefined {
+    if (mail.overlay !== undefined || !mail.envelope.authentication || !mail.location) return undefined
+    const question = this.#questionAbout(mail.envelope)
+    const known = this.#options.examiner.known(question)
+    if (!known) return this.#examine(mail, question).then((examined) => this.#conclude(mail, question, examined))
+    this.#conclude(mail, question, known)
+    return undefined
+  }
+
+  #questionAbout({ sender, client, authentication }: Envelope): Question {
+    const { due = [], found, relay, author } = authentication ?? {}
+    const { ip, helo } = client
+    return { sender, ip, helo, hostname: this.#options.hostname(), checks: due, found, relay, author }
+  }
+
+  #conclude(mail: Mail, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
+    const { record, journal } = this.#options
+    const { id, sender, client, authentication } = mail.envelope
+    if (Object.keys(findings).length > 0 || forged > 0 || checks.length > 0)
+      record('message.authenticated', { messageId: id, ...findings, ...(forged > 0 ? { forged } : {}) })
+    const shown: Findings = { ...found, ...findings }
+    const loggedIn = client.login !== undefined
+    const lines = authentication?.field
+      ? resultsField({ hostname, findings: shown, nullSender: sender === '', loggedIn })
+      : ''
+    mail.overlay = lines === '' && cuts.length === 0 ? noOverlay : { lines, cuts }
+    if (mail.recorded) journal.add({ overlay: [{ n: mail.n, overlay: overlayText(mail.overlay) }] })
+  }
+
+  /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */
+  async #examine(mail: Mail, question: Question): Promise<Examined> {
+    const { examiner, reader } = this.#options
+    try {
+      const { location, octets } = mail
+      const message = octets <= atHand ? await reader.readBody(location) : undefined
+      return await examiner.stored(question, { location, octets, message })
+    } catch {
+      const forgedOnly: Question = { ...question, checks: [] }
+      // It may have been copied on meanwhile: the place is read anew. A damaged one is found out when it is delivered.
+      return examiner.stored(forgedOnly, mail).catch(() => nothing)
+    }
+  }
+}

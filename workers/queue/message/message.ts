@@ -1,0 +1,71 @@
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Cursor, Location, Segment } from '@postern/spool/spool.ts'
+import type { RequireTls } from '../client/transaction.ts'
+import type { RowState } from '../index/rows.ts'
+import type { Overlay } from './header-edits.ts'
+import type { Rerouted } from '../route/destination.ts'
+
+/** A recipient that still waits. */
+export type Waiting = {
+  state: RowState
+  /** Failed tries so far. */
+  tries: number
+  nextAt: number
+  cause: string
+}
+
+/** A message in hand: taken over from the spool a moment ago, or loaded because it is due. */
+export type Mail = {
+  readonly n: number
+  readonly envelope: Envelope
+  location: Location
+  segment: Segment
+  readonly octets: number
+  /** How the delivered message differs from the stored one; absent: in nothing. */
+  overlay: Overlay | undefined
+  /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
+  signature: string | undefined
+  /** Whether it has lines that are too long and can be mended; absent: nobody has looked yet. */
+  hasLongLines?: boolean
+  /** Whether the index has a row for it; until then only its batch knows it. */
+  recorded: boolean
+  batch: Batch | undefined
+  rerouted: Rerouted | undefined
+  /** The delay warning was given. */
+  warned: boolean
+  /** By place in the envelope: those in hand that have no final outcome. */
+  readonly open: Map<number, Waiting>
+  /** What an operator ordered while it was being delivered: done when the attempt comes back. */
+  ordered: 'hold' | 'bounce' | 'delete' | undefined
+  orderedBy: string
+}
+
+/**
+ * What one writer brought at once: the unit of record. Most mail is delivered within milliseconds, so a batch that is
+ * finished never costs a row, only its cursor. Until then its finished messages are noted together, so that a crash does not
+ * deliver them again; what is left after `batchPatience` gets rows.
+ */
+export type Batch = {
+  readonly writer: string
+  readonly cursor: Cursor
+  readonly takenAt: number
+  readonly mails: Mail[]
+  /** Recipients being worked on. */
+  busy: number
+  /** Ids of messages that are finished, and how many of them are noted in the index. */
+  readonly finished: string[]
+  noted: number
+}
+
+/** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */
+export const batchPatience = 3000
+
+/** A message that nobody sends back goes on without REQUIRETLS rather than being lost (RFC 8689 §5). */
+export function requireTlsOf({ requireTls, sender }: Envelope): RequireTls {
+  if (!requireTls) return 'no'
+  return sender === '' ? 'wished' : 'demanded'
+}
+
+export function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1)
+}

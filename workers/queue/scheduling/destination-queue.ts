@@ -1,0 +1,160 @@
+import type { Connection } from '../client/connection.ts'
+import type { Mail } from '../message/message.ts'
+import type { Throttle } from '../route/delivery-settings.ts'
+import type { Way } from '../route/destination.ts'
+
+/** One delivery to make: a message, and those of its recipients that go the same way. */
+export type Job = {
+  mail: Mail
+  recipients: number[]
+  /** Has been tried before: may use only the threads for retries. */
+  retry: boolean
+}
+
+/** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
+export type Begun = { job: Job; connection: Connection }
+
+/** A delivery, as the attempt sees it. */
+export type Turn = {
+  begun: Begun | undefined
+  /** Takes the job that may follow on the same connection. */
+  next(fits: (mail: Mail, recipients: readonly number[]) => boolean): Job | undefined
+  /** Set by the attempt when it has begun that job. */
+  follows: Begun | undefined
+  /** From here on it waits for a connection to another host. */
+  calls(): void
+  /** A connection is ready. Who waited long for it may have to wait for a place. */
+  talks(connection: Connection): Promise<void> | undefined
+  /** Aborts what it waits for when it is abandoned. */
+  readonly signal: AbortSignal
+  /** Nobody wants to know any more: nothing more is to be begun. */
+  readonly abandoned: boolean
+  /** Set by the attempt: the outcome is being recorded. */
+  concluding: boolean
+  /** Set by the attempt: whether the destination took mail (true) or could not be talked to (false). */
+  answered: boolean | undefined
+}
+
+/** What `perMinute` of a throttle counts in. */
+export const minuteMs = 60_000
+
+/** Mail for one destination, in order, new before old. */
+export class Lane {
+  readonly way: Way
+  readonly #fresh = new Line()
+  readonly #retries = new Line()
+  /** Deliveries under way, and how many of them are retries. */
+  busy = 0
+  busyRetries = 0
+  /** Of those under way: they gave up their places and wait for the other side. */
+  waiting = 0
+  /** The destination took mail a while ago; one that an administrator named is taken at his word. */
+  proved = true
+  /** A connection has been waiting for so long that other mail need not wait to be told so. */
+  silent = false
+  /** When throttled: when messages started, of the last minute at most, oldest first. */
+  #starts: number[] = []
+  #oldest = 0
+  inRing = false
+
+  constructor(way: Way) {
+    this.way = way
+  }
+
+  get length(): number {
+    return this.#fresh.length + this.#retries.length
+  }
+
+  /** Its mail waits for the first word of a host that nobody knows: one connection is enough to hear it. */
+  get stands(): boolean {
+    return !this.proved && this.waiting > 0 && !this.silent
+  }
+
+  add(job: Job): void {
+    ;(job.retry ? this.#retries : this.#fresh).push(job)
+  }
+
+  /**
+   * The next job that may start. New mail goes first; retries never take the last connection of several, so that new
+   * mail for a destination does not wait behind its old mail either.
+   */
+  take({ throttle, retries, now }: { throttle: Throttle; retries: boolean; now: number }): Job | undefined {
+    if (this.#fresh.length === 0 && !this.#mayRetry(retries, throttle)) return undefined
+    if (throttle.perMinute > 0 && !this.#token(throttle.perMinute, now)) return undefined
+    return this.#fresh.shift() ?? this.#retries.shift()
+  }
+
+  #mayRetry(allowed: boolean, { connections }: Throttle): boolean {
+    return allowed && this.#retries.length > 0 && this.busyRetries < Math.max(1, connections - 1)
+  }
+
+  /** So many within any minute: at once, if that is how they come. */
+  #token(perMinute: number, now: number): boolean {
+    const aMinuteAgo = now - minuteMs
+    while (this.#oldest < this.#starts.length && (this.#starts[this.#oldest] as number) <= aMinuteAgo) this.#oldest++
+    if (this.#starts.length - this.#oldest >= perMinute) return false
+    if (this.#oldest > 1024 && this.#oldest * 2 > this.#starts.length) {
+      this.#starts = this.#starts.slice(this.#oldest)
+      this.#oldest = 0
+    }
+    this.#starts.push(now)
+    return true
+  }
+
+  /** Takes the place of another lane with the same destination: what that one started counts. */
+  follow(before: Lane): void {
+    this.#starts = before.#starts
+    this.#oldest = before.#oldest
+  }
+
+  /** A lane that was throttled within the last minute is remembered although nothing waits in it. */
+  throttledSince(time: number): boolean {
+    return (this.#starts.at(-1) ?? 0) > time
+  }
+
+  /** The new mail that would be taken next. */
+  peek(): Job | undefined {
+    return this.#fresh.peek()
+  }
+
+  /** Takes out every job of the lane, or those of one message. */
+  drain(mail?: Mail): Job[] {
+    return [...this.#fresh.drain(mail), ...this.#retries.drain(mail)]
+  }
+}
+
+/** First in, first out, without moving what waits. */
+class Line {
+  #jobs: (Job | undefined)[] = []
+  #head = 0
+
+  get length(): number {
+    return this.#jobs.length - this.#head
+  }
+
+  push(job: Job): void {
+    this.#jobs.push(job)
+  }
+
+  peek(): Job | undefined {
+    return this.#jobs[this.#head]
+  }
+
+  shift(): Job | undefined {
+    if (this.length === 0) return undefined
+    const job = this.#jobs[this.#head]
+    this.#jobs[this.#head++] = undefined
+    if (this.#head > 1024 && this.#head * 2 > this.#jobs.length) {
+      this.#jobs = this.#jobs.slice(this.#head)
+      this.#head = 0
+    }
+    return job
+  }
+
+  drain(mail?: Mail): Job[] {
+    const jobs = this.#jobs.slice(this.#head) as Job[]
+    this.#head = 0
+    this.#jobs = mail ? jobs.filter((job) => job.mail !== mail) : []
+    return mail ? jobs.filter((job) => job.mail === mail) : jobs
+  }
+}

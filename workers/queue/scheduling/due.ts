@@ -1,0 +1,201 @@
+import type { Record } from '@postern/runtime/worker.ts'
+import { SpoolDamaged, type SpoolReader } from '@postern/spool/spool.ts'
+import type { Dispatch } from './scheduler.ts'
+import type { Hands } from '../message/active-messages.ts'
+import type { Index } from '../index/index-thread.ts'
+import { active, deferred, held, type MessageRow } from '../index/rows.ts'
+import type { Journal } from '../index/index-writer.ts'
+import type { Mail } from '../message/message.ts'
+import { overlayFrom } from '../message/header-edits.ts'
+import type { Transport } from './concurrency-slots.ts'
+import { hostAndPort } from '../route/destination.ts'
+
+/** Brings due mail from the index into the lanes, a little of every domain at a time. */
+export type DueOptions = {
+  index: Index
+  reader: SpoolReader
+  journal: Journal
+  dispatch: Dispatch
+  hands: Hands
+  record: Record
+  /** Where messages lie that were copied on a moment ago. */
+  moved: ReadonlyMap<number, Pick<Mail, 'location' | 'segment'>>
+}
+
+const domainsAtOnce = 2000
+const rowsAtOnce = 2000
+const longestSleep = 1000
+
+export class Due {
+  readonly #options: DueOptions
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
+  #running = false
+  /** How many want nothing to be brought now. */
+  #stilled = 0
+  /** The ring of domains goes on from here. */
+  #after = ''
+  #nextAt = Number.POSITIVE_INFINITY
+
+  constructor(options: DueOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = true
+    this.wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    clearTimeout(this.#timer)
+    await this.#looking
+  }
+
+  /** There may be room, or something due. */
+  wake(): void {
+    if (!this.#running || this.#looking || this.#stilled > 0) return
+    clearTimeout(this.#timer)
+    this.#looking = this.#look()
+  }
+
+  /**
+   * Runs this while nothing is on its way from the index into the hands: what waits is in one of the two. In between it is
+   * active in the index and in no hand, where nobody finds it.
+   */
+  async whileStill<T>(work: () => Promise<T>): Promise<T> {
+    this.#stilled++
+    try {
+      await this.#looking
+      return await work()
+    } finally {
+      this.#stilled--
+      this.wake()
+    }
+  }
+
+  async #look(): Promise<void> {
+    let pause = longestSleep
+    try {
+      pause = await this.#turn()
+    } catch {
+      // The journal reports what is wrong with the index.
+    }
+    this.#looking = undefined
+    if (this.#running) this.#timer = setTimeout(() => this.wake(), pause)
+  }
+
+  /** One look around; answers how long to sleep. */
+  async #turn(): Promise<number> {
+    const { index, dispatch } = this.#options
+    if (index.counts.recipients[deferred] === 0) return longestSleep
+    const started = performance.now()
+    const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
+    const now = Date.now()
+    for (const [, dueAt] of domains) if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
+    const due = domains.filter(([, dueAt]) => dueAt <= now).map(([domain]) => domain)
+    const quotas = quotasFor(due, dispatch)
+    const { rows, stoppedAt } =
+      quotas.length > 0 ? await index.ask('load', { now, quotas, limit: rowsAtOnce }) : nothing
+    await this.#loadAll(rows)
+    const more = stoppedAt !== undefined || domains.length === domainsAtOnce
+    this.#after = more ? before(domains, stoppedAt) : ''
+    const took = performance.now() - started
+    if (more || rows.length >= rowsAtOnce) return Math.max(5, took)
+    // A ring of very many domains is not walked all the time.
+    const pause = Math.min(Math.max(this.#nextAt - now, rows.length > 0 ? 50 : 100), longestSleep)
+    this.#nextAt = Number.POSITIVE_INFINITY
+    return Math.max(pause, took * 5)
+  }
+
+  async #loadAll(rows: readonly MessageRow[]): Promise<void> {
+    for (let from = 0; from < rows.length; from += 32) {
+      await Promise.all(rows.slice(from, from + 32).map((row) => this.#load(row)))
+    }
+  }
+
+  async #load(row: MessageRow): Promise<void> {
+    const { dispatch, journal } = this.#options
+    const mail = await this.bring(row)
+    if (!mail) return
+    const noRoom = dispatch.add(
+      mail,
+      row.recipients.map(({ r }) => r),
+    )
+    journal.settle(
+      mail,
+      noRoom.map((r) => ({ r, to: { ...(mail.open.get(r) ?? never()), state: deferred } })),
+    )
+  }
+
+  /** Makes active rows a mail in hand. `undefined`: its envelope cannot be read; it is held then, and that is an event. */
+  async bring(row: MessageRow): Promise<Mail | undefined> {
+    const { hands, record, reader, moved, journal } = this.#options
+    try {
+      const mail = hands.find(row.id) ?? (await this.#make(row, reader))
+      // Two loads of one message may have waited for its envelope together: the first to come back is the one.
+      const one = hands.find(row.id) ?? mail
+      hands.take(one)
+      for (const { r, tries, nextAt, cause } of row.recipients) one.open.set(r, { state: active, tries, nextAt, cause })
+      Object.assign(one, moved.get(row.n))
+      return one
+    } catch (error) {
+      const detail = error instanceof SpoolDamaged ? error.message : `cannot be read: ${(error as Error).message}`
+      record('message.damaged', { messageId: row.id, where: row.location.slice(0, 300), detail: detail.slice(0, 300) })
+      const update = row.recipients.map(({ r, tries }) => ({
+        n: row.n,
+        r,
+        state: held,
+        tries,
+        nextAt: 0,
+        cause: detail,
+      }))
+      journal.add({ update })
+      return undefined
+    }
+  }
+
+  async #make(row: MessageRow, reader: SpoolReader): Promise<Mail> {
+    const place = this.#options.moved.get(row.n) ?? (row as unknown as Pick<Mail, 'location' | 'segment'>)
+    return {
+      n: row.n,
+      envelope: await reader.readEnvelope(place.location),
+      location: place.location,
+      segment: place.segment,
+      octets: row.octets,
+      overlay: overlayFrom(row.overlay),
+      signature: undefined,
+      recorded: true,
+      batch: undefined,
+      rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,
+      warned: row.warned,
+      open: new Map(),
+      ordered: undefined,
+      orderedBy: '',
+    }
+  }
+}
+
+const nothing = { rows: [], stoppedAt: undefined }
+
+/** How much of each domain is loaded: no more than its lane has room for, nor than its transport has. */
+function quotasFor(domains: readonly string[], dispatch: Dispatch): [string, number][] {
+  const left = new Map<Transport, number>()
+  return domains.flatMap((domain): [string, number][] => {
+    const { transport, most } = dispatch.roomFor(domain)
+    const rest = left.get(transport) ?? dispatch.roomOf(transport)
+    const quota = Math.min(most, rest)
+    left.set(transport, rest - quota)
+    return quota > 0 ? [[domain, quota]] : []
+  })
+}
+
+/** From where the ring goes on: after the last domain that was asked. */
+function before(domains: readonly [string, number][], stoppedAt: string | undefined): string {
+  const at = stoppedAt === undefined ? domains.length : domains.findIndex(([domain]) => domain === stoppedAt)
+  return domains[at - 1]?.[0] ?? ''
+}
+
+function never(): never {
+  throw new Error('a recipient without room was not open')
+}

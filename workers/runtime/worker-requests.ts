@@ -1,0 +1,58 @@
+import type { Errand, ErrandAnswer } from '@postern/contract/worker-requests.ts'
+import { type ControlPlane, ControlPlaneError } from './control-plane.ts'
+import type { Service } from './worker.ts'
+
+export type ErrandsParts = {
+  controlPlane: Pick<ControlPlane, 'errands' | 'errand' | 'answer' | 'parcel' | 'sendParcel'>
+  service: Pick<Service, 'runErrand'>
+  failed: (error: unknown) => void
+}
+
+/** Fetches what the API asks of this worker, does it, and answers: one at a time, and again what could not be answered. */
+export class Errands {
+  readonly #parts: ErrandsParts
+  #looking = false
+  #again = false
+
+  constructor(parts: ErrandsParts) {
+    this.#parts = parts
+  }
+
+  /** Returns at once. */
+  look(): void {
+    if (this.#looking) {
+      this.#again = true
+      return
+    }
+    this.#looking = true
+    void this.#doAll()
+      .catch(this.#parts.failed)
+      .finally(() => {
+        this.#looking = false
+        if (!this.#again) return
+        this.#again = false
+        this.look()
+      })
+  }
+
+  async #doAll(): Promise<void> {
+    const { controlPlane } = this.#parts
+    for (let ids = await controlPlane.errands(); ids.length > 0; ids = await controlPlane.errands()) {
+      for (const id of ids) await controlPlane.answer(id, await run(this.#parts, await controlPlane.errand(id)))
+    }
+  }
+}
+
+async function run({ service, controlPlane }: ErrandsParts, errand: Errand): Promise<ErrandAnswer> {
+  if (!service.runErrand) return { outcome: 'absent' }
+  try {
+    return await service.runErrand(errand, {
+      fetch: (n) => controlPlane.parcel(errand.id, n),
+      send: (n, octets) => controlPlane.sendParcel(errand.id, n, octets),
+    })
+  } catch (error) {
+    // The API went away meanwhile: the errand waits there, and is done when it is back.
+    if (error instanceof ControlPlaneError) throw error
+    return { outcome: 'failed', because: (error instanceof Error ? error.message : String(error)).slice(0, 300) }
+  }
+}

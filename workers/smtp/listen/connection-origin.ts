@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { Listener } from '@postern/contract/facts.ts'
+import { canonicalAddress } from '@postern/contract/network.ts'
+import type { Policy } from '@postern/policy/policy.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import type { Origin } from '../session/connection.ts'
+import { wireReply } from '../session/reply-text.ts'
+import { readProxyHeader } from './proxy-header.ts'
+import type { Trusted } from './trusted.ts'
+
+/** Between a listener and the receiver: who is really there. A trusted balancer must say so; from anyone else it would be a lie. */
+export type DoorParts = {
+  policy: () => Policy
+  trusted: () => Trusted
+  record: Record
+  receive: (socket: Socket, origin: Origin) => void
+}
+
+/** How long a balancer may take for its header; and how many sockets may be that far at once. */
+const headerTimeoutMs = 5_000
+const mostWaiting = 5_000
+let waiting = 0
+
+export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): void {
+  const peer = canonical(socket.remoteAddress ?? '')
+  const local = canonical(socket.localAddress ?? '')
+  // Gone before it was there: then Node knows no address any more.
+  if (peer === null) return void socket.destroy()
+  const origin: Origin = { id: sessionId(), listener, ip: peer, ...(local === null ? {} : { local }) }
+  if (!parts.trusted().has(peer)) {
+    parts.receive(socket, origin)
+    return
+  }
+  if (waiting >= mostWaiting) return void sendOff(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
+  awaitHeader(socket, origin, parts)
+}
+
+/** Few addresses make most connections, and reading one costs more than finding it. */
+const seen = new Map<string, string | null>()
+const mostSeen = 4096
+
+function canonical(text: string): string | null {
+  const known = seen.get(text)
+  if (known !== undefined) return known
+  const address = canonicalAddress(text)
+  if (seen.size >= mostSeen) seen.clear()
+  seen.set(text, address)
+  return address
+}
+
+let serial = 0
+const processId = randomBytes(4).toString('hex')
+
+function sessionId(): string {
+  serial++
+  return `${processId}-${serial.toString(36)}`
+}
+
+function awaitHeader(socket: Socket, origin: Origin, parts: DoorParts): void {
+  let come: Buffer = Buffer.alloc(0)
+  waiting++
+  const done = () => {
+    waiting--
+    clearTimeout(timer)
+    socket.off('readable', read).off('error', quit).off('close', quit).off('end', quit)
+  }
+  const quit = () => {
+    done()
+    socket.on('error', () => {})
+    socket.destroy()
+  }
+  const refuse = (detail: string) => {
+    done()
+    refuseHeader(socket, { origin, detail }, parts)
+  }
+  const read = () => {
+    for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
+      come = come.length === 0 ? chunk : Buffer.concat([come, chunk])
+    const header = readProxyHeader(come)
+    if (header.kind === 'incomplete') return
+    if (header.kind === 'error') return refuse(header.detail)
+    done()
+    const rest = come.subarray(header.octets)
+    if (rest.length > 0) socket.unshift(rest)
+    parts.receive(socket, named(origin, header))
+  }
+  const timer = setTimeout(() => refuse('none in time'), headerTimeoutMs)
+  socket.on('readable', read).on('error', quit).on('close', quit).on('end', quit)
+}
+
+function named(origin: Origin, { source, destination }: { source?: string; destination?: string }): Origin {
+  const ip = canonicalAddress(source ?? '')
+  if (ip === null) return origin
+  const local = canonicalAddress(destination ?? '')
+  return { ...origin, ip, balancer: origin.ip, ...(local === null ? {} : { local }) }
+}
+
+function refuseHeader(
+  socket: Socket,
+  { origin, detail }: { origin: Origin; detail: string },
+  { record }: DoorParts,
+): void {
+  const reply = wireReply('proxyRequired')
+  record('session.error', {
+    client: { ip: origin.ip },
+    reason: 'protocol-error',
+    detail: `PROXY header from a trusted balancer: ${detail}`,
+    reply: reply.trimEnd(),
+  })
+  sendOff(socket, reply)
+}
+
+/** Reply and FIN; what still comes is read and dropped, because a reset would take the reply with it. */
+function sendOff(socket: Socket, reply: string): void {
+  socket.on('error', () => {})
+  socket.end(reply, 'latin1')
+  socket.resume()
+  setTimeout(() => socket.destroy(), 1_000).unref()
+}

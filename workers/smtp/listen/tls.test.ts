@@ -1,0 +1,210 @@
+import type { TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { certificateRow, mxCertificate, otherCertificate } from '../test/certificates.ts'
+import { type House, openHouse } from '../test/receiver-harness.ts'
+import { WireClient } from '../test/wire-client.ts'
+
+let house: House
+beforeAll(async () => {
+  house = await openHouse({
+    settings: { tls: { implicitTls: true } },
+    rows: [certificateRow(mxCertificate), certificateRow(otherCertificate)],
+  })
+})
+afterAll(() => house.close())
+
+async function secured(
+  options: { servername?: string; maxVersion?: 'TLSv1.1' | 'TLSv1.2' } = {},
+  at = house,
+): Promise<WireClient> {
+  const client = await WireClient.greeted(at.port())
+  await client.say('EHLO c.test')
+  expect(await client.say('STARTTLS')).toBe('220 2.0.0 Ready to start TLS')
+  await client.startTls(options)
+  return client
+}
+
+function subjectOf(client: WireClient): string {
+  return String((client.socket as TLSSocket).getPeerCertificate().subject.CN)
+}
+
+describe('STARTTLS (RFC 3207)', () => {
+  it('is offered before, and not after; AUTH the other way round', async () => {
+    const client = await WireClient.greeted(house.port())
+    const before = await client.say('EHLO c.test')
+    expect(before).toContain('STARTTLS')
+    expect(before).not.toContain('AUTH')
+    await client.say('STARTTLS')
+    await client.startTls()
+    const after = await client.say('EHLO c.test')
+    expect(after).not.toContain('STARTTLS')
+    expect(after).toContain('AUTH PLAIN LOGIN')
+    expect(await client.say('STARTTLS')).toMatch(/^503 5\.5\.1 TLS is already active/)
+    expect(await client.send('x\r\n')).toMatch(/^250/)
+    const stored = (await house.stored()).at(-1)
+    expect(stored?.body).toMatch(/\r\n\t\(using TLSv1\.3 with cipher \w+\)\r\n\tby mx\.test \(Postern\) with ESMTPS id/)
+    expect(stored?.envelope.client.tls?.version).toBe('TLSv1.3')
+    client.end()
+  })
+
+  it('forgets everything that was said before it', async () => {
+    const client = await WireClient.greeted(house.port())
+    await client.say('EHLO c.test')
+    await client.say('STARTTLS')
+    await client.startTls()
+    expect(await client.say('MAIL FROM:<sam@remote.test>')).toMatch(/^503 5\.5\.1 Send HELO/)
+    client.end()
+  })
+
+  it('is not possible within a transaction', async () => {
+    const client = await WireClient.greeted(house.port())
+    await client.say('EHLO c.test')
+    await client.say('MAIL FROM:<sam@remote.test>')
+    expect(await client.say('STARTTLS')).toMatch(/^503 5\.5\.1 /)
+    client.end()
+  })
+
+  it.each(['EHLO evil.test\r\n', 'RSET\r\nNOOP\r\n'])(
+    'does nothing of what is pipelined behind it: %j',
+    async (injected) => {
+      const client = await WireClient.greeted(house.port())
+      await client.say('EHLO c.test')
+      client.write(`STARTTLS\r\n${injected}`)
+      expect(await client.reply()).toMatch(/^220/)
+      await client.startTls()
+      // Nothing waits to be read: the first reply within TLS is the one to our own NOOP.
+      expect(await client.say('MAIL FROM:<a@b.test>')).toMatch(/^503 5\.5\.1 Send HELO/)
+      expect(await client.rest(50)).toBe('')
+      client.end()
+    },
+  )
+
+  it('chooses the certificate by name', async () => {
+    for (const [servername, subject] of [
+      ['mx.test', 'mx.test'],
+      ['a.example.test', 'mx.test'],
+      ['other.test', 'other.test'],
+      ['OTHER.test', 'other.test'],
+      ['nobody.test', 'mx.test'],
+    ] as const) {
+      const client = await secured({ servername })
+      expect(subjectOf(client)).toBe(subject)
+      client.end()
+    }
+  })
+
+  it('old versions fail, and the worker lives', async () => {
+    const client = await WireClient.greeted(house.port())
+    await client.say('STARTTLS')
+    await expect(client.startTls({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1' })).rejects.toThrow()
+    const strict = await openHouse({ settings: { tls: { minVersion: '1.3' } }, rows: [certificateRow(mxCertificate)] })
+    const second = await WireClient.greeted(strict.port())
+    await second.say('STARTTLS')
+    await expect(second.startTls({ maxVersion: 'TLSv1.2' })).rejects.toThrow()
+    await strict.close()
+    const good = await secured({ maxVersion: 'TLSv1.2' })
+    expect(await good.say('NOOP')).toMatch(/^250/)
+    good.end()
+  })
+
+  it('a handshake that is no handshake ends the connection', async () => {
+    const client = await WireClient.greeted(house.port())
+    await client.say('STARTTLS')
+    client.write('EHLO not.tls\r\n')
+    await client.untilClosed()
+    const good = await secured()
+    good.end()
+  })
+})
+
+describe('a client that goes away within the handshake', () => {
+  it('does not hold up a stop', async () => {
+    const other = await openHouse({ rows: [certificateRow(mxCertificate)] })
+    const client = await WireClient.greeted(other.port())
+    await client.say('STARTTLS')
+    const begin = Date.now()
+    await other.close()
+    expect(Date.now() - begin).toBeLessThan(2_000)
+    client.end()
+  })
+})
+
+describe('certificates', () => {
+  it('a first one makes STARTTLS appear; a new one is used by the next handshake; open sessions live on', async () => {
+    const other = await openHouse()
+    const early = await WireClient.greeted(other.port())
+    expect(await early.say('EHLO c.test')).not.toContain('STARTTLS')
+    await other.apply({ rows: [certificateRow(mxCertificate)] })
+    expect(await early.say('EHLO c.test')).toContain('STARTTLS')
+    const first = await secured({}, other)
+    expect(subjectOf(first)).toBe('mx.test')
+    await other.apply({ rows: [{ kind: 'certificate', id: 'mx', value: otherCertificate }] })
+    const second = await secured({}, other)
+    expect(subjectOf(second)).toBe('other.test')
+    expect(await first.say('NOOP')).toMatch(/^250/)
+    for (const client of [early, first, second]) client.end()
+    await other.close()
+  })
+
+  it('one that cannot be used refuses the revision, and the ones before stay', async () => {
+    const broken = certificateRow({ ...mxCertificate, name: 'broken', fingerprint: 'x', privateKey: 'nonsense' })
+    await expect(house.apply({ rows: [broken] })).rejects.toThrow('certificate "broken"')
+    await house.apply({ rows: [{ kind: 'certificate', id: 'broken', value: null }] })
+    const client = await secured()
+    client.end()
+  })
+})
+
+describe('TLS from the first byte (RFC 8314)', () => {
+  it('has a port of its own, and AUTH', async () => {
+    const client = await WireClient.to(house.port('smtps'), { tls: {} })
+    expect(await client.reply()).toMatch(/^220 mx\.test/)
+    const offered = await client.say('EHLO c.test')
+    expect(offered).toContain('AUTH PLAIN LOGIN')
+    expect(offered).not.toContain('STARTTLS')
+    client.end()
+  })
+
+  it('goes when the setting goes, and comes back', async () => {
+    await house.apply({ settings: { tls: { implicitTls: false } } })
+    expect(() => house.port('smtps')).toThrow()
+    await house.apply({ settings: { tls: { implicitTls: true } } })
+    expect(house.port('smtps')).toBeGreaterThan(0)
+  })
+
+  it('a silent client there does not hold up a stop', async () => {
+    const other = await openHouse({ settings: { tls: { implicitTls: true } }, rows: [certificateRow(mxCertificate)] })
+    const client = await WireClient.to(other.port('smtps'))
+    await client.rest(50)
+    const begin = Date.now()
+    await other.close()
+    expect(Date.now() - begin).toBeLessThan(2_000)
+    expect(await client.untilClosed()).toBe('')
+  })
+
+  it('plain text there is nothing', async () => {
+    const client = await WireClient.to(house.port('smtps'))
+    client.write('EHLO c.test\r\n')
+    await client.untilClosed()
+    const good = await WireClient.to(house.port('smtps'), { tls: {} })
+    expect(await good.reply()).toMatch(/^220/)
+    good.end()
+  })
+})
+
+describe('requireTls', () => {
+  it('submission refuses MAIL without it, the SMTP port does not; all refuses everywhere', async () => {
+    const ask = async (name: string) => {
+      const client = await WireClient.greeted(house.port(name))
+      await client.say('EHLO c.test')
+      const reply = await client.say('MAIL FROM:<sam@remote.test>')
+      client.end()
+      return reply
+    }
+    expect(await ask('submission')).toMatch(/^530 5\.7\.0 Must issue a STARTTLS/)
+    expect(await ask('smtp')).toMatch(/^250/)
+    await house.apply({ settings: { tls: { requireTls: 'all' } } })
+    expect(await ask('smtp')).toMatch(/^530 5\.7\.0 /)
+    await house.apply({ settings: { tls: { requireTls: 'submission' } } })
+  })
+})

@@ -1,0 +1,32 @@
+import { envelopeSchema } from '@postern/contract/envelope.ts'
+import type { Message, SpoolWriter } from '@postern/spool/spool.ts'
+import { expect, test } from 'vitest'
+import { MessageBody } from './body.ts'
+
+const envelope = envelopeSchema.parse({
+  id: '01990000-0000-7000-8000-000000000000',
+  receivedAt: 0,
+  worker: 'smtp-1',
+  revision: 1,
+  origin: 'smtp',
+  sender: 'a@b.test',
+  recipients: [{ address: 'c@d.test', original: 'c@d.test' }],
+  body: '7bit',
+  smtpUtf8: false,
+  hops: 0,
+  client: { ip: '192.0.2.1', helo: 'x' },
+})
+
+test.each([
+  ['plain text', 'Subject: x\r\n\r\nplain\r\n', '7bit'],
+  ['8-bit text that the client did not declare', 'Subject: x\r\n\r\nz\u00fcrich\r\n', '8bitmime'],
+])('%s is stored as what it is', async (_name, text, body) => {
+  const stored: Message[] = []
+  const spool = { write: async (message: Message) => void stored.push(message) } as unknown as SpoolWriter
+  const message = new MessageBody(spool, { limit: 1000, stuffed: true, submitted: false })
+  const octets = Buffer.from(`${text}.\r\n`)
+  // The packets end anywhere, also within a character.
+  for (const octet of octets) message.take(Buffer.from([octet]))
+  await message.store(envelope, Buffer.alloc(0))
+  expect(stored.map((each) => each.envelope.body)).toEqual([body])
+})

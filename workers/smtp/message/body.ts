@@ -1,0 +1,184 @@
+import { isAscii } from 'node:buffer'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
+import { BlindCopies } from './blind-copies.ts'
+import { BodyScanner } from './body-scanner.ts'
+import { FalseEnd } from './false-end.ts'
+import { type Header, readHeader } from './header.ts'
+
+/** Messages up to this many octets stay in memory until their end; longer ones flow into a draft of the spool. */
+const keptOctets = 65_536
+/** How far into a message its header is looked at. */
+const headOctets = 65_536
+/** Pieces of a message in memory; more are joined, so that a client that sends octet by octet costs no more. */
+const mostPieces = 64
+
+/** So many times the limit, and at least so many octets, are read for the sake of a polite answer; more is an attack. */
+const politeTimes = 8
+const politeOctets = 64 << 20
+
+/** How many octets are read of a message that may have `limit`. */
+export function mostRead(limit: number): number {
+  return Math.max(limit * politeTimes, politeOctets)
+}
+
+/** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
+export class MessageBody {
+  readonly #scanner: BodyScanner
+  /** Looked for after DATA only: a chunk has no end to be mistaken. */
+  readonly #falseEnd: FalseEnd | undefined
+  /** What is handed in loses its Bcc; what comes from elsewhere stays as it is. */
+  readonly #copies: BlindCopies | undefined
+  readonly #spool: SpoolWriter
+  readonly #limit: number
+  #pieces: Buffer[] = []
+  #octets = 0
+  #isEightBit = false
+  #head: Buffer[] = []
+  #headOctets = 0
+  #draft: Draft | undefined
+  #dropped = false
+  #failure: Error | undefined
+
+  /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. `submitted`: see `BlindCopies`. */
+  constructor(
+    spool: SpoolWriter,
+    { limit, stuffed, submitted }: { limit: number; stuffed: boolean; submitted: boolean },
+  ) {
+    this.#copies = submitted ? new BlindCopies() : undefined
+    this.#scanner = new BodyScanner({ stuffed })
+    this.#falseEnd = stuffed ? new FalseEnd() : undefined
+    this.#spool = spool
+    this.#limit = limit
+  }
+
+  get size(): number {
+    return this.#scanner.size
+  }
+  get bareLineFeeds(): boolean {
+    return this.#scanner.bareLineFeeds
+  }
+  get nulOctets(): boolean {
+    return this.#scanner.nulOctets
+  }
+
+  /** So far past the limit that its end is not waited for. */
+  get endless(): boolean {
+    return this.size > mostRead(this.#limit)
+  }
+
+  /** It is larger than the limit, cannot be stored, or holds what lines must not hold: worth a look before its end. */
+  get suspect(): boolean {
+    return this.size > this.#limit || this.bareLineFeeds || this.nulOctets || this.#failure !== undefined
+  }
+
+  /** Why it cannot be stored. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** A second message was hidden in it. */
+  get smuggling(): boolean {
+    return this.#falseEnd?.found ?? false
+  }
+
+  header(): Header {
+    const first = this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head)
+    return readHeader(first, this.#headOctets < headOctets)
+  }
+
+  /** @returns octets used when the message ended in them, else -1; and what has to be waited for before the next */
+  take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
+    const out: Buffer[] = []
+    const used = this.#scanner.scan(chunk, out)
+    if (this.#copies) this.#leaveOut(this.#copies, out, used !== -1)
+    this.#falseEnd?.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
+    return { used, wait: this.#keep(out) }
+  }
+
+  /** The last chunk (RFC 3030) has come. */
+  finish(): Promise<void> | undefined {
+    const out: Buffer[] = []
+    this.#scanner.finish(out)
+    if (this.#copies) this.#leaveOut(this.#copies, out, true)
+    return this.#keep(out)
+  }
+
+  #leaveOut(copies: BlindCopies, out: Buffer[], isEnd: boolean): void {
+    for (const piece of out.splice(0)) out.push(...copies.take(piece))
+    if (isEnd) out.push(...copies.rest())
+  }
+
+  #keep(out: readonly Buffer[]): Promise<void> | undefined {
+    if (this.#dropped || this.#failure) return undefined
+    if (this.#scanner.size > this.#limit) {
+      this.drop()
+      return undefined
+    }
+    for (const piece of out) {
+      this.#isEightBit ||= !isAscii(piece)
+      this.#octets += piece.length
+      this.#pieces.push(piece)
+      if (this.#headOctets < headOctets) this.#keepHead(piece)
+    }
+    if (this.#octets > keptOctets) return this.#flow()
+    if (this.#pieces.length > mostPieces) this.#pieces = [Buffer.concat(this.#pieces)]
+    return undefined
+  }
+
+  #keepHead(piece: Buffer): void {
+    this.#head.push(piece)
+    this.#headOctets += piece.length
+    if (this.#head.length > mostPieces) this.#head = [Buffer.concat(this.#head)]
+  }
+
+  #flow(): Promise<void> | undefined {
+    try {
+      this.#draft ??= this.#spool.begin()
+      const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
+      this.#pieces = []
+      this.#octets = 0
+      return this.#draft.append(joined)?.catch((error) => this.#fail(error))
+    } catch (error) {
+      this.#fail(error as Error)
+      return undefined
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error
+    this.drop()
+  }
+
+  /** Stores what was taken; 8-bit text that the client did not declare is declared (RFC 6152). Rejects with SpoolFull or SpoolFailure. */
+  async store(envelope: Envelope, prefix: Buffer): Promise<Stored> {
+    if (this.#failure) throw this.#failure
+    if (this.#dropped) throw new SpoolFailure('the message was dropped')
+    const body = this.#pieces
+    this.#pieces = []
+    this.#head = []
+    if (this.#isEightBit) envelope = { ...envelope, body: '8bitmime' }
+    if (!this.#draft) return this.#spool.write({ envelope, prefix, body })
+    const draft = this.#draft
+    if (body.length > 0) await draft.append(Buffer.concat(body))
+    return draft.commit(envelope, prefix)
+  }
+
+  /** What was taken, as it will be stored; as often as it is asked for, once its end has come. */
+  async *read(): AsyncGenerator<Buffer> {
+    if (this.#failure) throw this.#failure
+    if (this.#dropped) throw new SpoolFailure('the message was dropped')
+    if (this.#draft) yield* this.#draft.read()
+    yield* this.#pieces
+  }
+
+  /** Forgets what was taken. */
+  drop(): void {
+    this.#dropped = true
+    this.#pieces = []
+    this.#octets = 0
+    this.#head = []
+    this.#draft?.abort()
+    this.#draft = undefined
+  }
+}

@@ -1,0 +1,160 @@
+import { parseMailAddress } from '@postern/contract/address.ts'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { ErrandAnswer, SubmitErrand } from '@postern/contract/worker-requests.ts'
+import type { MailFacts } from '@postern/contract/facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import { decideRcpt } from '@postern/policy/decide.ts'
+import { isAscii } from '@postern/policy/path.ts'
+import type { Parcels } from '@postern/runtime/worker.ts'
+import { type House, hostName } from '../session/context.ts'
+import { clientRecord, cut } from '../record/event-fields.ts'
+import type { MessageBody } from './body.ts'
+import { judge, newBody, redirected, together } from './accept.ts'
+import { type Header, httpReceivedField, missingFields } from './header.ts'
+import { Transaction } from '../session/transaction.ts'
+import { wireReply } from '../session/reply-text.ts'
+
+/**
+ * A message that an operator hands in through the API. Its recipients and its content are judged by the same rules as
+ * anybody's, with the right to relay that a login has; about its sender nobody is asked, for an operator speaks for the house.
+ * Resolves with `stored` when it is durable. Rejects with SpoolFull or SpoolFailure: nothing was stored.
+ */
+export async function submit(house: House, errand: SubmitErrand, parcels: Parcels): Promise<ErrandAnswer> {
+  const { policy } = house
+  const facts = factsOf(house, errand)
+  const transaction = new Transaction(policy, facts, { verdict: policy.proceed.mail, promised: { body: '7bit' } })
+  for (const [i, recipient] of errand.recipients.entries()) {
+    const verdict = decideRcpt(
+      { ...facts, recipientText: recipient, recipient: parseMailAddress(recipient), recipientsSoFar: i },
+      policy,
+    )
+    if (verdict.outcome.kind !== 'proceed') return refused(`recipients.${i}`, verdict)
+    transaction.add(verdict.recipients)
+    transaction.passed(verdict)
+  }
+  if (errand.dryRun) return { outcome: 'stored' }
+  const body = newBody(house, transaction, false)
+  try {
+    const eight = await fill(body, errand, parcels)
+    const header = body.header()
+    const {
+      verdict,
+      facts: { now: at },
+    } = await judge({ house }, transaction, { body, header, id: errand.messageId })
+    if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
+    transaction.passed(verdict)
+    await store(house, transaction, { errand, body, eight, header, at, treatment: together(verdict.treatments) })
+    return { outcome: 'stored' }
+  } finally {
+    // After it was stored this does nothing.
+    body.drop()
+  }
+}
+
+/** Parcel after parcel, lines ended as mail ends them. @returns whether an octet has its eighth bit set */
+async function fill(body: MessageBody, { parcels: count }: SubmitErrand, parcels: Parcels): Promise<boolean> {
+  const ends = new LineEnds()
+  let eight = false
+  for (let n = 0; n < count; n++) {
+    const octets = await parcels.fetch(n)
+    eight ||= octets.some((octet) => octet > 127)
+    await body.take(ends.corrected(octets)).wait
+  }
+  await body.take(ends.last()).wait
+  await body.finish()
+  return eight
+}
+
+function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: SubmitErrand): MailFacts {
+  return {
+    now: Date.now(),
+    listener: 'submission',
+    ip: address ?? '127.0.0.1',
+    machine,
+    tlsAvailable,
+    login: by,
+    senderText: sender,
+    sender: sender === '' ? 'null-sender' : parseMailAddress(sender),
+    smtpUtf8: false,
+    spool: 'ready',
+  }
+}
+
+type Taken = {
+  errand: SubmitErrand
+  body: MessageBody
+  eight: boolean
+  header: Header
+  at: number
+  treatment: ReturnType<typeof together>
+}
+
+async function store(
+  house: House,
+  { policy, recipients, sender, facts, rules }: Transaction,
+  { errand: { messageId: id, by, notify, ret, envid }, body, eight, header, at, treatment }: Taken,
+): Promise<void> {
+  const { hold, redirect, headers } = treatment
+  const wanted = notify ? recipients.map((recipient) => ({ ...recipient, notify })) : recipients
+  const to = redirect ? redirected(redirect, wanted) : wanted
+  const envelope: Envelope = {
+    id,
+    receivedAt: at,
+    worker: house.id,
+    revision: policy.revision,
+    origin: 'api',
+    sender,
+    recipients: to,
+    body: eight ? '8bitmime' : '7bit',
+    smtpUtf8: ![sender, ...to.map(({ address }) => address)].every(isAscii),
+    hops: header.hops,
+    client: { ip: facts.ip, helo: '', login: by },
+    ...(ret ? { ret } : {}),
+    ...(envid ? { envid } : {}),
+    ...(hold === undefined ? {} : { hold }),
+  }
+  const hostname = hostName(policy, house.machine)
+  const missing = missingFields(header, { id, at, hostname })
+  const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing + header.before, 'latin1')
+  const { size } = body
+  await body.store(envelope, prefix)
+  house.counters.messages_accepted_total++
+  house.counters.octets_accepted_total += size
+  house.counters.recipients_accepted_total += to.length
+  house.record('message.accepted', {
+    messageId: id,
+    origin: 'api',
+    client: clientRecord(facts),
+    sender,
+    recipients: to.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    size,
+    ...(header.subject === undefined ? {} : { subject: header.subject }),
+    revision: policy.revision,
+    rules,
+    ...(hold === undefined ? {} : { held: cut(hold, 200) }),
+  })
+}
+
+function refused(path: string, { outcome, rule }: Verdict): ErrandAnswer {
+  const reply = outcome.kind === 'refuse' ? wireReply(outcome.reply, outcome.values).trimEnd() : 'refused'
+  return { outcome: 'refused', path, rule, reply: reply.slice(0, 600) }
+}
+
+/** Files end their lines in LF, mail in CRLF; a last line without an end gets one. */
+class LineEnds {
+  #afterCr = false
+  #afterLf = false
+
+  corrected(octets: Buffer): Buffer {
+    // A CR at the end waits for what comes next: it may be half of a CRLF.
+    const text = (this.#afterCr ? '\r' : '') + octets.toString('latin1')
+    this.#afterCr = text.endsWith('\r')
+    const whole = (this.#afterCr ? text.slice(0, -1) : text).replace(/\r\n|\r|\n/g, '\r\n')
+    if (whole !== '') this.#afterLf = whole.endsWith('\n')
+    return Buffer.from(whole, 'latin1')
+  }
+
+  last(): Buffer {
+    return Buffer.from(this.#afterCr || !this.#afterLf ? '\r\n' : '')
+  }
+}

@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { EventFields } from '@postern/contract/events.ts'
+import { replaceWith } from '@postern/runtime/disk.ts'
+import type { Worker } from '@postern/runtime/worker.ts'
+import type { Arrival, Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import { cut } from './event-fields.ts'
+
+/**
+ * What lies in the spool has its `message.accepted`, whatever killed this process between the two: at start what the
+ * spool has behind a remembered place is compared with the events on disk, and what is missing is recorded then.
+ * The place is moved only after the events before it are on stable storage, so nothing falls between; what is recorded
+ * twice is counted once, by its message id.
+ */
+export type ReceptionsParts = {
+  worker: Pick<Worker, 'id' | 'record' | 'syncEvents' | 'wasAccepted'>
+  spool: Pick<SpoolWriter, 'cursor'>
+  reader: Pick<SpoolReader, 'follow'>
+  /** Where the place is remembered. */
+  file: string
+  trouble: (error: unknown) => void
+}
+
+/** How much traffic is read again at most after a crash. */
+const rememberEveryMs = 1_000
+/** Longer than any second of traffic takes to read; past it the disk does not give what it has. */
+const patienceMs = 15_000
+
+export class Receptions {
+  readonly #parts: ReceptionsParts
+  #remembered: Cursor | undefined
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> | undefined
+  #failing = false
+
+  private constructor(parts: ReceptionsParts) {
+    this.#parts = parts
+  }
+
+  /** To be called after the spool's writer was opened and before anything is written to it. Never rejects. */
+  static async open(parts: ReceptionsParts): Promise<Receptions> {
+    const receptions = new Receptions(parts)
+    const before = await readFile(parts.file, 'utf8').catch(() => undefined)
+    // A worker that finds no place has never taken a message here, or its directory is new: there is nothing to compare.
+    if (before !== undefined) await receptions.#recordMissing(before.trim() as Cursor).catch(parts.trouble)
+    await receptions.#remember()
+    receptions.#timer = setInterval(() => void receptions.#remember(), rememberEveryMs)
+    receptions.#timer.unref()
+    return receptions
+  }
+
+  async #recordMissing(after: Cursor): Promise<void> {
+    const { worker, spool, reader } = this.#parts
+    const end = spool.cursor()
+    if (after === end) return
+    const patience = new AbortController()
+    const timer = setTimeout(() => patience.abort(), patienceMs)
+    const { signal } = patience
+    try {
+      const follow = reader.follow({ after: new Map([[worker.id, after]]), writers: [worker.id], signal })
+      for await (const { arrivals, cursor } of follow) {
+        for (const arrival of arrivals) {
+          if (!worker.wasAccepted(arrival.envelope.id)) worker.record('message.accepted', acceptance(arrival))
+        }
+        // Nobody writes yet, so the reader comes to exactly this place.
+        if (cursor === end) return
+      }
+      throw new Error(
+        `the spool was not read to its end within ${patienceMs} ms; messages received just before the crash may be missing in the books`,
+      )
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #remember(): Promise<void> {
+    this.#saving ??= this.#save()
+      .then(() => {
+        this.#failing = false
+      })
+      .catch((error: unknown) => {
+        if (!this.#failing) this.#parts.trouble(error)
+        this.#failing = true
+      })
+      .finally(() => {
+        this.#saving = undefined
+      })
+    return this.#saving
+  }
+
+  async #save(): Promise<void> {
+    const { worker, spool, file } = this.#parts
+    const cursor = spool.cursor()
+    if (cursor === this.#remembered) return
+    await worker.syncEvents()
+    await replaceWith(file, `${cursor}\n`)
+    this.#remembered = cursor
+  }
+
+  /** After the last message, before the spool's writer closes. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#saving
+    await this.#remember()
+  }
+}
+
+function acceptance({ envelope, size }: Arrival): EventFields<'message.accepted'> {
+  const { id: messageId, origin, sender, recipients, revision, hold } = envelope
+  return {
+    messageId,
+    origin,
+    client: clientOf(envelope),
+    sender,
+    recipients: recipients.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    size,
+    revision,
+    rules: ['recorded again from the spool after a crash'],
+    ...(hold === undefined ? {} : { held: cut(hold, 200) }),
+  }
+}
+
+function clientOf({
+  client: { ip, helo, login, tls },
+}: Envelope): NonNullable<EventFields<'message.accepted'>['client']> {
+  return {
+    ip,
+    helo,
+    ...(login === undefined ? {} : { login: login.slice(0, 320) }),
+    ...(tls ? { tls: `${tls.version} ${tls.cipher}`.slice(0, 100) } : {}),
+  }
+}

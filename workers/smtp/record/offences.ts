@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { mostSentences, type Offence, type OffenceBatchResponse, type OffenceKind } from '@postern/contract/offences.ts'
+import type { Record } from '@postern/runtime/worker.ts'
+import { cut } from './event-fields.ts'
+
+/**
+ * What clients of this worker did, on its way to the API, which counts over all workers. Noting is synchronous and cheap: one
+ * entry for each address and kind within a few seconds. Sent at once, then at most every quarter of a second, again when the
+ * API was away. Memory is bounded: past `mostWaiting` the oldest are forgotten, because an attack that large is not stopped by
+ * counting it to the end. Nothing here waits for anybody, and a crash loses what was not sent.
+ */
+export type OffencesParts = {
+  /** Hands over at most 500; may be called again with the same. */
+  report: (offences: readonly Offence[]) => Promise<OffenceBatchResponse>
+  record: Record
+  /** Kinds that no limit counts, and addresses that are never blocked, are not reported. */
+  counts: (kind: OffenceKind, address: string) => boolean
+  now?: () => number
+}
+
+const batchSize = 500
+const firstPauseMs = 15
+const pauseMs = 250
+const longestPauseMs = 5_000
+const mostWaiting = 50_000
+/** So exact are times that the API hears of late. */
+const togetherMs = 10_000
+
+export class Offences {
+  readonly #parts: OffencesParts
+  readonly #boot = randomBytes(5).toString('hex')
+  #serial = 0
+  #waiting = new Map<string, Offence>()
+  #timer: NodeJS.Timeout | undefined
+  #sending: Promise<void> | undefined
+  #sentAt = 0
+  #closed = false
+
+  constructor(parts: OffencesParts) {
+    this.#parts = parts
+  }
+
+  /** Addresses and kinds that wait to be sent. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** `evidence`: one short sentence, without a secret. */
+  note(kind: OffenceKind, address: string, evidence: string): void {
+    if (this.#closed || !this.#parts.counts(kind, address)) return
+    const now = this.#now()
+    const key = `${kind} ${address} ${Math.floor(now / togetherMs)}`
+    const at = new Date(now).toISOString()
+    const known = this.#waiting.get(key)
+    if (known) {
+      known.count++
+      known.at = at
+      if (known.evidence.length < mostSentences) known.evidence.push(cut(evidence, 300))
+    } else {
+      if (this.#waiting.size >= mostWaiting) this.#forgetOldest()
+      const id = `${this.#boot}-${(this.#serial++).toString(36)}`
+      this.#waiting.set(key, { id, kind, address, count: 1, at, evidence: [cut(evidence, 300)] })
+    }
+    if (!this.#sending) this.#soon()
+  }
+
+  #now(): number {
+    return this.#parts.now?.() ?? Date.now()
+  }
+
+  #forgetOldest(): void {
+    for (const key of this.#waiting.keys()) {
+      this.#waiting.delete(key)
+      return
+    }
+  }
+
+  #soon(): void {
+    if (this.#timer || this.#closed) return
+    const sinceLast = performance.now() - this.#sentAt
+    this.#timer = setTimeout(() => this.#start(), Math.max(firstPauseMs, pauseMs - sinceLast))
+    this.#timer.unref()
+  }
+
+  #start(): void {
+    this.#timer = undefined
+    this.#sending = this.#send().finally(() => {
+      this.#sending = undefined
+      if (this.#waiting.size > 0) this.#soon()
+    })
+  }
+
+  /** Until nothing waits: under attack batches are full, and one follows the other. */
+  async #send(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const batch = this.#take()
+      await this.#untilTaken(batch)
+      this.#sentAt = performance.now()
+      if (this.#waiting.size < batchSize) return
+    }
+  }
+
+  #take(): Offence[] {
+    const batch: Offence[] = []
+    for (const [key, offence] of this.#waiting) {
+      batch.push(offence)
+      this.#waiting.delete(key)
+      if (batch.length === batchSize) break
+    }
+    return batch
+  }
+
+  async #untilTaken(batch: readonly Offence[]): Promise<void> {
+    for (let pause = 200; ; pause = Math.min(longestPauseMs, pause * 2)) {
+      try {
+        this.#tell(await this.#parts.report(batch))
+        return
+      } catch (error) {
+        // What the API refuses as it stands is refused again and again.
+        if (this.#closed || isRefused(error)) return
+        await new Promise((resolve) => setTimeout(resolve, pause).unref())
+      }
+    }
+  }
+
+  #tell({ blocked }: OffenceBatchResponse): void {
+    for (const { address, kind, reason, expiresAt } of blocked)
+      this.#parts.record('address.blocked', { address, kind, reason, expiresAt })
+  }
+
+  /** Nothing is noted any more; what waits is sent once. Never rejects. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#closed = true
+    await this.#sending
+    if (this.#waiting.size > 0) await this.#parts.report(this.#take()).then((answer) => this.#tell(answer), ignored)
+  }
+}
+
+const ignored = () => {}
+
+function isRefused(error: unknown): boolean {
+  const { status } = error as { status?: number }
+  return status === 400 || status === 413 || status === 422
+}

@@ -1,0 +1,74 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type House, openHouse } from '../test/receiver-harness.ts'
+
+let house: House
+beforeAll(async () => {
+  house = await openHouse()
+})
+afterAll(() => house.close())
+
+const envelope = 'EHLO c.test\r\nMAIL FROM:<sam@remote.test>\r\nRCPT TO:<jane@example.test>\r\n'
+const message = (subject: string) => `Subject: ${subject}\r\n\r\nhello\r\n..\r\n`
+const byData = (subject: string) => `${envelope}DATA\r\n${message(subject)}.\r\n`
+const byChunks = (subject: string) => {
+  const text = message(subject)
+  return `${envelope}BDAT 10\r\n${text.slice(0, 10)}BDAT ${text.length - 10} LAST\r\n${text.slice(10)}`
+}
+
+/** Says the octets and goes: FIN, so that what is owed still comes, or RST. @returns what was read */
+function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
+  return new Promise((done) => {
+    const socket = connect(house.port(), '127.0.0.1')
+    let read = ''
+    socket.on('data', (chunk) => {
+      read += chunk.toString('latin1')
+    })
+    socket.on('error', () => {})
+    socket.once('close', () => done(read))
+    socket.once('data', () => {
+      socket.write(octets, 'latin1', () => (how === 'end' ? socket.end() : socket.resetAndDestroy()))
+    })
+  })
+}
+
+async function untilIdle(): Promise<void> {
+  while (house.service.status().sessions > 0) await new Promise((done) => setTimeout(done, 5))
+}
+
+describe.each([
+  ['DATA', byData],
+  ['BDAT', byChunks],
+] as const)('a client that goes at every octet of a dialogue with %s', (name, dialogue) => {
+  it.each(['end', 'reset'] as const)(
+    '%s: nothing half is kept, nothing that had 250 is lost, no session is left',
+    async (how) => {
+      const subjectOf = (at: number) => `${name}-${how}-${String(at).padStart(3, '0')}`
+      const whole = dialogue(subjectOf(0)).length
+      const read = new Map<string, string>()
+      for (let from = 0; from <= whole; from += 20)
+        await Promise.all(
+          Array.from({ length: Math.min(20, whole + 1 - from) }, async (_, i) => {
+            const subject = subjectOf(from + i)
+            read.set(subject, await cut(dialogue(subject).slice(0, from + i), how))
+          }),
+        )
+      await untilIdle()
+      const stored = (await house.stored())
+        .map(({ body }) => ({ body, subject: /^Subject: (.*)$/m.exec(body)?.[1]?.trim() ?? '' }))
+        .filter(({ subject }) => subject.startsWith(`${name}-${how}-`))
+      const kept = stored.map(({ subject }) => subject)
+      expect(new Set(kept).size).toBe(kept.length)
+      for (const { body, subject } of stored) {
+        expect(subject).toBe(subjectOf(whole))
+        expect(body.endsWith(name === 'DATA' ? '\r\n\r\nhello\r\n.\r\n' : '\r\n\r\nhello\r\n..\r\n')).toBe(true)
+      }
+      for (const [subject, said] of read) if (/Accepted as/.test(said)) expect(kept).toContain(subject)
+      // Who says all and half-closes is answered; who resets may be gone before it was read.
+      if (how === 'end') expect(kept).toEqual([subjectOf(whole)])
+      expect(house.of('message.accepted').length).toBe((await house.stored()).length)
+      expect(house.service.status().sessions).toBe(0)
+      expect(house.troubles).toEqual([])
+    },
+  )
+})

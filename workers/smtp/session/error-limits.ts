@@ -1,0 +1,126 @@
+import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
+import { replies } from '@postern/contract/replies.ts'
+import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
+import { decideFault } from '@postern/policy/decide.ts'
+import type { About, House } from './context.ts'
+import { cut } from '../record/event-fields.ts'
+import type { Watched } from '../record/watched-rules.ts'
+
+/**
+ * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
+ * slowly the session goes on. A session without errors costs nothing here.
+ */
+
+/** Commands that send no mail: so many within so short a time are a flood. */
+const idleVerbs: ReadonlySet<string> = new Set(['NOOP', 'RSET', 'HELO', 'EHLO', 'VRFY', 'EXPN', 'HELP'])
+const mostIdle = 200
+const idleWithinMs = 10_000
+/** Control characters in lines that are no commands. A hand on the wrong key sends a few; a scanner sends hundreds. */
+const mostNoise = 8
+const control = /[\x00-\x08\x0e-\x1f]/g
+/** So begins a TLS handshake: a mail client that was told the wrong port, and no attack. */
+const handshake = '\x16\x03'
+
+export class Conduct {
+  readonly #house: House
+  readonly #facts: SessionFacts
+  readonly #watched: Watched
+  #errors = 0
+  #invalidRecipients = 0
+  #idle = 0
+  #idleSince = 0
+  #begun = false
+  #noise = 0
+
+  constructor(house: House, facts: SessionFacts, watched: Watched) {
+    this.#house = house
+    this.#facts = facts
+    this.#watched = watched
+  }
+
+  /** Each reply waits so long; what an administrator changes counts at once. */
+  get delaySeconds(): number {
+    const { softErrorLimit, softErrorDelaySeconds } = this.#house.policy.settings.dictionary
+    if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || this.#errors <= softErrorLimit) return 0
+    return this.#decide().delaySeconds
+  }
+
+  /** A command was refused. @returns what that means for the session, where it means anything */
+  refused({ outcome, rule, reason }: Verdict, { recipient, login, mechanism }: About): FaultVerdict | undefined {
+    if (outcome.kind !== 'refuse' || replies[outcome.reply].code < 500) return undefined
+    this.#errors++
+    if (rule === 'auth-credentials' && reason === 'auth-failed')
+      this.#note('failed-login', `failed login as "${login ?? ''}" by ${mechanism ?? 'AUTH'}`)
+    // Whoever says so, the directory or the routed host; and VRFY tells who guesses as much as RCPT does.
+    if (reason === 'user-unknown') {
+      this.#invalidRecipients++
+      this.#note('invalid-recipient', `unknown recipient <${recipient ?? ''}>`)
+    }
+    return this.#judge()
+  }
+
+  /** The client broke the protocol, with this line where it was no command at all: asked about once, as all that it is. */
+  erred(line = ''): FaultVerdict | undefined {
+    this.#errors++
+    if (!this.#isNoise(line)) return this.#judge()
+    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
+  }
+
+  /** @returns a verdict when the client does nothing but this */
+  command(verb: string): FaultVerdict | undefined {
+    if (!idleVerbs.has(verb)) {
+      if (verb === 'DATA' || verb === 'BDAT') this.#idle = 0
+      if (verb === 'MAIL') this.#begun = true
+      return undefined
+    }
+    // Who takes back a transaction has asked something: monitors and callouts do.
+    if (verb === 'RSET' && this.#begun) {
+      this.#begun = false
+      return undefined
+    }
+    if (this.#idle++ === 0) this.#idleSince = Date.now()
+    if (this.#idle <= mostIdle) return undefined
+    this.#idle = 0
+    if (Date.now() - this.#idleSince > idleWithinMs) return undefined
+    return this.attempted('command-flood', `${mostIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
+  }
+
+  #isNoise(line: string): boolean {
+    if (line.startsWith(handshake)) this.#noise = Number.NEGATIVE_INFINITY
+    this.#noise += line.match(control)?.length ?? 0
+    if (this.#noise < mostNoise) return false
+    this.#noise = 0
+    return true
+  }
+
+  /** What no mail client does. `evidence` is for the administrator. */
+  attempted(attempt: HackAttempt, evidence: string): FaultVerdict | undefined {
+    return this.#judge(attempt, evidence)
+  }
+
+  #judge(attempt?: HackAttempt, evidence?: string): FaultVerdict | undefined {
+    const { policy } = this.#house
+    const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
+    if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
+    const verdict = this.#decide(attempt)
+    this.#watched.tell(verdict)
+    if (verdict.outcome.kind !== 'refuse') return undefined
+    if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
+    // Over several sessions unknown recipients are counted one by one.
+    if (verdict.rule === 'hard-error-limit' || (verdict.rule === 'invalid-recipients' && windowMinutes === 0))
+      this.#note('error-limit', verdict.explanation[0] ?? verdict.rule)
+    return verdict
+  }
+
+  #decide(attempt?: HackAttempt): FaultVerdict {
+    this.#facts.now = Date.now()
+    const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
+    return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#house.policy)
+  }
+
+  #note(kind: OffenceKind, sentence: string): void {
+    const { id, offences } = this.#house
+    offences.note(kind, this.#facts.ip, `${id}: ${cut(sentence, 250)}`)
+  }
+}

@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Row } from '@postern/contract/rows.ts'
+import { afterEach, describe, expect, it } from 'vitest'
+import { isTalk } from './greeting.ts'
+import { type House, openHouse } from '../test/receiver-harness.ts'
+import { WireClient } from '../test/wire-client.ts'
+
+let house: House | undefined
+afterEach(async () => {
+  await house?.close()
+  house = undefined
+})
+
+const delayed = { settings: { security: { greetingDelaySeconds: 2 } } }
+const stopped: Row = { kind: 'service', id: 'smtp', value: { desired: 'stopped', generation: 1 } }
+
+describe('before the banner', () => {
+  it('a stop is not kept waiting', async () => {
+    house = await openHouse(delayed)
+    const client = await WireClient.to(house.port())
+    await sleep(50)
+    const began = performance.now()
+    await house.apply({ rows: [stopped] })
+    expect(await client.reply()).toMatch(/^421 4\.3\.2 /)
+    expect(performance.now() - began).toBeLessThan(1000)
+    await sleep(2000)
+    expect(client.closed).toBe(true)
+    expect(house.troubles).toEqual([])
+  })
+
+  it('a client that goes away is forgotten at once', async () => {
+    house = await openHouse(delayed)
+    const client = await WireClient.to(house.port())
+    await sleep(50)
+    expect(house.service.status().sessions).toBe(1)
+    client.socket.destroy()
+    await sleep(200)
+    expect(house.service.status().sessions).toBe(0)
+    await sleep(2000)
+    expect(house.troubles).toEqual([])
+    expect(house.of('session.refused')).toEqual([])
+  })
+
+  it('who waits and who talks wait alike, and each is answered', async () => {
+    house = await openHouse({ settings: { security: { greetingDelaySeconds: 1 } } })
+    const [patient, robot] = await Promise.all([WireClient.to(house.port()), WireClient.to(house.port())])
+    robot.write('x')
+    expect(await patient.reply()).toMatch(/^220 mx\.test /)
+    expect(await robot.reply()).toMatch(/^554 5\.5\.1 /)
+  })
+})
+
+it.each([
+  ['EHLO x\r\n', true],
+  ['x', true],
+  ['\r\n', true],
+  ['GET / HTTP/1.1\r\n', true],
+  ['PROXY TCP4 ', false],
+  ['\r\n\r\n\0\r\nQUIT\n', false],
+  ['\x16\x03\x01', false],
+  ['', false],
+])('%j is talk: %s', (first, talk) => {
+  expect(isTalk(Buffer.from(first, 'latin1'))).toBe(talk)
+})

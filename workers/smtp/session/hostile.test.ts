@@ -1,0 +1,231 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type House, openHouse } from '../test/receiver-harness.ts'
+import { WireClient } from '../test/wire-client.ts'
+
+let house: House
+beforeAll(async () => {
+  house = await openHouse({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
+})
+afterAll(() => house.close())
+
+/** The receiver is as well as before: it takes a message, and nothing unexpected happened. */
+async function isWell(at = house): Promise<void> {
+  const client = await WireClient.greeted(at.port())
+  expect(await client.send('Subject: well\r\n\r\nwell\r\n')).toMatch(/^250 2\.0\.0 /)
+  client.end()
+  expect(at.troubles).toEqual([])
+}
+
+describe('command lines', () => {
+  it.each([
+    ['a bare LF', 'NOOP\n', /^500 5\.5\.2 Lines must end with CRLF/],
+    ['a bare CR', 'NO\rOP\r\n', /^500 5\.5\.2 /],
+    ['CR CR LF', 'NOOP\r\r\n', /^500 5\.5\.2 /],
+    ['NUL', 'NO\0OP\r\n', /^500 5\.5\.2 /],
+    ['no UTF-8', 'NOOP \xff\xfe\r\n', /^500 5\.5\.2 /],
+    ['513 octets', `NOOP ${'x'.repeat(506)}\r\n`, /^500 5\.5\.6 Line too long/],
+    ['13 000 octets', `${'x'.repeat(13_000)}\r\n`, /^500 5\.5\.6 /],
+    ['a MAIL line beyond its extensions', `MAIL FROM:<a@b.test> ENVID=${'x'.repeat(1300)}\r\n`, /^500 5\.5\.6 /],
+    ['nothing', '\r\n', /^500 5\.5\.2 /],
+    ['blanks', '   \r\n', /^500 5\.5\.2 /],
+  ])('%s is refused and the session lives', async (_name, octets, expected) => {
+    const client = await WireClient.greeted(house.port())
+    client.write(octets)
+    expect(await client.reply()).toMatch(expected)
+    expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
+    client.end()
+  })
+
+  it('512 octets are taken, in any packets', async () => {
+    const client = await WireClient.greeted(house.port())
+    for (const octet of `NOOP ${'x'.repeat(505)}\r\n`) client.write(octet)
+    expect(await client.reply()).toBe('250 2.0.0 OK')
+    client.end()
+  })
+
+  it('a megabyte without a line end costs one reply and no memory', async () => {
+    const client = await WireClient.greeted(house.port())
+    for (let i = 0; i < 64; i++) client.write('y'.repeat(16_384))
+    client.write('\r\nNOOP\r\n')
+    expect(await client.reply()).toMatch(/^500 5\.5\.6 /)
+    expect(await client.reply()).toBe('250 2.0.0 OK')
+    client.end()
+  })
+
+  it('each of them is an event that counts', async () => {
+    const before = house.of('session.error').length
+    const client = await WireClient.greeted(house.port())
+    for (let i = 0; i < 15; i++) await client.say(`FROB${i}`)
+    expect(house.of('session.error').length - before).toBe(10)
+    expect(house.of('session.error').at(-1)).toMatchObject({
+      client: { ip: '127.0.0.1' },
+      reason: 'protocol-error',
+      detail: 'FROB9',
+    })
+    client.end()
+  })
+
+  it('who says nothing sensible for long is sent away', async () => {
+    const client = await WireClient.greeted(house.port())
+    client.write('garbage\r\n'.repeat(200))
+    expect((await client.untilClosed()).trimEnd().split('\r\n').at(-1)).toBe('421 4.7.0 This is a mail server; goodbye')
+  })
+})
+
+describe('who is no mail client', () => {
+  it.each(['GET / HTTP/1.1', 'POST /x HTTP/1.0', 'CONNECT mx:25 HTTP/1.1'])('%s', async (line) => {
+    const client = await WireClient.greeted(house.port())
+    client.write(`${line}\r\nHost: x\r\n\r\nMAIL FROM:<a@b.test>\r\n`)
+    expect(await client.untilClosed()).toBe(
+      '500 5.5.1 Command not recognised\r\n421 4.7.0 mx.test closing connection\r\n',
+    )
+  })
+
+  it('TLS on the plain port', async () => {
+    const client = await WireClient.greeted(house.port())
+    client.write(Buffer.from('16030100c8010000c40303', 'hex'))
+    client.write(Buffer.alloc(300, 0x0a))
+    await client.rest(100)
+    client.end()
+    await isWell()
+  })
+
+  it('binary noise in any amount and any packets harms nobody', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 2000 }), { maxLength: 8 }), async (packets) => {
+        const client = await WireClient.greeted(house.port())
+        for (const packet of packets) client.write(Buffer.from(packet))
+        const answers = await client.rest(15)
+        expect(answers).toMatch(/^(?:\d{3}[ -][\x20-\x7e]*\r\n)*$/)
+        client.end()
+      }),
+      { numRuns: 40 },
+    )
+    await isWell()
+  }, 60_000)
+
+  it('commands in any order and any packets are answered one for one', async () => {
+    const commands = fc.constantFrom(
+      'EHLO a.test',
+      'HELO b.test',
+      'MAIL FROM:<a@b.test>',
+      'RCPT TO:<jane@example.test>',
+      'RCPT TO:<x@example.test>',
+      'RSET',
+      'NOOP',
+      'VRFY jane',
+      'FROB',
+      'MAIL FROM:<',
+      'AUTH CRAM-MD5',
+      'STARTTLS',
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(commands, { maxLength: 25 }),
+        fc.array(fc.nat(600), { maxLength: 6 }),
+        async (lines, cuts) => {
+          const client = await WireClient.greeted(house.port())
+          const text = `${[...lines, 'QUIT'].join('\r\n')}\r\n`
+          let from = 0
+          for (const to of [...cuts.map((cut) => cut % text.length).sort((a, b) => a - b), text.length]) {
+            client.write(text.slice(from, to))
+            from = to
+            await new Promise((done) => setImmediate(done))
+          }
+          const answers = (await client.untilClosed()).split('\r\n').filter((line) => /^\d{3} /.test(line))
+          expect(answers).toHaveLength(lines.length + 1)
+          expect(answers.at(-1)).toMatch(/^221 /)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  }, 60_000)
+})
+
+describe('connections that die', () => {
+  it.each([
+    '',
+    'EHLO c.te',
+    'EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<jane@example.test>\r\nDATA\r\nhalf a mess',
+  ])('after %j', async (text) => {
+    const before = house.of('message.accepted').length
+    const client = await WireClient.greeted(house.port())
+    client.write(text)
+    await client.rest(30)
+    client.socket.resetAndDestroy()
+    await expect.poll(() => house.service.status().sessions).toBe(0)
+    expect(house.of('message.accepted')).toHaveLength(before)
+    await isWell()
+  })
+
+  it('a client that ends its side gets its answers and then the end', async () => {
+    const client = await WireClient.greeted(house.port())
+    client.socket.end('EHLO c.test\r\nNOOP\r\n')
+    expect(await client.untilClosed()).toMatch(/250 2\.0\.0 OK\r\n$/)
+  })
+
+  it('a client that reads no replies is not read any more, and does not fill the memory', async () => {
+    await house.apply({ settings: { security: { autoDenyHackAttempts: false } } })
+    const client = await WireClient.greeted(house.port())
+    client.socket.pause()
+    const line = Buffer.from('VRFY jane@example.test\r\n'.repeat(4000))
+    let sent = 0
+    for (let i = 0; i < 400 && client.socket.writableLength < 4_000_000; i++) {
+      client.write(line)
+      sent += line.length
+      if (i % 20 === 0) await sleep(5)
+    }
+    await sleep(200)
+    expect(client.socket.writableLength).toBeGreaterThan(0)
+    expect(sent).toBeGreaterThan(1_000_000)
+    await isWell()
+    client.end()
+  })
+})
+
+describe('time-outs', () => {
+  let hasty: House
+  beforeAll(async () => {
+    hasty = await openHouse({ settings: { advanced: { commandTimeoutSeconds: 1, dataTimeoutSeconds: 1 } } })
+  })
+  afterAll(() => hasty.close())
+
+  it('a silent client', async () => {
+    const client = await WireClient.greeted(hasty.port())
+    expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for a command\r\n')
+    expect(hasty.of('session.error').at(-1)).toMatchObject({ reason: 'timeout' })
+  })
+
+  it('a client that sends a command octet by octet: no octet makes the time longer', async () => {
+    const client = await WireClient.greeted(hasty.port())
+    const begin = Date.now()
+    const drip = setInterval(() => client.write('x'), 100)
+    expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for a command\r\n')
+    clearInterval(drip)
+    expect(Date.now() - begin).toBeLessThan(2500)
+  })
+
+  it('a client that sends a message octet by octet', async () => {
+    const client = await WireClient.greeted(hasty.port())
+    await client.upToData()
+    const begin = Date.now()
+    const drip = setInterval(() => client.write('x'), 100)
+    expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for data\r\n')
+    clearInterval(drip)
+    expect(Date.now() - begin).toBeLessThan(2500)
+  })
+
+  it('a message that keeps coming is not too late', async () => {
+    const client = await WireClient.greeted(hasty.port())
+    await client.upToData()
+    for (let i = 0; i < 12; i++) {
+      client.write(`${'x'.repeat(600)}\r\n`)
+      await sleep(200)
+    }
+    client.write('.\r\n')
+    expect(await client.reply()).toMatch(/^250 /)
+    client.end()
+  })
+})

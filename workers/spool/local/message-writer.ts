@@ -1,0 +1,279 @@
+import * as fs from 'node:fs'
+import { unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { Envelope } from '@postern/contract/envelope.ts'
+import { uuidv7 } from 'uuidv7'
+import { type Draft, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
+import { close, open, read, sync, write } from './disk.ts'
+import { type Entry, refusal } from './group-commit.ts'
+import { draftSuffix } from './names.ts'
+import { encodeStart, headerLength, headLength } from './record.ts'
+import type { Room } from './free-space.ts'
+
+/** Octets that may wait for the disk before the source is asked to wait. */
+const waterMark = 256 << 10
+
+/** Octets read at once. */
+const readOctets = 64 << 10
+
+/** What a draft needs of its writer. */
+export interface DraftHome {
+  directory: string
+  room: Room
+  /** Messages up to this many octets share a segment. */
+  sharedOctets: number
+  append: (entry: Entry) => void
+  /** The draft is committed or aborted. */
+  ended: (draft: LocalDraft) => void
+  /** The writer does not close before this has settled. */
+  busy: (doing: Promise<unknown>) => void
+}
+
+/** Collects a small message in memory and lets a large one flow into a file of its own. */
+export class LocalDraft implements Draft {
+  size = 0
+  private readonly home: DraftHome
+  private readonly copy: boolean
+  private chunks: Buffer[] = []
+  private file: OwnFile | undefined
+  private state: 'open' | 'committed' | 'aborted' = 'open'
+  /** Octets counted as pending in the room; those the file has are not. */
+  private held: number
+  private written = 0
+  private failure: Error | undefined
+
+  constructor(home: DraftHome, options: { expected: number; copy: boolean }) {
+    this.home = home
+    this.copy = options.copy
+    this.held = options.expected
+    home.room.pending += this.held
+  }
+
+  append(chunk: Buffer): Promise<void> | undefined {
+    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('append: the draft is closed'))
+    this.size += chunk.length
+    if (!this.hold()) return this.fail(new SpoolFull('no room for a message of this size'))
+    if (this.file) {
+      this.file.push(chunk)
+      return this.flow()
+    }
+    this.chunks.push(chunk)
+    if (this.size <= this.home.sharedOctets) return undefined
+    this.file = new OwnFile(join(this.home.directory, uuidv7() + draftSuffix), (octets) => this.wrote(octets))
+    const chunks = this.chunks
+    this.chunks = []
+    for (const early of chunks) this.file.push(early)
+    return this.flow()
+  }
+
+  commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
+    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('commit: the draft is closed'))
+    if (!this.file) return this.commitShared(envelope, prefix)
+    const committing = this.commitOwn(this.file, envelope, prefix)
+    this.home.busy(committing)
+    return committing
+  }
+
+  async *read(): AsyncGenerator<Buffer> {
+    if (this.state !== 'open') throw this.failure ?? new SpoolFailure('read: the draft is closed')
+    if (this.file) yield* this.file.read()
+    else yield* this.chunks
+  }
+
+  abort(): void {
+    if (this.state !== 'open') return
+    this.end('aborted')
+    if (this.file) this.home.busy(this.file.discard())
+  }
+
+  private commitShared(envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
+    const entry = { envelope, prefix, body: this.chunks, copy: this.copy }
+    this.end('committed')
+    return new Promise((resolve, reject) => {
+      this.home.append(sharedEntry(entry, { resolve, reject, room: this.home.room }))
+    })
+  }
+
+  private async commitOwn(file: OwnFile, envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
+    const body = { length: this.size, crc: file.crc, own: true, copy: this.copy }
+    const header = encodeStart(envelope, prefix, body)
+    this.state = 'committed'
+    try {
+      file.push(header.subarray(headerLength))
+      await file.finish()
+    } catch (error) {
+      this.end('aborted')
+      this.home.busy(file.discard())
+      throw refusal(error as Error)
+    }
+    this.end('committed')
+    const fd = file.fd!
+    const size = (prefix?.length ?? 0) + this.size
+    const octets = header.length + this.size
+    return new Promise((resolve, reject) => {
+      this.home.append({ kind: 'own', id: envelope.id, size, octets, file: file.path, fd, header, resolve, reject })
+    })
+  }
+
+  private flow(): Promise<void> | undefined {
+    return this.file!.pressed()?.catch((error) => this.fail(refusal(error)))
+  }
+
+  private hold(): boolean {
+    const more = this.size - this.written - this.held
+    if (more <= 0) return true
+    const { room } = this.home
+    if (!(this.copy ? room.hasForCopy(more) : room.has(more))) return false
+    room.pending += more
+    this.held += more
+    return true
+  }
+
+  private wrote(octets: number): void {
+    const held = Math.min(octets, this.held)
+    this.held -= held
+    this.written += octets
+    this.home.room.wrote(held)
+  }
+
+  private fail(error: Error): Promise<void> {
+    this.failure ??= error
+    this.abort()
+    return Promise.reject(error)
+  }
+
+  private end(state: 'committed' | 'aborted'): void {
+    this.state = state
+    this.home.room.pending -= this.held
+    this.held = 0
+    this.chunks = []
+    this.home.ended(this)
+  }
+}
+
+export interface SharedMessage {
+  envelope: Envelope
+  prefix: Buffer | undefined
+  body: readonly Buffer[]
+  copy: boolean
+}
+
+/** Makes the record of a small message, and counts it as pending until it is durable or refused. */
+export function sharedEntry(
+  message: SharedMessage,
+  then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; room: Room },
+): Entry {
+  let length = 0
+  let crc = 0
+  for (const chunk of message.body) {
+    length += chunk.length
+    crc = crc32(chunk, crc)
+  }
+  const start = encodeStart(message.envelope, message.prefix, { length, crc, own: false, copy: message.copy })
+  const octets = start.length + length
+  then.room.pending += octets
+  return {
+    kind: 'shared',
+    id: message.envelope.id,
+    size: length + (message.prefix?.length ?? 0),
+    octets,
+    start,
+    body: message.body,
+    resolve: then.resolve,
+    reject: then.reject,
+  }
+}
+
+/** A large message's file while it grows: not a segment yet, removed at the next start if it never becomes one. */
+class OwnFile {
+  readonly path: string
+  crc = 0
+  fd: number | undefined
+  private position = headLength + headerLength
+  private queue: Buffer[] = []
+  private octets = 0
+  private failure: Error | undefined
+  private flying: Promise<void> | undefined
+  private discarded = false
+  private readonly wrote: (octets: number) => void
+
+  constructor(path: string, wrote: (octets: number) => void) {
+    this.path = path
+    this.wrote = wrote
+  }
+
+  push(chunk: Buffer): void {
+    this.crc = crc32(chunk, this.crc)
+    this.queue.push(chunk)
+    this.octets += chunk.length
+    if (!this.failure) this.flying ??= this.fly()
+  }
+
+  /** `undefined`: go on. A promise: so much waits for the disk that the source should wait too. */
+  pressed(): Promise<void> | undefined {
+    return this.failure || this.octets > waterMark ? this.drained() : undefined
+  }
+
+  /** Everything is on stable storage when it resolves. */
+  async finish(): Promise<void> {
+    await this.drained()
+    await sync(this.fd!)
+  }
+
+  /** By a descriptor of its own: the one that writes has no right to. */
+  async *read(): AsyncGenerator<Buffer> {
+    try {
+      await this.drained()
+      const fd = await open(this.path, fs.constants.O_RDONLY)
+      try {
+        for (let at = headLength + headerLength; at < this.position; ) {
+          const chunk = await read(fd, at, Math.min(readOctets, this.position - at))
+          if (chunk.length === 0) throw new Error('the file is shorter than what was written')
+          at += chunk.length
+          yield chunk
+        }
+      } finally {
+        await close(fd)
+      }
+    } catch (error) {
+      throw refusal(error as Error)
+    }
+  }
+
+  /** Never fails: what cannot be removed now goes at the next start. */
+  async discard(): Promise<void> {
+    this.discarded = true
+    this.queue = []
+    await this.flying
+    if (this.fd !== undefined) await close(this.fd)
+    this.fd = undefined
+    await unlink(this.path).catch(() => {})
+  }
+
+  private async drained(): Promise<void> {
+    await this.flying
+    if (this.failure) throw this.failure
+  }
+
+  /** Writes until nothing waits; what fails is told to whoever comes next. */
+  private async fly(): Promise<void> {
+    const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants
+    try {
+      this.fd ??= await open(this.path, O_CREAT | O_EXCL | O_WRONLY)
+      while (this.queue.length > 0 && !this.discarded) {
+        const buffers = this.queue
+        const octets = this.octets
+        this.queue = []
+        await write(this.fd, buffers, this.position)
+        this.position += octets
+        this.octets -= octets
+        this.wrote(octets)
+      }
+    } catch (error) {
+      this.failure = error as Error
+      this.queue = []
+    }
+    this.flying = undefined
+  }
+}
