@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 /** JSON of every wrong shape, on every endpoint that takes a body: never 500, and nothing is saved. */
 let api: Fixture

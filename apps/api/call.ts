@@ -1,6 +1,6 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
-import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import { rememberAnswer } from '@postern/store/control/identity.ts'
 import { type Committed, commit } from '@postern/store/control/revisions.ts'
 import { withSecretsHidden } from '@postern/store/control/secrets.ts'
@@ -53,7 +53,7 @@ const shownChanges = 200
 export async function writeRevision(
   { parts, who, write, address }: Call,
   about: WriteAbout,
-  work: (draft: Draft) => Promise<Outcome>,
+  work: (draft: ChangeSet) => Promise<Outcome>,
 ): Promise<WriteResult> {
   const options = {
     ...about,
@@ -67,7 +67,7 @@ export async function writeRevision(
     dryRun: write.dryRun,
   }
   let answer: WriteResult | undefined
-  const watched = async (draft: Draft) => {
+  const watched = async (draft: ChangeSet) => {
     const outcome = await work(draft)
     return { ...outcome, warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(draft, parts))])] }
   }

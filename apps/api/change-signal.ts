@@ -3,7 +3,7 @@ import type { Parts } from './parts.ts'
 /** Wakes those who wait for new events in this process. Others find them by looking. */
 const waiting = new WeakMap<Parts, Set<() => void>>()
 
-export function noteNews(parts: Parts): void {
+export function signalChange(parts: Parts): void {
   const all = waiting.get(parts)
   if (!all) return
   waiting.delete(parts)
@@ -11,7 +11,7 @@ export function noteNews(parts: Parts): void {
 }
 
 /** Resolves when events were stored, after `ms`, or when `signal` fires. */
-export function untilNews(parts: Parts, ms: number, signal: AbortSignal): Promise<void> {
+export function untilChange(parts: Parts, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const all = waiting.get(parts) ?? new Set()
     waiting.set(parts, all)

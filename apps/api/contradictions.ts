@@ -11,18 +11,18 @@ import {
   ownersOf,
   sameLocals,
 } from '@postern/store/control/directory.ts'
-import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import { type FieldError, invalid } from './problem.ts'
 
 /** What each row by itself cannot know: rows that contradict each other. Asked before a revision is sealed. */
 
-export async function refuseContradictions(draft: Draft): Promise<void> {
+export async function refuseContradictions(draft: ChangeSet): Promise<void> {
   const found: FieldError[] = []
   for (const change of draft.changes) found.push(...(await contradictionsOf(draft, change)))
   if (found.length > 0) throw invalid(found)
 }
 
-function contradictionsOf(draft: Draft, change: Change): Promise<FieldError[]> | FieldError[] {
+function contradictionsOf(draft: ChangeSet, change: Change): Promise<FieldError[]> | FieldError[] {
   switch (change.kind) {
     case 'settings':
       if (change.id === 'general') return addressAsName(change)
@@ -47,7 +47,7 @@ function addressAsName({ before, after }: Change): FieldError[] {
   return [{ path: 'hostname', message }]
 }
 
-async function inSettings(draft: Draft, group: 'advanced' | 'tls'): Promise<FieldError[]> {
+async function inSettings(draft: ChangeSet, group: 'advanced' | 'tls'): Promise<FieldError[]> {
   const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings
   const tls = (await draft.get('settings', 'tls'))?.value as TlsSettings
   return [...samePort(advanced, tls, group), ...(group === 'advanced' ? await delimiters(draft, advanced) : [])]
@@ -69,7 +69,10 @@ function samePort(
   return [{ path: group === 'tls' ? 'implicitTlsPort' : taken[0], message }]
 }
 
-async function delimiters(draft: Draft, { mailboxDelimiter, hostDelimiters }: AdvancedSettings): Promise<FieldError[]> {
+async function delimiters(
+  draft: ChangeSet,
+  { mailboxDelimiter, hostDelimiters }: AdvancedSettings,
+): Promise<FieldError[]> {
   const check = async (path: string, character: string, alsoLogins: boolean) => {
     const found = await holding(draft.queries, character, alsoLogins)
     if (found.length === 0) return []
@@ -87,7 +90,7 @@ async function delimiters(draft: Draft, { mailboxDelimiter, hostDelimiters }: Ad
   return (await Promise.all(checks)).flat()
 }
 
-async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<FieldError[]> {
+async function inAddress(draft: ChangeSet, { kind, id, key }: Change): Promise<FieldError[]> {
   const found: FieldError[] = []
   const others = (await ownersOf(draft.queries, await spellings(draft, key))).filter(
     (other) => other.kind !== kind || other.id !== id,
@@ -108,14 +111,14 @@ async function inAddress(draft: Draft, { kind, id, key }: Change): Promise<Field
 }
 
 /** The address under every name of its domain: they all mean the same mailbox. */
-async function spellings(draft: Draft, address: string): Promise<string[]> {
+async function spellings(draft: ChangeSet, address: string): Promise<string[]> {
   const at = address.lastIndexOf('@')
   const [named] = await domainsNamed(draft.queries, address.slice(at + 1))
   const domain = named && (await draft.get('domain', named.id))?.value
   return domain ? namesOf(domain).map((name) => address.slice(0, at + 1) + name) : [address]
 }
 
-async function inForwarding(draft: Draft, id: string): Promise<FieldError[]> {
+async function inForwarding(draft: ChangeSet, id: string): Promise<FieldError[]> {
   const { keepCopy = true, forwardTo = [] } = (await draft.get('account', id))?.value ?? {}
   if (keepCopy || forwardTo.length > 0) return []
   return [
@@ -123,7 +126,7 @@ async function inForwarding(draft: Draft, id: string): Promise<FieldError[]> {
   ]
 }
 
-async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
+async function inLogin(draft: ChangeSet, id: string): Promise<FieldError[]> {
   const account = (await draft.get('account', id))?.value
   if (!account) return []
   const login = account.login || account.address
@@ -133,7 +136,7 @@ async function inLogin(draft: Draft, id: string): Promise<FieldError[]> {
     : []
 }
 
-async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldError[]> {
+async function inDomain(draft: ChangeSet, { id, before }: Change): Promise<FieldError[]> {
   const domain = (await draft.get('domain', id))?.value
   if (!domain) return []
   const found = nobodyToAsk(domain)
@@ -149,7 +152,7 @@ async function inDomain(draft: Draft, { id, before }: Change): Promise<FieldErro
 }
 
 /** Mailboxes that a new name of the domain makes one. */
-async function twice(draft: Draft, domain: Domain, before: string | null): Promise<FieldError[]> {
+async function twice(draft: ChangeSet, domain: Domain, before: string | null): Promise<FieldError[]> {
   const known = before === null ? [] : namesOf(JSON.parse(before))
   const names = namesOf(domain)
   if (names.length === 1 || names.every((name) => known.includes(name))) return []
@@ -177,7 +180,7 @@ function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
 }
 
 /** Addresses in domain names that are given up. */
-async function leftBehind(draft: Draft, before: string | null): Promise<FieldError[]> {
+async function leftBehind(draft: ChangeSet, before: string | null): Promise<FieldError[]> {
   const domain = JSON.parse(before ?? '{}') as RowValues['domain']
   if (!domain.name) return []
   const errors: FieldError[] = []

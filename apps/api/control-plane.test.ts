@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { ListInput } from '@postern/contract/lists.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { type Fixture, startFixture } from './test/fixture.ts'
 import { sweep } from './housekeeping.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {

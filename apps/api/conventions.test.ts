@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Fixture, owner, startFixture } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
+import { type Fixture, owner, startFixture } from './test/fixture.ts'
 
 /** What api.md promises of every endpoint, asked as a stranger would. */
 let api: Fixture

@@ -2,8 +2,8 @@ import type { Order } from '@postern/contract/orders.ts'
 import { rowsById } from '@postern/store/control/rows.ts'
 import { enrolWorker } from '@postern/store/records/workers.ts'
 import { expect, it } from 'vitest'
-import { startFixture } from './test/fixture.ts'
 import { sweep } from './housekeeping.ts'
+import { startFixture } from './test/fixture.ts'
 
 const day = 86_400_000
 const midnightBefore = (at: number) => at - (at % day)

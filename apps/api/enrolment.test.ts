@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { workerRoutes } from './routes/worker.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {

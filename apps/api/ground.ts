@@ -14,17 +14,17 @@ import {
 } from '@postern/policy/directory.ts'
 import type { Ground } from '@postern/policy/expand.ts'
 import { entriesAt } from '@postern/store/control/directory.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 
 /** The part of the directory, as drafted, to which some addresses lead: what an expansion of them reads. */
 
 /** A directory that leads to more than this is not followed. */
-const mostAddresses = 60_000
+const maxAddresses = 60_000
 
 type Entry = { kind: string; value: string }
 
 /** @returns `undefined` when they lead to too much */
-export async function groundFor(draft: Draft, addresses: readonly string[]): Promise<Ground | undefined> {
+export async function groundFor(draft: ChangeSet, addresses: readonly string[]): Promise<Ground | undefined> {
   const directory = emptyDirectory()
   for (const { value } of await draft.all('domain')) addDomain(directory, value)
   const general = generalSchema.parse((await draft.get('settings', 'general'))?.value ?? {})
@@ -37,7 +37,7 @@ export async function groundFor(draft: Draft, addresses: readonly string[]): Pro
       .flatMap((address) => spellings(directory, address, mailboxDelimiter))
       .filter((key) => !seen.has(key))
     for (const key of keys) seen.add(key)
-    if (seen.size > mostAddresses) return undefined
+    if (seen.size > maxAddresses) return undefined
     const found = keys.length > 0 ? await entriesAt(draft.queries, keys) : []
     waiting = found.flatMap((entry) => added(directory, entry))
   }

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type HranaServer, startHranaServer } from '@postern/store/test/hrana.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { dataKey, owner } from './test/fixture.ts'
 import { handler } from './lambda.ts'
+import { dataKey, owner } from './test/fixture.ts'
 
 /** The function, on a libSQL server, with events as API Gateway and EventBridge Scheduler send them. */
 let server: HranaServer

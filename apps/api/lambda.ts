@@ -39,7 +39,7 @@ async function start(env: NodeJS.ProcessEnv) {
   const control = await openControl({ url, authToken })
   const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
   const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
-  parts.mostBody = functionOctets
+  parts.maxBody = functionOctets
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A password made up here could only be shown in a log: without one there is no first owner.
   if (env.POSTERN_ADMIN_PASSWORD)

@@ -1,7 +1,7 @@
 import type { Offence } from '@postern/contract/offences.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './test/fixture.ts'
 import { sweep } from './housekeeping.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { ingest } from '@postern/store/records/ingest.ts'
 import { highestEvent } from '@postern/store/records/workers.ts'
-import { noteNews } from './change-signal.ts'
+import { signalChange } from './change-signal.ts'
 import { iso } from './page.ts'
 import type { Parts } from './parts.ts'
 
@@ -16,7 +16,7 @@ export async function recordOwn<T extends EventType>(parts: Parts, type: T, fiel
     const n = (await highestEvent(parts.records, self)) + 1
     const { stored } = await ingest(parts.records, self, [{ n, at: iso(parts.now()), type, ...fields }])
     if (stored > 0) {
-      noteNews(parts)
+      signalChange(parts)
       return
     }
   }

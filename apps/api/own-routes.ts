@@ -1,5 +1,5 @@
 import { parseAddress } from '@postern/contract/network.ts'
-import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 
 /** Routes that lead back to this server: mail that takes one would come in again. What DNS would say is not asked. */
 
@@ -16,7 +16,7 @@ const groups = ['general', 'advanced', 'tls'] as const
  * Those that led elsewhere before.
  * @param fixed settings that the environment decides
  */
-export async function routesToOurselves(draft: Draft, fixed: Record<string, string>): Promise<string[]> {
+export async function routesToOurselves(draft: ChangeSet, fixed: Record<string, string>): Promise<string[]> {
   const { changes } = draft
   const settings = changes.filter(({ kind, id }) => kind === 'settings' && groups.some((group) => group === id))
   const domains = changes.filter(({ kind }) => kind === 'domain')
@@ -30,21 +30,21 @@ export async function routesToOurselves(draft: Draft, fixed: Record<string, stri
   const isNew = (route: Route) => fresh.has(spelled(route)) || !leadsTo(usBefore, route.target)
   return [...ofGeneral(after.general), ...(await domainRoutes(draft, { domains, moved: !isSame(usBefore, us) }))]
     .filter((route) => leadsTo(us, route.target) && isNew(route))
-    .slice(0, mostSaid)
+    .slice(0, maxSaid)
     .map(
       ({ what, target: { host, port } }) => `${what} leads to this server itself (${host}, port ${port}): mail loops.`,
     )
 }
 
-const mostSaid = 50
+const maxSaid = 50
 
-async function groupsOf(draft: Draft): Promise<Groups> {
+async function groupsOf(draft: ChangeSet): Promise<Groups> {
   const value = async (group: (typeof groups)[number]) => ((await draft.get('settings', group))?.value ?? {}) as Json
   return { general: await value('general'), advanced: await value('advanced'), tls: await value('tls') }
 }
 
 /** When our name or our ports have changed, every domain's; else those that were changed. */
-async function domainRoutes(draft: Draft, { domains, moved }: { domains: readonly Change[]; moved: boolean }) {
+async function domainRoutes(draft: ChangeSet, { domains, moved }: { domains: readonly Change[]; moved: boolean }) {
   if (!moved) return domains.flatMap(ofDomain('after'))
   return (await draft.all('domain')).flatMap(({ value }) => ofRoute(value.name, value.route))
 }

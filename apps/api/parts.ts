@@ -16,9 +16,9 @@ export type Parts = {
   records: Database
   seal: Seal
   passwords: Passwords
-  certificates: CertificateWorkshop
+  certificates: CertificateMaker
   acme: AcmeAuthority
-  nudge: Nudge
+  nudge: NotifyWorkers
   metrics: Metrics
   replayer: Replayer
   log: Log
@@ -33,7 +33,7 @@ export type Parts = {
   /** Settings that the environment decides: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed: Record<string, string>
   /** Octets of a message that the way to this API passes in one request or answer; absent: no limit of its own. */
-  mostBody?: number
+  maxBody?: number
   /** Origins that browsers may call from; none unless configured. */
   corsOrigins: string[]
   version: string
@@ -50,7 +50,7 @@ export type Passwords = {
 type KeyAndNames = { names: readonly string[]; kind: KeyKind; privateKey: string }
 
 /** All texts are PEM. */
-export type CertificateWorkshop = {
+export type CertificateMaker = {
   /** Throws an Error that says what is wrong with the chain or the key. */
   read(certificate: string, privateKey: string): CertificateFacts
   makeKey(kind: KeyKind): Promise<string>
@@ -73,7 +73,7 @@ export type AcmeAuthority = {
   }): Promise<{ certificate: string; accountUrl: string }>
 }
 
-export type Nudge = {
+export type NotifyWorkers = {
   /** Says `{revision}` to a worker's change queue. Rejects when it was not taken. */
   send(queueUrl: string, revision: number): Promise<void>
 }

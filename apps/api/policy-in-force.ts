@@ -21,7 +21,7 @@ type Kept = RevisionName & { replica: Replica; policy: Policy }
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'kill' && kind !== 'certificate' && kind !== 'service')
 const page = 1000
 /** Past so many changed rows reading all anew is no dearer. */
-const mostChanges = 20_000
+const maxChanges = 20_000
 const kept = new WeakMap<Database, Promise<Kept>>()
 
 /** As of the newest revision. Its Kill File is empty: see `withKillFor`. */
@@ -47,7 +47,7 @@ async function renewed(control: Database, old: Kept): Promise<Kept> {
     for (const { kind, id, after } of changes) put(own(replica, changed, kind), id, after)
     const last = changes.at(-1)
     if (!last || changes.length < page) break
-    if (read > mostChanges) return loaded(control)
+    if (read > maxChanges) return loaded(control)
     from = last
     await breathe()
   }

@@ -2,9 +2,9 @@ import { zstdCompressSync } from 'node:zlib'
 import type { Session } from '@postern/contract/session.ts'
 import { factsIn, storeFacts } from '@postern/store/records/facts.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Fixture, startFixture } from './test/fixture.ts'
 import { retain } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
+import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
 const hour = 3_600_000

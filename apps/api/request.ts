@@ -36,7 +36,7 @@ export async function readOctets(request: Request, limit: number): Promise<Uint8
 }
 
 /** Deeper than anything we take: what walks a value may call itself so often. */
-const mostDepth = 64
+const maxDepth = 64
 
 /** Throws 400 for what is not JSON, and for JSON that would not be kept as it came. */
 export function parseJson(text: string): unknown {
@@ -60,7 +60,7 @@ function refuseOdd(root: unknown): void {
     if (typeof value === 'string' && !value.isWellFormed())
       throw new ProblemError(400, 'The body holds half of a character (a surrogate without the other).')
     if (typeof value !== 'object' || value === null) continue
-    if (depth >= mostDepth) throw new ProblemError(400, `The body is nested more than ${mostDepth} levels deep.`)
+    if (depth >= maxDepth) throw new ProblemError(400, `The body is nested more than ${maxDepth} levels deep.`)
     if (Object.hasOwn(value, '__proto__')) throw new ProblemError(400, '"__proto__" is not a key of anything.')
     for (const inner of Object.values(value)) waiting.push({ value: inner, depth: depth + 1 })
   }

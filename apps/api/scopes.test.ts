@@ -1,9 +1,9 @@
 import { type Role, roleNames } from '@postern/contract/roles.ts'
 import { beforeAll, expect, it } from 'vitest'
 import type { Scope } from './endpoint.ts'
-import { type Document, type Fixture, startFixture, undeclared } from './test/fixture.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
+import { type Document, type Fixture, startFixture, undeclared } from './test/fixture.ts'
 
 /** Every row of the table: nobody gets 401, who may not gets 403, who may gets something else. */
 let api: Fixture

@@ -4,7 +4,7 @@ import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
 import { expand, type Ground } from '@postern/policy/expand.ts'
 import { entriesNaming, keysIn } from '@postern/store/control/directory.ts'
-import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import type { z } from 'zod'
 import { groundFor } from './ground.ts'
 import { routesToOurselves } from './own-routes.ts'
@@ -16,7 +16,7 @@ type Json = Record<string, unknown>
 
 type Machine = Pick<Parts, 'fixed' | 'missingSyslog'>
 
-export async function warningsOf(draft: Draft, parts: Machine): Promise<string[]> {
+export async function warningsOf(draft: ChangeSet, parts: Machine): Promise<string[]> {
   const { changes } = draft
   return [
     ...changes.flatMap(ofSettings),
@@ -67,7 +67,7 @@ const broad = {
 }
 
 /** The list as a whole: two halves of the Internet are the Internet. */
-async function ofLists(draft: Draft, changes: readonly Change[]): Promise<string[]> {
+async function ofLists(draft: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const found: string[] = []
   for (const list of ['relay', 'white'] as const) {
     if (!changes.some(({ kind, after }) => kind === list && after !== null)) continue
@@ -80,20 +80,20 @@ async function ofLists(draft: Draft, changes: readonly Change[]): Promise<string
 }
 
 /** Addresses that lead to nobody, or only to some of those they name. */
-async function ofDirectory(draft: Draft, changes: readonly Change[]): Promise<string[]> {
+async function ofDirectory(draft: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const asked = new Map<string, string>()
   for (const change of changes) for (const [address, what] of addressesOf(change)) asked.set(address, what)
   const gone = goneAddresses(changes)
   if (gone.length > 0) for (const { key } of await entriesNaming(draft.queries, gone)) asked.set(key, key)
-  if (asked.size === 0 || asked.size > mostAsked) return []
+  if (asked.size === 0 || asked.size > maxAsked) return []
   const ground = await groundFor(draft, [...asked.keys()])
   if (!ground) return []
-  return [...new Set([...asked].flatMap(([address, what]) => aboutAddress(ground, address, what)))].slice(0, mostSaid)
+  return [...new Set([...asked].flatMap(([address, what]) => aboutAddress(ground, address, what)))].slice(0, maxSaid)
 }
 
 /** A document with more entries than this is not looked through. */
-const mostAsked = 2000
-const mostSaid = 50
+const maxAsked = 2000
+const maxSaid = 50
 
 const addressKinds: readonly string[] = ['account', 'alias', 'group']
 

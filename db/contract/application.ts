@@ -29,7 +29,7 @@ export type ApplicationQuestion = {
 }
 
 /** Octets of an answer. */
-export const mostAnswered = 65_536
+export const maxAnswered = 65_536
 
 /** Fields that say how a message is read, where it came from, or that may stand in it only once. */
 const reservedFields = new Set(

@@ -12,7 +12,7 @@ export type InputIssue = {
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
 
-const mostIssues = 100
+const maxIssues = 100
 
 /**
  * @param input what was parsed: the values in the messages come from it. Values of secret keys are never shown, nor are
@@ -24,7 +24,7 @@ export function describeIssues(error: z.core.$ZodError, input: unknown, schema: 
   const first = new Map<string, InputIssue>()
   for (const issue of found)
     if (!first.has(`${issue.path}\n${issue.message}`)) first.set(`${issue.path}\n${issue.message}`, issue)
-  return [...first.values()].slice(0, mostIssues)
+  return [...first.values()].slice(0, maxIssues)
 }
 
 /** Parses, or says what is wrong. */

@@ -17,7 +17,7 @@ export const hackAttempts = ['pregreet', 'other-protocol', 'binary-noise', 'comm
 export type HackAttempt = (typeof hackAttempts)[number]
 
 /** Sentences of evidence that one offence carries. */
-export const mostSentences = 10
+export const maxSentences = 10
 
 export const offenceSchema = z.strictObject({
   /** The worker's own; a batch that comes again is counted once. */
@@ -28,7 +28,7 @@ export const offenceSchema = z.strictObject({
   count: z.number().int().min(1).max(1_000_000),
   /** The last of them. */
   at: z.iso.datetime(),
-  evidence: z.array(z.string().max(300)).max(mostSentences),
+  evidence: z.array(z.string().max(300)).max(maxSentences),
 })
 export type Offence = z.infer<typeof offenceSchema>
 

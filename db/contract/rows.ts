@@ -14,7 +14,7 @@ import {
 } from './directory.ts'
 import { type ListEntry, type ListName, listEntrySchema, listNames } from './lists.ts'
 import { type Order, orderSchema } from './orders.ts'
-import { type ServiceName, type ServiceWish, serviceWishSchema } from './services.ts'
+import { type DesiredService, desiredServiceSchema, type ServiceName } from './services.ts'
 import { type SettingGroup, type Settings, settingGroupSchema, settingGroups } from './settings.ts'
 
 /**
@@ -38,7 +38,7 @@ export const rowKindSchema = z.enum(rowKinds)
 
 export type RowValues = {
   settings: Settings[SettingGroup]
-  service: ServiceWish
+  service: DesiredService
   domain: Domain
   account: Account
   alias: Alias
@@ -56,7 +56,7 @@ export type RowChange = Row & { revision: number }
 
 /** The shape of a stored row of each kind. A worker refuses a revision with a row that does not fit. */
 const rowSchemas = {
-  service: serviceWishSchema,
+  service: desiredServiceSchema,
   'control-access': listEntrySchema,
   kill: listEntrySchema,
   accept: listEntrySchema,

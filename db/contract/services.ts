@@ -14,11 +14,11 @@ export const services: Record<ServiceName, { title: string; help: string }> = {
 }
 
 /** The wish, as a row. A restart is a new generation: workers whose generation is older renew their listeners. */
-export const serviceWishSchema = z.object({
+export const desiredServiceSchema = z.object({
   desired: z.enum(['running', 'stopped']),
   generation: z.number().int().nonnegative(),
 })
-export type ServiceWish = z.infer<typeof serviceWishSchema>
+export type DesiredService = z.infer<typeof desiredServiceSchema>
 
 export const observedStates = ['running', 'stopped', 'starting', 'stopping', 'degraded'] as const
 export type ObservedState = (typeof observedStates)[number]

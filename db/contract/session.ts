@@ -129,7 +129,7 @@ type Assert<T extends never> = T
 export type FactsLeftOut = Assert<Exclude<Fact, keyof Session | Read>>
 
 /** Facts of one session as they were decided about, stage by stage; those of one transaction at most. */
-export type Witnessed = {
+export type RecordedSession = {
   connect: ConnectFacts
   hello?: HelloFacts | undefined
   auth?: AuthFacts | undefined
@@ -146,7 +146,7 @@ const copied = (Object.keys(sessionSchema.shape) as (keyof Session)[]).filter(
 )
 
 /** The session that these facts were read from, without what is at its default. */
-export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: Witnessed): Session {
+export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: RecordedSession): Session {
   const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
   const record: Session = { now: (mail ?? latest).now, ip: connect.ip }
   copy(record, connect)

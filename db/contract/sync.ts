@@ -99,7 +99,7 @@ export const etrnRequestSchema = z.strictObject({
 })
 
 /** The body of an SQS message: a nudge, nothing more. */
-export const nudgeSchema = z.object({ revision: z.number().int().nonnegative() })
+export const changeNotificationSchema = z.object({ revision: z.number().int().nonnegative() })
 
 /**
  * `POST /v1/worker/facts`: what decisions looked at, for the replay. `records`: NDJSON of sessions (`session.ts`), compressed

@@ -12,7 +12,7 @@ import { notifySchema } from './envelope.ts'
  */
 
 /** Octets of one parcel: a message travels between API and worker in parcels, so no request and no row is large. */
-export const parcelOctets = 512 * 1024
+export const chunkBytes = 512 * 1024
 
 const envelope = {
   /** Empty: the null sender. */
@@ -85,12 +85,12 @@ const contentErrand = z.object({
   /** Octets, from the beginning, that are wanted at most. */
   most: z.number().int().positive(),
 })
-export const errandSchema = z.discriminatedUnion('kind', [submitErrand, contentErrand])
-export type Errand = z.infer<typeof errandSchema>
-export type SubmitErrand = z.infer<typeof submitErrand>
-export type ContentErrand = z.infer<typeof contentErrand>
+export const workerRequestSchema = z.discriminatedUnion('kind', [submitErrand, contentErrand])
+export type WorkerRequest = z.infer<typeof workerRequestSchema>
+export type SubmitRequest = z.infer<typeof submitErrand>
+export type ContentRequest = z.infer<typeof contentErrand>
 
-export const errandAnswerSchema = z.discriminatedUnion('outcome', [
+export const workerRequestAnswerSchema = z.discriminatedUnion('outcome', [
   /** It lies in the spool, durable. */
   z.strictObject({ outcome: z.literal('stored') }),
   /** A rule is against it; nothing was stored. `path`: which part of the submission. */
@@ -110,6 +110,6 @@ export const errandAnswerSchema = z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('absent') }),
   z.strictObject({ outcome: z.literal('failed'), because: z.string().max(300) }),
 ])
-export type ErrandAnswer = z.infer<typeof errandAnswerSchema>
+export type WorkerRequestAnswer = z.infer<typeof workerRequestAnswerSchema>
 
-export const errandListSchema = z.object({ ids: z.array(z.string()) })
+export const workerRequestListSchema = z.object({ ids: z.array(z.string()) })

@@ -9,7 +9,6 @@ import {
   groupInputSchema,
 } from './directory.ts'
 import { documentSchema } from './document.ts'
-import { submissionSchema } from './worker-requests.ts'
 import { parseInput } from './issues.ts'
 import { listInputSchemas } from './lists.ts'
 import {
@@ -25,6 +24,7 @@ import { replayRequestSchema } from './replay.ts'
 import { sessionSchema } from './session.ts'
 import { settingGroups } from './settings.ts'
 import { enrolRequestSchema } from './sync.ts'
+import { submissionSchema } from './worker-requests.ts'
 
 /** Wrong types at every key of every schema that people write: the answer is a sentence of ours, and never the validator's. */
 

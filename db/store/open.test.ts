@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { commit, headRevision } from './control/revisions.ts'
-import { startHranaServer } from './test/hrana.ts'
 import { DatabaseError, openControl, openRecords } from './open.ts'
 import { ingest } from './records/ingest.ts'
 import { makeSeal, SealError } from './seal.ts'
+import { startHranaServer } from './test/hrana.ts'
 
 const directory = () => mkdtempSync(join(tmpdir(), 'postern-open-'))
 const key = btoa('0123456789abcdef0123456789abcdef')

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { emptyReplica } from '@postern/contract/rows.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
-import { compilePlan } from '@postern/queue/route/delivery-settings.ts'
 import { Queue } from '@postern/queue/queue.ts'
+import { compileDeliverySettings } from '@postern/queue/route/delivery-settings.ts'
 import { Dns } from '@postern/queue/route/dns.ts'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -56,7 +56,7 @@ const queue = await Queue.open({
   },
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
-  plan: compilePlan(replica, 1),
+  plan: compileDeliverySettings(replica, 1),
   outboundPort: 25,
 })
 queue.startDeliveries()

@@ -6,10 +6,10 @@ import { emptyReplica } from '@postern/contract/rows.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
 import { uuidv7 } from '@postern/queue/dsn/notify.ts'
-import { Book } from '@postern/queue/index/index-database.ts'
+import { IndexDatabase } from '@postern/queue/index/index-database.ts'
 import type { MessageRow } from '@postern/queue/index/rows.ts'
-import { compilePlan } from '@postern/queue/route/delivery-settings.ts'
 import { Queue } from '@postern/queue/queue.ts'
+import { compileDeliverySettings } from '@postern/queue/route/delivery-settings.ts'
 import { Dns } from '@postern/queue/route/dns.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -39,9 +39,9 @@ const envelope = (i: number) => ({
 })
 const body = Buffer.from('Subject: bench\r\n\r\nHello.\r\n')
 let building = performance.now()
-const { book } = Book.open({
+const { book } = IndexDatabase.open({
   path,
-  witness: join(spool, 'index.db'),
+  sidecar: join(spool, 'index.db'),
   release: 'bench',
   hasMail: false,
   now: Date.now(),
@@ -135,7 +135,7 @@ const queue = await Queue.open({
   },
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
-  plan: compilePlan(replica, 1),
+  plan: compileDeliverySettings(replica, 1),
   outboundPort: 25,
 })
 queue.startDeliveries()

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net'
-import { Testbed, until } from '@postern/queue/test/testbed.ts'
 import { TestServer } from '@postern/queue/test/server.ts'
+import { Testbed, until } from '@postern/queue/test/testbed.ts'
 
 /**
  * Local mail, and mail to a host that answers, beside mail for hosts that take connections and say nothing.

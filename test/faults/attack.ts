@@ -25,7 +25,7 @@ const addresses = Number(options.addresses)
 const seconds = Number(options.seconds)
 const loginEvery = Number(options.logins)
 const honestSeconds = 15
-const mostGrowthMib = 300
+const maxGrowthMib = 300
 const atOnce = 200
 
 const attackerAt = (i: number) => `127.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
@@ -119,7 +119,7 @@ honest mail: ${before.rate.toFixed(0)} msg/s before, ${rate.toFixed(0)} msg/s du
 memory of the SMTP worker: ${before.smtp.now} MiB before, ${after.smtp.now} MiB after (peak ${after.smtp.peak})
 memory of the API: ${before.api.now} MiB before, ${after.api.now} MiB after (peak ${after.api.peak})`)
   const grew = Math.max(after.smtp.peak - before.smtp.peak, after.api.peak - before.api.peak)
-  return blocked >= addresses && perCent >= 50 && grew <= mostGrowthMib
+  return blocked >= addresses && perCent >= 50 && grew <= maxGrowthMib
 }
 
 console.log(`${conditions()}\n`)

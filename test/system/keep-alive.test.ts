@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { Connection } from '@postern/queue/client/connection.ts'
-import { type Dial, patience } from '@postern/queue/client/dial.ts'
+import { type ConnectOptions, defaultTimeouts } from '@postern/queue/client/dial.ts'
 import { Hosts } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
 import { reachOf } from '@postern/runtime/hooks/reach.ts'
@@ -31,9 +31,9 @@ afterEach(() => {
 })
 
 const at = () => ({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
-const dial = (protocol: Dial['protocol'], tls: Dial['tls']): Dial => {
+const dial = (protocol: ConnectOptions['protocol'], tls: ConnectOptions['tls']): ConnectOptions => {
   const { host, port } = at()
-  return { peer: { host, address: host, port }, protocol, name: 'mail.test', tls, patience }
+  return { peer: { host, address: host, port }, protocol, name: 'mail.test', tls, timeouts: defaultTimeouts }
 }
 
 const connections: [string, () => unknown][] = [
@@ -62,7 +62,7 @@ const connections: [string, () => unknown][] = [
         length: 0,
         body: async function* () {},
         timeoutMs: 60_000,
-        mostAnswer: 100,
+        maxAnswer: 100,
       }),
   ],
   ['the control plane', () => fetch(`http://127.0.0.1:${at().port}/`)],

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { Connection } from '@postern/queue/client/connection.ts'
-import { ConnectionFailure, type Dial, patience } from '@postern/queue/client/dial.ts'
+import { ConnectionFailure, type ConnectOptions, defaultTimeouts } from '@postern/queue/client/dial.ts'
 import { Pool } from '@postern/queue/client/pool.ts'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type Authority, startAuthority } from '../peers/authority.ts'
@@ -60,9 +60,9 @@ function serve(socket: TLSSocket, sessions: string[][], { offer, answer }: Gatew
 const auth = { user: 'relay', secret: 'tr0ub4dor' }
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
-function dialTo(port: number): Dial {
+function dialTo(port: number): ConnectOptions {
   const peer = { host: 'gateway.test', address: '127.0.0.1', port }
-  return { peer, protocol: 'smtp', name: 'mail.test', tls: 'implicit', auth, patience }
+  return { peer, protocol: 'smtp', name: 'mail.test', tls: 'implicit', auth, timeouts: defaultTimeouts }
 }
 
 const refusesPlain = (said: string) => (line: string) => {

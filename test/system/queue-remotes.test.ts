@@ -1,6 +1,6 @@
 import { Dns } from '@postern/queue/route/dns.ts'
-import { Testbed, until } from '@postern/queue/test/testbed.ts'
 import { TestServer } from '@postern/queue/test/server.ts'
+import { Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { type Dns as DnsPeer, startDns } from '../peers/dns.ts'

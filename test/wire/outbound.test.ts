@@ -46,7 +46,7 @@ const live = livePostern({
 })
 afterEach(() => {
   remote.script = {}
-  remote.mostBusy = 0
+  remote.maxBusy = 0
   expect(live.pid('queue')).toBe(queuePid)
 })
 
@@ -66,7 +66,7 @@ const slow = (ms: number) => ({ end: () => new Promise<undefined>((resolve) => s
 /** A refused transaction counts as busy until its connection goes. */
 async function idle(): Promise<void> {
   await until('no transaction is open', () => remote.busy === 0)
-  remote.mostBusy = 0
+  remote.maxBusy = 0
 }
 
 /** Minutes from a message's first failure to its next try. */
@@ -132,13 +132,13 @@ describe('connections', () => {
     let all = await arrived(8)
     await many(8)
     await all()
-    expect(remote.mostBusy).toBe(2)
+    expect(remote.maxBusy).toBe(2)
     await live.set('queue', { perDomain: [{ domain: 'far.test', connections: 1 }] })
     await idle()
     all = await arrived(4)
     await many(4)
     await all()
-    expect(remote.mostBusy).toBe(1)
+    expect(remote.maxBusy).toBe(1)
   })
 
   it('perDomainPerMinute: so many at once, the others wait, also over other changes', async () => {
@@ -180,7 +180,7 @@ describe('connections', () => {
     let all = await arrived(12)
     await many(12)
     await all()
-    expect(remote.mostBusy).toBe(5)
+    expect(remote.maxBusy).toBe(5)
     remote.script = later
     const waiting = await many(6)
     for (const id of waiting) await live.event('delivery.deferred', ({ messageId }) => messageId === id)
@@ -189,7 +189,7 @@ describe('connections', () => {
     all = await arrived(6)
     await live.change(() => live.api.post('/v1/queue/run'))
     await all()
-    expect(remote.mostBusy).toBe(2)
+    expect(remote.maxBusy).toBe(2)
   })
 })
 

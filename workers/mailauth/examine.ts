@@ -40,7 +40,7 @@ export type Examined = {
 }
 
 /** A header is looked at up to here; what stands past it is left out of the message when it is delivered. */
-const mostHeader = 1 << 20
+const maxHeader = 1 << 20
 /** RFC 7208 §4.6.4: at least 20 seconds. */
 const spfMs = 20_000
 
@@ -75,7 +75,7 @@ async function readThrough(
   message: Iterable<Buffer> | AsyncIterable<Buffer>,
   { question, resolve, wantsSignatures }: Reading,
 ): Promise<Read & { cuts: Cut[]; forged: number }> {
-  const head = new HeaderEnd(mostHeader)
+  const head = new HeaderEnd(maxHeader)
   let begun: Begun | undefined
   for await (const piece of message) {
     const body = head.take(piece)
@@ -130,7 +130,7 @@ type Dmarc = NonNullable<Findings['dmarc']>
 type Identities = { spfDomains: string[]; dkimDomains: { domain: string; underSized: number }[] }
 
 /** Author domains of one message that are looked at. */
-const mostAuthors = 10
+const maxAuthors = 10
 const strength = { none: 0, quarantine: 1, reject: 2 }
 
 /** Absent: it hangs on something that is not known, a signature that was not verified. */
@@ -170,7 +170,7 @@ type Evaluated = { status: { result: Dmarc['result']; header?: { from?: string }
  */
 async function ofSeveral(domains: readonly string[], identities: Identities, resolver: Resolve): Promise<Dmarc> {
   let worst: Dmarc = { result: 'permerror', policy: 'none', domain: plain(domains.join(' '), 255) }
-  for (const domain of domains.slice(0, mostAuthors)) {
+  for (const domain of domains.slice(0, maxAuthors)) {
     const found = await evaluated({ from: [`x@${domain}`], fromFields: 1 }, identities, resolver)
     if (found.result === 'fail' && strength[found.policy] > strength[worst.policy]) worst = found
   }

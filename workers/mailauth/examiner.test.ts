@@ -54,7 +54,7 @@ describe('the examiner', () => {
   it('a silent DNS holds nobody longer than the patience, and a full line says so at once', async () => {
     const one = examiner({
       servers: [await silentDns()],
-      mostWaiting: 1,
+      maxWaiting: 1,
       patience: { message: 300, thread: 60_000 },
     })
     const asked = { ...question, checks: ['spf'] as const }

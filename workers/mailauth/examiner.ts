@@ -32,7 +32,7 @@ export class ExaminerBusy extends Error {
 export type ExaminerOptions = Setup & {
   threads?: number
   /** More in line than this are refused with ExaminerBusy; without it nobody is. */
-  mostWaiting?: number
+  maxWaiting?: number
   patience?: Patience
 }
 
@@ -93,9 +93,9 @@ export class Examiner {
   }
 
   #put(begin: (hand: Hand, id: number, task: Task) => void): Promise<Examined> {
-    const { mostWaiting = Number.POSITIVE_INFINITY } = this.#options
+    const { maxWaiting = Number.POSITIVE_INFINITY } = this.#options
     if (this.#closed) return Promise.reject(new Error('the examiner is closed'))
-    if (this.#line.length >= mostWaiting) return Promise.reject(new ExaminerBusy('too many messages are in line'))
+    if (this.#line.length >= maxWaiting) return Promise.reject(new ExaminerBusy('too many messages are in line'))
     return new Promise((resolve, reject) => {
       const task: Task = {
         begin: (hand, id) => begin(hand, id, task),

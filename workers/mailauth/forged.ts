@@ -7,7 +7,7 @@ import type { Field } from './header.ts'
  */
 
 /** A header with more of them loses everything behind: nobody sends such a header in good faith. */
-const mostCuts = 1000
+const maxCuts = 1000
 
 export type Cut = [from: number, to: number]
 
@@ -21,7 +21,7 @@ export function forgedIn(fields: readonly Field[], hostname: string): { cuts: Cu
     count++
     const last = cuts.at(-1)
     if (last && last[1] === from) last[1] = to
-    else if (cuts.length < mostCuts) cuts.push([from, to])
+    else if (cuts.length < maxCuts) cuts.push([from, to])
     else {
       const end = fields.at(-1)?.to ?? to
       ;(last as Cut)[1] = end

@@ -18,15 +18,15 @@ import type { Resolve } from './names.ts'
  * - It reads a header octet by octet and joins folded lines at quadratic cost: 1 MiB of folded lines holds a thread for minutes.
  *   The header comes split already (`header.ts`, linear).
  * - It verifies any number of signatures, each with any number of names in h= against any number of fields: RFC 6376 §6.1
- *   allows a limit, here `mostSignatures` and `mostNames`. Signatures past it are neutral, their keys are not looked up.
+ *   allows a limit, here `maxSignatures` and `maxNames`. Signatures past it are neutral, their keys are not looked up.
  * - It reads an RSA key anew for each message, by an export that fails and is repeated: half of the time of a verification.
  *   Keys are kept, by everything their meaning depends on.
  * - A name that cannot be in the DNS (s= or d= too long) is a temporary error to it; such a key does not exist (RFC 6376 §6.1.2).
  * - It looks for the start of the MIME structure and for an ARC chain, which nobody here asks for.
  */
 
-export const mostSignatures = 10
-const mostNames = 500
+export const maxSignatures = 10
+const maxNames = 500
 
 type Kept = { key: KeyObject; modulusLength: number | undefined; found: PublicKey }
 const keys = new LRUCache<string, Kept>({ max: 5_000 })
@@ -48,8 +48,8 @@ export class CorrectedVerifier extends DkimVerifier {
     }
     super.prepareSignature(signature)
     if (signature.skip || signature.invalid) return
-    if (++this.#prepared > mostSignatures) signature.invalid = 'more signatures than are verified'
-    else if (namesIn(signature) > mostNames) signature.invalid = 'more names in h= than are looked at'
+    if (++this.#prepared > maxSignatures) signature.invalid = 'more signatures than are verified'
+    else if (namesIn(signature) > maxNames) signature.invalid = 'more names in h= than are looked at'
   }
 
   override async messageHeaders(header: ParsedHeader): Promise<void> {
@@ -59,7 +59,7 @@ export class CorrectedVerifier extends DkimVerifier {
 
   /** Signatures that were looked at, whatever came of it; the ARC-Message-Signature is none of them. */
   override async finalChunk(): Promise<void> {
-    this.signatureHeaders = this.signatureHeaders.filter(({ type }) => type === 'DKIM').slice(0, mostSignatures + 1)
+    this.signatureHeaders = this.signatureHeaders.filter(({ type }) => type === 'DKIM').slice(0, maxSignatures + 1)
     await super.finalChunk()
   }
 }

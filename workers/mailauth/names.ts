@@ -11,7 +11,7 @@ export type RecordType = 'TXT' | 'A' | 'AAAA' | 'MX' | 'PTR' | 'CNAME'
 /** Rejects with an error whose `code` is ENOTFOUND, ENODATA, or says what failed. */
 export type Resolve = (name: string, type: string) => Promise<unknown[]>
 
-const mostKept = 20_000
+const maxKept = 20_000
 /** Seconds; Node tells no TTL of most records. */
 const keepFound = 120
 const keepNone = 60
@@ -20,15 +20,15 @@ const keepFailure = 5
 const downAfter = 20
 const downForMs = 5_000
 /** Of one answer: more is not used for mail, and costs memory. */
-const mostRecords = 100
+const maxRecords = 100
 
 const keyOf = (name: string, type: string) => `${type} ${name.toLowerCase()}`
 const isNone = (code: string | undefined) => code === 'ENOTFOUND' || code === 'ENODATA'
 
 export class Names {
   readonly #resolver: Resolver
-  readonly #kept = new LRUCache<string, Promise<unknown[]>>({ max: mostKept })
-  readonly #found = new LRUCache<string, object>({ max: mostKept })
+  readonly #kept = new LRUCache<string, Promise<unknown[]>>({ max: maxKept })
+  readonly #found = new LRUCache<string, object>({ max: maxKept })
   #failures = 0
   #downUntil = 0
 
@@ -48,7 +48,7 @@ export class Names {
       (records) => {
         this.#failures = 0
         keep(keepFound)
-        return records.slice(0, mostRecords)
+        return records.slice(0, maxRecords)
       },
       (error: NodeJS.ErrnoException) => {
         if (isNone(error.code)) this.#failures = 0

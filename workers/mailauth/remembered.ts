@@ -7,13 +7,13 @@ import type { Examined, Question } from './examine.ts'
  * and the author's domain (macros, RFC 7208 §7) is not kept.
  */
 
-const mostKept = 20_000
+const maxKept = 20_000
 const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
 /** Below it is not worth the memory. */
 const leastMs = 1_000
 
 export class Remembered {
-  readonly #answers = new LRUCache<string, Examined>({ max: mostKept })
+  readonly #answers = new LRUCache<string, Examined>({ max: maxKept })
 
   find(question: Question): Examined | undefined {
     if (question.author !== undefined && question.checks.length === 0) return nothing

@@ -18,7 +18,7 @@ export type Signed = {
 }
 
 /** More fields than this, or a longer line, and nobody's signature is verified: that costs a thread seconds. */
-const mostFields = 2_000
+const maxFields = 2_000
 const longestLine = 1 << 20
 /** RSA keys of fewer bits pass and are told of: RFC 8301 §3.2 asks signers for 2048. */
 const strongBits = 2048
@@ -43,7 +43,7 @@ export class Signatures {
   ): Promise<Signatures> {
     const verifier = new CorrectedVerifier(resolve, Date.now())
     const signed = fields.some(({ name }) => name === 'dkim-signature')
-    const given = !whole || fields.length > mostFields ? 'the header is too large' : undefined
+    const given = !whole || fields.length > maxFields ? 'the header is too large' : undefined
     const verifies = wanted && given === undefined
     const read = verifies ? fields : fields.filter(({ name }) => name === 'from').slice(0, 10)
     await verifier.messageHeaders(parsedHeader(read, header))

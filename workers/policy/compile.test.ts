@@ -2,8 +2,8 @@ import { applyRow, type Replica, rowKinds } from '@postern/contract/rows.ts'
 import { describe, expect, it, vi } from 'vitest'
 import { type CompileOptions, compileInSlices, compilePolicy, compileSteps } from './compile.ts'
 import { decideMail, decideRcpt } from './decide.ts'
-import { exampleReplica, mailFacts, rcptFacts, saidBy } from './test/example.ts'
 import type { Policy } from './policy.ts'
+import { exampleReplica, mailFacts, rcptFacts, saidBy } from './test/example.ts'
 
 const created = { createdBy: 'test', createdAt: '2026-01-01T00:00:00Z' }
 

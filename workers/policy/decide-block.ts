@@ -28,7 +28,7 @@ export type BlockSettings = Pick<Settings, 'harvesting' | 'dictionary' | 'securi
 /** One kind of offence as the settings see it: so many of them within so many minutes block for so long. */
 type Limit = { most: number; withinMinutes: number; blockMinutes: number; by: string; what: string }
 
-const mostEvidence = 20
+const maxEvidence = 20
 const day = 1440
 
 /** The limits in force, the gravest first; a kind that is not there is not counted. */
@@ -105,7 +105,7 @@ function blocked({ now, address, kind, limit, count, counted }: Found): BlockVer
       action: 'deny',
       expiresAt: new Date(now + limit.blockMinutes * 60_000).toISOString(),
       reason: limit.most === 1 ? reasons[kind] : `${count} ${limit.what}${span}; the limit is ${limit.most}`,
-      evidence: evidence.slice(0, mostEvidence),
+      evidence: evidence.slice(0, maxEvidence),
     },
   }
 }

@@ -16,8 +16,8 @@ import {
   decideRcpt,
   decideVrfy,
 } from './decide.ts'
-import { examplePolicy, noon, rcptFacts } from './test/example.ts'
 import type { Policy } from './policy.ts'
+import { examplePolicy, noon, rcptFacts } from './test/example.ts'
 
 /** Everything that could smuggle a host into an address. */
 const piece = fc.constantFrom(

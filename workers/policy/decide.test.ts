@@ -2,6 +2,7 @@ import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/c
 import { defaultSettings, type SecuritySettings } from '@postern/contract/settings.ts'
 import { describe, expect, it } from 'vitest'
 import * as decisions from './decide.ts'
+import { stages } from './stages.ts'
 import {
   authFacts,
   type Change,
@@ -15,7 +16,6 @@ import {
   saidBy,
   sessionFacts,
 } from './test/example.ts'
-import { stages } from './stages.ts'
 
 const { decideAuth, decideConnect, decideData, decideFault, decideMail, decideRcpt } = decisions
 

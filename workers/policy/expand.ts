@@ -15,7 +15,7 @@ const expansionLimit = 100_000
 /** Aliases, groups and forwarding accounts within each other. */
 const depthLimit = 50
 /** Sentences about what is left out. */
-const mostLeftOut = 20
+const maxLeftOut = 20
 
 /** The host that is asked about recipients of a domain that the directory does not know. `domain` is the domain's first name. */
 export function calloutHost({ domains }: Directory, domain: string): CalloutHost | undefined {
@@ -272,7 +272,7 @@ function add(walk: Walk, address: string, because: string, via?: string): boolea
 
 /** What was asked for itself is not left out of anything. */
 function leaveOut(walk: Walk, sentence: string): false {
-  if (walk.path.length > 0 && walk.leftOut.length < mostLeftOut && !walk.leftOut.includes(sentence))
+  if (walk.path.length > 0 && walk.leftOut.length < maxLeftOut && !walk.leftOut.includes(sentence))
     walk.leftOut.push(sentence)
   return false
 }

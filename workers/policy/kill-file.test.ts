@@ -2,8 +2,8 @@ import { foldAddress, parseMailAddress } from '@postern/contract/address.ts'
 import { killValueSchema } from '@postern/contract/lists.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { noon } from './test/example.ts'
 import { emptyKillFile, findKill, withKill } from './kill-file.ts'
+import { noon } from './test/example.ts'
 
 type Given = string | { value: string; expiresAt?: string }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { examplePolicy } from './test/example.ts'
 import { authMechanisms, findAccount, mayShowSecret } from './login.ts'
+import { examplePolicy } from './test/example.ts'
 
 describe('findAccount', () => {
   const accounts = [

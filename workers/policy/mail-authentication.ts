@@ -1,5 +1,5 @@
-import type { MailCheck } from '@postern/contract/mailauth.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { MailCheck } from '@postern/contract/mailauth.ts'
 import { findBlock } from './address-blocks.ts'
 import type { Policy } from './policy.ts'
 

@@ -1,8 +1,8 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { examplePolicy } from './test/example.ts'
 import { readSender, readTarget } from './path.ts'
+import { examplePolicy } from './test/example.ts'
 
 const delimited = examplePolicy({ settings: { advanced: { hostDelimiters: '%*:$&' } } })
 const session = { machine: 'mx1' }

@@ -4,6 +4,8 @@ import { lookupsSchema } from '@postern/contract/lookups.ts'
 import type { Session } from '@postern/contract/session.ts'
 import { recordOf } from '@postern/contract/session.ts'
 import { describe, expect, it } from 'vitest'
+import type { Policy } from './policy.ts'
+import { Replay, readBy } from './replay.ts'
 import {
   authFacts,
   type Change,
@@ -15,8 +17,6 @@ import {
   rcptFacts,
   sessionFacts,
 } from './test/example.ts'
-import type { Policy } from './policy.ts'
-import { Replay, readBy } from './replay.ts'
 import { walk } from './walk.ts'
 
 const whole = { examples: 5, since: noon - 1000, until: noon + 1000 }

@@ -32,7 +32,7 @@ export const readBy: Partial<Record<Rule, keyof Lookups>> = {
 }
 
 const slots = 60
-const mostKinds = 200
+const maxKinds = 200
 
 type Slots = { from: number; width: number; sessions: number[]; changed: number[] }
 
@@ -172,7 +172,7 @@ export class Replay {
     const key = `${stage} ${before.rule} ${before.reply} ${after.rule} ${after.reply}`
     let change = this.#changes.get(key)
     if (!change) {
-      if (this.#changes.size >= mostKinds) return
+      if (this.#changes.size >= maxKinds) return
       const elsewhere = before.reply === 'proceed' && after.reply === 'proceed'
       change = { stage, before, after, elsewhere, count: 0, examples: [] }
       this.#changes.set(key, change)

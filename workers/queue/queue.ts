@@ -5,39 +5,39 @@ import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
 import { version } from '@postern/runtime/version.ts'
-import type { Record, Worker } from '@postern/runtime/worker.ts'
+import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
-import type { AttemptWorld } from './delivery/attempt-result.ts'
-import { Authenticity, type AuthenticityOptions } from './message/mailauth.ts'
-import { type Patience, patience as usualPatience } from './client/dial.ts'
+import { defaultTimeouts, type Timeouts } from './client/dial.ts'
 import { Pool } from './client/pool.ts'
+import type { AttemptContext } from './delivery/attempt-result.ts'
+import { concludeOrPutBack, type DeliverContext, deliver, lostResult, putBack } from './delivery/deliver.ts'
+import type { Tally } from './delivery/outcome.ts'
+import { Buckets } from './delivery/s3.ts'
 import { dailyReport } from './dsn/daily-report.ts'
-import { concludeOrPutBack, type Deliverer, deliver, lostResult, putBack } from './delivery/deliver.ts'
-import { Dispatch } from './scheduling/scheduler.ts'
-import { Due } from './scheduling/due.ts'
 import { Converter } from './form/converter.ts'
 import { Signer } from './form/signer.ts'
-import { Hands } from './message/active-messages.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
-import { active, deferred, held, type Rebuild } from './index/rows.ts'
-import { Intake } from './index/spool-follower.ts'
-import { Journal } from './index/index-writer.ts'
-import type { Mail } from './message/message.ts'
-import { Orders } from './scheduling/orders.ts'
-import type { Tally } from './delivery/outcome.ts'
-import type { Plan } from './route/delivery-settings.ts'
+import { IndexWriter } from './index/index-writer.ts'
 import { Reclaim } from './index/reclaim.ts'
+import { active, deferred, held, type Rebuild } from './index/rows.ts'
+import { SpoolFollower } from './index/spool-follower.ts'
+import { ActiveMessages } from './message/active-messages.ts'
+import { MessageMailauth, type MessageMailauthOptions } from './message/mailauth.ts'
+import type { QueuedMessage } from './message/message.ts'
+import type { DeliverySettings } from './route/delivery-settings.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
-import { Buckets } from './delivery/s3.ts'
+import { Due } from './scheduling/due.ts'
+import { Orders } from './scheduling/orders.ts'
+import { Scheduler } from './scheduling/scheduler.ts'
 
 /** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
 export type QueueParts = {
   dataDirectory: string
   reader: SpoolReader
   writer: SpoolWriter
-  record: Record
+  record: RecordEvent
   /** Whether the log takes such events; without it, it takes none of debug. */
   wants?: Worker['wants'] | undefined
   flushEvents(): Promise<void>
@@ -49,12 +49,12 @@ export type QueueParts = {
   /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
   assurance?: Assurance
   /** Finds out where messages come from; without it nothing is found out. */
-  examiner?: AuthenticityOptions['examiner'] | undefined
+  examiner?: MessageMailauthOptions['examiner'] | undefined
   ourselves(): Ourselves
-  plan: Plan
+  plan: DeliverySettings
   /** Of MX hosts. */
   outboundPort: number
-  patience?: Patience
+  timeouts?: Timeouts
   /** What the routes webhook and s3 read of the environment; none without it. */
   env?: NodeJS.ProcessEnv
 }
@@ -63,12 +63,12 @@ export type QueueParts = {
 const reportAfterMs = 2000
 
 export class Queue {
-  plan: Plan
+  plan: DeliverySettings
   readonly tally: Tally = { delivered: 0, deferred: 0, bounced: 0, discarded: 0, attempts: 0 }
-  readonly journal: Journal
+  readonly journal: IndexWriter
   readonly orders: Orders
   readonly reclaim: Reclaim
-  readonly dispatch: Dispatch
+  readonly dispatch: Scheduler
   readonly index: Index
   /** What is wrong: by part, in words. */
   readonly troubles = new Map<string, string>()
@@ -78,8 +78,8 @@ export class Queue {
   readonly #buckets: Buckets
   readonly #signer = new Signer()
   readonly #converter = new Converter()
-  readonly #hands: Hands
-  readonly #intake: Intake
+  readonly #hands: ActiveMessages
+  readonly #intake: SpoolFollower
   readonly #due: Due
   readonly #openedAt = Date.now()
   delivering = false
@@ -91,9 +91,9 @@ export class Queue {
     this.#buckets = new Buckets(parts.env ?? {})
     this.plan = plan
     this.index = index
-    this.#hands = new Hands(index.opened.lastN)
+    this.#hands = new ActiveMessages(index.opened.lastN)
     const hands = this.#hands
-    this.journal = new Journal({
+    this.journal = new IndexWriter({
       index,
       flushEvents: parts.flushEvents,
       recorded: (mail) => hands.putDown(mail),
@@ -103,8 +103,8 @@ export class Queue {
     const { journal } = this
     const deliverer = this.#deliverer()
     const authenticity =
-      examiner && new Authenticity({ examiner, reader, hostname: () => this.plan.hostname, record, journal })
-    const dispatch = new Dispatch({
+      examiner && new MessageMailauth({ examiner, reader, hostname: () => this.plan.hostname, record, journal })
+    const dispatch = new Scheduler({
       plan: () => this.plan,
       deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
       putBack: (job, lane) => putBack(job, lane, deliverer),
@@ -122,7 +122,7 @@ export class Queue {
       trouble: (error) => this.#trouble('reclaim', error),
     })
     this.#due = new Due({ index, reader, journal, dispatch, hands, record, moved: this.reclaim.moved })
-    this.#intake = new Intake({
+    this.#intake = new SpoolFollower({
       reader,
       journal,
       dispatch,
@@ -152,7 +152,7 @@ export class Queue {
     const spool = join(parts.dataDirectory, 'spool')
     const index = await openIndex({
       path: join(parts.dataDirectory, 'queue', 'queue.db'),
-      witness: join(spool, 'index.db'),
+      sidecar: join(spool, 'index.db'),
       release: version,
       hasMail: await hasMail(spool),
       now: Date.now(),
@@ -174,9 +174,9 @@ export class Queue {
     this.#parts.record('message.damaged', { where: 'queue.db', detail: detail.slice(0, 300) })
   }
 
-  #deliverer(): Deliverer {
-    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, patience } = this.#parts
-    const world: AttemptWorld = {
+  #deliverer(): DeliverContext {
+    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#parts
+    const world: AttemptContext = {
       plan: () => this.plan,
       reader,
       pool: this.#pool,
@@ -188,7 +188,7 @@ export class Queue {
       converter: this.#converter,
       ourselves,
       port: outboundPort,
-      patience: patience ?? usualPatience,
+      timeouts: timeouts ?? defaultTimeouts,
       mailDirectory: join(dataDirectory, 'mail'),
       mailTrouble: (error) => this.#trouble('maildir', error),
       poster: this.#poster,
@@ -198,7 +198,11 @@ export class Queue {
     return { world, clerk, hands: this.#hands, record }
   }
 
-  async #end(mail: Mail, recipients: number[], { results }: { results: ReturnType<typeof lostResult> }): Promise<void> {
+  async #end(
+    mail: QueuedMessage,
+    recipients: number[],
+    { results }: { results: ReturnType<typeof lostResult> },
+  ): Promise<void> {
     const attempted = {
       via: { host: 'spool' },
       results: new Map(recipients.map((r) => [r, results])),
@@ -222,7 +226,7 @@ export class Queue {
   }
 
   /** New settings for what waits and what comes; deliveries under way end under the old ones. */
-  apply(plan: Plan): void {
+  apply(plan: DeliverySettings): void {
     const before = this.plan
     this.plan = plan
     if (!isDeepStrictEqual(termsOf(before), termsOf(plan))) this.#pool.closeIdle()
@@ -315,13 +319,13 @@ async function within(ms: number, done: Promise<unknown>): Promise<boolean> {
   }
 }
 
-function leadElsewhere(before: Plan, plan: Plan): boolean {
+function leadElsewhere(before: DeliverySettings, plan: DeliverySettings): boolean {
   if (before.domains !== plan.domains || before.queue.outboundTls !== plan.queue.outboundTls) return true
   return !isDeepStrictEqual(before.gateway, plan.gateway)
 }
 
 /** What open connections were opened under. */
-function termsOf({ queue, gateway, hostname }: Plan) {
+function termsOf({ queue, gateway, hostname }: DeliverySettings) {
   return { queue, gateway, hostname }
 }
 

@@ -5,8 +5,8 @@ import type { Replica } from '@postern/contract/rows.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { expect, test } from 'vitest'
 import { queueService } from './service.ts'
-import { envelopeFor, replicaFrom, until } from './test/testbed.ts'
 import { TestServer } from './test/server.ts'
+import { envelopeFor, replicaFrom, until } from './test/testbed.ts'
 
 test('start, stop, restart by generation, settings that are refused, orders met again', async () => {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'postern-service-'))

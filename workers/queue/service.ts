@@ -1,16 +1,16 @@
 import { join } from 'node:path'
-import { Examiner } from '@postern/mailauth/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
-import { type ErrandAnswer, parcelOctets } from '@postern/contract/worker-requests.ts'
-import type { Parcels, Service, Worker } from '@postern/runtime/worker.ts'
+import { chunkBytes, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
+import { Examiner } from '@postern/mailauth/examiner.ts'
+import type { MessageChunks, Service, Worker } from '@postern/runtime/worker.ts'
 import { lockDirectory } from '@postern/spool/local/lock.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Trouble } from '@postern/spool/spool.ts'
 import type { Logger } from 'pino'
 import { assuranceFrom } from './assure/environment.ts'
-import { compilePlan, type Plan } from './route/delivery-settings.ts'
 import { Queue } from './queue.ts'
+import { compileDeliverySettings, type DeliverySettings } from './route/delivery-settings.ts'
 import { Dns } from './route/dns.ts'
 import { ourselvesFrom } from './route/ourselves.ts'
 
@@ -32,8 +32,8 @@ export async function queueService(
   const examiner = new Examiner({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
-  let plan: Plan | undefined
-  const open = (first: Plan) =>
+  let plan: DeliverySettings | undefined
+  const open = (first: DeliverySettings) =>
     Queue.open({
       dataDirectory: worker.dataDirectory,
       reader,
@@ -57,7 +57,7 @@ export async function queueService(
   return {
     name: 'queue',
     apply: async ({ replica, revision, changed }) => {
-      const next = compilePlan(replica, revision, plan && { plan, changed })
+      const next = compileDeliverySettings(replica, revision, plan && { plan, changed })
       plan = next
       if (queue) queue.apply(next)
       else {
@@ -95,9 +95,9 @@ export async function queueService(
 async function show(
   { octets, chunks }: { octets: number; chunks: AsyncIterable<Buffer> },
   most: number,
-  parcels: Parcels,
-): Promise<ErrandAnswer> {
-  const parcel = Buffer.alloc(parcelOctets)
+  parcels: MessageChunks,
+): Promise<WorkerRequestAnswer> {
+  const parcel = Buffer.alloc(chunkBytes)
   let n = 0
   let filled = 0
   let left = most
@@ -107,11 +107,11 @@ async function show(
   }
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.length && left > 0; ) {
-      const some = chunk.subarray(from, from + Math.min(parcelOctets - filled, left))
+      const some = chunk.subarray(from, from + Math.min(chunkBytes - filled, left))
       filled += some.copy(parcel, filled)
       from += some.length
       left -= some.length
-      if (filled === parcelOctets) await send()
+      if (filled === chunkBytes) await send()
     }
     if (left <= 0) break
   }

@@ -6,7 +6,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
-import { nudgeSchema } from '@postern/contract/sync.ts'
+import { changeNotificationSchema } from '@postern/contract/sync.ts'
 
 /**
  * The worker's own SQS queue: made at start, long-polled, removed at stop. A message says that there is a newer revision,
@@ -99,7 +99,7 @@ export class ChangeQueue {
 
 function revisionIn(body: string | undefined): number | undefined {
   try {
-    return nudgeSchema.parse(JSON.parse(body ?? '')).revision
+    return changeNotificationSchema.parse(JSON.parse(body ?? '')).revision
   } catch {
     return undefined
   }

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Errand, type ErrandAnswer, errandListSchema, errandSchema } from '@postern/contract/worker-requests.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -11,6 +10,12 @@ import {
   type WorkerReport,
   workerReportResponseSchema,
 } from '@postern/contract/sync.ts'
+import {
+  type WorkerRequest,
+  type WorkerRequestAnswer,
+  workerRequestListSchema,
+  workerRequestSchema,
+} from '@postern/contract/worker-requests.ts'
 
 /** The API as a worker sees it: it enrols, asks for rows, reports, and hands over events. It holds no database credential. */
 
@@ -96,14 +101,16 @@ export class ControlPlane {
   }
 
   async errands(): Promise<string[]> {
-    return errandListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
+    return workerRequestListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
   }
 
-  async errand(id: string): Promise<Errand> {
-    return errandSchema.parse(await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json())
+  async errand(id: string): Promise<WorkerRequest> {
+    return workerRequestSchema.parse(
+      await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json(),
+    )
   }
 
-  async answer(id: string, answer: ErrandAnswer): Promise<void> {
+  async answer(id: string, answer: WorkerRequestAnswer): Promise<void> {
     await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
@@ -113,7 +120,7 @@ export class ControlPlane {
     return Buffer.from(await response.arrayBuffer())
   }
 
-  /** Octets of the message that is to be shown; at most `parcelOctets`. */
+  /** Octets of the message that is to be shown; at most `chunkBytes`. */
   async sendParcel(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
     await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`, octets)
   }

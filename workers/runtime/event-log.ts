@@ -31,7 +31,7 @@ const linesPerFile = 20_000
 /** Beyond this only the disk holds them. */
 const linesInMemory = 20_000
 /** Lines that the disk refused and that are kept for it. */
-const mostRefused = 50_000
+const maxRefused = 50_000
 /** In one write. */
 const linesAtOnce = 5_000
 const flushAfterMs = 25
@@ -222,7 +222,7 @@ export class EventLog {
   /** What storage has need not be written any more. Past the bound the oldest go, and that is said of those that nothing else holds. */
   #forgetRefused(): void {
     this.#refused = this.#refused.filter(({ n }) => n > this.#acknowledged)
-    const gone = this.#refused.splice(0, Math.max(0, this.#refused.length - mostRefused))
+    const gone = this.#refused.splice(0, Math.max(0, this.#refused.length - maxRefused))
     const last = gone.at(-1)
     if (!last || this.#onDiskFrom === undefined) return
     const from = this.#onDiskFrom

@@ -15,14 +15,14 @@ export type FactLogOptions = {
   everyMs?: number
 }
 
-const mostLines = 5_000
-const mostOctets = 4_000_000
+const maxLines = 5_000
+const maxOctets = 4_000_000
 /** Lines that may wait while a batch is compressed or shipped. */
-const mostWaiting = 20_000
+const maxWaiting = 20_000
 /** So that they still fit into one batch: a session with a thousand recipients is a long line. */
-const mostWaitingOctets = 8_000_000
+const maxWaitingOctets = 8_000_000
 /** Batches that may wait for storage: some minutes of heavy traffic. */
-const mostBatches = 64
+const maxBatches = 64
 const restFactor = 3
 const longestPauseMs = 30_000
 
@@ -47,7 +47,7 @@ export class FactLog {
 
   /** One session as JSON on one line, and when it was. Never throws, never waits. */
   record(line: string, now: number): void {
-    if (this.#lines.length >= mostWaiting || this.#octets + line.length > mostWaitingOctets) {
+    if (this.#lines.length >= maxWaiting || this.#octets + line.length > maxWaitingOctets) {
       this.#dropped++
       return
     }
@@ -62,7 +62,7 @@ export class FactLog {
 
   /** Enough for a batch. */
   get #isFull(): boolean {
-    return this.#lines.length >= mostLines || this.#octets >= mostOctets
+    return this.#lines.length >= maxLines || this.#octets >= maxOctets
   }
 
   #work(): void {
@@ -103,7 +103,7 @@ export class FactLog {
       encoding: 'zstd',
       records: octets.toString('base64'),
     })
-    while (this.#batches.length > mostBatches) this.#dropped += this.#batches.shift()?.sessions ?? 0
+    while (this.#batches.length > maxBatches) this.#dropped += this.#batches.shift()?.sessions ?? 0
   }
 
   async #sendFirst(isNews: boolean): Promise<boolean> {

@@ -10,7 +10,7 @@ import {
 import type { RevisionName } from '@postern/contract/sync.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { LastGood } from './last-good.ts'
-import type { Record, Service } from './worker.ts'
+import type { RecordEvent, Service } from './worker.ts'
 
 /**
  * Follows the settings: asks for what changed after the revision in force, applies it whole or not at all, remembers the
@@ -21,7 +21,7 @@ export type FollowerParts = {
   controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
   lastGood: LastGood
   service: Service
-  record: Record
+  record: RecordEvent
   /** The revision in force, or what was refused, has changed. */
   moved: () => void
 }

@@ -4,7 +4,6 @@ import type { LoggingSettings } from '@postern/contract/settings.ts'
 import { type Logger, pino } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
 import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
-import { Errands } from './worker-requests.ts'
 import { EventLog } from './event-log.ts'
 import { FactLog } from './fact-log.ts'
 import { Follower } from './follower.ts'
@@ -13,6 +12,7 @@ import { LastGood } from './last-good.ts'
 import { Logging } from './logging/logging.ts'
 import { version } from './version.ts'
 import type { Service, ServiceStatus, Worker } from './worker.ts'
+import { WorkerRequests } from './worker-requests.ts'
 
 export type WorkerParts = {
   /** Makes the service; it must not open anything before its first `apply`. */
@@ -130,7 +130,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     record: logging.record,
     moved: () => reports.soon(),
   })
-  const errands = new Errands({
+  const errands = new WorkerRequests({
     controlPlane,
     service,
     failed: (error) => log.warn({ error: reasonOf(error) }, 'an errand waits'),

@@ -1,20 +1,20 @@
-import type { Errand, ErrandAnswer } from '@postern/contract/worker-requests.ts'
+import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 import { type ControlPlane, ControlPlaneError } from './control-plane.ts'
 import type { Service } from './worker.ts'
 
-export type ErrandsParts = {
+export type WorkerRequestsOptions = {
   controlPlane: Pick<ControlPlane, 'errands' | 'errand' | 'answer' | 'parcel' | 'sendParcel'>
   service: Pick<Service, 'runErrand'>
   failed: (error: unknown) => void
 }
 
 /** Fetches what the API asks of this worker, does it, and answers: one at a time, and again what could not be answered. */
-export class Errands {
-  readonly #parts: ErrandsParts
+export class WorkerRequests {
+  readonly #parts: WorkerRequestsOptions
   #looking = false
   #again = false
 
-  constructor(parts: ErrandsParts) {
+  constructor(parts: WorkerRequestsOptions) {
     this.#parts = parts
   }
 
@@ -43,7 +43,10 @@ export class Errands {
   }
 }
 
-async function run({ service, controlPlane }: ErrandsParts, errand: Errand): Promise<ErrandAnswer> {
+async function run(
+  { service, controlPlane }: WorkerRequestsOptions,
+  errand: WorkerRequest,
+): Promise<WorkerRequestAnswer> {
   if (!service.runErrand) return { outcome: 'absent' }
   try {
     return await service.runErrand(errand, {

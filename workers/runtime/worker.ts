@@ -1,9 +1,9 @@
-import type { Errand, ErrandAnswer } from '@postern/contract/worker-requests.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/sync.ts'
+import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 
 /**
  * What every worker does, whatever its service: follow the settings, report its state, ship its events, stop and kill.
@@ -15,9 +15,9 @@ export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sess
   Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'metrics'>>
 
 /** The message of an errand, in parcels: to be stored, or to be shown. */
-export type Parcels = {
+export type MessageChunks = {
   fetch(n: number): Promise<Buffer>
-  /** At most `parcelOctets` each, numbered from 0. */
+  /** At most `chunkBytes` each, numbered from 0. */
   send(n: number, octets: Buffer<ArrayBuffer>): Promise<void>
 }
 
@@ -31,18 +31,18 @@ export type Service = {
   apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
   status(): ServiceStatus
   /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the errand for later. */
-  runErrand?(errand: Errand, parcels: Parcels): Promise<ErrandAnswer>
+  runErrand?(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer>
   /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
   stop(): Promise<void>
 }
 
 /** Records one event: synchronous, a few microseconds, never throws, never waits for disk or network. */
-export type Record = <T extends EventType>(type: T, fields: EventFields<T>) => void
+export type RecordEvent = <T extends EventType>(type: T, fields: EventFields<T>) => void
 
 export type Worker = {
   /** E.g. `smtp-1`. */
   id: string
-  record: Record
+  record: RecordEvent
   /** Whether the log, as it is set now, has events of this type: ask before making a costly one. */
   wants(type: EventType): boolean
   /** Facts of a decided session, for the replay: as JSON, and when it was. As cheap as `record`; may be lost. Absent when switched off. */

@@ -1,35 +1,35 @@
 import type { Socket } from 'node:net'
 import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import { SMTPServer } from 'smtp-server'
 import type { Credentials } from './auth/credentials.ts'
 import type { Tokens } from './auth/tokens.ts'
-import { Certificates } from './listen/certificates.ts'
-import type { Origin } from './session/connection.ts'
-import { type Counters, newCounters } from './record/counters.ts'
-import type { House } from './session/context.ts'
-import type { Desk } from './lookups/ask.ts'
-import type { Offences } from './record/offences.ts'
 import { type AskForRun, QueueRuns } from './commands/queue-runs.ts'
+import { Certificates } from './listen/certificates.ts'
+import type { LookupClients } from './lookups/ask.ts'
 import { Rates } from './lookups/rates.ts'
-import { Session } from './session/session.ts'
+import { type Counters, newCounters } from './record/counters.ts'
+import type { Offences } from './record/offences.ts'
 import type { FactSink } from './record/session-facts.ts'
+import type { Origin } from './session/connection.ts'
+import type { ReceiverContext } from './session/context.ts'
+import { Session } from './session/session.ts'
 
 export type ReceiverParts = {
   id: string
   machine: string
   policy: Policy
   spool: SpoolWriter
-  record: Record
+  record: RecordEvent
   /** Nothing but the normal log without it. */
-  wants?: House['wants'] | undefined
+  wants?: ReceiverContext['wants'] | undefined
   facts?: FactSink | undefined
   credentials: Credentials
   offences: Offences
   tokens: Tokens
-  desk: Desk
+  lookupClients: LookupClients
   runQueue: AskForRun
   /** What no client can help: for the operator. */
   trouble: (error: unknown) => void
@@ -41,16 +41,16 @@ const sweepMs = 500
 const handshakeMs = 10_000
 
 /** All sessions of a worker and what they share. It opens no port: sockets are handed to it. */
-export class Receiver extends SMTPServer implements House {
+export class Receiver extends SMTPServer implements ReceiverContext {
   readonly id: string
   readonly machine: string
   readonly spool: SpoolWriter
-  readonly record: Record
-  readonly wants: House['wants']
+  readonly record: RecordEvent
+  readonly wants: ReceiverContext['wants']
   readonly #facts: FactSink | undefined
   readonly credentials: Credentials
   readonly tokens: Tokens
-  readonly desk: Desk
+  readonly lookupClients: LookupClients
   readonly queueRuns: QueueRuns
   readonly counters: Counters = newCounters()
   readonly offences: Offences
@@ -65,7 +65,7 @@ export class Receiver extends SMTPServer implements House {
   readonly #sweeper: NodeJS.Timeout
 
   constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
-    const { wants, offences, tokens, desk, runQueue, trouble } = parts
+    const { wants, offences, tokens, lookupClients, runQueue, trouble } = parts
     super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
     this.id = id
     this.machine = machine
@@ -77,7 +77,7 @@ export class Receiver extends SMTPServer implements House {
     this.credentials = credentials
     this.offences = offences
     this.tokens = tokens
-    this.desk = desk
+    this.lookupClients = lookupClients
     this.queueRuns = new QueueRuns(runQueue)
     this.trouble = trouble
     this.on('error', () => {})

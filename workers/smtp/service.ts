@@ -1,10 +1,10 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { Examiner } from '@postern/mailauth/examiner.ts'
 import { serversIn } from '@postern/contract/environment.ts'
-import type { Errand, ErrandAnswer } from '@postern/contract/worker-requests.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
-import type { ObservedState, ServiceWish } from '@postern/contract/services.ts'
+import type { DesiredService, ObservedState } from '@postern/contract/services.ts'
+import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
+import { Examiner } from '@postern/mailauth/examiner.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import { blockLimits } from '@postern/policy/decide-block.ts'
@@ -12,7 +12,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { getJson } from '@postern/runtime/hooks/get-json.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
-import type { Parcels, Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
+import type { MessageChunks, Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
@@ -20,27 +20,27 @@ import { LRUCache } from 'lru-cache'
 import { Credentials } from './auth/credentials.ts'
 import { PasswordThreads } from './auth/password-threads.ts'
 import { type FetchJson, Tokens } from './auth/tokens.ts'
-import { openDoor } from './listen/connection-origin.ts'
+import { identifyClient } from './listen/connection-origin.ts'
 import { Listeners } from './listen/listeners.ts'
-import { type Environment, planDoors, readEnvironment } from './listen/plan.ts'
+import { type Environment, planListeners, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
 import { Application } from './lookups/application.ts'
-import type { Desk } from './lookups/ask.ts'
+import type { LookupClients } from './lookups/ask.ts'
 import { Callouts } from './lookups/callouts.ts'
 import { Dns } from './lookups/dns.ts'
 import { Greylist } from './lookups/greylist.ts'
-import { Offences } from './record/offences.ts'
-import { Receiver } from './receiver.ts'
-import { Receptions } from './record/accepted-events.ts'
 import { submit } from './message/submit.ts'
+import { Receiver } from './receiver.ts'
+import { AcceptedEvents } from './record/accepted-events.ts'
+import { Offences } from './record/offences.ts'
 
 export type SmtpServiceParts = {
   worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
     Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
-  receptions?: Pick<Receptions, 'close'>
+  receptions?: Pick<AcceptedEvents, 'close'>
   /** `poster`: through which the delivery application is asked. */
-  desk: Desk & { poster: Pick<Poster, 'close'> }
+  lookupClients: LookupClients & { poster: Pick<Poster, 'close'> }
   /** Where the keys of token issuers are read. */
   fetchJson: FetchJson
   environment: Environment
@@ -66,7 +66,7 @@ export class SmtpService implements Service {
   readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
-  #wish: ServiceWish = { desired: 'running', generation: 0 }
+  #wish: DesiredService = { desired: 'running', generation: 0 }
   #generation = 0
   #observed: ObservedState = 'starting'
   #detail: string | undefined
@@ -93,7 +93,7 @@ export class SmtpService implements Service {
     })
     this.#listeners = new Listeners((socket, { listener }) => {
       const receiver = this.#receiver as Receiver
-      openDoor(socket, listener, {
+      identifyClient(socket, listener, {
         policy: () => receiver.policy,
         trusted: () => trusted(receiver.policy),
         record: parts.worker.record,
@@ -123,7 +123,7 @@ export class SmtpService implements Service {
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, desk, machine, trouble } = this.#parts
+    const { worker, spool, lookupClients, machine, trouble } = this.#parts
     const usual = new PasswordThreads({ leisurely: false })
     const last = new PasswordThreads({ leisurely: true })
     const credentials = new Credentials({
@@ -133,7 +133,7 @@ export class SmtpService implements Service {
     this.#watch ??= setInterval(() => this.#look(), lookAtDiskMs).unref()
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
-    const shared = { record, wants, facts, credentials, offences, tokens, desk, runQueue, trouble }
+    const shared = { record, wants, facts, credentials, offences, tokens, lookupClients, runQueue, trouble }
     return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
@@ -150,7 +150,7 @@ export class SmtpService implements Service {
     if (wish.desired === 'stopped') return this.#close(receiver, wish)
     if (receiver.stopping) receiver.resume()
     const { settings } = receiver.policy
-    const wanted = planDoors(settings, this.#parts.environment, receiver.tlsAvailable)
+    const wanted = planListeners(settings, this.#parts.environment, receiver.tlsAvailable)
     const failures = await this.#listeners.become(wanted)
     // The process ends meanwhile.
     if (this.#wish.desired === 'stopped') this.#listeners.close()
@@ -170,7 +170,7 @@ export class SmtpService implements Service {
   }
 
   /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
-  #close(receiver: Receiver, wish: ServiceWish): void {
+  #close(receiver: Receiver, wish: DesiredService): void {
     this.#listeners.close()
     if (this.#observed === 'stopped') this.#generation = wish.generation
     if (this.#observed === 'stopped' || this.#observed === 'stopping') return
@@ -241,7 +241,7 @@ export class SmtpService implements Service {
     }
   }
 
-  async runErrand(errand: Errand, parcels: Parcels): Promise<ErrandAnswer> {
+  async runErrand(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer> {
     const receiver = this.#receiver
     if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
     // Done before, and the answer was lost.
@@ -262,9 +262,9 @@ export class SmtpService implements Service {
     }
     clearInterval(this.#watch)
     await this.#offences.close()
-    this.#parts.desk.poster.close()
-    await this.#parts.desk.greylist.close()
-    await this.#parts.desk.examiner?.close()
+    this.#parts.lookupClients.poster.close()
+    await this.#parts.lookupClients.greylist.close()
+    await this.#parts.lookupClients.examiner?.close()
     await this.#parts.receptions?.close()
     await this.#parts.spool.close()
   }
@@ -332,13 +332,13 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const own = join(worker.dataDirectory, 'worker', worker.id)
   const file = join(own, 'receptions')
   const reader = openLocalReader({ directory })
-  const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
+  const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   await reader.close()
   const poster = new Poster(hosts)
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
-  const desk = {
+  const lookupClients = {
     dns: new Dns({ servers }),
-    examiner: new Examiner({ servers, threads: 2, mostWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
+    examiner: new Examiner({ servers, threads: 2, maxWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
     trouble,
     greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
     callouts: new Callouts(hosts, worker.record),
@@ -350,7 +350,7 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
     worker,
     spool,
     receptions,
-    desk,
+    lookupClients,
     fetchJson,
     environment,
     machine: hostname(),

@@ -56,7 +56,7 @@ export interface SpoolWriter {
   write(message: Message): Promise<Stored>
 
   /** Starts a message whose end is not known yet. Throws SpoolFull when there is no room for `expected` octets. */
-  begin(expected?: number): Draft
+  begin(expected?: number): MessageWriter
 
   /**
    * Behind everything whose `write` or `commit` has resolved, and before everything that will: what a later process
@@ -72,7 +72,7 @@ export interface SpoolWriter {
 }
 
 /** One message on its way in. Any number may be open at once. Memory stays below about 1.5 MiB however long it grows. */
-export interface Draft {
+export interface MessageWriter {
   /** Octets appended so far. */
   readonly size: number
 

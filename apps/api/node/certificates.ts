@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
-import type { CertificateWorkshop } from '../parts.ts'
+import type { CertificateMaker } from '../parts.ts'
 
 /** Reads certificates with node:crypto, and makes keys, requests and self-signed ones with @peculiar/x509. */
-export const certificates: CertificateWorkshop = {
+export const certificates: CertificateMaker = {
   read(certificate, privateKey) {
     const chain = (certificate.match(block) ?? []).map(parse)
     const [leaf] = chain

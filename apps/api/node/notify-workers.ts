@@ -1,9 +1,9 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import type { Nudge } from '../parts.ts'
+import type { NotifyWorkers } from '../parts.ts'
 
 const patienceMs = 2_000
 
-export function makeNudge(env: NodeJS.ProcessEnv): Nudge {
+export function makeNotifyWorkers(env: NodeJS.ProcessEnv): NotifyWorkers {
   const sqs = new SQSClient({
     region: env.AWS_REGION ?? 'us-east-1',
     maxAttempts: 2,

@@ -7,7 +7,7 @@ import type { Parts } from '../parts.ts'
 import { acme } from './acme.ts'
 import { certificates } from './certificates.ts'
 import { makeMetrics } from './metrics.ts'
-import { makeNudge } from './notify-workers.ts'
+import { makeNotifyWorkers } from './notify-workers.ts'
 import { passwords } from './passwords.ts'
 import { replayer } from './replayer.ts'
 
@@ -33,7 +33,7 @@ export async function makeParts({ control, records, dataKey, env, clientAddress 
     passwords,
     certificates,
     acme,
-    nudge: makeNudge(env),
+    nudge: makeNotifyWorkers(env),
     metrics: makeMetrics(),
     replayer,
     log,

@@ -8,7 +8,7 @@ import type { ReplayOptions } from '../parts.ts'
 /** The replay itself: rows in, then the draft, then batches of records. Works in steps, so that it can share a thread. */
 
 /** A batch holds at most 4 MB of records; more is not one of ours. */
-const mostOctets = 64 * 1024 * 1024
+const maxOctets = 64 * 1024 * 1024
 const linesPerStep = 50
 
 export class ReplayEngine {
@@ -40,7 +40,7 @@ export class ReplayEngine {
   *facts(records: Uint8Array): Generator<void, number, void> {
     const replay = this.#replay as Replay
     const { since, until } = this.#options
-    const text = zstdDecompressSync(records, { maxOutputLength: mostOctets }).toString('utf8')
+    const text = zstdDecompressSync(records, { maxOutputLength: maxOctets }).toString('utf8')
     let lines = 0
     for (let from = 0; from < text.length; ) {
       let end = text.indexOf('\n', from)

@@ -1,4 +1,3 @@
-import { submissionQuerySchema, submissionSchema } from '@postern/contract/worker-requests.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,
@@ -9,6 +8,7 @@ import {
   recordedEventSchema,
   writeResultSchema,
 } from '@postern/contract/views.ts'
+import { submissionQuerySchema, submissionSchema } from '@postern/contract/worker-requests.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../page.ts'

@@ -1,4 +1,3 @@
-import { errandAnswerSchema, errandListSchema, errandSchema } from '@postern/contract/worker-requests.ts'
 import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
 import {
   enrolRequestSchema,
@@ -11,13 +10,18 @@ import {
   workerReportResponseSchema,
   workerReportSchema,
 } from '@postern/contract/sync.ts'
+import {
+  workerRequestAnswerSchema,
+  workerRequestListSchema,
+  workerRequestSchema,
+} from '@postern/contract/worker-requests.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
-import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/worker-requests.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
+import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/worker-requests.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
 const errandId = z.object({ id: z.string().max(100) })
@@ -74,7 +78,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       scope: 'worker',
       tag: 'For workers',
       summary: 'What is asked of this worker',
-      answer: errandListSchema,
+      answer: workerRequestListSchema,
       handle: (call) => listErrands(call),
     }),
     endpoint({
@@ -84,7 +88,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       tag: 'For workers',
       summary: 'One errand, whole',
       params: errandId,
-      answer: errandSchema,
+      answer: workerRequestSchema,
       handle: (call, { params }) => readErrand(call, params.id),
     }),
     endpoint({
@@ -116,7 +120,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       tag: 'For workers',
       summary: 'What became of an errand',
       params: errandId,
-      body: errandAnswerSchema,
+      body: workerRequestAnswerSchema,
       bodyLimit: 16_384,
       status: 204,
       answer: z.null(),

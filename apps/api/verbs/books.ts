@@ -12,18 +12,18 @@ export type SpanQuery = {
   worker?: string | undefined
 }
 
-const mostIntervals = 5_000
+const maxIntervals = 5_000
 
 function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: SpanQuery) {
   const stepMs = stepMinutes * 60_000
   const end = until === undefined ? parts.now() + 60_000 : Date.parse(until)
   const start = since === undefined ? end - 86_400_000 : Date.parse(since)
   if (start >= end) throw invalid([{ path: 'since', message: `since is "${since}" but must be before until` }])
-  if ((end - start) / stepMs > mostIntervals)
+  if ((end - start) / stepMs > maxIntervals)
     throw invalid([
       {
         path: 'stepMinutes',
-        message: `stepMinutes is ${stepMinutes}, which makes more than ${mostIntervals} intervals; ask for longer ones`,
+        message: `stepMinutes is ${stepMinutes}, which makes more than ${maxIntervals} intervals; ask for longer ones`,
       },
     ])
   return { since: start - (start % stepMs), until: end, stepMs, worker }

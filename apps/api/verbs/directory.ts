@@ -9,7 +9,7 @@ import {
 import { describeIssues } from '@postern/contract/issues.ts'
 import type { RowValues } from '@postern/contract/rows.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { getRow, listRows } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
@@ -36,7 +36,7 @@ type Trade = {
   /** From what the client wrote to what the workers get; `before` is the row as it is. */
   row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
   /** What stays to be said after a success. */
-  warn?: (call: Call, draft: Draft, value: Json) => Promise<string[]>
+  warn?: (call: Call, draft: ChangeSet, value: Json) => Promise<string[]>
   /** What is to be done once it is saved. */
   saved?: (call: Call) => void
 }
@@ -162,7 +162,7 @@ function checkedPatch(kind: DirectoryKind, input: Json): Json {
   return result.data as Json
 }
 
-type Put = { call: Call; draft: Draft; kind: DirectoryKind; id: string; value: Json }
+type Put = { call: Call; draft: ChangeSet; kind: DirectoryKind; id: string; value: Json }
 
 async function put({ call, draft, kind, id, value }: Put) {
   await draft.put(kind, id, value as unknown as RowValues[DirectoryKind])

@@ -4,7 +4,7 @@ import { type ListInput, type ListName, listNames } from '@postern/contract/list
 import type { RowKind } from '@postern/contract/rows.ts'
 import { type SettingGroup, settingGroupNames } from '@postern/contract/settings.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { allRows } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
@@ -110,7 +110,7 @@ function write(call: Call, document: Document): Promise<WriteResult> {
 }
 
 /** A document holds no secrets: those of the same thing stay. */
-async function takeGroup(draft: Draft, group: SettingGroup, value: Json): Promise<void> {
+async function takeGroup(draft: ChangeSet, group: SettingGroup, value: Json): Promise<void> {
   const before = (await draft.get('settings', group))?.value as Json | undefined
   await putGroup(draft, group, keepSecrets(value, before), `document.settings.${group}`)
 }
@@ -130,7 +130,7 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 
 export async function takeList(
   call: Call,
-  draft: Draft,
+  draft: ChangeSet,
   { list, entries, root = 'document' }: { list: ListName; entries: ListInput[]; root?: string },
 ): Promise<void> {
   const wanted = new Map(entries.map((entry) => [entry.value, entry]))
@@ -159,7 +159,7 @@ type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Js
 
 export async function takeSection(
   call: Call,
-  draft: Draft,
+  draft: ChangeSet,
   { kind, section, values, root = 'document' }: Section,
 ): Promise<void> {
   const name = kind === 'domain' ? 'name' : 'address'

@@ -1,7 +1,7 @@
 import type { DraftInput } from '@postern/contract/draft.ts'
 import { type ListInput, type ListName, listNames } from '@postern/contract/lists.ts'
 import { type SettingGroup, settingGroupNames } from '@postern/contract/settings.ts'
-import type { Change, Draft } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import { commit } from '@postern/store/control/revisions.ts'
 import type { Call } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
@@ -32,7 +32,7 @@ export async function drafted({ parts, who }: Call, draft: DraftInput): Promise<
   return { revision, changes }
 }
 
-async function takePatch(rows: Draft, group: SettingGroup, patch: Json | undefined): Promise<void> {
+async function takePatch(rows: ChangeSet, group: SettingGroup, patch: Json | undefined): Promise<void> {
   if (!patch) return
   const before = ((await rows.get('settings', group))?.value ?? {}) as Json
   await putGroup(rows, group, merge(before, patch), `draft.settings.${group}`)
@@ -42,7 +42,7 @@ type Changes<T> = T[] | { add?: T[] | undefined; remove?: string[] | undefined }
 
 async function takeEntries(
   call: Call,
-  rows: Draft,
+  rows: ChangeSet,
   list: ListName,
   given: Changes<ListInput> | undefined,
 ): Promise<void> {
@@ -55,7 +55,12 @@ async function takeEntries(
   }
 }
 
-async function takePart(call: Call, rows: Draft, section: Section, given: Changes<Json> | undefined): Promise<void> {
+async function takePart(
+  call: Call,
+  rows: ChangeSet,
+  section: Section,
+  given: Changes<Json> | undefined,
+): Promise<void> {
   if (!given) return
   const kind = sections[section]
   if (Array.isArray(given)) return takeSection(call, rows, { kind, section, values: given, root: 'draft' })
@@ -69,7 +74,7 @@ async function takePart(call: Call, rows: Draft, section: Section, given: Change
 }
 
 async function remove(
-  rows: Draft,
+  rows: ChangeSet,
   kind: ListName | (typeof sections)[Section],
   { values = [], root }: { values: string[] | undefined; root: string },
 ): Promise<void> {

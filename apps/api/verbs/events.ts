@@ -3,7 +3,7 @@ import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
 import { sentenceOf } from '@postern/store/records/sentence.ts'
 import type { Call } from '../call.ts'
-import { untilNews } from '../change-signal.ts'
+import { untilChange } from '../change-signal.ts'
 import { iso, numberCursor, pageOf } from '../page.ts'
 import { invalid } from '../problem.ts'
 
@@ -104,7 +104,7 @@ export async function streamEvents(call: Call, query: EventQuery, lastEventId: s
           controller.enqueue(encoder.encode(text || ': still here\n\n'))
           return
         }
-        await untilNews(parts, pollMs, ended.signal)
+        await untilChange(parts, pollMs, ended.signal)
       }
       controller.close()
     },

@@ -15,7 +15,7 @@ import { refuseContradictions } from '../contradictions.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
-const mostShown = 1000
+const maxShown = 1000
 
 export async function readRevisions({ parts }: Call, { limit, cursor, q }: PageQuery) {
   const found = await listRevisions(parts.control, { limit: limit + 1, before: numberCursor(cursor), q })
@@ -41,7 +41,7 @@ export async function readRevision({ parts }: Call, revision: number, against: n
   const other = against ?? revision - 1
   if (other > (await headRevision(parts.control)))
     throw invalid([{ path: 'against', message: `against is ${other}, which is no revision yet` }])
-  const found = await changesBetween(parts.control, Math.min(other, revision), Math.max(other, revision), mostShown)
+  const found = await changesBetween(parts.control, Math.min(other, revision), Math.max(other, revision), maxShown)
   const turned =
     other > revision ? found.map((change) => ({ ...change, before: change.after, after: change.before })) : found
   return { ...revisionView(row), against: other, diff: await Promise.all(turned.map(diffOf)) }

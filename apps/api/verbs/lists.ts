@@ -1,7 +1,7 @@
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type ListEntry, type ListInput, type ListName, listInputSchemas } from '@postern/contract/lists.ts'
 import type { ListEntryView, WriteResult } from '@postern/contract/views.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { expiredAmong, listRows, type StoredJson } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
@@ -11,8 +11,8 @@ import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
 import { type FieldError, invalid, notFound } from '../problem.ts'
 
 const pageRows = 500
-const mostBadLines = 1000
-const mostLines = 1_000_000
+const maxBadLines = 1000
+const maxLines = 1_000_000
 const columns = ['value', 'action', 'comment', 'expiresAt', 'reason'] as const
 
 export async function readList({ parts }: Call, list: ListName, { limit, cursor, q }: PageQuery) {
@@ -42,7 +42,7 @@ export function addEntry(call: Call, list: ListName, input: unknown): Promise<Wr
 
 /** An entry whose time is over waits for the sweeper only: it is no reason to refuse a new one of its value. */
 export async function makeRoom(
-  draft: Draft,
+  draft: ChangeSet,
   { list, values, now }: { list: ListName; values: readonly string[]; now: number },
 ): Promise<void> {
   for (const { id } of await expiredAmong(draft.queries, list, { keys: values, now })) await draft.remove(list, id)
@@ -110,8 +110,8 @@ async function readLines(call: Call, list: ListName, lines: Generator<Line>): Pr
   let count = 0
   for (const { number, input } of lines) {
     if (++count % 2000 === 0) await breathe()
-    if (count > mostLines)
-      throw invalid([{ path: `line ${number}`, message: `at most ${mostLines} lines can come at once` }])
+    if (count > maxLines)
+      throw invalid([{ path: `line ${number}`, message: `at most ${maxLines} lines can come at once` }])
     const result = schema.safeParse(input)
     if (result.success)
       try {
@@ -124,7 +124,7 @@ async function readLines(call: Call, list: ListName, lines: Generator<Line>): Pr
       bad.push(
         ...describeIssues(result.error, input, schema).map(({ message }) => ({ path: `line ${number}`, message })),
       )
-    if (bad.length >= mostBadLines) break
+    if (bad.length >= maxBadLines) break
   }
   if (bad.length > 0) throw invalid(bad)
   return entries

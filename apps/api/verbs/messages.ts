@@ -1,16 +1,16 @@
 import type { submissionQuerySchema } from '@postern/contract/worker-requests.ts'
 import { headRevision, recordAudit, StaleError } from '@postern/store/control/revisions.ts'
-import { dropErrand } from '@postern/store/records/worker-requests.ts'
 import { dropParcels, parcelOf } from '@postern/store/records/message-chunks.ts'
 import { messageById } from '@postern/store/records/queue.ts'
+import { dropErrand } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import { untilNews } from '../change-signal.ts'
+import { untilChange } from '../change-signal.ts'
 import type { Parts } from '../parts.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
-import { ask, liveWorkers } from './worker-requests.ts'
 import { octetsAllowed, readSubmission, tooLarge } from './submission.ts'
+import { ask, liveWorkers } from './worker-requests.ts'
 
 /** Messages themselves: taken in over HTTP, and shown. Both are done by workers, who have the spool; here nothing is kept. */
 
@@ -77,7 +77,7 @@ const knownWithinMs = 1_000
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
   const until = Date.now() + knownWithinMs
   while (Date.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
-    await untilNews(parts, 100, signal)
+    await untilChange(parts, 100, signal)
 }
 
 /** A uuid of version 8 (RFC 9562 §5.8): the same key, the same message. */
@@ -100,7 +100,7 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   const workers = await liveWorkers(parts, 'queue')
   if (workers.length === 0) throw new ProblemError(503, 'No Queue Manager is live to show the message; try again.')
   const id = `content-${parts.newId()}`
-  const most = parts.mostBody ?? 2 ** 31
+  const most = parts.maxBody ?? 2 ** 31
   const { answer } = await ask(call, { kind: 'content', id, messageId, most }, { workers, requestHash: '' })
   await dropErrand(parts.records, id)
   if (answer?.outcome === 'absent') throw gone

@@ -3,7 +3,7 @@ import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.t
 import { type Settings, settingGroups } from '@postern/contract/settings.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
 import { type BlockVerdict, blockLimits, decideBlock } from '@postern/policy/decide-block.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { consoleAddresses } from '@postern/store/control/identity.ts'
 import { addOffences, unusedOffences, useOffences } from '@postern/store/control/offences.ts'
 import { commit, headRevision } from '@postern/store/control/revisions.ts'
@@ -61,7 +61,7 @@ export async function takeOffences(call: Call, reported: readonly Offence[]): Pr
 type Counted = { parts: Parts; settings: Settings; exempt: Map<string, string>; now: number; addresses: string[] }
 
 /** Decides about each address and writes the entries. What an administrator has entered for an address stays as it is. */
-async function block(draft: Draft, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
+async function block(draft: ChangeSet, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
   const seen = Map.groupBy(await unusedOffences(draft.queries, addresses, now), ({ address }) => address)
   const verdicts = [...seen].map(([address, offences]) => {
     const because = exempt.get(address)

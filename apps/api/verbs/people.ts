@@ -1,7 +1,7 @@
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import {
   type ApiToken,
   addEnrolToken,
@@ -54,7 +54,7 @@ function userView({ id, email, role, createdAt, lastLoginAt }: User) {
 }
 
 /** `work` says in `draft.entity` whom or what it is about, by name. */
-function write(call: Call, about: { action: string; kind: string }, work: (draft: Draft) => Promise<Outcome>) {
+function write(call: Call, about: { action: string; kind: string }, work: (draft: ChangeSet) => Promise<Outcome>) {
   return writeRevision(call, { ...about, always: true }, work)
 }
 

@@ -18,7 +18,7 @@ import { eventView } from './events.ts'
 /** The queue as the events tell of it, and what operators ask of it. An order is a row: numbered, audited, never lost. */
 
 const idsAnOrder = 10_000
-const mostMatched = 1_000_000
+const maxMatched = 1_000_000
 
 export type QueuePageQuery = QueueFilter & { limit: number; cursor?: string | undefined; q?: string | undefined }
 
@@ -116,7 +116,7 @@ export async function orderForMessage(call: Call, id: string, asked: Asked): Pro
 /** All messages that match, as they are now. */
 export async function orderForQueue(call: Call, asked: Asked, filter: QueueFilter): Promise<WriteResult> {
   const ids: string[] = []
-  for (let after = ''; ids.length < mostMatched; ) {
+  for (let after = ''; ids.length < maxMatched; ) {
     const page = { filter, now: call.parts.now(), limit: idsAnOrder, after }
     const found = await queuedIds(call.parts.records, page)
     ids.push(...found.map(({ id }) => id))

@@ -15,9 +15,9 @@ import { type Drafted, drafted } from './draft.ts'
 type Job = { answer: Replay; ended: Promise<void>; endedAt?: number }
 
 const day = 86_400_000
-const mostRunning = 2
+const maxRunning = 2
 const keepMs = 3_600_000
-const mostKept = 50
+const maxKept = 50
 const pageRows = 1000
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'certificate' && kind !== 'service')
 const jobsOf = new WeakMap<Parts, Map<string, Job>>()
@@ -48,9 +48,9 @@ function start(parts: Parts, asked: Asked): Job {
   jobsOf.set(parts, jobs)
   const now = parts.now()
   for (const [id, { endedAt }] of jobs)
-    if (endedAt !== undefined && (now - endedAt > keepMs || jobs.size > mostKept)) jobs.delete(id)
-  if ([...jobs.values()].filter(({ endedAt }) => endedAt === undefined).length >= mostRunning)
-    throw new ProblemError(429, `${mostRunning} replays are running already; try again when one is done.`)
+    if (endedAt !== undefined && (now - endedAt > keepMs || jobs.size > maxKept)) jobs.delete(id)
+  if ([...jobs.values()].filter(({ endedAt }) => endedAt === undefined).length >= maxRunning)
+    throw new ProblemError(429, `${maxRunning} replays are running already; try again when one is done.`)
   const answer: Replay = {
     id: parts.newId(),
     state: 'running',

@@ -1,7 +1,7 @@
 import {
+  type DesiredService,
   type ObservedState,
   type ServiceName,
-  type ServiceWish,
   serviceNames,
   services,
 } from '@postern/contract/services.ts'
@@ -27,7 +27,7 @@ export function actOnServices(call: Call, names: readonly ServiceName[], action:
   })
 }
 
-function wish({ desired, generation }: ServiceWish, action: ServiceAction): ServiceWish {
+function wish({ desired, generation }: DesiredService, action: ServiceAction): DesiredService {
   switch (action) {
     case 'start':
       return { desired: 'running', generation: desired === 'running' ? generation : generation + 1 }
@@ -49,7 +49,7 @@ export async function readService({ parts }: Call, name: ServiceName): Promise<S
 
 async function viewOf(parts: Parts, name: ServiceName, all: WorkerView[]): Promise<ServiceView> {
   const row = await getRow(parts.control, 'service', name)
-  const { desired, generation } = JSON.parse(row?.value ?? '{"desired":"running","generation":0}') as ServiceWish
+  const { desired, generation } = JSON.parse(row?.value ?? '{"desired":"running","generation":0}') as DesiredService
   const workers = all.filter(({ service }) => service === name)
   const live = workers.filter((worker) => worker.live)
   const { title } = services[name]
@@ -58,7 +58,7 @@ async function viewOf(parts: Parts, name: ServiceName, all: WorkerView[]): Promi
 }
 
 /** One word for all workers: the worst that is true of any. No live worker of a wanted service is a degraded service. */
-function observedOf(desired: ServiceWish['desired'], live: WorkerView[]): ObservedState {
+function observedOf(desired: DesiredService['desired'], live: WorkerView[]): ObservedState {
   if (live.length === 0) return desired === 'running' ? 'degraded' : 'stopped'
   const states = new Set(live.map(({ observed }) => observed))
   if (states.size === 1) return live[0]?.observed ?? 'degraded'

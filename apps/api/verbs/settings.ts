@@ -1,7 +1,7 @@
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
-import type { Draft } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { allRows, getRow } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
@@ -49,7 +49,7 @@ export function changeSettings(call: Call, group: SettingGroup, patch: Json): Pr
 }
 
 /** Validates the whole group and writes it; the stored value is complete, with every default. Throws 422. */
-export async function putGroup(draft: Draft, group: SettingGroup, value: Json, root = ''): Promise<Json> {
+export async function putGroup(draft: ChangeSet, group: SettingGroup, value: Json, root = ''): Promise<Json> {
   const { schema } = settingGroups[group]
   const result = schema.safeParse(value)
   if (!result.success)
@@ -107,7 +107,7 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
 }
 
 /** What needs a certificate, while there is none. */
-async function withoutCertificate(draft: Draft, group: SettingGroup, patch: Json): Promise<string[]> {
+async function withoutCertificate(draft: ChangeSet, group: SettingGroup, patch: Json): Promise<string[]> {
   const wishes = [
     ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens as soon as there is a certificate.'] : []),
     ...(patch.requireTls === 'all' ? ['tls.requireTls: nobody can send mail until there is a certificate.'] : []),

@@ -1,12 +1,12 @@
+import { describeIssues } from '@postern/contract/issues.ts'
+import { generalSchema } from '@postern/contract/settings/general.ts'
 import {
-  parcelOctets,
+  chunkBytes,
   type Submission,
   submissionEnvelopeSchema,
   type submissionQuerySchema,
   submissionSchema,
 } from '@postern/contract/worker-requests.ts'
-import { describeIssues } from '@postern/contract/issues.ts'
-import { generalSchema } from '@postern/contract/settings/general.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { dropParcels, putParcel } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
@@ -20,21 +20,21 @@ import { parseJson, readText, sha256 } from '../request.ts'
  * to be, so it holds 64 MiB at most, and no more than two large ones are read at once.
  */
 
-const mostInJson = 64 * 1024 * 1024
+const maxInJson = 64 * 1024 * 1024
 /** JSON with less is read without waiting. */
 const smallOctets = 1024 * 1024
 /** The setting's upper end, which holds where the setting is 0: no limit. */
-const mostOctets = 1024 * 1024 * 1024
+const maxOctets = 1024 * 1024 * 1024
 
 type Envelope = z.output<typeof submissionEnvelopeSchema>
 export type Bundle = { envelope: Envelope; bundle: string; parcels: number; hash: string }
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
 /** Octets that a message may have: `general.maxMessageBytes`, or what this machine passes on, if that is less. */
-export async function octetsAllowed({ control, mostBody = mostOctets }: Parts): Promise<number> {
+export async function octetsAllowed({ control, maxBody = maxOctets }: Parts): Promise<number> {
   const row = await getRow(control, 'settings', 'general')
   const { maxMessageBytes } = generalSchema.parse(JSON.parse(row?.value ?? '{}'))
-  return Math.min(maxMessageBytes === 0 ? mostOctets : maxMessageBytes, mostBody)
+  return Math.min(maxMessageBytes === 0 ? maxOctets : maxMessageBytes, maxBody)
 }
 
 export function tooLarge(limit: number): ProblemError {
@@ -86,7 +86,7 @@ function listed(text: string): string[] {
 
 /** JSON writes many octets as two or more; what is a message too large is known only when it was read. */
 async function readJson(request: Request, limit: number): Promise<Submission> {
-  const most = Math.min(limit, mostInJson)
+  const most = Math.min(limit, maxInJson)
   const bodyLimit = most * 2 + smallOctets
   const text = await readText(request, bodyLimit).catch((error: unknown) => {
     if (!(error instanceof ProblemError) || error.status !== 413) throw error
@@ -130,7 +130,7 @@ async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number)
   if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body has no octets' }])
 }
 
-/** Parcels of one size, however the octets came: the same message always has the same hash. */
+/** Chunks of one size, however the octets came: the same message always has the same hash. */
 async function bundled(
   parts: Parts,
   { sender, recipients, notify, ret, envid }: Envelope,
@@ -141,7 +141,7 @@ async function bundled(
   let hash = await sha256(JSON.stringify(envelope))
   let parcels = 0
   let filled = 0
-  const parcel = new Uint8Array(parcelOctets)
+  const parcel = new Uint8Array(chunkBytes)
   const send = async () => {
     const octets = parcel.slice(0, filled)
     hash = await sha256(`${hash}\n${await sha256(octets)}`)
@@ -151,11 +151,11 @@ async function bundled(
   try {
     for await (const piece of pieces)
       for (let from = 0; from < piece.length; ) {
-        const some = piece.subarray(from, from + parcelOctets - filled)
+        const some = piece.subarray(from, from + chunkBytes - filled)
         parcel.set(some, filled)
         filled += some.length
         from += some.length
-        if (filled === parcelOctets) await send()
+        if (filled === chunkBytes) await send()
       }
     if (filled > 0) await send()
   } catch (error) {

@@ -1,11 +1,11 @@
-import { type Errand, type ErrandAnswer, parcelOctets } from '@postern/contract/worker-requests.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
+import { chunkBytes, type WorkerRequest, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { answerErrand, errandById, openErrands, passErrand, putErrand } from '@postern/store/records/worker-requests.ts'
 import { dropParcels, parcelOf, putParcel } from '@postern/store/records/message-chunks.ts'
+import { answerErrand, errandById, openErrands, passErrand, putErrand } from '@postern/store/records/worker-requests.ts'
 import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
-import { noteNews, untilNews } from '../change-signal.ts'
+import { signalChange, untilChange } from '../change-signal.ts'
 import type { Parts } from '../parts.ts'
 import { notFound, ProblemError } from '../problem.ts'
 import { readOctets } from '../request.ts'
@@ -32,9 +32,9 @@ export async function liveWorkers(parts: Parts, service: ServiceName): Promise<W
  */
 export async function ask(
   { parts, signal }: Call,
-  errand: Errand,
+  errand: WorkerRequest,
   { workers, requestHash }: { workers: readonly WorkerRow[]; requestHash: string },
-): Promise<{ answer: ErrandAnswer | undefined; isNew: boolean }> {
+): Promise<{ answer: WorkerRequestAnswer | undefined; isNew: boolean }> {
   const row = {
     id: errand.id,
     workers: JSON.stringify(workers.map(({ id }) => id)),
@@ -52,9 +52,9 @@ export async function ask(
   const until = Date.now() + patienceMs + (errand.kind === 'submit' ? errand.parcels * 128 : 0)
   for (;;) {
     const answer = (await errandById(parts.records, errand.id))?.answer
-    if (answer) return { answer: JSON.parse(answer) as ErrandAnswer, isNew }
+    if (answer) return { answer: JSON.parse(answer) as WorkerRequestAnswer, isNew }
     if (Date.now() >= until || signal.aborted) return { answer: undefined, isNew }
-    await untilNews(parts, lookEveryMs, signal)
+    await untilChange(parts, lookEveryMs, signal)
   }
 }
 
@@ -70,13 +70,13 @@ export async function listErrands(call: Call): Promise<{ ids: string[] }> {
 }
 
 /** Only to a worker that is asked. */
-export async function readErrand(call: Call, id: string): Promise<Errand> {
-  return JSON.parse((await ownErrand(call, id)).request) as Errand
+export async function readErrand(call: Call, id: string): Promise<WorkerRequest> {
+  return JSON.parse((await ownErrand(call, id)).request) as WorkerRequest
 }
 
-export async function takeAnswer(call: Call, id: string, answer: ErrandAnswer): Promise<void> {
+export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAnswer): Promise<void> {
   const { parts } = call
-  const errand = JSON.parse((await ownErrand(call, id)).request) as Errand
+  const errand = JSON.parse((await ownErrand(call, id)).request) as WorkerRequest
   const json = JSON.stringify(answer)
   if (answer.outcome === 'absent') {
     const worker = workerOf(call).workerId
@@ -85,7 +85,7 @@ export async function takeAnswer(call: Call, id: string, answer: ErrandAnswer): 
     await answerErrand(parts.records, id, json)
     if (errand.kind === 'submit') await dropParcels(parts.records, errand.bundle)
   }
-  noteNews(parts)
+  signalChange(parts)
 }
 
 /** A parcel of the message that this worker is to store. */
@@ -100,7 +100,7 @@ export async function readParcel(call: Call, id: string, n: number): Promise<Res
 export async function takeParcel(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
   const { kind } = await readErrand(call, id)
   if (kind !== 'content') throw notFound(`content that errand ${id} asks for`)
-  const octets = await readOctets(request, parcelOctets)
+  const octets = await readOctets(request, chunkBytes)
   await putParcel(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
 }
 

@@ -7,14 +7,14 @@ import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/c
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
-import { openErrands } from '@postern/store/records/worker-requests.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
+import { openErrands } from '@postern/store/records/worker-requests.ts'
 import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
+import { signalChange } from '../change-signal.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
-import { noteNews } from '../change-signal.ts'
 import { recordOwn } from '../own-events.ts'
 import type { Identity, Parts } from '../parts.ts'
 import { invalid, ProblemError } from '../problem.ts'
@@ -199,13 +199,13 @@ export async function report(
 }
 
 /** Of a batch; the books count all of them. */
-const mostToldOf = 10
+const maxToldOf = 10
 
 async function tellDuplicates(
   { parts }: Call,
   { worker, repeated }: { worker: string; repeated: ReadonlyMap<string, string[]> },
 ): Promise<void> {
-  for (const [messageId, recipients] of [...repeated].slice(0, mostToldOf)) {
+  for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
     // The batch is stored: that storage does not take this one is no reason to have it sent again.
     await recordOwn(parts, 'delivery.duplicate', { messageId, recipients: recipients.slice(0, 100), worker }).catch(
       (error: unknown) => parts.log.warn({ error: String(error), messageId }, 'a duplicate could not be told'),
@@ -219,14 +219,14 @@ export async function takeEvents(call: Call, body: unknown): Promise<{ acknowled
   const worker = workerOf(call)
   await refuseForged(call.parts, worker, events)
   const { acknowledged, stored, repeated } = await ingest(call.parts.records, worker.workerId, events)
-  if (stored > 0) noteNews(call.parts)
+  if (stored > 0) signalChange(call.parts)
   await tellDuplicates(call, { worker: worker.workerId, repeated })
   await breathe()
   return { acknowledged }
 }
 
 /** Storage may have been put back to an older day, and the worker be ahead of it; but not by so many. */
-const mostAhead = 100_000_000
+const maxAhead = 100_000_000
 
 /** A worker speaks for its own service only, and in the order of its own numbers. */
 async function refuseForged(
@@ -241,7 +241,7 @@ async function refuseForged(
       `Event ${foreign.n} is ${foreign.type}, which ${recorderOf(foreign.type)} alone records; ${workerId} is enrolled for ${service}.`,
     )
   const last = events.reduce((n, event) => Math.max(n, event.n), 0)
-  const most = (await highestEvent(records, workerId)) + mostAhead
+  const most = (await highestEvent(records, workerId)) + maxAhead
   if (last > most)
     throw invalid([{ path: 'events', message: `events has number ${last}; ${workerId} may be at ${most} at most` }])
 }

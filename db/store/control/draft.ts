@@ -25,12 +25,12 @@ export class DuplicateError extends Error {
   }
 }
 
-const mostExamples = 200
+const maxExamples = 200
 
 /**
  * A revision in the making, within its transaction. Reads see what was put before. A row that ends as it began is no change.
  */
-export class Draft {
+export class ChangeSet {
   readonly queries: Queries
   readonly revision: number
   /** Rows changed by `addEntries`: too many to hold. */
@@ -124,7 +124,7 @@ export class Draft {
       from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(added.map(({ id }) => id))}))`)
     this.bulk += added.length
     const ids = new Set(added.map(({ id }) => id))
-    const made = entries.filter(({ id }) => ids.has(id)).slice(0, mostExamples)
+    const made = entries.filter(({ id }) => ids.has(id)).slice(0, maxExamples)
     this.show(made.map(({ id, value }) => ({ kind, id, key: value.value, before: null, after: JSON.stringify(value) })))
     await this.hashBulk(input)
     return added.length
@@ -132,7 +132,7 @@ export class Draft {
 
   /** Examples of what was written in bulk; so many are kept as an answer shows. */
   show(changes: readonly Change[]): void {
-    this.examples.push(...changes.slice(0, mostExamples - this.examples.length))
+    this.examples.push(...changes.slice(0, maxExamples - this.examples.length))
   }
 
   /** What is written past `put` and `remove` becomes part of the revision's id by this. */

@@ -16,7 +16,7 @@ export type OffenceRow = {
 }
 
 /** So many may wait at once; past it the oldest go. */
-const mostRows = 200_000
+const maxRows = 200_000
 
 /** Adds a worker's rows, at most 500; those that are there already are left. */
 export async function addOffences(queries: Queries, worker: string, rows: readonly OffenceRow[]): Promise<void> {
@@ -60,7 +60,7 @@ export async function dropOldOffences(queries: Queries, now: number, limit: numb
     delete from offences where rowid in (select rowid from offences where expires_at <= ${now} limit ${limit}) returning 1`)
   if (gone.length > 0) return gone.length
   const [count] = await queries.all<{ n: number }>(sql`select count(*) as n from offences`)
-  const tooMany = Math.min(limit, (count?.n ?? 0) - mostRows)
+  const tooMany = Math.min(limit, (count?.n ?? 0) - maxRows)
   if (tooMany <= 0) return 0
   await queries.run(
     sql`delete from offences where rowid in (select rowid from offences order by expires_at limit ${tooMany})`,

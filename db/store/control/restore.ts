@@ -1,14 +1,14 @@
 import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
 import { breathe } from '../database.ts'
-import type { Draft } from './draft.ts'
+import type { ChangeSet } from './draft.ts'
 import { keyOf } from './row-key.ts'
 
 /** Going back: every row to what it was at a revision. */
 
 const pageRows = 500
 /** Up to so many rows the answer can show what changes; more are put back in slices, unseen. */
-const mostShown = 2_000
+const maxShown = 2_000
 
 type Touched = { id: string; before: string | null; now: string | null; key: string | null }
 type Found = Touched & { isAutomatic: 0 | 1 }
@@ -17,12 +17,12 @@ type Found = Touched & { isAutomatic: 0 | 1 }
  * Puts every row back to what it was at `revision`, but for the kinds in `except` and for automatic blocks: an attacker is not let
  * in again, and one whose time is over is not blocked again, because somebody takes back a setting.
  */
-export async function restore(draft: Draft, revision: number, except: readonly RowKind[]): Promise<void> {
+export async function restore(draft: ChangeSet, revision: number, except: readonly RowKind[]): Promise<void> {
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
   const [count] = await draft.queries.all<{ n: number }>(sql`
     select count(*) as n from (select 1 from changes where revision > ${revision}
-      and kind in (select value from json_each(${JSON.stringify(kinds)})) limit ${mostShown + 1})`)
-  const isSmall = (count?.n ?? 0) <= mostShown
+      and kind in (select value from json_each(${JSON.stringify(kinds)})) limit ${maxShown + 1})`)
+  const isSmall = (count?.n ?? 0) <= maxShown
   // All go before any comes back: a key may have moved from one row to another.
   for (const kind of kinds)
     for await (const page of pages(draft, kind, revision)) await takeAway(draft, kind, page, isSmall)
@@ -31,7 +31,7 @@ export async function restore(draft: Draft, revision: number, except: readonly R
 }
 
 /** Rows of a kind that changed after a revision and are not as they were, page by page. */
-async function* pages(draft: Draft, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
+async function* pages(draft: ChangeSet, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
   for (let after = ''; ; ) {
     const found = await draft.queries.all<Found>(sql`
       select c.id, c.before, r.value as now, r.key,
@@ -48,7 +48,7 @@ async function* pages(draft: Draft, kind: RowKind, revision: number): AsyncGener
   }
 }
 
-export async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function takeAway(draft: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   if (isSmall) {
     for (const { id } of page) await draft.remove(kind, id)
     return
@@ -76,7 +76,7 @@ export async function takeAway(draft: Draft, kind: RowKind, page: Touched[], isS
 
 const keyOfStored = (kind: RowKind, id: string, json: string | null) => keyOf(kind, id, JSON.parse(json ?? '{}'))
 
-export async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function putBack(draft: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   const back = page.filter(({ before }) => before !== null)
   await makeWay(draft, kind, back)
   if (isSmall) {
@@ -94,7 +94,7 @@ export async function putBack(draft: Draft, kind: RowKind, page: Touched[], isSm
 }
 
 /** An automatic block made since gives way to an administrator's entry for the same address. */
-async function makeWay(draft: Draft, kind: RowKind, back: Touched[]): Promise<void> {
+async function makeWay(draft: ChangeSet, kind: RowKind, back: Touched[]): Promise<void> {
   if (kind !== 'control-access') return
   const keys = back.map(({ id, before }) => keyOfStored(kind, id, before))
   const automatic = await draft.queries.all<{ id: string }>(sql`

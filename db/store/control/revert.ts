@@ -1,15 +1,15 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
 import { breathe } from '../database.ts'
-import type { Draft } from './draft.ts'
+import type { ChangeSet } from './draft.ts'
 import { putBack, takeAway } from './restore.ts'
 
 /** Undoing one revision alone: what came later stays, and a row that changed since is a conflict. */
 
 const pageRows = 500
 /** Up to so many rows the draft holds each change; more are undone in slices. */
-const mostHeld = 2_000
-const mostConflicts = 100
+const maxHeld = 2_000
+const maxConflicts = 100
 
 export type Conflict = { kind: RowKind; id: string; key: string; detail: string }
 
@@ -37,22 +37,22 @@ export type RevertOptions = {
  * Puts the rows that a revision changed back to what they were before it, each key of a value by itself.
  * @returns rows that changed since and are not undone without `force`; when there are any, the draft must be thrown away
  */
-export async function revert(draft: Draft, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
+export async function revert(draft: ChangeSet, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
   const [count] = await draft.queries.all<{ n: number }>(
-    sql`select count(*) as n from (select 1 from changes where revision = ${revision} limit ${mostHeld + 1})`,
+    sql`select count(*) as n from (select 1 from changes where revision = ${revision} limit ${maxHeld + 1})`,
   )
-  const isSmall = (count?.n ?? 0) <= mostHeld
+  const isSmall = (count?.n ?? 0) <= maxHeld
   const conflicts: Conflict[] = []
   // All go before any comes back: a key may have moved from one row to another.
   for (const step of [removeMade, undoChanged, bringBack])
     for await (const page of pages(draft, revision, except)) {
       conflicts.push(...(await step(draft, page, { isSmall, force })))
-      if (conflicts.length >= mostConflicts) return conflicts.slice(0, mostConflicts)
+      if (conflicts.length >= maxConflicts) return conflicts.slice(0, maxConflicts)
     }
   return conflicts
 }
 
-async function* pages(draft: Draft, revision: number, except: readonly RowKind[]): AsyncGenerator<Undone[]> {
+async function* pages(draft: ChangeSet, revision: number, except: readonly RowKind[]): AsyncGenerator<Undone[]> {
   for (let seq = -1; ; ) {
     const found = await draft.queries.all<Undone>(sql`
       select c.seq, c.kind, c.id, c.key, c.before, c.after, r.value as now,
@@ -71,7 +71,7 @@ async function* pages(draft: Draft, revision: number, except: readonly RowKind[]
 type How = { isSmall: boolean; force: boolean }
 
 /** What the revision made. Groups of settings are never taken away: they came with a release. */
-async function removeMade(draft: Draft, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+async function removeMade(draft: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const made = page.filter(({ kind, before, now }) => before === null && now !== null && kind !== 'settings')
   const conflicts = force ? [] : made.filter(({ after, now }) => after !== now).map(conflictOf('it has changed since'))
   if (conflicts.length > 0) return conflicts
@@ -79,14 +79,14 @@ async function removeMade(draft: Draft, page: Undone[], { isSmall, force }: How)
   return []
 }
 
-async function undoChanged(draft: Draft, page: Undone[], { force }: How): Promise<Conflict[]> {
+async function undoChanged(draft: ChangeSet, page: Undone[], { force }: How): Promise<Conflict[]> {
   const conflicts: Conflict[] = []
   for (const row of page)
     if (row.before !== null && row.after !== null) conflicts.push(...(await undo(draft, row, force)))
   return conflicts
 }
 
-async function undo(draft: Draft, row: Undone, force: boolean): Promise<Conflict[]> {
+async function undo(draft: ChangeSet, row: Undone, force: boolean): Promise<Conflict[]> {
   const { kind, id, before, after, now } = row
   if (now === null && !force) return [conflictOf('it was deleted since')(row)]
   const open = (json: string | null) => draft.open(kind, id, json ?? before ?? '{}')
@@ -114,7 +114,7 @@ function withoutChange(before: Fields, after: Fields, now: Fields): { value: Fie
 const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
 
 /** What the revision deleted. */
-async function bringBack(draft: Draft, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+async function bringBack(draft: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const gone = page.filter(({ before, after, now }) => after === null && before !== null && now !== before)
   const conflicts = gone
     .filter(({ now, inTheWay }) => now !== null || inTheWay !== null)

@@ -3,7 +3,7 @@ import type { RevisionName } from '@postern/contract/sync.ts'
 import { sql } from 'drizzle-orm'
 import { breathe, contains, type Database, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
-import { type Change, Draft } from './draft.ts'
+import { type Change, ChangeSet } from './draft.ts'
 import { hashOf } from './revision-id.ts'
 
 /** The numbered history. One write transaction is one revision. */
@@ -55,7 +55,7 @@ class Undone extends Error {
 export async function commit<T>(
   database: Database,
   options: CommitOptions,
-  work: (draft: Draft) => Promise<T>,
+  work: (draft: ChangeSet) => Promise<T>,
   last?: (queries: Queries, committed: Committed<T>) => Promise<void>,
 ): Promise<Committed<T>> {
   try {
@@ -63,7 +63,7 @@ export async function commit<T>(
       const { revision: head, id: before } = await headOf(queries)
       if (options.expected !== undefined && (await isStale(queries, options.expected, head)))
         throw new StaleError(options.expected, head)
-      const draft = new Draft(queries, head + 1, options.seal)
+      const draft = new ChangeSet(queries, head + 1, options.seal)
       const result = await work(draft)
       const count = draft.changes.length + draft.bulk
       const isNew = count > 0 || options.always === true
@@ -91,7 +91,7 @@ async function isStale(queries: Queries, expected: number, head: number): Promis
   return others.length > 0
 }
 
-async function append(queries: Queries, draft: Draft, options: CommitOptions & { before: string }): Promise<void> {
+async function append(queries: Queries, draft: ChangeSet, options: CommitOptions & { before: string }): Promise<void> {
   const { revision, changes, bulk } = draft
   for (let from = 0; from < changes.length; from += 500) {
     const some = changes
@@ -122,11 +122,11 @@ async function append(queries: Queries, draft: Draft, options: CommitOptions & {
   })
 }
 
-const mostNames = 20
+const maxNames = 20
 
 /** Which rows, by what they are known by: all of a few, the first of many. */
 function namesOf(changes: readonly Change[], count: number): string {
-  const names = changes.slice(0, mostNames).map(({ key }) => key)
+  const names = changes.slice(0, maxNames).map(({ key }) => key)
   if (count > names.length) names.push(`and ${count - names.length} more`)
   return names.join(', ').slice(0, 1000)
 }

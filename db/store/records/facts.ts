@@ -5,14 +5,14 @@ import type { Database, Queries } from '../database.ts'
 /** Recorded facts of decisions, as batches that nobody looks into but the replay. */
 
 /** Past so much the oldest batches go: some twenty million sessions. */
-const mostOctets = 1_073_741_824
+const maxOctets = 1_073_741_824
 
 /** Stores a batch once. `records` is base64 as it came; it is kept as octets. */
 export function storeFacts(
   database: Database,
   worker: string,
   { id, since, until, sessions, dropped, records }: FactBatch,
-  limit = mostOctets,
+  limit = maxOctets,
 ): Promise<void> {
   const octets = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0))
   return database.transaction(async (queries) => {

@@ -29,8 +29,8 @@ export type MtaStsOptions = {
   reach?: Reach
 }
 
-const mostKept = 10_000
-const mostOctets = 64 << 10
+const maxKept = 10_000
+const maxOctets = 64 << 10
 const timeoutMs = 20_000
 /** RFC 8461 §3.3: after a failure not at every message again. */
 const failedForMs = 300_000
@@ -38,8 +38,8 @@ const failedForMs = 300_000
 export class MtaSts {
   readonly #options: MtaStsOptions
   readonly #reach: Reach
-  readonly #kept = new LRUCache<string, Kept>({ max: mostKept })
-  readonly #failed = new LRUCache<string, true>({ max: mostKept, ttl: failedForMs })
+  readonly #kept = new LRUCache<string, Kept>({ max: maxKept })
+  readonly #failed = new LRUCache<string, true>({ max: maxKept, ttl: failedForMs })
   readonly #asking = new Map<string, Promise<Policy | undefined>>()
   #loaded: Promise<void> | undefined
   #saving: NodeJS.Timeout | undefined
@@ -170,7 +170,7 @@ function get({ host, address, port, trust }: Page): Promise<string> {
       let octets = 0
       response.on('data', (chunk: Buffer) => {
         octets += chunk.length
-        if (octets > mostOctets) asked.destroy(new Error(`the policy of ${host} is too large`))
+        if (octets > maxOctets) asked.destroy(new Error(`the policy of ${host} is too large`))
         else chunks.push(chunk)
       })
       response.on('end', () => {

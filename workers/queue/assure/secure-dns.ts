@@ -129,14 +129,14 @@ async function ask(server: string, { name, type, timeoutMs }: Ask): Promise<Answ
   }
 }
 
-const mostAliases = 16
+const maxAliases = 16
 
 function endOfAliases(from: string, answers: Answer[]): string {
   const aliases = new Map(
     answers.flatMap((record) => (record.type === 'CNAME' ? [[canonical(record.name), canonical(record.data)]] : [])),
   )
   let name = from
-  for (let i = 0; i < mostAliases && aliases.has(name); i++) name = aliases.get(name) as string
+  for (let i = 0; i < maxAliases && aliases.has(name); i++) name = aliases.get(name) as string
   return name
 }
 

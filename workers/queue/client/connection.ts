@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type Proof, wrongWith } from '../assure/proof.ts'
-import { ConnectionFailure, type Dial, type Stage } from './dial.ts'
+import { ConnectionFailure, type ConnectOptions, type Stage } from './dial.ts'
+import { withoutSecret } from './dialogue-log.ts'
 import {
   base64,
   isAboutMechanism,
@@ -16,14 +17,13 @@ import {
 } from './login.ts'
 import { type BadReply, type Reply, ReplyReader, replyText } from './reply.ts'
 import { openSocket, secure } from './socket.ts'
-import { withoutSecret } from './dialogue-log.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 
 type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void }
 
 export class Connection {
-  readonly dial: Dial
+  readonly dial: ConnectOptions
   /** EHLO keyword → parameters, upper case. Empty after HELO. */
   readonly extensions = new Map<string, string>()
   /** `TLSv1.3` when encrypted. */
@@ -54,14 +54,14 @@ export class Connection {
   #secrets: string[] = []
   #heard = 0
 
-  private constructor(dial: Dial, socket: Socket) {
+  private constructor(dial: ConnectOptions, socket: Socket) {
     this.dial = dial
     this.#socket = socket
     this.#listen(socket)
   }
 
   /** Opens a connection ready for MAIL. Rejects with ConnectionFailure. */
-  static async open(dial: Dial): Promise<Connection> {
+  static async open(dial: ConnectOptions): Promise<Connection> {
     const socket = await openSocket(dial)
     const connection = new Connection(dial, socket)
     try {
@@ -258,7 +258,7 @@ export class Connection {
   }
 
   async #greet(): Promise<void> {
-    const { patience: wait, tls, auth } = this.dial
+    const { timeouts: wait, tls, auth } = this.dial
     this.stage = 'greeting'
     const [greeting] = (await this.replies(1, wait.greeting)) as [Reply]
     if (greeting.code !== 220) throw new ConnectionFailure('greeting', 'refused at connect', greeting)
@@ -270,7 +270,7 @@ export class Connection {
   }
 
   async #hello(): Promise<void> {
-    const { protocol, name, patience: wait } = this.dial
+    const { protocol, name, timeouts: wait } = this.dial
     this.stage = 'hello'
     this.extensions.clear()
     const reply = await this.command(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`, wait.command)
@@ -306,7 +306,7 @@ export class Connection {
       throw new ConnectionFailure('tls', `${this.dial.peer.host} does not offer STARTTLS, which is required here`)
     }
     this.stage = 'tls'
-    const reply = await this.command('STARTTLS', this.dial.patience.command)
+    const reply = await this.command('STARTTLS', this.dial.timeouts.command)
     if (reply.code !== 220) {
       this.dial.tell?.(`${this.dial.peer.host} refuses STARTTLS`)
       if (this.dial.tls === 'require') throw new ConnectionFailure('tls', 'STARTTLS refused', reply)
@@ -363,7 +363,7 @@ export class Connection {
   }
 
   async #login(mechanism: LoginMechanism, auth: { user: string; secret: string }): Promise<Reply> {
-    const wait = this.dial.patience.command
+    const wait = this.dial.timeouts.command
     let reply: Reply
     if (mechanism === 'PLAIN') {
       reply = await this.command(`AUTH PLAIN ${plainResponse(auth)}`, wait)
@@ -380,7 +380,7 @@ export class Connection {
   async #answer(line: string): Promise<Reply> {
     this.dial.tap?.said([line], true)
     this.#socket.write(`${line}\r\n`)
-    return (await this.replies(1, this.dial.patience.command))[0] as Reply
+    return (await this.replies(1, this.dial.timeouts.command))[0] as Reply
   }
 }
 

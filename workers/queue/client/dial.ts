@@ -1,14 +1,14 @@
 import type { Proof, Trust } from '../assure/proof.ts'
+import type { DialogueLog } from './dialogue-log.ts'
 import type { Refusals } from './login.ts'
 import { type Reply, replyText } from './reply.ts'
-import type { Tap } from './dialogue-log.ts'
 
 /** What a connection to a next host is to be, and how it fails. */
 
 export type TlsPolicy = 'none' | 'opportunistic' | 'require' | 'implicit'
 
 /** Milliseconds for each step; the defaults are those of RFC 5321 §4.5.3.2, except for connecting. */
-export type Patience = {
+export type Timeouts = {
   connect: number
   greeting: number
   command: number
@@ -16,7 +16,7 @@ export type Patience = {
   block: number
   end: number
 }
-export const patience: Patience = {
+export const defaultTimeouts: Timeouts = {
   connect: 30_000,
   greeting: 300_000,
   command: 300_000,
@@ -32,7 +32,7 @@ export type Peer = {
   port: number
 }
 
-export type Dial = {
+export type ConnectOptions = {
   peer: Peer
   protocol: 'smtp' | 'lmtp'
   /** Our own name, for EHLO. */
@@ -48,11 +48,11 @@ export type Dial = {
   refusals?: Refusals
   /** Whether a host that calls itself so is this server. */
   isUs?: (name: string) => boolean
-  patience: Patience
+  timeouts: Timeouts
   /** Destroys the connection, at whatever it is. */
   signal?: AbortSignal
   /** Told every line of both sides, without secrets. */
-  tap?: Tap
+  tap?: DialogueLog
 }
 
 export type Stage =

@@ -3,8 +3,8 @@ import { eventTypes } from '@postern/contract/events.ts'
 import { describe, expect, test } from 'vitest'
 import { TestServer } from '../test/server.ts'
 import { Connection } from './connection.ts'
-import { patience } from './dial.ts'
-import { Tap, withoutSecret } from './dialogue-log.ts'
+import { defaultTimeouts } from './dial.ts'
+import { DialogueLog, withoutSecret } from './dialogue-log.ts'
 
 function listening(isOpen: () => boolean) {
   const told: string[] = []
@@ -13,7 +13,7 @@ function listening(isOpen: () => boolean) {
     told.push(`${type === 'outbound.dialogue' ? '' : type}${from === 'client' ? '>' : '<'} ${text}`)
   }
   const peer = { host: 'mx.test', address: '127.0.0.1', port: 25 }
-  return { told, tap: new Tap(peer, { record, wants: isOpen }) }
+  return { told, tap: new DialogueLog(peer, { record, wants: isOpen }) }
 }
 
 describe('the dialogue with the next host', () => {
@@ -22,7 +22,14 @@ describe('the dialogue with the next host', () => {
     let isOpen = false
     const { told, tap } = listening(() => isOpen)
     const peer = { host: 'mx.test', address: '127.0.0.1', port: server.port }
-    const connection = await Connection.open({ peer, protocol: 'smtp', name: 'us.test', tls: 'none', patience, tap })
+    const connection = await Connection.open({
+      peer,
+      protocol: 'smtp',
+      name: 'us.test',
+      tls: 'none',
+      timeouts: defaultTimeouts,
+      tap,
+    })
     expect(told).toEqual([])
     isOpen = true
     await connection.command('MAIL FROM:<a@b.test>', 1000)

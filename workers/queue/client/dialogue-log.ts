@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { maskClientLine, maskServerLine } from '@postern/runtime/logging/mask.ts'
-import type { Record, Worker } from '@postern/runtime/worker.ts'
+import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
 import type { Peer } from './dial.ts'
 import type { Reply } from './reply.ts'
 
@@ -8,13 +8,13 @@ import type { Reply } from './reply.ts'
  * What the level debug of the log adds: both sides of one connection to the next host, line by line. Neither a message's body
  * nor what answers a challenge of AUTH ever comes here. Costs one question a command while nobody listens.
  */
-export class Tap {
+export class DialogueLog {
   readonly #peer: Peer
-  readonly #record: Record
+  readonly #record: RecordEvent
   readonly #wants: Worker['wants']
   #session = ''
 
-  constructor(peer: Peer, { record, wants }: { record: Record; wants: Worker['wants'] }) {
+  constructor(peer: Peer, { record, wants }: { record: RecordEvent; wants: Worker['wants'] }) {
     this.#peer = peer
     this.#record = record
     this.#wants = wants

@@ -16,14 +16,14 @@ export function sessionLimit(connection: Connection): number {
 }
 
 /** How many of the recipients, from the first, may go in one transaction: one at least. */
-export function mostTogether(connection: Connection, recipients: readonly Recipient[]): number {
+export function maxTogether(connection: Connection, recipients: readonly Recipient[]): number {
   if (!connection.has('LIMITS')) return recipients.length
   const most = Math.min(recipients.length, limitOf(connection, 'RCPTMAX'))
-  const mostDomains = limitOf(connection, 'RCPTDOMAINMAX')
+  const maxDomains = limitOf(connection, 'RCPTDOMAINMAX')
   const domains = new Set<string>()
   for (const [i, { address }] of recipients.slice(0, most).entries()) {
     domains.add(address.slice(address.lastIndexOf('@') + 1).toLowerCase())
-    if (domains.size > mostDomains) return i
+    if (domains.size > maxDomains) return i
   }
   return most
 }

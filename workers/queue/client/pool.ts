@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { Connection } from './connection.ts'
-import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from './dial.ts'
+import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from './dial.ts'
 import { LoginCutShort } from './login.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */
@@ -9,7 +9,7 @@ import { LoginCutShort } from './login.ts'
 const idleMs = 5000
 /** Well below the shortest retry timer: a try that the schedule grants is made, not answered from memory. */
 const deadMs = 20_000
-const mostIdle = 500
+const maxIdle = 500
 /** A host that says nothing for so long is not waited for by others; what the settings allow it is more. */
 const stallsMs = 30_000
 const distrustMs = 3_600_000
@@ -42,7 +42,7 @@ export class Pool {
   /** Gives a connection back after a transaction; it is closed when it has had enough or nobody may reuse it. */
   give(key: string, connection: Connection, most: number): void {
     if (!connection.alive) return
-    if (connection.used >= most || this.#count >= mostIdle || connection.stage !== 'mail') {
+    if (connection.used >= most || this.#count >= maxIdle || connection.stage !== 'mail') {
       connection.quit()
       return
     }
@@ -97,7 +97,7 @@ export class Pool {
   }
 
   /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */
-  async open(dial: Dial): Promise<Connection> {
+  async open(dial: ConnectOptions): Promise<Connection> {
     try {
       return await this.#open(dial)
     } catch (error) {
@@ -108,7 +108,7 @@ export class Pool {
     }
   }
 
-  async #open(dial: Dial & { tls: TlsPolicy }): Promise<Connection> {
+  async #open(dial: ConnectOptions & { tls: TlsPolicy }): Promise<Connection> {
     const { peer, signal } = dial
     const timer = setTimeout(() => this.remember(peer, stalled(peer)), stallsMs)
     try {

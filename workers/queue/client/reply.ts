@@ -21,8 +21,8 @@ export class BadReply extends Error {
 
 /** RFC 5321 §4.5.3.1.5 allows 512 octets a line; real servers exceed it. */
 const longestLine = 4096
-const mostLines = 512
-const mostOctets = 65_536
+const maxLines = 512
+const maxOctets = 65_536
 
 export class ReplyReader {
   #rest: Buffer | undefined
@@ -70,7 +70,7 @@ export class ReplyReader {
     this.#code = code
     this.#octets += octets
     this.#lines.push(printable(line.slice(4)))
-    if (this.#lines.length > mostLines || this.#octets > mostOctets) throw new BadReply('reply has no end')
+    if (this.#lines.length > maxLines || this.#octets > maxOctets) throw new BadReply('reply has no end')
     if (separator === 45) return undefined
     const reply: Reply = { code, lines: this.#lines }
     const enhanced = enhancedOf(this.#lines[0] ?? '', code)

@@ -1,11 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { keepAlive } from '@postern/runtime/keep-alive.ts'
-import { ConnectionFailure, type Dial } from './dial.ts'
+import { ConnectionFailure, type ConnectOptions } from './dial.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
-export function openSocket(dial: Dial): Promise<Socket> {
-  const { peer, tls, patience: wait, signal } = dial
+export function openSocket(dial: ConnectOptions): Promise<Socket> {
+  const { peer, tls, timeouts: wait, signal } = dial
   return new Promise((resolve, reject) => {
     const at = { host: peer.address, port: peer.port, ...keepAlive, ...(signal ? { signal } : {}) }
     const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
@@ -25,7 +25,7 @@ export function openSocket(dial: Dial): Promise<Socket> {
 }
 
 /** The same connection under TLS; the certificate is not looked at here. Rejects with ConnectionFailure. */
-export function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
+export function secure(plain: Socket, dial: ConnectOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ socket: plain, ...tlsOptions(dial) })
     const failed = (why: string) => {
@@ -35,7 +35,7 @@ export function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
       plain.destroy()
       reject(new ConnectionFailure('tls', `TLS handshake with ${dial.peer.host} failed: ${why}`))
     }
-    const timer = setTimeout(() => failed('no answer'), Math.min(dial.patience.command, 30_000))
+    const timer = setTimeout(() => failed('no answer'), Math.min(dial.timeouts.command, 30_000))
     socket.on('error', (error) => failed((error as NodeJS.ErrnoException).code ?? error.message))
     socket.once('close', () => failed('the remote closed the connection'))
     socket.once('secureConnect', () => {
@@ -50,7 +50,7 @@ export function secure(plain: Socket, dial: Dial): Promise<TLSSocket> {
  * The handshake always ends well: whether the certificate proves what is asked is looked at afterwards. Opportunistic TLS
  * (RFC 7435) has nothing to verify against.
  */
-function tlsOptions({ peer, proof }: Dial) {
+function tlsOptions({ peer, proof }: ConnectOptions) {
   const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
   return {
     rejectUnauthorized: false,

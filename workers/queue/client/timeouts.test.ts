@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Script, TestServer } from '../test/server.ts'
 import { Connection } from './connection.ts'
-import { patience } from './dial.ts'
+import { defaultTimeouts } from './dial.ts'
 import { type Transaction, transact } from './transaction.ts'
 
 /** The time-outs of RFC 5321 §4.5.3.2 are for the host's silence: while we prepare what comes next, none of them runs. */
@@ -17,11 +17,11 @@ afterEach(async () => {
 const short = 400
 const longer = 3 * short
 
-async function toServer(script: Script = {}, wait: Partial<typeof patience> = {}) {
+async function toServer(script: Script = {}, wait: Partial<typeof defaultTimeouts> = {}) {
   const remote = await TestServer.start(script)
   const peer = { host: 'a.test', address: '127.0.0.1', port: remote.port }
-  const brief = { ...patience, command: short, data: short, block: short, end: short, ...wait }
-  const connection = await Connection.open({ peer, protocol: 'smtp', name: 'mail.test', tls: 'none', patience: brief })
+  const brief = { ...defaultTimeouts, command: short, data: short, block: short, end: short, ...wait }
+  const connection = await Connection.open({ peer, protocol: 'smtp', name: 'mail.test', tls: 'none', timeouts: brief })
   open.push(remote, { close: async () => connection.destroy() })
   return { remote, connection }
 }

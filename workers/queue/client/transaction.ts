@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { Connection } from './connection.ts'
 import { ConnectionFailure } from './dial.ts'
-import { mostTogether } from './limits.ts'
+import { maxTogether } from './limits.ts'
 import { type Reply, replyText } from './reply.ts'
 import { DotStuffer, stuffed } from './stuff.ts'
 
@@ -97,7 +97,7 @@ export type Follow = {
 /** Milliseconds: a server that lost what was sent ahead is silent; nothing is risked by asking again on a new connection. */
 const patienceAhead = 60_000
 /** As many recipients as an envelope that goes ahead may have. */
-const mostAhead = 20
+const maxAhead = 20
 
 /** Whether an envelope may go ahead on this connection, and this one at that. */
 export function mayFollow(connection: Connection): boolean {
@@ -106,8 +106,8 @@ export function mayFollow(connection: Connection): boolean {
 
 export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
   return (
-    transaction.recipients.length <= mostAhead &&
-    mostTogether(connection, transaction.recipients) === transaction.recipients.length &&
+    transaction.recipients.length <= maxAhead &&
+    maxTogether(connection, transaction.recipients) === transaction.recipients.length &&
     !isPaced(transaction) &&
     unfitFor(connection, transaction) === undefined
   )
@@ -156,7 +156,7 @@ async function endAnswers(
     return reply && reply.code !== 421 && !isLmtp ? [reply] : []
   }
   connection.stage = 'end'
-  const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.dial.patience.end)
+  const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.dial.timeouts.end)
   if (!connection.failure) connection.stage = 'mail'
   return ends
 }
@@ -164,7 +164,7 @@ async function endAnswers(
 /** A pipelining server must not say 354 where nobody was taken (RFC 2920 §3.1); one that does gets an empty message for nobody. */
 async function sendNothing(connection: Connection): Promise<void> {
   connection.say(['.'])
-  await connection.repliesUntilFailure(1, connection.dial.patience.end)
+  await connection.repliesUntilFailure(1, connection.dial.timeouts.end)
 }
 
 function envelopeLines(connection: Connection, transaction: Transaction): string[] {
@@ -192,7 +192,7 @@ function envelopeAnswers(connection: Connection, transaction: Transaction, begun
 
 async function answersAhead(connection: Connection, { recipients }: Transaction): Promise<Answers> {
   connection.stage = 'mail'
-  const wait = Math.min(patienceAhead, connection.dial.patience.command)
+  const wait = Math.min(patienceAhead, connection.dial.timeouts.command)
   return answersOf(await connection.repliesUntilFailure(recipients.length + 2, wait), recipients.length)
 }
 
@@ -202,7 +202,7 @@ function answersOf([mail, ...rcpts]: Reply[], recipients: number): Answers {
 }
 
 async function pipelined(connection: Connection, lines: string[]): Promise<Answers> {
-  const { patience } = connection.dial
+  const { timeouts } = connection.dial
   connection.stage = 'mail'
   const replies: Reply[] = []
   // Both sides filling their buffers would deadlock (RFC 2920 §3.1), so a long list goes in groups.
@@ -210,7 +210,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
     connection.say(last ? [...group, 'DATA'] : group)
-    replies.push(...(await connection.repliesUntilFailure(group.length + (last ? 1 : 0), patience.command)))
+    replies.push(...(await connection.repliesUntilFailure(group.length + (last ? 1 : 0), timeouts.command)))
     if (replies[0] && !isTaken(replies[0])) break
   }
   return answersOf(replies, lines.length - 1)
@@ -218,20 +218,20 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
 
 /** Without PIPELINING: DATA is said only when a recipient was taken. */
 async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
-  const { patience } = connection.dial
+  const { timeouts } = connection.dial
   const [mailCommand = '', ...rcptCommands] = lines
   const ask = async (line: string, ms: number): Promise<Reply | undefined> => {
     connection.say([line])
     return (await connection.repliesUntilFailure(1, ms))[0]
   }
   connection.stage = 'mail'
-  const mail = await ask(mailCommand, patience.command)
+  const mail = await ask(mailCommand, timeouts.command)
   const rcpts: Reply[] = []
   if (!mail || !isTaken(mail)) return { rcpts, ...(mail ? { mail } : {}) }
   connection.stage = 'rcpt'
   for (const line of rcptCommands) {
     if (pauseMs > 0 && rcpts.length > 0) await sleep(pauseMs)
-    const reply = await ask(line, patience.command)
+    const reply = await ask(line, timeouts.command)
     if (!reply) return { mail, rcpts }
     rcpts.push(reply)
   }
@@ -240,7 +240,7 @@ async function oneByOne(connection: Connection, lines: string[], pauseMs: number
     return { mail, rcpts }
   }
   connection.stage = 'data'
-  const data = await ask('DATA', patience.data)
+  const data = await ask('DATA', timeouts.data)
   return { mail, rcpts, ...(data ? { data } : {}) }
 }
 
@@ -248,7 +248,7 @@ async function oneByOne(connection: Connection, lines: string[], pauseMs: number
 async function reset(connection: Connection, waitsForData = false): Promise<void> {
   if (waitsForData || !connection.alive) return connection.destroy()
   try {
-    const reply = await connection.command('RSET', connection.dial.patience.command)
+    const reply = await connection.command('RSET', connection.dial.timeouts.command)
     if (reply.code !== 250) connection.quit()
   } catch {
     connection.destroy()
@@ -256,7 +256,7 @@ async function reset(connection: Connection, waitsForData = false): Promise<void
 }
 
 async function sendBody(connection: Connection, transaction: Transaction, next: Follow['next']): Promise<void> {
-  const { patience } = connection.dial
+  const { timeouts } = connection.dial
   connection.bodies++
   try {
     if (transaction.body === 'whole') {
@@ -278,7 +278,7 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
     source.pipe(stuffer)
     try {
       for await (const chunk of stuffer) {
-        if (!connection.write(chunk as Buffer)) await connection.drained(patience.block)
+        if (!connection.write(chunk as Buffer)) await connection.drained(timeouts.block)
       }
     } finally {
       // A remote that breaks off leaves a message half read.

@@ -1,33 +1,33 @@
 import type { Poster } from '@postern/runtime/hooks/post.ts'
-import type { Record, Worker } from '@postern/runtime/worker.ts'
+import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Assurance } from '../assure/assurance.ts'
-import type { Patience } from '../client/dial.ts'
+import type { Timeouts } from '../client/dial.ts'
 import type { Pool } from '../client/pool.ts'
 import type { Result } from '../client/transaction.ts'
 import type { Converter } from '../form/converter.ts'
 import type { Signer } from '../form/signer.ts'
-import type { Plan } from '../route/delivery-settings.ts'
+import type { DeliverySettings } from '../route/delivery-settings.ts'
 import type { Dns } from '../route/dns.ts'
 import type { Ourselves } from '../route/hosts.ts'
 import type { Buckets } from './s3.ts'
 
 /** What an attempt needs, and what comes of it. */
 
-export type AttemptWorld = {
-  plan(): Plan
+export type AttemptContext = {
+  plan(): DeliverySettings
   reader: SpoolReader
   pool: Pool
   dns: Dns
   assurance: Assurance
-  record: Record
+  record: RecordEvent
   wants: Worker['wants']
   signer: Signer
   converter: Converter
   ourselves(): Ourselves
   /** Port of MX hosts. */
   port: number
-  patience: Patience
+  timeouts: Timeouts
   mailDirectory: string
   /** The disk of the maildirs is full; `undefined`: it takes mail. */
   mailTrouble(error: Error | undefined): void
@@ -40,7 +40,7 @@ export type AttemptWorld = {
 export type Via = { host: string; address?: string; port?: number; tls?: string }
 /** What an attempt ends with. `via`: who said it, where that is not the host with which the attempt ended. */
 export type Final = (Exclude<Result, { kind: 'again' | 'lost' }> | { kind: 'discarded'; by: string }) & { via?: Via }
-export type Attempted = {
+export type AttemptResult = {
   via: Via
   results: Map<number, Final>
   startedAt: number

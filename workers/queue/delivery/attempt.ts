@@ -1,30 +1,30 @@
-import type { Attempted, AttemptWorld, Final, Via } from './attempt-result.ts'
+import type { Destination } from '../route/destination.ts'
+import type { ConcurrencySlot, DeliveryJob } from '../scheduling/destination-queue.ts'
+import type { AttemptContext, AttemptResult, Final, Via } from './attempt-result.ts'
 import { forwarded, forwarderOf } from './forwarding.ts'
-import type { Job, Turn } from '../scheduling/destination-queue.ts'
 import { deliverToMaildir } from './maildir.ts'
 import { deliverRemote } from './remote.ts'
-import type { Destination } from '../route/destination.ts'
 import { deliverToBucket } from './s3.ts'
 import { deliverToWebhook } from './webhook.ts'
 
 /** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
 
 export async function attempt(
-  job: Job,
-  { destination, turn }: { destination: Destination; turn: Turn },
-  world: AttemptWorld,
-): Promise<Attempted> {
+  job: DeliveryJob,
+  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
+  world: AttemptContext,
+): Promise<AttemptResult> {
   const startedAt = Date.now()
   const { via, results } = await deliver(job, { destination, turn }, world)
   return { via, results, startedAt, durationMs: Date.now() - startedAt }
 }
 
-type Delivered = Pick<Attempted, 'via' | 'results'>
+type Delivered = Pick<AttemptResult, 'via' | 'results'>
 
 async function deliver(
-  job: Job,
-  { destination, turn }: { destination: Destination; turn: Turn },
-  world: AttemptWorld,
+  job: DeliveryJob,
+  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
+  world: AttemptContext,
 ): Promise<Delivered> {
   const forwarder = forwarderOf(job.mail, job.recipients)
   if (forwarder === undefined) return deliverTo(job, { destination, turn }, world)
@@ -33,9 +33,9 @@ async function deliver(
 }
 
 async function deliverTo(
-  job: Job,
-  { destination, turn }: { destination: Destination; turn: Turn },
-  world: AttemptWorld,
+  job: DeliveryJob,
+  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
+  world: AttemptContext,
 ): Promise<Delivered> {
   switch (destination.kind) {
     case 'discard':
@@ -51,6 +51,6 @@ async function deliverTo(
   }
 }
 
-function same(job: Job, result: Final, via: Via): Delivered {
+function same(job: DeliveryJob, result: Final, via: Via): Delivered {
   return { via, results: new Map(job.recipients.map((r) => [r, result])) }
 }

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { patience } from '../client/dial.ts'
-import { Testbed, until } from '../test/testbed.ts'
+import { defaultTimeouts } from '../client/dial.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** Each reply is a recipient's, whatever becomes of the connection after it (RFC 2033 §4.2, RFC 5321 §3.3). */
 
@@ -12,7 +12,7 @@ afterEach(async () => {
 
 /** Long enough for a loaded machine; a test that waits for silence says so. */
 const calm = {
-  ...patience,
+  ...defaultTimeouts,
   connect: 20_000,
   greeting: 20_000,
   command: 20_000,
@@ -21,11 +21,14 @@ const calm = {
   end: 20_000,
 }
 
-async function toServer(script: Script, { wait = calm, queue = {} }: { wait?: typeof patience; queue?: object } = {}) {
+async function toServer(
+  script: Script,
+  { wait = calm, queue = {} }: { wait?: typeof defaultTimeouts; queue?: object } = {},
+) {
   const remote = await TestServer.start(script)
   open.push(remote)
   const rows = { domains: [{ name: 'a.test', route: remote.route }], queue }
-  const box = await Testbed.open(rows, { patience: wait })
+  const box = await Testbed.open(rows, { timeouts: wait })
   open.push(box)
   return { remote, box }
 }

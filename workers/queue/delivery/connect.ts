@@ -1,12 +1,12 @@
 import { routeTerms, settledTerms, type Terms, termsFor } from '../assure/assurance.ts'
-import type { AttemptWorld } from './attempt-result.ts'
 import type { Connection } from '../client/connection.ts'
-import { ConnectionFailure, type Dial, type Peer, type TlsPolicy } from '../client/dial.ts'
-import { Tap } from '../client/dialogue-log.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import { type Mail, requireTlsOf } from '../message/message.ts'
+import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from '../client/dial.ts'
+import { DialogueLog } from '../client/dialogue-log.ts'
 import { openDelivered } from '../message/header-edits.ts'
+import { type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import { greetsAsUs, type Remote } from '../route/hosts.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
+import type { AttemptContext } from './attempt-result.ts'
 
 /** Opens a connection for a message: on the terms of the destination, of the recipient's domain, and of the message itself. */
 
@@ -14,9 +14,9 @@ type Where = { destination: Remote; peer: Peer; signal: AbortSignal }
 
 /** `under`: the key under which the connection may be given back. Rejects with ConnectionFailure. */
 export async function openFor(
-  { mail }: Job,
+  { mail }: DeliveryJob,
   where: Where,
-  world: AttemptWorld,
+  world: AttemptContext,
 ): Promise<{ connection: Connection; under: string }> {
   const under = poolKey(where.destination, mail)
   const terms = await termsOf(mail, where, world)
@@ -36,7 +36,7 @@ function isAboutTls(error: unknown): boolean {
 }
 
 /** Connections are shared by what has the same next host and terms. */
-export function poolKey(destination: Remote, { envelope }: Mail): string {
+export function poolKey(destination: Remote, { envelope }: QueuedMessage): string {
   const key = hostKey(destination)
   const asked = requireTlsOf(envelope)
   return asked === 'no' ? key : `${key} requiretls ${asked}`
@@ -55,7 +55,11 @@ function hostKey(destination: Remote): string {
   }
 }
 
-async function termsOf({ envelope }: Mail, { destination, peer }: Where, world: AttemptWorld): Promise<Terms> {
+async function termsOf(
+  { envelope }: QueuedMessage,
+  { destination, peer }: Where,
+  world: AttemptContext,
+): Promise<Terms> {
   const asked = destination.kind === 'lmtp' ? 'no' : requireTlsOf(envelope)
   const tls = asked !== 'no' && destination.tls === 'none' ? 'opportunistic' : destination.tls
   const terms = await ordinaryTerms(destination, { ...peer, tls }, world)
@@ -73,7 +77,7 @@ const byRequireTls = { kind: 'name', by: 'REQUIRETLS' } as const
 function ordinaryTerms(
   destination: Remote,
   { host, port, tls }: Pick<Peer, 'host' | 'port'> & { tls: TlsPolicy },
-  { assurance }: AttemptWorld,
+  { assurance }: AttemptContext,
 ): Promise<Terms> | Terms {
   switch (destination.kind) {
     case 'mx':
@@ -93,7 +97,11 @@ function required(terms: Terms & { kind: 'terms' }): Terms {
   return { ...rest, tls, proof: terms.proof ?? byRequireTls, byRecipient: false }
 }
 
-function dialFor({ destination, peer, signal }: Where, terms: Terms & { kind: 'terms' }, world: AttemptWorld): Dial {
+function dialFor(
+  { destination, peer, signal }: Where,
+  terms: Terms & { kind: 'terms' },
+  world: AttemptContext,
+): ConnectOptions {
   const { tls, proof, testing } = terms
   const tell = (problem: string) =>
     world.record('tls.unproved', {
@@ -108,28 +116,28 @@ function dialFor({ destination, peer, signal }: Where, terms: Terms & { kind: 't
     name: world.plan().hostname,
     isUs: (name) => greetsAsUs(name, { destination, peer }, world.ourselves()),
     tls,
-    patience: world.patience,
-    tap: new Tap(peer, world),
+    timeouts: world.timeouts,
+    tap: new DialogueLog(peer, world),
     ...(proof ? { proof: { wants: proof, trust: world.assurance.trust } } : {}),
     ...(testing ? { tell } : {}),
     ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
   }
 }
 
-const mostHeader = 64 << 10
+const maxHeader = 64 << 10
 
 /** Whether the sender wants the mail delivered rather than protected: `TLS-Required: No` (RFC 8689 §3 and §4.2.2). Read only when it matters. */
-async function waivesTls(mail: Mail, { reader }: AttemptWorld): Promise<boolean> {
+async function waivesTls(mail: QueuedMessage, { reader }: AttemptContext): Promise<boolean> {
   let text = ''
   const stream = openDelivered(mail, reader)
   try {
     for await (const chunk of stream) {
       text += (chunk as Buffer).toString('latin1')
-      if (text.includes('\r\n\r\n') || text.length > mostHeader) break
+      if (text.includes('\r\n\r\n') || text.length > maxHeader) break
     }
   } finally {
     stream.destroy()
   }
   const end = text.indexOf('\r\n\r\n')
-  return /^tls-required:[ \t]*no[ \t]*(\r\n|$)/im.test(text.slice(0, end < 0 ? mostHeader : end + 2))
+  return /^tls-required:[ \t]*no[ \t]*(\r\n|$)/im.test(text.slice(0, end < 0 ? maxHeader : end + 2))
 }

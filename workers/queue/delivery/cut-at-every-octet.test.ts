@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Cut, CutServer, type Dialogue } from '../test/cut-server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /**
  * Whatever octet a connection ends at, nobody's message is lost; who was told 250 after the body is not sent it again, and who

@@ -1,20 +1,29 @@
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged } from '@postern/spool/spool.ts'
-import { attempt } from './attempt.ts'
-import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempt-result.ts'
-import type { Hands } from '../message/active-messages.ts'
 import { deferred } from '../index/rows.ts'
-import type { Job, Lane, Turn } from '../scheduling/destination-queue.ts'
-import type { Mail } from '../message/message.ts'
-import { type Clerk, conclude } from './outcome.ts'
+import type { ActiveMessages } from '../message/active-messages.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import type { ConcurrencySlot, DeliveryJob, DestinationQueue } from '../scheduling/destination-queue.ts'
+import { attempt } from './attempt.ts'
+import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
+import { conclude, type OutcomeContext } from './outcome.ts'
 
 /** A delivery from its start to its record. Whatever goes wrong, the recipients end up somewhere: nothing here rejects. */
-export type Deliverer = { world: AttemptWorld; clerk: Clerk; hands: Hands; record: Record }
+export type DeliverContext = {
+  world: AttemptContext
+  clerk: OutcomeContext
+  hands: ActiveMessages
+  record: RecordEvent
+}
 
 /** When the notification cannot be written (spool full), the outcome waits so long. */
 const pauseMs = 60_000
 
-export async function deliver(job: Job, given: { lane: Lane; turn: Turn }, deliverer: Deliverer): Promise<void> {
+export async function deliver(
+  job: DeliveryJob,
+  given: { lane: DestinationQueue; turn: ConcurrencySlot },
+  deliverer: DeliverContext,
+): Promise<void> {
   const { turn } = given
   const attempted = await attemptOrExplain(job, given, deliverer)
   if (turn.abandoned) return
@@ -24,7 +33,7 @@ export async function deliver(job: Job, given: { lane: Lane; turn: Turn }, deliv
 }
 
 /** Whether the destination took mail (true) or could not be talked to (false). */
-function hasAnswered({ results }: Attempted): boolean | undefined {
+function hasAnswered({ results }: AttemptResult): boolean | undefined {
   const all = [...results.values()]
   if (all.some(({ kind }) => kind === 'delivered')) return true
   const isAway = (result: Final) => result.kind === 'deferred' && awayCauses.has(result.cause)
@@ -34,9 +43,13 @@ function hasAnswered({ results }: Attempted): boolean | undefined {
 const awayCauses = new Set(['cannot-connect', 'connection-lost'])
 
 /** A delivery that was broken off because this server stops: nothing is counted, and it is made again after the start. */
-export async function putBack({ mail, recipients }: Job, lane: Lane, deliverer: Deliverer): Promise<void> {
+export async function putBack(
+  { mail, recipients }: DeliveryJob,
+  lane: DestinationQueue,
+  deliverer: DeliverContext,
+): Promise<void> {
   const result = deferredFor('4.3.2', 'this server stopped during the attempt', 'stopped')
-  const attempted: Attempted = {
+  const attempted: AttemptResult = {
     via: { host: lane.way.destination.kind },
     results: new Map(recipients.map((r) => [r, result])),
     startedAt: Date.now(),
@@ -47,23 +60,23 @@ export async function putBack({ mail, recipients }: Job, lane: Lane, deliverer: 
 }
 
 async function attemptOrExplain(
-  job: Job,
-  { lane, turn }: { lane: Lane; turn: Turn },
-  { world, record }: Deliverer,
-): Promise<Attempted> {
+  job: DeliveryJob,
+  { lane, turn }: { lane: DestinationQueue; turn: ConcurrencySlot },
+  { world, record }: DeliverContext,
+): Promise<AttemptResult> {
   const startedAt = Date.now()
   try {
     return await attempt(job, { destination: lane.way.destination, turn }, world)
   } catch (error) {
-    const via = (error as { via?: Attempted['via'] }).via ?? { host: lane.way.destination.kind }
+    const via = (error as { via?: AttemptResult['via'] }).via ?? { host: lane.way.destination.kind }
     const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)
-    const { results: answered } = error as { results?: Attempted['results'] }
+    const { results: answered } = error as { results?: AttemptResult['results'] }
     const results = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
     return { via, results, startedAt, durationMs: Date.now() - startedAt }
   }
 }
 
-function damagedResult(mail: Mail, { damage }: SpoolDamaged, record: Record): Final {
+function damagedResult(mail: QueuedMessage, { damage }: SpoolDamaged, record: RecordEvent): Final {
   record('message.damaged', {
     messageId: mail.envelope.id,
     where: `segment ${damage.segment} at ${damage.offset}`.slice(0, 300),
@@ -82,9 +95,9 @@ function internalError(error: unknown): Final {
 }
 
 export async function concludeOrPutBack(
-  { mail, recipients }: Pick<Job, 'mail' | 'recipients'>,
-  attempted: Attempted,
-  { clerk, hands }: Deliverer,
+  { mail, recipients }: Pick<DeliveryJob, 'mail' | 'recipients'>,
+  attempted: AttemptResult,
+  { clerk, hands }: DeliverContext,
 ): Promise<void> {
   try {
     await conclude({ mail, recipients, retry: false }, attempted, clerk)

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

@@ -1,25 +1,29 @@
 import { HeaderEnd } from '@postern/mailauth/header.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
+import { noEdits, openDelivered, withLines } from '../message/header-edits.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
 import type { Final } from './attempt-result.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import type { Mail } from '../message/message.ts'
 import { wasDelivered } from './maildir.ts'
-import { noOverlay, openDelivered, withLines } from '../message/header-edits.ts'
 
 /**
  * What an account forwards carries a Delivered-To field with its address, as with Postfix: mail that comes back to it is not
  * forwarded once more. Recipients that one account forwards to are a job of their own.
  */
 
-const mostHeader = 1 << 20
+const maxHeader = 1 << 20
 
 /** The account that forwards the message to all recipients of this job. */
-export function forwarderOf(mail: Mail, recipients: readonly number[]): string | undefined {
+export function forwarderOf(mail: QueuedMessage, recipients: readonly number[]): string | undefined {
   return mail.envelope.recipients[recipients[0] as number]?.forwardedBy
 }
 
 /** The job as it leaves here, or what became of it: the message has been forwarded by this account before. */
-export async function forwarded(job: Job, forwarder: string, reader: SpoolReader): Promise<Job | Final> {
+export async function forwarded(
+  job: DeliveryJob,
+  forwarder: string,
+  reader: SpoolReader,
+): Promise<DeliveryJob | Final> {
   if (await wasDeliveredTo(job.mail, forwarder, reader))
     return {
       kind: 'bounced',
@@ -29,14 +33,14 @@ export async function forwarded(job: Job, forwarder: string, reader: SpoolReader
     }
   const lines = `Delivered-To: ${Buffer.from(forwarder).toString('latin1')}\r\n`
   // All else is read and written where it is: what is stored may move while it is read.
-  const mail: Mail = Object.create(job.mail, {
-    overlay: { value: withLines(job.mail.overlay ?? noOverlay, lines), writable: true },
+  const mail: QueuedMessage = Object.create(job.mail, {
+    overlay: { value: withLines(job.mail.overlay ?? noEdits, lines), writable: true },
   })
   return { ...job, mail }
 }
 
-async function wasDeliveredTo(mail: Mail, address: string, reader: SpoolReader): Promise<boolean> {
-  const head = new HeaderEnd(mostHeader)
+async function wasDeliveredTo(mail: QueuedMessage, address: string, reader: SpoolReader): Promise<boolean> {
+  const head = new HeaderEnd(maxHeader)
   const stream = openDelivered(mail, reader)
   try {
     for await (const chunk of stream) {

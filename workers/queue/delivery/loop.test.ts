@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { patience } from '../client/dial.ts'
+import { defaultTimeouts } from '../client/dial.ts'
 import type { Dns, Found } from '../route/dns.ts'
 import type { Ourselves } from '../route/hosts.ts'
 import { ourselvesFrom } from '../route/ourselves.ts'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** Whatever the address, a remote that greets as us is us. */
 
@@ -35,7 +35,7 @@ async function toMx(script: Script, hostname = 'mail.test') {
   open.push(remote)
   const box = await Testbed.open(
     { general: { hostname } },
-    { patience, dns: dns(['127.0.0.1']), outboundPort: remote.port, ourselves: () => us(hostname, 0) },
+    { timeouts: defaultTimeouts, dns: dns(['127.0.0.1']), outboundPort: remote.port, ourselves: () => us(hostname, 0) },
   )
   open.push(box)
   return { remote, box }
@@ -76,7 +76,7 @@ describe('a route to a host that an administrator named', () => {
     const remote = await TestServer.start(greets('mail.test'))
     open.push(remote)
     const rows = { domains: [{ name: 'a.test', route: remote.route }] }
-    const box = await Testbed.open(rows, { patience, ourselves: () => us('mail.test', port(remote)) })
+    const box = await Testbed.open(rows, { timeouts: defaultTimeouts, ourselves: () => us('mail.test', port(remote)) })
     open.push(box)
     return box
   }
@@ -99,7 +99,7 @@ test('a better MX host that is away is waited for, although we are the next', as
   const remote = await TestServer.start({ greeting: '220 mail.test ESMTP' })
   open.push(remote)
   const parts = {
-    patience: { ...patience, connect: 5000 },
+    timeouts: { ...defaultTimeouts, connect: 5000 },
     outboundPort: remote.port,
     ourselves: () => us('mail.test', 0),
   }

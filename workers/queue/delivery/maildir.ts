@@ -2,23 +2,23 @@ import { createHash, randomBytes } from 'node:crypto'
 import { access, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { fieldsOf, HeaderEnd } from '@postern/mailauth/header.ts'
 import { foldLocal } from '@postern/contract/address.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { fieldsOf, HeaderEnd } from '@postern/mailauth/header.ts'
 import { keyOfText } from '@postern/policy/directory.ts'
 import { isFull, makeDirectory, replaceFile, writeAll } from '@postern/runtime/disk.ts'
-import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempt-result.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import { domainOf } from '../message/message.ts'
 import { openDelivered } from '../message/header-edits.ts'
+import { domainOf } from '../message/message.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
+import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
 
 /** Delivery into the mailbox of an account, `mail/<domain>/<user>/`: written in `tmp`, synced, moved to `new`. Nothing in an address can leave that directory. */
 
 export async function deliverToMaildir(
-  job: Job,
+  job: DeliveryJob,
   domain: string,
-  world: AttemptWorld,
-): Promise<Pick<Attempted, 'via' | 'results'>> {
+  world: AttemptContext,
+): Promise<Pick<AttemptResult, 'via' | 'results'>> {
   const results = new Map<number, Final>()
   for (const r of job.recipients) {
     const to = job.mail.envelope.recipients[r] as Recipient
@@ -28,9 +28,9 @@ export async function deliverToMaildir(
 }
 
 async function deliverOne(
-  { mail }: Job,
+  { mail }: DeliveryJob,
   { r, to, domain }: { r: number; to: Recipient; domain: string },
-  world: AttemptWorld,
+  world: AttemptContext,
 ): Promise<Final> {
   const { delimiter, hostname, directory: entries } = world.plan()
   // Nothing but the directory makes mailboxes, whoever wrote the address and whatever stood there when the mail was accepted.
@@ -70,7 +70,7 @@ class Loop extends Error {
 }
 
 /** Octets of the header in which an earlier Delivered-To is looked for. */
-const mostHeader = 1 << 20
+const maxHeader = 1 << 20
 
 type Delivery = { head: Buffer; body: Readable; to: string }
 
@@ -92,7 +92,7 @@ async function putMail(directory: string, name: string, { head, body, to }: Deli
 
 /** Answers its octets. */
 async function writeBody(file: FileHandle, body: Readable, to: string): Promise<number> {
-  const header = new HeaderEnd(mostHeader)
+  const header = new HeaderEnd(maxHeader)
   let octets = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
     if (!header.ended) {

@@ -1,19 +1,24 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
-import type { Record } from '@postern/runtime/worker.ts'
-import type { Attempted, Final, Via } from './attempt-result.ts'
-import { notify, type Postmaster } from '../dsn/notify.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
+import { type DsnContext, notify } from '../dsn/notify.ts'
 import type { Action, Told } from '../dsn/report.ts'
+import type { Change, IndexWriter } from '../index/index-writer.ts'
 import { deferred, held } from '../index/rows.ts'
-import type { Change, Journal } from '../index/index-writer.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import type { Mail, Waiting } from '../message/message.ts'
+import type { QueuedMessage, Waiting } from '../message/message.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
 import { delayWarningDue, nextTry } from '../scheduling/retry-time.ts'
+import type { AttemptResult, Final, Via } from './attempt-result.ts'
 
 /**
  * What an attempt means: an event for what happened, a notification where one is due, and what the index is to know.
  * A notification is durable before the outcome it tells of is recorded.
  */
-export type Clerk = Postmaster & { record: Record; journal: Journal; tally: Tally; random?: () => number }
+export type OutcomeContext = DsnContext & {
+  record: RecordEvent
+  journal: IndexWriter
+  tally: Tally
+  random?: () => number
+}
 
 /** Recipients by outcome since the process began. */
 export type Tally = { delivered: number; deferred: number; bounced: number; discarded: number; attempts: number }
@@ -26,7 +31,7 @@ type Verdict =
   | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
   | { r: number; kind: 'discarded'; by: string }
 
-export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Promise<void> {
+export async function conclude(job: DeliveryJob, attempted: AttemptResult, clerk: OutcomeContext): Promise<void> {
   const { mail } = job
   const now = Date.now()
   const decided: Decided[] = []
@@ -50,9 +55,9 @@ export async function conclude(job: Job, attempted: Attempted, clerk: Clerk): Pr
  * when it is given up: the time of the recipient tried most often, and no earlier than any of the hosts' answers ask for.
  */
 function decider(
-  mail: Mail,
-  { attempted, now }: { attempted: Attempted; now: number },
-  clerk: Clerk,
+  mail: QueuedMessage,
+  { attempted, now }: { attempted: AttemptResult; now: number },
+  clerk: OutcomeContext,
 ): (r: number, result: Final) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
@@ -64,9 +69,9 @@ function decider(
 }
 
 function sharedNextAt(
-  mail: Mail,
-  { results, now }: { results: Attempted['results']; now: number },
-  { plan, random = Math.random }: Clerk,
+  mail: QueuedMessage,
+  { results, now }: { results: AttemptResult['results']; now: number },
+  { plan, random = Math.random }: OutcomeContext,
 ): number {
   let tries = 1
   let earliest = 0
@@ -85,7 +90,7 @@ function sharedNextAt(
 
 type Deciding = { r: number; result: Final; now: number; nextAt(): number; counted: 0 | 1 }
 
-function decide(mail: Mail, { r, result, now, nextAt, counted }: Deciding, { plan }: Clerk): Decided {
+function decide(mail: QueuedMessage, { r, result, now, nextAt, counted }: Deciding, { plan }: OutcomeContext): Decided {
   const local = plan().domains.has(domainOfRecipient(mail, r))
   switch (result.kind) {
     case 'delivered':
@@ -118,7 +123,7 @@ function noticeOf({ dsnPassedOn }: { dsnPassedOn: boolean }, local: boolean): 'd
   return local ? 'delivered' : 'relayed'
 }
 
-function domainOfRecipient(mail: Mail, r: number): string {
+function domainOfRecipient(mail: QueuedMessage, r: number): string {
   const address = mail.envelope.recipients[r]?.address ?? ''
   return address.slice(address.lastIndexOf('@') + 1)
 }
@@ -137,7 +142,12 @@ function alike(decided: Decided[]): Decided[][] {
   return [...groups.values()]
 }
 
-function recordEvent(mail: Mail, same: Decided[], attempted: Attempted, { record, tally }: Clerk): void {
+function recordEvent(
+  mail: QueuedMessage,
+  same: Decided[],
+  attempted: AttemptResult,
+  { record, tally }: OutcomeContext,
+): void {
   const first = same[0] as Decided
   const messageId = mail.envelope.id
   const recipients = same.map(({ r }) => (mail.envelope.recipients[r] as Recipient).address)
@@ -167,7 +177,7 @@ function cut(via: Via): Via {
   return { ...via, host: via.host.slice(0, 255) }
 }
 
-function changeFor(mail: Mail, decided: Decided, now: number): Change {
+function changeFor(mail: QueuedMessage, decided: Decided, now: number): Change {
   if (decided.kind !== 'deferred') return { r: decided.r, to: 'final' }
   const waiting: Waiting = {
     state: deferred,
@@ -181,9 +191,9 @@ function changeFor(mail: Mail, decided: Decided, now: number): Change {
 }
 
 async function tellSender(
-  mail: Mail,
+  mail: QueuedMessage,
   { decided, via, now }: { decided: Decided[]; via: Via; now: number },
-  clerk: Clerk,
+  clerk: OutcomeContext,
 ): Promise<void> {
   if (mail.envelope.sender === '') return
   const told: { [action in Action]: (Told & { r: number })[] } = { failed: [], delayed: [], delivered: [], relayed: [] }
@@ -201,7 +211,7 @@ async function tellSender(
   }
 }
 
-function actionFor(_mail: Mail, each: Decided, warn: boolean): Action | undefined {
+function actionFor(_mail: QueuedMessage, each: Decided, warn: boolean): Action | undefined {
   switch (each.kind) {
     case 'bounced':
       return 'failed'
@@ -215,8 +225,8 @@ function actionFor(_mail: Mail, each: Decided, warn: boolean): Action | undefine
 }
 
 function tell(
-  { mail, each, action, via, now }: { mail: Mail; each: Decided; action: Action; via: Via; now: number },
-  { plan }: Clerk,
+  { mail, each, action, via, now }: { mail: QueuedMessage; each: Decided; action: Action; via: Via; now: number },
+  { plan }: OutcomeContext,
 ): Told & { r: number } {
   const to = mail.envelope.recipients[each.r] as Recipient
   const said = each.kind === 'discarded' ? { reply: '', status: '' } : each

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { patience } from '../client/dial.ts'
-import { Testbed, until } from '../test/testbed.ts'
+import { defaultTimeouts } from '../client/dial.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
@@ -9,12 +9,12 @@ afterEach(async () => {
 })
 
 /** For servers that are silent. Elsewhere a loaded machine may take longer than this. */
-const quick = { ...patience, connect: 1000, greeting: 300, command: 300, data: 300, block: 300, end: 300 }
+const quick = { ...defaultTimeouts, connect: 1000, greeting: 300, command: 300, data: 300, block: 300, end: 300 }
 
-async function toServer(script: Script, rows: object = {}, wait = patience) {
+async function toServer(script: Script, rows: object = {}, wait = defaultTimeouts) {
   const remote = await TestServer.start(script)
   open.push(remote)
-  const box = await Testbed.open({ domains: [{ name: 'a.test', route: remote.route }], ...rows }, { patience: wait })
+  const box = await Testbed.open({ domains: [{ name: 'a.test', route: remote.route }], ...rows }, { timeouts: wait })
   open.push(box)
   return { remote, box }
 }
@@ -175,7 +175,7 @@ test('a host that is dead is not asked again for every message', async () => {
   const gone = await TestServer.start()
   const route = gone.route
   await gone.close()
-  const box = await Testbed.open({ domains: [{ name: 'a.test', route }] }, { patience: quick })
+  const box = await Testbed.open({ domains: [{ name: 'a.test', route }] }, { timeouts: quick })
   open.push(box)
   for (let i = 0; i < 50; i++) await box.send([`u${i}@a.test`])
   await until('all deferred', () => box.queue.tally.deferred === 50)

@@ -1,29 +1,29 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { type Attempted, type AttemptWorld, deferredFor, type Final, type Via } from './attempt-result.ts'
 import type { Connection } from '../client/connection.ts'
 import { ConnectionFailure, type Peer } from '../client/dial.ts'
-import { mostTogether, sessionLimit } from '../client/limits.ts'
+import { maxTogether, sessionLimit } from '../client/limits.ts'
 import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from '../client/transaction.ts'
-import { openFor, poolKey } from './connect.ts'
 import { formFor, isPlain, plainForm } from '../form/form.ts'
-import { forwarderOf } from './forwarding.ts'
-import type { Job, Turn } from '../scheduling/destination-queue.ts'
-import { type Mail, requireTlsOf } from '../message/message.ts'
+import { type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import { type Hosts, hostsFor, loopStatus, type Remote } from '../route/hosts.ts'
+import type { ConcurrencySlot, DeliveryJob } from '../scheduling/destination-queue.ts'
+import { type AttemptContext, type AttemptResult, deferredFor, type Final, type Via } from './attempt-result.ts'
+import { openFor, poolKey } from './connect.ts'
+import { forwarderOf } from './forwarding.ts'
 
 /** An attempt by SMTP or LMTP: on a connection that is open already, or on new ones to the hosts of the destination. */
 
 /** Hosts that answered and could not take the message, in one attempt. */
-const mostSessions = 2
+const maxSessions = 2
 
-type Delivered = Pick<Attempted, 'via' | 'results'>
-type How = { destination: Remote; turn: Turn }
+type Delivered = Pick<AttemptResult, 'via' | 'results'>
+type How = { destination: Remote; turn: ConcurrencySlot }
 
-function same(job: Job, result: Final, via: Via): Delivered {
+function same(job: DeliveryJob, result: Final, via: Via): Delivered {
   return { via, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-export async function deliverRemote(job: Job, how: How, world: AttemptWorld): Promise<Delivered> {
+export async function deliverRemote(job: DeliveryJob, how: How, world: AttemptContext): Promise<Delivered> {
   const remaining = new Remaining(job)
   try {
     return remaining.endWith(await deliverRemaining(remaining, how, world))
@@ -36,9 +36,9 @@ export async function deliverRemote(job: Job, how: How, world: AttemptWorld): Pr
 /** Those of a job for whom no host has answered yet. An answer counts although the session broke after it (RFC 5321 §3.3, RFC 2033 §4.2). */
 class Remaining {
   readonly answered = new Map<number, Final>()
-  job: Job
+  job: DeliveryJob
 
-  constructor(job: Job) {
+  constructor(job: DeliveryJob) {
     this.job = job
   }
 
@@ -53,7 +53,7 @@ class Remaining {
   }
 }
 
-async function deliverRemaining(remaining: Remaining, how: How, world: AttemptWorld): Promise<Delivered> {
+async function deliverRemaining(remaining: Remaining, how: How, world: AttemptContext): Promise<Delivered> {
   const { destination, turn } = how
   const key = poolKey(destination, remaining.job.mail)
   const begun = turn.begun?.connection
@@ -80,13 +80,17 @@ async function deliverRemaining(remaining: Remaining, how: How, world: AttemptWo
 }
 
 /** What the host meant by its refusal: so many messages a session, or what it said. It is not asked twice each time. */
-function learn({ unheard, after, peer }: Session, { results }: Delivered, { pool }: AttemptWorld): void {
+function learn({ unheard, after, peer }: Session, { results }: Delivered, { pool }: AttemptContext): void {
   const isTaken = [...unheard.keys()].some((r) => results.get(r)?.kind === 'delivered')
   if (isTaken) pool.limitSession(peer, after)
   else for (const refusal of unheard.values()) pool.believe(peer, wordOf(refusal))
 }
 
-async function deliverAnew(remaining: Remaining, { destination, turn }: How, world: AttemptWorld): Promise<Delivered> {
+async function deliverAnew(
+  remaining: Remaining,
+  { destination, turn }: How,
+  world: AttemptContext,
+): Promise<Delivered> {
   const { dns, port, pool } = world
   turn.calls()
   const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
@@ -121,7 +125,7 @@ async function deliverAnew(remaining: Remaining, { destination, turn }: How, wor
         continue
       }
       last = session
-      if (++sessions >= mostSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
+      if (++sessions >= maxSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
       if (error instanceof ConnectionFailure && error.stage === 'loop') {
         // Beyond us there are only hosts that send to us (RFC 5321 §5.1); a better one that is away is waited for.
@@ -145,17 +149,17 @@ function lacksRequireTls({ results }: Delivered): boolean {
   return first?.kind === 'bounced' && first.cause === noRequireTls
 }
 
-function isBarred({ mail }: Job, { stage, reply }: ConnectionFailure): boolean {
+function isBarred({ mail }: DeliveryJob, { stage, reply }: ConnectionFailure): boolean {
   if (requireTlsOf(mail.envelope) !== 'demanded') return false
   return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
 }
 
-function loopsAt(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+function loopsAt(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
   const result = { kind: 'bounced', status: loopStatus, reply: error.text, cause: 'loop' } as const
   return same(job, result, { host, address, port })
 }
 
-function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+function barredBy(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
   const result = { kind: 'bounced', status: '5.7.10', reply: error.text, cause: causeOf(error) } as const
   return same(job, result, { host, address, port })
 }
@@ -166,7 +170,7 @@ function barredBy(job: Job, error: ConnectionFailure, { host, address, port }: P
  * whoever got one remains.
  */
 type Session = Delivered & { lost?: ConnectionFailure; unheard: Map<number, Final>; after: number; peer: Peer }
-type On = { key: string; turn: Turn; world: AttemptWorld }
+type On = { key: string; turn: ConcurrencySlot; world: AttemptContext }
 
 async function deliverOn(connection: Connection, remaining: Remaining, { key, turn, world }: On): Promise<Session> {
   const results = new Map<number, Final>()
@@ -186,12 +190,12 @@ async function deliverOn(connection: Connection, remaining: Remaining, { key, tu
   if (turn.follows) return session
   // The next message with REQUIRETLS asks the other hosts, too. A host that takes no more here may count connections.
   const mayReuse = unheard.size === 0 && !lacksRequireTls(session)
-  world.pool.give(key, connection, mayReuse ? mostOn(connection, world) : 0)
+  world.pool.give(key, connection, mayReuse ? maxOn(connection, world) : 0)
   return session
 }
 
 /** Messages that may go on this connection. */
-function mostOn(connection: Connection, { plan, pool }: AttemptWorld): number {
+function maxOn(connection: Connection, { plan, pool }: AttemptContext): number {
   const { reuseConnections, maxMessagesPerConnection } = plan().queue
   if (!reuseConnections) return 0
   return Math.min(maxMessagesPerConnection, sessionLimit(connection), pool.sessionLimitOf(connection.dial.peer))
@@ -204,7 +208,7 @@ function mostOn(connection: Connection, { plan, pool }: AttemptWorld): number {
 function isUnheard(
   answers: readonly Result[],
   { connection, sent }: { connection: Connection; sent: boolean },
-  { pool }: AttemptWorld,
+  { pool }: AttemptContext,
 ): boolean {
   return answers.every((answer) => {
     if (answer.kind !== 'deferred' && answer.kind !== 'bounced') return false
@@ -222,8 +226,8 @@ function wordOf(result: Final | Result): string {
 /** In as many transactions as the remote wants. Gives why the connection broke before all had their answers. */
 async function deliverAll(
   connection: Connection,
-  { job, results, unheard }: { job: Job; results: Map<number, Final>; unheard: Map<number, Final> },
-  { turn, world }: { turn: Turn; world: AttemptWorld },
+  { job, results, unheard }: { job: DeliveryJob; results: Map<number, Final>; unheard: Map<number, Final> },
+  { turn, world }: { turn: ConcurrencySlot; world: AttemptContext },
 ): Promise<ConnectionFailure | undefined> {
   let waiting = job.recipients
   while (waiting.length > 0) {
@@ -262,9 +266,13 @@ async function deliverAll(
 }
 
 /** Those who may go in one transaction, and those who come after. */
-function portion(connection: Connection, { envelope }: Mail, waiting: number[]): [now: number[], later: number[]] {
+function portion(
+  connection: Connection,
+  { envelope }: QueuedMessage,
+  waiting: number[],
+): [now: number[], later: number[]] {
   if (!connection.has('LIMITS')) return [waiting, []]
-  const most = mostTogether(
+  const most = maxTogether(
     connection,
     waiting.map((r) => envelope.recipients[r] as Recipient),
   )
@@ -272,10 +280,10 @@ function portion(connection: Connection, { envelope }: Mail, waiting: number[]):
 }
 
 /** Takes the lane's next job when it may go out behind the body that is just being sent. */
-function begin(connection: Connection, turn: Turn, world: AttemptWorld): Transaction | undefined {
-  const mayReuse = connection.used < mostOn(connection, world)
+function begin(connection: Connection, turn: ConcurrencySlot, world: AttemptContext): Transaction | undefined {
+  const mayReuse = connection.used < maxOn(connection, world)
   if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
-  const fits = (mail: Mail, recipients: readonly number[]) =>
+  const fits = (mail: QueuedMessage, recipients: readonly number[]) =>
     forwarderOf(mail, recipients) === undefined &&
     isPlain(connection, mail, world) &&
     fitsAhead(connection, plainForm(mail, { connection, recipients, world }))
@@ -291,7 +299,7 @@ function viaOf(connection: Connection): Via {
   return { host, address, port, ...(tls ? { tls } : {}) }
 }
 
-function unreachable(job: Job, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
+function unreachable(job: DeliveryJob, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
   const { kind, status, text, cause } = hosts
   const host =
     destination.kind === 'mx'
@@ -319,7 +327,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
 }
 
 /** The attempt broke: everybody waits. Whatever the remote said to a connection, it said nothing about the recipients. */
-function failed(job: Job, error: unknown, peer: Peer): Delivered {
+function failed(job: DeliveryJob, error: unknown, peer: Peer): Delivered {
   const via = { host: peer.host, address: peer.address, port: peer.port }
   if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })
   return same(job, deferredFor(statusOf[error.stage], error.text, causeOf(error)), via)

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempt-result.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import { domainOf, type Mail } from '../message/message.ts'
 import { chunksOf, wholeOctets } from '../message/content.ts'
 import { deliveredOctets, readDelivered } from '../message/header-edits.ts'
+import { domainOf, type QueuedMessage } from '../message/message.ts'
 import type { Destination } from '../route/destination.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
+import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
 
 /**
  * The route `s3`: two objects a message and domain, `<prefix><yyyy>/<mm>/<dd>/<id>-<domain>.json` with the envelope and
@@ -16,7 +16,7 @@ import type { Destination } from '../route/destination.ts'
 
 type Bucket = Extract<Destination, { kind: 's3' }>
 
-type Abortable = AttemptWorld & { signal: AbortSignal }
+type Abortable = AttemptContext & { signal: AbortSignal }
 
 const timeoutMs = 120_000
 
@@ -53,16 +53,16 @@ function clientOptions(env: NodeJS.ProcessEnv) {
 }
 
 export async function deliverToBucket(
-  job: Job,
+  job: DeliveryJob,
   bucket: Bucket,
   world: Abortable,
-): Promise<Pick<Attempted, 'via' | 'results'>> {
+): Promise<Pick<AttemptResult, 'via' | 'results'>> {
   const result = await putBoth(job.mail, bucket, world)
   const host = `s3 ${bucket.bucket}`
   return { via: { host }, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-async function putBoth(mail: Mail, { bucket, prefix, domain }: Bucket, world: Abortable): Promise<Final> {
+async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, world: Abortable): Promise<Final> {
   const [day = ''] = new Date(mail.envelope.receivedAt).toISOString().split('T')
   const key = `${prefix}${day.replaceAll('-', '/')}/${mail.envelope.id}-${domain}`
   const of = new MessageBody(mail, world)
@@ -110,12 +110,12 @@ async function put(
 
 /** A message on its way into a request; one that turns out damaged breaks the request off, so that no object comes of it. */
 class MessageBody {
-  readonly #mail: Mail
-  readonly #world: AttemptWorld
+  readonly #mail: QueuedMessage
+  readonly #world: AttemptContext
   readonly #broken = new AbortController()
   failure: Error | undefined
 
-  constructor(mail: Mail, world: AttemptWorld) {
+  constructor(mail: QueuedMessage, world: AttemptContext) {
     this.#mail = mail
     this.#world = world
   }
@@ -141,7 +141,7 @@ class MessageBody {
   }
 }
 
-function envelopeOf({ envelope }: Mail, domain: string, world: AttemptWorld): string {
+function envelopeOf({ envelope }: QueuedMessage, domain: string, world: AttemptContext): string {
   const { domains } = world.plan()
   const recipients = envelope.recipients
     .filter(({ address }) => domains.get(domainOf(address))?.name === domain)

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Said, type Script, type Session, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** A refusal on a connection that carried a message before is asked once more on a new one. */
 

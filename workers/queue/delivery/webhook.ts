@@ -3,12 +3,12 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import { HookFailure } from '@postern/runtime/hooks/failure.ts'
 import type { Answer } from '@postern/runtime/hooks/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/runtime/hooks/signature.ts'
-import { type Attempted, type AttemptWorld, deferredFor, type Final } from './attempt-result.ts'
-import type { Job } from '../scheduling/destination-queue.ts'
-import type { Mail } from '../message/message.ts'
 import { chunksOf } from '../message/content.ts'
 import { deliveredOctets } from '../message/header-edits.ts'
+import type { QueuedMessage } from '../message/message.ts'
 import type { Destination } from '../route/destination.ts'
+import type { DeliveryJob } from '../scheduling/destination-queue.ts'
+import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
 
 /**
  * The route `webhook`: the message as it is stored, POSTed as message/rfc822 and signed. What the receiver needs of the
@@ -16,18 +16,18 @@ import type { Destination } from '../route/destination.ts'
  */
 
 type Webhook = Extract<Destination, { kind: 'webhook' }>
-type Abortable = AttemptWorld & { signal: AbortSignal }
-type Delivered = Pick<Attempted, 'via' | 'results'>
+type Abortable = AttemptContext & { signal: AbortSignal }
+type Delivered = Pick<AttemptResult, 'via' | 'results'>
 
 /** Milliseconds for one request. */
 const timeoutMs = 120_000
 /** Of an answer that is kept: a sentence for the trace. */
-const mostAnswer = 4096
+const maxAnswer = 4096
 /** Octets of the envelope in one request: servers take no longer header lines. More recipients get more requests. */
-const mostEnvelope = 4000
+const maxEnvelope = 4000
 const longestRetryMs = 86_400_000
 
-export async function deliverToWebhook(job: Job, webhook: Webhook, world: Abortable): Promise<Delivered> {
+export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, world: Abortable): Promise<Delivered> {
   const { host } = new URL(webhook.url)
   const results = new Map<number, Final>()
   for (const group of groupsOf(job)) {
@@ -39,7 +39,7 @@ export async function deliverToWebhook(job: Job, webhook: Webhook, world: Aborta
 
 type Group = { group: readonly number[]; webhook: Webhook; host: string }
 
-async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: Abortable): Promise<Final> {
+async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group, world: Abortable): Promise<Final> {
   const envelope = envelopeOf(mail, group)
   const headers: { [name: string]: string } = {
     'content-type': 'message/rfc822',
@@ -57,7 +57,7 @@ async function deliverGroup(mail: Mail, { group, webhook, host }: Group, world: 
       length: deliveredOctets(mail),
       body,
       timeoutMs,
-      mostAnswer,
+      maxAnswer,
       cutAnswer: true,
       signal: world.signal,
     })
@@ -106,7 +106,7 @@ function retryAfter(text: string | undefined, now: number): number | undefined {
   return Number.isNaN(at) || at <= now ? undefined : Math.min(at, now + longestRetryMs)
 }
 
-function envelopeOf({ envelope }: Mail, group: readonly number[]): string {
+function envelopeOf({ envelope }: QueuedMessage, group: readonly number[]): string {
   const recipients = group.map((r) => {
     const { address, original } = envelope.recipients[r] as Recipient
     return { address, original }
@@ -120,12 +120,12 @@ function ascii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-function groupsOf({ mail, recipients }: Job): number[][] {
+function groupsOf({ mail, recipients }: DeliveryJob): number[][] {
   const groups: number[][] = []
   let octets = 0
   for (const r of recipients) {
     const length = envelopeOf(mail, [r]).length
-    if (groups.length === 0 || octets + length > mostEnvelope) {
+    if (groups.length === 0 || octets + length > maxEnvelope) {
       groups.push([])
       octets = 0
     }

@@ -1,7 +1,7 @@
 import type { Order } from '@postern/contract/orders.ts'
 import { afterEach, expect, test } from 'vitest'
-import { uuidv7 } from './notify.ts'
 import { Testbed, until } from '../test/testbed.ts'
+import { uuidv7 } from './notify.ts'
 
 let box: Testbed
 afterEach(() => box.close())

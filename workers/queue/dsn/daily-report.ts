@@ -1,12 +1,12 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { ReportOrder } from '@postern/contract/orders.ts'
-import type { Plan } from '../route/delivery-settings.ts'
+import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { ownRecipients } from '../route/own-recipients.ts'
 
 /** The daily report as a message. Its null sender keeps a report that cannot be delivered from making more mail. */
 export function dailyReport(
   { messageId, to, subject, text }: ReportOrder,
-  { plan, worker, now }: { plan: Plan; worker: string; now: number },
+  { plan, worker, now }: { plan: DeliverySettings; worker: string; now: number },
 ): { envelope: Envelope; body: Buffer } {
   const { hostname, revision } = plan
   const lines = [

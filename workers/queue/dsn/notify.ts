@@ -1,25 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
-import type { Mail } from '../message/message.ts'
 import { deliveredOctets, openDelivered, readDelivered } from '../message/header-edits.ts'
-import type { Plan } from '../route/delivery-settings.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { ownRecipients } from '../route/own-recipients.ts'
 import { type Action, type Told, writeReport } from './report.ts'
 
 /** Who is told what: NOTIFY (RFC 3461 §4.1), never a notification about a null sender (RFC 5321 §4.5.5), one for each event. */
 
-export type Postmaster = {
-  plan(): Plan
+export type DsnContext = {
+  plan(): DeliverySettings
   reader: SpoolReader
   writer: SpoolWriter
-  record: Record
+  record: RecordEvent
 }
 
 /** Octets of a message that are returned in full; of a larger one the header comes back (RFC 3461 §6.2 allows it). */
-const mostReturned = 256 << 10
-const mostHeader = 64 << 10
+const maxReturned = 256 << 10
+const maxHeader = 64 << 10
 
 const wishes: { [action in Action]: 'failure' | 'delay' | 'success' } = {
   failed: 'failure',
@@ -39,7 +39,11 @@ export function isTold(envelope: Envelope, to: Recipient, action: Action): boole
  * Writes one notification about these recipients, durably; resolves when it is stored. Nothing is written when nobody
  * wants it. Rejects with SpoolFull or SpoolFailure.
  */
-export async function notify(mail: Mail, told: (Told & { r: number })[], postmaster: Postmaster): Promise<void> {
+export async function notify(
+  mail: QueuedMessage,
+  told: (Told & { r: number })[],
+  postmaster: DsnContext,
+): Promise<void> {
   const { envelope } = mail
   const wanted = told.filter(({ r, action }) => isTold(envelope, envelope.recipients[r] as Recipient, action))
   if (wanted.length === 0) return
@@ -70,8 +74,8 @@ export async function notify(mail: Mail, told: (Told & { r: number })[], postmas
 }
 
 function notificationEnvelope(
-  { envelope }: Mail,
-  { id, now, plan, eightBit }: { id: string; now: number; plan: Plan; eightBit: boolean },
+  { envelope }: QueuedMessage,
+  { id, now, plan, eightBit }: { id: string; now: number; plan: DeliverySettings; eightBit: boolean },
 ): Envelope {
   return {
     id,
@@ -91,9 +95,9 @@ function notificationEnvelope(
 }
 
 /** The message itself with a failure, unless RET=HDRS, or REQUIRETLS (RFC 8689 §5), or it is large; else its header. */
-async function returnedPart(mail: Mail, action: Action, reader: SpoolReader) {
+async function returnedPart(mail: QueuedMessage, action: Action, reader: SpoolReader) {
   const { ret, requireTls } = mail.envelope
-  const full = action === 'failed' && ret !== 'hdrs' && !requireTls && deliveredOctets(mail) <= mostReturned
+  const full = action === 'failed' && ret !== 'hdrs' && !requireTls && deliveredOctets(mail) <= maxReturned
   const octets = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
   return {
     kind: full ? ('full' as const) : ('headers' as const),
@@ -104,7 +108,7 @@ async function returnedPart(mail: Mail, action: Action, reader: SpoolReader) {
 
 const damagedNote = Buffer.from('X-Postern-Note: the stored message is damaged\r\n\r\n')
 
-async function wholeOrNothing(mail: Mail, reader: SpoolReader): Promise<Buffer> {
+async function wholeOrNothing(mail: QueuedMessage, reader: SpoolReader): Promise<Buffer> {
   if (!mail.location) return damagedNote
   try {
     return await readDelivered(mail, reader)
@@ -114,7 +118,7 @@ async function wholeOrNothing(mail: Mail, reader: SpoolReader): Promise<Buffer> 
   }
 }
 
-async function header(mail: Mail, reader: SpoolReader): Promise<Buffer> {
+async function header(mail: QueuedMessage, reader: SpoolReader): Promise<Buffer> {
   if (!mail.location) return damagedNote
   const stream = openDelivered(mail, reader)
   let octets: Buffer = Buffer.alloc(0)
@@ -122,9 +126,9 @@ async function header(mail: Mail, reader: SpoolReader): Promise<Buffer> {
     for await (const chunk of stream) {
       octets = Buffer.concat([octets, chunk as Buffer])
       const end = octets.indexOf('\r\n\r\n')
-      if (end >= 0 && end < mostHeader) return octets.subarray(0, end + 2)
+      if (end >= 0 && end < maxHeader) return octets.subarray(0, end + 2)
       // Cut at the end of a line.
-      if (octets.length >= mostHeader) return octets.subarray(0, octets.lastIndexOf('\r\n', mostHeader) + 2)
+      if (octets.length >= maxHeader) return octets.subarray(0, octets.lastIndexOf('\r\n', maxHeader) + 2)
     }
   } catch (error) {
     if (!(error instanceof SpoolDamaged)) throw error

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Rows, Testbed, until } from '../test/testbed.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { type Rows, Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

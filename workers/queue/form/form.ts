@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream'
 import { domainToASCII } from 'node:url'
-import { HeaderEnd } from '@postern/mailauth/header.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { HeaderEnd } from '@postern/mailauth/header.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
-import type { AttemptWorld, Final } from '../delivery/attempt-result.ts'
 import type { Connection } from '../client/connection.ts'
 import type { Transaction } from '../client/transaction.ts'
-import { domainOf, type Mail, requireTlsOf } from '../message/message.ts'
-import { deliveredOctets, openDelivered, readDelivered, streamedOver } from '../message/header-edits.ts'
-import type { Plan } from '../route/delivery-settings.ts'
+import type { AttemptContext, Final } from '../delivery/attempt-result.ts'
+import { deliveredOctets, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
+import { domainOf, type QueuedMessage, requireTlsOf } from '../message/message.ts'
+import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { authorDomain } from './author.ts'
 import { hasLongLines } from './long-lines.ts'
 import { isSevenBit, splitMessage } from './seven-bit.ts'
@@ -18,9 +18,9 @@ import type { SigningKey } from './signer.ts'
 
 /** Whole bodies up to here; larger ones are streamed. */
 const wholeOctets = 1 << 20
-const mostHeader = 256 << 10
+const maxHeader = 256 << 10
 
-type For = { connection: Connection; recipients: readonly number[]; world: AttemptWorld }
+type For = { connection: Connection; recipients: readonly number[]; world: AttemptContext }
 
 /** What goes out, and the recipients for whom it cannot be made fit. */
 export type Form = {
@@ -32,7 +32,7 @@ export type Form = {
 }
 
 /** The message as it is, for a host to which it can go so. */
-export function plainForm(mail: Mail, given: For): Transaction {
+export function plainForm(mail: QueuedMessage, given: For): Transaction {
   const { recipients, world } = given
   const { reader, plan } = world
   const { envelope } = mail
@@ -55,12 +55,12 @@ export function plainForm(mail: Mail, given: For): Transaction {
 }
 
 /** A job's recipients go the same way, so one tells of all. */
-function isExternal({ envelope }: Mail, [first]: readonly number[], { domains }: Plan): boolean {
+function isExternal({ envelope }: QueuedMessage, [first]: readonly number[], { domains }: DeliverySettings): boolean {
   return first !== undefined && !domains.has(domainOf(envelope.recipients[first]?.address ?? ''))
 }
 
 /** Whether the message goes as it is. Costs nothing where nothing is to be done. */
-export function isPlain(connection: Connection, mail: Mail, world: AttemptWorld): boolean {
+export function isPlain(connection: Connection, mail: QueuedMessage, world: AttemptContext): boolean {
   if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
   // Of a message that is streamed it must be known before its header goes out.
   if (connection.dial.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
@@ -70,14 +70,14 @@ export function isPlain(connection: Connection, mail: Mail, world: AttemptWorld)
 }
 
 /** Of a message whose sender was let in as one of ours: it may carry our signature. */
-function isOurs({ envelope }: Mail, plan: Plan): boolean {
+function isOurs({ envelope }: QueuedMessage, plan: DeliverySettings): boolean {
   const { origin, client, receivedAt } = envelope
   if (origin !== 'smtp' || client.login !== undefined) return true
   return findBlock(plan.relays, client.ip, receivedAt) !== undefined
 }
 
 /** Rejects when the message cannot be read. */
-export async function formFor(mail: Mail, given: For): Promise<Form> {
+export async function formFor(mail: QueuedMessage, given: For): Promise<Form> {
   const { connection, world } = given
   const needsSevenBit = !connection.has('8BITMIME')
   const needsAscii = mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8')
@@ -90,7 +90,7 @@ export async function formFor(mail: Mail, given: For): Promise<Form> {
 
 type Needs = { needsSevenBit: boolean; needsAscii: boolean }
 
-async function unsigned(mail: Mail, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
+async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
   const { connection, recipients, world } = given
   const plain = plainForm(mail, given)
   const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map(), isConverted: false }
@@ -117,7 +117,7 @@ async function unsigned(mail: Mail, given: For, { needsSevenBit, needsAscii }: N
  */
 
 /** In memory it is found out when it is sent: SIZE is an estimate (RFC 1870 §6.1). */
-async function wholeWithShortLines(mail: Mail, { connection, world }: For): Promise<Buffer> {
+async function wholeWithShortLines(mail: QueuedMessage, { connection, world }: For): Promise<Buffer> {
   const message = await readDelivered(mail, world.reader)
   if (connection.dial.protocol !== 'smtp') return message
   mail.hasLongLines ??= hasLongLines(message)
@@ -126,7 +126,7 @@ async function wholeWithShortLines(mail: Mail, { connection, world }: For): Prom
   return conversion.kind === 'converted' ? flowing(conversion).whole() : message
 }
 
-async function withShortLines(form: Form, mail: Mail, { connection, world }: For): Promise<Form> {
+async function withShortLines(form: Form, mail: QueuedMessage, { connection, world }: For): Promise<Form> {
   const { transaction } = form
   const isLookedAt = transaction.body === 'whole' || mail.hasLongLines === false
   if (isLookedAt || connection.dial.protocol !== 'smtp') return form
@@ -156,7 +156,7 @@ function flowing({ octets, stream }: { octets: number; stream: () => AsyncIterab
 }
 
 /** RFC 6531 §3.2, RFC 5890: a domain has a spelling in ASCII, a local part has none. */
-function inAscii(form: Form, { envelope }: Mail, unfit: Final): void {
+function inAscii(form: Form, { envelope }: QueuedMessage, unfit: Final): void {
   const sender = asciiAddress(envelope.sender)
   if (sender === undefined) {
     refused(form, unfit)
@@ -200,9 +200,9 @@ const no8Bit = (host: string, why: string) =>
  * signed for an author of a domain without a key. A signature that cannot be made does not stop the mail: it is logged.
  */
 async function signed(
-  mail: Mail,
+  mail: QueuedMessage,
   { transaction, isConverted }: { transaction: Transaction; isConverted: boolean },
-  world: AttemptWorld,
+  world: AttemptContext,
 ): Promise<Transaction> {
   const isStored = !isConverted && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
   const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, world))
@@ -213,14 +213,14 @@ async function signed(
     ...transaction,
     octets: transaction.octets + head.length,
     whole: async () => Buffer.concat([head, await transaction.whole()]),
-    stream: () => streamedOver(transaction.stream(), { lines, cuts: [] }),
+    stream: () => streamWithEdits(transaction.stream(), { lines, cuts: [] }),
   }
 }
 
 async function signature(
-  mail: Mail,
+  mail: QueuedMessage,
   transaction: Transaction,
-  { plan, signer, record }: AttemptWorld,
+  { plan, signer, record }: AttemptContext,
 ): Promise<string> {
   const { signers } = plan()
   const { keys, message } =
@@ -240,27 +240,27 @@ async function signature(
 
 type Keys = { keys: readonly SigningKey[]; message: Iterable<Buffer> | AsyncIterable<Buffer> }
 
-function keysOf(header: Buffer, signers: Plan['signers']): readonly SigningKey[] {
+function keysOf(header: Buffer, signers: DeliverySettings['signers']): readonly SigningKey[] {
   return signers.get(authorDomain(header) ?? '') ?? []
 }
 
-async function keysOfWhole({ whole }: Transaction, signers: Plan['signers']): Promise<Keys> {
+async function keysOfWhole({ whole }: Transaction, signers: DeliverySettings['signers']): Promise<Keys> {
   const message = await whole()
   return { keys: keysOf(splitMessage(message).header, signers), message: [message] }
 }
 
-async function keysOfStream(transaction: Transaction, signers: Plan['signers']): Promise<Keys> {
+async function keysOfStream(transaction: Transaction, signers: DeliverySettings['signers']): Promise<Keys> {
   const { header, isWhole } = await headerOf(transaction)
   const keys = isWhole ? keysOf(header, signers) : []
   return { keys, message: keys.length > 0 ? transaction.stream() : [] }
 }
 
 async function headerOf(transaction: Transaction): Promise<HeaderEnd> {
-  const end = new HeaderEnd(mostHeader)
+  const end = new HeaderEnd(maxHeader)
   // Leaving the loop closes the message.
   for await (const piece of piecesOf(transaction)) {
     end.take(piece)
-    if (end.ended || end.octets > mostHeader) break
+    if (end.ended || end.octets > maxHeader) break
   }
   return end
 }

@@ -1,8 +1,8 @@
 /// <reference path="../libqp.d.ts" />
 import libqp from 'libqp'
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 import { Converter } from './converter.ts'
 import { hasLongLines, LongLines } from './long-lines.ts'
 import { folded } from './mime-header.ts'

@@ -23,7 +23,7 @@ const nothing = Buffer.alloc(0)
 /** No delimiter is longer. */
 const longestDelimiter = 400
 /** A header that is longer ends there: what follows is its body. */
-const mostHeader = 1 << 20
+const maxHeader = 1 << 20
 
 export class MimeLines {
   readonly #events: LineEvents
@@ -55,7 +55,7 @@ export class MimeLines {
 
   /** What is too long for a delimiter need not wait for its end; a CR at its end must. */
   #keep(rest: Buffer): void {
-    const most = this.#events.collects() ? mostHeader : longestDelimiter
+    const most = this.#events.collects() ? maxHeader : longestDelimiter
     if (this.#told === 0 && rest.length <= most) {
       this.#rest = Buffer.from(rest)
       return
@@ -94,7 +94,7 @@ export class MimeLines {
     else {
       this.#header.push(Buffer.from(octets))
       this.#headerOctets += octets.length + 2
-      if (this.#headerOctets > mostHeader) this.#endHeader(false)
+      if (this.#headerOctets > maxHeader) this.#endHeader(false)
     }
     return true
   }

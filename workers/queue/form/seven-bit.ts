@@ -12,7 +12,7 @@ import { QuotedPrintable } from './quoted-printable.ts'
  */
 
 /** Parts within parts; what is deeper is not converted. */
-const mostDepth = 20
+const maxDepth = 20
 
 const crlf = Buffer.from('\r\n')
 
@@ -139,12 +139,12 @@ export class SevenBit {
     const { index, depth, sealed, isChanged } = place
     const isIdentity = isPlainEncoding(encoding)
     const opened = { index, depth, begun: false, isPreambleEightBit: false }
-    if (isIdentity && boundary !== undefined && kind.startsWith('multipart/') && depth < mostDepth) {
+    if (isIdentity && boundary !== undefined && kind.startsWith('multipart/') && depth < maxDepth) {
       const usual = kind === 'multipart/digest' ? 'message/rfc822' : 'text/plain'
       this.#open.push({ ...opened, boundary, usual, sealed: sealed || isSealed(kind) })
       return { at: 'between' }
     }
-    if (isIdentity && isEnclosed(kind) && depth < mostDepth) {
+    if (isIdentity && isEnclosed(kind) && depth < maxDepth) {
       this.#open.push({ ...opened, boundary: undefined, usual: '', sealed })
       return { at: 'header', usual: '', isMessage: true, depth: depth + 1, sealed }
     }

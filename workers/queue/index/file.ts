@@ -23,8 +23,8 @@ export function openDatabase(path: string): Database.Database {
   }
 }
 
-/** `witness`: beside the segments. `hasMail`: whether there are any with a message in them. */
-export type BookFiles = { path: string; witness: string; release: string; hasMail: boolean; now: number }
+/** `sidecar`: beside the segments. `hasMail`: whether there are any with a message in them. */
+export type IndexFiles = { path: string; sidecar: string; release: string; hasMail: boolean; now: number }
 
 /** Left beside a file that turned out damaged while in use: the next start moves it aside. */
 export function marker(path: string): string {

@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type Database from 'better-sqlite3'
-import { type BookFiles, isDamage, marker, openDatabase } from './file.ts'
-import { compare, ForeignIndex } from './sidecar-check.ts'
+import { type IndexFiles, isDamage, marker, openDatabase } from './file.ts'
 import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
 import {
   active,
@@ -16,8 +15,9 @@ import {
   type Rebuild,
   type RecipientRow,
 } from './rows.ts'
+import { attachSidecar } from './sidecar.ts'
+import { compareWithSidecar, ForeignIndex } from './sidecar-check.ts'
 import { prepare } from './statements.ts'
-import { attachWitness } from './sidecar.ts'
 
 /**
  * The Queue Manager's own SQLite file. Runs in a thread of its own, synchronously: nothing else waits for it.
@@ -38,7 +38,7 @@ type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned' | '
   warned: number
 }
 
-export class Book {
+export class IndexDatabase {
   readonly #db: Database.Database
   readonly #path: string
   readonly #statements: ReturnType<typeof prepare>
@@ -58,22 +58,22 @@ export class Book {
    * Opens or makes the file. One that is damaged, or belongs to other segments, is moved aside, whole, and an empty one
    * takes its place. Throws when another release made it.
    */
-  static open(files: BookFiles): { book: Book; opened: Opened } {
+  static open(files: IndexFiles): { book: IndexDatabase; opened: Opened } {
     const started = performance.now()
     const { path, now } = files
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    mkdirSync(dirname(files.witness), { recursive: true, mode: 0o700 })
-    const { book, found } = Book.#openOrReplace(files)
+    mkdirSync(dirname(files.sidecar), { recursive: true, mode: 0o700 })
+    const { book, found } = IndexDatabase.#openOrReplace(files)
     book.#db.prepare('INSERT OR REPLACE INTO used_by VALUES (?, ?)').run(files.release, now)
     return { book, opened: { ...found, tookMs: Math.round(performance.now() - started) } }
   }
 
-  static #openOrReplace(files: BookFiles): { book: Book; found: Omit<Opened, 'tookMs'> } {
+  static #openOrReplace(files: IndexFiles): { book: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
     const { path, now } = files
     let rebuild: Rebuild
     try {
       if (existsSync(marker(path))) throw new Error('found damaged by the process before')
-      return Book.#openFile(files, undefined)
+      return IndexDatabase.#openFile(files, undefined)
     } catch (error) {
       if (error instanceof ForeignIndex) rebuild = 'foreign'
       else if (isDamage(error)) rebuild = 'damaged'
@@ -84,16 +84,19 @@ export class Book {
       if (existsSync(path + suffix)) renameSync(path + suffix, movedTo + suffix)
     }
     rmSync(marker(path), { force: true })
-    const { book, found } = Book.#openFile(files, rebuild)
+    const { book, found } = IndexDatabase.#openFile(files, rebuild)
     return { book, found: { ...found, movedTo: basename(movedTo) } }
   }
 
-  static #openFile(files: BookFiles, replaces: Rebuild | undefined): { book: Book; found: Omit<Opened, 'tookMs'> } {
+  static #openFile(
+    files: IndexFiles,
+    replaces: Rebuild | undefined,
+  ): { book: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
     const db = openDatabase(files.path)
     try {
-      const testimony = attachWitness(db, files.witness, files.now)
-      const book = new Book(files.path, db)
-      const rebuild = compare(db, testimony, { replaces, hasMail: files.hasMail })
+      const state = attachSidecar(db, files.sidecar, files.now)
+      const book = new IndexDatabase(files.path, db)
+      const rebuild = compareWithSidecar(db, state, { replaces, hasMail: files.hasMail })
       return { book, found: { ...book.#recover(files.now), ...(rebuild ? { rebuild } : {}) } }
     } catch (error) {
       db.close()
@@ -190,7 +193,7 @@ export class Book {
         .transaction(() => {
           work()
           this.#statements.changed.run()
-          this.#statements.witnessChanged.run()
+          this.#statements.sidecarChanged.run()
         })
         .immediate()
     } catch (error) {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { Book } from './index-database.ts'
-import type { BookFiles } from './file.ts'
+import type { IndexFiles } from './file.ts'
+import type { IndexDatabase } from './index-database.ts'
 import type { Counts, Opened } from './rows.ts'
 import type { Questions } from './thread.ts'
 
@@ -12,7 +12,7 @@ export type Index = {
   ask<Q extends Exclude<keyof Questions, 'close'>>(
     question: Q,
     ...given: Questions[Q] extends null ? [] : [Questions[Q]]
-  ): Promise<ReturnType<Book[Q]>>
+  ): Promise<ReturnType<IndexDatabase[Q]>>
   close(): Promise<void>
 }
 
@@ -28,7 +28,7 @@ export class IndexFailure extends Error {
   }
 }
 
-export async function openIndex(files: BookFiles): Promise<Index> {
+export async function openIndex(files: IndexFiles): Promise<Index> {
   const thread = new Worker(new URL('./thread.ts', import.meta.url), { workerData: files, stdout: false })
   const pending = new Map<number, Pending>()
   const index = {} as Index

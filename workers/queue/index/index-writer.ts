@@ -1,7 +1,7 @@
+import { editsText } from '../message/header-edits.ts'
+import { type Batch, batchPatience, domainOf, type QueuedMessage, type Waiting } from '../message/message.ts'
 import type { Index } from './index-thread.ts'
 import { active, type Commit, type MessageRow } from './rows.ts'
-import { type Batch, batchPatience, domainOf, type Mail, type Waiting } from '../message/message.ts'
-import { overlayText } from '../message/header-edits.ts'
 
 /**
  * Brings what happened to the index, many messages a transaction, one transaction under way at a time.
@@ -10,12 +10,12 @@ import { overlayText } from '../message/header-edits.ts'
  * told twice (storage counts a recipient's first outcome), but never be missing. "Before" an attempt is recorded too: new
  * mail lies behind its writer's cursor, loaded mail is `active`; either is tried again when the process dies.
  */
-export type JournalOptions = {
+export type IndexWriterOptions = {
   index: Index
   /** Events recorded so far survive the process when it resolves. */
   flushEvents(): Promise<void>
   /** A mail has its rows now, and of what it had open only what is being worked on is left. */
-  recorded(mail: Mail): void
+  recorded(mail: QueuedMessage): void
   /** The index refuses (disk full …): said once for a run of failures; `undefined`: it works again. */
   trouble(error: Error | undefined): void
   /** The index is damaged or gone: only a new process helps, which rebuilds it. */
@@ -30,8 +30,8 @@ const pauseBetween = 50
 /** Milliseconds between notes of what is finished: as much as was delivered in it is delivered again after a crash. */
 const noteEvery = 100
 
-export class Journal {
-  readonly #options: JournalOptions
+export class IndexWriter {
+  readonly #options: IndexWriterOptions
   #batches = new Map<string, Batch[]>()
   #next = emptyCommit()
   #dirty = false
@@ -43,7 +43,7 @@ export class Journal {
   /** Recipients in hand without a row. */
   unrecorded = { messages: 0, recipients: 0 }
 
-  constructor(options: JournalOptions) {
+  constructor(options: IndexWriterOptions) {
     this.#options = options
     this.cursors = new Map(options.index.opened.cursors)
   }
@@ -64,12 +64,12 @@ export class Journal {
     this.#wake(batch.busy === 0)
   }
 
-  settle(mail: Mail, changes: readonly Change[]): void {
+  settle(mail: QueuedMessage, changes: readonly Change[]): void {
     if (mail.recorded) this.#settleRecorded(mail, changes)
     else this.#settleFresh(mail, changes)
   }
 
-  #settleFresh(mail: Mail, changes: readonly Change[]): void {
+  #settleFresh(mail: QueuedMessage, changes: readonly Change[]): void {
     const batch = mail.batch as Batch
     for (const { r, to } of changes) {
       const was = mail.open.get(r)
@@ -87,7 +87,7 @@ export class Journal {
     this.#wake(batch.busy === 0)
   }
 
-  #settleRecorded(mail: Mail, changes: readonly Change[]): void {
+  #settleRecorded(mail: QueuedMessage, changes: readonly Change[]): void {
     const gone: number[] = []
     for (const { r, to } of changes) {
       if (!mail.open.delete(r)) continue
@@ -190,7 +190,7 @@ export class Journal {
   }
 
   /** From here on its changes go to its rows: the thread sees this transaction before any later one. */
-  #record(mail: Mail, commit: Commit): void {
+  #record(mail: QueuedMessage, commit: Commit): void {
     mail.batch = undefined
     mail.recorded = true
     if (mail.open.size === 0) return
@@ -219,7 +219,17 @@ function isFatal(error: unknown): boolean {
   return !code || /^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(code)
 }
 
-export function rowOf({ n, envelope, location, segment, octets, rerouted, warned, overlay, open }: Mail): MessageRow {
+export function rowOf({
+  n,
+  envelope,
+  location,
+  segment,
+  octets,
+  rerouted,
+  warned,
+  overlay,
+  open,
+}: QueuedMessage): MessageRow {
   const recipients = [...open].map(([r, waiting]) => {
     const address = envelope.recipients[r]?.address ?? ''
     return { r, domain: domainOf(address), ...waiting }
@@ -233,7 +243,7 @@ export function rowOf({ n, envelope, location, segment, octets, rerouted, warned
     receivedAt: envelope.receivedAt,
     rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
     warned,
-    overlay: overlay ? overlayText(overlay) : '',
+    overlay: overlay ? editsText(overlay) : '',
     recipients,
   }
 }

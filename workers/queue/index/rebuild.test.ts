@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import Database from 'better-sqlite3'
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** The index lost, put back older or newer, or of another spool: nothing that waits is lost, and no segment with it. */
 

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3'
 import { deferred, held, type MessageRow, type RowState } from './rows.ts'
-import { tidyWitness } from './sidecar.ts'
+import { tidySidecar } from './sidecar.ts'
 
 /**
  * Brings an index that was lost, or put back from a backup, together with the segments. All segments are read, copies too;
@@ -36,7 +36,7 @@ export function adopt(db: Database.Database, scanned: Scanned, { met, insert }: 
   return added
 }
 
-/** Tries, holds, the warning and the route, as the segments' witness has them. */
+/** Tries, holds, the warning and the route, as the segments' sidecar has them. */
 function recallFrom(db: Database.Database): (message: MessageRow) => MessageRow {
   const recipients = db.prepare('SELECT r, state, tries, next_at, cause FROM known_recipients WHERE id = ?').raw()
   const ofMessage = db.prepare('SELECT warned, rerouted FROM known_messages WHERE id = ?').raw()
@@ -75,6 +75,6 @@ export function finishRebuild(
   db.exec("DELETE FROM finished; DELETE FROM cursors; UPDATE facts SET value = 0 WHERE name = 'rebuilding'")
   const insert = db.prepare('INSERT INTO cursors VALUES (?, ?)')
   for (const cursor of cursors) insert.run(...cursor)
-  tidyWitness(db)
+  tidySidecar(db)
   return { missing: missing.length }
 }

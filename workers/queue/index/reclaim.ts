@@ -1,18 +1,18 @@
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { type Cursor, type Segment, SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
-import type { Hands } from '../message/active-messages.ts'
+import type { ActiveMessages } from '../message/active-messages.ts'
+import type { QueuedMessage } from '../message/message.ts'
 import type { Index } from './index-thread.ts'
-import type { Journal } from './index-writer.ts'
-import type { Mail } from '../message/message.ts'
+import type { IndexWriter } from './index-writer.ts'
 
 /** Gives segments back in which nothing waits, and copies on the few messages that keep a segment. */
 export type ReclaimOptions = {
   index: Index
-  journal: Journal
+  journal: IndexWriter
   reader: SpoolReader
   writer: SpoolWriter
-  hands: Hands
-  record: Record
+  hands: ActiveMessages
+  record: RecordEvent
   /** Space is not given back; `undefined`: it is again. */
   trouble(error: Error | undefined): void
 }
@@ -26,7 +26,7 @@ export class Reclaim {
   #working: Promise<void> | undefined
   #stopped = false
   /** Where messages lie that were copied on lately, by number: a load under way may still name the old place. */
-  readonly moved = new Map<number, Pick<Mail, 'location' | 'segment'>>()
+  readonly moved = new Map<number, Pick<QueuedMessage, 'location' | 'segment'>>()
   freed = 0
   /** Messages that cannot be copied on because they are damaged, by number: told once, and passed over. */
   readonly #damaged = new Set<number>()
@@ -84,7 +84,7 @@ export class Reclaim {
   async #copyOne({ n, id, location }: { n: number; id: string; location: string }): Promise<void> {
     const { journal, reader, writer, hands, record } = this.#options
     try {
-      const stored = await reader.copyOn(location as Mail['location'], writer)
+      const stored = await reader.copyOn(location as QueuedMessage['location'], writer)
       const place = { location: stored.location, segment: stored.segment }
       this.moved.set(n, place)
       const mail = hands.find(id)

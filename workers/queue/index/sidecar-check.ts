@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import type { Rebuild } from './rows.ts'
-import { refillWitness, type Testimony } from './sidecar.ts'
+import { refillSidecar, type SidecarState } from './sidecar.ts'
 
-/** Whether an index and the segments beside its witness belong together, and which of them is older. */
+/** Whether an index and the segments beside its sidecar belong together, and which of them is older. */
 
 /** The index of other segments. */
 export class ForeignIndex extends Error {}
@@ -15,27 +15,27 @@ const rebuilds: readonly Rebuild[] = ['lost', 'damaged', 'foreign', 'older', 'un
  * Answers why the index has to be rebuilt; `undefined`: it need not be. That it has to be is durable then, so that a process
  * that is killed meanwhile leaves the work to the next one. Throws ForeignIndex.
  */
-export function compare(
+export function compareWithSidecar(
   db: Database.Database,
-  testimony: Testimony,
+  state: SidecarState,
   { replaces, hasMail }: { replaces: Rebuild | undefined; hasMail: boolean },
 ): Rebuild | undefined {
   const fact = (name: string) => factOf(db, name)
   const incarnation = fact('incarnation')
   const changes = fact('changes') ?? 0
-  const kinship = kinshipOf({ incarnation, changes, used: isUsed(db) }, testimony)
+  const kinship = kinshipOf({ incarnation, changes, used: isUsed(db) }, state)
   if (kinship === 'foreign') throw new ForeignIndex()
   if (incarnation !== undefined && !countsHold(db)) throw new Error('found damaged: rows are missing')
   const begun = rebuilds[(fact('rebuilding') ?? 0) - 1]
   const rebuild = begun ?? replaces ?? (kinship === 'lost' && !hasMail ? undefined : kinship)
   db.transaction(() => {
     if (rebuild && rebuild !== 'older') db.exec('DELETE FROM cursors')
-    const behind = testimony.incarnation !== incarnation || testimony.changes !== changes
-    if (!rebuild && behind) refillWitness(db)
+    const behind = state.incarnation !== incarnation || state.changes !== changes
+    if (!rebuild && behind) refillSidecar(db)
     begin(db, {
       incarnation: incarnation ?? randomInt(1, 2 ** 47),
       // Counted on, so that what was copied before this start is older than this.
-      changes: Math.max(changes, testimony.changes) + 1,
+      changes: Math.max(changes, state.changes) + 1,
       rebuilding: rebuild ? rebuilds.indexOf(rebuild) + 1 : 0,
     })
   }).immediate()
@@ -44,21 +44,21 @@ export function compare(
 
 function kinshipOf(
   index: { incarnation: number | undefined; changes: number; used: boolean },
-  testimony: Testimony,
+  state: SidecarState,
 ): Rebuild | undefined {
   if (!index.used) return 'lost'
   // Both of a release that gave no names: they are taken for what they say. Only one of them: nobody knows.
-  if (testimony.incarnation === undefined) return index.incarnation === undefined ? undefined : 'unsure'
+  if (state.incarnation === undefined) return index.incarnation === undefined ? undefined : 'unsure'
   if (index.incarnation === undefined) return 'unsure'
-  if (index.incarnation !== testimony.incarnation) return 'foreign'
-  return index.changes < testimony.changes ? 'older' : undefined
+  if (index.incarnation !== state.incarnation) return 'foreign'
+  return index.changes < state.changes ? 'older' : undefined
 }
 
 function begin(
   db: Database.Database,
   { incarnation, changes, rebuilding }: { incarnation: number; changes: number; rebuilding: number },
 ): void {
-  for (const table of ['facts', 'witness_facts']) {
+  for (const table of ['facts', 'sidecar_facts']) {
     const set = db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?)`)
     set.run('incarnation', incarnation)
     set.run('changes', changes)

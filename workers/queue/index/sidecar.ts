@@ -12,12 +12,12 @@ import Database from 'better-sqlite3'
  */
 
 const tables = `
-CREATE TABLE IF NOT EXISTS witness.witness_facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS witness.known_recipients (
+CREATE TABLE IF NOT EXISTS sidecar.sidecar_facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS sidecar.known_recipients (
   id TEXT NOT NULL, r INTEGER NOT NULL, state INTEGER NOT NULL, tries INTEGER NOT NULL, next_at INTEGER NOT NULL,
   cause TEXT NOT NULL, PRIMARY KEY (id, r)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS witness.known_messages (
+CREATE TABLE IF NOT EXISTS sidecar.known_messages (
   id TEXT PRIMARY KEY, warned INTEGER NOT NULL, rerouted TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 `
@@ -48,18 +48,18 @@ CREATE TEMP TRIGGER known_message_removed AFTER DELETE ON main.messages BEGIN
 END;
 `
 
-export type Testimony = { incarnation: number | undefined; changes: number }
+export type SidecarState = { incarnation: number | undefined; changes: number }
 
 /** Attaches the file, making it when it is missing. A damaged one is moved aside: the index is compared with the segments then. */
-export function attachWitness(db: Database.Database, path: string, now: number): Testimony {
+export function attachSidecar(db: Database.Database, path: string, now: number): SidecarState {
   setDamagedAside(path, now)
-  db.prepare('ATTACH ? AS witness').run(path)
-  db.pragma('witness.journal_mode = WAL')
+  db.prepare('ATTACH ? AS sidecar').run(path)
+  db.pragma('sidecar.journal_mode = WAL')
   // A machine that stops may take the last transactions along: then it is behind, and brought up to date.
-  db.pragma('witness.synchronous = NORMAL')
+  db.pragma('sidecar.synchronous = NORMAL')
   db.exec(tables)
   db.exec(triggers)
-  const value = db.prepare('SELECT value FROM witness_facts WHERE name = ?').pluck()
+  const value = db.prepare('SELECT value FROM sidecar_facts WHERE name = ?').pluck()
   return {
     incarnation: value.get('incarnation') as number | undefined,
     changes: (value.get('changes') as number | undefined) ?? 0,
@@ -80,7 +80,7 @@ function setDamagedAside(path: string, now: number): void {
 }
 
 /** Writes it anew from the index. */
-export function refillWitness(db: Database.Database): void {
+export function refillSidecar(db: Database.Database): void {
   db.exec(`
     DELETE FROM known_recipients;
     INSERT INTO known_recipients SELECT id, r, state, tries, next_at, cause FROM recipients JOIN messages USING (n)
@@ -90,7 +90,7 @@ export function refillWitness(db: Database.Database): void {
 }
 
 /** Forgets what the index does not have. */
-export function tidyWitness(db: Database.Database): void {
+export function tidySidecar(db: Database.Database): void {
   db.exec(`
     DELETE FROM known_recipients WHERE id NOT IN (SELECT id FROM messages);
     DELETE FROM known_messages WHERE id NOT IN (SELECT id FROM messages);`)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type {
   Arrival,
   Cursor,
@@ -10,23 +10,23 @@ import type {
   Batch as SpoolBatch,
   SpoolReader,
 } from '@postern/spool/spool.ts'
-import type { Dispatch } from '../scheduling/scheduler.ts'
-import type { Hands } from '../message/active-messages.ts'
+import type { ActiveMessages } from '../message/active-messages.ts'
+import type { Batch, QueuedMessage } from '../message/message.ts'
+import type { Scheduler } from '../scheduling/scheduler.ts'
 import type { Index } from './index-thread.ts'
+import { type IndexWriter, rowOf } from './index-writer.ts'
 import { active, deferred, held, type RowState } from './rows.ts'
-import { type Journal, rowOf } from './index-writer.ts'
-import type { Batch, Mail } from '../message/message.ts'
 
 /** Takes over what the spool's writers made durable. */
-export type IntakeOptions = {
+export type SpoolFollowerOptions = {
   reader: SpoolReader
-  journal: Journal
-  dispatch: Dispatch
-  hands: Hands
-  record: Record
+  journal: IndexWriter
+  dispatch: Scheduler
+  hands: ActiveMessages
+  record: RecordEvent
   finished: readonly string[]
   /** A message whose body is lost although its envelope is known: it goes back to its sender. */
-  lost(mail: Mail, damage: Damage): void
+  lost(mail: QueuedMessage, damage: Damage): void
 }
 
 /** Milliseconds between two looks into the spool: a look costs the same for one message and for fifty. */
@@ -34,10 +34,10 @@ const gatherMs = 5
 /** Jobs in hand that keep all deliveries busy. */
 const plenty = 2000
 /** More than this many recipients without a row: taking over waits for the journal. */
-const mostUnrecorded = 40_000
+const maxUnrecorded = 40_000
 
-export class Intake {
-  readonly #options: IntakeOptions
+export class SpoolFollower {
+  readonly #options: SpoolFollowerOptions
   readonly #stop = new AbortController()
   #following: Promise<void> | undefined
   /** Daily reports that were met: one a day. */
@@ -45,7 +45,7 @@ export class Intake {
   /** Finished before a crash, and met again behind the cursor: passed over. */
   readonly #finished: Set<string>
 
-  constructor(options: IntakeOptions) {
+  constructor(options: SpoolFollowerOptions) {
     this.#options = options
     this.#finished = new Set(options.finished)
   }
@@ -127,7 +127,7 @@ export class Intake {
     if (!cautious) {
       for (const mail of mails) if (mail.location) this.#dispatch(mail, dispatch, journal)
     }
-    while (journal.unrecorded.recipients > mostUnrecorded) await journal.flush()
+    while (journal.unrecorded.recipients > maxUnrecorded) await journal.flush()
     await this.#paced()
   }
 
@@ -145,7 +145,7 @@ export class Intake {
     }
   }
 
-  #dispatch(mail: Mail, dispatch: Dispatch, journal: Journal): void {
+  #dispatch(mail: QueuedMessage, dispatch: Scheduler, journal: IndexWriter): void {
     const recipients = [...mail.open].filter(([, { state }]) => state === active).map(([r]) => r)
     if (recipients.length === 0) return
     const noRoom = dispatch.add(mail, recipients)
@@ -157,7 +157,7 @@ export class Intake {
     )
   }
 
-  #mailFor(arrival: Arrival, waits: boolean): Mail {
+  #mailFor(arrival: Arrival, waits: boolean): QueuedMessage {
     const { envelope, size } = arrival
     // What the Queue Manager itself wrote is accepted here, where it cannot be forgotten: after a crash it is read again.
     if (envelope.origin === 'dsn' || envelope.origin === 'report') this.#accepted(envelope, size)
@@ -166,13 +166,19 @@ export class Intake {
     return this.#waiting(arrival, state)
   }
 
-  #waiting({ envelope, location, segment, size }: Arrival, state: RowState): Mail {
+  #waiting({ envelope, location, segment, size }: Arrival, state: RowState): QueuedMessage {
     return this.#make({ envelope, location, segment, octets: size, state })
   }
 
-  #make(given: { envelope: Envelope; location: Location; segment: Segment; octets: number; state: RowState }): Mail {
+  #make(given: {
+    envelope: Envelope
+    location: Location
+    segment: Segment
+    octets: number
+    state: RowState
+  }): QueuedMessage {
     const { envelope, location, segment, octets, state } = given
-    const open: Mail['open'] = new Map()
+    const open: QueuedMessage['open'] = new Map()
     const cause = envelope.hold ?? ''
     for (let r = 0; r < envelope.recipients.length; r++) open.set(r, { state, tries: 0, nextAt: 0, cause })
     return {
@@ -199,7 +205,7 @@ export class Intake {
     this.#options.record('message.accepted', { messageId, origin, sender, recipients, size, revision, rules: [] })
   }
 
-  #damaged(damage: Damage): { mail: Mail; damage: Damage }[] {
+  #damaged(damage: Damage): { mail: QueuedMessage; damage: Damage }[] {
     const { segment, offset, octets, reason, envelope, location = '' as Location } = damage
     this.#options.record('message.damaged', {
       ...(envelope ? { messageId: envelope.id } : {}),

@@ -51,7 +51,7 @@ export function prepare(db: Database.Database) {
       'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING segment, octets',
     ),
     changed: db.prepare("UPDATE facts SET value = value + 1 WHERE name = 'changes'"),
-    witnessChanged: db.prepare("UPDATE witness_facts SET value = value + 1 WHERE name = 'changes'"),
+    sidecarChanged: db.prepare("UPDATE sidecar_facts SET value = value + 1 WHERE name = 'changes'"),
     place: db.prepare('SELECT segment, octets FROM messages WHERE n = ?'),
     relocate: db.prepare('UPDATE messages SET location = ?, segment = ? WHERE n = ?'),
     overlay: db.prepare('INSERT OR REPLACE INTO overlays SELECT n, ? FROM messages WHERE n = ?'),

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { Book } from './index-database.ts'
-import type { BookFiles } from './file.ts'
+import type { IndexFiles } from './file.ts'
+import { IndexDatabase } from './index-database.ts'
 import type { Scanned } from './rebuild.ts'
 import type { Commit, OrderEffect } from './rows.ts'
 
@@ -23,7 +23,7 @@ export type Questions = {
 }
 
 function start(): void {
-  const { book, opened } = Book.open(workerData as BookFiles)
+  const { book, opened } = IndexDatabase.open(workerData as IndexFiles)
   const answers: { [Q in keyof Questions]: (given: Questions[Q]) => unknown } = {
     commit: (given) => book.commit(given),
     domains: (given) => book.domains(given),

@@ -1,8 +1,8 @@
-import type { Mail } from './message.ts'
+import type { QueuedMessage } from './message.ts'
 
 /** The messages in memory, by id: new ones until they are finished or in the index, and those loaded because they are due. */
-export class Hands {
-  readonly #mails = new Map<string, Mail>()
+export class ActiveMessages {
+  readonly #mails = new Map<string, QueuedMessage>()
   /** Counts on from the index's highest; a number is never given twice while a row may have it. */
   #lastN: number
 
@@ -19,20 +19,20 @@ export class Hands {
     return this.#mails.size
   }
 
-  find(id: string): Mail | undefined {
+  find(id: string): QueuedMessage | undefined {
     return this.#mails.get(id)
   }
 
-  take(mail: Mail): void {
+  take(mail: QueuedMessage): void {
     this.#mails.set(mail.envelope.id, mail)
   }
 
   /** Lets go of a mail of which nothing is open any more. */
-  putDown(mail: Mail): void {
+  putDown(mail: QueuedMessage): void {
     if (mail.open.size === 0 && this.#mails.get(mail.envelope.id) === mail) this.#mails.delete(mail.envelope.id)
   }
 
-  values(): IterableIterator<Mail> {
+  values(): IterableIterator<QueuedMessage> {
     return this.#mails.values()
   }
 }

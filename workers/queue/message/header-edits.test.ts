@@ -3,20 +3,20 @@ import { buffer } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deliveredOctets, laidOver, noOverlay, type Overlay, streamedOver, withLines } from './header-edits.ts'
+import { deliveredOctets, type HeaderEdits, noEdits, streamWithEdits, withEdits, withLines } from './header-edits.ts'
 
 const stored = Buffer.from('A: 1\r\nB: 2\r\nC: 3\r\n\r\nbody\r\n')
-const overlay: Overlay = { lines: 'X: 0\r\n', cuts: [[6, 12]] }
+const overlay: HeaderEdits = { lines: 'X: 0\r\n', cuts: [[6, 12]] }
 
 describe('an overlay', () => {
   it('puts lines before a message and leaves fields out', () => {
-    expect(laidOver(stored, overlay).toString()).toBe('X: 0\r\nA: 1\r\nC: 3\r\n\r\nbody\r\n')
-    expect(laidOver(stored, withLines(overlay, 'S: s\r\n')).toString()).toMatch(/^S: s\r\nX: 0\r\nA: 1\r\nC/)
+    expect(withEdits(stored, overlay).toString()).toBe('X: 0\r\nA: 1\r\nC: 3\r\n\r\nbody\r\n')
+    expect(withEdits(stored, withLines(overlay, 'S: s\r\n')).toString()).toMatch(/^S: s\r\nX: 0\r\nA: 1\r\nC/)
   })
 
   it('gives the stored message itself when there is nothing to change', () => {
-    expect(laidOver(stored, undefined)).toBe(stored)
-    expect(laidOver(stored, noOverlay)).toBe(stored)
+    expect(withEdits(stored, undefined)).toBe(stored)
+    expect(withEdits(stored, noEdits)).toBe(stored)
   })
 
   it('does the same to a stream, however it is cut into pieces, and knows the octets beforehand', async () => {
@@ -36,8 +36,8 @@ describe('an overlay', () => {
           octets.filter((_, i) => !cut.some(([a, b]) => i >= a && i < b)),
         ])
         const source = Readable.from(split(octets, pieces), { objectMode: false })
-        expect(await buffer(streamedOver(source, given))).toEqual(expected)
-        expect(laidOver(octets, given)).toEqual(expected)
+        expect(await buffer(streamWithEdits(source, given))).toEqual(expected)
+        expect(withEdits(octets, given)).toEqual(expected)
         expect(deliveredOctets({ octets: 220, overlay: given })).toBe(expected.length)
       }),
     )
@@ -48,11 +48,11 @@ describe('an overlay', () => {
       yield stored
       throw new Error('damaged')
     }
-    await expect(buffer(streamedOver(Readable.from(broken(), { objectMode: false }), overlay))).rejects.toThrow(
+    await expect(buffer(streamWithEdits(Readable.from(broken(), { objectMode: false }), overlay))).rejects.toThrow(
       'damaged',
     )
     const source = Readable.from([stored, stored], { objectMode: false })
-    const stream = streamedOver(source, overlay)
+    const stream = streamWithEdits(source, overlay)
     for await (const _ of stream) break
     await finished(source, { error: false }).catch(() => {})
     expect(source.destroyed).toBe(true)

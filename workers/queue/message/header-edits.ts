@@ -1,74 +1,74 @@
 import { Readable } from 'node:stream'
 import type { SpoolReader } from '@postern/spool/spool.ts'
-import type { Mail } from './message.ts'
+import type { QueuedMessage } from './message.ts'
 
 /**
  * How a message differs from what is stored when it leaves this house: lines that go before it, and fields of its header
  * that are left out. The stored octets never change; everything that reads a message to deliver or return it reads it
  * through here. A stream stays a stream: nothing is held but the chunk in hand.
  */
-export type Overlay = {
+export type HeaderEdits = {
   /** Whole header fields, each ending in CRLF, one character an octet (latin1). Empty: none. */
   readonly lines: string
   /** Octets of the stored message that are left out, `[from, to)`: in order, apart, whole header fields. */
   readonly cuts: readonly (readonly [from: number, to: number])[]
 }
 
-export const noOverlay: Overlay = { lines: '', cuts: [] }
+export const noEdits: HeaderEdits = { lines: '', cuts: [] }
 
 /** The same with more lines on top, e.g. a signature over what the overlay shows. */
-export function withLines(overlay: Overlay, lines: string): Overlay {
+export function withLines(overlay: HeaderEdits, lines: string): HeaderEdits {
   return { lines: lines + overlay.lines, cuts: overlay.cuts }
 }
 
 /** As the index keeps it. */
-export function overlayText(overlay: Overlay): string {
+export function editsText(overlay: HeaderEdits): string {
   return JSON.stringify([overlay.lines, overlay.cuts])
 }
 
-export function overlayFrom(text: string): Overlay | undefined {
+export function editsFrom(text: string): HeaderEdits | undefined {
   if (text === '') return undefined
-  const [lines, cuts] = JSON.parse(text) as [string, Overlay['cuts']]
+  const [lines, cuts] = JSON.parse(text) as [string, HeaderEdits['cuts']]
   return { lines, cuts }
 }
 
 /** Octets of the message as it is delivered. */
-export function deliveredOctets({ octets, overlay }: Pick<Mail, 'octets' | 'overlay'>): number {
+export function deliveredOctets({ octets, overlay }: Pick<QueuedMessage, 'octets' | 'overlay'>): number {
   if (!overlay) return octets
   return overlay.cuts.reduce((sum, [from, to]) => sum - (to - from), octets + overlay.lines.length)
 }
 
-type Stored = Pick<Mail, 'location' | 'overlay'>
+type Stored = Pick<QueuedMessage, 'location' | 'overlay'>
 
 /** The message as it is delivered, whole. A message that is copied on while it is read is read again where it lies now. */
 export async function readDelivered(mail: Stored, reader: SpoolReader): Promise<Buffer> {
   const { location } = mail
   try {
-    return laidOver(await reader.readBody(location), mail.overlay)
+    return withEdits(await reader.readBody(location), mail.overlay)
   } catch (error) {
     if (mail.location === location) throw error
-    return laidOver(await reader.readBody(mail.location), mail.overlay)
+    return withEdits(await reader.readBody(mail.location), mail.overlay)
   }
 }
 
 /** The message as it is delivered, as a stream that fails as the stored one does: never complete a delivery whose stream did not end. */
 export function openDelivered(mail: Stored, reader: SpoolReader): Readable {
-  return streamedOver(reader.openBody(mail.location), mail.overlay)
+  return streamWithEdits(reader.openBody(mail.location), mail.overlay)
 }
 
-export function laidOver(stored: Buffer, overlay: Overlay | undefined): Buffer {
-  if (!overlay || overlay === noOverlay) return stored
+export function withEdits(stored: Buffer, overlay: HeaderEdits | undefined): Buffer {
+  if (!overlay || overlay === noEdits) return stored
   return Buffer.concat([Buffer.from(overlay.lines, 'latin1'), ...new Cutter(overlay.cuts).keep(stored)])
 }
 
-export function streamedOver(stored: Readable, overlay: Overlay | undefined): Readable {
-  if (!overlay || overlay === noOverlay) return stored
+export function streamWithEdits(stored: Readable, overlay: HeaderEdits | undefined): Readable {
+  if (!overlay || overlay === noEdits) return stored
   const delivered = Readable.from(pieces(stored, overlay), { objectMode: false })
   // Whoever stops reading, even before the first octet, closes the stored message with it.
   return delivered.once('close', () => stored.destroy())
 }
 
-async function* pieces(stored: Readable, { lines, cuts }: Overlay): AsyncGenerator<Buffer> {
+async function* pieces(stored: Readable, { lines, cuts }: HeaderEdits): AsyncGenerator<Buffer> {
   if (lines !== '') yield Buffer.from(lines, 'latin1')
   const cutter = new Cutter(cuts)
   for await (const chunk of stored) yield* cutter.keep(chunk as Buffer)
@@ -76,11 +76,11 @@ async function* pieces(stored: Readable, { lines, cuts }: Overlay): AsyncGenerat
 
 /** Takes a message in pieces and gives what is left of each. */
 class Cutter {
-  readonly #cuts: Overlay['cuts']
+  readonly #cuts: HeaderEdits['cuts']
   #next = 0
   #at = 0
 
-  constructor(cuts: Overlay['cuts']) {
+  constructor(cuts: HeaderEdits['cuts']) {
     this.#cuts = cuts
   }
 

@@ -1,42 +1,42 @@
+import type { Envelope } from '@postern/contract/envelope.ts'
+import type { Findings } from '@postern/contract/mailauth.ts'
 import type { Examined, Question } from '@postern/mailauth/examine.ts'
 import type { Stored } from '@postern/mailauth/examiner.ts'
 import { resultsField } from '@postern/mailauth/results-field.ts'
-import type { Findings } from '@postern/contract/mailauth.ts'
-import type { Envelope } from '@postern/contract/envelope.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
-import type { Journal } from '../index/index-writer.ts'
-import type { Mail } from './message.ts'
-import { noOverlay, overlayText } from './header-edits.ts'
+import type { IndexWriter } from '../index/index-writer.ts'
+import { editsText, noEdits } from './header-edits.ts'
+import type { QueuedMessage } from './message.ts'
 
 /**
  * What is found out about where a message comes from, once, after it was accepted and before it is delivered: the threads
  * of the examiner do it, the overlay keeps what came of it, and the index keeps the overlay for the next try.
  */
-export type AuthenticityOptions = {
+export type MessageMailauthOptions = {
   examiner: {
     known(question: Question): Examined | undefined
     stored(question: Question, message: Stored): Promise<Examined>
   }
   reader: Pick<SpoolReader, 'readBody'>
   hostname(): string
-  record: Record
-  journal: Journal
+  record: RecordEvent
+  journal: IndexWriter
 }
 
 /** Octets of a message that was read a moment ago, with others: it is not read again. */
 const atHand = 65_536
 const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
 
-export class Authenticity {
-  readonly #options: AuthenticityOptions
+export class MessageMailauth {
+  readonly #options: MessageMailauthOptions
 
-  constructor(options: AuthenticityOptions) {
+  constructor(options: MessageMailauthOptions) {
     this.#options = options
   }
 
   /** `undefined`: there is nothing to do. Never rejects: what cannot be found out stays out. */
-  prepare(mail: Mail): Promise<void> | undefined {
+  prepare(mail: QueuedMessage): Promise<void> | undefined {
     if (mail.overlay !== undefined || !mail.envelope.authentication || !mail.location) return undefined
     const question = this.#questionAbout(mail.envelope)
     const known = this.#options.examiner.known(question)
@@ -51,7 +51,7 @@ export class Authenticity {
     return { sender, ip, helo, hostname: this.#options.hostname(), checks: due, found, relay, author }
   }
 
-  #conclude(mail: Mail, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
+  #conclude(mail: QueuedMessage, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
     const { record, journal } = this.#options
     const { id, sender, client, authentication } = mail.envelope
     if (Object.keys(findings).length > 0 || forged > 0 || checks.length > 0)
@@ -61,12 +61,12 @@ export class Authenticity {
     const lines = authentication?.field
       ? resultsField({ hostname, findings: shown, nullSender: sender === '', loggedIn })
       : ''
-    mail.overlay = lines === '' && cuts.length === 0 ? noOverlay : { lines, cuts }
-    if (mail.recorded) journal.add({ overlay: [{ n: mail.n, overlay: overlayText(mail.overlay) }] })
+    mail.overlay = lines === '' && cuts.length === 0 ? noEdits : { lines, cuts }
+    if (mail.recorded) journal.add({ overlay: [{ n: mail.n, overlay: editsText(mail.overlay) }] })
   }
 
   /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */
-  async #examine(mail: Mail, question: Question): Promise<Examined> {
+  async #examine(mail: QueuedMessage, question: Question): Promise<Examined> {
     const { examiner, reader } = this.#options
     try {
       const { location, octets } = mail

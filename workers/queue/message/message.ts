@@ -2,8 +2,8 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Cursor, Location, Segment } from '@postern/spool/spool.ts'
 import type { RequireTls } from '../client/transaction.ts'
 import type { RowState } from '../index/rows.ts'
-import type { Overlay } from './header-edits.ts'
 import type { Rerouted } from '../route/destination.ts'
+import type { HeaderEdits } from './header-edits.ts'
 
 /** A recipient that still waits. */
 export type Waiting = {
@@ -15,14 +15,14 @@ export type Waiting = {
 }
 
 /** A message in hand: taken over from the spool a moment ago, or loaded because it is due. */
-export type Mail = {
+export type QueuedMessage = {
   readonly n: number
   readonly envelope: Envelope
   location: Location
   segment: Segment
   readonly octets: number
   /** How the delivered message differs from the stored one; absent: in nothing. */
-  overlay: Overlay | undefined
+  overlay: HeaderEdits | undefined
   /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
   signature: string | undefined
   /** Whether it has lines that are too long and can be mended; absent: nobody has looked yet. */
@@ -49,7 +49,7 @@ export type Batch = {
   readonly writer: string
   readonly cursor: Cursor
   readonly takenAt: number
-  readonly mails: Mail[]
+  readonly mails: QueuedMessage[]
   /** Recipients being worked on. */
   busy: number
   /** Ids of messages that are finished, and how many of them are noted in the index. */

@@ -16,7 +16,7 @@ import type { SigningKey } from '../form/signer.ts'
 export type LocalDomain = { name: string; route: Route }
 export type Throttle = { connections: number; perMinute: number }
 
-export type Plan = {
+export type DeliverySettings = {
   revision: number
   /** Our name in EHLO, DSNs and maildir names. */
   hostname: string
@@ -46,11 +46,11 @@ export type Plan = {
 }
 
 /** Compiles the replica. Throws a ZodError when a settings row is not what the contract says. */
-export function compilePlan(
+export function compileDeliverySettings(
   replica: Replica,
   revision: number,
-  before?: { plan: Plan; changed: ReadonlySet<RowKind> },
-): Plan {
+  before?: { plan: DeliverySettings; changed: ReadonlySet<RowKind> },
+): DeliverySettings {
   const general = generalSchema.parse(replica.settings.get('general') ?? {})
   const queue = queueSchema.parse(replica.settings.get('queue') ?? {})
   const advanced = advancedSchema.parse(replica.settings.get('advanced') ?? {})
@@ -114,7 +114,7 @@ function signersOf(replica: Replica): Map<string, SigningKey[]> {
   return signers
 }
 
-export function throttleFor(plan: Plan, domain: string): Throttle {
+export function throttleFor(plan: DeliverySettings, domain: string): Throttle {
   const override = plan.throttles.get(domain)
   return {
     connections: override?.connections ?? plan.queue.perDomainConnections,

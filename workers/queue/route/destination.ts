@@ -1,6 +1,6 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { TlsPolicy } from '../client/dial.ts'
-import type { LocalDomain, Plan } from './delivery-settings.ts'
+import type { DeliverySettings, LocalDomain } from './delivery-settings.ts'
 
 /** Where a recipient's mail goes next. Decided anew for each attempt, so a changed route moves what waits. */
 
@@ -18,11 +18,15 @@ export type Destination =
   | { kind: 's3'; domain: string; bucket: string; prefix: string }
 
 /** Mail of one lane shares destination, connections and throttles. `domain` names the throttle. */
-export type Way = { lane: string; domain: string; destination: Destination }
+export type NextHop = { lane: string; domain: string; destination: Destination }
 
 export type Rerouted = { host: string; port: number }
 
-export function wayFor(plan: Plan, to: Pick<Recipient, 'address' | 'via'>, rerouted?: Rerouted): Way {
+export function nextHopFor(
+  plan: DeliverySettings,
+  to: Pick<Recipient, 'address' | 'via'>,
+  rerouted?: Rerouted,
+): NextHop {
   const domain = to.address.slice(to.address.lastIndexOf('@') + 1)
   const tls = plan.queue.outboundTls
   if (rerouted) return named(domain, rerouted, tls)
@@ -41,14 +45,14 @@ export function wayFor(plan: Plan, to: Pick<Recipient, 'address' | 'via'>, rerou
   return { lane: domain, domain, destination: { kind: 'mx', domain, tls } }
 }
 
-function named(domain: string, { host, port }: Rerouted, tls: TlsPolicy): Way {
+function named(domain: string, { host, port }: Rerouted, tls: TlsPolicy): NextHop {
   return { lane: `to ${host}:${port}`, domain, destination: { kind: 'smtp', host, port, tls } }
 }
 
 type LocalRoute = LocalDomain['route']
 
-function localWay(domain: string, route: LocalRoute): Way {
-  const way = (destination: Destination): Way => ({ lane: domain, domain, destination })
+function localWay(domain: string, route: LocalRoute): NextHop {
+  const way = (destination: Destination): NextHop => ({ lane: domain, domain, destination })
   switch (route.type) {
     case 'maildir':
     case 'discard':

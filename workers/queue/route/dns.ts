@@ -15,7 +15,7 @@ export type Mx = { host: string; preference: number }
 type Kept = { until: number; answer: Promise<Found<unknown>> }
 
 /** At most so many names; the oldest go first. */
-const mostKept = 50_000
+const maxKept = 50_000
 /** Seconds. Node does not tell the TTL of an MX or TXT record. */
 const keepMx = 120
 const longest = 300
@@ -79,7 +79,7 @@ export class Dns {
     entry.answer = answer
     this.#kept.delete(key)
     this.#kept.set(key, entry)
-    if (this.#kept.size > mostKept) this.#kept.delete(this.#kept.keys().next().value as string)
+    if (this.#kept.size > maxKept) this.#kept.delete(this.#kept.keys().next().value as string)
     return answer
   }
 }

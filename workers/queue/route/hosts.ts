@@ -35,7 +35,7 @@ export function greetsAsUs(
 }
 
 /** As many addresses as one attempt tries. */
-const mostPeers = 5
+const maxPeers = 5
 
 /** What is asked of the DNS. */
 export type Questions = Pick<Dns, 'mx' | 'a' | 'aaaa'>
@@ -111,7 +111,7 @@ async function explicitMx(domain: string, records: Mx[], world: World): Promise<
     if (answer.peers.some((peer) => isUs(peer, world))) ours = Math.min(ours, preference)
     peers.push(...answer.peers.map((peer) => ({ ...peer, preference })))
   }
-  const better = peers.filter(({ preference }) => preference < ours).slice(0, mostPeers)
+  const better = peers.filter(({ preference }) => preference < ours).slice(0, maxPeers)
   if (better.length > 0) return { kind: 'hosts', peers: better.map(({ preference: _, ...peer }) => peer) }
   if (ours < Number.POSITIVE_INFINITY) return loops(domain)
   return trouble ?? bounced('5.4.4', `no MX host of ${domain} has an address`, 'no-such-host')
@@ -128,7 +128,7 @@ async function addressesOf(dns: Questions, { host, port }: { host: string; port:
   const [a, aaaa] = await Promise.all([dns.a(host), dns.aaaa(host)])
   const addresses = [a, aaaa].flatMap((answer) => (answer.kind === 'found' ? answer.value : []))
   if (addresses.length > 0) {
-    return { kind: 'hosts', peers: addresses.slice(0, mostPeers).map((address) => ({ host, address, port })) }
+    return { kind: 'hosts', peers: addresses.slice(0, maxPeers).map((address) => ({ host, address, port })) }
   }
   for (const answer of [a, aaaa]) {
     if (answer.kind === 'not-known') {

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import type { Environment } from '@postern/contract/environment.ts'
 import { parseAddress } from '@postern/contract/network.ts'
-import type { Plan } from './delivery-settings.ts'
+import type { DeliverySettings } from './delivery-settings.ts'
 import type { Ourselves } from './hosts.ts'
 
 /** The ports that the SMTP service takes in place of those below 1024 when it is not root. */
@@ -13,7 +13,7 @@ const insteadOf = new Map([
 
 type Parts = {
   env: Environment
-  plan: Pick<Plan, 'hostname' | 'listens'>
+  plan: Pick<DeliverySettings, 'hostname' | 'listens'>
   interfaces?: () => string[]
   unprivileged?: boolean
 }

@@ -1,14 +1,14 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
 import { expand } from '@postern/policy/expand.ts'
-import type { Plan } from './delivery-settings.ts'
+import type { DeliverySettings } from './delivery-settings.ts'
 
 /**
  * Who gets mail that the Queue Manager writes to an address: what a client would reach by it, through aliases, groups,
  * catch-all and the mailbox's name without its box. An address that means nobody here goes to its domain's route as it is: that route
  * may know better. Notifications about this mail are nobody's wish (RFC 3461 §4.1, §6.1).
  */
-export function ownRecipients(address: string, plan: Plan): Recipient[] {
+export function ownRecipients(address: string, plan: DeliverySettings): Recipient[] {
   const { local, domain } = splitAddress(address)
   const own = plan.directory.domains.get(domain)
   const asItIs: Recipient[] = [{ address, original: address, notify: ['never'] }]

@@ -1,6 +1,6 @@
-import type { Delivery } from './delivery-in-progress.ts'
-import type { Lane } from './destination-queue.ts'
 import type { Destination } from '../route/destination.ts'
+import type { DeliveryInProgress } from './delivery-in-progress.ts'
+import type { DestinationQueue } from './destination-queue.ts'
 
 /**
  * Places for deliveries. Each transport has its own, as many as `deliveryThreads` says, so that hosts of strangers that
@@ -25,13 +25,13 @@ export function transportOf({ kind }: Destination): Transport {
 }
 
 /** Deliveries of one transport that wait without a place; each has a socket. What is more keeps its place. */
-const mostWaiting = 1000
+const maxWaiting = 1000
 
-export class Places {
+export class ConcurrencySlots {
   readonly transport: Transport
   readonly #most: () => number
   /** Lanes that have their turn, in order. */
-  ring: Lane[] = []
+  ring: DestinationQueue[] = []
   /** Deliveries that hold a place; of them retries, and those to destinations that have not proved themselves. */
   busy = 0
   busyRetries = 0
@@ -41,7 +41,7 @@ export class Places {
   /** Jobs in the lanes. */
   jobs = 0
   /** Connections that are ready and wait for a place. */
-  readonly #line: { delivery: Delivery; go(): void }[] = []
+  readonly #line: { delivery: DeliveryInProgress; go(): void }[] = []
 
   constructor(transport: Transport, most: () => number) {
     this.transport = transport
@@ -53,24 +53,24 @@ export class Places {
   }
 
   /** Destinations that have not proved themselves hold at most half of the places. */
-  isFullFor(lane: Lane): boolean {
+  isFullFor(lane: DestinationQueue): boolean {
     return this.isFull || (!lane.proved && this.unproved >= Math.max(1, this.#most() >> 1))
   }
 
-  begin(delivery: Delivery): void {
+  begin(delivery: DeliveryInProgress): void {
     this.busy++
     if (delivery.job.retry) this.busyRetries++
     if (!delivery.proved) this.unproved++
   }
 
-  #release(delivery: Delivery): void {
+  #release(delivery: DeliveryInProgress): void {
     this.busy--
     if (delivery.job.retry) this.busyRetries--
     if (!delivery.proved) this.unproved--
     while (this.#line.length > 0 && !this.isFull) this.#line.shift()?.go()
   }
 
-  end(delivery: Delivery): void {
+  end(delivery: DeliveryInProgress): void {
     if (!delivery.waits) {
       this.#release(delivery)
       return
@@ -80,20 +80,20 @@ export class Places {
     if (at >= 0) this.#line.splice(at, 1)
   }
 
-  giveUp(delivery: Delivery): void {
-    if (this.waiting >= mostWaiting) return
+  giveUp(delivery: DeliveryInProgress): void {
+    if (this.waiting >= maxWaiting) return
     this.#wait(delivery, 1)
     this.#release(delivery)
   }
 
   /** The other side has spoken: the delivery goes on, even if that is one more than there are places. */
-  takeBack(delivery: Delivery): void {
+  takeBack(delivery: DeliveryInProgress): void {
     this.#wait(delivery, -1)
     this.begin(delivery)
   }
 
   /** The same at once when a place is free, and else when one is. */
-  takeBackInTurn(delivery: Delivery): Promise<void> | undefined {
+  takeBackInTurn(delivery: DeliveryInProgress): Promise<void> | undefined {
     if (!this.isFull) {
       this.takeBack(delivery)
       return undefined
@@ -107,7 +107,7 @@ export class Places {
     })
   }
 
-  #wait(delivery: Delivery, by: 1 | -1): void {
+  #wait(delivery: DeliveryInProgress, by: 1 | -1): void {
     delivery.waits = by === 1
     delivery.lane.waiting += by
     this.waiting += by

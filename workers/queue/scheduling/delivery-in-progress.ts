@@ -1,6 +1,6 @@
 import type { Connection } from '../client/connection.ts'
-import type { Begun, Job, Lane, Turn } from './destination-queue.ts'
-import type { Places } from './concurrency-slots.ts'
+import type { ConcurrencySlots } from './concurrency-slots.ts'
+import type { Begun, ConcurrencySlot, DeliveryJob, DestinationQueue } from './destination-queue.ts'
 
 /**
  * A delivery under way. It is looked at every `lookMs`: one that gets on holds a place; one that waits for a connection to
@@ -18,13 +18,19 @@ const looksCalling = 1
 /** After so many looks without a connection the destination counts as silent: its other mail need not wait to hear that. */
 const looksSilent = 30_000 / lookMs
 
-type DeliveryOptions = { job: Job; lane: Lane; places: Places; begun: Begun | undefined; next: Turn['next'] }
-
-export class Delivery implements Turn {
-  readonly job: Job
-  readonly lane: Lane
+type DeliveryOptions = {
+  job: DeliveryJob
+  lane: DestinationQueue
+  places: ConcurrencySlots
   begun: Begun | undefined
-  readonly next: Turn['next']
+  next: ConcurrencySlot['next']
+}
+
+export class DeliveryInProgress implements ConcurrencySlot {
+  readonly job: DeliveryJob
+  readonly lane: DestinationQueue
+  begun: Begun | undefined
+  readonly next: ConcurrencySlot['next']
   follows: Begun | undefined
   answered: boolean | undefined
   concluding = false
@@ -33,7 +39,7 @@ export class Delivery implements Turn {
   readonly proved: boolean
   /** It gave its place up; kept by the places. */
   waits = false
-  readonly #places: Places
+  readonly #places: ConcurrencySlots
   #connection: Connection | undefined
   #progress: number | undefined
   #looks = 0

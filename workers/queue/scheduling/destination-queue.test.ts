@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { Lane } from './destination-queue.ts'
-import type { Mail } from '../message/message.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import { DestinationQueue } from './destination-queue.ts'
 
 test('within any minute no more than so many start, and as many at once as may', () => {
-  const lane = new Lane({ lane: 'a.test', domain: 'a.test' } as never)
-  for (let i = 0; i < 100; i++) lane.add({ mail: {} as Mail, recipients: [0], retry: false })
+  const lane = new DestinationQueue({ lane: 'a.test', domain: 'a.test' } as never)
+  for (let i = 0; i < 100; i++) lane.add({ mail: {} as QueuedMessage, recipients: [0], retry: false })
   const throttle = { connections: 100, perMinute: 4 }
   const takenAt = (now: number) => lane.take({ throttle, retries: true, now }) !== undefined
   const minute = 60_000

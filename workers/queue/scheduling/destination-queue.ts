@@ -1,24 +1,24 @@
 import type { Connection } from '../client/connection.ts'
-import type { Mail } from '../message/message.ts'
+import type { QueuedMessage } from '../message/message.ts'
 import type { Throttle } from '../route/delivery-settings.ts'
-import type { Way } from '../route/destination.ts'
+import type { NextHop } from '../route/destination.ts'
 
 /** One delivery to make: a message, and those of its recipients that go the same way. */
-export type Job = {
-  mail: Mail
+export type DeliveryJob = {
+  mail: QueuedMessage
   recipients: number[]
   /** Has been tried before: may use only the threads for retries. */
   retry: boolean
 }
 
 /** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
-export type Begun = { job: Job; connection: Connection }
+export type Begun = { job: DeliveryJob; connection: Connection }
 
 /** A delivery, as the attempt sees it. */
-export type Turn = {
+export type ConcurrencySlot = {
   begun: Begun | undefined
   /** Takes the job that may follow on the same connection. */
-  next(fits: (mail: Mail, recipients: readonly number[]) => boolean): Job | undefined
+  next(fits: (mail: QueuedMessage, recipients: readonly number[]) => boolean): DeliveryJob | undefined
   /** Set by the attempt when it has begun that job. */
   follows: Begun | undefined
   /** From here on it waits for a connection to another host. */
@@ -39,8 +39,8 @@ export type Turn = {
 export const minuteMs = 60_000
 
 /** Mail for one destination, in order, new before old. */
-export class Lane {
-  readonly way: Way
+export class DestinationQueue {
+  readonly way: NextHop
   readonly #fresh = new Line()
   readonly #retries = new Line()
   /** Deliveries under way, and how many of them are retries. */
@@ -57,7 +57,7 @@ export class Lane {
   #oldest = 0
   inRing = false
 
-  constructor(way: Way) {
+  constructor(way: NextHop) {
     this.way = way
   }
 
@@ -70,7 +70,7 @@ export class Lane {
     return !this.proved && this.waiting > 0 && !this.silent
   }
 
-  add(job: Job): void {
+  add(job: DeliveryJob): void {
     ;(job.retry ? this.#retries : this.#fresh).push(job)
   }
 
@@ -78,7 +78,7 @@ export class Lane {
    * The next job that may start. New mail goes first; retries never take the last connection of several, so that new
    * mail for a destination does not wait behind its old mail either.
    */
-  take({ throttle, retries, now }: { throttle: Throttle; retries: boolean; now: number }): Job | undefined {
+  take({ throttle, retries, now }: { throttle: Throttle; retries: boolean; now: number }): DeliveryJob | undefined {
     if (this.#fresh.length === 0 && !this.#mayRetry(retries, throttle)) return undefined
     if (throttle.perMinute > 0 && !this.#token(throttle.perMinute, now)) return undefined
     return this.#fresh.shift() ?? this.#retries.shift()
@@ -102,7 +102,7 @@ export class Lane {
   }
 
   /** Takes the place of another lane with the same destination: what that one started counts. */
-  follow(before: Lane): void {
+  follow(before: DestinationQueue): void {
     this.#starts = before.#starts
     this.#oldest = before.#oldest
   }
@@ -113,34 +113,34 @@ export class Lane {
   }
 
   /** The new mail that would be taken next. */
-  peek(): Job | undefined {
+  peek(): DeliveryJob | undefined {
     return this.#fresh.peek()
   }
 
   /** Takes out every job of the lane, or those of one message. */
-  drain(mail?: Mail): Job[] {
+  drain(mail?: QueuedMessage): DeliveryJob[] {
     return [...this.#fresh.drain(mail), ...this.#retries.drain(mail)]
   }
 }
 
 /** First in, first out, without moving what waits. */
 class Line {
-  #jobs: (Job | undefined)[] = []
+  #jobs: (DeliveryJob | undefined)[] = []
   #head = 0
 
   get length(): number {
     return this.#jobs.length - this.#head
   }
 
-  push(job: Job): void {
+  push(job: DeliveryJob): void {
     this.#jobs.push(job)
   }
 
-  peek(): Job | undefined {
+  peek(): DeliveryJob | undefined {
     return this.#jobs[this.#head]
   }
 
-  shift(): Job | undefined {
+  shift(): DeliveryJob | undefined {
     if (this.length === 0) return undefined
     const job = this.#jobs[this.#head]
     this.#jobs[this.#head++] = undefined
@@ -151,8 +151,8 @@ class Line {
     return job
   }
 
-  drain(mail?: Mail): Job[] {
-    const jobs = this.#jobs.slice(this.#head) as Job[]
+  drain(mail?: QueuedMessage): DeliveryJob[] {
+    const jobs = this.#jobs.slice(this.#head) as DeliveryJob[]
     this.#head = 0
     this.#jobs = mail ? jobs.filter((job) => job.mail !== mail) : []
     return mail ? jobs.filter((job) => job.mail === mail) : jobs

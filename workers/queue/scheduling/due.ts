@@ -1,25 +1,25 @@
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader } from '@postern/spool/spool.ts'
-import type { Dispatch } from './scheduler.ts'
-import type { Hands } from '../message/active-messages.ts'
 import type { Index } from '../index/index-thread.ts'
+import type { IndexWriter } from '../index/index-writer.ts'
 import { active, deferred, held, type MessageRow } from '../index/rows.ts'
-import type { Journal } from '../index/index-writer.ts'
-import type { Mail } from '../message/message.ts'
-import { overlayFrom } from '../message/header-edits.ts'
-import type { Transport } from './concurrency-slots.ts'
+import type { ActiveMessages } from '../message/active-messages.ts'
+import { editsFrom } from '../message/header-edits.ts'
+import type { QueuedMessage } from '../message/message.ts'
 import { hostAndPort } from '../route/destination.ts'
+import type { Transport } from './concurrency-slots.ts'
+import type { Scheduler } from './scheduler.ts'
 
 /** Brings due mail from the index into the lanes, a little of every domain at a time. */
 export type DueOptions = {
   index: Index
   reader: SpoolReader
-  journal: Journal
-  dispatch: Dispatch
-  hands: Hands
-  record: Record
+  journal: IndexWriter
+  dispatch: Scheduler
+  hands: ActiveMessages
+  record: RecordEvent
   /** Where messages lie that were copied on a moment ago. */
-  moved: ReadonlyMap<number, Pick<Mail, 'location' | 'segment'>>
+  moved: ReadonlyMap<number, Pick<QueuedMessage, 'location' | 'segment'>>
 }
 
 const domainsAtOnce = 2000
@@ -129,7 +129,7 @@ export class Due {
   }
 
   /** Makes active rows a mail in hand. `undefined`: its envelope cannot be read; it is held then, and that is an event. */
-  async bring(row: MessageRow): Promise<Mail | undefined> {
+  async bring(row: MessageRow): Promise<QueuedMessage | undefined> {
     const { hands, record, reader, moved, journal } = this.#options
     try {
       const mail = hands.find(row.id) ?? (await this.#make(row, reader))
@@ -155,15 +155,15 @@ export class Due {
     }
   }
 
-  async #make(row: MessageRow, reader: SpoolReader): Promise<Mail> {
-    const place = this.#options.moved.get(row.n) ?? (row as unknown as Pick<Mail, 'location' | 'segment'>)
+  async #make(row: MessageRow, reader: SpoolReader): Promise<QueuedMessage> {
+    const place = this.#options.moved.get(row.n) ?? (row as unknown as Pick<QueuedMessage, 'location' | 'segment'>)
     return {
       n: row.n,
       envelope: await reader.readEnvelope(place.location),
       location: place.location,
       segment: place.segment,
       octets: row.octets,
-      overlay: overlayFrom(row.overlay),
+      overlay: editsFrom(row.overlay),
       signature: undefined,
       recorded: true,
       batch: undefined,
@@ -179,7 +179,7 @@ export class Due {
 const nothing = { rows: [], stoppedAt: undefined }
 
 /** How much of each domain is loaded: no more than its lane has room for, nor than its transport has. */
-function quotasFor(domains: readonly string[], dispatch: Dispatch): [string, number][] {
+function quotasFor(domains: readonly string[], dispatch: Scheduler): [string, number][] {
   const left = new Map<Transport, number>()
   return domains.flatMap((domain): [string, number][] => {
     const { transport, most } = dispatch.roomFor(domain)

@@ -1,7 +1,7 @@
 import type { Order } from '@postern/contract/orders.ts'
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {

@@ -1,14 +1,14 @@
 import type { Order, ReportOrder } from '@postern/contract/orders.ts'
-import type { Record } from '@postern/runtime/worker.ts'
-import type { Attempted, Final } from '../delivery/attempt-result.ts'
-import type { Dispatch } from './scheduler.ts'
-import type { Due } from './due.ts'
-import type { Hands } from '../message/active-messages.ts'
-import type { Index } from '../index/index-thread.ts'
-import { active, held } from '../index/rows.ts'
-import type { Journal } from '../index/index-writer.ts'
-import type { Mail } from '../message/message.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
+import type { AttemptResult, Final } from '../delivery/attempt-result.ts'
 import { returnedBy } from '../delivery/outcome.ts'
+import type { Index } from '../index/index-thread.ts'
+import type { IndexWriter } from '../index/index-writer.ts'
+import { active, held } from '../index/rows.ts'
+import type { ActiveMessages } from '../message/active-messages.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import type { Due } from './due.ts'
+import type { Scheduler } from './scheduler.ts'
 
 /**
  * Carries out what operators ask of queued mail, each order once, in the order of their rows. An order is remembered in
@@ -16,13 +16,13 @@ import { returnedBy } from '../delivery/outcome.ts'
  */
 export type OrdersOptions = {
   index: Index
-  journal: Journal
-  dispatch: Dispatch
-  hands: Hands
+  journal: IndexWriter
+  dispatch: Scheduler
+  hands: ActiveMessages
   due: Due
-  record: Record
+  record: RecordEvent
   /** Gives recipients of a mail in hand their outcome without an attempt. */
-  conclude(mail: Mail, recipients: readonly number[], attempted: Attempted): Promise<void>
+  conclude(mail: QueuedMessage, recipients: readonly number[], attempted: AttemptResult): Promise<void>
   /** The index did not do what was asked. */
   trouble(error: Error | undefined): void
   /** This worker's name. */
@@ -146,9 +146,9 @@ export class Orders {
   }
 
   /** Holds or reroutes what is in hand and not under way; answers what has to come back first. */
-  #inHand({ action, orderedBy: by, to }: Order, ids: string[]): Mail[] {
+  #inHand({ action, orderedBy: by, to }: Order, ids: string[]): QueuedMessage[] {
     const { journal, hands, dispatch } = this.#options
-    const busy: Mail[] = []
+    const busy: QueuedMessage[] = []
     for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
       if (action === 'hold') {
         const waiting = dispatch.withdraw(mail)
@@ -175,8 +175,8 @@ export class Orders {
   async #end(order: Order, ids: string[]): Promise<number> {
     const { index, hands, dispatch, due } = this.#options
     const matched = new Set<string>()
-    const busy: Mail[] = []
-    const end = async (mail: Mail, recipients: number[]) => {
+    const busy: QueuedMessage[] = []
+    const end = async (mail: QueuedMessage, recipients: number[]) => {
       matched.add(mail.envelope.id)
       if (recipients.length > 0) await this.#options.conclude(mail, recipients, outcomeOf(order, recipients))
     }
@@ -196,14 +196,14 @@ export class Orders {
     return matched.size
   }
 
-  async #untilBack(mails: readonly Mail[]): Promise<void> {
+  async #untilBack(mails: readonly QueuedMessage[]): Promise<void> {
     const until = Date.now() + patience
     const busy = () => mails.some((mail) => [...mail.open.values()].some(({ state }) => state === active))
     while (busy() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-function outcomeOf({ action, orderedBy }: Order, recipients: readonly number[]): Attempted {
+function outcomeOf({ action, orderedBy }: Order, recipients: readonly number[]): AttemptResult {
   const result: Final = action === 'delete' ? { kind: 'discarded', by: orderedBy } : returnedBy(orderedBy)
   const results = new Map(recipients.map((r) => [r, result]))
   return { via: { host: 'operator' }, results, startedAt: Date.now(), durationMs: 0 }

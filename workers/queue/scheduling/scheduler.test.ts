@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
@@ -33,7 +33,7 @@ test('deliveries under way: in all, to one domain, and changed while mail waits'
   await until('six under way', () => script.waiting.length === 6)
   await pause(200)
   expect(box.queue.status().busy).toBe(6)
-  expect(remote.mostBusy).toBe(6)
+  expect(remote.maxBusy).toBe(6)
   box.apply({ queue: { perDomainConnections: 3, deliveryThreads: 9, retryThreads: 2 } })
   await until('nine under way', () => script.waiting.length === 9)
   remote.script = {}

@@ -1,25 +1,25 @@
 import { LRUCache } from 'lru-cache'
-import { Delivery, lookMs } from './delivery-in-progress.ts'
-import { jobsOf } from './delivery-jobs.ts'
-import { type Begun, type Job, Lane, minuteMs, type Turn } from './destination-queue.ts'
-import type { Mail } from '../message/message.ts'
-import { Places, type Transport, transportOf } from './concurrency-slots.ts'
-import { type Plan, throttleFor } from '../route/delivery-settings.ts'
-import { type Way, wayFor } from '../route/destination.ts'
+import type { QueuedMessage } from '../message/message.ts'
+import { type DeliverySettings, throttleFor } from '../route/delivery-settings.ts'
+import { type NextHop, nextHopFor } from '../route/destination.ts'
+import { ConcurrencySlots, type Transport, transportOf } from './concurrency-slots.ts'
+import { DeliveryInProgress, lookMs } from './delivery-in-progress.ts'
+import { deliveryJobsFor } from './delivery-jobs.ts'
+import { type Begun, type ConcurrencySlot, type DeliveryJob, DestinationQueue, minuteMs } from './destination-queue.ts'
 
 /**
  * Who is served next. Lanes with work stand in the ring of their transport and are served in turn; each carries a few
  * messages and goes to the end, so a domain with a million messages takes no more than its turn. Limits are read from the
  * plan at each step.
  */
-export type DispatchOptions = {
-  plan(): Plan
+export type SchedulerOptions = {
+  plan(): DeliverySettings
   /** Makes one delivery and settles it, unless it is abandoned meanwhile; never rejects. */
-  deliver(job: Job, lane: Lane, turn: Turn): Promise<void>
+  deliver(job: DeliveryJob, lane: DestinationQueue, turn: ConcurrencySlot): Promise<void>
   /** Puts a job back that was being delivered: it is tried again, and nothing is counted. Never rejects. */
-  putBack(job: Job, lane: Lane): Promise<void>
+  putBack(job: DeliveryJob, lane: DestinationQueue): Promise<void>
   /** What has to be done with a message before it may be delivered; never rejects. `undefined`: nothing. */
-  prepare?(mail: Mail): Promise<void> | undefined
+  prepare?(mail: QueuedMessage): Promise<void> | undefined
   /** A lane has room again, or everything has gone: there may be more to load. */
   drained(): void
 }
@@ -27,25 +27,25 @@ export type DispatchOptions = {
 /** Messages a lane carries before the next lane has its turn. */
 const turn = 20
 /** Jobs in memory: of one transport, of one lane, and of one whose host has not said a word. What is more waits in the index. */
-export const mostJobs = 20_000
-const mostOfLane = 5_000
-const mostStanding = 50
+export const maxJobs = 20_000
+const maxOfDestination = 5_000
+const maxStanding = 50
 /** Destinations that took mail, and for how long that proves something. */
-const mostProved = 50_000
+const maxProved = 50_000
 const provedForMs = 3_600_000
 /** Milliseconds for recording the outcomes of what ended by itself when everything else is broken off. */
 const concludingMs = 5_000
 
-export class Dispatch {
-  readonly #options: DispatchOptions
-  readonly #lanes = new Map<string, Lane>()
+export class Scheduler {
+  readonly #options: SchedulerOptions
+  readonly #lanes = new Map<string, DestinationQueue>()
   /** Lanes of before the last change of routes that were throttled within a minute of it: their limits go on. */
-  readonly #former = new Map<string, Lane>()
+  readonly #former = new Map<string, DestinationQueue>()
   /** Recipients of messages that are being prepared. */
-  readonly #preparing = new Map<Mail, Set<number>>()
-  readonly #proved = new LRUCache<string, true>({ max: mostProved, ttl: provedForMs })
-  readonly #places: { readonly [transport in Transport]: Places }
-  readonly #underWay = new Set<Delivery>()
+  readonly #preparing = new Map<QueuedMessage, Set<number>>()
+  readonly #proved = new LRUCache<string, true>({ max: maxProved, ttl: provedForMs })
+  readonly #places: { readonly [transport in Transport]: ConcurrencySlots }
+  readonly #underWay = new Set<DeliveryInProgress>()
   #running = false
   #timer: NodeJS.Timeout | undefined
   #looks: NodeJS.Timeout | undefined
@@ -54,17 +54,17 @@ export class Dispatch {
   /** Deliveries ended since the start. */
   done = 0
 
-  constructor(options: DispatchOptions) {
+  constructor(options: SchedulerOptions) {
     this.#options = options
     const most = () => options.plan().queue.deliveryThreads
     this.#places = {
-      local: new Places('local', most),
-      route: new Places('route', most),
-      remote: new Places('remote', most),
+      local: new ConcurrencySlots('local', most),
+      route: new ConcurrencySlots('route', most),
+      remote: new ConcurrencySlots('remote', most),
     }
   }
 
-  get #transports(): Places[] {
+  get #transports(): ConcurrencySlots[] {
     return Object.values(this.#places)
   }
 
@@ -91,19 +91,19 @@ export class Dispatch {
   }
 
   /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
-  add(mail: Mail, recipients: readonly number[]): number[] {
+  add(mail: QueuedMessage, recipients: readonly number[]): number[] {
     const preparing = this.#preparing.get(mail)
     const prepared = preparing ?? this.#options.prepare?.(mail)
     if (prepared) return this.#addLater(mail, recipients, prepared)
     return this.#addNow(mail, recipients)
   }
 
-  #addNow(mail: Mail, recipients: readonly number[]): number[] {
+  #addNow(mail: QueuedMessage, recipients: readonly number[]): number[] {
     const plan = this.#options.plan()
     const noRoom: number[] = []
-    for (const job of jobsOf(mail, recipients, plan)) {
+    for (const job of deliveryJobsFor(mail, recipients, plan)) {
       const lane = this.#laneFor(job, plan)
-      if (this.#roomIn(lane, mostOfLane) <= 0) noRoom.push(...job.recipients)
+      if (this.#roomIn(lane, maxOfDestination) <= 0) noRoom.push(...job.recipients)
       else this.#put(lane, job)
     }
     this.pump()
@@ -111,8 +111,8 @@ export class Dispatch {
   }
 
   /** They count as jobs meanwhile; an order may withdraw them as it may from their lanes. */
-  #addLater(mail: Mail, recipients: readonly number[], preparing: Set<number> | Promise<void>): number[] {
-    if (this.jobs + recipients.length > 3 * mostJobs) return [...recipients]
+  #addLater(mail: QueuedMessage, recipients: readonly number[], preparing: Set<number> | Promise<void>): number[] {
+    if (this.jobs + recipients.length > 3 * maxJobs) return [...recipients]
     this.#beingPrepared += recipients.length
     if (!(preparing instanceof Promise)) {
       for (const r of recipients) preparing.add(r)
@@ -124,7 +124,7 @@ export class Dispatch {
       this.#preparing.delete(mail)
       this.#beingPrepared -= waiting.size
       const plan = this.#options.plan()
-      for (const job of jobsOf(mail, [...waiting], plan)) this.#put(this.#laneFor(job, plan), job)
+      for (const job of deliveryJobsFor(mail, [...waiting], plan)) this.#put(this.#laneFor(job, plan), job)
       this.pump()
     })
     return []
@@ -132,29 +132,29 @@ export class Dispatch {
 
   /** How many more recipients of this domain may be loaded, and by which transport they go. */
   roomFor(domain: string): { transport: Transport; most: number } {
-    const way = wayFor(this.#options.plan(), { address: `x@${domain}` })
+    const way = nextHopFor(this.#options.plan(), { address: `x@${domain}` })
     const transport = transportOf(way.destination)
     const lane = this.#lanes.get(way.lane)
     return { transport, most: lane ? this.#roomIn(lane, 500) : Math.min(this.roomOf(transport), 500) }
   }
 
   roomOf(transport: Transport): number {
-    return Math.max(0, mostJobs - this.#places[transport].jobs)
+    return Math.max(0, maxJobs - this.#places[transport].jobs)
   }
 
-  #roomIn(lane: Lane, most: number): number {
-    const ofLane = (lane.stands ? Math.min(most, mostStanding) : most) - lane.length
+  #roomIn(lane: DestinationQueue, most: number): number {
+    const ofLane = (lane.stands ? Math.min(most, maxStanding) : most) - lane.length
     return Math.max(0, Math.min(this.roomOf(transportOf(lane.way.destination)), ofLane))
   }
 
-  #laneFor(job: Job, plan: Plan): Lane {
+  #laneFor(job: DeliveryJob, plan: DeliverySettings): DestinationQueue {
     const to = job.mail.envelope.recipients[job.recipients[0] as number]
-    const way = wayFor(plan, to ?? { address: '' }, job.mail.rerouted)
+    const way = nextHopFor(plan, to ?? { address: '' }, job.mail.rerouted)
     return this.#lanes.get(way.lane) ?? this.#open(way)
   }
 
-  #open(way: Way): Lane {
-    const lane = new Lane(way)
+  #open(way: NextHop): DestinationQueue {
+    const lane = new DestinationQueue(way)
     lane.proved = transportOf(way.destination) !== 'remote' || this.#proved.has(way.lane)
     const former = this.#former.get(way.lane)
     if (former) lane.follow(former)
@@ -162,17 +162,17 @@ export class Dispatch {
     return lane
   }
 
-  #placesOf(lane: Lane): Places {
+  #placesOf(lane: DestinationQueue): ConcurrencySlots {
     return this.#places[transportOf(lane.way.destination)]
   }
 
-  #put(lane: Lane, job: Job): void {
+  #put(lane: DestinationQueue, job: DeliveryJob): void {
     lane.add(job)
     this.#placesOf(lane).jobs++
     this.#enter(lane)
   }
 
-  #enter(lane: Lane): void {
+  #enter(lane: DestinationQueue): void {
     if (lane.inRing || lane.length === 0) return
     lane.inRing = true
     this.#placesOf(lane).ring.push(lane)
@@ -203,7 +203,7 @@ export class Dispatch {
     clearTimeout(timer)
   }
 
-  #abandon(delivery: Delivery): Promise<void>[] {
+  #abandon(delivery: DeliveryInProgress): Promise<void>[] {
     if (delivery.concluding) return []
     const { job, lane, follows } = delivery
     delivery.abandon()
@@ -222,7 +222,8 @@ export class Dispatch {
     const plan = this.#options.plan()
     for (const lane of lanes) {
       for (const job of lane.drain()) {
-        for (const again of jobsOf(job.mail, job.recipients, plan)) this.#put(this.#laneFor(again, plan), again)
+        for (const again of deliveryJobsFor(job.mail, job.recipients, plan))
+          this.#put(this.#laneFor(again, plan), again)
       }
     }
     this.pump()
@@ -235,7 +236,7 @@ export class Dispatch {
   }
 
   /** Takes a message's jobs out of their lanes: recipients that were not being delivered. */
-  withdraw(mail: Mail): number[] {
+  withdraw(mail: QueuedMessage): number[] {
     const jobs = [...this.#lanes.values()].flatMap((lane) => {
       const drained = lane.drain(mail)
       this.#placesOf(lane).jobs -= drained.length
@@ -255,10 +256,10 @@ export class Dispatch {
     for (const places of this.#transports) if (places.ring.length > 0) this.#serve(places, plan, now)
   }
 
-  #serve(places: Places, plan: Plan, now: number): void {
+  #serve(places: ConcurrencySlots, plan: DeliverySettings, now: number): void {
     let blocked = 0
     while (!places.isFull && blocked < places.ring.length) {
-      const lane = places.ring.shift() as Lane
+      const lane = places.ring.shift() as DestinationQueue
       lane.inRing = false
       // It comes back when one of its deliveries ends or goes on.
       if (lane.stands || lane.busy >= throttleFor(plan, lane.way.domain).connections) continue
@@ -279,7 +280,7 @@ export class Dispatch {
   }
 
   /** New mail that may go out behind a delivery under way: it takes that delivery's place, not one more. */
-  #takeNext(lane: Lane, plan: Plan): Job | undefined {
+  #takeNext(lane: DestinationQueue, plan: DeliverySettings): DeliveryJob | undefined {
     const throttle = throttleFor(plan, lane.way.domain)
     const places = this.#placesOf(lane)
     if (lane.busy > throttle.connections || places.busy > plan.queue.deliveryThreads) return undefined
@@ -288,7 +289,7 @@ export class Dispatch {
     return job
   }
 
-  #take(lane: Lane, plan: Plan, now: number): Job | undefined {
+  #take(lane: DestinationQueue, plan: DeliverySettings, now: number): DeliveryJob | undefined {
     const throttle = throttleFor(plan, lane.way.domain)
     const places = this.#placesOf(lane)
     if (lane.busy >= throttle.connections || lane.stands || places.isFullFor(lane)) return undefined
@@ -297,9 +298,13 @@ export class Dispatch {
     return job
   }
 
-  #begin(lane: Lane, job: Job, { begun, next }: Pick<Turn, 'begun' | 'next'>): Delivery {
+  #begin(
+    lane: DestinationQueue,
+    job: DeliveryJob,
+    { begun, next }: Pick<ConcurrencySlot, 'begun' | 'next'>,
+  ): DeliveryInProgress {
     const places = this.#placesOf(lane)
-    const delivery = new Delivery({ lane, job, places, begun, next })
+    const delivery = new DeliveryInProgress({ lane, job, places, begun, next })
     places.begin(delivery)
     lane.busy++
     if (job.retry) lane.busyRetries++
@@ -308,7 +313,7 @@ export class Dispatch {
     return delivery
   }
 
-  #end(delivery: Delivery): void {
+  #end(delivery: DeliveryInProgress): void {
     const { lane, job } = delivery
     this.#underWay.delete(delivery)
     this.#placesOf(lane).end(delivery)
@@ -330,13 +335,13 @@ export class Dispatch {
     if (changed) this.pump()
   }
 
-  async #carry(lane: Lane, first: Job): Promise<void> {
+  async #carry(lane: DestinationQueue, first: DeliveryJob): Promise<void> {
     const places = this.#placesOf(lane)
-    let job: Job | undefined = first
+    let job: DeliveryJob | undefined = first
     let begun: Begun | undefined
     for (let carried = 0; job; carried++) {
       const goesOn = () => this.#goesOn(lane) && (carried < turn || places.ring.length <= 1)
-      const next: Turn['next'] = (fits) => {
+      const next: ConcurrencySlot['next'] = (fits) => {
         const job = goesOn() ? lane.peek() : undefined
         return job && fits(job.mail, job.recipients) ? this.#takeNext(lane, this.#options.plan()) : undefined
       }
@@ -352,13 +357,13 @@ export class Dispatch {
     }
     this.#enter(lane)
     this.#forget(lane)
-    if (this.jobs < mostOfLane / 2) this.#options.drained()
+    if (this.jobs < maxOfDestination / 2) this.#options.drained()
     if (this.busy === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.pump()
   }
 
   /** Whether mail to this destination may be expected to flow. Routes are the administrator's word. */
-  #learn(lane: Lane, answered: boolean): void {
+  #learn(lane: DestinationQueue, answered: boolean): void {
     const { lane: name, destination } = lane.way
     if (transportOf(destination) !== 'remote') return
     lane.proved = answered
@@ -366,11 +371,11 @@ export class Dispatch {
     else this.#proved.delete(name)
   }
 
-  #goesOn(lane: Lane): boolean {
+  #goesOn(lane: DestinationQueue): boolean {
     return this.#running && this.#lanes.get(lane.way.lane) === lane
   }
 
-  #forget(lane: Lane): void {
+  #forget(lane: DestinationQueue): void {
     const { lane: name } = lane.way
     if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - minuteMs)) return
     if (this.#lanes.get(name) === lane) this.#lanes.delete(name)

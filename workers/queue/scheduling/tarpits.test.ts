@@ -1,10 +1,10 @@
 import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { patience } from '../client/dial.ts'
+import { defaultTimeouts } from '../client/dial.ts'
 import { Dns } from '../route/dns.ts'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** Hosts that hold deliveries up hold up nobody else's mail, and no stop. */
 
@@ -177,7 +177,7 @@ describe('a stop', () => {
       POSTERN_S3_SECRET_ACCESS_KEY: 'x',
     }
     const rows = { domains, advanced: { drainTimeoutSeconds: 1 }, queue: { perDomainConnections: 1 } }
-    const box = await bed(rows, { env, patience })
+    const box = await bed(rows, { env, timeouts: defaultTimeouts })
     await box.send(['a@hook.test', 'b@s3.test'])
     await until('under way', () => box.queue.status().busy === 2)
     await box.stopQueue()

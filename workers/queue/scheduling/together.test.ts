@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { type Script, TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 /** What one attempt deferred together is tried, warned about and returned together. */
 

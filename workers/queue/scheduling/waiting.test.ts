@@ -5,8 +5,8 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { afterEach, expect, test } from 'vitest'
-import { Testbed, until } from '../test/testbed.ts'
 import { TestServer } from '../test/server.ts'
+import { Testbed, until } from '../test/testbed.ts'
 
 const open: { close(): Promise<void> }[] = []
 const children: ChildProcess[] = []

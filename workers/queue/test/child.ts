@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
-import { compilePlan } from '../route/delivery-settings.ts'
 import { Queue } from '../queue.ts'
+import { compileDeliverySettings } from '../route/delivery-settings.ts'
 import { Dns } from '../route/dns.ts'
 import { replicaFrom } from './testbed.ts'
 
@@ -29,7 +29,7 @@ const queue = await Queue.open({
   fatal: () => process.exit(1),
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
-  plan: compilePlan(
+  plan: compileDeliverySettings(
     replicaFrom({
       domains: [{ name: 'a.test', route: { type: 'smtp', host: '127.0.0.1', port: Number(port), tls: 'none' } }],
     }),

@@ -42,7 +42,7 @@ export class TestServer {
   script: Script
   /** Transactions between MAIL and their end. */
   busy = 0
-  mostBusy = 0
+  maxBusy = 0
   #server: Server
   #sockets = new Set<Socket>()
 
@@ -167,7 +167,7 @@ export class TestServer {
         this.#idle(session)
         session.busy = true
         this.busy++
-        this.mostBusy = Math.max(this.mostBusy, this.busy)
+        this.maxBusy = Math.max(this.maxBusy, this.busy)
         return '250 2.1.0 ok'
       case 'RCPT':
         session.rcpts.push(line)

@@ -12,8 +12,8 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { type LocalWriter, openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import { uuidv7 } from '../dsn/notify.ts'
-import { compilePlan } from '../route/delivery-settings.ts'
 import { Queue, type QueueParts } from '../queue.ts'
+import { compileDeliverySettings } from '../route/delivery-settings.ts'
 import { Dns } from '../route/dns.ts'
 
 /** For tests: a Queue Manager on a spool of its own in a temporary directory, with a receiver's writer to bring mail. */
@@ -76,7 +76,7 @@ export class Testbed {
       fatal: (error) => this.fatal.push(error),
       dns: new Dns({ servers: [] }),
       ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
-      plan: compilePlan(this.replica(), this.#revision),
+      plan: compileDeliverySettings(this.replica(), this.#revision),
       outboundPort: 25,
       env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' },
       ...this.#parts,
@@ -92,7 +92,7 @@ export class Testbed {
   apply(rows: Rows): void {
     this.#rows = { ...this.#rows, ...rows }
     this.#revision++
-    this.queue.apply(compilePlan(this.replica(), this.#revision))
+    this.queue.apply(compileDeliverySettings(this.replica(), this.#revision))
   }
 
   async stopQueue(): Promise<void> {

@@ -5,7 +5,7 @@ import { HookFailure } from './failure.ts'
 import type { Hosts } from './hosts.ts'
 
 /** Octets of an answer. */
-const mostAnswer = 262_144
+const maxAnswer = 262_144
 const timeoutMs = 10_000
 
 /**
@@ -53,7 +53,7 @@ async function read(url: URL, address: string, signal: AbortSignal): Promise<str
   let octets = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     octets += chunk.length
-    if (octets > mostAnswer) throw new HookFailure('nonsense', `the answer is longer than ${mostAnswer} octets`)
+    if (octets > maxAnswer) throw new HookFailure('nonsense', `the answer is longer than ${maxAnswer} octets`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -35,7 +35,7 @@ function post(url: string, more: Partial<Post> = {}): Post {
   const body = async function* () {
     yield Buffer.from(text)
   }
-  return { url, headers: {}, length: text.length, body, timeoutMs: 2000, mostAnswer: 100, ...more }
+  return { url, headers: {}, length: text.length, body, timeoutMs: 2000, maxAnswer: 100, ...more }
 }
 
 describe('a post', () => {

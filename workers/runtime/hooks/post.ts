@@ -19,7 +19,7 @@ export type Post = {
   /** Milliseconds from the first question to the last octet of the answer. */
   timeoutMs: number
   /** Octets of an answer; a longer one is nonsense, or with `cutAnswer` only its beginning is of interest. */
-  mostAnswer: number
+  maxAnswer: number
   cutAnswer?: boolean
   signal?: AbortSignal | undefined
 }
@@ -27,7 +27,7 @@ export type Post = {
 export type Answer = { status: number; headers: IncomingMessage['headers']; body: Buffer }
 
 /** Addresses of one host that are tried. */
-const mostAddresses = 3
+const maxAddresses = 3
 
 export class Poster {
   readonly #hosts: Hosts
@@ -44,7 +44,7 @@ export class Poster {
     const url = new URL(post.url)
     const addresses = await this.#hosts.addressesOf(url.hostname, post.timeoutMs)
     let failure: unknown
-    for (const address of addresses.slice(0, mostAddresses)) {
+    for (const address of addresses.slice(0, maxAddresses)) {
       try {
         return await this.#send(post, { url, address, until })
       } catch (error) {
@@ -154,15 +154,15 @@ class Trip {
   }
 }
 
-async function readAnswer(response: IncomingMessage, { mostAnswer, cutAnswer }: Post): Promise<Answer> {
+async function readAnswer(response: IncomingMessage, { maxAnswer, cutAnswer }: Post): Promise<Answer> {
   const chunks: Buffer[] = []
   let octets = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     octets += chunk.length
-    if (octets > mostAnswer && !cutAnswer)
-      throw new HookFailure('nonsense', `the answer is longer than ${mostAnswer} octets`)
-    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - mostAnswer))))
-    if (octets > mostAnswer) break
+    if (octets > maxAnswer && !cutAnswer)
+      throw new HookFailure('nonsense', `the answer is longer than ${maxAnswer} octets`)
+    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - maxAnswer))))
+    if (octets > maxAnswer) break
   }
   return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
 }

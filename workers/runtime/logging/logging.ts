@@ -22,7 +22,7 @@ const countEveryMs = 5_000
 const graceMs = 2_000
 const complainEveryMs = 60_000
 /** With so many events waiting for storage, dialogue lines are counted and not kept. */
-const mostDialogueWaiting = 50_000
+const maxDialogueWaiting = 50_000
 
 /**
  * Every event passes here. It goes to the operational record, whatever the settings say: queue, books and traces need it.
@@ -84,7 +84,7 @@ export class Logging {
 
   #keepDialogue<T extends EventType>(type: T, fields: EventFields<T>, at: string): void {
     const { events } = this.#parts
-    if (events.unsent > mostDialogueWaiting) this.#dialogueDropped++
+    if (events.unsent > maxDialogueWaiting) this.#dialogueDropped++
     else events.keep(type, fields, true, at)
   }
 

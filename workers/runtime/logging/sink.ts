@@ -12,8 +12,8 @@ export type Sink = {
 }
 
 /** Lines that may wait, and their octets: past either the newest are dropped. */
-const mostLines = 20_000
-const mostOctets = 16 * 1024 * 1024
+const maxLines = 20_000
+const maxOctets = 16 * 1024 * 1024
 
 /** Lines that wait for a way out. */
 export class Waiting {
@@ -27,7 +27,7 @@ export class Waiting {
   }
 
   push(line: string): void {
-    if (this.#lines.length >= mostLines || this.#octets + line.length > mostOctets) {
+    if (this.#lines.length >= maxLines || this.#octets + line.length > maxOctets) {
       this.lost(1, 'more lines waited than are kept')
       return
     }

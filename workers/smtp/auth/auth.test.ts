@@ -1,10 +1,10 @@
 import { hash } from '@node-rs/argon2'
 import type { Row } from '@postern/contract/rows.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Credentials } from './credentials.ts'
 import { certificateRow, mxCertificate } from '../test/certificates.ts'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
+import { Credentials } from './credentials.ts'
 
 const password = 'correct horse'
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -19,16 +19,16 @@ async function account(secret: string, more: object = {}): Promise<Row> {
   }
 }
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({
+  receiver = await startTestReceiver({
     settings: { advanced: { allowPlainWithoutTls: true }, general: { relayMode: 'none' } },
     rows: [await account(password), certificateRow(mxCertificate)],
   })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
-async function talk(lines: readonly (readonly [string, RegExp])[], port = house.port('submission')): Promise<void> {
+async function talk(lines: readonly (readonly [string, RegExp])[], port = receiver.port('submission')): Promise<void> {
   const client = await WireClient.greeted(port)
   for (const [line, expected] of [['EHLO c.test', /^250/] as const, ...lines])
     expect(await client.say(line), line).toMatch(expected)
@@ -99,14 +99,14 @@ describe('AUTH', () => {
   ] as const)('%s', (_name, lines) => talk(lines))
 
   it('lets a user relay, and is in the Received field and the envelope', async () => {
-    const client = await WireClient.greeted(house.port('smtp'))
+    const client = await WireClient.greeted(receiver.port('smtp'))
     await client.say('EHLO c.test')
     await client.say('MAIL FROM:<jane@example.test>')
     expect(await client.say('RCPT TO:<x@away.test>')).toMatch(/^550 5\.7\.1/)
     await client.say('RSET')
     expect(await client.say(plain('jane@example.test'))).toMatch(/^235/)
     expect(await client.send('x\r\n', 'x@away.test', 'jane@example.test')).toMatch(/^250/)
-    const stored = (await house.stored()).at(-1)
+    const stored = (await receiver.stored()).at(-1)
     expect(stored?.envelope.client.login).toBe('jane@example.test')
     expect(stored?.body).toMatch(/with ESMTPA id/)
     client.end()
@@ -118,12 +118,12 @@ describe('AUTH', () => {
         ['MAIL FROM:<jane@example.test>', /^[25]/],
         ['AUTH PLAIN x', /^50[13] /],
       ],
-      house.port('smtp'),
+      receiver.port('smtp'),
     ))
 
   it('unknown and wrong are one answer, and take one time', async () => {
     const once = async (line: string) => {
-      const client = await WireClient.greeted(house.port('smtp'))
+      const client = await WireClient.greeted(receiver.port('smtp'))
       await client.say('EHLO c.test')
       const begin = performance.now()
       const reply = await client.say(line)
@@ -146,17 +146,17 @@ describe('AUTH', () => {
     )
     expect(ratio).toBeGreaterThan(0.4)
     expect(ratio).toBeLessThan(2.5)
-    expect(house.of('auth.failed').at(-1)).toMatchObject({ login: 'nobody@example.test', mechanism: 'PLAIN' })
+    expect(receiver.of('auth.failed').at(-1)).toMatchObject({ login: 'nobody@example.test', mechanism: 'PLAIN' })
   })
 
   it('no event holds a secret', () => {
-    const text = JSON.stringify(house.events)
+    const text = JSON.stringify(receiver.events)
     for (const secret of [password, base64(password), base64(`\0jane@example.test\0${password}`), 'wrong 3'])
       expect(text).not.toContain(secret)
   })
 
   it('a changed password, or a disabled account, is effective at once', async () => {
-    const other = await openHouse({
+    const other = await startTestReceiver({
       settings: { advanced: { allowPlainWithoutTls: true } },
       rows: [await account(password)],
     })
@@ -175,7 +175,7 @@ describe('AUTH', () => {
   })
 
   it('a password sent after a refused AUTH is in no event', async () => {
-    const other = await openHouse({ rows: [await account(password)] })
+    const other = await startTestReceiver({ rows: [await account(password)] })
     await talk(
       [
         ['AUTH LOGIN', /^538 /],
@@ -189,7 +189,7 @@ describe('AUTH', () => {
   })
 
   it('is not offered without TLS, nor when switched off', async () => {
-    const other = await openHouse({ rows: [await account(password)] })
+    const other = await startTestReceiver({ rows: [await account(password)] })
     await talk([[plain('jane@example.test'), /^538 5\.7\.11 /]], other.port())
     await other.apply({ settings: { advanced: { disableAuth: true } } })
     await talk([[plain('jane@example.test'), /^502 5\.5\.1 /]], other.port())

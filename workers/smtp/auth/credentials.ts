@@ -31,7 +31,7 @@ export type PasswordCheck = (hash: string, password: string, leisurely: boolean)
 export type Asking = { policy: Policy; address: string }
 
 /** A check takes 19 MiB while it runs; more than this at once serves nobody. */
-const mostThreads = 16
+const maxThreads = 16
 
 /** 16 octets of salt and 32 of hash that no password is known to have made. */
 const noSalt = 'cG9zdGVybi1uby11c2VyLQ'
@@ -40,12 +40,12 @@ const parameters = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,4},p=\d{1,3}\$/
 
 /** Addresses that failed are remembered so long, and so many of them. */
 const suspectMs = 600_000
-const mostSuspects = 50_000
+const maxSuspects = 50_000
 
 export class Credentials {
   readonly #key = randomBytes(32)
   readonly #recent: LRUCache<string, true>
-  readonly #suspects = new LRUCache<string, true>({ max: mostSuspects, ttl: suspectMs })
+  readonly #suspects = new LRUCache<string, true>({ max: maxSuspects, ttl: suspectMs })
   readonly #check: PasswordCheck
   readonly #usual: Line
   readonly #last: Line
@@ -85,7 +85,7 @@ export class Credentials {
 
   /** From now on so many checks run at the same time; `advanced.minThreads`. */
   set concurrent(checks: number) {
-    this.#usual.admit(Math.max(1, Math.min(checks, mostThreads)))
+    this.#usual.admit(Math.max(1, Math.min(checks, maxThreads)))
   }
 
   #keyOf(...parts: string[]): string {
@@ -109,18 +109,18 @@ function hashOfNobody({ directory }: Policy): string {
 /** First come, first served, so many at once. */
 class Line {
   #atOnce: number
-  readonly #mostWaiting: number
+  readonly #maxWaiting: number
   readonly #waiting: (() => void)[] = []
   #running = 0
 
-  constructor(atOnce: number, mostWaiting: number) {
+  constructor(atOnce: number, maxWaiting: number) {
     this.#atOnce = atOnce
-    this.#mostWaiting = mostWaiting
+    this.#maxWaiting = maxWaiting
   }
 
   /** Resolves when it is one's turn, which `done` ends; absent: too many wait. */
   turn(): Promise<void> | undefined {
-    if (this.#waiting.length >= this.#mostWaiting) return undefined
+    if (this.#waiting.length >= this.#maxWaiting) return undefined
     return new Promise((begin) => {
       this.#waiting.push(begin)
       this.#begin()

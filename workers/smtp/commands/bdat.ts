@@ -1,4 +1,4 @@
-import type { Dialogue } from '../session/context.ts'
+import type { SessionContext } from '../session/context.ts'
 import { longestLine } from '../session/line-reader.ts'
 import type { Command } from './command.ts'
 
@@ -13,27 +13,27 @@ export const bdat: Command = {
   afterHello: false,
   argument: 'optional',
   longest: longestLine,
-  run(dialogue, argument) {
+  run(session, argument) {
     const [, digits, last] = /^(\d{1,20})( LAST)?$/i.exec(argument) ?? []
     const octets = Number(digits)
     if (!Number.isSafeInteger(octets)) {
-      dialogue.fault('argumentError', {
+      session.fault('argumentError', {
         values: { detail: 'expected BDAT octets [LAST]' },
         detail: 'BDAT without a count',
       })
-      return dialogue.leave()
+      return session.leave()
     }
-    dialogue.readChunk({ octets, last: last !== undefined }, wrong(dialogue))
+    session.readChunk({ octets, last: last !== undefined }, wrong(session))
   },
 }
 
 /** How the chunk is answered when it is not one of a message. */
-function wrong(dialogue: Dialogue): (() => void) | undefined {
-  const { facts, transaction } = dialogue
+function wrong(session: SessionContext): (() => void) | undefined {
+  const { facts, transaction } = session
   if (facts.helo === undefined)
-    return () => dialogue.fault('helloRequired', { reason: 'bad-sequence', detail: 'BDAT before HELO' })
+    return () => session.fault('helloRequired', { reason: 'bad-sequence', detail: 'BDAT before HELO' })
   if (!transaction)
-    return () => dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'BDAT before MAIL' })
-  if (transaction.rcptAccepted === 0) return () => dialogue.reply('noValidRecipients')
+    return () => session.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'BDAT before MAIL' })
+  if (transaction.rcptAccepted === 0) return () => session.reply('noValidRecipients')
   return undefined
 }

@@ -1,4 +1,4 @@
-import type { Dialogue } from '../session/context.ts'
+import type { SessionContext } from '../session/context.ts'
 
 /** One command a row; the protocol's rules about it are columns. */
 export type Command = {
@@ -10,7 +10,7 @@ export type Command = {
   argument: 'none' | 'optional' | 'required'
   /** Octets a line may have with its CRLF: 512 (RFC 5321 §4.5.3.1.4) and what the extensions add. */
   longest: number
-  run(dialogue: Dialogue, argument: string): void
+  run(session: SessionContext, argument: string): void
 }
 
 export const plainLine = 512

@@ -7,18 +7,18 @@ export const data: Command = {
   afterHello: true,
   argument: 'none',
   longest: plainLine,
-  run(dialogue) {
-    const { transaction } = dialogue
+  run(session) {
+    const { transaction } = session
     if (!transaction)
-      return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'DATA before MAIL' })
+      return session.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'DATA before MAIL' })
     if (transaction.chunked) {
       // RFC 3030 §3: what state this leaves is not said; it must not be one in which half a message is taken for a whole.
-      dialogue.forget()
-      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'DATA after BDAT' })
+      session.forget()
+      return session.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'DATA after BDAT' })
     }
     // RFC 2920 §3.1: with every recipient refused a pipelined DATA must fail.
-    if (transaction.rcptAccepted === 0) return dialogue.reply('noValidRecipients')
-    dialogue.reply('startMail')
-    dialogue.readBody()
+    if (transaction.rcptAccepted === 0) return session.reply('noValidRecipients')
+    session.reply('startMail')
+    session.readBody()
   },
 }

@@ -1,6 +1,6 @@
 import { canonicalDomain } from '@postern/contract/address.ts'
 import { isOurs } from '@postern/policy/login.ts'
-import type { Dialogue } from '../session/context.ts'
+import type { SessionContext } from '../session/context.ts'
 import { type Command, plainLine } from './command.ts'
 
 /** RFC 1985: what waits for a domain is tried now, over new connections as ever. Its `@` and `#` forms name no domain. */
@@ -10,24 +10,24 @@ export const etrn: Command = {
   afterHello: true,
   argument: 'required',
   longest: plainLine,
-  run(dialogue, argument) {
-    if (dialogue.transaction)
-      return dialogue.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'ETRN after MAIL' })
+  run(session, argument) {
+    if (session.transaction)
+      return session.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'ETRN after MAIL' })
     const domain = canonicalDomain(argument)
     if (domain === null)
-      return dialogue.fault('argumentError', { values: { detail: 'expected ETRN domain' }, detail: argument })
-    const { policy } = dialogue.house
-    if (isOurs(policy, dialogue.refresh())) return start(dialogue, domain)
-    return dialogue.fault('etrnRefused', { values: { domain }, reason: 'auth-required', detail: `ETRN ${domain}` })
+      return session.fault('argumentError', { values: { detail: 'expected ETRN domain' }, detail: argument })
+    const { policy } = session.receiver
+    if (isOurs(policy, session.refresh())) return start(session, domain)
+    return session.fault('etrnRefused', { values: { domain }, reason: 'auth-required', detail: `ETRN ${domain}` })
   },
 }
 
-function start(dialogue: Dialogue, domain: string): void {
-  const { house, facts } = dialogue
-  dialogue.wait(
-    house.queueRuns.ask(domain, facts.login ?? facts.ip).then(
-      () => dialogue.reply('etrnStarted', { domain }),
-      () => dialogue.reply('etrnUnable', { domain }),
+function start(session: SessionContext, domain: string): void {
+  const { receiver, facts } = session
+  session.wait(
+    receiver.queueRuns.ask(domain, facts.login ?? facts.ip).then(
+      () => session.reply('etrnStarted', { domain }),
+      () => session.reply('etrnUnable', { domain }),
     ),
   )
 }

@@ -1,16 +1,16 @@
 import type { Row } from '@postern/contract/rows.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { readUtf8Address } from './path.ts'
 import { certificateRow, mxCertificate } from '../test/certificates.ts'
-import { entry, type House, openHouse } from '../test/receiver-harness.ts'
+import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
+import { readUtf8Address } from './path.ts'
 
-let house: House
+let receiver: TestReceiver
 const runs: string[] = []
 let apiIsAway = false
 beforeAll(async () => {
   const account = { login: '', disabled: false, secretHash: '' }
-  house = await openHouse(
+  receiver = await startTestReceiver(
     {
       rows: [
         certificateRow(mxCertificate),
@@ -26,9 +26,9 @@ beforeAll(async () => {
     },
   )
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 beforeEach(() => {
-  house.events.length = 0
+  receiver.events.length = 0
 })
 
 const utf8 = (text: string) => Buffer.from(text, 'utf8')
@@ -39,7 +39,7 @@ async function say(client: WireClient, line: string): Promise<string | null> {
 }
 
 async function greeted(tls = false): Promise<WireClient> {
-  const client = await WireClient.greeted(house.port())
+  const client = await WireClient.greeted(receiver.port())
   await client.say('EHLO c.test')
   if (!tls) return client
   await client.say('STARTTLS')
@@ -49,7 +49,7 @@ async function greeted(tls = false): Promise<WireClient> {
 }
 
 async function last() {
-  return (await house.stored()).at(-1)
+  return (await receiver.stored()).at(-1)
 }
 
 describe('RFC 6531 SMTPUTF8', () => {
@@ -77,7 +77,7 @@ describe('RFC 6531 SMTPUTF8', () => {
     })
     expect(body).toMatch(/\) with UTF8SMTPS id /)
     expect(body).toContain(utf8('Subject: Grüße').toString('latin1'))
-    expect(house.of('message.accepted')[0]?.subject).toBe('Grüße aus Köln?')
+    expect(receiver.of('message.accepted')[0]?.subject).toBe('Grüße aus Köln?')
     client.end()
   })
 
@@ -108,7 +108,7 @@ describe('RFC 6531 SMTPUTF8', () => {
 
 describe('RFC 8689 REQUIRETLS', () => {
   it('is offered and taken under TLS only', async () => {
-    const plain = await WireClient.greeted(house.port())
+    const plain = await WireClient.greeted(receiver.port())
     expect(await plain.say('EHLO c.test')).not.toContain('REQUIRETLS')
     expect(await plain.say('MAIL FROM:<sam@remote.test> REQUIRETLS')).toMatch(/^555 5\.5\.4 /)
     plain.end()
@@ -130,7 +130,7 @@ describe('RFC 8689 REQUIRETLS', () => {
 describe('RFC 1985 ETRN', () => {
   it('a client that may relay starts the queue of a domain, once in a while', async () => {
     runs.length = 0
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     expect(await client.say('EHLO c.test')).toContain('ETRN')
     expect(await client.say('ETRN Far.Test')).toBe('250 2.0.0 OK, queuing for node far.test started')
     expect(await client.say('ETRN far.test')).toMatch(/^250/)
@@ -153,7 +153,7 @@ describe('RFC 1985 ETRN', () => {
   })
 
   it('strangers are not offered it and get 459', async () => {
-    const other = await openHouse()
+    const other = await startTestReceiver()
     await other.apply({ rows: [{ ...entry('relay', '127.0.0.0/8'), value: null } as Row] })
     const client = await WireClient.greeted(other.port())
     expect(await client.say('EHLO c.test')).not.toContain('ETRN')

@@ -1,11 +1,11 @@
 import type { HelloFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideHello } from '@postern/policy/decide.ts'
-import { offered } from './capabilities.ts'
-import { type Dialogue, hostName } from '../session/context.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markHello } from '../lookups/mark.ts'
+import { hostName, type SessionContext } from '../session/context.ts'
 import { wireHello } from '../session/reply-text.ts'
+import { offered } from './capabilities.ts'
 import { type Command, plainLine } from './command.ts'
 
 export const ehlo: Command = {
@@ -14,7 +14,7 @@ export const ehlo: Command = {
   afterHello: false,
   argument: 'optional',
   longest: plainLine,
-  run: (dialogue, argument) => greet(dialogue, 'EHLO', argument),
+  run: (session, argument) => greet(session, 'EHLO', argument),
 }
 
 export const helo: Command = {
@@ -23,38 +23,38 @@ export const helo: Command = {
   afterHello: false,
   argument: 'optional',
   longest: plainLine,
-  run: (dialogue, argument) => greet(dialogue, 'HELO', argument),
+  run: (session, argument) => greet(session, 'HELO', argument),
 }
 
 /** RFC 5321 §4.1.4: it also ends a transaction, as RSET does. */
-function greet(dialogue: Dialogue, verb: 'HELO' | 'EHLO', argument: string): void {
-  const { house, facts } = dialogue
-  const { policy, desk } = house
+function greet(session: SessionContext, verb: 'HELO' | 'EHLO', argument: string): void {
+  const { receiver, facts } = session
+  const { policy, lookupClients } = receiver
   // What was heard of another name says nothing about this one.
   if (facts.lookups?.helo !== undefined) facts.lookups = { ...facts.lookups, helo: undefined }
-  const asked: HelloFacts = { ...dialogue.refresh(), verb, argument }
+  const asked: HelloFacts = { ...session.refresh(), verb, argument }
   const verdict = decideHello(asked, policy)
-  const missing = askWhatIsMissing('hello', asked, { verdict, desk, policy })
-  if (!missing) settled(dialogue, asked, verdict)
+  const missing = askWhatIsMissing('hello', asked, { verdict, lookupClients, policy })
+  if (!missing) settled(session, asked, verdict)
   else
-    dialogue.wait(
+    session.wait(
       missing.then((lookups) => {
         facts.lookups = lookups
         const known = { ...asked, lookups }
-        settled(dialogue, known, decideHello(known, policy))
+        settled(session, known, decideHello(known, policy))
       }),
     )
 }
 
-function settled(dialogue: Dialogue, asked: HelloFacts, verdict: Verdict): void {
-  const { house, facts } = dialogue
-  const { verb, argument } = dialogue.witness.hello(asked)
-  if (!dialogue.settle(verdict)) return
-  dialogue.forget()
-  dialogue.mark(verdict)
+function settled(session: SessionContext, asked: HelloFacts, verdict: Verdict): void {
+  const { receiver, facts } = session
+  const { verb, argument } = session.recorder.hello(asked)
+  if (!session.settle(verdict)) return
+  session.forget()
+  session.mark(verdict)
   facts.helo = argument.slice(0, 255)
-  dialogue.extended = verb === 'EHLO'
-  const values = { hostname: hostName(house.policy, house.machine), client: argument }
-  dialogue.write(wireHello(values, verb === 'EHLO' ? offered(facts, house.policy) : []))
-  markHello(dialogue, verb, argument)
+  session.extended = verb === 'EHLO'
+  const values = { hostname: hostName(receiver.policy, receiver.machine), client: argument }
+  session.write(wireHello(values, verb === 'EHLO' ? offered(facts, receiver.policy) : []))
+  markHello(session, verb, argument)
 }

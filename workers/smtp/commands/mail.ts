@@ -3,12 +3,12 @@ import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideMail } from '@postern/policy/decide.ts'
 import { readSender } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { isHonoured } from './capabilities.ts'
-import type { Dialogue } from '../session/context.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markMail } from '../lookups/mark.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
+import type { SessionContext } from '../session/context.ts'
 import { Transaction } from '../session/transaction.ts'
+import { isHonoured } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
 
@@ -100,56 +100,55 @@ export const mail: Command = {
   argument: 'required',
   // SIZE 26, BODY 17, AUTH 500, SMTPUTF8 10, REQUIRETLS 11, RET and ENVID 8 + 107.
   longest: 1200,
-  run(dialogue, argument) {
-    if (dialogue.transaction)
-      return dialogue.fault('badSequence', { values: { detail: 'nested MAIL' }, detail: 'nested MAIL' })
+  run(session, argument) {
+    if (session.transaction)
+      return session.fault('badSequence', { values: { detail: 'nested MAIL' }, detail: 'nested MAIL' })
     const read = readPath(argument, 'FROM:')
     if ('detail' in read) {
       const reply = read.of === 'path' ? 'senderSyntax' : 'argumentError'
-      return dialogue.fault(reply, { values: { detail: read.detail }, detail: argument })
+      return session.fault(reply, { values: { detail: read.detail }, detail: argument })
     }
-    const asked = readAll(read.parameters, dialogue.facts)
+    const asked = readAll(read.parameters, session.facts)
     if ('parameter' in asked)
-      return dialogue.fault('parameterUnknown', { values: { parameter: asked.parameter }, detail: argument })
-    if ('detail' in asked)
-      return dialogue.fault('argumentError', { values: { detail: asked.detail }, detail: argument })
-    begin(dialogue, read.path, asked)
+      return session.fault('parameterUnknown', { values: { parameter: asked.parameter }, detail: argument })
+    if ('detail' in asked) return session.fault('argumentError', { values: { detail: asked.detail }, detail: argument })
+    begin(session, read.path, asked)
   },
 }
 
-function begin(dialogue: Dialogue, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
-  const { house } = dialogue
-  const { policy, desk } = house
+function begin(session: SessionContext, path: string, { declaredSize, smtpUtf8, promised }: Asked): void {
+  const { receiver } = session
+  const { policy, lookupClients } = receiver
   const read: MailFacts = {
-    ...dialogue.refresh(),
+    ...session.refresh(),
     senderText: path,
     sender: readSender(path, policy),
     ...(declaredSize === undefined ? {} : { declaredSize }),
     smtpUtf8,
-    spool: house.spool.hasRoom(declaredSize) ? 'ready' : 'full',
+    spool: receiver.spool.hasRoom(declaredSize) ? 'ready' : 'full',
   }
-  const facts = withRates(read, 'messages', house)
-  if (facts.spool === 'full') house.spoolFull()
+  const facts = withRates(read, 'messages', receiver)
+  if (facts.spool === 'full') receiver.spoolFull()
   const verdict = decideMail(facts, policy)
-  const missing = askWhatIsMissing('mail', facts, { verdict, desk, policy })
-  if (!missing) settled(dialogue, verdict, { policy, facts, promised })
+  const missing = askWhatIsMissing('mail', facts, { verdict, lookupClients, policy })
+  if (!missing) settled(session, verdict, { policy, facts, promised })
   else
-    dialogue.wait(
+    session.wait(
       missing.then((lookups) => {
         const heard = { ...facts, now: Date.now(), lookups }
-        settled(dialogue, decideMail(heard, policy), { policy, facts: heard, promised })
+        settled(session, decideMail(heard, policy), { policy, facts: heard, promised })
       }),
     )
 }
 
 type Begun = { policy: Policy; facts: MailFacts; promised: Asked['promised'] }
 
-function settled(dialogue: Dialogue, verdict: Verdict, { policy, facts, promised }: Begun): void {
-  dialogue.witness.mail(facts)
-  if (!dialogue.settle(verdict, { sender: facts.senderText })) return
-  countRates(facts, 'messages', dialogue.house)
+function settled(session: SessionContext, verdict: Verdict, { policy, facts, promised }: Begun): void {
+  session.recorder.mail(facts)
+  if (!session.settle(verdict, { sender: facts.senderText })) return
+  countRates(facts, 'messages', session.receiver)
   const transaction = new Transaction(policy, facts, { verdict, promised })
-  dialogue.transaction = transaction
-  dialogue.reply('senderOk')
-  markMail(dialogue, transaction)
+  session.transaction = transaction
+  session.reply('senderOk')
+  markMail(session, transaction)
 }

@@ -3,11 +3,11 @@ import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
 import type { RcptFacts } from '@postern/contract/facts.ts'
 import type { RcptVerdict } from '@postern/contract/verdict.ts'
 import { decideRcpt } from '@postern/policy/decide.ts'
-import { isHonoured } from './capabilities.ts'
-import type { Dialogue } from '../session/context.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
+import type { SessionContext } from '../session/context.ts'
 import type { Transaction } from '../session/transaction.ts'
+import { isHonoured } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
 
@@ -49,28 +49,28 @@ export const rcpt: Command = {
   argument: 'required',
   // NOTIFY 28, ORCPT 500.
   longest: 1100,
-  run(dialogue, argument) {
-    const { transaction } = dialogue
+  run(session, argument) {
+    const { transaction } = session
     if (!transaction)
-      return dialogue.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+      return session.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
     if (transaction.chunked)
-      return dialogue.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
+      return session.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
     if ('detail' in read) {
       const reply = read.of === 'path' ? 'recipientSyntax' : 'argumentError'
-      return dialogue.fault(reply, { values: { detail: read.detail }, detail: argument })
+      return session.fault(reply, { values: { detail: read.detail }, detail: argument })
     }
     const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters, transaction.facts.smtpUtf8)
     if ('parameter' in wish)
-      return dialogue.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
-    if ('detail' in wish) return dialogue.fault('argumentError', { values: { detail: wish.detail }, detail: argument })
-    add(dialogue, transaction, { path: read.path, wish })
+      return session.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
+    if ('detail' in wish) return session.fault('argumentError', { values: { detail: wish.detail }, detail: argument })
+    add(session, transaction, { path: read.path, wish })
   },
 }
 
 const noWish: Wish = {}
 
-function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
+function add(session: SessionContext, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
   const { policy } = transaction
   const read: RcptFacts = {
     ...transaction.facts,
@@ -79,28 +79,28 @@ function add(dialogue: Dialogue, transaction: Transaction, { path, wish }: { pat
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const facts = withRates(read, 'recipients', { policy, rates: dialogue.house.rates })
+  const facts = withRates(read, 'recipients', { policy, rates: session.receiver.rates })
   const verdict = decideRcpt(facts, policy)
-  const missing = askWhatIsMissing('rcpt', facts, { verdict, desk: dialogue.house.desk, policy })
-  if (!missing) settled(dialogue, transaction, { facts, verdict, wish })
+  const missing = askWhatIsMissing('rcpt', facts, { verdict, lookupClients: session.receiver.lookupClients, policy })
+  if (!missing) settled(session, transaction, { facts, verdict, wish })
   else
-    dialogue.wait(
+    session.wait(
       missing.then((lookups) => {
         // The session may have ended meanwhile.
-        if (dialogue.transaction !== transaction) return
+        if (session.transaction !== transaction) return
         const heard = { ...facts, lookups }
-        settled(dialogue, transaction, { facts: heard, verdict: decideRcpt(heard, policy), wish })
+        settled(session, transaction, { facts: heard, verdict: decideRcpt(heard, policy), wish })
       }),
     )
 }
 
 type Said = { facts: RcptFacts; verdict: RcptVerdict; wish: Wish }
 
-function settled(dialogue: Dialogue, transaction: Transaction, { facts, verdict, wish }: Said): void {
-  const { recipientText: path } = dialogue.witness.rcpt(facts)
-  if (!dialogue.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
-  countRates(facts, 'recipients', { policy: transaction.policy, rates: dialogue.house.rates })
+function settled(session: SessionContext, transaction: Transaction, { facts, verdict, wish }: Said): void {
+  const { recipientText: path } = session.recorder.rcpt(facts)
+  if (!session.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
+  countRates(facts, 'recipients', { policy: transaction.policy, rates: session.receiver.rates })
   transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
   transaction.passed(verdict)
-  dialogue.reply('recipientOk')
+  session.reply('recipientOk')
 }

@@ -1,6 +1,6 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { decideExpn, decideVrfy } from '@postern/policy/decide.ts'
-import { type Dialogue, hostName } from '../session/context.ts'
+import { hostName, type SessionContext } from '../session/context.ts'
 import { type Command, plainLine } from './command.ts'
 
 /** The commands that begin and end nothing but themselves. */
@@ -11,7 +11,7 @@ export const noop: Command = {
   afterHello: false,
   argument: 'optional',
   longest: plainLine,
-  run: (dialogue) => dialogue.reply('ok'),
+  run: (session) => session.reply('ok'),
 }
 
 export const rset: Command = {
@@ -20,9 +20,9 @@ export const rset: Command = {
   afterHello: false,
   argument: 'none',
   longest: plainLine,
-  run(dialogue) {
-    dialogue.forget()
-    dialogue.reply('reset')
+  run(session) {
+    session.forget()
+    session.reply('reset')
   },
 }
 
@@ -32,11 +32,11 @@ export const quit: Command = {
   afterHello: false,
   argument: 'none',
   longest: plainLine,
-  run(dialogue) {
-    const { policy, machine } = dialogue.house
-    dialogue.forget()
-    dialogue.reply('goodbye', { hostname: hostName(policy, machine) })
-    dialogue.bye()
+  run(session) {
+    const { policy, machine } = session.receiver
+    session.forget()
+    session.reply('goodbye', { hostname: hostName(policy, machine) })
+    session.bye()
   },
 }
 
@@ -46,7 +46,7 @@ export const vrfy: Command = {
   afterHello: false,
   argument: 'required',
   longest: plainLine,
-  run: (dialogue, argument) => ask(dialogue, argument, decideVrfy),
+  run: (session, argument) => ask(session, argument, decideVrfy),
 }
 
 export const expn: Command = {
@@ -55,13 +55,13 @@ export const expn: Command = {
   afterHello: false,
   argument: 'required',
   longest: plainLine,
-  run: (dialogue, argument) => ask(dialogue, argument, decideExpn),
+  run: (session, argument) => ask(session, argument, decideExpn),
 }
 
-function ask(dialogue: Dialogue, argument: string, decide: typeof decideVrfy): void {
+function ask(session: SessionContext, argument: string, decide: typeof decideVrfy): void {
   // RFC 6531 §3.7.4.1 lets the client say that it would read UTF-8. Our replies are ASCII, so it changes nothing.
   const about = argument.replace(/ SMTPUTF8$/i, '').trim()
   const address = parseMailAddress(about.replace(/^<(.*)>$/, '$1'))
-  const facts = { ...dialogue.refresh(), argument: about, address }
-  dialogue.settle(decide(facts, dialogue.house.policy), { recipient: about })
+  const facts = { ...session.refresh(), argument: about, address }
+  session.settle(decide(facts, session.receiver.policy), { recipient: about })
 }

@@ -7,15 +7,15 @@ export const starttls: Command = {
   afterHello: false,
   argument: 'none',
   longest: plainLine,
-  run(dialogue) {
-    const { house, facts, transaction } = dialogue
-    if (facts.tls) return dialogue.fault('tlsActive', { detail: 'STARTTLS within TLS' })
-    if (!house.policy.settings.tls.starttls)
-      return dialogue.fault('commandNotImplemented', { detail: 'STARTTLS is off', reason: 'command-disabled' })
-    if (!house.tlsAvailable) return dialogue.reply('tlsUnavailable')
+  run(session) {
+    const { receiver, facts, transaction } = session
+    if (facts.tls) return session.fault('tlsActive', { detail: 'STARTTLS within TLS' })
+    if (!receiver.policy.settings.tls.starttls)
+      return session.fault('commandNotImplemented', { detail: 'STARTTLS is off', reason: 'command-disabled' })
+    if (!receiver.tlsAvailable) return session.reply('tlsUnavailable')
     if (transaction)
-      return dialogue.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'STARTTLS after MAIL' })
-    dialogue.reply('startTls')
-    dialogue.startTls()
+      return session.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'STARTTLS after MAIL' })
+    session.reply('startTls')
+    session.startTls()
   },
 }

@@ -15,7 +15,7 @@ const help: Command = {
   afterHello: false,
   argument: 'optional',
   longest: plainLine,
-  run: (dialogue) => dialogue.reply('help', { commands: rows.map(({ verb }) => verb).join(' ') }),
+  run: (session) => session.reply('help', { commands: rows.map(({ verb }) => verb).join(' ') }),
 }
 
 const rows: readonly Command[] = [

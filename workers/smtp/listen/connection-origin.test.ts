@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { entry, type House, openHouse } from '../test/receiver-harness.ts'
+import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 const v1 = 'PROXY TCP4 192.0.2.7 198.51.100.1 4096 25\r\n'
@@ -16,9 +16,9 @@ const v2Six = Buffer.concat([
 ])
 const v2Local = Buffer.from('\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00', 'latin1')
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({
+  receiver = await startTestReceiver({
     settings: {
       advanced: { proxyProtocol: ['127.0.0.8/31'], maxConnectionsPerAddress: 0 },
       general: { relayMode: 'addresses' },
@@ -26,10 +26,10 @@ beforeAll(async () => {
     rows: [entry('control-access', '203.0.113.9')],
   })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 async function clientSeen(header: string | Buffer, packets: 'one' | 'octets' = 'one'): Promise<string | undefined> {
-  const client = await WireClient.to(house.port(), { localAddress: '127.0.0.8' })
+  const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
   const octets = typeof header === 'string' ? Buffer.from(header, 'latin1') : header
   if (packets === 'one') client.write(octets)
   else
@@ -40,7 +40,7 @@ async function clientSeen(header: string | Buffer, packets: 'one' | 'octets' = '
   expect(await client.reply()).toMatch(/^220 /)
   expect(await client.send('x\r\n')).toMatch(/^250 /)
   client.end()
-  return house.of('message.accepted').at(-1)?.client?.ip
+  return receiver.of('message.accepted').at(-1)?.client?.ip
 }
 
 describe('a trusted balancer', () => {
@@ -57,13 +57,13 @@ describe('a trusted balancer', () => {
   })
 
   it('its client is judged, not itself', async () => {
-    const client = await WireClient.to(house.port(), { localAddress: '127.0.0.8' })
+    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
     client.write('PROXY TCP4 203.0.113.9 198.51.100.1 1 25\r\n')
     expect(await client.untilClosed()).toBe('554 5.7.1 Access denied for 203.0.113.9\r\n')
   })
 
   it('the client may not relay because the balancer may', async () => {
-    const client = await WireClient.to(house.port(), { localAddress: '127.0.0.8' })
+    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
     client.write(v1)
     await client.reply()
     await client.say('EHLO c.test')
@@ -73,21 +73,21 @@ describe('a trusted balancer', () => {
   })
 
   it('must say so: without a header there is no session', async () => {
-    const client = await WireClient.to(house.port(), { localAddress: '127.0.0.9' })
+    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.9' })
     client.write('EHLO c.test\r\n')
     expect(await client.untilClosed()).toBe('421 4.7.0 PROXY header expected\r\n')
-    expect(house.of('session.error').at(-1)?.detail).toContain('PROXY')
+    expect(receiver.of('session.error').at(-1)?.detail).toContain('PROXY')
   })
 
   it('that ends before its header is forgotten', async () => {
-    const client = await WireClient.to(house.port(), { localAddress: '127.0.0.8' })
+    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
     client.write('PROXY TC')
     client.end()
-    await expect.poll(() => house.service.status().sessions).toBe(0)
+    await expect.poll(() => receiver.service.status().sessions).toBe(0)
   })
 
   it('that is silent is sent away', async () => {
-    const client = await WireClient.to(house.port(), { localAddress: '127.0.0.8' })
+    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
     expect(await client.untilClosed(8_000)).toBe('421 4.7.0 PROXY header expected\r\n')
   })
 })
@@ -97,9 +97,9 @@ describe('anybody else', () => {
     ['v1', v1],
     ['v2', v2],
   ] as const)('a PROXY header %s is a protocol error, and the end', async (_name, header) => {
-    const client = await WireClient.greeted(house.port(), { localAddress: '127.0.0.4' })
+    const client = await WireClient.greeted(receiver.port(), { localAddress: '127.0.0.4' })
     client.write(header)
     expect(await client.untilClosed()).toMatch(/421 4\.7\.0 PROXY header not accepted from 127\.0\.0\.4\r\n$/)
-    expect(house.of('session.error').at(-1)).toMatchObject({ client: { ip: '127.0.0.4' }, reason: 'protocol-error' })
+    expect(receiver.of('session.error').at(-1)).toMatchObject({ client: { ip: '127.0.0.4' }, reason: 'protocol-error' })
   })
 })

@@ -3,26 +3,26 @@ import type { Socket } from 'node:net'
 import type { Listener } from '@postern/contract/facts.ts'
 import { canonicalAddress } from '@postern/contract/network.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { Origin } from '../session/connection.ts'
 import { wireReply } from '../session/reply-text.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import type { Trusted } from './trusted.ts'
 
 /** Between a listener and the receiver: who is really there. A trusted balancer must say so; from anyone else it would be a lie. */
-export type DoorParts = {
+export type IdentifyOptions = {
   policy: () => Policy
   trusted: () => Trusted
-  record: Record
+  record: RecordEvent
   receive: (socket: Socket, origin: Origin) => void
 }
 
 /** How long a balancer may take for its header; and how many sockets may be that far at once. */
 const headerTimeoutMs = 5_000
-const mostWaiting = 5_000
+const maxWaiting = 5_000
 let waiting = 0
 
-export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): void {
+export function identifyClient(socket: Socket, listener: Listener, parts: IdentifyOptions): void {
   const peer = canonical(socket.remoteAddress ?? '')
   const local = canonical(socket.localAddress ?? '')
   // Gone before it was there: then Node knows no address any more.
@@ -32,19 +32,19 @@ export function openDoor(socket: Socket, listener: Listener, parts: DoorParts): 
     parts.receive(socket, origin)
     return
   }
-  if (waiting >= mostWaiting) return void sendOff(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
+  if (waiting >= maxWaiting) return void sendOff(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
   awaitHeader(socket, origin, parts)
 }
 
 /** Few addresses make most connections, and reading one costs more than finding it. */
 const seen = new Map<string, string | null>()
-const mostSeen = 4096
+const maxSeen = 4096
 
 function canonical(text: string): string | null {
   const known = seen.get(text)
   if (known !== undefined) return known
   const address = canonicalAddress(text)
-  if (seen.size >= mostSeen) seen.clear()
+  if (seen.size >= maxSeen) seen.clear()
   seen.set(text, address)
   return address
 }
@@ -57,7 +57,7 @@ function sessionId(): string {
   return `${processId}-${serial.toString(36)}`
 }
 
-function awaitHeader(socket: Socket, origin: Origin, parts: DoorParts): void {
+function awaitHeader(socket: Socket, origin: Origin, parts: IdentifyOptions): void {
   let come: Buffer = Buffer.alloc(0)
   waiting++
   const done = () => {
@@ -99,7 +99,7 @@ function named(origin: Origin, { source, destination }: { source?: string; desti
 function refuseHeader(
   socket: Socket,
   { origin, detail }: { origin: Origin; detail: string },
-  { record }: DoorParts,
+  { record }: IdentifyOptions,
 ): void {
   const reply = wireReply('proxyRequired')
   record('session.error', {

@@ -2,7 +2,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Row } from '@postern/contract/rows.ts'
 import { describe, expect, it } from 'vitest'
-import { openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 const wish = (desired: 'running' | 'stopped', generation: number): Row => ({
@@ -54,152 +54,163 @@ function hammer(port: number) {
 
 describe('stop', () => {
   it('idle sessions get 421, a transaction finishes, the port is closed, the state is told', async () => {
-    const house = await openHouse()
-    const port = house.port()
+    const receiver = await startTestReceiver()
+    const port = receiver.port()
     const idle = await WireClient.greeted(port)
     await idle.say('EHLO c.test')
     const busy = await WireClient.greeted(port)
     await busy.upToData()
-    await house.apply({ rows: [wish('stopped', 1)] })
-    expect(house.service.status().observed).toBe('stopping')
+    await receiver.apply({ rows: [wish('stopped', 1)] })
+    expect(receiver.service.status().observed).toBe('stopping')
     expect(await idle.untilClosed()).toBe('421 4.3.2 mx.test is shutting down, try again later\r\n')
     await expect(WireClient.to(port)).rejects.toThrow('ECONNREFUSED')
     busy.write('last words\r\n.\r\n')
     expect(await busy.untilClosed()).toMatch(/^250 2\.0\.0 Accepted as [0-9a-f-]+\r\n421 4\.3\.2 [^\r\n]*\r\n$/)
-    await expect.poll(() => house.service.status().observed).toBe('stopped')
+    await expect.poll(() => receiver.service.status().observed).toBe('stopped')
     // A session counts until its client has closed as well.
-    await expect.poll(() => house.service.status().sessions).toBe(0)
-    expect(house.service.status()).toMatchObject({ generation: 1, listeners: [] })
-    expect(house.of('service.state').map(({ observed }) => observed)).toEqual(['running', 'stopping', 'stopped'])
-    await house.apply({ rows: [wish('running', 2)] })
-    expect(house.service.status()).toMatchObject({ observed: 'running', generation: 2 })
-    const again = await WireClient.greeted(house.port())
+    await expect.poll(() => receiver.service.status().sessions).toBe(0)
+    expect(receiver.service.status()).toMatchObject({ generation: 1, listeners: [] })
+    expect(receiver.of('service.state').map(({ observed }) => observed)).toEqual(['running', 'stopping', 'stopped'])
+    await receiver.apply({ rows: [wish('running', 2)] })
+    expect(receiver.service.status()).toMatchObject({ observed: 'running', generation: 2 })
+    const again = await WireClient.greeted(receiver.port())
     expect(await again.send('x\r\n')).toMatch(/^250/)
     again.end()
-    await house.close()
+    await receiver.close()
   })
 
   it('does not wait for a reply that is late by dictionary.softErrorDelaySeconds', async () => {
-    const house = await openHouse({ settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 60 } } })
-    const slow = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver({
+      settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 60 } },
+    })
+    const slow = await WireClient.greeted(receiver.port())
     expect(await slow.say('WRONG')).toMatch(/^500 /)
     slow.write('WRONG\r\n')
     expect(await slow.reply(300).catch(() => 'nothing yet')).toBe('nothing yet')
-    await house.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [wish('stopped', 1)] })
     expect(await slow.untilClosed()).toMatch(/^500 [^\r\n]*\r\n421 4\.3\.2 /)
-    await expect.poll(() => house.service.status().observed).toBe('stopped')
-    await house.close()
+    await expect.poll(() => receiver.service.status().observed).toBe('stopped')
+    await receiver.close()
   })
 
   it('waits no longer than drainTimeoutSeconds', async () => {
-    const house = await openHouse({ settings: { advanced: { drainTimeoutSeconds: 1 } } })
-    const busy = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver({ settings: { advanced: { drainTimeoutSeconds: 1 } } })
+    const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
-    await house.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [wish('stopped', 1)] })
     expect(await busy.untilClosed()).toMatch(/^421 4\.3\.2 /)
-    await expect.poll(() => house.service.status().observed).toBe('stopped')
-    await house.close()
+    await expect.poll(() => receiver.service.status().observed).toBe('stopped')
+    await receiver.close()
   })
 
   it('is taken back by a start that comes while it drains', async () => {
-    const house = await openHouse()
-    const busy = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver()
+    const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
-    await house.apply({ rows: [wish('stopped', 1)] })
-    await house.apply({ rows: [wish('running', 2)] })
+    await receiver.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [wish('running', 2)] })
     busy.write('x\r\n.\r\n')
     expect(await busy.reply()).toMatch(/^250/)
     expect(await busy.say('NOOP')).toBe('250 2.0.0 OK')
     await sleep(50)
-    expect(house.service.status().observed).toBe('running')
+    expect(receiver.service.status().observed).toBe('running')
     busy.end()
-    await house.close()
+    await receiver.close()
   })
 
   it('stop, start and stop again at once end in stopped', async () => {
-    const house = await openHouse()
-    const busy = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver()
+    const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
     for (const [i, desired] of (['stopped', 'running', 'stopped'] as const).entries())
-      await house.apply({ rows: [wish(desired, i + 1)] })
-    expect(house.service.status()).toMatchObject({ observed: 'stopping', listeners: [] })
+      await receiver.apply({ rows: [wish(desired, i + 1)] })
+    expect(receiver.service.status()).toMatchObject({ observed: 'stopping', listeners: [] })
     busy.write('x\r\n.\r\n')
     expect(await busy.untilClosed()).toMatch(/^250 [^\r\n]*\r\n421 4\.3\.2 /)
-    await expect.poll(() => house.service.status()).toMatchObject({ observed: 'stopped', generation: 3 })
-    await house.close()
+    await expect.poll(() => receiver.service.status()).toMatchObject({ observed: 'stopped', generation: 3 })
+    await receiver.close()
   })
 
   it('of the worker finishes what is in progress and gives the spool back', async () => {
-    const house = await openHouse()
-    const busy = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver()
+    const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
-    const stopping = house.service.stop()
+    const stopping = receiver.service.stop()
     busy.write('x\r\n.\r\n')
     expect(await busy.reply()).toMatch(/^250/)
     await stopping
-    expect(await house.stored()).toHaveLength(1)
-    await house.close()
+    expect(await receiver.stored()).toHaveLength(1)
+    await receiver.close()
   })
 })
 
 describe('restart', () => {
   it('refuses no connection attempt, and open sessions live on', async () => {
-    const house = await openHouse({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
-    const before = await WireClient.greeted(house.port())
-    const hammered = hammer(house.port())
+    const receiver = await startTestReceiver({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
+    const before = await WireClient.greeted(receiver.port())
+    const hammered = hammer(receiver.port())
     for (let generation = 1; generation <= 20; generation++) {
-      await house.apply({ rows: [wish('running', generation)] })
+      await receiver.apply({ rows: [wish('running', generation)] })
       await sleep(15)
     }
     await hammered.end()
     expect(hammered.failed).toEqual([])
     expect(hammered.greeted()).toBeGreaterThan(50)
-    expect(house.service.status().generation).toBe(20)
+    expect(receiver.service.status().generation).toBe(20)
     expect(await before.say('NOOP')).toMatch(/^250/)
     before.end()
-    await house.close()
+    await receiver.close()
   })
 })
 
 describe('ports', () => {
   it('a new port listens before the old one closes; sessions live on', async () => {
     const [first, second] = [await freePort(), await freePort()]
-    const house = await openHouse({ settings: { advanced: { port: first } } }, { environment: { smtpPort: undefined } })
+    const receiver = await startTestReceiver(
+      { settings: { advanced: { port: first } } },
+      { environment: { smtpPort: undefined } },
+    )
     const open = await WireClient.greeted(first)
-    await house.apply({ settings: { advanced: { port: second, extraPorts: [await freePort()] } } })
+    await receiver.apply({ settings: { advanced: { port: second, extraPorts: [await freePort()] } } })
     const moved = await WireClient.greeted(second)
     await expect(WireClient.to(first)).rejects.toThrow('ECONNREFUSED')
     expect(await open.send('x\r\n')).toMatch(/^250/)
-    const extra = house.service.status().listeners.find(({ name }) => name.startsWith('extra'))
+    const extra = receiver.service.status().listeners.find(({ name }) => name.startsWith('extra'))
     const third = await WireClient.to(extra?.port as number)
     expect(await third.reply()).toMatch(/^220/)
     for (const client of [open, moved, third]) client.end()
-    await house.close()
+    await receiver.close()
   })
 
   it('one in use leaves the old one in force, and says so', async () => {
     const first = await freePort()
     const taken = await occupy(0)
     const { port } = taken.address() as { port: number }
-    const house = await openHouse({ settings: { advanced: { port: first } } }, { environment: { smtpPort: undefined } })
-    await house.apply({ settings: { advanced: { port } } })
-    expect(house.service.status()).toMatchObject({ observed: 'degraded' })
-    expect(house.service.status().detail).toContain(`smtp on port ${port}`)
-    expect(house.of('listener.failed')).toMatchObject([{ listener: 'smtp', port }])
+    const receiver = await startTestReceiver(
+      { settings: { advanced: { port: first } } },
+      { environment: { smtpPort: undefined } },
+    )
+    await receiver.apply({ settings: { advanced: { port } } })
+    expect(receiver.service.status()).toMatchObject({ observed: 'degraded' })
+    expect(receiver.service.status().detail).toContain(`smtp on port ${port}`)
+    expect(receiver.of('listener.failed')).toMatchObject([{ listener: 'smtp', port }])
     const client = await WireClient.greeted(first)
     expect(await client.say('NOOP')).toMatch(/^250/)
     client.end()
     await new Promise((done) => taken.close(done))
-    await house.apply({ rows: [wish('running', 1)] })
-    expect(house.service.status()).toMatchObject({ observed: 'running' })
-    expect(house.port()).toBe(port)
-    await house.close()
+    await receiver.apply({ rows: [wish('running', 1)] })
+    expect(receiver.service.status()).toMatchObject({ observed: 'running' })
+    expect(receiver.port()).toBe(port)
+    await receiver.close()
   })
 
   it('the environment wins over the setting', async () => {
     const port = await freePort()
-    const house = await openHouse({ settings: { advanced: { port: 26 } } }, { environment: { smtpPort: port } })
-    expect(house.port()).toBe(port)
-    await house.close()
+    const receiver = await startTestReceiver(
+      { settings: { advanced: { port: 26 } } },
+      { environment: { smtpPort: port } },
+    )
+    expect(receiver.port()).toBe(port)
+    await receiver.close()
   })
 })

@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Door } from './plan.ts'
+import type { ListenAddress } from './plan.ts'
 
 export type OpenListener = { name: string; address: string; port: number }
-export type Failure = { door: Door; error: string }
+export type Failure = { door: ListenAddress; error: string }
 
-type Open = { door: Door; server: Server; port: number }
+type Open = { door: ListenAddress; server: Server; port: number }
 
 /**
  * The ports that are open. New ones listen before old ones close; one that cannot be opened leaves the old one of its
@@ -14,10 +14,10 @@ type Open = { door: Door; server: Server; port: number }
  * renews what stands behind the socket and keeps the socket, and no connection attempt can be refused.
  */
 export class Listeners {
-  readonly #take: (socket: Socket, door: Door) => void
+  readonly #take: (socket: Socket, door: ListenAddress) => void
   #open: Open[] = []
 
-  constructor(take: (socket: Socket, door: Door) => void) {
+  constructor(take: (socket: Socket, door: ListenAddress) => void) {
     this.#take = take
   }
 
@@ -26,12 +26,12 @@ export class Listeners {
   }
 
   /** Makes the open ports those wanted. @returns the ones that could not be opened */
-  async become(wanted: readonly Door[]): Promise<Failure[]> {
+  async become(wanted: readonly ListenAddress[]): Promise<Failure[]> {
     const next: Open[] = []
     const failures: Failure[] = []
     const opened = await Promise.all(wanted.map((door) => this.#keepOrOpen(door)))
     for (const [i, result] of opened.entries()) {
-      const door = wanted[i] as Door
+      const door = wanted[i] as ListenAddress
       if ('server' in result) next.push(result)
       else {
         failures.push({ door, error: result.error })
@@ -45,7 +45,7 @@ export class Listeners {
     return failures
   }
 
-  async #keepOrOpen(door: Door): Promise<Open | { error: string }> {
+  async #keepOrOpen(door: ListenAddress): Promise<Open | { error: string }> {
     const same = this.#open.find((one) => isSame(one.door, door) && one.server.listening)
     if (same) return { ...same, door }
     return openDoor(door, (socket) => this.#take(socket, door))
@@ -58,11 +58,11 @@ export class Listeners {
   }
 }
 
-function isSame(a: Door, b: Door): boolean {
+function isSame(a: ListenAddress, b: ListenAddress): boolean {
   return a.address === b.address && a.port === b.port && a.listener === b.listener
 }
 
-function openDoor(door: Door, take: (socket: Socket) => void): Promise<Open | { error: string }> {
+function openDoor(door: ListenAddress, take: (socket: Socket) => void): Promise<Open | { error: string }> {
   const server = createServer({ noDelay: true, pauseOnConnect: false, allowHalfOpen: true }, take)
   return new Promise((done) => {
     server.once('error', (error) => done({ error: error.message }))

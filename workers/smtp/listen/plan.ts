@@ -4,7 +4,7 @@ import type { Settings } from '@postern/contract/settings.ts'
 
 /** Which ports are wanted. Pure: settings and environment in, doors out. */
 
-export type Door = {
+export type ListenAddress = {
   /** `smtp`, `submission`, `smtps`, `extra-2526`: stable over a change of its port, but for extra ports. */
   name: string
   listener: Listener
@@ -46,10 +46,10 @@ const insteadOf = new Map([
   [465, 2465],
 ])
 
-export function planDoors({ advanced, tls }: Settings, env: Environment, hasCertificate: boolean): Door[] {
+export function planListeners({ advanced, tls }: Settings, env: Environment, hasCertificate: boolean): ListenAddress[] {
   const address = env.bind ?? '127.0.0.1'
   const allowed = (number: number) => (env.unprivileged ? (insteadOf.get(number) ?? number) : number)
-  const doors: Door[] = [
+  const doors: ListenAddress[] = [
     { name: 'smtp', listener: 'smtp', address, port: env.smtpPort ?? allowed(advanced.port) },
     {
       name: 'submission',

@@ -1,21 +1,21 @@
 import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { certificateRow, mxCertificate, otherCertificate } from '../test/certificates.ts'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({
+  receiver = await startTestReceiver({
     settings: { tls: { implicitTls: true } },
     rows: [certificateRow(mxCertificate), certificateRow(otherCertificate)],
   })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 async function secured(
   options: { servername?: string; maxVersion?: 'TLSv1.1' | 'TLSv1.2' } = {},
-  at = house,
+  at = receiver,
 ): Promise<WireClient> {
   const client = await WireClient.greeted(at.port())
   await client.say('EHLO c.test')
@@ -30,7 +30,7 @@ function subjectOf(client: WireClient): string {
 
 describe('STARTTLS (RFC 3207)', () => {
   it('is offered before, and not after; AUTH the other way round', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const before = await client.say('EHLO c.test')
     expect(before).toContain('STARTTLS')
     expect(before).not.toContain('AUTH')
@@ -41,14 +41,14 @@ describe('STARTTLS (RFC 3207)', () => {
     expect(after).toContain('AUTH PLAIN LOGIN')
     expect(await client.say('STARTTLS')).toMatch(/^503 5\.5\.1 TLS is already active/)
     expect(await client.send('x\r\n')).toMatch(/^250/)
-    const stored = (await house.stored()).at(-1)
+    const stored = (await receiver.stored()).at(-1)
     expect(stored?.body).toMatch(/\r\n\t\(using TLSv1\.3 with cipher \w+\)\r\n\tby mx\.test \(Postern\) with ESMTPS id/)
     expect(stored?.envelope.client.tls?.version).toBe('TLSv1.3')
     client.end()
   })
 
   it('forgets everything that was said before it', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.say('EHLO c.test')
     await client.say('STARTTLS')
     await client.startTls()
@@ -57,7 +57,7 @@ describe('STARTTLS (RFC 3207)', () => {
   })
 
   it('is not possible within a transaction', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.say('EHLO c.test')
     await client.say('MAIL FROM:<sam@remote.test>')
     expect(await client.say('STARTTLS')).toMatch(/^503 5\.5\.1 /)
@@ -67,7 +67,7 @@ describe('STARTTLS (RFC 3207)', () => {
   it.each(['EHLO evil.test\r\n', 'RSET\r\nNOOP\r\n'])(
     'does nothing of what is pipelined behind it: %j',
     async (injected) => {
-      const client = await WireClient.greeted(house.port())
+      const client = await WireClient.greeted(receiver.port())
       await client.say('EHLO c.test')
       client.write(`STARTTLS\r\n${injected}`)
       expect(await client.reply()).toMatch(/^220/)
@@ -94,10 +94,13 @@ describe('STARTTLS (RFC 3207)', () => {
   })
 
   it('old versions fail, and the worker lives', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.say('STARTTLS')
     await expect(client.startTls({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1' })).rejects.toThrow()
-    const strict = await openHouse({ settings: { tls: { minVersion: '1.3' } }, rows: [certificateRow(mxCertificate)] })
+    const strict = await startTestReceiver({
+      settings: { tls: { minVersion: '1.3' } },
+      rows: [certificateRow(mxCertificate)],
+    })
     const second = await WireClient.greeted(strict.port())
     await second.say('STARTTLS')
     await expect(second.startTls({ maxVersion: 'TLSv1.2' })).rejects.toThrow()
@@ -108,7 +111,7 @@ describe('STARTTLS (RFC 3207)', () => {
   })
 
   it('a handshake that is no handshake ends the connection', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.say('STARTTLS')
     client.write('EHLO not.tls\r\n')
     await client.untilClosed()
@@ -119,7 +122,7 @@ describe('STARTTLS (RFC 3207)', () => {
 
 describe('a client that goes away within the handshake', () => {
   it('does not hold up a stop', async () => {
-    const other = await openHouse({ rows: [certificateRow(mxCertificate)] })
+    const other = await startTestReceiver({ rows: [certificateRow(mxCertificate)] })
     const client = await WireClient.greeted(other.port())
     await client.say('STARTTLS')
     const begin = Date.now()
@@ -131,7 +134,7 @@ describe('a client that goes away within the handshake', () => {
 
 describe('certificates', () => {
   it('a first one makes STARTTLS appear; a new one is used by the next handshake; open sessions live on', async () => {
-    const other = await openHouse()
+    const other = await startTestReceiver()
     const early = await WireClient.greeted(other.port())
     expect(await early.say('EHLO c.test')).not.toContain('STARTTLS')
     await other.apply({ rows: [certificateRow(mxCertificate)] })
@@ -148,8 +151,8 @@ describe('certificates', () => {
 
   it('one that cannot be used refuses the revision, and the ones before stay', async () => {
     const broken = certificateRow({ ...mxCertificate, name: 'broken', fingerprint: 'x', privateKey: 'nonsense' })
-    await expect(house.apply({ rows: [broken] })).rejects.toThrow('certificate "broken"')
-    await house.apply({ rows: [{ kind: 'certificate', id: 'broken', value: null }] })
+    await expect(receiver.apply({ rows: [broken] })).rejects.toThrow('certificate "broken"')
+    await receiver.apply({ rows: [{ kind: 'certificate', id: 'broken', value: null }] })
     const client = await secured()
     client.end()
   })
@@ -157,7 +160,7 @@ describe('certificates', () => {
 
 describe('TLS from the first byte (RFC 8314)', () => {
   it('has a port of its own, and AUTH', async () => {
-    const client = await WireClient.to(house.port('smtps'), { tls: {} })
+    const client = await WireClient.to(receiver.port('smtps'), { tls: {} })
     expect(await client.reply()).toMatch(/^220 mx\.test/)
     const offered = await client.say('EHLO c.test')
     expect(offered).toContain('AUTH PLAIN LOGIN')
@@ -166,14 +169,17 @@ describe('TLS from the first byte (RFC 8314)', () => {
   })
 
   it('goes when the setting goes, and comes back', async () => {
-    await house.apply({ settings: { tls: { implicitTls: false } } })
-    expect(() => house.port('smtps')).toThrow()
-    await house.apply({ settings: { tls: { implicitTls: true } } })
-    expect(house.port('smtps')).toBeGreaterThan(0)
+    await receiver.apply({ settings: { tls: { implicitTls: false } } })
+    expect(() => receiver.port('smtps')).toThrow()
+    await receiver.apply({ settings: { tls: { implicitTls: true } } })
+    expect(receiver.port('smtps')).toBeGreaterThan(0)
   })
 
   it('a silent client there does not hold up a stop', async () => {
-    const other = await openHouse({ settings: { tls: { implicitTls: true } }, rows: [certificateRow(mxCertificate)] })
+    const other = await startTestReceiver({
+      settings: { tls: { implicitTls: true } },
+      rows: [certificateRow(mxCertificate)],
+    })
     const client = await WireClient.to(other.port('smtps'))
     await client.rest(50)
     const begin = Date.now()
@@ -183,10 +189,10 @@ describe('TLS from the first byte (RFC 8314)', () => {
   })
 
   it('plain text there is nothing', async () => {
-    const client = await WireClient.to(house.port('smtps'))
+    const client = await WireClient.to(receiver.port('smtps'))
     client.write('EHLO c.test\r\n')
     await client.untilClosed()
-    const good = await WireClient.to(house.port('smtps'), { tls: {} })
+    const good = await WireClient.to(receiver.port('smtps'), { tls: {} })
     expect(await good.reply()).toMatch(/^220/)
     good.end()
   })
@@ -195,7 +201,7 @@ describe('TLS from the first byte (RFC 8314)', () => {
 describe('requireTls', () => {
   it('submission refuses MAIL without it, the SMTP port does not; all refuses everywhere', async () => {
     const ask = async (name: string) => {
-      const client = await WireClient.greeted(house.port(name))
+      const client = await WireClient.greeted(receiver.port(name))
       await client.say('EHLO c.test')
       const reply = await client.say('MAIL FROM:<sam@remote.test>')
       client.end()
@@ -203,8 +209,8 @@ describe('requireTls', () => {
     }
     expect(await ask('submission')).toMatch(/^530 5\.7\.0 Must issue a STARTTLS/)
     expect(await ask('smtp')).toMatch(/^250/)
-    await house.apply({ settings: { tls: { requireTls: 'all' } } })
+    await receiver.apply({ settings: { tls: { requireTls: 'all' } } })
     expect(await ask('smtp')).toMatch(/^530 5\.7\.0 /)
-    await house.apply({ settings: { tls: { requireTls: 'submission' } } })
+    await receiver.apply({ settings: { tls: { requireTls: 'submission' } } })
   })
 })

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { type ApplicationQuestion, applicationAnswerSchema, mostAnswered } from '@postern/contract/application.ts'
+import { type ApplicationQuestion, applicationAnswerSchema, maxAnswered } from '@postern/contract/application.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { AdvancedSettings } from '@postern/contract/settings.ts'
 import { Breaker } from '@postern/runtime/hooks/breaker.ts'
 import { HookFailure } from '@postern/runtime/hooks/failure.ts'
 import type { Answer, Poster } from '@postern/runtime/hooks/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/runtime/hooks/signature.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 
 /** The delivery application as the receiver asks it: one signed request a message, its answer read strictly. */
 
@@ -19,12 +19,12 @@ const toldEveryMs = 60_000
 
 export class Application {
   readonly #poster: Poster
-  readonly #record: Record
+  readonly #record: RecordEvent
   /** One an URL: a new URL is not held responsible for the failures of the one before. */
   #breaker: { url: string; breaker: Breaker } | undefined
   #told = { at: 0, failures: 0 }
 
-  constructor(poster: Poster, record: Record) {
+  constructor(poster: Poster, record: RecordEvent) {
     this.#poster = poster
     this.#record = record
   }
@@ -70,7 +70,7 @@ export class Application {
       length,
       body: whole,
       timeoutMs: timeoutSeconds * 1000,
-      mostAnswer: mostAnswered,
+      maxAnswer: maxAnswered,
     })
   }
 

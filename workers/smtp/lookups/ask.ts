@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Examiner } from '@postern/mailauth/examiner.ts'
 import type { ConnectFacts, HelloFacts, MailFacts, RcptFacts } from '@postern/contract/facts.ts'
 import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { Rule } from '@postern/contract/rules.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
+import type { Examiner } from '@postern/mailauth/examiner.ts'
 import { calloutFor } from '@postern/policy/decide.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Application } from './application.ts'
@@ -23,7 +23,7 @@ import { askSenderDomain } from './sender-domain.ts'
  */
 
 /** Of whom is asked. */
-export type Desk = {
+export type LookupClients = {
   dns: Dns
   greylist: Greylist
   callouts: Callouts
@@ -35,7 +35,10 @@ export type Desk = {
 }
 
 type AskedOf = { connect: ConnectFacts; hello: HelloFacts; mail: MailFacts; rcpt: RcptFacts }
-type Asker<Facts> = (facts: Facts, world: { desk: Desk; policy: Policy }) => Promise<Lookups> | Lookups
+type Asker<Facts> = (
+  facts: Facts,
+  world: { lookupClients: LookupClients; policy: Policy },
+) => Promise<Lookups> | Lookups
 
 /** Milliseconds that a client waits for all look-ups of one command together. */
 const patienceMs = 5_000
@@ -50,32 +53,38 @@ const askers: { [stage in keyof AskedOf]: readonly [Rule, Asker<AskedOf[stage]>]
     ],
     [
       'dnsbl',
-      async ({ ip }, { desk, policy }) => {
-        const ask = (zone: string) => inTime<Heard>(askDnsbl(desk.dns, ip, zone), { zone, answers: 'not-known' })
+      async ({ ip }, { lookupClients, policy }) => {
+        const ask = (zone: string) =>
+          inTime<Heard>(askDnsbl(lookupClients.dns, ip, zone), { zone, answers: 'not-known' })
         return { dnsbl: await Promise.all(zonesThat(policy, 'reject').map(ask)) }
       },
     ],
-    ['reverse-dns', async ({ ip }, { desk }) => ({ reverse: await inTime(askReverse(desk.dns, ip), 'not-known') })],
+    [
+      'reverse-dns',
+      async ({ ip }, { lookupClients }) => ({ reverse: await inTime(askReverse(lookupClients.dns, ip), 'not-known') }),
+    ],
   ],
   hello: [
     [
       'helo-resolves',
-      async ({ argument }, { desk }) => ({ helo: await inTime(askHelo(desk.dns, argument), 'not-known') }),
+      async ({ argument }, { lookupClients }) => ({
+        helo: await inTime(askHelo(lookupClients.dns, argument), 'not-known'),
+      }),
     ],
   ],
   mail: [
     [
       'sender-domain',
-      async ({ sender }, { desk }) => {
+      async ({ sender }, { lookupClients }) => {
         const domain = sender === null || sender === 'null-sender' ? '' : sender.domain
-        return { senderDomain: await inTime(askSenderDomain(desk.dns, domain), 'not-known') }
+        return { senderDomain: await inTime(askSenderDomain(lookupClients.dns, domain), 'not-known') }
       },
     ],
   ],
   rcpt: [
     // It has a time-out of its own.
-    ['callout', (facts, { desk, policy }) => atRoutedHost(facts, desk, policy)],
-    ['greylist', (facts, { desk, policy }) => seen(facts, desk, policy)],
+    ['callout', (facts, { lookupClients, policy }) => atRoutedHost(facts, lookupClients, policy)],
+    ['greylist', (facts, { lookupClients, policy }) => seen(facts, lookupClients, policy)],
   ],
 }
 
@@ -86,13 +95,13 @@ const askers: { [stage in keyof AskedOf]: readonly [Rule, Asker<AskedOf[stage]>]
 export function askWhatIsMissing<S extends keyof AskedOf>(
   stage: S,
   facts: AskedOf[S],
-  { verdict, desk, policy }: { verdict: Verdict; desk: Desk; policy: Policy },
+  { verdict, lookupClients, policy }: { verdict: Verdict; lookupClients: LookupClients; policy: Policy },
 ): Promise<Lookups> | undefined {
   if (verdict.trail === policy.proceed[stage].trail) return undefined
   const rows: readonly [Rule, Asker<AskedOf[S]>][] = askers[stage]
   const missing = rows.filter(([rule]) => verdict.trail.some((step) => step.rule === rule && step.said === 'not-known'))
   if (missing.length === 0) return undefined
-  return Promise.all(missing.map(([, ask]) => ask(facts, { desk, policy }))).then((heard) =>
+  return Promise.all(missing.map(([, ask]) => ask(facts, { lookupClients, policy }))).then((heard) =>
     Object.assign({}, facts.lookups, ...heard),
   )
 }
@@ -104,7 +113,7 @@ export function zonesThat({ settings }: Policy, action: 'mark' | 'reject'): stri
   return [...new Set(dnsbl.filter((list) => list.action === action).map(({ zone }) => zone))]
 }
 
-async function atRoutedHost(facts: RcptFacts, { callouts }: Desk, policy: Policy): Promise<Lookups> {
+async function atRoutedHost(facts: RcptFacts, { callouts }: LookupClients, policy: Policy): Promise<Lookups> {
   const asked = calloutFor(facts, policy)
   if (!asked) return {}
   const name = hostNameOf(policy.settings.general.hostname, facts.machine)
@@ -113,7 +122,7 @@ async function atRoutedHost(facts: RcptFacts, { callouts }: Desk, policy: Policy
 
 function seen(
   { ip, now, senderText, recipient, recipientText }: RcptFacts,
-  { greylist }: Desk,
+  { greylist }: LookupClients,
   policy: Policy,
 ): Lookups {
   const patience = policy.settings.security.greylist

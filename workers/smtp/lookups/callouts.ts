@@ -3,7 +3,7 @@ import type { CalloutHost } from '@postern/policy/expand.ts'
 import { Breaker } from '@postern/runtime/hooks/breaker.ts'
 import { HookFailure } from '@postern/runtime/hooks/failure.ts'
 import type { Hosts } from '@postern/runtime/hooks/hosts.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { LRUCache } from 'lru-cache'
 import { callOut } from './callout-dialogue.ts'
 
@@ -12,27 +12,27 @@ import { callOut } from './callout-dialogue.ts'
 export type Callout = NonNullable<Lookups['callout']>
 
 /** Answers kept, of all hosts together. */
-const mostKept = 50_000
+const maxKept = 50_000
 const keepMs: { [said in Callout]: number } = { exists: 3_600_000, unknown: 300_000, 'not-known': 5_000 }
 /** For one callout, from the first look at a name to the reply to RCPT. */
 const timeoutMs = 15_000
-const mostAddresses = 2
+const maxAddresses = 2
 /** At one host at a time. */
-const mostAtOnce = 20
+const maxAtOnce = 20
 /** Hosts remembered. */
-const mostHosts = 1000
+const maxHosts = 1000
 const toldEveryMs = 60_000
 
 type Partner = { breaker: Breaker; busy: number; toldAt: number; failures: number }
 
 export class Callouts {
   readonly #hosts: Hosts
-  readonly #record: Record
-  readonly #kept = new LRUCache<string, Callout>({ max: mostKept })
+  readonly #record: RecordEvent
+  readonly #kept = new LRUCache<string, Callout>({ max: maxKept })
   readonly #asking = new Map<string, Promise<Callout>>()
-  readonly #partners = new LRUCache<string, Partner>({ max: mostHosts })
+  readonly #partners = new LRUCache<string, Partner>({ max: maxHosts })
 
-  constructor(hosts: Hosts, record: Record) {
+  constructor(hosts: Hosts, record: RecordEvent) {
     this.#hosts = hosts
     this.#record = record
   }
@@ -61,7 +61,7 @@ export class Callouts {
       failures: 0,
     }
     this.#partners.set(about.where, partner)
-    if (partner.busy >= mostAtOnce || !partner.breaker.mayAsk()) return 'not-known'
+    if (partner.busy >= maxAtOnce || !partner.breaker.mayAsk()) return 'not-known'
     return this.#converse(host, partner, about)
   }
 
@@ -90,7 +90,7 @@ export class Callouts {
     const until = Date.now() + timeoutMs
     const addresses = await this.#hosts.addressesOf(host.host, timeoutMs)
     let failure: unknown
-    for (const ip of addresses.slice(0, mostAddresses)) {
+    for (const ip of addresses.slice(0, maxAddresses)) {
       try {
         return await callOut({ host, ip, name, recipient, timeoutMs: Math.max(1, until - Date.now()) })
       } catch (error) {

@@ -14,9 +14,9 @@ export type DnsParts = {
   tries?: number
 }
 
-const mostKept = 20_000
+const maxKept = 20_000
 /** More questions at once than this are not asked: strangers decide how many there are. */
-const mostAtOnce = 1_000
+const maxAtOnce = 1_000
 /** Seconds. Node tells the TTL of addresses only. */
 const keepOthers = 120
 const keepNone = 60
@@ -27,7 +27,7 @@ type Heard = { records: readonly string[]; seconds: number }
 
 export class Dns {
   readonly #resolver: Resolver
-  readonly #kept = new LRUCache<string, Promise<Answer>>({ max: mostKept })
+  readonly #kept = new LRUCache<string, Promise<Answer>>({ max: maxKept })
   #asking = 0
 
   /** Throws when a server is no `address[:port]`. */
@@ -66,7 +66,7 @@ export class Dns {
   #ask(key: string, look: () => Promise<Heard>): Promise<Answer> {
     const kept = this.#kept.get(key)
     if (kept) return kept
-    if (this.#asking >= mostAtOnce) return Promise.resolve('not-known')
+    if (this.#asking >= maxAtOnce) return Promise.resolve('not-known')
     this.#asking++
     const keep = (seconds: number) => this.#kept.set(key, answer, { ttl: seconds * 1000 })
     const answer: Promise<Answer> = look()

@@ -1,13 +1,13 @@
-import { ExaminerBusy } from '@postern/mailauth/examiner.ts'
-import { type Authentication, type Findings, type MailCheck, mailChecks } from '@postern/contract/mailauth.ts'
 import type { DataFacts } from '@postern/contract/facts.ts'
+import { type Authentication, type Findings, type MailCheck, mailChecks } from '@postern/contract/mailauth.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
+import { ExaminerBusy } from '@postern/mailauth/examiner.ts'
 import { checksFor, isRelay } from '@postern/policy/mail-authentication.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { hostName } from '../session/context.ts'
 import type { MessageBody } from '../message/body.ts'
 import type { Header } from '../message/header.ts'
-import type { Desk } from './ask.ts'
+import { hostName } from '../session/context.ts'
+import type { LookupClients } from './ask.ts'
 
 /** What is asked about a message before it is answered, and what is left to the Queue Manager. */
 
@@ -17,11 +17,16 @@ import type { Desk } from './ask.ts'
  */
 export function askAboutMessage(
   facts: DataFacts,
-  { verdict, body, desk, policy }: { verdict: Verdict; body: Pick<MessageBody, 'read'>; desk: Desk; policy: Policy },
+  {
+    verdict,
+    body,
+    lookupClients,
+    policy,
+  }: { verdict: Verdict; body: Pick<MessageBody, 'read'>; lookupClients: LookupClients; policy: Policy },
 ): Promise<Findings> | undefined {
   const lacks = (check: MailCheck) => verdict.trail.some(({ rule, said }) => rule === check && said === 'not-known')
   if (verdict.outcome.kind !== 'proceed' || verdict.trail === policy.proceed.data.trail) return undefined
-  if (!desk.examiner || !mailChecks.some(lacks)) return undefined
+  if (!lookupClients.examiner || !mailChecks.some(lacks)) return undefined
   const { sender, ip, helo = '' } = facts
   const checks = checksFor(facts, policy)
   const question = {
@@ -32,10 +37,10 @@ export function askAboutMessage(
     checks: mailChecks.filter((check) => checks[check] !== 'off'),
     relay: isRelay(facts, policy),
   }
-  return desk.examiner.sent(question, body.read()).then(
+  return lookupClients.examiner.sent(question, body.read()).then(
     ({ findings }) => findings,
     (error: unknown) => {
-      if (!(error instanceof ExaminerBusy)) desk.trouble?.(error)
+      if (!(error instanceof ExaminerBusy)) lookupClients.trouble?.(error)
       return {}
     },
   )

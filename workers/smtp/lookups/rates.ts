@@ -8,10 +8,10 @@ import { LRUCache } from 'lru-cache'
 /**
  * How much each client and each login did lately, as this worker saw it: another worker counts for itself. What was refused
  * is not counted, so who comes too often gets as much as the rate allows and no less. Where nothing is limited nothing is
- * counted. Bounded: of more than `mostKeys` the ones not seen for longest are forgotten.
+ * counted. Bounded: of more than `maxKeys` the ones not seen for longest are forgotten.
  */
 
-const mostKeys = 100_000
+const maxKeys = 100_000
 const minute = 60_000
 const hour = 3_600_000
 const day = 86_400_000
@@ -24,7 +24,7 @@ type Counter = readonly [Span, Span]
 export class Rates {
   readonly #counters: LRUCache<string, Counter>
 
-  constructor(most = mostKeys) {
+  constructor(most = maxKeys) {
     this.#counters = new LRUCache({ max: most })
   }
 

@@ -4,7 +4,7 @@ import { pointerName } from './address.ts'
 import type { Dns } from './dns.ts'
 
 /** An address may have many names; so many are looked at. */
-const mostNames = 5
+const maxNames = 5
 
 /** RFC 8601 §2.7.3: the names of the address, and whether one of them has this address. */
 export async function askReverse(
@@ -13,7 +13,7 @@ export async function askReverse(
 ): Promise<NonNullable<Lookups['reverse']>> {
   const names = await dns.ptr(pointerName(ip))
   if (names === 'not-known') return 'not-known'
-  const looked = names.slice(0, mostNames).map((name) => name.slice(0, 255))
+  const looked = names.slice(0, maxNames).map((name) => name.slice(0, 255))
   const [first] = looked
   if (first === undefined) return { confirmed: false }
   const answers = await Promise.all(looked.map((name) => (ip.includes(':') ? dns.aaaa(name) : dns.a(name))))

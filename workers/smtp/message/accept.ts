@@ -10,13 +10,13 @@ import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
-import { type Dialogue, type House, hostName } from '../session/context.ts'
-import { clientRecord, cut, verdictRecord } from '../record/event-fields.ts'
 import { askAboutMessage, authenticationFor } from '../lookups/message.ts'
+import { clientRecord, cut, verdictRecord } from '../record/event-fields.ts'
+import { hostName, type ReceiverContext, type SessionContext } from '../session/context.ts'
+import { wireReply } from '../session/reply-text.ts'
+import type { Transaction } from '../session/transaction.ts'
 import { MessageBody } from './body.ts'
 import { type Header, missingFields, receivedField } from './header.ts'
-import type { Transaction } from '../session/transaction.ts'
-import { wireReply } from '../session/reply-text.ts'
 
 /** The end of data: decide, make durable, answer. The 250 is written after the spool has said that the message will survive. */
 
@@ -34,7 +34,7 @@ const ids = new V7Generator({
 })
 
 /** What is larger than the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
-export function newBody({ spool }: House, { policy, facts }: Transaction, stuffed: boolean): MessageBody {
+export function newBody({ spool }: ReceiverContext, { policy, facts }: Transaction, stuffed: boolean): MessageBody {
   return new MessageBody(spool, { limit: octetsKept(policy), stuffed, submitted: isSubmitted(facts) })
 }
 
@@ -52,17 +52,21 @@ export function octetsKept({ settings, watched }: Policy): number {
  * Looks at a message of which more chunks (RFC 3030) are to come: what is wrong already is answered already.
  * @returns whether the transaction goes on, is over, or ends the connection with it
  */
-export function judgeSoFar(dialogue: Dialogue, transaction: Transaction, body: MessageBody): 'on' | 'over' | 'close' {
+export function judgeSoFar(
+  session: SessionContext,
+  transaction: Transaction,
+  body: MessageBody,
+): 'on' | 'over' | 'close' {
   if (!body.suspect) return 'on'
   const { failure, size } = body
   if (failure) {
-    notStored(dialogue, transaction, { error: failure, size })
+    notStored(session, transaction, { error: failure, size })
     return 'over'
   }
   const verdict = decideData(dataFacts(transaction, body, { hops: 0 }), transaction.policy)
   const { outcome } = verdict
   if (outcome.kind !== 'refuse') return 'on'
-  refuse(dialogue, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
+  refuse(session, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
   return outcome.close || isDoubtful(body, transaction) ? 'close' : 'over'
 }
 
@@ -78,39 +82,43 @@ function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick
 }
 
 /** Answers the message. @returns whether the connection ends with the answer */
-export async function acceptMessage(dialogue: Dialogue, transaction: Transaction, body: MessageBody): Promise<boolean> {
+export async function acceptMessage(
+  session: SessionContext,
+  transaction: Transaction,
+  body: MessageBody,
+): Promise<boolean> {
   const header = body.header()
   const id = ids.generate().toString()
-  const { verdict, facts } = await judge(dialogue, transaction, { body, header, id })
-  dialogue.watch(verdict)
+  const { verdict, facts } = await judge(session, transaction, { body, header, id })
+  session.watch(verdict)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
-    refuse(dialogue, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
+    refuse(session, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
     // Where line ends are rewritten a false end is text, and no attempt.
-    const isAttempt = body.smuggling && dialogue.attempted('smuggling', 'a command after a false end of data')
+    const isAttempt = body.smuggling && session.attempted('smuggling', 'a command after a false end of data')
     return outcome.close || isDoubtful(body, transaction) || isAttempt
   }
   transaction.passed(verdict)
-  const { house } = dialogue
+  const { receiver } = session
   const { size } = body
   const treatment = together(verdict.treatments)
-  const envelope = envelopeOf(dialogue, transaction, { id, facts, header, treatment })
+  const envelope = envelopeOf(session, transaction, { id, facts, header, treatment })
   try {
-    await body.store(envelope, prefixOf(dialogue, transaction, { envelope, header, treatment }))
+    await body.store(envelope, prefixOf(session, transaction, { envelope, header, treatment }))
   } catch (error) {
     body.drop()
-    notStored(dialogue, transaction, { error, size })
+    notStored(session, transaction, { error, size })
     return false
   }
-  house.counters.messages_accepted_total++
-  house.counters.octets_accepted_total += size
-  house.counters.recipients_accepted_total += envelope.recipients.length
+  receiver.counters.messages_accepted_total++
+  receiver.counters.octets_accepted_total += size
+  receiver.counters.recipients_accepted_total += envelope.recipients.length
   // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
-  tellAccepted(dialogue, transaction, { envelope, header, size })
+  tellAccepted(session, transaction, { envelope, header, size })
   const { found } = envelope.authentication ?? {}
-  if (found) house.record('message.authenticated', { messageId: envelope.id, ...found })
-  dialogue.reply('accepted', { id: envelope.id })
+  if (found) receiver.record('message.authenticated', { messageId: envelope.id, ...found })
+  session.reply('accepted', { id: envelope.id })
   return false
 }
 
@@ -123,26 +131,26 @@ type AtEnd = {
 
 /** The delivery application is asked last, and only about what nothing else is against. */
 export async function judge(
-  { house, witness }: Pick<Dialogue, 'house'> & Partial<Pick<Dialogue, 'witness'>>,
+  { receiver, recorder }: Pick<SessionContext, 'receiver'> & Partial<Pick<SessionContext, 'recorder'>>,
   transaction: Transaction,
   { body, header, id }: AtEnd,
 ): Promise<{ verdict: DataVerdict; facts: DataFacts }> {
   const { policy } = transaction
-  const { desk, machine } = house
+  const { lookupClients, machine } = receiver
   let facts = dataFacts(transaction, body, header)
   let verdict = decideData(facts, policy)
   const again = (heard: Lookups) => {
     facts = { ...facts, lookups: { ...facts.lookups, ...heard } }
     verdict = decideData(facts, policy)
   }
-  const asked = askAboutMessage(facts, { verdict, body, desk, policy })
+  const asked = askAboutMessage(facts, { verdict, body, lookupClients, policy })
   if (asked) again(await asked)
   const setting = policy.settings.advanced.deliveryApplication
   if (setting !== 'off' && verdict.outcome.kind === 'proceed') {
     const question = questionOf(facts, transaction, { id, at: facts.now, server: hostName(policy, machine) })
-    again(await desk.application.ask(setting, { question, body: () => body.read() }))
+    again(await lookupClients.application.ask(setting, { question, body: () => body.read() }))
   }
-  witness?.data(facts)
+  recorder?.data(facts)
   return { verdict, facts }
 }
 
@@ -192,7 +200,7 @@ export function redirected(redirect: readonly Recipient[], [first]: readonly Rec
 type Ending = { id: string; facts: DataFacts; header: Header; treatment: Wanted }
 
 function envelopeOf(
-  { house, facts }: Dialogue,
+  { receiver, facts }: SessionContext,
   { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
   { id, facts: atEnd, header, treatment: { hold, redirect } }: Ending,
 ): Envelope {
@@ -201,7 +209,7 @@ function envelopeOf(
   return {
     id,
     receivedAt: atEnd.now,
-    worker: house.id,
+    worker: receiver.id,
     revision: policy.revision,
     origin: 'smtp',
     sender,
@@ -222,12 +230,12 @@ function envelopeOf(
 }
 
 function prefixOf(
-  { house, facts, extended }: Dialogue,
+  { receiver, facts, extended }: SessionContext,
   { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
   { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
 ): Buffer {
   const { id, receivedAt: at } = envelope
-  const hostname = hostName(policy, house.machine)
+  const hostname = hostName(policy, receiver.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
   // RFC 6409 §8. Clients of the relay list hand in what they write, at port 25 as well; what strangers send is theirs.
@@ -238,11 +246,11 @@ function prefixOf(
 }
 
 function tellAccepted(
-  { house, facts, marks: { connect, hello, auth } }: Dialogue,
+  { receiver, facts, marks: { connect, hello, auth } }: SessionContext,
   { sender, rules, policy }: Transaction,
   { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
 ): void {
-  house.record('message.accepted', {
+  receiver.record('message.accepted', {
     messageId: envelope.id,
     origin: 'smtp',
     client: clientRecord(facts),
@@ -257,7 +265,7 @@ function tellAccepted(
 }
 
 function refuse(
-  dialogue: Dialogue,
+  session: SessionContext,
   transaction: Transaction,
   {
     verdict,
@@ -267,10 +275,10 @@ function refuse(
   }: { verdict: Verdict; size: number; reply: ReplyName; values?: ReplyValues | undefined },
 ): void {
   const text = wireReply(reply, values)
-  dialogue.write(text)
-  dialogue.house.counters.messages_refused_total++
-  dialogue.house.record('message.refused', {
-    client: clientRecord(dialogue.facts),
+  session.write(text)
+  session.receiver.counters.messages_refused_total++
+  session.receiver.record('message.refused', {
+    client: clientRecord(session.facts),
     sender: transaction.sender,
     recipients: transaction.recipients.slice(0, 100).map(({ address }) => address),
     size,
@@ -280,12 +288,12 @@ function refuse(
 
 /** The client keeps the message and tries again; what went wrong is in the event. */
 function notStored(
-  dialogue: Dialogue,
+  session: SessionContext,
   transaction: Transaction,
   { error, size }: { error: unknown; size: number },
 ): void {
   const full = error instanceof SpoolFull
-  if (full) dialogue.house.spoolFull()
+  if (full) session.receiver.spoolFull()
   const verdict: Verdict = {
     stage: 'data',
     outcome: { kind: 'refuse', reply: full ? 'spoolFull' : 'internalError', close: false },
@@ -295,5 +303,5 @@ function notStored(
     explanation: [error instanceof Error ? error.message : String(error)],
     trail: [{ rule: 'spool-space', said: 'decided' }],
   }
-  refuse(dialogue, transaction, { verdict, size, reply: full ? 'spoolFull' : 'internalError' })
+  refuse(session, transaction, { verdict, size, reply: full ? 'spoolFull' : 'internalError' })
 }

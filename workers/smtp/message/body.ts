@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import { type Draft, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
+import { type MessageWriter, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
 import { BlindCopies } from './blind-copies.ts'
 import { BodyScanner } from './body-scanner.ts'
 import { FalseEnd } from './false-end.ts'
@@ -11,14 +11,14 @@ const keptOctets = 65_536
 /** How far into a message its header is looked at. */
 const headOctets = 65_536
 /** Pieces of a message in memory; more are joined, so that a client that sends octet by octet costs no more. */
-const mostPieces = 64
+const maxPieces = 64
 
 /** So many times the limit, and at least so many octets, are read for the sake of a polite answer; more is an attack. */
 const politeTimes = 8
 const politeOctets = 64 << 20
 
 /** How many octets are read of a message that may have `limit`. */
-export function mostRead(limit: number): number {
+export function maxRead(limit: number): number {
   return Math.max(limit * politeTimes, politeOctets)
 }
 
@@ -36,7 +36,7 @@ export class MessageBody {
   #isEightBit = false
   #head: Buffer[] = []
   #headOctets = 0
-  #draft: Draft | undefined
+  #draft: MessageWriter | undefined
   #dropped = false
   #failure: Error | undefined
 
@@ -64,7 +64,7 @@ export class MessageBody {
 
   /** So far past the limit that its end is not waited for. */
   get endless(): boolean {
-    return this.size > mostRead(this.#limit)
+    return this.size > maxRead(this.#limit)
   }
 
   /** It is larger than the limit, cannot be stored, or holds what lines must not hold: worth a look before its end. */
@@ -122,14 +122,14 @@ export class MessageBody {
       if (this.#headOctets < headOctets) this.#keepHead(piece)
     }
     if (this.#octets > keptOctets) return this.#flow()
-    if (this.#pieces.length > mostPieces) this.#pieces = [Buffer.concat(this.#pieces)]
+    if (this.#pieces.length > maxPieces) this.#pieces = [Buffer.concat(this.#pieces)]
     return undefined
   }
 
   #keepHead(piece: Buffer): void {
     this.#head.push(piece)
     this.#headOctets += piece.length
-    if (this.#head.length > mostPieces) this.#head = [Buffer.concat(this.#head)]
+    if (this.#head.length > maxPieces) this.#head = [Buffer.concat(this.#head)]
   }
 
   #flow(): Promise<void> | undefined {

@@ -1,21 +1,21 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
+  receiver = await startTestReceiver({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 beforeEach(() => {
-  house.events.length = 0
+  receiver.events.length = 0
 })
 
 const envelope = ['MAIL FROM:<sam@remote.test>', 'RCPT TO:<jane@example.test>']
 
 /** Greeted, with an envelope whose message is to come. */
-async function ready(at = house): Promise<WireClient> {
+async function ready(at = receiver): Promise<WireClient> {
   const client = await WireClient.greeted(at.port())
   for (const line of ['EHLO client.test', ...envelope]) expect(await client.say(line)).toMatch(/^250/)
   return client
@@ -29,7 +29,7 @@ async function chunk(client: WireClient, octets: string, last = false): Promise<
 
 /** Without our trace fields. */
 /** Below our trace and the fields that a submission gets. */
-async function bodies(at = house): Promise<string[]> {
+async function bodies(at = receiver): Promise<string[]> {
   return (await at.stored()).map(({ body }) =>
     body
       .replace(/^Received:(?:[^\r]|\r\n[ \t])*\r\n/, '')
@@ -72,7 +72,7 @@ describe('RFC 3030 CHUNKING', () => {
   })
 
   it('envelope, chunks and goodbye in one packet are answered in order', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const lines = ['EHLO c.test', ...envelope, 'BDAT 6', 'QUIT\r\nBDAT 6 LAST', 'NOOP\r\nQUIT', '']
     client.write(lines.join('\r\n'))
     const answers = (await client.untilClosed()).split('\r\n').filter((line) => /^\d{3} /.test(line))
@@ -90,11 +90,11 @@ describe('RFC 3030 CHUNKING', () => {
     ],
     ['after RSET', ['EHLO c.test', ...envelope, 'BDAT 3\r\na', 'RSET'], /^503 5\.5\.1 .*MAIL first/],
   ])('%s it is refused, and its octets are no commands', async (_name, before, expected) => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     for (const line of before) await client.say(line as string)
     expect(await chunk(client, 'RCPT TO:<jane@example.test>\r\nQUIT\r\n', true)).toMatch(expected)
     expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
-    expect(house.of('message.accepted')).toHaveLength(0)
+    expect(receiver.of('message.accepted')).toHaveLength(0)
     client.end()
   })
 
@@ -104,7 +104,7 @@ describe('RFC 3030 CHUNKING', () => {
     expect(await client.say('RCPT TO:<jane@example.test>')).toMatch(/^503 5\.5\.1 /)
     expect(await client.say('DATA')).toMatch(/^503 5\.5\.1 .*BDAT/)
     expect(await chunk(client, 'rest\r\n', true)).toMatch(/^503 /)
-    expect(house.of('message.accepted')).toHaveLength(0)
+    expect(receiver.of('message.accepted')).toHaveLength(0)
     for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
     expect(await chunk(client, 'whole\r\n', true)).toMatch(/^250/)
     expect((await bodies()).at(-1)).toBe('\r\nwhole\r\n')
@@ -126,7 +126,7 @@ describe('RFC 3030 CHUNKING', () => {
   })
 
   it('BINARYMIME is neither offered nor taken', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const hello = await client.say('EHLO c.test')
     expect(hello).toContain('CHUNKING')
     expect(hello).not.toContain('BINARYMIME')
@@ -143,8 +143,8 @@ describe('RFC 3030 CHUNKING', () => {
     const client = await ready()
     client.write(`BDAT ${octets.length} LAST\r\n${octets}NOOP\r\n`)
     expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n421 4\.7\.0 [^\r\n]*\r\n$/)
-    expect(house.of('message.refused')).toHaveLength(1)
-    expect(house.of('message.accepted')).toHaveLength(0)
+    expect(receiver.of('message.refused')).toHaveLength(1)
+    expect(receiver.of('message.accepted')).toHaveLength(0)
   })
 
   it('NUL is refused, and the session goes on: where the chunk ends is clear', async () => {
@@ -164,7 +164,7 @@ describe('RFC 3030 CHUNKING', () => {
   })
 
   it('normalize rewrites bare CR and LF over the borders of chunks', async () => {
-    const lax = await openHouse({ settings: { advanced: { bareLineFeeds: 'normalize' } } })
+    const lax = await startTestReceiver({ settings: { advanced: { bareLineFeeds: 'normalize' } } })
     const client = await ready(lax)
     for (const octets of ['a\r', '\n.\n', 'b\r', 'c']) expect(await chunk(client, octets)).toMatch(/^250/)
     expect(await chunk(client, '\r', true)).toMatch(/^250 2\.0\.0 Accepted/)
@@ -174,7 +174,7 @@ describe('RFC 3030 CHUNKING', () => {
   })
 
   it('the size limit holds over all chunks, and the session lives', async () => {
-    const small = await openHouse({ settings: { general: { maxMessageBytes: 1000 } } })
+    const small = await startTestReceiver({ settings: { general: { maxMessageBytes: 1000 } } })
     const client = await ready(small)
     expect(await chunk(client, `${'x'.repeat(598)}\r\n`)).toMatch(/^250/)
     expect(await chunk(client, `${'x'.repeat(598)}\r\n`)).toMatch(/^552 5\.3\.4 /)
@@ -204,7 +204,7 @@ describe('RFC 3030 CHUNKING', () => {
     const other = await ready()
     expect(await other.say('NOOP')).toMatch(/^250/)
     other.end()
-    expect(house.of('message.accepted')).toHaveLength(0)
+    expect(receiver.of('message.accepted')).toHaveLength(0)
   })
 
   it('holds over random chunks in random packets: what is stored is what was sent', async () => {
@@ -248,7 +248,7 @@ describe('RFC 3030 CHUNKING', () => {
     )
     client.end()
     expect((await bodies()).slice(-texts.length)).toEqual(texts.map(bordered))
-    expect(house.of('message.accepted').map(({ size }) => size)).toEqual(sizes.map(([, size]) => size))
+    expect(receiver.of('message.accepted').map(({ size }) => size)).toEqual(sizes.map(([, size]) => size))
   }, 60_000)
   const texts: string[] = []
   const sizes: [number, number][] = []

@@ -1,16 +1,16 @@
 import type { Policy } from '@postern/policy/policy.ts'
-import { Chunk, type Inflow } from './chunk.ts'
-import type { Dialogue } from '../session/context.ts'
-import type { Intake } from '../session/line-reader.ts'
-import { type MessageBody, mostRead } from './body.ts'
-import type { Pace } from '../session/timeouts.ts'
-import { acceptMessage, judgeSoFar, newBody, octetsKept } from './accept.ts'
+import type { SessionContext } from '../session/context.ts'
+import type { LineReader } from '../session/line-reader.ts'
+import type { Timeouts } from '../session/timeouts.ts'
 import type { Transaction } from '../session/transaction.ts'
+import { acceptMessage, judgeSoFar, newBody, octetsKept } from './accept.ts'
+import { type MessageBody, maxRead } from './body.ts'
+import { Chunk, type Inflow } from './chunk.ts'
 
 /** The session, as the messages in it see it. */
-export type Carrier = Dialogue & {
-  readonly pace: Pace
-  readonly intake: Intake | undefined
+export type DataSession = SessionContext & {
+  readonly pace: Timeouts
+  readonly intake: LineReader | undefined
   readonly isOver: boolean
   /** A message has its answer. */
   countMessage(): void
@@ -22,8 +22,8 @@ export type Carrier = Dialogue & {
 const progressOctets = 512
 
 /** The messages of a session on their way in, one after another, after DATA or in chunks: from their first octet to their answer. */
-export class MailData {
-  readonly #session: Carrier
+export class MessageData {
+  readonly #session: DataSession
   #body: MessageBody | undefined
   /** Where message octets go while they come. */
   #inflow: Inflow | undefined
@@ -31,7 +31,7 @@ export class MailData {
   /** Octets at the last sign of life. */
   #progress = 0
 
-  constructor(session: Carrier) {
+  constructor(session: DataSession) {
     this.#session = session
   }
 
@@ -46,21 +46,21 @@ export class MailData {
   }
 
   readBody(): void {
-    const { house, transaction } = this.#session
-    const body = newBody(house, transaction as Transaction, true)
+    const { receiver, transaction } = this.#session
+    const body = newBody(receiver, transaction as Transaction, true)
     this.#body = body
     this.#flowInto(body, () => this.#session.wait(this.#finish(body)))
   }
 
   readChunk({ octets, last }: { octets: number; last: boolean }, refuse?: () => void): void {
     const session = this.#session
-    const policy = session.transaction?.policy ?? session.house.policy
-    if (octets > mostRead(octetsKept(policy))) this.#tooMuch(octets, policy)
+    const policy = session.transaction?.policy ?? session.receiver.policy
+    if (octets > maxRead(octetsKept(policy))) this.#tooMuch(octets, policy)
     else if (refuse) this.#flowInto(new Chunk(octets, undefined), refuse, octets)
     else {
       const transaction = session.transaction as Transaction
       transaction.chunked = true
-      this.#body ??= newBody(session.house, transaction, false)
+      this.#body ??= newBody(session.receiver, transaction, false)
       const body = this.#body
       const ended = (wait?: Promise<void>) =>
         last ? session.wait(this.#finishChunks(body, wait)) : this.#chunkTaken(body, { octets, wait })
@@ -96,7 +96,7 @@ export class MailData {
       return used
     }
     if (inflow.endless) {
-      this.#tooMuch(inflow.size, session.house.policy)
+      this.#tooMuch(inflow.size, session.receiver.policy)
       return octets.length
     }
     if (wait) session.wait(wait)

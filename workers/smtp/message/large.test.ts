@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 /** Sends lines until so many octets are out, no faster than the server reads. */
@@ -16,7 +16,7 @@ describe('a message of 200 MB in 64 MB of heap', () => {
   let child: ChildProcess
   let port = 0
   beforeAll(async () => {
-    const file = fileURLToPath(new URL('test/serve.ts', import.meta.url))
+    const file = fileURLToPath(new URL('../test/serve.ts', import.meta.url))
     child = spawn(process.execPath, ['--max-old-space-size=64', file], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     const [text] = (await once(child.stdout as NodeJS.EventEmitter, 'data')) as [Buffer]
     port = Number(text.toString())
@@ -55,10 +55,10 @@ describe('a message of 200 MB in 64 MB of heap', () => {
 describe('a body whose lines all begin with a dot', () => {
   it('holds up other sessions no longer than another body of its size', async () => {
     // The one that asks all the time would be a flood of commands.
-    const house = await openHouse({ settings: { security: { autoDenyHackAttempts: false } } })
+    const receiver = await startTestReceiver({ settings: { security: { autoDenyHackAttempts: false } } })
     const delayWhile = async (line: string) => {
-      const client = await WireClient.greeted(house.port())
-      const other = await WireClient.greeted(house.port())
+      const client = await WireClient.greeted(receiver.port())
+      const other = await WireClient.greeted(receiver.port())
       await client.upToData()
       let longest = 0
       let going = true
@@ -88,20 +88,20 @@ describe('a body whose lines all begin with a dot', () => {
     )
     // smtp-server 3.21.6: about 2 500 ms of event loop for these 8 MiB.
     expect(dots.took).toBeLessThan(plain.took * 10 + 500)
-    await house.close()
+    await receiver.close()
   }, 120_000)
 })
 
 describe('a message far past the limit that does not end', () => {
   it('is answered and the connection closed, instead of read for ever', async () => {
-    const house = await openHouse({ settings: { general: { maxMessageBytes: 10_000 } } })
-    const client = await WireClient.greeted(house.port())
+    const receiver = await startTestReceiver({ settings: { general: { maxMessageBytes: 10_000 } } })
+    const client = await WireClient.greeted(receiver.port())
     await client.upToData()
     client.socket.on('error', () => {})
     void pour(client, `${'x'.repeat(998)}\r\n`, 200 << 20).catch(() => {})
     expect(await client.reply(30_000)).toMatch(/^552 5\.3\.4 /)
     await client.untilClosed()
-    expect(house.events.filter(({ type }) => type === 'session.error')).toMatchObject([{ reason: 'too-large' }])
-    await house.close()
+    expect(receiver.events.filter(({ type }) => type === 'session.error')).toMatchObject([{ reason: 'too-large' }])
+    await receiver.close()
   }, 60_000)
 })

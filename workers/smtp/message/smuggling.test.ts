@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { entry, type House, openHouse } from '../test/receiver-harness.ts'
+import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 /** What a smuggler hides behind a false end of data: a whole second message, and the goodbye. */
@@ -52,23 +52,23 @@ async function attack(port: number, falseEnd: string, cuts: readonly number[]): 
 }
 
 describe('end-of-data smuggling', () => {
-  let house: House
+  let receiver: TestReceiver
   beforeAll(async () => {
-    house = await openHouse()
+    receiver = await startTestReceiver()
   })
-  afterAll(() => house.close())
+  afterAll(() => receiver.close())
   beforeEach(() => {
-    house.events.length = 0
+    receiver.events.length = 0
   })
 
   it.each(falseEnds)('%s: one message or none, and nothing behind a refused one is done', async (name, falseEnd) => {
-    const answers = await attack(house.port(), falseEnd, [])
-    expect(house.of('message.accepted')).toHaveLength(0)
+    const answers = await attack(receiver.port(), falseEnd, [])
+    expect(receiver.of('message.accepted')).toHaveLength(0)
     expect(answers).toMatch(name.includes('NUL') ? /^554 5\.6\.0 (NUL|Bare)/ : /^554 5\.6\.0 Bare/)
     // Then 421; or, where a NUL alone was in it, the goodbye that stands behind the true end.
     expect(answers).toMatch(/^554 [^\r\n]*\r\n(?:421|221) [^\r\n]*\r\n$/)
     expect(answers.includes('\r\n221')).toBe(name === 'NUL alone')
-    const [refused] = house.of('message.refused')
+    const [refused] = receiver.of('message.refused')
     expect(refused?.verdict.rule).toMatch(/bare-line-feed|nul-octet/)
   })
 
@@ -78,9 +78,9 @@ describe('end-of-data smuggling', () => {
         fc.constantFrom(...falseEnds),
         fc.array(fc.nat(300), { maxLength: 20 }),
         async ([, falseEnd], cuts) => {
-          house.events.length = 0
-          const answers = await attack(house.port(), falseEnd, cuts)
-          expect(house.of('message.accepted')).toHaveLength(0)
+          receiver.events.length = 0
+          const answers = await attack(receiver.port(), falseEnd, cuts)
+          expect(receiver.of('message.accepted')).toHaveLength(0)
           expect(answers).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n(?:421|221) [^\r\n]*\r\n$/)
         },
       ),
@@ -89,21 +89,21 @@ describe('end-of-data smuggling', () => {
   }, 60_000)
 
   it('says 421 after the refusal and closes (RFC 5321 §3.8)', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.upToData()
     client.write('a\nb\r\n.\r\nNOOP\r\nNOOP\r\n')
     expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n421 4\.7\.0 mx\.test closing connection\r\n$/)
   })
 
   it('goes on after NUL: the end of the data is clear, and the next message is taken', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     expect(await client.send('a\0b\r\n')).toMatch(/^554 5\.6\.0 NUL/)
     expect(await client.send('innocent\r\n')).toMatch(/^250 2\.0\.0 Accepted/)
     client.end()
   })
 
   it('the next message of a session that is refused reads 421, and no reset takes the replies', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     await client.upToData()
     const next = 'MAIL FROM:<a@remote.test>\r\n'
     client.write(`a\nb\r\n.\r\n${next.repeat(2_000)}`)
@@ -119,19 +119,19 @@ describe('the White List and bareLineFeeds: normalize', () => {
     ['a White-listed client', { rows: [entry('white', '127.0.0.1')] }],
     ['the setting', { settings: { advanced: { bareLineFeeds: 'normalize' as const } } }],
   ])('%s: one message, every line in CRLF, the false end a line of text', async (_name, change) => {
-    const house = await openHouse(change)
+    const receiver = await startTestReceiver(change)
     for (const [name, falseEnd] of falseEnds) {
       // NUL is refused to everybody; CR CRLF.CRLF holds the true end.
       if (name.includes('NUL') || name === 'CRCRLF.CRLF') continue
-      house.events.length = 0
-      await attack(house.port(), falseEnd, [3, 40, 41, 42])
+      receiver.events.length = 0
+      await attack(receiver.port(), falseEnd, [3, 40, 41, 42])
       // The second message is text of the first, which ends where CRLF.CRLF is, and there only.
-      expect(house.of('message.accepted')).toHaveLength(1)
+      expect(receiver.of('message.accepted')).toHaveLength(1)
     }
-    for (const { body } of await house.stored()) {
+    for (const { body } of await receiver.stored()) {
       expect(body).not.toMatch(/\r(?!\n)|(?<!\r)\n/)
       expect(body).toContain('MAIL FROM:<boss@example.test>')
     }
-    await house.close()
+    await receiver.close()
   })
 })

@@ -2,7 +2,7 @@
 
 /** Characters that are kept. */
 const longest = 200
-const mostWords = 100
+const maxWords = 100
 const encodedWord = /=\?([A-Za-z0-9_:.()-]{1,40})(?:\*[A-Za-z0-9-]{1,20})?\?([bq])\?([\x21-\x3e\x40-\x7e]{0,1000})\?=/gi
 
 /** `raw`: the field's body, octets as latin1, folded or not. */
@@ -25,7 +25,7 @@ function decodeWords(line: string): string {
     pending = undefined
   }
   for (const found of joined.matchAll(encodedWord)) {
-    if (++words > mostWords) break
+    if (++words > maxWords) break
     const [whole, charset = '', kind = '', payload = ''] = found
     const octets = octetsOf(kind, payload)
     if (found.index > last || pending?.charset !== charset.toLowerCase()) flush()

@@ -1,27 +1,31 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import type { Envelope } from '@postern/contract/envelope.ts'
-import type { ErrandAnswer, SubmitErrand } from '@postern/contract/worker-requests.ts'
 import type { MailFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
+import type { SubmitRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 import { decideRcpt } from '@postern/policy/decide.ts'
 import { isAscii } from '@postern/policy/path.ts'
-import type { Parcels } from '@postern/runtime/worker.ts'
-import { type House, hostName } from '../session/context.ts'
+import type { MessageChunks } from '@postern/runtime/worker.ts'
 import { clientRecord, cut } from '../record/event-fields.ts'
-import type { MessageBody } from './body.ts'
-import { judge, newBody, redirected, together } from './accept.ts'
-import { type Header, httpReceivedField, missingFields } from './header.ts'
-import { Transaction } from '../session/transaction.ts'
+import { hostName, type ReceiverContext } from '../session/context.ts'
 import { wireReply } from '../session/reply-text.ts'
+import { Transaction } from '../session/transaction.ts'
+import { judge, newBody, redirected, together } from './accept.ts'
+import type { MessageBody } from './body.ts'
+import { type Header, httpReceivedField, missingFields } from './header.ts'
 
 /**
  * A message that an operator hands in through the API. Its recipients and its content are judged by the same rules as
- * anybody's, with the right to relay that a login has; about its sender nobody is asked, for an operator speaks for the house.
+ * anybody's, with the right to relay that a login has; about its sender nobody is asked, for an operator speaks for the receiver.
  * Resolves with `stored` when it is durable. Rejects with SpoolFull or SpoolFailure: nothing was stored.
  */
-export async function submit(house: House, errand: SubmitErrand, parcels: Parcels): Promise<ErrandAnswer> {
-  const { policy } = house
-  const facts = factsOf(house, errand)
+export async function submit(
+  receiver: ReceiverContext,
+  errand: SubmitRequest,
+  parcels: MessageChunks,
+): Promise<WorkerRequestAnswer> {
+  const { policy } = receiver
+  const facts = factsOf(receiver, errand)
   const transaction = new Transaction(policy, facts, { verdict: policy.proceed.mail, promised: { body: '7bit' } })
   for (const [i, recipient] of errand.recipients.entries()) {
     const verdict = decideRcpt(
@@ -33,17 +37,17 @@ export async function submit(house: House, errand: SubmitErrand, parcels: Parcel
     transaction.passed(verdict)
   }
   if (errand.dryRun) return { outcome: 'stored' }
-  const body = newBody(house, transaction, false)
+  const body = newBody(receiver, transaction, false)
   try {
     const eight = await fill(body, errand, parcels)
     const header = body.header()
     const {
       verdict,
       facts: { now: at },
-    } = await judge({ house }, transaction, { body, header, id: errand.messageId })
+    } = await judge({ receiver }, transaction, { body, header, id: errand.messageId })
     if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
     transaction.passed(verdict)
-    await store(house, transaction, { errand, body, eight, header, at, treatment: together(verdict.treatments) })
+    await store(receiver, transaction, { errand, body, eight, header, at, treatment: together(verdict.treatments) })
     return { outcome: 'stored' }
   } finally {
     // After it was stored this does nothing.
@@ -52,7 +56,7 @@ export async function submit(house: House, errand: SubmitErrand, parcels: Parcel
 }
 
 /** Parcel after parcel, lines ended as mail ends them. @returns whether an octet has its eighth bit set */
-async function fill(body: MessageBody, { parcels: count }: SubmitErrand, parcels: Parcels): Promise<boolean> {
+async function fill(body: MessageBody, { parcels: count }: SubmitRequest, parcels: MessageChunks): Promise<boolean> {
   const ends = new LineEnds()
   let eight = false
   for (let n = 0; n < count; n++) {
@@ -65,7 +69,7 @@ async function fill(body: MessageBody, { parcels: count }: SubmitErrand, parcels
   return eight
 }
 
-function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: SubmitErrand): MailFacts {
+function factsOf({ machine, tlsAvailable }: ReceiverContext, { sender, by, address }: SubmitRequest): MailFacts {
   return {
     now: Date.now(),
     listener: 'submission',
@@ -81,7 +85,7 @@ function factsOf({ machine, tlsAvailable }: House, { sender, by, address }: Subm
 }
 
 type Taken = {
-  errand: SubmitErrand
+  errand: SubmitRequest
   body: MessageBody
   eight: boolean
   header: Header
@@ -90,7 +94,7 @@ type Taken = {
 }
 
 async function store(
-  house: House,
+  receiver: ReceiverContext,
   { policy, recipients, sender, facts, rules }: Transaction,
   { errand: { messageId: id, by, notify, ret, envid }, body, eight, header, at, treatment }: Taken,
 ): Promise<void> {
@@ -100,7 +104,7 @@ async function store(
   const envelope: Envelope = {
     id,
     receivedAt: at,
-    worker: house.id,
+    worker: receiver.id,
     revision: policy.revision,
     origin: 'api',
     sender,
@@ -113,15 +117,15 @@ async function store(
     ...(envid ? { envid } : {}),
     ...(hold === undefined ? {} : { hold }),
   }
-  const hostname = hostName(policy, house.machine)
+  const hostname = hostName(policy, receiver.machine)
   const missing = missingFields(header, { id, at, hostname })
   const prefix = Buffer.from(httpReceivedField({ hostname, id, at }) + headers + missing + header.before, 'latin1')
   const { size } = body
   await body.store(envelope, prefix)
-  house.counters.messages_accepted_total++
-  house.counters.octets_accepted_total += size
-  house.counters.recipients_accepted_total += to.length
-  house.record('message.accepted', {
+  receiver.counters.messages_accepted_total++
+  receiver.counters.octets_accepted_total += size
+  receiver.counters.recipients_accepted_total += to.length
+  receiver.record('message.accepted', {
     messageId: id,
     origin: 'api',
     client: clientRecord(facts),
@@ -135,7 +139,7 @@ async function store(
   })
 }
 
-function refused(path: string, { outcome, rule }: Verdict): ErrandAnswer {
+function refused(path: string, { outcome, rule }: Verdict): WorkerRequestAnswer {
   const reply = outcome.kind === 'refuse' ? wireReply(outcome.reply, outcome.values).trimEnd() : 'refused'
   return { outcome: 'refused', path, rule, reply: reply.slice(0, 600) }
 }

@@ -1,7 +1,7 @@
 import { hash } from '@node-rs/argon2'
 import type { Row } from '@postern/contract/rows.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { entry, type House, openHouse } from '../test/receiver-harness.ts'
+import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 const password = 'correct horse'
@@ -9,7 +9,7 @@ const password = 'correct horse'
 const application = '127.0.0.1'
 const stranger = '127.0.0.9'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
   const secretHash = await hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
   const jane: Row = {
@@ -18,12 +18,12 @@ beforeAll(async () => {
     value: { address: 'jane@example.test', login: '', disabled: false, secretHash },
   }
   const relay = { ...entry('relay', application), id: 'relay-127.0.0.0/8' } as Row
-  house = await openHouse({ settings: { advanced: { allowPlainWithoutTls: true } }, rows: [jane, relay] })
+  receiver = await startTestReceiver({ settings: { advanced: { allowPlainWithoutTls: true } }, rows: [jane, relay] })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 async function greeted({ login, from = application }: { login?: true; from?: string } = {}): Promise<WireClient> {
-  const client = await WireClient.greeted(house.port(login ? 'submission' : 'smtp'), { localAddress: from })
+  const client = await WireClient.greeted(receiver.port(login ? 'submission' : 'smtp'), { localAddress: from })
   await client.say('EHLO c.test')
   if (login) await client.say(`AUTH PLAIN ${Buffer.from(`\0jane@example.test\0${password}`).toString('base64')}`)
   return client
@@ -40,7 +40,7 @@ async function stored(client: WireClient, text: string, cuts: readonly number[] 
   }
   client.write('.\r\n')
   expect(await client.reply()).toMatch(/^250 /)
-  return (await house.stored()).at(-1)!.body.replace(/^Received:(?:[^\r]|\r\n[ \t])*\r\n/, '')
+  return (await receiver.stored()).at(-1)!.body.replace(/^Received:(?:[^\r]|\r\n[ \t])*\r\n/, '')
 }
 
 describe('Date and Message-ID (RFC 6409 §8)', () => {
@@ -80,7 +80,7 @@ describe('Bcc', () => {
     client.write(`BDAT ${half}\r\n${text.slice(0, half)}BDAT ${text.length - half} LAST\r\n${text.slice(half)}`)
     expect(await client.reply()).toMatch(/^250 /)
     expect(await client.reply()).toMatch(/^250 2\.0\.0 Accepted/)
-    expect((await house.stored()).at(-1)?.body.endsWith(without)).toBe(true)
+    expect((await receiver.stored()).at(-1)?.body.endsWith(without)).toBe(true)
     const filler = `X-Filler: ${'x'.repeat(80)}\r\n`.repeat(2_000)
     expect(await stored(client, filler + text)).toBe(filler + without)
   })

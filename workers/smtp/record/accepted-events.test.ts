@@ -9,7 +9,7 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { uuidv7 } from 'uuidv7'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Receptions } from './accepted-events.ts'
+import { AcceptedEvents } from './accepted-events.ts'
 
 let directory: string
 beforeEach(async () => {
@@ -34,7 +34,7 @@ async function live(onDisk: ReadonlySet<string>) {
   const trouble = (error: unknown) => troubles.push(error)
   const file = join(directory, 'receptions')
   const startedAt = performance.now()
-  const receptions = await Receptions.open({ worker, spool, reader, file, trouble })
+  const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   const startMs = performance.now() - startedAt
   await reader.close()
   const take = async (octets = 10) => {
@@ -99,7 +99,7 @@ const victim = (home: string) => `
   import { EventLog } from '@postern/runtime/event-log.ts'
   import { openLocalReader } from '@postern/spool/local/reader.ts'
   import { openLocalWriter } from '@postern/spool/local/writer.ts'
-  import { Receptions } from './accepted-events.ts'
+  import { AcceptedEvents } from './accepted-events.ts'
   const home = ${JSON.stringify(home)}
   const events = await EventLog.open({ directory: home + '/events', send: async () => 0 })
   events.numberFrom(0)
@@ -109,7 +109,7 @@ const victim = (home: string) => `
     id: 'smtp-1', record: events.record, syncEvents: () => events.sync(), wasAccepted: (id) => events.wasAccepted(id),
   }
   const reader = openLocalReader({ directory })
-  await Receptions.open({ worker, spool, reader, file: home + '/receptions', trouble: console.error })
+  await AcceptedEvents.open({ worker, spool, reader, file: home + '/receptions', trouble: console.error })
   const take = async (id) => {
     const recipients = [{ address: 'ann@a.test', original: 'ann@a.test' }]
     await spool.write({ envelope: {
@@ -146,7 +146,7 @@ test('kill -9 between the commit and the event: the next process records that me
     wasAccepted: (id: string) => log.wasAccepted(id),
   }
   const file = join(directory, 'receptions')
-  const receptions = await Receptions.open({
+  const receptions = await AcceptedEvents.open({
     worker,
     spool,
     reader,

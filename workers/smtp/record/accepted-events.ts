@@ -12,7 +12,7 @@ import { cut } from './event-fields.ts'
  * The place is moved only after the events before it are on stable storage, so nothing falls between; what is recorded
  * twice is counted once, by its message id.
  */
-export type ReceptionsParts = {
+export type AcceptedEventsOptions = {
   worker: Pick<Worker, 'id' | 'record' | 'syncEvents' | 'wasAccepted'>
   spool: Pick<SpoolWriter, 'cursor'>
   reader: Pick<SpoolReader, 'follow'>
@@ -26,20 +26,20 @@ const rememberEveryMs = 1_000
 /** Longer than any second of traffic takes to read; past it the disk does not give what it has. */
 const patienceMs = 15_000
 
-export class Receptions {
-  readonly #parts: ReceptionsParts
+export class AcceptedEvents {
+  readonly #parts: AcceptedEventsOptions
   #remembered: Cursor | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   #failing = false
 
-  private constructor(parts: ReceptionsParts) {
+  private constructor(parts: AcceptedEventsOptions) {
     this.#parts = parts
   }
 
   /** To be called after the spool's writer was opened and before anything is written to it. Never rejects. */
-  static async open(parts: ReceptionsParts): Promise<Receptions> {
-    const receptions = new Receptions(parts)
+  static async open(parts: AcceptedEventsOptions): Promise<AcceptedEvents> {
+    const receptions = new AcceptedEvents(parts)
     const before = await readFile(parts.file, 'utf8').catch(() => undefined)
     // A worker that finds no place has never taken a message here, or its directory is new: there is nothing to compare.
     if (before !== undefined) await receptions.#recordMissing(before.trim() as Cursor).catch(parts.trouble)

@@ -1,40 +1,40 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import { maskClientLine, maskServerLine } from '@postern/runtime/logging/mask.ts'
 import { commands } from '../commands/table.ts'
-import type { House } from '../session/context.ts'
+import type { ReceiverContext } from '../session/context.ts'
 import { clientRecord, cut } from './event-fields.ts'
 
 /** What the levels verbose and debug of the log add: a session's beginning and end, and what both sides said. */
-export class Tap {
-  readonly #house: House
+export class DialogueLog {
+  readonly #receiver: ReceiverContext
   readonly #facts: SessionFacts
   readonly #session: string
   readonly #openedAt = Date.now()
   /** Messages that came to their end, whatever was answered. */
   messages = 0
 
-  constructor(house: House, facts: SessionFacts, session: string) {
-    this.#house = house
+  constructor(receiver: ReceiverContext, facts: SessionFacts, session: string) {
+    this.#receiver = receiver
     this.#facts = facts
     this.#session = session
   }
 
   opened(): void {
     const { listener } = this.#facts
-    if (this.#house.wants('session.opened'))
-      this.#house.record('session.opened', { client: clientRecord(this.#facts), session: this.#session, listener })
+    if (this.#receiver.wants('session.opened'))
+      this.#receiver.record('session.opened', { client: clientRecord(this.#facts), session: this.#session, listener })
   }
 
   closed(): void {
-    if (!this.#house.wants('session.closed')) return
+    if (!this.#receiver.wants('session.closed')) return
     const seconds = Math.round((Date.now() - this.#openedAt) / 100) / 10
     const client = clientRecord(this.#facts)
-    this.#house.record('session.closed', { client, session: this.#session, messages: this.messages, seconds })
+    this.#receiver.record('session.closed', { client, session: this.#session, messages: this.messages, seconds })
   }
 
   /** `within`: the line is an answer to a challenge. */
   heard(line: string, within: boolean): void {
-    if (!this.#house.wants('session.dialogue')) return
+    if (!this.#receiver.wants('session.dialogue')) return
     const blank = line.indexOf(' ')
     const verb = (blank === -1 ? line : line.slice(0, blank)).toUpperCase()
     this.#tell('client', maskClientLine(line, { within, known: commands.has(verb) }))
@@ -42,12 +42,12 @@ export class Tap {
 
   /** Replies as they are written together. */
   said(replies: string): void {
-    if (!this.#house.wants('session.dialogue')) return
+    if (!this.#receiver.wants('session.dialogue')) return
     for (const line of replies.split('\r\n')) if (line !== '') this.#tell('server', maskServerLine(line))
   }
 
   #tell(from: 'client' | 'server', text: string): void {
     const client = { ip: this.#facts.ip }
-    this.#house.record('session.dialogue', { client, session: this.#session, from, text: cut(text, 1000) })
+    this.#receiver.record('session.dialogue', { client, session: this.#session, from, text: cut(text, 1000) })
   }
 }

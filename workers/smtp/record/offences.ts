@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { mostSentences, type Offence, type OffenceBatchResponse, type OffenceKind } from '@postern/contract/offences.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import { maxSentences, type Offence, type OffenceBatchResponse, type OffenceKind } from '@postern/contract/offences.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { cut } from './event-fields.ts'
 
 /**
  * What clients of this worker did, on its way to the API, which counts over all workers. Noting is synchronous and cheap: one
  * entry for each address and kind within a few seconds. Sent at once, then at most every quarter of a second, again when the
- * API was away. Memory is bounded: past `mostWaiting` the oldest are forgotten, because an attack that large is not stopped by
+ * API was away. Memory is bounded: past `maxWaiting` the oldest are forgotten, because an attack that large is not stopped by
  * counting it to the end. Nothing here waits for anybody, and a crash loses what was not sent.
  */
 export type OffencesParts = {
   /** Hands over at most 500; may be called again with the same. */
   report: (offences: readonly Offence[]) => Promise<OffenceBatchResponse>
-  record: Record
+  record: RecordEvent
   /** Kinds that no limit counts, and addresses that are never blocked, are not reported. */
   counts: (kind: OffenceKind, address: string) => boolean
   now?: () => number
@@ -22,7 +22,7 @@ const batchSize = 500
 const firstPauseMs = 15
 const pauseMs = 250
 const longestPauseMs = 5_000
-const mostWaiting = 50_000
+const maxWaiting = 50_000
 /** So exact are times that the API hears of late. */
 const togetherMs = 10_000
 
@@ -55,9 +55,9 @@ export class Offences {
     if (known) {
       known.count++
       known.at = at
-      if (known.evidence.length < mostSentences) known.evidence.push(cut(evidence, 300))
+      if (known.evidence.length < maxSentences) known.evidence.push(cut(evidence, 300))
     } else {
-      if (this.#waiting.size >= mostWaiting) this.#forgetOldest()
+      if (this.#waiting.size >= maxWaiting) this.#forgetOldest()
       const id = `${this.#boot}-${(this.#serial++).toString(36)}`
       this.#waiting.set(key, { id, kind, address, count: 1, at, evidence: [cut(evidence, 300)] })
     }

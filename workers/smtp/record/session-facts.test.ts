@@ -10,12 +10,12 @@ import {
   sessionFacts,
 } from '@postern/policy/test/example.ts'
 import { describe, expect, test } from 'vitest'
-import { Witness } from './session-facts.ts'
+import { SessionFactsRecorder } from './session-facts.ts'
 
-function witness() {
+function recorder() {
   const records: Session[] = []
   const times: number[] = []
-  const made = new Witness({
+  const made = new SessionFactsRecorder({
     record: (line, now) => {
       expect(line).not.toContain('\n')
       records.push(sessionSchema.parse(JSON.parse(line)))
@@ -28,7 +28,7 @@ function witness() {
 const hello = (argument: string) => ({ ...sessionFacts(), verb: 'EHLO' as const, argument })
 
 test('what is given comes back as it is: the facts are those of the decision', () => {
-  const { made } = witness()
+  const { made } = recorder()
   const facts = connectFacts()
   expect(made.connect(facts)).toBe(facts)
   const to = rcptFacts()
@@ -37,7 +37,7 @@ test('what is given comes back as it is: the facts are those of the decision', (
 
 describe('one record', () => {
   test('a session without any transaction', () => {
-    const { made, records, times } = witness()
+    const { made, records, times } = recorder()
     made.connect(connectFacts({ sessionsOpen: 3 }))
     made.hello(hello('client.test'))
     expect(records).toEqual([])
@@ -49,7 +49,7 @@ describe('one record', () => {
   })
 
   test('a transaction, at its end, and none more for the session', () => {
-    const { made, records, times } = witness()
+    const { made, records, times } = recorder()
     made.connect(connectFacts())
     made.hello(hello('client.test'))
     made.auth(authFacts({ credentials: { login: 'ann', result: 'valid' } } as never))
@@ -70,7 +70,7 @@ describe('one record', () => {
   })
 
   test('each transaction of a session, one that came to no message too; nothing of one stands in the next', () => {
-    const { made, records } = witness()
+    const { made, records } = recorder()
     made.connect(connectFacts())
     made.mail(mailFacts({ senderText: 'first@b.test' }))
     made.rcpt(rcptFacts({ recipientText: 'one@example.org' }))
@@ -87,7 +87,7 @@ describe('one record', () => {
   })
 
   test('a fault stands in the record that comes next, and only there', () => {
-    const { made, records } = witness()
+    const { made, records } = recorder()
     made.connect(connectFacts())
     made.mail(mailFacts())
     made.fault(faultFacts({ errors: 4, attempt: 'smuggling' }))
@@ -100,7 +100,7 @@ describe('one record', () => {
 
 describe('bounds', () => {
   test('as many recipients as a record has; the decisions see all of them', () => {
-    const { made, records } = witness()
+    const { made, records } = recorder()
     made.connect(connectFacts())
     made.mail(mailFacts())
     for (let i = 0; i < 1500; i++) made.rcpt(rcptFacts({ recipientText: `r${i}@example.org` }))
@@ -110,13 +110,13 @@ describe('bounds', () => {
   })
 
   test('without a sink nothing is kept, and after the end nothing is recorded', () => {
-    const off = new Witness(undefined)
+    const off = new SessionFactsRecorder(undefined)
     off.connect(connectFacts())
     off.mail(mailFacts())
     for (let i = 0; i < 10; i++) off.rcpt(rcptFacts())
     off.data(dataFacts())
     expect(() => off.close()).not.toThrow()
-    const { made, records } = witness()
+    const { made, records } = recorder()
     made.connect(connectFacts())
     made.close()
     made.mail(mailFacts())

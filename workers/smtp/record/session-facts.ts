@@ -13,13 +13,13 @@ import { recordOf } from '@postern/contract/session.ts'
 export type FactSink = { record(line: string, now: number): void }
 
 /** A transaction that asks for more recipients is recorded with these. */
-const mostRecipients = 1_000
+const maxRecipients = 1_000
 
 /**
  * Remembers what the decisions of one session looked at, and hands it on for the replay: one record a transaction, and one
  * for a session without any. It keeps the facts that were made anyway; the record is made when the transaction has its end.
  */
-export class Witness {
+export class SessionFactsRecorder {
   readonly #sink: FactSink | undefined
   #connect: ConnectFacts | undefined
   #hello: HelloFacts | undefined
@@ -62,7 +62,7 @@ export class Witness {
   }
 
   rcpt(facts: RcptFacts): RcptFacts {
-    if (this.#sink && this.#rcpts.length < mostRecipients) this.#rcpts.push(facts)
+    if (this.#sink && this.#rcpts.length < maxRecipients) this.#rcpts.push(facts)
     return facts
   }
 

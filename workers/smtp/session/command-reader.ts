@@ -1,13 +1,13 @@
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
-import type { Answers } from './replies.ts'
 import { understand } from '../commands/understand.ts'
-import type { Conduct } from './error-limits.ts'
-import type { Dialogue } from './context.ts'
+import type { SessionContext } from './context.ts'
+import type { ErrorLimits } from './error-limits.ts'
 import type { LineFault } from './line-reader.ts'
+import type { Replies } from './replies.ts'
 
 /** The session, as what its client says sees it. */
-export type Hearer = Dialogue & {
+export type CommandSession = SessionContext & {
   /** What the client's conduct means for the session. @returns whether it means anything */
   judge(verdict: Verdict | undefined): boolean
 }
@@ -20,15 +20,15 @@ const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
 }
 
 /** What a client says: which line is a command and is carried out, which is none, and what its being none tells of the client. */
-export class Hearing {
-  readonly #session: Hearer
-  readonly #answers: Answers
-  readonly #conduct: Conduct
+export class CommandReader {
+  readonly #session: CommandSession
+  readonly #answers: Replies
+  readonly #conduct: ErrorLimits
   /** Empty lines with which the client began; -1 once it said something else. */
   #emptyFirst = 0
   #spokeOfAuth = false
 
-  constructor(session: Hearer, answers: Answers, conduct: Conduct) {
+  constructor(session: CommandSession, answers: Replies, conduct: ErrorLimits) {
     this.#session = session
     this.#answers = answers
     this.#conduct = conduct

@@ -4,8 +4,8 @@ import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
 import { isLoginInForce } from '@postern/policy/login.ts'
 import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import type { House } from './context.ts'
 import { cut } from '../record/event-fields.ts'
+import type { ReceiverContext } from './context.ts'
 
 /** Where a connection came from and came in. */
 export type Origin = {
@@ -19,8 +19,8 @@ export type Origin = {
 }
 
 /** The receiver, as a connection sees it. */
-export type Station = SMTPServer &
-  House & {
+export type ReceiverServer = SMTPServer &
+  ReceiverContext & {
     readonly stopping: boolean
     /** Counts a session in. @returns what the connect rules ask, this one included */
     enter(ip: string): { sessionsOpen: number; sessionsFromAddress: number }
@@ -34,31 +34,31 @@ export type Station = SMTPServer &
  * errors, half-open ends, handshakes. No text of smtp-server reaches the wire.
  */
 export abstract class Connection extends SMTPConnection {
-  readonly house: Station
+  readonly receiver: ReceiverServer
   readonly facts: SessionFacts
   #handshake: Socket | undefined
 
-  constructor(house: Station, socket: Socket, origin: Origin) {
-    super(house, socket, { id: origin.id, remoteAddress: origin.ip })
-    this.house = house
+  constructor(receiver: ReceiverServer, socket: Socket, origin: Origin) {
+    super(receiver, socket, { id: origin.id, remoteAddress: origin.ip })
+    this.receiver = receiver
     this.facts = {
       now: Date.now(),
       listener: origin.listener,
       ip: origin.ip,
       ...(origin.balancer === undefined ? {} : { balancer: origin.balancer }),
       ...(origin.local === undefined ? {} : { local: origin.local }),
-      machine: house.machine,
-      tlsAvailable: house.tlsAvailable,
+      machine: receiver.machine,
+      tlsAvailable: receiver.tlsAvailable,
     }
     if (origin.listener === 'smtps') this.#secured()
   }
 
   /** The facts as of now. A login ends with its account. */
   refresh(): SessionFacts {
-    const { facts, house } = this
+    const { facts, receiver } = this
     facts.now = Date.now()
-    facts.tlsAvailable = house.tlsAvailable
-    if (facts.login !== undefined && !isLoginInForce(house.policy, facts.login)) facts.login = undefined
+    facts.tlsAvailable = receiver.tlsAvailable
+    if (facts.login !== undefined && !isLoginInForce(receiver.policy, facts.login)) facts.login = undefined
     return facts
   }
 
@@ -104,6 +104,6 @@ export abstract class Connection extends SMTPConnection {
       cipher: socket.getCipher().name,
       ...(servername ? { serverName: cut(servername, 255) } : {}),
     }
-    this.house.counters.tls_sessions_total++
+    this.receiver.counters.tls_sessions_total++
   }
 }

@@ -5,20 +5,20 @@ import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { Record } from '@postern/runtime/worker.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolWriter } from '@postern/spool/spool.ts'
 import type { Credentials } from '../auth/credentials.ts'
 import type { Tokens } from '../auth/tokens.ts'
-import type { Counters } from '../record/counters.ts'
-import type { Desk } from '../lookups/ask.ts'
-import type { Offences } from '../record/offences.ts'
 import type { QueueRuns } from '../commands/queue-runs.ts'
+import type { LookupClients } from '../lookups/ask.ts'
 import type { Rates } from '../lookups/rates.ts'
+import type { Counters } from '../record/counters.ts'
+import type { Offences } from '../record/offences.ts'
+import type { FactSink, SessionFactsRecorder } from '../record/session-facts.ts'
 import type { Transaction } from './transaction.ts'
-import type { FactSink, Witness } from '../record/session-facts.ts'
 
 /** What all sessions of a worker share. */
-export type House = {
+export type ReceiverContext = {
   /** The worker's name, e.g. `smtp-1`. */
   readonly id: string
   /** The machine's own name. */
@@ -27,7 +27,7 @@ export type House = {
   readonly policy: Policy
   readonly tlsAvailable: boolean
   readonly spool: SpoolWriter
-  readonly record: Record
+  readonly record: RecordEvent
   /** Whether the log has events of this type now. */
   wants(type: EventType): boolean
   /** Where the facts of decisions go; absent when nobody wants them. */
@@ -35,7 +35,7 @@ export type House = {
   readonly credentials: Credentials
   readonly tokens: Tokens
   /** Of whom is asked what we do not know ourselves. */
-  readonly desk: Desk
+  readonly lookupClients: LookupClients
   readonly queueRuns: QueueRuns
   /** Says that there was no room; once in a while, however often it is asked. */
   spoolFull(): void
@@ -51,11 +51,11 @@ export type About = { sender?: string; recipient?: string; login?: string; mecha
 export type Fault = { values?: ReplyValues; reason?: Reason; detail: string; line?: string }
 
 /** What a command may do to its session. */
-export interface Dialogue {
-  readonly house: House
+export interface SessionContext {
+  readonly receiver: ReceiverContext
   readonly facts: SessionFacts
   /** Sees the facts of each decision. */
-  readonly witness: Witness
+  readonly recorder: SessionFactsRecorder
   transaction: Transaction | undefined
   /** EHLO was said, not HELO. */
   extended: boolean

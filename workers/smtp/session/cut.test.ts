@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse()
+  receiver = await startTestReceiver()
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 const envelope = 'EHLO c.test\r\nMAIL FROM:<sam@remote.test>\r\nRCPT TO:<jane@example.test>\r\n'
 const message = (subject: string) => `Subject: ${subject}\r\n\r\nhello\r\n..\r\n`
@@ -19,7 +19,7 @@ const byChunks = (subject: string) => {
 /** Says the octets and goes: FIN, so that what is owed still comes, or RST. @returns what was read */
 function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
   return new Promise((done) => {
-    const socket = connect(house.port(), '127.0.0.1')
+    const socket = connect(receiver.port(), '127.0.0.1')
     let read = ''
     socket.on('data', (chunk) => {
       read += chunk.toString('latin1')
@@ -33,28 +33,28 @@ function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
 }
 
 async function untilIdle(): Promise<void> {
-  while (house.service.status().sessions > 0) await new Promise((done) => setTimeout(done, 5))
+  while (receiver.service.status().sessions > 0) await new Promise((done) => setTimeout(done, 5))
 }
 
 describe.each([
   ['DATA', byData],
   ['BDAT', byChunks],
-] as const)('a client that goes at every octet of a dialogue with %s', (name, dialogue) => {
+] as const)('a client that goes at every octet of a session with %s', (name, session) => {
   it.each(['end', 'reset'] as const)(
     '%s: nothing half is kept, nothing that had 250 is lost, no session is left',
     async (how) => {
       const subjectOf = (at: number) => `${name}-${how}-${String(at).padStart(3, '0')}`
-      const whole = dialogue(subjectOf(0)).length
+      const whole = session(subjectOf(0)).length
       const read = new Map<string, string>()
       for (let from = 0; from <= whole; from += 20)
         await Promise.all(
           Array.from({ length: Math.min(20, whole + 1 - from) }, async (_, i) => {
             const subject = subjectOf(from + i)
-            read.set(subject, await cut(dialogue(subject).slice(0, from + i), how))
+            read.set(subject, await cut(session(subject).slice(0, from + i), how))
           }),
         )
       await untilIdle()
-      const stored = (await house.stored())
+      const stored = (await receiver.stored())
         .map(({ body }) => ({ body, subject: /^Subject: (.*)$/m.exec(body)?.[1]?.trim() ?? '' }))
         .filter(({ subject }) => subject.startsWith(`${name}-${how}-`))
       const kept = stored.map(({ subject }) => subject)
@@ -66,9 +66,9 @@ describe.each([
       for (const [subject, said] of read) if (/Accepted as/.test(said)) expect(kept).toContain(subject)
       // Who says all and half-closes is answered; who resets may be gone before it was read.
       if (how === 'end') expect(kept).toEqual([subjectOf(whole)])
-      expect(house.of('message.accepted').length).toBe((await house.stored()).length)
-      expect(house.service.status().sessions).toBe(0)
-      expect(house.troubles).toEqual([])
+      expect(receiver.of('message.accepted').length).toBe((await receiver.stored()).length)
+      expect(receiver.service.status().sessions).toBe(0)
+      expect(receiver.troubles).toEqual([])
     },
   )
 })

@@ -3,9 +3,9 @@ import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
 import { replies } from '@postern/contract/replies.ts'
 import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
-import type { About, House } from './context.ts'
 import { cut } from '../record/event-fields.ts'
-import type { Watched } from '../record/watched-rules.ts'
+import type { WatchedRules } from '../record/watched-rules.ts'
+import type { About, ReceiverContext } from './context.ts'
 
 /**
  * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
@@ -14,18 +14,18 @@ import type { Watched } from '../record/watched-rules.ts'
 
 /** Commands that send no mail: so many within so short a time are a flood. */
 const idleVerbs: ReadonlySet<string> = new Set(['NOOP', 'RSET', 'HELO', 'EHLO', 'VRFY', 'EXPN', 'HELP'])
-const mostIdle = 200
+const maxIdle = 200
 const idleWithinMs = 10_000
 /** Control characters in lines that are no commands. A hand on the wrong key sends a few; a scanner sends hundreds. */
-const mostNoise = 8
+const maxNoise = 8
 const control = /[\x00-\x08\x0e-\x1f]/g
 /** So begins a TLS handshake: a mail client that was told the wrong port, and no attack. */
 const handshake = '\x16\x03'
 
-export class Conduct {
-  readonly #house: House
+export class ErrorLimits {
+  readonly #receiver: ReceiverContext
   readonly #facts: SessionFacts
-  readonly #watched: Watched
+  readonly #watched: WatchedRules
   #errors = 0
   #invalidRecipients = 0
   #idle = 0
@@ -33,15 +33,15 @@ export class Conduct {
   #begun = false
   #noise = 0
 
-  constructor(house: House, facts: SessionFacts, watched: Watched) {
-    this.#house = house
+  constructor(receiver: ReceiverContext, facts: SessionFacts, watched: WatchedRules) {
+    this.#receiver = receiver
     this.#facts = facts
     this.#watched = watched
   }
 
   /** Each reply waits so long; what an administrator changes counts at once. */
   get delaySeconds(): number {
-    const { softErrorLimit, softErrorDelaySeconds } = this.#house.policy.settings.dictionary
+    const { softErrorLimit, softErrorDelaySeconds } = this.#receiver.policy.settings.dictionary
     if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || this.#errors <= softErrorLimit) return 0
     return this.#decide().delaySeconds
   }
@@ -64,7 +64,7 @@ export class Conduct {
   erred(line = ''): FaultVerdict | undefined {
     this.#errors++
     if (!this.#isNoise(line)) return this.#judge()
-    return this.attempted('binary-noise', `${mostNoise} control characters and more in place of commands`)
+    return this.attempted('binary-noise', `${maxNoise} control characters and more in place of commands`)
   }
 
   /** @returns a verdict when the client does nothing but this */
@@ -80,16 +80,16 @@ export class Conduct {
       return undefined
     }
     if (this.#idle++ === 0) this.#idleSince = Date.now()
-    if (this.#idle <= mostIdle) return undefined
+    if (this.#idle <= maxIdle) return undefined
     this.#idle = 0
     if (Date.now() - this.#idleSince > idleWithinMs) return undefined
-    return this.attempted('command-flood', `${mostIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
+    return this.attempted('command-flood', `${maxIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
   }
 
   #isNoise(line: string): boolean {
     if (line.startsWith(handshake)) this.#noise = Number.NEGATIVE_INFINITY
     this.#noise += line.match(control)?.length ?? 0
-    if (this.#noise < mostNoise) return false
+    if (this.#noise < maxNoise) return false
     this.#noise = 0
     return true
   }
@@ -100,7 +100,7 @@ export class Conduct {
   }
 
   #judge(attempt?: HackAttempt, evidence?: string): FaultVerdict | undefined {
-    const { policy } = this.#house
+    const { policy } = this.#receiver
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
     const verdict = this.#decide(attempt)
@@ -116,11 +116,11 @@ export class Conduct {
   #decide(attempt?: HackAttempt): FaultVerdict {
     this.#facts.now = Date.now()
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
-    return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#house.policy)
+    return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#receiver.policy)
   }
 
   #note(kind: OffenceKind, sentence: string): void {
-    const { id, offences } = this.#house
+    const { id, offences } = this.#receiver
     offences.note(kind, this.#facts.ip, `${id}: ${cut(sentence, 250)}`)
   }
 }

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Row } from '@postern/contract/rows.ts'
 import { afterEach, describe, expect, it } from 'vitest'
-import { isTalk } from './greeting.ts'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
+import { isTalk } from './greeting.ts'
 
-let house: House | undefined
+let receiver: TestReceiver | undefined
 afterEach(async () => {
-  await house?.close()
-  house = undefined
+  await receiver?.close()
+  receiver = undefined
 })
 
 const delayed = { settings: { security: { greetingDelaySeconds: 2 } } }
@@ -16,34 +16,34 @@ const stopped: Row = { kind: 'service', id: 'smtp', value: { desired: 'stopped',
 
 describe('before the banner', () => {
   it('a stop is not kept waiting', async () => {
-    house = await openHouse(delayed)
-    const client = await WireClient.to(house.port())
+    receiver = await startTestReceiver(delayed)
+    const client = await WireClient.to(receiver.port())
     await sleep(50)
     const began = performance.now()
-    await house.apply({ rows: [stopped] })
+    await receiver.apply({ rows: [stopped] })
     expect(await client.reply()).toMatch(/^421 4\.3\.2 /)
     expect(performance.now() - began).toBeLessThan(1000)
     await sleep(2000)
     expect(client.closed).toBe(true)
-    expect(house.troubles).toEqual([])
+    expect(receiver.troubles).toEqual([])
   })
 
   it('a client that goes away is forgotten at once', async () => {
-    house = await openHouse(delayed)
-    const client = await WireClient.to(house.port())
+    receiver = await startTestReceiver(delayed)
+    const client = await WireClient.to(receiver.port())
     await sleep(50)
-    expect(house.service.status().sessions).toBe(1)
+    expect(receiver.service.status().sessions).toBe(1)
     client.socket.destroy()
     await sleep(200)
-    expect(house.service.status().sessions).toBe(0)
+    expect(receiver.service.status().sessions).toBe(0)
     await sleep(2000)
-    expect(house.troubles).toEqual([])
-    expect(house.of('session.refused')).toEqual([])
+    expect(receiver.troubles).toEqual([])
+    expect(receiver.of('session.refused')).toEqual([])
   })
 
   it('who waits and who talks wait alike, and each is answered', async () => {
-    house = await openHouse({ settings: { security: { greetingDelaySeconds: 1 } } })
-    const [patient, robot] = await Promise.all([WireClient.to(house.port()), WireClient.to(house.port())])
+    receiver = await startTestReceiver({ settings: { security: { greetingDelaySeconds: 1 } } })
+    const [patient, robot] = await Promise.all([WireClient.to(receiver.port()), WireClient.to(receiver.port())])
     robot.write('x')
     expect(await patient.reply()).toMatch(/^220 mx\.test /)
     expect(await robot.reply()).toMatch(/^554 5\.5\.1 /)

@@ -1,14 +1,14 @@
 import type { ConnectFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import { decideConnect } from '@postern/policy/decide.ts'
-import type { Dialogue } from './context.ts'
 import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markConnect } from '../lookups/mark.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
+import type { SessionContext } from './context.ts'
 
 /** From the connection to the banner: who is nobody's business is let in at once, of others is asked, and who talks first is heard. */
 
-export type Opening = Dialogue & {
+export type GreetingSession = SessionContext & {
   /** Octets have come, and nothing was said yet. */
   talked(): boolean
   /** The banner. */
@@ -27,31 +27,31 @@ export function isTalk(first: Buffer): boolean {
 type Counts = Pick<ConnectFacts, 'sessionsOpen' | 'sessionsFromAddress'>
 
 /** Where nothing is asked nothing is waited for, and then nobody can have talked before the banner. */
-export function openSession(opening: Opening, here: Counts): void {
-  const { policy, desk } = opening.house
-  const facts: ConnectFacts = withRates({ ...opening.refresh(), ...here }, 'connections', opening.house)
+export function startSession(opening: GreetingSession, here: Counts): void {
+  const { policy, lookupClients } = opening.receiver
+  const facts: ConnectFacts = withRates({ ...opening.refresh(), ...here }, 'connections', opening.receiver)
   const verdict = decideConnect(facts, policy)
-  const missing = askWhatIsMissing('connect', facts, { verdict, desk, policy })
+  const missing = askWhatIsMissing('connect', facts, { verdict, lookupClients, policy })
   if (!missing) settled(opening, facts, verdict)
   else
     opening.wait(
       missing.then((lookups) => {
         opening.facts.lookups = { ...lookups, pregreet: opening.talked() }
         const known: ConnectFacts = { ...opening.refresh(), ...here }
-        settled(opening, known, decideConnect(known, opening.house.policy))
+        settled(opening, known, decideConnect(known, opening.receiver.policy))
       }),
     )
 }
 
-function settled(opening: Opening, facts: ConnectFacts, verdict: Verdict): void {
-  opening.witness.connect(facts)
+function settled(opening: GreetingSession, facts: ConnectFacts, verdict: Verdict): void {
+  opening.recorder.connect(facts)
   // Watched, it decides nothing: its address is not kept out either.
   if (verdict.rule === 'pregreet') opening.attempted('pregreet', 'it talked before the banner')
   if (!opening.settle(verdict)) {
     opening.leave()
     return
   }
-  countRates(facts, 'connections', opening.house)
+  countRates(facts, 'connections', opening.receiver)
   opening.mark(verdict)
   opening.greet()
   markConnect(opening, facts)

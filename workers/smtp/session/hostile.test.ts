@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type House, openHouse } from '../test/receiver-harness.ts'
+import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
+  receiver = await startTestReceiver({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 /** The receiver is as well as before: it takes a message, and nothing unexpected happened. */
-async function isWell(at = house): Promise<void> {
+async function isWell(at = receiver): Promise<void> {
   const client = await WireClient.greeted(at.port())
   expect(await client.send('Subject: well\r\n\r\nwell\r\n')).toMatch(/^250 2\.0\.0 /)
   client.end()
@@ -31,7 +31,7 @@ describe('command lines', () => {
     ['nothing', '\r\n', /^500 5\.5\.2 /],
     ['blanks', '   \r\n', /^500 5\.5\.2 /],
   ])('%s is refused and the session lives', async (_name, octets, expected) => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     client.write(octets)
     expect(await client.reply()).toMatch(expected)
     expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
@@ -39,14 +39,14 @@ describe('command lines', () => {
   })
 
   it('512 octets are taken, in any packets', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     for (const octet of `NOOP ${'x'.repeat(505)}\r\n`) client.write(octet)
     expect(await client.reply()).toBe('250 2.0.0 OK')
     client.end()
   })
 
   it('a megabyte without a line end costs one reply and no memory', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     for (let i = 0; i < 64; i++) client.write('y'.repeat(16_384))
     client.write('\r\nNOOP\r\n')
     expect(await client.reply()).toMatch(/^500 5\.5\.6 /)
@@ -55,11 +55,11 @@ describe('command lines', () => {
   })
 
   it('each of them is an event that counts', async () => {
-    const before = house.of('session.error').length
-    const client = await WireClient.greeted(house.port())
+    const before = receiver.of('session.error').length
+    const client = await WireClient.greeted(receiver.port())
     for (let i = 0; i < 15; i++) await client.say(`FROB${i}`)
-    expect(house.of('session.error').length - before).toBe(10)
-    expect(house.of('session.error').at(-1)).toMatchObject({
+    expect(receiver.of('session.error').length - before).toBe(10)
+    expect(receiver.of('session.error').at(-1)).toMatchObject({
       client: { ip: '127.0.0.1' },
       reason: 'protocol-error',
       detail: 'FROB9',
@@ -68,7 +68,7 @@ describe('command lines', () => {
   })
 
   it('who says nothing sensible for long is sent away', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     client.write('garbage\r\n'.repeat(200))
     expect((await client.untilClosed()).trimEnd().split('\r\n').at(-1)).toBe('421 4.7.0 This is a mail server; goodbye')
   })
@@ -76,7 +76,7 @@ describe('command lines', () => {
 
 describe('who is no mail client', () => {
   it.each(['GET / HTTP/1.1', 'POST /x HTTP/1.0', 'CONNECT mx:25 HTTP/1.1'])('%s', async (line) => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     client.write(`${line}\r\nHost: x\r\n\r\nMAIL FROM:<a@b.test>\r\n`)
     expect(await client.untilClosed()).toBe(
       '500 5.5.1 Command not recognised\r\n421 4.7.0 mx.test closing connection\r\n',
@@ -84,7 +84,7 @@ describe('who is no mail client', () => {
   })
 
   it('TLS on the plain port', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     client.write(Buffer.from('16030100c8010000c40303', 'hex'))
     client.write(Buffer.alloc(300, 0x0a))
     await client.rest(100)
@@ -95,7 +95,7 @@ describe('who is no mail client', () => {
   it('binary noise in any amount and any packets harms nobody', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 2000 }), { maxLength: 8 }), async (packets) => {
-        const client = await WireClient.greeted(house.port())
+        const client = await WireClient.greeted(receiver.port())
         for (const packet of packets) client.write(Buffer.from(packet))
         const answers = await client.rest(15)
         expect(answers).toMatch(/^(?:\d{3}[ -][\x20-\x7e]*\r\n)*$/)
@@ -126,7 +126,7 @@ describe('who is no mail client', () => {
         fc.array(commands, { maxLength: 25 }),
         fc.array(fc.nat(600), { maxLength: 6 }),
         async (lines, cuts) => {
-          const client = await WireClient.greeted(house.port())
+          const client = await WireClient.greeted(receiver.port())
           const text = `${[...lines, 'QUIT'].join('\r\n')}\r\n`
           let from = 0
           for (const to of [...cuts.map((cut) => cut % text.length).sort((a, b) => a - b), text.length]) {
@@ -150,25 +150,25 @@ describe('connections that die', () => {
     'EHLO c.te',
     'EHLO c.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<jane@example.test>\r\nDATA\r\nhalf a mess',
   ])('after %j', async (text) => {
-    const before = house.of('message.accepted').length
-    const client = await WireClient.greeted(house.port())
+    const before = receiver.of('message.accepted').length
+    const client = await WireClient.greeted(receiver.port())
     client.write(text)
     await client.rest(30)
     client.socket.resetAndDestroy()
-    await expect.poll(() => house.service.status().sessions).toBe(0)
-    expect(house.of('message.accepted')).toHaveLength(before)
+    await expect.poll(() => receiver.service.status().sessions).toBe(0)
+    expect(receiver.of('message.accepted')).toHaveLength(before)
     await isWell()
   })
 
   it('a client that ends its side gets its answers and then the end', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     client.socket.end('EHLO c.test\r\nNOOP\r\n')
     expect(await client.untilClosed()).toMatch(/250 2\.0\.0 OK\r\n$/)
   })
 
   it('a client that reads no replies is not read any more, and does not fill the memory', async () => {
-    await house.apply({ settings: { security: { autoDenyHackAttempts: false } } })
-    const client = await WireClient.greeted(house.port())
+    await receiver.apply({ settings: { security: { autoDenyHackAttempts: false } } })
+    const client = await WireClient.greeted(receiver.port())
     client.socket.pause()
     const line = Buffer.from('VRFY jane@example.test\r\n'.repeat(4000))
     let sent = 0
@@ -186,9 +186,9 @@ describe('connections that die', () => {
 })
 
 describe('time-outs', () => {
-  let hasty: House
+  let hasty: TestReceiver
   beforeAll(async () => {
-    hasty = await openHouse({ settings: { advanced: { commandTimeoutSeconds: 1, dataTimeoutSeconds: 1 } } })
+    hasty = await startTestReceiver({ settings: { advanced: { commandTimeoutSeconds: 1, dataTimeoutSeconds: 1 } } })
   })
   afterAll(() => hasty.close())
 

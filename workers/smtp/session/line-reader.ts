@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events'
  */
 
 /** Who reads. Each call may stop the intake (an answer has to be waited for); what came after it then waits. */
-export type Reader = {
+export type LineConsumer = {
   /** One command line without its CRLF. */
   line(text: string): void
   /** A line that is no command line: nothing of it is interpreted. */
@@ -27,12 +27,12 @@ export const longestLine = 12_288
 /** More than this waiting for an answer stops the socket. */
 const waitingLimit = 65_536
 
-export class Intake extends EventEmitter {
+export class LineReader extends EventEmitter {
   /** Set by smtp-server when the session ends or moves to TLS: nothing more is dispatched, what waits is dropped. */
   isClosed = false
   /** Message octets are expected, not lines. */
   inBody = false
-  readonly #reader: Reader
+  readonly #reader: LineConsumer
   #held = false
   #busy = false
   #asked = false
@@ -43,7 +43,7 @@ export class Intake extends EventEmitter {
   #partialOctets = 0
   #skipping = false
 
-  constructor(reader: Reader) {
+  constructor(reader: LineConsumer) {
     super()
     this.#reader = reader
   }

@@ -1,8 +1,8 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
-import type { About, Fault, House } from './context.ts'
 import { clientRecord, cut, verdictRecord } from '../record/event-fields.ts'
+import type { About, Fault, ReceiverContext } from './context.ts'
 import { wireLines, wireReply } from './reply-text.ts'
 
 /** Protocol errors of one session that become events; the rest is counted. */
@@ -11,8 +11,8 @@ const faultsTold = 10
 const faultsBorne = 50
 
 /** What one session says: replies of the catalogue, collected until they are written together, and the events about refusals. */
-export class Answers {
-  readonly #house: House
+export class Replies {
+  readonly #receiver: ReceiverContext
   readonly #facts: SessionFacts
   #text = ''
   /** The last reply, sent or not. */
@@ -21,8 +21,8 @@ export class Answers {
   faults = 0
   #inRow = 0
 
-  constructor(house: House, facts: SessionFacts) {
-    this.#house = house
+  constructor(receiver: ReceiverContext, facts: SessionFacts) {
+    this.#receiver = receiver
     this.#facts = facts
   }
 
@@ -66,7 +66,7 @@ export class Answers {
   }
 
   #record(verdict: Verdict, reply: string, { sender, recipient, login, mechanism }: About): void {
-    const { record, counters } = this.#house
+    const { record, counters } = this.#receiver
     const refused = { client: clientRecord(this.#facts), verdict: verdictRecord(verdict, reply) }
     if (verdict.stage === 'connect') {
       counters.sessions_refused_total++
@@ -90,7 +90,7 @@ export class Answers {
   fault(name: ReplyName, { values, reason = 'protocol-error', detail }: Fault): boolean {
     const reply = wireReply(name, values)
     this.write(reply)
-    this.#house.counters.protocol_errors_total++
+    this.#receiver.counters.protocol_errors_total++
     this.#inRow++
     if (this.faults++ < faultsTold) this.tell(reason, detail, reply)
     return this.#inRow >= faultsBorne
@@ -102,7 +102,7 @@ export class Answers {
   }
 
   tell(reason: Reason, detail: string, reply: string): void {
-    this.#house.record('session.error', {
+    this.#receiver.record('session.error', {
       client: clientRecord(this.#facts),
       reason,
       detail: cut(detail, 500),

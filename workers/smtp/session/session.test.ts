@@ -1,11 +1,11 @@
 import { SpoolFailure, SpoolFull, type SpoolWriter } from '@postern/spool/spool.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { entry, type House, openHouse } from '../test/receiver-harness.ts'
+import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-let house: House
+let receiver: TestReceiver
 beforeAll(async () => {
-  house = await openHouse({
+  receiver = await startTestReceiver({
     rows: [
       {
         kind: 'alias',
@@ -16,10 +16,10 @@ beforeAll(async () => {
     ],
   })
 })
-afterAll(() => house.close())
+afterAll(() => receiver.close())
 
 /** Runs a dialogue of `[line, reply]` on a connection of its own. */
-async function dialogue(lines: readonly (readonly [string, RegExp])[], at = house): Promise<void> {
+async function session(lines: readonly (readonly [string, RegExp])[], at = receiver): Promise<void> {
   const client = await WireClient.greeted(at.port())
   for (const [line, expected] of lines) expect(await client.say(line), line).toMatch(expected)
   client.end()
@@ -34,7 +34,7 @@ describe('the greeting', () => {
     const took: number[] = []
     for (let i = 0; i < 8; i++) {
       const begin = performance.now()
-      const client = await WireClient.to(house.port())
+      const client = await WireClient.to(receiver.port())
       expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
       took.push(performance.now() - begin)
       client.end()
@@ -44,7 +44,7 @@ describe('the greeting', () => {
   })
 
   it('holds the hello message, on one line', async () => {
-    const other = await openHouse({ settings: { advanced: { helloMessage: 'no spam, please' } } })
+    const other = await startTestReceiver({ settings: { advanced: { helloMessage: 'no spam, please' } } })
     const client = await WireClient.to(other.port())
     expect(await client.reply()).toBe('220 mx.test no spam, please')
     client.end()
@@ -54,7 +54,7 @@ describe('the greeting', () => {
 
 describe('EHLO', () => {
   it('offers what is honoured, and nothing else', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const lines = (await client.say('EHLO client.test'))?.split('\r\n').map((line) => line.slice(4))
     expect(lines?.slice(1)).toEqual([
       'PIPELINING',
@@ -71,18 +71,18 @@ describe('EHLO', () => {
     client.end()
   })
 
-  it('HELO answers one line', () => dialogue([['HELO client.test', /^250 mx\.test greets client\.test$/]]))
+  it('HELO answers one line', () => session([['HELO client.test', /^250 mx\.test greets client\.test$/]]))
   it('takes an address literal', () =>
-    dialogue([
+    session([
       ['EHLO [127.0.0.1]', /^250-/],
       ['EHLO [IPv6:2001:db8::1]', /^250-/],
     ]))
   it('refuses what is neither', () =>
-    dialogue([
+    session([
       ['EHLO <not a host>', /^501 5\.5\.2 /],
       ['EHLO', /^501 5\.5\.2 /],
     ]))
-  it('ends a transaction', () => dialogue([hello, mail, hello, ['RCPT TO:<jane@example.test>', /^503 5\.5\.1 /]]))
+  it('ends a transaction', () => session([hello, mail, hello, ['RCPT TO:<jane@example.test>', /^503 5\.5\.1 /]]))
 })
 
 describe('sequence and syntax', () => {
@@ -127,7 +127,7 @@ describe('sequence and syntax', () => {
       ],
     ],
     ['QUIT', [['QUIT', /^221 2\.0\.0 mx\.test closing/]]],
-  ] as const)('%s', (_name, lines) => dialogue(lines))
+  ] as const)('%s', (_name, lines) => session(lines))
 
   it.each([
     ['MAIL FROM:<sam@remote.test', /^501 5\.1\.7 /],
@@ -142,7 +142,7 @@ describe('sequence and syntax', () => {
     ['MAIL FROM:<sam@remote.test> BODY=BINARYMIME', /^501 5\.5\.4 /],
     ['MAIL FROM:<sam@remote.test> SIZE=99999999', /^552 5\.3\.4 /],
     ['MAIL FROM:<s\u00e4m@remote.test>', /^5\d\d 5\.\d\.\d /],
-  ])('%s', (line, expected) => dialogue([hello, [line, expected]]))
+  ])('%s', (line, expected) => session([hello, [line, expected]]))
 
   it.each([
     'MAIL FROM:<>',
@@ -158,10 +158,10 @@ describe('sequence and syntax', () => {
     'MAIL FROM:<@relay.test:sam@remote.test>',
     'MAIL FROM:<"a > b"@remote.test>',
     'MAIL FROM:<sam@remote.test> BODY=8BITMIME SIZE=10 AUTH=<>',
-  ])('takes %s', (line) => dialogue([hello, [line, /^250 2\.1\.0 /]]))
+  ])('takes %s', (line) => session([hello, [line, /^250 2\.1\.0 /]]))
 
   it('every reply has an enhanced code of its own class, but banner, EHLO, HELO, 354 and 334', async () => {
-    const client = await WireClient.to(house.port())
+    const client = await WireClient.to(receiver.port())
     const lines = [
       'EHLO a.test',
       'FROB',
@@ -193,11 +193,11 @@ describe('recipients', () => {
     ['somebody unknown', 'nobody@example.test', /^550 5\.1\.1 User unknown: nobody@example\.test$/],
     ['a relayed one, from the relay list', 'x@away.test', /^250 2\.1\.5/],
     ['nothing', '', /^501 5\.1\.3/],
-  ])('%s', (_name, address, expected) => dialogue([hello, mail, [`RCPT TO:<${address}>`, expected]]))
+  ])('%s', (_name, address, expected) => session([hello, mail, [`RCPT TO:<${address}>`, expected]]))
 
   it('relaying is refused to others', async () => {
-    const other = await openHouse({ settings: { general: { relayMode: 'none' } } })
-    await dialogue([hello, mail, ['RCPT TO:<x@away.test>', /^550 5\.7\.1 Relaying denied for x@away\.test$/]], other)
+    const other = await startTestReceiver({ settings: { general: { relayMode: 'none' } } })
+    await session([hello, mail, ['RCPT TO:<x@away.test>', /^550 5\.7\.1 Relaying denied for x@away\.test$/]], other)
     expect(other.of('command.refused')[0]).toMatchObject({
       sender: 'sam@remote.test',
       recipient: 'x@away.test',
@@ -207,16 +207,13 @@ describe('recipients', () => {
   })
 
   it('past maxRecipients there is 452, and the others are kept', async () => {
-    const other = await openHouse({ settings: { advanced: { maxRecipients: 2 } } })
-    await dialogue(
-      [hello, mail, rcpt, rcpt, ['RCPT TO:<jane@example.test>', /^452 4\.5\.3 /], ['DATA', /^354 /]],
-      other,
-    )
+    const other = await startTestReceiver({ settings: { advanced: { maxRecipients: 2 } } })
+    await session([hello, mail, rcpt, rcpt, ['RCPT TO:<jane@example.test>', /^452 4\.5\.3 /], ['DATA', /^354 /]], other)
     await other.close()
   })
 
   it('an alias becomes its targets, each once', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     for (const line of [
       'EHLO c.test',
       'MAIL FROM:<sam@remote.test>',
@@ -227,7 +224,7 @@ describe('recipients', () => {
       await client.say(line)
     client.write('x\r\n.\r\n')
     const id = (await client.reply())?.split(' ').at(-1)
-    const [stored] = (await house.stored()).filter(({ envelope }) => envelope.id === id)
+    const [stored] = (await receiver.stored()).filter(({ envelope }) => envelope.id === id)
     expect(stored?.envelope.recipients).toEqual([
       { address: 'jane@example.test', original: 'sales@example.test' },
       { address: 'sam@away.test', original: 'sales@example.test' },
@@ -247,11 +244,11 @@ describe('DSN parameters', () => {
     ['ORCPT=rfc822;a+0D+0Ab', /^501 5\.5\.4 /],
     ['RET=FULL', /^555 5\.5\.4 /],
   ])('RCPT %s', (parameters, expected) =>
-    dialogue([hello, mail, [`RCPT TO:<jane@example.test> ${parameters}`, expected]]),
+    session([hello, mail, [`RCPT TO:<jane@example.test> ${parameters}`, expected]]),
   )
 
   it('are in the envelope', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     for (const line of [
       'EHLO c.test',
       'MAIL FROM:<sam@remote.test> RET=HDRS ENVID=QQ+2B1',
@@ -261,7 +258,7 @@ describe('DSN parameters', () => {
       expect(await client.say(line)).toMatch(/^[23]/)
     client.write('x\r\n.\r\n')
     const id = (await client.reply())?.split(' ').at(-1)
-    const stored = (await house.stored()).find(({ envelope }) => envelope.id === id)
+    const stored = (await receiver.stored()).find(({ envelope }) => envelope.id === id)
     expect(stored?.envelope).toMatchObject({
       ret: 'hdrs',
       envid: 'QQ+1',
@@ -273,7 +270,7 @@ describe('DSN parameters', () => {
 
 describe('rules of the connection', () => {
   it('Control Access refuses at connect, and closes', async () => {
-    const other = await openHouse({ rows: [entry('control-access', '127.0.0.9')] })
+    const other = await startTestReceiver({ rows: [entry('control-access', '127.0.0.9')] })
     const refused = await WireClient.to(other.port(), { localAddress: '127.0.0.9' })
     expect(await refused.untilClosed()).toBe('554 5.7.1 Access denied for 127.0.0.9\r\n')
     const taken = await WireClient.to(other.port())
@@ -287,13 +284,13 @@ describe('rules of the connection', () => {
   })
 
   it('the Kill File refuses the sender', async () => {
-    const other = await openHouse({ rows: [entry('kill', '@*spam.test')] })
-    await dialogue([hello, ['MAIL FROM:<x@my-spam.test>', /^501 5\.7\.1 unacceptable mail address$/], mail], other)
+    const other = await startTestReceiver({ rows: [entry('kill', '@*spam.test')] })
+    await session([hello, ['MAIL FROM:<x@my-spam.test>', /^501 5\.7\.1 unacceptable mail address$/], mail], other)
     await other.close()
   })
 
   it('counts sessions, in all and for an address', async () => {
-    const other = await openHouse({ settings: { advanced: { maxThreads: 3, maxConnectionsPerAddress: 2 } } })
+    const other = await startTestReceiver({ settings: { advanced: { maxThreads: 3, maxConnectionsPerAddress: 2 } } })
     const open = [await WireClient.greeted(other.port()), await WireClient.greeted(other.port())]
     const third = await WireClient.to(other.port())
     expect(await third.untilClosed()).toMatch(/^421 4\.7\.0 /)
@@ -311,7 +308,7 @@ describe('rules of the connection', () => {
 
 describe('settings while sessions are open', () => {
   it('a transaction keeps the policy it had at MAIL; the next one has the new one', async () => {
-    const other = await openHouse()
+    const other = await startTestReceiver()
     const client = await WireClient.greeted(other.port())
     await client.say('EHLO c.test')
     await client.say('MAIL FROM:<x@spam.test>')
@@ -329,12 +326,12 @@ describe('settings while sessions are open', () => {
 
 describe('VRFY and EXPN', () => {
   it('confirm nothing at first', () =>
-    dialogue([
+    session([
       ['VRFY jane@example.test', /^252 2\.1\.5 /],
       ['EXPN all@example.test', /^502 5\.5\.1 /],
     ]))
   it('answer when switched on', async () => {
-    const other = await openHouse({
+    const other = await startTestReceiver({
       settings: { security: { disableVrfy: false, disableExpn: false } },
       rows: [
         {
@@ -344,7 +341,7 @@ describe('VRFY and EXPN', () => {
         },
       ],
     })
-    await dialogue(
+    await session(
       [
         ['VRFY jane@example.test', /^250 2\.1\.5 <jane@example\.test>$/],
         ['VRFY <nobody@example.test>', /^550 5\.1\.1 /],
@@ -358,7 +355,7 @@ describe('VRFY and EXPN', () => {
 
 describe('size', () => {
   it('what is too large is consumed, refused, and the session lives', async () => {
-    const other = await openHouse({ settings: { general: { maxMessageBytes: 10_000 } } })
+    const other = await startTestReceiver({ settings: { general: { maxMessageBytes: 10_000 } } })
     const client = await WireClient.greeted(other.port())
     expect(await client.send(`${'x'.repeat(98)}\r\n`.repeat(100))).toMatch(/^250 /)
     expect(await client.send(`${'x'.repeat(98)}\r\n`.repeat(5000))).toBe('552 5.3.4 Message exceeds 10000 octets')
@@ -372,7 +369,7 @@ describe('size', () => {
 
 describe('loops', () => {
   it('too many Received fields are refused; those in the body do not count', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     expect(await client.send(`${'Received: by x\r\n'.repeat(200)}\r\nbody\r\n`)).toMatch(/^554 5\.4\.6 /)
     expect(await client.send(`Subject: x\r\n\r\n${'Received: by x\r\n'.repeat(200)}`)).toMatch(/^250 /)
     client.end()
@@ -381,19 +378,19 @@ describe('loops', () => {
 
 describe('the stored message', () => {
   it('has a Received field that nothing a stranger sent can leave', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const reply = await client.send('Subject: trace\r\n\r\n..\r\n...\r\n.x\r\n')
     const id = reply?.split(' ').at(-1)
-    const [stored] = (await house.stored()).filter(({ envelope }) => envelope.id === id)
+    const [stored] = (await receiver.stored()).filter(({ envelope }) => envelope.id === id)
     expect(stored?.body).toMatch(
       /^Received: from client\.test \(\[127\.0\.0\.1\]\)\r\n\tby mx\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <jane@example\.test>;\r\n\t\w{3}, \d+ \w{3} \d{4} [\d:]{8} \+0000\r\nDate: [^\r]*\r\nMessage-ID: <[0-9a-f-]{36}@mx\.test>\r\nSubject: trace\r\n\r\n\.\r\n\.\.\r\nx\r\n$/,
     )
-    expect(house.of('message.accepted').find(({ messageId }) => messageId === id)?.subject).toBe('trace')
+    expect(receiver.of('message.accepted').find(({ messageId }) => messageId === id)?.subject).toBe('trace')
     client.end()
   })
 
   it('pipelined: the whole of two messages in one packet, replies in order', async () => {
-    const client = await WireClient.greeted(house.port())
+    const client = await WireClient.greeted(receiver.port())
     const one = 'MAIL FROM:<sam@remote.test>\r\nRCPT TO:<jane@example.test>\r\nDATA\r\none\r\n.\r\n'
     client.write(`EHLO c.test\r\n${one}${one}QUIT\r\n`)
     const codes = (await client.untilClosed()).split('\r\n').filter((line) => /^\d{3} /.test(line))
@@ -416,8 +413,8 @@ function spoolWith(answers: object): { spool: (made: SpoolWriter) => SpoolWriter
 
 describe('a spool in trouble', () => {
   it('is full: 452 at MAIL, and an event', async () => {
-    const other = await openHouse({}, spoolWith({ hasRoom: () => false }))
-    await dialogue(
+    const other = await startTestReceiver({}, spoolWith({ hasRoom: () => false }))
+    await session(
       [hello, ['MAIL FROM:<sam@remote.test>', /^452 4\.3\.1 /], ['MAIL FROM:<sam@remote.test>', /^452 /]],
       other,
     )
@@ -429,7 +426,7 @@ describe('a spool in trouble', () => {
     ['fills up within a message', new SpoolFull('no room'), /^452 4\.3\.1 /],
     ['fails', new SpoolFailure('EIO'), /^451 4\.3\.0 /],
   ])('%s: the client keeps the message, and the session lives', async (_name, error, expected) => {
-    const other = await openHouse(
+    const other = await startTestReceiver(
       {},
       spoolWith({
         write: () => Promise.reject(error),

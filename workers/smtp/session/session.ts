@@ -2,39 +2,39 @@ import type { Socket } from 'node:net'
 import type { HackAttempt } from '@postern/contract/offences.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { ReplyValues, Verdict } from '@postern/contract/verdict.ts'
-import { Answers } from './replies.ts'
-import { Conduct } from './error-limits.ts'
-import { Connection, type Origin, type Station } from './connection.ts'
-import { type About, type Dialogue, type Fault, hostName } from './context.ts'
-import { type Hearer, Hearing } from './command-reader.ts'
-import { Intake, type LineFault, type Reader } from './line-reader.ts'
-import { type Carrier, MailData } from '../message/data.ts'
-import { isTalk, openSession } from './greeting.ts'
-import { Pace } from './timeouts.ts'
-import { Tap } from '../record/dialogue-log.ts'
-import { type Transaction, watchedIn } from './transaction.ts'
-import { Watched } from '../record/watched-rules.ts'
+import { type DataSession, MessageData } from '../message/data.ts'
+import { DialogueLog } from '../record/dialogue-log.ts'
+import { SessionFactsRecorder } from '../record/session-facts.ts'
+import { WatchedRules } from '../record/watched-rules.ts'
+import { CommandReader, type CommandSession } from './command-reader.ts'
+import { Connection, type Origin, type ReceiverServer } from './connection.ts'
+import { type About, type Fault, hostName, type SessionContext } from './context.ts'
+import { ErrorLimits } from './error-limits.ts'
+import { isTalk, startSession } from './greeting.ts'
+import { type LineConsumer, type LineFault, LineReader } from './line-reader.ts'
+import { Replies } from './replies.ts'
 import { wireReply } from './reply-text.ts'
-import { Witness } from '../record/session-facts.ts'
+import { Timeouts } from './timeouts.ts'
+import { type Transaction, watchedIn } from './transaction.ts'
 
 /** A client that goes away within a handshake shows no end; only time does. */
 const handshakeSeconds = 10
 
-const noMarks: Dialogue['marks'] = { connect: [], hello: [], auth: [] }
+const noMarks: SessionContext['marks'] = { connect: [], hello: [], auth: [] }
 
 /**
- * One client's session: what comes goes to its room, what is said is written here, and here it ends. Its lines are a `Hearing`,
- * its messages are `MailData`, who waits for whom is its `Pace`, its socket the `Connection` below.
+ * One client's session: what comes goes to its room, what is said is written here, and here it ends. Its lines are a `CommandReader`,
+ * its messages are `MessageData`, who waits for whom is its `Timeouts`, its socket the `Connection` below.
  */
-export class Session extends Connection implements Dialogue, Reader, Hearer, Carrier {
-  readonly witness: Witness
-  readonly pace: Pace
-  readonly #answers: Answers
-  readonly #conduct: Conduct
-  readonly #watched: Watched
-  readonly #tap: Tap
-  readonly #hearing: Hearing
-  readonly #mail: MailData
+export class Session extends Connection implements SessionContext, LineConsumer, CommandSession, DataSession {
+  readonly recorder: SessionFactsRecorder
+  readonly pace: Timeouts
+  readonly #answers: Replies
+  readonly #conduct: ErrorLimits
+  readonly #watched: WatchedRules
+  readonly #tap: DialogueLog
+  readonly #hearing: CommandReader
+  readonly #mail: MessageData
   marks = noMarks
   transaction: Transaction | undefined
   extended = false
@@ -46,34 +46,34 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   /** The client sends no more. */
   #ended = false
 
-  constructor(house: Station, socket: Socket, origin: Origin) {
-    super(house, socket, origin)
-    this.#answers = new Answers(house, this.facts)
-    this.#watched = new Watched(house, this.facts)
-    this.#conduct = new Conduct(house, this.facts, this.#watched)
-    this.pace = new Pace(this, this.#conduct)
-    this.#hearing = new Hearing(this, this.#answers, this.#conduct)
-    this.#mail = new MailData(this)
-    this.witness = new Witness(house.facts)
-    this.#tap = new Tap(house, this.facts, origin.id)
+  constructor(receiver: ReceiverServer, socket: Socket, origin: Origin) {
+    super(receiver, socket, origin)
+    this.#answers = new Replies(receiver, this.facts)
+    this.#watched = new WatchedRules(receiver, this.facts)
+    this.#conduct = new ErrorLimits(receiver, this.facts, this.#watched)
+    this.pace = new Timeouts(this, this.#conduct)
+    this.#hearing = new CommandReader(this, this.#answers, this.#conduct)
+    this.#mail = new MessageData(this)
+    this.recorder = new SessionFactsRecorder(receiver.facts)
+    this.#tap = new DialogueLog(receiver, this.facts, origin.id)
   }
 
   /** Called by smtp-server's constructor, before our own fields are there. */
-  override _createParser(): Intake {
-    return new Intake(this)
+  override _createParser(): LineReader {
+    return new LineReader(this)
   }
 
-  get intake(): Intake | undefined {
-    return (this._parser as Intake | false) || undefined
+  get intake(): LineReader | undefined {
+    return (this._parser as LineReader | false) || undefined
   }
 
   // ── Beginning ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   override init(): void {
     this.#counted = true
-    const here = this.house.enter(this.facts.ip)
+    const here = this.receiver.enter(this.facts.ip)
     this.#tap.opened()
-    this._setListeners(() => openSession(this, here))
+    this._setListeners(() => startSession(this, here))
   }
 
   talked(): boolean {
@@ -82,7 +82,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   }
 
   greet(): void {
-    const { policy, machine, stopping } = this.house
+    const { policy, machine, stopping } = this.receiver
     this.#greeted = true
     if (stopping) {
       this.stop()
@@ -138,7 +138,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
   }
 
   awaitCommand(): void {
-    const { commandTimeoutSeconds } = this.house.policy.settings.advanced
+    const { commandTimeoutSeconds } = this.receiver.policy.settings.advanced
     this.pace.allow(this._upgrading ? Math.min(handshakeSeconds, commandTimeoutSeconds) : commandTimeoutSeconds)
   }
 
@@ -214,7 +214,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.forget()
     this.reply('internalError')
     this.#answers.tell('internal-error', detail, wireReply('internalError'))
-    this.house.trouble(error)
+    this.receiver.trouble(error)
   }
 
   flush(): void {
@@ -255,7 +255,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
       return
     }
     const name = this.#mail.flows ? 'dataTimeout' : 'commandTimeout'
-    this.house.counters.timeouts_total++
+    this.receiver.counters.timeouts_total++
     this.#answers.tell('timeout', this.#mail.flows ? 'silent within a message' : 'no command in time', wireReply(name))
     this.reply(name)
     this.leave()
@@ -271,7 +271,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
       this.destroy()
       return
     }
-    this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
+    this.reply('serviceStopping', { hostname: hostName(this.receiver.policy, this.receiver.machine) })
     this.leave()
   }
 
@@ -282,7 +282,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
 
   /** The time to finish is over. */
   leaveNow(): void {
-    this.reply('serviceStopping', { hostname: hostName(this.house.policy, this.house.machine) })
+    this.reply('serviceStopping', { hostname: hostName(this.receiver.policy, this.receiver.machine) })
     if (this._upgrading) this.destroy()
     else this.leave()
   }
@@ -294,7 +294,7 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     this.pace.isLate = false
     // A greeting that is a refusal says it already, and a client that sends no more is asked to leave by nobody.
     if (this.#greeted && !this.#ended && !this.#answers.hasSaidGoodbye)
-      this.reply('closing', { hostname: hostName(this.house.policy, this.house.machine) })
+      this.reply('closing', { hostname: hostName(this.receiver.policy, this.receiver.machine) })
     this.flush()
     this.close()
   }
@@ -328,8 +328,8 @@ export class Session extends Connection implements Dialogue, Reader, Hearer, Car
     if (closed) return
     this.pace.end()
     this.forget()
-    this.witness.close()
-    if (this.#counted) this.house.gone(this.facts.ip)
+    this.recorder.close()
+    if (this.#counted) this.receiver.gone(this.facts.ip)
     this.#tap.closed()
   }
 

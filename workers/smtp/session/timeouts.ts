@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
-import type { Conduct } from './error-limits.ts'
-import type { House } from './context.ts'
-import type { Intake } from './line-reader.ts'
+import type { ReceiverContext } from './context.ts'
+import type { ErrorLimits } from './error-limits.ts'
+import type { LineReader } from './line-reader.ts'
 
 /** The session, as its pace sees it. */
-export type Paced = {
-  readonly house: House
+export type TimedSession = {
+  readonly receiver: ReceiverContext
   readonly isOver: boolean
-  readonly intake: Intake | undefined
+  readonly intake: LineReader | undefined
   /** Replies that were not sent yet. */
   readonly owes: boolean
   /** Octets of a message are expected. */
@@ -22,16 +22,16 @@ export type Paced = {
  * Who waits for whom. While a session waits for us, no command of it is read and its silence is not its own; while we wait
  * for the client, its time runs.
  */
-export class Pace {
-  readonly #session: Paced
-  readonly #conduct: Conduct
+export class Timeouts {
+  readonly #session: TimedSession
+  readonly #conduct: ErrorLimits
   /** When the client's silence ends the session; `Infinity` while it waits for us. */
   deadline = Number.POSITIVE_INFINITY
   /** Replies wait for their time. */
   isLate = false
   #holds = 0
 
-  constructor(session: Paced, conduct: Conduct) {
+  constructor(session: TimedSession, conduct: ErrorLimits) {
     this.#session = session
     this.#conduct = conduct
   }
@@ -47,11 +47,11 @@ export class Pace {
   }
 
   allowCommand(): void {
-    this.allow(this.#session.house.policy.settings.advanced.commandTimeoutSeconds)
+    this.allow(this.#session.receiver.policy.settings.advanced.commandTimeoutSeconds)
   }
 
   allowData(): void {
-    this.allow(this.#session.house.policy.settings.advanced.dataTimeoutSeconds)
+    this.allow(this.#session.receiver.policy.settings.advanced.dataTimeoutSeconds)
   }
 
   end(): void {

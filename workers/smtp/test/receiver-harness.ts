@@ -27,9 +27,9 @@ export type Change = {
   rows?: Row[]
 }
 
-export type House = Awaited<ReturnType<typeof openHouse>>
+export type TestReceiver = Awaited<ReturnType<typeof startTestReceiver>>
 
-export async function openHouse(
+export async function startTestReceiver(
   change: Change = {},
   options: {
     environment?: Partial<Environment>
@@ -65,7 +65,7 @@ export async function openHouse(
     },
     spool,
     fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('nobody is asked in this test'))),
-    desk: {
+    lookupClients: {
       dns: options.dns ?? new Dns({ servers: [] }),
       greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
       callouts: new Callouts(hosts, record as never),

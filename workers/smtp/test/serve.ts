@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventLog } from '@postern/runtime/event-log.ts'
-import { openHouse } from './receiver-harness.ts'
+import { startTestReceiver } from './receiver-harness.ts'
 
 /** A receiver in a process of its own, for load tools, profilers and tests that look at its memory. Prints its port. */
 
@@ -12,7 +12,7 @@ const log = await EventLog.open({
 })
 log.numberFrom(0)
 log.startShipping()
-const house = await openHouse(
+const receiver = await startTestReceiver(
   {
     settings: {
       general: { hostname: 'mx.test', maxMessageBytes: 1_073_741_824 },
@@ -21,10 +21,10 @@ const house = await openHouse(
   },
   { record: log.record as never },
 )
-console.log(house.port())
+console.log(receiver.port())
 process.on('message', () => process.send?.({ ...process.memoryUsage(), cpu: process.cpuUsage() }))
 process.on('SIGTERM', async () => {
-  await house.close()
+  await receiver.close()
   await log.close(0)
   process.exit(0)
 })

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { envelopeOf, overhear, takeOver } from '../test/suite.ts'
 import {
   type Arrival,
   type Batch,
@@ -16,6 +15,7 @@ import {
   type Stored,
   type Trouble,
 } from '../spool.ts'
+import { envelopeOf, overhear, takeOver } from '../test/suite.ts'
 import { openLocalReader } from './reader.ts'
 import { openLocalWriter } from './writer.ts'
 

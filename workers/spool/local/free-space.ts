@@ -8,7 +8,7 @@ export const askFree: AskFree = (directory, answer) => {
 }
 
 /** Knows, without asking the disk each time, whether there is room: the last answer less everything since. */
-export class Room {
+export class FreeSpace {
   private readonly directory: string
   readonly reserve: number
   private readonly ask: AskFree

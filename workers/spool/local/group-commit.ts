@@ -2,9 +2,9 @@ import * as fs from 'node:fs'
 import { rename, truncate, unlink } from 'node:fs/promises'
 import { SpoolFailure, SpoolFull, type Stored, type Trouble } from '../spool.ts'
 import { close, open, sync, syncDirectory, write, writeAll } from './disk.ts'
+import type { FreeSpace } from './free-space.ts'
 import { locationText, segmentFile, segmentText } from './names.ts'
 import { encodeHead, headerLength, headLength, sealHeader } from './record.ts'
-import type { Room } from './free-space.ts'
 import type { TailWriter } from './tail.ts'
 
 /** A small message waiting for its group. */
@@ -48,7 +48,7 @@ interface Active extends Sealed {
   begun: number
 }
 
-export interface JournalOptions {
+export interface GroupCommitOptions {
   directory: string
   writer: string
   marker: Buffer
@@ -58,7 +58,7 @@ export interface JournalOptions {
   highest: number
   segmentOctets: number
   segmentAgeMs: number
-  room: Room
+  room: FreeSpace
   tail: TailWriter
   trouble: (trouble: Trouble) => void
 }
@@ -71,8 +71,8 @@ const groupOctets = 8 << 20
  * fdatasync, one trip to the thread pool less, 13 to 40 % faster here), while the next group gathers. A segment
  * whose write failed is in an unknown state and is never written again: the next group goes into a new one.
  */
-export class Journal {
-  private readonly options: JournalOptions
+export class GroupCommit {
+  private readonly options: GroupCommitOptions
   private waiting: Entry[] = []
   private running = false
   private idle: (() => void)[] = []
@@ -85,7 +85,7 @@ export class Journal {
   /** Everything up to here has been acknowledged, or is in this turn of the event loop. */
   published: Sealed
 
-  constructor(options: JournalOptions) {
+  constructor(options: GroupCommitOptions) {
     this.options = options
     this.last = options.last
     this.published = options.last

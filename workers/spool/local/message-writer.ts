@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Envelope } from '@postern/contract/envelope.ts'
 import { uuidv7 } from 'uuidv7'
-import { type Draft, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
+import { type MessageWriter, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
 import { close, open, read, sync, write } from './disk.ts'
+import type { FreeSpace } from './free-space.ts'
 import { type Entry, refusal } from './group-commit.ts'
 import { draftSuffix } from './names.ts'
 import { encodeStart, headerLength, headLength } from './record.ts'
-import type { Room } from './free-space.ts'
 
 /** Octets that may wait for the disk before the source is asked to wait. */
 const waterMark = 256 << 10
@@ -18,22 +18,22 @@ const waterMark = 256 << 10
 const readOctets = 64 << 10
 
 /** What a draft needs of its writer. */
-export interface DraftHome {
+export interface MessageWriterOptions {
   directory: string
-  room: Room
+  room: FreeSpace
   /** Messages up to this many octets share a segment. */
   sharedOctets: number
   append: (entry: Entry) => void
   /** The draft is committed or aborted. */
-  ended: (draft: LocalDraft) => void
+  ended: (draft: LocalMessageWriter) => void
   /** The writer does not close before this has settled. */
   busy: (doing: Promise<unknown>) => void
 }
 
 /** Collects a small message in memory and lets a large one flow into a file of its own. */
-export class LocalDraft implements Draft {
+export class LocalMessageWriter implements MessageWriter {
   size = 0
-  private readonly home: DraftHome
+  private readonly home: MessageWriterOptions
   private readonly copy: boolean
   private chunks: Buffer[] = []
   private file: OwnFile | undefined
@@ -43,7 +43,7 @@ export class LocalDraft implements Draft {
   private written = 0
   private failure: Error | undefined
 
-  constructor(home: DraftHome, options: { expected: number; copy: boolean }) {
+  constructor(home: MessageWriterOptions, options: { expected: number; copy: boolean }) {
     this.home = home
     this.copy = options.copy
     this.held = options.expected
@@ -162,7 +162,7 @@ export interface SharedMessage {
 /** Makes the record of a small message, and counts it as pending until it is durable or refused. */
 export function sharedEntry(
   message: SharedMessage,
-  then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; room: Room },
+  then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; room: FreeSpace },
 ): Entry {
   let length = 0
   let crc = 0

@@ -16,15 +16,15 @@ import type {
   Stored,
   Trouble,
 } from '../spool.ts'
-import { Bell } from './signal.ts'
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
 import { isWriterName, parseCursor, parseLocation } from './names.ts'
 import { Recent } from './recent.ts'
 import { type Books, reclaimWriter } from './reclaim.ts'
+import { defaultSilentMs, SegmentFollower } from './segment-follower.ts'
 import { OpenSegments } from './segments.ts'
+import { Signal } from './signal.ts'
 import { tailFile } from './tail.ts'
-import { defaultSilentMs, Trail } from './segment-follower.ts'
 import { LocalWriter } from './writer.ts'
 
 export interface LocalReaderOptions {
@@ -64,10 +64,10 @@ class LocalReader implements SpoolReader {
   }
 
   async *follow(options: FollowOptions): AsyncGenerator<Batch> {
-    const bell = new Bell()
+    const bell = new Signal()
     const ring = () => bell.ring()
     options.signal.addEventListener('abort', ring)
-    const trails = new Map<string, Trail>()
+    const trails = new Map<string, SegmentFollower>()
     let looked = Number.NEGATIVE_INFINITY
     try {
       while (!options.signal.aborted) {
@@ -157,7 +157,7 @@ class LocalReader implements SpoolReader {
     }
   }
 
-  private async findWriters(trails: Map<string, Trail>, options: FollowOptions, bell: Bell): Promise<void> {
+  private async findWriters(trails: Map<string, SegmentFollower>, options: FollowOptions, bell: Signal): Promise<void> {
     bell.watch(this.directory)
     for (const writer of options.writers ?? (await this.writers())) {
       bell.watch(tailFile(join(this.directory, writer)))
@@ -168,8 +168,8 @@ class LocalReader implements SpoolReader {
     }
   }
 
-  private trail(writer: string, given: { after: Cursor | undefined; batch: number; copies: boolean }): Trail {
-    return new Trail({
+  private trail(writer: string, given: { after: Cursor | undefined; batch: number; copies: boolean }): SegmentFollower {
+    return new SegmentFollower({
       ...given,
       writer,
       directory: join(this.directory, writer),

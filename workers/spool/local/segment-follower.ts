@@ -15,7 +15,7 @@ export const defaultSilentMs = 5000
 /** A disk that refuses to read is asked again for this many times `silentMs`. */
 const patience = 6
 
-export interface TrailOptions {
+export interface SegmentFollowerOptions {
   writer: string
   directory: string
   segments: OpenSegments
@@ -36,8 +36,8 @@ interface Limit {
 }
 
 /** Follows one writer through its segments, in order. */
-export class Trail {
-  private readonly options: TrailOptions
+export class SegmentFollower {
+  private readonly options: SegmentFollowerOptions
   private segment: number
   private offset: number
   /** The segment whose head has been looked at. */
@@ -60,7 +60,7 @@ export class Trail {
   private arrivals: Arrival[] = []
   private moved = false
 
-  constructor(options: TrailOptions) {
+  constructor(options: SegmentFollowerOptions) {
     this.options = options
     const { segment, offset } = options.after ? parseCursor(options.after) : { segment: 0, offset: 0 }
     this.segment = segment

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 /** Wakes one sleeper: by watched files where the system can, and at the latest after the time it asked for. */
-export class Bell {
+export class Signal {
   private rung = false
   private wake: (() => void) | undefined
   private readonly watchers = new Map<string, FSWatcher>()

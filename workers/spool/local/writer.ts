@@ -3,8 +3,8 @@ import { unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
   type Cursor,
-  type Draft,
   type Message,
+  type MessageWriter,
   SpoolFailure,
   SpoolFull,
   type SpoolWriter,
@@ -12,12 +12,12 @@ import {
   type Trouble,
 } from '../spool.ts'
 import { isMissing, syncDirectory } from './disk.ts'
-import { type DraftHome, LocalDraft, sharedEntry } from './message-writer.ts'
-import { Journal, refusal } from './group-commit.ts'
+import { type AskFree, askFree, FreeSpace } from './free-space.ts'
+import { GroupCommit, refusal } from './group-commit.ts'
 import { type Lock, lockDirectory } from './lock.ts'
+import { LocalMessageWriter, type MessageWriterOptions, sharedEntry } from './message-writer.ts'
 import { checkWriterName, cursorText, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
-import { type AskFree, askFree, Room } from './free-space.ts'
 import { TailWriter } from './tail.ts'
 
 export interface LocalWriterOptions {
@@ -44,11 +44,11 @@ export async function openLocalWriter(options: LocalWriterOptions): Promise<Loca
   const trouble = options.trouble ?? (() => {})
   const directory = resolve(options.directory, options.name)
   const lock = lockDirectory(directory)
-  const room = new Room({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
+  const room = new FreeSpace({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
   try {
     await new Promise<void>((done) => room.refresh(done))
     const { empty, ...found } = await recover(directory, options.name, trouble)
-    const journal = new Journal({
+    const journal = new GroupCommit({
       ...found,
       directory,
       writer: options.name,
@@ -79,7 +79,7 @@ async function removeSegments(directory: string, segments: readonly number[]): P
 }
 
 /** A full disk does not keep a writer from starting: it answers that there is no room until there is. */
-async function begun(journal: Journal): Promise<boolean> {
+async function begun(journal: GroupCommit): Promise<boolean> {
   try {
     await journal.open()
     return true
@@ -90,16 +90,16 @@ async function begun(journal: Journal): Promise<boolean> {
 }
 
 interface Parts {
-  journal: Journal
+  journal: GroupCommit
   lock: Lock
-  room: Room
+  room: FreeSpace
 }
 
 export class LocalWriter implements SpoolWriter {
   readonly name: string
   private readonly parts: Parts
-  private readonly home: DraftHome
-  private readonly drafts = new Set<LocalDraft>()
+  private readonly home: MessageWriterOptions
+  private readonly drafts = new Set<LocalMessageWriter>()
   private readonly busy = new Set<Promise<unknown>>()
   private readonly ageing: NodeJS.Timeout
   private closed = false
@@ -146,12 +146,12 @@ export class LocalWriter implements SpoolWriter {
     return this.store(message, true)
   }
 
-  begin(expected = 0): Draft {
+  begin(expected = 0): MessageWriter {
     return this.draft(expected, false)
   }
 
   /** As `begin`, marked as a copy. */
-  beginCopy(expected: number): Draft {
+  beginCopy(expected: number): MessageWriter {
     return this.draft(expected, true)
   }
 
@@ -186,10 +186,10 @@ export class LocalWriter implements SpoolWriter {
     return draft.commit(message.envelope, message.prefix)
   }
 
-  private draft(expected: number, copy: boolean): LocalDraft {
+  private draft(expected: number, copy: boolean): LocalMessageWriter {
     const refused = this.refusal(expected, copy)
     if (refused) throw refused
-    const draft = new LocalDraft(this.home, { expected, copy })
+    const draft = new LocalMessageWriter(this.home, { expected, copy })
     this.drafts.add(draft)
     return draft
   }

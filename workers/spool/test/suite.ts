@@ -6,8 +6,8 @@ import {
   type Arrival,
   type Batch,
   type Cursor,
-  type Draft,
   type FollowOptions,
+  type MessageWriter,
   SpoolFailure,
   SpoolFull,
   SpoolInUse,
@@ -71,7 +71,7 @@ export async function overhear(
   return { batches, arrivals: batches.flatMap(({ arrivals }) => arrivals) }
 }
 
-async function fill(draft: Draft, chunks: readonly Buffer[]): Promise<void> {
+async function fill(draft: MessageWriter, chunks: readonly Buffer[]): Promise<void> {
   for (const chunk of chunks) await draft.append(chunk)
 }
 
