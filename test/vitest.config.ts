@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
@@ -13,6 +14,8 @@ export default defineConfig({
           root: house,
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
+          // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
+          maxWorkers: Math.max(2, availableParallelism()),
           testTimeout: 30_000,
         },
       },
