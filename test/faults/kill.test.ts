@@ -9,6 +9,9 @@ const short = [
   'kill -9 api',
   'index put back older',
   'kill -9 while the index is rebuilt',
+  'settings put back older',
+  'a silent next host beside local mail',
+  'connections cut at a random byte',
 ]
 
 it('faults under load lose nothing that got 250, send nothing back, and the books balance', {

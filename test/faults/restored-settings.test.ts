@@ -1,31 +1,14 @@
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
 import { connect } from '../wire/client.ts'
+import { copySettings } from './kinds/settings.ts'
 
 /** An administrator puts an older settings.db back: the workers enforce what the console shows. */
 
 let postern: Postern | undefined
 afterEach(() => postern?.stop())
 showLogsOnFailure(() => [postern])
-
-async function copySettings(dataDirectory: string): Promise<() => Promise<void>> {
-  const file = join(dataDirectory, 'db', 'settings.db')
-  const copy = join(dataDirectory, 'settings.copy')
-  await rm(copy, { force: true })
-  const database = new DatabaseSync(file)
-  database.exec(`vacuum into '${copy}'`)
-  database.close()
-  return async () => {
-    for (const suffix of ['-wal', '-shm', '']) await rm(file + suffix, { force: true })
-    const source = new DatabaseSync(copy)
-    source.exec(`vacuum into '${file}'`)
-    source.close()
-  }
-}
 
 /** What a client sees: the size limit, and whether this machine may relay. */
 async function enforced({ host, smtpPort }: Postern) {
@@ -50,7 +33,7 @@ it.each([
   const relay = await api.get<{ items: { id: string }[] }>('/v1/lists/relay')
   for (const { id } of relay.items) await api.call('DELETE', `/v1/lists/relay/${id}`)
   await api.patch('/v1/settings/general', { maxMessageBytes: 11_111_111 })
-  const putBack = await copySettings(postern.dataDirectory)
+  const putBack = await copySettings(postern)
   await api.patch('/v1/settings/general', { maxMessageBytes: 22_222_222 })
   await api.post('/v1/lists/relay', { value: '127.0.0.0/8' })
   await postern.settle(

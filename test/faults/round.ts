@@ -10,6 +10,10 @@ export interface World {
   /** Sends all mail to a port where nobody listens, so that it waits in the queue; and back to the sink. */
   holdUp(): Promise<void>
   letGo(): Promise<void>
+  /** Sends all mail to this port of the machine. */
+  sendTo(port: number): Promise<void>
+  /** Where all mail goes when nothing disturbs it. */
+  sinkPort: number
 }
 
 export interface Kind {
@@ -21,3 +25,11 @@ export interface Kind {
    */
   disturb(world: World): Promise<void>
 }
+
+/** A kind that needs a Postern of its own. It answers what came of the round. */
+export interface OwnKind {
+  name: string
+  run(): Promise<{ accepted: number; lost: string[]; damaged: number; unbalanced: string[] }>
+}
+
+export type AnyKind = Kind | OwnKind

@@ -5,7 +5,7 @@ import { freePort, until } from '../peers/peer.ts'
 import { type Postern, type PosternProcess, startPostern } from '../system/postern.ts'
 import { startWireSink } from '../wire/sink.ts'
 import { kinds as allKinds } from './kinds.ts'
-import type { Kind, World } from './round.ts'
+import type { AnyKind, Kind, OwnKind, World } from './round.ts'
 
 /**
  * Faults of every kind in turn, at random moments, while mail flows in and out. What got 250 must reach the sink at least
@@ -17,7 +17,7 @@ export interface FaultRoundsOptions {
   /** One line a round, and what Postern wrote when something is wrong. */
   say: (line: string) => void
   /** All without it. */
-  kinds?: readonly Kind[]
+  kinds?: readonly AnyKind[]
   sessions?: number
   perSecond?: number
 }
@@ -37,6 +37,8 @@ export interface KindResult {
 
 export interface FaultRoundsResult extends KindResult {
   byKind: Map<string, KindResult>
+  /** Those of them that a Postern of a round's own accepted. */
+  acceptedElsewhere: number
   /** Came cut or changed. Must be 0. */
   damaged: number
   /** Came without a 250: the connection was lost between. Allowed (RFC 5321 §6.1 leaves the sender in doubt). */
@@ -55,6 +57,7 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
   const result: FaultRoundsResult = {
     ...empty(),
     byKind: new Map(),
+    acceptedElsewhere: 0,
     damaged: 0,
     withoutReply: 0,
     refused: new Map(),
@@ -79,10 +82,16 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     await postern.settle(await sendTo(sink.port))
     const kinds = options.kinds ?? allKinds
     for (let round = 0; round < options.rounds; round += 1) {
-      const kind = kinds[round % kinds.length] as Kind
+      const kind = kinds[round % kinds.length] as AnyKind
+      if ('run' in kind) {
+        options.say(await ownRound(round, kind, result))
+        continue
+      }
       const hands = {
         holdUp: async () => void (await sendTo(nobody)),
         letGo: async () => void (await sendTo(sink.port)),
+        sendTo: async (port: number) => void (await sendTo(port)),
+        sinkPort: sink.port,
       }
       const load = await oneRound(postern, { round, kind, options, hands })
       await account({ load, copies, postern, round, kind, result })
@@ -96,6 +105,21 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     await postern.stop()
     await sink.stop()
   }
+}
+
+async function ownRound(round: number, kind: OwnKind, result: FaultRoundsResult): Promise<string> {
+  const { accepted, lost, damaged, unbalanced } = await kind.run()
+  const of = result.byKind.get(kind.name) ?? empty()
+  result.byKind.set(kind.name, of)
+  result.acceptedElsewhere += accepted
+  result.damaged += damaged
+  for (const sum of [result, of]) {
+    sum.rounds += 1
+    sum.accepted += accepted
+    sum.lost.push(...lost)
+    sum.unbalanced.push(...unbalanced.map((why) => `round ${round + 1}, ${kind.name}: ${why}`))
+  }
+  return `round ${round + 1}: ${kind.name}: ${accepted} accepted; ${wrongSoFar(result)}`
 }
 
 interface Round {
@@ -157,8 +181,9 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     if (typeof books === 'string') sum.unbalanced.push(`${about}: ${books}`)
     else {
       // Books that balance because they never heard of a message do not count, nor do those that sent mail back.
-      if (books.total.received < result.accepted && sum === result)
-        sum.unbalanced.push(`${about}: ${books.total.received} in the books, ${result.accepted} got 250`)
+      const here = result.accepted - result.acceptedElsewhere
+      if (books.total.received < here && sum === result)
+        sum.unbalanced.push(`${about}: ${books.total.received} in the books, ${here} got 250`)
       if (books.total.bounced > 0) sum.unbalanced.push(`${about}: ${books.total.bounced} were returned`)
     }
   }
@@ -168,6 +193,9 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
 
 function line(round: number, { kind, load, result }: { kind: Kind; load: Load; result: FaultRoundsResult }): string {
   const figures = `${load.accepted.size} accepted, ${load.dropped} sessions lost, ${load.unanswered.size} in doubt`
-  const wrong = `lost ${result.lost.length}, damaged ${result.damaged}, books wrong ${result.unbalanced.length} so far`
-  return `round ${round + 1}: ${kind.name}: ${figures}; ${wrong}`
+  return `round ${round + 1}: ${kind.name}: ${figures}; ${wrongSoFar(result)}`
+}
+
+function wrongSoFar({ lost, damaged, unbalanced }: FaultRoundsResult): string {
+  return `lost ${lost.length}, damaged ${damaged}, books wrong ${unbalanced.length} so far`
 }
