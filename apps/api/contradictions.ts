@@ -65,7 +65,7 @@ function samePort(
   ] as const
   const taken = ports.find(([, port]) => port === implicitTlsPort)
   if (!taken) return []
-  const message = `port ${implicitTlsPort} is named twice: advanced.${taken[0]} and tls.implicitTlsPort; each port may be used once`
+  const message = `port ${implicitTlsPort} is used twice: advanced.${taken[0]} and tls.implicitTlsPort; each port may be used once`
   return [{ path: group === 'tls' ? 'implicitTlsPort' : taken[0], message }]
 }
 

@@ -85,10 +85,10 @@ describe('a mail address', () => {
   it.each([
     ['', 'empty'],
     ['jane', 'no @ and no domain'],
-    ['@example.org', 'nothing before the @'],
-    ['jane@', 'no domain after the @'],
+    ['@example.org', 'nothing comes before the @'],
+    ['jane@', 'no domain comes after the @'],
     ['jane@exa mple', 'neither a domain nor an address literal'],
-    ['jane doe@example.org', 'must stand in quotes'],
+    ['jane doe@example.org', 'must be quoted'],
     ['ja\x01ne@example.org', 'control character'],
     [`${'a'.repeat(320)}@example.org`, 'longer than 320 octets'],
   ])('%j: what is wrong is said', (text, fault) => {

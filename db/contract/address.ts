@@ -69,21 +69,21 @@ function isFolded(local: string, domain: string): boolean {
   return (dotAtom.test(local) || quoted.test(local)) && octets(local) + 1 + domain.length <= longest
 }
 
-/** What is wrong with a text that is no address, for whoever wrote it. */
+/** Tells the author of an invalid address what is wrong with it. */
 export function addressFault(text: string): string {
   if (text === '') return 'the address is empty'
-  if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'a control character in the address'
+  if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'the address contains a control character'
   const at = text.lastIndexOf('@')
-  if (at === -1) return 'no @ and no domain'
-  if (at === 0) return 'nothing before the @'
-  if (at === text.length - 1) return 'no domain after the @'
-  if (octets(text) > longest) return `longer than ${longest} octets`
+  if (at === -1) return 'the address has no @ and no domain'
+  if (at === 0) return 'nothing comes before the @'
+  if (at === text.length - 1) return 'no domain comes after the @'
+  if (octets(text) > longest) return `the address is longer than ${longest} octets`
   if (canonicalDomain(text.slice(at + 1)) === null)
-    return 'what follows the @ is neither a domain nor an address literal'
-  if (octets(text) + 2 > longest) return `longer than ${longest} octets`
+    return 'the part after the @ is neither a domain nor an address literal'
+  if (octets(text) + 2 > longest) return `the address is longer than ${longest} octets`
   return /[\s"(),:;<>@[\\\]]/.test(text.slice(0, at))
-    ? 'the local part holds a character that must stand in quotes'
-    : 'the local part cannot be read'
+    ? 'the local part contains a character that must be quoted'
+    : 'the local part is malformed'
 }
 
 /** Length in UTF-8. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** Schemas read backwards: what one lets through, in words. */
+/** Describes in words what a schema allows. */
 export type Schema = z.core.$ZodType
 
 /** What is wrapped by optional, default and the like; the input side of a transformation, and what a preprocessing leads to. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { domainSchema, mailAddressSchema } from './address.ts'
 import { setting } from './setting.ts'
 
-/** The certificates the server shows to its clients: where they come from, and which of them a client is shown. */
+/** The server's certificates: where they come from, and which one a client gets. */
 
 /** DSA and short RSA keys of older products are not made. */
 export const keyKinds = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
@@ -22,18 +22,18 @@ const certificateNameSchema = z.string().transform((text, context) => {
 
 const names = setting(z.array(certificateNameSchema).min(1).max(100), {
   title: 'Names',
-  help: 'The host names that clients connect to, one a line.',
+  help: 'The host names that clients connect to, one per line.',
   source: 'classic',
 })
 const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
   title: 'Key',
-  help: 'ECDSA P-256 is the fastest and understood everywhere; RSA only for very old clients. Made here; it never leaves the API but to the workers.',
+  help: 'ECDSA P-256 is the fastest, and all current clients support it. Choose RSA only for very old clients. The key is made here and leaves the API only for the workers.',
   source: 'classic',
 })
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
 
-/** Where a certificate comes from. Only what an administrator may choose stands here. */
+/** Where a certificate comes from: only what an administrator may choose. */
 export const certificateSourceSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('upload') }),
   z.strictObject({
@@ -42,7 +42,7 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
     key,
     days: setting(z.number().int().min(1).max(3650).default(365), {
       title: 'Valid for',
-      help: 'Clients that verify certificates do not accept it unless they are told to.',
+      help: 'How long the certificate is valid. Clients that verify certificates reject it unless they are configured to trust it.',
       unit: 'days',
       source: 'classic',
     }),
@@ -53,7 +53,7 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
     key,
     organization: setting(z.string().trim().max(64).default(''), {
       title: 'Organization',
-      help: 'Stands in the request; most authorities ignore it.',
+      help: 'Named in the request. Most authorities ignore it.',
       source: 'classic',
     }),
   }),
@@ -68,18 +68,18 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
         .default(letsEncrypt),
       {
         title: 'ACME directory',
-        help: 'The API calls this address, and those that its answer names, from where it runs. https only.',
+        help: 'The API calls this https URL, and the URLs that its answer names, from its own network.',
         source: 'today',
       },
     ),
     email: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Contact',
-      help: 'Where the authority writes to when something is wrong. May be empty.',
+      help: 'The address that the authority writes to if something is wrong. Optional.',
       source: 'today',
     }),
     agreed: setting(z.boolean().default(false), {
-      title: 'I agree to the terms of the authority',
-      help: 'Its directory names them (RFC 8555 §7.3). Without it nothing is ordered.',
+      title: 'I agree to the authority’s terms of service',
+      help: 'The directory names them (RFC 8555 §7.3). Nothing is ordered until you agree.',
       source: 'today',
     }),
   }),
@@ -94,7 +94,7 @@ export const certificateInputSchema = z.strictObject({
   /** PEM. Never leaves the API again except to the workers. Given by an upload only. */
   privateKey: setting(z.string().max(50_000), {
     title: 'Private key',
-    help: 'Write-only; encrypted at rest.',
+    help: 'Cannot be read back. Encrypted at rest.',
     source: 'classic',
     secret: true,
   }).optional(),
@@ -113,7 +113,7 @@ const factsSchema = z.object({
 })
 export type CertificateFacts = z.output<typeof factsSchema>
 
-/** As stored and replicated. Without `certificate` there is nothing to show yet: an unsigned request, an order on its way. */
+/** As stored and replicated. `certificate` is absent while a request is unsigned or an order is not finished. */
 export const certificateRowSchema = certificateInputSchema.extend({
   ...factsSchema.partial().shape,
   names: z.array(z.string()),
@@ -121,10 +121,10 @@ export const certificateRowSchema = certificateInputSchema.extend({
 })
 export type Certificate = z.output<typeof certificateRowSchema>
 
-/** Days before the end at which it is said aloud; below 0 it is over. */
+/** Days before expiry at which administrators are warned. */
 export const expiryWarnings = [30, 14, 3, 0] as const
 
-/** Whole days until the end, rounded down; negative when it is over. */
+/** Whole days until expiry, rounded down; negative after it. */
 export function daysLeft(notAfter: string, now: number): number {
   return Math.floor((Date.parse(notAfter) - now) / 86_400_000)
 }

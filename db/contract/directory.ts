@@ -3,7 +3,7 @@ import { domainSchema, mailAddressSchema, mailboxSchema } from './address.ts'
 import { hostSchema, portSchema, webUrlSchema } from './network.ts'
 import { setting } from './setting.ts'
 
-/** What makes an address local: domains, accounts, aliases, groups; and the keys mail is signed with. */
+/** What makes an address local: domains, accounts, aliases and groups; and the keys that sign mail. */
 
 export const routeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('maildir') }),
@@ -19,7 +19,7 @@ export const routeSchema = z.discriminatedUnion('type', [
     url: webUrlSchema,
     secret: setting(z.string().min(8).max(1024), {
       title: 'Signing secret',
-      help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
+      help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
       source: 'today',
       secret: true,
     }).optional(),
@@ -42,33 +42,33 @@ export type Route = z.output<typeof routeSchema>
 
 export const domainInputSchema = z.strictObject({
   name: domainSchema,
-  /** Other domains that mean the same: jane@alias is jane@name. */
+  /** Other names of the domain: jane@alias is jane@name. */
   aliases: z.array(domainSchema).max(1000).default([]),
   /** Where mail for unknown users of the domain goes; empty: refused with 550 5.1.1. */
   catchAll: z.union([z.literal(''), mailAddressSchema]).default(''),
   route: routeSchema.default({ type: 'maildir' }),
   /**
-   * What happens to recipients that are neither in the directory nor under a catch-all. `directory`: they are unknown.
-   * `callout`: the host of the domain's route (smtp or lmtp) is asked, by MAIL FROM:<> and RCPT TO at RCPT time: what it
-   * refuses is 550 5.1.1, and while it does not answer they get 451 4.4.1. `any`: they are accepted and go to the domain's
-   * route; not with the route maildir, where only an account has a mailbox.
+   * What happens to recipients that neither the directory nor a catch-all knows. `directory`: they are unknown.
+   * `callout`: the host of the domain's route (smtp or lmtp) is asked at RCPT time, with MAIL FROM:<> and RCPT TO. A recipient
+   * that it refuses gets 550 5.1.1; if it does not answer, 451 4.4.1. `any`: they are accepted and go to the domain's
+   * route. Not allowed with the route maildir, where only an account has a mailbox.
    */
   verifyRecipients: setting(z.enum(['directory', 'callout', 'any']).default('directory'), {
-    title: 'Recipients are verified by',
-    help: 'directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route smtp or lmtp is asked about the others, and its answers are kept for a while (yes 1 hour, no 5 minutes). Mail hosts with private addresses must be named in POSTERN_HOOKS_MAY_REACH. any: every recipient of the domain is accepted and goes to its route; not with the route maildir.',
+    title: 'Verify recipients',
+    help: 'How to find out whether a recipient exists. directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route (smtp or lmtp) is asked about all others. Its answers are kept: yes for 1 hour, no for 5 minutes. List mail hosts with private addresses in POSTERN_HOOKS_MAY_REACH. any: every recipient is accepted and goes to the route; not allowed with the route maildir.',
     source: 'today',
   }),
 })
 export type Domain = z.output<typeof domainInputSchema>
 
-/** All that may stand behind the @ for this domain, its own name first. */
+/** All names of the domain, its own name first. */
 export function namesOf({ name, aliases }: Pick<Domain, 'name' | 'aliases'>): string[] {
   return [name, ...aliases]
 }
 
 export const accountInputSchema = z.strictObject({
   address: mailboxSchema,
-  /** What the user types to log in; the address when empty. */
+  /** What the user types to log in. Empty: the address. */
   login: z.string().trim().max(255).default(''),
   secret: setting(z.string().min(8).max(256), {
     title: 'Password',
@@ -85,19 +85,19 @@ export const accountInputSchema = z.strictObject({
     .optional(),
   forwardTo: setting(z.array(mailAddressSchema).max(100).default([]), {
     title: 'Forward to',
-    help: 'Addresses, local or remote, that get the mail of this account as well, or instead of it. Empty: mail is not forwarded.',
+    help: 'Local or remote addresses that also get the mail of this account. Empty: mail is not forwarded.',
     source: 'today',
   }),
   keepCopy: setting(z.boolean().default(true), {
     title: 'Keep a copy',
-    help: 'Whether forwarded mail is also kept in the mailbox of the account. Off: it is only forwarded; mail that no forwarding address can take is kept all the same.',
+    help: 'Keeps forwarded mail in the account’s mailbox too. Off: mail is only forwarded, but a message that cannot be forwarded to any address is kept.',
     source: 'today',
   }),
-  /** It cannot log in, whoever has done so is a stranger from the next message on, and it is no local user to the relay modes; its mail is still received. */
+  /** It cannot log in, an open session is no longer logged in from its next message on, and the relay modes do not count it as a local user. Its mail is still received. */
   disabled: z.boolean().default(false),
 })
 export type AccountInput = z.output<typeof accountInputSchema>
-/** As the workers see it: the secret is a PHC string (argon2id) and nothing else. */
+/** As workers see it: the password is only an argon2id hash (a PHC string). */
 export type Account = Omit<AccountInput, 'secret' | Forwarding> &
   Partial<Pick<AccountInput, Forwarding>> & { secretHash: string }
 /** Rows written before accounts could forward have neither. */

@@ -1,9 +1,9 @@
 import { parseAddress, parseBlock } from './network.ts'
 
-/** Values that processes read from their environment, read the same way everywhere. Pure: the entry hands its variables in. */
+/** Reads values from the environment, the same way in every process. Pure: the entry file passes its variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** What the environment says cannot be used. The message names the variable, its value and what is allowed. */
+/** A variable cannot be used. The message names it, its value and what is allowed. */
 export class EnvironmentError extends Error {
   override name = 'EnvironmentError'
 }
@@ -25,7 +25,7 @@ export function serversIn(env: Environment, name: string): string[] | undefined 
   const wrong = servers.find((server) => !isServer(server))
   if (wrong === undefined) return servers
   throw new EnvironmentError(
-    `${name} names "${wrong}" but must hold addresses, each with or without :port, separated by commas`,
+    `${name} contains "${wrong}" but must be a comma-separated list of addresses, each with or without :port`,
   )
 }
 
@@ -42,5 +42,7 @@ export function blocksIn(env: Environment, name: string): string[] | undefined {
   const blocks = text.split(',').map((block) => block.trim())
   const wrong = blocks.find((block) => parseBlock(block) === null)
   if (wrong === undefined) return blocks
-  throw new EnvironmentError(`${name} names "${wrong}" but must hold addresses or CIDR blocks, separated by commas`)
+  throw new EnvironmentError(
+    `${name} contains "${wrong}" but must be a comma-separated list of addresses or CIDR blocks`,
+  )
 }

@@ -6,8 +6,8 @@ import { observedStateSchema, type ServiceName, serviceNameSchema } from './serv
 import { reasons } from './verdict.ts'
 
 /**
- * The closed vocabulary of what happens. Every decision and every step of a message is one event, numbered per worker
- * without gaps, kept on the worker's disk until storage has acknowledged it. No event holds a secret or a message body.
+ * All event types. Every decision and every step of a message is one event. Each worker numbers its events
+ * without gaps and keeps them on its disk until storage has acknowledged them. No event holds a secret or a message body.
  */
 
 const messageId = z.string().length(36)
@@ -52,7 +52,7 @@ const attempt = {
   attempt: z.number().int().min(1),
   recipients: z.array(z.string().max(320)).min(1),
   remote,
-  /** The remote's reply, whole (cut at 2000 characters), or our own sentence when there was none. */
+  /** The remote's reply, cut at 2000 characters; our own sentence if there was none. */
   reply: z.string().max(2000),
   durationMs: z.number().int().nonnegative(),
 }
@@ -63,7 +63,7 @@ const certificate = {
   names: z.array(z.string().max(255)).max(100),
 }
 
-/** One row an event: its type, who alone records it (absent: any worker), its title for people, its fields. */
+/** One row for each event: its type, the only service that records it (absent: any worker), its title for people, its fields. */
 export const eventTypes = {
   'worker.started': {
     title: 'Worker started',
@@ -82,7 +82,7 @@ export const eventTypes = {
     }),
   },
   'listener.failed': {
-    title: 'A port could not be opened',
+    title: 'Port could not be opened',
     fields: z.object({ listener: z.string(), address: z.string(), port: z.number().int(), error: z.string().max(300) }),
   },
   'policy.applied': {
@@ -94,7 +94,7 @@ export const eventTypes = {
     fields: z.object({ revision: z.number().int(), inForce: z.number().int(), error: z.string().max(1000) }),
   },
 
-  /** Those of the levels verbose and debug: see logged.ts. `session` is the same in all of one connection. */
+  /** Events of the levels verbose and debug (logged.ts). `session` is the same in all events of one connection. */
   'session.opened': {
     by: 'smtp',
     title: 'Connection opened',
@@ -110,7 +110,7 @@ export const eventTypes = {
       seconds: z.number().nonnegative(),
     }),
   },
-  /** One line of either side. What is or may be a secret is masked before it becomes an event. */
+  /** One line of either side. Secrets, and what may be one, are masked before the event is made. */
   'session.dialogue': {
     by: 'smtp',
     title: 'SMTP dialogue',
@@ -122,7 +122,7 @@ export const eventTypes = {
     }),
   },
 
-  /** The same of a connection that the Queue Manager opened. */
+  /** The same for a connection that the Queue Manager opened. */
   'outbound.dialogue': {
     by: 'queue',
     title: 'SMTP dialogue with the next host',
@@ -147,7 +147,7 @@ export const eventTypes = {
   },
   'session.watched': {
     by: 'smtp',
-    title: 'Watched rule',
+    title: 'Watched rule would have decided',
     fields: z.object({ client, stage: z.enum(stageNames), rule: ruleSchema, because: z.string().max(500) }),
   },
   'auth.succeeded': {
@@ -162,7 +162,7 @@ export const eventTypes = {
   },
   'command.refused': {
     by: 'smtp',
-    title: 'Refused',
+    title: 'Command refused',
     fields: z.object({
       client,
       sender: z.string().max(320).optional(),
@@ -171,7 +171,7 @@ export const eventTypes = {
     }),
   },
 
-  /** Recorded once, by the worker whose report it was that made the entry. */
+  /** Recorded once, by the worker whose report led to the entry. */
   'address.blocked': {
     by: 'smtp',
     title: 'Address blocked',
@@ -200,8 +200,8 @@ export const eventTypes = {
     }),
   },
   'message.authenticated': {
-    title: 'SPF, DKIM and DMARC',
-    /** `forged`: Authentication-Results fields that claimed to be ours and were taken out. */
+    title: 'SPF, DKIM and DMARC checked',
+    /** `forged`: how many Authentication-Results fields claimed to be ours and were removed. */
     fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
   },
   'message.refused': {
@@ -232,19 +232,19 @@ export const eventTypes = {
     title: 'DKIM signature could not be made',
     fields: z.object({ messageId, domain: z.string().max(255), detail: z.string().max(300) }),
   },
-  /** What an MTA-STS policy in testing found wrong (RFC 8461 §5): the mail went all the same. */
+  /** The delivery would have failed an MTA-STS policy that is in testing mode (RFC 8461 §5). The mail was delivered. */
   'tls.unproved': {
     by: 'queue',
-    title: 'TLS policy not met (testing)',
+    title: 'TLS policy not met (testing mode)',
     fields: z.object({ domain: z.string().max(255), host: z.string().max(255), detail: z.string().max(600) }),
   },
-  /** By a rule (route discard) or by an operator (delete): `by` says who. */
+  /** `by` names the rule (route discard) or the operator (delete). */
   'delivery.discarded': {
     by: 'queue',
     title: 'Discarded',
     fields: z.object({ messageId, recipients: z.array(z.string().max(320)).min(1), by: z.string().max(320) }),
   },
-  /** Recorded by the API: these recipients had their outcome already when `worker` told another. */
+  /** Recorded by the API: these recipients already had an outcome when `worker` reported another one. */
   'delivery.duplicate': {
     title: 'Delivered or returned more than once',
     by: 'api',
@@ -288,9 +288,9 @@ export const eventTypes = {
     fields: z.object({ orderId: z.string(), action: z.string(), matched: z.number().int().nonnegative() }),
   },
 
-  /** A partner outside did not do what it is for; told once a minute, `failures`: since it was last told. */
+  /** A delivery application or a callout host failed. At most one event a minute; `failures`: how many since the last one. */
   'hook.failed': {
-    title: 'A partner outside fails',
+    title: 'External service failed',
     fields: z.object({
       hook: z.enum(['delivery-application', 'callout']),
       host: z.string().max(255),
@@ -299,26 +299,26 @@ export const eventTypes = {
     }),
   },
 
-  /** Recorded by the API, as worker `api`: 30, 14 and 3 days before the end, and at the end. */
+  /** Recorded by the API, as worker `api`: 30, 14 and 3 days before expiry, and at expiry. */
   'certificate.expiring': {
     by: 'api',
-    title: 'A certificate expires',
+    title: 'Certificate expiry warning',
     fields: z.object({ ...certificate, notAfter: z.iso.datetime(), daysLeft: z.number().int() }),
   },
   'certificate.issued': {
     by: 'api',
-    title: 'A certificate was issued by ACME',
+    title: 'Certificate issued by ACME',
     fields: z.object({ ...certificate, notAfter: z.iso.datetime(), issuer: z.string().max(300) }),
   },
   'certificate.failed': {
     by: 'api',
-    title: 'An ACME order failed',
+    title: 'ACME order failed',
     fields: z.object({ ...certificate, error: z.string().max(500), nextTryAt: z.iso.datetime() }),
   },
 
   'spool.full': { title: 'Spool is full', fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }) },
   'log.dropped': {
-    title: 'Records dropped',
+    title: 'Events dropped',
     fields: z.object({ count: z.number().int(), because: z.string().max(200) }),
   },
 } as const satisfies Record<string, { by?: ServiceName | 'api'; title: string; fields: z.ZodType }>
@@ -326,7 +326,7 @@ export const eventTypes = {
 export type EventType = keyof typeof eventTypes
 export const eventTypeNames = Object.keys(eventTypes) as EventType[]
 
-/** Who alone records events of this type; `undefined`: any worker, or a type this version does not know. */
+/** The only service that records events of this type; `undefined`: any worker may, or this version does not know the type. */
 export function recorderOf(type: string): ServiceName | 'api' | undefined {
   const row = (eventTypes as Record<string, { by?: ServiceName | 'api' }>)[type]
   return row?.by
@@ -335,14 +335,14 @@ export function recorderOf(type: string): ServiceName | 'api' | undefined {
 export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['fields']>
 
 /**
- * `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. On its way to storage an event that does not belong
- * to the log, as the settings were when it happened, also carries `log: false`.
+ * `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. An event that the logging settings left out of the log
+ * when it happened carries `log: false` on its way to storage.
  */
 export type PosternEvent = { [T in EventType]: { n: number; at: string; type: T } & EventFields<T> }[EventType]
 
 const head = { n: z.number().int().min(1), at: z.iso.datetime() }
 const headSchema = z.looseObject({ ...head, type: z.enum(eventTypeNames as [EventType, ...EventType[]]) })
-/** One schema an event, head and fields: an event is walked through once. */
+/** One schema for each event, head and fields together, so that each event is parsed once. */
 const eventSchemas = new Map<unknown, z.ZodType>(
   eventTypeNames.map((type) => [type, z.object({ ...head, type: z.literal(type), ...eventTypes[type].fields.shape })]),
 )

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { allowedBy, bare, exampleOf, innerOf, keysOf, oneOf, type Schema } from './allowed.ts'
 import type { SettingMeta } from './setting.ts'
 
-/** Tells what is wrong with bad input so that the sender can put it right: the key, the value given, what is allowed. */
+/** Says what is wrong with bad input, so that the sender can fix it: the key, the value given, what is allowed. */
 export type InputIssue = {
   /** Dotted path into the input: `retryThreads`, `gateway.port`, `items.3.value`; empty for the whole. */
   path: string

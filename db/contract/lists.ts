@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { canonicalDomain, foldAddress, parseMailAddress } from './address.ts'
 import { blockSchema, canonicalAddress, parseAddress } from './network.ts'
 
-/** The five lists of the administration pages. One entry is one row; its value is canonical, so that a value stands once. */
+/** The five lists of the administration pages. One entry is one row. Its value is canonical, so no list holds a value twice. */
 export const listNames = ['control-access', 'kill', 'accept', 'white', 'relay'] as const
 export type ListName = (typeof listNames)[number]
 export const listNameSchema = z.enum(listNames)
@@ -64,7 +64,7 @@ function isRange(first: readonly number[], last: readonly number[]): boolean {
 
 const entryBase = {
   comment: z.string().max(500).optional(),
-  /** RFC 3339. The entry has no effect from then on, and is swept away. */
+  /** RFC 3339. From then on the entry has no effect, and is removed. */
   expiresAt: z.iso.datetime({ offset: true }).optional(),
   reason: z.string().max(200).optional(),
   /** What was seen that led to the entry, e.g. the failed logins. */
@@ -102,30 +102,30 @@ export type ListEntry = z.infer<typeof listEntrySchema>
 export const lists: Record<ListName, { title: string; help: string; example: string }> = {
   'control-access': {
     title: 'Control Access',
-    help: 'Who may connect at all. Checked first; the most specific entry wins; refused clients get 554 5.7.1.',
+    help: 'Who may connect. This list is checked first, and the most specific entry wins. Refused clients get 554 5.7.1.',
     example: '192.0.2.0/24',
   },
   kill: {
     title: 'Kill File',
-    help: 'Senders that are refused with 501 5.7.1: user@host, @host, or @*suffix for every domain that ends so.',
+    help: 'Senders to refuse with 501 5.7.1. An entry is user@host, @host, or @*suffix for every domain that ends with the suffix.',
     example: '@*spam.example',
   },
   accept: {
     title: 'Accept List',
-    help: 'Counts as local for the relay modes localUsers and localHosts. Exact, no wildcards.',
+    help: 'Senders and hosts that count as local in the relay modes localUsers and localHosts. Entries are exact; wildcards are not allowed.',
     example: 'partner.example',
   },
   white: {
     title: 'White List',
-    help: 'Clients that skip the checks marked W. Control Access, Kill File and relay control still hold.',
+    help: 'Clients that skip every check marked "Skipped for White List clients". Control Access, Kill File and relay control still apply.',
     example: '198.51.100.7',
   },
   relay: {
     title: 'Relay list',
-    help: 'Clients that may relay in relay mode addresses. They get no DKIM verification.',
+    help: 'Clients that may send to remote domains without logging in, in the relay mode addresses. Their DKIM signatures are not checked.',
     example: '127.0.0.0/8',
   },
 }
 
-/** What the relay list holds before anybody changes it. */
+/** The relay list as it is after the first start. */
 export const defaultRelayList = ['127.0.0.0/8', '::1'] as const

@@ -7,7 +7,7 @@ import type { ServiceName } from './services.ts'
 type WorkerMetric = { type: 'counter' | 'gauge'; service: ServiceName | 'any'; help: string }
 
 export const workerMetrics = {
-  sessions_total: { type: 'counter', service: 'smtp', help: 'SMTP sessions begun.' },
+  sessions_total: { type: 'counter', service: 'smtp', help: 'SMTP sessions opened.' },
   sessions_refused_total: {
     type: 'counter',
     service: 'smtp',
@@ -28,44 +28,44 @@ export const workerMetrics = {
   tls_sessions_total: { type: 'counter', service: 'smtp', help: 'SMTP sessions that used TLS.' },
   timeouts_total: { type: 'counter', service: 'smtp', help: 'SMTP sessions ended because the client was silent.' },
   offences_waiting: { type: 'gauge', service: 'smtp', help: 'Offences of clients not yet reported to the API.' },
-  spool_pending_bytes: { type: 'gauge', service: 'smtp', help: 'Bytes on their way to the spool.' },
+  spool_pending_bytes: { type: 'gauge', service: 'smtp', help: 'Bytes waiting to be written to the spool.' },
   spool_free_bytes: { type: 'gauge', service: 'smtp', help: 'Free bytes of the file system that holds the spool.' },
   queue_delivered_total: { type: 'counter', service: 'queue', help: 'Recipients delivered to.' },
   queue_deferred_total: {
     type: 'counter',
     service: 'queue',
-    help: 'Attempts that ended with a temporary failure, per recipient.',
+    help: 'Recipients whose attempt ended with a temporary failure.',
   },
-  queue_bounced_total: { type: 'counter', service: 'queue', help: 'Recipients given up.' },
-  queue_discarded_total: { type: 'counter', service: 'queue', help: 'Recipients discarded by rule or order.' },
+  queue_bounced_total: { type: 'counter', service: 'queue', help: 'Recipients returned to the sender.' },
+  queue_discarded_total: { type: 'counter', service: 'queue', help: 'Recipients discarded by a rule or an operator.' },
   queue_attempts_total: { type: 'counter', service: 'queue', help: 'Delivery attempts made.' },
   queue_deliveries_busy: { type: 'gauge', service: 'queue', help: 'Deliveries in progress.' },
-  queue_jobs_in_memory: { type: 'gauge', service: 'queue', help: 'Deliveries planned in memory.' },
+  queue_jobs_in_memory: { type: 'gauge', service: 'queue', help: 'Delivery jobs held in memory.' },
   queue_messages_in_memory: { type: 'gauge', service: 'queue', help: 'Messages held in memory by the Queue Manager.' },
   queue_spool_freed_octets_total: {
     type: 'counter',
     service: 'queue',
-    help: 'Octets of the spool given back to the disk.',
+    help: 'Octets of spool segments that were deleted.',
   },
   log_lines_total: { type: 'counter', service: 'any', help: 'Log lines written to the log server.' },
   log_lines_dropped_total: {
     type: 'counter',
     service: 'any',
-    help: 'Log lines dropped because the log server did not take them.',
+    help: 'Log lines dropped because the log server did not accept them.',
   },
 } as const satisfies Record<string, WorkerMetric>
 export type WorkerMetricName = keyof typeof workerMetrics
 
 /** What the API knows of each worker beside that. */
 export const workerStateMetrics = {
-  worker_up: 'Whether the worker was heard of within 20 seconds: 1 or 0.',
-  worker_running: 'Whether the worker does what its service should: 1 or 0.',
+  worker_up: 'Whether the worker reported within 20 seconds: 1 or 0.',
+  worker_running: 'Whether the worker is in the state its service should have: 1 or 0.',
   worker_sessions: 'SMTP sessions, or deliveries, open now.',
   worker_revision: 'Revision of the settings in force.',
-  worker_lag_revisions: 'Revisions that the worker is behind.',
+  worker_lag_revisions: 'How many revisions the worker is behind.',
   worker_refused_revision: 'Whether the worker refused the newest revision: 1 or 0.',
   worker_events_unsent: 'Events on the worker’s disk that storage has not acknowledged.',
-  queued_messages: 'Messages that wait in the queue.',
-  queued_recipients: 'Recipients that wait in the queue.',
+  queued_messages: 'Messages waiting in the queue.',
+  queued_recipients: 'Recipients waiting in the queue.',
 } as const
 export type WorkerStateMetric = keyof typeof workerStateMetrics

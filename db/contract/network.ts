@@ -77,7 +77,7 @@ export const webUrlSchema = z
   .url({ protocol: /^https?$/ })
   .max(2000)
   .refine((text) => !/^[^/]*\/\/[^/?#]*@|#/.test(text), {
-    message: 'must hold no user, password or fragment; allowed: https://host[:port]/path',
+    message: 'must not contain a user, password or fragment; allowed: https://host[:port]/path',
   })
 
 export const portSchema = z.number().int().min(1).max(65_535)

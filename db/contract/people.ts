@@ -3,7 +3,7 @@ import { roleSchema } from './roles.ts'
 import { serviceNameSchema } from './services.ts'
 import { workerNameSchema } from './sync.ts'
 
-/** Users, their passwords and sessions, API tokens and enrolment tokens, as they are written. What is secret is in no message. */
+/** Users, their passwords and login sessions, API tokens and enrolment tokens, as clients send them. No message repeats a secret. */
 
 const secret = { secret: true }
 const email = z.email({ error: 'must be a mail address such as name@example.org' }).max(320)

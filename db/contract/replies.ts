@@ -1,6 +1,6 @@
 /**
  * The catalogue of SMTP replies. Code and enhanced status code (RFC 3463, RFC 5248) cannot disagree: the type forbids it.
- * `{name}` in a text is filled by the one place that writes replies; what is filled in is stripped to printable ASCII.
+ * `{name}` in a text is filled in by the one place that writes replies, as printable ASCII.
  */
 type Code =
   | 211
@@ -91,7 +91,7 @@ export const replies = {
   internalError: reply(451, '4.3.0', 'Local error, try again later'),
   etrnStarted: reply(250, '2.0.0', 'OK, queuing for node {domain} started'),
   etrnUnable: reply(458, '4.3.0', 'Unable to queue messages for node {domain}'),
-  etrnRefused: reply(459, '4.7.1', 'Node {domain} not allowed: log in, or come from an address that may relay'),
+  etrnRefused: reply(459, '4.7.1', 'Node {domain} not allowed: log in, or use a client that may relay'),
   spoolFull: reply(452, '4.3.1', 'Insufficient storage, try again later'),
 
   syntaxError: reply(500, '5.5.2', 'Syntax error, command not recognised'),
@@ -125,15 +125,15 @@ export const replies = {
   authTwice: reply(503, '5.5.1', 'Already authenticated'),
   authDecoding: reply(501, '5.5.2', 'Cannot decode response'),
 
-  senderSyntax: reply(501, '5.1.7', 'Sender address syntax: {detail}'),
+  senderSyntax: reply(501, '5.1.7', 'Bad sender address: {detail}'),
   killFile: reply(501, '5.7.1', 'unacceptable mail address'),
   senderNotLogin: reply(553, '5.7.1', 'Sender address does not belong to {login}'),
-  senderDomainUnknown: reply(550, '5.1.8', 'Sender domain {domain} has neither MX nor address'),
+  senderDomainUnknown: reply(550, '5.1.8', 'Sender domain {domain} has no MX or address record'),
   // RFC 7505 §4.2
   senderNullMx: reply(550, '5.7.27', 'Sender domain {domain} has a null MX'),
   senderDomainTrouble: reply(451, '4.4.3', 'Sender domain {domain} cannot be looked up now, try again later'),
   messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} octets'),
-  recipientSyntax: reply(501, '5.1.3', 'Recipient address syntax: {detail}'),
+  recipientSyntax: reply(501, '5.1.3', 'Bad recipient address: {detail}'),
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
   relayDenied: reply(550, '5.7.1', 'Relaying denied for {recipient}'),
   groupDenied: reply(550, '5.7.2', 'Mail to this group is not permitted from outside'),
@@ -160,12 +160,12 @@ export const replies = {
 
 export type ReplyName = keyof typeof replies
 
-/** Text and names of places in turn, of the replies that have places. */
+/** For each reply with placeholders: its text and the names of the placeholders, in turn. */
 const places = new Map<string, string[]>(
   Object.entries(replies).flatMap(([name, { text }]) => (text.includes('{') ? [[name, text.split(/\{(\w+)\}/)]] : [])),
 )
 
-/** Fills `{name}` places. Everything that is not printable ASCII becomes `?`, so that nothing a stranger sent can make a second line. */
+/** Fills in the placeholders `{name}`. What is not printable ASCII becomes `?`, so that nothing a client sent can start a second line. */
 export function fillReply(name: ReplyName, values: Readonly<Record<string, string | number>> = {}): Reply {
   const { code, enhanced, text } = replies[name]
   const parts = places.get(name)

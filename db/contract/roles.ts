@@ -6,10 +6,10 @@ export type Role = (typeof roleNames)[number]
 export const roleSchema = z.enum(roleNames)
 
 export const roles: Record<Role, string> = {
-  viewer: 'Sees everything but message bodies and secrets.',
-  operator: 'Also starts, stops and restarts services, acts on queued messages, looks into them and submits new ones.',
-  admin: 'Also changes settings, lists and the directory.',
-  owner: 'Also manages users and tokens.',
+  viewer: 'Can see everything except message bodies and secrets.',
+  operator: 'Can also start, stop and restart services, read and act on queued messages, and submit messages.',
+  admin: 'Can also change settings, lists and the directory.',
+  owner: 'Can also manage users and tokens.',
 }
 
 export function roleAtLeast(role: Role, needed: Role): boolean {

@@ -62,24 +62,24 @@ export const ruleNames = [
 export type Rule = (typeof ruleNames)[number]
 export const ruleSchema = z.enum(ruleNames)
 
-/** Rules that cannot run in watch mode, and why: where one would decide there is nothing safe, or nothing at all, to go on with. */
+/** Rules that cannot run in watch mode, and why: without their decision the session cannot safely go on. */
 export const whyNeverWatched = {
   'auth-credentials': 'a wrong password would log in',
-  'sender-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be answered or sent on',
-  'spool-space': 'there is no room to keep the message in',
-  'recipient-syntax': 'an address that cannot be read, or that only SMTPUTF8 can carry, cannot be delivered to',
-  accept: 'it is what happens when no rule decides',
-  vrfy: 'VRFY must have an answer, and the only other one names users to strangers; see security.disableVrfy',
-  expn: 'EXPN must have an answer, and the only other one names members to strangers; see security.disableExpn',
+  'sender-syntax': 'an address that is malformed, or that needs SMTPUTF8, cannot be answered or sent on',
+  'spool-space': 'there is no space to store the message',
+  'recipient-syntax': 'mail cannot be delivered to an address that is malformed or that needs SMTPUTF8',
+  accept: 'it applies when no other rule decides',
+  vrfy: 'VRFY needs an answer, and the only other one tells strangers who exists; see security.disableVrfy',
+  expn: 'EXPN needs an answer, and the only other one tells strangers who the members are; see security.disableExpn',
 } as const satisfies Partial<Record<Rule, string>>
 
 export const rulesNeverWatched = Object.keys(whyNeverWatched) as (keyof typeof whyNeverWatched)[]
 
-/** Every other rule can be evaluated and logged while it decides nothing. */
+/** Every other rule can run in watch mode: it is evaluated and logged, and decides nothing. */
 export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).options, {
   error: ({ input }) => {
     const why = (whyNeverWatched as Record<string, string>)[String(input)]
-    return why === undefined ? undefined : `must be a rule that can be watched; ${String(input)} cannot: ${why}`
+    return why === undefined ? undefined : `must be a rule that can be watched; ${String(input)} cannot, because ${why}`
   },
 })
 

@@ -6,14 +6,17 @@ export type ServiceName = (typeof serviceNames)[number]
 export const serviceNameSchema = z.enum(serviceNames)
 
 export const services: Record<ServiceName, { title: string; help: string }> = {
-  smtp: { title: 'SMTP service', help: 'Receives mail. Stopped: no new sessions; the queue goes on delivering.' },
+  smtp: {
+    title: 'SMTP service',
+    help: 'Receives mail. While it is stopped, clients cannot connect, and the queue is still delivered.',
+  },
   queue: {
     title: 'Queue Manager',
-    help: 'Delivers mail. Stopped: mail goes on being accepted and waits in the spool.',
+    help: 'Delivers mail. While it is stopped, mail is still accepted and waits in the spool.',
   },
 }
 
-/** The wish, as a row. A restart is a new generation: workers whose generation is older renew their listeners. */
+/** The desired state, as a row. A restart is a new generation: workers of an older generation renew their listeners. */
 export const desiredServiceSchema = z.object({
   desired: z.enum(['running', 'stopped']),
   generation: z.number().int().nonnegative(),

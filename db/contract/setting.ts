@@ -6,10 +6,10 @@ import type { z } from 'zod'
  */
 export type SettingMeta = {
   title: string
-  /** One or two sentences for a tired administrator: what it does on the wire. */
+  /** One or two sentences for a tired administrator: what the setting does on the wire. */
   help: string
   unit?: 'minutes' | 'hours' | 'days' | 'seconds' | 'milliseconds' | 'bytes' | 'per minute' | 'per hour'
-  /** Said aloud before such a value is saved. `values` limits it to some values; without it any change is dangerous. */
+  /** Shown before such a value is saved. `values`: only these values are dangerous; absent: any change is. */
   danger?: { text: string; values?: readonly unknown[] }
   /** `classic`: from the administration pages this product re-creates. `today`: what today's users expect beside them. */
   source: 'classic' | 'today'

@@ -228,8 +228,8 @@ describe('settings that contradict each other', () => {
       'logServer',
       'destination is logServer, so logServer needs {host, port, tls}',
     ],
-    ['advanced', { submissionPort: 25 }, 'submissionPort', 'port 25 is named twice'],
-    ['advanced', { extraPorts: [2525, 2525] }, 'extraPorts.1', 'port 2525 is named twice'],
+    ['advanced', { submissionPort: 25 }, 'submissionPort', 'port 25 is used twice'],
+    ['advanced', { extraPorts: [2525, 2525] }, 'extraPorts.1', 'port 2525 is used twice'],
   ])('%s %j', (group, input, path, message) => {
     const [issue] = issuesOf(group, input)
     expect(issue?.path).toBe(path)

@@ -10,33 +10,33 @@ import { tlsSchema } from './settings/tls.ts'
 
 /** Every setting there is. The order is the order of the console's pages. */
 export const settingGroups = {
-  general: { title: 'General', schema: generalSchema, help: 'Names, relay control, smart host, sizes.' },
-  queue: { title: 'Queue Manager', schema: queueSchema, help: 'When and how waiting mail is tried again.' },
+  general: { title: 'General', schema: generalSchema, help: 'Host name, relay control, smart host and message size.' },
+  queue: { title: 'Queue Manager', schema: queueSchema, help: 'How mail is delivered, and when it is tried again.' },
   logging: {
     title: 'Logging',
     schema: loggingSchema,
-    help: 'Where the records of the SMTP service and the Queue Manager go.',
+    help: 'Where the SMTP service and the Queue Manager log, and how much.',
   },
-  tls: { title: 'TLS', schema: tlsSchema, help: 'Encryption of inbound connections.' },
+  tls: { title: 'TLS', schema: tlsSchema, help: 'Encryption of incoming connections.' },
   harvesting: {
     title: 'Account harvesting',
     schema: harvestingSchema,
-    help: 'What happens to clients that fail to log in.',
+    help: 'When to block clients that fail to log in.',
   },
   dictionary: {
     title: 'Dictionary attacks',
     schema: dictionarySchema,
-    help: 'What happens to clients that guess recipients.',
+    help: 'When to slow down or block clients that guess recipients or send bad commands.',
   },
   security: {
     title: 'Security',
     schema: securitySchema,
-    help: 'What strangers may ask, and what is checked about them.',
+    help: 'Which commands clients may use, and which checks they must pass.',
   },
   advanced: {
     title: 'Advanced',
     schema: advancedSchema,
-    help: 'Change these only if you know what a mail client does with the answer.',
+    help: 'Ports, limits, delimiters and timeouts. A wrong value can stop mail.',
   },
 } as const
 

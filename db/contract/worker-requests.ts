@@ -22,7 +22,9 @@ const envelope = {
   notify: z
     .array(notifySchema)
     .min(1)
-    .refine((all) => all.length === 1 || !all.includes('never'), { error: 'never cannot go with other values' })
+    .refine((all) => all.length === 1 || !all.includes('never'), {
+      error: 'never cannot be combined with other values',
+    })
     .optional(),
   /** RFC 3461 §4.3: how much of the message a DSN returns. */
   ret: z.enum(['full', 'hdrs']).optional(),

@@ -135,7 +135,7 @@ test('ACME: an order that fails says why, in the list, in the details and on the
     .getByText(/must be true/)
     .first()
     .waitFor()
-  await field('I agree to the terms of the authority').click()
+  await field('I agree to the authority’s terms of service').click()
   await save()
   await confirm(page, 'Save')
   await expect

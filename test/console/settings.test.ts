@@ -39,11 +39,11 @@ const changes: Change[] = [
   },
   {
     group: 'logging',
-    label: 'Keep records for',
+    label: 'Keep events for',
     set: { fill: '90' },
     key: 'retentionDays',
     becomes: 90,
-    refuses: { label: 'Keep records for', value: '0', says: /from 1 to 3,650 days/ },
+    refuses: { label: 'Keep events for', value: '0', says: /from 1 to 3,650 days/ },
   },
   {
     group: 'tls',
@@ -157,7 +157,7 @@ test('an object behind a switch, rows, and lists are edited as such', async () =
   await it.go('/settings/general')
   await it.page.getByLabel('Gateway (smart host)', { exact: true }).click()
   await it.page.getByLabel('Host', { exact: true }).fill('smart.example.org')
-  await it.page.getByLabel(/^Password at the smart host/).fill('a secret of ours')
+  await it.page.getByLabel(/^Smart host password/).fill('a secret of ours')
   await it.page.getByRole('button', review).click()
   await confirm(it.page, /Save/)
   await it.go('/settings/queue')

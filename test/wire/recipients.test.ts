@@ -133,7 +133,7 @@ describe('recipients of local domains', () => {
     expect(await refused('POST', '/v1/aliases', theft)).toContain('the account ann@home.test')
     expect(await has('ann@home.test', await send('ann@also.test'))).toBe(1)
     const both = { mailboxDelimiter: '%', hostDelimiters: '%' }
-    expect(await refused('PATCH', '/v1/settings/advanced', both)).toContain('it cannot stand for both')
+    expect(await refused('PATCH', '/v1/settings/advanced', both)).toContain('it cannot be both')
   })
 
   it('host delimiters act like @ in addresses', async () => {

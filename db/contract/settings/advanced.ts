@@ -14,43 +14,43 @@ export const advancedSchema = z
   .strictObject({
     maxRecipients: setting(z.number().int().min(0).max(50_000).default(1000), {
       title: 'Recipients per message',
-      help: '452 4.5.3 past it. 0: no cap.',
+      help: 'The most recipients one message may have. Further recipients get 452 4.5.3. 0: no limit.',
       source: 'classic',
     }),
     recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
       title: 'Pause between recipients',
-      help: 'Pause between the recipients of one message on its way to a domain that is not local. 0: they are named together.',
+      help: 'How long to wait between two recipients of a message to a remote domain. 0: no pause.',
       unit: 'milliseconds',
       source: 'classic',
     }),
     port: setting(portSchema.default(25), {
       title: 'SMTP port',
-      help: 'A new port listens before the old one closes; one that cannot be bound leaves the old one in force.',
+      help: 'The port on which other servers deliver mail. A new port opens before the old one closes. If it cannot be opened, the old port stays in use.',
       source: 'classic',
     }),
     submissionPort: setting(portSchema.default(587), {
       title: 'Submission port',
-      help: 'Where users hand in mail (RFC 6409).',
+      help: 'The port on which users submit mail (RFC 6409).',
       source: 'classic',
     }),
     extraPorts: setting(z.array(portSchema).max(20).default([]), {
       title: 'Extra ports',
-      help: 'More ports that behave like the SMTP port.',
+      help: 'More ports that work like the SMTP port.',
       source: 'classic',
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
-      title: 'Least threads',
-      help: 'Threads of each worker that check passwords: so many logins are checked at the same time, the others wait their turn. They have the lowest priority: mail goes first. All else needs no threads of its own. More than 16 count as 16.',
+      title: 'Password threads',
+      help: 'How many logins each worker checks at the same time. Other logins wait. These threads run at the lowest priority, so mail goes first. Values above 16 count as 16.',
       source: 'classic',
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',
-      help: '421 4.3.2 past it.',
+      help: 'The most SMTP sessions open at once on one worker. Further connections get 421 4.3.2.',
       source: 'classic',
     }),
     maxConnectionsPerAddress: setting(z.number().int().min(0).max(1_000_000).default(50), {
       title: 'Connections per address',
-      help: 'Concurrent sessions from one client address on one worker; 421 4.7.0 past it. 0: no limit.',
+      help: 'The most SMTP sessions open at once from one client address on one worker. Further connections get 421 4.7.0. 0: no limit.',
       source: 'today',
       exemptsWhiteListed: true,
     }),
@@ -58,24 +58,24 @@ export const advancedSchema = z
       z
         .string()
         .regex(/^[!#$%&'*+/=?^_`{|}~-]?$/, {
-          message: 'must be one character that may stand in a local part (e.g. + - _ =), or empty',
+          message: 'must be one character that is allowed in a local part (e.g. + - _ =), or empty',
         })
         .default('+'),
       {
         title: 'Mailbox delimiter',
-        help: 'user+box@domain is user, box box: kept in the folder .box of the maildir where there is one. One that occurs in an account, alias or group is refused.',
+        help: 'With +, mail for user+box@domain is delivered to user: into the maildir folder .box if it exists, else into the inbox. You cannot choose a character that occurs in an account, alias or group. Empty: off.',
         source: 'classic',
       },
     ),
     hostDelimiters: setting(
       z
         .string()
-        .regex(/^[%*:$&]{0,5}$/, { message: 'may hold only the characters % * : $ &' })
+        .regex(/^[%*:$&]{0,5}$/, { message: 'may contain only the characters % * : $ &' })
         .refine((text) => new Set(text).size === text.length, { message: 'must not name a character twice' })
         .default(''),
       {
         title: 'Host delimiters',
-        help: 'Each of these characters acts like @ in logins and addresses.',
+        help: 'Characters that work like @ in logins and addresses.',
         source: 'classic',
       },
     ),
@@ -87,7 +87,7 @@ export const advancedSchema = z
             url: webUrlSchema,
             secret: setting(z.string().min(8).max(1024), {
               title: 'Signing secret',
-              help: 'Requests are signed with it: header Postern-Signature, HMAC-SHA256 of time and body.',
+              help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
               source: 'today',
               secret: true,
             }).optional(),
@@ -98,8 +98,10 @@ export const advancedSchema = z
         .default('off'),
       {
         title: 'Delivery application',
-        help: 'An HTTP filter that every message passes last before it is accepted: it answers accept, reject, hold or redirect, and may add headers. When it does not answer in time or not sensibly: accept lets mail through unseen, hold keeps it in the queue, defer answers 451 4.7.1. Private addresses must be named in POSTERN_HOOKS_MAY_REACH.',
-        danger: { text: 'It reads every message. Without https anybody on the way reads them too.' },
+        help: 'An HTTP service that checks every message last, before it is accepted. It answers accept, reject, hold or redirect, and may add headers. If it fails or answers too late, onFailure decides. accept: the message is accepted unchecked. hold: it is accepted and held in the queue. defer: the client gets 451 4.7.1. List private addresses in POSTERN_HOOKS_MAY_REACH.',
+        danger: {
+          text: 'The application reads every message. Without https, others on the network can read them too.',
+        },
         source: 'classic',
       },
     ),
@@ -111,13 +113,13 @@ export const advancedSchema = z
         .default(''),
       {
         title: 'Hello message',
-        help: 'Text of the banner, after the host name. Empty: the built-in text.',
+        help: 'The text after the host name in the banner. Empty: the built-in text.',
         source: 'classic',
       },
     ),
     disableAuth: setting(z.boolean().default(false), {
       title: 'Disable AUTH',
-      help: 'AUTH is not offered and answered with 502 5.5.1.',
+      help: 'AUTH is not offered. Clients that try it get 502 5.5.1.',
       danger: { text: 'Users can no longer log in to send mail.', values: [true] },
       source: 'classic',
     }),
@@ -129,7 +131,7 @@ export const advancedSchema = z
         .default(['PLAIN', 'LOGIN']),
       {
         title: 'AUTH mechanisms',
-        help: 'PLAIN and LOGIN are offered only under TLS unless allowed without; XOAUTH2 and OAUTHBEARER only under TLS, and when an issuer of tokens is named.',
+        help: 'PLAIN and LOGIN are offered only under TLS, unless you allow them without. XOAUTH2 and OAUTHBEARER are offered only under TLS, and only if a token issuer is set.',
         source: 'today',
       },
     ),
@@ -145,46 +147,46 @@ export const advancedSchema = z
         ])
         .default('off'),
       {
-        title: 'Tokens instead of passwords',
-        help: 'Who issues the tokens of XOAUTH2 and OAUTHBEARER (RFC 7628): signed JWTs of this issuer, for this audience, whose e-mail claim is an account. Keys are read at jwksUri, or where the issuer’s OpenID configuration says.',
-        danger: { text: 'Whoever holds a key of the issuer can log in as any account.' },
+        title: 'Token issuer (OAuth)',
+        help: 'Accepts signed JWTs of this issuer and audience in XOAUTH2 and OAUTHBEARER (RFC 7628). The e-mail claim names the account. Keys are read from jwksUri or, if it is empty, from the address in the issuer’s OpenID configuration.',
+        danger: { text: 'Whoever holds a signing key of the issuer can log in as any account.' },
         source: 'today',
       },
     ),
     allowPlainWithoutTls: setting(z.boolean().default(false), {
       title: 'PLAIN and LOGIN without TLS',
-      help: 'Offers PLAIN and LOGIN on unencrypted connections.',
+      help: 'Offers PLAIN and LOGIN on unencrypted connections too.',
       danger: { text: 'Passwords cross the network in the clear.', values: [true] },
       source: 'today',
     }),
     bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
       title: 'Bare line feeds',
-      help: 'A bare LF or CR in data. reject: 554 5.6.0, then 421 and close. normalize: rewritten to CRLF. Never passed on as it came.',
-      danger: { text: 'Rewriting breaks the DKIM signatures of such mail.', values: ['normalize'] },
+      help: 'What happens to a message with a bare CR or LF. reject: 554 5.6.0, then 421 and the connection closes. normalize: each becomes CRLF. A bare CR or LF is never passed on.',
+      danger: { text: 'Rewriting line ends breaks the DKIM signatures of such messages.', values: ['normalize'] },
       source: 'classic',
       exemptsWhiteListed: true,
     }),
     proxyProtocol: setting(z.array(blockSchema).max(1000).default([]), {
       title: 'PROXY protocol from',
-      help: 'Load balancers that speak PROXY v1 or v2; their word on the client address is believed. From anyone else it is a protocol error.',
-      danger: { text: 'Whoever is named here can claim any client address.' },
+      help: 'Load balancers that send PROXY v1 or v2 headers. The server takes the client address from the header. A PROXY header from any other address is a protocol error.',
+      danger: { text: 'Any address listed here can claim to be any client.' },
       source: 'today',
     }),
     commandTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(300), {
       title: 'Command timeout',
-      help: 'RFC 5321 §4.5.3.2.7.',
+      help: 'How long a client may be silent between commands (RFC 5321 §4.5.3.2.7).',
       unit: 'seconds',
       source: 'today',
     }),
     dataTimeoutSeconds: setting(z.number().int().min(1).max(7200).default(600), {
       title: 'Data timeout',
-      help: 'How long a client may be silent within a message.',
+      help: 'How long a client may be silent while it sends a message.',
       unit: 'seconds',
       source: 'today',
     }),
     drainTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(30), {
       title: 'Drain timeout',
-      help: 'How long a transaction in progress may take to finish after a stop.',
+      help: 'How long a mail transaction may go on after the service is told to stop.',
       unit: 'seconds',
       source: 'today',
     }),
@@ -194,7 +196,7 @@ export const advancedSchema = z
       context.addIssue({
         code: 'custom',
         path: ['hostDelimiters'],
-        message: `"${advanced.mailboxDelimiter}" is mailboxDelimiter and one of hostDelimiters; it cannot stand for both`,
+        message: `"${advanced.mailboxDelimiter}" is both mailboxDelimiter and one of hostDelimiters; it cannot be both`,
       })
     const ports = [advanced.port, advanced.submissionPort, ...advanced.extraPorts]
     ports.forEach((port, i) => {
@@ -202,7 +204,7 @@ export const advancedSchema = z
         context.addIssue({
           code: 'custom',
           path: i === 1 ? ['submissionPort'] : ['extraPorts', i - 2],
-          message: `port ${port} is named twice; each port may be used once`,
+          message: `port ${port} is used twice; each port may be used once`,
         })
     })
   })

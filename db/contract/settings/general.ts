@@ -11,8 +11,8 @@ export const gatewaySchema = z.strictObject({
   tls: z.enum(['none', 'opportunistic', 'require', 'implicit']).default('opportunistic'),
   user: z.string().max(255).optional(),
   secret: setting(z.string().max(1024), {
-    title: 'Password at the smart host',
-    help: 'Write-only; encrypted at rest. Sent only over TLS.',
+    title: 'Smart host password',
+    help: 'Cannot be read back. Encrypted at rest, and sent only over TLS.',
     source: 'classic',
     secret: true,
   }).optional(),
@@ -31,32 +31,32 @@ export const generalSchema = z.strictObject({
       .default(''),
     {
       title: 'Host name',
-      help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Empty: the name of the machine each worker runs on. Fully-qualified (RFC 5321 §2.3.5), with an address record: others check it. A name without a dot is sent with .localdomain added.',
+      help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Use a fully qualified name (RFC 5321 §2.3.5) with an address record, because other servers check it. A name without a dot is sent with .localdomain added. Empty: the name of the machine each worker runs on.',
       source: 'classic',
     },
   ),
   relayMode: setting(z.enum(['none', 'addresses', 'localUsers', 'localHosts', 'anyone']).default('addresses'), {
     title: 'Relay control',
-    help: 'Who may send to non-local domains without AUTH. none: nobody. addresses: clients in the relay list. localUsers: the envelope sender is an existing local user, or is in the accept list. localHosts: the domain of the sender is local, or in the accept list. An authenticated client may always relay.',
+    help: 'Who may send to remote domains without logging in. none: nobody. addresses: clients in the relay list. localUsers: clients whose envelope sender is a local user or in the Accept List. localHosts: clients whose sender domain is local or in the Accept List. anyone: every client. A client that has logged in may always relay.',
     danger: {
-      text: 'With anyone this server is an open relay: it will be found and abused within hours, and then blocked by others.',
+      text: 'With anyone, this server is an open relay. Spammers will find it within hours, and other servers will block it.',
       values: ['anyone'],
     },
     source: 'classic',
   }),
   verifySpf: setting(check.default('mark'), {
     title: 'Verify SPF',
-    help: 'Whether the client may send for the domain of the sender (of HELO, when the sender is empty). mark: the result goes into Authentication-Results. enforce: a fail is refused with 550 5.7.23. Temporary DNS errors never refuse. Not asked about mail of people who have logged in, nor on the submission ports.',
+    help: 'Checks whether the client may send for the sender’s domain, or for the HELO name if the sender is empty. mark: adds the result to Authentication-Results. enforce: also refuses a fail with 550 5.7.23. A temporary DNS error never refuses mail. Clients that have logged in and the submission ports are not checked.',
     source: 'today',
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
-    help: 'mark: the result goes into Authentication-Results. enforce: signatures are verified before the message is answered, and one that does not hold is told in its trail; nothing is refused for it alone, because a broken signature counts as none (RFC 6376): what may follow from it is for DMARC to say. Clients in the relay list are not verified, nor mail of people who have logged in.',
+    help: 'Checks DKIM signatures. mark: adds the result to Authentication-Results. enforce: checks before the message is answered, and notes a bad signature in the verdict. A bad signature alone never refuses mail, because it counts as no signature (RFC 6376); DMARC decides. Clients in the relay list and clients that have logged in are not checked.',
     source: 'classic',
   }),
   verifyDmarc: setting(check.default('mark'), {
     title: 'Verify DMARC',
-    help: 'Whether SPF or DKIM speaks for the domain in From; both are looked at for it even where they are off. The policy and the organizational domain are found by the DNS tree walk of RFC 9989 §4.10, in at most eight queries; no public suffix list is used. mark: the result goes into Authentication-Results. enforce: where the domain asks for reject the message is refused with 550 5.7.1, for quarantine it is held in the queue until it is released. Temporary DNS errors never refuse.',
+    help: 'Checks whether SPF or DKIM passes for the domain in From, even if those two are off. mark: adds the result to Authentication-Results. enforce: follows the domain’s policy. reject is refused with 550 5.7.1; quarantine is held in the queue until somebody releases it. A temporary DNS error never refuses mail. The policy is found by the DNS tree walk of RFC 9989 §4.10, with at most eight queries and no public suffix list.',
     source: 'today',
   }),
   defaultMailHost: setting(
@@ -69,23 +69,23 @@ export const generalSchema = z.strictObject({
       .default(''),
     {
       title: 'Default mail host',
-      help: 'Mail for an unknown user of a local domain goes to this host (host or host:port) instead of being refused with 550 5.1.1.',
+      help: 'Mail for an unknown user of a local domain goes to this host (host or host:port). Empty: it is refused with 550 5.1.1.',
       source: 'classic',
     },
   ),
   postmaster: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
     title: 'Postmaster',
-    help: 'Who reads mail for postmaster. It goes to the first of these that exists: the account, alias or group postmaster@ of the domain; the catch-all of the domain; the host of its route, where verifyRecipients is any, or is callout and the host says that it knows postmaster; this address; the default mail host; the route of the domain, unless it is maildir or discard; the first enabled account by name of the domain, then of the server. postmaster without a domain means postmaster@ of the local domain that the host name lies in. Set at the first start to the address of the first administrator.',
+    help: 'The address that gets mail for postmaster. The first of these that exists is used: the account, alias or group postmaster@domain; the domain’s catch-all; the host of its route, if verifyRecipients is any, or if it is callout and the host knows postmaster; this address; the default mail host; the domain’s route, unless it is maildir or discard; the first enabled account, by name, of the domain, then of the server. postmaster without a domain means the local domain of the host name. The first start sets it to the address of the first administrator.',
     source: 'today',
   }),
   gateway: setting(z.union([z.literal('off'), gatewaySchema]).default('off'), {
     title: 'Gateway (smart host)',
-    help: 'All remote mail goes through this host; MX records are not asked.',
+    help: 'All mail to remote domains goes through this host. MX records are not looked up.',
     source: 'classic',
   }),
   maxMessageBytes: setting(z.number().int().min(0).max(1_073_741_824).default(26_214_400), {
     title: 'Largest message',
-    help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4, at MAIL when it is declared, at the end of data when it is found. 0: no limit.',
+    help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4: at MAIL if the client declares its size, else at the end of data. 0: no limit.',
     unit: 'bytes',
     source: 'classic',
   }),

@@ -10,20 +10,20 @@ export const harvestingSchema = z.strictObject({
   }),
   maxFailedLogins: setting(z.number().int().min(1).max(1000).default(5), {
     title: 'Failed logins',
-    help: 'So many failed logins from one client address, counted over all workers, block it. Never blocked: White List, trusted balancers, addresses of console sessions.',
+    help: 'An address with this many failed logins, counted over all workers, is blocked. Addresses in the White List, trusted load balancers and addresses used for the console are never blocked.',
     source: 'classic',
     exemptsWhiteListed: true,
   }),
   withinMinutes: setting(z.number().int().min(1).max(1440).default(10), {
     title: 'Within',
-    help: 'The sliding window in which failed logins are counted.',
+    help: 'The period in which failed logins are counted. It slides.',
     unit: 'minutes',
     source: 'classic',
     exemptsWhiteListed: true,
   }),
   blockMinutes: setting(z.number().int().min(1).max(43_200).default(30), {
     title: 'Block for',
-    help: 'The address becomes a Control Access entry with this expiry, a reason and the evidence.',
+    help: 'How long the address stays blocked. The block is a Control Access entry with its reason and evidence.',
     unit: 'minutes',
     source: 'classic',
     exemptsWhiteListed: true,

@@ -6,7 +6,7 @@ export const loggingSchema = z
   .strictObject({
     destination: setting(z.enum(['none', 'storage', 'syslog', 'logServer']).default('storage'), {
       title: 'Destination',
-      help: 'Where the log goes. storage: kept here, and searched under Events. syslog: the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: RFC 5424 over TCP or TLS. none: nowhere. With any of them storage has what the queue, the traces of messages and the books need, but only storage keeps the log itself. What was logged before stays where it is.',
+      help: 'Where the log goes. none: nowhere. storage: into storage, where you search it under Events. syslog: to the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: to a log server, as RFC 5424 over TCP or TLS. The queue page, message traces and the books work with any of them. Earlier events stay where they are.',
       source: 'classic',
     }),
     logServer: setting(
@@ -18,24 +18,24 @@ export const loggingSchema = z
         .default('off'),
       {
         title: 'Log server',
-        help: 'Where RFC 5424 records go when the destination is logServer, with octet counting (RFC 6587, RFC 5425). With tls its certificate is verified. While it is away up to 20,000 lines wait; what is lost is counted in an event, and mail never waits.',
+        help: 'The server that gets the log if the destination is logServer: RFC 5424 lines with octet counting (RFC 6587, RFC 5425). With tls, its certificate is verified. While it is unreachable, up to 20,000 lines wait; an event counts what is lost. Mail never waits for it.',
         source: 'today',
       },
     ),
     level: setting(z.enum(['off', 'normal', 'verbose', 'debug']).default('normal'), {
       title: 'Level',
-      help: 'off: nothing is logged. normal: decisions and deliveries. verbose: also every connection. debug: also the SMTP dialogue, without message texts; passwords, tokens and lines that are no command are masked.',
+      help: 'off: nothing. normal: decisions and deliveries. verbose: also every connection. debug: also the SMTP dialogue, without message text. Passwords, tokens and lines that are not commands are masked.',
       source: 'classic',
     }),
     retentionDays: setting(z.number().int().min(1).max(3650).default(30), {
-      title: 'Keep records for',
-      help: 'Older records are removed.',
+      title: 'Keep events for',
+      help: 'Older events are removed.',
       unit: 'days',
       source: 'classic',
     }),
     format: setting(z.enum(['json', 'classic']).default('json'), {
       title: 'Format',
-      help: 'Of the lines for syslog and log server. json: one object an event. classic: MM:DD HH:MM SMTPD(id) [ip] text, in UTC, in the words that tools such as pflogsumm count; SMTP-(id) for deliveries, one line a recipient.',
+      help: 'The format of lines for syslog and the log server. json: one object for each event. classic: MM:DD HH:MM SMTPD(id) [ip] text in UTC, in the wording that pflogsumm and similar tools count; deliveries are SMTP-(id), one line for each recipient.',
       source: 'today',
     }),
   })

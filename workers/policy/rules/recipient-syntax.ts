@@ -12,7 +12,7 @@ export const recipientSyntax: RuleRow<Questions['rcpt']> = {
         {
           reply: 'recipientSyntax',
           reason: 'bad-syntax',
-          values: { detail: `expected <local@domain>, found: ${fault}` },
+          values: { detail: `${fault}; expected <local@domain>` },
         },
         `RCPT TO:<${recipientText}> is not an address: ${fault}.`,
       )
@@ -20,7 +20,7 @@ export const recipientSyntax: RuleRow<Questions['rcpt']> = {
     if (smtpUtf8 || isAscii(recipientText)) return 'pass'
     return refuse(
       { reply: 'smtpUtf8Required', reason: 'bad-syntax' },
-      `RCPT TO:<${recipientText}> holds characters beyond ASCII, and the client did not ask for SMTPUTF8.`,
+      `RCPT TO:<${recipientText}> contains non-ASCII characters, and the client did not ask for SMTPUTF8.`,
     )
   },
 }

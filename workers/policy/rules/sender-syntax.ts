@@ -12,7 +12,7 @@ export const senderSyntax: RuleRow<Questions['mail']> = {
         {
           reply: 'senderSyntax',
           reason: 'bad-syntax',
-          values: { detail: `expected <local@domain> or <>, found: ${fault}` },
+          values: { detail: `${fault}; expected <local@domain> or <>` },
         },
         `MAIL FROM:<${senderText}> is not an address: ${fault}.`,
       )
@@ -20,7 +20,7 @@ export const senderSyntax: RuleRow<Questions['mail']> = {
     if (smtpUtf8 || isAscii(senderText)) return 'pass'
     return refuse(
       { reply: 'smtpUtf8Required', reason: 'bad-syntax' },
-      `MAIL FROM:<${senderText}> holds characters beyond ASCII, and the client did not ask for SMTPUTF8.`,
+      `MAIL FROM:<${senderText}> contains non-ASCII characters, and the client did not ask for SMTPUTF8.`,
     )
   },
 }

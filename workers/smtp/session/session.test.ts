@@ -131,7 +131,7 @@ describe('sequence and syntax', () => {
 
   it.each([
     ['MAIL FROM:<sam@remote.test', /^501 5\.1\.7 /],
-    ['MAIL FROM:<sam@>', /^501 5\.1\.7 .*no domain after the @/],
+    ['MAIL FROM:<sam@>', /^501 5\.1\.7 .*no domain comes after the @/],
     ['MAIL TO:<sam@remote.test>', /^501 5\.1\.7 /],
     ['MAIL FROM:<sam@remote.test> FROB=1', /^555 5\.5\.4 Parameter not supported: FROB/],
     ['MAIL FROM:<sam@remote.test> FUTURE', /^555 5\.5\.4 /],
