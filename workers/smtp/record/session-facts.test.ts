@@ -3,13 +3,17 @@ import {
   authFacts,
   connectFacts,
   dataFacts,
+  examplePolicy,
   faultFacts,
   mailFacts,
   noon,
   rcptFacts,
   sessionFacts,
 } from '@postern/policy/test/example.ts'
+import { walk } from '@postern/policy/walk.ts'
 import { describe, expect, test } from 'vitest'
+import { startTestReceiver } from '../test/receiver-harness.ts'
+import { WireClient } from '../test/wire-client.ts'
 import { SessionFactsRecorder } from './session-facts.ts'
 
 function recorder() {
@@ -123,5 +127,44 @@ describe('bounds', () => {
     made.data(dataFacts())
     made.close()
     expect(records).toHaveLength(1)
+  })
+})
+
+describe('a live session', () => {
+  async function recorded(lines: readonly string[], dictionary = {}): Promise<Session[]> {
+    const records: Session[] = []
+    const facts = { record: (line: string) => void records.push(sessionSchema.parse(JSON.parse(line))) }
+    const receiver = await startTestReceiver({ settings: { dictionary } }, { facts })
+    const client = await WireClient.greeted(receiver.port())
+    for (const line of lines) await client.say(line)
+    client.end()
+    await client.untilClosed()
+    await receiver.close()
+    return records
+  }
+  const decidedBy = (session: Session | undefined, dictionary = {}) =>
+    walk(session as Session, examplePolicy({ settings: { dictionary } })).map(({ verdict }) => verdict.rule)
+
+  test('records the errors behind an error limit, so that the replay decides as the session did', async () => {
+    const limits = { hardErrorLimit: 3, softErrorLimit: 0 }
+    const [session, ...others] = await recorded(['NONSENSE', 'NONSENSE', 'NONSENSE'], limits)
+    expect(others).toEqual([])
+    expect(session).toMatchObject({ errors: 3 })
+    expect(decidedBy(session, limits)).toContain('hard-error-limit')
+    expect(decidedBy(session, { ...limits, hardErrorLimit: 4 })).not.toContain('hard-error-limit')
+  })
+
+  test('records errors and unknown recipients where no limit is set, so that a draft with a limit can be replayed', async () => {
+    const off = { hardErrorLimit: 0, softErrorLimit: 0, maxInvalidRecipients: 0 }
+    const mail = ['EHLO client.test', 'MAIL FROM:<sam@remote.test>']
+    const [session] = await recorded([...mail, 'RCPT TO:<nobody@example.test>', 'RCPT TO:<none@example.test>'], off)
+    expect(session).toMatchObject({ errors: 2, invalidRecipients: 2 })
+    expect(decidedBy(session, { ...off, maxInvalidRecipients: 2 })).toContain('invalid-recipients')
+  })
+
+  test('records a hack attempt, whatever error follows it', async () => {
+    const [session] = await recorded(['NONSENSE', '\x01\x01\x01\x01\x01\x01\x01\x01\x01', 'NONSENSE'])
+    expect(session).toMatchObject({ attempt: 'binary-noise' })
+    expect(decidedBy(session)).toContain('hack-attempt')
   })
 })

@@ -71,9 +71,10 @@ export class SessionFactsRecorder {
     return facts
   }
 
-  /** Goes into the record that comes next. */
+  /** Goes into the next record: the last error, and a hack attempt whatever error follows it. */
   fault(facts: FaultFacts): FaultFacts {
-    this.#fault = facts
+    const attempt = facts.attempt ?? this.#fault?.attempt
+    this.#fault = attempt === facts.attempt ? facts : { ...facts, ...(attempt && { attempt }) }
     this.#news = true
     return facts
   }

@@ -1,9 +1,10 @@
-import type { SessionFacts } from '@postern/contract/facts.ts'
+import type { FaultFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { HackAttempt, OffenceKind } from '@postern/contract/offences.ts'
 import { replies } from '@postern/contract/replies.ts'
 import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
 import { cut } from '../record/event-fields.ts'
+import type { SessionFactsRecorder } from '../record/session-facts.ts'
 import type { WatchedRules } from '../record/watched-rules.ts'
 import type { About, ReceiverContext } from './context.ts'
 
@@ -26,6 +27,7 @@ export class ErrorLimits {
   readonly #receiver: ReceiverContext
   readonly #facts: SessionFacts
   readonly #watched: WatchedRules
+  readonly #recorder: SessionFactsRecorder
   #errors = 0
   #invalidRecipients = 0
   #idle = 0
@@ -33,17 +35,22 @@ export class ErrorLimits {
   #begun = false
   #noise = 0
 
-  constructor(receiver: ReceiverContext, facts: SessionFacts, watched: WatchedRules) {
+  constructor(
+    receiver: ReceiverContext,
+    facts: SessionFacts,
+    { watched, recorder }: { watched: WatchedRules; recorder: SessionFactsRecorder },
+  ) {
     this.#receiver = receiver
     this.#facts = facts
     this.#watched = watched
+    this.#recorder = recorder
   }
 
   /** Each reply waits so long; what an administrator changes counts at once. */
   get delaySeconds(): number {
     const { softErrorLimit, softErrorDelaySeconds } = this.#receiver.policy.settings.dictionary
     if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || this.#errors <= softErrorLimit) return 0
-    return this.#decide().delaySeconds
+    return decideFault(this.#faultFacts(), this.#receiver.policy).delaySeconds
   }
 
   /** A command was refused. @returns what that means for the session, where it means anything */
@@ -102,8 +109,10 @@ export class ErrorLimits {
   #judge(attempt?: HackAttempt, evidence?: string): FaultVerdict | undefined {
     const { policy } = this.#receiver
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
+    // Recorded without a limit too: a replay asks what a new limit would have done.
+    const facts = this.#recorder.fault(this.#faultFacts(attempt))
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
-    const verdict = this.#decide(attempt)
+    const verdict = decideFault(facts, policy)
     this.#watched.tell(verdict)
     if (verdict.outcome.kind !== 'refuse') return undefined
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
@@ -113,10 +122,10 @@ export class ErrorLimits {
     return verdict
   }
 
-  #decide(attempt?: HackAttempt): FaultVerdict {
+  #faultFacts(attempt?: HackAttempt): FaultFacts {
     this.#facts.now = Date.now()
     const counts = { errors: this.#errors, invalidRecipients: this.#invalidRecipients }
-    return decideFault({ ...this.#facts, ...counts, ...(attempt && { attempt }) }, this.#receiver.policy)
+    return { ...this.#facts, ...counts, ...(attempt && { attempt }) }
   }
 
   #note(kind: OffenceKind, sentence: string): void {

@@ -50,11 +50,11 @@ export class Session extends Connection implements SessionContext, LineConsumer,
     super(receiver, socket, origin)
     this.#answers = new Replies(receiver, this.facts)
     this.#watched = new WatchedRules(receiver, this.facts)
-    this.#conduct = new ErrorLimits(receiver, this.facts, this.#watched)
+    this.recorder = new SessionFactsRecorder(receiver.facts)
+    this.#conduct = new ErrorLimits(receiver, this.facts, { watched: this.#watched, recorder: this.recorder })
     this.pace = new Timeouts(this, this.#conduct)
     this.#hearing = new CommandReader(this, this.#answers, this.#conduct)
     this.#mail = new MessageData(this)
-    this.recorder = new SessionFactsRecorder(receiver.facts)
     this.#tap = new DialogueLog(receiver, this.facts, origin.id)
   }
 

@@ -18,6 +18,7 @@ import { Application } from '../lookups/application.ts'
 import { Callouts } from '../lookups/callouts.ts'
 import { Dns } from '../lookups/dns.ts'
 import { Greylist } from '../lookups/greylist.ts'
+import type { FactSink } from '../record/session-facts.ts'
 import { SmtpService } from '../service.ts'
 
 /** A receiver in this process with settings given as rows and a spool of its own; no API, no fixed port. */
@@ -38,6 +39,7 @@ export async function startTestReceiver(
     record?: (type: EventType, fields: object) => void
     runQueue?: (domain: string, by: string) => Promise<void>
     fetchJson?: FetchJson
+    facts?: FactSink
   } = {},
 ) {
   const directory = await mkdtemp(join(tmpdir(), 'postern-smtp-'))
@@ -62,6 +64,7 @@ export async function startTestReceiver(
       },
       wasAccepted: () => false,
       runQueue: options.runQueue ?? (async () => {}),
+      ...(options.facts && { facts: options.facts }),
     },
     spool,
     fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('nobody is asked in this test'))),
