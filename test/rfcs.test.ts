@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Rfc, rfcs } from '@postern/contract/rfcs.ts'
-import { keywordsOffered } from '@postern/smtp/commands/capabilities.ts'
+import { keywordsOffered } from '@postern/smtp/commands/extensions.ts'
 import { describe, expect, it } from 'vitest'
 
 const house = join(import.meta.dirname, '..')

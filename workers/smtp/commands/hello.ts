@@ -5,8 +5,8 @@ import { askWhatIsMissing } from '../lookups/ask.ts'
 import { markHello } from '../lookups/mark.ts'
 import { hostName, type SessionContext } from '../session/context.ts'
 import { wireHello } from '../session/reply-text.ts'
-import { offered } from './capabilities.ts'
 import { type Command, plainLine } from './command.ts'
+import { offered } from './extensions.ts'
 
 export const ehlo: Command = {
   verb: 'EHLO',

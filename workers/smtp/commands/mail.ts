@@ -8,7 +8,6 @@ import { markMail } from '../lookups/mark.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
 import type { SessionContext } from '../session/context.ts'
 import { Transaction } from '../session/transaction.ts'
-import { isHonoured } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath } from './path.ts'
 
@@ -18,13 +17,12 @@ type Asked = {
   promised: { body: '7bit' | '8bitmime'; ret?: 'full' | 'hdrs'; envid?: string; requireTls?: true }
 }
 type Fault = { parameter: string } | { detail: string }
-type Row = { capability: string; underTls?: true; read(value: string | null, asked: Asked): boolean }
+type Row = { underTls?: true; read(value: string | null, asked: Asked): boolean }
 
-/** What each parameter does to the request; one that is not in here, or not honoured, is refused with 555. */
+/** What each parameter does to the request; any other is refused with 555. */
 const parameters: Record<string, Row> = {
   // RFC 1870 §4. Clients that do not know the size send the keyword without one.
   SIZE: {
-    capability: 'SIZE',
     read(value, asked) {
       if (!value) return true
       if (!/^\d{1,20}$/.test(value)) return false
@@ -34,7 +32,6 @@ const parameters: Record<string, Row> = {
   },
   // RFC 6152 §2
   BODY: {
-    capability: '8BITMIME',
     read(value, { promised }) {
       const body = value?.toLowerCase()
       if (body !== '7bit' && body !== '8bitmime') return false
@@ -43,10 +40,9 @@ const parameters: Record<string, Row> = {
     },
   },
   // RFC 4954 §5: whom the client believes to be the submitter. Believed by nobody, so `AUTH=jane@example.org` without xtext will do.
-  AUTH: { capability: 'AUTH', read: (value) => value === null || /^[\x21-\x7e]*$/.test(value) },
+  AUTH: { read: (value) => value === null || /^[\x21-\x7e]*$/.test(value) },
   // RFC 6531 §3.4
   SMTPUTF8: {
-    capability: 'SMTPUTF8',
     read(value, asked) {
       asked.smtpUtf8 = true
       return value === null
@@ -54,7 +50,6 @@ const parameters: Record<string, Row> = {
   },
   // RFC 8689 §2
   REQUIRETLS: {
-    capability: 'REQUIRETLS',
     underTls: true,
     read(value, { promised }) {
       promised.requireTls = true
@@ -63,7 +58,6 @@ const parameters: Record<string, Row> = {
   },
   // RFC 3461 §4.3
   RET: {
-    capability: 'DSN',
     read(value, { promised }) {
       const ret = value?.toLowerCase()
       if (ret !== 'full' && ret !== 'hdrs') return false
@@ -73,7 +67,6 @@ const parameters: Record<string, Row> = {
   },
   // RFC 3461 §4.4
   ENVID: {
-    capability: 'DSN',
     read(value, { promised }) {
       const envid = value === null || value.length > 100 ? null : decodeXtext(value)
       if (envid === null || envid === '') return false
@@ -87,7 +80,7 @@ function readAll(given: readonly Parameter[], { tls }: SessionFacts): Asked | Fa
   const asked: Asked = { smtpUtf8: false, promised: { body: '7bit' } }
   for (const [key, value] of given) {
     const row = parameters[key]
-    if (!row || !isHonoured(row.capability) || (row.underTls && !tls)) return { parameter: key }
+    if (!row || (row.underTls && !tls)) return { parameter: key }
     if (!row.read(value, asked)) return { detail: `${key} has no such value` }
   }
   return asked

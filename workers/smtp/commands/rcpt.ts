@@ -7,7 +7,6 @@ import { askWhatIsMissing } from '../lookups/ask.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
 import type { SessionContext } from '../session/context.ts'
 import type { Transaction } from '../session/transaction.ts'
-import { isHonoured } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
 
@@ -33,7 +32,7 @@ function readOrcpt(value: string | null, smtpUtf8: boolean): string | null {
 function readAll(given: readonly Parameter[], smtpUtf8: boolean): Wish | { parameter: string } | { detail: string } {
   const wish: Wish = {}
   for (const [key, value] of given) {
-    if ((key !== 'NOTIFY' && key !== 'ORCPT') || !isHonoured('DSN')) return { parameter: key }
+    if (key !== 'NOTIFY' && key !== 'ORCPT') return { parameter: key }
     const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value, smtpUtf8)
     if (!read) return { detail: `${key} has no such value` }
     if (typeof read === 'string') wish.orcpt = read
