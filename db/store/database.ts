@@ -1,5 +1,5 @@
 import type { Client, ResultSet } from '@libsql/client'
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { LibSQLDatabase } from 'drizzle-orm/libsql'
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
 
@@ -14,6 +14,9 @@ export const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(
 
 /** `%` and `_` of a search mean themselves. Use with `escape '\'`. */
 export const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
+
+/** Whether the column has this text anywhere in it; ASCII letters match in either case. */
+export const includes = (column: SQLWrapper, text: string): SQL => sql`${column} like ${contains(text)} escape '\\'`
 
 /** `and`-joined conditions, `true` when there are none. */
 export function all(conditions: (SQL | undefined)[]): SQL {

@@ -1,4 +1,4 @@
-import { addSigningKey, type SigningKey, signingKeys } from '@postern/store/control/identity.ts'
+import { addSigningKey, listSigningKeys, type SigningKey } from '@postern/store/control/identity.ts'
 import {
   type CryptoKey,
   exportJWK,
@@ -110,7 +110,7 @@ export class TokenKeys {
   }
 
   async #load(): Promise<void> {
-    const stored = await signingKeys(this.#parts.control)
+    const stored = await listSigningKeys(this.#parts.control)
     this.#loaded = await Promise.all(stored.map((key) => this.#open(key)))
   }
 

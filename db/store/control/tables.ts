@@ -1,3 +1,5 @@
+import type { Role } from '@postern/contract/roles.ts'
+import type { ServiceName } from '@postern/contract/services.ts'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 /** The control plane's database: what the system should do, who said so, and who may. Times are milliseconds since the epoch. */
@@ -77,7 +79,7 @@ export const audit = sqliteTable('audit', {
 export const users = sqliteTable('users', {
   id: text().primaryKey(),
   email: text().notNull().unique(),
-  role: text().notNull(),
+  role: text().$type<Role>().notNull(),
   passwordHash: text('password_hash').notNull(),
   createdAt: integer('created_at').notNull(),
   lastLoginAt: integer('last_login_at'),
@@ -87,7 +89,7 @@ export const apiTokens = sqliteTable('api_tokens', {
   id: text().primaryKey(),
   hash: text().notNull().unique(),
   name: text().notNull(),
-  role: text().notNull(),
+  role: text().$type<Role>().notNull(),
   createdBy: text('created_by').notNull(),
   /** The user it stands for, without whom it is void: who made it, or who made the token that made it. */
   userId: text('user_id'),
@@ -132,7 +134,7 @@ export const signingKeys = sqliteTable('signing_keys', {
 export const enrolTokens = sqliteTable('enrol_tokens', {
   id: text().primaryKey(),
   hash: text().notNull().unique(),
-  service: text().notNull(),
+  service: text().$type<ServiceName | 'any'>().notNull(),
   name: text().notNull(),
   createdBy: text('created_by').notNull(),
   createdAt: integer('created_at').notNull(),
