@@ -1,4 +1,4 @@
-import type { RowKind } from '@postern/contract/rows.ts'
+import type { RowName } from '@postern/contract/rows.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
 import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import { rememberAnswer } from '@postern/store/control/identity.ts'
@@ -114,9 +114,9 @@ export const idempotencyPlace = (actor: string, key: string): string => `idempot
 
 /** A change as the API shows it. */
 export async function diffOf({ kind, id, key, before, after }: Change): Promise<RowDiff> {
-  return { kind, id, label: key, before: await hidden(kind, before), after: await hidden(kind, after) }
+  return { kind, id, label: key, before: hidden({ kind, id }, before), after: hidden({ kind, id }, after) }
 }
 
-async function hidden(kind: RowKind, json: string | null): Promise<unknown> {
-  return json === null ? null : withSecretsHidden(kind, JSON.parse(json))
+function hidden(row: RowName, json: string | null): unknown {
+  return json === null ? null : withSecretsHidden(row, JSON.parse(json))
 }

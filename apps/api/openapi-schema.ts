@@ -24,7 +24,7 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 export function withExtensions(schema: unknown): unknown {
   if (!isObject(schema)) return schema
   return Object.fromEntries(
-    Object.entries(bounded(schema)).map(([key, value]) => {
+    Object.entries(writtenOnly(bounded(schema))).map(([key, value]) => {
       if (bySchema.includes(key)) return [key, withExtensions(value)]
       if (byList.includes(key) && Array.isArray(value)) return [key, value.map(withExtensions)]
       if (byName.includes(key) && isObject(value)) return [key, mapped(value, withExtensions)]
@@ -38,6 +38,11 @@ function bounded(schema: Json): Json {
   const { prefixItems: members } = schema
   if (!Array.isArray(members) || 'items' in schema) return schema
   return { minItems: members.length, maxItems: members.length, ...schema, items: {} }
+}
+
+/** A secret is written and never read. */
+function writtenOnly(schema: Json): Json {
+  return schema.secret === true ? { ...schema, writeOnly: true } : schema
 }
 
 /** Every schema of a document: of its components, and wherever a `schema` stands in a parameter, a body or an answer. */

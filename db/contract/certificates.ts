@@ -97,6 +97,7 @@ export const certificateInputSchema = z.strictObject({
     help: 'Cannot be read back. Encrypted at rest.',
     source: 'classic',
     secret: true,
+    sentTo: ['smtp'],
   }).optional(),
 })
 export type CertificateInput = z.output<typeof certificateInputSchema>

@@ -22,6 +22,7 @@ export const routeSchema = z.discriminatedUnion('type', [
       help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
       source: 'today',
       secret: true,
+      sentTo: ['queue'],
     }).optional(),
   }),
   z.strictObject({

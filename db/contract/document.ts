@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { aliasInputSchema, domainInputSchema, groupInputSchema } from './directory.ts'
 import { listInputSchemas } from './lists.ts'
+import { withSecretsOptional } from './secrets.ts'
 import { settingGroups } from './settings.ts'
 
 /**
@@ -11,7 +12,7 @@ import { settingGroups } from './settings.ts'
 export const documentVersion = 1
 
 const groups = Object.fromEntries(
-  Object.entries(settingGroups).map(([name, { schema }]) => [name, schema.optional()]),
+  Object.entries(settingGroups).map(([name, { schema }]) => [name, withSecretsOptional(schema).optional()]),
 ) as {
   [G in keyof typeof settingGroups]: z.ZodOptional<(typeof settingGroups)[G]['schema']>
 }
@@ -28,7 +29,7 @@ export const documentSchema = z.strictObject({
       relay: z.array(listInputSchemas.relay).optional(),
     })
     .optional(),
-  domains: z.array(domainInputSchema).optional(),
+  domains: z.array(withSecretsOptional(domainInputSchema)).optional(),
   aliases: z.array(aliasInputSchema).optional(),
   groups: z.array(groupInputSchema).optional(),
 })

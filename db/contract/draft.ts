@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { aliasInputSchema, domainInputSchema, groupInputSchema } from './directory.ts'
 import { documentVersion } from './document.ts'
 import { listInputSchemas } from './lists.ts'
+import { withSecretsOptional } from './secrets.ts'
 import { type SettingGroup, settingGroupNames } from './settings.ts'
 
 /**
@@ -45,7 +46,7 @@ export const draftSchema = z.strictObject({
       relay: entry(listInputSchemas.relay),
     })
     .optional(),
-  domains: changes(domainInputSchema).optional(),
+  domains: changes(withSecretsOptional(domainInputSchema)).optional(),
   aliases: changes(aliasInputSchema).optional(),
   groups: changes(groupInputSchema).optional(),
 })

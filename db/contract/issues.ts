@@ -1,6 +1,6 @@
-import { z } from 'zod'
-import { allowedBy, bare, exampleOf, innerOf, keysOf, oneOf, type Schema } from './allowed.ts'
-import type { SettingMeta } from './setting.ts'
+import type { z } from 'zod'
+import { allowedBy, bare, exampleOf, keysOf, oneOf, type Schema } from './allowed.ts'
+import { isSecret } from './secrets.ts'
 
 /** Says what is wrong with bad input, so that the sender can fix it: the key, the value given, what is allowed. */
 export type InputIssue = {
@@ -133,12 +133,6 @@ function schemaAt(root: Schema, path: Path, input: unknown): { schema: Schema | 
     value = valueAt(value, [key])
   }
   return { schema, secret }
-}
-
-function isSecret(schema: Schema | null): boolean {
-  for (let at = schema; at; at = innerOf(at))
-    if ((z.globalRegistry.get(at) as SettingMeta | undefined)?.secret) return true
-  return false
 }
 
 function child(schema: Schema, key: PropertyKey, value: unknown): Schema | null {

@@ -14,8 +14,9 @@ import {
 } from './directory.ts'
 import { type ListEntry, type ListName, listEntrySchema, listNames } from './lists.ts'
 import { type Order, orderSchema } from './orders.ts'
+import { replaceSecrets, type SecretPlace, secretPlaces, withSecretsOptional } from './secrets.ts'
 import { type DesiredService, desiredServiceSchema, type ServiceName } from './services.ts'
-import { type SettingGroup, type Settings, settingGroupSchema, settingGroups } from './settings.ts'
+import { type SettingGroup, type Settings, settingGroupNames, settingGroupSchema, settingGroups } from './settings.ts'
 
 /**
  * Everything workers replicate is a row: a kind, an id within the kind, a value. A revision is a set of rows that changed
@@ -63,13 +64,51 @@ const rowSchemas = {
   white: listEntrySchema,
   relay: listEntrySchema,
   domain: domainInputSchema,
-  account: accountInputSchema.omit({ secret: true }).extend({ secretHash: z.string() }),
+  account: accountInputSchema
+    .omit({ secret: true })
+    .extend({ secretHash: z.string().meta({ secret: true, sentTo: ['smtp'] }) }),
   alias: aliasInputSchema,
   group: groupInputSchema,
   certificate: certificateRowSchema,
-  'dkim-key': dkimKeyInputSchema.extend({ privateKey: z.string(), dnsName: z.string(), dnsValue: z.string() }),
+  'dkim-key': dkimKeyInputSchema.extend({
+    privateKey: z.string().meta({ secret: true, sentTo: ['queue'] }),
+    dnsName: z.string(),
+    dnsValue: z.string(),
+  }),
   order: orderSchema,
 } as const
+
+export type RowName = { kind: RowKind; id: string }
+
+/** The schema of a stored row. Throws for settings of no group. */
+export function schemaOf({ kind, id }: RowName): z.ZodType {
+  return kind === 'settings' ? settingGroups[settingGroupSchema.parse(id)].schema : rowSchemas[kind]
+}
+
+type Read = { secrets: SecretPlace[]; received: z.ZodType }
+
+const read = (schema: z.ZodType): Read => ({ secrets: secretPlaces(schema), received: withSecretsOptional(schema) })
+const readRows = new Map(Object.entries(rowSchemas).map(([kind, schema]) => [kind, read(schema)]))
+const readGroups = new Map(settingGroupNames.map((group): [string, Read] => [group, read(settingGroups[group].schema)]))
+
+/** Where secrets stand in a row. */
+export function secretsOf({ kind, id }: RowName): readonly SecretPlace[] {
+  return (kind === 'settings' ? readGroups.get(id) : readRows.get(kind))?.secrets ?? []
+}
+
+/** Whether rows of a kind can hold a secret. */
+export function holdsSecrets(kind: RowKind): boolean {
+  return kind === 'settings'
+    ? [...readGroups.values()].some(({ secrets }) => secrets.length > 0)
+    : secretsOf({ kind, id: '' }).length > 0
+}
+
+/** The row's value as workers of a service are given it: with the secrets that they need, and no others. */
+export function fitFor(service: ServiceName, row: RowName, value: unknown): unknown {
+  return replaceSecrets(value, secretsOf(row), (secret, { place: { sentTo, withheld } }) =>
+    sentTo.includes(service) ? secret : withheld,
+  )
+}
 
 const rowHeadSchema = z.looseObject({ kind: rowKindSchema, id: z.string().min(1), value: z.unknown() })
 
@@ -77,8 +116,9 @@ const rowHeadSchema = z.looseObject({ kind: rowKindSchema, id: z.string().min(1)
 export function parseRow(input: unknown): Row {
   const { kind, id, value } = rowHeadSchema.parse(input)
   if (value === null || value === undefined) return { kind, id, value: null } as Row
-  const schema = kind === 'settings' ? settingGroups[settingGroupSchema.parse(id)].schema : rowSchemas[kind]
-  const parsed = schema.safeParse(value)
+  const schema = kind === 'settings' ? readGroups.get(settingGroupSchema.parse(id)) : readRows.get(kind)
+  // The secrets that this service is not given are missing.
+  const parsed = (schema?.received ?? z.never()).safeParse(value)
   if (parsed.success) return { kind, id, value: parsed.data } as Row
   const [issue] = parsed.error.issues
   throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ServiceName } from './services.ts'
 
 /**
  * What an administrator is told about one key. One description makes validation, the API schema, the console form,
@@ -15,8 +16,10 @@ export type SettingMeta = {
   source: 'classic' | 'today'
   /** White-listed clients skip it. */
   exemptsWhiteListed?: true
-  /** Write-only in the API, encrypted at rest. */
+  /** Write-only in the API, sealed at rest, in no document, masked in the console: see secrets.ts. */
   secret?: true
+  /** Of a secret: the services whose workers need it. None other is given it. */
+  sentTo?: readonly ServiceName[]
 }
 
 /** Attaches the description to a schema; it travels into the JSON Schema. */

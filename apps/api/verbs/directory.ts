@@ -7,7 +7,8 @@ import {
   groupInputSchema,
 } from '@postern/contract/directory.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
-import type { RowValues } from '@postern/contract/rows.ts'
+import { type RowValues, secretsOf } from '@postern/contract/rows.ts'
+import { isSecret, keepSecrets } from '@postern/contract/secrets.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
 import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
@@ -31,8 +32,6 @@ export type DirectoryKind = 'domain' | 'account' | 'alias' | 'group' | 'certific
 
 type Trade = {
   schema: z.ZodObject
-  /** Keys that are written and never read. */
-  writeOnly: readonly string[]
   /** From what the client wrote to what the workers get; `before` is the row as it is. */
   row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
   /** What stays to be said after a success. */
@@ -44,27 +43,24 @@ type Trade = {
 const asItIs = async (_: Call, input: Json) => input
 
 export const trades: { [kind in DirectoryKind]: Trade } = {
-  domain: { schema: domainInputSchema, writeOnly: [], row: asItIs },
+  domain: { schema: domainInputSchema, row: asItIs },
   account: {
     schema: accountInputSchema,
-    writeOnly: ['secret'],
     row: async ({ parts }, { secret, ...account }, before) => ({
       ...account,
       secretHash: typeof secret === 'string' ? await parts.passwords.hash(secret) : before?.secretHash,
     }),
   },
-  alias: { schema: aliasInputSchema, writeOnly: [], row: asItIs },
-  group: { schema: groupInputSchema, writeOnly: [], row: asItIs },
+  alias: { schema: aliasInputSchema, row: asItIs },
+  group: { schema: groupInputSchema, row: asItIs },
   certificate: {
     schema: certificateInputSchema,
-    writeOnly: ['privateKey'],
     row: certificateRow,
     warn: async (call, _, value) => warnOfCertificate(call, value),
     saved: ({ parts }) => parts.background(tendCertificates(parts)),
   },
   'dkim-key': {
     schema: dkimKeyInputSchema,
-    writeOnly: [],
     row: async (_, input, before) => ({ ...input, ...(await makeDkimKey(input as never, before as never)) }),
   },
 }
@@ -94,7 +90,7 @@ export async function readOne({ parts }: Call, kind: DirectoryKind, id: string):
 async function viewer(queries: Queries, now: number, kind: DirectoryKind) {
   const certificates = kind === 'certificate' ? await certificateViews(queries, now) : undefined
   return async (id: string, value: Json): Promise<Json> => {
-    const open = (await withoutSecrets(kind, value)) as Json
+    const open = withoutSecrets({ kind, id }, value) as Json
     return certificates ? certificates(id, open) : { id, ...open }
   }
 }
@@ -127,7 +123,7 @@ export function changeOne(
   return write(call, { kind, action: 'change' }, async (draft) => {
     const before = (await draft.get(kind, id))?.value as Json | undefined
     if (!before) throw notFound(`${kind} ${id}`)
-    const input = merge(inputOf(kind, before, patch), patch)
+    const input = keepSecrets(merge(inputOf(kind, before, patch), patch), before, secretsOf({ kind, id }))
     return put({ call, draft, kind, id, value: await trades[kind].row(call, checkedPatch(kind, input), before) })
   })
 }
@@ -152,10 +148,10 @@ function checked(kind: DirectoryKind, input: Json): Json {
   return result.data as Json
 }
 
-/** As `checked`, but a write-only key may be missing: it is kept. */
+/** As `checked`, but a secret may be missing: it is kept. */
 function checkedPatch(kind: DirectoryKind, input: Json): Json {
-  const { schema, writeOnly } = trades[kind]
-  const missing = writeOnly.filter((key) => !(key in input))
+  const { schema } = trades[kind]
+  const missing = Object.keys(schema.shape).filter((key) => isSecret(schema.shape[key] ?? null) && !(key in input))
   const kept = schema.omit(Object.fromEntries(missing.map((key) => [key, true])) as Record<string, never>)
   const result = kept.safeParse(input)
   if (!result.success) throw invalid(describeIssues(result.error, input, schema))

@@ -1,7 +1,8 @@
 import { type Document, documentSchema, documentVersion } from '@postern/contract/document.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
 import { type ListInput, type ListName, listNames } from '@postern/contract/lists.ts'
-import type { RowKind } from '@postern/contract/rows.ts'
+import { type RowKind, schemaOf, secretsOf } from '@postern/contract/rows.ts'
+import { keepSecrets } from '@postern/contract/secrets.ts'
 import { type SettingGroup, settingGroupNames } from '@postern/contract/settings.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
 import type { ChangeSet } from '@postern/store/control/draft.ts'
@@ -25,7 +26,7 @@ async function readDocument({ parts }: Call): Promise<Document> {
     Promise.all(
       (await allRows(parts.control, kind)).map(async ({ id, value }) => ({
         id,
-        value: (await withoutSecrets(kind, JSON.parse(value))) as Json,
+        value: withoutSecrets({ kind, id }, JSON.parse(value)) as Json,
       })),
     )
   const settings = Object.fromEntries((await read('settings')).map(({ id, value }) => [id, value]))
@@ -112,21 +113,24 @@ function write(call: Call, document: Document): Promise<WriteResult> {
 /** A document holds no secrets: those of the same thing stay. */
 async function takeGroup(draft: ChangeSet, group: SettingGroup, value: Json): Promise<void> {
   const before = (await draft.get('settings', group))?.value as Json | undefined
-  await putGroup(draft, group, keepSecrets(value, before), `document.settings.${group}`)
+  const kept = keepSecrets(value, before, secretsOf({ kind: 'settings', id: group }))
+  await putGroup(draft, group, kept, `document.settings.${group}`)
 }
 
-export function keepSecrets(value: Json, before: Json | undefined): Json {
-  const result = { ...value }
-  for (const key of ['gateway', 'deliveryApplication', 'route']) {
-    const now = result[key]
-    const old = before?.[key]
-    if (isObject(now) && isObject(old) && 'secret' in old && !('secret' in now))
-      result[key] = { ...now, secret: old.secret }
-  }
-  return result
+/** An entry of a document, with the secrets of the row that stands there already. Throws 422 for one that is needed and missing. */
+export function entryWithSecrets(
+  kind: RowKind,
+  { value, before, root }: { value: Json; before: unknown; root: string },
+): Json {
+  const row = { kind, id: '' }
+  const kept = keepSecrets(value, before as Json | undefined, secretsOf(row))
+  const schema = schemaOf(row)
+  const result = schema.safeParse(kept)
+  if (result.success) return result.data as Json
+  throw invalid(
+    describeIssues(result.error, kept, schema).map(({ path, message }) => ({ path: `${root}.${path}`, message })),
+  )
 }
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null
 
 export async function takeList(
   call: Call,
@@ -170,8 +174,12 @@ export async function takeSection(
     const key = String((value as unknown as Json)[name])
     const next = wanted.get(key)
     wanted.delete(key)
-    if (next) await draft.put(kind, id, keepSecrets(next, value as unknown as Json) as never)
+    const place = `${root}.${section}.${key}`
+    if (next) await draft.put(kind, id, entryWithSecrets(kind, { value: next, before: value, root: place }) as never)
     else await draft.remove(kind, id)
   }
-  for (const value of wanted.values()) await draft.put(kind, call.parts.newId(), value as never)
+  for (const [key, value] of wanted) {
+    const whole = entryWithSecrets(kind, { value, before: undefined, root: `${root}.${section}.${key}` })
+    await draft.put(kind, call.parts.newId(), whole as never)
+  }
 }

@@ -6,7 +6,7 @@ import { commit } from '@postern/store/control/revisions.ts'
 import type { Call } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import { type FieldError, invalid, ProblemError } from '../problem.ts'
-import { keepSecrets, takeList, takeSection } from './document.ts'
+import { entryWithSecrets, takeList, takeSection } from './document.ts'
 import { stored } from './lists.ts'
 import { merge, putGroup } from './settings.ts'
 
@@ -68,7 +68,7 @@ async function takePart(
   for (const value of given.add ?? []) {
     const key = String(value[kind === 'domain' ? 'name' : 'address'])
     const before = await rows.byKey(kind, key)
-    const next = keepSecrets(value, before?.value as unknown as Json | undefined)
+    const next = entryWithSecrets(kind, { value, before: before?.value, root: `draft.${section}.${key}` })
     await rows.put(kind, before?.id ?? call.parts.newId(), next as never)
   }
 }

@@ -1,4 +1,6 @@
 import { describeIssues } from '@postern/contract/issues.ts'
+import { secretsOf } from '@postern/contract/rows.ts'
+import { keepSecrets, withSecretsOptional } from '@postern/contract/secrets.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
 import type { ChangeSet } from '@postern/store/control/draft.ts'
@@ -17,18 +19,19 @@ export async function readSettings({ parts }: Call) {
   const revision = await headRevision(parts.control)
   const stored = new Map((await allRows(parts.control, 'settings')).map((row) => [row.id, row.value]))
   const settings: Json = {}
-  for (const group of settingGroupNames) settings[group] = await shown(group, stored.get(group))
+  for (const group of settingGroupNames) settings[group] = shown(group, stored.get(group))
   return { revision, settings, fixed: parts.fixed }
 }
 
 export async function readGroup({ parts }: Call, group: SettingGroup) {
   const revision = await headRevision(parts.control)
   const row = await getRow(parts.control, 'settings', group)
-  return { revision, group, settings: await shown(group, row?.value), fixed: fixedIn(parts, group) }
+  return { revision, group, settings: shown(group, row?.value), fixed: fixedIn(parts, group) }
 }
 
-function shown(group: SettingGroup, json: string | undefined): Promise<unknown> {
-  return withoutSecrets('settings', settingGroups[group].schema.parse(JSON.parse(json ?? '{}')))
+function shown(group: SettingGroup, json: string | undefined): unknown {
+  const open = withoutSecrets({ kind: 'settings', id: group }, JSON.parse(json ?? '{}'))
+  return withSecretsOptional<z.ZodType>(settingGroups[group].schema).parse(open)
 }
 
 function fixedIn({ fixed }: Parts, group: SettingGroup): Record<string, string> {
@@ -39,10 +42,11 @@ function fixedIn({ fixed }: Parts, group: SettingGroup): Record<string, string> 
 export function changeSettings(call: Call, group: SettingGroup, patch: Json): Promise<WriteResult> {
   return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (draft) => {
     const before = ((await draft.get('settings', group))?.value ?? {}) as Json
-    const value = await putGroup(draft, group, merge(before, patch))
+    const row = { kind: 'settings', id: group } as const
+    const value = await putGroup(draft, group, keepSecrets(merge(before, patch), before, secretsOf(row)))
     await refuseContradictions(draft)
     return {
-      answer: { settings: await withoutSecrets('settings', value) },
+      answer: { settings: withoutSecrets(row, value) },
       warnings: [...warningsOf(call.parts, group, patch, value), ...(await withoutCertificate(draft, group, patch))],
     }
   })

@@ -1,11 +1,11 @@
 import { recorderOf } from '@postern/contract/events.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
-import { type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
+import { fitFor, holdsSecrets, type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { eventBatchSchema, type FactBatch, type WorkerReport } from '@postern/contract/sync.ts'
 import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
-import { holdsSecrets, openRow } from '@postern/store/control/secrets.ts'
+import { openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
@@ -147,19 +147,10 @@ async function linesOf({ seal }: Parts, rows: Line[], service: ServiceName): Pro
     const open =
       value === null || !holdsSecrets(kind)
         ? value
-        : JSON.stringify(fitFor(service, kind, await openRow({ kind, id }, value, seal)))
+        : JSON.stringify(fitFor(service, { kind, id }, await openRow({ kind, id }, value, seal)))
     return `{"kind":"${kind}","id":${JSON.stringify(id)},"revision":${revision},"value":${open}}\n`
   })
   return (await Promise.all(lines)).join('')
-}
-
-/** Nobody logs in at the Queue Manager: accounts only tell it which addresses there are. And it alone logs in at the gateway. */
-function fitFor(service: ServiceName, kind: RowKind, value: unknown): unknown {
-  const row = value as { secretHash?: string; gateway?: { secret?: string } }
-  if (service === 'queue' && kind === 'account') return { ...row, secretHash: '' }
-  if (service === 'queue' || kind !== 'settings' || row.gateway?.secret === undefined) return row
-  const { secret: _, ...gateway } = row.gateway
-  return { ...row, gateway }
 }
 
 /** A stream that ends without its end line says by that that it is incomplete. */

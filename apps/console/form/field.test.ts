@@ -1,6 +1,7 @@
 import { accountInputSchema, domainInputSchema } from '@postern/contract/directory.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { type Field, fieldsOf } from './field.ts'
 import { check, fromForm, toForm } from './values.ts'
 
@@ -59,6 +60,17 @@ describe('toForm and fromForm', () => {
     const fields = fieldsOf(schema)
     const settings = schema.parse({}) as Record<string, unknown>
     expect(fromForm(fields, toForm(fields, settings))).toEqual(settings)
+  })
+
+  test('what is marked as a secret is masked, whatever its name', () => {
+    const secret = z.string().meta({ secret: true })
+    const login = z.strictObject({ user: z.string(), pin: secret.optional(), code: z.union([z.literal(''), secret]) })
+    const [field] = fieldsOf(z.strictObject({ login: z.union([z.literal('off'), login]).default('off') }))
+    expect(field?.kind === 'switched-group' && field.fields.map(({ kind }) => kind)).toEqual([
+      'text',
+      'secret',
+      'secret',
+    ])
   })
 
   test('an empty secret is left out, a typed one is not', () => {

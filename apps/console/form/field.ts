@@ -74,7 +74,7 @@ export function fieldsOf(schema: z.core.$ZodType): Field[] {
 
 function fieldOf(key: string, outer: z.core.$ZodType): Field {
   const { schema, def, meta, optional, initial } = unwrap(outer)
-  const shape = shapeOf(key, schema, def, meta.secret === true || key === 'secret')
+  const shape = shapeOf(key, schema, def, meta.secret === true)
   const unit = meta.unit ?? unitOf(key)
   return {
     key,
@@ -108,7 +108,7 @@ function shapeOf(key: string, schema: z.ZodType, def: Def, secret: boolean): Sha
     case 'object':
       return { kind: 'group', fields: fieldsOf(schema) }
     case 'union':
-      return unionShape(key, def.options ?? [])
+      return unionShape(key, def.options ?? [], secret)
     default:
       throw new Error(`${key}: no control for ${def.type}`)
   }
@@ -122,13 +122,14 @@ function arrayShape(key: string, element: z.core.$ZodType | undefined): Shape {
   return { kind: 'lines', numbers: def.type === 'number' }
 }
 
-function unionShape(key: string, options: readonly z.core.$ZodType[]): Shape {
+function unionShape(key: string, options: readonly z.core.$ZodType[], secret: boolean): Shape {
   const parts = options.map((option) => unwrap(option))
   if (parts.every(({ def }) => def.type === 'object')) return { kind: 'variants', variants: parts.map(variantOf) }
   const object = parts.find(({ def }) => def.type === 'object')
   const literal = parts.find(({ def }) => def.type === 'literal')?.def.values?.[0]
   if (object && literal === 'off') return { kind: 'switched-group', fields: fieldsOf(object.schema) }
-  if (literal === '' && parts.some(({ def }) => def.type === 'string')) return { kind: 'text', max: undefined }
+  if (literal === '' && parts.some(({ def }) => def.type === 'string'))
+    return { kind: secret || parts.some(({ meta }) => meta.secret) ? 'secret' : 'text', max: undefined }
   throw new Error(`${key}: no control for this union`)
 }
 

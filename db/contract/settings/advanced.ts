@@ -90,6 +90,7 @@ export const advancedSchema = z
               help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
               source: 'today',
               secret: true,
+              sentTo: ['smtp'],
             }).optional(),
             timeoutSeconds: z.number().int().min(1).max(300).default(10),
             onFailure: z.enum(['accept', 'hold', 'defer']).default('defer'),

@@ -15,6 +15,7 @@ export const gatewaySchema = z.strictObject({
     help: 'Cannot be read back. Encrypted at rest, and sent only over TLS.',
     source: 'classic',
     secret: true,
+    sentTo: ['queue'],
   }).optional(),
 })
 

@@ -1,66 +1,47 @@
-import type { RowKind } from '@postern/contract/rows.ts'
+import { type RowName, secretsOf } from '@postern/contract/rows.ts'
+import { replaceSecrets, type SecretPlace } from '@postern/contract/secrets.ts'
 import type { Seal } from '../seal.ts'
 
-/** Where secrets stand in the values of rows. Everything that seals, opens or hides one asks here. */
-const secretPaths: Partial<Record<RowKind, readonly (readonly string[])[]>> = {
-  settings: [
-    ['gateway', 'secret'],
-    ['deliveryApplication', 'secret'],
-  ],
-  domain: [['route', 'secret']],
-  account: [['secretHash']],
-  certificate: [['privateKey']],
-  'dkim-key': [['privateKey']],
-}
+/** Secrets of rows at rest and on their way out; where they stand is in the contract. */
 
-type Json = { [key: string]: unknown }
-
-/** The value with each of its secrets replaced. `undefined` from `replace` leaves the secret out. */
-async function replaceSecrets(
-  kind: RowKind,
-  value: unknown,
-  replace: (secret: string, path: string) => Promise<string | undefined>,
-): Promise<unknown> {
-  let result = value
-  for (const path of secretPaths[kind] ?? []) {
-    const secret = path.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), result)
-    if (typeof secret === 'string') result = set(result as Json, path, await replace(secret, path.join('.')))
-  }
-  return result
-}
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function set(value: Json, [name = '', ...rest]: readonly string[], to: string | undefined): Json {
-  if (rest.length > 0) return { ...value, [name]: set(value[name] as Json, rest, to) }
-  const { [name]: _, ...others } = value
-  return to === undefined ? others : { ...value, [name]: to }
-}
-
-/** Whether values of a kind can hold a secret. */
-export const holdsSecrets = (kind: RowKind): boolean => secretPaths[kind] !== undefined
-
-export type RowName = { kind: RowKind; id: string }
+const placeOf = ({ kind, id }: RowName, path: string) => `${kind}/${id}/${path}`
 
 /** The value as it is written to disk. */
-export async function sealRow({ kind, id }: RowName, value: unknown, seal: Seal): Promise<string> {
-  return JSON.stringify(await replaceSecrets(kind, value, (secret, path) => seal.seal(secret, `${kind}/${id}/${path}`)))
+export async function sealRow(row: RowName, value: unknown, seal: Seal): Promise<string> {
+  return JSON.stringify(
+    await replaceEach(value, secretsOf(row), (secret, path) => seal.seal(secret, placeOf(row, path))),
+  )
 }
 
 /** The value as it was before `sealRow`. */
-export async function openRow({ kind, id }: RowName, json: string, seal: Seal): Promise<unknown> {
+export async function openRow(row: RowName, json: string, seal: Seal): Promise<unknown> {
   const value: unknown = JSON.parse(json)
-  return secretPaths[kind]
-    ? replaceSecrets(kind, value, (sealed, path) => seal.open(sealed, `${kind}/${id}/${path}`))
-    : value
+  return replaceEach(value, secretsOf(row), (sealed, path) => seal.open(sealed, placeOf(row, path)))
+}
+
+async function replaceEach(
+  value: unknown,
+  places: readonly SecretPlace[],
+  replace: (secret: string, path: string) => Promise<string>,
+): Promise<unknown> {
+  if (places.length === 0) return value
+  const found = new Map<string, string>()
+  replaceSecrets(value, places, (secret, { path }) => {
+    found.set(path, secret)
+    return secret
+  })
+  if (found.size === 0) return value
+  const replaced = await Promise.all([...found].map(async ([path, text]) => [path, await replace(text, path)] as const))
+  const texts = new Map(replaced)
+  return replaceSecrets(value, places, (_, { path }) => texts.get(path))
 }
 
 /** For answers: without its secrets. Needs no key. */
-export function withoutSecrets(kind: RowKind, value: unknown): Promise<unknown> {
-  return replaceSecrets(kind, value, async () => undefined)
+export function withoutSecrets(row: RowName, value: unknown): unknown {
+  return replaceSecrets(value, secretsOf(row), () => undefined)
 }
 
 /** For diffs: a secret is there, and that is all that is said. Needs no key. */
-export function withSecretsHidden(kind: RowKind, value: unknown): Promise<unknown> {
-  return replaceSecrets(kind, value, async () => '(secret)')
+export function withSecretsHidden(row: RowName, value: unknown): unknown {
+  return replaceSecrets(value, secretsOf(row), () => '(secret)')
 }

@@ -60,8 +60,6 @@ const words: Words = {
   disabled: { help: 'On: the account cannot log in. Mail for it is still received.' },
 }
 
-const editSchema = accountInputSchema.extend({ secret: accountInputSchema.shape.secret.optional() })
-
 export function Accounts() {
   return (
     <DirectoryPage<AccountView>
@@ -73,7 +71,7 @@ export function Accounts() {
       columns={columns}
       nameOf={(account) => account.address}
       schema={accountInputSchema}
-      editSchema={editSchema}
+      editSchema={accountInputSchema}
       words={words}
       onDeleteSays="The login stops working and mail for the address is refused as for an unknown user. Mail that is stored already stays where it is."
     />

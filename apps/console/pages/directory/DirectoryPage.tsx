@@ -1,3 +1,4 @@
+import { withSecretsOptional } from '@postern/contract/secrets.ts'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { type LucideIcon, Pencil, Plus, Trash2 } from 'lucide-react'
 import { type ReactNode, useMemo, useState } from 'react'
@@ -142,7 +143,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
       {editing !== null && (
         <EntryDialog
           title={editing === 'new' ? `New ${noun}` : nameOf(editing)}
-          schema={editing === 'new' ? schema : (editSchema ?? schema)}
+          schema={editing === 'new' ? schema : withSecretsOptional(editSchema ?? schema)}
           {...(words ? { words } : {})}
           {...(editing === 'new' ? {} : { initial: editing as unknown as Values })}
           onSave={save}

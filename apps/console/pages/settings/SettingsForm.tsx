@@ -1,3 +1,4 @@
+import { withSecretsOptional } from '@postern/contract/secrets.ts'
 import { settingGroups } from '@postern/contract/settings.ts'
 import { Link, useBlocker } from '@tanstack/react-router'
 import { type FormEvent, useEffect, useMemo, useState } from 'react'
@@ -26,6 +27,7 @@ type Base = { revision: number; settings: Values }
 export function SettingsForm({ view, reload }: { view: GroupView; reload: () => Promise<GroupView> }) {
   const { schema, title } = settingGroups[view.group]
   const fields = useMemo(() => fieldsOf(schema), [schema])
+  const lenient = useMemo(() => withSecretsOptional(schema), [schema])
   const [base, setBase] = useState<Base>(view)
   const form = useForm<Values>({ defaultValues: toForm(fields, view.settings) })
   // What was tried out in Simulate or Replay is still to be saved here.
@@ -59,7 +61,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
     if (changes === 0 && view.revision > base.revision) follow(view)
   }, [view])
 
-  const wrong = check(schema, fields, typed)
+  const wrong = check(lenient, fields, typed)
   const { touchedFields } = form.formState
   const visible = wrong.filter(({ path }) => tried || (touchedFields as Values)[path.split('.')[0] ?? ''] !== undefined)
   const errors = [...visible, ...(refused && same(refused.values, typed) ? refused.errors : [])]
