@@ -7,8 +7,8 @@ import {
   groupInputSchema,
 } from '@postern/contract/directory.ts'
 import { describeIssues } from '@postern/contract/issues.ts'
-import { type RowValues, secretsOf } from '@postern/contract/rows.ts'
-import { isSecret, keepSecrets } from '@postern/contract/secrets.ts'
+import type { RowValues } from '@postern/contract/rows.ts'
+import { isSecret, keepSecrets, secretPlaces } from '@postern/contract/secrets.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
 import type { ChangeSet } from '@postern/store/control/draft.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
@@ -123,7 +123,7 @@ export function changeOne(
   return write(call, { kind, action: 'change' }, async (draft) => {
     const before = (await draft.get(kind, id))?.value as Json | undefined
     if (!before) throw notFound(`${kind} ${id}`)
-    const input = keepSecrets(merge(inputOf(kind, before, patch), patch), before, secretsOf({ kind, id }))
+    const input = keepSecrets(merge(inputOf(kind, before, patch), patch), before, secretPlaces(trades[kind].schema))
     return put({ call, draft, kind, id, value: await trades[kind].row(call, checkedPatch(kind, input), before) })
   })
 }
