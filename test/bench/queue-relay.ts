@@ -56,7 +56,7 @@ const queue = await Queue.open({
   },
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
-  plan: compileDeliverySettings(replica, 1),
+  settings: compileDeliverySettings(replica, 1),
   outboundPort: 25,
 })
 queue.startDeliveries()
@@ -70,8 +70,8 @@ const feed = spawn(
 await new Promise((resolve) => setTimeout(resolve, 400))
 const started = performance.now()
 const cpu = process.cpuUsage()
-while (queue.tally.delivered < messages) await new Promise((resolve) => setTimeout(resolve, 5))
-await queue.journal.flush()
+while (queue.counters.delivered < messages) await new Promise((resolve) => setTimeout(resolve, 5))
+await queue.indexWriter.flush()
 const seconds = (performance.now() - started) / 1000
 const used = process.cpuUsage(cpu)
 const micros = (used.user + used.system) / messages

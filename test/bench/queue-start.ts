@@ -39,7 +39,7 @@ const envelope = (i: number) => ({
 })
 const body = Buffer.from('Subject: bench\r\n\r\nHello.\r\n')
 let building = performance.now()
-const { book } = IndexDatabase.open({
+const { database } = IndexDatabase.open({
   path,
   sidecar: join(spool, 'index.db'),
   release: 'bench',
@@ -71,13 +71,13 @@ for (let from = 0; from < messages; from += 2000) {
         receivedAt: Date.now(),
         rerouted: '',
         warned: false,
-        overlay: '',
+        headerEdits: '',
         recipients,
       }
     }),
   )
   const cursors: [string, string, string[]][] = []
-  book.commit({
+  database.commit({
     finished: [],
     cursors,
     insert,
@@ -100,7 +100,7 @@ for await (const batch of reader.follow({ after: new Map(), signal: quiet.signal
   timer = setTimeout(() => quiet.abort(), 1000)
   cursor = batch.cursor
 }
-book.commit({
+database.commit({
   finished: [],
   cursors: [['smtp-1', cursor, []]],
   insert: [],
@@ -111,7 +111,7 @@ book.commit({
   overlay: [],
   orders: [],
 })
-book.close()
+database.close()
 building = performance.now() - building
 
 const server = createServer().listen(0, '127.0.0.1')
@@ -135,7 +135,7 @@ const queue = await Queue.open({
   },
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
-  plan: compileDeliverySettings(replica, 1),
+  settings: compileDeliverySettings(replica, 1),
   outboundPort: 25,
 })
 queue.startDeliveries()
@@ -145,7 +145,7 @@ await new Promise((resolve) => setTimeout(resolve, 3000))
 const rss = process.memoryUsage.rss()
 console.log(
   `${waiting.recipients} waiting, ${domains} domains: index built in ${Math.round(building / 1000)} s; started in ${ready.toFixed(0)} ms, ` +
-    `index open ${queue.index.opened.tookMs} ms, RSS ${Math.round(rss / 1e6)} MB (${Math.round((rss - before) / 1e6)} more than before), in hand ${queue.status().inHand}, tried ${queue.tally.attempts} of ${due} due`,
+    `index open ${queue.index.opened.tookMs} ms, RSS ${Math.round(rss / 1e6)} MB (${Math.round((rss - before) / 1e6)} more than before), in hand ${queue.status().inHand}, tried ${queue.counters.attempts} of ${due} due`,
 )
 server.close()
 await rm(directory, { recursive: true, force: true })

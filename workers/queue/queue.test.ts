@@ -35,7 +35,7 @@ test('from the spool to an SMTP server: once, whole, and told', async () => {
     data: 'Subject: x\r\n\r\n.dot\r\n..two\r\nend\r\n',
   })
   expect(box.of('delivery.delivered')[0]).toMatchObject({ attempt: 1, reply: '250 2.0.0 taken' })
-  await queue.journal.flush()
+  await queue.indexWriter.flush()
   expect(queue.status().waiting).toMatchObject({ messages: 0, recipients: 0 })
 })
 
@@ -49,7 +49,7 @@ test('a thousand messages use few connections and leave nothing behind', async (
   expect(
     Math.max(...remote.sessions.map(({ commands }) => commands.filter((line) => line.startsWith('MAIL')).length)),
   ).toBeLessThanOrEqual(100)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   expect(box.queue.status()).toMatchObject({ waiting: { messages: 0, recipients: 0 }, jobs: 0, inHand: 0 })
 })
 
@@ -57,7 +57,7 @@ test('maildir: kept under domain and user, whatever the address says', async () 
   const people = ['jane@b.test', '"../../../etc/x"@b.test']
   const box = await bed({ domains: [{ name: 'b.test', route: { type: 'maildir' } }], accounts: people })
   await box.send(people)
-  await until('kept', () => box.of('delivery.delivered').length > 0 && box.queue.tally.delivered === 2)
+  await until('kept', () => box.of('delivery.delivered').length > 0 && box.queue.counters.delivered === 2)
   const home = join(box.directory, 'mail', 'b.test')
   expect((await readdir(home)).sort()).toEqual(['%22..%2f..%2f..%2fetc%2fx%22', 'jane'])
   const [name] = await readdir(join(home, 'jane', 'new'))

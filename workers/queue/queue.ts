@@ -12,7 +12,7 @@ import { defaultTimeouts, type Timeouts } from './client/dial.ts'
 import { Pool } from './client/pool.ts'
 import type { AttemptContext } from './delivery/attempt-result.ts'
 import { concludeOrPutBack, type DeliverContext, deliver, lostResult, putBack } from './delivery/deliver.ts'
-import type { Tally } from './delivery/outcome.ts'
+import type { OutcomeCounters } from './delivery/outcome.ts'
 import { Buckets } from './delivery/s3.ts'
 import { dailyReport } from './dsn/daily-report.ts'
 import { Converter } from './form/converter.ts'
@@ -28,7 +28,7 @@ import type { QueuedMessage } from './message/message.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
-import { Due } from './scheduling/due.ts'
+import { DueLoader } from './scheduling/due.ts'
 import { Orders } from './scheduling/orders.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 
@@ -51,7 +51,7 @@ export type QueueParts = {
   /** Finds out where messages come from; without it nothing is found out. */
   examiner?: MessageMailauthOptions['examiner'] | undefined
   ourselves(): Ourselves
-  plan: DeliverySettings
+  settings: DeliverySettings
   /** Of MX hosts. */
   outboundPort: number
   timeouts?: Timeouts
@@ -63,12 +63,12 @@ export type QueueParts = {
 const reportAfterMs = 2000
 
 export class Queue {
-  plan: DeliverySettings
-  readonly tally: Tally = { delivered: 0, deferred: 0, bounced: 0, discarded: 0, attempts: 0 }
-  readonly journal: IndexWriter
+  settings: DeliverySettings
+  readonly counters: OutcomeCounters = { delivered: 0, deferred: 0, bounced: 0, discarded: 0, attempts: 0 }
+  readonly indexWriter: IndexWriter
   readonly orders: Orders
   readonly reclaim: Reclaim
-  readonly dispatch: Scheduler
+  readonly scheduler: Scheduler
   readonly index: Index
   /** What is wrong: by part, in words. */
   readonly troubles = new Map<string, string>()
@@ -78,68 +78,77 @@ export class Queue {
   readonly #buckets: Buckets
   readonly #signer = new Signer()
   readonly #converter = new Converter()
-  readonly #hands: ActiveMessages
-  readonly #intake: SpoolFollower
-  readonly #due: Due
+  readonly #activeMessages: ActiveMessages
+  readonly #spoolFollower: SpoolFollower
+  readonly #due: DueLoader
   readonly #openedAt = Date.now()
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
-    const { reader, writer, record, plan, examiner } = parts
+    const { reader, writer, record, settings, examiner } = parts
     this.#parts = parts
     this.#poster = new Poster(hostsFrom(parts.env ?? {}))
     this.#buckets = new Buckets(parts.env ?? {})
-    this.plan = plan
+    this.settings = settings
     this.index = index
-    this.#hands = new ActiveMessages(index.opened.lastN)
-    const hands = this.#hands
-    this.journal = new IndexWriter({
+    this.#activeMessages = new ActiveMessages(index.opened.lastN)
+    const activeMessages = this.#activeMessages
+    this.indexWriter = new IndexWriter({
       index,
       flushEvents: parts.flushEvents,
-      recorded: (mail) => hands.putDown(mail),
+      recorded: (mail) => activeMessages.release(mail),
       trouble: (error) => this.#trouble('index', error),
       fatal: parts.fatal,
     })
-    const { journal } = this
-    const deliverer = this.#deliverer()
+    const { indexWriter } = this
+    const deliverContext = this.#deliverContext()
     const authenticity =
-      examiner && new MessageMailauth({ examiner, reader, hostname: () => this.plan.hostname, record, journal })
-    const dispatch = new Scheduler({
-      plan: () => this.plan,
-      deliver: (job, lane, turn) => deliver(job, { lane, turn }, deliverer),
-      putBack: (job, lane) => putBack(job, lane, deliverer),
+      examiner && new MessageMailauth({ examiner, reader, hostname: () => this.settings.hostname, record, indexWriter })
+    const scheduler = new Scheduler({
+      settings: () => this.settings,
+      deliver: (job, queue, slot) => deliver(job, { queue, slot }, deliverContext),
+      putBack: (job, queue) => putBack(job, queue, deliverContext),
       prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
-    this.dispatch = dispatch
+    this.scheduler = scheduler
     this.reclaim = new Reclaim({
       index,
-      journal,
+      indexWriter,
       reader,
       writer,
-      hands,
+      activeMessages,
       record,
       trouble: (error) => this.#trouble('reclaim', error),
     })
-    this.#due = new Due({ index, reader, journal, dispatch, hands, record, moved: this.reclaim.moved })
-    this.#intake = new SpoolFollower({
+    this.#due = new DueLoader({
+      index,
       reader,
-      journal,
-      dispatch,
-      hands,
+      indexWriter,
+      scheduler,
+      activeMessages,
+      record,
+      moved: this.reclaim.moved,
+    })
+    this.#spoolFollower = new SpoolFollower({
+      reader,
+      indexWriter,
+      scheduler,
+      activeMessages,
       record,
       finished: index.opened.finished,
-      lost: (mail, damage) => void this.#end(mail, [...mail.open.keys()], { results: lostResult(damage.reason) }),
+      lost: (mail, damage) =>
+        void this.#returnDamaged(mail, [...mail.pending.keys()], { results: lostResult(damage.reason) }),
     })
     this.orders = new Orders({
       index,
-      journal,
-      dispatch,
-      hands,
+      indexWriter,
+      scheduler,
+      activeMessages,
       due: this.#due,
       record,
       conclude: (mail, recipients, attempted) =>
-        concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverer),
+        concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverContext),
       trouble: (error) => this.#trouble('orders', error),
       worker: parts.writer.name,
       writeReport: (report) => this.#writeReport(report),
@@ -160,7 +169,7 @@ export class Queue {
     const queue = new Queue(parts, index)
     const { rebuild, unclean } = index.opened
     if (rebuild) await queue.#rebuild(rebuild)
-    queue.#intake.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
+    queue.#spoolFollower.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
     queue.reclaim.start()
     return queue
   }
@@ -168,16 +177,16 @@ export class Queue {
   async #rebuild(because: Rebuild): Promise<void> {
     const { index } = this
     const { movedTo } = index.opened
-    const { added, missing } = await this.#intake.rebuild(index, { keepMissing: because !== 'older' })
+    const { added, missing } = await this.#spoolFollower.rebuild(index, { keepMissing: because !== 'older' })
     if (because === 'lost' && !movedTo) return
     const detail = `${reasons[because]}${movedTo ? `: moved to ${movedTo}` : ''}; compared with the spool: ${added} messages were added${missing > 0 ? `, ${missing} are in no segment` : ''}. What it did not know of is sent again`
     this.#parts.record('message.damaged', { where: 'queue.db', detail: detail.slice(0, 300) })
   }
 
-  #deliverer(): DeliverContext {
+  #deliverContext(): DeliverContext {
     const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#parts
-    const world: AttemptContext = {
-      plan: () => this.plan,
+    const attemptContext: AttemptContext = {
+      settings: () => this.settings,
       reader,
       pool: this.#pool,
       dns,
@@ -194,11 +203,18 @@ export class Queue {
       poster: this.#poster,
       buckets: this.#buckets,
     }
-    const clerk = { plan: world.plan, reader, writer, record, journal: this.journal, tally: this.tally }
-    return { world, clerk, hands: this.#hands, record }
+    const outcomeContext = {
+      settings: attemptContext.settings,
+      reader,
+      writer,
+      record,
+      indexWriter: this.indexWriter,
+      counters: this.counters,
+    }
+    return { attemptContext, outcomeContext, activeMessages: this.#activeMessages, record }
   }
 
-  async #end(
+  async #returnDamaged(
     mail: QueuedMessage,
     recipients: number[],
     { results }: { results: ReturnType<typeof lostResult> },
@@ -209,15 +225,15 @@ export class Queue {
       startedAt: Date.now(),
       durationMs: 0,
     }
-    await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverer())
+    await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverContext())
   }
 
   /** An order that a crash cut short is met again: its report may lie in the spool already, which is read from the start on. */
   async #writeReport(report: ReportOrder): Promise<void> {
     const { wasAccepted, writer } = this.#parts
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - Date.now())))
-    if (this.#intake.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
-    await writer.write(dailyReport(report, { plan: this.plan, worker: writer.name, now: Date.now() }))
+    if (this.#spoolFollower.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
+    await writer.write(dailyReport(report, { settings: this.settings, worker: writer.name, now: Date.now() }))
   }
 
   #trouble(part: string, error: Error | undefined): void {
@@ -226,31 +242,31 @@ export class Queue {
   }
 
   /** New settings for what waits and what comes; deliveries under way end under the old ones. */
-  apply(plan: DeliverySettings): void {
-    const before = this.plan
-    this.plan = plan
-    if (!isDeepStrictEqual(termsOf(before), termsOf(plan))) this.#pool.closeIdle()
-    if (leadElsewhere(before, plan)) this.dispatch.reroute()
-    else this.dispatch.refresh()
+  apply(settings: DeliverySettings): void {
+    const before = this.settings
+    this.settings = settings
+    if (!isDeepStrictEqual(termsOf(before), termsOf(settings))) this.#pool.closeIdle()
+    if (leadElsewhere(before, settings)) this.scheduler.reroute()
+    else this.scheduler.refresh()
   }
 
   startDeliveries(): void {
     this.delivering = true
-    this.dispatch.start()
+    this.scheduler.start()
     this.#due.start()
   }
 
   /** Takes no new deliveries; those under way have the drain time to end, and are made again later when they do not. */
   async stopDeliveries(): Promise<void> {
     await this.#due.stop()
-    await this.dispatch.stop(this.plan.drainMs)
+    await this.scheduler.stop(this.settings.drainMs)
     this.#pool.clear()
     this.delivering = false
   }
 
   /** The message as it waits; `undefined` when nothing of it waits here. Its chunks end with SpoolDamaged where they cannot be trusted. */
   async content(id: string): Promise<{ octets: number; chunks: AsyncIterable<Buffer> } | undefined> {
-    const found = this.#hands.find(id) ?? (await this.index.ask('locate', id))
+    const found = this.#activeMessages.find(id) ?? (await this.index.ask('locate', id))
     return found && { octets: found.octets, chunks: this.#parts.reader.openBody(found.location as Location) }
   }
 
@@ -263,7 +279,7 @@ export class Queue {
 
   status() {
     const { counts } = this.index
-    const { unrecorded } = this.journal
+    const { unrecorded } = this.indexWriter
     const byState = {
       active: counts.recipients[active] + unrecorded.recipients,
       deferred: counts.recipients[deferred],
@@ -275,10 +291,10 @@ export class Queue {
         recipients: byState.active + byState.deferred + byState.held,
         byState,
       },
-      busy: this.dispatch.busy,
-      waitingForHosts: this.dispatch.waiting,
-      jobs: this.dispatch.jobs,
-      inHand: this.#hands.size,
+      busy: this.scheduler.busy,
+      waitingForHosts: this.scheduler.suspended,
+      jobs: this.scheduler.jobs,
+      inHand: this.#activeMessages.size,
     }
   }
 
@@ -287,7 +303,7 @@ export class Queue {
    * nothing more (a full disk) is left as after a crash: nothing is lost, something may be delivered twice.
    */
   async close(): Promise<void> {
-    await within(closingMs, this.#intake.stop())
+    await within(closingMs, this.#spoolFollower.stop())
     await this.stopDeliveries()
     if (await within(closingMs, this.#record())) await this.index.close()
     this.#poster.close()
@@ -299,7 +315,7 @@ export class Queue {
   async #record(): Promise<void> {
     await this.orders.settled()
     await this.reclaim.stop()
-    await this.journal.flush()
+    await this.indexWriter.flush()
   }
 }
 
@@ -319,9 +335,9 @@ async function within(ms: number, done: Promise<unknown>): Promise<boolean> {
   }
 }
 
-function leadElsewhere(before: DeliverySettings, plan: DeliverySettings): boolean {
-  if (before.domains !== plan.domains || before.queue.outboundTls !== plan.queue.outboundTls) return true
-  return !isDeepStrictEqual(before.gateway, plan.gateway)
+function leadElsewhere(before: DeliverySettings, settings: DeliverySettings): boolean {
+  if (before.domains !== settings.domains || before.queue.outboundTls !== settings.queue.outboundTls) return true
+  return !isDeepStrictEqual(before.gateway, settings.gateway)
 }
 
 /** What open connections were opened under. */

@@ -32,11 +32,11 @@ test('start, stop, restart by generation, settings that are refused, orders met 
   )
   let revision = 0
   const apply = (
-    wish: { desired: 'running' | 'stopped'; generation: number },
+    desired: { desired: 'running' | 'stopped'; generation: number },
     change: (replica: Replica) => void = () => {},
   ) => {
     const replica = replicaFrom({ domains: [{ name: 'a.test', route: remote.route }] })
-    replica.service.set('queue', wish)
+    replica.service.set('queue', desired)
     change(replica)
     return service.apply({ replica, revision: ++revision, changed: new Set() })
   }

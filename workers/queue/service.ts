@@ -32,7 +32,7 @@ export async function queueService(
   const examiner = new Examiner({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
-  let plan: DeliverySettings | undefined
+  let settings: DeliverySettings | undefined
   const open = (first: DeliverySettings) =>
     Queue.open({
       dataDirectory: worker.dataDirectory,
@@ -49,16 +49,16 @@ export async function queueService(
       dns,
       assurance,
       examiner,
-      ourselves: () => ourselvesFrom({ env, plan: plan ?? first }),
-      plan: first,
+      ourselves: () => ourselvesFrom({ env, settings: settings ?? first }),
+      settings: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
       env,
     })
   return {
     name: 'queue',
     apply: async ({ replica, revision, changed }) => {
-      const next = compileDeliverySettings(replica, revision, plan && { plan, changed })
-      plan = next
+      const next = compileDeliverySettings(replica, revision, settings && { settings, changed })
+      settings = next
       if (queue) queue.apply(next)
       else {
         try {
@@ -73,13 +73,13 @@ export async function queueService(
         }
       }
       queue.orders.take(replica.order)
-      const wish = replica.service.get('queue') ?? { desired: 'running', generation: 0 }
-      state.want(queue, wish)
+      const desired = replica.service.get('queue') ?? { desired: 'running', generation: 0 }
+      state.set(queue, desired)
     },
     status: () => state.status(queue, writer.hasRoom() ? undefined : noRoom),
-    runErrand: async (errand, parcels) => {
-      const found = errand.kind === 'content' ? await queue?.content(errand.messageId) : undefined
-      return found && errand.kind === 'content' ? show(found, errand.most, parcels) : { outcome: 'absent' }
+    answerRequest: async (request, to) => {
+      const found = request.kind === 'content' ? await queue?.content(request.messageId) : undefined
+      return found && request.kind === 'content' ? sendContent(found, request.most, to) : { outcome: 'absent' }
     },
     stop: async () => {
       await queue?.close()
@@ -91,26 +91,26 @@ export async function queueService(
   }
 }
 
-/** Hands over at most `most` octets from the beginning, parcel after parcel: never more than one is in memory. */
-async function show(
+/** Sends at most `limit` bytes from the start of the message, chunk by chunk: at most one chunk is in memory. */
+async function sendContent(
   { octets, chunks }: { octets: number; chunks: AsyncIterable<Buffer> },
-  most: number,
-  parcels: MessageChunks,
+  limit: number,
+  to: MessageChunks,
 ): Promise<WorkerRequestAnswer> {
-  const parcel = Buffer.alloc(chunkBytes)
+  const chunk = Buffer.alloc(chunkBytes)
   let n = 0
   let filled = 0
-  let left = most
+  let left = limit
   const send = async () => {
-    await parcels.send(n++, Buffer.from(parcel.subarray(0, filled)))
+    await to.send(n++, Buffer.from(chunk.subarray(0, filled)))
     filled = 0
   }
-  for await (const chunk of chunks) {
-    for (let from = 0; from < chunk.length && left > 0; ) {
-      const some = chunk.subarray(from, from + Math.min(chunkBytes - filled, left))
-      filled += some.copy(parcel, filled)
-      from += some.length
-      left -= some.length
+  for await (const read of chunks) {
+    for (let from = 0; from < read.length && left > 0; ) {
+      const part = read.subarray(from, from + Math.min(chunkBytes - filled, left))
+      filled += part.copy(chunk, filled)
+      from += part.length
+      left -= part.length
       if (filled === chunkBytes) await send()
     }
     if (left <= 0) break
@@ -126,8 +126,8 @@ class ServiceState {
   readonly #worker: Worker
   #observed: 'starting' | 'running' | 'stopping' | 'stopped' = 'starting'
   #generation = 0
-  #line: Promise<void> = Promise.resolve()
-  #wanted = ''
+  #chain: Promise<void> = Promise.resolve()
+  #desired = ''
   /** Why the queue could not be opened. */
   cannotStart: string | undefined
 
@@ -135,11 +135,11 @@ class ServiceState {
     this.#worker = worker
   }
 
-  want(queue: Queue, { desired, generation }: { desired: 'running' | 'stopped'; generation: number }): void {
+  set(queue: Queue, { desired, generation }: { desired: 'running' | 'stopped'; generation: number }): void {
     const wanted = `${desired} ${generation}`
-    if (wanted === this.#wanted) return
-    this.#wanted = wanted
-    this.#line = this.#line.then(() => this.#carryOut(queue, { desired, generation }))
+    if (wanted === this.#desired) return
+    this.#desired = wanted
+    this.#chain = this.#chain.then(() => this.#carryOut(queue, { desired, generation }))
   }
 
   async #carryOut(
@@ -173,7 +173,7 @@ class ServiceState {
     const { waiting, busy, waitingForHosts, jobs, inHand } = queue.status()
     const troubles = [...queue.troubles, ...(refusal === undefined ? [] : [['spool', refusal]])]
     const trouble = troubles.map(([part, text]) => `${part}: ${text}`).join('; ')
-    const { delivered, deferred, bounced, discarded, attempts } = queue.tally
+    const { delivered, deferred, bounced, discarded, attempts } = queue.counters
     return {
       ...base,
       ...(trouble ? { observed: 'degraded' as const, detail: trouble.slice(0, 500) } : {}),

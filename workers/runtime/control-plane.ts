@@ -29,7 +29,7 @@ export class ControlPlaneError extends Error {
   }
 }
 
-type Asked = RequestInit & { headers?: Record<string, string>; patience?: Patience }
+type RequestOptions = RequestInit & { headers?: Record<string, string>; timeout?: ActivityTimeout }
 
 type Identity = { token: string; service: ServiceName; name: string; version: string }
 
@@ -100,11 +100,11 @@ export class ControlPlane {
     return workerReportResponseSchema.parse(await response.json())
   }
 
-  async errands(): Promise<string[]> {
+  async requests(): Promise<string[]> {
     return workerRequestListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
   }
 
-  async errand(id: string): Promise<WorkerRequest> {
+  async request(id: string): Promise<WorkerRequest> {
     return workerRequestSchema.parse(
       await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json(),
     )
@@ -115,13 +115,13 @@ export class ControlPlane {
   }
 
   /** Octets of the message that is to be stored. */
-  async parcel(id: string, n: number): Promise<Buffer> {
+  async chunk(id: string, n: number): Promise<Buffer> {
     const response = await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`)
     return Buffer.from(await response.arrayBuffer())
   }
 
   /** Octets of the message that is to be shown; at most `chunkBytes`. */
-  async sendParcel(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
+  async sendChunk(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
     await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`, octets)
   }
 
@@ -146,14 +146,18 @@ export class ControlPlane {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
   }
 
-  async #authorized(path: string, body?: string | Buffer<ArrayBuffer>, patience = new Patience()): Promise<Response> {
+  async #authorized(
+    path: string,
+    body?: string | Buffer<ArrayBuffer>,
+    timeout = new ActivityTimeout(),
+  ): Promise<Response> {
     if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
     const send = () =>
       this.#fetch(path, {
         method: body === undefined ? 'GET' : 'POST',
         ...(body === undefined ? {} : { body }),
         headers: { authorization: `Bearer ${this.#access?.token}` },
-        patience,
+        timeout,
       })
     try {
       return await send()
@@ -164,14 +168,14 @@ export class ControlPlane {
     }
   }
 
-  async #fetch(path: string, { patience = new Patience(), ...init }: Asked): Promise<Response> {
+  async #fetch(path: string, { timeout = new ActivityTimeout(), ...init }: RequestOptions): Promise<Response> {
     let response: Response
-    patience.renew()
+    timeout.renew()
     try {
       response = await fetch(this.#base + path, {
         ...init,
         headers: { 'content-type': 'application/json', ...init.headers },
-        signal: patience.signal,
+        signal: timeout.signal,
       })
     } catch (error) {
       throw new ControlPlaneError(0, `${path}: ${reasonOf(error)}`)
@@ -183,11 +187,11 @@ export class ControlPlane {
 
   /** Reads NDJSON with a head line and an end line; without the end line nothing of it may be used. */
   async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<RevisionName> {
-    const patience = new Patience()
-    const response = await this.#authorized(path, undefined, patience)
+    const timeout = new ActivityTimeout()
+    const response = await this.#authorized(path, undefined, timeout)
     let head: RevisionName | undefined
     let ended = false
-    for await (const line of linesOf(response, patience)) {
+    for await (const line of linesOf(response, timeout)) {
       const value = JSON.parse(line) as Record<string, unknown>
       if (!head) head = { revision: Number(value.revision), id: String(value.id) }
       else if (value.end === true) ended = true
@@ -200,7 +204,7 @@ export class ControlPlane {
 }
 
 /** Ends a request that has been silent for too long. */
-class Patience {
+class ActivityTimeout {
   readonly #controller = new AbortController()
   #timer: NodeJS.Timeout | undefined
 
@@ -225,11 +229,11 @@ async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function* linesOf(response: Response, patience: Patience): AsyncGenerator<string> {
+async function* linesOf(response: Response, timeout: ActivityTimeout): AsyncGenerator<string> {
   let rest = ''
   const decoder = new TextDecoder()
   for await (const chunk of chunksOf(response)) {
-    patience.renew()
+    timeout.renew()
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) if (line !== '') yield line

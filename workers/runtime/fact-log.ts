@@ -155,10 +155,10 @@ export class FactLog {
     clearTimeout(this.#timer)
     this.#wake?.()
     let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs)
     })
-    await Promise.race([this.#last(), patience])
+    await Promise.race([this.#last(), timeout])
     clearTimeout(timer)
   }
 

@@ -69,10 +69,10 @@ export class LastGood {
 
   /** Everything, anew. When it rejects, what was saved before is still there, and the next save is whole. */
   saveSnapshot(replica: Replica, revision: RevisionName): Promise<void> {
-    return this.#told(this.#saveSnapshot(replica, revision))
+    return this.#reported(this.#saveSnapshot(replica, revision))
   }
 
-  async #told(saving: Promise<void>): Promise<void> {
+  async #reported(saving: Promise<void>): Promise<void> {
     try {
       await saving
       this.trouble = undefined
@@ -100,7 +100,7 @@ export class LastGood {
 
   /** What came since; when that has grown past the snapshot, everything anew. */
   saveChanges(changes: readonly RowChange[], now: { replica: Replica } & RevisionName): Promise<void> {
-    return this.#told(this.#saveChanges(changes, now))
+    return this.#reported(this.#saveChanges(changes, now))
   }
 
   async #saveChanges(

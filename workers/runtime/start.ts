@@ -68,7 +68,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
 
   const report = async () => {
     const status = logged.status()
-    const told = await controlPlane.report({
+    const answer = await controlPlane.report({
       service: name,
       version,
       pid: process.pid,
@@ -81,8 +81,8 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       ...(queueUrl ? { queueUrl } : {}),
       eventsUnsent: events.unsent,
     })
-    follower.told({ revision: told.revision, id: told.revisionId })
-    if (told.errands > 0) errands.look()
+    follower.told({ revision: answer.revision, id: answer.revisionId })
+    if (answer.errands > 0) requests.look()
   }
   const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
 
@@ -130,10 +130,10 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
     record: logging.record,
     moved: () => reports.soon(),
   })
-  const errands = new WorkerRequests({
+  const requests = new WorkerRequests({
     controlPlane,
     service,
-    failed: (error) => log.warn({ error: reasonOf(error) }, 'an errand waits'),
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'a request of the API was not answered; it is tried again'),
   })
   let changeQueue: ChangeQueue | undefined
 
@@ -174,7 +174,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       endpoint: env.POSTERN_SQS_ENDPOINT,
       nudged: (revision) => {
         // A revision that is known already: there is something else to be done.
-        if (revision <= follower.revision) errands.look()
+        if (revision <= follower.revision) requests.look()
         follower.nudge(revision)
       },
       ready: (url) => {
@@ -203,9 +203,9 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
 
 /** A service that runs is degraded while its disk refuses what should outlive the process, or its log cannot be reached. */
 function withTrouble(status: ServiceStatus, troubles: Record<string, string | undefined>): ServiceStatus {
-  const told = Object.entries(troubles).flatMap(([part, text]) => (text === undefined ? [] : [`${part}: ${text}`]))
-  if (told.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status
-  const detail = [...(status.detail === undefined ? [] : [status.detail]), ...told].join('; ').slice(0, 500)
+  const texts = Object.entries(troubles).flatMap(([part, text]) => (text === undefined ? [] : [`${part}: ${text}`]))
+  if (texts.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status
+  const detail = [...(status.detail === undefined ? [] : [status.detail]), ...texts].join('; ').slice(0, 500)
   return { ...status, observed: 'degraded', detail }
 }
 

@@ -3,8 +3,8 @@ import { type ControlPlane, ControlPlaneError } from './control-plane.ts'
 import type { Service } from './worker.ts'
 
 export type WorkerRequestsOptions = {
-  controlPlane: Pick<ControlPlane, 'errands' | 'errand' | 'answer' | 'parcel' | 'sendParcel'>
-  service: Pick<Service, 'runErrand'>
+  controlPlane: Pick<ControlPlane, 'requests' | 'request' | 'answer' | 'chunk' | 'sendChunk'>
+  service: Pick<Service, 'answerRequest'>
   failed: (error: unknown) => void
 }
 
@@ -37,24 +37,24 @@ export class WorkerRequests {
 
   async #doAll(): Promise<void> {
     const { controlPlane } = this.#parts
-    for (let ids = await controlPlane.errands(); ids.length > 0; ids = await controlPlane.errands()) {
-      for (const id of ids) await controlPlane.answer(id, await run(this.#parts, await controlPlane.errand(id)))
+    for (let ids = await controlPlane.requests(); ids.length > 0; ids = await controlPlane.requests()) {
+      for (const id of ids) await controlPlane.answer(id, await run(this.#parts, await controlPlane.request(id)))
     }
   }
 }
 
 async function run(
   { service, controlPlane }: WorkerRequestsOptions,
-  errand: WorkerRequest,
+  request: WorkerRequest,
 ): Promise<WorkerRequestAnswer> {
-  if (!service.runErrand) return { outcome: 'absent' }
+  if (!service.answerRequest) return { outcome: 'absent' }
   try {
-    return await service.runErrand(errand, {
-      fetch: (n) => controlPlane.parcel(errand.id, n),
-      send: (n, octets) => controlPlane.sendParcel(errand.id, n, octets),
+    return await service.answerRequest(request, {
+      fetch: (n) => controlPlane.chunk(request.id, n),
+      send: (n, octets) => controlPlane.sendChunk(request.id, n, octets),
     })
   } catch (error) {
-    // The API went away meanwhile: the errand waits there, and is done when it is back.
+    // The API went away meanwhile: the request waits there and is answered when it is back.
     if (error instanceof ControlPlaneError) throw error
     return { outcome: 'failed', because: (error instanceof Error ? error.message : String(error)).slice(0, 300) }
   }

@@ -14,7 +14,7 @@ import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worke
 export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sessions' | 'listeners'> &
   Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'metrics'>>
 
-/** The message of an errand, in parcels: to be stored, or to be shown. */
+/** The message that a request stores or shows, in chunks. */
 export type MessageChunks = {
   fetch(n: number): Promise<Buffer>
   /** At most `chunkBytes` each, numbered from 0. */
@@ -30,8 +30,8 @@ export type Service = {
    */
   apply(change: { replica: Replica; revision: number; changed: ReadonlySet<RowKind> }): Promise<void> | void
   status(): ServiceStatus
-  /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the errand for later. */
-  runErrand?(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer>
+  /** Does what the API asks for; called after the first `apply`, one at a time. A throw leaves the request for later. */
+  answerRequest?(request: WorkerRequest, chunks: MessageChunks): Promise<WorkerRequestAnswer>
   /** Take no more, finish what is in progress (bounded by the service's own drain time-out). */
   stop(): Promise<void>
 }

@@ -241,7 +241,7 @@ export class SmtpService implements Service {
     }
   }
 
-  async runErrand(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer> {
+  async answerRequest(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer> {
     const receiver = this.#receiver
     if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
     // Done before, and the answer was lost.

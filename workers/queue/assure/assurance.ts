@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { TlsPolicy } from '../client/dial.ts'
-import { type MtaSts, names, type Policy } from './mta-sts.ts'
-import { type Proof, Trust } from './proof.ts'
+import { domainNames, type MtaSts, type Policy } from './mta-sts.ts'
+import { type CertificateCheck, Trust } from './proof.ts'
 import { type SecureDns, usable } from './secure-dns.ts'
 
 /**
@@ -18,11 +18,11 @@ export type Assurance = {
 /** No policies: what the settings say, by the usual authorities. */
 export const settingsAlone: Assurance = { trust: new Trust(), mtaSts: undefined, secureDns: undefined }
 
-export type Terms =
+export type TlsTerms =
   | {
       kind: 'terms'
       tls: TlsPolicy
-      proof?: Proof
+      proof?: CertificateCheck
       /** Wanted by a policy in testing: whatever is wrong is told, and the mail goes all the same. */
       testing?: string
       /** Whether it is authentic that this host takes the domain's mail (RFC 8689 §4.2.1). */
@@ -34,7 +34,7 @@ export type Terms =
   | { kind: 'refused'; text: string; byRecipient: boolean; forNow?: true }
 
 /** Terms for a host that an administrator named, and for one whose TLS nobody has an opinion on. */
-export function settledTerms(tls: TlsPolicy): Terms & { kind: 'terms' } {
+export function settledTerms(tls: TlsPolicy): TlsTerms & { kind: 'terms' } {
   const isVerified = tls === 'require' || tls === 'implicit'
   const proof = isVerified ? { proof: { kind: 'name', by: 'the settings' } as const } : {}
   return { kind: 'terms', tls, ...proof, authentic: true, byRecipient: false }
@@ -43,7 +43,7 @@ export function settledTerms(tls: TlsPolicy): Terms & { kind: 'terms' } {
 export type MxHost = { domain: string; host: string; port: number; tls: TlsPolicy }
 
 /** Terms for a host that the DNS named. Never rejects. */
-export async function termsFor(mx: MxHost, { mtaSts, secureDns }: Assurance): Promise<Terms> {
+export async function termsFor(mx: MxHost, { mtaSts, secureDns }: Assurance): Promise<TlsTerms> {
   const settled = { ...settledTerms(mx.tls), authentic: false }
   if (mx.tls === 'none') return settled
   const dane = secureDns ? await daneTerms(mx, secureDns) : undefined
@@ -56,7 +56,7 @@ export async function termsFor(mx: MxHost, { mtaSts, secureDns }: Assurance): Pr
 }
 
 /** `undefined`: the MX is not authentic. Without `proof`: it is, and DANE demands nothing that can be checked. */
-async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): Promise<Terms | undefined> {
+async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): Promise<TlsTerms | undefined> {
   try {
     if (!(await dns.hasSecureMx(domain))) return undefined
   } catch (error) {
@@ -72,7 +72,7 @@ async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): P
 export async function routeTerms(
   { host, port, tls }: Omit<MxHost, 'domain'>,
   { secureDns }: Assurance,
-): Promise<Terms> {
+): Promise<TlsTerms> {
   const settled = settledTerms(tls)
   if (!secureDns || isIP(host) || tls === 'none' || tls === 'implicit') return settled
   const terms = await byTlsa(settled, { host, port, names: [] }, secureDns)
@@ -82,7 +82,11 @@ export async function routeTerms(
 type Named = { host: string; port: number; names: readonly string[] }
 
 /** `own` where the host has no TLSA records; `names`: what its certificate may be for, besides. */
-async function byTlsa(own: Terms & { kind: 'terms' }, { host, port, names }: Named, dns: SecureDns): Promise<Terms> {
+async function byTlsa(
+  own: TlsTerms & { kind: 'terms' },
+  { host, port, names }: Named,
+  dns: SecureDns,
+): Promise<TlsTerms> {
   const answer = await dns.tlsa(host, port)
   switch (answer.kind) {
     case 'not-known':
@@ -98,17 +102,17 @@ async function byTlsa(own: Terms & { kind: 'terms' }, { host, port, names }: Nam
   }
 }
 
-function waits(text: string): Terms {
+function waits(text: string): TlsTerms {
   return { kind: 'refused', text, byRecipient: true, forNow: true }
 }
 
-function policyTerms({ domain, host }: MxHost, policy: Policy, own: Terms & { kind: 'terms' }): Terms {
+function policyTerms({ domain, host }: MxHost, policy: Policy, own: TlsTerms & { kind: 'terms' }): TlsTerms {
   const by = `the MTA-STS policy of ${domain}`
   const proof = { kind: 'name', by } as const
-  const isNamed = names(policy, host)
+  const isNamed = domainNames(policy, host)
   if (policy.mode === 'testing') {
-    const said = isNamed ? by : `${by} does not name ${host}`
-    return { ...own, ...(own.proof ? {} : { proof }), testing: said }
+    const testing = isNamed ? by : `${by} does not name ${host}`
+    return { ...own, ...(own.proof ? {} : { proof }), testing: testing }
   }
   if (isNamed) return { ...own, tls: 'require', proof, authentic: true, byRecipient: true }
   return { kind: 'refused', text: `${host} is not among the hosts of ${by}`, byRecipient: true }

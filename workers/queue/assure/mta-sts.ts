@@ -138,7 +138,7 @@ function policyOf(kept: Kept | undefined): Policy | undefined {
 }
 
 /** Whether the policy names this host (RFC 8461 §4.1). */
-export function names({ mode, mx }: Policy, host: string): boolean {
+export function domainNames({ mode, mx }: Policy, host: string): boolean {
   return validateMx(host, { mode, mx }, { strict: true }).valid
 }
 

@@ -14,7 +14,7 @@ import {
 /** RFC 6698 §2.1. `data` as in the record. */
 export type Tlsa = { usage: number; selector: number; matching: number; data: Buffer }
 
-export type Proof =
+export type CertificateCheck =
   /** A chain to a trusted authority and the host's own name. `by`: who wants it, for people. */
   | { kind: 'name'; by: string }
   /** RFC 7672: what the signed DNS says of the certificate; no authority is asked. `names`: any will do (§3.2.2); the first is asked for. */
@@ -43,7 +43,7 @@ export class Trust {
 }
 
 /** Why the peer's certificate does not prove what it must; `undefined` when it does. The handshake is over. */
-export function wrongWith(socket: TLSSocket, host: string, proof: Proof): string | undefined {
+export function verificationError(socket: TLSSocket, host: string, proof: CertificateCheck): string | undefined {
   return proof.kind === 'dane' ? wrongByDane(chainOf(socket), proof) : wrongByName(socket, host)
 }
 
@@ -80,7 +80,7 @@ export function isUsable({ usage, selector, matching, data }: Tlsa): boolean {
 
 function wrongByDane(
   chain: readonly X509Certificate[],
-  { records, names }: Extract<Proof, { kind: 'dane' }>,
+  { records, names }: Extract<CertificateCheck, { kind: 'dane' }>,
 ): string | undefined {
   const [leaf] = chain
   if (!leaf) return 'it showed no certificate'

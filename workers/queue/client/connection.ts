@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type Proof, wrongWith } from '../assure/proof.ts'
+import { type CertificateCheck, verificationError } from '../assure/proof.ts'
 import { ConnectionFailure, type ConnectOptions, type Stage } from './dial.ts'
 import { withoutSecret } from './dialogue-log.ts'
 import {
@@ -20,16 +20,16 @@ import { openSocket, secure } from './socket.ts'
 
 /** One SMTP or LMTP connection as a client: greeting, EHLO, STARTTLS, AUTH, and an exchange of commands and replies. */
 
-type Waiter = { count: number; replies: Reply[]; resolve(replies: Reply[]): void }
+type ReplyWait = { count: number; replies: Reply[]; resolve(replies: Reply[]): void }
 
 export class Connection {
-  readonly dial: ConnectOptions
+  readonly options: ConnectOptions
   /** EHLO keyword → parameters, upper case. Empty after HELO. */
   readonly extensions = new Map<string, string>()
   /** `TLSv1.3` when encrypted. */
   tls: string | undefined
   /** The certificate proved what it had to. */
-  proved = false
+  verified = false
   /** Transactions done on it. */
   used = 0
   /** Messages whose body was sent on it. */
@@ -39,8 +39,8 @@ export class Connection {
   stage: Stage = 'connect'
   #socket: Socket
   #reader = new ReplyReader()
-  #early: Reply[] = []
-  #waiter: Waiter | undefined
+  #unexpected: Reply[] = []
+  #waiter: ReplyWait | undefined
   #failure: ConnectionFailure | undefined
   /** Until when, and for how many milliseconds, the host is waited for. */
   #deadline = 0
@@ -52,20 +52,20 @@ export class Connection {
   #silent = false
   /** While we log in: what no reply may repeat into an event. */
   #secrets: string[] = []
-  #heard = 0
+  #repliesReceived = 0
 
-  private constructor(dial: ConnectOptions, socket: Socket) {
-    this.dial = dial
+  private constructor(options: ConnectOptions, socket: Socket) {
+    this.options = options
     this.#socket = socket
     this.#listen(socket)
   }
 
   /** Opens a connection ready for MAIL. Rejects with ConnectionFailure. */
-  static async open(dial: ConnectOptions): Promise<Connection> {
-    const socket = await openSocket(dial)
-    const connection = new Connection(dial, socket)
+  static async open(options: ConnectOptions): Promise<Connection> {
+    const socket = await openSocket(options)
+    const connection = new Connection(options, socket)
     try {
-      if (dial.tls === 'implicit') connection.#secured(socket as TLSSocket)
+      if (options.tls === 'implicit') connection.#secured(socket as TLSSocket)
       await connection.#greet()
       return connection
     } catch (error) {
@@ -85,12 +85,12 @@ export class Connection {
 
   /** Whether the remote has spoken or gone although nobody asked it: such a connection must not be reused. */
   get disturbed(): boolean {
-    return !this.alive || this.#early.length > 0
+    return !this.alive || this.#unexpected.length > 0
   }
 
   /** Grows as long as our octets leave and replies come. */
   get progress(): number {
-    return this.#heard + this.#socket.bytesWritten
+    return this.#repliesReceived + this.#socket.bytesWritten
   }
 
   has(extension: string): boolean {
@@ -103,8 +103,8 @@ export class Connection {
   }
 
   /** Commands in one write. */
-  say(lines: readonly string[]): void {
-    this.dial.tap?.said(lines)
+  send(lines: readonly string[]): void {
+    this.options.dialogueLog?.sent(lines)
     this.#socket.write(`${lines.join('\r\n')}\r\n`)
   }
 
@@ -146,7 +146,7 @@ export class Connection {
 
   /** The same, but fewer when the connection breaks before all have come: those that came were said, and `failure` tells the rest. */
   repliesUntilFailure(count: number, ms: number): Promise<Reply[]> {
-    const replies = this.#early.splice(0, count)
+    const replies = this.#unexpected.splice(0, count)
     if (replies.length === count || this.#failure) return Promise.resolve(replies)
     this.#expectWithin(ms)
     return new Promise((resolve) => {
@@ -179,7 +179,7 @@ export class Connection {
   }
 
   async command(line: string, ms: number): Promise<Reply> {
-    this.say([line])
+    this.send([line])
     return (await this.replies(1, ms))[0] as Reply
   }
 
@@ -190,7 +190,7 @@ export class Connection {
       return
     }
     this.#failure = new ConnectionFailure(this.stage, 'we closed the connection')
-    this.dial.tap?.said(['QUIT'])
+    this.options.dialogueLog?.sent(['QUIT'])
     this.#socket.end('QUIT\r\n')
     this.#socket.setTimeout(2000, () => this.destroy())
     this.#socket.resume()
@@ -224,15 +224,15 @@ export class Connection {
   #take(given: Reply[]): void {
     let replies = given
     if (this.#secrets.length > 0) replies = replies.map((reply) => withoutSecret(reply, this.#secrets))
-    if (this.dial.tap?.isOpen) for (const reply of replies) this.dial.tap.heard(reply)
-    this.#heard += replies.length
+    if (this.options.dialogueLog?.isOpen) for (const reply of replies) this.options.dialogueLog.received(reply)
+    this.#repliesReceived += replies.length
     const waiter = this.#waiter
     if (!waiter) {
-      this.#early.push(...replies)
-      if (this.#early.length > 2000) this.#fail('replies to nothing')
+      this.#unexpected.push(...replies)
+      if (this.#unexpected.length > 2000) this.#fail('replies to nothing')
       return
     }
-    for (const reply of replies) (waiter.replies.length < waiter.count ? waiter.replies : this.#early).push(reply)
+    for (const reply of replies) (waiter.replies.length < waiter.count ? waiter.replies : this.#unexpected).push(reply)
     if (waiter.replies.length === waiter.count) {
       this.#waiter = undefined
       waiter.resolve(waiter.replies)
@@ -251,16 +251,16 @@ export class Connection {
   }
 
   /** What it said last (421, 554 …) explains more than that it closed; unless that answers one command of several. */
-  #lastWords(waiter: Waiter | undefined): Reply | undefined {
+  #lastWords(waiter: ReplyWait | undefined): Reply | undefined {
     const answer = waiter?.replies.at(-1)
-    const last = this.#early.at(-1) ?? (answer?.code === 421 ? answer : undefined)
+    const last = this.#unexpected.at(-1) ?? (answer?.code === 421 ? answer : undefined)
     return last && last.code >= 400 ? last : undefined
   }
 
   async #greet(): Promise<void> {
-    const { timeouts: wait, tls, auth } = this.dial
+    const { timeouts, tls, auth } = this.options
     this.stage = 'greeting'
-    const [greeting] = (await this.replies(1, wait.greeting)) as [Reply]
+    const [greeting] = (await this.replies(1, timeouts.greeting)) as [Reply]
     if (greeting.code !== 220) throw new ConnectionFailure('greeting', 'refused at connect', greeting)
     this.#notUs(greeting)
     await this.#hello()
@@ -270,10 +270,10 @@ export class Connection {
   }
 
   async #hello(): Promise<void> {
-    const { protocol, name, timeouts: wait } = this.dial
+    const { protocol, name, timeouts } = this.options
     this.stage = 'hello'
     this.extensions.clear()
-    const reply = await this.command(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`, wait.command)
+    const reply = await this.command(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`, timeouts.command)
     if (reply.code === 250) {
       this.#notUs(reply)
       for (const line of reply.lines.slice(1)) {
@@ -287,35 +287,35 @@ export class Connection {
       return
     }
     if (protocol === 'lmtp' || reply.code < 500) throw new ConnectionFailure('hello', 'refused our name', reply)
-    const plain = await this.command(`HELO ${name}`, wait.command)
+    const plain = await this.command(`HELO ${name}`, timeouts.command)
     if (plain.code !== 250) throw new ConnectionFailure('hello', 'refused our name', plain)
   }
 
   /** The first word of a greeting and of the reply to EHLO is the server's name (RFC 5321 §4.2 and §4.1.1.1). */
   #notUs({ lines }: Reply): void {
     const name = lines[0]?.trim().split(/\s/, 1)[0] ?? ''
-    if (!this.dial.isUs?.(name)) return
-    const { host, address, port } = this.dial.peer
+    if (!this.options.isUs?.(name)) return
+    const { host, address, port } = this.options.peer
     throw new ConnectionFailure('loop', `mail loops back to this server: ${host}[${address}]:${port} greets as ${name}`)
   }
 
   async #startTls(): Promise<void> {
     if (!this.has('STARTTLS')) {
-      this.dial.tell?.(`${this.dial.peer.host} does not offer STARTTLS`)
-      if (this.dial.tls === 'opportunistic') return
-      throw new ConnectionFailure('tls', `${this.dial.peer.host} does not offer STARTTLS, which is required here`)
+      this.options.onUnverified?.(`${this.options.peer.host} does not offer STARTTLS`)
+      if (this.options.tls === 'opportunistic') return
+      throw new ConnectionFailure('tls', `${this.options.peer.host} does not offer STARTTLS, which is required here`)
     }
     this.stage = 'tls'
-    const reply = await this.command('STARTTLS', this.dial.timeouts.command)
+    const reply = await this.command('STARTTLS', this.options.timeouts.command)
     if (reply.code !== 220) {
-      this.dial.tell?.(`${this.dial.peer.host} refuses STARTTLS`)
-      if (this.dial.tls === 'require') throw new ConnectionFailure('tls', 'STARTTLS refused', reply)
+      this.options.onUnverified?.(`${this.options.peer.host} refuses STARTTLS`)
+      if (this.options.tls === 'require') throw new ConnectionFailure('tls', 'STARTTLS refused', reply)
       return
     }
     // RFC 3207 §4.2 and CVE-2011-0411: what came in plain text after the 220 is not to be believed.
-    if (this.#early.length > 0) throw new ConnectionFailure('tls', 'the remote spoke before the TLS handshake')
+    if (this.#unexpected.length > 0) throw new ConnectionFailure('tls', 'the remote spoke before the TLS handshake')
     this.#socket.removeAllListeners()
-    this.#socket = await secure(this.#socket, this.dial)
+    this.#socket = await secure(this.#socket, this.options)
     this.#reader = new ReplyReader()
     this.#timer = 0
     this.#listen(this.#socket)
@@ -325,31 +325,31 @@ export class Connection {
 
   /** Throws when the certificate does not prove what it has to. */
   #secured(socket: TLSSocket): void {
-    const { proof, peer, tls, tell } = this.dial
+    const { verification, peer, tls, onUnverified } = this.options
     this.tls = socket.getProtocol() ?? 'TLS'
-    if (!proof) return
-    const wrong = wrongWith(socket, peer.host, proof.wants)
-    this.proved = wrong === undefined
-    if (this.proved) return
-    const problem = `the certificate of ${peer.host} is not verified: ${wrong} (wanted by ${wantedBy(proof.wants)})`
-    if (tls === 'opportunistic') tell?.(problem)
+    if (!verification) return
+    const wrong = verificationError(socket, peer.host, verification.wants)
+    this.verified = wrong === undefined
+    if (this.verified) return
+    const problem = `the certificate of ${peer.host} is not verified: ${wrong} (wanted by ${wantedBy(verification.wants)})`
+    if (tls === 'opportunistic') onUnverified?.(problem)
     else throw new ConnectionFailure('proof', problem)
   }
 
   /** Tries what both sides know, in turn: a server may offer a mechanism that does not work for this account. */
   async #authenticate(auth: { user: string; secret: string }): Promise<void> {
     this.stage = 'auth'
-    const { host } = this.dial.peer
+    const { host } = this.options.peer
     if (!this.tls) throw new ConnectionFailure('auth', `${host} gave no TLS: the password is not sent in plain text`)
     const offered = offeredMechanisms(this.extensions)
     const both = loginMechanisms.filter((mechanism) => offered.has(mechanism))
     if (both.length === 0) throw new ConnectionFailure('auth', notOffered(host, offered))
     this.#secrets = secretsOf(auth)
-    const refusals = new Map(this.dial.refusals)
+    const refusals = new Map(this.options.refusals)
     for (const mechanism of both) {
       if (refusals.has(mechanism)) continue
       const reply = await this.#login(mechanism, auth).catch((error: ConnectionFailure) => {
-        const anew = refusals.size > (this.dial.refusals?.size ?? 0)
+        const anew = refusals.size > (this.options.refusals?.size ?? 0)
         throw anew ? new LoginCutShort(error, refusals) : error
       })
       if (reply.code === 235) {
@@ -363,12 +363,12 @@ export class Connection {
   }
 
   async #login(mechanism: LoginMechanism, auth: { user: string; secret: string }): Promise<Reply> {
-    const wait = this.dial.timeouts.command
+    const timeouts = this.options.timeouts.command
     let reply: Reply
     if (mechanism === 'PLAIN') {
-      reply = await this.command(`AUTH PLAIN ${plainResponse(auth)}`, wait)
+      reply = await this.command(`AUTH PLAIN ${plainResponse(auth)}`, timeouts)
     } else {
-      reply = await this.command('AUTH LOGIN', wait)
+      reply = await this.command('AUTH LOGIN', timeouts)
       if (reply.code === 334) reply = await this.#answer(base64(auth.user))
       if (reply.code === 334) reply = await this.#answer(base64(auth.secret))
     }
@@ -378,12 +378,12 @@ export class Connection {
 
   /** To a challenge. */
   async #answer(line: string): Promise<Reply> {
-    this.dial.tap?.said([line], true)
+    this.options.dialogueLog?.sent([line], true)
     this.#socket.write(`${line}\r\n`)
-    return (await this.replies(1, this.dial.timeouts.command))[0] as Reply
+    return (await this.replies(1, this.options.timeouts.command))[0] as Reply
   }
 }
 
-function wantedBy(proof: Proof): string {
+function wantedBy(proof: CertificateCheck): string {
   return proof.kind === 'dane' ? 'its TLSA records (DANE)' : proof.by
 }

@@ -1,4 +1,4 @@
-import type { Proof, Trust } from '../assure/proof.ts'
+import type { CertificateCheck, Trust } from '../assure/proof.ts'
 import type { DialogueLog } from './dialogue-log.ts'
 import type { Refusals } from './login.ts'
 import { type Reply, replyText } from './reply.ts'
@@ -40,9 +40,9 @@ export type ConnectOptions = {
   /** `require` without `proof`: TLS, whoever answers. */
   tls: TlsPolicy
   /** What the certificate has to prove, under these authorities. */
-  proof?: { wants: Proof; trust: Trust }
+  verification?: { wants: CertificateCheck; trust: Trust }
   /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
-  tell?: (problem: string) => void
+  onUnverified?: (problem: string) => void
   auth?: { user: string; secret: string }
   /** Mechanisms that were refused on a connection that ended with it. */
   refusals?: Refusals
@@ -52,7 +52,7 @@ export type ConnectOptions = {
   /** Destroys the connection, at whatever it is. */
   signal?: AbortSignal
   /** Told every line of both sides, without secrets. */
-  tap?: DialogueLog
+  dialogueLog?: DialogueLog
 }
 
 export type Stage =

@@ -13,14 +13,14 @@ function listening(isOpen: () => boolean) {
     told.push(`${type === 'outbound.dialogue' ? '' : type}${from === 'client' ? '>' : '<'} ${text}`)
   }
   const peer = { host: 'mx.test', address: '127.0.0.1', port: 25 }
-  return { told, tap: new DialogueLog(peer, { record, wants: isOpen }) }
+  return { told, dialogueLog: new DialogueLog(peer, { record, wants: isOpen }) }
 }
 
 describe('the dialogue with the next host', () => {
   test('is told line by line, from the moment the log wants it', async () => {
     const server = await TestServer.start()
     let isOpen = false
-    const { told, tap } = listening(() => isOpen)
+    const { told, dialogueLog } = listening(() => isOpen)
     const peer = { host: 'mx.test', address: '127.0.0.1', port: server.port }
     const connection = await Connection.open({
       peer,
@@ -28,7 +28,7 @@ describe('the dialogue with the next host', () => {
       name: 'us.test',
       tls: 'none',
       timeouts: defaultTimeouts,
-      tap,
+      dialogueLog,
     })
     expect(told).toEqual([])
     isOpen = true
@@ -39,12 +39,12 @@ describe('the dialogue with the next host', () => {
   })
 
   test('has no secret: neither in AUTH nor in an answer nor in a challenge', () => {
-    const { told, tap } = listening(() => true)
-    tap.said(['AUTH PLAIN AGEAcGFzcw=='])
-    tap.said(['cGFzcw=='], true)
-    tap.heard({ code: 334, lines: ['cGFzcw=='] })
-    tap.heard(withoutSecret({ code: 535, lines: ['5.7.8 pass', 'cGFzcw== is wrong'] }, ['cGFzcw==', 'pass']))
-    tap.sentMessage(12)
+    const { told, dialogueLog } = listening(() => true)
+    dialogueLog.sent(['AUTH PLAIN AGEAcGFzcw=='])
+    dialogueLog.sent(['cGFzcw=='], true)
+    dialogueLog.received({ code: 334, lines: ['cGFzcw=='] })
+    dialogueLog.received(withoutSecret({ code: 535, lines: ['5.7.8 pass', 'cGFzcw== is wrong'] }, ['cGFzcw==', 'pass']))
+    dialogueLog.sentMessage(12)
     expect(told).toEqual([
       '> AUTH PLAIN ***',
       '> ***',

@@ -25,7 +25,7 @@ export class DialogueLog {
   }
 
   /** Command lines, without their ends. `within`: they answer a challenge. */
-  said(lines: readonly string[], within = false): void {
+  sent(lines: readonly string[], within = false): void {
     if (!this.isOpen) return
     for (const line of lines) this.#tell('client', maskClientLine(line, { within, known: true }))
   }
@@ -34,7 +34,7 @@ export class DialogueLog {
     if (this.isOpen) this.#tell('client', `(a message of ${octets} octets)`)
   }
 
-  heard({ code, lines }: Reply): void {
+  received({ code, lines }: Reply): void {
     if (!this.isOpen) return
     const last = lines.length - 1
     for (const [i, line] of lines.entries())

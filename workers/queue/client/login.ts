@@ -39,8 +39,8 @@ export class LoginCutShort extends ConnectionFailure {
 }
 
 export function loginRefused(host: string, user: string, refusals: Refusals): ConnectionFailure {
-  const said = [...refusals].map(([mechanism, text]) => `AUTH ${mechanism}: ${text}`)
-  return new ConnectionFailure('auth', `${host} refuses the login of ${user}: ${said.join('; ')}`)
+  const answers = [...refusals].map(([mechanism, text]) => `AUTH ${mechanism}: ${text}`)
+  return new ConnectionFailure('auth', `${host} refuses the login of ${user}: ${answers.join('; ')}`)
 }
 
 export function plainResponse({ user, secret }: Login): string {

@@ -12,7 +12,7 @@ const deadMs = 20_000
 const maxIdle = 500
 /** A host that says nothing for so long is not waited for by others; what the settings allow it is more. */
 const stallsMs = 30_000
-const distrustMs = 3_600_000
+const noPipeliningMs = 3_600_000
 const learnedMs = 3_600_000
 
 export class Pool {
@@ -20,11 +20,11 @@ export class Pool {
   #count = 0
   #dead = new Map<string, { until: number; failure: ConnectionFailure }>()
   /** Hosts that lost an envelope sent ahead, until when they are not sent any. */
-  #distrusted = new Map<string, number>()
+  #notPipelining = new Map<string, number>()
   /** How many messages a host takes in one session, where that was found out. */
   readonly #sessionLimits = new LRUCache<string, number>({ max: 10_000, ttl: learnedMs })
   /** Refusals that a host repeated on a new connection. */
-  readonly #believed = new LRUCache<string, true>({ max: 10_000, ttl: learnedMs })
+  readonly #confirmed = new LRUCache<string, true>({ max: 10_000, ttl: learnedMs })
   #timer: NodeJS.Timeout | undefined
 
   /** An open connection for this key that is fit for another message. */
@@ -40,9 +40,9 @@ export class Pool {
   }
 
   /** Gives a connection back after a transaction; it is closed when it has had enough or nobody may reuse it. */
-  give(key: string, connection: Connection, most: number): void {
+  give(key: string, connection: Connection, maxMessages: number): void {
     if (!connection.alive) return
-    if (connection.used >= most || this.#count >= maxIdle || connection.stage !== 'mail') {
+    if (connection.used >= maxMessages || this.#count >= maxIdle || connection.stage !== 'mail') {
       connection.quit()
       return
     }
@@ -55,7 +55,7 @@ export class Pool {
   }
 
   /** The failure of a host that did not answer a moment ago. */
-  deadFor(peer: Peer): ConnectionFailure | undefined {
+  recentFailure(peer: Peer): ConnectionFailure | undefined {
     const key = keyOf(peer)
     const dead = this.#dead.get(key)
     if (!dead || dead.until > Date.now()) return dead?.failure
@@ -63,14 +63,14 @@ export class Pool {
     return undefined
   }
 
-  distrust(peer: Peer): void {
-    if (this.#distrusted.size > 10_000) this.#distrusted.clear()
-    this.#distrusted.set(keyOf(peer), Date.now() + distrustMs)
+  stopPipelining(peer: Peer): void {
+    if (this.#notPipelining.size > 10_000) this.#notPipelining.clear()
+    this.#notPipelining.set(keyOf(peer), Date.now() + noPipeliningMs)
   }
 
-  trusts(peer: Peer): boolean {
-    if (this.#distrusted.size === 0) return true
-    return (this.#distrusted.get(keyOf(peer)) ?? 0) < Date.now()
+  mayPipeline(peer: Peer): boolean {
+    if (this.#notPipelining.size === 0) return true
+    return (this.#notPipelining.get(keyOf(peer)) ?? 0) < Date.now()
   }
 
   limitSession(peer: Peer, messages: number): void {
@@ -82,43 +82,43 @@ export class Pool {
   }
 
   /** A refusal on a used connection counts from now on without being asked for twice. */
-  believe(peer: Peer, refusal: string): void {
-    this.#believed.set(`${keyOf(peer)} ${refusal}`, true)
+  confirmRefusal(peer: Peer, refusal: string): void {
+    this.#confirmed.set(`${keyOf(peer)} ${refusal}`, true)
   }
 
-  believes(peer: Peer, refusal: string): boolean {
-    return this.#believed.has(`${keyOf(peer)} ${refusal}`)
+  isConfirmed(peer: Peer, refusal: string): boolean {
+    return this.#confirmed.has(`${keyOf(peer)} ${refusal}`)
   }
 
   /** A host that let a connection wait in vain: for a moment it is not asked again. */
-  remember(peer: Peer, failure: ConnectionFailure): void {
+  markDead(peer: Peer, failure: ConnectionFailure): void {
     if (this.#dead.size > 10_000) this.#dead.clear()
     this.#dead.set(keyOf(peer), { until: Date.now() + deadMs, failure })
   }
 
   /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */
-  async open(dial: ConnectOptions): Promise<Connection> {
+  async open(options: ConnectOptions): Promise<Connection> {
     try {
-      return await this.#open(dial)
+      return await this.#open(options)
     } catch (error) {
-      if (error instanceof LoginCutShort) return await this.open({ ...dial, refusals: error.refusals })
-      if (dial.tls !== 'opportunistic' || !(error instanceof ConnectionFailure) || error.stage !== 'tls') throw error
-      dial.tell?.(error.text)
-      return await this.#open({ ...dial, tls: 'none' })
+      if (error instanceof LoginCutShort) return await this.open({ ...options, refusals: error.refusals })
+      if (options.tls !== 'opportunistic' || !(error instanceof ConnectionFailure) || error.stage !== 'tls') throw error
+      options.onUnverified?.(error.text)
+      return await this.#open({ ...options, tls: 'none' })
     }
   }
 
-  async #open(dial: ConnectOptions & { tls: TlsPolicy }): Promise<Connection> {
-    const { peer, signal } = dial
-    const timer = setTimeout(() => this.remember(peer, stalled(peer)), stallsMs)
+  async #open(options: ConnectOptions & { tls: TlsPolicy }): Promise<Connection> {
+    const { peer, signal } = options
+    const timer = setTimeout(() => this.markDead(peer, stalled(peer)), stallsMs)
     try {
-      const connection = await Connection.open(dial)
+      const connection = await Connection.open(options)
       this.#dead.delete(keyOf(peer))
       return connection
     } catch (error) {
       const failure = error as ConnectionFailure
       const isDead = failure.silent || failure.stage === 'connect' || (failure.stage === 'greeting' && !failure.reply)
-      if (isDead && !signal?.aborted) this.remember(peer, failure)
+      if (isDead && !signal?.aborted) this.markDead(peer, failure)
       throw error
     } finally {
       clearTimeout(timer)

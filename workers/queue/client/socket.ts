@@ -4,17 +4,17 @@ import { keepAlive } from '@postern/runtime/keep-alive.ts'
 import { ConnectionFailure, type ConnectOptions } from './dial.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
-export function openSocket(dial: ConnectOptions): Promise<Socket> {
-  const { peer, tls, timeouts: wait, signal } = dial
+export function openSocket(options: ConnectOptions): Promise<Socket> {
+  const { peer, tls, timeouts, signal } = options
   return new Promise((resolve, reject) => {
     const at = { host: peer.address, port: peer.port, ...keepAlive, ...(signal ? { signal } : {}) }
-    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(dial) }) : connectTcp(at)
+    const socket = tls === 'implicit' ? connectTls({ ...at, ...tlsOptions(options) }) : connectTcp(at)
     const failed = (error: Error) => {
       socket.destroy()
       const code = (error as NodeJS.ErrnoException).code ?? error.message
       reject(new ConnectionFailure('connect', `${peer.host}[${peer.address}]:${peer.port}: ${code}`))
     }
-    socket.setTimeout(wait.connect, () => failed(new Error(`no connection within ${wait.connect / 1000} s`)))
+    socket.setTimeout(timeouts.connect, () => failed(new Error(`no connection within ${timeouts.connect / 1000} s`)))
     socket.once('error', failed)
     socket.once(tls === 'implicit' ? 'secureConnect' : 'connect', () => {
       socket.setTimeout(0)
@@ -25,17 +25,17 @@ export function openSocket(dial: ConnectOptions): Promise<Socket> {
 }
 
 /** The same connection under TLS; the certificate is not looked at here. Rejects with ConnectionFailure. */
-export function secure(plain: Socket, dial: ConnectOptions): Promise<TLSSocket> {
+export function secure(plain: Socket, options: ConnectOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ socket: plain, ...tlsOptions(dial) })
+    const socket = connectTls({ socket: plain, ...tlsOptions(options) })
     const failed = (why: string) => {
       clearTimeout(timer)
       plain.on('error', () => {})
       socket.destroy()
       plain.destroy()
-      reject(new ConnectionFailure('tls', `TLS handshake with ${dial.peer.host} failed: ${why}`))
+      reject(new ConnectionFailure('tls', `TLS handshake with ${options.peer.host} failed: ${why}`))
     }
-    const timer = setTimeout(() => failed('no answer'), Math.min(dial.timeouts.command, 30_000))
+    const timer = setTimeout(() => failed('no answer'), Math.min(options.timeouts.command, 30_000))
     socket.on('error', (error) => failed((error as NodeJS.ErrnoException).code ?? error.message))
     socket.once('close', () => failed('the remote closed the connection'))
     socket.once('secureConnect', () => {
@@ -50,13 +50,13 @@ export function secure(plain: Socket, dial: ConnectOptions): Promise<TLSSocket> 
  * The handshake always ends well: whether the certificate proves what is asked is looked at afterwards. Opportunistic TLS
  * (RFC 7435) has nothing to verify against.
  */
-function tlsOptions({ peer, proof }: ConnectOptions) {
-  const name = (proof?.wants.kind === 'dane' && proof.wants.names[0]) || peer.host
+function tlsOptions({ peer, verification }: ConnectOptions) {
+  const name = (verification?.wants.kind === 'dane' && verification.wants.names[0]) || peer.host
   return {
     rejectUnauthorized: false,
     // Names are compared afterwards.
     checkServerIdentity: () => undefined,
-    ...(proof ? { secureContext: proof.trust.context } : {}),
+    ...(verification ? { secureContext: verification.trust.context } : {}),
     ...(isIP(name) ? {} : { servername: name }),
   }
 }

@@ -112,9 +112,9 @@ describe('silence after a pause of ours still ends the connection', () => {
 
   test('to an envelope that went ahead', async () => {
     const { connection } = await toServer(silentAt(''))
-    connection.say(['MAIL FROM:<s@b.test>', 'RCPT TO:<u@a.test>', 'DATA'])
+    connection.send(['MAIL FROM:<s@b.test>', 'RCPT TO:<u@a.test>', 'DATA'])
     await sleep(longer)
-    expect(await transact(connection, message(quick), { begun: true })).toMatchObject([{ kind: 'lost' }])
+    expect(await transact(connection, message(quick), { envelopeSent: true })).toMatchObject([{ kind: 'lost' }])
     expect(connection.failure?.message).toContain('no answer within')
   })
 

@@ -51,12 +51,12 @@ export type Result =
 export async function transact(
   connection: Connection,
   transaction: Transaction,
-  { begun = false, next }: Follow = {},
+  { envelopeSent = false, next }: Pipelining = {},
 ): Promise<Result[]> {
-  const unfit = begun ? undefined : unfitFor(connection, transaction)
+  const unfit = envelopeSent ? undefined : unfitFor(connection, transaction)
   if (unfit) return transaction.recipients.map(() => unfit)
   connection.used++
-  const answers = await envelopeAnswers(connection, transaction, begun)
+  const answers = await envelopeAnswers(connection, transaction, envelopeSent)
   const { mail, rcpts, data } = answers
   if (mail?.code === 421) return transaction.recipients.map(() => lost(connection, mail))
   if (mail && !isTaken(mail)) {
@@ -76,10 +76,10 @@ export async function transact(
   // What is to be asked again comes first: then nothing follows yet.
   const follows = rcpts.some(isTooMany) ? undefined : next
   const ends = await endAnswers(connection, transaction, { follows, taken })
-  let place = 0
+  let nextEnd = 0
   return rcpts.map((reply) => {
     if (!isTaken(reply)) return refusedOrAgain(reply, connection, taken)
-    return afterBody(ends[connection.dial.protocol === 'lmtp' ? place++ : 0], connection)
+    return afterBody(ends[connection.options.protocol === 'lmtp' ? nextEnd++ : 0], connection)
   })
 }
 
@@ -87,21 +87,21 @@ export async function transact(
  * Transactions back to back: the envelope of the next message may travel in one group with the body of the one before
  * (RFC 2920 §3.1 allows exactly that), which halves the writes and saves a round trip a message.
  */
-export type Follow = {
+export type Pipelining = {
   /** The envelope is on its way already. */
-  begun?: boolean
+  envelopeSent?: boolean
   /** Asked when the body goes: the transaction to begin with it. It must be carried out next on this connection. */
   next?: (() => Transaction | undefined) | undefined
 }
 
 /** Milliseconds: a server that lost what was sent ahead is silent; nothing is risked by asking again on a new connection. */
-const patienceAhead = 60_000
+const pipelinedTimeoutMs = 60_000
 /** As many recipients as an envelope that goes ahead may have. */
 const maxAhead = 20
 
 /** Whether an envelope may go ahead on this connection, and this one at that. */
-export function mayFollow(connection: Connection): boolean {
-  return connection.dial.protocol === 'smtp' && connection.has('PIPELINING') && connection.used > 1
+export function canPipelineNext(connection: Connection): boolean {
+  return connection.options.protocol === 'smtp' && connection.has('PIPELINING') && connection.used > 1
 }
 
 export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
@@ -144,9 +144,9 @@ function lost(connection: Connection, reply?: Reply): Result {
 async function endAnswers(
   connection: Connection,
   transaction: Transaction,
-  { follows, taken }: { follows: Follow['next']; taken: number },
+  { follows, taken }: { follows: Pipelining['next']; taken: number },
 ): Promise<Reply[]> {
-  const isLmtp = connection.dial.protocol === 'lmtp'
+  const isLmtp = connection.options.protocol === 'lmtp'
   try {
     await sendBody(connection, transaction, follows)
   } catch (error) {
@@ -156,15 +156,15 @@ async function endAnswers(
     return reply && reply.code !== 421 && !isLmtp ? [reply] : []
   }
   connection.stage = 'end'
-  const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.dial.timeouts.end)
+  const ends = await connection.repliesUntilFailure(isLmtp ? taken : 1, connection.options.timeouts.end)
   if (!connection.failure) connection.stage = 'mail'
   return ends
 }
 
 /** A pipelining server must not say 354 where nobody was taken (RFC 2920 §3.1); one that does gets an empty message for nobody. */
 async function sendNothing(connection: Connection): Promise<void> {
-  connection.say(['.'])
-  await connection.repliesUntilFailure(1, connection.dial.timeouts.end)
+  connection.send(['.'])
+  await connection.repliesUntilFailure(1, connection.options.timeouts.end)
 }
 
 function envelopeLines(connection: Connection, transaction: Transaction): string[] {
@@ -182,8 +182,8 @@ function isTaken(reply: Reply): boolean {
 /** Replies to the envelope; what is absent was not said, or the connection broke before it. */
 type Answers = { mail?: Reply; rcpts: Reply[]; data?: Reply }
 
-function envelopeAnswers(connection: Connection, transaction: Transaction, begun: boolean): Promise<Answers> {
-  if (begun) return answersAhead(connection, transaction)
+function envelopeAnswers(connection: Connection, transaction: Transaction, envelopeSent: boolean): Promise<Answers> {
+  if (envelopeSent) return answersAhead(connection, transaction)
   const lines = envelopeLines(connection, transaction)
   return connection.has('PIPELINING') && !isPaced(transaction)
     ? pipelined(connection, lines)
@@ -192,7 +192,7 @@ function envelopeAnswers(connection: Connection, transaction: Transaction, begun
 
 async function answersAhead(connection: Connection, { recipients }: Transaction): Promise<Answers> {
   connection.stage = 'mail'
-  const wait = Math.min(patienceAhead, connection.dial.timeouts.command)
+  const wait = Math.min(pipelinedTimeoutMs, connection.options.timeouts.command)
   return answersOf(await connection.repliesUntilFailure(recipients.length + 2, wait), recipients.length)
 }
 
@@ -202,14 +202,14 @@ function answersOf([mail, ...rcpts]: Reply[], recipients: number): Answers {
 }
 
 async function pipelined(connection: Connection, lines: string[]): Promise<Answers> {
-  const { timeouts } = connection.dial
+  const { timeouts } = connection.options
   connection.stage = 'mail'
   const replies: Reply[] = []
   // Both sides filling their buffers would deadlock (RFC 2920 §3.1), so a long list goes in groups.
   for (let from = 0; from < lines.length && !connection.failure; from += 100) {
     const group = lines.slice(from, from + 100)
     const last = from + 100 >= lines.length
-    connection.say(last ? [...group, 'DATA'] : group)
+    connection.send(last ? [...group, 'DATA'] : group)
     replies.push(...(await connection.repliesUntilFailure(group.length + (last ? 1 : 0), timeouts.command)))
     if (replies[0] && !isTaken(replies[0])) break
   }
@@ -218,10 +218,10 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
 
 /** Without PIPELINING: DATA is said only when a recipient was taken. */
 async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
-  const { timeouts } = connection.dial
+  const { timeouts } = connection.options
   const [mailCommand = '', ...rcptCommands] = lines
   const ask = async (line: string, ms: number): Promise<Reply | undefined> => {
-    connection.say([line])
+    connection.send([line])
     return (await connection.repliesUntilFailure(1, ms))[0]
   }
   connection.stage = 'mail'
@@ -248,30 +248,30 @@ async function oneByOne(connection: Connection, lines: string[], pauseMs: number
 async function reset(connection: Connection, waitsForData = false): Promise<void> {
   if (waitsForData || !connection.alive) return connection.destroy()
   try {
-    const reply = await connection.command('RSET', connection.dial.timeouts.command)
+    const reply = await connection.command('RSET', connection.options.timeouts.command)
     if (reply.code !== 250) connection.quit()
   } catch {
     connection.destroy()
   }
 }
 
-async function sendBody(connection: Connection, transaction: Transaction, next: Follow['next']): Promise<void> {
-  const { timeouts } = connection.dial
+async function sendBody(connection: Connection, transaction: Transaction, next: Pipelining['next']): Promise<void> {
+  const { timeouts } = connection.options
   connection.bodies++
   try {
     if (transaction.body === 'whole') {
       const parts = stuffed(await transaction.whole())
       const following = next?.()
-      connection.dial.tap?.sentMessage(transaction.octets)
+      connection.options.dialogueLog?.sentMessage(transaction.octets)
       if (following) {
         const lines = [...envelopeLines(connection, following), 'DATA']
-        connection.dial.tap?.said(lines)
+        connection.options.dialogueLog?.sent(lines)
         parts.push(Buffer.from(`${lines.join('\r\n')}\r\n`))
       }
       connection.writeParts(parts)
       return
     }
-    connection.dial.tap?.sentMessage(transaction.octets)
+    connection.options.dialogueLog?.sentMessage(transaction.octets)
     const source = transaction.stream()
     const stuffer = new DotStuffer()
     source.on('error', (error) => stuffer.destroy(error))
@@ -325,7 +325,7 @@ export function xtext(text: string): string {
 }
 
 function passesOnRequireTls(connection: Connection): boolean {
-  return connection.proved && connection.dial.protocol === 'smtp' && connection.has('REQUIRETLS')
+  return connection.verified && connection.options.protocol === 'smtp' && connection.has('REQUIRETLS')
 }
 
 /** The cause of a result that another host of the domain may better. */
@@ -333,8 +333,12 @@ export const noRequireTls = 'no-requiretls'
 
 /** What is known before asking. What can be made fit was made fit before. */
 function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
-  const { host } = connection.dial.peer
-  if (transaction.requireTls === 'demanded' && connection.dial.protocol === 'smtp' && !passesOnRequireTls(connection)) {
+  const { host } = connection.options.peer
+  if (
+    transaction.requireTls === 'demanded' &&
+    connection.options.protocol === 'smtp' &&
+    !passesOnRequireTls(connection)
+  ) {
     const reply = `${host} does not offer REQUIRETLS, which the sender asked for`
     return { kind: 'bounced', status: '5.7.30', reply, cause: noRequireTls }
   }

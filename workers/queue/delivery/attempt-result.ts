@@ -15,7 +15,7 @@ import type { Buckets } from './s3.ts'
 /** What an attempt needs, and what comes of it. */
 
 export type AttemptContext = {
-  plan(): DeliverySettings
+  settings(): DeliverySettings
   reader: SpoolReader
   pool: Pool
   dns: Dns

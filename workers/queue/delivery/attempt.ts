@@ -11,11 +11,11 @@ import { deliverToWebhook } from './webhook.ts'
 
 export async function attempt(
   job: DeliveryJob,
-  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
-  world: AttemptContext,
+  { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
+  context: AttemptContext,
 ): Promise<AttemptResult> {
   const startedAt = Date.now()
-  const { via, results } = await deliver(job, { destination, turn }, world)
+  const { via, results } = await deliver(job, { destination, slot }, context)
   return { via, results, startedAt, durationMs: Date.now() - startedAt }
 }
 
@@ -23,31 +23,31 @@ type Delivered = Pick<AttemptResult, 'via' | 'results'>
 
 async function deliver(
   job: DeliveryJob,
-  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
-  world: AttemptContext,
+  { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
+  context: AttemptContext,
 ): Promise<Delivered> {
   const forwarder = forwarderOf(job.mail, job.recipients)
-  if (forwarder === undefined) return deliverTo(job, { destination, turn }, world)
-  const given = await forwarded(job, forwarder, world.reader)
-  return 'kind' in given ? same(job, given, { host: 'forward' }) : deliverTo(given, { destination, turn }, world)
+  if (forwarder === undefined) return deliverTo(job, { destination, slot }, context)
+  const given = await forwarded(job, forwarder, context.reader)
+  return 'kind' in given ? same(job, given, { host: 'forward' }) : deliverTo(given, { destination, slot }, context)
 }
 
 async function deliverTo(
   job: DeliveryJob,
-  { destination, turn }: { destination: Destination; turn: ConcurrencySlot },
-  world: AttemptContext,
+  { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
+  context: AttemptContext,
 ): Promise<Delivered> {
   switch (destination.kind) {
     case 'discard':
       return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
     case 'maildir':
-      return deliverToMaildir(job, destination.domain, world)
+      return deliverToMaildir(job, destination.domain, context)
     case 'webhook':
-      return deliverToWebhook(job, destination, { ...world, signal: turn.signal })
+      return deliverToWebhook(job, destination, { ...context, signal: slot.signal })
     case 's3':
-      return deliverToBucket(job, destination, { ...world, signal: turn.signal })
+      return deliverToBucket(job, destination, { ...context, signal: slot.signal })
     default:
-      return deliverRemote(job, { destination, turn }, world)
+      return deliverRemote(job, { destination, slot }, context)
   }
 }
 

@@ -108,7 +108,7 @@ describe('LMTP', () => {
     const { box } = await toServer({ lmtp: true, endPauseMs: 800 }, { wait: { ...calm, end: 2000 } })
     await box.send(users(4))
     await settled(box, 4)
-    expect(box.queue.tally.delivered).toBe(4)
+    expect(box.queue.counters.delivered).toBe(4)
   })
 })
 
@@ -162,7 +162,7 @@ describe('SMTP', () => {
   test('a reused connection that breaks after it refused one: the others are asked at once on a new one', async () => {
     const { box, remote } = await toServer({})
     await box.send(['first@a.test'])
-    await until('first', () => box.queue.tally.delivered === 1, 60_000)
+    await until('first', () => box.queue.counters.delivered === 1, 60_000)
     remote.script = {
       command: (line, { number }) =>
         rcpt('u1', '550 5.1.1 no')(line) ?? (number === 0 && line === 'DATA' ? 'drop' : undefined),
@@ -201,7 +201,7 @@ describe('too many recipients (RFC 5321 §4.5.3.1.10)', () => {
     await box.send(users(7))
     await settled(box, 7)
     expect(remote.received.map(({ recipients }) => recipients.length)).toEqual([3, 3, 1])
-    expect(box.queue.tally).toMatchObject({ delivered: 7, bounced: 0, deferred: 0 })
+    expect(box.queue.counters).toMatchObject({ delivered: 7, bounced: 0, deferred: 0 })
   })
 
   test('552 5.2.2 is about the mailbox', async () => {
@@ -230,7 +230,7 @@ describe('too many recipients (RFC 5321 §4.5.3.1.10)', () => {
     const { box, remote } = await toServer({ ...script, end: () => ['250 2.0.0 taken', 'drop'] })
     await box.send(users(5))
     await settled(box, 5)
-    expect(box.queue.tally).toMatchObject({ delivered: 5, deferred: 0 })
+    expect(box.queue.counters).toMatchObject({ delivered: 5, deferred: 0 })
     expect(remote.sessions).toHaveLength(3)
   })
 })
@@ -251,7 +251,7 @@ describe('LIMITS (RFC 9422)', () => {
     )
     for (const to of users(5)) await box.send([to])
     await settled(box, 5)
-    const mails = remote.sessions.map(({ commands }) => commands.filter((line) => line.startsWith('MAIL')).length)
-    expect(mails).toEqual([2, 2, 1])
+    const messages = remote.sessions.map(({ commands }) => commands.filter((line) => line.startsWith('MAIL')).length)
+    expect(messages).toEqual([2, 2, 1])
   })
 })

@@ -1,4 +1,4 @@
-import { routeTerms, settledTerms, type Terms, termsFor } from '../assure/assurance.ts'
+import { routeTerms, settledTerms, type TlsTerms, termsFor } from '../assure/assurance.ts'
 import type { Connection } from '../client/connection.ts'
 import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from '../client/dial.ts'
 import { DialogueLog } from '../client/dialogue-log.ts'
@@ -16,17 +16,17 @@ type Where = { destination: Remote; peer: Peer; signal: AbortSignal }
 export async function openFor(
   { mail }: DeliveryJob,
   where: Where,
-  world: AttemptContext,
+  context: AttemptContext,
 ): Promise<{ connection: Connection; under: string }> {
   const under = poolKey(where.destination, mail)
-  const terms = await termsOf(mail, where, world)
+  const terms = await termsOf(mail, where, context)
   try {
     if (terms.kind === 'refused') throw new ConnectionFailure(terms.forNow ? 'terms' : 'proof', terms.text)
-    return { connection: await world.pool.open(dialFor(where, terms, world)), under }
+    return { connection: await context.pool.open(connectOptions(where, terms, context)), under }
   } catch (error) {
     if (!isAboutTls(error) || !terms.byRecipient || where.destination.tls === 'require') throw error
-    if (mail.envelope.requireTls || !(await waivesTls(mail, world))) throw error
-    const connection = await world.pool.open(dialFor(where, settledTerms(where.destination.tls), world))
+    if (mail.envelope.requireTls || !(await waivesTls(mail, context))) throw error
+    const connection = await context.pool.open(connectOptions(where, settledTerms(where.destination.tls), context))
     return { connection, under: `${under} waived` }
   }
 }
@@ -58,11 +58,11 @@ function hostKey(destination: Remote): string {
 async function termsOf(
   { envelope }: QueuedMessage,
   { destination, peer }: Where,
-  world: AttemptContext,
-): Promise<Terms> {
+  context: AttemptContext,
+): Promise<TlsTerms> {
   const asked = destination.kind === 'lmtp' ? 'no' : requireTlsOf(envelope)
   const tls = asked !== 'no' && destination.tls === 'none' ? 'opportunistic' : destination.tls
-  const terms = await ordinaryTerms(destination, { ...peer, tls }, world)
+  const terms = await ordinaryTerms(destination, { ...peer, tls }, context)
   if (asked === 'no' || terms.kind === 'refused') return terms
   // It goes in any case; only what was verified is asked to pass REQUIRETLS on.
   if (asked === 'wished') return { ...terms, proof: terms.proof ?? byRequireTls }
@@ -78,7 +78,7 @@ function ordinaryTerms(
   destination: Remote,
   { host, port, tls }: Pick<Peer, 'host' | 'port'> & { tls: TlsPolicy },
   { assurance }: AttemptContext,
-): Promise<Terms> | Terms {
+): Promise<TlsTerms> | TlsTerms {
   switch (destination.kind) {
     case 'mx':
       return termsFor({ domain: destination.domain, host, port, tls }, assurance)
@@ -91,20 +91,20 @@ function ordinaryTerms(
 }
 
 /** RFC 8689 §4.2.1: verified TLS or nothing, whatever the settings say. */
-function required(terms: Terms & { kind: 'terms' }): Terms {
+function required(terms: TlsTerms & { kind: 'terms' }): TlsTerms {
   const { testing: _, ...rest } = terms
   const tls = terms.tls === 'implicit' ? 'implicit' : 'require'
   return { ...rest, tls, proof: terms.proof ?? byRequireTls, byRecipient: false }
 }
 
-function dialFor(
+function connectOptions(
   { destination, peer, signal }: Where,
-  terms: Terms & { kind: 'terms' },
-  world: AttemptContext,
+  terms: TlsTerms & { kind: 'terms' },
+  context: AttemptContext,
 ): ConnectOptions {
   const { tls, proof, testing } = terms
-  const tell = (problem: string) =>
-    world.record('tls.unproved', {
+  const onUnverified = (problem: string) =>
+    context.record('tls.unproved', {
       domain: destination.kind === 'mx' ? destination.domain : peer.host,
       host: peer.host.slice(0, 255),
       detail: `${testing}: ${problem}`.slice(0, 600),
@@ -113,13 +113,13 @@ function dialFor(
     peer,
     signal,
     protocol: destination.kind === 'lmtp' ? 'lmtp' : 'smtp',
-    name: world.plan().hostname,
-    isUs: (name) => greetsAsUs(name, { destination, peer }, world.ourselves()),
+    name: context.settings().hostname,
+    isUs: (name) => greetsAsUs(name, { destination, peer }, context.ourselves()),
     tls,
-    timeouts: world.timeouts,
-    tap: new DialogueLog(peer, world),
-    ...(proof ? { proof: { wants: proof, trust: world.assurance.trust } } : {}),
-    ...(testing ? { tell } : {}),
+    timeouts: context.timeouts,
+    dialogueLog: new DialogueLog(peer, context),
+    ...(proof ? { verification: { wants: proof, trust: context.assurance.trust } } : {}),
+    ...(testing ? { onUnverified } : {}),
     ...(destination.kind === 'smtp' && destination.auth ? { auth: destination.auth } : {}),
   }
 }

@@ -53,19 +53,19 @@ const outcomes = (box: Testbed, kind: 'delivered' | 'deferred' | 'bounced') =>
 
 async function tryAgain(box: Testbed): Promise<void> {
   const order = { action: 'run', orderedBy: 'test', orderedAt: new Date().toISOString() } as const
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   box.queue.orders.take(new Map([['again', order]]))
 }
 
 async function cutAll(dialogue: Dialogue, cuts: Cut[], mail: Mail): Promise<void> {
   const { box, cases } = await queueFor(dialogue, cuts)
   const count = await sendAll(box, cases, mail)
-  const { tally } = box.queue
-  await until('every recipient has an outcome', () => tally.delivered + tally.deferred >= count, 120_000)
+  const { counters } = box.queue
+  await until('every recipient has an outcome', () => counters.delivered + counters.deferred >= count, 120_000)
   const waiting = new Set(outcomes(box, 'deferred'))
   const sessionsBefore = new Map(cases.map(({ name, server }) => [name, server.sessions.length]))
   await tryAgain(box)
-  await until('everybody has it', () => tally.delivered >= count, 120_000)
+  await until('everybody has it', () => counters.delivered >= count, 120_000)
   expect(outcomes(box, 'bounced')).toEqual([])
   for (const each of cases) {
     const { sessions } = each.server
@@ -88,7 +88,7 @@ async function cutAll(dialogue: Dialogue, cuts: Cut[], mail: Mail): Promise<void
 async function uncut(dialogue: Dialogue, mail: Mail) {
   const { box, cases } = await queueFor(dialogue, [{ after: 'sent', octets: Number.POSITIVE_INFINITY, by: 'FIN' }])
   const count = await sendAll(box, cases, mail)
-  await until('delivered', () => box.queue.tally.delivered === count, 60_000)
+  await until('delivered', () => box.queue.counters.delivered === count, 60_000)
   await box.stopQueue()
   const [session] = cases[0]?.server.sessions ?? []
   if (!session) throw new Error('no session')
@@ -96,14 +96,14 @@ async function uncut(dialogue: Dialogue, mail: Mail) {
   return session
 }
 
-const both = (after: Cut['after'], places: Iterable<number>): Cut[] =>
-  [...new Set(places)].flatMap((octets) => [
+const both = (after: Cut['after'], slots: Iterable<number>): Cut[] =>
+  [...new Set(slots)].flatMap((octets) => [
     { after, octets, by: 'FIN' },
     { after, octets, by: 'RST' },
   ])
 
 /** The beginning, inside and end of each line. */
-function places(text: string): number[] {
+function slots(text: string): number[] {
   const ends = [...text.matchAll(/\r\n/g)].map(({ index }) => index)
   return [0, ...ends.flatMap((at) => [at - 1, at, at + 1, at + 2, at + 4])].filter((at) => at <= text.length)
 }
@@ -122,8 +122,8 @@ test.each<[string, Dialogue, Mail]>([
   const { sent, received } = await uncut(dialogue, mail)
   const every = Array.from({ length: sent.length + 1 }, (_, octets) => octets)
   // Three times the dialogue is three times the work and nine times the mail: there the edges of the lines are enough.
-  const cuts = both('sent', mail.messages === 1 ? every : places(sent))
-  await cutAll(dialogue, [...cuts, ...both('received', places(received))], mail)
+  const cuts = both('sent', mail.messages === 1 ? every : slots(sent))
+  await cutAll(dialogue, [...cuts, ...both('received', slots(received))], mail)
 })
 
 test.each<[string, Dialogue]>([

@@ -10,9 +10,9 @@ import { conclude, type OutcomeContext } from './outcome.ts'
 
 /** A delivery from its start to its record. Whatever goes wrong, the recipients end up somewhere: nothing here rejects. */
 export type DeliverContext = {
-  world: AttemptContext
-  clerk: OutcomeContext
-  hands: ActiveMessages
+  attemptContext: AttemptContext
+  outcomeContext: OutcomeContext
+  activeMessages: ActiveMessages
   record: RecordEvent
 }
 
@@ -21,15 +21,15 @@ const pauseMs = 60_000
 
 export async function deliver(
   job: DeliveryJob,
-  given: { lane: DestinationQueue; turn: ConcurrencySlot },
-  deliverer: DeliverContext,
+  given: { queue: DestinationQueue; slot: ConcurrencySlot },
+  context: DeliverContext,
 ): Promise<void> {
-  const { turn } = given
-  const attempted = await attemptOrExplain(job, given, deliverer)
-  if (turn.abandoned) return
-  turn.concluding = true
-  turn.answered = hasAnswered(attempted)
-  await concludeOrPutBack(job, attempted, deliverer)
+  const { slot } = given
+  const attempted = await attemptOrExplain(job, given, context)
+  if (slot.abandoned) return
+  slot.concluding = true
+  slot.reachable = hasAnswered(attempted)
+  await concludeOrPutBack(job, attempted, context)
 }
 
 /** Whether the destination took mail (true) or could not be talked to (false). */
@@ -45,30 +45,30 @@ const awayCauses = new Set(['cannot-connect', 'connection-lost'])
 /** A delivery that was broken off because this server stops: nothing is counted, and it is made again after the start. */
 export async function putBack(
   { mail, recipients }: DeliveryJob,
-  lane: DestinationQueue,
-  deliverer: DeliverContext,
+  queue: DestinationQueue,
+  context: DeliverContext,
 ): Promise<void> {
   const result = deferredFor('4.3.2', 'this server stopped during the attempt', 'stopped')
   const attempted: AttemptResult = {
-    via: { host: lane.way.destination.kind },
+    via: { host: queue.nextHop.destination.kind },
     results: new Map(recipients.map((r) => [r, result])),
     startedAt: Date.now(),
     durationMs: 0,
     isBrokenOff: true,
   }
-  await concludeOrPutBack({ mail, recipients }, attempted, deliverer)
+  await concludeOrPutBack({ mail, recipients }, attempted, context)
 }
 
 async function attemptOrExplain(
   job: DeliveryJob,
-  { lane, turn }: { lane: DestinationQueue; turn: ConcurrencySlot },
-  { world, record }: DeliverContext,
+  { queue, slot }: { queue: DestinationQueue; slot: ConcurrencySlot },
+  { attemptContext, record }: DeliverContext,
 ): Promise<AttemptResult> {
   const startedAt = Date.now()
   try {
-    return await attempt(job, { destination: lane.way.destination, turn }, world)
+    return await attempt(job, { destination: queue.nextHop.destination, slot }, attemptContext)
   } catch (error) {
-    const via = (error as { via?: AttemptResult['via'] }).via ?? { host: lane.way.destination.kind }
+    const via = (error as { via?: AttemptResult['via'] }).via ?? { host: queue.nextHop.destination.kind }
     const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)
     const { results: answered } = error as { results?: AttemptResult['results'] }
     const results = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
@@ -97,18 +97,18 @@ function internalError(error: unknown): Final {
 export async function concludeOrPutBack(
   { mail, recipients }: Pick<DeliveryJob, 'mail' | 'recipients'>,
   attempted: AttemptResult,
-  { clerk, hands }: DeliverContext,
+  { outcomeContext, activeMessages }: DeliverContext,
 ): Promise<void> {
   try {
-    await conclude({ mail, recipients, retry: false }, attempted, clerk)
+    await conclude({ mail, recipients, retry: false }, attempted, outcomeContext)
   } catch (error) {
     const cause = `the notification could not be stored: ${(error as Error).message}`.slice(0, 500)
     const nextAt = Date.now() + pauseMs
     const back = recipients.map((r) => ({
       r,
-      to: { state: deferred, tries: mail.open.get(r)?.tries ?? 0, nextAt, cause },
+      to: { state: deferred, tries: mail.pending.get(r)?.tries ?? 0, nextAt, cause },
     }))
-    clerk.journal.settle(mail, back)
+    outcomeContext.indexWriter.settle(mail, back)
   }
-  hands.putDown(mail)
+  activeMessages.release(mail)
 }

@@ -34,7 +34,7 @@ export async function forwarded(
   const lines = `Delivered-To: ${Buffer.from(forwarder).toString('latin1')}\r\n`
   // All else is read and written where it is: what is stored may move while it is read.
   const mail: QueuedMessage = Object.create(job.mail, {
-    overlay: { value: withLines(job.mail.overlay ?? noEdits, lines), writable: true },
+    overlay: { value: withLines(job.mail.headerEdits ?? noEdits, lines), writable: true },
   })
   return { ...job, mail }
 }

@@ -68,7 +68,7 @@ test.each<[string, Script, string]>([
 ])('an MX host with %s gets its mail', async (_name, script, hostname) => {
   const { box } = await toMx(script, hostname)
   await box.send(['jane@far.test'])
-  await until('delivered', () => box.queue.tally.delivered === 1, 60_000)
+  await until('delivered', () => box.queue.counters.delivered === 1, 60_000)
 })
 
 describe('a route to a host that an administrator named', () => {
@@ -84,7 +84,7 @@ describe('a route to a host that an administrator named', () => {
   test('may carry our name on another port: the old server behind the new one', async () => {
     const box = await toRoute(() => 0)
     await box.send(['jane@a.test'])
-    await until('delivered', () => box.queue.tally.delivered === 1, 60_000)
+    await until('delivered', () => box.queue.counters.delivered === 1, 60_000)
   })
 
   test('that greets as us on our own port is us', async () => {
@@ -114,7 +114,7 @@ describe('our addresses', () => {
   const listens = { port: 25, submissionPort: 587, implicitTlsPort: 465, extraPorts: [2626] }
   const everywhere = ourselvesFrom({
     env: { POSTERN_SMTP_PORT: '2525' },
-    plan: { hostname: 'Mail.Test', listens },
+    settings: { hostname: 'Mail.Test', listens },
     interfaces: () => ['192.0.2.9', '2001:db8::9'],
   })
 
@@ -147,7 +147,7 @@ describe('our addresses', () => {
   test('bound to one address, the others of this machine are other servers', () => {
     const one = ourselvesFrom({
       env: { POSTERN_SMTP_PORT: '25', POSTERN_BIND: '127.0.0.5' },
-      plan: { hostname: 'mail.test', listens },
+      settings: { hostname: 'mail.test', listens },
       interfaces: () => ['192.0.2.9'],
     })
     expect(['127.0.0.5', '127.0.0.1', '192.0.2.9'].map((address) => one.isOurs(address, 25))).toEqual([

@@ -55,7 +55,7 @@ describe.skipIf(noSmallDisk)(`a full mailbox disk${noSmallDisk ? `: ${noSmallDis
     const id = await box.send(['jane@b.test'])
     await until('deferred', () => box.of('delivery.deferred', id).length === 1)
     disk.free()
-    await box.queue.journal.flush()
+    await box.queue.indexWriter.flush()
     await box.queue.index.ask('order', { action: 'retry', ids: [id], at: Date.now(), by: 'test', rerouted: '' })
     await until('delivered', () => box.of('delivery.delivered', id).length === 1)
     expect(await box.mailOf('jane@b.test')).toHaveLength(1)

@@ -17,12 +17,12 @@ import { type AttemptContext, type AttemptResult, deferredFor, type Final } from
 export async function deliverToMaildir(
   job: DeliveryJob,
   domain: string,
-  world: AttemptContext,
+  context: AttemptContext,
 ): Promise<Pick<AttemptResult, 'via' | 'results'>> {
   const results = new Map<number, Final>()
   for (const r of job.recipients) {
     const to = job.mail.envelope.recipients[r] as Recipient
-    results.set(r, await deliverOne(job, { r, to, domain }, world))
+    results.set(r, await deliverOne(job, { r, to, domain }, context))
   }
   return { via: { host: 'maildir' }, results }
 }
@@ -30,22 +30,22 @@ export async function deliverToMaildir(
 async function deliverOne(
   { mail }: DeliveryJob,
   { r, to, domain }: { r: number; to: Recipient; domain: string },
-  world: AttemptContext,
+  context: AttemptContext,
 ): Promise<Final> {
-  const { delimiter, hostname, directory: entries } = world.plan()
+  const { delimiter, hostname, directory: entries } = context.settings()
   // Nothing but the directory makes mailboxes, whoever wrote the address and whatever stood there when the mail was accepted.
   if (!entries.accounts.has(keyOfText(entries, to.address)))
     return { kind: 'bounced', status: '5.1.1', reply: `there is no account ${to.address}`, cause: 'no-mailbox' }
   const user = foldLocal(to.address.slice(0, to.address.lastIndexOf('@')))
-  const home = join(world.mailDirectory, safeName(domain), safeName(user))
+  const home = join(context.mailDirectory, safeName(domain), safeName(user))
   const box = boxOf(to, delimiter)
   const directory = box && (await exists(join(home, `.${box}`))) ? join(home, `.${box}`) : home
   // The same message for the same recipient has the same name: tried again after a crash, it replaces itself.
   const name = `${Math.floor(mail.envelope.receivedAt / 1000)}.${mail.envelope.id}_${r}.${safeName(hostname)}`
   const head = Buffer.from(`Return-Path: <${mail.envelope.sender}>\r\nDelivered-To: ${to.address}\r\n`)
   try {
-    await putMail(directory, name, { head, body: openDelivered(mail, world.reader), to: to.address })
-    world.mailTrouble(undefined)
+    await putMail(directory, name, { head, body: openDelivered(mail, context.reader), to: to.address })
+    context.mailTrouble(undefined)
     return {
       kind: 'delivered',
       status: '2.0.0',
@@ -59,7 +59,7 @@ async function deliverOne(
     if (!code) throw error
     const [status, why] = isFull(error) ? ['4.2.2', `the disk is full (${code})`] : ['4.3.0', code]
     // A quota is one mailbox's affair.
-    if (code === 'ENOSPC') world.mailTrouble(error as Error)
+    if (code === 'ENOSPC') context.mailTrouble(error as Error)
     const reply = `${status} the mailbox of ${to.address} cannot be written: ${why}`
     return deferredFor(status, reply, 'mailbox-unwritable')
   }

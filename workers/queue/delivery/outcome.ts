@@ -1,10 +1,10 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { type DsnContext, notify } from '../dsn/notify.ts'
-import type { Action, Told } from '../dsn/report.ts'
+import type { Action, RecipientReport } from '../dsn/report.ts'
 import type { Change, IndexWriter } from '../index/index-writer.ts'
 import { deferred, held } from '../index/rows.ts'
-import type { QueuedMessage, Waiting } from '../message/message.ts'
+import type { PendingRecipient, QueuedMessage } from '../message/message.ts'
 import type { DeliveryJob } from '../scheduling/destination-queue.ts'
 import { delayWarningDue, nextTry } from '../scheduling/retry-time.ts'
 import type { AttemptResult, Final, Via } from './attempt-result.ts'
@@ -15,36 +15,42 @@ import type { AttemptResult, Final, Via } from './attempt-result.ts'
  */
 export type OutcomeContext = DsnContext & {
   record: RecordEvent
-  journal: IndexWriter
-  tally: Tally
+  indexWriter: IndexWriter
+  counters: OutcomeCounters
   random?: () => number
 }
 
 /** Recipients by outcome since the process began. */
-export type Tally = { delivered: number; deferred: number; bounced: number; discarded: number; attempts: number }
+export type OutcomeCounters = {
+  delivered: number
+  deferred: number
+  bounced: number
+  discarded: number
+  attempts: number
+}
 
 /** `via`: who said it, where that is not the host with which the attempt ended. */
-type Decided = Verdict & { via?: Via }
+type RecipientDecision = Verdict & { via?: Via }
 type Verdict =
   | { r: number; kind: 'delivered'; reply: string; status: string; notice: 'delivered' | 'relayed' | undefined }
   | { r: number; kind: 'deferred'; reply: string; status: string; cause: string; at: number; tries: number }
   | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
   | { r: number; kind: 'discarded'; by: string }
 
-export async function conclude(job: DeliveryJob, attempted: AttemptResult, clerk: OutcomeContext): Promise<void> {
+export async function conclude(job: DeliveryJob, attempted: AttemptResult, context: OutcomeContext): Promise<void> {
   const { mail } = job
   const now = Date.now()
-  const decided: Decided[] = []
-  const decideOne = decider(mail, { attempted, now }, clerk)
+  const decided: RecipientDecision[] = []
+  const decideOne = decider(mail, { attempted, now }, context)
   for (const [r, result] of attempted.results) {
-    if (!mail.open.has(r)) continue
+    if (!mail.pending.has(r)) continue
     const verdict = decideOne(r, result)
     decided.push(result.via ? { ...verdict, via: result.via } : verdict)
   }
-  clerk.tally.attempts++
-  await tellSender(mail, { decided, via: attempted.via, now }, clerk)
-  for (const same of alike(decided)) recordEvent(mail, same, attempted, clerk)
-  clerk.journal.settle(
+  context.counters.attempts++
+  await tellSender(mail, { decided, via: attempted.via, now }, context)
+  for (const same of alike(decided)) recordEvent(mail, same, attempted, context)
+  context.indexWriter.settle(
     mail,
     decided.map((each) => changeFor(mail, each, now)),
   )
@@ -57,41 +63,51 @@ export async function conclude(job: DeliveryJob, attempted: AttemptResult, clerk
 function decider(
   mail: QueuedMessage,
   { attempted, now }: { attempted: AttemptResult; now: number },
-  clerk: OutcomeContext,
+  context: OutcomeContext,
 ): (r: number, result: Final) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
-    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { results: attempted.results, now }, clerk)
+    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { results: attempted.results, now }, context)
     return shared
   }
   const counted = attempted.isBrokenOff ? 0 : 1
-  return (r, result) => decide(mail, { r, result, now, nextAt, counted }, clerk)
+  return (r, result) => decide(mail, { r, result, now, nextAt, counted }, context)
 }
 
 function sharedNextAt(
   mail: QueuedMessage,
   { results, now }: { results: AttemptResult['results']; now: number },
-  { plan, random = Math.random }: OutcomeContext,
+  { settings, random = Math.random }: OutcomeContext,
 ): number {
   let tries = 1
   let earliest = 0
   for (const [r, result] of results) {
-    const waiting = mail.open.get(r)
+    const waiting = mail.pending.get(r)
     if (!waiting || result.kind !== 'deferred') continue
     tries = Math.max(tries, waiting.tries + 1)
     earliest = Math.max(earliest, result.notBefore ?? 0)
   }
-  const { queue } = plan()
+  const { queue } = settings()
   // Those who have had their last try are returned; the others' next try is not theirs to end.
-  const most = Math.min(tries, queue.triesBeforeReturn - 1)
-  const next = nextTry({ tries: most, firstAt: mail.envelope.receivedAt, now, settings: queue, jitter: random() })
+  const countedTries = Math.min(tries, queue.triesBeforeReturn - 1)
+  const next = nextTry({
+    tries: countedTries,
+    firstAt: mail.envelope.receivedAt,
+    now,
+    settings: queue,
+    jitter: random(),
+  })
   return Math.max(next.kind === 'retry' ? next.at : now, earliest)
 }
 
 type Deciding = { r: number; result: Final; now: number; nextAt(): number; counted: 0 | 1 }
 
-function decide(mail: QueuedMessage, { r, result, now, nextAt, counted }: Deciding, { plan }: OutcomeContext): Decided {
-  const local = plan().domains.has(domainOfRecipient(mail, r))
+function decide(
+  mail: QueuedMessage,
+  { r, result, now, nextAt, counted }: Deciding,
+  { settings }: OutcomeContext,
+): RecipientDecision {
+  const local = settings().domains.has(domainOfRecipient(mail, r))
   switch (result.kind) {
     case 'delivered':
       return { r, kind: 'delivered', reply: result.reply, status: result.status, notice: noticeOf(result, local) }
@@ -100,8 +116,8 @@ function decide(mail: QueuedMessage, { r, result, now, nextAt, counted }: Decidi
     case 'bounced':
       return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
     case 'deferred': {
-      const tries = (mail.open.get(r)?.tries ?? 0) + counted
-      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: plan().queue })
+      const tries = (mail.pending.get(r)?.tries ?? 0) + counted
+      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: settings().queue })
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
       if (next.kind === 'retry' || counted === 0) return { ...result, r, kind: 'deferred', at: nextAt(), tries }
@@ -129,9 +145,9 @@ function domainOfRecipient(mail: QueuedMessage, r: number): string {
 }
 
 /** Recipients of whom the same is to be told, so that a message to a hundred people is one event. */
-function alike(decided: Decided[]): Decided[][] {
+function alike(decided: RecipientDecision[]): RecipientDecision[][] {
   if (decided.length === 1) return [decided]
-  const groups = new Map<string, Decided[]>()
+  const groups = new Map<string, RecipientDecision[]>()
   for (const each of decided) {
     const { r: _, ...rest } = each
     const key = JSON.stringify({ ...rest, at: 0 })
@@ -144,21 +160,21 @@ function alike(decided: Decided[]): Decided[][] {
 
 function recordEvent(
   mail: QueuedMessage,
-  same: Decided[],
+  same: RecipientDecision[],
   attempted: AttemptResult,
-  { record, tally }: OutcomeContext,
+  { record, counters }: OutcomeContext,
 ): void {
-  const first = same[0] as Decided
+  const first = same[0] as RecipientDecision
   const messageId = mail.envelope.id
   const recipients = same.map(({ r }) => (mail.envelope.recipients[r] as Recipient).address)
-  tally[first.kind] += recipients.length
+  counters[first.kind] += recipients.length
   if (first.kind === 'discarded') {
     record('delivery.discarded', { messageId, recipients, by: first.by })
     return
   }
   const fields = {
     messageId,
-    attempt: (mail.open.get(first.r)?.tries ?? 0) + 1,
+    attempt: (mail.pending.get(first.r)?.tries ?? 0) + 1,
     recipients,
     remote: cut(first.via ?? attempted.via),
     reply: wordsOf(first).slice(0, 2000),
@@ -169,17 +185,17 @@ function recordEvent(
   else record('delivery.deferred', { ...fields, nextTryAt: new Date(first.at).toISOString(), cause: first.cause })
 }
 
-function wordsOf(said: { reply: string; givenUp?: string }): string {
-  return said.givenUp ? `${said.reply} (${said.givenUp})` : said.reply
+function wordsOf(reply: { reply: string; givenUp?: string }): string {
+  return reply.givenUp ? `${reply.reply} (${reply.givenUp})` : reply.reply
 }
 
 function cut(via: Via): Via {
   return { ...via, host: via.host.slice(0, 255) }
 }
 
-function changeFor(mail: QueuedMessage, decided: Decided, now: number): Change {
+function changeFor(mail: QueuedMessage, decided: RecipientDecision, now: number): Change {
   if (decided.kind !== 'deferred') return { r: decided.r, to: 'final' }
-  const waiting: Waiting = {
+  const waiting: PendingRecipient = {
     state: deferred,
     tries: decided.tries,
     nextAt: decided.at,
@@ -192,26 +208,35 @@ function changeFor(mail: QueuedMessage, decided: Decided, now: number): Change {
 
 async function tellSender(
   mail: QueuedMessage,
-  { decided, via, now }: { decided: Decided[]; via: Via; now: number },
-  clerk: OutcomeContext,
+  { decided, via, now }: { decided: RecipientDecision[]; via: Via; now: number },
+  context: OutcomeContext,
 ): Promise<void> {
   if (mail.envelope.sender === '') return
-  const told: { [action in Action]: (Told & { r: number })[] } = { failed: [], delayed: [], delivered: [], relayed: [] }
+  const reports: { [action in Action]: (RecipientReport & { r: number })[] } = {
+    failed: [],
+    delayed: [],
+    delivered: [],
+    relayed: [],
+  }
   const warn =
     !mail.warned &&
-    delayWarningDue({ firstAt: mail.envelope.receivedAt, now, delayWarningHours: clerk.plan().queue.delayWarningHours })
+    delayWarningDue({
+      firstAt: mail.envelope.receivedAt,
+      now,
+      delayWarningHours: context.settings().queue.delayWarningHours,
+    })
   for (const each of decided) {
     const action = actionFor(mail, each, warn)
-    if (action) told[action].push(tell({ mail, each, action, via: each.via ?? via, now }, clerk))
+    if (action) reports[action].push(tell({ mail, each, action, via: each.via ?? via, now }, context))
   }
-  for (const group of Object.values(told)) if (group.length > 0) await notify(mail, group, clerk)
-  if (told.delayed.length > 0) {
+  for (const group of Object.values(reports)) if (group.length > 0) await notify(mail, group, context)
+  if (reports.delayed.length > 0) {
     mail.warned = true
-    if (mail.recorded) clerk.journal.add({ warned: [mail.n] })
+    if (mail.recorded) context.indexWriter.add({ warned: [mail.n] })
   }
 }
 
-function actionFor(_mail: QueuedMessage, each: Decided, warn: boolean): Action | undefined {
+function actionFor(_mail: QueuedMessage, each: RecipientDecision, warn: boolean): Action | undefined {
   switch (each.kind) {
     case 'bounced':
       return 'failed'
@@ -225,24 +250,30 @@ function actionFor(_mail: QueuedMessage, each: Decided, warn: boolean): Action |
 }
 
 function tell(
-  { mail, each, action, via, now }: { mail: QueuedMessage; each: Decided; action: Action; via: Via; now: number },
-  { plan }: OutcomeContext,
-): Told & { r: number } {
+  {
+    mail,
+    each,
+    action,
+    via,
+    now,
+  }: { mail: QueuedMessage; each: RecipientDecision; action: Action; via: Via; now: number },
+  { settings }: OutcomeContext,
+): RecipientReport & { r: number } {
   const to = mail.envelope.recipients[each.r] as Recipient
-  const said = each.kind === 'discarded' ? { reply: '', status: '' } : each
+  const reply = each.kind === 'discarded' ? { reply: '', status: '' } : each
   return {
     r: each.r,
     original: to.original,
     final: to.address,
     ...(to.orcpt ? { orcpt: to.orcpt } : {}),
     action,
-    status: said.status,
-    reply: said.reply,
+    status: reply.status,
+    reply: reply.reply,
     ...(each.kind === 'bounced' && each.givenUp ? { givenUp: each.givenUp } : {}),
-    ...(via.address && /^\d{3}[ -]/.test(said.reply) ? { remote: via.host } : {}),
+    ...(via.address && /^\d{3}[ -]/.test(reply.reply) ? { remote: via.host } : {}),
     at: now,
     ...(action === 'delayed'
-      ? { willRetryUntil: mail.envelope.receivedAt + plan().queue.maxQueueHours * 3_600_000 }
+      ? { willRetryUntil: mail.envelope.receivedAt + settings().queue.maxQueueHours * 3_600_000 }
       : {}),
   }
 }

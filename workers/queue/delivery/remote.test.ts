@@ -53,7 +53,7 @@ describe('a server that goes wrong at any stage defers the mail, and nothing is 
       const id = await box.send(['jane@a.test'])
       await until('deferred', () => box.of('delivery.deferred', id).length === 1)
       expect(box.of('delivery.deferred', id)[0]).toMatchObject({ recipients: ['jane@a.test'], attempt: 1 })
-      await box.queue.journal.flush()
+      await box.queue.indexWriter.flush()
       expect(box.queue.status().waiting.byState).toEqual({ active: 0, deferred: 1, held: 0 })
     })
   }
@@ -93,7 +93,7 @@ test('452 too many recipients: the rest goes in the next transaction', async () 
     },
   })
   await box.send(Array.from({ length: 10 }, (_, i) => `u${i}@a.test`))
-  await until('all', () => box.queue.tally.delivered === 10)
+  await until('all', () => box.queue.counters.delivered === 10)
   expect(remote.received.map(({ recipients }) => recipients.length)).toEqual([3, 3, 3, 1])
   expect(remote.sessions).toHaveLength(1)
 })
@@ -112,7 +112,7 @@ test('LMTP: one reply a recipient', async () => {
 test('a reused connection that died meanwhile costs no try', async () => {
   const { box, remote } = await toServer({})
   await box.send(['jane@a.test'])
-  await until('first', () => box.queue.tally.delivered === 1)
+  await until('first', () => box.queue.counters.delivered === 1)
   remote.script = { command: (line, session) => (session.number === 0 && line.startsWith('MAIL') ? 'drop' : undefined) }
   const id = await box.send(['joe@a.test'])
   await until('second', () => box.of('delivery.delivered', id).length === 1)
@@ -123,14 +123,15 @@ test('a reused connection that died meanwhile costs no try', async () => {
 test('connections end after so many messages, and reuse can be switched off while mail flows', async () => {
   const { box, remote } = await toServer({}, { queue: { maxMessagesPerConnection: 3, perDomainConnections: 1 } })
   for (let i = 0; i < 7; i++) await box.send([`u${i}@a.test`])
-  await until('seven', () => box.queue.tally.delivered === 7)
-  const mails = () => remote.sessions.map(({ commands }) => commands.filter((line) => line.startsWith('MAIL')).length)
-  expect(mails()).toEqual([3, 3, 1])
+  await until('seven', () => box.queue.counters.delivered === 7)
+  const messages = () =>
+    remote.sessions.map(({ commands }) => commands.filter((line) => line.startsWith('MAIL')).length)
+  expect(messages()).toEqual([3, 3, 1])
   box.apply({ queue: { reuseConnections: false } })
   for (let i = 0; i < 2; i++) await box.send([`v${i}@a.test`])
-  await until('nine', () => box.queue.tally.delivered === 9)
+  await until('nine', () => box.queue.counters.delivered === 9)
   // Not even the connection that was open when it was switched off is used again.
-  expect(mails()).toEqual([3, 3, 1, 1, 1])
+  expect(messages()).toEqual([3, 3, 1, 1, 1])
 })
 
 test('SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)', async () => {
@@ -149,7 +150,7 @@ test('a large message is streamed', async () => {
   const { box, remote } = await toServer({})
   const text = `Subject: x\r\n\r\n${'.line of text that is about eighty octets long, with a dot at its beginning....\r\n'.repeat(40_000)}`
   await box.send(['a@a.test'], { text })
-  await until('delivered', () => box.queue.tally.delivered === 1, 20_000)
+  await until('delivered', () => box.queue.counters.delivered === 1, 20_000)
   expect(remote.received[0]?.data === text).toBe(true)
 })
 
@@ -162,7 +163,7 @@ test('DSN parameters are passed on where DSN is offered, each recipient its own'
     ],
     { ret: 'hdrs', envid: 'QQ=1' },
   )
-  await until('delivered', () => box.queue.tally.delivered === 2)
+  await until('delivered', () => box.queue.counters.delivered === 2)
   expect(remote.received[0]?.mail).toBe('MAIL FROM:<sender@sender.test> RET=HDRS ENVID=QQ+3D1')
   expect(remote.received[0]?.rcpts).toEqual([
     'RCPT TO:<a@a.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o+2Bx@a.test',
@@ -178,7 +179,7 @@ test('a host that is dead is not asked again for every message', async () => {
   const box = await Testbed.open({ domains: [{ name: 'a.test', route }] }, { timeouts: quick })
   open.push(box)
   for (let i = 0; i < 50; i++) await box.send([`u${i}@a.test`])
-  await until('all deferred', () => box.queue.tally.deferred === 50)
+  await until('all deferred', () => box.queue.counters.deferred === 50)
   expect(box.of('delivery.deferred')[49]).toMatchObject({ cause: 'cannot-connect' })
 })
 
@@ -195,7 +196,7 @@ describe('an envelope that goes out with the body before it', () => {
 
   test('each message arrives once, whole, in its own transaction', async () => {
     const { box, remote } = await flow({})
-    await until('all', () => box.queue.tally.delivered === 30)
+    await until('all', () => box.queue.counters.delivered === 30)
     expect(remote.received.map(({ recipients, data }) => [recipients, data])).toEqual(
       Array.from({ length: 30 }, (_, i) => [[`u${i}@a.test`], `Subject: ${i}\r\n\r\n.${i}\r\n`]),
     )
@@ -216,7 +217,9 @@ describe('an envelope that goes out with the body before it', () => {
     await until(
       'all',
       () =>
-        box.queue.tally.delivered >= 27 && box.of('delivery.bounced').length === 1 && box.queue.tally.deferred === 2,
+        box.queue.counters.delivered >= 27 &&
+        box.of('delivery.bounced').length === 1 &&
+        box.queue.counters.deferred === 2,
     )
     expect(box.of('delivery.bounced')[0]).toMatchObject({ recipients: ['u7@a.test'] })
     expect(box.of('delivery.deferred').flatMap(({ recipients }) => recipients)).toEqual(['u4@a.test', 'u9@a.test'])
@@ -226,12 +229,12 @@ describe('an envelope that goes out with the body before it', () => {
     const { box } = await flow({
       // Forgets everything after the third body of its first session, as servers do that flush their input.
       command: (line, session) => {
-        const mails = session.commands.filter((each) => each.startsWith('MAIL')).length
-        if (session.number > 0 || mails <= 3) return undefined
+        const messages = session.commands.filter((each) => each.startsWith('MAIL')).length
+        if (session.number > 0 || messages <= 3) return undefined
         return line === 'DATA' ? 'drop' : 'silence'
       },
     })
-    await until('all', () => box.queue.tally.delivered === 30)
+    await until('all', () => box.queue.counters.delivered === 30)
     expect(box.of('delivery.delivered').every(({ attempt }) => attempt === 1)).toBe(true)
   })
 
@@ -239,14 +242,14 @@ describe('an envelope that goes out with the body before it', () => {
     const { box, remote } = await flow({
       end: async () => void (await new Promise((resolve) => setTimeout(resolve, 20))) as never,
     })
-    await until('some', () => box.queue.tally.delivered > 5)
+    await until('some', () => box.queue.counters.delivered > 5)
     await box.queue.stopDeliveries()
     const after = remote.received.length
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(remote.received.length).toBe(after)
-    expect(box.queue.tally.delivered).toBe(after)
+    expect(box.queue.counters.delivered).toBe(after)
     box.queue.startDeliveries()
-    await until('all', () => box.queue.tally.delivered === 30)
+    await until('all', () => box.queue.counters.delivered === 30)
     expect(remote.received).toHaveLength(30)
   })
 })

@@ -2,7 +2,14 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import type { Connection } from '../client/connection.ts'
 import { ConnectionFailure, type Peer } from '../client/dial.ts'
 import { maxTogether, sessionLimit } from '../client/limits.ts'
-import { fitsAhead, mayFollow, noRequireTls, type Result, type Transaction, transact } from '../client/transaction.ts'
+import {
+  canPipelineNext,
+  fitsAhead,
+  noRequireTls,
+  type Result,
+  type Transaction,
+  transact,
+} from '../client/transaction.ts'
 import { formFor, isPlain, plainForm } from '../form/form.ts'
 import { type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import { type Hosts, hostsFor, loopStatus, type Remote } from '../route/hosts.ts'
@@ -17,16 +24,16 @@ import { forwarderOf } from './forwarding.ts'
 const maxSessions = 2
 
 type Delivered = Pick<AttemptResult, 'via' | 'results'>
-type How = { destination: Remote; turn: ConcurrencySlot }
+type How = { destination: Remote; slot: ConcurrencySlot }
 
 function same(job: DeliveryJob, result: Final, via: Via): Delivered {
   return { via, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-export async function deliverRemote(job: DeliveryJob, how: How, world: AttemptContext): Promise<Delivered> {
+export async function deliverRemote(job: DeliveryJob, how: How, context: AttemptContext): Promise<Delivered> {
   const remaining = new Remaining(job)
   try {
-    return remaining.endWith(await deliverRemaining(remaining, how, world))
+    return remaining.endWith(await deliverRemaining(remaining, how, context))
   } catch (error) {
     // The message cannot be read, perhaps: whoever has an answer keeps it.
     throw Object.assign(error as Error, { results: remaining.answered })
@@ -53,75 +60,75 @@ class Remaining {
   }
 }
 
-async function deliverRemaining(remaining: Remaining, how: How, world: AttemptContext): Promise<Delivered> {
-  const { destination, turn } = how
+async function deliverRemaining(remaining: Remaining, how: How, context: AttemptContext): Promise<Delivered> {
+  const { destination, slot } = how
   const key = poolKey(destination, remaining.job.mail)
-  const begun = turn.begun?.connection
-  if (begun && !begun.alive) turn.begun = undefined
-  const open = turn.begun?.connection ?? world.pool.take(key)
-  if (!open) return deliverAnew(remaining, how, world)
-  turn.talks(open)
-  const session = await deliverOn(open, remaining, { key, turn, world })
-  const { lost, unheard } = session
-  if (unheard.size > 0) {
-    const ended = await deliverAnew(remaining, how, world)
-    learn(session, remaining.endWith(ended), world)
+  const pipelined = slot.pipelined?.connection
+  if (pipelined && !pipelined.alive) slot.pipelined = undefined
+  const open = slot.pipelined?.connection ?? context.pool.take(key)
+  if (!open) return deliverAnew(remaining, how, context)
+  slot.connected(open)
+  const session = await deliverOn(open, remaining, { key, slot, context })
+  const { lost, unconfirmed } = session
+  if (unconfirmed.size > 0) {
+    const ended = await deliverAnew(remaining, how, context)
+    learn(session, remaining.endWith(ended), context)
     return ended
   }
   if (!lost) return session
   // Some servers lose what follows a body: this one is not sent anything ahead again.
-  if (open === begun) world.pool.distrust(open.dial.peer)
+  if (open === pipelined) context.pool.stopPipelining(open.options.peer)
   // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
-  if (lost.stage === 'end') return failed(remaining.job, lost, open.dial.peer)
-  const ended = await deliverAnew(remaining, how, world)
+  if (lost.stage === 'end') return failed(remaining.job, lost, open.options.peer)
+  const ended = await deliverAnew(remaining, how, context)
   const isTaken = [...ended.results.values()].some(({ kind }) => kind === 'delivered')
-  if (lost.reply?.code === 421 && session.after > 0 && isTaken) world.pool.limitSession(session.peer, session.after)
+  if (lost.reply?.code === 421 && session.after > 0 && isTaken) context.pool.limitSession(session.peer, session.after)
   return ended
 }
 
 /** What the host meant by its refusal: so many messages a session, or what it said. It is not asked twice each time. */
-function learn({ unheard, after, peer }: Session, { results }: Delivered, { pool }: AttemptContext): void {
-  const isTaken = [...unheard.keys()].some((r) => results.get(r)?.kind === 'delivered')
+function learn({ unconfirmed, after, peer }: Session, { results }: Delivered, { pool }: AttemptContext): void {
+  const isTaken = [...unconfirmed.keys()].some((r) => results.get(r)?.kind === 'delivered')
   if (isTaken) pool.limitSession(peer, after)
-  else for (const refusal of unheard.values()) pool.believe(peer, wordOf(refusal))
+  else for (const refusal of unconfirmed.values()) pool.confirmRefusal(peer, wordOf(refusal))
 }
 
 async function deliverAnew(
   remaining: Remaining,
-  { destination, turn }: How,
-  world: AttemptContext,
+  { destination, slot }: How,
+  context: AttemptContext,
 ): Promise<Delivered> {
-  const { dns, port, pool } = world
-  turn.calls()
-  const hosts = await hostsFor(destination, { dns, ourselves: world.ourselves(), port })
+  const { dns, port, pool } = context
+  slot.connecting()
+  const hosts = await hostsFor(destination, { dns, ourselves: context.ourselves(), port })
   if (hosts.kind !== 'hosts') return unreachable(remaining.job, hosts, destination)
   let last: Delivered | undefined
-  let barred: Delivered | undefined
+  let excluded: Delivered | undefined
   let sessions = 0
   for (let i = 0; i < hosts.peers.length; i++) {
-    if (turn.abandoned) break
+    if (slot.abandoned) break
     const peer = hosts.peers[i] as Peer
-    const dead = pool.deadFor(peer)
+    const dead = pool.recentFailure(peer)
     if (dead) {
       last ??= failed(remaining.job, dead, peer)
       continue
     }
     try {
-      turn.calls()
-      const { connection, under } = await openFor(remaining.job, { destination, peer, signal: turn.signal }, world)
-      await turn.talks(connection)
-      const session = await deliverOn(connection, remaining, { key: under, turn, world })
-      const { lost, unheard, results } = session
-      if (lost || unheard.size > 0) {
-        last = lost ? failed(remaining.job, lost, peer) : { via: session.via, results: unheard }
-        if (lost?.silent) pool.remember(peer, lost)
+      slot.connecting()
+      const { connection, under } = await openFor(remaining.job, { destination, peer, signal: slot.signal }, context)
+      await slot.connected(connection)
+      const session = await deliverOn(connection, remaining, { key: under, slot, context })
+      const { lost, unconfirmed, results } = session
+      if (lost || unconfirmed.size > 0) {
+        last = lost ? failed(remaining.job, lost, peer) : { via: session.via, results: unconfirmed }
+        if (lost?.silent) pool.markDead(peer, lost)
         if (lost?.stage === 'end') break
         // Some servers close after each message, or take so much of each: as long as it takes mail, it is asked for the rest.
         if ([...results.values()].some(({ kind }) => kind === 'delivered')) i--
         continue
       }
       if (lacksRequireTls(session)) {
-        barred = session
+        excluded = session
         continue
       }
       last = session
@@ -132,15 +139,15 @@ async function deliverAnew(
         last ??= loopsAt(remaining.job, error, peer)
         break
       }
-      if (error instanceof ConnectionFailure && isBarred(remaining.job, error)) {
-        barred = barredBy(remaining.job, error, peer)
+      if (error instanceof ConnectionFailure && isExcluded(remaining.job, error)) {
+        excluded = excludedBy(remaining.job, error, peer)
         continue
       }
       last = failed(remaining.job, error, peer)
     }
   }
   // RFC 8689 §4.2.1: a message with REQUIRETLS comes back when no host of the domain will do, and waits for one that is away.
-  return last ?? barred ?? same(remaining.job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+  return last ?? excluded ?? same(remaining.job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
 }
 
 function lacksRequireTls({ results }: Delivered): boolean {
@@ -149,7 +156,7 @@ function lacksRequireTls({ results }: Delivered): boolean {
   return first?.kind === 'bounced' && first.cause === noRequireTls
 }
 
-function isBarred({ mail }: DeliveryJob, { stage, reply }: ConnectionFailure): boolean {
+function isExcluded({ mail }: DeliveryJob, { stage, reply }: ConnectionFailure): boolean {
   if (requireTlsOf(mail.envelope) !== 'demanded') return false
   return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
 }
@@ -159,7 +166,7 @@ function loopsAt(job: DeliveryJob, error: ConnectionFailure, { host, address, po
   return same(job, result, { host, address, port })
 }
 
-function barredBy(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+function excludedBy(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
   const result = { kind: 'bounced', status: '5.7.10', reply: error.text, cause: causeOf(error) } as const
   return same(job, result, { host, address, port })
 }
@@ -169,43 +176,43 @@ function barredBy(job: DeliveryJob, error: ConnectionFailure, { host, address, p
  * `remaining`. `unheard`: refusals that may be about the session, on a connection that had been used for `after` messages;
  * whoever got one remains.
  */
-type Session = Delivered & { lost?: ConnectionFailure; unheard: Map<number, Final>; after: number; peer: Peer }
-type On = { key: string; turn: ConcurrencySlot; world: AttemptContext }
+type Session = Delivered & { lost?: ConnectionFailure; unconfirmed: Map<number, Final>; after: number; peer: Peer }
+type On = { key: string; slot: ConcurrencySlot; context: AttemptContext }
 
-async function deliverOn(connection: Connection, remaining: Remaining, { key, turn, world }: On): Promise<Session> {
+async function deliverOn(connection: Connection, remaining: Remaining, { key, slot, context }: On): Promise<Session> {
   const results = new Map<number, Final>()
-  const unheard = new Map<number, Final>()
-  const { peer } = connection.dial
-  const session: Session = { via: viaOf(connection), results, unheard, after: 0, peer }
+  const unconfirmed = new Map<number, Final>()
+  const { peer } = connection.options
+  const session: Session = { via: viaOf(connection), results, unconfirmed, after: 0, peer }
   let lost: ConnectionFailure | undefined
   try {
-    lost = await deliverAll(connection, { job: remaining.job, results, unheard }, { turn, world })
+    lost = await deliverAll(connection, { job: remaining.job, results, unconfirmed }, { slot, context })
   } catch (error) {
     remaining.take(session)
     throw Object.assign(error as Error, { via: session.via })
   }
   session.after = Math.max(0, connection.used - 1)
-  if (lost || unheard.size > 0) remaining.take(session)
+  if (lost || unconfirmed.size > 0) remaining.take(session)
   if (lost) return { ...session, lost }
-  if (turn.follows) return session
+  if (slot.nextPipelined) return session
   // The next message with REQUIRETLS asks the other hosts, too. A host that takes no more here may count connections.
-  const mayReuse = unheard.size === 0 && !lacksRequireTls(session)
-  world.pool.give(key, connection, mayReuse ? maxOn(connection, world) : 0)
+  const mayReuse = unconfirmed.size === 0 && !lacksRequireTls(session)
+  context.pool.give(key, connection, mayReuse ? maxOn(connection, context) : 0)
   return session
 }
 
 /** Messages that may go on this connection. */
-function maxOn(connection: Connection, { plan, pool }: AttemptContext): number {
-  const { reuseConnections, maxMessagesPerConnection } = plan().queue
+function maxOn(connection: Connection, { settings, pool }: AttemptContext): number {
+  const { reuseConnections, maxMessagesPerConnection } = settings().queue
   if (!reuseConnections) return 0
-  return Math.min(maxMessagesPerConnection, sessionLimit(connection), pool.sessionLimitOf(connection.dial.peer))
+  return Math.min(maxMessagesPerConnection, sessionLimit(connection), pool.sessionLimitOf(connection.options.peer))
 }
 
 /**
  * A whole transaction refused before its body, on a connection that had been used: that may be about the session ("too many
  * messages", a count of errors) and not about the message, so it is asked on a new one. 421 is always about the session.
  */
-function isUnheard(
+function mayConcernSession(
   answers: readonly Result[],
   { connection, sent }: { connection: Connection; sent: boolean },
   { pool }: AttemptContext,
@@ -213,7 +220,7 @@ function isUnheard(
   return answers.every((answer) => {
     if (answer.kind !== 'deferred' && answer.kind !== 'bounced') return false
     if (sent && !answer.reply.startsWith('421')) return false
-    return !pool.believes(connection.dial.peer, wordOf(answer))
+    return !pool.isConfirmed(connection.options.peer, wordOf(answer))
   })
 }
 
@@ -226,28 +233,28 @@ function wordOf(result: Final | Result): string {
 /** In as many transactions as the remote wants. Gives why the connection broke before all had their answers. */
 async function deliverAll(
   connection: Connection,
-  { job, results, unheard }: { job: DeliveryJob; results: Map<number, Final>; unheard: Map<number, Final> },
-  { turn, world }: { turn: ConcurrencySlot; world: AttemptContext },
+  { job, results, unconfirmed }: { job: DeliveryJob; results: Map<number, Final>; unconfirmed: Map<number, Final> },
+  { slot, context }: { slot: ConcurrencySlot; context: AttemptContext },
 ): Promise<ConnectionFailure | undefined> {
   let waiting = job.recipients
   while (waiting.length > 0) {
-    const begun = turn.begun !== undefined
-    turn.begun = undefined
-    let [now, later]: [number[], number[]] = begun ? [waiting, []] : portion(connection, job.mail, waiting)
+    const isPipelined = slot.pipelined !== undefined
+    slot.pipelined = undefined
+    let [now, later]: [number[], number[]] = isPipelined ? [waiting, []] : portion(connection, job.mail, waiting)
     let transaction: Transaction
-    if (begun || isPlain(connection, job.mail, world))
-      transaction = plainForm(job.mail, { connection, recipients: now, world })
+    if (isPipelined || isPlain(connection, job.mail, context))
+      transaction = plainForm(job.mail, { connection, recipients: now, context })
     else {
-      const form = await formFor(job.mail, { connection, recipients: now, world })
+      const form = await formFor(job.mail, { connection, recipients: now, context })
       for (const [r, result] of form.unfit) results.set(r, result)
       ;({ transaction, recipients: now } = form)
     }
-    const next = later.length > 0 ? undefined : () => begin(connection, turn, world)
+    const next = later.length > 0 ? undefined : () => begin(connection, slot, context)
     const { used, bodies } = connection
-    const answers = now.length > 0 ? await transact(connection, transaction, { begun, next }) : []
+    const answers = now.length > 0 ? await transact(connection, transaction, { envelopeSent: isPipelined, next }) : []
     const wasUsed = used > 0 && connection.used > used
     const sent = connection.bodies > bodies
-    const into = wasUsed && isUnheard(answers, { connection, sent }, world) ? unheard : results
+    const into = wasUsed && mayConcernSession(answers, { connection, sent }, context) ? unconfirmed : results
     const again: number[] = []
     let lost: ConnectionFailure | undefined
     for (const [i, r] of now.entries()) {
@@ -257,8 +264,8 @@ async function deliverAll(
       else into.set(r, answer)
     }
     waiting = [...again, ...later]
-    if (unheard.size > 0) for (const r of waiting) unheard.set(r, unheard.values().next().value as Final)
-    if (lost || unheard.size > 0) return lost
+    if (unconfirmed.size > 0) for (const r of waiting) unconfirmed.set(r, unconfirmed.values().next().value as Final)
+    if (lost || unconfirmed.size > 0) return lost
     if (waiting.length > 0 && !connection.alive)
       return new ConnectionFailure('mail', 'the connection ended before its turn')
   }
@@ -272,30 +279,30 @@ function portion(
   waiting: number[],
 ): [now: number[], later: number[]] {
   if (!connection.has('LIMITS')) return [waiting, []]
-  const most = maxTogether(
+  const count = maxTogether(
     connection,
     waiting.map((r) => envelope.recipients[r] as Recipient),
   )
-  return [waiting.slice(0, most), waiting.slice(most)]
+  return [waiting.slice(0, count), waiting.slice(count)]
 }
 
 /** Takes the lane's next job when it may go out behind the body that is just being sent. */
-function begin(connection: Connection, turn: ConcurrencySlot, world: AttemptContext): Transaction | undefined {
-  const mayReuse = connection.used < maxOn(connection, world)
-  if (!mayReuse || !mayFollow(connection) || !world.pool.trusts(connection.dial.peer)) return undefined
+function begin(connection: Connection, slot: ConcurrencySlot, context: AttemptContext): Transaction | undefined {
+  const mayReuse = connection.used < maxOn(connection, context)
+  if (!mayReuse || !canPipelineNext(connection) || !context.pool.mayPipeline(connection.options.peer)) return undefined
   const fits = (mail: QueuedMessage, recipients: readonly number[]) =>
     forwarderOf(mail, recipients) === undefined &&
-    isPlain(connection, mail, world) &&
-    fitsAhead(connection, plainForm(mail, { connection, recipients, world }))
-  const job = turn.next(fits)
+    isPlain(connection, mail, context) &&
+    fitsAhead(connection, plainForm(mail, { connection, recipients, context }))
+  const job = slot.takeNext(fits)
   if (!job) return undefined
-  turn.follows = { job, connection }
-  return plainForm(job.mail, { connection, recipients: job.recipients, world })
+  slot.nextPipelined = { job, connection }
+  return plainForm(job.mail, { connection, recipients: job.recipients, context })
 }
 
 function viaOf(connection: Connection): Via {
-  const { host, address, port } = connection.dial.peer
-  const tls = connection.proved ? `${connection.tls}, certificate verified` : connection.tls
+  const { host, address, port } = connection.options.peer
+  const tls = connection.verified ? `${connection.tls}, certificate verified` : connection.tls
   return { host, address, port, ...(tls ? { tls } : {}) }
 }
 

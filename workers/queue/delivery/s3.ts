@@ -55,20 +55,25 @@ function clientOptions(env: NodeJS.ProcessEnv) {
 export async function deliverToBucket(
   job: DeliveryJob,
   bucket: Bucket,
-  world: Abortable,
+  context: Abortable,
 ): Promise<Pick<AttemptResult, 'via' | 'results'>> {
-  const result = await putBoth(job.mail, bucket, world)
+  const result = await putBoth(job.mail, bucket, context)
   const host = `s3 ${bucket.bucket}`
   return { via: { host }, results: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, world: Abortable): Promise<Final> {
+async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, context: Abortable): Promise<Final> {
   const [day = ''] = new Date(mail.envelope.receivedAt).toISOString().split('T')
   const key = `${prefix}${day.replaceAll('-', '/')}/${mail.envelope.id}-${domain}`
-  const of = new MessageBody(mail, world)
+  const of = new MessageBody(mail, context)
   try {
-    await put(world, { bucket, key: `${key}.json`, type: 'application/json', body: envelopeOf(mail, domain, world) })
-    await put(world, {
+    await put(context, {
+      bucket,
+      key: `${key}.json`,
+      type: 'application/json',
+      body: envelopeOf(mail, domain, context),
+    })
+    await put(context, {
       bucket,
       key: `${key}.eml`,
       type: 'message/rfc822',
@@ -111,13 +116,13 @@ async function put(
 /** A message on its way into a request; one that turns out damaged breaks the request off, so that no object comes of it. */
 class MessageBody {
   readonly #mail: QueuedMessage
-  readonly #world: AttemptContext
+  readonly #context: AttemptContext
   readonly #broken = new AbortController()
   failure: Error | undefined
 
-  constructor(mail: QueuedMessage, world: AttemptContext) {
+  constructor(mail: QueuedMessage, context: AttemptContext) {
     this.#mail = mail
-    this.#world = world
+    this.#context = context
   }
 
   get signal(): AbortSignal {
@@ -126,12 +131,12 @@ class MessageBody {
 
   async open(): Promise<Buffer | Readable> {
     try {
-      if (this.#mail.octets <= wholeOctets) return await readDelivered(this.#mail, this.#world.reader)
+      if (this.#mail.octets <= wholeOctets) return await readDelivered(this.#mail, this.#context.reader)
     } catch (error) {
       this.failure = error as Error
       throw error
     }
-    const flow = Readable.from(chunksOf(this.#mail, this.#world.reader), { objectMode: false })
+    const flow = Readable.from(chunksOf(this.#mail, this.#context.reader), { objectMode: false })
     flow.on('error', (error) => {
       if (error.name === 'AbortError') return
       this.failure ??= error
@@ -141,8 +146,8 @@ class MessageBody {
   }
 }
 
-function envelopeOf({ envelope }: QueuedMessage, domain: string, world: AttemptContext): string {
-  const { domains } = world.plan()
+function envelopeOf({ envelope }: QueuedMessage, domain: string, context: AttemptContext): string {
+  const { domains } = context.settings()
   const recipients = envelope.recipients
     .filter(({ address }) => domains.get(domainOf(address))?.name === domain)
     .map(({ address, original }: Recipient) => ({ address, original }))

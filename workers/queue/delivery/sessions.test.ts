@@ -21,10 +21,10 @@ async function flow(script: Script, { count = 40, queue = {} }: { count?: number
   return { remote, box }
 }
 
-const mails = ({ commands }: Session) => commands.filter((line) => line.startsWith('MAIL')).length
+const messages = ({ commands }: Session) => commands.filter((line) => line.startsWith('MAIL')).length
 /** Says this from the third message of a session on. */
 const after2 = (verb: string, said: Said): Script => ({
-  command: (line, session) => (line.startsWith(verb) && mails(session) > 2 ? said : undefined),
+  command: (line, session) => (line.startsWith(verb) && messages(session) > 2 ? said : undefined),
 })
 
 const limits: [string, Script][] = [
@@ -40,13 +40,13 @@ const limits: [string, Script][] = [
   ['drop at RCPT', after2('RCPT', 'drop')],
   ['451 at DATA', after2('DATA', '451 4.3.0 too many messages')],
   ['421 at DATA', after2('DATA', '421 4.3.0 too many messages')],
-  ['421 at the end of data', { end: (session) => (mails(session) > 2 ? '421 4.7.0 too many messages' : undefined) }],
+  ['421 at the end of data', { end: (session) => (messages(session) > 2 ? '421 4.7.0 too many messages' : undefined) }],
   [
     '421 at RSET',
     {
       command: (line, session) => {
         if (line === 'RSET') return '421 4.7.0 bye'
-        return line.startsWith('MAIL') && mails(session) > 2 ? '450 4.7.0 enough' : undefined
+        return line.startsWith('MAIL') && messages(session) > 2 ? '450 4.7.0 enough' : undefined
       },
     },
   ],
@@ -54,8 +54,8 @@ const limits: [string, Script][] = [
 for (const extensions of [['PIPELINING'], []]) {
   test.each(limits)(`%s after two messages of a session (${extensions}): no message waits`, async (_name, script) => {
     const { box, remote } = await flow({ ...script, extensions })
-    await until('all', () => box.queue.tally.delivered === 40)
-    expect(box.queue.tally).toMatchObject({ deferred: 0, bounced: 0 })
+    await until('all', () => box.queue.counters.delivered === 40)
+    expect(box.queue.counters).toMatchObject({ deferred: 0, bounced: 0 })
     expect(new Set(remote.received.map(({ recipients }) => recipients[0])).size).toBe(40)
   })
 }
@@ -64,14 +64,14 @@ test('a limit that was met is kept to', async () => {
   const { box, remote } = await flow(after2('MAIL', '452 4.3.2 messages per session exceeded'), {
     queue: { perDomainConnections: 1 },
   })
-  await until('all', () => box.queue.tally.delivered === 40)
-  expect(remote.sessions.filter((session) => mails(session) > 2)).toHaveLength(1)
+  await until('all', () => box.queue.counters.delivered === 40)
+  expect(remote.sessions.filter((session) => messages(session) > 2)).toHaveLength(1)
 })
 
 test('what the host repeats on a new connection counts, and is not asked for twice again', async () => {
   const refuses = (line: string) => (/^RCPT TO:<u([1-9]|[123]\d)@/.test(line) ? '550 5.1.1 no such user' : undefined)
   const { box, remote } = await flow({ command: refuses }, { queue: { perDomainConnections: 1 } })
-  await until('all', () => box.queue.tally.bounced === 39)
+  await until('all', () => box.queue.counters.bounced === 39)
   const asked = remote.sessions.flatMap(({ commands }) => commands.filter((line) => line.startsWith('RCPT')))
   expect(asked).toHaveLength(41)
   expect(box.of('delivery.bounced')[0]).toMatchObject({ reply: '550 5.1.1 no such user' })
@@ -88,7 +88,7 @@ test('so many recipients a session: the rest goes on new connections', async () 
     { count: 0 },
   )
   await box.send(Array.from({ length: 35 }, (_, i) => `u${i}@a.test`))
-  await until('all', () => box.queue.tally.delivered === 35)
-  expect(box.queue.tally.deferred).toBe(0)
+  await until('all', () => box.queue.counters.delivered === 35)
+  expect(box.queue.counters.deferred).toBe(0)
   expect(remote.received.map(({ recipients }) => recipients.length)).toEqual([10, 10, 10, 5])
 })

@@ -27,11 +27,11 @@ const maxAnswer = 4096
 const maxEnvelope = 4000
 const longestRetryMs = 86_400_000
 
-export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, world: Abortable): Promise<Delivered> {
+export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, context: Abortable): Promise<Delivered> {
   const { host } = new URL(webhook.url)
   const results = new Map<number, Final>()
   for (const group of groupsOf(job)) {
-    const result = await deliverGroup(job.mail, { group, webhook, host }, world)
+    const result = await deliverGroup(job.mail, { group, webhook, host }, context)
     for (const r of group) results.set(r, result)
   }
   return { via: { host }, results }
@@ -39,7 +39,7 @@ export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, world
 
 type Group = { group: readonly number[]; webhook: Webhook; host: string }
 
-async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group, world: Abortable): Promise<Final> {
+async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group, context: Abortable): Promise<Final> {
   const envelope = envelopeOf(mail, group)
   const headers: { [name: string]: string } = {
     'content-type': 'message/rfc822',
@@ -47,11 +47,11 @@ async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group
     'postern-envelope': envelope,
     'idempotency-key': createHash('sha256').update(envelope).digest('hex').slice(0, 32),
   }
-  const body = () => chunksOf(mail, world.reader)
+  const body = () => chunksOf(mail, context.reader)
   try {
     if (webhook.secret !== undefined)
       headers[signatureHeader] = sign(webhook.secret, Date.now(), await digestOf(body()))
-    const answer = await world.poster.post({
+    const answer = await context.poster.post({
       url: webhook.url,
       headers,
       length: deliveredOctets(mail),
@@ -59,7 +59,7 @@ async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group
       timeoutMs,
       maxAnswer,
       cutAnswer: true,
-      signal: world.signal,
+      signal: context.signal,
     })
     return meaningOf(answer, Date.now())
   } catch (error) {

@@ -6,9 +6,9 @@ import { ownRecipients } from '../route/own-recipients.ts'
 /** The daily report as a message. Its null sender keeps a report that cannot be delivered from making more mail. */
 export function dailyReport(
   { messageId, to, subject, text }: ReportOrder,
-  { plan, worker, now }: { plan: DeliverySettings; worker: string; now: number },
+  { settings, worker, now }: { settings: DeliverySettings; worker: string; now: number },
 ): { envelope: Envelope; body: Buffer } {
-  const { hostname, revision } = plan
+  const { hostname, revision } = settings
   const lines = [
     `From: Postern <postmaster@${hostname}>`,
     `To: <${to}>`,
@@ -30,7 +30,7 @@ export function dailyReport(
       revision,
       origin: 'report',
       sender: '',
-      recipients: ownRecipients(to, plan),
+      recipients: ownRecipients(to, settings),
       body: '7bit',
       smtpUtf8: /[^\x00-\x7f]/.test(to),
       hops: 0,

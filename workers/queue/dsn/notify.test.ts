@@ -134,7 +134,7 @@ test('a delay is told once', async () => {
   const id = await box.send(['a@a.test'], { receivedAt: Date.now() - 2 * 3_600_000 })
   await until('told', () => box.of('dsn.written').length === 1)
   expect(box.of('dsn.written')[0]).toMatchObject({ about: id, action: 'delayed' })
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   await box.queue.index.ask('order', { action: 'retry', ids: [id], at: Date.now(), by: 'test', rerouted: '' })
   await until('tried again', () => box.of('delivery.deferred', id).length === 2)
   expect(box.of('dsn.written')).toHaveLength(1)

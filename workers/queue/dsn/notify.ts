@@ -6,12 +6,12 @@ import { deliveredOctets, openDelivered, readDelivered } from '../message/header
 import type { QueuedMessage } from '../message/message.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { ownRecipients } from '../route/own-recipients.ts'
-import { type Action, type Told, writeReport } from './report.ts'
+import { type Action, type RecipientReport, writeReport } from './report.ts'
 
 /** Who is told what: NOTIFY (RFC 3461 §4.1), never a notification about a null sender (RFC 5321 §4.5.5), one for each event. */
 
 export type DsnContext = {
-  plan(): DeliverySettings
+  settings(): DeliverySettings
   reader: SpoolReader
   writer: SpoolWriter
   record: RecordEvent
@@ -21,7 +21,7 @@ export type DsnContext = {
 const maxReturned = 256 << 10
 const maxHeader = 64 << 10
 
-const wishes: { [action in Action]: 'failure' | 'delay' | 'success' } = {
+const notifyWords: { [action in Action]: 'failure' | 'delay' | 'success' } = {
   failed: 'failure',
   delayed: 'delay',
   delivered: 'success',
@@ -29,10 +29,10 @@ const wishes: { [action in Action]: 'failure' | 'delay' | 'success' } = {
 }
 
 /** Whether the sender is told this of this recipient. Without NOTIFY: failures and delays (RFC 3461 §4.1). */
-export function isTold(envelope: Envelope, to: Recipient, action: Action): boolean {
+export function wantsNotification(envelope: Envelope, to: Recipient, action: Action): boolean {
   if (envelope.sender === '') return false
-  const wish = wishes[action]
-  return to.notify ? to.notify.includes(wish) : wish !== 'success'
+  const keyword = notifyWords[action]
+  return to.notify ? to.notify.includes(keyword) : keyword !== 'success'
 }
 
 /**
@@ -41,54 +41,56 @@ export function isTold(envelope: Envelope, to: Recipient, action: Action): boole
  */
 export async function notify(
   mail: QueuedMessage,
-  told: (Told & { r: number })[],
-  postmaster: DsnContext,
+  told: (RecipientReport & { r: number })[],
+  context: DsnContext,
 ): Promise<void> {
   const { envelope } = mail
-  const wanted = told.filter(({ r, action }) => isTold(envelope, envelope.recipients[r] as Recipient, action))
+  const wanted = told.filter(({ r, action }) =>
+    wantsNotification(envelope, envelope.recipients[r] as Recipient, action),
+  )
   if (wanted.length === 0) return
-  const plan = postmaster.plan()
+  const settings = context.settings()
   const now = Date.now()
   const id = uuidv7(now)
-  const action = (wanted[0] as Told).action
-  const returned = await returnedPart(mail, action, postmaster.reader)
+  const action = (wanted[0] as RecipientReport).action
+  const returned = await returnedPart(mail, action, context.reader)
   const { octets: body, eightBit } = writeReport({
-    hostname: plan.hostname,
+    hostname: settings.hostname,
     sender: envelope.sender,
     ...(envelope.envid ? { envid: envelope.envid } : {}),
     smtpUtf8: envelope.smtpUtf8,
     receivedAt: envelope.receivedAt,
-    told: wanted,
+    recipients: wanted,
     returned,
     messageId: id,
     now,
   })
-  await postmaster.writer.write({
+  await context.writer.write({
     envelope: {
-      ...notificationEnvelope(mail, { id, now, plan, eightBit }),
-      worker: postmaster.writer.name,
+      ...notificationEnvelope(mail, { id, now, settings, eightBit }),
+      worker: context.writer.name,
     },
     body,
   })
-  postmaster.record('dsn.written', { messageId: id, about: envelope.id, action })
+  context.record('dsn.written', { messageId: id, about: envelope.id, action })
 }
 
 function notificationEnvelope(
   { envelope }: QueuedMessage,
-  { id, now, plan, eightBit }: { id: string; now: number; plan: DeliverySettings; eightBit: boolean },
+  { id, now, settings, eightBit }: { id: string; now: number; settings: DeliverySettings; eightBit: boolean },
 ): Envelope {
   return {
     id,
     receivedAt: now,
     worker: envelope.worker,
-    revision: plan.revision,
+    revision: settings.revision,
     origin: 'dsn',
     sender: '',
-    recipients: ownRecipients(envelope.sender, plan),
+    recipients: ownRecipients(envelope.sender, settings),
     body: eightBit ? '8bitmime' : '7bit',
     smtpUtf8: envelope.smtpUtf8 && /[^\x00-\x7f]/.test(envelope.sender),
     hops: 0,
-    client: { ip: '127.0.0.1', helo: plan.hostname },
+    client: { ip: '127.0.0.1', helo: settings.hostname },
     // RFC 8689 §5: it holds the header of the message, and is protected as that was.
     ...(envelope.requireTls ? { requireTls: true } : {}),
   }

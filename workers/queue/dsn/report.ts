@@ -5,7 +5,7 @@ import { disembedded, embedded } from '@postern/contract/address.ts'
 
 export type Action = 'failed' | 'delayed' | 'delivered' | 'relayed'
 
-export type Told = {
+export type RecipientReport = {
   /** The recipient as the sender wrote it, and ORCPT, decoded, where he gave one. */
   original: string
   final: string
@@ -23,14 +23,14 @@ export type Told = {
   willRetryUntil?: number
 }
 
-export type ReportGiven = {
+export type DsnFields = {
   hostname: string
   sender: string
   envid?: string
   /** The message is one of SMTPUTF8 (RFC 6531): its sender reads UTF-8, and so do the fields about it. */
   smtpUtf8: boolean
   receivedAt: number
-  told: Told[]
+  recipients: RecipientReport[]
   /** The message, or only its header; and whether it may hold octets above 127. */
   returned: { kind: 'full' | 'headers'; octets: Buffer; eightBit: boolean }
   messageId: string
@@ -54,13 +54,13 @@ const types = {
  * The message, CRLF throughout. Every part of ours is plain ASCII, or UTF-8 about mail of SMTPUTF8, and needs no encoding; the
  * returned message goes in as it is: nothing reads, folds or re-encodes what a stranger wrote, so what comes back is what was sent.
  */
-export function writeReport(given: ReportGiven): { octets: Buffer; eightBit: boolean } {
-  const { hostname, sender, messageId, now, returned, smtpUtf8 } = given
-  const action = given.told[0]?.action ?? 'failed'
+export function writeReport(report: DsnFields): { octets: Buffer; eightBit: boolean } {
+  const { hostname, sender, messageId, now, returned, smtpUtf8 } = report
+  const action = report.recipients[0]?.action ?? 'failed'
   const boundary = `postern-${randomBytes(18).toString('hex')}`
   const type = smtpUtf8 ? types.utf8 : types.ascii
-  const text = textFor(given, action)
-  const status = statusFor(given)
+  const text = textFor(report, action)
+  const status = statusFor(report)
   const eightBit = returned.eightBit || isEightBit(text) || isEightBit(status)
   const head = [
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
@@ -106,7 +106,7 @@ function isEightBit(text: string): boolean {
   return /[^\x00-\x7f]/.test(text)
 }
 
-function textFor({ hostname, told, smtpUtf8 }: ReportGiven, action: Action): string {
+function textFor({ hostname, recipients, smtpUtf8 }: DsnFields, action: Action): string {
   const opening: Record<Action, string> = {
     failed: 'Your message could not be delivered to the recipients below. It will not be tried again.',
     delayed:
@@ -114,41 +114,41 @@ function textFor({ hostname, told, smtpUtf8 }: ReportGiven, action: Action): str
     delivered: 'Your message was delivered to the recipients below.',
     relayed: 'Your message was passed on to a server that does not send such notices.',
   }
-  const lines = told.map(({ original, final, reply, remote, givenUp }) => {
+  const lines = recipients.map(({ original, final, reply, remote, givenUp }) => {
     const by = remote ? `${remote} said: ` : ''
-    const said = ascii(reply).replace(/\r\n/g, '\r\n    ')
+    const answer = ascii(reply).replace(/\r\n/g, '\r\n    ')
     const to = final === original ? '' : ` (to <${shown(final, smtpUtf8)}>)`
-    return `<${shown(original, smtpUtf8)}>${to}\r\n    ${by}${said}${givenUp ? `\r\n    (${givenUp})` : ''}`
+    return `<${shown(original, smtpUtf8)}>${to}\r\n    ${by}${answer}${givenUp ? `\r\n    (${givenUp})` : ''}`
   })
   return `This is the mail system at ${hostname}.\r\n\r\n${opening[action]}\r\n\r\n${lines.join('\r\n\r\n')}\r\n`
 }
 
-function statusFor(given: ReportGiven): string {
-  const message = [`Reporting-MTA: dns; ${given.hostname}`]
-  if (given.envid) message.push(`Original-Envelope-Id: ${clean(given.envid)}`)
-  message.push(`Arrival-Date: ${date(given.receivedAt)}`)
-  return [message, ...given.told.map((told) => recipientFields(told, given.smtpUtf8))]
+function statusFor(report: DsnFields): string {
+  const message = [`Reporting-MTA: dns; ${report.hostname}`]
+  if (report.envid) message.push(`Original-Envelope-Id: ${clean(report.envid)}`)
+  message.push(`Arrival-Date: ${date(report.receivedAt)}`)
+  return [message, ...report.recipients.map((recipient) => recipientFields(recipient, report.smtpUtf8))]
     .map((fields) => `${fields.join('\r\n')}\r\n`)
     .join('\r\n')
 }
 
-function recipientFields(told: Told, smtpUtf8: boolean): string[] {
+function recipientFields(recipient: RecipientReport, smtpUtf8: boolean): string[] {
   const fields: string[] = []
-  if (told.orcpt) fields.push(`Original-Recipient: ${originalRecipient(told.orcpt, smtpUtf8)}`)
+  if (recipient.orcpt) fields.push(`Original-Recipient: ${originalRecipient(recipient.orcpt, smtpUtf8)}`)
   fields.push(
-    `Final-Recipient: ${isEightBit(told.final) ? 'utf-8' : 'rfc822'}; ${shown(told.final, smtpUtf8)}`,
-    `Action: ${told.action}`,
-    `Status: ${told.status}`,
+    `Final-Recipient: ${isEightBit(recipient.final) ? 'utf-8' : 'rfc822'}; ${shown(recipient.final, smtpUtf8)}`,
+    `Action: ${recipient.action}`,
+    `Status: ${recipient.status}`,
   )
-  if (told.remote) fields.push(`Remote-MTA: dns; ${ascii(told.remote)}`)
+  if (recipient.remote) fields.push(`Remote-MTA: dns; ${ascii(recipient.remote)}`)
   // Folded, so that a long reply breaks no line limit.
-  const diagnostic = ascii(told.reply)
+  const diagnostic = ascii(recipient.reply)
     .replace(/\s+/g, ' ')
     .slice(0, 1500)
     .match(/.{1,400}/g) ?? ['']
-  fields.push(`Diagnostic-Code: ${told.remote ? 'smtp' : 'x-postern'}; ${diagnostic.join('\r\n ')}`)
-  fields.push(`Last-Attempt-Date: ${date(told.at)}`)
-  if (told.willRetryUntil) fields.push(`Will-Retry-Until: ${date(told.willRetryUntil)}`)
+  fields.push(`Diagnostic-Code: ${recipient.remote ? 'smtp' : 'x-postern'}; ${diagnostic.join('\r\n ')}`)
+  fields.push(`Last-Attempt-Date: ${date(recipient.at)}`)
+  if (recipient.willRetryUntil) fields.push(`Will-Retry-Until: ${date(recipient.willRetryUntil)}`)
   return fields
 }
 

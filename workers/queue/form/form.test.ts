@@ -80,7 +80,7 @@ describe('dkimSign', () => {
         new Map([[`o${n}`, { action: 'run' as const, orderedBy: 'test', orderedAt: new Date().toISOString() }]]),
       )
       await until(`try ${n}`, () => tries === n)
-      await until('told', () => box.queue.tally.attempts === n)
+      await until('told', () => box.queue.counters.attempts === n)
     }
     expect(new Set(remote.received.map(({ data }) => data)).size).toBe(1)
   })
@@ -232,7 +232,7 @@ test('a run for one domain leaves the others waiting (ETRN, RFC 1985)', async ()
   })
   const a = await box.send(['x@a.test'])
   const b = await box.send(['x@b.test'])
-  await until('both wait', () => box.queue.tally.deferred === 2)
+  await until('both wait', () => box.queue.counters.deferred === 2)
   remote.script = {}
   const order = { action: 'run' as const, domain: 'b.test', orderedBy: 'test', orderedAt: new Date().toISOString() }
   box.queue.orders.take(new Map([['etrn', order]]))

@@ -20,7 +20,7 @@ import type { SigningKey } from './signer.ts'
 const wholeOctets = 1 << 20
 const maxHeader = 256 << 10
 
-type For = { connection: Connection; recipients: readonly number[]; world: AttemptContext }
+type For = { connection: Connection; recipients: readonly number[]; context: AttemptContext }
 
 /** What goes out, and the recipients for whom it cannot be made fit. */
 export type Form = {
@@ -33,10 +33,10 @@ export type Form = {
 
 /** The message as it is, for a host to which it can go so. */
 export function plainForm(mail: QueuedMessage, given: For): Transaction {
-  const { recipients, world } = given
-  const { reader, plan } = world
+  const { recipients, context } = given
+  const { reader, settings } = context
   const { envelope } = mail
-  const { recipientDelayMs } = plan()
+  const { recipientDelayMs } = settings()
   const octets = deliveredOctets(mail)
   return {
     sender: envelope.sender,
@@ -48,7 +48,7 @@ export function plainForm(mail: QueuedMessage, given: For): Transaction {
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
     requireTls: requireTlsOf(envelope),
-    pauseMs: recipientDelayMs > 0 && isExternal(mail, recipients, plan()) ? recipientDelayMs : 0,
+    pauseMs: recipientDelayMs > 0 && isExternal(mail, recipients, settings()) ? recipientDelayMs : 0,
     ...(envelope.ret ? { ret: envelope.ret } : {}),
     ...(envelope.envid ? { envid: envelope.envid } : {}),
   }
@@ -60,41 +60,41 @@ function isExternal({ envelope }: QueuedMessage, [first]: readonly number[], { d
 }
 
 /** Whether the message goes as it is. Costs nothing where nothing is to be done. */
-export function isPlain(connection: Connection, mail: QueuedMessage, world: AttemptContext): boolean {
+export function isPlain(connection: Connection, mail: QueuedMessage, context: AttemptContext): boolean {
   if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
   // Of a message that is streamed it must be known before its header goes out.
-  if (connection.dial.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
+  if (connection.options.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
     return false
-  const plan = world.plan()
-  return plan.signers.size === 0 || connection.dial.protocol === 'lmtp' || !isOurs(mail, plan)
+  const settings = context.settings()
+  return settings.signers.size === 0 || connection.options.protocol === 'lmtp' || !isOurs(mail, settings)
 }
 
 /** Of a message whose sender was let in as one of ours: it may carry our signature. */
-function isOurs({ envelope }: QueuedMessage, plan: DeliverySettings): boolean {
+function isOurs({ envelope }: QueuedMessage, settings: DeliverySettings): boolean {
   const { origin, client, receivedAt } = envelope
   if (origin !== 'smtp' || client.login !== undefined) return true
-  return findBlock(plan.relays, client.ip, receivedAt) !== undefined
+  return findBlock(settings.relays, client.ip, receivedAt) !== undefined
 }
 
 /** Rejects when the message cannot be read. */
 export async function formFor(mail: QueuedMessage, given: For): Promise<Form> {
-  const { connection, world } = given
+  const { connection, context } = given
   const needsSevenBit = !connection.has('8BITMIME')
   const needsAscii = mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8')
   const form = await unsigned(mail, given, { needsSevenBit, needsAscii })
-  const isSigned = form.recipients.length > 0 && connection.dial.protocol === 'smtp'
-  if (isSigned && world.plan().signers.size > 0 && isOurs(mail, world.plan()))
-    form.transaction = await signed(mail, form, world)
+  const isSigned = form.recipients.length > 0 && connection.options.protocol === 'smtp'
+  if (isSigned && context.settings().signers.size > 0 && isOurs(mail, context.settings()))
+    form.transaction = await signed(mail, form, context)
   return form
 }
 
 type Needs = { needsSevenBit: boolean; needsAscii: boolean }
 
 async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsAscii }: Needs): Promise<Form> {
-  const { connection, recipients, world } = given
+  const { connection, recipients, context } = given
   const plain = plainForm(mail, given)
   const form: Form = { transaction: plain, recipients: [...recipients], unfit: new Map(), isConverted: false }
-  const { host } = connection.dial.peer
+  const { host } = connection.options.peer
   if (needsAscii) {
     const { header, isWhole } = await headerOf(plain)
     if (!isWhole || !isSevenBit(header)) return refused(form, noUtf8(host))
@@ -102,7 +102,7 @@ async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsA
   }
   if (form.recipients.length === 0) return form
   if (!needsSevenBit) return withShortLines(form, mail, given)
-  const conversion = await world.converter.convert(() => piecesOf(plain))
+  const conversion = await context.converter.convert(() => piecesOf(plain))
   if (conversion.kind === 'unfit') return refused(form, no8Bit(host, conversion.why))
   form.transaction = { ...form.transaction, eightBit: false }
   if (conversion.kind === 'converted')
@@ -117,20 +117,20 @@ async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsA
  */
 
 /** In memory it is found out when it is sent: SIZE is an estimate (RFC 1870 §6.1). */
-async function wholeWithShortLines(mail: QueuedMessage, { connection, world }: For): Promise<Buffer> {
-  const message = await readDelivered(mail, world.reader)
-  if (connection.dial.protocol !== 'smtp') return message
+async function wholeWithShortLines(mail: QueuedMessage, { connection, context }: For): Promise<Buffer> {
+  const message = await readDelivered(mail, context.reader)
+  if (connection.options.protocol !== 'smtp') return message
   mail.hasLongLines ??= hasLongLines(message)
   if (!mail.hasLongLines) return message
-  const conversion = await world.converter.convert(() => Readable.from([message]), { onlyLines: true })
+  const conversion = await context.converter.convert(() => Readable.from([message]), { onlyLines: true })
   return conversion.kind === 'converted' ? flowing(conversion).whole() : message
 }
 
-async function withShortLines(form: Form, mail: QueuedMessage, { connection, world }: For): Promise<Form> {
+async function withShortLines(form: Form, mail: QueuedMessage, { connection, context }: For): Promise<Form> {
   const { transaction } = form
   const isLookedAt = transaction.body === 'whole' || mail.hasLongLines === false
-  if (isLookedAt || connection.dial.protocol !== 'smtp') return form
-  const conversion = await world.converter.convert(() => transaction.stream(), { onlyLines: true })
+  if (isLookedAt || connection.options.protocol !== 'smtp') return form
+  const conversion = await context.converter.convert(() => transaction.stream(), { onlyLines: true })
   mail.hasLongLines = conversion.kind === 'converted'
   if (conversion.kind === 'converted')
     Object.assign(form, { transaction: { ...transaction, ...flowing(conversion) }, isConverted: true })
@@ -202,10 +202,10 @@ const no8Bit = (host: string, why: string) =>
 async function signed(
   mail: QueuedMessage,
   { transaction, isConverted }: { transaction: Transaction; isConverted: boolean },
-  world: AttemptContext,
+  context: AttemptContext,
 ): Promise<Transaction> {
   const isStored = !isConverted && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
-  const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, world))
+  const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, context))
   if (isStored) mail.signature = lines
   if (lines === '') return transaction
   const head = Buffer.from(lines, 'latin1')
@@ -220,9 +220,9 @@ async function signed(
 async function signature(
   mail: QueuedMessage,
   transaction: Transaction,
-  { plan, signer, record }: AttemptContext,
+  { settings, signer, record }: AttemptContext,
 ): Promise<string> {
-  const { signers } = plan()
+  const { signers } = settings()
   const { keys, message } =
     transaction.body === 'whole' ? await keysOfWhole(transaction, signers) : await keysOfStream(transaction, signers)
   if (keys.length === 0) return ''

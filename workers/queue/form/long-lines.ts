@@ -12,14 +12,14 @@ export class LongLines {
   take(octets: Buffer): void {
     let from = 0
     while (!this.found) {
-      const most = longestLine + 2 - this.#open
-      if (octets.length - from <= most) {
+      const limit = longestLine + 2 - this.#open
+      if (octets.length - from <= limit) {
         const end = octets.lastIndexOf(lineFeed)
         this.#open = end < from ? this.#open + octets.length - from : octets.length - end - 1
         return
       }
       // All lines that end between here and there are short enough.
-      const end = most > 0 ? octets.lastIndexOf(lineFeed, from + most - 1) : -1
+      const end = limit > 0 ? octets.lastIndexOf(lineFeed, from + limit - 1) : -1
       if (end < from) this.found = true
       from = end + 1
       this.#open = 0

@@ -30,7 +30,7 @@ export class MimeLines {
   /** The beginning of a line of which more is to come. */
   #rest: Buffer = nothing
   /** The beginning of this line was told of: octets. */
-  #told = 0
+  #reported = 0
   /** The end of the line before was not told of yet. */
   #held = false
   #header: Buffer[] = []
@@ -55,8 +55,8 @@ export class MimeLines {
 
   /** What is too long for a delimiter need not wait for its end; a CR at its end must. */
   #keep(rest: Buffer): void {
-    const most = this.#events.collects() ? maxHeader : longestDelimiter
-    if (this.#told === 0 && rest.length <= most) {
+    const limit = this.#events.collects() ? maxHeader : longestDelimiter
+    if (this.#reported === 0 && rest.length <= limit) {
       this.#rest = Buffer.from(rest)
       return
     }
@@ -68,16 +68,16 @@ export class MimeLines {
   #some(octets: Buffer): void {
     if (octets.length === 0) return
     this.#endHeader(false)
-    if (this.#told === 0) this.#tellEnd()
-    this.#told += octets.length
-    this.#events.text(octets, this.#told)
+    if (this.#reported === 0) this.#reportEnd()
+    this.#reported += octets.length
+    this.#events.text(octets, this.#reported)
   }
 
   #line(octets: Buffer): void {
-    if (this.#told === 0 && this.#isSpecial(octets)) return
+    if (this.#reported === 0 && this.#isSpecial(octets)) return
     this.#some(octets)
-    if (this.#told === 0) this.#tellEnd()
-    this.#told = 0
+    if (this.#reported === 0) this.#reportEnd()
+    this.#reported = 0
     this.#held = true
   }
 
@@ -107,14 +107,14 @@ export class MimeLines {
 
   #endHeader(hasBody: boolean): void {
     if (!this.#events.collects()) return
-    this.#tellEnd()
+    this.#reportEnd()
     const text = this.#header.map((line) => `${line.toString('latin1')}\r\n`).join('')
     this.#header = []
     this.#headerOctets = 0
     this.#events.header(text, hasBody)
   }
 
-  #tellEnd(): void {
+  #reportEnd(): void {
     if (this.#held) this.#events.lineEnd()
     this.#held = false
   }
@@ -123,11 +123,11 @@ export class MimeLines {
     const rest = this.#rest
     this.#rest = nothing
     if (rest.length > 0) {
-      if (this.#told > 0 || !this.#isSpecial(rest)) this.#some(rest)
+      if (this.#reported > 0 || !this.#isSpecial(rest)) this.#some(rest)
       // It came without the end of its line, and goes without.
       this.#held = false
     }
     this.#endHeader(false)
-    this.#tellEnd()
+    this.#reportEnd()
   }
 }

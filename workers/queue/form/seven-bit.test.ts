@@ -275,8 +275,8 @@ function endsOpen(tree: Tree): boolean {
 }
 
 function cut(octets: Buffer, cuts: number[]): Buffer[] {
-  const places = [0, ...cuts.map((at) => at % (octets.length + 1)).sort((a, b) => a - b), octets.length]
-  return places.slice(1).map((to, i) => octets.subarray(places[i], to))
+  const slots = [0, ...cuts.map((at) => at % (octets.length + 1)).sort((a, b) => a - b), octets.length]
+  return slots.slice(1).map((to, i) => octets.subarray(slots[i], to))
 }
 
 function read(reading: SevenBit, pieces: Buffer[]): { reading: SevenBit; octets: Buffer } {

@@ -46,7 +46,7 @@ export class IndexDatabase {
   #waiting = new Map<string, { messages: number; octets: number }>()
 
   /** Numbers of messages met while the index is rebuilt. */
-  #met = new Set<number>()
+  #seen = new Set<number>()
 
   private constructor(path: string, db: Database.Database) {
     this.#path = path
@@ -58,17 +58,17 @@ export class IndexDatabase {
    * Opens or makes the file. One that is damaged, or belongs to other segments, is moved aside, whole, and an empty one
    * takes its place. Throws when another release made it.
    */
-  static open(files: IndexFiles): { book: IndexDatabase; opened: Opened } {
+  static open(files: IndexFiles): { database: IndexDatabase; opened: Opened } {
     const started = performance.now()
     const { path, now } = files
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     mkdirSync(dirname(files.sidecar), { recursive: true, mode: 0o700 })
-    const { book, found } = IndexDatabase.#openOrReplace(files)
-    book.#db.prepare('INSERT OR REPLACE INTO used_by VALUES (?, ?)').run(files.release, now)
-    return { book, opened: { ...found, tookMs: Math.round(performance.now() - started) } }
+    const { database, found } = IndexDatabase.#openOrReplace(files)
+    database.#db.prepare('INSERT OR REPLACE INTO used_by VALUES (?, ?)').run(files.release, now)
+    return { database, opened: { ...found, tookMs: Math.round(performance.now() - started) } }
   }
 
-  static #openOrReplace(files: IndexFiles): { book: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
+  static #openOrReplace(files: IndexFiles): { database: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
     const { path, now } = files
     let rebuild: Rebuild
     try {
@@ -84,20 +84,20 @@ export class IndexDatabase {
       if (existsSync(path + suffix)) renameSync(path + suffix, movedTo + suffix)
     }
     rmSync(marker(path), { force: true })
-    const { book, found } = IndexDatabase.#openFile(files, rebuild)
-    return { book, found: { ...found, movedTo: basename(movedTo) } }
+    const { database, found } = IndexDatabase.#openFile(files, rebuild)
+    return { database, found: { ...found, movedTo: basename(movedTo) } }
   }
 
   static #openFile(
     files: IndexFiles,
     replaces: Rebuild | undefined,
-  ): { book: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
+  ): { database: IndexDatabase; found: Omit<Opened, 'tookMs'> } {
     const db = openDatabase(files.path)
     try {
       const state = attachSidecar(db, files.sidecar, files.now)
-      const book = new IndexDatabase(files.path, db)
+      const database = new IndexDatabase(files.path, db)
       const rebuild = compareWithSidecar(db, state, { replaces, hasMail: files.hasMail })
-      return { book, found: { ...book.#recover(files.now), ...(rebuild ? { rebuild } : {}) } }
+      return { database, found: { ...database.#recover(files.now), ...(rebuild ? { rebuild } : {}) } }
     } catch (error) {
       db.close()
       throw error
@@ -133,7 +133,7 @@ export class IndexDatabase {
   adopt(scanned: Scanned): { added: number } {
     let added = 0
     this.#transact(() => {
-      added = adopt(this.#db, scanned, { met: this.#met, insert: (row) => this.#insert(row) })
+      added = adopt(this.#db, scanned, { seen: this.#seen, insert: (row) => this.#insert(row) })
     })
     return { added }
   }
@@ -142,9 +142,9 @@ export class IndexDatabase {
   finishRebuild(given: { cursors: [writer: string, cursor: string][]; keepMissing: boolean }): Rebuilt {
     let rebuilt: Rebuilt = { missing: 0 }
     this.#transact(() => {
-      rebuilt = finishRebuild(this.#db, given, this.#met)
+      rebuilt = finishRebuild(this.#db, given, this.#seen)
     })
-    this.#met.clear()
+    this.#seen.clear()
     this.#recount()
     return rebuilt
   }
@@ -212,7 +212,7 @@ export class IndexDatabase {
     receivedAt,
     rerouted,
     warned,
-    overlay,
+    headerEdits,
     recipients,
   }: MessageRow): boolean {
     const { insertMessage, insertRecipient, overlay: insertOverlay } = this.#statements
@@ -222,7 +222,7 @@ export class IndexDatabase {
       insertRecipient.run(n, r, domain, state, tries, nextAt, cause)
       this.#counts.recipients[state]++
     }
-    if (overlay !== '') insertOverlay.run(overlay, n)
+    if (headerEdits !== '') insertOverlay.run(headerEdits, n)
     this.#counts.messages++
     this.#wait(segment, 1, octets)
     return true
@@ -275,17 +275,17 @@ export class IndexDatabase {
    * Takes due mail into work: about so many recipients of each domain, and about `limit` in all, a message never in part.
    * They are active when this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
    */
-  load({ now, quotas, limit }: { now: number; quotas: [domain: string, most: number][]; limit: number }): Loaded {
+  load({ now, quotas, limit }: { now: number; quotas: [domain: string, max: number][]; limit: number }): Loaded {
     const taken = new Map<number, MessageRow>()
     let left = limit
     let stoppedAt: string | undefined
     this.#transact(() => {
-      for (const [domain, most] of quotas) {
+      for (const [domain, max] of quotas) {
         if (left <= 0) {
           stoppedAt = domain
           break
         }
-        for (const row of this.#statements.due.all(domain, now, most) as DueRow[]) {
+        for (const row of this.#statements.due.all(domain, now, max) as DueRow[]) {
           if (left <= 0) break
           if (taken.has(row.n)) continue
           // What one attempt deferred together is one attempt again, however many recipients that are.
@@ -321,8 +321,8 @@ export class IndexDatabase {
     let message = taken.get(n)
     if (!message) {
       const { received_at, warned, ...rest } = this.#statements.message.get(n) as MessageRecord
-      const overlay = (this.#statements.overlayOf.pluck().get(n) as string | undefined) ?? ''
-      message = { ...rest, receivedAt: received_at, warned: warned === 1, overlay, recipients: [] }
+      const headerEdits = (this.#statements.overlayOf.pluck().get(n) as string | undefined) ?? ''
+      message = { ...rest, receivedAt: received_at, warned: warned === 1, headerEdits, recipients: [] }
       taken.set(n, message)
     }
     const row: RecipientRow = { r, domain, state: active, tries, nextAt: next_at, cause }

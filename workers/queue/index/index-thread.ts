@@ -2,16 +2,16 @@ import { Worker } from 'node:worker_threads'
 import type { IndexFiles } from './file.ts'
 import type { IndexDatabase } from './index-database.ts'
 import type { Counts, Opened } from './rows.ts'
-import type { Questions } from './thread.ts'
+import type { IndexRequests } from './thread.ts'
 
 /** The index as the event loop sees it: every question is a promise, answered in the order asked. */
 export type Index = {
   opened: Opened
   /** As of the last answer. */
   counts: Counts
-  ask<Q extends Exclude<keyof Questions, 'close'>>(
+  ask<Q extends Exclude<keyof IndexRequests, 'close'>>(
     question: Q,
-    ...given: Questions[Q] extends null ? [] : [Questions[Q]]
+    ...given: IndexRequests[Q] extends null ? [] : [IndexRequests[Q]]
   ): Promise<ReturnType<IndexDatabase[Q]>>
   close(): Promise<void>
 }
@@ -53,14 +53,14 @@ export async function openIndex(files: IndexFiles): Promise<Index> {
       if (ended) reject(ended)
       else pending.set(id, { resolve, reject })
     })
-  const ask = <T>(question: keyof Questions, given: unknown): Promise<T> => {
+  const ask = <T>(question: keyof IndexRequests, given: unknown): Promise<T> => {
     last += 1
     const answer = answerTo<T>(last)
     if (!ended) thread.postMessage({ id: last, question, given })
     return answer
   }
   Object.assign(index, {
-    ask: (question: keyof Questions, given?: unknown) => ask(question, given ?? null),
+    ask: (question: keyof IndexRequests, given?: unknown) => ask(question, given ?? null),
     close: () => ask<void>('close', null),
   })
   const opened = await answerTo<Opened>(0)

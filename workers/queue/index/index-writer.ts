@@ -1,5 +1,5 @@
 import { editsText } from '../message/header-edits.ts'
-import { type Batch, batchPatience, domainOf, type QueuedMessage, type Waiting } from '../message/message.ts'
+import { type Batch, domainOf, maxBatchAgeMs, type PendingRecipient, type QueuedMessage } from '../message/message.ts'
 import type { Index } from './index-thread.ts'
 import { active, type Commit, type MessageRow } from './rows.ts'
 
@@ -23,7 +23,7 @@ export type IndexWriterOptions = {
 }
 
 /** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
-export type Change = { r: number; to: 'final' | Waiting }
+export type Change = { r: number; to: 'final' | PendingRecipient }
 
 /** Milliseconds in which changes gather for a transaction. */
 const pauseBetween = 50
@@ -59,28 +59,28 @@ export class IndexWriter {
     const batches = this.#batches.get(batch.writer)
     if (batches) batches.push(batch)
     else this.#batches.set(batch.writer, [batch])
-    this.unrecorded.messages += batch.mails.length
-    for (const mail of batch.mails) this.unrecorded.recipients += mail.open.size
+    this.unrecorded.messages += batch.messages.length
+    for (const mail of batch.messages) this.unrecorded.recipients += mail.pending.size
     this.#wake(batch.busy === 0)
   }
 
   settle(mail: QueuedMessage, changes: readonly Change[]): void {
     if (mail.recorded) this.#settleRecorded(mail, changes)
-    else this.#settleFresh(mail, changes)
+    else this.#settleUnrecorded(mail, changes)
   }
 
-  #settleFresh(mail: QueuedMessage, changes: readonly Change[]): void {
+  #settleUnrecorded(mail: QueuedMessage, changes: readonly Change[]): void {
     const batch = mail.batch as Batch
     for (const { r, to } of changes) {
-      const was = mail.open.get(r)
+      const was = mail.pending.get(r)
       if (!was) continue
       if (was.state === active) batch.busy--
       if (to === 'final') {
-        mail.open.delete(r)
+        mail.pending.delete(r)
         this.unrecorded.recipients--
-      } else mail.open.set(r, to)
+      } else mail.pending.set(r, to)
     }
-    if (mail.open.size === 0) {
+    if (mail.pending.size === 0) {
       this.unrecorded.messages--
       batch.finished.push(mail.envelope.id)
     }
@@ -90,7 +90,7 @@ export class IndexWriter {
   #settleRecorded(mail: QueuedMessage, changes: readonly Change[]): void {
     const gone: number[] = []
     for (const { r, to } of changes) {
-      if (!mail.open.delete(r)) continue
+      if (!mail.pending.delete(r)) continue
       if (to === 'final') gone.push(r)
       else this.#next.update.push({ n: mail.n, r, ...to })
     }
@@ -142,12 +142,12 @@ export class IndexWriter {
   }
 
   #ready(): boolean {
-    for (const [first] of this.#batches.values()) if (first && isRipe(first)) return true
+    for (const [first] of this.#batches.values()) if (first && isComplete(first)) return true
     return false
   }
 
   async #commit(): Promise<void> {
-    const commit = this.#gather()
+    const commit = this.#collect()
     if (!commit) return
     for (let failures = 0; ; failures++) {
       try {
@@ -168,15 +168,15 @@ export class IndexWriter {
     }
   }
 
-  #gather(): Commit | undefined {
+  #collect(): Commit | undefined {
     const commit = this.#next
     this.#next = emptyCommit()
     for (const [writer, batches] of this.#batches) {
       let last: Batch | undefined
       const noted: string[] = []
-      while (batches[0] && (this.#all || isRipe(batches[0]))) {
+      while (batches[0] && (this.#all || isComplete(batches[0]))) {
         last = batches.shift() as Batch
-        for (const mail of last.mails) this.#record(mail, commit)
+        for (const mail of last.messages) this.#record(mail, commit)
         if (last.noted > 0) noted.push(last.cursor)
       }
       if (last) commit.cursors.push([writer, last.cursor, noted])
@@ -193,11 +193,11 @@ export class IndexWriter {
   #record(mail: QueuedMessage, commit: Commit): void {
     mail.batch = undefined
     mail.recorded = true
-    if (mail.open.size === 0) return
+    if (mail.pending.size === 0) return
     this.unrecorded.messages--
-    this.unrecorded.recipients -= mail.open.size
+    this.unrecorded.recipients -= mail.pending.size
     commit.insert.push(rowOf(mail))
-    for (const [r, { state }] of mail.open) if (state !== active) mail.open.delete(r)
+    for (const [r, { state }] of mail.pending) if (state !== active) mail.pending.delete(r)
     this.#options.recorded(mail)
   }
 }
@@ -208,8 +208,8 @@ function noteFinished(batch: Batch, commit: Commit): void {
   commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
 }
 
-function isRipe(batch: Batch): boolean {
-  return batch.busy === 0 || Date.now() - batch.takenAt >= batchPatience
+function isComplete(batch: Batch): boolean {
+  return batch.busy === 0 || Date.now() - batch.takenAt >= maxBatchAgeMs
 }
 
 function isFatal(error: unknown): boolean {
@@ -227,10 +227,10 @@ export function rowOf({
   octets,
   rerouted,
   warned,
-  overlay,
-  open,
+  headerEdits,
+  pending,
 }: QueuedMessage): MessageRow {
-  const recipients = [...open].map(([r, waiting]) => {
+  const recipients = [...pending].map(([r, waiting]) => {
     const address = envelope.recipients[r]?.address ?? ''
     return { r, domain: domainOf(address), ...waiting }
   })
@@ -243,7 +243,7 @@ export function rowOf({
     receivedAt: envelope.receivedAt,
     rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
     warned,
-    overlay: overlay ? editsText(overlay) : '',
+    headerEdits: headerEdits ? editsText(headerEdits) : '',
     recipients,
   }
 }

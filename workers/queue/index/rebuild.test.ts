@@ -28,16 +28,16 @@ async function start(): Promise<{ remote: TestServer; box: Testbed; queueFile: s
 }
 
 async function sendLater(box: Testbed, count: number, beside = 9): Promise<string[]> {
-  const { deferred, delivered } = box.queue.tally
+  const { deferred, delivered } = box.queue.counters
   const later: string[] = []
   for (let i = 0; i < count; i++) {
     later.push(await box.send([`later${i}@a.test`], { text }))
     for (let k = 0; k < beside; k++) await box.send([`u${k}@a.test`], { text })
   }
   const all = () =>
-    box.queue.tally.deferred === deferred + count && box.queue.tally.delivered === delivered + count * beside
+    box.queue.counters.deferred === deferred + count && box.queue.counters.delivered === delivered + count * beside
   await until('tried', all, 60_000)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   return later
 }
 
@@ -93,7 +93,7 @@ test('what an older index has and was delivered since is not sent again once its
   await deliverAll(box, remote, { reclaim: false })
   for (let i = 0; i < 60; i++) await box.send([`u${i}@a.test`], { text })
   await until('delivered', () => box.queue.status().waiting.recipients === 0)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   for (let round = 0; round < 3; round++) await box.queue.reclaim.now()
   await box.stopQueue()
   await removeIndex(queueFile)
@@ -105,7 +105,7 @@ test('what an older index has and was delivered since is not sent again once its
 test('the index lost: holds, tries, the warning and the route survive', async () => {
   const { box, queueFile } = await start()
   const [held, rerouted, warned, ...rest] = (await sendLater(box, 6)) as [string, string, string, ...string[]]
-  const { index, journal } = box.queue
+  const { index, indexWriter } = box.queue
   await index.ask('order', { action: 'hold', ids: [held], at: 0, by: 'ops', rerouted: '' })
   await index.ask('order', {
     action: 'reroute',
@@ -115,7 +115,7 @@ test('the index lost: holds, tries, the warning and the route survive', async ()
     rerouted: '127.0.0.9:25',
   })
   const [row] = await index.ask('take', [warned])
-  journal.add({
+  indexWriter.add({
     warned: [row?.n as number],
     update: [
       {
@@ -127,7 +127,7 @@ test('the index lost: holds, tries, the warning and the route survive', async ()
       } as never,
     ],
   })
-  await journal.flush()
+  await indexWriter.flush()
   for (let round = 0; round < 2; round++) await box.queue.reclaim.now()
   await box.stopQueue()
   await removeIndex(queueFile)
@@ -213,7 +213,7 @@ test('segments put back older than the index: what comes then is taken over, wha
     await box.send([`u${i}@a.test`], { text: 'z'.repeat(1_200_000) })
   }
   await until('delivered', () => box.queue.status().waiting.recipients === 2)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   await box.stopQueue()
   await box.receiver.close()
   await rm(join(spool, 'smtp-1'), { recursive: true })

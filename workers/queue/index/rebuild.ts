@@ -14,10 +14,10 @@ export type Scanned = { message: MessageRow; passed: boolean }[]
 /** `missing`: messages of the index that are in no segment. */
 export type Rebuilt = { missing: number }
 
-type Into = { met: Set<number>; insert(message: MessageRow): boolean }
+type Into = { seen: Set<number>; insert(message: MessageRow): boolean }
 
 /** Answers how many messages were not known before. */
-export function adopt(db: Database.Database, scanned: Scanned, { met, insert }: Into): number {
+export function adopt(db: Database.Database, scanned: Scanned, { seen, insert }: Into): number {
   const numberOf = db.prepare('SELECT n FROM messages WHERE id = ?').pluck()
   const relocate = db.prepare('UPDATE messages SET location = ?, segment = ?, octets = ? WHERE n = ?')
   const recall = recallFrom(db)
@@ -26,10 +26,10 @@ export function adopt(db: Database.Database, scanned: Scanned, { met, insert }: 
     const n = numberOf.get(message.id) as number | undefined
     if (n !== undefined) {
       relocate.run(message.location, message.segment, message.octets, n)
-      met.add(n)
+      seen.add(n)
     } else if (!passed) {
       insert(recall(message))
-      met.add(message.n)
+      seen.add(message.n)
       added++
     }
   }
@@ -65,9 +65,9 @@ function recallFrom(db: Database.Database): (message: MessageRow) => MessageRow 
 export function finishRebuild(
   db: Database.Database,
   { cursors, keepMissing }: { cursors: [writer: string, cursor: string][]; keepMissing: boolean },
-  met: ReadonlySet<number>,
+  seen: ReadonlySet<number>,
 ): Rebuilt {
-  const missing = (db.prepare('SELECT n FROM messages').pluck().all() as number[]).filter((n) => !met.has(n))
+  const missing = (db.prepare('SELECT n FROM messages').pluck().all() as number[]).filter((n) => !seen.has(n))
   if (!keepMissing) {
     const steps = ['recipients', 'overlays', 'messages'].map((table) => db.prepare(`DELETE FROM ${table} WHERE n = ?`))
     for (const n of missing) for (const step of steps) step.run(n)

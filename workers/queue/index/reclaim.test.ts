@@ -26,7 +26,7 @@ test('a damaged message is told of once and keeps its own segment only', async (
     if (i % 40 === 20) later.push(await box.send(['later@a.test'], { text }))
     await box.send([`u${i}@a.test`], { text })
   }
-  await until('delivered', () => box.queue.tally.delivered === 240 && box.queue.tally.deferred >= 6)
+  await until('delivered', () => box.queue.counters.delivered === 240 && box.queue.counters.deferred >= 6)
   const found = await box.queue.index.ask('locate', later[0] as string)
   // What was read a moment ago is still in memory.
   await box.stopQueue()

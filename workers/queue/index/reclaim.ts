@@ -8,10 +8,10 @@ import type { IndexWriter } from './index-writer.ts'
 /** Gives segments back in which nothing waits, and copies on the few messages that keep a segment. */
 export type ReclaimOptions = {
   index: Index
-  journal: IndexWriter
+  indexWriter: IndexWriter
   reader: SpoolReader
   writer: SpoolWriter
-  hands: ActiveMessages
+  activeMessages: ActiveMessages
   record: RecordEvent
   /** Space is not given back; `undefined`: it is again. */
   trouble(error: Error | undefined): void
@@ -57,9 +57,9 @@ export class Reclaim {
   }
 
   async #round(): Promise<void> {
-    const { index, journal, reader } = this.#options
+    const { index, indexWriter, reader } = this.#options
     // The cursors first: what is taken over after them lies behind them, and is not touched.
-    const cursors = new Map(journal.cursors) as Map<string, Cursor>
+    const cursors = new Map(indexWriter.cursors) as Map<string, Cursor>
     const waiting = new Map((await index.ask('waiting')) as [Segment, { messages: number; octets: number }][])
     const { sparse, freed } = await reader.reclaim({ cursors, waiting })
     this.freed += freed
@@ -72,24 +72,24 @@ export class Reclaim {
   }
 
   async #copyOn(segment: Segment, limit: number): Promise<number> {
-    const { index, journal } = this.#options
+    const { index, indexWriter } = this.#options
     const rows = await index.ask('inSegment', { segment, limit: limit + this.#damaged.size })
     const whole = rows.filter(({ n }) => !this.#damaged.has(n)).slice(0, limit)
     for (const row of whole) await this.#copyOne(row)
-    await journal.flush()
+    await indexWriter.flush()
     return whole.length
   }
 
   /** A damaged message stays where it is, and with it its segment; the others leave it. */
   async #copyOne({ n, id, location }: { n: number; id: string; location: string }): Promise<void> {
-    const { journal, reader, writer, hands, record } = this.#options
+    const { indexWriter, reader, writer, activeMessages, record } = this.#options
     try {
       const stored = await reader.copyOn(location as QueuedMessage['location'], writer)
-      const place = { location: stored.location, segment: stored.segment }
-      this.moved.set(n, place)
-      const mail = hands.find(id)
-      if (mail) Object.assign(mail, place)
-      journal.add({ relocate: [{ n, ...place }] })
+      const moved = { location: stored.location, segment: stored.segment }
+      this.moved.set(n, moved)
+      const mail = activeMessages.find(id)
+      if (mail) Object.assign(mail, moved)
+      indexWriter.add({ relocate: [{ n, ...moved }] })
     } catch (error) {
       if (!(error instanceof SpoolDamaged)) throw error
       this.#damaged.add(n)

@@ -20,7 +20,7 @@ export type MessageRow = {
   rerouted: string
   warned: boolean
   /** How the delivered message differs, as text; empty: not known yet. */
-  overlay: string
+  headerEdits: string
   recipients: RecipientRow[]
 }
 

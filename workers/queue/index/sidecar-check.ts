@@ -26,8 +26,8 @@ export function compareWithSidecar(
   const kinship = kinshipOf({ incarnation, changes, used: isUsed(db) }, state)
   if (kinship === 'foreign') throw new ForeignIndex()
   if (incarnation !== undefined && !countsHold(db)) throw new Error('found damaged: rows are missing')
-  const begun = rebuilds[(fact('rebuilding') ?? 0) - 1]
-  const rebuild = begun ?? replaces ?? (kinship === 'lost' && !hasMail ? undefined : kinship)
+  const unfinished = rebuilds[(fact('rebuilding') ?? 0) - 1]
+  const rebuild = unfinished ?? replaces ?? (kinship === 'lost' && !hasMail ? undefined : kinship)
   db.transaction(() => {
     if (rebuild && rebuild !== 'older') db.exec('DELETE FROM cursors')
     const behind = state.incarnation !== incarnation || state.changes !== changes

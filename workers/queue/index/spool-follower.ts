@@ -20,9 +20,9 @@ import { active, deferred, held, type RowState } from './rows.ts'
 /** Takes over what the spool's writers made durable. */
 export type SpoolFollowerOptions = {
   reader: SpoolReader
-  journal: IndexWriter
-  dispatch: Scheduler
-  hands: ActiveMessages
+  indexWriter: IndexWriter
+  scheduler: Scheduler
+  activeMessages: ActiveMessages
   record: RecordEvent
   finished: readonly string[]
   /** A message whose body is lost although its envelope is known: it goes back to its sender. */
@@ -30,9 +30,9 @@ export type SpoolFollowerOptions = {
 }
 
 /** Milliseconds between two looks into the spool: a look costs the same for one message and for fifty. */
-const gatherMs = 5
+const batchDelayMs = 5
 /** Jobs in hand that keep all deliveries busy. */
-const plenty = 2000
+const enoughJobs = 2000
 /** More than this many recipients without a row: taking over waits for the journal. */
 const maxUnrecorded = 40_000
 
@@ -67,7 +67,7 @@ export class SpoolFollower {
     const { signal } = this.#stop
     let failing = false
     // Where this process has got to; the journal's cursors follow as batches are recorded.
-    const after = new Map(this.#options.journal.cursors) as Map<string, Cursor>
+    const after = new Map(this.#options.indexWriter.cursors) as Map<string, Cursor>
     while (!signal.aborted) {
       try {
         for await (const batch of this.#options.reader.follow({ after, signal })) {
@@ -75,7 +75,7 @@ export class SpoolFollower {
           failing = false
           await this.#takeOver(batch, Date.now() < cautiousUntil)
           after.set(batch.writer, batch.cursor)
-          await sleep(gatherMs)
+          await sleep(batchDelayMs)
         }
       } catch (error) {
         if (!failing) trouble(error as Error)
@@ -87,10 +87,10 @@ export class SpoolFollower {
 
   /** Brings the index together with everything there is. Nothing is delivered meanwhile, and no segment is given back. */
   async rebuild(index: Index, { keepMissing }: { keepMissing: boolean }): Promise<{ added: number; missing: number }> {
-    const { reader, journal } = this.#options
+    const { reader, indexWriter } = this.#options
     const cursors = new Map<string, string>()
     let added = 0
-    for await (const batch of reader.scan(journal.cursors as Map<string, Cursor>)) {
+    for await (const batch of reader.scan(indexWriter.cursors as Map<string, Cursor>)) {
       const scanned = batch.arrivals.map((arrival, i) => {
         const passed = batch.passed[i] === true || this.#finished.has(arrival.envelope.id)
         const mail = passed ? this.#waiting(arrival, deferred) : this.#mailFor(arrival, true)
@@ -104,31 +104,31 @@ export class SpoolFollower {
       cursors.set(batch.writer, batch.cursor)
     }
     const { missing } = await index.ask('finishRebuild', { cursors: [...cursors], keepMissing })
-    journal.goOnFrom(cursors)
+    indexWriter.goOnFrom(cursors)
     this.#finished.clear()
     return { added, missing }
   }
 
   async #takeOver({ writer, arrivals, damages, cursor }: SpoolBatch, cautious: boolean): Promise<void> {
-    const { journal, hands, dispatch } = this.#options
-    const fresh =
+    const { indexWriter, activeMessages, scheduler } = this.#options
+    const arrived =
       this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
-    const mails = fresh.map((arrival) => this.#mailFor(arrival, cautious))
-    const batch: Batch = { writer, cursor, takenAt: Date.now(), mails, busy: 0, finished: [], noted: 0 }
+    const messages = arrived.map((arrival) => this.#mailFor(arrival, cautious))
+    const batch: Batch = { writer, cursor, takenAt: Date.now(), messages, busy: 0, finished: [], noted: 0 }
     const lost = damages.flatMap((damage) => this.#damaged(damage))
-    for (const { mail } of lost) mails.push(mail)
-    for (const mail of mails) {
+    for (const { mail } of lost) messages.push(mail)
+    for (const mail of messages) {
       mail.batch = batch
-      for (const { state } of mail.open.values()) if (state === active) batch.busy++
-      hands.take(mail)
+      for (const { state } of mail.pending.values()) if (state === active) batch.busy++
+      activeMessages.add(mail)
     }
-    journal.take(batch)
+    indexWriter.take(batch)
     for (const { mail, damage } of lost) this.#options.lost(mail, damage)
     if (!cautious) {
-      for (const mail of mails) if (mail.location) this.#dispatch(mail, dispatch, journal)
+      for (const mail of messages) if (mail.location) this.#schedule(mail, scheduler, indexWriter)
     }
-    while (journal.unrecorded.recipients > maxUnrecorded) await journal.flush()
-    await this.#paced()
+    while (indexWriter.unrecorded.recipients > maxUnrecorded) await indexWriter.flush()
+    await this.#pace()
   }
 
   /**
@@ -136,22 +136,22 @@ export class SpoolFollower {
    * is in hand would take longer than a second or two, mail for one domain may be in the way of another, and taking over
    * goes on: what is too much then gets rows.
    */
-  async #paced(): Promise<void> {
-    const { dispatch } = this.#options
-    while (dispatch.jobs > plenty && dispatch.flowing > plenty && !this.#stop.signal.aborted) {
-      const before = dispatch.done
+  async #pace(): Promise<void> {
+    const { scheduler } = this.#options
+    while (scheduler.jobs > enoughJobs && scheduler.jobsNotProbing > enoughJobs && !this.#stop.signal.aborted) {
+      const before = scheduler.done
       await sleep(50)
-      if ((dispatch.done - before) * 30 < dispatch.flowing) return
+      if ((scheduler.done - before) * 30 < scheduler.jobsNotProbing) return
     }
   }
 
-  #dispatch(mail: QueuedMessage, dispatch: Scheduler, journal: IndexWriter): void {
-    const recipients = [...mail.open].filter(([, { state }]) => state === active).map(([r]) => r)
+  #schedule(mail: QueuedMessage, scheduler: Scheduler, indexWriter: IndexWriter): void {
+    const recipients = [...mail.pending].filter(([, { state }]) => state === active).map(([r]) => r)
     if (recipients.length === 0) return
-    const noRoom = dispatch.add(mail, recipients)
+    const noRoom = scheduler.add(mail, recipients)
     if (noRoom.length === 0) return
     const waiting = { state: deferred, tries: 0, nextAt: Date.now(), cause: '' } as const
-    journal.settle(
+    indexWriter.settle(
       mail,
       noRoom.map((r) => ({ r, to: waiting })),
     )
@@ -178,22 +178,22 @@ export class SpoolFollower {
     state: RowState
   }): QueuedMessage {
     const { envelope, location, segment, octets, state } = given
-    const open: QueuedMessage['open'] = new Map()
+    const pending: QueuedMessage['pending'] = new Map()
     const cause = envelope.hold ?? ''
-    for (let r = 0; r < envelope.recipients.length; r++) open.set(r, { state, tries: 0, nextAt: 0, cause })
+    for (let r = 0; r < envelope.recipients.length; r++) pending.set(r, { state, tries: 0, nextAt: 0, cause })
     return {
-      n: this.#options.hands.nextNumber(),
+      n: this.#options.activeMessages.nextNumber(),
       envelope,
       location,
       segment,
       octets,
-      overlay: undefined,
+      headerEdits: undefined,
       signature: undefined,
       recorded: false,
       batch: undefined,
       rerouted: undefined,
       warned: false,
-      open,
+      pending,
       ordered: undefined,
       orderedBy: '',
     }

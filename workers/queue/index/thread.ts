@@ -6,7 +6,7 @@ import type { Commit, OrderEffect } from './rows.ts'
 
 /** The thread in which the index lives: one question at a time, in order. */
 
-export type Questions = {
+export type IndexRequests = {
   commit: Commit
   domains: { after: string; limit: number }
   load: { now: number; quotas: [string, number][]; limit: number }
@@ -23,25 +23,25 @@ export type Questions = {
 }
 
 function start(): void {
-  const { book, opened } = IndexDatabase.open(workerData as IndexFiles)
-  const answers: { [Q in keyof Questions]: (given: Questions[Q]) => unknown } = {
-    commit: (given) => book.commit(given),
-    domains: (given) => book.domains(given),
-    load: (given) => book.load(given),
-    take: (given) => book.take(given),
-    locate: (given) => book.locate(given),
-    order: (given) => book.order(given),
-    hasten: (given) => book.hasten(given),
-    waiting: () => book.waiting(),
-    inSegment: (given) => book.inSegment(given),
-    doneOrders: (given) => book.doneOrders(given),
-    adopt: (given) => book.adopt(given),
-    finishRebuild: (given) => book.finishRebuild(given),
-    close: () => book.close(),
+  const { database, opened } = IndexDatabase.open(workerData as IndexFiles)
+  const answers: { [Q in keyof IndexRequests]: (given: IndexRequests[Q]) => unknown } = {
+    commit: (given) => database.commit(given),
+    domains: (given) => database.domains(given),
+    load: (given) => database.load(given),
+    take: (given) => database.take(given),
+    locate: (given) => database.locate(given),
+    order: (given) => database.order(given),
+    hasten: (given) => database.hasten(given),
+    waiting: () => database.waiting(),
+    inSegment: (given) => database.inSegment(given),
+    doneOrders: (given) => database.doneOrders(given),
+    adopt: (given) => database.adopt(given),
+    finishRebuild: (given) => database.finishRebuild(given),
+    close: () => database.close(),
   }
-  parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof Questions; given: never }) => {
+  parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof IndexRequests; given: never }) => {
     try {
-      parentPort?.postMessage({ id, answer: answers[question](given), counts: book.counts })
+      parentPort?.postMessage({ id, answer: answers[question](given), counts: database.counts })
     } catch (error) {
       const { code, message } = error as { code?: string; message: string }
       parentPort?.postMessage({ id, error: { code, message } })

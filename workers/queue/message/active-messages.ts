@@ -2,7 +2,7 @@ import type { QueuedMessage } from './message.ts'
 
 /** The messages in memory, by id: new ones until they are finished or in the index, and those loaded because they are due. */
 export class ActiveMessages {
-  readonly #mails = new Map<string, QueuedMessage>()
+  readonly #messages = new Map<string, QueuedMessage>()
   /** Counts on from the index's highest; a number is never given twice while a row may have it. */
   #lastN: number
 
@@ -16,23 +16,24 @@ export class ActiveMessages {
   }
 
   get size(): number {
-    return this.#mails.size
+    return this.#messages.size
   }
 
   find(id: string): QueuedMessage | undefined {
-    return this.#mails.get(id)
+    return this.#messages.get(id)
   }
 
-  take(mail: QueuedMessage): void {
-    this.#mails.set(mail.envelope.id, mail)
+  add(mail: QueuedMessage): void {
+    this.#messages.set(mail.envelope.id, mail)
   }
 
   /** Lets go of a mail of which nothing is open any more. */
-  putDown(mail: QueuedMessage): void {
-    if (mail.open.size === 0 && this.#mails.get(mail.envelope.id) === mail) this.#mails.delete(mail.envelope.id)
+  release(mail: QueuedMessage): void {
+    if (mail.pending.size === 0 && this.#messages.get(mail.envelope.id) === mail)
+      this.#messages.delete(mail.envelope.id)
   }
 
   values(): IterableIterator<QueuedMessage> {
-    return this.#mails.values()
+    return this.#messages.values()
   }
 }

@@ -20,8 +20,8 @@ describe('an overlay', () => {
   })
 
   it('does the same to a stream, however it is cut into pieces, and knows the octets beforehand', async () => {
-    const cuts = fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { maxLength: 8 }).map((places) => {
-      const sorted = places.sort((a, b) => a - b)
+    const cuts = fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { maxLength: 8 }).map((slots) => {
+      const sorted = slots.sort((a, b) => a - b)
       return sorted.flatMap((from, i) =>
         i % 2 === 0 && sorted[i + 1] ? [[from, sorted[i + 1]] as [number, number]] : [],
       )
@@ -38,7 +38,7 @@ describe('an overlay', () => {
         const source = Readable.from(split(octets, pieces), { objectMode: false })
         expect(await buffer(streamWithEdits(source, given))).toEqual(expected)
         expect(withEdits(octets, given)).toEqual(expected)
-        expect(deliveredOctets({ octets: 220, overlay: given })).toBe(expected.length)
+        expect(deliveredOctets({ octets: 220, headerEdits: given })).toBe(expected.length)
       }),
     )
   })

@@ -17,13 +17,13 @@ export type HeaderEdits = {
 export const noEdits: HeaderEdits = { lines: '', cuts: [] }
 
 /** The same with more lines on top, e.g. a signature over what the overlay shows. */
-export function withLines(overlay: HeaderEdits, lines: string): HeaderEdits {
-  return { lines: lines + overlay.lines, cuts: overlay.cuts }
+export function withLines(edits: HeaderEdits, lines: string): HeaderEdits {
+  return { lines: lines + edits.lines, cuts: edits.cuts }
 }
 
 /** As the index keeps it. */
-export function editsText(overlay: HeaderEdits): string {
-  return JSON.stringify([overlay.lines, overlay.cuts])
+export function editsText(edits: HeaderEdits): string {
+  return JSON.stringify([edits.lines, edits.cuts])
 }
 
 export function editsFrom(text: string): HeaderEdits | undefined {
@@ -33,37 +33,37 @@ export function editsFrom(text: string): HeaderEdits | undefined {
 }
 
 /** Octets of the message as it is delivered. */
-export function deliveredOctets({ octets, overlay }: Pick<QueuedMessage, 'octets' | 'overlay'>): number {
-  if (!overlay) return octets
-  return overlay.cuts.reduce((sum, [from, to]) => sum - (to - from), octets + overlay.lines.length)
+export function deliveredOctets({ octets, headerEdits }: Pick<QueuedMessage, 'octets' | 'headerEdits'>): number {
+  if (!headerEdits) return octets
+  return headerEdits.cuts.reduce((sum, [from, to]) => sum - (to - from), octets + headerEdits.lines.length)
 }
 
-type Stored = Pick<QueuedMessage, 'location' | 'overlay'>
+type Stored = Pick<QueuedMessage, 'location' | 'headerEdits'>
 
 /** The message as it is delivered, whole. A message that is copied on while it is read is read again where it lies now. */
 export async function readDelivered(mail: Stored, reader: SpoolReader): Promise<Buffer> {
   const { location } = mail
   try {
-    return withEdits(await reader.readBody(location), mail.overlay)
+    return withEdits(await reader.readBody(location), mail.headerEdits)
   } catch (error) {
     if (mail.location === location) throw error
-    return withEdits(await reader.readBody(mail.location), mail.overlay)
+    return withEdits(await reader.readBody(mail.location), mail.headerEdits)
   }
 }
 
 /** The message as it is delivered, as a stream that fails as the stored one does: never complete a delivery whose stream did not end. */
 export function openDelivered(mail: Stored, reader: SpoolReader): Readable {
-  return streamWithEdits(reader.openBody(mail.location), mail.overlay)
+  return streamWithEdits(reader.openBody(mail.location), mail.headerEdits)
 }
 
-export function withEdits(stored: Buffer, overlay: HeaderEdits | undefined): Buffer {
-  if (!overlay || overlay === noEdits) return stored
-  return Buffer.concat([Buffer.from(overlay.lines, 'latin1'), ...new Cutter(overlay.cuts).keep(stored)])
+export function withEdits(stored: Buffer, edits: HeaderEdits | undefined): Buffer {
+  if (!edits || edits === noEdits) return stored
+  return Buffer.concat([Buffer.from(edits.lines, 'latin1'), ...new Cutter(edits.cuts).keep(stored)])
 }
 
-export function streamWithEdits(stored: Readable, overlay: HeaderEdits | undefined): Readable {
-  if (!overlay || overlay === noEdits) return stored
-  const delivered = Readable.from(pieces(stored, overlay), { objectMode: false })
+export function streamWithEdits(stored: Readable, edits: HeaderEdits | undefined): Readable {
+  if (!edits || edits === noEdits) return stored
+  const delivered = Readable.from(pieces(stored, edits), { objectMode: false })
   // Whoever stops reading, even before the first octet, closes the stored message with it.
   return delivered.once('close', () => stored.destroy())
 }

@@ -21,7 +21,7 @@ export type MessageMailauthOptions = {
   reader: Pick<SpoolReader, 'readBody'>
   hostname(): string
   record: RecordEvent
-  journal: IndexWriter
+  indexWriter: IndexWriter
 }
 
 /** Octets of a message that was read a moment ago, with others: it is not read again. */
@@ -37,7 +37,7 @@ export class MessageMailauth {
 
   /** `undefined`: there is nothing to do. Never rejects: what cannot be found out stays out. */
   prepare(mail: QueuedMessage): Promise<void> | undefined {
-    if (mail.overlay !== undefined || !mail.envelope.authentication || !mail.location) return undefined
+    if (mail.headerEdits !== undefined || !mail.envelope.authentication || !mail.location) return undefined
     const question = this.#questionAbout(mail.envelope)
     const known = this.#options.examiner.known(question)
     if (!known) return this.#examine(mail, question).then((examined) => this.#conclude(mail, question, examined))
@@ -52,7 +52,7 @@ export class MessageMailauth {
   }
 
   #conclude(mail: QueuedMessage, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
-    const { record, journal } = this.#options
+    const { record, indexWriter } = this.#options
     const { id, sender, client, authentication } = mail.envelope
     if (Object.keys(findings).length > 0 || forged > 0 || checks.length > 0)
       record('message.authenticated', { messageId: id, ...findings, ...(forged > 0 ? { forged } : {}) })
@@ -61,8 +61,8 @@ export class MessageMailauth {
     const lines = authentication?.field
       ? resultsField({ hostname, findings: shown, nullSender: sender === '', loggedIn })
       : ''
-    mail.overlay = lines === '' && cuts.length === 0 ? noEdits : { lines, cuts }
-    if (mail.recorded) journal.add({ overlay: [{ n: mail.n, overlay: editsText(mail.overlay) }] })
+    mail.headerEdits = lines === '' && cuts.length === 0 ? noEdits : { lines, cuts }
+    if (mail.recorded) indexWriter.add({ overlay: [{ n: mail.n, overlay: editsText(mail.headerEdits) }] })
   }
 
   /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */

@@ -6,7 +6,7 @@ import type { Rerouted } from '../route/destination.ts'
 import type { HeaderEdits } from './header-edits.ts'
 
 /** A recipient that still waits. */
-export type Waiting = {
+export type PendingRecipient = {
   state: RowState
   /** Failed tries so far. */
   tries: number
@@ -22,7 +22,7 @@ export type QueuedMessage = {
   segment: Segment
   readonly octets: number
   /** How the delivered message differs from the stored one; absent: in nothing. */
-  overlay: HeaderEdits | undefined
+  headerEdits: HeaderEdits | undefined
   /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
   signature: string | undefined
   /** Whether it has lines that are too long and can be mended; absent: nobody has looked yet. */
@@ -34,7 +34,7 @@ export type QueuedMessage = {
   /** The delay warning was given. */
   warned: boolean
   /** By place in the envelope: those in hand that have no final outcome. */
-  readonly open: Map<number, Waiting>
+  readonly pending: Map<number, PendingRecipient>
   /** What an operator ordered while it was being delivered: done when the attempt comes back. */
   ordered: 'hold' | 'bounce' | 'delete' | undefined
   orderedBy: string
@@ -49,7 +49,7 @@ export type Batch = {
   readonly writer: string
   readonly cursor: Cursor
   readonly takenAt: number
-  readonly mails: QueuedMessage[]
+  readonly messages: QueuedMessage[]
   /** Recipients being worked on. */
   busy: number
   /** Ids of messages that are finished, and how many of them are noted in the index. */
@@ -58,7 +58,7 @@ export type Batch = {
 }
 
 /** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */
-export const batchPatience = 3000
+export const maxBatchAgeMs = 3000
 
 /** A message that nobody sends back goes on without REQUIRETLS rather than being lost (RFC 8689 §5). */
 export function requireTlsOf({ requireTls, sender }: Envelope): RequireTls {

@@ -49,7 +49,7 @@ export type DeliverySettings = {
 export function compileDeliverySettings(
   replica: Replica,
   revision: number,
-  before?: { plan: DeliverySettings; changed: ReadonlySet<RowKind> },
+  before?: { settings: DeliverySettings; changed: ReadonlySet<RowKind> },
 ): DeliverySettings {
   const general = generalSchema.parse(replica.settings.get('general') ?? {})
   const queue = queueSchema.parse(replica.settings.get('queue') ?? {})
@@ -64,7 +64,7 @@ export function compileDeliverySettings(
     listens: { ...advanced, implicitTlsPort: tls.implicitTlsPort },
     queue,
     gateway: general.gateway,
-    domains: before && !isNew(['domain']) ? before.plan.domains : domainsOf(replica),
+    domains: before && !isNew(['domain']) ? before.settings.domains : domainsOf(replica),
     throttles,
     delimiter: advanced.mailboxDelimiter,
     defaultMailHost: general.defaultMailHost,
@@ -72,8 +72,8 @@ export function compileDeliverySettings(
     recipientDelayMs: advanced.recipientDelayMs,
     drainMs: advanced.drainTimeoutSeconds * 1000,
     signers: signersOf(replica),
-    relays: before && !isNew(['relay']) ? before.plan.relays : relaysOf(replica),
-    directory: before && !isNew(directoryKinds) ? before.plan.directory : directoryOf(replica),
+    relays: before && !isNew(['relay']) ? before.settings.relays : relaysOf(replica),
+    directory: before && !isNew(directoryKinds) ? before.settings.directory : directoryOf(replica),
   }
 }
 
@@ -114,10 +114,10 @@ function signersOf(replica: Replica): Map<string, SigningKey[]> {
   return signers
 }
 
-export function throttleFor(plan: DeliverySettings, domain: string): Throttle {
-  const override = plan.throttles.get(domain)
+export function throttleFor(settings: DeliverySettings, domain: string): Throttle {
+  const override = settings.throttles.get(domain)
   return {
-    connections: override?.connections ?? plan.queue.perDomainConnections,
-    perMinute: override?.perMinute ?? plan.queue.perDomainPerMinute,
+    connections: override?.connections ?? settings.queue.perDomainConnections,
+    perMinute: override?.perMinute ?? settings.queue.perDomainPerMinute,
   }
 }

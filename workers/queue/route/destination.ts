@@ -18,55 +18,55 @@ export type Destination =
   | { kind: 's3'; domain: string; bucket: string; prefix: string }
 
 /** Mail of one lane shares destination, connections and throttles. `domain` names the throttle. */
-export type NextHop = { lane: string; domain: string; destination: Destination }
+export type NextHop = { key: string; domain: string; destination: Destination }
 
 export type Rerouted = { host: string; port: number }
 
 export function nextHopFor(
-  plan: DeliverySettings,
+  settings: DeliverySettings,
   to: Pick<Recipient, 'address' | 'via'>,
   rerouted?: Rerouted,
 ): NextHop {
   const domain = to.address.slice(to.address.lastIndexOf('@') + 1)
-  const tls = plan.queue.outboundTls
+  const tls = settings.queue.outboundTls
   if (rerouted) return named(domain, rerouted, tls)
   if (to.via) return named(domain, hostAndPort(to.via), tls)
-  const local = plan.domains.get(domain)
-  if (local) return localWay(local.name, local.route)
-  if (plan.gateway !== 'off') {
-    const { host, port, tls: gatewayTls, user, secret } = plan.gateway
+  const local = settings.domains.get(domain)
+  if (local) return localNextHop(local.name, local.route)
+  if (settings.gateway !== 'off') {
+    const { host, port, tls: gatewayTls, user, secret } = settings.gateway
     const auth = user && secret ? { user, secret } : undefined
     const destination: Destination = { kind: 'smtp', host, port, tls: gatewayTls, ...(auth ? { auth } : {}) }
-    return { lane: 'gateway', domain: host, destination }
+    return { key: 'gateway', domain: host, destination }
   }
   if (domain.startsWith('[')) {
-    return { lane: domain, domain, destination: { kind: 'address', address: domain, tls } }
+    return { key: domain, domain, destination: { kind: 'address', address: domain, tls } }
   }
-  return { lane: domain, domain, destination: { kind: 'mx', domain, tls } }
+  return { key: domain, domain, destination: { kind: 'mx', domain, tls } }
 }
 
 function named(domain: string, { host, port }: Rerouted, tls: TlsPolicy): NextHop {
-  return { lane: `to ${host}:${port}`, domain, destination: { kind: 'smtp', host, port, tls } }
+  return { key: `to ${host}:${port}`, domain, destination: { kind: 'smtp', host, port, tls } }
 }
 
 type LocalRoute = LocalDomain['route']
 
-function localWay(domain: string, route: LocalRoute): NextHop {
-  const way = (destination: Destination): NextHop => ({ lane: domain, domain, destination })
+function localNextHop(domain: string, route: LocalRoute): NextHop {
+  const to = (destination: Destination): NextHop => ({ key: domain, domain, destination })
   switch (route.type) {
     case 'maildir':
     case 'discard':
-      return way({ kind: route.type, domain })
+      return to({ kind: route.type, domain })
     case 'lmtp':
-      return way({ kind: 'lmtp', host: route.host, port: route.port, tls: 'none' })
+      return to({ kind: 'lmtp', host: route.host, port: route.port, tls: 'none' })
     case 'smtp':
-      return way({ kind: 'smtp', host: route.host, port: route.port, tls: route.tls })
+      return to({ kind: 'smtp', host: route.host, port: route.port, tls: route.tls })
     case 'webhook': {
       const { url, secret } = route
-      return way({ kind: 'webhook', domain, url, ...(secret === undefined ? {} : { secret }) })
+      return to({ kind: 'webhook', domain, url, ...(secret === undefined ? {} : { secret }) })
     }
     case 's3':
-      return way({ kind: 's3', domain, bucket: route.bucket, prefix: route.prefix })
+      return to({ kind: 's3', domain, bucket: route.bucket, prefix: route.prefix })
   }
 }
 

@@ -166,12 +166,12 @@ test.each<[string, Zone, string[] | string]>([
 })
 
 test('address literals', async () => {
-  const world = {
+  const context = {
     dns: dns({}),
     port: 25,
     ourselves: { hostname: 'us.test', isOurs: (address: string) => address === '192.0.2.99', listensOn: () => false },
   }
-  const literal = (address: string) => hostsFor({ kind: 'address', address, tls: 'none' }, world)
+  const literal = (address: string) => hostsFor({ kind: 'address', address, tls: 'none' }, context)
   expect(await literal('[192.0.2.5]')).toMatchObject({ peers: [{ address: '192.0.2.5', port: 25 }] })
   expect(await literal('[IPv6:2001:db8::5]')).toMatchObject({ peers: [{ address: '2001:db8::5' }] })
   expect(await literal('[192.0.2.99]')).toMatchObject({ status: '5.4.6' })

@@ -44,9 +44,9 @@ export type Remote = Extract<Destination, { kind: 'lmtp' | 'smtp' | 'mx' | 'addr
 
 export async function hostsFor(
   destination: Remote,
-  world: { dns: Questions; ourselves: Ourselves; port: number; random?: () => number },
+  context: { dns: Questions; ourselves: Ourselves; port: number; random?: () => number },
 ): Promise<Hosts> {
-  const { dns, port } = world
+  const { dns, port } = context
   switch (destination.kind) {
     case 'lmtp':
     case 'smtp':
@@ -54,23 +54,23 @@ export async function hostsFor(
     case 'address': {
       const address = parseAddress(destination.address)?.toString()
       if (!address) return bounced('5.1.3', `${destination.address} is not an address literal`, 'bad-address')
-      if (world.ourselves.isOurs(address, port)) return loops(destination.address)
+      if (context.ourselves.isOurs(address, port)) return loops(destination.address)
       return { kind: 'hosts', peers: [{ host: address, address, port }] }
     }
     case 'mx':
-      return mxHosts(destination.domain, world)
+      return mxHosts(destination.domain, context)
   }
 }
 
-type World = Parameters<typeof hostsFor>[1]
+type HostsContext = Parameters<typeof hostsFor>[1]
 
-async function mxHosts(domain: string, world: World): Promise<Hosts> {
-  const mx = await world.dns.mx(domain)
+async function mxHosts(domain: string, context: HostsContext): Promise<Hosts> {
+  const mx = await context.dns.mx(domain)
   switch (mx.kind) {
     // Some resolvers say NXDOMAIN of a name that has no MX and does have an address (dnsmasq, home routers): it is asked for.
     case 'no-name':
     case 'empty':
-      return implicitMx(domain, world)
+      return implicitMx(domain, context)
     case 'not-known':
       return deferred('4.4.3', `the MX of ${domain} could not be looked up: ${mx.why}`, 'dns-failure')
     case 'found': {
@@ -80,21 +80,21 @@ async function mxHosts(domain: string, world: World): Promise<Hosts> {
       return explicitMx(
         domain,
         mx.value.filter(({ host }) => host !== '' && host !== '.'),
-        world,
+        context,
       )
     }
   }
 }
 
-async function implicitMx(domain: string, world: World): Promise<Hosts> {
-  const found = await addressesOf(world.dns, { host: domain, port: world.port })
-  if (found.kind === 'hosts' && found.peers.some((peer) => isUs(peer, world))) return loops(domain)
+async function implicitMx(domain: string, context: HostsContext): Promise<Hosts> {
+  const found = await addressesOf(context.dns, { host: domain, port: context.port })
+  if (found.kind === 'hosts' && found.peers.some((peer) => isUs(peer, context))) return loops(domain)
   if (found.kind !== 'bounced') return found
   return bounced('5.1.2', `domain ${domain} has neither MX nor address records`, 'no-such-domain')
 }
 
-async function explicitMx(domain: string, records: Mx[], world: World): Promise<Hosts> {
-  const { dns, port, random = Math.random } = world
+async function explicitMx(domain: string, records: Mx[], context: HostsContext): Promise<Hosts> {
+  const { dns, port, random = Math.random } = context
   // Equal preferences in random order (RFC 5321 §5.1), by drawing a number for each.
   const ordered = records
     .map((record) => ({ ...record, draw: random() }))
@@ -105,10 +105,10 @@ async function explicitMx(domain: string, records: Mx[], world: World): Promise<
   let trouble: Extract<Hosts, { kind: 'deferred' }> | undefined
   for (const [i, answer] of asked.entries()) {
     const { host, preference } = ordered[i] as Mx
-    if (host === world.ourselves.hostname) ours = Math.min(ours, preference)
+    if (host === context.ourselves.hostname) ours = Math.min(ours, preference)
     if (answer.kind === 'deferred') trouble ??= answer
     if (answer.kind !== 'hosts') continue
-    if (answer.peers.some((peer) => isUs(peer, world))) ours = Math.min(ours, preference)
+    if (answer.peers.some((peer) => isUs(peer, context))) ours = Math.min(ours, preference)
     peers.push(...answer.peers.map((peer) => ({ ...peer, preference })))
   }
   const better = peers.filter(({ preference }) => preference < ours).slice(0, maxPeers)
@@ -117,7 +117,7 @@ async function explicitMx(domain: string, records: Mx[], world: World): Promise<
   return trouble ?? bounced('5.4.4', `no MX host of ${domain} has an address`, 'no-such-host')
 }
 
-function isUs(peer: Peer, { ourselves }: World): boolean {
+function isUs(peer: Peer, { ourselves }: HostsContext): boolean {
   return peer.host === ourselves.hostname || ourselves.isOurs(peer.address, peer.port)
 }
 

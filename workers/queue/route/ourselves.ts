@@ -13,7 +13,7 @@ const insteadOf = new Map([
 
 type Parts = {
   env: Environment
-  plan: Pick<DeliverySettings, 'hostname' | 'listens'>
+  settings: Pick<DeliverySettings, 'hostname' | 'listens'>
   interfaces?: () => string[]
   unprivileged?: boolean
 }
@@ -21,11 +21,11 @@ type Parts = {
 /** Our listening ports and addresses: mail whose MX leads there would come back to us. */
 export function ourselvesFrom({
   env,
-  plan,
+  settings,
   interfaces = interfaceAddresses,
   unprivileged = process.getuid?.() !== 0,
 }: Parts): Ourselves {
-  const { hostname, listens } = plan
+  const { hostname, listens } = settings
   const allowed = (port: number) => (unprivileged ? (insteadOf.get(port) ?? port) : port)
   const fixed = (name: string, port: number) => Number(env[name] || allowed(port))
   const ports = new Set([

@@ -8,16 +8,16 @@ import type { DeliverySettings } from './delivery-settings.ts'
  * catch-all and the mailbox's name without its box. An address that means nobody here goes to its domain's route as it is: that route
  * may know better. Notifications about this mail are nobody's wish (RFC 3461 §4.1, §6.1).
  */
-export function ownRecipients(address: string, plan: DeliverySettings): Recipient[] {
+export function ownRecipients(address: string, settings: DeliverySettings): Recipient[] {
   const { local, domain } = splitAddress(address)
-  const own = plan.directory.domains.get(domain)
+  const own = settings.directory.domains.get(domain)
   const asItIs: Recipient[] = [{ address, original: address, notify: ['never'] }]
   if (!own) return asItIs
   const expansion = expand({ local, domain: own.name }, address, {
-    directory: plan.directory,
+    directory: settings.directory,
     settings: {
-      advanced: { mailboxDelimiter: plan.delimiter },
-      general: { defaultMailHost: plan.defaultMailHost, postmaster: plan.postmaster },
+      advanced: { mailboxDelimiter: settings.delimiter },
+      general: { defaultMailHost: settings.defaultMailHost, postmaster: settings.postmaster },
     },
   })
   if (expansion.kind !== 'found') return asItIs

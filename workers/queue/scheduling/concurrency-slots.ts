@@ -25,91 +25,91 @@ export function transportOf({ kind }: Destination): Transport {
 }
 
 /** Deliveries of one transport that wait without a place; each has a socket. What is more keeps its place. */
-const maxWaiting = 1000
+const maxSuspended = 1000
 
 export class ConcurrencySlots {
   readonly transport: Transport
-  readonly #most: () => number
+  readonly #limit: () => number
   /** Lanes that have their turn, in order. */
-  ring: DestinationQueue[] = []
+  ready: DestinationQueue[] = []
   /** Deliveries that hold a place; of them retries, and those to destinations that have not proved themselves. */
   busy = 0
   busyRetries = 0
-  unproved = 0
+  unproven = 0
   /** Deliveries that gave theirs up. */
-  waiting = 0
+  suspended = 0
   /** Jobs in the lanes. */
   jobs = 0
   /** Connections that are ready and wait for a place. */
-  readonly #line: { delivery: DeliveryInProgress; go(): void }[] = []
+  readonly #resuming: { delivery: DeliveryInProgress; go(): void }[] = []
 
-  constructor(transport: Transport, most: () => number) {
+  constructor(transport: Transport, limit: () => number) {
     this.transport = transport
-    this.#most = most
+    this.#limit = limit
   }
 
   get isFull(): boolean {
-    return this.busy >= this.#most()
+    return this.busy >= this.#limit()
   }
 
   /** Destinations that have not proved themselves hold at most half of the places. */
-  isFullFor(lane: DestinationQueue): boolean {
-    return this.isFull || (!lane.proved && this.unproved >= Math.max(1, this.#most() >> 1))
+  isFullFor(queue: DestinationQueue): boolean {
+    return this.isFull || (!queue.proven && this.unproven >= Math.max(1, this.#limit() >> 1))
   }
 
   begin(delivery: DeliveryInProgress): void {
     this.busy++
     if (delivery.job.retry) this.busyRetries++
-    if (!delivery.proved) this.unproved++
+    if (!delivery.proven) this.unproven++
   }
 
   #release(delivery: DeliveryInProgress): void {
     this.busy--
     if (delivery.job.retry) this.busyRetries--
-    if (!delivery.proved) this.unproved--
-    while (this.#line.length > 0 && !this.isFull) this.#line.shift()?.go()
+    if (!delivery.proven) this.unproven--
+    while (this.#resuming.length > 0 && !this.isFull) this.#resuming.shift()?.go()
   }
 
   end(delivery: DeliveryInProgress): void {
-    if (!delivery.waits) {
+    if (!delivery.suspended) {
       this.#release(delivery)
       return
     }
-    this.#wait(delivery, -1)
-    const at = this.#line.findIndex((each) => each.delivery === delivery)
-    if (at >= 0) this.#line.splice(at, 1)
+    this.#setSuspended(delivery, -1)
+    const at = this.#resuming.findIndex((each) => each.delivery === delivery)
+    if (at >= 0) this.#resuming.splice(at, 1)
   }
 
-  giveUp(delivery: DeliveryInProgress): void {
-    if (this.waiting >= maxWaiting) return
-    this.#wait(delivery, 1)
+  suspend(delivery: DeliveryInProgress): void {
+    if (this.suspended >= maxSuspended) return
+    this.#setSuspended(delivery, 1)
     this.#release(delivery)
   }
 
   /** The other side has spoken: the delivery goes on, even if that is one more than there are places. */
-  takeBack(delivery: DeliveryInProgress): void {
-    this.#wait(delivery, -1)
+  resume(delivery: DeliveryInProgress): void {
+    this.#setSuspended(delivery, -1)
     this.begin(delivery)
   }
 
   /** The same at once when a place is free, and else when one is. */
-  takeBackInTurn(delivery: DeliveryInProgress): Promise<void> | undefined {
+  resumeWhenFree(delivery: DeliveryInProgress): Promise<void> | undefined {
     if (!this.isFull) {
-      this.takeBack(delivery)
+      this.resume(delivery)
       return undefined
     }
     return new Promise((resolve) => {
       const go = () => {
-        this.takeBack(delivery)
+        this.resume(delivery)
         resolve()
       }
-      this.#line.push({ delivery, go })
+      this.#resuming.push({ delivery, go })
     })
   }
 
-  #wait(delivery: DeliveryInProgress, by: 1 | -1): void {
-    delivery.waits = by === 1
-    delivery.lane.waiting += by
-    this.waiting += by
+  #setSuspended(delivery: DeliveryInProgress, by: 1 | -1): void {
+    delivery.suspended = by === 1
+    delivery.queue.suspended += by
+    this.suspended += by
   }
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '../client/connection.ts'
 import type { ConcurrencySlots } from './concurrency-slots.ts'
-import type { Begun, ConcurrencySlot, DeliveryJob, DestinationQueue } from './destination-queue.ts'
+import type { ConcurrencySlot, DeliveryJob, DestinationQueue, PipelinedJob } from './destination-queue.ts'
 
 /**
  * A delivery under way. It is looked at every `lookMs`: one that gets on holds a place; one that waits for a connection to
@@ -8,51 +8,51 @@ import type { Begun, ConcurrencySlot, DeliveryJob, DestinationQueue } from './de
  */
 
 /** Milliseconds between two looks. */
-export const lookMs = 250
+export const progressCheckMs = 250
 /** Looks without an octet of ours leaving or a reply coming, until a delivery on a connection is one that waits. */
-const looksTalking = 20
+const checksConnected = 20
 /** The same where the destination has not proved itself. */
-const looksWithStranger = 4
+const checksUnproven = 4
 /** The same for one that has no connection yet. */
-const looksCalling = 1
+const checksConnecting = 1
 /** After so many looks without a connection the destination counts as silent: its other mail need not wait to hear that. */
-const looksSilent = 30_000 / lookMs
+const checksSilent = 30_000 / progressCheckMs
 
 type DeliveryOptions = {
   job: DeliveryJob
-  lane: DestinationQueue
-  places: ConcurrencySlots
-  begun: Begun | undefined
-  next: ConcurrencySlot['next']
+  queue: DestinationQueue
+  slots: ConcurrencySlots
+  pipelined: PipelinedJob | undefined
+  takeNext: ConcurrencySlot['takeNext']
 }
 
 export class DeliveryInProgress implements ConcurrencySlot {
   readonly job: DeliveryJob
-  readonly lane: DestinationQueue
-  begun: Begun | undefined
-  readonly next: ConcurrencySlot['next']
-  follows: Begun | undefined
-  answered: boolean | undefined
+  readonly queue: DestinationQueue
+  pipelined: PipelinedJob | undefined
+  readonly takeNext: ConcurrencySlot['takeNext']
+  nextPipelined: PipelinedJob | undefined
+  reachable: boolean | undefined
   concluding = false
   abandoned = false
   /** Whether its destination had proved itself when it began. */
-  readonly proved: boolean
+  readonly proven: boolean
   /** It gave its place up; kept by the places. */
-  waits = false
-  readonly #places: ConcurrencySlots
+  suspended = false
+  readonly #slots: ConcurrencySlots
   #connection: Connection | undefined
   #progress: number | undefined
-  #looks = 0
-  #inLine = false
+  #checksWithoutProgress = 0
+  #awaitsSlot = false
   #abort: AbortController | undefined
 
-  constructor({ job, lane, places, begun, next }: DeliveryOptions) {
+  constructor({ job, queue, slots, pipelined, takeNext }: DeliveryOptions) {
     this.job = job
-    this.lane = lane
-    this.begun = begun
-    this.next = next
-    this.proved = lane.proved
-    this.#places = places
+    this.queue = queue
+    this.pipelined = pipelined
+    this.takeNext = takeNext
+    this.proven = queue.proven
+    this.#slots = slots
   }
 
   /** Ends what it waits for when it is abandoned. */
@@ -62,47 +62,47 @@ export class DeliveryInProgress implements ConcurrencySlot {
     return this.#abort.signal
   }
 
-  calls(): void {
+  connecting(): void {
     this.#connection = undefined
     this.#progress = undefined
   }
 
-  talks(connection: Connection): Promise<void> | undefined {
+  connected(connection: Connection): Promise<void> | undefined {
     this.#connection = connection
     this.#progress = undefined
-    this.#looks = 0
-    this.lane.silent = false
-    if (!this.waits) return undefined
-    const turn = this.#places.takeBackInTurn(this)
-    this.#inLine = turn !== undefined
-    return turn?.then(() => {
-      this.#inLine = false
+    this.#checksWithoutProgress = 0
+    this.queue.silent = false
+    if (!this.suspended) return undefined
+    const resumed = this.#slots.resumeWhenFree(this)
+    this.#awaitsSlot = resumed !== undefined
+    return resumed?.then(() => {
+      this.#awaitsSlot = false
     })
   }
 
   /** Answers whether it gave its place up just now, or its lane may go on. */
-  look(): boolean {
-    if (this.#places.transport === 'local' || this.#inLine || this.concluding) return false
+  checkProgress(): boolean {
+    if (this.#slots.transport === 'local' || this.#awaitsSlot || this.concluding) return false
     const progress = this.#connection?.progress ?? -1
     if (progress !== this.#progress) {
       this.#progress = progress
-      this.#looks = 0
-      if (this.waits && this.#connection) this.#places.takeBack(this)
+      this.#checksWithoutProgress = 0
+      if (this.suspended && this.#connection) this.#slots.resume(this)
       return false
     }
-    this.#looks++
-    if (!this.#connection && this.#looks === looksSilent) {
-      this.lane.silent = true
+    this.#checksWithoutProgress++
+    if (!this.#connection && this.#checksWithoutProgress === checksSilent) {
+      this.queue.silent = true
       return true
     }
-    if (this.waits || this.#looks < this.#patience) return false
-    this.#places.giveUp(this)
-    return this.waits
+    if (this.suspended || this.#checksWithoutProgress < this.#maxChecks) return false
+    this.#slots.suspend(this)
+    return this.suspended
   }
 
-  get #patience(): number {
-    if (!this.#connection) return looksCalling
-    return this.proved ? looksTalking : looksWithStranger
+  get #maxChecks(): number {
+    if (!this.#connection) return checksConnecting
+    return this.proven ? checksConnected : checksUnproven
   }
 
   /** Breaks it off: nothing more is said, and whatever comes of it is of no interest. */
@@ -110,6 +110,6 @@ export class DeliveryInProgress implements ConcurrencySlot {
     this.abandoned = true
     this.#abort?.abort()
     this.#connection?.destroy()
-    this.begun?.connection.destroy()
+    this.pipelined?.connection.destroy()
   }
 }

@@ -7,20 +7,20 @@ import type { DeliveryJob } from './destination-queue.ts'
 export function deliveryJobsFor(
   mail: QueuedMessage,
   recipients: readonly number[],
-  plan: DeliverySettings,
+  settings: DeliverySettings,
 ): DeliveryJob[] {
   if (recipients.length === 1) {
     const [r] = recipients as [number]
-    return [{ mail, recipients: [r], retry: (mail.open.get(r)?.tries ?? 0) > 0 }]
+    return [{ mail, recipients: [r], retry: (mail.pending.get(r)?.tries ?? 0) > 0 }]
   }
   const jobs = new Map<string, DeliveryJob>()
   for (const r of recipients) {
     const to = mail.envelope.recipients[r]
     if (!to) continue
-    const { lane } = nextHopFor(plan, to, mail.rerouted)
+    const nextHop = nextHopFor(settings, to, mail.rerouted).key
     // A gateway takes all domains in one transaction; a domain's own limits hold only where it is the destination.
-    const retry = (mail.open.get(r)?.tries ?? 0) > 0
-    const key = `${retry ? 1 : 0} ${lane} ${lane === 'gateway' ? '' : domainOf(to.address)} ${to.forwardedBy ?? ''}`
+    const retry = (mail.pending.get(r)?.tries ?? 0) > 0
+    const key = `${retry ? 1 : 0} ${nextHop} ${nextHop === 'gateway' ? '' : domainOf(to.address)} ${to.forwardedBy ?? ''}`
     const job = jobs.get(key)
     if (job) job.recipients.push(r)
     else jobs.set(key, { mail, recipients: [r], retry })

@@ -12,19 +12,19 @@ export type DeliveryJob = {
 }
 
 /** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
-export type Begun = { job: DeliveryJob; connection: Connection }
+export type PipelinedJob = { job: DeliveryJob; connection: Connection }
 
 /** A delivery, as the attempt sees it. */
 export type ConcurrencySlot = {
-  begun: Begun | undefined
+  pipelined: PipelinedJob | undefined
   /** Takes the job that may follow on the same connection. */
-  next(fits: (mail: QueuedMessage, recipients: readonly number[]) => boolean): DeliveryJob | undefined
+  takeNext(fits: (mail: QueuedMessage, recipients: readonly number[]) => boolean): DeliveryJob | undefined
   /** Set by the attempt when it has begun that job. */
-  follows: Begun | undefined
+  nextPipelined: PipelinedJob | undefined
   /** From here on it waits for a connection to another host. */
-  calls(): void
+  connecting(): void
   /** A connection is ready. Who waited long for it may have to wait for a place. */
-  talks(connection: Connection): Promise<void> | undefined
+  connected(connection: Connection): Promise<void> | undefined
   /** Aborts what it waits for when it is abandoned. */
   readonly signal: AbortSignal
   /** Nobody wants to know any more: nothing more is to be begun. */
@@ -32,7 +32,7 @@ export type ConcurrencySlot = {
   /** Set by the attempt: the outcome is being recorded. */
   concluding: boolean
   /** Set by the attempt: whether the destination took mail (true) or could not be talked to (false). */
-  answered: boolean | undefined
+  reachable: boolean | undefined
 }
 
 /** What `perMinute` of a throttle counts in. */
@@ -40,38 +40,38 @@ export const minuteMs = 60_000
 
 /** Mail for one destination, in order, new before old. */
 export class DestinationQueue {
-  readonly way: NextHop
-  readonly #fresh = new Line()
-  readonly #retries = new Line()
+  readonly nextHop: NextHop
+  readonly #new = new JobFifo()
+  readonly #retries = new JobFifo()
   /** Deliveries under way, and how many of them are retries. */
   busy = 0
   busyRetries = 0
   /** Of those under way: they gave up their places and wait for the other side. */
-  waiting = 0
+  suspended = 0
   /** The destination took mail a while ago; one that an administrator named is taken at his word. */
-  proved = true
+  proven = true
   /** A connection has been waiting for so long that other mail need not wait to be told so. */
   silent = false
   /** When throttled: when messages started, of the last minute at most, oldest first. */
   #starts: number[] = []
   #oldest = 0
-  inRing = false
+  isReady = false
 
-  constructor(way: NextHop) {
-    this.way = way
+  constructor(nextHop: NextHop) {
+    this.nextHop = nextHop
   }
 
   get length(): number {
-    return this.#fresh.length + this.#retries.length
+    return this.#new.length + this.#retries.length
   }
 
   /** Its mail waits for the first word of a host that nobody knows: one connection is enough to hear it. */
-  get stands(): boolean {
-    return !this.proved && this.waiting > 0 && !this.silent
+  get isProbing(): boolean {
+    return !this.proven && this.suspended > 0 && !this.silent
   }
 
   add(job: DeliveryJob): void {
-    ;(job.retry ? this.#retries : this.#fresh).push(job)
+    ;(job.retry ? this.#retries : this.#new).push(job)
   }
 
   /**
@@ -79,9 +79,9 @@ export class DestinationQueue {
    * mail for a destination does not wait behind its old mail either.
    */
   take({ throttle, retries, now }: { throttle: Throttle; retries: boolean; now: number }): DeliveryJob | undefined {
-    if (this.#fresh.length === 0 && !this.#mayRetry(retries, throttle)) return undefined
+    if (this.#new.length === 0 && !this.#mayRetry(retries, throttle)) return undefined
     if (throttle.perMinute > 0 && !this.#token(throttle.perMinute, now)) return undefined
-    return this.#fresh.shift() ?? this.#retries.shift()
+    return this.#new.shift() ?? this.#retries.shift()
   }
 
   #mayRetry(allowed: boolean, { connections }: Throttle): boolean {
@@ -102,7 +102,7 @@ export class DestinationQueue {
   }
 
   /** Takes the place of another lane with the same destination: what that one started counts. */
-  follow(before: DestinationQueue): void {
+  inheritThrottle(before: DestinationQueue): void {
     this.#starts = before.#starts
     this.#oldest = before.#oldest
   }
@@ -114,17 +114,17 @@ export class DestinationQueue {
 
   /** The new mail that would be taken next. */
   peek(): DeliveryJob | undefined {
-    return this.#fresh.peek()
+    return this.#new.peek()
   }
 
   /** Takes out every job of the lane, or those of one message. */
   drain(mail?: QueuedMessage): DeliveryJob[] {
-    return [...this.#fresh.drain(mail), ...this.#retries.drain(mail)]
+    return [...this.#new.drain(mail), ...this.#retries.drain(mail)]
   }
 }
 
 /** First in, first out, without moving what waits. */
-class Line {
+class JobFifo {
   #jobs: (DeliveryJob | undefined)[] = []
   #head = 0
 

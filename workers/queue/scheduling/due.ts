@@ -14,9 +14,9 @@ import type { Scheduler } from './scheduler.ts'
 export type DueOptions = {
   index: Index
   reader: SpoolReader
-  journal: IndexWriter
-  dispatch: Scheduler
-  hands: ActiveMessages
+  indexWriter: IndexWriter
+  scheduler: Scheduler
+  activeMessages: ActiveMessages
   record: RecordEvent
   /** Where messages lie that were copied on a moment ago. */
   moved: ReadonlyMap<number, Pick<QueuedMessage, 'location' | 'segment'>>
@@ -26,13 +26,13 @@ const domainsAtOnce = 2000
 const rowsAtOnce = 2000
 const longestSleep = 1000
 
-export class Due {
+export class DueLoader {
   readonly #options: DueOptions
   #timer: NodeJS.Timeout | undefined
-  #looking: Promise<void> | undefined
+  #current: Promise<void> | undefined
   #running = false
   /** How many want nothing to be brought now. */
-  #stilled = 0
+  #pauses = 0
   /** The ring of domains goes on from here. */
   #after = ''
   #nextAt = Number.POSITIVE_INFINITY
@@ -49,52 +49,52 @@ export class Due {
   async stop(): Promise<void> {
     this.#running = false
     clearTimeout(this.#timer)
-    await this.#looking
+    await this.#current
   }
 
   /** There may be room, or something due. */
   wake(): void {
-    if (!this.#running || this.#looking || this.#stilled > 0) return
+    if (!this.#running || this.#current || this.#pauses > 0) return
     clearTimeout(this.#timer)
-    this.#looking = this.#look()
+    this.#current = this.#run()
   }
 
   /**
    * Runs this while nothing is on its way from the index into the hands: what waits is in one of the two. In between it is
    * active in the index and in no hand, where nobody finds it.
    */
-  async whileStill<T>(work: () => Promise<T>): Promise<T> {
-    this.#stilled++
+  async whilePaused<T>(work: () => Promise<T>): Promise<T> {
+    this.#pauses++
     try {
-      await this.#looking
+      await this.#current
       return await work()
     } finally {
-      this.#stilled--
+      this.#pauses--
       this.wake()
     }
   }
 
-  async #look(): Promise<void> {
+  async #run(): Promise<void> {
     let pause = longestSleep
     try {
-      pause = await this.#turn()
+      pause = await this.#round()
     } catch {
       // The journal reports what is wrong with the index.
     }
-    this.#looking = undefined
+    this.#current = undefined
     if (this.#running) this.#timer = setTimeout(() => this.wake(), pause)
   }
 
   /** One look around; answers how long to sleep. */
-  async #turn(): Promise<number> {
-    const { index, dispatch } = this.#options
+  async #round(): Promise<number> {
+    const { index, scheduler } = this.#options
     if (index.counts.recipients[deferred] === 0) return longestSleep
     const started = performance.now()
     const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
     const now = Date.now()
     for (const [, dueAt] of domains) if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
     const due = domains.filter(([, dueAt]) => dueAt <= now).map(([domain]) => domain)
-    const quotas = quotasFor(due, dispatch)
+    const quotas = quotasFor(due, scheduler)
     const { rows, stoppedAt } =
       quotas.length > 0 ? await index.ask('load', { now, quotas, limit: rowsAtOnce }) : nothing
     await this.#loadAll(rows)
@@ -115,30 +115,31 @@ export class Due {
   }
 
   async #load(row: MessageRow): Promise<void> {
-    const { dispatch, journal } = this.#options
-    const mail = await this.bring(row)
+    const { scheduler, indexWriter } = this.#options
+    const mail = await this.activate(row)
     if (!mail) return
-    const noRoom = dispatch.add(
+    const noRoom = scheduler.add(
       mail,
       row.recipients.map(({ r }) => r),
     )
-    journal.settle(
+    indexWriter.settle(
       mail,
-      noRoom.map((r) => ({ r, to: { ...(mail.open.get(r) ?? never()), state: deferred } })),
+      noRoom.map((r) => ({ r, to: { ...(mail.pending.get(r) ?? never()), state: deferred } })),
     )
   }
 
   /** Makes active rows a mail in hand. `undefined`: its envelope cannot be read; it is held then, and that is an event. */
-  async bring(row: MessageRow): Promise<QueuedMessage | undefined> {
-    const { hands, record, reader, moved, journal } = this.#options
+  async activate(row: MessageRow): Promise<QueuedMessage | undefined> {
+    const { activeMessages, record, reader, moved, indexWriter } = this.#options
     try {
-      const mail = hands.find(row.id) ?? (await this.#make(row, reader))
+      const mail = activeMessages.find(row.id) ?? (await this.#make(row, reader))
       // Two loads of one message may have waited for its envelope together: the first to come back is the one.
-      const one = hands.find(row.id) ?? mail
-      hands.take(one)
-      for (const { r, tries, nextAt, cause } of row.recipients) one.open.set(r, { state: active, tries, nextAt, cause })
-      Object.assign(one, moved.get(row.n))
-      return one
+      const known = activeMessages.find(row.id) ?? mail
+      activeMessages.add(known)
+      for (const { r, tries, nextAt, cause } of row.recipients)
+        known.pending.set(r, { state: active, tries, nextAt, cause })
+      Object.assign(known, moved.get(row.n))
+      return known
     } catch (error) {
       const detail = error instanceof SpoolDamaged ? error.message : `cannot be read: ${(error as Error).message}`
       record('message.damaged', { messageId: row.id, where: row.location.slice(0, 300), detail: detail.slice(0, 300) })
@@ -150,26 +151,26 @@ export class Due {
         nextAt: 0,
         cause: detail,
       }))
-      journal.add({ update })
+      indexWriter.add({ update })
       return undefined
     }
   }
 
   async #make(row: MessageRow, reader: SpoolReader): Promise<QueuedMessage> {
-    const place = this.#options.moved.get(row.n) ?? (row as unknown as Pick<QueuedMessage, 'location' | 'segment'>)
+    const stored = this.#options.moved.get(row.n) ?? (row as unknown as Pick<QueuedMessage, 'location' | 'segment'>)
     return {
       n: row.n,
-      envelope: await reader.readEnvelope(place.location),
-      location: place.location,
-      segment: place.segment,
+      envelope: await reader.readEnvelope(stored.location),
+      location: stored.location,
+      segment: stored.segment,
       octets: row.octets,
-      overlay: editsFrom(row.overlay),
+      headerEdits: editsFrom(row.headerEdits),
       signature: undefined,
       recorded: true,
       batch: undefined,
       rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,
       warned: row.warned,
-      open: new Map(),
+      pending: new Map(),
       ordered: undefined,
       orderedBy: '',
     }
@@ -179,12 +180,12 @@ export class Due {
 const nothing = { rows: [], stoppedAt: undefined }
 
 /** How much of each domain is loaded: no more than its lane has room for, nor than its transport has. */
-function quotasFor(domains: readonly string[], dispatch: Scheduler): [string, number][] {
+function quotasFor(domains: readonly string[], scheduler: Scheduler): [string, number][] {
   const left = new Map<Transport, number>()
   return domains.flatMap((domain): [string, number][] => {
-    const { transport, most } = dispatch.roomFor(domain)
-    const rest = left.get(transport) ?? dispatch.roomOf(transport)
-    const quota = Math.min(most, rest)
+    const { transport, limit } = scheduler.roomFor(domain)
+    const rest = left.get(transport) ?? scheduler.roomOf(transport)
+    const quota = Math.min(limit, rest)
     left.set(transport, rest - quota)
     return quota > 0 ? [[domain, quota]] : []
   })

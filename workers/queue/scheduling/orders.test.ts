@@ -45,7 +45,7 @@ test('retry now, and run for everything', async () => {
   const { box, remote, id } = await waiting()
   await give(box, { action: 'retry', messageIds: [id] })
   await until('tried', () => box.of('delivery.deferred', id).length === 2)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   remote.script = {}
   expect(await give(box, { action: 'run' })).toBe(2)
   await until('delivered', () => box.of('delivery.delivered', id).length === 1)
@@ -130,7 +130,7 @@ test.each([
   await until('it is on its way', () => brought)
   expect(await give(box, { action, messageIds: [id] })).toBe(1)
   expect(box.of(event, id).length).toBeGreaterThan(0)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   // The notification of a bounce may still be on its way.
   await until('nothing is under way', () => states(box).active === 0)
   expect(states(box)).toEqual({ active: 0, deferred: 0, held: action === 'hold' ? 2 : 0 })

@@ -7,7 +7,7 @@ import type { IndexWriter } from '../index/index-writer.ts'
 import { active, held } from '../index/rows.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import type { QueuedMessage } from '../message/message.ts'
-import type { Due } from './due.ts'
+import type { DueLoader } from './due.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /**
@@ -16,10 +16,10 @@ import type { Scheduler } from './scheduler.ts'
  */
 export type OrdersOptions = {
   index: Index
-  journal: IndexWriter
-  dispatch: Scheduler
-  hands: ActiveMessages
-  due: Due
+  indexWriter: IndexWriter
+  scheduler: Scheduler
+  activeMessages: ActiveMessages
+  due: DueLoader
   record: RecordEvent
   /** Gives recipients of a mail in hand their outcome without an attempt. */
   conclude(mail: QueuedMessage, recipients: readonly number[], attempted: AttemptResult): Promise<void>
@@ -34,13 +34,13 @@ export type OrdersOptions = {
 }
 
 /** Milliseconds an order waits for deliveries under way; what comes back later still meets it. */
-const patience = 30_000
-const atOnce = 500
+const deliveryWaitMs = 30_000
+const idsPerBatch = 500
 
 export class Orders {
   readonly #options: OrdersOptions
   readonly #seen = new Set<string>()
-  #line: Promise<void> = Promise.resolve()
+  #chain: Promise<void> = Promise.resolve()
 
   constructor(options: OrdersOptions) {
     this.#options = options
@@ -49,20 +49,20 @@ export class Orders {
   /** All orders there are; those carried out before are passed over. Returns at once. */
   take(orders: ReadonlyMap<string, Order>): void {
     const isMine = ({ worker }: Order) => worker === undefined || worker === this.#options.worker
-    const fresh = [...orders].filter(([id, order]) => !this.#seen.has(id) && isMine(order))
+    const unseen = [...orders].filter(([id, order]) => !this.#seen.has(id) && isMine(order))
     for (const id of this.#seen) if (!orders.has(id)) this.#seen.delete(id)
-    if (fresh.length === 0) return
-    for (const [id] of fresh) this.#seen.add(id)
-    this.#line = this.#line.then(() => this.#carryOut(fresh))
+    if (unseen.length === 0) return
+    for (const [id] of unseen) this.#seen.add(id)
+    this.#chain = this.#chain.then(() => this.#carryOut(unseen))
   }
 
   /** Resolves when every order taken so far is carried out. */
   settled(): Promise<void> {
-    return this.#line
+    return this.#chain
   }
 
   async #carryOut(orders: [string, Order][]): Promise<void> {
-    const { index, journal, record, due } = this.#options
+    const { index, indexWriter, record, due } = this.#options
     try {
       const done = new Set(
         await index.ask(
@@ -72,10 +72,10 @@ export class Orders {
       )
       const open = orders.filter(([id]) => !done.has(id)).sort(([, a], [, b]) => a.orderedAt.localeCompare(b.orderedAt))
       for (const [id, order] of open) {
-        const matched = await this.#one(order)
+        const matched = await this.#carryOutOne(order)
         record('order.done', { orderId: id, action: order.action, matched })
-        journal.add({ orders: [{ id, at: Date.now() }] })
-        await journal.flush()
+        indexWriter.add({ orders: [{ id, at: Date.now() }] })
+        await indexWriter.flush()
         due.wake()
       }
     } catch (error) {
@@ -85,7 +85,7 @@ export class Orders {
     }
   }
 
-  async #one(order: Order): Promise<number> {
+  async #carryOutOne(order: Order): Promise<number> {
     if (order.action === 'run') return this.#run(order.domain)
     if (order.action === 'report') {
       if (order.report) await this.#options.writeReport(order.report)
@@ -93,15 +93,15 @@ export class Orders {
     }
     let matched = 0
     const ids = [...new Set(order.messageIds ?? [])]
-    for (let from = 0; from < ids.length; from += atOnce)
-      matched += await this.#some(order, ids.slice(from, from + atOnce))
+    for (let from = 0; from < ids.length; from += idsPerBatch)
+      matched += await this.#carryOutBatch(order, ids.slice(from, from + idsPerBatch))
     return matched
   }
 
   /** `domain`: only what waits for its recipients (ETRN, RFC 1985). */
   async #run(domain?: string): Promise<number> {
-    const { index, journal, forgetHosts } = this.#options
-    await journal.flush()
+    const { index, indexWriter, forgetHosts } = this.#options
+    await indexWriter.flush()
     forgetHosts()
     const at = Date.now()
     let matched = 0
@@ -112,10 +112,10 @@ export class Orders {
     }
   }
 
-  async #some(order: Order, ids: string[]): Promise<number> {
-    const { journal } = this.#options
+  async #carryOutBatch(order: Order, ids: string[]): Promise<number> {
+    const { indexWriter } = this.#options
     // Everything has its rows now, so the index knows each message there is.
-    await journal.flush()
+    await indexWriter.flush()
     switch (order.action) {
       case 'bounce':
       case 'delete':
@@ -126,15 +126,15 @@ export class Orders {
   }
 
   async #change(order: Order & { action: 'hold' | 'release' | 'retry' | 'reroute' }, ids: string[]): Promise<number> {
-    const { index, journal, due, record, forgetHosts } = this.#options
+    const { index, indexWriter, due, record, forgetHosts } = this.#options
     const { action, orderedBy: by, to } = order
-    await this.#untilBack(await due.whileStill(async () => this.#inHand(order, ids)))
+    await this.#untilDelivered(await due.whilePaused(async () => this.#applyToActive(order, ids)))
     if (action === 'retry' || action === 'reroute') forgetHosts()
     const rerouted = to ? `${to.host}:${to.port}` : ''
-    const matched = await due.whileStill(async () => {
+    const matched = await due.whilePaused(async () => {
       // What came into a hand meanwhile.
-      this.#inHand(order, ids)
-      await journal.flush()
+      this.#applyToActive(order, ids)
+      await indexWriter.flush()
       return index.ask('order', { action, ids, at: Date.now(), by, rerouted })
     })
     for (const messageId of matched) {
@@ -146,26 +146,26 @@ export class Orders {
   }
 
   /** Holds or reroutes what is in hand and not under way; answers what has to come back first. */
-  #inHand({ action, orderedBy: by, to }: Order, ids: string[]): QueuedMessage[] {
-    const { journal, hands, dispatch } = this.#options
+  #applyToActive({ action, orderedBy: by, to }: Order, ids: string[]): QueuedMessage[] {
+    const { indexWriter, activeMessages, scheduler } = this.#options
     const busy: QueuedMessage[] = []
-    for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
+    for (const mail of ids.flatMap((id) => activeMessages.find(id) ?? [])) {
       if (action === 'hold') {
-        const waiting = dispatch.withdraw(mail)
+        const waiting = scheduler.withdraw(mail)
         const change = (r: number) =>
-          ({ state: held, tries: mail.open.get(r)?.tries ?? 0, nextAt: 0, cause: by }) as const
-        journal.settle(
+          ({ state: held, tries: mail.pending.get(r)?.tries ?? 0, nextAt: 0, cause: by }) as const
+        indexWriter.settle(
           mail,
           waiting.map((r) => ({ r, to: change(r) })),
         )
         Object.assign(mail, { ordered: 'hold', orderedBy: by })
-        hands.putDown(mail)
-        if (mail.open.size > 0) busy.push(mail)
+        activeMessages.release(mail)
+        if (mail.pending.size > 0) busy.push(mail)
       }
       if (action === 'reroute' && to) {
-        const waiting = dispatch.withdraw(mail)
+        const waiting = scheduler.withdraw(mail)
         mail.rerouted = to
-        dispatch.add(mail, waiting)
+        scheduler.add(mail, waiting)
       }
     }
     return busy
@@ -173,32 +173,32 @@ export class Orders {
 
   /** Bounce and delete: whatever waits is taken in hand and gets its outcome. */
   async #end(order: Order, ids: string[]): Promise<number> {
-    const { index, hands, dispatch, due } = this.#options
+    const { index, activeMessages, scheduler, due } = this.#options
     const matched = new Set<string>()
     const busy: QueuedMessage[] = []
     const end = async (mail: QueuedMessage, recipients: number[]) => {
       matched.add(mail.envelope.id)
       if (recipients.length > 0) await this.#options.conclude(mail, recipients, outcomeOf(order, recipients))
     }
-    await due.whileStill(async () => {
-      for (const mail of ids.flatMap((id) => hands.find(id) ?? [])) {
+    await due.whilePaused(async () => {
+      for (const mail of ids.flatMap((id) => activeMessages.find(id) ?? [])) {
         Object.assign(mail, { ordered: order.action, orderedBy: order.orderedBy })
-        await end(mail, dispatch.withdraw(mail))
-        if (mail.open.size > 0) busy.push(mail)
+        await end(mail, scheduler.withdraw(mail))
+        if (mail.pending.size > 0) busy.push(mail)
       }
       for (const row of await index.ask('take', ids)) {
-        const mail = await due.bring(row)
+        const mail = await due.activate(row)
         const recipients = row.recipients.map(({ r }) => r)
         if (mail) await end(mail, recipients)
       }
     })
-    await this.#untilBack(busy)
+    await this.#untilDelivered(busy)
     return matched.size
   }
 
-  async #untilBack(mails: readonly QueuedMessage[]): Promise<void> {
-    const until = Date.now() + patience
-    const busy = () => mails.some((mail) => [...mail.open.values()].some(({ state }) => state === active))
+  async #untilDelivered(messages: readonly QueuedMessage[]): Promise<void> {
+    const until = Date.now() + deliveryWaitMs
+    const busy = () => messages.some((mail) => [...mail.pending.values()].some(({ state }) => state === active))
     while (busy() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -38,7 +38,7 @@ test('deliveries under way: in all, to one domain, and changed while mail waits'
   await until('nine under way', () => script.waiting.length === 9)
   remote.script = {}
   for (const answer of script.waiting) answer('250 ok')
-  await until('all', () => box.queue.tally.delivered === 40)
+  await until('all', () => box.queue.counters.delivered === 40)
 })
 
 test('one domain takes no more than its turn', async () => {
@@ -51,7 +51,7 @@ test('one domain takes no more than its turn', async () => {
   for (let i = 0; i < 5; i++) await box.send([`u${i}@small.test`])
   await until('taken over', () => box.queue.status().jobs === 505)
   box.queue.startDeliveries()
-  await until('all', () => box.queue.tally.delivered === 505)
+  await until('all', () => box.queue.counters.delivered === 505)
   expect(order.findLastIndex((to) => to.endsWith('small.test'))).toBeLessThan(250)
 })
 
@@ -65,8 +65,8 @@ test('new mail does not wait behind retries', async () => {
   ]
   const box = await bed({ domains, queue: { deliveryThreads: 5, retryThreads: 2 } })
   for (let i = 0; i < 50; i++) await box.send([`u${i}@slow${i % 10}.test`])
-  await until('deferred', () => box.queue.tally.deferred === 50)
-  await box.queue.journal.flush()
+  await until('deferred', () => box.queue.counters.deferred === 50)
+  await box.queue.indexWriter.flush()
   slow.script = script
   while ((await box.queue.index.ask('hasten', { at: Date.now(), limit: 1000 })) > 0);
   await until('retries hang', () => script.waiting.length === 2)
@@ -76,7 +76,7 @@ test('new mail does not wait behind retries', async () => {
   await until('new mail', () => quick.received.length === 1, 2000)
   slow.script = {}
   for (const answer of script.waiting) answer('250 ok')
-  await until('old mail', () => box.queue.tally.delivered === 51)
+  await until('old mail', () => box.queue.counters.delivered === 51)
 })
 
 test('so many within a minute, at once and no more, with an override', async () => {

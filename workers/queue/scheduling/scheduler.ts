@@ -3,9 +3,15 @@ import type { QueuedMessage } from '../message/message.ts'
 import { type DeliverySettings, throttleFor } from '../route/delivery-settings.ts'
 import { type NextHop, nextHopFor } from '../route/destination.ts'
 import { ConcurrencySlots, type Transport, transportOf } from './concurrency-slots.ts'
-import { DeliveryInProgress, lookMs } from './delivery-in-progress.ts'
+import { DeliveryInProgress, progressCheckMs } from './delivery-in-progress.ts'
 import { deliveryJobsFor } from './delivery-jobs.ts'
-import { type Begun, type ConcurrencySlot, type DeliveryJob, DestinationQueue, minuteMs } from './destination-queue.ts'
+import {
+  type ConcurrencySlot,
+  type DeliveryJob,
+  DestinationQueue,
+  minuteMs,
+  type PipelinedJob,
+} from './destination-queue.ts'
 
 /**
  * Who is served next. Lanes with work stand in the ring of their transport and are served in turn; each carries a few
@@ -13,11 +19,11 @@ import { type Begun, type ConcurrencySlot, type DeliveryJob, DestinationQueue, m
  * plan at each step.
  */
 export type SchedulerOptions = {
-  plan(): DeliverySettings
+  settings(): DeliverySettings
   /** Makes one delivery and settles it, unless it is abandoned meanwhile; never rejects. */
-  deliver(job: DeliveryJob, lane: DestinationQueue, turn: ConcurrencySlot): Promise<void>
+  deliver(job: DeliveryJob, queue: DestinationQueue, slot: ConcurrencySlot): Promise<void>
   /** Puts a job back that was being delivered: it is tried again, and nothing is counted. Never rejects. */
-  putBack(job: DeliveryJob, lane: DestinationQueue): Promise<void>
+  putBack(job: DeliveryJob, queue: DestinationQueue): Promise<void>
   /** What has to be done with a message before it may be delivered; never rejects. `undefined`: nothing. */
   prepare?(mail: QueuedMessage): Promise<void> | undefined
   /** A lane has room again, or everything has gone: there may be more to load. */
@@ -25,30 +31,30 @@ export type SchedulerOptions = {
 }
 
 /** Messages a lane carries before the next lane has its turn. */
-const turn = 20
+const messagesPerTurn = 20
 /** Jobs in memory: of one transport, of one lane, and of one whose host has not said a word. What is more waits in the index. */
 export const maxJobs = 20_000
 const maxOfDestination = 5_000
-const maxStanding = 50
+const maxProbing = 50
 /** Destinations that took mail, and for how long that proves something. */
-const maxProved = 50_000
-const provedForMs = 3_600_000
+const maxProven = 50_000
+const provenForMs = 3_600_000
 /** Milliseconds for recording the outcomes of what ended by itself when everything else is broken off. */
 const concludingMs = 5_000
 
 export class Scheduler {
   readonly #options: SchedulerOptions
-  readonly #lanes = new Map<string, DestinationQueue>()
+  readonly #queues = new Map<string, DestinationQueue>()
   /** Lanes of before the last change of routes that were throttled within a minute of it: their limits go on. */
-  readonly #former = new Map<string, DestinationQueue>()
+  readonly #previous = new Map<string, DestinationQueue>()
   /** Recipients of messages that are being prepared. */
   readonly #preparing = new Map<QueuedMessage, Set<number>>()
-  readonly #proved = new LRUCache<string, true>({ max: maxProved, ttl: provedForMs })
-  readonly #places: { readonly [transport in Transport]: ConcurrencySlots }
+  readonly #proven = new LRUCache<string, true>({ max: maxProven, ttl: provenForMs })
+  readonly #slots: { readonly [transport in Transport]: ConcurrencySlots }
   readonly #underWay = new Set<DeliveryInProgress>()
   #running = false
   #timer: NodeJS.Timeout | undefined
-  #looks: NodeJS.Timeout | undefined
+  #progressTimer: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
   #beingPrepared = 0
   /** Deliveries ended since the start. */
@@ -56,16 +62,16 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
-    const most = () => options.plan().queue.deliveryThreads
-    this.#places = {
-      local: new ConcurrencySlots('local', most),
-      route: new ConcurrencySlots('route', most),
-      remote: new ConcurrencySlots('remote', most),
+    const limit = () => options.settings().queue.deliveryThreads
+    this.#slots = {
+      local: new ConcurrencySlots('local', limit),
+      route: new ConcurrencySlots('route', limit),
+      remote: new ConcurrencySlots('remote', limit),
     }
   }
 
   get #transports(): ConcurrencySlots[] {
-    return Object.values(this.#places)
+    return Object.values(this.#slots)
   }
 
   /** Deliveries under way; those that wait for the other side among them. */
@@ -73,21 +79,21 @@ export class Scheduler {
     return this.#underWay.size
   }
 
-  get waiting(): number {
-    return this.#transports.reduce((sum, { waiting }) => sum + waiting, 0)
+  get suspended(): number {
+    return this.#transports.reduce((sum, { suspended }) => sum + suspended, 0)
   }
 
   /** Jobs in memory that are not under way. */
   get jobs(): number {
-    const { local, route, remote } = this.#places
+    const { local, route, remote } = this.#slots
     return local.jobs + route.jobs + remote.jobs + this.#beingPrepared
   }
 
   /** The same without those whose host has not said a word. */
-  get flowing(): number {
-    let standing = 0
-    for (const lane of this.#lanes.values()) if (lane.stands) standing += lane.length
-    return this.jobs - standing
+  get jobsNotProbing(): number {
+    let probing = 0
+    for (const queue of this.#queues.values()) if (queue.isProbing) probing += queue.length
+    return this.jobs - probing
   }
 
   /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
@@ -99,12 +105,12 @@ export class Scheduler {
   }
 
   #addNow(mail: QueuedMessage, recipients: readonly number[]): number[] {
-    const plan = this.#options.plan()
+    const settings = this.#options.settings()
     const noRoom: number[] = []
-    for (const job of deliveryJobsFor(mail, recipients, plan)) {
-      const lane = this.#laneFor(job, plan)
-      if (this.#roomIn(lane, maxOfDestination) <= 0) noRoom.push(...job.recipients)
-      else this.#put(lane, job)
+    for (const job of deliveryJobsFor(mail, recipients, settings)) {
+      const queue = this.#queueFor(job, settings)
+      if (this.#roomIn(queue, maxOfDestination) <= 0) noRoom.push(...job.recipients)
+      else this.#enqueue(queue, job)
     }
     this.pump()
     return noRoom
@@ -123,59 +129,59 @@ export class Scheduler {
     void preparing.then(() => {
       this.#preparing.delete(mail)
       this.#beingPrepared -= waiting.size
-      const plan = this.#options.plan()
-      for (const job of deliveryJobsFor(mail, [...waiting], plan)) this.#put(this.#laneFor(job, plan), job)
+      const settings = this.#options.settings()
+      for (const job of deliveryJobsFor(mail, [...waiting], settings)) this.#enqueue(this.#queueFor(job, settings), job)
       this.pump()
     })
     return []
   }
 
   /** How many more recipients of this domain may be loaded, and by which transport they go. */
-  roomFor(domain: string): { transport: Transport; most: number } {
-    const way = nextHopFor(this.#options.plan(), { address: `x@${domain}` })
-    const transport = transportOf(way.destination)
-    const lane = this.#lanes.get(way.lane)
-    return { transport, most: lane ? this.#roomIn(lane, 500) : Math.min(this.roomOf(transport), 500) }
+  roomFor(domain: string): { transport: Transport; limit: number } {
+    const nextHop = nextHopFor(this.#options.settings(), { address: `x@${domain}` })
+    const transport = transportOf(nextHop.destination)
+    const queue = this.#queues.get(nextHop.key)
+    return { transport, limit: queue ? this.#roomIn(queue, 500) : Math.min(this.roomOf(transport), 500) }
   }
 
   roomOf(transport: Transport): number {
-    return Math.max(0, maxJobs - this.#places[transport].jobs)
+    return Math.max(0, maxJobs - this.#slots[transport].jobs)
   }
 
-  #roomIn(lane: DestinationQueue, most: number): number {
-    const ofLane = (lane.stands ? Math.min(most, maxStanding) : most) - lane.length
-    return Math.max(0, Math.min(this.roomOf(transportOf(lane.way.destination)), ofLane))
+  #roomIn(queue: DestinationQueue, limit: number): number {
+    const ofQueue = (queue.isProbing ? Math.min(limit, maxProbing) : limit) - queue.length
+    return Math.max(0, Math.min(this.roomOf(transportOf(queue.nextHop.destination)), ofQueue))
   }
 
-  #laneFor(job: DeliveryJob, plan: DeliverySettings): DestinationQueue {
+  #queueFor(job: DeliveryJob, settings: DeliverySettings): DestinationQueue {
     const to = job.mail.envelope.recipients[job.recipients[0] as number]
-    const way = nextHopFor(plan, to ?? { address: '' }, job.mail.rerouted)
-    return this.#lanes.get(way.lane) ?? this.#open(way)
+    const nextHop = nextHopFor(settings, to ?? { address: '' }, job.mail.rerouted)
+    return this.#queues.get(nextHop.key) ?? this.#open(nextHop)
   }
 
-  #open(way: NextHop): DestinationQueue {
-    const lane = new DestinationQueue(way)
-    lane.proved = transportOf(way.destination) !== 'remote' || this.#proved.has(way.lane)
-    const former = this.#former.get(way.lane)
-    if (former) lane.follow(former)
-    this.#lanes.set(way.lane, lane)
-    return lane
+  #open(nextHop: NextHop): DestinationQueue {
+    const queue = new DestinationQueue(nextHop)
+    queue.proven = transportOf(nextHop.destination) !== 'remote' || this.#proven.has(nextHop.key)
+    const previous = this.#previous.get(nextHop.key)
+    if (previous) queue.inheritThrottle(previous)
+    this.#queues.set(nextHop.key, queue)
+    return queue
   }
 
-  #placesOf(lane: DestinationQueue): ConcurrencySlots {
-    return this.#places[transportOf(lane.way.destination)]
+  #slotsOf(queue: DestinationQueue): ConcurrencySlots {
+    return this.#slots[transportOf(queue.nextHop.destination)]
   }
 
-  #put(lane: DestinationQueue, job: DeliveryJob): void {
-    lane.add(job)
-    this.#placesOf(lane).jobs++
-    this.#enter(lane)
+  #enqueue(queue: DestinationQueue, job: DeliveryJob): void {
+    queue.add(job)
+    this.#slotsOf(queue).jobs++
+    this.#makeReady(queue)
   }
 
-  #enter(lane: DestinationQueue): void {
-    if (lane.inRing || lane.length === 0) return
-    lane.inRing = true
-    this.#placesOf(lane).ring.push(lane)
+  #makeReady(queue: DestinationQueue): void {
+    if (queue.isReady || queue.length === 0) return
+    queue.isReady = true
+    this.#slotsOf(queue).ready.push(queue)
   }
 
   start(): void {
@@ -205,25 +211,25 @@ export class Scheduler {
 
   #abandon(delivery: DeliveryInProgress): Promise<void>[] {
     if (delivery.concluding) return []
-    const { job, lane, follows } = delivery
+    const { job, queue, nextPipelined } = delivery
     delivery.abandon()
     this.#end(delivery)
-    return [job, ...(follows ? [follows.job] : [])].map((each) => this.#options.putBack(each, lane))
+    return [job, ...(nextPipelined ? [nextPipelined.job] : [])].map((each) => this.#options.putBack(each, queue))
   }
 
   /** After a change of the plan: what waits goes to the lane that is right now. */
   reroute(): void {
-    const lanes = [...this.#lanes.values()]
+    const queues = [...this.#queues.values()]
     const aMinuteAgo = Date.now() - minuteMs
-    for (const lane of lanes) if (lane.throttledSince(aMinuteAgo)) this.#former.set(lane.way.lane, lane)
-    for (const [name, lane] of this.#former) if (!lane.throttledSince(aMinuteAgo)) this.#former.delete(name)
-    this.#lanes.clear()
-    for (const places of this.#transports) Object.assign(places, { ring: [], jobs: 0 })
-    const plan = this.#options.plan()
-    for (const lane of lanes) {
-      for (const job of lane.drain()) {
-        for (const again of deliveryJobsFor(job.mail, job.recipients, plan))
-          this.#put(this.#laneFor(again, plan), again)
+    for (const queue of queues) if (queue.throttledSince(aMinuteAgo)) this.#previous.set(queue.nextHop.key, queue)
+    for (const [name, queue] of this.#previous) if (!queue.throttledSince(aMinuteAgo)) this.#previous.delete(name)
+    this.#queues.clear()
+    for (const slots of this.#transports) Object.assign(slots, { ring: [], jobs: 0 })
+    const settings = this.#options.settings()
+    for (const queue of queues) {
+      for (const job of queue.drain()) {
+        for (const again of deliveryJobsFor(job.mail, job.recipients, settings))
+          this.#enqueue(this.#queueFor(again, settings), again)
       }
     }
     this.pump()
@@ -231,15 +237,15 @@ export class Scheduler {
 
   /** Limits may have changed: every lane with work has its turn. */
   refresh(): void {
-    for (const lane of this.#lanes.values()) this.#enter(lane)
+    for (const queue of this.#queues.values()) this.#makeReady(queue)
     this.pump()
   }
 
   /** Takes a message's jobs out of their lanes: recipients that were not being delivered. */
   withdraw(mail: QueuedMessage): number[] {
-    const jobs = [...this.#lanes.values()].flatMap((lane) => {
-      const drained = lane.drain(mail)
-      this.#placesOf(lane).jobs -= drained.length
+    const jobs = [...this.#queues.values()].flatMap((queue) => {
+      const drained = queue.drain(mail)
+      this.#slotsOf(queue).jobs -= drained.length
       return drained
     })
     const preparing = this.#preparing.get(mail)
@@ -251,27 +257,27 @@ export class Scheduler {
 
   pump(): void {
     if (!this.#running) return
-    const plan = this.#options.plan()
+    const settings = this.#options.settings()
     const now = Date.now()
-    for (const places of this.#transports) if (places.ring.length > 0) this.#serve(places, plan, now)
+    for (const slots of this.#transports) if (slots.ready.length > 0) this.#serve(slots, settings, now)
   }
 
-  #serve(places: ConcurrencySlots, plan: DeliverySettings, now: number): void {
+  #serve(slots: ConcurrencySlots, settings: DeliverySettings, now: number): void {
     let blocked = 0
-    while (!places.isFull && blocked < places.ring.length) {
-      const lane = places.ring.shift() as DestinationQueue
-      lane.inRing = false
+    while (!slots.isFull && blocked < slots.ready.length) {
+      const queue = slots.ready.shift() as DestinationQueue
+      queue.isReady = false
       // It comes back when one of its deliveries ends or goes on.
-      if (lane.stands || lane.busy >= throttleFor(plan, lane.way.domain).connections) continue
-      const job = this.#take(lane, plan, now)
-      this.#enter(lane)
+      if (queue.isProbing || queue.busy >= throttleFor(settings, queue.nextHop.domain).connections) continue
+      const job = this.#take(queue, settings, now)
+      this.#makeReady(queue)
       if (job) {
         blocked = 0
-        void this.#carry(lane, job)
+        void this.#deliverInTurn(queue, job)
       } else blocked++
     }
     // Throttled by time, perhaps: look again soon.
-    if (places.ring.length > 0 && blocked > 0) this.#timer ??= setTimeout(() => this.#later(), 50)
+    if (slots.ready.length > 0 && blocked > 0) this.#timer ??= setTimeout(() => this.#later(), 50)
   }
 
   #later(): void {
@@ -280,104 +286,105 @@ export class Scheduler {
   }
 
   /** New mail that may go out behind a delivery under way: it takes that delivery's place, not one more. */
-  #takeNext(lane: DestinationQueue, plan: DeliverySettings): DeliveryJob | undefined {
-    const throttle = throttleFor(plan, lane.way.domain)
-    const places = this.#placesOf(lane)
-    if (lane.busy > throttle.connections || places.busy > plan.queue.deliveryThreads) return undefined
-    const job = lane.take({ throttle, retries: false, now: Date.now() })
-    if (job) places.jobs--
+  #takeNext(queue: DestinationQueue, settings: DeliverySettings): DeliveryJob | undefined {
+    const throttle = throttleFor(settings, queue.nextHop.domain)
+    const slots = this.#slotsOf(queue)
+    if (queue.busy > throttle.connections || slots.busy > settings.queue.deliveryThreads) return undefined
+    const job = queue.take({ throttle, retries: false, now: Date.now() })
+    if (job) slots.jobs--
     return job
   }
 
-  #take(lane: DestinationQueue, plan: DeliverySettings, now: number): DeliveryJob | undefined {
-    const throttle = throttleFor(plan, lane.way.domain)
-    const places = this.#placesOf(lane)
-    if (lane.busy >= throttle.connections || lane.stands || places.isFullFor(lane)) return undefined
-    const job = lane.take({ throttle, retries: places.busyRetries < plan.queue.retryThreads, now })
-    if (job) places.jobs--
+  #take(queue: DestinationQueue, settings: DeliverySettings, now: number): DeliveryJob | undefined {
+    const throttle = throttleFor(settings, queue.nextHop.domain)
+    const slots = this.#slotsOf(queue)
+    if (queue.busy >= throttle.connections || queue.isProbing || slots.isFullFor(queue)) return undefined
+    const job = queue.take({ throttle, retries: slots.busyRetries < settings.queue.retryThreads, now })
+    if (job) slots.jobs--
     return job
   }
 
   #begin(
-    lane: DestinationQueue,
+    queue: DestinationQueue,
     job: DeliveryJob,
-    { begun, next }: Pick<ConcurrencySlot, 'begun' | 'next'>,
+    { pipelined, takeNext }: Pick<ConcurrencySlot, 'pipelined' | 'takeNext'>,
   ): DeliveryInProgress {
-    const places = this.#placesOf(lane)
-    const delivery = new DeliveryInProgress({ lane, job, places, begun, next })
-    places.begin(delivery)
-    lane.busy++
-    if (job.retry) lane.busyRetries++
+    const slots = this.#slotsOf(queue)
+    const delivery = new DeliveryInProgress({ queue, job, slots, pipelined, takeNext })
+    slots.begin(delivery)
+    queue.busy++
+    if (job.retry) queue.busyRetries++
     this.#underWay.add(delivery)
-    this.#looks ??= setTimeout(() => this.#look(), lookMs)
+    this.#progressTimer ??= setTimeout(() => this.#checkProgress(), progressCheckMs)
     return delivery
   }
 
   #end(delivery: DeliveryInProgress): void {
-    const { lane, job } = delivery
+    const { queue, job } = delivery
     this.#underWay.delete(delivery)
-    this.#placesOf(lane).end(delivery)
-    lane.busy--
-    if (job.retry) lane.busyRetries--
-    if (lane.waiting === 0) lane.silent = false
+    this.#slotsOf(queue).end(delivery)
+    queue.busy--
+    if (job.retry) queue.busyRetries--
+    if (queue.suspended === 0) queue.silent = false
   }
 
   /** Those that wait for the other side give their places up. */
-  #look(): void {
-    this.#looks = undefined
+  #checkProgress(): void {
+    this.#progressTimer = undefined
     let changed = false
     for (const delivery of this.#underWay) {
-      if (!delivery.look()) continue
+      if (!delivery.checkProgress()) continue
       changed = true
-      this.#enter(delivery.lane)
+      this.#makeReady(delivery.queue)
     }
-    if (this.#underWay.size > 0) this.#looks = setTimeout(() => this.#look(), lookMs)
+    if (this.#underWay.size > 0) this.#progressTimer = setTimeout(() => this.#checkProgress(), progressCheckMs)
     if (changed) this.pump()
   }
 
-  async #carry(lane: DestinationQueue, first: DeliveryJob): Promise<void> {
-    const places = this.#placesOf(lane)
+  async #deliverInTurn(queue: DestinationQueue, first: DeliveryJob): Promise<void> {
+    const slots = this.#slotsOf(queue)
     let job: DeliveryJob | undefined = first
-    let begun: Begun | undefined
+    let pipelined: PipelinedJob | undefined
     for (let carried = 0; job; carried++) {
-      const goesOn = () => this.#goesOn(lane) && (carried < turn || places.ring.length <= 1)
-      const next: ConcurrencySlot['next'] = (fits) => {
-        const job = goesOn() ? lane.peek() : undefined
-        return job && fits(job.mail, job.recipients) ? this.#takeNext(lane, this.#options.plan()) : undefined
+      const mayContinue = () => this.#isCurrent(queue) && (carried < messagesPerTurn || slots.ready.length <= 1)
+      const takeNext: ConcurrencySlot['takeNext'] = (fits) => {
+        const job = mayContinue() ? queue.peek() : undefined
+        return job && fits(job.mail, job.recipients) ? this.#takeNext(queue, this.#options.settings()) : undefined
       }
-      const delivery = this.#begin(lane, job, { begun, next })
-      await this.#options.deliver(job, lane, delivery)
+      const delivery = this.#begin(queue, job, { pipelined, takeNext })
+      await this.#options.deliver(job, queue, delivery)
       if (delivery.abandoned) return
       this.#end(delivery)
       this.done++
-      if (delivery.answered !== undefined && delivery.answered !== lane.proved) this.#learn(lane, delivery.answered)
-      begun = delivery.follows
+      if (delivery.reachable !== undefined && delivery.reachable !== queue.proven)
+        this.#learn(queue, delivery.reachable)
+      pipelined = delivery.nextPipelined
       // What has begun is delivered even when everything is to stop.
-      job = begun?.job ?? (goesOn() ? this.#take(lane, this.#options.plan(), Date.now()) : undefined)
+      job = pipelined?.job ?? (mayContinue() ? this.#take(queue, this.#options.settings(), Date.now()) : undefined)
     }
-    this.#enter(lane)
-    this.#forget(lane)
+    this.#makeReady(queue)
+    this.#forget(queue)
     if (this.jobs < maxOfDestination / 2) this.#options.drained()
     if (this.busy === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.pump()
   }
 
   /** Whether mail to this destination may be expected to flow. Routes are the administrator's word. */
-  #learn(lane: DestinationQueue, answered: boolean): void {
-    const { lane: name, destination } = lane.way
+  #learn(queue: DestinationQueue, answered: boolean): void {
+    const { key: name, destination } = queue.nextHop
     if (transportOf(destination) !== 'remote') return
-    lane.proved = answered
-    if (answered) this.#proved.set(name, true)
-    else this.#proved.delete(name)
+    queue.proven = answered
+    if (answered) this.#proven.set(name, true)
+    else this.#proven.delete(name)
   }
 
-  #goesOn(lane: DestinationQueue): boolean {
-    return this.#running && this.#lanes.get(lane.way.lane) === lane
+  #isCurrent(queue: DestinationQueue): boolean {
+    return this.#running && this.#queues.get(queue.nextHop.key) === queue
   }
 
-  #forget(lane: DestinationQueue): void {
-    const { lane: name } = lane.way
-    if (lane.length > 0 || lane.busy > 0 || lane.inRing || lane.throttledSince(Date.now() - minuteMs)) return
-    if (this.#lanes.get(name) === lane) this.#lanes.delete(name)
+  #forget(queue: DestinationQueue): void {
+    const { key: name } = queue.nextHop
+    if (queue.length > 0 || queue.busy > 0 || queue.isReady || queue.throttledSince(Date.now() - minuteMs)) return
+    if (this.#queues.get(name) === queue) this.#queues.delete(name)
   }
 }

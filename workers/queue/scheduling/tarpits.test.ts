@@ -20,7 +20,7 @@ async function bed(...given: Parameters<typeof Testbed.open>) {
 }
 
 /** More silent hosts than there are places, each with mail for all its connections. */
-const places = { deliveryThreads: 5, retryThreads: 2, perDomainConnections: 5 }
+const slots = { deliveryThreads: 5, retryThreads: 2, perDomainConnections: 5 }
 const silentHosts = Array.from({ length: 8 }, (_, i) => `127.0.1.${i + 1}`)
 const atVerb = (verb: string): Script => ({
   extensions: ['STARTTLS'],
@@ -51,14 +51,14 @@ describe('eight hosts that say nothing more', () => {
     const silent = await hosts(silentHosts, script)
     const port = (silent[0] as TestServer).port
     const [good] = await hosts(['127.0.2.1'], {}, port)
-    const box = await bed({ queue: places }, { outboundPort: port })
+    const box = await bed({ queue: slots }, { outboundPort: port })
     for (let i = 0; i < 40; i++) await box.send([`u${i}@[${silentHosts[i % 8]}]`])
     await until('every place has been taken', () => silent.filter(({ sessions }) => sessions.length > 0).length >= 2)
     for (let i = 0; i < 20; i++) await box.send(['sender@sender.test'])
     for (let i = 0; i < 20; i++) await box.send([`u${i}@[127.0.2.1]`])
     await until('local mail', async () => (await box.mailOf('sender@sender.test')).length === 20)
     await until('mail to the host that answers', () => good?.received.length === 20, 20_000)
-    expect(box.queue.tally.deferred).toBe(0)
+    expect(box.queue.counters.deferred).toBe(0)
     box.apply({ advanced: { drainTimeoutSeconds: 1 } })
   })
 
@@ -72,12 +72,12 @@ describe('eight hosts that say nothing more', () => {
       ...Array.from({ length: 3 }, (_, i) => ({ name: `hook${i}.test`, route: { type: 'webhook', url: webhook } })),
       { name: 'good.test', route: { ...good?.route, host: '127.0.2.2' } },
     ]
-    const box = await bed({ queue: places, domains, advanced: { drainTimeoutSeconds: 1 } })
+    const box = await bed({ queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } })
     for (let i = 0; i < 65; i++) await box.send([`u${i}@${domains[i % 13]?.name}`])
     for (let i = 0; i < 10; i++) await box.send(['sender@sender.test', `u${i}@good.test`])
     await until('local mail', async () => (await box.mailOf('sender@sender.test')).length === 10)
     await until('the route that answers', () => good?.received.length === 10, 20_000)
-    expect(box.queue.tally.deferred).toBe(0)
+    expect(box.queue.counters.deferred).toBe(0)
   })
 })
 
@@ -86,11 +86,11 @@ test('retries to silent hosts do not hold up retries of local mail', async () =>
   const port = (silent[0] as TestServer).port
   const [local] = await hosts(['127.0.2.3'], { greeting: '421 4.3.2 later' })
   const domains = [{ name: 'local.test', route: { ...local?.route, host: '127.0.2.3' } }]
-  const box = await bed({ queue: places, domains, advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: port })
+  const box = await bed({ queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: port })
   for (const address of silentHosts) await box.send([`jane@[${address}]`])
   await box.send(['jane@local.test'])
-  await until('deferred', () => box.queue.tally.deferred === 9)
-  await box.queue.journal.flush()
+  await until('deferred', () => box.queue.counters.deferred === 9)
+  await box.queue.indexWriter.flush()
   for (const server of silent) server.script = { greeting: 'silence' }
   if (local) local.script = {}
   box.queue.forget()
@@ -104,7 +104,7 @@ test('a DNS that does not answer holds up neither mailboxes nor address literals
   // Something that listens and says nothing, so that no ICMP tells.
   const socket = createSocket('udp4').bind(9, '127.0.3.1')
   open.push({ close: async () => void socket.close() })
-  const queue = { queue: places, advanced: { drainTimeoutSeconds: 1 } }
+  const queue = { queue: slots, advanced: { drainTimeoutSeconds: 1 } }
   const box = await bed(queue, { dns, outboundPort: good?.port ?? 25 })
   for (let i = 0; i < 40; i++) await box.send([`jane@d${i}.test`])
   await box.send(['sender@sender.test', 'jane@[127.0.2.4]'])
@@ -117,7 +117,7 @@ test('a destination that has not proved itself holds at most half of the places'
   const slow = await hosts(silentHosts, { end: () => new Promise((resolve) => release.push(() => resolve(undefined))) })
   const port = (slow[0] as TestServer).port
   const [good] = await hosts(['127.0.2.5'], {}, port)
-  const box = await bed({ queue: { ...places, deliveryThreads: 6 } }, { outboundPort: port })
+  const box = await bed({ queue: { ...slots, deliveryThreads: 6 } }, { outboundPort: port })
   await box.send(['first@[127.0.2.5]'])
   await until('proved', () => good?.received.length === 1)
   for (let i = 0; i < 40; i++) await box.send([`u${i}@[${silentHosts[i % 8]}]`])
@@ -126,7 +126,7 @@ test('a destination that has not proved itself holds at most half of the places'
   await until('the other is served', () => good?.received.length === 2)
   for (const server of slow) server.script = {}
   for (const each of release) each()
-  await until('all', () => box.queue.tally.delivered === 42, 20_000)
+  await until('all', () => box.queue.counters.delivered === 42, 20_000)
 })
 
 describe('a stop', () => {
@@ -160,7 +160,7 @@ describe('a stop', () => {
     expect(box.queue.status().busy).toBe(0)
     if (silent) silent.script = {}
     box.queue.startDeliveries()
-    await until('delivered', () => box.queue.tally.delivered === 3)
+    await until('delivered', () => box.queue.counters.delivered === 3)
     expect(silent?.received).toHaveLength(3)
   })
 

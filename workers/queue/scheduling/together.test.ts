@@ -28,9 +28,9 @@ async function start(script: Script, rows: Parameters<typeof Testbed.open>[0] = 
 
 /** Waits until what was deferred is in the index, and lets the clock jump to where the first of it is due. */
 async function nextTry(box: Testbed, tries: number, recipients: number): Promise<void> {
-  const deferred = () => box.queue.tally.deferred === tries * recipients
+  const deferred = () => box.queue.counters.deferred === tries * recipients
   await until(`deferred ${tries} times`, deferred)
-  await box.queue.journal.flush()
+  await box.queue.indexWriter.flush()
   const due = await box.queue.index.ask('domains', { after: '', limit: 1000 })
   vi.setSystemTime(Math.min(...due.map(([, dueAt]) => dueAt)))
 }
@@ -46,7 +46,7 @@ test('each try of a message to many is one transaction, and so are the warning a
   expect(transactions()).toBe(1)
   await nextTry(box, 2, many.length)
   expect(transactions()).toBe(2)
-  await until('returned', () => box.queue.tally.bounced === many.length)
+  await until('returned', () => box.queue.counters.bounced === many.length)
   expect(transactions()).toBe(3)
   expect(box.of('dsn.written').map(({ action }) => action)).toEqual(['delayed', 'failed'])
 })
@@ -60,7 +60,7 @@ test('recipients at many domains that one gateway takes together stay together',
   const to = Array.from({ length: 60 }, (_, i) => `jane@d${i}.test`)
   await box.send(to)
   await nextTry(box, 1, to.length)
-  await until('tried again', () => box.queue.tally.deferred === 2 * to.length)
+  await until('tried again', () => box.queue.counters.deferred === 2 * to.length)
   const rcpts = remote.sessions.flatMap(({ rcpts: each }) => each.length)
   expect(rcpts).toEqual(remote.sessions.map(() => to.length))
 })
@@ -73,10 +73,10 @@ test('recipients whose answers differed wait for the same time', async () => {
         : undefined,
   })
   await box.send(many.slice(0, 20))
-  await until('the others', () => box.queue.tally.delivered === 15)
+  await until('the others', () => box.queue.counters.delivered === 15)
   const before = transactions()
   await nextTry(box, 1, 5)
   remote.script = {}
-  await until('all', () => box.queue.tally.delivered === 20)
+  await until('all', () => box.queue.counters.delivered === 20)
   expect(transactions() - before).toBe(1)
 })

@@ -46,13 +46,13 @@ test('stopped, it takes mail over and delivers none; started, it goes on', async
   await new Promise((resolve) => setTimeout(resolve, 200))
   expect(remote.received).toEqual([])
   box.queue.startDeliveries()
-  await until('delivered', () => box.queue.tally.delivered === 20)
+  await until('delivered', () => box.queue.counters.delivered === 20)
 })
 
 test('a damaged queue.db is moved aside and rebuilt: nothing is lost', async () => {
   const { box, remote } = await start(busy)
   const ids = await Promise.all(Array.from({ length: 30 }, (_, i) => box.send([`u${i}@a.test`])))
-  await until('deferred', () => box.queue.tally.deferred === 30)
+  await until('deferred', () => box.queue.counters.deferred === 30)
   await box.stopQueue()
   const file = join(box.directory, 'queue', 'queue.db')
   for (const damage of ['nonsense'.repeat(1000), '', 'SQLite format 3\0'.padEnd(8192, '\x55')]) {
@@ -66,7 +66,7 @@ test('a damaged queue.db is moved aside and rebuilt: nothing is lost', async () 
   await box.startQueue()
   // They keep their tries, and with them the time of the next one.
   await box.queue.index.ask('hasten', { at: Date.now(), limit: 100 })
-  await until('delivered', () => box.queue.tally.delivered === 30)
+  await until('delivered', () => box.queue.counters.delivered === 30)
   expect(box.of('delivery.delivered').every(({ attempt }) => attempt === 2)).toBe(true)
   expect(new Set(box.of('delivery.delivered').map(({ messageId }) => messageId))).toEqual(new Set(ids))
   expect(
@@ -85,8 +85,8 @@ test('segments in which nothing waits are given back; the few that wait long are
   })
   const later = await box.send(['later@a.test'])
   for (let i = 0; i < 200; i++) await box.send([`u${i}@a.test`], { text: `Subject: x\r\n\r\n${'y'.repeat(500)}\r\n` })
-  await until('delivered', () => box.queue.tally.delivered === 200 && box.queue.tally.deferred === 1)
-  await box.queue.journal.flush()
+  await until('delivered', () => box.queue.counters.delivered === 200 && box.queue.counters.deferred === 1)
+  await box.queue.indexWriter.flush()
   const segments = () =>
     readdirSync(join(box.directory, 'spool', 'smtp-1')).filter((name) => name.endsWith('.seg')).length
   const before = segments()

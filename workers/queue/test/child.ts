@@ -29,7 +29,7 @@ const queue = await Queue.open({
   fatal: () => process.exit(1),
   dns: new Dns({ servers: [] }),
   ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
-  plan: compileDeliverySettings(
+  settings: compileDeliverySettings(
     replicaFrom({
       domains: [{ name: 'a.test', route: { type: 'smtp', host: '127.0.0.1', port: Number(port), tls: 'none' } }],
     }),

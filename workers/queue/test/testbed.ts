@@ -76,7 +76,7 @@ export class Testbed {
       fatal: (error) => this.fatal.push(error),
       dns: new Dns({ servers: [] }),
       ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
-      plan: compileDeliverySettings(this.replica(), this.#revision),
+      settings: compileDeliverySettings(this.replica(), this.#revision),
       outboundPort: 25,
       env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' },
       ...this.#parts,

@@ -56,18 +56,19 @@ export class Poster {
     throw failure
   }
 
-  async #send(post: Post, way: { url: URL; address: string; until: number }): Promise<Answer> {
-    const late = AbortSignal.timeout(Math.max(1, way.until - Date.now()))
+  async #send(post: Post, target: { url: URL; address: string; until: number }): Promise<Answer> {
+    const late = AbortSignal.timeout(Math.max(1, target.until - Date.now()))
     const signal = post.signal ? AbortSignal.any([late, post.signal]) : late
-    const trip = new Trip()
+    const exchange = new Exchange()
     for (;;) {
       try {
-        return await trip.go(this.#open(post, way, signal), post)
+        return await exchange.go(this.#open(post, target, signal), post)
       } catch (error) {
         // A connection that waited may have died meanwhile: that says nothing, and nobody has read the request.
-        if (trip.wasStale(error)) continue
-        if (late.aborted) throw new HookFailure('timeout', `${way.url.host} did not answer within ${post.timeoutMs} ms`)
-        throw trip.explain(error, way.url.host)
+        if (exchange.wasStale(error)) continue
+        if (late.aborted)
+          throw new HookFailure('timeout', `${target.url.host} did not answer within ${post.timeoutMs} ms`)
+        throw exchange.explain(error, target.url.host)
       }
     }
   }
@@ -99,7 +100,7 @@ export class Poster {
 }
 
 /** A request on its way. */
-class Trip {
+class Exchange {
   #connected = false
   #stale = false
   #bodyFailure: { error: unknown } | undefined

@@ -29,4 +29,4 @@ export function syslogMessage(line: LogLine): string {
 }
 
 /** PRINTUSASCII without spaces; `-` for nothing. */
-const word = (text: string, most: number) => text.replace(/[^\x21-\x7e]/g, '_').slice(0, most) || '-'
+const word = (text: string, max: number) => text.replace(/[^\x21-\x7e]/g, '_').slice(0, max) || '-'

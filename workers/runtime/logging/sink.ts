@@ -36,8 +36,8 @@ export class Waiting {
   }
 
   /** Takes up to `most` lines out, oldest first. */
-  take(most: number): string[] {
-    const taken = this.#lines.splice(0, most)
+  take(max: number): string[] {
+    const taken = this.#lines.splice(0, max)
     for (const line of taken) this.#octets -= line.length
     return taken
   }

@@ -58,7 +58,7 @@ export interface GroupCommitOptions {
   highest: number
   segmentOctets: number
   segmentAgeMs: number
-  room: FreeSpace
+  freeSpace: FreeSpace
   tail: TailWriter
   trouble: (trouble: Trouble) => void
 }
@@ -295,8 +295,8 @@ export class GroupCommit {
   }
 
   private acknowledge(entry: Entry, segment: number, offset: number): void {
-    const { writer, room } = this.options
-    if (entry.kind === 'shared') room.wrote(entry.octets)
+    const { writer, freeSpace } = this.options
+    if (entry.kind === 'shared') freeSpace.wrote(entry.octets)
     else void close(entry.fd)
     entry.resolve({
       id: entry.id,
@@ -307,7 +307,7 @@ export class GroupCommit {
   }
 
   private refuse(entry: Entry, error: Error): void {
-    if (entry.kind === 'shared') this.options.room.pending -= entry.octets
+    if (entry.kind === 'shared') this.options.freeSpace.pending -= entry.octets
     else {
       void close(entry.fd)
       unlink(entry.file).catch(() => {})

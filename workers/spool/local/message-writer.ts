@@ -20,7 +20,7 @@ const readOctets = 64 << 10
 /** What a draft needs of its writer. */
 export interface MessageWriterOptions {
   directory: string
-  room: FreeSpace
+  freeSpace: FreeSpace
   /** Messages up to this many octets share a segment. */
   sharedOctets: number
   append: (entry: Entry) => void
@@ -47,7 +47,7 @@ export class LocalMessageWriter implements MessageWriter {
     this.home = home
     this.copy = options.copy
     this.held = options.expected
-    home.room.pending += this.held
+    home.freeSpace.pending += this.held
   }
 
   append(chunk: Buffer): Promise<void> | undefined {
@@ -91,7 +91,7 @@ export class LocalMessageWriter implements MessageWriter {
     const entry = { envelope, prefix, body: this.chunks, copy: this.copy }
     this.end('committed')
     return new Promise((resolve, reject) => {
-      this.home.append(sharedEntry(entry, { resolve, reject, room: this.home.room }))
+      this.home.append(sharedEntry(entry, { resolve, reject, freeSpace: this.home.freeSpace }))
     })
   }
 
@@ -123,9 +123,9 @@ export class LocalMessageWriter implements MessageWriter {
   private hold(): boolean {
     const more = this.size - this.written - this.held
     if (more <= 0) return true
-    const { room } = this.home
-    if (!(this.copy ? room.hasForCopy(more) : room.has(more))) return false
-    room.pending += more
+    const { freeSpace } = this.home
+    if (!(this.copy ? freeSpace.hasForCopy(more) : freeSpace.has(more))) return false
+    freeSpace.pending += more
     this.held += more
     return true
   }
@@ -134,7 +134,7 @@ export class LocalMessageWriter implements MessageWriter {
     const held = Math.min(octets, this.held)
     this.held -= held
     this.written += octets
-    this.home.room.wrote(held)
+    this.home.freeSpace.wrote(held)
   }
 
   private fail(error: Error): Promise<void> {
@@ -145,7 +145,7 @@ export class LocalMessageWriter implements MessageWriter {
 
   private end(state: 'committed' | 'aborted'): void {
     this.state = state
-    this.home.room.pending -= this.held
+    this.home.freeSpace.pending -= this.held
     this.held = 0
     this.chunks = []
     this.home.ended(this)
@@ -162,7 +162,7 @@ export interface SharedMessage {
 /** Makes the record of a small message, and counts it as pending until it is durable or refused. */
 export function sharedEntry(
   message: SharedMessage,
-  then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; room: FreeSpace },
+  then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; freeSpace: FreeSpace },
 ): Entry {
   let length = 0
   let crc = 0
@@ -172,7 +172,7 @@ export function sharedEntry(
   }
   const start = encodeStart(message.envelope, message.prefix, { length, crc, own: false, copy: message.copy })
   const octets = start.length + length
-  then.room.pending += octets
+  then.freeSpace.pending += octets
   return {
     kind: 'shared',
     id: message.envelope.id,

@@ -39,7 +39,7 @@ export interface LocalReaderOptions {
 }
 
 /** The first message is taken over at once; while more come, each look finds those of so many milliseconds. */
-const gatherMs = 10
+const batchDelayMs = 10
 
 export function openLocalReader(options: LocalReaderOptions): SpoolReader {
   return new LocalReader(options)
@@ -64,49 +64,49 @@ class LocalReader implements SpoolReader {
   }
 
   async *follow(options: FollowOptions): AsyncGenerator<Batch> {
-    const bell = new Signal()
-    const ring = () => bell.ring()
+    const newMail = new Signal()
+    const ring = () => newMail.ring()
     options.signal.addEventListener('abort', ring)
-    const trails = new Map<string, SegmentFollower>()
-    let looked = Number.NEGATIVE_INFINITY
+    const followers = new Map<string, SegmentFollower>()
+    let searchedAt = Number.NEGATIVE_INFINITY
     try {
       while (!options.signal.aborted) {
-        if (performance.now() - looked >= this.pollMs) {
-          await this.findWriters(trails, options, bell)
-          looked = performance.now()
+        if (performance.now() - searchedAt >= this.pollMs) {
+          await this.findWriters(followers, options, newMail)
+          searchedAt = performance.now()
         }
         let quiet = true
         let more = false
-        for (const trail of trails.values()) {
-          const batch = await trail.next()
+        for (const follower of followers.values()) {
+          const batch = await follower.next()
           if (options.signal.aborted) return
           if (!batch) continue
           quiet = false
-          more ||= !trail.caughtUp
+          more ||= !follower.caughtUp
           yield batch
         }
-        if (quiet) await bell.wait(this.pollMs)
-        else if (!more) await sleep(gatherMs)
+        if (quiet) await newMail.wait(this.pollMs)
+        else if (!more) await sleep(batchDelayMs)
       }
     } finally {
       options.signal.removeEventListener('abort', ring)
-      bell.close()
-      for (const trail of trails.values()) await trail.close()
+      newMail.close()
+      for (const follower of followers.values()) await follower.close()
     }
   }
 
   async *scan(before: Cursors): AsyncGenerator<ScanBatch> {
     for (const writer of await this.writers()) {
-      const trail = this.trail(writer, { after: undefined, batch: 500, copies: true })
+      const follower = this.follower(writer, { after: undefined, batch: 500, copies: true })
       try {
         for (;;) {
-          const batch = await trail.next()
+          const batch = await follower.next()
           if (batch) yield { ...batch, passed: passedBy(batch, before.get(writer)) }
-          else if (await trail.ended()) break
+          else if (await follower.ended()) break
           else await sleep(20)
         }
       } finally {
-        await trail.close()
+        await follower.close()
       }
     }
   }
@@ -157,18 +157,25 @@ class LocalReader implements SpoolReader {
     }
   }
 
-  private async findWriters(trails: Map<string, SegmentFollower>, options: FollowOptions, bell: Signal): Promise<void> {
-    bell.watch(this.directory)
+  private async findWriters(
+    followers: Map<string, SegmentFollower>,
+    options: FollowOptions,
+    newMail: Signal,
+  ): Promise<void> {
+    newMail.watch(this.directory)
     for (const writer of options.writers ?? (await this.writers())) {
-      bell.watch(tailFile(join(this.directory, writer)))
-      if (trails.has(writer)) continue
+      newMail.watch(tailFile(join(this.directory, writer)))
+      if (followers.has(writer)) continue
       const { batch = 500, copies = false } = options
-      const trail = this.trail(writer, { after: options.after.get(writer), batch, copies })
-      trails.set(writer, trail)
+      const follower = this.follower(writer, { after: options.after.get(writer), batch, copies })
+      followers.set(writer, follower)
     }
   }
 
-  private trail(writer: string, given: { after: Cursor | undefined; batch: number; copies: boolean }): SegmentFollower {
+  private follower(
+    writer: string,
+    given: { after: Cursor | undefined; batch: number; copies: boolean },
+  ): SegmentFollower {
     return new SegmentFollower({
       ...given,
       writer,

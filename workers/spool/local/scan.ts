@@ -44,10 +44,10 @@ export interface Window {
 }
 
 /** Reads the records from `from` on, one window of them and at most `most`. Never throws for what the octets say. */
-export async function scanWindow(span: Span, from: number, most: number): Promise<Window> {
+export async function scanWindow(span: Span, from: number, limit: number): Promise<Window> {
   const octets = await span.read(span.fd, from, Math.max(0, Math.min(windowOctets, span.to - from)))
   const window: Window = { found: [], gaps: [], next: from, start: from, octets }
-  while (window.found.length < most && window.next < span.to) {
+  while (window.found.length < limit && window.next < span.to) {
     const before = window.next
     await scanOne(span, window)
     if (window.next === before) break

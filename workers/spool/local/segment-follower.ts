@@ -13,7 +13,7 @@ import { openTail, readTail, type Tail } from './tail.ts'
 export const defaultSilentMs = 5000
 
 /** A disk that refuses to read is asked again for this many times `silentMs`. */
-const patience = 6
+const silencesUntilGivenUp = 6
 
 export interface SegmentFollowerOptions {
   writer: string
@@ -91,7 +91,9 @@ export class SegmentFollower {
 
   /** Waited long enough for a disk that refuses: what it still refuses is given up, block by block. */
   private get impatient(): boolean {
-    return this.refusedAt !== undefined && performance.now() - this.refusedAt > this.options.silentMs * patience
+    return (
+      this.refusedAt !== undefined && performance.now() - this.refusedAt > this.options.silentMs * silencesUntilGivenUp
+    )
   }
 
   /** All that was said to be durable has been read. */

@@ -44,26 +44,26 @@ export async function openLocalWriter(options: LocalWriterOptions): Promise<Loca
   const trouble = options.trouble ?? (() => {})
   const directory = resolve(options.directory, options.name)
   const lock = lockDirectory(directory)
-  const room = new FreeSpace({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
+  const freeSpace = new FreeSpace({ directory, reserve: options.reserve ?? 128 << 20, ask: options.free ?? askFree })
   try {
-    await new Promise<void>((done) => room.refresh(done))
+    await new Promise<void>((done) => freeSpace.refresh(done))
     const { empty, ...found } = await recover(directory, options.name, trouble)
-    const journal = new GroupCommit({
+    const groupCommit = new GroupCommit({
       ...found,
       directory,
       writer: options.name,
       marker: found.marker ?? randomBytes(8),
       segmentOctets: options.segmentOctets ?? 64 << 20,
       segmentAgeMs: options.segmentAgeMs ?? 600_000,
-      room,
+      freeSpace,
       tail: await TailWriter.open(directory),
       trouble,
     })
-    if (await begun(journal)) await removeSegments(directory, empty)
+    if (await isOpened(groupCommit)) await removeSegments(directory, empty)
     await syncDirectory(resolve(options.directory))
-    return new LocalWriter({ ...options, directory }, { journal, lock, room })
+    return new LocalWriter({ ...options, directory }, { groupCommit, lock, freeSpace })
   } catch (error) {
-    room.close()
+    freeSpace.close()
     lock.release()
     throw error
   }
@@ -79,9 +79,9 @@ async function removeSegments(directory: string, segments: readonly number[]): P
 }
 
 /** A full disk does not keep a writer from starting: it answers that there is no room until there is. */
-async function begun(journal: GroupCommit): Promise<boolean> {
+async function isOpened(groupCommit: GroupCommit): Promise<boolean> {
   try {
-    await journal.open()
+    await groupCommit.open()
     return true
   } catch (error) {
     if (refusal(error as Error) instanceof SpoolFull) return false
@@ -90,9 +90,9 @@ async function begun(journal: GroupCommit): Promise<boolean> {
 }
 
 interface Parts {
-  journal: GroupCommit
+  groupCommit: GroupCommit
   lock: Lock
-  room: FreeSpace
+  freeSpace: FreeSpace
 }
 
 export class LocalWriter implements SpoolWriter {
@@ -109,9 +109,9 @@ export class LocalWriter implements SpoolWriter {
     this.parts = parts
     this.home = {
       directory: options.directory,
-      room: parts.room,
+      freeSpace: parts.freeSpace,
       sharedOctets: options.sharedOctets ?? 1 << 20,
-      append: (entry) => parts.journal.append(entry),
+      append: (entry) => parts.groupCommit.append(entry),
       ended: (draft) => this.drafts.delete(draft),
       busy: (doing) => {
         this.busy.add(doing)
@@ -119,22 +119,22 @@ export class LocalWriter implements SpoolWriter {
         doing.then(done, done)
       },
     }
-    this.ageing = setInterval(() => parts.journal.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
+    this.ageing = setInterval(() => parts.groupCommit.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
     this.ageing.unref()
   }
 
   hasRoom(octets = 0): boolean {
-    return !this.closed && this.parts.room.has(octets)
+    return !this.closed && this.parts.freeSpace.has(octets)
   }
 
   cursor(): Cursor {
-    const { segment, end } = this.parts.journal.published
+    const { segment, end } = this.parts.groupCommit.published
     return cursorText(segment, end)
   }
 
   load(): { pending: number; free: number; reserve: number } {
-    const { room } = this.parts
-    return { pending: room.pending, free: room.free(), reserve: room.reserve }
+    const { freeSpace } = this.parts
+    return { pending: freeSpace.pending, free: freeSpace.free(), reserve: freeSpace.reserve }
   }
 
   write(message: Message): Promise<Stored> {
@@ -161,8 +161,8 @@ export class LocalWriter implements SpoolWriter {
     clearInterval(this.ageing)
     for (const draft of this.drafts) draft.abort()
     await Promise.allSettled(this.busy)
-    await this.parts.journal.close()
-    this.parts.room.close()
+    await this.parts.groupCommit.close()
+    this.parts.freeSpace.close()
     this.parts.lock.release()
   }
 
@@ -175,8 +175,8 @@ export class LocalWriter implements SpoolWriter {
     if (refused) return Promise.reject(refused)
     const { envelope, prefix } = message
     return new Promise((done, reject) => {
-      const then = { resolve: done, reject, room: this.parts.room }
-      this.parts.journal.append(sharedEntry({ envelope, prefix, body, copy }, then))
+      const then = { resolve: done, reject, freeSpace: this.parts.freeSpace }
+      this.parts.groupCommit.append(sharedEntry({ envelope, prefix, body, copy }, then))
     })
   }
 
@@ -195,9 +195,9 @@ export class LocalWriter implements SpoolWriter {
   }
 
   private refusal(octets: number, copy: boolean): Error | undefined {
-    const { room } = this.parts
+    const { freeSpace } = this.parts
     if (this.closed) return new SpoolFailure(`spool writer "${this.name}" is closed`)
-    if (copy ? room.hasForCopy(octets) : room.has(octets)) return undefined
-    return new SpoolFull(`no room for ${octets} octets: ${Math.max(0, room.free())} are free beyond the reserve`)
+    if (copy ? freeSpace.hasForCopy(octets) : freeSpace.has(octets)) return undefined
+    return new SpoolFull(`no room for ${octets} octets: ${Math.max(0, freeSpace.free())} are free beyond the reserve`)
   }
 }
