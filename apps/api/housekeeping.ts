@@ -1,7 +1,8 @@
-import type { SweepReport } from '@postern/contract/schedule.ts'
+import { type SweepReport, systemHistoryDays } from '@postern/contract/schedule.ts'
 import { sweepIdentity } from '@postern/store/control/identity.ts'
 import { dropOldOffences } from '@postern/store/control/offences.ts'
-import { commit, getRevision } from '@postern/store/control/revisions.ts'
+import { dropOldAudit, dropOldHistory } from '@postern/store/control/retention.ts'
+import { commit, keptNear } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
@@ -20,6 +21,8 @@ import type { Parts } from './parts.ts'
 const batch = 500
 const day = 86_400_000
 const signingKeyAge = 30 * day
+/** A turn ends: what is left goes with the next one. */
+const maxPieces = 300
 
 /** Every few seconds, or by the scheduler: what was not announced; entries whose time is over; yesterday's report. */
 export async function sweep(parts: Parts): Promise<{ resent: number }> {
@@ -36,18 +39,21 @@ export async function sweepAndReport(parts: Parts): Promise<SweepReport> {
   const now = parts.now()
   const live = (await listWorkers(parts.records)).filter(({ heartbeatAt }) => now - heartbeatAt <= liveForMs)
   const furthest = Math.min(...live.map(({ report }) => report?.revision ?? 0))
-  const missing = live.length > 0 ? await getRevision(parts.control, furthest + 1) : undefined
+  const missing = live.length > 0 ? await keptNear(parts.control, furthest) : undefined
   const oldest = await oldestWaiting(parts.records)
   const secondsSince = (at: number | undefined) => (at === undefined ? 0 : Math.max(0, (now - at) / 1000))
   return {
     resent,
     liveWorkers: live.length,
-    lagSeconds: secondsSince(missing?.at),
+    lagSeconds: secondsSince(missing?.laterAt ?? undefined),
     oldestWaitingSeconds: secondsSince(oldest),
   }
 }
 
-/** List entries past their time, and orders of yesterday, go in a revision of their own. */
+/**
+ * List entries past their time, and orders of yesterday, go in revisions of their own; what the system made apart from what
+ * people made, whose history is kept.
+ */
 async function dropExpired(parts: Parts): Promise<void> {
   for (;;) {
     const now = parts.now()
@@ -55,13 +61,28 @@ async function dropExpired(parts: Parts): Promise<void> {
     const orders = await oldOrders(parts.control, new Date(now - day).toISOString(), batch)
     const gone = [...expired, ...orders]
     if (gone.length === 0) return
-    const action = 'sweep'
     const comment = expired.length > 0 ? 'expired entries removed' : 'old orders removed'
-    const options = { seal: parts.seal, now, id: parts.newId(), actor: 'system', action, comment }
-    const { revision } = await commit(parts.control, options, async (draft) => {
-      for (const { kind, id } of gone) await draft.remove(kind, id)
-    })
-    await announce(parts, revision)
+    for (const rows of Map.groupBy(gone, ({ isAutomatic }) => isAutomatic).values()) {
+      const options = { seal: parts.seal, now, id: parts.newId(), actor: 'system', action: 'sweep', comment }
+      const { revision } = await commit(parts.control, options, async (draft) => {
+        for (const { kind, id } of rows) await draft.remove(kind, id)
+      })
+      await announce(parts, revision)
+      await breathe()
+    }
+  }
+}
+
+async function dropSystemHistory({ control, now }: Parts): Promise<void> {
+  const before = now() - systemHistoryDays * day
+  let revision: number | undefined = 0
+  for (let pieces = 0; revision !== undefined && pieces < maxPieces; pieces++) {
+    revision = (await dropOldHistory(control, { before, after: revision })).after
+    await breathe()
+  }
+  let entry: string | undefined = ''
+  for (let pieces = 0; entry !== undefined && pieces < maxPieces; pieces++) {
+    entry = (await dropOldAudit(control, { before, after: entry })).after
     await breathe()
   }
 }
@@ -74,6 +95,7 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
+  await dropSystemHistory(parts)
   await dropOldErrands(parts.records, parts.now() - day)
   await dropOldParcels(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))

@@ -19,3 +19,6 @@ export const sweepReportSchema = z.object({
   oldestWaitingSeconds: z.number().nonnegative(),
 })
 export type SweepReport = z.infer<typeof sweepReportSchema>
+
+/** So long the history keeps what the system changed by itself (automatic blocks, their end, orders); what people changed stays. */
+export const systemHistoryDays = 30

@@ -13,6 +13,10 @@ import { readAudit, readRevision, readRevisions, revertRevision, rollback } from
 const params = z.object({ revision: z.coerce.number().int().min(1) })
 const tag = 'History'
 
+const gone = {
+  410: 'The system made this revision by itself, 30 days ago or longer, and it is no longer kept; `detail` names the one before it that is.',
+}
+
 export const historyRoutes: Endpoint[] = [
   endpoint({
     method: 'get',
@@ -30,6 +34,7 @@ export const historyRoutes: Endpoint[] = [
     scope: 'viewer',
     tag,
     summary: 'What a revision changed, or how it differs from another',
+    alsoAnswers: gone,
     params,
     query: z.strictObject({ against: z.coerce.number().int().min(0).optional() }),
     answer: revisionDetailSchema,
@@ -41,6 +46,7 @@ export const historyRoutes: Endpoint[] = [
     scope: 'admin',
     tag,
     summary: 'A new revision that restores this one',
+    alsoAnswers: gone,
     params,
     write: true,
     answer: writeResultSchema.extend({ rolledBackTo: z.number().int() }),
@@ -53,6 +59,7 @@ export const historyRoutes: Endpoint[] = [
     tag,
     summary: 'A new revision that undoes this one alone',
     alsoAnswers: {
+      ...gone,
       409: 'Rows that it changed have changed since; `errors` names them. Nothing is saved. `force` undoes them all the same.',
     },
     params,

@@ -1,3 +1,4 @@
+import { systemHistoryDays } from '@postern/contract/schedule.ts'
 import type { RevisionView, WriteResult } from '@postern/contract/views.ts'
 import { restore } from '@postern/store/control/restore.ts'
 import { type Conflict, revert } from '@postern/store/control/revert.ts'
@@ -6,6 +7,7 @@ import {
   changesBetween,
   getRevision,
   headRevision,
+  keptNear,
   listAudit,
   listRevisions,
   type RevisionRow,
@@ -13,6 +15,7 @@ import {
 import { type Call, diffOf, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'
+import type { Parts } from '../parts.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
 const maxShown = 1000
@@ -36,8 +39,7 @@ function revisionView({ revision, at, actor, comment, changes, summary, rolledBa
 
 /** What it changed, or how it differs from another one. */
 export async function readRevision({ parts }: Call, revision: number, against: number | undefined) {
-  const row = await getRevision(parts.control, revision)
-  if (!row) throw notFound(`revision ${revision}`)
+  const row = await keptRevision(parts, revision)
   const other = against ?? revision - 1
   if (other > (await headRevision(parts.control)))
     throw invalid([{ path: 'against', message: `against is ${other}, which is no revision yet` }])
@@ -47,12 +49,24 @@ export async function readRevision({ parts }: Call, revision: number, against: n
   return { ...revisionView(row), against: other, diff: await Promise.all(turned.map(diffOf)) }
 }
 
+/** Throws 404 for a number that is no revision yet, and 410 for one whose history was removed. */
+async function keptRevision({ control }: Parts, revision: number): Promise<RevisionRow> {
+  const row = await getRevision(control, revision)
+  if (row) return row
+  if (revision > (await headRevision(control))) throw notFound(`revision ${revision} yet`)
+  const { earlier, later } = await keptNear(control, revision)
+  throw new ProblemError(
+    410,
+    `Revision ${revision} is no longer kept. The system made it (an automatic block or its end), and what the system did by itself is removed from the history after ${systemHistoryDays} days. Settings, directory and lists were as in revision ${earlier}, which is kept; the next one that is kept is ${later}.`,
+  )
+}
+
 /** Services run as they do, and what was ordered was done. */
 const notUndone = ['service', 'order'] as const
 
 /** A new revision with every row as of `revision`. Services keep running as they are, orders are not repeated; users are no rows. */
 export async function rollback(call: Call, revision: number): Promise<WriteResult> {
-  if (!(await getRevision(call.parts.control, revision))) throw notFound(`revision ${revision}`)
+  await keptRevision(call.parts, revision)
   const about = { action: 'rollback', kind: 'revision', entity: String(revision), rolledBackTo: revision }
   return writeRevision(call, about, async (draft) => {
     await restore(draft, revision, notUndone)
@@ -63,7 +77,7 @@ export async function rollback(call: Call, revision: number): Promise<WriteResul
 /** A new revision that undoes this one alone. Throws 409 with the rows that changed since, unless `force`. */
 export async function revertRevision(call: Call, revision: number, force: boolean): Promise<WriteResult> {
   const { control } = call.parts
-  if (!(await getRevision(control, revision))) throw notFound(`revision ${revision}`)
+  await keptRevision(call.parts, revision)
   if (revision === 1)
     throw invalid([{ path: 'revision', message: 'revision 1 is the first start; nothing came before' }])
   if (!(await changesAnyOf(control, revision, notUndone)))

@@ -93,6 +93,8 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
   return ndjson(signal, async function* () {
     yield `${JSON.stringify(head)}\n`
     yield* changedLines(parts, { service, after: after.revision, upTo: head.revision })
+    // Housekeeping may have taken some of them away meanwhile: then the answer ends without its end line.
+    if (!(await hasAllSince(parts.control, after))) throw new Error('history was removed while it was read')
   })
 }
 

@@ -1,6 +1,6 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { RevisionName } from '@postern/contract/sync.ts'
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { breathe, contains, type Database, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { type Change, ChangeSet } from './draft.ts'
@@ -87,9 +87,13 @@ export async function commit<T>(
 async function isStale(queries: Queries, expected: number, head: number): Promise<boolean> {
   if (expected >= head) return expected > head
   const others = await queries.all(sql`
-    select 1 from revisions where revision > ${expected} and actor <> 'system' and actor not like 'system:%' limit 1`)
+    select 1 from revisions where revision > ${expected} and not ${bySystem('actor')} limit 1`)
   return others.length > 0
 }
+
+/** Whether the actor in a column is nobody: what the system did by itself. */
+export const bySystem = (column: 'actor' | 'p.actor'): SQL =>
+  sql.raw(`(${column} = 'system' or ${column} like 'system:%')`)
 
 async function append(queries: Queries, draft: ChangeSet, options: CommitOptions & { before: string }): Promise<void> {
   const { revision, changes, bulk } = draft
@@ -200,6 +204,17 @@ export async function getRevision(queries: Queries, revision: number): Promise<R
   return row
 }
 
+/** The oldest revision after one, and the newest before one, of those that are kept. */
+export async function keptNear(
+  queries: Queries,
+  revision: number,
+): Promise<{ earlier: number | null; later: number | null; laterAt: number | null }> {
+  const [found] = await queries.all<{ earlier: number | null; later: number | null; laterAt: number | null }>(sql`
+    select (select max(revision) from revisions where revision < ${revision}) as earlier, l.revision as later, l.at as laterAt
+    from (select 1) left join (select revision, at from revisions where revision > ${revision} order by revision limit 1) l`)
+  return found ?? { earlier: null, later: null, laterAt: null }
+}
+
 /** What differs between the states at two revisions; `from < to`. At most `limit` rows. */
 export async function changesBetween(queries: Queries, from: number, to: number, limit: number): Promise<Change[]> {
   const found = await queries.all<Change>(sql`
@@ -211,11 +226,13 @@ export async function changesBetween(queries: Queries, from: number, to: number,
   return found
 }
 
-/** Of these revisions the ones of this history. */
+/** Of these revisions the ones of this history. One that is kept no longer may well have been. */
 export async function knownRevisions(queries: Queries, names: readonly RevisionName[]): Promise<Set<string>> {
-  const found = await queries.all<RevisionName>(sql`
-    select revision, id from revisions where id in (select value from json_each(${JSON.stringify(names.map(({ id }) => id))}))
-      and revision in (select value from json_each(${JSON.stringify(names.map(({ revision }) => revision))}))`)
+  const found = await queries.all<{ id: string }>(sql`
+    select n.value ->> 'id' as id from json_each(${JSON.stringify(names)}) n
+      left join revisions r on r.revision = n.value ->> 'revision'
+    where r.id = n.value ->> 'id'
+      or (r.id is null and n.value ->> 'revision' < (select max(revision) from revisions))`)
   return new Set(found.map(({ id }) => id))
 }
 

@@ -97,16 +97,20 @@ export function changesPage(queries: Queries, { kinds, after, upTo, limit }: Cha
     order by revision, seq limit ${limit}`)
 }
 
+/** `isAutomatic`: the system made it by itself. */
+export type DueRow = { kind: RowKind; id: string; isAutomatic: 0 | 1 }
+
 /** List entries whose time is over. */
-export function expiredRows(queries: Queries, now: number, limit: number): Promise<{ kind: RowKind; id: string }[]> {
-  return queries.all(sql`select kind, id from rows where expires_at <= ${now} limit ${limit}`)
+export function expiredRows(queries: Queries, now: number, limit: number): Promise<DueRow[]> {
+  return queries.all(sql`
+    select kind, id, value ->> 'createdBy' like 'system:%' as isAutomatic from rows where expires_at <= ${now} limit ${limit}`)
 }
 
 /** Orders were carried out or came to nothing long before they are this old. */
-export function oldOrders(queries: Queries, before: string, limit: number): Promise<{ kind: RowKind; id: string }[]> {
-  return queries.all(
-    sql`select kind, id from rows where kind = 'order' and value ->> 'orderedAt' < ${before} limit ${limit}`,
-  )
+export function oldOrders(queries: Queries, before: string, limit: number): Promise<DueRow[]> {
+  return queries.all(sql`
+    select kind, id, value ->> 'orderedBy' = 'system' as isAutomatic from rows
+    where kind = 'order' and value ->> 'orderedAt' < ${before} limit ${limit}`)
 }
 
 /** As `changesPage`, as one NDJSON text; `undefined` when a row of these kinds is in the page. */

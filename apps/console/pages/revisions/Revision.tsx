@@ -57,7 +57,8 @@ export function Revision() {
       narrow
       needs={{ role: 'admin', to: 'go back to a revision' }}
       actions={
-        may && (
+        may &&
+        !query.error && (
           <>
             <Button look="primary" onClick={() => void revert()}>
               <Undo2 aria-hidden="true" /> Revert this change

@@ -1,3 +1,4 @@
+import { systemHistoryDays } from '@postern/contract/schedule.ts'
 import type { RevisionView } from '@postern/contract/views.ts'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
@@ -54,7 +55,7 @@ export function Revisions() {
   return (
     <Page
       title="Revisions"
-      help="Every change there ever was, newest first. Open one to see its diff, or to go back to it."
+      help={`Every change, newest first. Open one to see its diff, to revert it, or to go back to it. What the system did by itself (automatic blocks and their end) is kept for ${systemHistoryDays} days.`}
     >
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
       <Panel flush>

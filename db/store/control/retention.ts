@@ -1,0 +1,82 @@
+import { sql } from 'drizzle-orm'
+import type { Database } from '../database.ts'
+import { bySystem } from './revisions.ts'
+
+/**
+ * Removes history that the system made: automatic blocks come and go by the thousand, and each is a revision. What people
+ * changed is kept, and so is every revision that touched a row they made or a row that is still there. A revision goes whole or
+ * not at all, so that a worker which is behind either gets all changes or is told to take the snapshot (`hasAllSince`).
+ * The newest one stays: the next one gets its number and its id from it.
+ */
+
+/** So many revisions are looked at in a piece, and about so many changes removed. */
+const pageRevisions = 500
+const pageChanges = 2_000
+
+/** `after`: where the next piece goes on; `undefined` at the end. */
+export type Piece = { after: number | undefined; dropped: number }
+
+type Seen = { revision: number; changes: number; isOld: 0 | 1; isDue: 0 | 1 }
+
+export async function dropOldHistory(
+  database: Database,
+  { before, after }: { before: number; after: number },
+): Promise<Piece> {
+  const seen = await database.all<Seen>(sql`
+    select revision, changes, at < ${before} as isOld,
+      at < ${before} and ${bySystem('actor')} and changes > 0 and revision < (select max(revision) from revisions) as isDue
+    from revisions where revision > ${after} order by revision limit ${pageRevisions}`)
+  if (!seen.some(({ isOld }) => isOld)) return { after: undefined, dropped: 0 }
+  const taken = seen.slice(0, 1 + seen.findIndex(pastSum(pageChanges)) || seen.length)
+  const due = taken.filter(({ isDue }) => isDue).map(({ revision }) => revision)
+  const dropped = due.length === 0 ? 0 : await dropRevisions(database, due, before)
+  const isEnd = taken.length === seen.length && seen.length < pageRevisions
+  return { after: isEnd ? undefined : taken.at(-1)?.revision, dropped }
+}
+
+const pastSum = (limit: number) => {
+  let sum = 0
+  return ({ changes, isDue }: Seen) => {
+    if (isDue) sum += changes
+    return sum >= limit
+  }
+}
+
+/** Of these the ones all of whose rows the system made and took away again, long ago. */
+function dropRevisions(database: Database, due: readonly number[], before: number): Promise<number> {
+  return database.transaction(async (queries) => {
+    const gone = await queries.all<{ revision: number }>(sql`
+      select revision from revisions where revision in (select value from json_each(${JSON.stringify(due)})) and not exists (
+        select 1 from changes c where c.revision = revisions.revision and (
+          exists (select 1 from rows r where r.kind = c.kind and r.id = c.id)
+          or exists (select 1 from changes o join revisions p on p.revision = o.revision
+            where o.kind = c.kind and o.id = c.id and (p.at >= ${before} or not ${bySystem('p.actor')}))))`)
+    const numbers = JSON.stringify(gone.map(({ revision }) => revision))
+    await queries.run(sql`delete from revisions where revision in (select value from json_each(${numbers}))`)
+    await queries.run(sql`delete from changes where revision in (select value from json_each(${numbers}))`)
+    return gone.length
+  })
+}
+
+const pageEntries = 1_000
+
+export type AuditPiece = { after: string | undefined; dropped: number }
+
+/** Audit entries of revisions that went, and those that workers make every hour when they enrol. */
+export async function dropOldAudit(
+  database: Database,
+  { before, after }: { before: number; after: string },
+): Promise<AuditPiece> {
+  const seen = await database.all<{ id: string; isOld: 0 | 1 }>(
+    sql`select id, at < ${before} as isOld from audit where id > ${after} order by id limit ${pageEntries}`,
+  )
+  const last = seen.at(-1)?.id
+  if (last === undefined || !seen.some(({ isOld }) => isOld)) return { after: undefined, dropped: 0 }
+  const gone = await database.all(sql`
+    delete from audit where id > ${after} and id <= ${last} and at < ${before} and (
+      (${bySystem('actor')} and revision is not null
+        and not exists (select 1 from revisions r where r.revision = audit.revision))
+      or (actor like 'worker:%' and action = 'worker.enrol'))
+    returning 1`)
+  return { after: seen.length < pageEntries ? undefined : last, dropped: gone.length }
+}
