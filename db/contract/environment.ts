@@ -46,3 +46,10 @@ export function blocksIn(env: Environment, name: string): string[] | undefined {
     `${name} contains "${wrong}" but must be a comma-separated list of addresses or CIDR blocks`,
   )
 }
+
+/** The default ports that an unprivileged process cannot have, and what it takes instead. */
+export const insteadOf: ReadonlyMap<number, number> = new Map([
+  [25, 2525],
+  [587, 2587],
+  [465, 2465],
+])

@@ -278,3 +278,11 @@ export function page<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 }
 export type Page<T> = { items: T[]; nextCursor: string | null }
+
+/** What a worker has open in place of a saved port; no `ports`: nothing is open. */
+export const portInForceSchema = z.object({
+  worker: z.string(),
+  ports: z.array(z.number().int()),
+  because: z.string().optional(),
+})
+export type PortInForce = z.infer<typeof portInForceSchema>

@@ -1,5 +1,5 @@
 import { settingGroupSchema } from '@postern/contract/settings.ts'
-import { writeResultSchema } from '@postern/contract/views.ts'
+import { portInForceSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { changeSettings, readGroup, readSettings, settingsSchema } from '../verbs/settings.ts'
@@ -7,6 +7,8 @@ import { changeSettings, readGroup, readSettings, settingsSchema } from '../verb
 const params = z.object({ group: settingGroupSchema })
 const anyObject = z.record(z.string(), z.unknown())
 const fixed = z.record(z.string(), z.string())
+/** By key of a port that is in force otherwise than saved. */
+const inForce = z.record(z.string(), z.array(portInForceSchema))
 
 export const settingsRoutes: Endpoint[] = [
   endpoint({
@@ -15,7 +17,7 @@ export const settingsRoutes: Endpoint[] = [
     scope: 'viewer',
     tag: 'Settings',
     summary: 'All settings',
-    answer: z.object({ revision: z.number().int(), settings: z.record(z.string(), anyObject), fixed }),
+    answer: z.object({ revision: z.number().int(), settings: z.record(z.string(), anyObject), fixed, inForce }),
     handle: (call) => readSettings(call),
   }),
   endpoint({
@@ -34,7 +36,7 @@ export const settingsRoutes: Endpoint[] = [
     tag: 'Settings',
     summary: 'One group of settings',
     params,
-    answer: z.object({ revision: z.number().int(), group: settingGroupSchema, settings: anyObject, fixed }),
+    answer: z.object({ revision: z.number().int(), group: settingGroupSchema, settings: anyObject, fixed, inForce }),
     handle: (call, { params }) => readGroup(call, params.group),
   }),
   endpoint({

@@ -12,6 +12,7 @@ import { type Call, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import type { Parts } from '../parts.ts'
 import { invalid } from '../problem.ts'
+import { portsInForce } from './ports-in-force.ts'
 
 type Json = Record<string, unknown>
 
@@ -20,13 +21,16 @@ export async function readSettings({ parts }: Call) {
   const stored = new Map((await allRows(parts.control, 'settings')).map((row) => [row.id, row.value]))
   const settings: Json = {}
   for (const group of settingGroupNames) settings[group] = shown(group, stored.get(group))
-  return { revision, settings, fixed: parts.fixed }
+  const inForce = await portsInForce(parts, settings as Record<string, Json>)
+  return { revision, settings, fixed: parts.fixed, inForce }
 }
 
 export async function readGroup({ parts }: Call, group: SettingGroup) {
   const revision = await headRevision(parts.control)
   const row = await getRow(parts.control, 'settings', group)
-  return { revision, group, settings: shown(group, row?.value), fixed: fixedIn(parts, group) }
+  const settings = shown(group, row?.value) as Json
+  const inForce = await portsInForce(parts, { [group]: settings })
+  return { revision, group, settings, fixed: fixedIn(parts, group), inForce }
 }
 
 function shown(group: SettingGroup, json: string | undefined): unknown {

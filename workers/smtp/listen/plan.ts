@@ -1,4 +1,4 @@
-import { blocksIn, portIn } from '@postern/contract/environment.ts'
+import { blocksIn, insteadOf, portIn } from '@postern/contract/environment.ts'
 import type { Listener } from '@postern/contract/facts.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
@@ -38,13 +38,6 @@ export function readEnvironment(env: NodeJS.ProcessEnv, unprivileged: boolean): 
     ...(proxyProtocol ? { proxyProtocol } : {}),
   }
 }
-
-/** The defaults that an unprivileged process cannot have, and what it takes instead. */
-const insteadOf = new Map([
-  [25, 2525],
-  [587, 2587],
-  [465, 2465],
-])
 
 export function planListeners({ advanced, tls }: Settings, env: Environment, hasCertificate: boolean): ListenAddress[] {
   const address = env.bind ?? '127.0.0.1'

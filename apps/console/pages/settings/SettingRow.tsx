@@ -1,3 +1,4 @@
+import type { PortInForce } from '@postern/contract/views.ts'
 import clsx from 'clsx'
 import { TriangleAlert } from 'lucide-react'
 import { useFormContext, useWatch } from 'react-hook-form'
@@ -9,6 +10,7 @@ import { fromForm, toForm, type Values } from '../../form/values.ts'
 import { valueText } from '../../review/words.ts'
 import { Badge } from '../../ui/Badge.tsx'
 import { formatBytes, formatCount } from '../../ui/format.ts'
+import { visible } from '../../ui/visible.ts'
 
 type Props = {
   field: Field
@@ -16,11 +18,13 @@ type Props = {
   saved: unknown
   /** Set when the environment decides: what it says. */
   fixed: string | undefined
+  /** Of a port: where it is in force otherwise than saved. */
+  inForce: readonly PortInForce[] | undefined
   readOnly: boolean
 }
 
 /** One setting: what it is, what it does, its default, and what is dangerous about the value it has now. */
-export function SettingRow({ field, saved, fixed, readOnly }: Props) {
+export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
   const form = useFormContext<Values>()
   const typed = useWatch<Values, string>({ name: field.key })
   const value = fromForm([field], { [field.key]: typed })[field.key]
@@ -76,6 +80,12 @@ export function SettingRow({ field, saved, fixed, readOnly }: Props) {
             there to set it here.
           </p>
         )}
+        {inForce?.map(({ worker, ports, because }) => (
+          <p key={worker} className="mt-1.5 text-sm text-warn">
+            In force: {ports.length > 0 ? ports.join(', ') : 'no port is open'} on {worker}
+            {because && ` (${visible(because)})`}
+          </p>
+        ))}
         {error && (
           <p id={`${id}-error`} className="mt-1.5 text-danger text-sm">
             {error}

@@ -138,6 +138,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
                 field={field}
                 saved={base.settings[field.key]}
                 fixed={view.fixed?.[`${view.group}.${field.key}`]}
+                inForce={view.inForce?.[`${view.group}.${field.key}`]}
                 readOnly={!mayChange}
               />
             ))}

@@ -1,4 +1,5 @@
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
+import type { PortInForce } from '@postern/contract/views.ts'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
@@ -12,11 +13,15 @@ export type GroupView = {
   settings: Record<string, unknown>
   /** `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed?: Record<string, string>
+  /** Ports that are in force otherwise than saved. */
+  inForce?: Record<string, PortInForce[]>
 }
 
 export const groupQuery = (group: SettingGroup) => ({
   queryKey: ['settings', group],
   queryFn: () => call<GroupView>({ path: `/v1/settings/${group}` }),
+  // What workers have open follows a change a moment later.
+  refetchInterval: group === 'advanced' || group === 'tls' ? 5_000 : (false as const),
 })
 
 export function SettingsPage() {
