@@ -29,6 +29,7 @@ export function Button({ look = 'plain', busy = false, className, disabled, type
     <button
       {...rest}
       type={type}
+      data-look={look}
       disabled={disabled || busy}
       aria-busy={busy || undefined}
       className={clsx(buttonClass(look), busy && 'animate-pulse', className)}

@@ -20,6 +20,15 @@ function firstField(dialog: HTMLElement): HTMLElement | null {
   )
 }
 
+/** Where Enter does no harm: the button that acts, or Cancel beside one that cannot be taken back; else what the dialog offers. */
+function safeButton(dialog: HTMLElement): HTMLElement | null {
+  const buttons = [...dialog.querySelectorAll<HTMLElement>('footer :is(button:not(:disabled), a[href])')]
+  const last = buttons.at(-1)
+  if (last?.dataset.look !== 'danger')
+    return last ?? dialog.querySelector<HTMLElement>('[data-content] :is(a[href], button)')
+  return buttons.length > 1 ? (buttons[0] ?? null) : null
+}
+
 /**
  * The browser's own modal dialog: focus stays inside, Escape closes, focus returns to where it was, and the page behind is
  * inert, all without a script that writes styles (the CSP would refuse it).
@@ -33,7 +42,7 @@ export function Dialog({ title, onClose, children, footer, size = 'narrow', dism
     if (dialog && !dialog.open) {
       dialog.showModal()
       // The browser takes the first that can have the focus, which is ×; a form begins at its first field.
-      const wish = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog)
+      const wish = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog) ?? safeButton(dialog)
       wish?.focus()
     }
     return () => {
@@ -66,7 +75,9 @@ export function Dialog({ title, onClose, children, footer, size = 'narrow', dism
             </IconButton>
           )}
         </header>
-        <div className="overflow-y-auto px-5 py-4">{children}</div>
+        <div data-content className="overflow-y-auto px-5 py-4">
+          {children}
+        </div>
         {footer && (
           <footer className="flex flex-wrap justify-end gap-2 border-line border-t bg-page px-5 py-3">{footer}</footer>
         )}

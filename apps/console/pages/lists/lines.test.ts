@@ -1,3 +1,4 @@
+import { listNames } from '@postern/contract/lists.ts'
 import { expect, test } from 'vitest'
 import { expiryTime } from './expiry.ts'
 import { formatOf, previewOf, withoutLines } from './lines.ts'
@@ -7,6 +8,14 @@ test('bad lines are named by number and text; comments and empty lines pass', ()
   expect(preview).toMatchObject({ lines: 3, checked: true })
   expect(preview.bad).toMatchObject([{ line: 4, text: 'nonsense' }])
   expect(preview.bad[0]?.message).toContain('@*suffix')
+})
+test.each(listNames)('%s: a bad line names its value and what is allowed, as the API does', (list) => {
+  const { bad } = previewOf(list, `# first\nno such value!`)
+  expect(bad).toHaveLength(1)
+  expect(bad[0]).toMatchObject({ line: 2, text: 'no such value!' })
+  expect(bad[0]?.message).toContain('"no such value!"')
+  expect(bad[0]?.message).toMatch(/must be|allowed: /)
+  expect(bad[0]?.message).not.toMatch(/^Invalid|expected|received/)
 })
 test('bad lines can be left out', () => {
   expect(withoutLines('a\nb\nc', [{ line: 2 }])).toBe('a\nc')

@@ -1,3 +1,4 @@
+import { describeIssues } from '@postern/contract/issues.ts'
 import { type ListName, listInputSchemas } from '@postern/contract/lists.ts'
 
 export type BadLine = { line: number; text: string; message: string }
@@ -23,8 +24,11 @@ export function previewOf(list: ListName, text: string): Preview {
   if (lines.length > quickLines) return { lines: lines.length, bad: [], checked: false }
   const bad: BadLine[] = []
   for (const line of lines) {
-    const result = listInputSchemas[list].safeParse({ value: line.text })
-    if (!result.success) bad.push({ ...line, message: result.error.issues[0]?.message ?? 'is refused' })
+    const input = { value: line.text }
+    const result = listInputSchemas[list].safeParse(input)
+    if (!result.success)
+      for (const { message } of describeIssues(result.error, input, listInputSchemas[list]))
+        bad.push({ ...line, message })
     if (bad.length >= shownBad) break
   }
   return { lines: lines.length, bad, checked: true }

@@ -73,7 +73,6 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
               </Button>
               <Button
                 look="danger"
-                autoFocus
                 onClick={() => {
                   setAsking(false)
                   act.mutate('stop')

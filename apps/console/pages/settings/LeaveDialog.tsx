@@ -14,7 +14,7 @@ export function LeaveDialog({ changes, onStay, onLeave }: Props) {
           <Button look="quiet" onClick={onLeave}>
             Leave and discard
           </Button>
-          <Button look="primary" onClick={onStay} autoFocus>
+          <Button look="primary" onClick={onStay}>
             Stay
           </Button>
         </>
