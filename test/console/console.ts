@@ -55,7 +55,7 @@ function listen(page: Page, complaints: string[]): void {
   page.on('console', (message) => {
     const text = message.text()
     // Refused input is an answer, which the browser reports as a resource that did not load.
-    if (message.type() === 'error' && !/Failed to load resource.*(401|403|412|422)/.test(text))
+    if (message.type() === 'error' && !/Failed to load resource.*(401|403|409|410|412|422)/.test(text))
       complaints.push(`${page.url()} ${text}`)
     else if (/Content.Security.Policy/i.test(text)) complaints.push(`${page.url()} ${text}`)
   })
