@@ -66,7 +66,7 @@ async function warnOfEnd(parts: Parts, { id, row, watch }: Kept): Promise<void> 
   await recordOwn(parts, 'certificate.expiring', { ...named(id, row), notAfter, daysLeft: left })
 }
 
-const named = (id: string, { name, names }: Certificate) => ({ certificateId: id, name, names: names.slice(0, 100) })
+const named = (id: string, { name, names }: Certificate) => ({ certificateId: id, name, names })
 
 async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void> {
   const { source } = row
@@ -127,7 +127,7 @@ async function order(parts: Parts, { id, row, source }: { id: string; row: Certi
   await recordOwn(parts, 'certificate.issued', {
     ...named(id, { ...row, names: facts.names }),
     notAfter: facts.notAfter,
-    issuer: (facts.issuer ?? '').slice(0, 300),
+    issuer: facts.issuer ?? '',
   })
 }
 

@@ -1,3 +1,4 @@
+import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { ingest } from '@postern/store/records/ingest.ts'
 import { highestEvent } from '@postern/store/records/workers.ts'
@@ -11,7 +12,8 @@ const self = 'api'
 const tries = 20
 
 /** Records one event of the API's own. Rejects when storage does not take it. */
-export async function recordOwn<T extends EventType>(parts: Parts, type: T, fields: EventFields<T>): Promise<void> {
+export async function recordOwn<T extends EventType>(parts: Parts, type: T, given: EventFields<T>): Promise<void> {
+  const fields = cutFields(type, given)
   for (let i = 0; i < tries; i++) {
     const n = (await highestEvent(parts.records, self)) + 1
     const { stored } = await ingest(parts.records, self, [{ n, at: iso(parts.now()), type, ...fields }])

@@ -1,4 +1,4 @@
-import { type EventType, eventTypes, type PosternEvent } from './events.ts'
+import { type EventType, type PosternEvent, rowOf } from './events.ts'
 import type { LoggingSettings } from './settings.ts'
 
 /**
@@ -7,37 +7,24 @@ import type { LoggingSettings } from './settings.ts'
  */
 export type LogLevel = LoggingSettings['level']
 
-/** Not made at all unless the level asks for them; every other event is of the level `normal`. */
-const levels: Partial<Record<EventType, 'verbose' | 'debug'>> = {
-  'session.opened': 'verbose',
-  'session.closed': 'verbose',
-  'session.dialogue': 'debug',
-  'outbound.dialogue': 'debug',
-}
 const order: Record<LogLevel, number> = { off: 0, normal: 1, verbose: 2, debug: 3 }
 
-export const levelOf = (type: EventType): 'normal' | 'verbose' | 'debug' => levels[type] ?? 'normal'
+/** Events of a level above `normal` are not made at all unless the log asks for it. */
+export const levelOf = (type: EventType): 'normal' | 'verbose' | 'debug' => rowOf(type)?.level ?? 'normal'
 
 /** Whether the log at this level has events of this type. A log that lost something says so at every level. */
 export function isLogged(type: EventType, level: LogLevel): boolean {
   return type === 'log.dropped' || order[levelOf(type)] <= order[level]
 }
 
-const operational = /^(message|delivery|dsn|order|worker|service|policy|listener|spool|certificate)\./
-
 /** Whether storage keeps an event of this type although it is not in the log: the pages about mail and services need it. */
-export const isOperational = (type: EventType): boolean => operational.test(type)
+export const isOperational = (type: EventType): boolean => rowOf(type)?.operational ?? false
 
 /** An event as it is logged: without its number, which storage's copy has. */
 export type Logged = { at: string; worker: string; type: EventType }
 
-/** RFC 5424 §6.2.1: 3 error, 4 warning, 5 notice, 6 informational, 7 debug. */
-export function severityOf({ type }: Pick<PosternEvent, 'type'>): 3 | 4 | 5 | 6 | 7 {
-  if (levelOf(type) === 'debug') return 7
-  if (/^(listener\.failed|policy\.refused|message\.damaged|spool\.full|certificate\.failed)$/.test(type)) return 3
-  if (/\.(expiring|dropped|bounced|duplicate)$/.test(type)) return 4
-  return /\.(refused|failed|error|deferred|held)$/.test(type) ? 5 : 6
-}
+/** Of RFC 5424 §6.2.1. */
+export const severityOf = ({ type }: Pick<PosternEvent, 'type'>): 3 | 4 | 5 | 6 | 7 => rowOf(type)?.severity ?? 6
 
 /** One line of JSON. */
 export function jsonLine(event: Logged): string {
@@ -69,62 +56,9 @@ type Fields = {
 const oneLine = (text: string) => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
 
 function textsOf(event: PosternEvent, id: string): string[] {
-  switch (event.type) {
-    case 'message.accepted': {
-      const from = event.client ? `client=${event.client.helo || 'unknown'}[${event.client.ip}], ` : ''
-      return [`${id}: ${from}from=<${event.sender}>, size=${event.size}, nrcpt=${event.recipients.length}`]
-    }
-    case 'delivery.delivered':
-      return delivery(event, id, { dsn: '2.0.0', status: 'sent' })
-    case 'delivery.deferred':
-      return delivery(event, id, { dsn: '4.0.0', status: 'deferred' })
-    case 'delivery.bounced':
-      return delivery(event, id, { dsn: event.status, status: 'bounced' })
-    case 'delivery.discarded':
-      return event.recipients.map((to) => `${id}: to=<${to}>, relay=none, delay=0, dsn=2.0.0, status=discarded`)
-    case 'session.refused':
-      return [reject('CONNECT', event.client, event.verdict.reply)]
-    case 'command.refused':
-      return [
-        `${reject(event.verdict.stage.toUpperCase(), event.client, event.verdict.reply)}; from=<${event.sender ?? ''}>${event.recipient === undefined ? '' : ` to=<${event.recipient}>`} proto=ESMTP helo=<${event.client.helo ?? ''}>`,
-      ]
-    case 'message.refused':
-      return [
-        `${reject('DATA', event.client, event.verdict.reply)}; from=<${event.sender}> to=<${event.recipients[0] ?? ''}> proto=ESMTP helo=<${event.client.helo ?? ''}>`,
-      ]
-    case 'auth.succeeded':
-      return [`sasl_method=${event.mechanism}, sasl_username=${event.login}`]
-    case 'auth.failed':
-      return [`warning: SASL ${event.mechanism} authentication failed for ${event.login}: ${event.verdict.reply}`]
-    case 'session.opened':
-      return [`connect from unknown[${event.client.ip}]`]
-    case 'session.closed':
-      return [`disconnect from unknown[${event.client.ip}] messages=${event.messages} seconds=${event.seconds}`]
-    case 'session.dialogue':
-      return [`${event.from === 'client' ? '<' : '>'} ${event.text}`]
-    case 'outbound.dialogue':
-      return [`${event.from === 'client' ? '>' : '<'} ${event.text}`]
-    default:
-      return [`${event.type}: ${eventTypes[event.type].title}: ${rest(event)}`]
-  }
+  const row = rowOf(event.type)
+  return row?.classic?.(event as never, id) ?? [`${event.type}: ${row?.title ?? ''}: ${rest(event)}`]
 }
-
-type Attempt = PosternEvent & { type: 'delivery.delivered' | 'delivery.deferred' | 'delivery.bounced' }
-
-function delivery(
-  { recipients, remote: { host, address, port }, reply, durationMs }: Attempt,
-  id: string,
-  { dsn, status }: { dsn: string; status: string },
-): string[] {
-  const relay = `${host}${address ? `[${address}]` : ''}${port ? `:${port}` : ''}`
-  const delay = (durationMs / 1000).toFixed(2)
-  return recipients.map(
-    (to) => `${id}: to=<${to}>, relay=${relay}, delay=${delay}, dsn=${dsn}, status=${status} (${reply.slice(0, 500)})`,
-  )
-}
-
-const reject = (stage: string, { ip }: { ip: string }, reply: string) =>
-  `NOQUEUE: reject: ${stage} from unknown[${ip}]: ${reply}`
 
 /** `key=value` of the rest, for events without words of their own. */
 function rest(event: PosternEvent): string {

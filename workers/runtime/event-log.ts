@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
 
@@ -119,7 +120,8 @@ export class EventLog {
     this.#unnumbered = []
   }
 
-  record = <T extends EventType>(type: T, fields: EventFields<T>): void => this.keep(type, fields, true)
+  record = <T extends EventType>(type: T, fields: EventFields<T>): void =>
+    this.keep(type, cutFields(type, fields), true)
 
   /** `log`: whether storage shows it in its log; the operational record has it either way. */
   keep<T extends EventType>(type: T, fields: EventFields<T>, log: boolean, at = new Date().toISOString()): void {
@@ -335,7 +337,7 @@ export class EventLog {
         this.#batchSize = Math.ceil(batch.length / 2)
         return 'halved'
       }
-      this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error).slice(0, 150)}` })
+      this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error)}` })
       return 0
     }
   }

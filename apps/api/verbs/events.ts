@@ -1,7 +1,6 @@
-import { type EventType, eventTypeNames, eventTypes, type PosternEvent } from '@postern/contract/events.ts'
+import { type EventType, eventTypeNames, eventTypes, type PosternEvent, sentenceOf } from '@postern/contract/events.ts'
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
-import { sentenceOf } from '@postern/store/records/sentence.ts'
 import type { Call } from '../call.ts'
 import { untilChange } from '../change-signal.ts'
 import { iso, numberCursor, pageOf } from '../page.ts'

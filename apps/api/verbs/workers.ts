@@ -200,8 +200,8 @@ async function tellDuplicates(
 ): Promise<void> {
   for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
     // The batch is stored: that storage does not take this one is no reason to have it sent again.
-    await recordOwn(parts, 'delivery.duplicate', { messageId, recipients: recipients.slice(0, 100), worker }).catch(
-      (error: unknown) => parts.log.warn({ error: String(error), messageId }, 'a duplicate could not be told'),
+    await recordOwn(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
+      parts.log.warn({ error: String(error), messageId }, 'a duplicate could not be told'),
     )
   }
 }

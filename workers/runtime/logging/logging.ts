@@ -1,3 +1,4 @@
+import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { classicLines, isLogged, jsonLine, type Logged, levelOf, severityOf } from '@postern/contract/logged.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -70,7 +71,8 @@ export class Logging {
   /** Whether an event of this type would be logged: ask before making a costly one. */
   wants = (type: EventType): boolean => this.#settings.destination !== 'none' && isLogged(type, this.#settings.level)
 
-  record = <T extends EventType>(type: T, fields: EventFields<T>): void => {
+  record = <T extends EventType>(type: T, given: EventFields<T>): void => {
+    const fields = cutFields(type, given)
     const { destination, level } = this.#settings
     const logged = destination !== 'none' && isLogged(type, level)
     const at = new Date().toISOString()
@@ -101,7 +103,7 @@ export class Logging {
     const waiting = this.#dialogueDropped
     this.#dialogueDropped = 0
     this.#dropped += count + waiting
-    if (count > 0) this.record('log.dropped', { count, because: because.slice(0, 200) })
+    if (count > 0) this.record('log.dropped', { count, because })
     if (waiting > 0)
       this.record('log.dropped', { count: waiting, because: 'the dialogue is faster than storage takes it' })
   }

@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { ruleSchema, stageNames } from '../rules.ts'
+import type { ServiceName } from '../services.ts'
+import { reasons } from '../verdict.ts'
+
+/** How loudly an event is shown in the console; its title stands beside the colour. */
+export type Tone = 'calm' | 'good' | 'warn' | 'danger' | 'info'
+
+/** Everything that is said of one event; the rows of `eventTypes` are of this kind. */
+export type EventRow<T extends z.ZodObject = z.ZodObject> = {
+  /** Who alone records it; absent: any worker. */
+  by?: ServiceName | 'api'
+  title: string
+  /** With their maximal lengths: the recorder cuts to them. */
+  fields: T
+  /** Not made at all unless the log asks for this level; absent: `normal`. */
+  level?: 'verbose' | 'debug'
+  /** RFC 5424 §6.2.1: 3 error, 4 warning, 5 notice, 6 informational, 7 debug. */
+  severity: 3 | 4 | 5 | 6 | 7
+  /** Whether storage keeps it although it is not in the log: the pages about mail and services need it. */
+  operational: boolean
+  tone: Tone
+  /** One sentence for people; also what the full text search looks at. What strangers sent stands in quotes or is cut. */
+  sentence(fields: z.infer<T>): string
+  /** The lines of the classic format, in the words of Postfix; absent: type, title and fields. `id`: of the message or session. */
+  classic?(fields: z.infer<T>, id: string): string[]
+}
+
+export function eventRow<T extends z.ZodObject>(row: EventRow<T>): EventRow<T> {
+  return row
+}
+
+export const messageId = z.string().length(36)
+export const address = z.string().max(320)
+export const host = z.string().max(255)
+
+export const verdict = z.object({
+  stage: z.enum(stageNames),
+  rule: ruleSchema,
+  reason: z.enum(reasons),
+  revision: z.number().int(),
+  /** The reply as the client read it, first line. */
+  reply: z.string().max(600),
+  explanation: z.array(z.string().max(500)).max(20),
+  trail: z
+    .array(
+      z.object({
+        rule: ruleSchema,
+        said: z.enum(['passed', 'decided', 'watched', 'not-known', 'exempt']),
+        because: z.string().max(300).optional(),
+      }),
+    )
+    .max(40),
+})
+export type VerdictRecord = z.infer<typeof verdict>
+
+export const client = z.object({
+  ip: z.string(),
+  helo: z.string().max(255).optional(),
+  login: address.optional(),
+  tls: z.string().max(100).optional(),
+})
+
+/** The first of them, and how many more. */
+export function someOf(addresses: readonly string[]): string {
+  const some = addresses.slice(0, 20).map((one) => `<${one}>`)
+  return addresses.length > 20 ? `${some.join(', ')} and ${addresses.length - 20} more` : some.join(', ')
+}
+
+export const rejected = (stage: string, { ip }: { ip: string }, reply: string): string =>
+  `NOQUEUE: reject: ${stage} from unknown[${ip}]: ${reply}`
