@@ -180,7 +180,7 @@ export class Queue {
     const { added, missing } = await this.#spoolFollower.rebuild(index, { keepMissing: because !== 'older' })
     if (because === 'lost' && !movedTo) return
     const detail = `${reasons[because]}${movedTo ? `: moved to ${movedTo}` : ''}; compared with the spool: ${added} messages were added${missing > 0 ? `, ${missing} are in no segment` : ''}. What it did not know of is sent again`
-    this.#parts.record('message.damaged', { where: 'queue.db', detail: detail.slice(0, 300) })
+    this.#parts.record('message.damaged', { where: 'queue.db', detail })
   }
 
   #deliverContext(): DeliverContext {

@@ -157,10 +157,10 @@ export class SmtpService implements Service {
     const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
     for (const { door, error } of detail === this.#detail ? [] : failures)
       this.#parts.worker.record('listener.failed', {
-        listener: door.name.slice(0, 20),
+        listener: door.name,
         address: door.address,
         port: door.port,
-        error: error.slice(0, 300),
+        error,
       })
     this.#generation = wish.generation
     this.#become(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
@@ -190,7 +190,7 @@ export class SmtpService implements Service {
       worker.record('service.state', {
         service: 'smtp',
         observed,
-        ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+        ...(detail === undefined ? {} : { detail }),
       })
     this.#observed = observed
     this.#detail = detail
@@ -217,7 +217,7 @@ export class SmtpService implements Service {
       this.#parts.worker.record('service.state', {
         service: 'smtp',
         observed,
-        ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+        ...(detail === undefined ? {} : { detail }),
       })
     this.#refusal = told
     return { observed, detail }

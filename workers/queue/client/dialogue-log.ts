@@ -44,8 +44,8 @@ export class DialogueLog {
   #tell(from: 'client' | 'server', text: string): void {
     this.#session ||= randomBytes(8).toString('hex')
     const { host, address, port } = this.#peer
-    const remote = { host: host.slice(0, 255), address, port }
-    this.#record('outbound.dialogue', { remote, session: this.#session, from, text: text.slice(0, 1000) })
+    const remote = { host, address, port }
+    this.#record('outbound.dialogue', { remote, session: this.#session, from, text })
   }
 }
 

@@ -106,8 +106,8 @@ function connectOptions(
   const onUnverified = (problem: string) =>
     context.record('tls.unproved', {
       domain: destination.kind === 'mx' ? destination.domain : peer.host,
-      host: peer.host.slice(0, 255),
-      detail: `${testing}: ${problem}`.slice(0, 600),
+      host: peer.host,
+      detail: `${testing}: ${problem}`,
     })
   return {
     peer,

@@ -79,7 +79,7 @@ async function attemptOrExplain(
 function damagedResult(mail: QueuedMessage, { damage }: SpoolDamaged, record: RecordEvent): Final {
   record('message.damaged', {
     messageId: mail.envelope.id,
-    where: `segment ${damage.segment} at ${damage.offset}`.slice(0, 300),
+    where: `segment ${damage.segment} at ${damage.offset}`,
     detail: `${damage.reason}: found when it was to be delivered`,
   })
   return lostResult(damage.reason)

@@ -176,8 +176,8 @@ function recordEvent(
     messageId,
     attempt: (mail.pending.get(first.r)?.tries ?? 0) + 1,
     recipients,
-    remote: cut(first.via ?? attempted.via),
-    reply: wordsOf(first).slice(0, 2000),
+    remote: first.via ?? attempted.via,
+    reply: wordsOf(first),
     durationMs: attempted.durationMs,
   }
   if (first.kind === 'delivered') record('delivery.delivered', fields)
@@ -187,10 +187,6 @@ function recordEvent(
 
 function wordsOf(reply: { reply: string; givenUp?: string }): string {
   return reply.givenUp ? `${reply.reply} (${reply.givenUp})` : reply.reply
-}
-
-function cut(via: Via): Via {
-  return { ...via, host: via.host.slice(0, 255) }
 }
 
 function changeFor(mail: QueuedMessage, decided: RecipientDecision, now: number): Change {

@@ -232,7 +232,7 @@ async function signature(
     record('message.unsigned', {
       messageId: mail.envelope.id,
       domain: (keys[0] as SigningKey).domain,
-      detail: (error as Error).message.slice(0, 300),
+      detail: (error as Error).message,
     })
     return ''
   }

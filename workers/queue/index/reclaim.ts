@@ -94,7 +94,7 @@ export class Reclaim {
       if (!(error instanceof SpoolDamaged)) throw error
       this.#damaged.add(n)
       const detail = `${error.damage.reason}: found when its segment was to be given back; the segment is kept`
-      record('message.damaged', { messageId: id, where: location.slice(0, 300), detail })
+      record('message.damaged', { messageId: id, where: location, detail })
     }
   }
 }

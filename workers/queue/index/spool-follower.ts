@@ -209,7 +209,7 @@ export class SpoolFollower {
     const { segment, offset, octets, reason, envelope, location = '' as Location } = damage
     this.#options.record('message.damaged', {
       ...(envelope ? { messageId: envelope.id } : {}),
-      where: `segment ${segment} at ${offset}`.slice(0, 300),
+      where: `segment ${segment} at ${offset}`,
       detail: `${reason}: ${octets} octets were skipped`,
     })
     if (!envelope) return []

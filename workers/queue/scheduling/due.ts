@@ -142,7 +142,7 @@ export class DueLoader {
       return known
     } catch (error) {
       const detail = error instanceof SpoolDamaged ? error.message : `cannot be read: ${(error as Error).message}`
-      record('message.damaged', { messageId: row.id, where: row.location.slice(0, 300), detail: detail.slice(0, 300) })
+      record('message.damaged', { messageId: row.id, where: row.location, detail })
       const update = row.recipients.map(({ r, tries }) => ({
         n: row.n,
         r,

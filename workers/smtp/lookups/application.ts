@@ -80,7 +80,7 @@ export class Application {
     if (Date.now() < this.#told.at + toldEveryMs) return
     this.#record('hook.failed', {
       hook: 'delivery-application',
-      host: new URL(url).host.slice(0, 255),
+      host: new URL(url).host,
       detail: message,
       failures: this.#told.failures,
     })

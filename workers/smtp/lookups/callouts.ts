@@ -106,8 +106,8 @@ export class Callouts {
     if (Date.now() < partner.toldAt + toldEveryMs) return
     this.#record('hook.failed', {
       hook: 'callout',
-      host: `${host.host}:${host.port}`.slice(0, 255),
-      detail: message.slice(0, 300),
+      host: `${host.host}:${host.port}`,
+      detail: message,
       failures: partner.failures,
     })
     Object.assign(partner, { toldAt: Date.now(), failures: 0 })

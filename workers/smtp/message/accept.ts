@@ -11,7 +11,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { SpoolFull } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
 import { askAboutMessage, authenticationFor } from '../lookups/message.ts'
-import { clientRecord, cut, verdictRecord } from '../record/event-fields.ts'
+import { clientRecord, printable, verdictRecord } from '../record/event-fields.ts'
 import { hostName, type ReceiverContext, type SessionContext } from '../session/context.ts'
 import { wireReply } from '../session/reply-text.ts'
 import type { Transaction } from '../session/transaction.ts'
@@ -255,12 +255,12 @@ function tellAccepted(
     origin: 'smtp',
     client: clientRecord(facts),
     sender,
-    recipients: envelope.recipients.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    recipients: envelope.recipients.map(({ address, original }) => ({ address, original: printable(original) })),
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
     rules: connect.length + hello.length + auth.length === 0 ? rules : [...connect, ...hello, ...auth, ...rules],
-    ...(envelope.hold === undefined ? {} : { held: cut(envelope.hold, 200) }),
+    ...(envelope.hold === undefined ? {} : { held: printable(envelope.hold) }),
   })
 }
 
@@ -280,7 +280,7 @@ function refuse(
   session.receiver.record('message.refused', {
     client: clientRecord(session.facts),
     sender: transaction.sender,
-    recipients: transaction.recipients.slice(0, 100).map(({ address }) => address),
+    recipients: transaction.recipients.map(({ address }) => address),
     size,
     verdict: verdictRecord(verdict, text),
   })

@@ -6,7 +6,7 @@ import type { SubmitRequest, WorkerRequestAnswer } from '@postern/contract/worke
 import { decideRcpt } from '@postern/policy/decide.ts'
 import { isAscii } from '@postern/policy/path.ts'
 import type { MessageChunks } from '@postern/runtime/worker.ts'
-import { clientRecord, cut } from '../record/event-fields.ts'
+import { clientRecord, printable } from '../record/event-fields.ts'
 import { hostName, type ReceiverContext } from '../session/context.ts'
 import { wireReply } from '../session/reply-text.ts'
 import { Transaction } from '../session/transaction.ts'
@@ -130,12 +130,12 @@ async function store(
     origin: 'api',
     client: clientRecord(facts),
     sender,
-    recipients: to.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    recipients: to.map(({ address, original }) => ({ address, original: printable(original) })),
     size,
     ...(header.subject === undefined ? {} : { subject: header.subject }),
     revision: policy.revision,
     rules,
-    ...(hold === undefined ? {} : { held: cut(hold, 200) }),
+    ...(hold === undefined ? {} : { held: printable(hold) }),
   })
 }
 

@@ -4,7 +4,7 @@ import type { EventFields } from '@postern/contract/events.ts'
 import { replaceWith } from '@postern/runtime/disk.ts'
 import type { Worker } from '@postern/runtime/worker.ts'
 import type { Arrival, Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
-import { cut } from './event-fields.ts'
+import { printable } from './event-fields.ts'
 
 /**
  * What lies in the spool has its `message.accepted`, whatever killed this process between the two: at start what the
@@ -112,11 +112,11 @@ function acceptance({ envelope, size }: Arrival): EventFields<'message.accepted'
     origin,
     client: clientOf(envelope),
     sender,
-    recipients: recipients.map(({ address, original }) => ({ address, original: cut(original, 320) })),
+    recipients: recipients.map(({ address, original }) => ({ address, original: printable(original) })),
     size,
     revision,
     rules: ['recorded again from the spool after a crash'],
-    ...(hold === undefined ? {} : { held: cut(hold, 200) }),
+    ...(hold === undefined ? {} : { held: printable(hold) }),
   }
 }
 
@@ -126,7 +126,7 @@ function clientOf({
   return {
     ip,
     helo,
-    ...(login === undefined ? {} : { login: login.slice(0, 320) }),
-    ...(tls ? { tls: `${tls.version} ${tls.cipher}`.slice(0, 100) } : {}),
+    ...(login === undefined ? {} : { login }),
+    ...(tls ? { tls: `${tls.version} ${tls.cipher}` } : {}),
   }
 }

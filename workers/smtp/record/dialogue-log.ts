@@ -2,7 +2,7 @@ import type { SessionFacts } from '@postern/contract/facts.ts'
 import { maskClientLine, maskServerLine } from '@postern/runtime/logging/mask.ts'
 import { commands } from '../commands/table.ts'
 import type { ReceiverContext } from '../session/context.ts'
-import { clientRecord, cut } from './event-fields.ts'
+import { clientRecord, printable } from './event-fields.ts'
 
 /** What the levels verbose and debug of the log add: a session's beginning and end, and what both sides said. */
 export class DialogueLog {
@@ -48,6 +48,6 @@ export class DialogueLog {
 
   #tell(from: 'client' | 'server', text: string): void {
     const client = { ip: this.#facts.ip }
-    this.#receiver.record('session.dialogue', { client, session: this.#session, from, text: cut(text, 1000) })
+    this.#receiver.record('session.dialogue', { client, session: this.#session, from, text: printable(text) })
   }
 }

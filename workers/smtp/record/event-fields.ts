@@ -2,15 +2,15 @@ import type { EventFields, VerdictRecord } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 
-/** How sessions and verdicts stand in events: cut to the contract's lengths, and never a secret. */
+/** How sessions and verdicts stand in events: printable, and never a secret; the recorder cuts them to the contract's lengths. */
 
 export type ClientRecord = EventFields<'session.error'>['client']
 
 export function clientRecord({ ip, helo, login, tls }: SessionFacts): ClientRecord {
   const client: ClientRecord = { ip }
   if (helo !== undefined) client.helo = helo
-  if (login !== undefined) client.login = login.slice(0, 320)
-  if (tls) client.tls = `${tls.version} ${tls.cipher}`.slice(0, 100)
+  if (login !== undefined) client.login = login
+  if (tls) client.tls = `${tls.version} ${tls.cipher}`
   return client
 }
 
@@ -22,13 +22,18 @@ export function verdictRecord(verdict: Verdict, reply: string): VerdictRecord {
     rule,
     reason,
     revision,
-    reply: cut(reply.trimEnd(), 600),
-    explanation: explanation.slice(0, 20).map((sentence) => cut(sentence, 500)),
-    trail: trail.slice(0, 40).map((step) => (step.because ? { ...step, because: cut(step.because, 300) } : step)),
+    reply: printable(reply.trimEnd()),
+    explanation: explanation.map(printable),
+    trail: trail.map((step) => (step.because ? { ...step, because: printable(step.because) } : step)),
   }
 }
 
-/** What a stranger sent, fit to be shown: printable, and no longer than `length`. */
+/** What a stranger sent, fit to be shown. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '?')
+}
+
+/** As `printable`, and no longer than `length`. */
 export function cut(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\p{Cc}\u2028\u2029]/gu, '?')
+  return printable(text.slice(0, length))
 }

@@ -2,7 +2,7 @@ import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { Rule } from '@postern/contract/rules.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import type { ReceiverContext } from '../session/context.ts'
-import { clientRecord, cut } from './event-fields.ts'
+import { clientRecord, printable } from './event-fields.ts'
 
 /**
  * What watched rules would have done in one session, whether or not a message comes of it. Of each rule the first time: it may
@@ -25,7 +25,7 @@ export class WatchedRules {
       if (said !== 'watched' || this.#told?.includes(rule) || !(watch as readonly Rule[]).includes(rule)) continue
       this.#told = [...(this.#told ?? []), rule]
       const client = clientRecord(this.#facts)
-      this.#receiver.record('session.watched', { client, stage, rule, because: cut(because, 500) })
+      this.#receiver.record('session.watched', { client, stage, rule, because: printable(because) })
     }
   }
 }

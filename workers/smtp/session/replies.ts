@@ -1,7 +1,7 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
-import { clientRecord, cut, verdictRecord } from '../record/event-fields.ts'
+import { clientRecord, printable, verdictRecord } from '../record/event-fields.ts'
 import type { About, Fault, ReceiverContext } from './context.ts'
 import { wireLines, wireReply } from './reply-text.ts'
 
@@ -75,14 +75,14 @@ export class Replies {
     }
     if (verdict.stage === 'auth' && verdict.rule === 'auth-credentials') {
       counters.auth_failed_total++
-      record('auth.failed', { ...refused, login: cut(login ?? '', 320), mechanism: mechanism ?? '' })
+      record('auth.failed', { ...refused, login: printable(login ?? ''), mechanism: mechanism ?? '' })
       return
     }
     counters.commands_refused_total++
     record('command.refused', {
       ...refused,
-      ...(sender === undefined ? {} : { sender: cut(sender, 320) }),
-      ...(recipient === undefined ? {} : { recipient: cut(recipient, 320) }),
+      ...(sender === undefined ? {} : { sender: printable(sender) }),
+      ...(recipient === undefined ? {} : { recipient: printable(recipient) }),
     })
   }
 
@@ -105,8 +105,8 @@ export class Replies {
     this.#receiver.record('session.error', {
       client: clientRecord(this.#facts),
       reason,
-      detail: cut(detail, 500),
-      reply: cut(reply.trimEnd(), 600),
+      detail: printable(detail),
+      reply: printable(reply.trimEnd()),
     })
   }
 }
