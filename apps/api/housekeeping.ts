@@ -6,10 +6,10 @@ import { commit, keptNear } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
-import { dropOldParcels } from '@postern/store/records/message-chunks.ts'
+import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
-import { dropOldErrands } from '@postern/store/records/worker-requests.ts'
+import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
 import { announce, announceLeftovers } from './announce.ts'
 import { orderDailyReport } from './daily-report.ts'
@@ -96,8 +96,8 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
   await dropSystemHistory(parts)
-  await dropOldErrands(parts.records, parts.now() - day)
-  await dropOldParcels(parts.records, parts.now() - day)
+  await dropOldWorkerRequests(parts.records, parts.now() - day)
+  await dropOldChunks(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   if ((await keys.age()) > signingKeyAge) await keys.rotate()
 }

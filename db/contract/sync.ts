@@ -74,11 +74,11 @@ export const workerReportSchema = z.strictObject({
   metrics: z.record(z.string().regex(/^[a-z_]{1,80}$/), z.number()).optional(),
 })
 export type WorkerReport = z.infer<typeof workerReportSchema>
-/** `errands`: how many wait for this worker. */
+/** `requests`: how many wait for this worker. */
 export const workerReportResponseSchema = z.object({
   revision: z.number().int(),
   revisionId: revisionIdSchema,
-  errands: z.number().int().default(0),
+  requests: z.number().int().default(0),
 })
 
 /** `POST /v1/worker/events`. A batch that was stored already is accepted again and stored once. */

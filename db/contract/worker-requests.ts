@@ -4,14 +4,14 @@ import { notifySchema } from './envelope.ts'
 
 /**
  * What the API asks of a worker because only a worker has the spool: to store a message that was submitted over HTTP, and
- * to show the content of one that waits. The API keeps the errand as a row, nudges the worker over its change queue (a
- * revision it has already: nothing new, so it looks for errands), and the worker fetches it, does it and answers:
- * `GET /v1/worker/errands`, `GET /v1/worker/errands/{id}`, `GET|POST /v1/worker/errands/{id}/parcels/{n}` (octets of the
- * message), `POST /v1/worker/errands/{id}/answer`. The report's answer says
+ * to show the content of one that waits. The API keeps the request as a row, nudges the worker over its change queue (a
+ * revision it has already: nothing new, so it looks for requests), and the worker fetches it, does it and answers:
+ * `GET /v1/worker/requests`, `GET /v1/worker/requests/{id}`, `GET|POST /v1/worker/requests/{id}/chunks/{n}` (octets of the
+ * message), `POST /v1/worker/requests/{id}/answer`. The report's answer says
  * how many there are, so a nudge that was lost costs seconds.
  */
 
-/** Octets of one parcel: a message travels between API and worker in parcels, so no request and no row is large. */
+/** Octets of one chunk: a message travels between API and worker in chunks, so no request and no row is large. */
 export const chunkBytes = 512 * 1024
 
 const envelope = {
@@ -61,7 +61,7 @@ function isBase64(text: string): boolean {
   return text.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(end === text.length ? text : text.slice(0, end))
 }
 
-const submitErrand = z.object({
+const submitRequestSchema = z.object({
   kind: z.literal('submit'),
   id: z.string(),
   /** The id the message gets: done twice, it is recognised. */
@@ -71,26 +71,26 @@ const submitErrand = z.object({
   notify: envelope.notify,
   ret: envelope.ret,
   envid: envelope.envid,
-  /** Where the API keeps the message, in so many parcels, numbered from 0 and fetched one by one. */
+  /** Where the API keeps the message, in so many chunks, numbered from 0 and fetched one by one. */
   bundle: z.string(),
-  parcels: z.number().int().nonnegative(),
+  chunks: z.number().int().nonnegative(),
   /** Only say what would be answered to the recipients; nothing is stored. */
   dryRun: z.boolean().optional(),
   /** Who submits, and from where: for the trace. */
   by: z.string(),
   address: z.string().optional(),
 })
-const contentErrand = z.object({
+const contentRequestSchema = z.object({
   kind: z.literal('content'),
   id: z.string(),
   messageId: z.string().length(36),
   /** Octets, from the beginning, that are wanted at most. */
   most: z.number().int().positive(),
 })
-export const workerRequestSchema = z.discriminatedUnion('kind', [submitErrand, contentErrand])
+export const workerRequestSchema = z.discriminatedUnion('kind', [submitRequestSchema, contentRequestSchema])
 export type WorkerRequest = z.infer<typeof workerRequestSchema>
-export type SubmitRequest = z.infer<typeof submitErrand>
-export type ContentRequest = z.infer<typeof contentErrand>
+export type SubmitRequest = z.infer<typeof submitRequestSchema>
+export type ContentRequest = z.infer<typeof contentRequestSchema>
 
 export const workerRequestAnswerSchema = z.discriminatedUnion('outcome', [
   /** It lies in the spool, durable. */
@@ -102,10 +102,10 @@ export const workerRequestAnswerSchema = z.discriminatedUnion('outcome', [
     rule: z.string().max(100),
     reply: z.string().max(600),
   }),
-  /** The message, or its beginning, was handed over in so many parcels; and how many octets it has as a whole. */
+  /** The message, or its beginning, was handed over in so many chunks; and how many octets it has as a whole. */
   z.strictObject({
     outcome: z.literal('found'),
-    parcels: z.number().int().nonnegative(),
+    chunks: z.number().int().nonnegative(),
     octets: z.number().int().nonnegative(),
   }),
   /** This worker has no such message waiting. */

@@ -116,7 +116,7 @@ async function sendContent(
     if (left <= 0) break
   }
   if (filled > 0) await send()
-  return { outcome: 'found', parcels: n, octets }
+  return { outcome: 'found', chunks: n, octets }
 }
 
 const noRoom = 'the disk is full: notifications and reports wait'

@@ -95,34 +95,34 @@ export class ControlPlane {
     }
   }
 
-  async report(report: WorkerReport): Promise<{ revision: number; revisionId: string; errands: number }> {
+  async report(report: WorkerReport): Promise<{ revision: number; revisionId: string; requests: number }> {
     const response = await this.#authorized('/v1/worker/report', JSON.stringify(report))
     return workerReportResponseSchema.parse(await response.json())
   }
 
   async requests(): Promise<string[]> {
-    return workerRequestListSchema.parse(await (await this.#authorized('/v1/worker/errands')).json()).ids
+    return workerRequestListSchema.parse(await (await this.#authorized('/v1/worker/requests')).json()).ids
   }
 
   async request(id: string): Promise<WorkerRequest> {
     return workerRequestSchema.parse(
-      await (await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}`)).json(),
+      await (await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}`)).json(),
     )
   }
 
   async answer(id: string, answer: WorkerRequestAnswer): Promise<void> {
-    await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
+    await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
   /** Octets of the message that is to be stored. */
   async chunk(id: string, n: number): Promise<Buffer> {
-    const response = await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`)
+    const response = await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`)
     return Buffer.from(await response.arrayBuffer())
   }
 
   /** Octets of the message that is to be shown; at most `chunkBytes`. */
   async sendChunk(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
-    await this.#authorized(`/v1/worker/errands/${encodeURIComponent(id)}/parcels/${n}`, octets)
+    await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, octets)
   }
 
   /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */

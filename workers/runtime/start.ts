@@ -82,7 +82,7 @@ export async function startWorker({ service: makeService, name, env }: WorkerPar
       eventsUnsent: events.unsent,
     })
     follower.told({ revision: answer.revision, id: answer.revisionId })
-    if (answer.errands > 0) requests.look()
+    if (answer.requests > 0) requests.look()
   }
   const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
 

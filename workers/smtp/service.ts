@@ -241,14 +241,14 @@ export class SmtpService implements Service {
     }
   }
 
-  async answerRequest(errand: WorkerRequest, parcels: MessageChunks): Promise<WorkerRequestAnswer> {
+  async answerRequest(request: WorkerRequest, chunks: MessageChunks): Promise<WorkerRequestAnswer> {
     const receiver = this.#receiver
-    if (errand.kind !== 'submit' || !receiver) return { outcome: 'absent' }
+    if (request.kind !== 'submit' || !receiver) return { outcome: 'absent' }
     // Done before, and the answer was lost.
-    if (this.#parts.worker.wasAccepted(errand.messageId) || this.#submitted.has(errand.messageId))
+    if (this.#parts.worker.wasAccepted(request.messageId) || this.#submitted.has(request.messageId))
       return { outcome: 'stored' }
-    const answer = await submit(receiver, errand, parcels)
-    if (answer.outcome === 'stored' && !errand.dryRun) this.#submitted.set(errand.messageId, true)
+    const answer = await submit(receiver, request, chunks)
+    if (answer.outcome === 'stored' && !request.dryRun) this.#submitted.set(request.messageId, true)
     return answer
   }
 

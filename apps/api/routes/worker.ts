@@ -21,11 +21,11 @@ import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
-import { listErrands, readErrand, readParcel, takeAnswer, takeParcel } from '../verbs/worker-requests.ts'
+import { listWorkerRequests, readChunk, readWorkerRequest, takeAnswer, takeChunk } from '../verbs/worker-requests.ts'
 import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
 
-const errandId = z.object({ id: z.string().max(100) })
-const parcel = errandId.extend({ n: z.string().regex(/^\d{1,4}$/) })
+const requestId = z.object({ id: z.string().max(100) })
+const chunk = requestId.extend({ n: z.string().regex(/^\d{1,4}$/) })
 
 export function workerRoutes(keys: TokenKeys): Endpoint[] {
   return [
@@ -74,52 +74,52 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     }),
     endpoint({
       method: 'get',
-      path: '/v1/worker/errands',
+      path: '/v1/worker/requests',
       scope: 'worker',
       tag: 'For workers',
       summary: 'What is asked of this worker',
       answer: workerRequestListSchema,
-      handle: (call) => listErrands(call),
+      handle: (call) => listWorkerRequests(call),
     }),
     endpoint({
       method: 'get',
-      path: '/v1/worker/errands/{id}',
+      path: '/v1/worker/requests/{id}',
       scope: 'worker',
       tag: 'For workers',
-      summary: 'One errand, whole',
-      params: errandId,
+      summary: 'One request, whole',
+      params: requestId,
       answer: workerRequestSchema,
-      handle: (call, { params }) => readErrand(call, params.id),
+      handle: (call, { params }) => readWorkerRequest(call, params.id),
     }),
     endpoint({
       method: 'get',
-      path: '/v1/worker/errands/{id}/parcels/{n}',
+      path: '/v1/worker/requests/{id}/chunks/{n}',
       scope: 'worker',
       tag: 'For workers',
       summary: 'Octets of the message that is to be stored',
-      params: parcel,
+      params: chunk,
       answer: 'application/octet-stream',
-      handle: (call, { params }) => readParcel(call, params.id, Number(params.n)),
+      handle: (call, { params }) => readChunk(call, params.id, Number(params.n)),
     }),
     endpoint({
       method: 'post',
-      path: '/v1/worker/errands/{id}/parcels/{n}',
+      path: '/v1/worker/requests/{id}/chunks/{n}',
       scope: 'worker',
       tag: 'For workers',
       summary: 'Octets of the message that is to be shown',
-      params: parcel,
+      params: chunk,
       streams: ['application/octet-stream'],
       status: 204,
       answer: z.null(),
-      handle: (call, { params }, request) => takeParcel(call, { id: params.id, n: Number(params.n) }, request),
+      handle: (call, { params }, request) => takeChunk(call, { id: params.id, n: Number(params.n) }, request),
     }),
     endpoint({
       method: 'post',
-      path: '/v1/worker/errands/{id}/answer',
+      path: '/v1/worker/requests/{id}/answer',
       scope: 'worker',
       tag: 'For workers',
-      summary: 'What became of an errand',
-      params: errandId,
+      summary: 'What became of a request',
+      params: requestId,
       body: workerRequestAnswerSchema,
       bodyLimit: 16_384,
       status: 204,

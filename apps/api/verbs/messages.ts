@@ -1,8 +1,8 @@
 import type { submissionQuerySchema } from '@postern/contract/worker-requests.ts'
 import { headRevision, recordAudit, StaleError } from '@postern/store/control/revisions.ts'
-import { dropParcels, parcelOf } from '@postern/store/records/message-chunks.ts'
+import { chunkOf, dropChunks } from '@postern/store/records/message-chunks.ts'
 import { messageById } from '@postern/store/records/queue.ts'
-import { dropErrand } from '@postern/store/records/worker-requests.ts'
+import { dropWorkerRequest } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import { untilChange } from '../change-signal.ts'
@@ -26,29 +26,29 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   const { parts, who, write } = call
   const revision = await headRevision(parts.control)
   if (write.expected !== undefined && write.expected !== revision) throw new StaleError(write.expected, revision)
-  const { envelope, bundle, parcels, hash } = await readSubmission(call, request, query)
+  const { envelope, bundle, chunks, hash } = await readSubmission(call, request, query)
   const [worker] = await liveWorkers(parts, 'smtp')
   if (!worker) {
-    await dropParcels(parts.records, bundle)
+    await dropChunks(parts.records, bundle)
     throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
   }
   const key = write.idempotency && (await sha256(`${who.actor}\n${write.idempotency.key}`))
   const messageId = key ? idFrom(key) : parts.newId()
   const id = key ? `submit-${key}` : `submit-${messageId}`
-  const about = { id, messageId, ...envelope, bundle, parcels, by: who.actor, dryRun: write.dryRun }
-  const errand = { kind: 'submit' as const, ...about, ...(call.address ? { address: call.address } : {}) }
+  const about = { id, messageId, ...envelope, bundle, chunks, by: who.actor, dryRun: write.dryRun }
+  const workerRequest = { kind: 'submit' as const, ...about, ...(call.address ? { address: call.address } : {}) }
   if (!write.dryRun)
     await audit(
       call,
       'message.submit',
       `${messageId} from <${envelope.sender}> to ${envelope.recipients.length} recipients`,
     )
-  const { answer, isNew } = await ask(call, errand, { workers: [worker], requestHash: hash })
+  const { answer, isNew } = await ask(call, workerRequest, { workers: [worker], requestHash: hash })
   // Of a repeated request the octets of the first are used.
-  if (!isNew) await dropParcels(parts.records, bundle)
+  if (!isNew) await dropChunks(parts.records, bundle)
   const forget = async () => {
-    await dropErrand(parts.records, id)
-    await dropParcels(parts.records, bundle)
+    await dropWorkerRequest(parts.records, id)
+    await dropChunks(parts.records, bundle)
   }
   switch (answer?.outcome) {
     case 'stored':
@@ -102,13 +102,13 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   const id = `content-${parts.newId()}`
   const most = parts.maxBody ?? 2 ** 31
   const { answer } = await ask(call, { kind: 'content', id, messageId, most }, { workers, requestHash: '' })
-  await dropErrand(parts.records, id)
+  await dropWorkerRequest(parts.records, id)
   if (answer?.outcome === 'absent') throw gone
   if (answer?.outcome !== 'found')
     throw new ProblemError(503, 'The Queue Manager did not show the message in time; try again.', {
       headers: { 'retry-after': '5' },
     })
-  return new Response(parcelStream(parts, id, answer.parcels), {
+  return new Response(chunkStream(parts, id, answer.chunks), {
     headers: {
       'content-type': 'message/rfc822',
       'content-disposition': `attachment; filename="${messageId}.eml"`,
@@ -119,14 +119,14 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   })
 }
 
-/** A parcel when there is room for one; they go when the last was sent, or nobody listens any more. */
-function parcelStream(parts: Parts, bundle: string, parcels: number): ReadableStream<Uint8Array> {
+/** A chunk when there is room for one; they go when the last was sent, or nobody listens any more. */
+function chunkStream(parts: Parts, bundle: string, chunks: number): ReadableStream<Uint8Array> {
   let n = 0
-  const end = () => dropParcels(parts.records, bundle)
+  const end = () => dropChunks(parts.records, bundle)
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const octets = n < parcels ? await parcelOf(parts.records, bundle, n++) : undefined
+        const octets = n < chunks ? await chunkOf(parts.records, bundle, n++) : undefined
         if (octets) return controller.enqueue(octets)
         await end()
         controller.close()

@@ -8,7 +8,7 @@ import {
   submissionSchema,
 } from '@postern/contract/worker-requests.ts'
 import { getRow } from '@postern/store/control/rows.ts'
-import { dropParcels, putParcel } from '@postern/store/records/message-chunks.ts'
+import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
 import type { Parts } from '../parts.ts'
@@ -16,7 +16,7 @@ import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
 
 /**
- * A submitted message on its way from the request into parcels. `message/rfc822` is never in memory as a whole. JSON has
+ * A submitted message on its way from the request into chunks. `message/rfc822` is never in memory as a whole. JSON has
  * to be, so it holds 64 MiB at most, and no more than two large ones are read at once.
  */
 
@@ -27,7 +27,7 @@ const smallOctets = 1024 * 1024
 const maxOctets = 1024 * 1024 * 1024
 
 type Envelope = z.output<typeof submissionEnvelopeSchema>
-export type Bundle = { envelope: Envelope; bundle: string; parcels: number; hash: string }
+export type Bundle = { envelope: Envelope; bundle: string; chunks: number; hash: string }
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
 /** Octets that a message may have: `general.maxMessageBytes`, or what this machine passes on, if that is less. */
@@ -139,30 +139,30 @@ async function bundled(
   const envelope = { sender, recipients, notify, ret, envid }
   const bundle = parts.newId()
   let hash = await sha256(JSON.stringify(envelope))
-  let parcels = 0
+  let chunks = 0
   let filled = 0
-  const parcel = new Uint8Array(chunkBytes)
+  const chunk = new Uint8Array(chunkBytes)
   const send = async () => {
-    const octets = parcel.slice(0, filled)
+    const octets = chunk.slice(0, filled)
     hash = await sha256(`${hash}\n${await sha256(octets)}`)
-    await putParcel(parts.records, { bundle, n: parcels++, octets, createdAt: parts.now() })
+    await putChunk(parts.records, { bundle, n: chunks++, octets, createdAt: parts.now() })
     filled = 0
   }
   try {
     for await (const piece of pieces)
       for (let from = 0; from < piece.length; ) {
         const some = piece.subarray(from, from + chunkBytes - filled)
-        parcel.set(some, filled)
+        chunk.set(some, filled)
         filled += some.length
         from += some.length
         if (filled === chunkBytes) await send()
       }
     if (filled > 0) await send()
   } catch (error) {
-    await dropParcels(parts.records, bundle)
+    await dropChunks(parts.records, bundle)
     throw error
   }
-  return { envelope, bundle, parcels, hash }
+  return { envelope, bundle, chunks, hash }
 }
 
 const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]

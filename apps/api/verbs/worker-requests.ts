@@ -1,8 +1,14 @@
 import type { ServiceName } from '@postern/contract/services.ts'
 import { chunkBytes, type WorkerRequest, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { dropParcels, parcelOf, putParcel } from '@postern/store/records/message-chunks.ts'
-import { answerErrand, errandById, openErrands, passErrand, putErrand } from '@postern/store/records/worker-requests.ts'
+import { chunkOf, dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
+import {
+  answerWorkerRequest,
+  openWorkerRequests,
+  passWorkerRequest,
+  putWorkerRequest,
+  workerRequestById,
+} from '@postern/store/records/worker-requests.ts'
 import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
 import { signalChange, untilChange } from '../change-signal.ts'
@@ -28,86 +34,86 @@ export async function liveWorkers(parts: Parts, service: ServiceName): Promise<W
 
 /**
  * Asks and waits. An id that is there already is not asked again, only waited for: `requestHash` says whether it is the same.
- * @returns no `answer` when there was none in time; the errand stays
+ * @returns no `answer` when there was none in time; the request stays
  */
 export async function ask(
   { parts, signal }: Call,
-  errand: WorkerRequest,
+  request: WorkerRequest,
   { workers, requestHash }: { workers: readonly WorkerRow[]; requestHash: string },
 ): Promise<{ answer: WorkerRequestAnswer | undefined; isNew: boolean }> {
   const row = {
-    id: errand.id,
+    id: request.id,
     workers: JSON.stringify(workers.map(({ id }) => id)),
-    request: JSON.stringify(errand),
+    request: JSON.stringify(request),
     requestHash,
     answer: null,
     createdAt: parts.now(),
   }
-  const isNew = await putErrand(parts.records, row)
-  const before = isNew ? row : await errandById(parts.records, errand.id)
+  const isNew = await putWorkerRequest(parts.records, row)
+  const before = isNew ? row : await workerRequestById(parts.records, request.id)
   if (before && before.requestHash !== requestHash)
     throw new ProblemError(422, 'The Idempotency-Key was used for another message already.')
   if (isNew) await nudge(parts, workers)
   // A large message takes its time on the way: a quarter of a second for each MiB on top.
-  const until = Date.now() + patienceMs + (errand.kind === 'submit' ? errand.parcels * 128 : 0)
+  const until = Date.now() + patienceMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
   for (;;) {
-    const answer = (await errandById(parts.records, errand.id))?.answer
+    const answer = (await workerRequestById(parts.records, request.id))?.answer
     if (answer) return { answer: JSON.parse(answer) as WorkerRequestAnswer, isNew }
     if (Date.now() >= until || signal.aborted) return { answer: undefined, isNew }
     await untilChange(parts, lookEveryMs, signal)
   }
 }
 
-/** A revision they have already: they look for errands. What is lost is made up for by the next report. */
+/** A revision they have already: they look for requests. What is lost is made up for by the next report. */
 async function nudge(parts: Parts, workers: readonly WorkerRow[]): Promise<void> {
   const revision = await headRevision(parts.control)
   const queues = workers.flatMap(({ report }) => report?.queueUrl ?? [])
   await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
 }
 
-export async function listErrands(call: Call): Promise<{ ids: string[] }> {
-  return { ids: await openErrands(call.parts.records, workerOf(call).workerId, shownAtOnce) }
+export async function listWorkerRequests(call: Call): Promise<{ ids: string[] }> {
+  return { ids: await openWorkerRequests(call.parts.records, workerOf(call).workerId, shownAtOnce) }
 }
 
 /** Only to a worker that is asked. */
-export async function readErrand(call: Call, id: string): Promise<WorkerRequest> {
-  return JSON.parse((await ownErrand(call, id)).request) as WorkerRequest
+export async function readWorkerRequest(call: Call, id: string): Promise<WorkerRequest> {
+  return JSON.parse((await ownWorkerRequest(call, id)).request) as WorkerRequest
 }
 
 export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAnswer): Promise<void> {
   const { parts } = call
-  const errand = JSON.parse((await ownErrand(call, id)).request) as WorkerRequest
+  const request = JSON.parse((await ownWorkerRequest(call, id)).request) as WorkerRequest
   const json = JSON.stringify(answer)
   if (answer.outcome === 'absent') {
     const worker = workerOf(call).workerId
-    await parts.records.transaction((queries) => passErrand(queries, { id, worker, last: json }))
+    await parts.records.transaction((queries) => passWorkerRequest(queries, { id, worker, last: json }))
   } else {
-    await answerErrand(parts.records, id, json)
-    if (errand.kind === 'submit') await dropParcels(parts.records, errand.bundle)
+    await answerWorkerRequest(parts.records, id, json)
+    if (request.kind === 'submit') await dropChunks(parts.records, request.bundle)
   }
   signalChange(parts)
 }
 
-/** A parcel of the message that this worker is to store. */
-export async function readParcel(call: Call, id: string, n: number): Promise<Response> {
-  const errand = await readErrand(call, id)
-  const octets = errand.kind === 'submit' ? await parcelOf(call.parts.records, errand.bundle, n) : undefined
-  if (!octets) throw notFound(`parcel ${n} of errand ${id}`)
+/** A chunk of the message that this worker is to store. */
+export async function readChunk(call: Call, id: string, n: number): Promise<Response> {
+  const request = await readWorkerRequest(call, id)
+  const octets = request.kind === 'submit' ? await chunkOf(call.parts.records, request.bundle, n) : undefined
+  if (!octets) throw notFound(`chunk ${n} of request ${id}`)
   return new Response(octets as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
 }
 
-/** A parcel of the message that this worker shows. */
-export async function takeParcel(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
-  const { kind } = await readErrand(call, id)
-  if (kind !== 'content') throw notFound(`content that errand ${id} asks for`)
+/** A chunk of the message that this worker shows. */
+export async function takeChunk(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
+  const { kind } = await readWorkerRequest(call, id)
+  if (kind !== 'content') throw notFound(`content that request ${id} asks for`)
   const octets = await readOctets(request, chunkBytes)
-  await putParcel(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
+  await putChunk(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
 }
 
-async function ownErrand(call: Call, id: string) {
+async function ownWorkerRequest(call: Call, id: string) {
   const { workerId } = workerOf(call)
-  const row = await errandById(call.parts.records, id)
+  const row = await workerRequestById(call.parts.records, id)
   const isAsked = row !== undefined && row.answer === null && (JSON.parse(row.workers) as string[]).includes(workerId)
-  if (!isAsked) throw notFound(`errand ${id} for ${workerId}`)
+  if (!isAsked) throw notFound(`request ${id} for ${workerId}`)
   return row
 }

@@ -9,7 +9,7 @@ import { openRow } from '@postern/store/control/secrets.ts'
 import { breathe } from '@postern/store/database.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
-import { openErrands } from '@postern/store/records/worker-requests.ts'
+import { openWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
 import { signalChange } from '../change-signal.ts'
@@ -181,14 +181,14 @@ function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Resp
 export async function report(
   call: Call,
   said: WorkerReport,
-): Promise<{ revision: number; revisionId: string; errands: number }> {
+): Promise<{ revision: number; revisionId: string; requests: number }> {
   const { workerId, service } = workerOf(call)
   if (said.service !== service)
     throw new ProblemError(403, `${workerId} is enrolled for ${service}, not ${said.service}.`)
   await putReport(call.parts.records, { id: workerId, report: said, now: call.parts.now() })
-  const { length: errands } = await openErrands(call.parts.records, workerId, 1)
+  const { length: requests } = await openWorkerRequests(call.parts.records, workerId, 1)
   const { revision, id: revisionId } = await headOf(call.parts.control)
-  return { revision, revisionId, errands }
+  return { revision, revisionId, requests }
 }
 
 /** Of a batch; the books count all of them. */

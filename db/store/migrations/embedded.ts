@@ -116,5 +116,17 @@ export const recordsMigrations: Migration[] = [
     "statements": [
       "ALTER TABLE `books` ADD `duplicates` integer DEFAULT 0 NOT NULL;"
     ]
+  },
+  {
+    "name": "0006_worker-requests",
+    "statements": [
+      "ALTER TABLE `errands` RENAME TO `worker_requests`;",
+      "DROP INDEX `errands_created`;",
+      "CREATE INDEX `worker_requests_created` ON `worker_requests` (`created_at`);",
+      "UPDATE `worker_requests` SET `request` = json_set(json_remove(`request`, '$.parcels'), '$.chunks', json_extract(`request`, '$.parcels')) WHERE json_extract(`request`, '$.parcels') IS NOT NULL;",
+      "ALTER TABLE `parcels` RENAME TO `message_chunks`;",
+      "DROP INDEX `parcels_created`;",
+      "CREATE INDEX `message_chunks_created` ON `message_chunks` (`created_at`);"
+    ]
   }
 ]

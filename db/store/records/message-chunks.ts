@@ -1,28 +1,31 @@
-import { sql } from 'drizzle-orm'
+import { and, eq, lt } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
+import { messageChunks } from './tables.ts'
 
-/** Octets of messages on their way between the API and a worker, a row each, at most a day. */
+/** Octets of messages on their way between the API and a worker, one row for each chunk, at most a day. */
+export type MessageChunk = { bundle: string; n: number; octets: Uint8Array; createdAt: number }
 
-export type Parcel = { bundle: string; n: number; octets: Uint8Array; createdAt: number }
-
-/** One that comes again replaces what was there. */
-export async function putParcel(queries: Queries, { bundle, n, octets, createdAt }: Parcel): Promise<void> {
-  await queries.run(sql`
-    insert into parcels (bundle, n, octets, created_at) values (${bundle}, ${n}, ${octets}, ${createdAt})
-    on conflict (bundle, n) do update set octets = excluded.octets`)
+/** A chunk that comes again replaces the one before. */
+export async function putChunk(queries: Queries, { octets, ...chunk }: MessageChunk): Promise<void> {
+  const set = { octets: Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength) }
+  await queries
+    .insert(messageChunks)
+    .values({ ...chunk, ...set })
+    .onConflictDoUpdate({ target: [messageChunks.bundle, messageChunks.n], set })
 }
 
-export async function parcelOf(queries: Queries, bundle: string, n: number): Promise<Uint8Array | undefined> {
-  const [row] = await queries.all<{ octets: ArrayBuffer }>(
-    sql`select octets from parcels where bundle = ${bundle} and n = ${n}`,
-  )
-  return row && new Uint8Array(row.octets)
+export async function chunkOf(queries: Queries, bundle: string, n: number): Promise<Uint8Array | undefined> {
+  const [row] = await queries
+    .select({ octets: messageChunks.octets })
+    .from(messageChunks)
+    .where(and(eq(messageChunks.bundle, bundle), eq(messageChunks.n, n)))
+  return row?.octets
 }
 
-export async function dropParcels(queries: Queries, bundle: string): Promise<void> {
-  await queries.run(sql`delete from parcels where bundle = ${bundle}`)
+export async function dropChunks(queries: Queries, bundle: string): Promise<void> {
+  await queries.delete(messageChunks).where(eq(messageChunks.bundle, bundle))
 }
 
-export async function dropOldParcels(queries: Queries, before: number): Promise<void> {
-  await queries.run(sql`delete from parcels where created_at < ${before}`)
+export async function dropOldChunks(queries: Queries, before: number): Promise<void> {
+  await queries.delete(messageChunks).where(lt(messageChunks.createdAt, before))
 }

@@ -83,8 +83,8 @@ export const recipients = sqliteTable(
 )
 
 /** What the API asks of workers (db/contract/worker-requests.ts). */
-export const errands = sqliteTable(
-  'errands',
+export const workerRequests = sqliteTable(
+  'worker_requests',
   {
     id: text().primaryKey(),
     /** Those who have not answered, as JSON. */
@@ -94,20 +94,20 @@ export const errands = sqliteTable(
     answer: text(),
     createdAt: integer('created_at').notNull(),
   },
-  (table) => [index('errands_created').on(table.createdAt)],
+  (table) => [index('worker_requests_created').on(table.createdAt)],
 )
 
 /** Octets of a message on its way between the API and a worker (db/contract/worker-requests.ts). */
-export const parcels = sqliteTable(
-  'parcels',
+export const messageChunks = sqliteTable(
+  'message_chunks',
   {
-    /** Of the message, not of the errand: the same errand may be asked twice at once. */
+    /** Of the message, not of the request: the same request may be made twice at once. */
     bundle: text().notNull(),
     n: integer().notNull(),
     octets: blob({ mode: 'buffer' }).notNull(),
     createdAt: integer('created_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.bundle, table.n] }), index('parcels_created').on(table.createdAt)],
+  (table) => [primaryKey({ columns: [table.bundle, table.n] }), index('message_chunks_created').on(table.createdAt)],
 )
 
 /** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */

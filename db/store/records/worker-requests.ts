@@ -1,64 +1,63 @@
-import { sql } from 'drizzle-orm'
+import { and, asc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
+import { workerRequests } from './tables.ts'
 
 /** What the API asks of workers. A row lives until its answer was read, at most a day. */
-export type ErrandRow = {
-  id: string
-  /** Workers that have not answered yet, as JSON. */
-  workers: string
-  /** The errand as JSON. */
-  request: string
-  requestHash: string
-  /** The answer as JSON; null while it is open. */
-  answer: string | null
-  createdAt: number
-}
-
-const columns = sql.raw('id, workers, request, request_hash as requestHash, answer, created_at as createdAt')
+export type WorkerRequestRow = typeof workerRequests.$inferSelect
 
 /** @returns false when there is one under this id already */
-export async function putErrand(queries: Queries, errand: ErrandRow): Promise<boolean> {
-  const { id, workers, request, requestHash, createdAt } = errand
-  const made = await queries.all(sql`
-    insert into errands (id, workers, request, request_hash, created_at)
-    values (${id}, ${workers}, ${request}, ${requestHash}, ${createdAt}) on conflict (id) do nothing returning id`)
+export async function putWorkerRequest(queries: Queries, row: WorkerRequestRow): Promise<boolean> {
+  const made = await queries
+    .insert(workerRequests)
+    .values(row)
+    .onConflictDoNothing({ target: workerRequests.id })
+    .returning({ id: workerRequests.id })
   return made.length > 0
 }
 
-export async function errandById(queries: Queries, id: string): Promise<ErrandRow | undefined> {
-  const [row] = await queries.all<ErrandRow>(sql`select ${columns} from errands where id = ${id}`)
+export async function workerRequestById(queries: Queries, id: string): Promise<WorkerRequestRow | undefined> {
+  const [row] = await queries.select().from(workerRequests).where(eq(workerRequests.id, id))
   return row
 }
 
 /** Oldest first; those this worker has not answered. */
-export async function openErrands(queries: Queries, worker: string, limit: number): Promise<string[]> {
-  const rows = await queries.all<{ id: string }>(sql`
-    select id from errands where answer is null and exists (select 1 from json_each(workers) where value = ${worker})
-    order by created_at, id limit ${limit}`)
+export async function openWorkerRequests(queries: Queries, worker: string, limit: number): Promise<string[]> {
+  const isAsked = sql`exists (select 1 from json_each(${workerRequests.workers}) where value = ${worker})`
+  const rows = await queries
+    .select({ id: workerRequests.id })
+    .from(workerRequests)
+    .where(and(isNull(workerRequests.answer), isAsked))
+    .orderBy(asc(workerRequests.createdAt), asc(workerRequests.id))
+    .limit(limit)
   return rows.map(({ id }) => id)
 }
 
 /** A worker passes; the others are still asked. `last`: the answer if nobody is left. */
-export async function passErrand(
+export async function passWorkerRequest(
   queries: Queries,
   { id, worker, last }: { id: string; worker: string; last: string },
 ): Promise<void> {
-  await queries.run(sql`
-    update errands set workers = (select json_group_array(value) from json_each(workers) where value <> ${worker})
-    where id = ${id} and answer is null`)
-  await queries.run(sql`
-    update errands set answer = ${last} where id = ${id} and answer is null and json_array_length(workers) = 0`)
+  const isOpen = and(eq(workerRequests.id, id), isNull(workerRequests.answer))
+  const others = sql`(select json_group_array(value) from json_each(${workerRequests.workers}) where value <> ${worker})`
+  await queries.update(workerRequests).set({ workers: others }).where(isOpen)
+  await queries
+    .update(workerRequests)
+    .set({ answer: last })
+    .where(and(isOpen, sql`json_array_length(${workerRequests.workers}) = 0`))
 }
 
-/** The first answer counts. What was asked is not needed any more: it may hold a message. */
-export async function answerErrand(queries: Queries, id: string, answer: string): Promise<void> {
-  await queries.run(sql`update errands set answer = ${answer}, request = '{}' where id = ${id} and answer is null`)
+/** The first answer counts. The request is emptied, because it may hold a message. */
+export async function answerWorkerRequest(queries: Queries, id: string, answer: string): Promise<void> {
+  await queries
+    .update(workerRequests)
+    .set({ answer, request: '{}' })
+    .where(and(eq(workerRequests.id, id), isNull(workerRequests.answer)))
 }
 
-export async function dropErrand(queries: Queries, id: string): Promise<void> {
-  await queries.run(sql`delete from errands where id = ${id}`)
+export async function dropWorkerRequest(queries: Queries, id: string): Promise<void> {
+  await queries.delete(workerRequests).where(eq(workerRequests.id, id))
 }
 
-export async function dropOldErrands(queries: Queries, before: number): Promise<void> {
-  await queries.run(sql`delete from errands where created_at < ${before}`)
+export async function dropOldWorkerRequests(queries: Queries, before: number): Promise<void> {
+  await queries.delete(workerRequests).where(lt(workerRequests.createdAt, before))
 }

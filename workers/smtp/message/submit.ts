@@ -21,13 +21,13 @@ import { type Header, httpReceivedField, missingFields } from './header.ts'
  */
 export async function submit(
   receiver: ReceiverContext,
-  errand: SubmitRequest,
-  parcels: MessageChunks,
+  request: SubmitRequest,
+  chunks: MessageChunks,
 ): Promise<WorkerRequestAnswer> {
   const { policy } = receiver
-  const facts = factsOf(receiver, errand)
+  const facts = factsOf(receiver, request)
   const transaction = new Transaction(policy, facts, { verdict: policy.proceed.mail, promised: { body: '7bit' } })
-  for (const [i, recipient] of errand.recipients.entries()) {
+  for (const [i, recipient] of request.recipients.entries()) {
     const verdict = decideRcpt(
       { ...facts, recipientText: recipient, recipient: parseMailAddress(recipient), recipientsSoFar: i },
       policy,
@@ -36,18 +36,18 @@ export async function submit(
     transaction.add(verdict.recipients)
     transaction.passed(verdict)
   }
-  if (errand.dryRun) return { outcome: 'stored' }
+  if (request.dryRun) return { outcome: 'stored' }
   const body = newBody(receiver, transaction, false)
   try {
-    const eight = await fill(body, errand, parcels)
+    const eight = await fill(body, request, chunks)
     const header = body.header()
     const {
       verdict,
       facts: { now: at },
-    } = await judge({ receiver }, transaction, { body, header, id: errand.messageId })
+    } = await judge({ receiver }, transaction, { body, header, id: request.messageId })
     if (verdict.outcome.kind !== 'proceed') return refused('message', verdict)
     transaction.passed(verdict)
-    await store(receiver, transaction, { errand, body, eight, header, at, treatment: together(verdict.treatments) })
+    await store(receiver, transaction, { request, body, eight, header, at, treatment: together(verdict.treatments) })
     return { outcome: 'stored' }
   } finally {
     // After it was stored this does nothing.
@@ -55,12 +55,12 @@ export async function submit(
   }
 }
 
-/** Parcel after parcel, lines ended as mail ends them. @returns whether an octet has its eighth bit set */
-async function fill(body: MessageBody, { parcels: count }: SubmitRequest, parcels: MessageChunks): Promise<boolean> {
+/** Chunk after chunk, lines ended as mail ends them. @returns whether an octet has its eighth bit set */
+async function fill(body: MessageBody, { chunks: count }: SubmitRequest, chunks: MessageChunks): Promise<boolean> {
   const ends = new LineEnds()
   let eight = false
   for (let n = 0; n < count; n++) {
-    const octets = await parcels.fetch(n)
+    const octets = await chunks.fetch(n)
     eight ||= octets.some((octet) => octet > 127)
     await body.take(ends.corrected(octets)).wait
   }
@@ -85,7 +85,7 @@ function factsOf({ machine, tlsAvailable }: ReceiverContext, { sender, by, addre
 }
 
 type Taken = {
-  errand: SubmitRequest
+  request: SubmitRequest
   body: MessageBody
   eight: boolean
   header: Header
@@ -96,7 +96,7 @@ type Taken = {
 async function store(
   receiver: ReceiverContext,
   { policy, recipients, sender, facts, rules }: Transaction,
-  { errand: { messageId: id, by, notify, ret, envid }, body, eight, header, at, treatment }: Taken,
+  { request: { messageId: id, by, notify, ret, envid }, body, eight, header, at, treatment }: Taken,
 ): Promise<void> {
   const { hold, redirect, headers } = treatment
   const wanted = notify ? recipients.map((recipient) => ({ ...recipient, notify })) : recipients
