@@ -4,16 +4,21 @@ import { kinds } from './kinds.ts'
 import { type KindResult, runFaultRounds } from './rounds.ts'
 
 /**
- * `npm run faults -- --rounds N [--kind words]`: ends with 1 when a message was lost, damaged or returned, or the books did
+ * `npm run faults -- --rounds N [--kind words] [--per-second messages]`: ends with 1 when a message was lost, damaged or returned, or the books did
  * not balance. `--kind`: only those with these words in their name.
  */
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '110' }, kind: { type: 'string', default: '' } },
+  options: {
+    rounds: { type: 'string', default: '110' },
+    kind: { type: 'string', default: '' },
+    'per-second': { type: 'string', default: '1000' },
+  },
 })
 
 console.log(`${conditions()}\n`)
 const result = await runFaultRounds({
   rounds: Number(options.rounds),
+  perSecond: Number(options['per-second']),
   kinds: kinds.filter(({ name }) => name.includes(options.kind)),
   say: (line) => console.log(line),
 })

@@ -29,7 +29,7 @@ export interface KindResult {
   accepted: number
   /** Got 250 and never came. Must be empty. */
   lost: string[]
-  /** Deliveries beyond the first of the same message, by the end of the round. */
+  /** Deliveries beyond the first of the same message, by the end of the last round. */
   duplicates: number
   /** Rounds after which the books did not balance, with the books. Must be empty. */
   unbalanced: string[]
@@ -54,6 +54,8 @@ const empty = (): KindResult => ({ rounds: 0, accepted: 0, lost: [], duplicates:
 
 export async function runFaultRounds(options: FaultRoundsOptions): Promise<FaultRoundsResult> {
   const copies = new Map<string, number>()
+  /** Of what got 250, by the kind of its round. */
+  const ids = new Map<string, string[]>()
   const result: FaultRoundsResult = {
     ...empty(),
     byKind: new Map(),
@@ -95,7 +97,13 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
       }
       const load = await oneRound(postern, { round, kind, options, hands })
       await account({ load, copies, postern, round, kind, result })
+      ids.set(kind.name, [...(ids.get(kind.name) ?? []), ...load.accepted])
       options.say(line(round, { kind, load, result }))
+    }
+    // A rebuilt index may send mail of an earlier round again.
+    for (const [name, accepted] of ids) {
+      const duplicates = accepted.reduce((more, id) => more + Math.max(0, (copies.get(id) ?? 0) - 1), 0)
+      for (const sum of [result, result.byKind.get(name) as KindResult]) sum.duplicates += duplicates
     }
     return result
   } catch (error) {
@@ -171,13 +179,14 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     return false
   }
   await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 2_000 }).catch(() => {})
-  const books: Books | string = await postern.quiet({ withinMs: 30_000 }).catch((error: Error) => error.message)
+  const books: Books | string = await postern
+    .quiet({ withinMs: 300_000, everyMs: 500 })
+    .catch((error: Error) => error.message)
   const about = `round ${round + 1}, ${kind.name}`
   for (const sum of [result, of]) {
     sum.rounds += 1
     sum.accepted += load.accepted.size
     sum.lost.push(...missing())
-    sum.duplicates += [...load.accepted].reduce((more, id) => more + Math.max(0, (copies.get(id) ?? 0) - 1), 0)
     if (typeof books === 'string') sum.unbalanced.push(`${about}: ${books}`)
     else {
       // Books that balance because they never heard of a message do not count, nor do those that sent mail back.
