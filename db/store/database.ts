@@ -18,6 +18,10 @@ export const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\
 /** Whether the column has this text anywhere in it; ASCII letters match in either case. */
 export const includes = (column: SQLWrapper, text: string): SQL => sql`${column} like ${contains(text)} escape '\\'`
 
+/** Whether the column has one of these values: one parameter, however many they are. */
+export const isAmong = (column: SQLWrapper, values: readonly unknown[]): SQL =>
+  sql`${column} in (select value from json_each(${JSON.stringify(values)}))`
+
 /** `and`-joined conditions, `true` when there are none. */
 export function all(conditions: (SQL | undefined)[]): SQL {
   const given = conditions.filter((condition) => condition !== undefined)

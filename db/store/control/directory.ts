@@ -1,14 +1,21 @@
-import { sql } from 'drizzle-orm'
-import { contains, type Queries } from '../database.ts'
+import type { RowKind } from '@postern/contract/rows.ts'
+import { and, asc, eq, inArray, or, type SQL, sql } from 'drizzle-orm'
+import { contains, isAmong, type Queries } from '../database.ts'
+import type { StoredJson } from './rows.ts'
+import { rows } from './tables.ts'
 
 /** Questions about the directory that span kinds. */
-export type Named = { kind: string; id: string; key: string }
+export type Named = Pick<StoredJson, 'kind' | 'id' | 'key'>
+
+const { kind, id, key, value } = rows
+const isEntry = inArray(kind, ['account', 'alias', 'group'])
+
+const named = (queries: Queries, condition: SQL | undefined) =>
+  queries.select({ kind, id, key }).from(rows).where(condition)
 
 /** Accounts, aliases and groups of one of these addresses. */
 export function ownersOf(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind in ('account', 'alias', 'group')
-      and key in (select value from json_each(${JSON.stringify(addresses)}))`)
+  return named(queries, and(isEntry, isAmong(key, addresses))).all()
 }
 
 /** Accounts, aliases and groups whose local part is one of another's in these domains, beside each other. At most 6. */
@@ -26,51 +33,58 @@ export function sameLocals(queries: Queries, domains: readonly string[]): Promis
 
 /** Accounts that log in under this name, given or by their address. */
 export function accountsByLogin(queries: Queries, login: string): Promise<Named[]> {
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind = 'account'
-      and lower(iif(value ->> 'login' = '', key, value ->> 'login')) = ${login.toLowerCase()}`)
+  const name = sql`lower(iif(${value} ->> 'login' = '', ${key}, ${value} ->> 'login'))`
+  return named(queries, and(eq(kind, 'account'), eq(name, login.toLowerCase()))).all()
 }
 
 /** Accounts, aliases and groups whose local part holds the text; also logins, when asked. At most 5. */
 export function holding(queries: Queries, text: string, alsoLogins: boolean): Promise<Named[]> {
-  const login = alsoLogins ? sql`or instr(value ->> 'login', ${text}) > 0` : sql``
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind in ('account', 'alias', 'group')
-      and (instr(substr(key, 1, instr(key, '@') - 1), ${text}) > 0 ${login}) order by key limit 5`)
+  const inLocal = sql`instr(substr(${key}, 1, instr(${key}, '@') - 1), ${text}) > 0`
+  const inLogin = alsoLogins ? sql`instr(${value} ->> 'login', ${text}) > 0` : undefined
+  return named(queries, and(isEntry, or(inLocal, inLogin)))
+    .orderBy(asc(key))
+    .limit(5)
+    .all()
 }
 
 /** Accounts, aliases and groups in a domain. At most 5. */
 export function addressesIn(queries: Queries, domain: string): Promise<Named[]> {
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind in ('account', 'alias', 'group')
-      and key like ${contains(`@${domain}`).slice(0, -1)} escape '\\' order by key limit 5`)
+  return named(queries, and(isEntry, sql`${key} like ${contains(`@${domain}`).slice(0, -1)} escape '\\'`))
+    .orderBy(asc(key))
+    .limit(5)
+    .all()
 }
 
 /** Domains that have this name as theirs or as an alias. */
 export function domainsNamed(queries: Queries, name: string): Promise<Named[]> {
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind = 'domain'
-      and (key = ${name} or exists (select 1 from json_each(rows.value, '$.aliases') where json_each.value = ${name}))`)
+  const isAlias = sql`exists (select 1 from json_each(${value}, '$.aliases') where json_each.value = ${name})`
+  return named(queries, and(eq(kind, 'domain'), or(eq(key, name), isAlias))).all()
 }
 
 /** Accounts, aliases and groups under one of these keys, as stored. */
 export function entriesAt(queries: Queries, keys: readonly string[]): Promise<(Named & { value: string })[]> {
-  return queries.all<Named & { value: string }>(sql`
-    select kind, id, key, value from rows where kind in ('account', 'alias', 'group')
-      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+  return queries
+    .select({ kind, id, key, value })
+    .from(rows)
+    .where(and(isEntry, isAmong(key, keys)))
+    .all()
 }
 
 /** Accounts, aliases and groups that name one of these addresses as where their mail goes. At most 20. */
 export function entriesNaming(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
-  return queries.all<Named>(sql`
-    select kind, id, key from rows where kind in ('account', 'alias', 'group') and exists (
-      select 1 from json_each(rows.value, case kind when 'alias' then '$.to' when 'group' then '$.members' else '$.forwardTo' end)
-        as target where lower(target.value) in (select value from json_each(${JSON.stringify(addresses)}))
-    ) order by key limit 20`)
+  const field = sql`case ${kind} when 'alias' then '$.to' when 'group' then '$.members' else '$.forwardTo' end`
+  const isTarget = isAmong(sql`lower(target.value)`, addresses)
+  return named(
+    queries,
+    and(isEntry, sql`exists (select 1 from json_each(${value}, ${field}) as target where ${isTarget})`),
+  )
+    .orderBy(asc(key))
+    .limit(20)
+    .all()
 }
 
 /** The keys of all rows of a kind. */
-export async function keysIn(queries: Queries, kind: string): Promise<string[]> {
-  const rows = await queries.all<{ key: string }>(sql`select key from rows where kind = ${kind}`)
-  return rows.map(({ key }) => key)
+export async function keysIn(queries: Queries, of: RowKind): Promise<string[]> {
+  const found = await queries.select({ key }).from(rows).where(eq(kind, of)).all()
+  return found.map((row) => row.key)
 }

@@ -1,17 +1,17 @@
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
-import { sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { hashOf } from './revision-id.ts'
 import { keyOf } from './row-key.ts'
+import { allRows, getRow, rowsByKey, type StoredJson } from './rows.ts'
 import { openRow, sealRow } from './secrets.ts'
+import { rows } from './tables.ts'
 
 /** One row that differs; `before` and `after` are JSON as stored, secrets sealed. */
 export type Change = { kind: RowKind; id: string; key: string; before: string | null; after: string | null }
 
 export type StoredRow<K extends RowKind> = { id: string; value: RowValues[K]; revision: number }
-
-type RawRow = { id: string; key: string; value: string; revision: number }
 
 /** A value stands under this key already, in the row `id`. */
 export class DuplicateError extends Error {
@@ -51,23 +51,23 @@ export class ChangeSet {
   }
 
   async get<K extends RowKind>(kind: K, id: string): Promise<StoredRow<K> | undefined> {
-    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and id = ${id}`)
+    const row = await getRow(this.queries, kind, id)
     return row && (await this.#open(kind, row))
   }
 
   async byKey<K extends RowKind>(kind: K, key: string): Promise<StoredRow<K> | undefined> {
-    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and key = ${key}`)
+    const [row] = await rowsByKey(this.queries, kind, [key])
     return row && (await this.#open(kind, row))
   }
 
   async all<K extends RowKind>(kind: K): Promise<StoredRow<K>[]> {
-    const found = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} order by key`)
+    const found = await allRows(this.queries, kind)
     return Promise.all(found.map((row) => this.#open(kind, row)))
   }
 
   /** Makes or replaces a row. Throws a DuplicateError when another row has its key. */
   async put<K extends RowKind>(kind: K, id: string, value: RowValues[K]): Promise<void> {
-    const before = await this.#raw(kind, id)
+    const before = await getRow(this.queries, kind, id)
     if (before && JSON.stringify(await openRow({ kind, id }, before.value, this.#seal)) === JSON.stringify(value))
       return
     await this.putSealed(kind, id, await sealRow({ kind, id }, value, this.#seal))
@@ -82,24 +82,22 @@ export class ChangeSet {
   async putSealed(kind: RowKind, id: string, after: string): Promise<void> {
     const value = JSON.parse(after) as { expiresAt?: string }
     const key = keyOf(kind, id, value)
-    const before = await this.#raw(kind, id)
-    const [other] = await this.queries.all<{ id: string }>(
-      sql`select id from rows where kind = ${kind} and key = ${key} and id <> ${id}`,
-    )
-    if (other) throw new DuplicateError(kind, key)
-    await this.queries.run(sql`
-      insert into rows (kind, id, key, value, revision, expires_at)
-      values (${kind}, ${id}, ${key}, ${after}, ${this.revision}, ${expiryOf(value)})
-      on conflict (kind, id) do update set key = excluded.key, value = excluded.value, revision = excluded.revision,
-        expires_at = excluded.expires_at`)
+    const before = await getRow(this.queries, kind, id)
+    const other = await this.queries.$count(rows, and(eq(rows.kind, kind), eq(rows.key, key), ne(rows.id, id)))
+    if (other > 0) throw new DuplicateError(kind, key)
+    const changing = { key, value: after, revision: this.revision, expiresAt: expiryOf(value) }
+    await this.queries
+      .insert(rows)
+      .values({ kind, id, ...changing })
+      .onConflictDoUpdate({ target: [rows.kind, rows.id], set: changing })
     this.#note({ kind, id, key, before: before?.value ?? null, after })
   }
 
   /** `false`: there was no such row. */
   async remove(kind: RowKind, id: string): Promise<boolean> {
-    const before = await this.#raw(kind, id)
+    const before = await getRow(this.queries, kind, id)
     if (!before) return false
-    await this.queries.run(sql`delete from rows where kind = ${kind} and id = ${id}`)
+    await this.queries.delete(rows).where(and(eq(rows.kind, kind), eq(rows.id, id)))
     this.#note({ kind, id, key: before.key, before: before.value, after: null })
     return true
   }
@@ -144,12 +142,7 @@ export class ChangeSet {
     return [...this.#changes.values()]
   }
 
-  async #raw(kind: RowKind, id: string): Promise<RawRow | undefined> {
-    const [row] = await this.queries.all<RawRow>(sql`select * from rows where kind = ${kind} and id = ${id}`)
-    return row
-  }
-
-  async #open<K extends RowKind>(kind: K, { id, value, revision }: RawRow): Promise<StoredRow<K>> {
+  async #open<K extends RowKind>(kind: K, { id, value, revision }: StoredJson): Promise<StoredRow<K>> {
     return { id, revision, value: (await openRow({ kind, id }, value, this.#seal)) as RowValues[K] }
   }
 

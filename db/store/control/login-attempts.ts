@@ -1,5 +1,6 @@
-import { sql } from 'drizzle-orm'
+import { and, desc, eq, gt, inArray, lte, or, sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
+import { loginFailures } from './tables.ts'
 
 /** Tries of passwords and refresh tokens, by what they are counted for: an address, an account, both. */
 
@@ -10,23 +11,29 @@ export async function attemptAtLimit(
   { limit, since, now }: { limit: number; since: number; now: number },
 ): Promise<number | undefined> {
   // What seems to be of tomorrow was counted before the clock was set back, and must not lock anybody out till then.
-  const [row] = await queries.all<{ at: number }>(sql`
-    select at from login_failures where key = ${key} and at > ${since} and at <= ${now + 60_000}
-    order by at desc limit 1 offset ${limit - 1}`)
+  const { at } = loginFailures
+  const row = await queries
+    .select({ at })
+    .from(loginFailures)
+    .where(and(eq(loginFailures.key, key), gt(at, since), lte(at, now + 60_000)))
+    .orderBy(desc(at))
+    .limit(1)
+    .offset(limit - 1)
+    .get()
   return row?.at
 }
 
 export async function addAttempt(queries: Queries, attempt: { id: string; key: string; at: number }): Promise<void> {
-  await queries.run(sql`insert into login_failures (id, key, at) values (${attempt.id}, ${attempt.key}, ${attempt.at})`)
+  await queries.insert(loginFailures).values(attempt)
 }
 
 /** It was no failure after all. */
 export async function forgetAttempts(queries: Queries, ids: readonly string[]): Promise<void> {
-  for (const id of ids) await queries.run(sql`delete from login_failures where id = ${id}`)
+  await queries.delete(loginFailures).where(inArray(loginFailures.id, [...ids]))
 }
 
 /** All of one account, from wherever they were made. */
 export async function forgetAttemptsOf(queries: Queries, email: string): Promise<void> {
-  await queries.run(sql`
-    delete from login_failures where key = ${`email:${email}`} or instr(key, ${`pair:${email} `}) = 1`)
+  const { key } = loginFailures
+  await queries.delete(loginFailures).where(or(eq(key, `email:${email}`), sql`instr(${key}, ${`pair:${email} `}) = 1`))
 }

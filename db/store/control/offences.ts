@@ -1,6 +1,7 @@
 import type { OffenceKind } from '@postern/contract/offences.ts'
-import { sql } from 'drizzle-orm'
-import type { Queries } from '../database.ts'
+import { and, asc, eq, gt, inArray, lte, sql } from 'drizzle-orm'
+import { isAmong, type Queries } from '../database.ts'
+import { offences } from './tables.ts'
 
 /** What workers reported of clients, counted over all of them. Rows go when their window is over. */
 
@@ -41,29 +42,33 @@ export async function unusedOffences(
   addresses: readonly string[],
   now: number,
 ): Promise<Omit<OffenceRow, 'id' | 'expiresAt'>[]> {
-  const found = await queries.all<Omit<OffenceRow, 'evidence'> & { evidence: string }>(sql`
-    select address, kind, at, count, evidence from offences
-    where address in (select value from json_each(${JSON.stringify(addresses)})) and used = 0 and expires_at > ${now}
-    order by at`)
+  const { address, kind, at, count, evidence } = offences
+  const found = await queries
+    .select({ address, kind, at, count, evidence })
+    .from(offences)
+    .where(and(isAmong(address, addresses), eq(offences.used, 0), gt(offences.expiresAt, now)))
+    .orderBy(asc(at))
+    .all()
   return found.map((row) => ({ ...row, evidence: JSON.parse(row.evidence) as string[] }))
 }
 
 /** An entry was made of all that is held against these addresses: only what comes from now on counts again. */
 export async function useOffences(queries: Queries, addresses: readonly string[]): Promise<void> {
-  await queries.run(sql`
-    update offences set used = 1 where used = 0 and address in (select value from json_each(${JSON.stringify(addresses)}))`)
+  await queries
+    .update(offences)
+    .set({ used: 1 })
+    .where(and(eq(offences.used, 0), isAmong(offences.address, addresses)))
 }
 
 /** Removes at most `limit` rows that no window reaches any more, and the oldest of too many. @returns how many went */
 export async function dropOldOffences(queries: Queries, now: number, limit: number): Promise<number> {
-  const gone = await queries.all(sql`
-    delete from offences where rowid in (select rowid from offences where expires_at <= ${now} limit ${limit}) returning 1`)
+  const rowid = sql<number>`rowid`
+  const expired = queries.select({ rowid }).from(offences).where(lte(offences.expiresAt, now)).limit(limit)
+  const gone = await queries.delete(offences).where(inArray(rowid, expired)).returning({ id: offences.id })
   if (gone.length > 0) return gone.length
-  const [count] = await queries.all<{ n: number }>(sql`select count(*) as n from offences`)
-  const tooMany = Math.min(limit, (count?.n ?? 0) - maxRows)
+  const tooMany = Math.min(limit, (await queries.$count(offences)) - maxRows)
   if (tooMany <= 0) return 0
-  await queries.run(
-    sql`delete from offences where rowid in (select rowid from offences order by expires_at limit ${tooMany})`,
-  )
+  const oldest = queries.select({ rowid }).from(offences).orderBy(asc(offences.expiresAt)).limit(tooMany)
+  await queries.delete(offences).where(inArray(rowid, oldest))
   return tooMany
 }

@@ -1,33 +1,43 @@
 import type { RowKind } from '@postern/contract/rows.ts'
-import { sql } from 'drizzle-orm'
-import { contains, type Queries } from '../database.ts'
+import { and, asc, eq, getTableColumns, gt, lt, lte, or, sql } from 'drizzle-orm'
+import { includes, isAmong, type Queries } from '../database.ts'
+import { changes, rows } from './tables.ts'
 
 /** Rows as stored: JSON, secrets sealed. `secrets.ts` opens or hides them. */
-export type StoredJson = { kind: RowKind; id: string; key: string; value: string; revision: number }
+export type StoredJson = Omit<typeof rows.$inferSelect, 'expiresAt'>
 
-export async function getRow(queries: Queries, kind: RowKind, id: string): Promise<StoredJson | undefined> {
-  const [row] = await queries.all<StoredJson>(sql`select * from rows where kind = ${kind} and id = ${id}`)
-  return row
+const { expiresAt: _, ...storedColumns } = getTableColumns(rows)
+
+/** Rows of a kind; `where`, `orderBy`, `limit` as the caller needs them. */
+const select = (queries: Queries) => queries.select(storedColumns).from(rows)
+
+export function getRow(queries: Queries, kind: RowKind, id: string): Promise<StoredJson | undefined> {
+  return select(queries)
+    .where(and(eq(rows.kind, kind), eq(rows.id, id)))
+    .get()
 }
 
 export type RowPage = { limit: number; after?: string | undefined; q?: string | undefined }
 
 /** In order of their keys; `q` is looked for in key and value. */
 export function listRows(queries: Queries, kind: RowKind, { limit, after, q }: RowPage): Promise<StoredJson[]> {
-  const search = q ? sql`and (key like ${contains(q)} escape '\\' or value like ${contains(q)} escape '\\')` : sql``
-  return queries.all<StoredJson>(sql`
-    select * from rows where kind = ${kind} and key > ${after ?? ''} ${search} order by key limit ${limit}`)
+  const found = q ? or(includes(rows.key, q), includes(rows.value, q)) : undefined
+  return select(queries)
+    .where(and(eq(rows.kind, kind), gt(rows.key, after ?? ''), found))
+    .orderBy(asc(rows.key))
+    .limit(limit)
+    .all()
 }
 
 export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(sql`select * from rows where kind = ${kind} order by key`)
+  return select(queries).where(eq(rows.kind, kind)).orderBy(asc(rows.key)).all()
 }
 
 /** Rows of a kind that stand under one of these keys. */
 export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string[]): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(
-    sql`select * from rows where kind = ${kind} and key in (select value from json_each(${JSON.stringify(keys)}))`,
-  )
+  return select(queries)
+    .where(and(eq(rows.kind, kind), isAmong(rows.key, keys)))
+    .all()
 }
 
 /** The rows of these keys whose time is over at `now`. */
@@ -36,16 +46,19 @@ export function expiredAmong(
   kind: RowKind,
   { keys, now }: { keys: readonly string[]; now: number },
 ): Promise<{ id: string }[]> {
-  return queries.all(sql`
-    select id from rows where kind = ${kind} and expires_at <= ${now}
-      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+  return queries
+    .select({ id: rows.id })
+    .from(rows)
+    .where(and(eq(rows.kind, kind), lte(rows.expiresAt, now), isAmong(rows.key, keys)))
+    .all()
 }
 
 /** The entries of an address list that may hold one of these addresses: the addresses themselves, and every block and range. */
 export function blocksHolding(queries: Queries, list: RowKind, addresses: readonly string[]): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(sql`
-    select * from rows where kind = ${list} and (key in (select value from json_each(${JSON.stringify(addresses)}))
-      or instr(key, '/') > 0 or instr(key, '-') > 0)`)
+  const isBlock = sql`instr(${rows.key}, '/') > 0 or instr(${rows.key}, '-') > 0`
+  return select(queries)
+    .where(and(eq(rows.kind, list), or(isAmong(rows.key, addresses), isBlock)))
+    .all()
 }
 
 /** A page of all rows of a kind, in the order of their ids. */
@@ -54,9 +67,11 @@ export function rowsById(
   kind: RowKind,
   { after, limit }: { after: string; limit: number },
 ): Promise<StoredJson[]> {
-  return queries.all<StoredJson>(
-    sql`select * from rows where kind = ${kind} and id > ${after} order by id limit ${limit}`,
-  )
+  return select(queries)
+    .where(and(eq(rows.kind, kind), gt(rows.id, after)))
+    .orderBy(asc(rows.id))
+    .limit(limit)
+    .all()
 }
 
 export type Lines = { n: number; last: string | null; text: string | null }
@@ -79,7 +94,7 @@ const lineOf = (value: string) =>
     `'{"kind":' || json_quote(kind) || ',"id":' || json_quote(id) || ',"revision":' || revision || ',"value":' || coalesce(${value}, 'null') || '}' || char(10)`,
   )
 
-export type StoredChange = { revision: number; seq: number; kind: RowKind; id: string; after: string | null }
+export type StoredChange = Omit<typeof changes.$inferSelect, 'key' | 'before'>
 
 export type ChangesPage = {
   kinds: readonly RowKind[]
@@ -90,11 +105,20 @@ export type ChangesPage = {
 
 /** In the order they were made. The + keeps SQLite on that order, instead of sorting all changes of the kinds for each page. */
 export function changesPage(queries: Queries, { kinds, after, upTo, limit }: ChangesPage): Promise<StoredChange[]> {
-  return queries.all<StoredChange>(sql`
-    select revision, seq, kind, id, after from changes
-    where (revision, seq) > (${after.revision}, ${after.seq}) and revision <= ${upTo}
-      and +kind in (select value from json_each(${JSON.stringify(kinds)}))
-    order by revision, seq limit ${limit}`)
+  const { revision, seq, kind, id, after: value } = changes
+  return queries
+    .select({ revision, seq, kind, id, after: value })
+    .from(changes)
+    .where(
+      and(
+        sql`(${revision}, ${seq}) > (${after.revision}, ${after.seq})`,
+        lte(revision, upTo),
+        isAmong(sql`+${kind}`, kinds),
+      ),
+    )
+    .orderBy(asc(revision), asc(seq))
+    .limit(limit)
+    .all()
 }
 
 /** `isAutomatic`: the system made it by itself. */
@@ -102,15 +126,21 @@ export type DueRow = { kind: RowKind; id: string; isAutomatic: 0 | 1 }
 
 /** List entries whose time is over. */
 export function expiredRows(queries: Queries, now: number, limit: number): Promise<DueRow[]> {
-  return queries.all(sql`
-    select kind, id, value ->> 'createdBy' like 'system:%' as isAutomatic from rows where expires_at <= ${now} limit ${limit}`)
+  const { kind, id, expiresAt, value } = rows
+  const isAutomatic = sql<0 | 1>`${value} ->> 'createdBy' like 'system:%'`
+  return queries.select({ kind, id, isAutomatic }).from(rows).where(lte(expiresAt, now)).limit(limit).all()
 }
 
 /** Orders were carried out or came to nothing long before they are this old. */
 export function oldOrders(queries: Queries, before: string, limit: number): Promise<DueRow[]> {
-  return queries.all(sql`
-    select kind, id, value ->> 'orderedBy' = 'system' as isAutomatic from rows
-    where kind = 'order' and value ->> 'orderedAt' < ${before} limit ${limit}`)
+  const { kind, id, value } = rows
+  const isAutomatic = sql<0 | 1>`${value} ->> 'orderedBy' = 'system'`
+  return queries
+    .select({ kind, id, isAutomatic })
+    .from(rows)
+    .where(and(eq(kind, 'order'), lt(sql`${value} ->> 'orderedAt'`, before)))
+    .limit(limit)
+    .all()
 }
 
 /** As `changesPage`, as one NDJSON text; `undefined` when a row of these kinds is in the page. */

@@ -1,4 +1,6 @@
+import type { OffenceKind } from '@postern/contract/offences.ts'
 import type { Role } from '@postern/contract/roles.ts'
+import type { RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
@@ -8,7 +10,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'driz
 export const rows = sqliteTable(
   'rows',
   {
-    kind: text().notNull(),
+    kind: text().$type<RowKind>().notNull(),
     id: text().notNull(),
     key: text().notNull(),
     value: text().notNull(),
@@ -50,7 +52,7 @@ export const changes = sqliteTable(
   {
     revision: integer().notNull(),
     seq: integer().notNull(),
-    kind: text().notNull(),
+    kind: text().$type<RowKind>().notNull(),
     id: text().notNull(),
     key: text().notNull(),
     before: text(),
@@ -200,7 +202,7 @@ export const offences = sqliteTable(
     worker: text().notNull(),
     id: text().notNull(),
     address: text().notNull(),
-    kind: text().notNull(),
+    kind: text().$type<OffenceKind>().notNull(),
     at: integer().notNull(),
     count: integer().notNull(),
     /** A JSON array of sentences. */
