@@ -16,6 +16,22 @@ const arrows = {
   'apps/cli': ['db/contract'],
 }
 
+/**
+ * The rooms inside the Queue Manager, from the bottom up: a room may import what its row lists and itself. The files beside
+ * the rooms (queue.ts, service.ts) put the parts together; no room imports them.
+ */
+const queueRooms = {
+  message: [],
+  client: ['message'],
+  route: ['client'],
+  assure: ['client', 'route'],
+  dsn: ['message', 'route'],
+  form: ['message', 'client', 'route'],
+  index: ['message'],
+  delivery: ['message', 'client', 'route', 'assure', 'dsn', 'form', 'index'],
+  scheduling: ['message', 'client', 'route', 'index', 'delivery'],
+}
+
 const room = '^(apps|workers|db)/[^/]+/|^(infra|test)/'
 
 module.exports = {
@@ -26,6 +42,16 @@ module.exports = {
       severity: 'error',
       from: { path: `^${from}/` },
       to: { path: room, pathNot: [from, ...to].map((name) => `^${name}/`) },
+    })),
+    ...Object.entries(queueRooms).map(([from, to]) => ({
+      name: `rooms-of-queue-${from}`,
+      comment: `workers/queue/${from} may import only these rooms of the Queue Manager: ${to.join(', ') || 'none'}`,
+      severity: 'error',
+      from: { path: `^workers/queue/${from}/`, pathNot: '\\.test\\.ts$' },
+      to: {
+        path: '^workers/queue/',
+        pathNot: [...[from, ...to].map((name) => `^workers/queue/${name}/`), '\\.d\\.ts$'],
+      },
     })),
     {
       name: 'pure-rooms-do-no-io',

@@ -1,5 +1,5 @@
-import { Trust } from '@postern/queue/assure/proof.ts'
 import { SecureDns } from '@postern/queue/assure/secure-dns.ts'
+import { Trust } from '@postern/queue/client/certificate.ts'
 import { Dns } from '@postern/queue/route/dns.ts'
 import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'

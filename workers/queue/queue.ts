@@ -8,10 +8,11 @@ import { version } from '@postern/runtime/version.ts'
 import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { type Assurance, settingsAlone } from './assure/assurance.ts'
-import { defaultTimeouts, type Timeouts } from './client/dial.ts'
+import { defaultTimeouts, type Timeouts } from './client/connect-options.ts'
 import { Pool } from './client/pool.ts'
-import type { AttemptContext } from './delivery/attempt-result.ts'
-import { concludeOrPutBack, type DeliverContext, deliver, lostResult, putBack } from './delivery/deliver.ts'
+import type { AttemptContext } from './delivery/attempt-context.ts'
+import { concludeOrPutBack, type DeliverContext, damagedOutcome, deliver, putBack } from './delivery/deliver.ts'
+import { MessageMailauth, type MessageMailauthOptions } from './delivery/mailauth.ts'
 import type { OutcomeCounters } from './delivery/outcome.ts'
 import { Buckets } from './delivery/s3.ts'
 import { dailyReport } from './dsn/daily-report.ts'
@@ -20,17 +21,18 @@ import { Signer } from './form/signer.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
 import { IndexWriter } from './index/index-writer.ts'
 import { Reclaim } from './index/reclaim.ts'
-import { active, deferred, held, type Rebuild } from './index/rows.ts'
-import { SpoolFollower } from './index/spool-follower.ts'
+import type { Rebuild } from './index/rows.ts'
 import { ActiveMessages } from './message/active-messages.ts'
-import { MessageMailauth, type MessageMailauthOptions } from './message/mailauth.ts'
 import type { QueuedMessage } from './message/message.ts'
+import { active, deferred, held } from './message/message.ts'
+import { type Attempt, sameOutcome } from './message/outcome.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
 import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
-import { DueLoader } from './scheduling/due.ts'
+import { DueLoader } from './scheduling/due-loader.ts'
 import { Orders } from './scheduling/orders.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
+import { SpoolFollower } from './scheduling/spool-follower.ts'
 
 /** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
 export type QueueParts = {
@@ -106,8 +108,8 @@ export class Queue {
       examiner && new MessageMailauth({ examiner, reader, hostname: () => this.settings.hostname, record, indexWriter })
     const scheduler = new Scheduler({
       settings: () => this.settings,
-      deliver: (job, queue, slot) => deliver(job, { queue, slot }, deliverContext),
-      putBack: (job, queue) => putBack(job, queue, deliverContext),
+      deliver: (job, queue, slot) => deliver(job, { destination: queue.nextHop.destination, slot }, deliverContext),
+      putBack: (job, queue) => putBack(job, queue.nextHop.destination, deliverContext),
       prepare: (mail) => authenticity?.prepare(mail),
       drained: () => this.#due.wake(),
     })
@@ -137,8 +139,7 @@ export class Queue {
       activeMessages,
       record,
       finished: index.opened.finished,
-      lost: (mail, damage) =>
-        void this.#returnDamaged(mail, [...mail.pending.keys()], { results: lostResult(damage.reason) }),
+      lost: (mail, { reason }) => void this.#returnDamaged(mail, reason),
     })
     this.orders = new Orders({
       index,
@@ -214,18 +215,11 @@ export class Queue {
     return { attemptContext, outcomeContext, activeMessages: this.#activeMessages, record }
   }
 
-  async #returnDamaged(
-    mail: QueuedMessage,
-    recipients: number[],
-    { results }: { results: ReturnType<typeof lostResult> },
-  ): Promise<void> {
-    const attempted = {
-      via: { host: 'spool' },
-      results: new Map(recipients.map((r) => [r, results])),
-      startedAt: Date.now(),
-      durationMs: 0,
-    }
-    await concludeOrPutBack({ mail, recipients }, attempted, this.#deliverContext())
+  async #returnDamaged(mail: QueuedMessage, reason: string): Promise<void> {
+    const recipients = [...mail.pending.keys()]
+    const outcomes = sameOutcome(recipients, damagedOutcome(reason), { host: 'spool' })
+    const attempt: Attempt = { ...outcomes, startedAt: Date.now(), durationMs: 0 }
+    await concludeOrPutBack({ mail, recipients }, attempt, this.#deliverContext())
   }
 
   /** An order that a crash cut short is met again: its report may lie in the spool already, which is read from the start on. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import type { TlsPolicy } from '../client/dial.ts'
+import { type CertificateCheck, Trust } from '../client/certificate.ts'
+import type { TlsPolicy } from '../client/connect-options.ts'
 import { domainNames, type MtaSts, type Policy } from './mta-sts.ts'
-import { type CertificateCheck, Trust } from './proof.ts'
 import { type SecureDns, usable } from './secure-dns.ts'
 
 /**

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { type Environment, EnvironmentError, portIn, serversIn } from '@postern/contract/environment.ts'
 import { reachFrom } from '@postern/runtime/hooks/reach.ts'
+import { Trust } from '../client/certificate.ts'
 import type { Dns } from '../route/dns.ts'
 import type { Assurance } from './assurance.ts'
 import { MtaSts } from './mta-sts.ts'
-import { Trust } from './proof.ts'
 import { SecureDns } from './secure-dns.ts'
 
 /**

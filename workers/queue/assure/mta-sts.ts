@@ -6,8 +6,8 @@ import { makeDirectory, replaceWith } from '@postern/runtime/disk.ts'
 import { type Reach, reachOf } from '@postern/runtime/hooks/reach.ts'
 import { LRUCache } from 'lru-cache'
 import { validateMx } from 'mailauth/lib/mta-sts.js'
+import type { Trust } from '../client/certificate.ts'
 import type { Dns } from '../route/dns.ts'
-import type { Trust } from './proof.ts'
 import { parsePolicy, policyIdIn } from './sts-syntax.ts'
 
 /**

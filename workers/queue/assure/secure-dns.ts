@@ -6,7 +6,7 @@ import { connect, isIP } from 'node:net'
 import { keepAlive } from '@postern/runtime/keep-alive.ts'
 import packet, { type Answer } from 'dns-packet'
 import { LRUCache } from 'lru-cache'
-import { isUsable, type Tlsa } from './proof.ts'
+import { isUsable, type Tlsa } from '../client/certificate.ts'
 
 /**
  * Answers of which the resolver says that they are authentic (the AD bit, RFC 4035 §3.2.3), which Node's own resolver does

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type CertificateCheck, verificationError } from '../assure/proof.ts'
-import { ConnectionFailure, type ConnectOptions, type Stage } from './dial.ts'
+import { type CertificateCheck, verificationError } from './certificate.ts'
+import { ConnectionFailure, type ConnectOptions, type Stage } from './connect-options.ts'
 import { withoutSecret } from './dialogue-log.ts'
 import {
   base64,

@@ -2,8 +2,8 @@ import type { EventType } from '@postern/contract/events.ts'
 import { eventTypes } from '@postern/contract/events.ts'
 import { describe, expect, test } from 'vitest'
 import { TestServer } from '../test/server.ts'
+import { defaultTimeouts } from './connect-options.ts'
 import { Connection } from './connection.ts'
-import { defaultTimeouts } from './dial.ts'
 import { DialogueLog, withoutSecret } from './dialogue-log.ts'
 
 function listening(isOpen: () => boolean) {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
+import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from './connect-options.ts'
 import { Connection } from './connection.ts'
-import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from './dial.ts'
 import { LoginCutShort } from './login.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */

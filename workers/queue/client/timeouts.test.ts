@@ -3,8 +3,8 @@ import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Script, TestServer } from '../test/server.ts'
+import { defaultTimeouts } from './connect-options.ts'
 import { Connection } from './connection.ts'
-import { defaultTimeouts } from './dial.ts'
 import { type Transaction, transact } from './transaction.ts'
 
 /** The time-outs of RFC 5321 §4.5.3.2 are for the host's silence: while we prepare what comes next, none of them runs. */
@@ -72,8 +72,8 @@ describe('our own pauses are not the silence of the host', () => {
   test('the pause between two recipients', async () => {
     const { connection } = await toServer()
     const recipients = ['u@a.test', 'v@a.test'].map((address) => ({ address, original: address }))
-    const results = await transact(connection, message(quick, { recipients, pauseMs: longer }))
-    expect(results).toMatchObject([{ kind: 'delivered' }, { kind: 'delivered' }])
+    const outcomes = await transact(connection, message(quick, { recipients, pauseMs: longer }))
+    expect(outcomes).toMatchObject([{ kind: 'delivered' }, { kind: 'delivered' }])
   })
 
   test('an answer that came while the event loop was busy', async () => {
@@ -81,12 +81,12 @@ describe('our own pauses are not the silence of the host', () => {
       extensions: [],
       command: (line) => (line.startsWith('MAIL') ? 'silence' : undefined),
     })
-    const results = transact(connection, message(quick))
+    const outcomes = transact(connection, message(quick))
     await sleep(short / 2)
     remote.say('250 2.1.0 ok')
     // The time-out is over and the reply is here: both are found at once.
     block(longer)
-    expect(await results).toMatchObject([{ kind: 'delivered' }])
+    expect(await outcomes).toMatchObject([{ kind: 'delivered' }])
   })
 })
 

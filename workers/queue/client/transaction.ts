@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import type { RequireTls } from '../message/message.ts'
+import type { Outcome } from '../message/outcome.ts'
+import { ConnectionFailure } from './connect-options.ts'
 import type { Connection } from './connection.ts'
-import { ConnectionFailure } from './dial.ts'
 import { maxTogether } from './limits.ts'
 import { type Reply, replyText } from './reply.ts'
 import { DotStuffer, stuffed } from './stuff.ts'
@@ -26,18 +28,9 @@ export type Transaction = {
   envid?: string
 }
 
-/**
- * RFC 8689. `demanded`: over TLS that was verified, to a server that says it will pass that on, or not at all (§4.2.1).
- * `wished`: so where it can be, because nobody could be told of a failure (§5).
- */
-export type RequireTls = 'no' | 'wished' | 'demanded'
-
-/** What became of one recipient. `status` is the remote's enhanced code, or ours where it sent none. */
-export type Result =
-  | { kind: 'delivered'; status: string; reply: string; dsnPassedOn: boolean }
-  /** `notBefore`: when the remote wants to be asked again, in milliseconds since the epoch. */
-  | { kind: 'deferred'; status: string; reply: string; cause: string; notBefore?: number }
-  | { kind: 'bounced'; status: string; reply: string; cause: string }
+/** What the remote answered for one recipient. */
+export type TransactionAnswer =
+  | Outcome
   /** Too many recipients after some were taken (RFC 5321 §4.5.3.1.10): ask again in the next transaction. */
   | { kind: 'again'; reply: string }
   /** The connection broke before the remote answered for this recipient. */
@@ -52,7 +45,7 @@ export async function transact(
   connection: Connection,
   transaction: Transaction,
   { envelopeSent = false, next }: Pipelining = {},
-): Promise<Result[]> {
+): Promise<TransactionAnswer[]> {
   const unfit = envelopeSent ? undefined : unfitFor(connection, transaction)
   if (unfit) return transaction.recipients.map(() => unfit)
   connection.used++
@@ -118,7 +111,7 @@ function withoutBody(
   reply: Reply | undefined,
   { data }: Answers,
   { connection, taken }: { connection: Connection; taken: number },
-): Result {
+): TransactionAnswer {
   if (!reply || reply.code === 421) return lost(connection, reply)
   if (!isTaken(reply)) {
     const result = refusedOrAgain(reply, connection, taken)
@@ -127,13 +120,13 @@ function withoutBody(
   return !data || data.code === 421 ? lost(connection, data) : refused(data, connection)
 }
 
-function afterBody(end: Reply | undefined, connection: Connection): Result {
+function afterBody(end: Reply | undefined, connection: Connection): TransactionAnswer {
   if (!end) return lost(connection)
   return end.code < 300 ? delivered(end, connection) : refused(end, connection)
 }
 
 /** `reply`: 421, which is about the connection, whichever command it answers (RFC 5321 §3.8). */
-function lost(connection: Connection, reply?: Reply): Result {
+function lost(connection: Connection, reply?: Reply): TransactionAnswer {
   const { failure, stage } = connection
   connection.destroy()
   if (failure && !reply) return { kind: 'lost', failure }
@@ -332,10 +325,10 @@ function passesOnRequireTls(connection: Connection): boolean {
 export const noRequireTls = 'no-requiretls'
 
 /** What is known before asking. What can be made fit was made fit before. */
-function unfitFor(connection: Connection, transaction: Transaction): Result | undefined {
+function unfitFor(connection: Connection, transaction: Transaction): TransactionAnswer | undefined {
   const { host } = connection.options.peer
   if (
-    transaction.requireTls === 'demanded' &&
+    transaction.requireTls === 'required' &&
     connection.options.protocol === 'smtp' &&
     !passesOnRequireTls(connection)
   ) {
@@ -354,7 +347,7 @@ function unfitFor(connection: Connection, transaction: Transaction): Result | un
   return undefined
 }
 
-function delivered(reply: Reply, connection: Connection): Result {
+function delivered(reply: Reply, connection: Connection): TransactionAnswer {
   const dsnPassedOn = connection.has('DSN')
   return { kind: 'delivered', status: reply.enhanced ?? '2.0.0', reply: replyText(reply), dsnPassedOn }
 }
@@ -367,7 +360,7 @@ function isTooMany({ code, enhanced }: Reply): boolean {
   return code === 452 || (code === 552 && !enhanced) || (code >= 400 && enhanced?.slice(1) === '.5.3')
 }
 
-function refusedOrAgain(reply: Reply, connection: Connection, taken: number): Result {
+function refusedOrAgain(reply: Reply, connection: Connection, taken: number): TransactionAnswer {
   if (!isTooMany(reply) || reply.code === 421) return refused(reply, connection)
   const text = replyText(reply)
   if (taken > 0) return { kind: 'again', reply: text }
@@ -377,7 +370,7 @@ function refusedOrAgain(reply: Reply, connection: Connection, taken: number): Re
   return refused(reply, connection)
 }
 
-function refused(reply: Reply, connection: Connection): Result {
+function refused(reply: Reply, connection: Connection): TransactionAnswer {
   // 421 is about the connection (RFC 5321 §3.8), whatever it answers.
   if (reply.code === 421) connection.destroy()
   const text = replyText(reply)

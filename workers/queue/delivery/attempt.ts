@@ -1,10 +1,12 @@
+import type { DeliveryJob } from '../message/message.ts'
+import { type Attempt, type Outcomes, sameOutcome } from '../message/outcome.ts'
 import type { Destination } from '../route/destination.ts'
-import type { ConcurrencySlot, DeliveryJob } from '../scheduling/destination-queue.ts'
-import type { AttemptContext, AttemptResult, Final, Via } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 import { forwarded, forwarderOf } from './forwarding.ts'
 import { deliverToMaildir } from './maildir.ts'
 import { deliverRemote } from './remote.ts'
 import { deliverToBucket } from './s3.ts'
+import type { ConcurrencySlot } from './slot.ts'
 import { deliverToWebhook } from './webhook.ts'
 
 /** One attempt: a job goes to its destination, and each of its recipients comes back with what became of it. */
@@ -13,33 +15,37 @@ export async function attempt(
   job: DeliveryJob,
   { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   context: AttemptContext,
-): Promise<AttemptResult> {
+): Promise<Attempt> {
   const startedAt = Date.now()
-  const { via, results } = await deliver(job, { destination, slot }, context)
-  return { via, results, startedAt, durationMs: Date.now() - startedAt }
+  const { via, outcomes } = await deliver(job, { destination, slot }, context)
+  return { via, outcomes, startedAt, durationMs: Date.now() - startedAt }
 }
-
-type Delivered = Pick<AttemptResult, 'via' | 'results'>
 
 async function deliver(
   job: DeliveryJob,
   { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   context: AttemptContext,
-): Promise<Delivered> {
+): Promise<Outcomes> {
   const forwarder = forwarderOf(job.mail, job.recipients)
   if (forwarder === undefined) return deliverTo(job, { destination, slot }, context)
   const given = await forwarded(job, forwarder, context.reader)
-  return 'kind' in given ? same(job, given, { host: 'forward' }) : deliverTo(given, { destination, slot }, context)
+  return 'kind' in given
+    ? sameOutcome(job.recipients, given, { host: 'forward' })
+    : deliverTo(given, { destination, slot }, context)
 }
 
 async function deliverTo(
   job: DeliveryJob,
   { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   context: AttemptContext,
-): Promise<Delivered> {
+): Promise<Outcomes> {
   switch (destination.kind) {
     case 'discard':
-      return same(job, { kind: 'discarded', by: `route discard of ${destination.domain}` }, { host: 'discard' })
+      return sameOutcome(
+        job.recipients,
+        { kind: 'discarded', by: `route discard of ${destination.domain}` },
+        { host: 'discard' },
+      )
     case 'maildir':
       return deliverToMaildir(job, destination.domain, context)
     case 'webhook':
@@ -49,8 +55,4 @@ async function deliverTo(
     default:
       return deliverRemote(job, { destination, slot }, context)
   }
-}
-
-function same(job: DeliveryJob, result: Final, via: Via): Delivered {
-  return { via, results: new Map(job.recipients.map((r) => [r, result])) }
 }

@@ -1,12 +1,12 @@
 import { routeTerms, settledTerms, type TlsTerms, termsFor } from '../assure/assurance.ts'
+import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from '../client/connect-options.ts'
 import type { Connection } from '../client/connection.ts'
-import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from '../client/dial.ts'
 import { DialogueLog } from '../client/dialogue-log.ts'
 import { openDelivered } from '../message/header-edits.ts'
+import type { DeliveryJob } from '../message/message.ts'
 import { type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import { greetsAsUs, type Remote } from '../route/hosts.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import type { AttemptContext } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 
 /** Opens a connection for a message: on the terms of the destination, of the recipient's domain, and of the message itself. */
 
@@ -65,7 +65,7 @@ async function termsOf(
   const terms = await ordinaryTerms(destination, { ...peer, tls }, context)
   if (asked === 'no' || terms.kind === 'refused') return terms
   // It goes in any case; only what was verified is asked to pass REQUIRETLS on.
-  if (asked === 'wished') return { ...terms, proof: terms.proof ?? byRequireTls }
+  if (asked === 'preferred') return { ...terms, proof: terms.proof ?? byRequireTls }
   if (terms.authentic) return required(terms)
   const to = destination.kind === 'mx' ? destination.domain : peer.host
   const text = `REQUIRETLS: neither DNSSEC nor MTA-STS says that ${peer.host} takes mail for ${to}`

@@ -1,12 +1,13 @@
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged } from '@postern/spool/spool.ts'
-import { deferred } from '../index/rows.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
-import type { QueuedMessage } from '../message/message.ts'
-import type { ConcurrencySlot, DeliveryJob, DestinationQueue } from '../scheduling/destination-queue.ts'
+import { type DeliveryJob, deferred, type QueuedMessage } from '../message/message.ts'
+import { type Attempt, deferredOutcome, type Outcome, sameOutcome } from '../message/outcome.ts'
+import type { Destination } from '../route/destination.ts'
 import { attempt } from './attempt.ts'
-import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 import { conclude, type OutcomeContext } from './outcome.ts'
+import type { ConcurrencySlot } from './slot.ts'
 
 /** A delivery from its start to its record. Whatever goes wrong, the recipients end up somewhere: nothing here rejects. */
 export type DeliverContext = {
@@ -21,7 +22,7 @@ const pauseMs = 60_000
 
 export async function deliver(
   job: DeliveryJob,
-  given: { queue: DestinationQueue; slot: ConcurrencySlot },
+  given: { destination: Destination; slot: ConcurrencySlot },
   context: DeliverContext,
 ): Promise<void> {
   const { slot } = given
@@ -33,10 +34,10 @@ export async function deliver(
 }
 
 /** Whether the destination took mail (true) or could not be talked to (false). */
-function hasAnswered({ results }: AttemptResult): boolean | undefined {
-  const all = [...results.values()]
+function hasAnswered({ outcomes }: Attempt): boolean | undefined {
+  const all = [...outcomes.values()]
   if (all.some(({ kind }) => kind === 'delivered')) return true
-  const isAway = (result: Final) => result.kind === 'deferred' && awayCauses.has(result.cause)
+  const isAway = (result: Outcome) => result.kind === 'deferred' && awayCauses.has(result.cause)
   return all.some(isAway) ? false : undefined
 }
 
@@ -45,13 +46,12 @@ const awayCauses = new Set(['cannot-connect', 'connection-lost'])
 /** A delivery that was broken off because this server stops: nothing is counted, and it is made again after the start. */
 export async function putBack(
   { mail, recipients }: DeliveryJob,
-  queue: DestinationQueue,
+  destination: Destination,
   context: DeliverContext,
 ): Promise<void> {
-  const result = deferredFor('4.3.2', 'this server stopped during the attempt', 'stopped')
-  const attempted: AttemptResult = {
-    via: { host: queue.nextHop.destination.kind },
-    results: new Map(recipients.map((r) => [r, result])),
+  const stopped = deferredOutcome('4.3.2', 'this server stopped during the attempt', 'stopped')
+  const attempted: Attempt = {
+    ...sameOutcome(recipients, stopped, { host: destination.kind }),
     startedAt: Date.now(),
     durationMs: 0,
     isBrokenOff: true,
@@ -61,42 +61,46 @@ export async function putBack(
 
 async function attemptOrExplain(
   job: DeliveryJob,
-  { queue, slot }: { queue: DestinationQueue; slot: ConcurrencySlot },
+  { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   { attemptContext, record }: DeliverContext,
-): Promise<AttemptResult> {
+): Promise<Attempt> {
   const startedAt = Date.now()
   try {
-    return await attempt(job, { destination: queue.nextHop.destination, slot }, attemptContext)
+    return await attempt(job, { destination, slot }, attemptContext)
   } catch (error) {
-    const via = (error as { via?: AttemptResult['via'] }).via ?? { host: queue.nextHop.destination.kind }
-    const result = error instanceof SpoolDamaged ? damagedResult(job.mail, error, record) : internalError(error)
-    const { results: answered } = error as { results?: AttemptResult['results'] }
-    const results = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
-    return { via, results, startedAt, durationMs: Date.now() - startedAt }
+    const via = (error as { via?: Attempt['via'] }).via ?? { host: destination.kind }
+    const result = error instanceof SpoolDamaged ? recordDamage(job.mail, error, record) : internalError(error)
+    const { outcomes: answered } = error as { outcomes?: Attempt['outcomes'] }
+    const outcomes = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
+    return { via, outcomes, startedAt, durationMs: Date.now() - startedAt }
   }
 }
 
-function damagedResult(mail: QueuedMessage, { damage }: SpoolDamaged, record: RecordEvent): Final {
+function recordDamage(mail: QueuedMessage, { damage }: SpoolDamaged, record: RecordEvent): Outcome {
   record('message.damaged', {
     messageId: mail.envelope.id,
     where: `segment ${damage.segment} at ${damage.offset}`,
     detail: `${damage.reason}: found when it was to be delivered`,
   })
-  return lostResult(damage.reason)
+  return damagedOutcome(damage.reason)
 }
 
-export function lostResult(reason: string): Final {
+export function damagedOutcome(reason: string): Outcome {
   const reply = `the stored message is damaged (${reason}) and was not passed on`
   return { kind: 'bounced', status: '5.3.0', reply, cause: 'damaged' }
 }
 
-function internalError(error: unknown): Final {
-  return deferredFor('4.3.0', `the attempt failed here: ${(error as Error).message}`.slice(0, 500), 'internal-error')
+function internalError(error: unknown): Outcome {
+  return deferredOutcome(
+    '4.3.0',
+    `the attempt failed here: ${(error as Error).message}`.slice(0, 500),
+    'internal-error',
+  )
 }
 
 export async function concludeOrPutBack(
   { mail, recipients }: Pick<DeliveryJob, 'mail' | 'recipients'>,
-  attempted: AttemptResult,
+  attempted: Attempt,
   { outcomeContext, activeMessages }: DeliverContext,
 ): Promise<void> {
   try {

@@ -1,9 +1,8 @@
 import { HeaderEnd } from '@postern/mailauth/header.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import { noEdits, openDelivered, withLines } from '../message/header-edits.ts'
-import type { QueuedMessage } from '../message/message.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import type { Final } from './attempt-result.ts'
+import type { DeliveryJob, QueuedMessage } from '../message/message.ts'
+import type { Outcome } from '../message/outcome.ts'
 import { wasDelivered } from './maildir.ts'
 
 /**
@@ -23,7 +22,7 @@ export async function forwarded(
   job: DeliveryJob,
   forwarder: string,
   reader: SpoolReader,
-): Promise<DeliveryJob | Final> {
+): Promise<DeliveryJob | Outcome> {
   if (await wasDeliveredTo(job.mail, forwarder, reader))
     return {
       kind: 'bounced',

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { defaultTimeouts } from '../client/dial.ts'
+import { defaultTimeouts } from '../client/connect-options.ts'
 import type { Dns, Found } from '../route/dns.ts'
 import type { Ourselves } from '../route/hosts.ts'
 import { ourselvesFrom } from '../route/ourselves.ts'

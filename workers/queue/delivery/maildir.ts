@@ -8,30 +8,27 @@ import { fieldsOf, HeaderEnd } from '@postern/mailauth/header.ts'
 import { keyOfText } from '@postern/policy/directory.ts'
 import { isFull, makeDirectory, replaceFile, writeAll } from '@postern/runtime/disk.ts'
 import { openDelivered } from '../message/header-edits.ts'
+import type { DeliveryJob } from '../message/message.ts'
 import { domainOf } from '../message/message.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
+import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
+import type { AttemptContext } from './attempt-context.ts'
 
 /** Delivery into the mailbox of an account, `mail/<domain>/<user>/`: written in `tmp`, synced, moved to `new`. Nothing in an address can leave that directory. */
 
-export async function deliverToMaildir(
-  job: DeliveryJob,
-  domain: string,
-  context: AttemptContext,
-): Promise<Pick<AttemptResult, 'via' | 'results'>> {
-  const results = new Map<number, Final>()
+export async function deliverToMaildir(job: DeliveryJob, domain: string, context: AttemptContext): Promise<Outcomes> {
+  const outcomes = new Map<number, Outcome>()
   for (const r of job.recipients) {
     const to = job.mail.envelope.recipients[r] as Recipient
-    results.set(r, await deliverOne(job, { r, to, domain }, context))
+    outcomes.set(r, await deliverOne(job, { r, to, domain }, context))
   }
-  return { via: { host: 'maildir' }, results }
+  return { via: { host: 'maildir' }, outcomes }
 }
 
 async function deliverOne(
   { mail }: DeliveryJob,
   { r, to, domain }: { r: number; to: Recipient; domain: string },
   context: AttemptContext,
-): Promise<Final> {
+): Promise<Outcome> {
   const { delimiter, hostname, directory: entries } = context.settings()
   // Nothing but the directory makes mailboxes, whoever wrote the address and whatever stood there when the mail was accepted.
   if (!entries.accounts.has(keyOfText(entries, to.address)))
@@ -61,7 +58,7 @@ async function deliverOne(
     // A quota is one mailbox's affair.
     if (code === 'ENOSPC') context.mailTrouble(error as Error)
     const reply = `${status} the mailbox of ${to.address} cannot be written: ${why}`
-    return deferredFor(status, reply, 'mailbox-unwritable')
+    return deferredOutcome(status, reply, 'mailbox-unwritable')
   }
 }
 

@@ -3,11 +3,10 @@ import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { type DsnContext, notify } from '../dsn/notify.ts'
 import type { Action, RecipientReport } from '../dsn/report.ts'
 import type { Change, IndexWriter } from '../index/index-writer.ts'
-import { deferred, held } from '../index/rows.ts'
-import type { PendingRecipient, QueuedMessage } from '../message/message.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import { delayWarningDue, nextTry } from '../scheduling/retry-time.ts'
-import type { AttemptResult, Final, Via } from './attempt-result.ts'
+import type { DeliveryJob, PendingRecipient, QueuedMessage } from '../message/message.ts'
+import { deferred, held } from '../message/message.ts'
+import type { Attempt, Outcome, Via } from '../message/outcome.ts'
+import { delayWarningDue, nextTry } from './retry-time.ts'
 
 /**
  * What an attempt means: an event for what happened, a notification where one is due, and what the index is to know.
@@ -37,12 +36,12 @@ type Verdict =
   | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
   | { r: number; kind: 'discarded'; by: string }
 
-export async function conclude(job: DeliveryJob, attempted: AttemptResult, context: OutcomeContext): Promise<void> {
+export async function conclude(job: DeliveryJob, attempted: Attempt, context: OutcomeContext): Promise<void> {
   const { mail } = job
   const now = Date.now()
   const decided: RecipientDecision[] = []
   const decideOne = decider(mail, { attempted, now }, context)
-  for (const [r, result] of attempted.results) {
+  for (const [r, result] of attempted.outcomes) {
     if (!mail.pending.has(r)) continue
     const verdict = decideOne(r, result)
     decided.push(result.via ? { ...verdict, via: result.via } : verdict)
@@ -62,12 +61,12 @@ export async function conclude(job: DeliveryJob, attempted: AttemptResult, conte
  */
 function decider(
   mail: QueuedMessage,
-  { attempted, now }: { attempted: AttemptResult; now: number },
+  { attempted, now }: { attempted: Attempt; now: number },
   context: OutcomeContext,
-): (r: number, result: Final) => Verdict {
+): (r: number, result: Outcome) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
-    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { results: attempted.results, now }, context)
+    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { outcomes: attempted.outcomes, now }, context)
     return shared
   }
   const counted = attempted.isBrokenOff ? 0 : 1
@@ -76,12 +75,12 @@ function decider(
 
 function sharedNextAt(
   mail: QueuedMessage,
-  { results, now }: { results: AttemptResult['results']; now: number },
+  { outcomes, now }: { outcomes: Attempt['outcomes']; now: number },
   { settings, random = Math.random }: OutcomeContext,
 ): number {
   let tries = 1
   let earliest = 0
-  for (const [r, result] of results) {
+  for (const [r, result] of outcomes) {
     const waiting = mail.pending.get(r)
     if (!waiting || result.kind !== 'deferred') continue
     tries = Math.max(tries, waiting.tries + 1)
@@ -100,7 +99,7 @@ function sharedNextAt(
   return Math.max(next.kind === 'retry' ? next.at : now, earliest)
 }
 
-type Deciding = { r: number; result: Final; now: number; nextAt(): number; counted: 0 | 1 }
+type Deciding = { r: number; result: Outcome; now: number; nextAt(): number; counted: 0 | 1 }
 
 function decide(
   mail: QueuedMessage,
@@ -161,7 +160,7 @@ function alike(decided: RecipientDecision[]): RecipientDecision[][] {
 function recordEvent(
   mail: QueuedMessage,
   same: RecipientDecision[],
-  attempted: AttemptResult,
+  attempted: Attempt,
   { record, counters }: OutcomeContext,
 ): void {
   const first = same[0] as RecipientDecision

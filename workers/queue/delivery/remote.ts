@@ -1,66 +1,63 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { ConnectionFailure, type Peer } from '../client/connect-options.ts'
 import type { Connection } from '../client/connection.ts'
-import { ConnectionFailure, type Peer } from '../client/dial.ts'
 import { maxTogether, sessionLimit } from '../client/limits.ts'
 import {
   canPipelineNext,
   fitsAhead,
   noRequireTls,
-  type Result,
   type Transaction,
+  type TransactionAnswer,
   transact,
 } from '../client/transaction.ts'
 import { formFor, isPlain, plainForm } from '../form/form.ts'
+import type { DeliveryJob } from '../message/message.ts'
 import { type QueuedMessage, requireTlsOf } from '../message/message.ts'
+import { deferredOutcome, type Outcome, type Outcomes, sameOutcome, type Via } from '../message/outcome.ts'
 import { type Hosts, hostsFor, loopStatus, type Remote } from '../route/hosts.ts'
-import type { ConcurrencySlot, DeliveryJob } from '../scheduling/destination-queue.ts'
-import { type AttemptContext, type AttemptResult, deferredFor, type Final, type Via } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 import { openFor, poolKey } from './connect.ts'
 import { forwarderOf } from './forwarding.ts'
+import type { ConcurrencySlot } from './slot.ts'
 
 /** An attempt by SMTP or LMTP: on a connection that is open already, or on new ones to the hosts of the destination. */
 
 /** Hosts that answered and could not take the message, in one attempt. */
 const maxSessions = 2
 
-type Delivered = Pick<AttemptResult, 'via' | 'results'>
 type How = { destination: Remote; slot: ConcurrencySlot }
 
-function same(job: DeliveryJob, result: Final, via: Via): Delivered {
-  return { via, results: new Map(job.recipients.map((r) => [r, result])) }
-}
-
-export async function deliverRemote(job: DeliveryJob, how: How, context: AttemptContext): Promise<Delivered> {
+export async function deliverRemote(job: DeliveryJob, how: How, context: AttemptContext): Promise<Outcomes> {
   const remaining = new Remaining(job)
   try {
     return remaining.endWith(await deliverRemaining(remaining, how, context))
   } catch (error) {
     // The message cannot be read, perhaps: whoever has an answer keeps it.
-    throw Object.assign(error as Error, { results: remaining.answered })
+    throw Object.assign(error as Error, { outcomes: remaining.answered })
   }
 }
 
 /** Those of a job for whom no host has answered yet. An answer counts although the session broke after it (RFC 5321 §3.3, RFC 2033 §4.2). */
 class Remaining {
-  readonly answered = new Map<number, Final>()
+  readonly answered = new Map<number, Outcome>()
   job: DeliveryJob
 
   constructor(job: DeliveryJob) {
     this.job = job
   }
 
-  take({ via, results }: Delivered): void {
-    for (const [r, result] of results) this.answered.set(r, { ...result, via })
+  take({ via, outcomes }: Outcomes): void {
+    for (const [r, result] of outcomes) this.answered.set(r, { ...result, via })
     this.job = { ...this.job, recipients: this.job.recipients.filter((r) => !this.answered.has(r)) }
   }
 
-  endWith({ via, results }: Delivered): Delivered {
-    if (this.answered.size === 0) return { via, results }
-    return { via, results: new Map([...this.answered, ...results]) }
+  endWith({ via, outcomes }: Outcomes): Outcomes {
+    if (this.answered.size === 0) return { via, outcomes }
+    return { via, outcomes: new Map([...this.answered, ...outcomes]) }
   }
 }
 
-async function deliverRemaining(remaining: Remaining, how: How, context: AttemptContext): Promise<Delivered> {
+async function deliverRemaining(remaining: Remaining, how: How, context: AttemptContext): Promise<Outcomes> {
   const { destination, slot } = how
   const key = poolKey(destination, remaining.job.mail)
   const pipelined = slot.pipelined?.connection
@@ -81,14 +78,14 @@ async function deliverRemaining(remaining: Remaining, how: How, context: Attempt
   // A connection that waited may have died; that says nothing about the host. After the body, it may have been taken.
   if (lost.stage === 'end') return failed(remaining.job, lost, open.options.peer)
   const ended = await deliverAnew(remaining, how, context)
-  const isTaken = [...ended.results.values()].some(({ kind }) => kind === 'delivered')
+  const isTaken = [...ended.outcomes.values()].some(({ kind }) => kind === 'delivered')
   if (lost.reply?.code === 421 && session.after > 0 && isTaken) context.pool.limitSession(session.peer, session.after)
   return ended
 }
 
 /** What the host meant by its refusal: so many messages a session, or what it said. It is not asked twice each time. */
-function learn({ unconfirmed, after, peer }: Session, { results }: Delivered, { pool }: AttemptContext): void {
-  const isTaken = [...unconfirmed.keys()].some((r) => results.get(r)?.kind === 'delivered')
+function learn({ unconfirmed, after, peer }: Session, { outcomes }: Outcomes, { pool }: AttemptContext): void {
+  const isTaken = [...unconfirmed.keys()].some((r) => outcomes.get(r)?.kind === 'delivered')
   if (isTaken) pool.limitSession(peer, after)
   else for (const refusal of unconfirmed.values()) pool.confirmRefusal(peer, wordOf(refusal))
 }
@@ -97,13 +94,13 @@ async function deliverAnew(
   remaining: Remaining,
   { destination, slot }: How,
   context: AttemptContext,
-): Promise<Delivered> {
+): Promise<Outcomes> {
   const { dns, port, pool } = context
   slot.connecting()
   const hosts = await hostsFor(destination, { dns, ourselves: context.ourselves(), port })
   if (hosts.kind !== 'hosts') return unreachable(remaining.job, hosts, destination)
-  let last: Delivered | undefined
-  let excluded: Delivered | undefined
+  let last: Outcomes | undefined
+  let excluded: Outcomes | undefined
   let sessions = 0
   for (let i = 0; i < hosts.peers.length; i++) {
     if (slot.abandoned) break
@@ -118,13 +115,13 @@ async function deliverAnew(
       const { connection, under } = await openFor(remaining.job, { destination, peer, signal: slot.signal }, context)
       await slot.connected(connection)
       const session = await deliverOn(connection, remaining, { key: under, slot, context })
-      const { lost, unconfirmed, results } = session
+      const { lost, unconfirmed, outcomes } = session
       if (lost || unconfirmed.size > 0) {
-        last = lost ? failed(remaining.job, lost, peer) : { via: session.via, results: unconfirmed }
+        last = lost ? failed(remaining.job, lost, peer) : { via: session.via, outcomes: unconfirmed }
         if (lost?.silent) pool.markDead(peer, lost)
         if (lost?.stage === 'end') break
         // Some servers close after each message, or take so much of each: as long as it takes mail, it is asked for the rest.
-        if ([...results.values()].some(({ kind }) => kind === 'delivered')) i--
+        if ([...outcomes.values()].some(({ kind }) => kind === 'delivered')) i--
         continue
       }
       if (lacksRequireTls(session)) {
@@ -132,7 +129,7 @@ async function deliverAnew(
         continue
       }
       last = session
-      if (++sessions >= maxSessions || [...results.values()].some(({ kind }) => kind !== 'deferred')) break
+      if (++sessions >= maxSessions || [...outcomes.values()].some(({ kind }) => kind !== 'deferred')) break
     } catch (error) {
       if (error instanceof ConnectionFailure && error.stage === 'loop') {
         // Beyond us there are only hosts that send to us (RFC 5321 §5.1); a better one that is away is waited for.
@@ -147,28 +144,32 @@ async function deliverAnew(
     }
   }
   // RFC 8689 §4.2.1: a message with REQUIRETLS comes back when no host of the domain will do, and waits for one that is away.
-  return last ?? excluded ?? same(remaining.job, deferredFor('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+  return (
+    last ??
+    excluded ??
+    sameOutcome(remaining.job.recipients, deferredOutcome('4.4.1', 'no host to try', 'no-host'), { host: 'none' })
+  )
 }
 
-function lacksRequireTls({ results }: Delivered): boolean {
+function lacksRequireTls({ outcomes }: Outcomes): boolean {
   // It is said of the whole transaction, so one result tells.
-  const first = results.values().next().value
+  const first = outcomes.values().next().value
   return first?.kind === 'bounced' && first.cause === noRequireTls
 }
 
 function isExcluded({ mail }: DeliveryJob, { stage, reply }: ConnectionFailure): boolean {
-  if (requireTlsOf(mail.envelope) !== 'demanded') return false
+  if (requireTlsOf(mail.envelope) !== 'required') return false
   return stage === 'proof' || (stage === 'tls' && (reply === undefined || reply.code >= 500))
 }
 
-function loopsAt(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+function loopsAt(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Outcomes {
   const result = { kind: 'bounced', status: loopStatus, reply: error.text, cause: 'loop' } as const
-  return same(job, result, { host, address, port })
+  return sameOutcome(job.recipients, result, { host, address, port })
 }
 
-function excludedBy(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Delivered {
+function excludedBy(job: DeliveryJob, error: ConnectionFailure, { host, address, port }: Peer): Outcomes {
   const result = { kind: 'bounced', status: '5.7.10', reply: error.text, cause: causeOf(error) } as const
-  return same(job, result, { host, address, port })
+  return sameOutcome(job.recipients, result, { host, address, port })
 }
 
 /**
@@ -176,17 +177,17 @@ function excludedBy(job: DeliveryJob, error: ConnectionFailure, { host, address,
  * `remaining`. `unheard`: refusals that may be about the session, on a connection that had been used for `after` messages;
  * whoever got one remains.
  */
-type Session = Delivered & { lost?: ConnectionFailure; unconfirmed: Map<number, Final>; after: number; peer: Peer }
+type Session = Outcomes & { lost?: ConnectionFailure; unconfirmed: Map<number, Outcome>; after: number; peer: Peer }
 type On = { key: string; slot: ConcurrencySlot; context: AttemptContext }
 
 async function deliverOn(connection: Connection, remaining: Remaining, { key, slot, context }: On): Promise<Session> {
-  const results = new Map<number, Final>()
-  const unconfirmed = new Map<number, Final>()
+  const outcomes = new Map<number, Outcome>()
+  const unconfirmed = new Map<number, Outcome>()
   const { peer } = connection.options
-  const session: Session = { via: viaOf(connection), results, unconfirmed, after: 0, peer }
+  const session: Session = { via: viaOf(connection), outcomes, unconfirmed, after: 0, peer }
   let lost: ConnectionFailure | undefined
   try {
-    lost = await deliverAll(connection, { job: remaining.job, results, unconfirmed }, { slot, context })
+    lost = await deliverAll(connection, { job: remaining.job, outcomes, unconfirmed }, { slot, context })
   } catch (error) {
     remaining.take(session)
     throw Object.assign(error as Error, { via: session.via })
@@ -213,7 +214,7 @@ function maxOn(connection: Connection, { settings, pool }: AttemptContext): numb
  * messages", a count of errors) and not about the message, so it is asked on a new one. 421 is always about the session.
  */
 function mayConcernSession(
-  answers: readonly Result[],
+  answers: readonly TransactionAnswer[],
   { connection, sent }: { connection: Connection; sent: boolean },
   { pool }: AttemptContext,
 ): boolean {
@@ -225,7 +226,7 @@ function mayConcernSession(
 }
 
 /** A refusal without its prose, which may name the message. */
-function wordOf(result: Final | Result): string {
+function wordOf(result: Outcome | TransactionAnswer): string {
   if (result.kind !== 'deferred' && result.kind !== 'bounced') return result.kind
   return `${result.kind} ${result.reply.slice(0, 3)} ${result.status}`
 }
@@ -233,7 +234,11 @@ function wordOf(result: Final | Result): string {
 /** In as many transactions as the remote wants. Gives why the connection broke before all had their answers. */
 async function deliverAll(
   connection: Connection,
-  { job, results, unconfirmed }: { job: DeliveryJob; results: Map<number, Final>; unconfirmed: Map<number, Final> },
+  {
+    job,
+    outcomes,
+    unconfirmed,
+  }: { job: DeliveryJob; outcomes: Map<number, Outcome>; unconfirmed: Map<number, Outcome> },
   { slot, context }: { slot: ConcurrencySlot; context: AttemptContext },
 ): Promise<ConnectionFailure | undefined> {
   let waiting = job.recipients
@@ -246,7 +251,7 @@ async function deliverAll(
       transaction = plainForm(job.mail, { connection, recipients: now, context })
     else {
       const form = await formFor(job.mail, { connection, recipients: now, context })
-      for (const [r, result] of form.unfit) results.set(r, result)
+      for (const [r, result] of form.unfit) outcomes.set(r, result)
       ;({ transaction, recipients: now } = form)
     }
     const next = later.length > 0 ? undefined : () => begin(connection, slot, context)
@@ -254,17 +259,17 @@ async function deliverAll(
     const answers = now.length > 0 ? await transact(connection, transaction, { envelopeSent: isPipelined, next }) : []
     const wasUsed = used > 0 && connection.used > used
     const sent = connection.bodies > bodies
-    const into = wasUsed && mayConcernSession(answers, { connection, sent }, context) ? unconfirmed : results
+    const into = wasUsed && mayConcernSession(answers, { connection, sent }, context) ? unconfirmed : outcomes
     const again: number[] = []
     let lost: ConnectionFailure | undefined
     for (const [i, r] of now.entries()) {
-      const answer = answers[i] as Result
+      const answer = answers[i] as TransactionAnswer
       if (answer.kind === 'again') again.push(r)
       else if (answer.kind === 'lost') lost = answer.failure
       else into.set(r, answer)
     }
     waiting = [...again, ...later]
-    if (unconfirmed.size > 0) for (const r of waiting) unconfirmed.set(r, unconfirmed.values().next().value as Final)
+    if (unconfirmed.size > 0) for (const r of waiting) unconfirmed.set(r, unconfirmed.values().next().value as Outcome)
     if (lost || unconfirmed.size > 0) return lost
     if (waiting.length > 0 && !connection.alive)
       return new ConnectionFailure('mail', 'the connection ended before its turn')
@@ -306,7 +311,7 @@ function viaOf(connection: Connection): Via {
   return { host, address, port, ...(tls ? { tls } : {}) }
 }
 
-function unreachable(job: DeliveryJob, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Delivered {
+function unreachable(job: DeliveryJob, hosts: Exclude<Hosts, { kind: 'hosts' }>, destination: Remote): Outcomes {
   const { kind, status, text, cause } = hosts
   const host =
     destination.kind === 'mx'
@@ -314,7 +319,7 @@ function unreachable(job: DeliveryJob, hosts: Exclude<Hosts, { kind: 'hosts' }>,
       : destination.kind === 'address'
         ? destination.address
         : destination.host
-  return same(job, { kind, status, reply: text, cause }, { host })
+  return sameOutcome(job.recipients, { kind, status, reply: text, cause }, { host })
 }
 
 const statusOf: Record<ConnectionFailure['stage'], string> = {
@@ -334,10 +339,10 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
 }
 
 /** The attempt broke: everybody waits. Whatever the remote said to a connection, it said nothing about the recipients. */
-function failed(job: DeliveryJob, error: unknown, peer: Peer): Delivered {
+function failed(job: DeliveryJob, error: unknown, peer: Peer): Outcomes {
   const via = { host: peer.host, address: peer.address, port: peer.port }
   if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })
-  return same(job, deferredFor(statusOf[error.stage], error.text, causeOf(error)), via)
+  return sameOutcome(job.recipients, deferredOutcome(statusOf[error.stage], error.text, causeOf(error)), via)
 }
 
 function causeOf({ stage }: ConnectionFailure): string {

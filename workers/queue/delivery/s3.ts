@@ -3,10 +3,11 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { chunksOf, wholeOctets } from '../message/content.ts'
 import { deliveredOctets, readDelivered } from '../message/header-edits.ts'
+import type { DeliveryJob } from '../message/message.ts'
 import { domainOf, type QueuedMessage } from '../message/message.ts'
+import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
 import type { Destination } from '../route/destination.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 
 /**
  * The route `s3`: two objects a message and domain, `<prefix><yyyy>/<mm>/<dd>/<id>-<domain>.json` with the envelope and
@@ -52,17 +53,13 @@ function clientOptions(env: NodeJS.ProcessEnv) {
   }
 }
 
-export async function deliverToBucket(
-  job: DeliveryJob,
-  bucket: Bucket,
-  context: Abortable,
-): Promise<Pick<AttemptResult, 'via' | 'results'>> {
+export async function deliverToBucket(job: DeliveryJob, bucket: Bucket, context: Abortable): Promise<Outcomes> {
   const result = await putBoth(job.mail, bucket, context)
   const host = `s3 ${bucket.bucket}`
-  return { via: { host }, results: new Map(job.recipients.map((r) => [r, result])) }
+  return { via: { host }, outcomes: new Map(job.recipients.map((r) => [r, result])) }
 }
 
-async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, context: Abortable): Promise<Final> {
+async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, context: Abortable): Promise<Outcome> {
   const [day = ''] = new Date(mail.envelope.receivedAt).toISOString().split('T')
   const key = `${prefix}${day.replaceAll('-', '/')}/${mail.envelope.id}-${domain}`
   const of = new MessageBody(mail, context)
@@ -159,9 +156,9 @@ function envelopeOf({ envelope }: QueuedMessage, domain: string, context: Attemp
 function refused(
   { name, message, $metadata }: Error & { $metadata?: { httpStatusCode?: number } },
   bucket: string,
-): Final {
+): Outcome {
   const status = $metadata?.httpStatusCode
   if (status === undefined)
-    return deferredFor('4.4.1', `s3 ${bucket}: ${name}: ${message}`.slice(0, 500), 'cannot-connect')
-  return deferredFor('4.3.5', `s3 ${bucket}: HTTP ${status} ${name}: ${message}`.slice(0, 500), 'refused-for-now')
+    return deferredOutcome('4.4.1', `s3 ${bucket}: ${name}: ${message}`.slice(0, 500), 'cannot-connect')
+  return deferredOutcome('4.3.5', `s3 ${bucket}: HTTP ${status} ${name}: ${message}`.slice(0, 500), 'refused-for-now')
 }

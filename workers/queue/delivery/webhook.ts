@@ -5,10 +5,10 @@ import type { Answer } from '@postern/runtime/hooks/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/runtime/hooks/signature.ts'
 import { chunksOf } from '../message/content.ts'
 import { deliveredOctets } from '../message/header-edits.ts'
-import type { QueuedMessage } from '../message/message.ts'
+import type { DeliveryJob, QueuedMessage } from '../message/message.ts'
+import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
 import type { Destination } from '../route/destination.ts'
-import type { DeliveryJob } from '../scheduling/destination-queue.ts'
-import { type AttemptContext, type AttemptResult, deferredFor, type Final } from './attempt-result.ts'
+import type { AttemptContext } from './attempt-context.ts'
 
 /**
  * The route `webhook`: the message as it is stored, POSTed as message/rfc822 and signed. What the receiver needs of the
@@ -17,7 +17,6 @@ import { type AttemptContext, type AttemptResult, deferredFor, type Final } from
 
 type Webhook = Extract<Destination, { kind: 'webhook' }>
 type Abortable = AttemptContext & { signal: AbortSignal }
-type Delivered = Pick<AttemptResult, 'via' | 'results'>
 
 /** Milliseconds for one request. */
 const timeoutMs = 120_000
@@ -27,19 +26,23 @@ const maxAnswer = 4096
 const maxEnvelope = 4000
 const longestRetryMs = 86_400_000
 
-export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, context: Abortable): Promise<Delivered> {
+export async function deliverToWebhook(job: DeliveryJob, webhook: Webhook, context: Abortable): Promise<Outcomes> {
   const { host } = new URL(webhook.url)
-  const results = new Map<number, Final>()
+  const outcomes = new Map<number, Outcome>()
   for (const group of groupsOf(job)) {
     const result = await deliverGroup(job.mail, { group, webhook, host }, context)
-    for (const r of group) results.set(r, result)
+    for (const r of group) outcomes.set(r, result)
   }
-  return { via: { host }, results }
+  return { via: { host }, outcomes }
 }
 
 type Group = { group: readonly number[]; webhook: Webhook; host: string }
 
-async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group, context: Abortable): Promise<Final> {
+async function deliverGroup(
+  mail: QueuedMessage,
+  { group, webhook, host }: Group,
+  context: Abortable,
+): Promise<Outcome> {
   const envelope = envelopeOf(mail, group)
   const headers: { [name: string]: string } = {
     'content-type': 'message/rfc822',
@@ -65,7 +68,7 @@ async function deliverGroup(mail: QueuedMessage, { group, webhook, host }: Group
   } catch (error) {
     // What is wrong with the stored message itself is the caller's affair.
     if (!(error instanceof HookFailure)) throw error
-    return deferredFor(statusOf[error.trouble], `${host}: ${error.message}`, causeOf[error.trouble])
+    return deferredOutcome(statusOf[error.trouble], `${host}: ${error.message}`, causeOf[error.trouble])
   }
 }
 
@@ -79,13 +82,13 @@ const causeOf = {
 }
 
 /** 2xx is taken; 4xx is refused for good, but for 408, 425 and 429, which say "later" as everything else does. */
-export function meaningOf({ status, headers, body }: Answer, now: number): Final {
+export function meaningOf({ status, headers, body }: Answer, now: number): Outcome {
   const reply = `HTTP ${status}${wordsOf(body)}`
   if (status >= 200 && status < 300) return { kind: 'delivered', status: '2.0.0', reply, dsnPassedOn: false }
   if (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
     return { kind: 'bounced', status: status === 413 ? '5.3.4' : '5.3.0', reply, cause: 'refused' }
   if (status >= 300 && status < 400)
-    return deferredFor('4.3.5', `${reply} (redirections are not followed)`, 'webhook-redirects')
+    return deferredOutcome('4.3.5', `${reply} (redirections are not followed)`, 'webhook-redirects')
   const notBefore = retryAfter(headers['retry-after'], now)
   return { kind: 'deferred', status: '4.3.0', reply, cause: 'refused-for-now', ...(notBefore ? { notBefore } : {}) }
 }

@@ -3,16 +3,19 @@ import { domainToASCII } from 'node:url'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { HeaderEnd } from '@postern/mailauth/header.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
+import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Connection } from '../client/connection.ts'
 import type { Transaction } from '../client/transaction.ts'
-import type { AttemptContext, Final } from '../delivery/attempt-result.ts'
 import { deliveredOctets, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
 import { domainOf, type QueuedMessage, requireTlsOf } from '../message/message.ts'
+import type { Outcome } from '../message/outcome.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { authorDomain } from './author.ts'
+import type { Converter } from './converter.ts'
 import { hasLongLines } from './long-lines.ts'
 import { isSevenBit, splitMessage } from './seven-bit.ts'
-import type { SigningKey } from './signer.ts'
+import type { Signer, SigningKey } from './signer.ts'
 
 /** The form in which a message goes to this very host: signed, and fit for what the host understands. Most mail needs nothing. */
 
@@ -20,13 +23,21 @@ import type { SigningKey } from './signer.ts'
 const wholeOctets = 1 << 20
 const maxHeader = 256 << 10
 
-type For = { connection: Connection; recipients: readonly number[]; context: AttemptContext }
+export type FormContext = {
+  settings(): DeliverySettings
+  reader: SpoolReader
+  converter: Converter
+  signer: Signer
+  record: RecordEvent
+}
+
+type For = { connection: Connection; recipients: readonly number[]; context: FormContext }
 
 /** What goes out, and the recipients for whom it cannot be made fit. */
 export type Form = {
   transaction: Transaction
   recipients: number[]
-  unfit: Map<number, Final>
+  unfit: Map<number, Outcome>
   /** It goes otherwise than it is stored. */
   isConverted: boolean
 }
@@ -60,7 +71,7 @@ function isExternal({ envelope }: QueuedMessage, [first]: readonly number[], { d
 }
 
 /** Whether the message goes as it is. Costs nothing where nothing is to be done. */
-export function isPlain(connection: Connection, mail: QueuedMessage, context: AttemptContext): boolean {
+export function isPlain(connection: Connection, mail: QueuedMessage, context: FormContext): boolean {
   if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
   // Of a message that is streamed it must be known before its header goes out.
   if (connection.options.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
@@ -156,7 +167,7 @@ function flowing({ octets, stream }: { octets: number; stream: () => AsyncIterab
 }
 
 /** RFC 6531 §3.2, RFC 5890: a domain has a spelling in ASCII, a local part has none. */
-function inAscii(form: Form, { envelope }: QueuedMessage, unfit: Final): void {
+function inAscii(form: Form, { envelope }: QueuedMessage, unfit: Outcome): void {
   const sender = asciiAddress(envelope.sender)
   if (sender === undefined) {
     refused(form, unfit)
@@ -180,13 +191,13 @@ function asciiAddress(address: string): string | undefined {
   return /^[\x20-\x7e]+$/.test(local) && domain !== '' ? `${local}@${domain}` : undefined
 }
 
-function refused(form: Form, unfit: Final): Form {
+function refused(form: Form, unfit: Outcome): Form {
   for (const r of form.recipients) form.unfit.set(r, unfit)
   form.recipients = []
   return form
 }
 
-function bounced(status: string, reply: string, cause: string): Final {
+function bounced(status: string, reply: string, cause: string): Outcome {
   return { kind: 'bounced', status, reply, cause }
 }
 
@@ -202,7 +213,7 @@ const no8Bit = (host: string, why: string) =>
 async function signed(
   mail: QueuedMessage,
   { transaction, isConverted }: { transaction: Transaction; isConverted: boolean },
-  context: AttemptContext,
+  context: FormContext,
 ): Promise<Transaction> {
   const isStored = !isConverted && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
   const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, context))
@@ -220,7 +231,7 @@ async function signed(
 async function signature(
   mail: QueuedMessage,
   transaction: Transaction,
-  { settings, signer, record }: AttemptContext,
+  { settings, signer, record }: FormContext,
 ): Promise<string> {
   const { signers } = settings()
   const { keys, message } =

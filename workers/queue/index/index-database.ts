@@ -1,20 +1,10 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type Database from 'better-sqlite3'
+import { active, deferred, held } from '../message/message.ts'
 import { type IndexFiles, isDamage, marker, openDatabase } from './file.ts'
 import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
-import {
-  active,
-  type Commit,
-  type Counts,
-  deferred,
-  held,
-  type MessageRow,
-  type Opened,
-  type OrderEffect,
-  type Rebuild,
-  type RecipientRow,
-} from './rows.ts'
+import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild, RecipientRow } from './rows.ts'
 import { attachSidecar } from './sidecar.ts'
 import { compareWithSidecar, ForeignIndex } from './sidecar-check.ts'
 import { prepare } from './statements.ts'

@@ -1,7 +1,14 @@
 import { editsText } from '../message/header-edits.ts'
-import { type Batch, domainOf, maxBatchAgeMs, type PendingRecipient, type QueuedMessage } from '../message/message.ts'
+import {
+  active,
+  type Batch,
+  domainOf,
+  maxBatchAgeMs,
+  type PendingRecipient,
+  type QueuedMessage,
+} from '../message/message.ts'
 import type { Index } from './index-thread.ts'
-import { active, type Commit, type MessageRow } from './rows.ts'
+import type { Commit, MessageRow } from './rows.ts'
 
 /**
  * Brings what happened to the index, many messages a transaction, one transaction under way at a time.

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
-import { deferred, held, type MessageRow, type RowState } from './rows.ts'
+import { deferred, held, type RecipientState } from '../message/message.ts'
+import type { MessageRow } from './rows.ts'
 import { tidySidecar } from './sidecar.ts'
 
 /**
@@ -42,7 +43,10 @@ function recallFrom(db: Database.Database): (message: MessageRow) => MessageRow 
   const ofMessage = db.prepare('SELECT warned, rerouted FROM known_messages WHERE id = ?').raw()
   return (message) => {
     const known = new Map(
-      (recipients.all(message.id) as [number, RowState, number, number, string][]).map(([r, ...rest]) => [r, rest]),
+      (recipients.all(message.id) as [number, RecipientState, number, number, string][]).map(([r, ...rest]) => [
+        r,
+        rest,
+      ]),
     )
     const [warned, rerouted] = (ofMessage.get(message.id) as [number, string] | undefined) ?? [0, '']
     return {

@@ -1,13 +1,16 @@
+import type { RecipientState } from '../message/message.ts'
+
 /** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
 
-/** A row's state as a number. `active`: in memory, being worked on. */
-export const active = 0 as const
-export const deferred = 1 as const
-export const held = 2 as const
-export type RowState = 0 | 1 | 2
-
 /** `r`: the recipient's place in the envelope. `nextAt`: milliseconds. `cause`: the last reply, or who holds it. */
-export type RecipientRow = { r: number; domain: string; state: RowState; tries: number; nextAt: number; cause: string }
+export type RecipientRow = {
+  r: number
+  domain: string
+  state: RecipientState
+  tries: number
+  nextAt: number
+  cause: string
+}
 
 /** `n`: our own number for a message, never used twice. `rerouted`: `host:port` or empty. */
 export type MessageRow = {

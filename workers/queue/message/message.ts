@@ -1,13 +1,16 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Cursor, Location, Segment } from '@postern/spool/spool.ts'
-import type { RequireTls } from '../client/transaction.ts'
-import type { RowState } from '../index/rows.ts'
-import type { Rerouted } from '../route/destination.ts'
 import type { HeaderEdits } from './header-edits.ts'
 
-/** A recipient that still waits. */
+/** The state of a recipient without a final outcome, as the index stores it. `active`: in memory, being delivered. */
+export const active = 0 as const
+export const deferred = 1 as const
+export const held = 2 as const
+export type RecipientState = 0 | 1 | 2
+
+/** A recipient without a final outcome. */
 export type PendingRecipient = {
-  state: RowState
+  state: RecipientState
   /** Failed tries so far. */
   tries: number
   nextAt: number
@@ -30,7 +33,7 @@ export type QueuedMessage = {
   /** Whether the index has a row for it; until then only its batch knows it. */
   recorded: boolean
   batch: Batch | undefined
-  rerouted: Rerouted | undefined
+  rerouted: { host: string; port: number } | undefined
   /** The delay warning was given. */
   warned: boolean
   /** By place in the envelope: those in hand that have no final outcome. */
@@ -60,10 +63,24 @@ export type Batch = {
 /** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */
 export const maxBatchAgeMs = 3000
 
+/** One delivery to make: a message, and those of its recipients that have the same next hop. */
+export type DeliveryJob = {
+  mail: QueuedMessage
+  recipients: number[]
+  /** It was tried before: it may use only the threads for retries. */
+  retry: boolean
+}
+
+/**
+ * RFC 8689. `required`: over verified TLS, to a server that promises to do the same, or not at all (§4.2.1).
+ * `preferred`: the same where possible, because nobody could be told of a failure (§5).
+ */
+export type RequireTls = 'no' | 'preferred' | 'required'
+
 /** A message that nobody sends back goes on without REQUIRETLS rather than being lost (RFC 8689 §5). */
 export function requireTlsOf({ requireTls, sender }: Envelope): RequireTls {
   if (!requireTls) return 'no'
-  return sender === '' ? 'wished' : 'demanded'
+  return sender === '' ? 'preferred' : 'required'
 }
 
 export function domainOf(address: string): string {

@@ -1,5 +1,5 @@
 import { hostname as machineName } from 'node:os'
-import { namesOf, type Route } from '@postern/contract/directory.ts'
+import { type DkimKey, namesOf, type Route } from '@postern/contract/directory.ts'
 import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
@@ -9,10 +9,11 @@ import { tlsSchema } from '@postern/contract/settings/tls.ts'
 import type { GeneralSettings, QueueSettings } from '@postern/contract/settings.ts'
 import { type AddressBlocks, addressBlocks } from '@postern/policy/address-blocks.ts'
 import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from '@postern/policy/directory.ts'
-import type { SigningKey } from '../form/signer.ts'
 
 /** The settings and domains in force, as the deliverers read them: one immutable value, replaced as a whole. */
 
+/** What the messages of a domain are signed with. */
+type SigningKey = Pick<DkimKey, 'domain' | 'selector' | 'headers' | 'privateKey'>
 export type LocalDomain = { name: string; route: Route }
 export type Throttle = { connections: number; perMinute: number }
 

@@ -1,5 +1,5 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
-import type { TlsPolicy } from '../client/dial.ts'
+import type { TlsPolicy } from '../client/connect-options.ts'
 import type { DeliverySettings, LocalDomain } from './delivery-settings.ts'
 
 /** Where a recipient's mail goes next. Decided anew for each attempt, so a changed route moves what waits. */

@@ -1,6 +1,6 @@
 import { isOfMany } from '@postern/contract/host-name.ts'
 import { parseAddress } from '@postern/contract/network.ts'
-import type { Peer } from '../client/dial.ts'
+import type { Peer } from '../client/connect-options.ts'
 import type { Destination } from './destination.ts'
 import type { Dns, Mx } from './dns.ts'
 

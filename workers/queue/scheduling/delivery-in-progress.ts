@@ -1,6 +1,8 @@
 import type { Connection } from '../client/connection.ts'
+import type { ConcurrencySlot, PipelinedJob } from '../delivery/slot.ts'
+import type { DeliveryJob } from '../message/message.ts'
 import type { ConcurrencySlots } from './concurrency-slots.ts'
-import type { ConcurrencySlot, DeliveryJob, DestinationQueue, PipelinedJob } from './destination-queue.ts'
+import type { DestinationQueue } from './destination-queue.ts'
 
 /**
  * A delivery under way. It is looked at every `lookMs`: one that gets on holds a place; one that waits for a connection to

@@ -1,7 +1,7 @@
+import type { DeliveryJob } from '../message/message.ts'
 import { domainOf, type QueuedMessage } from '../message/message.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { nextHopFor } from '../route/destination.ts'
-import type { DeliveryJob } from './destination-queue.ts'
 
 /** One job for each way, and apart for what was tried before. */
 export function deliveryJobsFor(

@@ -1,39 +1,6 @@
-import type { Connection } from '../client/connection.ts'
-import type { QueuedMessage } from '../message/message.ts'
+import type { DeliveryJob, QueuedMessage } from '../message/message.ts'
 import type { Throttle } from '../route/delivery-settings.ts'
 import type { NextHop } from '../route/destination.ts'
-
-/** One delivery to make: a message, and those of its recipients that go the same way. */
-export type DeliveryJob = {
-  mail: QueuedMessage
-  recipients: number[]
-  /** Has been tried before: may use only the threads for retries. */
-  retry: boolean
-}
-
-/** A job whose envelope went out with the body of the one before: it is delivered next, on that connection. */
-export type PipelinedJob = { job: DeliveryJob; connection: Connection }
-
-/** A delivery, as the attempt sees it. */
-export type ConcurrencySlot = {
-  pipelined: PipelinedJob | undefined
-  /** Takes the job that may follow on the same connection. */
-  takeNext(fits: (mail: QueuedMessage, recipients: readonly number[]) => boolean): DeliveryJob | undefined
-  /** Set by the attempt when it has begun that job. */
-  nextPipelined: PipelinedJob | undefined
-  /** From here on it waits for a connection to another host. */
-  connecting(): void
-  /** A connection is ready. Who waited long for it may have to wait for a place. */
-  connected(connection: Connection): Promise<void> | undefined
-  /** Aborts what it waits for when it is abandoned. */
-  readonly signal: AbortSignal
-  /** Nobody wants to know any more: nothing more is to be begun. */
-  readonly abandoned: boolean
-  /** Set by the attempt: the outcome is being recorded. */
-  concluding: boolean
-  /** Set by the attempt: whether the destination took mail (true) or could not be talked to (false). */
-  reachable: boolean | undefined
-}
 
 /** What `perMinute` of a throttle counts in. */
 export const minuteMs = 60_000

@@ -1,13 +1,13 @@
 import type { Order, ReportOrder } from '@postern/contract/orders.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
-import type { AttemptResult, Final } from '../delivery/attempt-result.ts'
 import { returnedBy } from '../delivery/outcome.ts'
 import type { Index } from '../index/index-thread.ts'
 import type { IndexWriter } from '../index/index-writer.ts'
-import { active, held } from '../index/rows.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import type { QueuedMessage } from '../message/message.ts'
-import type { DueLoader } from './due.ts'
+import { active, held } from '../message/message.ts'
+import type { Attempt, Outcome } from '../message/outcome.ts'
+import type { DueLoader } from './due-loader.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /**
@@ -22,7 +22,7 @@ export type OrdersOptions = {
   due: DueLoader
   record: RecordEvent
   /** Gives recipients of a mail in hand their outcome without an attempt. */
-  conclude(mail: QueuedMessage, recipients: readonly number[], attempted: AttemptResult): Promise<void>
+  conclude(mail: QueuedMessage, recipients: readonly number[], attempted: Attempt): Promise<void>
   /** The index did not do what was asked. */
   trouble(error: Error | undefined): void
   /** This worker's name. */
@@ -203,8 +203,8 @@ export class Orders {
   }
 }
 
-function outcomeOf({ action, orderedBy }: Order, recipients: readonly number[]): AttemptResult {
-  const result: Final = action === 'delete' ? { kind: 'discarded', by: orderedBy } : returnedBy(orderedBy)
-  const results = new Map(recipients.map((r) => [r, result]))
-  return { via: { host: 'operator' }, results, startedAt: Date.now(), durationMs: 0 }
+function outcomeOf({ action, orderedBy }: Order, recipients: readonly number[]): Attempt {
+  const outcome: Outcome = action === 'delete' ? { kind: 'discarded', by: orderedBy } : returnedBy(orderedBy)
+  const outcomes = new Map(recipients.map((r) => [r, outcome]))
+  return { via: { host: 'operator' }, outcomes, startedAt: Date.now(), durationMs: 0 }
 }

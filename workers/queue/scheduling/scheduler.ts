@@ -1,17 +1,12 @@
 import { LRUCache } from 'lru-cache'
-import type { QueuedMessage } from '../message/message.ts'
+import type { ConcurrencySlot, PipelinedJob } from '../delivery/slot.ts'
+import type { DeliveryJob, QueuedMessage } from '../message/message.ts'
 import { type DeliverySettings, throttleFor } from '../route/delivery-settings.ts'
 import { type NextHop, nextHopFor } from '../route/destination.ts'
 import { ConcurrencySlots, type Transport, transportOf } from './concurrency-slots.ts'
 import { DeliveryInProgress, progressCheckMs } from './delivery-in-progress.ts'
 import { deliveryJobsFor } from './delivery-jobs.ts'
-import {
-  type ConcurrencySlot,
-  type DeliveryJob,
-  DestinationQueue,
-  minuteMs,
-  type PipelinedJob,
-} from './destination-queue.ts'
+import { DestinationQueue, minuteMs } from './destination-queue.ts'
 
 /**
  * Who is served next. Lanes with work stand in the ring of their transport and are served in turn; each carries a few

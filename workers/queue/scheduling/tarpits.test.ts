@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { defaultTimeouts } from '../client/dial.ts'
+import { defaultTimeouts } from '../client/connect-options.ts'
 import { Dns } from '../route/dns.ts'
 import { type Script, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'

@@ -6,8 +6,8 @@ import { resultsField } from '@postern/mailauth/results-field.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { IndexWriter } from '../index/index-writer.ts'
-import { editsText, noEdits } from './header-edits.ts'
-import type { QueuedMessage } from './message.ts'
+import { editsText, noEdits } from '../message/header-edits.ts'
+import type { QueuedMessage } from '../message/message.ts'
 
 /**
  * What is found out about where a message comes from, once, after it was accepted and before it is delivered: the threads

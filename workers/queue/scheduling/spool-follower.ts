@@ -10,12 +10,12 @@ import type {
   Batch as SpoolBatch,
   SpoolReader,
 } from '@postern/spool/spool.ts'
+import type { Index } from '../index/index-thread.ts'
+import { type IndexWriter, rowOf } from '../index/index-writer.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import type { Batch, QueuedMessage } from '../message/message.ts'
-import type { Scheduler } from '../scheduling/scheduler.ts'
-import type { Index } from './index-thread.ts'
-import { type IndexWriter, rowOf } from './index-writer.ts'
-import { active, deferred, held, type RowState } from './rows.ts'
+import { active, deferred, held, type RecipientState } from '../message/message.ts'
+import type { Scheduler } from './scheduler.ts'
 
 /** Takes over what the spool's writers made durable. */
 export type SpoolFollowerOptions = {
@@ -162,11 +162,11 @@ export class SpoolFollower {
     // What the Queue Manager itself wrote is accepted here, where it cannot be forgotten: after a crash it is read again.
     if (envelope.origin === 'dsn' || envelope.origin === 'report') this.#accepted(envelope, size)
     if (envelope.origin === 'report') this.reports.add(envelope.id)
-    const state: RowState = envelope.hold !== undefined ? held : waits ? deferred : active
+    const state: RecipientState = envelope.hold !== undefined ? held : waits ? deferred : active
     return this.#waiting(arrival, state)
   }
 
-  #waiting({ envelope, location, segment, size }: Arrival, state: RowState): QueuedMessage {
+  #waiting({ envelope, location, segment, size }: Arrival, state: RecipientState): QueuedMessage {
     return this.#make({ envelope, location, segment, octets: size, state })
   }
 
@@ -175,7 +175,7 @@ export class SpoolFollower {
     location: Location
     segment: Segment
     octets: number
-    state: RowState
+    state: RecipientState
   }): QueuedMessage {
     const { envelope, location, segment, octets, state } = given
     const pending: QueuedMessage['pending'] = new Map()

@@ -1,4 +1,4 @@
-import type { CertificateCheck, Trust } from '../assure/proof.ts'
+import type { CertificateCheck, Trust } from './certificate.ts'
 import type { DialogueLog } from './dialogue-log.ts'
 import type { Refusals } from './login.ts'
 import { type Reply, replyText } from './reply.ts'
