@@ -32,6 +32,17 @@ const queueRooms = {
   scheduling: ['message', 'client', 'route', 'index', 'delivery'],
 }
 
+/** The same for the rooms inside the receiver; the files beside them are receiver.ts and service.ts. */
+const smtpRooms = {
+  auth: [],
+  listen: [],
+  lookups: [],
+  record: [],
+  message: ['lookups', 'record'],
+  commands: ['auth', 'lookups', 'message', 'record'],
+  session: ['commands', 'listen', 'lookups', 'message', 'record'],
+}
+
 const room = '^(apps|workers|db)/[^/]+/|^(infra|test)/'
 
 module.exports = {
@@ -43,16 +54,18 @@ module.exports = {
       from: { path: `^${from}/` },
       to: { path: room, pathNot: [from, ...to].map((name) => `^${name}/`) },
     })),
-    ...Object.entries(queueRooms).map(([from, to]) => ({
-      name: `rooms-of-queue-${from}`,
-      comment: `workers/queue/${from} may import only these rooms of the Queue Manager: ${to.join(', ') || 'none'}`,
-      severity: 'error',
-      from: { path: `^workers/queue/${from}/`, pathNot: '\\.test\\.ts$' },
-      to: {
-        path: '^workers/queue/',
-        pathNot: [...[from, ...to].map((name) => `^workers/queue/${name}/`), '\\.d\\.ts$'],
-      },
-    })),
+    ...Object.entries({ queue: queueRooms, smtp: smtpRooms }).flatMap(([worker, rooms]) =>
+      Object.entries(rooms).map(([from, to]) => ({
+        name: `rooms-of-${worker}-${from}`,
+        comment: `workers/${worker}/${from} may import only these rooms of workers/${worker}: ${to.join(', ') || 'none'}`,
+        severity: 'error',
+        from: { path: `^workers/${worker}/${from}/`, pathNot: '\\.test\\.ts$' },
+        to: {
+          path: `^workers/${worker}/`,
+          pathNot: [...[from, ...to].map((name) => `^workers/${worker}/${name}/`), '\\.d\\.ts$'],
+        },
+      })),
+    ),
     {
       name: 'pure-rooms-do-no-io',
       comment: 'The words and the decision are pure: no node: module, whatever package asks for it',

@@ -1,108 +1,80 @@
 import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { RecordEvent } from '@postern/runtime/worker.ts'
-import type { SpoolWriter } from '@postern/spool/spool.ts'
-import { SMTPServer } from 'smtp-server'
-import type { Credentials } from './auth/credentials.ts'
-import type { Tokens } from './auth/tokens.ts'
-import { type AskForRun, QueueRuns } from './commands/queue-runs.ts'
+import { QueueRuns } from './commands/queue-runs.ts'
 import { Certificates } from './listen/certificates.ts'
-import type { LookupClients } from './lookups/ask.ts'
-import { Rates } from './lookups/rates.ts'
-import { type Counters, newCounters } from './record/counters.ts'
-import type { Offences } from './record/offences.ts'
-import type { FactSink } from './record/session-facts.ts'
-import type { Origin } from './session/connection.ts'
+import type { Origin } from './listen/connection-origin.ts'
+import { newCounters } from './record/counters.ts'
 import type { ReceiverContext } from './session/context.ts'
 import { Session } from './session/session.ts'
+import { ServerBase } from './session/smtp-server-base.ts'
 
-export type ReceiverParts = {
-  id: string
-  machine: string
-  policy: Policy
-  spool: SpoolWriter
-  record: RecordEvent
-  /** Nothing but the normal log without it. */
+export type ReceiverParts = Pick<
+  ReceiverContext,
+  'id' | 'machine' | 'policy' | 'spool' | 'record' | 'logins' | 'offences' | 'lookupClients' | 'runQueue' | 'trouble'
+> & {
+  /** Only the normal log without it. */
   wants?: ReceiverContext['wants'] | undefined
-  facts?: FactSink | undefined
-  credentials: Credentials
-  offences: Offences
-  tokens: Tokens
-  lookupClients: LookupClients
-  runQueue: AskForRun
-  /** What no client can help: for the operator. */
-  trouble: (error: unknown) => void
+  facts?: ReceiverContext['facts']
 }
 
-/** How often the sessions are looked through for silent ones. */
+/** How often silent sessions are looked for. */
 const sweepMs = 500
 /** For TLS from the first byte. */
 const handshakeMs = 10_000
 
 /** All sessions of a worker and what they share. It opens no port: sockets are handed to it. */
-export class Receiver extends SMTPServer implements ReceiverContext {
+export class Receiver extends ServerBase<Session> implements ReceiverContext {
   readonly id: string
   readonly machine: string
-  readonly spool: SpoolWriter
-  readonly record: RecordEvent
+  readonly spool: ReceiverContext['spool']
+  readonly record: ReceiverContext['record']
   readonly wants: ReceiverContext['wants']
-  readonly #facts: FactSink | undefined
-  readonly credentials: Credentials
-  readonly tokens: Tokens
-  readonly lookupClients: LookupClients
-  readonly queueRuns: QueueRuns
-  readonly counters: Counters = newCounters()
-  readonly offences: Offences
-  readonly rates = new Rates()
+  readonly #facts: ReceiverContext['facts']
+  readonly logins: ReceiverContext['logins']
+  readonly lookupClients: ReceiverContext['lookupClients']
+  readonly #queueRuns: QueueRuns
+  readonly counters = newCounters()
+  readonly offences: ReceiverContext['offences']
   readonly certificates = new Certificates()
-  readonly trouble: (error: unknown) => void
+  readonly trouble: ReceiverContext['trouble']
   policy: Policy
   stopping = false
   readonly #byAddress = new Map<string, number>()
-  #open = 0
-  #tellFullAfter = 0
+  #sessions = 0
+  #reportFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ id, machine, policy, spool, record, facts, credentials, ...parts }: ReceiverParts) {
-    const { wants, offences, tokens, lookupClients, runQueue, trouble } = parts
-    super({ logger: false, name: machine, disableReverseLookup: true, hideSTARTTLS: true, socketTimeout: 30_000 })
-    this.id = id
-    this.machine = machine
-    this.policy = policy
-    this.spool = spool
-    this.record = record
-    this.wants = wants ?? (() => false)
-    this.#facts = facts
-    this.credentials = credentials
-    this.offences = offences
-    this.tokens = tokens
-    this.lookupClients = lookupClients
-    this.queueRuns = new QueueRuns(runQueue)
-    this.trouble = trouble
-    this.on('error', () => {})
+  constructor(parts: ReceiverParts) {
+    super({ name: parts.machine, handshakeMs })
+    this.id = parts.id
+    this.machine = parts.machine
+    this.policy = parts.policy
+    this.spool = parts.spool
+    this.record = parts.record
+    this.wants = parts.wants ?? (() => false)
+    this.#facts = parts.facts
+    this.logins = parts.logins
+    this.offences = parts.offences
+    this.lookupClients = parts.lookupClients
+    this.#queueRuns = new QueueRuns(parts.runQueue)
+    this.trouble = parts.trouble
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs)
   }
 
-  /** smtp-server would make a context of a key that everybody has. Ours come from the certificates. */
-  override updateSecureContext(): void {
-    this.secureContext = new Map()
-  }
-
-  override _resolveSNI(name: string, done: Parameters<SMTPServer['_resolveSNI']>[1]): void {
-    done(null, this.certificates.contextFor(name) ?? undefined)
+  protected override contextFor(name: string): SecureContext | undefined {
+    return this.certificates.contextFor(name)
   }
 
   /** Throws an Error that names the certificate that cannot be used; then the ones before stay. */
   loadCertificates(...rows: Parameters<Certificates['load']>): void {
     this.certificates.load(...rows)
-    const fallback = this.certificates.contextFor('')
-    if (fallback) this.secureContext.set('*', fallback)
-    else this.secureContext.delete('*')
+    this.defaultContext = this.certificates.contextFor('')
   }
 
-  /** Who wants no records wants none of these either. */
-  get facts(): FactSink | undefined {
+  /** Where no events are logged no facts are recorded either. */
+  get facts(): ReceiverContext['facts'] {
     const { destination, level } = this.policy.settings.logging
     return destination === 'none' || level === 'off' ? undefined : this.#facts
   }
@@ -111,97 +83,79 @@ export class Receiver extends SMTPServer implements ReceiverContext {
     return this.certificates.available
   }
 
+  runQueue(domain: string, by: string): Promise<void> {
+    return this.#queueRuns.ask(domain, by)
+  }
+
   spoolFull(): void {
     const now = Date.now()
-    if (now < this.#tellFullAfter) return
-    this.#tellFullAfter = now + 60_000
-    // A disk that is full to the last octet has not even its reserve.
+    if (now < this.#reportFullAfter) return
+    this.#reportFullAfter = now + 60_000
+    // On a disk that is full to the last byte the reserve is gone as well.
     const { free, reserve } = this.spool.load()
     this.record('spool.full', { freeBytes: Math.max(0, free + reserve), reserveBytes: reserve })
   }
 
   /** Sessions open now. */
   get sessions(): number {
-    return this.#open
+    return this.#sessions
   }
 
-  /** Takes over a connection whose PROXY header, if any, is read. For TLS from the first byte the handshake comes before. */
+  /** Takes over a connection whose PROXY header, if any, is read. The handshake of TLS from the first byte comes before. */
   take(socket: Socket, origin: Origin): void {
-    if (origin.listener !== 'smtps') {
-      this.#begin(socket, origin)
-      return
-    }
-    const most = this.policy.settings.advanced.maxThreads
-    if (this._pendingSockets.size >= most) socket.destroy()
-    else this.#handshake(socket, origin)
-  }
-
-  /** smtp-server keeps the socket that is on top by the one it was given; in a handshake only that one may be destroyed. */
-  #handshake(socket: Socket, origin: Origin): void {
-    this._pendingSockets.set(socket, socket)
-    const limit = setTimeout(() => this._pendingSockets.get(socket)?.destroy(), handshakeMs)
-    this._upgrade(socket, (error, secured) => {
-      clearTimeout(limit)
-      this._pendingSockets.delete(socket)
-      if (error || !secured) socket.destroy()
-      else this.#begin(secured, origin)
-    })
+    if (origin.listener !== 'smtps') this.#begin(socket, origin)
+    else if (this.handshakes >= this.policy.settings.advanced.maxThreads) socket.destroy()
+    else this.handshake(socket, { timeoutMs: handshakeMs, secured: (socket) => this.#begin(socket, origin) })
   }
 
   #begin(socket: Socket, origin: Origin): void {
     if (socket.destroyed) return
     const session = new Session(this, socket, origin)
-    this.connections.add(session)
-    session.on('error', () => {})
+    this.add(session)
     session.init()
   }
 
-  /** Counts a session in. @returns what the connect rules ask, this one included */
   enter(ip: string): { sessionsOpen: number; sessionsFromAddress: number } {
     const sessionsFromAddress = (this.#byAddress.get(ip) ?? 0) + 1
     this.#byAddress.set(ip, sessionsFromAddress)
     this.counters.sessions_total++
-    return { sessionsOpen: ++this.#open, sessionsFromAddress }
+    return { sessionsOpen: ++this.#sessions, sessionsFromAddress }
   }
 
   gone(ip: string): void {
-    this.#open--
+    this.#sessions--
     const left = (this.#byAddress.get(ip) ?? 1) - 1
     if (left > 0) this.#byAddress.set(ip, left)
     else this.#byAddress.delete(ip)
-    if (this.#open === 0) this.emit('idle')
+    if (this.#sessions === 0) this.emit('idle')
   }
 
   #sweep(): void {
     const now = Date.now()
-    for (const session of this.#all()) if (session.pace.deadline < now) session.timeOut()
+    for (const session of this.open) if (session.timeouts.deadline < now) session.timeOut()
   }
 
-  #all(): IterableIterator<Session> {
-    return this.connections.values() as unknown as IterableIterator<Session>
-  }
-
-  /** Idle sessions end with 421; those within a transaction when it has its end, but no later than after `seconds`. */
+  /** Idle sessions end with 421; those within a transaction at its end, but no later than after `seconds`. */
   async drain(seconds: number): Promise<void> {
     this.stopping = true
-    for (const session of this.#all()) session.stop()
+    for (const session of this.open) session.stop()
     await this.#untilIdle(seconds * 1000)
     if (!this.stopping) return
-    for (const session of this.#all()) session.leaveNow()
+    for (const session of this.open) session.leaveNow()
   }
 
   /** Takes sessions again. */
   resume(): void {
     this.stopping = false
-    for (const session of this.#all()) session.stay()
+    for (const session of this.open) session.stay()
     this.emit('idle')
   }
 
   #untilIdle(limitMs: number): Promise<void> {
-    if (this.connections.size === 0) return Promise.resolve()
+    if (this.open.size === 0) return Promise.resolve()
     return new Promise((done) => {
       const look = setInterval(() => {
-        if (this.connections.size === 0 || !this.stopping) finish()
+        if (this.open.size === 0 || !this.stopping) finish()
       }, 20)
       const limit = setTimeout(() => finish(), limitMs)
       const finish = () => {
@@ -212,10 +166,10 @@ export class Receiver extends SMTPServer implements ReceiverContext {
     })
   }
 
-  /** Ends the sessions of addresses that were blocked by themselves. What an administrator enters is for new connections. */
+  /** Ends the sessions of addresses that were blocked automatically. What an administrator enters is for new connections. */
   expelBlocked(): void {
     const now = Date.now()
-    for (const session of this.#all()) {
+    for (const session of this.open) {
       const entry = findBlock(this.policy.controlAccess, session.facts.ip, now)
       if (entry?.automatic && entry.action === 'deny') session.expel()
     }
@@ -224,7 +178,6 @@ export class Receiver extends SMTPServer implements ReceiverContext {
   /** Ends everything at once. */
   end(): void {
     clearInterval(this.#sweeper)
-    for (const socket of this._pendingSockets.values()) socket.destroy()
-    for (const session of this.#all()) session._socket.destroy()
+    this.destroyAll()
   }
 }

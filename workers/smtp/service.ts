@@ -1,34 +1,23 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { serversIn } from '@postern/contract/environment.ts'
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { DesiredService, ObservedState } from '@postern/contract/services.ts'
 import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
-import { Examiner } from '@postern/mailauth/examiner.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import { blockLimits } from '@postern/policy/decide-block.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { getJson } from '@postern/runtime/hooks/get-json.ts'
-import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
-import { Poster } from '@postern/runtime/hooks/post.ts'
 import type { MessageChunks, Service, ServiceStatus, Worker } from '@postern/runtime/worker.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { LRUCache } from 'lru-cache'
-import { Credentials } from './auth/credentials.ts'
-import { PasswordThreads } from './auth/password-threads.ts'
-import { type FetchJson, Tokens } from './auth/tokens.ts'
+import { openLogins } from './auth/logins.ts'
 import { identifyClient } from './listen/connection-origin.ts'
 import { Listeners } from './listen/listeners.ts'
 import { type Environment, planListeners, readEnvironment } from './listen/plan.ts'
 import { trustedBlocks, trustedByEnvironment } from './listen/trusted.ts'
-import { Application } from './lookups/application.ts'
-import type { LookupClients } from './lookups/ask.ts'
-import { Callouts } from './lookups/callouts.ts'
-import { Dns } from './lookups/dns.ts'
-import { Greylist } from './lookups/greylist.ts'
+import { type OpenLookups, openLookups } from './lookups/clients.ts'
 import { submit } from './message/submit.ts'
 import { Receiver } from './receiver.ts'
 import { AcceptedEvents } from './record/accepted-events.ts'
@@ -38,11 +27,8 @@ export type SmtpServiceParts = {
   worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
     Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
-  receptions?: Pick<AcceptedEvents, 'close'>
-  /** `poster`: through which the delivery application is asked. */
-  lookupClients: LookupClients & { poster: Pick<Poster, 'close'> }
-  /** Where the keys of token issuers are read. */
-  fetchJson: FetchJson
+  acceptedEvents?: Pick<AcceptedEvents, 'close'>
+  lookups: OpenLookups
   environment: Environment
   machine: string
   /** What the disk said against a message a moment ago; `undefined`: nothing. */
@@ -51,13 +37,13 @@ export type SmtpServiceParts = {
   trouble: (error: unknown) => void
 }
 
-/** A port in use may be free soon: who holds it stops, or is stopped. Nobody should have to notice. */
-const tryPortsAgainMs = 5_000
-const lookAtDiskMs = 1_000
-/** Compiling lets others run when it has held the event loop for so long. */
+/** A port in use may be free soon: then it is opened without anybody's help. */
+const portRetryMs = 5_000
+const diskCheckMs = 1_000
+/** Compiling yields to the event loop after this long. */
 const longestStepMs = 10
 
-/** The receiver as a service: it follows the settings, opens and closes ports, and says how it is. */
+/** The receiver as a service: follows the settings, opens and closes ports, and reports its state. */
 export class SmtpService implements Service {
   readonly name = 'smtp'
   readonly #parts: SmtpServiceParts
@@ -66,7 +52,7 @@ export class SmtpService implements Service {
   readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
   #receiver: Receiver | undefined
   #inForce: Policy | undefined
-  #wish: DesiredService = { desired: 'running', generation: 0 }
+  #desired: DesiredService = { desired: 'running', generation: 0 }
   #generation = 0
   #observed: ObservedState = 'starting'
   #detail: string | undefined
@@ -74,8 +60,8 @@ export class SmtpService implements Service {
   #refusal: string | undefined
   #draining: Promise<void> | undefined
   #turn: Promise<void> = Promise.resolve()
-  #again: NodeJS.Timeout | undefined
-  #watch: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
+  #diskCheck: NodeJS.Timeout | undefined
 
   constructor(parts: SmtpServiceParts) {
     this.#parts = parts
@@ -105,7 +91,7 @@ export class SmtpService implements Service {
   async apply({ replica, revision, changed }: Parameters<Service['apply']>[0]): Promise<void> {
     const previous = this.#inForce
     const steps = compileSteps(replica, revision, { ...(previous ? { previous, changed } : {}) })
-    const policy = await compileInSlices(steps, breathe())
+    const policy = await compileInSlices(steps, yieldWhenLong())
     this.#receiver ??= this.#makeReceiver(policy)
     const receiver = this.#receiver
     if (!this.#inForce || touches(changed, 'certificate', 'settings')) {
@@ -114,46 +100,40 @@ export class SmtpService implements Service {
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
-    receiver.tokens.follow(policy.settings.advanced.oauth)
-    receiver.credentials.concurrent = policy.settings.advanced.minThreads
+    receiver.logins.follow(policy.settings)
     this.#inForce = policy
     if (previous && changed.has('control-access')) receiver.expelBlocked()
-    this.#wish = replica.service.get('smtp') ?? this.#wish
-    if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#carryOut(receiver)
+    this.#desired = replica.service.get('smtp') ?? this.#desired
+    if (!previous || touches(changed, 'service', 'settings', 'certificate')) await this.#apply(receiver)
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, lookupClients, machine, trouble } = this.#parts
-    const usual = new PasswordThreads({ leisurely: false })
-    const last = new PasswordThreads({ leisurely: true })
-    const credentials = new Credentials({
-      check: (hash, password, leisurely) => (leisurely ? last : usual).check(hash, password),
-    })
-    const tokens = new Tokens(this.#parts.fetchJson)
-    this.#watch ??= setInterval(() => this.#look(), lookAtDiskMs).unref()
+    const { worker, spool, lookups, machine, trouble } = this.#parts
+    const logins = openLogins(lookups.fetchJson)
+    this.#diskCheck ??= setInterval(() => this.#checkDisk(), diskCheckMs).unref()
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
-    const shared = { record, wants, facts, credentials, offences, tokens, lookupClients, runQueue, trouble }
+    const shared = { record, wants, facts, logins, offences, lookupClients: lookups, runQueue, trouble }
     return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
   /** One after the other: settings come, and ports are tried again. */
-  #carryOut(receiver: Receiver): Promise<void> {
-    const turn = this.#turn.catch(() => {}).then(() => this.#obey(receiver))
+  #apply(receiver: Receiver): Promise<void> {
+    const turn = this.#turn.catch(() => {}).then(() => this.#follow(receiver))
     this.#turn = turn
     return turn
   }
 
-  async #obey(receiver: Receiver): Promise<void> {
-    clearTimeout(this.#again)
-    const wish = this.#wish
-    if (wish.desired === 'stopped') return this.#close(receiver, wish)
+  async #follow(receiver: Receiver): Promise<void> {
+    clearTimeout(this.#retry)
+    const desired = this.#desired
+    if (desired.desired === 'stopped') return this.#close(receiver, desired)
     if (receiver.stopping) receiver.resume()
     const { settings } = receiver.policy
     const wanted = planListeners(settings, this.#parts.environment, receiver.tlsAvailable)
     const failures = await this.#listeners.become(wanted)
     // The process ends meanwhile.
-    if (this.#wish.desired === 'stopped') this.#listeners.close()
+    if (this.#desired.desired === 'stopped') this.#listeners.close()
     const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
     for (const { door, error } of detail === this.#detail ? [] : failures)
       this.#parts.worker.record('listener.failed', {
@@ -162,29 +142,29 @@ export class SmtpService implements Service {
         port: door.port,
         error,
       })
-    this.#generation = wish.generation
-    this.#become(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
+    this.#generation = desired.generation
+    this.#observe(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
     if (failures.length === 0) return
-    const again = () => void this.#carryOut(receiver).catch(this.#parts.trouble)
-    this.#again = setTimeout(again, tryPortsAgainMs).unref()
+    const again = () => void this.#apply(receiver).catch(this.#parts.trouble)
+    this.#retry = setTimeout(again, portRetryMs).unref()
   }
 
   /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
-  #close(receiver: Receiver, wish: DesiredService): void {
+  #close(receiver: Receiver, desired: DesiredService): void {
     this.#listeners.close()
-    if (this.#observed === 'stopped') this.#generation = wish.generation
+    if (this.#observed === 'stopped') this.#generation = desired.generation
     if (this.#observed === 'stopped' || this.#observed === 'stopping') return
-    this.#become('stopping')
+    this.#observe('stopping')
     const draining = receiver.drain(receiver.policy.settings.advanced.drainTimeoutSeconds).then(() => {
       // A start came in between, or a start and another stop.
-      if (this.#draining !== draining || this.#wish.desired !== 'stopped') return
-      this.#generation = this.#wish.generation
-      this.#become('stopped')
+      if (this.#draining !== draining || this.#desired.desired !== 'stopped') return
+      this.#generation = this.#desired.generation
+      this.#observe('stopped')
     })
     this.#draining = draining
   }
 
-  #become(observed: ObservedState, detail?: string): void {
+  #observe(observed: ObservedState, detail?: string): void {
     const { worker } = this.#parts
     if (observed !== this.#observed || detail !== this.#detail)
       worker.record('service.state', {
@@ -198,7 +178,7 @@ export class SmtpService implements Service {
   }
 
   /** When the disk fills up, and when it has room again, the report does not wait for its turn. */
-  #look(): void {
+  #checkDisk(): void {
     if ((this.#refusalNow() === undefined) !== (this.#refusal === undefined)) this.#parts.worker.reportSoon()
   }
 
@@ -254,18 +234,16 @@ export class SmtpService implements Service {
 
   async stop(): Promise<void> {
     const receiver = this.#receiver
-    this.#wish = { ...this.#wish, desired: 'stopped' }
+    this.#desired = { ...this.#desired, desired: 'stopped' }
     if (receiver) {
-      this.#close(receiver, this.#wish)
+      this.#close(receiver, this.#desired)
       await this.#draining
       receiver.end()
     }
-    clearInterval(this.#watch)
+    clearInterval(this.#diskCheck)
     await this.#offences.close()
-    this.#parts.lookupClients.poster.close()
-    await this.#parts.lookupClients.greylist.close()
-    await this.#parts.lookupClients.examiner?.close()
-    await this.#parts.receptions?.close()
+    await this.#parts.lookups.close()
+    await this.#parts.acceptedEvents?.close()
     await this.#parts.spool.close()
   }
 }
@@ -294,7 +272,7 @@ function touches(changed: ReadonlySet<RowKind>, ...kinds: RowKind[]): boolean {
   return kinds.some((kind) => changed.has(kind))
 }
 
-function breathe(): () => Promise<void> | undefined {
+function yieldWhenLong(): () => Promise<void> | undefined {
   let since = performance.now()
   return () => {
     if (performance.now() - since < longestStepMs) return undefined
@@ -307,18 +285,17 @@ function breathe(): () => Promise<void> | undefined {
   }
 }
 
-type Home = Worker & {
+type SmtpWorker = Worker & {
   dataDirectory: string
   log: { error(fields: object, text: string): void; info(text: string): void }
 }
 
 /** Opens the worker's part of the spool and makes the service. */
-export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Promise<SmtpService> {
+export async function openSmtpService(worker: SmtpWorker, env: NodeJS.ProcessEnv): Promise<SmtpService> {
   const trouble = (error: unknown) => worker.log.error({ error: String(error) }, 'receiver')
   const environment = readEnvironment(env, process.getuid?.() !== 0)
   if (environment.unprivileged && !(env.POSTERN_SMTP_PORT && env.POSTERN_SUBMISSION_PORT && env.POSTERN_SMTPS_PORT))
     worker.log.info('not started as root: ports 25, 587 and 465 become 2525, 2587 and 2465')
-  const hosts = hostsFrom(env)
   const directory = join(worker.dataDirectory, 'spool')
   const refusals = lastRefusal()
   const spool = await openLocalWriter({
@@ -332,26 +309,13 @@ export async function openSmtpService(worker: Home, env: NodeJS.ProcessEnv): Pro
   const own = join(worker.dataDirectory, 'worker', worker.id)
   const file = join(own, 'receptions')
   const reader = openLocalReader({ directory })
-  const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
+  const acceptedEvents = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   await reader.close()
-  const poster = new Poster(hosts)
-  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
-  const lookupClients = {
-    dns: new Dns({ servers }),
-    examiner: new Examiner({ servers, threads: 2, maxWaiting: 500, patience: { message: 20_000, thread: 15_000 } }),
-    trouble,
-    greylist: await Greylist.open({ file: join(own, 'greylist'), trouble }),
-    callouts: new Callouts(hosts, worker.record),
-    application: new Application(poster, worker.record),
-    poster,
-  }
-  const fetchJson = (url: string) => getJson(url, hosts)
   return new SmtpService({
     worker,
     spool,
-    receptions,
-    lookupClients,
-    fetchJson,
+    acceptedEvents,
+    lookups: await openLookups(env, { directory: own, record: worker.record, trouble }),
     environment,
     machine: hostname(),
     diskTrouble: refusals.now,

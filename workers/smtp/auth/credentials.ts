@@ -24,8 +24,8 @@ export type CredentialsOptions = {
   check?: PasswordCheck
 }
 
-/** `leisurely`: it may take as long as everything else on the machine wants. */
-export type PasswordCheck = (hash: string, password: string, leisurely: boolean) => Promise<boolean>
+/** `isSuspect`: it may take as long as everything else on the machine wants. */
+export type PasswordCheck = (hash: string, password: string, isSuspect: boolean) => Promise<boolean>
 
 /** Whom the check is for: the policy in force, and the client's address. */
 export type Asking = { policy: Policy; address: string }
@@ -62,13 +62,13 @@ export class Credentials {
     const hash = account?.secretHash ?? hashOfNobody(policy)
     const key = this.#keyOf(hash, account?.address ?? '', password)
     if (account && this.#recent.has(key)) return 'valid'
-    const leisurely = this.#suspects.has(address)
-    const line = leisurely ? this.#last : this.#usual
+    const isSuspect = this.#suspects.has(address)
+    const line = isSuspect ? this.#last : this.#usual
     const turn = line.turn()
     if (!turn) return 'not-known'
     await turn
     try {
-      const right = await this.#check(hash, password, leisurely)
+      const right = await this.#check(hash, password, isSuspect)
       if (!right || !account) {
         this.#suspects.set(address, true)
         return 'invalid'

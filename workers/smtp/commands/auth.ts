@@ -6,10 +6,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { mechanismName } from '@postern/runtime/logging/mask.ts'
 import { type Bearer, readOauthBearer, readXoauth2, refusalChallenge } from '../auth/bearer.ts'
 import { decodeResponse, type Login, passwordChallenge, readPlain, usernameChallenge } from '../auth/sasl.ts'
-import { countRates, withRates } from '../lookups/rates.ts'
-import { clientRecord } from '../record/event-fields.ts'
-import type { SessionContext } from '../session/context.ts'
-import type { Command } from './command.ts'
+import { type Command, type CommandSession, longestLine } from './command.ts'
 
 /** RFC 4954. */
 export const auth: Command = {
@@ -17,16 +14,19 @@ export const auth: Command = {
   syntax: 'AUTH mechanism',
   afterHello: true,
   argument: 'required',
-  longest: 12_288,
+  longest: longestLine,
   run(session, argument) {
     const { receiver, facts, transaction } = session
-    if (facts.login !== undefined) return session.fault('authTwice', { detail: 'AUTH after a login' })
+    if (facts.login !== undefined) return session.protocolError('authTwice', { detail: 'AUTH after a login' })
     if (transaction)
-      return session.fault('badSequence', { values: { detail: 'transaction open' }, detail: 'AUTH after MAIL' })
+      return session.protocolError('badSequence', { values: { detail: 'transaction open' }, detail: 'AUTH after MAIL' })
     const [name = '', initial, ...rest] = argument.split(/ +/)
     const mechanism = mechanismName(name)
     if (rest.length > 0)
-      return session.fault('argumentError', { values: { detail: 'too many' }, detail: 'AUTH with too many arguments' })
+      return session.protocolError('argumentError', {
+        values: { detail: 'too many' },
+        detail: 'AUTH with too many arguments',
+      })
     if (!session.settle(decideAuth({ ...session.refresh(), mechanism }, receiver.policy))) return
     if (mechanism === 'PLAIN') plain(session, initial)
     else if (mechanism === 'LOGIN') login(session, initial)
@@ -34,17 +34,17 @@ export const auth: Command = {
   },
 }
 
-function plain(session: SessionContext, initial: string | undefined): void {
+function plain(session: CommandSession, initial: string | undefined): void {
   const take = (text: string) => {
     const credentials = readPlain(text)
     if (credentials) check(session, 'PLAIN', credentials)
-    else session.fault('authDecoding', { detail: 'AUTH PLAIN without login and password' })
+    else session.protocolError('authDecoding', { detail: 'AUTH PLAIN without login and password' })
   }
   if (initial === undefined) challenge(session, '', take)
   else respond(session, initial, take)
 }
 
-function login(session: SessionContext, initial: string | undefined): void {
+function login(session: CommandSession, initial: string | undefined): void {
   const take = (name: string) =>
     challenge(session, passwordChallenge, (password) => check(session, 'LOGIN', { login: name, password }))
   if (initial === undefined) challenge(session, usernameChallenge, take)
@@ -52,62 +52,65 @@ function login(session: SessionContext, initial: string | undefined): void {
 }
 
 /** RFC 7628; XOAUTH2 differs in how it is written. */
-function bearer(session: SessionContext, mechanism: string, initial: string | undefined): void {
+function bearer(session: CommandSession, mechanism: string, initial: string | undefined): void {
   const take = (text: string) => {
-    const said = mechanism === 'OAUTHBEARER' ? readOauthBearer(text) : readXoauth2(text)
-    if (said) checkToken(session, mechanism, said)
-    else session.fault('authDecoding', { detail: `AUTH ${mechanism} without a token` })
+    const claim = mechanism === 'OAUTHBEARER' ? readOauthBearer(text) : readXoauth2(text)
+    if (claim) checkToken(session, mechanism, claim)
+    else session.protocolError('authDecoding', { detail: `AUTH ${mechanism} without a token` })
   }
   if (initial === undefined) challenge(session, '', take)
   else respond(session, initial, take)
 }
 
-function checkToken(session: SessionContext, mechanism: string, { login: said, token }: Bearer): void {
-  const { policy, tokens } = session.receiver
+function checkToken(session: CommandSession, mechanism: string, { login: claimed, token }: Bearer): void {
+  const { policy, logins } = session.receiver
   session.wait(
-    tokens.verify(token).then((checked) => {
+    logins.tokens.verify(token).then((checked) => {
       const { email } = checked
       const account = email === undefined ? null : findClaimed(policy, mechanism, email)
-      // Who says whom it is must be whose token it is.
-      const isOther = said !== undefined && findClaimed(policy, mechanism, said)?.address !== account?.address
+      // The login that the client names must be the one its token is for.
+      const isOther = claimed !== undefined && findClaimed(policy, mechanism, claimed)?.address !== account?.address
       const result = checked.result === 'valid' && (isOther || !account) ? 'invalid' : checked.result
       const because =
-        'because' in checked ? checked.because : isOther ? `The token is one of ${email}, not of ${said}.` : undefined
-      const credentials = { login: said ?? email ?? '', result, ...(because ? { because } : {}) }
+        'because' in checked
+          ? checked.because
+          : isOther
+            ? `The token is one of ${email}, not of ${claimed}.`
+            : undefined
+      const credentials = { login: claimed ?? email ?? '', result, ...(because ? { because } : {}) }
       if (result !== 'invalid') return conclude(session, { mechanism, credentials, account, policy })
       // RFC 7628 §3.2.3: the client reads why, answers with anything, and then comes the refusal.
       session.reply('authContinue', { challenge: refusalChallenge(mechanism) })
-      session.expect = () => conclude(session, { mechanism, credentials, account: null, policy })
+      session.awaitResponse(() => conclude(session, { mechanism, credentials, account: null, policy }))
     }),
   )
 }
 
-function challenge(session: SessionContext, text: string, take: (response: string) => void): void {
+function challenge(session: CommandSession, text: string, take: (response: string) => void): void {
   session.reply('authContinue', { challenge: text })
-  session.expect = (line) => respond(session, line, take)
+  session.awaitResponse((line) => respond(session, line, take))
 }
 
-function respond(session: SessionContext, line: string, take: (response: string) => void): void {
+function respond(session: CommandSession, line: string, take: (response: string) => void): void {
   if (line === '*') {
-    session.fault('authCancelled', { detail: 'AUTH cancelled' })
+    session.protocolError('authCancelled', { detail: 'AUTH cancelled' })
     return
   }
   const text = decodeResponse(line)
   if (text === null) {
-    session.fault('authDecoding', { detail: 'AUTH response is not base64' })
+    session.protocolError('authDecoding', { detail: 'AUTH response is not base64' })
     return
   }
   take(text)
 }
 
-function check(session: SessionContext, mechanism: string, { login: name, password, as }: Login): void {
-  const { receiver } = session
-  const { policy } = receiver
+function check(session: CommandSession, mechanism: string, { login: name, password, as }: Login): void {
+  const { policy, logins } = session.receiver
   const found = findAccount(policy, name)
-  // Nobody acts for somebody else here: that is answered, in as much time, as a wrong password is.
+  // Nobody may act for another account: the answer, and the time it takes, are those of a wrong password.
   const account = found && as !== undefined && !isNameOf(policy, found, as) ? null : found
   session.wait(
-    receiver.credentials.verify(account, password, { policy, address: session.facts.ip }).then((result) => {
+    logins.passwords.verify(account, password, { policy, address: session.facts.ip }).then((result) => {
       conclude(session, { mechanism, credentials: { login: name, result }, account, policy })
     }),
   )
@@ -120,17 +123,21 @@ type Checked = {
   policy: Policy
 }
 
-function conclude(session: SessionContext, { mechanism, credentials, account, policy }: Checked): void {
-  const { receiver, facts } = session
-  const counting = { policy, rates: receiver.rates, login: account?.address }
-  const known = { ...session.refresh(), mechanism, credentials }
-  const asked = withRates(known, 'connections', counting)
-  const verdict = decideAuth(session.recorder.auth(asked), policy)
-  if (!session.settle(verdict, { login: credentials.login, mechanism }) || !account) return
-  countRates(facts, 'connections', counting)
-  session.mark(verdict)
-  facts.login = account.address
-  receiver.counters.auth_succeeded_total++
-  receiver.record('auth.succeeded', { client: clientRecord(facts), login: account.address, mechanism })
-  session.reply('authenticated')
+function conclude(session: CommandSession, { mechanism, credentials, account, policy }: Checked): void {
+  const { login } = credentials
+  session.decide(
+    'auth',
+    { ...session.refresh(), mechanism, credentials },
+    {
+      under: { policy },
+      about: { login, mechanism },
+      login: account?.address,
+      proceed(_, verdict) {
+        if (!account) return
+        session.noteRules(verdict)
+        session.loggedIn(account.address, mechanism)
+        session.reply('authenticated')
+      },
+    },
+  )
 }

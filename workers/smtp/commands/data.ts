@@ -1,6 +1,6 @@
 import { type Command, plainLine } from './command.ts'
 
-/** RFC 5321 §4.1.1.4. What comes after it is taken out of the wire by the body scanner. */
+/** RFC 5321 §4.1.1.4. The body scanner reads what follows it. */
 export const data: Command = {
   verb: 'DATA',
   syntax: 'DATA',
@@ -10,11 +10,11 @@ export const data: Command = {
   run(session) {
     const { transaction } = session
     if (!transaction)
-      return session.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'DATA before MAIL' })
+      return session.protocolError('badSequence', { values: { detail: 'MAIL first' }, detail: 'DATA before MAIL' })
     if (transaction.chunked) {
-      // RFC 3030 §3: what state this leaves is not said; it must not be one in which half a message is taken for a whole.
+      // RFC 3030 §3 does not say what state this leaves; half a message must never be taken for a whole one.
       session.forget()
-      return session.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'DATA after BDAT' })
+      return session.protocolError('badSequence', { values: { detail: 'BDAT was used' }, detail: 'DATA after BDAT' })
     }
     // RFC 2920 §3.1: with every recipient refused a pipelined DATA must fail.
     if (transaction.rcptAccepted === 0) return session.reply('noValidRecipients')

@@ -1,14 +1,14 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { parseLine } from './parse-line.ts'
 import { readPath } from './path.ts'
-import { understand } from './understand.ts'
 
 /** What stands on the wire, read as the receiver reads it: the path, and the parameters as written. */
 function read(line: string): string {
-  const understood = understand(line, { greeted: true, secretive: false })
-  if (understood.kind !== 'command') return understood.kind
-  const said = readPath(understood.argument, understood.command.verb === 'MAIL' ? 'FROM:' : 'TO:')
+  const parsed = parseLine(line, { greeted: true, afterAuth: false })
+  if (parsed.kind !== 'command') return parsed.kind
+  const said = readPath(parsed.argument, parsed.command.verb === 'MAIL' ? 'FROM:' : 'TO:')
   if ('detail' in said) return `${said.of}: ${said.detail}`
   const { path, parameters } = said
   return [`<${path}>`, ...parameters.map(([key, value]) => (value === null ? key : `${key}=${value}`))].join(' ')

@@ -1,16 +1,16 @@
 import { LRUCache } from 'lru-cache'
 
-/** How a worker asks for the queue of a domain: through the API, which makes an order of it. */
+/** Asks the API for a run of one domain's queue; the API makes an order of it. */
 export type AskForRun = (domain: string, by: string) => Promise<void>
 
-/** So far apart are the orders for one domain. */
-const restMs = 10_000
+/** The least time between two orders for one domain. */
+const pauseMs = 10_000
 
 type Run = { order: Promise<void>; isFollowed: boolean; at: number }
 
 /**
- * Orders are revisions: a client that sends ETRN again and again must not make one each time. Who asks soon after another
- * gets the run that follows when the rest is over: by then mail may wait that was not there for the one before.
+ * Orders are revisions: a client that sends ETRN again and again must not make one each time. A request soon after
+ * another gets the run that follows the pause: by then there may be mail that was not there for the first run.
  */
 export class QueueRuns {
   readonly #askFor: AskForRun
@@ -20,15 +20,15 @@ export class QueueRuns {
     this.#askFor = askFor
   }
 
-  /** Resolves when an order is made or stands for a while later; rejects when the API is away. */
+  /** Resolves when an order is made or planned; rejects when the API cannot be reached. */
   ask(domain: string, by: string): Promise<void> {
     const run = this.#recent.get(domain)
-    const rest = run ? run.at + restMs - Date.now() : 0
-    if (!run || rest <= 0) return this.#order(domain, by)
+    const pause = run ? run.at + pauseMs - Date.now() : 0
+    if (!run || pause <= 0) return this.#order(domain, by)
     if (!run.isFollowed) {
       run.isFollowed = true
       const follow = () => this.#order(domain, by).catch(() => {})
-      setTimeout(follow, rest).unref()
+      setTimeout(follow, pause).unref()
     }
     return run.order
   }

@@ -1,19 +1,15 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import { notifySchema, type Recipient } from '@postern/contract/envelope.ts'
 import type { RcptFacts } from '@postern/contract/facts.ts'
-import type { RcptVerdict } from '@postern/contract/verdict.ts'
-import { decideRcpt } from '@postern/policy/decide.ts'
-import { askWhatIsMissing } from '../lookups/ask.ts'
-import { countRates, withRates } from '../lookups/rates.ts'
-import type { SessionContext } from '../session/context.ts'
-import type { Transaction } from '../session/transaction.ts'
-import type { Command } from './command.ts'
+import type { Transaction } from '../message/transaction.ts'
+import type { Command, CommandSession } from './command.ts'
 import { decodeXtext, type Parameter, readPath, readUtf8Address } from './path.ts'
 
-type Wish = Pick<Recipient, 'notify' | 'orcpt'>
+/** What the parameters ask for (RFC 3461 §4). */
+type DsnRequest = Pick<Recipient, 'notify' | 'orcpt'>
 
 /** RFC 3461 §4.1: NEVER alone, or any of the others. */
-function readNotify(value: string | null): Wish['notify'] | null {
+function readNotify(value: string | null): DsnRequest['notify'] | null {
   const words = value?.toLowerCase().split(',') ?? []
   const notify = words.map((word) => notifySchema.safeParse(word)).map(({ data }) => data)
   const known = notify.filter((word) => word !== undefined)
@@ -29,16 +25,19 @@ function readOrcpt(value: string | null, smtpUtf8: boolean): string | null {
   return address && address.length <= 460 ? `${type};${address}` : null
 }
 
-function readAll(given: readonly Parameter[], smtpUtf8: boolean): Wish | { parameter: string } | { detail: string } {
-  const wish: Wish = {}
+function readAll(
+  given: readonly Parameter[],
+  smtpUtf8: boolean,
+): DsnRequest | { parameter: string } | { detail: string } {
+  const request: DsnRequest = {}
   for (const [key, value] of given) {
     if (key !== 'NOTIFY' && key !== 'ORCPT') return { parameter: key }
     const read = key === 'NOTIFY' ? readNotify(value) : readOrcpt(value, smtpUtf8)
     if (!read) return { detail: `${key} has no such value` }
-    if (typeof read === 'string') wish.orcpt = read
-    else wish.notify = read
+    if (typeof read === 'string') request.orcpt = read
+    else request.notify = read
   }
-  return wish
+  return request
 }
 
 export const rcpt: Command = {
@@ -51,55 +50,46 @@ export const rcpt: Command = {
   run(session, argument) {
     const { transaction } = session
     if (!transaction)
-      return session.fault('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
+      return session.protocolError('badSequence', { values: { detail: 'MAIL first' }, detail: 'RCPT before MAIL' })
     if (transaction.chunked)
-      return session.fault('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
+      return session.protocolError('badSequence', { values: { detail: 'BDAT was used' }, detail: 'RCPT after BDAT' })
     const read = readPath(argument, 'TO:')
     if ('detail' in read) {
       const reply = read.of === 'path' ? 'recipientSyntax' : 'argumentError'
-      return session.fault(reply, { values: { detail: read.detail }, detail: argument })
+      return session.protocolError(reply, { values: { detail: read.detail }, detail: argument })
     }
-    const wish = read.parameters.length === 0 ? noWish : readAll(read.parameters, transaction.facts.smtpUtf8)
-    if ('parameter' in wish)
-      return session.fault('parameterUnknown', { values: { parameter: wish.parameter }, detail: argument })
-    if ('detail' in wish) return session.fault('argumentError', { values: { detail: wish.detail }, detail: argument })
-    add(session, transaction, { path: read.path, wish })
+    const request = read.parameters.length === 0 ? noRequest : readAll(read.parameters, transaction.facts.smtpUtf8)
+    if ('parameter' in request)
+      return session.protocolError('parameterUnknown', { values: { parameter: request.parameter }, detail: argument })
+    if ('detail' in request)
+      return session.protocolError('argumentError', { values: { detail: request.detail }, detail: argument })
+    add(session, transaction, { path: read.path, request })
   },
 }
 
-const noWish: Wish = {}
+const noRequest: DsnRequest = {}
 
-function add(session: SessionContext, transaction: Transaction, { path, wish }: { path: string; wish: Wish }): void {
-  const { policy } = transaction
-  const read: RcptFacts = {
+function add(
+  session: CommandSession,
+  transaction: Transaction,
+  { path, request }: { path: string; request: DsnRequest },
+): void {
+  const facts: RcptFacts = {
     ...transaction.facts,
     now: Date.now(),
     recipientText: path,
     recipient: parseMailAddress(path),
     recipientsSoFar: transaction.rcptAccepted,
   }
-  const facts = withRates(read, 'recipients', { policy, rates: session.receiver.rates })
-  const verdict = decideRcpt(facts, policy)
-  const missing = askWhatIsMissing('rcpt', facts, { verdict, lookupClients: session.receiver.lookupClients, policy })
-  if (!missing) settled(session, transaction, { facts, verdict, wish })
-  else
-    session.wait(
-      missing.then((lookups) => {
-        // The session may have ended meanwhile.
-        if (session.transaction !== transaction) return
-        const heard = { ...facts, lookups }
-        settled(session, transaction, { facts: heard, verdict: decideRcpt(heard, policy), wish })
-      }),
-    )
-}
-
-type Said = { facts: RcptFacts; verdict: RcptVerdict; wish: Wish }
-
-function settled(session: SessionContext, transaction: Transaction, { facts, verdict, wish }: Said): void {
-  const { recipientText: path } = session.recorder.rcpt(facts)
-  if (!session.settle(verdict, { sender: transaction.facts.senderText, recipient: path })) return
-  countRates(facts, 'recipients', { policy: transaction.policy, rates: session.receiver.rates })
-  transaction.add(wish === noWish ? verdict.recipients : verdict.recipients.map((one) => ({ ...one, ...wish })))
-  transaction.passed(verdict)
-  session.reply('recipientOk')
+  session.decide('rcpt', facts, {
+    under: transaction,
+    about: { sender: transaction.facts.senderText, recipient: path },
+    again: (lookups) => (session.transaction === transaction ? { ...facts, lookups } : undefined),
+    proceed(_, verdict) {
+      const { recipients } = verdict
+      transaction.add(request === noRequest ? recipients : recipients.map((one) => ({ ...one, ...request })))
+      transaction.passed(verdict)
+      session.reply('recipientOk')
+    },
+  })
 }

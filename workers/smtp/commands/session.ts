@@ -1,9 +1,9 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
 import { decideExpn, decideVrfy } from '@postern/policy/decide.ts'
-import { hostName, type SessionContext } from '../session/context.ts'
-import { type Command, plainLine } from './command.ts'
+import { type Command, type CommandSession, plainLine } from './command.ts'
 
-/** The commands that begin and end nothing but themselves. */
+/** The commands without parameters of their own: NOOP, RSET, QUIT, VRFY and EXPN. */
 
 export const noop: Command = {
   verb: 'NOOP',
@@ -35,8 +35,8 @@ export const quit: Command = {
   run(session) {
     const { policy, machine } = session.receiver
     session.forget()
-    session.reply('goodbye', { hostname: hostName(policy, machine) })
-    session.bye()
+    session.reply('goodbye', { hostname: hostNameOf(policy.settings.general.hostname, machine) })
+    session.quit()
   },
 }
 
@@ -58,7 +58,7 @@ export const expn: Command = {
   run: (session, argument) => ask(session, argument, decideExpn),
 }
 
-function ask(session: SessionContext, argument: string, decide: typeof decideVrfy): void {
+function ask(session: CommandSession, argument: string, decide: typeof decideVrfy): void {
   // RFC 6531 §3.7.4.1 lets the client say that it would read UTF-8. Our replies are ASCII, so it changes nothing.
   const about = argument.replace(/ SMTPUTF8$/i, '').trim()
   const address = parseMailAddress(about.replace(/^<(.*)>$/, '$1'))

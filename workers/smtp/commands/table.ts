@@ -38,9 +38,9 @@ const rows: readonly Command[] = [
 
 export const commands: ReadonlyMap<string, Command> = new Map(rows.map((row) => [row.verb, row]))
 
-/** Known to the protocol, not spoken here: 502 instead of 500 (RFC 5321 §4.2.4). */
+/** Commands of the protocol that are not implemented: 502 instead of 500 (RFC 5321 §4.2.4). */
 export const notImplemented: ReadonlySet<string> = new Set(['TURN', 'ATRN', 'SEND', 'SOML', 'SAML'])
 
-/** A browser, or somebody who makes one talk: not a mail client, and nothing it says is a command. */
+/** HTTP, from a browser or through one: not a mail client, and nothing it sends is a command. */
 export const otherProtocol =
   /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH|PRI) (?:\/|https?:\/\/|\S+ HTTP\/\d)/i

@@ -2,14 +2,24 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Listener } from '@postern/contract/facts.ts'
 import { canonicalAddress } from '@postern/contract/network.ts'
+import { wireReply } from '@postern/contract/reply-text.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
-import type { Origin } from '../session/connection.ts'
-import { wireReply } from '../session/reply-text.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import type { Trusted } from './trusted.ts'
 
-/** Between a listener and the receiver: who is really there. A trusted balancer must say so; from anyone else it would be a lie. */
+/** Where a connection came from and came in. */
+export type Origin = {
+  id: string
+  listener: Listener
+  /** Canonical address of the client, behind a balancer the one it named. */
+  ip: string
+  balancer?: string
+  /** The address of ours that was connected to. */
+  local?: string
+}
+
+/** Finds out who has connected. A trusted balancer must name its client; a PROXY header from anyone else is refused. */
 export type IdentifyOptions = {
   policy: () => Policy
   trusted: () => Trusted

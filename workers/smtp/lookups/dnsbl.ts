@@ -2,10 +2,10 @@ import type { Lookups } from '@postern/contract/lookups.ts'
 import { reversed } from './address.ts'
 import type { Dns } from './dns.ts'
 
-export type Heard = NonNullable<Lookups['dnsbl']>[number]
+export type DnsblAnswer = NonNullable<Lookups['dnsbl']>[number]
 
 /** Asks one list (RFC 5782 §2). When it has the address it is asked for its text, which may be missing. */
-export async function askDnsbl(dns: Pick<Dns, 'a' | 'txt'>, ip: string, zone: string): Promise<Heard> {
+export async function askDnsbl(dns: Pick<Dns, 'a' | 'txt'>, ip: string, zone: string): Promise<DnsblAnswer> {
   const name = `${reversed(ip)}.${zone}`
   const answers = await dns.a(name)
   if (answers === 'not-known' || answers.length === 0) return { zone, answers: asked(answers) }
@@ -14,6 +14,6 @@ export async function askDnsbl(dns: Pick<Dns, 'a' | 'txt'>, ip: string, zone: st
   return { zone, answers: asked(answers), ...(text ? { text: text.slice(0, 300) } : {}) }
 }
 
-function asked(answers: readonly string[] | 'not-known'): Heard['answers'] {
+function asked(answers: readonly string[] | 'not-known'): DnsblAnswer['answers'] {
   return answers === 'not-known' ? answers : answers.slice(0, 20)
 }

@@ -1,70 +1,50 @@
-import type { ConnectFacts } from '@postern/contract/facts.ts'
+import type { ConnectFacts, HelloFacts, MailFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { findBlock } from '@postern/policy/address-blocks.ts'
-import { decideConnect, decideHello, decideMail } from '@postern/policy/decide.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { SessionContext } from '../session/context.ts'
-import type { Transaction } from '../session/transaction.ts'
 import { isOwnNetwork } from './address.ts'
-import { zonesThat } from './ask.ts'
-import { askDnsbl, type Heard } from './dnsbl.ts'
+import type { Dns } from './dns.ts'
+import { askDnsbl } from './dnsbl.ts'
 import { askHelo } from './helo.ts'
+import { dnsblZones } from './missing.ts'
 import { askReverse } from './reverse.ts'
 import { askSenderDomain } from './sender-domain.ts'
 
 /**
- * Look-ups whose rules only mark: they begin when the client has its answer already, and nobody waits for them. What is heard
- * before the message is accepted stands in its event. Nothing is asked about clients of our own networks.
+ * Look-ups for rules that only mark. They begin after the client has its answer, and nobody waits for them: what is found before
+ * the message is accepted is in its event. Clients of our own networks are not looked up.
  */
+export type MarkOptions = {
+  policy: Policy
+  dns: Dns
+  /** Called with each answer. */
+  found(lookups: Lookups): void
+}
 
-export function markConnect(session: SessionContext, facts: ConnectFacts): void {
-  const { receiver } = session
-  const { policy } = receiver
-  const { dns } = receiver.lookupClients
-  const zones = zonesThat(policy, 'mark')
+/** `facts.lookups.dnsbl`: the lists that were asked before the greeting; they are not asked again. */
+export function lookUpConnectMarks(facts: ConnectFacts, { policy, dns, found }: MarkOptions): void {
+  const zones = dnsblZones(policy, 'mark')
   const wantsReverse = policy.settings.security.checkReverseDns === 'mark'
-  if ((!wantsReverse && zones.length === 0) || !isAskedAbout(session, policy)) return
-  const heard = (said: Lookups) => {
-    know(session, said)
-    // What was counted of the connection belongs to it alone, and is still so.
-    const lookups = { ...facts.lookups, ...session.facts.lookups }
-    session.mark(decideConnect({ ...facts, lookups }, policy))
-  }
-  if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => heard({ reverse }))
-  const add = (one: Heard) => heard({ dnsbl: [...(session.facts.lookups?.dnsbl ?? []), one] })
-  const waitedFor = session.facts.lookups?.dnsbl?.map(({ zone }) => zone) ?? []
-  for (const zone of zones) if (!waitedFor.includes(zone)) void askDnsbl(dns, facts.ip, zone).then(add)
+  if ((!wantsReverse && zones.length === 0) || !isLookedUp(facts, policy)) return
+  if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => found({ reverse }))
+  const asked = facts.lookups?.dnsbl?.map(({ zone }) => zone) ?? []
+  for (const zone of zones)
+    if (!asked.includes(zone)) void askDnsbl(dns, facts.ip, zone).then((answer) => found({ dnsbl: [answer] }))
 }
 
-export function markHello(session: SessionContext, verb: 'HELO' | 'EHLO', argument: string): void {
-  const { receiver } = session
-  const { policy } = receiver
-  if (policy.settings.security.checkHelo !== 'mark' || argument.startsWith('[')) return
-  if (!isAskedAbout(session, policy)) return
-  void askHelo(receiver.lookupClients.dns, argument).then((helo) => {
-    // Meanwhile it may have greeted with another name, or forgotten this one with STARTTLS.
-    if (session.facts.helo !== argument) return
-    know(session, { helo })
-    session.mark(decideHello({ ...session.facts, verb, argument }, policy))
-  })
+export function lookUpHelloMarks(facts: HelloFacts, { policy, dns, found }: MarkOptions): void {
+  const { argument } = facts
+  if (policy.settings.security.checkHelo !== 'mark' || argument.startsWith('[') || !isLookedUp(facts, policy)) return
+  void askHelo(dns, argument).then((helo) => found({ helo }))
 }
 
-export function markMail({ receiver, facts }: SessionContext, transaction: Transaction): void {
-  const { policy, facts: asked } = transaction
-  const { sender } = asked
+export function lookUpMailMarks({ sender, ip, now }: MailFacts, { policy, dns, found }: MarkOptions): void {
   if (policy.settings.security.checkSenderDomain !== 'mark' || sender === null || sender === 'null-sender') return
-  if (isOwnNetwork(facts.ip) || policy.directory.domains.has(sender.domain) || sender.domain.startsWith('[')) return
-  if (findBlock(policy.white, facts.ip, facts.now)) return
-  void askSenderDomain(receiver.lookupClients.dns, sender.domain).then((senderDomain) => {
-    asked.lookups = { ...asked.lookups, senderDomain }
-    transaction.passed(decideMail(asked, policy))
-  })
+  if (isOwnNetwork(ip) || policy.directory.domains.has(sender.domain) || sender.domain.startsWith('[')) return
+  if (findBlock(policy.white, ip, now)) return
+  void askSenderDomain(dns, sender.domain).then((senderDomain) => found({ senderDomain }))
 }
 
-function isAskedAbout({ facts: { ip, listener, now } }: SessionContext, { white }: Policy): boolean {
+function isLookedUp({ ip, listener, now }: SessionFacts, { white }: Policy): boolean {
   return listener === 'smtp' && !isOwnNetwork(ip) && !findBlock(white, ip, now)
-}
-
-function know({ facts }: SessionContext, heard: Lookups): void {
-  facts.lookups = { ...facts.lookups, ...heard }
 }

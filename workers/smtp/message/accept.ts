@@ -1,28 +1,44 @@
-import type { ApplicationQuestion } from '@postern/contract/application.ts'
-import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
+import type { Envelope } from '@postern/contract/envelope.ts'
 import type { DataFacts, SessionFacts } from '@postern/contract/facts.ts'
-import type { Lookups } from '@postern/contract/lookups.ts'
-import type { ReplyName } from '@postern/contract/replies.ts'
-import type { DataVerdict, ReplyValues, Treatment, Verdict } from '@postern/contract/verdict.ts'
+import { hostNameOf } from '@postern/contract/host-name.ts'
+import type { DataVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideData } from '@postern/policy/decide.ts'
 import { isOurs } from '@postern/policy/login.ts'
-import { isAscii } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { SpoolFull } from '@postern/spool/spool.ts'
+import type { RecordEvent } from '@postern/runtime/worker.ts'
+import { SpoolFull, type SpoolWriter } from '@postern/spool/spool.ts'
 import { V7Generator } from 'uuidv7'
-import { askAboutMessage, authenticationFor } from '../lookups/message.ts'
-import { clientRecord, printable, verdictRecord } from '../record/event-fields.ts'
-import { hostName, type ReceiverContext, type SessionContext } from '../session/context.ts'
-import { wireReply } from '../session/reply-text.ts'
-import type { Transaction } from '../session/transaction.ts'
+import type { LookupClients } from '../lookups/clients.ts'
+import { decide } from '../lookups/decide.ts'
+import type { Counters } from '../record/counters.ts'
+import { acceptedRecord } from '../record/event-fields.ts'
 import { MessageBody } from './body.ts'
+import { authenticationFor, envelopeOf, type Handling, handlingOf, questionOf } from './envelope.ts'
 import { type Header, missingFields, receivedField } from './header.ts'
+import type { Transaction } from './transaction.ts'
 
-/** The end of data: decide, make durable, answer. The 250 is written after the spool has said that the message will survive. */
+/** The end of data: decide, make durable, and say what the client is answered. `accepted` means: the message is on disk. */
+
+/** What a message needs of the receiver. */
+export type MessageReceiver = {
+  readonly id: string
+  readonly machine: string
+  readonly spool: SpoolWriter
+  readonly record: RecordEvent
+  readonly counters: Counters
+  readonly lookupClients: LookupClients
+  /** Reports a full spool, at most once a minute. */
+  spoolFull(): void
+}
+
+export type MessageOutcome =
+  | { kind: 'accepted'; id: string }
+  /** `close`: the connection ends with the answer. `smuggling`: a command followed a false end of data. */
+  | { kind: 'refused'; verdict: Verdict; close: boolean; smuggling: boolean }
 
 const random = new Uint32Array(1024)
 let randomUsed = random.length
-/** Asking for random octets costs a system call: it is done for hundreds of messages at a time. */
+/** Asking for random bytes costs a system call: it is done for hundreds of messages at a time. */
 const ids = new V7Generator({
   nextUint32: () => {
     if (randomUsed === random.length) {
@@ -33,267 +49,187 @@ const ids = new V7Generator({
   },
 })
 
-/** What is larger than the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
-export function newBody({ spool }: ReceiverContext, { policy, facts }: Transaction, stuffed: boolean): MessageBody {
-  return new MessageBody(spool, { limit: octetsKept(policy), stuffed, submitted: isSubmitted(facts) })
+/** A message above the limit is not kept, unless the rule about it is only watched. `stuffed`: as after DATA. */
+export function newBody(
+  { spool }: Pick<MessageReceiver, 'spool'>,
+  { policy, facts }: Transaction,
+  stuffed: boolean,
+): MessageBody {
+  return new MessageBody(spool, { limit: maxKeptBytes(policy), stuffed, submitted: isSubmitted(facts) })
 }
 
-/** A person or a program hands it in (RFC 6409): by login, at the submission ports, or through the API. */
+/** A person or a program submits it (RFC 6409): with a login, at the submission ports, or through the API. */
 function isSubmitted({ listener, login }: Pick<SessionFacts, 'listener' | 'login'>): boolean {
   return listener !== 'smtp' || login !== undefined
 }
 
-export function octetsKept({ settings, watched }: Policy): number {
+export function maxKeptBytes({ settings, watched }: Policy): number {
   const { maxMessageBytes } = settings.general
   return maxMessageBytes === 0 || watched.has('message-size') ? Number.POSITIVE_INFINITY : maxMessageBytes
 }
 
 /**
  * Looks at a message of which more chunks (RFC 3030) are to come: what is wrong already is answered already.
- * @returns whether the transaction goes on, is over, or ends the connection with it
+ * @returns the refusal; `undefined`: the transaction goes on
  */
-export function judgeSoFar(
-  session: SessionContext,
+export function refusalSoFar(
+  receiver: MessageReceiver,
   transaction: Transaction,
   body: MessageBody,
-): 'on' | 'over' | 'close' {
-  if (!body.suspect) return 'on'
-  const { failure, size } = body
-  if (failure) {
-    notStored(session, transaction, { error: failure, size })
-    return 'over'
-  }
+): (MessageOutcome & { kind: 'refused' }) | undefined {
+  if (!body.suspect) return undefined
+  if (body.failure) return notStored(receiver, transaction, body.failure)
   const verdict = decideData(dataFacts(transaction, body, { hops: 0 }), transaction.policy)
   const { outcome } = verdict
-  if (outcome.kind !== 'refuse') return 'on'
-  refuse(session, transaction, { verdict, size, reply: outcome.reply, values: outcome.values })
-  return outcome.close || isDoubtful(body, transaction) ? 'close' : 'over'
+  if (outcome.kind !== 'refuse') return undefined
+  return { kind: 'refused', verdict, close: outcome.close || hasDoubtfulEnd(body, transaction), smuggling: false }
 }
 
-/** Whatever it was refused for: where a message with bare line ends ends is a matter of opinion, so what follows is not read. */
-function isDoubtful({ bareLineFeeds }: MessageBody, { policy }: Transaction): boolean {
+/** A message with bare line ends ends at different places for different servers: what follows it is not read. */
+function hasDoubtfulEnd({ bareLineFeeds }: MessageBody, { policy }: Transaction): boolean {
   return bareLineFeeds && policy.settings.advanced.bareLineFeeds === 'reject'
 }
 
-function dataFacts(transaction: Transaction, body: AtEnd['body'], { hops }: Pick<Header, 'hops'>): DataFacts {
-  const { size, bareLineFeeds, nulOctets } = body
+function dataFacts(
+  transaction: Transaction,
+  { size, bareLineFeeds, nulOctets }: Pick<MessageBody, 'size' | 'bareLineFeeds' | 'nulOctets'>,
+  { hops }: Pick<Header, 'hops'>,
+): DataFacts {
   const recipients = transaction.recipients.length
   return { ...transaction.facts, now: Date.now(), recipients, size, bareLineFeeds, nulOctets, hops }
 }
 
-/** Answers the message. @returns whether the connection ends with the answer */
+export type Acceptance = {
+  receiver: MessageReceiver
+  /** As known now, for the trace. */
+  facts: SessionFacts
+  /** EHLO was said, not HELO. */
+  extended: boolean
+  /** What watched and marking rules noted about the session. */
+  sessionRules(): readonly string[]
+  /** Sees what the last decision was about, before anything comes of it. */
+  decided(facts: DataFacts, verdict: DataVerdict): void
+}
+
 export async function acceptMessage(
-  session: SessionContext,
+  { receiver, facts, extended, sessionRules, decided }: Acceptance,
   transaction: Transaction,
   body: MessageBody,
-): Promise<boolean> {
+): Promise<MessageOutcome> {
+  const { policy } = transaction
   const header = body.header()
   const id = ids.generate().toString()
-  const { verdict, facts } = await judge(session, transaction, { body, header, id })
-  session.watch(verdict)
+  const { verdict, facts: atEnd } = await judge(receiver, transaction, { body, header, id })
+  decided(atEnd, verdict)
   const { outcome } = verdict
   if (outcome.kind === 'refuse') {
     body.drop()
-    refuse(session, transaction, { verdict, size: body.size, reply: outcome.reply, values: outcome.values })
     // Where line ends are rewritten a false end is text, and no attempt.
-    const isAttempt = body.smuggling && session.attempted('smuggling', 'a command after a false end of data')
-    return outcome.close || isDoubtful(body, transaction) || isAttempt
+    const { smuggling } = body
+    return { kind: 'refused', verdict, close: outcome.close || hasDoubtfulEnd(body, transaction), smuggling }
   }
   transaction.passed(verdict)
-  const { receiver } = session
-  const { size } = body
-  const treatment = together(verdict.treatments)
-  const envelope = envelopeOf(session, transaction, { id, facts, header, treatment })
+  const handling = handlingOf(verdict.treatments)
+  const authentication = authenticationFor(atEnd, header, policy)
+  const envelope = envelopeOf(transaction, {
+    id,
+    worker: receiver.id,
+    origin: 'smtp',
+    receivedAt: atEnd.now,
+    smtpUtf8: transaction.facts.smtpUtf8,
+    header,
+    handling,
+    authentication,
+  })
+  const hostname = hostNameOf(policy.settings.general.hostname, receiver.machine)
+  const prefix = prefixOf(transaction, { facts, extended, hostname, envelope, header, handling })
+  const rules = () => {
+    const ofSession = sessionRules()
+    return ofSession.length === 0 ? transaction.rules : [...ofSession, ...transaction.rules]
+  }
   try {
-    await body.store(envelope, prefixOf(session, transaction, { envelope, header, treatment }))
+    await storeMessage(receiver, body, { envelope, prefix, header, rules })
   } catch (error) {
     body.drop()
-    notStored(session, transaction, { error, size })
-    return false
+    return notStored(receiver, transaction, error)
   }
-  receiver.counters.messages_accepted_total++
-  receiver.counters.octets_accepted_total += size
-  receiver.counters.recipients_accepted_total += envelope.recipients.length
-  // Its way to disk is not waited for: when this process is killed first, the next one records it from the spool.
-  tellAccepted(session, transaction, { envelope, header, size })
-  const { found } = envelope.authentication ?? {}
-  if (found) receiver.record('message.authenticated', { messageId: envelope.id, ...found })
-  session.reply('accepted', { id: envelope.id })
-  return false
+  const { found } = authentication ?? {}
+  if (found) receiver.record('message.authenticated', { messageId: id, ...found })
+  return { kind: 'accepted', id }
 }
 
-/** What is known of a message at its end. */
 type AtEnd = {
   body: Pick<MessageBody, 'size' | 'bareLineFeeds' | 'nulOctets' | 'read'>
   header: Header
   id: string
 }
 
-/** The delivery application is asked last, and only about what nothing else is against. */
-export async function judge(
-  { receiver, recorder }: Pick<SessionContext, 'receiver'> & Partial<Pick<SessionContext, 'recorder'>>,
+/** The last decision about a message, after every look-up it needs. */
+export function judge(
+  { lookupClients, machine }: Pick<MessageReceiver, 'lookupClients' | 'machine'>,
   transaction: Transaction,
   { body, header, id }: AtEnd,
-): Promise<{ verdict: DataVerdict; facts: DataFacts }> {
-  const { policy } = transaction
-  const { lookupClients, machine } = receiver
-  let facts = dataFacts(transaction, body, header)
-  let verdict = decideData(facts, policy)
-  const again = (heard: Lookups) => {
-    facts = { ...facts, lookups: { ...facts.lookups, ...heard } }
-    verdict = decideData(facts, policy)
-  }
-  const asked = askAboutMessage(facts, { verdict, body, lookupClients, policy })
-  if (asked) again(await asked)
-  const setting = policy.settings.advanced.deliveryApplication
-  if (setting !== 'off' && verdict.outcome.kind === 'proceed') {
-    const question = questionOf(facts, transaction, { id, at: facts.now, server: hostName(policy, machine) })
-    again(await lookupClients.application.ask(setting, { question, body: () => body.read() }))
-  }
-  recorder?.data(facts)
-  return { verdict, facts }
+): Promise<{ verdict: DataVerdict; facts: DataFacts }> | { verdict: DataVerdict; facts: DataFacts } {
+  const server = hostNameOf(transaction.policy.settings.general.hostname, machine)
+  const question = (facts: DataFacts) => questionOf(facts, transaction, { id, server })
+  const settled = (facts: DataFacts, verdict: DataVerdict) => ({ verdict, facts })
+  const message = { read: () => body.read(), question }
+  // Without `again` there is always a decision.
+  return decide('data', dataFacts(transaction, body, header), {
+    under: transaction,
+    clients: lookupClients,
+    message,
+    settled,
+  }) as ReturnType<typeof judge>
 }
 
-function questionOf(
-  { ip, helo = '', listener, login, tls, size, lookups = {} }: DataFacts,
-  { sender, recipients, policy }: Transaction,
-  { id, at, server }: { id: string; at: number; server: string },
-): ApplicationQuestion {
-  return {
-    id,
-    receivedAt: new Date(at).toISOString(),
-    server,
-    revision: policy.revision,
-    sender,
-    recipients: recipients.map(({ address, original }) => ({ address, original })),
-    size,
-    client: {
-      ip,
-      helo,
-      listener,
-      ...(login === undefined ? {} : { login }),
-      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
-    },
-    lookups,
-  }
+type PrefixParts = {
+  facts: SessionFacts
+  extended: boolean
+  hostname: string
+  envelope: Envelope
+  header: Header
+  handling: Handling
 }
 
-/** What the rules of the end of data want done with the message, as one. */
-type Wanted = { hold?: string; headers: string; redirect?: readonly Recipient[] }
-
-export function together(treatments: readonly Treatment[]): Wanted {
-  const wanted: Wanted = { headers: '' }
-  for (const { hold, headers = [], redirect } of treatments) {
-    if (hold !== undefined) wanted.hold = wanted.hold === undefined ? hold : `${wanted.hold}; ${hold}`.slice(0, 200)
-    for (const { name, value } of headers) wanted.headers += `${name}: ${value}\r\n`
-    if (redirect) wanted.redirect = redirect
-  }
-  return wanted
-}
-
-/** Whoever gets it instead got it because of the first recipient; what that one's sender wanted to be told stays. */
-export function redirected(redirect: readonly Recipient[], [first]: readonly Recipient[]): Recipient[] {
-  const { original, orcpt, notify } = first as Recipient
-  return redirect.map((to) => ({ ...to, original, ...(orcpt ? { orcpt } : {}), ...(notify ? { notify } : {}) }))
-}
-
-type Ending = { id: string; facts: DataFacts; header: Header; treatment: Wanted }
-
-function envelopeOf(
-  { receiver, facts }: SessionContext,
-  { policy, sender, recipients, promised, facts: { smtpUtf8 } }: Transaction,
-  { id, facts: atEnd, header, treatment: { hold, redirect } }: Ending,
-): Envelope {
-  const { ip, helo = '', login, tls } = facts
-  const authentication = authenticationFor(atEnd, header, policy)
-  return {
-    id,
-    receivedAt: atEnd.now,
-    worker: receiver.id,
-    revision: policy.revision,
-    origin: 'smtp',
-    sender,
-    recipients: redirect ? redirected(redirect, recipients) : recipients,
-    ...promised,
-    // An alias may lead to an address that needs it, whatever the client asked for.
-    smtpUtf8: smtpUtf8 || recipients.some(({ address }) => !isAscii(address)),
-    hops: header.hops,
-    client: {
-      ip,
-      helo,
-      ...(login === undefined ? {} : { login }),
-      ...(tls ? { tls: { version: tls.version, cipher: tls.cipher } } : {}),
-    },
-    ...(authentication ? { authentication } : {}),
-    ...(hold === undefined ? {} : { hold }),
-  }
-}
-
+/** What goes before the message: trace, fields that rules add, fields that a submission lacks. */
 function prefixOf(
-  { receiver, facts, extended }: SessionContext,
   { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
-  { envelope, header, treatment }: { envelope: Envelope; header: Header; treatment: Wanted },
+  { facts, extended, hostname, envelope, header, handling }: PrefixParts,
 ): Buffer {
   const { id, receivedAt: at } = envelope
-  const hostname = hostName(policy, receiver.machine)
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined
   const received = receivedField({ facts, extended, smtpUtf8, hostname, id, at, onlyRecipient })
-  // RFC 6409 §8. Clients of the relay list hand in what they write, at port 25 as well; what strangers send is theirs.
+  // RFC 6409 §8. Clients in the relay list submit, at port 25 as well; mail from others stays as it is.
   const lacks = !header.hasDate || !header.hasMessageId
   const missing =
     lacks && (isSubmitted(facts) || isOurs(policy, facts)) ? missingFields(header, { id, at, hostname }) : ''
-  return Buffer.from(received + treatment.headers + missing + header.before, 'latin1')
+  return Buffer.from(received + handling.headers + missing + header.before, 'latin1')
 }
 
-function tellAccepted(
-  { receiver, facts, marks: { connect, hello, auth } }: SessionContext,
-  { sender, rules, policy }: Transaction,
-  { envelope, header, size }: { envelope: Envelope; header: Header; size: number },
-): void {
-  receiver.record('message.accepted', {
-    messageId: envelope.id,
-    origin: 'smtp',
-    client: clientRecord(facts),
-    sender,
-    recipients: envelope.recipients.map(({ address, original }) => ({ address, original: printable(original) })),
-    size,
-    ...(header.subject === undefined ? {} : { subject: header.subject }),
-    revision: policy.revision,
-    rules: connect.length + hello.length + auth.length === 0 ? rules : [...connect, ...hello, ...auth, ...rules],
-    ...(envelope.hold === undefined ? {} : { held: printable(envelope.hold) }),
-  })
+/** Makes a message durable, counts it and records it. Rejects with SpoolFull or SpoolFailure: then nothing was stored. */
+export async function storeMessage(
+  { counters, record }: Pick<MessageReceiver, 'counters' | 'record'>,
+  body: MessageBody,
+  { envelope, prefix, header, rules }: { envelope: Envelope; prefix: Buffer; header: Header; rules(): string[] },
+): Promise<void> {
+  const { size } = body
+  await body.store(envelope, prefix)
+  counters.messages_accepted_total++
+  counters.octets_accepted_total += size
+  counters.recipients_accepted_total += envelope.recipients.length
+  // Nobody waits until the event is on disk: when this process is killed first, the next one records it from the spool.
+  record('message.accepted', acceptedRecord(envelope, { size, subject: header.subject, rules: rules() }))
 }
 
-function refuse(
-  session: SessionContext,
-  transaction: Transaction,
-  {
-    verdict,
-    size,
-    reply,
-    values,
-  }: { verdict: Verdict; size: number; reply: ReplyName; values?: ReplyValues | undefined },
-): void {
-  const text = wireReply(reply, values)
-  session.write(text)
-  session.receiver.counters.messages_refused_total++
-  session.receiver.record('message.refused', {
-    client: clientRecord(session.facts),
-    sender: transaction.sender,
-    recipients: transaction.recipients.map(({ address }) => address),
-    size,
-    verdict: verdictRecord(verdict, text),
-  })
-}
-
-/** The client keeps the message and tries again; what went wrong is in the event. */
+/** The client keeps the message and tries again; the event says what went wrong. */
 function notStored(
-  session: SessionContext,
+  receiver: MessageReceiver,
   transaction: Transaction,
-  { error, size }: { error: unknown; size: number },
-): void {
+  error: unknown,
+): MessageOutcome & { kind: 'refused' } {
   const full = error instanceof SpoolFull
-  if (full) session.receiver.spoolFull()
+  if (full) receiver.spoolFull()
   const verdict: Verdict = {
     stage: 'data',
     outcome: { kind: 'refuse', reply: full ? 'spoolFull' : 'internalError', close: false },
@@ -303,5 +239,5 @@ function notStored(
     explanation: [error instanceof Error ? error.message : String(error)],
     trail: [{ rule: 'spool-space', said: 'decided' }],
   }
-  refuse(session, transaction, { verdict, size, reply: full ? 'spoolFull' : 'internalError' })
+  return { kind: 'refused', verdict, close: false, smuggling: false }
 }

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import type { Envelope } from '@postern/contract/envelope.ts'
-import type { EventFields } from '@postern/contract/events.ts'
 import { replaceWith } from '@postern/runtime/disk.ts'
 import type { Worker } from '@postern/runtime/worker.ts'
-import type { Arrival, Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
-import { printable } from './event-fields.ts'
+import type { Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import { acceptedRecord } from './event-fields.ts'
 
 /**
  * What lies in the spool has its `message.accepted`, whatever killed this process between the two: at start what the
@@ -21,6 +19,7 @@ export type AcceptedEventsOptions = {
   trouble: (error: unknown) => void
 }
 
+const recordedLate = 'recorded again from the spool after a crash'
 /** How much traffic is read again at most after a crash. */
 const rememberEveryMs = 1_000
 /** Longer than any second of traffic takes to read; past it the disk does not give what it has. */
@@ -59,8 +58,9 @@ export class AcceptedEvents {
     try {
       const follow = reader.follow({ after: new Map([[worker.id, after]]), writers: [worker.id], signal })
       for await (const { arrivals, cursor } of follow) {
-        for (const arrival of arrivals) {
-          if (!worker.wasAccepted(arrival.envelope.id)) worker.record('message.accepted', acceptance(arrival))
+        for (const { envelope, size } of arrivals) {
+          if (worker.wasAccepted(envelope.id)) continue
+          worker.record('message.accepted', acceptedRecord(envelope, { size, rules: [recordedLate] }))
         }
         // Nobody writes yet, so the reader comes to exactly this place.
         if (cursor === end) return
@@ -102,31 +102,5 @@ export class AcceptedEvents {
     clearInterval(this.#timer)
     await this.#saving
     await this.#remember()
-  }
-}
-
-function acceptance({ envelope, size }: Arrival): EventFields<'message.accepted'> {
-  const { id: messageId, origin, sender, recipients, revision, hold } = envelope
-  return {
-    messageId,
-    origin,
-    client: clientOf(envelope),
-    sender,
-    recipients: recipients.map(({ address, original }) => ({ address, original: printable(original) })),
-    size,
-    revision,
-    rules: ['recorded again from the spool after a crash'],
-    ...(hold === undefined ? {} : { held: printable(hold) }),
-  }
-}
-
-function clientOf({
-  client: { ip, helo, login, tls },
-}: Envelope): NonNullable<EventFields<'message.accepted'>['client']> {
-  return {
-    ip,
-    helo,
-    ...(login === undefined ? {} : { login }),
-    ...(tls ? { tls: `${tls.version} ${tls.cipher}` } : {}),
   }
 }

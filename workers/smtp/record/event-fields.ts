@@ -1,17 +1,49 @@
+import type { Envelope } from '@postern/contract/envelope.ts'
 import type { EventFields, VerdictRecord } from '@postern/contract/events.ts'
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 
-/** How sessions and verdicts stand in events: printable, and never a secret; the recorder cuts them to the contract's lengths. */
+/** How sessions, messages and verdicts appear in events: printable, and never a secret. The recorder cuts them to the contract's lengths. */
 
-export type ClientRecord = EventFields<'session.error'>['client']
+export type ClientRecord = NonNullable<EventFields<'message.accepted'>['client']>
 
-export function clientRecord({ ip, helo, login, tls }: SessionFacts): ClientRecord {
+export function clientRecord({
+  ip,
+  helo,
+  login,
+  tls,
+}: Pick<SessionFacts, 'ip' | 'helo' | 'login' | 'tls'>): ClientRecord {
   const client: ClientRecord = { ip }
-  if (helo !== undefined) client.helo = helo
+  if (helo) client.helo = helo
   if (login !== undefined) client.login = login
   if (tls) client.tls = `${tls.version} ${tls.cipher}`
   return client
+}
+
+type AcceptedMessage = {
+  /** Bytes, without what we put before it. */
+  size: number
+  subject?: string | undefined
+  rules: string[]
+}
+
+/** `message.accepted`, whether the message came over SMTP or the API or is read back from the spool after a crash. */
+export function acceptedRecord(
+  { id, origin, client, sender, recipients, revision, hold }: Envelope,
+  { size, subject, rules }: AcceptedMessage,
+): EventFields<'message.accepted'> {
+  return {
+    messageId: id,
+    origin,
+    client: clientRecord(client),
+    sender,
+    recipients: recipients.map(({ address, original }) => ({ address, original: printable(original) })),
+    size,
+    ...(subject === undefined ? {} : { subject }),
+    revision,
+    rules,
+    ...(hold === undefined ? {} : { held: printable(hold) }),
+  }
 }
 
 /** `reply`: the first line as the client read it. */

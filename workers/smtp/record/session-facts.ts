@@ -15,99 +15,62 @@ export type FactSink = { record(line: string, now: number): void }
 /** A transaction that asks for more recipients is recorded with these. */
 const maxRecipients = 1_000
 
+type StageFacts = { connect: ConnectFacts; hello: HelloFacts; auth: AuthFacts; mail: MailFacts }
+
 /**
- * Remembers what the decisions of one session looked at, and hands it on for the replay: one record a transaction, and one
- * for a session without any. It keeps the facts that were made anyway; the record is made when the transaction has its end.
+ * Keeps what the decisions of one session were about and hands it on for the replay: one record a transaction, and one for a
+ * session without any. It keeps the facts that were made anyway; the record is made at the end of the transaction.
  */
 export class SessionFactsRecorder {
   readonly #sink: FactSink | undefined
-  #connect: ConnectFacts | undefined
-  #hello: HelloFacts | undefined
-  #auth: AuthFacts | undefined
-  #mail: MailFacts | undefined
+  #stages: { [stage in keyof StageFacts]?: StageFacts[stage] | undefined } = {}
   #rcpts: RcptFacts[] = []
   #fault: FaultFacts | undefined
-  /** Something was decided that no record tells yet. */
-  #news = false
+  /** Something was decided that is in no record yet. */
+  #isDirty = false
 
   constructor(sink: FactSink | undefined) {
     this.#sink = sink
   }
 
-  connect(facts: ConnectFacts): ConnectFacts {
-    this.#connect = facts
-    this.#news = true
-    return facts
+  /** A new HELO, login or MAIL ends a transaction that came to no message. */
+  record<S extends keyof StageFacts | 'rcpt'>(stage: S, facts: (StageFacts & { rcpt: RcptFacts })[S]): void {
+    if (stage === 'rcpt') {
+      if (this.#sink && this.#rcpts.length < maxRecipients) this.#rcpts.push(facts as RcptFacts)
+      return
+    }
+    if (this.#stages.mail && this.#isDirty) this.#write(undefined)
+    this.#stages[stage as keyof StageFacts] = facts as never
+    this.#isDirty = true
   }
 
-  hello(facts: HelloFacts): HelloFacts {
-    this.#end()
-    this.#hello = facts
-    this.#news = true
-    return facts
-  }
-
-  auth(facts: AuthFacts): AuthFacts {
-    this.#end()
-    this.#auth = facts
-    this.#news = true
-    return facts
-  }
-
-  mail(facts: MailFacts): MailFacts {
-    this.#end()
-    this.#mail = facts
-    this.#news = true
-    return facts
-  }
-
-  rcpt(facts: RcptFacts): RcptFacts {
-    if (this.#sink && this.#rcpts.length < maxRecipients) this.#rcpts.push(facts)
-    return facts
-  }
-
-  data(facts: DataFacts): DataFacts {
+  /** The message is decided, and with it the transaction. */
+  data(facts: DataFacts): void {
     this.#write(facts)
-    return facts
   }
 
   /** Goes into the next record: the last error, and a hack attempt whatever error follows it. */
-  fault(facts: FaultFacts): FaultFacts {
+  fault(facts: FaultFacts): void {
     const attempt = facts.attempt ?? this.#fault?.attempt
     this.#fault = attempt === facts.attempt ? facts : { ...facts, ...(attempt && { attempt }) }
-    this.#news = true
-    return facts
+    this.#isDirty = true
   }
 
   /** The session is over. */
   close(): void {
-    if (this.#news) this.#write(undefined)
-    this.#connect = undefined
-  }
-
-  /** The transaction before, which came to no message. */
-  #end(): void {
-    if (this.#mail && this.#news) this.#write(undefined)
+    if (this.#isDirty) this.#write(undefined)
+    this.#stages = {}
   }
 
   #write(data: DataFacts | undefined): void {
-    const connect = this.#connect
+    const { connect, hello, auth, mail } = this.#stages
     if (this.#sink && connect) {
-      const facts = {
-        connect,
-        hello: this.#hello,
-        auth: this.#auth,
-        mail: this.#mail,
-        rcpts: this.#rcpts,
-        data,
-        fault: this.#fault,
-      }
-      const record = recordOf(facts)
+      const record = recordOf({ connect, hello, auth, mail, rcpts: this.#rcpts, data, fault: this.#fault })
       this.#sink.record(JSON.stringify(record), record.now ?? connect.now)
     }
-    this.#mail = undefined
+    this.#stages.mail = undefined
     this.#fault = undefined
     if (this.#rcpts.length > 0) this.#rcpts = []
-    this.#news = false
+    this.#isDirty = false
   }
 }

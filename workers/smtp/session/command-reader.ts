@@ -1,16 +1,9 @@
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { Verdict } from '@postern/contract/verdict.ts'
-import { understand } from '../commands/understand.ts'
-import type { SessionContext } from './context.ts'
+import { parseLine } from '../commands/parse-line.ts'
 import type { ErrorLimits } from './error-limits.ts'
 import type { LineFault } from './line-reader.ts'
 import type { Replies } from './replies.ts'
-
-/** The session, as what its client says sees it. */
-export type CommandSession = SessionContext & {
-  /** What the client's conduct means for the session. @returns whether it means anything */
-  judge(verdict: Verdict | undefined): boolean
-}
+import type { SessionView } from './view.ts'
 
 const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
   'too-long': { reply: 'lineTooLong', detail: 'a command line is too long' },
@@ -19,42 +12,42 @@ const lineFaults: Record<LineFault, { reply: ReplyName; detail: string }> = {
   'not-utf8': { reply: 'syntaxError', detail: 'a command line that is neither ASCII nor UTF-8' },
 }
 
-/** What a client says: which line is a command and is carried out, which is none, and what its being none tells of the client. */
+/** The command lines of one session: runs what is a command, and answers what is none. */
 export class CommandReader {
-  readonly #session: CommandSession
-  readonly #answers: Replies
-  readonly #conduct: ErrorLimits
-  /** Empty lines with which the client began; -1 once it said something else. */
+  readonly #session: SessionView
+  readonly #replies: Replies
+  readonly #limits: ErrorLimits
+  /** Empty lines with which the client began; -1 once it sent something else. */
   #emptyFirst = 0
-  #spokeOfAuth = false
+  #hasTriedAuth = false
 
-  constructor(session: CommandSession, answers: Replies, conduct: ErrorLimits) {
+  constructor(session: SessionView, replies: Replies, limits: ErrorLimits) {
     this.#session = session
-    this.#answers = answers
-    this.#conduct = conduct
+    this.#replies = replies
+    this.#limits = limits
   }
 
   command(text: string): void {
     const session = this.#session
-    const understood = understand(text, { greeted: session.facts.helo !== undefined, secretive: this.#spokeOfAuth })
-    this.#emptyFirst = text === '' && this.#emptyFirst === this.#answers.faults ? this.#emptyFirst + 1 : -1
-    switch (understood.kind) {
+    const parsed = parseLine(text, { greeted: session.facts.helo !== undefined, afterAuth: this.#hasTriedAuth })
+    this.#emptyFirst = text === '' && this.#emptyFirst === this.#replies.errors ? this.#emptyFirst + 1 : -1
+    switch (parsed.kind) {
       case 'command':
-        if (understood.command.verb === 'AUTH') this.#spokeOfAuth = true
-        this.#answers.understood()
-        if (session.judge(this.#conduct.command(understood.command.verb))) break
-        understood.command.run(session, understood.argument)
+        if (parsed.command.verb === 'AUTH') this.#hasTriedAuth = true
+        this.#replies.understood()
+        if (session.judge(this.#limits.command(parsed.command.verb))) break
+        parsed.command.run(session, parsed.argument)
         break
       case 'proxy':
-        this.#proxyLied()
+        this.#refuseProxyHeader()
         break
-      case 'fault': {
-        if (/^AUTH/i.test(text)) this.#spokeOfAuth = true
-        const { reply, values, detail, sequence, end } = understood
-        const why = { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' as const }) }
-        session.fault(reply, end ? why : { ...why, line: text })
-        if (end) {
-          this.#conduct.attempted('other-protocol', detail)
+      case 'error': {
+        if (/^AUTH/i.test(text)) this.#hasTriedAuth = true
+        const { reply, values, detail, sequence, close } = parsed
+        const error = { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' as const }) }
+        session.protocolError(reply, close ? error : { ...error, line: text })
+        if (close) {
+          this.#limits.attempted('other-protocol', detail)
           session.leave()
         }
       }
@@ -62,17 +55,17 @@ export class CommandReader {
   }
 
   badLine(fault: LineFault, text: string): void {
-    // Two empty lines and a NUL: so begins a PROXY header of version 2.
+    // A PROXY header of version 2 begins with two empty lines and a NUL.
     if (fault === 'nul-octet' && this.#emptyFirst === 2) {
-      this.#proxyLied()
+      this.#refuseProxyHeader()
       return
     }
-    this.#session.fault(lineFaults[fault].reply, { detail: lineFaults[fault].detail, line: text })
+    this.#session.protocolError(lineFaults[fault].reply, { detail: lineFaults[fault].detail, line: text })
   }
 
-  /** Only a balancer that is named in advanced.proxyProtocol is believed, and its header never comes this far. */
-  #proxyLied(): void {
-    this.#session.fault('proxyError', {
+  /** The header of a balancer named in advanced.proxyProtocol is read before the session begins; any other is refused. */
+  #refuseProxyHeader(): void {
+    this.#session.protocolError('proxyError', {
       values: { ip: this.#session.facts.ip },
       detail: 'PROXY header from an address that is not trusted',
     })

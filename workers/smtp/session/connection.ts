@@ -1,44 +1,22 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { Listener, SessionFacts } from '@postern/contract/facts.ts'
+import type { SessionFacts } from '@postern/contract/facts.ts'
 import { isLoginInForce } from '@postern/policy/login.ts'
 import type { SMTPServer } from 'smtp-server'
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { Origin } from '../listen/connection-origin.ts'
 import { cut } from '../record/event-fields.ts'
 import type { ReceiverContext } from './context.ts'
+import type { LineReader } from './line-reader.ts'
+import type { Phase } from './phase.ts'
+import { ConnectionBase } from './smtp-server-base.ts'
 
-/** Where a connection came from and came in. */
-export type Origin = {
-  id: string
-  listener: Listener
-  /** Canonical address of the client, behind a balancer the one it named. */
-  ip: string
-  balancer?: string
-  /** The address of ours that was connected to. */
-  local?: string
-}
-
-/** The receiver, as a connection sees it. */
-export type ReceiverServer = SMTPServer &
-  ReceiverContext & {
-    readonly stopping: boolean
-    /** Counts a session in. @returns what the connect rules ask, this one included */
-    enter(ip: string): { sessionsOpen: number; sessionsFromAddress: number }
-    gone(ip: string): void
-    /** Something that no client can help. */
-    trouble(error: unknown): void
-  }
-
-/**
- * One client's connection: what is known of it, and its change to TLS. Of smtp-server's connection it keeps the socket's life:
- * errors, half-open ends, handshakes. No text of smtp-server reaches the wire.
- */
-export abstract class Connection extends SMTPConnection {
-  readonly receiver: ReceiverServer
+/** One client's connection: its phase, the facts about it, and its change to TLS. */
+export abstract class Connection extends ConnectionBase<LineReader> {
+  readonly receiver: ReceiverContext
   readonly facts: SessionFacts
-  #handshake: Socket | undefined
+  #phase: Phase = 'new'
 
-  constructor(receiver: ReceiverServer, socket: Socket, origin: Origin) {
+  constructor(receiver: ReceiverContext & SMTPServer, socket: Socket, origin: Origin) {
     super(receiver, socket, { id: origin.id, remoteAddress: origin.ip })
     this.receiver = receiver
     this.facts = {
@@ -53,6 +31,26 @@ export abstract class Connection extends SMTPConnection {
     if (origin.listener === 'smtps') this.#secured()
   }
 
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** The only place that changes the phase. A session that closes never goes on. */
+  enter(phase: Phase): void {
+    if (this.#phase === 'closed' || (this.#phase === 'closing' && phase !== 'closed')) return
+    this.#phase = phase
+  }
+
+  /** Nothing more is sent or read. */
+  get isOver(): boolean {
+    return this.#phase === 'closing' || this.#phase === 'closed'
+  }
+
+  /** The banner was sent. */
+  protected get isGreeted(): boolean {
+    return this.#phase !== 'new' && this.#phase !== 'greeting'
+  }
+
   /** The facts as of now. A login ends with its account. */
   refresh(): SessionFacts {
     const { facts, receiver } = this
@@ -62,41 +60,18 @@ export abstract class Connection extends SMTPConnection {
     return facts
   }
 
-  /** Nothing more is said or heard. */
-  get isOver(): boolean {
-    return this._closing || this._closed
-  }
-
-  /**
-   * Time-outs are ours: one look at all sessions now and then, instead of a timer in each socket. smtp-server calls this with
-   * the new socket when a handshake begins; that one, and not the one below it, is what may be destroyed during it.
-   */
-  override _armTimeout(handshake?: Socket): void {
-    this.#handshake = handshake
-    // The ports keep half-open ends open, for replies that are still owed. Nobody is owed the rest of a handshake.
-    handshake?.once('end', () => {
-      if (this._upgrading) handshake.destroy()
+  /** `then` is called when the handshake has succeeded. */
+  protected secureWith(then: () => void): void {
+    this.enter('handshake')
+    this.startHandshake(() => {
+      this.enter('commands')
+      this.#secured()
+      then()
     })
   }
 
-  protected destroy(): void {
-    const socket = this._upgrading && this.#handshake ? this.#handshake : this._socket
-    socket.destroy()
-  }
-
-  /** `then` is called when the handshake has succeeded. */
-  protected secureWith(then: () => void): void {
-    this.upgrade(
-      () => {},
-      () => {
-        this.#secured()
-        then()
-      },
-    )
-  }
-
   #secured(): void {
-    const socket = this._socket as TLSSocket
+    const socket = this.socket as TLSSocket
     const { servername } = socket as { servername?: string | false }
     this.secure = true
     this.facts.tls = {

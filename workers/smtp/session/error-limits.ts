@@ -5,28 +5,28 @@ import type { FaultVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideFault } from '@postern/policy/decide.ts'
 import { cut } from '../record/event-fields.ts'
 import type { SessionFactsRecorder } from '../record/session-facts.ts'
-import type { WatchedRules } from '../record/watched-rules.ts'
-import type { About, ReceiverContext } from './context.ts'
+import type { About, SessionLog } from '../record/session-log.ts'
+import type { ReceiverContext } from './context.ts'
 
 /**
- * How one client behaves: counts its errors, sees what no mail client does, reports it, and asks the policy whether and how
- * slowly the session goes on. A session without errors costs nothing here.
+ * The error limits of one session: counts the client's errors, recognises what no mail client does, reports it, and asks the
+ * policy whether the session goes on, and how slowly. A session without errors costs nothing here.
  */
 
-/** Commands that send no mail: so many within so short a time are a flood. */
+/** Commands that send no mail; too many of them within a short time are a flood. */
 const idleVerbs: ReadonlySet<string> = new Set(['NOOP', 'RSET', 'HELO', 'EHLO', 'VRFY', 'EXPN', 'HELP'])
 const maxIdle = 200
 const idleWithinMs = 10_000
-/** Control characters in lines that are no commands. A hand on the wrong key sends a few; a scanner sends hundreds. */
+/** Control characters in lines that are no commands. A slip of the hand sends a few; a scanner sends hundreds. */
 const maxNoise = 8
 const control = /[\x00-\x08\x0e-\x1f]/g
-/** So begins a TLS handshake: a mail client that was told the wrong port, and no attack. */
+/** The beginning of a TLS handshake: a mail client at the wrong port, and no attack. */
 const handshake = '\x16\x03'
 
 export class ErrorLimits {
   readonly #receiver: ReceiverContext
   readonly #facts: SessionFacts
-  readonly #watched: WatchedRules
+  readonly #log: SessionLog
   readonly #recorder: SessionFactsRecorder
   #errors = 0
   #invalidRecipients = 0
@@ -38,28 +38,28 @@ export class ErrorLimits {
   constructor(
     receiver: ReceiverContext,
     facts: SessionFacts,
-    { watched, recorder }: { watched: WatchedRules; recorder: SessionFactsRecorder },
+    { log, recorder }: { log: SessionLog; recorder: SessionFactsRecorder },
   ) {
     this.#receiver = receiver
     this.#facts = facts
-    this.#watched = watched
+    this.#log = log
     this.#recorder = recorder
   }
 
-  /** Each reply waits so long; what an administrator changes counts at once. */
+  /** How long each reply waits; a change of the setting counts at once. */
   get delaySeconds(): number {
     const { softErrorLimit, softErrorDelaySeconds } = this.#receiver.policy.settings.dictionary
     if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || this.#errors <= softErrorLimit) return 0
     return decideFault(this.#faultFacts(), this.#receiver.policy).delaySeconds
   }
 
-  /** A command was refused. @returns what that means for the session, where it means anything */
+  /** A command was refused. @returns the verdict that ends the session, if any */
   refused({ outcome, rule, reason }: Verdict, { recipient, login, mechanism }: About): FaultVerdict | undefined {
     if (outcome.kind !== 'refuse' || replies[outcome.reply].code < 500) return undefined
     this.#errors++
     if (rule === 'auth-credentials' && reason === 'auth-failed')
       this.#note('failed-login', `failed login as "${login ?? ''}" by ${mechanism ?? 'AUTH'}`)
-    // Whoever says so, the directory or the routed host; and VRFY tells who guesses as much as RCPT does.
+    // Whether the directory or the routed host says so. VRFY tells as much about recipients as RCPT does.
     if (reason === 'user-unknown') {
       this.#invalidRecipients++
       this.#note('invalid-recipient', `unknown recipient <${recipient ?? ''}>`)
@@ -67,21 +67,21 @@ export class ErrorLimits {
     return this.#judge()
   }
 
-  /** The client broke the protocol, with this line where it was no command at all: asked about once, as all that it is. */
-  erred(line = ''): FaultVerdict | undefined {
+  /** The client broke the protocol; `line`: what it sent, where that is no command. One decision, however much is wrong with it. */
+  protocolError(line = ''): FaultVerdict | undefined {
     this.#errors++
     if (!this.#isNoise(line)) return this.#judge()
     return this.attempted('binary-noise', `${maxNoise} control characters and more in place of commands`)
   }
 
-  /** @returns a verdict when the client does nothing but this */
+  /** @returns the verdict that ends the session, if the client does nothing but this */
   command(verb: string): FaultVerdict | undefined {
     if (!idleVerbs.has(verb)) {
       if (verb === 'DATA' || verb === 'BDAT') this.#idle = 0
       if (verb === 'MAIL') this.#begun = true
       return undefined
     }
-    // Who takes back a transaction has asked something: monitors and callouts do.
+    // Monitors and callouts end a transaction with RSET: that is no idle command.
     if (verb === 'RSET' && this.#begun) {
       this.#begun = false
       return undefined
@@ -110,10 +110,11 @@ export class ErrorLimits {
     const { policy } = this.#receiver
     const { softErrorLimit, hardErrorLimit, maxInvalidRecipients, windowMinutes } = policy.settings.dictionary
     // Recorded without a limit too: a replay asks what a new limit would have done.
-    const facts = this.#recorder.fault(this.#faultFacts(attempt))
+    const facts = this.#faultFacts(attempt)
+    this.#recorder.fault(facts)
     if (!attempt && softErrorLimit === 0 && hardErrorLimit === 0 && maxInvalidRecipients === 0) return undefined
     const verdict = decideFault(facts, policy)
-    this.#watched.tell(verdict)
+    this.#log.watched(verdict)
     if (verdict.outcome.kind !== 'refuse') return undefined
     if (verdict.rule === 'hack-attempt') this.#note('hack-attempt', `${attempt}: ${evidence ?? ''}`)
     // Over several sessions unknown recipients are counted one by one.

@@ -3,7 +3,7 @@ import type { Row } from '@postern/contract/rows.ts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
-import { isTalk } from './greeting.ts'
+import { isEarlyTalk } from './greeting.ts'
 
 let receiver: TestReceiver | undefined
 afterEach(async () => {
@@ -60,5 +60,5 @@ it.each([
   ['\x16\x03\x01', false],
   ['', false],
 ])('%j is talk: %s', (first, talk) => {
-  expect(isTalk(Buffer.from(first, 'latin1'))).toBe(talk)
+  expect(isEarlyTalk(Buffer.from(first, 'latin1'))).toBe(talk)
 })

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { longestLine } from '../commands/command.ts'
 
 /**
  * What smtp-server pipes a socket into, in place of its own parser: takes octets, gives command lines and message octets.
@@ -20,9 +21,6 @@ export type LineConsumer = {
 }
 
 export type LineFault = 'too-long' | 'bare-line-feed' | 'nul-octet' | 'not-utf8'
-
-/** RFC 4954 §4: AUTH responses may have 12288 octets; no line is longer. */
-export const longestLine = 12_288
 
 /** More than this waiting for an answer stops the socket. */
 const waitingLimit = 65_536

@@ -1,47 +1,31 @@
 import type { Socket } from 'node:net'
-import type { ReceiverContext } from './context.ts'
 import type { ErrorLimits } from './error-limits.ts'
-import type { LineReader } from './line-reader.ts'
-
-/** The session, as its pace sees it. */
-export type TimedSession = {
-  readonly receiver: ReceiverContext
-  readonly isOver: boolean
-  readonly intake: LineReader | undefined
-  /** Replies that were not sent yet. */
-  readonly owes: boolean
-  /** Octets of a message are expected. */
-  readonly flows: boolean
-  /** What was waited for failed. */
-  broken(error: unknown): void
-  /** Sends what it owes. */
-  flush(): void
-}
+import type { SessionView } from './view.ts'
 
 /**
- * Who waits for whom. While a session waits for us, no command of it is read and its silence is not its own; while we wait
- * for the client, its time runs.
+ * Deadlines and delays of one session. While the client waits for us no command is read and its silence does not count; while
+ * we wait for the client its time runs.
  */
 export class Timeouts {
-  readonly #session: TimedSession
-  readonly #conduct: ErrorLimits
+  readonly #session: SessionView
+  readonly #limits: ErrorLimits
   /** When the client's silence ends the session; `Infinity` while it waits for us. */
   deadline = Number.POSITIVE_INFINITY
-  /** Replies wait for their time. */
-  isLate = false
-  #holds = 0
+  /** The replies are delayed by the soft error limit. */
+  isDelayed = false
+  #waits = 0
 
-  constructor(session: TimedSession, conduct: ErrorLimits) {
+  constructor(session: SessionView, limits: ErrorLimits) {
     this.#session = session
-    this.#conduct = conduct
+    this.#limits = limits
   }
 
   /** The client waits for us. */
-  get holds(): boolean {
-    return this.#holds > 0
+  get isWaiting(): boolean {
+    return this.#waits > 0
   }
 
-  /** The client has so many seconds from now. */
+  /** The client has this long from now. */
   allow(seconds: number): void {
     this.deadline = Date.now() + seconds * 1000
   }
@@ -58,37 +42,38 @@ export class Timeouts {
     this.deadline = Number.POSITIVE_INFINITY
   }
 
-  /** No command is read until `work` settles and, past the soft error limit, the time of its reply has come. */
-  wait(work: Promise<void>): void {
+  /** No command is read until `work` settles and, past the soft error limit, the delay of its reply is over. */
+  wait(work: Promise<unknown>): void {
     this.#hold()
     work
       .catch((error) => this.#session.broken(error))
-      .then(() => this.#untilTime())
+      .then(() => this.#delay())
       .then(() => {
-        this.#session.flows ? this.allowData() : this.allowCommand()
+        this.#session.phase === 'message' ? this.allowData() : this.allowCommand()
         this.#release()
       })
   }
 
-  /** Past the soft error limit what was said waits: this session alone, and its client's next commands with it. */
-  slow(): void {
-    if (this.#holds || !this.#session.owes || this.#session.isOver || this.#conduct.delaySeconds === 0) return
-    this.isLate = true
+  /** Past the soft error limit the replies wait, and the client's next commands with them; no other session does. */
+  delayReplies(): void {
+    const { hasReplies, isOver } = this.#session
+    if (this.#waits || !hasReplies || isOver || this.#limits.delaySeconds === 0) return
+    this.isDelayed = true
     this.wait(Promise.resolve())
   }
 
-  #untilTime(): Promise<void> | undefined {
-    if (!this.#session.owes || this.#session.isOver) return undefined
-    const { delaySeconds } = this.#conduct
+  #delay(): Promise<void> | undefined {
+    if (!this.#session.hasReplies || this.#session.isOver) return undefined
+    const { delaySeconds } = this.#limits
     if (delaySeconds === 0) return undefined
-    this.isLate = true
+    this.isDelayed = true
     return new Promise((resolve) => setTimeout(resolve, delaySeconds * 1000)).then(() => {
-      this.isLate = false
+      this.isDelayed = false
       this.#session.flush()
     })
   }
 
-  /** The client reads no replies: it says nothing more until it does. */
+  /** The client reads no replies: no command is read until it does. */
   untilDrained(socket: Socket): void {
     this.#hold()
     this.allowCommand()
@@ -96,13 +81,13 @@ export class Timeouts {
   }
 
   #hold(): void {
-    this.#holds++
+    this.#waits++
     this.deadline = Number.POSITIVE_INFINITY
-    this.#session.intake?.hold()
+    this.#session.reader?.hold()
   }
 
   #release(): void {
-    this.#holds--
-    if (this.#holds === 0) this.#session.intake?.release()
+    this.#waits--
+    if (this.#waits === 0) this.#session.reader?.release()
   }
 }

@@ -18,6 +18,7 @@ import { Application } from '../lookups/application.ts'
 import { Callouts } from '../lookups/callouts.ts'
 import { Dns } from '../lookups/dns.ts'
 import { Greylist } from '../lookups/greylist.ts'
+import { Rates } from '../lookups/rates.ts'
 import type { FactSink } from '../record/session-facts.ts'
 import { SmtpService } from '../service.ts'
 
@@ -53,6 +54,7 @@ export async function startTestReceiver(
   const reported: Offence[] = []
   const hosts = hostsFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' })
   const poster = new Poster(hosts)
+  const greylist = await Greylist.open({ trouble: (error) => troubles.push(error) })
   const service = new SmtpService({
     worker: {
       id: 'smtp-1',
@@ -67,13 +69,17 @@ export async function startTestReceiver(
       ...(options.facts && { facts: options.facts }),
     },
     spool,
-    fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('nobody is asked in this test'))),
-    lookupClients: {
+    lookups: {
+      fetchJson: options.fetchJson ?? (() => Promise.reject(new Error('this test fetches nothing'))),
+      rates: new Rates(),
       dns: options.dns ?? new Dns({ servers: [] }),
-      greylist: await Greylist.open({ trouble: (error) => troubles.push(error) }),
+      greylist,
       callouts: new Callouts(hosts, record as never),
       application: new Application(poster, record as never),
-      poster,
+      async close() {
+        poster.close()
+        await greylist.close()
+      },
     },
     environment: {
       bind: '127.0.0.1',

@@ -1,5 +1,5 @@
-import { fillReply, type Reply, type ReplyName, replies } from '@postern/contract/replies.ts'
-import type { ReplyValues } from '@postern/contract/verdict.ts'
+import { fillReply, type Reply, type ReplyName, replies } from './replies.ts'
+import type { ReplyValues } from './verdict.ts'
 
 /** How replies of the catalogue stand on the wire (RFC 5321 §4.2.1): no other text ever does. */
 

@@ -3,6 +3,9 @@ import type { MailFacts } from '@postern/contract/facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
+/** What the parameters of MAIL asked for, as far as the envelope carries it. */
+export type MailParameters = Pick<Envelope, 'body' | 'ret' | 'envid' | 'requireTls'>
+
 /**
  * One mail transaction (RFC 5321 §3.3): from an accepted MAIL until its message has an answer, or RSET, HELO or the end of
  * the session. It is decided to its end under the policy that was in force at MAIL.
@@ -12,7 +15,7 @@ export class Transaction {
   readonly facts: MailFacts
   /** Canonical; empty for the null sender. */
   readonly sender: string
-  readonly promised: Pick<Envelope, 'body' | 'ret' | 'envid' | 'requireTls'>
+  readonly parameters: MailParameters
   /** After aliases and groups, each address once. */
   readonly recipients: Recipient[] = []
   /** RCPT commands accepted. */
@@ -26,12 +29,12 @@ export class Transaction {
   constructor(
     policy: Policy,
     facts: MailFacts,
-    { verdict, promised }: { verdict: Verdict; promised: Transaction['promised'] },
+    { verdict, parameters }: { verdict: Verdict; parameters: MailParameters },
   ) {
     this.policy = policy
     this.facts = facts
     this.sender = facts.sender === null || facts.sender === 'null-sender' ? '' : facts.sender.text
-    this.promised = promised
+    this.parameters = parameters
     this.passed(verdict)
   }
 
@@ -51,11 +54,11 @@ export class Transaction {
     return false
   }
 
-  /** Remembers how a stage was passed; said once however many recipients passed alike. */
+  /** Notes which rule let a stage pass; once, however many recipients passed by the same rule. */
   passed({ stage, rule, trail }: Verdict): void {
     this.#note(`${stage}: ${rule}`)
-    for (const said of watchedIn({ stage, trail })) this.#note(said)
-    // What was done with a message that was accepted all the same, and what was to be asked about it and gave no answer.
+    for (const note of watchedRules({ stage, trail })) this.#note(note)
+    // What was done with an accepted message, and which look-up about it gave no answer.
     if (stage !== 'data') return
     for (const { rule: by, said, because } of trail)
       if (because !== undefined && (said === 'passed' || said === 'not-known'))
@@ -63,16 +66,16 @@ export class Transaction {
   }
 
   #note(text: string): void {
-    const said = text.slice(0, 300)
-    if (this.rules.length < 100 && !this.rules.includes(said)) this.rules.push(said)
+    const note = text.slice(0, 300)
+    if (this.rules.length < 100 && !this.rules.includes(note)) this.rules.push(note)
   }
 }
 
-const nothing: readonly string[] = []
+const none: readonly string[] = []
 
-/** What rules said that would have decided, or had something to say, and were not to decide. */
-export function watchedIn({ stage, trail }: Pick<Verdict, 'stage' | 'trail'>): readonly string[] {
-  if (!trail.some(({ said }) => said === 'watched')) return nothing
+/** What watched and marking rules of a verdict would have done. */
+export function watchedRules({ stage, trail }: Pick<Verdict, 'stage' | 'trail'>): readonly string[] {
+  if (!trail.some(({ said }) => said === 'watched')) return none
   return trail.flatMap(({ rule, said, because = '' }) =>
     said === 'watched' ? [`${stage}: ${rule} (watched) ${because}`.slice(0, 300)] : [],
   )
