@@ -1,6 +1,6 @@
 /**
  * The arrows of the house. A room may import what its row lists, itself, and packages from npm; nothing else.
- * `infra` and `test` refer to the others by name and path, so they import only the contract.
+ * `infra` starts the others by path and imports only the contract. `test` may look into every process; nobody imports it.
  */
 const arrows = {
   'db/contract': [],
@@ -14,6 +14,17 @@ const arrows = {
   'apps/api': ['workers/policy', 'db/store', 'db/contract'],
   'apps/console': ['workers/policy', 'db/contract'],
   'apps/cli': ['db/contract'],
+  infra: ['db/contract'],
+  test: [
+    'apps/api',
+    'workers/policy',
+    'workers/runtime',
+    'workers/spool',
+    'workers/mailauth',
+    'workers/smtp',
+    'workers/queue',
+    'db/contract',
+  ],
 }
 
 /**
@@ -42,6 +53,22 @@ const smtpRooms = {
   commands: ['auth', 'lookups', 'message', 'record'],
   session: ['commands', 'listen', 'lookups', 'message', 'record'],
 }
+
+/** The packages of the pure rooms. Their tests may also use the test tools. */
+const packages = { 'db/contract': ['zod', 'ipaddr\\.js', 'punycode'], 'workers/policy': [] }
+const testTools = ['vitest', 'fast-check', 'zod']
+
+/** Circles of types alone that are allowed, by one file on each. */
+const typeCircles = [
+  // A page reads the type of its route's parameters, and the route names its page.
+  'apps/console/router.tsx',
+  // Two views of one dialog, of one form.
+  'apps/console/review/review.tsx',
+  'apps/console/pages/settings/SettingsPage.tsx',
+  // A part and the whole that it is a part of (client, delivery, message, scheduling); `queueRooms` and `smtpRooms` hold the rooms.
+  'workers/queue/',
+  'workers/smtp/',
+]
 
 const room = '^(apps|workers|db)/[^/]+/|^(infra|test)/'
 
@@ -73,6 +100,22 @@ module.exports = {
       from: { path: '^(db/contract|workers/policy)/', pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'] },
     },
+    ...Object.entries(packages).flatMap(([from, names]) => [
+      {
+        name: `packages-of-${from.replace('/', '-')}`,
+        comment: `${from} may use only: ${names.join(', ') || 'no package'}`,
+        severity: 'error',
+        from: { path: `^${from}/`, pathNot: '\\.test\\.ts$' },
+        to: { path: 'node_modules/', pathNot: names.map((name) => `node_modules/${name}/`) },
+      },
+      {
+        name: `packages-of-${from.replace('/', '-')}-tests`,
+        comment: `the tests of ${from} may use only: ${[...names, ...testTools].join(', ')}`,
+        severity: 'error',
+        from: { path: `^${from}/.*\\.test\\.ts$` },
+        to: { path: 'node_modules/', pathNot: [...names, ...testTools].map((name) => `node_modules/${name}/`) },
+      },
+    ]),
     {
       name: 'api-keeps-to-web-standards',
       comment: 'So that it can run at an edge: what needs Node enters through the entries, node/ and embedded/',
@@ -82,10 +125,20 @@ module.exports = {
     },
     {
       name: 'no-circle',
-      comment: 'Types may refer to each other; modules that run may not',
+      comment: 'Modules that run may not refer to each other',
       severity: 'error',
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'no-circle-of-types',
+      comment: 'Nor may types, but for those that `typeCircles` names with a reason',
+      severity: 'error',
+      from: {},
+      to: {
+        circular: true,
+        viaOnly: { pathNot: typeCircles.map((path) => `^${path.replaceAll('.', '\\.')}`).join('|') },
+      },
     },
     {
       name: 'no-orphan-dependency',
@@ -97,7 +150,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)(dist|cdk\\.out)/' },
+    exclude: { path: '^(apps/[^/]+|infra)/(dist|cdk\\.out)/' },
     tsPreCompilationDeps: true,
     combinedDependencies: true,
     enhancedResolveOptions: {

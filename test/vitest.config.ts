@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           root: house,
-          include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts'],
+          include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts', 'test/guards.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
           maxWorkers: Math.max(2, availableParallelism()),
@@ -24,6 +24,7 @@ export default defineConfig({
           name: 'system',
           root: `${house}test`,
           include: ['**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'guards.test.ts'],
           // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.
           maxWorkers: 3,
           testTimeout: 120_000,

@@ -71,13 +71,13 @@ const wrong = [
 const raw =
   /\bexpected\b|received|invalid[ _]|Too (big|small)|Unrecognized|\bundefined\b|NaN|of type |\[object|union|discriminator/i
 
-type Json = { [key: string]: Json } & { properties?: Json; items?: Json; anyOf?: Json[]; oneOf?: Json[] }
+type Json = { properties?: Record<string, Json>; items?: Json; anyOf?: Json[]; oneOf?: Json[] }
 
 /** Every place in the schema, as a function that puts a value there. */
 function* places(schema: Json, depth = 0): Generator<(value: unknown) => unknown> {
   yield (value) => value
   if (depth > 5) return
-  for (const option of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) yield* places(option as Json, depth + 1)
+  for (const option of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) yield* places(option, depth + 1)
   for (const [key, inner] of Object.entries(schema.properties ?? {})) {
     const { type } = (schema.properties ?? {}) as { type?: { const?: unknown } }
     const tag = type?.const === undefined || key === 'type' ? {} : { type: type.const }

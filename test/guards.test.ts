@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+/** The guards of the house, seen to refuse: each violation stands in a house of its own, under the rules of this one. */
+
+const root = new URL('..', import.meta.url).pathname
+const run = promisify(execFile)
+const bin = (name: string) => join(root, 'node_modules/.bin', name)
+let house: string
+
+/** What stands in a file that breaks a rule, by the rule. */
+const arrows: Record<string, Record<string, string>> = {
+  'arrows-of-db-contract': { 'db/contract/a.ts': "import '../../workers/policy/ours.ts'" },
+  'arrows-of-workers-policy': { 'workers/policy/a.ts': "import '../../db/store/ours.ts'" },
+  'arrows-of-workers-smtp': { 'workers/smtp/a.ts': "import '../queue/ours.ts'" },
+  'arrows-of-infra': { 'infra/a.ts': "import '../apps/api/ours.ts'" },
+  'arrows-of-test': { 'test/a.ts': "import '../apps/console/ours.ts'" },
+  'arrows-of-apps-api': { 'apps/api/a.ts': "import '../../test/ours.ts'" },
+  'pure-rooms-do-no-io': { 'db/contract/b.ts': "import 'node:fs'" },
+  'packages-of-db-contract': { 'db/contract/c.ts': "import 'lru-cache'" },
+  'packages-of-workers-policy': { 'workers/policy/c.ts': "import 'lru-cache'" },
+  'packages-of-workers-policy-tests': { 'workers/policy/c.test.ts': "import 'undici'" },
+  'api-keeps-to-web-standards': { 'apps/api/b.ts': "import 'node:fs'" },
+  'no-circle': { 'workers/spool/a.ts': "import './b.ts'", 'workers/spool/b.ts': "import './a.ts'" },
+  'no-circle-of-types': {
+    'workers/runtime/a.ts': "import type { B } from './b.ts'\nexport type A = B",
+    'workers/runtime/b.ts': "import type { A } from './a.ts'\nexport type B = A | 1",
+  },
+  'no-orphan-dependency': { 'db/store/a.ts': "import 'no-such-package'" },
+}
+const rooms = ['db/store', 'workers/policy', 'workers/queue', 'apps/api', 'apps/console', 'test']
+
+const impure = [
+  'Date.now()',
+  'new Date()',
+  'new Date',
+  'Date()',
+  '[1].map(Date.now)',
+  "Date['now']()",
+  'globalThis.Date.now()',
+  'Math.random()',
+  "Math['random']()",
+  'crypto.randomUUID()',
+  'performance.now()',
+  'setTimeout(() => {}, 1)',
+  'process.env',
+  "fetch('http://127.0.0.1/')",
+]
+const pure = ['new Date(0)', "Date.parse('2026-11-30')", 'Math.max(1, 2)', 'Date.UTC(2026)']
+
+async function put(path: string, text: string): Promise<void> {
+  await mkdir(dirname(join(house, path)), { recursive: true })
+  await writeFile(join(house, path), `${text}\n`)
+}
+
+beforeAll(async () => {
+  house = await mkdtemp(join(tmpdir(), 'postern-guards-'))
+  for (const name of ['.biome.json', '.pure-rooms.grit', '.dependency-cruiser.cjs'])
+    await cp(join(root, name), join(house, name))
+  await symlink(join(root, 'node_modules'), join(house, 'node_modules'))
+  for (const room of rooms) await put(`${room}/ours.ts`, 'export {}')
+})
+afterAll(() => rm(house, { recursive: true, force: true }))
+
+const outputOf = (command: string, args: string[]) =>
+  run(command, args, { cwd: house, maxBuffer: 64 << 20 }).then(
+    ({ stdout }) => stdout,
+    ({ stdout }: { stdout: string }) => stdout,
+  )
+
+test('every rule of the arrows refuses what breaks it', async () => {
+  for (const files of Object.values(arrows)) for (const [path, text] of Object.entries(files)) await put(path, text)
+  const args = [
+    '--config',
+    '.dependency-cruiser.cjs',
+    '--output-type',
+    'json',
+    'apps',
+    'workers',
+    'db',
+    'infra',
+    'test',
+  ]
+  const { summary } = JSON.parse(await outputOf(bin('depcruise'), args)) as {
+    summary: { violations: { from: string; rule: { name: string } }[] }
+  }
+  const refused = new Set(summary.violations.map(({ from, rule }) => `${rule.name}: ${from}`))
+  for (const [name, files] of Object.entries(arrows)) expect(refused).toContain(`${name}: ${Object.keys(files)[0]}`)
+  expect([...refused].filter((line) => line.includes('ours.ts'))).toEqual([])
+})
+
+test('a pure room has no clock, no randomness and no I/O by a global name; other rooms may', async () => {
+  const expressions = [...impure, ...pure]
+  const folders = ['db/contract', 'workers/policy/rules', 'workers/queue']
+  for (const folder of folders)
+    for (const [i, expression] of expressions.entries())
+      await put(`${folder}/said-${i}.ts`, `export const said = ${expression}`)
+  const output = await outputOf(bin('biome'), [
+    'lint',
+    '--vcs-enabled=false',
+    '--reporter=json',
+    '--max-diagnostics=none',
+    ...folders,
+  ])
+  const { diagnostics } = JSON.parse(output) as { diagnostics: { category: string; location: { path: unknown } }[] }
+  const refused = diagnostics
+    .filter(({ category }) => /plugin|noRestrictedGlobals/.test(category))
+    .map(({ location }) => /[a-z/]*said-\d+/.exec(JSON.stringify(location.path))?.[0])
+  const expected = folders.slice(0, 2).flatMap((folder) => impure.map((_, i) => `${folder}/said-${i}`))
+  expect([...new Set(refused)].sort()).toEqual(expected.sort())
+})
