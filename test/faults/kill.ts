@@ -15,12 +15,17 @@ const { values: options } = parseArgs({
   },
 })
 
+const interrupted = new AbortController()
+// Ctrl-C once: what was counted so far is shown. Twice: it ends at once.
+process.once('SIGINT', () => interrupted.abort())
+
 console.log(`${conditions()}\n`)
 const result = await runFaultRounds({
   rounds: Number(options.rounds),
   perSecond: Number(options['per-second']),
   kinds: kinds.filter(({ name }) => name.includes(options.kind)),
   say: (line) => console.log(line),
+  signal: interrupted.signal,
 })
 const { accepted, lost, damaged, withoutReply, unbalanced, refused } = result
 const row = (name: string, { rounds, accepted, lost, duplicates, unbalanced }: KindResult) =>

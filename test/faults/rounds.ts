@@ -19,6 +19,8 @@ export interface FaultRoundsOptions {
   /** All without it. */
   kinds?: readonly AnyKind[]
   sessions?: number
+  /** Aborted: the round in progress is the last. */
+  signal?: AbortSignal
   perSecond?: number
 }
 
@@ -83,7 +85,7 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     await postern.settle()
     await postern.settle(await sendTo(sink.port))
     const kinds = options.kinds ?? allKinds
-    for (let round = 0; round < options.rounds; round += 1) {
+    for (let round = 0; round < options.rounds && !options.signal?.aborted; round += 1) {
       const kind = kinds[round % kinds.length] as AnyKind
       if ('run' in kind) {
         options.say(await ownRound(round, kind, result))
