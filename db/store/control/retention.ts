@@ -24,7 +24,7 @@ export async function dropOldHistory(
 ): Promise<Piece> {
   const seen = await database.all<Seen>(sql`
     select revision, changes, at < ${before} as isOld,
-      at < ${before} and ${bySystem('actor')} and changes > 0 and revision < (select max(revision) from revisions) as isDue
+      at < ${before} and ${bySystem(sql`actor`)} and changes > 0 and revision < (select max(revision) from revisions) as isDue
     from revisions where revision > ${after} order by revision limit ${pageRevisions}`)
   if (!seen.some(({ isOld }) => isOld)) return { after: undefined, dropped: 0 }
   const taken = seen.slice(0, 1 + seen.findIndex(pastSum(pageChanges)) || seen.length)
@@ -50,7 +50,7 @@ function dropRevisions(database: Database, due: readonly number[], before: numbe
         select 1 from changes c where c.revision = revisions.revision and (
           exists (select 1 from rows r where r.kind = c.kind and r.id = c.id)
           or exists (select 1 from changes o join revisions p on p.revision = o.revision
-            where o.kind = c.kind and o.id = c.id and (p.at >= ${before} or not ${bySystem('p.actor')}))))`)
+            where o.kind = c.kind and o.id = c.id and (p.at >= ${before} or not ${bySystem(sql`p.actor`)}))))`)
     const numbers = JSON.stringify(gone.map(({ revision }) => revision))
     await queries.run(sql`delete from revisions where revision in (select value from json_each(${numbers}))`)
     await queries.run(sql`delete from changes where revision in (select value from json_each(${numbers}))`)
@@ -74,7 +74,7 @@ export async function dropOldAudit(
   if (last === undefined || !seen.some(({ isOld }) => isOld)) return { after: undefined, dropped: 0 }
   const gone = await database.all(sql`
     delete from audit where id > ${after} and id <= ${last} and at < ${before} and (
-      (${bySystem('actor')} and revision is not null
+      (${bySystem(sql`actor`)} and revision is not null
         and not exists (select 1 from revisions r where r.revision = audit.revision))
       or (actor like 'worker:%' and action = 'worker.enrol'))
     returning 1`)

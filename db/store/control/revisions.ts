@@ -1,10 +1,11 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { RevisionName } from '@postern/contract/sync.ts'
-import { type SQL, sql } from 'drizzle-orm'
-import { breathe, contains, type Database, type Queries } from '../database.ts'
+import { and, desc, eq, getTableColumns, gt, lt, lte, max, not, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { breathe, type Database, includes, isAmong, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { type Change, ChangeSet } from './draft.ts'
 import { hashOf } from './revision-id.ts'
+import { audit, changes, revisions } from './tables.ts'
 
 /** The numbered history. One write transaction is one revision. */
 
@@ -86,14 +87,18 @@ export async function commit<T>(
  */
 async function isStale(queries: Queries, expected: number, head: number): Promise<boolean> {
   if (expected >= head) return expected > head
-  const others = await queries.all(sql`
-    select 1 from revisions where revision > ${expected} and not ${bySystem('actor')} limit 1`)
-  return others.length > 0
+  const { revision, actor } = revisions
+  const other = await queries
+    .select({ revision })
+    .from(revisions)
+    .where(and(gt(revision, expected), not(bySystem(actor))))
+    .limit(1)
+    .get()
+  return other !== undefined
 }
 
 /** Whether the actor in a column is nobody: what the system did by itself. */
-export const bySystem = (column: 'actor' | 'p.actor'): SQL =>
-  sql.raw(`(${column} = 'system' or ${column} like 'system:%')`)
+export const bySystem = (actor: SQLWrapper): SQL => sql`(${actor} = 'system' or ${actor} like 'system:%')`
 
 async function append(queries: Queries, draft: ChangeSet, options: CommitOptions & { before: string }): Promise<void> {
   const { revision, changes, bulk } = draft
@@ -113,10 +118,10 @@ async function append(queries: Queries, draft: ChangeSet, options: CommitOptions
   const { before, id: nonce, now, actor, action } = options
   // The fresh `nonce` keeps two revisions of the same content apart, which two copies of a database may well make.
   const id = await hashOf([before, nonce, revision, now, actor, action, draft.bulkHash, changes])
-  await queries.run(sql`
-    insert into revisions (revision, id, at, actor, action, comment, changes, summary, rolled_back_to)
-    values (${revision}, ${id}, ${options.now}, ${options.actor}, ${options.action}, ${options.comment ?? null}, ${count}, ${summary},
-      ${options.rolledBackTo ?? null})`)
+  const { comment, rolledBackTo } = options
+  await queries
+    .insert(revisions)
+    .values({ revision, id, at: now, actor, action, comment, changes: count, summary, rolledBackTo })
   await recordAudit(queries, {
     ...options,
     kind: options.kind ?? shown[0]?.kind ?? '',
@@ -157,7 +162,8 @@ export async function headRevision(queries: Queries): Promise<number> {
 }
 
 export async function headOf(queries: Queries): Promise<RevisionName> {
-  const [row] = await queries.all<RevisionName>(sql`select revision, id from revisions order by revision desc limit 1`)
+  const { revision, id } = revisions
+  const row = await queries.select({ revision, id }).from(revisions).orderBy(desc(revision)).limit(1).get()
   return row ?? { revision: 0, id: '' }
 }
 
@@ -174,34 +180,27 @@ export async function hasAllSince(
   return found?.all === 1
 }
 
-export type RevisionRow = {
-  revision: number
-  at: number
-  actor: string
-  comment: string | null
-  changes: number
-  summary: string
-  rolledBackTo: number | null
-}
+export type RevisionRow = Omit<typeof revisions.$inferSelect, 'id' | 'action' | 'announced'>
 
-const revisionColumns = sql.raw('revision, at, actor, comment, changes, summary, rolled_back_to as rolledBackTo')
+const { id: _id, action: _action, announced: _announced, ...revisionColumns } = getTableColumns(revisions)
 
 export type HistoryPage = { limit: number; before?: number | undefined; q?: string | undefined }
 
 /** Newest first. */
 export function listRevisions(queries: Queries, { limit, before, q }: HistoryPage): Promise<RevisionRow[]> {
-  const like = contains(q ?? '')
-  return queries.all<RevisionRow>(sql`
-    select ${revisionColumns} from revisions where revision < ${before ?? Number.MAX_SAFE_INTEGER}
-      and (${q ?? ''} = '' or summary like ${like} escape '\\' or actor like ${like} escape '\\' or comment like ${like} escape '\\')
-    order by revision desc limit ${limit}`)
+  const { revision, summary, actor, comment } = revisions
+  const found = q ? or(...[summary, actor, comment].map((column) => includes(column, q))) : undefined
+  return queries
+    .select(revisionColumns)
+    .from(revisions)
+    .where(and(lt(revision, before ?? Number.MAX_SAFE_INTEGER), found))
+    .orderBy(desc(revision))
+    .limit(limit)
+    .all()
 }
 
-export async function getRevision(queries: Queries, revision: number): Promise<RevisionRow | undefined> {
-  const [row] = await queries.all<RevisionRow>(
-    sql`select ${revisionColumns} from revisions where revision = ${revision}`,
-  )
-  return row
+export function getRevision(queries: Queries, revision: number): Promise<RevisionRow | undefined> {
+  return queries.select(revisionColumns).from(revisions).where(eq(revisions.revision, revision)).get()
 }
 
 /** The oldest revision after one, and the newest before one, of those that are kept. */
@@ -238,31 +237,44 @@ export async function knownRevisions(queries: Queries, names: readonly RevisionN
 
 /** The newest revision that was made before a time; 0: none. */
 export async function revisionAt(queries: Queries, time: number): Promise<number> {
-  const [row] = await queries.all<{ revision: number }>(
-    sql`select revision from revisions where at <= ${time} order by revision desc limit 1`,
-  )
+  const { revision, at } = revisions
+  const row = await queries
+    .select({ revision })
+    .from(revisions)
+    .where(lte(at, time))
+    .orderBy(desc(revision))
+    .limit(1)
+    .get()
   return row?.revision ?? 0
 }
 
 /** Whether a revision changed rows of other kinds than these. */
 export async function changesAnyOf(queries: Queries, revision: number, except: readonly RowKind[]): Promise<boolean> {
-  const found = await queries.all(sql`
-    select 1 from changes where revision = ${revision}
-      and kind not in (select value from json_each(${JSON.stringify(except)})) limit 1`)
-  return found.length > 0
+  const found = await queries
+    .select({ seq: changes.seq })
+    .from(changes)
+    .where(and(eq(changes.revision, revision), not(isAmong(changes.kind, except))))
+    .limit(1)
+    .get()
+  return found !== undefined
 }
 
 /** Revisions whose nudge has not reached every live worker. */
 export async function unannounced(queries: Queries): Promise<number | undefined> {
-  const [row] = await queries.all<{ revision: number | null }>(
-    sql`select max(revision) as revision from revisions where announced = 0`,
-  )
+  const row = await queries
+    .select({ revision: max(revisions.revision) })
+    .from(revisions)
+    .where(eq(revisions.announced, 0))
+    .get()
   return row?.revision ?? undefined
 }
 
 /** The newest number stands for all before it. */
 export async function markAnnounced(queries: Queries, upTo: number): Promise<void> {
-  await queries.run(sql`update revisions set announced = 1 where announced = 0 and revision <= ${upTo}`)
+  await queries
+    .update(revisions)
+    .set({ announced: 1 })
+    .where(and(eq(revisions.announced, 0), lte(revisions.revision, upTo)))
 }
 
 export type AuditEntry = {
@@ -279,32 +291,23 @@ export type AuditEntry = {
 }
 
 export async function recordAudit(queries: Queries, entry: AuditEntry): Promise<void> {
-  await queries.run(sql`
-    insert into audit (id, at, actor, action, kind, entity, revision, comment, address)
-    values (${entry.id}, ${entry.now}, ${entry.actor}, ${entry.action}, ${entry.kind}, ${entry.entity}, ${entry.revision ?? null},
-      ${entry.comment ?? null}, ${entry.address ?? null})`)
+  const { id, now: at, actor, action, kind, entity, revision, comment, address } = entry
+  await queries.insert(audit).values({ id, at, actor, action, kind, entity, revision, comment, address })
 }
 
-export type AuditRow = {
-  id: string
-  at: number
-  actor: string
-  action: string
-  kind: string
-  entity: string
-  revision: number | null
-  comment: string | null
-  address: string | null
-}
+export type AuditRow = typeof audit.$inferSelect
 
 export type AuditPage = { limit: number; before?: string | undefined; q?: string | undefined }
 
 /** Newest first; ids grow with time. */
 export function listAudit(queries: Queries, { limit, before, q }: AuditPage): Promise<AuditRow[]> {
-  const like = contains(q ?? '')
-  return queries.all<AuditRow>(sql`
-    select * from audit where (${before ?? ''} = '' or id < ${before ?? ''})
-      and (${q ?? ''} = '' or actor like ${like} escape '\\' or action like ${like} escape '\\' or entity like ${like} escape '\\'
-        or comment like ${like} escape '\\' or address like ${like} escape '\\')
-    order by id desc limit ${limit}`)
+  const { id, actor, action, entity, comment, address } = audit
+  const found = q ? or(...[actor, action, entity, comment, address].map((column) => includes(column, q))) : undefined
+  return queries
+    .select()
+    .from(audit)
+    .where(and(before ? lt(id, before) : undefined, found))
+    .orderBy(desc(id))
+    .limit(limit)
+    .all()
 }
