@@ -13,6 +13,7 @@ import type { Outcome } from '../message/outcome.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { authorDomain } from './author.ts'
 import type { Converter } from './converter.ts'
+import { linesBroken, withLinesBroken } from './line-breaker.ts'
 import { hasLongLines } from './long-lines.ts'
 import { isSevenBit, splitMessage } from './seven-bit.ts'
 import type { Signer, SigningKey } from './signer.ts'
@@ -44,7 +45,7 @@ export type Form = {
 
 /** The message as it is, for a host to which it can go so. */
 export function plainForm(mail: QueuedMessage, given: For): Transaction {
-  const { recipients, context } = given
+  const { connection, recipients, context } = given
   const { reader, settings } = context
   const { envelope } = mail
   const { recipientDelayMs } = settings()
@@ -55,7 +56,7 @@ export function plainForm(mail: QueuedMessage, given: For): Transaction {
     octets,
     body: octets <= wholeOctets ? 'whole' : 'stream',
     whole: () => wholeWithShortLines(mail, given),
-    stream: () => openDelivered(mail, reader),
+    stream: () => streamWithShortLines(openDelivered(mail, reader), connection),
     eightBit: envelope.body === '8bitmime',
     smtpUtf8: envelope.smtpUtf8,
     requireTls: requireTlsOf(envelope),
@@ -113,7 +114,8 @@ async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsA
   }
   if (form.recipients.length === 0) return form
   if (!needsSevenBit) return withShortLines(form, mail, given)
-  const conversion = await context.converter.convert(() => piecesOf(plain))
+  const asStored = plain.body === 'whole' ? plain : { ...plain, stream: () => openDelivered(mail, context.reader) }
+  const conversion = await context.converter.convert(() => piecesOf(asStored))
   if (conversion.kind === 'unfit') return refused(form, no8Bit(host, conversion.why))
   form.transaction = { ...form.transaction, eightBit: false }
   if (conversion.kind === 'converted')
@@ -123,7 +125,7 @@ async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsA
 
 /*
  * No server need take a line over 998 octets (RFC 5321 §4.5.3.1.6): Postfix breaks it, others refuse it. So text with such
- * lines goes out encoded, whatever the server offers; signed and encrypted multiparts stay. This breaks a DKIM signature of
+ * lines goes out encoded, whatever the server offers, and what cannot be encoded has its lines broken. This breaks a signature of
  * another host over the body, as the next host that breaks the line would. LMTP, maildir, webhook and s3 get what is stored.
  */
 
@@ -134,14 +136,19 @@ async function wholeWithShortLines(mail: QueuedMessage, { connection, context }:
   mail.hasLongLines ??= hasLongLines(message)
   if (!mail.hasLongLines) return message
   const conversion = await context.converter.convert(() => Readable.from([message]), { onlyLines: true })
-  return conversion.kind === 'converted' ? flowing(conversion).whole() : message
+  return withLinesBroken(conversion.kind === 'converted' ? await wholeOf(conversion.stream()) : message)
+}
+
+/** How long its lines are is not known before it has gone: what is too long is broken on the way. */
+function streamWithShortLines(stream: Readable, { options }: Connection): Readable {
+  return options.protocol === 'smtp' ? Readable.from(linesBroken(stream), { objectMode: false }) : stream
 }
 
 async function withShortLines(form: Form, mail: QueuedMessage, { connection, context }: For): Promise<Form> {
   const { transaction } = form
   const isLookedAt = transaction.body === 'whole' || mail.hasLongLines === false
   if (isLookedAt || connection.options.protocol !== 'smtp') return form
-  const conversion = await context.converter.convert(() => transaction.stream(), { onlyLines: true })
+  const conversion = await context.converter.convert(() => openDelivered(mail, context.reader), { onlyLines: true })
   mail.hasLongLines = conversion.kind === 'converted'
   if (conversion.kind === 'converted')
     Object.assign(form, { transaction: { ...transaction, ...flowing(conversion) }, isConverted: true })
@@ -158,12 +165,15 @@ function flowing({ octets, stream }: { octets: number; stream: () => AsyncIterab
   return {
     octets,
     body: 'stream' as const,
-    stream: () => Readable.from(stream(), { objectMode: false }),
-    whole: () =>
-      Readable.from(stream())
-        .toArray()
-        .then((pieces) => Buffer.concat(pieces as Buffer[])),
+    stream: () => Readable.from(linesBroken(stream()), { objectMode: false }),
+    whole: () => wholeOf(linesBroken(stream())),
   }
+}
+
+async function wholeOf(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = []
+  for await (const piece of pieces) all.push(piece)
+  return Buffer.concat(all)
 }
 
 /** RFC 6531 §3.2, RFC 5890: a domain has a spelling in ASCII, a local part has none. */

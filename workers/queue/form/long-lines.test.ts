@@ -74,20 +74,27 @@ test('only the part with the long line changes: what is 8-bit stays, what is no 
 const signed = `MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=a\r\n\r\n--a\r\n\r\n${long}\r\n--a--\r\n`
 const short = 'Subject: x\r\n\r\nHello.\r\n'
 test.each<[string, string, Script]>([
-  ['a signed multipart', signed, {}],
+  ['a signed multipart by LMTP', signed, { lmtp: true }],
   ['a message without long lines', short, {}],
   ['what goes by LMTP', `Subject: x\r\n\r\n${long}\r\n`, { lmtp: true }],
 ])('%s stays as it is', async (_name, text, script) => {
   expect(await sent(text, script)).toBe(text)
 })
 
-test('header lines are folded at white space; where there is none they stay', async () => {
+test('a signed multipart may not be encoded: its lines are broken', async () => {
+  const data = await sent(signed)
+  expect(longest(data)).toBeLessThanOrEqual(998)
+  expect(data.replaceAll('\r\n ', '')).toBe(signed)
+})
+
+test('header lines are folded at white space; where there is none they are broken', async () => {
   const subject = `Subject: ${'word '.repeat(300)}end`
   const data = await sent(`${subject}\r\nX-Solid: ${'x'.repeat(1200)}\r\n\r\nHello.\r\n`)
   const [first = '', ...rest] = data.split('\r\n')
   expect(first.length).toBeLessThanOrEqual(998)
   expect(`${first}${rest[0]}`).toBe(subject)
-  expect(data).toContain(`${'x'.repeat(1200)}\r\n\r\nHello.\r\n`)
+  expect(longest(data)).toBeLessThanOrEqual(998)
+  expect(data.replaceAll('\r\n ', '')).toContain(`${'x'.repeat(1200)}\r\n\r\nHello.\r\n`)
   for (const text of [`A:${' '.repeat(1500)}`, `A: b${' '.repeat(1500)}`, `A: b${' '.repeat(1500)}c`])
     for (const line of folded(text).split('\r\n')) expect(line.trim()).not.toBe('')
 })
