@@ -210,8 +210,9 @@ function maxOn(connection: Connection, { settings, pool }: AttemptContext): numb
 }
 
 /**
- * A whole transaction refused before its body, on a connection that had been used: that may be about the session ("too many
- * messages", a count of errors) and not about the message, so it is asked on a new one. 421 is always about the session.
+ * A whole transaction refused on a connection that had been used: that may be about the session ("too many messages", a count of
+ * errors) and not about the message, so it is asked on a new one. What was refused was not taken, so nothing comes twice. A 5xx
+ * to the body is about the body.
  */
 function mayConcernSession(
   answers: readonly TransactionAnswer[],
@@ -220,7 +221,7 @@ function mayConcernSession(
 ): boolean {
   return answers.every((answer) => {
     if (answer.kind !== 'deferred' && answer.kind !== 'bounced') return false
-    if (sent && !answer.reply.startsWith('421')) return false
+    if (sent && answer.kind === 'bounced') return false
     return !pool.isConfirmed(connection.options.peer, wordOf(answer))
   })
 }

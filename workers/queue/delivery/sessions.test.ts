@@ -41,6 +41,8 @@ const limits: [string, Script][] = [
   ['451 at DATA', after2('DATA', '451 4.3.0 too many messages')],
   ['421 at DATA', after2('DATA', '421 4.3.0 too many messages')],
   ['421 at the end of data', { end: (session) => (messages(session) > 2 ? '421 4.7.0 too many messages' : undefined) }],
+  ['452 at the end of data', { end: (session) => (messages(session) > 2 ? '452 4.5.3 too many messages' : undefined) }],
+  ['451 at the end of data', { end: (session) => (messages(session) > 2 ? '451 4.7.1 enough for now' : undefined) }],
   [
     '421 at RSET',
     {
