@@ -29,13 +29,6 @@ function processInfo(pid: number): ProcessInfo | undefined {
   }
 }
 
-function _allProcesses(): ProcessInfo[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => processInfo(Number(name)))
-    .filter((info) => info !== undefined)
-}
-
 function allProcesses(): ProcessInfo[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

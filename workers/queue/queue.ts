@@ -1,6 +1,7 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import type { EventFields } from '@postern/contract/events.ts'
 import type { ReportOrder } from '@postern/contract/orders.ts'
 import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
 import { Poster } from '@postern/runtime/hooks/post.ts'
@@ -158,7 +159,8 @@ export class Queue {
   }
 
   /** Opens the index, rebuilding it when that is needed, and begins to take over. Deliveries begin with `startDeliveries`. */
-  static async open(parts: QueueParts): Promise<Queue> {
+  static async open(given: QueueParts): Promise<Queue> {
+    const parts = { ...given, record: damageOnce(given.record) }
     const spool = join(parts.dataDirectory, 'spool')
     const index = await openIndex({
       path: join(parts.dataDirectory, 'queue', 'queue.db'),
@@ -337,6 +339,20 @@ function leadElsewhere(before: DeliverySettings, settings: DeliverySettings): bo
 /** What open connections were opened under. */
 function termsOf({ queue, gateway, hostname }: DeliverySettings) {
   return { queue, gateway, hostname }
+}
+
+/** Whoever meets a damaged message tells of it: taking over, delivery, reclaim. One event a message and process is enough. */
+function damageOnce(record: RecordEvent): RecordEvent {
+  const told = new Set<string>()
+  return (type, fields) => {
+    if (type === 'message.damaged') {
+      const { messageId, where } = fields as EventFields<'message.damaged'>
+      const name = messageId ?? where
+      if (told.has(name)) return
+      told.add(name)
+    }
+    record(type, fields)
+  }
 }
 
 const reasons: { [because in Rebuild]: string } = {

@@ -1,4 +1,4 @@
-import { cp, readdir, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import Database from 'better-sqlite3'
@@ -234,4 +234,19 @@ test('an index of another schema version is refused, not rebuilt', async () => {
   db.close()
   await expect(box.startQueue()).rejects.toThrow(/schema version 2.*9\.9\.9.*Start that release/)
   expect((await readdir(join(box.directory, 'queue'))).filter((name) => name.includes('damaged'))).toEqual([])
+})
+
+test('a damaged message that the rebuild meets, and whoever reads it after, is told of once', async () => {
+  const { remote, box, queueFile, spool } = await start()
+  const [damaged = ''] = await sendLater(box, 1, 0)
+  await box.stopQueue()
+  const [segment = ''] = (await readdir(join(spool, 'smtp-1'))).filter((name) => name.endsWith('.seg'))
+  const file = join(spool, 'smtp-1', segment)
+  const octets = await readFile(file)
+  octets.write('DAMAGED', octets.lastIndexOf('yyyyyyy'))
+  await writeFile(file, octets)
+  await removeIndex(queueFile)
+  await deliverAll(box, remote)
+  const told = box.of('message.damaged').filter(({ messageId }) => messageId)
+  expect(told).toMatchObject([{ messageId: damaged }])
 })
