@@ -1,3 +1,4 @@
+import type { VariableName } from '@postern/contract/variables.ts'
 import { CfnParameter, type CfnParameterProps, type Stack } from 'aws-cdk-lib'
 
 /**
@@ -34,7 +35,7 @@ const parameters = {
       'host:port of a syslog server, by UDP, for logging.destination syslog. A container has no syslog of its own',
     allowedPattern: String.raw`^(|[\w.:\[\]-]+:[0-9]{1,5})$`,
   },
-} satisfies Record<string, { id: string } & CfnParameterProps>
+} satisfies Partial<Record<VariableName, { id: string } & CfnParameterProps>>
 
 type WorkerVariable = keyof typeof parameters
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import { blocksIn, EnvironmentError, portIn } from '@postern/contract/environment.ts'
+import { checkVariables } from '@postern/contract/variables.ts'
 import { checkpointOf } from '@postern/store/checkpoint.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from './app.ts'
@@ -9,7 +10,6 @@ import { tendCertificates } from './certificates.ts'
 import { startChangeQueues } from './embedded/change-queues.ts'
 import { DataDirectoryInUse, lockDataDirectory, openDataDirectory } from './embedded/data-directory.ts'
 import { type EmbeddedWorkers, startWorkers } from './embedded/workers.ts'
-import { checkEnvironment } from './environment.ts'
 import { makeOwner, seed } from './first-start.ts'
 import { retain, sweep } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
@@ -31,7 +31,7 @@ class StartError extends Error {
 }
 
 async function start(env: NodeJS.ProcessEnv): Promise<void> {
-  checkEnvironment(env)
+  checkVariables(env)
   const dataDirectory = resolve(env.POSTERN_DATA_DIR || './data')
   openDataDirectory(dataDirectory)
   const unlock = lockDataDirectory(dataDirectory)

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type ServiceName, serviceNames } from '@postern/contract/services.ts'
+import { handedOnTo } from '@postern/contract/variables.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
 import type { Parts } from '../parts.ts'
@@ -26,32 +27,8 @@ export type WorkerSurroundings = {
 
 /** Longer than the longest drain we expect; a worker's own time-out comes first. */
 const patienceMs = 60_000
-const handedOn = [
-  'PATH',
-  'HOME',
-  'TZ',
-  'LANG',
-  'NODE_EXTRA_CA_CERTS',
-  'NODE_OPTIONS',
-  'POSTERN_BIND',
-  'POSTERN_SMTP_PORT',
-  'POSTERN_SUBMISSION_PORT',
-  'POSTERN_SMTPS_PORT',
-  'POSTERN_PROXY_PROTOCOL',
-  'POSTERN_DNS_SERVERS',
-  'POSTERN_DNS_VALIDATES',
-  'POSTERN_CA_FILE',
-  'POSTERN_MTA_STS_PORT',
-  'POSTERN_OUTBOUND_PORT',
-  'POSTERN_HOOKS_MAY_REACH',
-  'POSTERN_S3_ENDPOINT',
-  'POSTERN_S3_REGION',
-  'POSTERN_S3_ACCESS_KEY_ID',
-  'POSTERN_S3_SECRET_ACCESS_KEY',
-  'POSTERN_SPOOL',
-  'POSTERN_LOG_LEVEL',
-  'POSTERN_SYSLOG',
-]
+/** Beside the variables of the product. */
+const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS']
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
   const workers = serviceNames.map((service) => ({ service, process: supervised(service, around) }))
@@ -100,7 +77,7 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
     ? { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'embedded', AWS_SECRET_ACCESS_KEY: 'embedded' }
     : Object.fromEntries(Object.entries(env).filter(([key]) => key.startsWith('AWS_')))
   const given = {
-    ...Object.fromEntries(handedOn.flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
+    ...Object.fromEntries([...handedOn, ...handedOnTo(service)].flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
     ...aws,
     // Passwords are checked in Node's thread pool, beside the disk: advanced.minThreads.
     UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE || '16',
