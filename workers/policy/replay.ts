@@ -5,6 +5,7 @@ import type { Rule } from '@postern/contract/rules.ts'
 import type { Session } from '@postern/contract/session.ts'
 import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
+import { stages } from './stages.ts'
 import { type Step, walk } from './walk.ts'
 
 /**
@@ -13,23 +14,9 @@ import { type Step, walk } from './walk.ts'
  */
 
 /** The look-up that each rule reads. */
-export const readBy: Partial<Record<Rule, keyof Lookups>> = {
-  pregreet: 'pregreet',
-  dnsbl: 'dnsbl',
-  'reverse-dns': 'reverse',
-  'connection-rate': 'rates',
-  'login-rate': 'rates',
-  'message-rate': 'rates',
-  'recipient-rate': 'rates',
-  'helo-resolves': 'helo',
-  'sender-domain': 'senderDomain',
-  callout: 'callout',
-  greylist: 'greylist',
-  spf: 'spf',
-  dkim: 'dkim',
-  dmarc: 'dmarc',
-  'delivery-application': 'application',
-}
+export const readBy: Partial<Record<Rule, keyof Lookups>> = Object.fromEntries(
+  Object.values(stages).flatMap((rules) => rules.flatMap(({ name, reads }) => (reads ? [[name, reads]] : []))),
+)
 
 const slots = 60
 const maxKinds = 200

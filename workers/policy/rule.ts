@@ -9,6 +9,7 @@ import type {
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
+import type { Lookups } from '@postern/contract/lookups.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
 import type { Rule } from '@postern/contract/rules.ts'
 import type { Outcome, Reason, ReplyValues, Treatment } from '@postern/contract/verdict.ts'
@@ -51,6 +52,8 @@ export type RuleRow<Question> = {
   name: Rule
   /** The rule is not asked about clients in the White List. */
   exemptsWhiteListed?: true
+  /** The look-up it reads: without it in the record, a replay cannot say what this rule would answer. */
+  reads?: keyof Lookups
   ask(question: Question, policy: Policy): Said
 }
 

@@ -7,6 +7,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** A recipient that only the host behind the domain's route knows exists there. While nobody can say so, the client comes again. */
 export const callout: RuleRow<Questions['rcpt']> = {
   name: 'callout',
+  reads: 'callout',
   ask(question, policy) {
     const asked = calloutFor(question, policy)
     if (!asked) return 'pass'

@@ -4,12 +4,14 @@ import { type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
 /** Connections of a client address. */
 export const connectionRate: RuleRow<Questions['connect']> = {
   name: 'connection-rate',
+  reads: 'rates',
   ask: (facts, { settings }) => verdictOn(exceeded(facts, settings, 'connections')),
 }
 
 /** Connections of a login: known, and asked, once it has logged in. */
 export const loginRate: RuleRow<Questions['auth']> = {
   name: 'login-rate',
+  reads: 'rates',
   ask({ credentials, lookups }, { settings }) {
     if (credentials?.result !== 'valid') return 'pass'
     const of = { rates: settings.security.ratesPerLogin, what: 'connections', who: credentials.login } as const

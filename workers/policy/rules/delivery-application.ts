@@ -9,6 +9,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** The last word before the spool is the delivery application's; where it says nothing usable, the setting's. */
 export const deliveryApplication: RuleRow<Questions['data']> = {
   name: 'delivery-application',
+  reads: 'application',
   ask({ lookups }, policy) {
     const setting = policy.settings.advanced.deliveryApplication
     if (setting === 'off') return 'pass'

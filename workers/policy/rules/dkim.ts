@@ -7,6 +7,7 @@ import type { Questions, RuleRow } from '../rule.ts'
  */
 export const dkim: RuleRow<Questions['data']> = {
   name: 'dkim',
+  reads: 'dkim',
   ask(facts, policy) {
     if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'
     const found = facts.lookups?.dkim

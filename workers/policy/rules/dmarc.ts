@@ -4,6 +4,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** RFC 9989 §5.4: what the domain in From asks for when its name is used by others. */
 export const dmarc: RuleRow<Questions['data']> = {
   name: 'dmarc',
+  reads: 'dmarc',
   ask(facts, policy) {
     if (policy.settings.general.verifyDmarc !== 'enforce' || checksFor(facts, policy).dmarc !== 'enforce') return 'pass'
     const found = facts.lookups?.dmarc

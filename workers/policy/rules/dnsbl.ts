@@ -11,6 +11,7 @@ type Heard = NonNullable<Lookups['dnsbl']>[number]
  */
 export const dnsbl: RuleRow<Questions['connect']> = {
   name: 'dnsbl',
+  reads: 'dnsbl',
   exemptsWhiteListed: true,
   ask({ ip, listener, lookups }, { settings }) {
     const lists = settings.security.dnsbl

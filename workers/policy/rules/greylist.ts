@@ -4,6 +4,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** RFC 6647: who comes back after a while is a mail server. Nobody waits who has logged in or is in the relay list. */
 export const greylist: RuleRow<Questions['rcpt']> = {
   name: 'greylist',
+  reads: 'greylist',
   exemptsWhiteListed: true,
   ask({ facts: { ip, now, login, lookups, senderText, recipientText } }, { settings, relay }) {
     const { greylist: wanted } = settings.security

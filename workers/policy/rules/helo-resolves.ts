@@ -6,6 +6,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
  */
 export const heloResolves: RuleRow<Questions['hello']> = {
   name: 'helo-resolves',
+  reads: 'helo',
   exemptsWhiteListed: true,
   ask({ verb, argument, listener, lookups }, { settings }) {
     const { checkHelo } = settings.security

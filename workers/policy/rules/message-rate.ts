@@ -5,6 +5,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** Messages of a client, of a login, and the quota of the account. */
 export const messageRate: RuleRow<Questions['mail']> = {
   name: 'message-rate',
+  reads: 'rates',
   ask({ facts }, { settings, directory }) {
     const found = exceeded(facts, settings, 'messages') ?? overQuota(facts, directory)
     if (typeof found !== 'string') return found ?? 'pass'

@@ -3,6 +3,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** RFC 5321 §3.1: a client waits for the greeting. One that does not is no mail server; with a greeting delay more of them show it. */
 export const pregreet: RuleRow<Questions['connect']> = {
   name: 'pregreet',
+  reads: 'pregreet',
   exemptsWhiteListed: true,
   ask({ ip, lookups }, { settings }) {
     const { greetingDelaySeconds, autoDenyHackAttempts } = settings.security

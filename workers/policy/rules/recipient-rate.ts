@@ -3,6 +3,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 export const recipientRate: RuleRow<Questions['rcpt']> = {
   name: 'recipient-rate',
+  reads: 'rates',
   ask({ facts }, { settings }) {
     const found = exceeded(facts, settings, 'recipients')
     if (typeof found !== 'string') return found ?? 'pass'

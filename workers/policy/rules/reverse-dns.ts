@@ -3,6 +3,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** PTR exists, and an address of the name it gives is the client's (RFC 8601 §2.7.3). Only at the ports of mail servers. */
 export const reverseDns: RuleRow<Questions['connect']> = {
   name: 'reverse-dns',
+  reads: 'reverse',
   exemptsWhiteListed: true,
   ask({ ip, listener, lookups }, { settings }) {
     const { checkReverseDns } = settings.security

@@ -3,6 +3,7 @@ import { type Questions, type RuleRow, refuse, senderAddress } from '../rule.ts'
 /** Mail can be sent back to the sender's domain: it has an MX or an address (RFC 5321 §5.1), and no null MX (RFC 7505). */
 export const senderDomain: RuleRow<Questions['mail']> = {
   name: 'sender-domain',
+  reads: 'senderDomain',
   exemptsWhiteListed: true,
   ask({ facts: { lookups }, sender }, { settings, directory }) {
     const { checkSenderDomain } = settings.security

@@ -4,6 +4,7 @@ import { type Questions, type RuleRow, refuse } from '../rule.ts'
 /** RFC 7208 §8.4: a fail may be refused; nothing else is. */
 export const spf: RuleRow<Questions['data']> = {
   name: 'spf',
+  reads: 'spf',
   ask(facts, policy) {
     if (policy.settings.general.verifySpf !== 'enforce' || checksFor(facts, policy).spf !== 'enforce') return 'pass'
     const found = facts.lookups?.spf
