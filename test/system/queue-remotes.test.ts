@@ -1,4 +1,4 @@
-import { Dns } from '@postern/queue/route/dns.ts'
+import { Dns } from '@postern/net/dns.ts'
 import { TestServer } from '@postern/queue/test/server.ts'
 import { Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'

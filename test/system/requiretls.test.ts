@@ -1,6 +1,6 @@
+import { Dns } from '@postern/net/dns.ts'
 import { SecureDns } from '@postern/queue/assure/secure-dns.ts'
 import { Trust } from '@postern/queue/client/certificate.ts'
-import { Dns } from '@postern/queue/route/dns.ts'
 import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Authority, startAuthority } from '../peers/authority.ts'

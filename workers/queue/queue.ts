@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { EventFields } from '@postern/contract/events.ts'
 import type { ReportOrder } from '@postern/contract/orders.ts'
-import { hostsFrom } from '@postern/runtime/hooks/hosts.ts'
-import { Poster } from '@postern/runtime/hooks/post.ts'
+import type { Dns } from '@postern/net/dns.ts'
+import { hostsFrom } from '@postern/net/http/hosts.ts'
+import { Poster } from '@postern/net/http/post.ts'
 import { version } from '@postern/runtime/version.ts'
 import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
 import type { Location, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
@@ -28,7 +29,6 @@ import type { QueuedMessage } from './message/message.ts'
 import { active, deferred, held } from './message/message.ts'
 import { type Attempt, sameOutcome } from './message/outcome.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
-import type { Dns } from './route/dns.ts'
 import type { Ourselves } from './route/hosts.ts'
 import { DueLoader } from './scheduling/due-loader.ts'
 import { Orders } from './scheduling/orders.ts'
@@ -269,7 +269,7 @@ export class Queue {
   /** After a restart by the operator nothing learned about hosts is believed any more. */
   forget(): void {
     this.#pool.clear()
-    this.#parts.dns.forget()
+    this.#parts.dns.clear()
     this.#parts.assurance?.secureDns?.forget()
   }
 

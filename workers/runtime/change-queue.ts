@@ -7,6 +7,10 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs'
 import { changeNotificationSchema } from '@postern/contract/sync.ts'
+import { BackOff } from '@postern/net/back-off.ts'
+
+/** After a failure. */
+const retryPauses = { firstMs: 200, longestMs: 5_000 }
 
 /**
  * The worker's own SQS queue: made at start, long-polled, removed at stop. A message says that there is a newer revision,
@@ -40,19 +44,21 @@ export class ChangeQueue {
   }
 
   async #poll(): Promise<void> {
-    let pause = 200
+    const backOff = new BackOff(retryPauses)
+    let failing = false
     while (!this.#stop.signal.aborted) {
       try {
         this.#url ??= await this.#create()
         await this.#receive(this.#url)
-        pause = 200
+        backOff.reset()
+        failing = false
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        if (pause === 200) this.#options.failed(error)
+        if (!failing) this.#options.failed(error)
+        failing = true
         // Whatever went wrong, making the queue again is harmless and mends the case that it is gone.
         this.#url = undefined
-        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
-        pause = Math.min(5_000, pause * 2)
+        await sleep(backOff.next(), undefined, { signal: this.#stop.signal }).catch(() => {})
       }
     }
   }

@@ -16,6 +16,10 @@ import {
   workerRequestListSchema,
   workerRequestSchema,
 } from '@postern/contract/worker-requests.ts'
+import { BackOff } from '@postern/net/back-off.ts'
+
+/** After a failure. */
+const retryPauses = { firstMs: 200, longestMs: 5_000 }
 
 /** The API as a worker sees it: it enrols, asks for rows, reports, and hands over events. It holds no database credential. */
 
@@ -255,12 +259,13 @@ export async function untilItWorks<T>(
   signal: AbortSignal,
   failed: (error: unknown) => void,
 ): Promise<T> {
-  for (let pause = 200; ; pause = Math.min(5_000, pause * 2)) {
+  const backOff = new BackOff(retryPauses)
+  for (;;) {
     try {
       return await call()
     } catch (error) {
       failed(error)
-      await sleep(pause, undefined, { signal })
+      await sleep(backOff.next(), undefined, { signal })
     }
   }
 }

@@ -4,7 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import { BackOff } from '@postern/net/back-off.ts'
 import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
+
+/** After a failure. */
+const retryPauses = { firstMs: 200, longestMs: 5_000 }
 
 /**
  * Events on their way to storage. Recording is synchronous and cheap; writing and shipping go on behind it and never slow
@@ -275,17 +279,19 @@ export class EventLog {
   }
 
   async #ship(): Promise<void> {
-    let pause = 200
+    const backOff = new BackOff(retryPauses)
+    let failing = false
     while (!this.#stop.signal.aborted) {
       try {
         const startedAt = performance.now()
         if (await this.#shipBatch()) await this.#rest(performance.now() - startedAt)
         else await this.#sleepUntilWritten()
-        pause = 200
+        backOff.reset()
+        failing = false
       } catch (error) {
-        if (pause === 200) this.#options.failed(error)
-        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
-        pause = Math.min(5_000, pause * 2)
+        if (!failing) this.#options.failed(error)
+        failing = true
+        await sleep(backOff.next(), undefined, { signal: this.#stop.signal }).catch(() => {})
       }
     }
   }

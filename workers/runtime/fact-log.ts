@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import type { FactBatch } from '@postern/contract/sync.ts'
+import { BackOff } from '@postern/net/back-off.ts'
 
 /**
  * Facts of decisions on their way to storage, for the replay. Recording is synchronous and cheap, compressing and shipping
@@ -24,7 +25,7 @@ const maxWaitingOctets = 8_000_000
 /** Batches that may wait for storage: some minutes of heavy traffic. */
 const maxBatches = 64
 const restFactor = 3
-const longestPauseMs = 30_000
+const retryPauses = { firstMs: 1000, longestMs: 30_000 }
 
 const compress = promisify(zstdCompress)
 const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
@@ -78,12 +79,15 @@ export class FactLog {
   /** Compresses what has come and ships what waits. */
   async #pass(): Promise<void> {
     if (this.#lines.length > 0) await this.#pack()
-    for (let pause = 500; this.#batches.length > 0 && !this.#closing; ) {
+    const backOff = new BackOff(retryPauses)
+    let failing = false
+    while (this.#batches.length > 0 && !this.#closing) {
       const startedAt = performance.now()
-      const sent = await this.#sendFirst(pause === 500)
+      const sent = await this.#sendFirst(!failing)
       if (this.#isFull) await this.#pack()
-      pause = sent ? 500 : Math.min(longestPauseMs, pause * 2)
-      await this.#rest(sent ? (performance.now() - startedAt) * restFactor : pause)
+      failing = !sent
+      if (sent) backOff.reset()
+      await this.#rest(sent ? (performance.now() - startedAt) * restFactor : backOff.next())
     }
   }
 

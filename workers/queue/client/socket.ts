@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { keepAlive } from '@postern/runtime/keep-alive.ts'
+import { keepAlive } from '@postern/net/keep-alive.ts'
 import { ConnectionFailure, type ConnectOptions } from './connect-options.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */

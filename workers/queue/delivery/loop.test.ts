@@ -1,6 +1,6 @@
+import type { Dns, Found } from '@postern/net/dns.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultTimeouts } from '../client/connect-options.ts'
-import type { Dns, Found } from '../route/dns.ts'
 import type { Ourselves } from '../route/hosts.ts'
 import { ourselvesFrom } from '../route/ourselves.ts'
 import { type Script, TestServer } from '../test/server.ts'

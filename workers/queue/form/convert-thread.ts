@@ -1,31 +1,31 @@
 import { parentPort } from 'node:worker_threads'
-import type { Asked, Said } from './converter.ts'
+import type { ConvertRequest, ConvertResponse } from './converter.ts'
 import { SevenBit } from './seven-bit.ts'
 
 /** The thread in which messages are read and encoded anew: octet by octet, which no event loop has time for. */
 
 const open = new Map<number, SevenBit>()
 
-parentPort?.on('message', (asked: Asked) => {
-  const { id } = asked
-  if (asked.kind === 'begin') open.set(id, new SevenBit(asked.changes, asked.reading))
-  else if (asked.kind === 'drop') open.delete(id)
-  else answer(asked)
+parentPort?.on('message', (request: ConvertRequest) => {
+  const { id } = request
+  if (request.kind === 'begin') open.set(id, new SevenBit(request.changes, request.reading))
+  else if (request.kind === 'drop') open.delete(id)
+  else answer(request)
 })
 
-function answer(asked: Extract<Asked, { kind: 'piece' | 'end' }>): void {
-  const { id } = asked
-  const say = (said: Said) => parentPort?.postMessage(said)
+function answer(request: Extract<ConvertRequest, { kind: 'piece' | 'end' }>): void {
+  const { id } = request
+  const respond = (response: ConvertResponse) => parentPort?.postMessage(response)
   const message = open.get(id)
   try {
     if (!message) throw new Error('there is no such message')
-    if (asked.kind === 'piece') say({ id, octets: message.push(Buffer.from(asked.octets)) })
+    if (request.kind === 'piece') respond({ id, octets: message.push(Buffer.from(request.octets)) })
     else {
       open.delete(id)
-      say({ id, octets: message.end(), survey: message.survey })
+      respond({ id, octets: message.end(), survey: message.survey })
     }
   } catch (error) {
     open.delete(id)
-    say({ id, error: (error as Error).message })
+    respond({ id, error: (error as Error).message })
   }
 }

@@ -1,5 +1,5 @@
 import { isAscii } from 'node:buffer'
-import { Calls } from './calls.ts'
+import { Thread } from '@postern/net/thread.ts'
 import { LongLines } from './long-lines.ts'
 import type { Reading, Survey } from './seven-bit.ts'
 
@@ -8,13 +8,13 @@ import type { Reading, Survey } from './seven-bit.ts'
  * time for each message: however many there are and however large, a piece of each is in memory.
  */
 
-export type Asked =
+export type ConvertRequest =
   /** Without `changes` it is surveyed. */
   | { kind: 'begin'; id: number; changes?: readonly boolean[]; reading: Reading }
   | { kind: 'piece'; id: number; octets: Uint8Array }
   | { kind: 'end'; id: number }
   | { kind: 'drop'; id: number }
-export type Said = { id: number; error?: string; octets?: Uint8Array; survey?: Survey }
+export type ConvertResponse = { id: number; error?: string; octets?: Uint8Array; survey?: Survey }
 
 /** A message that can be read as often as is needed. */
 export type Source = () => AsyncIterable<Buffer>
@@ -25,7 +25,11 @@ export type Conversion =
   | { kind: 'converted'; octets: number; stream: Source }
 
 export class Converter {
-  readonly #calls = new Calls<Asked, Said>(new URL('./convert-thread.ts', import.meta.url), 'converting')
+  readonly #thread = new Thread<ConvertRequest, ConvertResponse>({
+    script: new URL('./convert-thread.ts', import.meta.url),
+    task: 'converting',
+    timeoutMs: 30_000,
+  })
 
   /** Rejects when the message cannot be read. */
   async convert(message: Source, { onlyLines = false }: { onlyLines?: boolean } = {}): Promise<Conversion> {
@@ -61,24 +65,24 @@ export class Converter {
     reading: Reading,
     changes?: readonly boolean[],
   ): AsyncGenerator<Buffer, Survey> {
-    const id = this.#calls.nextId()
-    this.#calls.tell({ kind: 'begin', id, reading, ...(changes ? { changes } : {}) })
+    const id = this.#thread.nextId()
+    this.#thread.post({ kind: 'begin', id, reading, ...(changes ? { changes } : {}) })
     try {
       for await (const whole of message)
         for (const octets of inPieces(whole)) {
-          const said = await this.#calls.ask({ kind: 'piece', id, octets })
-          if (said.octets?.length) yield asBuffer(said.octets)
+          const response = await this.#thread.ask({ kind: 'piece', id, octets })
+          if (response.octets?.length) yield asBuffer(response.octets)
         }
-      const said = await this.#calls.ask({ kind: 'end', id })
-      if (said.octets?.length) yield asBuffer(said.octets)
-      return said.survey ?? { changes: [] }
+      const response = await this.#thread.ask({ kind: 'end', id })
+      if (response.octets?.length) yield asBuffer(response.octets)
+      return response.survey ?? { changes: [] }
     } finally {
-      this.#calls.tell({ kind: 'drop', id })
+      this.#thread.post({ kind: 'drop', id })
     }
   }
 
   close(): Promise<void> {
-    return this.#calls.close()
+    return this.#thread.close()
   }
 }
 

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { parentPort } from 'node:worker_threads'
 import { OversigningSigner } from './oversigned.ts'
-import type { Asked, Said, SignRequest } from './signer.ts'
+import type { SignRequest, SignThreadRequest, SignThreadResponse } from './signer.ts'
 
 /** The thread in which messages are signed: hashing and private keys stay off the event loop that carries mail. */
 
@@ -10,32 +10,32 @@ type Open = { input: PassThrough; lines: Promise<string> }
 
 const open = new Map<number, Open>()
 
-const say = (said: Said) => parentPort?.postMessage(said)
+const respond = (response: SignThreadResponse) => parentPort?.postMessage(response)
 
-parentPort?.on('message', (asked: Asked) => {
-  const { id } = asked
-  if (asked.kind === 'begin') {
-    begin(asked)
+parentPort?.on('message', (request: SignThreadRequest) => {
+  const { id } = request
+  if (request.kind === 'begin') {
+    begin(request)
     return
   }
   const message = open.get(id)
   if (!message) {
-    if (asked.kind !== 'drop') say({ id, error: 'there is no such message' })
+    if (request.kind !== 'drop') respond({ id, error: 'there is no such message' })
     return
   }
-  if (asked.kind === 'piece') {
+  if (request.kind === 'piece') {
     // The next piece is asked for when this one is used up, so a large message takes no memory.
-    if (message.input.write(asked.octets)) say({ id })
-    else message.input.once('drain', () => say({ id }))
+    if (message.input.write(request.octets)) respond({ id })
+    else message.input.once('drain', () => respond({ id }))
     return
   }
   open.delete(id)
-  if (asked.kind === 'drop') message.input.destroy()
+  if (request.kind === 'drop') message.input.destroy()
   else {
     message.input.end()
     message.lines.then(
-      (lines) => say({ id, lines }),
-      (error: Error) => say({ id, error: error.message }),
+      (lines) => respond({ id, lines }),
+      (error: Error) => respond({ id, error: error.message }),
     )
   }
 })

@@ -1,5 +1,5 @@
+import type { Found, Mx } from '@postern/net/dns.ts'
 import { expect, test } from 'vitest'
-import type { Found, Mx } from './dns.ts'
 import { hostsFor, type Questions } from './hosts.ts'
 
 type Zone = {

@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { Dns } from '@postern/net/dns.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultTimeouts } from '../client/connect-options.ts'
-import { Dns } from '../route/dns.ts'
 import { type Script, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
+import { Dns } from '@postern/net/dns.ts'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { Queue } from '../queue.ts'
 import { compileDeliverySettings } from '../route/delivery-settings.ts'
-import { Dns } from '../route/dns.ts'
 import { replicaFrom } from './testbed.ts'
 
 /** For tests: a Queue Manager in a process of its own, to be killed. Tells its parent the id of each message delivered, once that is on disk. */

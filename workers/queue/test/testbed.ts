@@ -9,13 +9,13 @@ import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
+import { Dns } from '@postern/net/dns.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { type LocalWriter, openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import { uuidv7 } from '../dsn/notify.ts'
 import { Queue, type QueueParts } from '../queue.ts'
 import { compileDeliverySettings } from '../route/delivery-settings.ts'
-import { Dns } from '../route/dns.ts'
 
 /** For tests: a Queue Manager on a spool of its own in a temporary directory, with a receiver's writer to bring mail. */
 

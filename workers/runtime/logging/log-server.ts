@@ -1,14 +1,14 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { keepAlive } from '../keep-alive.ts'
+import { BackOff } from '@postern/net/back-off.ts'
+import { keepAlive } from '@postern/net/keep-alive.ts'
 import { type LogLine, syslogMessage } from './line.ts'
 import { type Sink, Waiting } from './sink.ts'
 
 export type LogServerAddress = { host: string; port: number; tls: boolean }
 
 const batchLines = 500
-const firstPauseMs = 200
-const longestPauseMs = 30_000
+const reconnectPauses = { firstMs: 200, longestMs: 30_000 }
 const connectMs = 10_000
 /** A server that takes nothing for so long is as good as gone. */
 const silentMs = 30_000
@@ -25,7 +25,7 @@ export class LogServerSink implements Sink {
   #socket: Socket | undefined
   #ready = false
   #underWay: string[] = []
-  #pauseMs = firstPauseMs
+  readonly #backOff = new BackOff(reconnectPauses)
   #retry: NodeJS.Timeout | undefined
   #watch: NodeJS.Timeout | undefined
   #closed = false
@@ -63,7 +63,7 @@ export class LogServerSink implements Sink {
       clearTimeout(limit)
       this.#ready = true
       this.#trouble = undefined
-      this.#pauseMs = firstPauseMs
+      this.#backOff.reset()
       this.#pump()
     })
     socket.on('error', (error) => {
@@ -87,8 +87,7 @@ export class LogServerSink implements Sink {
     if (this.#closed) return
     this.#trouble = `${this.#address.host}:${this.#address.port}: ${why}`
     this.#failed(why)
-    this.#retry = setTimeout(() => this.#connect(), this.#pauseMs)
-    this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2)
+    this.#retry = setTimeout(() => this.#connect(), this.#backOff.next())
   }
 
   #pump(): void {

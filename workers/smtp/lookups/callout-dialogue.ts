@@ -1,8 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { HookFailure } from '@postern/net/http/failure.ts'
+import { keepAlive } from '@postern/net/keep-alive.ts'
 import type { CalloutHost } from '@postern/policy/expand.ts'
-import { HookFailure } from '@postern/runtime/hooks/failure.ts'
-import { keepAlive } from '@postern/runtime/keep-alive.ts'
 
 /** One callout: as far as RCPT and no further. No message is sent, and nothing the host says is believed beyond its reply codes. */
 export type Question = {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { maxSentences, type Offence, type OffenceBatchResponse, type OffenceKind } from '@postern/contract/offences.ts'
+import { BackOff } from '@postern/net/back-off.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { cut } from './event-fields.ts'
 
@@ -21,7 +22,7 @@ export type OffencesParts = {
 const batchSize = 500
 const firstPauseMs = 15
 const pauseMs = 250
-const longestPauseMs = 5_000
+const retryPauses = { firstMs: 200, longestMs: 5_000 }
 const maxWaiting = 50_000
 /** So exact are times that the API hears of late. */
 const togetherMs = 10_000
@@ -111,14 +112,15 @@ export class Offences {
   }
 
   async #untilTaken(batch: readonly Offence[]): Promise<void> {
-    for (let pause = 200; ; pause = Math.min(longestPauseMs, pause * 2)) {
+    const backOff = new BackOff(retryPauses)
+    for (;;) {
       try {
         this.#tell(await this.#parts.report(batch))
         return
       } catch (error) {
         // What the API refuses as it stands is refused again and again.
         if (this.#closed || isRefused(error)) return
-        await new Promise((resolve) => setTimeout(resolve, pause).unref())
+        await new Promise((resolve) => setTimeout(resolve, backOff.next()).unref())
       }
     }
   }

@@ -1,6 +1,7 @@
-import { lookup, Resolver } from 'node:dns/promises'
+import { lookup } from 'node:dns/promises'
 import { serversIn } from '@postern/contract/environment.ts'
 import { parseAddress } from '@postern/contract/network.ts'
+import { Dns, type Found } from '../dns.ts'
 import { HookFailure } from './failure.ts'
 import { type Reach, reachFrom } from './reach.ts'
 
@@ -60,13 +61,16 @@ async function askSystem(host: string): Promise<string[]> {
 }
 
 function askServers(servers: string[]): (host: string) => Promise<string[]> {
-  const resolver = new Resolver({ timeout: 3000, tries: 2 })
-  resolver.setServers(servers)
+  const dns = new Dns({ servers, timeoutMs: 3000, tries: 2, maxCached: 1000 })
   return async (host) => {
-    const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
-    const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-    const [first] = answers.filter((answer) => answer.status === 'rejected')
-    if (found.length === 0 && first) throw first.reason
-    return found
+    const answers = await Promise.all([dns.a(host), dns.aaaa(host)])
+    const addresses = answers.flatMap((answer) => (answer.kind === 'found' ? answer.value : []))
+    if (addresses.length > 0) return addresses
+    throw Object.assign(new Error(`${host} has no address`), { code: codeOf(answers[0]) })
   }
+}
+
+function codeOf(answer: Found<string[]>): string {
+  if (answer.kind === 'not-known') return answer.why
+  return answer.kind === 'no-name' ? 'ENOTFOUND' : 'ENODATA'
 }

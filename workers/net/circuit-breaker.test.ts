@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Breaker } from './breaker.ts'
-import { sign } from './signature.ts'
+import { Breaker } from './circuit-breaker.ts'
+import { sign } from './http/signature.ts'
 
 describe('a breaker', () => {
   it('leaves a partner alone after some failures in a row, then lets one try', () => {
