@@ -114,7 +114,7 @@ describe('which addresses hooks may reach', () => {
     expect(open.refuses('fd12::1')).toBe(null)
     expect(open.refuses('169.254.169.254')).toContain('link-local')
     expect(() => reachFrom({ POSTERN_HOOKS_MAY_REACH: 'everything' })).toThrow(
-      'POSTERN_HOOKS_MAY_REACH names "everything"',
+      'POSTERN_HOOKS_MAY_REACH contains "everything"',
     )
   })
 })
