@@ -31,6 +31,7 @@ const arrows = {
   'apps/cli': ['db/contract'],
   infra: ['db/contract'],
   test: [
+    'workers/net',
     'apps/api',
     'workers/policy',
     'workers/runtime',
