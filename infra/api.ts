@@ -86,11 +86,12 @@ type FunctionParts = { foundation: FoundationStack; bundle: string; logs: LogGro
 
 function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: FunctionParts): Lambda {
   const { settings, events, admin } = parameters(stack)
-  const { databaseToken, dataKey, enrolToken, adminPassword, edgeToken } = foundation.secrets
+  const { databaseToken, dataKey, enrolTokens, adminPassword, edgeToken } = foundation.secrets
   const secrets = {
     POSTERN_DATABASE_AUTH_TOKEN: databaseToken,
     POSTERN_MASTER_KEY: dataKey,
-    POSTERN_ENROL_TOKEN: enrolToken,
+    POSTERN_SMTP_ENROL_TOKEN: enrolTokens.smtp,
+    POSTERN_QUEUE_ENROL_TOKEN: enrolTokens.queue,
     POSTERN_ADMIN_PASSWORD: adminPassword,
     POSTERN_EDGE_TOKEN: edgeToken,
   }

@@ -22,8 +22,8 @@ export type Secrets = {
   databaseToken: Secret
   /** Key under which the API seals its signing keys and every other secret in the database (db/store/seal.ts). */
   dataKey: Secret
-  /** What a worker shows to enrol. */
-  enrolToken: Secret
+  /** What a worker shows to enrol: each service its own, which is good for no worker of the other. */
+  enrolTokens: Record<'smtp' | 'queue', Secret>
   /** Password of the first administrator. */
   adminPassword: Secret
   /** What the CDN shows the API, so that it may tell the visitor's address. */
@@ -97,6 +97,12 @@ function secrets(stack: Stack): Secrets {
     accept(made, { 'AwsSolutions-SMG4': rotation })
     return made
   }
+  const enrolToken = (id: string, service: string) =>
+    secret(id, {
+      description: `Postern: what a worker of ${service} shows to enrol`,
+      rotation:
+        'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
+    })
   return {
     databaseToken: secret('DatabaseToken', {
       description:
@@ -111,11 +117,10 @@ function secrets(stack: Stack): Secrets {
         'A new value would make all kept secrets unreadable; what it protects (the signing keys) is rotated by the API itself',
       length: dataKeyLength,
     }),
-    enrolToken: secret('EnrolToken', {
-      description: 'Postern: what a worker shows to enrol',
-      rotation:
-        'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
-    }),
+    enrolTokens: {
+      smtp: enrolToken('SmtpEnrolToken', 'the SMTP service'),
+      queue: enrolToken('QueueEnrolToken', 'the Queue Manager'),
+    },
     adminPassword: secret('AdminPassword', {
       description: 'Postern: password of the first administrator, read at the first start only',
       rotation:

@@ -66,10 +66,19 @@ describe('permissions', () => {
     expect(ofQueues[1]?.Action).not.toContain('sqs:SendMessage')
   })
 
-  test('workers read one secret, the function its five', () => {
+  test('workers read the two enrol tokens, the function its six', () => {
     const readers = statements().filter(({ Action }) => list(Action).includes('secretsmanager:GetSecretValue'))
-    expect(readers.map(({ name }) => name.split('/')[0])).toEqual(['api', 'api', 'api', 'api', 'api', 'workers'])
-    expect(JSON.stringify(readers[5]?.Resource)).toContain('EnrolToken')
+    expect(readers.map(({ name }) => name.split('/')[0])).toEqual([
+      'api',
+      'api',
+      'api',
+      'api',
+      'api',
+      'api',
+      'workers',
+      'workers',
+    ])
+    for (const reader of readers.slice(6)) expect(JSON.stringify(reader.Resource)).toContain('EnrolToken')
   })
 })
 
@@ -94,6 +103,16 @@ describe('secrets', () => {
     })
   })
 
+  test('each container is handed the enrol token of its own service only', () => {
+    const task = one('AWS::ECS::TaskDefinition')
+    const containers = task.Properties.ContainerDefinitions as { Name: string; Secrets?: { ValueFrom: unknown }[] }[]
+    const handed = containers.map(({ Name, Secrets = [] }) => [
+      Name,
+      [...JSON.stringify(Secrets).matchAll(/(Smtp|Queue)EnrolToken/g)].map(([token]) => token),
+    ])
+    expect(Object.fromEntries(handed)).toMatchObject({ smtp: ['SmtpEnrolToken'], queue: ['QueueEnrolToken'] })
+  })
+
   test('of the data key are 32 octets in base64', () => {
     templates.foundation.hasResourceProperties('AWS::SecretsManager::Secret', {
       GenerateSecretString: { PasswordLength: dataKeyLength, ExcludePunctuation: true },
@@ -102,7 +121,7 @@ describe('secrets', () => {
   })
 
   test('are made by Secrets Manager and outlive the stack', () => {
-    templates.foundation.resourceCountIs('AWS::SecretsManager::Secret', 5)
+    templates.foundation.resourceCountIs('AWS::SecretsManager::Secret', 6)
     templates.foundation.allResources('AWS::SecretsManager::Secret', {
       DeletionPolicy: 'Retain',
       Properties: { GenerateSecretString: Match.anyValue() },

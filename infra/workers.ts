@@ -156,7 +156,7 @@ function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefin
   })
   accept(task, {
     'AwsSolutions-ECS2':
-      'What is in the environment is addresses, ports and names. The one secret, the enrol token, comes from Secrets Manager',
+      'What is in the environment is addresses, ports and names. The one secret of each, its enrol token, comes from Secrets Manager',
   })
   accept(executionRole, {
     [wildcard(stack, '*')]: 'ecr:GetAuthorizationToken knows no resource; pulling is limited to the one repository',
@@ -211,7 +211,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
         POSTERN_HEALTH_PORT: `${healthPort}`,
         ...environment,
       },
-      secrets: { POSTERN_ENROL_TOKEN: InjectedSecret.fromSecretsManager(foundation.secrets.enrolToken) },
+      secrets: { POSTERN_ENROL_TOKEN: InjectedSecret.fromSecretsManager(foundation.secrets.enrolTokens[name]) },
       healthCheck,
       stopTimeout: Duration.seconds(stopTimeoutSeconds),
       // One that dies is started again in place: the other one and its sessions live on.

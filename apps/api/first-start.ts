@@ -74,18 +74,21 @@ export async function makeOwner(
   return { email, password, wasMade: !wish.password }
 }
 
-/** The enrolment token that the environment shares with the workers of both services; an older one is void. */
-export async function keepEnrolToken(parts: Parts, token: string): Promise<void> {
-  const hash = await sha256(token)
-  const entry = {
-    id: 'environment',
-    service: 'any' as const,
-    name: 'environment',
-    createdAt: parts.now(),
-    expiresAt: null,
-  }
+const shared = ['any', 'smtp', 'queue'] as const
+type SharedTokens = { [service in (typeof shared)[number]]?: string | undefined }
+
+/** The enrolment tokens of the environment: one a service, or one for both. What stood there before is void. */
+export async function keepEnrolTokens(parts: Parts, tokens: SharedTokens): Promise<void> {
+  const hashes = await Promise.all(shared.map(async (service) => ({ service, hash: await hashIn(tokens[service]) })))
   await parts.control.transaction(async (queries) => {
-    await deleteEnrolToken(queries, entry.id)
-    await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
+    for (const { service, hash } of hashes) {
+      const id = service === 'any' ? 'environment' : `environment-${service}`
+      await deleteEnrolToken(queries, id)
+      if (hash === undefined) continue
+      const entry = { id, service, name: 'environment', createdAt: parts.now(), expiresAt: null }
+      await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
+    }
   })
 }
+
+const hashIn = async (token: string | undefined) => (token ? sha256(token) : undefined)

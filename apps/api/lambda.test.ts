@@ -17,6 +17,8 @@ beforeAll(async () => {
     POSTERN_ADMIN_EMAIL: owner.email,
     POSTERN_ADMIN_PASSWORD: owner.password,
     POSTERN_ENROL_TOKEN: 'a token of the environment',
+    POSTERN_SMTP_ENROL_TOKEN: 'the long token of smtp',
+    POSTERN_QUEUE_ENROL_TOKEN: 'the long token of queue',
     POSTERN_LOG_LEVEL: 'silent',
   })
 })
@@ -109,6 +111,24 @@ it('enrols workers of both services by the token of the environment', async () =
     expect(enrolled.status).toBe(200)
     const snapshot = await ask('GET', '/v1/worker/snapshot', { token: enrolled.json.accessToken })
     expect(snapshot.text.trim().split('\n').at(-1)).toBe('{"end":true}')
+  }
+})
+
+it('enrols by the token of a service no worker of the other', async () => {
+  for (const [of, service, name, status] of [
+    ['smtp', 'smtp', 'smtp-1', 200],
+    ['queue', 'queue', 'queue-1', 200],
+    ['smtp', 'queue', 'queue-1', 401],
+    ['queue', 'smtp', 'smtp-1', 401],
+    ['smtp', 'smtp', 'queue-1', 401],
+  ] as const) {
+    const body = JSON.stringify({ token: `the long token of ${of}`, service, name, version: '0.1.0' })
+    expect([of, service, name, (await ask('POST', '/v1/worker/enrol', { body })).status]).toEqual([
+      of,
+      service,
+      name,
+      status,
+    ])
   }
 })
 

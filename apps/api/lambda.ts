@@ -3,7 +3,7 @@ import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
 import { tendCertificates } from './certificates.ts'
-import { keepEnrolToken, makeOwner, seed } from './first-start.ts'
+import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
 import { retain, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { makeParts } from './node/parts.ts'
@@ -44,7 +44,11 @@ async function start(env: NodeJS.ProcessEnv) {
   // A password made up here could only be shown in a log: without one there is no first owner.
   if (env.POSTERN_ADMIN_PASSWORD)
     await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
-  if (env.POSTERN_ENROL_TOKEN) await keepEnrolToken(parts, env.POSTERN_ENROL_TOKEN)
+  await keepEnrolTokens(parts, {
+    any: env.POSTERN_ENROL_TOKEN,
+    smtp: env.POSTERN_SMTP_ENROL_TOKEN,
+    queue: env.POSTERN_QUEUE_ENROL_TOKEN,
+  })
   const keys = new TokenKeys(parts)
   const task = async ({ schedule }: ScheduledTask): Promise<SweepReport | undefined> => {
     if (schedule === 'sweep') {

@@ -212,6 +212,18 @@ export const variables = {
     readBy: everyProcess,
     perWorker: true,
   },
+  POSTERN_SMTP_ENROL_TOKEN: {
+    type: 'secret',
+    default: 'none',
+    help: 'on AWS: enrols workers of the SMTP service only',
+    readBy: ['function'],
+  },
+  POSTERN_QUEUE_ENROL_TOKEN: {
+    type: 'secret',
+    default: 'none',
+    help: 'on AWS: enrols workers of the Queue Manager only',
+    readBy: ['function'],
+  },
   POSTERN_SECRETS: {
     type: 'text',
     default: 'none',

@@ -13,8 +13,9 @@ export async function enrolmentOf(
   return isFor(token, worker) ? token : undefined
 }
 
-/** The environment's token serves workers of both services: each is called after its own, so that none takes another's place. */
+/** A token of the environment serves all workers of a service, or of both: each is called after its own, so that none takes another's place. */
 function isFor(token: EnrolToken, { name, service }: { name: string; service: ServiceName }): boolean {
-  if (token.service === 'any') return name === service || name.startsWith(`${service}-`)
-  return token.service === service && token.name === name
+  if (token.service !== 'any' && token.service !== service) return false
+  if (token.id.startsWith('environment')) return name === service || name.startsWith(`${service}-`)
+  return token.name === name
 }
