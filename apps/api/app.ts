@@ -169,7 +169,7 @@ async function bodyOf(row: Endpoint, request: Request): Promise<Body> {
   if (row.body) return { text, body: parsed(row.parse === 'verb' ? anyObject : row.body, value, 'the body'), comment }
   const [key] = Object.keys(Object(value))
   if (key !== undefined)
-    throw invalid([{ path: key, message: `"${key.slice(0, 100)}" is one key too many: this takes no body` }])
+    throw invalid([{ path: key, message: `"${key.slice(0, 100)}" is not allowed: this request takes no body` }])
   return { text, body: undefined, comment }
 }
 
@@ -222,7 +222,7 @@ async function repeated(
   const found = await rememberedAnswer(parts.control, who.actor, key)
   if (!found) return undefined
   if (found.requestHash !== requestHash)
-    throw invalid([{ path: 'Idempotency-Key', message: `"${key}" was used for another request already` }])
+    throw invalid([{ path: 'Idempotency-Key', message: `"${key}" was already used for another request` }])
   const body = JSON.parse(await parts.seal.open(found.answer, idempotencyPlace(who.actor, key))) as unknown
   return json(found.status, body)
 }

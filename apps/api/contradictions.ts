@@ -96,7 +96,7 @@ async function inAddress(draft: ChangeSet, { kind, id, key }: Change): Promise<F
     (other) => other.kind !== kind || other.id !== id,
   )
   if (others.length > 0)
-    found.push({ path: 'address', message: `address is "${key}", which is ${named(others)} already` })
+    found.push({ path: 'address', message: `address is "${key}", which ${named(others)} already uses` })
   const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
   const { mailboxDelimiter = '', hostDelimiters = '' } = advanced ?? {}
   const local = key.slice(0, key.lastIndexOf('@'))
@@ -104,7 +104,7 @@ async function inAddress(draft: ChangeSet, { kind, id, key }: Change): Promise<F
   if (taken)
     found.push({
       path: 'address',
-      message: `address is "${key}", which holds the delimiter "${taken}": mail to it would go to another mailbox`,
+      message: `address is "${key}", which contains the delimiter "${taken}"; mail to it would go to another mailbox`,
     })
   if (kind === 'account') found.push(...(await inLogin(draft, id)), ...(await inForwarding(draft, id)))
   return found
@@ -121,9 +121,7 @@ async function spellings(draft: ChangeSet, address: string): Promise<string[]> {
 async function inForwarding(draft: ChangeSet, id: string): Promise<FieldError[]> {
   const { keepCopy = true, forwardTo = [] } = (await draft.get('account', id))?.value ?? {}
   if (keepCopy || forwardTo.length > 0) return []
-  return [
-    { path: 'keepCopy', message: 'keepCopy is false, but forwardTo is empty: there is nobody else to take the mail' },
-  ]
+  return [{ path: 'keepCopy', message: 'keepCopy is false and forwardTo is empty, so nobody would get the mail' }]
 }
 
 async function inLogin(draft: ChangeSet, id: string): Promise<FieldError[]> {
@@ -132,7 +130,7 @@ async function inLogin(draft: ChangeSet, id: string): Promise<FieldError[]> {
   const login = account.login || account.address
   const others = (await accountsByLogin(draft.queries, login)).filter((other) => other.id !== id)
   return others.length > 0
-    ? [{ path: 'login', message: `login is "${login}", which ${named(others)} has already` }]
+    ? [{ path: 'login', message: `login is "${login}", which ${named(others)} already has` }]
     : []
 }
 
@@ -143,7 +141,7 @@ async function inDomain(draft: ChangeSet, { id, before }: Change): Promise<Field
   for (const [path, name] of [['name', domain.name], ...domain.aliases.map((alias, i) => [`aliases.${i}`, alias])]) {
     const others = (await domainsNamed(draft.queries, name as string)).filter((other) => other.id !== id)
     if (others.length > 0)
-      found.push({ path: path as string, message: `${path} is "${name}", which ${named(others)} has already` })
+      found.push({ path: path as string, message: `${path} is "${name}", which ${named(others)} already has` })
   }
   if (domain.aliases.includes(domain.name))
     found.push({ path: 'aliases', message: `aliases names "${domain.name}", the domain itself` })
@@ -158,7 +156,12 @@ async function twice(draft: ChangeSet, domain: Domain, before: string | null): P
   if (names.length === 1 || names.every((name) => known.includes(name))) return []
   const found = await sameLocals(draft.queries, names)
   if (found.length === 0) return []
-  return [{ path: 'aliases', message: `with these aliases of ${domain.name} one mailbox would be ${named(found)}` }]
+  return [
+    {
+      path: 'aliases',
+      message: `with these aliases of ${domain.name}, the same mailbox would belong to ${named(found)}`,
+    },
+  ]
 }
 
 function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
@@ -167,14 +170,14 @@ function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
       {
         path: 'verifyRecipients',
         message:
-          'verifyRecipients is "any", but with the route maildir only accounts have a mailbox; allowed with it: directory',
+          'verifyRecipients is "any", but with the route maildir only accounts have mailboxes; allowed: directory',
       },
     ]
   if (verifyRecipients !== 'callout' || route.type === 'smtp' || route.type === 'lmtp') return []
   return [
     {
       path: 'verifyRecipients',
-      message: `verifyRecipients is "callout", but the route ${route.type} leads to no host that could be asked; allowed with it: directory${route.type === 'maildir' ? '' : ', any'}`,
+      message: `verifyRecipients is "callout", but the route ${route.type} has no host to ask; allowed: directory${route.type === 'maildir' ? '' : ', any'}`,
     },
   ]
 }
@@ -189,7 +192,7 @@ async function leftBehind(draft: ChangeSet, before: string | null): Promise<Fiel
     const found = await addressesIn(draft.queries, name)
     if (found.length === 0) continue
     const path = name === domain.name ? 'name' : 'aliases'
-    errors.push({ path, message: `${name} cannot go while it has ${named(found)}; delete or move them first` })
+    errors.push({ path, message: `${name} cannot be removed while it has ${named(found)}; delete or move them first` })
   }
   return errors
 }

@@ -189,7 +189,7 @@ describe('contradictions between rows', () => {
       [
         post('/v1/domains', { name: 'asked.example', verifyRecipients: 'callout' }),
         'verifyRecipients',
-        'leads to no host that could be asked',
+        'has no host to ask',
       ],
       [patch('/v1/settings/tls', { implicitTlsPort: 587 }), 'implicitTlsPort', 'advanced.submissionPort'],
       [patch('/v1/settings/advanced', { extraPorts: [465] }), 'extraPorts.0', 'tls.implicitTlsPort'],

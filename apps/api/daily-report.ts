@@ -73,7 +73,7 @@ async function textOf({ records }: Parts, given: { since: number; until: number;
   }
   const line = (title: string, n: number) => `${title.padEnd(28)} ${String(n).padStart(10)}`
   return [
-    `The mail of ${name}, from midnight to midnight UTC. Recipients are counted, unless it says otherwise.`,
+    `The mail of ${name}, from midnight to midnight UTC. The numbers are recipients unless a line says otherwise.`,
     '',
     line('Received', sum('received')),
     line('Delivered', sum('delivered')),

@@ -55,7 +55,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const owner = await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
   if (owner?.wasMade)
     console.log(
-      `postern first start: sign in as ${owner.email} with the password ${owner.password} (shown this once; change it)`,
+      `postern first start: sign in as ${owner.email} with the password ${owner.password} (shown only once; change it)`,
     )
 
   const app = createApp(parts)

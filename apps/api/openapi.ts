@@ -42,24 +42,28 @@ const writeQuery = z.object({
   dryRun: z
     .enum(['true', 'false'])
     .optional()
-    .openapi({ description: 'Full validation and the diff; nothing is saved.' }),
-  comment: z.string().max(500).optional().openapi({ description: 'Why; kept with the revision.' }),
+    .openapi({ description: 'Validate the request and return the diff. Nothing is saved.' }),
+  comment: z
+    .string()
+    .max(500)
+    .optional()
+    .openapi({ description: 'Why you make this change. It is kept with the revision.' }),
 })
 const writeHeaders = z.object({
   'if-match': z
     .string()
     .optional()
-    .openapi({ description: 'The revision you have seen: "12". A newer one answers 412.' }),
+    .openapi({ description: 'The revision you last read, e.g. "12". If there is a newer one, the response is 412.' }),
   'idempotency-key': z
     .string()
     .optional()
-    .openapi({ description: 'The same key and request: the same answer, done once.' }),
+    .openapi({ description: 'A repeated request with the same key is carried out once and gets the same response.' }),
 })
 
 /** What describes the API is part of it. */
 const own = [
   { path: '/openapi.json', media: 'application/json', summary: 'This document' },
-  { path: '/docs', media: 'text/html', summary: 'This document, readable' },
+  { path: '/docs', media: 'text/html', summary: 'This document, for people' },
 ]
 
 /** Paths that answer GET and are no rows. */

@@ -64,7 +64,7 @@ export function problemOf(error: unknown): ProblemError {
     return new ProblemError(503, 'The disk of the database is full. Nothing was saved; make room and try again.', {
       headers: { 'retry-after': '60' },
     })
-  return new ProblemError(500, 'Something went wrong inside. Nothing was saved. The log has the details.')
+  return new ProblemError(500, 'Internal error. Nothing was saved. The log has the details.')
 }
 
 function duplicatePath({ kind }: DuplicateError): string {

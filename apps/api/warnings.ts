@@ -48,7 +48,7 @@ function ofHostName({ kind, id, before, after }: Change): string[] {
   const hostname = kind === 'settings' && id === 'general' ? String(parsed(after)?.hostname ?? '') : ''
   if (!hostname || !isBare(hostname) || parsed(before)?.hostname === hostname) return []
   return [
-    `general.hostname: ${hostname} is not fully qualified (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
+    `general.hostname: ${hostname} is not a fully qualified name (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
   ]
 }
 
@@ -57,13 +57,13 @@ function ofSyslog({ kind, id, after }: Change, { missingSyslog }: Machine): stri
   const missing = isWanted ? missingSyslog?.() : undefined
   if (missing === undefined) return []
   return [
-    `logging.destination: syslog, but there is no ${missing} on this machine. Lines wait and are then lost until a syslog daemon runs; POSTERN_SYSLOG names another.`,
+    `logging.destination: this machine has no ${missing}. Until a syslog daemon runs, lines wait and are then lost. To use another socket, set POSTERN_SYSLOG.`,
   ]
 }
 
 const broad = {
-  relay: 'every client there may send to any domain without AUTH. This server is an open relay as far as that goes.',
-  white: 'clients there skip the checks that the White List exempts from.',
+  relay: 'all these clients may send to any domain without logging in. For them, this server is an open relay.',
+  white: 'all these clients skip the checks that the White List turns off.',
 }
 
 /** The list as a whole: two halves of the Internet are the Internet. */
@@ -123,9 +123,9 @@ function aboutAddress(ground: Ground, address: string, what: string): string[] {
   const own = ground.directory.domains.get(domain)
   if (!own)
     return what === address
-      ? [`${domain} is not a domain of this server yet: no mail reaches ${address} until it is.`]
+      ? [`${domain} is not a domain of this server. Until you add it, no mail reaches ${address}.`]
       : []
   const { kind, because, leftOut } = expand({ local, domain: own.name }, address, ground)
   if (kind !== 'found') return [`${what} leads to nobody${what === address ? '' : `: ${address}`}: ${because}`]
-  return leftOut.map((sentence) => `${what} leaves somebody out: ${sentence}`)
+  return leftOut.map((sentence) => `${what} does not reach everybody: ${sentence}`)
 }

@@ -66,7 +66,7 @@ export class Client {
       signal: AbortSignal.timeout(patienceMs),
     }).catch((error: Error) => {
       const cause = error.cause instanceof Error ? error.cause.message : error.message
-      throw new ApiError(0, `no answer from ${this.#base}: ${cause}. Is POSTERN_URL right, and is Postern running?`)
+      throw new ApiError(0, `no answer from ${this.#base}: ${cause}. Check POSTERN_URL, and that Postern is running.`)
     })
     if (response.ok) return response
     const problem = (await response.json().catch(() => ({}))) as Partial<Problem>

@@ -49,7 +49,7 @@ async function placeFrom(client: Client): Promise<{ host: string; port: number }
     .filter(({ live }) => live)
     .flatMap(({ listeners }) => listeners)
     .find(({ name }) => name === 'smtp')
-  if (!listener) throw new Error('no SMTP worker listens; is the service smtp started?')
+  if (!listener) throw new Error('no SMTP worker is listening. Is the service smtp running?')
   const { address, port } = listener
   return { host: /^(0\.0\.0\.0|::)$/.test(address) ? client.host : address, port }
 }

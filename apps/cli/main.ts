@@ -27,65 +27,65 @@ const messageActions = ['hold', 'release', 'retry', 'bounce', 'delete'] as const
 const commands: Record<string, Command> = {
   status: {
     usage:
-      'status                    services, workers and the revision on each; exit code 2 when one is not as wanted',
+      'status                    services, workers and the revision of each; exit code 2 if a service is not in its desired state',
     arguments: 0,
     run: (client) => status(client),
   },
   export: {
-    usage: 'export                    the whole configuration as YAML, without secrets',
+    usage: 'export                    print the configuration as YAML, without secrets',
     arguments: 0,
     run: (client) => document(client),
   },
   plan: {
-    usage: 'plan FILE                 what applying FILE would change; exit code 2 when there is drift',
+    usage: 'plan FILE                 show what applying FILE would change; exit code 2 if anything would',
     arguments: 1,
     run: (client, [file = '']) => plan(client, file),
   },
   apply: {
-    usage: 'apply FILE                change it',
+    usage: 'apply FILE                apply FILE',
     arguments: 1,
     run: (client, [file = '']) => apply(client, file),
   },
   revert: {
-    usage: 'revert N [--force]        undo revision N alone; --force: also what changed since',
+    usage: 'revert N [--force]        undo only revision N; --force: even if it was changed again later',
     arguments: 1,
     most: 2,
     run: (client, [number = '', force]) => revert(client, number, force),
   },
   queue: {
     ...look,
-    usage: 'queue [QUERY]             what waits; QUERY e.g. "state=deferred&domain=example.org"',
+    usage: 'queue [QUERY]             list waiting messages; QUERY e.g. "state=deferred&domain=example.org"',
   },
   list: { ...look, usage: 'list [QUERY]              the same as queue' },
   show: {
-    usage: 'show ID                   one message: envelope, attempts, trace',
+    usage: 'show ID                   show a message: envelope, attempts, trace',
     arguments: 1,
     run: (client, [id = '']) => queue.show(client, id),
   },
   explain: {
-    usage: 'explain ID                why a message waits',
+    usage: 'explain ID                say why a message waits',
     arguments: 1,
     run: (client, [id = '']) => queue.explain(client, id),
   },
   submit: {
     usage:
-      'submit FILE [--from SENDER] RECIPIENT…\n                                    a message file into the queue; prints its id',
+      'submit FILE [--from SENDER] RECIPIENT…\n                                    submit a message file and print its id',
     arguments: 2,
     most: Number.POSITIVE_INFINITY,
     run: (client, [file = '', ...envelope]) => queue.submitFile(client, file, envelope),
   },
   deliver: {
-    usage: 'deliver ID                try one queued message now (the same as retry)',
+    usage: 'deliver ID                try a queued message now (the same as retry)',
     arguments: 1,
     run: (client, [id = '']) => queue.act(client, 'retry', id),
   },
   reroute: {
-    usage: 'reroute ID HOST[:PORT]    send one queued message there instead',
+    usage: 'reroute ID HOST[:PORT]    send a queued message to another host',
     arguments: 2,
     run: (client, [id = '', place = '']) => queue.reroute(client, id, place),
   },
   run: {
-    usage: 'run                       try everything that waits, now',
+    usage: 'run                       try all waiting messages now',
     arguments: 0,
     run: (client) => queue.run(client),
   },
@@ -93,7 +93,7 @@ const commands: Record<string, Command> = {
     messageActions.map((action): [string, Command] => [
       action,
       {
-        usage: `${`${action} ID`.padEnd(26)}${action} one queued message`,
+        usage: `${`${action} ID`.padEnd(26)}${action} a queued message`,
         arguments: 1,
         run: (client, [id = '']) => queue.act(client, action, id),
       },
@@ -120,7 +120,7 @@ async function document(client: Client): Promise<number> {
 
 function usage(): string {
   return [
-    'postern: the command of the Postern SMTP gateway',
+    'postern: the command line of the Postern SMTP gateway',
     '',
     ...Object.values(commands).map((command) => `  postern ${command.usage}`),
     '',
@@ -138,9 +138,9 @@ function usage(): string {
     '  postern -q                the same as run',
     '',
     'POSTERN_URL     the API, default http://127.0.0.1:8080',
-    'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; operator for all that changes the queue',
-    'POSTERN_ORIGIN  the domain of names without one, for sendmail; default this host',
-    'POSTERN_SMTP    host:port of the SMTP service for -bs; default: the API knows',
+    'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; it needs the role operator to change the queue',
+    'POSTERN_ORIGIN  the domain added to names without one by sendmail; default: this host',
+    'POSTERN_SMTP    host:port of the SMTP service for -bs; default: ask the API',
     '/etc/postern/cli.env holds these for programs that pass no environment on (POSTERN_CLI_CONFIG names another file)',
   ].join('\n')
 }
@@ -150,7 +150,7 @@ function client(): Client {
   if (!token)
     throw new Exit(
       isSendmail(process.argv.slice(2)) ? sysexits.config : 1,
-      'POSTERN_TOKEN is not set: make a token in the console (Users and tokens) or with POST /v1/tokens',
+      'POSTERN_TOKEN is not set. Create a token in the console (Users and tokens) or with POST /v1/tokens',
     )
   return new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token)
 }
@@ -189,7 +189,10 @@ async function main(args: string[]): Promise<number> {
     return 0
   }
   if (name === '') throw new Exit(sysexits.usage, usage())
-  throw new Exit(sysexits.usage, command ? `usage: postern ${command.usage}` : `no command "${name}"; see postern help`)
+  throw new Exit(
+    sysexits.usage,
+    command ? `usage: postern ${command.usage}` : `unknown command "${name}"; see postern help`,
+  )
 }
 
 main(process.argv.slice(2)).then(

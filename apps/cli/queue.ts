@@ -40,25 +40,25 @@ export async function explain(client: Client, id: string): Promise<number> {
   const say = (sentence: string) => console.log(plain(sentence))
   switch (message.state) {
     case 'finished':
-      say('It waits no more:')
+      say('It is no longer in the queue:')
       for (const { address, outcome, lastReply } of message.recipients)
         say(`  ${address} was ${outcome}${lastReply ? `: ${lastReply}` : ''}`)
       return 0
     case 'held':
-      say(`It is ${cause ?? 'held'}. "postern release ${id}" lets it go on.`)
+      say(`It is ${cause ?? 'held'}. To release it: postern release ${id}`)
       break
     case 'active':
-      say('It is being delivered, or is about to be.')
+      say('It is being delivered, or will be soon.')
       break
     default:
-      say('The last try did not succeed; it is tried again by itself.')
+      say('The last try failed. It will be tried again.')
   }
   const manager = services.items.find(({ name }) => name === 'queue')
   if (manager && manager.observed !== 'running') say(`The Queue Manager is ${manager.observed}: nothing is delivered.`)
   for (const { address, outcome, attempts, lastReply, nextTryAt } of message.recipients) {
     if (outcome !== 'waiting') continue
     say(`  ${address}: tried ${attempts} times${nextTryAt && message.state !== 'held' ? `, next ${nextTryAt}` : ''}`)
-    if (lastReply) say(`    the last answer: ${lastReply}`)
+    if (lastReply) say(`    last reply: ${lastReply}`)
   }
   return 0
 }
@@ -92,13 +92,13 @@ function envelopeOf(args: readonly string[]) {
 export async function act(client: Client, action: string, id: string, body?: object): Promise<number> {
   const path = `/v1/messages/${encodeURIComponent(id)}/${action}`
   const { revision } = await client.post<{ revision: number }>(path, body)
-  console.log(`${action} ordered as revision ${revision}`)
+  console.log(`${action} requested as revision ${revision}`)
   return 0
 }
 
 export async function run(client: Client): Promise<number> {
   const { revision } = await client.post<{ revision: number }>('/v1/queue/run')
-  console.log(`a run of the whole queue was ordered as revision ${revision}`)
+  console.log(`a run of the whole queue was requested as revision ${revision}`)
   return 0
 }
 

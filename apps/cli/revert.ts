@@ -6,7 +6,7 @@ import { Exit, sysexits } from './sysexits.ts'
 export async function revert(client: Client, number: string, force: string | undefined): Promise<number> {
   if (!/^[1-9]\d*$/.test(number))
     throw new Exit(sysexits.usage, `revert takes the number of a revision, not "${number}"`)
-  if (force !== undefined && force !== '--force') throw new Exit(sysexits.usage, `"${force}" is no option of revert`)
+  if (force !== undefined && force !== '--force') throw new Exit(sysexits.usage, `revert has no option "${force}"`)
   const body = { force: force === '--force' }
   const { revision, changes = 0, diff } = await client.post<WriteResult>(`/v1/revisions/${number}/revert`, body)
   for (const { kind, label } of diff) console.log(`~ ${kind} ${label}`)

@@ -48,7 +48,7 @@ test('upload: pasted and as a file, refused with a key that is not its own, then
     .waitFor()
   const directory = await temporaryDirectory('upload')
   await writeFile(join(directory, 'key.pem'), one.key)
-  await page.getByLabel('Choose a file instead').last().setInputFiles(join(directory, 'key.pem'))
+  await page.getByLabel('Choose a file').last().setInputFiles(join(directory, 'key.pem'))
   await expect.poll(() => page.getByRole('textbox', { name: 'Private key' }).inputValue()).toContain('PRIVATE KEY')
   await save()
   await page.getByRole('dialog').getByText('(secret)').first().waitFor()

@@ -36,7 +36,7 @@ const column = (heads: string[], cells: string[][], name: string) =>
 test.each(['last hour', 'last 24 hours', 'last 7 days'])('%s: chart, unit and table say the same', async (span) => {
   const { page } = it
   await it.go('/')
-  await page.getByLabel('Charts show the').selectOption(span)
+  await page.getByLabel('Show the').selectOption(span)
   const panel = page.locator('section', { has: page.getByRole('heading', { name: `Mail, ${span}` }) }).last()
   const chart = panel.getByRole('img', { name: /3 received, 2 delivered, \d+ deferred, 0 bounced, 0 discarded/ })
   await chart.waitFor()

@@ -141,7 +141,7 @@ test('signing out ends it; a wrong password says so and no more', async () => {
   await it.page.getByLabel('E-mail').fill('admin@postern.test')
   await it.page.getByLabel('Password').fill('wrong')
   await it.page.getByRole('button', { name: 'Sign in' }).click()
-  await it.page.getByText('E-mail or password is wrong.').waitFor()
+  await it.page.getByText('Wrong e-mail or password.').waitFor()
   await it.page.goto(it.postern.url)
   await signIn(it.page)
 })

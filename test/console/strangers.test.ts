@@ -76,7 +76,7 @@ test('a deletion names what goes: several entries at once, a domain, a message',
   for (const row of [1, 2]) await page.getByLabel(`Select row ${row}`).check()
   await page.getByRole('button', { name: 'Delete 2 entries' }).click()
   const dialog = page.getByRole('dialog', { name: 'Delete 2 entries of the Kill File?' })
-  const named = await dialog.getByRole('list', { name: 'To be deleted' }).getByRole('listitem').allTextContents()
+  const named = await dialog.getByRole('list', { name: 'Entries to delete' }).getByRole('listitem').allTextContents()
   expect(named.join()).toMatch(/@(one|two|three)\.example about .*,@(one|two|three)\.example about/)
   await dialog.getByLabel('Comment').fill('they have mended')
   await dialog.getByRole('button', { name: 'Delete' }).click()

@@ -138,7 +138,7 @@ test('the API is away for some seconds: it is said, nothing typed is lost, and t
     .getByText(/does not answer/)
     .waitFor()
   await page.getByRole('button', { name: 'Cancel' }).click()
-  await page.getByTestId('away').getByText('nothing you typed is lost').waitFor()
+  await page.getByTestId('away').getByText('keeps what you typed').waitFor()
   await postern.restart()
   await page.getByTestId('away').waitFor({ state: 'detached' })
   expect(await page.getByLabel('Retry timer', { exact: true }).inputValue()).toBe('55')

@@ -86,7 +86,7 @@ test('unsaved changes go along to the replay, and come back to be saved', async 
   expect(await result.textContent()).toContain('eve@remote.example')
   await bothSchemes()
   await page.goBack()
-  await page.getByText('1 change not saved.').waitFor()
+  await page.getByText('1 unsaved change.').waitFor()
   await page.getByRole('button', { name: 'Review and save' }).click()
   await confirm(page, /^Save/)
   expect(await it.postern.api.get('/v1/settings/general')).toMatchObject({ settings: { maxMessageBytes: 10 } })

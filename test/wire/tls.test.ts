@@ -198,7 +198,7 @@ describe('implicit TLS', () => {
     const { host, smtpsPort } = live.postern
     expect(await answers(host, smtpsPort)).toBe(false)
     const { warnings } = await live.set('tls', { implicitTls: true })
-    expect(warnings).toEqual(['tls.implicitTls: the port opens as soon as there is a certificate.'])
+    expect(warnings).toEqual(['tls.implicitTls: the port opens once there is a certificate.'])
     expect(await answers(host, smtpsPort)).toBe(false)
     await load('mail.home.test')
     await until('the port answers', () => answers(host, smtpsPort))

@@ -51,6 +51,6 @@ async function byJwt(parts: Parts, keys: TokenKeys, token: string): Promise<Iden
     return { type: 'worker', actor: `worker:${workerId}`, workerId, service, expiresAt }
   }
   const user = await userOfSession(parts.control, String(claims.sid))
-  if (!user) throw unauthorized('The session has ended; sign in again.')
+  if (!user) throw unauthorized('The session has ended. Sign in again.')
   return { type: 'user', actor: user.email, role: user.role, userId: user.id, sessionId: String(claims.sid), expiresAt }
 }

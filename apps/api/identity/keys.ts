@@ -62,7 +62,7 @@ export class TokenKeys {
       const expired = error instanceof Error && 'code' in error && error.code === 'ERR_JWT_EXPIRED'
       throw new ProblemError(
         401,
-        expired ? 'The access token has expired; refresh it.' : 'The access token is not valid.',
+        expired ? 'The access token has expired. Refresh it.' : 'The access token is not valid.',
       )
     }
   }

@@ -59,7 +59,7 @@ export async function signIn(
     await recordAudit(queries, auditOf(call, { actor: user.email, action: 'login', entity: client }))
     return { id, user }
   })
-  if (!session) throw new ProblemError(401, 'The mail address or the password is wrong.')
+  if (!session) throw new ProblemError(401, 'Wrong e-mail or password.')
   return { ...(await access(keys, session.user, session.id)), refreshToken, cookieToken }
 }
 
@@ -120,7 +120,7 @@ export async function refreshByCookie(
   return access(keys, outcome.user, outcome.sessionId)
 }
 
-const ended = () => new ProblemError(401, 'The refresh token is not valid any more; sign in again.')
+const ended = () => new ProblemError(401, 'The refresh token is no longer valid. Sign in again.')
 
 const canonical = (address: string | undefined) => canonicalAddress(address ?? '') ?? undefined
 

@@ -16,7 +16,7 @@ export const accountRoutes: Endpoint[] = [
       409: 'The account was changed meanwhile.',
       429: 'Too many failed attempts; Retry-After says how long.',
     },
-    summary: 'Change your own password; your other sessions end',
+    summary: 'Change your password. You are signed out everywhere else',
     body: passwordChangeSchema,
     bodyLimit: 16_384,
     write: true,

@@ -13,7 +13,7 @@ export const certificateRoutes: Endpoint[] = [
     alsoAnswers: { 409: 'Its source is renewed by uploading the next one.' },
     scope: 'admin',
     tag: 'Certificates',
-    summary: 'A new self-signed certificate, or a new ACME order, now',
+    summary: 'Renew a certificate: make a new self-signed one, or place a new ACME order',
     params: z.object({ id: z.string().max(100) }),
     write: true,
     answer: writeResultSchema.extend({ id: z.string() }),
@@ -24,7 +24,7 @@ export const certificateRoutes: Endpoint[] = [
     path: '/.well-known/acme-challenge/{token}',
     scope: 'public',
     tag: 'System',
-    summary: 'Answers an HTTP-01 challenge (RFC 8555 §8.3) of an order that is open',
+    summary: 'Answer an HTTP-01 challenge (RFC 8555 §8.3) of an open order',
     params: z.object({ token: z.string().max(500) }),
     answer: 'application/octet-stream',
     handle: async ({ parts }, { params }) => {

@@ -60,7 +60,7 @@ export const directoryRoutes: Endpoint[] = kinds.flatMap(({ kind, path, one, man
       path,
       scope: 'admin',
       tag: many,
-      summary: `Make ${one}`,
+      summary: `Create ${one}`,
       body: schema,
       parse: 'verb',
       write: true,

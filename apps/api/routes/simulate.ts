@@ -34,7 +34,7 @@ export const simulateRoutes: Endpoint[] = [
     path: '/v1/replay/{id}',
     scope: 'viewer',
     tag: 'What would happen',
-    summary: 'How far a replay is, and its result when it is done',
+    summary: 'Read the progress and the result of a replay',
     params: z.object({ id: z.string().length(36) }),
     answer: replaySchema,
     handle: (call, { params }) => readReplay(call, params.id),

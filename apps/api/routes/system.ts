@@ -19,7 +19,7 @@ export const systemRoutes: Endpoint[] = [
     path: '/v1/rfcs',
     scope: 'self',
     tag,
-    summary: 'Supported SMTP RFCs, each with the tests that show it',
+    summary: 'Supported SMTP RFCs and the tests that prove it',
     answer: z.object({ items: z.array(rfcSchema) }),
     handle: async () => ({ items: rfcs }),
   }),
@@ -28,7 +28,7 @@ export const systemRoutes: Endpoint[] = [
     path: '/healthz',
     scope: 'public',
     tag,
-    summary: 'The process answers',
+    summary: 'Check that the process answers',
     answer: z.object({ status: z.literal('ok'), version: z.string() }),
     handle: async ({ parts }) => ({ status: 'ok', version: parts.version }),
   }),
@@ -38,7 +38,7 @@ export const systemRoutes: Endpoint[] = [
     alsoAnswers: { 503: 'A database does not answer.' },
     scope: 'public',
     tag,
-    summary: 'Both databases answer',
+    summary: 'Check that both databases answer',
     answer: z.object({ status: z.literal('ready') }),
     handle: async ({ parts }) => {
       try {
@@ -54,7 +54,7 @@ export const systemRoutes: Endpoint[] = [
     path: '/metrics',
     scope: 'public',
     tag,
-    summary: 'Prometheus text: the API, and each worker',
+    summary: 'Metrics of the API and of each worker, as Prometheus text',
     answer: 'text/plain',
     handle: async ({ parts }) =>
       new Response(await parts.metrics.text(await snapshotOf(parts)), {

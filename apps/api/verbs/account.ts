@@ -20,7 +20,7 @@ import { invalid, notFound, ProblemError } from '../problem.ts'
 
 /** The adapter has seen to it. */
 function personOf({ who }: Call): Extract<Identity, { type: 'user' }> {
-  if (who.type !== 'user') throw new ProblemError(403, 'This is for people.')
+  if (who.type !== 'user') throw new ProblemError(403, 'Only a signed-in user may do this, not an API token.')
   return who
 }
 
@@ -36,13 +36,13 @@ export async function changeOwnPassword(
   if (!user || !(await parts.passwords.verify(user.passwordHash, current)))
     throw invalid([{ path: 'current', message: 'current is not your password' }])
   await parts.control.transaction((queries) => forgetAttempts(queries, attempt))
-  if (wanted === current) throw invalid([{ path: 'new', message: 'new is the password you have; choose another' }])
+  if (wanted === current) throw invalid([{ path: 'new', message: 'new is your current password; choose another one' }])
   const passwordHash = await parts.passwords.hash(wanted)
   const about = { action: 'user.password', kind: 'user', entity: actor, always: true }
   return writeRevision(call, about, async ({ queries }) => {
     const now = await userById(queries, userId)
     if (!now || now.passwordHash !== user.passwordHash)
-      throw new ProblemError(409, 'The account was changed meanwhile. Nothing was saved; try again.')
+      throw new ProblemError(409, 'Your account was changed in the meantime. Nothing was saved. Try again.')
     await putUser(queries, { ...now, passwordHash })
     await revokeSessionsOf(queries, userId, { now: parts.now(), except: sessionId })
     return {}

@@ -30,7 +30,10 @@ export async function certificateRow({ parts }: Call, wish: Json, old: Json | un
   const before = old as Certificate | undefined
   const { type } = input.source
   if (before && before.source.type !== type)
-    throw wrong('source.type', `source.type is "${type}" but this is "${before.source.type}"; make another certificate`)
+    throw wrong(
+      'source.type',
+      `source.type is "${type}" but this certificate has the source "${before.source.type}"; create another certificate`,
+    )
   refuseWhatIsMade(input, before)
   switch (input.source.type) {
     case 'upload':
@@ -89,7 +92,10 @@ type Requested = { input: CertificateInput; source: Request; before: Certificate
 async function requested(parts: Parts, { input, source, before }: Requested): Promise<Json> {
   const { names, key: kind, organization } = source
   if (before && before.source.type === 'csr' && before.source.key !== kind)
-    throw wrong('source.key', `source.key is "${kind}", but the key of this request stays; make another certificate`)
+    throw wrong(
+      'source.key',
+      `source.key is "${kind}", but the key of a request cannot change; create another certificate`,
+    )
   const privateKey = before?.privateKey ?? (await parts.certificates.makeKey(kind))
   const csr =
     before?.csr && same(before.source, source)
@@ -108,7 +114,7 @@ function ordered({ names, agreed }: CertificateSource & { type: 'acme' }, { inpu
     if (name.startsWith('*.'))
       found.push({
         path: `source.names.${i}`,
-        message: `source.names is "${name}"; HTTP-01 proves no wildcards, name each host`,
+        message: `source.names is "${name}"; HTTP-01 does not support wildcards; name each host`,
       })
   })
   if (found.length > 0) throw invalid(found)
@@ -118,9 +124,9 @@ function ordered({ names, agreed }: CertificateSource & { type: 'acme' }, { inpu
 /** What stays to be said after a success. */
 export function warnOfCertificate({ parts }: Call, { notAfter, source }: Json): string[] {
   if (typeof notAfter === 'string' && Date.parse(notAfter) <= parts.now())
-    return [`The certificate has expired at ${notAfter}: clients that verify it will not accept it.`]
+    return [`The certificate expired at ${notAfter}. Clients that verify certificates reject it.`]
   if ((source as CertificateSource).type === 'acme')
-    return ['The order is made in the background; the certificate is in force as soon as it is issued.']
+    return ['The certificate is ordered in the background, and is used once it is issued.']
   return []
 }
 

@@ -72,7 +72,7 @@ function fromText(text: string): unknown {
   try {
     return parse(text, { maxAliasCount: 100, merge: false })
   } catch (error) {
-    throw invalid([{ path: 'document', message: `document is no YAML: ${(error as Error).message.split('\n')[0]}` }])
+    throw invalid([{ path: 'document', message: `document is not YAML: ${(error as Error).message.split('\n')[0]}` }])
   }
 }
 

@@ -42,7 +42,7 @@ export async function readRevision({ parts }: Call, revision: number, against: n
   const row = await keptRevision(parts, revision)
   const other = against ?? revision - 1
   if (other > (await headRevision(parts.control)))
-    throw invalid([{ path: 'against', message: `against is ${other}, which is no revision yet` }])
+    throw invalid([{ path: 'against', message: `against is ${other}, which does not exist yet` }])
   const found = await changesBetween(parts.control, Math.min(other, revision), Math.max(other, revision), maxShown)
   const turned =
     other > revision ? found.map((change) => ({ ...change, before: change.after, after: change.before })) : found
@@ -84,7 +84,7 @@ export async function revertRevision(call: Call, revision: number, force: boolea
     throw invalid([
       {
         path: 'revision',
-        message: `revision ${revision} changed no settings, lists or directory: starts, stops, orders, users and tokens are not undone this way`,
+        message: `revision ${revision} changed no settings, lists or directory entries; starts, stops, orders, users and tokens cannot be undone`,
       },
     ])
   const about = { action: 'revert', kind: 'revision', entity: String(revision) }
@@ -98,7 +98,7 @@ export async function revertRevision(call: Call, revision: number, force: boolea
 
 function changedSince(revision: number, conflicts: Conflict[]): ProblemError {
   const errors = conflicts.map(({ kind, key, detail }) => ({ path: `${kind} ${key}`, message: detail }))
-  const detail = `What revision ${revision} changed has changed since. Send {"force": true} to undo it all the same.`
+  const detail = `What revision ${revision} changed was changed again later. To undo it anyway, send {"force": true}.`
   return new ProblemError(409, detail, { errors })
 }
 

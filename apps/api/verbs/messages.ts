@@ -30,7 +30,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   const [worker] = await liveWorkers(parts, 'smtp')
   if (!worker) {
     await dropChunks(parts.records, bundle)
-    throw new ProblemError(503, 'No SMTP worker is live to take the message. Nothing was stored; try again.')
+    throw new ProblemError(503, 'No SMTP worker is running. Nothing was stored. Try again later.')
   }
   const key = write.idempotency && (await sha256(`${who.actor}\n${write.idempotency.key}`))
   const messageId = key ? idFrom(key) : parts.newId()
@@ -64,10 +64,10 @@ export async function submitMessage(call: Call, request: Request, query: Query):
     case undefined:
       if (!write.dryRun) return json(202, { id: messageId, state: 'pending', revision })
       await forget()
-      throw new ProblemError(503, 'No worker has answered in time. Nothing was stored; try again.')
+      throw new ProblemError(503, 'No worker answered in time. Nothing was stored. Try again.')
     default:
       await forget()
-      throw new ProblemError(503, 'The worker could not store the message. Nothing was stored; try again.')
+      throw new ProblemError(503, 'The worker could not store the message. Nothing was stored. Try again.')
   }
 }
 
@@ -95,17 +95,18 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   const row = await messageById(parts.records, messageId)
   if (!row) throw notFound(`message ${messageId}`)
   await audit(call, 'message.read', messageId)
-  const gone = new ProblemError(410, `Message ${messageId} waits no more: its content is not kept.`)
+  const gone = new ProblemError(410, `Message ${messageId} is no longer in the queue, so its content is gone.`)
   if (row.state === 'finished') throw gone
   const workers = await liveWorkers(parts, 'queue')
-  if (workers.length === 0) throw new ProblemError(503, 'No Queue Manager is live to show the message; try again.')
+  if (workers.length === 0)
+    throw new ProblemError(503, 'No Queue Manager is running, so the message cannot be shown. Try again later.')
   const id = `content-${parts.newId()}`
   const most = parts.maxBody ?? 2 ** 31
   const { answer } = await ask(call, { kind: 'content', id, messageId, most }, { workers, requestHash: '' })
   await dropWorkerRequest(parts.records, id)
   if (answer?.outcome === 'absent') throw gone
   if (answer?.outcome !== 'found')
-    throw new ProblemError(503, 'The Queue Manager did not show the message in time; try again.', {
+    throw new ProblemError(503, 'The Queue Manager did not answer in time. Try again.', {
       headers: { 'retry-after': '5' },
     })
   return new Response(chunkStream(parts, id, answer.chunks), {

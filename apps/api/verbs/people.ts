@@ -66,7 +66,7 @@ export function makeUser(
     const { queries } = draft
     draft.entity = email.toLowerCase()
     if (await userByEmail(queries, email))
-      throw invalid([{ path: 'email', message: `email is "${email}", which a user has already` }])
+      throw invalid([{ path: 'email', message: `email is "${email}", which another user already has` }])
     const passwordHash = await call.parts.passwords.hash(password)
     const user = {
       id: call.parts.newId(),
@@ -94,7 +94,7 @@ export function changeUser(
     if (patch.role && patch.role !== 'owner') await keepAnOwner(queries, before)
     const other = patch.email && (await userByEmail(queries, patch.email))
     if (other && other.id !== id)
-      throw invalid([{ path: 'email', message: `email is "${patch.email}", which a user has already` }])
+      throw invalid([{ path: 'email', message: `email is "${patch.email}", which another user already has` }])
     const passwordHash = patch.password ? await call.parts.passwords.hash(patch.password) : before.passwordHash
     const user = { ...before, email: patch.email ?? before.email, role: patch.role ?? before.role, passwordHash }
     draft.entity = user.email === before.email ? user.email : `${before.email}, now ${user.email}`
@@ -121,7 +121,7 @@ export function removeUser(call: Call, id: string): Promise<WriteResult> {
 
 async function keepAnOwner(queries: Queries, { role, email }: User): Promise<void> {
   if (role === 'owner' && (await countOwners(queries)) <= 1)
-    throw invalid([{ path: 'role', message: `${email} is the last owner; make another one first` }])
+    throw invalid([{ path: 'role', message: `${email} is the last owner; make another user an owner first` }])
 }
 
 export async function readTokens({ parts }: Call, { limit, cursor, q }: PageQuery) {

@@ -109,7 +109,7 @@ export type Asked = { action: OrderAction; to?: Order['to'] }
 export async function orderForMessage(call: Call, id: string, asked: Asked): Promise<WriteResult> {
   const row = await messageById(call.parts.records, id)
   if (!row) throw notFound(`message ${id}`)
-  if (row.state === 'finished') throw new ProblemError(409, `Message ${id} is finished: nothing of it waits any more.`)
+  if (row.state === 'finished') throw new ProblemError(409, `Message ${id} is finished and no longer in the queue.`)
   return placeOrder(call, asked, [id])
 }
 

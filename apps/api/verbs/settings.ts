@@ -75,7 +75,10 @@ export function refuseNulls(patch: Json, path: string[] = []): void {
   for (const [key, value] of Object.entries(patch)) {
     if (value === null)
       throw invalid([
-        { path: [...path, key].join('.'), message: 'must not be null; off is a value of its own ("off", "" or 0)' },
+        {
+          path: [...path, key].join('.'),
+          message: 'must not be null; to switch a setting off, use its own value: "off", "" or 0',
+        },
       ])
     if (isObject(value)) refuseNulls(value, [...path, key])
   }
@@ -104,7 +107,7 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
     return [
       ...(fixed
         ? [
-            `${group}.${key} is fixed by the environment (${fixed}): it is saved, and has no effect until that is removed.`,
+            `${group}.${key} is set by the environment (${fixed}). Your value is saved, but has no effect until you remove that variable.`,
           ]
         : []),
       ...(meta?.danger && (!meta.danger.values || meta.danger.values.includes(value[key]))
@@ -117,7 +120,7 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
 /** What needs a certificate, while there is none. */
 async function withoutCertificate(draft: ChangeSet, group: SettingGroup, patch: Json): Promise<string[]> {
   const wishes = [
-    ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens as soon as there is a certificate.'] : []),
+    ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens once there is a certificate.'] : []),
     ...(patch.requireTls === 'all' ? ['tls.requireTls: nobody can send mail until there is a certificate.'] : []),
   ]
   if (group !== 'tls' || wishes.length === 0) return []

@@ -55,7 +55,7 @@ export async function readSubmission(call: Call, request: Request, query: Submis
   if (given.length > 0)
     throw new ProblemError(
       415,
-      `${given.join(' and ')} in the query goes with a body of message/rfc822; JSON holds its own envelope.`,
+      `${given.join(' and ')} in the query is only for a message/rfc822 body; JSON contains its own envelope.`,
     )
   const length = request.headers.get('content-length')
   const read = async () => {
@@ -91,7 +91,7 @@ async function readJson(request: Request, limit: number): Promise<Submission> {
   const text = await readText(request, bodyLimit).catch((error: unknown) => {
     if (!(error instanceof ProblemError) || error.status !== 413) throw error
     throw most < limit
-      ? new ProblemError(413, `In JSON a message may have ${most} octets; send a larger one as message/rfc822.`)
+      ? new ProblemError(413, `A message in JSON may have at most ${most} octets. Send a larger one as message/rfc822.`)
       : tooLarge(limit)
   })
   const input = parseJson(text)
@@ -127,7 +127,7 @@ async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number)
     if (octets > limit) throw tooLarge(limit)
     yield piece
   }
-  if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body has no octets' }])
+  if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body is empty' }])
 }
 
 /** Chunks of one size, however the octets came: the same message always has the same hash. */

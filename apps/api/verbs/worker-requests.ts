@@ -52,7 +52,7 @@ export async function ask(
   const isNew = await putWorkerRequest(parts.records, row)
   const before = isNew ? row : await workerRequestById(parts.records, request.id)
   if (before && before.requestHash !== requestHash)
-    throw new ProblemError(422, 'The Idempotency-Key was used for another message already.')
+    throw new ProblemError(422, 'This Idempotency-Key was already used for another message.')
   if (isNew) await nudge(parts, workers)
   // A large message takes its time on the way: a quarter of a second for each MiB on top.
   const until = Date.now() + patienceMs + (request.kind === 'submit' ? request.chunks * 128 : 0)

@@ -28,7 +28,7 @@ export type WorkerIdentity = Extract<Identity, { type: 'worker' }>
 
 /** A worker's identity; the adapter has seen to it. */
 export function workerOf({ who }: Call): WorkerIdentity {
-  if (who.type !== 'worker') throw new ProblemError(403, 'This is for workers only.')
+  if (who.type !== 'worker') throw new ProblemError(403, 'Only workers may do this.')
   return who
 }
 
@@ -88,7 +88,7 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
   if (!(await hasAllSince(parts.control, after)))
     throw new ProblemError(
       410,
-      `Revision ${after.revision} is not part of this history, or too old; take the snapshot.`,
+      `Revision ${after.revision} is not part of this history, or is too old. Fetch a snapshot.`,
     )
   return ndjson(signal, async function* () {
     yield `${JSON.stringify(head)}\n`
@@ -201,7 +201,7 @@ async function tellDuplicates(
   for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
     // The batch is stored: that storage does not take this one is no reason to have it sent again.
     await recordOwn(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
-      parts.log.warn({ error: String(error), messageId }, 'a duplicate could not be told'),
+      parts.log.warn({ error: String(error), messageId }, 'could not record a duplicate delivery'),
     )
   }
 }

@@ -14,7 +14,7 @@ export function DraftEditor({ error }: Props) {
       <Labelled
         label="Draft"
         error={wrong}
-        help="Changes on top of what is saved, as JSON: settings as PATCH takes them; lists, domains, aliases and groups as the whole truth or as {add, remove}. Empty: the saved settings."
+        help="Unsaved changes, as JSON. Settings: as in PATCH. Lists, domains, aliases and groups: either all entries, or {add, remove}. Empty: the saved settings."
       >
         {(wiring) => (
           <TextArea
@@ -28,7 +28,7 @@ export function DraftEditor({ error }: Props) {
       </Labelled>
       <div>
         <Button look="quiet" disabled={text === ''} onClick={() => setDraftText('')}>
-          Drop the draft
+          Clear the draft
         </Button>
       </div>
     </div>

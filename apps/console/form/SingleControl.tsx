@@ -75,7 +75,7 @@ export function SingleControl({ field, path, disabled, label }: ControlProps) {
           value={String(value ?? '')}
           onChange={bound.onChange}
           rows={Math.min(10, Math.max(2, String(value).split('\n').length))}
-          placeholder="One a line"
+          placeholder="One per line"
           className="mono w-full"
         />
       )
@@ -117,14 +117,14 @@ function LongText({ wiring, value, onChange }: LongProps) {
       <TextArea
         {...wiring}
         rows={5}
-        placeholder="Paste it here, or choose a file"
+        placeholder="Paste text, or choose a file"
         value={String(value ?? '')}
         onChange={(event) => onChange(event.target.value)}
         className="mono w-full"
       />
       <input
         type="file"
-        aria-label="Choose a file instead"
+        aria-label="Choose a file"
         disabled={wiring.disabled}
         onChange={(event) => void event.target.files?.[0]?.text().then(onChange)}
         className="text-soft text-xs file:mr-2 file:rounded file:border file:border-edge file:bg-raised file:px-2 file:py-1 file:text-ink"

@@ -4,8 +4,8 @@ import { Empty, Page } from '../ui/Page.tsx'
 
 export function NotFound() {
   return (
-    <Page title="No such page">
-      <Empty icon={Signpost} title="There is nothing at this address">
+    <Page title="Page not found">
+      <Empty icon={Signpost} title="This page does not exist">
         Go to the{' '}
         <Link to="/" className="text-accent underline">
           overview

@@ -95,7 +95,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
         {ready && tried.result && <What result={tried.result} />}
         {failed !== null && <Failure error={failed} />}
         {ready && !nothing && (
-          <Labelled label="Comment" help="Why, in a few words. It stands in the history beside the change.">
+          <Labelled label="Comment" help="Why you make this change. It is shown in the history.">
             {(wiring) => (
               <Input
                 {...wiring}

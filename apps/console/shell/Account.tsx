@@ -6,7 +6,7 @@ import { Select } from '../ui/Controls.tsx'
 import { Menu } from '../ui/Menu.tsx'
 import { chooseScheme, type Scheme, schemes, useScheme } from './scheme.ts'
 
-const schemeLabels = { system: 'Colours of the system', light: 'Light', dark: 'Dark' }
+const schemeLabels = { system: 'System colours', light: 'Light', dark: 'Dark' }
 
 /** Who is signed in, how it looks, and the way out. */
 export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {

@@ -35,9 +35,8 @@ export function AwayBanner() {
         >
           <CloudOff aria-hidden="true" className="mt-0.5 size-4 shrink-0" />
           <span>
-            <strong>The API does not answer</strong> for <Since at={since} />. Mail goes on: the workers keep the
-            settings they have. What you see may be out of date, nothing you typed is lost, and this page goes on by
-            itself when the API is back.
+            <strong>The API does not answer</strong> for <Since at={since} />. Mail is not affected: workers keep their
+            current settings. This page may be out of date. It reconnects by itself, and keeps what you typed.
           </span>
         </p>
       )}

@@ -51,8 +51,7 @@ function Strip({ revision, since }: { revision: number; since: number }) {
           <ul className="text-danger">
             {rollout.refused.map(({ id, error, inForce }) => (
               <li key={id} className="break-words">
-                {id} refuses it: <span className="stranger">{visible(error)}</span>. There revision {inForce}, the last
-                good one, stays in force.
+                {id} refused it: <span className="stranger">{visible(error)}</span>. It still uses revision {inForce}.
               </li>
             ))}
           </ul>
@@ -61,7 +60,7 @@ function Strip({ revision, since }: { revision: number; since: number }) {
           <p className="text-warn">Still waiting for {rollout.behind.join(', ')}.</p>
         )}
         {late && rollout.of === 0 && (
-          <p className="text-warn">No worker is heard of. They follow when they come back.</p>
+          <p className="text-warn">No worker reports. Workers apply it when they are back.</p>
         )}
         {rollout.silent.length > 0 && <p className="text-soft">Silent: {rollout.silent.join(', ')}.</p>}
       </div>

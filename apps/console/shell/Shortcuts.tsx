@@ -37,7 +37,7 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
       <dl className="grid grid-cols-[6rem_1fr] items-center gap-y-1.5 text-sm">
         <Line keys={['?']}>These shortcuts</Line>
         <Line keys={['/']}>Search on this page</Line>
-        <Line keys={['Esc']}>Close what is open</Line>
+        <Line keys={['Esc']}>Close the open dialog</Line>
         <Line keys={['Shift', 'click']}>Select a range of rows</Line>
         {places.map((place) => (
           <Line key={place.to} keys={['g', place.key]}>

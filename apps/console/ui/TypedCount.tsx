@@ -12,7 +12,7 @@ type Props = { count: number; what: string; value: string; onChange: (typed: str
 /** For what cannot be undone and concerns many: the number is typed, not clicked away. */
 export function TypedCount({ count, what, value, onChange }: Props) {
   return (
-    <Labelled label={`Type ${count} to confirm`} help={`So many ${what} are meant.`}>
+    <Labelled label={`Type ${count} to confirm`} help={`This affects ${count} ${what}.`}>
       {(wiring) => (
         <Input
           {...wiring}

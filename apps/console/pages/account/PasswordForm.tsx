@@ -18,7 +18,7 @@ export function PasswordForm() {
       call({ method: 'POST', path: '/v1/me/password', body: { current: typed.current, new: typed.new } }),
     onSuccess: () => {
       setTyped(empty)
-      toast.success('Password changed; your other sessions have ended')
+      toast.success('Password changed. You are signed out everywhere else.')
       void client.invalidateQueries({ queryKey: ['pages', '/v1/me/sessions'] })
     },
   })
@@ -46,11 +46,11 @@ export function PasswordForm() {
       <form onSubmit={submit} className="flex max-w-sm flex-col gap-4">
         {field('current', 'Current password', { error: saidOf(change.error, 'current') })}
         {field('new', 'New password', {
-          help: 'At least 8 characters. Your other sessions end; API tokens stay.',
+          help: 'At least 8 characters. You are signed out everywhere else. API tokens still work.',
           error: saidOf(change.error, 'new'),
         })}
         {field('again', 'New password, again', {
-          error: isSame || typed.again === '' ? undefined : 'Not the same as above.',
+          error: isSame || typed.again === '' ? undefined : 'The passwords differ.',
         })}
         {change.error && !saidOf(change.error, 'current') && !saidOf(change.error, 'new') ? (
           <p role="alert" className="text-danger text-sm">

@@ -31,7 +31,7 @@ export function SessionPanel() {
       width: 'minmax(9rem,3fr)',
       cell: ({ agent, current }) => (
         <span className="flex items-center gap-2">
-          {current && <Badge>this one</Badge>}
+          {current && <Badge>this session</Badge>}
           <span className="stranger truncate">{agent ? visible(agent) : 'not known'}</span>
         </span>
       ),

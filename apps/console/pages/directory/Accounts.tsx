@@ -24,7 +24,7 @@ const columns: Column<AccountView>[] = [
   },
   {
     id: 'quotas',
-    header: 'Quota of sends',
+    header: 'Sending quota',
     width: 'minmax(6rem,1fr)',
     wide: true,
     cell: (a) => quotaText(a.quotas),
@@ -44,20 +44,20 @@ function forwardText({ forwardTo = [], keepCopy = true }: AccountView): string {
 
 function quotaText(quotas: AccountView['quotas']): string {
   const parts = [
-    quotas?.sendsPerHour ? `${formatCount(quotas.sendsPerHour)} an hour` : '',
-    quotas?.sendsPerDay ? `${formatCount(quotas.sendsPerDay)} a day` : '',
+    quotas?.sendsPerHour ? `${formatCount(quotas.sendsPerHour)} per hour` : '',
+    quotas?.sendsPerDay ? `${formatCount(quotas.sendsPerDay)} per day` : '',
   ].filter(Boolean)
   return parts.join(', ') || 'none'
 }
 
 const words: Words = {
-  address: { help: 'Its domain must be a local one.' },
+  address: { help: 'The domain must be local.' },
   login: { help: 'What the user types to log in. Empty: the address.' },
   quotas: {
-    title: 'Quota of sends',
-    help: 'How many messages an hour and a day, counted by each worker for itself. 0: no limit.',
+    title: 'Sending quota',
+    help: 'The most messages per hour and per day. Each worker counts for itself. 0: no limit.',
   },
-  disabled: { help: 'On: the account cannot log in. Mail for it is still received.' },
+  disabled: { help: 'The account cannot log in. Its mail is still received.' },
 }
 
 export function Accounts() {
@@ -65,7 +65,7 @@ export function Accounts() {
     <DirectoryPage<AccountView>
       title="Accounts"
       noun="account"
-      help="Who may log in, and whose mail is kept."
+      help="Users who may log in and who have a mailbox."
       icon={UserRound}
       path="/v1/accounts"
       columns={columns}

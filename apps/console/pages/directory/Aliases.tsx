@@ -15,14 +15,14 @@ const columns: Column<AliasView>[] = [
   { id: 'to', header: 'Goes to', width: 'minmax(8rem,2fr)', cell: (a) => a.to.join(', ') },
 ]
 
-const words: Words = { to: { title: 'Goes to', help: 'Addresses, local or remote, one a line.' } }
+const words: Words = { to: { title: 'Goes to', help: 'Local or remote addresses, one per line.' } }
 
 export function Aliases() {
   return (
     <DirectoryPage<AliasView>
       title="Aliases"
       noun="alias"
-      help="Another name for one or several addresses."
+      help="Other names for one or more addresses."
       icon={AtSign}
       path="/v1/aliases"
       columns={columns}

@@ -63,7 +63,7 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
         <Fact name="Names">{c.names.join(', ')}</Fact>
         <Fact name="Shown for">
           {c.shownFor.length > 0 ? c.shownFor.join(', ') : <span className="text-faint">no name</span>}
-          {c.isDefault && ', and to clients that ask for no name or an unknown one'}
+          {c.isDefault && ', and clients that ask for no name or an unknown one'}
         </Fact>
         <Fact name="Source">
           {sources[c.source.type]}
@@ -88,7 +88,7 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
             Signing request
           </label>
           <TextArea id="csr" readOnly rows={8} value={c.csr} className="mono w-full" />
-          <p className="text-faint text-xs">Give this to the authority. The key that belongs to it stays here.</p>
+          <p className="text-faint text-xs">Send this request to the authority. The private key stays here.</p>
         </div>
       )}
     </Dialog>

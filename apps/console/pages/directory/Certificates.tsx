@@ -64,7 +64,8 @@ export function Certificates() {
     try {
       await review({
         title: `Renew ${certificate.name}?`,
-        about: 'A new certificate with a new key. It is used from the next handshake on; open sessions live on.',
+        about:
+          'Makes a new certificate with a new key. New connections use it at once; open sessions are not affected.',
         verb: 'Renew',
         request: { method: 'POST', path: `${certificatesPath}/${certificate.id}/renew` },
       })
@@ -78,7 +79,7 @@ export function Certificates() {
       <DirectoryPage<CertificateView>
         title="Certificates"
         noun="certificate"
-        help="Chosen by the name the client asks for. A new one is used from the next handshake on; open sessions live on."
+        help="Each client gets the certificate for the name it asks for. New connections use a new certificate at once; open sessions are not affected."
         icon={BadgeCheck}
         path={certificatesPath}
         columns={columns}

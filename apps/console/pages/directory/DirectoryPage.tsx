@@ -134,7 +134,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={icon} title={search ? `Nothing matches “${search}”` : `No ${title.toLowerCase()} yet`}>
-              {search ? 'Search for less.' : may ? `Make the first with “New ${noun}”.` : null}
+              {search ? 'Try a shorter search.' : may ? `Choose “New ${noun}” to add the first one.` : null}
             </Empty>
           }
         />

@@ -38,13 +38,13 @@ const columns: Column<KeyView>[] = [
 ]
 
 const words: Words = {
-  selector: { help: 'A DNS label; the record is published below it, e.g. postern1.' },
+  selector: { help: 'A DNS label under which you publish the record, e.g. postern1.' },
   algorithm: {
     title: 'Key',
-    help: 'RSA 2048 is understood everywhere; Ed25519 is shorter, and not verified by everybody.',
+    help: 'All receivers can verify RSA 2048. Ed25519 keys are shorter, but some receivers cannot verify them.',
   },
   headers: {
-    help: 'Signed headers, one a line. Of From, To, Cc, Subject, Date, Message-ID and Reply-To none can be added later; List-Unsubscribe is always signed.',
+    help: 'The headers to sign, one per line. From, To, Cc, Subject, Date, Message-ID and Reply-To are protected against later additions. List-Unsubscribe is always signed.',
   },
 }
 
@@ -54,7 +54,7 @@ export function DkimKeys() {
     <DirectoryPage<KeyView>
       title="DKIM keys"
       noun="DKIM key"
-      help="Keys that outgoing mail of a domain is signed with, from the moment they are here: publish the DNS record first. The private key never leaves the server."
+      help="Keys that sign the outgoing mail of a domain. A key signs as soon as you add it, so publish its DNS record at once. The private key never leaves the server."
       icon={Signature}
       path="/v1/dkim-keys"
       columns={columns}

@@ -12,7 +12,7 @@ export function DkimRecord({ domain, dnsName, dnsValue, onClose }: Props) {
   return (
     <Dialog title={`DNS record of ${domain}`} size="wide" onClose={onClose}>
       <p className="mb-4 text-soft text-sm">
-        Publish it as a TXT record. Until it can be looked up, others cannot verify the signatures.
+        Publish it as a TXT record. Until then, receivers cannot verify the signatures.
       </p>
       <div className="flex flex-col gap-4">
         <Copied label="Name" text={dnsName} rows={1} />
@@ -27,7 +27,7 @@ function Copied({ label, text, rows }: { label: string; text: string; rows: numb
     navigator.clipboard
       .writeText(text)
       .then(() => toast.success(`${label} copied`))
-      .catch(() => toast.error('The browser does not allow it; select the text and copy it.'))
+      .catch(() => toast.error('The browser does not allow it. Select the text and copy it.'))
   return (
     <div className="flex items-end gap-2">
       <Labelled label={label} className="flex-1">

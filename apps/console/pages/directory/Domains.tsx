@@ -32,11 +32,11 @@ function routeText(route: DomainView['route']): string {
 }
 
 const words: Words = {
-  name: { title: 'Domain', help: 'Mail to this domain is local: it is accepted for known users.' },
-  aliases: { title: 'Also known as', help: 'Other domains that mean the same: jane@alias is jane@name.' },
-  catchAll: { help: 'Where mail for unknown users goes. Empty: refused with 550 5.1.1.' },
+  name: { title: 'Domain', help: 'Mail to known users of this domain is accepted.' },
+  aliases: { title: 'Also known as', help: 'Other names of the domain: jane@alias is jane@name.' },
+  catchAll: { help: 'The address that gets mail for unknown users. Empty: such mail is refused with 550 5.1.1.' },
   route: {
-    help: 'How mail leaves the queue: maildir on this machine, lmtp or smtp to a host, a signed HTTP POST to a webhook, an object in an S3 bucket, or discard.',
+    help: 'Where mail is delivered. maildir: mailboxes on this machine. lmtp, smtp: a host. webhook: a signed HTTP POST. s3: an object in a bucket. discard: nowhere.',
   },
 }
 
@@ -45,7 +45,7 @@ export function Domains() {
     <DirectoryPage<DomainView>
       title="Domains"
       noun="domain"
-      help="What makes an address local, and where its mail goes."
+      help="The domains whose mail this server accepts, and where it delivers it."
       icon={Globe}
       path="/v1/domains"
       columns={columns}

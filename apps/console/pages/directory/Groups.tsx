@@ -17,14 +17,14 @@ const columns: Column<GroupView>[] = [
   { id: 'members', header: 'Who', width: 'minmax(0,2fr)', wide: true, cell: (g) => g.members.slice(0, 20).join(', ') },
 ]
 
-const words: Words = { members: { help: 'Addresses, local or remote, one a line.' } }
+const words: Words = { members: { help: 'Local or remote addresses, one per line.' } }
 
 export function Groups() {
   return (
     <DirectoryPage<GroupView>
       title="Groups"
       noun="group"
-      help="One address, many members. Who may write to a group and see its members is a matter of the Security settings."
+      help="One address for many members. The Security settings say who may write to groups and list their members."
       icon={UsersRound}
       path="/v1/groups"
       columns={columns}

@@ -13,11 +13,11 @@ export type Way = {
 }
 
 const { name, certificate, privateKey } = certificateInputSchema.shape
-const nameWords: Words = { name: { help: 'A name of your own, to tell it from others.' } }
+const nameWords: Words = { name: { help: 'A name to recognise it by.' } }
 
 const pem: Words = {
-  certificate: { help: 'PEM: the leaf first, then the intermediates. Its names and dates are read from it.' },
-  privateKey: { help: 'PEM. Write-only: it is encrypted, and never shown again.' },
+  certificate: { help: 'PEM: the leaf first, then the intermediates. Names and dates are read from it.' },
+  privateKey: { help: 'PEM. It is encrypted and never shown again.' },
 }
 
 export const uploadSchema = z.strictObject({ certificate: certificate.unwrap(), privateKey: privateKey.unwrap() })
@@ -40,20 +40,20 @@ function made(type: 'self-signed' | 'csr' | 'acme', label: string, note: string)
 export const ways: readonly Way[] = [
   {
     label: 'Upload',
-    note: 'A certificate that you have, with its key.',
+    note: 'Use a certificate and key that you already have.',
     schema: z.strictObject({ name, ...uploadSchema.shape }),
     words: { ...nameWords, ...pem },
     body: (value) => value,
   },
-  made('self-signed', 'Self-signed', 'Made here, for tests and for servers that you tell to trust it.'),
+  made('self-signed', 'Self-signed', 'Make one here, for tests or for clients that you configure to trust it.'),
   made(
     'csr',
     'Signing request (CSR)',
-    'The key is made here and stays here. Have the request signed by an authority, then upload its answer.',
+    'Make a key here, which stays here. Let an authority sign the request, then upload its certificate.',
   ),
   made(
     'acme',
     'ACME',
-    'Ordered from an authority such as Let’s Encrypt and renewed by itself. The authority asks http://NAME/.well-known/acme-challenge/… on port 80 of each name: pass these requests on to this API.',
+    'Order a certificate from an authority such as Let’s Encrypt, and renew it automatically. The authority requests http://NAME/.well-known/acme-challenge/… on port 80 of each name. Forward these requests to this API.',
   ),
 ]

@@ -69,7 +69,7 @@ export function Events() {
   return (
     <Page
       title="Events"
-      help="Everything the workers decide and do, as it happens."
+      help="What the workers decide and do, live."
       actions={
         <>
           <span role="status" className="flex h-8 items-center gap-2 text-sm text-soft">
@@ -78,7 +78,7 @@ export function Events() {
           </span>
           <Button onClick={() => setPaused(!paused)} aria-pressed={paused}>
             {paused ? <Play aria-hidden="true" /> : <Pause aria-hidden="true" />}
-            {paused ? 'Go on' : 'Pause'}
+            {paused ? 'Resume' : 'Pause'}
           </Button>
         </>
       }
@@ -97,8 +97,8 @@ export function Events() {
           opener="title"
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
-            <Empty icon={Activity} title={filtered ? 'No event matches' : 'No event yet'}>
-              {filtered ? 'Clear a filter to see more.' : 'Send a mail to the SMTP port and watch it arrive here.'}
+            <Empty icon={Activity} title={filtered ? 'No matching events' : 'No events yet'}>
+              {filtered ? 'Remove a filter to see more.' : 'Send a message to the SMTP port to see its events here.'}
             </Empty>
           }
         />
@@ -135,7 +135,7 @@ function Filters() {
           />
         )}
       </Labelled>
-      <Labelled label="What" className="w-44">
+      <Labelled label="Type" className="w-44">
         {(wiring) => (
           <Select {...wiring} value={filter.type ?? ''} onChange={(event) => go({ type: event.target.value })}>
             <option value="">everything</option>

@@ -4,10 +4,10 @@ import { Link } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
 
 const where = {
-  none: 'Nothing is logged now',
+  none: 'Logging is off',
   storage: '',
-  syslog: 'The log goes to syslog now',
-  logServer: 'The log goes to a log server now',
+  syslog: 'The log goes to syslog',
+  logServer: 'The log goes to a log server',
 }
 
 /** Says so when what happens now is not to be found here. */
@@ -18,11 +18,11 @@ export function LogElsewhere() {
     refetchInterval: 30_000,
   })
   const { destination = 'storage', level = 'normal' } = query.data?.settings ?? {}
-  const says = level === 'off' ? 'The log is switched off' : where[destination]
+  const says = level === 'off' ? 'Logging is off' : where[destination]
   if (!says) return null
   return (
     <p role="status" className="mb-3 rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">
-      {says}: new events are not kept here. See{' '}
+      {says}, so new events are not kept here. See{' '}
       <Link to="/settings/$group" params={{ group: 'logging' }} className="underline">
         Logging
       </Link>

@@ -68,7 +68,11 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-4">
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard */}
-        <ul aria-label="To be deleted" tabIndex={0} className="max-h-72 overflow-y-auto rounded bg-sunken px-3 py-2">
+        <ul
+          aria-label="Entries to delete"
+          tabIndex={0}
+          className="max-h-72 overflow-y-auto rounded bg-sunken px-3 py-2"
+        >
           {entries.map(({ id, value, comment: why }) => (
             <li key={id} className="text-sm">
               <span className="mono">{value}</span> {why && <span className="text-faint">{why}</span>}
@@ -86,7 +90,7 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
           </p>
         ) : null}
         {mustType && <TypedCount count={entries.length} what="entries" value={typed} onChange={setTyped} />}
-        <Labelled label="Comment" help="Why, in a few words. It stands in the history beside each.">
+        <Labelled label="Comment" help="Why you delete them. It is shown in the history.">
           {(wiring) => (
             <Input
               {...wiring}

@@ -30,7 +30,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
     try {
       const saved = await review({
         title: `Import into ${lists[list].title}`,
-        about: `${plural(preview.lines, 'line')}. Values that stand already are left as they are.`,
+        about: `${plural(preview.lines, 'line')}. Values that are already in the list do not change.`,
         verb: 'Import',
         request: { method: 'POST', path: `/v1/lists/${list}/import`, query: { format }, body: text },
       })
@@ -53,7 +53,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
             Cancel
           </Button>
           {bad.length > 0 && format === 'text' && (
-            <Button onClick={() => change(withoutLines(text, bad))}>Leave bad lines out</Button>
+            <Button onClick={() => change(withoutLines(text, bad))}>Skip bad lines</Button>
           )}
           <Button look="primary" disabled={preview.lines === 0 || bad.length > 0} onClick={() => void submit()}>
             Review import
@@ -64,7 +64,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
       <div className="flex flex-col gap-4">
         <Labelled
           label="Lines"
-          help="One value a line; lines that begin with # are passed over. Or CSV with a head line: value, action, comment, expiresAt, reason."
+          help="One value per line; lines that begin with # are skipped. Or CSV with a header line: value, action, comment, expiresAt, reason."
         >
           {(wiring) => (
             <TextArea
@@ -80,7 +80,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
         </Labelled>
         <input
           type="file"
-          aria-label="Choose a file instead"
+          aria-label="Choose a file"
           accept=".txt,.csv,text/plain,text/csv"
           onChange={(event) => void event.target.files?.[0]?.text().then(change)}
           className="text-sm text-soft file:mr-3 file:h-8 file:rounded-md file:border file:border-edge file:bg-raised file:px-3 file:text-ink"

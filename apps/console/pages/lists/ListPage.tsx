@@ -47,7 +47,7 @@ function List({ list }: { list: ListName }) {
     try {
       const saved = await review({
         title: `Delete ${entry.value}?`,
-        about: `It leaves the ${title}; clients and senders it named are treated like all others from the next command on.`,
+        about: `The ${title} no longer applies to it, from the next SMTP command on.`,
         verb: 'Delete',
         look: 'danger',
         request: { method: 'DELETE', path: `${path}/${entry.id}` },
@@ -78,8 +78,8 @@ function List({ list }: { list: ListName }) {
               </button>
             }
             items={[
-              { label: 'As text, one value a line', onChoose: () => void download(list, 'text') },
-              { label: 'As CSV, with everything', onChoose: () => void download(list, 'csv') },
+              { label: 'As text, one value per line', onChoose: () => void download(list, 'text') },
+              { label: 'As CSV, with all fields', onChoose: () => void download(list, 'csv') },
             ]}
           />
         </>
@@ -115,7 +115,7 @@ function List({ list }: { list: ListName }) {
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
             <Empty icon={ListX} title={search ? `Nothing matches “${search}”` : `The ${title} is empty`}>
-              {search ? 'Search for less.' : may ? 'Add an entry above, or import a file.' : null}
+              {search ? 'Try a shorter search.' : may ? 'Add an entry above, or import a file.' : null}
             </Empty>
           }
         />

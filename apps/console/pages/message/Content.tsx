@@ -32,8 +32,8 @@ export function Content({ id }: { id: string }) {
       {!data && !look.error && (
         <p className="text-soft text-sm">
           {may
-            ? 'Shown as plain text, while it waits. Each look is in the audit log, with your name.'
-            : 'What people write to each other is shown from the role operator on.'}
+            ? 'You can read a waiting message as plain text. The audit log records that you did.'
+            : 'Only operators, administrators and owners can read messages.'}
         </p>
       )}
       {look.error && (
@@ -52,8 +52,8 @@ export function Content({ id }: { id: string }) {
             <pre className="stranger text-xs">{data.text}</pre>
           </section>
           <p className="mt-2 text-faint text-xs">
-            {data.cut ? `The beginning of ${formatBytes(data.octets)}. ` : `${formatBytes(data.octets)}, whole. `}
-            Control characters and direction marks are shown as signs, e.g. ␛ or ⟨U+202E⟩.
+            {data.cut ? `The beginning of ${formatBytes(data.octets)}. ` : `All ${formatBytes(data.octets)}. `}
+            Control characters and direction marks are shown as symbols, e.g. ␛ or ⟨U+202E⟩.
           </p>
         </>
       )}

@@ -8,7 +8,7 @@ const dots = { calm: 'bg-edge', good: 'bg-accent', warn: 'bg-warn', danger: 'bg-
 
 /** What happened to one message, step by step. */
 export function Timeline({ events }: { events: readonly RecordedEvent[] }) {
-  if (events.length === 0) return <p className="text-soft text-sm">No event has reached storage yet.</p>
+  if (events.length === 0) return <p className="text-soft text-sm">No events are stored yet.</p>
   return (
     <ol className="relative ml-1.5 flex flex-col gap-4 border-line border-l pl-5">
       {events.map((event) => (
@@ -25,7 +25,7 @@ export function Timeline({ events }: { events: readonly RecordedEvent[] }) {
           </div>
           <p className="stranger text-soft">{visible(event.text)}</p>
           <details className="mt-0.5 text-sm">
-            <summary className="w-fit text-faint text-xs hover:text-ink">Everything it says</summary>
+            <summary className="w-fit text-faint text-xs hover:text-ink">All fields</summary>
             <EventFields event={event} />
           </details>
         </li>

@@ -173,7 +173,7 @@ function Numbers({ points, lines, caption }: { points: Point[]; lines: readonly 
     <details className="mt-1 text-xs">
       <summary className="w-fit text-soft hover:text-ink">The numbers as a table</summary>
       {rows.length === 0 ? (
-        <p className="mt-2 text-soft">Nothing was counted in this time.</p>
+        <p className="mt-2 text-soft">No mail in this period.</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
         <section tabIndex={0} aria-label={caption} className="mt-2 max-h-64 overflow-auto rounded border border-line">

@@ -55,7 +55,7 @@ export function Overview() {
   })
   const silent = services.error ?? workers.error
   return (
-    <Page title="Overview" help="What needs you stands first.">
+    <Page title="Overview" help="The state of the server. Problems come first.">
       <div className="flex flex-col gap-5">
         {silent ? <Failure error={silent} onRetry={() => void services.refetch()} /> : null}
         {services.data ? (
@@ -110,7 +110,7 @@ function Traffic({ books }: { books: Books | undefined }) {
     <section aria-label="Traffic">
       <div className="mb-3 flex items-center justify-end gap-2 text-sm">
         <label htmlFor="span" className="text-soft">
-          Charts show the
+          Show the
         </label>
         <Select id="span" value={span} onChange={(event) => setSpan(event.target.value as SpanName)}>
           {spanNames.map((name) => (
@@ -155,7 +155,7 @@ function Findings({ findings }: { findings: readonly Finding[] }) {
       </div>
     )
   return (
-    <Panel title="Needs you" flush>
+    <Panel title="Needs attention" flush>
       <ul className="divide-y divide-line">
         {findings.map((finding) => {
           const Sign = signs[finding.severity]

@@ -48,8 +48,8 @@ function ofService(service: ServiceView): Finding[] {
         title: `${service.title} is stopped`,
         detail:
           service.name === 'smtp'
-            ? 'No new mail is received. The queue goes on delivering.'
-            : 'Nothing is delivered. Mail goes on being accepted and waits.',
+            ? 'No new mail is received. Queued mail is still delivered.'
+            : 'Nothing is delivered. Mail is still accepted and waits.',
         to,
       },
     ]
@@ -58,7 +58,7 @@ function ofService(service: ServiceView): Finding[] {
       {
         severity: 'danger',
         title: `${service.title} has no worker`,
-        detail: 'It should be running, but no worker has been heard of within 20 seconds.',
+        detail: 'It should be running, but no worker has reported for 20 seconds.',
         to,
       },
     ]
@@ -70,38 +70,40 @@ function ofWorker(worker: WorkerView, now: number): Finding[] {
   const to = `/services/${worker.service}`
   if (!worker.live) {
     const silence = formatSpan(now - Date.parse(worker.heartbeatAt))
-    return [{ severity: 'warn', title: `${worker.id} is silent`, detail: `Last heard of ${silence} ago.`, to }]
+    return [
+      { severity: 'warn', title: `${worker.id} does not report`, detail: `Its last report was ${silence} ago.`, to },
+    ]
   }
   if (worker.observed === 'degraded')
     found.push({
       severity: 'danger',
       title: `${worker.id} is degraded`,
-      detail: worker.detail ?? 'It does not say why.',
+      detail: worker.detail ?? 'It gave no reason.',
       to,
     })
   if (worker.refused)
     found.push({
       severity: 'danger',
       title: `${worker.id} refused revision ${worker.refused.revision}`,
-      detail: `${worker.refused.error}. Revision ${worker.revision} stays in force there.`,
+      detail: `${worker.refused.error}. It still uses revision ${worker.revision}.`,
       to: `/revisions/${worker.refused.revision}`,
     })
   else if (worker.lag > 0)
     found.push({
       severity: 'warn',
       title: worker.otherHistory
-        ? `${worker.id} enforces settings of another history`
+        ? `${worker.id} uses settings from before a restore`
         : `${worker.id} is ${plural(worker.lag, 'revision')} behind`,
       detail: worker.otherHistory
-        ? `A backup of the settings was put back; ${worker.id} has not taken it over yet.`
-        : `Revision ${worker.revision} is in force there.`,
+        ? `A backup of the settings was restored, and ${worker.id} has not applied it yet.`
+        : `It uses revision ${worker.revision}.`,
       to: '/workers',
     })
   if (worker.eventsUnsent > 1000)
     found.push({
       severity: 'warn',
-      title: `${worker.id} holds ${plural(worker.eventsUnsent, 'event')} back`,
-      detail: 'They are safe on its disk, but storage does not take them fast enough. Events and books lag behind.',
+      title: `${worker.id} has ${plural(worker.eventsUnsent, 'unsent event')}`,
+      detail: 'They are safe on its disk, but storage is too slow. Events and books are behind.',
       to: '/workers',
     })
   return found
@@ -117,7 +119,7 @@ function ofQueue({ queue, now }: Observed): Finding[] {
   if (age > longMs)
     found.push({
       severity: 'warn',
-      title: `The oldest mail has waited ${formatSpan(age)}`,
+      title: `The oldest message has waited ${formatSpan(age)}`,
       detail: `${plural(queue.messages, 'message')} in the queue.`,
       to: '/queue',
     })
@@ -125,7 +127,7 @@ function ofQueue({ queue, now }: Observed): Finding[] {
     found.push({
       severity: 'info',
       title: `${plural(queue.byState.held ?? 0, 'message')} held`,
-      detail: 'They wait until somebody releases, bounces or deletes them.',
+      detail: 'They wait until you release, bounce or delete them.',
       to: '/queue?state=held',
     })
   return found
@@ -162,7 +164,7 @@ function ofCertificates({ certificates, now }: Observed): Finding[] {
     found.push({
       severity: urgent ? 'danger' : 'warn',
       title: days < 0 ? `Certificate ${name} has expired` : `Certificate ${name} expires in ${plural(days, 'day')}`,
-      detail: 'Replace or renew it; the next handshake uses the new one, open sessions live on.',
+      detail: 'Replace or renew it. New connections use the new certificate; open sessions are not affected.',
       to,
     })
     return found
@@ -173,7 +175,7 @@ function ofRelayList({ relay = [] }: Observed): Finding[] {
   return tooBroad(relay).map((family) => ({
     severity: 'danger',
     title: `The relay list covers a large part of the ${family} Internet`,
-    detail: 'Every client there may send to any domain without AUTH: an open relay is found and abused within hours.',
+    detail: 'All these clients may send to any domain without logging in. Spammers find an open relay within hours.',
     to: '/lists/relay',
   }))
 }
@@ -187,7 +189,7 @@ function ofSettings({ settings }: Observed): Finding[] {
     found.push({
       severity: 'warn',
       title: hostname === '' ? 'The host name is not set' : `The host name ${hostname} is not fully qualified`,
-      detail: `Until it is a name such as mail.example.org, ${hostname === '' ? "each worker uses its machine's name" : 'it is sent'}, with .localdomain added where there is no dot; many servers refuse mail from such a host.`,
+      detail: `Set a name such as mail.example.org. Until then, ${hostname === '' ? 'each worker uses the name of its machine, with .localdomain added if it has no dot' : 'it is sent with .localdomain added'}. Many servers refuse mail from such a host.`,
       to: '/settings/general',
     })
   for (const group of settingGroupNames) {

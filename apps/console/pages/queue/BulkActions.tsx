@@ -55,7 +55,7 @@ export function BulkActions({ selected, filter, onDone }: Props) {
 function Chosen({ messages }: { messages: readonly QueueItem[] }) {
   return (
     <>
-      <strong>{plural(messages.length, 'chosen message')}</strong>
+      <strong>{plural(messages.length, 'selected message')}</strong>
       <ul className="mt-1 flex flex-col gap-0.5">
         {messages.slice(0, named).map(({ id, sender, recipients }) => (
           <li key={id} className="stranger">

@@ -78,7 +78,7 @@ export function Queue() {
   return (
     <Page
       title="Queue"
-      help="Mail that was accepted and is not delivered yet."
+      help="Messages that were accepted and are not delivered yet."
       actions={<RunButton />}
       needs={{ role: 'operator', to: 'act on messages' }}
     >
@@ -99,9 +99,7 @@ export function Queue() {
             onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
             empty={
               <Empty icon={Inbox} title={filtered ? 'No message matches these filters' : 'The queue is empty'}>
-                {filtered
-                  ? 'Clear a filter to see more.'
-                  : 'Everything that was accepted has been delivered or returned.'}
+                {filtered ? 'Remove a filter to see more.' : 'All accepted messages were delivered or returned.'}
               </Empty>
             }
           />

@@ -4,18 +4,21 @@ export type Action = Exclude<OrderAction, 'run'>
 
 /** What each action does, in words said before it is done. */
 export const actions: Record<Action, { title: string; says: string; danger?: true }> = {
-  release: { title: 'Release', says: 'Held mail goes on: it is tried now.' },
-  retry: { title: 'Retry', says: 'It is tried now, without waiting for the schedule.' },
-  hold: { title: 'Hold', says: 'It stays in the queue until somebody releases it. No warning and no bounce is sent.' },
-  reroute: { title: 'Reroute', says: 'It goes to the host you name instead of where its domain says.' },
+  release: { title: 'Release', says: 'Held messages are released and tried now.' },
+  retry: { title: 'Retry', says: 'Messages are tried now instead of at their next scheduled time.' },
+  hold: {
+    title: 'Hold',
+    says: 'Messages stay in the queue until somebody releases them. No delay warning or bounce is sent.',
+  },
+  reroute: { title: 'Reroute', says: 'Messages go to this host instead of the route of their domain.' },
   bounce: {
     title: 'Bounce',
-    says: 'It is given up: the sender gets a notice that it was not delivered.',
+    says: 'Messages are not delivered. Each sender gets a notice.',
     danger: true,
   },
   delete: {
     title: 'Delete',
-    says: 'It is gone. Nobody gets it and nobody is told. This cannot be undone.',
+    says: 'Messages are deleted. The sender gets no notice. This cannot be undone.',
     danger: true,
   },
 }

@@ -44,10 +44,10 @@ export function Replay() {
   return (
     <Page
       title="Replay"
-      help="Runs recorded sessions under the settings in force and under a draft: how many answers would change, which, and why. Nothing is saved."
+      help="Runs recorded sessions with the current settings and with a draft, and shows which answers would change and why. Nothing is saved."
     >
       <div className="grid gap-5 xl:grid-cols-[minmax(20rem,26rem)_1fr]">
-        <Panel title="Draft and time">
+        <Panel title="Draft and period">
           <form onSubmit={onSubmit} noValidate aria-label="Replay" className="flex flex-col gap-3.5">
             <DraftEditor error={wrong} />
             <Time label="Since" value={since} onChange={setSince} />

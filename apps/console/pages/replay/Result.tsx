@@ -82,13 +82,13 @@ function Unknown({ job: { notAnswerable = [], withoutVerdict } }: { job: Replay 
   const lines = [
     ...notAnswerable.map(
       ({ rule, sessions, answers }) =>
-        `${rule}: what it asks for was not recorded for ${plural(answers, 'answer')} in ${plural(sessions, 'session')}; what it would say of them is not known.`,
+        `${rule} needs facts that were not recorded for ${plural(answers, 'answer')} in ${plural(sessions, 'session')}.`,
     ),
-    ...withoutVerdict.map((key) => `${key} is not asked at the door: its effect is not in these numbers.`),
+    ...withoutVerdict.map((key) => `${key} does not affect SMTP answers, so these numbers do not include it.`),
   ]
   if (lines.length === 0) return null
   return (
-    <Panel title="What this replay cannot answer">
+    <Panel title="Not included">
       <ul className="flex list-disc flex-col gap-1 pl-5 text-sm">
         {lines.map((line) => (
           <li key={line}>{line}</li>
@@ -115,7 +115,7 @@ function Change({ change }: { change: ReplayChange }) {
         </Fact>
         <Fact name="With the draft">
           <span className="mono">{after.reply}</span>
-          {after.close && <Badge tone="danger">connection ends</Badge>}
+          {after.close && <Badge tone="danger">connection closes</Badge>}
         </Fact>
       </Facts>
       {examples.length > 0 && (

@@ -20,13 +20,13 @@ const unknown = {
 }
 
 test('what is not known is said before what would change', () => {
-  expect(headlineOf({ ...job, ...unknown })).toBe('62 answers not known; 0 answers would change')
+  expect(headlineOf({ ...job, ...unknown })).toBe('62 answers not known, 0 answers would change')
   expect(notKnownOf({ ...job, ...unknown })).toEqual([
-    'Not known for 62 of 100 sessions (62 %): what helo-resolves would say; the facts were not recorded.',
+    'In 62 of 100 sessions (62 %), the answer of helo-resolves is not known, because the facts were not recorded.',
   ])
   expect(headlineOf({ ...job, changedVerdicts: 1 })).toBe('1 answer would change')
   expect(notKnownOf(job)).toEqual([])
-  expect(headlineOf({ ...job, sessions: 0 })).toBe('No session of this time is recorded')
+  expect(headlineOf({ ...job, sessions: 0 })).toBe('No sessions were recorded in this period')
 })
 
 test('sessions that were not recorded, or cannot be read, are not known either', () => {

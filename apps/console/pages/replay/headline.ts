@@ -4,9 +4,9 @@ import { formatCount, plural } from '../../ui/format.ts'
 /** What a replay says first. Pure. */
 
 export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none }: Replay): string {
-  if (sessions === 0) return 'No session of this time is recorded'
+  if (sessions === 0) return 'No sessions were recorded in this period'
   const change = `${plural(changedVerdicts, 'answer')} would change`
-  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} not known; ${change}`
+  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} not known, ${change}`
 }
 
 const none = { sessions: 0, answers: 0 }
@@ -24,11 +24,11 @@ export function notKnownOf({
     const share = percentOf(notKnown.sessions, sessions)
     const rules = notAnswerable.map(({ rule }) => rule).join(', ')
     lines.push(
-      `Not known for ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}): what ${rules} would say; the facts were not recorded.`,
+      `In ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}), the answer of ${rules} is not known, because the facts were not recorded.`,
     )
   }
-  if (dropped > 0) lines.push(`${plural(dropped, 'session')} of this time not recorded, or deleted to make room.`)
-  if (unreadable > 0) lines.push(`${plural(unreadable, 'record')} of another version not readable.`)
+  if (dropped > 0) lines.push(`${plural(dropped, 'session')} of this period not recorded, or deleted to free space.`)
+  if (unreadable > 0) lines.push(`${plural(unreadable, 'recorded session')} of another version not readable.`)
   return lines
 }
 

@@ -31,7 +31,7 @@ export function Revision() {
   const askRevert = (dangers: readonly string[]) =>
     review({
       title: `Revert revision ${number}`,
-      about: 'A new revision that undoes this change alone. What came later stays.',
+      about: 'Makes a new revision that undoes only this change. Later changes stay.',
       dangers,
       verb: dangers.length > 0 ? 'Revert anyway' : 'Revert this change',
       look: dangers.length > 0 ? 'danger' : 'primary',
@@ -47,7 +47,7 @@ export function Revision() {
   const goBack = () =>
     review({
       title: `Go back to revision ${number}`,
-      about: `A new revision that makes everything as it was after revision ${number}. What came later stays in the history.`,
+      about: `Makes a new revision with everything as it was after revision ${number}. Later changes stay in the history.`,
       verb: 'Roll back',
       request: { method: 'POST', path: `/v1/revisions/${number}/rollback` },
     }).catch((error: unknown) => toast.error(explain(error)))
@@ -87,7 +87,7 @@ export function Revision() {
               <section>
                 <div className="mb-3 flex flex-wrap items-end justify-between gap-3">
                   <h2 className="font-semibold text-lg">
-                    {against === '' ? 'What it changed' : `What is different from revision ${detail.against}`}
+                    {against === '' ? 'Changes' : `Differences from revision ${detail.against}`}
                   </h2>
                   <Against value={against} onChange={setAgainst} />
                 </div>
@@ -131,7 +131,7 @@ function Against({ value, onChange }: { value: string; onChange: (value: string)
         <Input
           {...wiring}
           inputMode="numeric"
-          placeholder="the one before"
+          placeholder="previous"
           className="w-36"
           defaultValue={value}
           onBlur={(event) => onChange(event.target.value.replace(/\D/g, ''))}

@@ -67,7 +67,7 @@ export function Revisions() {
           loading={query.isPending}
           onOpen={(row) => void navigate({ to: '/revisions/$revision', params: { revision: String(row.revision) } })}
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
-          empty={<Empty icon={History} title="Nothing has been changed yet" />}
+          empty={<Empty icon={History} title="No changes yet" />}
         />
       </Panel>
     </Page>

@@ -16,9 +16,8 @@ type Named = Pick<ServiceView, 'name' | 'title' | 'desired' | 'workers'>
 
 /** What a stop does, said before it is done. */
 const stopping: Record<ServiceName, string> = {
-  smtp: 'Its listeners close. Idle sessions get 421 4.3.2; a transaction in progress may finish. Other servers keep their mail and try again later. The queue goes on delivering.',
-  queue:
-    'Deliveries in progress finish, then nothing is delivered. Mail goes on being accepted and waits in the spool.',
+  smtp: 'The ports close. Idle sessions get 421 4.3.2, and transactions in progress may finish. Other servers keep their mail and try again later. Queued mail is still delivered.',
+  queue: 'Deliveries in progress finish; then nothing is delivered. Mail is still accepted and waits in the spool.',
 }
 
 /** Start, stop and restart for one service, or for several at once. */

@@ -18,7 +18,7 @@ export function Services() {
   return (
     <Page
       title="Services"
-      help="Start, stop and restart, one service or several at once."
+      help="Start, stop and restart services, one by one or together."
       needs={{ role: 'operator', to: 'start, stop or restart a service' }}
     >
       <Loaded query={query}>{(services) => <List services={services} />}</Loaded>
@@ -35,7 +35,7 @@ function List({ services }: { services: readonly ServiceView[] }) {
       {may && (
         <div className="flex min-h-8 flex-wrap items-center gap-4">
           <Checkbox
-            label={some.length === 0 ? 'All services' : `${plural(some.length, 'service')} chosen`}
+            label={some.length === 0 ? 'All services' : `${plural(some.length, 'service')} selected`}
             checked={some.length === services.length}
             onChange={(event) => setChosen(new Set(event.target.checked ? services.map(({ name }) => name) : []))}
           />
@@ -50,7 +50,7 @@ function List({ services }: { services: readonly ServiceView[] }) {
             <span className="flex items-center gap-3">
               {may && (
                 <Checkbox
-                  label={`Choose ${service.title}`}
+                  label={`Select ${service.title}`}
                   hideLabel
                   checked={chosen.has(service.name)}
                   onChange={(event) => {

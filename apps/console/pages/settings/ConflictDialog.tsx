@@ -19,16 +19,16 @@ export function ConflictDialog({ group, base, theirs, onKeep, onDiscard }: Props
   const who = data?.items.find((item) => item.revision > base.revision && item.summary.includes(`settings ${group}`))
   return (
     <Dialog
-      title="Somebody changed it meanwhile"
+      title="Somebody else changed these settings"
       size="wide"
       onClose={onKeep}
       footer={
         <>
           <Button look="quiet" onClick={onDiscard}>
-            Take theirs, discard mine
+            Discard my changes
           </Button>
           <Button look="primary" onClick={onKeep}>
-            Keep mine on top of theirs
+            Keep my changes
           </Button>
         </>
       }
@@ -42,7 +42,7 @@ export function ConflictDialog({ group, base, theirs, onKeep, onDiscard }: Props
         ) : (
           <>The settings are now at revision {theirs.revision}.</>
         )}{' '}
-        Nothing of yours was saved. This is what they changed:
+        Your changes are not saved. This changed in the meantime:
       </p>
       <DiffView diff={[{ kind: 'settings', id: group, label: group, before: base.settings, after: theirs.settings }]} />
     </Dialog>

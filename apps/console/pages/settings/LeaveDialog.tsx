@@ -20,7 +20,7 @@ export function LeaveDialog({ changes, onStay, onLeave }: Props) {
         </>
       }
     >
-      <p className="text-sm">{plural(changes, 'change')} on this page would be lost.</p>
+      <p className="text-sm">{plural(changes, 'change')} on this page will be lost.</p>
     </Dialog>
   )
 }

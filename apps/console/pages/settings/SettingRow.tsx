@@ -76,8 +76,8 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
         <Control field={field} path={field.key} disabled={fixed !== undefined || readOnly} />
         {fixed && (
           <p className="mt-1.5 text-soft text-xs">
-            The environment of the process decides: <span className="mono">{fixed}</span>. Change it there, or remove it
-            there to set it here.
+            An environment variable sets this: <span className="mono">{fixed}</span>. Remove the variable to change the
+            setting here.
           </p>
         )}
         {inForce?.map(({ worker, ports, because }) => (
@@ -127,8 +127,10 @@ function Marks({ field, fixed, changed }: { field: Field; fixed: string | undefi
   return (
     <>
       {changed && <Badge tone="good">changed</Badge>}
-      {fixed && <Badge tone="info">fixed by the environment</Badge>}
-      {field.exemptsWhiteListed && <Badge title="Clients in the White List skip this check.">not for White List</Badge>}
+      {fixed && <Badge tone="info">set by the environment</Badge>}
+      {field.exemptsWhiteListed && (
+        <Badge title="Clients in the White List skip this check.">skipped for White List</Badge>
+      )}
     </>
   )
 }

@@ -205,5 +205,5 @@ function TryOut({ onLeave }: { onLeave: () => void }) {
 function status(changes: number, wrong: number, tried: boolean): string {
   if (changes === 0) return 'Nothing changed.'
   if (tried && wrong > 0) return `${plural(changes, 'change')}; ${plural(wrong, 'value')} cannot be saved yet.`
-  return `${plural(changes, 'change')} not saved.`
+  return `${plural(changes, 'unsaved change')}.`
 }

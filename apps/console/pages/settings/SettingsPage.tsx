@@ -38,7 +38,8 @@ function Group({ group }: { group: SettingGroup }) {
     <Page title={title} help={help} narrow needs={{ role: 'admin', to: 'change settings' }}>
       {group === 'advanced' && (
         <p className="mb-4 rounded-lg bg-warn-soft px-4 py-3 text-sm text-warn">
-          These settings change what other servers and mail clients are answered. A wrong one stops mail quietly.
+          These settings change how this server answers other servers and mail clients. A wrong value can stop mail
+          without any error here.
         </p>
       )}
       <Loaded query={query} rows={10}>

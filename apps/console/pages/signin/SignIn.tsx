@@ -16,7 +16,7 @@ export function SignIn() {
           <Gate className="size-10 text-accent" />
           <div>
             <h1 className="font-semibold text-xl tracking-tight">Postern</h1>
-            <p className="text-soft text-sm">The small gate your mail goes through.</p>
+            <p className="text-soft text-sm">SMTP gateway</p>
           </div>
         </div>
         <SignInForm />
@@ -30,11 +30,11 @@ export function ExpiredDialog({ email }: { email: string }) {
   return (
     <Dialog title="Sign in again" onClose={() => undefined} dismissible={false}>
       <p className="mb-4 text-soft text-sm">
-        Your session has ended. Nothing on the page is lost: it goes on where it was as soon as you have signed in.
+        Your session has ended. Sign in again to go on. Nothing on this page is lost.
       </p>
       <SignInForm email={email} />
       <Button look="quiet" className="mt-3" onClick={() => void signOut()}>
-        Sign out instead, and lose it
+        Sign out and discard
       </Button>
     </Dialog>
   )
@@ -42,7 +42,7 @@ export function ExpiredDialog({ email }: { email: string }) {
 
 function words(error: unknown): string {
   if (!(error instanceof ApiProblem)) return explain(error)
-  if (error.status === 401) return 'E-mail or password is wrong.'
+  if (error.status === 401) return 'Wrong e-mail or password.'
   return explain(error)
 }
 

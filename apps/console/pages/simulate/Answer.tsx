@@ -21,7 +21,7 @@ export function Answer({ simulation }: { simulation: Simulation }) {
   const words = {
     accepted: ['good', 'The message would be accepted.'],
     refused: ['danger', 'The message would be refused.'],
-    incomplete: ['calm', 'Nothing was refused; the session has no message.'],
+    incomplete: ['calm', 'Nothing was refused, but the session has no message.'],
   } as const
   const [tone, sentence] = words[simulation.outcome]
   return (
@@ -31,8 +31,8 @@ export function Answer({ simulation }: { simulation: Simulation }) {
         <span className="font-medium">{sentence}</span>
         <span className="text-faint">
           {simulation.draft
-            ? `With the draft, on revision ${simulation.revision}.`
-            : `By the saved settings, revision ${simulation.revision}.`}
+            ? `With the draft on top of revision ${simulation.revision}.`
+            : `With the saved settings, revision ${simulation.revision}.`}
         </span>
       </p>
       <ol className="flex flex-col gap-3">
@@ -60,7 +60,7 @@ function Step({ step }: { step: SimulatedStep }) {
       aside={
         <span className="flex gap-2">
           <Badge tone={refused ? 'danger' : 'good'}>{refused ? step.reason : 'goes on'}</Badge>
-          {step.close && <Badge tone="danger">connection ends</Badge>}
+          {step.close && <Badge tone="danger">connection closes</Badge>}
         </span>
       }
     >

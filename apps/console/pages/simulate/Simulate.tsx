@@ -48,7 +48,7 @@ export function Simulate() {
   return (
     <Page
       title="Simulate"
-      help="What this server would answer a client, which rule decides at each stage, and why. Nothing is sent and nothing is saved."
+      help="Shows what this server would answer a client, which rule decides at each stage, and why. Nothing is sent or saved."
     >
       <div className="grid gap-5 xl:grid-cols-[minmax(20rem,26rem)_1fr]">
         <Panel title="Session">
@@ -74,8 +74,8 @@ function Nothing() {
   return (
     <Panel>
       <p className="text-soft text-sm">
-        Describe a session and press Simulate. Look-ups that are not given (DNS lists, reverse DNS, SPF) are not known:
-        name them under “More facts”.
+        Describe a session and press Simulate. Results of look-ups (DNS lists, reverse DNS, SPF) count as not known
+        unless you give them under “Other facts”.
       </p>
     </Panel>
   )
@@ -122,15 +122,15 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
         </Labelled>
       )}
       {text('mailFrom', 'MAIL FROM', 'Empty: the null sender.')}
-      <Labelled label="RCPT TO" help="One address a line." error={wrong.rcptTo}>
+      <Labelled label="RCPT TO" help="One address per line." error={wrong.rcptTo}>
         {(wiring) => (
           <TextArea {...wiring} value={typed.rcptTo} onChange={(event) => onChange({ rcptTo: event.target.value })} />
         )}
       </Labelled>
       {text('size', 'Size in bytes', 'Empty: 1000.')}
       <Labelled
-        label="More facts"
-        help="JSON, as the API takes it: look-ups, sessionsOpen, bareLineFeeds, hops, …"
+        label="Other facts"
+        help="JSON, as in the API: lookups, sessionsOpen, bareLineFeeds, hops, …"
         error={wrong.more}
       >
         {(wiring) => (

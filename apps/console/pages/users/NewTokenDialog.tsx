@@ -49,7 +49,7 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
             Cancel
           </Button>
           <Button type="submit" form={form} look="primary" busy={make.isPending} disabled={name.trim() === ''}>
-            Make it
+            Create
           </Button>
         </>
       }
@@ -58,7 +58,7 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
         <p className="text-soft text-sm">{help}</p>
         <Labelled
           label={kind === 'api' ? 'Name' : 'Worker'}
-          help={kind === 'api' ? 'What it is for, to know it again.' : 'The name of the worker, e.g. smtp-2.'}
+          help={kind === 'api' ? 'What you use the token for.' : 'The name of the worker, e.g. smtp-2.'}
         >
           {(wiring) => (
             <Input
@@ -109,20 +109,20 @@ export function SecretDialog({ secret, help, onClose }: { secret: string; help: 
     navigator.clipboard
       .writeText(secret)
       .then(() => toast.success('Copied'))
-      .catch(() => toast.error('The browser does not allow it; select the text and copy it.'))
+      .catch(() => toast.error('The browser does not allow it. Select the text and copy it.'))
   return (
     <Dialog
-      title="Keep this token now"
+      title="Copy the token now"
       onClose={onClose}
       dismissible={false}
       footer={
         <Button look="primary" onClick={onClose}>
-          I have kept it
+          I have copied it
         </Button>
       }
     >
       <p className="mb-3 text-sm">
-        It is shown this once; only its hash is stored. <span className="text-soft">{help}</span>
+        You cannot see it again, because only its hash is stored. <span className="text-soft">{help}</span>
       </p>
       <div className="flex items-center gap-2">
         <Input

@@ -33,7 +33,7 @@ export function TokenPanel({ kind }: { kind: TokenKind }) {
   const revoke = (token: Token) =>
     review({
       title: `Revoke ${token.name}?`,
-      about: 'Whatever uses it is refused from now on.',
+      about: 'Programs that use it are refused from now on.',
       verb: 'Revoke',
       look: 'danger',
       withoutDiff: true,

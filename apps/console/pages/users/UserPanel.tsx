@@ -27,7 +27,7 @@ const newUser = z.strictObject({
 const oldUser = newUser.extend({ password: newUser.shape.password.optional() })
 const words: Words = {
   email: { title: 'E-mail' },
-  password: { help: 'At least 8 characters. A new one ends all sessions of the user.' },
+  password: { help: 'At least 8 characters. A new password signs the user out everywhere.' },
 }
 
 export function UserPanel() {
@@ -54,7 +54,7 @@ export function UserPanel() {
   const remove = (user: User) =>
     review({
       title: `Delete ${user.email}?`,
-      about: 'All sessions of the user end at once. What the user did stays in the history.',
+      about: 'The user is signed out everywhere at once. The history keeps what the user did.',
       verb: 'Delete',
       look: 'danger',
       withoutDiff: true,

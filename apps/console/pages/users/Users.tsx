@@ -10,7 +10,7 @@ export function Users() {
   return (
     <Page
       title="Users and tokens"
-      help="Who may do what, as a person or as a program."
+      help="People and programs that may use the console and the API, and what they may do."
       needs={{ role: 'owner', to: 'see or change users and tokens' }}
     >
       <div className="flex flex-col gap-5">

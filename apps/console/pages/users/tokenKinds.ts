@@ -8,14 +8,14 @@ export const tokenKinds = {
     path: '/v1/tokens',
     choice: 'role',
     options: roleNames,
-    help: 'For scripts and pipelines: send it as a bearer token.',
+    help: 'For scripts and pipelines. Send it as a bearer token.',
   },
   enrol: {
     title: 'Enrolment tokens',
     path: '/v1/enrol-tokens',
     choice: 'service',
     options: serviceNames,
-    help: 'For one worker: set it as POSTERN_ENROL_TOKEN, and its name as POSTERN_WORKER_NAME.',
+    help: 'For one worker. Set POSTERN_ENROL_TOKEN to the token and POSTERN_WORKER_NAME to its name.',
   },
 } as const
 export type TokenKind = keyof typeof tokenKinds

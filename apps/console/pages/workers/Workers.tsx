@@ -35,7 +35,7 @@ const columns: Column<WorkerView>[] = [
             refused {w.refused.revision}
           </Badge>
         ) : (
-          w.lag > 0 && <Badge tone="warn">{w.otherHistory ? 'another history' : `${w.lag} behind`}</Badge>
+          w.lag > 0 && <Badge tone="warn">{w.otherHistory ? 'from before a restore' : `${w.lag} behind`}</Badge>
         )}
       </span>
     ),
@@ -66,7 +66,7 @@ export function Workers() {
   return (
     <Page
       title="Workers"
-      help="Which revision is in force where. A worker is silent when nothing was heard of it for 20 seconds."
+      help="The revision that each worker uses. A worker that has not reported for 20 seconds is silent."
     >
       <Loaded query={query}>
         {(workers) => (
