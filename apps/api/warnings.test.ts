@@ -31,7 +31,7 @@ describe('what leads to nobody is warned of when it is saved', () => {
     await bad(
       'groups',
       { address: 'team@home.test', members: ['ann@home.test', 'gone@also.test', 'bad@home.test'] },
-      /^team@home.test leaves somebody out: gone@home.test is not in the directory/,
+      /^team@home.test does not reach everybody: gone@home.test is not in the directory/,
     )
     await bad('groups', { address: 'self@also.test', members: ['self@home.test'] }, /leads to nobody.*is a loop/)
     await bad('groups', { address: 'own@home.test', members: ['ann@home.test', 'own@home.test'] }, /own@.*is a loop/)
@@ -46,7 +46,7 @@ describe('what leads to nobody is warned of when it is saved', () => {
     await bad(
       'accounts',
       { address: 'zoe@home.test', secret, forwardTo: ['gone@home.test'], keepCopy: false },
-      /zoe@home.test leaves somebody out: gone@home.test/,
+      /zoe@home.test does not reach everybody: gone@home.test/,
     )
     await ok('accounts', { address: 'max@home.test', secret, forwardTo: ['ann@home.test', 'max@far.test'] })
     await bad(
@@ -66,7 +66,7 @@ describe('what leads to nobody is warned of when it is saved', () => {
     const { id } = await write('POST', '/v1/accounts', { address: 'tim@home.test', secret })
     await ok('aliases', { address: 'only@home.test', to: ['tim@home.test'] })
     await ok('groups', { address: 'both@home.test', members: ['tim@home.test', 'ann@home.test'] })
-    const says = [/only@home.test leads to nobody/, /both@home.test leaves somebody out: tim@home.test/]
+    const says = [/only@home.test leads to nobody/, /both@home.test does not reach everybody: tim@home.test/]
     const renamed = await write('PATCH', `/v1/accounts/${id}?dryRun=true`, { address: 'tom@home.test' })
     const deleted = await write('DELETE', `/v1/accounts/${id}`)
     for (const { warnings } of [renamed, deleted]) for (const one of says) expect(warnings.join('\n')).toMatch(one)
@@ -147,7 +147,7 @@ it('syslog without a syslog on this machine is warned of', async () => {
   const to = async (destination: string) =>
     (await api.send('PATCH', '/v1/settings/logging', { body: { destination } })).json.warnings
   api.parts.missingSyslog = () => '/dev/log'
-  expect((await to('syslog')).join()).toContain('there is no /dev/log on this machine')
+  expect((await to('syslog')).join()).toContain('this machine has no /dev/log')
   expect(await to('storage')).toEqual([])
   api.parts.missingSyslog = () => undefined
   expect(await to('syslog')).toEqual([])

@@ -48,7 +48,7 @@ function ofHostName({ kind, id, before, after }: Change): string[] {
   const hostname = kind === 'settings' && id === 'general' ? String(parsed(after)?.hostname ?? '') : ''
   if (!hostname || !isBare(hostname) || parsed(before)?.hostname === hostname) return []
   return [
-    `general.hostname: ${hostname} is not a fully qualified name (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
+    `general.hostname: ${hostname} is not fully qualified (RFC 5321 §2.3.5), and is sent as ${hostNameOf(hostname, '')}; many servers refuse mail from such a host. Set a name such as mail.example.org.`,
   ]
 }
 

@@ -33,8 +33,8 @@ it('ports and balancers of the environment win over the settings, and the API sh
   const other = await freePort()
   const change = { port: other, proxyProtocol: ['127.0.0.7'] }
   const { revision, warnings } = await api.patch('/v1/settings/advanced', change)
-  expect(warnings.join()).toMatch(/advanced\.port is fixed by the environment/)
-  expect(warnings.join()).toMatch(/advanced\.proxyProtocol is fixed by the environment/)
+  expect(warnings.join()).toMatch(/advanced\.port is set by the environment/)
+  expect(warnings.join()).toMatch(/advanced\.proxyProtocol is set by the environment/)
   await postern.settle(revision)
   expect(await answers(postern.host, other)).toBe(false)
 

@@ -326,7 +326,9 @@ describe('checkSenderDomain', () => {
 
   it('mark, the default: in the trail', async () => {
     const rules = await rulesOf('198.51.100.10', { sender: 'x@nullmx.test' })
-    expect(rules).toContain('mail: sender-domain (watched) nullmx.test has a null MX: it sends and takes no mail.')
+    expect(rules).toContain(
+      'mail: sender-domain (watched) nullmx.test has a null MX: it neither sends nor receives mail.',
+    )
     expect((await rulesOf('198.51.100.10', { sender: 'x@trouble.test' })).join()).not.toContain('sender-domain')
   })
 

@@ -312,7 +312,7 @@ describe('enforce', () => {
     await arrived(`mail ${count}`)
     const { rules } = await live.event('message.accepted', ({ subject }) => subject === `mail ${count}`)
     expect((rules as string[]).join('\n')).toMatch(
-      /dkim \(watched\) DKIM signatures that do not hold count as none: honest\.test: fail/,
+      /dkim \(watched\) Bad DKIM signatures count as none: honest\.test: fail/,
     )
   })
 

@@ -174,7 +174,7 @@ function proceedVerdicts(revision: number): Record<Stage, Verdict> {
         rule: 'accept',
         reason: 'accepted',
         revision,
-        explanation: ['No rule of this stage had anything against it.'],
+        explanation: ['No rule of this stage refused it.'],
         trail: passedTrails[stage],
       },
     ]),

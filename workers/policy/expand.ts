@@ -113,7 +113,7 @@ function outcomeOf({ found, because, leftOut, loops }: Walk): Expansion {
 }
 
 function told(because: string, leftOut: readonly string[]): string {
-  return leftOut.length === 0 ? because : `${because} Left out: ${leftOut.slice(0, 5).join(' ')}`
+  return leftOut.length === 0 ? because : `${because} Not reached: ${leftOut.slice(0, 5).join(' ')}`
 }
 
 /** All that visits an address answers whether it led to anybody. */

@@ -42,7 +42,7 @@ export const deliveryEvents = {
     severity: 6,
     operational: true,
     tone: 'good',
-    sentence: ({ remote, recipients, reply }) => `${remote.host} took it for ${someOf(recipients)}: ${reply}`,
+    sentence: ({ remote, recipients, reply }) => `${remote.host} accepted it for ${someOf(recipients)}: ${reply}`,
     classic: (event, id) => attemptLines(event, id, { dsn: '2.0.0', status: 'sent' }),
   }),
   'delivery.deferred': eventRow({
@@ -87,7 +87,7 @@ export const deliveryEvents = {
     severity: 4,
     operational: true,
     tone: 'warn',
-    sentence: ({ worker, recipients }) => `${worker} tells a second outcome for ${someOf(recipients)}`,
+    sentence: ({ worker, recipients }) => `${worker} reported a second outcome for ${someOf(recipients)}`,
   }),
   /** The delivery would have failed an MTA-STS policy that is in testing mode (RFC 8461 §5). The mail was delivered. */
   'tls.unproved': eventRow({

@@ -42,7 +42,7 @@ export const messageEvents = {
         ...(spf ? [`SPF ${spf.result} for ${spf.domain}`] : []),
         ...(dkim ?? []).map(({ result, domain }) => `DKIM ${result}${domain ? ` by ${domain}` : ''}`),
         ...(dmarc ? [`DMARC ${dmarc.result} for ${dmarc.domain}, policy ${dmarc.policy}`] : []),
-        ...(forged ? [`${forged} forged Authentication-Results taken out`] : []),
+        ...(forged ? [`${forged} forged Authentication-Results removed`] : []),
       ]
       return said.join('; ') || 'nothing found out about its sender'
     },
@@ -73,7 +73,7 @@ export const messageEvents = {
     severity: 6,
     operational: true,
     tone: 'warn',
-    sentence: ({ domain, detail }) => `went out without the signature of ${domain}: ${detail}`,
+    sentence: ({ domain, detail }) => `sent without the signature of ${domain}: ${detail}`,
   }),
   'message.held': eventRow({
     by: 'queue',

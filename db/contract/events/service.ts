@@ -66,7 +66,7 @@ export const serviceEvents = {
     severity: 3,
     operational: true,
     tone: 'danger',
-    sentence: ({ revision, inForce, error }) => `revision ${revision} refused, ${inForce} stays in force: ${error}`,
+    sentence: ({ revision, inForce, error }) => `revision ${revision} refused, still on ${inForce}: ${error}`,
   }),
   'order.done': eventRow({
     by: 'queue',
@@ -101,7 +101,7 @@ export const serviceEvents = {
     tone: 'warn',
     sentence: ({ name, names, daysLeft, notAfter }) =>
       daysLeft < 0
-        ? `certificate ${name} for ${names.join(', ')} has expired at ${notAfter}`
+        ? `certificate ${name} for ${names.join(', ')} expired at ${notAfter}`
         : `certificate ${name} for ${names.join(', ')} expires in ${daysLeft} days, at ${notAfter}`,
   }),
   'certificate.issued': eventRow({
@@ -147,6 +147,6 @@ export const serviceEvents = {
     severity: 4,
     operational: false,
     tone: 'danger',
-    sentence: ({ count, because }) => `${count} records dropped: ${because}`,
+    sentence: ({ count, because }) => `${count} events dropped: ${because}`,
   }),
 }

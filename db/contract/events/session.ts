@@ -33,7 +33,8 @@ export const sessionEvents = {
     severity: 6,
     operational: false,
     tone: 'calm',
-    sentence: ({ client, seconds, messages }) => `${client.ip} left after ${seconds} s and ${messages} messages`,
+    sentence: ({ client, seconds, messages }) =>
+      `${client.ip} disconnected after ${seconds} s and ${messages} messages`,
     classic: ({ client, messages, seconds }) => [
       `disconnect from unknown[${client.ip}] messages=${messages} seconds=${seconds}`,
     ],

@@ -21,9 +21,9 @@ export const authCredentials: RuleRow<Questions['auth']> = {
     const isToken = carriesToken(mechanism)
     const cause = account
       ? isToken
-        ? 'has no such token'
-        : 'has another password'
-      : 'is no login of an account that is enabled'
+        ? 'sent a token that is not valid'
+        : 'sent a wrong password'
+      : 'is not the login of an enabled account'
     return refuse({ reply: 'authFailed', reason: 'auth-failed' }, `"${login}" ${cause}.`, ...(because ? [because] : []))
   },
 }

@@ -9,7 +9,7 @@ export const authMechanism: RuleRow<Questions['auth']> = {
     if (offered.some((name) => name === mechanism.toUpperCase())) return 'pass'
     const refusal = refuse(
       { reply: 'authMechanism', reason: 'bad-syntax' },
-      `AUTH ${mechanism} is not among advanced.authMechanisms that this server speaks: ${offered.join(', ') || 'none'}.`,
+      `AUTH ${mechanism} is not offered; advanced.authMechanisms allows ${offered.join(', ') || 'none'}.`,
     )
     return isSpoken(mechanism, policy) ? refusal : { ...refusal, unavoidable: true }
   },

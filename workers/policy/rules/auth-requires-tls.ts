@@ -7,7 +7,7 @@ export const authRequiresTls: RuleRow<Questions['auth']> = {
   ask(facts, policy) {
     const { mechanism } = facts
     if (mayShowSecret(mechanism, facts, policy)) return 'pass'
-    const why = carriesToken(mechanism) ? 'a token never goes without it' : 'advanced.allowPlainWithoutTls is off'
+    const why = carriesToken(mechanism) ? 'tokens always need TLS' : 'advanced.allowPlainWithoutTls is off'
     return refuse({ reply: 'authNeedsTls', reason: 'tls-required' }, `AUTH ${mechanism} without TLS; ${why}.`)
   },
 }

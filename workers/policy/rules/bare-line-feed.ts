@@ -8,7 +8,7 @@ export const bareLineFeed: RuleRow<Questions['data']> = {
     if (!bareLineFeeds || settings.advanced.bareLineFeeds === 'normalize') return 'pass'
     return refuse(
       { reply: 'bareLineFeed', reason: 'bare-line-feed', close: true },
-      'The message holds a CR or LF that stands alone; advanced.bareLineFeeds is reject.',
+      'The message contains a bare CR or LF, and advanced.bareLineFeeds is reject.',
     )
   },
 }

@@ -11,12 +11,12 @@ export const dkim: RuleRow<Questions['data']> = {
   ask(facts, policy) {
     if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'
     const found = facts.lookups?.dkim
-    if (!found) return { missing: 'Whether its signatures hold is not known.' }
+    if (!found) return { missing: 'It is not known whether the DKIM signatures are valid.' }
     const broken = found.filter(({ result }) => result !== 'pass' && result !== 'none')
     if (broken.length === 0) return 'pass'
     const each = broken.map(
       ({ result, domain = '?', because }) => `${domain}: ${result}${because ? ` (${because})` : ''}`,
     )
-    return { marks: `DKIM signatures that do not hold count as none: ${each.join(', ')}.` }
+    return { marks: `Bad DKIM signatures count as none: ${each.join(', ')}.` }
   },
 }

@@ -8,11 +8,12 @@ export const dmarc: RuleRow<Questions['data']> = {
   ask(facts, policy) {
     if (policy.settings.general.verifyDmarc !== 'enforce' || checksFor(facts, policy).dmarc !== 'enforce') return 'pass'
     const found = facts.lookups?.dmarc
-    if (!found) return { missing: 'Whether the domain in From agrees is not known.' }
+    if (!found) return { missing: 'The DMARC result is not known.' }
     const { result, policy: wish, domain } = found
-    if (result === 'temperror') return { missing: `DMARC of ${domain} is not known: the DNS is in trouble.` }
+    if (result === 'temperror')
+      return { missing: `The DMARC result of ${domain} is not known, because of a DNS error.` }
     if (result !== 'fail' || wish === 'none') return 'pass'
-    const because = `general.verifyDmarc is enforce, and neither SPF nor DKIM speaks for ${domain} (DMARC fail, p=${wish}).`
+    const because = `general.verifyDmarc is enforce, and neither SPF nor DKIM passes for ${domain} (DMARC fail, p=${wish}).`
     if (wish === 'quarantine') return { treat: { noted: because, hold: `DMARC: ${domain} asks for quarantine` } }
     return refuse({ reply: 'dmarcReject', reason: 'dmarc-reject', values: { domain } }, because)
   },

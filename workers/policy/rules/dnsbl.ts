@@ -30,7 +30,7 @@ export const dnsbl: RuleRow<Questions['connect']> = {
       }
       marks.push(because)
     }
-    if (missing.length > 0) return { missing: `Whether ${missing.join(', ')} list ${ip} is not known.` }
+    if (missing.length > 0) return { missing: `It is not known whether ${missing.join(', ')} list ${ip}.` }
     return marks.length > 0 ? { marks: marks.join(' ') } : 'pass'
   },
 }

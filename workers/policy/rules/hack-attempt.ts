@@ -16,7 +16,7 @@ export const hackAttempt: RuleRow<Questions['fault']> = {
 
 const words: Record<HackAttempt, string> = {
   pregreet: 'The client talked before the banner',
-  'other-protocol': 'The client speaks another protocol than SMTP',
+  'other-protocol': 'The client does not speak SMTP',
   'binary-noise': 'The client sent binary noise instead of commands',
   'command-flood': 'The client floods the server with commands that send no mail',
   smuggling: 'The client hid a second message behind a false end of data',

@@ -20,7 +20,7 @@ const unfit = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<>"\\]/u
 
 function faultIn(argument: string): string | null {
   if (argument.trim() === '') return 'names no host'
-  if (unfit.test(argument)) return 'holds characters that no host name has'
+  if (unfit.test(argument)) return 'contains characters that are not allowed in a host name'
   const inside = /^\[(.*)\]$/.exec(argument)?.[1]
   if (inside === undefined || inside === '' || isLiteral(inside)) return null
   return 'is not an address literal'

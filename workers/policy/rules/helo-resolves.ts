@@ -13,7 +13,7 @@ export const heloResolves: RuleRow<Questions['hello']> = {
     if (checkHelo === 'off' || listener !== 'smtp' || argument.startsWith('[')) return 'pass'
     const helo = lookups?.helo
     if (helo === undefined && checkHelo === 'mark') return 'pass'
-    if (helo === undefined || helo === 'not-known') return { missing: `Whether ${argument} resolves is not known.` }
+    if (helo === undefined || helo === 'not-known') return { missing: `It is not known whether ${argument} resolves.` }
     if (helo === 'resolves') return 'pass'
     const because = `${verb} ${argument}: the name has no address.`
     if (checkHelo === 'mark') return { marks: because }

@@ -5,6 +5,6 @@ export const nulOctet: RuleRow<Questions['data']> = {
   name: 'nul-octet',
   ask({ nulOctets }) {
     if (!nulOctets) return 'pass'
-    return refuse({ reply: 'nulOctet', reason: 'nul-octet' }, 'The message holds a NUL octet.')
+    return refuse({ reply: 'nulOctet', reason: 'nul-octet' }, 'The message contains a NUL octet.')
   },
 }

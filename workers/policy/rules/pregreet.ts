@@ -13,6 +13,6 @@ export const pregreet: RuleRow<Questions['connect']> = {
         `${ip} talked before the greeting; security.greetingDelaySeconds is ${greetingDelaySeconds}, security.autoDenyHackAttempts is ${autoDenyHackAttempts ? 'on' : 'off'}.`,
       )
     if (greetingDelaySeconds === 0 || lookups?.pregreet !== undefined) return 'pass'
-    return { missing: `Whether ${ip} waits for the greeting is not known.` }
+    return { missing: `It is not known whether ${ip} waits for the greeting.` }
   },
 }

@@ -41,7 +41,7 @@ function senderIsLocal(facts: RcptFacts, policy: Policy): string | null {
   const { sender: parsed, senderText } = facts
   const sender = parsed === null || parsed === 'null-sender' ? null : readAddress(senderText, parsed, policy)
   if (findAccept(policy.accept, facts, sender)) return null
-  if (!sender) return 'the null sender is nobody of ours'
+  if (!sender) return 'the null sender is not a local user'
   if (policy.settings.general.relayMode === 'localUsers')
     return isLocalUser(policy, sender)
       ? null

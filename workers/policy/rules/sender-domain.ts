@@ -27,11 +27,11 @@ const refusals = {
 } as const
 
 const said = {
-  none: (domain: string) => `${domain} has neither MX nor address.`,
-  'null-mx': (domain: string) => `${domain} has a null MX: it sends and takes no mail.`,
+  none: (domain: string) => `${domain} has no MX or address record.`,
+  'null-mx': (domain: string) => `${domain} has a null MX: it neither sends nor receives mail.`,
   'not-known': unknown,
 }
 
 function unknown(domain: string): string {
-  return `Whether ${domain} takes mail is not known.`
+  return `It is not known whether ${domain} receives mail.`
 }

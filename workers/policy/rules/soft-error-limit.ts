@@ -10,7 +10,7 @@ export const softErrorLimit: RuleRow<Questions['fault']> = {
     return answer(
       [],
       'too-many-errors',
-      `The session has ${errors} errors; past dictionary.softErrorLimit ${softErrorLimit} each reply waits ${softErrorDelaySeconds} s.`,
+      `The session has ${errors} errors; above dictionary.softErrorLimit (${softErrorLimit}), each reply is delayed by ${softErrorDelaySeconds} s.`,
     )
   },
 }

@@ -8,9 +8,9 @@ export const spf: RuleRow<Questions['data']> = {
   ask(facts, policy) {
     if (policy.settings.general.verifySpf !== 'enforce' || checksFor(facts, policy).spf !== 'enforce') return 'pass'
     const found = facts.lookups?.spf
-    if (!found) return { missing: `Whether ${facts.ip} may send for the sender's domain is not known.` }
+    if (!found) return { missing: `It is not known whether ${facts.ip} may send for the sender's domain.` }
     const { result, domain, explanation } = found
-    if (result === 'temperror') return { missing: `SPF of ${domain} is not known: the DNS is in trouble.` }
+    if (result === 'temperror') return { missing: `The SPF result of ${domain} is not known, because of a DNS error.` }
     if (result !== 'fail') return 'pass'
     const values = { ip: facts.ip, domain, explanation: explanation ?? '' }
     return refuse(

@@ -67,9 +67,9 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
       }
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-4">
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard */}
         <ul
           aria-label="Entries to delete"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
           tabIndex={0}
           className="max-h-72 overflow-y-auto rounded bg-sunken px-3 py-2"
         >

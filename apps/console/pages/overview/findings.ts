@@ -70,9 +70,7 @@ function ofWorker(worker: WorkerView, now: number): Finding[] {
   const to = `/services/${worker.service}`
   if (!worker.live) {
     const silence = formatSpan(now - Date.parse(worker.heartbeatAt))
-    return [
-      { severity: 'warn', title: `${worker.id} does not report`, detail: `Its last report was ${silence} ago.`, to },
-    ]
+    return [{ severity: 'warn', title: `${worker.id} is silent`, detail: `Its last report was ${silence} ago.`, to }]
   }
   if (worker.observed === 'degraded')
     found.push({
