@@ -23,10 +23,39 @@ const directoryKinds = ['domain', 'account', 'alias', 'group'] as const
  * Throws an Error that names the row when one cannot be compiled.
  */
 export function compilePolicy(replica: Replica, revision: number, options: CompileOptions = {}): Policy {
-  const steps = compileSteps(replica, revision, options)
+  return inOneGo(compileSteps(replica, revision, options))
+}
+
+/** The part of the policy that the Queue Manager reads. */
+export type DeliveryPolicy = Pick<Policy, 'revision' | 'settings' | 'directory' | 'relay'>
+
+/** As `compilePolicy`, without the lists that only the receiver reads. */
+export function compileDeliveryPolicy(
+  replica: Replica,
+  revision: number,
+  options: { previous?: DeliveryPolicy; changed?: ReadonlySet<RowKind> } = {},
+): DeliveryPolicy {
+  return inOneGo(deliverySteps(replica, revision, options))
+}
+
+function inOneGo<T>(steps: Generator<void, T, void>): T {
   for (;;) {
     const step = steps.next()
     if (step.done) return step.value
+  }
+}
+
+function* deliverySteps(
+  replica: Replica,
+  revision: number,
+  { previous, changed = new Set(rowKinds) }: { previous?: DeliveryPolicy; changed?: ReadonlySet<RowKind> },
+): Generator<void, DeliveryPolicy, void> {
+  const kept = (...kinds: RowKind[]) => (kinds.some((kind) => changed.has(kind)) ? undefined : previous)
+  return {
+    revision,
+    settings: kept('settings')?.settings ?? compileSettings(replica),
+    directory: kept(...directoryKinds)?.directory ?? (yield* compileDirectory(replica)),
+    relay: kept('relay')?.relay ?? (yield* compileBlocks(replica.relay, previous?.relay)),
   }
 }
 
@@ -40,8 +69,10 @@ export function* compileSteps(
   { previous, changed = new Set(rowKinds) }: CompileOptions = {},
 ): Generator<void, Policy, void> {
   const kept = (...kinds: RowKind[]) => (kinds.some((kind) => changed.has(kind)) ? undefined : previous)
-  const settings = kept('settings')?.settings ?? compileSettings(replica)
-  const directory = kept(...directoryKinds)?.directory ?? (yield* compileDirectory(replica))
+  const { settings, directory, relay } = yield* deliverySteps(replica, revision, {
+    changed,
+    ...(previous ? { previous } : {}),
+  })
   return {
     revision,
     settings,
@@ -49,7 +80,7 @@ export function* compileSteps(
       kept('control-access')?.controlAccess ??
       (yield* compileBlocks(replica['control-access'], previous?.controlAccess)),
     white: kept('white')?.white ?? (yield* compileBlocks(replica.white, previous?.white)),
-    relay: kept('relay')?.relay ?? (yield* compileBlocks(replica.relay, previous?.relay)),
+    relay,
     accept: kept('accept')?.accept ?? (yield* compileAccept(replica)),
     kill: kept('kill')?.kill ?? (yield* compileKill(replica, previous?.kill)),
     directory,

@@ -44,9 +44,9 @@ export type QueueParts = {
   /** Whether the log takes such events; without it, it takes none of debug. */
   wants?: Worker['wants'] | undefined
   flushEvents(): Promise<void>
-  /** The index is of no use any more: end the process. The next one moves it aside and rebuilds it. */
+  /** The index cannot be used any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
-  /** Whether an earlier process told of this message. */
+  /** Whether an earlier process recorded that this message was accepted. */
   wasAccepted?: (messageId: string) => boolean
   dns: Dns
   /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
@@ -73,7 +73,7 @@ export class Queue {
   readonly reclaim: Reclaim
   readonly scheduler: Scheduler
   readonly index: Index
-  /** What is wrong: by part, in words. */
+  /** Current problems, by part. */
   readonly troubles = new Map<string, string>()
   readonly #parts: QueueParts
   readonly #pool = new Pool()
@@ -224,7 +224,7 @@ export class Queue {
     await concludeOrPutBack({ mail, recipients }, attempt, this.#deliverContext())
   }
 
-  /** An order that a crash cut short is met again: its report may lie in the spool already, which is read from the start on. */
+  /** After a crash an order is carried out again: its report may be in the spool already, which is read from the start. */
   async #writeReport(report: ReportOrder): Promise<void> {
     const { wasAccepted, writer } = this.#parts
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - Date.now())))
@@ -237,7 +237,7 @@ export class Queue {
     else this.troubles.delete(part)
   }
 
-  /** New settings for what waits and what comes; deliveries under way end under the old ones. */
+  /** New settings for waiting and new mail; deliveries in progress end under the old ones. */
   apply(settings: DeliverySettings): void {
     const before = this.settings
     this.settings = settings
@@ -252,7 +252,7 @@ export class Queue {
     this.#due.start()
   }
 
-  /** Takes no new deliveries; those under way have the drain time to end, and are made again later when they do not. */
+  /** Starts no new deliveries. Those in progress have the drain time to end; otherwise they are made again later. */
   async stopDeliveries(): Promise<void> {
     await this.#due.stop()
     await this.scheduler.stop(this.settings.drainMs)
@@ -260,7 +260,7 @@ export class Queue {
     this.delivering = false
   }
 
-  /** The message as it waits; `undefined` when nothing of it waits here. Its chunks end with SpoolDamaged where they cannot be trusted. */
+  /** The stored message; `undefined` when it is not in this queue. Its chunks end with SpoolDamaged where it is damaged. */
   async content(id: string): Promise<{ octets: number; chunks: AsyncIterable<Buffer> } | undefined> {
     const found = this.#activeMessages.find(id) ?? (await this.index.ask('locate', id))
     return found && { octets: found.octets, chunks: this.#parts.reader.openBody(found.location as Location) }

@@ -41,7 +41,7 @@ export type ConnectOptions = {
   tls: TlsPolicy
   /** What the certificate has to prove, under these authorities. */
   verification?: { wants: CertificateCheck; trust: Trust }
-  /** With opportunistic TLS: what was not proved is told here, and changes nothing. */
+  /** With opportunistic TLS: called with what could not be verified; delivery goes on. */
   onUnverified?: (problem: string) => void
   auth?: { user: string; secret: string }
   /** Mechanisms that were refused on a connection that ended with it. */
@@ -51,7 +51,7 @@ export type ConnectOptions = {
   timeouts: Timeouts
   /** Destroys the connection, at whatever it is. */
   signal?: AbortSignal
-  /** Told every line of both sides, without secrets. */
+  /** Records every line of both sides, without secrets. */
   dialogueLog?: DialogueLog
 }
 
@@ -61,7 +61,7 @@ export type Stage =
   | 'hello'
   /** The host is this server. */
   | 'loop'
-  /** What the host has to prove is not known for now. */
+  /** What has to be verified is not known for now. */
   | 'terms'
   | 'tls'
   | 'proof'
@@ -72,19 +72,19 @@ export type Stage =
   | 'body'
   | 'end'
 
-/** The connection cannot go on. `reply` is what the remote said, if it said something. */
+/** The connection cannot go on. `reply`: the remote's last reply, if there is one. */
 export class ConnectionFailure extends Error {
   override readonly name = 'ConnectionFailure'
   readonly stage: Stage
   readonly reply: Reply | undefined
-  /** The remote kept us waiting until we gave up. */
+  /** The remote did not reply in time. */
   silent = false
   constructor(stage: Stage, message: string, reply?: Reply) {
     super(message.slice(0, 500))
     this.stage = stage
     this.reply = reply
   }
-  /** The remote's words, or ours. */
+  /** The remote's reply, or our message. */
   get text(): string {
     return this.reply ? replyText(this.reply) : this.message
   }

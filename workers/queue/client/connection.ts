@@ -83,12 +83,12 @@ export class Connection {
     return this.#failure
   }
 
-  /** Whether the remote has spoken or gone although nobody asked it: such a connection must not be reused. */
+  /** Whether the remote sent something unasked or closed the connection: it must not be reused. */
   get disturbed(): boolean {
     return !this.alive || this.#unexpected.length > 0
   }
 
-  /** Grows as long as our octets leave and replies come. */
+  /** Grows as long as bytes are sent and replies come. */
   get progress(): number {
     return this.#repliesReceived + this.#socket.bytesWritten
   }
@@ -183,7 +183,7 @@ export class Connection {
     return (await this.replies(1, ms))[0] as Reply
   }
 
-  /** Says QUIT and closes; never throws, never waits long. */
+  /** Sends QUIT and closes; never throws, never waits long. */
   quit(): void {
     if (!this.alive) {
       this.destroy()
@@ -336,7 +336,7 @@ export class Connection {
     else throw new ConnectionFailure('proof', problem)
   }
 
-  /** Tries what both sides know, in turn: a server may offer a mechanism that does not work for this account. */
+  /** Tries the mechanisms that both sides support, in turn: one may not work for this account. */
   async #authenticate(auth: { user: string; secret: string }): Promise<void> {
     this.stage = 'auth'
     const { host } = this.options.peer

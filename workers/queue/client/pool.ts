@@ -39,7 +39,7 @@ export class Pool {
     return undefined
   }
 
-  /** Gives a connection back after a transaction; it is closed when it has had enough or nobody may reuse it. */
+  /** Returns a connection after a transaction. It is closed when it has had `maxMessages` or cannot be reused. */
   give(key: string, connection: Connection, maxMessages: number): void {
     if (!connection.alive) return
     if (connection.used >= maxMessages || this.#count >= maxIdle || connection.stage !== 'mail') {

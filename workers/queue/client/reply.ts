@@ -1,6 +1,6 @@
 /**
- * Reads SMTP replies (RFC 5321 §4.2) from a stranger's octets as they come. Promises: bounded memory whatever is sent;
- * what is no reply throws `BadReply`. It never interprets the text beyond code and enhanced code.
+ * Reads SMTP replies (RFC 5321 §4.2) from the bytes of a remote. Promises: bounded memory whatever is sent; anything that is
+ * not a reply throws `BadReply`. It never interprets the text beyond code and enhanced code.
  */
 
 export type Reply = {
@@ -12,7 +12,7 @@ export type Reply = {
   lines: string[]
 }
 
-/** The remote said something that is no SMTP reply, or too much of it. */
+/** The remote sent something that is not an SMTP reply, or one that is too long. */
 export class BadReply extends Error {
   override readonly name = 'BadReply'
   /** Replies that were complete before it, in the same octets: they count. */

@@ -133,7 +133,7 @@ function lost(connection: Connection, reply?: Reply): TransactionAnswer {
   return { kind: 'lost', failure: new ConnectionFailure(failure?.stage ?? stage, 'the remote ended it', reply) }
 }
 
-/** Sends the body and waits for what is said of it: fewer replies than there should be when the connection breaks. */
+/** Sends the body and waits for the replies: fewer than expected when the connection breaks. */
 async function endAnswers(
   connection: Connection,
   transaction: Transaction,
@@ -172,7 +172,7 @@ function isTaken(reply: Reply): boolean {
   return reply.code >= 200 && reply.code < 300
 }
 
-/** Replies to the envelope; what is absent was not said, or the connection broke before it. */
+/** Replies to the envelope; an absent one was not asked for, or the connection broke before it. */
 type Answers = { mail?: Reply; rcpts: Reply[]; data?: Reply }
 
 function envelopeAnswers(connection: Connection, transaction: Transaction, envelopeSent: boolean): Promise<Answers> {
@@ -209,7 +209,7 @@ async function pipelined(connection: Connection, lines: string[]): Promise<Answe
   return answersOf(replies, lines.length - 1)
 }
 
-/** Without PIPELINING: DATA is said only when a recipient was taken. */
+/** Without PIPELINING: DATA is sent only when a recipient was accepted. */
 async function oneByOne(connection: Connection, lines: string[], pauseMs: number): Promise<Answers> {
   const { timeouts } = connection.options
   const [mailCommand = '', ...rcptCommands] = lines

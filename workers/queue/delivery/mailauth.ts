@@ -11,7 +11,7 @@ import type { QueuedMessage } from '../message/message.ts'
 
 /**
  * What is found out about where a message comes from, once, after it was accepted and before it is delivered: the threads
- * of the examiner do it, the overlay keeps what came of it, and the index keeps the overlay for the next try.
+ * of the examiner do it, the header edits keep the result, and the index keeps the header edits for the next try.
  */
 export type MessageMailauthOptions = {
   examiner: {
@@ -74,7 +74,7 @@ export class MessageMailauth {
       return await examiner.stored(question, { location, octets, message })
     } catch {
       const forgedOnly: Question = { ...question, checks: [] }
-      // It may have been copied on meanwhile: the place is read anew. A damaged one is found out when it is delivered.
+      // It may have been copied meanwhile, so its location is read again. Damage is found when it is delivered.
       return examiner.stored(forgedOnly, mail).catch(() => nothing)
     }
   }

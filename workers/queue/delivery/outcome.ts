@@ -132,7 +132,7 @@ export function returnedBy(by: string) {
   return { kind: 'bounced' as const, reply: `returned by ${by}`, status: '5.7.0', cause: 'ordered' }
 }
 
-/** A remote that offers DSN was handed the wish and answers for itself (RFC 3461 §5.2.1). */
+/** A remote that offers DSN got the NOTIFY parameter and sends the notification itself (RFC 3461 §5.2.1). */
 function noticeOf({ dsnPassedOn }: { dsnPassedOn: boolean }, local: boolean): 'delivered' | 'relayed' | undefined {
   if (dsnPassedOn) return undefined
   return local ? 'delivered' : 'relayed'

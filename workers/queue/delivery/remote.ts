@@ -83,7 +83,7 @@ async function deliverRemaining(remaining: Remaining, how: How, context: Attempt
   return ended
 }
 
-/** What the host meant by its refusal: so many messages a session, or what it said. It is not asked twice each time. */
+/** Remembers what a refusal meant: a limit of messages per session, or a final answer. Then it is not asked twice each time. */
 function learn({ unconfirmed, after, peer }: Session, { outcomes }: Outcomes, { pool }: AttemptContext): void {
   const isTaken = [...unconfirmed.keys()].some((r) => outcomes.get(r)?.kind === 'delivered')
   if (isTaken) pool.limitSession(peer, after)
@@ -152,7 +152,7 @@ async function deliverAnew(
 }
 
 function lacksRequireTls({ outcomes }: Outcomes): boolean {
-  // It is said of the whole transaction, so one result tells.
+  // It applies to the whole transaction, so one outcome is enough.
   const first = outcomes.values().next().value
   return first?.kind === 'bounced' && first.cause === noRequireTls
 }
@@ -292,7 +292,7 @@ function portion(
   return [waiting.slice(0, count), waiting.slice(count)]
 }
 
-/** Takes the lane's next job when it may go out behind the body that is just being sent. */
+/** Takes the destination queue's next job when its envelope may follow the body that is being sent. */
 function begin(connection: Connection, slot: ConcurrencySlot, context: AttemptContext): Transaction | undefined {
   const mayReuse = connection.used < maxOn(connection, context)
   if (!mayReuse || !canPipelineNext(connection) || !context.pool.mayPipeline(connection.options.peer)) return undefined
@@ -339,7 +339,7 @@ const statusOf: Record<ConnectionFailure['stage'], string> = {
   end: '4.4.2',
 }
 
-/** The attempt broke: everybody waits. Whatever the remote said to a connection, it said nothing about the recipients. */
+/** The attempt failed: all recipients are deferred. What the remote said was about the connection, not about the recipients. */
 function failed(job: DeliveryJob, error: unknown, peer: Peer): Outcomes {
   const via = { host: peer.host, address: peer.address, port: peer.port }
   if (!(error instanceof ConnectionFailure)) throw Object.assign(error as Error, { via })

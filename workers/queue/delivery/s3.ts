@@ -110,7 +110,7 @@ async function put(
   await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
 }
 
-/** A message on its way into a request; one that turns out damaged breaks the request off, so that no object comes of it. */
+/** The body of a request. A damaged message aborts the request, so that no object is written. */
 class MessageBody {
   readonly #mail: QueuedMessage
   readonly #context: AttemptContext

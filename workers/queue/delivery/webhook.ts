@@ -93,7 +93,7 @@ export function meaningOf({ status, headers, body }: Answer, now: number): Outco
   return { kind: 'deferred', status: '4.3.0', reply, cause: 'refused-for-now', ...(notBefore ? { notBefore } : {}) }
 }
 
-/** The first line of what it said, fit to be shown. */
+/** The first line of the answer, without control characters. */
 function wordsOf(body: Buffer): string {
   const [line = ''] = body
     .toString('utf8')

@@ -13,11 +13,11 @@ export type RecipientReport = {
   action: Action
   /** RFC 3463. */
   status: string
-  /** What the remote, or we, said. */
+  /** The reply of the remote, or ours. */
   reply: string
   /** Why the last of several tries was the last. */
   givenUp?: string
-  /** Host that said it; absent when we did. */
+  /** The host that replied; absent when the reply is ours. */
   remote?: string
   at: number
   willRetryUntil?: number
@@ -52,7 +52,7 @@ const types = {
 
 /**
  * The message, CRLF throughout. Every part of ours is plain ASCII, or UTF-8 about mail of SMTPUTF8, and needs no encoding; the
- * returned message goes in as it is: nothing reads, folds or re-encodes what a stranger wrote, so what comes back is what was sent.
+ * returned message goes in as it is: it is not parsed, folded or re-encoded.
  */
 export function writeReport(report: DsnFields): { octets: Buffer; eightBit: boolean } {
   const { hostname, sender, messageId, now, returned, smtpUtf8 } = report

@@ -66,7 +66,7 @@ export function plainForm(mail: QueuedMessage, given: For): Transaction {
   }
 }
 
-/** A job's recipients go the same way, so one tells of all. */
+/** A job's recipients have the same next hop, so the first one is enough. */
 function isExternal({ envelope }: QueuedMessage, [first]: readonly number[], { domains }: DeliverySettings): boolean {
   return first !== undefined && !domains.has(domainOf(envelope.recipients[first]?.address ?? ''))
 }
@@ -155,7 +155,7 @@ async function withShortLines(form: Form, mail: QueuedMessage, { connection, con
   return form
 }
 
-/** What was read ahead is read again: nothing waits in memory for a turn. */
+/** The message is read again rather than kept in memory. */
 async function* piecesOf(transaction: Transaction): AsyncGenerator<Buffer> {
   if (transaction.body === 'whole') yield await transaction.whole()
   else yield* transaction.stream() as AsyncIterable<Buffer>

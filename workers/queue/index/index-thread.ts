@@ -18,7 +18,7 @@ export type Index = {
 
 type Pending = { resolve(answer: never): void; reject(error: Error): void }
 
-/** The index said no: `code` is SQLite's, e.g. SQLITE_FULL. */
+/** An error of the index: `code` is SQLite's, e.g. SQLITE_FULL. */
 export class IndexFailure extends Error {
   override readonly name = 'IndexFailure'
   readonly code: string

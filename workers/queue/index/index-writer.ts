@@ -11,7 +11,7 @@ import type { Index } from './index-thread.ts'
 import type { Commit, MessageRow } from './rows.ts'
 
 /**
- * Brings what happened to the index, many messages a transaction, one transaction under way at a time.
+ * Writes outcomes to the index: many messages per transaction, one transaction at a time.
  *
  * Order of things: an event is on disk before the outcome it tells is in the index. So after a crash an outcome may be
  * told twice (storage counts a recipient's first outcome), but never be missing. "Before" an attempt is recorded too: new
@@ -23,13 +23,13 @@ export type IndexWriterOptions = {
   flushEvents(): Promise<void>
   /** A mail has its rows now, and of what it had open only what is being worked on is left. */
   recorded(mail: QueuedMessage): void
-  /** The index refuses (disk full …): said once for a run of failures; `undefined`: it works again. */
+  /** The index cannot be written (disk full …): called once per run of failures; `undefined`: it works again. */
   trouble(error: Error | undefined): void
   /** The index is damaged or gone: only a new process helps, which rebuilds it. */
   fatal(error: Error): void
 }
 
-/** What to do with one recipient of a mail in hand. `final`: it has its outcome and goes. */
+/** What to do with one recipient of an active message. `final`: it has its outcome and is removed. */
 export type Change = { r: number; to: 'final' | PendingRecipient }
 
 /** Milliseconds in which changes gather for a transaction. */
@@ -47,7 +47,7 @@ export class IndexWriter {
   #all = false
   /** Cursors that are durable, by writer. */
   readonly cursors: Map<string, string>
-  /** Recipients in hand without a row. */
+  /** Messages and recipients in memory without a row. */
   unrecorded = { messages: 0, recipients: 0 }
 
   constructor(options: IndexWriterOptions) {

@@ -25,7 +25,7 @@ export class Reclaim {
   #timer: NodeJS.Timeout | undefined
   #working: Promise<void> | undefined
   #stopped = false
-  /** Where messages lie that were copied on lately, by number: a load under way may still name the old place. */
+  /** New locations of messages that were copied lately, by number: a load in progress may still have the old one. */
   readonly moved = new Map<number, Pick<QueuedMessage, 'location' | 'segment'>>()
   freed = 0
   /** Messages that cannot be copied on because they are damaged, by number: told once, and passed over. */

@@ -2,7 +2,7 @@ import type { RecipientState } from '../message/message.ts'
 
 /** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
 
-/** `r`: the recipient's place in the envelope. `nextAt`: milliseconds. `cause`: the last reply, or who holds it. */
+/** `r`: the recipient's index in the envelope. `nextAt`: milliseconds. `cause`: the last reply, or who holds it. */
 export type RecipientRow = {
   r: number
   domain: string

@@ -3,9 +3,9 @@ import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { QueuedMessage } from './message.ts'
 
 /**
- * How a message differs from what is stored when it leaves this house: lines that go before it, and fields of its header
+ * How a message differs from what is stored when it is delivered: lines that go before it, and fields of its header
  * that are left out. The stored octets never change; everything that reads a message to deliver or return it reads it
- * through here. A stream stays a stream: nothing is held but the chunk in hand.
+ * through here. A stream stays a stream: only one chunk is in memory.
  */
 export type HeaderEdits = {
   /** Whole header fields, each ending in CRLF, one character an octet (latin1). Empty: none. */
@@ -16,7 +16,7 @@ export type HeaderEdits = {
 
 export const noEdits: HeaderEdits = { lines: '', cuts: [] }
 
-/** The same with more lines on top, e.g. a signature over what the overlay shows. */
+/** The same with more lines on top, e.g. a signature. */
 export function withLines(edits: HeaderEdits, lines: string): HeaderEdits {
   return { lines: lines + edits.lines, cuts: edits.cuts }
 }

@@ -17,18 +17,18 @@ export type PendingRecipient = {
   cause: string
 }
 
-/** A message in hand: taken over from the spool a moment ago, or loaded because it is due. */
+/** An active message: taken over from the spool a moment ago, or loaded because it is due. */
 export type QueuedMessage = {
   readonly n: number
   readonly envelope: Envelope
   location: Location
   segment: Segment
   readonly octets: number
-  /** How the delivered message differs from the stored one; absent: in nothing. */
+  /** How the delivered message differs from the stored one; absent: not at all. */
   headerEdits: HeaderEdits | undefined
   /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
   signature: string | undefined
-  /** Whether it has lines that are too long and can be mended; absent: nobody has looked yet. */
+  /** Whether it has lines that are too long and can be converted; absent: not checked yet. */
   hasLongLines?: boolean
   /** Whether the index has a row for it; until then only its batch knows it. */
   recorded: boolean
@@ -36,7 +36,7 @@ export type QueuedMessage = {
   rerouted: { host: string; port: number } | undefined
   /** The delay warning was given. */
   warned: boolean
-  /** By place in the envelope: those in hand that have no final outcome. */
+  /** Recipients in memory without a final outcome, by their index in the envelope. */
   readonly pending: Map<number, PendingRecipient>
   /** What an operator ordered while it was being delivered: done when the attempt comes back. */
   ordered: 'hold' | 'bounce' | 'delete' | undefined
@@ -77,7 +77,7 @@ export type DeliveryJob = {
  */
 export type RequireTls = 'no' | 'preferred' | 'required'
 
-/** A message that nobody sends back goes on without REQUIRETLS rather than being lost (RFC 8689 §5). */
+/** A message with a null sender is delivered without REQUIRETLS rather than lost (RFC 8689 §5). */
 export function requireTlsOf({ requireTls, sender }: Envelope): RequireTls {
   if (!requireTls) return 'no'
   return sender === '' ? 'preferred' : 'required'

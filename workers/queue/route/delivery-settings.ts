@@ -1,5 +1,5 @@
 import { hostname as machineName } from 'node:os'
-import { type DkimKey, namesOf, type Route } from '@postern/contract/directory.ts'
+import type { DkimKey, Route } from '@postern/contract/directory.ts'
 import { hostNameOf } from '@postern/contract/host-name.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import { advancedSchema } from '@postern/contract/settings/advanced.ts'
@@ -7,8 +7,9 @@ import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
 import { tlsSchema } from '@postern/contract/settings/tls.ts'
 import type { GeneralSettings, QueueSettings } from '@postern/contract/settings.ts'
-import { type AddressBlocks, addressBlocks } from '@postern/policy/address-blocks.ts'
-import { addAccount, addAlias, addDomain, addGroup, type Directory, emptyDirectory } from '@postern/policy/directory.ts'
+import type { AddressBlocks } from '@postern/policy/address-blocks.ts'
+import { compileDeliveryPolicy, type DeliveryPolicy } from '@postern/policy/compile.ts'
+import type { Directory } from '@postern/policy/directory.ts'
 
 /** The settings and domains in force, as the deliverers read them: one immutable value, replaced as a whole. */
 
@@ -18,6 +19,7 @@ export type LocalDomain = { name: string; route: Route }
 export type Throttle = { connections: number; perMinute: number }
 
 export type DeliverySettings = {
+  policy: DeliveryPolicy
   revision: number
   /** Our name in EHLO, DSNs and maildir names. */
   hostname: string
@@ -46,62 +48,41 @@ export type DeliverySettings = {
   directory: Directory
 }
 
-/** Compiles the replica. Throws a ZodError when a settings row is not what the contract says. */
+/** Derived from the policy that both services compile. Throws a ZodError when a settings row is not what the contract says. */
 export function compileDeliverySettings(
   replica: Replica,
   revision: number,
   before?: { settings: DeliverySettings; changed: ReadonlySet<RowKind> },
 ): DeliverySettings {
-  const general = generalSchema.parse(replica.settings.get('general') ?? {})
-  const queue = queueSchema.parse(replica.settings.get('queue') ?? {})
-  const advanced = advancedSchema.parse(replica.settings.get('advanced') ?? {})
-  const tls = tlsSchema.parse(replica.settings.get('tls') ?? {})
-  const throttles = new Map(queue.perDomain.map(({ domain, ...throttle }) => [domain, throttle]))
-  const hostname = hostNameOf(general.hostname, machineName())
-  const isNew = (kinds: readonly RowKind[]) => !before || kinds.some((kind) => before.changed.has(kind))
+  const previous = before?.settings.policy
+  const policy = compileDeliveryPolicy(replica, revision, {
+    ...(before ? { changed: before.changed } : {}),
+    ...(previous ? { previous } : {}),
+  })
+  // Validated here: retry times that are not what the contract says are refused, and the settings before stay in force.
+  const general = generalSchema.parse(policy.settings.general)
+  const queue = queueSchema.parse(policy.settings.queue)
+  const advanced = advancedSchema.parse(policy.settings.advanced)
+  const tls = tlsSchema.parse(policy.settings.tls)
   return {
+    policy,
     revision,
-    hostname,
+    hostname: hostNameOf(general.hostname, machineName()),
     listens: { ...advanced, implicitTlsPort: tls.implicitTlsPort },
     queue,
     gateway: general.gateway,
-    domains: before && !isNew(['domain']) ? before.settings.domains : domainsOf(replica),
-    throttles,
+    // The map is the same one until a domain changes: another one means that routes have changed.
+    domains: before && !before.changed.has('domain') ? before.settings.domains : policy.directory.domains,
+    throttles: new Map(queue.perDomain.map(({ domain, ...throttle }) => [domain, throttle])),
     delimiter: advanced.mailboxDelimiter,
     defaultMailHost: general.defaultMailHost,
     postmaster: general.postmaster,
     recipientDelayMs: advanced.recipientDelayMs,
     drainMs: advanced.drainTimeoutSeconds * 1000,
     signers: signersOf(replica),
-    relays: before && !isNew(['relay']) ? before.settings.relays : relaysOf(replica),
-    directory: before && !isNew(directoryKinds) ? before.settings.directory : directoryOf(replica),
+    relays: policy.relay,
+    directory: policy.directory,
   }
-}
-
-function domainsOf(replica: Replica): Map<string, LocalDomain> {
-  const domains = new Map<string, LocalDomain>()
-  for (const domain of replica.domain.values()) {
-    const { name, route } = domain
-    for (const each of namesOf(domain)) domains.set(each, { name, route })
-  }
-  return domains
-}
-
-const directoryKinds = ['domain', 'account', 'alias', 'group'] as const
-
-function directoryOf(replica: Replica): Directory {
-  const directory = emptyDirectory()
-  for (const domain of replica.domain.values()) addDomain(directory, domain)
-  for (const account of replica.account.values()) addAccount(directory, account)
-  for (const alias of replica.alias.values()) addAlias(directory, alias)
-  for (const group of replica.group.values()) addGroup(directory, group)
-  return directory
-}
-
-function relaysOf(replica: Replica): AddressBlocks {
-  const { blocks, add } = addressBlocks()
-  for (const entry of replica.relay.values()) add(entry)
-  return blocks
 }
 
 function signersOf(replica: Replica): Map<string, SigningKey[]> {

@@ -17,7 +17,7 @@ export type Destination =
   | { kind: 'webhook'; domain: string; url: string; secret?: string }
   | { kind: 's3'; domain: string; bucket: string; prefix: string }
 
-/** Mail of one lane shares destination, connections and throttles. `domain` names the throttle. */
+/** Mail with the same `key` shares destination, connections and throttle. `domain` names the throttle. */
 export type NextHop = { key: string; domain: string; destination: Destination }
 
 export type Rerouted = { host: string; port: number }

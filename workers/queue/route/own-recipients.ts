@@ -5,8 +5,8 @@ import type { DeliverySettings } from './delivery-settings.ts'
 
 /**
  * Who gets mail that the Queue Manager writes to an address: what a client would reach by it, through aliases, groups,
- * catch-all and the mailbox's name without its box. An address that means nobody here goes to its domain's route as it is: that route
- * may know better. Notifications about this mail are nobody's wish (RFC 3461 §4.1, §6.1).
+ * catch-all and the mailbox's name without its box. An unknown address goes to its domain's route unchanged: the next server may
+ * know it. No notifications are sent about this mail (RFC 3461 §4.1, §6.1).
  */
 export function ownRecipients(address: string, settings: DeliverySettings): Recipient[] {
   const { local, domain } = splitAddress(address)

@@ -3,9 +3,8 @@ import type { DeliveryInProgress } from './delivery-in-progress.ts'
 import type { DestinationQueue } from './destination-queue.ts'
 
 /**
- * Places for deliveries. Each transport has its own, as many as `deliveryThreads` says, so that hosts of strangers that
- * hold up deliveries hold up neither mailboxes nor the hosts that routes name. A delivery that only waits for the other
- * side gives its place up until it goes on.
+ * Concurrency slots of deliveries. Each transport has `deliveryThreads` of its own, so that slow hosts on the Internet delay
+ * neither mailboxes nor the hosts of routes. A delivery that only waits for the remote is suspended: it gives its slot up.
  */
 
 /** `local`: mailboxes and discard of this machine. `route`: hosts that an administrator named. `remote`: hosts the DNS named. */
@@ -24,23 +23,23 @@ export function transportOf({ kind }: Destination): Transport {
   }
 }
 
-/** Deliveries of one transport that wait without a place; each has a socket. What is more keeps its place. */
+/** Suspended deliveries of one transport; each has a socket. Further ones keep their slots. */
 const maxSuspended = 1000
 
 export class ConcurrencySlots {
   readonly transport: Transport
   readonly #limit: () => number
-  /** Lanes that have their turn, in order. */
+  /** Destination queues to be served, in order. */
   ready: DestinationQueue[] = []
-  /** Deliveries that hold a place; of them retries, and those to destinations that have not proved themselves. */
+  /** Deliveries that hold a slot; of them retries, and those to unproven destinations. */
   busy = 0
   busyRetries = 0
   unproven = 0
-  /** Deliveries that gave theirs up. */
+  /** Deliveries that gave their slots up. */
   suspended = 0
-  /** Jobs in the lanes. */
+  /** Jobs in the destination queues. */
   jobs = 0
-  /** Connections that are ready and wait for a place. */
+  /** Deliveries whose connection is ready and that wait for a slot. */
   readonly #resuming: { delivery: DeliveryInProgress; go(): void }[] = []
 
   constructor(transport: Transport, limit: () => number) {
@@ -52,7 +51,7 @@ export class ConcurrencySlots {
     return this.busy >= this.#limit()
   }
 
-  /** Destinations that have not proved themselves hold at most half of the places. */
+  /** Unproven destinations hold at most half of the slots. */
   isFullFor(queue: DestinationQueue): boolean {
     return this.isFull || (!queue.proven && this.unproven >= Math.max(1, this.#limit() >> 1))
   }
@@ -86,13 +85,13 @@ export class ConcurrencySlots {
     this.#release(delivery)
   }
 
-  /** The other side has spoken: the delivery goes on, even if that is one more than there are places. */
+  /** The remote has replied: the delivery resumes, even if that exceeds the limit by one. */
   resume(delivery: DeliveryInProgress): void {
     this.#setSuspended(delivery, -1)
     this.begin(delivery)
   }
 
-  /** The same at once when a place is free, and else when one is. */
+  /** Resumes at once when a slot is free, otherwise when one becomes free. */
   resumeWhenFree(delivery: DeliveryInProgress): Promise<void> | undefined {
     if (!this.isFull) {
       this.resume(delivery)

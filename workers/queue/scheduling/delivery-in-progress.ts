@@ -5,19 +5,19 @@ import type { ConcurrencySlots } from './concurrency-slots.ts'
 import type { DestinationQueue } from './destination-queue.ts'
 
 /**
- * A delivery under way. It is looked at every `lookMs`: one that gets on holds a place; one that waits for a connection to
- * be ready (DNS, connecting, greeting, EHLO, TLS), or for a word of the other side for longer, gives it up.
+ * A delivery in progress. Its progress is checked every `progressCheckMs`. A delivery that makes progress holds a slot; one that
+ * waits for a connection (DNS, TCP, greeting, EHLO, TLS), or longer for a reply, is suspended and gives its slot up.
  */
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks of progress. */
 export const progressCheckMs = 250
-/** Looks without an octet of ours leaving or a reply coming, until a delivery on a connection is one that waits. */
+/** Checks without a byte sent or a reply received until a delivery on a connection is suspended. */
 const checksConnected = 20
-/** The same where the destination has not proved itself. */
+/** The same for an unproven destination. */
 const checksUnproven = 4
-/** The same for one that has no connection yet. */
+/** The same for a delivery without a connection. */
 const checksConnecting = 1
-/** After so many looks without a connection the destination counts as silent: its other mail need not wait to hear that. */
+/** After this many checks without a connection the destination counts as silent, and its other mail is tried, too. */
 const checksSilent = 30_000 / progressCheckMs
 
 type DeliveryOptions = {
@@ -37,9 +37,9 @@ export class DeliveryInProgress implements ConcurrencySlot {
   reachable: boolean | undefined
   concluding = false
   abandoned = false
-  /** Whether its destination had proved itself when it began. */
+  /** Whether its destination was proven when it started. */
   readonly proven: boolean
-  /** It gave its place up; kept by the places. */
+  /** It gave its slot up. Set by the slots. */
   suspended = false
   readonly #slots: ConcurrencySlots
   #connection: Connection | undefined
@@ -57,7 +57,7 @@ export class DeliveryInProgress implements ConcurrencySlot {
     this.#slots = slots
   }
 
-  /** Ends what it waits for when it is abandoned. */
+  /** Aborts what it waits for when it is abandoned. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     if (this.abandoned) this.#abort.abort()
@@ -82,7 +82,7 @@ export class DeliveryInProgress implements ConcurrencySlot {
     })
   }
 
-  /** Answers whether it gave its place up just now, or its lane may go on. */
+  /** Returns whether it was suspended just now, or its destination queue may go on. */
   checkProgress(): boolean {
     if (this.#slots.transport === 'local' || this.#awaitsSlot || this.concluding) return false
     const progress = this.#connection?.progress ?? -1
@@ -107,7 +107,7 @@ export class DeliveryInProgress implements ConcurrencySlot {
     return this.proven ? checksConnected : checksUnproven
   }
 
-  /** Breaks it off: nothing more is said, and whatever comes of it is of no interest. */
+  /** Breaks it off: nothing more is sent, and its result is not used. */
   abandon(): void {
     this.abandoned = true
     this.#abort?.abort()

@@ -3,7 +3,7 @@ import { domainOf, type QueuedMessage } from '../message/message.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { nextHopFor } from '../route/destination.ts'
 
-/** One job for each way, and apart for what was tried before. */
+/** One job for each next hop; recipients that were tried before get jobs of their own. */
 export function deliveryJobsFor(
   mail: QueuedMessage,
   recipients: readonly number[],

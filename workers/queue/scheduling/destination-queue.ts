@@ -10,16 +10,16 @@ export class DestinationQueue {
   readonly nextHop: NextHop
   readonly #new = new JobFifo()
   readonly #retries = new JobFifo()
-  /** Deliveries under way, and how many of them are retries. */
+  /** Deliveries in progress, and how many of them are retries. */
   busy = 0
   busyRetries = 0
-  /** Of those under way: they gave up their places and wait for the other side. */
+  /** Those in progress that gave up their slots and wait for the remote. */
   suspended = 0
-  /** The destination took mail a while ago; one that an administrator named is taken at his word. */
+  /** The destination took mail within the last hour. One that an administrator named counts as proven. */
   proven = true
-  /** A connection has been waiting for so long that other mail need not wait to be told so. */
+  /** A connection has waited for so long that other mail does not wait for its result. */
   silent = false
-  /** When throttled: when messages started, of the last minute at most, oldest first. */
+  /** With a throttle: start times of the last minute, oldest first. */
   #starts: number[] = []
   #oldest = 0
   isReady = false
@@ -32,7 +32,7 @@ export class DestinationQueue {
     return this.#new.length + this.#retries.length
   }
 
-  /** Its mail waits for the first word of a host that nobody knows: one connection is enough to hear it. */
+  /** Its mail waits for the first reply of an unproven host: one connection is enough to find out. */
   get isProbing(): boolean {
     return !this.proven && this.suspended > 0 && !this.silent
   }
@@ -55,7 +55,7 @@ export class DestinationQueue {
     return allowed && this.#retries.length > 0 && this.busyRetries < Math.max(1, connections - 1)
   }
 
-  /** So many within any minute: at once, if that is how they come. */
+  /** At most `perMinute` starts within any minute; they may come in one burst. */
   #token(perMinute: number, now: number): boolean {
     const aMinuteAgo = now - minuteMs
     while (this.#oldest < this.#starts.length && (this.#starts[this.#oldest] as number) <= aMinuteAgo) this.#oldest++
@@ -68,13 +68,13 @@ export class DestinationQueue {
     return true
   }
 
-  /** Takes the place of another lane with the same destination: what that one started counts. */
+  /** Replaces another queue of the same destination: the messages that one started count for the throttle. */
   inheritThrottle(before: DestinationQueue): void {
     this.#starts = before.#starts
     this.#oldest = before.#oldest
   }
 
-  /** A lane that was throttled within the last minute is remembered although nothing waits in it. */
+  /** A queue that was throttled within the last minute is kept although it is empty. */
   throttledSince(time: number): boolean {
     return (this.#starts.at(-1) ?? 0) > time
   }
@@ -84,13 +84,13 @@ export class DestinationQueue {
     return this.#new.peek()
   }
 
-  /** Takes out every job of the lane, or those of one message. */
+  /** Removes and returns all jobs, or those of one message. */
   drain(mail?: QueuedMessage): DeliveryJob[] {
     return [...this.#new.drain(mail), ...this.#retries.drain(mail)]
   }
 }
 
-/** First in, first out, without moving what waits. */
+/** First in, first out, without moving the jobs that wait. */
 class JobFifo {
   #jobs: (DeliveryJob | undefined)[] = []
   #head = 0

@@ -11,7 +11,7 @@ import { hostAndPort } from '../route/destination.ts'
 import type { Transport } from './concurrency-slots.ts'
 import type { Scheduler } from './scheduler.ts'
 
-/** Brings due mail from the index into the lanes, a little of every domain at a time. */
+/** Loads due mail from the index into the destination queues, a little of every domain at a time. */
 export type DueOptions = {
   index: Index
   reader: SpoolReader
@@ -32,7 +32,7 @@ export class DueLoader {
   #timer: NodeJS.Timeout | undefined
   #current: Promise<void> | undefined
   #running = false
-  /** How many want nothing to be brought now. */
+  /** Callers of whilePaused() that are running. */
   #pauses = 0
   /** The ring of domains goes on from here. */
   #after = ''
@@ -61,8 +61,8 @@ export class DueLoader {
   }
 
   /**
-   * Runs this while nothing is on its way from the index into the hands: what waits is in one of the two. In between it is
-   * active in the index and in no hand, where nobody finds it.
+   * Runs `work` while nothing is being loaded from the index. During a load a message is active in the index and not yet in
+   * memory, so an order would miss it.
    */
   async whilePaused<T>(work: () => Promise<T>): Promise<T> {
     this.#pauses++
@@ -80,7 +80,7 @@ export class DueLoader {
     try {
       pause = await this.#round()
     } catch {
-      // The journal reports what is wrong with the index.
+      // The index writer reports what is wrong with the index.
     }
     this.#current = undefined
     if (this.#running) this.#timer = setTimeout(() => this.wake(), pause)
@@ -129,7 +129,7 @@ export class DueLoader {
     )
   }
 
-  /** Makes active rows a mail in hand. `undefined`: its envelope cannot be read; it is held then, and that is an event. */
+  /** Makes active rows a message in memory. `undefined`: its envelope cannot be read. It is held then, and an event says so. */
   async activate(row: MessageRow): Promise<QueuedMessage | undefined> {
     const { activeMessages, record, reader, moved, indexWriter } = this.#options
     try {
@@ -180,7 +180,7 @@ export class DueLoader {
 
 const nothing = { rows: [], stoppedAt: undefined }
 
-/** How much of each domain is loaded: no more than its lane has room for, nor than its transport has. */
+/** How much of each domain is loaded: at most what its destination queue and its transport have room for. */
 function quotasFor(domains: readonly string[], scheduler: Scheduler): [string, number][] {
   const left = new Map<Transport, number>()
   return domains.flatMap((domain): [string, number][] => {

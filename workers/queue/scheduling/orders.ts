@@ -21,7 +21,7 @@ export type OrdersOptions = {
   activeMessages: ActiveMessages
   due: DueLoader
   record: RecordEvent
-  /** Gives recipients of a mail in hand their outcome without an attempt. */
+  /** Gives recipients of an active message their outcome without an attempt. */
   conclude(mail: QueuedMessage, recipients: readonly number[], attempted: Attempt): Promise<void>
   /** The index did not do what was asked. */
   trouble(error: Error | undefined): void
@@ -33,7 +33,7 @@ export type OrdersOptions = {
   forgetHosts(): void
 }
 
-/** Milliseconds an order waits for deliveries under way; what comes back later still meets it. */
+/** Milliseconds an order waits for deliveries in progress. It still applies to those that end later. */
 const deliveryWaitMs = 30_000
 const idsPerBatch = 500
 
@@ -132,7 +132,7 @@ export class Orders {
     if (action === 'retry' || action === 'reroute') forgetHosts()
     const rerouted = to ? `${to.host}:${to.port}` : ''
     const matched = await due.whilePaused(async () => {
-      // What came into a hand meanwhile.
+      // Messages that became active meanwhile.
       this.#applyToActive(order, ids)
       await indexWriter.flush()
       return index.ask('order', { action, ids, at: Date.now(), by, rerouted })
@@ -145,7 +145,7 @@ export class Orders {
     return matched.length
   }
 
-  /** Holds or reroutes what is in hand and not under way; answers what has to come back first. */
+  /** Holds or reroutes active messages that are not being delivered. Returns those whose deliveries have to end first. */
   #applyToActive({ action, orderedBy: by, to }: Order, ids: string[]): QueuedMessage[] {
     const { indexWriter, activeMessages, scheduler } = this.#options
     const busy: QueuedMessage[] = []
@@ -171,7 +171,7 @@ export class Orders {
     return busy
   }
 
-  /** Bounce and delete: whatever waits is taken in hand and gets its outcome. */
+  /** Bounce and delete: everything that waits is loaded and gets its outcome. */
   async #end(order: Order, ids: string[]): Promise<number> {
     const { index, activeMessages, scheduler, due } = this.#options
     const matched = new Set<string>()

@@ -9,9 +9,9 @@ import { deliveryJobsFor } from './delivery-jobs.ts'
 import { DestinationQueue, minuteMs } from './destination-queue.ts'
 
 /**
- * Who is served next. Lanes with work stand in the ring of their transport and are served in turn; each carries a few
- * messages and goes to the end, so a domain with a million messages takes no more than its turn. Limits are read from the
- * plan at each step.
+ * Decides which destination is served next. Destination queues with jobs are served round-robin within their transport: each
+ * delivers a few messages and goes to the end, so that a domain with a million messages does not delay the others. Limits are
+ * read from the settings at each step.
  */
 export type SchedulerOptions = {
   settings(): DeliverySettings
@@ -19,19 +19,19 @@ export type SchedulerOptions = {
   deliver(job: DeliveryJob, queue: DestinationQueue, slot: ConcurrencySlot): Promise<void>
   /** Puts a job back that was being delivered: it is tried again, and nothing is counted. Never rejects. */
   putBack(job: DeliveryJob, queue: DestinationQueue): Promise<void>
-  /** What has to be done with a message before it may be delivered; never rejects. `undefined`: nothing. */
+  /** Prepares a message for delivery; never rejects. `undefined`: there is nothing to do. */
   prepare?(mail: QueuedMessage): Promise<void> | undefined
-  /** A lane has room again, or everything has gone: there may be more to load. */
+  /** A destination queue has room again, or all are empty: more may be loaded. */
   drained(): void
 }
 
-/** Messages a lane carries before the next lane has its turn. */
+/** Messages that a destination queue delivers before the next one is served. */
 const messagesPerTurn = 20
-/** Jobs in memory: of one transport, of one lane, and of one whose host has not said a word. What is more waits in the index. */
+/** Jobs in memory: of one transport, of one destination, and of one whose host has not replied yet. Further ones wait in the index. */
 export const maxJobs = 20_000
 const maxOfDestination = 5_000
 const maxProbing = 50
-/** Destinations that took mail, and for how long that proves something. */
+/** Destinations that took mail, and for how long they count as proven. */
 const maxProven = 50_000
 const provenForMs = 3_600_000
 /** Milliseconds for recording the outcomes of what ended by itself when everything else is broken off. */
@@ -40,7 +40,7 @@ const concludingMs = 5_000
 export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #queues = new Map<string, DestinationQueue>()
-  /** Lanes of before the last change of routes that were throttled within a minute of it: their limits go on. */
+  /** Queues from before the last change of routes that were throttled within a minute of it: their limits still apply. */
   readonly #previous = new Map<string, DestinationQueue>()
   /** Recipients of messages that are being prepared. */
   readonly #preparing = new Map<QueuedMessage, Set<number>>()
@@ -69,7 +69,7 @@ export class Scheduler {
     return Object.values(this.#slots)
   }
 
-  /** Deliveries under way; those that wait for the other side among them. */
+  /** Deliveries in progress, suspended ones included. */
   get busy(): number {
     return this.#underWay.size
   }
@@ -78,20 +78,20 @@ export class Scheduler {
     return this.#transports.reduce((sum, { suspended }) => sum + suspended, 0)
   }
 
-  /** Jobs in memory that are not under way. */
+  /** Jobs in memory that are not being delivered. */
   get jobs(): number {
     const { local, route, remote } = this.#slots
     return local.jobs + route.jobs + remote.jobs + this.#beingPrepared
   }
 
-  /** The same without those whose host has not said a word. */
+  /** The same without those whose host has not replied yet. */
   get jobsNotProbing(): number {
     let probing = 0
     for (const queue of this.#queues.values()) if (queue.isProbing) probing += queue.length
     return this.jobs - probing
   }
 
-  /** Puts recipients of a mail into their lanes; those for whom there is no room are given back. */
+  /** Puts recipients of a message into their destination queues. Returns those for which there is no room. */
   add(mail: QueuedMessage, recipients: readonly number[]): number[] {
     const preparing = this.#preparing.get(mail)
     const prepared = preparing ?? this.#options.prepare?.(mail)
@@ -111,7 +111,7 @@ export class Scheduler {
     return noRoom
   }
 
-  /** They count as jobs meanwhile; an order may withdraw them as it may from their lanes. */
+  /** They count as jobs meanwhile, and an order may withdraw them. */
   #addLater(mail: QueuedMessage, recipients: readonly number[], preparing: Set<number> | Promise<void>): number[] {
     if (this.jobs + recipients.length > 3 * maxJobs) return [...recipients]
     this.#beingPrepared += recipients.length
@@ -184,7 +184,7 @@ export class Scheduler {
     this.refresh()
   }
 
-  /** Takes no more; resolves when the deliveries under way have ended, or `ms` later: what is left is broken off and put back. */
+  /** Starts no more deliveries. Resolves when those in progress have ended, or after `ms`: the rest is broken off and put back. */
   async stop(ms = Number.POSITIVE_INFINITY): Promise<void> {
     this.#running = false
     clearTimeout(this.#timer)
@@ -212,7 +212,7 @@ export class Scheduler {
     return [job, ...(nextPipelined ? [nextPipelined.job] : [])].map((each) => this.#options.putBack(each, queue))
   }
 
-  /** After a change of the plan: what waits goes to the lane that is right now. */
+  /** After a change of routes: jobs move to the destination queue that is right now. */
   reroute(): void {
     const queues = [...this.#queues.values()]
     const aMinuteAgo = Date.now() - minuteMs
@@ -230,13 +230,13 @@ export class Scheduler {
     this.pump()
   }
 
-  /** Limits may have changed: every lane with work has its turn. */
+  /** Limits may have changed: every destination queue with jobs is served again. */
   refresh(): void {
     for (const queue of this.#queues.values()) this.#makeReady(queue)
     this.pump()
   }
 
-  /** Takes a message's jobs out of their lanes: recipients that were not being delivered. */
+  /** Removes a message's jobs from their queues. Returns the recipients, which were not being delivered. */
   withdraw(mail: QueuedMessage): number[] {
     const jobs = [...this.#queues.values()].flatMap((queue) => {
       const drained = queue.drain(mail)
@@ -262,7 +262,7 @@ export class Scheduler {
     while (!slots.isFull && blocked < slots.ready.length) {
       const queue = slots.ready.shift() as DestinationQueue
       queue.isReady = false
-      // It comes back when one of its deliveries ends or goes on.
+      // It is ready again when one of its deliveries ends or resumes.
       if (queue.isProbing || queue.busy >= throttleFor(settings, queue.nextHop.domain).connections) continue
       const job = this.#take(queue, settings, now)
       this.#makeReady(queue)
@@ -280,7 +280,7 @@ export class Scheduler {
     this.pump()
   }
 
-  /** New mail that may go out behind a delivery under way: it takes that delivery's place, not one more. */
+  /** New mail that may follow a delivery on its connection: it uses that delivery's slot, not another one. */
   #takeNext(queue: DestinationQueue, settings: DeliverySettings): DeliveryJob | undefined {
     const throttle = throttleFor(settings, queue.nextHop.domain)
     const slots = this.#slotsOf(queue)
@@ -323,7 +323,7 @@ export class Scheduler {
     if (queue.suspended === 0) queue.silent = false
   }
 
-  /** Those that wait for the other side give their places up. */
+  /** Suspends deliveries that wait for the remote. */
   #checkProgress(): void {
     this.#progressTimer = undefined
     let changed = false
@@ -354,7 +354,7 @@ export class Scheduler {
       if (delivery.reachable !== undefined && delivery.reachable !== queue.proven)
         this.#learn(queue, delivery.reachable)
       pipelined = delivery.nextPipelined
-      // What has begun is delivered even when everything is to stop.
+      // A job whose envelope was sent is delivered even when the scheduler stops.
       job = pipelined?.job ?? (mayContinue() ? this.#take(queue, this.#options.settings(), Date.now()) : undefined)
     }
     this.#makeReady(queue)
@@ -364,7 +364,7 @@ export class Scheduler {
     this.pump()
   }
 
-  /** Whether mail to this destination may be expected to flow. Routes are the administrator's word. */
+  /** Remembers whether this destination takes mail. Routes always count as proven. */
   #learn(queue: DestinationQueue, answered: boolean): void {
     const { key: name, destination } = queue.nextHop
     if (transportOf(destination) !== 'remote') return

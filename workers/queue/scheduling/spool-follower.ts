@@ -29,11 +29,11 @@ export type SpoolFollowerOptions = {
   lost(mail: QueuedMessage, damage: Damage): void
 }
 
-/** Milliseconds between two looks into the spool: a look costs the same for one message and for fifty. */
+/** Milliseconds between two reads of the spool: a read costs the same for one message and for fifty. */
 const batchDelayMs = 5
-/** Jobs in hand that keep all deliveries busy. */
+/** Jobs in memory that keep all deliveries busy. */
 const enoughJobs = 2000
-/** More than this many recipients without a row: taking over waits for the journal. */
+/** Recipients without a row in the index; above this, taking over waits for the index writer. */
 const maxUnrecorded = 40_000
 
 export class SpoolFollower {
@@ -66,7 +66,7 @@ export class SpoolFollower {
   async #run(cautiousUntil: number, trouble: (error: Error | undefined) => void): Promise<void> {
     const { signal } = this.#stop
     let failing = false
-    // Where this process has got to; the journal's cursors follow as batches are recorded.
+    // How far this process has read; the index writer's cursors follow as batches are recorded.
     const after = new Map(this.#options.indexWriter.cursors) as Map<string, Cursor>
     while (!signal.aborted) {
       try {
@@ -133,7 +133,7 @@ export class SpoolFollower {
 
   /**
    * When everything flows but slower than it comes, waiting costs less than rows: the spool has the mail. As soon as what
-   * is in hand would take longer than a second or two, mail for one domain may be in the way of another, and taking over
+   * is in memory would take longer than a second or two, mail for one domain may block mail for another, and taking over
    * goes on: what is too much then gets rows.
    */
   async #pace(): Promise<void> {
