@@ -31,7 +31,7 @@ export type SmtpServiceParts = {
   lookups: OpenLookups
   environment: Environment
   machine: string
-  /** What the disk said against a message a moment ago; `undefined`: nothing. */
+  /** Why the disk refused a message a moment ago, if it did. */
   diskTrouble?: () => string | undefined
   /** For the operator's log. */
   trouble: (error: unknown) => void
@@ -56,7 +56,7 @@ export class SmtpService implements Service {
   #generation = 0
   #observed: ObservedState = 'starting'
   #detail: string | undefined
-  /** Why no mail is taken, as it was told last. */
+  /** Why no mail is taken, as last reported. */
   #refusal: string | undefined
   #draining: Promise<void> | undefined
   #turn: Promise<void> = Promise.resolve()
@@ -117,7 +117,7 @@ export class SmtpService implements Service {
     return new Receiver({ id, machine, policy, spool, ...shared })
   }
 
-  /** One after the other: settings come, and ports are tried again. */
+  /** One after another: changes of settings, and further tries to open ports. */
   #apply(receiver: Receiver): Promise<void> {
     const turn = this.#turn.catch(() => {}).then(() => this.#follow(receiver))
     this.#turn = turn
@@ -131,15 +131,15 @@ export class SmtpService implements Service {
     if (receiver.stopping) receiver.resume()
     const { settings } = receiver.policy
     const wanted = planListeners(settings, this.#parts.environment, receiver.tlsAvailable)
-    const failures = await this.#listeners.become(wanted)
-    // The process ends meanwhile.
+    const failures = await this.#listeners.replace(wanted)
+    // The process is stopping meanwhile.
     if (this.#desired.desired === 'stopped') this.#listeners.close()
-    const detail = failures.map(({ door, error }) => `${door.name} on port ${door.port}: ${error}`).join('; ')
-    for (const { door, error } of detail === this.#detail ? [] : failures)
+    const detail = failures.map(({ address, error }) => `${address.name} on port ${address.port}: ${error}`).join('; ')
+    for (const { address, error } of detail === this.#detail ? [] : failures)
       this.#parts.worker.record('listener.failed', {
-        listener: door.name,
-        address: door.address,
-        port: door.port,
+        listener: address.name,
+        address: address.address,
+        port: address.port,
         error,
       })
     this.#generation = desired.generation
@@ -149,14 +149,14 @@ export class SmtpService implements Service {
     this.#retry = setTimeout(again, portRetryMs).unref()
   }
 
-  /** Ports close at once; what is in progress is waited for in the background, so that newer settings are not kept waiting. */
+  /** Ports close at once. Sessions end in the background, so that newer settings do not wait for them. */
   #close(receiver: Receiver, desired: DesiredService): void {
     this.#listeners.close()
     if (this.#observed === 'stopped') this.#generation = desired.generation
     if (this.#observed === 'stopped' || this.#observed === 'stopping') return
     this.#observe('stopping')
     const draining = receiver.drain(receiver.policy.settings.advanced.drainTimeoutSeconds).then(() => {
-      // A start came in between, or a start and another stop.
+      // The service was started meanwhile, or started and stopped again.
       if (this.#draining !== draining || this.#desired.desired !== 'stopped') return
       this.#generation = this.#desired.generation
       this.#observe('stopped')
@@ -177,29 +177,29 @@ export class SmtpService implements Service {
     worker.reportSoon()
   }
 
-  /** When the disk fills up, and when it has room again, the report does not wait for its turn. */
+  /** Reports at once when the disk fills up, and when it has room again. */
   #checkDisk(): void {
     if ((this.#refusalNow() === undefined) !== (this.#refusal === undefined)) this.#parts.worker.reportSoon()
   }
 
-  /** Why no mail is taken, where it should be. */
+  /** Why no mail is taken while the service runs. */
   #refusalNow(): string | undefined {
     if (this.#observed !== 'running' && this.#observed !== 'degraded') return undefined
     return refusesMail(this.#parts.spool) ?? this.#parts.diskTrouble?.()
   }
 
-  /** A receiver that refuses all mail does not run as it should, whatever its ports say. Told when it begins and when it ends. */
+  /** A receiver that refuses all mail is degraded, whatever its ports. Recorded when that begins and when it ends. */
   #withRefusals(): { observed: ObservedState; detail: string | undefined } {
-    const told = this.#refusalNow()
-    const observed = told === undefined ? this.#observed : 'degraded'
-    const detail = [this.#detail, told].filter((text) => text !== undefined).join('; ') || undefined
-    if ((told === undefined) !== (this.#refusal === undefined))
+    const refusal = this.#refusalNow()
+    const observed = refusal === undefined ? this.#observed : 'degraded'
+    const detail = [this.#detail, refusal].filter((text) => text !== undefined).join('; ') || undefined
+    if ((refusal === undefined) !== (this.#refusal === undefined))
       this.#parts.worker.record('service.state', {
         service: 'smtp',
         observed,
         ...(detail === undefined ? {} : { detail }),
       })
-    this.#refusal = told
+    this.#refusal = refusal
     return { observed, detail }
   }
 
@@ -224,7 +224,7 @@ export class SmtpService implements Service {
   async answerRequest(request: WorkerRequest, chunks: MessageChunks): Promise<WorkerRequestAnswer> {
     const receiver = this.#receiver
     if (request.kind !== 'submit' || !receiver) return { outcome: 'absent' }
-    // Done before, and the answer was lost.
+    // Done already, and the answer was lost.
     if (this.#parts.worker.wasAccepted(request.messageId) || this.#submitted.has(request.messageId))
       return { outcome: 'stored' }
     const answer = await submit(receiver, request, chunks)
@@ -254,17 +254,17 @@ function refusesMail(spool: SpoolWriter): string | undefined {
   return `mail is refused (452 4.3.1): the disk of the spool has no more than the ${reserve >> 20} MiB that are kept free`
 }
 
-/** Milliseconds for which a refusal by the disk is told. */
-const refusalToldMs = 30_000
+/** How long a refusal by the disk is reported. */
+const refusalReportedMs = 30_000
 
-/** What `hasRoom` does not foresee: a quota, a disk that fails. */
+/** Refusals that `hasRoom` does not foresee: a quota, a failing disk. */
 function lastRefusal() {
   let last: { text: string; at: number } | undefined
   return {
     note: (what: Trouble) => {
       if (what.kind === 'write-failed') last = { text: `mail is refused: ${what.error}`, at: Date.now() }
     },
-    now: () => (last && Date.now() - last.at < refusalToldMs ? last.text : undefined),
+    now: () => (last && Date.now() - last.at < refusalReportedMs ? last.text : undefined),
   }
 }
 
@@ -290,7 +290,7 @@ type SmtpWorker = Worker & {
   log: { error(fields: object, text: string): void; info(text: string): void }
 }
 
-/** Opens the worker's part of the spool and makes the service. */
+/** Opens the worker's part of the spool and creates the service. */
 export async function openSmtpService(worker: SmtpWorker, env: NodeJS.ProcessEnv): Promise<SmtpService> {
   const trouble = (error: unknown) => worker.log.error({ error: String(error) }, 'receiver')
   const environment = readEnvironment(env, process.getuid?.() !== 0)

@@ -204,12 +204,12 @@ describe('the check of credentials', () => {
   const policy = { directory: { accounts: new Map() } } as never
   const asking = { policy, address: '192.0.2.1' }
 
-  it('is made by no more than so many at once, and says "not known" when too many wait', async () => {
+  it('runs no more than so many at the same time, and is "not known" when too many wait', async () => {
     let running = 0
     let most = 0
     const check = async () => {
       most = Math.max(most, ++running)
-      await new Promise((done) => setTimeout(done, 5))
+      await new Promise((done) => setImmediate(done))
       running--
       return true
     }
@@ -220,12 +220,12 @@ describe('the check of credentials', () => {
     expect(results.filter((result) => result === 'not-known')).toHaveLength(4)
   })
 
-  it('goes on with fewer or more at once when the setting changes', async () => {
+  it('runs fewer or more at the same time when the setting changes', async () => {
     let running = 0
     const most: number[] = []
     const check = async () => {
       most.push(++running)
-      await new Promise((done) => setTimeout(done, 5))
+      await new Promise((done) => setImmediate(done))
       running--
       return true
     }
@@ -259,14 +259,14 @@ describe('the check of credentials', () => {
     expect(checks).toBe(5)
   })
 
-  it('who has failed stands in a line of its own, one at a time; success ends that', async () => {
-    const running = { usual: 0, leisurely: 0 }
-    const most = { usual: 0, leisurely: 0 }
-    const check = async (_: string, password: string, leisurely: boolean) => {
-      const line = leisurely ? 'leisurely' : 'usual'
-      most[line] = Math.max(most[line], ++running[line])
-      await new Promise((done) => setTimeout(done, 5))
-      running[line]--
+  it('an address that failed has a queue of its own, one check at a time; a success ends that', async () => {
+    const running = { usual: 0, suspect: 0 }
+    const most = { usual: 0, suspect: 0 }
+    const check = async (_: string, password: string, suspect: boolean) => {
+      const queue = suspect ? 'suspect' : 'usual'
+      most[queue] = Math.max(most[queue], ++running[queue])
+      await new Promise((done) => setImmediate(done))
+      running[queue]--
       return password.startsWith('right')
     }
     const credentials = new Credentials({ concurrent: 2, check })
@@ -274,11 +274,11 @@ describe('the check of credentials', () => {
       Promise.all(passwords.map((password) => credentials.verify(jane, password, { policy, address })))
     await from('192.0.2.66', ['wrong'])
     await Promise.all([from('192.0.2.66', ['a', 'b', 'c', 'd']), from('192.0.2.1', ['right 1', 'right 2', 'right 3'])])
-    expect(most).toEqual({ usual: 2, leisurely: 1 })
-    most.leisurely = 0
+    expect(most).toEqual({ usual: 2, suspect: 1 })
+    most.suspect = 0
     await from('192.0.2.66', ['right 4'])
     await from('192.0.2.66', ['e', 'f'])
-    expect(most.leisurely).toBe(1)
+    expect(most.suspect).toBe(1)
     expect(most.usual).toBe(2)
   })
 

@@ -1,12 +1,12 @@
-/** What clients say within AUTH OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2 (its forerunner), already taken out of base64. */
+/** The responses of AUTH OAUTHBEARER (RFC 7628 §3.1) and XOAUTH2 (its predecessor), decoded from base64. */
 
-/** Never logged, never kept longer than the check takes. `login`: whom the client says it is, if it does. */
+/** Never logged, and never kept longer than the check takes. `login`: the user name, where the client gives one. */
 export type Bearer = { login?: string; token: string }
 
 /** RFC 6750 §2.1. */
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i
 
-/** `n,a=user,^Ahost=…^Aport=…^Aauth=Bearer token^A^A`. `null` when it is not that. */
+/** `n,a=user,^Ahost=…^Aport=…^Aauth=Bearer token^A^A`. `null` for anything else. */
 export function readOauthBearer(text: string): Bearer | null {
   const [, authzid = '', pairs = ''] = /^n,(?:a=([^,\x01]*))?,\x01(.*)\x01\x01$/s.exec(text) ?? []
   const token = valueAt(pairs, 'auth')
@@ -26,7 +26,7 @@ function valueAt(pairs: string, key: string): string | null {
   return found.length === 1 ? (bearer.exec((found[0] as string).slice(key.length + 1))?.[1] ?? null) : null
 }
 
-/** What a client reads before its 535 (RFC 7628 §3.2.2): nothing in it depends on what was wrong. */
+/** What a client reads before its 535 (RFC 7628 §3.2.2); it never tells what was wrong. */
 export function refusalChallenge(mechanism: string): string {
   const said =
     mechanism === 'OAUTHBEARER' ? { status: 'invalid_token' } : { status: '400', schemes: 'Bearer', scope: 'smtp' }

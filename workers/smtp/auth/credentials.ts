@@ -7,9 +7,9 @@ import { LRUCache } from 'lru-cache'
 /**
  * Checks passwords against argon2id hashes, off the event loop. An unknown user costs what a known one does, so neither
  * answer nor time says which logins exist. A login that succeeded is remembered for a while under a keyed hash of
- * everything that made it succeed: a changed password, or another account, is another key and checked afresh.
- * An address from which a login failed stands in a line of its own, which is served one at a time with what the machine has
- * left over: those who guess wait for each other, and nobody waits for them.
+ * everything that made it succeed: a changed password, or another account, is another key and is checked again.
+ * Addresses from which a login failed have a queue of their own, served one check at a time at the lowest priority: clients that
+ * guess passwords wait for each other, and no other client waits for them.
  */
 
 export type CredentialsResult = 'valid' | 'invalid' | 'not-known'
@@ -17,28 +17,28 @@ export type CredentialsResult = 'valid' | 'invalid' | 'not-known'
 export type CredentialsOptions = {
   /** Checks at the same time. */
   concurrent?: number
-  /** Checks that may wait for their turn in each line; past it the answer is `not-known`. */
+  /** Checks that may wait in each queue; past it the answer is `not-known`. */
   waiting?: number
   rememberMs?: number
-  /** Where the hash is computed; in Node's thread pool, which it shares with the disk, without it. */
+  /** Computes the hash. Default: in Node's thread pool, which file operations use as well. */
   check?: PasswordCheck
 }
 
-/** `isSuspect`: it may take as long as everything else on the machine wants. */
+/** `isSuspect`: a login from this address has failed, so the check may take as long as it likes. */
 export type PasswordCheck = (hash: string, password: string, isSuspect: boolean) => Promise<boolean>
 
-/** Whom the check is for: the policy in force, and the client's address. */
-export type Asking = { policy: Policy; address: string }
+/** The policy in force, and the client's address. */
+export type CheckContext = { policy: Policy; address: string }
 
-/** A check takes 19 MiB while it runs; more than this at once serves nobody. */
+/** A check takes 19 MiB while it runs; more than this at the same time help nobody. */
 const maxThreads = 16
 
-/** 16 octets of salt and 32 of hash that no password is known to have made. */
+/** 16 bytes of salt and 32 of hash that belong to no known password. */
 const noSalt = 'cG9zdGVybi1uby11c2VyLQ'
 const noHash = Buffer.alloc(32, 0xa5).toString('base64').replace(/=+$/, '')
 const parameters = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,4},p=\d{1,3}\$/
 
-/** Addresses that failed are remembered so long, and so many of them. */
+/** How long an address from which a login failed is remembered, and how many of them. */
 const suspectMs = 600_000
 const maxSuspects = 50_000
 
@@ -47,29 +47,33 @@ export class Credentials {
   readonly #recent: LRUCache<string, true>
   readonly #suspects = new LRUCache<string, true>({ max: maxSuspects, ttl: suspectMs })
   readonly #check: PasswordCheck
-  readonly #usual: Line
-  readonly #last: Line
+  readonly #first: CheckQueue
+  readonly #last: CheckQueue
 
   constructor({ concurrent = 2, waiting = 500, rememberMs = 300_000, check = inPool }: CredentialsOptions = {}) {
-    this.#usual = new Line(concurrent, waiting)
-    this.#last = new Line(1, waiting)
+    this.#first = new CheckQueue(concurrent, waiting)
+    this.#last = new CheckQueue(1, waiting)
     this.#check = check
     this.#recent = new LRUCache({ max: 10_000, ttl: rememberMs })
   }
 
-  /** Never rejects. `account`: whom the login means, `null` for nobody. */
-  async verify(account: Account | null, password: string, { policy, address }: Asking): Promise<CredentialsResult> {
-    const hash = account?.secretHash ?? hashOfNobody(policy)
+  /** Never rejects. `account`: the account that the login names, or `null`. */
+  async verify(
+    account: Account | null,
+    password: string,
+    { policy, address }: CheckContext,
+  ): Promise<CredentialsResult> {
+    const hash = account?.secretHash ?? unmatchableHash(policy)
     const key = this.#keyOf(hash, account?.address ?? '', password)
     if (account && this.#recent.has(key)) return 'valid'
     const isSuspect = this.#suspects.has(address)
-    const line = isSuspect ? this.#last : this.#usual
-    const turn = line.turn()
+    const queue = isSuspect ? this.#last : this.#first
+    const turn = queue.turn()
     if (!turn) return 'not-known'
     await turn
     try {
-      const right = await this.#check(hash, password, isSuspect)
-      if (!right || !account) {
+      const matches = await this.#check(hash, password, isSuspect)
+      if (!matches || !account) {
         this.#suspects.set(address, true)
         return 'invalid'
       }
@@ -79,13 +83,13 @@ export class Credentials {
     } catch {
       return 'not-known'
     } finally {
-      line.done()
+      queue.done()
     }
   }
 
-  /** From now on so many checks run at the same time; `advanced.minThreads`. */
+  /** How many checks may run at the same time: `advanced.minThreads`. */
   set concurrent(checks: number) {
-    this.#usual.admit(Math.max(1, Math.min(checks, maxThreads)))
+    this.#first.limit(Math.max(1, Math.min(checks, maxThreads)))
   }
 
   #keyOf(...parts: string[]): string {
@@ -97,8 +101,8 @@ export class Credentials {
 
 const inPool: PasswordCheck = (hash, password) => verify(hash, password)
 
-/** A hash with the cost of those in use that no password matches. */
-function hashOfNobody({ directory }: Policy): string {
+/** A hash that no password matches, and that costs as much as those in use. */
+function unmatchableHash({ directory }: Policy): string {
   for (const { secretHash } of directory.accounts.values()) {
     const found = parameters.exec(secretHash)
     if (found) return `${found[0]}${noSalt}$${noHash}`
@@ -106,19 +110,19 @@ function hashOfNobody({ directory }: Policy): string {
   return `$argon2id$v=19$m=19456,t=2,p=1$${noSalt}$${noHash}`
 }
 
-/** First come, first served, so many at once. */
-class Line {
-  #atOnce: number
+/** First come, first served, a limited number at the same time. */
+class CheckQueue {
+  #concurrent: number
   readonly #maxWaiting: number
   readonly #waiting: (() => void)[] = []
   #running = 0
 
-  constructor(atOnce: number, maxWaiting: number) {
-    this.#atOnce = atOnce
+  constructor(concurrent: number, maxWaiting: number) {
+    this.#concurrent = concurrent
     this.#maxWaiting = maxWaiting
   }
 
-  /** Resolves when it is one's turn, which `done` ends; absent: too many wait. */
+  /** Resolves when the check may run; `done` ends it. `undefined`: too many wait. */
   turn(): Promise<void> | undefined {
     if (this.#waiting.length >= this.#maxWaiting) return undefined
     return new Promise((begin) => {
@@ -132,13 +136,13 @@ class Line {
     this.#begin()
   }
 
-  admit(atOnce: number): void {
-    this.#atOnce = atOnce
+  limit(concurrent: number): void {
+    this.#concurrent = concurrent
     this.#begin()
   }
 
   #begin(): void {
-    while (this.#running < this.#atOnce) {
+    while (this.#running < this.#concurrent) {
       const begin = this.#waiting.shift()
       if (!begin) return
       this.#running++

@@ -1,16 +1,16 @@
 import { Worker } from 'node:worker_threads'
 import type { ThreadSetup } from './password-thread.ts'
 
-type Asked = { settle: (right: boolean) => void; fail: (error: Error) => void }
+type PendingCheck = { settle: (matches: boolean) => void; fail: (error: Error) => void }
 
 /**
- * Checks passwords in threads of the lowest priority, so that an attack with passwords takes from mail only what mail leaves
- * over. There are as many threads as checks were ever asked for at the same time; who asks bounds that.
+ * Checks passwords in threads of the lowest priority, so that password guessing never slows mail. There are as many threads as
+ * checks ever ran at the same time; the caller bounds that.
  */
 export class PasswordThreads {
   readonly #setup: ThreadSetup
   readonly #idle: Worker[] = []
-  readonly #busy = new Map<Worker, Asked>()
+  readonly #busy = new Map<Worker, PendingCheck>()
 
   constructor(setup: ThreadSetup) {
     this.#setup = setup
@@ -28,21 +28,21 @@ export class PasswordThreads {
   #start(): Worker {
     const thread = new Worker(new URL('password-thread.ts', import.meta.url), { workerData: this.#setup })
     thread.unref()
-    thread.on('message', ({ right }: { right?: boolean }) => {
-      const asked = this.#take(thread)
+    thread.on('message', ({ matches }: { matches?: boolean }) => {
+      const pending = this.#take(thread)
       this.#idle.push(thread)
-      if (right === undefined) asked?.fail(new Error('the hash cannot be read'))
-      else asked?.settle(right)
+      if (matches === undefined) pending?.fail(new Error('the hash cannot be read'))
+      else pending?.settle(matches)
     })
     thread.on('error', (error) => this.#lost(thread, error as Error))
     thread.on('exit', () => this.#lost(thread, new Error('the thread has ended')))
     return thread
   }
 
-  #take(thread: Worker): Asked | undefined {
-    const asked = this.#busy.get(thread)
+  #take(thread: Worker): PendingCheck | undefined {
+    const pending = this.#busy.get(thread)
     this.#busy.delete(thread)
-    return asked
+    return pending
   }
 
   #lost(thread: Worker, error: Error): void {

@@ -1,10 +1,10 @@
-/** What clients say within AUTH (RFC 4616 PLAIN, draft-murchison-sasl-login), as octets in base64. */
+/** The responses of AUTH PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login), encoded in base64. */
 
-/** Never logged, never kept longer than the check takes. */
+/** Never logged, and never kept longer than the check takes. */
 export type Login = {
   login: string
   password: string
-  /** Whom the client wants to act for; absent: itself. */
+  /** The identity the client wants to act as (authzid), where it is another one. */
   as?: string
 }
 

@@ -2,25 +2,25 @@ import type { Settings } from '@postern/contract/settings.ts'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, jwtVerify } from 'jose'
 
 /**
- * Checks access tokens of the issuer that advanced.oauth names: signature, issuer, audience, time, and whose they are. The
- * issuer's keys are read ahead and kept; a login waits for them only when there are none yet. An issuer that does not
- * answer makes a token `not-known`, never good and never wrong.
+ * Checks access tokens of the issuer that advanced.oauth names: signature, issuer, audience, validity period, and the
+ * account. The issuer's keys are fetched ahead and cached; a login waits for them only when there are none yet. While the
+ * issuer does not answer, tokens are `not-known`: neither accepted nor refused.
  */
 
 export type Issuer = Exclude<Settings['advanced']['oauth'], 'off'>
 
-/** GET, and the JSON that came. Rejects with why there is none; it is the caller's affair that nobody within is reached. */
+/** GET a JSON document. Rejects with the reason; the caller checks that the host may be reached. */
 export type FetchJson = (url: string) => Promise<unknown>
 
 export type TokenResult =
   | { result: 'valid'; email: string }
   | { result: 'invalid' | 'not-known'; because: string; email?: string }
 
-/** Keys are asked for again after this time, in the background. */
+/** Keys are fetched again after this time, in the background. */
 const freshMs = 600_000
-/** A token with a key that is not known may ask for newer keys, but no more often than this; nor may failures. */
+/** An unknown key, or a failure, fetches the keys again, but no more often than this. */
 const againMs = 30_000
-/** Never `none`, and no algorithm with a secret that two share. */
+/** Never `none`, and no algorithm with a shared secret. */
 const algorithms = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519']
 const toleranceSeconds = 30
 
@@ -31,8 +31,8 @@ export class Tokens {
   readonly #now: () => number
   #issuer: Issuer | undefined
   #keys: Keys | undefined
-  #asking: Promise<void> | undefined
-  #askedAt = Number.NEGATIVE_INFINITY
+  #refreshing: Promise<void> | undefined
+  #refreshedAt = Number.NEGATIVE_INFINITY
   #failure = ''
 
   constructor(fetchJson: FetchJson, now: () => number = Date.now) {
@@ -40,14 +40,14 @@ export class Tokens {
     this.#now = now
   }
 
-  /** These settings are in force: another issuer has other keys. Returns at once. */
+  /** The settings in force. Another issuer has other keys. Returns at once. */
   follow(oauth: Issuer | 'off'): void {
     const issuer = oauth === 'off' ? undefined : oauth
     if (JSON.stringify(issuer) === JSON.stringify(this.#issuer)) return
     this.#issuer = issuer
     this.#keys = undefined
-    this.#asking = undefined
-    this.#askedAt = Number.NEGATIVE_INFINITY
+    this.#refreshing = undefined
+    this.#refreshedAt = Number.NEGATIVE_INFINITY
     void this.#refresh()
   }
 
@@ -85,17 +85,17 @@ export class Tokens {
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key'
       const code = error instanceof errors.JOSEError ? error.code : 'no token'
-      return { result: 'invalid', because: `The token is not good: ${code}.` }
+      return { result: 'invalid', because: `The token is not valid: ${code}.` }
     }
   }
 
-  /** One question however many wait for it, and none again too soon. Never rejects. */
+  /** One request for all that wait, and none again too soon. Never rejects. */
   #refresh(): Promise<void> {
     const issuer = this.#issuer
     if (!issuer) return Promise.resolve()
-    if (this.#asking || this.#now() - this.#askedAt < againMs) return this.#asking ?? Promise.resolve()
-    this.#askedAt = this.#now()
-    const asking = this.#ask(issuer).then(
+    if (this.#refreshing || this.#now() - this.#refreshedAt < againMs) return this.#refreshing ?? Promise.resolve()
+    this.#refreshedAt = this.#now()
+    const refreshing = this.#fetchKeys(issuer).then(
       (keys) => {
         if (this.#issuer === issuer) this.#keys = keys
       },
@@ -103,26 +103,26 @@ export class Tokens {
         this.#failure = error.message.slice(0, 200)
       },
     )
-    const ended = asking.finally(() => {
-      if (this.#asking === ended) this.#asking = undefined
+    const ended = refreshing.finally(() => {
+      if (this.#refreshing === ended) this.#refreshing = undefined
     })
-    this.#asking = ended
+    this.#refreshing = ended
     return ended
   }
 
-  async #ask({ issuer, jwksUri }: Issuer): Promise<Keys> {
+  async #fetchKeys({ issuer, jwksUri }: Issuer): Promise<Keys> {
     const uri = jwksUri ?? (await this.#discover(issuer))
-    // What is no key set is refused here with an error of its own.
+    // Throws when the document is no key set.
     return { find: createLocalJWKSet((await this.#fetchJson(uri)) as JSONWebKeySet), at: this.#now() }
   }
 
   /** OpenID Connect Discovery §4. */
   async #discover(issuer: string): Promise<string> {
     const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-    const said = (await this.#fetchJson(url)) as { issuer?: unknown; jwks_uri?: unknown } | null
-    if (said?.issuer !== issuer) throw new Error('the OpenID configuration is one of another issuer')
-    if (typeof said.jwks_uri !== 'string' || !URL.canParse(said.jwks_uri))
+    const found = (await this.#fetchJson(url)) as { issuer?: unknown; jwks_uri?: unknown } | null
+    if (found?.issuer !== issuer) throw new Error('the OpenID configuration belongs to another issuer')
+    if (typeof found.jwks_uri !== 'string' || !URL.canParse(found.jwks_uri))
       throw new Error('the OpenID configuration names no keys')
-    return said.jwks_uri
+    return found.jwks_uri
   }
 }

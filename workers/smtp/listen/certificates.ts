@@ -10,8 +10,8 @@ import {
 type Loaded = { key: string; context: SecureContext }
 
 /**
- * The TLS contexts of the certificate rows, chosen by the name the client asks for (RFC 6066 §3). A context is made anew only
- * when its certificate changed; handshakes that were made stay as they are.
+ * The TLS contexts of the certificate rows, chosen by the name the client asks for (RFC 6066 §3). A context is made again only
+ * when its certificate has changed; established sessions keep theirs.
  */
 export class Certificates {
   #loaded = new Map<string, Loaded>()
@@ -21,14 +21,14 @@ export class Certificates {
     return this.#shown.fallback !== undefined
   }
 
-  /** For a name nobody asked for, or that no certificate has, the default. */
+  /** The default for an empty name, and for one that no certificate has. */
   contextFor(name: string): SecureContext | undefined {
     const id = shownFor(this.#shown, name)
     return id === undefined ? undefined : this.#loaded.get(id)?.context
   }
 
   /**
-   * Takes the rows as they are now. Throws an Error that names the certificate when one cannot be used; then nothing changed.
+   * Loads the rows. Throws an Error that names the certificate that cannot be used; then nothing has changed.
    */
   load(
     rows: ReadonlyMap<string, Certificate>,
@@ -55,7 +55,7 @@ function contextOf({ name, certificate, privateKey }: Certificate, minVersion: '
       minVersion: minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
       ciphers,
       honorCipherOrder: true,
-      // A client that asks for another handshake makes us work, and gets nothing it needs.
+      // Renegotiation costs us work, and no client needs it.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       sessionIdContext: 'postern',
     })

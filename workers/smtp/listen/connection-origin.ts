@@ -8,14 +8,14 @@ import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import type { Trusted } from './trusted.ts'
 
-/** Where a connection came from and came in. */
+/** Where a connection came from, and through which listener. */
 export type Origin = {
   id: string
   listener: Listener
-  /** Canonical address of the client, behind a balancer the one it named. */
+  /** Canonical address of the client; behind a balancer the one that the PROXY header names. */
   ip: string
   balancer?: string
-  /** The address of ours that was connected to. */
+  /** The address of ours that the client connected to. */
   local?: string
 }
 
@@ -27,26 +27,26 @@ export type IdentifyOptions = {
   receive: (socket: Socket, origin: Origin) => void
 }
 
-/** How long a balancer may take for its header; and how many sockets may be that far at once. */
+/** How long a balancer may take for its header, and how many sockets may wait for one. */
 const headerTimeoutMs = 5_000
 const maxWaiting = 5_000
 let waiting = 0
 
-export function identifyClient(socket: Socket, listener: Listener, parts: IdentifyOptions): void {
+export function identifyClient(socket: Socket, listener: Listener, options: IdentifyOptions): void {
   const peer = canonical(socket.remoteAddress ?? '')
   const local = canonical(socket.localAddress ?? '')
-  // Gone before it was there: then Node knows no address any more.
+  // The client has gone already: then Node knows no address.
   if (peer === null) return void socket.destroy()
   const origin: Origin = { id: sessionId(), listener, ip: peer, ...(local === null ? {} : { local }) }
-  if (!parts.trusted().has(peer)) {
-    parts.receive(socket, origin)
+  if (!options.trusted().has(peer)) {
+    options.receive(socket, origin)
     return
   }
-  if (waiting >= maxWaiting) return void sendOff(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
-  awaitHeader(socket, origin, parts)
+  if (waiting >= maxWaiting) return void refuseSocket(socket, listener === 'smtps' ? '' : wireReply('tooManySessions'))
+  awaitHeader(socket, origin, options)
 }
 
-/** Few addresses make most connections, and reading one costs more than finding it. */
+/** Few addresses make most connections, and a look-up is cheaper than parsing. */
 const seen = new Map<string, string | null>()
 const maxSeen = 4096
 
@@ -67,8 +67,8 @@ function sessionId(): string {
   return `${processId}-${serial.toString(36)}`
 }
 
-function awaitHeader(socket: Socket, origin: Origin, parts: IdentifyOptions): void {
-  let come: Buffer = Buffer.alloc(0)
+function awaitHeader(socket: Socket, origin: Origin, options: IdentifyOptions): void {
+  let received: Buffer = Buffer.alloc(0)
   waiting++
   const done = () => {
     waiting--
@@ -82,24 +82,24 @@ function awaitHeader(socket: Socket, origin: Origin, parts: IdentifyOptions): vo
   }
   const refuse = (detail: string) => {
     done()
-    refuseHeader(socket, { origin, detail }, parts)
+    refuseHeader(socket, { origin, detail }, options)
   }
   const read = () => {
     for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
-      come = come.length === 0 ? chunk : Buffer.concat([come, chunk])
-    const header = readProxyHeader(come)
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+    const header = readProxyHeader(received)
     if (header.kind === 'incomplete') return
     if (header.kind === 'error') return refuse(header.detail)
     done()
-    const rest = come.subarray(header.octets)
+    const rest = received.subarray(header.length)
     if (rest.length > 0) socket.unshift(rest)
-    parts.receive(socket, named(origin, header))
+    options.receive(socket, withClient(origin, header))
   }
   const timer = setTimeout(() => refuse('none in time'), headerTimeoutMs)
   socket.on('readable', read).on('error', quit).on('close', quit).on('end', quit)
 }
 
-function named(origin: Origin, { source, destination }: { source?: string; destination?: string }): Origin {
+function withClient(origin: Origin, { source, destination }: { source?: string; destination?: string }): Origin {
   const ip = canonicalAddress(source ?? '')
   if (ip === null) return origin
   const local = canonicalAddress(destination ?? '')
@@ -118,11 +118,11 @@ function refuseHeader(
     detail: `PROXY header from a trusted balancer: ${detail}`,
     reply: reply.trimEnd(),
   })
-  sendOff(socket, reply)
+  refuseSocket(socket, reply)
 }
 
-/** Reply and FIN; what still comes is read and dropped, because a reset would take the reply with it. */
-function sendOff(socket: Socket, reply: string): void {
+/** Reply and FIN. What still comes is read and dropped: a reset would discard the reply. */
+function refuseSocket(socket: Socket, reply: string): void {
   socket.on('error', () => {})
   socket.end(reply, 'latin1')
   socket.resume()

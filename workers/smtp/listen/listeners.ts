@@ -3,39 +3,39 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from './plan.ts'
 
 export type OpenListener = { name: string; address: string; port: number }
-export type Failure = { door: ListenAddress; error: string }
+export type Failure = { address: ListenAddress; error: string }
 
-type Open = { door: ListenAddress; server: Server; port: number }
+type Open = { address: ListenAddress; server: Server; port: number }
 
 /**
- * The ports that are open. New ones listen before old ones close; one that cannot be opened leaves the old one of its
- * name in force. An unchanged one is never closed, not by a restart either: closing a listening socket resets every
- * connection that waits in its accept queue, and a second one beside it (SO_REUSEPORT) does not change that. So a restart
- * renews what stands behind the socket and keeps the socket, and no connection attempt can be refused.
+ * The open ports. New ones listen before old ones close; when one cannot be opened, the old one of its name stays. An unchanged
+ * one is never closed, not even by a restart: closing a listening socket resets every connection in its accept queue, and a
+ * second socket on the port (SO_REUSEPORT) does not change that. So a restart renews what is behind the socket and keeps the
+ * socket, and no connection attempt is refused.
  */
 export class Listeners {
-  readonly #take: (socket: Socket, door: ListenAddress) => void
+  readonly #take: (socket: Socket, address: ListenAddress) => void
   #open: Open[] = []
 
-  constructor(take: (socket: Socket, door: ListenAddress) => void) {
+  constructor(take: (socket: Socket, address: ListenAddress) => void) {
     this.#take = take
   }
 
   get open(): OpenListener[] {
-    return this.#open.map(({ door: { name, address }, port }) => ({ name, address, port }))
+    return this.#open.map(({ address: { name, address }, port }) => ({ name, address, port }))
   }
 
-  /** Makes the open ports those wanted. @returns the ones that could not be opened */
-  async become(wanted: readonly ListenAddress[]): Promise<Failure[]> {
+  /** Opens and closes ports until these are open. @returns the ones that could not be opened */
+  async replace(wanted: readonly ListenAddress[]): Promise<Failure[]> {
     const next: Open[] = []
     const failures: Failure[] = []
-    const opened = await Promise.all(wanted.map((door) => this.#keepOrOpen(door)))
+    const opened = await Promise.all(wanted.map((address) => this.#keepOrOpen(address)))
     for (const [i, result] of opened.entries()) {
-      const door = wanted[i] as ListenAddress
+      const address = wanted[i] as ListenAddress
       if ('server' in result) next.push(result)
       else {
-        failures.push({ door, error: result.error })
-        const before = this.#open.find((one) => one.door.name === door.name && !next.includes(one))
+        failures.push({ address, error: result.error })
+        const before = this.#open.find((one) => one.address.name === address.name && !next.includes(one))
         if (before) next.push(before)
       }
     }
@@ -45,13 +45,13 @@ export class Listeners {
     return failures
   }
 
-  async #keepOrOpen(door: ListenAddress): Promise<Open | { error: string }> {
-    const same = this.#open.find((one) => isSame(one.door, door) && one.server.listening)
-    if (same) return { ...same, door }
-    return openDoor(door, (socket) => this.#take(socket, door))
+  async #keepOrOpen(address: ListenAddress): Promise<Open | { error: string }> {
+    const same = this.#open.find((one) => isSame(one.address, address) && one.server.listening)
+    if (same) return { ...same, address }
+    return openPort(address, (socket) => this.#take(socket, address))
   }
 
-  /** Takes no more. What was accepted goes on. */
+  /** Accepts no more connections. Those that were accepted go on. */
   close(): void {
     for (const { server } of this.#open) server.close()
     this.#open = []
@@ -62,13 +62,13 @@ function isSame(a: ListenAddress, b: ListenAddress): boolean {
   return a.address === b.address && a.port === b.port && a.listener === b.listener
 }
 
-function openDoor(door: ListenAddress, take: (socket: Socket) => void): Promise<Open | { error: string }> {
+function openPort(address: ListenAddress, take: (socket: Socket) => void): Promise<Open | { error: string }> {
   const server = createServer({ noDelay: true, pauseOnConnect: false, allowHalfOpen: true }, take)
   return new Promise((done) => {
     server.once('error', (error) => done({ error: error.message }))
-    server.listen({ host: door.address, port: door.port, backlog: 4096 }, () => {
+    server.listen({ host: address.address, port: address.port, backlog: 4096 }, () => {
       server.on('error', () => {})
-      done({ door, server, port: (server.address() as AddressInfo).port })
+      done({ address, server, port: (server.address() as AddressInfo).port })
     })
   })
 }

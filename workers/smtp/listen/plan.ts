@@ -2,10 +2,10 @@ import { blocksIn, insteadOf, portIn } from '@postern/contract/environment.ts'
 import type { Listener } from '@postern/contract/facts.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
-/** Which ports are wanted. Pure: settings and environment in, doors out. */
+/** Which ports are to be open. Pure: settings and environment in, addresses out. */
 
 export type ListenAddress = {
-  /** `smtp`, `submission`, `smtps`, `extra-2526`: stable over a change of its port, but for extra ports. */
+  /** `smtp`, `submission`, `smtps`, `extra-2526`: the same when its port changes, except for extra ports. */
   name: string
   listener: Listener
   address: string
@@ -42,7 +42,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, unprivileged: boolean): 
 export function planListeners({ advanced, tls }: Settings, env: Environment, hasCertificate: boolean): ListenAddress[] {
   const address = env.bind ?? '127.0.0.1'
   const allowed = (number: number) => (env.unprivileged ? (insteadOf.get(number) ?? number) : number)
-  const doors: ListenAddress[] = [
+  const addresses: ListenAddress[] = [
     { name: 'smtp', listener: 'smtp', address, port: env.smtpPort ?? allowed(advanced.port) },
     {
       name: 'submission',
@@ -52,8 +52,8 @@ export function planListeners({ advanced, tls }: Settings, env: Environment, has
     },
   ]
   if (tls.implicitTls && hasCertificate)
-    doors.push({ name: 'smtps', listener: 'smtps', address, port: env.smtpsPort ?? allowed(tls.implicitTlsPort) })
+    addresses.push({ name: 'smtps', listener: 'smtps', address, port: env.smtpsPort ?? allowed(tls.implicitTlsPort) })
   for (const extra of advanced.extraPorts)
-    doors.push({ name: `extra-${extra}`, listener: 'smtp', address, port: allowed(extra) })
-  return doors
+    addresses.push({ name: `extra-${extra}`, listener: 'smtp', address, port: allowed(extra) })
+  return addresses
 }

@@ -64,17 +64,17 @@ const bad: [string, Buffer][] = [
 describe('the PROXY header', () => {
   it.each(good)('%s is read, also in pieces and with what follows', (_name, header, expected) => {
     const all = Buffer.concat([header, Buffer.from('EHLO x\r\n')])
-    expect(readProxyHeader(all)).toMatchObject({ kind: 'header', octets: header.length, ...expected })
+    expect(readProxyHeader(all)).toMatchObject({ kind: 'header', length: header.length, ...expected })
     if (!('source' in expected)) expect(readProxyHeader(all)).not.toHaveProperty('source')
     for (let length = 0; length < header.length; length++)
       expect(readProxyHeader(header.subarray(0, length))).toEqual({ kind: 'incomplete' })
   })
 
-  it.each(bad)('%s is refused', (_name, octets) => {
-    expect(readProxyHeader(octets).kind).toBe('error')
+  it.each(bad)('%s is refused', (_name, bytes) => {
+    expect(readProxyHeader(bytes).kind).toBe('error')
   })
 
-  it('never throws, never reads beyond what came, and decides after 4112 octets', () => {
+  it('never throws, never reads beyond what came, and decides after 4112 bytes', () => {
     const start = fc.constantFrom(
       '',
       'PROXY ',
@@ -86,10 +86,10 @@ describe('the PROXY header', () => {
     )
     fc.assert(
       fc.property(start, fc.uint8Array({ maxLength: 200 }), (head, tail) => {
-        const octets = Buffer.concat([Buffer.from(head, 'latin1'), tail])
-        const read = readProxyHeader(octets)
-        if (read.kind === 'header') expect(read.octets).toBeLessThanOrEqual(octets.length)
-        expect(readProxyHeader(Buffer.concat([octets, Buffer.alloc(4200, 0x41)])).kind).not.toBe('incomplete')
+        const bytes = Buffer.concat([Buffer.from(head, 'latin1'), tail])
+        const read = readProxyHeader(bytes)
+        if (read.kind === 'header') expect(read.length).toBeLessThanOrEqual(bytes.length)
+        expect(readProxyHeader(Buffer.concat([bytes, Buffer.alloc(4200, 0x41)])).kind).not.toBe('incomplete')
       }),
       { numRuns: 2000 },
     )

@@ -1,54 +1,54 @@
 /**
- * The PROXY protocol (haproxy, proxy-protocol.txt 2.x), version 1 and 2, as a pure function over what has come so far.
- * It believes nothing that is not exactly as the text demands; what it cannot read is an error, never a guess.
+ * The PROXY protocol (haproxy, proxy-protocol.txt 2.x), version 1 and 2, as a pure function of the bytes so far.
+ * A header that is not exactly as the specification demands is an error; nothing is guessed.
  */
 
 export type ProxyHeader =
-  /** More octets are needed. */
+  /** More bytes are needed. */
   | { kind: 'incomplete' }
-  /** `octets`: how long the header is; what follows is the client's. Without `source` the balancer speaks for itself (LOCAL, UNKNOWN, UNSPEC). */
-  | { kind: 'header'; octets: number; source?: string; destination?: string }
+  /** `length`: bytes of the header; what follows is the client's. Without `source` the connection is the balancer's own (LOCAL, UNKNOWN, UNSPEC). */
+  | { kind: 'header'; length: number; source?: string; destination?: string }
   | { kind: 'error'; detail: string }
 
-/** RFC-less but fixed: a version 1 line has at most 107 octets with its CRLF. */
+/** A line of version 1 has at most 107 bytes with its CRLF. */
 const longestLine = 107
-/** Addresses and TLVs of version 2; its length field allows 65535, nobody needs so many. */
+/** Addresses and TLVs of version 2; its length field allows 65535, no header needs so many. */
 const longestBlock = 4096
 
 const signature = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a])
 const versionOne = Buffer.from('PROXY ')
 const incomplete: ProxyHeader = { kind: 'incomplete' }
 
-export function readProxyHeader(octets: Buffer): ProxyHeader {
-  if (octets.length === 0) return incomplete
-  if (begins(octets, signature)) return octets.length < 16 ? incomplete : readBinary(octets)
-  if (begins(octets, versionOne)) return readText(octets)
+export function readProxyHeader(bytes: Buffer): ProxyHeader {
+  if (bytes.length === 0) return incomplete
+  if (begins(bytes, signature)) return bytes.length < 16 ? incomplete : readBinary(bytes)
+  if (begins(bytes, versionOne)) return readText(bytes)
   return error('no PROXY header')
 }
 
-/** Whether the octets begin with the mark, as far as they go. */
-function begins(octets: Buffer, mark: Buffer): boolean {
-  const length = Math.min(octets.length, mark.length)
-  return octets.subarray(0, length).equals(mark.subarray(0, length))
+/** Whether the bytes, as far as they go, begin like `prefix`. */
+function begins(bytes: Buffer, prefix: Buffer): boolean {
+  const length = Math.min(bytes.length, prefix.length)
+  return bytes.subarray(0, length).equals(prefix.subarray(0, length))
 }
 
 function error(detail: string): ProxyHeader {
   return { kind: 'error', detail }
 }
 
-function readText(octets: Buffer): ProxyHeader {
-  const lf = octets.indexOf(0x0a)
-  if (lf === -1 || lf >= longestLine) return octets.length >= longestLine ? error('line too long') : incomplete
-  if (octets[lf - 1] !== 0x0d) return error('line does not end in CRLF')
-  const [, family, ...words] = octets.toString('latin1', 0, lf - 1).split(' ')
-  if (family === 'UNKNOWN') return { kind: 'header', octets: lf + 1 }
+function readText(bytes: Buffer): ProxyHeader {
+  const lf = bytes.indexOf(0x0a)
+  if (lf === -1 || lf >= longestLine) return bytes.length >= longestLine ? error('line too long') : incomplete
+  if (bytes[lf - 1] !== 0x0d) return error('line does not end in CRLF')
+  const [, family, ...words] = bytes.toString('latin1', 0, lf - 1).split(' ')
+  if (family === 'UNKNOWN') return { kind: 'header', length: lf + 1 }
   if (family !== 'TCP4' && family !== 'TCP6') return error('unknown family')
   const [source = '', destination = '', sourcePort = '', destinationPort = ''] = words
   if (words.length !== 4) return error('not four fields after the family')
   const isAddress = family === 'TCP4' ? isV4 : isV6
   if (!isAddress(source) || !isAddress(destination)) return error(`not two ${family} addresses`)
   if (!isPort(sourcePort) || !isPort(destinationPort)) return error('not two ports')
-  return { kind: 'header', octets: lf + 1, source, destination }
+  return { kind: 'header', length: lf + 1, source, destination }
 }
 
 function isV4(text: string): boolean {
@@ -74,28 +74,28 @@ function isPort(text: string): boolean {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
 }
 
-function readBinary(octets: Buffer): ProxyHeader {
-  const versionCommand = octets[12] as number
-  const familyTransport = octets[13] as number
-  const length = octets.readUInt16BE(14)
+function readBinary(bytes: Buffer): ProxyHeader {
+  const versionCommand = bytes[12] as number
+  const familyAndTransport = bytes[13] as number
+  const length = bytes.readUInt16BE(14)
   if (versionCommand >> 4 !== 2) return error('unknown version')
   const command = versionCommand & 0x0f
   if (command > 1) return error('unknown command')
   if (length > longestBlock) return error('header too long')
-  if (octets.length < 16 + length) return incomplete
-  const header = { kind: 'header', octets: 16 + length } as const
-  // LOCAL: the balancer's own health check; the receiver must discard what else is there.
-  if (command === 0 || familyTransport === 0x00) return header
-  const width = familyTransport === 0x11 ? 4 : familyTransport === 0x21 ? 16 : 0
+  if (bytes.length < 16 + length) return incomplete
+  const header = { kind: 'header', length: 16 + length } as const
+  // LOCAL: the balancer's own health check; the rest of the header is ignored.
+  if (command === 0 || familyAndTransport === 0x00) return header
+  const width = familyAndTransport === 0x11 ? 4 : familyAndTransport === 0x21 ? 16 : 0
   if (width === 0) return error('family and transport are not TCP over IPv4 or IPv6')
   if (length < width * 2 + 4) return error('addresses cut short')
-  const fault = faultInTlvs(octets.subarray(16 + width * 2 + 4, 16 + length))
+  const fault = faultInTlvs(bytes.subarray(16 + width * 2 + 4, 16 + length))
   if (fault) return error(fault)
   const text = width === 4 ? textOfV4 : textOfV6
-  return { ...header, source: text(octets, 16), destination: text(octets, 16 + width) }
+  return { ...header, source: text(bytes, 16), destination: text(bytes, 16 + width) }
 }
 
-/** Type, length, value after one another, and nothing left over. What they say is not used. */
+/** TLVs one after another, with nothing left over. Their values are not used. */
 function faultInTlvs(block: Buffer): string | undefined {
   let at = 0
   while (at < block.length) {
@@ -105,12 +105,12 @@ function faultInTlvs(block: Buffer): string | undefined {
   return at === block.length ? undefined : 'a TLV is longer than the header'
 }
 
-function textOfV4(octets: Buffer, at: number): string {
-  return octets.subarray(at, at + 4).join('.')
+function textOfV4(bytes: Buffer, at: number): string {
+  return bytes.subarray(at, at + 4).join('.')
 }
 
-function textOfV6(octets: Buffer, at: number): string {
+function textOfV6(bytes: Buffer, at: number): string {
   const groups: string[] = []
-  for (let i = 0; i < 16; i += 2) groups.push(octets.readUInt16BE(at + i).toString(16))
+  for (let i = 0; i < 16; i += 2) groups.push(bytes.readUInt16BE(at + i).toString(16))
   return groups.join(':')
 }

@@ -2,13 +2,13 @@ import { BlockList } from 'node:net'
 import { parseBlock } from '@postern/contract/network.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
-/** Whose word on a client's address is believed. */
+/** The balancers whose PROXY header is accepted. */
 export type Trusted = { has(ip: string): boolean }
 
-const nobody: Trusted = { has: () => false }
+const none: Trusted = { has: () => false }
 const known = new WeakMap<Policy, Trusted>()
 
-/** Of the environment, which wins over the setting. */
+/** From the environment, which takes precedence over the setting. */
 export function trustedByEnvironment(blocks: readonly string[]): Trusted {
   return compile(blocks)
 }
@@ -23,7 +23,7 @@ export function trustedBlocks(policy: Policy): Trusted {
 }
 
 function compile(blocks: readonly string[]): Trusted {
-  if (blocks.length === 0) return nobody
+  if (blocks.length === 0) return none
   const list = new BlockList()
   for (const text of blocks) {
     const block = parseBlock(text)

@@ -8,31 +8,31 @@ import type { Answer, Poster } from '@postern/net/http/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/net/http/signature.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 
-/** The delivery application as the receiver asks it: one signed request a message, its answer read strictly. */
+/** The client of the delivery application: one signed request a message, and a strict reading of its answer. */
 
 export type ApplicationSetting = Exclude<AdvancedSettings['deliveryApplication'], 'off'>
-export type Asked = Pick<Lookups, 'application' | 'applicationTrouble'>
+export type ApplicationLookups = Pick<Lookups, 'application' | 'applicationTrouble'>
 
 type Message = { question: ApplicationQuestion; body: () => AsyncIterable<Buffer> }
 
-const toldEveryMs = 60_000
+const reportEveryMs = 60_000
 
 export class Application {
   readonly #poster: Poster
   readonly #record: RecordEvent
-  /** One an URL: a new URL is not held responsible for the failures of the one before. */
+  /** One for each URL: a new URL does not inherit the failures of the one before. */
   #breaker: { url: string; breaker: Breaker } | undefined
-  #told = { at: 0, failures: 0 }
+  #reported = { at: 0, failures: 0 }
 
   constructor(poster: Poster, record: RecordEvent) {
     this.#poster = poster
     this.#record = record
   }
 
-  /** Never rejects for what the application does: that is `not-known` with the reason. Rejects when the message cannot be read. */
-  async ask(setting: ApplicationSetting, message: Message): Promise<Asked> {
+  /** An application that fails is `not-known`, with the reason. Rejects only when the message cannot be read. */
+  async ask(setting: ApplicationSetting, message: Message): Promise<ApplicationLookups> {
     const breaker = this.#breakerFor(setting.url)
-    if (!breaker.mayAsk()) return unknown('it failed several times in a row and is left alone for a few seconds')
+    if (!breaker.mayAsk()) return unknown('it failed several times in a row and is not asked for a few seconds')
     try {
       const application = readAnswer(await this.#send(setting, message))
       breaker.worked()
@@ -40,7 +40,7 @@ export class Application {
     } catch (error) {
       breaker.failed()
       if (!(error instanceof HookFailure)) throw error
-      this.#tell(setting.url, error)
+      this.#report(setting.url, error)
       return unknown(error.message)
     }
   }
@@ -74,25 +74,25 @@ export class Application {
     })
   }
 
-  /** Once a minute is enough: each message says it in its own trail. */
-  #tell(url: string, { message }: HookFailure): void {
-    this.#told.failures++
-    if (Date.now() < this.#told.at + toldEveryMs) return
+  /** One event a minute is enough: the trail of each message tells it as well. */
+  #report(url: string, { message }: HookFailure): void {
+    this.#reported.failures++
+    if (Date.now() < this.#reported.at + reportEveryMs) return
     this.#record('hook.failed', {
       hook: 'delivery-application',
       host: new URL(url).host,
       detail: message,
-      failures: this.#told.failures,
+      failures: this.#reported.failures,
     })
-    this.#told = { at: Date.now(), failures: 0 }
+    this.#reported = { at: Date.now(), failures: 0 }
   }
 }
 
-function unknown(trouble: string): Asked {
+function unknown(trouble: string): ApplicationLookups {
   return { application: 'not-known', applicationTrouble: trouble.slice(0, 300) }
 }
 
-/** What stands before and behind the message in the form (RFC 7578). */
+/** The parts of the form before and after the message (RFC 7578). */
 function formAround(question: ApplicationQuestion): { head: Buffer; tail: Buffer; contentType: string } {
   const boundary = `postern-${randomBytes(18).toString('hex')}`
   const head = [
@@ -114,8 +114,8 @@ function formAround(question: ApplicationQuestion): { head: Buffer; tail: Buffer
   }
 }
 
-/** Throws a HookFailure for whatever is not plainly an answer. */
-function readAnswer({ status, headers, body }: Answer): Exclude<Asked['application'], 'not-known'> {
+/** Throws a HookFailure for anything but a valid answer. */
+function readAnswer({ status, headers, body }: Answer): Exclude<ApplicationLookups['application'], 'not-known'> {
   if (status !== 200) throw new HookFailure('nonsense', `it answered with status ${status} instead of 200`)
   if (!/^application\/json\b/i.test(headers['content-type'] ?? ''))
     throw new HookFailure('nonsense', 'its answer is not application/json')

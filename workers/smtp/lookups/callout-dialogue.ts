@@ -4,69 +4,69 @@ import { HookFailure } from '@postern/net/http/failure.ts'
 import { keepAlive } from '@postern/net/keep-alive.ts'
 import type { CalloutHost } from '@postern/policy/expand.ts'
 
-/** One callout: as far as RCPT and no further. No message is sent, and nothing the host says is believed beyond its reply codes. */
+/** One callout: up to RCPT, without a message. Nothing of the host's replies is used but their codes. */
 export type Question = {
   host: CalloutHost
-  /** Checked: connected to as it stands. */
+  /** One of the host's addresses, already checked. */
   ip: string
   /** Our own name, for EHLO. */
   name: string
   recipient: string
-  /** Milliseconds, for all of it. */
+  /** For the whole callout. */
   timeoutMs: number
 }
 
-export type Said = 'exists' | 'unknown'
+export type CalloutAnswer = 'exists' | 'unknown'
 
-/** Octets of one reply. */
+/** Bytes of one reply. */
 const longestReply = 8192
 
-/** Rejects with HookFailure when the host said neither yes nor no. */
-export async function callOut(question: Question): Promise<Said> {
+/** Rejects with HookFailure when the host gave no clear answer. */
+export async function callOut(question: Question): Promise<CalloutAnswer> {
   const socket = connectTcp({ host: question.ip, port: question.host.port, ...keepAlive })
-  const line = new Line(socket)
+  const connection = new HostConnection(socket)
   const where = `${question.host.host}:${question.host.port}`
   const timer = setTimeout(
-    () => line.fail(new HookFailure('timeout', `${where} did not answer within ${question.timeoutMs} ms`)),
+    () => connection.fail(new HookFailure('timeout', `${where} did not answer within ${question.timeoutMs} ms`)),
     question.timeoutMs,
   )
   try {
-    return await converse(line, question)
+    return await dialogue(connection, question)
   } catch (error) {
     if (error instanceof HookFailure) throw error
     const { code, message } = error as NodeJS.ErrnoException
     throw new HookFailure('unreachable', `${where}: ${code ?? message}`)
   } finally {
     clearTimeout(timer)
-    line.end()
+    connection.end()
   }
 }
 
-async function converse(line: Line, { host, name, recipient }: Question): Promise<Said> {
-  await line.expect(220)
-  let offers = await greet(line, host, name)
+async function dialogue(connection: HostConnection, { host, name, recipient }: Question): Promise<CalloutAnswer> {
+  await connection.expect(220)
+  let offers = await greet(connection, host, name)
   if (host.tls !== 'none' && offers.has('STARTTLS')) {
-    await line.ask('STARTTLS', 220)
-    await line.secure(host.host)
-    offers = await greet(line, host, name)
+    await connection.ask('STARTTLS', 220)
+    await connection.secure(host.host)
+    offers = await greet(connection, host, name)
   } else if (host.tls === 'require')
     throw new HookFailure('unreachable', `${host.host} does not offer STARTTLS, which is required here`)
   const needsUtf8 = /[^\x00-\x7f]/.test(recipient)
   if (needsUtf8 && !offers.has('SMTPUTF8')) return 'unknown'
-  await line.ask(`MAIL FROM:<>${needsUtf8 ? ' SMTPUTF8' : ''}`, 250)
-  return meaningOf(await line.say(`RCPT TO:<${recipient}>`), host)
+  await connection.ask(`MAIL FROM:<>${needsUtf8 ? ' SMTPUTF8' : ''}`, 250)
+  return meaningOf(await connection.send(`RCPT TO:<${recipient}>`), host)
 }
 
-async function greet(line: Line, { protocol }: CalloutHost, name: string): Promise<Set<string>> {
-  const { code, lines } = await line.say(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`)
+async function greet(connection: HostConnection, { protocol }: CalloutHost, name: string): Promise<Set<string>> {
+  const { code, lines } = await connection.send(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} ${name}`)
   if (code === 250) return new Set(lines.slice(1).map((text) => (text.split(/[ =]/, 1)[0] ?? '').toUpperCase()))
   if (protocol === 'lmtp' || code < 500) throw new HookFailure('nonsense', `it answered ${code} to our greeting`)
-  await line.ask(`HELO ${name}`, 250)
+  await connection.ask(`HELO ${name}`, 250)
   return new Set()
 }
 
 /** A full mailbox exists. 500 to 504 are about the command, 4xx about the moment: neither is about the recipient. */
-function meaningOf({ code, lines }: Reply, { host }: CalloutHost): Said {
+function meaningOf({ code, lines }: Reply, { host }: CalloutHost): CalloutAnswer {
   if (code >= 200 && code < 300) return 'exists'
   if (code === 552 || /^5\.2\.2\b/.test(lines[0] ?? '')) return 'exists'
   if (code >= 505) return 'unknown'
@@ -75,8 +75,8 @@ function meaningOf({ code, lines }: Reply, { host }: CalloutHost): Said {
 
 type Reply = { code: number; lines: string[] }
 
-/** The connection, reply by reply. */
-class Line {
+/** The connection to the host, reply by reply. */
+class HostConnection {
   #socket: Socket
   #text = ''
   #waiting: { resolve(reply: Reply): void; reject(error: Error): void } | undefined
@@ -128,9 +128,9 @@ class Line {
     })
   }
 
-  say(command: string): Promise<Reply> {
-    // What was said before it was asked for answers nothing (CVE-2011-0411).
-    if (this.#text !== '') this.fail(new HookFailure('nonsense', 'it answered before it was asked'))
+  send(command: string): Promise<Reply> {
+    // A reply that came before its command answers nothing (CVE-2011-0411).
+    if (this.#text !== '') this.fail(new HookFailure('nonsense', 'it replied before it was asked'))
     else this.#socket.write(`${command}\r\n`, 'utf8')
     return this.next()
   }
@@ -141,17 +141,17 @@ class Line {
   }
 
   async ask(command: string, code: number): Promise<void> {
-    const reply = await this.say(command)
+    const reply = await this.send(command)
     if (reply.code !== code)
       throw new HookFailure('nonsense', `it answered ${reply.code} instead of ${code} to ${command.split(' ', 1)[0]}`)
   }
 
-  /** Unverified, as opportunistic delivery to the same host is: nothing but the recipient's address is told. */
+  /** The certificate is not verified, as in opportunistic delivery to the same host: only the recipient's address is sent. */
   secure(host: string): Promise<void> {
     const plain = this.#socket
     plain.removeAllListeners()
     plain.on('error', () => {})
-    if (this.#text !== '') return Promise.reject(new HookFailure('nonsense', 'it spoke before the TLS handshake'))
+    if (this.#text !== '') return Promise.reject(new HookFailure('nonsense', 'it sent data before the TLS handshake'))
     return new Promise((resolve, reject) => {
       const secured = connectTls({
         socket: plain,

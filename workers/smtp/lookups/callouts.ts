@@ -7,82 +7,82 @@ import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { LRUCache } from 'lru-cache'
 import { callOut } from './callout-dialogue.ts'
 
-/** What routed hosts say about recipients, kept for a while. A host that fails is left alone for a while, too. */
+/** Asks routed hosts about recipients and caches the answers. A host that fails is not asked for a while. */
 
 export type Callout = NonNullable<Lookups['callout']>
 
-/** Answers kept, of all hosts together. */
-const maxKept = 50_000
-const keepMs: { [said in Callout]: number } = { exists: 3_600_000, unknown: 300_000, 'not-known': 5_000 }
-/** For one callout, from the first look at a name to the reply to RCPT. */
+/** Answers cached, of all hosts together. */
+const maxCached = 50_000
+const cacheMs: { [said in Callout]: number } = { exists: 3_600_000, unknown: 300_000, 'not-known': 5_000 }
+/** For one callout, from the DNS to the reply to RCPT. */
 const timeoutMs = 15_000
 const maxAddresses = 2
-/** At one host at a time. */
-const maxAtOnce = 20
-/** Hosts remembered. */
+/** Callouts to one host at the same time. */
+const maxConcurrent = 20
+/** Hosts whose state is kept. */
 const maxHosts = 1000
-const toldEveryMs = 60_000
+const reportEveryMs = 60_000
 
-type Partner = { breaker: Breaker; busy: number; toldAt: number; failures: number }
+type HostState = { breaker: Breaker; busy: number; reportedAt: number; failures: number }
 
 export class Callouts {
   readonly #hosts: Hosts
   readonly #record: RecordEvent
-  readonly #kept = new LRUCache<string, Callout>({ max: maxKept })
+  readonly #cached = new LRUCache<string, Callout>({ max: maxCached })
   readonly #asking = new Map<string, Promise<Callout>>()
-  readonly #partners = new LRUCache<string, Partner>({ max: maxHosts })
+  readonly #states = new LRUCache<string, HostState>({ max: maxHosts })
 
   constructor(hosts: Hosts, record: RecordEvent) {
     this.#hosts = hosts
     this.#record = record
   }
 
-  /** What is kept is answered at once. Never rejects. `name`: our own. */
+  /** A cached answer comes at once. Never rejects. `name`: our own, for EHLO. */
   ask(host: CalloutHost, recipient: string, name: string): Callout | Promise<Callout> {
     const where = `${host.protocol} ${host.host}:${host.port} ${host.tls}`
     const key = `${where} ${recipient}`
-    const kept = this.#kept.get(key)
-    if (kept) return kept
+    const cached = this.#cached.get(key)
+    if (cached) return cached
     const asking = this.#asking.get(key) ?? this.#ask(host, { where, recipient, name })
     if (typeof asking === 'string') return asking
     this.#asking.set(key, asking)
     return asking.then((said) => {
       this.#asking.delete(key)
-      this.#kept.set(key, said, { ttl: keepMs[said] })
+      this.#cached.set(key, said, { ttl: cacheMs[said] })
       return said
     })
   }
 
   #ask(host: CalloutHost, about: { where: string; recipient: string; name: string }): Callout | Promise<Callout> {
-    const partner = this.#partners.get(about.where) ?? {
+    const state = this.#states.get(about.where) ?? {
       breaker: new Breaker({ failures: 3 }),
       busy: 0,
-      toldAt: 0,
+      reportedAt: 0,
       failures: 0,
     }
-    this.#partners.set(about.where, partner)
-    if (partner.busy >= maxAtOnce || !partner.breaker.mayAsk()) return 'not-known'
-    return this.#converse(host, partner, about)
+    this.#states.set(about.where, state)
+    if (state.busy >= maxConcurrent || !state.breaker.mayAsk()) return 'not-known'
+    return this.#callOut(host, state, about)
   }
 
-  async #converse(
+  async #callOut(
     host: CalloutHost,
-    partner: Partner,
+    state: HostState,
     { recipient, name }: { recipient: string; name: string },
   ): Promise<Callout> {
-    partner.busy++
+    state.busy++
     try {
       const said = await this.#anyAddress(host, recipient, name)
-      partner.breaker.worked()
+      state.breaker.worked()
       return said
     } catch (error) {
-      // It was there and said something: others may still be asked.
-      if (error instanceof HookFailure && error.trouble === 'nonsense') partner.breaker.worked()
-      else partner.breaker.failed()
-      this.#tell(host, partner, error as Error)
+      // The host answered, if only nonsense: it may be asked about other recipients.
+      if (error instanceof HookFailure && error.trouble === 'nonsense') state.breaker.worked()
+      else state.breaker.failed()
+      this.#report(host, state, error as Error)
       return 'not-known'
     } finally {
-      partner.busy--
+      state.busy--
     }
   }
 
@@ -101,15 +101,15 @@ export class Callouts {
     throw failure
   }
 
-  #tell(host: CalloutHost, partner: Partner, { message }: Error): void {
-    partner.failures++
-    if (Date.now() < partner.toldAt + toldEveryMs) return
+  #report(host: CalloutHost, state: HostState, { message }: Error): void {
+    state.failures++
+    if (Date.now() < state.reportedAt + reportEveryMs) return
     this.#record('hook.failed', {
       hook: 'callout',
       host: `${host.host}:${host.port}`,
       detail: message,
-      failures: partner.failures,
+      failures: state.failures,
     })
-    Object.assign(partner, { toldAt: Date.now(), failures: 0 })
+    Object.assign(state, { reportedAt: Date.now(), failures: 0 })
   }
 }

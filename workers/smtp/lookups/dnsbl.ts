@@ -4,7 +4,7 @@ import type { Dns } from './dns.ts'
 
 export type DnsblAnswer = NonNullable<Lookups['dnsbl']>[number]
 
-/** Asks one list (RFC 5782 §2). When it has the address it is asked for its text, which may be missing. */
+/** Queries one list (RFC 5782 §2), and for a listed address its TXT record, which may be missing. */
 export async function askDnsbl(dns: Pick<Dns, 'a' | 'txt'>, ip: string, zone: string): Promise<DnsblAnswer> {
   const name = `${reversed(ip)}.${zone}`
   const answers = await dns.a(name)

@@ -5,31 +5,31 @@ import { writeAll } from '@postern/runtime/disk.ts'
 import { networkOf } from './address.ts'
 
 /**
- * Which client networks, senders and recipients were seen together, and since when (RFC 6647). Kept in memory; what changes is
- * appended to a file of this worker, so that the next process knows it too. Neither grows without bound: of the many who never
- * come back the oldest are forgotten first, and they never push out those who did.
+ * Triplets of client network, sender and recipient, and when each was first seen (RFC 6647). Kept in memory; changes are appended
+ * to a file of this worker for the next process. Both are bounded: of the triplets that never came back the oldest are forgotten
+ * first, and they never displace those that did.
  */
 export type Seen = Exclude<NonNullable<Lookups['greylist']>, 'not-known'>
 
-export type Sight = { ip: string; sender: string; recipient: string; now: number }
-export type Patience = { delaySeconds: number; rememberDays: number }
+export type Triplet = { ip: string; sender: string; recipient: string; now: number }
+export type GreylistSettings = { delaySeconds: number; rememberDays: number }
 
-export type GreylistParts = {
-  /** Without it nothing outlives the process. */
+export type GreylistOptions = {
+  /** Without a file nothing outlives the process. */
   file?: string
-  /** For the operator: the file cannot be read or written. */
+  /** For the operator's log: the file cannot be read or written. */
   trouble: (error: unknown) => void
-  /** Of each kind, waiting and passed. */
-  most?: number
+  /** Triplets of each kind, waiting and passed. */
+  max?: number
 }
 
 const dayMs = 86_400_000
-/** Whoever has not come back by then is new when it comes. */
+/** A triplet that has not come back by then is new when it comes. */
 const waitMs = 2 * dayMs
-/** So often within what is remembered a pair that goes on writing is noted anew. */
+/** How often within `rememberDays` a triplet in use is written again. */
 const refreshes = 24
 const flushMs = 200
-/** Entries that are written in one go. */
+/** Lines that are written together. */
 const chunk = 5_000
 
 type Passed = { first: number; last: number }
@@ -37,24 +37,24 @@ type Passed = { first: number; last: number }
 export class Greylist {
   readonly #waiting = new Map<string, number>()
   readonly #passed = new Map<string, Passed>()
-  readonly #most: number
+  readonly #max: number
   readonly #file: string | undefined
   readonly #trouble: (error: unknown) => void
   #handle: FileHandle | undefined
-  /** Lines in the file, also those that newer ones have replaced. */
+  /** Lines in the file, with those that newer ones have replaced. */
   #lines = 0
   #unwritten: string[] = []
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
-  private constructor({ file, trouble, most = 100_000 }: GreylistParts) {
+  private constructor({ file, trouble, max = 100_000 }: GreylistOptions) {
     this.#file = file
     this.#trouble = trouble
-    this.#most = most
+    this.#max = max
   }
 
-  /** A file that cannot be read is told and begun anew; one that cannot be written is told and done without. */
-  static async open(parts: GreylistParts): Promise<Greylist> {
+  /** A file that cannot be read is reported and started again; one that cannot be written is reported and not used. */
+  static async open(parts: GreylistOptions): Promise<Greylist> {
     const greylist = new Greylist(parts)
     if (parts.file === undefined) return greylist
     await greylist.#read(parts.file).catch(parts.trouble)
@@ -66,12 +66,12 @@ export class Greylist {
     return this.#waiting.size + this.#passed.size
   }
 
-  /** Notes that they were seen now. @returns what was known of them before, with `firstSeen` now when that was nothing */
-  see({ ip, sender, recipient, now }: Sight, { delaySeconds, rememberDays }: Patience): Seen {
+  /** Notes that the triplet was seen now. @returns what was known before; `firstSeen` is now for a new one */
+  see({ ip, sender, recipient, now }: Triplet, { delaySeconds, rememberDays }: GreylistSettings): Seen {
     const key = keyOf(ip, sender, recipient)
     const passed = this.#passed.get(key)
     if (passed && passed.last + rememberDays * dayMs > now) {
-      // Now and then is enough to be remembered, and spares the file a line for each message.
+      // One line now and then is enough, in place of one for each message.
       if (passed.last + (rememberDays * dayMs) / refreshes < now) this.#pass(key, { first: passed.first, last: now })
       return { firstSeen: passed.first, passed: true }
     }
@@ -87,7 +87,7 @@ export class Greylist {
   #wait(key: string, first: number): void {
     this.#waiting.delete(key)
     this.#waiting.set(key, first)
-    shorten(this.#waiting, this.#most)
+    shorten(this.#waiting, this.#max)
     this.#append(waitingLine(key, first))
   }
 
@@ -95,11 +95,11 @@ export class Greylist {
     this.#waiting.delete(key)
     this.#passed.delete(key)
     this.#passed.set(key, passed)
-    shorten(this.#passed, this.#most)
+    shorten(this.#passed, this.#max)
     this.#append(passedLine(key, passed))
   }
 
-  /** What is not written yet is. */
+  /** Writes what is not written yet. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
     this.#flush()
@@ -115,25 +115,25 @@ export class Greylist {
     })
     const lines = text.split('\n')
     for (const [i, line] of lines.entries()) {
-      this.#recall(line.split(' '))
-      if (i % chunk === chunk - 1) await breath()
+      this.#readLine(line.split(' '))
+      if (i % chunk === chunk - 1) await yieldToOthers()
     }
   }
 
-  #recall([kind, key, one, two]: string[]): void {
+  #readLine([kind, key, one, two]: string[]): void {
     const first = Number(one)
     if (key === undefined || !Number.isSafeInteger(first)) return
     if (kind === 'w') {
       this.#waiting.delete(key)
       this.#waiting.set(key, first)
-      shorten(this.#waiting, this.#most)
+      shorten(this.#waiting, this.#max)
     }
     const last = Number(two)
     if (kind !== 'p' || !Number.isSafeInteger(last)) return
     this.#waiting.delete(key)
     this.#passed.delete(key)
     this.#passed.set(key, { first, last })
-    shorten(this.#passed, this.#most)
+    shorten(this.#passed, this.#max)
   }
 
   #append(line: string): void {
@@ -156,13 +156,13 @@ export class Greylist {
     if (this.#file !== undefined && this.#lines > 4 * this.size + 10_000) await this.#rewrite(this.#file)
   }
 
-  /** Whatever the disk refused is in memory: the next time everything is written, and no line is joined to a torn one. */
+  /** What the disk refused is still in memory: next time the whole file is written, so that no line follows a torn one. */
   #writeAnew(error: unknown): never {
     this.#lines = Infinity
     throw error
   }
 
-  /** The file again, with nothing in it that is over. What comes meanwhile is appended after. */
+  /** Writes the file again without what has expired. Changes that come meanwhile are appended after. */
   async #rewrite(file: string): Promise<void> {
     const next = await open(`${file}.new`, 'w', 0o600)
     this.#lines = 0
@@ -195,7 +195,7 @@ export class Greylist {
   }
 }
 
-/** Which network, whom from, whom to; not readable by who finds the file. */
+/** A hash, so that a stolen file tells nobody's correspondence. */
 function keyOf(ip: string, sender: string, recipient: string): string {
   return hash('sha256', `${networkOf(ip)} ${sender.toLowerCase()} ${recipient.toLowerCase()}`, 'base64url').slice(0, 22)
 }
@@ -208,10 +208,10 @@ function passedLine(key: string, { first, last }: Passed): string {
   return `p ${key} ${first} ${last}\n`
 }
 
-function shorten(map: Map<string, unknown>, most: number): void {
-  if (map.size > most) map.delete(map.keys().next().value as string)
+function shorten(map: Map<string, unknown>, max: number): void {
+  if (map.size > max) map.delete(map.keys().next().value as string)
 }
 
-function breath(): Promise<void> {
+function yieldToOthers(): Promise<void> {
   return new Promise((go) => setImmediate(go))
 }

@@ -2,7 +2,7 @@ import type { Lookups } from '@postern/contract/lookups.ts'
 import { hostPattern } from '@postern/contract/network.ts'
 import { type Dns, hasAddress } from './dns.ts'
 
-/** Whether the name in HELO has an address. Not for address literals. */
+/** Whether the name in HELO has an address. Not called for address literals. */
 export async function askHelo(dns: Pick<Dns, 'a' | 'aaaa'>, name: string): Promise<NonNullable<Lookups['helo']>> {
   const host = name.toLowerCase().replace(/\.$/, '')
   if (!hostPattern.test(host)) return 'does-not-resolve'

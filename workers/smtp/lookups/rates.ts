@@ -6,9 +6,9 @@ import { isRated, type Rated } from '@postern/policy/rates.ts'
 import { LRUCache } from 'lru-cache'
 
 /**
- * How much each client and each login did lately, as this worker saw it: another worker counts for itself. What was refused
- * is not counted, so who comes too often gets as much as the rate allows and no less. Where nothing is limited nothing is
- * counted. Bounded: of more than `maxKeys` the ones not seen for longest are forgotten.
+ * How much each client and each login did lately; every worker counts for itself. What was refused is not counted, so a client
+ * that exceeds its rate still gets what the rate allows. Nothing is counted that no setting limits. Bounded: past `maxKeys` the
+ * least recently seen are forgotten.
  */
 
 const maxKeys = 100_000
@@ -16,19 +16,19 @@ const minute = 60_000
 const hour = 3_600_000
 const day = 86_400_000
 
-/** One sliding window: what was counted in the running span and in the one before, which fades out. */
-type Span = { length: number; began: number; running: number; before: number }
+/** A sliding window: the count of the current span, and of the one before it, which fades out. */
+type Span = { length: number; startedAt: number; current: number; before: number }
 
 type Counter = readonly [Span, Span]
 
 export class Rates {
   readonly #counters: LRUCache<string, Counter>
 
-  constructor(most = maxKeys) {
-    this.#counters = new LRUCache({ max: most })
+  constructor(max = maxKeys) {
+    this.#counters = new LRUCache({ max })
   }
 
-  /** How many there are with one more. */
+  /** The counts with one more. */
   next(key: string, now: number): [number, number] {
     const counter = this.#counters.get(key)
     return counter ? [countIn(counter[0], now) + 1, countIn(counter[1], now) + 1] : [1, 1]
@@ -42,30 +42,30 @@ export class Rates {
     }
     for (const span of counter) {
       roll(span, now)
-      span.running++
+      span.current++
     }
   }
 }
 
-const newSpan = (length: number, now: number): Span => ({ length, began: now, running: 0, before: 0 })
+const newSpan = (length: number, now: number): Span => ({ length, startedAt: now, current: 0, before: 0 })
 
 function roll(span: Span, now: number): void {
-  const passed = Math.floor((now - span.began) / span.length)
+  const passed = Math.floor((now - span.startedAt) / span.length)
   if (passed <= 0) return
-  span.before = passed === 1 ? span.running : 0
-  span.running = 0
-  span.began += passed * span.length
+  span.before = passed === 1 ? span.current : 0
+  span.current = 0
+  span.startedAt += passed * span.length
 }
 
 function countIn(span: Span, now: number): number {
   roll(span, now)
-  const left = 1 - (now - span.began) / span.length
-  return span.running + Math.floor(span.before * Math.max(0, left))
+  const left = 1 - (now - span.startedAt) / span.length
+  return span.current + Math.floor(span.before * Math.max(0, left))
 }
 
 type Counting = { policy: Policy; rates: Rates; login?: string | undefined }
 
-/** The facts with what was counted, where something limits it; else the facts as they came. */
+/** The facts with the counts, where a setting limits them; else the facts unchanged. */
 export function withRates<F extends SessionFacts>(facts: F, what: Rated, { policy, rates, login }: Counting): F {
   const keys = keysOf(facts, what, { policy, login: login ?? facts.login })
   if (!keys) return facts
@@ -87,7 +87,7 @@ export function withRates<F extends SessionFacts>(facts: F, what: Rated, { polic
   }
 }
 
-/** It was let through. */
+/** Counts what was let through. */
 export function countRates(facts: SessionFacts, what: Rated, { policy, rates, login }: Counting): void {
   const keys = keysOf(facts, what, { policy, login: login ?? facts.login })
   if (!keys) return
@@ -98,7 +98,7 @@ export function countRates(facts: SessionFacts, what: Rated, { policy, rates, lo
 
 type Keys = { client?: string; login?: string; quota?: string }
 
-/** Under which names it is counted; `undefined` when nothing limits it. */
+/** The keys to count under; `undefined` when no setting limits it. */
 function keysOf(
   { ip }: SessionFacts,
   what: Rated,
@@ -122,7 +122,7 @@ function hasQuota({ directory }: Policy, login: string): boolean {
   return quotas !== undefined && (quotas.sendsPerHour > 0 || quotas.sendsPerDay > 0)
 }
 
-/** One customer has a whole /64 of IPv6: its addresses count as one. */
+/** One customer may have a whole /64 of IPv6: its addresses count as one. */
 function networkOf(ip: string): string {
   if (!ip.includes(':')) return ip
   return parseAddress(ip)?.toByteArray().slice(0, 8).join('.') ?? ip

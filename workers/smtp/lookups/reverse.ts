@@ -3,7 +3,7 @@ import { canonicalAddress } from '@postern/contract/network.ts'
 import { pointerName } from './address.ts'
 import type { Dns } from './dns.ts'
 
-/** An address may have many names; so many are looked at. */
+/** An address may have many names; this many are looked up. */
 const maxNames = 5
 
 /** RFC 8601 §2.7.3: the names of the address, and whether one of them has this address. */

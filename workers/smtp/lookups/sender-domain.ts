@@ -1,7 +1,7 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { type Dns, hasAddress } from './dns.ts'
 
-/** Whether mail can be sent back to a domain: its MX, else its own address (RFC 5321 §5.1). The hosts behind MX are not asked. */
+/** Whether mail can be sent back to a domain: its MX, else its own address (RFC 5321 §5.1). The MX hosts are not looked up. */
 export async function askSenderDomain(
   dns: Pick<Dns, 'mx' | 'a' | 'aaaa'>,
   domain: string,

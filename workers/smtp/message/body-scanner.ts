@@ -1,35 +1,34 @@
 /**
- * Finds the end of data and takes the message out of what came over the wire (RFC 5321 §4.1.1.4, §4.5.2).
+ * Finds the end of data and extracts the message from the bytes of the client (RFC 5321 §4.1.1.4, §4.5.2).
  *
- * Promised: only CRLF.CRLF ends the data, whatever packets it comes in; the dot that stuffs a line is removed; what is
- * given on holds no bare CR and no bare LF, because each is rewritten to CRLF. So `LF.LF` can at most become a line with
- * a single dot inside one message, and the Queue Manager stuffs that dot again when it sends the message on. Time is linear
- * in the octets; no octet is looked at one by one unless its surroundings are unusual.
- * A message in counted chunks (RFC 3030) has no stuffed dots and no end of its own: there only the line ends are looked at.
- * Never: decides anything. Who refuses bare line feeds reads `bareLineFeeds`.
+ * It promises: only CRLF.CRLF ends the data, however it is split into packets; stuffed dots are removed; the output has no
+ * bare CR or LF, because each is rewritten to CRLF. So `LF.LF` can at most become a line with a single dot inside one message,
+ * and the Queue Manager stuffs that dot again when it sends the message on. Time is linear in the size, and ordinary mail is
+ * searched, not read byte by byte. A message in chunks (RFC 3030) has no stuffed dots and no end mark: there only line ends are
+ * rewritten. It never decides anything: the rule about bare line feeds reads `bareLineFeeds`.
  */
 
 const LF = 10
 const CR = 13
 const DOT = 46
 
-/** Where in a line the next octet stands. The names after `start` hold back what they spell until the next octet is seen. */
+/** The place of the next byte in its line. What the names after `text` spell is held back until the next byte is seen. */
 type Place = 'start' | 'text' | 'dot' | 'dot-cr' | 'cr'
 
-/** Lines shorter than this on average, or full of stuffed dots, cost more by searching than octet by octet. */
+/** Lines shorter than this on average, or full of stuffed dots, are slower to search than to read byte by byte. */
 const denseAfterLines = 16
-const denseLineOctets = 24
+const denseLineBytes = 24
 
-let scratchOctets = Buffer.allocUnsafeSlow(131_080)
+let scratchMemory = Buffer.allocUnsafeSlow(131_080)
 
-/** Memory for one call; what is kept of it is copied out. */
-function scratch(octets: number): Buffer {
-  if (scratchOctets.length < octets) scratchOctets = Buffer.allocUnsafeSlow(octets)
-  return scratchOctets
+/** Memory for one call; the result is copied out of it. */
+function scratch(bytes: number): Buffer {
+  if (scratchMemory.length < bytes) scratchMemory = Buffer.allocUnsafeSlow(bytes)
+  return scratchMemory
 }
 
 export class BodyScanner {
-  /** Octets of the message as received, without stuffing and without the end of data. */
+  /** Bytes of the message as received, without stuffing and without the end of data. */
   size = 0
   bareLineFeeds = false
   nulOctets = false
@@ -43,12 +42,12 @@ export class BodyScanner {
   }
 
   /**
-   * Takes the next octets and appends what belongs to the message to `out`; the pieces share memory with `chunk`.
-   * @returns how many octets of `chunk` the data used when its end is in it; -1: all, and there is more to come
+   * Takes the next bytes and appends what belongs to the message to `out`; the pieces share memory with `chunk`.
+   * @returns how many bytes of `chunk` were used when the data ends in it; -1: all, and there is more to come
    */
   scan(chunk: Buffer, out: Buffer[]): number {
     let at = 0
-    // A line that the packet has cut is finished octet by octet until its place is plain again.
+    // A line that the packet has split is read byte by byte until its place is plain again.
     if (!this.#plain) at = this.#dense(chunk, { from: 0, until: Math.min(4, chunk.length), out })
     if (!this.#ended && this.#plain) at = this.#sparse(chunk, at, out)
     if (!this.#ended && at < chunk.length) at = this.#dense(chunk, { from: at, until: chunk.length, out })
@@ -74,7 +73,7 @@ export class BodyScanner {
     return this.#place === 'start' || this.#place === 'text'
   }
 
-  /** Ordinary mail: whole lines that end in CRLF, a stuffed dot here and there. Stops where it is not, and says where. */
+  /** Ordinary mail: whole lines that end in CRLF, a stuffed dot here and there. @returns where that ends */
   #sparse(chunk: Buffer, start: number, out: Buffer[]): number {
     let given = start
     let at = start
@@ -107,8 +106,8 @@ export class BodyScanner {
         upTo(chunk.length, chunk.length)
         return chunk.length
       }
-      // A bare CR, a bare LF, a CR that ends the packet, or lines so short that searching does not pay.
-      if (cr === -1 || cr + 1 !== lf || (++lines > denseAfterLines && lines * denseLineOctets > lf - start)) {
+      // A bare CR, a bare LF, a CR that ends the packet, or lines too short to search.
+      if (cr === -1 || cr + 1 !== lf || (++lines > denseAfterLines && lines * denseLineBytes > lf - start)) {
         upTo(at, at)
         return at
       }
@@ -121,7 +120,7 @@ export class BodyScanner {
     }
   }
 
-  /** Octet by octet, into memory of its own. At most twice what comes in goes out. */
+  /** Byte by byte, into memory of its own. The output is at most twice as long as the input. */
   #dense(chunk: Buffer, { from, until, out }: { from: number; until: number; out: Buffer[] }): number {
     const to = scratch((until - from) * 2 + 4)
     let place = this.#place
@@ -130,9 +129,9 @@ export class BodyScanner {
     let bare = this.bareLineFeeds
     let i = from
     for (; i < until; i++) {
-      const octet = chunk[i] as number
+      const byte = chunk[i] as number
       if (place === 'dot-cr') {
-        if (octet === LF) {
+        if (byte === LF) {
           this.#ended = true
           i++
           break
@@ -140,7 +139,7 @@ export class BodyScanner {
         // `.` CR and no LF: a stuffed dot, and then a bare CR.
         place = 'cr'
       } else if (place === 'dot') {
-        if (octet === CR) {
+        if (byte === CR) {
           place = 'dot-cr'
           continue
         }
@@ -149,7 +148,7 @@ export class BodyScanner {
       if (place === 'cr') {
         to[w++] = CR
         to[w++] = LF
-        if (octet === LF) {
+        if (byte === LF) {
           size += 2
           place = 'start'
           continue
@@ -158,18 +157,18 @@ export class BodyScanner {
         bare = true
         place = 'text'
       }
-      if (octet === DOT && place === 'start' && this.#stuffed) {
+      if (byte === DOT && place === 'start' && this.#stuffed) {
         place = 'dot'
-      } else if (octet === CR) {
+      } else if (byte === CR) {
         place = 'cr'
-      } else if (octet === LF) {
+      } else if (byte === LF) {
         to[w++] = CR
         to[w++] = LF
         size++
         bare = true
         place = 'text'
       } else {
-        to[w++] = octet
+        to[w++] = byte
         size++
         place = 'text'
       }

@@ -6,41 +6,41 @@ import { BodyScanner } from './body-scanner.ts'
 import { FalseEnd } from './false-end.ts'
 import { type Header, readHeader } from './header.ts'
 
-/** Messages up to this many octets stay in memory until their end; longer ones flow into a draft of the spool. */
-const keptOctets = 65_536
-/** How far into a message its header is looked at. */
-const headOctets = 65_536
-/** Pieces of a message in memory; more are joined, so that a client that sends octet by octet costs no more. */
+/** Messages up to this size stay in memory until their end; longer ones are written to a draft in the spool. */
+const maxInMemory = 65_536
+/** How far into a message its header is read. */
+const maxHeadBytes = 65_536
+/** Pieces of a message in memory; more are joined, so that a client that sends byte by byte costs no more. */
 const maxPieces = 64
 
-/** So many times the limit, and at least so many octets, are read for the sake of a polite answer; more is an attack. */
-const politeTimes = 8
-const politeOctets = 64 << 20
+/** A message above the limit is read to its end for a proper answer: up to this many times the limit, and at least this many bytes. */
+const readTimesLimit = 8
+const minReadBytes = 64 << 20
 
-/** How many octets are read of a message that may have `limit`. */
+/** How many bytes are read of a message whose size limit is `limit`. */
 export function maxRead(limit: number): number {
-  return Math.max(limit * politeTimes, politeOctets)
+  return Math.max(limit * readTimesLimit, minReadBytes)
 }
 
-/** One message on its way from the wire into the spool. What is too large is consumed and not stored. */
+/** One message on its way from the socket to the spool. A message that is too large is read and not stored. */
 export class MessageBody {
   readonly #scanner: BodyScanner
-  /** Looked for after DATA only: a chunk has no end to be mistaken. */
+  /** Looked for after DATA only: the end of a chunk cannot be mistaken. */
   readonly #falseEnd: FalseEnd | undefined
-  /** What is handed in loses its Bcc; what comes from elsewhere stays as it is. */
+  /** Submitted messages lose their Bcc; others stay as they are. */
   readonly #copies: BlindCopies | undefined
   readonly #spool: SpoolWriter
   readonly #limit: number
   #pieces: Buffer[] = []
-  #octets = 0
+  #bytes = 0
   #isEightBit = false
   #head: Buffer[] = []
-  #headOctets = 0
+  #headBytes = 0
   #draft: MessageWriter | undefined
   #dropped = false
   #failure: Error | undefined
 
-  /** `limit`: octets past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. `submitted`: see `BlindCopies`. */
+  /** `limit`: bytes past which nothing is stored. `stuffed`: as after DATA, not as after BDAT. `submitted`: see `BlindCopies`. */
   constructor(
     spool: SpoolWriter,
     { limit, stuffed, submitted }: { limit: number; stuffed: boolean; submitted: boolean },
@@ -67,7 +67,7 @@ export class MessageBody {
     return this.size > maxRead(this.#limit)
   }
 
-  /** It is larger than the limit, cannot be stored, or holds what lines must not hold: worth a look before its end. */
+  /** It is larger than the limit, cannot be stored, or holds what lines must not hold: worth a decision before its end. */
   get suspect(): boolean {
     return this.size > this.#limit || this.bareLineFeeds || this.nulOctets || this.#failure !== undefined
   }
@@ -84,14 +84,14 @@ export class MessageBody {
 
   header(): Header {
     const first = this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head)
-    return readHeader(first, this.#headOctets < headOctets)
+    return readHeader(first, this.#headBytes < maxHeadBytes)
   }
 
-  /** @returns octets used when the message ended in them, else -1; and what has to be waited for before the next */
+  /** @returns bytes used when the message ended in them, else -1; and what has to be waited for before the next */
   take(chunk: Buffer): { used: number; wait?: Promise<void> | undefined } {
     const out: Buffer[] = []
     const used = this.#scanner.scan(chunk, out)
-    if (this.#copies) this.#leaveOut(this.#copies, out, used !== -1)
+    if (this.#copies) this.#removeBcc(this.#copies, out, used !== -1)
     this.#falseEnd?.look(used === -1 ? chunk : chunk.subarray(0, used), this.bareLineFeeds || this.nulOctets)
     return { used, wait: this.#keep(out) }
   }
@@ -100,11 +100,11 @@ export class MessageBody {
   finish(): Promise<void> | undefined {
     const out: Buffer[] = []
     this.#scanner.finish(out)
-    if (this.#copies) this.#leaveOut(this.#copies, out, true)
+    if (this.#copies) this.#removeBcc(this.#copies, out, true)
     return this.#keep(out)
   }
 
-  #leaveOut(copies: BlindCopies, out: Buffer[], isEnd: boolean): void {
+  #removeBcc(copies: BlindCopies, out: Buffer[], isEnd: boolean): void {
     for (const piece of out.splice(0)) out.push(...copies.take(piece))
     if (isEnd) out.push(...copies.rest())
   }
@@ -117,27 +117,27 @@ export class MessageBody {
     }
     for (const piece of out) {
       this.#isEightBit ||= !isAscii(piece)
-      this.#octets += piece.length
+      this.#bytes += piece.length
       this.#pieces.push(piece)
-      if (this.#headOctets < headOctets) this.#keepHead(piece)
+      if (this.#headBytes < maxHeadBytes) this.#keepHead(piece)
     }
-    if (this.#octets > keptOctets) return this.#flow()
+    if (this.#bytes > maxInMemory) return this.#writeToDraft()
     if (this.#pieces.length > maxPieces) this.#pieces = [Buffer.concat(this.#pieces)]
     return undefined
   }
 
   #keepHead(piece: Buffer): void {
     this.#head.push(piece)
-    this.#headOctets += piece.length
+    this.#headBytes += piece.length
     if (this.#head.length > maxPieces) this.#head = [Buffer.concat(this.#head)]
   }
 
-  #flow(): Promise<void> | undefined {
+  #writeToDraft(): Promise<void> | undefined {
     try {
       this.#draft ??= this.#spool.begin()
       const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
       this.#pieces = []
-      this.#octets = 0
+      this.#bytes = 0
       return this.#draft.append(joined)?.catch((error) => this.#fail(error))
     } catch (error) {
       this.#fail(error as Error)
@@ -164,7 +164,7 @@ export class MessageBody {
     return draft.commit(envelope, prefix)
   }
 
-  /** What was taken, as it will be stored; as often as it is asked for, once its end has come. */
+  /** The message as it will be stored, once its end has come. It may be read several times. */
   async *read(): AsyncGenerator<Buffer> {
     if (this.#failure) throw this.#failure
     if (this.#dropped) throw new SpoolFailure('the message was dropped')
@@ -176,7 +176,7 @@ export class MessageBody {
   drop(): void {
     this.#dropped = true
     this.#pieces = []
-    this.#octets = 0
+    this.#bytes = 0
     this.#head = []
     this.#draft?.abort()
     this.#draft = undefined

@@ -2,7 +2,7 @@ import type { SessionFacts } from '@postern/contract/facts.ts'
 import { hostPattern } from '@postern/contract/network.ts'
 import { readSubject } from './subject.ts'
 
-/** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing a client sent stands in them unchecked. */
+/** Trace and missing fields that go before a message (RFC 5321 §4.4, RFC 6409 §8). Nothing that a client sent is in them unchecked. */
 
 export type TraceOf = {
   facts: SessionFacts
@@ -13,7 +13,7 @@ export type TraceOf = {
   hostname: string
   id: string
   at: number
-  /** What RCPT said, when there was one only: others must not learn of each other. */
+  /** The argument of RCPT, when there was only one: recipients must not learn of each other. */
   onlyRecipient?: string | undefined
 }
 
@@ -26,12 +26,12 @@ export function receivedField({ hostname, id, at, onlyRecipient, ...how }: Trace
   return `${from}${secured}${by}${whom};\r\n\t${mailDate(at)}\r\n`
 }
 
-/** For what came through the API: it tells who took it, and of the client nothing. */
+/** For messages that came through the API: it names this server, and tells nothing of the client. */
 export function httpReceivedField({ hostname, id, at }: Pick<TraceOf, 'hostname' | 'id' | 'at'>): string {
   return `Received: by ${hostname} (Postern) with HTTP id ${id};\r\n\t${mailDate(at)}\r\n`
 }
 
-/** RFC 5321 §4.4, TCP-info: the name that the client's address has and that has the address, where that is known. */
+/** RFC 5321 §4.4, TCP-info: the confirmed name of the client's address, where it is known. */
 function reverseName({ lookups }: SessionFacts): string {
   const reverse = lookups?.reverse
   if (!reverse || reverse === 'not-known' || !reverse.confirmed || !hostPattern.test(reverse.name ?? '')) return ''
@@ -48,11 +48,11 @@ function protocol({
   return `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${tls ? 'S' : ''}${login === undefined ? '' : 'A'}`
 }
 
-/** A dot-atom, as a path must be written that stands in a header. */
+/** A dot-atom: the form of a path in a header. */
 const plainAddress =
   /^(?=.{3,320}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9.:[\]_-]{1,255}$/
 
-/** A HELO name with everything replaced that has no place in a host name or address literal. */
+/** The HELO name, with every character replaced that a host name or address literal cannot have. */
 function safeName(helo: string): string {
   return helo.slice(0, 255).replace(/[^A-Za-z0-9.:[\]_-]/g, '?') || 'unknown'
 }
@@ -88,7 +88,7 @@ export function missingFields(
 }
 
 export type Header = {
-  /** What has to go between our trace and its first line, so that a header stays a header and a body a body. */
+  /** What has to go between our trace and the first line, so that the header and the body stay what they are. */
   before: string
   /** Received fields (RFC 5321 §6.3). */
   hops: number
@@ -96,20 +96,20 @@ export type Header = {
   hasMessageId: boolean
   /** It has an Authentication-Results field, or may have one beyond what is read here. */
   claimsResults: boolean
-  /** The domain of the one author, where the header is short and plain, bears no signature and claims no results. */
+  /** The domain of the one author, where the header is short and plain, without a signature and without claimed results. */
   author?: string
   /** As people read it: decoded, on one line, at most 200 characters, all of them printable. */
   subject?: string
 }
 
 /**
- * Reads what is wanted of a message's header from its first octets. A newer trace field stands above older ones, so none that
- * matters is beyond them. `isWhole`: there are no more octets; else Date and Message-ID may stand behind these.
+ * Reads the header of a message from its first bytes. Newer trace fields are above older ones, so all that matter are in them.
+ * `isWhole`: there are no more bytes; else Date and Message-ID may be further down.
  */
 export function readHeader(first: Buffer, isWhole = true): Header {
   const text = `\r\n${first.toString('latin1', 0, first.length)}`
   const end = text.indexOf('\r\n\r\n')
-  const before = bordering(text)
+  const before = separatorBefore(text)
   if (before === '\r\n') return { before, hops: 0, hasDate: false, hasMessageId: false, claimsResults: true }
   const header = end === -1 ? text : text.slice(0, end + 2)
   const isCut = end === -1 && !isWhole
@@ -129,14 +129,14 @@ export function readHeader(first: Buffer, isWhole = true): Header {
 }
 
 const field = /^\r\n[!-9;-~]+[ \t]*:/
-/** What mbox files put before a message; the field after it is the header's first. */
+/** The line that mbox files put before a message; the field after it is the first of the header. */
 const mboxLine = /^\r\n>*From [^\r]*(?=\r\n(?:[!-9;-~]+[ \t]*:|\r\n))/
 
 /**
- * A first line that is no field belongs to the body (RFC 5322 §2.1), a folded one as well: without an empty line before it, it
- * would be read as part of our trace. An mbox line becomes a field of its own, as Postfix makes it.
+ * A first line that is no field belongs to the body (RFC 5322 §2.1), and so does a folded one: without an empty line before it,
+ * it would be read as part of our trace. An mbox line becomes a field of its own, as Postfix makes it.
  */
-function bordering(text: string): string {
+function separatorBefore(text: string): string {
   if (field.test(text) || text.startsWith('\r\n\r\n')) return ''
   return mboxLine.test(text) ? 'X-Mailbox-Line: ' : '\r\n'
 }
@@ -148,7 +148,7 @@ const plainFrom = new RegExp(
   'i',
 )
 
-/** Whatever is read differently by anybody, an odd line end or an obsolete form, is not plain. */
+/** A header that two readers may read differently (odd line ends, obsolete forms) is not plain. */
 function authorOf(header: string): string | undefined {
   const [, named, bare] = plainFrom.exec(header) ?? []
   const domain = named ?? bare

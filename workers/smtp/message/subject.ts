@@ -1,11 +1,11 @@
-/** A subject as people read it: encoded words (RFC 2047) decoded, UTF-8 understood, and nothing in it that draws on the page that shows it. */
+/** A subject as people read it: encoded words (RFC 2047) and UTF-8 decoded, and only printable characters. */
 
 /** Characters that are kept. */
 const longest = 200
 const maxWords = 100
 const encodedWord = /=\?([A-Za-z0-9_:.()-]{1,40})(?:\*[A-Za-z0-9-]{1,20})?\?([bq])\?([\x21-\x3e\x40-\x7e]{0,1000})\?=/gi
 
-/** `raw`: the field's body, octets as latin1, folded or not. */
+/** `raw`: the field's body as latin1, folded or not. */
 export function readSubject(raw: string): string {
   const line = raw.replace(/\r\n[ \t]+/g, ' ').trim()
   const text = line.includes('=?') ? decodeWords(line) : utf8Of(line)
@@ -18,26 +18,26 @@ function decodeWords(line: string): string {
   let words = 0
   let text = ''
   let last = 0
-  // A character may be cut in two between words of one charset, as some clients do: their octets are joined first.
-  let pending: { charset: string; octets: Buffer } | undefined
+  // Some clients split a character between two words of one charset: their bytes are joined first.
+  let pending: { charset: string; bytes: Buffer } | undefined
   const flush = () => {
-    if (pending) text += decode(pending.charset, pending.octets)
+    if (pending) text += decode(pending.charset, pending.bytes)
     pending = undefined
   }
   for (const found of joined.matchAll(encodedWord)) {
     if (++words > maxWords) break
     const [whole, charset = '', kind = '', payload = ''] = found
-    const octets = octetsOf(kind, payload)
+    const bytes = bytesOf(kind, payload)
     if (found.index > last || pending?.charset !== charset.toLowerCase()) flush()
     text += utf8Of(joined.slice(last, found.index))
-    pending = { charset: charset.toLowerCase(), octets: pending ? Buffer.concat([pending.octets, octets]) : octets }
+    pending = { charset: charset.toLowerCase(), bytes: pending ? Buffer.concat([pending.bytes, bytes]) : bytes }
     last = found.index + whole.length
   }
   flush()
   return text + utf8Of(joined.slice(last))
 }
 
-function octetsOf(kind: string, payload: string): Buffer {
+function bytesOf(kind: string, payload: string): Buffer {
   if (kind.toLowerCase() === 'b') return Buffer.from(payload, 'base64')
   const text = payload
     .replaceAll('_', ' ')
@@ -45,18 +45,18 @@ function octetsOf(kind: string, payload: string): Buffer {
   return Buffer.from(text, 'latin1')
 }
 
-function decode(charset: string, octets: Buffer): string {
+function decode(charset: string, bytes: Buffer): string {
   try {
-    return new TextDecoder(charset).decode(octets)
+    return new TextDecoder(charset).decode(bytes)
   } catch {
-    // A charset that nobody knows.
-    return octets.toString('latin1').replace(/[^\x20-\x7e]/g, '?')
+    // An unknown charset.
+    return bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '?')
   }
 }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Octets beyond ASCII are UTF-8 (RFC 6532) or nobody's. */
+/** Bytes above 127 are UTF-8 (RFC 6532), or unreadable. */
 function utf8Of(latin1: string): string {
   if (!/[^\x00-\x7f]/.test(latin1)) return latin1
   try {
@@ -66,7 +66,7 @@ function utf8Of(latin1: string): string {
   }
 }
 
-/** No controls, no overrides of the writing direction, no half characters at the cut. */
+/** Without control characters, overrides of the writing direction, and half characters at the cut. */
 function printable(text: string): string {
   const cut = [...text.slice(0, longest * 2)].slice(0, longest).join('').slice(0, longest)
   return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029]/gu, '?').trim()

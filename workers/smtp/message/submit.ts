@@ -113,9 +113,9 @@ class LineEnds {
   #afterCr = false
   #afterLf = false
 
-  corrected(octets: Buffer): Buffer {
+  corrected(bytes: Buffer): Buffer {
     // A CR at the end waits for what comes next: it may be half of a CRLF.
-    const text = (this.#afterCr ? '\r' : '') + octets.toString('latin1')
+    const text = (this.#afterCr ? '\r' : '') + bytes.toString('latin1')
     this.#afterCr = text.endsWith('\r')
     const whole = (this.#afterCr ? text.slice(0, -1) : text).replace(/\r\n|\r|\n/g, '\r\n')
     if (whole !== '') this.#afterLf = whole.endsWith('\n')

@@ -5,29 +5,29 @@ import type { Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
 import { acceptedRecord } from './event-fields.ts'
 
 /**
- * What lies in the spool has its `message.accepted`, whatever killed this process between the two: at start what the
- * spool has behind a remembered place is compared with the events on disk, and what is missing is recorded then.
- * The place is moved only after the events before it are on stable storage, so nothing falls between; what is recorded
- * twice is counted once, by its message id.
+ * Makes sure that every message in the spool has its `message.accepted`, even when the process was killed between the two. At
+ * start the messages after a saved position of the spool are compared with the events on disk, and missing events are recorded.
+ * The position moves only after the events before it are on stable storage, so none is missed; an event that is recorded twice
+ * is counted once, by its message id.
  */
 export type AcceptedEventsOptions = {
   worker: Pick<Worker, 'id' | 'record' | 'syncEvents' | 'wasAccepted'>
   spool: Pick<SpoolWriter, 'cursor'>
   reader: Pick<SpoolReader, 'follow'>
-  /** Where the place is remembered. */
+  /** Where the position is saved. */
   file: string
   trouble: (error: unknown) => void
 }
 
 const recordedLate = 'recorded again from the spool after a crash'
 /** How much traffic is read again at most after a crash. */
-const rememberEveryMs = 1_000
-/** Longer than any second of traffic takes to read; past it the disk does not give what it has. */
-const patienceMs = 15_000
+const saveEveryMs = 1_000
+/** Longer than reading a second of traffic ever takes; past it the disk does not answer. */
+const readTimeoutMs = 15_000
 
 export class AcceptedEvents {
   readonly #parts: AcceptedEventsOptions
-  #remembered: Cursor | undefined
+  #saved: Cursor | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   #failing = false
@@ -38,23 +38,23 @@ export class AcceptedEvents {
 
   /** To be called after the spool's writer was opened and before anything is written to it. Never rejects. */
   static async open(parts: AcceptedEventsOptions): Promise<AcceptedEvents> {
-    const receptions = new AcceptedEvents(parts)
+    const events = new AcceptedEvents(parts)
     const before = await readFile(parts.file, 'utf8').catch(() => undefined)
-    // A worker that finds no place has never taken a message here, or its directory is new: there is nothing to compare.
-    if (before !== undefined) await receptions.#recordMissing(before.trim() as Cursor).catch(parts.trouble)
-    await receptions.#remember()
-    receptions.#timer = setInterval(() => void receptions.#remember(), rememberEveryMs)
-    receptions.#timer.unref()
-    return receptions
+    // A worker without a saved position has taken no message in this directory: there is nothing to compare.
+    if (before !== undefined) await events.#recordMissing(before.trim() as Cursor).catch(parts.trouble)
+    await events.#keepSaved()
+    events.#timer = setInterval(() => void events.#keepSaved(), saveEveryMs)
+    events.#timer.unref()
+    return events
   }
 
   async #recordMissing(after: Cursor): Promise<void> {
     const { worker, spool, reader } = this.#parts
     const end = spool.cursor()
     if (after === end) return
-    const patience = new AbortController()
-    const timer = setTimeout(() => patience.abort(), patienceMs)
-    const { signal } = patience
+    const timeout = new AbortController()
+    const timer = setTimeout(() => timeout.abort(), readTimeoutMs)
+    const { signal } = timeout
     try {
       const follow = reader.follow({ after: new Map([[worker.id, after]]), writers: [worker.id], signal })
       for await (const { arrivals, cursor } of follow) {
@@ -62,18 +62,18 @@ export class AcceptedEvents {
           if (worker.wasAccepted(envelope.id)) continue
           worker.record('message.accepted', acceptedRecord(envelope, { size, rules: [recordedLate] }))
         }
-        // Nobody writes yet, so the reader comes to exactly this place.
+        // Nothing is written yet, so the reader comes to exactly this position.
         if (cursor === end) return
       }
       throw new Error(
-        `the spool was not read to its end within ${patienceMs} ms; messages received just before the crash may be missing in the books`,
+        `the spool was not read to its end within ${readTimeoutMs} ms; messages received just before the crash may be missing in the books`,
       )
     } finally {
       clearTimeout(timer)
     }
   }
 
-  #remember(): Promise<void> {
+  #keepSaved(): Promise<void> {
     this.#saving ??= this.#save()
       .then(() => {
         this.#failing = false
@@ -91,16 +91,16 @@ export class AcceptedEvents {
   async #save(): Promise<void> {
     const { worker, spool, file } = this.#parts
     const cursor = spool.cursor()
-    if (cursor === this.#remembered) return
+    if (cursor === this.#saved) return
     await worker.syncEvents()
     await replaceWith(file, `${cursor}\n`)
-    this.#remembered = cursor
+    this.#saved = cursor
   }
 
   /** After the last message, before the spool's writer closes. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#saving
-    await this.#remember()
+    await this.#keepSaved()
   }
 }

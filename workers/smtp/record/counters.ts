@@ -1,4 +1,4 @@
-/** What the report adds up for /metrics. Names are Prometheus's, without the product's prefix. */
+/** The counters for /metrics, under their Prometheus names without the product's prefix. */
 export type Counters = {
   sessions_total: number
   sessions_refused_total: number

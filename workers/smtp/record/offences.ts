@@ -5,16 +5,16 @@ import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { cut } from './event-fields.ts'
 
 /**
- * What clients of this worker did, on its way to the API, which counts over all workers. Noting is synchronous and cheap: one
- * entry for each address and kind within a few seconds. Sent at once, then at most every quarter of a second, again when the
- * API was away. Memory is bounded: past `maxWaiting` the oldest are forgotten, because an attack that large is not stopped by
- * counting it to the end. Nothing here waits for anybody, and a crash loses what was not sent.
+ * Reports the offences of this worker's clients to the API, which counts them over all workers. Noting one is synchronous and
+ * cheap: one entry for each address and kind within a few seconds. Reports go at once, then at most every quarter of a second,
+ * and again when the API could not be reached. Memory is bounded: past `maxWaiting` the oldest entries are dropped. Mail never
+ * waits for a report, and a crash loses what was not sent.
  */
 export type OffencesParts = {
-  /** Hands over at most 500; may be called again with the same. */
+  /** Sends at most 500; may be called again with the same ones. */
   report: (offences: readonly Offence[]) => Promise<OffenceBatchResponse>
   record: RecordEvent
-  /** Kinds that no limit counts, and addresses that are never blocked, are not reported. */
+  /** Whether this kind is limited and this address may be blocked: otherwise it is not reported. */
   counts: (kind: OffenceKind, address: string) => boolean
   now?: () => number
 }
@@ -24,7 +24,7 @@ const firstPauseMs = 15
 const pauseMs = 250
 const retryPauses = { firstMs: 200, longestMs: 5_000 }
 const maxWaiting = 50_000
-/** So exact are times that the API hears of late. */
+/** Offences within this time are one entry: the precision of reports that come late. */
 const togetherMs = 10_000
 
 export class Offences {
@@ -41,7 +41,7 @@ export class Offences {
     this.#parts = parts
   }
 
-  /** Addresses and kinds that wait to be sent. */
+  /** Entries that wait to be sent. */
   get waiting(): number {
     return this.#waiting.size
   }
@@ -91,7 +91,7 @@ export class Offences {
     })
   }
 
-  /** Until nothing waits: under attack batches are full, and one follows the other. */
+  /** Until nothing waits: under attack one full batch follows the other. */
   async #send(): Promise<void> {
     while (this.#waiting.size > 0) {
       const batch = this.#take()
@@ -118,7 +118,7 @@ export class Offences {
         this.#tell(await this.#parts.report(batch))
         return
       } catch (error) {
-        // What the API refuses as it stands is refused again and again.
+        // A batch that the API refuses would be refused again.
         if (this.#closed || isRefused(error)) return
         await new Promise((resolve) => setTimeout(resolve, backOff.next()).unref())
       }
@@ -130,7 +130,7 @@ export class Offences {
       this.#parts.record('address.blocked', { address, kind, reason, expiresAt })
   }
 
-  /** Nothing is noted any more; what waits is sent once. Never rejects. */
+  /** Notes nothing more, and sends once what waits. Never rejects. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
     this.#closed = true

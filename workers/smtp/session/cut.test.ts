@@ -16,7 +16,7 @@ const byChunks = (subject: string) => {
   return `${envelope}BDAT 10\r\n${text.slice(0, 10)}BDAT ${text.length - 10} LAST\r\n${text.slice(10)}`
 }
 
-/** Says the octets and goes: FIN, so that what is owed still comes, or RST. @returns what was read */
+/** Sends the bytes and leaves: with FIN, so that the replies still come, or with RST. @returns what was read */
 function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
   return new Promise((done) => {
     const socket = connect(receiver.port(), '127.0.0.1')
@@ -33,7 +33,7 @@ function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
 }
 
 async function untilIdle(): Promise<void> {
-  while (receiver.service.status().sessions > 0) await new Promise((done) => setTimeout(done, 5))
+  await expect.poll(() => receiver.service.status().sessions, { timeout: 30_000 }).toBe(0)
 }
 
 describe.each([
@@ -64,7 +64,7 @@ describe.each([
         expect(body.endsWith(name === 'DATA' ? '\r\n\r\nhello\r\n.\r\n' : '\r\n\r\nhello\r\n..\r\n')).toBe(true)
       }
       for (const [subject, said] of read) if (/Accepted as/.test(said)) expect(kept).toContain(subject)
-      // Who says all and half-closes is answered; who resets may be gone before it was read.
+      // A client that sends all and half-closes is answered; one that resets may be gone before it was read.
       if (how === 'end') expect(kept).toEqual([subjectOf(whole)])
       // A message whose client is gone may still be on its way to the disk, and its event follows it.
       await expect

@@ -15,10 +15,10 @@ import type { ReceiverContext } from './context.ts'
 
 /** Commands that send no mail; too many of them within a short time are a flood. */
 const idleVerbs: ReadonlySet<string> = new Set(['NOOP', 'RSET', 'HELO', 'EHLO', 'VRFY', 'EXPN', 'HELP'])
-const maxIdle = 200
+const maxIdleCommands = 200
 const idleWithinMs = 10_000
 /** Control characters in lines that are no commands. A slip of the hand sends a few; a scanner sends hundreds. */
-const maxNoise = 8
+const maxControls = 8
 const control = /[\x00-\x08\x0e-\x1f]/g
 /** The beginning of a TLS handshake: a mail client at the wrong port, and no attack. */
 const handshake = '\x16\x03'
@@ -32,8 +32,8 @@ export class ErrorLimits {
   #invalidRecipients = 0
   #idle = 0
   #idleSince = 0
-  #begun = false
-  #noise = 0
+  #hasTransaction = false
+  #controls = 0
 
   constructor(
     receiver: ReceiverContext,
@@ -70,34 +70,37 @@ export class ErrorLimits {
   /** The client broke the protocol; `line`: what it sent, where that is no command. One decision, however much is wrong with it. */
   protocolError(line = ''): FaultVerdict | undefined {
     this.#errors++
-    if (!this.#isNoise(line)) return this.#judge()
-    return this.attempted('binary-noise', `${maxNoise} control characters and more in place of commands`)
+    if (!this.#isBinary(line)) return this.#judge()
+    return this.attempted('binary-noise', `${maxControls} control characters and more in place of commands`)
   }
 
   /** @returns the verdict that ends the session, if the client does nothing but this */
   command(verb: string): FaultVerdict | undefined {
     if (!idleVerbs.has(verb)) {
       if (verb === 'DATA' || verb === 'BDAT') this.#idle = 0
-      if (verb === 'MAIL') this.#begun = true
+      if (verb === 'MAIL') this.#hasTransaction = true
       return undefined
     }
     // Monitors and callouts end a transaction with RSET: that is no idle command.
-    if (verb === 'RSET' && this.#begun) {
-      this.#begun = false
+    if (verb === 'RSET' && this.#hasTransaction) {
+      this.#hasTransaction = false
       return undefined
     }
     if (this.#idle++ === 0) this.#idleSince = Date.now()
-    if (this.#idle <= maxIdle) return undefined
+    if (this.#idle <= maxIdleCommands) return undefined
     this.#idle = 0
     if (Date.now() - this.#idleSince > idleWithinMs) return undefined
-    return this.attempted('command-flood', `${maxIdle} commands within ${idleWithinMs / 1000} s that send no mail`)
+    return this.attempted(
+      'command-flood',
+      `${maxIdleCommands} commands within ${idleWithinMs / 1000} s that send no mail`,
+    )
   }
 
-  #isNoise(line: string): boolean {
-    if (line.startsWith(handshake)) this.#noise = Number.NEGATIVE_INFINITY
-    this.#noise += line.match(control)?.length ?? 0
-    if (this.#noise < maxNoise) return false
-    this.#noise = 0
+  #isBinary(line: string): boolean {
+    if (line.startsWith(handshake)) this.#controls = Number.NEGATIVE_INFINITY
+    this.#controls += line.match(control)?.length ?? 0
+    if (this.#controls < maxControls) return false
+    this.#controls = 0
     return true
   }
 
