@@ -38,7 +38,7 @@ test('start, stop, restart by generation, settings that are refused, orders met 
     const replica = replicaFrom({ domains: [{ name: 'a.test', route: remote.route }] })
     replica.service.set('queue', desired)
     change(replica)
-    return service.apply({ replica, revision: ++revision, changed: new Set() })
+    return service.apply({ replica, revision: ++revision, changed: new Set(['settings', 'service', 'order']) })
   }
   const writer = await openLocalWriter({ directory: join(dataDirectory, 'spool'), name: 'smtp-1' })
   const send = (to: string) => writer.write({ envelope: envelopeFor([to]), body: Buffer.from('Subject: x\r\n\r\n') })
