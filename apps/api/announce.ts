@@ -1,5 +1,5 @@
 import { headRevision, markAnnounced, unannounced } from '@postern/store/control/revisions.ts'
-import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import type { Parts } from './parts.ts'
 
 /**
@@ -11,7 +11,7 @@ export async function announce(parts: Parts, revision: number): Promise<number> 
   try {
     const workers = await listWorkers(parts.records)
     const queues = workers
-      .filter(({ heartbeatAt }) => parts.now() - heartbeatAt <= liveForMs)
+      .filter((worker) => isLive(worker, parts.now()))
       .map(({ report }) => report?.queueUrl)
       .filter((url) => url !== undefined)
     const sent = await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))

@@ -72,8 +72,10 @@ async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void>
   const { source } = row
   const now = parts.now()
   if (source?.type !== 'acme' || !isDue(row, source, now, watch?.nextTryAt === -1)) return
-  if ((watch?.nextTryAt ?? 0) > now) return
-  if (!(await claimOrder(parts.control, { id, now, until: now + orderMs }))) return
+  // A try that lies further ahead than any pause was planned before the clock was set back.
+  const pauseLeft = (watch?.nextTryAt ?? 0) - now
+  if (pauseLeft > 0 && pauseLeft <= longestPauseMs) return
+  if (!(await claimOrder(parts.control, { id, now, until: now + orderMs, latestTry: now + longestPauseMs }))) return
   try {
     await order(parts, { id, row, source })
     await endOrder(parts.control, { id, nextTryAt: 0 })

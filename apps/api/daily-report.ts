@@ -3,7 +3,7 @@ import { commit } from '@postern/store/control/revisions.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
-import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { announce } from './announce.ts'
 import type { Parts } from './parts.ts'
 
@@ -52,7 +52,7 @@ export async function orderDailyReport(parts: Parts): Promise<void> {
 /** A live one, else the one heard of last: it carries the order out when it is back. */
 async function queueManager({ records, now }: Parts): Promise<string | undefined> {
   const all = (await listWorkers(records)).filter(({ service }) => service === 'queue')
-  const live = all.filter(({ heartbeatAt }) => now() - heartbeatAt <= liveForMs)
+  const live = all.filter((worker) => isLive(worker, now()))
   const [first] =
     live.length > 0 ? live.sort((a, b) => a.id.localeCompare(b.id)) : all.sort((a, b) => b.heartbeatAt - a.heartbeatAt)
   return first?.id

@@ -10,7 +10,7 @@ import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
-import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { announce, announceLeftovers } from './announce.ts'
 import { orderDailyReport } from './daily-report.ts'
 import type { TokenKeys } from './identity/keys.ts'
@@ -37,7 +37,7 @@ export async function sweep(parts: Parts): Promise<{ resent: number }> {
 export async function sweepAndReport(parts: Parts): Promise<SweepReport> {
   const { resent } = await sweep(parts)
   const now = parts.now()
-  const live = (await listWorkers(parts.records)).filter(({ heartbeatAt }) => now - heartbeatAt <= liveForMs)
+  const live = (await listWorkers(parts.records)).filter((worker) => isLive(worker, now))
   const furthest = Math.min(...live.map(({ report }) => report?.revision ?? 0))
   const missing = live.length > 0 ? await keptNear(parts.control, furthest) : undefined
   const oldest = await oldestWaiting(parts.records)
@@ -99,5 +99,6 @@ export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
   await dropOldWorkerRequests(parts.records, parts.now() - day)
   await dropOldChunks(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
-  if ((await keys.age()) > signingKeyAge) await keys.rotate()
+  // A key of the future is of before the clock was set back.
+  if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
 }

@@ -68,7 +68,7 @@ for (let from = 0; from < messages; from += 2000) {
         location,
         segment,
         octets: size,
-        receivedAt: Date.now(),
+        waitsSince: Date.now(),
         rerouted: '',
         warned: false,
         headerEdits: '',
@@ -111,7 +111,8 @@ database.commit({
   overlay: [],
   orders: [],
 })
-database.close()
+const now = Date.now()
+database.close({ wall: now, now, waited: now })
 building = performance.now() - building
 
 const server = createServer().listen(0, '127.0.0.1')

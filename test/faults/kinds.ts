@@ -1,3 +1,4 @@
+import { clocks } from './kinds/clock.ts'
 import { fullDisks } from './kinds/disk.ts'
 import { indexFiles } from './kinds/index-files.ts'
 import { kills } from './kinds/kill.ts'
@@ -6,4 +7,11 @@ import { settingsFiles } from './kinds/settings.ts'
 import type { AnyKind } from './round.ts'
 
 /** Every kind of round there is, in the order in which they take turns. A new one is a file in `kinds` and a name here. */
-export const kinds: readonly AnyKind[] = [...kills, ...indexFiles, ...settingsFiles, ...remotes, ...fullDisks]
+export const kinds: readonly AnyKind[] = [
+  ...kills,
+  ...indexFiles,
+  ...settingsFiles,
+  ...remotes,
+  ...fullDisks,
+  ...clocks,
+]

@@ -4,6 +4,7 @@ import { idOf, type Load, startLoad } from '../bench/load.ts'
 import { freePort, until } from '../peers/peer.ts'
 import { type Postern, type PosternProcess, startPostern } from '../system/postern.ts'
 import { startWireSink } from '../wire/sink.ts'
+import { settableClock } from './kinds/clock.ts'
 import { kinds as allKinds } from './kinds.ts'
 import type { AnyKind, Kind, OwnKind, World } from './round.ts'
 
@@ -74,7 +75,7 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     },
   })
   const nobody = await freePort('127.0.0.1')
-  const postern = await startPostern({ readyWithinMs: 120_000 })
+  const postern = await startPostern({ readyWithinMs: 120_000, env: { NODE_OPTIONS: settableClock } })
   const sendTo = async (port: number) => {
     const { revision } = await postern.api.patch('/v1/settings/general', {
       gateway: { host: sink.host, port, tls: 'none' },

@@ -174,7 +174,7 @@ class Hand {
 
   take(task: Task): void {
     const id = ++this.#lastId
-    if (this.#tasks.size === 0) this.#heardAt = Date.now()
+    if (this.#tasks.size === 0) this.#heardAt = performance.now()
     this.#tasks.set(id, task)
     task.timer = setTimeout(() => {
       this.say({ kind: 'dropped', id })
@@ -194,7 +194,7 @@ class Hand {
   }
 
   #hear(several: Said[]): void {
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     for (const said of several) {
       if (said.kind === 'more') this.#tasks.get(said.id)?.more()
       else this.#settle(said.id, said.kind === 'examined' ? said.examined : new Error(said.error))
@@ -217,7 +217,7 @@ class Hand {
 
   /** The DNS may be slow, but a thread that waits for it says something of some message now and then. */
   #look(): void {
-    const isStuck = this.#tasks.size > 0 && Date.now() - this.#heardAt > this.#patience.thread
+    const isStuck = this.#tasks.size > 0 && performance.now() - this.#heardAt > this.#patience.thread
     if (isStuck) void this.#thread.terminate()
   }
 

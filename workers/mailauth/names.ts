@@ -42,7 +42,7 @@ export class Names {
     const key = keyOf(name, type)
     const kept = this.#kept.get(key)
     if (kept) return kept
-    if (Date.now() < this.#downUntil) return Promise.reject(failure('ETIMEOUT', 'the DNS does not answer'))
+    if (performance.now() < this.#downUntil) return Promise.reject(failure('ETIMEOUT', 'the DNS does not answer'))
     const keep = (seconds: number) => this.#kept.set(key, answer, { ttl: seconds * 1000 })
     const answer = (this.#resolver.resolve(name, type as 'TXT') as Promise<unknown[]>).then(
       (records) => {
@@ -80,7 +80,7 @@ export class Names {
     if (this.#failures < downAfter) return
     // The next one that is asked then decides.
     this.#failures = downAfter - 1
-    this.#downUntil = Date.now() + downForMs
+    this.#downUntil = performance.now() + downForMs
   }
 }
 

@@ -13,7 +13,7 @@ export class Breaker {
   constructor({
     failures = 5,
     restMs = 10_000,
-    now = Date.now,
+    now = () => performance.now(),
   }: { failures?: number; restMs?: number; now?: () => number } = {}) {
     this.#failures = failures
     this.#restMs = restMs

@@ -34,6 +34,28 @@ describe('address blocks', () => {
     expect(findBlock(blocksOf('::/0'), '192.0.2.9', noon)).toBeUndefined()
   })
 
+  it("an automatic entry of the future, made before the clock was set back, is over; a person's is not", () => {
+    const { blocks, add } = addressBlocks()
+    const hour = 3_600_000
+    const made = (ahead: number, more: object) => ({
+      value: '192.0.2.9',
+      action: 'deny' as const,
+      createdBy: 'system:harvesting',
+      createdAt: new Date(noon + ahead).toISOString(),
+      expiresAt: new Date(noon + ahead + hour / 2).toISOString(),
+      ...more,
+    })
+    add(made(hour, {}))
+    add(made(365 * 24 * hour, {}))
+    expect(findBlock(blocks, '192.0.2.9', noon)).toBeUndefined()
+    expect(findBlock(blocks, '192.0.2.9', noon + hour)?.automatic).toBe(true)
+    // The clocks of two machines differ a little.
+    add(made(60_000, { value: '192.0.2.8' }))
+    expect(findBlock(blocks, '192.0.2.8', noon)?.automatic).toBe(true)
+    add(made(hour, { createdBy: 'user:ann', value: '192.0.2.7' }))
+    expect(findBlock(blocks, '192.0.2.7', noon)).toBeDefined()
+  })
+
   it('ignores an expired entry and falls back to the next one', () => {
     const blocks = blocksOf('192.0.2.0/24', { value: '192.0.2.9', action: 'grant', expiresAt: '2026-11-22T12:00:00Z' })
     expect(findBlock(blocks, '192.0.2.9', noon)?.value).toBe('192.0.2.0/24')

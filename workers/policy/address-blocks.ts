@@ -12,11 +12,16 @@ export type BlockEntry = {
   value: string
   action?: ListEntry['action']
   expiresAt: number
+  /** An automatic one with an end holds from here on: one that was made in the future is of before the clock was set back. */
+  startsAt?: number
   /** Made of what clients did, by no person. */
   automatic?: true
   /** Its place in the order in which entries came. */
   n: number
 }
+
+/** The clocks of the API and of a worker may be so far apart. */
+const aheadMs = 300_000
 
 /** One prefix length: masked address → the entries of exactly that block. */
 type Level = { bits: number; entries: Map<number | string, BlockEntry[]> }
@@ -50,10 +55,13 @@ function adding(blocks: AddressBlocks) {
 
 function addEntry(blocks: AddressBlocks, entry: ListEntry): void {
   const { table, size } = blocks
-  const { value, action, createdBy } = entry
+  const { value, action, createdBy, createdAt } = entry
   const kept: BlockEntry = { value, expiresAt: expiry(entry), n: size }
   if (action) kept.action = action
-  if (createdBy.startsWith('system:')) kept.automatic = true
+  if (createdBy.startsWith('system:')) {
+    kept.automatic = true
+    if (Number.isFinite(kept.expiresAt)) kept.startsAt = Date.parse(createdAt) - aheadMs
+  }
   const found = blocksOf(value)
   table.entries.push(entry)
   blocks.size++
@@ -87,6 +95,7 @@ function liveEntry(entries: BlockEntry[], now: number, size: number): BlockEntry
   let live: BlockEntry | undefined
   for (const entry of entries) {
     if (entry.expiresAt <= now || entry.n >= size) continue
+    if (entry.startsAt !== undefined && entry.startsAt > now) continue
     if (!live || entry.action === 'deny') live = entry
   }
   return live

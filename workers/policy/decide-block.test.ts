@@ -37,6 +37,11 @@ describe('failed logins', () => {
     })
   })
 
+  it('what was counted in the future, before the clock was set back, counts no more', () => {
+    expect(decideBlock(facts(minutesAgo(-60, 'failed-login', 5)), settings()).block).toBe(false)
+    expect(decideBlock(facts(minutesAgo(-525_600, 'failed-login', 5)), settings()).block).toBe(false)
+  })
+
   it('only those within the sliding window count', () => {
     const seen = [11, 10, 9, 5, 1].map((minutes) => minutesAgo(minutes, 'failed-login'))
     expect(decideBlock(facts(...seen), settings({ harvesting: { maxFailedLogins: 4 } })).block).toBe(false)

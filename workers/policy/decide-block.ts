@@ -29,6 +29,8 @@ export type BlockSettings = Pick<Settings, 'harvesting' | 'dictionary' | 'securi
 type Limit = { most: number; withinMinutes: number; blockMinutes: number; by: string; what: string }
 
 const maxEvidence = 20
+/** What seems to have been done later was counted before the clock was set back. */
+const aheadMs = 60_000
 const day = 1440
 
 /** The limits in force, the gravest first; a kind that is not there is not counted. */
@@ -74,7 +76,7 @@ export function decideBlock(facts: BlockFacts, settings: BlockSettings): BlockVe
   if (exempt !== undefined) return { block: false, because: `${address} is never blocked: ${exempt}.` }
   for (const [kind, limit] of blockLimits(settings)) {
     const since = now - limit.withinMinutes * 60_000
-    const counted = offences.filter((seen) => seen.kind === kind && seen.at > since)
+    const counted = offences.filter((seen) => seen.kind === kind && seen.at > since && seen.at <= now + aheadMs)
     const count = counted.reduce((sum, seen) => sum + seen.count, 0)
     if (count >= limit.most) return blocked({ now, address, kind, limit, count, counted })
   }

@@ -28,6 +28,7 @@ import { ActiveMessages } from './message/active-messages.ts'
 import type { QueuedMessage } from './message/message.ts'
 import { active, deferred, held } from './message/message.ts'
 import { type Attempt, sameOutcome } from './message/outcome.ts'
+import { QueueClock } from './message/queue-clock.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
 import type { Ourselves } from './route/hosts.ts'
 import { DueLoader } from './scheduling/due-loader.ts'
@@ -46,6 +47,8 @@ export type QueueParts = {
   flushEvents(): Promise<void>
   /** The index cannot be used any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
+  /** The machine's clock was set by so many seconds, forward or back. */
+  clockJumped?(seconds: number): void
   /** Whether an earlier process recorded that this message was accepted. */
   wasAccepted?: (messageId: string) => boolean
   dns: Dns
@@ -61,6 +64,9 @@ export type QueueParts = {
   /** What the routes webhook and s3 read of the environment; none without it. */
   env?: NodeJS.ProcessEnv
 }
+
+/** Milliseconds between two notes of what time it is: after a crash so much is taken for time in which nothing ran. */
+const tickMs = 60_000
 
 /** Milliseconds after the start in which what the process before wrote has been taken over. */
 const reportAfterMs = 2000
@@ -84,7 +90,9 @@ export class Queue {
   readonly #activeMessages: ActiveMessages
   readonly #spoolFollower: SpoolFollower
   readonly #due: DueLoader
-  readonly #openedAt = Date.now()
+  readonly #openedAt = performance.now()
+  readonly #clock: QueueClock
+  #ticking: NodeJS.Timeout | undefined
   delivering = false
 
   private constructor(parts: QueueParts, index: Index) {
@@ -94,6 +102,8 @@ export class Queue {
     this.#buckets = new Buckets(parts.env ?? {})
     this.settings = settings
     this.index = index
+    this.#clock = new QueueClock(index.opened.clock, (ms) => this.#clockJumped(ms))
+    const clock = this.#clock
     this.#activeMessages = new ActiveMessages(index.opened.lastN)
     const activeMessages = this.#activeMessages
     this.indexWriter = new IndexWriter({
@@ -129,6 +139,7 @@ export class Queue {
       reader,
       indexWriter,
       scheduler,
+      clock,
       activeMessages,
       record,
       moved: this.reclaim.moved,
@@ -137,6 +148,7 @@ export class Queue {
       reader,
       indexWriter,
       scheduler,
+      clock,
       activeMessages,
       record,
       finished: index.opened.finished,
@@ -146,6 +158,7 @@ export class Queue {
       index,
       indexWriter,
       scheduler,
+      clock,
       activeMessages,
       due: this.#due,
       record,
@@ -174,6 +187,8 @@ export class Queue {
     if (rebuild) await queue.#rebuild(rebuild)
     queue.#spoolFollower.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
     queue.reclaim.start()
+    queue.#clock.start()
+    queue.#ticking = setInterval(() => queue.#keepClock(), tickMs).unref()
     return queue
   }
 
@@ -213,6 +228,7 @@ export class Queue {
       record,
       indexWriter: this.indexWriter,
       counters: this.counters,
+      clock: this.#clock,
     }
     return { attemptContext, outcomeContext, activeMessages: this.#activeMessages, record }
   }
@@ -220,16 +236,28 @@ export class Queue {
   async #returnDamaged(mail: QueuedMessage, reason: string): Promise<void> {
     const recipients = [...mail.pending.keys()]
     const outcomes = sameOutcome(recipients, damagedOutcome(reason), { host: 'spool' })
-    const attempt: Attempt = { ...outcomes, startedAt: Date.now(), durationMs: 0 }
+    const attempt: Attempt = { ...outcomes, durationMs: 0 }
     await concludeOrPutBack({ mail, recipients }, attempt, this.#deliverContext())
   }
 
   /** After a crash an order is carried out again: its report may be in the spool already, which is read from the start. */
   async #writeReport(report: ReportOrder): Promise<void> {
     const { wasAccepted, writer } = this.#parts
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - Date.now())))
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - performance.now())))
     if (this.#spoolFollower.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
     await writer.write(dailyReport(report, { settings: this.settings, worker: writer.name, now: Date.now() }))
+  }
+
+  /** The schedule goes on as if nothing had happened; the operator may wonder about the times that are shown. */
+  #clockJumped(ms: number): void {
+    const seconds = Math.round(ms / 1000)
+    this.#parts.record('clock.jumped', { seconds })
+    this.#parts.clockJumped?.(seconds)
+    this.#keepClock()
+  }
+
+  #keepClock(): void {
+    this.indexWriter.add({ clock: this.#clock.reading() })
   }
 
   #trouble(part: string, error: Error | undefined): void {
@@ -299,9 +327,11 @@ export class Queue {
    * nothing more (a full disk) is left as after a crash: nothing is lost, something may be delivered twice.
    */
   async close(): Promise<void> {
+    this.#clock.stop()
+    clearInterval(this.#ticking)
     await within(closingMs, this.#spoolFollower.stop())
     await this.stopDeliveries()
-    if (await within(closingMs, this.#record())) await this.index.close()
+    if (await within(closingMs, this.#record())) await this.index.close(this.#clock.reading())
     this.#poster.close()
     this.#buckets.close()
     const { assurance } = this.#parts

@@ -17,7 +17,7 @@ import { ourselvesFrom } from './route/ourselves.ts'
 /** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
 
 export async function queueService(
-  worker: Worker & { dataDirectory: string; log: Pick<Logger, 'error'> },
+  worker: Worker & { dataDirectory: string; log: Pick<Logger, 'error' | 'warn'> },
   env: NodeJS.ProcessEnv,
 ): Promise<Service> {
   const directory = join(worker.dataDirectory, 'spool')
@@ -46,6 +46,7 @@ export async function queueService(
         worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')
         void worker.flushEvents().finally(() => process.exit(1))
       },
+      clockJumped: (seconds) => worker.log.warn({ seconds }, 'the clock of this machine was set'),
       dns,
       assurance,
       examiner,

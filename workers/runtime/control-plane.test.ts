@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { ControlPlane } from './control-plane.ts'
 
 let server: Server | undefined
@@ -80,4 +80,38 @@ test('an answer may take as long as it likes while something comes', { timeout: 
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
   expect(await api.snapshot()).toEqual({ revision: 4, id: 'd', rows: [] })
+})
+
+test.each([
+  ['an hour forward', 3_600_000],
+  ['an hour back', -3_600_000],
+  ['a year forward', 365 * 86_400_000],
+  ['a year back', -365 * 86_400_000],
+])('the clock is set %s: a token that is refused with 401 is renewed, and not before', async (_, by) => {
+  let enrolled = 0
+  const valid = new Set<string>()
+  server = createServer((request, response) => {
+    if (request.url === '/v1/worker/enrol') {
+      valid.add(`Bearer ${++enrolled}`)
+      response.end(JSON.stringify({ workerId: 'smtp-1', accessToken: `${enrolled}`, expiresIn: 3600, lastEvent: 0 }))
+      return
+    }
+    if (!valid.has(request.headers.authorization ?? '')) response.statusCode = 401
+    response.end('{"ids":[]}')
+  })
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
+  expect(await api.requests()).toEqual([])
+  vi.useFakeTimers({ toFake: ['Date'] })
+  try {
+    vi.setSystemTime(Date.now() + by)
+    expect(await api.requests()).toEqual([])
+    expect(enrolled).toBe(1)
+    valid.clear()
+    expect(await Promise.all([api.requests(), api.requests(), api.requests()])).toEqual([[], [], []])
+    expect(enrolled).toBe(2)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -66,7 +66,7 @@ export class ControlPlane {
   async #enrol(): Promise<{ lastEvent: number }> {
     const response = await this.#fetch('/v1/worker/enrol', { method: 'POST', body: JSON.stringify(this.#identity) })
     const { accessToken, expiresIn, lastEvent } = enrolResponseSchema.parse(await response.json())
-    this.#access = { token: accessToken, renewAt: Date.now() + expiresIn * 800 }
+    this.#access = { token: accessToken, renewAt: performance.now() + expiresIn * 800 }
     return { lastEvent }
   }
 
@@ -155,19 +155,23 @@ export class ControlPlane {
     body?: string | Buffer<ArrayBuffer>,
     timeout = new ActivityTimeout(),
   ): Promise<Response> {
-    if (!this.#access || Date.now() > this.#access.renewAt) await this.enrol()
-    const send = () =>
-      this.#fetch(path, {
+    if (!this.#access || performance.now() > this.#access.renewAt) await this.enrol()
+    let used: string | undefined
+    const send = () => {
+      used = this.#access?.token
+      return this.#fetch(path, {
         method: body === undefined ? 'GET' : 'POST',
         ...(body === undefined ? {} : { body }),
-        headers: { authorization: `Bearer ${this.#access?.token}` },
+        headers: { authorization: `Bearer ${used}` },
         timeout,
       })
+    }
     try {
       return await send()
     } catch (error) {
       if (!(error instanceof ControlPlaneError && error.status === 401)) throw error
-      await this.enrol()
+      // Another request may have renewed it meanwhile.
+      if (used === this.#access?.token) await this.enrol()
       return await send()
     }
   }

@@ -377,8 +377,8 @@ export class EventLog {
   async close(graceMs = 2_000): Promise<void> {
     this.#closing = true
     await this.flush().catch(() => {})
-    const until = Date.now() + graceMs
-    while (this.#shipping && this.unsent > 0 && Date.now() < until) await sleep(20)
+    const until = performance.now() + graceMs
+    while (this.#shipping && this.unsent > 0 && performance.now() < until) await sleep(20)
     this.#stop.abort()
     this.#wake?.()
     await this.#shipping

@@ -88,7 +88,7 @@ export class Receiver extends ServerBase<Session> implements ReceiverContext {
   }
 
   spoolFull(): void {
-    const now = Date.now()
+    const now = performance.now()
     if (now < this.#reportFullAfter) return
     this.#reportFullAfter = now + 60_000
     // On a disk that is full to the last byte the reserve is gone as well.
@@ -131,7 +131,7 @@ export class Receiver extends ServerBase<Session> implements ReceiverContext {
   }
 
   #sweep(): void {
-    const now = Date.now()
+    const now = performance.now()
     for (const session of this.open) if (session.timeouts.deadline < now) session.timeOut()
   }
 

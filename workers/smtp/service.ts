@@ -262,9 +262,9 @@ function lastRefusal() {
   let last: { text: string; at: number } | undefined
   return {
     note: (what: Trouble) => {
-      if (what.kind === 'write-failed') last = { text: `mail is refused: ${what.error}`, at: Date.now() }
+      if (what.kind === 'write-failed') last = { text: `mail is refused: ${what.error}`, at: performance.now() }
     },
-    now: () => (last && Date.now() - last.at < refusalReportedMs ? last.text : undefined),
+    now: () => (last && performance.now() - last.at < refusalReportedMs ? last.text : undefined),
   }
 }
 

@@ -105,3 +105,34 @@ it('stops a process of another configuration before it starts its own', async ()
   await started(2)
   expect(written()).toEqual([expect.stringContaining('started'), 'stopped', expect.stringContaining('started')])
 })
+
+it('a worker has the drain time and a margin to end, before it is ended by force', async () => {
+  writeFileSync(
+    script,
+    `import { appendFileSync } from 'node:fs'
+     const write = (word: string) => appendFileSync(process.env.OUT as string, word + ' ')
+     process.on('SIGTERM', () => setTimeout(() => { write('drained'); process.exit(0) }, 1500))
+     write('started:' + process.env.POSTERN_ENROL_TOKEN)
+     setInterval(() => {}, 1000)`,
+  )
+  const plan = (drainMs: number) => ({
+    name: 'smtp-1',
+    script,
+    file: join(directory, 'process.json'),
+    env: { OUT: join(directory, 'out') },
+    newToken: async () => `t${++tokens}`,
+    log,
+    patienceMs: 500,
+    drainMs: async () => drainMs,
+  })
+  const long = new SupervisedWorker(plan(60_000))
+  await long.start()
+  await started(1)
+  await long.stop()
+  expect(written().at(-1)).toBe('drained')
+  const short = new SupervisedWorker(plan(0))
+  await short.start()
+  await started(2)
+  await short.stop()
+  expect(written().at(-1)).toMatch(/^started/)
+})

@@ -19,8 +19,10 @@ export type WorkerPlan = {
   /** Makes an enrolment token for a process that is about to start. */
   newToken: () => Promise<string>
   log: Log
-  /** A stop that takes longer is ended by force. */
+  /** A stop that takes longer, beside the drain time, is ended by force. */
   patienceMs: number
+  /** How long what is in progress may take to end, as the settings say now. */
+  drainMs?: () => Promise<number>
 }
 
 const firstPauseMs = 200
@@ -52,7 +54,7 @@ export class SupervisedWorker {
       this.#pid = before.pid
     } else if (before) {
       log.info({ worker: name, pid: before.pid }, 'a worker of another configuration is still running; stopping it')
-      await end({ pid: before.pid, script }, this.#plan.patienceMs)
+      await this.#end(before.pid)
     }
     this.#run = this.#keep(environment)
   }
@@ -61,7 +63,7 @@ export class SupervisedWorker {
     const { name, script, file, log } = this.#plan
     let pause = firstPauseMs
     while (!this.#stopping) {
-      const startedAt = Date.now()
+      const startedAt = performance.now()
       let how = 'ended'
       if (this.#pid === undefined) {
         // Its token is written to the settings' database: a full disk must not end the supervision.
@@ -77,7 +79,7 @@ export class SupervisedWorker {
       this.#pid = undefined
       forget(file)
       if (this.#stopping) return
-      if (Date.now() - startedAt > provenMs) pause = firstPauseMs
+      if (performance.now() - startedAt > provenMs) pause = firstPauseMs
       log.warn({ worker: name, how, againInMs: pause }, 'the worker is gone; starting it again')
       await sleep(pause, undefined, { signal: this.#wake.signal }).catch(() => {})
       pause = Math.min(longestPauseMs, pause * 2)
@@ -107,11 +109,16 @@ export class SupervisedWorker {
     return child
   }
 
+  async #end(pid: number): Promise<void> {
+    const { script, patienceMs, drainMs } = this.#plan
+    await end({ pid, script }, patienceMs + ((await drainMs?.()) ?? 0))
+  }
+
   /** SIGTERM, and force when it takes too long. Resolves when the process is gone. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#wake.abort()
-    if (this.#pid !== undefined) await end({ pid: this.#pid, script: this.#plan.script }, this.#plan.patienceMs)
+    if (this.#pid !== undefined) await this.#end(this.#pid)
     await this.#run
   }
 }
@@ -131,7 +138,8 @@ async function end(process_: { pid: number; script: string }, patienceMs: number
     }
   }
   signal('SIGTERM')
-  for (const until = Date.now() + patienceMs; Date.now() < until; await sleep(50)) if (!isAlive(process_)) return
+  for (const until = performance.now() + patienceMs; performance.now() < until; await sleep(50))
+    if (!isAlive(process_)) return
   signal('SIGKILL')
   while (isAlive(process_)) await sleep(50)
 }

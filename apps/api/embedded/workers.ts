@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { type ServiceName, serviceNames } from '@postern/contract/services.ts'
+import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { handedOnTo } from '@postern/contract/variables.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
+import { getRow } from '@postern/store/control/rows.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
 import type { Parts } from '../parts.ts'
 import { randomSecret, sha256 } from '../request.ts'
@@ -25,14 +27,14 @@ export type WorkerSurroundings = {
   house: string
 }
 
-/** Longer than the longest drain we expect; a worker's own time-out comes first. */
-const patienceMs = 60_000
+/** Milliseconds beside the drain time that a worker may take to end: it closes files and sends its last events. */
+const patienceMs = 30_000
 /** Beside the variables of the product. */
 const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS']
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
   const workers = serviceNames.map((service) => ({ service, process: supervised(service, around) }))
-  const startedAt = around.parts.now()
+  const before = new Map((await listWorkers(around.parts.records)).map(({ id, heartbeatAt }) => [id, heartbeatAt]))
   await Promise.all(workers.map(({ process: worker }) => worker.start()))
   return {
     ready: async () => {
@@ -40,7 +42,7 @@ export async function startWorkers(around: WorkerSurroundings): Promise<Embedded
         const known = await listWorkers(around.parts.records)
         const lines = workers.map(({ service, process: { pid } }) => {
           const row = known.find(({ id }) => id === `${service}-1`)
-          if (!row?.report || row.report.pid !== pid || row.heartbeatAt < startedAt) return undefined
+          if (!row?.report || row.report.pid !== pid || row.heartbeatAt === before.get(row.id)) return undefined
           if (row.report.observed === 'starting') return undefined
           return lineOf(service, row.report)
         })
@@ -95,7 +97,19 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
     newToken: () => newToken(parts, service, name),
     log: parts.log,
     patienceMs,
+    drainMs: () => drainTime(parts),
   })
+}
+
+/** As the settings say now; the longest there may be when they cannot be read. */
+async function drainTime({ control, log }: Parts): Promise<number> {
+  try {
+    const row = await getRow(control, 'settings', 'advanced')
+    return advancedSchema.parse(JSON.parse(row?.value ?? '{}')).drainTimeoutSeconds * 1000
+  } catch (error) {
+    log.warn({ error: String(error) }, 'the drain time-out cannot be read')
+    return 3_600_000
+  }
 }
 
 /** One token a process: the one of the process before is void. */

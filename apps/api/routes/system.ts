@@ -4,7 +4,7 @@ import type { WorkerReport } from '@postern/contract/sync.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { booksTotal } from '@postern/store/records/books.ts'
 import { lastSeq } from '@postern/store/records/events.ts'
-import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { MetricsSnapshot, Parts } from '../parts.ts'
@@ -68,12 +68,12 @@ async function snapshotOf(parts: Parts): Promise<MetricsSnapshot> {
   const revision = await headRevision(control)
   const lags = new Map((await readWorkers(parts)).map(({ id, lag }) => [id, lag]))
   const workers = (await listWorkers(records)).map(({ id, service, heartbeatAt, report }) => {
-    const isLive = now() - heartbeatAt <= liveForMs
+    const live = isLive({ heartbeatAt }, now())
     return {
       worker: id,
       service,
-      state: { worker_up: isLive ? 1 : 0, ...(isLive && report ? stateOf(report, lags.get(id) ?? 0) : {}) },
-      reported: isLive ? (report?.metrics ?? {}) : {},
+      state: { worker_up: live ? 1 : 0, ...(live && report ? stateOf(report, lags.get(id) ?? 0) : {}) },
+      reported: live ? (report?.metrics ?? {}) : {},
     }
   })
   const { duplicates } = await booksTotal(records)

@@ -75,8 +75,8 @@ const knownWithinMs = 1_000
 
 /** Who asks for the message next finds it: the worker's event of it is on its way. */
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
-  const until = Date.now() + knownWithinMs
-  while (Date.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
+  const until = performance.now() + knownWithinMs
+  while (performance.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
     await untilChange(parts, 100, signal)
 }
 

@@ -1,7 +1,7 @@
 import { insteadOf } from '@postern/contract/environment.ts'
 import type { PortInForce } from '@postern/contract/views.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
-import { listWorkers, liveForMs } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import type { Parts } from '../parts.ts'
 
 /** Which ports the workers have open where those are not the saved ones: the environment may decide, or one could not be opened. */
@@ -41,7 +41,7 @@ export async function portsInForce(parts: Parts, settings: Groups): Promise<Reco
 async function smtpWorkers({ records, now }: Parts): Promise<Reported[]> {
   return (await listWorkers(records)).flatMap(({ id, service, heartbeatAt, report }) => {
     const isUp = report?.observed === 'running' || report?.observed === 'degraded'
-    if (service !== 'smtp' || !report || !isUp || now() - heartbeatAt > liveForMs) return []
+    if (service !== 'smtp' || !report || !isUp || !isLive({ heartbeatAt }, now())) return []
     return [{ id, revision: report.revision, detail: report.detail, listeners: report.listeners }]
   })
 }

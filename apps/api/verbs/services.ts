@@ -8,7 +8,7 @@ import {
 import type { ServiceView, WorkerView, WriteResult } from '@postern/contract/views.ts'
 import { headRevision, knownRevisions, revisionAt } from '@postern/store/control/revisions.ts'
 import { getRow } from '@postern/store/control/rows.ts'
-import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { iso } from '../page.ts'
 import type { Parts } from '../parts.ts'
@@ -100,7 +100,7 @@ function workerView(
     version,
     pid,
     observed,
-    live: now - heartbeatAt <= liveForMs,
+    live: isLive({ heartbeatAt }, now),
     ...(detail === undefined ? {} : { detail }),
     revision,
     otherHistory,

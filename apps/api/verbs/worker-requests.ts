@@ -9,7 +9,7 @@ import {
   putWorkerRequest,
   workerRequestById,
 } from '@postern/store/records/worker-requests.ts'
-import { listWorkers, liveForMs, type WorkerRow } from '@postern/store/records/workers.ts'
+import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
 import { signalChange, untilChange } from '../change-signal.ts'
 import type { Parts } from '../parts.ts'
@@ -27,9 +27,7 @@ const shownAtOnce = 20
 export async function liveWorkers(parts: Parts, service: ServiceName): Promise<WorkerRow[]> {
   const now = parts.now()
   const workers = (await listWorkers(parts.records)).filter((worker) => worker.service === service)
-  return workers
-    .filter(({ heartbeatAt }) => now - heartbeatAt <= liveForMs)
-    .sort((a, b) => b.heartbeatAt - a.heartbeatAt)
+  return workers.filter((worker) => isLive(worker, now)).sort((a, b) => b.heartbeatAt - a.heartbeatAt)
 }
 
 /**
@@ -55,11 +53,11 @@ export async function ask(
     throw new ProblemError(422, 'This Idempotency-Key was already used for another message.')
   if (isNew) await nudge(parts, workers)
   // A large message takes its time on the way: a quarter of a second for each MiB on top.
-  const until = Date.now() + patienceMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
+  const until = performance.now() + patienceMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
   for (;;) {
     const answer = (await workerRequestById(parts.records, request.id))?.answer
     if (answer) return { answer: JSON.parse(answer) as WorkerRequestAnswer, isNew }
-    if (Date.now() >= until || signal.aborted) return { answer: undefined, isNew }
+    if (performance.now() >= until || signal.aborted) return { answer: undefined, isNew }
     await untilChange(parts, lookEveryMs, signal)
   }
 }

@@ -132,6 +132,17 @@ export const serviceEvents = {
     tone: 'danger',
     sentence: ({ where, detail }) => `damaged in ${where}: ${detail}`,
   }),
+  /** The machine's clock was set, forward or back, while mail waited: its schedule and its age are as before. */
+  'clock.jumped': eventRow({
+    by: 'queue',
+    title: 'The clock was set',
+    fields: z.object({ seconds: z.number().int() }),
+    severity: 4,
+    operational: true,
+    tone: 'warn',
+    sentence: ({ seconds }) =>
+      `the clock was set ${seconds < 0 ? 'back' : 'forward'} by ${Math.abs(seconds)} seconds; waiting mail keeps its schedule and its age`,
+  }),
   'spool.full': eventRow({
     title: 'Spool is full',
     fields: z.object({ freeBytes: z.number(), reserveBytes: z.number() }),

@@ -34,7 +34,7 @@ export const queueSchema = z
     }),
     maxQueueHours: setting(z.number().int().min(1).max(336).default(120), {
       title: 'Longest time in the queue',
-      help: 'Older messages are returned, even if tries are left.',
+      help: 'Messages that have waited longer are returned, even if tries are left. Time in which no Queue Manager ran does not count, nor does setting the clock of the machine.',
       unit: 'hours',
       source: 'today',
     }),

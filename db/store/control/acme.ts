@@ -81,15 +81,19 @@ export async function noteWarning(
 /** Makes the order this process's until `until`. @returns `false`: it is somebody else's, or not due yet */
 export async function claimOrder(
   queries: Queries,
-  { id, now, until }: { id: string; now: number; until: number },
+  { id, now, until, latestTry }: { id: string; now: number; until: number; latestTry: number },
 ): Promise<boolean> {
+  // What lies further ahead was planned before the clock was set back.
   const claimed = await queries
     .insert(certificateWatch)
     .values({ id, busyUntil: until })
     .onConflictDoUpdate({
       target: certificateWatch.id,
       set: { busyUntil: until },
-      setWhere: and(lte(certificateWatch.busyUntil, now), lte(certificateWatch.nextTryAt, now)),
+      setWhere: and(
+        or(lte(certificateWatch.busyUntil, now), gt(certificateWatch.busyUntil, until + 60_000)),
+        or(lte(certificateWatch.nextTryAt, now), gt(certificateWatch.nextTryAt, latestTry)),
+      ),
     })
     .returning({ id: certificateWatch.id })
   return claimed.length > 0

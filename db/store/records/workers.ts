@@ -13,7 +13,12 @@ export type WorkerRow = {
 }
 
 /** A worker not heard of for longer is not live. */
-export const liveForMs = 20_000
+const liveForMs = 20_000
+
+/** One heard of in the future was heard of before the clock was set back. */
+export function isLive({ heartbeatAt }: Pick<WorkerRow, 'heartbeatAt'>, now: number): boolean {
+  return Math.abs(now - heartbeatAt) <= liveForMs
+}
 
 type RawWorker = Omit<WorkerRow, 'report'> & { report: string | null }
 

@@ -16,9 +16,9 @@ export async function getJson(text: string, hosts: Hosts): Promise<unknown> {
   const url = new URL(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new HookFailure('forbidden', `${url.protocol} is not asked`)
-  const until = Date.now() + timeoutMs
+  const until = performance.now() + timeoutMs
   const [address] = await hosts.addressesOf(url.hostname, timeoutMs)
-  const signal = AbortSignal.timeout(Math.max(1, until - Date.now()))
+  const signal = AbortSignal.timeout(Math.max(1, until - performance.now()))
   try {
     return JSON.parse(await read(url, address as string, signal))
   } catch (error) {

@@ -40,7 +40,7 @@ export class Poster {
 
   /** Rejects with HookFailure, or with what the body rejected with. */
   async post(post: Post): Promise<Answer> {
-    const until = Date.now() + post.timeoutMs
+    const until = performance.now() + post.timeoutMs
     const url = new URL(post.url)
     const addresses = await this.#hosts.addressesOf(url.hostname, post.timeoutMs)
     let failure: unknown
@@ -57,7 +57,7 @@ export class Poster {
   }
 
   async #send(post: Post, target: { url: URL; address: string; until: number }): Promise<Answer> {
-    const late = AbortSignal.timeout(Math.max(1, target.until - Date.now()))
+    const late = AbortSignal.timeout(Math.max(1, target.until - performance.now()))
     const signal = post.signal ? AbortSignal.any([late, post.signal]) : late
     const exchange = new Exchange()
     for (;;) {

@@ -34,6 +34,8 @@ const maxOctets = 64 << 10
 const timeoutMs = 20_000
 /** RFC 8461 §3.3: after a failure not at every message again. */
 const failedForMs = 300_000
+/** RFC 8461 §3.2: the longest max_age. */
+const longestMs = 31_557_600_000
 
 export class MtaSts {
   readonly #options: MtaStsOptions
@@ -81,7 +83,9 @@ export class MtaSts {
 
   #known(domain: string): Kept | undefined {
     const kept = this.#kept.get(domain)
-    return kept && kept.expires > Date.now() ? kept : undefined
+    const left = kept ? kept.expires - Date.now() : 0
+    // What holds for longer than any policy may was kept before the clock was set back.
+    return left > 0 && left <= longestMs ? kept : undefined
   }
 
   async #idOf(domain: string): Promise<string | undefined> {

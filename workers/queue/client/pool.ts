@@ -46,7 +46,7 @@ export class Pool {
       connection.quit()
       return
     }
-    connection.idleSince = Date.now()
+    connection.idleSince = performance.now()
     const connections = this.#idle.get(key)
     if (connections) connections.push(connection)
     else this.#idle.set(key, [connection])
@@ -58,19 +58,19 @@ export class Pool {
   recentFailure(peer: Peer): ConnectionFailure | undefined {
     const key = keyOf(peer)
     const dead = this.#dead.get(key)
-    if (!dead || dead.until > Date.now()) return dead?.failure
+    if (!dead || dead.until > performance.now()) return dead?.failure
     this.#dead.delete(key)
     return undefined
   }
 
   stopPipelining(peer: Peer): void {
     if (this.#notPipelining.size > 10_000) this.#notPipelining.clear()
-    this.#notPipelining.set(keyOf(peer), Date.now() + noPipeliningMs)
+    this.#notPipelining.set(keyOf(peer), performance.now() + noPipeliningMs)
   }
 
   mayPipeline(peer: Peer): boolean {
     if (this.#notPipelining.size === 0) return true
-    return (this.#notPipelining.get(keyOf(peer)) ?? 0) < Date.now()
+    return (this.#notPipelining.get(keyOf(peer)) ?? Number.NEGATIVE_INFINITY) < performance.now()
   }
 
   limitSession(peer: Peer, messages: number): void {
@@ -93,7 +93,7 @@ export class Pool {
   /** A host that let a connection wait in vain: for a moment it is not asked again. */
   markDead(peer: Peer, failure: ConnectionFailure): void {
     if (this.#dead.size > 10_000) this.#dead.clear()
-    this.#dead.set(keyOf(peer), { until: Date.now() + deadMs, failure })
+    this.#dead.set(keyOf(peer), { until: performance.now() + deadMs, failure })
   }
 
   /** Opens a connection; opportunistic TLS that fails its handshake is tried again without, at once. */
@@ -126,7 +126,7 @@ export class Pool {
   }
 
   #sweep(): void {
-    const now = Date.now()
+    const now = performance.now()
     for (const [key, connections] of this.#idle) {
       const keep = connections.filter((connection) => connection.alive && now - connection.idleSince < idleMs)
       for (const connection of connections) if (!keep.includes(connection)) connection.quit()

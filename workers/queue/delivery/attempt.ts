@@ -16,9 +16,9 @@ export async function attempt(
   { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   context: AttemptContext,
 ): Promise<Attempt> {
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   const { via, outcomes } = await deliver(job, { destination, slot }, context)
-  return { via, outcomes, startedAt, durationMs: Date.now() - startedAt }
+  return { via, outcomes, durationMs: Math.round(performance.now() - startedAt) }
 }
 
 async function deliver(

@@ -52,7 +52,6 @@ export async function putBack(
   const stopped = deferredOutcome('4.3.2', 'this server stopped during the attempt', 'stopped')
   const attempted: Attempt = {
     ...sameOutcome(recipients, stopped, { host: destination.kind }),
-    startedAt: Date.now(),
     durationMs: 0,
     isBrokenOff: true,
   }
@@ -64,7 +63,7 @@ async function attemptOrExplain(
   { destination, slot }: { destination: Destination; slot: ConcurrencySlot },
   { attemptContext, record }: DeliverContext,
 ): Promise<Attempt> {
-  const startedAt = Date.now()
+  const startedAt = performance.now()
   try {
     return await attempt(job, { destination, slot }, attemptContext)
   } catch (error) {
@@ -72,7 +71,7 @@ async function attemptOrExplain(
     const result = error instanceof SpoolDamaged ? recordDamage(job.mail, error, record) : internalError(error)
     const { outcomes: answered } = error as { outcomes?: Attempt['outcomes'] }
     const outcomes = new Map(job.recipients.map((r) => [r, answered?.get(r) ?? result]))
-    return { via, outcomes, startedAt, durationMs: Date.now() - startedAt }
+    return { via, outcomes, durationMs: Math.round(performance.now() - startedAt) }
   }
 }
 
@@ -107,7 +106,7 @@ export async function concludeOrPutBack(
     await conclude({ mail, recipients, retry: false }, attempted, outcomeContext)
   } catch (error) {
     const cause = `the notification could not be stored: ${(error as Error).message}`.slice(0, 500)
-    const nextAt = Date.now() + pauseMs
+    const nextAt = outcomeContext.clock.now() + pauseMs
     const back = recipients.map((r) => ({
       r,
       to: { state: deferred, tries: mail.pending.get(r)?.tries ?? 0, nextAt, cause },

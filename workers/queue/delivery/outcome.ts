@@ -6,6 +6,7 @@ import type { Change, IndexWriter } from '../index/index-writer.ts'
 import type { DeliveryJob, PendingRecipient, QueuedMessage } from '../message/message.ts'
 import { deferred, held } from '../message/message.ts'
 import type { Attempt, Outcome, Via } from '../message/outcome.ts'
+import type { QueueClock } from '../message/queue-clock.ts'
 import { delayWarningDue, nextTry } from './retry-time.ts'
 
 /**
@@ -16,8 +17,12 @@ export type OutcomeContext = DsnContext & {
   record: RecordEvent
   indexWriter: IndexWriter
   counters: OutcomeCounters
+  clock: QueueClock
   random?: () => number
 }
+
+/** Milliseconds: no host keeps its mail waiting for longer. */
+const longestPauseAsked = 24 * 3_600_000
 
 /** Recipients by outcome since the process began. */
 export type OutcomeCounters = {
@@ -38,7 +43,7 @@ type Verdict =
 
 export async function conclude(job: DeliveryJob, attempted: Attempt, context: OutcomeContext): Promise<void> {
   const { mail } = job
-  const now = Date.now()
+  const now = context.clock.now()
   const decided: RecipientDecision[] = []
   const decideOne = decider(mail, { attempted, now }, context)
   for (const [r, result] of attempted.outcomes) {
@@ -47,7 +52,7 @@ export async function conclude(job: DeliveryJob, attempted: Attempt, context: Ou
     decided.push(result.via ? { ...verdict, via: result.via } : verdict)
   }
   context.counters.attempts++
-  await tellSender(mail, { decided, via: attempted.via, now }, context)
+  await tellSender(mail, { decided, via: attempted.via }, context)
   for (const same of alike(decided)) recordEvent(mail, same, attempted, context)
   context.indexWriter.settle(
     mail,
@@ -76,7 +81,7 @@ function decider(
 function sharedNextAt(
   mail: QueuedMessage,
   { outcomes, now }: { outcomes: Attempt['outcomes']; now: number },
-  { settings, random = Math.random }: OutcomeContext,
+  { settings, clock, random = Math.random }: OutcomeContext,
 ): number {
   let tries = 1
   let earliest = 0
@@ -84,14 +89,14 @@ function sharedNextAt(
     const waiting = mail.pending.get(r)
     if (!waiting || result.kind !== 'deferred') continue
     tries = Math.max(tries, waiting.tries + 1)
-    earliest = Math.max(earliest, result.notBefore ?? 0)
+    earliest = Math.max(earliest, now + pauseAsked(result))
   }
   const { queue } = settings()
   // Those who have had their last try are returned; the others' next try is not theirs to end.
   const countedTries = Math.min(tries, queue.triesBeforeReturn - 1)
   const next = nextTry({
     tries: countedTries,
-    firstAt: mail.envelope.receivedAt,
+    firstAt: now - ageOf(mail, clock),
     now,
     settings: queue,
     jitter: random(),
@@ -99,12 +104,21 @@ function sharedNextAt(
   return Math.max(next.kind === 'retry' ? next.at : now, earliest)
 }
 
+function ageOf(mail: QueuedMessage, clock: QueueClock): number {
+  return clock.waited() - mail.waitsSince
+}
+
+/** What the host asks for is a time of the machine's clock, which may have been set since. */
+function pauseAsked({ notBefore }: { notBefore?: number }): number {
+  return notBefore === undefined ? 0 : Math.min(Math.max(0, notBefore - Date.now()), longestPauseAsked)
+}
+
 type Deciding = { r: number; result: Outcome; now: number; nextAt(): number; counted: 0 | 1 }
 
 function decide(
   mail: QueuedMessage,
   { r, result, now, nextAt, counted }: Deciding,
-  { settings }: OutcomeContext,
+  { settings, clock }: OutcomeContext,
 ): RecipientDecision {
   const local = settings().domains.has(domainOfRecipient(mail, r))
   switch (result.kind) {
@@ -116,7 +130,7 @@ function decide(
       return { r, kind: 'bounced', reply: result.reply, status: result.status, cause: result.cause }
     case 'deferred': {
       const tries = (mail.pending.get(r)?.tries ?? 0) + counted
-      const next = nextTry({ tries, firstAt: mail.envelope.receivedAt, now, settings: settings().queue })
+      const next = nextTry({ tries, firstAt: now - ageOf(mail, clock), now, settings: settings().queue })
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
       if (next.kind === 'retry' || counted === 0) return { ...result, r, kind: 'deferred', at: nextAt(), tries }
@@ -161,7 +175,7 @@ function recordEvent(
   mail: QueuedMessage,
   same: RecipientDecision[],
   attempted: Attempt,
-  { record, counters }: OutcomeContext,
+  { record, counters, clock }: OutcomeContext,
 ): void {
   const first = same[0] as RecipientDecision
   const messageId = mail.envelope.id
@@ -181,7 +195,12 @@ function recordEvent(
   }
   if (first.kind === 'delivered') record('delivery.delivered', fields)
   else if (first.kind === 'bounced') record('delivery.bounced', { ...fields, cause: first.cause, status: first.status })
-  else record('delivery.deferred', { ...fields, nextTryAt: new Date(first.at).toISOString(), cause: first.cause })
+  else
+    record('delivery.deferred', {
+      ...fields,
+      nextTryAt: new Date(clock.wallAt(first.at)).toISOString(),
+      cause: first.cause,
+    })
 }
 
 function wordsOf(reply: { reply: string; givenUp?: string }): string {
@@ -203,7 +222,7 @@ function changeFor(mail: QueuedMessage, decided: RecipientDecision, now: number)
 
 async function tellSender(
   mail: QueuedMessage,
-  { decided, via, now }: { decided: RecipientDecision[]; via: Via; now: number },
+  { decided, via }: { decided: RecipientDecision[]; via: Via },
   context: OutcomeContext,
 ): Promise<void> {
   if (mail.envelope.sender === '') return
@@ -216,13 +235,13 @@ async function tellSender(
   const warn =
     !mail.warned &&
     delayWarningDue({
-      firstAt: mail.envelope.receivedAt,
-      now,
+      firstAt: 0,
+      now: ageOf(mail, context.clock),
       delayWarningHours: context.settings().queue.delayWarningHours,
     })
   for (const each of decided) {
     const action = actionFor(mail, each, warn)
-    if (action) reports[action].push(tell({ mail, each, action, via: each.via ?? via, now }, context))
+    if (action) reports[action].push(tell({ mail, each, action, via: each.via ?? via }, context))
   }
   for (const group of Object.values(reports)) if (group.length > 0) await notify(mail, group, context)
   if (reports.delayed.length > 0) {
@@ -245,14 +264,8 @@ function actionFor(_mail: QueuedMessage, each: RecipientDecision, warn: boolean)
 }
 
 function tell(
-  {
-    mail,
-    each,
-    action,
-    via,
-    now,
-  }: { mail: QueuedMessage; each: RecipientDecision; action: Action; via: Via; now: number },
-  { settings }: OutcomeContext,
+  { mail, each, action, via }: { mail: QueuedMessage; each: RecipientDecision; action: Action; via: Via },
+  { settings, clock }: OutcomeContext,
 ): RecipientReport & { r: number } {
   const to = mail.envelope.recipients[each.r] as Recipient
   const reply = each.kind === 'discarded' ? { reply: '', status: '' } : each
@@ -266,9 +279,9 @@ function tell(
     reply: reply.reply,
     ...(each.kind === 'bounced' && each.givenUp ? { givenUp: each.givenUp } : {}),
     ...(via.address && /^\d{3}[ -]/.test(reply.reply) ? { remote: via.host } : {}),
-    at: now,
+    at: Date.now(),
     ...(action === 'delayed'
-      ? { willRetryUntil: mail.envelope.receivedAt + settings().queue.maxQueueHours * 3_600_000 }
+      ? { willRetryUntil: Date.now() - ageOf(mail, clock) + settings().queue.maxQueueHours * 3_600_000 }
       : {}),
   }
 }

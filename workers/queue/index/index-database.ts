@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { basename, dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { active, deferred, held } from '../message/message.ts'
+import { type ClockReading, resumeClock } from '../message/queue-clock.ts'
 import { type IndexFiles, isDamage, marker, openDatabase } from './file.ts'
 import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
 import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild, RecipientRow } from './rows.ts'
@@ -23,7 +24,7 @@ import { prepare } from './statements.ts'
  */
 const pauseAfterCrashes = 'CASE WHEN interrupted < 4 THEN 0 ELSE min(1000 << min(interrupted - 4, 11), 1800000) END'
 
-type MessageRecord = Omit<MessageRow, 'recipients' | 'receivedAt' | 'warned' | 'overlay'> & {
+type MessageRecord = Omit<MessageRow, 'recipients' | 'waitsSince' | 'warned' | 'overlay'> & {
   received_at: number
   warned: number
 }
@@ -32,6 +33,8 @@ export class IndexDatabase {
   readonly #db: Database.Database
   readonly #path: string
   readonly #statements: ReturnType<typeof prepare>
+  /** By the queue's clock. */
+  #openedAt = 0
   #counts: Counts = { messages: 0, recipients: [0, 0, 0] }
   #waiting = new Map<string, { messages: number; octets: number }>()
 
@@ -94,8 +97,11 @@ export class IndexDatabase {
     }
   }
 
-  #recover(now: number): Omit<Opened, 'tookMs'> {
+  #recover(wall: number): Omit<Opened, 'tookMs'> {
     const db = this.#db
+    const clock = resumeClock(readClock(db), wall)
+    this.#keepClock(clock)
+    this.#openedAt = clock.now
     const unclean = db.prepare("SELECT value FROM facts WHERE name = 'running'").pluck().get() === 1
     db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 1)").run()
     const interrupted = db
@@ -103,13 +109,14 @@ export class IndexDatabase {
         `UPDATE recipients SET state = ${deferred}, interrupted = interrupted + 1, next_at = ? + ${pauseAfterCrashes}
          WHERE state = ${active}`,
       )
-      .run(now).changes
+      .run(clock.now).changes
     this.#recount()
     // Numbers of messages that never came into the table are lost with the process, and nobody refers to them.
     const lastN = (db.prepare('SELECT max(n) FROM messages').pluck().get() as number | null) ?? 0
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
     const finished = db.prepare('SELECT ids FROM finished').pluck().all() as string[]
     return {
+      clock,
       cursors,
       finished: finished.flatMap((ids) => ids.split(' ')),
       counts: this.#counts,
@@ -123,7 +130,7 @@ export class IndexDatabase {
   adopt(scanned: Scanned): { added: number } {
     let added = 0
     this.#transact(() => {
-      added = adopt(this.#db, scanned, { seen: this.#seen, insert: (row) => this.#insert(row) })
+      added = adopt(this.#db, scanned, { now: this.#openedAt, seen: this.#seen, insert: (row) => this.#insert(row) })
     })
     return { added }
   }
@@ -168,6 +175,7 @@ export class IndexDatabase {
       for (const { n, overlay } of commit.overlay) this.#statements.overlay.run(overlay, n)
       for (const n of commit.warned) this.#statements.warned.run(n)
       for (const { id, at } of commit.orders) this.#statements.order.run(id, at)
+      if (commit.clock) this.#keepClock(commit.clock)
       for (const { writer, cursor, ids } of commit.finished) this.#statements.finish.run(writer, cursor, ids.join(' '))
       for (const [writer, cursor, batches] of commit.cursors) {
         this.#statements.cursor.run(writer, cursor)
@@ -175,6 +183,10 @@ export class IndexDatabase {
       }
     })
     return { known }
+  }
+
+  #keepClock({ wall, now, waited }: ClockReading): void {
+    for (const [name, value] of Object.entries({ wall, now, waited })) this.#statements.clock.run(name, value)
   }
 
   #transact(work: () => void): void {
@@ -199,14 +211,14 @@ export class IndexDatabase {
     location,
     segment,
     octets,
-    receivedAt,
+    waitsSince,
     rerouted,
     warned,
     headerEdits,
     recipients,
   }: MessageRow): boolean {
     const { insertMessage, insertRecipient, overlay: insertOverlay } = this.#statements
-    if (insertMessage.run(n, id, location, segment, octets, receivedAt, rerouted, warned ? 1 : 0).changes === 0)
+    if (insertMessage.run(n, id, location, segment, octets, waitsSince, rerouted, warned ? 1 : 0).changes === 0)
       return false
     for (const { r, domain, state, tries, nextAt, cause } of recipients) {
       insertRecipient.run(n, r, domain, state, tries, nextAt, cause)
@@ -310,9 +322,9 @@ export class IndexDatabase {
     this.#counts.recipients[active]++
     let message = taken.get(n)
     if (!message) {
-      const { received_at, warned, ...rest } = this.#statements.message.get(n) as MessageRecord
+      const { received_at: waitsSince, warned, ...rest } = this.#statements.message.get(n) as MessageRecord
       const headerEdits = (this.#statements.overlayOf.pluck().get(n) as string | undefined) ?? ''
-      message = { ...rest, receivedAt: received_at, warned: warned === 1, headerEdits, recipients: [] }
+      message = { ...rest, waitsSince, warned: warned === 1, headerEdits, recipients: [] }
       taken.set(n, message)
     }
     const row: RecipientRow = { r, domain, state: active, tries, nextAt: next_at, cause }
@@ -374,10 +386,17 @@ export class IndexDatabase {
     return ids.filter((id) => this.#statements.orderDone.get(id) !== undefined)
   }
 
-  close(): void {
+  close(reading: ClockReading): void {
+    this.#keepClock(reading)
     this.#db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 0)").run()
     this.#db.close()
   }
+}
+
+function readClock(db: Database.Database): ClockReading | undefined {
+  const read = db.prepare("SELECT value FROM facts WHERE name = 'clock.' || ?").pluck()
+  const [wall, now, waited] = ['wall', 'now', 'waited'].map((name) => read.get(name) as number | undefined)
+  return wall === undefined || now === undefined || waited === undefined ? undefined : { wall, now, waited }
 }
 
 type Loaded = { rows: MessageRow[]; stoppedAt?: string }

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { ClockReading } from '../message/queue-clock.ts'
 import type { IndexFiles } from './file.ts'
 import type { IndexDatabase } from './index-database.ts'
 import type { Counts, Opened } from './rows.ts'
@@ -13,7 +14,7 @@ export type Index = {
     question: Q,
     ...given: IndexRequests[Q] extends null ? [] : [IndexRequests[Q]]
   ): Promise<ReturnType<IndexDatabase[Q]>>
-  close(): Promise<void>
+  close(reading: ClockReading): Promise<void>
 }
 
 type Pending = { resolve(answer: never): void; reject(error: Error): void }
@@ -61,7 +62,7 @@ export async function openIndex(files: IndexFiles): Promise<Index> {
   }
   Object.assign(index, {
     ask: (question: keyof IndexRequests, given?: unknown) => ask(question, given ?? null),
-    close: () => ask<void>('close', null),
+    close: (reading: ClockReading) => ask<void>('close', reading),
   })
   const opened = await answerTo<Opened>(0)
   index.opened = opened

@@ -107,12 +107,13 @@ export class IndexWriter {
   }
 
   /** Anything else for the next transaction. */
-  add(part: Partial<Pick<Commit, 'update' | 'relocate' | 'warned' | 'overlay' | 'orders'>>): void {
+  add(part: Partial<Pick<Commit, 'update' | 'relocate' | 'warned' | 'overlay' | 'orders' | 'clock'>>): void {
     this.#next.update.push(...(part.update ?? []))
     this.#next.relocate.push(...(part.relocate ?? []))
     this.#next.warned.push(...(part.warned ?? []))
     this.#next.overlay.push(...(part.overlay ?? []))
     this.#next.orders.push(...(part.orders ?? []))
+    if (part.clock) this.#next.clock = part.clock
     this.#dirty = true
     this.#wake(true)
   }
@@ -216,7 +217,7 @@ function noteFinished(batch: Batch, commit: Commit): void {
 }
 
 function isComplete(batch: Batch): boolean {
-  return batch.busy === 0 || Date.now() - batch.takenAt >= maxBatchAgeMs
+  return batch.busy === 0 || performance.now() - batch.takenAt >= maxBatchAgeMs
 }
 
 function isFatal(error: unknown): boolean {
@@ -235,6 +236,7 @@ export function rowOf({
   rerouted,
   warned,
   headerEdits,
+  waitsSince,
   pending,
 }: QueuedMessage): MessageRow {
   const recipients = [...pending].map(([r, waiting]) => {
@@ -247,7 +249,7 @@ export function rowOf({
     location,
     segment,
     octets,
-    receivedAt: envelope.receivedAt,
+    waitsSince,
     rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
     warned,
     headerEdits: headerEdits ? editsText(headerEdits) : '',

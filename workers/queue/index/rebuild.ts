@@ -15,13 +15,17 @@ export type Scanned = { message: MessageRow; passed: boolean }[]
 /** `missing`: messages of the index that are in no segment. */
 export type Rebuilt = { missing: number }
 
-type Into = { seen: Set<number>; insert(message: MessageRow): boolean }
+/** `now`: by the queue's clock. */
+type Into = { now: number; seen: Set<number>; insert(message: MessageRow): boolean }
+
+/** No schedule is longer; a time beyond it is by the clock of an index that is lost. */
+const longestPauseMs = 27 * 3_600_000
 
 /** Answers how many messages were not known before. */
-export function adopt(db: Database.Database, scanned: Scanned, { seen, insert }: Into): number {
+export function adopt(db: Database.Database, scanned: Scanned, { now, seen, insert }: Into): number {
   const numberOf = db.prepare('SELECT n FROM messages WHERE id = ?').pluck()
   const relocate = db.prepare('UPDATE messages SET location = ?, segment = ?, octets = ? WHERE n = ?')
-  const recall = recallFrom(db)
+  const recall = recallFrom(db, now)
   let added = 0
   for (const { message, passed } of scanned) {
     const n = numberOf.get(message.id) as number | undefined
@@ -38,7 +42,7 @@ export function adopt(db: Database.Database, scanned: Scanned, { seen, insert }:
 }
 
 /** Tries, holds, the warning and the route, as the segments' sidecar has them. */
-function recallFrom(db: Database.Database): (message: MessageRow) => MessageRow {
+function recallFrom(db: Database.Database, now: number): (message: MessageRow) => MessageRow {
   const recipients = db.prepare('SELECT r, state, tries, next_at, cause FROM known_recipients WHERE id = ?').raw()
   const ofMessage = db.prepare('SELECT warned, rerouted FROM known_messages WHERE id = ?').raw()
   return (message) => {
@@ -56,7 +60,13 @@ function recallFrom(db: Database.Database): (message: MessageRow) => MessageRow 
       recipients: message.recipients.map((row) => {
         const [state, tries, nextAt, cause] = known.get(row.r) ?? []
         if (state === undefined || tries === undefined || nextAt === undefined || cause === undefined) return row
-        return { ...row, state: state === held ? held : deferred, tries, nextAt, cause }
+        return {
+          ...row,
+          state: state === held ? held : deferred,
+          tries,
+          nextAt: nextAt > now + longestPauseMs ? now : nextAt,
+          cause,
+        }
       }),
     }
   }

@@ -1,8 +1,9 @@
 import type { RecipientState } from '../message/message.ts'
+import type { ClockReading, ClockStart } from '../message/queue-clock.ts'
 
 /** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
 
-/** `r`: the recipient's index in the envelope. `nextAt`: milliseconds. `cause`: the last reply, or who holds it. */
+/** `r`: the recipient's index in the envelope. `nextAt`: by the queue's clock. `cause`: the last reply, or who holds it. */
 export type RecipientRow = {
   r: number
   domain: string
@@ -19,7 +20,8 @@ export type MessageRow = {
   location: string
   segment: string
   octets: number
-  receivedAt: number
+  /** By the queue's clock: what `waited` was when it came. */
+  waitsSince: number
   rerouted: string
   warned: boolean
   /** How the delivered message differs, as text; empty: not known yet. */
@@ -42,6 +44,7 @@ export type Commit = {
   warned: number[]
   overlay: { n: number; overlay: string }[]
   orders: { id: string; at: number }[]
+  clock?: ClockReading
 }
 
 export type Counts = { messages: number; recipients: [active: number, deferred: number, held: number] }
@@ -55,6 +58,8 @@ export type Rebuild = 'lost' | 'damaged' | 'foreign' | 'older' | 'unsure'
 export type Opened = {
   /** Why the index has to be compared with all segments before anything is delivered; absent: it need not be. */
   rebuild?: Rebuild
+  /** Where the queue's clock goes on. */
+  clock: ClockStart
   cursors: [writer: string, cursor: string][]
   /** Ids beyond the cursors that need no second delivery. */
   finished: string[]

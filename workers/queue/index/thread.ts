@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import type { ClockReading } from '../message/queue-clock.ts'
 import type { IndexFiles } from './file.ts'
 import { IndexDatabase } from './index-database.ts'
 import type { Scanned } from './rebuild.ts'
@@ -19,7 +20,7 @@ export type IndexRequests = {
   doneOrders: string[]
   adopt: Scanned
   finishRebuild: { cursors: [writer: string, cursor: string][]; keepMissing: boolean }
-  close: null
+  close: ClockReading
 }
 
 function start(): void {
@@ -37,7 +38,7 @@ function start(): void {
     doneOrders: (given) => database.doneOrders(given),
     adopt: (given) => database.adopt(given),
     finishRebuild: (given) => database.finishRebuild(given),
-    close: () => database.close(),
+    close: (given) => database.close(given),
   }
   parentPort?.on('message', ({ id, question, given }: { id: number; question: keyof IndexRequests; given: never }) => {
     try {

@@ -13,6 +13,7 @@ export type PendingRecipient = {
   state: RecipientState
   /** Failed tries so far. */
   tries: number
+  /** By the queue's clock. */
   nextAt: number
   cause: string
 }
@@ -24,6 +25,8 @@ export type QueuedMessage = {
   location: Location
   segment: Segment
   readonly octets: number
+  /** By the queue's clock: what `waited` was when it came. */
+  readonly waitsSince: number
   /** How the delivered message differs from the stored one; absent: not at all. */
   headerEdits: HeaderEdits | undefined
   /** DKIM-Signature fields, made at the first try that needed them; empty: it is not signed. */
@@ -51,6 +54,7 @@ export type QueuedMessage = {
 export type Batch = {
   readonly writer: string
   readonly cursor: Cursor
+  /** As `performance.now()` says. */
   readonly takenAt: number
   readonly messages: QueuedMessage[]
   /** Recipients being worked on. */

@@ -20,7 +20,6 @@ export type Outcome = { via?: Via } & (
 export type Outcomes = { via: Via; outcomes: Map<number, Outcome> }
 
 export type Attempt = Outcomes & {
-  startedAt: number
   durationMs: number
   /** We broke it off ourselves: it does not count as a try, and the next one is at once. */
   isBrokenOff?: true

@@ -76,7 +76,7 @@ export class DestinationQueue {
 
   /** A queue that was throttled within the last minute is kept although it is empty. */
   throttledSince(time: number): boolean {
-    return (this.#starts.at(-1) ?? 0) > time
+    return (this.#starts.at(-1) ?? Number.NEGATIVE_INFINITY) > time
   }
 
   /** The new mail that would be taken next. */

@@ -7,6 +7,7 @@ import type { ActiveMessages } from '../message/active-messages.ts'
 import { editsFrom } from '../message/header-edits.ts'
 import type { QueuedMessage } from '../message/message.ts'
 import { active, deferred, held } from '../message/message.ts'
+import type { QueueClock } from '../message/queue-clock.ts'
 import { hostAndPort } from '../route/destination.ts'
 import type { Transport } from './concurrency-slots.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -17,6 +18,7 @@ export type DueOptions = {
   reader: SpoolReader
   indexWriter: IndexWriter
   scheduler: Scheduler
+  clock: QueueClock
   activeMessages: ActiveMessages
   record: RecordEvent
   /** Where messages lie that were copied on a moment ago. */
@@ -88,11 +90,11 @@ export class DueLoader {
 
   /** One look around; answers how long to sleep. */
   async #round(): Promise<number> {
-    const { index, scheduler } = this.#options
+    const { index, scheduler, clock } = this.#options
     if (index.counts.recipients[deferred] === 0) return longestSleep
     const started = performance.now()
     const domains = await index.ask('domains', { after: this.#after, limit: domainsAtOnce })
-    const now = Date.now()
+    const now = clock.now()
     for (const [, dueAt] of domains) if (dueAt > now) this.#nextAt = Math.min(this.#nextAt, dueAt)
     const due = domains.filter(([, dueAt]) => dueAt <= now).map(([domain]) => domain)
     const quotas = quotasFor(due, scheduler)
@@ -165,6 +167,7 @@ export class DueLoader {
       location: stored.location,
       segment: stored.segment,
       octets: row.octets,
+      waitsSince: row.waitsSince,
       headerEdits: editsFrom(row.headerEdits),
       signature: undefined,
       recorded: true,

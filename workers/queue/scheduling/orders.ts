@@ -7,6 +7,7 @@ import type { ActiveMessages } from '../message/active-messages.ts'
 import type { QueuedMessage } from '../message/message.ts'
 import { active, held } from '../message/message.ts'
 import type { Attempt, Outcome } from '../message/outcome.ts'
+import type { QueueClock } from '../message/queue-clock.ts'
 import type { DueLoader } from './due-loader.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -18,6 +19,7 @@ export type OrdersOptions = {
   index: Index
   indexWriter: IndexWriter
   scheduler: Scheduler
+  clock: QueueClock
   activeMessages: ActiveMessages
   due: DueLoader
   record: RecordEvent
@@ -100,10 +102,10 @@ export class Orders {
 
   /** `domain`: only what waits for its recipients (ETRN, RFC 1985). */
   async #run(domain?: string): Promise<number> {
-    const { index, indexWriter, forgetHosts } = this.#options
+    const { index, indexWriter, clock, forgetHosts } = this.#options
     await indexWriter.flush()
     forgetHosts()
-    const at = Date.now()
+    const at = clock.now()
     let matched = 0
     for (;;) {
       const moved = await index.ask('hasten', { at, limit: 5000, domain })
@@ -126,7 +128,7 @@ export class Orders {
   }
 
   async #change(order: Order & { action: 'hold' | 'release' | 'retry' | 'reroute' }, ids: string[]): Promise<number> {
-    const { index, indexWriter, due, record, forgetHosts } = this.#options
+    const { index, indexWriter, due, record, clock, forgetHosts } = this.#options
     const { action, orderedBy: by, to } = order
     await this.#untilDelivered(await due.whilePaused(async () => this.#applyToActive(order, ids)))
     if (action === 'retry' || action === 'reroute') forgetHosts()
@@ -135,7 +137,7 @@ export class Orders {
       // Messages that became active meanwhile.
       this.#applyToActive(order, ids)
       await indexWriter.flush()
-      return index.ask('order', { action, ids, at: Date.now(), by, rerouted })
+      return index.ask('order', { action, ids, at: clock.now(), by, rerouted })
     })
     for (const messageId of matched) {
       if (action === 'hold') record('message.held', { messageId, by })
@@ -197,14 +199,14 @@ export class Orders {
   }
 
   async #untilDelivered(messages: readonly QueuedMessage[]): Promise<void> {
-    const until = Date.now() + deliveryWaitMs
+    const until = performance.now() + deliveryWaitMs
     const busy = () => messages.some((mail) => [...mail.pending.values()].some(({ state }) => state === active))
-    while (busy() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (busy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
 function outcomeOf({ action, orderedBy }: Order, recipients: readonly number[]): Attempt {
   const outcome: Outcome = action === 'delete' ? { kind: 'discarded', by: orderedBy } : returnedBy(orderedBy)
   const outcomes = new Map(recipients.map((r) => [r, outcome]))
-  return { via: { host: 'operator' }, outcomes, startedAt: Date.now(), durationMs: 0 }
+  return { via: { host: 'operator' }, outcomes, durationMs: 0 }
 }

@@ -215,7 +215,7 @@ export class Scheduler {
   /** After a change of routes: jobs move to the destination queue that is right now. */
   reroute(): void {
     const queues = [...this.#queues.values()]
-    const aMinuteAgo = Date.now() - minuteMs
+    const aMinuteAgo = performance.now() - minuteMs
     for (const queue of queues) if (queue.throttledSince(aMinuteAgo)) this.#previous.set(queue.nextHop.key, queue)
     for (const [name, queue] of this.#previous) if (!queue.throttledSince(aMinuteAgo)) this.#previous.delete(name)
     this.#queues.clear()
@@ -253,7 +253,7 @@ export class Scheduler {
   pump(): void {
     if (!this.#running) return
     const settings = this.#options.settings()
-    const now = Date.now()
+    const now = performance.now()
     for (const slots of this.#transports) if (slots.ready.length > 0) this.#serve(slots, settings, now)
   }
 
@@ -285,7 +285,7 @@ export class Scheduler {
     const throttle = throttleFor(settings, queue.nextHop.domain)
     const slots = this.#slotsOf(queue)
     if (queue.busy > throttle.connections || slots.busy > settings.queue.deliveryThreads) return undefined
-    const job = queue.take({ throttle, retries: false, now: Date.now() })
+    const job = queue.take({ throttle, retries: false, now: performance.now() })
     if (job) slots.jobs--
     return job
   }
@@ -355,7 +355,8 @@ export class Scheduler {
         this.#learn(queue, delivery.reachable)
       pipelined = delivery.nextPipelined
       // A job whose envelope was sent is delivered even when the scheduler stops.
-      job = pipelined?.job ?? (mayContinue() ? this.#take(queue, this.#options.settings(), Date.now()) : undefined)
+      job =
+        pipelined?.job ?? (mayContinue() ? this.#take(queue, this.#options.settings(), performance.now()) : undefined)
     }
     this.#makeReady(queue)
     this.#forget(queue)
@@ -379,7 +380,8 @@ export class Scheduler {
 
   #forget(queue: DestinationQueue): void {
     const { key: name } = queue.nextHop
-    if (queue.length > 0 || queue.busy > 0 || queue.isReady || queue.throttledSince(Date.now() - minuteMs)) return
+    if (queue.length > 0 || queue.busy > 0 || queue.isReady || queue.throttledSince(performance.now() - minuteMs))
+      return
     if (this.#queues.get(name) === queue) this.#queues.delete(name)
   }
 }

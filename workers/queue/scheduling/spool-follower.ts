@@ -15,6 +15,7 @@ import { type IndexWriter, rowOf } from '../index/index-writer.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import type { Batch, QueuedMessage } from '../message/message.ts'
 import { active, deferred, held, type RecipientState } from '../message/message.ts'
+import type { QueueClock } from '../message/queue-clock.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** Takes over what the spool's writers made durable. */
@@ -22,6 +23,7 @@ export type SpoolFollowerOptions = {
   reader: SpoolReader
   indexWriter: IndexWriter
   scheduler: Scheduler
+  clock: QueueClock
   activeMessages: ActiveMessages
   record: RecordEvent
   finished: readonly string[]
@@ -55,7 +57,7 @@ export class SpoolFollower {
    * is found out. Failures of the spool are tried again for ever; `trouble` hears of each run of them.
    */
   start({ cautious, trouble }: { cautious: boolean; trouble(error: Error | undefined): void }): void {
-    this.#following = this.#run(cautious ? Date.now() + 3000 : 0, trouble)
+    this.#following = this.#run(cautious ? performance.now() + 3000 : 0, trouble)
   }
 
   async stop(): Promise<void> {
@@ -73,7 +75,7 @@ export class SpoolFollower {
         for await (const batch of this.#options.reader.follow({ after, signal })) {
           if (failing) trouble(undefined)
           failing = false
-          await this.#takeOver(batch, Date.now() < cautiousUntil)
+          await this.#takeOver(batch, performance.now() < cautiousUntil)
           after.set(batch.writer, batch.cursor)
           await sleep(batchDelayMs)
         }
@@ -114,7 +116,7 @@ export class SpoolFollower {
     const arrived =
       this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
     const messages = arrived.map((arrival) => this.#mailFor(arrival, cautious))
-    const batch: Batch = { writer, cursor, takenAt: Date.now(), messages, busy: 0, finished: [], noted: 0 }
+    const batch: Batch = { writer, cursor, takenAt: performance.now(), messages, busy: 0, finished: [], noted: 0 }
     const lost = damages.flatMap((damage) => this.#damaged(damage))
     for (const { mail } of lost) messages.push(mail)
     for (const mail of messages) {
@@ -150,7 +152,7 @@ export class SpoolFollower {
     if (recipients.length === 0) return
     const noRoom = scheduler.add(mail, recipients)
     if (noRoom.length === 0) return
-    const waiting = { state: deferred, tries: 0, nextAt: Date.now(), cause: '' } as const
+    const waiting = { state: deferred, tries: 0, nextAt: this.#options.clock.now(), cause: '' } as const
     indexWriter.settle(
       mail,
       noRoom.map((r) => ({ r, to: waiting })),
@@ -187,6 +189,7 @@ export class SpoolFollower {
       location,
       segment,
       octets,
+      waitsSince: this.#options.clock.waitedAt(envelope.receivedAt),
       headerEdits: undefined,
       signature: undefined,
       recorded: false,

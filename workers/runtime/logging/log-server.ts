@@ -105,8 +105,8 @@ export class LogServerSink implements Sink {
 
   async close(graceMs: number): Promise<void> {
     this.#closed = true
-    const until = Date.now() + graceMs
-    while (this.#ready && this.#waiting.size + this.#underWay.length > 0 && Date.now() < until)
+    const until = performance.now() + graceMs
+    while (this.#ready && this.#waiting.size + this.#underWay.length > 0 && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 20))
     clearTimeout(this.#retry)
     this.#waiting.lost(this.#waiting.size + this.#underWay.length, 'the log server did not take them before the end')

@@ -62,7 +62,7 @@ export class Logging {
   }
 
   #failed = (why: string): void => {
-    const now = Date.now()
+    const now = performance.now()
     if (now < this.#complainAfter) return
     this.#complainAfter = now + complainEveryMs
     this.#parts.failed(why)

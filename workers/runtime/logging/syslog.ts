@@ -153,8 +153,8 @@ class UdpSink implements Sink {
   }
 
   async close(graceMs: number): Promise<void> {
-    const until = Date.now() + graceMs
-    while (this.#underWay > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
+    const until = performance.now() + graceMs
+    while (this.#underWay > 0 && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5))
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()))
   }
 }

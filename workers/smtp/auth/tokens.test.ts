@@ -151,3 +151,15 @@ describe('what clients say (RFC 7628)', () => {
     ['auth=Bearer abc\x01\x01', null],
   ])('XOAUTH2 %j', (text, expected) => expect(readXoauth2(text)).toEqual(expected))
 })
+
+it.each([
+  ['an hour', 3_600_000],
+  ['a year', 365 * 86_400_000],
+])('the clock is set back by %s: new keys of the issuer are asked for all the same', async (_, by) => {
+  const { tokens, clock, answers } = issuing(await discovered('RS256'))
+  clock.now += by
+  expect(await tokens.verify(await sign('ES256'))).toMatchObject({ result: 'invalid' })
+  clock.now -= by
+  answers['https://keys.test/'] = await keySet('RS256', 'ES256')
+  expect(await tokens.verify(await sign('ES256'))).toMatchObject({ result: 'valid' })
+})

@@ -55,7 +55,7 @@ export class Tokens {
   async verify(token: string): Promise<TokenResult> {
     if (!this.#issuer) return { result: 'invalid', because: 'No issuer of tokens is named in advanced.oauth.' }
     if (!this.#keys) await this.#refresh()
-    else if (this.#now() - this.#keys.at > freshMs) void this.#refresh()
+    else if (!this.#isWithin(freshMs, this.#keys.at)) void this.#refresh()
     const first = await this.#check(token)
     if (first !== 'unknown key') return first
     await this.#refresh()
@@ -89,11 +89,17 @@ export class Tokens {
     }
   }
 
+  /** A time in the future is of before the clock was set back. */
+  #isWithin(ms: number, since: number): boolean {
+    const passed = this.#now() - since
+    return passed >= 0 && passed < ms
+  }
+
   /** One request for all that wait, and none again too soon. Never rejects. */
   #refresh(): Promise<void> {
     const issuer = this.#issuer
     if (!issuer) return Promise.resolve()
-    if (this.#refreshing || this.#now() - this.#refreshedAt < againMs) return this.#refreshing ?? Promise.resolve()
+    if (this.#refreshing || this.#isWithin(againMs, this.#refreshedAt)) return this.#refreshing ?? Promise.resolve()
     this.#refreshedAt = this.#now()
     const refreshing = this.#fetchKeys(issuer).then(
       (keys) => {

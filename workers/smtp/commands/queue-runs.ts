@@ -23,7 +23,7 @@ export class QueueRuns {
   /** Resolves when an order is made or planned; rejects when the API cannot be reached. */
   ask(domain: string, by: string): Promise<void> {
     const run = this.#recent.get(domain)
-    const pause = run ? run.at + pauseMs - Date.now() : 0
+    const pause = run ? run.at + pauseMs - performance.now() : 0
     if (!run || pause <= 0) return this.#order(domain, by)
     if (!run.isFollowed) {
       run.isFollowed = true
@@ -35,7 +35,7 @@ export class QueueRuns {
 
   #order(domain: string, by: string): Promise<void> {
     const order = this.#askFor(domain, by)
-    this.#recent.set(domain, { order, isFollowed: false, at: Date.now() })
+    this.#recent.set(domain, { order, isFollowed: false, at: performance.now() })
     order.catch(() => this.#recent.delete(domain))
     return order
   }

@@ -22,7 +22,7 @@ export class Application {
   readonly #record: RecordEvent
   /** One for each URL: a new URL does not inherit the failures of the one before. */
   #breaker: { url: string; breaker: Breaker } | undefined
-  #reported = { at: 0, failures: 0 }
+  #reported = { at: Number.NEGATIVE_INFINITY, failures: 0 }
 
   constructor(poster: Poster, record: RecordEvent) {
     this.#poster = poster
@@ -77,14 +77,14 @@ export class Application {
   /** One event a minute is enough: the trail of each message tells it as well. */
   #report(url: string, { message }: HookFailure): void {
     this.#reported.failures++
-    if (Date.now() < this.#reported.at + reportEveryMs) return
+    if (performance.now() < this.#reported.at + reportEveryMs) return
     this.#record('hook.failed', {
       hook: 'delivery-application',
       host: new URL(url).host,
       detail: message,
       failures: this.#reported.failures,
     })
-    this.#reported = { at: Date.now(), failures: 0 }
+    this.#reported = { at: performance.now(), failures: 0 }
   }
 }
 

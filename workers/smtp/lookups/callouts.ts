@@ -57,7 +57,7 @@ export class Callouts {
     const state = this.#states.get(about.where) ?? {
       breaker: new Breaker({ failures: 3 }),
       busy: 0,
-      reportedAt: 0,
+      reportedAt: Number.NEGATIVE_INFINITY,
       failures: 0,
     }
     this.#states.set(about.where, state)
@@ -87,12 +87,12 @@ export class Callouts {
   }
 
   async #anyAddress(host: CalloutHost, recipient: string, name: string): Promise<'exists' | 'unknown'> {
-    const until = Date.now() + timeoutMs
+    const until = performance.now() + timeoutMs
     const addresses = await this.#hosts.addressesOf(host.host, timeoutMs)
     let failure: unknown
     for (const ip of addresses.slice(0, maxAddresses)) {
       try {
-        return await callOut({ host, ip, name, recipient, timeoutMs: Math.max(1, until - Date.now()) })
+        return await callOut({ host, ip, name, recipient, timeoutMs: Math.max(1, until - performance.now()) })
       } catch (error) {
         failure = error
         if ((error as HookFailure).trouble !== 'unreachable') break
@@ -103,13 +103,13 @@ export class Callouts {
 
   #report(host: CalloutHost, state: HostState, { message }: Error): void {
     state.failures++
-    if (Date.now() < state.reportedAt + reportEveryMs) return
+    if (performance.now() < state.reportedAt + reportEveryMs) return
     this.#record('hook.failed', {
       hook: 'callout',
       host: `${host.host}:${host.port}`,
       detail: message,
       failures: state.failures,
     })
-    Object.assign(state, { reportedAt: Date.now(), failures: 0 })
+    Object.assign(state, { reportedAt: performance.now(), failures: 0 })
   }
 }

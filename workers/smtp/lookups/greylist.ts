@@ -26,6 +26,8 @@ export type GreylistOptions = {
 const dayMs = 86_400_000
 /** A triplet that has not come back by then is new when it comes. */
 const waitMs = 2 * dayMs
+/** The facts of two sessions may be so far apart. */
+const aheadMs = 60_000
 /** How often within `rememberDays` a triplet in use is written again. */
 const refreshes = 24
 const flushMs = 200
@@ -72,11 +74,13 @@ export class Greylist {
     const passed = this.#passed.get(key)
     if (passed && passed.last + rememberDays * dayMs > now) {
       // One line now and then is enough, in place of one for each message.
-      if (passed.last + (rememberDays * dayMs) / refreshes < now) this.#pass(key, { first: passed.first, last: now })
-      return { firstSeen: passed.first, passed: true }
+      const isOld = passed.last + (rememberDays * dayMs) / refreshes < now
+      if (isOld || passed.last > now + aheadMs) this.#pass(key, { first: Math.min(passed.first, now), last: now })
+      return { firstSeen: Math.min(passed.first, now), passed: true }
     }
     const first = this.#waiting.get(key)
-    if (first === undefined || first + waitMs < now) {
+    // Seen in the future: the clock was set back, and nobody is to wait until it has come as far again.
+    if (first === undefined || first + waitMs < now || first > now + aheadMs) {
       this.#wait(key, now)
       return { firstSeen: now, passed: false }
     }

@@ -23,6 +23,19 @@ describe('a sliding count', () => {
     expect(rates.next('a', noon + 121 * minute)).toEqual([1, 1])
   })
 
+  it.each([
+    ['an hour', 60 * minute],
+    ['a year', 365 * 1440 * minute],
+  ])('the clock is set back by %s: what was counted in the future is over', (_, by) => {
+    const rates = new Rates()
+    for (let i = 0; i < 10; i++) rates.add('a', noon + by)
+    for (let i = 0; i < 10; i++) rates.add('a', noon + by + minute)
+    expect(rates.next('a', noon)).toEqual([1, 1])
+    rates.add('a', noon)
+    expect(rates.next('a', noon)).toEqual([2, 2])
+    expect(rates.next('a', noon + 2 * minute)[0]).toBe(1)
+  })
+
   it('is bounded', () => {
     const rates = new Rates(100)
     for (let i = 0; i < 1_000; i++) rates.add(`key ${i}`, noon)

@@ -15,6 +15,8 @@ const maxKeys = 100_000
 const minute = 60_000
 const hour = 3_600_000
 const day = 86_400_000
+/** The facts of two sessions may be so far apart. */
+const aheadMs = minute
 
 /** A sliding window: the count of the current span, and of the one before it, which fades out. */
 type Span = { length: number; startedAt: number; current: number; before: number }
@@ -51,6 +53,8 @@ const newSpan = (length: number, now: number): Span => ({ length, startedAt: now
 
 function roll(span: Span, now: number): void {
   const passed = Math.floor((now - span.startedAt) / span.length)
+  // It began in the future: the clock was set back, and what was counted before says nothing.
+  if (span.startedAt - now > aheadMs) Object.assign(span, { startedAt: now, current: 0, before: 0 })
   if (passed <= 0) return
   span.before = passed === 1 ? span.current : 0
   span.current = 0
@@ -59,7 +63,7 @@ function roll(span: Span, now: number): void {
 
 function countIn(span: Span, now: number): number {
   roll(span, now)
-  const left = 1 - (now - span.startedAt) / span.length
+  const left = 1 - Math.max(0, now - span.startedAt) / span.length
   return span.current + Math.floor(span.before * Math.max(0, left))
 }
 

@@ -86,10 +86,10 @@ export class ErrorLimits {
       this.#hasTransaction = false
       return undefined
     }
-    if (this.#idle++ === 0) this.#idleSince = Date.now()
+    if (this.#idle++ === 0) this.#idleSince = performance.now()
     if (this.#idle <= maxIdleCommands) return undefined
     this.#idle = 0
-    if (Date.now() - this.#idleSince > idleWithinMs) return undefined
+    if (performance.now() - this.#idleSince > idleWithinMs) return undefined
     return this.attempted(
       'command-flood',
       `${maxIdleCommands} commands within ${idleWithinMs / 1000} s that send no mail`,

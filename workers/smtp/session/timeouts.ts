@@ -27,7 +27,7 @@ export class Timeouts {
 
   /** The client has this long from now. */
   allow(seconds: number): void {
-    this.deadline = Date.now() + seconds * 1000
+    this.deadline = performance.now() + seconds * 1000
   }
 
   allowCommand(): void {

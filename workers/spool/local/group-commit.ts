@@ -124,7 +124,9 @@ export class GroupCommit {
 
   private isOld(): boolean {
     const { active } = this
-    return active !== undefined && active.end > headLength && Date.now() - active.begun >= this.options.segmentAgeMs
+    return (
+      active !== undefined && active.end > headLength && performance.now() - active.begun >= this.options.segmentAgeMs
+    )
   }
 
   private next(): void {
@@ -239,7 +241,7 @@ export class GroupCommit {
       await unlink(file).catch(() => {})
       throw error
     }
-    this.active = { fd, segment, end: headLength, begun: Date.now() }
+    this.active = { fd, segment, end: headLength, begun: performance.now() }
   }
 
   private headOf(segment: number, own: boolean): Buffer {

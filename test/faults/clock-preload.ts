@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * For tests: `NODE_OPTIONS="--import …/test/faults/clock-preload.ts"` lets the clock of a process and of all its threads be
+ * set while it runs. `Date` is ahead by as many milliseconds as the file `test-clock` in POSTERN_DATA_DIR says; what counts
+ * on by itself (`performance`, timers) is left alone, as when a machine's clock is set. Nothing in Postern knows of it.
+ */
+
+const file = join(process.env.POSTERN_DATA_DIR ?? '.', 'test-clock')
+const lookEveryMs = 50
+
+let ahead = 0
+function look(): void {
+  try {
+    ahead = Number(readFileSync(file, 'latin1')) || 0
+  } catch {
+    // Not there yet.
+  }
+}
+look()
+setInterval(look, lookEveryMs).unref()
+
+const RealDate = Date
+
+function now(): number {
+  return RealDate.now() + ahead
+}
+
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, given, as) => Reflect.construct(target, given.length === 0 ? [now()] : given, as),
+  apply: () => new RealDate(now()).toString(),
+  get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+})

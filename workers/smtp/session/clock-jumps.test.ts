@@ -1,0 +1,50 @@
+import { afterEach, expect, it, vi } from 'vitest'
+import { SessionLog } from '../record/session-log.ts'
+import { startTestReceiver } from '../test/receiver-harness.ts'
+import { WireClient } from '../test/wire-client.ts'
+
+/** The machine's clock is set while sessions are open. */
+
+const hour = 3_600_000
+const year = 365 * 24 * hour
+
+afterEach(() => void vi.useRealTimers())
+
+const jumps = [
+  ['an hour forward', hour],
+  ['an hour back', -hour],
+  ['a year forward', year],
+  ['a year back', -year],
+] as const
+
+it.each(jumps)(
+  '%s: a session goes on, and is timed by what passes',
+  async (_, by) => {
+    const receiver = await startTestReceiver({
+      settings: { advanced: { commandTimeoutSeconds: 10 } },
+    })
+    const client = await WireClient.greeted(receiver.port())
+    await client.say('EHLO client.test')
+    const silent = await WireClient.greeted(receiver.port())
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + by })
+    // Longer than between two looks at who has been silent for too long.
+    await new Promise((resolve) => setTimeout(resolve, 1200))
+    expect(await client.say('MAIL FROM:<sam@remote.test>')).toMatch(/^250 /)
+    expect(await client.say('RCPT TO:<jane@example.test>')).toMatch(/^250 /)
+    expect(await client.say('QUIT')).toMatch(/^221 /)
+    vi.useRealTimers()
+    client.end()
+    expect(await silent.reply(15_000)).toMatch(/^421 /)
+    await receiver.close()
+  },
+  40_000,
+)
+
+it.each(jumps)('%s: the event about the end of a session says how long it was', (_, by) => {
+  const told: { seconds: number }[] = []
+  const receiver = { wants: () => true, record: (_: string, fields: { seconds: number }) => told.push(fields) }
+  const log = new SessionLog(receiver as never, { ip: '192.0.2.7' } as never, { session: 's1', isVerb: () => true })
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + by })
+  log.closed()
+  expect(told).toEqual([expect.objectContaining({ seconds: 0 })])
+})
