@@ -18,7 +18,7 @@ export async function getJson(text: string, hosts: Hosts): Promise<unknown> {
     throw new HookFailure('forbidden', `${url.protocol} is not asked`)
   const until = performance.now() + timeoutMs
   const [address] = await hosts.addressesOf(url.hostname, timeoutMs)
-  const signal = AbortSignal.timeout(Math.max(1, until - performance.now()))
+  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now())))
   try {
     return JSON.parse(await read(url, address as string, signal))
   } catch (error) {

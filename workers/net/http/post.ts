@@ -57,7 +57,7 @@ export class Poster {
   }
 
   async #send(post: Post, target: { url: URL; address: string; until: number }): Promise<Answer> {
-    const late = AbortSignal.timeout(Math.max(1, target.until - performance.now()))
+    const late = AbortSignal.timeout(Math.max(1, Math.ceil(target.until - performance.now())))
     const signal = post.signal ? AbortSignal.any([late, post.signal]) : late
     const exchange = new Exchange()
     for (;;) {

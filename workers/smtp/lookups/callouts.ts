@@ -92,7 +92,13 @@ export class Callouts {
     let failure: unknown
     for (const ip of addresses.slice(0, maxAddresses)) {
       try {
-        return await callOut({ host, ip, name, recipient, timeoutMs: Math.max(1, until - performance.now()) })
+        return await callOut({
+          host,
+          ip,
+          name,
+          recipient,
+          timeoutMs: Math.max(1, Math.ceil(until - performance.now())),
+        })
       } catch (error) {
         failure = error
         if ((error as HookFailure).trouble !== 'unreachable') break

@@ -42,16 +42,16 @@ describe('greylist', () => {
     ['a year', 365 * day],
   ])('the clock is set back by %s: who was seen in the future waits no longer than anybody', async (_, by) => {
     const greylist = await open()
-    greylist.see(sight(noon + by), patience)
-    expect(greylist.see(sight(noon), patience)).toEqual({ firstSeen: noon, passed: false })
-    expect(greylist.see(sight(noon + 5 * minute), patience)).toEqual({ firstSeen: noon, passed: false })
-    expect(greylist.see(sight(noon + 6 * minute), patience)).toEqual({ firstSeen: noon, passed: true })
+    greylist.see(sight(noon + by), settings)
+    expect(greylist.see(sight(noon), settings)).toEqual({ firstSeen: noon, passed: false })
+    expect(greylist.see(sight(noon + 5 * minute), settings)).toEqual({ firstSeen: noon, passed: false })
+    expect(greylist.see(sight(noon + 6 * minute), settings)).toEqual({ firstSeen: noon, passed: true })
     // Who had passed has passed, and is remembered from now on.
     const other = { sender: 'other@far.test' }
-    greylist.see(sight(noon + by, other), patience)
-    greylist.see(sight(noon + by + 5 * minute, other), patience)
-    expect(greylist.see(sight(noon, other), patience)).toEqual({ firstSeen: noon, passed: true })
-    expect(greylist.see(sight(noon + 36 * day, other), patience)).toEqual({ firstSeen: noon + 36 * day, passed: false })
+    greylist.see(sight(noon + by, other), settings)
+    greylist.see(sight(noon + by + 5 * minute, other), settings)
+    expect(greylist.see(sight(noon, other), settings)).toEqual({ firstSeen: noon, passed: true })
+    expect(greylist.see(sight(noon + 36 * day, other), settings)).toEqual({ firstSeen: noon + 36 * day, passed: false })
   })
 
   it('keeps networks, senders and recipients apart, not their case', async () => {
