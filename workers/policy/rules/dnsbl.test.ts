@@ -40,7 +40,7 @@ describe('dnsbl', () => {
     expect(unasked.trail).toContainEqual({
       rule: 'dnsbl',
       said: 'not-known',
-      because: 'Whether a.test list 198.51.100.7 is not known.',
+      because: 'It is not known whether a.test list 198.51.100.7.',
     })
     const failed = decide(lists(list('a.test')), [{ zone: 'a.test', answers: 'not-known' }])
     expect(saidBy(failed)).toBe('proceed')

@@ -27,7 +27,7 @@ test('what an account forwards says so, and what others get does not', async () 
   for (const { recipients, data } of remote.received) {
     const odd = Number(/\d+/.exec(recipients[0] ?? '')?.[0] ?? 0) % 2 === 1
     const by = recipients[0] === 'jane@a.test' ? 'ann@b.test' : odd ? 'bob@b.test' : undefined
-    expect(data).toBe(by ? `Delivered-To: ${by}\r\n${text}` : text)
+    expect(data, recipients.join()).toBe(by ? `Delivered-To: ${by}\r\n${text}` : text)
   }
   expect(remote.received.map(({ recipients }) => recipients)).toContainEqual(['jane@a.test', 'zoe@a.test'])
 })

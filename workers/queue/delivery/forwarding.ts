@@ -33,8 +33,8 @@ export async function forwarded(
   const lines = `Delivered-To: ${Buffer.from(forwarder).toString('latin1')}\r\n`
   // All else is read and written where it is: what is stored may move while it is read.
   const mail: QueuedMessage = Object.create(job.mail, {
-    overlay: { value: withLines(job.mail.headerEdits ?? noEdits, lines), writable: true },
-  })
+    headerEdits: { value: withLines(job.mail.headerEdits ?? noEdits, lines), writable: true },
+  } satisfies { [key in keyof QueuedMessage]?: PropertyDescriptor })
   return { ...job, mail }
 }
 
