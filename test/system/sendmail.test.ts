@@ -254,7 +254,7 @@ describe('the delivery utility', () => {
     expect((await run(['-q'])).code).toBe(0)
     await expect.poll(explained).toContain('tried 3 times')
     expect((await run(['hold', id])).code).toBe(0)
-    await expect.poll(explained).toMatch(/^It is held by token:cli\. "postern release/)
+    await expect.poll(explained).toMatch(/^It is held by token:cli\. To release it: postern release/)
     expect((await run(['release', id])).code).toBe(0)
 
     expect((await run(['reroute', id, 'not a place!'])).code).not.toBe(0)
