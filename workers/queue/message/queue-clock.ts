@@ -19,6 +19,8 @@ export type ClockStart = ClockReading & { lastWall: number; setBackBy: number }
 /** A smaller step is what time servers make, and no operator needs to hear of it. */
 export const leastJumpMs = 60_000
 const lookEveryMs = 1000
+/** The two clocks drift apart and are read one after the other; less than this changes no time that is shown. */
+const driftMs = 1000
 const hour = 3_600_000
 /** The most that `queue.maxQueueHours` may be. Who seems to be older when it comes was received by a wrong clock. */
 const longestLifetimeMs = 336 * hour
@@ -79,12 +81,14 @@ export class QueueClock {
   }
 
   reading(): ClockReading {
-    return { wall: Date.now(), now: this.now(), waited: this.waited() }
+    const now = this.now()
+    return { wall: this.wallAt(now), now, waited: this.waited() }
   }
 
   /** What the machine's clock says when this one says `at`. */
   wallAt(at: number): number {
-    return at - this.now() + Date.now()
+    this.look()
+    return at + (this.#stretches.at(-1) as Stretch).ahead
   }
 
   /** Whether the machine's clock was set since the last look. */
@@ -94,7 +98,7 @@ export class QueueClock {
     const last = this.#stretches.at(-1) as Stretch
     const by = ahead - last.ahead
     if (Math.abs(by) < leastJumpMs) {
-      last.ahead = ahead
+      if (Math.abs(by) >= driftMs) last.ahead = ahead
       return
     }
     this.#stretches.push({ from: now, ahead })
