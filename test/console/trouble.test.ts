@@ -73,11 +73,11 @@ test('a worker refuses a revision: who, why, and that the last good one stays in
   await page.getByRole('button', { name: 'Review and save' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Save', exact: true }).click()
   const strip = page.getByTestId('rollout')
-  await strip.getByText(/queue-1 refuses it:/).waitFor()
+  await strip.getByText(/queue-1 refused it:/).waitFor()
   await strip.getByText(`1 of 2 workers on ${before + 1}`).waitFor()
   expect(await strip.textContent()).toMatch(
     new RegExp(
-      `1 of 2 workers on ${before + 1}.*retryTimerMinutes.*revision ${before}, the last good one, stays in force`,
+      `1 of 2 workers on ${before + 1}.*retryTimerMinutes.*It still uses revision ${before}\\.`,
     ),
   )
   expect(await strip.getAttribute('data-done')).toBe('false')
