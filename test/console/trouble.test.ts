@@ -76,9 +76,7 @@ test('a worker refuses a revision: who, why, and that the last good one stays in
   await strip.getByText(/queue-1 refused it:/).waitFor()
   await strip.getByText(`1 of 2 workers on ${before + 1}`).waitFor()
   expect(await strip.textContent()).toMatch(
-    new RegExp(
-      `1 of 2 workers on ${before + 1}.*retryTimerMinutes.*It still uses revision ${before}\\.`,
-    ),
+    new RegExp(`1 of 2 workers on ${before + 1}.*retryTimerMinutes.*It still uses revision ${before}\\.`),
   )
   expect(await strip.getAttribute('data-done')).toBe('false')
   await it.go('/')

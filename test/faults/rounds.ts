@@ -32,7 +32,7 @@ export interface KindResult {
   accepted: number
   /** Got 250 and never came. Must be empty. */
   lost: string[]
-  /** Deliveries beyond the first of the same message, by the end of the last round. */
+  /** Deliveries beyond the first of a message, of whichever round, that came in rounds of this kind. */
   duplicates: number
   /** Rounds after which the books did not balance, with the books. Must be empty. */
   unbalanced: string[]
@@ -57,8 +57,6 @@ const empty = (): KindResult => ({ rounds: 0, accepted: 0, lost: [], duplicates:
 
 export async function runFaultRounds(options: FaultRoundsOptions): Promise<FaultRoundsResult> {
   const copies = new Map<string, number>()
-  /** Of what got 250, by the kind of its round. */
-  const ids = new Map<string, string[]>()
   const result: FaultRoundsResult = {
     ...empty(),
     byKind: new Map(),
@@ -67,11 +65,15 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
     withoutReply: 0,
     refused: new Map(),
   }
+  let inProgress = empty()
   const sink = await startWireSink({
     take: ({ content }) => {
       const id = idOf(content)
       if (id === undefined) result.damaged += 1
-      else copies.set(id, (copies.get(id) ?? 0) + 1)
+      else {
+        if (copies.has(id)) for (const sum of [result, inProgress]) sum.duplicates += 1
+        copies.set(id, (copies.get(id) ?? 0) + 1)
+      }
     },
   })
   const nobody = await freePort('127.0.0.1')
@@ -92,6 +94,8 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
         options.say(await ownRound(round, kind, result))
         continue
       }
+      inProgress = result.byKind.get(kind.name) ?? empty()
+      result.byKind.set(kind.name, inProgress)
       const hands = {
         holdUp: async () => void (await sendTo(nobody)),
         letGo: async () => void (await sendTo(sink.port)),
@@ -100,13 +104,7 @@ export async function runFaultRounds(options: FaultRoundsOptions): Promise<Fault
       }
       const load = await oneRound(postern, { round, kind, options, hands })
       await account({ load, copies, postern, round, kind, result })
-      ids.set(kind.name, [...(ids.get(kind.name) ?? []), ...load.accepted])
       options.say(line(round, { kind, load, result }))
-    }
-    // A rebuilt index may send mail of an earlier round again.
-    for (const [name, accepted] of ids) {
-      const duplicates = accepted.reduce((more, id) => more + Math.max(0, (copies.get(id) ?? 0) - 1), 0)
-      for (const sum of [result, result.byKind.get(name) as KindResult]) sum.duplicates += duplicates
     }
     return result
   } catch (error) {

@@ -94,18 +94,23 @@ export class Api {
   ): Promise<ApiAnswer> {
     const url = new URL(path, this.url)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value))
-    const response = await fetch(url, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token ? { authorization: `Bearer ${token}` } : {}),
-        ...(ifMatch === undefined ? {} : { 'if-match': `"${ifMatch}"` }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      ...(octets ? { body: new Uint8Array(octets) } : {}),
-      signal: AbortSignal.timeout(withinMs),
-    })
+    const send = () =>
+      fetch(url, {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...(ifMatch === undefined ? {} : { 'if-match': `"${ifMatch}"` }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        ...(octets ? { body: new Uint8Array(octets) } : {}),
+        signal: AbortSignal.timeout(withinMs),
+      })
+    // A connection that was kept open may end just as it is used: what only reads is asked once more, as browsers do.
+    const response = await (method === 'GET'
+      ? send().catch((error: Error) => (error instanceof TypeError ? send() : Promise.reject(error)))
+      : send())
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: parsed(text), text }
   }
