@@ -125,3 +125,9 @@ it('says so when its port is taken, or is no port', async () => {
   const wrong = await run(fresh(), { POSTERN_API_PORT: 'http' })
   expect([await wrong.exited, wrong.said()]).toEqual([1, expect.stringContaining('POSTERN_API_PORT is "http"')])
 })
+
+it('keeps an idle connection longer than proxies do', async () => {
+  const one = await run(fresh())
+  const { headers } = await fetch(`${one.url}/healthz`)
+  expect(headers.get('keep-alive')).toBe('timeout=75')
+})

@@ -121,13 +121,19 @@ function missingSyslog(where: string): string | undefined {
   return where.includes(':') || existsSync(where) ? undefined : where
 }
 
+/**
+ * Longer than proxies keep an idle connection (a minute, with nginx and AWS's balancers): the side that asks must be the one
+ * that ends it, or its next request meets a connection that has just been closed.
+ */
+const keepAliveMs = 75_000
+
 function listen(options: {
   fetch: Parameters<typeof serve>[0]['fetch']
   hostname: string
   port: number
 }): Promise<ServerType> {
   return new Promise((resolve, reject) => {
-    const server = serve(options, () => resolve(server))
+    const server = serve({ ...options, serverOptions: { keepAliveTimeout: keepAliveMs } }, () => resolve(server))
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         new StartError(

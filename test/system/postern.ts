@@ -80,7 +80,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
   running.set(dataDirectory, { temporary: !options.dataDirectory })
   const env = { ...environment(options, ports), POSTERN_DATA_DIR: dataDirectory, ...options.env }
   const written: string[] = []
-  const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 30_000 })
+  const start = () => startApi({ env, dataDirectory, written, readyWithinMs: options.readyWithinMs ?? 90_000 })
   let child = await start()
   let stopped = false
   const url = `http://${host}:${ports.api}`
