@@ -121,3 +121,14 @@ test('a message that would have waited longer than any may was received by a wro
   expect(clock.waited() - clock.waitedAt(Date.now() - year)).toBe(0)
   expect(clock.waited() - clock.waitedAt(0)).toBe(0)
 })
+
+test('it starts with the machine, however long opening the index took', () => {
+  const start = resumeClock(undefined, Date.now())
+  pass(3 * second)
+  const clock = new QueueClock(start, () => {})
+  expect(clock.now()).toBe(Date.now())
+  pass(0.4 * second)
+  expect(clock.wallAt(clock.now())).toBe(Date.now())
+  const next = resumeClock(clock.reading(), Date.now() + 7 * second)
+  expect(next.now).toBe(next.wall)
+})

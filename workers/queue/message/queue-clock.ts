@@ -53,8 +53,11 @@ export class QueueClock {
 
   /** `jumped` hears by how many milliseconds the machine's clock was set, forward or back, each time it was. */
   constructor(start: ClockStart, jumped: (ms: number) => void) {
-    this.#start = start
-    this.#stretches = [{ from: start.now, ahead: start.wall - start.now }]
+    // Opening the index takes its time, which has passed on this clock too.
+    const since = Math.max(0, Date.now() - start.wall)
+    const passed = since < leastJumpMs ? since : 0
+    this.#start = { ...start, wall: start.wall + passed, now: start.now + passed }
+    this.#stretches = [{ from: this.#start.now, ahead: start.wall - start.now }]
     this.#jumped = jumped
   }
 
