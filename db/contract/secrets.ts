@@ -172,15 +172,14 @@ function loosened(schema: Schema): Schema {
   const def = defOf(schema)
   const { same, below } = innersOf(schema)
   if (same.length + below.length === 0) return schema
-  const again = (inner: Schema) => loosened(inner)
   const changed: Partial<Def> = {}
   for (const key of ['innerType', 'in', 'out', 'element', 'valueType', 'left', 'right', 'rest', 'catchall'] as const)
-    if (def[key]) changed[key] = again(def[key])
-  if (def.options) changed.options = def.options.map(again)
-  if (def.items) changed.items = def.items.map(again)
+    if (def[key]) changed[key] = loosened(def[key])
+  if (def.options) changed.options = def.options.map(loosened)
+  if (def.items) changed.items = def.items.map(loosened)
   if (def.shape)
     changed.shape = Object.fromEntries(
-      Object.entries(def.shape).map(([key, inner]) => [key, isSecret(inner) ? z.optional(inner) : again(inner)]),
+      Object.entries(def.shape).map(([key, inner]) => [key, isSecret(inner) ? z.optional(inner) : loosened(inner)]),
     )
   return z.core.clone(schema, { ...def, ...changed } as never, { parent: true })
 }

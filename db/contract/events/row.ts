@@ -8,7 +8,7 @@ export type Tone = 'calm' | 'good' | 'warn' | 'danger' | 'info'
 
 /** Everything that is said of one event; the rows of `eventTypes` are of this kind. */
 export type EventRow<T extends z.ZodObject = z.ZodObject> = {
-  /** Who alone records it; absent: any worker. */
+  /** The only service that records it; without it any worker may. */
   by?: ServiceName | 'api'
   title: string
   /** With their maximal lengths: the recorder cuts to them. */

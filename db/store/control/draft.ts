@@ -1,6 +1,6 @@
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import { and, eq, ne, sql } from 'drizzle-orm'
-import type { Queries } from '../database.ts'
+import { isAmong, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { hashOf } from './revision-id.ts'
 import { keyOf } from './row-key.ts'
@@ -119,7 +119,10 @@ export class ChangeSet {
     await this.queries.run(sql`
       insert into changes (revision, seq, kind, id, key, before, after)
       select ${this.revision}, ${this.bulk} + row_number() over (), kind, id, key, null, value
-      from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(added.map(({ id }) => id))}))`)
+      from rows where kind = ${kind} and ${isAmong(
+        rows.id,
+        added.map(({ id }) => id),
+      )}`)
     this.bulk += added.length
     const ids = new Set(added.map(({ id }) => id))
     const made = entries.filter(({ id }) => ids.has(id)).slice(0, maxExamples)

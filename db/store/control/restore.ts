@@ -1,8 +1,9 @@
 import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
-import { sql } from 'drizzle-orm'
-import { breathe } from '../database.ts'
+import { and, eq, sql } from 'drizzle-orm'
+import { breathe, isAmong } from '../database.ts'
 import type { ChangeSet } from './draft.ts'
 import { keyOf } from './row-key.ts'
+import { rows } from './tables.ts'
 
 /** Going back: every row to what it was at a revision. */
 
@@ -21,7 +22,7 @@ export async function restore(draft: ChangeSet, revision: number, except: readon
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
   const [count] = await draft.queries.all<{ n: number }>(sql`
     select count(*) as n from (select 1 from changes where revision > ${revision}
-      and kind in (select value from json_each(${JSON.stringify(kinds)})) limit ${maxShown + 1})`)
+      and ${isAmong(sql`kind`, kinds)} limit ${maxShown + 1})`)
   const isSmall = (count?.n ?? 0) <= maxShown
   // All go before any comes back: a key may have moved from one row to another.
   for (const kind of kinds)
@@ -70,8 +71,8 @@ export async function takeAway(draft: ChangeSet, kind: RowKind, page: Touched[],
     })),
   )
   await draft.hashBulk(changes)
-  await draft.queries.run(sql`
-    delete from rows where kind = ${kind} and id in (select value from json_each(${JSON.stringify(page.map(({ id }) => id))}))`)
+  const ids = page.map(({ id }) => id)
+  await draft.queries.delete(rows).where(and(eq(rows.kind, kind), isAmong(rows.id, ids)))
 }
 
 const keyOfStored = (kind: RowKind, id: string, json: string | null) => keyOf(kind, id, JSON.parse(json ?? '{}'))
@@ -84,21 +85,24 @@ export async function putBack(draft: ChangeSet, kind: RowKind, page: Touched[], 
     return
   }
   if (back.length === 0) return
-  const rows = back.map(({ id, before }) => {
+  const input = back.map(({ id, before }) => {
     const value = JSON.parse(String(before)) as { expiresAt?: string }
     return [id, keyOf(kind, id, value), before, value.expiresAt === undefined ? null : Date.parse(value.expiresAt)]
   })
   await draft.queries.run(sql`
     insert into rows (kind, id, key, value, revision, expires_at)
-    select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${draft.revision}, value ->> 3 from json_each(${JSON.stringify(rows)})`)
+    select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${draft.revision}, value ->> 3 from json_each(${JSON.stringify(input)})`)
 }
 
 /** An automatic block made since gives way to an administrator's entry for the same address. */
 async function makeWay(draft: ChangeSet, kind: RowKind, back: Touched[]): Promise<void> {
   if (kind !== 'control-access') return
   const keys = back.map(({ id, before }) => keyOfStored(kind, id, before))
-  const automatic = await draft.queries.all<{ id: string }>(sql`
-    select id from rows where kind = ${kind} and value ->> 'createdBy' like 'system:%'
-      and key in (select value from json_each(${JSON.stringify(keys)}))`)
+  const isAutomatic = sql`${rows.value} ->> 'createdBy' like 'system:%'`
+  const automatic = await draft.queries
+    .select({ id: rows.id })
+    .from(rows)
+    .where(and(eq(rows.kind, kind), isAutomatic, isAmong(rows.key, keys)))
+    .all()
   for (const { id } of automatic) await draft.remove(kind, id)
 }

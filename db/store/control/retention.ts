@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
-import type { Database } from '../database.ts'
+import { type Database, isAmong } from '../database.ts'
 import { bySystem } from './revisions.ts'
+import { changes, revisions } from './tables.ts'
 
 /**
  * Removes history that the system made: automatic blocks come and go by the thousand, and each is a revision. What people
@@ -46,14 +47,14 @@ const pastSum = (limit: number) => {
 function dropRevisions(database: Database, due: readonly number[], before: number): Promise<number> {
   return database.transaction(async (queries) => {
     const gone = await queries.all<{ revision: number }>(sql`
-      select revision from revisions where revision in (select value from json_each(${JSON.stringify(due)})) and not exists (
+      select revision from revisions where ${isAmong(sql`revision`, due)} and not exists (
         select 1 from changes c where c.revision = revisions.revision and (
           exists (select 1 from rows r where r.kind = c.kind and r.id = c.id)
           or exists (select 1 from changes o join revisions p on p.revision = o.revision
             where o.kind = c.kind and o.id = c.id and (p.at >= ${before} or not ${bySystem(sql`p.actor`)}))))`)
-    const numbers = JSON.stringify(gone.map(({ revision }) => revision))
-    await queries.run(sql`delete from revisions where revision in (select value from json_each(${numbers}))`)
-    await queries.run(sql`delete from changes where revision in (select value from json_each(${numbers}))`)
+    const numbers = gone.map(({ revision }) => revision)
+    await queries.delete(revisions).where(isAmong(revisions.revision, numbers))
+    await queries.delete(changes).where(isAmong(changes.revision, numbers))
     return gone.length
   })
 }

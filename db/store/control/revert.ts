@@ -1,6 +1,6 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
-import { breathe } from '../database.ts'
+import { breathe, isAmong } from '../database.ts'
 import type { ChangeSet } from './draft.ts'
 import { putBack, takeAway } from './restore.ts'
 
@@ -59,7 +59,7 @@ async function* pages(draft: ChangeSet, revision: number, except: readonly RowKi
         (select o.id from rows o where o.kind = c.kind and o.key = c.key and o.id <> c.id) as inTheWay
       from changes c left join rows r on r.kind = c.kind and r.id = c.id
       where c.revision = ${revision} and c.seq > ${seq}
-        and c.kind not in (select value from json_each(${JSON.stringify(except)}))
+        and not ${isAmong(sql`c.kind`, except)}
       order by c.seq limit ${pageRows}`)
     yield found
     seq = found.at(-1)?.seq ?? seq

@@ -152,11 +152,11 @@ export async function changeLines(
   const [lines] = await queries.all<Omit<Lines, 'last'> & { revision: number; seq: number; others: number }>(sql`
     select count(*) as n, max(revision << 32 | seq) >> 32 as revision, max(revision << 32 | seq) & 4294967295 as seq,
       group_concat(line, '') as text,
-      sum(kind in (select value from json_each(${JSON.stringify(without)}))) as others
+      sum(${isAmong(sql`kind`, without)}) as others
     from (
       select revision, seq, kind, ${lineOf('after')} as line from changes
       where (revision, seq) > (${after.revision}, ${after.seq}) and revision <= ${upTo}
-        and +kind in (select value from json_each(${JSON.stringify(kinds)}))
+        and ${isAmong(sql`+kind`, kinds)}
       order by revision, seq limit ${limit})`)
   return lines && !lines.others ? lines : undefined
 }

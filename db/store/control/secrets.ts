@@ -1,5 +1,5 @@
 import { type RowName, secretsOf } from '@postern/contract/rows.ts'
-import { replaceSecrets, type SecretPlace } from '@postern/contract/secrets.ts'
+import { replaceSecrets, type SecretPlace, withoutSecrets as without } from '@postern/contract/secrets.ts'
 import type { Seal } from '../seal.ts'
 
 /** Secrets of rows at rest and on their way out; where they stand is in the contract. */
@@ -38,7 +38,7 @@ async function replaceEach(
 
 /** For answers: without its secrets. Needs no key. */
 export function withoutSecrets(row: RowName, value: unknown): unknown {
-  return replaceSecrets(value, secretsOf(row), () => undefined)
+  return without(value, secretsOf(row))
 }
 
 /** For diffs: a secret is there, and that is all that is said. Needs no key. */
