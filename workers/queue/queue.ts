@@ -1,7 +1,6 @@
 import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { EventFields } from '@postern/contract/events.ts'
 import type { ReportOrder } from '@postern/contract/orders.ts'
 import type { Dns } from '@postern/net/dns.ts'
 import { hostsFrom } from '@postern/net/http/hosts.ts'
@@ -25,6 +24,7 @@ import { IndexWriter } from './index/index-writer.ts'
 import { Reclaim } from './index/reclaim.ts'
 import type { Rebuild } from './index/rows.ts'
 import { ActiveMessages } from './message/active-messages.ts'
+import { damageOnce } from './message/damage-once.ts'
 import type { QueuedMessage } from './message/message.ts'
 import { active, deferred, held } from './message/message.ts'
 import { type Attempt, sameOutcome } from './message/outcome.ts'
@@ -89,6 +89,7 @@ export class Queue {
   readonly #converter = new Converter()
   readonly #activeMessages: ActiveMessages
   readonly #spoolFollower: SpoolFollower
+  readonly #deliverContext: DeliverContext
   readonly #due: DueLoader
   readonly #openedAt = performance.now()
   readonly #clock: QueueClock
@@ -114,7 +115,8 @@ export class Queue {
       fatal: parts.fatal,
     })
     const { indexWriter } = this
-    const deliverContext = this.#deliverContext()
+    this.#deliverContext = this.#makeDeliverContext()
+    const deliverContext = this.#deliverContext
     const authenticity =
       examiner && new MessageMailauth({ examiner, reader, hostname: () => this.settings.hostname, record, indexWriter })
     const scheduler = new Scheduler({
@@ -201,7 +203,7 @@ export class Queue {
     this.#parts.record('message.damaged', { where: 'queue.db', detail })
   }
 
-  #deliverContext(): DeliverContext {
+  #makeDeliverContext(): DeliverContext {
     const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#parts
     const attemptContext: AttemptContext = {
       settings: () => this.settings,
@@ -237,7 +239,7 @@ export class Queue {
     const recipients = [...mail.pending.keys()]
     const outcomes = sameOutcome(recipients, damagedOutcome(reason), { host: 'spool' })
     const attempt: Attempt = { ...outcomes, durationMs: 0 }
-    await concludeOrPutBack({ mail, recipients }, attempt, this.#deliverContext())
+    await concludeOrPutBack({ mail, recipients }, attempt, this.#deliverContext)
   }
 
   /** After a crash an order is carried out again: its report may be in the spool already, which is read from the start. */
@@ -369,20 +371,6 @@ function leadElsewhere(before: DeliverySettings, settings: DeliverySettings): bo
 /** What open connections were opened under. */
 function termsOf({ queue, gateway, hostname }: DeliverySettings) {
   return { queue, gateway, hostname }
-}
-
-/** Whoever meets a damaged message tells of it: taking over, delivery, reclaim. One event a message and process is enough. */
-function damageOnce(record: RecordEvent): RecordEvent {
-  const told = new Set<string>()
-  return (type, fields) => {
-    if (type === 'message.damaged') {
-      const { messageId, where } = fields as EventFields<'message.damaged'>
-      const name = messageId ?? where
-      if (told.has(name)) return
-      told.add(name)
-    }
-    record(type, fields)
-  }
 }
 
 const reasons: { [because in Rebuild]: string } = {
