@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../peers/peer.ts'
 import type { Postern } from '../../system/postern.ts'
+import { copyDatabase } from '../copy-database.ts'
 import type { Kind } from '../round.ts'
 
 /** The queue's index is lost, or put back from a backup, while mail waits. */
@@ -20,10 +20,7 @@ async function killAndRemove(postern: Postern, suffixes = ['', '-wal', '-shm']):
 
 function backUp(postern: Postern): string {
   const copy = `${queueFile(postern)}.backup`
-  rmSync(copy, { force: true })
-  const database = new DatabaseSync(queueFile(postern), { readOnly: true, timeout: 5_000 })
-  database.exec(`VACUUM INTO '${copy}'`)
-  database.close()
+  copyDatabase(queueFile(postern), copy)
   return copy
 }
 

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { TestServer } from '@postern/queue/test/server.ts'
 import { createTransport } from 'nodemailer'
 import { freePort, until } from '../../peers/peer.ts'
 import type { Kind, World } from '../round.ts'
@@ -44,7 +45,7 @@ const tarpit: Kind = {
   name: 'a silent next host beside local mail',
   disturb: async (world) => {
     await makeMailbox(world)
-    const silent = await listen((socket) => socket.resume())
+    const silent = await TestServer.start({ greeting: 'silence' }, host)
     try {
       await world.sendTo(silent.port)
       await sleep(1_500)
@@ -63,7 +64,7 @@ const tarpit: Kind = {
     } finally {
       // Mail that waits for a word of the silent host goes on when its connection ends.
       await world.letGo()
-      silent.close()
+      await silent.close()
     }
   },
 }

@@ -1,28 +1,21 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../peers/peer.ts'
 import type { Postern } from '../../system/postern.ts'
 import { connect } from '../../wire/client.ts'
+import { copyDatabase } from '../copy-database.ts'
 import type { Kind } from '../round.ts'
 
 /** Copies the settings database now. @returns what puts the copy back; the API must not run then */
 export async function copySettings({ dataDirectory }: Pick<Postern, 'dataDirectory'>): Promise<() => Promise<void>> {
   const file = join(dataDirectory, 'db', 'settings.db')
   const copy = join(dataDirectory, 'settings.copy')
-  await rm(copy, { force: true })
-  vacuumInto(file, copy)
+  copyDatabase(file, copy)
   return async () => {
-    for (const suffix of ['-wal', '-shm', '']) await rm(file + suffix, { force: true })
-    vacuumInto(copy, file)
+    for (const suffix of ['-wal', '-shm']) await rm(file + suffix, { force: true })
+    copyDatabase(copy, file)
   }
-}
-
-function vacuumInto(from: string, to: string): void {
-  const database = new DatabaseSync(from, { timeout: 5_000 })
-  database.exec(`VACUUM INTO '${to}'`)
-  database.close()
 }
 
 /** The size limit as the console shows it, and as a client is told. */

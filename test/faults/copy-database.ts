@@ -1,0 +1,10 @@
+import { rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+
+/** Copies a SQLite database, one in use too, to a file that is replaced. Waits five seconds at most for a lock. */
+export function copyDatabase(from: string, to: string): void {
+  rmSync(to, { force: true })
+  const database = new DatabaseSync(from, { readOnly: true, timeout: 5_000 })
+  database.exec(`VACUUM INTO '${to}'`)
+  database.close()
+}
