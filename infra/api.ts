@@ -10,7 +10,7 @@ import { Bucket, StorageClass } from 'aws-cdk-lib/aws-s3'
 import { Schedule, ScheduleExpression, ScheduleGroup, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accept.ts'
+import { accept, wildcard } from './accepted-findings.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { queues } from './limits.ts'
 

@@ -2,7 +2,7 @@ import { Duration, type Stack } from 'aws-cdk-lib'
 import { Peer, Port, SecurityGroup, SubnetType, type Vpc } from 'aws-cdk-lib/aws-ec2'
 import type { FargateService } from 'aws-cdk-lib/aws-ecs'
 import { NetworkLoadBalancer, NetworkTargetGroup, Protocol, TargetType } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
-import { accept } from './accept.ts'
+import { accept } from './accepted-findings.ts'
 import { drainTimeoutSeconds, publicPorts, workerPorts } from './limits.ts'
 
 /** The balancer on the mail ports. TLS ends in the worker: certificates are settings and change without a deployment. */

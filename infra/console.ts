@@ -29,10 +29,10 @@ import { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { BucketDeployment, CacheControl, Source } from 'aws-cdk-lib/aws-s3-deployment'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accept.ts'
+import { accept, wildcard } from './accepted-findings.ts'
 import { apiPaths } from './api.ts'
 import { closed, type FoundationStack } from './foundation.ts'
-import { edgeTokenHeader } from './function/visitor.ts'
+import { edgeTokenHeader } from './function/client-address.ts'
 
 /** The name people type, with its certificate (in us-east-1, as CloudFront asks). */
 export type Site = { domain: string; certificateArn: string }

@@ -14,7 +14,7 @@ import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aw
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
 import { Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
-import { accept } from './accept.ts'
+import { accept } from './accepted-findings.ts'
 
 /** The secrets of the system; each is read by as few roles as possible. */
 export type Secrets = {

@@ -1,10 +1,10 @@
 import { type App, Tags, Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
+import { WatchStack } from './alarms.ts'
 import { ApiStack } from './api.ts'
 import type { Assets } from './assets.ts'
 import { ConsoleStack, type Site } from './console.ts'
 import { FoundationStack } from './foundation.ts'
-import { WatchStack } from './watch.ts'
 import { WorkersStack } from './workers.ts'
 
 export type PosternProps = { assets: Assets; site?: Site }

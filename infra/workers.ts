@@ -23,7 +23,7 @@ import type { NetworkLoadBalancer, NetworkTargetGroup } from 'aws-cdk-lib/aws-el
 import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accept.ts'
+import { accept, wildcard } from './accepted-findings.ts'
 import { balancer, listen } from './balancer.ts'
 import type { FoundationStack } from './foundation.ts'
 import { nodeUser, queues, stopTimeoutSeconds, workerNames, workerPorts } from './limits.ts'

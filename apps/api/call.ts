@@ -1,12 +1,12 @@
 import type { RowName } from '@postern/contract/rows.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
-import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
 import { rememberAnswer } from '@postern/store/control/identity.ts'
 import { type Committed, commit } from '@postern/store/control/revisions.ts'
 import { withSecretsHidden } from '@postern/store/control/secrets.ts'
 import type { Queries } from '@postern/store/database.ts'
-import { announce } from './announce.ts'
-import type { Identity, Parts } from './parts.ts'
+import { announce } from './change-notifications.ts'
+import type { Identity, Parts } from './dependencies.ts'
 import { warningsOf } from './warnings.ts'
 
 /** What the caller asks of a write besides its body. */

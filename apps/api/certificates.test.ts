@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { keyKinds } from '@postern/contract/certificates.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { tendCertificates } from './certificates.ts'
+import type { AcmeAuthority } from './dependencies.ts'
 import { certificates } from './node/certificates.ts'
-import type { AcmeAuthority } from './parts.ts'
 import { type Fixture, owner, type SendOptions, startFixture } from './test/fixture.ts'
 
 const day = 86_400_000

@@ -14,10 +14,10 @@ import {
 } from '@postern/store/control/acme.ts'
 import { commit } from '@postern/store/control/revisions.ts'
 import { allRows } from '@postern/store/control/rows.ts'
-import { announce } from './announce.ts'
-import { recordOwn } from './own-events.ts'
-import { iso } from './page.ts'
-import type { Parts } from './parts.ts'
+import { recordOwn } from './api-events.ts'
+import { announce } from './change-notifications.ts'
+import type { Parts } from './dependencies.ts'
+import { iso } from './pagination.ts'
 
 /**
  * Looks after certificates: warns of those that end, orders and renews those of ACME. May run twice, or in two processes

@@ -2,6 +2,7 @@ import { type Domain, namesOf } from '@postern/contract/directory.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
+import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
 import {
   accountsByLogin,
   addressesIn,
@@ -11,7 +12,6 @@ import {
   ownersOf,
   sameLocals,
 } from '@postern/store/control/directory.ts'
-import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import { type FieldError, invalid } from './problem.ts'
 
 /** What each row by itself cannot know: rows that contradict each other. Asked before a revision is sealed. */

@@ -4,8 +4,8 @@ import { getRow } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import { announce } from './announce.ts'
-import type { Parts } from './parts.ts'
+import { announce } from './change-notifications.ts'
+import type { Parts } from './dependencies.ts'
 
 /**
  * One report a day, from five past midnight UTC on, about the day before: an order to one Queue Manager, whose row's name is

@@ -4,7 +4,7 @@ import { serviceNames } from '@postern/contract/services.ts'
 import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
 import { addEnrolToken, countUsers, deleteEnrolToken, putUser } from '@postern/store/control/identity.ts'
 import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
-import type { Parts } from './parts.ts'
+import type { Parts } from './dependencies.ts'
 import { randomSecret, sha256 } from './request.ts'
 
 /** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */

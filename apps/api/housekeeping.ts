@@ -11,10 +11,10 @@ import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import { announce, announceLeftovers } from './announce.ts'
+import { announce, announceLeftovers } from './change-notifications.ts'
 import { orderDailyReport } from './daily-report.ts'
+import type { Parts } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
-import type { Parts } from './parts.ts'
 
 /** What has to be done now and then. Each may run twice, or in two processes at once, without harm. */
 

@@ -6,7 +6,7 @@ import { tendCertificates } from './certificates.ts'
 import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
 import { retain, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
-import { makeParts } from './node/parts.ts'
+import { makeParts } from './node/dependencies.ts'
 
 /** The API as a function: HTTP events of API Gateway (payload 2.0), and what a scheduler sends. */
 

@@ -16,7 +16,7 @@ import { TokenKeys } from './identity/keys.ts'
 import { clientAddressBehind } from './node/client-address.ts'
 import { consoleAt } from './node/console.ts'
 import { dataKeyOf } from './node/data-key.ts'
-import { makeParts } from './node/parts.ts'
+import { makeParts } from './node/dependencies.ts'
 import { periodically } from './periodic.ts'
 
 /** The API as a process: API, console, change queues and workers on one machine. `npm start`. */

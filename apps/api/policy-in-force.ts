@@ -1,14 +1,14 @@
 import { emptyReplica, type Replica, type RowKind, rowsFor } from '@postern/contract/rows.ts'
-import type { RevisionName } from '@postern/contract/sync.ts'
+import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { compileInSlices, compileSteps } from '@postern/policy/compile.ts'
 import { emptyKillFile, killKeys } from '@postern/policy/kill-file.ts'
 import { readSender } from '@postern/policy/path.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { Change } from '@postern/store/control/draft.ts'
+import type { Change } from '@postern/store/control/change-set.ts'
 import { hasAllSince, headOf } from '@postern/store/control/revisions.ts'
 import { changesPage, rowsById, rowsByKey } from '@postern/store/control/rows.ts'
 import { breathe, type Database } from '@postern/store/database.ts'
-import { slice } from './slice.ts'
+import { slice } from './time-slice.ts'
 
 /**
  * The saved settings as the rules see them. What is compiled is kept until the revision moves, and then only what changed is

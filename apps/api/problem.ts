@@ -1,5 +1,5 @@
 import type { Problem } from '@postern/contract/views.ts'
-import { DuplicateError } from '@postern/store/control/draft.ts'
+import { DuplicateError } from '@postern/store/control/change-set.ts'
 import { StaleError } from '@postern/store/control/revisions.ts'
 import { sqliteCode } from '@postern/store/guarded-client.ts'
 

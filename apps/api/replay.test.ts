@@ -1,5 +1,5 @@
 import { zstdCompressSync } from 'node:zlib'
-import type { Session } from '@postern/contract/session.ts'
+import type { Session } from '@postern/contract/session-facts.ts'
 import { factsIn, storeFacts } from '@postern/store/records/facts.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { retain } from './housekeeping.ts'

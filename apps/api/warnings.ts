@@ -1,14 +1,14 @@
-import { tooBroad } from '@postern/contract/breadth.ts'
+import { tooBroad } from '@postern/contract/address-coverage.ts'
 import { hostNameOf, isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
 import { expand, type Ground } from '@postern/policy/expand.ts'
+import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
 import { entriesNaming, keysIn } from '@postern/store/control/directory.ts'
-import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
 import type { z } from 'zod'
-import { groundFor } from './ground.ts'
-import { routesToOurselves } from './own-routes.ts'
-import type { Parts } from './parts.ts'
+import type { Parts } from './dependencies.ts'
+import { groundFor } from './partial-directory.ts'
+import { routesToOurselves } from './route-loops.ts'
 
 /** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
 

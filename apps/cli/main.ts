@@ -1,11 +1,11 @@
 import type { ServiceView } from '@postern/contract/views.ts'
 import { ApiError, Client } from './client.ts'
-import { dialogue } from './dialogue.ts'
 import * as queue from './queue.ts'
 import { revert } from './revert.ts'
 import { sendmail } from './sendmail.ts'
 import { sendmailOptions } from './sendmail-options.ts'
 import { apply, plan } from './settings-as-code.ts'
+import { dialogue } from './smtp-stdio.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
 /** `arguments`: how many it needs. It takes no more than `most`, without which it takes what it needs. */

@@ -3,7 +3,7 @@ import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { ApiProblem } from './api/problem.ts'
-import { resume } from './api/session.ts'
+import { resume } from './api/sign-in.ts'
 import { router } from './router.tsx'
 import './style.css'
 

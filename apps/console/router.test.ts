@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { consolePages } from '@postern/contract/pages.ts'
+import { consolePages } from '@postern/contract/console-pages.ts'
 import { expect, test } from 'vitest'
 
 test('the API knows every page of the router, and no other', () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Schema } from './allowed.ts'
+import type { Schema } from './allowed-values.ts'
 import { type EventFields, type EventType, eventTypeNames, eventTypes } from './events.ts'
 
 /**

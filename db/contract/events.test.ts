@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import type { Schema } from './allowed.ts'
+import type { Schema } from './allowed-values.ts'
 import { cutFields } from './event-lengths.ts'
 import { type EventType, eventTypeNames, eventTypes, parseEvent, rowOf, sentenceOf } from './events.ts'
-import { classicLines } from './logged.ts'
+import { classicLines } from './log-lines.ts'
 
 const id = '01234567-89ab-7cde-8fab-0123456789ab'
 

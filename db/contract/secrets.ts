@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Schema } from './allowed.ts'
+import type { Schema } from './allowed-values.ts'
 import type { ServiceName } from './services.ts'
 import type { SettingMeta } from './setting.ts'
 

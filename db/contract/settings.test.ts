@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { parseInput } from './issues.ts'
+import { parseInput } from './input-errors.ts'
 import type { SettingMeta } from './setting.ts'
 import { defaultSettings, type SettingGroup, settingGroupNames, settingGroups } from './settings.ts'
 

@@ -9,8 +9,11 @@ import {
   groupInputSchema,
 } from './directory.ts'
 import { documentSchema } from './document.ts'
-import { parseInput } from './issues.ts'
+import { parseInput } from './input-errors.ts'
 import { listInputSchemas } from './lists.ts'
+import { replayRequestSchema } from './replay.ts'
+import { sessionSchema } from './session-facts.ts'
+import { settingGroups } from './settings.ts'
 import {
   enrolTokenInputSchema,
   passwordChangeSchema,
@@ -19,11 +22,8 @@ import {
   tokenInputSchema,
   userInputSchema,
   userPatchSchema,
-} from './people.ts'
-import { replayRequestSchema } from './replay.ts'
-import { sessionSchema } from './session.ts'
-import { settingGroups } from './settings.ts'
-import { enrolRequestSchema } from './sync.ts'
+} from './users.ts'
+import { enrolRequestSchema } from './worker-protocol.ts'
 import { submissionSchema } from './worker-requests.ts'
 
 /** Wrong types at every key of every schema that people write: the answer is a sentence of ours, and never the validator's. */

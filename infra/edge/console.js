@@ -10,7 +10,7 @@ function handler(event) {
   return request
 }
 
-// db/contract/pages.ts, which edge.test.ts compares.
+// db/contract/console-pages.ts, which edge.test.ts compares.
 const pages = [
   'account',
   'audit',

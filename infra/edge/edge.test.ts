@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
-import { consolePages } from '@postern/contract/pages.ts'
+import { consolePages } from '@postern/contract/console-pages.ts'
 import { expect, test } from 'vitest'
 
 type EdgeEvent = { viewer: { ip: string }; request: { uri: string; headers: Record<string, { value: string }> } }

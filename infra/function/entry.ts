@@ -1,4 +1,4 @@
-import { type ApiHandler, answer } from './answer.ts'
+import { type ApiHandler, answer } from './handle-event.ts'
 import { fromSecretsManager, loadSecrets } from './secrets.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { runSmtpSource } from '../peers/smtpSource.ts'
+import { runSmtpSource } from '../peers/smtp-source.ts'
 import { conditions } from './conditions.ts'
 import { figure, median, quantile, table, times } from './figures.ts'
 import { startLoad } from './load.ts'

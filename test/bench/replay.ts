@@ -6,8 +6,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { zstdCompressSync } from 'node:zlib'
 import { startFixture } from '@postern/api/test/fixture.ts'
+import { recordOf, type Session } from '@postern/contract/session-facts.ts'
 import { connectFacts, dataFacts, mailFacts, rcptFacts, sessionFacts } from '@postern/policy/test/example.ts'
-import { recordOf, type Session } from '../../db/contract/session.ts'
 
 const sessions = Number(process.argv[2] ?? 1_000_000)
 const perBatch = 5_000

@@ -56,7 +56,7 @@ export async function bareTarget(): Promise<Target> {
   const bare = await startPeer({
     name: 'smtp-server',
     command: process.execPath,
-    args: [join(import.meta.dirname, 'bare.ts'), String(port)],
+    args: [join(import.meta.dirname, 'smtp-server.ts'), String(port)],
     host: '127.0.0.1',
     port,
     directory: await temporaryDirectory('bare'),

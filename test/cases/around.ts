@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ApplicationQuestion } from '@postern/contract/application.ts'
+import type { ApplicationQuestion } from '@postern/contract/delivery-application.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { SMTPServer } from 'smtp-server'
 import { type Dns, startDns } from '../peers/dns.ts'

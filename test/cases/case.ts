@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { draftSchema } from '@postern/contract/draft.ts'
 import { eventTypeNames } from '@postern/contract/events.ts'
 import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
-import { sessionSchema } from '@postern/contract/session.ts'
+import { sessionSchema } from '@postern/contract/session-facts.ts'
 import { reasons } from '@postern/contract/verdict.ts'
 import { z } from 'zod'
 

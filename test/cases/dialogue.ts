@@ -1,5 +1,5 @@
 import type { Stage } from '@postern/contract/rules.ts'
-import { type Session, sessionSchema } from '@postern/contract/session.ts'
+import { type Session, sessionSchema } from '@postern/contract/session-facts.ts'
 import type { Case } from './case.ts'
 
 /** What a dialogue says to the decision: the session it is, and which of its lines are decided about. */

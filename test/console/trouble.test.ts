@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { freePort, until } from '../peers/peer.ts'
-import { startBothByHand, type WorkerByHand } from '../system/by-hand.ts'
-import { type Middle, startMiddle } from '../system/middle.ts'
+import { type Middle, startMiddle } from '../system/api-proxy.ts'
+import { startBothByHand, type WorkerByHand } from '../system/worker-process.ts'
 import { type Console, openConsole, rolledOut } from './console.ts'
 
 /** What is wrong is visible first: a worker that refuses, a port in use, an API that is away, an open relay. */

@@ -7,8 +7,8 @@ import { startDovecot } from './dovecot.ts'
 import { peersOfEachTest } from './failure.ts'
 import { startHaproxy } from './haproxy.ts'
 import { freePort, startPeer, temporaryDirectory, until } from './peer.ts'
-import { startSmtpSink } from './smtpSink.ts'
-import { runSmtpSource } from './smtpSource.ts'
+import { startSmtpSink } from './smtp-sink.ts'
+import { runSmtpSource } from './smtp-source.ts'
 import { runSwaks } from './swaks.ts'
 
 const keep = peersOfEachTest()

@@ -3,8 +3,8 @@ import { selfSigned } from './certificate.ts'
 import { peersOfEachTest } from './failure.ts'
 import { answers, until } from './peer.ts'
 import { type Postfix, startPostfix } from './postfix.ts'
-import { type SmtpSink, startSmtpSink } from './smtpSink.ts'
-import { runSmtpSource } from './smtpSource.ts'
+import { type SmtpSink, startSmtpSink } from './smtp-sink.ts'
+import { runSmtpSource } from './smtp-source.ts'
 import { runSwaks } from './swaks.ts'
 
 const keep = peersOfEachTest()

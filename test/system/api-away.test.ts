@@ -5,8 +5,8 @@ import { showLogsOnFailure } from '../peers/failure.ts'
 import { answers, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { startWireSink, type WireSink } from '../wire/sink.ts'
-import { environmentOf, startByHand, type WorkerByHand } from './by-hand.ts'
 import { type Postern, startPostern } from './postern.ts'
+import { environmentOf, startByHand, type WorkerByHand } from './worker-process.ts'
 
 let postern: Postern | undefined
 let sink: WireSink | undefined

@@ -9,8 +9,8 @@ import { showLogsOnFailure } from '../peers/failure.ts'
 import { temporaryDirectory, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { startWireSink, type WireSink } from '../wire/sink.ts'
-import { startBothByHand, type WorkerByHand } from './by-hand.ts'
 import { type Postern, startPostern } from './postern.ts'
+import { startBothByHand, type WorkerByHand } from './worker-process.ts'
 
 /** Files that are damaged or full: said in words, nothing lost that can be kept, nothing that runs in circles. */
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { consolePages } from '@postern/contract/pages.ts'
+import { consolePages } from '@postern/contract/console-pages.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from './postern.ts'

@@ -1,5 +1,5 @@
 import { Dns } from '@postern/net/dns.ts'
-import { SecureDns } from '@postern/queue/assure/secure-dns.ts'
+import { SecureDns } from '@postern/queue/assure/dnssec.ts'
 import { Trust } from '@postern/queue/client/certificate.ts'
 import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { type Authority, startAuthority } from '../peers/authority.ts'
 import { selfSigned } from '../peers/certificate.ts'
 import { freePort } from '../peers/peer.ts'
 import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
-import { type SmtpServerPeer, startSmtpServer } from '../peers/smtpServer.ts'
+import { type SmtpServerPeer, startSmtpServer } from '../peers/smtp-server.ts'
 
 /**
  * RFC 8689, against servers of another author: one that offers REQUIRETLS, one that does not, and one whose certificate proves

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
 import { startLoad } from '../bench/load.ts'
 import { showLogsOnFailure } from '../peers/failure.ts'
-import { startBothByHand, type WorkerByHand } from './by-hand.ts'
-import { type Meddling, type Middle, startMiddle } from './middle.ts'
+import { type Meddling, type Middle, startMiddle } from './api-proxy.ts'
 import { type Postern, startPostern } from './postern.ts'
+import { startBothByHand, type WorkerByHand } from './worker-process.ts'
 
 let postern: Postern | undefined
 let middle: Middle | undefined

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ListEntryView, Page } from '@postern/contract/views.ts'
 import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
-import { environmentOf, startByHand, type WorkerByHand } from '../system/by-hand.ts'
 import type { Postern } from '../system/postern.ts'
+import { environmentOf, startByHand, type WorkerByHand } from '../system/worker-process.ts'
 import { connect, type Reply, type WireClient } from './client.ts'
 
 /** Clients that attack from addresses of their own, and what became of them. */

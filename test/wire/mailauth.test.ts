@@ -1,9 +1,9 @@
 import type { MessageView } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
+import { dkimKey, signed } from '../peers/dkim.ts'
 import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'
-import { dkimKey, signed } from '../peers/signed.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
 /** SPF, DKIM and DMARC: marked after the answer, enforced before it. Clients of the world come through a balancer. */

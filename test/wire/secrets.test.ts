@@ -4,7 +4,7 @@ import { until } from '../peers/peer.ts'
 import { type Rsyslog, startRsyslog } from '../peers/rsyslog.ts'
 import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
-import { formsOf, written } from './written.ts'
+import { formsOf, written } from './secret-search.ts'
 
 /** Nothing that was a secret may stand anywhere: every octet that Postern wrote is searched for it, as it was and in base64. */
 

@@ -10,7 +10,7 @@ import {
 } from 'mailauth/lib/dkim/dkim-verifier.js'
 import { getPublicKey } from 'mailauth/lib/tools.js'
 import type { Field } from './header.ts'
-import type { Resolve } from './names.ts'
+import type { Resolve } from './resolver.ts'
 
 /**
  * The one place where mailauth 7.1.0 (strict) is worked around. What it would do, and what is done here:

@@ -1,7 +1,7 @@
 import type { Findings } from '@postern/contract/mailauth.ts'
 import type { Field } from './header.ts'
 import { CorrectedVerifier, parsedHeader } from './mailauth-corrections.ts'
-import type { Resolve } from './names.ts'
+import type { Resolve } from './resolver.ts'
 
 /** DKIM (RFC 6376, 8301, 8463) of one message, read once and never held. */
 

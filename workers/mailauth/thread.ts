@@ -1,9 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
-import { examine } from './examine.ts'
-import type { Asked, Said, Setup } from './jobs.ts'
-import { Names } from './names.ts'
+import { Names } from './resolver.ts'
+import type { Asked, Said, Setup } from './thread-messages.ts'
+import { examine } from './verify.ts'
 
 /** The thread in which messages are examined: many at once, because most of the time is waiting for the DNS. */
 

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lookupsSchema } from '@postern/contract/lookups.ts'
-import type { Session } from '@postern/contract/session.ts'
-import { recordOf } from '@postern/contract/session.ts'
+import type { Session } from '@postern/contract/session-facts.ts'
+import { recordOf } from '@postern/contract/session-facts.ts'
 import { describe, expect, it } from 'vitest'
 import type { Policy } from './policy.ts'
 import { Replay, readBy } from './replay.ts'
+import { walk } from './simulate-session.ts'
 import {
   authFacts,
   type Change,
@@ -17,7 +18,6 @@ import {
   rcptFacts,
   sessionFacts,
 } from './test/example.ts'
-import { walk } from './walk.ts'
 
 const whole = { examples: 5, since: noon - 1000, until: noon + 1000 }
 

@@ -2,11 +2,11 @@ import { type Lookups, lookupsSchema } from '@postern/contract/lookups.ts'
 import type { ReplayChange, ReplayResult, ReplaySaid } from '@postern/contract/replay.ts'
 import { replies } from '@postern/contract/replies.ts'
 import type { Rule } from '@postern/contract/rules.ts'
-import type { Session } from '@postern/contract/session.ts'
+import type { Session } from '@postern/contract/session-facts.ts'
 import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
+import { type Step, walk } from './simulate-session.ts'
 import { stages } from './stages.ts'
-import { type Step, walk } from './walk.ts'
 
 /**
  * Recorded sessions under two policies: which verdicts differ. What a rule of the draft asks for and the record does not hold

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { serversIn } from '@postern/contract/environment.ts'
 import { chunkBytes, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
-import { Examiner } from '@postern/mailauth/examiner.ts'
+import { Examiner } from '@postern/mailauth/verifier.ts'
 import { Dns } from '@postern/net/dns.ts'
 import type { MessageChunks, Service, Worker } from '@postern/runtime/worker.ts'
 import { lockDirectory } from '@postern/spool/local/lock.ts'
@@ -9,10 +9,10 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Trouble } from '@postern/spool/spool.ts'
 import type { Logger } from 'pino'
-import { assuranceFrom } from './assure/environment.ts'
+import { assuranceFrom } from './assure/open-assurance.ts'
 import { Queue } from './queue.ts'
 import { compileDeliverySettings, type DeliverySettings } from './route/delivery-settings.ts'
-import { ourselvesFrom } from './route/ourselves.ts'
+import { ourselvesFrom } from './route/own-addresses.ts'
 
 /** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
 

@@ -6,7 +6,7 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
-import { changeNotificationSchema } from '@postern/contract/sync.ts'
+import { changeNotificationSchema } from '@postern/contract/worker-protocol.ts'
 import { BackOff } from '@postern/net/back-off.ts'
 
 /** After a failure. */

@@ -9,7 +9,7 @@ import {
   type RevisionName,
   type WorkerReport,
   workerReportResponseSchema,
-} from '@postern/contract/sync.ts'
+} from '@postern/contract/worker-protocol.ts'
 import {
   type WorkerRequest,
   type WorkerRequestAnswer,

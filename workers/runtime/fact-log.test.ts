@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { zstdDecompressSync } from 'node:zlib'
-import { type FactBatch, factBatchSchema } from '@postern/contract/sync.ts'
+import { type FactBatch, factBatchSchema } from '@postern/contract/worker-protocol.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { FactLog, type FactLogOptions } from './fact-log.ts'
 

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
-import type { FactBatch } from '@postern/contract/sync.ts'
+import type { FactBatch } from '@postern/contract/worker-protocol.ts'
 import { BackOff } from '@postern/net/back-off.ts'
 
 /**

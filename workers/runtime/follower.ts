@@ -7,7 +7,7 @@ import {
   type RowKind,
   rowKinds,
 } from '@postern/contract/rows.ts'
-import type { RevisionName } from '@postern/contract/sync.ts'
+import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { LastGood } from './last-good.ts'
 import type { RecordEvent, Service } from './worker.ts'

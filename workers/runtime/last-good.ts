@@ -9,7 +9,7 @@ import {
   type RowChange,
   rowKinds,
 } from '@postern/contract/rows.ts'
-import type { RevisionName } from '@postern/contract/sync.ts'
+import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { makeDirectory, replaceFile, writeAll } from './disk.ts'
 
 /**

@@ -2,7 +2,7 @@ import type { EventFields, EventType } from '@postern/contract/events.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import type { WorkerReport } from '@postern/contract/sync.ts'
+import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
 
 /**

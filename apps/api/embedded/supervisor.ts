@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Log } from '../parts.ts'
+import type { Log } from '../dependencies.ts'
 import { forget, isAlive, type Running, recall, remember } from './running.ts'
 
 /**

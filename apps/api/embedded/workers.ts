@@ -5,7 +5,7 @@ import { handedOnTo } from '@postern/contract/variables.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 import { randomSecret, sha256 } from '../request.ts'
 import { SupervisedWorker } from './supervisor.ts'
 

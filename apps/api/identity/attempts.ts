@@ -1,7 +1,7 @@
 import { parseAddress } from '@postern/contract/network.ts'
 import { addAttempt, attemptAtLimit } from '@postern/store/control/login-attempts.ts'
 import type { Queries } from '@postern/store/database.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
 /** Limits of guessing. An attempt is counted before anything is tried, so that a thousand at once are no more than a thousand. */

@@ -1,7 +1,7 @@
 import { roleAtLeast } from '@postern/contract/roles.ts'
 import { serviceNameSchema } from '@postern/contract/services.ts'
 import { tokenByHash, touchToken, userOfSession } from '@postern/store/control/identity.ts'
-import type { Identity, Parts } from '../parts.ts'
+import type { Identity, Parts } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import { enrolmentOf } from './enrolment.ts'

@@ -1,6 +1,6 @@
 import type { ServiceName } from '@postern/contract/services.ts'
 import { type EnrolToken, enrolTokenByHash } from '@postern/store/control/identity.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 
 /** The enrolment token behind a worker, when it is valid now and for this worker. Revoking it ends the worker's access at once. */
 export async function enrolmentOf(

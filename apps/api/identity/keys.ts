@@ -9,7 +9,7 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
 /** Ed25519 keys for JWTs: made at first start, kept sealed, rotated; a retired key verifies for a day more. */

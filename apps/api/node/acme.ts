@@ -1,4 +1,4 @@
-import type { AcmeAuthority } from '../parts.ts'
+import type { AcmeAuthority } from '../dependencies.ts'
 
 /**
  * ACME (RFC 8555) by acme-client. The directory's address is an administrator's word and https; no redirect is followed, no

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
-import type { CertificateMaker } from '../parts.ts'
+import type { CertificateMaker } from '../dependencies.ts'
 
 /** Reads certificates with node:crypto, and makes keys, requests and self-signed ones with @peculiar/x509. */
 export const certificates: CertificateMaker = {

@@ -2,7 +2,7 @@ import { getConnInfo } from '@hono/node-server/conninfo'
 import { canonicalAddress } from '@postern/contract/network.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
 import type { Context } from 'hono'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 
 /**
  * Who asks. `X-Forwarded-For` is believed of `proxies` only, from its end: the last address that is no proxy of ours. What

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
-import { consolePages } from '@postern/contract/pages.ts'
+import { consolePages } from '@postern/contract/console-pages.ts'
 import type { Context } from 'hono'
 import { parseAccept } from 'hono/utils/accept'
 import { ProblemError, problemResponse } from '../problem.ts'

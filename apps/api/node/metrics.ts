@@ -1,6 +1,6 @@
 import { type WorkerMetricName, workerMetrics, workerStateMetrics } from '@postern/contract/metrics.ts'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Metrics, MetricsSnapshot } from '../parts.ts'
+import type { Metrics, MetricsSnapshot } from '../dependencies.ts'
 
 const labelNames = ['service', 'worker'] as const
 

@@ -1,5 +1,5 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import type { NotifyWorkers } from '../parts.ts'
+import type { NotifyWorkers } from '../dependencies.ts'
 
 const patienceMs = 2_000
 

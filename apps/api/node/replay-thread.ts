@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ReplayOptions } from '../parts.ts'
+import type { ReplayOptions } from '../dependencies.ts'
 import { ReplayEngine } from './replay-engine.ts'
 import type { ToThread } from './replayer.ts'
 

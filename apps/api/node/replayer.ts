@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { ReplayResult } from '@postern/contract/replay.ts'
-import type { Change } from '@postern/store/control/draft.ts'
-import type { Replayer, ReplayRun } from '../parts.ts'
-import { slice } from '../slice.ts'
+import type { Change } from '@postern/store/control/change-set.ts'
+import type { Replayer, ReplayRun } from '../dependencies.ts'
+import { slice } from '../time-slice.ts'
 import { ReplayEngine } from './replay-engine.ts'
 
 /** Runs replays in a thread of their own; where there is no such file (a bundled function), in slices of this one. */

@@ -1,8 +1,8 @@
-import { passwordChangeSchema } from '@postern/contract/people.ts'
+import { passwordChangeSchema } from '@postern/contract/users.ts'
 import { page, sessionViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import { changeOwnPassword, endOwnSession, readOwnSessions } from '../verbs/account.ts'
 
 const own = { scope: 'person', tag: 'Your account' } as const

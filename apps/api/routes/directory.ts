@@ -10,7 +10,7 @@ import {
 } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import {
   changeOne,
   type DirectoryKind,

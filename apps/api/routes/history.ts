@@ -7,7 +7,7 @@ import {
 } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import { readAudit, readRevision, readRevisions, revertRevision, rollback } from '../verbs/history.ts'
 
 const params = z.object({ revision: z.coerce.number().int().min(1) })

@@ -2,7 +2,7 @@ import { listInputSchemas, listNameSchema } from '@postern/contract/lists.ts'
 import { listEntryViewSchema, page, writeResultSchema } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import { addEntry, exportList, importEntries, readList, removeEntry } from '../verbs/lists.ts'
 
 const tag = 'Lists'

@@ -11,7 +11,7 @@ import {
 import { submissionQuerySchema, submissionSchema } from '@postern/contract/worker-requests.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import { readBooks, readStats } from '../verbs/books.ts'
 import { readEvents, streamEvents } from '../verbs/events.ts'
 import { readContent, submitMessage } from '../verbs/messages.ts'

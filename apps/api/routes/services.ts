@@ -4,7 +4,7 @@ import { deleteWorker } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import { writeRevision } from '../call.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
-import { pageQuery } from '../page.ts'
+import { pageQuery } from '../pagination.ts'
 import { ProblemError } from '../problem.ts'
 import { actOnServices, readService, readServices, readWorkers } from '../verbs/services.ts'
 

@@ -1,12 +1,12 @@
-import { refreshTokenSchema, signInSchema } from '@postern/contract/people.ts'
 import { roleSchema } from '@postern/contract/roles.ts'
+import { refreshTokenSchema, signInSchema } from '@postern/contract/users.ts'
 import { z } from 'zod'
+import type { Parts } from '../dependencies.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { identify } from '../identity/bearer.ts'
 import { isOwnPage, refreshCookie, refreshCookieOf } from '../identity/cookie.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { endSession, refresh, refreshByCookie, type SessionParts, signIn, signOut } from '../identity/sessions.ts'
-import type { Parts } from '../parts.ts'
 import { invalid, ProblemError } from '../problem.ts'
 
 const tokensSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number().int() })

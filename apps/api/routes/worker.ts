@@ -9,7 +9,7 @@ import {
   revisionIdSchema,
   workerReportResponseSchema,
   workerReportSchema,
-} from '@postern/contract/sync.ts'
+} from '@postern/contract/worker-protocol.ts'
 import {
   workerRequestAnswerSchema,
   workerRequestListSchema,

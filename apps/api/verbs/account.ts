@@ -10,10 +10,10 @@ import {
 import { forgetAttempts } from '@postern/store/control/login-attempts.ts'
 import { recordAudit } from '@postern/store/control/revisions.ts'
 import { type Call, writeRevision } from '../call.ts'
+import type { Identity } from '../dependencies.ts'
 import { countAttempt, passwordAttempt } from '../identity/attempts.ts'
 import { auditOf } from '../identity/sessions.ts'
-import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
-import type { Identity } from '../parts.ts'
+import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
 /** What people do with their own account, whatever their role. A program has none: its token is changed by an owner. */

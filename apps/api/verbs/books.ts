@@ -2,7 +2,7 @@ import type { Books } from '@postern/contract/views.ts'
 import { bookIntervals, booksTotal } from '@postern/store/records/books.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
-import { iso } from '../page.ts'
+import { iso } from '../pagination.ts'
 import { invalid } from '../problem.ts'
 
 export type SpanQuery = {

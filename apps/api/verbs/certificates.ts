@@ -12,8 +12,8 @@ import { allRows, getRow } from '@postern/store/control/rows.ts'
 import type { Queries } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { tendCertificates } from '../certificates.ts'
-import { iso } from '../page.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
+import { iso } from '../pagination.ts'
 import { type FieldError, invalid, notFound, ProblemError } from '../problem.ts'
 
 /** Certificates: uploaded, made here, requested here, or ordered by ACME. The private key is written and never read. */

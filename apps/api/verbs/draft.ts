@@ -1,7 +1,7 @@
 import type { DraftInput } from '@postern/contract/draft.ts'
 import { type ListInput, type ListName, listNames } from '@postern/contract/lists.ts'
 import { type SettingGroup, settingGroupNames } from '@postern/contract/settings.ts'
-import type { Change, ChangeSet } from '@postern/store/control/draft.ts'
+import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
 import { commit } from '@postern/store/control/revisions.ts'
 import type { Call } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'

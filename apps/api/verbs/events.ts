@@ -2,8 +2,8 @@ import { type EventType, eventTypeNames, eventTypes, type PosternEvent, sentence
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
 import type { Call } from '../call.ts'
-import { untilChange } from '../change-signal.ts'
-import { iso, numberCursor, pageOf } from '../page.ts'
+import { untilChange } from '../event-signal.ts'
+import { iso, numberCursor, pageOf } from '../pagination.ts'
 import { invalid } from '../problem.ts'
 
 export type EventQuery = {

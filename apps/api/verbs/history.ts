@@ -14,8 +14,8 @@ import {
 } from '@postern/store/control/revisions.ts'
 import { type Call, diffOf, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
-import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../page.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
+import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
 const maxShown = 1000

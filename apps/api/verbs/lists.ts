@@ -1,13 +1,13 @@
-import { describeIssues } from '@postern/contract/issues.ts'
+import { describeIssues } from '@postern/contract/input-errors.ts'
 import { type ListEntry, type ListInput, type ListName, listInputSchemas } from '@postern/contract/lists.ts'
 import type { ListEntryView, WriteResult } from '@postern/contract/views.ts'
-import type { ChangeSet } from '@postern/store/control/draft.ts'
+import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { expiredAmong, listRows, type StoredJson } from '@postern/store/control/rows.ts'
 import { breathe } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { csvLine, parseCsv } from '../csv.ts'
-import { afterCursor, iso, type PageQuery, pageOf } from '../page.ts'
+import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { type FieldError, invalid, notFound } from '../problem.ts'
 
 const pageRows = 500

@@ -2,7 +2,7 @@ import { insteadOf } from '@postern/contract/environment.ts'
 import type { PortInForce } from '@postern/contract/views.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 
 /** Which ports the workers have open where those are not the saved ones: the environment may decide, or one could not be opened. */
 

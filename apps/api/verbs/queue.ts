@@ -11,7 +11,7 @@ import {
   recipientsOf,
 } from '@postern/store/records/queue.ts'
 import { type Call, writeRevision } from '../call.ts'
-import { afterCursor, iso, pageOf } from '../page.ts'
+import { afterCursor, iso, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { eventView } from './events.ts'
 

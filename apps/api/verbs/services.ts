@@ -10,8 +10,8 @@ import { headRevision, knownRevisions, revisionAt } from '@postern/store/control
 import { getRow } from '@postern/store/control/rows.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import { type Call, writeRevision } from '../call.ts'
-import { iso } from '../page.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
+import { iso } from '../pagination.ts'
 
 export type ServiceAction = 'start' | 'stop' | 'restart'
 

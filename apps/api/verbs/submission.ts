@@ -1,4 +1,4 @@
-import { describeIssues } from '@postern/contract/issues.ts'
+import { describeIssues } from '@postern/contract/input-errors.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import {
   chunkBytes,
@@ -11,7 +11,7 @@ import { getRow } from '@postern/store/control/rows.ts'
 import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../dependencies.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
 

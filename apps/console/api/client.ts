@@ -1,6 +1,6 @@
+import { answered, unanswered } from './api-reachable.ts'
 import { ApiProblem, readProblem } from './problem.ts'
-import { answered, unanswered } from './reachable.ts'
-import { accessToken, forgetAccessToken, lookAgain } from './session.ts'
+import { accessToken, forgetAccessToken, lookAgain } from './sign-in.ts'
 
 export type Query = Record<string, string | number | boolean | undefined>
 export type Call = {

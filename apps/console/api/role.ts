@@ -1,5 +1,5 @@
 import { type Role, roleAtLeast } from '@postern/contract/roles.ts'
-import { useSession } from './session.ts'
+import { useSession } from './sign-in.ts'
 
 /** The role of the one who is signed in. */
 export function useRole(): Role | undefined {

@@ -1,4 +1,4 @@
-import { accessToken } from './session.ts'
+import { accessToken } from './sign-in.ts'
 
 /** One server-sent event (WHATWG HTML §9.2). */
 export type ServerSentEvent = { id: string; type: string; data: string }

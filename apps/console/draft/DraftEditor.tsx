@@ -1,6 +1,6 @@
 import { Button } from '../ui/Button.tsx'
 import { TextArea } from '../ui/Controls.tsx'
-import { Labelled } from '../ui/Labelled.tsx'
+import { Labelled } from '../ui/LabelledField.tsx'
 import { readDraft, setDraftText, useDraftText } from './draft.ts'
 
 type Props = { error?: string | undefined }

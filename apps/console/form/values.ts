@@ -1,4 +1,4 @@
-import { describeIssues } from '@postern/contract/issues.ts'
+import { describeIssues } from '@postern/contract/input-errors.ts'
 import { z } from 'zod'
 import type { Field } from './field.ts'
 import { initialOf } from './field.ts'

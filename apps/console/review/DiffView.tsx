@@ -1,6 +1,6 @@
 import type { RowDiff } from '@postern/contract/views.ts'
 import { Badge } from '../ui/Badge.tsx'
-import { linesOfDiff, rowTitle } from './words.ts'
+import { linesOfDiff, rowTitle } from './diff-lines.ts'
 
 /** What changes, leaf by leaf; removed and added carry a sign beside their colour. */
 export function DiffView({ diff }: { diff: readonly RowDiff[] }) {

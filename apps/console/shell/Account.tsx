@@ -1,10 +1,10 @@
 import { Link, useNavigate } from '@tanstack/react-router'
 import { ChevronsUpDown } from 'lucide-react'
-import { type Me, signOut } from '../api/session.ts'
+import { type Me, signOut } from '../api/sign-in.ts'
 import { Button } from '../ui/Button.tsx'
 import { Select } from '../ui/Controls.tsx'
 import { Menu } from '../ui/Menu.tsx'
-import { chooseScheme, type Scheme, schemes, useScheme } from './scheme.ts'
+import { chooseScheme, type Scheme, schemes, useScheme } from './color-scheme.ts'
 
 const schemeLabels = { system: 'System colours', light: 'Light', dark: 'Dark' }
 

@@ -6,7 +6,7 @@ import { useEffect } from 'react'
 import { workersQuery } from '../api/queries.ts'
 import { IconButton } from '../ui/Button.tsx'
 import { useNow } from '../ui/Time.tsx'
-import { visible } from '../ui/visible.ts'
+import { visible } from '../ui/visible-text.ts'
 import { type Rollout, rolloutOf, stopFollowing, useFollowing } from './rollout.ts'
 
 /** Follows the newest change until every worker that is heard of has it. */

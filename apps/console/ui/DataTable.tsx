@@ -3,8 +3,8 @@ import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import clsx from 'clsx'
 import { type ReactNode, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { Checkbox } from './Controls.tsx'
-import { useNarrow } from './narrow.ts'
 import { Loading } from './Page.tsx'
+import { useNarrow } from './use-narrow.ts'
 
 const features = tableFeatures({ rowSelectionFeature })
 

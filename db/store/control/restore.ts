@@ -1,7 +1,7 @@
 import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { and, eq, sql } from 'drizzle-orm'
 import { breathe, isAmong } from '../database.ts'
-import type { ChangeSet } from './draft.ts'
+import type { ChangeSet } from './change-set.ts'
 import { keyOf } from './row-key.ts'
 import { rows } from './tables.ts'
 

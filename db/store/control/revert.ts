@@ -1,7 +1,7 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
 import { breathe, isAmong } from '../database.ts'
-import type { ChangeSet } from './draft.ts'
+import type { ChangeSet } from './change-set.ts'
 import { putBack, takeAway } from './restore.ts'
 
 /** Undoing one revision alone: what came later stays, and a row that changed since is a conflict. */

@@ -1,9 +1,9 @@
 import type { RowKind } from '@postern/contract/rows.ts'
-import type { RevisionName } from '@postern/contract/sync.ts'
+import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { and, desc, eq, getTableColumns, gt, lt, lte, max, not, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { breathe, type Database, includes, isAmong, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
-import { type Change, ChangeSet } from './draft.ts'
+import { type Change, ChangeSet } from './change-set.ts'
 import { hashOf } from './revision-id.ts'
 import { audit, changes, revisions } from './tables.ts'
 

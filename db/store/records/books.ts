@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
-import type { MinuteCounts } from './project.ts'
+import type { MinuteCounts } from './event-effects.ts'
 
 export type BooksRow = Pick<MinuteCounts, 'received' | 'delivered' | 'bounced' | 'discarded' | 'duplicates'>
 

@@ -1,4 +1,4 @@
-import type { FactBatch } from '@postern/contract/sync.ts'
+import type { FactBatch } from '@postern/contract/worker-protocol.ts'
 import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
 

@@ -1,8 +1,8 @@
 import { eventTypeNames, messageIdOf, type PosternEvent, parseEvent, sentenceOf } from '@postern/contract/events.ts'
-import { isOperational } from '@postern/contract/logged.ts'
+import { isOperational } from '@postern/contract/log-lines.ts'
 import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
-import { countsOf, type News, project, recipientKey } from './project.ts'
+import { countsOf, type News, project, recipientKey } from './event-effects.ts'
 
 /** An event as it came; only its number has been looked at. */
 export type RawEvent = { n: number; at: string; type: string; [field: string]: unknown }

@@ -1,7 +1,7 @@
 import type { QueueFilter, QueueState } from '@postern/contract/orders.ts'
 import { type SQL, sql } from 'drizzle-orm'
 import { all, contains, type Queries } from '../database.ts'
-import type { Outcome } from './project.ts'
+import type { Outcome } from './event-effects.ts'
 
 /** Messages as the events tell of them. Only accepted ones are in the queue. */
 

@@ -1,5 +1,5 @@
 import type { ServiceName } from '@postern/contract/services.ts'
-import type { WorkerReport } from '@postern/contract/sync.ts'
+import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 

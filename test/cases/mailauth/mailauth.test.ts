@@ -1,7 +1,7 @@
 import type { Findings, MailCheck } from '@postern/contract/mailauth.ts'
+import { forgetful } from '@postern/mailauth/resolver.ts'
+import { examine } from '@postern/mailauth/verify.ts'
 import { describe, expect, it } from 'vitest'
-import { examine } from '../../../workers/mailauth/examine.ts'
-import { forgetful } from '../../../workers/mailauth/names.ts'
 import { type Case, caseOf, clientOf, expectFound, type Folder, filesOf, messageOf, zoneOf } from './case.ts'
 import { resolverOf } from './zone.ts'
 

@@ -1,9 +1,9 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { reachOf } from './allowed-addresses.ts'
+import { Hosts } from './checked-hosts.ts'
 import { getJson } from './get-json.ts'
-import { Hosts } from './hosts.ts'
-import { reachOf } from './reach.ts'
 
 const open: Server[] = []
 afterEach(() => {

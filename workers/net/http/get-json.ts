@@ -1,8 +1,8 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
-import { HookFailure } from './failure.ts'
-import type { Hosts } from './hosts.ts'
+import type { Hosts } from './checked-hosts.ts'
+import { HookFailure } from './hook-failure.ts'
 
 /** Octets of an answer. */
 const maxAnswer = 262_144

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Hosts } from './hosts.ts'
+import { reachOf } from './allowed-addresses.ts'
+import { Hosts } from './checked-hosts.ts'
 import { type Post, Poster } from './post.ts'
-import { reachOf } from './reach.ts'
 
 const open: Server[] = []
 const posters: Poster[] = []

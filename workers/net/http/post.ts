@@ -2,8 +2,8 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request a
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
-import { HookFailure } from './failure.ts'
-import type { Hosts } from './hosts.ts'
+import type { Hosts } from './checked-hosts.ts'
+import { HookFailure } from './hook-failure.ts'
 
 /**
  * One POST to a URL that an administrator typed. It goes to an address that was checked, follows no redirect, and ends

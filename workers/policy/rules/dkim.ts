@@ -1,4 +1,4 @@
-import { checksFor } from '../mail-authentication.ts'
+import { checksFor } from '../mailauth.ts'
 import type { Questions, RuleRow } from '../rule.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { checksFor } from '../mail-authentication.ts'
+import { checksFor } from '../mailauth.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** RFC 9989 §5.4: what the domain in From asks for when its name is used by others. */

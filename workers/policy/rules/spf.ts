@@ -1,4 +1,4 @@
-import { checksFor } from '../mail-authentication.ts'
+import { checksFor } from '../mailauth.ts'
 import { type Questions, type RuleRow, refuse } from '../rule.ts'
 
 /** RFC 7208 §8.4: a fail may be refused; nothing else is. */

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { type CertificateCheck, Trust } from '../client/certificate.ts'
 import type { TlsPolicy } from '../client/connect-options.ts'
+import { type SecureDns, usable } from './dnssec.ts'
 import { domainNames, type MtaSts, type Policy } from './mta-sts.ts'
-import { type SecureDns, usable } from './secure-dns.ts'
 
 /**
  * On which terms a host is talked to. DANE goes before MTA-STS, and MTA-STS before the settings: what a domain demands of

@@ -3,12 +3,12 @@ import { request } from 'node:https'
 import { dirname } from 'node:path'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import type { Dns } from '@postern/net/dns.ts'
-import { type Reach, reachOf } from '@postern/net/http/reach.ts'
+import { type Reach, reachOf } from '@postern/net/http/allowed-addresses.ts'
 import { makeDirectory, replaceWith } from '@postern/runtime/disk.ts'
 import { LRUCache } from 'lru-cache'
 import { validateMx } from 'mailauth/lib/mta-sts.js'
 import type { Trust } from '../client/certificate.ts'
-import { parsePolicy, policyIdIn } from './sts-syntax.ts'
+import { parsePolicy, policyIdIn } from './mta-sts-syntax.ts'
 
 /**
  * Policies by which domains say that mail for them goes only to named hosts with a valid certificate (RFC 8461). A policy

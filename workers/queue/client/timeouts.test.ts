@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type Script, TestServer } from '../test/server.ts'
 import { defaultTimeouts } from './connect-options.ts'
 import { Connection } from './connection.ts'
-import { type Transaction, transact } from './transaction.ts'
+import { type Transaction, transact } from './mail-transaction.ts'
 
 /** The time-outs of RFC 5321 §4.5.3.2 are for the host's silence: while we prepare what comes next, none of them runs. */
 

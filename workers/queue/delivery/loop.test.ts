@@ -2,7 +2,7 @@ import type { Dns, Found } from '@postern/net/dns.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultTimeouts } from '../client/connect-options.ts'
 import type { Ourselves } from '../route/hosts.ts'
-import { ourselvesFrom } from '../route/ourselves.ts'
+import { ourselvesFrom } from '../route/own-addresses.ts'
 import { type Script, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 

@@ -1,7 +1,7 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { ConnectionFailure, type Peer } from '../client/connect-options.ts'
 import type { Connection } from '../client/connection.ts'
-import { maxTogether, sessionLimit } from '../client/limits.ts'
+import { maxTogether, sessionLimit } from '../client/limits-extension.ts'
 import {
   canPipelineNext,
   fitsAhead,
@@ -9,7 +9,7 @@ import {
   type Transaction,
   type TransactionAnswer,
   transact,
-} from '../client/transaction.ts'
+} from '../client/mail-transaction.ts'
 import { formFor, isPlain, plainForm } from '../form/form.ts'
 import type { DeliveryJob } from '../message/message.ts'
 import { type QueuedMessage, requireTlsOf } from '../message/message.ts'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { HookFailure } from '@postern/net/http/failure.ts'
+import { HookFailure } from '@postern/net/http/hook-failure.ts'
 import type { Answer } from '@postern/net/http/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/net/http/signature.ts'
 import { chunksOf } from '../message/content.ts'

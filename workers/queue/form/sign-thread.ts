@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { parentPort } from 'node:worker_threads'
-import { OversigningSigner } from './oversigned.ts'
+import { OversigningSigner } from './oversigning-signer.ts'
 import type { SignRequest, SignThreadRequest, SignThreadResponse } from './signer.ts'
 
 /** The thread in which messages are signed: hashing and private keys stay off the event loop that carries mail. */

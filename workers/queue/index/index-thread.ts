@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { ClockReading } from '../message/queue-clock.ts'
-import type { IndexFiles } from './file.ts'
 import type { IndexDatabase } from './index-database.ts'
+import type { IndexFiles } from './index-file.ts'
 import type { Counts, Opened } from './rows.ts'
 import type { IndexRequests } from './thread.ts'
 

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ClockReading } from '../message/queue-clock.ts'
-import type { IndexFiles } from './file.ts'
 import { IndexDatabase } from './index-database.ts'
+import type { IndexFiles } from './index-file.ts'
 import type { Scanned } from './rebuild.ts'
 import type { Commit, OrderEffect } from './rows.ts'
 

@@ -2,7 +2,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { BackOff } from '@postern/net/back-off.ts'
 import { keepAlive } from '@postern/net/keep-alive.ts'
-import { type LogLine, syslogMessage } from './line.ts'
+import { type LogLine, syslogMessage } from './log-line.ts'
 import { type Sink, Waiting } from './sink.ts'
 
 export type LogServerAddress = { host: string; port: number; tls: boolean }

@@ -1,6 +1,6 @@
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
-import { classicLines, isLogged, jsonLine, type Logged, levelOf, severityOf } from '@postern/contract/logged.ts'
+import { classicLines, isLogged, jsonLine, type Logged, levelOf, severityOf } from '@postern/contract/log-lines.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { defaultSettings, type LoggingSettings } from '@postern/contract/settings.ts'
 import type { EventLog } from '../event-log.ts'

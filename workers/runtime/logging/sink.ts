@@ -1,4 +1,4 @@
-import type { LogLine } from './line.ts'
+import type { LogLine } from './log-line.ts'
 
 /** Where lines go. Taking one never waits and never throws; what cannot be kept is counted. */
 export type Sink = {

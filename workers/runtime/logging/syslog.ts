@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { existsSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
-import { type LogLine, priorityOf, syslogMessage, textOf } from './line.ts'
+import { type LogLine, priorityOf, syslogMessage, textOf } from './log-line.ts'
 import { type Sink, Waiting } from './sink.ts'
 
 /**

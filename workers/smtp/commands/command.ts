@@ -5,7 +5,7 @@ import type { Reason, ReplyValues, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { Logins } from '../auth/logins.ts'
 import type { VerdictOf } from '../lookups/decide.ts'
-import type { FactsOf } from '../lookups/missing.ts'
+import type { FactsOf } from '../lookups/required-lookups.ts'
 import type { Transaction } from '../message/transaction.ts'
 import type { About } from '../record/session-log.ts'
 

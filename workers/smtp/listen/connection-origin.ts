@@ -6,7 +6,7 @@ import { wireReply } from '@postern/contract/reply-text.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { readProxyHeader } from './proxy-header.ts'
-import type { Trusted } from './trusted.ts'
+import type { Trusted } from './trusted-proxies.ts'
 
 /** Where a connection came from, and through which listener. */
 export type Origin = {

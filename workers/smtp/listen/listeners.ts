@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { ListenAddress } from './plan.ts'
+import type { ListenAddress } from './listen-addresses.ts'
 
 export type OpenListener = { name: string; address: string; port: number }
 export type Failure = { address: ListenAddress; error: string }

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { HookFailure } from '@postern/net/http/failure.ts'
+import { HookFailure } from '@postern/net/http/hook-failure.ts'
 import { keepAlive } from '@postern/net/keep-alive.ts'
 import type { CalloutHost } from '@postern/policy/expand.ts'
 

@@ -3,8 +3,8 @@ import type { Rule } from '@postern/contract/rules.ts'
 import type { DataVerdict, RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import { decideAuth, decideConnect, decideData, decideHello, decideMail, decideRcpt } from '@postern/policy/decide.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import type { LookupClients } from './clients.ts'
-import { type FactsOf, type LookupStage, lookUpMissing, type MessageSource } from './missing.ts'
+import type { LookupClients } from './lookup-clients.ts'
+import { type FactsOf, type LookupStage, lookUpMissing, type MessageSource } from './required-lookups.ts'
 
 /** Decide, look up what the verdict lacks, decide again: the only place that does it. */
 

@@ -3,7 +3,7 @@ import { isOwnNetwork, networkOf, pointerName, reversed } from './address.ts'
 import type { Answer, Dns } from './dns.ts'
 import { askDnsbl } from './dnsbl.ts'
 import { askHelo } from './helo.ts'
-import { askReverse } from './reverse.ts'
+import { askReverse } from './reverse-dns.ts'
 import { askSenderDomain } from './sender-domain.ts'
 
 /** A DNS that is data: `a mx.test` → answer; what is not there does not exist. */

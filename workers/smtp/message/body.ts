@@ -3,8 +3,8 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import { type MessageWriter, SpoolFailure, type SpoolWriter, type Stored } from '@postern/spool/spool.ts'
 import { BlindCopies } from './blind-copies.ts'
 import { BodyScanner } from './body-scanner.ts'
-import { FalseEnd } from './false-end.ts'
 import { type Header, readHeader } from './header.ts'
+import { FalseEnd } from './smuggling-detector.ts'
 
 /** Messages up to this size stay in memory until their end; longer ones are written to a draft in the spool. */
 const maxInMemory = 65_536

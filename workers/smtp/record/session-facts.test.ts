@@ -1,4 +1,5 @@
-import { type Session, sessionSchema } from '@postern/contract/session.ts'
+import { type Session, sessionSchema } from '@postern/contract/session-facts.ts'
+import { walk } from '@postern/policy/simulate-session.ts'
 import {
   authFacts,
   connectFacts,
@@ -10,7 +11,6 @@ import {
   rcptFacts,
   sessionFacts,
 } from '@postern/policy/test/example.ts'
-import { walk } from '@postern/policy/walk.ts'
 import { describe, expect, test } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'

@@ -7,7 +7,7 @@ import type {
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import { recordOf } from '@postern/contract/session.ts'
+import { recordOf } from '@postern/contract/session-facts.ts'
 
 /** Where records go: one session as JSON, and when it was. */
 export type FactSink = { record(line: string, now: number): void }

@@ -1,7 +1,7 @@
 import type { Policy } from '@postern/policy/policy.ts'
 import { acceptMessage, type MessageOutcome, maxKeptBytes, newBody, refusalSoFar } from '../message/accept.ts'
 import { type MessageBody, maxRead } from '../message/body.ts'
-import { Chunk, type MessageInput } from '../message/chunk.ts'
+import { Chunk, type MessageInput } from '../message/message-input.ts'
 import type { Transaction } from '../message/transaction.ts'
 import type { SessionView } from './view.ts'
 

@@ -2,10 +2,10 @@ import type { HelloFacts } from '@postern/contract/facts.ts'
 import { decideConnect, decideHello, decideMail } from '@postern/policy/decide.ts'
 import type { Rated } from '@postern/policy/rates.ts'
 import type { SessionStage, StageStep } from '../commands/command.ts'
+import { lookUpConnectMarks, lookUpHelloMarks, lookUpMailMarks } from '../lookups/background-lookups.ts'
 import { decide, type VerdictOf } from '../lookups/decide.ts'
-import { lookUpConnectMarks, lookUpHelloMarks, lookUpMailMarks } from '../lookups/mark.ts'
-import type { FactsOf } from '../lookups/missing.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
+import type { FactsOf } from '../lookups/required-lookups.ts'
 import type { SessionView } from './view.ts'
 
 /** One decision of a session, the same for every stage: facts, look-ups, verdict, record, answer, rates, look-ups that only mark. */

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Arrival, type Damage, SpoolInUse, type Trouble } from '../spool.ts'
+import { repeated } from '../test/messages.ts'
 import { envelopeOf, overhear, takeOver } from '../test/suite.ts'
-import { repeated } from './load.words.ts'
 import { openLocalReader } from './reader.ts'
 import { openLocalWriter } from './writer.ts'
 
@@ -18,9 +18,13 @@ afterEach(() => rm(directory, { recursive: true }))
 
 /** Starts a writing process and kills it after about `ms`. Answers what it acknowledged: size by id. */
 async function writeUntilKilled(ms: number, during?: () => Promise<void>): Promise<Map<string, number>> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('load.ts', import.meta.url)), directory, 'smtp-1'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../test/load.ts', import.meta.url)), directory, 'smtp-1'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   let said = ''
   const opened = new Promise<void>((resolve) => {
     child.stdout.on('data', (chunk) => {

@@ -9,7 +9,7 @@ import { expect, it } from 'vitest'
 const program = `
 import { createHash, randomBytes } from 'node:crypto'
 const [writers, readers, words] = await Promise.all(
-  ['writer.ts', 'reader.ts', 'load.words.ts'].map((file) => import('${new URL('.', import.meta.url).href}' + file)),
+  ['writer.ts', 'reader.ts', '../test/messages.ts'].map((file) => import('${new URL('.', import.meta.url).href}' + file)),
 )
 const directory = process.argv[1]
 const writer = await writers.openLocalWriter({ directory, name: 'smtp-1' })

@@ -6,9 +6,9 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import { uuidv7 } from 'uuidv7'
 import { type MessageWriter, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
 import { close, open, read, sync, write } from './disk.ts'
+import { draftSuffix } from './file-names.ts'
 import type { FreeSpace } from './free-space.ts'
 import { type Entry, refusal } from './group-commit.ts'
-import { draftSuffix } from './names.ts'
 import { encodeStart, headerLength, headLength } from './record.ts'
 
 /** Octets that may wait for the disk before the source is asked to wait. */

@@ -1,7 +1,7 @@
 import { stat, unlink } from 'node:fs/promises'
 import type { Cursors, Reclaimed, Segment, Waiting } from '../spool.ts'
 import { isMissing } from './disk.ts'
-import { parseCursor, segmentFile, segmentText } from './names.ts'
+import { parseCursor, segmentFile, segmentText } from './file-names.ts'
 import { listSegments, type OpenSegments } from './segments.ts'
 import { readTailOf } from './tail.ts'
 

@@ -1,6 +1,6 @@
 import { type Arrival, type Batch, type Cursor, type Damage, SpoolFailure, type Trouble } from '../spool.ts'
 import { close, isMissing, read, readSalvaging } from './disk.ts'
-import { cursorText, locationText, parseCursor, segmentText } from './names.ts'
+import { cursorText, locationText, parseCursor, segmentText } from './file-names.ts'
 import { type Head, headLength } from './record.ts'
 import { type Found, type Gap, type Span, scanWindow, type Window } from './scan.ts'
 import { listSegments, type OpenSegment, type OpenSegments } from './segments.ts'

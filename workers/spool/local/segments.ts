@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { SpoolFailure } from '../spool.ts'
 import { close, isMissing, open, read, sizeOf } from './disk.ts'
-import { type SegmentOf, segmentFile, segmentNumber, segmentText } from './names.ts'
+import { type SegmentOf, segmentFile, segmentNumber, segmentText } from './file-names.ts'
 import { decodeHead, foreignFormat, type Head, headLength } from './record.ts'
 
 /** The numbers of a writer's segments, ascending; none when the directory is gone. */

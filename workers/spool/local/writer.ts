@@ -12,11 +12,11 @@ import {
   type Trouble,
 } from '../spool.ts'
 import { isMissing, syncDirectory } from './disk.ts'
+import { checkWriterName, cursorText, segmentFile } from './file-names.ts'
 import { type AskFree, askFree, FreeSpace } from './free-space.ts'
 import { GroupCommit, refusal } from './group-commit.ts'
 import { type Lock, lockDirectory } from './lock.ts'
 import { LocalMessageWriter, type MessageWriterOptions, sharedEntry } from './message-writer.ts'
-import { checkWriterName, cursorText, segmentFile } from './names.ts'
 import { recover } from './recover.ts'
 import { TailWriter } from './tail.ts'
 

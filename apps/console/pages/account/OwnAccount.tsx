@@ -1,4 +1,4 @@
-import { useSession } from '../../api/session.ts'
+import { useSession } from '../../api/sign-in.ts'
 import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
 import { PasswordForm } from './PasswordForm.tsx'
 import { SessionPanel } from './SessionPanel.tsx'

@@ -5,7 +5,7 @@ import { call } from '../../api/client.ts'
 import { ApiProblem, explain } from '../../api/problem.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { Panel } from '../../ui/Page.tsx'
 
 const empty = { current: '', new: '', again: '' }

@@ -10,7 +10,7 @@ import { Button } from '../../ui/Button.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { Empty, Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 const path = '/v1/me/sessions'
 

@@ -7,9 +7,9 @@ import type { z } from 'zod'
 import { pagesQuery } from '../../api/queries.ts'
 import { Input } from '../../ui/Controls.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
-import { useNarrow } from '../../ui/narrow.ts'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, At } from '../../ui/Time.tsx'
+import { useNarrow } from '../../ui/use-narrow.ts'
 
 type Entry = z.infer<typeof auditViewSchema>
 

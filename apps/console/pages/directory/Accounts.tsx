@@ -5,7 +5,7 @@ import { Badge } from '../../ui/Badge.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import type { AccountView } from './shapes.ts'
+import type { AccountView } from './types.ts'
 
 const columns: Column<AccountView>[] = [
   {

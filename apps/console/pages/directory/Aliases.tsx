@@ -3,7 +3,7 @@ import { AtSign } from 'lucide-react'
 import type { Words } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import type { AliasView } from './shapes.ts'
+import type { AliasView } from './types.ts'
 
 const columns: Column<AliasView>[] = [
   {

@@ -6,7 +6,7 @@ import { Dialog } from '../../ui/Dialog.tsx'
 import { formatTime, plural } from '../../ui/format.ts'
 import { Fact, Facts } from '../../ui/Page.tsx'
 import { Ago, At } from '../../ui/Time.tsx'
-import type { CertificateView } from './shapes.ts'
+import type { CertificateView } from './types.ts'
 
 const sources = {
   upload: 'uploaded',

@@ -9,9 +9,9 @@ import { buttonClass, IconButton } from '../../ui/Button.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { Menu } from '../../ui/Menu.tsx'
 import { CertificateDetail, State } from './CertificateDetail.tsx'
-import { pemWords, signedSchema, uploadSchema, type Way, ways } from './certificateWays.ts'
+import { pemWords, signedSchema, uploadSchema, type Way, ways } from './certificate-sources.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import { type CertificateView, certificatesPath } from './shapes.ts'
+import { type CertificateView, certificatesPath } from './types.ts'
 
 const columns: Column<CertificateView>[] = [
   {

@@ -16,7 +16,7 @@ import { Input } from '../../ui/Controls.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Tabs } from '../../ui/Tabs.tsx'
-import { directoryTabs } from './shapes.ts'
+import { directoryTabs } from './types.ts'
 
 type Props<T> = {
   title: string

@@ -3,7 +3,7 @@ import { toast } from 'sonner'
 import { Button } from '../../ui/Button.tsx'
 import { TextArea } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 
 type Props = { domain: string; dnsName: string; dnsValue: string; onClose: () => void }
 

@@ -3,7 +3,7 @@ import { Globe } from 'lucide-react'
 import type { Words } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import type { DomainView } from './shapes.ts'
+import type { DomainView } from './types.ts'
 
 const columns: Column<DomainView>[] = [
   {

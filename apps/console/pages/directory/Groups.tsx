@@ -4,7 +4,7 @@ import type { Words } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
-import type { GroupView } from './shapes.ts'
+import type { GroupView } from './types.ts'
 
 const columns: Column<GroupView>[] = [
   {

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { Fact, Facts } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 import { EventFields } from './EventFields.tsx'
 
 export function EventDialog({ event, onClose }: { event: RecordedEvent; onClose: () => void }) {

@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 const known = new Set(['id', 'worker', 'n', 'at', 'type', 'title', 'text'])
 

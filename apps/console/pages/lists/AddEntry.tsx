@@ -1,4 +1,4 @@
-import { describeIssues } from '@postern/contract/issues.ts'
+import { describeIssues } from '@postern/contract/input-errors.ts'
 import { type ListName, listInputSchemas, lists } from '@postern/contract/lists.ts'
 import { Plus } from 'lucide-react'
 import { type FormEvent, useRef, useState } from 'react'
@@ -6,7 +6,7 @@ import { explain } from '../../api/problem.ts'
 import { useReview } from '../../review/review.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { expiries, expiryTime } from './expiry.ts'
 
 const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }

@@ -7,11 +7,11 @@ import { call } from '../../api/client.ts'
 import { explain } from '../../api/problem.ts'
 import { followRollout } from '../../shell/rollout.ts'
 import { Button } from '../../ui/Button.tsx'
+import { asksCount, isCount, TypedCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { plural } from '../../ui/format.ts'
-import { Labelled } from '../../ui/Labelled.tsx'
-import { asksCount, isCount, TypedCount } from '../../ui/TypedCount.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 
 type Props = { list: ListName; entries: readonly ListEntryView[]; onClose: () => void; onDone: () => void }
 

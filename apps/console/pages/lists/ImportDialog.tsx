@@ -6,8 +6,8 @@ import { Button } from '../../ui/Button.tsx'
 import { TextArea } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { plural } from '../../ui/format.ts'
-import { Labelled } from '../../ui/Labelled.tsx'
-import { type BadLine, formatOf, previewOf, withoutLines } from './lines.ts'
+import { Labelled } from '../../ui/LabelledField.tsx'
+import { type BadLine, formatOf, previewOf, withoutLines } from './import-preview.ts'
 
 const shownInBox = 200_000
 

@@ -2,7 +2,7 @@ import type { MessageView } from '@postern/contract/views.ts'
 import { StateBadge } from '../../ui/Badge.tsx'
 import { Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 /** Every attempt with the remote's reply, whole. */
 export function Attempts({ attempts }: { attempts: MessageView['attempts'] }) {

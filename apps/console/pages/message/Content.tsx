@@ -5,7 +5,7 @@ import { useMay } from '../../api/role.ts'
 import { Button } from '../../ui/Button.tsx'
 import { formatBytes } from '../../ui/format.ts'
 import { Panel } from '../../ui/Page.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 /** Characters that are shown; more would make the page slow. */
 const shown = 100_000

@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 import { EventFields } from '../events/EventFields.tsx'
 import { toneOfEvent } from '../events/tone.ts'
 

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'react'
 import UPlot from 'uplot'
-import { useScheme } from '../../shell/scheme.ts'
+import { useScheme } from '../../shell/color-scheme.ts'
 
 export type Series = {
   label: string

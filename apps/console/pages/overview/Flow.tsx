@@ -6,7 +6,7 @@ import { call } from '../../api/client.ts'
 import { formatCount, formatTime, plural, timeZone } from '../../ui/format.ts'
 import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
-import { type SpanName, spans, stepText } from './spans.ts'
+import { type SpanName, spans, stepText } from './periods.ts'
 
 type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
 type Point = { at: string } & Record<Count, number>

@@ -12,11 +12,11 @@ import { Select } from '../../ui/Controls.tsx'
 import { formatCount, plural } from '../../ui/format.ts'
 import { Failure, Loading, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, useNow } from '../../ui/Time.tsx'
-import { type CertificateView, certificatesPath } from '../directory/shapes.ts'
-import { type QueueSummary, queueSummaryQuery } from '../queue/shapes.ts'
+import { type CertificateView, certificatesPath } from '../directory/types.ts'
+import { type QueueSummary, queueSummaryQuery } from '../queue/summary-query.ts'
 import { FlowPanel, RefusedPanel } from './Flow.tsx'
 import { type Finding, findingsOf } from './findings.ts'
-import { type SpanName, spanNames, spans } from './spans.ts'
+import { type SpanName, spanNames, spans } from './periods.ts'
 
 export function Overview() {
   const now = useNow(5000)

@@ -1,11 +1,11 @@
-import { tooBroad } from '@postern/contract/breadth.ts'
+import { tooBroad } from '@postern/contract/address-coverage.ts'
 import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import { isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { fieldsOf } from '../../form/field.ts'
 import { same } from '../../form/patch.ts'
-import { valueText } from '../../review/words.ts'
+import { valueText } from '../../review/diff-lines.ts'
 import { formatSpan, plural } from '../../ui/format.ts'
 
 /** What needs somebody, worst first. Pure: everything it looks at is given. */

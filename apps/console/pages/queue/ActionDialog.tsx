@@ -4,10 +4,10 @@ import { toast } from 'sonner'
 import { explain } from '../../api/problem.ts'
 import { followRollout } from '../../shell/rollout.ts'
 import { Button } from '../../ui/Button.tsx'
+import { asksCount, isCount, TypedCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
-import { asksCount, isCount, TypedCount } from '../../ui/TypedCount.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { type Action, actions, readHost } from './actions.ts'
 
 export type Target = { host: string; port?: number }

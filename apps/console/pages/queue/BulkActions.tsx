@@ -8,7 +8,7 @@ import { useMay } from '../../api/role.ts'
 import type { QueueSearch } from '../../router.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 import { ActionDialog, type Target } from './ActionDialog.tsx'
 import { type Action, actionNames, actions } from './actions.ts'
 

@@ -4,7 +4,7 @@ import { type FormEvent, useEffect, useState } from 'react'
 import type { QueueSearch } from '../../router.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 
 const texts = [
   { key: 'domain', label: 'Domain' },

@@ -14,7 +14,7 @@ import { BulkActions } from './BulkActions.tsx'
 import { Filters } from './Filters.tsx'
 import { RunButton } from './RunButton.tsx'
 import { Summary } from './Summary.tsx'
-import { queueSummaryQuery } from './shapes.ts'
+import { queueSummaryQuery } from './summary-query.ts'
 
 const columns: Column<QueueItem>[] = [
   { id: 'state', header: 'State', width: '5.75rem', cell: (item) => <StateBadge state={item.state} /> },

@@ -8,7 +8,7 @@ import { readDraft, useDraftText } from '../../draft/draft.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { formatCount } from '../../ui/format.ts'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Result } from './Result.tsx'
 

@@ -12,7 +12,7 @@ import { DiffView } from '../../review/DiffView.tsx'
 import { useReview } from '../../review/review.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { Fact, Facts, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
 

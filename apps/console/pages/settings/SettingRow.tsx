@@ -7,10 +7,10 @@ import { idOf, useErrorAt } from '../../form/errors.tsx'
 import type { Field } from '../../form/field.ts'
 import { same } from '../../form/patch.ts'
 import { fromForm, toForm, type Values } from '../../form/values.ts'
-import { valueText } from '../../review/words.ts'
+import { valueText } from '../../review/diff-lines.ts'
 import { Badge } from '../../ui/Badge.tsx'
 import { formatBytes, formatCount } from '../../ui/format.ts'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 type Props = {
   field: Field

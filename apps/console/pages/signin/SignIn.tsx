@@ -1,11 +1,11 @@
 import { type FormEvent, useState } from 'react'
 import { ApiProblem, explain } from '../../api/problem.ts'
-import { signIn, signOut } from '../../api/session.ts'
-import { Gate } from '../../shell/Gate.tsx'
+import { signIn, signOut } from '../../api/sign-in.ts'
+import { Gate } from '../../shell/Logo.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 
 export function SignIn() {
   return (

@@ -7,7 +7,7 @@ import { DraftEditor } from '../../draft/DraftEditor.tsx'
 import { readDraft, useDraftText } from '../../draft/draft.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Checkbox, Input, Select, TextArea } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
+import { Labelled } from '../../ui/LabelledField.tsx'
 import { Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Answer } from './Answer.tsx'
 

@@ -7,8 +7,8 @@ import { explain } from '../../api/problem.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/Labelled.tsx'
-import { type TokenKind, tokenKinds } from './tokenKinds.ts'
+import { Labelled } from '../../ui/LabelledField.tsx'
+import { type TokenKind, tokenKinds } from './token-kinds.ts'
 
 const day = 86_400_000
 const lives = [30, 90, 365] as const

@@ -11,7 +11,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { Empty, Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
 import { NewTokenDialog, SecretDialog } from './NewTokenDialog.tsx'
-import { type TokenKind, tokenKinds } from './tokenKinds.ts'
+import { type TokenKind, tokenKinds } from './token-kinds.ts'
 
 type Token = {
   id: string

@@ -9,7 +9,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { Empty, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible.ts'
+import { visible } from '../../ui/visible-text.ts'
 
 const columns: Column<WorkerView>[] = [
   {

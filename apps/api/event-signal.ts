@@ -1,0 +1,28 @@
+import type { Parts } from './dependencies.ts'
+
+/** Wakes those who wait for new events in this process. Others find them by looking. */
+const waiting = new WeakMap<Parts, Set<() => void>>()
+
+export function signalChange(parts: Parts): void {
+  const all = waiting.get(parts)
+  if (!all) return
+  waiting.delete(parts)
+  for (const wake of all) wake()
+}
+
+/** Resolves when events were stored, after `ms`, or when `signal` fires. */
+export function untilChange(parts: Parts, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const all = waiting.get(parts) ?? new Set()
+    waiting.set(parts, all)
+    const wake = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', wake)
+      all.delete(wake)
+      resolve()
+    }
+    const timer = setTimeout(wake, ms)
+    signal.addEventListener('abort', wake)
+    all.add(wake)
+  })
+}

@@ -1,0 +1,57 @@
+import type { Database } from '@postern/store/database.ts'
+import { makeSeal } from '@postern/store/seal.ts'
+import { pino } from 'pino'
+import type { Parts } from '../dependencies.ts'
+import { fixedBy } from '../environment.ts'
+import { newId } from '../new-id.ts'
+import { acme } from './acme.ts'
+import { certificates } from './certificates.ts'
+import { makeMetrics } from './metrics.ts'
+import { makeNotifyWorkers } from './notify-workers.ts'
+import { passwords } from './passwords.ts'
+import { replayer } from './replayer.ts'
+
+const version = '0.1.0'
+
+export type NodeParts = {
+  control: Database
+  records: Database
+  dataKey: string
+  env: NodeJS.ProcessEnv
+  clientAddress: Parts['clientAddress']
+}
+
+/** What Node gives the API. `settled` resolves when nothing is left in the background. */
+export async function makeParts({ control, records, dataKey, env, clientAddress }: NodeParts) {
+  const work = new Set<Promise<unknown>>()
+  const log = pino({ name: 'api', level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))
+  const now = () => Date.now()
+  const parts: Parts = {
+    control,
+    records,
+    seal: await makeSeal(dataKey),
+    passwords,
+    certificates,
+    acme,
+    nudge: makeNotifyWorkers(env),
+    metrics: makeMetrics(),
+    replayer,
+    log,
+    now,
+    newId: () => newId(now()),
+    background: (promise) => {
+      const watched = promise
+        .catch((error: unknown) => log.warn({ error: String(error) }, 'work in the background failed'))
+        .finally(() => work.delete(watched))
+      work.add(watched)
+    },
+    clientAddress,
+    fixed: fixedBy(env),
+    corsOrigins: (env.POSTERN_CORS_ORIGINS ?? '').split(',').filter(Boolean),
+    version,
+  }
+  const settled = async () => {
+    while (work.size > 0) await Promise.all(work)
+  }
+  return { parts, settled }
+}

@@ -1,0 +1,74 @@
+import { foldLocal } from '@postern/contract/address.ts'
+import { namesOf } from '@postern/contract/directory.ts'
+import { generalSchema } from '@postern/contract/settings/general.ts'
+import type { AdvancedSettings, GeneralSettings } from '@postern/contract/settings.ts'
+import {
+  addAccount,
+  addAlias,
+  addDomain,
+  addGroup,
+  type Directory,
+  emptyDirectory,
+  splitAddress,
+  withoutBox,
+} from '@postern/policy/directory.ts'
+import type { Ground } from '@postern/policy/expand.ts'
+import type { ChangeSet } from '@postern/store/control/change-set.ts'
+import { entriesAt } from '@postern/store/control/directory.ts'
+
+/** The part of the directory, as drafted, to which some addresses lead: what an expansion of them reads. */
+
+/** A directory that leads to more than this is not followed. */
+const maxAddresses = 60_000
+
+type Entry = { kind: string; value: string }
+
+/** @returns `undefined` when they lead to too much */
+export async function groundFor(draft: ChangeSet, addresses: readonly string[]): Promise<Ground | undefined> {
+  const directory = emptyDirectory()
+  for (const { value } of await draft.all('domain')) addDomain(directory, value)
+  const general = generalSchema.parse((await draft.get('settings', 'general'))?.value ?? {})
+  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
+  const mailboxDelimiter = advanced?.mailboxDelimiter ?? ''
+  const seen = new Set<string>()
+  let waiting = [...addresses, ...followedAnyway(directory, general)]
+  while (waiting.length > 0) {
+    const keys = waiting
+      .flatMap((address) => spellings(directory, address, mailboxDelimiter))
+      .filter((key) => !seen.has(key))
+    for (const key of keys) seen.add(key)
+    if (seen.size > maxAddresses) return undefined
+    const found = keys.length > 0 ? await entriesAt(draft.queries, keys) : []
+    waiting = found.flatMap((entry) => added(directory, entry))
+  }
+  return { directory, settings: { general, advanced: { mailboxDelimiter } } }
+}
+
+function followedAnyway({ domains }: Directory, { postmaster }: GeneralSettings): string[] {
+  return [postmaster, ...[...new Set(domains.values())].map(({ catchAll }) => catchAll)].filter((text) => text !== '')
+}
+
+/** Keys under which an entry for the address may stand: with and without its box, under each name of its domain. */
+function spellings({ domains }: Directory, address: string, mailboxDelimiter: string): string[] {
+  const { local, domain } = splitAddress(address)
+  const own = domains.get(domain)
+  if (!own) return []
+  const locals = new Set([foldLocal(local), withoutBox(local, mailboxDelimiter)])
+  return [...locals].flatMap((one) => namesOf(own).map((name) => `${one}@${name}`))
+}
+
+/** @returns where it leads */
+function added(directory: Directory, { kind, value }: Entry): readonly string[] {
+  const entry = JSON.parse(value)
+  switch (kind) {
+    case 'account':
+      addAccount(directory, entry)
+      return entry.forwardTo ?? []
+    case 'alias':
+      addAlias(directory, entry)
+      return entry.to
+    default:
+      addGroup(directory, entry)
+      return entry.members
+  }
+}

@@ -1,0 +1,44 @@
+import { describeIssues } from '@postern/contract/input-errors.ts'
+import { type ListName, listInputSchemas } from '@postern/contract/lists.ts'
+
+export type BadLine = { line: number; text: string; message: string }
+export type Preview = { lines: number; bad: BadLine[]; checked: boolean }
+
+/** Past this many lines only the API checks, so that the page stays quick. */
+const quickLines = 20_000
+const shownBad = 200
+
+/** CSV, when its first line names a column `value` beside others. */
+export function formatOf(text: string): 'text' | 'csv' {
+  const head = text.slice(0, text.indexOf('\n') < 0 ? text.length : text.indexOf('\n'))
+  return head.includes(',') && head.split(',').some((cell) => cell.trim().replace(/"/g, '') === 'value')
+    ? 'csv'
+    : 'text'
+}
+
+/** What of a pasted text the contract refuses, line by line. Empty lines and those that begin with # count for nothing. */
+export function previewOf(list: ListName, text: string): Preview {
+  const all = text.split('\n').map((line, i) => ({ line: i + 1, text: line.trim() }))
+  const lines = all.filter((line) => line.text !== '' && !line.text.startsWith('#'))
+  if (formatOf(text) === 'csv') return { lines: Math.max(0, lines.length - 1), bad: [], checked: false }
+  if (lines.length > quickLines) return { lines: lines.length, bad: [], checked: false }
+  const bad: BadLine[] = []
+  for (const line of lines) {
+    const input = { value: line.text }
+    const result = listInputSchemas[list].safeParse(input)
+    if (!result.success)
+      for (const { message } of describeIssues(result.error, input, listInputSchemas[list]))
+        bad.push({ ...line, message })
+    if (bad.length >= shownBad) break
+  }
+  return { lines: lines.length, bad, checked: true }
+}
+
+/** The text without these lines; the others keep their order. */
+export function withoutLines(text: string, bad: readonly { line: number }[]): string {
+  const gone = new Set(bad.map(({ line }) => line))
+  return text
+    .split('\n')
+    .filter((_, i) => !gone.has(i + 1))
+    .join('\n')
+}

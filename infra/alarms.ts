@@ -1,0 +1,154 @@
+import type { SweepReport } from '@postern/contract/schedule.ts'
+import { Stack, type StackProps } from 'aws-cdk-lib'
+import { type IMetric, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
+import { FilterPattern, type LogGroup, MetricFilter } from 'aws-cdk-lib/aws-logs'
+import type { Construct } from 'constructs'
+import { minute, type Warning, warn } from './alarm.ts'
+import type { ApiStack } from './api.ts'
+import type { FoundationStack } from './foundation.ts'
+import { queuePrefix, workerNames } from './limits.ts'
+import type { WorkersStack } from './workers.ts'
+
+export type WatchStackProps = StackProps & { foundation: FoundationStack; api: ApiStack; workers: WorkersStack }
+
+/** What wakes somebody up. Every alarm tells the one topic. */
+export class WatchStack extends Stack {
+  constructor(scope: Construct, id: string, { foundation, api, workers, ...props }: WatchStackProps) {
+    super(scope, id, { ...props, description: 'Postern: alarms' })
+    const warnings = {
+      ...apiWarnings(api),
+      ...sweepWarnings(this, api.logs),
+      ...workerWarnings(workers),
+      ...queueWarnings(),
+    }
+    for (const [name, warning] of Object.entries(warnings)) warn(this, name, { ...warning, topic: foundation.alarms })
+  }
+}
+
+function apiWarnings({ api, lambda, schedules }: ApiStack): Record<string, Warning> {
+  return {
+    ApiServerErrors: {
+      metric: api.metricServerError({ statistic: Stats.SUM, period: minute }),
+      description: 'The API answered with 5xx. Look into the log of the function',
+      when: { above: 4 },
+      periods: 2,
+      silence: 'calm',
+    },
+    ApiFunctionErrors: {
+      metric: lambda.metricErrors({ statistic: Stats.SUM, period: minute }),
+      description: 'The API function fails: requests, sweeps or the retention. Look into its log',
+      when: { above: 0 },
+      periods: 3,
+      silence: 'calm',
+    },
+    ApiThrottled: {
+      metric: lambda.metricThrottles({ statistic: Stats.SUM, period: minute }),
+      description: 'The account has no room for more instances of the API function: raise its concurrency',
+      when: { above: 0 },
+      periods: 2,
+      silence: 'calm',
+    },
+    SchedulesFail: {
+      metric: schedules.metricTargetErrors({ statistic: Stats.SUM, period: minute }),
+      description: 'The scheduler cannot call the API function: unsent nudges and old events stay',
+      when: { above: 0 },
+      periods: 3,
+      silence: 'calm',
+    },
+  }
+}
+
+/** Numbers of the sweep's report, printed by function/handle-event.ts as one line a minute. */
+function sweepWarnings(stack: Stack, logs: LogGroup): Record<string, Warning> {
+  const measure = (name: string, field: keyof SweepReport) => sweepMetric(stack, logs, { name, field })
+  return {
+    SettingsLag: {
+      metric: measure('SettingsLag', 'lagSeconds'),
+      description:
+        'A worker has not had the latest settings in force for a minute, or the sweep has been silent for five. See Services in the console',
+      when: { above: 60 },
+      periods: 5,
+      silence: 'alarm',
+    },
+    OldestMail: {
+      metric: measure('OldestMail', 'oldestWaitingSeconds'),
+      description: 'A message has been waiting for delivery for six hours. See the queue in the console, by cause',
+      when: { above: 6 * 3600 },
+      periods: 5,
+      silence: 'calm',
+    },
+  }
+}
+
+function sweepMetric(
+  stack: Stack,
+  logGroup: LogGroup,
+  { name, field }: { name: string; field: keyof SweepReport },
+): IMetric {
+  const value = `$.sweep.${field}`
+  const filter = new MetricFilter(stack, `${name}Filter`, {
+    logGroup,
+    metricNamespace: 'Postern',
+    metricName: name,
+    filterPattern: FilterPattern.exists(value),
+    metricValue: value,
+  })
+  return filter.metric({ statistic: Stats.MAXIMUM, period: minute })
+}
+
+function workerWarnings({ cluster, service, targets }: WorkersStack): Record<string, Warning> {
+  const ofService = (metricName: string) =>
+    new Metric({
+      namespace: 'ECS/ContainerInsights',
+      metricName,
+      dimensionsMap: { ClusterName: cluster.clusterName, ServiceName: service.serviceName },
+      statistic: Stats.MINIMUM,
+      period: minute,
+    })
+  return {
+    NoWorker: {
+      metric: ofService('RunningTaskCount'),
+      description: 'No worker runs: mail is neither accepted nor delivered. See the events of the ECS service',
+      when: { below: 1 },
+      // A deployment is without a worker for a minute or two.
+      periods: 5,
+      silence: 'alarm',
+    },
+    NoHealthyReceiver: {
+      metric: targets[0]!.metrics.healthyHostCount({ statistic: Stats.MINIMUM, period: minute }),
+      description: 'The balancer finds no healthy receiver behind port 25',
+      when: { below: 1 },
+      periods: 5,
+      silence: 'alarm',
+    },
+    WorkerMemory: {
+      metric: service.metricMemoryUtilization({ statistic: Stats.MAXIMUM, period: minute }),
+      description: 'The worker is close to its memory limit, where it would be killed',
+      when: { above: 85 },
+      periods: 5,
+      silence: 'calm',
+    },
+  }
+}
+
+/** A nudge that nobody fetches: the worker lives on its own question every 15 s, and changes come late. */
+function queueWarnings(): Record<string, Warning> {
+  return Object.fromEntries(
+    Object.values(workerNames).map((worker) => [
+      `NudgesWait-${worker}`,
+      {
+        metric: new Metric({
+          namespace: 'AWS/SQS',
+          metricName: 'ApproximateAgeOfOldestMessage',
+          dimensionsMap: { QueueName: `${queuePrefix}${worker}` },
+          statistic: Stats.MAXIMUM,
+          period: minute,
+        }),
+        description: `Change events wait in the queue of ${worker}: it does not listen`,
+        when: { above: 60 },
+        periods: 5,
+        silence: 'calm',
+      } satisfies Warning,
+    ]),
+  )
+}

@@ -1,0 +1,26 @@
+import type { Location } from '@postern/spool/spool.ts'
+import type { Examined, Question } from './verify.ts'
+
+/** What the event loop and an examining thread say to each other. Several at once travel together. */
+
+export type Setup = {
+  /** `address[:port]` each; empty: the system's. */
+  servers: readonly string[]
+  /** Where stored messages are read; absent where they are handed over. */
+  spool?: string
+}
+
+export type Asked =
+  | { kind: 'stored'; id: number; question: Question; location: Location; octets: number }
+  | { kind: 'whole'; id: number; question: Question; message: Uint8Array }
+  /** The message follows in pieces. */
+  | { kind: 'sent'; id: number; question: Question }
+  | { kind: 'piece'; id: number; pieces: Uint8Array[]; last: boolean }
+  /** Nobody waits for it any more. */
+  | { kind: 'dropped'; id: number }
+
+export type Said =
+  | { kind: 'examined'; id: number; examined: Examined }
+  | { kind: 'failed'; id: number; error: string }
+  /** The pieces sent are used up. */
+  | { kind: 'more'; id: number }

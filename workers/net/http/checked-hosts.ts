@@ -1,0 +1,76 @@
+import { lookup } from 'node:dns/promises'
+import { serversIn } from '@postern/contract/environment.ts'
+import { parseAddress } from '@postern/contract/network.ts'
+import { Dns, type Found } from '../dns.ts'
+import { type Reach, reachFrom } from './allowed-addresses.ts'
+import { HookFailure } from './hook-failure.ts'
+
+/**
+ * Names to addresses that may be asked. We resolve, look at each address, and connect to exactly what was looked at: a name
+ * that means something else a moment later (DNS rebinding) gains nothing.
+ */
+export class Hosts {
+  readonly #reach: Reach
+  readonly #resolve: (host: string) => Promise<string[]>
+
+  constructor(reach: Reach, resolve: (host: string) => Promise<string[]>) {
+    this.#reach = reach
+    this.#resolve = resolve
+  }
+
+  /** At least one address, in the order of the answer. Rejects with HookFailure: forbidden, unreachable or timeout. */
+  async addressesOf(host: string, timeoutMs: number): Promise<string[]> {
+    const bare = host.replace(/^\[|\]$/g, '')
+    const found = parseAddress(bare) ? [bare] : await this.#ask(bare, timeoutMs)
+    if (found.length === 0) throw new HookFailure('unreachable', `${host} has no address`)
+    const refusals = found.map((address) => this.#reach.refuses(address))
+    const open = found.filter((_, i) => refusals[i] === null)
+    if (open.length === 0) throw new HookFailure('forbidden', `${host}: ${refusals[0]}`)
+    return open.map((address) => String(parseAddress(address)))
+  }
+
+  async #ask(host: string, timeoutMs: number): Promise<string[]> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new HookFailure('timeout', `the address of ${host} was not found in time`)),
+        timeoutMs,
+      )
+    })
+    try {
+      return await Promise.race([this.#resolve(host), late])
+    } catch (error) {
+      if (error instanceof HookFailure) throw error
+      const { code } = error as NodeJS.ErrnoException
+      throw new HookFailure('unreachable', `the address of ${host} was not found: ${code ?? (error as Error).message}`)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** By `POSTERN_DNS_SERVERS` and `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
+export function hostsFrom(env: NodeJS.ProcessEnv): Hosts {
+  const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
+  return new Hosts(reachFrom(env), servers.length > 0 ? askServers(servers) : askSystem)
+}
+
+/** The system's way, which also knows /etc/hosts. */
+async function askSystem(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true, order: 'ipv4first' })).map(({ address }) => address)
+}
+
+function askServers(servers: string[]): (host: string) => Promise<string[]> {
+  const dns = new Dns({ servers, timeoutMs: 3000, tries: 2, maxCached: 1000 })
+  return async (host) => {
+    const answers = await Promise.all([dns.a(host), dns.aaaa(host)])
+    const addresses = answers.flatMap((answer) => (answer.kind === 'found' ? answer.value : []))
+    if (addresses.length > 0) return addresses
+    throw Object.assign(new Error(`${host} has no address`), { code: codeOf(answers[0]) })
+  }
+}
+
+function codeOf(answer: Found<string[]>): string {
+  if (answer.kind === 'not-known') return answer.why
+  return answer.kind === 'no-name' ? 'ENOTFOUND' : 'ENODATA'
+}

@@ -1,0 +1,37 @@
+import { hostNameOf } from '@postern/contract/host-name.ts'
+import { fillReply, type ReplyName } from '@postern/contract/replies.ts'
+import type { ReplyValues } from '@postern/contract/verdict.ts'
+import type { Policy } from './policy.ts'
+import type { Step } from './simulate-session.ts'
+
+/** What the client reads after a verdict: where it may go on, the reply of its command's success. One line each, without CRLF. */
+export function spoken(
+  { verdict, about = '' }: Step,
+  { policy, machine }: { policy: Policy; machine: string },
+): string[] {
+  const { outcome, stage } = verdict
+  if (outcome.kind === 'refuse') return [line(outcome.reply, outcome.values)]
+  if (outcome.kind === 'answer') return outcome.replies.map(({ reply, values }) => line(reply, values))
+  const hostname = hostNameOf(policy.settings.general.hostname, machine)
+  switch (stage) {
+    case 'connect':
+      return [line('banner', { hostname, message: policy.settings.advanced.helloMessage || 'ESMTP Postern' })]
+    case 'hello':
+      return [line('hello', { hostname, client: about })]
+    case 'auth':
+      return [line('authenticated')]
+    case 'mail':
+      return [line('senderOk')]
+    case 'rcpt':
+      return [line('recipientOk')]
+    case 'data':
+      return [line('accepted', { id: '(its id)' })]
+    default:
+      return []
+  }
+}
+
+function line(name: ReplyName, values?: ReplyValues): string {
+  const { code, enhanced, text } = fillReply(name, values)
+  return `${code} ${enhanced ? `${enhanced} ` : ''}${text}`
+}

@@ -1,0 +1,164 @@
+import { parseMailAddress } from '@postern/contract/address.ts'
+import type { MailFacts, SessionFacts } from '@postern/contract/facts.ts'
+import type { Lookups } from '@postern/contract/lookups.ts'
+import { type Session, sessionDefaults } from '@postern/contract/session-facts.ts'
+import type { Verdict } from '@postern/contract/verdict.ts'
+import {
+  decideAuth,
+  decideConnect,
+  decideData,
+  decideExpn,
+  decideFault,
+  decideHello,
+  decideMail,
+  decideRcpt,
+  decideVrfy,
+} from './decide.ts'
+import { findAccount } from './login.ts'
+import { readSender } from './path.ts'
+import type { Policy } from './policy.ts'
+
+/** One command of a session and what was decided about it. `about`: the sender, the recipient, the login. */
+export type Step = { verdict: Verdict; about?: string }
+
+const plainTls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
+
+/**
+ * Asks every stage that the session reaches, in the order of the dialogue, each about the facts as they stand. A client that is
+ * refused at connect, HELO or MAIL goes no further; one that cannot log in with good credentials gives up; without an accepted
+ * recipient there is no DATA. A stage without its fact (`mailFrom`, `rcptTo`, `size`, …) is not asked.
+ */
+export function walk(session: Session, policy: Policy): Step[] {
+  const steps: Step[] = []
+  const facts = sessionFacts(session)
+  if (!goesOn(steps, { verdict: decideConnect(connectFacts(session, facts), policy) })) return steps
+  if (!fault(steps, { session, facts }, policy)) return steps
+  if (session.helo !== undefined && !hello(steps, { session, facts }, policy)) return steps
+  if (session.tls) facts.tls = session.tls === true ? plainTls : session.tls
+  if (session.login !== undefined && !auth(steps, { session, facts }, policy)) return steps
+  asks(steps, { session, facts }, policy)
+  if (session.mailFrom !== undefined) transaction(steps, { session, facts }, policy)
+  return steps
+}
+
+type Going = { session: Session; facts: SessionFacts }
+
+/** @returns whether the client may go on */
+function goesOn(steps: Step[], step: Step): boolean {
+  steps.push(step)
+  return step.verdict.outcome.kind === 'proceed'
+}
+
+function sessionFacts(session: Session): SessionFacts {
+  const { listener, tlsAvailable } = sessionDefaults
+  const facts: SessionFacts = {
+    now: session.now ?? 0,
+    listener: session.listener ?? listener,
+    ip: session.ip,
+    machine: session.machine ?? 'localhost',
+    tlsAvailable: session.tlsAvailable ?? tlsAvailable,
+  }
+  if (session.balancer !== undefined) facts.balancer = session.balancer
+  if (session.local !== undefined) facts.local = session.local
+  if (session.lookups) facts.lookups = session.lookups
+  if (session.tls && session.listener === 'smtps') facts.tls = session.tls === true ? plainTls : session.tls
+  return facts
+}
+
+function connectFacts(session: Session, facts: SessionFacts) {
+  const { sessionsOpen, sessionsFromAddress } = sessionDefaults
+  return {
+    ...facts,
+    sessionsOpen: session.sessionsOpen ?? sessionsOpen,
+    sessionsFromAddress: session.sessionsFromAddress ?? sessionsFromAddress,
+  }
+}
+
+/** Whenever it was in the session: what went wrong is asked about once, before the rest. @returns whether the session goes on */
+function fault(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+  const { errors = sessionDefaults.errors, invalidRecipients = sessionDefaults.invalidRecipients, attempt } = session
+  if (errors === 0 && invalidRecipients === 0 && attempt === undefined) return true
+  const verdict = decideFault({ ...facts, errors, invalidRecipients, ...(attempt && { attempt }) }, policy)
+  steps.push({ verdict, ...(attempt && { about: attempt }) })
+  return verdict.outcome.kind !== 'refuse'
+}
+
+function hello(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+  const argument = session.helo ?? ''
+  const verb = session.verb ?? sessionDefaults.verb
+  if (!goesOn(steps, { verdict: decideHello({ ...facts, verb, argument }, policy), about: argument })) return false
+  facts.helo = argument.slice(0, 255)
+  return true
+}
+
+function auth(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+  const login = session.login ?? ''
+  const mechanism = session.mechanism ?? sessionDefaults.mechanism
+  const result = session.loginResult ?? sessionDefaults.loginResult
+  const begin = decideAuth({ ...facts, mechanism }, policy)
+  const verdict =
+    begin.outcome.kind === 'proceed'
+      ? decideAuth({ ...facts, mechanism, credentials: { login, result } }, policy)
+      : begin
+  if (!goesOn(steps, { verdict, about: login })) return result !== 'valid'
+  const account = findAccount(policy, login)
+  if (account) facts.login = account.address
+  return true
+}
+
+function asks(steps: Step[], { session, facts }: Going, policy: Policy): void {
+  for (const [argument, decide] of [
+    [session.vrfy, decideVrfy],
+    [session.expn, decideExpn],
+  ] as const) {
+    if (argument === undefined) continue
+    const address = parseMailAddress(argument.trim().replace(/^<(.*)>$/, '$1'))
+    steps.push({ verdict: decide({ ...facts, argument, address }, policy), about: argument })
+  }
+}
+
+function transaction(steps: Step[], { session, facts }: Going, policy: Policy): void {
+  const mail = mailFacts(session, facts, policy)
+  if (!goesOn(steps, { verdict: decideMail(mail, policy), about: mail.senderText })) return
+  let recipientsSoFar = 0
+  for (const given of session.rcptTo ?? []) {
+    const { to, lookups } = typeof given === 'string' ? { to: given, lookups: undefined } : given
+    const recipientText = bare(to)
+    const recipient = parseMailAddress(recipientText)
+    const asked = { ...mail, recipientText, recipient, recipientsSoFar }
+    if (lookups) asked.lookups = over(mail.lookups, lookups)
+    if (goesOn(steps, { verdict: decideRcpt(asked, policy), about: recipientText })) recipientsSoFar++
+  }
+  if (recipientsSoFar === 0 || session.size === undefined) return
+  const end = {
+    recipients: recipientsSoFar,
+    size: session.size,
+    bareLineFeeds: session.bareLineFeeds ?? sessionDefaults.bareLineFeeds,
+    nulOctets: session.nulOctets ?? sessionDefaults.nulOctets,
+    hops: session.hops ?? sessionDefaults.hops,
+  }
+  steps.push({ verdict: decideData({ ...mail, ...end }, policy) })
+}
+
+function mailFacts(session: Session, facts: SessionFacts, policy: Policy): MailFacts {
+  const senderText = bare(session.mailFrom ?? '')
+  const mail: MailFacts = {
+    ...facts,
+    senderText,
+    sender: readSender(senderText, policy),
+    smtpUtf8: session.smtpUtf8 ?? sessionDefaults.smtpUtf8,
+    spool: session.spool ?? sessionDefaults.spool,
+  }
+  if (session.declaredSize !== undefined) mail.declaredSize = session.declaredSize
+  return mail
+}
+
+/** What was looked up for one recipient, over what was looked up for all; a prototype stays (see `Replay`). */
+function over(common: Lookups = {}, own: Lookups): Lookups {
+  return { __proto__: Object.getPrototypeOf(common) as object, ...common, ...own } as Lookups
+}
+
+/** People write an address with or without its angle brackets. */
+function bare(text: string): string {
+  return text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text
+}
