@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config'
 
 const house = fileURLToPath(new URL('..', import.meta.url))
 
+// About 90 Posterns of three processes are started, and each test file is a process: Node keeps what it compiled for them.
+process.env.NODE_COMPILE_CACHE ??= `${house}node_modules/.cache/node-compile`
+
 /** `unit`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
@@ -16,6 +19,7 @@ export default defineConfig({
           exclude: ['**/node_modules/**', '**/dist/**'],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
           maxWorkers: Math.max(2, availableParallelism()),
+          execArgv: ['--import', `${house}db/store/drizzle-imports.ts`],
           testTimeout: 30_000,
         },
       },

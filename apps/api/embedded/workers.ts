@@ -30,7 +30,7 @@ export type WorkerSurroundings = {
 /** Milliseconds beside the drain time that a worker may take to end: it closes files and sends its last events. */
 const patienceMs = 30_000
 /** Beside the variables of the product. */
-const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS']
+const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE']
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
   const workers = serviceNames.map((service) => ({ service, process: supervised(service, around) }))

@@ -1,0 +1,14 @@
+import { registerHooks } from 'node:module'
+
+/**
+ * The files of drizzle-orm import each other 387 times, and for each import Node (24.21) parses the 179 kB of the package's
+ * package.json again: 2.1 of the 3.0 CPU seconds that loading the API took. A path from one of its files to another needs
+ * no package.json. This module must be evaluated before drizzle-orm is imported, and a start is correct without it.
+ */
+registerHooks({
+  resolve(specifier, context, nextResolve) {
+    const isInside = specifier.startsWith('.') && context.parentURL?.includes('/node_modules/drizzle-orm/')
+    if (!isInside || !context.parentURL?.endsWith('.js')) return nextResolve(specifier, context)
+    return { url: new URL(specifier, context.parentURL).href, format: 'module', shortCircuit: true }
+  },
+})
