@@ -74,18 +74,6 @@ const smtpRooms = {
 const packages = { 'db/contract': ['zod', 'ipaddr\\.js', 'punycode'], 'workers/policy': [] }
 const testTools = ['vitest', 'fast-check', 'zod']
 
-/** Circles of types alone that are allowed, by one file on each. */
-const typeCircles = [
-  // A page reads the type of its route's parameters, and the route names its page.
-  'apps/console/router.tsx',
-  // Two views of one dialog, of one form.
-  'apps/console/review/review.tsx',
-  'apps/console/pages/settings/SettingsPage.tsx',
-  // A part and the whole that it is a part of (client, delivery, message, scheduling); `queueRooms` and `smtpRooms` hold the rooms.
-  'workers/queue/',
-  'workers/smtp/',
-]
-
 const room = '^(apps|workers|db)/[^/]+/|^(infra|test)/'
 
 module.exports = {
@@ -141,20 +129,10 @@ module.exports = {
     },
     {
       name: 'no-circle',
-      comment: 'Modules that run may not refer to each other',
+      comment: 'Modules may not refer to each other, nor may their types',
       severity: 'error',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
-    },
-    {
-      name: 'no-circle-of-types',
-      comment: 'Nor may types, but for those that `typeCircles` names with a reason',
-      severity: 'error',
-      from: {},
-      to: {
-        circular: true,
-        viaOnly: { pathNot: typeCircles.map((path) => `^${path.replaceAll('.', '\\.')}`).join('|') },
-      },
+      to: { circular: true },
     },
     {
       name: 'no-orphan-dependency',

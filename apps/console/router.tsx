@@ -1,21 +1,13 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import type { EventsSearch } from './pages/events/search.ts'
 import { NotFound } from './pages/NotFound.tsx'
+import type { QueueSearch } from './pages/queue/search.ts'
 import { Shell } from './shell/Shell.tsx'
 import { Failure, Loading } from './ui/Page.tsx'
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = <P extends string>(path: P) => ({ getParentRoute: () => root, path })
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
-
-export type QueueSearch = {
-  state?: string | undefined
-  domain?: string | undefined
-  sender?: string | undefined
-  recipient?: string | undefined
-  cause?: string | undefined
-  olderThanMinutes?: string | undefined
-}
-export type EventsSearch = { q?: string | undefined; type?: string | undefined; worker?: string | undefined }
 
 const tree = root.addChildren([
   createRoute({ ...at('/'), component: lazyRouteComponent(() => import('./pages/overview/Overview.tsx'), 'Overview') }),

@@ -10,7 +10,7 @@ import { plural } from '../ui/format.ts'
 import { Labelled } from '../ui/LabelledField.tsx'
 import { Failure, Loading } from '../ui/Page.tsx'
 import { DiffView } from './DiffView.tsx'
-import type { Pending } from './review.tsx'
+import type { Pending } from './request.ts'
 
 /** An import says how many, not each one. */
 type Counted = WriteResult & { added?: number; unchanged?: number }

@@ -2,29 +2,9 @@ import type { WriteResult } from '@postern/contract/views.ts'
 import { useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, use, useCallback, useState } from 'react'
 import { toast } from 'sonner'
-import type { Call } from '../api/client.ts'
 import { followRollout } from '../shell/rollout.ts'
 import { ReviewDialog } from './ReviewDialog.tsx'
-
-/**
- * One way to change anything: the request is tried dry, its diff and its warnings are shown, the administrator says why,
- * and only then it is sent. `null`: it was cancelled. Throws ApiProblem when the API refuses it (422 to map to fields,
- * 412 when somebody was faster).
- */
-export type ReviewRequest = {
-  title: string
-  /** What it does, before the diff. */
-  about?: ReactNode
-  /** Said aloud above everything. */
-  dangers?: readonly string[]
-  request: Call & { method: 'POST' | 'PATCH' | 'DELETE' }
-  verb?: string
-  look?: 'primary' | 'danger'
-  /** The API has no dry run for it: ask, without a diff. */
-  withoutDiff?: boolean
-}
-
-export type Pending = ReviewRequest & { settle: (result: WriteResult | null) => void; refuse: (error: unknown) => void }
+import type { Pending, ReviewRequest } from './request.ts'
 
 const Context = createContext<((request: ReviewRequest) => Promise<WriteResult | null>) | null>(null)
 

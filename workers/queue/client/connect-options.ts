@@ -1,9 +1,9 @@
 import type { CertificateCheck, Trust } from './certificate.ts'
 import type { DialogueLog } from './dialogue-log.ts'
 import type { Refusals } from './login.ts'
-import { type Reply, replyText } from './reply.ts'
+import type { Peer } from './peer.ts'
 
-/** What a connection to a next host is to be, and how it fails. */
+/** What a connection to a next host is to be. */
 
 export type TlsPolicy = 'none' | 'opportunistic' | 'require' | 'implicit'
 
@@ -23,13 +23,6 @@ export const defaultTimeouts: Timeouts = {
   data: 120_000,
   block: 180_000,
   end: 600_000,
-}
-
-export type Peer = {
-  /** What MX or the route called it; used for TLS server name and in events. */
-  host: string
-  address: string
-  port: number
 }
 
 export type ConnectOptions = {
@@ -53,39 +46,4 @@ export type ConnectOptions = {
   signal?: AbortSignal
   /** Records every line of both sides, without secrets. */
   dialogueLog?: DialogueLog
-}
-
-export type Stage =
-  | 'connect'
-  | 'greeting'
-  | 'hello'
-  /** The host is this server. */
-  | 'loop'
-  /** What has to be verified is not known for now. */
-  | 'terms'
-  | 'tls'
-  | 'proof'
-  | 'auth'
-  | 'mail'
-  | 'rcpt'
-  | 'data'
-  | 'body'
-  | 'end'
-
-/** The connection cannot go on. `reply`: the remote's last reply, if there is one. */
-export class ConnectionFailure extends Error {
-  override readonly name = 'ConnectionFailure'
-  readonly stage: Stage
-  readonly reply: Reply | undefined
-  /** The remote did not reply in time. */
-  silent = false
-  constructor(stage: Stage, message: string, reply?: Reply) {
-    super(message.slice(0, 500))
-    this.stage = stage
-    this.reply = reply
-  }
-  /** The remote's reply, or our message. */
-  get text(): string {
-    return this.reply ? replyText(this.reply) : this.message
-  }
 }

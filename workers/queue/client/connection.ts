@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type CertificateCheck, verificationError } from './certificate.ts'
-import { ConnectionFailure, type ConnectOptions, type Stage } from './connect-options.ts'
+import type { ConnectOptions } from './connect-options.ts'
+import { ConnectionFailure, type Stage } from './connection-failure.ts'
 import { withoutSecret } from './dialogue-log.ts'
 import {
   base64,

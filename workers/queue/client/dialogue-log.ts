@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { maskClientLine, maskServerLine } from '@postern/runtime/logging/mask.ts'
 import type { RecordEvent, Worker } from '@postern/runtime/worker.ts'
-import type { Peer } from './connect-options.ts'
+import type { Peer } from './peer.ts'
 import type { Reply } from './reply.ts'
 
 /**

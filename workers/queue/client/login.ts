@@ -1,4 +1,4 @@
-import { ConnectionFailure } from './connect-options.ts'
+import { ConnectionFailure } from './connection-failure.ts'
 import type { Reply } from './reply.ts'
 
 /** How we log in at a next host (RFC 4954): PLAIN (RFC 4616), then LOGIN. Under TLS only, so neither is weaker than the other. */

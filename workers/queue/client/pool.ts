@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache'
-import { ConnectionFailure, type ConnectOptions, type Peer, type TlsPolicy } from './connect-options.ts'
+import type { ConnectOptions, TlsPolicy } from './connect-options.ts'
 import { Connection } from './connection.ts'
+import { ConnectionFailure } from './connection-failure.ts'
 import { LoginCutShort } from './login.ts'
+import type { Peer } from './peer.ts'
 
 /** Connections that wait for their next message, and hosts that were found dead a moment ago. */
 

@@ -1,7 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { keepAlive } from '@postern/net/keep-alive.ts'
-import { ConnectionFailure, type ConnectOptions } from './connect-options.ts'
+import type { ConnectOptions } from './connect-options.ts'
+import { ConnectionFailure } from './connection-failure.ts'
 
 /** A connected socket, encrypted already when TLS is implicit. Rejects with ConnectionFailure. */
 export function openSocket(options: ConnectOptions): Promise<Socket> {

@@ -9,7 +9,7 @@ import type { Converter } from '../form/converter.ts'
 import type { Signer } from '../form/signer.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import type { Ourselves } from '../route/hosts.ts'
-import type { Buckets } from './s3.ts'
+import type { Buckets } from './buckets.ts'
 
 /** What an attempt needs. */
 

@@ -1,6 +1,6 @@
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { ConnectionFailure, type Peer } from '../client/connect-options.ts'
 import type { Connection } from '../client/connection.ts'
+import { ConnectionFailure } from '../client/connection-failure.ts'
 import { maxTogether, sessionLimit } from '../client/limits-extension.ts'
 import {
   canPipelineNext,
@@ -10,6 +10,7 @@ import {
   type TransactionAnswer,
   transact,
 } from '../client/mail-transaction.ts'
+import type { Peer } from '../client/peer.ts'
 import { formFor, isPlain, plainForm } from '../form/form.ts'
 import type { DeliveryJob } from '../message/message.ts'
 import { type QueuedMessage, requireTlsOf } from '../message/message.ts'

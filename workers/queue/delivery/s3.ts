@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { chunksOf, wholeOctets } from '../message/content.ts'
 import { deliveredOctets, readDelivered } from '../message/header-edits.ts'
@@ -8,6 +8,7 @@ import { domainOf, type QueuedMessage } from '../message/message.ts'
 import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
 import type { Destination } from '../route/destination.ts'
 import type { AttemptContext } from './attempt-context.ts'
+import { s3TimeoutMs } from './buckets.ts'
 
 /**
  * The route `s3`: two objects a message and domain, `<prefix><yyyy>/<mm>/<dd>/<id>-<domain>.json` with the envelope and
@@ -18,40 +19,6 @@ import type { AttemptContext } from './attempt-context.ts'
 type Bucket = Extract<Destination, { kind: 's3' }>
 
 type Abortable = AttemptContext & { signal: AbortSignal }
-
-const timeoutMs = 120_000
-
-/** The client is made when it is needed first: most systems have no such route. */
-export class Buckets {
-  readonly #env: NodeJS.ProcessEnv
-  #client: S3Client | undefined
-
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#env = env
-  }
-
-  get client(): S3Client {
-    this.#client ??= new S3Client(clientOptions(this.#env))
-    return this.#client
-  }
-
-  close(): void {
-    this.#client?.destroy()
-  }
-}
-
-function clientOptions(env: NodeJS.ProcessEnv) {
-  const { POSTERN_S3_ENDPOINT: endpoint, POSTERN_S3_ACCESS_KEY_ID: id, POSTERN_S3_SECRET_ACCESS_KEY: secret } = env
-  return {
-    region: env.POSTERN_S3_REGION || env.AWS_REGION || 'us-east-1',
-    maxAttempts: 1,
-    // A body that flows has no checksum before its end; the length and TLS guard it.
-    requestChecksumCalculation: 'WHEN_REQUIRED' as const,
-    requestHandler: { connectionTimeout: 10_000, requestTimeout: timeoutMs },
-    ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
-    ...(id && secret ? { credentials: { accessKeyId: id, secretAccessKey: secret } } : {}),
-  }
-}
 
 export async function deliverToBucket(job: DeliveryJob, bucket: Bucket, context: Abortable): Promise<Outcomes> {
   const result = await putBoth(job.mail, bucket, context)
@@ -106,7 +73,7 @@ async function put(
     ContentType: type,
     ...(octets === undefined ? {} : { ContentLength: octets }),
   })
-  const ends = [AbortSignal.timeout(timeoutMs), stopped, ...(signal ? [signal] : [])]
+  const ends = [AbortSignal.timeout(s3TimeoutMs), stopped, ...(signal ? [signal] : [])]
   await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
 }
 

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
-import type { SpoolReader } from '@postern/spool/spool.ts'
-import type { QueuedMessage } from './message.ts'
+import type { Location, SpoolReader } from '@postern/spool/spool.ts'
 
 /**
  * How a message differs from what is stored when it is delivered: lines that go before it, and fields of its header
@@ -33,12 +32,19 @@ export function editsFrom(text: string): HeaderEdits | undefined {
 }
 
 /** Octets of the message as it is delivered. */
-export function deliveredOctets({ octets, headerEdits }: Pick<QueuedMessage, 'octets' | 'headerEdits'>): number {
+export function deliveredOctets({
+  octets,
+  headerEdits,
+}: {
+  octets: number
+  headerEdits: HeaderEdits | undefined
+}): number {
   if (!headerEdits) return octets
   return headerEdits.cuts.reduce((sum, [from, to]) => sum - (to - from), octets + headerEdits.lines.length)
 }
 
-type Stored = Pick<QueuedMessage, 'location' | 'headerEdits'>
+/** `location` changes when the message is copied on. */
+type Stored = { location: Location; readonly headerEdits: HeaderEdits | undefined }
 
 /** The message as it is delivered, whole. A message that is copied on while it is read is read again where it lies now. */
 export async function readDelivered(mail: Stored, reader: SpoolReader): Promise<Buffer> {

@@ -1,7 +1,7 @@
 import { isOfMany } from '@postern/contract/host-name.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import type { Dns, Mx } from '@postern/net/dns.ts'
-import type { Peer } from '../client/connect-options.ts'
+import type { Peer } from '../client/peer.ts'
 import type { Destination } from './destination.ts'
 
 /** Which addresses to try for a destination, best first (RFC 5321 §5, RFC 7505). */

@@ -1,5 +1,4 @@
 import type { Destination } from '../route/destination.ts'
-import type { DeliveryInProgress } from './delivery-in-progress.ts'
 import type { DestinationQueue } from './destination-queue.ts'
 
 /**
@@ -26,6 +25,14 @@ export function transportOf({ kind }: Destination): Transport {
 /** Suspended deliveries of one transport; each has a socket. Further ones keep their slots. */
 const maxSuspended = 1000
 
+/** A delivery as its slots see it. `suspended`: it gave its slot up; only the slots set it. */
+export type SlotHolder = {
+  readonly job: { readonly retry: boolean }
+  readonly queue: DestinationQueue
+  readonly proven: boolean
+  suspended: boolean
+}
+
 export class ConcurrencySlots {
   readonly transport: Transport
   readonly #limit: () => number
@@ -40,7 +47,7 @@ export class ConcurrencySlots {
   /** Jobs in the destination queues. */
   jobs = 0
   /** Deliveries whose connection is ready and that wait for a slot. */
-  readonly #resuming: { delivery: DeliveryInProgress; go(): void }[] = []
+  readonly #resuming: { delivery: SlotHolder; go(): void }[] = []
 
   constructor(transport: Transport, limit: () => number) {
     this.transport = transport
@@ -56,20 +63,20 @@ export class ConcurrencySlots {
     return this.isFull || (!queue.proven && this.unproven >= Math.max(1, this.#limit() >> 1))
   }
 
-  begin(delivery: DeliveryInProgress): void {
+  begin(delivery: SlotHolder): void {
     this.busy++
     if (delivery.job.retry) this.busyRetries++
     if (!delivery.proven) this.unproven++
   }
 
-  #release(delivery: DeliveryInProgress): void {
+  #release(delivery: SlotHolder): void {
     this.busy--
     if (delivery.job.retry) this.busyRetries--
     if (!delivery.proven) this.unproven--
     while (this.#resuming.length > 0 && !this.isFull) this.#resuming.shift()?.go()
   }
 
-  end(delivery: DeliveryInProgress): void {
+  end(delivery: SlotHolder): void {
     if (!delivery.suspended) {
       this.#release(delivery)
       return
@@ -79,20 +86,20 @@ export class ConcurrencySlots {
     if (at >= 0) this.#resuming.splice(at, 1)
   }
 
-  suspend(delivery: DeliveryInProgress): void {
+  suspend(delivery: SlotHolder): void {
     if (this.suspended >= maxSuspended) return
     this.#setSuspended(delivery, 1)
     this.#release(delivery)
   }
 
   /** The remote has replied: the delivery resumes, even if that exceeds the limit by one. */
-  resume(delivery: DeliveryInProgress): void {
+  resume(delivery: SlotHolder): void {
     this.#setSuspended(delivery, -1)
     this.begin(delivery)
   }
 
   /** Resumes at once when a slot is free, otherwise when one becomes free. */
-  resumeWhenFree(delivery: DeliveryInProgress): Promise<void> | undefined {
+  resumeWhenFree(delivery: SlotHolder): Promise<void> | undefined {
     if (!this.isFull) {
       this.resume(delivery)
       return undefined
@@ -106,7 +113,7 @@ export class ConcurrencySlots {
     })
   }
 
-  #setSuspended(delivery: DeliveryInProgress, by: 1 | -1): void {
+  #setSuspended(delivery: SlotHolder, by: 1 | -1): void {
     delivery.suspended = by === 1
     delivery.queue.suspended += by
     this.suspended += by

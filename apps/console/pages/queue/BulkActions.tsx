@@ -5,12 +5,12 @@ import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { explain } from '../../api/problem.ts'
 import { useMay } from '../../api/role.ts'
-import type { QueueSearch } from '../../router.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
 import { visible } from '../../ui/visible-text.ts'
 import { ActionDialog, type Target } from './ActionDialog.tsx'
 import { type Action, actionNames, actions } from './actions.ts'
+import type { QueueSearch } from './search.ts'
 
 type Props = { selected: readonly QueueItem[]; filter: QueueSearch | null; onDone: () => void }
 

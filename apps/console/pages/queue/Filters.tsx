@@ -1,10 +1,10 @@
 import { queueStates } from '@postern/contract/orders.ts'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, useEffect, useState } from 'react'
-import type { QueueSearch } from '../../router.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { Labelled } from '../../ui/LabelledField.tsx'
+import type { QueueSearch } from './search.ts'
 
 const texts = [
   { key: 'domain', label: 'Domain' },

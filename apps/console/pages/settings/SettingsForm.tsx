@@ -14,9 +14,9 @@ import { useReview } from '../../review/review.tsx'
 import { Button, buttonClass } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
 import { ConflictDialog } from './ConflictDialog.tsx'
+import type { GroupView } from './group.ts'
 import { LeaveDialog } from './LeaveDialog.tsx'
 import { dangerOf, SettingRow } from './SettingRow.tsx'
-import type { GroupView } from './SettingsPage.tsx'
 
 type Base = { revision: number; settings: Values }
 

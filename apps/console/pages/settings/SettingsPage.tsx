@@ -1,28 +1,10 @@
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
-import type { PortInForce } from '@postern/contract/views.ts'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import { call } from '../../api/client.ts'
 import { Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { NotFound } from '../NotFound.tsx'
+import { groupQuery } from './group.ts'
 import { SettingsForm } from './SettingsForm.tsx'
-
-export type GroupView = {
-  revision: number
-  group: SettingGroup
-  settings: Record<string, unknown>
-  /** `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
-  fixed?: Record<string, string>
-  /** Ports that are in force otherwise than saved. */
-  inForce?: Record<string, PortInForce[]>
-}
-
-export const groupQuery = (group: SettingGroup) => ({
-  queryKey: ['settings', group],
-  queryFn: () => call<GroupView>({ path: `/v1/settings/${group}` }),
-  // What workers have open follows a change a moment later.
-  refetchInterval: group === 'advanced' || group === 'tls' ? 5_000 : (false as const),
-})
 
 export function SettingsPage() {
   const { group } = useParams({ from: '/settings/$group' })

@@ -1,0 +1,9 @@
+/** The filter of the queue page, as its address carries it. */
+export type QueueSearch = {
+  state?: string | undefined
+  domain?: string | undefined
+  sender?: string | undefined
+  recipient?: string | undefined
+  cause?: string | undefined
+  olderThanMinutes?: string | undefined
+}
