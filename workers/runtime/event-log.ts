@@ -1,14 +1,10 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
-import { BackOff } from '@postern/net/back-off.ts'
 import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
-
-/** After a failure. */
-const retryPauses = { firstMs: 200, longestMs: 5_000 }
+import { Shipper } from './shipper.ts'
 
 /**
  * Events on their way to storage. Recording is synchronous and cheap; writing and shipping go on behind it and never slow
@@ -51,6 +47,8 @@ const restFactor = 3
 const shortestRestMs = 100
 const longestRestMs = 500
 const hurryAbove = 500_000
+/** After storage could not be reached. */
+const pauses = { firstMs: 200, longestMs: 5_000 }
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
 
 export class EventLog {
@@ -74,14 +72,20 @@ export class EventLog {
   #isDirectoryDirty = true
   #flushing: Promise<void> | undefined
   #flushTimer: NodeJS.Timeout | undefined
-  #shipping: Promise<void> | undefined
-  #stop = new AbortController()
-  #closing = false
-  #wake: (() => void) | undefined
+  readonly #shipper: Shipper<Line[]>
+  #isShipping = false
   #accepted = new Set<string>()
 
   private constructor(options: EventLogOptions) {
     this.#options = { maxBytes: 1_073_741_824, failed: () => {}, refused: () => {}, ...options }
+    this.#shipper = new Shipper({
+      next: () => this.#nextBatch(),
+      send: (batch) => this.#send(batch),
+      refused: (batch, error) => this.#refusedByStorage(batch, error),
+      restMs: (tookMs) => this.#restMs(tookMs),
+      pauses,
+      failed: this.#options.failed,
+    })
   }
 
   /** Finds what an earlier process left. With an empty directory numbers are given only after `numberFrom`. */
@@ -204,7 +208,7 @@ export class EventLog {
     await this.#dropOldest()
     this.#forgetRefused()
     if (this.#refused.length > 0) this.#flushIn(tryAgainMs)
-    this.#wake?.()
+    if (this.#isShipping) this.#shipper.wake()
   }
 
   /** All of these lines or none. */
@@ -273,79 +277,49 @@ export class EventLog {
     }
   }
 
-  /** Ships until stopped: one batch under way at a time, 0.2 s to 5 s of patience after a failure. */
+  /** From now on, one batch after another. */
   startShipping(): void {
-    this.#shipping ??= this.#ship()
+    this.#isShipping = true
+    this.#shipper.wake()
   }
 
-  async #ship(): Promise<void> {
-    const backOff = new BackOff(retryPauses)
-    let failing = false
-    while (!this.#stop.signal.aborted) {
-      try {
-        const startedAt = performance.now()
-        if (await this.#shipBatch()) await this.#rest(performance.now() - startedAt)
-        else await this.#sleepUntilWritten()
-        backOff.reset()
-        failing = false
-      } catch (error) {
-        if (!failing) this.#options.failed(error)
-        failing = true
-        await sleep(backOff.next(), undefined, { signal: this.#stop.signal }).catch(() => {})
-      }
-    }
-  }
-
-  async #rest(tookMs: number): Promise<void> {
-    if (this.#closing || this.unsent > hurryAbove) return
+  #restMs(tookMs: number): number {
+    if (this.unsent > hurryAbove) return 0
     const leastMs = this.#toShip.length < batchSize ? shortestRestMs : 0
-    const restMs = Math.min(longestRestMs, Math.max(leastMs, tookMs * restFactor))
-    await sleep(restMs, undefined, { signal: this.#stop.signal }).catch(() => {})
+    return Math.min(longestRestMs, Math.max(leastMs, tookMs * restFactor))
   }
 
-  #sleepUntilWritten(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 1_000)
-      this.#wake = () => {
-        clearTimeout(timer)
-        this.#wake = undefined
-        resolve()
-      }
-    })
-  }
-
-  async #shipBatch(): Promise<boolean> {
+  async #nextBatch(): Promise<Line[] | undefined> {
     if (this.#toShip.length === 0) await this.#readBack()
     const batch = this.#toShip.slice(0, this.#batchSize)
-    const last = batch.at(-1)
-    if (!last) return false
-    const stored = await this.#send(batch)
-    if (stored === 'halved') return true
-    // Storage may know more than we sent: an earlier process shipped it and died before it heard.
-    const upTo = Math.max(stored, last.n)
+    return batch.length > 0 ? batch : undefined
+  }
+
+  async #send(batch: readonly Line[]): Promise<void> {
+    const stored = await this.#options.send(batch.map((line) => line.text))
+    await this.#settle(batch, stored)
+    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
+  }
+
+  /** Storage may know more than we sent: an earlier process shipped it and died before it heard. */
+  async #settle(batch: readonly Line[], stored: number): Promise<void> {
+    const upTo = Math.max(stored, batch.at(-1)?.n ?? 0)
     const left = this.#toShip.findIndex(({ n }) => n > upTo)
     this.#toShip.splice(0, left === -1 ? this.#toShip.length : left)
-    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
     this.#acknowledged = Math.max(this.#acknowledged, Math.min(upTo, this.#written))
     if (!this.#flushing) this.#forgetRefused()
     await this.#removeAcknowledged()
-    return true
   }
 
   /** One event that storage refuses must not hold up all that follow: the batch is halved until it stands alone, then it is dropped, aloud. */
-  async #send(batch: readonly Line[]): Promise<number | 'halved'> {
-    try {
-      return await this.#options.send(batch.map((line) => line.text))
-    } catch (error) {
-      const { status } = error as { status?: number }
-      if (status !== 400 && status !== 413 && status !== 422) throw error
-      if (batch.length > 1) {
-        this.#batchSize = Math.ceil(batch.length / 2)
-        return 'halved'
-      }
-      this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error)}` })
-      return 0
+  async #refusedByStorage(batch: readonly Line[], error: unknown): Promise<void> {
+    if (batch.length > 1) {
+      this.#batchSize = Math.ceil(batch.length / 2)
+      return
     }
+    this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error)}` })
+    await this.#settle(batch, 0)
+    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
   }
 
   async #readBack(): Promise<void> {
@@ -375,13 +349,8 @@ export class EventLog {
 
   /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
   async close(graceMs = 2_000): Promise<void> {
-    this.#closing = true
     await this.flush().catch(() => {})
-    const until = performance.now() + graceMs
-    while (this.#shipping && this.unsent > 0 && performance.now() < until) await sleep(20)
-    this.#stop.abort()
-    this.#wake?.()
-    await this.#shipping
+    if (this.#isShipping) await this.#shipper.close(graceMs)
     await this.flush().catch(() => {})
     clearTimeout(this.#flushTimer)
     await this.#leave()

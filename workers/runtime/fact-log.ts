@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import type { FactBatch } from '@postern/contract/worker-protocol.ts'
-import { BackOff } from '@postern/net/back-off.ts'
+import { Shipper } from './shipper.ts'
 
 /**
  * Facts of decisions on their way to storage, for the replay. Recording is synchronous and cheap, compressing and shipping
@@ -25,7 +25,7 @@ const maxWaitingOctets = 8_000_000
 /** Batches that may wait for storage: some minutes of heavy traffic. */
 const maxBatches = 64
 const restFactor = 3
-const retryPauses = { firstMs: 1000, longestMs: 30_000 }
+const pauses = { firstMs: 1000, longestMs: 30_000 }
 
 const compress = promisify(zstdCompress)
 const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
@@ -39,11 +39,21 @@ export class FactLog {
   #dropped = 0
   #batches: FactBatch[] = []
   #timer: NodeJS.Timeout | undefined
-  #working: Promise<void> | undefined
-  #closing = false
+  #packing: Promise<void> | undefined
+  readonly #shipper: Shipper<FactBatch>
 
   constructor(options: FactLogOptions) {
     this.#options = { failed: () => {}, everyMs: 2_000, ...options }
+    this.#shipper = new Shipper({
+      next: () => this.#batches[0],
+      send: (batch) => this.#send(batch),
+      refused: (batch) => this.#drop(batch),
+      // 404: a release of the API that has no replay.
+      refusals: [400, 404, 413, 422],
+      restMs: (tookMs) => tookMs * restFactor,
+      pauses,
+      failed: this.#options.failed,
+    })
   }
 
   /** One session as JSON on one line, and when it was. Never throws, never waits. */
@@ -57,8 +67,8 @@ export class FactLog {
     this.#until = Math.max(this.#until, now)
     this.#lines.push(line)
     this.#octets += line.length
-    if (this.#isFull) this.#work()
-    else this.#timer ??= setTimeout(() => this.#work(), this.#options.everyMs)
+    if (this.#isFull) void this.#pack()
+    else this.#packSoon()
   }
 
   /** Enough for a batch. */
@@ -66,33 +76,29 @@ export class FactLog {
     return this.#lines.length >= maxLines || this.#octets >= maxOctets
   }
 
-  #work(): void {
+  #packSoon(): void {
+    this.#timer ??= setTimeout(() => void this.#pack(), this.#options.everyMs)
+  }
+
+  /** Compresses what has come, one batch at a time, and has it shipped. */
+  #pack(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#working ??= this.#pass().finally(() => {
-      this.#working = undefined
-      if (!this.#closing && (this.#lines.length > 0 || this.#batches.length > 0))
-        this.#timer ??= setTimeout(() => this.#work(), this.#isFull ? 0 : this.#options.everyMs)
+    this.#packing ??= this.#packAll().finally(() => {
+      this.#packing = undefined
+      if (this.#lines.length > 0) this.#packSoon()
     })
+    return this.#packing
   }
 
-  /** Compresses what has come and ships what waits. */
-  async #pass(): Promise<void> {
-    if (this.#lines.length > 0) await this.#pack()
-    const backOff = new BackOff(retryPauses)
-    let failing = false
-    while (this.#batches.length > 0 && !this.#closing) {
-      const startedAt = performance.now()
-      const sent = await this.#sendFirst(!failing)
-      if (this.#isFull) await this.#pack()
-      failing = !sent
-      if (sent) backOff.reset()
-      await this.#rest(sent ? (performance.now() - startedAt) * restFactor : backOff.next())
-    }
+  async #packAll(): Promise<void> {
+    do await this.#packOne()
+    while (this.#isFull)
   }
 
-  async #pack(): Promise<void> {
+  async #packOne(): Promise<void> {
     const lines = this.#lines
+    if (lines.length === 0) return
     const { since, until } = { since: this.#since, until: this.#until }
     this.#lines = []
     this.#octets = 0
@@ -108,26 +114,19 @@ export class FactLog {
       records: octets.toString('base64'),
     })
     while (this.#batches.length > maxBatches) this.#dropped += this.#batches.shift()?.sessions ?? 0
+    this.#shipper.wake()
   }
 
-  async #sendFirst(isNews: boolean): Promise<boolean> {
-    const [batch] = this.#batches
-    if (!batch) return true
+  async #send(batch: FactBatch): Promise<void> {
     const dropped = this.#dropped
-    try {
-      await this.#options.send({ ...batch, dropped })
-    } catch (error) {
-      const { status } = error as { status?: number }
-      if (isNews) this.#options.failed(error)
-      // What storage refuses it will refuse again.
-      if (status !== 400 && status !== 413 && status !== 422 && status !== 404) return false
-      this.#dropped += batch.sessions
-      this.#forget(batch)
-      return true
-    }
+    await this.#options.send({ ...batch, dropped })
     this.#dropped -= dropped
     this.#forget(batch)
-    return true
+  }
+
+  #drop(batch: FactBatch): void {
+    this.#dropped += batch.sessions
+    this.#forget(batch)
   }
 
   /** It may have been dropped meanwhile, to make room. */
@@ -136,39 +135,16 @@ export class FactLog {
     if (at >= 0) this.#batches.splice(at, 1)
   }
 
-  #wake: (() => void) | undefined
-
-  #rest(ms: number): Promise<void> {
-    return new Promise((go) => {
-      const timer = setTimeout(go, this.#closing ? 0 : ms)
-      this.#wake = () => {
-        clearTimeout(timer)
-        go()
-      }
-    })
-  }
-
   /** Sessions recorded that storage does not have yet. */
   get waiting(): number {
     return this.#batches.reduce((sum, { sessions }) => sum + sessions, this.#lines.length)
   }
 
-  /** Ships what is there, once and for at most `graceMs`, and ends. What storage does not take by then is lost. */
+  /** Ships what is there, for at most `graceMs`, and ends. What storage does not take is lost. */
   async close(graceMs = 2_000): Promise<void> {
-    this.#closing = true
+    await this.#packing
+    await this.#pack()
     clearTimeout(this.#timer)
-    this.#wake?.()
-    let timer: NodeJS.Timeout | undefined
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs)
-    })
-    await Promise.race([this.#last(), timeout])
-    clearTimeout(timer)
-  }
-
-  async #last(): Promise<void> {
-    await this.#working
-    if (this.#lines.length > 0) await this.#pack()
-    while (this.#batches.length > 0 && (await this.#sendFirst(false)));
+    await this.#shipper.close(graceMs)
   }
 }

@@ -1,26 +1,24 @@
-import { chmod, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { LoggingSettings } from '@postern/contract/settings.ts'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
-import { ControlPlane, reasonOf, untilItWorks } from './control-plane.ts'
-import { EventLog } from './event-log.ts'
-import { FactLog } from './fact-log.ts'
+import { reasonOf, untilItWorks } from './control-plane.ts'
 import { Follower } from './follower.ts'
 import { serveHealth } from './health.ts'
-import { LastGood } from './last-good.ts'
-import { Logging } from './logging/logging.ts'
+import { Periodic } from './periodic.ts'
 import { version } from './version.ts'
 import type { Service, ServiceStatus, Worker } from './worker.ts'
+import { openWorkerParts, type WorkerParts } from './worker-parts.ts'
 import { WorkerRequests } from './worker-requests.ts'
 
-export type WorkerParts = {
+export type StartOptions = {
   /** Makes the service; it must not open anything before its first `apply`. */
-  service: (worker: Worker & { dataDirectory: string; log: Logger }) => Service | Promise<Service>
+  service: (worker: WorkerOfService) => Service | Promise<Service>
   /** Which service this is, before it is made. */
   name: Service['name']
   env: NodeJS.ProcessEnv
 }
+
+export type WorkerOfService = Worker & { dataDirectory: string; log: Logger }
 
 const askEveryMs = 15_000
 const reportEveryMs = 5_000
@@ -30,175 +28,214 @@ const reportEveryMs = 5_000
  * newer settings, change events, reports and the shipping of events, each on its own and none in the way of mail.
  * Resolves when the service runs under its first settings. SIGTERM and SIGINT stop it and end the process with 0.
  */
-export async function startWorker({ service: makeService, name, env }: WorkerParts): Promise<Worker> {
-  const id = required(env, 'POSTERN_WORKER_NAME')
-  const dataDirectory = required(env, 'POSTERN_DATA_DIR')
-  await keepToThisUser(dataDirectory)
-  const log = pino({ name: id, level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination(2))
-  const directory = join(dataDirectory, 'worker', id)
-  const stopping = new AbortController()
-  const controlPlane = new ControlPlane(required(env, 'POSTERN_API_URL'), {
-    token: required(env, 'POSTERN_ENROL_TOKEN'),
-    service: name,
-    name: id,
-    version,
-  })
-  const events = await EventLog.open({
-    directory: join(directory, 'events'),
-    send: (lines) => controlPlane.sendEvents(lines),
-    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
-    refused: (error) => log.error({ error: reasonOf(error) }, 'events wait in memory: the disk does not take them'),
-  })
-  const logging = new Logging({
-    worker: id,
-    service: name,
-    events,
-    syslog: env.POSTERN_SYSLOG || '/dev/log',
-    failed: (why) =>
-      log.warn({ error: why }, 'the log cannot be reached; lines wait, and are counted when there are too many'),
-  })
-  const facts = new FactLog({
-    send: (batch) => controlPlane.sendFacts(batch),
-    failed: (error) =>
-      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not take them'),
-  })
-  const startedAt = new Date().toISOString()
-  let queueUrl: string | undefined
-  let stopped: Promise<void> | undefined
+export async function startWorker({ service: makeService, name, env }: StartOptions): Promise<Worker> {
+  const parts = await openWorkerParts(name, env)
+  const running = new RunningWorker(parts)
+  const worker = running.worker()
+  running.serve(await makeService(worker))
+  const health = await serveHealth({ env, observed: () => running.status().observed })
+  running.atEnd(() => health?.close())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void worker.stop(signal).then(() => process.exit(0)))
+  parts.logging.record('worker.started', { service: name, version, pid: process.pid })
+  await running.start()
+  return worker
+}
 
-  const report = async () => {
-    const status = logged.status()
-    const answer = await controlPlane.report({
-      service: name,
-      version,
-      pid: process.pid,
-      startedAt,
-      ...status,
-      metrics: { ...status.metrics, ...logging.metrics },
-      revision: follower.revision,
-      revisionId: follower.revisionId,
-      ...(follower.refused ? { refused: follower.refused } : {}),
-      ...(queueUrl ? { queueUrl } : {}),
-      eventsUnsent: events.unsent,
+/** Enrols, follows the settings, reports and, at last, stops. */
+class RunningWorker {
+  readonly #parts: WorkerParts
+  readonly #startedAt = new Date().toISOString()
+  readonly #stopping = new AbortController()
+  readonly #reports: Periodic
+  readonly #ends: (() => void)[] = []
+  // Made by `serve`, before anything is followed or reported.
+  #service!: Service
+  #follower!: Follower
+  #requests!: WorkerRequests
+  #changeQueue: ChangeQueue | undefined
+  #queueUrl: string | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts
+    this.#reports = new Periodic(reportEveryMs, () => this.#report(), this.#stopping.signal)
+  }
+
+  /** The worker as its service sees it. */
+  worker(): WorkerOfService {
+    const { id, env, dataDirectory, log, controlPlane, events, logging, facts } = this.#parts
+    return {
+      id,
+      record: logging.record,
+      wants: logging.wants,
+      // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
+      facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
+      flushEvents: () => events.flush(),
+      syncEvents: () => events.sync(),
+      wasAccepted: (messageId) => events.wasAccepted(messageId),
+      reportOffences: async (offences) => {
+        const answer = await controlPlane.sendOffences(offences)
+        this.#follower.nudge(answer.revision)
+        return answer
+      },
+      runQueue: (domain, by) => controlPlane.runQueue(domain, by),
+      reportSoon: () => this.#reports.soon(),
+      stop: (cause) => {
+        this.#stopped ??= this.#stop(cause)
+        return this.#stopped
+      },
+      dataDirectory,
+      log,
+    }
+  }
+
+  /** This is the service that the settings are for. */
+  serve(service: Service): void {
+    const { controlPlane, lastGood, log, logging } = this.#parts
+    this.#service = service
+    this.#follower = new Follower({
+      controlPlane,
+      lastGood,
+      service: withLogging(service, logging),
+      record: logging.record,
+      moved: () => this.#reports.soon(),
     })
-    follower.told({ revision: answer.revision, id: answer.revisionId })
-    if (answer.requests > 0) requests.look()
-  }
-  const reports = everyNowAndThen(reportEveryMs, report, stopping.signal)
-
-  const worker: Worker & { dataDirectory: string; log: Logger } = {
-    id,
-    record: logging.record,
-    wants: logging.wants,
-    // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
-    facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
-    flushEvents: () => events.flush(),
-    syncEvents: () => events.sync(),
-    wasAccepted: (messageId) => events.wasAccepted(messageId),
-    reportOffences: async (offences) => {
-      const answer = await controlPlane.sendOffences(offences)
-      follower.nudge(answer.revision)
-      return answer
-    },
-    runQueue: (domain, by) => controlPlane.runQueue(domain, by),
-    reportSoon: () => reports.soon(),
-    stop: (cause) => {
-      stopped ??= stop(cause)
-      return stopped
-    },
-    dataDirectory,
-    log,
-  }
-  const service = await makeService(worker)
-  const health = await serveHealth({ env, observed: () => logged.status().observed })
-  const lastGood = new LastGood(directory)
-  /** The service's settings, and the log's. */
-  const logged: Service = {
-    name,
-    apply: async (change) => {
-      await service.apply(change)
-      logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
-    },
-    status: () =>
-      withTrouble(service.status(), { events: events.trouble, settings: lastGood.trouble, log: logging.trouble }),
-    stop: () => service.stop(),
-  }
-  const follower = new Follower({
-    controlPlane,
-    lastGood,
-    service: logged,
-    record: logging.record,
-    moved: () => reports.soon(),
-  })
-  const requests = new WorkerRequests({
-    controlPlane,
-    service,
-    failed: (error) => log.warn({ error: reasonOf(error) }, 'a request of the API was not answered; it is tried again'),
-  })
-  let changeQueue: ChangeQueue | undefined
-
-  const stop = async (cause: string) => {
-    log.info({ cause }, 'stopping')
-    await service.stop()
-    logging.record('worker.stopped', { service: name, cause })
-    await logging.close()
-    await facts.close()
-    await events.close()
-    await report().catch(() => {})
-    stopping.abort()
-    await changeQueue?.close()
-    await lastGood.close()
-    health?.close()
-    log.info('stopped')
+    this.#requests = new WorkerRequests({
+      controlPlane,
+      service,
+      failed: (error) =>
+        log.warn({ error: reasonOf(error) }, 'a request of the API was not answered; it is tried again'),
+    })
   }
 
-  const follow = async () => {
+  /** Called when everything else has stopped. */
+  atEnd(end: () => void): void {
+    this.#ends.push(end)
+  }
+
+  /** The service's, degraded by what is wrong with the worker. */
+  status(): ServiceStatus {
+    const { events, lastGood, logging } = this.#parts
+    return withTrouble(this.#service.status(), {
+      events: events.trouble,
+      settings: lastGood.trouble,
+      log: logging.trouble,
+    })
+  }
+
+  /** Resolves when first settings are in force: the last good ones from disk, or the API's. */
+  async start(): Promise<void> {
+    const { log } = this.#parts
+    const resumed = await this.#follower.resume()
+    if (resumed) log.info({ revision: this.#follower.revision }, 'running on the last good settings from disk')
+    const following = this.#enrol()
+      .then(() => this.#follow())
+      .catch((error) => {
+        if (!this.#stopping.signal.aborted) log.error({ error: reasonOf(error) }, 'following the settings ended')
+      })
+    if (!resumed) await following
+  }
+
+  /** From here on events are shipped and the worker reports. */
+  async #enrol(): Promise<void> {
+    const { controlPlane, events, log } = this.#parts
     const { lastEvent } = await untilItWorks(
       () => controlPlane.enrol(),
-      stopping.signal,
+      this.#stopping.signal,
       (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol at the API; trying again'),
     )
     events.numberFrom(lastEvent)
     events.startShipping()
-    reports.start()
+    this.#reports.start()
+  }
+
+  /** Newer settings: once now, then whenever something is heard, and every 15 s whatever is heard. */
+  async #follow(): Promise<void> {
+    const { log } = this.#parts
+    const follower = this.#follower
     await untilItWorks(
       async () => {
         await follower.ask()
         if (!follower.inForce) throw new Error(`the first settings were refused: ${follower.refused?.error}`)
       },
-      stopping.signal,
+      this.#stopping.signal,
       (error) => log.warn({ error: reasonOf(error) }, 'cannot read the settings; trying again'),
     )
-    changeQueue = new ChangeQueue({
+    this.#changeQueue = this.#openChangeQueue()
+    new Periodic(askEveryMs, () => follower.ask(), this.#stopping.signal).start()
+  }
+
+  #openChangeQueue(): ChangeQueue {
+    const { id, env, log } = this.#parts
+    return new ChangeQueue({
       workerId: id,
       endpoint: env.POSTERN_SQS_ENDPOINT,
       nudged: (revision) => {
         // A revision that is known already: there is something else to be done.
-        if (revision <= follower.revision) requests.look()
-        follower.nudge(revision)
+        if (revision <= this.#follower.revision) this.#requests.look()
+        this.#follower.nudge(revision)
       },
       ready: (url) => {
-        queueUrl = url
-        reports.soon()
+        this.#queueUrl = url
+        this.#reports.soon()
         // What was announced before the queue existed was announced to nobody.
-        void follower.ask().catch(() => {})
+        void this.#follower.ask().catch(() => {})
       },
       failed: (error) => log.warn({ error: reasonOf(error) }, 'change queue is away; asking the API every 15 s'),
     })
-    everyNowAndThen(askEveryMs, () => follower.ask(), stopping.signal).start()
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => void worker.stop(signal).then(() => process.exit(0)))
+  async #report(): Promise<void> {
+    const { name, controlPlane, events, logging } = this.#parts
+    const { revision, revisionId, refused } = this.#follower
+    const status = this.status()
+    const answer = await controlPlane.report({
+      service: name,
+      version,
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      ...status,
+      metrics: { ...status.metrics, ...logging.metrics },
+      revision,
+      revisionId,
+      ...(refused ? { refused } : {}),
+      ...(this.#queueUrl ? { queueUrl: this.#queueUrl } : {}),
+      eventsUnsent: events.unsent,
+    })
+    this.#follower.told({ revision: answer.revision, id: answer.revisionId })
+    if (answer.requests > 0) this.#requests.look()
+  }
 
-  logging.record('worker.started', { service: name, version, pid: process.pid })
-  const resumed = await follower.resume()
-  if (resumed) log.info({ revision: follower.revision }, 'running on the last good settings from disk')
-  const following = follow().catch((error) => {
-    if (!stopping.signal.aborted) log.error({ error: reasonOf(error) }, 'following the settings ended')
-  })
-  if (!resumed) await following
-  return worker
+  /** Mail first, then what tells of it. */
+  async #stop(cause: string): Promise<void> {
+    const { name, log, logging, facts, events, lastGood } = this.#parts
+    log.info({ cause }, 'stopping')
+    await this.#service.stop()
+    logging.record('worker.stopped', { service: name, cause })
+    await logging.close()
+    await facts.close()
+    await events.close()
+    await this.#report().catch(() => {})
+    this.#stopping.abort()
+    await this.#changeQueue?.close()
+    await lastGood.close()
+    for (const end of this.#ends) end()
+    log.info('stopped')
+  }
+}
+
+/** The service's settings, and the log's. */
+function withLogging(service: Service, logging: WorkerParts['logging']): Service {
+  return {
+    name: service.name,
+    apply: async (change) => {
+      await service.apply(change)
+      logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
+    },
+    status: () => service.status(),
+    stop: () => service.stop(),
+  }
 }
 
 /** A service that runs is degraded while its disk refuses what should outlive the process, or its log cannot be reached. */
@@ -207,54 +244,4 @@ function withTrouble(status: ServiceStatus, troubles: Record<string, string | un
   if (texts.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status
   const detail = [...(status.detail === undefined ? [] : [status.detail]), ...texts].join('; ').slice(0, 500)
   return { ...status, observed: 'degraded', detail }
-}
-
-/** Mail, keys and password hashes: what is made from now on, and what an earlier release left, is for this user alone. */
-async function keepToThisUser(dataDirectory: string): Promise<void> {
-  process.umask(0o077)
-  await mkdir(dataDirectory, { recursive: true })
-  // A volume that belongs to somebody else has its own access rules.
-  await chmod(dataDirectory, 0o700).catch(() => {})
-}
-
-/** Runs `call` every `pauseMs` after the one before has ended, and at once after `soon()`. Failures wait for the next turn. */
-function everyNowAndThen(pauseMs: number, call: () => Promise<void>, signal: AbortSignal) {
-  let timer: NodeJS.Timeout | undefined
-  let running = false
-  let again = false
-  let started = false
-  const run = async () => {
-    clearTimeout(timer)
-    if (running) {
-      again = true
-      return
-    }
-    running = true
-    await call().catch(() => {})
-    running = false
-    if (signal.aborted) return
-    timer = setTimeout(run, again ? 10 : pauseMs)
-    again = false
-  }
-  signal.addEventListener('abort', () => clearTimeout(timer))
-  return {
-    start: () => {
-      started = true
-      void run()
-    },
-    soon: () => {
-      if (!started || signal.aborted) return
-      if (running) again = true
-      else {
-        clearTimeout(timer)
-        timer = setTimeout(run, 10)
-      }
-    },
-  }
-}
-
-function required(env: NodeJS.ProcessEnv, name: string): string {
-  const value = env[name]
-  if (!value) throw new Error(`${name} is not set; a worker needs it (see README, "Starting it")`)
-  return value
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { maxSentences, type Offence, type OffenceBatchResponse, type OffenceKind } from '@postern/contract/offences.ts'
-import { BackOff } from '@postern/net/back-off.ts'
+import { Shipper } from '@postern/runtime/shipper.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { cut } from './event-fields.ts'
 
@@ -22,8 +22,9 @@ export type OffencesParts = {
 const batchSize = 500
 const firstPauseMs = 15
 const pauseMs = 250
-const retryPauses = { firstMs: 200, longestMs: 5_000 }
+const pauses = { firstMs: 200, longestMs: 5_000 }
 const maxWaiting = 50_000
+const graceMs = 2_000
 /** Offences within this time are one entry: the precision of reports that come late. */
 const togetherMs = 10_000
 
@@ -32,13 +33,24 @@ export class Offences {
   readonly #boot = randomBytes(5).toString('hex')
   #serial = 0
   #waiting = new Map<string, Offence>()
+  /** Sent again until the API has taken or refused it. */
+  #batch: Offence[] | undefined
   #timer: NodeJS.Timeout | undefined
-  #sending: Promise<void> | undefined
-  #sentAt = 0
+  readonly #shipper: Shipper<Offence[]>
   #closed = false
 
   constructor(parts: OffencesParts) {
     this.#parts = parts
+    this.#shipper = new Shipper({
+      next: () => this.#next(),
+      send: (batch) => this.#send(batch),
+      refused: () => {
+        this.#batch = undefined
+      },
+      // Under attack one full batch follows the other.
+      restMs: () => (this.#waiting.size >= batchSize ? 0 : pauseMs),
+      pauses,
+    })
   }
 
   /** Entries that wait to be sent. */
@@ -62,7 +74,7 @@ export class Offences {
       const id = `${this.#boot}-${(this.#serial++).toString(36)}`
       this.#waiting.set(key, { id, kind, address, count: 1, at, evidence: [cut(evidence, 300)] })
     }
-    if (!this.#sending) this.#soon()
+    this.#soon()
   }
 
   #now(): number {
@@ -78,51 +90,29 @@ export class Offences {
 
   #soon(): void {
     if (this.#timer || this.#closed) return
-    const sinceLast = performance.now() - this.#sentAt
-    this.#timer = setTimeout(() => this.#start(), Math.max(firstPauseMs, pauseMs - sinceLast))
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#shipper.wake()
+    }, firstPauseMs)
     this.#timer.unref()
   }
 
-  #start(): void {
-    this.#timer = undefined
-    this.#sending = this.#send().finally(() => {
-      this.#sending = undefined
-      if (this.#waiting.size > 0) this.#soon()
-    })
-  }
-
-  /** Until nothing waits: under attack one full batch follows the other. */
-  async #send(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const batch = this.#take()
-      await this.#untilTaken(batch)
-      this.#sentAt = performance.now()
-      if (this.#waiting.size < batchSize) return
-    }
-  }
-
-  #take(): Offence[] {
+  #next(): Offence[] | undefined {
+    if (this.#batch) return this.#batch
     const batch: Offence[] = []
     for (const [key, offence] of this.#waiting) {
       batch.push(offence)
       this.#waiting.delete(key)
       if (batch.length === batchSize) break
     }
+    if (batch.length === 0) return undefined
+    this.#batch = batch
     return batch
   }
 
-  async #untilTaken(batch: readonly Offence[]): Promise<void> {
-    const backOff = new BackOff(retryPauses)
-    for (;;) {
-      try {
-        this.#tell(await this.#parts.report(batch))
-        return
-      } catch (error) {
-        // A batch that the API refuses would be refused again.
-        if (this.#closed || isRefused(error)) return
-        await new Promise((resolve) => setTimeout(resolve, backOff.next()).unref())
-      }
-    }
+  async #send(batch: Offence[]): Promise<void> {
+    this.#tell(await this.#parts.report(batch))
+    this.#batch = undefined
   }
 
   #tell({ blocked }: OffenceBatchResponse): void {
@@ -130,18 +120,10 @@ export class Offences {
       this.#parts.record('address.blocked', { address, kind, reason, expiresAt })
   }
 
-  /** Notes nothing more, and sends once what waits. Never rejects. */
+  /** Notes nothing more, and sends what waits, for at most two seconds. Never rejects. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
     this.#closed = true
-    await this.#sending
-    if (this.#waiting.size > 0) await this.#parts.report(this.#take()).then((answer) => this.#tell(answer), ignored)
+    await this.#shipper.close(graceMs)
   }
-}
-
-const ignored = () => {}
-
-function isRefused(error: unknown): boolean {
-  const { status } = error as { status?: number }
-  return status === 400 || status === 413 || status === 422
 }

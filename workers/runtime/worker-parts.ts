@@ -1,0 +1,70 @@
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { ControlPlane, reasonOf } from './control-plane.ts'
+import { EventLog } from './event-log.ts'
+import { FactLog } from './fact-log.ts'
+import { LastGood } from './last-good.ts'
+import { Logging } from './logging/logging.ts'
+import { version } from './version.ts'
+import type { Service } from './worker.ts'
+
+/** What a worker has before its service is made. */
+export type WorkerParts = {
+  id: string
+  name: Service['name']
+  env: NodeJS.ProcessEnv
+  dataDirectory: string
+  /** Of this process, for whoever runs it; not the log of mail. */
+  log: Logger
+  controlPlane: ControlPlane
+  events: EventLog
+  logging: Logging
+  facts: FactLog
+  lastGood: LastGood
+}
+
+/** Opens what the environment names. Rejects when a variable is missing or the data directory cannot be used. */
+export async function openWorkerParts(name: Service['name'], env: NodeJS.ProcessEnv): Promise<WorkerParts> {
+  const id = required(env, 'POSTERN_WORKER_NAME')
+  const dataDirectory = required(env, 'POSTERN_DATA_DIR')
+  await keepToThisUser(dataDirectory)
+  const log = pino({ name: id, level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination(2))
+  const directory = join(dataDirectory, 'worker', id)
+  const token = required(env, 'POSTERN_ENROL_TOKEN')
+  const controlPlane = new ControlPlane(required(env, 'POSTERN_API_URL'), { token, service: name, name: id, version })
+  const events = await EventLog.open({
+    directory: join(directory, 'events'),
+    send: (lines) => controlPlane.sendEvents(lines),
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
+    refused: (error) => log.error({ error: reasonOf(error) }, 'events wait in memory: the disk does not take them'),
+  })
+  const logging = new Logging({
+    worker: id,
+    service: name,
+    events,
+    syslog: env.POSTERN_SYSLOG || '/dev/log',
+    failed: (why) =>
+      log.warn({ error: why }, 'the log cannot be reached; lines wait, and are counted when there are too many'),
+  })
+  const facts = new FactLog({
+    send: (batch) => controlPlane.sendFacts(batch),
+    failed: (error) =>
+      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not take them'),
+  })
+  return { id, name, env, dataDirectory, log, controlPlane, events, logging, facts, lastGood: new LastGood(directory) }
+}
+
+/** Mail, keys and password hashes: what is made from now on, and what an earlier release left, is for this user alone. */
+async function keepToThisUser(dataDirectory: string): Promise<void> {
+  process.umask(0o077)
+  await mkdir(dataDirectory, { recursive: true })
+  // A volume that belongs to somebody else has its own access rules.
+  await chmod(dataDirectory, 0o700).catch(() => {})
+}
+
+function required(env: NodeJS.ProcessEnv, name: string): string {
+  const value = env[name]
+  if (!value) throw new Error(`${name} is not set; a worker needs it (see README, "Starting it")`)
+  return value
+}
