@@ -11,7 +11,7 @@ export const lookupsSchema = z.strictObject({
   /** The client sent something before the banner. */
   pregreet: z.boolean().optional(),
   /** PTR of the client's address. `confirmed`: the name's own addresses include the client's. */
-  reverse: z
+  reverseDns: z
     .union([notKnown, z.strictObject({ name: z.string().max(255).optional(), confirmed: z.boolean() })])
     .optional(),
   /** One for each zone of `security.dnsbl` that was asked: the A records of the answer, none when not listed. */

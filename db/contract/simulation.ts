@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { draftSchema } from './draft.ts'
 import { recipientSchema } from './envelope.ts'
+import { reasons } from './reasons.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 import { sessionSchema } from './session-facts.ts'
-import { reasons } from './verdict.ts'
 
 /** What `POST /v1/simulate` is asked and answers. */
 

@@ -1,52 +1,7 @@
 import type { Recipient } from './envelope.ts'
+import type { Reason } from './reasons.ts'
 import type { ReplyName } from './replies.ts'
 import type { Rule, Stage } from './rules.ts'
-
-/** A closed list: the same word in metric, event, header and console. */
-export const reasons = [
-  'accepted',
-  'access-denied',
-  'too-many-sessions',
-  'talked-first',
-  'dns-listed',
-  'reverse-dns',
-  'helo-unknown',
-  'sender-domain-unknown',
-  'greylisted',
-  'rate-exceeded',
-  'too-many-errors',
-  'hack-attempt',
-  'bad-syntax',
-  'bad-sequence',
-  'auth-required',
-  'auth-refused',
-  'auth-failed',
-  'tls-required',
-  'kill-file',
-  'sender-not-login',
-  'too-large',
-  'storage-full',
-  'too-many-recipients',
-  'relay-denied',
-  'group-denied',
-  'user-unknown',
-  'recipient-not-verified',
-  'alias-loop',
-  'bare-line-feed',
-  'nul-octet',
-  'mail-loop',
-  'spf-fail',
-  'dmarc-reject',
-  'application-refused',
-  'application-unavailable',
-  'not-confirmed',
-  'command-disabled',
-  'service-stopping',
-  'timeout',
-  'protocol-error',
-  'internal-error',
-] as const
-export type Reason = (typeof reasons)[number]
 
 export type ReplyValues = Readonly<Record<string, string | number>>
 

@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { expect, it } from 'vitest'
 import { commit, headRevision } from './control/revisions.ts'
+import { changes, rows } from './control/tables.ts'
 import { DatabaseError, openControl, openRecords } from './open.ts'
 import { ingest } from './records/ingest.ts'
 import { makeSeal, SealError } from './seal.ts'
@@ -45,6 +46,25 @@ it('refuses a database of a newer version', async () => {
   await database.run(sql`insert into postern_control_migrations (name, at) values ('9999_future', 0)`)
   database.$client.close()
   await expect(openControl({ url })).rejects.toThrow(/newer Postern.*9999_future/)
+})
+
+it('calls rules that are watched by their names of today, in the history too', async () => {
+  const url = `file:${join(directory(), 'settings.db')}`
+  const former = JSON.stringify({ checkHelo: 'reject', watch: ['helo-resolves', 'greylist', 'local-sender-auth'] })
+  const today = JSON.stringify({ checkHelo: 'reject', watch: ['helo', 'greylist', 'auth-for-local-senders'] })
+  const before = await openControl({ url })
+  await before.insert(rows).values({ kind: 'settings', id: 'security', key: 'security', value: former, revision: 1 })
+  const change = { revision: 1, seq: 0, kind: 'settings', id: 'security', key: 'security', after: former } as const
+  await before.insert(changes).values(change)
+  await before.run(sql`delete from postern_control_migrations where name = '0005_rule-names'`)
+  before.$client.close()
+  const after = await openControl({ url })
+  const settings = eq(rows.id, 'security')
+  expect(await after.select({ value: rows.value }).from(rows).where(settings)).toEqual([{ value: today }])
+  expect(await after.select({ before: changes.before, after: changes.after }).from(changes)).toEqual([
+    { before: null, after: today },
+  ])
+  after.$client.close()
 })
 
 it('names a directory that is not there', async () => {

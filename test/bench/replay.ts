@@ -87,7 +87,7 @@ function sessionOf(i: number): Session {
     rcptTo: i % 10 === 0 ? ['nobody@example.org', 'user3@example.org'] : [`user${i % 20}@example.org`],
     size: 1000 + (word % 50_000),
     hops: 1,
-    lookups: { helo: 'resolves', senderDomain: 'mail', reverse: { name: 'mail.example', confirmed: true } },
+    lookups: { helo: 'resolves', senderDomain: 'mail', reverseDns: { name: 'mail.example', confirmed: true } },
   }
 }
 

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { draftSchema } from '@postern/contract/draft.ts'
 import { eventTypeNames } from '@postern/contract/events.ts'
+import { reasons } from '@postern/contract/reasons.ts'
 import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
 import { sessionSchema } from '@postern/contract/session-facts.ts'
-import { reasons } from '@postern/contract/verdict.ts'
 import { z } from 'zod'
 
 /**

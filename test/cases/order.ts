@@ -13,7 +13,7 @@ export const order: Ordered[] = stageNames
   .flatMap((stage) =>
     stages[stage]
       .filter(({ name }) => !onlyTell.includes(name))
-      .map(({ name, exemptsWhiteListed }) => ({ stage, rule: name, exempt: exemptsWhiteListed === true })),
+      .map(({ name, exemptsWhiteListed }) => ({ stage, rule: name, exempt: exemptsWhiteListed })),
   )
 
 function provocationOf({ stage, rule }: Pick<Ordered, 'stage' | 'rule'>): Provocation | undefined {

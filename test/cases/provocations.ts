@@ -118,14 +118,14 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
   },
   pregreet: {
     reply: '554 5.5.1',
-    reason: 'talked-first',
+    reason: 'pregreet',
     proves: ['security.greetingDelaySeconds'],
     given: { settings: { security: { greetingDelaySeconds: 1 } } },
     facts: { lookups: { pregreet: true } },
   },
   dnsbl: {
     reply: '550 5.7.1',
-    reason: 'dns-listed',
+    reason: 'dnsbl',
     proves: ['security.dnsbl'],
     given: { settings: { security: { dnsbl: [{ zone: 'bl.test' }] } } },
     facts: { lookups: { dnsbl: [{ zone: 'bl.test', answers: ['127.0.0.2'], text: 'you are listed' }] } },
@@ -135,12 +135,12 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     reason: 'reverse-dns',
     proves: ['security.checkReverseDns'],
     given: { settings: { security: { checkReverseDns: 'reject' } } },
-    facts: { lookups: { reverse: { confirmed: false } } },
+    facts: { lookups: { reverseDns: { confirmed: false } } },
   },
   'hello-syntax': { reply: '501 5.5.2', reason: 'bad-syntax', proves: [], says: { hello: 'EHLO <not a host>' } },
-  'helo-resolves': {
+  helo: {
     reply: '550 5.7.1',
-    reason: 'helo-unknown',
+    reason: 'helo',
     proves: ['security.checkHelo'],
     given: { settings: { security: { checkHelo: 'reject' } } },
     facts: { lookups: { helo: 'does-not-resolve' } },
@@ -199,23 +199,23 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     proves: ['list:kill'],
     given: { lists: { kill: ['@remote.example', '@example.org'] } },
   },
-  'local-sender-auth': {
+  'auth-for-local-senders': {
     reply: '530 5.7.0',
     reason: 'auth-required',
     proves: ['security.requireAuthForLocalSenders'],
     given: { settings: { security: { requireAuthForLocalSenders: true } } },
     says: { mail: 'MAIL FROM:<jane@example.org>' },
   },
-  'sender-matches-login': {
+  'sender-must-match-login': {
     reply: '553 5.7.1',
-    reason: 'sender-not-login',
+    reason: 'sender-must-match-login',
     proves: ['security.senderMustMatchLogin'],
     given: { settings: { security: { senderMustMatchLogin: true }, advanced: { allowPlainWithoutTls: true } } },
     says: { auth, mail: 'MAIL FROM:<eve@nowhere.example>' },
   },
   'sender-domain': {
     reply: '550 5.1.8',
-    reason: 'sender-domain-unknown',
+    reason: 'sender-domain',
     proves: ['security.checkSenderDomain'],
     given: { settings: { security: { checkSenderDomain: 'reject' } } },
     facts: { lookups: { senderDomain: 'none' } },
@@ -230,9 +230,9 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     says: { mail: 'MAIL FROM:<eve@remote.example> SIZE=2000' },
     withNext: { mail: 'MAIL FROM:<eve@remote.example> SIZE=999999999999999' },
   },
-  'spool-space': {
+  'spool-full': {
     reply: '452 4.3.1',
-    reason: 'storage-full',
+    reason: 'spool-full',
     proves: [],
     // More than any disk has room for.
     given: { settings: { general: { maxMessageBytes: 0 } } },
@@ -295,7 +295,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
   },
   greylist: {
     reply: '451 4.7.1',
-    reason: 'greylisted',
+    reason: 'greylist',
     proves: ['security.greylist'],
     given: { settings: { security: { greylist: { delaySeconds: 300, rememberDays: 35 } } } },
     facts: { lookups: { greylist: { firstSeen: noon, passed: false } } },
@@ -366,7 +366,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
 export const apart: Record<string, string> = {
   'unknown-recipient+callout': 'a domain knows its recipients from the directory or by callout, never by both',
   'relay+group-access': 'the one refuses recipients elsewhere, the other groups of ours',
-  'local-sender-auth+sender-matches-login': 'the one needs a client without a login, the other one with it',
+  'auth-for-local-senders+sender-must-match-login': 'the one needs a client without a login, the other one with it',
 }
 
 /** Rules that put what they found into the trail and never decide: their own tests see that. */

@@ -50,7 +50,7 @@ function aboutMail(names: Names, { spf, dmarc }: Lookups): void {
   if (dmarc?.result === 'temperror') tell(names, `_dmarc.${dmarc.domain}`, 'servfail')
 }
 
-function aboutAddress(zone: Required<DnsZone>, { reverse, dnsbl = [] }: Lookups, ip: string): void {
+function aboutAddress(zone: Required<DnsZone>, { reverseDns: reverse, dnsbl = [] }: Lookups, ip: string): void {
   if (typeof reverse === 'object' && reverse.name) {
     zone.ptr[ip] = reverse.name
     if (reverse.confirmed) tell(zone.names, reverse.name, { a: [ip] })

@@ -52,7 +52,7 @@ describe('greylist, RFC 6647', () => {
     expect(await tried('198.51.100.1')).toBe(later)
     expect(await tried('198.51.100.1')).toBe(later)
     const refused = await live.event('command.refused', (event) => event.sender === sender())
-    expect(refused).toMatchObject({ recipient: 'ann@home.test', verdict: { rule: 'greylist', reason: 'greylisted' } })
+    expect(refused).toMatchObject({ recipient: 'ann@home.test', verdict: { rule: 'greylist', reason: 'greylist' } })
     await live.set('security', { greylist: 'off' })
     expect(await tried('198.51.100.1')).toBe(taken)
   })

@@ -46,7 +46,7 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     },
     'reverse-dns': {
       change: { settings: { security: { checkReverseDns: 'reject' } } },
-      facts: { lookups: { reverse: { confirmed: false } } },
+      facts: { lookups: { reverseDns: { confirmed: false } } },
     },
   },
   auth: {
@@ -67,11 +67,11 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
     'submission-auth': { facts: { listener: 'submission', login: undefined, tlsAvailable: false } },
     'sender-syntax': { facts: { sender: null } },
     'kill-file': { change: { lists: { kill: ['@example.org'] } } },
-    'local-sender-auth': {
+    'auth-for-local-senders': {
       change: { settings: { security: { requireAuthForLocalSenders: true } } },
       facts: { login: undefined },
     },
-    'sender-matches-login': {
+    'sender-must-match-login': {
       change: { settings: { security: { senderMustMatchLogin: true } } },
       facts: { login: 'bob@example.org' },
     },
@@ -84,7 +84,7 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
       facts: { lookups: { rates: { client: { messages: [4, 4] } } } },
     },
     'declared-size': { facts: { declaredSize: 1e12 } },
-    'spool-space': { facts: { spool: 'full' } },
+    'spool-full': { facts: { spool: 'full' } },
   },
   rcpt: {
     'recipient-syntax': { facts: { recipient: null, recipientText: 'nonsense@' } },
@@ -144,7 +144,7 @@ const provocations: { [stage in Stage]?: Partial<Record<Rule, Provocation>> } = 
 const apart = new Set([
   'recipient-syntax+relay',
   'relay+group-access',
-  'local-sender-auth+sender-matches-login',
+  'auth-for-local-senders+sender-must-match-login',
   // Wrong credentials have no login yet.
   'auth-credentials+connection-rate',
 ])

@@ -1,22 +1,16 @@
 import { type Lookups, lookupsSchema } from '@postern/contract/lookups.ts'
 import type { ReplayChange, ReplayResult, ReplaySaid } from '@postern/contract/replay.ts'
 import { replies } from '@postern/contract/replies.ts'
-import type { Rule } from '@postern/contract/rules.ts'
+import { type Rule, ruleRow } from '@postern/contract/rules.ts'
 import type { Session } from '@postern/contract/session-facts.ts'
 import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
 import { type Step, walk } from './simulate-session.ts'
-import { stages } from './stages.ts'
 
 /**
  * Recorded sessions under two policies: which verdicts differ. What a rule of the draft asks for and the record does not hold
  * is noted, never guessed.
  */
-
-/** The look-up that each rule reads. */
-export const readBy: Partial<Record<Rule, keyof Lookups>> = Object.fromEntries(
-  Object.values(stages).flatMap((rules) => rules.flatMap(({ name, reads }) => (reads ? [[name, reads]] : []))),
-)
 
 const slots = 60
 const maxKinds = 200
@@ -116,7 +110,7 @@ export class Replay {
     for (const { verdict } of after) {
       if (verdict === this.#after.proceed[verdict.stage]) continue
       const rules = verdict.trail
-        .filter(({ rule, said }) => said === 'not-known' && this.#isAbsent(readBy[rule], session))
+        .filter(({ rule, said }) => said === 'not-known' && this.#isAbsent(ruleRow(rule).reads, session))
         .map(({ rule }) => rule)
       if (rules.length === 0) continue
       this.#notKnown.answers++
@@ -178,7 +172,7 @@ export class Replay {
       changes: [...this.#changes.values()].sort((a, b) => b.count - a.count),
       notKnown: this.#notKnown,
       notAnswerable: [...this.#unanswered]
-        .map(([rule, count]) => ({ rule, fact: readBy[rule] ?? '', ...count }))
+        .map(([rule, count]) => ({ rule, fact: ruleRow(rule).reads ?? '', ...count }))
         .sort((a, b) => b.sessions - a.sessions),
       timeline: sessions.map((count, i) => ({
         at: new Date(from + i * width).toISOString(),

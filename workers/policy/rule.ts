@@ -9,10 +9,9 @@ import type {
   MailFacts,
   RcptFacts,
 } from '@postern/contract/facts.ts'
-import type { Lookups } from '@postern/contract/lookups.ts'
 import type { ReplyName } from '@postern/contract/replies.ts'
-import type { Rule } from '@postern/contract/rules.ts'
-import type { Outcome, Reason, ReplyValues, Treatment } from '@postern/contract/verdict.ts'
+import type { AskedRule, ReplyOf, Rule, StageOf } from '@postern/contract/rules.ts'
+import type { ReplyValues, Treatment } from '@postern/contract/verdict.ts'
 import type { Expansion } from './expand.ts'
 import type { Sender, Target } from './path.ts'
 import type { Policy } from './policy.ts'
@@ -32,9 +31,10 @@ export type Questions = {
 }
 
 /** A rule has decided. The first sentence names entry, setting and fact; it also stands in the trail. */
-export type Decision = {
-  outcome: Exclude<Outcome, { kind: 'proceed' }>
-  reason: Reason
+export type Decision<Reply extends ReplyName = ReplyName> = {
+  outcome:
+    | { kind: 'refuse'; reply: Reply; values?: ReplyValues; close: boolean }
+    | { kind: 'answer'; replies: readonly { reply: Reply; values?: ReplyValues }[] }
   explanation: readonly string[]
   /** Watched or not: past this there is nothing to go on with. */
   unavoidable?: true
@@ -45,30 +45,33 @@ export type Decision = {
  * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
  * `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so.
  */
-type Said = 'pass' | Decision | { missing: string } | { marks: string } | { treat: Treatment }
+export type Said<R extends Rule = Rule> =
+  | 'pass'
+  | Decision<ReplyOf<R>>
+  | { missing: string }
+  | { marks: string }
+  | { treat: Treatment }
 
-/** One row of a stage's table. Pure and total: `ask` answers for any facts and never throws. */
-export type RuleRow<Question> = {
-  name: Rule
-  /** The rule is not asked about clients in the White List. */
-  exemptsWhiteListed?: true
-  /** The look-up it reads: without it in the record, a replay cannot say what this rule would answer. */
-  reads?: keyof Lookups
-  ask(question: Question, policy: Policy): Said
-}
+/**
+ * What a rule says. Pure and total: it answers for any facts and never throws. Its stage, the look-up that it reads, its replies
+ * and their reasons are in its row in the contract.
+ */
+export type RuleCheck<R extends AskedRule> = (question: Questions[StageOf<R>], policy: Policy) => Said<R>
 
-type Refusal = { reply: ReplyName; reason: Reason; values?: ReplyValues; close?: boolean }
+type Refusal<Reply> = { reply: Reply; values?: ReplyValues; close?: boolean }
 
-export function refuse({ reply, reason, values, close = false }: Refusal, ...explanation: string[]): Decision {
-  return { outcome: { kind: 'refuse', reply, ...(values && { values }), close }, reason, explanation }
-}
-
-export function answer(
-  replies: readonly { reply: ReplyName; values?: ReplyValues }[],
-  reason: Reason,
+export function refuse<Reply extends ReplyName>(
+  { reply, values, close = false }: Refusal<Reply>,
   ...explanation: string[]
-): Decision {
-  return { outcome: { kind: 'answer', replies }, reason, explanation }
+): Decision<Reply> {
+  return { outcome: { kind: 'refuse', reply, ...(values && { values }), close }, explanation }
+}
+
+export function answer<Reply extends ReplyName = never>(
+  replies: readonly { reply: Reply; values?: ReplyValues }[],
+  ...explanation: string[]
+): Decision<Reply> {
+  return { outcome: { kind: 'answer', replies }, explanation }
 }
 
 /** The sender as an address; `null` for the null sender and for what could not be read. */

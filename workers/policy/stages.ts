@@ -1,11 +1,21 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
-import { type Rule, rulesNeverWatched, type Stage, stageNames } from '@postern/contract/rules.ts'
+import {
+  type AskedRule,
+  type Rule,
+  reasonOf,
+  ruleNames,
+  ruleRow,
+  rulesNeverWatched,
+  type Stage,
+  stageNames,
+} from '@postern/contract/rules.ts'
 import type { TrailStep, Treatment, Verdict } from '@postern/contract/verdict.ts'
 import { findBlock } from './address-blocks.ts'
 import type { Policy } from './policy.ts'
-import type { Decision, Questions, RuleRow } from './rule.ts'
+import type { Decision, Questions, RuleCheck, Said } from './rule.ts'
 import { authCredentials } from './rules/auth-credentials.ts'
 import { authDisabled } from './rules/auth-disabled.ts'
+import { authForLocalSenders } from './rules/auth-for-local-senders.ts'
 import { authMechanism } from './rules/auth-mechanism.ts'
 import { authRequiresTls } from './rules/auth-requires-tls.ts'
 import { bareLineFeed } from './rules/bare-line-feed.ts'
@@ -25,10 +35,9 @@ import { groupAccess } from './rules/group-access.ts'
 import { hackAttempt } from './rules/hack-attempt.ts'
 import { hardErrorLimit } from './rules/hard-error-limit.ts'
 import { helloSyntax } from './rules/hello-syntax.ts'
-import { heloResolves } from './rules/helo-resolves.ts'
+import { helo } from './rules/helo.ts'
 import { invalidRecipients } from './rules/invalid-recipients.ts'
 import { killFile } from './rules/kill-file.ts'
-import { localSenderAuth } from './rules/local-sender-auth.ts'
 import { mailLoop } from './rules/mail-loop.ts'
 import { messageRate } from './rules/message-rate.ts'
 import { messageSize } from './rules/message-size.ts'
@@ -41,37 +50,78 @@ import { relay } from './rules/relay.ts'
 import { requireTls } from './rules/require-tls.ts'
 import { reverseDns } from './rules/reverse-dns.ts'
 import { senderDomain } from './rules/sender-domain.ts'
-import { senderMatchesLogin } from './rules/sender-matches-login.ts'
+import { senderMustMatchLogin } from './rules/sender-must-match-login.ts'
 import { senderSyntax } from './rules/sender-syntax.ts'
 import { softErrorLimit } from './rules/soft-error-limit.ts'
 import { spf } from './rules/spf.ts'
-import { spoolSpace } from './rules/spool-space.ts'
+import { spoolFull } from './rules/spool-full.ts'
 import { submissionAuth } from './rules/submission-auth.ts'
 import { unknownRecipient } from './rules/unknown-recipient.ts'
 import { vrfy } from './rules/vrfy.ts'
 
-/** Every stage is a table of rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
-export const stages: { readonly [stage in Stage]: readonly RuleRow<Questions[stage]>[] } = {
-  connect: [controlAccess, concurrentSessions, connectionsPerAddress, connectionRate, pregreet, dnsbl, reverseDns],
-  hello: [helloSyntax, heloResolves],
-  auth: [authDisabled, authMechanism, authRequiresTls, authCredentials, loginRate],
-  mail: [
-    requireTls,
-    submissionAuth,
-    senderSyntax,
-    killFile,
-    localSenderAuth,
-    senderMatchesLogin,
-    senderDomain,
-    messageRate,
-    declaredSize,
-    spoolSpace,
-  ],
-  rcpt: [recipientSyntax, recipientCount, relay, groupAccess, recipientRate, unknownRecipient, callout, greylist],
-  data: [messageSize, bareLineFeed, nulOctet, mailLoop, spf, dkim, dmarc, deliveryApplication],
-  fault: [hackAttempt, hardErrorLimit, invalidRecipients, softErrorLimit],
-  vrfy: [vrfy],
-  expn: [expn],
+/** What every rule of the contract says. */
+const checks: { readonly [R in AskedRule]: RuleCheck<R> } = {
+  'control-access': controlAccess,
+  'concurrent-sessions': concurrentSessions,
+  'connections-per-address': connectionsPerAddress,
+  'connection-rate': connectionRate,
+  pregreet,
+  dnsbl,
+  'reverse-dns': reverseDns,
+  'hello-syntax': helloSyntax,
+  helo,
+  'auth-disabled': authDisabled,
+  'auth-mechanism': authMechanism,
+  'auth-requires-tls': authRequiresTls,
+  'auth-credentials': authCredentials,
+  'login-rate': loginRate,
+  'require-tls': requireTls,
+  'submission-auth': submissionAuth,
+  'sender-syntax': senderSyntax,
+  'kill-file': killFile,
+  'auth-for-local-senders': authForLocalSenders,
+  'sender-must-match-login': senderMustMatchLogin,
+  'sender-domain': senderDomain,
+  'message-rate': messageRate,
+  'declared-size': declaredSize,
+  'spool-full': spoolFull,
+  'recipient-syntax': recipientSyntax,
+  'recipient-count': recipientCount,
+  relay,
+  'group-access': groupAccess,
+  'recipient-rate': recipientRate,
+  'unknown-recipient': unknownRecipient,
+  callout,
+  greylist,
+  'message-size': messageSize,
+  'bare-line-feed': bareLineFeed,
+  'nul-octet': nulOctet,
+  'mail-loop': mailLoop,
+  spf,
+  dkim,
+  dmarc,
+  'delivery-application': deliveryApplication,
+  'hack-attempt': hackAttempt,
+  'hard-error-limit': hardErrorLimit,
+  'invalid-recipients': invalidRecipients,
+  'soft-error-limit': softErrorLimit,
+  vrfy,
+  expn,
+}
+
+type StageRule<S extends Stage> = {
+  readonly name: Rule
+  readonly exemptsWhiteListed: boolean
+  readonly check: (question: Questions[S], policy: Policy) => Said
+}
+
+/** Each stage's rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
+export const stages = Object.fromEntries(
+  stageNames.map((stage) => [stage, ruleNames.filter((name) => ruleRow(name).stage === stage).map(asStageRule)]),
+) as unknown as { readonly [S in Stage]: readonly StageRule<S>[] }
+
+function asStageRule(name: Rule) {
+  return { name, exemptsWhiteListed: ruleRow(name).exemptsWhiteListed === true, check: checks[name as AskedRule] }
 }
 
 const accepted: TrailStep = { rule: 'accept', said: 'decided' }
@@ -93,13 +143,13 @@ export function askStage<S extends Stage>(
   { question, facts, treatments }: Asked<S>,
   policy: Policy,
 ): Verdict {
-  const rules: readonly RuleRow<Questions[S]>[] = stages[stage]
+  const rules: readonly StageRule<S>[] = stages[stage]
   const passed = passedTrails[stage]
   /** Made only when there is more to say than that all passed. */
   let trail: TrailStep[] | null = null
   for (let i = 0; i < rules.length; i++) {
-    const rule = rules[i] as RuleRow<Questions[S]>
-    const said = isExempt(rule, facts, policy) ? 'exempt' : rule.ask(question, policy)
+    const rule = rules[i] as StageRule<S>
+    const said = isExempt(rule, facts, policy) ? 'exempt' : rule.check(question, policy)
     if (said === 'pass') {
       trail?.push(passed[i] as TrailStep)
       continue
@@ -118,8 +168,8 @@ export function askStage<S extends Stage>(
   return trail ? { ...policy.proceed[stage], trail: [...trail, accepted] } : policy.proceed[stage]
 }
 
-function isExempt(rule: { exemptsWhiteListed?: true }, { ip, now }: SessionFacts, { white }: Policy): boolean {
-  return rule.exemptsWhiteListed === true && findBlock(white, ip, now) !== undefined
+function isExempt(rule: { exemptsWhiteListed: boolean }, { ip, now }: SessionFacts, { white }: Policy): boolean {
+  return rule.exemptsWhiteListed && findBlock(white, ip, now) !== undefined
 }
 
 function isWatched(rule: Rule, { watched }: Policy): boolean {
@@ -132,8 +182,10 @@ function decided(
   { revision }: Policy,
 ): Verdict {
   trail.push(step(rule, 'decided', said))
+  const { outcome } = said
+  const reason = reasonOf(rule, outcome.kind === 'refuse' ? outcome.reply : outcome.replies[0]?.reply)
   const explanation = said.explanation.map((sentence) => printable(sentence, 500))
-  return { stage, outcome: said.outcome, rule, reason: said.reason, revision, explanation, trail }
+  return { stage, outcome, rule, reason, revision, explanation, trail }
 }
 
 function step(rule: Rule, said: TrailStep['said'], { explanation }: Decision): TrailStep {

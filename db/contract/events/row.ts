@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { reasons } from '../reasons.ts'
 import { ruleSchema, stageNames } from '../rules.ts'
 import type { ServiceName } from '../services.ts'
-import { reasons } from '../verdict.ts'
 
 /** How loudly an event is shown in the console; its title stands beside the colour. */
 export type Tone = 'calm' | 'good' | 'warn' | 'danger' | 'info'

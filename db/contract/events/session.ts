@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { offenceKinds } from '../offences.ts'
+import { reasons } from '../reasons.ts'
 import { ruleSchema, stageNames } from '../rules.ts'
-import { reasons } from '../verdict.ts'
 import { address, client, eventRow, host, rejected, verdict } from './row.ts'
 
 /** What happens in a session, before a message is there. `session` is the same in all events of one connection. */

@@ -62,6 +62,13 @@ export const controlMigrations: Migration[] = [
       "ALTER TABLE `revisions` ADD `id` text DEFAULT '' NOT NULL;",
       "UPDATE `revisions` SET `id` = lower(hex(randomblob(32)));"
     ]
+  },
+  {
+    "name": "0005_rule-names",
+    "statements": [
+      "UPDATE `rows` SET `value` = replace(replace(replace(`value`, '\"helo-resolves\"', '\"helo\"'), '\"local-sender-auth\"', '\"auth-for-local-senders\"'), '\"sender-matches-login\"', '\"sender-must-match-login\"') WHERE `kind` = 'settings' AND `id` = 'security';",
+      "UPDATE `changes` SET `before` = replace(replace(replace(`before`, '\"helo-resolves\"', '\"helo\"'), '\"local-sender-auth\"', '\"auth-for-local-senders\"'), '\"sender-matches-login\"', '\"sender-must-match-login\"'), `after` = replace(replace(replace(`after`, '\"helo-resolves\"', '\"helo\"'), '\"local-sender-auth\"', '\"auth-for-local-senders\"'), '\"sender-matches-login\"', '\"sender-must-match-login\"') WHERE `kind` = 'settings' AND `id` = 'security';"
+    ]
   }
 ]
 

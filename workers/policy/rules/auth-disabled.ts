@@ -1,9 +1,6 @@
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
-export const authDisabled: RuleRow<Questions['auth']> = {
-  name: 'auth-disabled',
-  ask(_, { settings }) {
-    if (!settings.advanced.disableAuth) return 'pass'
-    return refuse({ reply: 'authDisabled', reason: 'command-disabled' }, 'advanced.disableAuth is on.')
-  },
+export const authDisabled: RuleCheck<'auth-disabled'> = (_, { settings }) => {
+  if (!settings.advanced.disableAuth) return 'pass'
+  return refuse({ reply: 'authDisabled' }, 'advanced.disableAuth is on.')
 }

@@ -6,7 +6,7 @@ describe('auth-requires-tls', () => {
   const plain = { ...sessionFacts(), mechanism: 'PLAIN' }
 
   it('wants TLS before a password', () => {
-    expect(saidBy(decideAuth(plain, examplePolicy()))).toBe('538 5.7.11 authNeedsTls')
+    expect(saidBy(decideAuth(plain, examplePolicy()))).toBe('538 5.7.11 authRequiresTls')
     expect(saidBy(decideAuth(authFacts(), examplePolicy()))).toBe('proceed')
   })
 

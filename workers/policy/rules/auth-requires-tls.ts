@@ -1,13 +1,10 @@
 import { carriesToken, mayShowSecret } from '../login.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** Every mechanism here sends the secret readable, so it needs TLS (RFC 4954 §4, §14); a token always (RFC 7628 §5). */
-export const authRequiresTls: RuleRow<Questions['auth']> = {
-  name: 'auth-requires-tls',
-  ask(facts, policy) {
-    const { mechanism } = facts
-    if (mayShowSecret(mechanism, facts, policy)) return 'pass'
-    const why = carriesToken(mechanism) ? 'tokens always need TLS' : 'advanced.allowPlainWithoutTls is off'
-    return refuse({ reply: 'authNeedsTls', reason: 'tls-required' }, `AUTH ${mechanism} without TLS; ${why}.`)
-  },
+export const authRequiresTls: RuleCheck<'auth-requires-tls'> = (facts, policy) => {
+  const { mechanism } = facts
+  if (mayShowSecret(mechanism, facts, policy)) return 'pass'
+  const why = carriesToken(mechanism) ? 'tokens always need TLS' : 'advanced.allowPlainWithoutTls is off'
+  return refuse({ reply: 'authRequiresTls' }, `AUTH ${mechanism} without TLS; ${why}.`)
 }

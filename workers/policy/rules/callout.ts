@@ -2,39 +2,35 @@ import { findEntry } from '../directory.ts'
 import { type CalloutHost, calloutHost, expandPostmaster } from '../expand.ts'
 import { withoutRoute } from '../path.ts'
 import type { Policy } from '../policy.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type Questions, type RuleCheck, refuse } from '../rule.ts'
 
 /** A recipient that only the host behind the domain's route knows exists there. While nobody can say so, the client comes again. */
-export const callout: RuleRow<Questions['rcpt']> = {
-  name: 'callout',
-  reads: 'callout',
-  ask(question, policy) {
-    const asked = calloutFor(question, policy)
-    if (!asked) return 'pass'
-    const { address, host } = asked
-    const said = question.facts.lookups?.callout
-    if (question.target.kind === 'local' && question.target.postmaster && said !== undefined && said !== 'exists') {
-      // RFC 5321 §4.5.1: never refused. Whoever reads this server's mail for postmaster gets it.
-      question.expansion = expandPostmaster(question.target.domain, withoutRoute(question.facts.recipientText), policy)
+export const callout: RuleCheck<'callout'> = (question, policy) => {
+  const asked = calloutFor(question, policy)
+  if (!asked) return 'pass'
+  const { address, host } = asked
+  const said = question.facts.lookups?.callout
+  if (question.target.kind === 'local' && question.target.postmaster && said !== undefined && said !== 'exists') {
+    // RFC 5321 §4.5.1: never refused. Whoever reads this server's mail for postmaster gets it.
+    question.expansion = expandPostmaster(question.target.domain, withoutRoute(question.facts.recipientText), policy)
+    return 'pass'
+  }
+  switch (said) {
+    case 'exists':
       return 'pass'
-    }
-    switch (said) {
-      case 'exists':
-        return 'pass'
-      case 'unknown':
-        return refuse(
-          { reply: 'userUnknown', reason: 'user-unknown', values: { recipient: question.facts.recipientText } },
-          `${host.host}:${host.port} refuses ${address}; verifyRecipients of its domain is callout.`,
-        )
-      case 'not-known':
-        return refuse(
-          { reply: 'recipientNotVerified', reason: 'recipient-not-verified' },
-          `${host.host}:${host.port} gave no answer about ${address}; verifyRecipients of its domain is callout.`,
-        )
-      case undefined:
-        return { missing: `${host.host}:${host.port} was not asked about ${address}.` }
-    }
-  },
+    case 'unknown':
+      return refuse(
+        { reply: 'userUnknown', values: { recipient: question.facts.recipientText } },
+        `${host.host}:${host.port} refuses ${address}; verifyRecipients of its domain is callout.`,
+      )
+    case 'not-known':
+      return refuse(
+        { reply: 'recipientNotVerified' },
+        `${host.host}:${host.port} gave no answer about ${address}; verifyRecipients of its domain is callout.`,
+      )
+    case undefined:
+      return { missing: `${host.host}:${host.port} was not asked about ${address}.` }
+  }
 }
 
 /** What has to be asked of whom before the rule can decide; `undefined` when the directory knows the answer. */

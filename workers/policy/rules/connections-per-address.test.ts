@@ -8,7 +8,7 @@ describe('connections-per-address', () => {
 
   it('counts the session that asks', () => {
     expect(saidBy(decideConnect({ ...many, sessionsFromAddress: 2 }, examplePolicy(limited)))).toBe('proceed')
-    expect(saidBy(decideConnect(many, examplePolicy(limited)))).toBe('421 4.7.0 tooManyFromAddress close')
+    expect(saidBy(decideConnect(many, examplePolicy(limited)))).toBe('421 4.7.0 connectionsPerAddress close')
   })
 
   it('knows no limit at 0', () => {

@@ -1,27 +1,23 @@
 import { findBlock } from '../address-blocks.ts'
-import type { Questions } from '../rule.ts'
-import { type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** Who may connect at all. The most specific entry wins; an entry without an action means the opposite of the default. */
-export const controlAccess: RuleRow<Questions['connect']> = {
-  name: 'control-access',
-  ask({ ip, now }, { controlAccess: entries, settings }) {
-    const { defaultAccess } = settings.security
-    const entry = findBlock(entries, ip, now)
-    if (!entry) {
-      if (defaultAccess === 'granted') return 'pass'
-      return refuse(
-        { ...denied, values: { ip } },
-        `${ip} has no entry in Control Access, and security.defaultAccess is denied.`,
-      )
-    }
-    const action = entry.action ?? (defaultAccess === 'granted' ? 'deny' : 'grant')
-    if (action === 'grant') return 'pass'
+export const controlAccess: RuleCheck<'control-access'> = ({ ip, now }, { controlAccess: entries, settings }) => {
+  const { defaultAccess } = settings.security
+  const entry = findBlock(entries, ip, now)
+  if (!entry) {
+    if (defaultAccess === 'granted') return 'pass'
     return refuse(
       { ...denied, values: { ip } },
-      `${ip} matches the Control Access entry ${entry.value}, which ${entry.action ? 'denies' : 'denies because security.defaultAccess is granted'}.`,
+      `${ip} has no entry in Control Access, and security.defaultAccess is denied.`,
     )
-  },
+  }
+  const action = entry.action ?? (defaultAccess === 'granted' ? 'deny' : 'grant')
+  if (action === 'grant') return 'pass'
+  return refuse(
+    { ...denied, values: { ip } },
+    `${ip} matches the Control Access entry ${entry.value}, which ${entry.action ? 'denies' : 'denies because security.defaultAccess is granted'}.`,
+  )
 }
 
-const denied = { reply: 'accessDenied', reason: 'access-denied', close: true } as const
+const denied = { reply: 'accessDenied', close: true } as const

@@ -1,14 +1,11 @@
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 1870 §6.1: what is said to be too large is refused before it is sent. */
-export const declaredSize: RuleRow<Questions['mail']> = {
-  name: 'declared-size',
-  ask({ facts: { declaredSize: declared } }, { settings }) {
-    const { maxMessageBytes: limit } = settings.general
-    if (limit === 0 || declared === undefined || !(declared > limit)) return 'pass'
-    return refuse(
-      { reply: 'messageTooLarge', reason: 'too-large', values: { limit } },
-      `The client declares ${declared} octets; general.maxMessageBytes is ${limit}.`,
-    )
-  },
+export const declaredSize: RuleCheck<'declared-size'> = ({ facts: { declaredSize: declared } }, { settings }) => {
+  const { maxMessageBytes: limit } = settings.general
+  if (limit === 0 || declared === undefined || !(declared > limit)) return 'pass'
+  return refuse(
+    { reply: 'messageTooLarge', values: { limit } },
+    `The client declares ${declared} octets; general.maxMessageBytes is ${limit}.`,
+  )
 }

@@ -4,20 +4,16 @@ import type { Lookups } from '@postern/contract/lookups.ts'
 import type { AdvancedSettings } from '@postern/contract/settings.ts'
 import { expand } from '../expand.ts'
 import type { Policy } from '../policy.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** The last word before the spool is the delivery application's; where it says nothing usable, the setting's. */
-export const deliveryApplication: RuleRow<Questions['data']> = {
-  name: 'delivery-application',
-  reads: 'application',
-  ask({ lookups }, policy) {
-    const setting = policy.settings.advanced.deliveryApplication
-    if (setting === 'off') return 'pass'
-    const said = lookups?.application
-    if (said === undefined) return { missing: 'The delivery application was not asked.' }
-    if (said === 'not-known') return withoutAnswer(setting, lookups?.applicationTrouble ?? 'it gave no answer')
-    return carryOut(said, setting, policy)
-  },
+export const deliveryApplication: RuleCheck<'delivery-application'> = ({ lookups }, policy) => {
+  const setting = policy.settings.advanced.deliveryApplication
+  if (setting === 'off') return 'pass'
+  const said = lookups?.application
+  if (said === undefined) return { missing: 'The delivery application was not asked.' }
+  if (said === 'not-known') return withoutAnswer(setting, lookups?.applicationTrouble ?? 'it gave no answer')
+  return carryOut(said, setting, policy)
 }
 
 type Answer = Exclude<NonNullable<Lookups['application']>, 'not-known'>
@@ -32,7 +28,7 @@ function carryOut({ action, reason, redirectTo = [], headers = [] }: Answer, set
         : { treat: { noted: `The delivery application accepted and added ${headers.length} headers.`, headers } }
     case 'reject':
       return refuse(
-        { reply: 'applicationRefused', reason: 'application-refused', values: { reason: reason ?? 'by policy' } },
+        { reply: 'applicationRefused', values: { reason: reason ?? 'by policy' } },
         `The delivery application refused the message${why}.`,
       )
     case 'hold':
@@ -79,6 +75,6 @@ function withoutAnswer({ onFailure }: Setting, trouble: string) {
     case 'hold':
       return { treat: { noted: because, hold: 'the delivery application gave no usable answer' } }
     case 'defer':
-      return refuse({ reply: 'applicationUnavailable', reason: 'application-unavailable' }, because)
+      return refuse({ reply: 'applicationUnavailable' }, because)
   }
 }

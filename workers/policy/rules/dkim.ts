@@ -1,22 +1,18 @@
 import { checksFor } from '../mailauth.ts'
-import type { Questions, RuleRow } from '../rule.ts'
+import type { RuleCheck } from '../rule.ts'
 
 /**
  * RFC 6376 §6.1: a signature that does not verify is as good as none, and mail without one is no worse. So nothing is refused
  * for DKIM alone: `enforce` verifies before the answer, so that the trail has it and DMARC can decide.
  */
-export const dkim: RuleRow<Questions['data']> = {
-  name: 'dkim',
-  reads: 'dkim',
-  ask(facts, policy) {
-    if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'
-    const found = facts.lookups?.dkim
-    if (!found) return { missing: 'It is not known whether the DKIM signatures are valid.' }
-    const broken = found.filter(({ result }) => result !== 'pass' && result !== 'none')
-    if (broken.length === 0) return 'pass'
-    const each = broken.map(
-      ({ result, domain = '?', because }) => `${domain}: ${result}${because ? ` (${because})` : ''}`,
-    )
-    return { marks: `Bad DKIM signatures count as none: ${each.join(', ')}.` }
-  },
+export const dkim: RuleCheck<'dkim'> = (facts, policy) => {
+  if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'
+  const found = facts.lookups?.dkim
+  if (!found) return { missing: 'It is not known whether the DKIM signatures are valid.' }
+  const broken = found.filter(({ result }) => result !== 'pass' && result !== 'none')
+  if (broken.length === 0) return 'pass'
+  const each = broken.map(
+    ({ result, domain = '?', because }) => `${domain}: ${result}${because ? ` (${because})` : ''}`,
+  )
+  return { marks: `Bad DKIM signatures count as none: ${each.join(', ')}.` }
 }

@@ -1,20 +1,15 @@
 import { checksFor } from '../mailauth.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 9989 §5.4: what the domain in From asks for when its name is used by others. */
-export const dmarc: RuleRow<Questions['data']> = {
-  name: 'dmarc',
-  reads: 'dmarc',
-  ask(facts, policy) {
-    if (policy.settings.general.verifyDmarc !== 'enforce' || checksFor(facts, policy).dmarc !== 'enforce') return 'pass'
-    const found = facts.lookups?.dmarc
-    if (!found) return { missing: 'The DMARC result is not known.' }
-    const { result, policy: wish, domain } = found
-    if (result === 'temperror')
-      return { missing: `The DMARC result of ${domain} is not known, because of a DNS error.` }
-    if (result !== 'fail' || wish === 'none') return 'pass'
-    const because = `general.verifyDmarc is enforce, and neither SPF nor DKIM passes for ${domain} (DMARC fail, p=${wish}).`
-    if (wish === 'quarantine') return { treat: { noted: because, hold: `DMARC: ${domain} asks for quarantine` } }
-    return refuse({ reply: 'dmarcReject', reason: 'dmarc-reject', values: { domain } }, because)
-  },
+export const dmarc: RuleCheck<'dmarc'> = (facts, policy) => {
+  if (policy.settings.general.verifyDmarc !== 'enforce' || checksFor(facts, policy).dmarc !== 'enforce') return 'pass'
+  const found = facts.lookups?.dmarc
+  if (!found) return { missing: 'The DMARC result is not known.' }
+  const { result, policy: wish, domain } = found
+  if (result === 'temperror') return { missing: `The DMARC result of ${domain} is not known, because of a DNS error.` }
+  if (result !== 'fail' || wish === 'none') return 'pass'
+  const because = `general.verifyDmarc is enforce, and neither SPF nor DKIM passes for ${domain} (DMARC fail, p=${wish}).`
+  if (wish === 'quarantine') return { treat: { noted: because, hold: `DMARC: ${domain} asks for quarantine` } }
+  return refuse({ reply: 'dmarcReject', values: { domain } }, because)
 }

@@ -16,8 +16,8 @@ describe('dnsbl', () => {
     ])
     expect(verdict).toMatchObject({
       rule: 'dnsbl',
-      reason: 'dns-listed',
-      outcome: { reply: 'dnsListed', close: true, values: { ip: '198.51.100.7', zone: 'b.test', text: ': spam' } },
+      reason: 'dnsbl',
+      outcome: { reply: 'dnsbl', close: true, values: { ip: '198.51.100.7', zone: 'b.test', text: ': spam' } },
       explanation: ['198.51.100.7 is listed by b.test (127.0.0.2): spam.'],
     })
   })
@@ -31,7 +31,7 @@ describe('dnsbl', () => {
     ['*.*.*.*', '10.0.0.1', true],
   ])('pattern %s and answer %s: %s', (answer, address, listed) => {
     const said = decide(lists(list('a.test', 'reject', answer)), [{ zone: 'a.test', answers: ['10.9.9.9', address] }])
-    expect(saidBy(said)).toBe(listed ? '550 5.7.1 dnsListed close' : 'proceed')
+    expect(saidBy(said)).toBe(listed ? '550 5.7.1 dnsbl close' : 'proceed')
   })
 
   it('says what is missing, and refuses nobody for it', () => {

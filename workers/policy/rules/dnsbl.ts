@@ -1,6 +1,6 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import type { SecuritySettings } from '@postern/contract/settings.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 type List = SecuritySettings['dnsbl'][number]
 type Heard = NonNullable<Lookups['dnsbl']>[number]
@@ -9,30 +9,25 @@ type Heard = NonNullable<Lookups['dnsbl']>[number]
  * RFC 5782. Of several lists the first that refuses decides. Only at the ports of mail servers: people who submit mail must log
  * in, and come from addresses that belong on such lists.
  */
-export const dnsbl: RuleRow<Questions['connect']> = {
-  name: 'dnsbl',
-  reads: 'dnsbl',
-  exemptsWhiteListed: true,
-  ask({ ip, listener, lookups }, { settings }) {
-    const lists = settings.security.dnsbl
-    if (lists.length === 0 || listener !== 'smtp') return 'pass'
-    const marks: string[] = []
-    const missing: string[] = []
-    for (const list of lists) {
-      const heard = lookups?.dnsbl?.find(({ zone }) => zone === list.zone)
-      const answer = matching(list, heard)
-      if (answer === 'not-known' && (list.action === 'reject' || heard)) missing.push(list.zone)
-      if (!heard || answer === undefined || answer === 'not-known') continue
-      const because = `${ip} is listed by ${list.zone} (${answer})${heard.text ? `: ${heard.text}` : ''}.`
-      if (list.action === 'reject') {
-        const values = { ip, zone: list.zone, text: heard.text ? `: ${heard.text}` : '' }
-        return refuse({ reply: 'dnsListed', reason: 'dns-listed', values, close: true }, because)
-      }
-      marks.push(because)
+export const dnsbl: RuleCheck<'dnsbl'> = ({ ip, listener, lookups }, { settings }) => {
+  const lists = settings.security.dnsbl
+  if (lists.length === 0 || listener !== 'smtp') return 'pass'
+  const marks: string[] = []
+  const missing: string[] = []
+  for (const list of lists) {
+    const heard = lookups?.dnsbl?.find(({ zone }) => zone === list.zone)
+    const answer = matching(list, heard)
+    if (answer === 'not-known' && (list.action === 'reject' || heard)) missing.push(list.zone)
+    if (!heard || answer === undefined || answer === 'not-known') continue
+    const because = `${ip} is listed by ${list.zone} (${answer})${heard.text ? `: ${heard.text}` : ''}.`
+    if (list.action === 'reject') {
+      const values = { ip, zone: list.zone, text: heard.text ? `: ${heard.text}` : '' }
+      return refuse({ reply: 'dnsbl', values, close: true }, because)
     }
-    if (missing.length > 0) return { missing: `It is not known whether ${missing.join(', ')} list ${ip}.` }
-    return marks.length > 0 ? { marks: marks.join(' ') } : 'pass'
-  },
+    marks.push(because)
+  }
+  if (missing.length > 0) return { missing: `It is not known whether ${missing.join(', ')} list ${ip}.` }
+  return marks.length > 0 ? { marks: marks.join(' ') } : 'pass'
 }
 
 function matching({ answer }: List, heard: Heard | undefined): string | undefined {

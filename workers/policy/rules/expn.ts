@@ -1,27 +1,21 @@
 import { findEntry } from '../directory.ts'
 import { mayExpand } from '../login.ts'
-import { answer, type Questions, type RuleRow, refuse } from '../rule.ts'
+import { answer, type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 5321 §3.5.2: the members of a group, one level deep. Always answers; who may not see groups learns nothing of which exist. */
-export const expn: RuleRow<Questions['expn']> = {
-  name: 'expn',
-  ask({ facts, target }, policy) {
-    const { security, advanced } = policy.settings
-    if (security.disableExpn)
-      return refuse({ reply: 'expnDisabled', reason: 'command-disabled' }, 'security.disableExpn is on.')
-    if (!mayExpand(policy, facts))
-      return refuse(
-        { reply: 'expnRefused', reason: 'group-denied' },
-        `${facts.ip} is neither in the relay list nor logged in, and security.allowRemoteViewOfGroups is off.`,
-      )
-    const entry = target.kind === 'local' ? findEntry(policy.directory, target, advanced.mailboxDelimiter) : null
-    if (entry?.kind !== 'group')
-      return refuse({ reply: 'expnUnknown', reason: 'user-unknown' }, `"${facts.argument}" is not a group.`)
-    const { members } = entry.group
-    return answer(
-      members.map((address) => ({ reply: 'expnMember', values: { address } })),
-      'accepted',
-      `${entry.key} is a group with ${members.length} members.`,
+export const expn: RuleCheck<'expn'> = ({ facts, target }, policy) => {
+  const { security, advanced } = policy.settings
+  if (security.disableExpn) return refuse({ reply: 'expnDisabled' }, 'security.disableExpn is on.')
+  if (!mayExpand(policy, facts))
+    return refuse(
+      { reply: 'expnRefused' },
+      `${facts.ip} is neither in the relay list nor logged in, and security.allowRemoteViewOfGroups is off.`,
     )
-  },
+  const entry = target.kind === 'local' ? findEntry(policy.directory, target, advanced.mailboxDelimiter) : null
+  if (entry?.kind !== 'group') return refuse({ reply: 'expnUnknown' }, `"${facts.argument}" is not a group.`)
+  const { members } = entry.group
+  return answer(
+    members.map((address) => ({ reply: 'expnMember', values: { address } })),
+    `${entry.key} is a group with ${members.length} members.`,
+  )
 }

@@ -16,7 +16,7 @@ describe('greylist', () => {
 
   it('asks to come again until the delay is over', () => {
     const first = decide(0)
-    expect(saidBy(first)).toBe('451 4.7.1 greylisted')
+    expect(saidBy(first)).toBe('451 4.7.1 greylist')
     expect(first.outcome).toMatchObject({ values: { seconds: 300 }, close: false })
     expect(decide(299.5).outcome).toMatchObject({ values: { seconds: 1 } })
     expect(saidBy(decide(300))).toBe('proceed')

@@ -1,23 +1,21 @@
 import { findBlock } from '../address-blocks.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 6647: who comes back after a while is a mail server. Nobody waits who has logged in or is in the relay list. */
-export const greylist: RuleRow<Questions['rcpt']> = {
-  name: 'greylist',
-  reads: 'greylist',
-  exemptsWhiteListed: true,
-  ask({ facts: { ip, now, login, lookups, senderText, recipientText } }, { settings, relay }) {
-    const { greylist: wanted } = settings.security
-    if (wanted === 'off' || login !== undefined || findBlock(relay, ip, now)) return 'pass'
-    const seen = lookups?.greylist
-    if (seen === undefined || seen === 'not-known')
-      return { missing: `When ${ip} first had mail from <${senderText}> for <${recipientText}> is not known.` }
-    const left = Math.ceil((seen.firstSeen + wanted.delaySeconds * 1000 - now) / 1000)
-    if (seen.passed || left <= 0) return 'pass'
-    const age = Math.max(0, Math.floor((now - seen.firstSeen) / 1000))
-    return refuse(
-      { reply: 'greylisted', reason: 'greylisted', values: { seconds: left } },
-      `The network of ${ip} first had mail from <${senderText}> for <${recipientText}> ${age} s ago; security.greylist.delaySeconds is ${wanted.delaySeconds}.`,
-    )
-  },
+export const greylist: RuleCheck<'greylist'> = (
+  { facts: { ip, now, login, lookups, senderText, recipientText } },
+  { settings, relay },
+) => {
+  const { greylist: wanted } = settings.security
+  if (wanted === 'off' || login !== undefined || findBlock(relay, ip, now)) return 'pass'
+  const seen = lookups?.greylist
+  if (seen === undefined || seen === 'not-known')
+    return { missing: `When ${ip} first had mail from <${senderText}> for <${recipientText}> is not known.` }
+  const left = Math.ceil((seen.firstSeen + wanted.delaySeconds * 1000 - now) / 1000)
+  if (seen.passed || left <= 0) return 'pass'
+  const age = Math.max(0, Math.floor((now - seen.firstSeen) / 1000))
+  return refuse(
+    { reply: 'greylist', values: { seconds: left } },
+    `The network of ${ip} first had mail from <${senderText}> for <${recipientText}> ${age} s ago; security.greylist.delaySeconds is ${wanted.delaySeconds}.`,
+  )
 }

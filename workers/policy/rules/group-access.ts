@@ -1,18 +1,15 @@
 import { findEntry } from '../directory.ts'
 import { isOurs } from '../login.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** Groups may be closed to the outside. Never `postmaster`: it must be reachable from everywhere (RFC 5321 §4.5.1). */
-export const groupAccess: RuleRow<Questions['rcpt']> = {
-  name: 'group-access',
-  ask({ facts, target }, policy) {
-    const { settings, directory } = policy
-    if (settings.security.allowRemoteMailToGroups || target.kind !== 'local' || target.postmaster) return 'pass'
-    const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
-    if (entry?.kind !== 'group' || isOurs(policy, facts)) return 'pass'
-    return refuse(
-      { reply: 'groupDenied', reason: 'group-denied' },
-      `${entry.key} is a group, ${facts.ip} is neither in the relay list nor logged in, and security.allowRemoteMailToGroups is off.`,
-    )
-  },
+export const groupAccess: RuleCheck<'group-access'> = ({ facts, target }, policy) => {
+  const { settings, directory } = policy
+  if (settings.security.allowRemoteMailToGroups || target.kind !== 'local' || target.postmaster) return 'pass'
+  const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
+  if (entry?.kind !== 'group' || isOurs(policy, facts)) return 'pass'
+  return refuse(
+    { reply: 'groupDenied' },
+    `${entry.key} is a group, ${facts.ip} is neither in the relay list nor logged in, and security.allowRemoteMailToGroups is off.`,
+  )
 }

@@ -1,17 +1,10 @@
 import type { HackAttempt } from '@postern/contract/offences.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** What no mail client does, not even an old one. The session ends; the API makes a Control Access entry of the report. */
-export const hackAttempt: RuleRow<Questions['fault']> = {
-  name: 'hack-attempt',
-  exemptsWhiteListed: true,
-  ask({ attempt }, { settings }) {
-    if (!attempt || !settings.security.autoDenyHackAttempts) return 'pass'
-    return refuse(
-      { reply: 'hackAttempt', reason: 'hack-attempt', close: true },
-      `${words[attempt]}; security.autoDenyHackAttempts is on.`,
-    )
-  },
+export const hackAttempt: RuleCheck<'hack-attempt'> = ({ attempt }, { settings }) => {
+  if (!attempt || !settings.security.autoDenyHackAttempts) return 'pass'
+  return refuse({ reply: 'hackAttempt', close: true }, `${words[attempt]}; security.autoDenyHackAttempts is on.`)
 }
 
 const words: Record<HackAttempt, string> = {

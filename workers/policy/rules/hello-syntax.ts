@@ -1,18 +1,15 @@
 import { hostPattern, parseAddress } from '@postern/contract/network.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
  * RFC 5321 §4.1.1.1 wants a host name or an address literal. Devices and web hosts say what they are called: underscores, bare
  * addresses, `[]`, two words, UTF-8. Any name that can be shown on one line is taken (`security.checkHelo` judges whether it
  * resolves). A literal must hold an address, with its tag or without, a name, or nothing.
  */
-export const helloSyntax: RuleRow<Questions['hello']> = {
-  name: 'hello-syntax',
-  ask({ verb, argument }) {
-    const wrong = faultIn(argument)
-    if (wrong === null) return 'pass'
-    return refuse({ reply: 'helloSyntax', reason: 'bad-syntax' }, `${verb} "${argument}" ${wrong}.`)
-  },
+export const helloSyntax: RuleCheck<'hello-syntax'> = ({ verb, argument }) => {
+  const wrong = faultIn(argument)
+  if (wrong === null) return 'pass'
+  return refuse({ reply: 'helloSyntax' }, `${verb} "${argument}" ${wrong}.`)
 }
 
 /** Controls, line separators, what turns the writing round, and what belongs to paths, quotes and markup. */

@@ -1,17 +1,11 @@
 import { findKill } from '../kill-file.ts'
-import { type Questions, type RuleRow, refuse, senderAddress } from '../rule.ts'
+import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
 /** Envelope senders that are never welcome, not even from the White List. The null sender has no address to match. */
-export const killFile: RuleRow<Questions['mail']> = {
-  name: 'kill-file',
-  ask({ facts, sender }, { kill }) {
-    const address = senderAddress(sender)
-    if (!address) return 'pass'
-    const entry = findKill(kill, address, facts.now)
-    if (entry === undefined) return 'pass'
-    return refuse(
-      { reply: 'killFile', reason: 'kill-file' },
-      `The sender ${address.text} matches the Kill File entry ${entry}.`,
-    )
-  },
+export const killFile: RuleCheck<'kill-file'> = ({ facts, sender }, { kill }) => {
+  const address = senderAddress(sender)
+  if (!address) return 'pass'
+  const entry = findKill(kill, address, facts.now)
+  if (entry === undefined) return 'pass'
+  return refuse({ reply: 'killFile' }, `The sender ${address.text} matches the Kill File entry ${entry}.`)
 }

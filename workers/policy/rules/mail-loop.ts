@@ -1,15 +1,12 @@
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 5321 §6.3: the limit is at least 100 Received headers. */
 const maxHops = 100
 
-export const mailLoop: RuleRow<Questions['data']> = {
-  name: 'mail-loop',
-  ask({ hops }) {
-    if (hops <= maxHops) return 'pass'
-    return refuse(
-      { reply: 'mailLoop', reason: 'mail-loop', values: { hops } },
-      `The message has ${hops} Received headers; more than ${maxHops} is a loop.`,
-    )
-  },
+export const mailLoop: RuleCheck<'mail-loop'> = ({ hops }) => {
+  if (hops <= maxHops) return 'pass'
+  return refuse(
+    { reply: 'mailLoop', values: { hops } },
+    `The message has ${hops} Received headers; more than ${maxHops} is a loop.`,
+  )
 }

@@ -1,20 +1,17 @@
 import { keyOfText } from '../directory.ts'
+import type { Policy } from '../policy.ts'
 import { exceeded } from '../rates.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type Questions, type RuleCheck, refuse } from '../rule.ts'
 
 /** Messages of a client, of a login, and the quota of the account. */
-export const messageRate: RuleRow<Questions['mail']> = {
-  name: 'message-rate',
-  reads: 'rates',
-  ask({ facts }, { settings, directory }) {
-    const found = exceeded(facts, settings, 'messages') ?? overQuota(facts, directory)
-    if (typeof found !== 'string') return found ?? 'pass'
-    return refuse({ reply: 'messageRate', reason: 'rate-exceeded' }, found)
-  },
+export const messageRate: RuleCheck<'message-rate'> = ({ facts }, { settings, directory }) => {
+  const found = exceeded(facts, settings, 'messages') ?? overQuota(facts, directory)
+  if (typeof found !== 'string') return found ?? 'pass'
+  return refuse({ reply: 'messageRate' }, found)
 }
 
 type Asked = Questions['mail']['facts']
-type Directory = Parameters<RuleRow<Questions['mail']>['ask']>[1]['directory']
+type Directory = Policy['directory']
 
 function overQuota({ login, lookups }: Asked, directory: Directory): string | { missing: string } | undefined {
   const quotas = login === undefined ? undefined : directory.accounts.get(keyOfText(directory, login))?.quotas

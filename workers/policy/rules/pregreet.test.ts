@@ -7,8 +7,8 @@ describe('pregreet', () => {
   const talked = connectFacts({ lookups: { pregreet: true } })
 
   it('refuses who talked first, with a delay and without', () => {
-    expect(saidBy(decideConnect(talked, examplePolicy(delayed)))).toBe('554 5.5.1 talkedFirst close')
-    expect(saidBy(decideConnect(talked, examplePolicy()))).toBe('554 5.5.1 talkedFirst close')
+    expect(saidBy(decideConnect(talked, examplePolicy(delayed)))).toBe('554 5.5.1 pregreet close')
+    expect(saidBy(decideConnect(talked, examplePolicy()))).toBe('554 5.5.1 pregreet close')
   })
 
   it('lets in who talked when neither a delay nor autoDenyHackAttempts asks', () => {

@@ -1,12 +1,8 @@
 import { exceeded } from '../rates.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
-export const recipientRate: RuleRow<Questions['rcpt']> = {
-  name: 'recipient-rate',
-  reads: 'rates',
-  ask({ facts }, { settings }) {
-    const found = exceeded(facts, settings, 'recipients')
-    if (typeof found !== 'string') return found ?? 'pass'
-    return refuse({ reply: 'recipientRate', reason: 'rate-exceeded' }, found)
-  },
+export const recipientRate: RuleCheck<'recipient-rate'> = ({ facts }, { settings }) => {
+  const found = exceeded(facts, settings, 'recipients')
+  if (typeof found !== 'string') return found ?? 'pass'
+  return refuse({ reply: 'recipientRate' }, found)
 }

@@ -4,22 +4,19 @@ import { findBlock } from '../address-blocks.ts'
 import { isLocalUser } from '../login.ts'
 import { readAddress } from '../path.ts'
 import type { Policy } from '../policy.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** Who may send on to a domain that is not ours. A login always may. */
-export const relay: RuleRow<Questions['rcpt']> = {
-  name: 'relay',
-  ask({ facts, target }, policy) {
-    if (target.kind !== 'remote' || facts.login !== undefined) return 'pass'
-    const { relayMode } = policy.settings.general
-    const missing = whatIsMissing(facts, policy)
-    if (missing === null) return 'pass'
-    const recipient = target.address.text
-    return refuse(
-      { reply: 'relayDenied', reason: 'relay-denied', values: { recipient } },
-      `${target.address.domain} is not a local domain, the client has not logged in, and general.relayMode is ${relayMode}: ${missing}.`,
-    )
-  },
+export const relay: RuleCheck<'relay'> = ({ facts, target }, policy) => {
+  if (target.kind !== 'remote' || facts.login !== undefined) return 'pass'
+  const { relayMode } = policy.settings.general
+  const missing = whatIsMissing(facts, policy)
+  if (missing === null) return 'pass'
+  const recipient = target.address.text
+  return refuse(
+    { reply: 'relayDenied', values: { recipient } },
+    `${target.address.domain} is not a local domain, the client has not logged in, and general.relayMode is ${relayMode}: ${missing}.`,
+  )
 }
 
 /** `null` when the mode lets the client relay. */

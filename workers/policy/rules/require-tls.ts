@@ -1,15 +1,12 @@
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** `submission` counts only where TLS can be had: a certificate is loaded and STARTTLS is offered. */
-export const requireTls: RuleRow<Questions['mail']> = {
-  name: 'require-tls',
-  ask({ facts }, { settings }) {
-    const { requireTls: wanted, starttls } = settings.tls
-    if (facts.tls || wanted === 'no') return 'pass'
-    if (wanted === 'submission' && (facts.listener === 'smtp' || !facts.tlsAvailable || !starttls)) return 'pass'
-    return refuse(
-      { reply: 'tlsRequired', reason: 'tls-required' },
-      `The session on listener ${facts.listener} is not encrypted; tls.requireTls is ${wanted}.`,
-    )
-  },
+export const requireTls: RuleCheck<'require-tls'> = ({ facts }, { settings }) => {
+  const { requireTls: wanted, starttls } = settings.tls
+  if (facts.tls || wanted === 'no') return 'pass'
+  if (wanted === 'submission' && (facts.listener === 'smtp' || !facts.tlsAvailable || !starttls)) return 'pass'
+  return refuse(
+    { reply: 'tlsRequired' },
+    `The session on listener ${facts.listener} is not encrypted; tls.requireTls is ${wanted}.`,
+  )
 }

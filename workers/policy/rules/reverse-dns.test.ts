@@ -4,9 +4,9 @@ import { decideConnect } from '../decide.ts'
 import { connectFacts, examplePolicy, saidBy } from '../test/example.ts'
 
 describe('reverse-dns', () => {
-  const decide = (checkReverseDns: 'off' | 'mark' | 'reject', reverse?: Lookups['reverse'], facts = {}) =>
+  const decide = (checkReverseDns: 'off' | 'mark' | 'reject', reverse?: Lookups['reverseDns'], facts = {}) =>
     decideConnect(
-      connectFacts({ ...(reverse && { lookups: { reverse } }), ...facts }),
+      connectFacts({ ...(reverse && { lookups: { reverseDns: reverse } }), ...facts }),
       examplePolicy({ settings: { security: { checkReverseDns } } }),
     )
   const step = (verdict: ReturnType<typeof decide>) => verdict.trail.find(({ rule }) => rule === 'reverse-dns')

@@ -17,8 +17,8 @@ describe('sender-domain', () => {
 
   it('refuses, for good or for now', () => {
     expect(saidBy(decide('reject', 'none'))).toBe('550 5.1.8 senderDomainUnknown')
-    expect(saidBy(decide('reject', 'null-mx'))).toBe('550 5.7.27 senderNullMx')
-    expect(saidBy(decide('reject', 'not-known'))).toBe('451 4.4.3 senderDomainTrouble')
+    expect(saidBy(decide('reject', 'null-mx'))).toBe('550 5.7.27 senderDomainNullMx')
+    expect(saidBy(decide('reject', 'not-known'))).toBe('451 4.4.3 senderDomainNotKnown')
     expect(saidBy(decide('reject', 'mail'))).toBe('proceed')
   })
 

@@ -1,29 +1,24 @@
-import { type Questions, type RuleRow, refuse, senderAddress } from '../rule.ts'
+import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
 /** Mail can be sent back to the sender's domain: it has an MX or an address (RFC 5321 §5.1), and no null MX (RFC 7505). */
-export const senderDomain: RuleRow<Questions['mail']> = {
-  name: 'sender-domain',
-  reads: 'senderDomain',
-  exemptsWhiteListed: true,
-  ask({ facts: { lookups }, sender }, { settings, directory }) {
-    const { checkSenderDomain } = settings.security
-    const domain = senderAddress(sender)?.domain
-    if (checkSenderDomain === 'off' || domain === undefined || domain.startsWith('[')) return 'pass'
-    if (directory.domains.has(domain)) return 'pass'
-    const found = lookups?.senderDomain
-    if (found === 'mail') return 'pass'
-    if (found === undefined) return checkSenderDomain === 'mark' ? 'pass' : { missing: unknown(domain) }
-    if (checkSenderDomain === 'mark')
-      return found === 'not-known' ? { missing: unknown(domain) } : { marks: said[found](domain) }
-    return refuse({ ...refusals[found], values: { domain } }, said[found](domain))
-  },
+export const senderDomain: RuleCheck<'sender-domain'> = ({ facts: { lookups }, sender }, { settings, directory }) => {
+  const { checkSenderDomain } = settings.security
+  const domain = senderAddress(sender)?.domain
+  if (checkSenderDomain === 'off' || domain === undefined || domain.startsWith('[')) return 'pass'
+  if (directory.domains.has(domain)) return 'pass'
+  const found = lookups?.senderDomain
+  if (found === 'mail') return 'pass'
+  if (found === undefined) return checkSenderDomain === 'mark' ? 'pass' : { missing: unknown(domain) }
+  if (checkSenderDomain === 'mark')
+    return found === 'not-known' ? { missing: unknown(domain) } : { marks: said[found](domain) }
+  return refuse({ ...refusals[found], values: { domain } }, said[found](domain))
 }
 
 const refusals = {
-  none: { reply: 'senderDomainUnknown', reason: 'sender-domain-unknown' },
-  'null-mx': { reply: 'senderNullMx', reason: 'sender-domain-unknown' },
+  none: { reply: 'senderDomainUnknown' },
+  'null-mx': { reply: 'senderDomainNullMx' },
   // The setting asks for an answer, so DNS trouble is one: come again.
-  'not-known': { reply: 'senderDomainTrouble', reason: 'sender-domain-unknown' },
+  'not-known': { reply: 'senderDomainNotKnown' },
 } as const
 
 const said = {

@@ -1,26 +1,22 @@
 import { addressFault } from '@postern/contract/address.ts'
 import { isAscii, withoutRoute } from '../path.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 5321 §4.1.2; an address beyond ASCII needs SMTPUTF8 (RFC 6531 §3.4). */
-export const senderSyntax: RuleRow<Questions['mail']> = {
-  name: 'sender-syntax',
-  ask({ facts: { senderText, smtpUtf8 }, sender }) {
-    if (sender === null) {
-      const fault = addressFault(withoutRoute(senderText))
-      return refuse(
-        {
-          reply: 'senderSyntax',
-          reason: 'bad-syntax',
-          values: { detail: `${fault}; expected <local@domain> or <>` },
-        },
-        `MAIL FROM:<${senderText}> is not an address: ${fault}.`,
-      )
-    }
-    if (smtpUtf8 || isAscii(senderText)) return 'pass'
+export const senderSyntax: RuleCheck<'sender-syntax'> = ({ facts: { senderText, smtpUtf8 }, sender }) => {
+  if (sender === null) {
+    const fault = addressFault(withoutRoute(senderText))
     return refuse(
-      { reply: 'smtpUtf8Required', reason: 'bad-syntax' },
-      `MAIL FROM:<${senderText}> contains non-ASCII characters, and the client did not ask for SMTPUTF8.`,
+      {
+        reply: 'senderSyntax',
+        values: { detail: `${fault}; expected <local@domain> or <>` },
+      },
+      `MAIL FROM:<${senderText}> is not an address: ${fault}.`,
     )
-  },
+  }
+  if (smtpUtf8 || isAscii(senderText)) return 'pass'
+  return refuse(
+    { reply: 'smtpUtf8Required' },
+    `MAIL FROM:<${senderText}> contains non-ASCII characters, and the client did not ask for SMTPUTF8.`,
+  )
 }

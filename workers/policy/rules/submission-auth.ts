@@ -1,23 +1,20 @@
 import { findBlock } from '../address-blocks.ts'
-import { type Questions, type RuleRow, refuse } from '../rule.ts'
+import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
  * The submission ports are for our own users: they log in (RFC 6409 §4.3, RFC 8314 §3.3). A client that may relay by its
  * address is one of ours already, so printers and scripts need no login.
  */
-export const submissionAuth: RuleRow<Questions['mail']> = {
-  name: 'submission-auth',
-  ask({ facts }, { settings, relay }) {
-    if (facts.listener === 'smtp' || facts.login !== undefined) return 'pass'
-    const { relayMode } = settings.general
-    if (relayMode === 'addresses' && findBlock(relay, facts.ip, facts.now)) return 'pass'
-    const why =
-      relayMode === 'addresses'
-        ? 'is not in the relay list'
-        : `may not relay by address (general.relayMode is ${relayMode})`
-    return refuse(
-      { reply: 'authRequired', reason: 'auth-required' },
-      `Listener ${facts.listener} is for submission; ${facts.ip} has not logged in and ${why}.`,
-    )
-  },
+export const submissionAuth: RuleCheck<'submission-auth'> = ({ facts }, { settings, relay }) => {
+  if (facts.listener === 'smtp' || facts.login !== undefined) return 'pass'
+  const { relayMode } = settings.general
+  if (relayMode === 'addresses' && findBlock(relay, facts.ip, facts.now)) return 'pass'
+  const why =
+    relayMode === 'addresses'
+      ? 'is not in the relay list'
+      : `may not relay by address (general.relayMode is ${relayMode})`
+  return refuse(
+    { reply: 'authRequired' },
+    `Listener ${facts.listener} is for submission; ${facts.ip} has not logged in and ${why}.`,
+  )
 }

@@ -1,25 +1,22 @@
+import type { ReplyOf } from '@postern/contract/rules.ts'
 import { entryAt, findEntry, keyOfText } from '../directory.ts'
 import { expand } from '../expand.ts'
 import type { Target } from '../path.ts'
 import type { Policy } from '../policy.ts'
-import { answer, type Decision, type Questions, type RuleRow, refuse } from '../rule.ts'
+import { answer, type Decision, type RuleCheck, refuse } from '../rule.ts'
 
 /** RFC 5321 §3.5.3. Always answers. */
-export const vrfy: RuleRow<Questions['vrfy']> = {
-  name: 'vrfy',
-  ask({ facts, target }, policy) {
-    if (policy.settings.security.disableVrfy) return answer(unconfirmed, 'not-confirmed', 'security.disableVrfy is on.')
-    if (target.kind === 'remote')
-      return answer(unconfirmed, 'not-confirmed', `${target.address.domain} is not a local domain.`)
-    if (target.kind === 'unreadable') return refuse(unknown, `"${facts.argument}" is not an address.`)
-    return verified(target, policy)
-  },
+export const vrfy: RuleCheck<'vrfy'> = ({ facts, target }, policy) => {
+  if (policy.settings.security.disableVrfy) return answer(unconfirmed, 'security.disableVrfy is on.')
+  if (target.kind === 'remote') return answer(unconfirmed, `${target.address.domain} is not a local domain.`)
+  if (target.kind === 'unreadable') return refuse(unknown, `"${facts.argument}" is not an address.`)
+  return verified(target, policy)
 }
 
 const unconfirmed = [{ reply: 'vrfyUnconfirmed' }] as const
-const unknown = { reply: 'vrfyUnknown', reason: 'user-unknown' } as const
+const unknown = { reply: 'vrfyUnknown' } as const
 
-function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): Decision {
+function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): Decision<ReplyOf<'vrfy'>> {
   const { directory, settings } = policy
   const asked = `${target.local}@${target.domain}`
   const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
@@ -29,23 +26,15 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
     if (expansion.kind !== 'found') return refuse(unknown, expansion.because)
     const [to, ...more] = entry.kind === 'alias' ? entry.alias.to : []
     if (to === undefined || more.length > 0 || isLocal(policy, to))
-      return answer(
-        [{ reply: 'vrfyLocal', values: { address: entry.key } }],
-        'accepted',
-        `${entry.key} is ${article[entry.kind]}.`,
-      )
-    return answer(
-      [{ reply: 'vrfyForwarded', values: { address: to } }],
-      'accepted',
-      `${entry.key} is an alias of ${to}.`,
-    )
+      return answer([{ reply: 'vrfyLocal', values: { address: entry.key } }], `${entry.key} is ${article[entry.kind]}.`)
+    return answer([{ reply: 'vrfyForwarded', values: { address: to } }], `${entry.key} is an alias of ${to}.`)
   }
   // What RCPT would say of it, as far as that is known without a callout.
   const expansion = expand(target, asked, policy)
   if (expansion.kind !== 'found') return refuse(unknown, `${asked} is unknown in the directory.`)
   if (target.postmaster)
-    return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'accepted', 'postmaster always exists.')
-  return answer(unconfirmed, 'not-confirmed', `${asked} is unknown here, but its mail is taken.`)
+    return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'postmaster always exists.')
+  return answer(unconfirmed, `${asked} is unknown here, but its mail is taken.`)
 }
 
 const article = { alias: 'an alias', group: 'a group', account: 'an account' } as const

@@ -26,7 +26,7 @@ export function lookUpConnectMarks(facts: ConnectFacts, { policy, dns, found }: 
   const zones = dnsblZones(policy, 'mark')
   const wantsReverse = policy.settings.security.checkReverseDns === 'mark'
   if ((!wantsReverse && zones.length === 0) || !isLookedUp(facts, policy)) return
-  if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => found({ reverse }))
+  if (wantsReverse) void askReverse(dns, facts.ip).then((reverse) => found({ reverseDns: reverse }))
   const asked = facts.lookups?.dnsbl?.map(({ zone }) => zone) ?? []
   for (const zone of zones)
     if (!asked.includes(zone)) void askDnsbl(dns, facts.ip, zone).then((answer) => found({ dnsbl: [answer] }))

@@ -59,12 +59,12 @@ const rows: { readonly [stage in LookupStage]: readonly Row<FactsOf[stage]>[] } 
     },
     {
       rules: ['reverse-dns'],
-      lookUp: async ({ ip }, { clients }) => ({ reverse: await inTime(askReverse(clients.dns, ip), 'not-known') }),
+      lookUp: async ({ ip }, { clients }) => ({ reverseDns: await inTime(askReverse(clients.dns, ip), 'not-known') }),
     },
   ],
   hello: [
     {
-      rules: ['helo-resolves'],
+      rules: ['helo'],
       lookUp: async ({ argument }, { clients }) => ({
         helo: await inTime(askHelo(clients.dns, argument), 'not-known'),
       }),

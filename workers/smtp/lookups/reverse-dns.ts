@@ -10,7 +10,7 @@ const maxNames = 5
 export async function askReverse(
   dns: Pick<Dns, 'ptr' | 'a' | 'aaaa'>,
   ip: string,
-): Promise<NonNullable<Lookups['reverse']>> {
+): Promise<NonNullable<Lookups['reverseDns']>> {
   const names = await dns.ptr(pointerName(ip))
   if (names === 'not-known') return 'not-known'
   const looked = names.slice(0, maxNames).map((name) => name.slice(0, 255))

@@ -233,11 +233,11 @@ function notStored(
   const verdict: Verdict = {
     stage: 'data',
     outcome: { kind: 'refuse', reply: full ? 'spoolFull' : 'internalError', close: false },
-    rule: 'spool-space',
-    reason: full ? 'storage-full' : 'internal-error',
+    rule: 'spool-full',
+    reason: full ? 'spool-full' : 'internal-error',
     revision: transaction.policy.revision,
     explanation: [error instanceof Error ? error.message : String(error)],
-    trail: [{ rule: 'spool-space', said: 'decided' }],
+    trail: [{ rule: 'spool-full', said: 'decided' }],
   }
   return { kind: 'refused', verdict, close: false, smuggling: false }
 }

@@ -33,7 +33,7 @@ export function httpReceivedField({ hostname, id, at }: Pick<TraceOf, 'hostname'
 
 /** RFC 5321 §4.4, TCP-info: the confirmed name of the client's address, where it is known. */
 function reverseName({ lookups }: SessionFacts): string {
-  const reverse = lookups?.reverse
+  const reverse = lookups?.reverseDns
   if (!reverse || reverse === 'not-known' || !reverse.confirmed || !hostPattern.test(reverse.name ?? '')) return ''
   return `${reverse.name} `
 }

@@ -16,13 +16,13 @@ const job: Replay = {
 }
 const unknown = {
   notKnown: { sessions: 62, answers: 62 },
-  notAnswerable: [{ rule: 'helo-resolves', fact: 'helo', sessions: 62, answers: 62 }],
+  notAnswerable: [{ rule: 'helo', fact: 'helo', sessions: 62, answers: 62 }],
 }
 
 test('what is not known is said before what would change', () => {
   expect(headlineOf({ ...job, ...unknown })).toBe('62 answers not known, 0 answers would change')
   expect(notKnownOf({ ...job, ...unknown })).toEqual([
-    'In 62 of 100 sessions (62 %), the answer of helo-resolves is not known, because the facts were not recorded.',
+    'In 62 of 100 sessions (62 %), the answer of helo is not known, because the facts were not recorded.',
   ])
   expect(headlineOf({ ...job, changedVerdicts: 1 })).toBe('1 answer would change')
   expect(notKnownOf(job)).toEqual([])

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { decideMail } from '../decide.ts'
 import { examplePolicy, mailFacts, saidBy } from '../test/example.ts'
 
-describe('sender-matches-login', () => {
+describe('sender-must-match-login', () => {
   const policy = examplePolicy({
     settings: { security: { senderMustMatchLogin: true } },
     aliases: {
@@ -32,7 +32,7 @@ describe('sender-matches-login', () => {
       'jane@remote.example',
       'janet@example.org',
     ])
-      expect(ask(sender)).toBe('553 5.7.1 senderNotLogin')
+      expect(ask(sender)).toBe('553 5.7.1 senderMustMatchLogin')
   })
 
   it('is no matter without a login', () => {

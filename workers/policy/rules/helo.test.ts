@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { decideHello } from '../decide.ts'
 import { examplePolicy, saidBy, sessionFacts } from '../test/example.ts'
 
-describe('helo-resolves', () => {
+describe('helo', () => {
   type Asked = { argument?: string; helo?: Lookups['helo']; listener?: 'smtp' | 'submission'; white?: string[] }
   const decide = (
     checkHelo: 'off' | 'mark' | 'reject',
@@ -17,10 +17,10 @@ describe('helo-resolves', () => {
       },
       examplePolicy({ settings: { security: { checkHelo } }, lists: { white } }),
     )
-  const step = (verdict: ReturnType<typeof decide>) => verdict.trail.find(({ rule }) => rule === 'helo-resolves')?.said
+  const step = (verdict: ReturnType<typeof decide>) => verdict.trail.find(({ rule }) => rule === 'helo')?.said
 
   it('refuses a name without address', () => {
-    expect(saidBy(decide('reject', { helo: 'does-not-resolve' }))).toBe('550 5.7.1 heloUnknown')
+    expect(saidBy(decide('reject', { helo: 'does-not-resolve' }))).toBe('550 5.7.1 helo')
     expect(saidBy(decide('reject', { helo: 'resolves' }))).toBe('proceed')
   })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { decideMail } from '../decide.ts'
 import { examplePolicy, mailFacts, saidBy } from '../test/example.ts'
 
-describe('local-sender-auth', () => {
+describe('auth-for-local-senders', () => {
   const policy = examplePolicy({ settings: { security: { requireAuthForLocalSenders: true } } })
   const ask = (senderText: string, facts = {}) => saidBy(decideMail(mailFacts({ senderText, ...facts }), policy))
 

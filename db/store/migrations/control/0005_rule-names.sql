@@ -1,0 +1,3 @@
+UPDATE `rows` SET `value` = replace(replace(replace(`value`, '"helo-resolves"', '"helo"'), '"local-sender-auth"', '"auth-for-local-senders"'), '"sender-matches-login"', '"sender-must-match-login"') WHERE `kind` = 'settings' AND `id` = 'security';
+--> statement-breakpoint
+UPDATE `changes` SET `before` = replace(replace(replace(`before`, '"helo-resolves"', '"helo"'), '"local-sender-auth"', '"auth-for-local-senders"'), '"sender-matches-login"', '"sender-must-match-login"'), `after` = replace(replace(replace(`after`, '"helo-resolves"', '"helo"'), '"local-sender-auth"', '"auth-for-local-senders"'), '"sender-matches-login"', '"sender-must-match-login"') WHERE `kind` = 'settings' AND `id` = 'security';
