@@ -17,7 +17,10 @@ const jumps = [
 
 const open: { close(): Promise<void> }[] = []
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date', 'performance'], now: Date.parse('2026-11-30T12:00:00Z') })
+  vi.useFakeTimers({
+    toFake: ['Date', 'performance', 'setInterval', 'clearInterval'],
+    now: Date.parse('2026-11-30T12:00:00Z'),
+  })
 })
 afterEach(async () => {
   vi.useRealTimers()
@@ -26,8 +29,25 @@ afterEach(async () => {
 
 const setBy = (ms: number) => vi.setSystemTime(Date.now() + ms)
 const pass = (ms: number) => vi.advanceTimersByTime(ms)
-/** Time for the Queue Manager to do whatever it wants to do now. */
-const look = () => new Promise((resolve) => setTimeout(resolve, 1300))
+
+/** Once a second the Queue Manager compares its clock with the machine's. The rest: it has gone through all that is due now, from its first look to the end of the last delivery. */
+async function look({ queue }: Testbed): Promise<void> {
+  pass(1000)
+  const asked = vi.spyOn(queue.index, 'ask')
+  const looks = () => asked.mock.calls.filter(([question]) => question === 'domains').length
+  await soon(queue, 'two looks, and so one from beginning to end', () => looks() >= 2)
+  asked.mockRestore()
+  await until('no delivery is left', () => queue.scheduler.jobs + queue.scheduler.busy === 0)
+  await queue.indexWriter.flush()
+}
+
+/** It looks once a second; here it is sent to look at once. */
+async function soon(queue: Testbed['queue'], what: string, holds: () => unknown): Promise<void> {
+  await until(what, () => {
+    queue.startDeliveries()
+    return holds()
+  })
+}
 
 async function start(queue: object = {}): Promise<Testbed> {
   const remote = await TestServer.start({
@@ -47,7 +67,7 @@ const tries = (box: Testbed, id: string) => box.of('delivery.deferred', id).leng
 const returned = (box: Testbed) => box.of('delivery.bounced').length
 
 async function deferred(box: Testbed, id: string, times = 1): Promise<void> {
-  await until(`deferred ${times} times`, () => tries(box, id) === times)
+  await soon(box.queue, `deferred ${times} times`, () => tries(box, id) === times)
   await box.queue.indexWriter.flush()
 }
 
@@ -57,22 +77,22 @@ describe.each(jumps)('%s', (_, by) => {
     const id = await box.send(['x@a.test'])
     await deferred(box, id)
     setBy(by)
-    await look()
+    await look(box)
     expect(tries(box, id)).toBe(1)
     expect(returned(box)).toBe(0)
     pass(20 * minute)
-    await look()
+    await look(box)
     expect(tries(box, id)).toBe(1)
     pass(15 * minute)
     await deferred(box, id, 2)
     setBy(-by)
-    await look()
+    await look(box)
     expect(tries(box, id)).toBe(2)
     pass(70 * minute)
     await deferred(box, id, 3)
     expect(returned(box)).toBe(0)
     pass(60 * minute)
-    await until('returned', () => returned(box) === 1)
+    await soon(box.queue, 'returned', () => returned(box) === 1)
     expect(box.of('clock.jumped').map(({ seconds }) => seconds)).toEqual([by / 1000, -by / 1000])
   })
 
@@ -95,12 +115,12 @@ describe.each(jumps)('%s', (_, by) => {
     const receivedAt = Date.now()
     setBy(by)
     const id = await box.send(['x@a.test'], { receivedAt })
-    await until('tried', () => tries(box, id) + returned(box) === 1)
+    await soon(box.queue, 'tried', () => tries(box, id) + returned(box) === 1)
     expect(returned(box)).toBe(0)
     expect(box.of('dsn.written')).toEqual([])
     await box.queue.indexWriter.flush()
     pass(70 * minute)
-    await until('returned', () => returned(box) === 1)
+    await soon(box.queue, 'returned', () => returned(box) === 1)
   })
 
   test('while no Queue Manager runs: nothing is returned, and what waits is tried within its retry time', async () => {
@@ -113,7 +133,7 @@ describe.each(jumps)('%s', (_, by) => {
     await box.startQueue()
     await deferred(box, between)
     pass(33 * minute)
-    await until('tried again', () => tries(box, id) >= 2)
+    await soon(box.queue, 'tried again', () => tries(box, id) >= 2)
     expect(returned(box)).toBe(0)
     expect(box.of('clock.jumped')).toHaveLength(by < 0 ? 1 : 0)
   })
@@ -121,7 +141,7 @@ describe.each(jumps)('%s', (_, by) => {
   test('an index that is lost after it: what is known of the schedule strands nothing', async () => {
     const box = await start({ maxQueueHours: 100 })
     setBy(by)
-    await look()
+    pass(1000)
     const id = await box.send(['x@a.test'])
     await deferred(box, id)
     await box.stopQueue()
@@ -129,7 +149,7 @@ describe.each(jumps)('%s', (_, by) => {
     for (const suffix of ['', '-wal', '-shm']) await rm(`${box.directory}/queue/queue.db${suffix}`, { force: true })
     await box.startQueue()
     pass(100 * minute)
-    await until('tried again', () => tries(box, id) >= 2)
+    await soon(box.queue, 'tried again', () => tries(box, id) >= 2)
     expect(returned(box)).toBe(0)
   })
 })
