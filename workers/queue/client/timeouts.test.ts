@@ -1,21 +1,48 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Script, TestServer } from '../test/server.ts'
+import { SocketClock } from '../test/socket-clock.ts'
 import { defaultTimeouts } from './connect-options.ts'
 import { Connection } from './connection.ts'
 import { type Transaction, transact } from './mail-transaction.ts'
 
 /** The time-outs of RFC 5321 §4.5.3.2 are for the host's silence: while we prepare what comes next, none of them runs. */
 
+// Pauses of ours are on the test's clock as well.
+vi.mock(import('node:timers/promises'), async (original) => ({
+  ...(await original()),
+  setTimeout: ((ms: number) => clock.pass(ms)) as never,
+}))
+
 const open: { close(): Promise<void> }[] = []
+let clock: SocketClock
+beforeEach(() => {
+  clock = new SocketClock()
+})
 afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()
+  clock.restore()
 })
 
-const short = 400
+const short = 60_000
 const longer = 3 * short
+
+/** So much time goes by while we are busy with something else. */
+const pause = () => clock.pass(longer)
+
+/** Time goes by until the other side has been given up. */
+async function givenUp<T>(outcome: Promise<T>): Promise<T> {
+  let ended = false
+  void outcome.finally(() => {
+    ended = true
+  })
+  while (!ended) {
+    await clock.pass(short / 2)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return outcome
+}
 
 async function toServer(script: Script = {}, wait: Partial<typeof defaultTimeouts> = {}) {
   const remote = await TestServer.start(script)
@@ -47,11 +74,11 @@ async function* quick() {
 }
 
 async function* slow() {
-  await sleep(longer)
+  await pause()
   yield 'Subject: x\r\n\r\n'
-  await sleep(longer)
+  await pause()
   yield 'body\r\n'
-  await sleep(longer)
+  await pause()
 }
 
 describe('our own pauses are not the silence of the host', () => {
@@ -63,9 +90,9 @@ describe('our own pauses are not the silence of the host', () => {
 
   test('what is prepared before MAIL: a conversion, a signature', async () => {
     const { connection } = await toServer()
-    await sleep(longer)
+    await pause()
     expect(await transact(connection, message(quick))).toMatchObject([{ kind: 'delivered' }])
-    await sleep(longer)
+    await pause()
     expect(await transact(connection, message(quick))).toMatchObject([{ kind: 'delivered' }])
   })
 
@@ -82,17 +109,12 @@ describe('our own pauses are not the silence of the host', () => {
       command: (line) => (line.startsWith('MAIL') ? 'silence' : undefined),
     })
     const outcomes = transact(connection, message(quick))
-    await sleep(short / 2)
-    remote.say('250 2.1.0 ok')
+    await vi.waitUntil(() => remote.sessions[0]?.commands.some((line) => line.startsWith('MAIL')))
     // The time-out is over and the reply is here: both are found at once.
-    block(longer)
+    await clock.pass(longer, () => remote.say('250 2.1.0 ok'))
     expect(await outcomes).toMatchObject([{ kind: 'delivered' }])
   })
 })
-
-function block(ms: number): void {
-  for (const end = performance.now() + ms; performance.now() < end; );
-}
 
 describe('silence after a pause of ours still ends the connection', () => {
   const silentAt = (verb: string): Script => ({
@@ -105,16 +127,18 @@ describe('silence after a pause of ours still ends the connection', () => {
     ['at the end of data', { end: () => 'silence' }],
   ])('%s', async (_where, script) => {
     const { connection } = await toServer({ extensions: [], ...script })
-    await sleep(longer)
-    expect(await transact(connection, message(slow))).toMatchObject([{ kind: 'lost' }])
+    await pause()
+    expect(await givenUp(transact(connection, message(slow)))).toMatchObject([{ kind: 'lost' }])
     expect(connection.failure?.message).toContain('no answer within')
   })
 
   test('to an envelope that went ahead', async () => {
     const { connection } = await toServer(silentAt(''))
     connection.send(['MAIL FROM:<s@b.test>', 'RCPT TO:<u@a.test>', 'DATA'])
-    await sleep(longer)
-    expect(await transact(connection, message(quick), { envelopeSent: true })).toMatchObject([{ kind: 'lost' }])
+    await pause()
+    expect(await givenUp(transact(connection, message(quick), { envelopeSent: true }))).toMatchObject([
+      { kind: 'lost' },
+    ])
     expect(connection.failure?.message).toContain('no answer within')
   })
 
@@ -125,7 +149,7 @@ describe('silence after a pause of ours still ends the connection', () => {
       remote.readNoMore()
       for (let i = 0; i < 1000; i++) yield `${'x'.repeat(65_534)}\r\n`
     }
-    await sleep(longer)
-    expect(await transact(connection, message(large))).toMatchObject([{ kind: 'lost' }])
+    await pause()
+    expect(await givenUp(transact(connection, message(large)))).toMatchObject([{ kind: 'lost' }])
   })
 })
