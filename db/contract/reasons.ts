@@ -1,45 +1,16 @@
-/** A closed list: the same word in metric, event, header and console. */
-export const reasons = [
+import { type RuleReason, ruleReasons } from './rules.ts'
+
+/** Reasons that no rule gives: of the session itself, and of `accept`. */
+const otherReasons = [
   'accepted',
-  'access-denied',
-  'too-many-sessions',
-  'pregreet',
-  'dnsbl',
-  'reverse-dns',
-  'helo',
-  'sender-domain',
-  'greylist',
-  'rate-exceeded',
-  'too-many-errors',
-  'hack-attempt',
-  'bad-syntax',
   'bad-sequence',
-  'auth-required',
   'auth-refused',
-  'auth-failed',
-  'tls-required',
-  'kill-file',
-  'sender-must-match-login',
-  'too-large',
-  'spool-full',
-  'too-many-recipients',
-  'relay-denied',
-  'group-denied',
-  'user-unknown',
-  'recipient-not-verified',
-  'alias-loop',
-  'bare-line-feed',
-  'nul-octet',
-  'mail-loop',
-  'spf-fail',
-  'dmarc-reject',
-  'application-refused',
-  'application-unavailable',
-  'not-confirmed',
-  'command-disabled',
   'service-stopping',
   'timeout',
   'protocol-error',
-  'internal-error',
 ] as const
-export type Reason = (typeof reasons)[number]
+
+export type Reason = RuleReason | (typeof otherReasons)[number]
+
+/** A closed list: the same word in metric, event, header and console. */
+export const reasons = [...new Set([...otherReasons, ...ruleReasons])] as [Reason, ...Reason[]]

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { lookupsSchema } from './lookups.ts'
+import { reasons } from './reasons.ts'
 import { type ReplyName, replies } from './replies.ts'
 import { reasonOf, ruleNames, ruleRow, rulesNeverWatched, watchableRuleSchema } from './rules.ts'
 
@@ -29,6 +30,10 @@ describe('the rows of the rules', () => {
         expect([rule, reply, String(replies[reply].code)]).toEqual([rule, reply, expect.stringMatching(/^[245]/)])
       }
     expect(reasonOf('soft-error-limit', undefined)).toBe('too-many-errors')
+  })
+
+  it('spell reasons like rules', () => {
+    for (const reason of reasons) expect(reason).toMatch(/^[a-z]+(-[a-z]+)*$/)
   })
 
   it('say why a rule cannot be watched', () => {

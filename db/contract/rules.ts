@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { Lookups } from './lookups.ts'
-import type { Reason } from './reasons.ts'
 import type { ReplyName } from './replies.ts'
 
 export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', 'fault', 'vrfy', 'expn'] as const
@@ -19,9 +18,9 @@ type RuleRow = {
   /** It is not asked about clients in the White List. */
   exemptsWhiteListed?: true
   /** What it may reply, and the reason that goes with it. */
-  replies: { readonly [reply in ReplyName]?: Reason }
+  replies: { readonly [reply in ReplyName]?: string }
   /** The reason of an answer without a reply. */
-  withoutReply?: Reason
+  withoutReply?: string
   /** Why it cannot run in watch mode: without its decision the session cannot safely go on. */
   neverWatched?: string
 }
@@ -163,10 +162,19 @@ export const ruleSchema = z.enum(ruleNames)
 /** The row of a rule, whichever it is. */
 export const ruleRow = (rule: Rule): RuleRow => rules[rule]
 
-/** The reason that goes with what a rule replies; with several replies they are all of one kind. */
-export function reasonOf(rule: Rule, reply: ReplyName | undefined): Reason {
+type ReasonOf<Row> = Row extends { replies: infer Replies } ? Replies[keyof Replies] : never
+type ReasonWithoutReply<Row> = Row extends { withoutReply: infer Reason } ? Reason : never
+export type RuleReason = { [R in Rule]: ReasonOf<Rules[R]> | ReasonWithoutReply<Rules[R]> }[Rule]
+
+export const ruleReasons = ruleNames.flatMap((rule) => {
   const { replies, withoutReply } = ruleRow(rule)
-  return (reply === undefined ? withoutReply : replies[reply]) as Reason
+  return [...Object.values(replies), ...(withoutReply ? [withoutReply] : [])]
+}) as RuleReason[]
+
+/** The reason that goes with what a rule replies; with several replies they are all of one kind. */
+export function reasonOf(rule: Rule, reply: ReplyName | undefined): RuleReason {
+  const { replies, withoutReply } = ruleRow(rule)
+  return (reply === undefined ? withoutReply : replies[reply]) as RuleReason
 }
 
 type NeverWatched = { [R in Rule]: Rules[R] extends { neverWatched: string } ? R : never }[Rule]

@@ -4,15 +4,15 @@ import { selfSigned } from '../peers/certificate.ts'
 import { until } from '../peers/peer.ts'
 import { livePostern } from '../wire/live.ts'
 import { type Around, startAround } from './around.ts'
-import { type Case, casesOnDisk } from './case.ts'
-import { turnsOf } from './dialogue.ts'
-import { askSimulation, type Decided, decideInProcess } from './doors.ts'
+import { casesOnDisk } from './case.ts'
+import { askSimulation } from './doors.ts'
 import { eventsByClient, expectedOf, recordedOf } from './events.ts'
+import { expectThat } from './expect.ts'
 import { setTheWorld, speak } from './live.ts'
-import { casesOfTheOrder, withoutProvocation } from './order.ts'
+import { casesOfTheOrder } from './order.ts'
 import { accounts, asked, password } from './world.ts'
 
-/** Every case through every door: files, and those made from the table of provocations. */
+/** Every case through the API and a live worker: files, and those made from the table of provocations. decide.test.ts has the door inside. */
 
 const cases = [...casesOnDisk(), ...casesOfTheOrder()]
 const titled = cases.map((one) => [`${one.number} ${one.name}`, one] as const)
@@ -35,28 +35,6 @@ const live = livePostern({
 })
 
 const emptyCase = { given: {}, facts: {} }
-
-/** The verdicts are those of the case, and so are the replies. */
-function expectThat(one: Case, decided: Decided[]): void {
-  const turns = turnsOf(one).filter(({ stage }) => stage !== null)
-  expect(decided.map(({ stage }) => stage)).toEqual(turns.map(({ stage }) => stage))
-  for (const [i, { says, expects }] of turns.entries())
-    expect(`${says} → ${decided[i]?.reply.slice(0, expects.length)}`, JSON.stringify(decided[i])).toBe(
-      `${says} → ${expects}`,
-    )
-  const { trail, ...verdict } = one.verdict
-  expect(decided.at(-1)).toMatchObject(verdict)
-  for (const [rule, said] of Object.entries(trail ?? {}))
-    expect(decided.at(-1)?.trail.find((step) => step.rule === rule)?.said).toBe(said)
-}
-
-it('every rule of the check order has a row in provocations.ts', () => {
-  expect(withoutProvocation).toEqual([])
-})
-
-describe('decide', () => {
-  it.each(titled)('%s', (_, one) => expectThat(one, decideInProcess(one)))
-})
 
 describe('POST /v1/simulate', () => {
   it.each(titled)('%s', async (_, one) => expectThat(one, await askSimulation(live.api, one)))

@@ -14,7 +14,7 @@ export type Decided = {
   rule: Rule
   reason: string
   reply: string
-  trail: { rule: Rule; said: string }[]
+  trail: { rule: Rule; said: string; because?: string | undefined }[]
 }
 
 export function decideInProcess(one: Case): Decided[] {
