@@ -1,23 +1,37 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { periodically } from './periodic.ts'
 
+afterEach(() => void vi.useRealTimers())
+
 it('goes on after a turn that failed, and stops only when the last turn has ended', async () => {
-  let turns = 0
-  let ended = 0
+  vi.useFakeTimers()
+  const turns: PromiseWithResolvers<void>[] = []
   const failures: unknown[] = []
-  const work = async () => {
-    turns++
-    await sleep(30)
-    ended++
-    if (turns === 1) throw new Error('the first')
+  const work = () => {
+    const turn = Promise.withResolvers<void>()
+    turns.push(turn)
+    return turn.promise
   }
-  const it = periodically(1, work, (error) => failures.push(error))
-  await expect.poll(() => turns).toBeGreaterThan(2)
-  await it.stop()
-  expect(ended).toBe(turns)
-  const before = turns
-  await sleep(50)
-  expect(turns).toBe(before)
+  const periodic = periodically(1_000, work, (error) => failures.push(error))
+  await vi.advanceTimersByTimeAsync(999)
+  expect(turns).toHaveLength(0)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(turns).toHaveLength(1)
+  // One turn after the other, however long it takes.
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(turns).toHaveLength(1)
+  turns[0]?.reject(new Error('the first'))
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(turns).toHaveLength(2)
+  let isStopped = false
+  const stopped = periodic.stop().then(() => {
+    isStopped = true
+  })
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(isStopped).toBe(false)
+  turns[1]?.resolve()
+  await stopped
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(turns).toHaveLength(2)
   expect(failures.map(String)).toEqual(['Error: the first'])
 })

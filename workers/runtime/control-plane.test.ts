@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { ControlPlane } from './control-plane.ts'
 
@@ -68,18 +69,44 @@ test('an answer that breaks off is the network at fault, not the settings', asyn
   await expect(api.snapshot()).rejects.toMatchObject({ name: 'ControlPlaneError', status: 0 })
 })
 
-test('an answer may take as long as it likes while something comes', { timeout: 40_000 }, async () => {
+test('an answer may take as long as it likes while something comes, and is given up 15 s after the last octet', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  const renewed = () => timers.mock.calls.filter(([, ms]) => ms === 15_000).length
+  // Without a timer: `expect.poll` would let time go by on the test's clock.
+  const isRenewed = async (times: number) => {
+    while (renewed() < times) await nextTurn()
+  }
+  let answer: ServerResponse | undefined
   server = createServer((request, response) => {
     const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
     if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
-    response.write('{"revision":4,"id":"d"}\n')
-    setTimeout(() => response.write('\n'), 9_000)
-    return setTimeout(() => response.end('{"end":true}\n'), 18_000)
+    answer = response
+    return response.write('{"revision":4,"id":"d"}\n')
   })
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
-  expect(await api.snapshot()).toEqual({ revision: 4, id: 'd', rows: [] })
+  try {
+    // Begun by the request to enrol, by this one, and by its first octets.
+    const whole = api.snapshot()
+    await isRenewed(3)
+    vi.advanceTimersByTime(14_999)
+    answer?.write('\n')
+    await isRenewed(4)
+    vi.advanceTimersByTime(14_999)
+    answer?.end('{"end":true}\n')
+    expect(await whole).toEqual({ revision: 4, id: 'd', rows: [] })
+
+    const before = renewed()
+    const silent = expect(api.snapshot()).rejects.toThrow('silent for 15 s')
+    await isRenewed(before + 2)
+    vi.advanceTimersByTime(15_000)
+    await silent
+  } finally {
+    vi.useRealTimers()
+    vi.restoreAllMocks()
+  }
 })
 
 test.each([

@@ -1,18 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { zstdDecompressSync } from 'node:zlib'
 import { type FactBatch, factBatchSchema } from '@postern/contract/worker-protocol.ts'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { FactLog, type FactLogOptions } from './fact-log.ts'
 
 /** Storage as the API has it: what comes is a batch of the contract. */
 function storage() {
   const batches: FactBatch[] = []
-  const state: { away: boolean; refuses: number | undefined; silent: boolean } = {
+  const state: { away: boolean; refuses: number | undefined; silent: boolean; asked: number } = {
     away: false,
     refuses: undefined,
     silent: false,
+    asked: 0,
   }
   const send = async (batch: FactBatch) => {
+    state.asked++
     if (state.silent) await new Promise(() => {})
     if (state.away) throw new Error('away')
     if (state.refuses) throw Object.assign(new Error('refused'), { status: state.refuses })
@@ -29,8 +31,14 @@ const sum = (batches: FactBatch[], what: 'sessions' | 'dropped') =>
 /** A busy machine compresses and parses for seconds. */
 const patience = { timeout: 30_000 }
 
+/** Waits without a timer: `expect.poll` would let time go by on the test's clock. */
+async function when(holds: () => boolean): Promise<void> {
+  while (!holds()) await nextTurn()
+}
+
 const opened: FactLog[] = []
 afterEach(async () => {
+  vi.useRealTimers()
   for (const log of opened.splice(0)) await log.close(10)
 })
 function factLog(options: FactLogOptions): FactLog {
@@ -94,7 +102,7 @@ describe('storage that is away', () => {
     await expect.poll(() => failures.length, patience).toBe(1)
     log.record('{"b":2}', 2)
     expect(log.waiting).toBe(2)
-    await sleep(700)
+    await expect.poll(() => state.asked, patience).toBeGreaterThan(2)
     state.away = false
     await expect.poll(() => sum(batches, 'sessions'), patience).toBe(2)
     expect(failures.length).toBe(1)
@@ -136,29 +144,37 @@ describe('the end', () => {
   test('storage that is away is asked once more and not waited for', async () => {
     const { batches, state, send } = storage()
     const failures: unknown[] = []
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const log = factLog({ send, failed: (error) => failures.push(error) })
     state.away = true
     log.record('{}', 1)
-    await expect.poll(() => failures.length, patience).toBe(1)
-    const startedAt = performance.now()
+    vi.advanceTimersByTime(10)
+    await when(() => failures.length === 1)
+    const { asked } = state
+    // No time goes by.
     await log.close(5000)
-    expect(performance.now() - startedAt).toBeLessThan(1000)
+    expect(state.asked).toBe(asked + 1)
     expect(batches).toEqual([])
-    state.away = false
-    await sleep(50)
-    expect(batches).toEqual([])
+    // Nothing is planned that would ask again.
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   test('storage that is silent costs the grace and no more', async () => {
     const { state, send } = storage()
     state.silent = true
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const log = factLog({ send })
     log.record('{}', 1)
-    await sleep(30)
-    const startedAt = performance.now()
-    await log.close(100)
-    const took = performance.now() - startedAt
-    expect(took).toBeGreaterThan(90)
-    expect(took).toBeLessThan(1000)
+    vi.advanceTimersByTime(10)
+    await when(() => state.asked === 1)
+    let isClosed = false
+    const closed = log.close(5000).then(() => {
+      isClosed = true
+    })
+    await when(() => vi.getTimerCount() === 1)
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(isClosed).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    await closed
   })
 })

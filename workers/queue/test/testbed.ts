@@ -171,7 +171,7 @@ export function envelopeFor(to: (string | Partial<Recipient>)[], change: Partial
 }
 
 /** Waits until `holds` does; fails after `ms` with what it waited for. */
-export async function until(what: string, holds: () => unknown, ms = 10_000): Promise<void> {
+export async function until(what: string, holds: () => unknown, ms = 25_000): Promise<void> {
   const end = Date.now() + ms
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`)

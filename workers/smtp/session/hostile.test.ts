@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
@@ -16,6 +16,12 @@ async function isWell(at = receiver): Promise<void> {
   expect(await client.send('Subject: well\r\n\r\nwell\r\n')).toMatch(/^250 2\.0\.0 /)
   client.end()
   expect(at.troubles).toEqual([])
+}
+
+/** Writes so many commands at once, and reads a reply to each. */
+async function allAnswered(client: WireClient, commands: Buffer, count: number): Promise<void> {
+  client.write(commands)
+  for (let i = 0; i < count; i++) expect(await client.reply()).toMatch(/^[25]/)
 }
 
 describe('command lines', () => {
@@ -175,11 +181,14 @@ describe('connections that die', () => {
     for (let i = 0; i < 400 && client.socket.writableLength < 4_000_000; i++) {
       client.write(line)
       sent += line.length
-      if (i % 20 === 0) await sleep(5)
+      if (i % 20 === 0) await nextTurn()
     }
-    await sleep(200)
-    expect(client.socket.writableLength).toBeGreaterThan(0)
     expect(sent).toBeGreaterThan(1_000_000)
+    // Others have as many commands answered meanwhile as would be the end of what it has sent.
+    const reader = await WireClient.greeted(receiver.port())
+    for (let i = 0; i < 2; i++) await allAnswered(reader, line, 4000)
+    reader.end()
+    expect(client.socket.writableLength).toBeGreaterThan(0)
     await isWell()
     client.end()
   })
@@ -200,21 +209,17 @@ describe('time-outs', () => {
 
   it('a client that sends a command octet by octet: no octet makes the time longer', async () => {
     const client = await WireClient.greeted(hasty.port())
-    const begin = Date.now()
     const drip = setInterval(() => client.write('x'), 100)
     expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for a command\r\n')
     clearInterval(drip)
-    expect(Date.now() - begin).toBeLessThan(2500)
   })
 
   it('a client that sends a message octet by octet', async () => {
     const client = await WireClient.greeted(hasty.port())
     await client.upToData()
-    const begin = Date.now()
     const drip = setInterval(() => client.write('x'), 100)
     expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for data\r\n')
     clearInterval(drip)
-    expect(Date.now() - begin).toBeLessThan(2500)
   })
 
   it('a message that keeps coming is not too late', async () => {
@@ -222,6 +227,7 @@ describe('time-outs', () => {
     await client.upToData()
     for (let i = 0; i < 12; i++) {
       client.write(`${'x'.repeat(600)}\r\n`)
+      // Real time: each piece comes well before its second is over, all of them long after the first's.
       await sleep(200)
     }
     client.write('.\r\n')

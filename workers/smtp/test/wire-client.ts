@@ -46,7 +46,7 @@ export class WireClient {
   }
 
   /** One whole reply, without its last CRLF; `null` when the connection ended instead. */
-  async reply(timeoutMs = 5_000): Promise<string | null> {
+  async reply(timeoutMs = 20_000): Promise<string | null> {
     const until = Date.now() + timeoutMs
     for (;;) {
       const whole = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3} [^\r\n]*\r\n/.exec(this.#text)?.[0]
@@ -71,7 +71,7 @@ export class WireClient {
     return text
   }
 
-  async untilClosed(timeoutMs = 5_000): Promise<string> {
+  async untilClosed(timeoutMs = 20_000): Promise<string> {
     const until = Date.now() + timeoutMs
     while (!this.closed) {
       if (Date.now() > until) throw new Error('the connection was not closed')

@@ -1,9 +1,8 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { SpoolFailure, type SpoolReader, type Trouble } from '../spool.ts'
 import { envelopeOf } from '../test/suite.ts'
 import { openLocalReader } from './reader.ts'
@@ -61,8 +60,11 @@ it('is waited for by a reader that follows: told once, never passed over', async
   const stop = new AbortController()
   const batches = all(follower.follow({ after: new Map(), signal: stop.signal }))
   await expect.poll(() => troubles).toMatchObject([{ kind: 'unreadable', error: expect.stringMatching(otherRelease) }])
-  // Far longer than a disk that refuses to read is waited for.
-  await sleep(300)
+  // An hour later, far longer than a disk that refuses to read is waited for, and after many more looks at it.
+  const now = performance.now.bind(performance)
+  const looks = vi.spyOn(performance, 'now').mockImplementation(() => now() + 3_600_000)
+  await expect.poll(() => looks.mock.calls.length, { timeout: 20_000 }).toBeGreaterThan(50)
+  looks.mockRestore()
   stop.abort()
   expect(await batches).toEqual([])
   expect(troubles).toHaveLength(1)
