@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { certificateSourceSchema } from './certificates.ts'
 import { domainInputSchema } from './directory.ts'
-import { queueStates } from './orders.ts'
+import { queueFilterSchema, queueStates } from './orders.ts'
 import { roleSchema } from './roles.ts'
 import { rowKindSchema } from './rows.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
+import { waitingCauseNames } from './waiting-causes.ts'
 
 /** What the API answers; the console and the command read these. Times are RFC 3339 UTC. */
 
@@ -205,6 +206,31 @@ export const queueSummarySchema = z.object({
   topDomains: z.array(z.object({ domain: z.string(), messages: z.number().int() })),
   topCauses: z.array(z.object({ cause: z.string(), messages: z.number().int() })),
 })
+
+export const queueDoctorSchema = z.object({
+  /** The most messages first; at most 200. */
+  items: z.array(
+    z.object({
+      /** Recipient domain. */
+      destination: z.string(),
+      cause: z.enum(waitingCauseNames),
+      title: z.string(),
+      messages: z.number().int(),
+      recipients: z.number().int(),
+      oldestReceivedAt: time,
+      /** Of those that are deferred, the first. */
+      nextTryAt: time.optional(),
+      explanation: z.string(),
+      /** What happens by itself. */
+      nextAction: z.string(),
+      /** The newest of the messages, and the last reply about it. */
+      example: z.object({ messageId: z.string(), reply: z.string() }),
+      /** Finds these messages in `GET /v1/queue` and `POST /v1/queue/actions`. */
+      filter: queueFilterSchema,
+    }),
+  ),
+})
+export type QueueDoctorItem = z.infer<typeof queueDoctorSchema>['items'][number]
 
 export const recordedEventSchema = z.looseObject({
   id: z.string(),

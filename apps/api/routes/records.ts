@@ -3,6 +3,7 @@ import {
   booksSchema,
   messageViewSchema,
   page,
+  queueDoctorSchema,
   queueItemSchema,
   queueSummarySchema,
   recordedEventSchema,
@@ -16,6 +17,7 @@ import { readBooks, readStats } from '../verbs/books.ts'
 import { readEvents, streamEvents } from '../verbs/events.ts'
 import { readContent, submitMessage } from '../verbs/messages.ts'
 import { orderForMessage, orderForQueue, readMessage, readQueue, readSummary, runQueue } from '../verbs/queue.ts'
+import { readQueueDoctor } from '../verbs/queue-doctor.ts'
 
 const time = z.iso.datetime({ offset: true })
 const action = orderActionSchema.exclude(['run'])
@@ -69,6 +71,15 @@ export const queueRoutes: Endpoint[] = [
     summary: 'Queue summary: number of messages, top domains and top causes',
     answer: queueSummarySchema,
     handle: (call) => readSummary(call),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/queue/doctor',
+    scope: 'viewer',
+    tag: 'Queue',
+    summary: 'Why mail waits: waiting messages by recipient domain and cause',
+    answer: queueDoctorSchema,
+    handle: (call) => readQueueDoctor(call),
   }),
   endpoint({
     method: 'post',

@@ -135,5 +135,11 @@ export const recordsMigrations: Migration[] = [
       "DROP INDEX `parcels_created`;",
       "CREATE INDEX `message_chunks_created` ON `message_chunks` (`created_at`);"
     ]
+  },
+  {
+    "name": "0007_waiting-cause",
+    "statements": [
+      "ALTER TABLE `recipients` ADD `waiting_cause` text;"
+    ]
   }
 ]

@@ -1,4 +1,5 @@
 import type { EventFields, PosternEvent } from '@postern/contract/events.ts'
+import { type WaitingCause, waitingCauseOf } from '@postern/contract/waiting-causes.ts'
 
 /**
  * What a batch of events says about messages, recipients and the books. Pure. Each of these can be applied again, and in
@@ -23,6 +24,7 @@ type RecipientNews = {
   attempts: number
   lastReply?: string
   cause?: string
+  waitingCause?: WaitingCause
   nextTryAt?: number
   /** Outcomes told beyond the first, in this batch. */
   repeated: number
@@ -99,18 +101,21 @@ function take(news: News, event: PosternEvent, at: number): void {
     case 'delivery.discarded':
       final(news, event, { outcome: 'discarded', at, reply: `discarded by ${event.by}`, attempt: 0 })
       return
-    case 'delivery.deferred':
+    case 'delivery.deferred': {
       messageIn(news, event.messageId, at)
       countsOf(news.minutes, at).deferred += event.recipients.length
+      const waitingCause = waitingCauseOf(event)
       for (const address of event.recipients) {
         const recipient = recipientIn(news, event.messageId, address)
         if (event.attempt < recipient.attempts) continue
         recipient.attempts = event.attempt
         recipient.lastReply = event.reply
         recipient.cause = event.cause
+        recipient.waitingCause = waitingCause
         recipient.nextTryAt = Date.parse(event.nextTryAt)
       }
       return
+    }
     case 'message.held':
       hold(messageIn(news, event.messageId, at), at, `${event.by}${event.reason ? `: ${event.reason}` : ''}`)
       return

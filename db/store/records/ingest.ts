@@ -192,19 +192,22 @@ async function upsertRecipients(queries: Queries, { recipients }: News): Promise
     news.attempts,
     news.lastReply ?? null,
     news.cause ?? null,
+    news.waitingCause ?? null,
     news.nextTryAt ?? null,
   ])
   const newer = sql.raw('excluded.attempts >= recipients.attempts and excluded.last_reply is not null')
   await queries.run(sql`
     with given as materialized (select value from json_each(${JSON.stringify(input)}))
-    insert into recipients (message_id, address, original, domain, outcome, attempts, last_reply, cause, next_try_at)
-    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+    insert into recipients (message_id, address, original, domain, outcome, attempts, last_reply, cause, waiting_cause, next_try_at)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
+      value ->> 9
     from given where true
     on conflict (message_id, address) do update set
       original = iif(excluded.original <> '', excluded.original, recipients.original),
       outcome = iif(recipients.outcome = 'waiting', excluded.outcome, recipients.outcome),
       last_reply = iif(recipients.outcome = 'waiting' and ${newer}, excluded.last_reply, recipients.last_reply),
       cause = iif(${newer} and excluded.cause is not null, excluded.cause, recipients.cause),
+      waiting_cause = iif(${newer} and excluded.waiting_cause is not null, excluded.waiting_cause, recipients.waiting_cause),
       next_try_at = iif(${newer} and excluded.next_try_at is not null, excluded.next_try_at, recipients.next_try_at),
       attempts = max(excluded.attempts, recipients.attempts)`)
 }

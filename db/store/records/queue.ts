@@ -1,4 +1,5 @@
 import type { QueueFilter, QueueState } from '@postern/contract/orders.ts'
+import type { WaitingCause } from '@postern/contract/waiting-causes.ts'
 import { type SQL, sql } from 'drizzle-orm'
 import { all, contains, type Queries } from '../database.ts'
 import type { Outcome } from './event-effects.ts'
@@ -37,7 +38,7 @@ function matching(filter: QueueFilter & { text?: string | undefined }, now: numb
     cause === undefined
       ? undefined
       : sql`(m.hold like ${contains(cause)} escape '\\' or ${waiting(
-          sql`(r.cause like ${contains(cause)} escape '\\' or r.last_reply like ${contains(cause)} escape '\\')`,
+          sql`(r.waiting_cause = ${cause} or r.cause like ${contains(cause)} escape '\\' or r.last_reply like ${contains(cause)} escape '\\')`,
         )})`,
     text === undefined
       ? undefined
@@ -104,6 +105,38 @@ export async function queueCounts(queries: Queries) {
       and coalesce(r.cause, r.last_reply) is not null group by 1 order by messages desc limit 10`)
   return { states, domains, causes }
 }
+
+export type WaitingGroup = {
+  domain: string
+  /** `held`, `not-tried`, or the cause of the last attempt. */
+  cause: WaitingCause
+  messages: number
+  recipients: number
+  oldest: number
+  nextTryAt: number | null
+  /** The newest of them. */
+  messageId: string
+  reply: string
+}
+
+/** Waiting mail by recipient domain and cause, the most messages first. */
+export async function waitingGroups(queries: Queries, limit: number): Promise<WaitingGroup[]> {
+  const found = await queries.all<Omit<WaitingGroup, 'messageId' | 'reply'> & { example: string }>(sql`
+    select r.domain, case when m.hold <> '' then 'held' else coalesce(r.waiting_cause, iif(r.attempts > 0, 'refused-for-now', 'not-tried')) end as cause,
+      count(distinct r.message_id) as messages, count(*) as recipients, min(m.accepted_at) as oldest,
+      min(r.next_try_at) as nextTryAt,
+      max(r.message_id || case when m.hold <> '' then m.hold else coalesce(r.last_reply, '') end) as example
+    from recipients r join messages m on m.id = r.message_id
+    where r.outcome = 'waiting' and m.accepted_at is not null group by 1, 2 order by messages desc, 1, 2 limit ${limit}`)
+  return found.map(({ example, ...group }) => ({
+    ...group,
+    messageId: example.slice(0, idLength),
+    reply: example.slice(idLength),
+  }))
+}
+
+/** Of a message's id. */
+const idLength = 36
 
 /** When the message was accepted that has waited longest for delivery, held ones apart. */
 export async function oldestWaiting(queries: Queries): Promise<number | undefined> {

@@ -73,6 +73,8 @@ export const recipients = sqliteTable(
     attempts: integer().notNull().default(0),
     lastReply: text('last_reply'),
     cause: text(),
+    /** A `WaitingCause` (db/contract/waiting-causes.ts) of the last attempt; null before the first. */
+    waitingCause: text('waiting_cause'),
     nextTryAt: integer('next_try_at'),
   },
   (table) => [

@@ -77,7 +77,8 @@ export function actOn(id: string, action: Action, to: Target | undefined): Promi
 
 type MatchingProps = { action: Action; filter: QueueSearch; onClose: () => void; onDone: () => void }
 
-function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
+/** Counts dry what matches, says it, and then acts on it. */
+export function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
   const body = { action, filter: asFilter(filter) }
   const count = useQuery({
     queryKey: ['queue', 'dry', body],

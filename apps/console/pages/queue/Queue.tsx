@@ -11,6 +11,7 @@ import { formatBytes, formatCount } from '../../ui/format.ts'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
 import { BulkActions } from './BulkActions.tsx'
+import { Doctor } from './Doctor.tsx'
 import { Filters } from './Filters.tsx'
 import { RunButton } from './RunButton.tsx'
 import { Summary } from './Summary.tsx'
@@ -84,6 +85,7 @@ export function Queue() {
     >
       <div className="flex flex-col gap-5">
         <Summary query={summary} />
+        <Doctor />
         {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
         <Panel flush>
           <Filters />

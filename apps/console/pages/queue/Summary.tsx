@@ -7,13 +7,13 @@ import type { QueueSummary } from './summary-query.ts'
 
 type Query = { data: QueueSummary | undefined; error: unknown; refetch: () => unknown }
 
-/** What waits, by state, by domain and by cause; each figure is a filter. */
+/** What waits, by state and by domain; each figure is a filter. */
 export function Summary({ query }: { query: Query }) {
   return (
     <div className="min-h-28">
       <Loaded query={query} rows={2}>
         {(summary) => (
-          <div className="grid gap-5 md:grid-cols-[auto_1fr_2fr]">
+          <div className="grid gap-5 md:grid-cols-[auto_1fr]">
             <div className="flex flex-col gap-1 text-sm">
               <p>
                 <span className="font-semibold text-xl">{formatCount(summary.messages)}</span>{' '}
@@ -37,20 +37,6 @@ export function Summary({ query }: { query: Query }) {
                 <TopLine key={domain} messages={messages} of={summary.messages}>
                   <Link to="/queue" search={{ domain }} className="truncate hover:underline">
                     {domain}
-                  </Link>
-                </TopLine>
-              ))}
-            </Top>
-            <Top title="Causes">
-              {summary.topCauses.slice(0, 4).map(({ cause, messages }) => (
-                <TopLine key={cause} messages={messages} of={summary.messages}>
-                  <Link
-                    to="/queue"
-                    search={{ cause: cause.slice(0, 200) }}
-                    title={cause}
-                    className="truncate hover:underline"
-                  >
-                    <bdi>{cause.replace(/-/g, ' ')}</bdi>
                   </Link>
                 </TopLine>
               ))}

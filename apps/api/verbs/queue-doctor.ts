@@ -1,0 +1,47 @@
+import { type QueueSettings, settingGroups } from '@postern/contract/settings.ts'
+import type { QueueDoctorItem } from '@postern/contract/views.ts'
+import { type WaitingCause, waitingCauses } from '@postern/contract/waiting-causes.ts'
+import { getRow } from '@postern/store/control/rows.ts'
+import { type WaitingGroup, waitingGroups } from '@postern/store/records/queue.ts'
+import type { Call } from '../call.ts'
+import { iso } from '../pagination.ts'
+
+/** Why mail waits: by destination and cause, with what happens next and the filter that finds the messages. */
+
+const maxGroups = 200
+
+export async function readQueueDoctor({ parts }: Call): Promise<{ items: QueueDoctorItem[] }> {
+  const row = await getRow(parts.control, 'settings', 'queue')
+  const settings = settingGroups.queue.schema.parse(JSON.parse(row?.value ?? '{}'))
+  const groups = await waitingGroups(parts.records, maxGroups)
+  return { items: groups.map((group) => itemOf(group, settings)) }
+}
+
+function itemOf(group: WaitingGroup, settings: QueueSettings): QueueDoctorItem {
+  const { domain, cause, messages, recipients, oldest, nextTryAt, messageId, reply } = group
+  const isDeferred = cause !== 'held' && cause !== 'not-tried' && nextTryAt !== null
+  return {
+    destination: domain,
+    cause,
+    ...waitingCauses[cause],
+    messages,
+    recipients,
+    oldestReceivedAt: iso(oldest),
+    ...(isDeferred ? { nextTryAt: iso(nextTryAt) } : {}),
+    nextAction: nextActionOf(cause, settings),
+    example: { messageId, reply },
+    filter: filterOf(cause, domain),
+  }
+}
+
+function nextActionOf(cause: WaitingCause, { triesBeforeReturn, maxQueueHours }: QueueSettings): string {
+  if (cause === 'held') return 'None. Held messages are neither tried nor returned.'
+  if (cause === 'not-tried') return 'Each message is tried as soon as it is its turn.'
+  return `Each message is tried again when it is due. It is returned to its sender after ${triesBeforeReturn} tries or ${maxQueueHours} hours.`
+}
+
+function filterOf(cause: WaitingCause, domain: string): QueueDoctorItem['filter'] {
+  if (cause === 'held') return { domain, state: 'held' }
+  if (cause === 'not-tried') return { domain, state: 'active' }
+  return { domain, cause }
+}

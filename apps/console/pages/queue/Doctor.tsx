@@ -1,0 +1,140 @@
+import type { QueueDoctorItem } from '@postern/contract/views.ts'
+import type { WaitingCause } from '@postern/contract/waiting-causes.ts'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { ChevronRight } from 'lucide-react'
+import { useState } from 'react'
+import { call } from '../../api/client.ts'
+import { useMay } from '../../api/role.ts'
+import { Badge, type Tone } from '../../ui/Badge.tsx'
+import { Button } from '../../ui/Button.tsx'
+import { formatCount, plural } from '../../ui/format.ts'
+import { Failure, Panel } from '../../ui/Page.tsx'
+import { Ago } from '../../ui/Time.tsx'
+import { type Action, actionNames, actions } from './actions.ts'
+import { MatchingDialog } from './BulkActions.tsx'
+import type { QueueSearch } from './search.ts'
+
+const shownAtFirst = 5
+
+const doctorQuery = {
+  queryKey: ['queue', 'doctor'],
+  queryFn: () => call<{ items: QueueDoctorItem[] }>({ path: '/v1/queue/doctor' }),
+  refetchInterval: 5000,
+}
+
+/** Why mail waits: a line for each destination and cause, the most messages first. Nothing when nothing has failed. */
+export function Doctor() {
+  const query = useQuery(doctorQuery)
+  const [all, setAll] = useState(false)
+  if (query.error && !query.data) return <Failure error={query.error} onRetry={() => void query.refetch()} />
+  // What was not tried yet is on its way, as far as anybody knows.
+  const items = (query.data?.items ?? []).filter(({ cause }) => cause !== 'not-tried')
+  if (items.length === 0) return null
+  const shown = all ? items : items.slice(0, shownAtFirst)
+  return (
+    <Panel title="Why mail waits" flush>
+      <ul aria-label="Why mail waits" className="divide-y divide-line">
+        {shown.map((item) => (
+          <Line key={`${item.destination} ${item.cause}`} item={item} />
+        ))}
+      </ul>
+      {items.length > shown.length && (
+        <div className="border-line border-t px-4 py-2">
+          <Button look="quiet" onClick={() => setAll(true)}>
+            Show all {formatCount(items.length)}
+          </Button>
+        </div>
+      )}
+    </Panel>
+  )
+}
+
+function Line({ item }: { item: QueueDoctorItem }) {
+  const { destination, cause, title, messages, oldestReceivedAt, nextTryAt } = item
+  return (
+    <li>
+      <details className="group">
+        <summary className="flex cursor-pointer list-none flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2.5 text-sm -outline-offset-2 hover:bg-raised">
+          <ChevronRight
+            aria-hidden="true"
+            className="size-4 shrink-0 text-faint transition-transform group-open:rotate-90"
+          />
+          <span className="font-medium">{plural(messages, 'message')}</span>
+          <bdi className="min-w-0 truncate">{destination}</bdi>
+          <Badge tone={toneOf(cause)}>{title}</Badge>
+          <span className="ml-auto flex flex-wrap gap-x-4 text-soft">
+            <span>
+              oldest <Ago at={oldestReceivedAt} />
+            </span>
+            {nextTryAt && (
+              <span>
+                next try <Ago at={nextTryAt} />
+              </span>
+            )}
+          </span>
+        </summary>
+        <Details item={item} />
+      </details>
+    </li>
+  )
+}
+
+function Details({ item }: { item: QueueDoctorItem }) {
+  const { explanation, nextAction, example, filter } = item
+  const may = useMay('operator')
+  const [action, setAction] = useState<Action | null>(null)
+  const search = filter as QueueSearch
+  return (
+    <div className="flex max-w-3xl flex-col gap-3 px-4 pt-1 pb-4 pl-11 text-sm">
+      <p>{explanation}</p>
+      {example.reply && (
+        <p className="mono rounded bg-sunken px-3 py-2 [overflow-wrap:anywhere]">
+          <bdi>{example.reply}</bdi>
+        </p>
+      )}
+      <p className="text-soft">{nextAction}</p>
+      <p className="flex flex-wrap gap-x-4">
+        <Link to="/queue" search={search} className="text-accent hover:underline">
+          Show these messages
+        </Link>
+        <Link to="/messages/$id" params={{ id: example.messageId }} className="text-accent hover:underline">
+          Open the newest one
+        </Link>
+      </p>
+      {may && (
+        <div className="flex flex-wrap gap-2">
+          {actionsFor(item.cause).map((name) => (
+            <Button key={name} onClick={() => setAction(name)}>
+              {actions[name].title}
+            </Button>
+          ))}
+        </div>
+      )}
+      {action && <MatchingDialog action={action} filter={search} onClose={() => setAction(null)} onDone={() => {}} />}
+    </div>
+  )
+}
+
+/** What is held can be released; what is not held can be tried again or held. */
+function actionsFor(cause: WaitingCause): Action[] {
+  return actionNames.filter((name) => (cause === 'held' ? name !== 'hold' && name !== 'retry' : name !== 'release'))
+}
+
+const selfHealing = new Set<WaitingCause>(['greylisted', 'rate-limited', 'remote-trouble', 'held', 'our-trouble'])
+
+/** Red: it does not end unless somebody does something here. */
+const ours = new Set<WaitingCause>([
+  'reputation',
+  'unauthenticated',
+  'reverse-dns',
+  'login-refused',
+  'route-forbidden',
+  'disk-full',
+  'mailbox-unwritable',
+])
+
+function toneOf(cause: WaitingCause): Tone {
+  if (ours.has(cause)) return 'danger'
+  return selfHealing.has(cause) ? 'calm' : 'warn'
+}

@@ -1,0 +1,1 @@
+ALTER TABLE `recipients` ADD `waiting_cause` text;
