@@ -1,3 +1,4 @@
+import { pauseAfter } from '@postern/contract/back-off.ts'
 import { type Certificate, type CertificateSource, daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import {
   acmeAccount,
@@ -80,7 +81,7 @@ async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void>
     await order(parts, { id, row, source })
     await endOrder(parts.control, { id, nextTryAt: 0 })
   } catch (error) {
-    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(10, watch?.failures ?? 0))
+    const pause = pauseAfter((watch?.failures ?? 0) + 1, { firstMs: firstPauseMs, longestMs: longestPauseMs })
     const nextTryAt = parts.now() + pause
     const text = (error instanceof Error ? error.message : String(error)).slice(0, 500)
     await endOrder(parts.control, { id, error: text, nextTryAt })

@@ -1,3 +1,5 @@
+import { isObject, type JsonObject as Json } from '@postern/contract/json.ts'
+
 /**
  * What our schemas say beside JSON Schema (units, dangers, secrets) stands in the document under names of its own, as OpenAPI
  * asks of extensions: `x-unit`. Everything else stays as it is.
@@ -17,9 +19,6 @@ const keywords = new Set(
 const bySchema = ['items', 'contains', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else']
 const byList = ['allOf', 'anyOf', 'oneOf', 'prefixItems']
 const byName = ['properties', 'patternProperties', '$defs', 'dependentSchemas']
-
-type Json = Record<string, unknown>
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export function withExtensions(schema: unknown): unknown {
   if (!isObject(schema)) return schema

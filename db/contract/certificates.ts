@@ -23,12 +23,10 @@ const certificateNameSchema = z.string().transform((text, context) => {
 const names = setting(z.array(certificateNameSchema).min(1).max(100), {
   title: 'Names',
   help: 'The host names that clients connect to, one per line.',
-  source: 'classic',
 })
 const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
   title: 'Key',
   help: 'ECDSA P-256 is the fastest, and all current clients support it. Choose RSA only for very old clients. The key is made here and leaves the API only for the workers.',
-  source: 'classic',
 })
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
@@ -44,7 +42,6 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
       title: 'Valid for',
       help: 'How long the certificate is valid. Clients that verify certificates reject it unless they are configured to trust it.',
       unit: 'days',
-      source: 'classic',
     }),
   }),
   z.strictObject({
@@ -54,7 +51,6 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
     organization: setting(z.string().trim().max(64).default(''), {
       title: 'Organization',
       help: 'Named in the request. Most authorities ignore it.',
-      source: 'classic',
     }),
   }),
   z.strictObject({
@@ -69,18 +65,15 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
       {
         title: 'ACME directory',
         help: 'The API calls this https URL, and the URLs that its answer names, from its own network.',
-        source: 'today',
       },
     ),
     email: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Contact',
       help: 'The address that the authority writes to if something is wrong. Optional.',
-      source: 'today',
     }),
     agreed: setting(z.boolean().default(false), {
       title: 'I agree to the authority’s terms of service',
       help: 'The directory names them (RFC 8555 §7.3). Nothing is ordered until you agree.',
-      source: 'today',
     }),
   }),
 ])
@@ -95,7 +88,6 @@ export const certificateInputSchema = z.strictObject({
   privateKey: setting(z.string().max(50_000), {
     title: 'Private key',
     help: 'Cannot be read back. Encrypted at rest.',
-    source: 'classic',
     secret: true,
     sentTo: ['smtp'],
   }).optional(),

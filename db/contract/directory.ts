@@ -20,7 +20,6 @@ export const routeSchema = z.discriminatedUnion('type', [
     secret: setting(z.string().min(8).max(1024), {
       title: 'Signing secret',
       help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
-      source: 'today',
       secret: true,
       sentTo: ['queue'],
     }).optional(),
@@ -57,7 +56,6 @@ export const domainInputSchema = z.strictObject({
   verifyRecipients: setting(z.enum(['directory', 'callout', 'any']).default('directory'), {
     title: 'Verify recipients',
     help: 'How to find out whether a recipient exists. directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route (smtp or lmtp) is asked about all others. Its answers are kept: yes for 1 hour, no for 5 minutes. List mail hosts with private addresses in POSTERN_HOOKS_MAY_REACH. any: every recipient is accepted and goes to the route; not allowed with the route maildir.',
-    source: 'today',
   }),
 })
 export type Domain = z.output<typeof domainInputSchema>
@@ -74,7 +72,6 @@ export const accountInputSchema = z.strictObject({
   secret: setting(z.string().min(8).max(256), {
     title: 'Password',
     help: 'At least 8 characters. Stored only as an argon2id hash.',
-    source: 'classic',
     secret: true,
   }),
   /** Messages of the login, counted by each worker for itself; 0: no limit. */
@@ -87,12 +84,10 @@ export const accountInputSchema = z.strictObject({
   forwardTo: setting(z.array(mailAddressSchema).max(100).default([]), {
     title: 'Forward to',
     help: 'Local or remote addresses that also get the mail of this account. Empty: mail is not forwarded.',
-    source: 'today',
   }),
   keepCopy: setting(z.boolean().default(true), {
     title: 'Keep a copy',
     help: 'Keeps forwarded mail in the account’s mailbox too. Off: mail is only forwarded, but a message that cannot be forwarded to any address is kept.',
-    source: 'today',
   }),
   /** It cannot log in, an open session is no longer logged in from its next message on, and the relay modes do not count it as a local user. Its mail is still received. */
   disabled: z.boolean().default(false),

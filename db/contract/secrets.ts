@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Schema } from './allowed-values.ts'
+import { isObject, type JsonObject as Json } from './json.ts'
 import type { ServiceName } from './services.ts'
 import type { SettingMeta } from './setting.ts'
 
@@ -128,9 +129,6 @@ function withKey(value: Json, key: string, to: unknown): Json {
   if (to === undefined) return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key))
   return to === value[key] ? value : { ...value, [key]: to }
 }
-
-type Json = Record<string, unknown>
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** For answers: the value without its secrets. */
 export function withoutSecrets(value: unknown, places: readonly SecretPlace[]): unknown {

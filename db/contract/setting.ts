@@ -12,8 +12,6 @@ export type SettingMeta = {
   unit?: 'minutes' | 'hours' | 'days' | 'seconds' | 'milliseconds' | 'bytes' | 'per minute' | 'per hour'
   /** Shown before such a value is saved. `values`: only these values are dangerous; absent: any change is. */
   danger?: { text: string; values?: readonly unknown[] }
-  /** `classic`: from the administration pages this product re-creates. `today`: what today's users expect beside them. */
-  source: 'classic' | 'today'
   /** White-listed clients skip it. */
   exemptsWhiteListed?: true
   /** Write-only in the API, sealed at rest, in no document, masked in the console: see secrets.ts. */

@@ -150,10 +150,9 @@ describe.each(settingGroupNames)('settings %s', (group) => {
 
   it('describes every key', () => {
     for (const { key } of rows) {
-      const { title, help, source } = metaOf(group, key)
+      const { title, help } = metaOf(group, key)
       expect([key, typeof title, typeof help]).toEqual([key, 'string', 'string'])
       expect(help.endsWith('.')).toBe(true)
-      expect(['classic', 'today']).toContain(source)
     }
   })
 

@@ -6,13 +6,13 @@ import { emptyReplica } from '@postern/contract/rows.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
 import { Dns } from '@postern/net/dns.ts'
-import { uuidv7 } from '@postern/queue/dsn/notify.ts'
 import { IndexDatabase } from '@postern/queue/index/index-database.ts'
 import type { MessageRow } from '@postern/queue/index/rows.ts'
 import { Queue } from '@postern/queue/queue.ts'
 import { compileDeliverySettings } from '@postern/queue/route/delivery-settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import { uuidv7 } from 'uuidv7'
 
 /**
  * How long the Queue Manager takes to start, and how much memory, when this many messages wait.
@@ -25,7 +25,7 @@ const path = join(directory, 'queue', 'queue.db')
 
 const receiver = await openLocalWriter({ directory: spool, name: 'smtp-1' })
 const envelope = (i: number) => ({
-  id: uuidv7(Date.now()),
+  id: uuidv7(),
   receivedAt: Date.now(),
   worker: 'smtp-1',
   revision: 1,

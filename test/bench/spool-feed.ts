@@ -1,5 +1,5 @@
-import { uuidv7 } from '@postern/queue/dsn/notify.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
+import { uuidv7 } from 'uuidv7'
 
 /** Writes messages into a spool as a receiver would. `node spool-feed.ts <spool> <messages> <octets> <a second; 0: all it can>` */
 const [directory = '', ...numbers] = process.argv.slice(2)
@@ -10,7 +10,7 @@ const started = performance.now()
 let open = 0
 for (let i = 0; i < messages; i++) {
   const envelope = {
-    id: uuidv7(Date.now()),
+    id: uuidv7(),
     receivedAt: Date.now(),
     worker: 'smtp-1',
     revision: 1,

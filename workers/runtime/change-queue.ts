@@ -6,8 +6,8 @@ import {
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs'
+import { BackOff } from '@postern/contract/back-off.ts'
 import { changeNotificationSchema } from '@postern/contract/worker-protocol.ts'
-import { BackOff } from '@postern/net/back-off.ts'
 
 /** After a failure. */
 const retryPauses = { firstMs: 200, longestMs: 5_000 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BackOff } from '@postern/contract/back-off.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
@@ -16,7 +17,6 @@ import {
   workerRequestListSchema,
   workerRequestSchema,
 } from '@postern/contract/worker-requests.ts'
-import { BackOff } from '@postern/net/back-off.ts'
 
 /** After a failure. */
 const retryPauses = { firstMs: 200, longestMs: 5_000 }

@@ -1,4 +1,4 @@
-import { BackOff } from '@postern/net/back-off.ts'
+import { BackOff } from '@postern/contract/back-off.ts'
 
 /**
  * Batches on their way to storage, one after another, behind what goes on. Between two it rests, so that storage has time

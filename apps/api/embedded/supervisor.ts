@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BackOff } from '@postern/contract/back-off.ts'
 import type { Log } from '../dependencies.ts'
 import { forget, isAlive, type Running, recall, remember } from './running.ts'
 
@@ -25,8 +26,6 @@ export type WorkerPlan = {
   drainMs?: () => Promise<number>
 }
 
-const firstPauseMs = 200
-const longestPauseMs = 30_000
 const provenMs = 60_000
 
 export class SupervisedWorker {
@@ -61,7 +60,7 @@ export class SupervisedWorker {
 
   async #keep(environment: string): Promise<void> {
     const { name, script, file, log } = this.#plan
-    let pause = firstPauseMs
+    const backOff = new BackOff({ firstMs: 200, longestMs: 30_000 })
     while (!this.#stopping) {
       const startedAt = performance.now()
       let how = 'ended'
@@ -79,10 +78,10 @@ export class SupervisedWorker {
       this.#pid = undefined
       forget(file)
       if (this.#stopping) return
-      if (performance.now() - startedAt > provenMs) pause = firstPauseMs
+      if (performance.now() - startedAt > provenMs) backOff.reset()
+      const pause = backOff.next()
       log.warn({ worker: name, how, againInMs: pause }, 'the worker is gone; starting it again')
       await sleep(pause, undefined, { signal: this.#wake.signal }).catch(() => {})
-      pause = Math.min(longestPauseMs, pause * 2)
     }
   }
 

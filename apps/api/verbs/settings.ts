@@ -1,4 +1,5 @@
 import { describeIssues } from '@postern/contract/input-errors.ts'
+import { isObject, type JsonObject as Json } from '@postern/contract/json.ts'
 import { secretsOf } from '@postern/contract/rows.ts'
 import { keepSecrets, withSecretsOptional } from '@postern/contract/secrets.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
@@ -13,8 +14,6 @@ import { refuseContradictions } from '../contradictions.ts'
 import type { Parts } from '../dependencies.ts'
 import { invalid } from '../problem.ts'
 import { portsInForce } from './ports-in-force.ts'
-
-type Json = Record<string, unknown>
 
 export async function readSettings({ parts }: Call) {
   const revision = await headRevision(parts.control)
@@ -83,8 +82,6 @@ export function refuseNulls(patch: Json, path: string[] = []): void {
     if (isObject(value)) refuseNulls(value, [...path, key])
   }
 }
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export function merge(before: unknown, patch: Json): Json {
   const result: Json = isObject(before) ? { ...before } : {}

@@ -15,43 +15,35 @@ export const advancedSchema = z
     maxRecipients: setting(z.number().int().min(0).max(50_000).default(1000), {
       title: 'Recipients per message',
       help: 'The most recipients one message may have. Further recipients get 452 4.5.3. 0: no limit.',
-      source: 'classic',
     }),
     recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
       title: 'Pause between recipients',
       help: 'How long to wait between two recipients of a message to a remote domain. 0: no pause.',
       unit: 'milliseconds',
-      source: 'classic',
     }),
     port: setting(portSchema.default(25), {
       title: 'SMTP port',
       help: 'The port on which other servers deliver mail. A new port opens before the old one closes. If it cannot be opened, the old port stays in use.',
-      source: 'classic',
     }),
     submissionPort: setting(portSchema.default(587), {
       title: 'Submission port',
       help: 'The port on which users submit mail (RFC 6409).',
-      source: 'classic',
     }),
     extraPorts: setting(z.array(portSchema).max(20).default([]), {
       title: 'Extra ports',
       help: 'More ports that work like the SMTP port.',
-      source: 'classic',
     }),
     minThreads: setting(z.number().int().min(1).max(1000).default(2), {
       title: 'Password threads',
       help: 'How many logins each worker checks at the same time. Other logins wait. These threads run at the lowest priority, so mail goes first. Values above 16 count as 16.',
-      source: 'classic',
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',
       help: 'The most SMTP sessions open at once on one worker. Further connections get 421 4.3.2.',
-      source: 'classic',
     }),
     maxConnectionsPerAddress: setting(z.number().int().min(0).max(1_000_000).default(50), {
       title: 'Connections per address',
       help: 'The most SMTP sessions open at once from one client address on one worker. Further connections get 421 4.7.0. 0: no limit.',
-      source: 'today',
       exemptsWhiteListed: true,
     }),
     mailboxDelimiter: setting(
@@ -64,7 +56,6 @@ export const advancedSchema = z
       {
         title: 'Mailbox delimiter',
         help: 'With +, mail for user+box@domain is delivered to user: into the maildir folder .box if it exists, else into the inbox. You cannot choose a character that occurs in an account, alias or group. Empty: off.',
-        source: 'classic',
       },
     ),
     hostDelimiters: setting(
@@ -76,7 +67,6 @@ export const advancedSchema = z
       {
         title: 'Host delimiters',
         help: 'Characters that work like @ in logins and addresses.',
-        source: 'classic',
       },
     ),
     deliveryApplication: setting(
@@ -88,7 +78,6 @@ export const advancedSchema = z
             secret: setting(z.string().min(8).max(1024), {
               title: 'Signing secret',
               help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
-              source: 'today',
               secret: true,
               sentTo: ['smtp'],
             }).optional(),
@@ -103,7 +92,6 @@ export const advancedSchema = z
         danger: {
           text: 'The application reads every message. Without https, others on the network can read them too.',
         },
-        source: 'classic',
       },
     ),
     helloMessage: setting(
@@ -115,14 +103,12 @@ export const advancedSchema = z
       {
         title: 'Hello message',
         help: 'The text after the host name in the banner. Empty: the built-in text.',
-        source: 'classic',
       },
     ),
     disableAuth: setting(z.boolean().default(false), {
       title: 'Disable AUTH',
       help: 'AUTH is not offered. Clients that try it get 502 5.5.1.',
       danger: { text: 'Users can no longer log in to send mail.', values: [true] },
-      source: 'classic',
     }),
     authMechanisms: setting(
       z
@@ -133,7 +119,6 @@ export const advancedSchema = z
       {
         title: 'AUTH mechanisms',
         help: 'PLAIN and LOGIN are offered only under TLS, unless you allow them without. XOAUTH2 and OAUTHBEARER are offered only under TLS, and only if a token issuer is set.',
-        source: 'today',
       },
     ),
     oauth: setting(
@@ -151,45 +136,38 @@ export const advancedSchema = z
         title: 'Token issuer (OAuth)',
         help: 'Accepts signed JWTs of this issuer and audience in XOAUTH2 and OAUTHBEARER (RFC 7628). The e-mail claim names the account. Keys are read from jwksUri or, if it is empty, from the address in the issuer’s OpenID configuration.',
         danger: { text: 'Whoever holds a signing key of the issuer can log in as any account.' },
-        source: 'today',
       },
     ),
     allowPlainWithoutTls: setting(z.boolean().default(false), {
       title: 'PLAIN and LOGIN without TLS',
       help: 'Offers PLAIN and LOGIN on unencrypted connections too.',
       danger: { text: 'Passwords cross the network in the clear.', values: [true] },
-      source: 'today',
     }),
     bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
       title: 'Bare line feeds',
       help: 'What happens to a message with a bare CR or LF. reject: 554 5.6.0, then 421 and the connection closes. normalize: each becomes CRLF. A bare CR or LF is never passed on.',
       danger: { text: 'Rewriting line ends breaks the DKIM signatures of such messages.', values: ['normalize'] },
-      source: 'classic',
       exemptsWhiteListed: true,
     }),
     proxyProtocol: setting(z.array(blockSchema).max(1000).default([]), {
       title: 'PROXY protocol from',
       help: 'Load balancers that send PROXY v1 or v2 headers. The server takes the client address from the header. A PROXY header from any other address is a protocol error.',
       danger: { text: 'Any address listed here can claim to be any client.' },
-      source: 'today',
     }),
     commandTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(300), {
       title: 'Command timeout',
       help: 'How long a client may be silent between commands (RFC 5321 §4.5.3.2.7).',
       unit: 'seconds',
-      source: 'today',
     }),
     dataTimeoutSeconds: setting(z.number().int().min(1).max(7200).default(600), {
       title: 'Data timeout',
       help: 'How long a client may be silent while it sends a message.',
       unit: 'seconds',
-      source: 'today',
     }),
     drainTimeoutSeconds: setting(z.number().int().min(1).max(3600).default(30), {
       title: 'Drain timeout',
       help: 'How long a mail transaction may go on after the service is told to stop.',
       unit: 'seconds',
-      source: 'today',
     }),
   })
   .superRefine((advanced, context) => {

@@ -13,7 +13,6 @@ export const gatewaySchema = z.strictObject({
   secret: setting(z.string().max(1024), {
     title: 'Smart host password',
     help: 'Cannot be read back. Encrypted at rest, and sent only over TLS.',
-    source: 'classic',
     secret: true,
     sentTo: ['queue'],
   }).optional(),
@@ -33,7 +32,6 @@ export const generalSchema = z.strictObject({
     {
       title: 'Host name',
       help: 'The name in the banner, the EHLO reply, Received headers and DSNs. Use a fully qualified name (RFC 5321 §2.3.5) with an address record, because other servers check it. A name without a dot is sent with .localdomain added. Empty: the name of the machine each worker runs on.',
-      source: 'classic',
     },
   ),
   relayMode: setting(z.enum(['none', 'addresses', 'localUsers', 'localHosts', 'anyone']).default('addresses'), {
@@ -43,22 +41,18 @@ export const generalSchema = z.strictObject({
       text: 'With anyone, this server is an open relay. Spammers will find it within hours, and other servers will block it.',
       values: ['anyone'],
     },
-    source: 'classic',
   }),
   verifySpf: setting(check.default('mark'), {
     title: 'Verify SPF',
     help: 'Checks whether the client may send for the sender’s domain, or for the HELO name if the sender is empty. mark: adds the result to Authentication-Results. enforce: also refuses a fail with 550 5.7.23. A temporary DNS error never refuses mail. Clients that have logged in and the submission ports are not checked.',
-    source: 'today',
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
     help: 'Checks DKIM signatures. mark: adds the result to Authentication-Results. enforce: checks before the message is answered, and notes a bad signature in the verdict. A bad signature alone never refuses mail, because it counts as no signature (RFC 6376); DMARC decides. Clients in the relay list and clients that have logged in are not checked.',
-    source: 'classic',
   }),
   verifyDmarc: setting(check.default('mark'), {
     title: 'Verify DMARC',
     help: 'Checks whether SPF or DKIM passes for the domain in From, even if those two are off. mark: adds the result to Authentication-Results. enforce: follows the domain’s policy. reject is refused with 550 5.7.1; quarantine is held in the queue until somebody releases it. A temporary DNS error never refuses mail. The policy is found by the DNS tree walk of RFC 9989 §4.10, with at most eight queries and no public suffix list.',
-    source: 'today',
   }),
   defaultMailHost: setting(
     z
@@ -71,23 +65,19 @@ export const generalSchema = z.strictObject({
     {
       title: 'Default mail host',
       help: 'Mail for an unknown user of a local domain goes to this host (host or host:port). Empty: it is refused with 550 5.1.1.',
-      source: 'classic',
     },
   ),
   postmaster: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
     title: 'Postmaster',
     help: 'The address that gets mail for postmaster. The first of these that exists is used: the account, alias or group postmaster@domain; the domain’s catch-all; the host of its route, if verifyRecipients is any, or if it is callout and the host knows postmaster; this address; the default mail host; the domain’s route, unless it is maildir or discard; the first enabled account, by name, of the domain, then of the server. postmaster without a domain means the local domain of the host name. The first start sets it to the address of the first administrator.',
-    source: 'today',
   }),
   gateway: setting(z.union([z.literal('off'), gatewaySchema]).default('off'), {
     title: 'Gateway (smart host)',
     help: 'All mail to remote domains goes through this host. MX records are not looked up.',
-    source: 'classic',
   }),
   maxMessageBytes: setting(z.number().int().min(0).max(1_073_741_824).default(26_214_400), {
     title: 'Largest message',
     help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4: at MAIL if the client declares its size, else at the end of data. 0: no limit.',
     unit: 'bytes',
-    source: 'classic',
   }),
 })

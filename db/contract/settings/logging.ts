@@ -7,7 +7,6 @@ export const loggingSchema = z
     destination: setting(z.enum(['none', 'storage', 'syslog', 'logServer']).default('storage'), {
       title: 'Destination',
       help: 'Where the log goes. none: nowhere. storage: into storage, where you search it under Events. syslog: to the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: to a log server, as RFC 5424 over TCP or TLS. The queue page, message traces and the books work with any of them. Earlier events stay where they are.',
-      source: 'classic',
     }),
     logServer: setting(
       z
@@ -19,24 +18,20 @@ export const loggingSchema = z
       {
         title: 'Log server',
         help: 'The server that gets the log if the destination is logServer: RFC 5424 lines with octet counting (RFC 6587, RFC 5425). With tls, its certificate is verified. While it is unreachable, up to 20,000 lines wait; an event counts what is lost. Mail never waits for it.',
-        source: 'today',
       },
     ),
     level: setting(z.enum(['off', 'normal', 'verbose', 'debug']).default('normal'), {
       title: 'Level',
       help: 'off: nothing. normal: decisions and deliveries. verbose: also every connection. debug: also the SMTP dialogue, without message text. Passwords, tokens and lines that are not commands are masked.',
-      source: 'classic',
     }),
     retentionDays: setting(z.number().int().min(1).max(3650).default(30), {
       title: 'Keep events for',
       help: 'Older events are removed.',
       unit: 'days',
-      source: 'classic',
     }),
     format: setting(z.enum(['json', 'classic']).default('json'), {
       title: 'Format',
       help: 'The format of lines for syslog and the log server. json: one object for each event. classic: MM:DD HH:MM SMTPD(id) [ip] text in UTC, in the wording that pflogsumm and similar tools count; deliveries are SMTP-(id), one line for each recipient.',
-      source: 'today',
     }),
   })
   .superRefine((logging, context) => {

@@ -8,56 +8,46 @@ export const queueSchema = z
       title: 'Retry timer',
       help: 'How long mail waits before it is tried again; with exponential, before the first retry. A change applies from the next try on; waiting mail keeps its time. To try it now, choose "Try everything now" on the queue page.',
       unit: 'minutes',
-      source: 'classic',
     }),
     retryBackoff: setting(z.enum(['constant', 'exponential']).default('exponential'), {
       title: 'Retry backoff',
       help: 'constant: mail is tried each time the retry timer ends. exponential: the pause doubles after each try, up to the longest pause.',
-      source: 'today',
     }),
     retryMaxMinutes: setting(z.number().int().min(1).max(1440).default(240), {
       title: 'Longest pause between tries',
       help: 'The longest pause of the exponential schedule.',
       unit: 'minutes',
-      source: 'today',
     }),
     triesBeforeReturn: setting(z.number().int().min(1).max(100).default(20), {
       title: 'Tries before return',
       help: 'After this many tries the message is returned to the sender with a DSN. The null sender never gets one.',
-      source: 'classic',
     }),
     delayWarningHours: setting(z.number().int().min(0).max(168).default(4), {
       title: 'Delay warning',
       help: 'After this time the sender gets one DSN that says the message is delayed. 0: none.',
       unit: 'hours',
-      source: 'today',
     }),
     maxQueueHours: setting(z.number().int().min(1).max(336).default(120), {
       title: 'Longest time in the queue',
       help: 'Messages that have waited longer are returned, even if tries are left. Time in which no Queue Manager ran does not count, nor does setting the clock of the machine.',
       unit: 'hours',
-      source: 'today',
     }),
     deliveryThreads: setting(z.number().int().min(5).max(1000).default(30), {
       title: 'Delivery threads',
       help: 'How many deliveries run at the same time. The limit applies to each of three kinds: local mailboxes, hosts that routes or the gateway name, and hosts found in the DNS. A delivery that waits for the other side does not count.',
-      source: 'classic',
     }),
     retryThreads: setting(z.number().int().min(2).max(999).default(15), {
       title: 'Retry threads',
       help: 'How many of the deliveries of each kind may be retries, so that new mail never waits behind old. Must be less than the delivery threads.',
-      source: 'classic',
     }),
     perDomainConnections: setting(z.number().int().min(1).max(100).default(5), {
       title: 'Connections per domain',
       help: 'How many connections may be open at once to one destination domain.',
-      source: 'today',
     }),
     perDomainPerMinute: setting(z.number().int().min(0).max(100_000).default(0), {
       title: 'Messages per domain',
       help: 'How many messages may go to one destination domain within a minute. Further messages wait. 0: no limit.',
       unit: 'per minute',
-      source: 'today',
     }),
     perDomain: setting(
       z
@@ -73,28 +63,23 @@ export const queueSchema = z
       {
         title: 'Overrides for single domains',
         help: 'Other limits for single destination domains.',
-        source: 'today',
       },
     ),
     reuseConnections: setting(z.boolean().default(true), {
       title: 'Reuse connections',
       help: 'Sends several messages over one connection. If you switch it off, open connections close after their current message.',
-      source: 'today',
     }),
     maxMessagesPerConnection: setting(z.number().int().min(1).max(10_000).default(100), {
       title: 'Messages per connection',
       help: 'A connection closes after this many messages.',
-      source: 'today',
     }),
     outboundTls: setting(z.enum(['none', 'opportunistic', 'require']).default('opportunistic'), {
       title: 'Outbound TLS',
       help: 'TLS for outgoing mail. none: never, whatever the recipient’s domain publishes. opportunistic: if the host offers STARTTLS; its certificate is not verified. require: only with TLS and a certificate for the host that a trusted authority signed; other mail waits. Unless it is none, DANE (with a validating resolver) and MTA-STS of the recipient’s domain are obeyed. The settings of the group TLS apply to incoming connections only.',
-      source: 'today',
     }),
     dailyReport: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Daily report to',
       help: 'Sends one message a day, at 00:05 UTC, about the day before: messages received, delivered, deferred, bounced, and refused by cause. Empty: none.',
-      source: 'classic',
     }),
   })
   .superRefine((queue, context) => {

@@ -26,57 +26,47 @@ export const securitySchema = z.strictObject({
       text: 'With denied, only clients with a Control Access entry can send mail to this server.',
       values: ['denied'],
     },
-    source: 'classic',
   }),
   disableVrfy: setting(z.boolean().default(true), {
     title: 'Disable VRFY',
     help: 'On: VRFY is answered with 252 2.1.5, which confirms nothing. Off: VRFY tells the truth, with 250, 251 or 550.',
-    source: 'classic',
   }),
   disableExpn: setting(z.boolean().default(true), {
     title: 'Disable EXPN',
     help: 'On: EXPN is answered with 502 5.5.1. Off: EXPN lists the members of a group, to those whom "Remote view of groups" allows.',
-    source: 'classic',
   }),
   allowRemoteMailToGroups: setting(z.boolean().default(true), {
     title: 'Remote mail to groups',
     help: 'Off: clients that are neither local nor logged in get 550 5.7.2 for a group address.',
-    source: 'classic',
   }),
   allowRemoteViewOfGroups: setting(z.boolean().default(false), {
     title: 'Remote view of groups',
     help: 'On: clients that are neither local nor logged in may list a group with EXPN.',
-    source: 'classic',
   }),
   autoDenyHackAttempts: setting(z.boolean().default(true), {
     title: 'Deny hack attempts',
     help: 'Ends the session and blocks the address after a hack attempt. These count: talking before the banner (noticed only if the banner is delayed or waits for look-ups), HTTP requests, binary noise, command floods (200 commands within 10 seconds without mail, or 50 protocol errors in a row) and SMTP smuggling. The block is a Control Access entry.',
-    source: 'classic',
     exemptsWhiteListed: true,
   }),
   autoDenyMinutes: setting(z.number().int().min(1).max(43_200).default(60), {
     title: 'Deny for',
     help: 'How long the address stays blocked after a hack attempt.',
     unit: 'minutes',
-    source: 'classic',
     exemptsWhiteListed: true,
   }),
   checkSenderDomain: setting(check.default('mark'), {
     title: 'Check the sender domain',
     help: 'Checks that the domain in MAIL FROM has an MX or address record. mark: notes the result in the message’s trace; mail does not wait for it. reject: refuses with 550 5.1.8, a null MX with 550 5.7.27, and a DNS failure with 451 4.4.3. With mark, clients on loopback and private addresses are not checked.',
-    source: 'today',
     exemptsWhiteListed: true,
   }),
   checkHelo: setting(check.default('mark'), {
     title: 'Check HELO',
     help: 'Checks that the HELO name has an address. Address literals pass. mark: notes the result in the message’s trace; mail does not wait for it. reject: refuses with 550 5.7.1. With mark, clients on loopback and private addresses are not checked. The submission ports are never checked.',
-    source: 'today',
     exemptsWhiteListed: true,
   }),
   checkReverseDns: setting(check.default('mark'), {
     title: 'Check reverse DNS',
     help: 'Checks that the client’s address has a PTR record whose name resolves back to it. mark: notes the result in the message’s trace; mail does not wait for it. reject: refuses with 550 5.7.25 instead of the banner. With mark, clients on loopback and private addresses are not checked. The submission ports are never checked.',
-    source: 'today',
     exemptsWhiteListed: true,
   }),
   dnsbl: setting(
@@ -98,7 +88,6 @@ export const securitySchema = z.strictObject({
     {
       title: 'DNS block lists',
       help: 'DNS block lists to ask about each client when it connects, all at once. reject: refuses with 550 5.7.1 and the name and text of the list, instead of the banner. mark: notes the result in the message’s trace. A list that does not answer refuses nobody. The submission ports are never checked.',
-      source: 'today',
       exemptsWhiteListed: true,
     },
   ),
@@ -106,7 +95,6 @@ export const securitySchema = z.strictObject({
     title: 'Greeting delay',
     help: 'Waits this long before it sends the banner. A client that talks first is a bot: it gets 554 5.5.1 and the connection closes.',
     unit: 'seconds',
-    source: 'today',
     exemptsWhiteListed: true,
   }),
   greylist: setting(
@@ -122,34 +110,28 @@ export const securitySchema = z.strictObject({
     {
       title: 'Greylisting',
       help: 'Answers the first message from a client network (/24, /64) with this sender and recipient with 451 4.7.1. After the delay, the same mail passes and is remembered. Clients that have logged in or are in the relay list pass at once. Each worker remembers for itself, and keeps its memory over a restart.',
-      source: 'today',
       exemptsWhiteListed: true,
     },
   ),
   requireAuthForLocalSenders: setting(z.boolean().default(false), {
     title: 'Local senders must authenticate',
     help: 'Clients must log in to use a sender address in a local domain. Others get 530 5.7.0.',
-    source: 'today',
   }),
   senderMustMatchLogin: setting(z.boolean().default(false), {
     title: 'Sender must match login',
     help: 'A client that has logged in may use only its own address or an alias of it as the sender. Others get 553 5.7.1.',
-    source: 'today',
   }),
   ratesPerClient: setting(ratesSchema.prefault({}), {
     title: 'Rates per client',
     help: 'How many connections, messages and recipients one client address may have in a minute and in an hour. IPv6 addresses count by their /64. Each worker counts for itself. Past a limit, the client gets 421 4.7.0 or 450 4.7.1. 0: no limit.',
-    source: 'today',
   }),
   ratesPerLogin: setting(ratesSchema.prefault({}), {
     title: 'Rates per login',
     help: 'How many logins, messages and recipients one account may have in a minute and in an hour. Each worker counts for itself. Past a limit, the client gets 421 4.7.0 or 450 4.7.1. 0: no limit.',
-    source: 'today',
   }),
   watch: setting(z.array(watchableRuleSchema).max(100).default([]), {
     title: 'Rules in watch mode',
     help: `These rules are evaluated and logged, but decide nothing. These cannot be watched, because mail cannot safely go on without their decision: ${rulesNeverWatched.join(', ')}. A watched auth-mechanism still allows only the mechanisms this server knows.`,
     danger: { text: 'A watched rule no longer protects. If you watch relay, this server is an open relay.' },
-    source: 'today',
   }),
 })

@@ -1,3 +1,4 @@
+import { pauseAfter } from '@postern/contract/back-off.ts'
 import type { QueueSettings } from '@postern/contract/settings.ts'
 
 /** When waiting mail is tried again, and when it has waited long enough. Pure: `now` and `jitter` are given. */
@@ -42,9 +43,8 @@ function nextTick(now: number, timer: number): number {
 }
 
 function pause(tries: number, settings: ScheduleSettings): number {
-  const timer = settings.retryTimerMinutes * minute
-  const longest = Math.max(settings.retryMaxMinutes * minute, timer)
-  return Math.min(timer * 2 ** Math.min(tries - 1, 30), longest)
+  const firstMs = settings.retryTimerMinutes * minute
+  return pauseAfter(tries, { firstMs, longestMs: Math.max(settings.retryMaxMinutes * minute, firstMs) })
 }
 
 /** Whether the one "delayed" notification is due: after delayWarningHours (0: never). */

@@ -1,7 +1,7 @@
 import type { Order } from '@postern/contract/orders.ts'
+import { uuidv7 } from 'uuidv7'
 import { afterEach, expect, test } from 'vitest'
 import { Testbed, until } from '../test/testbed.ts'
-import { uuidv7 } from './notify.ts'
 
 let box: Testbed
 afterEach(() => box.close())
@@ -10,7 +10,7 @@ const order = (change: Partial<Order> = {}): Order => ({
   action: 'report',
   worker: 'queue-1',
   report: {
-    messageId: uuidv7(Date.now()),
+    messageId: uuidv7(),
     to: 'boss@sender.test',
     subject: 'Daily report for 2026-11-21',
     text: 'Received 1\nBounced 2',

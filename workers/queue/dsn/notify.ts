@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
+import { uuidv7 } from 'uuidv7'
 import { deliveredOctets, openDelivered, readDelivered } from '../message/header-edits.ts'
 import type { QueuedMessage } from '../message/message.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
@@ -51,7 +51,7 @@ export async function notify(
   if (wanted.length === 0) return
   const settings = context.settings()
   const now = Date.now()
-  const id = uuidv7(now)
+  const id = uuidv7()
   const action = (wanted[0] as RecipientReport).action
   const returned = await returnedPart(mail, action, context.reader)
   const { octets: body, eightBit } = writeReport({
@@ -138,13 +138,4 @@ async function header(mail: QueuedMessage, reader: SpoolReader): Promise<Buffer>
     stream.destroy()
   }
   return octets
-}
-
-/** RFC 9562 §5.7, lower case. */
-export function uuidv7(now: number): string {
-  const octets = randomBytes(16)
-  octets.writeUIntBE(now, 0, 6)
-  octets[6] = ((octets[6] as number) & 0x0f) | 0x70
-  octets[8] = ((octets[8] as number) & 0x3f) | 0x80
-  return octets.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

@@ -13,7 +13,7 @@ import { Dns } from '@postern/net/dns.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { type LocalWriter, openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
-import { uuidv7 } from '../dsn/notify.ts'
+import { uuidv7 } from 'uuidv7'
 import { Queue, type QueueParts } from '../queue.ts'
 import { compileDeliverySettings } from '../route/delivery-settings.ts'
 
@@ -152,7 +152,7 @@ export function replicaFrom(rows: Rows): Replica {
 
 export function envelopeFor(to: (string | Partial<Recipient>)[], change: Partial<Envelope> = {}): Envelope {
   return {
-    id: uuidv7(Date.now()),
+    id: uuidv7(),
     receivedAt: Date.now(),
     worker: 'smtp-1',
     revision: 1,

@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { BackOff } from '@postern/net/back-off.ts'
+import { BackOff } from '@postern/contract/back-off.ts'
 import { keepAlive } from '@postern/net/keep-alive.ts'
 import { type LogLine, syslogMessage } from './log-line.ts'
 import { type Sink, Waiting } from './sink.ts'

@@ -61,8 +61,6 @@ function word(text: string): string {
   return text.replace(/[^A-Za-z0-9._-]/g, '?')
 }
 
-const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 let lastSecond = -1
 let lastDate = ''
 
@@ -70,11 +68,9 @@ let lastDate = ''
 function mailDate(at: number): string {
   const second = Math.floor(at / 1000)
   if (second === lastSecond) return lastDate
-  const date = new Date(at)
-  const two = (n: number) => String(n).padStart(2, '0')
-  const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
   lastSecond = second
-  lastDate = `${days[date.getUTCDay()]}, ${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()} ${clock} +0000`
+  // RFC 9110 §5.6.7 writes the same date, with another word for the zone.
+  lastDate = new Date(at).toUTCString().replace('GMT', '+0000')
   return lastDate
 }
 

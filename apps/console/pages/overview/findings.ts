@@ -3,8 +3,8 @@ import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import { isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
+import { dequal } from 'dequal/lite'
 import { fieldsOf } from '../../form/field.ts'
-import { same } from '../../form/patch.ts'
 import { valueText } from '../../review/diff-lines.ts'
 import { formatSpan, plural } from '../../ui/format.ts'
 
@@ -195,7 +195,7 @@ function ofSettings({ settings }: Observed): Finding[] {
     if (!values) continue
     for (const field of fieldsOf(settingGroups[group].schema)) {
       const value = values[field.key]
-      if (field.danger?.values?.some((bad) => same(bad, value)))
+      if (field.danger?.values?.some((bad) => dequal(bad, value)))
         found.push({
           severity: field.key === 'relayMode' ? 'danger' : 'warn',
           title: `${field.title}: ${valueText(value) ?? ''}`,

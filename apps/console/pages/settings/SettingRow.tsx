@@ -1,11 +1,11 @@
 import type { PortInForce } from '@postern/contract/views.ts'
 import clsx from 'clsx'
+import { dequal } from 'dequal/lite'
 import { TriangleAlert } from 'lucide-react'
 import { useFormContext, useWatch } from 'react-hook-form'
 import { Control } from '../../form/Control.tsx'
 import { idOf, useErrorAt } from '../../form/errors.tsx'
 import type { Field } from '../../form/field.ts'
-import { same } from '../../form/patch.ts'
 import { fromForm, toForm, type Values } from '../../form/values.ts'
 import { valueText } from '../../review/diff-lines.ts'
 import { Badge } from '../../ui/Badge.tsx'
@@ -30,7 +30,7 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
   const value = fromForm([field], { [field.key]: typed })[field.key]
   const error = useErrorAt(field.key)
   const id = idOf(field.key)
-  const changed = !same(value, saved)
+  const changed = !dequal(value, saved)
   const danger = dangerOf(field, value, changed)
   const tall = field.kind === 'rows' || field.kind === 'group' || (field.kind === 'switched-group' && value !== 'off')
   return (
@@ -55,7 +55,7 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
         <p className="mt-1 text-faint text-xs">
           <span className="mono">{field.key}</span> · Default: {defaultText(field)}
           {field.kind === 'number' && ` · ${formatCount(field.min)} to ${formatCount(field.max)}`}
-          {!same(value, field.initial) && !fixed && !readOnly && (
+          {!dequal(value, field.initial) && !fixed && !readOnly && (
             <>
               {' · '}
               <button
@@ -106,8 +106,8 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
 export function dangerOf(field: Field, value: unknown, changed: boolean): string | undefined {
   if (!field.danger) return undefined
   const { text, values } = field.danger
-  if (values) return values.some((bad) => same(bad, value)) ? text : undefined
-  return changed && !same(value, field.initial) ? text : undefined
+  if (values) return values.some((bad) => dequal(bad, value)) ? text : undefined
+  return changed && !dequal(value, field.initial) ? text : undefined
 }
 
 function defaultText(field: Field): string {

@@ -1,6 +1,7 @@
 import { withSecretsOptional } from '@postern/contract/secrets.ts'
 import { settingGroups } from '@postern/contract/settings.ts'
 import { Link, useBlocker } from '@tanstack/react-router'
+import { dequal } from 'dequal/lite'
 import { type FormEvent, useEffect, useMemo, useState } from 'react'
 import { FormProvider, useForm, useWatch } from 'react-hook-form'
 import { ApiProblem, explain } from '../../api/problem.ts'
@@ -8,7 +9,7 @@ import { useMay } from '../../api/role.ts'
 import { draftedSettings, draftSettings, forgetSettings } from '../../draft/draft.ts'
 import { ErrorsContext, focusFirstError } from '../../form/errors.tsx'
 import { fieldsOf } from '../../form/field.ts'
-import { applyPatch, changesOf, mergePatch, same } from '../../form/patch.ts'
+import { applyPatch, changesOf, mergePatch } from '../../form/patch.ts'
 import { check, type FieldError, fromForm, toControlError, toForm, type Values } from '../../form/values.ts'
 import { useReview } from '../../review/review.tsx'
 import { Button, buttonClass } from '../../ui/Button.tsx'
@@ -64,7 +65,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const wrong = check(lenient, fields, typed)
   const { touchedFields } = form.formState
   const visible = wrong.filter(({ path }) => tried || (touchedFields as Values)[path.split('.')[0] ?? ''] !== undefined)
-  const errors = [...visible, ...(refused && same(refused.values, typed) ? refused.errors : [])]
+  const errors = [...visible, ...(refused && dequal(refused.values, typed) ? refused.errors : [])]
 
   function discard() {
     forgetSettings(view.group)
@@ -82,7 +83,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
     const mine = mergePatch(against.settings, wanted)
     const dangers = fields.flatMap((field) => {
       const value = wanted[field.key]
-      const changed = !same(value, against.settings[field.key])
+      const changed = !dequal(value, against.settings[field.key])
       return (changed && dangerOf(field, value, true)) || []
     })
     try {
@@ -105,7 +106,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
     if (error instanceof ApiProblem && error.status === 412) {
       const now = await reload()
       // Somebody changed something else: nothing to ask, the change goes on top.
-      if (same(now.settings, against.settings)) {
+      if (dequal(now.settings, against.settings)) {
         setBase(now)
         return submit(now)
       }
