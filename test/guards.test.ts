@@ -93,7 +93,7 @@ async function put(path: string, text: string): Promise<void> {
 
 beforeAll(async () => {
   house = await mkdtemp(join(tmpdir(), 'postern-guards-'))
-  for (const name of ['.biome.json', '.pure-rooms.grit', '.dependency-cruiser.cjs'])
+  for (const name of ['.biome.json', '.pure-rooms.grit', '.dialect.grit', '.dependency-cruiser.cjs'])
     await cp(join(root, name), join(house, name))
   await symlink(join(root, 'node_modules'), join(house, 'node_modules'))
   for (const room of rooms) await put(`${room}/ours.ts`, 'export {}')
@@ -133,23 +133,71 @@ test('every rule of dependency-cruiser refuses what breaks it', async () => {
   expect([...refused].filter((line) => line.includes('ours.ts'))).toEqual([])
 })
 
+/** The dialect, by the rule of biome that keeps it: what breaks it, and beside it what does not. */
+const dialect: Record<string, { path: string; breaks: string[]; keeps: string[] }> = {
+  plugin: {
+    path: 'workers/spool/dialect',
+    breaks: [
+      'export class A { private x = 1 }',
+      'export class A { private static async x(): Promise<void> {} }',
+      'export class A { private get x(): number { return 1 } }',
+      'export class A { private set x(value: number) {} }',
+      'export interface A extends Error { private: 1 }',
+    ],
+    keeps: [
+      'export class A { #x = 1; private constructor() { this.#x++ } }',
+      'export class A { protected x = 1 }',
+      'export type A = Error & { private: 1 }',
+    ],
+  },
+  useConsistentTypeDefinitions: {
+    path: 'test/dialect',
+    breaks: ['export interface A { x: 1 }'],
+    keeps: ['export type A = { x: 1 }'],
+  },
+  noDefaultExport: { path: 'apps/console/dialect', breaks: ['export default 1'], keeps: ['export const a = 1'] },
+}
+const names = {
+  breaks: ['workers/queue/someName.ts', 'workers/queue/SomeName.ts', 'test/some_name.ts', 'apps/console/someName.tsx'],
+  keeps: ['workers/queue/some-name.test.ts', 'apps/console/SomeName.tsx', 'apps/console/some-name.tsx'],
+}
+
+async function lint(folders: string[]): Promise<{ category: string; path: string }[]> {
+  const args = ['lint', '--vcs-enabled=false', '--reporter=json', '--max-diagnostics=none', ...folders]
+  const { diagnostics } = JSON.parse(await outputOf(bin('biome'), args)) as {
+    diagnostics: { category: string; location: { path: unknown } }[]
+  }
+  return diagnostics.map(({ category, location }) => ({
+    category: category.split('/').at(-1) ?? '',
+    path: /[\w/.-]*\.tsx?/.exec(JSON.stringify(location.path))?.[0] ?? '',
+  }))
+}
+
+test('the dialect is one: #private, type, named exports, kebab-case files', async () => {
+  const expected: string[] = []
+  for (const [rule, { path, breaks, keeps }] of Object.entries(dialect))
+    for (const [i, text] of [...breaks, ...keeps].entries()) {
+      await put(`${path}/${i}.ts`, text)
+      if (i < breaks.length) expected.push(`${rule} ${path}/${i}.ts`)
+    }
+  for (const path of [...names.breaks, ...names.keeps]) await put(path, 'export const a = 1')
+  for (const path of names.breaks) expected.push(`useFilenamingConvention ${path}`)
+  const rules = [...Object.keys(dialect), 'useFilenamingConvention']
+  const found = (await lint(['workers/queue', 'workers/spool', 'test', 'apps/console'])).filter(({ category }) =>
+    rules.includes(category),
+  )
+  expect([...new Set(found.map(({ category, path }) => `${category} ${path}`))].sort()).toEqual(expected.sort())
+})
+
 test('a pure room has no clock, no randomness and no I/O by a global name; other rooms may', async () => {
   const expressions = [...impure, ...pure]
   const folders = ['db/contract', 'workers/policy/rules', 'workers/queue']
   for (const folder of folders)
     for (const [i, expression] of expressions.entries())
       await put(`${folder}/said-${i}.ts`, `export const said = ${expression}`)
-  const output = await outputOf(bin('biome'), [
-    'lint',
-    '--vcs-enabled=false',
-    '--reporter=json',
-    '--max-diagnostics=none',
-    ...folders,
-  ])
-  const { diagnostics } = JSON.parse(output) as { diagnostics: { category: string; location: { path: unknown } }[] }
-  const refused = diagnostics
+  const refused = (await lint(folders))
     .filter(({ category }) => /plugin|noRestrictedGlobals/.test(category))
-    .map(({ location }) => /[a-z/]*said-\d+/.exec(JSON.stringify(location.path))?.[0])
+    .map(({ path }) => path.replace('.ts', ''))
   const expected = folders.slice(0, 2).flatMap((folder) => impure.map((_, i) => `${folder}/said-${i}`))
   expect([...new Set(refused)].sort()).toEqual(expected.sort())
 })

@@ -34,13 +34,13 @@ const runMs = options.quick ? 1_000 : 2_500
 /** Of the client that measures the wait for 250 beside the load. */
 const probesPerSecond = 50
 
-interface Sample {
+type Sample = {
   perSecond: number
   cpuMicros: number
   cpuDetail: string
   latenciesMs: number[]
 }
-interface Cell {
+type Cell = {
   shape: (typeof shapes)[number]
   bytes: number
   /** By server's name. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * account of what the server answered to each. It pipelines the envelope and waits for the reply to each end of data.
  */
 
-export interface LoadOptions {
+export type LoadOptions = {
   host: string
   port: number
   /** The client's address. */
@@ -24,7 +24,7 @@ export interface LoadOptions {
   afterLoss: 'reconnect' | 'give up'
 }
 
-export interface Load {
+export type Load = {
   /** Ids that got 250 at the end of data: the server has promised to deliver them. */
   readonly accepted: Set<string>
   /** Ids whose fate is open: the connection ended before the reply. */

@@ -67,7 +67,11 @@ async function alone(checks: readonly MailCheck[], message: Buffer): Promise<num
   return (user + system) / 5000
 }
 
-type Sample = { perSecond: number; cpu: number; detail: string }
+type Sample = {
+  perSecond: number
+  cpu: number
+  detail: string
+}
 
 async function endToEnd(postern: Postern, { file, sink }: { file: string; sink: Sink }): Promise<Sample> {
   const { cpuMicros, cpuByProcess } = posternFigures(postern)

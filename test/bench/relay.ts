@@ -26,11 +26,11 @@ const sessions = 50
 const sizes = options.quick ? [1024] : [1024, 10_240, 102_400]
 const runMs = options.quick ? 4_000 : 10_000
 
-interface Relay {
+type Relay = {
   target: Target
   sink: SmtpSink
 }
-interface Sample {
+type Sample = {
   perSecond: number
   cpuMicros: number
   cpuDetail: string

@@ -27,7 +27,10 @@ const { values: options } = parseArgs({
 })
 
 type Patches = Record<string, object>
-type Row = { name: string; set: (at: { application: string }) => Patches }
+type Row = {
+  name: string
+  set: (at: { application: string }) => Patches
+}
 
 const mailAuthentication = (value: 'off' | 'enforce') => ({
   general: { verifySpf: value, verifyDkim: value, verifyDmarc: value },

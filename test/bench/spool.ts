@@ -14,7 +14,7 @@ const { openLocalWriter } = await import(new URL('workers/spool/local/writer.ts'
 const runMs = 400
 const rounds = 3
 
-interface Store {
+type Store = {
   write(body: Buffer, envelope: object): Promise<unknown>
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ async function fileStore(directory: string): Promise<Store> {
   return { write, close: async () => {} }
 }
 
-interface Figure {
+type Figure = {
   rate: number
   cpu: number
 }

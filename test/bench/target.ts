@@ -7,7 +7,7 @@ import { cpuMicros, ownCpuMicros } from '../system/processes.ts'
 import { figure } from './figures.ts'
 
 /** A server under measurement, as the benches see it. */
-export interface Target {
+export type Target = {
   name: string
   host: string
   port: number

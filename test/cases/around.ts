@@ -13,7 +13,7 @@ import { zoneOf } from './zone.ts'
  * Whom the live worker asks: a DNS server, the host behind a route, a delivery application. All are real servers, and each says
  * what `facts.lookups` of the case in question says.
  */
-export interface Around {
+export type Around = {
   readonly dns: Dns
   /** The same world with the ports of this run where a case names `asked`. */
   staged(world: World): World
@@ -80,8 +80,12 @@ function deliveryApplication(cases: readonly Case[]): Server {
   })
 }
 
-type Routed = { route?: { host?: string } }
-type WithApplication = { deliveryApplication?: 'off' | { url: string } }
+type Routed = {
+  route?: { host?: string }
+}
+type WithApplication = {
+  deliveryApplication?: 'off' | { url: string }
+}
 
 function staged(world: World, ports: { host: number; application: number }): World {
   const domains = world.domains.map((domain) => {

@@ -7,7 +7,11 @@ import type { Case } from './case.ts'
 /** When every case happens: greylisting and expiry count from here. */
 export const noon = Date.parse('2026-11-22T12:00:00Z')
 
-export type Turn = { says: string; expects: string; stage: Stage | null }
+export type Turn = {
+  says: string
+  expects: string
+  stage: Stage | null
+}
 
 export function turnsOf({ dialogue }: Case): Turn[] {
   let secured = false

@@ -35,7 +35,11 @@ export async function eventsByClient(api: Api): Promise<Map<string, AboutClient[
   return found
 }
 
-type Recorded = { events: EventType[]; verdict: string; watched: readonly string[] }
+type Recorded = {
+  events: EventType[]
+  verdict: string
+  watched: readonly string[]
+}
 
 /**
  * The types, each once; the verdict that stands in the last event of one, where the case expects one to; and which of the rules

@@ -38,7 +38,11 @@ function expiring(lists: World['lists'], now: number): { lists: World['lists']; 
   return { lists: Object.fromEntries(changed) as World['lists'], isOver: () => Date.now() > over }
 }
 
-type Heard = { says: string; expects: string; reply: string }
+type Heard = {
+  says: string
+  expects: string
+  reply: string
+}
 
 /** Does what was before, and speaks the dialogue. @returns for each line what it expected and what came */
 export async function speak(live: Live, one: Case): Promise<Heard[]> {

@@ -6,7 +6,11 @@ import { apart, notInOrder, onlyTell, type Provocation, provocations } from './p
 
 /** Cases made from the table of provocations; each is a case like those in files, with a number and a name of its own. */
 
-type Ordered = { stage: Stage; rule: Rule; exempt: boolean }
+type Ordered = {
+  stage: Stage
+  rule: Rule
+  exempt: boolean
+}
 
 export const order: Ordered[] = stageNames
   .filter((stage) => !notInOrder.includes(stage))

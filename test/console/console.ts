@@ -3,7 +3,7 @@ import { launchChromium } from '../peers/chromium.ts'
 import { credentials, type Postern, type PosternOptions, startPostern } from '../system/postern.ts'
 
 /** The console of a real Postern in a real Chromium, signed in. Everything the browser complains of is kept. */
-export interface Console {
+export type Console = {
   postern: Postern
   browser: Browser
   context: BrowserContext

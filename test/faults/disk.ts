@@ -25,7 +25,7 @@ export const places = {
 } as const
 export type Place = keyof typeof places
 
-export interface DiskRound {
+export type DiskRound = {
   place: Place
   accepted: number
   /** Got 250 and never came. Must be empty. */

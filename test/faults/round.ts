@@ -3,7 +3,7 @@ import type { Postern } from '../system/postern.ts'
 
 /** What one kind of round does to a Postern while mail flows in and out. */
 
-export interface World {
+export type World = {
   postern: Postern
   /** Of a load that goes on meanwhile. */
   load: Load
@@ -16,7 +16,7 @@ export interface World {
   sinkPort: number
 }
 
-export interface Kind {
+export type Kind = {
   /** As it stands in the table, e.g. `kill -9 smtp`. */
   name: string
   /**
@@ -27,7 +27,7 @@ export interface Kind {
 }
 
 /** A kind that needs a Postern of its own. It answers what came of the round. */
-export interface OwnKind {
+export type OwnKind = {
   name: string
   run(): Promise<{ accepted: number; lost: string[]; damaged: number; unbalanced: string[] }>
 }

@@ -13,7 +13,7 @@ import type { AnyKind, Kind, OwnKind, World } from './round.ts'
  * once and whole, nothing may be returned, and after each round the books must balance.
  */
 
-export interface FaultRoundsOptions {
+export type FaultRoundsOptions = {
   rounds: number
   /** One line a round, and what Postern wrote when something is wrong. */
   say: (line: string) => void
@@ -26,7 +26,7 @@ export interface FaultRoundsOptions {
 }
 
 /** What came of the rounds of one kind. */
-export interface KindResult {
+export type KindResult = {
   rounds: number
   /** Messages that got 250. */
   accepted: number
@@ -38,7 +38,7 @@ export interface KindResult {
   unbalanced: string[]
 }
 
-export interface FaultRoundsResult extends KindResult {
+export type FaultRoundsResult = KindResult & {
   byKind: Map<string, KindResult>
   /** Those of them that a Postern of a round's own accepted. */
   acceptedElsewhere: number
@@ -131,7 +131,7 @@ async function ownRound(round: number, kind: OwnKind, result: FaultRoundsResult)
   return `round ${round + 1}: ${kind.name}: ${accepted} accepted; ${wrongSoFar(result)}`
 }
 
-interface Round {
+type Round = {
   round: number
   kind: Kind
   options: FaultRoundsOptions
@@ -160,7 +160,7 @@ async function oneRound(postern: Postern, { round, kind, options, hands }: Round
   return load
 }
 
-interface Accounting {
+type Accounting = {
   load: Load
   copies: Map<string, number>
   postern: Postern

@@ -6,7 +6,7 @@ import type { Certificate } from './certificate.ts'
 import { temporaryDirectory } from './peer.ts'
 
 /** A certificate authority of the tests' own. */
-export interface Authority {
+export type Authority = {
   /** Its certificate as a file, as POSTERN_CA_FILE takes it, and as text. */
   file: string
   cert: string

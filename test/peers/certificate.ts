@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { temporaryDirectory } from './peer.ts'
 
 /** PEM texts of a self-signed ECDSA P-256 certificate and its key. */
-export interface Certificate {
+export type Certificate = {
   cert: string
   key: string
 }

@@ -3,7 +3,12 @@ import { dkimSign } from 'mailauth/lib/dkim/sign.js'
 
 /** Mail with real DKIM signatures, and the DNS records that prove them. */
 
-export type DkimKey = { domain: string; selector: string; key: KeyObject; record: string }
+export type DkimKey = {
+  domain: string
+  selector: string
+  key: KeyObject
+  record: string
+}
 
 export function dkimKey(
   domain: string,

@@ -19,9 +19,12 @@ type DnsName =
   | 'timeout'
 
 /** Lower-case names without a final dot. */
-export type DnsZone = { names: Record<string, DnsName>; ptr?: Record<string, string> }
+export type DnsZone = {
+  names: Record<string, DnsName>
+  ptr?: Record<string, string>
+}
 
-export interface Dns extends Peer {
+export type Dns = Peer & {
   /** `127.0.0.1:5353`, as POSTERN_DNS_SERVERS takes it. */
   server: string
   /** Resolves when the new zone is what it answers. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 import { readMaildir } from './postfix.ts'
 
-export interface Dovecot extends Peer {
+export type Dovecot = Peer & {
   /** Whole messages kept for this user, in the order of their file names. */
   mail(user: string): Promise<string[]>
 }

@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest'
 import type { Peer } from './peer.ts'
 
-interface Writer {
+type Writer = {
   readonly name: string
   logs(): string
 }

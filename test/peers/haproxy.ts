@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
-export interface HaproxyOptions {
+export type HaproxyOptions = {
   /** Where it forwards to. */
   to: { host: string; port: number }
   /** Which PROXY header it puts before the client's bytes. */

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { selfSigned } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
-export interface Pebble extends Peer {
+export type Pebble = Peer & {
   directoryUrl: string
   /** PEM file of the authority's own HTTPS certificate, for NODE_EXTRA_CA_CERTS. */
   trust: string
 }
 
-export interface PebbleOptions {
+export type PebbleOptions = {
   /** Where HTTP-01 is asked, in place of port 80. */
   httpPort: number
   /** `ip:port` of the resolver that knows the names. */

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * A real program that a test talks to. Promises: it listens on loopback only, lives in a temporary directory, is ready
  * when its port answers, and neither it nor its directory outlives `stop()` or the test process.
  */
-export interface Peer {
+export type Peer = {
   readonly name: string
   readonly pid: number
   readonly host: string
@@ -24,7 +24,7 @@ export interface Peer {
   stop(): Promise<void>
 }
 
-export interface PeerProgram {
+export type PeerProgram = {
   name: string
   command: string
   args: string[]

@@ -14,7 +14,7 @@ export type PostfixDelivery =
   | { to: 'hold' }
   | { to: 'relay'; host: string; port: number }
 
-export interface PostfixOptions {
+export type PostfixOptions = {
   deliver: PostfixDelivery
   /** A loopback address; 127.0.0.1 without it. */
   host?: string
@@ -33,7 +33,7 @@ export interface PostfixOptions {
   log?: boolean
 }
 
-export interface Postfix extends Peer {
+export type Postfix = Peer & {
   /** Whole messages kept for this recipient, in the order of their file names. Only with `deliver: maildir`. */
   mail(recipient: string): Promise<string[]>
   /** How many messages are in its queue, in whatever state. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Certificate, selfSigned } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
-export interface Rsyslog extends Peer {
+export type Rsyslog = Peer & {
   /** What a local program writes to, in place of /dev/log. */
   socket: string
   /** PEM file of the certificate, for NODE_EXTRA_CA_CERTS; empty without TLS. */
@@ -13,7 +13,7 @@ export interface Rsyslog extends Peer {
   lines(): string[]
 }
 
-export interface RsyslogOptions {
+export type RsyslogOptions = {
   tls?: boolean
   host?: string
   /** To come back where another was. */

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
 /** Zones with their records as a zone file has them, e.g. `{'a.test': ['@ MX 10 mx', 'mx A 127.0.0.2']}`. */
-export interface SignedZones {
+export type SignedZones = {
   signed: Record<string, string[]>
   /** Served as they are: nobody can say whether they are true. */
   unsigned?: Record<string, string[]>
@@ -14,7 +14,7 @@ export interface SignedZones {
   forged?: Record<string, string[]>
 }
 
-export interface SignedDns extends Peer {
+export type SignedDns = Peer & {
   server: string
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
 import type { Certificate } from './certificate.ts'
 
-export interface TakenMail {
+export type TakenMail = {
   from: string
   to: string[]
   /** Whether MAIL said REQUIRETLS. */
@@ -12,7 +12,7 @@ export interface TakenMail {
   content: string
 }
 
-export interface SmtpServerPeer {
+export type SmtpServerPeer = {
   port: number
   taken: TakenMail[]
   stop(): Promise<void>

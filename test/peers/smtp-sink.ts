@@ -2,7 +2,7 @@ import { chown, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
-export interface SmtpSinkOptions {
+export type SmtpSinkOptions = {
   host?: string
   /** Keep each message in a file, envelope in `X-` headers, for checks of its content. */
   keep?: boolean
@@ -17,14 +17,14 @@ export interface SmtpSinkOptions {
 }
 
 /** One message as smtp-sink wrote it down: what was said in the envelope, and the message as it came. */
-interface SunkMessage {
+type SunkMessage = {
   sender: string
   recipients: string[]
   helo: string
   content: string
 }
 
-export interface SmtpSink extends Peer {
+export type SmtpSink = Peer & {
   /** Messages received so far, and the time of the last one (`performance.now()`), by its own counter. */
   received(): { messages: number; lastAt: number }
   /** Only with `keep`. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 
-export interface SmtpSourceOptions {
+export type SmtpSourceOptions = {
   host: string
   port: number
   sessions: number
@@ -19,7 +19,7 @@ export interface SmtpSourceOptions {
   goOn?: boolean
 }
 
-export interface SmtpSourceRun {
+export type SmtpSourceRun = {
   /** From its start to its end, in milliseconds. */
   elapsedMs: number
   perSecond: number

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 
-export interface SwaksRun {
+export type SwaksRun = {
   /** 0 when the mail was taken; see swaks(1) for the others. */
   code: number
   /** The dialogue: `<-` and `->` before each line. */

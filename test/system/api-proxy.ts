@@ -6,7 +6,7 @@ import { bodyOf } from './sqs.ts'
 /** What happens to a request: it goes on after so many milliseconds, it is never answered, or it was stored and the answer is lost. */
 export type Meddling = number | 'hang' | 'lose the answer'
 
-export interface Middle {
+export type Middle = {
   readonly url: string
   /** For requests whose path begins with this, until told otherwise. */
   meddle(path: string, how: Meddling): void

@@ -1,14 +1,14 @@
 import type { Problem, WriteResult } from '@postern/contract/views.ts'
 
 /** An answer as it came, for tests that look at statuses and headers. `body` is parsed when it is JSON. */
-export interface ApiAnswer {
+export type ApiAnswer = {
   status: number
   headers: Headers
   body: unknown
   text: string
 }
 
-export interface ApiCall {
+export type ApiCall = {
   query?: Record<string, string | number | boolean>
   /** Sent as JSON; a string goes as it is. */
   body?: unknown

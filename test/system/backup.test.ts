@@ -47,7 +47,9 @@ async function snapshot(postern: Postern, to: string): Promise<void> {
   }
 }
 
-type Queue = { items: { id: string; state: string; subject?: string }[] }
+type Queue = {
+  items: { id: string; state: string; subject?: string }[]
+}
 
 it('a copy from one moment has the settings, the mailboxes and the mail that waited, and goes on from there', async () => {
   const first = await start(await temporaryDirectory('backup-first'))

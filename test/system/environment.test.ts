@@ -13,7 +13,10 @@ afterEach(async () => {
 })
 showLogsOnFailure(() => [postern])
 
-type Group = { settings: Record<string, unknown>; fixed: Record<string, string> }
+type Group = {
+  settings: Record<string, unknown>
+  fixed: Record<string, string>
+}
 
 it('ports and balancers of the environment win over the settings, and the API shows them as fixed', async () => {
   postern = await startPostern({ env: { POSTERN_PROXY_PROTOCOL: '127.0.0.9/32, 127.0.1.0/24' } })

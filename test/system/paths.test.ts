@@ -14,7 +14,10 @@ beforeAll(async () => {
 })
 afterAll(() => postern.stop())
 
-type Asked = { method?: string; headers?: Record<string, string> }
+type Asked = {
+  method?: string
+  headers?: Record<string, string>
+}
 async function ask(path: string, { method = 'GET', headers = {} }: Asked = {}) {
   const { hostname, port } = new URL(postern.url)
   const asked = request({ hostname, port, path, method, headers })

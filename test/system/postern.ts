@@ -11,7 +11,7 @@ import { isAlive, processesWith } from './processes.ts'
 
 /** Starts Postern as a user would, and tells when it has settled. It knows the system from outside only. */
 
-export interface PosternOptions {
+export type PosternOptions = {
   /** The loopback address that everything listens on; 127.0.0.1 without it. */
   host?: string
   /** Kept after `stop()`; without it a temporary one that goes. */
@@ -28,7 +28,7 @@ export interface PosternOptions {
 
 export type PosternProcess = ServiceName | 'api'
 
-export interface Postern {
+export type Postern = {
   readonly name: 'postern'
   readonly host: string
   readonly smtpPort: number
@@ -156,7 +156,7 @@ function environment(options: PosternOptions, ports: Record<'api' | 'smtp' | 'su
   }
 }
 
-interface ApiStart {
+type ApiStart = {
   env: Record<string, string>
   dataDirectory: string
   written: string[]

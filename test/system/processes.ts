@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** What Linux tells of a process and of those it started. Nothing here changes anything. */
 
-export interface ProcessInfo {
+export type ProcessInfo = {
   pid: number
   parent: number
   command: string

@@ -114,7 +114,13 @@ async function bed(rows: Rows = {}): Promise<Testbed> {
   return box
 }
 
-type Outcome = { kind: string; tls?: string; cause?: string; reply: string; status?: string }
+type Outcome = {
+  kind: string
+  tls?: string
+  cause?: string
+  reply: string
+  status?: string
+}
 
 async function outcome(box: Testbed, domain: string, change: Parameters<Testbed['send']>[1] = {}): Promise<Outcome> {
   const id = await box.send([`jane@${domain}`], change)

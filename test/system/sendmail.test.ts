@@ -27,7 +27,12 @@ afterAll(() => postern?.stop())
 showLogsOnFailure(() => [postern])
 
 /** `only`: the whole environment. */
-type Run = { input?: string | Buffer; env?: Record<string, string>; only?: Record<string, string>; command?: string }
+type Run = {
+  input?: string | Buffer
+  env?: Record<string, string>
+  only?: Record<string, string>
+  command?: string
+}
 const launcher = join(import.meta.dirname, '../../apps/cli/postern')
 
 async function run(args: string[], { input = '', env = {}, only, command = launcher }: Run = {}) {

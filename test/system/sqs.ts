@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** What becomes of a message that was sent: it arrives once after each of these milliseconds; none: it is lost. */
 export type Fate = () => number[]
 
-export interface FakeSqs {
+export type FakeSqs = {
   readonly endpoint: string
   /** What a client of the real SDK needs beside the endpoint. */
   readonly env: Record<string, string>
@@ -16,7 +16,7 @@ export interface FakeSqs {
   stop(): Promise<void>
 }
 
-export interface FakeSqsOptions {
+export type FakeSqsOptions = {
   fate?: Fate
   /** Takes connections and requests and never answers. */
   hangs?: boolean

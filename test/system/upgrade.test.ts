@@ -25,7 +25,9 @@ it("starts on the former release's data: settings, sign-in, mailboxes, and the m
   const kill = await api.get<{ items: { value: string; comment: string }[] }>('/v1/lists/kill')
   expect(kill.items).toMatchObject([{ value: '@spam.test', comment: 'from the former release' }])
   expect((await postern.mail('ann@home.test')).length).toBe(5)
-  type Waiting = { items: { id: string; state: string; subject: string }[] }
+  type Waiting = {
+    items: { id: string; state: string; subject: string }[]
+  }
   const waiting = async () => (await api.get<Waiting>('/v1/queue')).items
   await expect
     .poll(async () => (await waiting()).map(({ subject, state }) => `${subject} ${state}`).sort())

@@ -6,7 +6,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import type { Postern } from './postern.ts'
 
 /** A worker process that the test starts itself, as a service manager on another host would. */
-export interface WorkerByHand {
+export type WorkerByHand = {
   readonly pid: number
   logs(): string
   kill(): Promise<void>

@@ -11,7 +11,12 @@ import { homeDomain, livePostern } from './live.ts'
 
 /** The delivery application: an HTTP server of this test, asked by a worker that is never restarted. */
 
-type Seen = { headers: IncomingMessage['headers']; body: Buffer; envelope: Envelope; message: string }
+type Seen = {
+  headers: IncomingMessage['headers']
+  body: Buffer
+  envelope: Envelope
+  message: string
+}
 type Envelope = {
   id: string
   sender: string

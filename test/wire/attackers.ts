@@ -55,7 +55,7 @@ export async function staysOut(postern: Pick<Postern, 'api'>, address: string): 
   return (await entryOf(postern, address)) === undefined
 }
 
-export interface SecondWorker extends WorkerByHand {
+export type SecondWorker = WorkerByHand & {
   smtpPort: number
 }
 

@@ -8,7 +8,7 @@ import { connect as connectTls, type TLSSocket, type ConnectionOptions as TlsOpt
  * back and when. It never repairs, retries or assumes. Every failure shows the dialogue so far.
  */
 
-export interface Reply {
+export type Reply = {
   code: number
   /** RFC 3463 code of the last line, e.g. `5.7.1`; absent when there is none. */
   enhanced?: string
@@ -20,7 +20,7 @@ export interface Reply {
   afterMs: number
 }
 
-export interface WireOptions {
+export type WireOptions = {
   port: number
   /** Where the server is; 127.0.0.1 without it. */
   host?: string

@@ -10,7 +10,10 @@ import { homeDomain, livePostern, password } from './live.ts'
 
 /** Routes that lead to programs instead of mail servers, and recipients that a mail server is asked about. */
 
-type Seen = { headers: IncomingMessage['headers']; body: Buffer }
+type Seen = {
+  headers: IncomingMessage['headers']
+  body: Buffer
+}
 let seen: Seen[] = []
 let script: (count: number) => { status: number; headers?: OutgoingHttpHeaders; body?: string } = () => ({
   status: 200,

@@ -13,7 +13,7 @@ import { connect, type WireClient, type WireOptions } from './client.ts'
  * A running Postern whose settings a test changes through the API. What every change here asserts besides: the SMTP
  * worker that obeys is the process that was there before, and a session that was open across the change still is.
  */
-export interface Live {
+export type Live = {
   readonly postern: Postern
   readonly api: Api
   /** PATCH of a group of settings; resolves when both workers have it in force. */
@@ -45,7 +45,7 @@ export interface Live {
   arrived(address: string, count: number): Promise<string[]>
 }
 
-export interface LiveOptions {
+export type LiveOptions = {
   postern?: () => PosternOptions
   /** What all tests of the file stand on. After each test everything goes back to it, by a rollback. */
   prepare?: (live: Live) => Promise<void>

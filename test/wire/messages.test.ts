@@ -7,7 +7,10 @@ import { homeDomain, livePostern } from './live.ts'
 
 const live = livePostern({ prepare: homeDomain })
 
-type Submitted = { id: string; state: string }
+type Submitted = {
+  id: string
+  state: string
+}
 let serial = 0
 const text = () => `From: ops@home.test\nSubject: number ${++serial}\n\nhello\n.dot\n`
 const submit = (body: object, headers: Record<string, string> = {}) =>

@@ -10,7 +10,7 @@ const live = livePostern({
   },
 })
 
-interface Asked {
+type Asked = {
   from?: string
   sender?: string
   to?: string

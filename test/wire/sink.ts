@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 /** One message as it was taken: envelope, and content without dot-stuffing, as latin1. */
-export interface TakenMessage {
+export type TakenMessage = {
   sender: string
   recipients: string[]
   content: string
@@ -9,7 +9,7 @@ export interface TakenMessage {
   at: number
 }
 
-export interface WireSink {
+export type WireSink = {
   readonly host: string
   readonly port: number
   /** How many messages were taken. */
@@ -17,7 +17,7 @@ export interface WireSink {
   stop(): Promise<void>
 }
 
-export interface WireSinkOptions {
+export type WireSinkOptions = {
   host?: string
   /** A free one without it. */
   port?: number

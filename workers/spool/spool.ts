@@ -24,7 +24,7 @@ export type Cursors = ReadonlyMap<string, Cursor>
 // ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A message that is durable. */
-export interface Stored {
+export type Stored = {
   /** The envelope's id. */
   id: string
   /** Octets of the message as it will be read: prefix and body. */
@@ -34,7 +34,7 @@ export interface Stored {
 }
 
 /** A message that is complete in memory. Large ones (over 1 MiB) belong in a draft. */
-export interface Message {
+export type Message = {
   envelope: Envelope
   /** Trace fields (Received, Authentication-Results …) that go before the body, ending in CRLF. */
   prefix?: Buffer
@@ -42,7 +42,7 @@ export interface Message {
   body: Buffer | readonly Buffer[]
 }
 
-export interface SpoolWriter {
+export type SpoolWriter = {
   /** The name under which it writes, e.g. `smtp-1`; one process at a time holds a name. */
   readonly name: string
 
@@ -72,7 +72,7 @@ export interface SpoolWriter {
 }
 
 /** One message on its way in. Any number may be open at once. Memory stays below about 1.5 MiB however long it grows. */
-export interface MessageWriter {
+export type MessageWriter = {
   /** Octets appended so far. */
   readonly size: number
 
@@ -127,7 +127,7 @@ export type Trouble =
 // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A message the reader has not seen before. */
-export interface Arrival {
+export type Arrival = {
   envelope: Envelope
   /** The envelope as JSON text, as stored: keep this rather than stringify again. */
   json: string
@@ -140,7 +140,7 @@ export interface Arrival {
 }
 
 /** Octets that cannot be trusted. They were skipped and never passed on. */
-export interface Damage {
+export type Damage = {
   writer: string
   segment: Segment
   /** Where in the segment it begins, and how many octets were given up. */
@@ -167,7 +167,7 @@ export class SpoolDamaged extends Error {
 }
 
 /** What one writer brought, in its order. Take over `arrivals`, `damages` and `cursor` in one transaction. */
-export interface Batch {
+export type Batch = {
   writer: string
   arrivals: Arrival[]
   damages: Damage[]
@@ -175,7 +175,7 @@ export interface Batch {
   cursor: Cursor
 }
 
-export interface FollowOptions {
+export type FollowOptions = {
   /** Where to go on, by writer. */
   after: Cursors
   /** Ends the iteration. */
@@ -189,17 +189,17 @@ export interface FollowOptions {
 }
 
 /** A batch of everything there is. `passed`: an arrival that lies before its writer's cursor, by place in `arrivals`. */
-export interface ScanBatch extends Batch {
+export type ScanBatch = Batch & {
   passed: boolean[]
 }
 
 /** What still waits in a segment, as the Queue Manager knows it. */
-export interface Waiting {
+export type Waiting = {
   messages: number
   octets: number
 }
 
-export interface Reclaimed {
+export type Reclaimed = {
   /** Segments that are gone; no location in them may be used any more. */
   removed: Segment[]
   /** Octets given back. */
@@ -208,7 +208,7 @@ export interface Reclaimed {
   sparse: Segment[]
 }
 
-export interface SpoolReader {
+export type SpoolReader = {
   /**
    * Gives what every writer, present and future, made durable after its cursor; waits for more until the signal ends it.
    * Wakes within milliseconds of a commit. The next batch is read only when it is asked for. Small messages are verified

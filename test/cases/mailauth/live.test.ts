@@ -15,7 +15,10 @@ import type { Zone } from './zone.ts'
  * stand in one zone, so each has names (and where it matters an address) of its own.
  */
 
-type Own = { title: string; given: Case }
+type Own = {
+  title: string
+  given: Case
+}
 
 const cases: Own[] = folders.flatMap((folder) =>
   filesOf(folder).map((file) => ({ title: `${folder} ${file}`, given: caseOf(folder, file) })),

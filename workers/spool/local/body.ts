@@ -19,17 +19,17 @@ export type Recall = (spot: Spot) => Buffer | undefined
 
 /** Reads one message at its location. */
 export class Bodies {
-  private readonly segments: OpenSegments
-  private readonly recall: Recall
+  readonly #segments: OpenSegments
+  readonly #recall: Recall
 
   constructor(segments: OpenSegments, recall: Recall) {
-    this.segments = segments
-    this.recall = recall
+    this.#segments = segments
+    this.#recall = recall
   }
 
   async envelope(location: Location): Promise<Meta> {
     const spot = parseLocation(location)
-    return this.use(spot, async (segment) => {
+    return this.#use(spot, async (segment) => {
       const header = headerOf(spot, await read(segment.fd, spot.offset, headerLength))
       return readMeta(segment, spot, header)
     })
@@ -38,9 +38,9 @@ export class Bodies {
   /** The whole record in memory, verified. */
   async whole(location: Location): Promise<Whole> {
     const spot = parseLocation(location)
-    const recalled = this.recall(spot)
+    const recalled = this.#recall(spot)
     if (recalled) return openWhole(spot, recalled)
-    return this.use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.octets)))
+    return this.#use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.octets)))
   }
 
   async body(location: Location): Promise<Buffer> {
@@ -51,22 +51,22 @@ export class Bodies {
   }
 
   stream(location: Location): Readable {
-    const source = isSmall(location) ? this.oneChunk(location) : this.chunks(parseLocation(location))
+    const source = isSmall(location) ? this.#oneChunk(location) : this.#chunks(parseLocation(location))
     return Readable.from(source, { objectMode: false, highWaterMark: chunkOctets })
   }
 
-  private async *oneChunk(location: Location): AsyncGenerator<Buffer> {
+  async *#oneChunk(location: Location): AsyncGenerator<Buffer> {
     const { body } = await this.whole(location)
     if (body.length > 0) yield body
   }
 
-  private async *chunks(spot: Spot): AsyncGenerator<Buffer> {
+  async *#chunks(spot: Spot): AsyncGenerator<Buffer> {
     let release = () => {}
     const released = new Promise<void>((resolve) => {
       release = resolve
     })
     const segment = await new Promise<OpenSegment>((resolve, reject) => {
-      this.use(spot, (open) => {
+      this.#use(spot, (open) => {
         resolve(open)
         return released
       }).catch(reject)
@@ -81,9 +81,9 @@ export class Bodies {
     }
   }
 
-  private async use<T>(spot: Spot, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
+  async #use<T>(spot: Spot, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
     try {
-      return await this.segments.use(spot, use)
+      return await this.#segments.use(spot, use)
     } catch (error) {
       if (isMissing(error)) throw damaged(spot, 'missing')
       throw error

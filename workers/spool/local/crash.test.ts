@@ -42,7 +42,7 @@ async function writeUntilKilled(ms: number, during?: () => Promise<void>): Promi
   return new Map(lines.map((line) => [line.slice(0, 36), Number(line.slice(37))]))
 }
 
-interface Taken {
+type Taken = {
   arrivals: Arrival[]
   damages: Damage[]
 }

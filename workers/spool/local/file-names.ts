@@ -28,7 +28,7 @@ export function segmentNumber(fileName: string): number | undefined {
 
 export const draftSuffix = '.draft'
 
-export interface SegmentOf {
+export type SegmentOf = {
   writer: string
   segment: number
 }
@@ -37,7 +37,7 @@ export function segmentText(writer: string, segment: number): Segment {
   return `${writer}/${segment}` as Segment
 }
 
-export interface Spot extends SegmentOf {
+export type Spot = SegmentOf & {
   offset: number
   /** Octets of the whole record. */
   octets: number

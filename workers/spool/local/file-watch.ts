@@ -2,22 +2,22 @@ import { type FSWatcher, watch } from 'node:fs'
 
 /** Wakes one sleeper: by watched files where the system can, and at the latest after the time it asked for. */
 export class Signal {
-  private rung = false
-  private wake: (() => void) | undefined
-  private readonly watchers = new Map<string, FSWatcher>()
+  #rung = false
+  #wake: (() => void) | undefined
+  readonly #watchers = new Map<string, FSWatcher>()
 
   ring(): void {
-    this.rung = true
-    this.wake?.()
+    this.#rung = true
+    this.#wake?.()
   }
 
   /** Rings when the file or directory changes. A watch that fails is tried again when asked again; the time limit remains. */
   watch(path: string): void {
-    if (this.watchers.has(path)) return
+    if (this.#watchers.has(path)) return
     try {
       const watcher = watch(path, { persistent: false }, () => this.ring())
-      watcher.on('error', () => this.drop(path))
-      this.watchers.set(path, watcher)
+      watcher.on('error', () => this.#drop(path))
+      this.#watchers.set(path, watcher)
     } catch {
       // Not there yet, or no watches left.
     }
@@ -25,25 +25,25 @@ export class Signal {
 
   /** Returns at once when it has rung since the last wait. */
   async wait(ms: number): Promise<void> {
-    if (!this.rung) {
+    if (!this.#rung) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms)
-        this.wake = () => {
+        this.#wake = () => {
           clearTimeout(timer)
           resolve()
         }
       })
-      this.wake = undefined
+      this.#wake = undefined
     }
-    this.rung = false
+    this.#rung = false
   }
 
   close(): void {
-    for (const path of [...this.watchers.keys()]) this.drop(path)
+    for (const path of [...this.#watchers.keys()]) this.#drop(path)
   }
 
-  private drop(path: string): void {
-    this.watchers.get(path)?.close()
-    this.watchers.delete(path)
+  #drop(path: string): void {
+    this.#watchers.get(path)?.close()
+    this.#watchers.delete(path)
   }
 }

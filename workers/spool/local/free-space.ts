@@ -9,27 +9,27 @@ export const askFree: AskFree = (directory, answer) => {
 
 /** Knows, without asking the disk each time, whether there is room: the last answer less everything since. */
 export class FreeSpace {
-  private readonly directory: string
+  readonly #directory: string
   readonly reserve: number
-  private readonly ask: AskFree
-  private readonly timer: NodeJS.Timeout
-  private answered = 0
-  private writtenSince = 0
-  private asking = false
+  readonly #ask: AskFree
+  readonly #timer: NodeJS.Timeout
+  #answered = 0
+  #writtenSince = 0
+  #asking = false
   /** Octets promised to drafts and waiting messages and not written yet. */
   pending = 0
 
   constructor(options: { directory: string; reserve: number; ask: AskFree }) {
-    this.directory = options.directory
+    this.#directory = options.directory
     this.reserve = options.reserve
-    this.ask = options.ask
-    this.timer = setInterval(() => this.refresh(), 1000)
-    this.timer.unref()
+    this.#ask = options.ask
+    this.#timer = setInterval(() => this.refresh(), 1000)
+    this.#timer.unref()
   }
 
   /** Octets free beyond the reserve and what is pending; negative when the reserve is touched. */
   free(): number {
-    return this.answered - this.writtenSince - this.pending - this.reserve
+    return this.#answered - this.#writtenSince - this.pending - this.reserve
   }
 
   has(octets: number): boolean {
@@ -44,27 +44,27 @@ export class FreeSpace {
   /** These octets, pending until now, are written. */
   wrote(octets: number): void {
     this.pending -= octets
-    this.writtenSince += octets
+    this.#writtenSince += octets
   }
 
   refresh(settled?: () => void): void {
-    if (this.asking) {
+    if (this.#asking) {
       settled?.()
       return
     }
-    this.asking = true
-    const before = this.writtenSince
-    this.ask(this.directory, (error, octets) => {
-      this.asking = false
+    this.#asking = true
+    const before = this.#writtenSince
+    this.#ask(this.#directory, (error, octets) => {
+      this.#asking = false
       // What was written while the question was open may or may not be in the answer: count it again.
-      this.writtenSince -= before
+      this.#writtenSince -= before
       // A file system that cannot answer is not one to accept mail on.
-      this.answered = error ? 0 : octets
+      this.#answered = error ? 0 : octets
       settled?.()
     })
   }
 
   close(): void {
-    clearInterval(this.timer)
+    clearInterval(this.#timer)
   }
 }

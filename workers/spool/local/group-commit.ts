@@ -8,7 +8,7 @@ import { encodeHead, headerLength, headLength, sealHeader } from './record.ts'
 import type { TailWriter } from './tail.ts'
 
 /** A small message waiting for its group. */
-export interface SharedEntry {
+export type SharedEntry = {
   kind: 'shared'
   id: string
   /** Octets of the message. */
@@ -22,7 +22,7 @@ export interface SharedEntry {
 }
 
 /** A large message, complete in a file of its own and synced, waiting to become a segment. */
-export interface OwnEntry {
+export type OwnEntry = {
   kind: 'own'
   id: string
   size: number
@@ -37,18 +37,18 @@ export interface OwnEntry {
 
 export type Entry = SharedEntry | OwnEntry
 
-export interface Sealed {
+export type Sealed = {
   segment: number
   /** Where its last durable record ends. */
   end: number
 }
 
-interface Active extends Sealed {
+type Active = Sealed & {
   fd: number
   begun: number
 }
 
-export interface GroupCommitOptions {
+export type GroupCommitOptions = {
   directory: string
   writer: string
   marker: Buffer
@@ -72,232 +72,232 @@ const groupOctets = 8 << 20
  * whose write failed is in an unknown state and is never written again: the next group goes into a new one.
  */
 export class GroupCommit {
-  private readonly options: GroupCommitOptions
-  private waiting: Entry[] = []
-  private running = false
-  private idle: (() => void)[] = []
+  readonly #options: GroupCommitOptions
+  #waiting: Entry[] = []
+  #running = false
+  #idle: (() => void)[] = []
   /** The segment being written; none at the beginning and after a failure. */
-  private active: Active | undefined
+  #active: Active | undefined
   /** The last segment that is complete. */
-  private last: Sealed
+  #last: Sealed
   /** The highest number ever used; a number is not used twice. */
-  private highest: number
+  #highest: number
   /** Everything up to here has been acknowledged, or is in this turn of the event loop. */
   published: Sealed
 
   constructor(options: GroupCommitOptions) {
-    this.options = options
-    this.last = options.last
+    this.#options = options
+    this.#last = options.last
     this.published = options.last
-    this.highest = options.highest
+    this.#highest = options.highest
   }
 
   /** Begins the first segment, so that a disk that cannot be written is known at start. */
   async open(): Promise<void> {
-    await this.begin()
+    await this.#begin()
   }
 
   append(entry: Entry): void {
-    this.waiting.push(entry)
-    if (this.running) return
-    this.running = true
-    this.next()
+    this.#waiting.push(entry)
+    if (this.#running) return
+    this.#running = true
+    this.#next()
   }
 
   /** Leaves a segment that has been written long enough, so that what is delivered can be given back. */
   rollIfOld(): void {
-    if (this.running || !this.isOld()) return
-    this.running = true
-    this.begin().then(
-      () => this.run(),
-      () => this.run(),
+    if (this.#running || !this.#isOld()) return
+    this.#running = true
+    this.#begin().then(
+      () => this.#run(),
+      () => this.#run(),
     )
   }
 
   /** Waits until nothing waits. Nothing may be appended any more. */
   async close(): Promise<void> {
-    if (this.running) await new Promise<void>((resolve) => this.idle.push(resolve))
-    if (this.active) await close(this.active.fd)
-    this.active = undefined
-    await this.options.tail.close()
+    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#active) await close(this.#active.fd)
+    this.#active = undefined
+    await this.#options.tail.close()
   }
 
-  private isOld(): boolean {
-    const { active } = this
+  #isOld(): boolean {
+    const active = this.#active
     return (
-      active !== undefined && active.end > headLength && performance.now() - active.begun >= this.options.segmentAgeMs
+      active !== undefined && active.end > headLength && performance.now() - active.begun >= this.#options.segmentAgeMs
     )
   }
 
-  private next(): void {
+  #next(): void {
     // Everything that comes in this turn of the event loop goes in the same group.
-    setImmediate(() => this.run())
+    setImmediate(() => this.#run())
   }
 
-  private run(): void {
-    const first = this.waiting[0]
+  #run(): void {
+    const first = this.#waiting[0]
     if (!first) {
-      this.running = false
-      for (const resolve of this.idle.splice(0)) resolve()
+      this.#running = false
+      for (const resolve of this.#idle.splice(0)) resolve()
     } else if (first.kind === 'own') {
-      void this.placeOwn(this.takeOwn())
-    } else if (!this.active || this.active.end >= this.options.segmentOctets || this.isOld()) {
-      void this.beginAndWrite()
+      void this.#placeOwn(this.#takeOwn())
+    } else if (!this.#active || this.#active.end >= this.#options.segmentOctets || this.#isOld()) {
+      void this.#beginAndWrite()
     } else {
-      this.writeGroup(this.active, this.takeShared())
+      this.#writeGroup(this.#active, this.#takeShared())
     }
   }
 
-  private takeShared(): SharedEntry[] {
+  #takeShared(): SharedEntry[] {
     let octets = 0
     const group: SharedEntry[] = []
-    for (const entry of this.waiting) {
+    for (const entry of this.#waiting) {
       if (entry.kind !== 'shared' || (group.length > 0 && octets + entry.octets > groupOctets)) break
       group.push(entry)
       octets += entry.octets
     }
-    this.waiting = group.length === this.waiting.length ? [] : this.waiting.slice(group.length)
+    this.#waiting = group.length === this.#waiting.length ? [] : this.#waiting.slice(group.length)
     return group
   }
 
-  private takeOwn(): OwnEntry[] {
+  #takeOwn(): OwnEntry[] {
     const group: OwnEntry[] = []
-    for (const entry of this.waiting) {
+    for (const entry of this.#waiting) {
       if (entry.kind !== 'own') break
       group.push(entry)
     }
-    this.waiting = this.waiting.slice(group.length)
+    this.#waiting = this.#waiting.slice(group.length)
     return group
   }
 
-  private writeGroup(active: Active, group: SharedEntry[]): void {
+  #writeGroup(active: Active, group: SharedEntry[]): void {
     const buffers: Buffer[] = []
     let offset = active.end
     for (const entry of group) {
-      sealHeader(entry.start, { marker: this.options.marker, segment: active.segment, offset })
+      sealHeader(entry.start, { marker: this.#options.marker, segment: active.segment, offset })
       buffers.push(entry.start)
       for (const chunk of entry.body) buffers.push(chunk)
       offset += entry.octets
     }
     writeAll(active.fd, buffers, active.end, (error) => {
-      if (error) return void this.failGroup(group, error)
+      if (error) return void this.#failGroup(group, error)
       let at = active.end
       active.end = offset
-      this.publish()
+      this.#publish()
       for (const entry of group) {
-        this.acknowledge(entry, active.segment, at)
+        this.#acknowledge(entry, active.segment, at)
         at += entry.octets
       }
-      this.next()
+      this.#next()
     })
   }
 
-  private async failGroup(group: readonly Entry[], error: Error): Promise<void> {
-    const { directory, writer, trouble } = this.options
-    const segment = segmentText(writer, this.active?.segment ?? this.highest)
-    const { active } = this
+  async #failGroup(group: readonly Entry[], error: Error): Promise<void> {
+    const { directory, writer, trouble } = this.#options
+    const segment = segmentText(writer, this.#active?.segment ?? this.#highest)
+    const active = this.#active
     if (active) {
-      this.seal()
+      this.#seal()
       // Readers stop at `end` anyway; the octets behind it are given back if the disk lets us.
       await truncate(segmentFile(directory, active.segment), active.end).catch(() => {})
     }
-    for (const entry of group) this.refuse(entry, error)
+    for (const entry of group) this.#refuse(entry, error)
     trouble({ kind: 'write-failed', segment, refused: group.length, error: error.message })
-    this.next()
+    this.#next()
   }
 
-  private async beginAndWrite(): Promise<void> {
+  async #beginAndWrite(): Promise<void> {
     try {
-      await this.begin()
-      this.run()
+      await this.#begin()
+      this.#run()
     } catch (error) {
-      await this.failGroup(this.takeShared(), error as Error)
+      await this.#failGroup(this.#takeShared(), error as Error)
     }
   }
 
-  private async begin(): Promise<void> {
-    await this.create()
-    await syncDirectory(this.options.directory)
-    this.publish()
+  async #begin(): Promise<void> {
+    await this.#create()
+    await syncDirectory(this.#options.directory)
+    this.#publish()
   }
 
-  private seal(): void {
-    if (!this.active) return
-    this.last = { segment: this.active.segment, end: this.active.end }
-    void close(this.active.fd)
-    this.active = undefined
+  #seal(): void {
+    if (!this.#active) return
+    this.#last = { segment: this.#active.segment, end: this.#active.end }
+    void close(this.#active.fd)
+    this.#active = undefined
   }
 
-  private async create(): Promise<void> {
-    this.seal()
-    const segment = ++this.highest
-    const file = segmentFile(this.options.directory, segment)
+  async #create(): Promise<void> {
+    this.#seal()
+    const segment = ++this.#highest
+    const file = segmentFile(this.#options.directory, segment)
     const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = fs.constants
     const fd = await open(file, O_CREAT | O_EXCL | O_WRONLY | O_DSYNC)
     try {
-      await write(fd, [this.headOf(segment, false)], 0)
+      await write(fd, [this.#headOf(segment, false)], 0)
     } catch (error) {
       await close(fd)
       await unlink(file).catch(() => {})
       throw error
     }
-    this.active = { fd, segment, end: headLength, begun: performance.now() }
+    this.#active = { fd, segment, end: headLength, begun: performance.now() }
   }
 
-  private headOf(segment: number, own: boolean): Buffer {
-    const { segment: previous, end: previousEnd } = this.last
-    return encodeHead({ segment, own, previous, previousEnd, marker: this.options.marker })
+  #headOf(segment: number, own: boolean): Buffer {
+    const { segment: previous, end: previousEnd } = this.#last
+    return encodeHead({ segment, own, previous, previousEnd, marker: this.#options.marker })
   }
 
   /** Gives large messages their numbers; a shared segment follows, so the highest number is always one being written. */
-  private async placeOwn(group: OwnEntry[]): Promise<void> {
-    this.seal()
-    const before = this.last
-    const first = this.highest + 1
+  async #placeOwn(group: OwnEntry[]): Promise<void> {
+    this.#seal()
+    const before = this.#last
+    const first = this.#highest + 1
     try {
-      for (const entry of group) await this.nameOwn(entry)
-      await this.create()
-      await syncDirectory(this.options.directory)
+      for (const entry of group) await this.#nameOwn(entry)
+      await this.#create()
+      await syncDirectory(this.#options.directory)
     } catch (error) {
-      await this.takeBack(first)
-      this.last = before
-      return this.failGroup(group, error as Error)
+      await this.#takeBack(first)
+      this.#last = before
+      return this.#failGroup(group, error as Error)
     }
-    this.publish()
+    this.#publish()
     group.forEach((entry, index) => {
-      this.acknowledge(entry, first + index, headLength)
+      this.#acknowledge(entry, first + index, headLength)
     })
-    this.next()
+    this.#next()
   }
 
-  private async nameOwn(entry: OwnEntry): Promise<void> {
-    const segment = ++this.highest
-    sealHeader(entry.header, { marker: this.options.marker, segment, offset: headLength })
-    await write(entry.fd, [this.headOf(segment, true), entry.header.subarray(0, headerLength)], 0)
+  async #nameOwn(entry: OwnEntry): Promise<void> {
+    const segment = ++this.#highest
+    sealHeader(entry.header, { marker: this.#options.marker, segment, offset: headLength })
+    await write(entry.fd, [this.#headOf(segment, true), entry.header.subarray(0, headerLength)], 0)
     await sync(entry.fd)
-    await rename(entry.file, segmentFile(this.options.directory, segment))
-    this.last = { segment, end: headLength + entry.octets }
+    await rename(entry.file, segmentFile(this.#options.directory, segment))
+    this.#last = { segment, end: headLength + entry.octets }
   }
 
   /** Whether these names are durable is not known: nobody has read them yet, so they go. */
-  private async takeBack(first: number): Promise<void> {
-    if (this.active) await close(this.active.fd)
-    this.active = undefined
-    for (let segment = first; segment <= this.highest; segment++) {
-      await unlink(segmentFile(this.options.directory, segment)).catch(() => {})
+  async #takeBack(first: number): Promise<void> {
+    if (this.#active) await close(this.#active.fd)
+    this.#active = undefined
+    for (let segment = first; segment <= this.#highest; segment++) {
+      await unlink(segmentFile(this.#options.directory, segment)).catch(() => {})
     }
   }
 
-  private publish(): void {
-    const { active } = this
+  #publish(): void {
+    const active = this.#active
     if (active) {
       this.published = { segment: active.segment, end: active.end }
-      this.options.tail.publish({ segment: active.segment, offset: active.end, marker: this.options.marker })
+      this.#options.tail.publish({ segment: active.segment, offset: active.end, marker: this.#options.marker })
     }
   }
 
-  private acknowledge(entry: Entry, segment: number, offset: number): void {
-    const { writer, freeSpace } = this.options
+  #acknowledge(entry: Entry, segment: number, offset: number): void {
+    const { writer, freeSpace } = this.#options
     if (entry.kind === 'shared') freeSpace.wrote(entry.octets)
     else void close(entry.fd)
     entry.resolve({
@@ -308,8 +308,8 @@ export class GroupCommit {
     })
   }
 
-  private refuse(entry: Entry, error: Error): void {
-    if (entry.kind === 'shared') this.options.freeSpace.pending -= entry.octets
+  #refuse(entry: Entry, error: Error): void {
+    if (entry.kind === 'shared') this.#options.freeSpace.pending -= entry.octets
     else {
       void close(entry.fd)
       unlink(entry.file).catch(() => {})

@@ -7,7 +7,7 @@ import { SpoolFailure, SpoolInUse } from '../spool.ts'
  * Holds a directory for one process. Node has no flock; SQLite's lock on an empty database is one the kernel keeps, so
  * kill -9 gives it back at once, and neither a file that is left over nor a reused pid means anything.
  */
-export interface Lock {
+export type Lock = {
   release(): void
 }
 

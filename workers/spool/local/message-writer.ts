@@ -18,7 +18,7 @@ const waterMark = 256 << 10
 const readOctets = 64 << 10
 
 /** What a draft needs of its writer. */
-export interface MessageWriterOptions {
+export type MessageWriterOptions = {
   directory: string
   freeSpace: FreeSpace
   /** Messages up to this many octets share a segment. */
@@ -33,126 +33,126 @@ export interface MessageWriterOptions {
 /** Collects a small message in memory and lets a large one flow into a file of its own. */
 export class LocalMessageWriter implements MessageWriter {
   size = 0
-  private readonly home: MessageWriterOptions
-  private readonly copy: boolean
-  private chunks: Buffer[] = []
-  private file: OwnFile | undefined
-  private state: 'open' | 'committed' | 'aborted' = 'open'
+  readonly #home: MessageWriterOptions
+  readonly #copy: boolean
+  #chunks: Buffer[] = []
+  #file: OwnFile | undefined
+  #state: 'open' | 'committed' | 'aborted' = 'open'
   /** Octets counted as pending in the room; those the file has are not. */
-  private held: number
-  private written = 0
-  private failure: Error | undefined
+  #held: number
+  #written = 0
+  #failure: Error | undefined
 
   constructor(home: MessageWriterOptions, options: { expected: number; copy: boolean }) {
-    this.home = home
-    this.copy = options.copy
-    this.held = options.expected
-    home.freeSpace.pending += this.held
+    this.#home = home
+    this.#copy = options.copy
+    this.#held = options.expected
+    home.freeSpace.pending += this.#held
   }
 
   append(chunk: Buffer): Promise<void> | undefined {
-    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('append: the draft is closed'))
+    if (this.#state !== 'open') return Promise.reject(this.#failure ?? new SpoolFailure('append: the draft is closed'))
     this.size += chunk.length
-    if (!this.hold()) return this.fail(new SpoolFull('no room for a message of this size'))
-    if (this.file) {
-      this.file.push(chunk)
-      return this.flow()
+    if (!this.#hold()) return this.#fail(new SpoolFull('no room for a message of this size'))
+    if (this.#file) {
+      this.#file.push(chunk)
+      return this.#flow()
     }
-    this.chunks.push(chunk)
-    if (this.size <= this.home.sharedOctets) return undefined
-    this.file = new OwnFile(join(this.home.directory, uuidv7() + draftSuffix), (octets) => this.wrote(octets))
-    const chunks = this.chunks
-    this.chunks = []
-    for (const early of chunks) this.file.push(early)
-    return this.flow()
+    this.#chunks.push(chunk)
+    if (this.size <= this.#home.sharedOctets) return undefined
+    this.#file = new OwnFile(join(this.#home.directory, uuidv7() + draftSuffix), (octets) => this.#wrote(octets))
+    const chunks = this.#chunks
+    this.#chunks = []
+    for (const early of chunks) this.#file.push(early)
+    return this.#flow()
   }
 
   commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
-    if (this.state !== 'open') return Promise.reject(this.failure ?? new SpoolFailure('commit: the draft is closed'))
-    if (!this.file) return this.commitShared(envelope, prefix)
-    const committing = this.commitOwn(this.file, envelope, prefix)
-    this.home.busy(committing)
+    if (this.#state !== 'open') return Promise.reject(this.#failure ?? new SpoolFailure('commit: the draft is closed'))
+    if (!this.#file) return this.#commitShared(envelope, prefix)
+    const committing = this.#commitOwn(this.#file, envelope, prefix)
+    this.#home.busy(committing)
     return committing
   }
 
   async *read(): AsyncGenerator<Buffer> {
-    if (this.state !== 'open') throw this.failure ?? new SpoolFailure('read: the draft is closed')
-    if (this.file) yield* this.file.read()
-    else yield* this.chunks
+    if (this.#state !== 'open') throw this.#failure ?? new SpoolFailure('read: the draft is closed')
+    if (this.#file) yield* this.#file.read()
+    else yield* this.#chunks
   }
 
   abort(): void {
-    if (this.state !== 'open') return
-    this.end('aborted')
-    if (this.file) this.home.busy(this.file.discard())
+    if (this.#state !== 'open') return
+    this.#end('aborted')
+    if (this.#file) this.#home.busy(this.#file.discard())
   }
 
-  private commitShared(envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
-    const entry = { envelope, prefix, body: this.chunks, copy: this.copy }
-    this.end('committed')
+  #commitShared(envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
+    const entry = { envelope, prefix, body: this.#chunks, copy: this.#copy }
+    this.#end('committed')
     return new Promise((resolve, reject) => {
-      this.home.append(sharedEntry(entry, { resolve, reject, freeSpace: this.home.freeSpace }))
+      this.#home.append(sharedEntry(entry, { resolve, reject, freeSpace: this.#home.freeSpace }))
     })
   }
 
-  private async commitOwn(file: OwnFile, envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
-    const body = { length: this.size, crc: file.crc, own: true, copy: this.copy }
+  async #commitOwn(file: OwnFile, envelope: Envelope, prefix: Buffer | undefined): Promise<Stored> {
+    const body = { length: this.size, crc: file.crc, own: true, copy: this.#copy }
     const header = encodeStart(envelope, prefix, body)
-    this.state = 'committed'
+    this.#state = 'committed'
     try {
       file.push(header.subarray(headerLength))
       await file.finish()
     } catch (error) {
-      this.end('aborted')
-      this.home.busy(file.discard())
+      this.#end('aborted')
+      this.#home.busy(file.discard())
       throw refusal(error as Error)
     }
-    this.end('committed')
+    this.#end('committed')
     const fd = file.fd!
     const size = (prefix?.length ?? 0) + this.size
     const octets = header.length + this.size
     return new Promise((resolve, reject) => {
-      this.home.append({ kind: 'own', id: envelope.id, size, octets, file: file.path, fd, header, resolve, reject })
+      this.#home.append({ kind: 'own', id: envelope.id, size, octets, file: file.path, fd, header, resolve, reject })
     })
   }
 
-  private flow(): Promise<void> | undefined {
-    return this.file!.pressed()?.catch((error) => this.fail(refusal(error)))
+  #flow(): Promise<void> | undefined {
+    return this.#file!.pressed()?.catch((error) => this.#fail(refusal(error)))
   }
 
-  private hold(): boolean {
-    const more = this.size - this.written - this.held
+  #hold(): boolean {
+    const more = this.size - this.#written - this.#held
     if (more <= 0) return true
-    const { freeSpace } = this.home
-    if (!(this.copy ? freeSpace.hasForCopy(more) : freeSpace.has(more))) return false
+    const { freeSpace } = this.#home
+    if (!(this.#copy ? freeSpace.hasForCopy(more) : freeSpace.has(more))) return false
     freeSpace.pending += more
-    this.held += more
+    this.#held += more
     return true
   }
 
-  private wrote(octets: number): void {
-    const held = Math.min(octets, this.held)
-    this.held -= held
-    this.written += octets
-    this.home.freeSpace.wrote(held)
+  #wrote(octets: number): void {
+    const held = Math.min(octets, this.#held)
+    this.#held -= held
+    this.#written += octets
+    this.#home.freeSpace.wrote(held)
   }
 
-  private fail(error: Error): Promise<void> {
-    this.failure ??= error
+  #fail(error: Error): Promise<void> {
+    this.#failure ??= error
     this.abort()
     return Promise.reject(error)
   }
 
-  private end(state: 'committed' | 'aborted'): void {
-    this.state = state
-    this.home.freeSpace.pending -= this.held
-    this.held = 0
-    this.chunks = []
-    this.home.ended(this)
+  #end(state: 'committed' | 'aborted'): void {
+    this.#state = state
+    this.#home.freeSpace.pending -= this.#held
+    this.#held = 0
+    this.#chunks = []
+    this.#home.ended(this)
   }
 }
 
-export interface SharedMessage {
+export type SharedMessage = {
   envelope: Envelope
   prefix: Buffer | undefined
   body: readonly Buffer[]
@@ -190,45 +190,45 @@ class OwnFile {
   readonly path: string
   crc = 0
   fd: number | undefined
-  private position = headLength + headerLength
-  private queue: Buffer[] = []
-  private octets = 0
-  private failure: Error | undefined
-  private flying: Promise<void> | undefined
-  private discarded = false
-  private readonly wrote: (octets: number) => void
+  #position = headLength + headerLength
+  #queue: Buffer[] = []
+  #octets = 0
+  #failure: Error | undefined
+  #flying: Promise<void> | undefined
+  #discarded = false
+  readonly #wrote: (octets: number) => void
 
   constructor(path: string, wrote: (octets: number) => void) {
     this.path = path
-    this.wrote = wrote
+    this.#wrote = wrote
   }
 
   push(chunk: Buffer): void {
     this.crc = crc32(chunk, this.crc)
-    this.queue.push(chunk)
-    this.octets += chunk.length
-    if (!this.failure) this.flying ??= this.fly()
+    this.#queue.push(chunk)
+    this.#octets += chunk.length
+    if (!this.#failure) this.#flying ??= this.#fly()
   }
 
   /** `undefined`: go on. A promise: so much waits for the disk that the source should wait too. */
   pressed(): Promise<void> | undefined {
-    return this.failure || this.octets > waterMark ? this.drained() : undefined
+    return this.#failure || this.#octets > waterMark ? this.#drained() : undefined
   }
 
   /** Everything is on stable storage when it resolves. */
   async finish(): Promise<void> {
-    await this.drained()
+    await this.#drained()
     await sync(this.fd!)
   }
 
   /** By a descriptor of its own: the one that writes has no right to. */
   async *read(): AsyncGenerator<Buffer> {
     try {
-      await this.drained()
+      await this.#drained()
       const fd = await open(this.path, fs.constants.O_RDONLY)
       try {
-        for (let at = headLength + headerLength; at < this.position; ) {
-          const chunk = await read(fd, at, Math.min(readOctets, this.position - at))
+        for (let at = headLength + headerLength; at < this.#position; ) {
+          const chunk = await read(fd, at, Math.min(readOctets, this.#position - at))
           if (chunk.length === 0) throw new Error('the file is shorter than what was written')
           at += chunk.length
           yield chunk
@@ -243,37 +243,37 @@ class OwnFile {
 
   /** Never fails: what cannot be removed now goes at the next start. */
   async discard(): Promise<void> {
-    this.discarded = true
-    this.queue = []
-    await this.flying
+    this.#discarded = true
+    this.#queue = []
+    await this.#flying
     if (this.fd !== undefined) await close(this.fd)
     this.fd = undefined
     await unlink(this.path).catch(() => {})
   }
 
-  private async drained(): Promise<void> {
-    await this.flying
-    if (this.failure) throw this.failure
+  async #drained(): Promise<void> {
+    await this.#flying
+    if (this.#failure) throw this.#failure
   }
 
   /** Writes until nothing waits; what fails is told to whoever comes next. */
-  private async fly(): Promise<void> {
+  async #fly(): Promise<void> {
     const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants
     try {
       this.fd ??= await open(this.path, O_CREAT | O_EXCL | O_WRONLY)
-      while (this.queue.length > 0 && !this.discarded) {
-        const buffers = this.queue
-        const octets = this.octets
-        this.queue = []
-        await write(this.fd, buffers, this.position)
-        this.position += octets
-        this.octets -= octets
-        this.wrote(octets)
+      while (this.#queue.length > 0 && !this.#discarded) {
+        const buffers = this.#queue
+        const octets = this.#octets
+        this.#queue = []
+        await write(this.fd, buffers, this.#position)
+        this.#position += octets
+        this.#octets -= octets
+        this.#wrote(octets)
       }
     } catch (error) {
-      this.failure = error as Error
-      this.queue = []
+      this.#failure = error as Error
+      this.#queue = []
     }
-    this.flying = undefined
+    this.#flying = undefined
   }
 }

@@ -7,21 +7,21 @@ const keptOctets = 8 << 20
 
 /** The octets read last, so that a body wanted soon needs no second read. Never trusted: who takes them verifies them. */
 export class Recent {
-  private readonly windows: { writer: string; segment: number; start: number; octets: Buffer }[] = []
+  readonly #windows: { writer: string; segment: number; start: number; octets: Buffer }[] = []
 
-  private total = 0
+  #total = 0
 
   keep(writer: string, segment: number, window: Window): void {
     if (window.octets.length > 2 << 20 || window.found.length === 0) return
-    this.windows.push({ writer, segment, start: window.start, octets: window.octets })
-    this.total += window.octets.length
-    while (this.windows.length > keptWindows || this.total > keptOctets)
-      this.total -= this.windows.shift()!.octets.length
+    this.#windows.push({ writer, segment, start: window.start, octets: window.octets })
+    this.#total += window.octets.length
+    while (this.#windows.length > keptWindows || this.#total > keptOctets)
+      this.#total -= this.#windows.shift()!.octets.length
   }
 
   /** A copy of its own, so that one small message does not keep a whole window in memory. */
   recall(spot: Spot): Buffer | undefined {
-    for (const { writer, segment, start, octets } of this.windows) {
+    for (const { writer, segment, start, octets } of this.#windows) {
       const at = spot.offset - start
       if (segment !== spot.segment || writer !== spot.writer || at < 0 || at + spot.octets > octets.length) continue
       return Buffer.from(octets.subarray(at, at + spot.octets))

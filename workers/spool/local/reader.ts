@@ -27,7 +27,7 @@ import { OpenSegments } from './segments.ts'
 import { tailFile } from './tail.ts'
 import { LocalWriter } from './writer.ts'
 
-export interface LocalReaderOptions {
+export type LocalReaderOptions = {
   /** The spool's directory, shared by all writers. It may not exist yet. */
   directory: string
   /** How long to sleep at most when no watch wakes it; default 250 ms. */
@@ -46,21 +46,21 @@ export function openLocalReader(options: LocalReaderOptions): SpoolReader {
 }
 
 class LocalReader implements SpoolReader {
-  private readonly directory: string
-  private readonly pollMs: number
-  private readonly silentMs: number
-  private readonly trouble: (trouble: Trouble) => void
-  private readonly segments: OpenSegments
-  private readonly recent = new Recent()
-  private readonly bodies: Bodies
+  readonly #directory: string
+  readonly #pollMs: number
+  readonly #silentMs: number
+  readonly #trouble: (trouble: Trouble) => void
+  readonly #segments: OpenSegments
+  readonly #recent = new Recent()
+  readonly #bodies: Bodies
 
   constructor(options: LocalReaderOptions) {
-    this.directory = resolve(options.directory)
-    this.pollMs = options.pollMs ?? 250
-    this.silentMs = options.silentMs ?? defaultSilentMs
-    this.trouble = options.trouble ?? (() => {})
-    this.segments = new OpenSegments((writer) => join(this.directory, writer))
-    this.bodies = new Bodies(this.segments, (spot) => this.recent.recall(spot))
+    this.#directory = resolve(options.directory)
+    this.#pollMs = options.pollMs ?? 250
+    this.#silentMs = options.silentMs ?? defaultSilentMs
+    this.#trouble = options.trouble ?? (() => {})
+    this.#segments = new OpenSegments((writer) => join(this.#directory, writer))
+    this.#bodies = new Bodies(this.#segments, (spot) => this.#recent.recall(spot))
   }
 
   async *follow(options: FollowOptions): AsyncGenerator<Batch> {
@@ -71,8 +71,8 @@ class LocalReader implements SpoolReader {
     let searchedAt = Number.NEGATIVE_INFINITY
     try {
       while (!options.signal.aborted) {
-        if (performance.now() - searchedAt >= this.pollMs) {
-          await this.findWriters(followers, options, newMail)
+        if (performance.now() - searchedAt >= this.#pollMs) {
+          await this.#findWriters(followers, options, newMail)
           searchedAt = performance.now()
         }
         let quiet = true
@@ -85,7 +85,7 @@ class LocalReader implements SpoolReader {
           more ||= !follower.caughtUp
           yield batch
         }
-        if (quiet) await newMail.wait(this.pollMs)
+        if (quiet) await newMail.wait(this.#pollMs)
         else if (!more) await sleep(batchDelayMs)
       }
     } finally {
@@ -96,8 +96,8 @@ class LocalReader implements SpoolReader {
   }
 
   async *scan(before: Cursors): AsyncGenerator<ScanBatch> {
-    for (const writer of await this.writers()) {
-      const follower = this.follower(writer, { after: undefined, batch: 500, copies: true })
+    for (const writer of await this.#writers()) {
+      const follower = this.#follower(writer, { after: undefined, batch: 500, copies: true })
       try {
         for (;;) {
           const batch = await follower.next()
@@ -112,21 +112,21 @@ class LocalReader implements SpoolReader {
   }
 
   async readBody(location: Location): Promise<Buffer> {
-    return this.bodies.body(location)
+    return this.#bodies.body(location)
   }
 
   openBody(location: Location): Readable {
-    return this.bodies.stream(location)
+    return this.#bodies.stream(location)
   }
 
   async readEnvelope(location: Location): Promise<Envelope> {
-    return (await this.bodies.envelope(location)).envelope
+    return (await this.#bodies.envelope(location)).envelope
   }
 
   async reclaim(books: Books): Promise<Reclaimed> {
     const total: Reclaimed = { removed: [], freed: 0, sparse: [] }
     for (const writer of books.cursors.keys()) {
-      const place = { writer, directory: join(this.directory, writer), segments: this.segments }
+      const place = { writer, directory: join(this.#directory, writer), segments: this.#segments }
       const { removed, freed, sparse } = await reclaimWriter(place, books)
       total.removed.push(...removed)
       total.freed += freed
@@ -137,17 +137,17 @@ class LocalReader implements SpoolReader {
 
   async copyOn(location: Location, to: SpoolWriter): Promise<Stored> {
     if (!(to instanceof LocalWriter)) throw new TypeError('copyOn: the writer is not of the local spool')
-    if (parseLocation(location).octets > 1 << 20) return this.copyStream(location, to)
-    const { meta, body } = await this.bodies.whole(location)
+    if (parseLocation(location).octets > 1 << 20) return this.#copyStream(location, to)
+    const { meta, body } = await this.#bodies.whole(location)
     return to.writeCopy({ envelope: meta.envelope, body })
   }
 
   async close(): Promise<void> {
-    this.segments.close()
+    this.#segments.close()
   }
 
-  private async copyStream(location: Location, to: LocalWriter): Promise<Stored> {
-    const { envelope } = await this.bodies.envelope(location)
+  async #copyStream(location: Location, to: LocalWriter): Promise<Stored> {
+    const { envelope } = await this.#bodies.envelope(location)
     const draft = to.beginCopy(parseLocation(location).octets)
     try {
       for await (const chunk of this.openBody(location)) await draft.append(chunk)
@@ -157,39 +157,32 @@ class LocalReader implements SpoolReader {
     }
   }
 
-  private async findWriters(
-    followers: Map<string, SegmentFollower>,
-    options: FollowOptions,
-    newMail: Signal,
-  ): Promise<void> {
-    newMail.watch(this.directory)
-    for (const writer of options.writers ?? (await this.writers())) {
-      newMail.watch(tailFile(join(this.directory, writer)))
+  async #findWriters(followers: Map<string, SegmentFollower>, options: FollowOptions, newMail: Signal): Promise<void> {
+    newMail.watch(this.#directory)
+    for (const writer of options.writers ?? (await this.#writers())) {
+      newMail.watch(tailFile(join(this.#directory, writer)))
       if (followers.has(writer)) continue
       const { batch = 500, copies = false } = options
-      const follower = this.follower(writer, { after: options.after.get(writer), batch, copies })
+      const follower = this.#follower(writer, { after: options.after.get(writer), batch, copies })
       followers.set(writer, follower)
     }
   }
 
-  private follower(
-    writer: string,
-    given: { after: Cursor | undefined; batch: number; copies: boolean },
-  ): SegmentFollower {
+  #follower(writer: string, given: { after: Cursor | undefined; batch: number; copies: boolean }): SegmentFollower {
     return new SegmentFollower({
       ...given,
       writer,
-      directory: join(this.directory, writer),
-      segments: this.segments,
-      silentMs: this.silentMs,
-      trouble: this.trouble,
-      seen: (segment, window) => this.recent.keep(writer, segment, window),
+      directory: join(this.#directory, writer),
+      segments: this.#segments,
+      silentMs: this.#silentMs,
+      trouble: this.#trouble,
+      seen: (segment, window) => this.#recent.keep(writer, segment, window),
     })
   }
 
-  private async writers(): Promise<string[]> {
+  async #writers(): Promise<string[]> {
     try {
-      const entries = await readdir(this.directory, { withFileTypes: true })
+      const entries = await readdir(this.#directory, { withFileTypes: true })
       return entries.filter((entry) => entry.isDirectory() && isWriterName(entry.name)).map((entry) => entry.name)
     } catch (error) {
       if (isMissing(error)) return []

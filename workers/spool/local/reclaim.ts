@@ -8,7 +8,7 @@ import { readTailOf } from './tail.ts'
 /** A segment in which less than this part still waits is worth copying on. */
 const sparsePart = 0.25
 
-export interface Books {
+export type Books = {
   cursors: Cursors
   waiting: ReadonlyMap<Segment, Waiting>
 }

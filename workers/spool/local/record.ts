@@ -14,7 +14,7 @@ export const headLength = 64
 export const headerLength = 52
 const headMagic = Buffer.from('POSTERN\x01', 'latin1')
 
-export interface Head {
+export type Head = {
   segment: number
   /** A large message's own segment, or one that many share. */
   own: boolean
@@ -65,7 +65,7 @@ export function foreignFormat(octets: Buffer): number | undefined {
 const copyFlag = 1
 const ownFlag = 2
 
-export interface Header {
+export type Header = {
   own: boolean
   copy: boolean
   envelopeLength: number
@@ -77,7 +77,7 @@ export interface Header {
 }
 
 /** Where a record lies: part of its checksum, so that a record at the wrong place is damage. */
-export interface Place {
+export type Place = {
   marker: Buffer
   segment: number
   offset: number
@@ -128,7 +128,7 @@ export function partsOf(header: Header): { meta: number; body: number } {
 }
 
 /** Envelope and prefix as they lie in a record. */
-export interface Meta {
+export type Meta = {
   envelope: Envelope
   json: string
   prefix: Buffer

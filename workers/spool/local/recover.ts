@@ -11,7 +11,7 @@ import { listSegments, refuseForeign } from './segments.ts'
 import { readTailOf, type Tail } from './tail.ts'
 
 /** What a writer finds in its directory when it starts. */
-export interface Recovered {
+export type Recovered = {
   /** At least the highest number ever used; the next segment has the one after it. */
   highest: number
   /** The last segment with a record, cut to its last whole one; number 0 when there is none. */
@@ -55,7 +55,7 @@ export async function recover(
   return found
 }
 
-interface Ending {
+type Ending = {
   end: number
   size: number
   head: Head | undefined

@@ -34,7 +34,7 @@ function segmentOf(bodies: readonly Buffer[], known = marker): { octets: Buffer;
   return { octets: Buffer.concat(parts), begins }
 }
 
-interface Scanned {
+type Scanned = {
   found: Found[]
   gaps: Gap[]
   next: number

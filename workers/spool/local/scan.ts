@@ -7,7 +7,7 @@ import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf
 const windowOctets = 1 << 20
 
 /** Part of a segment in which every octet belongs to a record, unless `trusted` is false: then its end may be torn. */
-export interface Span {
+export type Span = {
   fd: number
   segment: number
   to: number
@@ -19,21 +19,21 @@ export interface Span {
 
 type Read = (fd: number, position: number, octets: number) => Promise<Buffer>
 
-export interface Found {
+export type Found = {
   offset: number
   octets: number
   header: Header
   meta: Meta
 }
 
-export interface Gap {
+export type Gap = {
   offset: number
   octets: number
   reason: Damage['reason']
   envelope?: Envelope
 }
 
-export interface Window {
+export type Window = {
   found: Found[]
   gaps: Gap[]
   /** Where to go on. Equal to where it began: nothing more can be read now. */

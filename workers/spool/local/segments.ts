@@ -20,7 +20,7 @@ export async function listSegments(directory: string): Promise<number[]> {
 }
 
 /** A segment that is open for reading. */
-export interface OpenSegment {
+export type OpenSegment = {
   fd: number
   /** `undefined`: damaged. */
   head: Head | undefined
@@ -30,7 +30,7 @@ export interface OpenSegment {
 /** Most files open at once while nobody reads from them. */
 const keptOpen = 64
 
-interface Kept {
+type Kept = {
   opening: Promise<OpenSegment>
   users: number
   /** Removed while somebody reads: close it when they have finished. */
@@ -39,17 +39,17 @@ interface Kept {
 
 /** Segments open for reading, shared by everybody who reads; the least recently used are closed. */
 export class OpenSegments {
-  private readonly directoryOf: (writer: string) => string
-  private readonly kept = new Map<string, Kept>()
+  readonly #directoryOf: (writer: string) => string
+  readonly #kept = new Map<string, Kept>()
 
   constructor(directoryOf: (writer: string) => string) {
-    this.directoryOf = directoryOf
+    this.#directoryOf = directoryOf
   }
 
   /** Rejects with ENOENT when there is no such segment. The file stays open while `use` runs. */
   async use<T>(of: SegmentOf, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
     const key = segmentText(of.writer, of.segment)
-    const kept = this.keep(key, of)
+    const kept = this.#keep(key, of)
     kept.users++
     try {
       const segment = await kept.opening
@@ -58,55 +58,55 @@ export class OpenSegments {
       return await use(segment)
     } finally {
       kept.users--
-      this.tidy(key, kept)
+      this.#tidy(key, kept)
     }
   }
 
   /** The segment is removed. */
   forget(of: SegmentOf): void {
     const key = segmentText(of.writer, of.segment)
-    const kept = this.kept.get(key)
+    const kept = this.#kept.get(key)
     if (!kept) return
-    this.kept.delete(key)
+    this.#kept.delete(key)
     kept.forgotten = true
-    this.tidy(key, kept)
+    this.#tidy(key, kept)
   }
 
   close(): void {
-    for (const [key, kept] of this.kept) {
-      this.kept.delete(key)
+    for (const [key, kept] of this.#kept) {
+      this.#kept.delete(key)
       kept.forgotten = true
-      this.tidy(key, kept)
+      this.#tidy(key, kept)
     }
   }
 
-  private keep(key: string, of: SegmentOf): Kept {
-    const known = this.kept.get(key)
+  #keep(key: string, of: SegmentOf): Kept {
+    const known = this.#kept.get(key)
     // Taken out and put back: the map's order is the order of use.
-    if (known) this.kept.delete(key)
-    const kept = known ?? { opening: this.open(of), users: 0, forgotten: false }
-    this.kept.set(key, kept)
+    if (known) this.#kept.delete(key)
+    const kept = known ?? { opening: this.#open(of), users: 0, forgotten: false }
+    this.#kept.set(key, kept)
     if (!known) {
       kept.opening.catch(() => {
-        if (this.kept.get(key) === kept) this.kept.delete(key)
+        if (this.#kept.get(key) === kept) this.#kept.delete(key)
       })
     }
     return kept
   }
 
-  private tidy(key: string, kept: Kept): void {
+  #tidy(key: string, kept: Kept): void {
     if (kept.forgotten && kept.users === 0) closeKept(kept)
-    if (kept.forgotten || this.kept.size <= keptOpen) return
-    for (const [other, candidate] of this.kept) {
+    if (kept.forgotten || this.#kept.size <= keptOpen) return
+    for (const [other, candidate] of this.#kept) {
       if (candidate.users > 0 || other === key) continue
-      this.kept.delete(other)
+      this.#kept.delete(other)
       closeKept(candidate)
       return
     }
   }
 
-  private async open(of: SegmentOf): Promise<OpenSegment> {
-    const fd = await open(segmentFile(this.directoryOf(of.writer), of.segment), fs.constants.O_RDONLY)
+  async #open(of: SegmentOf): Promise<OpenSegment> {
+    const fd = await open(segmentFile(this.#directoryOf(of.writer), of.segment), fs.constants.O_RDONLY)
     try {
       const octets = await read(fd, 0, headLength)
       refuseForeign(octets, segmentText(of.writer, of.segment))

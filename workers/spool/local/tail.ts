@@ -8,7 +8,7 @@ import { readLong, writeLong } from './record.ts'
  * A writer's small file that says how far its segments are durable. Readers go no further: what was written but not
  * synced is not mail yet. It is overwritten in place and not synced: after a crash the writer looks for itself.
  */
-export interface Tail {
+export type Tail = {
   /** The segment being written; all before it are sealed. */
   segment: number
   /** Where its last durable record ends. */
@@ -74,13 +74,13 @@ const restMs = 10
 
 /** Publishes how far is durable, in the background, the newest value last; at once when it has been quiet. */
 export class TailWriter {
-  private readonly fd: number
-  private next: Tail | undefined
-  private writing = false
-  private idle: (() => void)[] = []
+  readonly #fd: number
+  #next: Tail | undefined
+  #writing = false
+  #idle: (() => void)[] = []
 
   private constructor(fd: number) {
-    this.fd = fd
+    this.#fd = fd
   }
 
   static async open(directory: string): Promise<TailWriter> {
@@ -88,25 +88,25 @@ export class TailWriter {
   }
 
   publish(tail: Tail): void {
-    this.next = tail
-    if (!this.writing) this.writeNext()
+    this.#next = tail
+    if (!this.#writing) this.#writeNext()
   }
 
   async close(): Promise<void> {
-    if (this.writing) await new Promise<void>((resolve) => this.idle.push(resolve))
-    await close(this.fd)
+    if (this.#writing) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    await close(this.#fd)
   }
 
-  private writeNext(): void {
-    const tail = this.next
-    this.next = undefined
+  #writeNext(): void {
+    const tail = this.#next
+    this.#next = undefined
     if (!tail) {
-      this.writing = false
-      for (const resolve of this.idle.splice(0)) resolve()
+      this.#writing = false
+      for (const resolve of this.#idle.splice(0)) resolve()
       return
     }
-    this.writing = true
+    this.#writing = true
     // A failure is not told: the next value goes the same way, and a reader that waits too long reads the segment itself.
-    writeAll(this.fd, [encodeTail(tail)], 0, () => setTimeout(() => this.writeNext(), restMs))
+    writeAll(this.#fd, [encodeTail(tail)], 0, () => setTimeout(() => this.#writeNext(), restMs))
   }
 }

@@ -20,7 +20,7 @@ import { LocalMessageWriter, type MessageWriterOptions, sharedEntry } from './me
 import { recover } from './recover.ts'
 import { TailWriter } from './tail.ts'
 
-export interface LocalWriterOptions {
+export type LocalWriterOptions = {
   /** The spool's directory, shared by all writers: `$POSTERN_DATA_DIR/spool`. Made when missing. */
   directory: string
   /** `smtp-1`, `queue-1`: its own directory in there. */
@@ -89,7 +89,7 @@ async function isOpened(groupCommit: GroupCommit): Promise<boolean> {
   }
 }
 
-interface Parts {
+type Parts = {
   groupCommit: GroupCommit
   lock: Lock
   freeSpace: FreeSpace
@@ -97,106 +97,106 @@ interface Parts {
 
 export class LocalWriter implements SpoolWriter {
   readonly name: string
-  private readonly parts: Parts
-  private readonly home: MessageWriterOptions
-  private readonly drafts = new Set<LocalMessageWriter>()
-  private readonly busy = new Set<Promise<unknown>>()
-  private readonly ageing: NodeJS.Timeout
-  private closed = false
+  readonly #parts: Parts
+  readonly #home: MessageWriterOptions
+  readonly #drafts = new Set<LocalMessageWriter>()
+  readonly #busy = new Set<Promise<unknown>>()
+  readonly #ageing: NodeJS.Timeout
+  #closed = false
 
   constructor(options: LocalWriterOptions, parts: Parts) {
     this.name = options.name
-    this.parts = parts
-    this.home = {
+    this.#parts = parts
+    this.#home = {
       directory: options.directory,
       freeSpace: parts.freeSpace,
       sharedOctets: options.sharedOctets ?? 1 << 20,
       append: (entry) => parts.groupCommit.append(entry),
-      ended: (draft) => this.drafts.delete(draft),
+      ended: (draft) => this.#drafts.delete(draft),
       busy: (doing) => {
-        this.busy.add(doing)
-        const done = () => this.busy.delete(doing)
+        this.#busy.add(doing)
+        const done = () => this.#busy.delete(doing)
         doing.then(done, done)
       },
     }
-    this.ageing = setInterval(() => parts.groupCommit.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
-    this.ageing.unref()
+    this.#ageing = setInterval(() => parts.groupCommit.rollIfOld(), Math.min(options.segmentAgeMs ?? 600_000, 10_000))
+    this.#ageing.unref()
   }
 
   hasRoom(octets = 0): boolean {
-    return !this.closed && this.parts.freeSpace.has(octets)
+    return !this.#closed && this.#parts.freeSpace.has(octets)
   }
 
   cursor(): Cursor {
-    const { segment, end } = this.parts.groupCommit.published
+    const { segment, end } = this.#parts.groupCommit.published
     return cursorText(segment, end)
   }
 
   load(): { pending: number; free: number; reserve: number } {
-    const { freeSpace } = this.parts
+    const { freeSpace } = this.#parts
     return { pending: freeSpace.pending, free: freeSpace.free(), reserve: freeSpace.reserve }
   }
 
   write(message: Message): Promise<Stored> {
-    return this.store(message, false)
+    return this.#store(message, false)
   }
 
   /** As `write`, marked as a copy that readers pass over, and allowed half of the reserve. */
   writeCopy(message: Message): Promise<Stored> {
-    return this.store(message, true)
+    return this.#store(message, true)
   }
 
   begin(expected = 0): MessageWriter {
-    return this.draft(expected, false)
+    return this.#draft(expected, false)
   }
 
   /** As `begin`, marked as a copy. */
   beginCopy(expected: number): MessageWriter {
-    return this.draft(expected, true)
+    return this.#draft(expected, true)
   }
 
   async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    clearInterval(this.ageing)
-    for (const draft of this.drafts) draft.abort()
-    await Promise.allSettled(this.busy)
-    await this.parts.groupCommit.close()
-    this.parts.freeSpace.close()
-    this.parts.lock.release()
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#ageing)
+    for (const draft of this.#drafts) draft.abort()
+    await Promise.allSettled(this.#busy)
+    await this.#parts.groupCommit.close()
+    this.#parts.freeSpace.close()
+    this.#parts.lock.release()
   }
 
-  private store(message: Message, copy: boolean): Promise<Stored> {
+  #store(message: Message, copy: boolean): Promise<Stored> {
     const body = Buffer.isBuffer(message.body) ? [message.body] : message.body
     let octets = 0
     for (const chunk of body) octets += chunk.length
-    if (octets > this.home.sharedOctets) return this.storeLarge({ ...message, body }, copy)
-    const refused = this.refusal(octets, copy)
+    if (octets > this.#home.sharedOctets) return this.#storeLarge({ ...message, body }, copy)
+    const refused = this.#refusal(octets, copy)
     if (refused) return Promise.reject(refused)
     const { envelope, prefix } = message
     return new Promise((done, reject) => {
-      const then = { resolve: done, reject, freeSpace: this.parts.freeSpace }
-      this.parts.groupCommit.append(sharedEntry({ envelope, prefix, body, copy }, then))
+      const then = { resolve: done, reject, freeSpace: this.#parts.freeSpace }
+      this.#parts.groupCommit.append(sharedEntry({ envelope, prefix, body, copy }, then))
     })
   }
 
-  private async storeLarge(message: Message & { body: readonly Buffer[] }, copy: boolean): Promise<Stored> {
-    const draft = this.draft(0, copy)
+  async #storeLarge(message: Message & { body: readonly Buffer[] }, copy: boolean): Promise<Stored> {
+    const draft = this.#draft(0, copy)
     for (const chunk of message.body) await draft.append(chunk)
     return draft.commit(message.envelope, message.prefix)
   }
 
-  private draft(expected: number, copy: boolean): LocalMessageWriter {
-    const refused = this.refusal(expected, copy)
+  #draft(expected: number, copy: boolean): LocalMessageWriter {
+    const refused = this.#refusal(expected, copy)
     if (refused) throw refused
-    const draft = new LocalMessageWriter(this.home, { expected, copy })
-    this.drafts.add(draft)
+    const draft = new LocalMessageWriter(this.#home, { expected, copy })
+    this.#drafts.add(draft)
     return draft
   }
 
-  private refusal(octets: number, copy: boolean): Error | undefined {
-    const { freeSpace } = this.parts
-    if (this.closed) return new SpoolFailure(`spool writer "${this.name}" is closed`)
+  #refusal(octets: number, copy: boolean): Error | undefined {
+    const { freeSpace } = this.#parts
+    if (this.#closed) return new SpoolFailure(`spool writer "${this.name}" is closed`)
     if (copy ? freeSpace.hasForCopy(octets) : freeSpace.has(octets)) return undefined
     return new SpoolFull(`no room for ${octets} octets: ${Math.max(0, freeSpace.free())} are free beyond the reserve`)
   }

@@ -16,7 +16,7 @@ import {
 } from '../spool.ts'
 
 /** One empty spool, as the suite needs it. */
-export interface SpoolUnderTest {
+export type SpoolUnderTest = {
   /** With `full`, as if the storage had no room left. */
   openWriter(name: string, options?: { full?: boolean }): Promise<SpoolWriter>
   openReader(): Promise<SpoolReader>
