@@ -9,6 +9,7 @@ import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild, Recipien
 import { attachSidecar } from './sidecar.ts'
 import { compareWithSidecar, ForeignIndex } from './sidecar-check.ts'
 import { prepare } from './statements.ts'
+import { StoredClock } from './stored-clock.ts'
 
 /**
  * The Queue Manager's own SQLite file. Runs in a thread of its own, synchronously: nothing else waits for it.
@@ -33,6 +34,7 @@ export class IndexDatabase {
   readonly #db: Database.Database
   readonly #path: string
   readonly #statements: ReturnType<typeof prepare>
+  readonly #clock: StoredClock
   /** By the queue's clock. */
   #openedAt = 0
   #counts: Counts = { messages: 0, recipients: [0, 0, 0] }
@@ -45,6 +47,7 @@ export class IndexDatabase {
     this.#path = path
     this.#db = db
     this.#statements = prepare(db)
+    this.#clock = new StoredClock(db)
   }
 
   /**
@@ -99,8 +102,8 @@ export class IndexDatabase {
 
   #recover(wall: number): Omit<Opened, 'tookMs'> {
     const db = this.#db
-    const clock = resumeClock(readClock(db), wall)
-    this.#keepClock(clock)
+    const clock = resumeClock(this.#clock.read(), wall)
+    this.#clock.keep(clock)
     this.#openedAt = clock.now
     const unclean = db.prepare("SELECT value FROM facts WHERE name = 'running'").pluck().get() === 1
     db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 1)").run()
@@ -175,7 +178,7 @@ export class IndexDatabase {
       for (const { n, overlay } of commit.overlay) this.#statements.overlay.run(overlay, n)
       for (const n of commit.warned) this.#statements.warned.run(n)
       for (const { id, at } of commit.orders) this.#statements.order.run(id, at)
-      if (commit.clock) this.#keepClock(commit.clock)
+      if (commit.clock) this.#clock.keep(commit.clock)
       for (const { writer, cursor, ids } of commit.finished) this.#statements.finish.run(writer, cursor, ids.join(' '))
       for (const [writer, cursor, batches] of commit.cursors) {
         this.#statements.cursor.run(writer, cursor)
@@ -183,10 +186,6 @@ export class IndexDatabase {
       }
     })
     return { known }
-  }
-
-  #keepClock({ wall, now, waited }: ClockReading): void {
-    for (const [name, value] of Object.entries({ wall, now, waited })) this.#statements.clock.run(name, value)
   }
 
   #transact(work: () => void): void {
@@ -387,16 +386,10 @@ export class IndexDatabase {
   }
 
   close(reading: ClockReading): void {
-    this.#keepClock(reading)
+    this.#clock.keep(reading)
     this.#db.prepare("INSERT OR REPLACE INTO facts VALUES ('running', 0)").run()
     this.#db.close()
   }
-}
-
-function readClock(db: Database.Database): ClockReading | undefined {
-  const read = db.prepare("SELECT value FROM facts WHERE name = 'clock.' || ?").pluck()
-  const [wall, now, waited] = ['wall', 'now', 'waited'].map((name) => read.get(name) as number | undefined)
-  return wall === undefined || now === undefined || waited === undefined ? undefined : { wall, now, waited }
 }
 
 type Loaded = { rows: MessageRow[]; stoppedAt?: string }

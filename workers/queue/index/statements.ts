@@ -52,7 +52,6 @@ export function prepare(db: Database.Database) {
     ),
     changed: db.prepare("UPDATE facts SET value = value + 1 WHERE name = 'changes'"),
     sidecarChanged: db.prepare("UPDATE sidecar_facts SET value = value + 1 WHERE name = 'changes'"),
-    clock: db.prepare("INSERT OR REPLACE INTO facts VALUES ('clock.' || ?, ?)"),
     place: db.prepare('SELECT segment, octets FROM messages WHERE n = ?'),
     relocate: db.prepare('UPDATE messages SET location = ?, segment = ? WHERE n = ?'),
     overlay: db.prepare('INSERT OR REPLACE INTO overlays SELECT n, ? FROM messages WHERE n = ?'),

@@ -1,4 +1,3 @@
-import { SpoolFailure, SpoolFull, type SpoolWriter } from '@postern/spool/spool.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
@@ -395,53 +394,5 @@ describe('the stored message', () => {
     client.write(`EHLO c.test\r\n${one}${one}QUIT\r\n`)
     const codes = (await client.untilClosed()).split('\r\n').filter((line) => /^\d{3} /.test(line))
     expect(codes.map((line) => line.slice(0, 3)).join(' ')).toBe('250 250 250 354 250 250 250 354 250 221')
-  })
-})
-
-/** The spool with some of its answers replaced. */
-function spoolWith(answers: object): { spool: (made: SpoolWriter) => SpoolWriter } {
-  return {
-    spool: (made) =>
-      new Proxy(made, {
-        get: (target, name) => {
-          const value = Reflect.get({ ...answers }, name) ?? Reflect.get(target, name)
-          return typeof value === 'function' ? value.bind(target) : value
-        },
-      }),
-  }
-}
-
-describe('a spool in trouble', () => {
-  it('is full: 452 at MAIL, and an event', async () => {
-    const other = await startTestReceiver({}, spoolWith({ hasRoom: () => false }))
-    await session(
-      [hello, ['MAIL FROM:<sam@remote.test>', /^452 4\.3\.1 /], ['MAIL FROM:<sam@remote.test>', /^452 /]],
-      other,
-    )
-    expect(other.of('spool.full')).toHaveLength(1)
-    await other.close()
-  })
-
-  it.each([
-    ['fills up within a message', new SpoolFull('no room'), /^452 4\.3\.1 /],
-    ['fails', new SpoolFailure('EIO'), /^451 4\.3\.0 /],
-  ])('%s: the client keeps the message, and the session lives', async (_name, error, expected) => {
-    const other = await startTestReceiver(
-      {},
-      spoolWith({
-        write: () => Promise.reject(error),
-        begin: () => {
-          throw error
-        },
-      }),
-    )
-    const client = await WireClient.greeted(other.port())
-    expect(await client.send('small\r\n')).toMatch(expected)
-    expect(await client.send(`${'x'.repeat(998)}\r\n`.repeat(500))).toMatch(expected)
-    expect(await client.say('NOOP')).toMatch(/^250/)
-    expect(other.of('message.refused')).toHaveLength(2)
-    expect(other.of('message.accepted')).toHaveLength(0)
-    client.end()
-    await other.close()
   })
 })
