@@ -8,6 +8,7 @@ const source = `
   const { parentPort } = require('node:worker_threads')
   parentPort.on('message', ({ id, text, end }) => {
     if (end) process.exit()
+    if (text === 'throw') throw new Error('a fault')
     if (text === 'refuse') parentPort.postMessage({ id, error: 'refused', code: 'FULL' })
     else if (text !== 'silent') parentPort.postMessage({ id, text: text.toUpperCase() })
   })`
@@ -40,6 +41,13 @@ test('a thread that ends rejects what waits, and the next request starts another
   thread.post({ id: thread.nextId(), end: true })
   await expect(waiting).rejects.toThrow('the thread of shouting ended')
   expect(await ask('again')).toMatchObject({ text: 'AGAIN' })
+})
+
+test('a thread with a state of its own is not replaced, and says why it ended', async () => {
+  open({ once: true })
+  expect(await ask('a')).toMatchObject({ text: 'A' })
+  await expect(ask('throw')).rejects.toThrow('the thread of shouting ended: a fault')
+  await expect(ask('again')).rejects.toThrow('the thread of shouting ended: a fault')
 })
 
 test('a response that takes too long is an error', async () => {

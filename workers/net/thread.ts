@@ -18,6 +18,8 @@ export type ThreadOptions = {
   timeoutMs?: number
   /** Requests without a response; further ones are rejected. */
   maxPending?: number
+  /** It has a state of its own: one that ends is not replaced, and the process does not end before it. */
+  once?: true
 }
 
 /** `code`: what the thread said, e.g. SQLITE_FULL; empty when it ended or took too long. */
@@ -37,6 +39,8 @@ export class Thread<Request extends ThreadRequest, Response extends ThreadRespon
   #worker: Worker | undefined
   readonly #pending = new Map<number, Pending<Response>>()
   #lastId = 0
+  /** Why a thread that is not replaced ended. */
+  #ended: ThreadError | undefined
 
   constructor(options: ThreadOptions) {
     this.#options = options
@@ -58,6 +62,7 @@ export class Thread<Request extends ThreadRequest, Response extends ThreadRespon
     if (this.#pending.size >= maxPending)
       return Promise.reject(new ThreadError(`${task}: ${maxPending} requests are waiting`))
     return new Promise<Response>((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended)
       const { id } = request
       const pending: Pending<Response> = { resolve, reject }
       if (timeoutMs !== undefined)
@@ -73,18 +78,23 @@ export class Thread<Request extends ThreadRequest, Response extends ThreadRespon
   }
 
   #start(): Worker {
-    const { script, task, workerData } = this.#options
+    const { script, task, workerData, once } = this.#options
     const worker = new Worker(script, { workerData })
-    worker.unref()
+    let why = ''
+    if (!once) worker.unref()
     worker.on('message', (response: Response) => {
       const { id, error, code } = response
       this.#settle(id, error === undefined ? response : new ThreadError(error, code))
     })
     // 'exit' follows.
-    worker.on('error', () => {})
+    worker.on('error', (error) => {
+      why = `: ${(error as Error).message}`
+    })
     worker.on('exit', () => {
+      const ended = new ThreadError(`the thread of ${task} ended${why}`)
       if (this.#worker === worker) this.#worker = undefined
-      for (const id of [...this.#pending.keys()]) this.#settle(id, new ThreadError(`the thread of ${task} ended`))
+      if (once) this.#ended = ended
+      for (const id of [...this.#pending.keys()]) this.#settle(id, ended)
     })
     return worker
   }

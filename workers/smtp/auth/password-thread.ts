@@ -7,13 +7,15 @@ import { verifySync } from '@node-rs/argon2'
 /** A thread that checks passwords, one after another. Started by `PasswordThreads`. */
 
 export type ThreadSetup = { idlePriority: boolean }
+export type PasswordRequest = { id: number; hash: string; password: string }
+export type PasswordResponse = { id: number; matches: boolean }
 
 lowerPriority(workerData as ThreadSetup)
-parentPort?.on('message', ({ hash, password }: { hash: string; password: string }) => {
+parentPort?.on('message', ({ id, hash, password }: PasswordRequest) => {
   try {
-    parentPort?.postMessage({ matches: verifySync(hash, password) })
+    parentPort?.postMessage({ id, matches: verifySync(hash, password) })
   } catch {
-    parentPort?.postMessage({})
+    parentPort?.postMessage({ id, error: 'the hash cannot be read' })
   }
 })
 

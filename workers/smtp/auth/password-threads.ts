@@ -1,7 +1,5 @@
-import { Worker } from 'node:worker_threads'
-import type { ThreadSetup } from './password-thread.ts'
-
-type PendingCheck = { settle: (matches: boolean) => void; fail: (error: Error) => void }
+import { Thread } from '@postern/net/thread.ts'
+import type { PasswordRequest, PasswordResponse, ThreadSetup } from './password-thread.ts'
 
 /**
  * Checks passwords in threads of the lowest priority, so that password guessing never slows mail. There are as many threads as
@@ -9,45 +7,25 @@ type PendingCheck = { settle: (matches: boolean) => void; fail: (error: Error) =
  */
 export class PasswordThreads {
   readonly #setup: ThreadSetup
-  readonly #idle: Worker[] = []
-  readonly #busy = new Map<Worker, PendingCheck>()
+  readonly #idle: Thread<PasswordRequest, PasswordResponse>[] = []
 
   constructor(setup: ThreadSetup) {
     this.#setup = setup
   }
 
   /** Rejects when the hash cannot be read or the thread has died. */
-  check(hash: string, password: string): Promise<boolean> {
-    const thread = this.#idle.pop() ?? this.#start()
-    return new Promise((settle, fail) => {
-      this.#busy.set(thread, { settle, fail })
-      thread.postMessage({ hash, password })
-    })
-  }
-
-  #start(): Worker {
-    const thread = new Worker(new URL('password-thread.ts', import.meta.url), { workerData: this.#setup })
-    thread.unref()
-    thread.on('message', ({ matches }: { matches?: boolean }) => {
-      const pending = this.#take(thread)
+  async check(hash: string, password: string): Promise<boolean> {
+    const thread = this.#idle.pop() ?? this.#newThread()
+    try {
+      const { matches } = await thread.ask({ id: thread.nextId(), hash, password })
+      return matches
+    } finally {
       this.#idle.push(thread)
-      if (matches === undefined) pending?.fail(new Error('the hash cannot be read'))
-      else pending?.settle(matches)
-    })
-    thread.on('error', (error) => this.#lost(thread, error as Error))
-    thread.on('exit', () => this.#lost(thread, new Error('the thread has ended')))
-    return thread
+    }
   }
 
-  #take(thread: Worker): PendingCheck | undefined {
-    const pending = this.#busy.get(thread)
-    this.#busy.delete(thread)
-    return pending
-  }
-
-  #lost(thread: Worker, error: Error): void {
-    const at = this.#idle.indexOf(thread)
-    if (at !== -1) this.#idle.splice(at, 1)
-    this.#take(thread)?.fail(error)
+  #newThread(): Thread<PasswordRequest, PasswordResponse> {
+    const script = new URL('password-thread.ts', import.meta.url)
+    return new Thread({ script, task: 'checking passwords', workerData: this.#setup })
   }
 }
