@@ -1,6 +1,7 @@
 import type { RowName } from '@postern/contract/rows.ts'
 import type { RowDiff, WriteResult } from '@postern/contract/views.ts'
-import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
+import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { rememberAnswer } from '@postern/store/control/identity.ts'
 import { type Committed, commit } from '@postern/store/control/revisions.ts'
 import { withSecretsHidden } from '@postern/store/control/secrets.ts'

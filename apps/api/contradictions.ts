@@ -2,7 +2,8 @@ import { type Domain, namesOf } from '@postern/contract/directory.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
-import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
+import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import {
   accountsByLogin,
   addressesIn,

@@ -3,7 +3,7 @@ import type { WorkerStateMetric } from '@postern/contract/metrics.ts'
 import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import type { Change } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Seal } from '@postern/store/seal.ts'
 

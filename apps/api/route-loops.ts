@@ -1,5 +1,6 @@
 import { parseAddress } from '@postern/contract/network.ts'
-import type { Change, ChangeSet } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
+import type { ChangeSet } from '@postern/store/control/change-set.ts'
 
 /** Routes that lead back to this server: mail that takes one would come in again. What DNS would say is not asked. */
 

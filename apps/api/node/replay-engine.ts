@@ -2,7 +2,7 @@ import { zstdDecompressSync } from 'node:zlib'
 import { applyRow, emptyReplica, type Row } from '@postern/contract/rows.ts'
 import { compilePolicy } from '@postern/policy/compile.ts'
 import { Replay } from '@postern/policy/replay.ts'
-import type { Change } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
 import type { ReplayOptions } from '../dependencies.ts'
 
 /** The replay itself: rows in, then the draft, then batches of records. Works in steps, so that it can share a thread. */

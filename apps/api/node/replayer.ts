@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { ReplayResult } from '@postern/contract/replay.ts'
-import type { Change } from '@postern/store/control/change-set.ts'
+import type { Change } from '@postern/store/control/change.ts'
 import type { Replayer, ReplayRun } from '../dependencies.ts'
 import { slice } from '../time-slice.ts'
 import { ReplayEngine } from './replay-engine.ts'

@@ -1,15 +1,14 @@
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
-import { and, eq, ne, sql } from 'drizzle-orm'
-import { isAmong, type Queries } from '../database.ts'
+import { and, eq, ne } from 'drizzle-orm'
+import type { Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
+import { insertChanges, insertRows } from './bulk.ts'
+import type { Change } from './change.ts'
 import { hashOf } from './revision-id.ts'
 import { keyOf } from './row-key.ts'
 import { allRows, getRow, rowsByKey, type StoredJson } from './rows.ts'
 import { openRow, sealRow } from './secrets.ts'
 import { rows } from './tables.ts'
-
-/** One row that differs; `before` and `after` are JSON as stored, secrets sealed. */
-export type Change = { kind: RowKind; id: string; key: string; before: string | null; after: string | null }
 
 export type StoredRow<K extends RowKind> = { id: string; value: RowValues[K]; revision: number }
 
@@ -110,23 +109,20 @@ export class ChangeSet {
     kind: RowKind,
     entries: { id: string; value: { value: string; expiresAt?: string } }[],
   ): Promise<number> {
-    const input = entries.map(({ id, value }) => [id, value.value, JSON.stringify(value), expiryOf(value)])
-    const added = await this.queries.all<{ id: string }>(sql`
-      insert into rows (kind, id, key, value, revision, expires_at)
-      select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${this.revision}, value ->> 3 from json_each(${JSON.stringify(input)})
-      where true on conflict do nothing returning id`)
-    if (added.length === 0) return 0
-    await this.queries.run(sql`
-      insert into changes (revision, seq, kind, id, key, before, after)
-      select ${this.revision}, ${this.bulk} + row_number() over (), kind, id, key, null, value
-      from rows where kind = ${kind} and ${isAmong(
-        rows.id,
-        added.map(({ id }) => id),
-      )}`)
+    const input = entries.map(({ id, value }) => ({
+      id,
+      key: value.value,
+      value: JSON.stringify(value),
+      expiresAt: expiryOf(value),
+    }))
+    const ids = await insertRows(this.queries, { kind, revision: this.revision, existing: 'leave' }, input)
+    if (ids.size === 0) return 0
+    const added = input
+      .filter(({ id }) => ids.has(id))
+      .map(({ id, key, value }) => ({ kind, id, key, before: null, after: value }))
+    await insertChanges(this.queries, { revision: this.revision, seq: this.bulk + 1 }, added)
     this.bulk += added.length
-    const ids = new Set(added.map(({ id }) => id))
-    const made = entries.filter(({ id }) => ids.has(id)).slice(0, maxExamples)
-    this.show(made.map(({ id, value }) => ({ kind, id, key: value.value, before: null, after: JSON.stringify(value) })))
+    this.show(added)
     await this.hashBulk(input)
     return added.length
   }

@@ -1,6 +1,7 @@
 import type { OffenceKind } from '@postern/contract/offences.ts'
 import { and, asc, eq, gt, inArray, lte, sql } from 'drizzle-orm'
 import { isAmong, type Queries } from '../database.ts'
+import { each } from './bulk.ts'
 import { offences } from './tables.ts'
 
 /** What workers reported of clients, counted over all of them. Rows go when their window is over. */
@@ -33,7 +34,7 @@ export async function addOffences(queries: Queries, worker: string, rows: readon
   await queries.run(sql`
     insert into offences (worker, id, address, kind, at, count, evidence, expires_at)
     select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-    from json_each(${JSON.stringify(input)}) where true on conflict do nothing`)
+    from ${each(input)} where true on conflict do nothing`)
 }
 
 /** What is held against these addresses and no entry has used, oldest first. */

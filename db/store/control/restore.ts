@@ -1,6 +1,7 @@
 import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { and, eq, sql } from 'drizzle-orm'
 import { breathe, isAmong } from '../database.ts'
+import { insertChanges, insertRows } from './bulk.ts'
 import type { ChangeSet } from './change-set.ts'
 import { keyOf } from './row-key.ts'
 import { rows } from './tables.ts'
@@ -55,21 +56,16 @@ export async function takeAway(draft: ChangeSet, kind: RowKind, page: Touched[],
     return
   }
   if (page.length === 0) return
-  const changes = page.map(({ id, before, now, key }) => [id, key ?? keyOfStored(kind, id, before), now, before])
-  await draft.queries.run(sql`
-    insert into changes (revision, seq, kind, id, key, before, after)
-    select ${draft.revision}, ${draft.bulk + 1} + key, ${kind}, value ->> 0, value ->> 1, value ->> 2, value ->> 3
-    from json_each(${JSON.stringify(changes)})`)
+  const changes = page.map(({ id, before, now, key }) => ({
+    kind,
+    id,
+    key: key ?? keyOfStored(kind, id, before),
+    before: now,
+    after: before,
+  }))
+  await insertChanges(draft.queries, { revision: draft.revision, seq: draft.bulk + 1 }, changes)
   draft.bulk += page.length
-  draft.show(
-    page.map(({ id, before, now, key }) => ({
-      kind,
-      id,
-      key: key ?? keyOfStored(kind, id, before),
-      before: now,
-      after: before,
-    })),
-  )
+  draft.show(changes)
   await draft.hashBulk(changes)
   const ids = page.map(({ id }) => id)
   await draft.queries.delete(rows).where(and(eq(rows.kind, kind), isAmong(rows.id, ids)))
@@ -87,11 +83,10 @@ export async function putBack(draft: ChangeSet, kind: RowKind, page: Touched[], 
   if (back.length === 0) return
   const input = back.map(({ id, before }) => {
     const value = JSON.parse(String(before)) as { expiresAt?: string }
-    return [id, keyOf(kind, id, value), before, value.expiresAt === undefined ? null : Date.parse(value.expiresAt)]
+    const expiresAt = value.expiresAt === undefined ? null : Date.parse(value.expiresAt)
+    return { id, key: keyOf(kind, id, value), value: String(before), expiresAt }
   })
-  await draft.queries.run(sql`
-    insert into rows (kind, id, key, value, revision, expires_at)
-    select ${kind}, value ->> 0, value ->> 1, value ->> 2, ${draft.revision}, value ->> 3 from json_each(${JSON.stringify(input)})`)
+  await insertRows(draft.queries, { kind, revision: draft.revision, existing: 'fail' }, input)
 }
 
 /** An automatic block made since gives way to an administrator's entry for the same address. */

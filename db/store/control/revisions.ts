@@ -3,7 +3,9 @@ import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { and, desc, eq, getTableColumns, gt, lt, lte, max, not, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { breathe, type Database, includes, isAmong, type Queries } from '../database.ts'
 import type { Seal } from '../seal.ts'
-import { type Change, ChangeSet } from './change-set.ts'
+import { insertChanges } from './bulk.ts'
+import type { Change } from './change.ts'
+import { ChangeSet } from './change-set.ts'
 import { hashOf } from './revision-id.ts'
 import { audit, changes, revisions } from './tables.ts'
 
@@ -103,13 +105,7 @@ export const bySystem = (actor: SQLWrapper): SQL => sql`(${actor} = 'system' or 
 async function append(queries: Queries, draft: ChangeSet, options: CommitOptions & { before: string }): Promise<void> {
   const { revision, changes, bulk } = draft
   for (let from = 0; from < changes.length; from += 500) {
-    const some = changes
-      .slice(from, from + 500)
-      .map(({ kind, id, key, before, after }) => [kind, id, key, before, after])
-    await queries.run(sql`
-      insert into changes (revision, seq, kind, id, key, before, after)
-      select ${revision}, ${bulk + from + 1} + key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-      from json_each(${JSON.stringify(some)})`)
+    await insertChanges(queries, { revision, seq: bulk + from + 1 }, changes.slice(from, from + 500))
     if (from > 0) await breathe()
   }
   const count = changes.length + bulk
