@@ -1,29 +1,69 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const house = fileURLToPath(new URL('..', import.meta.url))
 
 // About 90 Posterns of three processes are started, and each test file is a process: Node keeps what it compiled for them.
 process.env.NODE_COMPILE_CACHE ??= `${house}node_modules/.cache/node-compile`
 
+/** The files that take longest, longest first: begun late, one of them would be alone at the end. */
+const longest = [
+  'console/pages',
+  'faults/disk',
+  'faults/kill',
+  'system/cli',
+  'system/sendmail',
+  'system/bad-files',
+  'cases/cases',
+  'faults/restored-settings',
+  'console/roles',
+  'console/trouble',
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex((name) => moduleId.endsWith(`test/${name}.test.ts`))
+      return at < 0 ? longest.length : at
+    }
+    return (await super.sort(files)).toSorted((a, b) => place(a) - place(b))
+  }
+}
+
 /** Tests in this folder that need no other process. */
 const alone = ['test/guards.test.ts', 'test/cases/decide.test.ts']
 
-/** `unit`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
+/** Rooms without state, clock and I/O: their files share a process, and with it what it has loaded. A fifth of the CPU time. */
+const pure = ['db/contract/**/*.test.ts', 'workers/policy/**/*.test.ts']
+
+/** `unit`, `unit-pure`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
           root: house,
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts', ...alone],
-          exclude: ['**/node_modules/**', '**/dist/**'],
+          exclude: ['**/node_modules/**', '**/dist/**', ...pure],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
           maxWorkers: Math.max(2, availableParallelism()),
           execArgv: ['--import', `${house}db/store/drizzle-imports.ts`],
           testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'unit-pure',
+          root: house,
+          include: pure,
+          isolate: false,
+          maxWorkers: Math.max(2, availableParallelism()),
+          // Properties are tried thousands of times.
+          testTimeout: 60_000,
         },
       },
       {

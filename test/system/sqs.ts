@@ -13,6 +13,8 @@ export type FakeSqs = {
   /** Messages taken, and how often one was given out. */
   readonly sent: number
   readonly received: number
+  /** Messages in queues or on their way there. */
+  readonly waiting: number
   stop(): Promise<void>
 }
 
@@ -25,7 +27,7 @@ export type FakeSqsOptions = {
 /** A small SQS (JSON protocol) whose unreliability the test decides. */
 export async function startFakeSqs({ fate = () => [0], hangs = false }: FakeSqsOptions = {}): Promise<FakeSqs> {
   const queues = new Map<string, string[]>()
-  const counts = { sent: 0, received: 0 }
+  const counts = { sent: 0, received: 0, onTheirWay: 0 }
   const server = createServer(async (request, response) => {
     const input = JSON.parse((await bodyOf(request)) || '{}') as { QueueName?: string; QueueUrl?: string } & Record<
       string,
@@ -41,7 +43,13 @@ export async function startFakeSqs({ fate = () => [0], hangs = false }: FakeSqsO
       case 'SendMessage': {
         const body = String(input.MessageBody)
         counts.sent += 1
-        for (const afterMs of fate()) setTimeout(() => queues.get(name)?.push(body), afterMs)
+        for (const afterMs of fate()) {
+          counts.onTheirWay += 1
+          setTimeout(() => {
+            counts.onTheirWay -= 1
+            queues.get(name)?.push(body)
+          }, afterMs)
+        }
         return answer(response, { MessageId: randomUUID(), MD5OfMessageBody: md5(body) })
       }
       case 'ReceiveMessage': {
@@ -66,6 +74,9 @@ export async function startFakeSqs({ fate = () => [0], hangs = false }: FakeSqsO
     },
     get received() {
       return counts.received
+    },
+    get waiting() {
+      return [...queues.values()].reduce((sum, { length }) => sum + length, counts.onTheirWay)
     },
     stop: async () => {
       server.closeAllConnections()

@@ -49,11 +49,26 @@ export async function entryOf({ api }: Pick<Postern, 'api'>, address: string): P
   return items.find(({ value }) => value === address)
 }
 
-/** Waits long enough for a report to have come and been decided on, then says that there is no entry. */
-export async function staysOut(postern: Pick<Postern, 'api'>, address: string): Promise<boolean> {
-  await sleep(600)
+/**
+ * Says that there is no entry, when all that these workers have seen so far is decided on. Each reports in order, so it is
+ * once somebody who attacks now is kept out. Needs `security.autoDenyHackAttempts`.
+ */
+export async function staysOut(
+  postern: Pick<Postern, 'api' | 'smtpPort'>,
+  address: string,
+  ports: readonly number[] = [postern.smtpPort],
+): Promise<boolean> {
+  for (const port of ports) {
+    const from = `127.8.${witnesses >> 7}.${++witnesses & 127}`
+    const client = await connect({ port, from })
+    client.say('GET / HTTP/1.1', 'Host: x', '')
+    await client.closed()
+    await untilRefused(port, from)
+  }
   return (await entryOf(postern, address)) === undefined
 }
+
+let witnesses = 0
 
 export type SecondWorker = WorkerByHand & {
   smtpPort: number
@@ -75,7 +90,7 @@ export async function startSecondWorker(postern: Postern): Promise<SecondWorker>
   })
   const runs = async () =>
     (await postern.workers()).some(({ id, live, revision }) => id === 'smtp-2' && live && revision > 0)
-  await until('the second SMTP worker runs', runs, { withinMs: 20_000 })
+  await until('the second SMTP worker runs', runs, { withinMs: 90_000 })
   await postern.settle()
   return { ...worker, smtpPort }
 }

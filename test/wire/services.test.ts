@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import type { ServiceView, WriteResult } from '@postern/contract/views.ts'
+import type { Page, RecordedEvent, ServiceView, WriteResult } from '@postern/contract/views.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { answers, freePort, until } from '../peers/peer.ts'
@@ -125,9 +124,9 @@ describe('the SMTP service', () => {
       const { generation } = await service('smtp')
       await act('smtp', 'restart', 'running')
       await until('the restart is carried out', async () => (await service('smtp')).generation > generation)
-      await sleep(100)
+      const { served } = seen
+      await until('25 sessions more were served', () => seen.served >= served + 25)
     }
-    await until('100 sessions were served', () => seen.served > 100)
     running = false
     await Promise.all(hammers)
     expect(seen.refused).toEqual([])
@@ -143,10 +142,15 @@ describe('the Queue Manager', () => {
     const client = await greeted()
     for (let i = 0; i < 5; i++) await client.mail(mail(`waits ${i}`))
     await until('the books say that five wait', async () => (await postern.books()).total.queued === 5)
-    await sleep(300)
     expect(await inbox()).toHaveLength(before)
+    const startedAt = Date.now()
     await act('queue', 'start', 'running')
     await until('all are delivered', async () => (await inbox()).length === before + 5)
+    // None while it was stopped: the last five deliveries came after the start.
+    await postern.quiet()
+    const { items } = await postern.api.get<Page<RecordedEvent>>('/v1/events', { type: 'delivery.delivered', limit: 5 })
+    for (const { at } of items) expect(Date.parse(at)).toBeGreaterThanOrEqual(startedAt)
+    expect(items).toHaveLength(5)
     await act('queue', 'restart', 'running')
     await client.mail(mail('after the restart'))
     await until('it is delivered', async () => (await inbox()).length === before + 6)
