@@ -1,19 +1,26 @@
 import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Dns } from '@postern/net/dns.ts'
-import { afterEach, describe, expect, test } from 'vitest'
+import { test as base, describe, expect } from 'vitest'
 import { defaultTimeouts } from '../client/connect-options.ts'
 import { type Script, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 
 /** Hosts that hold deliveries up hold up nobody else's mail, and no stop. */
 
-const open: { close(): Promise<void> }[] = []
-afterEach(async () => {
-  for (const each of open.splice(0).reverse()) await each.close()
+type Opened = { close(): Promise<void> }[]
+
+/** What a test opens is its own: those that only wait for hosts run side by side. */
+const test = base.extend<{ open: Opened }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern what a fixture needs.
+  open: async ({}, use) => {
+    const open: Opened = []
+    await use(open)
+    for (const each of open.reverse()) await each.close()
+  },
 })
 
-async function bed(...given: Parameters<typeof Testbed.open>) {
+async function bed(open: Opened, ...given: Parameters<typeof Testbed.open>) {
   const opened = await Testbed.open(...given)
   open.push(opened)
   return opened
@@ -36,7 +43,7 @@ const stalls: [string, Script][] = [
 ]
 
 /** Servers for all these addresses on one port, as MX hosts are. */
-async function hosts(addresses: readonly string[], script: Script, port = 0): Promise<TestServer[]> {
+async function hosts(open: Opened, addresses: readonly string[], script: Script, port = 0): Promise<TestServer[]> {
   const servers: TestServer[] = []
   for (const address of addresses) {
     const server = await TestServer.start(script, address, servers[0]?.port ?? port)
@@ -46,12 +53,12 @@ async function hosts(addresses: readonly string[], script: Script, port = 0): Pr
   return servers
 }
 
-describe('eight hosts that say nothing more', () => {
-  test.each(stalls)('%s: local mail and a host that answers are served', async (_name, script) => {
-    const silent = await hosts(silentHosts, script)
+describe.concurrent('eight hosts that say nothing more', () => {
+  test.for(stalls)('%s: local mail and a host that answers are served', async ([, script], { open }) => {
+    const silent = await hosts(open, silentHosts, script)
     const port = (silent[0] as TestServer).port
-    const [good] = await hosts(['127.0.2.1'], {}, port)
-    const box = await bed({ queue: slots }, { outboundPort: port })
+    const [good] = await hosts(open, ['127.0.2.1'], {}, port)
+    const box = await bed(open, { queue: slots }, { outboundPort: port })
     for (let i = 0; i < 40; i++) await box.send([`u${i}@[${silentHosts[i % 8]}]`])
     await until('every place has been taken', () => silent.filter(({ sessions }) => sessions.length > 0).length >= 2)
     for (let i = 0; i < 20; i++) await box.send(['sender@sender.test'])
@@ -62,17 +69,17 @@ describe('eight hosts that say nothing more', () => {
     box.apply({ advanced: { drainTimeoutSeconds: 1 } })
   })
 
-  test('as hosts of routes: mailboxes and a route that answers are served', async () => {
-    const [silent] = await hosts(['127.0.1.9'], { greeting: 'silence' })
-    const [good] = await hosts(['127.0.2.2'], {})
-    const webhook = await sink()
+  test('as hosts of routes: mailboxes and a route that answers are served', async ({ open }) => {
+    const [silent] = await hosts(open, ['127.0.1.9'], { greeting: 'silence' })
+    const [good] = await hosts(open, ['127.0.2.2'], {})
+    const webhook = await sink(open)
     const lmtp = { type: 'lmtp', host: '127.0.1.9', port: silent?.port }
     const domains = [
       ...Array.from({ length: 10 }, (_, i) => ({ name: `lmtp${i}.test`, route: lmtp })),
       ...Array.from({ length: 3 }, (_, i) => ({ name: `hook${i}.test`, route: { type: 'webhook', url: webhook } })),
       { name: 'good.test', route: { ...good?.route, host: '127.0.2.2' } },
     ]
-    const box = await bed({ queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } })
+    const box = await bed(open, { queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } })
     for (let i = 0; i < 65; i++) await box.send([`u${i}@${domains[i % 13]?.name}`])
     for (let i = 0; i < 10; i++) await box.send(['sender@sender.test', `u${i}@good.test`])
     await until('local mail', async () => (await box.mailOf('sender@sender.test')).length === 10)
@@ -81,12 +88,12 @@ describe('eight hosts that say nothing more', () => {
   })
 })
 
-test('retries to silent hosts do not hold up retries of local mail', async () => {
-  const silent = await hosts(silentHosts, { greeting: '421 4.3.2 later' })
+test.concurrent('retries to silent hosts do not hold up retries of local mail', async ({ open }) => {
+  const silent = await hosts(open, silentHosts, { greeting: '421 4.3.2 later' })
   const port = (silent[0] as TestServer).port
-  const [local] = await hosts(['127.0.2.3'], { greeting: '421 4.3.2 later' })
+  const [local] = await hosts(open, ['127.0.2.3'], { greeting: '421 4.3.2 later' })
   const domains = [{ name: 'local.test', route: { ...local?.route, host: '127.0.2.3' } }]
-  const box = await bed({ queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: port })
+  const box = await bed(open, { queue: slots, domains, advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: port })
   for (const address of silentHosts) await box.send([`jane@[${address}]`])
   await box.send(['jane@local.test'])
   await until('deferred', () => box.queue.counters.deferred === 9)
@@ -98,26 +105,28 @@ test('retries to silent hosts do not hold up retries of local mail', async () =>
   await until('local mail', () => local?.received.length === 1, 20_000)
 })
 
-test('a DNS that does not answer holds up neither mailboxes nor address literals', async () => {
-  const [good] = await hosts(['127.0.2.4'], {})
+test.concurrent('a DNS that does not answer holds up neither mailboxes nor address literals', async ({ open }) => {
+  const [good] = await hosts(open, ['127.0.2.4'], {})
   const dns = new Dns({ servers: ['127.0.3.1:9'], timeoutMs: 60_000, tries: 1 })
   // Something that listens and says nothing, so that no ICMP tells.
   const socket = createSocket('udp4').bind(9, '127.0.3.1')
   open.push({ close: async () => void socket.close() })
   const queue = { queue: slots, advanced: { drainTimeoutSeconds: 1 } }
-  const box = await bed(queue, { dns, outboundPort: good?.port ?? 25 })
+  const box = await bed(open, queue, { dns, outboundPort: good?.port ?? 25 })
   for (let i = 0; i < 40; i++) await box.send([`jane@d${i}.test`])
   await box.send(['sender@sender.test', 'jane@[127.0.2.4]'])
   await until('local mail', async () => (await box.mailOf('sender@sender.test')).length === 1)
   await until('the literal', () => good?.received.length === 1, 20_000)
 })
 
-test('a destination that has not proved itself holds at most half of the places', async () => {
+test.concurrent('a destination that has not proved itself holds at most half of the places', async ({ open }) => {
   const release: (() => void)[] = []
-  const slow = await hosts(silentHosts, { end: () => new Promise((resolve) => release.push(() => resolve(undefined))) })
+  const slow = await hosts(open, silentHosts, {
+    end: () => new Promise((resolve) => release.push(() => resolve(undefined))),
+  })
   const port = (slow[0] as TestServer).port
-  const [good] = await hosts(['127.0.2.5'], {}, port)
-  const box = await bed({ queue: { ...slots, deliveryThreads: 6 } }, { outboundPort: port })
+  const [good] = await hosts(open, ['127.0.2.5'], {}, port)
+  const box = await bed(open, { queue: { ...slots, deliveryThreads: 6 } }, { outboundPort: port })
   await box.send(['first@[127.0.2.5]'])
   await until('proved', () => good?.received.length === 1)
   for (let i = 0; i < 40; i++) await box.send([`u${i}@[${silentHosts[i % 8]}]`])
@@ -129,12 +138,12 @@ test('a destination that has not proved itself holds at most half of the places'
   await until('all', () => box.queue.counters.delivered === 42, 20_000)
 })
 
-describe('a stop', () => {
-  test.each(stalls)(
+describe.concurrent('a stop', () => {
+  test.for(stalls)(
     'with a host that stands still %s ends with the drain time, and nothing is counted',
-    async (_name, script) => {
-      const [silent] = await hosts(['127.0.1.1'], script)
-      const box = await bed({ advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: silent?.port ?? 25 })
+    async ([, script], { open }) => {
+      const [silent] = await hosts(open, ['127.0.1.1'], script)
+      const box = await bed(open, { advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: silent?.port ?? 25 })
       const id = await box.send(['jane@[127.0.1.1]'])
       await until('under way', () => (silent?.sessions.length ?? 0) > 0)
       await box.stopQueue()
@@ -151,9 +160,9 @@ describe('a stop', () => {
     },
   )
 
-  test('of deliveries alone, and a start after it: what was broken off is delivered once', async () => {
-    const [silent] = await hosts(['127.0.1.2'], { greeting: 'silence' })
-    const box = await bed({ advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: silent?.port ?? 25 })
+  test('of deliveries alone, and a start after it: what was broken off is delivered once', async ({ open }) => {
+    const [silent] = await hosts(open, ['127.0.1.2'], { greeting: 'silence' })
+    const box = await bed(open, { advanced: { drainTimeoutSeconds: 1 } }, { outboundPort: silent?.port ?? 25 })
     for (let i = 0; i < 3; i++) await box.send([`u${i}@[127.0.1.2]`])
     await until('under way', () => box.queue.status().busy > 0)
     await box.queue.stopDeliveries()
@@ -164,8 +173,8 @@ describe('a stop', () => {
     expect(silent?.received).toHaveLength(3)
   })
 
-  test('while a webhook, S3 and the DNS do not answer', async () => {
-    const url = await sink()
+  test('while a webhook, S3 and the DNS do not answer', async ({ open }) => {
+    const url = await sink(open)
     const domains = [
       { name: 'hook.test', route: { type: 'webhook', url } },
       { name: 's3.test', route: { type: 's3', bucket: 'mail', prefix: '' } },
@@ -177,7 +186,7 @@ describe('a stop', () => {
       POSTERN_S3_SECRET_ACCESS_KEY: 'x',
     }
     const rows = { domains, advanced: { drainTimeoutSeconds: 1 }, queue: { perDomainConnections: 1 } }
-    const box = await bed(rows, { env, timeouts: defaultTimeouts })
+    const box = await bed(open, rows, { env, timeouts: defaultTimeouts })
     await box.send(['a@hook.test', 'b@s3.test'])
     await until('under way', () => box.queue.status().busy === 2)
     await box.stopQueue()
@@ -186,7 +195,7 @@ describe('a stop', () => {
 })
 
 /** Something that takes connections and never answers; its URL. */
-async function sink(): Promise<string> {
+async function sink(open: Opened): Promise<string> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => {}))
