@@ -2,7 +2,7 @@ import { type Stack, Validations } from 'aws-cdk-lib'
 import type { IConstruct } from 'constructs'
 
 /** Accepts cdk-nag findings below `scope`, each with the reason that a reviewer will read. */
-export function accept(scope: IConstruct, reasons: Record<string, string>): void {
+export function acceptFindings(scope: IConstruct, reasons: Record<string, string>): void {
   const rules = Object.entries(reasons).map(([id, reason]) => ({ id, reason }))
   Validations.of(scope).acknowledge(...rules)
 }

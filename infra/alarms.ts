@@ -9,11 +9,11 @@ import type { FoundationStack } from './foundation.ts'
 import { queuePrefix, workerNames } from './limits.ts'
 import type { WorkersStack } from './workers.ts'
 
-export type WatchStackProps = StackProps & { foundation: FoundationStack; api: ApiStack; workers: WorkersStack }
+export type AlarmStackProps = StackProps & { foundation: FoundationStack; api: ApiStack; workers: WorkersStack }
 
 /** What wakes somebody up. Every alarm tells the one topic. */
-export class WatchStack extends Stack {
-  constructor(scope: Construct, id: string, { foundation, api, workers, ...props }: WatchStackProps) {
+export class AlarmStack extends Stack {
+  constructor(scope: Construct, id: string, { foundation, api, workers, ...props }: AlarmStackProps) {
     super(scope, id, { ...props, description: 'Postern: alarms' })
     const warnings = {
       ...apiWarnings(api),
@@ -50,7 +50,7 @@ function apiWarnings({ api, lambda, schedules }: ApiStack): Record<string, Warni
     },
     SchedulesFail: {
       metric: schedules.metricTargetErrors({ statistic: Stats.SUM, period: minute }),
-      description: 'The scheduler cannot call the API function: unsent nudges and old events stay',
+      description: 'The scheduler cannot call the API function: unsent change notifications and old events stay',
       when: { above: 0 },
       periods: 3,
       silence: 'calm',
@@ -131,11 +131,11 @@ function workerWarnings({ cluster, service, targets }: WorkersStack): Record<str
   }
 }
 
-/** A nudge that nobody fetches: the worker lives on its own question every 15 s, and changes come late. */
+/** A change notification that is not fetched: the worker still asks every 15 s, so changes arrive late. */
 function queueWarnings(): Record<string, Warning> {
   return Object.fromEntries(
     Object.values(workerNames).map((worker) => [
-      `NudgesWait-${worker}`,
+      `NotificationsWait-${worker}`,
       {
         metric: new Metric({
           namespace: 'AWS/SQS',

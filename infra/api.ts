@@ -10,7 +10,7 @@ import { Bucket, StorageClass } from 'aws-cdk-lib/aws-s3'
 import { Schedule, ScheduleExpression, ScheduleGroup, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accepted-findings.ts'
+import { acceptFindings, wildcard } from './accepted-findings.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { queues } from './limits.ts'
 
@@ -82,9 +82,9 @@ function parameters(stack: Stack) {
   }
 }
 
-type FunctionParts = { foundation: FoundationStack; bundle: string; logs: LogGroup; archive: Bucket }
+type FunctionOptions = { foundation: FoundationStack; bundle: string; logs: LogGroup; archive: Bucket }
 
-function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: FunctionParts): Lambda {
+function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: FunctionOptions): Lambda {
   const { settings, events, admin } = parameters(stack)
   const { databaseToken, dataKey, enrolTokens, adminPassword, edgeToken } = foundation.secrets
   const secrets = {
@@ -98,7 +98,7 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
   const role = new Role(stack, 'FunctionRole', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') })
   logs.grantWrite(role)
   for (const secret of Object.values(secrets)) secret.grantRead(role)
-  grantNudges(stack, role)
+  grantNotifications(stack, role)
   const archived = archive.arnForObjects('events/*')
   role.addToPolicy(
     new PolicyStatement({
@@ -107,7 +107,7 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
       resources: [archived],
     }),
   )
-  accept(role, {
+  acceptFindings(role, {
     [wildcard(stack, queues(stack))]:
       'Workers make their own queues; their names are known only by the prefix. The action is SendMessage alone',
     [wildcard(stack, archived)]: 'New objects below events/ in the one archive bucket; no reading, no deleting',
@@ -145,10 +145,10 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
 }
 
 /** The API tells workers that there is a new revision, and can do nothing else with a queue. */
-function grantNudges(stack: Stack, role: Role): void {
+function grantNotifications(stack: Stack, role: Role): void {
   role.addToPolicy(
     new PolicyStatement({
-      sid: 'Nudge',
+      sid: 'NotifyWorkers',
       actions: ['sqs:SendMessage'],
       resources: [queues(stack)],
     }),
@@ -175,7 +175,7 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
   for (const path of apiPaths) {
     api.addRoutes({ path, integration, methods: path.startsWith('/v1/') ? [HttpMethod.ANY] : [HttpMethod.GET] })
   }
-  accept(api, {
+  acceptFindings(api, {
     'AwsSolutions-APIG4':
       'The API checks every request itself: its own short JWTs, hashed API tokens and roles, and some paths are public by specification (sign-in, JWKS)',
   })
@@ -228,7 +228,7 @@ function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
     new LambdaInvoke(lambda, { input: ScheduleTargetInput.fromObject(task), role, ...tries })
   new Schedule(stack, 'Sweep', {
     scheduleGroup,
-    description: 'Postern: send the nudges that a crashed function left unsent',
+    description: 'Postern: send the change notifications that a crashed function left unsent',
     schedule: ScheduleExpression.rate(Duration.minutes(1)),
     target: run({ schedule: 'sweep' }, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
   })

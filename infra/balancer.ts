@@ -2,7 +2,7 @@ import { Duration, type Stack } from 'aws-cdk-lib'
 import { Peer, Port, SecurityGroup, SubnetType, type Vpc } from 'aws-cdk-lib/aws-ec2'
 import type { FargateService } from 'aws-cdk-lib/aws-ecs'
 import { NetworkLoadBalancer, NetworkTargetGroup, Protocol, TargetType } from 'aws-cdk-lib/aws-elasticloadbalancingv2'
-import { accept } from './accepted-findings.ts'
+import { acceptFindings } from './accepted-findings.ts'
 import { drainTimeoutSeconds, publicPorts, workerPorts } from './limits.ts'
 
 /** The balancer on the mail ports. TLS ends in the worker: certificates are settings and change without a deployment. */
@@ -12,7 +12,7 @@ export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): Network
     description: 'Postern balancer: the mail ports from anywhere, the workers only behind it',
     allowAllOutbound: false,
   })
-  accept(network, {
+  acceptFindings(network, {
     'AwsSolutions-EC23':
       'Mail comes from anywhere. These three ports are what a mail exchanger is for; who may talk is decided by Control Access in the worker',
   })
@@ -30,7 +30,7 @@ export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): Network
     securityGroups: [network],
     deletionProtection: true,
   })
-  accept(front, {
+  acceptFindings(front, {
     'AwsSolutions-ELB2':
       'A network load balancer writes access logs for TLS listeners only; these are TCP. Every connection is an event of the worker, with the address from the PROXY header',
   })

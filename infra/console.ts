@@ -29,7 +29,7 @@ import { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { BucketDeployment, CacheControl, Source } from 'aws-cdk-lib/aws-s3-deployment'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accepted-findings.ts'
+import { acceptFindings, wildcard } from './accepted-findings.ts'
 import { apiPaths } from './api.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { edgeTokenHeader } from './function/client-address.ts'
@@ -102,13 +102,13 @@ export class ConsoleStack extends Stack {
 }
 
 function acceptOpenDoor(distribution: Distribution, site: Site | undefined): void {
-  accept(distribution, {
+  acceptFindings(distribution, {
     'AwsSolutions-CFR1': 'Administrators travel; who may come in is decided by sign-in and roles, not by country',
     'AwsSolutions-CFR2':
       'The API limits logins and body sizes and the gateway throttles; a web ACL for CloudFront must live in us-east-1 and is the choice of the account that deploys',
   })
   if (!site) {
-    accept(distribution, {
+    acceptFindings(distribution, {
       'AwsSolutions-CFR4':
         'Without a name of its own the distribution has CloudFront’s certificate, whose minimum cannot be set; with -c domain and -c certificateArn it is TLS 1.2',
     })
@@ -191,7 +191,7 @@ function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Uploa
       }),
     },
   })
-  accept(role, {
+  acceptFindings(role, {
     [wildcard(stack, objects)]: 'The files of the console, all of them, in the bucket that holds nothing else',
   })
   return role.withoutPolicyUpdates()
@@ -223,7 +223,7 @@ function upload(stack: Stack, parts: Upload): void {
   })
   page.node.addDependency(hashed)
   for (const child of stack.node.children.filter(({ node }) => node.id.startsWith('Custom::CDKBucketDeployment'))) {
-    accept(child, {
+    acceptFindings(child, {
       'AwsSolutions-L1':
         'The function is the library’s own, with the runtime it was tested on; it runs at deployment only',
     })

@@ -1,6 +1,6 @@
 import { type App, Tags, Validations } from 'aws-cdk-lib'
 import { AwsSolutionsChecks } from 'cdk-nag'
-import { WatchStack } from './alarms.ts'
+import { AlarmStack } from './alarms.ts'
 import { ApiStack } from './api.ts'
 import type { Assets } from './assets.ts'
 import { ConsoleStack, type Site } from './console.ts'
@@ -25,6 +25,6 @@ export function buildPostern(app: App, { assets, site }: PosternProps) {
     ...(site ? { site } : {}),
   })
   const workers = new WorkersStack(app, 'postern-workers', { foundation, api: api.api, imageContext: assets.image })
-  const watch = new WatchStack(app, 'postern-watch', { foundation, api, workers })
+  const watch = new AlarmStack(app, 'postern-watch', { foundation, api, workers })
   return { foundation, api, console, workers, watch }
 }

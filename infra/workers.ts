@@ -23,7 +23,7 @@ import type { NetworkLoadBalancer, NetworkTargetGroup } from 'aws-cdk-lib/aws-el
 import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
-import { accept, wildcard } from './accepted-findings.ts'
+import { acceptFindings, wildcard } from './accepted-findings.ts'
 import { balancer, listen } from './balancer.ts'
 import type { FoundationStack } from './foundation.ts'
 import { nodeUser, queues, stopTimeoutSeconds, workerNames, workerPorts } from './limits.ts'
@@ -154,11 +154,11 @@ function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefin
       },
     ],
   })
-  accept(task, {
+  acceptFindings(task, {
     'AwsSolutions-ECS2':
       'What is in the environment is addresses, ports and names. The one secret of each, its enrol token, comes from Secrets Manager',
   })
-  accept(executionRole, {
+  acceptFindings(executionRole, {
     [wildcard(stack, '*')]: 'ecr:GetAuthorizationToken knows no resource; pulling is limited to the one repository',
   })
   return task
@@ -176,7 +176,7 @@ function grantOwnQueue(stack: Stack, role: Role): void {
       resources: [queues(stack)],
     }),
   )
-  accept(role, {
+  acceptFindings(role, {
     [wildcard(stack, queues(stack))]:
       'A worker names its queue after itself; with the later spool there will be any number of workers',
   })
@@ -261,10 +261,10 @@ function hardened(stack: Stack, name: string): LinuxParameters {
   return parameters
 }
 
-type ServiceParts = { cluster: Cluster; task: FargateTaskDefinition; network: SecurityGroup }
+type FargateServiceOptions = { cluster: Cluster; task: FargateTaskDefinition; network: SecurityGroup }
 
 /** Old task away before the new one starts: two would write one spool. Clients that find nobody for that minute try again. */
-function service(stack: Stack, { cluster, task, network }: ServiceParts): FargateService {
+function service(stack: Stack, { cluster, task, network }: FargateServiceOptions): FargateService {
   return new FargateService(stack, 'Service', {
     cluster,
     taskDefinition: task,

@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** The guards of the house, seen to refuse: each violation stands in a house of its own, under the rules of this one. */
+/** The guards of the checkout, seen to refuse: each violation stands in a checkout of its own, under the rules of this one. */
 
 const root = new URL('..', import.meta.url).pathname
 const run = promisify(execFile)
 const bin = (name: string) => join(root, 'node_modules/.bin', name)
-let house: string
+let checkout: string
 
 const { forbidden } = createRequire(import.meta.url)('../.dependency-cruiser.cjs') as { forbidden: { name: string }[] }
 
@@ -87,21 +87,21 @@ const impure = [
 const pure = ['new Date(0)', "Date.parse('2026-11-30')", 'Math.max(1, 2)', 'Date.UTC(2026)']
 
 async function put(path: string, text: string): Promise<void> {
-  await mkdir(dirname(join(house, path)), { recursive: true })
-  await writeFile(join(house, path), `${text}\n`)
+  await mkdir(dirname(join(checkout, path)), { recursive: true })
+  await writeFile(join(checkout, path), `${text}\n`)
 }
 
 beforeAll(async () => {
-  house = await mkdtemp(join(tmpdir(), 'postern-guards-'))
+  checkout = await mkdtemp(join(tmpdir(), 'postern-guards-'))
   for (const name of ['.biome.json', '.pure-rooms.grit', '.dialect.grit', '.dependency-cruiser.cjs'])
-    await cp(join(root, name), join(house, name))
-  await symlink(join(root, 'node_modules'), join(house, 'node_modules'))
+    await cp(join(root, name), join(checkout, name))
+  await symlink(join(root, 'node_modules'), join(checkout, 'node_modules'))
   for (const room of rooms) await put(`${room}/ours.ts`, 'export {}')
 })
-afterAll(() => rm(house, { recursive: true, force: true }))
+afterAll(() => rm(checkout, { recursive: true, force: true }))
 
 const outputOf = (command: string, args: string[]) =>
-  run(command, args, { cwd: house, maxBuffer: 64 << 20 }).then(
+  run(command, args, { cwd: checkout, maxBuffer: 64 << 20 }).then(
     ({ stdout }) => stdout,
     ({ stdout }: { stdout: string }) => stdout,
   )

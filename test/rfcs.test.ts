@@ -4,13 +4,13 @@ import { type Rfc, rfcs } from '@postern/contract/rfcs.ts'
 import { keywordsOffered } from '@postern/smtp/commands/extensions.ts'
 import { describe, expect, it } from 'vitest'
 
-const house = join(import.meta.dirname, '..')
+const root = join(import.meta.dirname, '..')
 
 /** What is missing of a row's proof: files that do not exist, or in which no test names the RFC. */
 function missing({ number, tests }: Rfc): string[] {
   return tests.flatMap((file) => {
-    if (!existsSync(join(house, file))) return [`${file} does not exist`]
-    const code = readFileSync(join(house, file), 'utf8').replace(/^\s*(?:\/\/|\/?\*).*$/gm, '')
+    if (!existsSync(join(root, file))) return [`${file} does not exist`]
+    const code = readFileSync(join(root, file), 'utf8').replace(/^\s*(?:\/\/|\/?\*).*$/gm, '')
     return new RegExp(`['"\`][^\\n]*\\bRFC ${number}\\b`).test(code) ? [] : [`no test in ${file} names RFC ${number}`]
   })
 }

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
  * the two files that repeat it until it is whole; everybody else writes through them, or by Node's writeFile and appendFile.
  */
 
-const house = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
 const wholeWriters = ['workers/spool/local/disk.ts']
 const onHandles = new Set(['write', 'writev'])
 const ofModule = new Set(['write', 'writev', 'writeSync', 'writevSync'])
@@ -23,11 +23,11 @@ function shortWrites(files: readonly string[], texts: ReadonlyMap<string, string
     target: ts.ScriptTarget.ESNext,
     allowImportingTsExtensions: true,
     types: ['node'],
-    typeRoots: [`${house}node_modules/@types`],
+    typeRoots: [`${root}node_modules/@types`],
   }
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists } = host
-  // Of our own modules only those that deal with files: the rest of the house need not be parsed.
+  // Of our own modules only those that deal with files: the rest need not be parsed.
   const ours = new Set(files)
   host.resolveModuleNameLiterals = (literals, from) =>
     literals.map(({ text }) => {
@@ -50,7 +50,7 @@ function shortWrites(files: readonly string[], texts: ReadonlyMap<string, string
     const look = (node: ts.Node): void => {
       if ((ts.isPropertyAccessExpression(node) || ts.isIdentifier(node)) && isShortWrite(node, checker)) {
         const { line } = source.getLineAndCharacterOfPosition(node.getStart(source))
-        found.push(`${relative(house, file)}:${line + 1} ${node.getText(source)}`)
+        found.push(`${relative(root, file)}:${line + 1} ${node.getText(source)}`)
       }
       ts.forEachChild(node, look)
     }
@@ -80,9 +80,9 @@ function isShortWrite(node: ts.PropertyAccessExpression | ts.Identifier, checker
 
 test('nobody writes to a file in a way that may be short', () => {
   const files = globSync('{apps,workers,db}/**/*.{ts,tsx}', {
-    cwd: house,
+    cwd: root,
     exclude: (name) => /(^|\/)(node_modules|dist)$|\.test\.tsx?$|\.d\.ts$/.test(name),
-  }).map((name) => `${house}${name}`)
+  }).map((name) => `${root}${name}`)
   const onFiles = files.filter((file) => readFileSync(file, 'utf8').includes('node:fs'))
   expect(onFiles.length).toBeGreaterThan(20)
   const found = shortWrites(onFiles).filter((each) => !wholeWriters.some((file) => each.startsWith(`${file}:`)))
@@ -107,7 +107,7 @@ test('this guard sees each way to do it', () => {
     "createConnection(1).write('a')",
     'process.stdout.write(String(later) + String(write))',
   ].join('\n')
-  const planted = `${house}workers/runtime/planted.ts`
+  const planted = `${root}workers/runtime/planted.ts`
   expect(shortWrites([planted], new Map([[planted, text]])).map((each) => each.split(':')[1])).toEqual([
     '3 writeSync',
     '3 say',

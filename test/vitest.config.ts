@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const house = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 // About 90 Posterns of three processes are started, and each test file is a process: Node keeps what it compiled for them.
-process.env.NODE_COMPILE_CACHE ??= `${house}node_modules/.cache/node-compile`
+process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/node-compile`
 
 /** The files that take longest, longest first: begun late, one of them would be alone at the end. */
 const longest = [
@@ -46,19 +46,19 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          root: house,
+          root: root,
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts', ...alone],
           exclude: ['**/node_modules/**', '**/dist/**', ...pure],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
           maxWorkers: Math.max(2, availableParallelism()),
-          execArgv: ['--import', `${house}db/store/drizzle-imports.ts`],
+          execArgv: ['--import', `${root}db/store/drizzle-imports.ts`],
           testTimeout: 30_000,
         },
       },
       {
         test: {
           name: 'unit-pure',
-          root: house,
+          root: root,
           include: pure,
           isolate: false,
           maxWorkers: Math.max(2, availableParallelism()),
@@ -69,7 +69,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          root: `${house}test`,
+          root: `${root}test`,
           include: ['**/*.test.ts'],
           exclude: ['**/node_modules/**', ...alone.map((name) => name.replace('test/', ''))],
           // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.

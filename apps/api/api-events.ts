@@ -2,8 +2,8 @@ import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { ingest } from '@postern/store/records/ingest.ts'
 import { highestEvent } from '@postern/store/records/workers.ts'
-import type { Parts } from './dependencies.ts'
-import { signalChange } from './event-signal.ts'
+import type { Dependencies } from './dependencies.ts'
+import { signalEvents } from './event-signal.ts'
 import { iso } from './pagination.ts'
 
 /** The name under which the API records what it did by itself. */
@@ -12,13 +12,17 @@ const self = 'api'
 const tries = 20
 
 /** Records one event of the API's own. Rejects when storage does not take it. */
-export async function recordOwn<T extends EventType>(parts: Parts, type: T, given: EventFields<T>): Promise<void> {
+export async function recordApiEvent<T extends EventType>(
+  parts: Dependencies,
+  type: T,
+  given: EventFields<T>,
+): Promise<void> {
   const fields = cutFields(type, given)
   for (let i = 0; i < tries; i++) {
     const n = (await highestEvent(parts.records, self)) + 1
     const { stored } = await ingest(parts.records, self, [{ n, at: iso(parts.now()), type, ...fields }])
     if (stored > 0) {
-      signalChange(parts)
+      signalEvents(parts)
       return
     }
   }

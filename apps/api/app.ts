@@ -5,7 +5,7 @@ import { rememberedAnswer } from '@postern/store/control/identity.ts'
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
-import type { Identity, Parts } from './dependencies.ts'
+import type { Dependencies, Identity } from './dependencies.ts'
 import type { Endpoint, Input, Scope } from './endpoint.ts'
 import { identify } from './identity/bearer.ts'
 import { TokenKeys } from './identity/keys.ts'
@@ -20,7 +20,7 @@ const defaultBodyLimit = 4 * 1024 * 1024
 const nobody: Identity = { type: 'user', actor: 'nobody', role: 'viewer', userId: '', sessionId: '', expiresAt: 0 }
 
 /** The whole API. Reads nothing from its surroundings but `parts`. */
-export function createApp(parts: Parts): OpenAPIHono {
+export function createApp(parts: Dependencies): OpenAPIHono {
   const keys = new TokenKeys(parts)
   const app = new OpenAPIHono()
   const rows = endpoints(parts, keys)
@@ -49,7 +49,7 @@ export function createApp(parts: Parts): OpenAPIHono {
   return app
 }
 
-function failed(parts: Parts, error: unknown, context: Context): Response {
+function failed(parts: Dependencies, error: unknown, context: Context): Response {
   const problem = problemOf(error)
   if (problem.status >= 500)
     parts.log.error(
@@ -81,7 +81,7 @@ function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefin
 }
 
 /** The same order for every row: who, may they, what, then the verb. */
-async function answer(parts: Parts, keys: TokenKeys, row: Endpoint, context: Context): Promise<Response> {
+async function answer(parts: Dependencies, keys: TokenKeys, row: Endpoint, context: Context): Promise<Response> {
   const who = row.scope === 'public' ? nobody : await identify(parts, keys, context.req.header('authorization'))
   permit(row.scope, who)
   const params = parsed(row.params, context.req.param(), 'the path') as Input['params']

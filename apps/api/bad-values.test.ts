@@ -124,7 +124,7 @@ async function report(): Promise<void> {
 
 /** Refused in the words that help, saved nowhere, told to nobody. */
 async function refuses(group: string, patch: object, { at, says }: Pick<Probe, 'at' | 'says'>): Promise<void> {
-  const nudged = api.nudges.length
+  const notified = api.notifications.length
   const before = (await api.send('GET', `/v1/settings/${group}`)).text
   const { status, json } = await api.send('PATCH', `/v1/settings/${group}`, { body: patch })
   const told = JSON.stringify(patch).slice(0, 200)
@@ -136,7 +136,7 @@ async function refuses(group: string, patch: object, { at, says }: Pick<Probe, '
   expect((await api.send('GET', `/v1/settings/${group}`)).text).toBe(before)
   expect((await api.send('GET', '/v1/settings')).json.revision).toBe(head)
   await api.settled()
-  expect(api.nudges).toHaveLength(nudged)
+  expect(api.notifications).toHaveLength(notified)
 }
 
 for (const group of settingGroupNames)

@@ -6,8 +6,8 @@ import { rememberAnswer } from '@postern/store/control/identity.ts'
 import { type Committed, commit } from '@postern/store/control/revisions.ts'
 import { withSecretsHidden } from '@postern/store/control/secrets.ts'
 import type { Queries } from '@postern/store/database.ts'
-import { announce } from './change-notifications.ts'
-import type { Identity, Parts } from './dependencies.ts'
+import { sendChangeNotifications } from './change-notifications.ts'
+import type { Dependencies, Identity } from './dependencies.ts'
 import { warningsOf } from './warnings.ts'
 
 /** What the caller asks of a write besides its body. */
@@ -23,7 +23,7 @@ export type WriteOptions = {
 
 /** One request on its way through a verb. */
 export type Call = {
-  parts: Parts
+  parts: Dependencies
   who: Identity
   write: WriteOptions
   address: string | undefined
@@ -54,7 +54,7 @@ const shownChanges = 200
 export async function writeRevision(
   { parts, who, write, address }: Call,
   about: WriteAbout,
-  work: (draft: ChangeSet) => Promise<Outcome>,
+  work: (changeSet: ChangeSet) => Promise<Outcome>,
 ): Promise<WriteResult> {
   const options = {
     ...about,
@@ -68,15 +68,18 @@ export async function writeRevision(
     dryRun: write.dryRun,
   }
   let answer: WriteResult | undefined
-  const watched = async (draft: ChangeSet) => {
-    const outcome = await work(draft)
-    return { ...outcome, warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(draft, parts))])] }
+  const watched = async (changeSet: ChangeSet) => {
+    const outcome = await work(changeSet)
+    return {
+      ...outcome,
+      warnings: [...new Set([...(outcome.warnings ?? []), ...(await warningsOf(changeSet, parts))])],
+    }
   }
   const committed = await commit(parts.control, options, watched, async (queries, result) => {
     answer = await answerOf(result, false)
     if (write.idempotency) await remember(queries, { parts, who, write }, answer)
   })
-  if (committed.count > 0 && !write.dryRun) parts.background(announce(parts, committed.revision))
+  if (committed.count > 0 && !write.dryRun) parts.background(sendChangeNotifications(parts, committed.revision))
   return answer ?? answerOf(committed, write.dryRun)
 }
 

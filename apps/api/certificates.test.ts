@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { keyKinds } from '@postern/contract/certificates.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { tendCertificates } from './certificates.ts'
+import { renewCertificates } from './certificates.ts'
 import type { AcmeAuthority } from './dependencies.ts'
 import { certificates } from './node/certificates.ts'
 import { type Fixture, owner, type SendOptions, startFixture } from './test/fixture.ts'
@@ -130,12 +130,12 @@ describe('ACME', () => {
 
     const { orders } = authority
     await ahead(59 * day)
-    await tendCertificates(api.parts)
+    await renewCertificates(api.parts)
     expect(authority.orders).toBe(orders)
     authority.failure = 'the authority is on holiday'
     await ahead(61 * day)
-    await tendCertificates(api.parts)
-    await tendCertificates(api.parts)
+    await renewCertificates(api.parts)
+    await renewCertificates(api.parts)
     expect(authority.orders).toBe(orders + 1)
     const failed = await view(json.id)
     expect(failed).toMatchObject({
@@ -146,7 +146,7 @@ describe('ACME', () => {
     expect(Date.parse(failed.nextTryAt) - api.parts.now()).toBeGreaterThan(9 * 60_000)
     expect((await events('certificate.failed'))[0]).toMatchObject({ name: 'acme', worker: 'api' })
     await ahead(api.clock.ahead + 21 * 60_000)
-    await tendCertificates(api.parts)
+    await renewCertificates(api.parts)
     expect((await events('certificate.expiring')).filter(({ name }: { name: string }) => name === 'acme')).toHaveLength(
       1,
     )
@@ -163,7 +163,7 @@ describe('ACME', () => {
   it('two at once make one order', async () => {
     const { orders } = authority
     await make({ name: 'once', source: { type: 'acme', names: ['once.test'], agreed: true } })
-    await Promise.all([tendCertificates(api.parts), tendCertificates(api.parts), api.settled()])
+    await Promise.all([renewCertificates(api.parts), renewCertificates(api.parts), api.settled()])
     expect(authority.orders).toBe(orders + 1)
   })
 })
@@ -173,7 +173,7 @@ it('the end is warned of 30, 14 and 3 days ahead and when it is there, each once
   const said: number[] = []
   for (const after of [5, 9, 11, 20, 27, 30, 36.5, 38, 39.5, 41, 50]) {
     await ahead(after * day)
-    await tendCertificates(api.parts)
+    await renewCertificates(api.parts)
     const found = (await events('certificate.expiring')).filter(({ name }: { name: string }) => name === 'ends')
     if (found.length > said.length) said.push(found[0].daysLeft)
   }
@@ -181,7 +181,7 @@ it('the end is warned of 30, 14 and 3 days ahead and when it is there, each once
   expect((await view(json.id)).state).toBe('expired')
   // A new one is a new beginning.
   await send('POST', `/v1/certificates/${json.id}/renew`)
-  await tendCertificates(api.parts)
+  await renewCertificates(api.parts)
   expect(await view(json.id)).toMatchObject({ state: 'valid' })
   await ahead(0)
 })

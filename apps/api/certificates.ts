@@ -15,9 +15,9 @@ import {
 } from '@postern/store/control/acme.ts'
 import { commit } from '@postern/store/control/revisions.ts'
 import { allRows } from '@postern/store/control/rows.ts'
-import { recordOwn } from './api-events.ts'
-import { announce } from './change-notifications.ts'
-import type { Parts } from './dependencies.ts'
+import { recordApiEvent } from './api-events.ts'
+import { sendChangeNotifications } from './change-notifications.ts'
+import type { Dependencies } from './dependencies.ts'
 import { iso } from './pagination.ts'
 
 /**
@@ -38,7 +38,7 @@ const longestPauseMs = 12 * 60 * minute
 type Acme = CertificateSource & { type: 'acme' }
 type Kept = { id: string; row: Certificate; watch: CertificateWatch | undefined }
 
-export async function tendCertificates(parts: Parts): Promise<void> {
+export async function renewCertificates(parts: Dependencies): Promise<void> {
   const rows = await allRows(parts.control, 'certificate')
   const watches = await certificateWatches(parts.control)
   if (watches.size > rows.length) await forgetCertificates(parts.control)
@@ -53,7 +53,7 @@ export async function tendCertificates(parts: Parts): Promise<void> {
   }
 }
 
-async function warnOfEnd(parts: Parts, { id, row, watch }: Kept): Promise<void> {
+async function warnOfEnd(parts: Dependencies, { id, row, watch }: Kept): Promise<void> {
   const { notAfter, fingerprint } = row
   if (!notAfter || !fingerprint) return
   const left = daysLeft(notAfter, parts.now())
@@ -64,12 +64,12 @@ async function warnOfEnd(parts: Parts, { id, row, watch }: Kept): Promise<void> 
   if (watch?.fingerprint === fingerprint && watch.warned !== null && watch.warned <= warned) return
   if (!(await noteWarning(parts.control, { id, fingerprint, warned }))) return
   parts.log.warn({ certificate: row.name, notAfter, daysLeft: left }, 'a certificate ends')
-  await recordOwn(parts, 'certificate.expiring', { ...named(id, row), notAfter, daysLeft: left })
+  await recordApiEvent(parts, 'certificate.expiring', { ...named(id, row), notAfter, daysLeft: left })
 }
 
 const named = (id: string, { name, names }: Certificate) => ({ certificateId: id, name, names })
 
-async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void> {
+async function orderIfDue(parts: Dependencies, { id, row, watch }: Kept): Promise<void> {
   const { source } = row
   const now = parts.now()
   if (source?.type !== 'acme' || !isDue(row, source, now, watch?.nextTryAt === -1)) return
@@ -85,7 +85,7 @@ async function orderIfDue(parts: Parts, { id, row, watch }: Kept): Promise<void>
     const nextTryAt = parts.now() + pause
     const text = (error instanceof Error ? error.message : String(error)).slice(0, 500)
     await endOrder(parts.control, { id, error: text, nextTryAt })
-    await recordOwn(parts, 'certificate.failed', { ...named(id, row), error: text, nextTryAt: iso(nextTryAt) })
+    await recordApiEvent(parts, 'certificate.failed', { ...named(id, row), error: text, nextTryAt: iso(nextTryAt) })
   }
 }
 
@@ -97,7 +97,10 @@ function isDue({ certificate, names, notBefore, notAfter }: Certificate, source:
 }
 
 /** Each order has a new key. The row changes only when a certificate that fits is in hand. */
-async function order(parts: Parts, { id, row, source }: { id: string; row: Certificate; source: Acme }): Promise<void> {
+async function order(
+  parts: Dependencies,
+  { id, row, source }: { id: string; row: Certificate; source: Acme },
+): Promise<void> {
   const { names, key: kind } = source
   const privateKey = await parts.certificates.makeKey(kind)
   const csr = await parts.certificates.request({ names, kind, privateKey, organization: '' })
@@ -118,16 +121,16 @@ async function order(parts: Parts, { id, row, source }: { id: string; row: Certi
   const { revision, count } = await commit(
     parts.control,
     { ...options, action: 'certificate.issue' },
-    async (draft) => {
-      const current = (await draft.get('certificate', id))?.value
+    async (changeSet) => {
+      const current = (await changeSet.get('certificate', id))?.value
       // Somebody deleted or changed it meanwhile: the next look orders what is wanted now.
       if (!current || JSON.stringify(current.source) !== JSON.stringify(source)) return
-      await draft.put('certificate', id, { ...current, certificate: issued.certificate, privateKey, ...facts })
+      await changeSet.put('certificate', id, { ...current, certificate: issued.certificate, privateKey, ...facts })
     },
   )
   if (count === 0) return
-  await announce(parts, revision)
-  await recordOwn(parts, 'certificate.issued', {
+  await sendChangeNotifications(parts, revision)
+  await recordApiEvent(parts, 'certificate.issued', {
     ...named(id, { ...row, names: facts.names }),
     notAfter: facts.notAfter,
     issuer: facts.issuer ?? '',
@@ -135,7 +138,7 @@ async function order(parts: Parts, { id, row, source }: { id: string; row: Certi
 }
 
 /** One account for an authority and contact, its key sealed. */
-async function accountFor(parts: Parts, { directoryUrl, email }: Acme) {
+async function accountFor(parts: Dependencies, { directoryUrl, email }: Acme) {
   const id = `${directoryUrl} ${email}`
   const place = `acme-account/${id}`
   const found = await acmeAccount(parts.control, id)

@@ -1,20 +1,20 @@
 import { headRevision, markAnnounced, unannounced } from '@postern/store/control/revisions.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import type { Parts } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 
 /**
  * Tells every live worker that there is a newer revision. Never rejects: what could not be said stays in the outbox, and
  * the sweeper says it again. Workers ask by themselves too, so nothing depends on this but speed.
  * @returns how many were told
  */
-export async function announce(parts: Parts, revision: number): Promise<number> {
+export async function sendChangeNotifications(parts: Dependencies, revision: number): Promise<number> {
   try {
     const workers = await listWorkers(parts.records)
     const queues = workers
       .filter((worker) => isLive(worker, parts.now()))
       .map(({ report }) => report?.queueUrl)
       .filter((url) => url !== undefined)
-    const sent = await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
+    const sent = await Promise.allSettled(queues.map((url) => parts.notifyWorkers.send(url, revision)))
     const failed = sent.filter((result) => result.status === 'rejected')
     if (failed.length === 0) await markAnnounced(parts.control, revision)
     else
@@ -30,7 +30,7 @@ export async function announce(parts: Parts, revision: number): Promise<number> 
 }
 
 /** Sends again what a crashed or cut-off process left in the outbox. @returns how many workers were told */
-export async function announceLeftovers(parts: Parts): Promise<number> {
+export async function resendChangeNotifications(parts: Dependencies): Promise<number> {
   if ((await unannounced(parts.control)) === undefined) return 0
-  return announce(parts, await headRevision(parts.control))
+  return sendChangeNotifications(parts, await headRevision(parts.control))
 }

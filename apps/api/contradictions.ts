@@ -17,23 +17,23 @@ import { type FieldError, invalid } from './problem.ts'
 
 /** What each row by itself cannot know: rows that contradict each other. Asked before a revision is sealed. */
 
-export async function refuseContradictions(draft: ChangeSet): Promise<void> {
+export async function refuseContradictions(changeSet: ChangeSet): Promise<void> {
   const found: FieldError[] = []
-  for (const change of draft.changes) found.push(...(await contradictionsOf(draft, change)))
+  for (const change of changeSet.changes) found.push(...(await contradictionsOf(changeSet, change)))
   if (found.length > 0) throw invalid(found)
 }
 
-function contradictionsOf(draft: ChangeSet, change: Change): Promise<FieldError[]> | FieldError[] {
+function contradictionsOf(changeSet: ChangeSet, change: Change): Promise<FieldError[]> | FieldError[] {
   switch (change.kind) {
     case 'settings':
       if (change.id === 'general') return addressAsName(change)
-      return change.id === 'advanced' || change.id === 'tls' ? inSettings(draft, change.id) : []
+      return change.id === 'advanced' || change.id === 'tls' ? inSettings(changeSet, change.id) : []
     case 'domain':
-      return change.after === null ? leftBehind(draft, change.before) : inDomain(draft, change)
+      return change.after === null ? leftBehind(changeSet, change.before) : inDomain(changeSet, change)
     case 'account':
     case 'alias':
     case 'group':
-      return change.after === null ? [] : inAddress(draft, change)
+      return change.after === null ? [] : inAddress(changeSet, change)
     default:
       return []
   }
@@ -48,10 +48,10 @@ function addressAsName({ before, after }: Change): FieldError[] {
   return [{ path: 'hostname', message }]
 }
 
-async function inSettings(draft: ChangeSet, group: 'advanced' | 'tls'): Promise<FieldError[]> {
-  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings
-  const tls = (await draft.get('settings', 'tls'))?.value as TlsSettings
-  return [...samePort(advanced, tls, group), ...(group === 'advanced' ? await delimiters(draft, advanced) : [])]
+async function inSettings(changeSet: ChangeSet, group: 'advanced' | 'tls'): Promise<FieldError[]> {
+  const advanced = (await changeSet.get('settings', 'advanced'))?.value as AdvancedSettings
+  const tls = (await changeSet.get('settings', 'tls'))?.value as TlsSettings
+  return [...samePort(advanced, tls, group), ...(group === 'advanced' ? await delimiters(changeSet, advanced) : [])]
 }
 
 function samePort(
@@ -71,11 +71,11 @@ function samePort(
 }
 
 async function delimiters(
-  draft: ChangeSet,
+  changeSet: ChangeSet,
   { mailboxDelimiter, hostDelimiters }: AdvancedSettings,
 ): Promise<FieldError[]> {
   const check = async (path: string, character: string, alsoLogins: boolean) => {
-    const found = await holding(draft.queries, character, alsoLogins)
+    const found = await holding(changeSet.queries, character, alsoLogins)
     if (found.length === 0) return []
     return [
       {
@@ -91,14 +91,14 @@ async function delimiters(
   return (await Promise.all(checks)).flat()
 }
 
-async function inAddress(draft: ChangeSet, { kind, id, key }: Change): Promise<FieldError[]> {
+async function inAddress(changeSet: ChangeSet, { kind, id, key }: Change): Promise<FieldError[]> {
   const found: FieldError[] = []
-  const others = (await ownersOf(draft.queries, await spellings(draft, key))).filter(
+  const others = (await ownersOf(changeSet.queries, await spellings(changeSet, key))).filter(
     (other) => other.kind !== kind || other.id !== id,
   )
   if (others.length > 0)
     found.push({ path: 'address', message: `address is "${key}", which ${named(others)} already uses` })
-  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
+  const advanced = (await changeSet.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
   const { mailboxDelimiter = '', hostDelimiters = '' } = advanced ?? {}
   const local = key.slice(0, key.lastIndexOf('@'))
   const taken = [mailboxDelimiter, ...hostDelimiters].find((character) => character !== '' && local.includes(character))
@@ -107,55 +107,55 @@ async function inAddress(draft: ChangeSet, { kind, id, key }: Change): Promise<F
       path: 'address',
       message: `address is "${key}", which contains the delimiter "${taken}"; mail to it would go to another mailbox`,
     })
-  if (kind === 'account') found.push(...(await inLogin(draft, id)), ...(await inForwarding(draft, id)))
+  if (kind === 'account') found.push(...(await inLogin(changeSet, id)), ...(await inForwarding(changeSet, id)))
   return found
 }
 
 /** The address under every name of its domain: they all mean the same mailbox. */
-async function spellings(draft: ChangeSet, address: string): Promise<string[]> {
+async function spellings(changeSet: ChangeSet, address: string): Promise<string[]> {
   const at = address.lastIndexOf('@')
-  const [named] = await domainsNamed(draft.queries, address.slice(at + 1))
-  const domain = named && (await draft.get('domain', named.id))?.value
+  const [named] = await domainsNamed(changeSet.queries, address.slice(at + 1))
+  const domain = named && (await changeSet.get('domain', named.id))?.value
   return domain ? namesOf(domain).map((name) => address.slice(0, at + 1) + name) : [address]
 }
 
-async function inForwarding(draft: ChangeSet, id: string): Promise<FieldError[]> {
-  const { keepCopy = true, forwardTo = [] } = (await draft.get('account', id))?.value ?? {}
+async function inForwarding(changeSet: ChangeSet, id: string): Promise<FieldError[]> {
+  const { keepCopy = true, forwardTo = [] } = (await changeSet.get('account', id))?.value ?? {}
   if (keepCopy || forwardTo.length > 0) return []
   return [{ path: 'keepCopy', message: 'keepCopy is false and forwardTo is empty, so nobody would get the mail' }]
 }
 
-async function inLogin(draft: ChangeSet, id: string): Promise<FieldError[]> {
-  const account = (await draft.get('account', id))?.value
+async function inLogin(changeSet: ChangeSet, id: string): Promise<FieldError[]> {
+  const account = (await changeSet.get('account', id))?.value
   if (!account) return []
   const login = account.login || account.address
-  const others = (await accountsByLogin(draft.queries, login)).filter((other) => other.id !== id)
+  const others = (await accountsByLogin(changeSet.queries, login)).filter((other) => other.id !== id)
   return others.length > 0
     ? [{ path: 'login', message: `login is "${login}", which ${named(others)} already has` }]
     : []
 }
 
-async function inDomain(draft: ChangeSet, { id, before }: Change): Promise<FieldError[]> {
-  const domain = (await draft.get('domain', id))?.value
+async function inDomain(changeSet: ChangeSet, { id, before }: Change): Promise<FieldError[]> {
+  const domain = (await changeSet.get('domain', id))?.value
   if (!domain) return []
   const found = nobodyToAsk(domain)
   for (const [path, name] of [['name', domain.name], ...domain.aliases.map((alias, i) => [`aliases.${i}`, alias])]) {
-    const others = (await domainsNamed(draft.queries, name as string)).filter((other) => other.id !== id)
+    const others = (await domainsNamed(changeSet.queries, name as string)).filter((other) => other.id !== id)
     if (others.length > 0)
       found.push({ path: path as string, message: `${path} is "${name}", which ${named(others)} already has` })
   }
   if (domain.aliases.includes(domain.name))
     found.push({ path: 'aliases', message: `aliases names "${domain.name}", the domain itself` })
-  if (before !== null) found.push(...(await leftBehind(draft, before)))
-  return found.length > 0 ? found : twice(draft, domain, before)
+  if (before !== null) found.push(...(await leftBehind(changeSet, before)))
+  return found.length > 0 ? found : twice(changeSet, domain, before)
 }
 
 /** Mailboxes that a new name of the domain makes one. */
-async function twice(draft: ChangeSet, domain: Domain, before: string | null): Promise<FieldError[]> {
+async function twice(changeSet: ChangeSet, domain: Domain, before: string | null): Promise<FieldError[]> {
   const known = before === null ? [] : namesOf(JSON.parse(before))
   const names = namesOf(domain)
   if (names.length === 1 || names.every((name) => known.includes(name))) return []
-  const found = await sameLocals(draft.queries, names)
+  const found = await sameLocals(changeSet.queries, names)
   if (found.length === 0) return []
   return [
     {
@@ -184,13 +184,13 @@ function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
 }
 
 /** Addresses in domain names that are given up. */
-async function leftBehind(draft: ChangeSet, before: string | null): Promise<FieldError[]> {
+async function leftBehind(changeSet: ChangeSet, before: string | null): Promise<FieldError[]> {
   const domain = JSON.parse(before ?? '{}') as RowValues['domain']
   if (!domain.name) return []
   const errors: FieldError[] = []
   for (const name of namesOf(domain)) {
-    if ((await domainsNamed(draft.queries, name)).length > 0) continue
-    const found = await addressesIn(draft.queries, name)
+    if ((await domainsNamed(changeSet.queries, name)).length > 0) continue
+    const found = await addressesIn(changeSet.queries, name)
     if (found.length === 0) continue
     const path = name === domain.name ? 'name' : 'aliases'
     errors.push({ path, message: `${name} cannot be removed while it has ${named(found)}; delete or move them first` })

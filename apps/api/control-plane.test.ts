@@ -127,7 +127,7 @@ describe('services and workers', () => {
     expect(await lag()).toBe(1)
     api.clock.ahead = 0
     await api.settled()
-    expect(api.nudges.at(-1)).toEqual({ queueUrl: report.queueUrl, revision: restart.json.revision })
+    expect(api.notifications.at(-1)).toEqual({ queueUrl: report.queueUrl, revision: restart.json.revision })
     const metrics = (await api.send('GET', '/metrics', { token: '' })).text
     expect(metrics).toContain('postern_messages_accepted_total{worker="smtp-1",service="smtp"} 5\n')
     expect(metrics).toContain('postern_made_up_total{worker="smtp-1",service="smtp"} 2\n')
@@ -144,16 +144,16 @@ describe('services and workers', () => {
   })
 
   it('says again what SQS did not take', async () => {
-    const { nudge } = api.parts
-    api.parts.nudge = { send: () => Promise.reject(new Error('SQS is away')) }
+    const { notifyWorkers } = api.parts
+    api.parts.notifyWorkers = { send: () => Promise.reject(new Error('SQS is away')) }
     const { json } = await patch('/v1/settings/queue', { retryTimerMinutes: 41 })
     await api.settled()
-    api.parts.nudge = nudge
-    api.nudges.length = 0
+    api.parts.notifyWorkers = notifyWorkers
+    api.notifications.length = 0
     await sweep(api.parts)
-    expect(api.nudges).toEqual([{ queueUrl: expect.any(String), revision: json.revision }])
+    expect(api.notifications).toEqual([{ queueUrl: expect.any(String), revision: json.revision }])
     await sweep(api.parts)
-    expect(api.nudges).toHaveLength(1)
+    expect(api.notifications).toHaveLength(1)
   })
 })
 

@@ -1,11 +1,11 @@
 import type { QueueSettings } from '@postern/contract/settings.ts'
 import { commit } from '@postern/store/control/revisions.ts'
 import { getRow } from '@postern/store/control/rows.ts'
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import { announce } from './change-notifications.ts'
-import type { Parts } from './dependencies.ts'
+import { sendChangeNotifications } from './change-notifications.ts'
+import type { Dependencies } from './dependencies.ts'
 
 /**
  * One report a day, from five past midnight UTC on, about the day before: an order to one Queue Manager, whose row's name is
@@ -19,7 +19,7 @@ const minute = 60_000
 const after = 5 * minute
 
 /** Does nothing when it is too early, nobody wants it, no Queue Manager is known, or it was done. */
-export async function orderDailyReport(parts: Parts): Promise<void> {
+export async function orderDailyReport(parts: Dependencies): Promise<void> {
   const now = parts.now()
   const midnight = now - (now % day)
   if (now < midnight + after) return
@@ -41,16 +41,16 @@ export async function orderDailyReport(parts: Parts): Promise<void> {
     comment: `daily report for ${name}`,
   }
   const options = { seal: parts.seal, now, id: parts.newId(), ...about }
-  const { count, revision } = await commit(parts.control, options, async (draft) => {
-    if (await draft.get('order', id)) return
+  const { count, revision } = await commit(parts.control, options, async (changeSet) => {
+    if (await changeSet.get('order', id)) return
     const orderedAt = new Date(now).toISOString()
-    await draft.put('order', id, { action: 'report', worker, report, orderedBy: 'system', orderedAt })
+    await changeSet.put('order', id, { action: 'report', worker, report, orderedBy: 'system', orderedAt })
   })
-  if (count > 0) await announce(parts, revision)
+  if (count > 0) await sendChangeNotifications(parts, revision)
 }
 
 /** A live one, else the one heard of last: it carries the order out when it is back. */
-async function queueManager({ records, now }: Parts): Promise<string | undefined> {
+async function queueManager({ records, now }: Dependencies): Promise<string | undefined> {
   const all = (await listWorkers(records)).filter(({ service }) => service === 'queue')
   const live = all.filter((worker) => isLive(worker, now()))
   const [first] =
@@ -58,7 +58,10 @@ async function queueManager({ records, now }: Parts): Promise<string | undefined
   return first?.id
 }
 
-async function textOf({ records }: Parts, given: { since: number; until: number; name: string }): Promise<string> {
+async function textOf(
+  { records }: Dependencies,
+  given: { since: number; until: number; name: string },
+): Promise<string> {
   const { since, until, name } = given
   const intervals = await bookIntervals(records, { since, until, stepMs: day })
   const sum = (field: 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures') =>
@@ -69,7 +72,7 @@ async function textOf({ records }: Parts, given: { since: number; until: number;
   for (let from = since; from < until; from += hour) {
     for (const { cause, n } of await refusalsByCause(records, { since: from, until: from + hour }))
       causes.set(cause, (causes.get(cause) ?? 0) + n)
-    await breathe()
+    await yieldToEventLoop()
   }
   const line = (title: string, n: number) => `${title.padEnd(28)} ${String(n).padStart(10)}`
   return [

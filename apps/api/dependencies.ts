@@ -11,14 +11,14 @@ import type { Seal } from '@postern/store/seal.ts'
  * What the API needs from the machine it runs on. Everything inside keeps to Web standards; what needs Node comes in
  * here, through `main.ts` or `lambda.ts`.
  */
-export type Parts = {
+export type Dependencies = {
   control: Database
   records: Database
   seal: Seal
   passwords: Passwords
   certificates: CertificateMaker
   acme: AcmeAuthority
-  nudge: NotifyWorkers
+  notifyWorkers: NotifyWorkers
   metrics: Metrics
   replayer: Replayer
   log: Log

@@ -1,9 +1,9 @@
-import type { Parts } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 
 /** Wakes those who wait for new events in this process. Others find them by looking. */
-const waiting = new WeakMap<Parts, Set<() => void>>()
+const waiting = new WeakMap<Dependencies, Set<() => void>>()
 
-export function signalChange(parts: Parts): void {
+export function signalEvents(parts: Dependencies): void {
   const all = waiting.get(parts)
   if (!all) return
   waiting.delete(parts)
@@ -11,7 +11,7 @@ export function signalChange(parts: Parts): void {
 }
 
 /** Resolves when events were stored, after `ms`, or when `signal` fires. */
-export function untilChange(parts: Parts, ms: number, signal: AbortSignal): Promise<void> {
+export function untilEvents(parts: Dependencies, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const all = waiting.get(parts) ?? new Set()
     waiting.set(parts, all)

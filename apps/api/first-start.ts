@@ -4,11 +4,11 @@ import { serviceNames } from '@postern/contract/services.ts'
 import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
 import { addEnrolToken, countUsers, deleteEnrolToken, putUser } from '@postern/store/control/identity.ts'
 import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
-import type { Parts } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 import { randomSecret, sha256 } from './request.ts'
 
 /** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */
-export async function seed(parts: Parts, firstAdministrator = ''): Promise<void> {
+export async function seed(parts: Dependencies, firstAdministrator = ''): Promise<void> {
   if ((await headRevision(parts.control)) > 0) return
   const options = {
     seal: parts.seal,
@@ -20,16 +20,16 @@ export async function seed(parts: Parts, firstAdministrator = ''): Promise<void>
     entity: 'defaults',
     comment: 'first start',
   }
-  await commit(parts.control, options, async (draft) => {
-    if (draft.revision > 1) return
+  await commit(parts.control, options, async (changeSet) => {
+    if (changeSet.revision > 1) return
     const settings = defaultSettings()
     settings.general.postmaster = postmasterFrom(firstAdministrator)
-    for (const group of settingGroupNames) await draft.put('settings', group, settings[group])
-    for (const service of serviceNames) await draft.put('service', service, { desired: 'running', generation: 0 })
+    for (const group of settingGroupNames) await changeSet.put('settings', group, settings[group])
+    for (const service of serviceNames) await changeSet.put('service', service, { desired: 'running', generation: 0 })
     const createdAt = new Date(parts.now()).toISOString()
     for (const value of defaultRelayList) {
       const entry: ListEntry = { value, comment: 'this machine', createdBy: 'system', createdAt }
-      await draft.put('relay', parts.newId(), entry)
+      await changeSet.put('relay', parts.newId(), entry)
     }
   })
 }
@@ -44,12 +44,12 @@ export type Owner = { email: string; password: string; wasMade: boolean }
 
 /** Makes the owner's account when there is nobody yet. A password that was made up has to be shown once: it is kept nowhere. */
 export async function makeOwner(
-  parts: Parts,
-  wish: { email?: string | undefined; password?: string | undefined },
+  parts: Dependencies,
+  chosen: { email?: string | undefined; password?: string | undefined },
 ): Promise<Owner | undefined> {
   if ((await countUsers(parts.control)) > 0) return undefined
-  const email = (wish.email || 'admin@localhost').toLowerCase()
-  const password = wish.password || randomSecret('').slice(0, 20)
+  const email = (chosen.email || 'admin@localhost').toLowerCase()
+  const password = chosen.password || randomSecret('').slice(0, 20)
   const user = {
     id: parts.newId(),
     email,
@@ -71,14 +71,14 @@ export async function makeOwner(
     }
     await recordAudit(queries, audit)
   })
-  return { email, password, wasMade: !wish.password }
+  return { email, password, wasMade: !chosen.password }
 }
 
 const shared = ['any', 'smtp', 'queue'] as const
 type SharedTokens = { [service in (typeof shared)[number]]?: string | undefined }
 
 /** The enrolment tokens of the environment: one a service, or one for both. What stood there before is void. */
-export async function keepEnrolTokens(parts: Parts, tokens: SharedTokens): Promise<void> {
+export async function keepEnrolTokens(parts: Dependencies, tokens: SharedTokens): Promise<void> {
   const hashes = await Promise.all(shared.map(async (service) => ({ service, hash: await hashIn(tokens[service]) })))
   await parts.control.transaction(async (queries) => {
     for (const { service, hash } of hashes) {

@@ -1,6 +1,6 @@
 import { headOf } from '@postern/store/control/revisions.ts'
 import { beforeAll, expect, it } from 'vitest'
-import { retain, sweep, sweepAndReport } from './housekeeping.ts'
+import { applyRetention, sweep, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
@@ -66,7 +66,7 @@ it('takes away blocks and their end after 30 days, and says so of each that is a
   const second = await patch(2_000_000)
   const level = await headOf(api.parts.control)
   later(31 * day)
-  await retain(api.parts, keys)
+  await applyRetention(api.parts, keys)
 
   const revisions = (await get('/v1/revisions?limit=5')).json.items.map(
     ({ revision }: { revision: number }) => revision,
@@ -123,7 +123,7 @@ it('keeps what people made or ended, what still stands, what is young, and the n
   await api.send('PATCH', '/v1/settings/security', { body: { autoDenyMinutes: 10 } })
   const young = await block('192.0.2.14')
   later(day / 20)
-  await retain(api.parts, keys)
+  await applyRetention(api.parts, keys)
   for (const kept of [lifted, mine.revision, standing, young])
     expect([kept, (await get(`/v1/revisions/${kept}`)).status]).toEqual([kept, 200])
   expect(shortly).toBeGreaterThan(0)
@@ -131,7 +131,7 @@ it('keeps what people made or ended, what still stands, what is young, and the n
   await sweep(api.parts)
   const newest = await head()
   later(60 * day)
-  await retain(api.parts, keys)
+  await applyRetention(api.parts, keys)
   expect(await head()).toBe(newest)
   expect((await get(`/v1/revisions/${standing}`)).status).toBe(410)
   expect((await get(`/v1/revisions/${lifted}`)).status).toBe(200)
@@ -181,7 +181,7 @@ it('50 000 revisions of the system go in pieces, while the API answers and saves
   const token = await api.tokens.owner()
   api.tokens.owner = async () => token
   let isDone = false
-  const pruned = retain(api.parts, keys).finally(() => {
+  const pruned = applyRetention(api.parts, keys).finally(() => {
     isDone = true
   })
   let answers = 0

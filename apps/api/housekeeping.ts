@@ -4,16 +4,16 @@ import { dropOldOffences } from '@postern/store/control/offences.ts'
 import { dropOldAudit, dropOldHistory } from '@postern/store/control/retention.ts'
 import { commit, keptNear } from '@postern/store/control/revisions.ts'
 import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import { announce, announceLeftovers } from './change-notifications.ts'
+import { resendChangeNotifications, sendChangeNotifications } from './change-notifications.ts'
 import { orderDailyReport } from './daily-report.ts'
-import type { Parts } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
 
 /** What has to be done now and then. Each may run twice, or in two processes at once, without harm. */
@@ -25,16 +25,16 @@ const signingKeyAge = 30 * day
 const maxPieces = 300
 
 /** Every few seconds, or by the scheduler: what was not announced; entries whose time is over; yesterday's report. */
-export async function sweep(parts: Parts): Promise<{ resent: number }> {
-  const resent = await announceLeftovers(parts)
+export async function sweep(parts: Dependencies): Promise<{ resent: number }> {
+  const resent = await resendChangeNotifications(parts)
   await dropExpired(parts)
   await orderDailyReport(parts)
-  while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await breathe()
+  while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await yieldToEventLoop()
   return { resent }
 }
 
 /** A sweep, and what an alarm should know. */
-export async function sweepAndReport(parts: Parts): Promise<SweepReport> {
+export async function sweepAndReport(parts: Dependencies): Promise<SweepReport> {
   const { resent } = await sweep(parts)
   const now = parts.now()
   const live = (await listWorkers(parts.records)).filter((worker) => isLive(worker, now))
@@ -54,7 +54,7 @@ export async function sweepAndReport(parts: Parts): Promise<SweepReport> {
  * List entries past their time, and orders of yesterday, go in revisions of their own; what the system made apart from what
  * people made, whose history is kept.
  */
-async function dropExpired(parts: Parts): Promise<void> {
+async function dropExpired(parts: Dependencies): Promise<void> {
   for (;;) {
     const now = parts.now()
     const expired = await expiredRows(parts.control, now, batch)
@@ -64,37 +64,37 @@ async function dropExpired(parts: Parts): Promise<void> {
     const comment = expired.length > 0 ? 'expired entries removed' : 'old orders removed'
     for (const rows of Map.groupBy(gone, ({ isAutomatic }) => isAutomatic).values()) {
       const options = { seal: parts.seal, now, id: parts.newId(), actor: 'system', action: 'sweep', comment }
-      const { revision } = await commit(parts.control, options, async (draft) => {
-        for (const { kind, id } of rows) await draft.remove(kind, id)
+      const { revision } = await commit(parts.control, options, async (changeSet) => {
+        for (const { kind, id } of rows) await changeSet.remove(kind, id)
       })
-      await announce(parts, revision)
-      await breathe()
+      await sendChangeNotifications(parts, revision)
+      await yieldToEventLoop()
     }
   }
 }
 
-async function dropSystemHistory({ control, now }: Parts): Promise<void> {
+async function dropSystemHistory({ control, now }: Dependencies): Promise<void> {
   const before = now() - systemHistoryDays * day
   let revision: number | undefined = 0
   for (let pieces = 0; revision !== undefined && pieces < maxPieces; pieces++) {
     revision = (await dropOldHistory(control, { before, after: revision })).after
-    await breathe()
+    await yieldToEventLoop()
   }
   let entry: string | undefined = ''
   for (let pieces = 0; entry !== undefined && pieces < maxPieces; pieces++) {
     entry = (await dropOldAudit(control, { before, after: entry })).after
-    await breathe()
+    await yieldToEventLoop()
   }
 }
 
 /** Once a day or oftener: events past `logging.retentionDays`, forgotten sessions, an old signing key. */
-export async function retain(parts: Parts, keys: TokenKeys): Promise<void> {
+export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
   const row = await getRow(parts.control, 'settings', 'logging')
   const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
   const before = parts.now() - retentionDays * day
-  while ((await dropOldEvents(parts.records, before, batch)) > 0) await breathe()
-  while ((await dropOldFacts(parts.records, before, batch)) > 0) await breathe()
-  while ((await dropOldMessages(parts.records, before, batch)) > 0) await breathe()
+  while ((await dropOldEvents(parts.records, before, batch)) > 0) await yieldToEventLoop()
+  while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()
+  while ((await dropOldMessages(parts.records, before, batch)) > 0) await yieldToEventLoop()
   await dropSystemHistory(parts)
   await dropOldWorkerRequests(parts.records, parts.now() - day)
   await dropOldChunks(parts.records, parts.now() - day)

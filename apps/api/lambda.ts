@@ -2,9 +2,9 @@ import { type ScheduledTask, type SweepReport, scheduledTaskSchema } from '@post
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
-import { tendCertificates } from './certificates.ts'
+import { renewCertificates } from './certificates.ts'
 import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
-import { retain, sweepAndReport } from './housekeeping.ts'
+import { applyRetention, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { makeParts } from './node/dependencies.ts'
 
@@ -53,10 +53,10 @@ async function start(env: NodeJS.ProcessEnv) {
   const task = async ({ schedule }: ScheduledTask): Promise<SweepReport | undefined> => {
     if (schedule === 'sweep') {
       const report = await sweepAndReport(parts)
-      await tendCertificates(parts)
+      await renewCertificates(parts)
       return report
     }
-    await retain(parts, keys)
+    await applyRetention(parts, keys)
     return undefined
   }
   return { answer: handle(createApp(parts)), task, settled }

@@ -12,7 +12,7 @@ import {
   splitAddress,
   withoutBox,
 } from '@postern/policy/directory.ts'
-import type { Ground } from '@postern/policy/expand.ts'
+import type { PartialDirectory } from '@postern/policy/expand.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { entriesAt } from '@postern/store/control/directory.ts'
 
@@ -24,11 +24,14 @@ const maxAddresses = 60_000
 type Entry = { kind: string; value: string }
 
 /** @returns `undefined` when they lead to too much */
-export async function groundFor(draft: ChangeSet, addresses: readonly string[]): Promise<Ground | undefined> {
+export async function partialDirectoryFor(
+  changeSet: ChangeSet,
+  addresses: readonly string[],
+): Promise<PartialDirectory | undefined> {
   const directory = emptyDirectory()
-  for (const { value } of await draft.all('domain')) addDomain(directory, value)
-  const general = generalSchema.parse((await draft.get('settings', 'general'))?.value ?? {})
-  const advanced = (await draft.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
+  for (const { value } of await changeSet.all('domain')) addDomain(directory, value)
+  const general = generalSchema.parse((await changeSet.get('settings', 'general'))?.value ?? {})
+  const advanced = (await changeSet.get('settings', 'advanced'))?.value as AdvancedSettings | undefined
   const mailboxDelimiter = advanced?.mailboxDelimiter ?? ''
   const seen = new Set<string>()
   let waiting = [...addresses, ...followedAnyway(directory, general)]
@@ -38,7 +41,7 @@ export async function groundFor(draft: ChangeSet, addresses: readonly string[]):
       .filter((key) => !seen.has(key))
     for (const key of keys) seen.add(key)
     if (seen.size > maxAddresses) return undefined
-    const found = keys.length > 0 ? await entriesAt(draft.queries, keys) : []
+    const found = keys.length > 0 ? await entriesAt(changeSet.queries, keys) : []
     waiting = found.flatMap((entry) => added(directory, entry))
   }
   return { directory, settings: { general, advanced: { mailboxDelimiter } } }

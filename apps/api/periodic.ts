@@ -11,16 +11,16 @@ export function periodically(ms: number, work: () => Promise<unknown>, failed: (
   let isStopped = false
   let turn: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
-  const plan = (pause: number) => {
+  const schedule = (pause: number) => {
     timer = setTimeout(() => {
       turn = work()
         .then(() => {}, failed)
         .finally(() => {
-          if (!isStopped) plan(ms)
+          if (!isStopped) schedule(ms)
         })
     }, pause)
   }
-  plan(Math.min(ms, firstWithinMs))
+  schedule(Math.min(ms, firstWithinMs))
   return {
     stop: () => {
       isStopped = true

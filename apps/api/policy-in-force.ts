@@ -7,8 +7,8 @@ import type { Policy } from '@postern/policy/policy.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import { hasAllSince, headOf } from '@postern/store/control/revisions.ts'
 import { changesPage, rowsById, rowsByKey } from '@postern/store/control/rows.ts'
-import { breathe, type Database } from '@postern/store/database.ts'
-import { slice } from './time-slice.ts'
+import { type Database, yieldToEventLoop } from '@postern/store/database.ts'
+import { timeSlice } from './time-slice.ts'
 
 /**
  * The saved settings as the rules see them. What is compiled is kept until the revision moves, and then only what changed is
@@ -49,10 +49,10 @@ async function renewed(control: Database, old: Kept): Promise<Kept> {
     if (!last || changes.length < page) break
     if (read > maxChanges) return loaded(control)
     from = last
-    await breathe()
+    await yieldToEventLoop()
   }
   const steps = compileSteps(replica, revision, { previous: old.policy, changed })
-  return { revision, id, replica, policy: await compileInSlices(steps, slice()) }
+  return { revision, id, replica, policy: await compileInSlices(steps, timeSlice()) }
 }
 
 async function loaded(control: Database): Promise<Kept> {
@@ -64,9 +64,9 @@ async function loaded(control: Database): Promise<Kept> {
       for (const { id, value } of rows) put(replica[kind], id, value)
       after = rows.at(-1)?.id ?? after
       if (rows.length < page) break
-      await breathe()
+      await yieldToEventLoop()
     }
-  return { revision, id, replica, policy: await compileInSlices(compileSteps(replica, revision), slice()) }
+  return { revision, id, replica, policy: await compileInSlices(compileSteps(replica, revision), timeSlice()) }
 }
 
 /** The policy with changes that are not saved. */
@@ -75,7 +75,7 @@ export async function withChanges({ replica: saved, policy, revision }: Kept, ch
   const changed = new Set<RowKind>()
   for (const { kind, id, after } of changes)
     if ((kinds as readonly RowKind[]).includes(kind)) put(own(replica, changed, kind), id, after)
-  return compileInSlices(compileSteps(replica, revision, { previous: policy, changed }), slice())
+  return compileInSlices(compileSteps(replica, revision, { previous: policy, changed }), timeSlice())
 }
 
 /** The policy with those entries of the Kill File, saved or drafted, that can match this sender. */
@@ -90,7 +90,7 @@ export async function withKillFor(
   for (const { id, value } of await rowsByKey(control, 'kill', killKeys(sender))) put(replica.kill, id, value)
   for (const { kind, id, after } of changes) if (kind === 'kill') put(replica.kill, id, after)
   const options = { previous: { ...policy, kill: emptyKillFile(0) }, changed: new Set<RowKind>(['kill']) }
-  return compileInSlices(compileSteps(replica, policy.revision, options), slice())
+  return compileInSlices(compileSteps(replica, policy.revision, options), timeSlice())
 }
 
 /** A map that may be written to; the saved one is shared with others. */

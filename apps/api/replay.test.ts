@@ -1,8 +1,8 @@
 import { zstdCompressSync } from 'node:zlib'
-import type { Session } from '@postern/contract/session-facts.ts'
+import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import { factsIn, storeFacts } from '@postern/store/records/facts.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { retain } from './housekeeping.ts'
+import { applyRetention } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   await give(
     Array.from(
       { length: 100 },
-      (_, i): Session => ({
+      (_, i): SessionRecord => ({
         now: start + i * 1000,
         ip: `198.51.100.${i}`,
         helo: 'mx.remote.example',
@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 
 let made = 0
-function batch(sessions: Session[], dropped = 0) {
+function batch(sessions: SessionRecord[], dropped = 0) {
   return {
     id: `019a0000-0000-7000-8000-${String(++made).padStart(12, '0')}`,
     since: Math.min(...sessions.map(({ now = 0 }) => now)),
@@ -42,7 +42,7 @@ function batch(sessions: Session[], dropped = 0) {
   }
 }
 
-async function give(sessions: Session[], dropped = 0) {
+async function give(sessions: SessionRecord[], dropped = 0) {
   const body = batch(sessions, dropped)
   const token = await api.tokens.smtp()
   for (let twice = 0; twice < 2; twice++)
@@ -146,7 +146,7 @@ describe('recorded facts', () => {
     expect(json.sessions + json.dropped).toBe(4)
     expect(json.dropped).toBeGreaterThan(1)
     other.clock.ahead = 31 * 24 * hour
-    await retain(other.parts, new TokenKeys(other.parts))
+    await applyRetention(other.parts, new TokenKeys(other.parts))
     expect(await count()).toBe(0)
   })
 })

@@ -17,19 +17,19 @@ const groups = ['general', 'advanced', 'tls'] as const
  * Those that led elsewhere before.
  * @param fixed settings that the environment decides
  */
-export async function routesToOurselves(draft: ChangeSet, fixed: Record<string, string>): Promise<string[]> {
-  const { changes } = draft
+export async function routeLoops(changeSet: ChangeSet, fixed: Record<string, string>): Promise<string[]> {
+  const { changes } = changeSet
   const settings = changes.filter(({ kind, id }) => kind === 'settings' && groups.some((group) => group === id))
   const domains = changes.filter(({ kind }) => kind === 'domain')
   if (settings.length === 0 && domains.length === 0) return []
-  const after = await groupsOf(draft)
+  const after = await groupsOf(changeSet)
   const before = { ...after, ...Object.fromEntries(settings.map(({ id, before }) => [id, parsed(before)])) }
   const [usBefore, us] = [ourselvesFrom(before, fixed), ourselvesFrom(after, fixed)]
   const old = new Set([...ofGeneral(before.general), ...domains.flatMap(ofDomain('before'))].map(spelled))
   const changed = [...ofGeneral(after.general), ...domains.flatMap(ofDomain('after'))].map(spelled)
   const fresh = new Set(changed.filter((route) => !old.has(route)))
   const isNew = (route: Route) => fresh.has(spelled(route)) || !leadsTo(usBefore, route.target)
-  return [...ofGeneral(after.general), ...(await domainRoutes(draft, { domains, moved: !isSame(usBefore, us) }))]
+  return [...ofGeneral(after.general), ...(await domainRoutes(changeSet, { domains, moved: !isSame(usBefore, us) }))]
     .filter((route) => leadsTo(us, route.target) && isNew(route))
     .slice(0, maxSaid)
     .map(
@@ -39,15 +39,16 @@ export async function routesToOurselves(draft: ChangeSet, fixed: Record<string, 
 
 const maxSaid = 50
 
-async function groupsOf(draft: ChangeSet): Promise<Groups> {
-  const value = async (group: (typeof groups)[number]) => ((await draft.get('settings', group))?.value ?? {}) as Json
+async function groupsOf(changeSet: ChangeSet): Promise<Groups> {
+  const value = async (group: (typeof groups)[number]) =>
+    ((await changeSet.get('settings', group))?.value ?? {}) as Json
   return { general: await value('general'), advanced: await value('advanced'), tls: await value('tls') }
 }
 
 /** When our name or our ports have changed, every domain's; else those that were changed. */
-async function domainRoutes(draft: ChangeSet, { domains, moved }: { domains: readonly Change[]; moved: boolean }) {
+async function domainRoutes(changeSet: ChangeSet, { domains, moved }: { domains: readonly Change[]; moved: boolean }) {
   if (!moved) return domains.flatMap(ofDomain('after'))
-  return (await draft.all('domain')).flatMap(({ value }) => ofRoute(value.name, value.route))
+  return (await changeSet.all('domain')).flatMap(({ value }) => ofRoute(value.name, value.route))
 }
 
 function ofDomain(when: 'before' | 'after'): (change: Change) => Route[] {

@@ -1,4 +1,4 @@
-import type { Parts } from './dependencies.ts'
+import type { Dependencies } from './dependencies.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { TokenKeys } from './identity/keys.ts'
 import { accountRoutes } from './routes/account.ts'
@@ -9,7 +9,7 @@ import { historyRoutes } from './routes/history.ts'
 import { listRoutes } from './routes/lists.ts'
 import { eventRoutes, queueRoutes } from './routes/records.ts'
 import { serviceRoutes } from './routes/services.ts'
-import { sessionRoutes } from './routes/session.ts'
+import { signInRoutes } from './routes/session.ts'
 import { settingsRoutes } from './routes/settings.ts'
 import { simulateRoutes } from './routes/simulate.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -17,9 +17,9 @@ import { peopleRoutes } from './routes/users.ts'
 import { workerRoutes } from './routes/worker.ts'
 
 /** The whole table. Where two rows could match one path, the first wins. */
-export function endpoints(parts: Parts, keys: TokenKeys): Endpoint[] {
+export function endpoints(parts: Dependencies, keys: TokenKeys): Endpoint[] {
   return [
-    ...sessionRoutes(parts, keys),
+    ...signInRoutes(parts, keys),
     ...accountRoutes,
     ...peopleRoutes(keys),
     ...serviceRoutes,

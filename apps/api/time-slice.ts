@@ -1,13 +1,13 @@
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 
 const longestMs = 10
 
 /** Says when work in small steps has held the event loop long enough: a promise that lets others run, else nothing. */
-export function slice(): () => Promise<void> | undefined {
+export function timeSlice(): () => Promise<void> | undefined {
   let since = performance.now()
   return () => {
     if (performance.now() - since < longestMs) return undefined
-    return breathe().then(() => {
+    return yieldToEventLoop().then(() => {
       since = performance.now()
     })
   }

@@ -2,30 +2,30 @@ import { tooBroad } from '@postern/contract/address-coverage.ts'
 import { hostNameOf, isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroups } from '@postern/contract/settings.ts'
 import { splitAddress } from '@postern/policy/directory.ts'
-import { expand, type Ground } from '@postern/policy/expand.ts'
+import { expand, type PartialDirectory } from '@postern/policy/expand.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { entriesNaming, keysIn } from '@postern/store/control/directory.ts'
 import type { z } from 'zod'
-import type { Parts } from './dependencies.ts'
-import { groundFor } from './partial-directory.ts'
-import { routesToOurselves } from './route-loops.ts'
+import type { Dependencies } from './dependencies.ts'
+import { partialDirectoryFor } from './partial-directory.ts'
+import { routeLoops } from './route-loops.ts'
 
 /** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
 
 type Json = Record<string, unknown>
 
-type Machine = Pick<Parts, 'fixed' | 'missingSyslog'>
+type Machine = Pick<Dependencies, 'fixed' | 'missingSyslog'>
 
-export async function warningsOf(draft: ChangeSet, parts: Machine): Promise<string[]> {
-  const { changes } = draft
+export async function warningsOf(changeSet: ChangeSet, parts: Machine): Promise<string[]> {
+  const { changes } = changeSet
   return [
     ...changes.flatMap(ofSettings),
     ...changes.flatMap(ofHostName),
     ...changes.flatMap((change) => ofSyslog(change, parts)),
-    ...(await ofLists(draft, [...changes, ...draft.examples])),
-    ...(await ofDirectory(draft, changes)),
-    ...(await routesToOurselves(draft, parts.fixed)),
+    ...(await ofLists(changeSet, [...changes, ...changeSet.examples])),
+    ...(await ofDirectory(changeSet, changes)),
+    ...(await routeLoops(changeSet, parts.fixed)),
   ]
 }
 
@@ -68,11 +68,11 @@ const broad = {
 }
 
 /** The list as a whole: two halves of the Internet are the Internet. */
-async function ofLists(draft: ChangeSet, changes: readonly Change[]): Promise<string[]> {
+async function ofLists(changeSet: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const found: string[] = []
   for (const list of ['relay', 'white'] as const) {
     if (!changes.some(({ kind, after }) => kind === list && after !== null)) continue
-    for (const family of tooBroad(await keysIn(draft.queries, list)))
+    for (const family of tooBroad(await keysIn(changeSet.queries, list)))
       found.push(
         `The ${list === 'relay' ? 'relay list' : 'White List'} covers a large part of the ${family} Internet: ${broad[list]}`,
       )
@@ -81,13 +81,13 @@ async function ofLists(draft: ChangeSet, changes: readonly Change[]): Promise<st
 }
 
 /** Addresses that lead to nobody, or only to some of those they name. */
-async function ofDirectory(draft: ChangeSet, changes: readonly Change[]): Promise<string[]> {
+async function ofDirectory(changeSet: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const asked = new Map<string, string>()
   for (const change of changes) for (const [address, what] of addressesOf(change)) asked.set(address, what)
   const gone = goneAddresses(changes)
-  if (gone.length > 0) for (const { key } of await entriesNaming(draft.queries, gone)) asked.set(key, key)
+  if (gone.length > 0) for (const { key } of await entriesNaming(changeSet.queries, gone)) asked.set(key, key)
   if (asked.size === 0 || asked.size > maxAsked) return []
-  const ground = await groundFor(draft, [...asked.keys()])
+  const ground = await partialDirectoryFor(changeSet, [...asked.keys()])
   if (!ground) return []
   return [...new Set([...asked].flatMap(([address, what]) => aboutAddress(ground, address, what)))].slice(0, maxSaid)
 }
@@ -119,7 +119,7 @@ function goneAddresses(changes: readonly Change[]): string[] {
     .map(({ before }) => String(parsed(before)?.address))
 }
 
-function aboutAddress(ground: Ground, address: string, what: string): string[] {
+function aboutAddress(ground: PartialDirectory, address: string, what: string): string[] {
   const { local, domain } = splitAddress(address)
   const own = ground.directory.domains.get(domain)
   if (!own)

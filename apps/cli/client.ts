@@ -1,6 +1,6 @@
 import type { Problem } from '@postern/contract/views.ts'
 
-const patienceMs = 60_000
+const timeoutMs = 60_000
 
 /** What the API said no to, or that it said nothing: then `status` is 0. `paths`: the fields it names. */
 export class ApiError extends Error {
@@ -63,7 +63,7 @@ export class Client {
       ...asked,
       method,
       headers: { accept: 'application/json', authorization: `Bearer ${this.#token}`, ...asked.headers },
-      signal: AbortSignal.timeout(patienceMs),
+      signal: AbortSignal.timeout(timeoutMs),
     }).catch((error: Error) => {
       const cause = error.cause instanceof Error ? error.cause.message : error.message
       throw new ApiError(0, `no answer from ${this.#base}: ${cause}. Check POSTERN_URL, and that Postern is running.`)

@@ -5,7 +5,7 @@ import { revert } from './revert.ts'
 import { sendmail } from './sendmail.ts'
 import { sendmailOptions } from './sendmail-options.ts'
 import { apply, plan } from './settings-as-code.ts'
-import { dialogue } from './smtp-stdio.ts'
+import { smtpOnStdio } from './smtp-stdio.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
 /** `arguments`: how many it needs. It takes no more than `most`, without which it takes what it needs. */
@@ -165,7 +165,7 @@ async function asSendmail(args: string[]): Promise<number> {
   const options = sendmailOptions(args)
   switch (options.mode) {
     case 'dialogue':
-      return dialogue(client)
+      return smtpOnStdio(client)
     case 'queue':
       return queue.list(client(), '')
     case 'run':

@@ -88,7 +88,7 @@ function endAtDot(message: string, { ignoreDots }: SendmailOptions): string {
 
 const utf8 = (text: string): string => (/[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString() : text)
 
-/** A name without a domain is of this house. */
+/** A name without a domain is a local address. */
 function qualified(address: string): string {
   return address.includes('@') ? address : `${address}@${process.env.POSTERN_ORIGIN || hostNameOf('', hostname())}`
 }

@@ -7,7 +7,7 @@ import { sysexits } from './sysexits.ts'
  * Speaks SMTP on standard input and output (-bs): both are the SMTP service's own, whose rules hold as for anybody who
  * connects from here. `POSTERN_SMTP` (host:port) names it; without it the API is asked.
  */
-export async function dialogue(client: () => Client): Promise<number> {
+export async function smtpOnStdio(client: () => Client): Promise<number> {
   let place: { host: string; port: number }
   try {
     place = process.env.POSTERN_SMTP ? placeIn(process.env.POSTERN_SMTP) : await placeFrom(client())

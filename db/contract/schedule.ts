@@ -2,14 +2,14 @@ import { z } from 'zod'
 
 /**
  * What runs by the clock in the API. As a process its own timers say it; as a function a scheduler sends this as the whole event.
- * `sweep`, every minute: send the nudges a crashed function left unsent, mark workers that fell silent. `retention`, daily: remove what is older than its setting.
+ * `sweep`, every minute: send the change notifications that a crashed function left unsent, mark workers that no longer report. `retention`, daily: remove what is older than its setting.
  */
 export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(['sweep', 'retention']) })
 export type ScheduledTask = z.infer<typeof scheduledTaskSchema>
 
 /** What a sweep found and the handler returns; alarms hang on these numbers. */
 export const sweepReportSchema = z.object({
-  /** Nudges that had to be sent again. */
+  /** Change notifications that had to be sent again. */
   resent: z.number().int().nonnegative(),
   /** Workers heard of lately (`live` in views.ts). */
   liveWorkers: z.number().int().nonnegative(),

@@ -33,7 +33,7 @@ const time = z.union([
 const count = z.number().int().nonnegative()
 const path = z.string().max(1000)
 
-export const sessionSchema = z.strictObject({
+export const sessionRecordSchema = z.strictObject({
   /** When it was; milliseconds since the epoch or RFC 3339. */
   now: time.optional(),
   listener: z.enum(['smtp', 'submission', 'smtps']).optional(),
@@ -89,7 +89,7 @@ export const sessionSchema = z.strictObject({
   lookups: lookupsSchema.optional(),
 })
 
-export type Session = z.output<typeof sessionSchema>
+export type SessionRecord = z.output<typeof sessionRecordSchema>
 
 /** What a key that is absent stands for. A record leaves these out. */
 export const sessionDefaults = {
@@ -107,7 +107,7 @@ export const sessionDefaults = {
   hops: 0,
   errors: 0,
   invalidRecipients: 0,
-} as const satisfies Partial<Session>
+} as const satisfies Partial<SessionRecord>
 
 type KeysOf<T> = T extends unknown ? keyof T : never
 type Fact = KeysOf<
@@ -126,10 +126,10 @@ type Read =
   | 'address'
 type Assert<T extends never> = T
 /** A fact that has no key here could be neither simulated nor replayed: the compiler refuses it. */
-export type FactsLeftOut = Assert<Exclude<Fact, keyof Session | Read>>
+export type FactsLeftOut = Assert<Exclude<Fact, keyof SessionRecord | Read>>
 
 /** Facts of one session as they were decided about, stage by stage; those of one transaction at most. */
-export type RecordedSession = {
+export type SessionStages = {
   connect: ConnectFacts
   hello?: HelloFacts | undefined
   auth?: AuthFacts | undefined
@@ -141,14 +141,14 @@ export type RecordedSession = {
 }
 
 /** Keys that stand in the record as they stand in the facts. A new one enters by its line in the schema. */
-const copied = (Object.keys(sessionSchema.shape) as (keyof Session)[]).filter(
+const copied = (Object.keys(sessionRecordSchema.shape) as (keyof SessionRecord)[]).filter(
   (key) => !['now', 'helo', 'login', 'mailFrom', 'rcptTo', 'vrfy', 'expn', 'lookups'].includes(key),
 )
 
 /** The session that these facts were read from, without what is at its default. */
-export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: RecordedSession): Session {
+export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: SessionStages): SessionRecord {
   const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
-  const record: Session = { now: (mail ?? latest).now, ip: connect.ip }
+  const record: SessionRecord = { now: (mail ?? latest).now, ip: connect.ip }
   copy(record, connect)
   if (hello) {
     record.helo = hello.argument.slice(0, 512)
@@ -172,7 +172,7 @@ export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: Rec
   return record
 }
 
-function copy(record: Session, facts: SessionFacts): void {
+function copy(record: SessionRecord, facts: SessionFacts): void {
   const from = facts as Record<string, unknown>
   const to = record as Record<string, unknown>
   for (const key of copied) {

@@ -3,11 +3,11 @@ import { draftSchema } from './draft.ts'
 import { recipientSchema } from './envelope.ts'
 import { reasons } from './reasons.ts'
 import { ruleSchema, stageNames } from './rules.ts'
-import { sessionSchema } from './session-facts.ts'
+import { sessionRecordSchema } from './session-facts.ts'
 
 /** What `POST /v1/simulate` is asked and answers. */
 
-export const simulateRequestSchema = z.strictObject({ session: sessionSchema, draft: draftSchema.optional() })
+export const simulateRequestSchema = z.strictObject({ session: sessionRecordSchema, draft: draftSchema.optional() })
 export type SimulateRequest = z.output<typeof simulateRequestSchema>
 
 const stepSchema = z.object({

@@ -148,7 +148,7 @@ export const userViewSchema = z.object({
   createdAt: time,
   lastLoginAt: time.optional(),
 })
-export const sessionViewSchema = z.object({
+export const loginSessionViewSchema = z.object({
   id: z.string(),
   createdAt: time,
   expiresAt: time,
@@ -160,7 +160,7 @@ export const sessionViewSchema = z.object({
   /** The one that asks. */
   current: z.boolean(),
 })
-export type SessionView = z.infer<typeof sessionViewSchema>
+export type LoginSessionView = z.infer<typeof loginSessionViewSchema>
 export const tokenViewSchema = z.object({
   id: z.string(),
   name: z.string(),

@@ -52,7 +52,7 @@ export const workerReportSchema = z.strictObject({
   revision: z.number().int().nonnegative(),
   /** Absent: a worker of an earlier release. */
   revisionId: revisionIdSchema.optional(),
-  /** Generation of the service's wish that was carried out. */
+  /** Generation of the service's desired state that was carried out. */
   generation: z.number().int().nonnegative(),
   refused: z.object({ revision: z.number().int(), error: z.string().max(1000) }).optional(),
   sessions: z.number().int().nonnegative(),
@@ -98,7 +98,7 @@ export const etrnRequestSchema = z.strictObject({
   by: z.string().min(1).max(320),
 })
 
-/** The body of an SQS message: a nudge, nothing more. */
+/** The body of an SQS message: the change notification, nothing more. */
 export const changeNotificationSchema = z.object({ revision: z.number().int().nonnegative() })
 
 /**

@@ -4,11 +4,11 @@ import { notifySchema } from './envelope.ts'
 
 /**
  * What the API asks of a worker because only a worker has the spool: to store a message that was submitted over HTTP, and
- * to show the content of one that waits. The API keeps the request as a row, nudges the worker over its change queue (a
+ * to show the content of one that waits. The API keeps the request as a row, notifies the worker over its change queue (a
  * revision it has already: nothing new, so it looks for requests), and the worker fetches it, does it and answers:
  * `GET /v1/worker/requests`, `GET /v1/worker/requests/{id}`, `GET|POST /v1/worker/requests/{id}/chunks/{n}` (octets of the
  * message), `POST /v1/worker/requests/{id}/answer`. The report's answer says
- * how many there are, so a nudge that was lost costs seconds.
+ * how many there are, so a lost notification costs seconds.
  */
 
 /** Octets of one chunk: a message travels between API and worker in chunks, so no request and no row is large. */

@@ -12,7 +12,7 @@ import { documentSchema } from './document.ts'
 import { parseInput } from './input-errors.ts'
 import { listInputSchemas } from './lists.ts'
 import { replayRequestSchema } from './replay.ts'
-import { sessionSchema } from './session-facts.ts'
+import { sessionRecordSchema } from './session-facts.ts'
 import { settingGroups } from './settings.ts'
 import {
   enrolTokenInputSchema,
@@ -37,7 +37,7 @@ const schemas: [string, z.ZodType][] = [
   ['dkim-key', dkimKeyInputSchema],
   ['document', documentSchema],
   ['submission', submissionSchema],
-  ['session', sessionSchema],
+  ['session', sessionRecordSchema],
   ['user', userInputSchema],
   ['user patch', userPatchSchema],
   ['own password', passwordChangeSchema],

@@ -10,7 +10,7 @@ export type Database = LibSQLDatabase<Record<string, never>> & { $client: Client
 export type Queries = BaseSQLiteDatabase<'async', ResultSet, Record<string, never>>
 
 /** Gives the event loop a turn: libSQL's calls on a file are synchronous, so awaiting them alone lets nobody else in. */
-export const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
+export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
 
 /** `%` and `_` of a search mean themselves. Use with `escape '\'`. */
 export const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`

@@ -21,7 +21,7 @@ export function isHttpEvent(event: unknown): event is HttpEvent {
  * login limit by address would lock out strangers together. The visitor's address is believed only beside the CDN's token; a
  * direct caller keeps its own address. Both headers are taken away: the API never sees the token.
  */
-export function withVisitor<E extends HttpEvent>(event: E, edgeToken: string | undefined): E {
+export function withClientAddress<E extends HttpEvent>(event: E, edgeToken: string | undefined): E {
   const { [edgeTokenHeader]: shown, [visitorHeader]: visitor, ...headers } = event.headers
   const believed = edgeToken !== undefined && shown !== undefined && same(shown, edgeToken) && visitor !== undefined
   if (!believed) return { ...event, headers }

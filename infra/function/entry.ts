@@ -1,4 +1,4 @@
-import { type ApiHandler, answer } from './handle-event.ts'
+import { type ApiHandler, handleEvent } from './handle-event.ts'
 import { fromSecretsManager, loadSecrets } from './secrets.ts'
 
 /**
@@ -11,4 +11,4 @@ delete process.env.POSTERN_EDGE_TOKEN
 const { handler: api }: { handler: ApiHandler } = await import(new URL('./api.mjs', import.meta.url).href)
 
 export const handler: ApiHandler = (event, context) =>
-  answer(event, context, { api, edgeToken, print: (line) => process.stdout.write(`${line}\n`) })
+  handleEvent(event, context, { api, edgeToken, print: (line) => process.stdout.write(`${line}\n`) })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { withVisitor } from './client-address.ts'
-import { answer } from './handle-event.ts'
+import { withClientAddress } from './client-address.ts'
+import { handleEvent } from './handle-event.ts'
 import { loadSecrets } from './secrets.ts'
 
 /** What API Gateway sends, payload 2.0, less what nobody here reads. */
@@ -17,7 +17,7 @@ describe('the visitor', () => {
   const ip = (event: ReturnType<typeof request>) => event.requestContext.http.sourceIp
 
   test('is who the CDN says, when the CDN shows its token', () => {
-    expect(ip(withVisitor(request(fromEdge), 'right'))).toBe('203.0.113.9')
+    expect(ip(withClientAddress(request(fromEdge), 'right'))).toBe('203.0.113.9')
   })
   test.each([
     ['a wrong token', { ...fromEdge, 'x-postern-edge': 'wrong' }, 'right'],
@@ -25,12 +25,12 @@ describe('the visitor', () => {
     ['a token but no address', { 'x-postern-edge': 'right' }, 'right'],
     ['no token configured', fromEdge, undefined],
   ])('is the caller itself with %s', (_, headers, token) => {
-    expect(ip(withVisitor(request(headers), token))).toBe('192.0.2.1')
+    expect(ip(withClientAddress(request(headers), token))).toBe('192.0.2.1')
   })
   test('leaves neither header to the API, and the event as it was', () => {
     const event = request(fromEdge)
     for (const token of ['right', 'wrong'])
-      expect(withVisitor(event, token).headers).toEqual({ host: 'api.example.org' })
+      expect(withClientAddress(event, token).headers).toEqual({ host: 'api.example.org' })
     expect(event).toEqual(request(fromEdge))
   })
 })
@@ -44,7 +44,7 @@ describe('an event', () => {
       seen.push(given)
       return result
     }
-    const answered = await answer(event, {}, { api, edgeToken: 'right', print: (line) => lines.push(line) })
+    const answered = await handleEvent(event, {}, { api, edgeToken: 'right', print: (line) => lines.push(line) })
     return { seen, lines, answered }
   }
 

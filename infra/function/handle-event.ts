@@ -1,10 +1,10 @@
 import { scheduledTaskSchema, sweepReportSchema } from '@postern/contract/schedule.ts'
-import { isHttpEvent, withVisitor } from './client-address.ts'
+import { isHttpEvent, withClientAddress } from './client-address.ts'
 
 /** `handler` of apps/api/lambda.ts: an HTTP event in, an HTTP answer out; a scheduled task in, for `sweep` its report out. */
 export type ApiHandler = (event: unknown, context: unknown) => Promise<unknown>
 
-export type Surroundings = {
+export type HandlerOptions = {
   api: ApiHandler
   edgeToken: string | undefined
   /** Writes one line to the log. The metric filters of api.ts read the sweep's. */
@@ -12,9 +12,9 @@ export type Surroundings = {
 }
 
 /** Hands the event to the API. Anything that is neither a request nor a scheduled task is refused with an error. */
-export async function answer(event: unknown, context: unknown, around: Surroundings): Promise<unknown> {
+export async function handleEvent(event: unknown, context: unknown, around: HandlerOptions): Promise<unknown> {
   const { api, edgeToken, print } = around
-  if (isHttpEvent(event)) return api(withVisitor(event, edgeToken), context)
+  if (isHttpEvent(event)) return api(withClientAddress(event, edgeToken), context)
   const task = scheduledTaskSchema.safeParse(event)
   if (!task.success) throw new Error(`neither an HTTP request nor a scheduled task: ${task.error.message}`)
   const result = await api(task.data, context)

@@ -7,11 +7,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
  * How many events storage takes a second on one core, durably, with the projection of messages, the books and the full
  * text index; and for how long one batch holds the event loop. `node test/bench/ingest.ts [messages]`
  */
-const house = new URL('../../', import.meta.url)
-const { openRecords } = await import(new URL('db/store/open.ts', house).href)
-const { ingest } = await import(new URL('db/store/records/ingest.ts', house).href)
-const { booksTotal } = await import(new URL('db/store/records/books.ts', house).href)
-const { breathe } = await import(new URL('db/store/database.ts', house).href)
+const root = new URL('../../', import.meta.url)
+const { openRecords } = await import(new URL('db/store/open.ts', root).href)
+const { ingest } = await import(new URL('db/store/records/ingest.ts', root).href)
+const { booksTotal } = await import(new URL('db/store/records/books.ts', root).href)
+const { yieldToEventLoop } = await import(new URL('db/store/database.ts', root).href)
 
 const messages = Number(process.argv[2] ?? 40_000)
 const batch = 500
@@ -30,7 +30,7 @@ for (const { worker, body } of bodies) {
   const from = performance.now()
   await ingest(records, worker, (JSON.parse(body) as { events: never[] }).events)
   took.push(performance.now() - from)
-  await breathe()
+  await yieldToEventLoop()
 }
 const ms = performance.now() - startedAt
 const { user, system } = process.cpuUsage(cpu)

@@ -6,7 +6,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { zstdCompressSync } from 'node:zlib'
 import { startFixture } from '@postern/api/test/fixture.ts'
-import { recordOf, type Session } from '@postern/contract/session-facts.ts'
+import { recordOf, type SessionRecord } from '@postern/contract/session-facts.ts'
 import { connectFacts, dataFacts, mailFacts, rcptFacts, sessionFacts } from '@postern/policy/test/example.ts'
 
 const sessions = Number(process.argv[2] ?? 1_000_000)
@@ -74,7 +74,7 @@ async function fill(): Promise<void> {
   )
 }
 
-function sessionOf(i: number): Session {
+function sessionOf(i: number): SessionRecord {
   const word = (i * 2_654_435_761) % 1_000_003
   return {
     now: began + Math.floor((i * 19 * 3_600_000) / sessions),

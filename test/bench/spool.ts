@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
  * Rooms are reached by path, as everything in `test` reaches them.
  */
 
-const house = new URL('../../', import.meta.url)
-const { openLocalWriter } = await import(new URL('workers/spool/local/writer.ts', house).href)
+const root = new URL('../../', import.meta.url)
+const { openLocalWriter } = await import(new URL('workers/spool/local/writer.ts', root).href)
 
 const runMs = 400
 const rounds = 3
@@ -65,7 +65,7 @@ async function measure(
   make: (directory: string) => Promise<Store>,
   load: { octets: number; writers: number },
 ): Promise<Figure> {
-  const directory = await mkdtemp(join(process.argv[2] ?? fileURLToPath(house), 'bench-spool-'))
+  const directory = await mkdtemp(join(process.argv[2] ?? fileURLToPath(root), 'bench-spool-'))
   const store = await make(directory)
   const body = Buffer.alloc(load.octets, 'All work and no play makes Jack a dull boy.\r\n')
   let messages = 0

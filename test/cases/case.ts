@@ -4,7 +4,7 @@ import { draftSchema } from '@postern/contract/draft.ts'
 import { eventTypeNames } from '@postern/contract/events.ts'
 import { reasons } from '@postern/contract/reasons.ts'
 import { ruleSchema, stageNames } from '@postern/contract/rules.ts'
-import { sessionSchema } from '@postern/contract/session-facts.ts'
+import { sessionRecordSchema } from '@postern/contract/session-facts.ts'
 import { z } from 'zod'
 
 /**
@@ -23,7 +23,7 @@ export const caseSchema = z.strictObject({
   /** Settings as merge patches, lists and directory as the whole truth, on top of the world of `world.ts`. */
   given: draftSchema.default({}),
   /** What the dialogue does not say: address, look-ups, port. `{ip}` anywhere stands for the case's own address. */
-  facts: sessionSchema.partial().default({}),
+  facts: sessionRecordSchema.partial().default({}),
   /** What the client sends, and how the reply must begin. `""` is the connection, what follows DATA is the message. */
   dialogue: z.array(z.tuple([z.string(), z.string()])).min(1),
   /** The last decision. */

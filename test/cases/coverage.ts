@@ -17,7 +17,7 @@ export const keys: string[] = [
   ...directoryKinds.map((kind) => `directory:${kind}`),
 ]
 
-const house = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../..')
 const rooms = ['test', 'workers', 'apps']
 const tag =
   /\[((?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+)(?:, ?(?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+))*)\]/g
@@ -35,9 +35,9 @@ export function proofs(): Map<string, string[]> {
   }
   for (const one of [...casesOnDisk(), ...casesOfTheOrder()])
     for (const key of one.proves) note(key, `case ${one.number}`)
-  for (const file of rooms.flatMap((room) => testFiles(join(house, room))))
+  for (const file of rooms.flatMap((room) => testFiles(join(root, room))))
     for (const [, named = ''] of readFileSync(file, 'utf8').matchAll(tag))
-      for (const key of named.split(/, ?/)) if (found.has(key)) note(key, relative(house, file))
+      for (const key of named.split(/, ?/)) if (found.has(key)) note(key, relative(root, file))
   return found
 }
 

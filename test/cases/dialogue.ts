@@ -1,5 +1,5 @@
 import type { Stage } from '@postern/contract/rules.ts'
-import { type Session, sessionSchema } from '@postern/contract/session-facts.ts'
+import { type SessionRecord, sessionRecordSchema } from '@postern/contract/session-facts.ts'
 import type { Case } from './case.ts'
 
 /** What a dialogue says to the decision: the session it is, and which of its lines are decided about. */
@@ -40,13 +40,13 @@ function stageOf(says: string): Stage | null {
 }
 
 /** The facts that the lines bring along. What the case gives by itself wins. */
-export function sessionOf(one: Case): Session {
-  const session: Session = { now: noon, ip: one.ip, tlsAvailable: true, machine: 'mx.test' }
+export function sessionOf(one: Case): SessionRecord {
+  const session: SessionRecord = { now: noon, ip: one.ip, tlsAvailable: true, machine: 'mx.test' }
   for (const { says, stage } of turnsOf(one)) read(session, says, stage)
-  return sessionSchema.parse({ ...session, ...one.facts })
+  return sessionRecordSchema.parse({ ...session, ...one.facts })
 }
 
-function read(session: Session, says: string, stage: Stage | null): void {
+function read(session: SessionRecord, says: string, stage: Stage | null): void {
   const between = /<(.*)>/s.exec(says)?.[1] ?? ''
   const after = says.slice(says.indexOf(' ') + 1)
   switch (stage) {
@@ -83,7 +83,7 @@ function read(session: Session, says: string, stage: Stage | null): void {
   }
 }
 
-function messageFacts(text: string): Partial<Session> {
+function messageFacts(text: string): Partial<SessionRecord> {
   const header = text.split('\r\n\r\n')[0] ?? ''
   return {
     size: Buffer.byteLength(text) + 2,

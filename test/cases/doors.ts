@@ -1,7 +1,7 @@
 import type { Rule, Stage } from '@postern/contract/rules.ts'
 import type { Simulation } from '@postern/contract/simulation.ts'
-import { spoken } from '@postern/policy/reply-lines.ts'
-import { walk } from '@postern/policy/simulate-session.ts'
+import { replyLinesOf } from '@postern/policy/reply-lines.ts'
+import { simulateSession } from '@postern/policy/simulate-session.ts'
 import { compilePolicy } from '../../workers/policy/compile.ts'
 import type { Api } from '../system/api.ts'
 import type { Case } from './case.ts'
@@ -19,9 +19,15 @@ export type Decided = {
 
 export function decideInProcess(one: Case): Decided[] {
   const policy = compilePolicy(replicaOf(worldOf(one.given)), 1)
-  return walk(sessionOf(one), policy).map((step) => {
+  return simulateSession(sessionOf(one), policy).map((step) => {
     const { stage, rule, reason, trail } = step.verdict
-    return { stage, rule, reason, reply: spoken(step, { policy, machine: 'mx.test' })[0] ?? '', trail: [...trail] }
+    return {
+      stage,
+      rule,
+      reason,
+      reply: replyLinesOf(step, { policy, machine: 'mx.test' })[0] ?? '',
+      trail: [...trail],
+    }
   })
 }
 

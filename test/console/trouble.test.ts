@@ -1,15 +1,15 @@
 import { createServer, type Server } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { freePort, until } from '../peers/peer.ts'
-import { type Middle, startMiddle } from '../system/api-proxy.ts'
-import { startBothByHand, type WorkerByHand } from '../system/worker-process.ts'
+import { type ApiProxy, startMiddle } from '../system/api-proxy.ts'
+import { startBothByHand, type WorkerProcess } from '../system/worker-process.ts'
 import { type Console, openConsole, rolledOut } from './console.ts'
 
 /** What is wrong is visible first: a worker that refuses, a port in use, an API that is away, an open relay. */
 
 let it: Console
-let middle: Middle
-let workers: Record<'smtp' | 'queue', WorkerByHand>
+let middle: ApiProxy
+let workers: Record<'smtp' | 'queue', WorkerProcess>
 let taken: Server
 let takenPort: number
 

@@ -5,11 +5,11 @@ import { answers, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { startWireSink, type WireSink } from '../wire/sink.ts'
 import { type Postern, startPostern } from './postern.ts'
-import { environmentOf, startByHand, type WorkerByHand } from './worker-process.ts'
+import { environmentOf, startByHand, type WorkerProcess } from './worker-process.ts'
 
 let postern: Postern | undefined
 let sink: WireSink | undefined
-let byHand: WorkerByHand | undefined
+let byHand: WorkerProcess | undefined
 afterEach(async () => {
   await byHand?.kill()
   await postern?.stop()

@@ -6,7 +6,7 @@ import { bodyOf } from './sqs.ts'
 /** What happens to a request: it goes on after so many milliseconds, it is never answered, or it was stored and the answer is lost. */
 export type Meddling = number | 'hang' | 'lose the answer'
 
-export type Middle = {
+export type ApiProxy = {
   readonly url: string
   /** For requests whose path begins with this, until told otherwise. */
   meddle(path: string, how: Meddling): void
@@ -18,7 +18,7 @@ export type Middle = {
 }
 
 /** Stands between workers and the API. */
-export async function startMiddle(target: string): Promise<Middle> {
+export async function startMiddle(target: string): Promise<ApiProxy> {
   const rules = new Map<string, Meddling>()
   const rewrites = new Map<string, (text: string, worker: string) => string>()
   const server = createServer(async (request, response) => {

@@ -10,7 +10,7 @@ import { temporaryDirectory, until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { startWireSink, type WireSink } from '../wire/sink.ts'
 import { type Postern, startPostern } from './postern.ts'
-import { startBothByHand, type WorkerByHand } from './worker-process.ts'
+import { startBothByHand, type WorkerProcess } from './worker-process.ts'
 
 /** Files that are damaged or full: said in words, nothing lost that can be kept, nothing that runs in circles. */
 
@@ -18,7 +18,7 @@ let postern: Postern | undefined
 let sink: WireSink | undefined
 let directory = ''
 const after: (() => void)[] = []
-const hands: WorkerByHand[] = []
+const hands: WorkerProcess[] = []
 afterEach(async () => {
   await Promise.all(hands.splice(0).map((worker) => worker.kill()))
   await postern?.stop()

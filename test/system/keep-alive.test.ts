@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { promisify } from 'node:util'
-import { reachOf } from '@postern/net/http/allowed-addresses.ts'
-import { Hosts } from '@postern/net/http/checked-hosts.ts'
+import { allowedAddressesOf } from '@postern/net/http/allowed-addresses.ts'
+import { CheckedHosts } from '@postern/net/http/checked-hosts.ts'
 import { Poster } from '@postern/net/http/post.ts'
 import { type ConnectOptions, defaultTimeouts } from '@postern/queue/client/connect-options.ts'
 import { Connection } from '@postern/queue/client/connection.ts'
@@ -56,7 +56,7 @@ const connections: [string, () => unknown][] = [
   [
     'a webhook',
     () =>
-      new Poster(new Hosts(reachOf(['127.0.0.0/8']), () => Promise.resolve(['127.0.0.1']))).post({
+      new Poster(new CheckedHosts(allowedAddressesOf(['127.0.0.0/8']), () => Promise.resolve(['127.0.0.1']))).post({
         url: `http://127.0.0.1:${at().port}/`,
         headers: {},
         length: 0,

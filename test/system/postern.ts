@@ -60,7 +60,7 @@ export type Postern = {
   stop(): Promise<void>
 }
 
-const house = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../..')
 /** Of the administrator that every Postern of the tests starts with. */
 export const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
 /** Data directories in use, and whether each goes with its Postern. */
@@ -165,7 +165,7 @@ type ApiStart = {
 
 async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['apps/api/main.ts'], {
-    cwd: house,
+    cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:https'
 import { Dns } from '@postern/net/dns.ts'
-import { reachOf } from '@postern/net/http/allowed-addresses.ts'
+import { allowedAddressesOf } from '@postern/net/http/allowed-addresses.ts'
 import type { Assurance } from '@postern/queue/assure/assurance.ts'
-import { SecureDns } from '@postern/queue/assure/dnssec.ts'
+import { DnssecResolver } from '@postern/queue/assure/dnssec.ts'
 import { MtaSts } from '@postern/queue/assure/mta-sts.ts'
 import { Trust } from '@postern/queue/client/certificate.ts'
 import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
@@ -107,8 +107,8 @@ afterEach(async () => {
 async function bed(rows: Rows = {}): Promise<Testbed> {
   const resolver = new Dns({ servers: [dns.server] })
   const trust = new Trust({ caFile: authority.file })
-  const mtaSts = new MtaSts({ dns: resolver, trust, port: policyPort, reach: reachOf(['127.0.0.0/8']) })
-  const assurance: Assurance = { trust, mtaSts, secureDns: new SecureDns({ servers: [dns.server] }) }
+  const mtaSts = new MtaSts({ dns: resolver, trust, port: policyPort, reach: allowedAddressesOf(['127.0.0.0/8']) })
+  const assurance: Assurance = { trust, mtaSts, secureDns: new DnssecResolver({ servers: [dns.server] }) }
   const box = await Testbed.open(rows, { dns: resolver, outboundPort: port, assurance })
   open.push(box)
   return box

@@ -1,5 +1,5 @@
 import { Dns } from '@postern/net/dns.ts'
-import { SecureDns } from '@postern/queue/assure/dnssec.ts'
+import { DnssecResolver } from '@postern/queue/assure/dnssec.ts'
 import { Trust } from '@postern/queue/client/certificate.ts'
 import { type Rows, Testbed, until } from '@postern/queue/test/testbed.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -62,7 +62,7 @@ async function bed(rows: Rows = {}): Promise<Testbed> {
   const assurance = {
     trust: new Trust({ caFile: authority.file }),
     mtaSts: undefined,
-    secureDns: new SecureDns({ servers }),
+    secureDns: new DnssecResolver({ servers }),
   }
   const box = await Testbed.open(rows, { dns: new Dns({ servers }), outboundPort: port, assurance })
   open.push(box)

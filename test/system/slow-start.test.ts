@@ -8,7 +8,7 @@ import { type Postern, startPostern } from './postern.ts'
 
 /** Longer than the first housekeeping waits. */
 const slowMs = 7_000
-const house = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../..')
 
 let postern: Postern | undefined
 afterEach(() => postern?.stop())
@@ -16,7 +16,7 @@ showLogsOnFailure(() => [postern])
 
 /** A receiver of another configuration that takes its time to end. */
 async function leaveSlowWorker(dataDirectory: string): Promise<number> {
-  const script = join(house, 'workers/smtp/main.ts')
+  const script = join(root, 'workers/smtp/main.ts')
   const code = `process.on('SIGTERM', () => setTimeout(() => process.exit(0), ${slowMs})); setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['-e', code, script], { stdio: 'ignore' })
   process.once('exit', () => child.kill('SIGKILL'))
@@ -27,7 +27,7 @@ async function leaveSlowWorker(dataDirectory: string): Promise<number> {
   return child.pid as number
 }
 
-it('the API starts, keeps house and serves although its workers take long to start', async () => {
+it('the API starts, sweeps and serves although its workers take long to start', async () => {
   const dataDirectory = await temporaryDirectory('slow-start')
   await leaveSlowWorker(dataDirectory)
   const startedAt = Date.now()

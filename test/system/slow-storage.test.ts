@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
 import { startLoad } from '../bench/load.ts'
 import { showLogsOnFailure } from '../peers/failure.ts'
-import { type Meddling, type Middle, startMiddle } from './api-proxy.ts'
+import { type ApiProxy, type Meddling, startMiddle } from './api-proxy.ts'
 import { type Postern, startPostern } from './postern.ts'
-import { startBothByHand, type WorkerByHand } from './worker-process.ts'
+import { startBothByHand, type WorkerProcess } from './worker-process.ts'
 
 let postern: Postern | undefined
-let middle: Middle | undefined
-let workers: WorkerByHand[] = []
+let middle: ApiProxy | undefined
+let workers: WorkerProcess[] = []
 afterEach(async () => {
   await Promise.all(workers.map((worker) => worker.stop()))
   await middle?.stop()

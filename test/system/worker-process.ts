@@ -6,7 +6,7 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import type { Postern } from './postern.ts'
 
 /** A worker process that the test starts itself, as a service manager on another host would. */
-export type WorkerByHand = {
+export type WorkerProcess = {
   readonly pid: number
   logs(): string
   kill(): Promise<void>
@@ -14,7 +14,7 @@ export type WorkerByHand = {
   stop(): Promise<number | null>
 }
 
-const house = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../..')
 
 /** The environment a running process was started with. */
 export function environmentOf(pid: number): Record<string, string> {
@@ -24,9 +24,9 @@ export function environmentOf(pid: number): Record<string, string> {
   )
 }
 
-export function startByHand(service: ServiceName, env: Record<string, string>): WorkerByHand {
+export function startByHand(service: ServiceName, env: Record<string, string>): WorkerProcess {
   const child = spawn(process.execPath, [`workers/${service}/main.ts`], {
-    cwd: house,
+    cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -53,7 +53,7 @@ export function startByHand(service: ServiceName, env: Record<string, string>): 
 export async function startBothByHand(
   postern: Postern,
   apiUrl = postern.url,
-): Promise<Record<ServiceName, WorkerByHand>> {
+): Promise<Record<ServiceName, WorkerProcess>> {
   const api = environmentOf(postern.pid)
   const start = async (service: ServiceName) => {
     const name = `${service}-1`

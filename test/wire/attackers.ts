@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ListEntryView, Page } from '@postern/contract/views.ts'
 import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
 import type { Postern } from '../system/postern.ts'
-import { environmentOf, startByHand, type WorkerByHand } from '../system/worker-process.ts'
+import { environmentOf, startByHand, type WorkerProcess } from '../system/worker-process.ts'
 import { connect, type Reply, type WireClient } from './client.ts'
 
 /** Clients that attack from addresses of their own, and what became of them. */
@@ -70,7 +70,7 @@ export async function staysOut(
 
 let witnesses = 0
 
-export type SecondWorker = WorkerByHand & {
+export type SecondWorker = WorkerProcess & {
   smtpPort: number
 }
 

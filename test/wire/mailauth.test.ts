@@ -325,7 +325,7 @@ describe('enforce', () => {
     expect((rules as string[]).join('\n')).toMatch(/data: spf \(watched\).*honest\.test.*\n?.*data: dmarc \(watched\)/s)
   })
 
-  it('the DNS says nothing: taken within the patience, and never refused', async () => {
+  it('the DNS does not answer: accepted within the timeout, never refused', async () => {
     await live.set('general', { verifySpf: 'enforce', verifyDmarc: 'enforce', verifyDkim: 'enforce' })
     const { reply } = await end({ ip: bad, sender: 'x@silent.test', from: 'x@silent.test' })
     expect(reply.code, reply.raw).toBe(250)

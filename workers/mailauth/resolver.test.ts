@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Names } from './resolver.ts'
+import { CachingResolver } from './resolver.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -33,15 +33,15 @@ async function nameServer(texts: Record<string, string>) {
       address,
     )
   })
-  return { asked, names: new Names([`127.0.0.1:${socket.address().port}`]) }
+  return { asked, resolver: new CachingResolver([`127.0.0.1:${socket.address().port}`]) }
 }
 
 describe('what was concluded from the DNS', () => {
   it('is recalled as long as its records are kept, and says for how long', async () => {
-    const { asked, names } = await nameServer({ 'a.test': 'v=spf1 -all' })
+    const { asked, resolver } = await nameServer({ 'a.test': 'v=spf1 -all' })
     let found = 0
     const conclude = () => {
-      const listener = names.listen()
+      const listener = resolver.listen()
       const said = listener.recall('spf a.test', async (resolve) => ({
         records: await resolve('a.test', 'TXT'),
         found: ++found,
@@ -58,10 +58,10 @@ describe('what was concluded from the DNS', () => {
   })
 
   it('is not kept when a record has a macro: it depends on more than the key', async () => {
-    const { names } = await nameServer({ 'm.test': 'v=spf1 exists:%{l}.m.test -all' })
+    const { resolver } = await nameServer({ 'm.test': 'v=spf1 exists:%{l}.m.test -all' })
     let found = 0
     const conclude = async () => {
-      const listener = names.listen()
+      const listener = resolver.listen()
       await listener.recall('spf m.test', async (resolve) => ({ records: await resolve('m.test', 'TXT'), n: ++found }))
       return listener.holdsMs
     }
@@ -69,8 +69,8 @@ describe('what was concluded from the DNS', () => {
   })
 
   it('that a name is not there is kept, too; what nobody could say is not', async () => {
-    const { asked, names } = await nameServer({})
-    const missing = async (name: string, from = names) => {
+    const { asked, resolver } = await nameServer({})
+    const missing = async (name: string, from = resolver) => {
       const listener = from.listen()
       const code = await listener.resolve(name, 'TXT').catch((error: NodeJS.ErrnoException) => error.code)
       return { code, holdsMs: listener.holdsMs }
@@ -78,7 +78,7 @@ describe('what was concluded from the DNS', () => {
     expect(await missing('none.test')).toMatchObject({ code: 'ENOTFOUND' })
     expect((await missing('none.test')).holdsMs).toBeGreaterThan(50_000)
     expect(asked).toEqual(['none.test'])
-    const silent = new Names(['127.0.0.1:9'], { timeoutMs: 50, tries: 1 })
+    const silent = new CachingResolver(['127.0.0.1:9'], { timeoutMs: 50, tries: 1 })
     expect((await missing('a.test', silent)).holdsMs).toBeLessThanOrEqual(5_000)
   })
 })

@@ -25,7 +25,7 @@ const maxRecords = 100
 const keyOf = (name: string, type: string) => `${type} ${name.toLowerCase()}`
 const isNone = (code: string | undefined) => code === 'ENOTFOUND' || code === 'ENODATA'
 
-export class Names {
+export class CachingResolver {
   readonly #resolver: Resolver
   readonly #kept = new LRUCache<string, Promise<unknown[]>>({ max: maxKept })
   readonly #found = new LRUCache<string, object>({ max: maxKept })
@@ -92,25 +92,25 @@ export type Dns = {
 }
 
 /** Remembers nothing. */
-export function forgetful(resolve: Resolve): Dns {
+export function uncached(resolve: Resolve): Dns {
   return { resolve, recall: (_, find) => find(resolve) }
 }
 
 /** Knows afterwards for how long everything it heard is kept, so that what follows from it can be kept as long. */
 export class Listener implements Dns {
-  readonly #names: Names
+  readonly #resolver: CachingResolver
   readonly #found: LRUCache<string, object>
   readonly #heard: [name: string, type: string][] = []
   #leastMs = keepNone * 1000
 
-  constructor(names: Names, found: LRUCache<string, object>) {
-    this.#names = names
+  constructor(resolver: CachingResolver, found: LRUCache<string, object>) {
+    this.#resolver = resolver
     this.#found = found
   }
 
   resolve: Resolve = async (name, type) => {
     this.#heard.push([name, type])
-    const records = await this.#names.resolve(name, type)
+    const records = await this.#resolver.resolve(name, type)
     // RFC 7208 §7: what follows from a record with a macro depends on more than who asks.
     if (type === 'TXT' && records.some((record) => (record as string[]).some((part) => part.includes('%'))))
       this.#leastMs = 0
@@ -123,7 +123,7 @@ export class Listener implements Dns {
       this.#leastMs = Math.min(this.#leastMs, this.#found.getRemainingTTL(key))
       return known as T
     }
-    const listener = this.#names.listen()
+    const listener = this.#resolver.listen()
     const found = await find(listener.resolve)
     const ttl = listener.holdsMs
     if (ttl > 0) this.#found.set(key, found, { ttl })
@@ -132,7 +132,7 @@ export class Listener implements Dns {
   }
 
   get holdsMs(): number {
-    for (const [name, type] of this.#heard) this.#leastMs = Math.min(this.#leastMs, this.#names.keeps(name, type))
+    for (const [name, type] of this.#heard) this.#leastMs = Math.min(this.#leastMs, this.#resolver.keeps(name, type))
     return Math.floor(this.#leastMs)
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Remembered } from './result-cache.ts'
-import type { Examined, Question } from './verify.ts'
+import type { Question, VerifyResult } from './verify.ts'
 
 const question: Question = {
   sender: 'jane@a.test',
@@ -10,17 +10,17 @@ const question: Question = {
   checks: ['spf', 'dkim', 'dmarc'],
   author: 'a.test',
 }
-const examined: Examined = {
+const result: VerifyResult = {
   findings: { spf: { result: 'pass', domain: 'a.test' }, dkim: [{ result: 'none' }] },
   cuts: [],
   forged: 0,
   holdsMs: 60_000,
 }
-const answer = { findings: examined.findings, cuts: [], forged: 0 }
+const answer = { findings: result.findings, cuts: [], forged: 0 }
 
-function keeping(about: Partial<Question> = {}, found: Partial<Examined> = {}): Remembered {
+function keeping(about: Partial<Question> = {}, found: Partial<VerifyResult> = {}): Remembered {
   const remembered = new Remembered()
-  remembered.keep({ ...question, ...about }, { ...examined, ...found })
+  remembered.keep({ ...question, ...about }, { ...result, ...found })
   return remembered
 }
 
@@ -51,7 +51,7 @@ describe('what is remembered of the DNS', () => {
     expect(remembered.find({ ...question, sender: '', helo: 'b.test' })).toBeUndefined()
   })
 
-  it.each<[string, Partial<Examined>]>([
+  it.each<[string, Partial<VerifyResult>]>([
     ['depends on more than is asked', { holdsMs: 0 }],
     ['says nothing of how long it holds', { holdsMs: undefined as never }],
     ['takes something out of the message', { cuts: [[0, 10]] }],

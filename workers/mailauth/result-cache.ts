@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Examined, Question } from './verify.ts'
+import type { Question, VerifyResult } from './verify.ts'
 
 /**
  * Answers about messages in which nothing but the author's domain matters. They hold as long as everything the DNS said for
@@ -8,21 +8,21 @@ import type { Examined, Question } from './verify.ts'
  */
 
 const maxKept = 20_000
-const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
+const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
 /** Below it is not worth the memory. */
 const leastMs = 1_000
 
 export class Remembered {
-  readonly #answers = new LRUCache<string, Examined>({ max: maxKept })
+  readonly #answers = new LRUCache<string, VerifyResult>({ max: maxKept })
 
-  find(question: Question): Examined | undefined {
+  find(question: Question): VerifyResult | undefined {
     if (question.author !== undefined && question.checks.length === 0) return nothing
     const key = keyOf(question)
     return key === undefined ? undefined : this.#answers.get(key)
   }
 
-  keep(question: Question, examined: Examined): void {
-    const { holdsMs = 0, findings, cuts, forged } = examined
+  keep(question: Question, result: VerifyResult): void {
+    const { holdsMs = 0, findings, cuts, forged } = result
     const key = holdsMs >= leastMs && cuts.length === 0 ? keyOf(question) : undefined
     if (key !== undefined) this.#answers.set(key, { findings, cuts, forged }, { ttl: holdsMs })
   }

@@ -1,7 +1,7 @@
 import type { Location } from '@postern/spool/spool.ts'
-import type { Examined, Question } from './verify.ts'
+import type { Question, VerifyResult } from './verify.ts'
 
-/** What the event loop and an examining thread say to each other. Several at once travel together. */
+/** What the event loop and an verifying thread say to each other. Several at once travel together. */
 
 export type Setup = {
   /** `address[:port]` each; empty: the system's. */
@@ -10,7 +10,7 @@ export type Setup = {
   spool?: string
 }
 
-export type Asked =
+export type ThreadRequest =
   | { kind: 'stored'; id: number; question: Question; location: Location; octets: number }
   | { kind: 'whole'; id: number; question: Question; message: Uint8Array }
   /** The message follows in pieces. */
@@ -19,8 +19,8 @@ export type Asked =
   /** Nobody waits for it any more. */
   | { kind: 'dropped'; id: number }
 
-export type Said =
-  | { kind: 'examined'; id: number; examined: Examined }
+export type ThreadResponse =
+  | { kind: 'verified'; id: number; result: VerifyResult }
   | { kind: 'failed'; id: number; error: string }
   /** The pieces sent are used up. */
   | { kind: 'more'; id: number }

@@ -1,11 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
-import { Names } from './resolver.ts'
-import type { Asked, Said, Setup } from './thread-messages.ts'
-import { examine } from './verify.ts'
+import { CachingResolver } from './resolver.ts'
+import type { Setup, ThreadRequest, ThreadResponse } from './thread-messages.ts'
+import { verify } from './verify.ts'
 
-/** The thread in which messages are examined: many at once, because most of the time is waiting for the DNS. */
+/** The thread in which messages are verified: many at once, because most of the time is waiting for the DNS. */
 
 /** Messages up to here are read at once. */
 const wholeOctets = 1 << 20
@@ -13,49 +13,51 @@ const wholeOctets = 1 << 20
 type Inbox = { give(pieces: Uint8Array[], last: boolean): void; drop(): void }
 
 const { servers, spool } = workerData as Setup
-const names = new Names(servers)
+const resolver = new CachingResolver(servers)
 const reader: SpoolReader | undefined = spool === undefined ? undefined : openLocalReader({ directory: spool })
 const inboxes = new Map<number, Inbox>()
-let news: Said[] = []
+let outgoing: ThreadResponse[] = []
 
 /** What is said in one turn of the loop goes in one message. */
-function say(said: Said): void {
-  if (news.length === 0)
+function send(response: ThreadResponse): void {
+  if (outgoing.length === 0)
     setImmediate(() => {
-      parentPort?.postMessage(news)
-      news = []
+      parentPort?.postMessage(outgoing)
+      outgoing = []
     })
-  news.push(said)
+  outgoing.push(response)
 }
 
-function hear(asked: Asked): void {
-  switch (asked.kind) {
+function receive(request: ThreadRequest): void {
+  switch (request.kind) {
     case 'stored':
-      void answer(asked, stored(asked))
+      void answer(request, stored(request))
       break
     case 'whole':
-      void answer(asked, [Buffer.from(asked.message.buffer, asked.message.byteOffset, asked.message.byteLength)])
+      void answer(request, [
+        Buffer.from(request.message.buffer, request.message.byteOffset, request.message.byteLength),
+      ])
       break
     case 'sent':
-      void answer(asked, pieces(asked.id))
+      void answer(request, pieces(request.id))
       break
     case 'piece':
-      inboxes.get(asked.id)?.give(asked.pieces, asked.last)
+      inboxes.get(request.id)?.give(request.pieces, request.last)
       break
     case 'dropped':
-      inboxes.get(asked.id)?.drop()
+      inboxes.get(request.id)?.drop()
   }
 }
 
-type Job = Extract<Asked, { kind: 'stored' | 'whole' | 'sent' }>
+type Job = Extract<ThreadRequest, { kind: 'stored' | 'whole' | 'sent' }>
 
 async function answer({ id, question }: Job, message: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
   try {
-    const dns = names.listen()
-    const examined = await examine(question, message, dns)
-    say({ kind: 'examined', id, examined: { ...examined, holdsMs: dns.holdsMs } })
+    const dns = resolver.listen()
+    const result = await verify(question, message, dns)
+    send({ kind: 'verified', id, result: { ...result, holdsMs: dns.holdsMs } })
   } catch (error) {
-    say({ kind: 'failed', id, error: (error as Error).message.slice(0, 300) })
+    send({ kind: 'failed', id, error: (error as Error).message.slice(0, 300) })
   } finally {
     inboxes.delete(id)
   }
@@ -91,11 +93,11 @@ async function* pieces(id: number): AsyncGenerator<Buffer> {
     const come = new Promise<void>((resolve) => {
       wake = resolve
     })
-    say({ kind: 'more', id })
+    send({ kind: 'more', id })
     await come
   }
 }
 
-parentPort?.on('message', (several: Asked[]) => {
-  for (const asked of several) hear(asked)
+parentPort?.on('message', (several: ThreadRequest[]) => {
+  for (const request of several) receive(request)
 })

@@ -28,7 +28,7 @@ export type Question = {
   author?: string | undefined
 }
 
-export type Examined = {
+export type VerifyResult = {
   /** Only what was asked for and could be found out. */
   findings: Findings
   /** Octets of the message to leave out. */
@@ -44,11 +44,11 @@ const maxHeader = 1 << 20
 /** RFC 7208 §4.6.4: at least 20 seconds. */
 const spfMs = 20_000
 
-export async function examine(
+export async function verify(
   question: Question,
   message: Iterable<Buffer> | AsyncIterable<Buffer>,
   dns: Dns,
-): Promise<Examined> {
+): Promise<VerifyResult> {
   const { checks, found = {} } = question
   const wants = (check: MailCheck) => checks.includes(check)
   const asksSpf = wants('spf') || (wants('dmarc') && !found.spf)
@@ -166,7 +166,7 @@ type Evaluated = { status: { result: Dmarc['result']; header?: { from?: string }
 
 /**
  * Without exactly one author domain there is nothing to evaluate (RFC 9989 §5.3.1), and that would be a way around it. So each
- * is looked at, and the strictest wish of one that fails holds (RFC 7489 §6.6.1).
+ * is looked at, and the strictest policy of one that fails applies (RFC 7489 §6.6.1).
  */
 async function ofSeveral(domains: readonly string[], identities: Identities, resolver: Resolve): Promise<Dmarc> {
   let worst: Dmarc = { result: 'permerror', policy: 'none', domain: plain(domains.join(' '), 255) }

@@ -39,7 +39,7 @@ export function takesAnybody(domain: Domain | undefined): boolean {
 }
 
 /** What of the policy an expansion reads. */
-export type Ground = Pick<Policy, 'directory'> & {
+export type PartialDirectory = Pick<Policy, 'directory'> & {
   readonly settings: {
     advanced: Pick<Policy['settings']['advanced'], 'mailboxDelimiter'>
     general: Pick<Policy['settings']['general'], 'defaultMailHost' | 'postmaster'>
@@ -47,7 +47,7 @@ export type Ground = Pick<Policy, 'directory'> & {
 }
 
 type Walk = {
-  policy: Ground
+  policy: PartialDirectory
   /** What the client said. */
   original: string
   found: Map<string, Recipient>
@@ -67,7 +67,7 @@ type Walk = {
  * of that name if there is one (`jane` → `jane`, `archive` keeps a copy for jane), else a loop. Members that loop or do not
  * exist are left out, and the others get the mail; only when nobody remains is the address refused.
  */
-export function expand(target: Mailbox, original: string, policy: Ground): Expansion {
+export function expand(target: Mailbox, original: string, policy: PartialDirectory): Expansion {
   const entry = findEntry(policy.directory, target, policy.settings.advanced.mailboxDelimiter)
   if (entry?.kind === 'account' && !forwards(entry))
     return {
@@ -83,13 +83,13 @@ export function expand(target: Mailbox, original: string, policy: Ground): Expan
 }
 
 /** Whoever reads mail for postmaster of this domain when neither its directory nor its route's host knows one. */
-export function expandPostmaster(domain: string, original: string, policy: Ground): Expansion {
+export function expandPostmaster(domain: string, original: string, policy: PartialDirectory): Expansion {
   const walk = walkFor(original, policy)
   visitPostmaster(walk, domain)
   return outcomeOf(walk)
 }
 
-function walkFor(original: string, policy: Ground): Walk {
+function walkFor(original: string, policy: PartialDirectory): Walk {
   return {
     policy,
     original,

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ruleNames, ruleRow } from '@postern/contract/rules.ts'
-import type { Session } from '@postern/contract/session-facts.ts'
+import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import { recordOf } from '@postern/contract/session-facts.ts'
 import { describe, expect, it } from 'vitest'
 import type { Policy } from './policy.ts'
 import { Replay } from './replay.ts'
-import { walk } from './simulate-session.ts'
+import { simulateSession } from './simulate-session.ts'
 import {
   authFacts,
   type Change,
@@ -21,7 +21,7 @@ import {
 
 const whole = { examples: 5, since: noon - 1000, until: noon + 1000 }
 
-function replay(sessions: Session[], before: Change, after: Change | Policy) {
+function replay(sessions: SessionRecord[], before: Change, after: Change | Policy) {
   const replay = new Replay(examplePolicy(before), 'revision' in after ? after : examplePolicy(after), whole)
   for (const session of sessions) replay.line(JSON.stringify(session))
   return replay.result()
@@ -75,7 +75,7 @@ describe('a record', () => {
       rcpts: [rcptFacts({ recipientText: 'nobody@example.org' }), rcptFacts({ recipientsSoFar: 0 })],
       data: dataFacts(),
     })
-    expect(walk(session, policy).map(({ verdict }) => `${verdict.stage} ${verdict.rule}`)).toEqual([
+    expect(simulateSession(session, policy).map(({ verdict }) => `${verdict.stage} ${verdict.rule}`)).toEqual([
       'connect accept',
       'hello accept',
       'mail accept',
@@ -87,7 +87,7 @@ describe('a record', () => {
 })
 
 describe('a replay', () => {
-  const session: Session = {
+  const session: SessionRecord = {
     now: noon,
     ip: '198.51.100.7',
     helo: 'x',

@@ -2,10 +2,10 @@ import { type Lookups, lookupsSchema } from '@postern/contract/lookups.ts'
 import type { ReplayChange, ReplayResult, ReplaySaid } from '@postern/contract/replay.ts'
 import { replies } from '@postern/contract/replies.ts'
 import { type Rule, ruleRow } from '@postern/contract/rules.ts'
-import type { Session } from '@postern/contract/session-facts.ts'
+import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import type { RcptVerdict, Verdict } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
-import { type Step, walk } from './simulate-session.ts'
+import { type Step, simulateSession } from './simulate-session.ts'
 
 /**
  * Recorded sessions under two policies: which verdicts differ. What a rule of the draft asks for and the record does not hold
@@ -63,9 +63,9 @@ export class Replay {
 
   /** One line of a batch. */
   line(text: string): void {
-    let session: Session
+    let session: SessionRecord
     try {
-      session = JSON.parse(text) as Session
+      session = JSON.parse(text) as SessionRecord
     } catch {
       this.#unreadable++
       return
@@ -74,12 +74,12 @@ export class Replay {
     else this.#take(session)
   }
 
-  #take(session: Session): void {
+  #take(session: SessionRecord): void {
     session.lookups = { __proto__: this.#absent, ...session.lookups } as Lookups
     if (Object.hasOwn(session.lookups, 'rates')) session.lookups.rates = this.#withAbsentRates(session.lookups.rates)
-    const before = walk(session, this.#before)
+    const before = simulateSession(session, this.#before)
     this.#missing.clear()
-    const after = walk(session, this.#after)
+    const after = simulateSession(session, this.#after)
     this.#findUnanswered(after, session)
     const { from, width, sessions, changed } = this.#slots
     const slot = Math.min(slots - 1, Math.max(0, Math.floor(((session.now ?? from) - from) / width)))
@@ -105,7 +105,7 @@ export class Replay {
   }
 
   /** A rule that says it does not know, and asked for something that the record does not hold. */
-  #findUnanswered(after: Step[], session: Session): void {
+  #findUnanswered(after: Step[], session: SessionRecord): void {
     const inSession = new Set<Rule>()
     for (const { verdict } of after) {
       if (verdict === this.#after.proceed[verdict.stage]) continue
@@ -126,7 +126,7 @@ export class Replay {
   }
 
   /** What failed when it was looked up is in the record as not known, and would be again. A new block list was never asked. */
-  #isAbsent(fact: keyof Lookups | undefined, { lookups }: Session): boolean {
+  #isAbsent(fact: keyof Lookups | undefined, { lookups }: SessionRecord): boolean {
     if (fact === undefined) return false
     if (this.#missing.has(fact)) return true
     if (fact !== 'dnsbl') return false
@@ -135,7 +135,7 @@ export class Replay {
   }
 
   /** The same command stands at the same place on both sides; what only one side came to is a consequence, not a change. */
-  #compare(session: Session, before: Step[], after: Step[]): number {
+  #compare(session: SessionRecord, before: Step[], after: Step[]): number {
     this.#verdicts += Math.max(before.length, after.length)
     let differing = 0
     for (let i = 0; i < Math.min(before.length, after.length); i++) {
@@ -147,7 +147,7 @@ export class Replay {
     return differing
   }
 
-  #note(session: Session, was: Step, is: Step): void {
+  #note(session: SessionRecord, was: Step, is: Step): void {
     const { stage } = is.verdict
     const [before, after] = [saidBy(was.verdict), saidBy(is.verdict)]
     const key = `${stage} ${before.rule} ${before.reply} ${after.rule} ${after.reply}`
@@ -213,7 +213,7 @@ function saidBy({ rule, outcome }: Verdict): ReplaySaid {
   }
 }
 
-function exampleOf(session: Session, was: Step, is: Step): ReplayChange['examples'][number] {
+function exampleOf(session: SessionRecord, was: Step, is: Step): ReplayChange['examples'][number] {
   const { stage } = is.verdict
   return {
     at: new Date(session.now ?? 0).toISOString(),

@@ -5,7 +5,7 @@ import type { Policy } from './policy.ts'
 import type { Step } from './simulate-session.ts'
 
 /** What the client reads after a verdict: where it may go on, the reply of its command's success. One line each, without CRLF. */
-export function spoken(
+export function replyLinesOf(
   { verdict, about = '' }: Step,
   { policy, machine }: { policy: Policy; machine: string },
 ): string[] {

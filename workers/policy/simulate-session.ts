@@ -1,7 +1,7 @@
 import { parseMailAddress } from '@postern/contract/address.ts'
 import type { MailFacts, SessionFacts } from '@postern/contract/facts.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
-import { type Session, sessionDefaults } from '@postern/contract/session-facts.ts'
+import { type SessionRecord, sessionDefaults } from '@postern/contract/session-facts.ts'
 import type { Verdict } from '@postern/contract/verdict.ts'
 import {
   decideAuth,
@@ -28,7 +28,7 @@ const plainTls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
  * refused at connect, HELO or MAIL goes no further; one that cannot log in with good credentials gives up; without an accepted
  * recipient there is no DATA. A stage without its fact (`mailFrom`, `rcptTo`, `size`, …) is not asked.
  */
-export function walk(session: Session, policy: Policy): Step[] {
+export function simulateSession(session: SessionRecord, policy: Policy): Step[] {
   const steps: Step[] = []
   const facts = sessionFacts(session)
   if (!goesOn(steps, { verdict: decideConnect(connectFacts(session, facts), policy) })) return steps
@@ -41,7 +41,7 @@ export function walk(session: Session, policy: Policy): Step[] {
   return steps
 }
 
-type Going = { session: Session; facts: SessionFacts }
+type OpenSession = { session: SessionRecord; facts: SessionFacts }
 
 /** @returns whether the client may go on */
 function goesOn(steps: Step[], step: Step): boolean {
@@ -49,7 +49,7 @@ function goesOn(steps: Step[], step: Step): boolean {
   return step.verdict.outcome.kind === 'proceed'
 }
 
-function sessionFacts(session: Session): SessionFacts {
+function sessionFacts(session: SessionRecord): SessionFacts {
   const { listener, tlsAvailable } = sessionDefaults
   const facts: SessionFacts = {
     now: session.now ?? 0,
@@ -65,7 +65,7 @@ function sessionFacts(session: Session): SessionFacts {
   return facts
 }
 
-function connectFacts(session: Session, facts: SessionFacts) {
+function connectFacts(session: SessionRecord, facts: SessionFacts) {
   const { sessionsOpen, sessionsFromAddress } = sessionDefaults
   return {
     ...facts,
@@ -75,7 +75,7 @@ function connectFacts(session: Session, facts: SessionFacts) {
 }
 
 /** Whenever it was in the session: what went wrong is asked about once, before the rest. @returns whether the session goes on */
-function fault(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+function fault(steps: Step[], { session, facts }: OpenSession, policy: Policy): boolean {
   const { errors = sessionDefaults.errors, invalidRecipients = sessionDefaults.invalidRecipients, attempt } = session
   if (errors === 0 && invalidRecipients === 0 && attempt === undefined) return true
   const verdict = decideFault({ ...facts, errors, invalidRecipients, ...(attempt && { attempt }) }, policy)
@@ -83,7 +83,7 @@ function fault(steps: Step[], { session, facts }: Going, policy: Policy): boolea
   return verdict.outcome.kind !== 'refuse'
 }
 
-function hello(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+function hello(steps: Step[], { session, facts }: OpenSession, policy: Policy): boolean {
   const argument = session.helo ?? ''
   const verb = session.verb ?? sessionDefaults.verb
   if (!goesOn(steps, { verdict: decideHello({ ...facts, verb, argument }, policy), about: argument })) return false
@@ -91,7 +91,7 @@ function hello(steps: Step[], { session, facts }: Going, policy: Policy): boolea
   return true
 }
 
-function auth(steps: Step[], { session, facts }: Going, policy: Policy): boolean {
+function auth(steps: Step[], { session, facts }: OpenSession, policy: Policy): boolean {
   const login = session.login ?? ''
   const mechanism = session.mechanism ?? sessionDefaults.mechanism
   const result = session.loginResult ?? sessionDefaults.loginResult
@@ -106,7 +106,7 @@ function auth(steps: Step[], { session, facts }: Going, policy: Policy): boolean
   return true
 }
 
-function asks(steps: Step[], { session, facts }: Going, policy: Policy): void {
+function asks(steps: Step[], { session, facts }: OpenSession, policy: Policy): void {
   for (const [argument, decide] of [
     [session.vrfy, decideVrfy],
     [session.expn, decideExpn],
@@ -117,7 +117,7 @@ function asks(steps: Step[], { session, facts }: Going, policy: Policy): void {
   }
 }
 
-function transaction(steps: Step[], { session, facts }: Going, policy: Policy): void {
+function transaction(steps: Step[], { session, facts }: OpenSession, policy: Policy): void {
   const mail = mailFacts(session, facts, policy)
   if (!goesOn(steps, { verdict: decideMail(mail, policy), about: mail.senderText })) return
   let recipientsSoFar = 0
@@ -140,7 +140,7 @@ function transaction(steps: Step[], { session, facts }: Going, policy: Policy): 
   steps.push({ verdict: decideData({ ...mail, ...end }, policy) })
 }
 
-function mailFacts(session: Session, facts: SessionFacts, policy: Policy): MailFacts {
+function mailFacts(session: SessionRecord, facts: SessionFacts, policy: Policy): MailFacts {
   const senderText = bare(session.mailFrom ?? '')
   const mail: MailFacts = {
     ...facts,

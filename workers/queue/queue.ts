@@ -24,20 +24,20 @@ import { IndexWriter } from './index/index-writer.ts'
 import { Reclaim } from './index/reclaim.ts'
 import type { Rebuild } from './index/rows.ts'
 import { ActiveMessages } from './message/active-messages.ts'
-import { damageOnce } from './message/damage-events.ts'
+import { damageOncePerMessage } from './message/damage-events.ts'
 import type { QueuedMessage } from './message/message.ts'
 import { active, deferred, held } from './message/message.ts'
 import { type Attempt, sameOutcome } from './message/outcome.ts'
 import { QueueClock } from './message/queue-clock.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
-import type { Ourselves } from './route/hosts.ts'
+import type { OwnAddresses } from './route/hosts.ts'
 import { DueLoader } from './scheduling/due-loader.ts'
 import { Orders } from './scheduling/orders.ts'
 import { Scheduler } from './scheduling/scheduler.ts'
 import { SpoolFollower } from './scheduling/spool-follower.ts'
 
 /** The parts of the Queue Manager, put together. Taking over goes on while deliveries are stopped. */
-export type QueueParts = {
+export type QueueOptions = {
   dataDirectory: string
   reader: SpoolReader
   writer: SpoolWriter
@@ -55,8 +55,8 @@ export type QueueParts = {
   /** Without it certificates are verified by the usual authorities where the settings say so; no policy is asked for. */
   assurance?: Assurance
   /** Finds out where messages come from; without it nothing is found out. */
-  examiner?: MessageMailauthOptions['examiner'] | undefined
-  ourselves(): Ourselves
+  verifier?: MessageMailauthOptions['verifier'] | undefined
+  ourselves(): OwnAddresses
   settings: DeliverySettings
   /** Of MX hosts. */
   outboundPort: number
@@ -81,7 +81,7 @@ export class Queue {
   readonly index: Index
   /** Current problems, by part. */
   readonly troubles = new Map<string, string>()
-  readonly #parts: QueueParts
+  readonly #options: QueueOptions
   readonly #pool = new Pool()
   readonly #poster: Poster
   readonly #buckets: Buckets
@@ -96,9 +96,9 @@ export class Queue {
   #ticking: NodeJS.Timeout | undefined
   delivering = false
 
-  private constructor(parts: QueueParts, index: Index) {
-    const { reader, writer, record, settings, examiner } = parts
-    this.#parts = parts
+  private constructor(parts: QueueOptions, index: Index) {
+    const { reader, writer, record, settings, verifier } = parts
+    this.#options = parts
     this.#poster = new Poster(hostsFrom(parts.env ?? {}))
     this.#buckets = new Buckets(parts.env ?? {})
     this.settings = settings
@@ -118,7 +118,7 @@ export class Queue {
     this.#deliverContext = this.#makeDeliverContext()
     const deliverContext = this.#deliverContext
     const authenticity =
-      examiner && new MessageMailauth({ examiner, reader, hostname: () => this.settings.hostname, record, indexWriter })
+      verifier && new MessageMailauth({ verifier, reader, hostname: () => this.settings.hostname, record, indexWriter })
     const scheduler = new Scheduler({
       settings: () => this.settings,
       deliver: (job, queue, slot) => deliver(job, { destination: queue.nextHop.destination, slot }, deliverContext),
@@ -164,8 +164,8 @@ export class Queue {
       activeMessages,
       due: this.#due,
       record,
-      conclude: (mail, recipients, attempted) =>
-        concludeOrPutBack({ mail, recipients: [...recipients] }, attempted, deliverContext),
+      conclude: (mail, recipients, attempt) =>
+        concludeOrPutBack({ mail, recipients: [...recipients] }, attempt, deliverContext),
       trouble: (error) => this.#trouble('orders', error),
       worker: parts.writer.name,
       writeReport: (report) => this.#writeReport(report),
@@ -174,8 +174,8 @@ export class Queue {
   }
 
   /** Opens the index, rebuilding it when that is needed, and begins to take over. Deliveries begin with `startDeliveries`. */
-  static async open(given: QueueParts): Promise<Queue> {
-    const parts = { ...given, record: damageOnce(given.record) }
+  static async open(given: QueueOptions): Promise<Queue> {
+    const parts = { ...given, record: damageOncePerMessage(given.record) }
     const spool = join(parts.dataDirectory, 'spool')
     const index = await openIndex({
       path: join(parts.dataDirectory, 'queue', 'queue.db'),
@@ -200,11 +200,11 @@ export class Queue {
     const { added, missing } = await this.#spoolFollower.rebuild(index, { keepMissing: because !== 'older' })
     if (because === 'lost' && !movedTo) return
     const detail = `${reasons[because]}${movedTo ? `: moved to ${movedTo}` : ''}; compared with the spool: ${added} messages were added${missing > 0 ? `, ${missing} are in no segment` : ''}. What it did not know of is sent again`
-    this.#parts.record('message.damaged', { where: 'queue.db', detail })
+    this.#options.record('message.damaged', { where: 'queue.db', detail })
   }
 
   #makeDeliverContext(): DeliverContext {
-    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#parts
+    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#options
     const attemptContext: AttemptContext = {
       settings: () => this.settings,
       reader,
@@ -212,7 +212,7 @@ export class Queue {
       dns,
       assurance: assurance ?? settingsAlone,
       record,
-      wants: this.#parts.wants ?? (() => false),
+      wants: this.#options.wants ?? (() => false),
       signer: this.#signer,
       converter: this.#converter,
       ourselves,
@@ -244,7 +244,7 @@ export class Queue {
 
   /** After a crash an order is carried out again: its report may be in the spool already, which is read from the start. */
   async #writeReport(report: ReportOrder): Promise<void> {
-    const { wasAccepted, writer } = this.#parts
+    const { wasAccepted, writer } = this.#options
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, this.#openedAt + reportAfterMs - performance.now())))
     if (this.#spoolFollower.reports.has(report.messageId) || wasAccepted?.(report.messageId)) return
     await writer.write(dailyReport(report, { settings: this.settings, worker: writer.name, now: Date.now() }))
@@ -253,8 +253,8 @@ export class Queue {
   /** The schedule goes on as if nothing had happened; the operator may wonder about the times that are shown. */
   #clockJumped(ms: number): void {
     const seconds = Math.round(ms / 1000)
-    this.#parts.record('clock.jumped', { seconds })
-    this.#parts.clockJumped?.(seconds)
+    this.#options.record('clock.jumped', { seconds })
+    this.#options.clockJumped?.(seconds)
     this.#keepClock()
   }
 
@@ -293,14 +293,14 @@ export class Queue {
   /** The stored message; `undefined` when it is not in this queue. Its chunks end with SpoolDamaged where it is damaged. */
   async content(id: string): Promise<{ octets: number; chunks: AsyncIterable<Buffer> } | undefined> {
     const found = this.#activeMessages.find(id) ?? (await this.index.ask('locate', id))
-    return found && { octets: found.octets, chunks: this.#parts.reader.openBody(found.location as Location) }
+    return found && { octets: found.octets, chunks: this.#options.reader.openBody(found.location as Location) }
   }
 
   /** After a restart by the operator nothing learned about hosts is believed any more. */
   forget(): void {
     this.#pool.clear()
-    this.#parts.dns.clear()
-    this.#parts.assurance?.secureDns?.forget()
+    this.#options.dns.clear()
+    this.#options.assurance?.secureDns?.forget()
   }
 
   status() {
@@ -336,7 +336,7 @@ export class Queue {
     if (await within(closingMs, this.#record())) await this.index.close(this.#clock.reading())
     this.#poster.close()
     this.#buckets.close()
-    const { assurance } = this.#parts
+    const { assurance } = this.#options
     await within(closingMs, Promise.all([this.#signer.close(), this.#converter.close(), assurance?.mtaSts?.save()]))
   }
 

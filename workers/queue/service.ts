@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { serversIn } from '@postern/contract/environment.ts'
 import { chunkBytes, type WorkerRequestAnswer } from '@postern/contract/worker-requests.ts'
-import { Examiner } from '@postern/mailauth/verifier.ts'
+import { Verifier } from '@postern/mailauth/verifier.ts'
 import { Dns } from '@postern/net/dns.ts'
 import type { MessageChunks, Service, Worker } from '@postern/runtime/worker.ts'
 import { lockDirectory } from '@postern/spool/local/lock.ts'
@@ -9,10 +9,10 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { Trouble } from '@postern/spool/spool.ts'
 import type { Logger } from 'pino'
-import { assuranceFrom } from './assure/open-assurance.ts'
+import { openAssurance } from './assure/open-assurance.ts'
 import { Queue } from './queue.ts'
 import { compileDeliverySettings, type DeliverySettings } from './route/delivery-settings.ts'
-import { ourselvesFrom } from './route/own-addresses.ts'
+import { ownAddressesFrom } from './route/own-addresses.ts'
 
 /** The Queue Manager as the runtime knows it: settings in, status out, start, stop, restart. */
 
@@ -23,13 +23,13 @@ export async function queueService(
   const directory = join(worker.dataDirectory, 'spool')
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   const dns = new Dns({ servers })
-  const assurance = assuranceFrom(env, { dns, dataDirectory: worker.dataDirectory })
+  const assurance = openAssurance(env, { dns, dataDirectory: worker.dataDirectory })
   // Two Queue Managers on one index deliver everything twice.
   const lock = lockDirectory(join(worker.dataDirectory, 'queue'))
   const trouble = (about: Trouble) => worker.log.error(about, 'the spool is in trouble')
   const reader = openLocalReader({ directory, trouble })
   const writer = await openLocalWriter({ directory, name: worker.id, trouble })
-  const examiner = new Examiner({ servers, spool: directory })
+  const verifier = new Verifier({ servers, spool: directory })
   const state = new ServiceState(worker)
   let queue: Queue | undefined
   let settings: DeliverySettings | undefined
@@ -49,8 +49,8 @@ export async function queueService(
       clockJumped: (seconds) => worker.log.warn({ seconds }, 'the clock of this machine was set'),
       dns,
       assurance,
-      examiner,
-      ourselves: () => ourselvesFrom({ env, settings: settings ?? first }),
+      verifier,
+      ourselves: () => ownAddressesFrom({ env, settings: settings ?? first }),
       settings: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
       env,
@@ -84,7 +84,7 @@ export async function queueService(
     },
     stop: async () => {
       await queue?.close()
-      await examiner.close()
+      await verifier.close()
       await writer.close()
       await reader.close()
       lock.release()

@@ -20,7 +20,7 @@ export type ChangeQueueOptions = {
   workerId: string
   endpoint?: string | undefined
   /** The highest revision heard of in one receive. */
-  nudged: (revision: number) => void
+  notified: (revision: number) => void
   /** The queue exists under this URL now. */
   ready: (url: string) => void
   failed: (error: unknown) => void
@@ -83,7 +83,7 @@ export class ChangeQueue {
     )
     if (Messages.length === 0) return
     const revisions = Messages.map((message) => revisionIn(message.Body)).filter((n) => n !== undefined)
-    if (revisions.length > 0) this.#options.nudged(Math.max(...revisions))
+    if (revisions.length > 0) this.#options.notified(Math.max(...revisions))
     await this.#sqs.send(
       new DeleteMessageBatchCommand({
         QueueUrl: url,

@@ -21,7 +21,7 @@ async function answering(lines: object[]): Promise<ControlPlane> {
   return new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
 }
 
-const wish = (revision: number, desired: string) => ({
+const serviceRow = (revision: number, desired: string) => ({
   revision,
   kind: 'service',
   id: 'smtp',
@@ -30,29 +30,29 @@ const wish = (revision: number, desired: string) => ({
 const end = { end: true }
 
 test('a row that does not parse refuses the changes', async () => {
-  const api = await answering([{ revision: 4, id: 'd' }, wish(3, 'running'), wish(4, 'asleep'), end])
+  const api = await answering([{ revision: 4, id: 'd' }, serviceRow(3, 'running'), serviceRow(4, 'asleep'), end])
   await expect(api.changes({ revision: 2, id: 'b' })).rejects.toThrow(/service smtp: desired/)
 })
 
 test('a later row of the same name heals one that does not parse; one of another name does not', async () => {
-  const healed = await answering([{ revision: 4, id: 'd' }, wish(3, 'asleep'), wish(4, 'stopped'), end])
+  const healed = await answering([{ revision: 4, id: 'd' }, serviceRow(3, 'asleep'), serviceRow(4, 'stopped'), end])
   expect(await healed.changes({ revision: 2, id: 'b' })).toEqual({
     revision: 4,
     id: 'd',
-    changes: [wish(4, 'stopped')],
+    changes: [serviceRow(4, 'stopped')],
   })
   server?.close()
   const other = await answering([
     { revision: 4, id: 'd' },
-    wish(3, 'asleep'),
-    { ...wish(4, 'stopped'), id: 'queue' },
+    serviceRow(3, 'asleep'),
+    { ...serviceRow(4, 'stopped'), id: 'queue' },
     end,
   ])
   await expect(other.changes({ revision: 2, id: 'b' })).rejects.toThrow(/service smtp: desired/)
 })
 
 test('an answer without its end line is not used', async () => {
-  const api = await answering([{ revision: 4, id: 'd' }, wish(4, 'stopped')])
+  const api = await answering([{ revision: 4, id: 'd' }, serviceRow(4, 'stopped')])
   await expect(api.changes({ revision: 2, id: 'b' })).rejects.toThrow(/cut short/)
 })
 

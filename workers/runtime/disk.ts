@@ -34,33 +34,33 @@ export async function makeDirectory(path: string): Promise<void> {
 
 export type Replacement = {
   /** Where it is written first; default `<path>.new`. In the same file system. */
-  draft?: string
+  temporary?: string
   /** Writes the content and answers how many octets it has. */
   write: (file: FileHandle) => Promise<number>
 }
 
 /**
  * Puts a file in the place of another, or none: written beside it, synced, its size compared, renamed, and the rename
- * synced. When it rejects, the old file is in its place, and no draft is left.
+ * synced. When it rejects, the old file is in its place, and no temporary file is left.
  */
-export async function replaceFile(path: string, { draft = `${path}.new`, write }: Replacement): Promise<void> {
+export async function replaceFile(path: string, { temporary = `${path}.new`, write }: Replacement): Promise<void> {
   try {
-    await writeDraft(draft, write)
-    await rename(draft, path)
+    await writeTemporary(temporary, write)
+    await rename(temporary, path)
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {})
+    await rm(temporary, { force: true }).catch(() => {})
     throw error
   }
   await syncDirectory(dirname(path))
 }
 
-async function writeDraft(draft: string, write: Replacement['write']): Promise<void> {
-  const file = await open(draft, 'w', 0o600)
+async function writeTemporary(temporary: string, write: Replacement['write']): Promise<void> {
+  const file = await open(temporary, 'w', 0o600)
   try {
     const octets = await write(file)
     await file.sync()
     const { size } = await file.stat()
-    if (size !== octets) throw new ShortFile(`${draft} has ${size} octets of ${octets}`)
+    if (size !== octets) throw new ShortFile(`${temporary} has ${size} octets of ${octets}`)
   } finally {
     // NFS tells of a full disk here.
     await file.close()

@@ -49,8 +49,8 @@ function history(name = 'a') {
       },
       changes: async ({ revision: after, id }: { revision: number; id: string }) => {
         if (after < floor || after > head() || id !== idOf(after)) return 'snapshot-needed' as const
-        const news = changes.filter((change) => change.revision > after)
-        return { revision: head(), id: idOf(head()), changes: news.map(read) }
+        const newer = changes.filter((change) => change.revision > after)
+        return { revision: head(), id: idOf(head()), changes: newer.map(read) }
       },
     },
   }
@@ -86,11 +86,11 @@ async function follower(api: ReturnType<typeof history>, directory?: string) {
   return { it, applied, events, state }
 }
 
-test('lost, doubled and reordered nudges change nothing: the number decides', async () => {
+test('lost, doubled and reordered notifications change nothing: the number decides', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
-        fc.record({ write: fc.boolean(), nudges: fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 4 }) }),
+        fc.record({ write: fc.boolean(), notifications: fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 4 }) }),
         { maxLength: 10 },
       ),
       async (steps) => {
@@ -101,7 +101,7 @@ test('lost, doubled and reordered nudges change nothing: the number decides', as
         let head = it.revision
         for (const [i, step] of steps.entries()) {
           if (step.write) head = api.write(kill(String(i % 3), i % 4 === 3 ? null : `u${i}@b.example`))
-          for (const nudge of step.nudges) it.nudge(nudge)
+          for (const notification of step.notifications) it.notify(notification)
         }
         await it.ask()
         expect(it.revision).toBe(head)

@@ -17,7 +17,7 @@ import type { RecordEvent, Service } from './worker.ts'
  * last good state on disk. One question at a time; number and id decide, so asking too often or too late is harmless. Where
  * they are not of the API's history, because a backup was put back, everything is taken anew.
  */
-export type FollowerParts = {
+export type FollowerOptions = {
   controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
   lastGood: LastGood
   service: Service
@@ -27,7 +27,7 @@ export type FollowerParts = {
 }
 
 export class Follower {
-  readonly #parts: FollowerParts
+  readonly #options: FollowerOptions
   #replica: Replica = emptyReplica()
   #inForceNow: RevisionName = { revision: 0, id: '' }
   #refused: { revision: number; error: string } | undefined
@@ -35,8 +35,8 @@ export class Follower {
   #again = false
   #inForce = false
 
-  constructor(parts: FollowerParts) {
-    this.#parts = parts
+  constructor(parts: FollowerOptions) {
+    this.#options = parts
   }
 
   get revision(): number {
@@ -58,13 +58,13 @@ export class Follower {
 
   /** Puts the last good settings from disk in force. `false`: there are none. */
   async resume(): Promise<boolean> {
-    const saved = await this.#parts.lastGood.load()
+    const saved = await this.#options.lastGood.load()
     if (!saved) return false
     return this.#put(saved.replica, saved, new Set(rowKinds))
   }
 
-  /** There is news up to `revision`. */
-  nudge(revision: number): void {
+  /** There are changes up to `revision`. */
+  notify(revision: number): void {
     if (revision > this.revision) void this.ask().catch(() => {})
   }
 
@@ -95,7 +95,7 @@ export class Follower {
   async #askOnce(): Promise<void> {
     try {
       if (!this.#inForce) return await this.#takeSnapshot()
-      const answer = await this.#parts.controlPlane.changes(this.#inForceNow)
+      const answer = await this.#options.controlPlane.changes(this.#inForceNow)
       if (answer === 'snapshot-needed') return await this.#takeSnapshot()
       await this.#takeChanges(answer.changes, answer)
     } catch (error) {
@@ -105,23 +105,23 @@ export class Follower {
   }
 
   async #takeSnapshot(): Promise<void> {
-    const { rows, ...head } = await this.#parts.controlPlane.snapshot()
+    const { rows, ...head } = await this.#options.controlPlane.snapshot()
     const replica = emptyReplica()
     for (const row of rows) applyRow(replica, row)
-    if (await this.#put(replica, head, new Set(rowKinds))) await this.#parts.lastGood.saveSnapshot(replica, head)
+    if (await this.#put(replica, head, new Set(rowKinds))) await this.#options.lastGood.saveSnapshot(replica, head)
   }
 
   async #takeChanges(changes: readonly RowChange[], { revision, id }: RevisionName): Promise<void> {
-    const news = changes.filter((change) => change.revision > this.revision)
-    if (news.length === 0) {
+    const newer = changes.filter((change) => change.revision > this.revision)
+    if (newer.length === 0) {
       // Others' rows moved the number: nothing of ours is different, and we are as new as anyone.
       if (revision > this.revision && !this.#refused) this.#settle({ revision, id })
       return
     }
-    const undo = news.map((change) => before(this.#replica, change))
-    for (const change of news) applyRow(this.#replica, change)
-    if (await this.#put(this.#replica, { revision, id }, new Set(news.map(({ kind }) => kind)))) {
-      await this.#parts.lastGood.saveChanges(news, { replica: this.#replica, revision, id })
+    const undo = newer.map((change) => before(this.#replica, change))
+    for (const change of newer) applyRow(this.#replica, change)
+    if (await this.#put(this.#replica, { revision, id }, new Set(newer.map(({ kind }) => kind)))) {
+      await this.#options.lastGood.saveChanges(newer, { replica: this.#replica, revision, id })
       return
     }
     for (const row of undo.reverse()) applyRow(this.#replica, row)
@@ -130,7 +130,7 @@ export class Follower {
   async #put(replica: Replica, { revision, id }: RevisionName, changed: ReadonlySet<RowKind>): Promise<boolean> {
     const startedAt = performance.now()
     try {
-      await this.#parts.service.apply({ replica, revision, changed })
+      await this.#options.service.apply({ replica, revision, changed })
     } catch (error) {
       this.#refuse(revision, error)
       return false
@@ -139,21 +139,21 @@ export class Follower {
     this.#inForce = true
     this.#refused = undefined
     this.#settle({ revision, id })
-    this.#parts.record('policy.applied', { revision, tookMs: Math.round((performance.now() - startedAt) * 10) / 10 })
+    this.#options.record('policy.applied', { revision, tookMs: Math.round((performance.now() - startedAt) * 10) / 10 })
     return true
   }
 
   #settle(revision: RevisionName): void {
     this.#inForceNow = revision
-    this.#parts.moved()
+    this.#options.moved()
   }
 
   #refuse(revision: number, error: unknown): void {
     const text = (error instanceof Error ? error.message : String(error)).slice(0, 1000)
-    const isNews = this.#refused?.revision !== revision || this.#refused.error !== text
+    const isNew = this.#refused?.revision !== revision || this.#refused.error !== text
     this.#refused = { revision, error: text }
-    if (isNews) this.#parts.record('policy.refused', { revision, inForce: this.revision, error: text })
-    this.#parts.moved()
+    if (isNew) this.#options.record('policy.refused', { revision, inForce: this.revision, error: text })
+    this.#options.moved()
   }
 }
 

@@ -5,14 +5,14 @@ import { createServer, type Server } from 'node:http'
  * lives and its event loop turns, whatever an administrator wants of the service: a stopped receiver is healthy, and a new
  * process would be as stopped. Says nothing but the service's state, since it may listen where strangers of the network reach it.
  */
-export type HealthParts = {
+export type HealthOptions = {
   /** `POSTERN_HEALTH_PORT` (none: no health port) and `POSTERN_BIND` (127.0.0.1). */
   env: NodeJS.ProcessEnv
   observed: () => string
 }
 
 /** Throws an Error when the port is not one or cannot be bound. */
-export async function serveHealth({ env, observed }: HealthParts): Promise<Server | undefined> {
+export async function serveHealth({ env, observed }: HealthOptions): Promise<Server | undefined> {
   const text = env.POSTERN_HEALTH_PORT
   if (!text) return undefined
   const port = Number(text)

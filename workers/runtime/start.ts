@@ -76,7 +76,7 @@ class RunningWorker {
       wasAccepted: (messageId) => events.wasAccepted(messageId),
       reportOffences: async (offences) => {
         const answer = await controlPlane.sendOffences(offences)
-        this.#follower.nudge(answer.revision)
+        this.#follower.notify(answer.revision)
         return answer
       },
       runQueue: (domain, by) => controlPlane.runQueue(domain, by),
@@ -171,10 +171,10 @@ class RunningWorker {
     return new ChangeQueue({
       workerId: id,
       endpoint: env.POSTERN_SQS_ENDPOINT,
-      nudged: (revision) => {
+      notified: (revision) => {
         // A revision that is known already: there is something else to be done.
         if (revision <= this.#follower.revision) this.#requests.look()
-        this.#follower.nudge(revision)
+        this.#follower.notify(revision)
       },
       ready: (url) => {
         this.#queueUrl = url

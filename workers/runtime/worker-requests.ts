@@ -10,12 +10,12 @@ export type WorkerRequestsOptions = {
 
 /** Fetches what the API asks of this worker, does it, and answers: one at a time, and again what could not be answered. */
 export class WorkerRequests {
-  readonly #parts: WorkerRequestsOptions
+  readonly #options: WorkerRequestsOptions
   #looking = false
   #again = false
 
   constructor(parts: WorkerRequestsOptions) {
-    this.#parts = parts
+    this.#options = parts
   }
 
   /** Returns at once. */
@@ -26,7 +26,7 @@ export class WorkerRequests {
     }
     this.#looking = true
     void this.#doAll()
-      .catch(this.#parts.failed)
+      .catch(this.#options.failed)
       .finally(() => {
         this.#looking = false
         if (!this.#again) return
@@ -36,9 +36,9 @@ export class WorkerRequests {
   }
 
   async #doAll(): Promise<void> {
-    const { controlPlane } = this.#parts
+    const { controlPlane } = this.#options
     for (let ids = await controlPlane.requests(); ids.length > 0; ids = await controlPlane.requests()) {
-      for (const id of ids) await controlPlane.answer(id, await run(this.#parts, await controlPlane.request(id)))
+      for (const id of ids) await controlPlane.answer(id, await run(this.#options, await controlPlane.request(id)))
     }
   }
 }

@@ -10,7 +10,7 @@ import type { ReceiverContext } from './session/context.ts'
 import { Session } from './session/session.ts'
 import { ServerBase } from './session/smtp-server-base.ts'
 
-export type ReceiverParts = Pick<
+export type ReceiverOptions = Pick<
   ReceiverContext,
   'id' | 'machine' | 'policy' | 'spool' | 'record' | 'logins' | 'offences' | 'lookupClients' | 'runQueue' | 'trouble'
 > & {
@@ -46,7 +46,7 @@ export class Receiver extends ServerBase<Session> implements ReceiverContext {
   #reportFullAfter = 0
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(parts: ReceiverParts) {
+  constructor(parts: ReceiverOptions) {
     super({ name: parts.machine, handshakeMs })
     this.id = parts.id
     this.machine = parts.machine

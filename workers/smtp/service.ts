@@ -14,16 +14,16 @@ import type { SpoolWriter, Trouble } from '@postern/spool/spool.ts'
 import { LRUCache } from 'lru-cache'
 import { openLogins } from './auth/logins.ts'
 import { identifyClient } from './listen/connection-origin.ts'
-import { type Environment, planListeners, readEnvironment } from './listen/listen-addresses.ts'
+import { type Environment, listenAddresses, readEnvironment } from './listen/listen-addresses.ts'
 import { Listeners } from './listen/listeners.ts'
-import { trustedBlocks, trustedByEnvironment } from './listen/trusted-proxies.ts'
+import { trustedProxiesFrom, trustedProxiesOf } from './listen/trusted-proxies.ts'
 import { type OpenLookups, openLookups } from './lookups/lookup-clients.ts'
 import { submit } from './message/submit.ts'
 import { Receiver } from './receiver.ts'
 import { AcceptedEvents } from './record/accepted-events.ts'
 import { Offences } from './record/offences.ts'
 
-export type SmtpServiceParts = {
+export type SmtpServiceOptions = {
   worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
     Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
@@ -46,7 +46,7 @@ const longestStepMs = 10
 /** The receiver as a service: follows the settings, opens and closes ports, and reports its state. */
 export class SmtpService implements Service {
   readonly name = 'smtp'
-  readonly #parts: SmtpServiceParts
+  readonly #options: SmtpServiceOptions
   readonly #listeners: Listeners
   readonly #offences: Offences
   readonly #submitted = new LRUCache<string, true>({ max: 10_000 })
@@ -63,11 +63,11 @@ export class SmtpService implements Service {
   #retry: NodeJS.Timeout | undefined
   #diskCheck: NodeJS.Timeout | undefined
 
-  constructor(parts: SmtpServiceParts) {
-    this.#parts = parts
+  constructor(parts: SmtpServiceOptions) {
+    this.#options = parts
     const { proxyProtocol } = parts.environment
-    const fixed = proxyProtocol && trustedByEnvironment(proxyProtocol)
-    const trusted = (policy: Policy) => fixed ?? trustedBlocks(policy)
+    const fixed = proxyProtocol && trustedProxiesFrom(proxyProtocol)
+    const trusted = (policy: Policy) => fixed ?? trustedProxiesOf(policy)
     this.#offences = new Offences({
       report: (offences) => parts.worker.reportOffences(offences),
       record: parts.worker.record,
@@ -96,7 +96,7 @@ export class SmtpService implements Service {
     const receiver = this.#receiver
     if (!this.#inForce || touches(changed, 'certificate', 'settings')) {
       const { general, tls } = policy.settings
-      const own = general.hostname || this.#parts.machine
+      const own = general.hostname || this.#options.machine
       receiver.loadCertificates(replica.certificate, { hostname: own, minVersion: tls.minVersion })
     }
     receiver.policy = policy
@@ -108,7 +108,7 @@ export class SmtpService implements Service {
   }
 
   #makeReceiver(policy: Policy): Receiver {
-    const { worker, spool, lookups, machine, trouble } = this.#parts
+    const { worker, spool, lookups, machine, trouble } = this.#options
     const logins = openLogins(lookups.fetchJson)
     this.#diskCheck ??= setInterval(() => this.#checkDisk(), diskCheckMs).unref()
     const { id, record, wants, facts, runQueue } = worker
@@ -130,13 +130,13 @@ export class SmtpService implements Service {
     if (desired.desired === 'stopped') return this.#close(receiver, desired)
     if (receiver.stopping) receiver.resume()
     const { settings } = receiver.policy
-    const wanted = planListeners(settings, this.#parts.environment, receiver.tlsAvailable)
+    const wanted = listenAddresses(settings, this.#options.environment, receiver.tlsAvailable)
     const failures = await this.#listeners.replace(wanted)
     // The process is stopping meanwhile.
     if (this.#desired.desired === 'stopped') this.#listeners.close()
     const detail = failures.map(({ address, error }) => `${address.name} on port ${address.port}: ${error}`).join('; ')
     for (const { address, error } of detail === this.#detail ? [] : failures)
-      this.#parts.worker.record('listener.failed', {
+      this.#options.worker.record('listener.failed', {
         listener: address.name,
         address: address.address,
         port: address.port,
@@ -145,7 +145,7 @@ export class SmtpService implements Service {
     this.#generation = desired.generation
     this.#observe(failures.length > 0 ? 'degraded' : 'running', detail || undefined)
     if (failures.length === 0) return
-    const again = () => void this.#apply(receiver).catch(this.#parts.trouble)
+    const again = () => void this.#apply(receiver).catch(this.#options.trouble)
     this.#retry = setTimeout(again, portRetryMs).unref()
   }
 
@@ -165,7 +165,7 @@ export class SmtpService implements Service {
   }
 
   #observe(observed: ObservedState, detail?: string): void {
-    const { worker } = this.#parts
+    const { worker } = this.#options
     if (observed !== this.#observed || detail !== this.#detail)
       worker.record('service.state', {
         service: 'smtp',
@@ -179,13 +179,13 @@ export class SmtpService implements Service {
 
   /** Reports at once when the disk fills up, and when it has room again. */
   #checkDisk(): void {
-    if ((this.#refusalNow() === undefined) !== (this.#refusal === undefined)) this.#parts.worker.reportSoon()
+    if ((this.#refusalNow() === undefined) !== (this.#refusal === undefined)) this.#options.worker.reportSoon()
   }
 
   /** Why no mail is taken while the service runs. */
   #refusalNow(): string | undefined {
     if (this.#observed !== 'running' && this.#observed !== 'degraded') return undefined
-    return refusesMail(this.#parts.spool) ?? this.#parts.diskTrouble?.()
+    return refusesMail(this.#options.spool) ?? this.#options.diskTrouble?.()
   }
 
   /** A receiver that refuses all mail is degraded, whatever its ports. Recorded when that begins and when it ends. */
@@ -194,7 +194,7 @@ export class SmtpService implements Service {
     const observed = refusal === undefined ? this.#observed : 'degraded'
     const detail = [this.#detail, refusal].filter((text) => text !== undefined).join('; ') || undefined
     if ((refusal === undefined) !== (this.#refusal === undefined))
-      this.#parts.worker.record('service.state', {
+      this.#options.worker.record('service.state', {
         service: 'smtp',
         observed,
         ...(detail === undefined ? {} : { detail }),
@@ -204,7 +204,7 @@ export class SmtpService implements Service {
   }
 
   status(): ServiceStatus {
-    const load = this.#parts.spool.load()
+    const load = this.#options.spool.load()
     const { observed, detail } = this.#withRefusals()
     return {
       observed,
@@ -225,7 +225,7 @@ export class SmtpService implements Service {
     const receiver = this.#receiver
     if (request.kind !== 'submit' || !receiver) return { outcome: 'absent' }
     // Done already, and the answer was lost.
-    if (this.#parts.worker.wasAccepted(request.messageId) || this.#submitted.has(request.messageId))
+    if (this.#options.worker.wasAccepted(request.messageId) || this.#submitted.has(request.messageId))
       return { outcome: 'stored' }
     const answer = await submit(receiver, request, chunks)
     if (answer.outcome === 'stored' && !request.dryRun) this.#submitted.set(request.messageId, true)
@@ -242,9 +242,9 @@ export class SmtpService implements Service {
     }
     clearInterval(this.#diskCheck)
     await this.#offences.close()
-    await this.#parts.lookups.close()
-    await this.#parts.acceptedEvents?.close()
-    await this.#parts.spool.close()
+    await this.#options.lookups.close()
+    await this.#options.acceptedEvents?.close()
+    await this.#options.spool.close()
   }
 }
 

@@ -33,7 +33,7 @@ export type Stored = {
   segment: Segment
 }
 
-/** A message that is complete in memory. Large ones (over 1 MiB) belong in a draft. */
+/** A message that is complete in memory. Large ones (over 1 MiB) belong in a message writer. */
 export type Message = {
   envelope: Envelope
   /** Trace fields (Received, Authentication-Results …) that go before the body, ending in CRLF. */
@@ -64,10 +64,10 @@ export type SpoolWriter = {
    */
   cursor(): Cursor
 
-  /** Octets in drafts and in messages that are not durable yet, octets free beyond the reserve, and the reserve. */
+  /** Octets in unfinished and in messages that are not durable yet, octets free beyond the reserve, and the reserve. */
   load(): { pending: number; free: number; reserve: number }
 
-  /** Takes nothing new, waits until everything committed is durable, gives the name back. Open drafts are aborted. */
+  /** Takes nothing new, waits until everything committed is durable, gives the name back. Open unfinished are aborted. */
   close(): Promise<void>
 }
 
@@ -77,8 +77,8 @@ export type MessageWriter = {
   readonly size: number
 
   /**
-   * Adds octets; the buffer belongs to the draft from then on. `undefined`: go on. A promise: wait for it before the
-   * next append (back-pressure). It rejects with SpoolFull or SpoolFailure; the draft is then aborted.
+   * Adds octets; the buffer belongs to the message writer from then on. `undefined`: go on. A promise: wait for it before the
+   * next append (back-pressure). It rejects with SpoolFull or SpoolFailure; the message writer is then aborted.
    */
   append(chunk: Buffer): Promise<void> | undefined
 

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { ownerLongest, putUser, revokeSessionsOf, userByEmail } from '@postern/store/control/identity.ts'
+import { ownerLongest, putUser, revokeLoginSessionsOf, userByEmail } from '@postern/store/control/identity.ts'
 import { forgetAttemptsOf } from '@postern/store/control/login-attempts.ts'
 import { recordAudit } from '@postern/store/control/revisions.ts'
 import type { Database } from '@postern/store/database.ts'
@@ -52,7 +52,7 @@ async function resetPassword(control: Database, wanted: string | undefined) {
       )
     const { id, email } = user
     await putUser(queries, { ...user, passwordHash })
-    await revokeSessionsOf(queries, id, { now })
+    await revokeLoginSessionsOf(queries, id, { now })
     await forgetAttemptsOf(queries, email)
     const about = { actor: 'system', action: 'user.reset-password', kind: 'user', entity: email, address: undefined }
     await recordAudit(queries, { ...about, id: newId(now), now, comment: 'postern reset-password on the machine' })

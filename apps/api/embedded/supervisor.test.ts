@@ -36,7 +36,7 @@ function make(env: Record<string, string> = {}): SupervisedWorker {
     env: { OUT: join(directory, 'out'), ...env },
     newToken: async () => `t${++tokens}`,
     log,
-    patienceMs: 5_000,
+    stopTimeoutMs: 5_000,
   })
   supervised.push(worker)
   return worker
@@ -68,22 +68,22 @@ it('starts a process again that died, each time with a token of its own, and sto
 
 /** A supervisor of its own process, killed once its worker runs. @returns the worker's pid */
 async function outlivedSupervisor(env: Record<string, string>): Promise<number> {
-  const plan = {
+  const options = {
     name: 'smtp-1',
     script,
     file: join(directory, 'process.json'),
     env: { OUT: join(directory, 'out'), ...env },
-    patienceMs: 1,
+    stopTimeoutMs: 1,
   }
   const code = `
     import { SupervisedWorker } from ${JSON.stringify(join(import.meta.dirname, 'supervisor.ts'))}
     const log = { info() {}, warn() {}, error() {} }
-    await new SupervisedWorker({ ...${JSON.stringify(plan)}, log, newToken: async () => 't0' }).start()`
+    await new SupervisedWorker({ ...${JSON.stringify(options)}, log, newToken: async () => 't0' }).start()`
   const supervisor = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' })
   await started(1)
   supervisor.kill('SIGKILL')
   await once(supervisor, 'exit')
-  return (JSON.parse(readFileSync(plan.file, 'utf8')) as { pid: number }).pid
+  return (JSON.parse(readFileSync(options.file, 'utf8')) as { pid: number }).pid
 }
 
 it('takes over a process that outlived its supervisor', async () => {
@@ -115,22 +115,22 @@ it('a worker has the drain time and a margin to end, before it is ended by force
      write('started:' + process.env.POSTERN_ENROL_TOKEN)
      setInterval(() => {}, 1000)`,
   )
-  const plan = (drainMs: number) => ({
+  const options = (drainMs: number) => ({
     name: 'smtp-1',
     script,
     file: join(directory, 'process.json'),
     env: { OUT: join(directory, 'out') },
     newToken: async () => `t${++tokens}`,
     log,
-    patienceMs: 500,
+    stopTimeoutMs: 500,
     drainMs: async () => drainMs,
   })
-  const long = new SupervisedWorker(plan(60_000))
+  const long = new SupervisedWorker(options(60_000))
   await long.start()
   await started(1)
   await long.stop()
   expect(written().at(-1)).toBe('drained')
-  const short = new SupervisedWorker(plan(0))
+  const short = new SupervisedWorker(options(0))
   await short.start()
   await started(2)
   await short.stop()

@@ -9,7 +9,7 @@ import { forget, isAlive, type Running, recall, remember } from './running.ts'
  * Keeps one worker process running. It outlives the API: a restarted API takes it over when nothing in its environment has
  * changed, else it stops it first; two processes never share a spool.
  */
-export type WorkerPlan = {
+export type SupervisedWorkerOptions = {
   name: string
   /** Absolute path of its main.ts. */
   script: string
@@ -21,7 +21,7 @@ export type WorkerPlan = {
   newToken: () => Promise<string>
   log: Log
   /** A stop that takes longer, beside the drain time, is ended by force. */
-  patienceMs: number
+  stopTimeoutMs: number
   /** How long what is in progress may take to end, as the settings say now. */
   drainMs?: () => Promise<number>
 }
@@ -29,14 +29,14 @@ export type WorkerPlan = {
 const provenMs = 60_000
 
 export class SupervisedWorker {
-  readonly #plan: WorkerPlan
+  readonly #options: SupervisedWorkerOptions
   #pid: number | undefined
   #stopping = false
   #run: Promise<void> | undefined
   #wake = new AbortController()
 
-  constructor(plan: WorkerPlan) {
-    this.#plan = plan
+  constructor(options: SupervisedWorkerOptions) {
+    this.#options = options
   }
 
   get pid(): number | undefined {
@@ -45,7 +45,7 @@ export class SupervisedWorker {
 
   /** Resolves when the process runs; from then on it is started again whenever it ends. */
   async start(): Promise<void> {
-    const { name, script, file, env, log } = this.#plan
+    const { name, script, file, env, log } = this.#options
     const before = recall(file)
     const environment = digest(env)
     if (before && before.environment === environment && before.script === script) {
@@ -59,7 +59,7 @@ export class SupervisedWorker {
   }
 
   async #keep(environment: string): Promise<void> {
-    const { name, script, file, log } = this.#plan
+    const { name, script, file, log } = this.#options
     const backOff = new BackOff({ firstMs: 200, longestMs: 30_000 })
     while (!this.#stopping) {
       const startedAt = performance.now()
@@ -90,12 +90,12 @@ export class SupervisedWorker {
     try {
       remember(file, running)
     } catch (error) {
-      this.#plan.log.warn({ worker: this.#plan.name, error: String(error) }, 'cannot remember the worker on disk')
+      this.#options.log.warn({ worker: this.#options.name, error: String(error) }, 'cannot remember the worker on disk')
     }
   }
 
   async #spawn(): Promise<ChildProcess> {
-    const { script, env, newToken } = this.#plan
+    const { script, env, newToken } = this.#options
     const child = spawn(process.execPath, [script], {
       env: { ...env, POSTERN_ENROL_TOKEN: await newToken() },
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -103,14 +103,14 @@ export class SupervisedWorker {
       detached: true,
     })
     child.on('error', (error) =>
-      this.#plan.log.error({ worker: this.#plan.name, error: error.message }, 'cannot start'),
+      this.#options.log.error({ worker: this.#options.name, error: error.message }, 'cannot start'),
     )
     return child
   }
 
   async #end(pid: number): Promise<void> {
-    const { script, patienceMs, drainMs } = this.#plan
-    await end({ pid, script }, patienceMs + ((await drainMs?.()) ?? 0))
+    const { script, stopTimeoutMs, drainMs } = this.#options
+    await end({ pid, script }, stopTimeoutMs + ((await drainMs?.()) ?? 0))
   }
 
   /** SIGTERM, and force when it takes too long. Resolves when the process is gone. */
@@ -128,7 +128,7 @@ function ended(child: ChildProcess): Promise<string> {
   })
 }
 
-async function end(process_: { pid: number; script: string }, patienceMs: number): Promise<void> {
+async function end(process_: { pid: number; script: string }, timeoutMs: number): Promise<void> {
   const signal = (name: NodeJS.Signals) => {
     try {
       process.kill(process_.pid, name)
@@ -137,7 +137,7 @@ async function end(process_: { pid: number; script: string }, patienceMs: number
     }
   }
   signal('SIGTERM')
-  for (const until = performance.now() + patienceMs; performance.now() < until; await sleep(50))
+  for (const until = performance.now() + timeoutMs; performance.now() < until; await sleep(50))
     if (!isAlive(process_)) return
   signal('SIGKILL')
   while (isAlive(process_)) await sleep(50)

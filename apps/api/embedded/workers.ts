@@ -5,7 +5,7 @@ import { handedOnTo } from '@postern/contract/variables.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { randomSecret, sha256 } from '../request.ts'
 import { SupervisedWorker } from './supervisor.ts'
 
@@ -17,18 +17,18 @@ export type EmbeddedWorkers = {
 }
 
 export type WorkerSurroundings = {
-  parts: Parts
+  parts: Dependencies
   env: NodeJS.ProcessEnv
   dataDirectory: string
   apiUrl: string
   sqsEndpoint: string
   isEmbeddedSqs: boolean
   /** The repository: workers are found below it. */
-  house: string
+  root: string
 }
 
 /** Milliseconds beside the drain time that a worker may take to end: it closes files and sends its last events. */
-const patienceMs = 30_000
+const stopTimeoutMs = 30_000
 /** Beside the variables of the product. */
 const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE']
 
@@ -91,18 +91,18 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
   } as Record<string, string>
   return new SupervisedWorker({
     name,
-    script: join(around.house, 'workers', service, 'main.ts'),
+    script: join(around.root, 'workers', service, 'main.ts'),
     file: join(dataDirectory, 'worker', name, 'process.json'),
     env: given,
     newToken: () => newToken(parts, service, name),
     log: parts.log,
-    patienceMs,
+    stopTimeoutMs,
     drainMs: () => drainTime(parts),
   })
 }
 
 /** As the settings say now; the longest there may be when they cannot be read. */
-async function drainTime({ control, log }: Parts): Promise<number> {
+async function drainTime({ control, log }: Dependencies): Promise<number> {
   try {
     const row = await getRow(control, 'settings', 'advanced')
     return advancedSchema.parse(JSON.parse(row?.value ?? '{}')).drainTimeoutSeconds * 1000
@@ -113,7 +113,7 @@ async function drainTime({ control, log }: Parts): Promise<number> {
 }
 
 /** One token a process: the one of the process before is void. */
-async function newToken(parts: Parts, service: ServiceName, name: string): Promise<string> {
+async function newToken(parts: Dependencies, service: ServiceName, name: string): Promise<string> {
   const token = randomSecret('pse_')
   const id = `embedded-${name}`
   const hash = await sha256(token)

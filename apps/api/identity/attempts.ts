@@ -1,7 +1,7 @@
 import { parseAddress } from '@postern/contract/network.ts'
 import { addAttempt, attemptAtLimit } from '@postern/store/control/login-attempts.ts'
 import type { Queries } from '@postern/store/database.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
 /** Limits of guessing. An attempt is counted before anything is tried, so that a thousand at once are no more than a thousand. */
@@ -32,13 +32,13 @@ function clientOf(address: string | undefined): string {
 }
 
 /** Counts an attempt; the ids are for `forgetAttempts` when it succeeds. Throws 429, and counts nothing, past a limit. */
-export function countAttempt(parts: Parts, counted: readonly Counted[]): Promise<string[]> {
+export function countAttempt(parts: Dependencies, counted: readonly Counted[]): Promise<string[]> {
   return parts.control.transaction((queries) => countAttemptIn(queries, parts, counted))
 }
 
 export async function countAttemptIn(
   queries: Queries,
-  parts: Pick<Parts, 'now' | 'newId'>,
+  parts: Pick<Dependencies, 'now' | 'newId'>,
   counted: readonly Counted[],
 ): Promise<string[]> {
   const now = parts.now()

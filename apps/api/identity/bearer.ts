@@ -1,7 +1,7 @@
 import { roleAtLeast } from '@postern/contract/roles.ts'
 import { serviceNameSchema } from '@postern/contract/services.ts'
-import { tokenByHash, touchToken, userOfSession } from '@postern/store/control/identity.ts'
-import type { Identity, Parts } from '../dependencies.ts'
+import { tokenByHash, touchToken, userOfLoginSession } from '@postern/store/control/identity.ts'
+import type { Dependencies, Identity } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import { enrolmentOf } from './enrolment.ts'
@@ -14,7 +14,7 @@ const touchEveryMs = 60_000
  * Who stands behind `Authorization: Bearer …`. A person's session and role are read each time: logout, deletion and a new
  * role count at once, not when the token ends. So does the revocation of a worker's enrolment token. Throws 401.
  */
-export async function identify(parts: Parts, keys: TokenKeys, header: string | undefined): Promise<Identity> {
+export async function identify(parts: Dependencies, keys: TokenKeys, header: string | undefined): Promise<Identity> {
   const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
   if (!token) throw unauthorized('Sign in first: send Authorization: Bearer with an access token or an API token.')
   return token.startsWith(apiTokenPrefix) ? byApiToken(parts, token) : byJwt(parts, keys, token)
@@ -22,7 +22,7 @@ export async function identify(parts: Parts, keys: TokenKeys, header: string | u
 
 const unauthorized = (detail: string) => new ProblemError(401, detail)
 
-async function byApiToken(parts: Parts, token: string): Promise<Identity> {
+async function byApiToken(parts: Dependencies, token: string): Promise<Identity> {
   const found = await tokenByHash(parts.control, await sha256(token))
   const now = parts.now()
   if (!found || (found.expiresAt !== null && found.expiresAt <= now))
@@ -40,7 +40,7 @@ async function byApiToken(parts: Parts, token: string): Promise<Identity> {
   }
 }
 
-async function byJwt(parts: Parts, keys: TokenKeys, token: string): Promise<Identity> {
+async function byJwt(parts: Dependencies, keys: TokenKeys, token: string): Promise<Identity> {
   const claims = await keys.verify(token, [audiences.api, audiences.worker])
   const expiresAt = Number(claims.exp) * 1000
   if (claims.aud === audiences.worker) {
@@ -50,7 +50,7 @@ async function byJwt(parts: Parts, keys: TokenKeys, token: string): Promise<Iden
       throw unauthorized(`The enrolment of ${workerId} was revoked or has expired.`)
     return { type: 'worker', actor: `worker:${workerId}`, workerId, service, expiresAt }
   }
-  const user = await userOfSession(parts.control, String(claims.sid))
+  const user = await userOfLoginSession(parts.control, String(claims.sid))
   if (!user) throw unauthorized('The session has ended. Sign in again.')
   return { type: 'user', actor: user.email, role: user.role, userId: user.id, sessionId: String(claims.sid), expiresAt }
 }

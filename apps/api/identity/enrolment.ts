@@ -1,10 +1,10 @@
 import type { ServiceName } from '@postern/contract/services.ts'
 import { type EnrolToken, enrolTokenByHash } from '@postern/store/control/identity.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 
 /** The enrolment token behind a worker, when it is valid now and for this worker. Revoking it ends the worker's access at once. */
 export async function enrolmentOf(
-  { control, now }: Pick<Parts, 'control' | 'now'>,
+  { control, now }: Pick<Dependencies, 'control' | 'now'>,
   hash: string,
   worker: { name: string; service: ServiceName },
 ): Promise<EnrolToken | undefined> {

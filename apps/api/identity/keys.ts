@@ -9,7 +9,7 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
 /** Ed25519 keys for JWTs: made at first start, kept sealed, rotated; a retired key verifies for a day more. */
@@ -25,19 +25,19 @@ type Loaded = {
   createdAt: number
   retired: boolean
 }
-type KeyParts = Pick<Parts, 'control' | 'seal' | 'now' | 'newId'>
+type KeyDependencies = Pick<Dependencies, 'control' | 'seal' | 'now' | 'newId'>
 
 export class TokenKeys {
-  readonly #parts: KeyParts
+  readonly #deps: KeyDependencies
   #loaded: Loaded[] = []
 
-  constructor(parts: KeyParts) {
-    this.#parts = parts
+  constructor(parts: KeyDependencies) {
+    this.#deps = parts
   }
 
   async sign(claims: JWTPayload, audience: string, seconds: number): Promise<string> {
     const key = await this.#signing()
-    const now = Math.floor(this.#parts.now() / 1000)
+    const now = Math.floor(this.#deps.now() / 1000)
     return new SignJWT(claims)
       .setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ: 'JWT' })
       .setIssuer(issuer)
@@ -54,7 +54,7 @@ export class TokenKeys {
         issuer,
         audience,
         algorithms: ['EdDSA'],
-        currentDate: new Date(this.#parts.now()),
+        currentDate: new Date(this.#deps.now()),
         requiredClaims: ['exp', 'sub'],
       })
       return payload
@@ -75,12 +75,12 @@ export class TokenKeys {
 
   async rotate(): Promise<string> {
     const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
-    const kid = this.#parts.newId()
-    await addSigningKey(this.#parts.control, {
+    const kid = this.#deps.newId()
+    await addSigningKey(this.#deps.control, {
       kid,
       publicKey: JSON.stringify(await exportJWK(publicKey)),
-      privateKey: await this.#parts.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key/${kid}`),
-      createdAt: this.#parts.now(),
+      privateKey: await this.#deps.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key/${kid}`),
+      createdAt: this.#deps.now(),
     })
     await this.#load()
     return kid
@@ -88,7 +88,7 @@ export class TokenKeys {
 
   /** When the key that signs now was made. */
   async age(): Promise<number> {
-    return this.#parts.now() - (await this.#signing()).createdAt
+    return this.#deps.now() - (await this.#signing()).createdAt
   }
 
   async #signing(): Promise<Loaded> {
@@ -110,13 +110,13 @@ export class TokenKeys {
   }
 
   async #load(): Promise<void> {
-    const stored = await listSigningKeys(this.#parts.control)
+    const stored = await listSigningKeys(this.#deps.control)
     this.#loaded = await Promise.all(stored.map((key) => this.#open(key)))
   }
 
   async #open({ kid, publicKey, privateKey, createdAt, retiredAt }: SigningKey): Promise<Loaded> {
     const jwk = JSON.parse(publicKey) as JWK
-    const secret = JSON.parse(await this.#parts.seal.open(privateKey, `signing-key/${kid}`)) as JWK
+    const secret = JSON.parse(await this.#deps.seal.open(privateKey, `signing-key/${kid}`)) as JWK
     return {
       kid,
       jwk,

@@ -1,10 +1,10 @@
 import { canonicalAddress } from '@postern/contract/network.ts'
 import {
+  addLoginSession,
   addRefreshToken,
-  addSession,
   refreshTokenByHash,
-  revokeSession,
-  touchSession,
+  revokeLoginSession,
+  touchLoginSession,
   touchUser,
   type User,
   useRefreshToken,
@@ -26,12 +26,12 @@ const refreshTokenPrefix = 'psr_'
 
 export type Access = { accessToken: string; expiresIn: number }
 export type Tokens = Access & { refreshToken: string }
-export type SessionParts = { keys: TokenKeys; decoy: Promise<string> }
+export type SignInOptions = { keys: TokenKeys; decoy: Promise<string> }
 
 /** Signs in. Unknown name and wrong password are the same answer in the same time. Throws 401, and 429 past the limits. */
 export async function signIn(
   call: Call,
-  { keys, decoy }: SessionParts,
+  { keys, decoy }: SignInOptions,
   { email, password, agent }: { email: string; password: string; agent: string | undefined },
 ): Promise<Tokens & { cookieToken: string }> {
   const { parts, address } = call
@@ -54,7 +54,7 @@ export async function signIn(
     const id = parts.newId()
     const times = { createdAt: now, expiresAt: now + sessionMs }
     await forgetAttempts(queries, attempt)
-    await addSession(queries, { id, userId: user.id, ...times, address: canonical(address), agent }, hashes)
+    await addLoginSession(queries, { id, userId: user.id, ...times, address: canonical(address), agent }, hashes)
     await touchUser(queries, user.id, now)
     await recordAudit(queries, auditOf(call, { actor: user.email, action: 'login', entity: client }))
     return { id, user }
@@ -67,7 +67,7 @@ export async function signIn(
  * Trades a refresh token for new tokens. Each works once: one that comes back was stolen or copied, and ends the whole
  * session. Throws 401, and 429 past the limit.
  */
-export async function refresh(call: Call, { keys }: SessionParts, refreshToken: string): Promise<Tokens> {
+export async function refresh(call: Call, { keys }: SignInOptions, refreshToken: string): Promise<Tokens> {
   const { parts, address } = call
   const hash = await sha256(refreshToken)
   const next = randomSecret(refreshTokenPrefix)
@@ -79,7 +79,7 @@ export async function refresh(call: Call, { keys }: SessionParts, refreshToken: 
     if (!found || found.revokedAt !== null || found.expiresAt <= now) return undefined
     const user = await userById(queries, found.userId)
     if (!user || found.usedAt !== null) {
-      await revokeSession(queries, found.id, now)
+      await revokeLoginSession(queries, found.id, now)
       await recordAudit(
         queries,
         auditOf(call, { actor: user?.email ?? found.userId, action: 'refresh-token-reused', entity: found.id }),
@@ -89,7 +89,7 @@ export async function refresh(call: Call, { keys }: SessionParts, refreshToken: 
     await forgetAttempts(queries, attempt)
     await useRefreshToken(queries, hash, now)
     await addRefreshToken(queries, found.id, nextHash)
-    await touchSession(queries, found.id, { address: canonical(address), now })
+    await touchLoginSession(queries, found.id, { address: canonical(address), now })
     return { user, sessionId: found.id }
   })
   if (!outcome) throw ended()
@@ -102,7 +102,7 @@ export async function refresh(call: Call, { keys }: SessionParts, refreshToken: 
  */
 export async function refreshByCookie(
   { parts, address }: Call,
-  { keys }: SessionParts,
+  { keys }: SignInOptions,
   token: string,
 ): Promise<Access> {
   const hash = await sha256(token)
@@ -113,7 +113,7 @@ export async function refreshByCookie(
     const user = found && (await userById(queries, found.userId))
     if (!user || found.revokedAt !== null || found.expiresAt <= now) return undefined
     await forgetAttempts(queries, attempt)
-    await touchSession(queries, found.id, { address: canonical(address), now })
+    await touchLoginSession(queries, found.id, { address: canonical(address), now })
     return { user, sessionId: found.id }
   })
   if (!outcome) throw ended()
@@ -128,13 +128,13 @@ const canonical = (address: string | undefined) => canonicalAddress(address ?? '
 export async function signOut(call: Call, refreshToken: string): Promise<void> {
   const { parts } = call
   const found = await refreshTokenByHash(parts.control, await sha256(refreshToken))
-  if (found) await endSession(call, found.id, (await userById(parts.control, found.userId))?.email ?? found.userId)
+  if (found) await endLoginSession(call, found.id, (await userById(parts.control, found.userId))?.email ?? found.userId)
 }
 
-export async function endSession(call: Call, sessionId: string, actor: string): Promise<void> {
+export async function endLoginSession(call: Call, sessionId: string, actor: string): Promise<void> {
   const { parts } = call
   await parts.control.transaction(async (queries) => {
-    await revokeSession(queries, sessionId, parts.now())
+    await revokeLoginSession(queries, sessionId, parts.now())
     await recordAudit(queries, auditOf(call, { actor, action: 'logout', entity: sessionId }))
   })
 }

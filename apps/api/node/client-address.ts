@@ -2,13 +2,13 @@ import { getConnInfo } from '@hono/node-server/conninfo'
 import { canonicalAddress } from '@postern/contract/network.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
 import type { Context } from 'hono'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 
 /**
  * Who asks. `X-Forwarded-For` is believed of `proxies` only, from its end: the last address that is no proxy of ours. What
  * stands before it was written by a stranger.
  */
-export function clientAddressBehind(proxies: readonly string[]): Parts['clientAddress'] {
+export function clientAddressBehind(proxies: readonly string[]): Dependencies['clientAddress'] {
   const { blocks, add } = addressBlocks()
   for (const value of proxies) add({ value, createdBy: 'environment', createdAt: '' })
   const isProxy = (address: string) => findBlock(blocks, address, 0) !== undefined

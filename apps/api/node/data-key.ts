@@ -26,15 +26,15 @@ export function dataKeyOf(env: NodeJS.ProcessEnv, directory: string): string {
 
 /** Whole and durable, or not there: everything that is sealed with it hangs on it. */
 function make(file: string): void {
-  const draft = `${file}.new`
+  const newFile = `${file}.new`
   try {
-    writeFileSync(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
+    writeFileSync(newFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
     // Never over one that another process has just made.
-    linkSync(draft, file)
+    linkSync(newFile, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   } finally {
-    rmSync(draft, { force: true })
+    rmSync(newFile, { force: true })
   }
   const directory = openSync(dirname(file), 'r')
   fsyncSync(directory)

@@ -1,7 +1,7 @@
 import type { Database } from '@postern/store/database.ts'
 import { makeSeal } from '@postern/store/seal.ts'
 import { pino } from 'pino'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { fixedBy } from '../environment.ts'
 import { newId } from '../new-id.ts'
 import { acme } from './acme.ts'
@@ -13,27 +13,27 @@ import { replayer } from './replayer.ts'
 
 const version = '0.1.0'
 
-export type NodeParts = {
+export type NodeOptions = {
   control: Database
   records: Database
   dataKey: string
   env: NodeJS.ProcessEnv
-  clientAddress: Parts['clientAddress']
+  clientAddress: Dependencies['clientAddress']
 }
 
 /** What Node gives the API. `settled` resolves when nothing is left in the background. */
-export async function makeParts({ control, records, dataKey, env, clientAddress }: NodeParts) {
+export async function makeParts({ control, records, dataKey, env, clientAddress }: NodeOptions) {
   const work = new Set<Promise<unknown>>()
   const log = pino({ name: 'api', level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))
   const now = () => Date.now()
-  const parts: Parts = {
+  const parts: Dependencies = {
     control,
     records,
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
     acme,
-    nudge: makeNotifyWorkers(env),
+    notifyWorkers: makeNotifyWorkers(env),
     metrics: makeMetrics(),
     replayer,
     log,

@@ -1,7 +1,7 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import type { NotifyWorkers } from '../dependencies.ts'
 
-const patienceMs = 2_000
+const timeoutMs = 2_000
 
 export function makeNotifyWorkers(env: NodeJS.ProcessEnv): NotifyWorkers {
   const sqs = new SQSClient({
@@ -12,7 +12,7 @@ export function makeNotifyWorkers(env: NodeJS.ProcessEnv): NotifyWorkers {
   return {
     send: async (queueUrl, revision) => {
       const message = new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: JSON.stringify({ revision }) })
-      await sqs.send(message, { abortSignal: AbortSignal.timeout(patienceMs) })
+      await sqs.send(message, { abortSignal: AbortSignal.timeout(timeoutMs) })
     },
   }
 }

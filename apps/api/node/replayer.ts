@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { Replayer, ReplayRun } from '../dependencies.ts'
-import { slice } from '../time-slice.ts'
+import { timeSlice } from '../time-slice.ts'
 import { ReplayEngine } from './replay-engine.ts'
 
 /** Runs replays in a thread of their own; where there is no such file (a bundled function), in slices of this one. */
@@ -23,7 +23,7 @@ export const replayer: Replayer = (options) => {
     rows: async (text) => engine.rows(text),
     begin: async (changes) => engine.begin(changes),
     facts: async (records) => {
-      const breathe = slice()
+      const breathe = timeSlice()
       for (const steps = engine.facts(records); ; ) {
         const step = steps.next()
         if (step.done) return step.value

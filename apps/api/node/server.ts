@@ -6,12 +6,12 @@ import { checkVariables } from '@postern/contract/variables.ts'
 import { checkpointOf } from '@postern/store/checkpoint.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from '../app.ts'
-import { tendCertificates } from '../certificates.ts'
+import { renewCertificates } from '../certificates.ts'
 import { startChangeQueues } from '../embedded/change-queues.ts'
 import { DataDirectoryInUse, lockDataDirectory, openDataDirectory } from '../embedded/data-directory.ts'
 import { type EmbeddedWorkers, startWorkers } from '../embedded/workers.ts'
 import { makeOwner, seed } from '../first-start.ts'
-import { retain, sweep } from '../housekeeping.ts'
+import { applyRetention, sweep } from '../housekeeping.ts'
 import { TokenKeys } from '../identity/keys.ts'
 import { periodically } from '../periodic.ts'
 import { clientAddressBehind } from './client-address.ts'
@@ -24,7 +24,7 @@ import { makeParts } from './dependencies.ts'
 const sweepEveryMs = 2_000
 const retainEveryMs = 3_600_000
 const tendEveryMs = 60_000
-const house = resolve(import.meta.dirname, '../../..')
+const root = resolve(import.meta.dirname, '../../..')
 
 class StartError extends Error {
   override name = 'StartError'
@@ -59,7 +59,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     )
 
   const app = createApp(parts)
-  const page = consoleAt(join(house, 'apps/console/dist'))
+  const page = consoleAt(join(root, 'apps/console/dist'))
   if (!page)
     parts.log.warn({}, 'the console is not built: npm start builds it, or run npm run build -w @postern/console')
   app.all('*', async (context, next) => page?.(context) ?? (await next()))
@@ -71,8 +71,8 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const failed = (error: unknown) => parts.log.warn({ error: String(error) }, 'housekeeping failed; again later')
   const housekeeping = [
     periodically(sweepEveryMs, () => sweep(parts), failed),
-    periodically(retainEveryMs, () => retain(parts, keys), failed),
-    periodically(tendEveryMs, () => tendCertificates(parts), failed),
+    periodically(retainEveryMs, () => applyRetention(parts, keys), failed),
+    periodically(tendEveryMs, () => renewCertificates(parts), failed),
   ]
   let starting: Promise<EmbeddedWorkers> | undefined
   let isStopping = false
@@ -95,7 +95,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
 
   // They may take long: one of another configuration is first stopped in order.
   if (env.POSTERN_WORKERS !== 'none')
-    starting = startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, house })
+    starting = startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, root })
   const lines = (await (await starting)?.ready()) ?? ['workers=none']
   if (!isStopping) console.log(`postern ready api=${apiUrl}${page ? ` console=${apiUrl}/` : ''} ${lines.join(' ')}`)
 }

@@ -1,9 +1,9 @@
 import { passwordChangeSchema } from '@postern/contract/users.ts'
-import { page, sessionViewSchema, writeResultSchema } from '@postern/contract/views.ts'
+import { loginSessionViewSchema, page, writeResultSchema } from '@postern/contract/views.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../pagination.ts'
-import { changeOwnPassword, endOwnSession, readOwnSessions } from '../verbs/account.ts'
+import { changeOwnPassword, endOwnLoginSession, readOwnLoginSessions } from '../verbs/account.ts'
 
 const own = { scope: 'person', tag: 'Your account' } as const
 
@@ -29,8 +29,8 @@ export const accountRoutes: Endpoint[] = [
     path: '/v1/me/sessions',
     summary: 'Your sessions, newest first',
     query: pageQuery,
-    answer: page(sessionViewSchema),
-    handle: (call, { query }) => readOwnSessions(call, query),
+    answer: page(loginSessionViewSchema),
+    handle: (call, { query }) => readOwnLoginSessions(call, query),
   }),
   endpoint({
     ...own,
@@ -40,6 +40,6 @@ export const accountRoutes: Endpoint[] = [
     params: z.object({ id: z.string().max(100) }),
     status: 204,
     answer: z.void(),
-    handle: (call, { params }) => endOwnSession(call, params.id),
+    handle: (call, { params }) => endOwnLoginSession(call, params.id),
   }),
 ]

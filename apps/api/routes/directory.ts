@@ -14,11 +14,11 @@ import { pageQuery } from '../pagination.ts'
 import {
   changeOne,
   type DirectoryKind,
+  directoryKinds,
   makeOne,
   readDirectory,
   readOne,
   removeOne,
-  trades,
 } from '../verbs/directory.ts'
 
 const dkimKeyViewSchema = dkimKeyInputSchema.extend({ id: z.string(), dnsName: z.string(), dnsValue: z.string() })
@@ -42,7 +42,7 @@ const params = z.object({ id: z.string().max(100) })
 const revision = z.number().int()
 
 export const directoryRoutes: Endpoint[] = kinds.flatMap(({ kind, path, one, many, view }) => {
-  const { schema } = trades[kind]
+  const { schema } = directoryKinds[kind]
   const written = writeResultSchema.extend({ id: z.string(), item: view })
   return [
     endpoint({

@@ -1,19 +1,19 @@
 import { roleSchema } from '@postern/contract/roles.ts'
 import { refreshTokenSchema, signInSchema } from '@postern/contract/users.ts'
 import { z } from 'zod'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { identify } from '../identity/bearer.ts'
 import { isOwnPage, refreshCookie, refreshCookieOf } from '../identity/cookie.ts'
 import type { TokenKeys } from '../identity/keys.ts'
-import { endSession, refresh, refreshByCookie, type SessionParts, signIn, signOut } from '../identity/sessions.ts'
+import { endLoginSession, refresh, refreshByCookie, type SignInOptions, signIn, signOut } from '../identity/sessions.ts'
 import { invalid, ProblemError } from '../problem.ts'
 
 const tokensSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresIn: z.number().int() })
 
-export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
+export function signInRoutes(parts: Dependencies, keys: TokenKeys): Endpoint[] {
   let decoy: Promise<string> | undefined
-  const sessions: SessionParts = {
+  const sessions: SignInOptions = {
     keys,
     get decoy() {
       decoy ??= parts.passwords.hash('nobody has this password')
@@ -82,7 +82,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
         if (token !== undefined) await signOut(call, token)
         else {
           const who = await identify(parts, keys, request.headers.get('authorization') ?? undefined)
-          if (who.type === 'user') await endSession(call, who.sessionId, who.actor)
+          if (who.type === 'user') await endLoginSession(call, who.sessionId, who.actor)
         }
         return withCookie(undefined, isOwnPage(request) ? refreshCookie(request, undefined) : undefined)
       },
@@ -117,7 +117,7 @@ export function sessionRoutes(parts: Parts, keys: TokenKeys): Endpoint[] {
       answer: z.void(),
       handle: async (call) => {
         const { who } = call
-        if (who.type === 'user') await endSession(call, who.sessionId, who.actor)
+        if (who.type === 'user') await endLoginSession(call, who.sessionId, who.actor)
       },
     }),
     endpoint({

@@ -6,7 +6,7 @@ import { booksTotal } from '@postern/store/records/books.ts'
 import { lastSeq } from '@postern/store/records/events.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
-import type { MetricsSnapshot, Parts } from '../dependencies.ts'
+import type { Dependencies, MetricsSnapshot } from '../dependencies.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { ProblemError } from '../problem.ts'
 import { readWorkers } from '../verbs/services.ts'
@@ -63,7 +63,7 @@ export const systemRoutes: Endpoint[] = [
   }),
 ]
 
-async function snapshotOf(parts: Parts): Promise<MetricsSnapshot> {
+async function snapshotOf(parts: Dependencies): Promise<MetricsSnapshot> {
   const { control, records, now } = parts
   const revision = await headRevision(control)
   const lags = new Map((await readWorkers(parts)).map(({ id, lag }) => [id, lag]))

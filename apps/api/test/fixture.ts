@@ -7,7 +7,7 @@ import { addEnrolToken, putUser } from '@postern/store/control/identity.ts'
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { makeSeal } from '@postern/store/seal.ts'
 import { createApp } from '../app.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { makeOwner, seed } from '../first-start.ts'
 import { newId } from '../new-id.ts'
 import { acme } from '../node/acme.ts'
@@ -23,23 +23,23 @@ export type Fixture = Awaited<ReturnType<typeof startFixture>>
 export const owner = { email: 'owner@example.org', password: 'correct horse' }
 export const dataKey = btoa('0123456789abcdef0123456789abcdef')
 
-export async function startFixture(changes: Partial<Parts> = {}) {
+export async function startFixture(changes: Partial<Dependencies> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'postern-api-'))
   const work: Promise<unknown>[] = []
   const clock = { ahead: 0 }
-  const nudges: { queueUrl: string; revision: number }[] = []
+  const notifications: { queueUrl: string; revision: number }[] = []
   const now = () => Date.now() + clock.ahead
   const file = join(directory, 'settings.db')
-  const parts: Parts = {
+  const parts: Dependencies = {
     control: await openControl({ url: `file:${file}`, checkpoint: checkpointOf(file) }),
     records: await openRecords({ url: `file:${join(directory, 'events.db')}` }),
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
     acme,
-    nudge: {
+    notifyWorkers: {
       send: async (queueUrl, revision) => {
-        nudges.push({ queueUrl, revision })
+        notifications.push({ queueUrl, revision })
       },
     },
     metrics: makeMetrics(),
@@ -137,7 +137,7 @@ export async function startFixture(changes: Partial<Parts> = {}) {
     smtp: worker('smtp'),
     queue: worker('queue'),
   }
-  return { app, parts, send, signIn, tokens, clock, nudges, directory, settled: () => Promise.allSettled(work) }
+  return { app, parts, send, signIn, tokens, clock, notifications, directory, settled: () => Promise.allSettled(work) }
 }
 
 export type SendOptions = { token?: string; body?: unknown; headers?: Record<string, string> }

@@ -1,9 +1,9 @@
-import type { Page, SessionView, WriteResult } from '@postern/contract/views.ts'
+import type { LoginSessionView, Page, WriteResult } from '@postern/contract/views.ts'
 import {
   putUser,
-  revokeSessionOf,
-  revokeSessionsOf,
-  type SeenSession,
+  revokeLoginSessionOf,
+  revokeLoginSessionsOf,
+  type SeenLoginSession,
   sessionsOf,
   userById,
 } from '@postern/store/control/identity.ts'
@@ -44,19 +44,22 @@ export async function changeOwnPassword(
     if (!now || now.passwordHash !== user.passwordHash)
       throw new ProblemError(409, 'Your account was changed in the meantime. Nothing was saved. Try again.')
     await putUser(queries, { ...now, passwordHash })
-    await revokeSessionsOf(queries, userId, { now: parts.now(), except: sessionId })
+    await revokeLoginSessionsOf(queries, userId, { now: parts.now(), except: sessionId })
     return {}
   })
 }
 
-export async function readOwnSessions(call: Call, { limit, cursor }: PageQuery): Promise<Page<SessionView>> {
+export async function readOwnLoginSessions(call: Call, { limit, cursor }: PageQuery): Promise<Page<LoginSessionView>> {
   const { userId, sessionId } = personOf(call)
   const page = { limit: limit + 1, before: afterCursor(cursor), now: call.parts.now() }
   const found = await sessionsOf(call.parts.control, userId, page)
   return pageOf(found, { limit, key: ({ id }) => id, view: (session) => sessionView(session, sessionId) })
 }
 
-function sessionView({ id, createdAt, expiresAt, seenAt, address, agent }: SeenSession, current: string): SessionView {
+function sessionView(
+  { id, createdAt, expiresAt, seenAt, address, agent }: SeenLoginSession,
+  current: string,
+): LoginSessionView {
   return {
     id,
     createdAt: iso(createdAt),
@@ -68,11 +71,11 @@ function sessionView({ id, createdAt, expiresAt, seenAt, address, agent }: SeenS
   }
 }
 
-export async function endOwnSession(call: Call, id: string): Promise<void> {
+export async function endOwnLoginSession(call: Call, id: string): Promise<void> {
   const { userId, actor } = personOf(call)
   const { parts } = call
   const ended = await parts.control.transaction(async (queries) => {
-    const was = await revokeSessionOf(queries, userId, { id, now: parts.now() })
+    const was = await revokeLoginSessionOf(queries, userId, { id, now: parts.now() })
     if (was) await recordAudit(queries, auditOf(call, { actor, action: 'logout', entity: id }))
     return was
   })

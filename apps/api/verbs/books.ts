@@ -5,7 +5,7 @@ import type { Call } from '../call.ts'
 import { iso } from '../pagination.ts'
 import { invalid } from '../problem.ts'
 
-export type SpanQuery = {
+export type PeriodQuery = {
   since?: string | undefined
   until?: string | undefined
   stepMinutes: number
@@ -14,7 +14,7 @@ export type SpanQuery = {
 
 const maxIntervals = 5_000
 
-function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: SpanQuery) {
+function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: PeriodQuery) {
   const stepMs = stepMinutes * 60_000
   const end = until === undefined ? parts.now() + 60_000 : Date.parse(until)
   const start = since === undefined ? end - 86_400_000 : Date.parse(since)
@@ -30,7 +30,7 @@ function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: SpanQuer
 }
 
 /** Totals from the beginning on; intervals within the span asked for. */
-export async function readBooks(call: Call, query: SpanQuery): Promise<Books> {
+export async function readBooks(call: Call, query: PeriodQuery): Promise<Books> {
   const { parts } = call
   const span = spanOf(call, query)
   const total = await booksTotal(parts.records)
@@ -58,7 +58,7 @@ export async function readBooks(call: Call, query: SpanQuery): Promise<Books> {
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
 
 /** One point an interval, all workers together; intervals without anything are points too. */
-export async function readStats(call: Call, query: SpanQuery) {
+export async function readStats(call: Call, query: PeriodQuery) {
   const span = spanOf(call, query)
   const found = await bookIntervals(call.parts.records, span)
   const series = new Map<number, Record<string, number>>()

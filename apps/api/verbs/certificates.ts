@@ -11,8 +11,8 @@ import { type CertificateWatch, certificateWatches, orderNow } from '@postern/st
 import { allRows, getRow } from '@postern/store/control/rows.ts'
 import type { Queries } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
-import { tendCertificates } from '../certificates.ts'
-import type { Parts } from '../dependencies.ts'
+import { renewCertificates } from '../certificates.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 import { type FieldError, invalid, notFound, ProblemError } from '../problem.ts'
 
@@ -25,8 +25,8 @@ type Request = CertificateSource & { type: 'csr' }
 const day = 86_400_000
 
 /** From what an administrator wrote to what the workers get. Throws 422. */
-export async function certificateRow({ parts }: Call, wish: Json, old: Json | undefined): Promise<Json> {
-  const input = wish as CertificateInput
+export async function certificateRow({ parts }: Call, given: Json, old: Json | undefined): Promise<Json> {
+  const input = given as CertificateInput
   const before = old as Certificate | undefined
   const { type } = input.source
   if (before && before.source.type !== type)
@@ -63,14 +63,14 @@ function refuseWhatIsMade({ source, certificate, privateKey }: CertificateInput,
   if (found.length > 0) throw invalid(found)
 }
 
-function readUpload(parts: Parts, { certificate, privateKey }: CertificateInput): CertificateFacts {
+function readUpload(parts: Dependencies, { certificate, privateKey }: CertificateInput): CertificateFacts {
   const missing = Object.entries({ certificate, privateKey }).filter(([, value]) => value === undefined)
   if (missing.length > 0)
     throw invalid(missing.map(([path]) => ({ path, message: `${path} is missing; an upload needs both in PEM` })))
   return read(parts, String(certificate), String(privateKey))
 }
 
-function read(parts: Parts, certificate: string, privateKey: string): CertificateFacts {
+function read(parts: Dependencies, certificate: string, privateKey: string): CertificateFacts {
   try {
     return parts.certificates.read(certificate, privateKey)
   } catch (error) {
@@ -78,7 +78,7 @@ function read(parts: Parts, certificate: string, privateKey: string): Certificat
   }
 }
 
-async function makeSelfSigned({ certificates, now }: Parts, { names, key, days }: SelfSigned) {
+async function makeSelfSigned({ certificates, now }: Dependencies, { names, key, days }: SelfSigned) {
   const privateKey = await certificates.makeKey(key)
   // A minute back: a client's clock that is a little behind ours is no reason to be refused.
   const notBefore = now() - 60_000
@@ -89,7 +89,7 @@ async function makeSelfSigned({ certificates, now }: Parts, { names, key, days }
 
 type Requested = { input: CertificateInput; source: Request; before: Certificate | undefined }
 
-async function requested(parts: Parts, { input, source, before }: Requested): Promise<Json> {
+async function requested(parts: Dependencies, { input, source, before }: Requested): Promise<Json> {
   const { names, key: kind, organization } = source
   if (before && before.source.type === 'csr' && before.source.key !== kind)
     throw wrong(
@@ -133,25 +133,25 @@ export function warnOfCertificate({ parts }: Call, { notAfter, source }: Json): 
 /** A new certificate at once: self-signed ones are made anew, with a new key; ACME ones are ordered. */
 export async function renew(call: Call, id: string): Promise<WriteResult> {
   const { parts } = call
-  const result = await writeRevision(call, { action: 'certificate.renew' }, async (draft) => {
-    const before = (await draft.get('certificate', id))?.value
+  const result = await writeRevision(call, { action: 'certificate.renew' }, async (changeSet) => {
+    const before = (await changeSet.get('certificate', id))?.value
     if (!before) throw notFound(`certificate ${id}`)
     const { source } = before
     if (source.type === 'upload' || source.type === 'csr')
       throw new ProblemError(409, `A certificate of the source ${source.type} is renewed by uploading the next one.`)
     if (source.type === 'self-signed')
-      await draft.put('certificate', id, { ...before, ...(await makeSelfSigned(parts, source)) })
+      await changeSet.put('certificate', id, { ...before, ...(await makeSelfSigned(parts, source)) })
     return { answer: { id } }
   })
   if (!call.write.dryRun) await orderAgain(parts, id)
   return result
 }
 
-async function orderAgain(parts: Parts, id: string): Promise<void> {
+async function orderAgain(parts: Dependencies, id: string): Promise<void> {
   const row = await getRow(parts.control, 'certificate', id)
   if (!row || (JSON.parse(row.value) as Certificate).source?.type !== 'acme') return
   await orderNow(parts.control, id)
-  parts.background(tendCertificates(parts))
+  parts.background(renewCertificates(parts))
 }
 
 /** Makes views of certificate rows as stored; asks once for what all of them need. */

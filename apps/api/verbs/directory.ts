@@ -17,7 +17,7 @@ import { withoutSecrets } from '@postern/store/control/secrets.ts'
 import type { Queries } from '@postern/store/database.ts'
 import type { z } from 'zod'
 import { type Call, writeRevision } from '../call.ts'
-import { tendCertificates } from '../certificates.ts'
+import { renewCertificates } from '../certificates.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import { makeDkimKey } from '../dkim.ts'
 import { afterCursor, type PageQuery, pageOf } from '../pagination.ts'
@@ -30,19 +30,19 @@ import { merge, refuseNulls } from './settings.ts'
 type Json = Record<string, unknown>
 export type DirectoryKind = 'domain' | 'account' | 'alias' | 'group' | 'certificate' | 'dkim-key'
 
-type Trade = {
+type DirectoryKindActions = {
   schema: z.ZodObject
   /** From what the client wrote to what the workers get; `before` is the row as it is. */
   row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
   /** What stays to be said after a success. */
-  warn?: (call: Call, draft: ChangeSet, value: Json) => Promise<string[]>
+  warn?: (call: Call, changeSet: ChangeSet, value: Json) => Promise<string[]>
   /** What is to be done once it is saved. */
   saved?: (call: Call) => void
 }
 
 const asItIs = async (_: Call, input: Json) => input
 
-export const trades: { [kind in DirectoryKind]: Trade } = {
+export const directoryKinds: { [kind in DirectoryKind]: DirectoryKindActions } = {
   domain: { schema: domainInputSchema, row: asItIs },
   account: {
     schema: accountInputSchema,
@@ -57,7 +57,7 @@ export const trades: { [kind in DirectoryKind]: Trade } = {
     schema: certificateInputSchema,
     row: certificateRow,
     warn: async (call, _, value) => warnOfCertificate(call, value),
-    saved: ({ parts }) => parts.background(tendCertificates(parts)),
+    saved: ({ parts }) => parts.background(renewCertificates(parts)),
   },
   'dkim-key': {
     schema: dkimKeyInputSchema,
@@ -101,15 +101,15 @@ async function write(
   work: Parameters<typeof writeRevision>[2],
 ): Promise<WriteResult> {
   const result = await writeRevision(call, { action: `${kind}.${action}` }, work)
-  if (!call.write.dryRun) trades[kind].saved?.(call)
+  if (!call.write.dryRun) directoryKinds[kind].saved?.(call)
   return result
 }
 
 export function makeOne(call: Call, kind: DirectoryKind, input: Json): Promise<WriteResult> {
-  return write(call, { kind, action: 'create' }, async (draft) => {
+  return write(call, { kind, action: 'create' }, async (changeSet) => {
     const id = call.parts.newId()
-    const value = await trades[kind].row(call, checked(kind, input), undefined)
-    return put({ call, draft, kind, id, value })
+    const value = await directoryKinds[kind].row(call, checked(kind, input), undefined)
+    return put({ call, changeSet, kind, id, value })
   })
 }
 
@@ -120,17 +120,27 @@ export function changeOne(
   patch: Json,
 ): Promise<WriteResult> {
   refuseNulls(patch)
-  return write(call, { kind, action: 'change' }, async (draft) => {
-    const before = (await draft.get(kind, id))?.value as Json | undefined
+  return write(call, { kind, action: 'change' }, async (changeSet) => {
+    const before = (await changeSet.get(kind, id))?.value as Json | undefined
     if (!before) throw notFound(`${kind} ${id}`)
-    const input = keepSecrets(merge(inputOf(kind, before, patch), patch), before, secretPlaces(trades[kind].schema))
-    return put({ call, draft, kind, id, value: await trades[kind].row(call, checkedPatch(kind, input), before) })
+    const input = keepSecrets(
+      merge(inputOf(kind, before, patch), patch),
+      before,
+      secretPlaces(directoryKinds[kind].schema),
+    )
+    return put({
+      call,
+      changeSet,
+      kind,
+      id,
+      value: await directoryKinds[kind].row(call, checkedPatch(kind, input), before),
+    })
   })
 }
 
 /** What a client would have to write to get this row, as far as it can be read back. */
 function inputOf(kind: DirectoryKind, before: Json, patch: Json): Json {
-  const known = Object.keys(trades[kind].schema.shape)
+  const known = Object.keys(directoryKinds[kind].schema.shape)
   const input = Object.fromEntries(Object.entries(before).filter(([key]) => known.includes(key)))
   // Another type of route has other fields: it is replaced, not merged.
   const route = patch.route as Json | undefined
@@ -142,7 +152,7 @@ function inputOf(kind: DirectoryKind, before: Json, patch: Json): Json {
 }
 
 function checked(kind: DirectoryKind, input: Json): Json {
-  const { schema } = trades[kind]
+  const { schema } = directoryKinds[kind]
   const result = schema.safeParse(input)
   if (!result.success) throw invalid(describeIssues(result.error, input, schema))
   return result.data as Json
@@ -150,7 +160,7 @@ function checked(kind: DirectoryKind, input: Json): Json {
 
 /** As `checked`, but a secret may be missing: it is kept. */
 function checkedPatch(kind: DirectoryKind, input: Json): Json {
-  const { schema } = trades[kind]
+  const { schema } = directoryKinds[kind]
   const missing = Object.keys(schema.shape).filter((key) => isSecret(schema.shape[key] ?? null) && !(key in input))
   const kept = schema.omit(Object.fromEntries(missing.map((key) => [key, true])) as Record<string, never>)
   const result = kept.safeParse(input)
@@ -158,20 +168,20 @@ function checkedPatch(kind: DirectoryKind, input: Json): Json {
   return result.data as Json
 }
 
-type Put = { call: Call; draft: ChangeSet; kind: DirectoryKind; id: string; value: Json }
+type Put = { call: Call; changeSet: ChangeSet; kind: DirectoryKind; id: string; value: Json }
 
-async function put({ call, draft, kind, id, value }: Put) {
-  await draft.put(kind, id, value as unknown as RowValues[DirectoryKind])
-  await refuseContradictions(draft)
-  const warnings = (await trades[kind].warn?.(call, draft, value)) ?? []
-  const view = await viewer(draft.queries, call.parts.now(), kind)
+async function put({ call, changeSet, kind, id, value }: Put) {
+  await changeSet.put(kind, id, value as unknown as RowValues[DirectoryKind])
+  await refuseContradictions(changeSet)
+  const warnings = (await directoryKinds[kind].warn?.(call, changeSet, value)) ?? []
+  const view = await viewer(changeSet.queries, call.parts.now(), kind)
   return { answer: { id, item: await view(id, value) }, warnings }
 }
 
 export function removeOne(call: Call, kind: DirectoryKind, id: string): Promise<WriteResult> {
-  return write(call, { kind, action: 'delete' }, async (draft) => {
-    if (!(await draft.remove(kind, id))) throw notFound(`${kind} ${id}`)
-    await refuseContradictions(draft)
+  return write(call, { kind, action: 'delete' }, async (changeSet) => {
+    if (!(await changeSet.remove(kind, id))) throw notFound(`${kind} ${id}`)
+    await refuseContradictions(changeSet)
     return {}
   })
 }

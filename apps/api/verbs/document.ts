@@ -96,25 +96,25 @@ function sorted(diff: RowDiff[]) {
 }
 
 function write(call: Call, document: Document): Promise<WriteResult> {
-  return writeRevision(call, { action: 'document.apply', kind: 'document', entity: 'document' }, async (draft) => {
+  return writeRevision(call, { action: 'document.apply', kind: 'document', entity: 'document' }, async (changeSet) => {
     for (const group of settingGroupNames)
-      if (document.settings?.[group]) await takeGroup(draft, group, document.settings[group] as Json)
+      if (document.settings?.[group]) await takeGroup(changeSet, group, document.settings[group] as Json)
     for (const list of listNames)
-      if (document.lists?.[list]) await takeList(call, draft, { list, entries: document.lists[list] })
+      if (document.lists?.[list]) await takeList(call, changeSet, { list, entries: document.lists[list] })
     for (const [section, kind] of Object.entries(sections)) {
       const values = document[section as keyof typeof sections] as Json[] | undefined
-      if (values) await takeSection(call, draft, { kind, section, values })
+      if (values) await takeSection(call, changeSet, { kind, section, values })
     }
-    await refuseContradictions(draft)
+    await refuseContradictions(changeSet)
     return {}
   })
 }
 
 /** A document holds no secrets: those of the same thing stay. */
-async function takeGroup(draft: ChangeSet, group: SettingGroup, value: Json): Promise<void> {
-  const before = (await draft.get('settings', group))?.value as Json | undefined
+async function takeGroup(changeSet: ChangeSet, group: SettingGroup, value: Json): Promise<void> {
+  const before = (await changeSet.get('settings', group))?.value as Json | undefined
   const kept = keepSecrets(value, before, secretsOf({ kind: 'settings', id: group }))
-  await putGroup(draft, group, kept, `document.settings.${group}`)
+  await putGroup(changeSet, group, kept, `document.settings.${group}`)
 }
 
 /** An entry of a document, with the secrets of the row that stands there already. Throws 422 for one that is needed and missing. */
@@ -134,25 +134,25 @@ export function entryWithSecrets(
 
 export async function takeList(
   call: Call,
-  draft: ChangeSet,
+  changeSet: ChangeSet,
   { list, entries, root = 'document' }: { list: ListName; entries: ListInput[]; root?: string },
 ): Promise<void> {
   const wanted = new Map(entries.map((entry) => [entry.value, entry]))
   if (wanted.size < entries.length)
     throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
-  for (const { id, value } of await draft.all(list)) {
+  for (const { id, value } of await changeSet.all(list)) {
     // Blocked attackers are no part of anybody's file: it neither lists nor ends them, unless it names the address itself.
     if (isOfSystem(value.createdBy) && !wanted.has(value.value)) continue
     const entry = wanted.get(value.value)
     wanted.delete(value.value)
-    if (!entry) await draft.remove(list, id)
+    if (!entry) await changeSet.remove(list, id)
     else {
       const { createdBy, createdAt } = value
       const next = { ...stored(call, entry), createdBy, createdAt }
-      if (JSON.stringify(sortKeys(next)) !== JSON.stringify(sortKeys(value))) await draft.put(list, id, next)
+      if (JSON.stringify(sortKeys(next)) !== JSON.stringify(sortKeys(value))) await changeSet.put(list, id, next)
     }
   }
-  for (const entry of wanted.values()) await draft.put(list, call.parts.newId(), stored(call, entry))
+  for (const entry of wanted.values()) await changeSet.put(list, call.parts.newId(), stored(call, entry))
 }
 
 const isOfSystem = (createdBy: unknown) => String(createdBy).startsWith('system:')
@@ -163,23 +163,24 @@ type Section = { kind: 'domain' | 'alias' | 'group'; section: string; values: Js
 
 export async function takeSection(
   call: Call,
-  draft: ChangeSet,
+  changeSet: ChangeSet,
   { kind, section, values, root = 'document' }: Section,
 ): Promise<void> {
   const name = kind === 'domain' ? 'name' : 'address'
   const wanted = new Map(values.map((value) => [String(value[name]), value]))
   if (wanted.size < values.length)
     throw invalid([{ path: `${root}.${section}`, message: `${section} names a ${name} twice` }])
-  for (const { id, value } of await draft.all(kind)) {
+  for (const { id, value } of await changeSet.all(kind)) {
     const key = String((value as unknown as Json)[name])
     const next = wanted.get(key)
     wanted.delete(key)
     const place = `${root}.${section}.${key}`
-    if (next) await draft.put(kind, id, entryWithSecrets(kind, { value: next, before: value, root: place }) as never)
-    else await draft.remove(kind, id)
+    if (next)
+      await changeSet.put(kind, id, entryWithSecrets(kind, { value: next, before: value, root: place }) as never)
+    else await changeSet.remove(kind, id)
   }
   for (const [key, value] of wanted) {
     const whole = entryWithSecrets(kind, { value, before: undefined, root: `${root}.${section}.${key}` })
-    await draft.put(kind, call.parts.newId(), whole as never)
+    await changeSet.put(kind, call.parts.newId(), whole as never)
   }
 }

@@ -15,13 +15,13 @@ type Json = Record<string, unknown>
 const sections = { domains: 'domain', aliases: 'alias', groups: 'group' } as const
 type Section = keyof typeof sections
 
-export type Drafted = { revision: number; changes: Change[] }
+export type DraftChanges = { revision: number; changes: Change[] }
 
 /**
  * What the draft would change of what is saved, validated as saving it would be: written in a transaction that is undone.
  * Throws the 422 that saving would answer, its paths beginning with `draft`.
  */
-export async function drafted({ parts, who }: Call, draft: DraftInput): Promise<Drafted> {
+export async function changesOfDraft({ parts, who }: Call, draft: DraftInput): Promise<DraftChanges> {
   const options = { seal: parts.seal, now: parts.now(), id: parts.newId(), actor: who.actor, action: 'draft' }
   const call = { parts, who } as Call
   const { revision, changes } = await commit(parts.control, { ...options, dryRun: true }, async (rows) => {

@@ -2,7 +2,7 @@ import { type EventType, eventTypeNames, eventTypes, type PosternEvent, sentence
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
 import type { Call } from '../call.ts'
-import { untilChange } from '../event-signal.ts'
+import { untilEvents } from '../event-signal.ts'
 import { iso, numberCursor, pageOf } from '../pagination.ts'
 import { invalid } from '../problem.ts'
 
@@ -65,7 +65,7 @@ export function eventView({ seq, worker, n, at, type, messageId, text: logged, j
 }
 
 const pollMs = 1_000
-const beatMs = 15_000
+const heartbeatMs = 15_000
 const pageRows = 200
 
 /**
@@ -97,13 +97,13 @@ export async function streamEvents(call: Call, query: EventQuery, lastEventId: s
         const text = found
           .map((row) => `id: ${row.seq}\nevent: ${row.type}\ndata: ${JSON.stringify(eventView(row))}\n\n`)
           .join('')
-        const isQuiet = performance.now() - lastWrite > beatMs
+        const isQuiet = performance.now() - lastWrite > heartbeatMs
         if (text !== '' || isQuiet) {
           lastWrite = performance.now()
           controller.enqueue(encoder.encode(text || ': still here\n\n'))
           return
         }
-        await untilChange(parts, pollMs, ended.signal)
+        await untilEvents(parts, pollMs, ended.signal)
       }
       controller.close()
     },

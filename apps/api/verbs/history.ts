@@ -14,7 +14,7 @@ import {
 } from '@postern/store/control/revisions.ts'
 import { type Call, diffOf, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
@@ -50,7 +50,7 @@ export async function readRevision({ parts }: Call, revision: number, against: n
 }
 
 /** Throws 404 for a number that is no revision yet, and 410 for one whose history was removed. */
-async function keptRevision({ control }: Parts, revision: number): Promise<RevisionRow> {
+async function keptRevision({ control }: Dependencies, revision: number): Promise<RevisionRow> {
   const row = await getRevision(control, revision)
   if (row) return row
   if (revision > (await headRevision(control))) throw notFound(`revision ${revision} yet`)
@@ -68,8 +68,8 @@ const notUndone = ['service', 'order'] as const
 export async function rollback(call: Call, revision: number): Promise<WriteResult> {
   await keptRevision(call.parts, revision)
   const about = { action: 'rollback', kind: 'revision', entity: String(revision), rolledBackTo: revision }
-  return writeRevision(call, about, async (draft) => {
-    await restore(draft, revision, notUndone)
+  return writeRevision(call, about, async (changeSet) => {
+    await restore(changeSet, revision, notUndone)
     return { answer: { rolledBackTo: revision } }
   })
 }
@@ -88,10 +88,10 @@ export async function revertRevision(call: Call, revision: number, force: boolea
       },
     ])
   const about = { action: 'revert', kind: 'revision', entity: String(revision) }
-  return writeRevision(call, about, async (draft) => {
-    const conflicts = await revert(draft, { revision, except: notUndone, force })
+  return writeRevision(call, about, async (changeSet) => {
+    const conflicts = await revert(changeSet, { revision, except: notUndone, force })
     if (conflicts.length > 0 && !force) throw changedSince(revision, conflicts)
-    await refuseContradictions(draft)
+    await refuseContradictions(changeSet)
     return { answer: { reverted: revision } }
   })
 }

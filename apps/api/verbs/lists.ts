@@ -4,7 +4,7 @@ import type { ListEntryView, WriteResult } from '@postern/contract/views.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { expiredAmong, listRows, type StoredJson } from '@postern/store/control/rows.ts'
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { csvLine, parseCsv } from '../csv.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
@@ -32,25 +32,26 @@ export function addEntry(call: Call, list: ListName, input: unknown): Promise<Wr
   const result = schema.safeParse(input)
   if (!result.success) throw invalid(describeIssues(result.error, input, schema))
   const value = stored(call, result.data)
-  return writeRevision(call, { action: `${list}.add`, kind: list, entity: value.value }, async (draft) => {
+  return writeRevision(call, { action: `${list}.add`, kind: list, entity: value.value }, async (changeSet) => {
     const id = call.parts.newId()
-    await makeRoom(draft, { list, values: [value.value], now: call.parts.now() })
-    await draft.put(list, id, value)
+    await makeRoom(changeSet, { list, values: [value.value], now: call.parts.now() })
+    await changeSet.put(list, id, value)
     return { answer: { id, item: { id, ...value } } }
   })
 }
 
 /** An entry whose time is over waits for the sweeper only: it is no reason to refuse a new one of its value. */
 export async function makeRoom(
-  draft: ChangeSet,
+  changeSet: ChangeSet,
   { list, values, now }: { list: ListName; values: readonly string[]; now: number },
 ): Promise<void> {
-  for (const { id } of await expiredAmong(draft.queries, list, { keys: values, now })) await draft.remove(list, id)
+  for (const { id } of await expiredAmong(changeSet.queries, list, { keys: values, now }))
+    await changeSet.remove(list, id)
 }
 
 export function removeEntry(call: Call, list: ListName, id: string): Promise<WriteResult> {
-  return writeRevision(call, { action: `${list}.remove` }, async (draft) => {
-    if (!(await draft.remove(list, id))) throw notFound(`entry ${id} in the list ${list}`)
+  return writeRevision(call, { action: `${list}.remove` }, async (changeSet) => {
+    if (!(await changeSet.remove(list, id))) throw notFound(`entry ${id} in the list ${list}`)
     return {}
   })
 }
@@ -87,15 +88,15 @@ export async function importEntries(
 ): Promise<WriteResult> {
   const entries = await readLines(call, list, format === 'csv' ? csvLines(text) : textLines(text))
   const about = { action: `${list}.import`, kind: list, entity: `${entries.length} lines` }
-  return writeRevision(call, about, async (draft) => {
+  return writeRevision(call, about, async (changeSet) => {
     let added = 0
     for (let from = 0; from < entries.length; from += pageRows) {
       const some = entries
         .slice(from, from + pageRows)
         .map((value) => ({ id: call.parts.newId(), value: value as Stored }))
-      await makeRoom(draft, { list, values: some.map(({ value }) => value.value), now: call.parts.now() })
-      added += await draft.addEntries(list, some)
-      await breathe()
+      await makeRoom(changeSet, { list, values: some.map(({ value }) => value.value), now: call.parts.now() })
+      added += await changeSet.addEntries(list, some)
+      await yieldToEventLoop()
     }
     return { answer: { lines: entries.length, added, unchanged: entries.length - added } }
   })
@@ -109,7 +110,7 @@ async function readLines(call: Call, list: ListName, lines: Generator<Line>): Pr
   const bad: FieldError[] = []
   let count = 0
   for (const { number, input } of lines) {
-    if (++count % 2000 === 0) await breathe()
+    if (++count % 2000 === 0) await yieldToEventLoop()
     if (count > maxLines)
       throw invalid([{ path: `line ${number}`, message: `one import may have at most ${maxLines} lines` }])
     const result = schema.safeParse(input)
@@ -178,7 +179,7 @@ export function exportList({ parts }: Call, list: ListName, format: 'text' | 'cs
       isFirst = false
       after = found.at(-1)?.key ?? after
       if (found.length < pageRows) controller.close()
-      else await breathe()
+      else await yieldToEventLoop()
     },
   })
   const headers = {

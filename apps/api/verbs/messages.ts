@@ -5,8 +5,8 @@ import { messageById } from '@postern/store/records/queue.ts'
 import { dropWorkerRequest } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import type { Parts } from '../dependencies.ts'
-import { untilChange } from '../event-signal.ts'
+import type { Dependencies } from '../dependencies.ts'
+import { untilEvents } from '../event-signal.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import { octetsAllowed, readSubmission, tooLarge } from './submission.ts'
@@ -77,7 +77,7 @@ const knownWithinMs = 1_000
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
   const until = performance.now() + knownWithinMs
   while (performance.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
-    await untilChange(parts, 100, signal)
+    await untilEvents(parts, 100, signal)
 }
 
 /** A uuid of version 8 (RFC 9562 §5.8): the same key, the same message. */
@@ -121,7 +121,7 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
 }
 
 /** A chunk when there is room for one; they go when the last was sent, or nobody listens any more. */
-function chunkStream(parts: Parts, bundle: string, chunks: number): ReadableStream<Uint8Array> {
+function chunkStream(parts: Dependencies, bundle: string, chunks: number): ReadableStream<Uint8Array> {
   let n = 0
   const end = () => dropChunks(parts.records, bundle)
   return new ReadableStream<Uint8Array>(

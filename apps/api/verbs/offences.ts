@@ -10,8 +10,8 @@ import { commit, headRevision } from '@postern/store/control/revisions.ts'
 import { blocksHolding, getRow, rowsByKey } from '@postern/store/control/rows.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Call } from '../call.ts'
-import { announce } from '../change-notifications.ts'
-import type { Parts } from '../dependencies.ts'
+import { sendChangeNotifications } from '../change-notifications.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { makeRoom } from './lists.ts'
 import { workerOf } from './workers.ts'
 
@@ -42,11 +42,17 @@ export async function takeOffences(call: Call, reported: readonly Offence[]): Pr
   })
   if (rows.length === 0) return { revision: await headRevision(parts.control), blocked: [] }
   const about = { seal: parts.seal, now, id: parts.newId(), actor: 'system:offences', action: 'control-access.block' }
-  const { revision, count, result } = await commit(parts.control, about, async (draft) => {
-    await addOffences(draft.queries, workerId, rows)
-    return block(draft, { parts, settings, exempt, now, addresses: [...new Set(rows.map(({ address }) => address))] })
+  const { revision, count, result } = await commit(parts.control, about, async (changeSet) => {
+    await addOffences(changeSet.queries, workerId, rows)
+    return block(changeSet, {
+      parts,
+      settings,
+      exempt,
+      now,
+      addresses: [...new Set(rows.map(({ address }) => address))],
+    })
   })
-  if (count > 0) parts.background(announce(parts, revision))
+  if (count > 0) parts.background(sendChangeNotifications(parts, revision))
   return {
     revision,
     blocked: result.map(({ kind, entry: { value, reason, expiresAt } }) => ({
@@ -58,26 +64,32 @@ export async function takeOffences(call: Call, reported: readonly Offence[]): Pr
   }
 }
 
-type Counted = { parts: Parts; settings: Settings; exempt: Map<string, string>; now: number; addresses: string[] }
+type Counted = {
+  parts: Dependencies
+  settings: Settings
+  exempt: Map<string, string>
+  now: number
+  addresses: string[]
+}
 
 /** Decides about each address and writes the entries. What an administrator has entered for an address stays as it is. */
-async function block(draft: ChangeSet, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
-  const seen = Map.groupBy(await unusedOffences(draft.queries, addresses, now), ({ address }) => address)
+async function block(changeSet: ChangeSet, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
+  const seen = Map.groupBy(await unusedOffences(changeSet.queries, addresses, now), ({ address }) => address)
   const verdicts = [...seen].map(([address, offences]) => {
     const because = exempt.get(address)
     return decideBlock({ now, address, offences, ...(because === undefined ? {} : { exempt: because }) }, settings)
   })
   // What an exempt address did is not held against it when it is exempt no more.
-  await useOffences(draft.queries, [...exempt.keys()])
+  await useOffences(changeSet.queries, [...exempt.keys()])
   const due = verdicts.filter((verdict) => verdict.block)
   if (due.length === 0) return []
   const values = due.map(({ entry }) => entry.value)
-  await makeRoom(draft, { list: 'control-access', values, now })
-  const standing = new Set((await rowsByKey(draft.queries, 'control-access', values)).map(({ key }) => key))
-  await useOffences(draft.queries, values)
+  await makeRoom(changeSet, { list: 'control-access', values, now })
+  const standing = new Set((await rowsByKey(changeSet.queries, 'control-access', values)).map(({ key }) => key))
+  await useOffences(changeSet.queries, values)
   const made = due.filter(({ entry }) => !standing.has(entry.value))
   const createdAt = new Date(now).toISOString()
-  await draft.addEntries(
+  await changeSet.addEntries(
     'control-access',
     made.map(({ entry, createdBy }) => ({ id: parts.newId(), value: { ...entry, createdBy, createdAt } })),
   )
@@ -95,7 +107,7 @@ async function settingsOf(control: Database): Promise<Settings> {
 
 /** Addresses that are never blocked, and why: the White List's, trusted balancers', and those people sit at who work in the console. */
 async function exemptions(
-  { control, fixed, now }: Parts,
+  { control, fixed, now }: Dependencies,
   { advanced }: Settings,
   addresses: readonly string[],
 ): Promise<Map<string, string>> {

@@ -2,7 +2,7 @@ import { insteadOf } from '@postern/contract/environment.ts'
 import type { PortInForce } from '@postern/contract/views.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 
 /** Which ports the workers have open where those are not the saved ones: the environment may decide, or one could not be opened. */
 
@@ -20,7 +20,7 @@ type Reported = { id: string; revision: number; detail?: string | undefined; lis
 type Asked = { key: string; saved: number[]; open: Open[]; worker: Reported; head: number }
 
 /** By key of the setting, e.g. `advanced.port`; a port that is in force as saved is not named. */
-export async function portsInForce(parts: Parts, settings: Groups): Promise<Record<string, PortInForce[]>> {
+export async function portsInForce(parts: Dependencies, settings: Groups): Promise<Record<string, PortInForce[]>> {
   const workers = await smtpWorkers(parts)
   const head = await headRevision(parts.control)
   const different = ports.flatMap(({ key, isOf }) => {
@@ -38,7 +38,7 @@ export async function portsInForce(parts: Parts, settings: Groups): Promise<Reco
 }
 
 /** Live ones that should have their ports open. */
-async function smtpWorkers({ records, now }: Parts): Promise<Reported[]> {
+async function smtpWorkers({ records, now }: Dependencies): Promise<Reported[]> {
   return (await listWorkers(records)).flatMap(({ id, service, heartbeatAt, report }) => {
     const isUp = report?.observed === 'running' || report?.observed === 'degraded'
     if (service !== 'smtp' || !report || !isUp || !isLive({ heartbeatAt }, now())) return []
@@ -60,7 +60,7 @@ function isSame(saved: readonly number[], open: readonly Open[]): boolean {
   return found.size === saved.length && saved.every((port) => found.has(port))
 }
 
-function reasonOf(parts: Parts, { key, saved, open, worker, head }: Asked): string | undefined {
+function reasonOf(parts: Dependencies, { key, saved, open, worker, head }: Asked): string | undefined {
   const fixed = parts.fixed[key]?.replace(/=.*$/, '')
   if (fixed !== undefined) return `fixed by ${fixed}`
   const failed = worker.detail?.split('; ').filter((part) => saved.some((port) => part.includes(` on port ${port}: `)))

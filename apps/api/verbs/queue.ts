@@ -136,9 +136,14 @@ export function runQueue(call: Call): Promise<WriteResult> {
 /** What waits for one domain is tried now: a worker's client may ask for it (RFC 1985), a worker for nothing else. */
 export async function runForDomain(call: Call, { domain, by }: { domain: string; by: string }): Promise<void> {
   const about = { action: 'queue.run', kind: 'order', entity: `what waits for ${domain}` }
-  await writeRevision(call, about, async (draft) => {
+  await writeRevision(call, about, async (changeSet) => {
     const orderedBy = `${by} (ETRN)`
-    await draft.put('order', call.parts.newId(), { action: 'run', domain, orderedBy, orderedAt: iso(call.parts.now()) })
+    await changeSet.put('order', call.parts.newId(), {
+      action: 'run',
+      domain,
+      orderedBy,
+      orderedAt: iso(call.parts.now()),
+    })
     return {}
   })
 }
@@ -147,13 +152,13 @@ function placeOrder(call: Call, { action, to }: Asked, ids: string[] | undefined
   if (action === 'reroute' && !to) throw invalid([{ path: 'to', message: 'to is missing; reroute needs {host, port}' }])
   if (action !== 'reroute' && to) throw invalid([{ path: 'to', message: `to is only for reroute, not for ${action}` }])
   const entity = ids === undefined ? 'the whole queue' : ids.length === 1 ? String(ids[0]) : `${ids.length} messages`
-  return writeRevision(call, { action: `queue.${action}`, kind: 'order', entity }, async (draft) => {
+  return writeRevision(call, { action: `queue.${action}`, kind: 'order', entity }, async (changeSet) => {
     const order = { action, ...(to ? { to } : {}), orderedBy: call.who.actor, orderedAt: iso(call.parts.now()) }
     const orderIds: string[] = []
     for (let from = 0; from < (ids?.length ?? 1); from += idsAnOrder) {
       const orderId = call.parts.newId()
       orderIds.push(orderId)
-      await draft.put('order', orderId, {
+      await changeSet.put('order', orderId, {
         ...order,
         ...(ids ? { messageIds: ids.slice(from, from + idsAnOrder) } : {}),
       })

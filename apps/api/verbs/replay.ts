@@ -2,13 +2,13 @@ import type { DraftInput } from '@postern/contract/draft.ts'
 import type { Replay, ReplayRequest, ReplayResult } from '@postern/contract/replay.ts'
 import { rowsFor } from '@postern/contract/rows.ts'
 import { rowLinesById } from '@postern/store/control/rows.ts'
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 import { type FactsRow, factsIn, lostIn, recordsOf } from '@postern/store/records/facts.ts'
 import type { Call } from '../call.ts'
-import type { Parts, ReplayRun } from '../dependencies.ts'
+import type { Dependencies, ReplayRun } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
-import { type Drafted, drafted } from './draft.ts'
+import { changesOfDraft, type DraftChanges } from './draft.ts'
 
 /** A draft against what really came in. A replay is a job: it goes on when nobody waits for it, and is forgotten after a while. */
 
@@ -20,7 +20,7 @@ const keepMs = 3_600_000
 const maxKept = 50
 const pageRows = 1000
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'certificate' && kind !== 'service')
-const jobsOf = new WeakMap<Parts, Map<string, Job>>()
+const jobsOf = new WeakMap<Dependencies, Map<string, Job>>()
 
 /** Throws the 422 that saving the draft would answer. */
 export async function replay(call: Call, request: ReplayRequest): Promise<Replay> {
@@ -29,7 +29,7 @@ export async function replay(call: Call, request: ReplayRequest): Promise<Replay
   const since = request.since === undefined ? until - day : Date.parse(request.since)
   if (since >= until)
     throw invalid([{ path: 'since', message: `since is "${iso(since)}" but must be before until, ${iso(until)}` }])
-  const change = await drafted(call, request.draft)
+  const change = await changesOfDraft(call, request.draft)
   const job = start(parts, { change, draft: request.draft, since, until, examples: request.examples })
   await Promise.race([job.ended, seconds(request.waitSeconds)])
   return job.answer
@@ -41,9 +41,9 @@ export async function readReplay({ parts }: Call, id: string): Promise<Replay> {
   return job.answer
 }
 
-type Asked = { change: Drafted; draft: DraftInput; since: number; until: number; examples: number }
+type Asked = { change: DraftChanges; draft: DraftInput; since: number; until: number; examples: number }
 
-function start(parts: Parts, asked: Asked): Job {
+function start(parts: Dependencies, asked: Asked): Job {
   const jobs = jobsOf.get(parts) ?? new Map<string, Job>()
   jobsOf.set(parts, jobs)
   const now = parts.now()
@@ -78,7 +78,11 @@ function start(parts: Parts, asked: Asked): Job {
   return job
 }
 
-async function run(parts: Parts, { change, since, until, examples }: Asked, answer: Replay): Promise<ReplayResult> {
+async function run(
+  parts: Dependencies,
+  { change, since, until, examples }: Asked,
+  answer: Replay,
+): Promise<ReplayResult> {
   const batches = await factsIn(parts.records, { since, until })
   answer.progress.of = batches.reduce((sum, { sessions }) => sum + sessions, 0)
   answer.dropped = batches.reduce((sum, { dropped }) => sum + dropped, await lostIn(parts.records, { since, until }))
@@ -94,24 +98,24 @@ async function run(parts: Parts, { change, since, until, examples }: Asked, answ
 }
 
 /** The saved rows, a page at a time: a Kill File of a million entries is made into text by the database. */
-async function give(parts: Parts, engine: ReplayRun): Promise<void> {
+async function give(parts: Dependencies, engine: ReplayRun): Promise<void> {
   for (const kind of kinds)
     for (let after = ''; ; ) {
       const { n, last, text } = await rowLinesById(parts.control, kind, { after, limit: pageRows })
       if (text) await engine.rows(text)
       after = last ?? after
       if (n < pageRows) break
-      await breathe()
+      await yieldToEventLoop()
     }
 }
 
 type One = { engine: ReplayRun; batch: FactsRow; answer: Replay }
 
-async function one(parts: Parts, { engine, batch, answer }: One): Promise<void> {
+async function one(parts: Dependencies, { engine, batch, answer }: One): Promise<void> {
   const records = await recordsOf(parts.records, batch.id)
   if (records) answer.progress.sessions = await engine.facts(records)
   else answer.dropped += batch.sessions
-  await breathe()
+  await yieldToEventLoop()
 }
 
 const silentGroups = ['queue', 'logging'] as const

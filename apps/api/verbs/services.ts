@@ -10,24 +10,24 @@ import { headRevision, knownRevisions, revisionAt } from '@postern/store/control
 import { getRow } from '@postern/store/control/rows.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import { type Call, writeRevision } from '../call.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 
 export type ServiceAction = 'start' | 'stop' | 'restart'
 
-/** Writes the wish of one or several services. A restart is a new generation, of a service that is wanted. */
+/** Writes the desired state of one or several services. A restart is a new generation, of a service that is wanted. */
 export function actOnServices(call: Call, names: readonly ServiceName[], action: ServiceAction): Promise<WriteResult> {
   const about = { action: `service.${action}`, kind: 'service', entity: names.join(', ') }
-  return writeRevision(call, about, async (draft) => {
+  return writeRevision(call, about, async (changeSet) => {
     for (const name of names) {
-      const before = (await draft.get('service', name))?.value ?? { desired: 'running', generation: 0 }
-      await draft.put('service', name, wish(before, action))
+      const before = (await changeSet.get('service', name))?.value ?? { desired: 'running', generation: 0 }
+      await changeSet.put('service', name, desiredAfter(before, action))
     }
     return {}
   })
 }
 
-function wish({ desired, generation }: DesiredService, action: ServiceAction): DesiredService {
+function desiredAfter({ desired, generation }: DesiredService, action: ServiceAction): DesiredService {
   switch (action) {
     case 'start':
       return { desired: 'running', generation: desired === 'running' ? generation : generation + 1 }
@@ -47,7 +47,7 @@ export async function readService({ parts }: Call, name: ServiceName): Promise<S
   return viewOf(parts, name, await readWorkers(parts))
 }
 
-async function viewOf(parts: Parts, name: ServiceName, all: WorkerView[]): Promise<ServiceView> {
+async function viewOf(parts: Dependencies, name: ServiceName, all: WorkerView[]): Promise<ServiceView> {
   const row = await getRow(parts.control, 'service', name)
   const { desired, generation } = JSON.parse(row?.value ?? '{"desired":"running","generation":0}') as DesiredService
   const workers = all.filter(({ service }) => service === name)
@@ -67,7 +67,7 @@ function observedOf(desired: DesiredService['desired'], live: WorkerView[]): Obs
 }
 
 /** Every worker that ever reported and was not forgotten, live or not. */
-export async function readWorkers(parts: Parts): Promise<WorkerView[]> {
+export async function readWorkers(parts: Dependencies): Promise<WorkerView[]> {
   const now = parts.now()
   const rows = await listWorkers(parts.records)
   const names = rows.flatMap(({ report }) =>

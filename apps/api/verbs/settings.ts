@@ -11,7 +11,7 @@ import { withoutSecrets } from '@postern/store/control/secrets.ts'
 import { z } from 'zod'
 import { type Call, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { invalid } from '../problem.ts'
 import { portsInForce } from './ports-in-force.ts'
 
@@ -37,26 +37,29 @@ function shown(group: SettingGroup, json: string | undefined): unknown {
   return withSecretsOptional<z.ZodType>(settingGroups[group].schema).parse(open)
 }
 
-function fixedIn({ fixed }: Parts, group: SettingGroup): Record<string, string> {
+function fixedIn({ fixed }: Dependencies, group: SettingGroup): Record<string, string> {
   return Object.fromEntries(Object.entries(fixed).filter(([key]) => key.startsWith(`${group}.`)))
 }
 
 /** Takes a merge patch (RFC 7396) of the group's keys. `null` is refused as any wrong value is: off is a value of its own. */
 export function changeSettings(call: Call, group: SettingGroup, patch: Json): Promise<WriteResult> {
-  return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (draft) => {
-    const before = ((await draft.get('settings', group))?.value ?? {}) as Json
+  return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (changeSet) => {
+    const before = ((await changeSet.get('settings', group))?.value ?? {}) as Json
     const row = { kind: 'settings', id: group } as const
-    const value = await putGroup(draft, group, keepSecrets(merge(before, patch), before, secretsOf(row)))
-    await refuseContradictions(draft)
+    const value = await putGroup(changeSet, group, keepSecrets(merge(before, patch), before, secretsOf(row)))
+    await refuseContradictions(changeSet)
     return {
       answer: { settings: withoutSecrets(row, value) },
-      warnings: [...warningsOf(call.parts, group, patch, value), ...(await withoutCertificate(draft, group, patch))],
+      warnings: [
+        ...warningsOf(call.parts, group, patch, value),
+        ...(await withoutCertificate(changeSet, group, patch)),
+      ],
     }
   })
 }
 
 /** Validates the whole group and writes it; the stored value is complete, with every default. Throws 422. */
-export async function putGroup(draft: ChangeSet, group: SettingGroup, value: Json, root = ''): Promise<Json> {
+export async function putGroup(changeSet: ChangeSet, group: SettingGroup, value: Json, root = ''): Promise<Json> {
   const { schema } = settingGroups[group]
   const result = schema.safeParse(value)
   if (!result.success)
@@ -66,7 +69,7 @@ export async function putGroup(draft: ChangeSet, group: SettingGroup, value: Jso
         message,
       })),
     )
-  await draft.put('settings', group, result.data as never)
+  await changeSet.put('settings', group, result.data as never)
   return result.data as Json
 }
 
@@ -96,7 +99,7 @@ export function merge(before: unknown, patch: Json): Json {
 }
 
 /** What is saved but has no effect, or a loud one. */
-function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json): string[] {
+function warningsOf(parts: Dependencies, group: SettingGroup, patch: Json, value: Json): string[] {
   const shape = settingGroups[group].schema.shape as Record<string, z.ZodType>
   return Object.keys(patch).flatMap((key) => {
     const meta = shape[key]?.meta() as { title?: string; danger?: { text: string; values?: unknown[] } } | undefined
@@ -115,14 +118,14 @@ function warningsOf(parts: Parts, group: SettingGroup, patch: Json, value: Json)
 }
 
 /** What needs a certificate, while there is none. */
-async function withoutCertificate(draft: ChangeSet, group: SettingGroup, patch: Json): Promise<string[]> {
-  const wishes = [
+async function withoutCertificate(changeSet: ChangeSet, group: SettingGroup, patch: Json): Promise<string[]> {
+  const warnings = [
     ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens once there is a certificate.'] : []),
     ...(patch.requireTls === 'all' ? ['tls.requireTls: nobody can send mail until there is a certificate.'] : []),
   ]
-  if (group !== 'tls' || wishes.length === 0) return []
-  const rows = await draft.all('certificate')
-  return rows.some(({ value }) => value.certificate && value.privateKey) ? [] : wishes
+  if (group !== 'tls' || warnings.length === 0) return []
+  const rows = await changeSet.all('certificate')
+  return rows.some(({ value }) => value.certificate && value.privateKey) ? [] : warnings
 }
 
 /** JSON Schema of every group, with titles, units, defaults and help. */

@@ -1,24 +1,24 @@
-import type { Session } from '@postern/contract/session-facts.ts'
+import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import { sessionDefaults } from '@postern/contract/session-facts.ts'
 import type { SimulatedStep, SimulateRequest, Simulation } from '@postern/contract/simulation.ts'
 import type { RcptVerdict } from '@postern/contract/verdict.ts'
 import type { Policy } from '@postern/policy/policy.ts'
-import { spoken } from '@postern/policy/reply-lines.ts'
-import { type Step, walk } from '@postern/policy/simulate-session.ts'
+import { replyLinesOf } from '@postern/policy/reply-lines.ts'
+import { type Step, simulateSession } from '@postern/policy/simulate-session.ts'
 import { listRows } from '@postern/store/control/rows.ts'
 import type { Call } from '../call.ts'
 import { policyInForce, withChanges, withKillFor } from '../policy-in-force.ts'
-import { drafted } from './draft.ts'
+import { changesOfDraft } from './draft.ts'
 
 /** What would be decided about a session, and why: by what is saved, or by what is saved with a draft on top. Saves nothing. */
 export async function simulate(call: Call, { session: given, draft }: SimulateRequest): Promise<Simulation> {
   const { control } = call.parts
-  const changes = draft ? (await drafted(call, draft)).changes : []
+  const changes = draft ? (await changesOfDraft(call, draft)).changes : []
   const saved = await policyInForce(control)
   const base = draft ? await withChanges(saved, changes) : saved.policy
   const session = await withDefaults(call, given)
   const policy = await withKillFor(control, base, { mailFrom: given.mailFrom ?? '', changes })
-  const steps = walk(session, policy)
+  const steps = simulateSession(session, policy)
   return {
     revision: saved.revision,
     draft: draft !== undefined,
@@ -29,9 +29,9 @@ export async function simulate(call: Call, { session: given, draft }: SimulateRe
 }
 
 /** What was not said is what is most usual; a certificate is there if one is saved. A look-up that is not given is not known. */
-async function withDefaults({ parts }: Call, given: Session): Promise<Session> {
+async function withDefaults({ parts }: Call, given: SessionRecord): Promise<SessionRecord> {
   const tlsAvailable = (await listRows(parts.control, 'certificate', { limit: 1 })).length > 0
-  const session: Session = { ...sessionDefaults, now: parts.now(), machine: 'localhost', tlsAvailable, ...given }
+  const session: SessionRecord = { ...sessionDefaults, now: parts.now(), machine: 'localhost', tlsAvailable, ...given }
   if (given.login === undefined) {
     delete session.mechanism
     delete session.loginResult
@@ -40,18 +40,18 @@ async function withDefaults({ parts }: Call, given: Session): Promise<Session> {
   return session
 }
 
-function outcomeOf(steps: Step[], { size }: Session): Simulation['outcome'] {
+function outcomeOf(steps: Step[], { size }: SessionRecord): Simulation['outcome'] {
   const last = steps.at(-1)?.verdict
   if (last?.stage === 'data') return last.outcome.kind === 'proceed' ? 'accepted' : 'refused'
   const refused = steps.some(({ verdict }) => verdict.outcome.kind === 'refuse')
   return refused || size !== undefined ? 'refused' : 'incomplete'
 }
 
-type Seen = { policy: Policy; session: Session; isDraft: boolean }
+type Seen = { policy: Policy; session: SessionRecord; isDraft: boolean }
 
 function shown(step: Step, { policy, session, isDraft }: Seen): SimulatedStep {
   const { stage, outcome, rule, reason, explanation, trail, ...more } = step.verdict
-  const replies = spoken(step, { policy, machine: session.machine ?? '' })
+  const replies = replyLinesOf(step, { policy, machine: session.machine ?? '' })
   const { recipients, relayed } = more as Partial<RcptVerdict>
   return {
     stage,

@@ -11,7 +11,7 @@ import { getRow } from '@postern/store/control/rows.ts'
 import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
-import type { Parts } from '../dependencies.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
 
@@ -31,7 +31,7 @@ export type Bundle = { envelope: Envelope; bundle: string; chunks: number; hash:
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
 /** Octets that a message may have: `general.maxMessageBytes`, or what this machine passes on, if that is less. */
-export async function octetsAllowed({ control, maxBody = maxOctets }: Parts): Promise<number> {
+export async function octetsAllowed({ control, maxBody = maxOctets }: Dependencies): Promise<number> {
   const row = await getRow(control, 'settings', 'general')
   const { maxMessageBytes } = generalSchema.parse(JSON.parse(row?.value ?? '{}'))
   return Math.min(maxMessageBytes === 0 ? maxOctets : maxMessageBytes, maxBody)
@@ -132,7 +132,7 @@ async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number)
 
 /** Chunks of one size, however the octets came: the same message always has the same hash. */
 async function bundled(
-  parts: Parts,
+  parts: Dependencies,
   { sender, recipients, notify, ret, envid }: Envelope,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<Bundle> {
@@ -165,12 +165,12 @@ async function bundled(
   return { envelope, bundle, chunks, hash }
 }
 
-const lanes: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
-let lane = 0
+const turns: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()]
+let next = 0
 
 function inTurn<T>(read: () => Promise<T>): Promise<T> {
-  lane = (lane + 1) % lanes.length
-  const turn = (lanes[lane] as Promise<unknown>).then(read)
-  lanes[lane] = turn.catch(() => undefined)
+  next = (next + 1) % turns.length
+  const turn = (turns[next] as Promise<unknown>).then(read)
+  turns[next] = turn.catch(() => undefined)
   return turn
 }

@@ -14,7 +14,7 @@ import {
   listTokens,
   listUsers,
   putUser,
-  revokeSessionsOf,
+  revokeLoginSessionsOf,
   type User,
   userByEmail,
   userById,
@@ -53,8 +53,8 @@ function userView({ id, email, role, createdAt, lastLoginAt }: User) {
   }
 }
 
-/** `work` says in `draft.entity` whom or what it is about, by name. */
-function write(call: Call, about: { action: string; kind: string }, work: (draft: ChangeSet) => Promise<Outcome>) {
+/** `work` says in `changeSet.entity` whom or what it is about, by name. */
+function write(call: Call, about: { action: string; kind: string }, work: (changeSet: ChangeSet) => Promise<Outcome>) {
   return writeRevision(call, { ...about, always: true }, work)
 }
 
@@ -62,9 +62,9 @@ export function makeUser(
   call: Call,
   { email, role, password }: { email: string; role: Role; password: string },
 ): Promise<WriteResult> {
-  return write(call, { action: 'user.create', kind: 'user' }, async (draft) => {
-    const { queries } = draft
-    draft.entity = email.toLowerCase()
+  return write(call, { action: 'user.create', kind: 'user' }, async (changeSet) => {
+    const { queries } = changeSet
+    changeSet.entity = email.toLowerCase()
     if (await userByEmail(queries, email))
       throw invalid([{ path: 'email', message: `email is "${email}", which another user already has` }])
     const passwordHash = await call.parts.passwords.hash(password)
@@ -87,8 +87,8 @@ export function changeUser(
   id: string,
   patch: { email?: string | undefined; role?: Role | undefined; password?: string | undefined },
 ): Promise<WriteResult> {
-  return write(call, { action: 'user.change', kind: 'user' }, async (draft) => {
-    const { queries } = draft
+  return write(call, { action: 'user.change', kind: 'user' }, async (changeSet) => {
+    const { queries } = changeSet
     const before = await userById(queries, id)
     if (!before) throw notFound(`user ${id}`)
     if (patch.role && patch.role !== 'owner') await keepAnOwner(queries, before)
@@ -97,22 +97,22 @@ export function changeUser(
       throw invalid([{ path: 'email', message: `email is "${patch.email}", which another user already has` }])
     const passwordHash = patch.password ? await call.parts.passwords.hash(patch.password) : before.passwordHash
     const user = { ...before, email: patch.email ?? before.email, role: patch.role ?? before.role, passwordHash }
-    draft.entity = user.email === before.email ? user.email : `${before.email}, now ${user.email}`
+    changeSet.entity = user.email === before.email ? user.email : `${before.email}, now ${user.email}`
     await putUser(queries, user)
-    if (patch.password) await revokeSessionsOf(queries, id, { now: call.parts.now() })
+    if (patch.password) await revokeLoginSessionsOf(queries, id, { now: call.parts.now() })
     return { answer: { id, item: userView(user) } }
   })
 }
 
 /** With the user go the sessions and the API tokens that stand for the user. */
 export function removeUser(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'user.delete', kind: 'user' }, async (draft) => {
-    const { queries } = draft
+  return write(call, { action: 'user.delete', kind: 'user' }, async (changeSet) => {
+    const { queries } = changeSet
     const user = await userById(queries, id)
     if (!user) throw notFound(`user ${id}`)
-    draft.entity = user.email
+    changeSet.entity = user.email
     await keepAnOwner(queries, user)
-    await revokeSessionsOf(queries, id, { now: call.parts.now() })
+    await revokeLoginSessionsOf(queries, id, { now: call.parts.now() })
     const tokens = await deleteTokensOf(queries, id)
     await deleteUser(queries, id)
     return { warnings: tokens.map((name) => `The API token ${name} of ${user.email} is revoked too.`) }
@@ -149,7 +149,7 @@ export function makeToken(
   call: Call,
   { name, role, expiresAt }: { name: string; role: Role; expiresAt?: string | undefined },
 ): Promise<WriteResult> {
-  return write(call, { action: 'token.create', kind: 'token' }, async (draft) => {
+  return write(call, { action: 'token.create', kind: 'token' }, async (changeSet) => {
     const expiry = futureOf(call, expiresAt)
     const secret = randomSecret(apiTokenPrefix)
     const { parts, who } = call
@@ -163,17 +163,17 @@ export function makeToken(
       expiresAt: expiry,
       lastUsedAt: null,
     }
-    draft.entity = `${name} (${token.id})`
-    await addToken(draft.queries, { ...token, hash: await sha256(secret) })
+    changeSet.entity = `${name} (${token.id})`
+    await addToken(changeSet.queries, { ...token, hash: await sha256(secret) })
     return { answer: { id: token.id, item: tokenView(token), token: call.write.dryRun ? '' : secret } }
   })
 }
 
 export function removeToken(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'token.delete', kind: 'token' }, async (draft) => {
-    const name = await deleteToken(draft.queries, id)
+  return write(call, { action: 'token.delete', kind: 'token' }, async (changeSet) => {
+    const name = await deleteToken(changeSet.queries, id)
     if (name === undefined) throw notFound(`token ${id}`)
-    draft.entity = `${name} (${id})`
+    changeSet.entity = `${name} (${id})`
     return {}
   })
 }
@@ -183,22 +183,22 @@ export function makeEnrolToken(
   call: Call,
   { name, service, expiresAt }: { name: string; service: ServiceName; expiresAt?: string | undefined },
 ): Promise<WriteResult> {
-  return write(call, { action: 'enrol-token.create', kind: 'enrol-token' }, async (draft) => {
+  return write(call, { action: 'enrol-token.create', kind: 'enrol-token' }, async (changeSet) => {
     const expiry = futureOf(call, expiresAt)
     const secret = randomSecret('pse_')
     const { parts, who } = call
     const token = { id: parts.newId(), name, service, createdAt: parts.now(), expiresAt: expiry }
-    draft.entity = enrolTokenName(token)
-    await addEnrolToken(draft.queries, { ...token, createdBy: who.actor, hash: await sha256(secret) })
+    changeSet.entity = enrolTokenName(token)
+    await addEnrolToken(changeSet.queries, { ...token, createdBy: who.actor, hash: await sha256(secret) })
     return { answer: { id: token.id, token: call.write.dryRun ? '' : secret } }
   })
 }
 
 export function removeEnrolToken(call: Call, id: string): Promise<WriteResult> {
-  return write(call, { action: 'enrol-token.delete', kind: 'enrol-token' }, async (draft) => {
-    const gone = await deleteEnrolToken(draft.queries, id)
+  return write(call, { action: 'enrol-token.delete', kind: 'enrol-token' }, async (changeSet) => {
+    const gone = await deleteEnrolToken(changeSet.queries, id)
     if (!gone) throw notFound(`enrolment token ${id}`)
-    draft.entity = enrolTokenName({ id, ...gone })
+    changeSet.entity = enrolTokenName({ id, ...gone })
     return {}
   })
 }

@@ -11,8 +11,8 @@ import {
 } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Call } from '../call.ts'
-import type { Parts } from '../dependencies.ts'
-import { signalChange, untilChange } from '../event-signal.ts'
+import type { Dependencies } from '../dependencies.ts'
+import { signalEvents, untilEvents } from '../event-signal.ts'
 import { notFound, ProblemError } from '../problem.ts'
 import { readOctets } from '../request.ts'
 import { workerOf } from './workers.ts'
@@ -20,11 +20,11 @@ import { workerOf } from './workers.ts'
 /** What only a worker can do, asked of it through a row: any function may ask, any may answer. */
 
 /** A function must have answered by then. */
-const patienceMs = 10_000
+const timeoutMs = 10_000
 const lookEveryMs = 200
 const shownAtOnce = 20
 
-export async function liveWorkers(parts: Parts, service: ServiceName): Promise<WorkerRow[]> {
+export async function liveWorkers(parts: Dependencies, service: ServiceName): Promise<WorkerRow[]> {
   const now = parts.now()
   const workers = (await listWorkers(parts.records)).filter((worker) => worker.service === service)
   return workers.filter((worker) => isLive(worker, now)).sort((a, b) => b.heartbeatAt - a.heartbeatAt)
@@ -51,22 +51,22 @@ export async function ask(
   const before = isNew ? row : await workerRequestById(parts.records, request.id)
   if (before && before.requestHash !== requestHash)
     throw new ProblemError(422, 'This Idempotency-Key was already used for another message.')
-  if (isNew) await nudge(parts, workers)
+  if (isNew) await notify(parts, workers)
   // A large message takes its time on the way: a quarter of a second for each MiB on top.
-  const until = performance.now() + patienceMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
+  const until = performance.now() + timeoutMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
   for (;;) {
     const answer = (await workerRequestById(parts.records, request.id))?.answer
     if (answer) return { answer: JSON.parse(answer) as WorkerRequestAnswer, isNew }
     if (performance.now() >= until || signal.aborted) return { answer: undefined, isNew }
-    await untilChange(parts, lookEveryMs, signal)
+    await untilEvents(parts, lookEveryMs, signal)
   }
 }
 
 /** A revision they have already: they look for requests. What is lost is made up for by the next report. */
-async function nudge(parts: Parts, workers: readonly WorkerRow[]): Promise<void> {
+async function notify(parts: Dependencies, workers: readonly WorkerRow[]): Promise<void> {
   const revision = await headRevision(parts.control)
   const queues = workers.flatMap(({ report }) => report?.queueUrl ?? [])
-  await Promise.allSettled(queues.map((url) => parts.nudge.send(url, revision)))
+  await Promise.allSettled(queues.map((url) => parts.notifyWorkers.send(url, revision)))
 }
 
 export async function listWorkerRequests(call: Call): Promise<{ ids: string[] }> {
@@ -89,7 +89,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
     await answerWorkerRequest(parts.records, id, json)
     if (request.kind === 'submit') await dropChunks(parts.records, request.bundle)
   }
-  signalChange(parts)
+  signalEvents(parts)
 }
 
 /** A chunk of the message that this worker is to store. */

@@ -6,15 +6,15 @@ import { eventBatchSchema, type FactBatch, type WorkerReport } from '@postern/co
 import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { openRow } from '@postern/store/control/secrets.ts'
-import { breathe } from '@postern/store/database.ts'
+import { yieldToEventLoop } from '@postern/store/database.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
 import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { openWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
-import { recordOwn } from '../api-events.ts'
+import { recordApiEvent } from '../api-events.ts'
 import type { Call } from '../call.ts'
-import type { Identity, Parts } from '../dependencies.ts'
-import { signalChange } from '../event-signal.ts'
+import type { Dependencies, Identity } from '../dependencies.ts'
+import { signalEvents } from '../event-signal.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { invalid, ProblemError } from '../problem.ts'
@@ -99,7 +99,7 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
 }
 
 async function* rowLines(
-  parts: Parts,
+  parts: Dependencies,
   { kind, service }: { kind: RowKind; service: ServiceName },
 ): AsyncGenerator<string> {
   for (let after = ''; ; ) {
@@ -119,7 +119,7 @@ async function* rowLines(
 }
 
 async function* changedLines(
-  parts: Parts,
+  parts: Dependencies,
   { service, after, upTo }: { service: ServiceName; after: number; upTo: number },
 ): AsyncGenerator<string> {
   let from = { revision: after, seq: Number.MAX_SAFE_INTEGER }
@@ -144,7 +144,7 @@ async function* changedLines(
 type Line = { kind: RowKind; id: string; revision: number; value: string | null }
 
 /** Rows as they travel, the secrets that this service needs opened. */
-async function linesOf({ seal }: Parts, rows: Line[], service: ServiceName): Promise<string> {
+async function linesOf({ seal }: Dependencies, rows: Line[], service: ServiceName): Promise<string> {
   const lines = rows.map(async ({ kind, id, revision, value }) => {
     const open =
       value === null || !holdsSecrets(kind)
@@ -164,7 +164,7 @@ function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Resp
       const { done, value } = await source.next()
       if (!done && !signal.aborted) {
         controller.enqueue(encoder.encode(value))
-        await breathe()
+        await yieldToEventLoop()
         return
       }
       if (done) controller.enqueue(encoder.encode('{"end":true}\n'))
@@ -200,7 +200,7 @@ async function tellDuplicates(
 ): Promise<void> {
   for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
     // The batch is stored: that storage does not take this one is no reason to have it sent again.
-    await recordOwn(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
+    await recordApiEvent(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
       parts.log.warn({ error: String(error), messageId }, 'could not record a duplicate delivery'),
     )
   }
@@ -212,9 +212,9 @@ export async function takeEvents(call: Call, body: unknown): Promise<{ acknowled
   const worker = workerOf(call)
   await refuseForged(call.parts, worker, events)
   const { acknowledged, stored, repeated } = await ingest(call.parts.records, worker.workerId, events)
-  if (stored > 0) signalChange(call.parts)
+  if (stored > 0) signalEvents(call.parts)
   await tellDuplicates(call, { worker: worker.workerId, repeated })
-  await breathe()
+  await yieldToEventLoop()
   return { acknowledged }
 }
 
@@ -223,7 +223,7 @@ const maxAhead = 100_000_000
 
 /** A worker speaks for its own service only, and in the order of its own numbers. */
 async function refuseForged(
-  { records }: Parts,
+  { records }: Dependencies,
   { workerId, service }: WorkerIdentity,
   events: readonly RawEvent[],
 ): Promise<void> {
@@ -261,5 +261,5 @@ function refusedBatch(body: unknown): RawEvent[] {
 /** Keeps a batch of facts for the replay, once. */
 export async function takeFacts(call: Call, batch: FactBatch): Promise<void> {
   await storeFacts(call.parts.records, workerOf(call).workerId, batch)
-  await breathe()
+  await yieldToEventLoop()
 }

@@ -1,9 +1,9 @@
 import { type Role, roleAtLeast } from '@postern/contract/roles.ts'
-import { useSession } from './sign-in.ts'
+import { useSignIn } from './sign-in.ts'
 
 /** The role of the one who is signed in. */
 export function useRole(): Role | undefined {
-  const session = useSession()
+  const session = useSignIn()
   return session.state === 'in' || session.state === 'expired' ? session.me.role : undefined
 }
 

@@ -13,7 +13,7 @@ import { ApiProblem, readProblem } from './problem.ts'
  */
 
 export type Me = { email: string; role: Role }
-export type Session =
+export type SignInState =
   | { state: 'starting' }
   | { state: 'out' }
   | { state: 'in'; me: Me }
@@ -21,18 +21,18 @@ export type Session =
   | { state: 'expired'; me: Me }
 
 const tabs = new BroadcastChannel('postern.session')
-let session: Session = { state: 'starting' }
+let session: SignInState = { state: 'starting' }
 let access: { token: string; until: number } | null = null
 let renewing: Promise<string> | null = null
 const waiting: { resolve: (token: string) => void; reject: (error: Error) => void }[] = []
 const listeners = new Set<() => void>()
 
-function change(next: Session): void {
+function change(next: SignInState): void {
   session = next
   for (const listener of listeners) listener()
 }
 
-export function useSession(): Session {
+export function useSignIn(): SignInState {
   return useSyncExternalStore(
     (listener) => {
       listeners.add(listener)

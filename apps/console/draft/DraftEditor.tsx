@@ -1,6 +1,6 @@
 import { Button } from '../ui/Button.tsx'
 import { TextArea } from '../ui/Controls.tsx'
-import { Labelled } from '../ui/LabelledField.tsx'
+import { LabelledField } from '../ui/LabelledField.tsx'
 import { readDraft, setDraftText, useDraftText } from './draft.ts'
 
 type Props = { error?: string | undefined }
@@ -11,7 +11,7 @@ export function DraftEditor({ error }: Props) {
   const wrong = readDraft(text).error ?? error
   return (
     <div className="flex flex-col gap-2">
-      <Labelled
+      <LabelledField
         label="Draft"
         error={wrong}
         help="Unsaved changes, as JSON. Settings: as in PATCH. Lists, domains, aliases and groups: either all entries, or {add, remove}. Empty: the saved settings."
@@ -25,7 +25,7 @@ export function DraftEditor({ error }: Props) {
             onChange={(event) => setDraftText(event.target.value)}
           />
         )}
-      </Labelled>
+      </LabelledField>
       <div>
         <Button look="quiet" disabled={text === ''} onClick={() => setDraftText('')}>
           Clear the draft

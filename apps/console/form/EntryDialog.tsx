@@ -12,12 +12,12 @@ import { SubField } from './SubField.tsx'
 import { check, type FieldError, fromForm, toControlError, toForm, type Values } from './values.ts'
 
 /** What the contract does not say in words, or a key that this form leaves out. */
-export type Words = Record<string, { title?: string; help?: string } | 'hidden'>
+export type FieldTexts = Record<string, { title?: string; help?: string } | 'hidden'>
 
 type Props = {
   title: string
   schema: z.ZodType
-  words?: Words
+  words?: FieldTexts
   initial?: Values
   note?: ReactNode
   /** Resolves to whether it was saved; throws ApiProblem when it was refused. */
@@ -27,7 +27,7 @@ type Props = {
 
 /** One entry of the directory as a form made from its schema. */
 export function EntryDialog({ title, schema, words = {}, initial, note, onSave, onClose }: Props) {
-  const fields = useMemo(() => worded(fieldsOf(schema), words), [schema, words])
+  const fields = useMemo(() => withTexts(fieldsOf(schema), words), [schema, words])
   const form = useForm<Values>({ defaultValues: toForm(fields, initial ?? initialOf(fields)) })
   const typed = useWatch({ control: form.control }) as Values
   const [errors, setErrors] = useState<readonly FieldError[]>([])
@@ -91,7 +91,7 @@ export function EntryDialog({ title, schema, words = {}, initial, note, onSave, 
   )
 }
 
-function worded(fields: readonly Field[], words: Words): Field[] {
+function withTexts(fields: readonly Field[], words: FieldTexts): Field[] {
   return fields
     .filter((field) => words[field.key] !== 'hidden')
     .map((field) => ({ ...field, ...(words[field.key] as object | undefined) }))

@@ -1,6 +1,6 @@
 import type { RowDiff } from '@postern/contract/views.ts'
 import { Badge } from '../ui/Badge.tsx'
-import { linesOfDiff, rowTitle } from './diff-lines.ts'
+import { diffLines, rowTitle } from './diff-lines.ts'
 
 /** What changes, leaf by leaf; removed and added carry a sign beside their colour. */
 export function DiffView({ diff }: { diff: readonly RowDiff[] }) {
@@ -26,7 +26,7 @@ function RowView({ row }: { row: RowDiff }) {
         {gone && <Badge tone="danger">deleted</Badge>}
       </h3>
       <dl className="divide-y divide-line bg-raised">
-        {linesOfDiff(row).map((line) => (
+        {diffLines(row).map((line) => (
           <div key={line.path} className="grid gap-x-4 gap-y-0.5 px-3 py-1.5 text-sm sm:grid-cols-[14rem_1fr]">
             <dt className="text-soft">{line.title || 'Value'}</dt>
             <dd className="min-w-0">

@@ -7,7 +7,7 @@ import { Button } from '../ui/Button.tsx'
 import { Input } from '../ui/Controls.tsx'
 import { Dialog } from '../ui/Dialog.tsx'
 import { plural } from '../ui/format.ts'
-import { Labelled } from '../ui/LabelledField.tsx'
+import { LabelledField } from '../ui/LabelledField.tsx'
 import { Failure, Loading } from '../ui/Page.tsx'
 import { DiffView } from './DiffView.tsx'
 import type { Pending } from './request.ts'
@@ -95,7 +95,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
         {ready && tried.result && <What result={tried.result} />}
         {failed !== null && <Failure error={failed} />}
         {ready && !nothing && (
-          <Labelled label="Comment" help="Why you make this change. It is shown in the history.">
+          <LabelledField label="Comment" help="Why you make this change. It is shown in the history.">
             {(wiring) => (
               <Input
                 {...wiring}
@@ -105,7 +105,7 @@ export function ReviewDialog({ pending }: { pending: Pending }) {
                 onChange={(event) => setComment(event.target.value)}
               />
             )}
-          </Labelled>
+          </LabelledField>
         )}
       </form>
     </Dialog>

@@ -8,7 +8,7 @@ import { fieldAt } from '../form/values.ts'
 export type DiffLine = { title: string; path: string; before: string | undefined; after: string | undefined }
 
 /** What a row's change says, leaf by leaf. A row that was made or deleted is compared with nothing. */
-export function linesOfDiff(diff: RowDiff): DiffLine[] {
+export function diffLines(diff: RowDiff): DiffLine[] {
   const before = diff.before ?? defaultsOf(diff) ?? (typeof diff.after === 'object' ? {} : undefined)
   const after = diff.after ?? (typeof diff.before === 'object' ? {} : undefined)
   return changesOf(before, after).map((change) => ({

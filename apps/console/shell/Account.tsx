@@ -4,13 +4,13 @@ import { type Me, signOut } from '../api/sign-in.ts'
 import { Button } from '../ui/Button.tsx'
 import { Select } from '../ui/Controls.tsx'
 import { Menu } from '../ui/Menu.tsx'
-import { chooseScheme, type Scheme, schemes, useScheme } from './color-scheme.ts'
+import { type ColorScheme, chooseColorScheme, colorSchemes, useColorScheme } from './color-scheme.ts'
 
 const schemeLabels = { system: 'System colours', light: 'Light', dark: 'Dark' }
 
 /** Who is signed in, how it looks, and the way out. */
 export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {
-  const scheme = useScheme()
+  const scheme = useColorScheme()
   const navigate = useNavigate()
   return (
     <Menu
@@ -27,10 +27,10 @@ export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }
         </button>
       }
       items={[
-        ...schemes.map((name) => ({
+        ...colorSchemes.map((name) => ({
           label: schemeLabels[name],
           checked: scheme === name,
-          onChoose: () => chooseScheme(name),
+          onChoose: () => chooseColorScheme(name),
         })),
         { label: 'Your account', onChoose: () => void navigate({ to: '/account' }) },
         { label: 'Keyboard shortcuts', onChoose: onShortcuts },
@@ -42,7 +42,7 @@ export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }
 
 /** The same on a phone, where a menu over a dialog would be too much. */
 export function PhoneAccount({ me, onGo }: { me: Me; onGo: () => void }) {
-  const scheme = useScheme()
+  const scheme = useColorScheme()
   return (
     <div className="flex flex-col gap-3">
       <p className="text-sm">
@@ -51,8 +51,12 @@ export function PhoneAccount({ me, onGo }: { me: Me; onGo: () => void }) {
       <div className="flex flex-wrap gap-2">
         <label htmlFor="colours" className="flex items-center gap-2 text-sm">
           Colours
-          <Select id="colours" value={scheme} onChange={(event) => chooseScheme(event.target.value as Scheme)}>
-            {schemes.map((name) => (
+          <Select
+            id="colours"
+            value={scheme}
+            onChange={(event) => chooseColorScheme(event.target.value as ColorScheme)}
+          >
+            {colorSchemes.map((name) => (
               <option key={name} value={name}>
                 {schemeLabels[name]}
               </option>

@@ -12,7 +12,7 @@ import { useNow } from '../ui/Time.tsx'
 const probeMs = 1500
 
 /** Stands above every page while the API does not answer. When it is back, everything on the page is read anew. */
-export function AwayBanner() {
+export function ApiUnreachableBanner() {
   const since = useLostSince()
   const client = useQueryClient()
   const wasAway = useRef(false)

@@ -1,5 +1,5 @@
-/** The sign of the house: a small gate in a wall, with a light behind it. */
-export function Gate({ className }: { className?: string }) {
+/** The logo: a gate with a light behind it. */
+export function Logo({ className }: { className?: string }) {
   return (
     <svg viewBox="0 0 32 32" aria-hidden="true" className={className}>
       <path d="M4 28V6h5v3h4V6h6v3h4V6h5v22h-8v-7a4 4 0 0 0-8 0v7z" fill="currentColor" />

@@ -6,7 +6,7 @@ import { useEffect } from 'react'
 import { workersQuery } from '../api/queries.ts'
 import { IconButton } from '../ui/Button.tsx'
 import { useNow } from '../ui/Time.tsx'
-import { visible } from '../ui/visible-text.ts'
+import { visibleText } from '../ui/visible-text.ts'
 import { type Rollout, rolloutOf, stopFollowing, useFollowing } from './rollout.ts'
 
 /** Follows the newest change until every worker that is heard of has it. */
@@ -18,13 +18,13 @@ export function RolloutStrip() {
 /** How often it asks while it follows. */
 const rolloutMs = 400
 /** Said aloud when a worker takes longer than this. */
-const patienceMs = 5000
+const timeoutMs = 5000
 
 function Strip({ revision, since }: { revision: number; since: number }) {
   const now = useNow(500)
   const { data: workers = [] } = useQuery(workersQuery(rolloutMs))
   const rollout = rolloutOf(revision, workers)
-  const late = !rollout.done && now - since > patienceMs
+  const late = !rollout.done && now - since > timeoutMs
   useEffect(() => {
     if (!rollout.done || rollout.silent.length > 0) return
     const timer = setTimeout(stopFollowing, 12_000)
@@ -51,7 +51,8 @@ function Strip({ revision, since }: { revision: number; since: number }) {
           <ul className="text-danger">
             {rollout.refused.map(({ id, error, inForce }) => (
               <li key={id} className="break-words">
-                {id} refused it: <span className="stranger">{visible(error)}</span>. It still uses revision {inForce}.
+                {id} refused it: <span className="stranger">{visibleText(error)}</span>. It still uses revision{' '}
+                {inForce}.
               </li>
             ))}
           </ul>

@@ -2,24 +2,24 @@ import { Outlet, useRouterState } from '@tanstack/react-router'
 import { Menu as MenuIcon } from 'lucide-react'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { Toaster } from 'sonner'
-import { useSession } from '../api/sign-in.ts'
+import { useSignIn } from '../api/sign-in.ts'
 import { ExpiredDialog, SignIn } from '../pages/signin/SignIn.tsx'
 import { ReviewProvider } from '../review/review.tsx'
 import { IconButton } from '../ui/Button.tsx'
 import { Dialog } from '../ui/Dialog.tsx'
 import { Account, PhoneAccount } from './Account.tsx'
-import { AwayBanner, OpenRelayBanner } from './Banners.tsx'
-import { useScheme } from './color-scheme.ts'
-import { Gate } from './Logo.tsx'
+import { ApiUnreachableBanner, OpenRelayBanner } from './Banners.tsx'
+import { useColorScheme } from './color-scheme.ts'
+import { Logo } from './Logo.tsx'
 import { Navigation } from './Navigation.tsx'
 import { RolloutStrip } from './RolloutStrip.tsx'
 import { ShortcutsDialog, useShortcuts } from './Shortcuts.tsx'
 
 /** The frame of every page, behind the sign-in. */
 export function Shell() {
-  const session = useSession()
-  const scheme = useScheme()
-  if (session.state === 'starting') return <AwayBanner />
+  const session = useSignIn()
+  const scheme = useColorScheme()
+  if (session.state === 'starting') return <ApiUnreachableBanner />
   return (
     <>
       {session.state === 'out' ? <SignIn /> : <Frame />}
@@ -30,7 +30,7 @@ export function Shell() {
 }
 
 function Frame() {
-  const session = useSession()
+  const session = useSignIn()
   const [drawer, setDrawer] = useState(false)
   const [help, setHelp] = useState(false)
   const showHelp = useCallback(() => setHelp(true), [])
@@ -62,7 +62,7 @@ function Frame() {
           <div className="border-line border-t p-2.5">{me && <Account me={me} onShortcuts={showHelp} />}</div>
         </aside>
         <main id="main" ref={main} tabIndex={-1} className="min-w-0 pb-24 outline-none">
-          <AwayBanner />
+          <ApiUnreachableBanner />
           <OpenRelayBanner />
           <Outlet />
         </main>
@@ -96,7 +96,7 @@ function useFocusOnArrival() {
 function Brand() {
   return (
     <span className="flex items-center gap-2.5 font-semibold text-lg tracking-tight">
-      <Gate className="size-6 text-accent" />
+      <Logo className="size-6 text-accent" />
       Postern
     </span>
   )

@@ -1,17 +1,17 @@
 import { useSyncExternalStore } from 'react'
 
 /** Light, dark, or as the system says. Kept on this machine; public/first.js sets it before the first paint. */
-export const schemes = ['system', 'light', 'dark'] as const
-export type Scheme = (typeof schemes)[number]
+export const colorSchemes = ['system', 'light', 'dark'] as const
+export type ColorScheme = (typeof colorSchemes)[number]
 
 const listeners = new Set<() => void>()
 
-function read(): Scheme {
+function read(): ColorScheme {
   const kept = document.documentElement.dataset.scheme
   return kept === 'light' || kept === 'dark' ? kept : 'system'
 }
 
-export function chooseScheme(scheme: Scheme): void {
+export function chooseColorScheme(scheme: ColorScheme): void {
   if (scheme === 'system') {
     delete document.documentElement.dataset.scheme
     localStorage.removeItem('postern.scheme')
@@ -22,7 +22,7 @@ export function chooseScheme(scheme: Scheme): void {
   for (const listener of listeners) listener()
 }
 
-export function useScheme(): Scheme {
+export function useColorScheme(): ColorScheme {
   return useSyncExternalStore((listener) => {
     listeners.add(listener)
     return () => listeners.delete(listener)

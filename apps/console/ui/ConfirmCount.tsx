@@ -1,5 +1,5 @@
 import { Input } from './Controls.tsx'
-import { Labelled } from './LabelledField.tsx'
+import { LabelledField } from './LabelledField.tsx'
 
 /** Up to so many are read one by one before they go; for more, the number has to be typed. */
 const manyFrom = 20
@@ -10,9 +10,9 @@ export const isCount = (typed: string, count: number): boolean => typed.replace(
 type Props = { count: number; what: string; value: string; onChange: (typed: string) => void }
 
 /** For what cannot be undone and concerns many: the number is typed, not clicked away. */
-export function TypedCount({ count, what, value, onChange }: Props) {
+export function ConfirmCount({ count, what, value, onChange }: Props) {
   return (
-    <Labelled label={`Type ${count} to confirm`} help={`This affects ${count} ${what}.`}>
+    <LabelledField label={`Type ${count} to confirm`} help={`This affects ${count} ${what}.`}>
       {(wiring) => (
         <Input
           {...wiring}
@@ -22,6 +22,6 @@ export function TypedCount({ count, what, value, onChange }: Props) {
           onChange={(event) => onChange(event.target.value)}
         />
       )}
-    </Labelled>
+    </LabelledField>
   )
 }

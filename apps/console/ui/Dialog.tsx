@@ -42,8 +42,8 @@ export function Dialog({ title, onClose, children, footer, size = 'narrow', dism
     if (dialog && !dialog.open) {
       dialog.showModal()
       // The browser takes the first that can have the focus, which is ×; a form begins at its first field.
-      const wish = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog) ?? safeButton(dialog)
-      wish?.focus()
+      const target = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog) ?? safeButton(dialog)
+      target?.focus()
     }
     return () => {
       dialog?.close()

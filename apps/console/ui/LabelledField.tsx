@@ -12,7 +12,7 @@ type Props = {
 }
 
 /** A small labelled control for dialogs and filters; settings have a row of their own (SettingRow). */
-export function Labelled({ label, help, error, className, children }: Props) {
+export function LabelledField({ label, help, error, className, children }: Props) {
   const id = useId()
   const about = clsx(help && `${id}-help`, error && `${id}-error`)
   return (

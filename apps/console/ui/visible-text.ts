@@ -2,7 +2,7 @@
  * What a stranger sent, so that nothing in it acts on the page: control characters become their pictures, and marks that
  * turn the direction of text, hide, or join become their code points. Line ends, tabs and letters of all scripts stay.
  */
-export function visible(text: string): string {
+export function visibleText(text: string): string {
   return text.replace(
     /[\u0000-\u0008\u000b-\u001f\u007f]|[\u0080-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
     picture,

@@ -121,12 +121,12 @@ export async function touchToken(queries: Queries, id: string, now: number): Pro
   await queries.update(apiTokens).set({ lastUsedAt: now }).where(eq(apiTokens.id, id))
 }
 
-export type SeenSession = typeof sessions.$inferSelect
-export type Session = Omit<SeenSession, 'address' | 'seenAt' | 'agent'>
+export type SeenLoginSession = typeof sessions.$inferSelect
+export type LoginSession = Omit<SeenLoginSession, 'address' | 'seenAt' | 'agent'>
 
-export async function addSession(
+export async function addLoginSession(
   queries: Queries,
-  session: Omit<Session, 'revokedAt'> & { address: string | undefined; agent: string | undefined },
+  session: Omit<LoginSession, 'revokedAt'> & { address: string | undefined; agent: string | undefined },
   refreshHashes: readonly string[],
 ): Promise<void> {
   await queries.insert(sessions).values({ ...session, seenAt: session.createdAt })
@@ -138,7 +138,7 @@ export function sessionsOf(
   queries: Queries,
   userId: string,
   { limit, before, now }: { limit: number; before?: string | undefined; now: number },
-): Promise<SeenSession[]> {
+): Promise<SeenLoginSession[]> {
   return queries
     .select()
     .from(sessions)
@@ -149,7 +149,7 @@ export function sessionsOf(
 }
 
 /** The console was seen; an address that cannot be known leaves the one before. */
-export async function touchSession(
+export async function touchLoginSession(
   queries: Queries,
   id: string,
   { address, now }: { address: string | undefined; now: number },
@@ -174,7 +174,7 @@ export async function addRefreshToken(queries: Queries, sessionId: string, hash:
   await queries.insert(refreshTokens).values({ hash, sessionId })
 }
 
-export type RefreshToken = Session & { usedAt: number | null }
+export type RefreshToken = LoginSession & { usedAt: number | null }
 
 export function refreshTokenByHash(queries: Queries, hash: string): Promise<RefreshToken | undefined> {
   const { id, userId, createdAt, expiresAt, revokedAt } = sessions
@@ -190,7 +190,7 @@ export async function useRefreshToken(queries: Queries, hash: string, now: numbe
   await queries.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, hash))
 }
 
-export async function revokeSession(queries: Queries, id: string, now: number): Promise<void> {
+export async function revokeLoginSession(queries: Queries, id: string, now: number): Promise<void> {
   await queries
     .update(sessions)
     .set({ revokedAt: now })
@@ -198,7 +198,7 @@ export async function revokeSession(queries: Queries, id: string, now: number): 
 }
 
 /** `false`: the user has no such session, or it has ended. */
-export async function revokeSessionOf(
+export async function revokeLoginSessionOf(
   queries: Queries,
   userId: string,
   { id, now }: { id: string; now: number },
@@ -212,7 +212,7 @@ export async function revokeSessionOf(
 }
 
 /** All of a user, but for `except`. */
-export async function revokeSessionsOf(
+export async function revokeLoginSessionsOf(
   queries: Queries,
   userId: string,
   { now, except = '' }: { now: number; except?: string },
@@ -224,7 +224,7 @@ export async function revokeSessionsOf(
 }
 
 /** The user of a live session; `undefined` after logout, revocation or deletion. */
-export function userOfSession(queries: Queries, sessionId: string): Promise<User | undefined> {
+export function userOfLoginSession(queries: Queries, sessionId: string): Promise<User | undefined> {
   return queries
     .select(getTableColumns(users))
     .from(users)

@@ -1,6 +1,6 @@
 import { type RowKind, rowKinds } from '@postern/contract/rows.ts'
 import { and, eq, sql } from 'drizzle-orm'
-import { breathe, isAmong } from '../database.ts'
+import { isAmong, yieldToEventLoop } from '../database.ts'
 import { insertChanges, insertRows } from './bulk.ts'
 import type { ChangeSet } from './change-set.ts'
 import { keyOf } from './row-key.ts'
@@ -19,40 +19,40 @@ type Found = Touched & { isAutomatic: 0 | 1 }
  * Puts every row back to what it was at `revision`, but for the kinds in `except` and for automatic blocks: an attacker is not let
  * in again, and one whose time is over is not blocked again, because somebody takes back a setting.
  */
-export async function restore(draft: ChangeSet, revision: number, except: readonly RowKind[]): Promise<void> {
+export async function restore(changeSet: ChangeSet, revision: number, except: readonly RowKind[]): Promise<void> {
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
-  const [count] = await draft.queries.all<{ n: number }>(sql`
+  const [count] = await changeSet.queries.all<{ n: number }>(sql`
     select count(*) as n from (select 1 from changes where revision > ${revision}
       and ${isAmong(sql`kind`, kinds)} limit ${maxShown + 1})`)
   const isSmall = (count?.n ?? 0) <= maxShown
   // All go before any comes back: a key may have moved from one row to another.
   for (const kind of kinds)
-    for await (const page of pages(draft, kind, revision)) await takeAway(draft, kind, page, isSmall)
+    for await (const page of pages(changeSet, kind, revision)) await takeAway(changeSet, kind, page, isSmall)
   for (const kind of kinds)
-    for await (const page of pages(draft, kind, revision)) await putBack(draft, kind, page, isSmall)
+    for await (const page of pages(changeSet, kind, revision)) await putBack(changeSet, kind, page, isSmall)
 }
 
 /** Rows of a kind that changed after a revision and are not as they were, page by page. */
-async function* pages(draft: ChangeSet, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
+async function* pages(changeSet: ChangeSet, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
   for (let after = ''; ; ) {
-    const found = await draft.queries.all<Found>(sql`
+    const found = await changeSet.queries.all<Found>(sql`
       select c.id, c.before, r.value as now, r.key,
         coalesce(r.value, c.before, '{}') ->> 'createdBy' like 'system:%' as isAutomatic from
         (select id, min(revision) as first, before from changes
-          where kind = ${kind} and id > ${after} and revision > ${revision} and revision < ${draft.revision}
+          where kind = ${kind} and id > ${after} and revision > ${revision} and revision < ${changeSet.revision}
           group by id order by id limit ${pageRows}) c
         left join rows r on r.kind = ${kind} and r.id = c.id
       order by c.id`)
     yield found.filter(({ before, now, isAutomatic }) => before !== now && isAutomatic !== 1)
     after = found.at(-1)?.id ?? after
     if (found.length < pageRows) return
-    await breathe()
+    await yieldToEventLoop()
   }
 }
 
-export async function takeAway(draft: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function takeAway(changeSet: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   if (isSmall) {
-    for (const { id } of page) await draft.remove(kind, id)
+    for (const { id } of page) await changeSet.remove(kind, id)
     return
   }
   if (page.length === 0) return
@@ -63,21 +63,21 @@ export async function takeAway(draft: ChangeSet, kind: RowKind, page: Touched[],
     before: now,
     after: before,
   }))
-  await insertChanges(draft.queries, { revision: draft.revision, seq: draft.bulk + 1 }, changes)
-  draft.bulk += page.length
-  draft.show(changes)
-  await draft.hashBulk(changes)
+  await insertChanges(changeSet.queries, { revision: changeSet.revision, seq: changeSet.bulk + 1 }, changes)
+  changeSet.bulk += page.length
+  changeSet.show(changes)
+  await changeSet.hashBulk(changes)
   const ids = page.map(({ id }) => id)
-  await draft.queries.delete(rows).where(and(eq(rows.kind, kind), isAmong(rows.id, ids)))
+  await changeSet.queries.delete(rows).where(and(eq(rows.kind, kind), isAmong(rows.id, ids)))
 }
 
 const keyOfStored = (kind: RowKind, id: string, json: string | null) => keyOf(kind, id, JSON.parse(json ?? '{}'))
 
-export async function putBack(draft: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
+export async function putBack(changeSet: ChangeSet, kind: RowKind, page: Touched[], isSmall: boolean): Promise<void> {
   const back = page.filter(({ before }) => before !== null)
-  await makeWay(draft, kind, back)
+  await makeWay(changeSet, kind, back)
   if (isSmall) {
-    for (const { id, before } of back) await draft.putSealed(kind, id, String(before))
+    for (const { id, before } of back) await changeSet.putSealed(kind, id, String(before))
     return
   }
   if (back.length === 0) return
@@ -86,18 +86,18 @@ export async function putBack(draft: ChangeSet, kind: RowKind, page: Touched[], 
     const expiresAt = value.expiresAt === undefined ? null : Date.parse(value.expiresAt)
     return { id, key: keyOf(kind, id, value), value: String(before), expiresAt }
   })
-  await insertRows(draft.queries, { kind, revision: draft.revision, existing: 'fail' }, input)
+  await insertRows(changeSet.queries, { kind, revision: changeSet.revision, existing: 'fail' }, input)
 }
 
 /** An automatic block made since gives way to an administrator's entry for the same address. */
-async function makeWay(draft: ChangeSet, kind: RowKind, back: Touched[]): Promise<void> {
+async function makeWay(changeSet: ChangeSet, kind: RowKind, back: Touched[]): Promise<void> {
   if (kind !== 'control-access') return
   const keys = back.map(({ id, before }) => keyOfStored(kind, id, before))
   const isAutomatic = sql`${rows.value} ->> 'createdBy' like 'system:%'`
-  const automatic = await draft.queries
+  const automatic = await changeSet.queries
     .select({ id: rows.id })
     .from(rows)
     .where(and(eq(rows.kind, kind), isAutomatic, isAmong(rows.key, keys)))
     .all()
-  for (const { id } of automatic) await draft.remove(kind, id)
+  for (const { id } of automatic) await changeSet.remove(kind, id)
 }

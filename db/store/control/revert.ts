@@ -1,13 +1,13 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import { sql } from 'drizzle-orm'
-import { breathe, isAmong } from '../database.ts'
+import { isAmong, yieldToEventLoop } from '../database.ts'
 import type { ChangeSet } from './change-set.ts'
 import { putBack, takeAway } from './restore.ts'
 
 /** Undoing one revision alone: what came later stays, and a row that changed since is a conflict. */
 
 const pageRows = 500
-/** Up to so many rows the draft holds each change; more are undone in slices. */
+/** Up to so many rows the change set holds each change; more are undone in slices. */
 const maxHeld = 2_000
 const maxConflicts = 100
 
@@ -35,26 +35,26 @@ export type RevertOptions = {
 
 /**
  * Puts the rows that a revision changed back to what they were before it, each key of a value by itself.
- * @returns rows that changed since and are not undone without `force`; when there are any, the draft must be thrown away
+ * @returns rows that changed since and are not undone without `force`; when there are any, the change set must be thrown away
  */
-export async function revert(draft: ChangeSet, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
-  const [count] = await draft.queries.all<{ n: number }>(
+export async function revert(changeSet: ChangeSet, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
+  const [count] = await changeSet.queries.all<{ n: number }>(
     sql`select count(*) as n from (select 1 from changes where revision = ${revision} limit ${maxHeld + 1})`,
   )
   const isSmall = (count?.n ?? 0) <= maxHeld
   const conflicts: Conflict[] = []
   // All go before any comes back: a key may have moved from one row to another.
   for (const step of [removeMade, undoChanged, bringBack])
-    for await (const page of pages(draft, revision, except)) {
-      conflicts.push(...(await step(draft, page, { isSmall, force })))
+    for await (const page of pages(changeSet, revision, except)) {
+      conflicts.push(...(await step(changeSet, page, { isSmall, force })))
       if (conflicts.length >= maxConflicts) return conflicts.slice(0, maxConflicts)
     }
   return conflicts
 }
 
-async function* pages(draft: ChangeSet, revision: number, except: readonly RowKind[]): AsyncGenerator<Undone[]> {
+async function* pages(changeSet: ChangeSet, revision: number, except: readonly RowKind[]): AsyncGenerator<Undone[]> {
   for (let seq = -1; ; ) {
-    const found = await draft.queries.all<Undone>(sql`
+    const found = await changeSet.queries.all<Undone>(sql`
       select c.seq, c.kind, c.id, c.key, c.before, c.after, r.value as now,
         (select o.id from rows o where o.kind = c.kind and o.key = c.key and o.id <> c.id) as inTheWay
       from changes c left join rows r on r.kind = c.kind and r.id = c.id
@@ -64,35 +64,35 @@ async function* pages(draft: ChangeSet, revision: number, except: readonly RowKi
     yield found
     seq = found.at(-1)?.seq ?? seq
     if (found.length < pageRows) return
-    await breathe()
+    await yieldToEventLoop()
   }
 }
 
 type How = { isSmall: boolean; force: boolean }
 
 /** What the revision made. Groups of settings are never taken away: they came with a release. */
-async function removeMade(draft: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+async function removeMade(changeSet: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const made = page.filter(({ kind, before, now }) => before === null && now !== null && kind !== 'settings')
   const conflicts = force ? [] : made.filter(({ after, now }) => after !== now).map(conflictOf('it has changed since'))
   if (conflicts.length > 0) return conflicts
-  for (const [kind, rows] of Map.groupBy(made, (row) => row.kind)) await takeAway(draft, kind, rows, isSmall)
+  for (const [kind, rows] of Map.groupBy(made, (row) => row.kind)) await takeAway(changeSet, kind, rows, isSmall)
   return []
 }
 
-async function undoChanged(draft: ChangeSet, page: Undone[], { force }: How): Promise<Conflict[]> {
+async function undoChanged(changeSet: ChangeSet, page: Undone[], { force }: How): Promise<Conflict[]> {
   const conflicts: Conflict[] = []
   for (const row of page)
-    if (row.before !== null && row.after !== null) conflicts.push(...(await undo(draft, row, force)))
+    if (row.before !== null && row.after !== null) conflicts.push(...(await undo(changeSet, row, force)))
   return conflicts
 }
 
-async function undo(draft: ChangeSet, row: Undone, force: boolean): Promise<Conflict[]> {
+async function undo(changeSet: ChangeSet, row: Undone, force: boolean): Promise<Conflict[]> {
   const { kind, id, before, after, now } = row
   if (now === null && !force) return [conflictOf('it was deleted since')(row)]
-  const open = (json: string | null) => draft.open(kind, id, json ?? before ?? '{}')
+  const open = (json: string | null) => changeSet.open(kind, id, json ?? before ?? '{}')
   const { value, changed } = withoutChange(await open(before), await open(after), await open(now))
   if (changed.length > 0 && !force) return [conflictOf(`${changed.join(', ')} changed since`)(row)]
-  await draft.put(kind, id, value as never)
+  await changeSet.put(kind, id, value as never)
   return []
 }
 
@@ -114,16 +114,16 @@ function withoutChange(before: Fields, after: Fields, now: Fields): { value: Fie
 const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
 
 /** What the revision deleted. */
-async function bringBack(draft: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
+async function bringBack(changeSet: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const gone = page.filter(({ before, after, now }) => after === null && before !== null && now !== before)
   const conflicts = gone
     .filter(({ now, inTheWay }) => now !== null || inTheWay !== null)
     .map(conflictOf('it is there again'))
   if (conflicts.length > 0 && !force) return conflicts
-  for (const { kind, inTheWay } of gone) if (inTheWay !== null) await draft.remove(kind, inTheWay)
+  for (const { kind, inTheWay } of gone) if (inTheWay !== null) await changeSet.remove(kind, inTheWay)
   for (const [kind, rows] of Map.groupBy(gone, (row) => row.kind)) {
-    await takeAway(draft, kind, rows, isSmall)
-    await putBack(draft, kind, rows, isSmall)
+    await takeAway(changeSet, kind, rows, isSmall)
+    await putBack(changeSet, kind, rows, isSmall)
   }
   return []
 }

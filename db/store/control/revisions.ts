@@ -1,7 +1,7 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { and, desc, eq, getTableColumns, gt, lt, lte, max, not, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import { breathe, type Database, includes, isAmong, type Queries } from '../database.ts'
+import { type Database, includes, isAmong, type Queries, yieldToEventLoop } from '../database.ts'
 import type { Seal } from '../seal.ts'
 import { insertChanges } from './bulk.ts'
 import type { Change } from './change.ts'
@@ -58,7 +58,7 @@ class Undone extends Error {
 export async function commit<T>(
   database: Database,
   options: CommitOptions,
-  work: (draft: ChangeSet) => Promise<T>,
+  work: (changeSet: ChangeSet) => Promise<T>,
   last?: (queries: Queries, committed: Committed<T>) => Promise<void>,
 ): Promise<Committed<T>> {
   try {
@@ -66,13 +66,13 @@ export async function commit<T>(
       const { revision: head, id: before } = await headOf(queries)
       if (options.expected !== undefined && (await isStale(queries, options.expected, head)))
         throw new StaleError(options.expected, head)
-      const draft = new ChangeSet(queries, head + 1, options.seal)
-      const result = await work(draft)
-      const count = draft.changes.length + draft.bulk
+      const changeSet = new ChangeSet(queries, head + 1, options.seal)
+      const result = await work(changeSet)
+      const count = changeSet.changes.length + changeSet.bulk
       const isNew = count > 0 || options.always === true
-      if (isNew) await append(queries, draft, { ...options, before })
+      if (isNew) await append(queries, changeSet, { ...options, before })
       const revision = isNew && !options.dryRun ? head + 1 : head
-      const committed = { revision, changes: [...draft.examples, ...draft.changes], count, result }
+      const committed = { revision, changes: [...changeSet.examples, ...changeSet.changes], count, result }
       if (options.dryRun) throw new Undone(committed)
       await last?.(queries, committed)
       return committed
@@ -102,18 +102,22 @@ async function isStale(queries: Queries, expected: number, head: number): Promis
 /** Whether the actor in a column is nobody: what the system did by itself. */
 export const bySystem = (actor: SQLWrapper): SQL => sql`(${actor} = 'system' or ${actor} like 'system:%')`
 
-async function append(queries: Queries, draft: ChangeSet, options: CommitOptions & { before: string }): Promise<void> {
-  const { revision, changes, bulk } = draft
+async function append(
+  queries: Queries,
+  changeSet: ChangeSet,
+  options: CommitOptions & { before: string },
+): Promise<void> {
+  const { revision, changes, bulk } = changeSet
   for (let from = 0; from < changes.length; from += 500) {
     await insertChanges(queries, { revision, seq: bulk + from + 1 }, changes.slice(from, from + 500))
-    if (from > 0) await breathe()
+    if (from > 0) await yieldToEventLoop()
   }
   const count = changes.length + bulk
-  const shown = [...draft.examples, ...changes]
-  const summary = summaryOf(shown, count, { ...options, entity: draft.entity ?? options.entity })
+  const shown = [...changeSet.examples, ...changes]
+  const summary = summaryOf(shown, count, { ...options, entity: changeSet.entity ?? options.entity })
   const { before, id: nonce, now, actor, action } = options
   // The fresh `nonce` keeps two revisions of the same content apart, which two copies of a database may well make.
-  const id = await hashOf([before, nonce, revision, now, actor, action, draft.bulkHash, changes])
+  const id = await hashOf([before, nonce, revision, now, actor, action, changeSet.bulkHash, changes])
   const { comment, rolledBackTo } = options
   await queries
     .insert(revisions)
@@ -121,7 +125,7 @@ async function append(queries: Queries, draft: ChangeSet, options: CommitOptions
   await recordAudit(queries, {
     ...options,
     kind: options.kind ?? shown[0]?.kind ?? '',
-    entity: draft.entity ?? options.entity ?? namesOf(shown, count),
+    entity: changeSet.entity ?? options.entity ?? namesOf(shown, count),
     address: options.address,
     revision,
   })
@@ -255,7 +259,7 @@ export async function changesAnyOf(queries: Queries, revision: number, except: r
   return found !== undefined
 }
 
-/** Revisions whose nudge has not reached every live worker. */
+/** Revisions whose change notification has not reached every live worker. */
 export async function unannounced(queries: Queries): Promise<number | undefined> {
   const row = await queries
     .select({ revision: max(revisions.revision) })

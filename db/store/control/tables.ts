@@ -27,7 +27,7 @@ export const rows = sqliteTable(
 
 /**
  * One row a revision. `id` is a hash over the id before it and what it changed: a backup that was put back continues under the
- * same numbers, but not under the same ids. `announced` is the outbox: 0 until every live worker has been nudged.
+ * same numbers, but not under the same ids. `announced` is the outbox: 0 until every live worker has been notified.
  */
 export const revisions = sqliteTable(
   'revisions',

@@ -5,7 +5,7 @@ import { type WaitingCause, waitingCauseOf } from '@postern/contract/waiting-cau
  * What a batch of events says about messages, recipients and the books. Pure. Each of these can be applied again, and in
  * any order with those of other workers, and the tables end the same: maxima, first-wins finals and newest-wins holds.
  */
-type MessageNews = {
+type MessageEffect = {
   id: string
   accepted?: { at: number; fields: EventFields<'message.accepted'> }
   hold?: { at: number; by: string }
@@ -14,7 +14,7 @@ type MessageNews = {
 
 export type Outcome = 'waiting' | 'delivered' | 'bounced' | 'discarded'
 
-type RecipientNews = {
+type RecipientEffect = {
   messageId: string
   address: string
   original?: string
@@ -43,16 +43,16 @@ export type MinuteCounts = {
   duplicates: number
 }
 
-export type News = {
-  messages: Map<string, MessageNews>
-  recipients: Map<string, RecipientNews>
+export type EventEffects = {
+  messages: Map<string, MessageEffect>
+  recipients: Map<string, RecipientEffect>
   /** Counts of events by minute; what counts recipients is added when it is known which are new. */
   minutes: Map<number, MinuteCounts>
 }
 
 const minuteOf = (at: number): number => Math.floor(at / 60_000) * 60_000
 
-export function countsOf(minutes: News['minutes'], at: number): MinuteCounts {
+export function countsOf(minutes: EventEffects['minutes'], at: number): MinuteCounts {
   const minute = minuteOf(at)
   let counts = minutes.get(minute)
   if (!counts) {
@@ -74,39 +74,39 @@ export function countsOf(minutes: News['minutes'], at: number): MinuteCounts {
 
 export const recipientKey = (messageId: string, address: string): string => `${messageId} ${address}`
 
-export function project(events: readonly PosternEvent[]): News {
-  const news: News = { messages: new Map(), recipients: new Map(), minutes: new Map() }
-  for (const event of events) take(news, event, Date.parse(event.at))
-  return news
+export function effectsOf(events: readonly PosternEvent[]): EventEffects {
+  const effects: EventEffects = { messages: new Map(), recipients: new Map(), minutes: new Map() }
+  for (const event of events) take(effects, event, Date.parse(event.at))
+  return effects
 }
 
-function take(news: News, event: PosternEvent, at: number): void {
+function take(effects: EventEffects, event: PosternEvent, at: number): void {
   switch (event.type) {
     case 'message.accepted': {
-      const message = messageIn(news, event.messageId, at)
+      const message = messageIn(effects, event.messageId, at)
       const { n, at: _, type, ...fields } = event
       message.accepted ??= { at, fields }
       // Before any release, however late the acceptance is heard of.
       if (event.held) hold(message, 1, event.held)
       for (const { address, original } of event.recipients)
-        recipientIn(news, event.messageId, address).original = original
+        recipientIn(effects, event.messageId, address).original = original
       return
     }
     case 'delivery.delivered':
-      final(news, event, { outcome: 'delivered', at, reply: event.reply, attempt: event.attempt })
+      final(effects, event, { outcome: 'delivered', at, reply: event.reply, attempt: event.attempt })
       return
     case 'delivery.bounced':
-      final(news, event, { outcome: 'bounced', at, reply: event.reply, attempt: event.attempt })
+      final(effects, event, { outcome: 'bounced', at, reply: event.reply, attempt: event.attempt })
       return
     case 'delivery.discarded':
-      final(news, event, { outcome: 'discarded', at, reply: `discarded by ${event.by}`, attempt: 0 })
+      final(effects, event, { outcome: 'discarded', at, reply: `discarded by ${event.by}`, attempt: 0 })
       return
     case 'delivery.deferred': {
-      messageIn(news, event.messageId, at)
-      countsOf(news.minutes, at).deferred += event.recipients.length
+      messageIn(effects, event.messageId, at)
+      countsOf(effects.minutes, at).deferred += event.recipients.length
       const waitingCause = waitingCauseOf(event)
       for (const address of event.recipients) {
-        const recipient = recipientIn(news, event.messageId, address)
+        const recipient = recipientIn(effects, event.messageId, address)
         if (event.attempt < recipient.attempts) continue
         recipient.attempts = event.attempt
         recipient.lastReply = event.reply
@@ -117,18 +117,18 @@ function take(news: News, event: PosternEvent, at: number): void {
       return
     }
     case 'message.held':
-      hold(messageIn(news, event.messageId, at), at, `${event.by}${event.reason ? `: ${event.reason}` : ''}`)
+      hold(messageIn(effects, event.messageId, at), at, `${event.by}${event.reason ? `: ${event.reason}` : ''}`)
       return
     case 'message.released':
-      hold(messageIn(news, event.messageId, at), at, '')
+      hold(messageIn(effects, event.messageId, at), at, '')
       return
     case 'session.refused':
     case 'command.refused':
     case 'message.refused':
-      countsOf(news.minutes, at).refused++
+      countsOf(effects.minutes, at).refused++
       return
     case 'auth.failed':
-      countsOf(news.minutes, at).loginFailures++
+      countsOf(effects.minutes, at).loginFailures++
       return
     default:
   }
@@ -136,10 +136,14 @@ function take(news: News, event: PosternEvent, at: number): void {
 
 type Final = { outcome: Exclude<Outcome, 'waiting'>; at: number; reply: string; attempt: number }
 
-function final(news: News, event: { messageId: string; recipients: string[] }, { outcome, at, reply, attempt }: Final) {
-  messageIn(news, event.messageId, at)
+function final(
+  effects: EventEffects,
+  event: { messageId: string; recipients: string[] },
+  { outcome, at, reply, attempt }: Final,
+) {
+  messageIn(effects, event.messageId, at)
   for (const address of event.recipients) {
-    const recipient = recipientIn(news, event.messageId, address)
+    const recipient = recipientIn(effects, event.messageId, address)
     if (recipient.outcome !== 'waiting') {
       recipient.repeated++
       continue
@@ -151,26 +155,26 @@ function final(news: News, event: { messageId: string; recipients: string[] }, {
   }
 }
 
-function hold(message: MessageNews, at: number, by: string): void {
+function hold(message: MessageEffect, at: number, by: string): void {
   if (!message.hold || message.hold.at <= at) message.hold = { at, by }
 }
 
-function messageIn(news: News, id: string, at: number): MessageNews {
-  let message = news.messages.get(id)
+function messageIn(effects: EventEffects, id: string, at: number): MessageEffect {
+  let message = effects.messages.get(id)
   if (!message) {
     message = { id, touchedAt: at }
-    news.messages.set(id, message)
+    effects.messages.set(id, message)
   }
   message.touchedAt = Math.max(message.touchedAt, at)
   return message
 }
 
-function recipientIn(news: News, messageId: string, address: string): RecipientNews {
+function recipientIn(effects: EventEffects, messageId: string, address: string): RecipientEffect {
   const key = recipientKey(messageId, address)
-  let recipient = news.recipients.get(key)
+  let recipient = effects.recipients.get(key)
   if (!recipient) {
     recipient = { messageId, address, outcome: 'waiting', finalAt: 0, attempts: 0, repeated: 0 }
-    news.recipients.set(key, recipient)
+    effects.recipients.set(key, recipient)
   }
   return recipient
 }

@@ -2,7 +2,7 @@ import { eventTypeNames, messageIdOf, type PosternEvent, parseEvent, sentenceOf 
 import { isOperational } from '@postern/contract/log-lines.ts'
 import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
-import { countsOf, type News, project, recipientKey } from './event-effects.ts'
+import { countsOf, type EventEffects, effectsOf, recipientKey } from './event-effects.ts'
 
 /** An event as it came; only its number has been looked at. */
 export type RawEvent = { n: number; at: string; type: string; [field: string]: unknown }
@@ -31,7 +31,7 @@ export function ingest(database: Database, worker: string, batch: readonly RawEv
     const events = fresh.map(understood)
     const top = Math.max(highest, ...fresh.map(({ n }) => n))
     await store(queries, worker, fresh, events)
-    const repeated = await apply(queries, worker, project(events.filter((event) => event !== undefined)))
+    const repeated = await apply(queries, worker, effectsOf(events.filter((event) => event !== undefined)))
     const upTo = await contiguous(queries, { worker, acknowledged, top })
     await dropUnlogged(queries, { worker, acknowledged, upTo })
     await queries.run(sql`
@@ -134,18 +134,18 @@ async function contiguous(
   return next?.n ? (gap?.n ?? top) : acknowledged
 }
 
-async function apply(queries: Queries, worker: string, news: News): Promise<ReadonlyMap<string, string[]>> {
-  const repeated = await countRecipients(queries, news)
-  await upsertRecipients(queries, news)
-  await upsertMessages(queries, worker, news)
-  await addToBooks(queries, worker, news)
+async function apply(queries: Queries, worker: string, effects: EventEffects): Promise<ReadonlyMap<string, string[]>> {
+  const repeated = await countRecipients(queries, effects)
+  await upsertRecipients(queries, effects)
+  await upsertMessages(queries, worker, effects)
+  await addToBooks(queries, worker, effects)
   return repeated
 }
 
 /** A recipient is received once and ends once, however often it is said: only what the tables do not know yet is counted. */
 async function countRecipients(
   queries: Queries,
-  { messages, recipients, minutes }: News,
+  { messages, recipients, minutes }: EventEffects,
 ): Promise<ReadonlyMap<string, string[]>> {
   const accepted = [...messages.values()].filter((message) => message.accepted)
   if (accepted.length > 0) {
@@ -154,11 +154,11 @@ async function countRecipients(
       sql`select id from messages where accepted_at is not null and id in (select value from json_each(${ids}))`,
     )
     const knownIds = new Set(known.map(({ id }) => id))
-    for (const { id, accepted: news } of accepted) {
-      if (!news || knownIds.has(id)) continue
-      const counts = countsOf(minutes, news.at)
+    for (const { id, accepted: event } of accepted) {
+      if (!event || knownIds.has(id)) continue
+      const counts = countsOf(minutes, event.at)
       counts.messages++
-      counts.received += new Set(news.fields.recipients.map(({ address }) => address)).size
+      counts.received += new Set(event.fields.recipients.map(({ address }) => address)).size
     }
   }
   const ended = [...recipients.values()].filter(({ outcome }) => outcome !== 'waiting')
@@ -181,19 +181,19 @@ async function countRecipients(
   return twice
 }
 
-async function upsertRecipients(queries: Queries, { recipients }: News): Promise<void> {
+async function upsertRecipients(queries: Queries, { recipients }: EventEffects): Promise<void> {
   if (recipients.size === 0) return
-  const input = [...recipients.values()].map((news) => [
-    news.messageId,
-    news.address,
-    news.original ?? '',
-    news.address.slice(news.address.lastIndexOf('@') + 1),
-    news.outcome,
-    news.attempts,
-    news.lastReply ?? null,
-    news.cause ?? null,
-    news.waitingCause ?? null,
-    news.nextTryAt ?? null,
+  const input = [...recipients.values()].map((effect) => [
+    effect.messageId,
+    effect.address,
+    effect.original ?? '',
+    effect.address.slice(effect.address.lastIndexOf('@') + 1),
+    effect.outcome,
+    effect.attempts,
+    effect.lastReply ?? null,
+    effect.cause ?? null,
+    effect.waitingCause ?? null,
+    effect.nextTryAt ?? null,
   ])
   const newer = sql.raw('excluded.attempts >= recipients.attempts and excluded.last_reply is not null')
   await queries.run(sql`
@@ -212,7 +212,7 @@ async function upsertRecipients(queries: Queries, { recipients }: News): Promise
       attempts = max(excluded.attempts, recipients.attempts)`)
 }
 
-async function upsertMessages(queries: Queries, worker: string, { messages }: News): Promise<void> {
+async function upsertMessages(queries: Queries, worker: string, { messages }: EventEffects): Promise<void> {
   if (messages.size === 0) return
   const input = [...messages.values()].map(({ id, accepted, hold, touchedAt }) => [
     id,
@@ -251,7 +251,7 @@ async function upsertMessages(queries: Queries, worker: string, { messages }: Ne
     where id in (select value from json_each(${JSON.stringify([...messages.keys()])}))`)
 }
 
-async function addToBooks(queries: Queries, worker: string, { minutes }: News): Promise<void> {
+async function addToBooks(queries: Queries, worker: string, { minutes }: EventEffects): Promise<void> {
   if (minutes.size === 0) return
   const columns = [
     'received',

@@ -1,11 +1,11 @@
 import type { Findings, MailCheck } from '@postern/contract/mailauth.ts'
-import { forgetful } from '@postern/mailauth/resolver.ts'
-import { examine } from '@postern/mailauth/verify.ts'
+import { uncached } from '@postern/mailauth/resolver.ts'
+import { verify } from '@postern/mailauth/verify.ts'
 import { describe, expect, it } from 'vitest'
 import { type Case, caseOf, clientOf, expectFound, type Folder, filesOf, messageOf, zoneOf } from './case.ts'
 import { resolverOf } from './zone.ts'
 
-/** The first door: each message is examined in process, with a DNS that is data. */
+/** The first door: each message is verified in process, with a DNS that is data. */
 
 async function found(given: Case): Promise<{ findings: Findings; questions: number }> {
   const { ip, helo, sender, relay } = clientOf(given)
@@ -15,10 +15,10 @@ async function found(given: Case): Promise<{ findings: Findings; questions: numb
   )
   let questions = 0
   const resolve = resolverOf(zoneOf(given), () => questions++)
-  const { findings } = await examine(
+  const { findings } = await verify(
     { sender, ip, helo, hostname: 'mx.receiver.example', checks, relay },
     [messageOf(given)],
-    forgetful(resolve),
+    uncached(resolve),
   )
   return { findings, questions }
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { reachFrom, reachOf } from './allowed-addresses.ts'
+import { allowedAddressesFrom, allowedAddressesOf } from './allowed-addresses.ts'
 
-const reach = reachOf([])
+const reach = allowedAddressesOf([])
 const isOpen = (address: string) => reach.refuses(address) === null
 
 /** Networks that are not the public Internet, first address and length (RFC 6890 and the IANA registries). */
@@ -102,7 +102,7 @@ describe('which addresses hooks may reach', () => {
   })
 
   it('what the environment names is open, and only that', () => {
-    const open = reachFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8, 10.1.0.0/16,fd00::/8' })
+    const open = allowedAddressesFrom({ POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8, 10.1.0.0/16,fd00::/8' })
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffffff }), (host) => {
         expect(open.refuses(text(0x7f000000 + host))).toBe(null)
@@ -113,7 +113,7 @@ describe('which addresses hooks may reach', () => {
     expect(open.refuses('10.2.0.1')).toContain('a private address')
     expect(open.refuses('fd12::1')).toBe(null)
     expect(open.refuses('169.254.169.254')).toContain('link-local')
-    expect(() => reachFrom({ POSTERN_HOOKS_MAY_REACH: 'everything' })).toThrow(
+    expect(() => allowedAddressesFrom({ POSTERN_HOOKS_MAY_REACH: 'everything' })).toThrow(
       'POSTERN_HOOKS_MAY_REACH contains "everything"',
     )
   })

@@ -6,18 +6,18 @@ import { type AddressBlock, parseAddress, parseBlock } from '@postern/contract/n
  * environment names. Everything else (this host, private and link-local networks, metadata services, multicast, ways to
  * wrap an IPv4 address in an IPv6 one) is refused, so that the console is no door into the network that Postern stands in.
  */
-export type Reach = {
+export type AllowedAddresses = {
   /** @returns why the address is out of reach, or `null` when it may be asked */
   refuses(address: string): string | null
 }
 
 /** From `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
-export function reachFrom(env: Environment): Reach {
-  return reachOf(blocksIn(env, 'POSTERN_HOOKS_MAY_REACH') ?? [])
+export function allowedAddressesFrom(env: Environment): AllowedAddresses {
+  return allowedAddressesOf(blocksIn(env, 'POSTERN_HOOKS_MAY_REACH') ?? [])
 }
 
 /** `allowed`: addresses and CIDR blocks that may be reached besides the public Internet. */
-export function reachOf(allowed: readonly string[]): Reach {
+export function allowedAddressesOf(allowed: readonly string[]): AllowedAddresses {
   const blocks = allowed.map((text) => parseBlock(text)).filter((block) => block !== null)
   return {
     refuses(text) {

@@ -2,18 +2,18 @@ import { lookup } from 'node:dns/promises'
 import { serversIn } from '@postern/contract/environment.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import { Dns, type Found } from '../dns.ts'
-import { type Reach, reachFrom } from './allowed-addresses.ts'
+import { type AllowedAddresses, allowedAddressesFrom } from './allowed-addresses.ts'
 import { HookFailure } from './hook-failure.ts'
 
 /**
  * Names to addresses that may be asked. We resolve, look at each address, and connect to exactly what was looked at: a name
  * that means something else a moment later (DNS rebinding) gains nothing.
  */
-export class Hosts {
-  readonly #reach: Reach
+export class CheckedHosts {
+  readonly #reach: AllowedAddresses
   readonly #resolve: (host: string) => Promise<string[]>
 
-  constructor(reach: Reach, resolve: (host: string) => Promise<string[]>) {
+  constructor(reach: AllowedAddresses, resolve: (host: string) => Promise<string[]>) {
     this.#reach = reach
     this.#resolve = resolve
   }
@@ -50,9 +50,9 @@ export class Hosts {
 }
 
 /** By `POSTERN_DNS_SERVERS` and `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
-export function hostsFrom(env: NodeJS.ProcessEnv): Hosts {
+export function hostsFrom(env: NodeJS.ProcessEnv): CheckedHosts {
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
-  return new Hosts(reachFrom(env), servers.length > 0 ? askServers(servers) : askSystem)
+  return new CheckedHosts(allowedAddressesFrom(env), servers.length > 0 ? askServers(servers) : askSystem)
 }
 
 /** The system's way, which also knows /etc/hosts. */

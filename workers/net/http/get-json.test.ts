@@ -1,8 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { reachOf } from './allowed-addresses.ts'
-import { Hosts } from './checked-hosts.ts'
+import { allowedAddressesOf } from './allowed-addresses.ts'
+import { CheckedHosts } from './checked-hosts.ts'
 import { getJson } from './get-json.ts'
 
 const open: Server[] = []
@@ -20,7 +20,7 @@ async function listening(handler: RequestListener): Promise<string> {
   return `keys.test:${(server.address() as AddressInfo).port}`
 }
 
-const hosts = (...reach: string[]) => new Hosts(reachOf(reach), async () => ['127.0.0.1'])
+const hosts = (...reach: string[]) => new CheckedHosts(allowedAddressesOf(reach), async () => ['127.0.0.1'])
 const troubleOf = (url: string, at = hosts('127.0.0.0/8')) =>
   getJson(url, at).then(
     () => 'none',

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
-import type { Hosts } from './checked-hosts.ts'
+import type { CheckedHosts } from './checked-hosts.ts'
 import { HookFailure } from './hook-failure.ts'
 
 /** Octets of an answer. */
@@ -12,7 +12,7 @@ const timeoutMs = 10_000
  * One GET of a URL that an administrator typed, or that such a page named: to an address that was looked at, following no
  * redirect, over within 10 s. Rejects with HookFailure.
  */
-export async function getJson(text: string, hosts: Hosts): Promise<unknown> {
+export async function getJson(text: string, hosts: CheckedHosts): Promise<unknown> {
   const url = new URL(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     throw new HookFailure('forbidden', `${url.protocol} is not asked`)

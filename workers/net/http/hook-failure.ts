@@ -1,5 +1,5 @@
 /** Why nothing usable came from outside. The message is for the operator; no secret and no octet of an answer stands in it. */
-export type HookTrouble =
+export type HookFailureKind =
   /** The address is out of reach: nobody was asked. */
   | 'forbidden'
   /** No such host, no connection, no TLS. */
@@ -12,8 +12,8 @@ export type HookTrouble =
 
 export class HookFailure extends Error {
   override readonly name = 'HookFailure'
-  readonly trouble: HookTrouble
-  constructor(trouble: HookTrouble, message: string) {
+  readonly trouble: HookFailureKind
+  constructor(trouble: HookFailureKind, message: string) {
     super(message.slice(0, 300))
     this.trouble = trouble
   }

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { reachOf } from './allowed-addresses.ts'
-import { Hosts } from './checked-hosts.ts'
+import { allowedAddressesOf } from './allowed-addresses.ts'
+import { CheckedHosts } from './checked-hosts.ts'
 import { type Post, Poster } from './post.ts'
 
 const open: Server[] = []
@@ -25,7 +25,7 @@ async function listening(handler: Handler, host = '127.0.0.1'): Promise<number> 
 }
 
 function poster({ names = {}, reach = ['127.0.0.0/8'] }: { names?: Record<string, string[]>; reach?: string[] } = {}) {
-  const made = new Poster(new Hosts(reachOf(reach), async (host) => names[host] ?? []))
+  const made = new Poster(new CheckedHosts(allowedAddressesOf(reach), async (host) => names[host] ?? []))
   posters.push(made)
   return made
 }
@@ -57,7 +57,7 @@ describe('a post', () => {
     const port = await listening((_, response) => response.end())
     const answers = [['127.0.0.1'], ['169.254.169.254']]
     let asked = 0
-    const made = new Poster(new Hosts(reachOf(['127.0.0.0/8']), async () => answers[asked++] ?? []))
+    const made = new Poster(new CheckedHosts(allowedAddressesOf(['127.0.0.0/8']), async () => answers[asked++] ?? []))
     posters.push(made)
     await expect(made.post(post(`http://hook.test:${port}/`))).resolves.toMatchObject({ status: 200 })
     expect(asked).toBe(1)

@@ -2,7 +2,7 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request a
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
-import type { Hosts } from './checked-hosts.ts'
+import type { CheckedHosts } from './checked-hosts.ts'
 import { HookFailure } from './hook-failure.ts'
 
 /**
@@ -30,11 +30,11 @@ export type Answer = { status: number; headers: IncomingMessage['headers']; body
 const maxAddresses = 3
 
 export class Poster {
-  readonly #hosts: Hosts
+  readonly #hosts: CheckedHosts
   readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 100, maxFreeSockets: 20, timeout: 330_000 })
   readonly #https = new HttpsAgent({ keepAlive: true, maxSockets: 100, maxFreeSockets: 20, timeout: 330_000 })
 
-  constructor(hosts: Hosts) {
+  constructor(hosts: CheckedHosts) {
     this.#hosts = hosts
   }
 

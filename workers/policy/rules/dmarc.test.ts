@@ -22,8 +22,8 @@ describe('dmarc', () => {
 
   it('holds nothing where the rule is only watched', () => {
     const policy = examplePolicy({ settings: { ...settings, security: { watch: ['dmarc'] } } })
-    for (const wish of ['quarantine', 'reject'] as const) {
-      const verdict = decideData(facts('fail', wish), policy)
+    for (const requested of ['quarantine', 'reject'] as const) {
+      const verdict = decideData(facts('fail', requested), policy)
       expect(saidBy(verdict)).toBe('proceed')
       expect(verdict.treatments).toEqual([])
       expect(verdict.trail).toContainEqual(expect.objectContaining({ rule: 'dmarc', said: 'watched' }))

@@ -3,7 +3,7 @@ import type { SecuritySettings } from '@postern/contract/settings.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 type List = SecuritySettings['dnsbl'][number]
-type Heard = NonNullable<Lookups['dnsbl']>[number]
+type ListAnswer = NonNullable<Lookups['dnsbl']>[number]
 
 /**
  * RFC 5782. Of several lists the first that refuses decides. Only at the ports of mail servers: people who submit mail must log
@@ -30,7 +30,7 @@ export const dnsbl: RuleCheck<'dnsbl'> = ({ ip, listener, lookups }, { settings 
   return marks.length > 0 ? { marks: marks.join(' ') } : 'pass'
 }
 
-function matching({ answer }: List, heard: Heard | undefined): string | undefined {
+function matching({ answer }: List, heard: ListAnswer | undefined): string | undefined {
   if (!heard || heard.answers === 'not-known') return 'not-known'
   return heard.answers.find((address) => matchesAnswer(address, answer))
 }

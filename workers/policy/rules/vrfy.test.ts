@@ -27,7 +27,7 @@ describe('vrfy', () => {
     expect(saidBy(ask('eve@remote.example'))).toBe('252 2.1.5 vrfyUnconfirmed')
   })
 
-  it('says where an alias leads out of the house', () => {
+  it('says where an alias leads to a remote address', () => {
     const verdict = ask('away@example.org', { ...on, aliases: { 'away@example.org': ['jane@elsewhere.example'] } })
     expect(saidBy(verdict)).toBe('251 2.1.5 vrfyForwarded')
     expect(verdict.outcome).toMatchObject({ replies: [{ values: { address: 'jane@elsewhere.example' } }] })

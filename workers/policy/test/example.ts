@@ -17,7 +17,7 @@ import type { Verdict } from '@postern/contract/verdict.ts'
 import { compilePolicy } from '../compile.ts'
 import type { Policy } from '../policy.ts'
 
-/** The house that the tests of this room talk about: example.org with some people, and a client from outside. */
+/** The organisation in these tests: example.org with some people, and a client from outside. */
 
 export type Change = {
   settings?: { [group in keyof Settings]?: Partial<Settings[group]> }

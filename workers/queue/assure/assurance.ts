@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type CertificateCheck, Trust } from '../client/certificate.ts'
 import type { TlsPolicy } from '../client/connect-options.ts'
-import { type SecureDns, usable } from './dnssec.ts'
+import { type DnssecResolver, usable } from './dnssec.ts'
 import { domainNames, type MtaSts, type Policy } from './mta-sts.ts'
 
 /**
@@ -12,7 +12,7 @@ export type Assurance = {
   trust: Trust
   mtaSts: MtaSts | undefined
   /** Only with a resolver that validates and is trusted. */
-  secureDns: SecureDns | undefined
+  secureDns: DnssecResolver | undefined
 }
 
 /** No policies: what the settings say, by the usual authorities. */
@@ -56,7 +56,7 @@ export async function termsFor(mx: MxHost, { mtaSts, secureDns }: Assurance): Pr
 }
 
 /** `undefined`: the MX is not authentic. Without `proof`: it is, and DANE demands nothing that can be checked. */
-async function daneTerms({ domain, host, port, tls }: MxHost, dns: SecureDns): Promise<TlsTerms | undefined> {
+async function daneTerms({ domain, host, port, tls }: MxHost, dns: DnssecResolver): Promise<TlsTerms | undefined> {
   try {
     if (!(await dns.hasSecureMx(domain))) return undefined
   } catch (error) {
@@ -85,7 +85,7 @@ type Named = { host: string; port: number; names: readonly string[] }
 async function byTlsa(
   own: TlsTerms & { kind: 'terms' },
   { host, port, names }: Named,
-  dns: SecureDns,
+  dns: DnssecResolver,
 ): Promise<TlsTerms> {
   const answer = await dns.tlsa(host, port)
   switch (answer.kind) {

@@ -27,7 +27,7 @@ type Answered = { secure: boolean; exists: boolean; name: string; tlsa: Tlsa[]; 
 const keepSeconds = 300
 const tries = 2
 
-export class SecureDns {
+export class DnssecResolver {
   readonly #servers: readonly string[]
   readonly #timeoutMs: number
   readonly #kept = new LRUCache<string, Promise<Answered>>({ max: 20_000 })

@@ -3,7 +3,7 @@ import { request } from 'node:https'
 import { dirname } from 'node:path'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import type { Dns } from '@postern/net/dns.ts'
-import { type Reach, reachOf } from '@postern/net/http/allowed-addresses.ts'
+import { type AllowedAddresses, allowedAddressesOf } from '@postern/net/http/allowed-addresses.ts'
 import { makeDirectory, replaceWith } from '@postern/runtime/disk.ts'
 import { LRUCache } from 'lru-cache'
 import { validateMx } from 'mailauth/lib/mta-sts.js'
@@ -26,7 +26,7 @@ export type MtaStsOptions = {
   file?: string | undefined
   /** Of the policy host; 443 without it. */
   port?: number | undefined
-  reach?: Reach
+  reach?: AllowedAddresses
 }
 
 const maxKept = 10_000
@@ -39,7 +39,7 @@ const longestMs = 31_557_600_000
 
 export class MtaSts {
   readonly #options: MtaStsOptions
-  readonly #reach: Reach
+  readonly #reach: AllowedAddresses
   readonly #kept = new LRUCache<string, Kept>({ max: maxKept })
   readonly #failed = new LRUCache<string, true>({ max: maxKept, ttl: failedForMs })
   readonly #asking = new Map<string, Promise<Policy | undefined>>()
@@ -48,7 +48,7 @@ export class MtaSts {
 
   constructor(options: MtaStsOptions) {
     this.#options = options
-    this.#reach = options.reach ?? reachOf([])
+    this.#reach = options.reach ?? allowedAddressesOf([])
   }
 
   /** The policy in force for mail to this domain; none when it has none, or none that could be read. Never rejects. */

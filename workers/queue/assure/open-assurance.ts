@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { type Environment, EnvironmentError, portIn, serversIn } from '@postern/contract/environment.ts'
 import type { Dns } from '@postern/net/dns.ts'
-import { reachFrom } from '@postern/net/http/allowed-addresses.ts'
+import { allowedAddressesFrom } from '@postern/net/http/allowed-addresses.ts'
 import { Trust } from '../client/certificate.ts'
 import type { Assurance } from './assurance.ts'
-import { SecureDns } from './dnssec.ts'
+import { DnssecResolver } from './dnssec.ts'
 import { MtaSts } from './mta-sts.ts'
 
 /**
@@ -12,7 +12,7 @@ import { MtaSts } from './mta-sts.ts'
  * is safe, so its word on what is authentic counts and DANE is honoured. `POSTERN_MTA_STS_PORT`: where policy hosts listen.
  * Policy hosts must be on the public Internet, but for `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError.
  */
-export function assuranceFrom(env: Environment, given: { dns: Dns; dataDirectory: string }): Assurance {
+export function openAssurance(env: Environment, given: { dns: Dns; dataDirectory: string }): Assurance {
   const trust = new Trust({ caFile: env.POSTERN_CA_FILE })
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   return {
@@ -22,9 +22,9 @@ export function assuranceFrom(env: Environment, given: { dns: Dns; dataDirectory
       trust,
       file: join(given.dataDirectory, 'queue', 'mta-sts.json'),
       port: portIn(env, 'POSTERN_MTA_STS_PORT'),
-      reach: reachFrom(env),
+      reach: allowedAddressesFrom(env),
     }),
-    secureDns: validates(env) ? new SecureDns({ servers }) : undefined,
+    secureDns: validates(env) ? new DnssecResolver({ servers }) : undefined,
   }
 }
 

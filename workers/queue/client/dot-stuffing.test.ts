@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DotStuffer, stuffed } from './dot-stuffing.ts'
+import { DotStuffer, dotStuffed } from './dot-stuffing.ts'
 
 /** The obvious way, line by line. */
 function slowly(text: string): string {
@@ -16,7 +16,7 @@ function slowly(text: string): string {
 const texts = fc.array(fc.constantFrom('.', '..', '\r\n', '\r', '\n', 'a', 'text')).map((parts) => parts.join(''))
 
 test('whole messages', () => {
-  fc.assert(fc.property(texts, (text) => Buffer.concat(stuffed(Buffer.from(text))).toString() === slowly(text)))
+  fc.assert(fc.property(texts, (text) => Buffer.concat(dotStuffed(Buffer.from(text))).toString() === slowly(text)))
 })
 
 test('streams, over any split', async () => {

@@ -7,7 +7,7 @@ const end = Buffer.from('.\r\n')
 const endAfterText = Buffer.from('\r\n.\r\n')
 
 /** A whole message as it goes over the wire, in as few parts as possible. */
-export function stuffed(message: Buffer): Buffer[] {
+export function dotStuffed(message: Buffer): Buffer[] {
   const parts: Buffer[] = []
   if (message[0] === 46) parts.push(dot)
   let from = 0

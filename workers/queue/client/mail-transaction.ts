@@ -5,13 +5,13 @@ import type { RequireTls } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 import type { Connection } from './connection.ts'
 import { ConnectionFailure } from './connection-failure.ts'
-import { DotStuffer, stuffed } from './dot-stuffing.ts'
+import { DotStuffer, dotStuffed } from './dot-stuffing.ts'
 import { maxTogether } from './limits-extension.ts'
 import { type Reply, replyText } from './reply.ts'
 
 /** One mail transaction: MAIL, RCPT for each recipient, DATA, body. Commands travel together where PIPELINING is offered. */
 
-export type Transaction = {
+export type OutboundTransaction = {
   sender: string
   recipients: readonly Recipient[]
   octets: number
@@ -29,7 +29,7 @@ export type Transaction = {
 }
 
 /** What the remote answered for one recipient. */
-export type TransactionAnswer =
+export type RecipientAnswer =
   | Outcome
   /** Too many recipients after some were taken (RFC 5321 §4.5.3.1.10): ask again in the next transaction. */
   | { kind: 'again'; reply: string }
@@ -43,9 +43,9 @@ export type TransactionAnswer =
  */
 export async function transact(
   connection: Connection,
-  transaction: Transaction,
+  transaction: OutboundTransaction,
   { envelopeSent = false, next }: Pipelining = {},
-): Promise<TransactionAnswer[]> {
+): Promise<RecipientAnswer[]> {
   const unfit = envelopeSent ? undefined : unfitFor(connection, transaction)
   if (unfit) return transaction.recipients.map(() => unfit)
   connection.used++
@@ -84,7 +84,7 @@ export type Pipelining = {
   /** The envelope is on its way already. */
   envelopeSent?: boolean
   /** Asked when the body goes: the transaction to begin with it. It must be carried out next on this connection. */
-  next?: (() => Transaction | undefined) | undefined
+  next?: (() => OutboundTransaction | undefined) | undefined
 }
 
 /** Milliseconds: a server that lost what was sent ahead is silent; nothing is risked by asking again on a new connection. */
@@ -97,7 +97,7 @@ export function canPipelineNext(connection: Connection): boolean {
   return connection.options.protocol === 'smtp' && connection.has('PIPELINING') && connection.used > 1
 }
 
-export function fitsAhead(connection: Connection, transaction: Transaction): boolean {
+export function fitsAhead(connection: Connection, transaction: OutboundTransaction): boolean {
   return (
     transaction.recipients.length <= maxAhead &&
     maxTogether(connection, transaction.recipients) === transaction.recipients.length &&
@@ -111,7 +111,7 @@ function withoutBody(
   reply: Reply | undefined,
   { data }: Answers,
   { connection, taken }: { connection: Connection; taken: number },
-): TransactionAnswer {
+): RecipientAnswer {
   if (!reply || reply.code === 421) return lost(connection, reply)
   if (!isTaken(reply)) {
     const result = refusedOrAgain(reply, connection, taken)
@@ -120,13 +120,13 @@ function withoutBody(
   return !data || data.code === 421 ? lost(connection, data) : refused(data, connection)
 }
 
-function afterBody(end: Reply | undefined, connection: Connection): TransactionAnswer {
+function afterBody(end: Reply | undefined, connection: Connection): RecipientAnswer {
   if (!end) return lost(connection)
   return end.code < 300 ? delivered(end, connection) : refused(end, connection)
 }
 
 /** `reply`: 421, which is about the connection, whichever command it answers (RFC 5321 §3.8). */
-function lost(connection: Connection, reply?: Reply): TransactionAnswer {
+function lost(connection: Connection, reply?: Reply): RecipientAnswer {
   const { failure, stage } = connection
   connection.destroy()
   if (failure && !reply) return { kind: 'lost', failure }
@@ -136,7 +136,7 @@ function lost(connection: Connection, reply?: Reply): TransactionAnswer {
 /** Sends the body and waits for the replies: fewer than expected when the connection breaks. */
 async function endAnswers(
   connection: Connection,
-  transaction: Transaction,
+  transaction: OutboundTransaction,
   { follows, taken }: { follows: Pipelining['next']; taken: number },
 ): Promise<Reply[]> {
   const isLmtp = connection.options.protocol === 'lmtp'
@@ -160,11 +160,11 @@ async function sendNothing(connection: Connection): Promise<void> {
   await connection.repliesUntilFailure(1, connection.options.timeouts.end)
 }
 
-function envelopeLines(connection: Connection, transaction: Transaction): string[] {
+function envelopeLines(connection: Connection, transaction: OutboundTransaction): string[] {
   return [mailLine(connection, transaction), ...transaction.recipients.map((to) => rcptLine(connection, to))]
 }
 
-function isPaced({ pauseMs, recipients }: Transaction): boolean {
+function isPaced({ pauseMs, recipients }: OutboundTransaction): boolean {
   return pauseMs > 0 && recipients.length > 1
 }
 
@@ -175,7 +175,11 @@ function isTaken(reply: Reply): boolean {
 /** Replies to the envelope; an absent one was not asked for, or the connection broke before it. */
 type Answers = { mail?: Reply; rcpts: Reply[]; data?: Reply }
 
-function envelopeAnswers(connection: Connection, transaction: Transaction, envelopeSent: boolean): Promise<Answers> {
+function envelopeAnswers(
+  connection: Connection,
+  transaction: OutboundTransaction,
+  envelopeSent: boolean,
+): Promise<Answers> {
   if (envelopeSent) return answersAhead(connection, transaction)
   const lines = envelopeLines(connection, transaction)
   return connection.has('PIPELINING') && !isPaced(transaction)
@@ -183,7 +187,7 @@ function envelopeAnswers(connection: Connection, transaction: Transaction, envel
     : oneByOne(connection, lines, transaction.pauseMs)
 }
 
-async function answersAhead(connection: Connection, { recipients }: Transaction): Promise<Answers> {
+async function answersAhead(connection: Connection, { recipients }: OutboundTransaction): Promise<Answers> {
   connection.stage = 'mail'
   const wait = Math.min(pipelinedTimeoutMs, connection.options.timeouts.command)
   return answersOf(await connection.repliesUntilFailure(recipients.length + 2, wait), recipients.length)
@@ -248,12 +252,16 @@ async function reset(connection: Connection, waitsForData = false): Promise<void
   }
 }
 
-async function sendBody(connection: Connection, transaction: Transaction, next: Pipelining['next']): Promise<void> {
+async function sendBody(
+  connection: Connection,
+  transaction: OutboundTransaction,
+  next: Pipelining['next'],
+): Promise<void> {
   const { timeouts } = connection.options
   connection.bodies++
   try {
     if (transaction.body === 'whole') {
-      const parts = stuffed(await transaction.whole())
+      const parts = dotStuffed(await transaction.whole())
       const following = next?.()
       connection.options.dialogueLog?.sentMessage(transaction.octets)
       if (following) {
@@ -283,7 +291,7 @@ async function sendBody(connection: Connection, transaction: Transaction, next: 
   }
 }
 
-function mailLine(connection: Connection, transaction: Transaction): string {
+function mailLine(connection: Connection, transaction: OutboundTransaction): string {
   let line = `MAIL FROM:<${transaction.sender}>`
   if (connection.has('SIZE')) line += ` SIZE=${transaction.octets}`
   if (transaction.eightBit && connection.has('8BITMIME')) line += ' BODY=8BITMIME'
@@ -325,7 +333,7 @@ function passesOnRequireTls(connection: Connection): boolean {
 export const noRequireTls = 'no-requiretls'
 
 /** What is known before asking. What can be made fit was made fit before. */
-function unfitFor(connection: Connection, transaction: Transaction): TransactionAnswer | undefined {
+function unfitFor(connection: Connection, transaction: OutboundTransaction): RecipientAnswer | undefined {
   const { host } = connection.options.peer
   if (
     transaction.requireTls === 'required' &&
@@ -347,7 +355,7 @@ function unfitFor(connection: Connection, transaction: Transaction): Transaction
   return undefined
 }
 
-function delivered(reply: Reply, connection: Connection): TransactionAnswer {
+function delivered(reply: Reply, connection: Connection): RecipientAnswer {
   const dsnPassedOn = connection.has('DSN')
   return { kind: 'delivered', status: reply.enhanced ?? '2.0.0', reply: replyText(reply), dsnPassedOn }
 }
@@ -360,7 +368,7 @@ function isTooMany({ code, enhanced }: Reply): boolean {
   return code === 452 || (code === 552 && !enhanced) || (code >= 400 && enhanced?.slice(1) === '.5.3')
 }
 
-function refusedOrAgain(reply: Reply, connection: Connection, taken: number): TransactionAnswer {
+function refusedOrAgain(reply: Reply, connection: Connection, taken: number): RecipientAnswer {
   if (!isTooMany(reply) || reply.code === 421) return refused(reply, connection)
   const text = replyText(reply)
   if (taken > 0) return { kind: 'again', reply: text }
@@ -370,7 +378,7 @@ function refusedOrAgain(reply: Reply, connection: Connection, taken: number): Tr
   return refused(reply, connection)
 }
 
-function refused(reply: Reply, connection: Connection): TransactionAnswer {
+function refused(reply: Reply, connection: Connection): RecipientAnswer {
   // 421 is about the connection (RFC 5321 §3.8), whatever it answers.
   if (reply.code === 421) connection.destroy()
   const text = replyText(reply)

@@ -5,7 +5,7 @@ import { type Script, TestServer } from '../test/server.ts'
 import { SocketClock } from '../test/socket-clock.ts'
 import { defaultTimeouts } from './connect-options.ts'
 import { Connection } from './connection.ts'
-import { type Transaction, transact } from './mail-transaction.ts'
+import { type OutboundTransaction, transact } from './mail-transaction.ts'
 
 /** The time-outs of RFC 5321 §4.5.3.2 are for the host's silence: while we prepare what comes next, none of them runs. */
 
@@ -53,7 +53,7 @@ async function toServer(script: Script = {}, wait: Partial<typeof defaultTimeout
   return { remote, connection }
 }
 
-function message(text: () => AsyncIterable<string>, change: Partial<Transaction> = {}): Transaction {
+function message(text: () => AsyncIterable<string>, change: Partial<OutboundTransaction> = {}): OutboundTransaction {
   return {
     sender: 's@b.test',
     recipients: [{ address: 'u@a.test', original: 'u@a.test' }],

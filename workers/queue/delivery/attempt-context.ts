@@ -8,7 +8,7 @@ import type { Pool } from '../client/pool.ts'
 import type { Converter } from '../form/converter.ts'
 import type { Signer } from '../form/signer.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
-import type { Ourselves } from '../route/hosts.ts'
+import type { OwnAddresses } from '../route/hosts.ts'
 import type { Buckets } from './buckets.ts'
 
 /** What an attempt needs. */
@@ -23,7 +23,7 @@ export type AttemptContext = {
   wants: Worker['wants']
   signer: Signer
   converter: Converter
-  ourselves(): Ourselves
+  ourselves(): OwnAddresses
   /** Port of MX hosts. */
   port: number
   timeouts: Timeouts

@@ -26,11 +26,11 @@ export async function deliver(
   context: DeliverContext,
 ): Promise<void> {
   const { slot } = given
-  const attempted = await attemptOrExplain(job, given, context)
+  const result = await attemptOrExplain(job, given, context)
   if (slot.abandoned) return
   slot.concluding = true
-  slot.reachable = hasAnswered(attempted)
-  await concludeOrPutBack(job, attempted, context)
+  slot.reachable = hasAnswered(result)
+  await concludeOrPutBack(job, result, context)
 }
 
 /** Whether the destination took mail (true) or could not be talked to (false). */
@@ -50,12 +50,12 @@ export async function putBack(
   context: DeliverContext,
 ): Promise<void> {
   const stopped = deferredOutcome('4.3.2', 'this server stopped during the attempt', 'stopped')
-  const attempted: Attempt = {
+  const result: Attempt = {
     ...sameOutcome(recipients, stopped, { host: destination.kind }),
     durationMs: 0,
     isBrokenOff: true,
   }
-  await concludeOrPutBack({ mail, recipients }, attempted, context)
+  await concludeOrPutBack({ mail, recipients }, result, context)
 }
 
 async function attemptOrExplain(
@@ -99,11 +99,11 @@ function internalError(error: unknown): Outcome {
 
 export async function concludeOrPutBack(
   { mail, recipients }: Pick<DeliveryJob, 'mail' | 'recipients'>,
-  attempted: Attempt,
+  result: Attempt,
   { outcomeContext, activeMessages }: DeliverContext,
 ): Promise<void> {
   try {
-    await conclude({ mail, recipients, retry: false }, attempted, outcomeContext)
+    await conclude({ mail, recipients, retry: false }, result, outcomeContext)
   } catch (error) {
     const cause = `the notification could not be stored: ${(error as Error).message}`.slice(0, 500)
     const nextAt = outcomeContext.clock.now() + pauseMs

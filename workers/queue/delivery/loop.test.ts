@@ -1,8 +1,8 @@
 import type { Dns, Found } from '@postern/net/dns.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultTimeouts } from '../client/connect-options.ts'
-import type { Ourselves } from '../route/hosts.ts'
-import { ourselvesFrom } from '../route/own-addresses.ts'
+import type { OwnAddresses } from '../route/hosts.ts'
+import { ownAddressesFrom } from '../route/own-addresses.ts'
 import { type Script, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 
@@ -41,7 +41,7 @@ async function toMx(script: Script, hostname = 'mail.test') {
   return { remote, box }
 }
 
-const us = (hostname: string, port: number): Ourselves => ({
+const us = (hostname: string, port: number): OwnAddresses => ({
   hostname,
   isOurs: () => false,
   listensOn: (at) => at === port,
@@ -112,7 +112,7 @@ test('a better MX host that is away is waited for, although we are the next', as
 
 describe('our addresses', () => {
   const listens = { port: 25, submissionPort: 587, implicitTlsPort: 465, extraPorts: [2626] }
-  const everywhere = ourselvesFrom({
+  const everywhere = ownAddressesFrom({
     env: { POSTERN_SMTP_PORT: '2525' },
     settings: { hostname: 'Mail.Test', listens },
     interfaces: () => ['192.0.2.9', '2001:db8::9'],
@@ -145,7 +145,7 @@ describe('our addresses', () => {
   })
 
   test('bound to one address, the others of this machine are other servers', () => {
-    const one = ourselvesFrom({
+    const one = ownAddressesFrom({
       env: { POSTERN_SMTP_PORT: '25', POSTERN_BIND: '127.0.0.5' },
       settings: { hostname: 'mail.test', listens },
       interfaces: () => ['192.0.2.9'],

@@ -2,7 +2,7 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Findings } from '@postern/contract/mailauth.ts'
 import { resultsField } from '@postern/mailauth/results-field.ts'
 import type { Stored } from '@postern/mailauth/verifier.ts'
-import type { Examined, Question } from '@postern/mailauth/verify.ts'
+import type { Question, VerifyResult } from '@postern/mailauth/verify.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { IndexWriter } from '../index/index-writer.ts'
@@ -11,12 +11,12 @@ import type { QueuedMessage } from '../message/message.ts'
 
 /**
  * What is found out about where a message comes from, once, after it was accepted and before it is delivered: the threads
- * of the examiner do it, the header edits keep the result, and the index keeps the header edits for the next try.
+ * of the verifier do it, the header edits keep the result, and the index keeps the header edits for the next try.
  */
 export type MessageMailauthOptions = {
-  examiner: {
-    known(question: Question): Examined | undefined
-    stored(question: Question, message: Stored): Promise<Examined>
+  verifier: {
+    known(question: Question): VerifyResult | undefined
+    stored(question: Question, message: Stored): Promise<VerifyResult>
   }
   reader: Pick<SpoolReader, 'readBody'>
   hostname(): string
@@ -26,7 +26,7 @@ export type MessageMailauthOptions = {
 
 /** Octets of a message that was read a moment ago, with others: it is not read again. */
 const atHand = 65_536
-const nothing: Examined = { findings: {}, cuts: [], forged: 0 }
+const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
 
 export class MessageMailauth {
   readonly #options: MessageMailauthOptions
@@ -39,8 +39,8 @@ export class MessageMailauth {
   prepare(mail: QueuedMessage): Promise<void> | undefined {
     if (mail.headerEdits !== undefined || !mail.envelope.authentication || !mail.location) return undefined
     const question = this.#questionAbout(mail.envelope)
-    const known = this.#options.examiner.known(question)
-    if (!known) return this.#examine(mail, question).then((examined) => this.#conclude(mail, question, examined))
+    const known = this.#options.verifier.known(question)
+    if (!known) return this.#verify(mail, question).then((result) => this.#conclude(mail, question, result))
     this.#conclude(mail, question, known)
     return undefined
   }
@@ -51,7 +51,11 @@ export class MessageMailauth {
     return { sender, ip, helo, hostname: this.#options.hostname(), checks: due, found, relay, author }
   }
 
-  #conclude(mail: QueuedMessage, { hostname, checks, found }: Question, { findings, cuts, forged }: Examined): void {
+  #conclude(
+    mail: QueuedMessage,
+    { hostname, checks, found }: Question,
+    { findings, cuts, forged }: VerifyResult,
+  ): void {
     const { record, indexWriter } = this.#options
     const { id, sender, client, authentication } = mail.envelope
     if (Object.keys(findings).length > 0 || forged > 0 || checks.length > 0)
@@ -66,16 +70,16 @@ export class MessageMailauth {
   }
 
   /** A message that a thread could not deal with is read again for forged fields alone: they must not get through. */
-  async #examine(mail: QueuedMessage, question: Question): Promise<Examined> {
-    const { examiner, reader } = this.#options
+  async #verify(mail: QueuedMessage, question: Question): Promise<VerifyResult> {
+    const { verifier, reader } = this.#options
     try {
       const { location, octets } = mail
       const message = octets <= atHand ? await reader.readBody(location) : undefined
-      return await examiner.stored(question, { location, octets, message })
+      return await verifier.stored(question, { location, octets, message })
     } catch {
       const forgedOnly: Question = { ...question, checks: [] }
       // It may have been copied meanwhile, so its location is read again. Damage is found when it is delivered.
-      return examiner.stored(forgedOnly, mail).catch(() => nothing)
+      return verifier.stored(forgedOnly, mail).catch(() => nothing)
     }
   }
 }

@@ -76,7 +76,7 @@ async function putMail(directory: string, name: string, { head, body, to }: Deli
   try {
     for (const part of ['tmp', 'new', 'cur']) await makeDirectory(join(directory, part))
     await replaceFile(join(directory, 'new', name), {
-      draft: join(directory, 'tmp', name),
+      temporary: join(directory, 'tmp', name),
       write: async (file) => {
         await writeAll(file, head)
         return head.length + (await writeBody(file, body, to))

@@ -41,19 +41,19 @@ type Verdict =
   | { r: number; kind: 'bounced'; reply: string; status: string; cause: string; givenUp?: string }
   | { r: number; kind: 'discarded'; by: string }
 
-export async function conclude(job: DeliveryJob, attempted: Attempt, context: OutcomeContext): Promise<void> {
+export async function conclude(job: DeliveryJob, attempt: Attempt, context: OutcomeContext): Promise<void> {
   const { mail } = job
   const now = context.clock.now()
   const decided: RecipientDecision[] = []
-  const decideOne = decider(mail, { attempted, now }, context)
-  for (const [r, result] of attempted.outcomes) {
+  const decideOne = decider(mail, { attempt, now }, context)
+  for (const [r, result] of attempt.outcomes) {
     if (!mail.pending.has(r)) continue
     const verdict = decideOne(r, result)
     decided.push(result.via ? { ...verdict, via: result.via } : verdict)
   }
   context.counters.attempts++
-  await tellSender(mail, { decided, via: attempted.via }, context)
-  for (const same of alike(decided)) recordEvent(mail, same, attempted, context)
+  await tellSender(mail, { decided, via: attempt.via }, context)
+  for (const same of alike(decided)) recordEvent(mail, same, attempt, context)
   context.indexWriter.settle(
     mail,
     decided.map((each) => changeFor(mail, each, now)),
@@ -66,15 +66,15 @@ export async function conclude(job: DeliveryJob, attempted: Attempt, context: Ou
  */
 function decider(
   mail: QueuedMessage,
-  { attempted, now }: { attempted: Attempt; now: number },
+  { attempt, now }: { attempt: Attempt; now: number },
   context: OutcomeContext,
 ): (r: number, result: Outcome) => Verdict {
   let shared: number | undefined
   const nextAt = () => {
-    shared ??= attempted.isBrokenOff ? now : sharedNextAt(mail, { outcomes: attempted.outcomes, now }, context)
+    shared ??= attempt.isBrokenOff ? now : sharedNextAt(mail, { outcomes: attempt.outcomes, now }, context)
     return shared
   }
-  const counted = attempted.isBrokenOff ? 0 : 1
+  const counted = attempt.isBrokenOff ? 0 : 1
   return (r, result) => decide(mail, { r, result, now, nextAt, counted }, context)
 }
 
@@ -174,7 +174,7 @@ function alike(decided: RecipientDecision[]): RecipientDecision[][] {
 function recordEvent(
   mail: QueuedMessage,
   same: RecipientDecision[],
-  attempted: Attempt,
+  attempt: Attempt,
   { record, counters, clock }: OutcomeContext,
 ): void {
   const first = same[0] as RecipientDecision
@@ -189,9 +189,9 @@ function recordEvent(
     messageId,
     attempt: (mail.pending.get(first.r)?.tries ?? 0) + 1,
     recipients,
-    remote: first.via ?? attempted.via,
+    remote: first.via ?? attempt.via,
     reply: wordsOf(first),
-    durationMs: attempted.durationMs,
+    durationMs: attempt.durationMs,
   }
   if (first.kind === 'delivered') record('delivery.delivered', fields)
   else if (first.kind === 'bounced') record('delivery.bounced', { ...fields, cause: first.cause, status: first.status })

@@ -6,8 +6,8 @@ import {
   canPipelineNext,
   fitsAhead,
   noRequireTls,
-  type Transaction,
-  type TransactionAnswer,
+  type OutboundTransaction,
+  type RecipientAnswer,
   transact,
 } from '../client/mail-transaction.ts'
 import type { Peer } from '../client/peer.ts'
@@ -85,7 +85,11 @@ async function deliverRemaining(remaining: Remaining, how: How, context: Attempt
 }
 
 /** Remembers what a refusal meant: a limit of messages per session, or a final answer. Then it is not asked twice each time. */
-function learn({ unconfirmed, after, peer }: Session, { outcomes }: Outcomes, { pool }: AttemptContext): void {
+function learn(
+  { unconfirmed, after, peer }: ConnectionOutcomes,
+  { outcomes }: Outcomes,
+  { pool }: AttemptContext,
+): void {
   const isTaken = [...unconfirmed.keys()].some((r) => outcomes.get(r)?.kind === 'delivered')
   if (isTaken) pool.limitSession(peer, after)
   else for (const refusal of unconfirmed.values()) pool.confirmRefusal(peer, wordOf(refusal))
@@ -178,14 +182,23 @@ function excludedBy(job: DeliveryJob, error: ConnectionFailure, { host, address,
  * `remaining`. `unheard`: refusals that may be about the session, on a connection that had been used for `after` messages;
  * whoever got one remains.
  */
-type Session = Outcomes & { lost?: ConnectionFailure; unconfirmed: Map<number, Outcome>; after: number; peer: Peer }
+type ConnectionOutcomes = Outcomes & {
+  lost?: ConnectionFailure
+  unconfirmed: Map<number, Outcome>
+  after: number
+  peer: Peer
+}
 type On = { key: string; slot: ConcurrencySlot; context: AttemptContext }
 
-async function deliverOn(connection: Connection, remaining: Remaining, { key, slot, context }: On): Promise<Session> {
+async function deliverOn(
+  connection: Connection,
+  remaining: Remaining,
+  { key, slot, context }: On,
+): Promise<ConnectionOutcomes> {
   const outcomes = new Map<number, Outcome>()
   const unconfirmed = new Map<number, Outcome>()
   const { peer } = connection.options
-  const session: Session = { via: viaOf(connection), outcomes, unconfirmed, after: 0, peer }
+  const session: ConnectionOutcomes = { via: viaOf(connection), outcomes, unconfirmed, after: 0, peer }
   let lost: ConnectionFailure | undefined
   try {
     lost = await deliverAll(connection, { job: remaining.job, outcomes, unconfirmed }, { slot, context })
@@ -216,7 +229,7 @@ function maxOn(connection: Connection, { settings, pool }: AttemptContext): numb
  * to the body is about the body.
  */
 function mayConcernSession(
-  answers: readonly TransactionAnswer[],
+  answers: readonly RecipientAnswer[],
   { connection, sent }: { connection: Connection; sent: boolean },
   { pool }: AttemptContext,
 ): boolean {
@@ -228,7 +241,7 @@ function mayConcernSession(
 }
 
 /** A refusal without its prose, which may name the message. */
-function wordOf(result: Outcome | TransactionAnswer): string {
+function wordOf(result: Outcome | RecipientAnswer): string {
   if (result.kind !== 'deferred' && result.kind !== 'bounced') return result.kind
   return `${result.kind} ${result.reply.slice(0, 3)} ${result.status}`
 }
@@ -248,7 +261,7 @@ async function deliverAll(
     const isPipelined = slot.pipelined !== undefined
     slot.pipelined = undefined
     let [now, later]: [number[], number[]] = isPipelined ? [waiting, []] : portion(connection, job.mail, waiting)
-    let transaction: Transaction
+    let transaction: OutboundTransaction
     if (isPipelined || isPlain(connection, job.mail, context))
       transaction = plainForm(job.mail, { connection, recipients: now, context })
     else {
@@ -265,7 +278,7 @@ async function deliverAll(
     const again: number[] = []
     let lost: ConnectionFailure | undefined
     for (const [i, r] of now.entries()) {
-      const answer = answers[i] as TransactionAnswer
+      const answer = answers[i] as RecipientAnswer
       if (answer.kind === 'again') again.push(r)
       else if (answer.kind === 'lost') lost = answer.failure
       else into.set(r, answer)
@@ -294,7 +307,11 @@ function portion(
 }
 
 /** Takes the destination queue's next job when its envelope may follow the body that is being sent. */
-function begin(connection: Connection, slot: ConcurrencySlot, context: AttemptContext): Transaction | undefined {
+function begin(
+  connection: Connection,
+  slot: ConcurrencySlot,
+  context: AttemptContext,
+): OutboundTransaction | undefined {
   const mayReuse = connection.used < maxOn(connection, context)
   if (!mayReuse || !canPipelineNext(connection) || !context.pool.mayPipeline(connection.options.peer)) return undefined
   const fits = (mail: QueuedMessage, recipients: readonly number[]) =>

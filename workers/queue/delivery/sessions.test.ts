@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { type Said, type Script, type Session, TestServer } from '../test/server.ts'
+import { type Said, type Script, type ServerSession, TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 
 /** A refusal on a connection that carried a message before is asked once more on a new one. */
@@ -21,7 +21,7 @@ async function flow(script: Script, { count = 40, queue = {} }: { count?: number
   return { remote, box }
 }
 
-const messages = ({ commands }: Session) => commands.filter((line) => line.startsWith('MAIL')).length
+const messages = ({ commands }: ServerSession) => commands.filter((line) => line.startsWith('MAIL')).length
 /** Says this from the third message of a session on. */
 const after2 = (verb: string, said: Said): Script => ({
   command: (line, session) => (line.startsWith(verb) && messages(session) > 2 ? said : undefined),

@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer'
 import { Thread } from '@postern/net/thread.ts'
 import { LongLines } from './long-lines.ts'
-import type { Reading, Survey } from './seven-bit.ts'
+import type { ConversionScan, Reading } from './seven-bit.ts'
 
 /**
  * Makes messages fit for servers: without 8BITMIME, or for all of them where lines are too long. In a thread of its own. They go there and come back in pieces, one at a
@@ -14,7 +14,7 @@ export type ConvertRequest =
   | { kind: 'piece'; id: number; octets: Uint8Array }
   | { kind: 'end'; id: number }
   | { kind: 'drop'; id: number }
-export type ConvertResponse = { id: number; error?: string; octets?: Uint8Array; survey?: Survey }
+export type ConvertResponse = { id: number; error?: string; octets?: Uint8Array; survey?: ConversionScan }
 
 /** A message that can be read as often as is needed. */
 export type Source = () => AsyncIterable<Buffer>
@@ -44,7 +44,7 @@ export class Converter {
     return { kind: 'converted', octets, stream }
   }
 
-  async #survey(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<Survey> {
+  async #survey(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<ConversionScan> {
     const pieces = this.#through(message, { onlyLines })
     for (;;) {
       const { value, done } = await pieces.next()
@@ -64,7 +64,7 @@ export class Converter {
     message: AsyncIterable<Buffer>,
     reading: Reading,
     changes?: readonly boolean[],
-  ): AsyncGenerator<Buffer, Survey> {
+  ): AsyncGenerator<Buffer, ConversionScan> {
     const id = this.#thread.nextId()
     this.#thread.post({ kind: 'begin', id, reading, ...(changes ? { changes } : {}) })
     try {

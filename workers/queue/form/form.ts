@@ -6,7 +6,7 @@ import { findBlock } from '@postern/policy/address-blocks.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Connection } from '../client/connection.ts'
-import type { Transaction } from '../client/mail-transaction.ts'
+import type { OutboundTransaction } from '../client/mail-transaction.ts'
 import { deliveredOctets, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
 import { domainOf, type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
@@ -36,7 +36,7 @@ type For = { connection: Connection; recipients: readonly number[]; context: For
 
 /** What goes out, and the recipients for whom it cannot be made fit. */
 export type Form = {
-  transaction: Transaction
+  transaction: OutboundTransaction
   recipients: number[]
   unfit: Map<number, Outcome>
   /** It goes otherwise than it is stored. */
@@ -44,7 +44,7 @@ export type Form = {
 }
 
 /** The message as it is, for a host to which it can go so. */
-export function plainForm(mail: QueuedMessage, given: For): Transaction {
+export function plainForm(mail: QueuedMessage, given: For): OutboundTransaction {
   const { connection, recipients, context } = given
   const { reader, settings } = context
   const { envelope } = mail
@@ -156,7 +156,7 @@ async function withShortLines(form: Form, mail: QueuedMessage, { connection, con
 }
 
 /** The message is read again rather than kept in memory. */
-async function* piecesOf(transaction: Transaction): AsyncGenerator<Buffer> {
+async function* piecesOf(transaction: OutboundTransaction): AsyncGenerator<Buffer> {
   if (transaction.body === 'whole') yield await transaction.whole()
   else yield* transaction.stream() as AsyncIterable<Buffer>
 }
@@ -222,9 +222,9 @@ const no8Bit = (host: string, why: string) =>
  */
 async function signed(
   mail: QueuedMessage,
-  { transaction, isConverted }: { transaction: Transaction; isConverted: boolean },
+  { transaction, isConverted }: { transaction: OutboundTransaction; isConverted: boolean },
   context: FormContext,
-): Promise<Transaction> {
+): Promise<OutboundTransaction> {
   const isStored = !isConverted && !(mail.envelope.smtpUtf8 && !transaction.smtpUtf8)
   const lines = (isStored ? mail.signature : undefined) ?? (await signature(mail, transaction, context))
   if (isStored) mail.signature = lines
@@ -240,7 +240,7 @@ async function signed(
 
 async function signature(
   mail: QueuedMessage,
-  transaction: Transaction,
+  transaction: OutboundTransaction,
   { settings, signer, record }: FormContext,
 ): Promise<string> {
   const { signers } = settings()
@@ -265,18 +265,18 @@ function keysOf(header: Buffer, signers: DeliverySettings['signers']): readonly 
   return signers.get(authorDomain(header) ?? '') ?? []
 }
 
-async function keysOfWhole({ whole }: Transaction, signers: DeliverySettings['signers']): Promise<Keys> {
+async function keysOfWhole({ whole }: OutboundTransaction, signers: DeliverySettings['signers']): Promise<Keys> {
   const message = await whole()
   return { keys: keysOf(splitMessage(message).header, signers), message: [message] }
 }
 
-async function keysOfStream(transaction: Transaction, signers: DeliverySettings['signers']): Promise<Keys> {
+async function keysOfStream(transaction: OutboundTransaction, signers: DeliverySettings['signers']): Promise<Keys> {
   const { header, isWhole } = await headerOf(transaction)
   const keys = isWhole ? keysOf(header, signers) : []
   return { keys, message: keys.length > 0 ? transaction.stream() : [] }
 }
 
-async function headerOf(transaction: Transaction): Promise<HeaderEnd> {
+async function headerOf(transaction: OutboundTransaction): Promise<HeaderEnd> {
   const end = new HeaderEnd(maxHeader)
   // Leaving the loop closes the message.
   for await (const piece of piecesOf(transaction)) {

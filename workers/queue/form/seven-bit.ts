@@ -24,7 +24,7 @@ export function isSevenBit(octets: Buffer): boolean {
  * Which entities change, in the order of their headers; none: the message goes as it is. `unfit`: why it cannot be converted.
  * `folds`: a header line is too long and can be folded. `isEightBit`: text beyond ASCII was seen.
  */
-export type Survey = { changes: boolean[]; unfit?: string; folds?: boolean; isEightBit?: boolean }
+export type ConversionScan = { changes: boolean[]; unfit?: string; folds?: boolean; isEightBit?: boolean }
 /** `onlyLines`: for a server with 8BITMIME, so only lines that are too long are of interest. The rest is what the survey said. */
 export type Reading = { onlyLines?: boolean; folds?: boolean; isEightBit?: boolean }
 
@@ -47,7 +47,7 @@ type State =
 
 /** One reading of a message: without `changes` it is surveyed, with them it is converted. */
 export class SevenBit {
-  readonly survey: Survey = { changes: [] }
+  readonly survey: ConversionScan = { changes: [] }
   readonly #changes: readonly boolean[] | undefined
   readonly #reading: Reading
   readonly #open: Open[] = []

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { active, deferred, held } from '../message/message.ts'
 import { type ClockReading, resumeClock } from '../message/queue-clock.ts'
-import { type IndexFiles, isDamage, marker, openDatabase } from './index-file.ts'
+import { damagedMarkerPath, type IndexFiles, isDamage, openDatabase } from './index-file.ts'
 import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
 import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild, RecipientRow } from './rows.ts'
 import { attachSidecar } from './sidecar.ts'
@@ -68,7 +68,7 @@ export class IndexDatabase {
     const { path, now } = files
     let rebuild: Rebuild
     try {
-      if (existsSync(marker(path))) throw new Error('found damaged by the process before')
+      if (existsSync(damagedMarkerPath(path))) throw new Error('found damaged by the process before')
       return IndexDatabase.#openFile(files, undefined)
     } catch (error) {
       if (error instanceof ForeignIndex) rebuild = 'foreign'
@@ -79,7 +79,7 @@ export class IndexDatabase {
     for (const suffix of ['', '-wal', '-shm']) {
       if (existsSync(path + suffix)) renameSync(path + suffix, movedTo + suffix)
     }
-    rmSync(marker(path), { force: true })
+    rmSync(damagedMarkerPath(path), { force: true })
     const { database, found } = IndexDatabase.#openFile(files, rebuild)
     return { database, found: { ...found, movedTo: basename(movedTo) } }
   }
@@ -198,7 +198,7 @@ export class IndexDatabase {
         })
         .immediate()
     } catch (error) {
-      if (isDamage(error)) writeFileSync(marker(this.#path), String(error))
+      if (isDamage(error)) writeFileSync(damagedMarkerPath(this.#path), String(error))
       else this.#recount()
       throw error
     }

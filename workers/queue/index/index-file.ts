@@ -27,7 +27,7 @@ export function openDatabase(path: string): Database.Database {
 export type IndexFiles = { path: string; sidecar: string; release: string; hasMail: boolean; now: number }
 
 /** Left beside a file that turned out damaged while in use: the next start moves it aside. */
-export function marker(path: string): string {
+export function damagedMarkerPath(path: string): string {
   return `${path}.damaged`
 }
 

@@ -49,7 +49,7 @@ export type QueuedMessage = {
 /**
  * What one writer brought at once: the unit of record. Most mail is delivered within milliseconds, so a batch that is
  * finished never costs a row, only its cursor. Until then its finished messages are noted together, so that a crash does not
- * deliver them again; what is left after `batchPatience` gets rows.
+ * deliver them again; what is left after the batch timeout gets rows.
  */
 export type Batch = {
   readonly writer: string

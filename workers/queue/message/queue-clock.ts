@@ -29,7 +29,7 @@ const toleranceMs = 2000
 const maxJumps = 100
 
 /** Since `from` (in queue time) the machine's clock has been ahead of the queue's by `ahead`. */
-type Stretch = { from: number; ahead: number }
+type ClockPeriod = { from: number; ahead: number }
 
 /** Where the clock goes on, from what the process before left. Without that it is the machine's. */
 export function resumeClock(last: ClockReading | undefined, wall: number): ClockStart {
@@ -47,7 +47,7 @@ export function resumeClock(last: ClockReading | undefined, wall: number): Clock
 export class QueueClock {
   readonly #start: ClockStart
   readonly #startedAt = performance.now()
-  readonly #stretches: Stretch[]
+  readonly #stretches: ClockPeriod[]
   readonly #jumped: (ms: number) => void
   #timer: NodeJS.Timeout | undefined
 
@@ -91,14 +91,14 @@ export class QueueClock {
   /** What the machine's clock says when this one says `at`. */
   wallAt(at: number): number {
     this.look()
-    return at + (this.#stretches.at(-1) as Stretch).ahead
+    return at + (this.#stretches.at(-1) as ClockPeriod).ahead
   }
 
   /** Whether the machine's clock was set since the last look. */
   look(): void {
     const now = this.now()
     const ahead = Date.now() - now
-    const last = this.#stretches.at(-1) as Stretch
+    const last = this.#stretches.at(-1) as ClockPeriod
     const by = ahead - last.ahead
     if (Math.abs(by) < leastJumpMs) {
       if (Math.abs(by) >= driftMs) last.ahead = ahead

@@ -12,7 +12,7 @@ export type Hosts =
   | { kind: 'deferred'; status: string; text: string; cause: string }
 
 /** What we are known as: mail whose best MX is us, yet is not local, would come back for ever. */
-export type Ourselves = {
+export type OwnAddresses = {
   hostname: string
   isOurs(address: string, port: number): boolean
   /** Whether we listen there for SMTP, on whatever address. */
@@ -26,7 +26,7 @@ export type Ourselves = {
 export function greetsAsUs(
   name: string,
   { destination, peer }: { destination: Remote; peer: Peer },
-  { hostname, isOurs, listensOn }: Ourselves,
+  { hostname, isOurs, listensOn }: OwnAddresses,
 ): boolean {
   if (destination.kind === 'lmtp' || name.toLowerCase().replace(/\.$/, '') !== hostname) return false
   if (destination.kind === 'smtp') return listensOn(peer.port)
@@ -44,7 +44,7 @@ export type Remote = Extract<Destination, { kind: 'lmtp' | 'smtp' | 'mx' | 'addr
 
 export async function hostsFor(
   destination: Remote,
-  context: { dns: Questions; ourselves: Ourselves; port: number; random?: () => number },
+  context: { dns: Questions; ourselves: OwnAddresses; port: number; random?: () => number },
 ): Promise<Hosts> {
   const { dns, port } = context
   switch (destination.kind) {

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os'
 import type { Environment } from '@postern/contract/environment.ts'
 import { parseAddress } from '@postern/contract/network.ts'
 import type { DeliverySettings } from './delivery-settings.ts'
-import type { Ourselves } from './hosts.ts'
+import type { OwnAddresses } from './hosts.ts'
 
 /** The ports that the SMTP service takes in place of those below 1024 when it is not root. */
 const insteadOf = new Map([
@@ -11,7 +11,7 @@ const insteadOf = new Map([
   [465, 2465],
 ])
 
-type Parts = {
+type OwnAddressOptions = {
   env: Environment
   settings: Pick<DeliverySettings, 'hostname' | 'listens'>
   interfaces?: () => string[]
@@ -19,12 +19,12 @@ type Parts = {
 }
 
 /** Our listening ports and addresses: mail whose MX leads there would come back to us. */
-export function ourselvesFrom({
+export function ownAddressesFrom({
   env,
   settings,
   interfaces = interfaceAddresses,
   unprivileged = process.getuid?.() !== 0,
-}: Parts): Ourselves {
+}: OwnAddressOptions): OwnAddresses {
   const { hostname, listens } = settings
   const allowed = (port: number) => (unprivileged ? (insteadOf.get(port) ?? port) : port)
   const fixed = (name: string, port: number) => Number(env[name] || allowed(port))

@@ -24,7 +24,7 @@ export type OrdersOptions = {
   due: DueLoader
   record: RecordEvent
   /** Gives recipients of an active message their outcome without an attempt. */
-  conclude(mail: QueuedMessage, recipients: readonly number[], attempted: Attempt): Promise<void>
+  conclude(mail: QueuedMessage, recipients: readonly number[], attempt: Attempt): Promise<void>
   /** The index did not do what was asked. */
   trouble(error: Error | undefined): void
   /** This worker's name. */

@@ -7,10 +7,10 @@ export type Cut = { after: 'sent' | 'received'; octets: number; by: 'FIN' | 'RST
 export type Dialogue = { lmtp?: boolean; extensions: string[] }
 
 /** What a session asked and was told, by recipient. */
-type Session = { asked: string[]; promised: string[]; sent: string; received: string }
+type CutSession = { asked: string[]; promised: string[]; sent: string; received: string }
 
 export class CutServer {
-  readonly sessions: Session[] = []
+  readonly sessions: CutSession[] = []
   readonly #dialogue: Dialogue
   readonly #cut: Cut | undefined
   readonly #server: Server
@@ -45,23 +45,23 @@ export class CutServer {
     socket.setNoDelay(true)
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => {})
-    const session: Session = { asked: [], promised: [], sent: '', received: '' }
+    const session: CutSession = { asked: [], promised: [], sent: '', received: '' }
     const cut = this.sessions.push(session) === 1 ? this.#cut : undefined
-    const talk = new Talk({ socket, session, cut }, this.#dialogue)
+    const talk = new ServerConnection({ socket, session, cut }, this.#dialogue)
     talk.begin()
     socket.on('data', (octets) => talk.take(octets.toString('latin1')))
   }
 }
 
-class Talk {
-  readonly #of: { socket: Socket; session: Session; cut: Cut | undefined }
+class ServerConnection {
+  readonly #of: { socket: Socket; session: CutSession; cut: Cut | undefined }
   readonly #dialogue: Dialogue
   #rest = ''
   #inData = false
   #recipients: string[] = []
   #isCut = false
 
-  constructor(of: { socket: Socket; session: Session; cut: Cut | undefined }, dialogue: Dialogue) {
+  constructor(of: { socket: Socket; session: CutSession; cut: Cut | undefined }, dialogue: Dialogue) {
     this.#of = of
     this.#dialogue = dialogue
   }

@@ -12,9 +12,9 @@ export type Script = {
   ehlo?: Said
   helo?: Said
   /** Reply to a command line (MAIL, RCPT, DATA, RSET, QUIT …); `undefined`: the usual. */
-  command?(line: string, session: Session): Said | undefined
+  command?(line: string, session: ServerSession): Said | undefined
   /** Reply at the end of data; an array for LMTP. */
-  end?(session: Session): Said | Said[] | undefined | Promise<Said | Said[] | undefined>
+  end?(session: ServerSession): Said | Said[] | undefined | Promise<Said | Said[] | undefined>
   /** Milliseconds before each reply at the end of data. */
   endPauseMs?: number
   lmtp?: boolean
@@ -27,7 +27,7 @@ export type Received = {
   data: string
   session: number
 }
-export type Session = {
+export type ServerSession = {
   number: number
   commands: string[]
   recipients: string[]
@@ -38,7 +38,7 @@ export type Session = {
 
 export class TestServer {
   readonly received: Received[] = []
-  readonly sessions: Session[] = []
+  readonly sessions: ServerSession[] = []
   script: Script
   /** Transactions between MAIL and their end. */
   busy = 0
@@ -89,7 +89,7 @@ export class TestServer {
       this.#idle(session)
     })
     socket.on('error', () => {})
-    const session: Session = {
+    const session: ServerSession = {
       number: this.sessions.length,
       commands: [],
       recipients: [],
@@ -146,12 +146,12 @@ export class TestServer {
     }
   }
 
-  #idle(session: Session): void {
+  #idle(session: ServerSession): void {
     if (session.busy) this.busy--
     session.busy = false
   }
 
-  #usual(line: string, session: Session): Said {
+  #usual(line: string, session: ServerSession): Said {
     const verb = line.slice(0, 4).toUpperCase()
     switch (verb) {
       case 'EHLO':

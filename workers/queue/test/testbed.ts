@@ -14,7 +14,7 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { type LocalWriter, openLocalWriter } from '@postern/spool/local/writer.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import { uuidv7 } from 'uuidv7'
-import { Queue, type QueueParts } from '../queue.ts'
+import { Queue, type QueueOptions } from '../queue.ts'
 import { compileDeliverySettings } from '../route/delivery-settings.ts'
 
 /** For tests: a Queue Manager on a spool of its own in a temporary directory, with a receiver's writer to bring mail. */
@@ -43,17 +43,17 @@ export class Testbed {
   queue!: Queue
   #own!: LocalWriter
   #rows: Rows
-  #parts: Partial<QueueParts>
+  #parts: Partial<QueueOptions>
   #revision = 1
   #stopped = false
 
-  private constructor(directory: string, rows: Rows, parts: Partial<QueueParts>) {
+  private constructor(directory: string, rows: Rows, parts: Partial<QueueOptions>) {
     this.directory = directory
     this.#rows = rows
     this.#parts = parts
   }
 
-  static async open(rows: Rows = {}, parts: Partial<QueueParts> = {}): Promise<Testbed> {
+  static async open(rows: Rows = {}, parts: Partial<QueueOptions> = {}): Promise<Testbed> {
     const bed = new Testbed(await mkdtemp(join(tmpdir(), 'postern-queue-')), rows, parts)
     bed.receiver = await openLocalWriter({ directory: join(bed.directory, 'spool'), name: 'smtp-1' })
     await bed.startQueue()

@@ -8,7 +8,7 @@ import { LogServerSink } from './log-server.ts'
 import type { Sink } from './sink.ts'
 import { syslogSink } from './syslog.ts'
 
-export type LoggingParts = {
+export type LoggingOptions = {
   worker: string
   service: ServiceName
   events: Pick<EventLog, 'keep' | 'unsent'>
@@ -31,7 +31,7 @@ const maxDialogueWaiting = 50_000
  * slow or gone costs lines, which are counted, and never mail.
  */
 export class Logging {
-  readonly #parts: LoggingParts
+  readonly #options: LoggingOptions
   #settings: LoggingSettings = defaultSettings().logging
   #sink: Sink | undefined
   #sinkIs = ''
@@ -42,8 +42,8 @@ export class Logging {
   #complainAfter = 0
   readonly #timer: NodeJS.Timeout
 
-  constructor(parts: LoggingParts) {
-    this.#parts = parts
+  constructor(parts: LoggingOptions) {
+    this.#options = parts
     this.#timer = setInterval(() => this.#countDropped(), countEveryMs)
     this.#timer.unref()
   }
@@ -57,7 +57,7 @@ export class Logging {
     if (wanted === this.#sinkIs) return
     this.#sinkIs = wanted
     this.#letGo()
-    if (destination === 'syslog') this.#sink = syslogSink(this.#parts.syslog, this.#failed)
+    if (destination === 'syslog') this.#sink = syslogSink(this.#options.syslog, this.#failed)
     if (destination === 'logServer' && logServer !== 'off') this.#sink = new LogServerSink(logServer, this.#failed)
   }
 
@@ -65,7 +65,7 @@ export class Logging {
     const now = performance.now()
     if (now < this.#complainAfter) return
     this.#complainAfter = now + complainEveryMs
-    this.#parts.failed(why)
+    this.#options.failed(why)
   }
 
   /** Whether an event of this type would be logged: ask before making a costly one. */
@@ -78,21 +78,22 @@ export class Logging {
     const at = new Date().toISOString()
     // A log that lost something says so where an operator looks, wherever the log itself goes.
     const inStorage = type === 'log.dropped' || (logged && destination === 'storage')
-    if (levelOf(type) === 'normal') this.#parts.events.keep(type, fields, inStorage, at)
+    if (levelOf(type) === 'normal') this.#options.events.keep(type, fields, inStorage, at)
     else if (inStorage) this.#keepDialogue(type, fields, at)
-    // That lines were lost is no news for a log that loses them.
-    if (logged && this.#sink && type !== 'log.dropped') this.#send({ ...fields, type, at, worker: this.#parts.worker })
+    // A log that loses lines is not told that it lost them.
+    if (logged && this.#sink && type !== 'log.dropped')
+      this.#send({ ...fields, type, at, worker: this.#options.worker })
   }
 
   #keepDialogue<T extends EventType>(type: T, fields: EventFields<T>, at: string): void {
-    const { events } = this.#parts
+    const { events } = this.#options
     if (events.unsent > maxDialogueWaiting) this.#dialogueDropped++
     else events.keep(type, fields, true, at)
   }
 
   #send(event: Logged): void {
     const severity = severityOf(event)
-    const { worker: app, service } = this.#parts
+    const { worker: app, service } = this.#options
     const texts = this.#settings.format === 'classic' ? classicLines(event, service) : [jsonLine(event)]
     for (const text of texts) this.#sink?.write({ at: event.at, severity, id: event.type, app, text })
     this.#written += texts.length

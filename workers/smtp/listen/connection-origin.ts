@@ -6,7 +6,7 @@ import { wireReply } from '@postern/contract/reply-text.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { readProxyHeader } from './proxy-header.ts'
-import type { Trusted } from './trusted-proxies.ts'
+import type { TrustedProxies } from './trusted-proxies.ts'
 
 /** Where a connection came from, and through which listener. */
 export type Origin = {
@@ -22,7 +22,7 @@ export type Origin = {
 /** Finds out who has connected. A trusted balancer must name its client; a PROXY header from anyone else is refused. */
 export type IdentifyOptions = {
   policy: () => Policy
-  trusted: () => Trusted
+  trusted: () => TrustedProxies
   record: RecordEvent
   receive: (socket: Socket, origin: Origin) => void
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-const wish = (desired: 'running' | 'stopped', generation: number): Row => ({
+const serviceRow = (desired: 'running' | 'stopped', generation: number): Row => ({
   kind: 'service',
   id: 'smtp',
   value: { desired, generation },
@@ -59,7 +59,7 @@ describe('stop', () => {
     await idle.say('EHLO c.test')
     const busy = await WireClient.greeted(port)
     await busy.upToData()
-    await receiver.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(receiver.service.status().observed).toBe('stopping')
     expect(await idle.untilClosed()).toBe('421 4.3.2 mx.test is shutting down, try again later\r\n')
     await expect(WireClient.to(port)).rejects.toThrow('ECONNREFUSED')
@@ -70,7 +70,7 @@ describe('stop', () => {
     await expect.poll(() => receiver.service.status().sessions).toBe(0)
     expect(receiver.service.status()).toMatchObject({ generation: 1, listeners: [] })
     expect(receiver.of('service.state').map(({ observed }) => observed)).toEqual(['running', 'stopping', 'stopped'])
-    await receiver.apply({ rows: [wish('running', 2)] })
+    await receiver.apply({ rows: [serviceRow('running', 2)] })
     expect(receiver.service.status()).toMatchObject({ observed: 'running', generation: 2 })
     const again = await WireClient.greeted(receiver.port())
     expect(await again.send('x\r\n')).toMatch(/^250/)
@@ -86,7 +86,7 @@ describe('stop', () => {
     expect(await slow.say('WRONG')).toMatch(/^500 /)
     slow.write('WRONG\r\n')
     expect(await slow.reply(300).catch(() => 'nothing yet')).toBe('nothing yet')
-    await receiver.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(await slow.untilClosed()).toMatch(/^500 [^\r\n]*\r\n421 4\.3\.2 /)
     await expect.poll(() => receiver.service.status().observed).toBe('stopped')
     await receiver.close()
@@ -96,7 +96,7 @@ describe('stop', () => {
     const receiver = await startTestReceiver({ settings: { advanced: { drainTimeoutSeconds: 1 } } })
     const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
-    await receiver.apply({ rows: [wish('stopped', 1)] })
+    await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(await busy.untilClosed()).toMatch(/^421 4\.3\.2 /)
     await expect.poll(() => receiver.service.status().observed).toBe('stopped')
     await receiver.close()
@@ -106,8 +106,8 @@ describe('stop', () => {
     const receiver = await startTestReceiver()
     const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
-    await receiver.apply({ rows: [wish('stopped', 1)] })
-    await receiver.apply({ rows: [wish('running', 2)] })
+    await receiver.apply({ rows: [serviceRow('stopped', 1)] })
+    await receiver.apply({ rows: [serviceRow('running', 2)] })
     busy.write('x\r\n.\r\n')
     expect(await busy.reply()).toMatch(/^250/)
     expect(await busy.say('NOOP')).toBe('250 2.0.0 OK')
@@ -125,7 +125,7 @@ describe('stop', () => {
     const busy = await WireClient.greeted(receiver.port())
     await busy.upToData()
     for (const [i, desired] of (['stopped', 'running', 'stopped'] as const).entries())
-      await receiver.apply({ rows: [wish(desired, i + 1)] })
+      await receiver.apply({ rows: [serviceRow(desired, i + 1)] })
     expect(receiver.service.status()).toMatchObject({ observed: 'stopping', listeners: [] })
     busy.write('x\r\n.\r\n')
     expect(await busy.untilClosed()).toMatch(/^250 [^\r\n]*\r\n421 4\.3\.2 /)
@@ -153,7 +153,7 @@ describe('restart', () => {
     const hammered = hammer(receiver.port())
     for (let generation = 1; generation <= 20; generation++) {
       const greeted = hammered.greeted()
-      await receiver.apply({ rows: [wish('running', generation)] })
+      await receiver.apply({ rows: [serviceRow('running', generation)] })
       await expect.poll(hammered.greeted).toBeGreaterThan(greeted + 2)
     }
     await hammered.end()
@@ -200,7 +200,7 @@ describe('ports', () => {
     expect(await client.say('NOOP')).toMatch(/^250/)
     client.end()
     await new Promise((done) => taken.close(done))
-    await receiver.apply({ rows: [wish('running', 1)] })
+    await receiver.apply({ rows: [serviceRow('running', 1)] })
     expect(receiver.service.status()).toMatchObject({ observed: 'running' })
     expect(receiver.port()).toBe(port)
     await receiver.close()

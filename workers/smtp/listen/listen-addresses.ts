@@ -39,7 +39,11 @@ export function readEnvironment(env: NodeJS.ProcessEnv, unprivileged: boolean): 
   }
 }
 
-export function planListeners({ advanced, tls }: Settings, env: Environment, hasCertificate: boolean): ListenAddress[] {
+export function listenAddresses(
+  { advanced, tls }: Settings,
+  env: Environment,
+  hasCertificate: boolean,
+): ListenAddress[] {
   const address = env.bind ?? '127.0.0.1'
   const allowed = (number: number) => (env.unprivileged ? (insteadOf.get(number) ?? number) : number)
   const addresses: ListenAddress[] = [

@@ -3,18 +3,18 @@ import { parseBlock } from '@postern/contract/network.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
 /** The balancers whose PROXY header is accepted. */
-export type Trusted = { has(ip: string): boolean }
+export type TrustedProxies = { has(ip: string): boolean }
 
-const none: Trusted = { has: () => false }
-const known = new WeakMap<Policy, Trusted>()
+const none: TrustedProxies = { has: () => false }
+const known = new WeakMap<Policy, TrustedProxies>()
 
 /** From the environment, which takes precedence over the setting. */
-export function trustedByEnvironment(blocks: readonly string[]): Trusted {
+export function trustedProxiesFrom(blocks: readonly string[]): TrustedProxies {
   return compile(blocks)
 }
 
 /** The blocks of `advanced.proxyProtocol`, compiled once for each policy. */
-export function trustedBlocks(policy: Policy): Trusted {
+export function trustedProxiesOf(policy: Policy): TrustedProxies {
   const found = known.get(policy)
   if (found) return found
   const made = compile(policy.settings.advanced.proxyProtocol)
@@ -22,7 +22,7 @@ export function trustedBlocks(policy: Policy): Trusted {
   return made
 }
 
-function compile(blocks: readonly string[]): Trusted {
+function compile(blocks: readonly string[]): TrustedProxies {
   if (blocks.length === 0) return none
   const list = new BlockList()
   for (const text of blocks) {

@@ -14,7 +14,7 @@ import { askSenderDomain } from './sender-domain.ts'
  * Look-ups for rules that only mark. They begin after the client has its answer, and nobody waits for them: what is found before
  * the message is accepted is in its event. Clients of our own networks are not looked up.
  */
-export type MarkOptions = {
+export type BackgroundLookupOptions = {
   policy: Policy
   dns: Dns
   /** Called with each answer. */
@@ -22,7 +22,7 @@ export type MarkOptions = {
 }
 
 /** `facts.lookups.dnsbl`: the lists that were asked before the greeting; they are not asked again. */
-export function lookUpConnectMarks(facts: ConnectFacts, { policy, dns, found }: MarkOptions): void {
+export function lookUpConnectInBackground(facts: ConnectFacts, { policy, dns, found }: BackgroundLookupOptions): void {
   const zones = dnsblZones(policy, 'mark')
   const wantsReverse = policy.settings.security.checkReverseDns === 'mark'
   if ((!wantsReverse && zones.length === 0) || !isLookedUp(facts, policy)) return
@@ -32,13 +32,16 @@ export function lookUpConnectMarks(facts: ConnectFacts, { policy, dns, found }: 
     if (!asked.includes(zone)) void askDnsbl(dns, facts.ip, zone).then((answer) => found({ dnsbl: [answer] }))
 }
 
-export function lookUpHelloMarks(facts: HelloFacts, { policy, dns, found }: MarkOptions): void {
+export function lookUpHelloInBackground(facts: HelloFacts, { policy, dns, found }: BackgroundLookupOptions): void {
   const { argument } = facts
   if (policy.settings.security.checkHelo !== 'mark' || argument.startsWith('[') || !isLookedUp(facts, policy)) return
   void askHelo(dns, argument).then((helo) => found({ helo }))
 }
 
-export function lookUpMailMarks({ sender, ip, now }: MailFacts, { policy, dns, found }: MarkOptions): void {
+export function lookUpMailInBackground(
+  { sender, ip, now }: MailFacts,
+  { policy, dns, found }: BackgroundLookupOptions,
+): void {
   if (policy.settings.security.checkSenderDomain !== 'mark' || sender === null || sender === 'null-sender') return
   if (isOwnNetwork(ip) || policy.directory.domains.has(sender.domain) || sender.domain.startsWith('[')) return
   if (findBlock(policy.white, ip, now)) return

@@ -1,6 +1,6 @@
 import type { Lookups } from '@postern/contract/lookups.ts'
 import { Breaker } from '@postern/net/circuit-breaker.ts'
-import type { Hosts } from '@postern/net/http/checked-hosts.ts'
+import type { CheckedHosts } from '@postern/net/http/checked-hosts.ts'
 import { HookFailure } from '@postern/net/http/hook-failure.ts'
 import type { CalloutHost } from '@postern/policy/expand.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
@@ -26,13 +26,13 @@ const reportEveryMs = 60_000
 type HostState = { breaker: Breaker; busy: number; reportedAt: number; failures: number }
 
 export class Callouts {
-  readonly #hosts: Hosts
+  readonly #hosts: CheckedHosts
   readonly #record: RecordEvent
   readonly #cached = new LRUCache<string, Callout>({ max: maxCached })
   readonly #asking = new Map<string, Promise<Callout>>()
   readonly #states = new LRUCache<string, HostState>({ max: maxHosts })
 
-  constructor(hosts: Hosts, record: RecordEvent) {
+  constructor(hosts: CheckedHosts, record: RecordEvent) {
     this.#hosts = hosts
     this.#record = record
   }

@@ -4,7 +4,7 @@ import type { DataVerdict, RcptVerdict, Verdict } from '@postern/contract/verdic
 import { decideAuth, decideConnect, decideData, decideHello, decideMail, decideRcpt } from '@postern/policy/decide.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { LookupClients } from './lookup-clients.ts'
-import { type FactsOf, type LookupStage, lookUpMissing, type MessageSource } from './required-lookups.ts'
+import { type FactsOf, type LookupStage, lookUpRequired, type MessageSource } from './required-lookups.ts'
 
 /** Decide, look up what the verdict lacks, decide again: the only place that does it. */
 
@@ -53,7 +53,7 @@ function decideAfterLookups<S extends LookupStage, R>(
   decision: Decision<S, R>,
 ): R | Promise<R | undefined> {
   const { under, clients, message } = decision
-  const missing = lookUpMissing(stage, facts, { verdict, asked, clients, policy: under.policy, message })
+  const missing = lookUpRequired(stage, facts, { verdict, asked, clients, policy: under.policy, message })
   if (!missing) return decision.settled(facts, verdict)
   return missing.then((lookups) => {
     const known = decision.again ? decision.again(lookups) : { ...facts, lookups }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { serversIn } from '@postern/contract/environment.ts'
-import { Examiner } from '@postern/mailauth/verifier.ts'
+import { Verifier } from '@postern/mailauth/verifier.ts'
 import { hostsFrom } from '@postern/net/http/checked-hosts.ts'
 import { getJson } from '@postern/net/http/get-json.ts'
 import { Poster } from '@postern/net/http/post.ts'
@@ -19,7 +19,7 @@ export type LookupClients = {
   application: Application
   rates: Rates
   /** Runs SPF, DKIM and DMARC; without it their results are not known. */
-  examiner?: Pick<Examiner, 'sent' | 'close'>
+  verifier?: Pick<Verifier, 'streamed' | 'close'>
   /** For the operator's log. */
   trouble?: (error: unknown) => void
 }
@@ -39,7 +39,7 @@ export async function openLookups(
   const hosts = hostsFrom(env)
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   const poster = new Poster(hosts)
-  const examiner = new Examiner({ servers, threads: 2, maxWaiting: 500, patience: { message: 20_000, thread: 15_000 } })
+  const verifier = new Verifier({ servers, threads: 2, maxWaiting: 500, timeouts: { message: 20_000, thread: 15_000 } })
   const greylist = await Greylist.open({ file: join(directory, 'greylist'), trouble })
   return {
     dns: new Dns({ servers }),
@@ -47,13 +47,13 @@ export async function openLookups(
     callouts: new Callouts(hosts, record),
     application: new Application(poster, record),
     rates: new Rates(),
-    examiner,
+    verifier,
     trouble,
     fetchJson: (url) => getJson(url, hosts),
     async close() {
       poster.close()
       await greylist.close()
-      await examiner.close()
+      await verifier.close()
     },
   }
 }

@@ -1,12 +1,12 @@
 import type { DataFacts } from '@postern/contract/facts.ts'
 import { hostNameOf } from '@postern/contract/host-name.ts'
 import { type Findings, mailChecks } from '@postern/contract/mailauth.ts'
-import { ExaminerBusy } from '@postern/mailauth/verifier.ts'
+import { VerifierBusy } from '@postern/mailauth/verifier.ts'
 import { checksFor, isRelay } from '@postern/policy/mailauth.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { LookupClients } from './lookup-clients.ts'
 
-type ExamineOptions = {
+type VerifyOptions = {
   clients: LookupClients
   policy: Policy
   message?: { read(): AsyncIterable<Buffer> } | undefined
@@ -16,11 +16,11 @@ type ExamineOptions = {
  * SPF, DKIM and DMARC of a message before it is answered: all that are on, because more of them cost no more. Resolves after
  * 20 seconds at the latest, and with nothing when that was too short or too many messages waited.
  */
-export async function examineMessage(
+export async function verifyMessage(
   facts: DataFacts,
-  { clients: { examiner, trouble }, policy, message }: ExamineOptions,
+  { clients: { verifier, trouble }, policy, message }: VerifyOptions,
 ): Promise<Findings> {
-  if (!examiner || !message) return {}
+  if (!verifier || !message) return {}
   const { sender, ip, helo = '' } = facts
   const checks = checksFor(facts, policy)
   const question = {
@@ -32,10 +32,10 @@ export async function examineMessage(
     relay: isRelay(facts, policy),
   }
   try {
-    const { findings } = await examiner.sent(question, message.read())
+    const { findings } = await verifier.streamed(question, message.read())
     return findings
   } catch (error) {
-    if (!(error instanceof ExaminerBusy)) trouble?.(error)
+    if (!(error instanceof VerifierBusy)) trouble?.(error)
     return {}
   }
 }

@@ -10,7 +10,7 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { askDnsbl, type DnsblAnswer } from './dnsbl.ts'
 import { askHelo } from './helo.ts'
 import type { LookupClients } from './lookup-clients.ts'
-import { examineMessage } from './mailauth.ts'
+import { verifyMessage } from './mailauth.ts'
 import { askReverse } from './reverse-dns.ts'
 import { askSenderDomain } from './sender-domain.ts'
 
@@ -86,7 +86,7 @@ const rows: { readonly [stage in LookupStage]: readonly Row<FactsOf[stage]>[] } 
     { rules: ['greylist'], lookUp: seeGreylist },
   ],
   data: [
-    { rules: ['spf', 'dkim', 'dmarc'], lookUp: examineMessage },
+    { rules: ['spf', 'dkim', 'dmarc'], lookUp: verifyMessage },
     { rules: ['delivery-application'], last: true, lookUp: askApplication },
   ],
 }
@@ -95,12 +95,12 @@ const rows: { readonly [stage in LookupStage]: readonly Row<FactsOf[stage]>[] } 
  * @returns everything that is known then, for the next decision; `undefined` when the verdict lacks nothing that can be looked
  * up. Never rejects before the end of data; there it does when the message cannot be read.
  */
-export function lookUpMissing<S extends LookupStage>(
+export function lookUpRequired<S extends LookupStage>(
   stage: S,
   facts: FactsOf[S],
   { verdict, asked, ...options }: LookupOptions & { verdict: Verdict; asked: Set<Rule> },
 ): Promise<Lookups> | undefined {
-  // A whole message costs more to examine than a refusal that is certain already.
+  // A whole message costs more to verify than a refusal that is certain already.
   if (stage === 'data' && verdict.outcome.kind !== 'proceed') return undefined
   const isMissing = (rule: Rule) =>
     !asked.has(rule) && verdict.trail.some((step) => step.rule === rule && step.said === 'not-known')

@@ -183,7 +183,7 @@ export function judge(
   }) as ReturnType<typeof judge>
 }
 
-type PrefixParts = {
+type PrefixOptions = {
   facts: SessionFacts
   extended: boolean
   hostname: string
@@ -195,7 +195,7 @@ type PrefixParts = {
 /** What goes before the message: trace, fields that rules add, fields that a submission lacks. */
 function prefixOf(
   { policy, rcptAccepted, recipients, facts: { smtpUtf8 } }: Transaction,
-  { facts, extended, hostname, envelope, header, handling }: PrefixParts,
+  { facts, extended, hostname, envelope, header, handling }: PrefixOptions,
 ): Buffer {
   const { id, receivedAt: at } = envelope
   const onlyRecipient = rcptAccepted === 1 ? recipients[0]?.original : undefined

@@ -4,9 +4,9 @@ import { type MessageWriter, SpoolFailure, type SpoolWriter, type Stored } from 
 import { BlindCopies } from './blind-copies.ts'
 import { BodyScanner } from './body-scanner.ts'
 import { type Header, readHeader } from './header.ts'
-import { FalseEnd } from './smuggling-detector.ts'
+import { SmugglingDetector } from './smuggling-detector.ts'
 
-/** Messages up to this size stay in memory until their end; longer ones are written to a draft in the spool. */
+/** Messages up to this size stay in memory until their end; longer ones are written to the spool as they arrive. */
 const maxInMemory = 65_536
 /** How far into a message its header is read. */
 const maxHeadBytes = 65_536
@@ -26,7 +26,7 @@ export function maxRead(limit: number): number {
 export class MessageBody {
   readonly #scanner: BodyScanner
   /** Looked for after DATA only: the end of a chunk cannot be mistaken. */
-  readonly #falseEnd: FalseEnd | undefined
+  readonly #falseEnd: SmugglingDetector | undefined
   /** Submitted messages lose their Bcc; others stay as they are. */
   readonly #copies: BlindCopies | undefined
   readonly #spool: SpoolWriter
@@ -36,7 +36,7 @@ export class MessageBody {
   #isEightBit = false
   #head: Buffer[] = []
   #headBytes = 0
-  #draft: MessageWriter | undefined
+  #writer: MessageWriter | undefined
   #dropped = false
   #failure: Error | undefined
 
@@ -47,7 +47,7 @@ export class MessageBody {
   ) {
     this.#copies = submitted ? new BlindCopies() : undefined
     this.#scanner = new BodyScanner({ stuffed })
-    this.#falseEnd = stuffed ? new FalseEnd() : undefined
+    this.#falseEnd = stuffed ? new SmugglingDetector() : undefined
     this.#spool = spool
     this.#limit = limit
   }
@@ -134,11 +134,11 @@ export class MessageBody {
 
   #writeToDraft(): Promise<void> | undefined {
     try {
-      this.#draft ??= this.#spool.begin()
+      this.#writer ??= this.#spool.begin()
       const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
       this.#pieces = []
       this.#bytes = 0
-      return this.#draft.append(joined)?.catch((error) => this.#fail(error))
+      return this.#writer.append(joined)?.catch((error) => this.#fail(error))
     } catch (error) {
       this.#fail(error as Error)
       return undefined
@@ -158,17 +158,17 @@ export class MessageBody {
     this.#pieces = []
     this.#head = []
     if (this.#isEightBit) envelope = { ...envelope, body: '8bitmime' }
-    if (!this.#draft) return this.#spool.write({ envelope, prefix, body })
-    const draft = this.#draft
-    if (body.length > 0) await draft.append(Buffer.concat(body))
-    return draft.commit(envelope, prefix)
+    if (!this.#writer) return this.#spool.write({ envelope, prefix, body })
+    const writer = this.#writer
+    if (body.length > 0) await writer.append(Buffer.concat(body))
+    return writer.commit(envelope, prefix)
   }
 
   /** The message as it will be stored, once its end has come. It may be read several times. */
   async *read(): AsyncGenerator<Buffer> {
     if (this.#failure) throw this.#failure
     if (this.#dropped) throw new SpoolFailure('the message was dropped')
-    if (this.#draft) yield* this.#draft.read()
+    if (this.#writer) yield* this.#writer.read()
     yield* this.#pieces
   }
 
@@ -178,7 +178,7 @@ export class MessageBody {
     this.#pieces = []
     this.#bytes = 0
     this.#head = []
-    this.#draft?.abort()
-    this.#draft = undefined
+    this.#writer?.abort()
+    this.#writer = undefined
   }
 }

@@ -25,7 +25,7 @@ export function handlingOf(treatments: readonly Treatment[]): Handling {
   return handling
 }
 
-export type EnvelopeParts = {
+export type EnvelopeOptions = {
   id: string
   worker: string
   origin: 'smtp' | 'api'
@@ -39,7 +39,7 @@ export type EnvelopeParts = {
 
 export function envelopeOf(
   { policy, sender, recipients, parameters, facts }: Transaction,
-  { id, worker, origin, receivedAt, smtpUtf8, header, handling: { hold, redirect }, authentication }: EnvelopeParts,
+  { id, worker, origin, receivedAt, smtpUtf8, header, handling: { hold, redirect }, authentication }: EnvelopeOptions,
 ): Envelope {
   const to = redirect ? redirected(redirect, recipients) : recipients
   return {

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { FalseEnd } from './smuggling-detector.ts'
+import { SmugglingDetector } from './smuggling-detector.ts'
 
 function seen(text: string, cuts: number[] = []): boolean {
-  const look = new FalseEnd()
+  const look = new SmugglingDetector()
   const octets = Buffer.from(text, 'latin1')
   let from = 0
   for (const to of [...cuts, octets.length]) {
@@ -48,14 +48,14 @@ it.each([
 })
 
 it('is not looked for in plain messages', () => {
-  const look = new FalseEnd()
+  const look = new SmugglingDetector()
   look.look(Buffer.from('a\n.\nMAIL FROM:<x@y>\r\n'), false)
   expect(look.found).toBe(false)
 })
 
 it('takes linear time of whatever a stranger sends', () => {
   for (const piece of ['\n', '\r', '\0', '\n.', '\r\0', '.\0\r', '\n.\r\r', '\n\0']) {
-    const look = new FalseEnd()
+    const look = new SmugglingDetector()
     const since = performance.now()
     look.look(Buffer.from(piece.repeat(200_000)), true)
     expect(performance.now() - since).toBeLessThan(500)

@@ -10,7 +10,7 @@ const falseEnd =
 /** Longer than a match of the pattern, so that it is found across packets. */
 const overlap = 64
 
-export class FalseEnd {
+export class SmugglingDetector {
   found = false
   /** The data begins at the beginning of a line. */
   #tail: Buffer = Buffer.from('\n')

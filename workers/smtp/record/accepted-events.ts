@@ -26,14 +26,14 @@ const saveEveryMs = 1_000
 const readTimeoutMs = 15_000
 
 export class AcceptedEvents {
-  readonly #parts: AcceptedEventsOptions
+  readonly #options: AcceptedEventsOptions
   #saved: Cursor | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   #failing = false
 
   private constructor(parts: AcceptedEventsOptions) {
-    this.#parts = parts
+    this.#options = parts
   }
 
   /** To be called after the spool's writer was opened and before anything is written to it. Never rejects. */
@@ -49,7 +49,7 @@ export class AcceptedEvents {
   }
 
   async #recordMissing(after: Cursor): Promise<void> {
-    const { worker, spool, reader } = this.#parts
+    const { worker, spool, reader } = this.#options
     const end = spool.cursor()
     if (after === end) return
     const timeout = new AbortController()
@@ -79,7 +79,7 @@ export class AcceptedEvents {
         this.#failing = false
       })
       .catch((error: unknown) => {
-        if (!this.#failing) this.#parts.trouble(error)
+        if (!this.#failing) this.#options.trouble(error)
         this.#failing = true
       })
       .finally(() => {
@@ -89,7 +89,7 @@ export class AcceptedEvents {
   }
 
   async #save(): Promise<void> {
-    const { worker, spool, file } = this.#parts
+    const { worker, spool, file } = this.#options
     const cursor = spool.cursor()
     if (cursor === this.#saved) return
     await worker.syncEvents()

@@ -1,7 +1,7 @@
 import type { Offence } from '@postern/contract/offences.ts'
 import { offenceBatchSchema } from '@postern/contract/offences.ts'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { Offences, type OffencesParts } from './offences.ts'
+import { Offences, type OffencesOptions } from './offences.ts'
 
 const opened: Offences[] = []
 beforeEach(() => {
@@ -14,7 +14,7 @@ afterEach(async () => {
   vi.useRealTimers()
 })
 
-function open(changes: Partial<OffencesParts> = {}) {
+function open(changes: Partial<OffencesOptions> = {}) {
   const batches: (readonly Offence[])[] = []
   const recorded: { type: string; fields: object }[] = []
   const offences = new Offences({

@@ -10,7 +10,7 @@ import { cut } from './event-fields.ts'
  * and again when the API could not be reached. Memory is bounded: past `maxWaiting` the oldest entries are dropped. Mail never
  * waits for a report, and a crash loses what was not sent.
  */
-export type OffencesParts = {
+export type OffencesOptions = {
   /** Sends at most 500; may be called again with the same ones. */
   report: (offences: readonly Offence[]) => Promise<OffenceBatchResponse>
   record: RecordEvent
@@ -29,7 +29,7 @@ const graceMs = 2_000
 const togetherMs = 10_000
 
 export class Offences {
-  readonly #parts: OffencesParts
+  readonly #options: OffencesOptions
   readonly #boot = randomBytes(5).toString('hex')
   #serial = 0
   #waiting = new Map<string, Offence>()
@@ -39,8 +39,8 @@ export class Offences {
   readonly #shipper: Shipper<Offence[]>
   #closed = false
 
-  constructor(parts: OffencesParts) {
-    this.#parts = parts
+  constructor(options: OffencesOptions) {
+    this.#options = options
     this.#shipper = new Shipper({
       next: () => this.#next(),
       send: (batch) => this.#send(batch),
@@ -60,7 +60,7 @@ export class Offences {
 
   /** `evidence`: one short sentence, without a secret. */
   note(kind: OffenceKind, address: string, evidence: string): void {
-    if (this.#closed || !this.#parts.counts(kind, address)) return
+    if (this.#closed || !this.#options.counts(kind, address)) return
     const now = this.#now()
     const key = `${kind} ${address} ${Math.floor(now / togetherMs)}`
     const at = new Date(now).toISOString()
@@ -78,7 +78,7 @@ export class Offences {
   }
 
   #now(): number {
-    return this.#parts.now?.() ?? Date.now()
+    return this.#options.now?.() ?? Date.now()
   }
 
   #forgetOldest(): void {
@@ -111,13 +111,13 @@ export class Offences {
   }
 
   async #send(batch: Offence[]): Promise<void> {
-    this.#tell(await this.#parts.report(batch))
+    this.#tell(await this.#options.report(batch))
     this.#batch = undefined
   }
 
   #tell({ blocked }: OffenceBatchResponse): void {
     for (const { address, kind, reason, expiresAt } of blocked)
-      this.#parts.record('address.blocked', { address, kind, reason, expiresAt })
+      this.#options.record('address.blocked', { address, kind, reason, expiresAt })
   }
 
   /** Notes nothing more, and sends what waits, for at most two seconds. Never rejects. */

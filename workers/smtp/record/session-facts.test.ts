@@ -1,5 +1,5 @@
-import { type Session, sessionSchema } from '@postern/contract/session-facts.ts'
-import { walk } from '@postern/policy/simulate-session.ts'
+import { type SessionRecord, sessionRecordSchema } from '@postern/contract/session-facts.ts'
+import { simulateSession } from '@postern/policy/simulate-session.ts'
 import {
   authFacts,
   connectFacts,
@@ -17,12 +17,12 @@ import { WireClient } from '../test/wire-client.ts'
 import { SessionFactsRecorder } from './session-facts.ts'
 
 function recorder() {
-  const records: Session[] = []
+  const records: SessionRecord[] = []
   const times: number[] = []
   const made = new SessionFactsRecorder({
     record: (line, now) => {
       expect(line).not.toContain('\n')
-      records.push(sessionSchema.parse(JSON.parse(line)))
+      records.push(sessionRecordSchema.parse(JSON.parse(line)))
       times.push(now)
     },
   })
@@ -123,9 +123,9 @@ describe('bounds', () => {
 })
 
 describe('a live session', () => {
-  async function recorded(lines: readonly string[], dictionary = {}): Promise<Session[]> {
-    const records: Session[] = []
-    const facts = { record: (line: string) => void records.push(sessionSchema.parse(JSON.parse(line))) }
+  async function recorded(lines: readonly string[], dictionary = {}): Promise<SessionRecord[]> {
+    const records: SessionRecord[] = []
+    const facts = { record: (line: string) => void records.push(sessionRecordSchema.parse(JSON.parse(line))) }
     const receiver = await startTestReceiver({ settings: { dictionary } }, { facts })
     const client = await WireClient.greeted(receiver.port())
     for (const line of lines) await client.say(line)
@@ -134,8 +134,10 @@ describe('a live session', () => {
     await receiver.close()
     return records
   }
-  const decidedBy = (session: Session | undefined, dictionary = {}) =>
-    walk(session as Session, examplePolicy({ settings: { dictionary } })).map(({ verdict }) => verdict.rule)
+  const decidedBy = (session: SessionRecord | undefined, dictionary = {}) =>
+    simulateSession(session as SessionRecord, examplePolicy({ settings: { dictionary } })).map(
+      ({ verdict }) => verdict.rule,
+    )
 
   test('records the errors behind an error limit, so that the replay decides as the session did', async () => {
     const limits = { hardErrorLimit: 3, softErrorLimit: 0 }

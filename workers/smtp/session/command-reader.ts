@@ -47,7 +47,7 @@ export class CommandReader {
         const error = { detail, ...(values && { values }), ...(sequence && { reason: 'bad-sequence' as const }) }
         session.protocolError(reply, close ? error : { ...error, line: text })
         if (close) {
-          this.#limits.attempted('other-protocol', detail)
+          this.#limits.hackAttempt('other-protocol', detail)
           session.leave()
         }
       }

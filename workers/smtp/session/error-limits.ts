@@ -71,7 +71,7 @@ export class ErrorLimits {
   protocolError(line = ''): FaultVerdict | undefined {
     this.#errors++
     if (!this.#isBinary(line)) return this.#judge()
-    return this.attempted('binary-noise', `${maxControls} control characters and more in place of commands`)
+    return this.hackAttempt('binary-noise', `${maxControls} control characters and more in place of commands`)
   }
 
   /** @returns the verdict that ends the session, if the client does nothing but this */
@@ -90,7 +90,7 @@ export class ErrorLimits {
     if (this.#idle <= maxIdleCommands) return undefined
     this.#idle = 0
     if (performance.now() - this.#idleSince > idleWithinMs) return undefined
-    return this.attempted(
+    return this.hackAttempt(
       'command-flood',
       `${maxIdleCommands} commands within ${idleWithinMs / 1000} s that send no mail`,
     )
@@ -105,7 +105,7 @@ export class ErrorLimits {
   }
 
   /** What no mail client does. `evidence` is for the administrator. */
-  attempted(attempt: HackAttempt, evidence: string): FaultVerdict | undefined {
+  hackAttempt(attempt: HackAttempt, evidence: string): FaultVerdict | undefined {
     return this.#judge(attempt, evidence)
   }
 

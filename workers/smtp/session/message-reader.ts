@@ -155,7 +155,7 @@ export class MessageReader {
       return false
     }
     session.refuseMessage(transaction, outcome.verdict, size)
-    const isAttempt = outcome.smuggling && session.attempted('smuggling', 'a command after a false end of data')
+    const isAttempt = outcome.smuggling && session.hackAttempt('smuggling', 'a command after a false end of data')
     return outcome.close || isAttempt
   }
 

@@ -1,11 +1,11 @@
-import type { Session } from '@postern/contract/session-facts.ts'
+import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import { expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
 /** What the replay needs to say what another limit would have done. */
 
-async function recordsOf(lines: string[], settings = {}): Promise<Session[]> {
+async function recordsOf(lines: string[], settings = {}): Promise<SessionRecord[]> {
   const records: string[] = []
   const receiver = await startTestReceiver({ settings }, { facts: { record: (line) => void records.push(line) } })
   const client = await WireClient.greeted(receiver.port())
@@ -13,7 +13,7 @@ async function recordsOf(lines: string[], settings = {}): Promise<Session[]> {
   client.end()
   await expect.poll(() => records.length).toBeGreaterThan(0)
   await receiver.close()
-  return records.map((record) => JSON.parse(record) as Session)
+  return records.map((record) => JSON.parse(record) as SessionRecord)
 }
 
 it('errors of a session are recorded, with a limit and without', async () => {

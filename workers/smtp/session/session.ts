@@ -152,12 +152,12 @@ export class Session extends Connection implements SessionView, LineConsumer {
 
   protocolError(name: ReplyName, error: ProtocolError): void {
     const isFlood = this.#replies.protocolError(name, error)
-    if (isFlood && this.judge(this.#limits.attempted('command-flood', 'nothing but protocol errors'))) return
+    if (isFlood && this.judge(this.#limits.hackAttempt('command-flood', 'nothing but protocol errors'))) return
     this.judge(this.#limits.protocolError(error.line))
   }
 
-  attempted(attempt: HackAttempt, evidence: string): boolean {
-    return this.#limits.attempted(attempt, evidence) !== undefined
+  hackAttempt(attempt: HackAttempt, evidence: string): boolean {
+    return this.#limits.hackAttempt(attempt, evidence) !== undefined
   }
 
   /** A session that ends already has given its reason. */

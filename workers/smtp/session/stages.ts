@@ -2,7 +2,11 @@ import type { HelloFacts } from '@postern/contract/facts.ts'
 import { decideConnect, decideHello, decideMail } from '@postern/policy/decide.ts'
 import type { Rated } from '@postern/policy/rates.ts'
 import type { SessionStage, StageStep } from '../commands/command.ts'
-import { lookUpConnectMarks, lookUpHelloMarks, lookUpMailMarks } from '../lookups/background-lookups.ts'
+import {
+  lookUpConnectInBackground,
+  lookUpHelloInBackground,
+  lookUpMailInBackground,
+} from '../lookups/background-lookups.ts'
 import { decide, type VerdictOf } from '../lookups/decide.ts'
 import { countRates, withRates } from '../lookups/rates.ts'
 import type { FactsOf } from '../lookups/required-lookups.ts'
@@ -56,7 +60,7 @@ function settle<S extends SessionStage>(
 const marks: { readonly [stage in SessionStage]?: (session: SessionView, facts: FactsOf[stage]) => void } = {
   connect(session, facts) {
     const { policy, lookupClients } = session.receiver
-    lookUpConnectMarks(facts, {
+    lookUpConnectInBackground(facts, {
       policy,
       dns: lookupClients.dns,
       found({ dnsbl, ...found }) {
@@ -71,7 +75,7 @@ const marks: { readonly [stage in SessionStage]?: (session: SessionView, facts: 
   hello(session, facts: HelloFacts) {
     const { policy, lookupClients } = session.receiver
     const { verb, argument } = facts
-    lookUpHelloMarks(facts, {
+    lookUpHelloInBackground(facts, {
       policy,
       dns: lookupClients.dns,
       found(lookups) {
@@ -85,7 +89,7 @@ const marks: { readonly [stage in SessionStage]?: (session: SessionView, facts: 
   mail({ receiver, transaction }) {
     if (!transaction) return
     const { policy, facts } = transaction
-    lookUpMailMarks(facts, {
+    lookUpMailInBackground(facts, {
       policy,
       dns: receiver.lookupClients.dns,
       found(lookups) {

@@ -30,7 +30,7 @@ export type SessionView = CommandSession & {
   /** Ends the session when an error limit or a hack attempt says so. @returns whether there was a verdict */
   judge(verdict: Verdict | undefined): boolean
   /** Reports what no mail client does. @returns whether the session is to end, once its reply is given */
-  attempted(attempt: HackAttempt, evidence: string): boolean
+  hackAttempt(attempt: HackAttempt, evidence: string): boolean
   /** Answers a message that was refused, and records it. */
   refuseMessage(transaction: Transaction, verdict: Verdict, size: number): void
   messageDecided(facts: DataFacts, verdict: DataVerdict): void

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { type Damage, type Location, SpoolDamaged } from '../spool.ts'
 import { isMissing, read } from './disk.ts'
-import { parseLocation, type Spot, segmentText } from './file-names.ts'
+import { type MessagePosition, parseLocation, segmentText } from './file-names.ts'
 import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
 import { type Opened, openRecord } from './scan.ts'
 import type { OpenSegment, OpenSegments } from './segments.ts'
@@ -15,7 +15,7 @@ const chunkOctets = 256 << 10
 export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
 
 /** Octets read a moment ago, by place; `undefined` when not at hand. */
-export type Recall = (spot: Spot) => Buffer | undefined
+export type Recall = (spot: MessagePosition) => Buffer | undefined
 
 /** Reads one message at its location. */
 export class Bodies {
@@ -60,7 +60,7 @@ export class Bodies {
     if (body.length > 0) yield body
   }
 
-  async *#chunks(spot: Spot): AsyncGenerator<Buffer> {
+  async *#chunks(spot: MessagePosition): AsyncGenerator<Buffer> {
     let release = () => {}
     const released = new Promise<void>((resolve) => {
       release = resolve
@@ -81,7 +81,7 @@ export class Bodies {
     }
   }
 
-  async #use<T>(spot: Spot, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
+  async #use<T>(spot: MessagePosition, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
     try {
       return await this.#segments.use(spot, use)
     } catch (error) {
@@ -94,7 +94,7 @@ export class Bodies {
 /** The body, the last chunk only when the checksum holds. */
 async function* verified(
   { fd }: OpenSegment,
-  { spot, header, meta }: { spot: Spot; header: Header; meta: Meta },
+  { spot, header, meta }: { spot: MessagePosition; header: Header; meta: Meta },
 ): AsyncGenerator<Buffer> {
   let position = spot.offset + partsOf(header).body
   const end = position + header.bodyLength
@@ -114,14 +114,14 @@ function isSmall(location: Location): boolean {
   return parseLocation(location).octets <= wholeOctets
 }
 
-function headerOf(spot: Spot, octets: Buffer): Header {
+function headerOf(spot: MessagePosition, octets: Buffer): Header {
   if (octets.length < headerLength) throw damaged(spot, 'missing')
   const header = decodeHeader(octets, 0, spot)
   if (!header || recordLength(header) !== spot.octets) throw damaged(spot, 'header')
   return header
 }
 
-function openWhole(spot: Spot, octets: Buffer): Whole {
+function openWhole(spot: MessagePosition, octets: Buffer): Whole {
   if (octets.length < spot.octets) throw damaged(spot, 'missing')
   const header = headerOf(spot, octets)
   const opened = header.own ? openOwn(octets, header) : openRecord(octets, header)
@@ -138,7 +138,7 @@ function openOwn(octets: Buffer, header: Header): Opened {
   return { kind: 'whole', meta, body: Buffer.concat([meta.prefix, body]) }
 }
 
-async function readMeta({ fd }: OpenSegment, spot: Spot, header: Header): Promise<Meta> {
+async function readMeta({ fd }: OpenSegment, spot: MessagePosition, header: Header): Promise<Meta> {
   const length = header.envelopeLength + header.prefixLength
   const octets = await read(fd, spot.offset + partsOf(header).meta, length)
   if (octets.length < length) throw damaged(spot, 'missing')
@@ -147,7 +147,7 @@ async function readMeta({ fd }: OpenSegment, spot: Spot, header: Header): Promis
   return meta
 }
 
-function damaged(spot: Spot, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
+function damaged(spot: MessagePosition, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
   const { writer, segment, offset, octets } = spot
   const envelope = known?.envelope
   return new SpoolDamaged({

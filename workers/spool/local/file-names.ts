@@ -26,7 +26,7 @@ export function segmentNumber(fileName: string): number | undefined {
   return /^\d{8,10}\.seg$/.test(fileName) ? Number.parseInt(fileName, 10) : undefined
 }
 
-export const draftSuffix = '.draft'
+export const unfinishedSuffix = '.draft'
 
 export type SegmentOf = {
   writer: string
@@ -37,17 +37,17 @@ export function segmentText(writer: string, segment: number): Segment {
   return `${writer}/${segment}` as Segment
 }
 
-export type Spot = SegmentOf & {
+export type MessagePosition = SegmentOf & {
   offset: number
   /** Octets of the whole record. */
   octets: number
 }
 
-export function locationText(spot: Spot): Location {
+export function locationText(spot: MessagePosition): Location {
   return `${spot.writer}/${spot.segment}/${spot.offset}/${spot.octets}` as Location
 }
 
-export function parseLocation(location: Location): Spot {
+export function parseLocation(location: Location): MessagePosition {
   const [writer, segment, offset, octets, rest] = location.split('/')
   const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), octets: whole(octets) }
   if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.octets)) {

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 /** Wakes one sleeper: by watched files where the system can, and at the latest after the time it asked for. */
-export class Signal {
+export class FileWatch {
   #rung = false
   #wake: (() => void) | undefined
   readonly #watchers = new Map<string, FSWatcher>()

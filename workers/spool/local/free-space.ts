@@ -16,7 +16,7 @@ export class FreeSpace {
   #answered = 0
   #writtenSince = 0
   #asking = false
-  /** Octets promised to drafts and waiting messages and not written yet. */
+  /** Octets promised to unfinished and waiting messages and not written yet. */
   pending = 0
 
   constructor(options: { directory: string; reserve: number; ask: AskFree }) {

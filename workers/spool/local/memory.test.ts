@@ -14,14 +14,14 @@ const [writers, readers, words] = await Promise.all(
 const directory = process.argv[1]
 const writer = await writers.openLocalWriter({ directory, name: 'smtp-1' })
 const reader = readers.openLocalReader({ directory })
-const draft = writer.begin()
+const messageWriter = writer.begin()
 const sent = createHash('sha256')
 for (let count = 0; count < 3200; count++) {
   const chunk = randomBytes(62_500)
   sent.update(chunk)
-  await draft.append(chunk)
+  await messageWriter.append(chunk)
 }
-await draft.commit(words.envelope())
+await messageWriter.commit(words.envelope())
 const got = createHash('sha256')
 for await (const { arrivals } of reader.follow({ after: new Map(), signal: AbortSignal.timeout(20_000) })) {
   if (arrivals.length === 0) continue

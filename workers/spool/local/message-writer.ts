@@ -6,7 +6,7 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import { uuidv7 } from 'uuidv7'
 import { type MessageWriter, SpoolFailure, SpoolFull, type Stored } from '../spool.ts'
 import { close, open, read, sync, write } from './disk.ts'
-import { draftSuffix } from './file-names.ts'
+import { unfinishedSuffix } from './file-names.ts'
 import type { FreeSpace } from './free-space.ts'
 import { type Entry, refusal } from './group-commit.ts'
 import { encodeStart, headerLength, headLength } from './record.ts'
@@ -17,15 +17,15 @@ const waterMark = 256 << 10
 /** Octets read at once. */
 const readOctets = 64 << 10
 
-/** What a draft needs of its writer. */
+/** What a message writer needs of its writer. */
 export type MessageWriterOptions = {
   directory: string
   freeSpace: FreeSpace
   /** Messages up to this many octets share a segment. */
   sharedOctets: number
   append: (entry: Entry) => void
-  /** The draft is committed or aborted. */
-  ended: (draft: LocalMessageWriter) => void
+  /** The message writer is committed or aborted. */
+  ended: (messageWriter: LocalMessageWriter) => void
   /** The writer does not close before this has settled. */
   busy: (doing: Promise<unknown>) => void
 }
@@ -51,7 +51,8 @@ export class LocalMessageWriter implements MessageWriter {
   }
 
   append(chunk: Buffer): Promise<void> | undefined {
-    if (this.#state !== 'open') return Promise.reject(this.#failure ?? new SpoolFailure('append: the draft is closed'))
+    if (this.#state !== 'open')
+      return Promise.reject(this.#failure ?? new SpoolFailure('append: the message writer is closed'))
     this.size += chunk.length
     if (!this.#hold()) return this.#fail(new SpoolFull('no room for a message of this size'))
     if (this.#file) {
@@ -60,7 +61,7 @@ export class LocalMessageWriter implements MessageWriter {
     }
     this.#chunks.push(chunk)
     if (this.size <= this.#home.sharedOctets) return undefined
-    this.#file = new OwnFile(join(this.#home.directory, uuidv7() + draftSuffix), (octets) => this.#wrote(octets))
+    this.#file = new OwnFile(join(this.#home.directory, uuidv7() + unfinishedSuffix), (octets) => this.#wrote(octets))
     const chunks = this.#chunks
     this.#chunks = []
     for (const early of chunks) this.#file.push(early)
@@ -68,7 +69,8 @@ export class LocalMessageWriter implements MessageWriter {
   }
 
   commit(envelope: Envelope, prefix?: Buffer): Promise<Stored> {
-    if (this.#state !== 'open') return Promise.reject(this.#failure ?? new SpoolFailure('commit: the draft is closed'))
+    if (this.#state !== 'open')
+      return Promise.reject(this.#failure ?? new SpoolFailure('commit: the message writer is closed'))
     if (!this.#file) return this.#commitShared(envelope, prefix)
     const committing = this.#commitOwn(this.#file, envelope, prefix)
     this.#home.busy(committing)
@@ -76,7 +78,7 @@ export class LocalMessageWriter implements MessageWriter {
   }
 
   async *read(): AsyncGenerator<Buffer> {
-    if (this.#state !== 'open') throw this.#failure ?? new SpoolFailure('read: the draft is closed')
+    if (this.#state !== 'open') throw this.#failure ?? new SpoolFailure('read: the message writer is closed')
     if (this.#file) yield* this.#file.read()
     else yield* this.#chunks
   }

@@ -1,4 +1,4 @@
-import type { Spot } from './file-names.ts'
+import type { MessagePosition } from './file-names.ts'
 import type { Window } from './scan.ts'
 
 /** What is kept: a message is usually delivered right after it is taken over. */
@@ -6,7 +6,7 @@ const keptWindows = 64
 const keptOctets = 8 << 20
 
 /** The octets read last, so that a body wanted soon needs no second read. Never trusted: who takes them verifies them. */
-export class Recent {
+export class ReadCache {
   readonly #windows: { writer: string; segment: number; start: number; octets: Buffer }[] = []
 
   #total = 0
@@ -20,7 +20,7 @@ export class Recent {
   }
 
   /** A copy of its own, so that one small message does not keep a whole window in memory. */
-  recall(spot: Spot): Buffer | undefined {
+  recall(spot: MessagePosition): Buffer | undefined {
     for (const { writer, segment, start, octets } of this.#windows) {
       const at = spot.offset - start
       if (segment !== spot.segment || writer !== spot.writer || at < 0 || at + spot.octets > octets.length) continue

@@ -19,8 +19,8 @@ import type {
 import { Bodies } from './body.ts'
 import { isMissing } from './disk.ts'
 import { isWriterName, parseCursor, parseLocation } from './file-names.ts'
-import { Signal } from './file-watch.ts'
-import { Recent } from './read-cache.ts'
+import { FileWatch } from './file-watch.ts'
+import { ReadCache } from './read-cache.ts'
 import { type Books, reclaimWriter } from './reclaim.ts'
 import { defaultSilentMs, SegmentFollower } from './segment-follower.ts'
 import { OpenSegments } from './segments.ts'
@@ -51,7 +51,7 @@ class LocalReader implements SpoolReader {
   readonly #silentMs: number
   readonly #trouble: (trouble: Trouble) => void
   readonly #segments: OpenSegments
-  readonly #recent = new Recent()
+  readonly #recent = new ReadCache()
   readonly #bodies: Bodies
 
   constructor(options: LocalReaderOptions) {
@@ -64,7 +64,7 @@ class LocalReader implements SpoolReader {
   }
 
   async *follow(options: FollowOptions): AsyncGenerator<Batch> {
-    const newMail = new Signal()
+    const newMail = new FileWatch()
     const ring = () => newMail.ring()
     options.signal.addEventListener('abort', ring)
     const followers = new Map<string, SegmentFollower>()
@@ -148,16 +148,20 @@ class LocalReader implements SpoolReader {
 
   async #copyStream(location: Location, to: LocalWriter): Promise<Stored> {
     const { envelope } = await this.#bodies.envelope(location)
-    const draft = to.beginCopy(parseLocation(location).octets)
+    const messageWriter = to.beginCopy(parseLocation(location).octets)
     try {
-      for await (const chunk of this.openBody(location)) await draft.append(chunk)
-      return await draft.commit(envelope)
+      for await (const chunk of this.openBody(location)) await messageWriter.append(chunk)
+      return await messageWriter.commit(envelope)
     } finally {
-      draft.abort()
+      messageWriter.abort()
     }
   }
 
-  async #findWriters(followers: Map<string, SegmentFollower>, options: FollowOptions, newMail: Signal): Promise<void> {
+  async #findWriters(
+    followers: Map<string, SegmentFollower>,
+    options: FollowOptions,
+    newMail: FileWatch,
+  ): Promise<void> {
     newMail.watch(this.#directory)
     for (const writer of options.writers ?? (await this.#writers())) {
       newMail.watch(tailFile(join(this.#directory, writer)))

@@ -3,7 +3,7 @@ import { readdir, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Trouble } from '../spool.ts'
 import { close, open, read, sizeOf } from './disk.ts'
-import { draftSuffix, segmentFile, segmentText } from './file-names.ts'
+import { segmentFile, segmentText, unfinishedSuffix } from './file-names.ts'
 import type { Sealed } from './group-commit.ts'
 import { decodeHead, type Head, headLength } from './record.ts'
 import { type Span, scanWindow } from './scan.ts'
@@ -23,7 +23,7 @@ export type Recovered = {
 }
 
 /**
- * Removes unfinished drafts and cuts what follows the last whole record of the last segment: octets of a group that was
+ * Removes unfinished unfinished and cuts what follows the last whole record of the last segment: octets of a group that was
  * being written when the process died, so nobody was promised them. Everything before was synced and is not touched.
  */
 export async function recover(
@@ -31,7 +31,7 @@ export async function recover(
   writer: string,
   trouble: (trouble: Trouble) => void,
 ): Promise<Recovered> {
-  for (const name of await readdir(directory)) if (name.endsWith(draftSuffix)) await unlink(join(directory, name))
+  for (const name of await readdir(directory)) if (name.endsWith(unfinishedSuffix)) await unlink(join(directory, name))
   const tail = await readTailOf(directory)
   const numbers = await listSegments(directory)
   // Numbers begin with the time, so that they grow even if the directory was emptied or restored from an old copy: a

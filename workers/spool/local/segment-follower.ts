@@ -91,7 +91,7 @@ export class SegmentFollower {
   }
 
   /** Waited long enough for a disk that refuses: what it still refuses is given up, block by block. */
-  get #impatient(): boolean {
+  get #isOverdue(): boolean {
     return (
       this.#refusedAt !== undefined &&
       performance.now() - this.#refusedAt > this.#options.silentMs * silencesUntilGivenUp
@@ -162,7 +162,7 @@ export class SegmentFollower {
     if (this.#entered !== this.#segment && (this.#offset < limit.to || limit.sealed)) this.#enter(open)
     if (this.#offset >= limit.to) return limit
     const { to, trusted } = limit
-    const reading = this.#impatient ? readSalvaging : read
+    const reading = this.#isOverdue ? readSalvaging : read
     const span: Span = { fd: open.fd, segment: this.#segment, to, marker: this.#marker, trusted, read: reading }
     const window = await scanWindow(span, this.#offset, this.#options.batch)
     this.#marker = span.marker

@@ -91,9 +91,9 @@ describe('a torn tail at start', () => {
 describe('closing', () => {
   it('waits for a large message that is being committed', async () => {
     const writer = await openWriter()
-    const draft = writer.begin()
-    await draft.append(Buffer.alloc(5_000_000))
-    const committed = draft.commit(envelopeOf())
+    const messageWriter = writer.begin()
+    await messageWriter.append(Buffer.alloc(5_000_000))
+    const committed = messageWriter.commit(envelopeOf())
     await writer.close()
     expect(await idsOnDisk()).toEqual([(await committed).id])
   })
@@ -210,11 +210,11 @@ describe('a disk that fails', () => {
 
   it.each([1, 2, 3])('refuses a large message when write %i of it fails, and leaves nothing of it', async (which) => {
     const writer = await openWriter()
-    const draft = writer.begin()
+    const messageWriter = writer.begin()
     const half = Buffer.alloc(800_000)
-    await draft.append(half)
+    await messageWriter.append(half)
     if (which === 1) failWrites(1)
-    const appended = Promise.resolve(draft.append(half)).then(
+    const appended = Promise.resolve(messageWriter.append(half)).then(
       () => 'taken',
       (error) => error,
     )
@@ -223,7 +223,7 @@ describe('a disk that fails', () => {
     if (which === 2) failWrites(1)
     if (which === 3) vi.spyOn(fs, 'fdatasync').mockImplementation((_fd, settled) => settled(new Error('EIO')))
     syncBuiltinESMExports()
-    await expect(draft.commit(envelopeOf())).rejects.toThrow(SpoolFailure)
+    await expect(messageWriter.commit(envelopeOf())).rejects.toThrow(SpoolFailure)
     vi.restoreAllMocks()
     syncBuiltinESMExports()
     const { id } = await writer.write(message())
@@ -245,16 +245,16 @@ describe('a disk that fails', () => {
 })
 
 describe('a full disk', () => {
-  it('is foreseen: drafts that are open count, and what is given up is given back', async () => {
+  it('is foreseen: unfinished that are open count, and what is given up is given back', async () => {
     const writer = await openWriter({ reserve: 0, free: (_directory, answer) => answer(null, 1_000_000) })
-    const draft = writer.begin(600_000)
+    const messageWriter = writer.begin(600_000)
     expect(writer.hasRoom(300_000)).toBe(true)
     expect(writer.hasRoom(500_000)).toBe(false)
     expect(() => writer.begin(500_000)).toThrow(SpoolFull)
     await expect(writer.write(message(500_000))).rejects.toThrow(SpoolFull)
-    await draft.append(Buffer.alloc(900_000))
-    await expect(draft.append(Buffer.alloc(200_000))).rejects.toThrow(SpoolFull)
-    await expect(draft.commit(envelopeOf())).rejects.toThrow(SpoolFull)
+    await messageWriter.append(Buffer.alloc(900_000))
+    await expect(messageWriter.append(Buffer.alloc(200_000))).rejects.toThrow(SpoolFull)
+    await expect(messageWriter.commit(envelopeOf())).rejects.toThrow(SpoolFull)
     expect(writer.load().pending).toBe(0)
     expect(writer.hasRoom(900_000)).toBe(true)
     await writer.close()

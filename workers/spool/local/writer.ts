@@ -99,7 +99,7 @@ export class LocalWriter implements SpoolWriter {
   readonly name: string
   readonly #parts: Parts
   readonly #home: MessageWriterOptions
-  readonly #drafts = new Set<LocalMessageWriter>()
+  readonly #unfinished = new Set<LocalMessageWriter>()
   readonly #busy = new Set<Promise<unknown>>()
   readonly #ageing: NodeJS.Timeout
   #closed = false
@@ -112,7 +112,7 @@ export class LocalWriter implements SpoolWriter {
       freeSpace: parts.freeSpace,
       sharedOctets: options.sharedOctets ?? 1 << 20,
       append: (entry) => parts.groupCommit.append(entry),
-      ended: (draft) => this.#drafts.delete(draft),
+      ended: (messageWriter) => this.#unfinished.delete(messageWriter),
       busy: (doing) => {
         this.#busy.add(doing)
         const done = () => this.#busy.delete(doing)
@@ -147,19 +147,19 @@ export class LocalWriter implements SpoolWriter {
   }
 
   begin(expected = 0): MessageWriter {
-    return this.#draft(expected, false)
+    return this.#messageWriter(expected, false)
   }
 
   /** As `begin`, marked as a copy. */
   beginCopy(expected: number): MessageWriter {
-    return this.#draft(expected, true)
+    return this.#messageWriter(expected, true)
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#ageing)
-    for (const draft of this.#drafts) draft.abort()
+    for (const messageWriter of this.#unfinished) messageWriter.abort()
     await Promise.allSettled(this.#busy)
     await this.#parts.groupCommit.close()
     this.#parts.freeSpace.close()
@@ -181,17 +181,17 @@ export class LocalWriter implements SpoolWriter {
   }
 
   async #storeLarge(message: Message & { body: readonly Buffer[] }, copy: boolean): Promise<Stored> {
-    const draft = this.#draft(0, copy)
-    for (const chunk of message.body) await draft.append(chunk)
-    return draft.commit(message.envelope, message.prefix)
+    const messageWriter = this.#messageWriter(0, copy)
+    for (const chunk of message.body) await messageWriter.append(chunk)
+    return messageWriter.commit(message.envelope, message.prefix)
   }
 
-  #draft(expected: number, copy: boolean): LocalMessageWriter {
+  #messageWriter(expected: number, copy: boolean): LocalMessageWriter {
     const refused = this.#refusal(expected, copy)
     if (refused) throw refused
-    const draft = new LocalMessageWriter(this.#home, { expected, copy })
-    this.#drafts.add(draft)
-    return draft
+    const messageWriter = new LocalMessageWriter(this.#home, { expected, copy })
+    this.#unfinished.add(messageWriter)
+    return messageWriter
   }
 
   #refusal(octets: number, copy: boolean): Error | undefined {

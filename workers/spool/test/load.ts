@@ -19,9 +19,9 @@ async function client(): Promise<void> {
     const body = repeated(message.id, large ? 1_300_000 : Math.floor(Math.random() * 20_000))
     if (!large) await writer.write({ envelope: message, body })
     else {
-      const draft = writer.begin()
-      for (let at = 0; at < body.length; at += 65_536) await draft.append(body.subarray(at, at + 65_536))
-      await draft.commit(message)
+      const messageWriter = writer.begin()
+      for (let at = 0; at < body.length; at += 65_536) await messageWriter.append(body.subarray(at, at + 65_536))
+      await messageWriter.commit(message)
     }
     appendFileSync(1, `${message.id} ${body.length}\n`)
   }

@@ -71,8 +71,8 @@ export async function overhear(
   return { batches, arrivals: batches.flatMap(({ arrivals }) => arrivals) }
 }
 
-async function fill(draft: MessageWriter, chunks: readonly Buffer[]): Promise<void> {
-  for (const chunk of chunks) await draft.append(chunk)
+async function fill(messageWriter: MessageWriter, chunks: readonly Buffer[]): Promise<void> {
+  for (const chunk of chunks) await messageWriter.append(chunk)
 }
 
 async function streamed(reader: SpoolReader, arrival: Arrival): Promise<Buffer> {
@@ -137,16 +137,16 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
     ])('takes a %s message as it comes, with its prefix decided at the end', async (_size, count, octets) => {
       const chunks = Array.from({ length: count }, () => randomBytes(octets))
       const prefix = Buffer.from('Authentication-Results: none\r\n')
-      const draft = writer.begin(count * octets)
-      await fill(draft, chunks)
-      expect(draft.size).toBe(count * octets)
+      const messageWriter = writer.begin(count * octets)
+      await fill(messageWriter, chunks)
+      expect(messageWriter.size).toBe(count * octets)
       for (let again = 0; again < 2; again++) {
         const read: Buffer[] = []
-        for await (const chunk of draft.read()) read.push(chunk)
+        for await (const chunk of messageWriter.read()) read.push(chunk)
         expect(Buffer.concat(read).equals(Buffer.concat(chunks))).toBe(true)
       }
       const envelope = envelopeOf()
-      const stored = await draft.commit(envelope, prefix)
+      const stored = await messageWriter.commit(envelope, prefix)
       const { arrivals } = await takeOver(reader, 1)
       const whole = Buffer.concat([prefix, ...chunks])
       expect(stored.size).toBe(whole.length)
@@ -174,14 +174,18 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       expect(ids(arrivals)).toEqual(stored)
     })
 
-    it('holds many drafts at once apart', async () => {
-      const drafts = Array.from({ length: 40 }, (_, index) => ({ index, draft: writer.begin() }))
+    it('holds many unfinished at once apart', async () => {
+      const unfinished = Array.from({ length: 40 }, (_, index) => ({ index, messageWriter: writer.begin() }))
       for (let round = 0; round < 5; round++) {
         await Promise.all(
-          drafts.map(({ draft, index }) => draft.append(Buffer.alloc(index % 8 ? 100 : 300_000, index))),
+          unfinished.map(({ messageWriter, index }) =>
+            messageWriter.append(Buffer.alloc(index % 8 ? 100 : 300_000, index)),
+          ),
         )
       }
-      await Promise.all(drafts.map(({ draft, index }) => draft.commit(envelopeOf({ revision: index }))))
+      await Promise.all(
+        unfinished.map(({ messageWriter, index }) => messageWriter.commit(envelopeOf({ revision: index }))),
+      )
       const { arrivals } = await takeOver(reader, 40)
       for (const { location, envelope } of arrivals) {
         const body = await reader.readBody(location)
@@ -190,14 +194,14 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       expect(new Set(ids(arrivals)).size).toBe(40)
     })
 
-    it('never shows what was aborted, and an aborted draft takes nothing more', async () => {
+    it('never shows what was aborted, and an aborted message writer takes nothing more', async () => {
       for (const octets of [100, 2 * mebibyte]) {
-        const draft = writer.begin()
-        await draft.append(Buffer.alloc(octets))
-        draft.abort()
-        draft.abort()
-        await expect(draft.append(Buffer.alloc(1))).rejects.toThrow(SpoolFailure)
-        await expect(draft.commit(envelopeOf())).rejects.toThrow(SpoolFailure)
+        const messageWriter = writer.begin()
+        await messageWriter.append(Buffer.alloc(octets))
+        messageWriter.abort()
+        messageWriter.abort()
+        await expect(messageWriter.append(Buffer.alloc(1))).rejects.toThrow(SpoolFailure)
+        await expect(messageWriter.commit(envelopeOf())).rejects.toThrow(SpoolFailure)
       }
       const { id } = await writer.write({ envelope: envelopeOf(), body: Buffer.from('x') })
       expect(ids((await overhear(reader, 400)).arrivals)).toEqual([id])
@@ -205,10 +209,10 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
     })
 
     it('ignores an abort after the commit', async () => {
-      const draft = writer.begin()
-      await draft.append(Buffer.from('kept'))
-      const committed = draft.commit(envelopeOf())
-      draft.abort()
+      const messageWriter = writer.begin()
+      await messageWriter.append(Buffer.from('kept'))
+      const committed = messageWriter.commit(envelopeOf())
+      messageWriter.abort()
       expect(String(await reader.readBody((await committed).location))).toBe('kept')
     })
 

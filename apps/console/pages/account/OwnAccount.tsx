@@ -1,11 +1,11 @@
-import { useSession } from '../../api/sign-in.ts'
+import { useSignIn } from '../../api/sign-in.ts'
 import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
 import { PasswordForm } from './PasswordForm.tsx'
-import { SessionPanel } from './SessionPanel.tsx'
+import { LoginSessionPanel } from './SessionPanel.tsx'
 
 /** What everybody may do with their own account, whatever their role. */
 export function OwnAccount() {
-  const session = useSession()
+  const session = useSignIn()
   const me = session.state === 'in' || session.state === 'expired' ? session.me : null
   return (
     <Page title="Your account" help="Your password, and where you are signed in.">
@@ -17,7 +17,7 @@ export function OwnAccount() {
           </Facts>
         </Panel>
         <PasswordForm />
-        <SessionPanel />
+        <LoginSessionPanel />
       </div>
     </Page>
   )

@@ -5,7 +5,7 @@ import { call } from '../../api/client.ts'
 import { ApiProblem, explain } from '../../api/problem.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { Panel } from '../../ui/Page.tsx'
 
 const empty = { current: '', new: '', again: '' }
@@ -28,7 +28,7 @@ export function PasswordForm() {
     if (isSame) change.mutate()
   }
   const field = (key: keyof typeof empty, label: string, more: { help?: string; error?: string | undefined } = {}) => (
-    <Labelled label={label} {...more}>
+    <LabelledField label={label} {...more}>
       {(wiring) => (
         <Input
           {...wiring}
@@ -39,7 +39,7 @@ export function PasswordForm() {
           onChange={(event) => setTyped({ ...typed, [key]: event.target.value })}
         />
       )}
-    </Labelled>
+    </LabelledField>
   )
   return (
     <Panel title="Change your password">

@@ -1,4 +1,4 @@
-import type { SessionView } from '@postern/contract/views.ts'
+import type { LoginSessionView } from '@postern/contract/views.ts'
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
 import { MonitorSmartphone } from 'lucide-react'
 import { toast } from 'sonner'
@@ -10,13 +10,13 @@ import { Button } from '../../ui/Button.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { Empty, Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 const path = '/v1/me/sessions'
 
-export function SessionPanel() {
+export function LoginSessionPanel() {
   const client = useQueryClient()
-  const query = useInfiniteQuery(pagesQuery<SessionView>(path))
+  const query = useInfiniteQuery(pagesQuery<LoginSessionView>(path))
   const rows = query.data?.pages.flatMap((page) => page.items) ?? []
   const end = useMutation({
     mutationFn: (id: string) => send({ method: 'DELETE', path: `${path}/${id}` }),
@@ -24,7 +24,7 @@ export function SessionPanel() {
     onError: (error) => toast.error(explain(error)),
     onSettled: () => client.invalidateQueries({ queryKey: ['pages', path] }),
   })
-  const columns: Column<SessionView>[] = [
+  const columns: Column<LoginSessionView>[] = [
     {
       id: 'agent',
       header: 'Browser or program',
@@ -32,7 +32,7 @@ export function SessionPanel() {
       cell: ({ agent, current }) => (
         <span className="flex items-center gap-2">
           {current && <Badge>this session</Badge>}
-          <span className="stranger truncate">{agent ? visible(agent) : 'not known'}</span>
+          <span className="stranger truncate">{agent ? visibleText(agent) : 'not known'}</span>
         </span>
       ),
     },

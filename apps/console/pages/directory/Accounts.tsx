@@ -1,6 +1,6 @@
 import { accountInputSchema } from '@postern/contract/directory.ts'
 import { UserRound } from 'lucide-react'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import { Badge } from '../../ui/Badge.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
@@ -50,7 +50,7 @@ function quotaText(quotas: AccountView['quotas']): string {
   return parts.join(', ') || 'none'
 }
 
-const words: Words = {
+const words: FieldTexts = {
   address: { help: 'The domain must be local.' },
   login: { help: 'What the user types to log in. Empty: the address.' },
   quotas: {

@@ -1,6 +1,6 @@
 import { aliasInputSchema } from '@postern/contract/directory.ts'
 import { AtSign } from 'lucide-react'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
 import type { AliasView } from './types.ts'
@@ -15,7 +15,7 @@ const columns: Column<AliasView>[] = [
   { id: 'to', header: 'Goes to', width: 'minmax(8rem,2fr)', cell: (a) => a.to.join(', ') },
 ]
 
-const words: Words = { to: { title: 'Goes to', help: 'Local or remote addresses, one per line.' } }
+const words: FieldTexts = { to: { title: 'Goes to', help: 'Local or remote addresses, one per line.' } }
 
 export function Aliases() {
   return (

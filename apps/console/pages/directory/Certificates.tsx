@@ -9,7 +9,7 @@ import { buttonClass, IconButton } from '../../ui/Button.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { Menu } from '../../ui/Menu.tsx'
 import { CertificateDetail, State } from './CertificateDetail.tsx'
-import { pemWords, signedSchema, uploadSchema, type Way, ways } from './certificate-sources.ts'
+import { pemWords, type SourceForm, signedSchema, sourceForms, uploadSchema } from './certificate-sources.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
 import { type CertificateView, certificatesPath } from './types.ts'
 
@@ -42,7 +42,7 @@ function usedWhere({ isDefault, shownFor }: CertificateView) {
   return shownFor.length > 0 ? 'by name' : <span className="text-faint">no</span>
 }
 
-type Open = { way: Way } | { detail: string } | { replace: CertificateView }
+type Open = { way: SourceForm } | { detail: string } | { replace: CertificateView }
 
 export function Certificates() {
   const review = useReview()
@@ -50,7 +50,7 @@ export function Certificates() {
   const [open, setOpen] = useState<Open | null>(null)
   const close = () => setOpen(null)
 
-  async function make(way: Way, value: Record<string, unknown>): Promise<boolean> {
+  async function make(way: SourceForm, value: Record<string, unknown>): Promise<boolean> {
     const request = { method: 'POST' as const, path: certificatesPath, body: way.body(value) }
     try {
       return (await review({ title: 'New certificate', request })) !== null
@@ -93,7 +93,7 @@ export function Certificates() {
                 <Plus aria-hidden="true" /> New certificate
               </button>
             }
-            items={ways.map((way) => ({ label: way.label, onChoose: () => setOpen({ way }) }))}
+            items={sourceForms.map((way) => ({ label: way.label, onChoose: () => setOpen({ way }) }))}
           />
         }
         rowActions={(certificate) => (

@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import { explain } from '../../api/problem.ts'
 import { pagesQuery } from '../../api/queries.ts'
 import { useMay } from '../../api/role.ts'
-import { EntryDialog, type Words } from '../../form/EntryDialog.tsx'
+import { EntryDialog, type FieldTexts } from '../../form/EntryDialog.tsx'
 import { mergePatch } from '../../form/patch.ts'
 import type { Values } from '../../form/values.ts'
 import { useReview } from '../../review/review.tsx'
@@ -30,7 +30,7 @@ type Props<T> = {
   schema: z.ZodType
   /** Where editing differs from making, e.g. a password may stay. Absent: it cannot be edited. */
   editSchema?: z.ZodType
-  words?: Words
+  words?: FieldTexts
   onDeleteSays: string
   /** In place of the button that opens the form. */
   newButton?: ReactNode

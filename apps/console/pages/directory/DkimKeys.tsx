@@ -1,7 +1,7 @@
 import { dkimKeyInputSchema } from '@postern/contract/directory.ts'
 import { FileText, Signature } from 'lucide-react'
 import { useState } from 'react'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import { IconButton } from '../../ui/Button.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
@@ -37,7 +37,7 @@ const columns: Column<KeyView>[] = [
   },
 ]
 
-const words: Words = {
+const words: FieldTexts = {
   selector: { help: 'A DNS label under which you publish the record, e.g. postern1.' },
   algorithm: {
     title: 'Key',

@@ -3,7 +3,7 @@ import { toast } from 'sonner'
 import { Button } from '../../ui/Button.tsx'
 import { TextArea } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 
 type Props = { domain: string; dnsName: string; dnsValue: string; onClose: () => void }
 
@@ -30,7 +30,7 @@ function Copied({ label, text, rows }: { label: string; text: string; rows: numb
       .catch(() => toast.error('The browser does not allow it. Select the text and copy it.'))
   return (
     <div className="flex items-end gap-2">
-      <Labelled label={label} className="flex-1">
+      <LabelledField label={label} className="flex-1">
         {(wiring) => (
           <TextArea
             {...wiring}
@@ -41,7 +41,7 @@ function Copied({ label, text, rows }: { label: string; text: string; rows: numb
             className="mono min-h-9! w-full break-all"
           />
         )}
-      </Labelled>
+      </LabelledField>
       <Button aria-label={`Copy ${label.toLowerCase()}`} onClick={() => void copy()}>
         <Copy aria-hidden="true" /> Copy
       </Button>

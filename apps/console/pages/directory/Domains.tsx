@@ -1,6 +1,6 @@
 import { domainInputSchema } from '@postern/contract/directory.ts'
 import { Globe } from 'lucide-react'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { DirectoryPage } from './DirectoryPage.tsx'
 import type { DomainView } from './types.ts'
@@ -31,7 +31,7 @@ function routeText(route: DomainView['route']): string {
   }
 }
 
-const words: Words = {
+const words: FieldTexts = {
   name: { title: 'Domain', help: 'Mail to known users of this domain is accepted.' },
   aliases: { title: 'Also known as', help: 'Other names of the domain: jane@alias is jane@name.' },
   catchAll: { help: 'The address that gets mail for unknown users. Empty: such mail is refused with 550 5.1.1.' },

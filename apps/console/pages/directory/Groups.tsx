@@ -1,6 +1,6 @@
 import { groupInputSchema } from '@postern/contract/directory.ts'
 import { UsersRound } from 'lucide-react'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import type { Column } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { DirectoryPage } from './DirectoryPage.tsx'
@@ -17,7 +17,7 @@ const columns: Column<GroupView>[] = [
   { id: 'members', header: 'Who', width: 'minmax(0,2fr)', wide: true, cell: (g) => g.members.slice(0, 20).join(', ') },
 ]
 
-const words: Words = { members: { help: 'Local or remote addresses, one per line.' } }
+const words: FieldTexts = { members: { help: 'Local or remote addresses, one per line.' } }
 
 export function Groups() {
   return (

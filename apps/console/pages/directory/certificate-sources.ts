@@ -1,21 +1,21 @@
 import { certificateInputSchema, certificateSourceSchema } from '@postern/contract/certificates.ts'
 import { z } from 'zod'
-import type { Words } from '../../form/EntryDialog.tsx'
+import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import type { Values } from '../../form/values.ts'
 
 /** The four ways to a certificate: what each asks, and the request it makes of the answers. */
-export type Way = {
+export type SourceForm = {
   label: string
   note: string
   schema: z.ZodType
-  words: Words
+  words: FieldTexts
   body: (value: Values) => Values
 }
 
 const { name, certificate, privateKey } = certificateInputSchema.shape
-const nameWords: Words = { name: { help: 'A name to recognise it by.' } }
+const nameWords: FieldTexts = { name: { help: 'A name to recognise it by.' } }
 
-const pem: Words = {
+const pem: FieldTexts = {
   certificate: { help: 'PEM: the leaf first, then the intermediates. Names and dates are read from it.' },
   privateKey: { help: 'PEM. It is encrypted and never shown again.' },
 }
@@ -25,7 +25,7 @@ export const uploadSchema = z.strictObject({ certificate: certificate.unwrap(), 
 export const signedSchema = z.strictObject({ certificate: certificate.unwrap() })
 export const pemWords = pem
 
-function made(type: 'self-signed' | 'csr' | 'acme', label: string, note: string): Way {
+function made(type: 'self-signed' | 'csr' | 'acme', label: string, note: string): SourceForm {
   const option = certificateSourceSchema.options.find(({ shape }) => shape.type.value === type)
   const { type: _, ...shape } = option?.shape ?? { type: undefined }
   return {
@@ -37,7 +37,7 @@ function made(type: 'self-signed' | 'csr' | 'acme', label: string, note: string)
   }
 }
 
-export const ways: readonly Way[] = [
+export const sourceForms: readonly SourceForm[] = [
   {
     label: 'Upload',
     note: 'Use a certificate and key that you already have.',

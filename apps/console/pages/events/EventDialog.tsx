@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { Fact, Facts } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 import { EventFields } from './EventFields.tsx'
 
 export function EventDialog({ event, onClose }: { event: RecordedEvent; onClose: () => void }) {
@@ -20,7 +20,7 @@ export function EventDialog({ event, onClose }: { event: RecordedEvent; onClose:
         )
       }
     >
-      <p className="stranger mb-4">{visible(event.text)}</p>
+      <p className="stranger mb-4">{visibleText(event.text)}</p>
       <Facts>
         <Fact name="Time">
           <At at={event.at} />

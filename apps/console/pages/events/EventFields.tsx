@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 const known = new Set(['id', 'worker', 'n', 'at', 'type', 'title', 'text'])
 
@@ -12,7 +12,7 @@ export function EventFields({ event }: { event: RecordedEvent }) {
         <div key={key} className="contents">
           <dt className="text-faint">{key}</dt>
           <dd className="stranger min-w-0">
-            {visible(typeof value === 'string' ? value : JSON.stringify(value, null, 1))}
+            {visibleText(typeof value === 'string' ? value : JSON.stringify(value, null, 1))}
           </dd>
         </div>
       ))}

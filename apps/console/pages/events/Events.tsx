@@ -10,11 +10,11 @@ import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 import { EventDialog } from './EventDialog.tsx'
-import { LogElsewhere } from './LogNotStored.tsx'
+import { LogNotStored } from './LogNotStored.tsx'
 import type { EventsSearch } from './search.ts'
 import { useTail } from './tail.ts'
 import { toneOfEvent } from './tone.ts'
@@ -50,7 +50,7 @@ const columns: Column<RecordedEvent>[] = [
     id: 'text',
     header: 'Event',
     width: 'minmax(0,1fr)',
-    cell: (event) => <bdi title={event.text}>{visible(event.text)}</bdi>,
+    cell: (event) => <bdi title={event.text}>{visibleText(event.text)}</bdi>,
   },
 ]
 
@@ -84,7 +84,7 @@ export function Events() {
       }
     >
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
-      <LogElsewhere />
+      <LogNotStored />
       <Panel flush>
         <Filters />
         <DataTable
@@ -124,7 +124,7 @@ function Filters() {
   }
   return (
     <form onSubmit={submit} aria-label="Filters" className="flex flex-wrap items-end gap-3 border-line border-b p-3">
-      <Labelled label="Text" className="min-w-48 flex-1">
+      <LabelledField label="Text" className="min-w-48 flex-1">
         {(wiring) => (
           <Input
             {...wiring}
@@ -134,8 +134,8 @@ function Filters() {
             onChange={(event) => setText(event.target.value)}
           />
         )}
-      </Labelled>
-      <Labelled label="Type" className="w-44">
+      </LabelledField>
+      <LabelledField label="Type" className="w-44">
         {(wiring) => (
           <Select {...wiring} value={filter.type ?? ''} onChange={(event) => go({ type: event.target.value })}>
             <option value="">everything</option>
@@ -146,8 +146,8 @@ function Filters() {
             ))}
           </Select>
         )}
-      </Labelled>
-      <Labelled label="Worker" className="w-32">
+      </LabelledField>
+      <LabelledField label="Worker" className="w-32">
         {(wiring) => (
           <Select {...wiring} value={filter.worker ?? ''} onChange={(event) => go({ worker: event.target.value })}>
             <option value="">all</option>
@@ -158,7 +158,7 @@ function Filters() {
             ))}
           </Select>
         )}
-      </Labelled>
+      </LabelledField>
       <Button type="submit">Search</Button>
     </form>
   )

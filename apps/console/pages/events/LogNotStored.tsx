@@ -11,7 +11,7 @@ const where = {
 }
 
 /** Says so when what happens now is not to be found here. */
-export function LogElsewhere() {
+export function LogNotStored() {
   const query = useQuery({
     queryKey: ['settings', 'logging', 'events'],
     queryFn: () => call<{ settings: LoggingSettings }>({ path: '/v1/settings/logging' }),

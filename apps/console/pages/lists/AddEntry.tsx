@@ -6,7 +6,7 @@ import { explain } from '../../api/problem.ts'
 import { useReview } from '../../review/review.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { expiries, expiryTime } from './expiry.ts'
 
 const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }
@@ -55,7 +55,7 @@ export function AddEntry({ list }: { list: ListName }) {
       aria-label={`Add to ${lists[list].title}`}
       className="mb-5 grid items-start gap-3 rounded-lg border border-line bg-panel p-4 sm:flex sm:flex-wrap"
     >
-      <Labelled label="Value" error={error} className="grow basis-52">
+      <LabelledField label="Value" error={error} className="grow basis-52">
         {(wiring) => (
           <Input
             {...wiring}
@@ -66,9 +66,9 @@ export function AddEntry({ list }: { list: ListName }) {
             className="mono"
           />
         )}
-      </Labelled>
+      </LabelledField>
       {list === 'control-access' && (
-        <Labelled label="Action" className="basis-44">
+        <LabelledField label="Action" className="basis-44">
           {(wiring) => (
             <Select {...wiring} value={entry.action} onChange={set('action')}>
               <option value="">by default access</option>
@@ -76,12 +76,12 @@ export function AddEntry({ list }: { list: ListName }) {
               <option value="deny">deny</option>
             </Select>
           )}
-        </Labelled>
+        </LabelledField>
       )}
-      <Labelled label="Comment" className="grow basis-52">
+      <LabelledField label="Comment" className="grow basis-52">
         {(wiring) => <Input {...wiring} maxLength={500} value={entry.comment} onChange={set('comment')} />}
-      </Labelled>
-      <Labelled label="Expires" className="basis-36">
+      </LabelledField>
+      <LabelledField label="Expires" className="basis-36">
         {(wiring) => (
           <Select {...wiring} value={entry.expiry} onChange={set('expiry')}>
             {expiries.map(({ name, title }) => (
@@ -91,11 +91,11 @@ export function AddEntry({ list }: { list: ListName }) {
             ))}
           </Select>
         )}
-      </Labelled>
+      </LabelledField>
       {entry.expiry === 'date' && (
-        <Labelled label="Until (local time)">
+        <LabelledField label="Until (local time)">
           {(wiring) => <Input {...wiring} type="datetime-local" value={entry.until} onChange={set('until')} />}
-        </Labelled>
+        </LabelledField>
       )}
       <Button type="submit" look="primary" disabled={entry.value.trim() === ''} className="sm:mt-6">
         <Plus aria-hidden="true" /> Add

@@ -7,11 +7,11 @@ import { call } from '../../api/client.ts'
 import { explain } from '../../api/problem.ts'
 import { followRollout } from '../../shell/rollout.ts'
 import { Button } from '../../ui/Button.tsx'
-import { asksCount, isCount, TypedCount } from '../../ui/ConfirmCount.tsx'
+import { asksCount, ConfirmCount, isCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { plural } from '../../ui/format.ts'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 
 type Props = { list: ListName; entries: readonly ListEntryView[]; onClose: () => void; onDone: () => void }
 
@@ -89,8 +89,8 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
             {gone} of {entries.length} are deleted. {explain(remove.error)}
           </p>
         ) : null}
-        {mustType && <TypedCount count={entries.length} what="entries" value={typed} onChange={setTyped} />}
-        <Labelled label="Comment" help="Why you delete them. It is shown in the history.">
+        {mustType && <ConfirmCount count={entries.length} what="entries" value={typed} onChange={setTyped} />}
+        <LabelledField label="Comment" help="Why you delete them. It is shown in the history.">
           {(wiring) => (
             <Input
               {...wiring}
@@ -100,7 +100,7 @@ export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
               onChange={(event) => setComment(event.target.value)}
             />
           )}
-        </Labelled>
+        </LabelledField>
       </form>
     </Dialog>
   )

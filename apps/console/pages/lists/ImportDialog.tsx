@@ -6,7 +6,7 @@ import { Button } from '../../ui/Button.tsx'
 import { TextArea } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
 import { plural } from '../../ui/format.ts'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { type BadLine, formatOf, previewOf, withoutLines } from './import-preview.ts'
 
 const shownInBox = 200_000
@@ -62,7 +62,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
       }
     >
       <div className="flex flex-col gap-4">
-        <Labelled
+        <LabelledField
           label="Lines"
           help="One value per line; lines that begin with # are skipped. Or CSV with a header line: value, action, comment, expiresAt, reason."
         >
@@ -77,7 +77,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
               className="mono"
             />
           )}
-        </Labelled>
+        </LabelledField>
         <input
           type="file"
           aria-label="Choose a file"

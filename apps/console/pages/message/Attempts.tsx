@@ -2,7 +2,7 @@ import type { MessageView } from '@postern/contract/views.ts'
 import { StateBadge } from '../../ui/Badge.tsx'
 import { Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 /** Every attempt with the remote's reply, whole. */
 export function Attempts({ attempts }: { attempts: MessageView['attempts'] }) {
@@ -23,7 +23,7 @@ export function Attempts({ attempts }: { attempts: MessageView['attempts'] }) {
                 </span>
               </div>
               <p className="stranger mt-1.5 rounded bg-sunken px-2.5 py-1.5">
-                {visible(attempt.reply) || '(no reply)'}
+                {visibleText(attempt.reply) || '(no reply)'}
               </p>
               <p className="mt-1 break-words text-faint text-xs">for {attempt.recipients.join(', ')}</p>
             </li>

@@ -5,7 +5,7 @@ import { useMay } from '../../api/role.ts'
 import { Button } from '../../ui/Button.tsx'
 import { formatBytes } from '../../ui/format.ts'
 import { Panel } from '../../ui/Page.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 /** Characters that are shown; more would make the page slow. */
 const shown = 100_000
@@ -68,5 +68,5 @@ async function read(id: string): Promise<Looked> {
   const octets = Number(response.headers.get('postern-octets'))
   const body = await response.arrayBuffer()
   const text = new TextDecoder().decode(body).replace(/\r\n/g, '\n')
-  return { text: visible(text.slice(0, shown)), octets, cut: body.byteLength < octets || text.length > shown }
+  return { text: visibleText(text.slice(0, shown)), octets, cut: body.byteLength < octets || text.length > shown }
 }

@@ -9,7 +9,7 @@ import { Button } from '../../ui/Button.tsx'
 import { formatBytes, plural } from '../../ui/format.ts'
 import { Fact, Facts, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 import { ActionDialog } from '../queue/ActionDialog.tsx'
 import { type Action, actionNames, actions } from '../queue/actions.ts'
 import { actOn } from '../queue/BulkActions.tsx'
@@ -27,7 +27,7 @@ export function Message() {
   const subject = query.data?.subject
   return (
     <Page
-      title={subject ? clip(visible(subject)) : 'Message'}
+      title={subject ? clip(visibleText(subject)) : 'Message'}
       help={<span className="mono">{id}</span>}
       actions={query.data && query.data.state !== 'finished' ? <Actions message={query.data} /> : null}
       needs={
@@ -58,8 +58,8 @@ function Actions({ message }: { message: MessageView }) {
           action={action}
           about={
             <>
-              <strong className="stranger">{clip(visible(message.subject ?? '')) || '(no subject)'}</strong> from{' '}
-              <span className="stranger">{visible(message.sender) || '<>'}</span> to{' '}
+              <strong className="stranger">{clip(visibleText(message.subject ?? '')) || '(no subject)'}</strong> from{' '}
+              <span className="stranger">{visibleText(message.sender) || '<>'}</span> to{' '}
               <span className="stranger">{message.recipients[0]?.address}</span>
               {message.recipients.length > 1 && ` and ${plural(message.recipients.length - 1, 'other')}`}
             </>
@@ -80,11 +80,11 @@ function Body({ message }: { message: MessageView }) {
         <Panel title="Envelope" aside={<StateBadge state={message.state} />}>
           <Facts>
             <Fact name="From">
-              <span className="stranger">{visible(message.sender) || '<> (null sender)'}</span>
+              <span className="stranger">{visibleText(message.sender) || '<> (null sender)'}</span>
             </Fact>
             {message.subject !== undefined && (
               <Fact name="Subject">
-                <span className="stranger">{visible(message.subject)}</span>
+                <span className="stranger">{visibleText(message.subject)}</span>
               </Fact>
             )}
             <Fact name="Size">{formatBytes(message.size)}</Fact>
@@ -92,7 +92,7 @@ function Body({ message }: { message: MessageView }) {
             <Fact name="Origin">{message.origin}</Fact>
             {message.client && (
               <Fact name="Client">
-                <span className="stranger">{visible(clientText(message.client))}</span>
+                <span className="stranger">{visibleText(clientText(message.client))}</span>
               </Fact>
             )}
             {message.revision !== undefined && (
@@ -121,7 +121,7 @@ function Body({ message }: { message: MessageView }) {
                   </span>
                   <StateBadge state={recipient.outcome} />
                 </div>
-                {recipient.lastReply && <p className="stranger mt-1 text-soft">{visible(recipient.lastReply)}</p>}
+                {recipient.lastReply && <p className="stranger mt-1 text-soft">{visibleText(recipient.lastReply)}</p>}
                 <p className="mt-0.5 text-faint text-xs">
                   {plural(recipient.attempts, 'try', 'tries')}
                   {recipient.nextTryAt && recipient.outcome === 'waiting' && message.state !== 'held' && (

@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { At } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 import { EventFields } from '../events/EventFields.tsx'
 import { toneOfEvent } from '../events/tone.ts'
 
@@ -23,7 +23,7 @@ export function Timeline({ events }: { events: readonly RecordedEvent[] }) {
               <At at={event.at} /> · {event.worker}
             </span>
           </div>
-          <p className="stranger text-soft">{visible(event.text)}</p>
+          <p className="stranger text-soft">{visibleText(event.text)}</p>
           <details className="mt-0.5 text-sm">
             <summary className="w-fit text-faint text-xs hover:text-ink">All fields</summary>
             <EventFields event={event} />

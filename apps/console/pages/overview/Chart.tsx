@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'react'
 import UPlot from 'uplot'
-import { useScheme } from '../../shell/color-scheme.ts'
+import { useColorScheme } from '../../shell/color-scheme.ts'
 
 export type Series = {
   label: string
@@ -26,7 +26,7 @@ const dashes = { area: [], line: [], dashes: [6, 4], dots: [2, 3] }
  */
 export function Chart({ label, times, series, counting = false }: Props) {
   const place = useRef<HTMLDivElement>(null)
-  const scheme = useScheme()
+  const scheme = useColorScheme()
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of scheme needs other colours on the canvas
   useEffect(() => {
     const element = place.current

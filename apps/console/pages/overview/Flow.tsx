@@ -6,7 +6,7 @@ import { call } from '../../api/client.ts'
 import { formatCount, formatTime, plural, timeZone } from '../../ui/format.ts'
 import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
-import { type SpanName, spans, stepText } from './periods.ts'
+import { type PeriodName, periods, stepText } from './periods.ts'
 
 type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
 type Point = { at: string } & Record<Count, number>
@@ -25,9 +25,9 @@ const refusals: readonly Line[] = [
 ]
 
 /** The books: what came in must be somewhere. Counts are recipients. */
-export function FlowPanel({ books, span }: { books: Books | undefined; span: SpanName }) {
+export function FlowPanel({ books, span }: { books: Books | undefined; span: PeriodName }) {
   return (
-    <Panel title={`Mail, ${spans[span].title}`} aside={books && <BalanceNote books={books} />}>
+    <Panel title={`Mail, ${periods[span].title}`} aside={books && <BalanceNote books={books} />}>
       <StatsChart lines={flow} span={span} unit="Recipients" title="Mail" />
       <div className="mt-4 min-h-12">{books && <BooksBar total={books.total} />}</div>
     </Panel>
@@ -78,9 +78,9 @@ function BooksBar({ total }: { total: Books['total'] }) {
   )
 }
 
-export function RefusedPanel({ span }: { span: SpanName }) {
+export function RefusedPanel({ span }: { span: PeriodName }) {
   return (
-    <Panel title={`Refused, ${spans[span].title}`}>
+    <Panel title={`Refused, ${periods[span].title}`}>
       <StatsChart lines={refusals} span={span} unit="Refusals" title="Refused" />
       <p className="mt-4 text-soft text-xs">Refused connections, commands and messages; each says why in the events.</p>
     </Panel>
@@ -101,10 +101,10 @@ const borders = {
   dots: 'border-t-2 border-dotted',
 }
 
-type StatsProps = { lines: readonly Line[]; span: SpanName; unit: string; title: string }
+type StatsProps = { lines: readonly Line[]; span: PeriodName; unit: string; title: string }
 
 function StatsChart({ lines, span, unit, title }: StatsProps) {
-  const { hours, stepMinutes } = spans[span]
+  const { hours, stepMinutes } = periods[span]
   const query = useQuery({
     queryKey: ['stats', span],
     queryFn: () =>
@@ -127,7 +127,7 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
             <Numbers
               points={points}
               lines={lines}
-              caption={`${title}, ${spans[span].title}, per ${stepText(stepMinutes)}`}
+              caption={`${title}, ${periods[span].title}, per ${stepText(stepMinutes)}`}
             />
           </>
         )}

@@ -16,7 +16,7 @@ import { type CertificateView, certificatesPath } from '../directory/types.ts'
 import { type QueueSummary, queueSummaryQuery } from '../queue/summary-query.ts'
 import { FlowPanel, RefusedPanel } from './Flow.tsx'
 import { type Finding, findingsOf } from './findings.ts'
-import { type SpanName, spanNames, spans } from './periods.ts'
+import { type PeriodName, periodNames, periods } from './periods.ts'
 
 export function Overview() {
   const now = useNow(5000)
@@ -105,17 +105,17 @@ export function Overview() {
 
 /** Both charts show the same time. */
 function Traffic({ books }: { books: Books | undefined }) {
-  const [span, setSpan] = useState<SpanName>('day')
+  const [span, setSpan] = useState<PeriodName>('day')
   return (
     <section aria-label="Traffic">
       <div className="mb-3 flex items-center justify-end gap-2 text-sm">
         <label htmlFor="span" className="text-soft">
           Show the
         </label>
-        <Select id="span" value={span} onChange={(event) => setSpan(event.target.value as SpanName)}>
-          {spanNames.map((name) => (
+        <Select id="span" value={span} onChange={(event) => setSpan(event.target.value as PeriodName)}>
+          {periodNames.map((name) => (
             <option key={name} value={name}>
-              {spans[name].title}
+              {periods[name].title}
             </option>
           ))}
         </Select>

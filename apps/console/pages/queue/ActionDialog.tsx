@@ -4,10 +4,10 @@ import { toast } from 'sonner'
 import { explain } from '../../api/problem.ts'
 import { followRollout } from '../../shell/rollout.ts'
 import { Button } from '../../ui/Button.tsx'
-import { asksCount, isCount, TypedCount } from '../../ui/ConfirmCount.tsx'
+import { asksCount, ConfirmCount, isCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { type Action, actions, readHost } from './actions.ts'
 
 export type Target = { host: string; port?: number }
@@ -72,11 +72,11 @@ export function ActionDialog({ action, about, ready = true, count = 1, act, onCl
         <div>{about}</div>
         <p className="text-soft">{says}</p>
         {action === 'reroute' && (
-          <Labelled label="To host" help="host or host:port, e.g. mx2.example.org:25">
+          <LabelledField label="To host" help="host or host:port, e.g. mx2.example.org:25">
             {(wiring) => <Input {...wiring} autoFocus value={host} onChange={(event) => setHost(event.target.value)} />}
-          </Labelled>
+          </LabelledField>
         )}
-        {mustType && <TypedCount count={count} what="messages" value={typed} onChange={setTyped} />}
+        {mustType && <ConfirmCount count={count} what="messages" value={typed} onChange={setTyped} />}
         {send.error ? (
           <p role="alert" className="text-danger">
             {explain(send.error)}

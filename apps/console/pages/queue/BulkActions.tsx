@@ -7,7 +7,7 @@ import { explain } from '../../api/problem.ts'
 import { useMay } from '../../api/role.ts'
 import { Button } from '../../ui/Button.tsx'
 import { plural } from '../../ui/format.ts'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 import { ActionDialog, type Target } from './ActionDialog.tsx'
 import { type Action, actionNames, actions } from './actions.ts'
 import type { QueueSearch } from './search.ts'
@@ -59,7 +59,7 @@ function Chosen({ messages }: { messages: readonly QueueItem[] }) {
       <ul className="mt-1 flex flex-col gap-0.5">
         {messages.slice(0, named).map(({ id, sender, recipients }) => (
           <li key={id} className="stranger">
-            {visible(sender) || '<>'} → {visible(recipients[0] ?? '')}
+            {visibleText(sender) || '<>'} → {visibleText(recipients[0] ?? '')}
             {recipients.length > 1 && ` +${recipients.length - 1}`}
           </li>
         ))}

@@ -3,7 +3,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, useEffect, useState } from 'react'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import type { QueueSearch } from './search.ts'
 
 const texts = [
@@ -30,7 +30,7 @@ export function Filters() {
   }
   return (
     <form onSubmit={submit} aria-label="Filters" className="flex flex-wrap items-end gap-3 border-line border-b p-3">
-      <Labelled label="State" className="w-28">
+      <LabelledField label="State" className="w-28">
         {(wiring) => (
           <Select
             {...wiring}
@@ -45,9 +45,9 @@ export function Filters() {
             ))}
           </Select>
         )}
-      </Labelled>
+      </LabelledField>
       {texts.map(({ key, label }) => (
-        <Labelled key={key} label={label} className="min-w-28 flex-1">
+        <LabelledField key={key} label={label} className="min-w-28 flex-1">
           {(wiring) => (
             <Input
               {...wiring}
@@ -56,9 +56,9 @@ export function Filters() {
               onChange={(event) => setDraft({ ...draft, [key]: event.target.value || undefined })}
             />
           )}
-        </Labelled>
+        </LabelledField>
       ))}
-      <Labelled label="Older than" className="w-28">
+      <LabelledField label="Older than" className="w-28">
         {(wiring) => (
           <Select
             {...wiring}
@@ -72,7 +72,7 @@ export function Filters() {
             <option value="1440">1 day</option>
           </Select>
         )}
-      </Labelled>
+      </LabelledField>
       <Button type="submit">Filter</Button>
       {Object.values(filter).some(Boolean) && (
         <Button look="quiet" onClick={() => go({})}>

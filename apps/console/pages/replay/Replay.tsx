@@ -8,7 +8,7 @@ import { readDraft, useDraftText } from '../../draft/draft.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { formatCount } from '../../ui/format.ts'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Result } from './Result.tsx'
 
@@ -69,11 +69,11 @@ export function Replay() {
 
 function Time({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   return (
-    <Labelled label={label}>
+    <LabelledField label={label}>
       {(wiring) => (
         <Input {...wiring} type="datetime-local" value={value} onChange={(event) => onChange(event.target.value)} />
       )}
-    </Labelled>
+    </LabelledField>
   )
 }
 

@@ -12,7 +12,7 @@ import { DiffView } from '../../review/DiffView.tsx'
 import { useReview } from '../../review/review.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { Fact, Facts, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
 
@@ -126,7 +126,7 @@ export function Revision() {
 
 function Against({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   return (
-    <Labelled label="Compare with">
+    <LabelledField label="Compare with">
       {(wiring) => (
         <Input
           {...wiring}
@@ -138,6 +138,6 @@ function Against({ value, onChange }: { value: string; onChange: (value: string)
           onKeyDown={(event) => event.key === 'Enter' && onChange(event.currentTarget.value.replace(/\D/g, ''))}
         />
       )}
-    </Labelled>
+    </LabelledField>
   )
 }

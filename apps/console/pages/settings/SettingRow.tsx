@@ -10,7 +10,7 @@ import { fromForm, toForm, type Values } from '../../form/values.ts'
 import { valueText } from '../../review/diff-lines.ts'
 import { Badge } from '../../ui/Badge.tsx'
 import { formatBytes, formatCount } from '../../ui/format.ts'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 type Props = {
   field: Field
@@ -83,7 +83,7 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
         {inForce?.map(({ worker, ports, because }) => (
           <p key={worker} className="mt-1.5 text-sm text-warn">
             In force: {ports.length > 0 ? ports.join(', ') : 'no port is open'} on {worker}
-            {because && ` (${visible(because)})`}
+            {because && ` (${visibleText(because)})`}
           </p>
         ))}
         {error && (

@@ -23,7 +23,7 @@ type Base = { revision: number; settings: Values }
 
 /**
  * One group as a form. `base` is what the form was made from: the change is the merge patch against it, and its revision
- * goes along as If-Match. News from elsewhere never moves what somebody is typing.
+ * goes along as If-Match. Changes made elsewhere never overwrite what somebody is typing.
  */
 export function SettingsForm({ view, reload }: { view: GroupView; reload: () => Promise<GroupView> }) {
   const { schema, title } = settingGroups[view.group]
@@ -57,7 +57,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
     form.reset(toForm(fields, next.settings))
   }
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only news from the API moves an untouched form
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only new data from the API changes an untouched form
   useEffect(() => {
     if (changes === 0 && view.revision > base.revision) follow(view)
   }, [view])

@@ -1,11 +1,11 @@
 import { type FormEvent, useState } from 'react'
 import { ApiProblem, explain } from '../../api/problem.ts'
 import { signIn, signOut } from '../../api/sign-in.ts'
-import { Gate } from '../../shell/Logo.tsx'
+import { Logo } from '../../shell/Logo.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 
 export function SignIn() {
   return (
@@ -13,7 +13,7 @@ export function SignIn() {
       <title>Sign in · Postern</title>
       <div className="w-full max-w-sm">
         <div className="mb-7 flex items-center gap-3">
-          <Gate className="size-10 text-accent" />
+          <Logo className="size-10 text-accent" />
           <div>
             <h1 className="font-semibold text-xl tracking-tight">Postern</h1>
             <p className="text-soft text-sm">SMTP gateway</p>
@@ -66,7 +66,7 @@ function SignInForm({ email: known = '' }: { email?: string }) {
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      <Labelled label="E-mail">
+      <LabelledField label="E-mail">
         {(wiring) => (
           <Input
             {...wiring}
@@ -80,8 +80,8 @@ function SignInForm({ email: known = '' }: { email?: string }) {
             className="h-10"
           />
         )}
-      </Labelled>
-      <Labelled label="Password">
+      </LabelledField>
+      <LabelledField label="Password">
         {(wiring) => (
           <Input
             {...wiring}
@@ -96,7 +96,7 @@ function SignInForm({ email: known = '' }: { email?: string }) {
             className="h-10"
           />
         )}
-      </Labelled>
+      </LabelledField>
       <p role="alert" className="min-h-5 text-danger text-sm">
         {error}
       </p>

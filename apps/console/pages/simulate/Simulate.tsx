@@ -7,7 +7,7 @@ import { DraftEditor } from '../../draft/DraftEditor.tsx'
 import { readDraft, useDraftText } from '../../draft/draft.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Checkbox, Input, Select, TextArea } from '../../ui/Controls.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Answer } from './Answer.tsx'
 
@@ -85,16 +85,16 @@ type FieldsProps = { typed: Typed; onChange: (change: Partial<Typed>) => void; w
 
 function Fields({ typed, onChange, wrong }: FieldsProps) {
   const text = (key: keyof Typed, label: string, help?: string) => (
-    <Labelled label={label} error={wrong[key]} {...(help ? { help } : {})}>
+    <LabelledField label={label} error={wrong[key]} {...(help ? { help } : {})}>
       {(wiring) => (
         <Input {...wiring} value={String(typed[key])} onChange={(event) => onChange({ [key]: event.target.value })} />
       )}
-    </Labelled>
+    </LabelledField>
   )
   return (
     <>
       {text('ip', 'Client address')}
-      <Labelled label="Port">
+      <LabelledField label="Port">
         {(wiring) => (
           <Select {...wiring} value={typed.listener} onChange={(event) => onChange({ listener: event.target.value })}>
             <option value="smtp">SMTP</option>
@@ -102,12 +102,12 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
             <option value="smtps">Implicit TLS</option>
           </Select>
         )}
-      </Labelled>
+      </LabelledField>
       {text('helo', 'HELO name')}
       <Checkbox label="TLS" checked={typed.tls} onChange={(event) => onChange({ tls: event.target.checked })} />
       {text('login', 'Login', 'Empty: the client does not log in.')}
       {typed.login !== '' && (
-        <Labelled label="Password">
+        <LabelledField label="Password">
           {(wiring) => (
             <Select
               {...wiring}
@@ -119,16 +119,16 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
               <option value="not-known">cannot be checked now</option>
             </Select>
           )}
-        </Labelled>
+        </LabelledField>
       )}
       {text('mailFrom', 'MAIL FROM', 'Empty: the null sender.')}
-      <Labelled label="RCPT TO" help="One address per line." error={wrong.rcptTo}>
+      <LabelledField label="RCPT TO" help="One address per line." error={wrong.rcptTo}>
         {(wiring) => (
           <TextArea {...wiring} value={typed.rcptTo} onChange={(event) => onChange({ rcptTo: event.target.value })} />
         )}
-      </Labelled>
+      </LabelledField>
       {text('size', 'Size in bytes', 'Empty: 1000.')}
-      <Labelled
+      <LabelledField
         label="Other facts"
         help="JSON, as in the API: lookups, sessionsOpen, bareLineFeeds, hops, …"
         error={wrong.more}
@@ -142,7 +142,7 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
             onChange={(event) => onChange({ more: event.target.value })}
           />
         )}
-      </Labelled>
+      </LabelledField>
     </>
   )
 }

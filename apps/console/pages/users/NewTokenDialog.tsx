@@ -7,7 +7,7 @@ import { explain } from '../../api/problem.ts'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
-import { Labelled } from '../../ui/LabelledField.tsx'
+import { LabelledField } from '../../ui/LabelledField.tsx'
 import { type TokenKind, tokenKinds } from './token-kinds.ts'
 
 const day = 86_400_000
@@ -56,7 +56,7 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
     >
       <form id={form} onSubmit={submit} className="flex flex-col gap-4">
         <p className="text-soft text-sm">{help}</p>
-        <Labelled
+        <LabelledField
           label={kind === 'api' ? 'Name' : 'Worker'}
           help={kind === 'api' ? 'What you use the token for.' : 'The name of the worker, e.g. smtp-2.'}
         >
@@ -69,8 +69,8 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
               onChange={(event) => setName(event.target.value)}
             />
           )}
-        </Labelled>
-        <Labelled label={choice === 'role' ? 'Role' : 'Service'}>
+        </LabelledField>
+        <LabelledField label={choice === 'role' ? 'Role' : 'Service'}>
           {(wiring) => (
             <Select {...wiring} value={chosen} onChange={(event) => setChosen(event.target.value)}>
               {options.map((option) => (
@@ -80,8 +80,8 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
               ))}
             </Select>
           )}
-        </Labelled>
-        <Labelled label="Expires">
+        </LabelledField>
+        <LabelledField label="Expires">
           {(wiring) => (
             <Select {...wiring} value={days} onChange={(event) => setDays(event.target.value)}>
               {lives.map((life) => (
@@ -92,7 +92,7 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
               <option value="">never</option>
             </Select>
           )}
-        </Labelled>
+        </LabelledField>
         {make.error ? (
           <p role="alert" className="text-danger text-sm">
             {explain(make.error)}

@@ -7,7 +7,7 @@ import { toast } from 'sonner'
 import { z } from 'zod'
 import { explain } from '../../api/problem.ts'
 import { pagesQuery } from '../../api/queries.ts'
-import { EntryDialog, type Words } from '../../form/EntryDialog.tsx'
+import { EntryDialog, type FieldTexts } from '../../form/EntryDialog.tsx'
 import { mergePatch } from '../../form/patch.ts'
 import type { Values } from '../../form/values.ts'
 import { useReview } from '../../review/review.tsx'
@@ -25,7 +25,7 @@ const newUser = z.strictObject({
   password: z.string().min(8).max(256).meta({ secret: true }),
 })
 const oldUser = newUser.extend({ password: newUser.shape.password.optional() })
-const words: Words = {
+const words: FieldTexts = {
   email: { title: 'E-mail' },
   password: { help: 'At least 8 characters. A new password signs the user out everywhere.' },
 }

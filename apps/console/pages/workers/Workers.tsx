@@ -9,7 +9,7 @@ import { type Column, DataTable } from '../../ui/DataTable.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { Empty, Loaded, Page, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
-import { visible } from '../../ui/visible-text.ts'
+import { visibleText } from '../../ui/visible-text.ts'
 
 const columns: Column<WorkerView>[] = [
   {
@@ -93,11 +93,11 @@ function Troubles({ workers }: { workers: WorkerView[] }) {
           <strong className="mono">{id}</strong>{' '}
           {refused && (
             <>
-              refused revision {refused.revision}: <span className="stranger">{visible(refused.error)}</span>. Revision{' '}
-              {revision}, the last good one, stays in force there.{' '}
+              refused revision {refused.revision}: <span className="stranger">{visibleText(refused.error)}</span>.
+              Revision {revision}, the last good one, stays in force there.{' '}
             </>
           )}
-          {detail && <span className="stranger">{visible(detail)}</span>}
+          {detail && <span className="stranger">{visibleText(detail)}</span>}
         </li>
       ))}
     </ul>
