@@ -59,7 +59,8 @@ describe('kill -9 under load', () => {
       }
     })()
     const acknowledged = new Map<string, number>()
-    for (let round = 0; round < 6; round++) {
+    // A busy machine may need more rounds until enough was acknowledged to lose something of.
+    for (let round = 0; round < 6 || acknowledged.size <= 500; round++) {
       for (const [id, size] of await writeUntilKilled(30 + Math.random() * 250)) acknowledged.set(id, size)
     }
     const last = await openLocalWriter({ directory, name: 'smtp-1' })
@@ -71,7 +72,6 @@ describe('kill -9 under load', () => {
     const byId = new Map(taken.arrivals.map((arrival) => [arrival.envelope.id, arrival]))
     expect(taken.damages).toEqual([])
     expect(byId.size).toBe(taken.arrivals.length)
-    expect(acknowledged.size).toBeGreaterThan(500)
     for (const [id, size] of acknowledged) expect(byId.get(id)?.size, id).toBe(size)
     for (const { envelope, location, size } of taken.arrivals) {
       if (envelope.id === end.id) continue
