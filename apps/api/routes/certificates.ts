@@ -5,7 +5,7 @@ import { type Endpoint, endpoint } from '../endpoint.ts'
 import { notFound } from '../problem.ts'
 import { renew } from '../verbs/certificates.ts'
 
-/** What certificates have beside the directory's verbs. */
+/** Certificate routes besides those every kind of the directory has. */
 export const certificateRoutes: Endpoint[] = [
   endpoint({
     method: 'post',

@@ -29,7 +29,7 @@ export const listRoutes: Endpoint[] = [
     tag,
     summary: 'Add an entry',
     params,
-    // Described by the list that has one field more than the others; the verb asks the list's own schema.
+    // OpenAPI describes the body with the list that has one extra field. The verb parses it with the list's own schema.
     body: listInputSchemas['control-access'],
     parse: 'verb',
     write: true,

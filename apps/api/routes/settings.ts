@@ -7,7 +7,7 @@ import { changeSettings, readGroup, readSettings, settingsSchema } from '../verb
 const params = z.object({ group: settingGroupSchema })
 const anyObject = z.record(z.string(), z.unknown())
 const fixed = z.record(z.string(), z.string())
-/** By key of a port that is in force otherwise than saved. */
+/** Ports that differ from the saved value, by setting key. */
 const inForce = z.record(z.string(), z.array(portInForceSchema))
 
 export const settingsRoutes: Endpoint[] = [

@@ -16,15 +16,18 @@ import { auditOf } from '../identity/sessions.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 
-/** What people do with their own account, whatever their role. A program has none: its token is changed by an owner. */
+/** What people do with their own account, whatever their role. An API token has no account: an owner changes it. */
 
-/** The adapter has seen to it. */
+/** Returns the signed-in user. The adapter has already checked the scope. */
 function personOf({ who }: Call): Extract<Identity, { type: 'user' }> {
   if (who.type !== 'user') throw new ProblemError(403, 'Only a signed-in user may do this, not an API token.')
   return who
 }
 
-/** All other sessions of the user end. Throws 422 for a wrong password, and 429 past the limits of guessing. */
+/**
+ * Changes the password and ends all other sessions of the user. Throws 422 for a wrong password and 429 past the
+ * attempt limits.
+ */
 export async function changeOwnPassword(
   call: Call,
   { current, new: wanted }: { current: string; new: string },

@@ -29,7 +29,7 @@ function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: PeriodQu
   return { since: start - (start % stepMs), until: end, stepMs, worker }
 }
 
-/** Totals from the beginning on; intervals within the span asked for. */
+/** Returns totals since the beginning, and the intervals in the requested period. */
 export async function readBooks(call: Call, query: PeriodQuery): Promise<Books> {
   const { parts } = call
   const span = spanOf(call, query)
@@ -57,7 +57,7 @@ export async function readBooks(call: Call, query: PeriodQuery): Promise<Books> 
 
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
 
-/** One point an interval, all workers together; intervals without anything are points too. */
+/** Returns one point per interval, summed over all workers. Empty intervals are included. */
 export async function readStats(call: Call, query: PeriodQuery) {
   const span = spanOf(call, query)
   const found = await bookIntervals(call.parts.records, span)

@@ -16,7 +16,10 @@ import type { Dependencies } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 import { type FieldError, invalid, notFound, ProblemError } from '../problem.ts'
 
-/** Certificates: uploaded, made here, requested here, or ordered by ACME. The private key is written and never read. */
+/**
+ * Certificates: uploaded, self-signed, requested with a CSR, or ordered through ACME. Private keys can be written but
+ * never read.
+ */
 
 type Json = Record<string, unknown>
 type SelfSigned = CertificateSource & { type: 'self-signed' }
@@ -24,7 +27,7 @@ type Request = CertificateSource & { type: 'csr' }
 
 const day = 86_400_000
 
-/** From what an administrator wrote to what the workers get. Throws 422. */
+/** Turns an administrator's input into the row that the workers get. Throws 422. */
 export async function certificateRow({ parts }: Call, given: Json, old: Json | undefined): Promise<Json> {
   const input = given as CertificateInput
   const before = old as Certificate | undefined
@@ -51,7 +54,7 @@ export async function certificateRow({ parts }: Call, given: Json, old: Json | u
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 const wrong = (path: string, message: string) => invalid([{ path, message }])
 
-/** Only an upload brings a key; only an upload and the answer to a request bring a certificate. */
+/** Refuses a private key except in an upload, and a certificate except in an upload or a signed request. */
 function refuseWhatIsMade({ source, certificate, privateKey }: CertificateInput, before: Certificate | undefined) {
   const found: FieldError[] = []
   if (source.type !== 'upload' && privateKey !== before?.privateKey)
@@ -80,7 +83,7 @@ function read(parts: Dependencies, certificate: string, privateKey: string): Cer
 
 async function makeSelfSigned({ certificates, now }: Dependencies, { names, key, days }: SelfSigned) {
   const privateKey = await certificates.makeKey(key)
-  // A minute back: a client's clock that is a little behind ours is no reason to be refused.
+  // Backdate by a minute, so that a client whose clock is slightly slow does not refuse the certificate.
   const notBefore = now() - 60_000
   const dates = { notBefore, notAfter: notBefore + days * day }
   const certificate = await certificates.selfSigned({ names, kind: key, privateKey, ...dates })
@@ -121,7 +124,7 @@ function ordered({ names, agreed }: CertificateSource & { type: 'acme' }, { inpu
   return { ...before, ...input, names: before?.certificate ? before.names : names }
 }
 
-/** What stays to be said after a success. */
+/** Returns warnings to show after a successful write. */
 export function warnOfCertificate({ parts }: Call, { notAfter, source }: Json): string[] {
   if (typeof notAfter === 'string' && Date.parse(notAfter) <= parts.now())
     return [`The certificate expired at ${notAfter}. Clients that verify certificates reject it.`]
@@ -130,7 +133,7 @@ export function warnOfCertificate({ parts }: Call, { notAfter, source }: Json): 
   return []
 }
 
-/** A new certificate at once: self-signed ones are made anew, with a new key; ACME ones are ordered. */
+/** Renews a certificate now. A self-signed one gets a new key; an ACME one is ordered. */
 export async function renew(call: Call, id: string): Promise<WriteResult> {
   const { parts } = call
   const result = await writeRevision(call, { action: 'certificate.renew' }, async (changeSet) => {
@@ -154,7 +157,7 @@ async function orderAgain(parts: Dependencies, id: string): Promise<void> {
   parts.background(renewCertificates(parts))
 }
 
-/** Makes views of certificate rows as stored; asks once for what all of them need. */
+/** Builds views from stored certificate rows. Queries the data that all of them need only once. */
 export async function certificateViews(
   queries: Queries,
   now: number,

@@ -25,18 +25,18 @@ import { invalid, notFound } from '../problem.ts'
 import { certificateRow, certificateViews, warnOfCertificate } from './certificates.ts'
 import { merge, refuseNulls } from './settings.ts'
 
-/** Domains, accounts, aliases, groups, certificates and DKIM keys: six kinds, one set of verbs. */
+/** Domains, accounts, aliases, groups, certificates and DKIM keys: six kinds that share one set of verbs. */
 
 type Json = Record<string, unknown>
 export type DirectoryKind = 'domain' | 'account' | 'alias' | 'group' | 'certificate' | 'dkim-key'
 
 type DirectoryKindActions = {
   schema: z.ZodObject
-  /** From what the client wrote to what the workers get; `before` is the row as it is. */
+  /** Turns client input into the row that the workers get. `before` is the current row. */
   row: (call: Call, input: Json, before: Json | undefined) => Promise<Json>
-  /** What stays to be said after a success. */
+  /** Returns warnings to show after a successful write. */
   warn?: (call: Call, changeSet: ChangeSet, value: Json) => Promise<string[]>
-  /** What is to be done once it is saved. */
+  /** Runs after the row is saved. */
   saved?: (call: Call) => void
 }
 
@@ -86,7 +86,7 @@ export async function readOne({ parts }: Call, kind: DirectoryKind, id: string):
   })
 }
 
-/** From a row's value to what is answered. */
+/** Returns a function that turns a row's value into its view. */
 async function viewer(queries: Queries, now: number, kind: DirectoryKind) {
   const certificates = kind === 'certificate' ? await certificateViews(queries, now) : undefined
   return async (id: string, value: Json): Promise<Json> => {
@@ -113,7 +113,7 @@ export function makeOne(call: Call, kind: DirectoryKind, input: Json): Promise<W
   })
 }
 
-/** Takes a merge patch; secrets that it leaves out stay. */
+/** Applies a merge patch. Secrets that the patch omits are kept. */
 export function changeOne(
   call: Call,
   { kind, id }: { kind: DirectoryKind; id: string },
@@ -138,11 +138,11 @@ export function changeOne(
   })
 }
 
-/** What a client would have to write to get this row, as far as it can be read back. */
+/** Returns the input that would produce this row, as far as it can be read back. */
 function inputOf(kind: DirectoryKind, before: Json, patch: Json): Json {
   const known = Object.keys(directoryKinds[kind].schema.shape)
   const input = Object.fromEntries(Object.entries(before).filter(([key]) => known.includes(key)))
-  // Another type of route has other fields: it is replaced, not merged.
+  // A route of another type has other fields, so it is replaced and not merged.
   const route = patch.route as Json | undefined
   if (kind === 'domain' && route?.type !== undefined && route.type !== (before.route as Json).type) delete input.route
   const source = patch.source as Json | undefined
@@ -158,7 +158,7 @@ function checked(kind: DirectoryKind, input: Json): Json {
   return result.data as Json
 }
 
-/** As `checked`, but a secret may be missing: it is kept. */
+/** Like `checked`, but a secret may be missing: the stored one is kept. */
 function checkedPatch(kind: DirectoryKind, input: Json): Json {
   const { schema } = directoryKinds[kind]
   const missing = Object.keys(schema.shape).filter((key) => isSecret(schema.shape[key] ?? null) && !(key in input))

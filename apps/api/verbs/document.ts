@@ -16,7 +16,7 @@ import { invalid } from '../problem.ts'
 import { stored } from './lists.ts'
 import { putGroup } from './settings.ts'
 
-/** Settings as code: the whole configuration as one document, the plan to get there, and getting there. */
+/** Settings as code: exports the whole configuration as one document, plans a change to it, and applies it. */
 
 type Json = Record<string, unknown>
 const sections = { domains: 'domain', aliases: 'alias', groups: 'group' } as const
@@ -59,7 +59,7 @@ export async function documentResponse(call: Call, format: 'json' | 'yaml'): Pro
   })
 }
 
-/** Takes the document as an object, or as YAML or JSON text. Throws 422. */
+/** Parses the document, given as an object or as YAML or JSON text. Throws 422. */
 export function parseDocument(given: unknown): Document {
   const value = typeof given === 'string' ? fromText(given) : given
   const result = documentSchema.safeParse(value)
@@ -76,7 +76,7 @@ function fromText(text: string): unknown {
   }
 }
 
-/** What applying would do. */
+/** Returns what applying the document would change. */
 export async function plan(call: Call, document: Document) {
   const result = await write({ ...call, write: { ...call.write, dryRun: true } }, document)
   return { ...sorted(result.diff), revision: result.revision, warnings: result.warnings }
@@ -110,14 +110,14 @@ function write(call: Call, document: Document): Promise<WriteResult> {
   })
 }
 
-/** A document holds no secrets: those of the same thing stay. */
+/** Documents hold no secrets, so the stored ones are kept. */
 async function takeGroup(changeSet: ChangeSet, group: SettingGroup, value: Json): Promise<void> {
   const before = (await changeSet.get('settings', group))?.value as Json | undefined
   const kept = keepSecrets(value, before, secretsOf({ kind: 'settings', id: group }))
   await putGroup(changeSet, group, kept, `document.settings.${group}`)
 }
 
-/** An entry of a document, with the secrets of the row that stands there already. Throws 422 for one that is needed and missing. */
+/** Returns a document entry with the secrets of the existing row. Throws 422 if a required secret is missing. */
 export function entryWithSecrets(
   kind: RowKind,
   { value, before, root }: { value: Json; before: unknown; root: string },
@@ -141,7 +141,8 @@ export async function takeList(
   if (wanted.size < entries.length)
     throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
   for (const { id, value } of await changeSet.all(list)) {
-    // Blocked attackers are no part of anybody's file: it neither lists nor ends them, unless it names the address itself.
+    // Automatic blocks are not part of a document. It neither lists nor removes them, unless it names the address
+    // itself.
     if (isOfSystem(value.createdBy) && !wanted.has(value.value)) continue
     const entry = wanted.get(value.value)
     wanted.delete(value.value)

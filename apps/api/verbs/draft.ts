@@ -18,8 +18,8 @@ type Section = keyof typeof sections
 export type DraftChanges = { revision: number; changes: Change[] }
 
 /**
- * What the draft would change of what is saved, validated as saving it would be: written in a transaction that is undone.
- * Throws the 422 that saving would answer, its paths beginning with `draft`.
+ * Returns the rows that saving the draft would change. Validates it as a save does, in a transaction that is rolled
+ * back. Throws the 422 that saving would answer, with paths that begin with `draft`.
  */
 export async function changesOfDraft({ parts, who }: Call, draft: DraftInput): Promise<DraftChanges> {
   const options = { seal: parts.seal, now: parts.now(), id: parts.newId(), actor: who.actor, action: 'draft' }
@@ -89,7 +89,7 @@ async function remove(
   }
 }
 
-/** Errors of what saving checks name their place in the draft. */
+/** Prefixes validation error paths with their place in the draft. */
 async function within<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

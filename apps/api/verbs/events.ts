@@ -7,7 +7,7 @@ import { iso, numberCursor, pageOf } from '../pagination.ts'
 import { invalid } from '../problem.ts'
 
 export type EventQuery = {
-  /** Types, or beginnings of types such as `delivery.`, with commas between. */
+  /** Event types, or prefixes such as `delivery.`, separated by commas. */
   type?: string | undefined
   worker?: string | undefined
   messageId?: string | undefined
@@ -49,7 +49,7 @@ function typesOf(text: string): string[] {
 
 export function eventView({ seq, worker, n, at, type, messageId, text: logged, json }: EventRow): RecordedEvent {
   const fields = JSON.parse(json) as object
-  // A trace also shows what is not part of the log.
+  // A trace also shows events that are not part of the log.
   const text = logged || sentenceOf({ ...fields, n, at: iso(at), type } as PosternEvent)
   return {
     ...fields,
@@ -69,8 +69,9 @@ const heartbeatMs = 15_000
 const pageRows = 200
 
 /**
- * Server-sent events (WHATWG HTML §9.2), one a stored event, from now on or after `Last-Event-ID`. Ends when the caller's
- * token does, and within seconds of the session or the role; the client comes back with a new token and the last id it has.
+ * Streams stored events as server-sent events (WHATWG HTML §9.2), from now or after `Last-Event-ID`. The stream ends
+ * when the caller's token expires, and within seconds after the session ends or the role changes. The client reconnects
+ * with a new token and the last id it has.
  */
 export async function streamEvents(call: Call, query: EventQuery, lastEventId: string | undefined): Promise<Response> {
   const { parts, who, signal } = call

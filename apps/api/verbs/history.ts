@@ -37,7 +37,7 @@ function revisionView({ revision, at, actor, comment, changes, summary, rolledBa
   }
 }
 
-/** What it changed, or how it differs from another one. */
+/** Returns what the revision changed, or how it differs from another one. */
 export async function readRevision({ parts }: Call, revision: number, against: number | undefined) {
   const row = await keptRevision(parts, revision)
   const other = against ?? revision - 1
@@ -49,7 +49,7 @@ export async function readRevision({ parts }: Call, revision: number, against: n
   return { ...revisionView(row), against: other, diff: await Promise.all(turned.map(diffOf)) }
 }
 
-/** Throws 404 for a number that is no revision yet, and 410 for one whose history was removed. */
+/** Throws 404 if the revision does not exist, and 410 if its history was removed. */
 async function keptRevision({ control }: Dependencies, revision: number): Promise<RevisionRow> {
   const row = await getRevision(control, revision)
   if (row) return row
@@ -61,10 +61,13 @@ async function keptRevision({ control }: Dependencies, revision: number): Promis
   )
 }
 
-/** Services run as they do, and what was ordered was done. */
+/** A rollback does not change whether services run, and cannot undo orders that were carried out. */
 const notUndone = ['service', 'order'] as const
 
-/** A new revision with every row as of `revision`. Services keep running as they are, orders are not repeated; users are no rows. */
+/**
+ * Writes a new revision that restores every row as of `revision`. Services keep their state, and orders are not
+ * repeated. Users are not rows and do not change.
+ */
 export async function rollback(call: Call, revision: number): Promise<WriteResult> {
   await keptRevision(call.parts, revision)
   const about = { action: 'rollback', kind: 'revision', entity: String(revision), rolledBackTo: revision }
@@ -74,7 +77,10 @@ export async function rollback(call: Call, revision: number): Promise<WriteResul
   })
 }
 
-/** A new revision that undoes this one alone. Throws 409 with the rows that changed since, unless `force`. */
+/**
+ * Writes a new revision that undoes only this one. Unless `force` is set, throws 409 with the rows that have changed
+ * since.
+ */
 export async function revertRevision(call: Call, revision: number, force: boolean): Promise<WriteResult> {
   const { control } = call.parts
   await keptRevision(call.parts, revision)

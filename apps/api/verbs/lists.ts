@@ -40,7 +40,10 @@ export function addEntry(call: Call, list: ListName, input: unknown): Promise<Wr
   })
 }
 
-/** An entry whose time is over waits for the sweeper only: it is no reason to refuse a new one of its value. */
+/**
+ * Removes expired entries that the sweeper has not removed yet, so that they do not block new entries with the same
+ * value.
+ */
 export async function makeRoom(
   changeSet: ChangeSet,
   { list, values, now }: { list: ListName; values: readonly string[]; now: number },
@@ -56,7 +59,7 @@ export function removeEntry(call: Call, list: ListName, id: string): Promise<Wri
   })
 }
 
-/** An entry as it is kept. One whose time is over already would have no effect: refused. */
+/** Returns the entry to store. Refuses an entry that has already expired, because it would have no effect. */
 export function stored({ parts, who }: Pick<Call, 'parts' | 'who'>, input: ListInput): ListEntry {
   const now = parts.now()
   const { value, action, comment, expiresAt, reason, evidence } = input
@@ -77,8 +80,8 @@ export function stored({ parts, who }: Pick<Call, 'parts' | 'who'>, input: ListI
 type Line = { number: number; input: Record<string, string> }
 
 /**
- * Adds every line or none. Bad lines are reported by number; a value that stands already is left as it is. The work is cut
- * into slices, so that the API goes on answering while a million lines come in.
+ * Adds every line or none. Reports bad lines by number and skips values that already exist. Works in slices, so that
+ * the API keeps answering during an import of a million lines.
  */
 export async function importEntries(
   call: Call,
@@ -131,7 +134,7 @@ async function readLines(call: Call, list: ListName, lines: Generator<Line>): Pr
   return entries
 }
 
-/** One value a line; empty lines and those that begin with # are passed over. */
+/** Reads one value per line. Skips empty lines and lines that begin with #. */
 function* textLines(text: string): Generator<Line> {
   let number = 0
   for (let from = 0; from < text.length; ) {
@@ -143,7 +146,7 @@ function* textLines(text: string): Generator<Line> {
   }
 }
 
-/** With a head line that names columns; without one, the first cell is the value. */
+/** Reads CSV with a header line that names the columns. Without a header, the first cell is the value. */
 function* csvLines(text: string): Generator<Line> {
   let head: string[] | undefined
   let number = 0
@@ -162,7 +165,7 @@ function* csvLines(text: string): Generator<Line> {
   }
 }
 
-/** The whole list, streamed. */
+/** Streams the whole list. */
 export function exportList({ parts }: Call, list: ListName, format: 'text' | 'csv'): Response {
   const encoder = new TextEncoder()
   const head = [...columns, 'createdBy', 'createdAt'] as const

@@ -12,15 +12,15 @@ import { sha256 } from '../request.ts'
 import { octetsAllowed, readSubmission, tooLarge } from './submission.ts'
 import { ask, liveWorkers } from './worker-requests.ts'
 
-/** Messages themselves: taken in over HTTP, and shown. Both are done by workers, who have the spool; here nothing is kept. */
+/** Submits and shows messages. Workers do both, because they have the spool. The API keeps no messages. */
 
 type Submitted = { id: string; state: 'accepted' | 'pending'; revision: number }
 type Query = z.output<typeof submissionQuerySchema>
 
 /**
- * Hands a message in. Answered with 201 when it is durable in a worker's spool. 202: no worker has said so yet; it will be
- * taken when one comes, under the same id. With an Idempotency-Key it is taken once. `revision`: the one in force; a
- * message makes none.
+ * Submits a message. Answers 201 once it is durable in a worker's spool. Answers 202 if no worker has confirmed it yet;
+ * the next available worker takes it under the same id. With an Idempotency-Key it is taken only once. `revision` is
+ * the current one, because a message creates none.
  */
 export async function submitMessage(call: Call, request: Request, query: Query): Promise<Response> {
   const { parts, who, write } = call
@@ -44,7 +44,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
       `${messageId} from <${envelope.sender}> to ${envelope.recipients.length} recipients`,
     )
   const { answer, isNew } = await ask(call, workerRequest, { workers: [worker], requestHash: hash })
-  // Of a repeated request the octets of the first are used.
+  // A repeated request uses the chunks of the first one.
   if (!isNew) await dropChunks(parts.records, bundle)
   const forget = async () => {
     await dropWorkerRequest(parts.records, id)
@@ -73,22 +73,22 @@ export async function submitMessage(call: Call, request: Request, query: Query):
 
 const knownWithinMs = 1_000
 
-/** Who asks for the message next finds it: the worker's event of it is on its way. */
+/** Waits for the worker's event, so that the client's next request finds the message. */
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
   const until = performance.now() + knownWithinMs
   while (performance.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
     await untilEvents(parts, 100, signal)
 }
 
-/** A uuid of version 8 (RFC 9562 §5.8): the same key, the same message. */
+/** Makes a version 8 UUID (RFC 9562 §5.8) from the hash. The same key always gives the same message id. */
 function idFrom(hash: string): string {
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(13, 16)}-a${hash.slice(17, 20)}-${hash.slice(20, 32)}`
 }
 
 /**
- * The message as it waits, octet by octet, never interpreted: a download. Each look is in the audit log before anything is
- * shown. 410 when it waits no more. `Postern-Octets` says how long it is: more than is answered only where the way to this
- * API passes less (a function's 4 MiB).
+ * Downloads a queued message, byte for byte and never interpreted. Each access is written to the audit log before any
+ * content is sent. Answers 410 when the message has left the queue. `Postern-Octets` is the full length. The body is
+ * shorter only where the platform limits its size (4 MiB in a function).
  */
 export async function readContent(call: Call, messageId: string): Promise<Response> {
   const { parts } = call
@@ -120,7 +120,7 @@ export async function readContent(call: Call, messageId: string): Promise<Respon
   })
 }
 
-/** A chunk when there is room for one; they go when the last was sent, or nobody listens any more. */
+/** Streams chunks as the reader asks for them. Deletes them after the last one, or when the reader disconnects. */
 function chunkStream(parts: Dependencies, bundle: string, chunks: number): ReadableStream<Uint8Array> {
   let n = 0
   const end = () => dropChunks(parts.records, bundle)

@@ -16,11 +16,13 @@ import { makeRoom } from './lists.ts'
 import { workerOf } from './workers.ts'
 
 /**
- * Counts what workers report over all of them and makes Control Access entries of it. One batch is one transaction: what is
- * counted, what is blocked and what was used for it cannot disagree. Nothing is kept in this process.
+ * Adds up the offences that all workers report, and blocks addresses in Control Access. One batch is one transaction,
+ * so offence counts, blocks and used offences always agree. This process keeps no state.
  */
 
-/** A console that was not seen for so long is nobody's any more: the console refreshes its session every quarter of an hour. */
+/**
+ * A console address is exempt for this long after its last use. An open console refreshes its session every 15 minutes.
+ */
 const consoleMs = 24 * 3_600_000
 const longestWindowMs = 24 * 3_600_000
 
@@ -72,14 +74,14 @@ type Counted = {
   addresses: string[]
 }
 
-/** Decides about each address and writes the entries. What an administrator has entered for an address stays as it is. */
+/** Decides about each address and writes the entries. Does not change entries that an administrator made. */
 async function block(changeSet: ChangeSet, { parts, settings, exempt, now, addresses }: Counted): Promise<Blocked[]> {
   const seen = Map.groupBy(await unusedOffences(changeSet.queries, addresses, now), ({ address }) => address)
   const verdicts = [...seen].map(([address, offences]) => {
     const because = exempt.get(address)
     return decideBlock({ now, address, offences, ...(because === undefined ? {} : { exempt: because }) }, settings)
   })
-  // What an exempt address did is not held against it when it is exempt no more.
+  // Use up the offences of exempt addresses, so that they do not count once the exemption ends.
   await useOffences(changeSet.queries, [...exempt.keys()])
   const due = verdicts.filter((verdict) => verdict.block)
   if (due.length === 0) return []
@@ -105,7 +107,10 @@ async function settingsOf(control: Database): Promise<Settings> {
   return Object.fromEntries(await Promise.all(groups.map(read))) as Settings
 }
 
-/** Addresses that are never blocked, and why: the White List's, trusted balancers', and those people sit at who work in the console. */
+/**
+ * Returns addresses that are never blocked, with the reason: White List entries, trusted balancers, and addresses from
+ * which people use the console.
+ */
 async function exemptions(
   { control, fixed, now }: Dependencies,
   { advanced }: Settings,

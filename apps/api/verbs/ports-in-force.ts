@@ -4,7 +4,10 @@ import { headRevision } from '@postern/store/control/revisions.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import type { Dependencies } from '../dependencies.ts'
 
-/** Which ports the workers have open where those are not the saved ones: the environment may decide, or one could not be opened. */
+/**
+ * Finds open ports that differ from the saved ones. The environment may fix a port, or a worker may have failed to open
+ * it.
+ */
 
 type Groups = Record<string, Record<string, unknown>>
 type Open = { name: string; port: number }
@@ -19,7 +22,7 @@ const ports = [
 type Reported = { id: string; revision: number; detail?: string | undefined; listeners: Open[] }
 type Asked = { key: string; saved: number[]; open: Open[]; worker: Reported; head: number }
 
-/** By key of the setting, e.g. `advanced.port`; a port that is in force as saved is not named. */
+/** Returns differences by setting key, for example `advanced.port`. Omits ports that match the saved value. */
 export async function portsInForce(parts: Dependencies, settings: Groups): Promise<Record<string, PortInForce[]>> {
   const workers = await smtpWorkers(parts)
   const head = await headRevision(parts.control)
@@ -37,7 +40,7 @@ export async function portsInForce(parts: Dependencies, settings: Groups): Promi
   return Object.fromEntries(different)
 }
 
-/** Live ones that should have their ports open. */
+/** Returns live workers that should have their ports open. */
 async function smtpWorkers({ records, now }: Dependencies): Promise<Reported[]> {
   return (await listWorkers(records)).flatMap(({ id, service, heartbeatAt, report }) => {
     const isUp = report?.observed === 'running' || report?.observed === 'degraded'
@@ -46,7 +49,7 @@ async function smtpWorkers({ records, now }: Dependencies): Promise<Reported[]> 
   })
 }
 
-/** `undefined`: the group was not asked for, or the port is not wanted. */
+/** Returns the saved ports, or `undefined` if the group was not requested or the port is turned off. */
 function savedIn(settings: Groups, key: string): number[] | undefined {
   const [group = '', name = ''] = key.split('.')
   const values = settings[group]

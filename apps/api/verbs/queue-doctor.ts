@@ -6,7 +6,10 @@ import { type WaitingGroup, waitingGroups } from '@postern/store/records/queue.t
 import type { Call } from '../call.ts'
 import { iso } from '../pagination.ts'
 
-/** Why mail waits: by destination and cause, with what happens next and the filter that finds the messages. */
+/**
+ * Explains why mail waits, by destination and cause. Each group has the next step and the filter that finds its
+ * messages.
+ */
 
 const maxGroups = 200
 

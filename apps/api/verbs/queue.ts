@@ -15,7 +15,10 @@ import { afterCursor, iso, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { eventView } from './events.ts'
 
-/** The queue as the events tell of it, and what operators ask of it. An order is a row: numbered, audited, never lost. */
+/**
+ * The queue as recorded in events, and the orders that operators place. An order is a row: numbered, audited and never
+ * lost.
+ */
 
 const idsAnOrder = 10_000
 const maxMatched = 1_000_000
@@ -74,7 +77,7 @@ export async function readMessage({ parts }: Call, id: string): Promise<MessageV
   const trace = (await traceOf(parts.records, id)).map(eventView)
   return {
     id,
-    // Deliveries may be told of before the acceptance is: who else gets it is not known until then.
+    // Delivery events may arrive before the acceptance event. Until then, the other recipients are unknown.
     state: row.acceptedAt === null && row.state === 'finished' ? 'active' : row.state,
     sender: row.sender,
     recipients: recipients.map(({ address, original, outcome, attempts, lastReply, nextTryAt }) => ({
@@ -105,7 +108,10 @@ function attemptView(event: ReturnType<typeof eventView>): MessageView['attempts
 
 export type Asked = { action: OrderAction; to?: Order['to'] }
 
-/** One message. Whether it still waits is known to the Queue Manager alone; what has visibly ended is refused here. */
+/**
+ * Places an order for one message. Refuses a message that has finished. Only the Queue Manager knows whether any other
+ * message still waits.
+ */
 export async function orderForMessage(call: Call, id: string, asked: Asked): Promise<WriteResult> {
   const row = await messageById(call.parts.records, id)
   if (!row) throw notFound(`message ${id}`)
@@ -113,7 +119,7 @@ export async function orderForMessage(call: Call, id: string, asked: Asked): Pro
   return placeOrder(call, asked, [id])
 }
 
-/** All messages that match, as they are now. */
+/** Places orders for all messages that match now. */
 export async function orderForQueue(call: Call, asked: Asked, filter: QueueFilter): Promise<WriteResult> {
   const ids: string[] = []
   for (let after = ''; ids.length < maxMatched; ) {
@@ -128,12 +134,15 @@ export async function orderForQueue(call: Call, asked: Asked, filter: QueueFilte
   return placeOrder(call, asked, ids)
 }
 
-/** Everything that waits is tried now. */
+/** Tries all waiting messages now. */
 export function runQueue(call: Call): Promise<WriteResult> {
   return placeOrder(call, { action: 'run' }, undefined)
 }
 
-/** What waits for one domain is tried now: a worker's client may ask for it (RFC 1985), a worker for nothing else. */
+/**
+ * Tries the messages for one domain now. A worker places this order when a client sends ETRN (RFC 1985). It is the only
+ * order that a worker may place.
+ */
 export async function runForDomain(call: Call, { domain, by }: { domain: string; by: string }): Promise<void> {
   const about = { action: 'queue.run', kind: 'order', entity: `what waits for ${domain}` }
   await writeRevision(call, about, async (changeSet) => {

@@ -10,7 +10,10 @@ import { iso } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { changesOfDraft, type DraftChanges } from './draft.ts'
 
-/** A draft against what really came in. A replay is a job: it goes on when nobody waits for it, and is forgotten after a while. */
+/**
+ * Replays recorded sessions against a draft. A replay is a job: it continues when the client stops waiting, and its
+ * result is removed after a while.
+ */
 
 type Job = { answer: Replay; ended: Promise<void>; endedAt?: number }
 
@@ -22,7 +25,7 @@ const pageRows = 1000
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'certificate' && kind !== 'service')
 const jobsOf = new WeakMap<Dependencies, Map<string, Job>>()
 
-/** Throws the 422 that saving the draft would answer. */
+/** Starts a replay. Throws the 422 that saving the draft would answer. */
 export async function replay(call: Call, request: ReplayRequest): Promise<Replay> {
   const { parts } = call
   const until = request.until === undefined ? parts.now() : Date.parse(request.until)
@@ -97,7 +100,7 @@ async function run(
   }
 }
 
-/** The saved rows, a page at a time: a Kill File of a million entries is made into text by the database. */
+/** Sends the saved rows, one page at a time. The database renders a Kill File of a million entries as text. */
 async function give(parts: Dependencies, engine: ReplayRun): Promise<void> {
   for (const kind of kinds)
     for (let after = ''; ; ) {
@@ -120,7 +123,7 @@ async function one(parts: Dependencies, { engine, batch, answer }: One): Promise
 
 const silentGroups = ['queue', 'logging'] as const
 
-/** What steers the queue or the log is not asked at the door. */
+/** Returns the drafted settings that a replay cannot test, because they only affect the queue or the log. */
 function withoutVerdict({ settings = {} }: DraftInput): string[] {
   return silentGroups.flatMap((group) => Object.keys(settings[group] ?? {}).map((key) => `${group}.${key}`))
 }

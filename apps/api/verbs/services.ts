@@ -15,7 +15,9 @@ import { iso } from '../pagination.ts'
 
 export type ServiceAction = 'start' | 'stop' | 'restart'
 
-/** Writes the desired state of one or several services. A restart is a new generation, of a service that is wanted. */
+/**
+ * Writes the desired state of one or more services. A restart increases the generation of a service that should run.
+ */
 export function actOnServices(call: Call, names: readonly ServiceName[], action: ServiceAction): Promise<WriteResult> {
   const about = { action: `service.${action}`, kind: 'service', entity: names.join(', ') }
   return writeRevision(call, about, async (changeSet) => {
@@ -57,7 +59,9 @@ async function viewOf(parts: Dependencies, name: ServiceName, all: WorkerView[])
   return { name, title, version, desired, generation, observed: observedOf(desired, live), workers }
 }
 
-/** One word for all workers: the worst that is true of any. No live worker of a wanted service is a degraded service. */
+/**
+ * Combines the states of all workers into the worst one. A service that should run but has no live worker is degraded.
+ */
 function observedOf(desired: DesiredService['desired'], live: WorkerView[]): ObservedState {
   if (live.length === 0) return desired === 'running' ? 'degraded' : 'stopped'
   const states = new Set(live.map(({ observed }) => observed))
@@ -66,7 +70,7 @@ function observedOf(desired: DesiredService['desired'], live: WorkerView[]): Obs
   return desired === 'running' ? 'starting' : 'stopping'
 }
 
-/** Every worker that ever reported and was not forgotten, live or not. */
+/** Returns every worker that has reported and has not been removed, live or not. */
 export async function readWorkers(parts: Dependencies): Promise<WorkerView[]> {
   const now = parts.now()
   const rows = await listWorkers(parts.records)
@@ -81,7 +85,7 @@ export async function readWorkers(parts: Dependencies): Promise<WorkerView[]> {
   return rows.flatMap((row) => workerView(row, { due, head, known, now }) ?? [])
 }
 
-/** So long a revision may be on its way to a worker before it counts as behind. */
+/** A revision may take this long to reach a worker before the worker counts as behind. */
 const onItsWayMs = 2_000
 
 type Now = { due: number; head: number; known: ReadonlySet<string>; now: number }

@@ -41,7 +41,10 @@ function fixedIn({ fixed }: Dependencies, group: SettingGroup): Record<string, s
   return Object.fromEntries(Object.entries(fixed).filter(([key]) => key.startsWith(`${group}.`)))
 }
 
-/** Takes a merge patch (RFC 7396) of the group's keys. `null` is refused as any wrong value is: off is a value of its own. */
+/**
+ * Applies a merge patch (RFC 7396) to the group's keys. `null` is refused like any wrong value, because "off" has its
+ * own value.
+ */
 export function changeSettings(call: Call, group: SettingGroup, patch: Json): Promise<WriteResult> {
   return writeRevision(call, { action: 'settings.change', kind: 'settings', entity: group }, async (changeSet) => {
     const before = ((await changeSet.get('settings', group))?.value ?? {}) as Json
@@ -58,7 +61,7 @@ export function changeSettings(call: Call, group: SettingGroup, patch: Json): Pr
   })
 }
 
-/** Validates the whole group and writes it; the stored value is complete, with every default. Throws 422. */
+/** Validates and writes the whole group. The stored value includes every default. Throws 422. */
 export async function putGroup(changeSet: ChangeSet, group: SettingGroup, value: Json, root = ''): Promise<Json> {
   const { schema } = settingGroups[group]
   const result = schema.safeParse(value)
@@ -98,7 +101,7 @@ export function merge(before: unknown, patch: Json): Json {
   return result
 }
 
-/** What is saved but has no effect, or a loud one. */
+/** Warns of values that the environment overrides and of dangerous values. */
 function warningsOf(parts: Dependencies, group: SettingGroup, patch: Json, value: Json): string[] {
   const shape = settingGroups[group].schema.shape as Record<string, z.ZodType>
   return Object.keys(patch).flatMap((key) => {
@@ -117,7 +120,7 @@ function warningsOf(parts: Dependencies, group: SettingGroup, patch: Json, value
   })
 }
 
-/** What needs a certificate, while there is none. */
+/** Warns of settings that need a certificate when there is none. */
 async function withoutCertificate(changeSet: ChangeSet, group: SettingGroup, patch: Json): Promise<string[]> {
   const warnings = [
     ...(patch.implicitTls === true ? ['tls.implicitTls: the port opens once there is a certificate.'] : []),
@@ -128,7 +131,7 @@ async function withoutCertificate(changeSet: ChangeSet, group: SettingGroup, pat
   return rows.some(({ value }) => value.certificate && value.privateKey) ? [] : warnings
 }
 
-/** JSON Schema of every group, with titles, units, defaults and help. */
+/** Returns the JSON Schema of every group, with titles, units, defaults and help. */
 export function settingsSchema() {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -10,7 +10,10 @@ import type { Call } from '../call.ts'
 import { policyInForce, withChanges, withKillFor } from '../policy-in-force.ts'
 import { changesOfDraft } from './draft.ts'
 
-/** What would be decided about a session, and why: by what is saved, or by what is saved with a draft on top. Saves nothing. */
+/**
+ * Returns the decision for a session and the reasons, with the saved configuration or with a draft applied on top.
+ * Saves nothing.
+ */
 export async function simulate(call: Call, { session: given, draft }: SimulateRequest): Promise<Simulation> {
   const { control } = call.parts
   const changes = draft ? (await changesOfDraft(call, draft)).changes : []
@@ -28,7 +31,10 @@ export async function simulate(call: Call, { session: given, draft }: SimulateRe
   }
 }
 
-/** What was not said is what is most usual; a certificate is there if one is saved. A look-up that is not given is not known. */
+/**
+ * Fills missing fields with the usual values. TLS is available if a certificate is saved. Look-ups that are not given
+ * stay unknown.
+ */
 async function withDefaults({ parts }: Call, given: SessionRecord): Promise<SessionRecord> {
   const tlsAvailable = (await listRows(parts.control, 'certificate', { limit: 1 })).length > 0
   const session: SessionRecord = { ...sessionDefaults, now: parts.now(), machine: 'localhost', tlsAvailable, ...given }

@@ -16,21 +16,23 @@ import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
 
 /**
- * A submitted message on its way from the request into chunks. `message/rfc822` is never in memory as a whole. JSON has
- * to be, so it holds 64 MiB at most, and no more than two large ones are read at once.
+ * Reads a submitted message from the request into chunks. A `message/rfc822` body is never in memory as a whole. JSON
+ * must be, so it is limited to 64 MiB, and at most two large ones are read at once.
  */
 
 const maxInJson = 64 * 1024 * 1024
-/** JSON with less is read without waiting. */
+/** Smaller JSON bodies are read without waiting. */
 const smallOctets = 1024 * 1024
-/** The setting's upper end, which holds where the setting is 0: no limit. */
+/** The upper end of the setting. It applies when the setting is 0, which means no limit. */
 const maxOctets = 1024 * 1024 * 1024
 
 type Envelope = z.output<typeof submissionEnvelopeSchema>
 export type Bundle = { envelope: Envelope; bundle: string; chunks: number; hash: string }
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
-/** Octets that a message may have: `general.maxMessageBytes`, or what this machine passes on, if that is less. */
+/**
+ * Returns the largest allowed message in octets: `general.maxMessageBytes`, or the platform's limit if that is lower.
+ */
 export async function octetsAllowed({ control, maxBody = maxOctets }: Dependencies): Promise<number> {
   const row = await getRow(control, 'settings', 'general')
   const { maxMessageBytes } = generalSchema.parse(JSON.parse(row?.value ?? '{}'))
@@ -42,7 +44,7 @@ export function tooLarge(limit: number): ProblemError {
   return new ProblemError(413, detail, { errors: [{ path: 'message', message: detail }] })
 }
 
-/** Reads the request to its end. Throws 400, 413, 415 or 422; then nothing is kept. */
+/** Reads the request to its end. Throws 400, 413, 415 or 422, and then keeps nothing. */
 export async function readSubmission(call: Call, request: Request, query: SubmissionQuery): Promise<Bundle> {
   const limit = await octetsAllowed(call.parts)
   const media = (request.headers.get('content-type') ?? 'application/json').split(';')[0]?.trim().toLowerCase()
@@ -84,7 +86,7 @@ function listed(text: string): string[] {
     .filter(Boolean)
 }
 
-/** JSON writes many octets as two or more; what is a message too large is known only when it was read. */
+/** JSON may encode one octet as two or more, so the message size is known only after reading. */
 async function readJson(request: Request, limit: number): Promise<Submission> {
   const most = Math.min(limit, maxInJson)
   const bodyLimit = most * 2 + smallOctets
@@ -103,7 +105,7 @@ async function readJson(request: Request, limit: number): Promise<Submission> {
   return result.data
 }
 
-/** In pieces whose ends no character straddles. */
+/** Yields octets in pieces and never splits a character. */
 async function* octetsOf({ message = '', messageBase64 }: Submission): AsyncGenerator<Uint8Array> {
   if (messageBase64 !== undefined) {
     for (let from = 0; from < messageBase64.length; from += 262_144)
@@ -130,7 +132,9 @@ async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number)
   if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body is empty' }])
 }
 
-/** Chunks of one size, however the octets came: the same message always has the same hash. */
+/**
+ * Rechunks to a fixed size, whatever the sizes of the input pieces, so that the same message always has the same hash.
+ */
 async function bundled(
   parts: Dependencies,
   { sender, recipients, notify, ret, envid }: Envelope,

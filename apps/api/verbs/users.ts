@@ -27,7 +27,9 @@ import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound } from '../problem.ts'
 import { randomSecret, sha256 } from '../request.ts'
 
-/** Who may do what. People and tokens are no rows: no rollback brings them back, but each write has its number. */
+/**
+ * Users and API tokens. They are not rows, so a rollback does not restore them, but each write has a revision number.
+ */
 
 export async function readUsers({ parts }: Call, { limit, cursor, q }: PageQuery) {
   const found = await listUsers(parts.control, { limit: limit + 1, after: afterCursor(cursor), q })
@@ -53,7 +55,7 @@ function userView({ id, email, role, createdAt, lastLoginAt }: User) {
   }
 }
 
-/** `work` says in `changeSet.entity` whom or what it is about, by name. */
+/** `work` sets `changeSet.entity` to the name of the user or token. */
 function write(call: Call, about: { action: string; kind: string }, work: (changeSet: ChangeSet) => Promise<Outcome>) {
   return writeRevision(call, { ...about, always: true }, work)
 }
@@ -81,7 +83,10 @@ export function makeUser(
   })
 }
 
-/** A new password ends the user's sessions; a new role counts for them, and for the user's API tokens, at once. The last owner stays owner. */
+/**
+ * Changes a user. A new password ends the user's sessions. A new role applies to the sessions and API tokens of the
+ * user at once. The last owner cannot lose the role.
+ */
 export function changeUser(
   call: Call,
   id: string,
@@ -104,7 +109,7 @@ export function changeUser(
   })
 }
 
-/** With the user go the sessions and the API tokens that stand for the user. */
+/** Removes a user, with the user's sessions and API tokens. */
 export function removeUser(call: Call, id: string): Promise<WriteResult> {
   return write(call, { action: 'user.delete', kind: 'user' }, async (changeSet) => {
     const { queries } = changeSet
@@ -144,7 +149,7 @@ function tokenView({ id, name, role, createdBy, createdAt, expiresAt, lastUsedAt
   }
 }
 
-/** The answer holds the token itself: this once. */
+/** Makes an API token. The answer shows the token only this once. */
 export function makeToken(
   call: Call,
   { name, role, expiresAt }: { name: string; role: Role; expiresAt?: string | undefined },
@@ -178,7 +183,7 @@ export function removeToken(call: Call, id: string): Promise<WriteResult> {
   })
 }
 
-/** For the worker of this name and service, and no other. Shown once. */
+/** Makes an enrolment token for one worker, by name and service. The token is shown only once. */
 export function makeEnrolToken(
   call: Call,
   { name, service, expiresAt }: { name: string; service: ServiceName; expiresAt?: string | undefined },

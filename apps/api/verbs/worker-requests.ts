@@ -17,9 +17,12 @@ import { notFound, ProblemError } from '../problem.ts'
 import { readOctets } from '../request.ts'
 import { workerOf } from './workers.ts'
 
-/** What only a worker can do, asked of it through a row: any function may ask, any may answer. */
+/**
+ * Requests for work that only a worker can do. They are rows, so any API process can ask and any can receive the
+ * answer.
+ */
 
-/** A function must have answered by then. */
+/** Must be short enough for a function to answer in time. */
 const timeoutMs = 10_000
 const lookEveryMs = 200
 const shownAtOnce = 20
@@ -31,8 +34,9 @@ export async function liveWorkers(parts: Dependencies, service: ServiceName): Pr
 }
 
 /**
- * Asks and waits. An id that is there already is not asked again, only waited for: `requestHash` says whether it is the same.
- * @returns no `answer` when there was none in time; the request stays
+ * Places a request and waits for the answer. If the id already exists, only waits; `requestHash` shows whether it is
+ * the same request.
+ * @returns no `answer` if none arrived in time; the request stays
  */
 export async function ask(
   { parts, signal }: Call,
@@ -52,7 +56,7 @@ export async function ask(
   if (before && before.requestHash !== requestHash)
     throw new ProblemError(422, 'This Idempotency-Key was already used for another message.')
   if (isNew) await notify(parts, workers)
-  // A large message takes its time on the way: a quarter of a second for each MiB on top.
+  // A large message takes longer to transfer, so add a quarter of a second for each MiB.
   const until = performance.now() + timeoutMs + (request.kind === 'submit' ? request.chunks * 128 : 0)
   for (;;) {
     const answer = (await workerRequestById(parts.records, request.id))?.answer
@@ -62,7 +66,10 @@ export async function ask(
   }
 }
 
-/** A revision they have already: they look for requests. What is lost is made up for by the next report. */
+/**
+ * Sends the current revision, which makes workers look for requests. If a notification is lost, the worker's next
+ * report makes up for it.
+ */
 async function notify(parts: Dependencies, workers: readonly WorkerRow[]): Promise<void> {
   const revision = await headRevision(parts.control)
   const queues = workers.flatMap(({ report }) => report?.queueUrl ?? [])
@@ -73,7 +80,7 @@ export async function listWorkerRequests(call: Call): Promise<{ ids: string[] }>
   return { ids: await openWorkerRequests(call.parts.records, workerOf(call).workerId, shownAtOnce) }
 }
 
-/** Only to a worker that is asked. */
+/** Returns the request, but only to a worker that it is addressed to. */
 export async function readWorkerRequest(call: Call, id: string): Promise<WorkerRequest> {
   return JSON.parse((await ownWorkerRequest(call, id)).request) as WorkerRequest
 }
@@ -92,7 +99,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
   signalEvents(parts)
 }
 
-/** A chunk of the message that this worker is to store. */
+/** Returns a chunk of the message that this worker should store. */
 export async function readChunk(call: Call, id: string, n: number): Promise<Response> {
   const request = await readWorkerRequest(call, id)
   const octets = request.kind === 'submit' ? await chunkOf(call.parts.records, request.bundle, n) : undefined
@@ -100,7 +107,7 @@ export async function readChunk(call: Call, id: string, n: number): Promise<Resp
   return new Response(octets as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
 }
 
-/** A chunk of the message that this worker shows. */
+/** Stores a chunk of the message that this worker shows. */
 export async function takeChunk(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
   const { kind } = await readWorkerRequest(call, id)
   if (kind !== 'content') throw notFound(`content that request ${id} asks for`)

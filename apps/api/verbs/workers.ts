@@ -26,13 +26,13 @@ const kindsWithSecrets = rowKinds.filter(holdsSecrets)
 
 export type WorkerIdentity = Extract<Identity, { type: 'worker' }>
 
-/** A worker's identity; the adapter has seen to it. */
+/** Returns the worker's identity. The adapter has already checked the scope. */
 export function workerOf({ who }: Call): WorkerIdentity {
   if (who.type !== 'worker') throw new ProblemError(403, 'Only workers may do this.')
   return who
 }
 
-/** Trades an enrolment token for a short JWT. Throws 401. */
+/** Exchanges an enrolment token for a short-lived JWT. Throws 401. */
 export async function enrol(
   { parts, address }: Call,
   keys: TokenKeys,
@@ -64,13 +64,17 @@ export async function enrol(
   return { workerId: request.name, accessToken, expiresIn: workerSeconds, lastEvent }
 }
 
-/** Everything a worker of this service needs, as NDJSON: complete as of the revision in the first line, or newer. */
+/**
+ * Streams every row that a worker of this service needs, as NDJSON. The state is complete as of the revision in the
+ * first line, or newer.
+ */
 export async function snapshot({ parts, signal }: Call, service: ServiceName): Promise<Response> {
   const head = await headOf(parts.control)
   return ndjson(signal, async function* () {
     yield `${JSON.stringify(head)}\n`
     for (const kind of rowsFor[service]) yield* rowLines(parts, { kind, service })
-    // What was written meanwhile may be in the pages by half: after its rows follow, the whole is one state again.
+    // Pages may contain only part of a write made during the read. Sending the changed rows again makes the state
+    // consistent.
     let seen = head.revision
     for (let now = await headRevision(parts.control); now > seen; now = await headRevision(parts.control)) {
       yield* changedLines(parts, { service, after: seen, upTo: now })
@@ -79,10 +83,13 @@ export async function snapshot({ parts, signal }: Call, service: ServiceName): P
   })
 }
 
-/** Without `id`: a worker of an earlier release, which knows numbers only. */
+/** Workers of earlier releases send no `id`, only the revision number. */
 type AskedAfter = { revision: number; id: string | undefined }
 
-/** What changed after a revision. Throws 410 for one of another history (a backup was put back), or of which not all is left. */
+/**
+ * Returns the changes after a revision. Throws 410 if the revision belongs to another history (after a restored
+ * backup), or if some of the changes have been removed.
+ */
 export async function changes({ parts, signal }: Call, service: ServiceName, after: AskedAfter): Promise<Response> {
   const head = await headOf(parts.control)
   if (!(await hasAllSince(parts.control, after)))
@@ -93,7 +100,7 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
   return ndjson(signal, async function* () {
     yield `${JSON.stringify(head)}\n`
     yield* changedLines(parts, { service, after: after.revision, upTo: head.revision })
-    // Housekeeping may have taken some of them away meanwhile: then the answer ends without its end line.
+    // Housekeeping may have removed some changes during the read. Then the answer ends without its end line.
     if (!(await hasAllSince(parts.control, after))) throw new Error('history was removed while it was read')
   })
 }
@@ -143,7 +150,7 @@ async function* changedLines(
 
 type Line = { kind: RowKind; id: string; revision: number; value: string | null }
 
-/** Rows as they travel, the secrets that this service needs opened. */
+/** Renders rows for the wire, with the secrets that this service needs unsealed. */
 async function linesOf({ seal }: Dependencies, rows: Line[], service: ServiceName): Promise<string> {
   const lines = rows.map(async ({ kind, id, revision, value }) => {
     const open =
@@ -155,7 +162,7 @@ async function linesOf({ seal }: Dependencies, rows: Line[], service: ServiceNam
   return (await Promise.all(lines)).join('')
 }
 
-/** A stream that ends without its end line says by that that it is incomplete. */
+/** Streams NDJSON. A missing end line means that the stream is incomplete. */
 function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Response {
   const encoder = new TextEncoder()
   const source = pieces()
@@ -177,7 +184,7 @@ function ndjson(signal: AbortSignal, pieces: () => AsyncGenerator<string>): Resp
   return new Response(body, { headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' } })
 }
 
-/** Keeps what a worker says about itself; the answer tells it the newest revision. */
+/** Stores a worker's report and answers with the newest revision. */
 export async function report(
   call: Call,
   said: WorkerReport,
@@ -191,7 +198,7 @@ export async function report(
   return { revision, revisionId, requests }
 }
 
-/** Of a batch; the books count all of them. */
+/** Limit per batch. The books count all duplicates. */
 const maxToldOf = 10
 
 async function tellDuplicates(
@@ -199,14 +206,15 @@ async function tellDuplicates(
   { worker, repeated }: { worker: string; repeated: ReadonlyMap<string, string[]> },
 ): Promise<void> {
   for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
-    // The batch is stored: that storage does not take this one is no reason to have it sent again.
+    // The batch is already stored. If this event cannot be stored, that is no reason for the worker to send the batch
+    // again.
     await recordApiEvent(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
       parts.log.warn({ error: String(error), messageId }, 'could not record a duplicate delivery'),
     )
   }
 }
 
-/** Stores a batch of events once, durably, and says up to which number all are stored. */
+/** Stores a batch of events durably and exactly once. Returns the number up to which all events are stored. */
 export async function takeEvents(call: Call, body: unknown): Promise<{ acknowledged: number }> {
   const events = isBatch(body) ? body.events : refusedBatch(body)
   const worker = workerOf(call)
@@ -218,10 +226,10 @@ export async function takeEvents(call: Call, body: unknown): Promise<{ acknowled
   return { acknowledged }
 }
 
-/** Storage may have been put back to an older day, and the worker be ahead of it; but not by so many. */
+/** After an older backup is restored, a worker may be ahead of storage, but never by this many events. */
 const maxAhead = 100_000_000
 
-/** A worker speaks for its own service only, and in the order of its own numbers. */
+/** Refuses events of another service and numbers that are too far ahead. */
 async function refuseForged(
   { records }: Dependencies,
   { workerId, service }: WorkerIdentity,
@@ -240,8 +248,8 @@ async function refuseForged(
 }
 
 /**
- * As `eventBatchSchema`, which would copy every event; each is read in full, by the schema of its type, when it is stored.
- * What is not fine here goes to the schema, which says why.
+ * Checks the same as `eventBatchSchema`, but without copying every event. Each event is parsed with the schema of its
+ * type when it is stored. A batch that fails here goes to the schema, which explains the error.
  */
 function isBatch(body: unknown): body is { events: RawEvent[] } {
   const { events, ...others } = body as { events?: unknown }
@@ -258,7 +266,7 @@ function refusedBatch(body: unknown): RawEvent[] {
   return result.data.events
 }
 
-/** Keeps a batch of facts for the replay, once. */
+/** Stores a batch of facts for the replay, once. */
 export async function takeFacts(call: Call, batch: FactBatch): Promise<void> {
   await storeFacts(call.parts.records, workerOf(call).workerId, batch)
   await yieldToEventLoop()
