@@ -6,12 +6,12 @@ import type { Dependencies } from './dependencies.ts'
 import { signalEvents } from './event-signal.ts'
 import { iso } from './pagination.ts'
 
-/** The name under which the API records what it did by itself. */
+/** The name under which the API records its own events. */
 const self = 'api'
-/** Several functions may want the same number; one gets it, the others take the next. */
+/** Several functions may try the same number. One gets it, and the others retry with the next. */
 const tries = 20
 
-/** Records one event of the API's own. Rejects when storage does not take it. */
+/** Records one event of the API itself. Rejects if it cannot be stored. */
 export async function recordApiEvent<T extends EventType>(
   parts: Dependencies,
   type: T,

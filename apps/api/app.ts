@@ -19,7 +19,7 @@ const anyObject = z.record(z.string(), z.unknown())
 const defaultBodyLimit = 4 * 1024 * 1024
 const nobody: Identity = { type: 'user', actor: 'nobody', role: 'viewer', userId: '', sessionId: '', expiresAt: 0 }
 
-/** The whole API. Reads nothing from its surroundings but `parts`. */
+/** Creates the whole API. It depends only on `parts`. */
 export function createApp(parts: Dependencies): OpenAPIHono {
   const keys = new TokenKeys(parts)
   const app = new OpenAPIHono()
@@ -75,12 +75,12 @@ function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefin
   const methods = found.map(({ method }) => method.toUpperCase())
   if (describingPaths.includes(context.req.path)) methods.push('GET')
   if (methods.length === 0) return undefined
-  // HEAD is answered wherever GET is (RFC 9110, section 9.3.2).
+  // HEAD is answered wherever GET is (RFC 9110 §9.3.2).
   const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
   return new ProblemError(405, `${context.req.method} is not one of ${allowed}.`, { headers: { allow: allowed } })
 }
 
-/** The same order for every row: who, may they, what, then the verb. */
+/** Answers a request. The order is the same for every row: identity, permission, input, verb. */
 async function answer(parts: Dependencies, keys: TokenKeys, row: Endpoint, context: Context): Promise<Response> {
   const who = row.scope === 'public' ? nobody : await identify(parts, keys, context.req.header('authorization'))
   permit(row.scope, who)
@@ -107,7 +107,7 @@ async function answer(parts: Dependencies, keys: TokenKeys, row: Endpoint, conte
   try {
     return respond(row, await row.handle(call, { params, query, body }, context.req.raw))
   } catch (error) {
-    // The same request twice at once: writes go one after the other, so the answer of the first is there by now.
+    // The same request may arrive twice at once. Writes are serialised, so the answer of the first is stored by now.
     const meanwhile = write.idempotency && (await repeated(call, write.idempotency))
     if (meanwhile) return meanwhile
     throw error
@@ -173,7 +173,7 @@ async function bodyOf(row: Endpoint, request: Request): Promise<Body> {
   return { text, body: undefined, comment }
 }
 
-/** The comment of a write may stand in its body, where that has no comment of its own: a list's entry has one. */
+/** Takes the comment of a write from its body, unless the body has a comment field of its own, as a list entry does. */
 function withoutComment(row: Endpoint, value: unknown): { value: unknown; comment?: string } {
   if (!row.write || typeof value !== 'object' || value === null || !('comment' in value)) return { value }
   if (row.body instanceof z.ZodObject && 'comment' in row.body.shape) return { value }
@@ -214,7 +214,7 @@ function commentHeader(context: Context): string | undefined {
   }
 }
 
-/** The same key and the same request: the answer of then. Another request under a used key: 422. */
+/** Returns the remembered answer for the same key and request. Throws 422 if the key was used for another request. */
 async function repeated(
   { parts, who }: Call,
   { key, requestHash }: { key: string; requestHash: string },

@@ -10,46 +10,47 @@ import { sendChangeNotifications } from './change-notifications.ts'
 import type { Dependencies, Identity } from './dependencies.ts'
 import { warningsOf } from './warnings.ts'
 
-/** What the caller asks of a write besides its body. */
+/** Options of a write besides its body. */
 export type WriteOptions = {
   expected: number | undefined
   dryRun: boolean
   comment: string | undefined
-  /** `Idempotency-Key`, and what it stands for. */
+  /** The `Idempotency-Key` and a hash of its request. */
   idempotency: { key: string; requestHash: string } | undefined
-  /** The status of a success; remembered with the answer. */
+  /** The HTTP status of a success. It is remembered with the answer. */
   status: number
 }
 
-/** One request on its way through a verb. */
+/** One request, as passed to a verb. */
 export type Call = {
   parts: Dependencies
   who: Identity
   write: WriteOptions
   address: string | undefined
   signal: AbortSignal
-  /** For what goes on for long: whether the caller could still ask this. */
+  /** For long-running requests: resolves to whether the caller still has access. */
   isStillAllowed: () => Promise<boolean>
 }
 
 export type WriteAbout = {
-  /** E.g. `settings.change`. */
+  /** For example `settings.change`. */
   action: string
   kind?: string
   entity?: string
   rolledBackTo?: number
-  /** A revision even if no row changed. */
+  /** Makes a revision even if no row changed. */
   always?: boolean
 }
 
-/** What a verb's transaction hands back: fields of the answer beside revision, diff and warnings. */
+/** The result of a verb's transaction: answer fields besides revision, diff and warnings. */
 export type Outcome = { answer?: Record<string, unknown>; warnings?: string[] }
 
 const shownChanges = 200
 
 /**
- * The one way to write: a transaction with its revision, its changes, its audit entry and, when asked for, the remembered
- * answer. Then every live worker is told, without the answer waiting for it.
+ * Performs a write. Every write goes through here: one transaction holds the revision, its changes, the audit entry
+ * and, with an Idempotency-Key, the remembered answer. Live workers are notified afterwards, and the answer does not
+ * wait for that.
  */
 export async function writeRevision(
   { parts, who, write, address }: Call,
@@ -116,7 +117,7 @@ async function remember(
 
 export const idempotencyPlace = (actor: string, key: string): string => `idempotency/${actor}/${key}`
 
-/** A change as the API shows it. */
+/** Returns a change as the API shows it. */
 export async function diffOf({ kind, id, key, before, after }: Change): Promise<RowDiff> {
   return { kind, id, label: key, before: hidden({ kind, id }, before), after: hidden({ kind, id }, after) }
 }

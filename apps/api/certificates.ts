@@ -21,17 +21,18 @@ import type { Dependencies } from './dependencies.ts'
 import { iso } from './pagination.ts'
 
 /**
- * Looks after certificates: warns of those that end, orders and renews those of ACME. May run twice, or in two processes
- * at once: an order belongs to whoever claimed it. Never rejects for one certificate's sake.
+ * Maintains certificates: warns before they expire, and orders and renews ACME certificates. May run twice, or in two
+ * processes at once, because an order belongs to the process that claimed it. A failure of one certificate does not
+ * reject the whole run.
  */
 
 const minute = 60_000
 const day = 86_400_000
-/** Renewal begins so long before the end, or when a third of a shorter life is left. */
+/** Renewal starts this long before expiry, or when a third of the lifetime is left, whichever is later. */
 const renewAheadMs = 30 * day
-/** An order takes seconds; one that was cut off is somebody else's after this. */
+/** An order takes seconds. After this time an interrupted order can be claimed again. */
 const orderMs = 10 * minute
-/** After a failure; doubled with each, because authorities count them. */
+/** The pause after a failed order. It doubles with each failure, because authorities count failed orders. */
 const firstPauseMs = 10 * minute
 const longestPauseMs = 12 * 60 * minute
 
@@ -59,7 +60,7 @@ async function warnOfEnd(parts: Dependencies, { id, row, watch }: Kept): Promise
   const left = daysLeft(notAfter, parts.now())
   const warned = expiryWarnings.findLast((days) => left < days)
   if (warned === undefined) return
-  // ACME renews by itself; what an administrator should hear of is that it does not.
+  // ACME certificates renew automatically. Warn only if renewal fails or the certificate has expired.
   if (row.source?.type === 'acme' && left >= 0 && !watch?.failures) return
   if (watch?.fingerprint === fingerprint && watch.warned !== null && watch.warned <= warned) return
   if (!(await noteWarning(parts.control, { id, fingerprint, warned }))) return
@@ -73,7 +74,7 @@ async function orderIfDue(parts: Dependencies, { id, row, watch }: Kept): Promis
   const { source } = row
   const now = parts.now()
   if (source?.type !== 'acme' || !isDue(row, source, now, watch?.nextTryAt === -1)) return
-  // A try that lies further ahead than any pause was planned before the clock was set back.
+  // If the next try is further away than the longest pause, it was planned before the clock was set back.
   const pauseLeft = (watch?.nextTryAt ?? 0) - now
   if (pauseLeft > 0 && pauseLeft <= longestPauseMs) return
   if (!(await claimOrder(parts.control, { id, now, until: now + orderMs, latestTry: now + longestPauseMs }))) return
@@ -96,7 +97,9 @@ function isDue({ certificate, names, notBefore, notAfter }: Certificate, source:
   return now > end - Math.min(renewAheadMs, (end - Date.parse(notBefore)) / 3)
 }
 
-/** Each order has a new key. The row changes only when a certificate that fits is in hand. */
+/**
+ * Orders a certificate, with a new key each time. The row changes only after a matching certificate has been issued.
+ */
 async function order(
   parts: Dependencies,
   { id, row, source }: { id: string; row: Certificate; source: Acme },
@@ -123,7 +126,7 @@ async function order(
     { ...options, action: 'certificate.issue' },
     async (changeSet) => {
       const current = (await changeSet.get('certificate', id))?.value
-      // Somebody deleted or changed it meanwhile: the next look orders what is wanted now.
+      // The certificate was deleted or changed during the order. The next run orders what is wanted now.
       if (!current || JSON.stringify(current.source) !== JSON.stringify(source)) return
       await changeSet.put('certificate', id, { ...current, certificate: issued.certificate, privateKey, ...facts })
     },
@@ -137,7 +140,7 @@ async function order(
   })
 }
 
-/** One account for an authority and contact, its key sealed. */
+/** Returns the account for an authority and contact. Its key is stored sealed. */
 async function accountFor(parts: Dependencies, { directoryUrl, email }: Acme) {
   const id = `${directoryUrl} ${email}`
   const place = `acme-account/${id}`

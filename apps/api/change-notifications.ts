@@ -3,9 +3,9 @@ import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import type { Dependencies } from './dependencies.ts'
 
 /**
- * Tells every live worker that there is a newer revision. Never rejects: what could not be said stays in the outbox, and
- * the sweeper says it again. Workers ask by themselves too, so nothing depends on this but speed.
- * @returns how many were told
+ * Notifies every live worker of a newer revision. Never rejects: failed notifications stay in the outbox, and the
+ * sweeper sends them again. Workers also poll, so notifications only make changes arrive faster.
+ * @returns how many workers were notified
  */
 export async function sendChangeNotifications(parts: Dependencies, revision: number): Promise<number> {
   try {
@@ -29,7 +29,7 @@ export async function sendChangeNotifications(parts: Dependencies, revision: num
   }
 }
 
-/** Sends again what a crashed or cut-off process left in the outbox. @returns how many workers were told */
+/** Sends again what a crashed or interrupted process left in the outbox. @returns how many workers were notified */
 export async function resendChangeNotifications(parts: Dependencies): Promise<number> {
   if ((await unannounced(parts.control)) === undefined) return 0
   return sendChangeNotifications(parts, await headRevision(parts.control))

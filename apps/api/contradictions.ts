@@ -15,7 +15,7 @@ import {
 } from '@postern/store/control/directory.ts'
 import { type FieldError, invalid } from './problem.ts'
 
-/** What each row by itself cannot know: rows that contradict each other. Asked before a revision is sealed. */
+/** Finds rows that contradict each other, which no row's own schema can detect. Runs before a revision is sealed. */
 
 export async function refuseContradictions(changeSet: ChangeSet): Promise<void> {
   const found: FieldError[] = []
@@ -39,7 +39,7 @@ function contradictionsOf(changeSet: ChangeSet, change: Change): Promise<FieldEr
   }
 }
 
-/** Refused here and not by the schema: what an earlier release took stays readable. */
+/** Checked here and not in the schema, so that values from earlier releases stay readable. */
 function addressAsName({ before, after }: Change): FieldError[] {
   const nameIn = (json: string | null) => String((JSON.parse(json ?? '{}') as { hostname?: string }).hostname ?? '')
   const name = nameIn(after)
@@ -111,7 +111,7 @@ async function inAddress(changeSet: ChangeSet, { kind, id, key }: Change): Promi
   return found
 }
 
-/** The address under every name of its domain: they all mean the same mailbox. */
+/** Returns the address under every name of its domain. All of them mean the same mailbox. */
 async function spellings(changeSet: ChangeSet, address: string): Promise<string[]> {
   const at = address.lastIndexOf('@')
   const [named] = await domainsNamed(changeSet.queries, address.slice(at + 1))
@@ -150,7 +150,7 @@ async function inDomain(changeSet: ChangeSet, { id, before }: Change): Promise<F
   return found.length > 0 ? found : twice(changeSet, domain, before)
 }
 
-/** Mailboxes that a new name of the domain makes one. */
+/** Finds mailboxes that a new domain name would merge. */
 async function twice(changeSet: ChangeSet, domain: Domain, before: string | null): Promise<FieldError[]> {
   const known = before === null ? [] : namesOf(JSON.parse(before))
   const names = namesOf(domain)
@@ -183,7 +183,7 @@ function nobodyToAsk({ verifyRecipients, route }: Domain): FieldError[] {
   ]
 }
 
-/** Addresses in domain names that are given up. */
+/** Finds addresses that still use a removed domain name. */
 async function leftBehind(changeSet: ChangeSet, before: string | null): Promise<FieldError[]> {
   const domain = JSON.parse(before ?? '{}') as RowValues['domain']
   if (!domain.name) return []

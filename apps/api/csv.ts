@@ -1,6 +1,6 @@
-/** RFC 4180, both ways. */
+/** Reads and writes CSV (RFC 4180). */
 
-/** Rows of cells; a quoted cell may hold commas, quotes and line ends. */
+/** Yields rows of cells. A quoted cell may hold commas, quotes and line ends. */
 export function* parseCsv(text: string): Generator<string[]> {
   let row: string[] = []
   let at = 0

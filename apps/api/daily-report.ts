@@ -8,9 +8,9 @@ import { sendChangeNotifications } from './change-notifications.ts'
 import type { Dependencies } from './dependencies.ts'
 
 /**
- * One report a day, from five past midnight UTC on, about the day before: an order to one Queue Manager, whose row's name is
- * the day. The row is made in a transaction that sees whether it is there, so neither a restart nor a second API process nor
- * a second worker makes a second one.
+ * Orders one report per day about the day before, from 00:05 UTC. The report is an order to one Queue Manager, and its
+ * row id contains the date. A transaction creates the row only if it does not exist, so a restart, a second API process
+ * or a second worker cannot order another one.
  */
 
 const day = 86_400_000
@@ -18,7 +18,9 @@ const hour = 3_600_000
 const minute = 60_000
 const after = 5 * minute
 
-/** Does nothing when it is too early, nobody wants it, no Queue Manager is known, or it was done. */
+/**
+ * Does nothing if it is too early, no recipient is set, no Queue Manager is known, or the report was already ordered.
+ */
 export async function orderDailyReport(parts: Dependencies): Promise<void> {
   const now = parts.now()
   const midnight = now - (now % day)
@@ -49,7 +51,7 @@ export async function orderDailyReport(parts: Dependencies): Promise<void> {
   if (count > 0) await sendChangeNotifications(parts, revision)
 }
 
-/** A live one, else the one heard of last: it carries the order out when it is back. */
+/** Picks a live Queue Manager, or else the one seen most recently. That one carries out the order when it is back. */
 async function queueManager({ records, now }: Dependencies): Promise<string | undefined> {
   const all = (await listWorkers(records)).filter(({ service }) => service === 'queue')
   const live = all.filter((worker) => isLive(worker, now()))
@@ -68,7 +70,7 @@ async function textOf(
     intervals.reduce((total, each) => total + each[field], 0)
   const { queued } = await booksTotal(records)
   const causes = new Map<string, number>()
-  // An hour at a time: a busy day has many events.
+  // Read one hour at a time, because a busy day has many events.
   for (let from = since; from < until; from += hour) {
     for (const { cause, n } of await refusalsByCause(records, { since: from, until: from + hour }))
       causes.set(cause, (causes.get(cause) ?? 0) + n)

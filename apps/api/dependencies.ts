@@ -8,8 +8,8 @@ import type { Database } from '@postern/store/database.ts'
 import type { Seal } from '@postern/store/seal.ts'
 
 /**
- * What the API needs from the machine it runs on. Everything inside keeps to Web standards; what needs Node comes in
- * here, through `main.ts` or `lambda.ts`.
+ * What the API needs from its host. The API itself uses only Web standards. Everything that needs Node is passed in
+ * here, by `main.ts` or `lambda.ts`.
  */
 export type Dependencies = {
   control: Database
@@ -24,43 +24,48 @@ export type Dependencies = {
   log: Log
   /** Milliseconds since the epoch. */
   now: () => number
-  /** A fresh uuidv7, lower case. */
+  /** Makes a new UUIDv7 in lower case. */
   newId: () => string
   /** Takes work that the answer does not wait for. */
   background: (work: Promise<unknown>) => void
-  /** Who is asking, for login limits; `undefined` when it cannot be known. */
+  /** Returns the client's address for login limits, or `undefined` if it is unknown. */
   clientAddress: (context: unknown) => string | undefined
-  /** Settings that the environment decides: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
+  /** Settings fixed by the environment: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed: Record<string, string>
-  /** Octets of a message that the way to this API passes in one request or answer; absent: no limit of its own. */
+  /**
+   * The largest message in octets that the platform passes in one request or answer. Absent if the platform has no
+   * limit.
+   */
   maxBody?: number
-  /** Origins that browsers may call from; none unless configured. */
+  /** Origins from which browsers may call the API. Empty unless configured. */
   corsOrigins: string[]
   version: string
-  /** The socket of the local syslog where there is none, for the workers of this machine. */
+  /** Returns the local syslog socket if it is missing. Used for the workers on this machine. */
   missingSyslog?: () => string | undefined
 }
 
 export type Passwords = {
-  /** A PHC string, argon2id. */
+  /** Returns an argon2id PHC string. */
   hash(password: string): Promise<string>
   verify(phc: string, password: string): Promise<boolean>
 }
 
 type KeyAndNames = { names: readonly string[]; kind: KeyKind; privateKey: string }
 
-/** All texts are PEM. */
+/** Makes and reads certificates. All texts are PEM. */
 export type CertificateMaker = {
-  /** Throws an Error that says what is wrong with the chain or the key. */
+  /** Throws an Error that explains what is wrong with the chain or the key. */
   read(certificate: string, privateKey: string): CertificateFacts
   makeKey(kind: KeyKind): Promise<string>
   selfSigned(wanted: KeyAndNames & { notBefore: number; notAfter: number }): Promise<string>
-  /** A certificate signing request (RFC 2986). */
+  /** Makes a certificate signing request (RFC 2986). */
   request(wanted: KeyAndNames & { organization: string }): Promise<string>
 }
 
 export type AcmeAuthority = {
-  /** Orders a certificate and answers http-01 challenges. Rejects with an Error that is one sentence for people. */
+  /**
+   * Orders a certificate and answers HTTP-01 challenges. Rejects with an Error whose message is one readable sentence.
+   */
   order(order: {
     directoryUrl: string
     email: string
@@ -74,53 +79,53 @@ export type AcmeAuthority = {
 }
 
 export type NotifyWorkers = {
-  /** Says `{revision}` to a worker's change queue. Rejects when it was not taken. */
+  /** Sends `{revision}` to a worker's change queue. Rejects if the queue does not accept it. */
   send(queueUrl: string, revision: number): Promise<void>
 }
 
 export type ReplayOptions = { revision: number; since: number; until: number; examples: number }
 
-/** One replay: the rows in force, what the draft changes, the batches of facts, the result; each after the one before. */
+/** One replay. Calls in this order: the saved rows, the drafted changes, the batches of facts, the result. */
 export type ReplayRun = {
-  /** NDJSON, one row a line. */
+  /** Takes NDJSON with one row per line. */
   rows(text: string): Promise<void>
   begin(changes: readonly Change[]): Promise<void>
-  /** A batch as stored. @returns sessions replayed so far */
+  /** Takes a batch as stored. @returns the number of sessions replayed so far */
   facts(records: Uint8Array): Promise<number>
   result(): Promise<ReplayResult>
-  /** Lets go of what it holds; to be called in any case. */
+  /** Releases all resources. Must always be called. */
   end(): void
 }
 export type Replayer = (options: ReplayOptions) => ReplayRun
 
 export type Metrics = {
   observe(request: { method: string; route: string; status: number; seconds: number }): void
-  /** Prometheus text: the API itself, and what each worker last reported. */
+  /** Returns Prometheus text with the API's own metrics and the last report of each worker. */
   text(snapshot: MetricsSnapshot): Promise<string>
   contentType: string
 }
 
 export type MetricsSnapshot = {
   revision: number
-  /** Of the books: outcomes told of recipients that had one. */
+  /** From the books: outcomes reported for recipients that already had one. */
   duplicates: number
   workers: {
     worker: string
     service: ServiceName
     state: Partial<Record<WorkerStateMetric, number>>
-    /** Of a live worker only. */
+    /** Only for live workers. */
     reported: Record<string, number>
   }[]
 }
 
-/** No secret is ever logged. */
+/** Secrets are never logged. */
 export type Log = {
   info(fields: Record<string, unknown>, message: string): void
   warn(fields: Record<string, unknown>, message: string): void
   error(fields: Record<string, unknown>, message: string): void
 }
 
-/** Who asks. `actor` is what stands in the audit log. */
+/** The caller. `actor` is the name in the audit log. */
 export type Identity =
   | { type: 'user'; actor: string; role: Role; userId: string; sessionId: string; expiresAt: number }
   | {
@@ -128,7 +133,7 @@ export type Identity =
       actor: string
       role: Role
       tokenId: string
-      /** The user it stands for; absent for tokens of before that was kept. */
+      /** The user that the token acts for. Absent for older tokens, made before this was stored. */
       userId: string | undefined
       expiresAt: number | undefined
     }

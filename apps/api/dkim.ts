@@ -1,11 +1,11 @@
 import type { DkimKey } from '@postern/contract/directory.ts'
 
-/** Keys for DKIM signatures (RFC 6376, RFC 8463), made by Web Crypto; the private half never leaves but to the workers. */
+/** Makes keys for DKIM signatures (RFC 6376, RFC 8463) with Web Crypto. Private keys are sent only to the workers. */
 
 type Wanted = Pick<DkimKey, 'domain' | 'selector' | 'algorithm'>
 type Made = Pick<DkimKey, 'privateKey' | 'dnsName' | 'dnsValue'>
 
-/** A new key pair; the key of `before` when only other fields changed. */
+/** Makes a new key pair. Keeps the key of `before` if only other fields changed. */
 export async function makeDkimKey(wanted: Wanted, before: DkimKey | undefined): Promise<Made> {
   const dnsName = `${wanted.selector}._domainkey.${wanted.domain}`
   if (before && before.algorithm === wanted.algorithm)

@@ -1,4 +1,4 @@
-/** `/docs`: the OpenAPI document made readable by a page of our own; nothing comes from elsewhere. */
+/** `/docs`: a page of our own that renders the OpenAPI document. It loads nothing from other sites. */
 
 const html = `<!doctype html>
 <html lang="en">

@@ -3,17 +3,20 @@ import type { z } from 'zod'
 import type { Call } from './call.ts'
 
 /**
- * One row of the API: its path, who may ask, what goes in, what comes out. The adapter in `app.ts` does the rest in the
- * same order for all: identity, role, parameters, body, verb, answer. OpenAPI is made from the same rows.
+ * One row of the API: path, scope, input and answer. The adapter in `app.ts` does the rest in the same order for every
+ * row: identity, role, parameters, body, verb, answer. The OpenAPI document is made from the same rows.
  */
 type Method = 'get' | 'post' | 'patch' | 'delete'
 
-/** `public`: no token. `self`: any person or API token. `person`: no API token. `worker`: a worker's JWT. Else the least role. */
+/**
+ * `public`: no token. `self`: any person or API token. `person`: a person, not an API token. `worker`: a worker's JWT.
+ * Otherwise the minimum role.
+ */
 export type Scope = 'public' | 'self' | 'person' | 'worker' | Role
 
 export type Endpoint = {
   method: Method
-  /** With parameters in braces: `/v1/lists/{list}`. */
+  /** Parameters are in braces: `/v1/lists/{list}`. */
   path: string
   scope: Scope
   tag: string
@@ -21,22 +24,24 @@ export type Endpoint = {
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType
-  /** `verb`: the body only has to be an object here; the verb parses it, because more than the schema decides. */
+  /**
+   * `verb`: the body only has to be an object here. The verb parses it, because validation needs more than the schema.
+   */
   parse?: 'verb'
-  /** Octets. */
+  /** In octets. */
   bodyLimit?: number
-  /** Body as text, whatever its media type. */
+  /** Reads the body as text, whatever its media type. */
   text?: true
-  /** The verb reads the body itself, as it comes; the media types it takes beside that of `body`. */
+  /** The verb reads the body as a stream. Lists the media types it accepts besides that of `body`. */
   streams?: string[]
-  /** Takes If-Match, Idempotency-Key, dryRun and comment; answers with the revision. */
+  /** Accepts If-Match, Idempotency-Key, dryRun and comment. Answers with the revision. */
   write?: true
   status?: 200 | 201 | 202 | 204
-  /** What is answered; a media type when it is not JSON. */
+  /** The schema of the answer, or a media type if it is not JSON. */
   answer: z.ZodType | string
-  /** Other media types it may come in. */
+  /** Other media types of the answer. */
   alsoMedia?: string[]
-  /** Statuses beside those that follow from the rest of the row, and what each says. */
+  /** Statuses that do not follow from the rest of the row, with their descriptions. */
   alsoAnswers?: Record<number, string>
   handle: (call: Call, input: Input, request: Request) => Promise<unknown>
 }
@@ -45,7 +50,7 @@ export type Input = { params: Record<string, unknown>; query: Record<string, unk
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined
 
-/** Keeps the types of what goes in; the table itself only knows `Endpoint`. */
+/** Keeps the input types of one row. The table itself only uses `Endpoint`. */
 export function endpoint<
   P extends z.ZodObject | undefined = undefined,
   Q extends z.ZodObject | undefined = undefined,

@@ -1,6 +1,6 @@
 import type { Dependencies } from './dependencies.ts'
 
-/** Wakes those who wait for new events in this process. Others find them by looking. */
+/** Wakes requests in this process that wait for new events. Other processes poll. */
 const waiting = new WeakMap<Dependencies, Set<() => void>>()
 
 export function signalEvents(parts: Dependencies): void {
@@ -10,7 +10,7 @@ export function signalEvents(parts: Dependencies): void {
   for (const wake of all) wake()
 }
 
-/** Resolves when events were stored, after `ms`, or when `signal` fires. */
+/** Resolves when new events are stored, after `ms`, or when `signal` fires. */
 export function untilEvents(parts: Dependencies, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const all = waiting.get(parts) ?? new Set()

@@ -7,7 +7,10 @@ import { commit, headRevision, recordAudit } from '@postern/store/control/revisi
 import type { Dependencies } from './dependencies.ts'
 import { randomSecret, sha256 } from './request.ts'
 
-/** Revision 1: every default written down, the relay list at loopback, both services wanted. Does nothing later. */
+/**
+ * Writes revision 1: every default, the relay list for loopback, and both services set to run. Does nothing on later
+ * starts.
+ */
 export async function seed(parts: Dependencies, firstAdministrator = ''): Promise<void> {
   if ((await headRevision(parts.control)) > 0) return
   const options = {
@@ -34,7 +37,9 @@ export async function seed(parts: Dependencies, firstAdministrator = ''): Promis
   })
 }
 
-/** The first administrator reads mail for postmaster until it is set otherwise; not at a name like admin@localhost. */
+/**
+ * Sends postmaster mail to the first administrator until it is configured, unless the address is like admin@localhost.
+ */
 function postmasterFrom(email: string): string {
   const address = parseMailAddress(email.trim())
   return address?.domain.includes('.') ? foldAddress(address) : ''
@@ -42,7 +47,9 @@ function postmasterFrom(email: string): string {
 
 export type Owner = { email: string; password: string; wasMade: boolean }
 
-/** Makes the owner's account when there is nobody yet. A password that was made up has to be shown once: it is kept nowhere. */
+/**
+ * Creates the owner's account if there are no users. A generated password must be shown once, because it is not stored.
+ */
 export async function makeOwner(
   parts: Dependencies,
   chosen: { email?: string | undefined; password?: string | undefined },
@@ -77,7 +84,7 @@ export async function makeOwner(
 const shared = ['any', 'smtp', 'queue'] as const
 type SharedTokens = { [service in (typeof shared)[number]]?: string | undefined }
 
-/** The enrolment tokens of the environment: one a service, or one for both. What stood there before is void. */
+/** Stores the enrolment tokens from the environment: one per service, or one for both. Replaces the previous ones. */
 export async function keepEnrolTokens(parts: Dependencies, tokens: SharedTokens): Promise<void> {
   const hashes = await Promise.all(shared.map(async (service) => ({ service, hash: await hashIn(tokens[service]) })))
   await parts.control.transaction(async (queries) => {

@@ -16,15 +16,18 @@ import { orderDailyReport } from './daily-report.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
 
-/** What has to be done now and then. Each may run twice, or in two processes at once, without harm. */
+/** Periodic tasks. Each may run twice, or in two processes at once, without harm. */
 
 const batch = 500
 const day = 86_400_000
 const signingKeyAge = 30 * day
-/** A turn ends: what is left goes with the next one. */
+/** Limits one run. The next run continues. */
 const maxPieces = 300
 
-/** Every few seconds, or by the scheduler: what was not announced; entries whose time is over; yesterday's report. */
+/**
+ * Runs every few seconds, or from the scheduler. Sends missed notifications, removes expired entries, old orders and
+ * old offences, and orders the daily report.
+ */
 export async function sweep(parts: Dependencies): Promise<{ resent: number }> {
   const resent = await resendChangeNotifications(parts)
   await dropExpired(parts)
@@ -33,7 +36,7 @@ export async function sweep(parts: Dependencies): Promise<{ resent: number }> {
   return { resent }
 }
 
-/** A sweep, and what an alarm should know. */
+/** Runs a sweep and returns numbers for alarms. */
 export async function sweepAndReport(parts: Dependencies): Promise<SweepReport> {
   const { resent } = await sweep(parts)
   const now = parts.now()
@@ -51,8 +54,8 @@ export async function sweepAndReport(parts: Dependencies): Promise<SweepReport> 
 }
 
 /**
- * List entries past their time, and orders of yesterday, go in revisions of their own; what the system made apart from what
- * people made, whose history is kept.
+ * Removes expired list entries, and orders older than a day, in separate revisions. Rows made by the system and rows
+ * made by people get different revisions, because the history of the latter is kept.
  */
 async function dropExpired(parts: Dependencies): Promise<void> {
   for (;;) {
@@ -87,7 +90,10 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
   }
 }
 
-/** Once a day or oftener: events past `logging.retentionDays`, forgotten sessions, an old signing key. */
+/**
+ * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, and rotates an old
+ * signing key.
+ */
 export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
   const row = await getRow(parts.control, 'settings', 'logging')
   const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
@@ -99,6 +105,6 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys): Prom
   await dropOldWorkerRequests(parts.records, parts.now() - day)
   await dropOldChunks(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
-  // A key of the future is of before the clock was set back.
+  // A key from the future was made before the clock was set back.
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
 }

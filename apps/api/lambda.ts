@@ -8,19 +8,19 @@ import { applyRetention, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { makeParts } from './node/dependencies.ts'
 
-/** The API as a function: HTTP events of API Gateway (payload 2.0), and what a scheduler sends. */
+/** The API as a function. Takes HTTP events from API Gateway (payload 2.0) and events from the scheduler. */
 
 type Started = Awaited<ReturnType<typeof start>>
 let started: Promise<Started> | undefined
 
-/** Octets of a message that fit into a function's 6 MB of request or answer, base64 and all. */
+/** The largest message in octets that fits into a function's 6 MB request or answer in base64. */
 const functionOctets = 4 * 1024 * 1024
 
-/** What the answer does not wait for has so long until the function is frozen; the sweep makes up for the rest. */
+/** Background work gets this long before the function is frozen. The sweep completes the rest. */
 const lastWordsMs = 1_500
 
 export async function handler(event: unknown, context?: unknown): Promise<unknown> {
-  // A start that failed is tried again by the next request: the database may have been away.
+  // If the start fails, the next request tries again. The database may have been unavailable.
   started ??= start(process.env).catch((error: unknown) => {
     started = undefined
     throw error
@@ -41,7 +41,7 @@ async function start(env: NodeJS.ProcessEnv) {
   const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
   parts.maxBody = functionOctets
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
-  // A password made up here could only be shown in a log: without one there is no first owner.
+  // A generated password could only be shown in a log, so without a given password no first owner is created.
   if (env.POSTERN_ADMIN_PASSWORD)
     await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
   await keepEnrolTokens(parts, {

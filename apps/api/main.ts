@@ -1,4 +1,4 @@
 import '@postern/store/drizzle-imports.ts'
 
-// After the line above, not beside it: that hook works for what is imported once it has run.
+// Import dynamically: the hook above only affects modules that are imported after it has run.
 await import('./node/server.ts')

@@ -1,11 +1,11 @@
 import { isObject, type JsonObject as Json } from '@postern/contract/json.ts'
 
 /**
- * What our schemas say beside JSON Schema (units, dangers, secrets) stands in the document under names of its own, as OpenAPI
- * asks of extensions: `x-unit`. Everything else stays as it is.
+ * Renames the keywords that our schemas add to JSON Schema (units, dangers, secrets) to OpenAPI extensions such as
+ * `x-unit`. Everything else stays unchanged.
  */
 
-/** Keywords of JSON Schema 2020-12 and of OpenAPI 3.1. */
+/** Keywords of JSON Schema 2020-12 and OpenAPI 3.1. */
 const keywords = new Set(
   (
     '$id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs allOf anyOf oneOf not if then else ' +
@@ -32,19 +32,19 @@ export function withExtensions(schema: unknown): unknown {
   )
 }
 
-/** A tuple has its members and no more; linters ask for `items` on every array. */
+/** Closes a tuple after its last member, because linters require `items` on every array. */
 function bounded(schema: Json): Json {
   const { prefixItems: members } = schema
   if (!Array.isArray(members) || 'items' in schema) return schema
   return { minItems: members.length, maxItems: members.length, ...schema, items: {} }
 }
 
-/** A secret is written and never read. */
+/** Marks secrets as write-only. */
 function writtenOnly(schema: Json): Json {
   return schema.secret === true ? { ...schema, writeOnly: true } : schema
 }
 
-/** Every schema of a document: of its components, and wherever a `schema` stands in a parameter, a body or an answer. */
+/** Converts every schema of a document: in its components, and in each `schema` of a parameter, body or answer. */
 export function withExtensionsIn(document: unknown): unknown {
   if (Array.isArray(document)) return document.map(withExtensionsIn)
   if (!isObject(document)) return document

@@ -5,7 +5,7 @@ import { docs } from './docs-page.ts'
 import type { Endpoint } from './endpoint.ts'
 import { withExtensionsIn } from './openapi-schema.ts'
 
-/** OpenAPI 3.1 from the same rows that answer. */
+/** Registers the OpenAPI 3.1 document, made from the same rows that answer requests. */
 export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): void {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -60,13 +60,13 @@ const writeHeaders = z.object({
     .openapi({ description: 'A repeated request with the same key is carried out once and gets the same response.' }),
 })
 
-/** What describes the API is part of it. */
+/** Endpoints that describe the API are part of it. */
 const own = [
   { path: '/openapi.json', media: 'application/json', summary: 'This document' },
   { path: '/docs', media: 'text/html', summary: 'This document, for people' },
 ]
 
-/** Paths that answer GET and are no rows. */
+/** Paths that answer GET but are not rows. */
 export const describingPaths: readonly string[] = [...own.map(({ path }) => path), '/docs/docs.js', '/docs/docs.css']
 
 function ownPath(path: string, media: string, summary: string): Registered {
@@ -111,7 +111,9 @@ const problem = (description: string) => ({
   content: { 'application/problem+json': { schema: problemSchema } },
 })
 
-/** Every status the row can answer with; the tests of the whole API compare what it did answer. */
+/**
+ * Returns every status that the row can answer with. The tests of the whole API compare these with the actual answers.
+ */
 function responsesOf(row: Endpoint) {
   const { status = 200, alsoAnswers = {} } = row
   const schema = typeof row.answer === 'string' ? z.string() : row.answer

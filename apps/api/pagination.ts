@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { invalid } from './problem.ts'
 
-/** Lists come page by page: `?limit=&cursor=&q=`, answered with `{items, nextCursor}`. */
+/** Parameters of paged lists: `?limit=&cursor=&q=`, answered with `{items, nextCursor}`. */
 export const pageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(50),
   cursor: z.string().max(1000).optional(),
@@ -9,7 +9,7 @@ export const pageQuery = z.strictObject({
 })
 export type PageQuery = z.output<typeof pageQuery>
 
-/** Opaque to the client. Throws 422 for one that did not come from here. */
+/** Reads a cursor, which is opaque to the client. Throws 422 if it was not made here. */
 export function afterCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined || cursor === '') return undefined
   try {
@@ -36,7 +36,7 @@ function cursorOf(text: string): string {
     .replaceAll('=', '')
 }
 
-/** `found` holds one more than asked for when there is a next page. */
+/** `found` holds one row more than requested if there is a next page. */
 export function pageOf<T, V>(
   found: T[],
   { limit, key, view }: { limit: number; key: (item: T) => string | number; view: (item: T) => V },

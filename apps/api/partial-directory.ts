@@ -16,14 +16,14 @@ import type { PartialDirectory } from '@postern/policy/expand.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { entriesAt } from '@postern/store/control/directory.ts'
 
-/** The part of the directory, as drafted, to which some addresses lead: what an expansion of them reads. */
+/** Loads the part of the drafted directory that the given addresses lead to, so that they can be expanded. */
 
-/** A directory that leads to more than this is not followed. */
+/** Stop following after this many addresses. */
 const maxAddresses = 60_000
 
 type Entry = { kind: string; value: string }
 
-/** @returns `undefined` when they lead to too much */
+/** @returns `undefined` if there are too many addresses */
 export async function partialDirectoryFor(
   changeSet: ChangeSet,
   addresses: readonly string[],
@@ -51,7 +51,10 @@ function followedAnyway({ domains }: Directory, { postmaster }: GeneralSettings)
   return [postmaster, ...[...new Set(domains.values())].map(({ catchAll }) => catchAll)].filter((text) => text !== '')
 }
 
-/** Keys under which an entry for the address may stand: with and without its box, under each name of its domain. */
+/**
+ * Returns the keys of possible entries for the address: with and without its mailbox suffix, under each name of its
+ * domain.
+ */
 function spellings({ domains }: Directory, address: string, mailboxDelimiter: string): string[] {
   const { local, domain } = splitAddress(address)
   const own = domains.get(domain)
@@ -60,7 +63,7 @@ function spellings({ domains }: Directory, address: string, mailboxDelimiter: st
   return [...locals].flatMap((one) => namesOf(own).map((name) => `${one}@${name}`))
 }
 
-/** @returns where it leads */
+/** Adds the entry. @returns the addresses it leads to */
 function added(directory: Directory, { kind, value }: Entry): readonly string[] {
   const entry = JSON.parse(value)
   switch (kind) {

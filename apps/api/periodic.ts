@@ -1,12 +1,12 @@
-/** Housekeeping of a process that stays. */
+/** A periodic task of a long-running process. */
 export type Periodic = {
-  /** Resolves when a turn in progress has ended; there are no more. */
+  /** Stops the task. Resolves when a run in progress has ended. */
   stop(): Promise<void>
 }
 
 const firstWithinMs = 5_000
 
-/** Runs `work` again and again, `ms` after the turn before has ended; the first time after at most five seconds. */
+/** Runs `work` repeatedly, `ms` after the previous run ended. The first run starts within five seconds. */
 export function periodically(ms: number, work: () => Promise<unknown>, failed: (error: unknown) => void): Periodic {
   let isStopped = false
   let turn: Promise<void> = Promise.resolve()

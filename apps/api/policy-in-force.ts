@@ -11,20 +11,20 @@ import { type Database, yieldToEventLoop } from '@postern/store/database.ts'
 import { timeSlice } from './time-slice.ts'
 
 /**
- * The saved settings as the rules see them. What is compiled is kept until the revision moves, and then only what changed is
- * read and compiled again. The Kill File may hold a million entries, of which a sender can match a few hundred at most: these
- * are asked of the database for each sender, and nothing else of it is ever loaded here.
+ * The saved settings, compiled for the rules. The compiled policy is kept until the revision changes. Then only changed
+ * rows are read and compiled again. A Kill File may hold a million entries, but one sender can match a few hundred at
+ * most. These are queried for each sender, and the rest is never loaded.
  */
 
 type Kept = RevisionName & { replica: Replica; policy: Policy }
 
 const kinds = rowsFor.smtp.filter((kind) => kind !== 'kill' && kind !== 'certificate' && kind !== 'service')
 const page = 1000
-/** Past so many changed rows reading all anew is no dearer. */
+/** Above this many changed rows, reading everything again costs no more. */
 const maxChanges = 20_000
 const kept = new WeakMap<Database, Promise<Kept>>()
 
-/** As of the newest revision. Its Kill File is empty: see `withKillFor`. */
+/** Returns the policy as of the newest revision. Its Kill File is empty: see `withKillFor`. */
 export function policyInForce(control: Database): Promise<Kept> {
   const before = kept.get(control)
   const now = (before ? before.then((old) => renewed(control, old)) : loaded(control)).catch((error: unknown) => {
@@ -69,7 +69,7 @@ async function loaded(control: Database): Promise<Kept> {
   return { revision, id, replica, policy: await compileInSlices(compileSteps(replica, revision), timeSlice()) }
 }
 
-/** The policy with changes that are not saved. */
+/** Returns the policy with unsaved changes applied. */
 export async function withChanges({ replica: saved, policy, revision }: Kept, changes: Change[]): Promise<Policy> {
   const replica = { ...saved }
   const changed = new Set<RowKind>()
@@ -78,7 +78,7 @@ export async function withChanges({ replica: saved, policy, revision }: Kept, ch
   return compileInSlices(compileSteps(replica, revision, { previous: policy, changed }), timeSlice())
 }
 
-/** The policy with those entries of the Kill File, saved or drafted, that can match this sender. */
+/** Returns the policy with the Kill File entries, saved or drafted, that can match this sender. */
 export async function withKillFor(
   control: Database,
   policy: Policy,
@@ -93,14 +93,14 @@ export async function withKillFor(
   return compileInSlices(compileSteps(replica, policy.revision, options), timeSlice())
 }
 
-/** A map that may be written to; the saved one is shared with others. */
+/** Returns a map that may be modified. The saved map is shared. */
 function own(replica: Replica, changed: Set<RowKind>, kind: RowKind): Map<string, unknown> {
   if (!changed.has(kind)) (replica as Record<RowKind, unknown>)[kind] = new Map(replica[kind] as Map<string, unknown>)
   changed.add(kind)
   return replica[kind] as Map<string, unknown>
 }
 
-/** Secrets stay sealed: no rule reads one. */
+/** Secrets stay sealed, because no rule reads them. */
 function put(rows: Map<string, unknown>, id: string, json: string | null): void {
   if (json === null) rows.delete(id)
   else rows.set(id, JSON.parse(json))

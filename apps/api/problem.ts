@@ -3,7 +3,7 @@ import { DuplicateError } from '@postern/store/control/change-set.ts'
 import { StaleError } from '@postern/store/control/revisions.ts'
 import { sqliteCode } from '@postern/store/guarded-client.ts'
 
-/** Errors as RFC 9457 says them. Whatever is thrown inside ends here; nothing of the inside is told to strangers. */
+/** Errors in the format of RFC 9457. Every thrown error ends here. Internal details are never sent to clients. */
 
 export type FieldError = { path: string; message: string }
 
@@ -37,7 +37,7 @@ const titles: Record<number, string> = {
   503: 'Not available now',
 }
 
-/** Bad input: each sentence names the field, the value and what is allowed. */
+/** Makes a 422. Each sentence names the field, the value and what is allowed. */
 export function invalid(errors: FieldError[]): ProblemError {
   return new ProblemError(422, errors.map(({ message }) => message).join('; '), {
     errors,
@@ -95,7 +95,7 @@ export function problemResponse(problem: ProblemError): Response {
     status: problem.status,
     headers: {
       'content-type': 'application/problem+json',
-      // RFC 9110, section 11.6.1: a 401 names what would be accepted.
+      // A 401 must name an accepted scheme (RFC 9110 §11.6.1).
       ...(problem.status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
       ...problem.headers,
     },

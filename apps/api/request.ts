@@ -1,10 +1,10 @@
 import { ProblemError } from './problem.ts'
 
-/** Reads what came, within limits. */
+/** Reads request bodies and headers, within limits. */
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The body as text; throws 413 past `limit` octets and 400 for what is not UTF-8. */
+/** Reads the body as text. Throws 413 past `limit` octets, and 400 if it is not UTF-8. */
 export async function readText(request: Request, limit: number): Promise<string> {
   try {
     return utf8.decode(await readOctets(request, limit))
@@ -14,7 +14,7 @@ export async function readText(request: Request, limit: number): Promise<string>
   }
 }
 
-/** The body; throws 413 past `limit` octets. */
+/** Reads the body. Throws 413 past `limit` octets. */
 export async function readOctets(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () => new ProblemError(413, `The body is larger than ${limit} octets.`)
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
@@ -35,10 +35,10 @@ export async function readOctets(request: Request, limit: number): Promise<Uint8
   return octets
 }
 
-/** Deeper than anything we take: what walks a value may call itself so often. */
+/** Deeper than any valid body. Code that walks a value may recurse this far. */
 const maxDepth = 64
 
-/** Throws 400 for what is not JSON, and for JSON that would not be kept as it came. */
+/** Throws 400 for invalid JSON, and for JSON that could not be stored unchanged. */
 export function parseJson(text: string): unknown {
   let value: unknown
   try {
@@ -66,7 +66,7 @@ function refuseOdd(root: unknown): void {
   }
 }
 
-/** `If-Match: "12"`, `12` or `W/"12"`; `*` and nothing ask for no revision. */
+/** Accepts `If-Match: "12"`, `12` or `W/"12"`. `*` or no header means any revision. */
 export function expectedRevision(header: string | undefined): number | undefined {
   if (header === undefined || header.trim() === '*') return undefined
   const number = /^(?:W\/)?"?(\d{1,15})"?$/.exec(header.trim())?.[1]
@@ -75,13 +75,13 @@ export function expectedRevision(header: string | undefined): number | undefined
   return Number(number)
 }
 
-/** In hexadecimal. */
+/** Returns hexadecimal. */
 export async function sha256(of: string | Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', typeof of === 'string' ? new TextEncoder().encode(of) : of)
   return [...new Uint8Array(digest)].map((octet) => octet.toString(16).padStart(2, '0')).join('')
 }
 
-/** 256 random bits, URL-safe. */
+/** Returns 256 random bits in a URL-safe encoding. */
 export function randomSecret(prefix: string): string {
   const octets = crypto.getRandomValues(new Uint8Array(32))
   return (

@@ -2,20 +2,20 @@ import { parseAddress } from '@postern/contract/network.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 
-/** Routes that lead back to this server: mail that takes one would come in again. What DNS would say is not asked. */
+/** Finds routes that lead back to this server, so that their mail would come in again. DNS is not queried. */
 
 type Json = Record<string, unknown>
 type Target = { host: string; port: number }
 type Ourselves = { hostname: string; ports: ReadonlySet<number> }
 type Groups = { general: Json; advanced: Json; tls: Json }
-/** `what`: the setting or the route. */
+/** `what` is the setting or route. */
 type Route = { what: string; target: Target }
 
 const groups = ['general', 'advanced', 'tls'] as const
 
 /**
- * Those that led elsewhere before.
- * @param fixed settings that the environment decides
+ * Returns a warning for each route that now loops and did not before.
+ * @param fixed settings that the environment fixes
  */
 export async function routeLoops(changeSet: ChangeSet, fixed: Record<string, string>): Promise<string[]> {
   const { changes } = changeSet
@@ -45,7 +45,7 @@ async function groupsOf(changeSet: ChangeSet): Promise<Groups> {
   return { general: await value('general'), advanced: await value('advanced'), tls: await value('tls') }
 }
 
-/** When our name or our ports have changed, every domain's; else those that were changed. */
+/** Returns the routes of all domains if our name or ports have changed, otherwise only those that changed. */
 async function domainRoutes(changeSet: ChangeSet, { domains, moved }: { domains: readonly Change[]; moved: boolean }) {
   if (!moved) return domains.flatMap(ofDomain('after'))
   return (await changeSet.all('domain')).flatMap(({ value }) => ofRoute(value.name, value.route))
@@ -88,7 +88,7 @@ function ourselvesFrom({ general, advanced, tls }: Groups, fixed: Record<string,
 function leadsTo({ hostname, ports }: Ourselves, { host, port }: Target): boolean {
   if (!ports.has(port)) return false
   const address = parseAddress(host)
-  // What is connected to the unspecified address reaches this machine (RFC 1122 §3.2.1.3).
+  // A connection to the unspecified address reaches this machine (RFC 1122 §3.2.1.3).
   if (address) return ['loopback', 'unspecified'].includes(address.range())
   const name = host.toLowerCase().replace(/\.$/, '')
   // RFC 6761 §6.3.

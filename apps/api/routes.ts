@@ -16,7 +16,7 @@ import { systemRoutes } from './routes/system.ts'
 import { peopleRoutes } from './routes/users.ts'
 import { workerRoutes } from './routes/worker.ts'
 
-/** The whole table. Where two rows could match one path, the first wins. */
+/** The whole table. If two rows match one path, the first one wins. */
 export function endpoints(parts: Dependencies, keys: TokenKeys): Endpoint[] {
   return [
     ...signInRoutes(parts, keys),

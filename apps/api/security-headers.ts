@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 
-/** On every answer. Pages of our own set a wider Content-Security-Policy themselves. */
+/** Sets security headers on every answer. Our own pages set a wider Content-Security-Policy themselves. */
 export function securityHeaders(corsOrigins: string[]): MiddlewareHandler {
   return async (context, next) => {
     const origin = context.req.header('origin')

@@ -2,7 +2,10 @@ import { yieldToEventLoop } from '@postern/store/database.ts'
 
 const longestMs = 10
 
-/** Says when work in small steps has held the event loop long enough: a promise that lets others run, else nothing. */
+/**
+ * Returns a function to call between small steps of work. If the work has held the event loop too long, the function
+ * returns a promise that yields.
+ */
 export function timeSlice(): () => Promise<void> | undefined {
   let since = performance.now()
   return () => {

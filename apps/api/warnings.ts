@@ -11,7 +11,10 @@ import type { Dependencies } from './dependencies.ts'
 import { partialDirectoryFor } from './partial-directory.ts'
 import { routeLoops } from './route-loops.ts'
 
-/** What may be saved and is most likely a mistake. Asked before a revision is sealed, whichever way the change came. */
+/**
+ * Warns of changes that are allowed but are probably mistakes. Runs before a revision is sealed, for every kind of
+ * write.
+ */
 
 type Json = Record<string, unknown>
 
@@ -33,7 +36,7 @@ function parsed(json: string | null): Json | undefined {
   return json === null ? undefined : (JSON.parse(json) as Json)
 }
 
-/** Values with a danger that were not there before. */
+/** Warns of dangerous values that were not set before. */
 function ofSettings({ kind, id, before, after }: Change): string[] {
   const now = parsed(after)
   if (kind !== 'settings' || !now) return []
@@ -67,7 +70,7 @@ const broad = {
   white: 'all these clients skip the checks that the White List turns off.',
 }
 
-/** The list as a whole: two halves of the Internet are the Internet. */
+/** Checks each list as a whole, because two halves of the Internet are the Internet. */
 async function ofLists(changeSet: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const found: string[] = []
   for (const list of ['relay', 'white'] as const) {
@@ -80,7 +83,7 @@ async function ofLists(changeSet: ChangeSet, changes: readonly Change[]): Promis
   return found
 }
 
-/** Addresses that lead to nobody, or only to some of those they name. */
+/** Warns of addresses that lead to no mailbox, or only to some of those they name. */
 async function ofDirectory(changeSet: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const asked = new Map<string, string>()
   for (const change of changes) for (const [address, what] of addressesOf(change)) asked.set(address, what)
@@ -92,13 +95,13 @@ async function ofDirectory(changeSet: ChangeSet, changes: readonly Change[]): Pr
   return [...new Set([...asked].flatMap(([address, what]) => aboutAddress(ground, address, what)))].slice(0, maxSaid)
 }
 
-/** A document with more entries than this is not looked through. */
+/** Changes that touch more addresses than this are not checked. */
 const maxAsked = 2000
 const maxSaid = 50
 
 const addressKinds: readonly string[] = ['account', 'alias', 'group']
 
-/** What a change makes worth a look: an address, and who or what names it. */
+/** Yields each address that a change affects, with the name of what uses it. */
 function* addressesOf({ kind, key, id, before, after }: Change): Generator<[address: string, what: string]> {
   const value = parsed(after)
   if (!value) return
@@ -109,7 +112,7 @@ function* addressesOf({ kind, key, id, before, after }: Change): Generator<[addr
     if (value[name] && value[name] !== parsed(before)?.[name]) yield [String(value[name]), `${id}.${name}`]
 }
 
-/** Addresses that were given up. */
+/** Returns addresses that no longer exist. */
 function goneAddresses(changes: readonly Change[]): string[] {
   return changes
     .filter(({ kind, key, before, after }) => {

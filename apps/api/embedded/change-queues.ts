@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { buildApp } from 'fauxqs'
 
-/** The SQS protocol on loopback, in memory: what a worker's AWS SDK talks to on one machine. */
+/** An in-memory SQS server on loopback, for the workers' AWS SDK on a single machine. */
 export type ChangeQueues = { endpoint: string; close(): Promise<void> }
 
-/** Takes the port of last time when it is free: workers that outlived the API find it again. */
+/** Uses the previous port if it is free, so that workers that outlived the API can reconnect. */
 export async function startChangeQueues(portFile: string): Promise<ChangeQueues> {
   const listen = async (port: number) => {
     const app = buildApp({ logger: false })
@@ -24,7 +24,10 @@ export async function startChangeQueues(portFile: string): Promise<ChangeQueues>
   }
 }
 
-/** Without it workers are told another port when they are started: a full disk is no reason not to start. */
+/**
+ * Remembers the port. A full disk must not prevent the start; without the file, workers get the new port when they
+ * start.
+ */
 function rememberPort(file: string, port: number): void {
   try {
     writeFileSync(file, `${port}\n`)

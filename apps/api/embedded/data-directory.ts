@@ -2,20 +2,23 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSyn
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-/** The data directory belongs to one user and to one API process at a time. */
+/** A data directory belongs to one user and to one API process at a time. */
 
-/** Another process has the directory. */
+/** Another process uses the directory. */
 export class DataDirectoryInUse extends Error {
   override name = 'DataDirectoryInUse'
 }
 
 const others = 0o077
-/** Below these every file is looked at on each start; below `mail` and `spool`, of which there may be millions, only once. */
+/**
+ * These directories may hold millions of files, so their files are checked only once. All other files are checked at
+ * each start.
+ */
 const manyFiles = new Set(['mail', 'spool'])
 
 /**
- * Makes the directory, and takes from group and others what an earlier release or a restored backup gave them. What this
- * process and its workers make from now on is for this user alone.
+ * Creates the directory. Removes group and other permissions that an earlier release or a restored backup left behind.
+ * The umask keeps new files of this process and its workers private to this user.
  */
 export function openDataDirectory(directory: string): void {
   process.umask(others)
@@ -29,7 +32,7 @@ function makePrivate(directory: string, { files, wasOpen }: { files: boolean; wa
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
     if (entry.isDirectory()) makePrivate(path, { files: wasOpen || (files && !manyFiles.has(entry.name)), wasOpen })
-    // A symbolic link's target is not ours to change.
+    // Do not change the target of a symbolic link.
     else if (files && !entry.isSymbolicLink()) restrict(path)
   }
 }
@@ -39,17 +42,17 @@ function restrict(path: string): void {
     const { mode } = lstatSync(path)
     if ((mode & others) !== 0) chmodSync(path, mode & 0o7777 & ~others)
   } catch (error) {
-    // Somebody else's file, or gone meanwhile: the directory above it is closed to others.
+    // The file belongs to another user or is gone. The directory above it is private anyway.
     if (!['ENOENT', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 
-/** SQLITE_BUSY. */
+/** The code of SQLITE_BUSY. */
 const busy = 5
 
 /**
- * Takes the directory for the life of this process. The lock is the kernel's, by way of SQLite (Node has no flock): the path
- * it was reached by does not matter, and kill -9 gives it back at once. Throws DataDirectoryInUse.
+ * Locks the directory for the life of this process. SQLite holds a kernel lock, because Node has no flock. The lock
+ * works whatever path was used to reach the directory, and kill -9 releases it at once. Throws DataDirectoryInUse.
  */
 export function lockDataDirectory(directory: string): () => void {
   const holder = join(directory, 'db', 'api.json')
@@ -67,7 +70,7 @@ export function lockDataDirectory(directory: string): () => void {
   return () => database.close()
 }
 
-/** For the message only: the lock decides. */
+/** Only for the message. The lock decides. */
 function nameOf(holder: string): string {
   try {
     return `Another Postern (process ${Number((JSON.parse(readFileSync(holder, 'utf8')) as { pid: number }).pid)})`

@@ -11,8 +11,8 @@ import { randomSecret } from '../request.ts'
 import { DataDirectoryInUse, lockDataDirectory } from './data-directory.ts'
 
 /**
- * `postern reset-password [EMAIL]`, for the owner who is locked out: works on the data directory of a Postern that is
- * stopped, by whoever may write there. Nothing of the API leads here.
+ * `postern reset-password [EMAIL]`, for an owner who is locked out. Works on the data directory while Postern is
+ * stopped, for anyone who can write there. The API cannot reach this code.
  */
 
 class ResetError extends Error {
@@ -39,7 +39,7 @@ async function main(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   console.log(`The password of ${reset.email} is now ${reset.password} (shown this once; change it)`)
 }
 
-/** The user's sessions end, and the limits of guessing begin anew. */
+/** Sets a new password. Ends the user's sessions and resets the login limits. */
 async function resetPassword(control: Database, wanted: string | undefined) {
   const password = randomSecret('').slice(0, 20)
   const passwordHash = await passwords.hash(password)

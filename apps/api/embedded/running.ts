@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Which process does what, remembered on disk: the API may die without its workers, and come back to find them. */
+/** Records running workers on disk, so that a restarted API finds the workers that outlived it. */
 export type Running = {
   pid: number
-  /** The script it runs: a pid alone may have gone to somebody else. */
+  /** The script that it runs. The pid alone may have been reused by another process. */
   script: string
-  /** A digest of the environment it was given. */
+  /** A digest of the environment it was started with. */
   environment: string
 }
 
@@ -19,7 +19,7 @@ export function forget(file: string): void {
   rmSync(file, { force: true })
 }
 
-/** The process a file remembers, if it still runs. */
+/** Returns the recorded process if it is still running. */
 export function recall(file: string): Running | undefined {
   let running: Running
   try {

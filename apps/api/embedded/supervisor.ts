@@ -6,23 +6,23 @@ import type { Log } from '../dependencies.ts'
 import { forget, isAlive, type Running, recall, remember } from './running.ts'
 
 /**
- * Keeps one worker process running. It outlives the API: a restarted API takes it over when nothing in its environment has
- * changed, else it stops it first; two processes never share a spool.
+ * Keeps one worker process running. The worker outlives the API. A restarted API takes it over if its environment is
+ * unchanged, and otherwise stops it first. Two processes never share a spool.
  */
 export type SupervisedWorkerOptions = {
   name: string
-  /** Absolute path of its main.ts. */
+  /** Absolute path of the worker's main.ts. */
   script: string
-  /** Where to remember the process. */
+  /** The file that records the process. */
   file: string
-  /** All it is given, but for the token. */
+  /** The worker's whole environment, except the token. */
   env: Record<string, string>
   /** Makes an enrolment token for a process that is about to start. */
   newToken: () => Promise<string>
   log: Log
-  /** A stop that takes longer, beside the drain time, is ended by force. */
+  /** After this time plus the drain time, the process is killed. */
   stopTimeoutMs: number
-  /** How long what is in progress may take to end, as the settings say now. */
+  /** Returns how long open work may take to finish, from the current settings. */
   drainMs?: () => Promise<number>
 }
 
@@ -43,7 +43,7 @@ export class SupervisedWorker {
     return this.#pid
   }
 
-  /** Resolves when the process runs; from then on it is started again whenever it ends. */
+  /** Starts the worker, or takes over the running one. From then on it is restarted whenever it ends. */
   async start(): Promise<void> {
     const { name, script, file, env, log } = this.#options
     const before = recall(file)
@@ -65,7 +65,7 @@ export class SupervisedWorker {
       const startedAt = performance.now()
       let how = 'ended'
       if (this.#pid === undefined) {
-        // Its token is written to the settings' database: a full disk must not end the supervision.
+        // Making the token writes to the settings database. A full disk must not end the supervision.
         const child = await this.#spawn().catch((error: Error) => error)
         if (child instanceof Error || child.pid === undefined) {
           how = `could not be started${child instanceof Error ? `: ${child.message}` : ''}`
@@ -85,7 +85,7 @@ export class SupervisedWorker {
     }
   }
 
-  /** A worker that is not remembered runs all the same; only the next API process will not find it. */
+  /** Records the worker on disk. If that fails, the worker still runs, but the next API process will not find it. */
   #remember(file: string, running: Running): void {
     try {
       remember(file, running)
@@ -99,7 +99,7 @@ export class SupervisedWorker {
     const child = spawn(process.execPath, [script], {
       env: { ...env, POSTERN_ENROL_TOKEN: await newToken() },
       stdio: ['ignore', 'inherit', 'inherit'],
-      // A group of its own: Ctrl-C reaches the API alone, which then stops its workers in order.
+      // Its own process group: Ctrl-C reaches only the API, which then stops its workers in order.
       detached: true,
     })
     child.on('error', (error) =>
@@ -113,7 +113,7 @@ export class SupervisedWorker {
     await end({ pid, script }, stopTimeoutMs + ((await drainMs?.()) ?? 0))
   }
 
-  /** SIGTERM, and force when it takes too long. Resolves when the process is gone. */
+  /** Sends SIGTERM, then SIGKILL after the time-out. Resolves when the process is gone. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#wake.abort()
@@ -133,7 +133,7 @@ async function end(process_: { pid: number; script: string }, timeoutMs: number)
     try {
       process.kill(process_.pid, name)
     } catch {
-      // It was faster.
+      // The process has already ended.
     }
   }
   signal('SIGTERM')

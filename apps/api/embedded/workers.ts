@@ -9,9 +9,9 @@ import type { Dependencies } from '../dependencies.ts'
 import { randomSecret, sha256 } from '../request.ts'
 import { SupervisedWorker } from './supervisor.ts'
 
-/** The two workers of one machine: child processes, found by path, never imported. */
+/** The two workers of a single machine. They are child processes, found by path and never imported. */
 export type EmbeddedWorkers = {
-  /** Resolves with a line about each when both have said how they are. */
+  /** Resolves with one status line per worker once both have reported. */
   ready(): Promise<string[]>
   stop(): Promise<void>
 }
@@ -23,13 +23,13 @@ export type WorkerSurroundings = {
   apiUrl: string
   sqsEndpoint: string
   isEmbeddedSqs: boolean
-  /** The repository: workers are found below it. */
+  /** The repository root. Workers are found below it. */
   root: string
 }
 
-/** Milliseconds beside the drain time that a worker may take to end: it closes files and sends its last events. */
+/** Extra milliseconds after the drain time, in which a worker closes files and sends its last events. */
 const stopTimeoutMs = 30_000
-/** Beside the variables of the product. */
+/** Variables to pass on besides Postern's own. */
 const handedOn = ['PATH', 'HOME', 'TZ', 'LANG', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE']
 
 export async function startWorkers(around: WorkerSurroundings): Promise<EmbeddedWorkers> {
@@ -62,7 +62,7 @@ type Said = {
   listeners: { name: string; address: string; port: number }[]
 }
 
-/** `smtp=127.0.0.1:2525 submission=127.0.0.1:2587`, or what is wrong. */
+/** Returns `smtp=127.0.0.1:2525 submission=127.0.0.1:2587`, or the problem. */
 function lineOf(service: ServiceName, { observed, detail, listeners }: Said): string {
   const open = listeners.map(
     ({ name, address, port }) => `${name}=${address.includes(':') ? `[${address}]` : address}:${port}`,
@@ -81,7 +81,7 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
   const given = {
     ...Object.fromEntries([...handedOn, ...handedOnTo(service)].flatMap((key) => (env[key] ? [[key, env[key]]] : []))),
     ...aws,
-    // Passwords are checked in Node's thread pool, beside the disk: advanced.minThreads.
+    // Node's thread pool does password checks and disk access. See advanced.minThreads.
     UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE || '16',
     POSTERN_API_URL: around.apiUrl,
     POSTERN_WORKER_NAME: name,
@@ -101,7 +101,7 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
   })
 }
 
-/** As the settings say now; the longest there may be when they cannot be read. */
+/** Returns the drain time from the current settings, or the longest allowed one if they cannot be read. */
 async function drainTime({ control, log }: Dependencies): Promise<number> {
   try {
     const row = await getRow(control, 'settings', 'advanced')
@@ -112,7 +112,7 @@ async function drainTime({ control, log }: Dependencies): Promise<number> {
   }
 }
 
-/** One token a process: the one of the process before is void. */
+/** Makes a token for a new process. The token of the previous process becomes invalid. */
 async function newToken(parts: Dependencies, service: ServiceName, name: string): Promise<string> {
   const token = randomSecret('pse_')
   const id = `embedded-${name}`

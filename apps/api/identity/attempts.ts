@@ -4,13 +4,15 @@ import type { Queries } from '@postern/store/database.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
-/** Limits of guessing. An attempt is counted before anything is tried, so that a thousand at once are no more than a thousand. */
+/**
+ * Limits login attempts. An attempt is counted before it is tried, so that parallel attempts cannot exceed the limit.
+ */
 
 const windowMs = 15 * 60_000
 
 export type Counted = { key: string; limit: number }
 
-/** A password: for one account from one address, from one address, for one account from anywhere. */
+/** Limits for a password: per account and address, per address, and per account from any address. */
 export function passwordAttempt(email: string, address: string | undefined): Counted[] {
   const client = clientOf(address)
   return [
@@ -24,14 +26,17 @@ export function refreshAttempt(address: string | undefined): Counted[] {
   return [{ key: `refresh:${clientOf(address)}`, limit: 100 }]
 }
 
-/** One customer has a whole /64 of IPv6: its addresses count as one. */
+/** Counts the addresses of an IPv6 /64 as one, because a customer usually has a whole /64. */
 function clientOf(address: string | undefined): string {
   const parsed = parseAddress(address ?? '')
   if (!parsed || parsed.kind() === 'ipv4') return address ?? 'unknown'
   return `${parsed.toNormalizedString().split(':').slice(0, 4).join(':')}::/64`
 }
 
-/** Counts an attempt; the ids are for `forgetAttempts` when it succeeds. Throws 429, and counts nothing, past a limit. */
+/**
+ * Counts an attempt. On success, pass the returned ids to `forgetAttempts`. Past a limit, throws 429 and counts
+ * nothing.
+ */
 export function countAttempt(parts: Dependencies, counted: readonly Counted[]): Promise<string[]> {
   return parts.control.transaction((queries) => countAttemptIn(queries, parts, counted))
 }

@@ -11,8 +11,9 @@ export const apiTokenPrefix = 'pst_'
 const touchEveryMs = 60_000
 
 /**
- * Who stands behind `Authorization: Bearer …`. A person's session and role are read each time: logout, deletion and a new
- * role count at once, not when the token ends. So does the revocation of a worker's enrolment token. Throws 401.
+ * Identifies the caller from `Authorization: Bearer …`. A user's session and role are read on every request, so a
+ * logout, a deletion or a new role takes effect at once and not when the token expires. The same holds when a worker's
+ * enrolment token is revoked. Throws 401.
  */
 export async function identify(parts: Dependencies, keys: TokenKeys, header: string | undefined): Promise<Identity> {
   const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
@@ -32,7 +33,7 @@ async function byApiToken(parts: Dependencies, token: string): Promise<Identity>
   return {
     type: 'token',
     actor: `token:${found.name}`,
-    // Never more than the user it stands for: who is an owner no more has no tokens of an owner.
+    // A token never has more rights than its user. If the user is no longer an owner, neither is the token.
     role: userRole && !roleAtLeast(userRole, role) ? userRole : role,
     tokenId: found.id,
     userId: userId ?? undefined,

@@ -1,13 +1,13 @@
 /**
- * The console's refresh token travels in a cookie that no script can read. Only a request of our own pages may use it or be
- * given it: another site must neither act with a person's session nor slip them one of its own (login CSRF).
+ * The console's refresh token is in a cookie that scripts cannot read. Only requests from our own pages may use or
+ * receive it. Another site must not act with a person's session, nor replace it with one of its own (login CSRF).
  */
 
 const month = 30 * 86_400
 
 export const cookieTokenPrefix = 'psc_'
 
-/** The token in the cookie of a request of our own pages. */
+/** Returns the token from the cookie, if the request comes from one of our own pages. */
 export function refreshCookieOf(request: Request): string | undefined {
   if (!isOwnPage(request)) return undefined
   const name = nameFor(request)
@@ -16,7 +16,7 @@ export function refreshCookieOf(request: Request): string | undefined {
   return value?.startsWith(cookieTokenPrefix) ? value : undefined
 }
 
-/** `Set-Cookie` with a token; `undefined` takes the cookie away. */
+/** Builds `Set-Cookie` with a token. `undefined` removes the cookie. */
 export function refreshCookie(request: Request, token: string | undefined): string {
   const isTls =
     new URL(request.url).protocol === 'https:' ||
@@ -26,15 +26,18 @@ export function refreshCookie(request: Request, token: string | undefined): stri
   return `${nameFor(request)}=${token ?? ''}; Max-Age=${token === undefined ? 0 : month}; ${rest}`
 }
 
-/** Cookies are shared by all ports of a host; two Posterns on one machine have a session each. */
+/**
+ * All ports of a host share cookies, so the port is part of the name. Two Posterns on one machine then have separate
+ * sessions.
+ */
 function nameFor(request: Request): string {
   const { port } = new URL(request.url)
   return port ? `postern_refresh_${port}` : 'postern_refresh'
 }
 
 /**
- * Browsers say where a request comes from. Those that do not, over plain HTTP, ask before another site may send JSON, and we
- * do not let it. No browser: nothing to forge.
+ * Browsers send Sec-Fetch-Site. Those that do not, over plain HTTP, send a preflight before another site may post JSON,
+ * and we do not allow it. Requests without Origin do not come from a browser, so there is nothing to forge.
  */
 export function isOwnPage({ headers }: Request): boolean {
   const site = headers.get('sec-fetch-site')

@@ -2,7 +2,10 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import { type EnrolToken, enrolTokenByHash } from '@postern/store/control/identity.ts'
 import type { Dependencies } from '../dependencies.ts'
 
-/** The enrolment token behind a worker, when it is valid now and for this worker. Revoking it ends the worker's access at once. */
+/**
+ * Returns the worker's enrolment token if it is valid for this worker now. Revoking the token ends the worker's access
+ * at once.
+ */
 export async function enrolmentOf(
   { control, now }: Pick<Dependencies, 'control' | 'now'>,
   hash: string,
@@ -13,7 +16,10 @@ export async function enrolmentOf(
   return isFor(token, worker) ? token : undefined
 }
 
-/** A token of the environment serves all workers of a service, or of both: each is called after its own, so that none takes another's place. */
+/**
+ * A token from the environment serves all workers of one service or of both. A worker's name must begin with its
+ * service, so that no worker takes another's place.
+ */
 function isFor(token: EnrolToken, { name, service }: { name: string; service: ServiceName }): boolean {
   if (token.service !== 'any' && token.service !== service) return false
   if (token.id.startsWith('environment')) return name === service || name.startsWith(`${service}-`)

@@ -12,7 +12,10 @@ import {
 import type { Dependencies } from '../dependencies.ts'
 import { ProblemError } from '../problem.ts'
 
-/** Ed25519 keys for JWTs: made at first start, kept sealed, rotated; a retired key verifies for a day more. */
+/**
+ * Ed25519 keys that sign JWTs. They are made at the first start, stored sealed, and rotated. A retired key verifies
+ * tokens for one more day.
+ */
 
 const issuer = 'postern'
 export const audiences = { api: 'postern-api', worker: 'postern-worker' } as const
@@ -86,7 +89,7 @@ export class TokenKeys {
     return kid
   }
 
-  /** When the key that signs now was made. */
+  /** Returns the age of the current signing key in milliseconds. */
   async age(): Promise<number> {
     return this.#deps.now() - (await this.#signing()).createdAt
   }

@@ -28,7 +28,10 @@ export type Access = { accessToken: string; expiresIn: number }
 export type Tokens = Access & { refreshToken: string }
 export type SignInOptions = { keys: TokenKeys; decoy: Promise<string> }
 
-/** Signs in. Unknown name and wrong password are the same answer in the same time. Throws 401, and 429 past the limits. */
+/**
+ * Signs a user in. An unknown name and a wrong password get the same answer in the same time. Throws 401, and 429 past
+ * the limits.
+ */
 export async function signIn(
   call: Call,
   { keys, decoy }: SignInOptions,
@@ -45,7 +48,7 @@ export async function signIn(
   const now = parts.now()
   const client = address ?? 'unknown'
   const session = await parts.control.transaction(async (queries) => {
-    // Looked up again: while the password was checked the user may have been deleted, or the password changed.
+    // Look the user up again. During the password check the user may have been deleted or the password changed.
     const user = await userByEmail(queries, name)
     if (!matches || !user || user.passwordHash !== found?.passwordHash) {
       await recordAudit(queries, auditOf(call, { actor: name.slice(0, 320), action: 'login-failed', entity: client }))
@@ -64,8 +67,8 @@ export async function signIn(
 }
 
 /**
- * Trades a refresh token for new tokens. Each works once: one that comes back was stolen or copied, and ends the whole
- * session. Throws 401, and 429 past the limit.
+ * Exchanges a refresh token for new tokens. Each refresh token works once. A reused one was stolen or copied, and ends
+ * the whole session. Throws 401, and 429 past the limit.
  */
 export async function refresh(call: Call, { keys }: SignInOptions, refreshToken: string): Promise<Tokens> {
   const { parts, address } = call
@@ -97,8 +100,9 @@ export async function refresh(call: Call, { keys }: SignInOptions, refreshToken:
 }
 
 /**
- * A new access token for the console, whose refresh token stays in its cookie for as long as the session lives: tabs that
- * ask at once, and a page that is left before the answer came, must not look like a thief. Throws 401, and 429 past the limit.
+ * Makes a new access token for the console. Its refresh token stays in the cookie for the life of the session.
+ * Otherwise, parallel tabs, or a page closed before the answer arrived, would look like token theft. Throws 401, and
+ * 429 past the limit.
  */
 export async function refreshByCookie(
   { parts, address }: Call,
@@ -124,7 +128,9 @@ const ended = () => new ProblemError(401, 'The refresh token is no longer valid.
 
 const canonical = (address: string | undefined) => canonicalAddress(address ?? '') ?? undefined
 
-/** Ends the session a refresh token belongs to. An unknown one is no error: it is ended already. */
+/**
+ * Ends the session that a refresh token belongs to. An unknown token is not an error: its session has already ended.
+ */
 export async function signOut(call: Call, refreshToken: string): Promise<void> {
   const { parts } = call
   const found = await refreshTokenByHash(parts.control, await sha256(refreshToken))

@@ -1,9 +1,9 @@
 import type { AcmeAuthority } from '../dependencies.ts'
 
 /**
- * ACME (RFC 8555) by acme-client. The directory's address is an administrator's word and https; no redirect is followed, no
- * answer is waited for longer than `answerMs` or read beyond `answerOctets`, and of a refusal only the problem's own
- * sentence is passed on, so that the API cannot be used to read what else is in its network.
+ * ACME (RFC 8555) with acme-client. An administrator sets the directory URL, which must be https. To keep the API from
+ * being used to read other hosts in its network, redirects are not followed, answers are limited to `answerMs` and
+ * `answerOctets`, and only the problem's own sentence of a refusal is passed on.
  */
 export const acme: AcmeAuthority = {
   async order({ directoryUrl, email, account, names, csr, publish, withdraw }) {
@@ -22,7 +22,7 @@ export const acme: AcmeAuthority = {
         csr,
         ...(email ? { email } : {}),
         termsOfServiceAgreed: true,
-        // Whether the world reaches us is the authority's to find out: asking ourselves proves nothing.
+        // Whether our host can be reached from outside is for the authority to check. A check from here proves nothing.
         skipChallengeVerification: true,
         challengePriority: ['http-01'],
         challengeCreateFn: async (_, { type, token }, answer) => {
@@ -53,7 +53,7 @@ function acmeSettingsOf(defaults: object): object {
   return 'acmeSettings' in defaults ? (defaults.acmeSettings as object) : {}
 }
 
-/** acme-client fails without a word about the cause when nobody answers: so that is asked before. */
+/** Checks that the directory can be reached. When it cannot, acme-client fails without giving the cause. */
 async function reach(directoryUrl: string): Promise<void> {
   try {
     const answer = await fetch(directoryUrl, { redirect: 'error', signal: AbortSignal.timeout(answerMs) })
@@ -65,9 +65,9 @@ async function reach(directoryUrl: string): Promise<void> {
   }
 }
 
-/** One line for the console; `Error: ` before it says nothing. */
+/** Returns one line for the console, without a meaningless `Error: ` prefix. */
 function sentenceOf(error: unknown): string {
-  // What it makes of a connection that broke.
+  // This is how acme-client reports a broken connection.
   if (error instanceof TypeError) return 'the authority broke the connection'
   const { code, message } = error as { code?: unknown; message?: unknown }
   const said = [typeof code === 'string' ? code : '', String(message ?? '')].filter(Boolean).join(': ')

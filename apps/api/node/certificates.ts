@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 import type { CertificateFacts, KeyKind } from '@postern/contract/certificates.ts'
 import type { CertificateMaker } from '../dependencies.ts'
 
-/** Reads certificates with node:crypto, and makes keys, requests and self-signed ones with @peculiar/x509. */
+/** Reads certificates with node:crypto. Makes keys, requests and self-signed certificates with @peculiar/x509. */
 export const certificates: CertificateMaker = {
   read(certificate, privateKey) {
     const chain = (certificate.match(block) ?? []).map(parse)
@@ -58,7 +58,7 @@ export const certificates: CertificateMaker = {
   },
 }
 
-/** Loaded when the first certificate is made, which is seldom. */
+/** Loaded only when a certificate is made, which is rare. */
 const library = () => import('@peculiar/x509')
 type Library = Awaited<ReturnType<typeof library>>
 
@@ -93,7 +93,7 @@ async function pairOf(pem: string, kind: KeyKind) {
   }
 }
 
-/** A common name has room for 64 octets (RFC 5280 appendix A.1); names that count are the alternative ones. */
+/** A common name is limited to 64 characters (RFC 5280 appendix A.1). Clients check the subject alternative names. */
 function subjectOf(names: readonly string[], organization: string): { [field: string]: string[] }[] {
   const common = names.find((name) => name.length <= 64)
   return [...(common ? [{ CN: [common] }] : []), ...(organization ? [{ O: [organization] }] : [])]
@@ -123,7 +123,7 @@ function readKey(pem: string): KeyObject {
 
 const curves: Record<string, string> = { prime256v1: 'ECDSA P-256', secp384r1: 'ECDSA P-384' }
 
-/** Throws an Error for a key that no handshake of ours is made with. */
+/** Throws an Error for a key that our TLS handshakes do not use. */
 function kindOf({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }: KeyObject): string {
   const allowed = 'use RSA of 2048 to 4096 bits, or ECDSA P-256 or P-384'
   const length = details.modulusLength ?? 0

@@ -5,8 +5,8 @@ import type { Context } from 'hono'
 import type { Dependencies } from '../dependencies.ts'
 
 /**
- * Who asks. `X-Forwarded-For` is believed of `proxies` only, from its end: the last address that is no proxy of ours. What
- * stands before it was written by a stranger.
+ * Finds the client's address. `X-Forwarded-For` is only trusted from `proxies`, and is read from its end: the last
+ * address that is not one of our proxies is the client. Earlier entries can be forged.
  */
 export function clientAddressBehind(proxies: readonly string[]): Dependencies['clientAddress'] {
   const { blocks, add } = addressBlocks()

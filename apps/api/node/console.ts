@@ -7,8 +7,8 @@ import { parseAccept } from 'hono/utils/accept'
 import { ProblemError, problemResponse } from '../problem.ts'
 
 /**
- * The console's built files, from memory after the first request, and its one page for the paths of its router. Any other
- * path is not the console's: a monitor that asks for `/readyz/` must not be answered by a page.
+ * Serves the console's built files, from memory after the first request, and its single page for the paths of its
+ * router. All other paths are left alone: a monitor that requests `/readyz/` must not get a page.
  */
 export function consoleAt(directory: string): ((context: Context) => Response | undefined) | undefined {
   if (!existsSync(join(directory, 'index.html'))) return undefined
@@ -22,7 +22,7 @@ export function consoleAt(directory: string): ((context: Context) => Response | 
       )
     if (file) return answer(file, req.raw.headers)
     const start = files.get('/index.html')
-    // A person who mistyped the name of a page gets the console's own words, with the status that is true.
+    // A person who mistypes a page name gets the console's own "not found" page, with status 404.
     const isPerson = req.method === 'GET' && /\btext\/html\b/.test(req.header('accept') ?? '')
     return isPerson && start && mightBePage(path) ? answer(start, req.raw.headers, 404) : undefined
   }
@@ -33,12 +33,12 @@ function isPage(path: string): boolean {
   return first !== undefined && (first === '' ? path === '/' : (consolePages as readonly string[]).includes(first))
 }
 
-/** Words of small letters, and not what an API or a monitor is asked for. */
+/** Matches lower-case words, except paths that belong to the API or to monitoring. */
 function mightBePage(path: string): boolean {
   return /^(?:\/[a-z-]+)+\/?$/.test(path) && !/^\/(?:api|docs|healthz|readyz|metrics|assets|openapi)(?:\/|$)/.test(path)
 }
 
-/** One built file as it is and as the build compressed it; the order is the order of preference. */
+/** One built file, as it is and as compressed by the build, in order of preference. */
 type Coded = { coding: 'br' | 'gzip' | undefined; octets: Uint8Array<ArrayBuffer>; etag: string }
 type BuiltFile = { path: string; coded: () => Coded[] }
 
@@ -71,7 +71,7 @@ function codedFile(name: string, coding: Coded['coding']): Coded | undefined {
   return { coding, octets, etag: `"${digest}"` }
 }
 
-/** RFC 9110, section 12.5.3. What no coding fits comes as it is. */
+/** Picks the best coding (RFC 9110 §12.5.3). Falls back to the uncompressed file. */
 function acceptable(coded: Coded[], header: string | null): Coded | undefined {
   const asked = new Map(parseAccept(header ?? '').map(({ type, q }) => [type.toLowerCase(), q]))
   const weight = ({ coding }: Coded) => (coding ? (asked.get(coding) ?? asked.get('*') ?? 0) : 0)
@@ -101,7 +101,7 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
     'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag,
     ...(all.length > 1 ? { vary: 'accept-encoding' } : {}),
-    // On a 304 too: a browser takes its headers for those of the page it has (RFC 9111, section 4.3.4).
+    // Also sent with a 304: browsers update the headers of the cached page from it (RFC 9111 §4.3.4).
     'content-security-policy':
       "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
   }
@@ -117,7 +117,7 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
   })
 }
 
-/** RFC 9110, section 13.1.2: a weak comparison. */
+/** Compares weakly (RFC 9110 §13.1.2). */
 function isKnown(header: string | null, etag: string): boolean {
   return (header ?? '').split(',').some((one) => ['*', etag].includes(one.trim().replace(/^W\//, '')))
 }

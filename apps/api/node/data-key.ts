@@ -12,7 +12,10 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** The data key from the environment, else from `keys/data.key`, made at first start and readable by this user only. */
+/**
+ * Returns the data key from the environment, or else from `keys/data.key`. The file is made at the first start and is
+ * readable only by this user.
+ */
 export function dataKeyOf(env: NodeJS.ProcessEnv, directory: string): string {
   if (env.POSTERN_DATA_KEY) return env.POSTERN_DATA_KEY
   const file = join(directory, 'keys', 'data.key')
@@ -24,12 +27,12 @@ export function dataKeyOf(env: NodeJS.ProcessEnv, directory: string): string {
   return key
 }
 
-/** Whole and durable, or not there: everything that is sealed with it hangs on it. */
+/** Writes the key file completely and durably, or not at all. Everything sealed with the key depends on it. */
 function make(file: string): void {
   const newFile = `${file}.new`
   try {
     writeFileSync(newFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
-    // Never over one that another process has just made.
+    // Never overwrite a key that another process has just made.
     linkSync(newFile, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error

@@ -21,7 +21,7 @@ export type NodeOptions = {
   clientAddress: Dependencies['clientAddress']
 }
 
-/** What Node gives the API. `settled` resolves when nothing is left in the background. */
+/** Builds the API's dependencies on Node. `settled` resolves when no background work is left. */
 export async function makeParts({ control, records, dataKey, env, clientAddress }: NodeOptions) {
   const work = new Set<Promise<unknown>>()
   const log = pino({ name: 'api', level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))

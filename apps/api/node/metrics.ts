@@ -7,7 +7,7 @@ const labelNames = ['service', 'worker'] as const
 export function makeMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'postern_api_' })
-  // Gauges with a counter's name; what they add up is there by type, without it.
+  // These gauges have the name of a counter. The per-type metrics without `_total` hold the same data.
   for (const name of ['handles', 'requests', 'resources'])
     registry.removeSingleMetric(`postern_api_nodejs_active_${name}_total`)
   const seconds = new Histogram({
@@ -25,7 +25,7 @@ export function makeMetrics(): Metrics {
   }
 }
 
-/** As of now: a worker that was forgotten is no series any more. */
+/** Builds the metrics from the current snapshot, so that removed workers leave no series behind. */
 function workersIn({ revision, duplicates, workers }: MetricsSnapshot): Registry {
   const registry = new Registry()
   const registers = [registry]
@@ -48,7 +48,7 @@ function workersIn({ revision, duplicates, workers }: MetricsSnapshot): Registry
 
 type Reported = { worker: string; service: string; value: number }
 
-/** What a worker of another release reports, and this one does not know, goes by its name. */
+/** Metrics that this release does not know, from a worker of another release, keep their reported name. */
 function setReported(registry: Registry, name: string, { worker, service, value }: Reported): void {
   const known = Object.hasOwn(workerMetrics, name) ? workerMetrics[name as WorkerMetricName] : undefined
   const type = known?.type ?? (name.endsWith('_total') ? 'counter' : 'gauge')

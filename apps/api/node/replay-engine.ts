@@ -5,9 +5,11 @@ import { Replay } from '@postern/policy/replay.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { ReplayOptions } from '../dependencies.ts'
 
-/** The replay itself: rows in, then the draft, then batches of records. Works in steps, so that it can share a thread. */
+/**
+ * Runs the replay: takes rows, then the draft, then batches of records. Works in steps, so that it can share a thread.
+ */
 
-/** A batch holds at most 4 MB of records; more is not one of ours. */
+/** Our batches hold at most 4 MB of records. A larger one did not come from us. */
 const maxOctets = 64 * 1024 * 1024
 const linesPerStep = 50
 
@@ -20,12 +22,12 @@ export class ReplayEngine {
     this.#options = options
   }
 
-  /** Saved rows as NDJSON. */
+  /** Takes saved rows as NDJSON. */
   rows(text: string): void {
     for (const line of text.split('\n')) if (line !== '') applyRow(this.#replica, JSON.parse(line) as Row)
   }
 
-  /** After all rows: what the draft changes of them. */
+  /** Takes the drafted changes, after all rows. */
   begin(changes: readonly Change[]): void {
     const { revision, ...span } = this.#options
     const before = compilePolicy(this.#replica, revision)
@@ -36,7 +38,7 @@ export class ReplayEngine {
     this.#replay = new Replay(before, after, span)
   }
 
-  /** One batch as it is stored; yields now and then. */
+  /** Replays one batch as stored. Yields from time to time. */
   *facts(records: Uint8Array): Generator<void, number, void> {
     const replay = this.#replay as Replay
     const { since, until } = this.#options
@@ -58,7 +60,7 @@ export class ReplayEngine {
   }
 }
 
-/** A record begins with its time. */
+/** Reads the time at the beginning of a record. */
 function nowOf(text: string, from: number): number | undefined {
   if (!text.startsWith('{"now":', from)) return undefined
   const now = Number.parseInt(text.slice(from + 7, from + 27), 10)

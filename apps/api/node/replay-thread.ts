@@ -3,7 +3,7 @@ import type { ReplayOptions } from '../dependencies.ts'
 import { ReplayEngine } from './replay-engine.ts'
 import type { ToThread } from './replayer.ts'
 
-/** The thread of a replay: it answers every message with how far it is, in their order. */
+/** The thread of a replay. Answers every message, in order, with the progress so far. */
 
 const engine = new ReplayEngine(workerData as ReplayOptions)
 const port = parentPort

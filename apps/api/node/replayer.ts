@@ -6,7 +6,10 @@ import type { Replayer, ReplayRun } from '../dependencies.ts'
 import { timeSlice } from '../time-slice.ts'
 import { ReplayEngine } from './replay-engine.ts'
 
-/** Runs replays in a thread of their own; where there is no such file (a bundled function), in slices of this one. */
+/**
+ * Runs each replay in its own thread. Without the thread's file (in a bundled function), runs it in slices on this
+ * thread.
+ */
 
 export type ToThread =
   | { kind: 'rows'; text: string }

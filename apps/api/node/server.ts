@@ -19,7 +19,7 @@ import { consoleAt } from './console.ts'
 import { dataKeyOf } from './data-key.ts'
 import { makeParts } from './dependencies.ts'
 
-/** The API as a process: API, console, change queues and workers on one machine. `npm start`. */
+/** The API as a process: API, console, change queues and workers on one machine. Started with `npm start`. */
 
 const sweepEveryMs = 2_000
 const retainEveryMs = 3_600_000
@@ -93,7 +93,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGTERM', () => void stop('SIGTERM'))
   process.on('SIGINT', () => void stop('SIGINT'))
 
-  // They may take long: one of another configuration is first stopped in order.
+  // May take long, because a worker with another configuration is first stopped in order.
   if (env.POSTERN_WORKERS !== 'none')
     starting = startWorkers({ parts, env, dataDirectory, apiUrl, sqsEndpoint, isEmbeddedSqs: !!embeddedQueues, root })
   const lines = (await (await starting)?.ready()) ?? ['workers=none']
@@ -116,14 +116,14 @@ async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
   }
 }
 
-/** `host:port` cannot be looked for. */
+/** Returns the socket if it does not exist. A `host:port` address cannot be checked this way. */
 function missingSyslog(where: string): string | undefined {
   return where.includes(':') || existsSync(where) ? undefined : where
 }
 
 /**
- * Longer than proxies keep an idle connection (a minute, with nginx and AWS's balancers): the side that asks must be the one
- * that ends it, or its next request meets a connection that has just been closed.
+ * Longer than proxies keep an idle connection (one minute for nginx and AWS load balancers). The client must be the one
+ * that closes it. Otherwise its next request may hit a connection that has just been closed.
  */
 const keepAliveMs = 75_000
 
