@@ -1,17 +1,17 @@
 import ipaddr from 'ipaddr.js'
 import { parseBlock } from './network.ts'
 
-/** How much of the Internet a list of address blocks covers: what nobody's own network is as large as. */
+/** Measures how much of the Internet a list of address blocks covers, to detect a list larger than any single network. */
 
-/** More public IPv4 addresses than a /8 has, and more of the global IPv6 space than a /16. */
+/** Limits: the public IPv4 addresses of a /8, and the global IPv6 space of a /16. */
 const mostV4 = 1n << 24n
 const mostV6 = 1n << 112n
 
 type Range = { from: bigint; to: bigint }
 
 /**
- * @param values addresses and blocks as lists keep them; others are passed over
- * @returns the families of which the list covers more than one network can have
+ * @param values addresses and blocks as lists keep them; other values are ignored
+ * @returns the address families of which the list covers more than one network can have
  */
 export function tooBroad(values: Iterable<string>): ('IPv4' | 'IPv6')[] {
   const v4: Range[] = []
@@ -35,7 +35,7 @@ function publicPart(ranges: Range[], own: readonly Range[]): bigint {
   return sizeOf([...ranges, ...own]) - sizeOf([...own])
 }
 
-/** Addresses in any of the ranges, each counted once. */
+/** Counts the addresses in any of the ranges, each once. */
 function sizeOf(ranges: Range[]): bigint {
   ranges.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))
   let size = 0n
@@ -52,7 +52,10 @@ function numberOf(octets: readonly number[]): bigint {
   return octets.reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n)
 }
 
-/** Not the Internet: a list may name all of these (RFC 1918, RFC 6598, RFC 1122 §3.2.1.3, RFC 3927, class E; RFC 4193, RFC 4291). */
+/**
+ * Ranges that are not part of the Internet. A list may name all of these (RFC 1918, RFC 6598, RFC 1122 §3.2.1.3, RFC
+ * 3927, class E; RFC 4193, RFC 4291).
+ */
 const privateV4 = [
   '10.0.0.0/8',
   '172.16.0.0/12',

@@ -12,20 +12,32 @@ export type MailAddress = {
   text: string
 }
 
-/** Beyond ASCII (RFC 6531 §3.3) anything but what cannot be seen or turns the writing round: controls, spaces with a width and without, bidi overrides. */
+/**
+ * Non-ASCII characters (RFC 6531 §3.3), except invisible ones and those that change the text direction: controls,
+ * spaces, zero-width characters and bidi overrides.
+ */
 const beyond = '(?![\\p{Cc}\\p{Cs}\\p{Z}\\u200b\\u2060\\ufeff\\u202a-\\u202e\\u2066-\\u2069])[\\u0080-\\u{10ffff}]'
 const letter = `(?:[a-z0-9!#$%&'*+/=?^_\`{|}~-]|${beyond})`
 const atom = `${letter}+`
 const dotAtom = new RegExp(`^${atom}(?:\\.${atom})*$`, 'iu')
 const quoted = new RegExp(`^"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|${beyond}|\\\\[\\x20-\\x7e])*"$`, 'u')
-/** Dots where RFC 5321 allows none: first, last, two in a row. Japanese carriers give out such addresses. */
+/**
+ * Allows dots where RFC 5321 does not: at the start, at the end, or two in a row. Japanese carriers issue such
+ * addresses.
+ */
 const looseDots = new RegExp(`^\\.*${letter}(?:${letter}|\\.)*$`, 'iu')
-/** Octets of an address: RFC 5321 §4.5.3.1.3 asks for 256 at least, and a local part of 64 and a domain of 255 make 320. */
+/**
+ * Maximum length of an address in bytes. RFC 5321 §4.5.3.1.3 requires at least 256; a local part of 64 and a domain of
+ * 255 make 320.
+ */
 const longest = 320
 
 const isAscii = /^[\0-\x7f]*$/
 
-/** Lower-case A-label form of a domain (RFC 5890), or `null` when it is no domain name or address literal. */
+/**
+ * Returns the lower-case A-label form of a domain (RFC 5890), or `null` if the text is neither a domain name nor an
+ * address literal.
+ */
 export function canonicalDomain(text: string): string | null {
   if (text.startsWith('[') && text.endsWith(']')) {
     const address = parseAddress(text)
@@ -42,10 +54,10 @@ export function canonicalDomain(text: string): string | null {
 }
 
 /**
- * Reads `local@domain` as RFC 5321 §4.1.2 writes it, without angle brackets. Source routes are not accepted here.
- * The local part alone has no limit: §4.5.3.1.1 names what everybody must take, and VERP and SRS make longer ones. Dots where
- * none may stand put it in quotes, which is how it is kept and passed on: `a..b@c` is `"a..b"@c`.
- * @returns `null` when it is no address; `addressFault` says why
+ * Parses `local@domain` in the syntax of RFC 5321 §4.1.2, without angle brackets. Source routes are not accepted here.
+ * The local part has no limit of its own: §4.5.3.1.1 gives the length that every server must accept, and VERP and SRS
+ * produce longer ones. A local part with misplaced dots is stored and sent in quotes: `a..b@c` becomes `"a..b"@c`.
+ * @returns `null` if the text is not an address; `addressFault` explains why
  */
 export function parseMailAddress(text: string): MailAddress | null {
   const at = text.lastIndexOf('@')
@@ -55,7 +67,8 @@ export function parseMailAddress(text: string): MailAddress | null {
   const domain = canonicalDomain(text.slice(at + 1))
   if (!domain) return null
   if (octets(local) + 1 + domain.length > longest) return null
-  // Beyond ASCII what it is compared by may be longer, or hold what no local part holds: U+037E is a semicolon then.
+  // Folding can make a non-ASCII local part longer, or add characters that a local part must not contain: U+037E
+  // becomes a semicolon.
   if (!isAscii.test(local) && !isFolded(foldLocal(local), domain)) return null
   return { local, domain, text: `${local}@${domain}` }
 }
@@ -69,7 +82,7 @@ function isFolded(local: string, domain: string): boolean {
   return (dotAtom.test(local) || quoted.test(local)) && octets(local) + 1 + domain.length <= longest
 }
 
-/** Tells the author of an invalid address what is wrong with it. */
+/** Describes what is wrong with an invalid address. */
 export function addressFault(text: string): string {
   if (text === '') return 'the address is empty'
   if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'the address contains a control character'
@@ -86,42 +99,45 @@ export function addressFault(text: string): string {
     : 'the local part is malformed'
 }
 
-/** Length in UTF-8. */
+/** Returns the length in UTF-8 bytes. */
 function octets(text: string): number {
   let count = text.length
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    // A surrogate is half of four octets.
+    // A surrogate is half of a four-byte character.
     if (code > 0x7f) count += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1
   }
   return count
 }
 
-/** How local parts are compared in the directory and the lists: without regard to case (and unquoted where possible). */
+/** Folds a local part for comparison in the directory and the lists: ignores case, and removes quotes where possible. */
 export function foldLocal(local: string): string {
   const text = settled(local)
   return text.startsWith('"') ? unquoted(text) : text
 }
 
-/** Composed and in lower case, so that doing it again changes nothing: `H̱` has no composed form, `ẖ` has one. */
+/** Composes and lower-cases the text until a further pass changes nothing: `H̱` has no composed form, but `ẖ` has one. */
 function settled(text: string): string {
   return isAscii.test(text) ? text.toLowerCase() : text.normalize('NFC').toLowerCase().normalize('NFC')
 }
 
-/** `"jane"` is `jane`; what can only stand in quotes keeps them, with no escape more than it needs. */
+/**
+ * Removes unnecessary quotes: `"jane"` becomes `jane`. A local part that needs quotes keeps them, with the fewest
+ * escapes.
+ */
 function unquoted(local: string): string {
   const bare = local.slice(1, -1).replace(/\\(.)/gu, '$1')
   return dotAtom.test(bare) ? bare : `"${bare.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** An address in ASCII that can be read back: what is beyond it as `\x{…}` (RFC 6533 §3). */
+/** Encodes an address as reversible ASCII: non-ASCII characters become `\x{…}` (RFC 6533 §3). */
 export function embedded(address: string): string {
   return address.replace(/[^\x00-\x7f]/gu, (character) => {
     return `\\x{${(character.codePointAt(0) as number).toString(16).toUpperCase()}}`
   })
 }
 
-/** Reads `\\x{…}` back. What would be a control character or half of one stays as it is written. */
+/** Decodes `\\x{…}`. Escapes of control characters and surrogates stay unchanged. */
 export function disembedded(address: string): string {
   return address.replace(/\\x\{([0-9A-F]{2,6})\}/g, (written, hex: string) => {
     const point = Number.parseInt(hex, 16)
@@ -131,7 +147,7 @@ export function disembedded(address: string): string {
   })
 }
 
-/** The key under which an address is looked up. */
+/** Returns the lookup key of an address. */
 export function foldAddress({ local, domain }: Pick<MailAddress, 'local' | 'domain'>): string {
   return `${foldLocal(local)}@${domain}`
 }
@@ -154,7 +170,7 @@ function notAnAddress(text: string): string {
   return `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org: ${addressFault(text.trim())}`
 }
 
-/** A mail address as the directory keeps it: folded, so that two spellings are one entry. */
+/** A mail address in the form stored in the directory: folded, so that two spellings are one entry. */
 export const mailboxSchema = z.string().transform((text, context) => {
   const address = parseMailAddress(text.trim())
   if (address) return foldAddress(address)

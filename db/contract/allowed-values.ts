@@ -3,7 +3,10 @@ import type { z } from 'zod'
 /** Describes in words what a schema allows. */
 export type Schema = z.core.$ZodType
 
-/** What is wrapped by optional, default and the like; the input side of a transformation, and what a preprocessing leads to. */
+/**
+ * Returns the schema inside a wrapper such as optional or default. For a transformation that is its input, for
+ * preprocessing its result.
+ */
 export function innerOf(schema: Schema): Schema | null {
   const def = schema._zod.def as { type: string; innerType?: Schema; in?: Schema; out?: Schema }
   if (def.type !== 'pipe') return def.innerType ?? null
@@ -24,7 +27,7 @@ export function keysOf(schema: Schema | null): string[] {
   return []
 }
 
-/** What a schema lets through, e.g. `a whole number from 1 to 100`. */
+/** Describes the values that a schema accepts, e.g. `a whole number from 1 to 100`. */
 export function allowedBy(schema: Schema): string {
   const inner = bare(schema)
   const { def } = inner._zod
@@ -59,7 +62,10 @@ export function oneOf(values: readonly unknown[]): string {
   return shown.length === 1 ? `${shown[0]}` : `one of ${shown.join(', ')}`
 }
 
-/** `{"type": "lmtp", "host": …}`, of a union of objects that are told apart by `type`. @param type the one that is meant, if any */
+/**
+ * Returns an example such as `{"type": "lmtp", "host": …}` for a union of objects discriminated by `type`.
+ * @param type the intended type, if any
+ */
 export function exampleOf(schema: Schema, type: unknown): string | null {
   const { def } = bare(schema)._zod
   if (def.type !== 'union' || (def as { discriminator?: string }).discriminator !== 'type') return null
@@ -82,7 +88,7 @@ type Limits = { low?: number; high?: number; format?: string }
 
 type Check = { value?: number; minimum?: number; maximum?: number; length?: number; format?: string }
 
-/** The limits that the checks of a number, a text or a list set. */
+/** Returns the limits set by the checks of a number, a string or a list. */
 function limitsOf({ _zod }: Schema): Limits {
   const limits: Limits = {}
   for (const check of [_zod, ...(_zod.def.checks ?? []).map((each) => each._zod)]) {

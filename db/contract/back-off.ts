@@ -1,12 +1,12 @@
-/** The pauses between tries of something that fails: each is twice as long as the one before, up to a limit. Milliseconds. */
+/** The pauses between retries. Each is twice as long as the one before, up to a limit. In milliseconds. */
 export type BackOffLimits = { firstMs: number; longestMs: number }
 
-/** The pause after so many failures in a row, from 1. */
+/** Returns the pause after this number of consecutive failures, counted from 1. */
 export function pauseAfter(failures: number, { firstMs, longestMs }: BackOffLimits): number {
   return Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 30))
 }
 
-/** Counts the failures. */
+/** Counts failures and returns the pauses between them. */
 export class BackOff {
   readonly #limits: BackOffLimits
   #failures = 0
@@ -15,12 +15,12 @@ export class BackOff {
     this.#limits = limits
   }
 
-  /** Milliseconds to wait after this failure. */
+  /** Records a failure and returns the pause in milliseconds. */
   next(): number {
     return pauseAfter(++this.#failures, this.#limits)
   }
 
-  /** It worked: the next failure is a first one again. */
+  /** Records a success, so that the next failure counts as the first. */
   reset(): void {
     this.#failures = 0
   }

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { domainSchema, mailAddressSchema } from './address.ts'
 import { setting } from './setting.ts'
 
-/** The server's certificates: where they come from, and which one a client gets. */
+/** The server's certificates: their sources, and which certificate a client gets. */
 
-/** DSA and short RSA keys of older products are not made. */
+/** Kinds of keys that the server creates. It does not create DSA or short RSA keys, as older products did. */
 export const keyKinds = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
 export type KeyKind = (typeof keyKinds)[number]
 
-/** A host name, or `*.` and a domain: one label of any name (RFC 6125 §6.4.3). */
+/** A host name, or `*.` followed by a domain. The wildcard matches one label (RFC 6125 §6.4.3). */
 const certificateNameSchema = z.string().transform((text, context) => {
   const wildcard = text.trim().startsWith('*.')
   const domain = domainSchema.safeParse(wildcard ? text.trim().slice(2) : text)
@@ -31,7 +31,7 @@ const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'
 
-/** Where a certificate comes from: only what an administrator may choose. */
+/** The source of a certificate: the fields that an administrator can set. */
 export const certificateSourceSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('upload') }),
   z.strictObject({
@@ -82,9 +82,9 @@ export type CertificateSource = z.output<typeof certificateSourceSchema>
 export const certificateInputSchema = z.strictObject({
   name: z.string().trim().min(1).max(100),
   source: certificateSourceSchema.default({ type: 'upload' }),
-  /** PEM: the leaf first, then the intermediates. Given by an upload, and by the answer to a CSR. */
+  /** PEM: the leaf first, then the intermediates. Set for an upload and for the certificate issued for a CSR. */
   certificate: z.string().max(200_000).optional(),
-  /** PEM. Never leaves the API again except to the workers. Given by an upload only. */
+  /** PEM. The API sends it only to workers. Set only for an upload. */
   privateKey: setting(z.string().max(50_000), {
     title: 'Private key',
     help: 'Cannot be read back. Encrypted at rest.',
@@ -94,7 +94,7 @@ export const certificateInputSchema = z.strictObject({
 })
 export type CertificateInput = z.output<typeof certificateInputSchema>
 
-/** What is read from a certificate, never typed. */
+/** Fields read from a certificate; users cannot set them. */
 const factsSchema = z.object({
   names: z.array(z.string()),
   notBefore: z.string(),
@@ -106,7 +106,7 @@ const factsSchema = z.object({
 })
 export type CertificateFacts = z.output<typeof factsSchema>
 
-/** As stored and replicated. `certificate` is absent while a request is unsigned or an order is not finished. */
+/** A certificate as stored and replicated. `certificate` is absent until a request is signed or an order is finished. */
 export const certificateRowSchema = certificateInputSchema.extend({
   ...factsSchema.partial().shape,
   names: z.array(z.string()),
@@ -114,10 +114,10 @@ export const certificateRowSchema = certificateInputSchema.extend({
 })
 export type Certificate = z.output<typeof certificateRowSchema>
 
-/** Days before expiry at which administrators are warned. */
+/** Days before expiry on which administrators are warned. */
 export const expiryWarnings = [30, 14, 3, 0] as const
 
-/** Whole days until expiry, rounded down; negative after it. */
+/** Returns the whole days until expiry, rounded down; negative after expiry. */
 export function daysLeft(notAfter: string, now: number): number {
   return Math.floor((Date.parse(notAfter) - now) / 86_400_000)
 }
@@ -125,9 +125,9 @@ export function daysLeft(notAfter: string, now: number): number {
 export type ShownCertificates = { byName: Map<string, string>; fallback: string | undefined }
 
 /**
- * Which certificate's id clients are shown, by the lower-case name they ask for (wildcards as `*.domain`), and by
- * default: the one for the server's own name, else the best of all. Among several for one name the one signed by
- * somebody else wins over a self-signed one, then the one that lasts longest.
+ * Selects the certificate id for each lower-case name that clients request (wildcards as `*.domain`), and the default
+ * one. The default is the certificate for the server's own name, or else the best of all. If several certificates cover
+ * a name, a CA-signed one is preferred to a self-signed one, then the one that expires last.
  */
 export function shownCertificates(rows: ReadonlyMap<string, Certificate>, hostname: string): ShownCertificates {
   const usable = [...rows].filter(([, { certificate, privateKey }]) => certificate && privateKey)
@@ -137,7 +137,7 @@ export function shownCertificates(rows: ReadonlyMap<string, Certificate>, hostna
   return { byName, fallback: shownFor({ byName, fallback: best[0]?.[0] }, hostname) }
 }
 
-/** Looks a name up: exactly, then as one label below a wildcard, then the default. */
+/** Looks up a name: first an exact match, then a wildcard one label up, then the default. */
 export function shownFor({ byName, fallback }: ShownCertificates, name: string): string | undefined {
   const asked = lower(name)
   return byName.get(asked) ?? byName.get(`*${asked.slice(asked.indexOf('.'))}`) ?? fallback

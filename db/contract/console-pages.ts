@@ -1,4 +1,4 @@
-/** The first segments of the console's pages. A path that begins otherwise is no page of it: the API answers 404. */
+/** The first path segments of the console's pages. For any other path the API answers 404. */
 export const consolePages = [
   'account',
   'audit',

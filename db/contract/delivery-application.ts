@@ -4,34 +4,34 @@ import type { Listener } from './facts.ts'
 import type { Lookups } from './lookups.ts'
 
 /**
- * The delivery application, `advanced.deliveryApplication`: what it is asked about a message, and what it may answer.
- * It is asked by POST with a `multipart/form-data` body of two parts: `envelope` (application/json, an `ApplicationQuestion`)
- * and `message` (message/rfc822, as it came from the client).
+ * The delivery application, `advanced.deliveryApplication`: the question about a message and the possible answers. The
+ * question is a POST with a `multipart/form-data` body of two parts: `envelope` (application/json, an
+ * `ApplicationQuestion`) and `message` (message/rfc822, as received from the client).
  */
 export type ApplicationQuestion = {
-  /** The message's id: the same in its events, its trace and its 250. */
+  /** The message id, as in the message's events, its trace and the 250 reply. */
   id: string
   /** RFC 3339 UTC. */
   receivedAt: string
   /** This server's name. */
   server: string
-  /** Settings revision in force. */
+  /** The settings revision in force. */
   revision: number
-  /** MAIL FROM; empty for the null sender. */
+  /** The MAIL FROM address; empty for the null sender. */
   sender: string
-  /** After aliases and groups; `original` is what RCPT TO said. */
+  /** Recipients after aliases and groups are expanded; `original` is the RCPT TO address. */
   recipients: readonly { address: string; original: string }[]
-  /** Octets of the message. */
+  /** Size of the message in bytes. */
   size: number
   client: { ip: string; helo: string; listener: Listener; login?: string; tls?: { version: string; cipher: string } }
-  /** What others said about the client and the message, as far as settings ask them. */
+  /** Lookup results about the client and the message, as far as the settings request them. */
   lookups: Lookups
 }
 
-/** Octets of an answer. */
+/** Maximum size of an answer in bytes. */
 export const maxAnswered = 65_536
 
-/** Fields that say how a message is read, where it came from, or that may stand in it only once. */
+/** Header fields that control how a message is read, that show its origin, or that may occur only once. */
 const reservedFields = new Set(
   'received return-path delivered-to authentication-results arc-seal arc-message-signature arc-authentication-results dkim-signature content-type content-transfer-encoding content-disposition content-id mime-version from sender reply-to to cc bcc message-id in-reply-to references subject date'.split(
     ' ',
@@ -58,13 +58,13 @@ const reason = z
   .regex(/^[^\p{C}\u2028\u2029]*$/u, { message: 'must be one printable line' })
   .optional()
 
-/** The answer, JSON, with status 200. Anything else counts as none. */
+/** The answer: JSON, with status 200. Any other response counts as no answer. */
 export const applicationAnswerSchema = z.discriminatedUnion('action', [
   z.strictObject({ action: z.literal('accept'), headers }),
-  /** The client reads `550 5.7.1 Message refused: <reason>`. */
+  /** The client receives `550 5.7.1 Message refused: <reason>`. */
   z.strictObject({ action: z.literal('reject'), reason }),
-  /** Accepted with 250; it waits in the queue until an operator releases it. */
+  /** Accepted with 250; the message waits in the queue until an operator releases it. */
   z.strictObject({ action: z.literal('hold'), reason, headers }),
-  /** Accepted with 250; these get it in place of its recipients. */
+  /** Accepted with 250; these addresses replace the message's recipients. */
   z.strictObject({ action: z.literal('redirect'), to: z.array(mailAddressSchema).min(1).max(100), headers }),
 ])

@@ -3,7 +3,7 @@ import { domainSchema, mailAddressSchema, mailboxSchema } from './address.ts'
 import { hostSchema, portSchema, webUrlSchema } from './network.ts'
 import { setting } from './setting.ts'
 
-/** What makes an address local: domains, accounts, aliases and groups; and the keys that sign mail. */
+/** The directory: domains, accounts, aliases and groups, which make an address local, and the DKIM keys that sign mail. */
 
 export const routeSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('maildir') }),
@@ -29,7 +29,7 @@ export const routeSchema = z.discriminatedUnion('type', [
     bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, {
       message: 'must be a bucket name: 3 to 63 of a-z, 0-9, dot and hyphen',
     }),
-    /** Before the key `<yyyy>/<mm>/<dd>/<message id>-<domain>.eml`. */
+    /** Prefix of the object key `<yyyy>/<mm>/<dd>/<message id>-<domain>.eml`. */
     prefix: z
       .string()
       .max(200)
@@ -42,16 +42,18 @@ export type Route = z.output<typeof routeSchema>
 
 export const domainInputSchema = z.strictObject({
   name: domainSchema,
-  /** Other names of the domain: jane@alias is jane@name. */
+  /** Other names of the domain: jane@alias means jane@name. */
   aliases: z.array(domainSchema).max(1000).default([]),
-  /** Where mail for unknown users of the domain goes; empty: refused with 550 5.1.1. */
+  /** The address that gets mail for unknown users of the domain. If empty, such mail is refused with 550 5.1.1. */
   catchAll: z.union([z.literal(''), mailAddressSchema]).default(''),
   route: routeSchema.default({ type: 'maildir' }),
   /**
-   * What happens to recipients that neither the directory nor a catch-all knows. `directory`: they are unknown.
-   * `callout`: the host of the domain's route (smtp or lmtp) is asked at RCPT time, with MAIL FROM:<> and RCPT TO. A recipient
-   * that it refuses gets 550 5.1.1; if it does not answer, 451 4.4.1. `any`: they are accepted and go to the domain's
-   * route. Not allowed with the route maildir, where only an account has a mailbox.
+   * How to treat recipients that match neither the directory nor a catch-all.
+   * - `directory`: they are unknown.
+   * - `callout`: at RCPT time the server asks the host of the domain's route (smtp or lmtp) with MAIL FROM:<> and RCPT
+   *   TO. A recipient that the host refuses gets 550 5.1.1; if the host does not answer, 451 4.4.1.
+   * - `any`: they are accepted and sent to the domain's route. Not allowed with the route maildir, where only accounts
+   *   have a mailbox.
    */
   verifyRecipients: setting(z.enum(['directory', 'callout', 'any']).default('directory'), {
     title: 'Verify recipients',
@@ -60,21 +62,21 @@ export const domainInputSchema = z.strictObject({
 })
 export type Domain = z.output<typeof domainInputSchema>
 
-/** All names of the domain, its own name first. */
+/** Returns all names of the domain, its primary name first. */
 export function namesOf({ name, aliases }: Pick<Domain, 'name' | 'aliases'>): string[] {
   return [name, ...aliases]
 }
 
 export const accountInputSchema = z.strictObject({
   address: mailboxSchema,
-  /** What the user types to log in. Empty: the address. */
+  /** The user name for login. If empty, the address. */
   login: z.string().trim().max(255).default(''),
   secret: setting(z.string().min(8).max(256), {
     title: 'Password',
     help: 'At least 8 characters. Stored only as an argon2id hash.',
     secret: true,
   }),
-  /** Messages of the login, counted by each worker for itself; 0: no limit. */
+  /** Limits on messages sent with this login. Each worker counts for itself; 0 means no limit. */
   quotas: z
     .strictObject({
       sendsPerHour: z.number().int().min(0).max(1_000_000).default(0),
@@ -89,14 +91,17 @@ export const accountInputSchema = z.strictObject({
     title: 'Keep a copy',
     help: 'Keeps forwarded mail in the account’s mailbox too. Off: mail is only forwarded, but a message that cannot be forwarded to any address is kept.',
   }),
-  /** It cannot log in, an open session is no longer logged in from its next message on, and the relay modes do not count it as a local user. Its mail is still received. */
+  /**
+   * A disabled account cannot log in. An open session loses its login at its next message, and the relay modes do not
+   * count the account as a local user. The account still receives mail.
+   */
   disabled: z.boolean().default(false),
 })
 export type AccountInput = z.output<typeof accountInputSchema>
-/** As workers see it: the password is only an argon2id hash (a PHC string). */
+/** An account as workers receive it: the password is only an argon2id hash (a PHC string). */
 export type Account = Omit<AccountInput, 'secret' | Forwarding> &
   Partial<Pick<AccountInput, Forwarding>> & { secretHash: string }
-/** Rows written before accounts could forward have neither. */
+/** Fields that are absent in rows from before accounts could forward mail. */
 type Forwarding = 'forwardTo' | 'keepCopy'
 
 export const aliasInputSchema = z.strictObject({

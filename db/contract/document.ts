@@ -5,9 +5,9 @@ import { withSecretsOptional } from './secrets.ts'
 import { settingGroups } from './settings.ts'
 
 /**
- * The whole configuration as one declarative document, without secrets. A section that is absent is left alone; a section
- * that is present is the whole truth about it: what it does not name is deleted. Settings keys that are absent return to their defaults.
- * Accounts, certificates and DKIM keys hold secrets and are not part of it.
+ * The whole configuration as one declarative document, without secrets. An absent section is left unchanged. A section
+ * that is present is complete: entries that it does not name are deleted. Absent settings keys return to their
+ * defaults. Accounts, certificates and DKIM keys hold secrets and are not part of the document.
  */
 export const documentVersion = 1
 

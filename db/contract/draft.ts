@@ -6,9 +6,9 @@ import { withSecretsOptional } from './secrets.ts'
 import { type SettingGroup, settingGroupNames } from './settings.ts'
 
 /**
- * Changes that are not saved: what a simulation or a replay sees on top of what is saved. Settings are merge patches, as
- * PATCH takes them. A list or a part of the directory is either the whole truth, as in the declarative document, or
- * `{add, remove}`: entries to add or replace, and the values (names, addresses) of those to take away.
+ * Unsaved changes that a simulation or a replay applies on top of the saved settings. Settings are merge patches, as in
+ * PATCH. A list or a part of the directory is either complete, as in the declarative document, or `{add, remove}`:
+ * entries to add or replace, and the values (names, addresses) of entries to remove.
  */
 
 type Shape<T extends z.ZodType> = z.ZodUnion<
@@ -24,7 +24,7 @@ function changes<T extends z.ZodType>(entry: T): Shape<T> {
   return z.union([z.array(entry), z.strictObject({ add: add.optional(), remove: remove.optional() })])
 }
 
-/** An entry of a list may be its value alone. */
+/** Accepts a list entry, or its value alone. */
 function entry<T extends z.ZodType>(schema: T) {
   return changes(z.preprocess((given) => (typeof given === 'string' ? { value: given } : given), schema)).optional()
 }

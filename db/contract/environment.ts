@@ -1,14 +1,17 @@
 import { parseAddress, parseBlock } from './network.ts'
 
-/** Reads values from the environment, the same way in every process. Pure: the entry file passes its variables. */
+/** Reads values from the environment in the same way for every process. Pure: the entry file passes in its variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** A variable cannot be used. The message names it, its value and what is allowed. */
+/** A variable has an unusable value. The message names the variable, its value and the allowed values. */
 export class EnvironmentError extends Error {
   override name = 'EnvironmentError'
 }
 
-/** A port, 0 meaning any free one; `undefined` when the variable is absent or empty. Throws an EnvironmentError. */
+/**
+ * Reads a port; 0 means any free port. Returns `undefined` if the variable is absent or empty. Throws an
+ * EnvironmentError.
+ */
 export function portIn(env: Environment, name: string): number | undefined {
   const text = env[name]
   if (!text) return undefined
@@ -17,7 +20,10 @@ export function portIn(env: Environment, name: string): number | undefined {
   return Number(text)
 }
 
-/** `address[:port]`, separated by commas (`[address]:port` for IPv6); `undefined` when absent or empty. Throws an EnvironmentError. */
+/**
+ * Reads a comma-separated list of `address[:port]` (`[address]:port` for IPv6). Returns `undefined` if the variable is
+ * absent or empty. Throws an EnvironmentError.
+ */
 export function serversIn(env: Environment, name: string): string[] | undefined {
   const text = env[name]
   if (!text) return undefined
@@ -35,7 +41,10 @@ function isServer(text: string): boolean {
   return parseAddress(address) !== null && Number(port) > 0 && Number(port) < 65_536
 }
 
-/** Addresses and CIDR blocks, separated by commas; `undefined` when absent or empty. Throws an EnvironmentError. */
+/**
+ * Reads a comma-separated list of addresses and CIDR blocks. Returns `undefined` if the variable is absent or empty.
+ * Throws an EnvironmentError.
+ */
 export function blocksIn(env: Environment, name: string): string[] | undefined {
   const text = env[name]
   if (!text) return undefined
@@ -47,7 +56,7 @@ export function blocksIn(env: Environment, name: string): string[] | undefined {
   )
 }
 
-/** The default ports that an unprivileged process cannot have, and what it takes instead. */
+/** Maps default ports that an unprivileged process cannot bind to the ports that it uses instead. */
 export const insteadOf: ReadonlyMap<number, number> = new Map([
   [25, 2525],
   [587, 2587],

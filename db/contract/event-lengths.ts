@@ -3,22 +3,22 @@ import type { Schema } from './allowed-values.ts'
 import { type EventFields, type EventType, eventTypeNames, eventTypes } from './events.ts'
 
 /**
- * The recorder cuts what an event says to the lengths of its row. What each type has to look at is worked out once, from
- * its schema; an event in which nothing is too long is returned as it is, and nothing is copied.
+ * The recorder truncates an event's values to the lengths in its row. The checks for each type are derived once from
+ * its schema. An event without an overlong value is returned unchanged and is not copied.
  */
 
-/** Returns the value itself where nothing in it is too long. */
+/** Returns the value itself if nothing in it is too long. */
 type Cut = (value: unknown) => unknown
 
 const cuts = new Map<EventType, Cut | undefined>(eventTypeNames.map((type) => [type, cutOf(eventTypes[type].fields)]))
 
-/** The fields, cut to the lengths that the row of the event names. Never changes what it is given. */
+/** Truncates the fields to the lengths in the event's row. Never changes its argument. */
 export function cutFields<T extends EventType>(type: T, fields: EventFields<T>): EventFields<T> {
   const cut = cuts.get(type)
   return cut ? (cut(fields) as EventFields<T>) : fields
 }
 
-/** `undefined`: nothing in such a value can be too long. */
+/** Returns the truncation for a schema; `undefined` if its values cannot be too long. */
 function cutOf(schema: Schema): Cut | undefined {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault)
     return cutOf(schema.unwrap())
@@ -28,7 +28,7 @@ function cutOf(schema: Schema): Cut | undefined {
   return undefined
 }
 
-/** A text of one exact length is a name: cut, it would name something else. */
+/** A string of one exact length is an identifier. Truncated, it would identify something else. */
 function textCut({ minLength, maxLength }: z.ZodString): Cut | undefined {
   if (maxLength === null || minLength === maxLength) return undefined
   return (value) => (typeof value === 'string' && value.length > maxLength ? value.slice(0, maxLength) : value)

@@ -13,7 +13,7 @@ export type { Tone, VerdictRecord } from './events/row.ts'
  * without gaps and keeps them on its disk until storage has acknowledged them. No event holds a secret or a message body.
  */
 
-/** One row for each event: see events/row.ts for what it says. */
+/** One row for each event; `events/row.ts` describes the fields. */
 export const eventTypes = {
   ...serviceEvents,
   ...sessionEvents,
@@ -24,17 +24,20 @@ export const eventTypes = {
 export type EventType = keyof typeof eventTypes
 export const eventTypeNames = Object.keys(eventTypes) as EventType[]
 
-/** `undefined`: this version does not know the type. */
+/** Returns the row of an event type; `undefined` if this version does not know the type. */
 export function rowOf(type: string): EventRow | undefined {
   return Object.hasOwn(eventTypes, type) ? eventTypes[type as EventType] : undefined
 }
 
-/** What a person reads of an event; of a type this version does not know, its name. */
+/** Returns an event as a sentence for people. For a type that this version does not know, returns the type's name. */
 export function sentenceOf(event: PosternEvent): string {
   return rowOf(event.type)?.sentence(event as never) ?? event.type
 }
 
-/** The only service that records events of this type; `undefined`: any worker may, or this version does not know the type. */
+/**
+ * Returns the only service that records events of this type; `undefined` if any worker may, or if this version does not
+ * know the type.
+ */
 export function recorderOf(type: string): ServiceName | 'api' | undefined {
   return rowOf(type)?.by
 }
@@ -42,25 +45,25 @@ export function recorderOf(type: string): ServiceName | 'api' | undefined {
 export type EventFields<T extends EventType> = z.infer<(typeof eventTypes)[T]['fields']>
 
 /**
- * `n`: the worker's own number. `at`: RFC 3339 UTC with milliseconds. An event that the logging settings left out of the log
- * when it happened carries `log: false` on its way to storage.
+ * `n`: the number that the worker assigned. `at`: RFC 3339 UTC with milliseconds. `log: false` marks an event on its
+ * way to storage that the logging settings excluded from the log when it happened.
  */
 export type PosternEvent = { [T in EventType]: { n: number; at: string; type: T } & EventFields<T> }[EventType]
 
 const head = { n: z.number().int().min(1), at: z.iso.datetime() }
 const headSchema = z.looseObject({ ...head, type: z.enum(eventTypeNames as [EventType, ...EventType[]]) })
-/** One schema for each event, head and fields together, so that each event is parsed once. */
+/** One schema for each event, with head and fields combined, so that each event is parsed once. */
 const eventSchemas = new Map<unknown, z.ZodType>(
   eventTypeNames.map((type) => [type, z.object({ ...head, type: z.literal(type), ...eventTypes[type].fields.shape })]),
 )
 
-/** Reads an event that came from outside the process. Throws a ZodError. */
+/** Parses an event from outside the process. Throws a ZodError. */
 export function parseEvent(value: unknown): PosternEvent {
   const schema = eventSchemas.get((value as { type?: unknown } | null)?.type) ?? headSchema
   return schema.parse(value) as PosternEvent
 }
 
-/** Events that belong to one message, for the trace. */
+/** Returns the message id of an event, for the trace. */
 export function messageIdOf(event: PosternEvent): string | undefined {
   return 'messageId' in event ? event.messageId : undefined
 }

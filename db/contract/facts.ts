@@ -2,35 +2,41 @@ import type { MailAddress } from './address.ts'
 import type { Lookups } from './lookups.ts'
 import type { HackAttempt } from './offences.ts'
 
-/** What is known at each stage. Facts are gathered first; the decision looks at nothing else. A look-up that failed is 'not-known', never 'no'. */
+/**
+ * The facts known at each stage. Facts are gathered first, and a decision uses nothing else. A failed lookup is
+ * 'not-known', never 'no'.
+ */
 
-/** Which door the client came in by. `smtp`: port 25 and the extra ports. */
+/** The listener that accepted the connection. `smtp`: port 25 and the extra ports. */
 export type Listener = 'smtp' | 'submission' | 'smtps'
 
 export type SessionFacts = {
   /** Milliseconds since the epoch. */
   now: number
   listener: Listener
-  /** The client's canonical address: behind a trusted balancer the one the PROXY header names. */
+  /** The client's canonical address. Behind a trusted balancer, the address in the PROXY header. */
   ip: string
-  /** The balancer, when there was one. */
+  /** The address of the balancer, if there was one. */
   balancer?: string
-  /** The address of ours that the client connected to (behind a balancer the one the PROXY header names): what `user@[192.0.2.1]` may mean. */
+  /**
+   * The server address that the client connected to (behind a balancer, the address in the PROXY header). Needed to
+   * interpret `user@[192.0.2.1]`.
+   */
   local?: string
-  /** The worker's own machine name, used when `general.hostname` is empty. */
+  /** The host name of the worker's machine, used if `general.hostname` is empty. */
   machine: string
   helo?: string
   tls?: { version: string; cipher: string; serverName?: string }
-  /** A certificate is loaded, so TLS can be had. */
+  /** Whether a certificate is loaded, so that TLS is available. */
   tlsAvailable: boolean
-  /** The account's address, once authenticated. */
+  /** The address of the account, after authentication. */
   login?: string
-  /** What others said, as far as a setting asks for it and as far as it is known at this stage. */
+  /** Lookup results that a setting requests and that are known at this stage. */
   lookups?: Lookups
 }
 
 export type ConnectFacts = SessionFacts & {
-  /** On this worker, this one included. */
+  /** Number of sessions on this worker, including this one. */
   sessionsOpen: number
   sessionsFromAddress: number
 }
@@ -39,19 +45,19 @@ export type HelloFacts = SessionFacts & { verb: 'HELO' | 'EHLO'; argument: strin
 
 export type AuthFacts = SessionFacts & {
   mechanism: string
-  /** Absent before credentials were read: then only whether AUTH may begin is decided. */
+  /** Absent before the credentials are read. The decision is then only whether AUTH may begin. */
   credentials?: {
     login: string
     result: 'valid' | 'invalid' | 'not-known'
-    /** Why not, where it was a token: for the administrator. */
+    /** Why a token was rejected, for the administrator. */
     because?: string
   }
 }
 
 export type MailFacts = SessionFacts & {
-  /** As written between the angle brackets. */
+  /** The text between the angle brackets, unchanged. */
   senderText: string
-  /** `null`: it could not be read. `'null-sender'`: MAIL FROM:<>. */
+  /** `null`: the address could not be parsed. `'null-sender'`: MAIL FROM:<>. */
   sender: MailAddress | 'null-sender' | null
   declaredSize?: number
   smtpUtf8: boolean
@@ -61,25 +67,25 @@ export type MailFacts = SessionFacts & {
 export type RcptFacts = MailFacts & {
   recipientText: string
   recipient: MailAddress | null
-  /** Recipients accepted so far in this transaction. */
+  /** Number of recipients accepted so far in this transaction. */
   recipientsSoFar: number
 }
 
 export type DataFacts = MailFacts & {
   recipients: number
-  /** Octets as received, dots unstuffed, headers we add not counted. */
+  /** Size in bytes as received, after dot-unstuffing, without the headers that the server adds. */
   size: number
   bareLineFeeds: boolean
   nulOctets: boolean
-  /** Received headers in the message. */
+  /** Number of Received headers in the message. */
   hops: number
 }
 
-/** Something went wrong in the session: a protocol error, a refusal, a hack attempt. */
+/** Facts about a fault in the session: a protocol error, a refusal or a hack attempt. */
 export type FaultFacts = SessionFacts & {
-  /** Protocol errors and permanent refusals of this session so far, this one included. */
+  /** Number of protocol errors and permanent refusals in this session, including this one. */
   errors: number
-  /** Unknown recipients among them. */
+  /** Number of those that were unknown recipients. */
   invalidRecipients: number
   attempt?: HackAttempt
 }

@@ -1,9 +1,9 @@
 import { parseAddress } from './network.ts'
 
 /**
- * The name this server goes by in its banner, EHLO, Received, Authentication-Results, DSNs and Message-IDs: RFC 5321 §2.3.5
- * asks for a fully-qualified one. A name without a dot gets `.localdomain`, as Postfix makes `myhostname`; an address becomes
- * a literal (§4.1.3). `machine` stands in for a host name that is not set.
+ * Returns this server's name for its banner, EHLO, Received, Authentication-Results, DSNs and Message-IDs. RFC 5321
+ * §2.3.5 requires a fully-qualified name. A name without a dot gets `.localdomain`, as in Postfix's `myhostname`. An
+ * address becomes a literal (§4.1.3). `machine` is used if no host name is set.
  */
 export function hostNameOf(hostname: string, machine: string): string {
   const name = (hostname || machine || 'localhost').replace(/\.$/, '')
@@ -12,12 +12,12 @@ export function hostNameOf(hostname: string, machine: string): string {
   return isBare(name) ? `${name}.localdomain` : name
 }
 
-/** Whether it is no fully-qualified name. */
+/** Returns whether the name is not fully qualified. */
 export function isBare(name: string): boolean {
   return !name.includes('.') && !name.includes(':')
 }
 
-/** Whether many machines may go by this name: it says nothing about which one it is. */
+/** Returns whether many machines may have this name, so that it does not identify one. */
 export function isOfMany(name: string): boolean {
   return isBare(name) || /\.localdomain$/i.test(name)
 }

@@ -2,9 +2,9 @@ import type { z } from 'zod'
 import { allowedBy, bare, exampleOf, keysOf, oneOf, type Schema } from './allowed-values.ts'
 import { isSecret } from './secrets.ts'
 
-/** Says what is wrong with bad input, so that the sender can fix it: the key, the value given, what is allowed. */
+/** Describes invalid input so that the sender can fix it: the key, the value and the allowed values. */
 export type InputIssue = {
-  /** Dotted path into the input: `retryThreads`, `gateway.port`, `items.3.value`; empty for the whole. */
+  /** Dotted path into the input: `retryThreads`, `gateway.port`, `items.3.value`; empty for the whole input. */
   path: string
   message: string
 }
@@ -15,8 +15,8 @@ type Path = readonly PropertyKey[]
 const maxIssues = 100
 
 /**
- * @param input what was parsed: the values in the messages come from it. Values of secret keys are never shown, nor are
- *   whole objects.
+ * @param input the parsed input, whose values appear in the messages. Values of secret keys and whole objects are never
+ *   shown.
  */
 export function describeIssues(error: z.core.$ZodError, input: unknown, schema: Schema): InputIssue[] {
   const found: InputIssue[] = []
@@ -27,7 +27,7 @@ export function describeIssues(error: z.core.$ZodError, input: unknown, schema: 
   return [...first.values()].slice(0, maxIssues)
 }
 
-/** Parses, or says what is wrong. */
+/** Parses the input, or describes what is wrong with it. */
 export function parseInput<T extends z.ZodType>(
   schema: T,
   input: unknown,
@@ -38,7 +38,7 @@ export function parseInput<T extends z.ZodType>(
 
 type Whole = { input: unknown; schema: Schema }
 
-/** `above`: the path of the union whose branch the issue comes from; such an issue's own path begins there. */
+/** `above`: the path of the union whose branch reported the issue. The issue's own path is relative to it. */
 function describe(issue: Issue, above: Path, whole: Whole): InputIssue[] {
   const path = [...above, ...issue.path]
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, whole))
@@ -49,14 +49,17 @@ function describe(issue: Issue, above: Path, whole: Whole): InputIssue[] {
   return [{ path: path.join('.'), message: sentence(issue, path, whole) }]
 }
 
-/** The branch of a union that was meant: one that fails deeper than at its root, and there with the fewest issues. */
+/**
+ * Returns the branch of a union that the author most likely meant: one that fails below its root, with the fewest
+ * issues.
+ */
 function bestBranch({ errors }: Extract<Issue, { code: 'invalid_union' }>): Issue[] | null {
   const deep = errors.filter((branch) => branch.every((issue) => issue.path.length > 0 || !isOfKind(issue)))
   deep.sort((a, b) => a.length - b.length)
   return deep[0] ?? null
 }
 
-/** The value is of another kind altogether. */
+/** Returns whether the value has a completely different type. */
 function isOfKind({ code }: Issue): boolean {
   return code === 'invalid_type' || code === 'invalid_value' || code === 'invalid_union'
 }
@@ -84,7 +87,7 @@ function allowedHere(issue: Issue, schema: Schema | null): string {
   return schema ? allowedBy(schema) : issue.message
 }
 
-/** zod's own messages begin so; all others were written in this contract. */
+/** Returns whether the message comes from this contract. Messages from zod begin with these words. */
 function hasOwnWords({ message }: Issue): boolean {
   return !/^(Invalid |Too |Unrecognized )/.test(message)
 }
@@ -110,7 +113,7 @@ function valueAt(input: unknown, path: Path): unknown {
   return value
 }
 
-/** A value as it may stand in a message: short, and without what lies inside it. */
+/** Formats a value for a message: short, and without nested values. */
 function show(value: unknown): string {
   if (value === undefined) return 'missing'
   if (Array.isArray(value)) return `a list of ${value.length}`
@@ -122,7 +125,7 @@ function shorten(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
 }
 
-/** The schema at a path, and whether anything on the way is secret. */
+/** Returns the schema at a path, and whether any schema along the path is secret. */
 function schemaAt(root: Schema, path: Path, input: unknown): { schema: Schema | null; secret: boolean } {
   let schema: Schema | null = root
   let secret = isSecret(root)
@@ -154,7 +157,7 @@ function child(schema: Schema, key: PropertyKey, value: unknown): Schema | null 
   return (found.find(({ option }) => mayBe(option, value)) ?? found[0])?.found ?? null
 }
 
-/** Whether a branch of a discriminated union agrees with the value in all its literals. */
+/** Returns whether the value matches all literals of a discriminated-union branch. */
 function mayBe(option: Schema, value: unknown): boolean {
   const shape = (bare(option)._zod.def as { shape?: Record<string, Schema> }).shape ?? {}
   return Object.entries(shape).every(([key, schema]) => {

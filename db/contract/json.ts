@@ -1,4 +1,4 @@
-/** An object of JSON, as against a list, a text, a number, a boolean and `null`. */
+/** A JSON object, as opposed to an array, string, number, boolean or `null`. */
 export type JsonObject = Record<string, unknown>
 
 export const isObject = (value: unknown): value is JsonObject =>

@@ -2,15 +2,18 @@ import { z } from 'zod'
 import { canonicalDomain, foldAddress, parseMailAddress } from './address.ts'
 import { blockSchema, canonicalAddress, parseAddress } from './network.ts'
 
-/** The five lists of the administration pages. One entry is one row. Its value is canonical, so no list holds a value twice. */
+/**
+ * The five lists of the administration pages. Each entry is one row. Its value is canonical, so a list never holds a
+ * value twice.
+ */
 export const listNames = ['control-access', 'kill', 'accept', 'white', 'relay'] as const
 export type ListName = (typeof listNames)[number]
 export const listNameSchema = z.enum(listNames)
 
-/** `user@host`, `@host` (that host only) or `@*suffix` (suffix match, not limited to a dot). Case does not matter. */
+/** `user@host`, `@host` (that host only) or `@*suffix` (any host with this suffix, not only after a dot). Ignores case. */
 export const killValueSchema = z.string().transform((text, context) => {
   const value = text.trim().toLowerCase()
-  // The final dot of a fully qualified name is no part of any sender.
+  // Sender addresses never include the final dot of a fully-qualified name.
   if (/^@\*[a-z0-9._-]{1,253}$/.test(value) && value !== '@*.') return value.replace(/\.$/, '')
   if (value.startsWith('@') && !value.includes('*')) {
     const domain = canonicalDomain(value.slice(1))
@@ -25,7 +28,7 @@ export const killValueSchema = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-/** An address, a host or `user@host`; exact, no wildcards. */
+/** An address, a host or `user@host`. Matches exactly, without wildcards. */
 export const acceptValueSchema = z.string().transform((text, context) => {
   const value = text.trim()
   const canonical = canonicalAddress(value) ?? (value.includes('@') ? null : canonicalDomain(value))
@@ -56,7 +59,7 @@ export const whiteValueSchema = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-/** Both of one family, and not backwards. */
+/** Returns whether both addresses are of one family and in ascending order. */
 function isRange(first: readonly number[], last: readonly number[]): boolean {
   const differs = first.findIndex((byte, i) => byte !== last[i])
   return first.length === last.length && (differs < 0 || (first[differs] ?? 0) < (last[differs] ?? 0))
@@ -64,14 +67,17 @@ function isRange(first: readonly number[], last: readonly number[]): boolean {
 
 const entryBase = {
   comment: z.string().max(500).optional(),
-  /** RFC 3339. From then on the entry has no effect, and is removed. */
+  /** RFC 3339. At this time the entry loses its effect and is removed. */
   expiresAt: z.iso.datetime({ offset: true }).optional(),
   reason: z.string().max(200).optional(),
-  /** What was seen that led to the entry, e.g. the failed logins. */
+  /** The observations that caused the entry, e.g. failed logins. */
   evidence: z.array(z.string().max(500)).max(100).optional(),
 }
 
-/** What a client may write, for each list. `action` exists only in Control Access; absent it means the opposite of `defaultAccess`. */
+/**
+ * Input that a client may write for each list. Only Control Access has `action`; if absent, it means the opposite of
+ * `defaultAccess`.
+ */
 export const listInputSchemas = {
   'control-access': z.strictObject({ value: blockSchema, action: z.enum(['grant', 'deny']).optional(), ...entryBase }),
   kill: z.strictObject({ value: killValueSchema, ...entryBase }),
@@ -96,7 +102,7 @@ export const listEntrySchema = z.object({
   createdBy: z.string(),
   createdAt: z.iso.datetime({ offset: true }),
 })
-/** A stored entry. Its id is the row's id. */
+/** A stored entry. Its id is the row id. */
 export type ListEntry = z.infer<typeof listEntrySchema>
 
 export const lists: Record<ListName, { title: string; help: string; example: string }> = {
@@ -127,5 +133,5 @@ export const lists: Record<ListName, { title: string; help: string; example: str
   },
 }
 
-/** The relay list as it is after the first start. */
+/** The relay list after the first start. */
 export const defaultRelayList = ['127.0.0.0/8', '::1'] as const

@@ -1,20 +1,21 @@
 import { z } from 'zod'
 
 /**
- * What was asked of others about a client or a message, and what they said. Gathered before the decision that needs it, only
- * where a setting asks for it, and given to the rules as a fact. `not-known`: the look-up failed or took too long; never a no.
+ * Lookups about a client or a message, and their results. They are gathered before the decision that needs them, only
+ * if a setting asks for them, and passed to the rules as facts. `not-known`: the lookup failed or took too long; it
+ * never means no.
  */
 
 const notKnown = z.literal('not-known')
 
 export const lookupsSchema = z.strictObject({
-  /** The client sent something before the banner. */
+  /** Whether the client sent data before the banner. */
   pregreet: z.boolean().optional(),
-  /** PTR of the client's address. `confirmed`: the name's own addresses include the client's. */
+  /** PTR of the client's address. `confirmed`: the addresses of that name include the client's. */
   reverseDns: z
     .union([notKnown, z.strictObject({ name: z.string().max(255).optional(), confirmed: z.boolean() })])
     .optional(),
-  /** One for each zone of `security.dnsbl` that was asked: the A records of the answer, none when not listed. */
+  /** One entry for each queried zone of `security.dnsbl`: the A records of the answer, empty if not listed. */
   dnsbl: z
     .array(
       z.strictObject({
@@ -25,17 +26,20 @@ export const lookupsSchema = z.strictObject({
     )
     .max(50)
     .optional(),
-  /** Whether the HELO name (or address literal) is one of a host: A or AAAA. */
+  /** Whether the HELO name (or address literal) belongs to a host: it has an A or AAAA record. */
   helo: z.enum(['resolves', 'does-not-resolve', 'not-known']).optional(),
-  /** Whether mail can be sent back to the domain of MAIL FROM: MX, A or AAAA; `null-mx`: RFC 7505. */
+  /** Whether the MAIL FROM domain can receive mail: it has MX, A or AAAA records. `null-mx`: RFC 7505. */
   senderDomain: z.enum(['mail', 'none', 'null-mx', 'not-known']).optional(),
-  /** What the host behind a domain's route says of the recipient. */
+  /** The answer of the host behind a domain's route about the recipient. */
   callout: z.enum(['exists', 'unknown', 'not-known']).optional(),
-  /** When this client, sender and recipient were first seen together (milliseconds since the epoch); `passed`: it came back in time once. */
+  /**
+   * Time at which this client, sender and recipient were first seen together, in milliseconds since the epoch.
+   * `passed`: the client retried in time once.
+   */
   greylist: z
     .union([notKnown, z.strictObject({ firstSeen: z.number().int().nonnegative(), passed: z.boolean() })])
     .optional(),
-  /** What was counted in the running minute and hour, this one included. */
+  /** Counts for the current minute and hour, including this event. */
   rates: z
     .strictObject({
       client: z
@@ -44,7 +48,7 @@ export const lookupsSchema = z.strictObject({
       login: z
         .partialRecord(z.enum(['connections', 'messages', 'recipients']), z.tuple([z.number().int(), z.number().int()]))
         .optional(),
-      /** Messages that the login has begun in the running hour and day, for the account's quota. */
+      /** Messages that this login began in the current hour and day, for the account's quota. */
       quota: z.tuple([z.number().int(), z.number().int()]).optional(),
     })
     .optional(),
@@ -53,11 +57,11 @@ export const lookupsSchema = z.strictObject({
     .strictObject({
       result: z.enum(['none', 'neutral', 'pass', 'fail', 'softfail', 'temperror', 'permerror']),
       domain: z.string().max(255),
-      /** What the domain's owner says to refused clients. */
+      /** The explanation that the domain's owner publishes for refused clients. */
       explanation: z.string().max(500).optional(),
     })
     .optional(),
-  /** RFC 8601 §2.7.1, one for each signature that was looked at. */
+  /** RFC 8601 §2.7.1, one entry for each signature that was checked. */
   dkim: z
     .array(
       z.strictObject({
@@ -69,7 +73,7 @@ export const lookupsSchema = z.strictObject({
     )
     .max(20)
     .optional(),
-  /** RFC 9989 (7489): the result, the policy that applies to a failing message, and the domain of From. */
+  /** RFC 9989 (7489): the result, the policy for failing messages, and the From domain. */
   dmarc: z
     .strictObject({
       result: z.enum(['none', 'pass', 'fail', 'temperror', 'permerror']),
@@ -79,13 +83,13 @@ export const lookupsSchema = z.strictObject({
     .optional(),
   /** Why `application` is not known. */
   applicationTrouble: z.string().max(300).optional(),
-  /** What the delivery application answered. */
+  /** The answer of the delivery application. */
   application: z
     .union([
       notKnown,
       z.strictObject({
         action: z.enum(['accept', 'reject', 'hold', 'redirect']),
-        /** One printable line: for the client on reject, for the operator on hold. */
+        /** One printable line: shown to the client for reject, to the operator for hold. */
         reason: z.string().max(300).optional(),
         redirectTo: z.array(z.string().max(320)).max(100).optional(),
         headers: z

@@ -1,28 +1,28 @@
 import { z } from 'zod'
 import { lookupsSchema } from './lookups.ts'
 
-/** What is to be found out about who a message comes from, and what was: SPF, DKIM and DMARC as they travel with it. */
+/** SPF, DKIM and DMARC checks that remain for a message, and the results that travel with it. */
 
 export const mailChecks = ['spf', 'dkim', 'dmarc'] as const
 export type MailCheck = (typeof mailChecks)[number]
 
-/** Each as in `Lookups`; absent: not looked at, or not known. */
+/** The results, as in `Lookups`. Absent: not checked, or not known. */
 export const findingsSchema = lookupsSchema.pick({ spf: true, dkim: true, dmarc: true })
 export type Findings = z.infer<typeof findingsSchema>
 
-/** Written by the receiver into the envelope, read by the Queue Manager before the first delivery. */
+/** The receiver writes this into the envelope. The Queue Manager reads it before the first delivery. */
 export const authenticationSchema = z.object({
-  /** An Authentication-Results field is added. False: only forged ones are taken out. */
+  /** Whether to add an Authentication-Results field. If false, only forged fields are removed. */
   field: z.boolean(),
-  /** What was not looked at before the message was accepted. */
+  /** The checks that did not run before the message was accepted. */
   due: z.array(z.enum(mailChecks)).max(mailChecks.length),
-  /** What was. */
+  /** The results of the checks that ran. */
   found: findingsSchema.optional(),
-  /** The client is in the relay list: no signature is verified, not for DMARC either. */
+  /** The client is in the relay list: no signature is verified, not even for DMARC. */
   relay: z.boolean().optional(),
   /**
-   * The one author domain of a message that bears no signature and no Authentication-Results field: nothing else in such a
-   * message matters to any check, so it need not be read again. Absent: that was not seen.
+   * The only author domain of a message that has no signature and no Authentication-Results field. The checks need
+   * nothing else from such a message, so it is not read again. Absent: the receiver did not determine this.
    */
   author: z.string().max(253).optional(),
 })

@@ -1,8 +1,9 @@
 import type { ServiceName } from './services.ts'
 
 /**
- * What workers report beside their state, for Prometheus: `/metrics` shows each as `postern_<name>` with the labels worker and
- * service. A counter only grows while its worker lives, and its name ends in `_total` (prometheus.io, metric and label naming).
+ * Metrics that workers report in addition to their state. `/metrics` exposes each to Prometheus as `postern_<name>`
+ * with the labels worker and service. A counter never decreases while its worker runs, and its name ends in `_total`
+ * (the naming rules for metrics and labels at prometheus.io).
  */
 type WorkerMetric = { type: 'counter' | 'gauge'; service: ServiceName | 'any'; help: string }
 
@@ -56,7 +57,7 @@ export const workerMetrics = {
 } as const satisfies Record<string, WorkerMetric>
 export type WorkerMetricName = keyof typeof workerMetrics
 
-/** What the API knows of each worker beside that. */
+/** Metrics about each worker that the API adds. */
 export const workerStateMetrics = {
   worker_up: 'Whether the worker reported within 20 seconds: 1 or 0.',
   worker_running: 'Whether the worker is in the state its service should have: 1 or 0.',

@@ -1,13 +1,16 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 
-/** Addresses and blocks of addresses, in one canonical spelling each. IPv4-mapped IPv6 addresses become IPv4. */
+/** Addresses and address blocks, each in one canonical spelling. IPv4-mapped IPv6 addresses become IPv4. */
 
 export type AddressBlock = { address: ipaddr.IPv4 | ipaddr.IPv6; bits: number }
 
 const decimalV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/
 
-/** Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or `IPv6:…`; `null` when it is none. Octal, hex and zone ids are refused. */
+/**
+ * Parses `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]` or `IPv6:…`. Returns `null` for anything else. Octal, hex and zone
+ * ids are refused.
+ */
 export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   const bare = text.replace(/^\[|\]$/g, '').replace(/^ipv6:/i, '')
   if (bare.includes('%')) return null
@@ -16,7 +19,7 @@ export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   return ipaddr.process(bare)
 }
 
-/** Reads an address or a CIDR block; host bits are cleared. `null` when it is neither. */
+/** Parses an address or a CIDR block and clears the host bits. Returns `null` if the text is neither. */
 export function parseBlock(text: string): AddressBlock | null {
   const [head = '', tail, ...rest] = text.trim().split('/')
   if (rest.length > 0) return null
@@ -40,13 +43,13 @@ function clearHostBits(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): ipaddr
   return ipaddr.fromByteArray(bytes)
 }
 
-/** `192.0.2.0/24`, or the bare address when the block is one address. */
+/** Formats a block as `192.0.2.0/24`, or as a bare address if it holds only one. */
 export function formatBlock({ address, bits }: AddressBlock): string {
   const full = address.kind() === 'ipv4' ? 32 : 128
   return bits === full ? address.toString() : `${address.toString()}/${bits}`
 }
 
-/** Canonical text of one address, or `null`. */
+/** Returns the canonical text of an address, or `null`. */
 export function canonicalAddress(text: string): string | null {
   return parseAddress(text)?.toString() ?? null
 }
@@ -72,7 +75,7 @@ export const hostSchema = z
     message: 'must be a host name or an IP address, e.g. mx.example.org or 192.0.2.1',
   })
 
-/** Where hooks are called: http or https, with no user or password in it (it would end up in logs). */
+/** The URL of a hook: http or https, without user or password, which would appear in logs. */
 export const webUrlSchema = z
   .url({ protocol: /^https?$/ })
   .max(2000)

@@ -2,31 +2,32 @@ import { z } from 'zod'
 import { canonicalAddress } from './network.ts'
 
 /**
- * What clients do that a mail client does not, and how workers tell the API of it: `POST /v1/worker/offences`. The API counts
- * over all workers and makes Control Access entries of it. No sentence of evidence holds a secret.
+ * Offences: client behavior that no mail client shows. Workers report them with `POST /v1/worker/offences`. The API
+ * counts them over all workers and creates Control Access entries. Evidence never holds a secret.
  */
 
 export const offenceKinds = ['failed-login', 'invalid-recipient', 'error-limit', 'hack-attempt'] as const
 export type OffenceKind = (typeof offenceKinds)[number]
 
 /**
- * `pregreet`: it talked before the banner. `other-protocol`: HTTP. `binary-noise`: commands made of control characters.
- * `command-flood`: commands without end that send no mail. `smuggling`: a second message hidden behind a false end of data.
+ * `pregreet`: the client sent data before the banner. `other-protocol`: HTTP. `binary-noise`: commands made of control
+ * characters. `command-flood`: endless commands that send no mail. `smuggling`: a second message hidden behind a false
+ * end of data.
  */
 export const hackAttempts = ['pregreet', 'other-protocol', 'binary-noise', 'command-flood', 'smuggling'] as const
 export type HackAttempt = (typeof hackAttempts)[number]
 
-/** Sentences of evidence that one offence carries. */
+/** Maximum number of evidence sentences for one offence. */
 export const maxSentences = 10
 
 export const offenceSchema = z.strictObject({
-  /** The worker's own; a batch that comes again is counted once. */
+  /** Assigned by the worker. A repeated batch is counted once. */
   id: z.string().regex(/^[a-z0-9-]{1,60}$/),
   kind: z.enum(offenceKinds),
   address: z.string().refine((text) => canonicalAddress(text) === text, { message: 'must be a canonical IP address' }),
-  /** How often within a few seconds. */
+  /** Number of occurrences within a few seconds. */
   count: z.number().int().min(1).max(1_000_000),
-  /** The last of them. */
+  /** Time of the last occurrence. */
   at: z.iso.datetime(),
   evidence: z.array(z.string().max(300)).max(maxSentences),
 })
@@ -34,7 +35,7 @@ export type Offence = z.infer<typeof offenceSchema>
 
 export const offenceBatchSchema = z.strictObject({ offences: z.array(offenceSchema).min(1).max(500) })
 
-/** `revision`: the newest one; with the blocks, when there are any. */
+/** `revision`: the newest one. If there are blocks, it includes them. */
 export const offenceBatchResponseSchema = z.object({
   revision: z.number().int().nonnegative(),
   blocked: z.array(

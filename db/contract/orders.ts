@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { domainSchema } from './address.ts'
 import { hostSchema, portSchema } from './network.ts'
 
-/** What an operator asks of queued messages. An order is a row like any setting: it is numbered, audited, and cannot get lost. */
+/**
+ * Orders from operators about queued messages. An order is a row like any setting: it is numbered and audited, and it
+ * cannot get lost.
+ */
 
 export const queueStates = ['active', 'deferred', 'held'] as const
 export type QueueState = (typeof queueStates)[number]
@@ -22,9 +25,9 @@ export const queueFilterSchema = z.strictObject({
 })
 export type QueueFilter = z.infer<typeof queueFilterSchema>
 
-/** The daily report, as the API wrote it from its books; the Queue Manager makes a message of it. */
+/** The daily report, as the API wrote it from its books. The Queue Manager turns it into a message. */
 export const reportOrderSchema = z.object({
-  /** Of the message: it is written once, however often the order is met. */
+  /** The message id. It makes the order idempotent: the message is written once. */
   messageId: z.string().length(36),
   to: z.string().max(320),
   subject: z.string().max(200),
@@ -34,17 +37,17 @@ export const reportOrderSchema = z.object({
 export type ReportOrder = z.infer<typeof reportOrderSchema>
 
 export const orderSchema = z.object({
-  /** `report` is made by the API alone. */
+  /** Only the API creates `report`. */
   action: z.enum([...orderActionSchema.options, 'report']),
-  /** The messages it is for; absent only for `run`, which tries everything that waits now. */
+  /** The messages that the order applies to. Absent only for `run`, which tries everything that waits now. */
   messageIds: z.array(z.string().length(36)).max(10_000).optional(),
-  /** For `run`: only what waits for this recipient domain. */
+  /** For `run`: only messages that wait for this recipient domain. */
   domain: domainSchema.optional(),
   /** For `reroute`. */
   to: z.object({ host: hostSchema, port: portSchema.default(25) }).optional(),
   /** For `report`. */
   report: reportOrderSchema.optional(),
-  /** The one Queue Manager that carries it out; absent: each does for its own mail. */
+  /** The only Queue Manager that carries out the order. Absent: each does so for its own mail. */
   worker: z.string().max(64).optional(),
   orderedBy: z.string(),
   orderedAt: z.iso.datetime(),

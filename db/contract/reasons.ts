@@ -1,6 +1,6 @@
 import { type RuleReason, ruleReasons } from './rules.ts'
 
-/** Reasons that no rule gives: of the session itself, and of `accept`. */
+/** Reasons that come from no rule: those of the session itself, and of `accept`. */
 const otherReasons = [
   'accepted',
   'bad-sequence',
@@ -12,5 +12,5 @@ const otherReasons = [
 
 export type Reason = RuleReason | (typeof otherReasons)[number]
 
-/** A closed list: the same word in metric, event, header and console. */
+/** A closed list: metrics, events, headers and the console use the same word. */
 export const reasons = [...new Set([...otherReasons, ...ruleReasons])] as [Reason, ...Reason[]]

@@ -2,28 +2,31 @@ import { z } from 'zod'
 import { draftSchema } from './draft.ts'
 import { ruleSchema, stageNames } from './rules.ts'
 
-/** What `POST /v1/replay` is asked and answers: recorded sessions under the settings in force, and under a draft. */
+/** The request and response of `POST /v1/replay`: recorded sessions under the current settings and under a draft. */
 
 const time = z.iso.datetime({ offset: true })
 
 export const replayRequestSchema = z.strictObject({
   draft: draftSchema,
-  /** Absent: a day before `until`. */
+  /** Absent: one day before `until`. */
   since: time.optional(),
   /** Absent: now. */
   until: time.optional(),
-  /** Examples of each kind of change. */
+  /** Number of examples of each kind of change. */
   examples: z.number().int().min(0).max(100).default(5),
-  /** How long the answer may wait for the end; what is not done by then answers `running`, to be asked again by its id. */
+  /**
+   * How long the response may wait for the replay to end. After that the response is `running`, and the client asks
+   * again with its id.
+   */
   waitSeconds: z.number().int().min(0).max(600).default(300),
 })
 export type ReplayRequest = z.output<typeof replayRequestSchema>
 
 const saidSchema = z.object({
   rule: ruleSchema,
-  /** Code, enhanced code and text of the reply as the catalogue has it; `proceed`. */
+  /** Code, enhanced code and text of the reply from the catalogue; or `proceed`. */
   reply: z.string(),
-  /** The connection ends with it. */
+  /** Whether the reply ends the connection. */
   close: z.boolean(),
 })
 export type ReplaySaid = z.infer<typeof saidSchema>
@@ -44,7 +47,7 @@ export const replayChangeSchema = z.object({
   stage: z.enum(stageNames),
   before: saidSchema,
   after: saidSchema,
-  /** Where it proceeds on both sides, the mail goes elsewhere. */
+  /** Whether both sides proceed but the mail goes to different places. */
   elsewhere: z.boolean(),
   count: z.number().int(),
   examples: z.array(exampleSchema),
@@ -54,20 +57,23 @@ export type ReplayChange = z.infer<typeof replayChangeSchema>
 export const replayResultSchema = z.object({
   sessions: z.number().int(),
   verdicts: z.number().int(),
-  /** Sessions with at least one verdict that differs. */
+  /** Number of sessions with at least one verdict that differs. */
   changedSessions: z.number().int(),
   changedVerdicts: z.number().int(),
-  /** By stage, rule and reply; the most frequent first, at most 200. */
+  /** Grouped by stage, rule and reply; the most frequent first, at most 200. */
   changes: z.array(replayChangeSchema),
-  /** Of these sessions, and answers in them, nobody knows what the draft would have done: a rule asks for what was not recorded. */
+  /**
+   * Number of sessions, and of answers in them, for which the effect of the draft is unknown because a rule needs data
+   * that was not recorded.
+   */
   notKnown: z.object({ sessions: z.number().int(), answers: z.number().int() }),
-  /** The same by rule; one answer may wait for several. */
+  /** The same, grouped by rule. One answer may depend on several rules. */
   notAnswerable: z.array(
     z.object({ rule: z.string(), fact: z.string(), sessions: z.number().int(), answers: z.number().int() }),
   ),
   /** Equal slices of the time between the first and the last session. */
   timeline: z.array(z.object({ at: z.string(), sessions: z.number().int(), changed: z.number().int() })),
-  /** Lines that could not be read: of another version. */
+  /** Number of lines that could not be read because another version wrote them. */
   unreadable: z.number().int(),
 })
 export type ReplayResult = z.infer<typeof replayResultSchema>
@@ -79,9 +85,9 @@ export const replaySchema = z.object({
   since: z.string(),
   until: z.string(),
   revision: z.number().int(),
-  /** Sessions of that time that are not among the recorded: their worker or storage had no room. */
+  /** Number of sessions of that time that were not recorded because their worker or storage had no room. */
   dropped: z.number().int(),
-  /** Keys of the draft's settings that no decision about a session reads: their effect is not in these numbers. */
+  /** Keys of the draft's settings that no session decision reads. These numbers do not include their effect. */
   withoutVerdict: z.array(z.string()),
   error: z.string().optional(),
   tookMs: z.number().optional(),

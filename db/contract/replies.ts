@@ -1,6 +1,6 @@
 /**
- * The catalogue of SMTP replies. Code and enhanced status code (RFC 3463, RFC 5248) cannot disagree: the type forbids it.
- * `{name}` in a text is filled in by the one place that writes replies, as printable ASCII.
+ * The catalogue of SMTP replies. The type ensures that the code and the enhanced status code (RFC 3463, RFC 5248)
+ * agree. `{name}` is a placeholder, which `fillReply` alone replaces, with printable ASCII.
  */
 type Code =
   | 211
@@ -51,7 +51,7 @@ function reply<C extends Code>(code: C, enhanced: Enhanced<C>, text: string): Re
 }
 
 export const replies = {
-  // The banner and the answers to HELO and EHLO carry no enhanced code (RFC 2034 §4).
+  // The banner and the replies to HELO and EHLO have no enhanced code (RFC 2034 §4).
   banner: reply(220, null, '{hostname} {message}'),
   hello: reply(250, null, '{hostname} greets {client}'),
   goodbye: reply(221, '2.0.0', '{hostname} closing connection'),
@@ -160,12 +160,15 @@ export const replies = {
 
 export type ReplyName = keyof typeof replies
 
-/** For each reply with placeholders: its text and the names of the placeholders, in turn. */
+/** For each reply with placeholders: its text, and the placeholder names in order. */
 const places = new Map<string, string[]>(
   Object.entries(replies).flatMap(([name, { text }]) => (text.includes('{') ? [[name, text.split(/\{(\w+)\}/)]] : [])),
 )
 
-/** Fills in the placeholders `{name}`. What is not printable ASCII becomes `?`, so that nothing a client sent can start a second line. */
+/**
+ * Fills in the placeholders `{name}`. Characters other than printable ASCII become `?`, so that client input cannot
+ * start a second line.
+ */
 export function fillReply(name: ReplyName, values: Readonly<Record<string, string | number>> = {}): Reply {
   const { code, enhanced, text } = replies[name]
   const parts = places.get(name)

@@ -1,20 +1,20 @@
 import { z } from 'zod'
 
 /**
- * The standards that Postern supports, and the tests that prove it: the published table has a row only if tests exist.
- * test/rfcs.test.ts checks it: the files exist and name the RFC, and every EHLO keyword has its row.
+ * The standards that Postern supports, and the tests that prove it. The published table has a row only if tests exist.
+ * test/rfcs.test.ts checks that the files exist and name the RFC, and that every EHLO keyword has a row.
  */
 
 export const rfcSchema = z.object({
   number: z.number().int(),
   title: z.string(),
-  /** What a client, the next host or an administrator notices. */
+  /** The effect for a client, the next host or an administrator. */
   what: z.string(),
-  /** What is not supported, or which of several allowed ways was chosen. */
+  /** What is not supported, or which of several permitted options was chosen. */
   note: z.string().optional(),
   /** EHLO keywords of this RFC that the server offers. */
   keywords: z.array(z.string()),
-  /** Files of this repository in which tests name the RFC. */
+  /** Files of this repository whose tests name the RFC. */
   tests: z.array(z.string()).min(1),
 })
 export type Rfc = z.infer<typeof rfcSchema>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Each role may do what the ones before it may. */
+/** In ascending order: each role has all permissions of the roles before it. */
 export const roleNames = ['viewer', 'operator', 'admin', 'owner'] as const
 export type Role = (typeof roleNames)[number]
 export const roleSchema = z.enum(roleNames)

@@ -19,8 +19,9 @@ import { type DesiredService, desiredServiceSchema, type ServiceName } from './s
 import { type SettingGroup, type Settings, settingGroupNames, settingGroupSchema, settingGroups } from './settings.ts'
 
 /**
- * Everything workers replicate is a row: a kind, an id within the kind, a value. A revision is a set of rows that changed
- * together. The number decides: applying a revision twice, or hearing of it late, changes nothing.
+ * Workers replicate rows. A row has a kind, an id within the kind, and a value. A revision is a set of rows that
+ * changed together. Revision numbers make updates idempotent: applying a revision twice, or receiving it late, changes
+ * nothing.
  */
 export const rowKinds = [
   'settings',
@@ -49,13 +50,16 @@ export type RowValues = {
   order: Order
 } & { [list in ListName]: ListEntry }
 
-/** One row as it is now; `value: null` says that it was deleted. Ids: the group's name for `settings`, the service's for `service`, else opaque. */
+/**
+ * The current state of a row; `value: null` means that it was deleted. The id is the group's name for `settings`, the
+ * service's name for `service`, and opaque for other kinds.
+ */
 export type Row = { [kind in RowKind]: { kind: kind; id: string; value: RowValues[kind] | null } }[RowKind]
 
-/** A row and the revision that made it so. */
+/** A row, and the revision that last changed it. */
 export type RowChange = Row & { revision: number }
 
-/** The shape of a stored row of each kind. A worker refuses a revision with a row that does not fit. */
+/** The schema of a stored row of each kind. A worker refuses a revision with a row that does not match. */
 const rowSchemas = {
   service: desiredServiceSchema,
   'control-access': listEntrySchema,
@@ -80,7 +84,7 @@ const rowSchemas = {
 
 export type RowName = { kind: RowKind; id: string }
 
-/** The schema of a stored row. Throws for settings of no group. */
+/** Returns the schema of a stored row. Throws for an unknown settings group. */
 export function schemaOf({ kind, id }: RowName): z.ZodType {
   return kind === 'settings' ? settingGroups[settingGroupSchema.parse(id)].schema : rowSchemas[kind]
 }
@@ -91,19 +95,19 @@ const read = (schema: z.ZodType): Read => ({ secrets: secretPlaces(schema), rece
 const readRows = new Map(Object.entries(rowSchemas).map(([kind, schema]) => [kind, read(schema)]))
 const readGroups = new Map(settingGroupNames.map((group): [string, Read] => [group, read(settingGroups[group].schema)]))
 
-/** Where secrets stand in a row. */
+/** Returns the places of secrets in a row. */
 export function secretsOf({ kind, id }: RowName): readonly SecretPlace[] {
   return (kind === 'settings' ? readGroups.get(id) : readRows.get(kind))?.secrets ?? []
 }
 
-/** Whether rows of a kind can hold a secret. */
+/** Returns whether rows of a kind can hold a secret. */
 export function holdsSecrets(kind: RowKind): boolean {
   return kind === 'settings'
     ? [...readGroups.values()].some(({ secrets }) => secrets.length > 0)
     : secretsOf({ kind, id: '' }).length > 0
 }
 
-/** The row's value as workers of a service are given it: with the secrets that they need, and no others. */
+/** Returns the row's value as sent to workers of a service: with only the secrets that they need. */
 export function fitFor(service: ServiceName, row: RowName, value: unknown): unknown {
   return replaceSecrets(value, secretsOf(row), (secret, { place: { sentTo, withheld } }) =>
     sentTo.includes(service) ? secret : withheld,
@@ -112,19 +116,22 @@ export function fitFor(service: ServiceName, row: RowName, value: unknown): unkn
 
 const rowHeadSchema = z.looseObject({ kind: rowKindSchema, id: z.string().min(1), value: z.unknown() })
 
-/** Reads a row that came from outside the process. Throws an Error that names the row and what is wrong with it. */
+/** Parses a row from outside the process. Throws an Error that names the row and the problem. */
 export function parseRow(input: unknown): Row {
   const { kind, id, value } = rowHeadSchema.parse(input)
   if (value === null || value === undefined) return { kind, id, value: null } as Row
   const schema = kind === 'settings' ? readGroups.get(settingGroupSchema.parse(id)) : readRows.get(kind)
-  // The secrets that this service is not given are missing.
+  // The row lacks the secrets that this service does not receive.
   const parsed = (schema?.received ?? z.never()).safeParse(value)
   if (parsed.success) return { kind, id, value: parsed.data } as Row
   const [issue] = parsed.error.issues
   throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)
 }
 
-/** Which kinds a worker of each service is given: no more than it needs. The Queue Manager's accounts come without password hashes. */
+/**
+ * The kinds that workers of each service receive: only those they need. The Queue Manager receives accounts without
+ * password hashes.
+ */
 export const rowsFor: Record<ServiceName, readonly RowKind[]> = {
   smtp: ['settings', 'service', ...listNames, 'domain', 'account', 'alias', 'group', 'certificate'],
   queue: ['settings', 'service', 'relay', 'domain', 'account', 'alias', 'group', 'dkim-key', 'order'],

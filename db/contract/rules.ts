@@ -6,22 +6,23 @@ export const stageNames = ['connect', 'hello', 'auth', 'mail', 'rcpt', 'data', '
 export type Stage = (typeof stageNames)[number]
 
 /**
- * Every rule that can decide, in the order in which the stages ask them; `workers/policy/rules` has one file for each. The name
- * is what events, metrics and the console show. One idea has one name: the rule of the setting `checkHelo`, the look-up that it
- * reads, its reason and its reply are all `helo`. Only a reason or a look-up that several rules share has a name of its own.
+ * All rules that can decide, in the order in which the stages ask them. `workers/policy/rules` has one file for each
+ * rule. Events, metrics and the console show the name. One concept has one name: for the setting `checkHelo`, the rule,
+ * its lookup, its reason and its reply are all `helo`. Only a reason or a lookup that several rules share has its own
+ * name.
  */
 type RuleRow = {
-  /** `any`: when no other rule of the stage decides. */
+  /** `any`: applies if no other rule of the stage decides. */
   stage: Stage | 'any'
-  /** The look-up that it reads: without it in the record, a replay cannot say what this rule would answer. */
+  /** The lookup that the rule reads. If a record lacks it, a replay cannot tell how the rule would answer. */
   reads?: keyof Lookups
-  /** It is not asked about clients in the White List. */
+  /** Clients in the White List skip the rule. */
   exemptsWhiteListed?: true
-  /** What it may reply, and the reason that goes with it. */
+  /** The possible replies, each with its reason. */
   replies: { readonly [reply in ReplyName]?: string }
-  /** The reason of an answer without a reply. */
+  /** The reason for an answer without a reply. */
   withoutReply?: string
-  /** Why it cannot run in watch mode: without its decision the session cannot safely go on. */
+  /** Why the rule cannot run in watch mode: the session cannot safely continue without its decision. */
   neverWatched?: string
 }
 
@@ -151,7 +152,7 @@ export const rules = {
 
 type Rules = typeof rules
 export type Rule = keyof Rules
-/** The rules that a stage asks: all but `accept`. */
+/** The rules that a stage asks: all except `accept`. */
 export type AskedRule = Exclude<Rule, 'accept'>
 export type StageOf<R extends AskedRule> = Rules[R]['stage']
 export type ReplyOf<R extends Rule> = keyof Rules[R]['replies'] & ReplyName
@@ -159,7 +160,7 @@ export type ReplyOf<R extends Rule> = keyof Rules[R]['replies'] & ReplyName
 export const ruleNames = Object.keys(rules) as [Rule, ...Rule[]]
 export const ruleSchema = z.enum(ruleNames)
 
-/** The row of a rule, whichever it is. */
+/** Returns the row of a rule. */
 export const ruleRow = (rule: Rule): RuleRow => rules[rule]
 
 type ReasonOf<Row> = Row extends { replies: infer Replies } ? Replies[keyof Replies] : never
@@ -171,7 +172,7 @@ export const ruleReasons = ruleNames.flatMap((rule) => {
   return [...Object.values(replies), ...(withoutReply ? [withoutReply] : [])]
 }) as RuleReason[]
 
-/** The reason that goes with what a rule replies; with several replies they are all of one kind. */
+/** Returns the reason for a rule's reply. If a rule has several replies, they are all of one kind. */
 export function reasonOf(rule: Rule, reply: ReplyName | undefined): RuleReason {
   const { replies, withoutReply } = ruleRow(rule)
   return (reply === undefined ? withoutReply : replies[reply]) as RuleReason
@@ -181,7 +182,7 @@ type NeverWatched = { [R in Rule]: Rules[R] extends { neverWatched: string } ? R
 
 export const rulesNeverWatched = ruleNames.filter((rule) => ruleRow(rule).neverWatched !== undefined) as NeverWatched[]
 
-/** Every other rule can run in watch mode: it is evaluated and logged, and decides nothing. */
+/** Rules that can run in watch mode: they are evaluated and logged, but decide nothing. */
 export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).options, {
   error: ({ input }) => {
     const why = Object.hasOwn(rules, String(input)) ? ruleRow(input as Rule).neverWatched : undefined

@@ -1,24 +1,28 @@
 import { z } from 'zod'
 
 /**
- * What runs by the clock in the API. As a process its own timers say it; as a function a scheduler sends this as the whole event.
- * `sweep`, every minute: send the change notifications that a crashed function left unsent, mark workers that no longer report. `retention`, daily: remove what is older than its setting.
+ * The scheduled tasks of the API. A process triggers them with its own timers; for a function, a scheduler sends this
+ * object as the whole event. `sweep`, every minute: sends the change notifications that a crashed function left unsent,
+ * and marks workers that no longer report. `retention`, daily: removes data older than its setting.
  */
 export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(['sweep', 'retention']) })
 export type ScheduledTask = z.infer<typeof scheduledTaskSchema>
 
-/** What a sweep found and the handler returns; alarms hang on these numbers. */
+/** The result of a sweep, which the handler returns. Alarms use these numbers. */
 export const sweepReportSchema = z.object({
-  /** Change notifications that had to be sent again. */
+  /** Number of change notifications that were sent again. */
   resent: z.number().int().nonnegative(),
-  /** Workers heard of lately (`live` in views.ts). */
+  /** Number of workers that reported recently (`live` in views.ts). */
   liveWorkers: z.number().int().nonnegative(),
-  /** For how long the live worker furthest behind has not had the latest revision in force; 0 when all have it. */
+  /** How long the live worker furthest behind has lacked the latest revision; 0 if all have it. */
   lagSeconds: z.number().nonnegative(),
-  /** Age of the message that has waited longest for delivery, held ones apart; 0 with an empty queue. */
+  /** Age of the message that has waited longest for delivery, not counting held messages; 0 if the queue is empty. */
   oldestWaitingSeconds: z.number().nonnegative(),
 })
 export type SweepReport = z.infer<typeof sweepReportSchema>
 
-/** So long the history keeps what the system changed by itself (automatic blocks, their end, orders); what people changed stays. */
+/**
+ * How long the history keeps changes that the system made by itself (automatic blocks, their expiry, orders). Changes
+ * made by people are kept.
+ */
 export const systemHistoryDays = 30

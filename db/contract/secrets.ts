@@ -5,16 +5,16 @@ import type { ServiceName } from './services.ts'
 import type { SettingMeta } from './setting.ts'
 
 /**
- * Where secrets stand, read off the one mark in the schemas: `.meta({ secret: true })`, however deep it lies. Sealing at
- * rest, hiding in answers, what reaches which worker, what a document leaves out and what the console masks ask here.
+ * Finds secrets by their mark in the schemas, `.meta({ secret: true })`, at any depth. Used for sealing at rest, for
+ * hiding secrets in answers, for the rows sent to each worker, for documents, and for masking in the console.
  */
 
-/** `*` stands for every element of a list and every value of a record. */
+/** `*` matches every element of a list and every value of a record. */
 export type SecretPlace = {
   path: readonly string[]
-  /** The services whose workers are given it; all others get the row without it. */
+  /** The services whose workers receive the secret. All others get the row without it. */
   sentTo: readonly ServiceName[]
-  /** What stands there for those others: nothing, or an empty text where the row cannot be without one. */
+  /** The value that replaces the secret for other services: none, or an empty string if the row requires one. */
   withheld: '' | undefined
 }
 
@@ -43,14 +43,17 @@ function markOf(schema: Schema): Mark | undefined {
   return meta?.secret ? { sentTo: meta.sentTo ?? [] } : undefined
 }
 
-/** Whether the schema itself, or what it wraps, is marked. */
+/** Returns whether the schema, or one that it wraps, is marked. */
 export function isSecret(schema: Schema | null): boolean {
   if (!schema) return false
   const { innerType, in: given, out } = defOf(schema)
   return markOf(schema) !== undefined || [innerType, given, out].some((inner) => inner && isSecret(inner))
 }
 
-/** Every place of a secret in the values of a schema. Throws for a mark on anything but one text: it could not be sealed. */
+/**
+ * Returns every place of a secret in the values of a schema. Throws if a mark is not on a single string, because such a
+ * value could not be sealed.
+ */
 export function secretPlaces(schema: Schema): SecretPlace[] {
   const found: Found = new Map()
   walk(schema, { path: [], mark: undefined, optional: false }, found)
@@ -73,7 +76,7 @@ function walk(schema: Schema, { path, mark: outer, optional }: At, found: Found)
 
 const maxDepth = 30
 
-/** The schemas of the same value, and those of what lies below it. */
+/** Returns the schemas of the same value, and the schemas of nested values. */
 function innersOf(schema: Schema): { same: Schema[]; below: [string, Schema][] } {
   const def = defOf(schema)
   const every = [def.element, def.valueType, def.rest, def.catchall, ...(def.items ?? [])].filter(isPresent)
@@ -87,7 +90,7 @@ function innersOf(schema: Schema): { same: Schema[]; below: [string, Schema][] }
 
 const isPresent = (schema: Schema | null | undefined): schema is Schema => schema !== undefined && schema !== null
 
-/** What may stand where a secret is expected and is none itself: `"off"`, nothing. */
+/** Types allowed in place of a secret that are not secret themselves: `"off"`, nothing. */
 const textTypes = ['string', 'enum', 'literal', 'template_literal', 'transform', 'null', 'undefined', 'never']
 
 function note(schema: Schema, { path, mark, optional }: At & { mark: Mark }, found: Found): void {
@@ -105,7 +108,7 @@ function note(schema: Schema, { path, mark, optional }: At & { mark: Mark }, fou
 
 type Change = (secret: string, at: { path: string; place: SecretPlace }) => string | undefined
 
-/** The value with each of its secrets replaced; `undefined` leaves the secret out. The value given stays as it is. */
+/** Returns a copy of the value with each secret replaced; `undefined` removes the secret. */
 export function replaceSecrets(value: unknown, places: readonly SecretPlace[], change: Change): unknown {
   return places.reduce(
     (result, place) =>
@@ -130,14 +133,14 @@ function withKey(value: Json, key: string, to: unknown): Json {
   return to === value[key] ? value : { ...value, [key]: to }
 }
 
-/** For answers: the value without its secrets. */
+/** Returns the value without its secrets, for API responses. */
 export function withoutSecrets(value: unknown, places: readonly SecretPlace[]): unknown {
   return replaceSecrets(value, places, () => undefined)
 }
 
 /**
- * What was written without its secrets, with those that stand in the same place already. An element of a list is the same
- * one when all of it but its secrets is equal; an object with another `type` is another thing, and takes over none.
+ * Fills in missing secrets from the existing value in the same place. List elements match if everything except their
+ * secrets is equal. An object with another `type` is a different object and takes over no secrets.
  */
 export function keepSecrets(value: Json, before: Json | undefined, places: readonly SecretPlace[]): Json {
   return places.reduce<unknown>((result, { path }) => keepAt(result, before, { path, places }), value) as Json
@@ -161,7 +164,7 @@ function keepAt(now: unknown, old: unknown, { path: [step, ...rest], places }: K
 const placesBelow = (places: readonly SecretPlace[], step: string): SecretPlace[] =>
   places.filter(({ path }) => path[0] === step).map((place) => ({ ...place, path: place.path.slice(1) }))
 
-/** The same schema, but that a secret may be missing: for what was read without its secrets, and is written back. */
+/** Returns the same schema with secrets optional, for a value that was read without its secrets and is written back. */
 export function withSecretsOptional<T extends Schema>(schema: T): T {
   return secretPlaces(schema).length === 0 ? schema : (loosened(schema) as T)
 }

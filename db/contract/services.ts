@@ -16,7 +16,10 @@ export const services: Record<ServiceName, { title: string; help: string }> = {
   },
 }
 
-/** The desired state, as a row. A restart is a new generation: workers of an older generation renew their listeners. */
+/**
+ * The desired state of a service, as a row. A restart increases the generation: workers with an older generation reopen
+ * their listeners.
+ */
 export const desiredServiceSchema = z.object({
   desired: z.enum(['running', 'stopped']),
   generation: z.number().int().nonnegative(),

@@ -15,9 +15,10 @@ import { canonicalAddress } from './network.ts'
 import { hackAttempts } from './offences.ts'
 
 /**
- * One session with at most one transaction, as the facts that its decisions looked at: what `POST /v1/simulate` is asked,
- * what a worker records for the replay, what a case file holds. No body, no secret. Everything but the client's address may
- * be left out: it is at its default (`sessionDefaults`), and a stage whose fact is not there was not reached.
+ * One session with at most one transaction, as the facts that its decisions used. `POST /v1/simulate` takes it, workers
+ * record it for the replay, and case files hold it. It has no body and no secret. Everything except the client's
+ * address is optional: an absent key has its default (`sessionDefaults`), and a stage whose fact is absent was not
+ * reached.
  */
 
 const address = z.string().transform((text, context) => {
@@ -34,7 +35,7 @@ const count = z.number().int().nonnegative()
 const path = z.string().max(1000)
 
 export const sessionRecordSchema = z.strictObject({
-  /** When it was; milliseconds since the epoch or RFC 3339. */
+  /** The time of the session: milliseconds since the epoch, or RFC 3339. */
   now: time.optional(),
   listener: z.enum(['smtp', 'submission', 'smtps']).optional(),
   ip: address,
@@ -48,7 +49,7 @@ export const sessionRecordSchema = z.strictObject({
   // hello
   verb: z.enum(['HELO', 'EHLO']).optional(),
   helo: z.string().max(512).optional(),
-  /** `true`: TLS 1.3, whatever the cipher. */
+  /** `true`: TLS 1.3 with any cipher. */
   tls: z
     .union([
       z.boolean(),
@@ -61,15 +62,15 @@ export const sessionRecordSchema = z.strictObject({
     .optional(),
   // auth
   mechanism: z.string().max(40).optional(),
-  /** What the client typed as its user name. */
+  /** The user name that the client sent. */
   login: z.string().max(320).optional(),
   loginResult: z.enum(['valid', 'invalid', 'not-known']).optional(),
-  // mail: between the angle brackets, empty for the null sender
+  // mail: the text between the angle brackets, empty for the null sender
   mailFrom: path.optional(),
   declaredSize: count.optional(),
   smtpUtf8: z.boolean().optional(),
   spool: z.enum(['ready', 'full', 'not-known']).optional(),
-  // rcpt: one command each; what was looked up for one recipient alone stands beside it
+  // rcpt: one entry for each command, with the lookups for that recipient alone
   rcptTo: z
     .array(z.union([path, z.strictObject({ to: path, lookups: lookupsSchema })]))
     .max(50_000)
@@ -79,7 +80,7 @@ export const sessionRecordSchema = z.strictObject({
   bareLineFeeds: z.boolean().optional(),
   nulOctets: z.boolean().optional(),
   hops: count.optional(),
-  // fault: what has gone wrong in the session so far
+  // fault: the errors in the session so far
   errors: count.optional(),
   invalidRecipients: count.optional(),
   attempt: z.enum(hackAttempts).optional(),
@@ -91,7 +92,7 @@ export const sessionRecordSchema = z.strictObject({
 
 export type SessionRecord = z.output<typeof sessionRecordSchema>
 
-/** What a key that is absent stands for. A record leaves these out. */
+/** The values of absent keys. A record omits keys with these values. */
 export const sessionDefaults = {
   listener: 'smtp',
   tlsAvailable: true,
@@ -113,7 +114,7 @@ type KeysOf<T> = T extends unknown ? keyof T : never
 type Fact = KeysOf<
   SessionFacts | ConnectFacts | HelloFacts | AuthFacts | MailFacts | RcptFacts | DataFacts | FaultFacts | AskFacts
 >
-/** Facts that are read out of others: `sender` out of `mailFrom`, `credentials` out of `login` and `loginResult`. */
+/** Facts derived from others: `sender` from `mailFrom`, `credentials` from `login` and `loginResult`. */
 type Read =
   | 'argument'
   | 'credentials'
@@ -125,10 +126,10 @@ type Read =
   | 'recipients'
   | 'address'
 type Assert<T extends never> = T
-/** A fact that has no key here could be neither simulated nor replayed: the compiler refuses it. */
+/** A fact without a key here could be neither simulated nor replayed. The compiler refuses it. */
 export type FactsLeftOut = Assert<Exclude<Fact, keyof SessionRecord | Read>>
 
-/** Facts of one session as they were decided about, stage by stage; those of one transaction at most. */
+/** The facts of one session at each stage where a decision was made, with at most one transaction. */
 export type SessionStages = {
   connect: ConnectFacts
   hello?: HelloFacts | undefined
@@ -136,16 +137,16 @@ export type SessionStages = {
   mail?: MailFacts | undefined
   rcpts: readonly RcptFacts[]
   data?: DataFacts | undefined
-  /** The last one. */
+  /** The last fault. */
   fault?: FaultFacts | undefined
 }
 
-/** Keys that stand in the record as they stand in the facts. A new one enters by its line in the schema. */
+/** Keys that are the same in the record and in the facts. A new key only needs a line in the schema. */
 const copied = (Object.keys(sessionRecordSchema.shape) as (keyof SessionRecord)[]).filter(
   (key) => !['now', 'helo', 'login', 'mailFrom', 'rcptTo', 'vrfy', 'expn', 'lookups'].includes(key),
 )
 
-/** The session that these facts were read from, without what is at its default. */
+/** Builds the session record from these facts, without values that equal their defaults. */
 export function recordOf({ connect, hello, auth, mail, rcpts, data, fault }: SessionStages): SessionRecord {
   const latest = data ?? rcpts.at(-1) ?? mail ?? auth ?? hello ?? connect
   const record: SessionRecord = { now: (mail ?? latest).now, ip: connect.ip }
@@ -181,7 +182,7 @@ function copy(record: SessionRecord, facts: SessionFacts): void {
   }
 }
 
-/** What was known at several stages; rates are counted at each for itself. */
+/** Merges the lookups of several stages. Rates are counted separately at each stage. */
 function merged(stages: readonly (SessionFacts | undefined)[]): Lookups | undefined {
   let all: Lookups | undefined
   for (const facts of stages) {

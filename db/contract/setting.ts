@@ -2,25 +2,25 @@ import type { z } from 'zod'
 import type { ServiceName } from './services.ts'
 
 /**
- * What an administrator is told about one key. One description makes validation, the API schema, the console form,
- * the line in the declarative file and the documentation.
+ * The description of one settings key for administrators. Validation, the API schema, the console form, the line in the
+ * declarative file and the documentation all derive from it.
  */
 export type SettingMeta = {
   title: string
   /** One or two sentences for a tired administrator: what the setting does on the wire. */
   help: string
   unit?: 'minutes' | 'hours' | 'days' | 'seconds' | 'milliseconds' | 'bytes' | 'per minute' | 'per hour'
-  /** Shown before such a value is saved. `values`: only these values are dangerous; absent: any change is. */
+  /** A warning shown before such a value is saved. `values`: only these values are dangerous. Absent: any change is. */
   danger?: { text: string; values?: readonly unknown[] }
-  /** White-listed clients skip it. */
+  /** White-listed clients skip the check. */
   exemptsWhiteListed?: true
-  /** Write-only in the API, sealed at rest, in no document, masked in the console: see secrets.ts. */
+  /** A secret is write-only in the API, sealed at rest, in no document, and masked in the console. See secrets.ts. */
   secret?: true
-  /** Of a secret: the services whose workers need it. None other is given it. */
+  /** For a secret: the only services whose workers receive it. */
   sentTo?: readonly ServiceName[]
 }
 
-/** Attaches the description to a schema; it travels into the JSON Schema. */
+/** Attaches the description to a schema. The JSON Schema includes it. */
 export function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
   return schema.meta(meta) as T
 }

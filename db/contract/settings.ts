@@ -8,7 +8,7 @@ import { queueSchema } from './settings/queue.ts'
 import { securitySchema } from './settings/security.ts'
 import { tlsSchema } from './settings/tls.ts'
 
-/** Every setting there is. The order is the order of the console's pages. */
+/** All settings, in the order of the console's pages. */
 export const settingGroups = {
   general: { title: 'General', schema: generalSchema, help: 'Host name, relay control, smart host and message size.' },
   queue: { title: 'Queue Manager', schema: queueSchema, help: 'How mail is delivered, and when it is tried again.' },
@@ -64,7 +64,7 @@ export type Settings = {
   advanced: AdvancedSettings
 }
 
-/** Every key at its default. */
+/** Returns all settings with their default values. */
 export function defaultSettings(): Settings {
   return Object.fromEntries(
     settingGroupNames.map((group) => [group, settingGroups[group].schema.parse({})]),

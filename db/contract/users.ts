@@ -3,7 +3,10 @@ import { roleSchema } from './roles.ts'
 import { serviceNameSchema } from './services.ts'
 import { workerNameSchema } from './worker-protocol.ts'
 
-/** Users, their passwords and login sessions, API tokens and enrolment tokens, as clients send them. No message repeats a secret. */
+/**
+ * Users, their passwords and login sessions, API tokens and enrolment tokens, as clients send them. Error messages
+ * never repeat a secret.
+ */
 
 const secret = { secret: true }
 const email = z.email({ error: 'must be a mail address such as name@example.org' }).max(320)
@@ -21,5 +24,5 @@ export const signInSchema = z.strictObject({ email: z.string().max(320), passwor
 export const refreshTokenSchema = z.strictObject({ refreshToken: z.string().min(1).max(500).meta(secret) })
 
 export const tokenInputSchema = z.strictObject({ name: z.string().trim().min(1).max(100), role: roleSchema, expiresAt })
-/** For one worker. */
+/** An enrolment token for one worker. */
 export const enrolTokenInputSchema = z.strictObject({ name: workerNameSchema, service: serviceNameSchema, expiresAt })

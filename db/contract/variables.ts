@@ -1,22 +1,23 @@
 import { blocksIn, type Environment, EnvironmentError, portIn, serversIn } from './environment.ts'
 
 /**
- * Every environment variable of the product, once. The API checks values by `type`; the supervisor hands on to its workers
- * what `readBy` says; README has the same table, and a test compares them. Each process reads its own at its entry.
+ * All environment variables of the product. The API checks values by `type`. The supervisor passes variables to its
+ * workers according to `readBy`. README has the same table, and a test compares them. Each process reads its own
+ * variables in its entry file.
  */
 type Reader = 'api' | 'smtp' | 'queue' | 'cli' | 'function'
 type Type = 'text' | 'secret' | 'port' | 'blocks' | 'servers' | 'yes or no' | 'local'
 
 type Variable = {
   type: Type
-  /** As README shows it. */
+  /** The default as shown in README. */
   default: string
   help: string
-  /** `function`: the entry of the API on AWS. */
+  /** `function`: the entry file of the API on AWS. */
   readBy: readonly Reader[]
-  /** The supervisor gives each worker a value of its own, or none. */
+  /** The supervisor gives each worker its own value, or none. */
   perWorker?: true
-  /** The setting that it wins over. */
+  /** The setting that the variable overrides. */
   fixes?: string
 }
 
@@ -267,17 +268,17 @@ export const variables = {
 export type VariableName = keyof typeof variables
 const rows = Object.entries(variables) as [VariableName, Variable][]
 
-/** What the supervisor hands on to a worker as it is. */
+/** Returns the variables that the supervisor passes to a worker unchanged. */
 export function handedOnTo(service: 'smtp' | 'queue'): VariableName[] {
   return rows.filter(([, { readBy, perWorker }]) => readBy.includes(service) && !perWorker).map(([name]) => name)
 }
 
-/** The variable for each setting that one wins over. */
+/** Maps each overridden setting to its variable. */
 export const fixedSettings: Readonly<Record<string, VariableName>> = Object.fromEntries(
   rows.flatMap(([name, { fixes }]) => (fixes ? [[fixes, name]] : [])),
 )
 
-/** Refuses a value that a process would refuse later, again and again. Throws an EnvironmentError. */
+/** Refuses a value at startup that a process would otherwise refuse repeatedly later. Throws an EnvironmentError. */
 export function checkVariables(env: Environment): void {
   for (const [name, { type }] of rows) checks[type](env, name)
 }
@@ -299,7 +300,7 @@ const checks: Record<Type, (env: Environment, name: VariableName) => unknown> = 
   },
 }
 
-/** The table of README. */
+/** Returns the table for README. */
 export function variablesTable(): string {
   const lines = rows.map(
     ([name, { default: value, help, readBy }]) => `| \`${name}\` | ${value} | ${help} | ${readBy.join(', ')} |`,

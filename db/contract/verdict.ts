@@ -5,13 +5,16 @@ import type { Rule, Stage } from './rules.ts'
 
 export type ReplyValues = Readonly<Record<string, string | number>>
 
-/** What happens now. `refuse` and `answer` carry the reply; `close` says that the connection ends with it. */
+/** The next step. `refuse` and `answer` carry the reply; `close` means that the connection ends with it. */
 export type Outcome =
   | { kind: 'proceed' }
   | { kind: 'refuse'; reply: ReplyName; values?: ReplyValues; close: boolean }
   | { kind: 'answer'; replies: readonly { reply: ReplyName; values?: ReplyValues }[] }
 
-/** What one rule said. `watched`: it would have decided, but runs in watch mode. `not-known`: a fact was missing, so it did not decide. */
+/**
+ * The result of one rule. `watched`: it would have decided, but runs in watch mode. `not-known`: a fact was missing, so
+ * it did not decide.
+ */
 export type TrailStep = {
   rule: Rule
   said: 'passed' | 'decided' | 'watched' | 'not-known' | 'exempt'
@@ -24,30 +27,30 @@ export type Verdict = {
   /** The rule that decided. */
   rule: Rule
   reason: Reason
-  /** Settings revision in force. */
+  /** The settings revision in force. */
   revision: number
-  /** Sentences for the administrator: which entry, which setting, which fact. Never shown to the client. */
+  /** Sentences for the administrator about the entry, the setting and the fact. Never shown to the client. */
   explanation: readonly string[]
-  /** In the order they were asked, the deciding rule last. */
+  /** In the order in which the rules were asked. The deciding rule is last. */
   trail: readonly TrailStep[]
 }
 
-/** Where an accepted recipient's mail goes: one RCPT may become many recipients, or none of ours (relayed). */
+/** The destinations of an accepted recipient's mail. One RCPT may become many recipients, or none of ours (relayed). */
 export type RcptVerdict = Verdict & { recipients: readonly Recipient[]; relayed: boolean }
 
-/** What a rule wants done with a message that is accepted all the same. `noted` is its sentence for the trail. */
+/** What a rule does with an accepted message. `noted` is the rule's sentence for the trail. */
 export type Treatment = {
   noted: string
-  /** It waits in the queue until it is released; the reason is shown to the operator. */
+  /** The message waits in the queue until it is released. The reason is shown to the operator. */
   hold?: string
-  /** Fields that go before the message, checked to be one line each. */
+  /** Header fields to add before the message. Each was checked to be one line. */
   headers?: readonly { name: string; value: string }[]
-  /** These get it in place of its recipients; their `original` is filled in by whoever knows it. */
+  /** Recipients that replace the message's own. The caller that knows their `original` fills it in. */
   redirect?: readonly Recipient[]
 }
 
 /** `normalize`: bare CR and LF become CRLF before anything is stored. `treatments`: in the order of their rules. */
 export type DataVerdict = Verdict & { lineFeeds: 'as-is' | 'normalize'; treatments: readonly Treatment[] }
 
-/** `delaySeconds`: each reply from now on waits so long. Such a verdict is an answer without replies. */
+/** `delaySeconds`: the delay before each reply from now on. Such a verdict is an answer without replies. */
 export type FaultVerdict = Verdict & { delaySeconds: number }

@@ -7,7 +7,7 @@ import { rowKindSchema } from './rows.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 import { waitingCauseNames } from './waiting-causes.ts'
 
-/** What the API answers; the console and the command read these. Times are RFC 3339 UTC. */
+/** The responses of the API. The console and the command-line program read them. Times are RFC 3339 UTC. */
 
 const time = z.iso.datetime()
 const revision = z.number().int().nonnegative()
@@ -32,11 +32,11 @@ export const rowDiffSchema = z.object({
 })
 export type RowDiff = z.infer<typeof rowDiffSchema>
 
-/** Every write answers with at least this. With `?dryRun=true` the revision is the current one and nothing was saved. */
+/** The minimum response to every write. With `?dryRun=true` nothing is saved, and the revision is the current one. */
 export const writeResultSchema = z.object({
   revision,
   dryRun: z.boolean().optional(),
-  /** How many rows differ; `diff` shows the first 200. */
+  /** Number of rows that differ; `diff` shows the first 200. */
   changes: z.number().int().nonnegative().optional(),
   diff: z.array(rowDiffSchema),
   warnings: z.array(z.string()),
@@ -49,13 +49,16 @@ export const workerViewSchema = z.object({
   version: z.string(),
   pid: z.number().int(),
   observed: observedStateSchema,
-  /** Heard of within the last 20 s. */
+  /** Whether the worker reported within the last 20 s. */
   live: z.boolean(),
   detail: z.string().optional(),
   revision,
-  /** Its revision is not one of this history: a backup was put back, and the worker has not taken the snapshot yet. */
+  /**
+   * Whether the worker's revision belongs to another history: a backup was restored, and the worker has not yet fetched
+   * the snapshot.
+   */
   otherHistory: z.boolean(),
-  /** Revisions behind the newest; 0 while what is missing is less than two seconds old. */
+  /** Number of revisions behind the newest; 0 while the missing ones are less than two seconds old. */
   lag: z.number().int().nonnegative(),
   refused: z.object({ revision, error: z.string() }).optional(),
   sessions: z.number().int(),
@@ -83,7 +86,7 @@ export const revisionViewSchema = z.object({
   at: time,
   actor: z.string(),
   comment: z.string().optional(),
-  /** How many rows it changed, and the first few in words, e.g. `settings general: maxMessageBytes`. */
+  /** Number of changed rows, and the first few in words, e.g. `settings general: maxMessageBytes`. */
   changes: z.number().int(),
   summary: z.string(),
   rolledBackTo: revision.optional(),
@@ -120,7 +123,7 @@ export const certificateViewSchema = z.object({
   id: z.string(),
   name: z.string(),
   source: certificateSourceSchema,
-  /** Those of the certificate; before there is one, those asked for. */
+  /** The names in the certificate; before there is one, the requested names. */
   names: z.array(z.string()),
   notBefore: time.optional(),
   notAfter: time.optional(),
@@ -128,16 +131,16 @@ export const certificateViewSchema = z.object({
   issuer: z.string().optional(),
   /** E.g. `ECDSA P-256`. */
   key: z.string().optional(),
-  /** PEM of the request that an authority is to sign. */
+  /** PEM of the request for an authority to sign. */
   csr: z.string().optional(),
-  /** `unsigned`: a request whose certificate was not uploaded yet. `ordered`: ACME has not issued it yet. */
+  /** `unsigned`: a request whose certificate has not been uploaded. `ordered`: ACME has not issued the certificate. */
   state: z.enum(['valid', 'expired', 'unsigned', 'ordered']),
-  /** What went wrong with the last ACME order. */
+  /** Why the last ACME order failed. */
   trouble: z.string().optional(),
   nextTryAt: time.optional(),
-  /** Names that clients ask for (SNI) and get this one. */
+  /** Names that clients request (SNI) and for which they get this certificate. */
   shownFor: z.array(z.string()),
-  /** Shown to clients that ask for no name, or for one that no certificate has. */
+  /** Whether clients get this certificate if they request no name, or a name without a certificate. */
   isDefault: z.boolean(),
 })
 export type CertificateView = z.infer<typeof certificateViewSchema>
@@ -152,12 +155,12 @@ export const loginSessionViewSchema = z.object({
   id: z.string(),
   createdAt: time,
   expiresAt: time,
-  /** When and from where it was last refreshed. */
+  /** Time and address of the last refresh. */
   seenAt: time.optional(),
   address: z.string().optional(),
-  /** The browser or program, as it named itself. */
+  /** The browser or program, as given by its User-Agent. */
   agent: z.string().optional(),
-  /** The one that asks. */
+  /** Whether this is the session that makes the request. */
   current: z.boolean(),
 })
 export type LoginSessionView = z.infer<typeof loginSessionViewSchema>
@@ -179,7 +182,7 @@ export const auditViewSchema = z.object({
   entity: z.string(),
   revision: revision.optional(),
   comment: z.string().optional(),
-  /** Where the request came from; none of what the system does by itself. */
+  /** The address that the request came from. Absent for actions of the system itself. */
   address: z.string().optional(),
 })
 
@@ -193,7 +196,7 @@ export const queueItemSchema = z.object({
   receivedAt: time,
   attempts: z.number().int(),
   nextTryAt: time.optional(),
-  /** Why it waits: the last reply, or who holds it. */
+  /** Why the message waits: the last reply, or who holds it. */
   cause: z.string().optional(),
   worker: z.string(),
 })
@@ -208,7 +211,7 @@ export const queueSummarySchema = z.object({
 })
 
 export const queueDoctorSchema = z.object({
-  /** The most messages first; at most 200. */
+  /** In descending order of messages; at most 200. */
   items: z.array(
     z.object({
       /** Recipient domain. */
@@ -218,14 +221,14 @@ export const queueDoctorSchema = z.object({
       messages: z.number().int(),
       recipients: z.number().int(),
       oldestReceivedAt: time,
-      /** Of those that are deferred, the first. */
+      /** The earliest time for the deferred messages. */
       nextTryAt: time.optional(),
       explanation: z.string(),
-      /** What happens by itself. */
+      /** What the server does next without an operator. */
       nextAction: z.string(),
       /** The newest of the messages, and the last reply about it. */
       example: z.object({ messageId: z.string(), reply: z.string() }),
-      /** Finds these messages in `GET /v1/queue` and `POST /v1/queue/actions`. */
+      /** A filter that finds these messages in `GET /v1/queue` and `POST /v1/queue/actions`. */
       filter: queueFilterSchema,
     }),
   ),
@@ -242,7 +245,7 @@ export const recordedEventSchema = z.looseObject({
   text: z.string(),
   messageId: z.string().optional(),
 })
-/** An event as stored: `text` is one sentence for people; the event's own fields stand beside. */
+/** A stored event. `text` is one sentence for people; the event's own fields are beside it. */
 export type RecordedEvent = z.infer<typeof recordedEventSchema>
 
 export const messageViewSchema = z.object({
@@ -281,20 +284,26 @@ export const messageViewSchema = z.object({
 })
 export type MessageView = z.infer<typeof messageViewSchema>
 
-/** Recipients, per interval and in total. `balance` = received − delivered − bounced − discarded − queued: 0 when the books balance. */
+/**
+ * Recipient counts, for each interval and in total. `balance` = received − delivered − bounced − discarded − queued: 0
+ * if the books balance.
+ */
 const booksRow = {
   received: z.number().int(),
   delivered: z.number().int(),
   bounced: z.number().int(),
   discarded: z.number().int(),
-  /** Outcomes told of recipients that had one already: delivered or returned more than once. Not part of the balance. */
+  /**
+   * Outcomes reported for recipients that already had one: mail delivered or returned more than once. Not part of the
+   * balance.
+   */
   duplicates: z.number().int(),
 }
 export const booksSchema = z.object({
   total: z.object({ ...booksRow, queued: z.number().int(), balance: z.number().int() }),
-  /** What the Queue Managers' own indexes say waits; `undefined` before the first report. */
+  /** Number of waiting recipients according to the Queue Managers' own indexes; `undefined` before the first report. */
   queuedByWorkers: z.number().int().optional(),
-  /** Events that workers hold and storage does not have yet; the books are final when it is 0. */
+  /** Events that workers hold and storage does not have yet. The books are final when it is 0. */
   eventsUnsent: z.number().int(),
   intervals: z.array(z.object({ at: time, worker: z.string(), ...booksRow })),
 })
@@ -305,7 +314,7 @@ export function page<T extends z.ZodType>(item: T) {
 }
 export type Page<T> = { items: T[]; nextCursor: string | null }
 
-/** What a worker has open in place of a saved port; no `ports`: nothing is open. */
+/** The ports that a worker has open in place of a saved port. No `ports`: nothing is open. */
 export const portInForceSchema = z.object({
   worker: z.string(),
   ports: z.array(z.number().int()),

@@ -1,11 +1,11 @@
 /**
- * Why mail waits, in a closed list. A remote server's reply says it in its own words, with addresses, host names and ticket
- * numbers in between; two replies of one cause are one line in the console. Pure.
+ * The closed list of reasons why mail waits. Remote servers use their own wording, with addresses, host names and
+ * ticket numbers in it. The console shows replies with the same cause as one line. Pure.
  */
 
 type WaitingCauseRow = {
   title: string
-  /** What has happened, and what an administrator can do about it. */
+  /** What happened, and what an administrator can do about it. */
   explanation: string
 }
 
@@ -115,7 +115,7 @@ export const waitingCauses = {
 export type WaitingCause = keyof typeof waitingCauses
 export const waitingCauseNames = Object.keys(waitingCauses) as [WaitingCause, ...WaitingCause[]]
 
-/** What the Queue Manager says of an attempt that no remote reply explains (`cause` of `delivery.deferred`). */
+/** Causes that the Queue Manager gives for an attempt without a remote reply (`cause` of `delivery.deferred`). */
 const byOwnCause: Record<string, WaitingCause> = {
   'dns-failure': 'dns',
   'no-host': 'host-down',
@@ -130,12 +130,12 @@ const byOwnCause: Record<string, WaitingCause> = {
   'internal-error': 'our-trouble',
 }
 
-/** Whose cause is the same whatever the reply says. */
+/** Causes that do not depend on the reply. */
 const settledCauses = new Set(['dns-failure', 'no-host', 'no-tls', 'tls-not-verified', 'login-refused', 'stopped'])
 
 /**
- * What remote servers write, the surest first. Enhanced codes are of RFC 3463 and of the large providers' published lists
- * (Google 4.7.x, Microsoft 4.7.5xx and 4.7.65x, Yahoo TSSnn).
+ * Patterns for remote replies, the most reliable first. Enhanced codes are from RFC 3463 and from the published lists
+ * of large providers (Google 4.7.x, Microsoft 4.7.5xx and 4.7.65x, Yahoo TSSnn).
  */
 const byReply: readonly (readonly [RegExp, WaitingCause])[] = [
   [/\bgr[ae]y-?list/i, 'greylisted'],
@@ -171,15 +171,15 @@ const byReply: readonly (readonly [RegExp, WaitingCause])[] = [
   ],
 ]
 
-/** A reply of a server stands in the text: a code and what follows. */
+/** Matches text that contains a server's reply: a code and its text. */
 const hasRemoteReply = /(?:^|[\s:])[45]\d\d[ -]/
 
-/** `cause` and `reply` as `delivery.deferred` has them. */
+/** Finds the waiting cause from `cause` and `reply` of `delivery.deferred`. */
 export function waitingCauseOf({ cause, reply }: { cause: string; reply: string }): WaitingCause {
   const own = byOwnCause[cause]
   if (own === 'mailbox-unwritable') return mailboxCause(reply)
   if (own !== undefined && (settledCauses.has(cause) || !hasRemoteReply.test(reply))) return own
-  // Only the beginning: a reply may be long, and patterns are tried on each event.
+  // Match only the beginning: a reply may be long, and the patterns run for each event.
   const text = reply.slice(0, 500)
   for (const [pattern, found] of byReply) if (pattern.test(text)) return found
   return own ?? 'refused-for-now'

@@ -4,29 +4,31 @@ import { queueStates } from './orders.ts'
 import { observedStateSchema, serviceNameSchema } from './services.ts'
 
 /**
- * What workers and the API say to each other over HTTP. Rows travel as NDJSON, one JSON object a line:
- * `GET /v1/worker/snapshot`: `{"revision":n,"id":"…"}`, then one `Row` a line, then `{"end":true}`.
- * `GET /v1/worker/changes?after=n&id=…`: `{"revision":latest,"id":"…"}`, then one `RowChange` a line in order of revision, then
- * `{"end":true}`. A stream without its end line is incomplete and must not be applied. `410` to `changes`: this revision is not
- * part of this history (a backup was put back), or changes since then are gone; take the snapshot.
+ * The HTTP protocol between workers and the API. Rows travel as NDJSON, one JSON object for each line.
+ * - `GET /v1/worker/snapshot`: `{"revision":n,"id":"…"}`, then one `Row` for each line, then `{"end":true}`.
+ * - `GET /v1/worker/changes?after=n&id=…`: `{"revision":latest,"id":"…"}`, then one `RowChange` for each line in order
+ *   of revision, then `{"end":true}`.
+ * A stream without its end line is incomplete and must not be applied. `410` to `changes` means that this revision is
+ * not part of this history (a backup was restored), or that changes since then are gone. The worker then fetches the
+ * snapshot.
  */
 
-/** A hash over the revision before it and what it changed. Empty: there is no revision yet. */
+/** A hash over the previous revision and the changes. Empty: there is no revision yet. */
 export const revisionIdSchema = z.string().max(100)
 
-/** Which revision: the number counts within one history, and after a backup was put back there are two. */
+/** Identifies a revision. The number is unique only within one history, and a restored backup starts a second one. */
 export type RevisionName = { revision: number; id: string }
 
-/** What a worker is called: lower-case letters, digits and hyphens. */
+/** The name of a worker: lower-case letters, digits and hyphens. */
 export const workerNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'must be the name of a worker: up to 41 lower-case letters, digits and hyphens')
 
 export const enrolRequestSchema = z.strictObject({
-  /** The one-purpose token from `POSTERN_ENROL_TOKEN`. */
+  /** The single-purpose token from `POSTERN_ENROL_TOKEN`. */
   token: z.string().min(16).max(500).meta({ secret: true }),
   service: serviceNameSchema,
-  /** Stable over restarts of the same worker, e.g. `smtp-1`. */
+  /** Stable across restarts of the same worker, e.g. `smtp-1`. */
   name: workerNameSchema,
   version: z.string().max(40),
 })
@@ -35,7 +37,7 @@ export const enrolResponseSchema = z.object({
   accessToken: z.string(),
   /** Seconds. */
   expiresIn: z.number().int(),
-  /** The highest event number storage has of this worker; a worker with an empty disk goes on from there. */
+  /** The highest event number that storage has from this worker. A worker with an empty disk continues from there. */
   lastEvent: z.number().int().nonnegative(),
 })
 
@@ -46,13 +48,13 @@ export const workerReportSchema = z.strictObject({
   pid: z.number().int(),
   startedAt: z.iso.datetime(),
   observed: observedStateSchema,
-  /** What is wrong, when degraded: e.g. the port that could not be bound. */
+  /** What is wrong if the worker is degraded, e.g. a port that it could not bind. */
   detail: z.string().max(500).optional(),
-  /** Revision in force; 0 before the first. */
+  /** The revision in force; 0 before the first. */
   revision: z.number().int().nonnegative(),
-  /** Absent: a worker of an earlier release. */
+  /** Absent for a worker of an earlier release. */
   revisionId: revisionIdSchema.optional(),
-  /** Generation of the service's desired state that was carried out. */
+  /** The generation of the service's desired state that the worker has applied. */
   generation: z.number().int().nonnegative(),
   refused: z.object({ revision: z.number().int(), error: z.string().max(1000) }).optional(),
   sessions: z.number().int().nonnegative(),
@@ -60,7 +62,7 @@ export const workerReportSchema = z.strictObject({
     .array(z.object({ name: z.string().max(20), address: z.string().max(64), port: z.number().int() }))
     .max(64),
   queueUrl: z.string().max(1000).optional(),
-  /** Queue Manager: messages and recipients that wait, by its own index; the other half of the books. */
+  /** Queue Manager: waiting messages and recipients according to its own index, for comparison with the books. */
   waiting: z
     .object({
       messages: z.number().int(),
@@ -70,48 +72,52 @@ export const workerReportSchema = z.strictObject({
     .optional(),
   /** Events on the worker's disk that storage has not acknowledged. */
   eventsUnsent: z.number().int().nonnegative(),
-  /** Numbers for /metrics, of `workerMetrics`: name → value. */
+  /** Numbers for /metrics, from `workerMetrics`: name → value. */
   metrics: z.record(z.string().regex(/^[a-z_]{1,80}$/), z.number()).optional(),
 })
 export type WorkerReport = z.infer<typeof workerReportSchema>
-/** `requests`: how many wait for this worker. */
+/** `requests`: number of requests that wait for this worker. */
 export const workerReportResponseSchema = z.object({
   revision: z.number().int(),
   revisionId: revisionIdSchema,
   requests: z.number().int().default(0),
 })
 
-/** `POST /v1/worker/events`. A batch that was stored already is accepted again and stored once. */
+/** `POST /v1/worker/events`. A batch that was already stored is accepted again but stored only once. */
 export const eventBatchSchema = z.strictObject({
   events: z
     .array(z.looseObject({ n: z.number().int().min(1), at: z.string(), type: z.string() }))
     .min(1)
     .max(500),
 })
-/** Storage has everything up to and including this number. */
+/** Storage has all events up to and including this number. */
 export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
 
-/** `POST /v1/worker/etrn`: a client that may (RFC 1985) asks for the queue of a domain to be tried now. The API makes an order of it. */
+/**
+ * `POST /v1/worker/etrn`: an authorized client asks the server to try a domain's queue now (RFC 1985). The API creates
+ * an order.
+ */
 export const etrnRequestSchema = z.strictObject({
   domain: domainSchema,
-  /** The login or the address of who asked. */
+  /** The login or the address of the client. */
   by: z.string().min(1).max(320),
 })
 
-/** The body of an SQS message: the change notification, nothing more. */
+/** The body of an SQS message: only the change notification. */
 export const changeNotificationSchema = z.object({ revision: z.number().int().nonnegative() })
 
 /**
- * `POST /v1/worker/facts`: what decisions looked at, for the replay. `records`: NDJSON of sessions (`session-facts.ts`), compressed
- * with zstd, in base64. A batch that was stored already is accepted again and stored once.
+ * `POST /v1/worker/facts`: the facts that decisions used, for the replay. `records`: NDJSON of sessions
+ * (`session-facts.ts`), compressed with zstd, in base64. A batch that was already stored is accepted again but stored
+ * only once.
  */
 export const factBatchSchema = z.strictObject({
   id: z.string().length(36),
-  /** Of the oldest and the newest session in it, milliseconds since the epoch. */
+  /** Times of the oldest and the newest session in the batch, in milliseconds since the epoch. */
   since: z.number().int().nonnegative(),
   until: z.number().int().nonnegative(),
   sessions: z.number().int().min(1).max(100_000),
-  /** Sessions that were not recorded since the batch before: storage or this worker had no room for them. */
+  /** Number of sessions since the previous batch that were not recorded because storage or this worker had no room. */
   dropped: z.number().int().nonnegative(),
   encoding: z.literal('zstd'),
   records: z.base64().max(12_000_000),

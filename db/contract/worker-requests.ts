@@ -3,22 +3,26 @@ import { mailAddressSchema } from './address.ts'
 import { notifySchema } from './envelope.ts'
 
 /**
- * What the API asks of a worker because only a worker has the spool: to store a message that was submitted over HTTP, and
- * to show the content of one that waits. The API keeps the request as a row, notifies the worker over its change queue (a
- * revision it has already: nothing new, so it looks for requests), and the worker fetches it, does it and answers:
- * `GET /v1/worker/requests`, `GET /v1/worker/requests/{id}`, `GET|POST /v1/worker/requests/{id}/chunks/{n}` (octets of the
- * message), `POST /v1/worker/requests/{id}/answer`. The report's answer says
- * how many there are, so a lost notification costs seconds.
+ * Requests from the API to a worker. Only workers have the spool, so a worker stores a message that was submitted over
+ * HTTP, and shows the content of a waiting message. The API keeps the request as a row and notifies the worker over its
+ * change queue. The notification holds a revision that the worker already has, so the worker looks for requests
+ * instead. It fetches the request, carries it out and answers: `GET /v1/worker/requests`, `GET
+ * /v1/worker/requests/{id}`, `GET|POST /v1/worker/requests/{id}/chunks/{n}` (bytes of the message), `POST
+ * /v1/worker/requests/{id}/answer`. The response to each report gives the number of requests, so a lost notification
+ * delays a request only by seconds.
  */
 
-/** Octets of one chunk: a message travels between API and worker in chunks, so no request and no row is large. */
+/**
+ * Size of one chunk in bytes. A message travels between API and worker in chunks, so that no request and no row is
+ * large.
+ */
 export const chunkBytes = 512 * 1024
 
 const envelope = {
   /** Empty: the null sender. */
   sender: z.union([z.literal(''), mailAddressSchema]).default(''),
   recipients: z.array(mailAddressSchema).min(1).max(1000),
-  /** RFC 3461 §4.1, for all recipients. `never` stands alone. Absent: of a failure or a delay. */
+  /** RFC 3461 §4.1, for all recipients. `never` excludes other values. Absent: notify of failure and delay. */
   notify: z
     .array(notifySchema)
     .min(1)
@@ -28,7 +32,7 @@ const envelope = {
     .optional(),
   /** RFC 3461 §4.3: how much of the message a DSN returns. */
   ret: z.enum(['full', 'hdrs']).optional(),
-  /** RFC 3461 §4.4: the sender's own name of the message, repeated in DSNs. */
+  /** RFC 3461 §4.4: the sender's own identifier for the message, repeated in DSNs. */
   envid: z
     .string()
     .min(1)
@@ -38,13 +42,13 @@ const envelope = {
 }
 export const submissionSchema = z.strictObject({
   ...envelope,
-  /** RFC 5322. Lines may end in LF. For octets that are not UTF-8 use `messageBase64`, or send `message/rfc822`. */
+  /** RFC 5322. Lines may end in LF. For bytes that are not UTF-8 use `messageBase64`, or send `message/rfc822`. */
   message: z.string().min(1).optional(),
   messageBase64: z.string().min(4).refine(isBase64, { error: 'must be base64 (RFC 4648 §4), padded' }).optional(),
 })
 export type Submission = z.output<typeof submissionSchema>
 
-/** The envelope beside a body of `message/rfc822`: in the query, recipients separated by commas. */
+/** The envelope for a body of `message/rfc822`, in the query string. Recipients are separated by commas. */
 export const submissionQuerySchema = z.strictObject({
   sender: z.string().max(320).optional(),
   recipients: z.string().max(400_000).optional(),
@@ -55,7 +59,7 @@ export const submissionQuerySchema = z.strictObject({
 })
 export const submissionEnvelopeSchema = z.strictObject(envelope)
 
-/** Without a regular expression over the whole: it may be 100 MB. */
+/** Checks without a regular expression over the whole text, which may be 100 MB. */
 function isBase64(text: string): boolean {
   const end = text.endsWith('==') ? text.length - 2 : text.endsWith('=') ? text.length - 1 : text.length
   return text.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(end === text.length ? text : text.slice(0, end))
@@ -64,19 +68,19 @@ function isBase64(text: string): boolean {
 const submitRequestSchema = z.object({
   kind: z.literal('submit'),
   id: z.string(),
-  /** The id the message gets: done twice, it is recognised. */
+  /** The id that the message gets. It identifies a repeated request. */
   messageId: z.string().length(36),
   sender: z.string(),
   recipients: z.array(z.string()),
   notify: envelope.notify,
   ret: envelope.ret,
   envid: envelope.envid,
-  /** Where the API keeps the message, in so many chunks, numbered from 0 and fetched one by one. */
+  /** Where the API keeps the message, and in how many chunks. Chunks are numbered from 0 and fetched one by one. */
   bundle: z.string(),
   chunks: z.number().int().nonnegative(),
-  /** Only say what would be answered to the recipients; nothing is stored. */
+  /** Only return the answers for the recipients; store nothing. */
   dryRun: z.boolean().optional(),
-  /** Who submits, and from where: for the trace. */
+  /** The submitter and the origin of the request, for the trace. */
   by: z.string(),
   address: z.string().optional(),
 })
@@ -84,7 +88,7 @@ const contentRequestSchema = z.object({
   kind: z.literal('content'),
   id: z.string(),
   messageId: z.string().length(36),
-  /** Octets, from the beginning, that are wanted at most. */
+  /** Maximum number of bytes wanted, from the beginning. */
   most: z.number().int().positive(),
 })
 export const workerRequestSchema = z.discriminatedUnion('kind', [submitRequestSchema, contentRequestSchema])
@@ -93,22 +97,22 @@ export type SubmitRequest = z.infer<typeof submitRequestSchema>
 export type ContentRequest = z.infer<typeof contentRequestSchema>
 
 export const workerRequestAnswerSchema = z.discriminatedUnion('outcome', [
-  /** It lies in the spool, durable. */
+  /** The message is durable in the spool. */
   z.strictObject({ outcome: z.literal('stored') }),
-  /** A rule is against it; nothing was stored. `path`: which part of the submission. */
+  /** A rule refused the message; nothing was stored. `path`: the part of the submission that it refused. */
   z.strictObject({
     outcome: z.literal('refused'),
     path: z.string().max(100),
     rule: z.string().max(100),
     reply: z.string().max(600),
   }),
-  /** The message, or its beginning, was handed over in so many chunks; and how many octets it has as a whole. */
+  /** The message, or its beginning, was handed over in this number of chunks. `octets` is the size of the whole message. */
   z.strictObject({
     outcome: z.literal('found'),
     chunks: z.number().int().nonnegative(),
     octets: z.number().int().nonnegative(),
   }),
-  /** This worker has no such message waiting. */
+  /** This worker has no such waiting message. */
   z.strictObject({ outcome: z.literal('absent') }),
   z.strictObject({ outcome: z.literal('failed'), because: z.string().max(300) }),
 ])

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { address, eventRow, host, messageId, someOf } from './row.ts'
 
-/** Attempts of the Queue Manager, and what became of each recipient. */
+/** Delivery attempts of the Queue Manager, and the outcome for each recipient. */
 
 const attempt = {
   messageId,
-  /** Counts from 1 for each recipient's schedule. */
+  /** Counts from 1 in each recipient's schedule. */
   attempt: z.number().int().min(1),
   recipients: z.array(address).min(1),
   remote: z.object({
@@ -15,13 +15,13 @@ const attempt = {
     port: z.number().int().optional(),
     tls: z.string().max(100).optional(),
   }),
-  /** The remote's reply, cut at 2000 characters; our own sentence if there was none. */
+  /** The remote server's reply, truncated to 2000 characters. If there was none, a sentence from Postern. */
   reply: z.string().max(2000),
   durationMs: z.number().int().nonnegative(),
 }
 const attemptSchema = z.object(attempt)
 
-/** One line a recipient, as tools count. */
+/** Writes one line for each recipient, because log tools count lines. */
 function attemptLines(
   { recipients, remote: { host, address, port }, reply, durationMs }: z.infer<typeof attemptSchema>,
   id: string,
@@ -79,7 +79,7 @@ export const deliveryEvents = {
     classic: ({ recipients }, id) =>
       recipients.map((to) => `${id}: to=<${to}>, relay=none, delay=0, dsn=2.0.0, status=discarded`),
   }),
-  /** Recorded by the API: these recipients already had an outcome when `worker` reported another one. */
+  /** Recorded by the API: `worker` reported an outcome for recipients that already had one. */
   'delivery.duplicate': eventRow({
     by: 'api',
     title: 'Delivered or returned more than once',
@@ -89,7 +89,7 @@ export const deliveryEvents = {
     tone: 'warn',
     sentence: ({ worker, recipients }) => `${worker} reported a second outcome for ${someOf(recipients)}`,
   }),
-  /** The delivery would have failed an MTA-STS policy that is in testing mode (RFC 8461 §5). The mail was delivered. */
+  /** The delivery violated an MTA-STS policy in testing mode (RFC 8461 §5). The mail was delivered. */
   'tls.unproved': eventRow({
     by: 'queue',
     title: 'TLS policy not met (testing mode)',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { findingsSchema } from '../mailauth.ts'
 import { address, client, eventRow, host, messageId, rejected, someOf, verdict } from './row.ts'
 
-/** A message: taken or refused, held, released, signed, and what is written about it. */
+/** Events of a message: accepted or refused, held, released, signed, and notifications about it. */
 
 export const messageEvents = {
   'message.accepted': eventRow({
@@ -16,7 +16,7 @@ export const messageEvents = {
       size: z.number().int().nonnegative(),
       subject: z.string().max(200).optional(),
       revision: z.number().int(),
-      /** Deciding rule of each stage, and what watched rules would have done. */
+      /** The deciding rule of each stage, and the decisions that rules in watch mode would have made. */
       rules: z.array(z.string().max(300)),
       held: z.string().max(200).optional(),
     }),
@@ -32,7 +32,7 @@ export const messageEvents = {
   }),
   'message.authenticated': eventRow({
     title: 'SPF, DKIM and DMARC checked',
-    /** `forged`: how many Authentication-Results fields claimed to be ours and were removed. */
+    /** `forged`: number of removed Authentication-Results fields that claimed to come from this server. */
     fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
     severity: 6,
     operational: true,

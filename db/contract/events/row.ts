@@ -3,26 +3,32 @@ import { reasons } from '../reasons.ts'
 import { ruleSchema, stageNames } from '../rules.ts'
 import type { ServiceName } from '../services.ts'
 
-/** How loudly an event is shown in the console; its title stands beside the colour. */
+/** The prominence of an event in the console. Its title is shown beside the color. */
 export type Tone = 'calm' | 'good' | 'warn' | 'danger' | 'info'
 
-/** Everything that is said of one event; the rows of `eventTypes` are of this kind. */
+/** The definition of an event type. All rows of `eventTypes` have this type. */
 export type EventRow<T extends z.ZodObject = z.ZodObject> = {
-  /** The only service that records it; without it any worker may. */
+  /** The only service that records the event. Absent: any worker may. */
   by?: ServiceName | 'api'
   title: string
-  /** With their maximal lengths: the recorder cuts to them. */
+  /** The fields and their maximum lengths. The recorder truncates values to them. */
   fields: T
-  /** Not made at all unless the log asks for this level; absent: `normal`. */
+  /** The log level at which the event is recorded; below it, the event is not created. Absent: `normal`. */
   level?: 'verbose' | 'debug'
   /** RFC 5424 §6.2.1: 3 error, 4 warning, 5 notice, 6 informational, 7 debug. */
   severity: 3 | 4 | 5 | 6 | 7
-  /** Whether storage keeps it although it is not in the log: the pages about mail and services need it. */
+  /** Whether storage keeps the event even if it is not in the log. The pages about mail and services need it. */
   operational: boolean
   tone: Tone
-  /** One sentence for people; also what the full text search looks at. What strangers sent stands in quotes or is cut. */
+  /**
+   * One sentence for people, which the full-text search also uses. Text from clients and remote servers is quoted or
+   * truncated.
+   */
   sentence(fields: z.infer<T>): string
-  /** The lines of the classic format, in the words of Postfix; absent: type, title and fields. `id`: of the message or session. */
+  /**
+   * The lines of the classic format, in Postfix wording. Absent: type, title and fields. `id`: the id of the message or
+   * session.
+   */
   classic?(fields: z.infer<T>, id: string): string[]
 }
 
@@ -39,7 +45,7 @@ export const verdict = z.object({
   rule: ruleSchema,
   reason: z.enum(reasons),
   revision: z.number().int(),
-  /** The reply as the client read it, first line. */
+  /** The first line of the reply as sent to the client. */
   reply: z.string().max(600),
   explanation: z.array(z.string().max(500)).max(20),
   trail: z
@@ -61,7 +67,7 @@ export const client = z.object({
   tls: z.string().max(100).optional(),
 })
 
-/** The first of them, and how many more. */
+/** Lists the first addresses and the number of the others. */
 export function someOf(addresses: readonly string[]): string {
   const some = addresses.slice(0, 20).map((one) => `<${one}>`)
   return addresses.length > 20 ? `${some.join(', ')} and ${addresses.length - 20} more` : some.join(', ')

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { observedStateSchema, serviceNameSchema } from '../services.ts'
 import { eventRow, host, messageId } from './row.ts'
 
-/** Workers, settings, the log, orders, partners outside and certificates. */
+/** Events of workers, settings, the log, orders, external services and certificates. */
 
 const certificate = {
   certificateId: z.string().max(100),
@@ -77,7 +77,10 @@ export const serviceEvents = {
     tone: 'calm',
     sentence: ({ action, matched }) => `${action} carried out on ${matched} messages`,
   }),
-  /** A delivery application or a callout host failed. At most one event a minute; `failures`: how many since the last one. */
+  /**
+   * A delivery application or a callout host failed. Recorded at most once a minute; `failures` is the number since the
+   * last event.
+   */
   'hook.failed': eventRow({
     title: 'External service failed',
     fields: z.object({
@@ -91,7 +94,7 @@ export const serviceEvents = {
     tone: 'warn',
     sentence: ({ hook, host, failures, detail }) => `${hook} at ${host} failed ${failures} times: ${detail}`,
   }),
-  /** Recorded by the API, as worker `api`: 30, 14 and 3 days before expiry, and at expiry. */
+  /** Recorded by the API as worker `api`: 30, 14 and 3 days before expiry, and at expiry. */
   'certificate.expiring': eventRow({
     by: 'api',
     title: 'Certificate expiry warning',
@@ -132,7 +135,7 @@ export const serviceEvents = {
     tone: 'danger',
     sentence: ({ where, detail }) => `damaged in ${where}: ${detail}`,
   }),
-  /** The machine's clock was set, forward or back, while mail waited: its schedule and its age are as before. */
+  /** The machine's clock was set forward or back while mail waited. The schedule and age of the mail did not change. */
   'clock.jumped': eventRow({
     by: 'queue',
     title: 'The clock was set',

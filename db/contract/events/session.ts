@@ -4,7 +4,7 @@ import { reasons } from '../reasons.ts'
 import { ruleSchema, stageNames } from '../rules.ts'
 import { address, client, eventRow, host, rejected, verdict } from './row.ts'
 
-/** What happens in a session, before a message is there. `session` is the same in all events of one connection. */
+/** Events of a session outside its messages. `session` is the same in all events of one connection. */
 
 const session = z.string().max(40)
 
@@ -39,7 +39,7 @@ export const sessionEvents = {
       `disconnect from unknown[${client.ip}] messages=${messages} seconds=${seconds}`,
     ],
   }),
-  /** One line of either side. Secrets, and what may be one, are masked before the event is made. */
+  /** One line from either side. Secrets and possible secrets are masked before the event is created. */
   'session.dialogue': eventRow({
     by: 'smtp',
     title: 'SMTP dialogue',
@@ -56,7 +56,7 @@ export const sessionEvents = {
     sentence: ({ client, from, text }) => `${client.ip} ${from === 'client' ? 'said' : 'was told'}: ${text}`,
     classic: ({ from, text }) => [`${from === 'client' ? '<' : '>'} ${text}`],
   }),
-  /** The same for a connection that the Queue Manager opened. */
+  /** One line from either side of a connection that the Queue Manager opened. */
   'outbound.dialogue': eventRow({
     by: 'queue',
     title: 'SMTP dialogue with the next host',
@@ -142,7 +142,7 @@ export const sessionEvents = {
       `${rejected(verdict.stage.toUpperCase(), client, verdict.reply)}; from=<${sender ?? ''}>${recipient === undefined ? '' : ` to=<${recipient}>`} proto=ESMTP helo=<${client.helo ?? ''}>`,
     ],
   }),
-  /** Recorded once, by the worker whose report led to the entry. */
+  /** Recorded once, by the worker whose report caused the entry. */
   'address.blocked': eventRow({
     by: 'smtp',
     title: 'Address blocked',

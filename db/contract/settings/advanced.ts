@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { blockSchema, portSchema, webUrlSchema } from '../network.ts'
 import { setting } from '../setting.ts'
 
-/** HTTPS; without it only on this machine, for tests and sidecars. */
+/** HTTPS. Plain HTTP is allowed only on this machine, for tests and sidecars. */
 const issuerSchema = z
   .url({ protocol: /^https?$/ })
   .max(1000)

@@ -6,7 +6,7 @@ import { setting } from '../setting.ts'
 const check = z.enum(['off', 'mark', 'reject'])
 const rate = z.number().int().min(0).max(1_000_000).default(0)
 
-/** One to four octets, each a number up to 255 or `*`. */
+/** One to four octets of an IPv4 address, each a number up to 255 or `*`. */
 const answerPattern = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d|\*)(?:\.(?=.)|$)){1,4}$/
 
 const ratesSchema = z.strictObject({
