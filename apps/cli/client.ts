@@ -2,7 +2,7 @@ import type { Problem } from '@postern/contract/views.ts'
 
 const timeoutMs = 60_000
 
-/** What the API said no to, or that it said nothing: then `status` is 0. `paths`: the fields it names. */
+/** A refusal by the API, or `status` 0 if there was no answer. `paths` are the fields that the problem names. */
 export class ApiError extends Error {
   override name = 'ApiError'
   readonly status: number
@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The API as the command sees it. A problem becomes an Error whose message says which field, which value, what is allowed. */
+/** A client of the API. Turns a problem into an Error whose message names the field, the value and what is allowed. */
 export class Client {
   readonly #base: string
   readonly #token: string
@@ -40,7 +40,10 @@ export class Client {
     return (await this.#fetch('GET', path, { headers: { accept } })).text()
   }
 
-  /** A message: octets as they are, or the whole submission as JSON. With the same key it is taken once. */
+  /**
+   * Submits a message, either as raw octets or as a whole submission in JSON. Repeats with the same key are taken only
+   * once.
+   */
   async submit(query: string, body: Buffer | string, key: string): Promise<{ id: string }> {
     const type = typeof body === 'string' ? 'application/json' : 'message/rfc822'
     const headers = { 'content-type': type, 'idempotency-key': key }

@@ -1,8 +1,14 @@
-/** The header of a message that a program hands in: who it is for, and what may not leave with it (RFC 5322 §3.6.3). */
+/**
+ * Reads the header of a submitted message: its recipients, and fields that must be removed before sending (RFC 5322
+ * §3.6.3).
+ */
 
 type Field = { name: string; text: string }
 
-/** One field each, folded lines with it, as it stands; and the body with the empty line before it. */
+/**
+ * Splits a message into header fields and `rest`, which is the body with the empty line before it. A field keeps its
+ * folded lines and is otherwise unchanged.
+ */
 export function splitMessage(message: string): { fields: Field[]; rest: string } {
   const fields: Field[] = []
   let from = 0
@@ -20,7 +26,10 @@ export function splitMessage(message: string): { fields: Field[]; rest: string }
   return { fields, rest: rest === '' || /^\r?\n/.test(rest) ? rest : `\r\n${rest}` }
 }
 
-/** Of To, Cc and Bcc, or of the newest Resent- fields when there are any. In the order in which they stand, once each. */
+/**
+ * Returns the recipients in To, Cc and Bcc, or in the Resent- fields if there are any. Keeps their order and drops
+ * duplicates.
+ */
 export function recipientsIn(fields: readonly Field[]): string[] {
   const resent = fields.filter(({ name }) => /^resent-(to|cc|bcc)$/.test(name))
   const asked = resent.length > 0 ? resent : fields.filter(({ name }) => /^(to|cc|bcc)$/.test(name))
@@ -29,7 +38,10 @@ export function recipientsIn(fields: readonly Field[]): string[] {
 
 export const isSecret = ({ name }: Field): boolean => name === 'bcc' || name === 'resent-bcc'
 
-/** The addresses of a list: names, comments, groups and quotes are understood; what is no address comes as it stands. */
+/**
+ * Returns the addresses in a list. Understands names, comments, groups and quotes. Text that is not an address is
+ * returned unchanged.
+ */
 export function addressesIn(list: string): string[] {
   const found: string[] = []
   let plain = ''
@@ -51,7 +63,7 @@ export function addressesIn(list: string): string[] {
   return found
 }
 
-/** Quoted text, comments (they nest), routes in angles, separators, and what stands between. */
+/** Yields quoted text, comments (which nest), addresses in angle brackets, separators, and the text between them. */
 function* tokensOf(text: string): Generator<string> {
   for (let at = 0; at < text.length; ) {
     const from = at
@@ -62,7 +74,7 @@ function* tokensOf(text: string): Generator<string> {
     else if (',;:'.includes(first)) at++
     else while (at < text.length && !'"<(,;:'.includes(text[at] as string)) at++
     const token = text.slice(from, at)
-    // White space within a name is of no account, and in an address it does not belong.
+    // White space in a name does not matter, and an address must not contain any.
     yield /^["<(,;:]/.test(token) ? token : token.replace(/\s+/g, '')
   }
 }

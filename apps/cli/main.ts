@@ -8,7 +8,7 @@ import { apply, plan } from './settings-as-code.ts'
 import { smtpOnStdio } from './smtp-stdio.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
-/** `arguments`: how many it needs. It takes no more than `most`, without which it takes what it needs. */
+/** `arguments` is the number of required arguments. `most` is the maximum; the default is `arguments`. */
 type Command = {
   usage: string
   arguments: number
@@ -155,7 +155,7 @@ function client(): Client {
   return new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token)
 }
 
-/** Called with that word, with its options, or with an address in place of a command. */
+/** Returns whether the command was called as `sendmail`, or with an option or an address instead of a command. */
 function isSendmail([first = '']: string[]): boolean {
   const isHelp = first === '--help' || first === '-h'
   return first === 'sendmail' || (!isHelp && /^-|@/.test(first))
@@ -205,12 +205,12 @@ main(process.argv.slice(2)).then(
   },
 )
 
-/** One argument too many is refused: who says "delete A B" must not believe that B is gone. */
+/** Refuses extra arguments: a user who types "delete A B" must not believe that B was deleted. */
 function takes({ arguments: least, most = least }: Command, given: number): boolean {
   return given >= least && given <= most
 }
 
-/** Of what went wrong beside the submission itself: -bp, -q. */
+/** Returns the exit code for errors outside the submission itself, such as in -bp and -q. */
 function codeOf(error: Error): number {
   return error instanceof ApiError && error.status >= 400 && error.status < 500
     ? sysexits.noPermission

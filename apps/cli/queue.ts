@@ -5,7 +5,7 @@ import type { Client } from './client.ts'
 import { submit } from './sendmail.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
-/** One line a message, all pages. */
+/** Prints one line per message, from all pages. */
 export async function list(client: Client, query: string): Promise<number> {
   let cursor: string | null = null
   do {
@@ -19,7 +19,7 @@ export async function list(client: Client, query: string): Promise<number> {
   return 0
 }
 
-/** Envelope, recipients and every attempt with the remote's own words. */
+/** Prints the envelope, the recipients and every attempt with the remote server's reply. */
 export async function show(client: Client, id: string): Promise<number> {
   const message = await client.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`)
   console.log(`${message.id}  ${message.state}  <${message.sender}>  ${message.size} octets`)
@@ -31,7 +31,7 @@ export async function show(client: Client, id: string): Promise<number> {
   return 0
 }
 
-/** Why a message waits, in sentences; for one that waits no more, how it ended. */
+/** Explains why a message waits, or how it ended. */
 export async function explain(client: Client, id: string): Promise<number> {
   const message = await client.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`)
   const services = await client.get<{ items: ServiceView[] }>('/v1/services')
@@ -69,7 +69,7 @@ export async function reroute(client: Client, id: string, place: string): Promis
   return act(client, 'reroute', id, { to: { host: inBrackets ?? host, ...(port ? { port: Number(port) } : {}) } })
 }
 
-/** A file with an envelope, into the queue. Prints its id. */
+/** Submits a file with the given envelope and prints the message id. */
 export async function submitFile(client: Client, file: string, args: readonly string[]): Promise<number> {
   const { values, positionals } = envelopeOf(args)
   if (positionals.length === 0)
@@ -102,7 +102,7 @@ export async function run(client: Client): Promise<number> {
   return 0
 }
 
-/** A stranger's words must not steer the terminal. */
+/** Replaces control characters, so that text from remote servers cannot control the terminal. */
 function plain(text: string): string {
   return text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
 }

@@ -2,7 +2,7 @@ import type { WriteResult } from '@postern/contract/views.ts'
 import type { Client } from './client.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
-/** Undoes one revision, and says what that changed. What changed since is refused by the API, which names it. */
+/** Undoes one revision and prints what changed. The API refuses if rows have changed since, and names them. */
 export async function revert(client: Client, number: string, force: string | undefined): Promise<number> {
   if (!/^[1-9]\d*$/.test(number))
     throw new Exit(sysexits.usage, `revert takes the number of a revision, not "${number}"`)

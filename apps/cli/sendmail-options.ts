@@ -1,15 +1,15 @@
 import { Exit, sysexits } from './sysexits.ts'
 
-/** The options of the command as other programs know it under the name sendmail: Sendmail 8's, Postfix's and Exim's. */
+/** The options of the sendmail command that other programs use, as in Sendmail 8, Postfix and Exim. */
 
 export type SendmailOptions = {
   mode: 'message' | 'dialogue' | 'queue' | 'run' | 'nothing'
   fromHeader: boolean
-  /** A line that holds a dot alone is no end. */
+  /** A line with only a dot does not end the message. */
   ignoreDots: boolean
   sender: string | undefined
   fullName: string | undefined
-  /** RFC 3461: -N, -R and -V. */
+  /** -N, -R and -V (RFC 3461). */
   notify: string | undefined
   ret: string | undefined
   envid: string | undefined
@@ -17,9 +17,9 @@ export type SendmailOptions = {
 }
 
 type Option = {
-  /** `attached`: only what stands in the same word, as in -q30m. */
+  /** `needed`: the value may be the next word. `attached`: the value is only the rest of the same word, as in -q30m. */
   value?: 'needed' | 'attached'
-  /** Absent: accepted, and without effect here. */
+  /** If absent, the option is accepted and ignored. */
   take?: (options: SendmailOptions, value: string) => void
 }
 
@@ -27,13 +27,13 @@ const modes: Readonly<Record<string, SendmailOptions['mode']>> = {
   m: 'message',
   s: 'dialogue',
   p: 'queue',
-  // newaliases: aliases are in the directory, there is no file to compile.
+  // newaliases: aliases are in the directory, so there is no file to compile.
   i: 'nothing',
 }
 
 type Text = 'sender' | 'fullName' | 'notify' | 'ret' | 'envid'
 
-/** An option whose value is kept, as it stands or `read` first. */
+/** Makes an option that stores its value, after passing it through `read`. */
 function setting(key: Text, read = (value: string) => value): Option {
   return {
     value: 'needed',
@@ -114,7 +114,10 @@ const table: Readonly<Record<string, Option>> = {
   x: ignoredWithValue,
 }
 
-/** Reads words as getopt(3) does, and options after recipients too. Throws Exit with EX_USAGE for an unknown option. */
+/**
+ * Parses words as getopt(3) does, and also accepts options after recipients. Throws Exit with EX_USAGE for an unknown
+ * option.
+ */
 export function sendmailOptions(args: readonly string[]): SendmailOptions {
   const options: SendmailOptions = {
     mode: 'message',
@@ -136,7 +139,7 @@ export function sendmailOptions(args: readonly string[]): SendmailOptions {
   return options
 }
 
-/** One word of options, e.g. -ti or -fsender; a needed value may be the next word. */
+/** Parses one word of options, such as -ti or -fsender. A required value may be the next word. */
 function takeWord(options: SendmailOptions, word: string, next: string[]): void {
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] as string

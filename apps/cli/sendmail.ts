@@ -6,11 +6,13 @@ import { isSecret, recipientsIn, splitMessage } from './header.ts'
 import type { SendmailOptions } from './sendmail-options.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
-/** The command as other programs know it under the name sendmail: a message on standard input, an exit code of sysexits.h. */
+/**
+ * The sendmail command that other programs call: reads a message on standard input and returns a sysexits.h exit code.
+ */
 
-/** Hands the message in. Resolves when it is durable; throws Exit otherwise, and then nothing of it was taken. */
+/** Submits the message. Resolves when it is durable. Otherwise throws Exit, and nothing was accepted. */
 export async function sendmail(client: Client, options: SendmailOptions, input: Buffer): Promise<number> {
-  // As latin1, every octet stays what it is.
+  // latin1 keeps every octet unchanged.
   const { fields, rest } = splitMessage(endAtDot(input.toString('latin1').replace(/^From .*\n/, ''), options))
   const listed = [...options.recipients, ...(options.fromHeader ? recipientsIn(fields) : [])]
   const recipients = [...new Set(listed.map(utf8).map(qualified))]
@@ -39,7 +41,10 @@ function dsnOptions({ notify, ret, envid }: SendmailOptions): Pick<Submitted, 'n
   }
 }
 
-/** Throws Exit with the code that fits. Tried twice when there was no answer: the key keeps it from coming twice. */
+/**
+ * Submits a message. Throws Exit with the matching code. Without an answer it tries once more; the idempotency key
+ * prevents a duplicate.
+ */
 export async function submit(
   client: Client,
   { sender, recipients, notify, ...dsn }: Submitted,
@@ -52,7 +57,7 @@ export async function submit(
     ...dsn,
   }).toString()
   const key = randomUUID()
-  // A URL has to fit into a request's head.
+  // A long URL may not fit into the request header.
   const isLong = query.length > 4000 || recipients.some((recipient) => recipient.includes(','))
   const inJson = () => ({
     sender,
@@ -88,7 +93,7 @@ function endAtDot(message: string, { ignoreDots }: SendmailOptions): string {
 
 const utf8 = (text: string): string => (/[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString() : text)
 
-/** A name without a domain is a local address. */
+/** Adds the local domain to a name without one. */
 function qualified(address: string): string {
   return address.includes('@') ? address : `${address}@${process.env.POSTERN_ORIGIN || hostNameOf('', hostname())}`
 }
@@ -97,7 +102,7 @@ function userName(): string {
   try {
     return userInfo().username
   } catch {
-    // A user id without a name, as in containers.
+    // The user id has no name, as happens in containers.
     return 'postmaster'
   }
 }

@@ -5,14 +5,16 @@ import type { Client } from './client.ts'
 
 type Plan = { creates: RowDiff[]; updates: RowDiff[]; deletes: RowDiff[]; revision: number }
 
-/** What applying the file would change; the exit code says whether there is drift: 0 none, 2 some. */
+/** Shows what applying the file would change. Returns exit code 0 if there is no drift and 2 if there is. */
 export async function plan(client: Client, file: string): Promise<number> {
   const { creates, updates, deletes, revision } = await client.post<Plan>('/v1/plan', { document: await read(file) })
   print({ creates, updates, deletes, revision })
   return creates.length + updates.length + deletes.length === 0 ? 0 : 2
 }
 
-/** Plans, shows, applies exactly what was shown: a change by somebody else in between is refused by the API. */
+/**
+ * Plans the change, prints it, and applies exactly that. The API refuses if someone else has made a change in between.
+ */
 export async function apply(client: Client, file: string): Promise<number> {
   const document = await read(file)
   const shown = await client.post<Plan>('/v1/plan', { document })

@@ -4,8 +4,8 @@ import type { Client } from './client.ts'
 import { sysexits } from './sysexits.ts'
 
 /**
- * Speaks SMTP on standard input and output (-bs): both are the SMTP service's own, whose rules hold as for anybody who
- * connects from here. `POSTERN_SMTP` (host:port) names it; without it the API is asked.
+ * Speaks SMTP on standard input and output (-bs) by relaying to the SMTP service. Its rules apply as they do to any
+ * client on this host. `POSTERN_SMTP` (host:port) names the service; without it, the API is asked.
  */
 export async function smtpOnStdio(client: () => Client): Promise<number> {
   let place: { host: string; port: number }
@@ -30,7 +30,7 @@ export async function smtpOnStdio(client: () => Client): Promise<number> {
   })
 }
 
-/** Who speaks SMTP with us is told in its words. */
+/** Reports the failure to the SMTP client with a 421 reply. */
 function away(why: string): number {
   process.stdout.write('421 4.3.0 The SMTP service cannot be reached\r\n')
   console.error(`postern: ${why}`)

@@ -1,4 +1,4 @@
-/** Exit codes as programs that call sendmail know them (sysexits.h). */
+/** Exit codes that callers of sendmail expect (sysexits.h). */
 export const sysexits = {
   usage: 64,
   data: 65,
@@ -10,7 +10,7 @@ export const sysexits = {
   config: 78,
 } as const
 
-/** Ends the command with this code; the message is for people. */
+/** Ends the command with this exit code and prints the message. */
 export class Exit extends Error {
   override name = 'Exit'
   readonly code: number
