@@ -1,13 +1,16 @@
 import { type Stack, Validations } from 'aws-cdk-lib'
 import type { IConstruct } from 'constructs'
 
-/** Accepts cdk-nag findings below `scope`, each with the reason that a reviewer will read. */
+/** Accepts cdk-nag findings below `scope`, each with a reason for the reviewer. */
 export function acceptFindings(scope: IConstruct, reasons: Record<string, string>): void {
   const rules = Object.entries(reasons).map(([id, reason]) => ({ id, reason }))
   Validations.of(scope).acknowledge(...rules)
 }
 
-/** The finding for a resource with `*` in a policy of this stack; cdk-nag names it by the ARN, with references in angle brackets. */
+/**
+ * Names the finding for a `*` resource in a policy of this stack. cdk-nag uses the ARN, with references in angle
+ * brackets.
+ */
 export const wildcard = (stack: Stack, arn: string): string =>
   `AwsSolutions-IAM5[Resource::${flat(stack.resolve(arn))}]`
 

@@ -6,19 +6,19 @@ import type { Construct } from 'constructs'
 
 export type Warning = {
   metric: IMetric
-  /** What an operator reads at night: what is wrong and where to look. */
+  /** Tells the operator on call what is wrong and where to look. */
   description: string
-  /** `above`: the metric is greater than the bound; `below`: less than it. */
+  /** `above`: the metric is greater than the bound. `below`: the metric is less than the bound. */
   when: { above: number } | { below: number }
-  /** How many periods in a row. */
+  /** The number of consecutive periods. */
   periods: number
-  /** `alarm` where silence is itself the fault; `calm` where no data means that nothing happened. */
+  /** `alarm`: missing data is a fault. `calm`: missing data means that nothing happened. */
   silence: 'alarm' | 'calm'
 }
 
 export const minute = Duration.minutes(1)
 
-/** An alarm that tells the topic when it starts and when it ends. */
+/** Makes an alarm that notifies the topic when it starts and when it ends. */
 export function warn(scope: Construct, id: string, { topic, ...warning }: Warning & { topic: ITopic }): Alarm {
   const above = 'above' in warning.when
   const alarm = new Alarm(scope, id, {

@@ -11,7 +11,7 @@ import type { WorkersStack } from './workers.ts'
 
 export type AlarmStackProps = StackProps & { foundation: FoundationStack; api: ApiStack; workers: WorkersStack }
 
-/** What wakes somebody up. Every alarm tells the one topic. */
+/** All alarms. Each of them notifies the same topic. */
 export class AlarmStack extends Stack {
   constructor(scope: Construct, id: string, { foundation, api, workers, ...props }: AlarmStackProps) {
     super(scope, id, { ...props, description: 'Postern: alarms' })
@@ -58,7 +58,7 @@ function apiWarnings({ api, lambda, schedules }: ApiStack): Record<string, Warni
   }
 }
 
-/** Numbers of the sweep's report, printed by function/handle-event.ts as one line a minute. */
+/** Alarms on the sweep's report, which function/handle-event.ts prints as one line per minute. */
 function sweepWarnings(stack: Stack, logs: LogGroup): Record<string, Warning> {
   const measure = (name: string, field: keyof SweepReport) => sweepMetric(stack, logs, { name, field })
   return {
@@ -110,7 +110,7 @@ function workerWarnings({ cluster, service, targets }: WorkersStack): Record<str
       metric: ofService('RunningTaskCount'),
       description: 'No worker runs: mail is neither accepted nor delivered. See the events of the ECS service',
       when: { below: 1 },
-      // A deployment is without a worker for a minute or two.
+      // During a deployment there is no worker for a minute or two.
       periods: 5,
       silence: 'alarm',
     },
@@ -131,7 +131,7 @@ function workerWarnings({ cluster, service, targets }: WorkersStack): Record<str
   }
 }
 
-/** A change notification that is not fetched: the worker still asks every 15 s, so changes arrive late. */
+/** Alarms on change notifications that are not fetched. The worker still polls every 15 s, so changes arrive late. */
 function queueWarnings(): Record<string, Warning> {
   return Object.fromEntries(
     Object.values(workerNames).map((worker) => [

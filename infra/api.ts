@@ -16,7 +16,7 @@ import { queues } from './limits.ts'
 
 export type ApiStackProps = StackProps & { foundation: FoundationStack; bundle: string }
 
-/** The API as a function behind an HTTP API, and what calls it by the clock. */
+/** The API as a function behind an HTTP API, and the schedules that call it. */
 export class ApiStack extends Stack {
   readonly api: HttpApi
   readonly lambda: Lambda
@@ -43,7 +43,7 @@ export class ApiStack extends Stack {
 
 const kept = { retention: RetentionDays.THREE_MONTHS, removalPolicy: RemovalPolicy.RETAIN } as const
 
-/** Old log records. Versioned: a wrong deletion can be taken back for 30 days. */
+/** Makes the bucket for old log records. It is versioned, so a mistaken deletion can be undone for 30 days. */
 function archive(stack: Stack, accessLogs: Bucket): Bucket {
   return new Bucket(stack, 'Archive', {
     ...closed,
@@ -55,14 +55,14 @@ function archive(stack: Stack, accessLogs: Bucket): Bucket {
         abortIncompleteMultipartUploadAfter: Duration.days(1),
         noncurrentVersionExpiration: Duration.days(30),
         transitions: [{ storageClass: StorageClass.GLACIER_INSTANT_RETRIEVAL, transitionAfter: Duration.days(90) }],
-        // `logging.retentionDays` goes up to ten years.
+        // `logging.retentionDays` allows up to ten years.
         expiration: Duration.days(3650),
       },
     ],
   })
 }
 
-/** What only the operator knows, asked for at deployment. */
+/** Asks at deployment for what only the operator knows. */
 function parameters(stack: Stack) {
   const database = (id: string, description: string) =>
     new CfnParameter(stack, id, {
@@ -115,16 +115,16 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
   return new Lambda(stack, 'Function', {
     description: 'Postern API',
     runtime: Runtime.NODEJS_24_X,
-    // The native argon2 of the bundle is this one (bundle.ts).
+    // The bundled native argon2 binary is for this architecture (bundle.ts).
     architecture: Architecture.X86_64,
     code: Code.fromAsset(bundle),
     handler: 'index.handler',
     role,
     logGroup: logs,
     loggingFormat: LoggingFormat.JSON,
-    // argon2id with 64 MiB and a large document side by side.
+    // Enough for argon2id and a large document at the same time.
     memorySize: 1024,
-    // HTTP requests end at 30 s in the gateway; the daily retention takes longer.
+    // The gateway ends HTTP requests after 30 s. The daily retention takes longer.
     timeout: Duration.minutes(2),
     environment: {
       NODE_ENV: 'production',
@@ -132,11 +132,11 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
       POSTERN_DATABASE_URL: settings.valueAsString,
       POSTERN_EVENTS_DATABASE_URL: events.valueAsString,
       POSTERN_ADMIN_EMAIL: admin.valueAsString,
-      // Decided here for the workers, so the setting of the same meaning is shown as fixed.
+      // The workers use this value, so the API shows the matching setting as fixed.
       POSTERN_PROXY_PROTOCOL: foundation.balancers,
       POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
       POSTERN_ARCHIVE: `s3://${archive.bucketName}/events/`,
-      // Names of secrets, not their values (function/secrets.ts).
+      // The names of secrets, not their values (function/secrets.ts).
       POSTERN_SECRETS: stack.toJsonString(
         Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, secret.secretArn])),
       ),
@@ -144,7 +144,7 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
   })
 }
 
-/** The API tells workers that there is a new revision, and can do nothing else with a queue. */
+/** Lets the API notify workers of a new revision. It can do nothing else with a queue. */
 function grantNotifications(stack: Stack, role: Role): void {
   role.addToPolicy(
     new PolicyStatement({
@@ -155,7 +155,10 @@ function grantNotifications(stack: Stack, role: Role): void {
   )
 }
 
-/** Paths the function answers; the rest is refused by the gateway without starting it. The CDN sends the same (console.ts). */
+/**
+ * Paths that the function answers. The gateway refuses all others without starting the function. The CDN forwards the
+ * same paths (console.ts).
+ */
 export const apiPaths = [
   '/v1/{proxy+}',
   '/.well-known/{proxy+}',
@@ -187,7 +190,7 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
     detailedMetricsEnabled: true,
     accessLogSettings: {
       destination: new LogGroupLogDestination(new LogGroup(stack, 'AccessLogs', kept)),
-      // No query, no header: tokens and addresses of mail stay out of the log.
+      // Omits the query and headers, to keep tokens and email addresses out of the log.
       format: AccessLogFormat.custom(
         JSON.stringify({
           requestId: '$context.requestId',
@@ -207,8 +210,8 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
 }
 
 /**
- * No dead-letter queue: neither call carries anything. A sweep that was lost is made up by the next one a minute later, a
- * retention by the next day's, and both failures are alarms.
+ * Makes the schedules. They need no dead-letter queue, because the calls carry no data. The next sweep, a minute later,
+ * makes up for a lost one, and so does the next day's retention. Both failures raise an alarm.
  */
 function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
   const caller = new Role(stack, 'SchedulerRole', {
@@ -221,7 +224,7 @@ function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
       }),
     },
   })
-  // The target itself would add every version of the function.
+  // The target would grant access to every version of the function.
   const role = caller.withoutPolicyUpdates()
   const scheduleGroup = new ScheduleGroup(stack, 'Schedules', { removalPolicy: RemovalPolicy.DESTROY })
   const run = (task: ScheduledTask, tries: { retryAttempts: number; maxEventAge: Duration }) =>

@@ -2,7 +2,10 @@ import { App } from 'aws-cdk-lib'
 import { requireBuilt } from './assets.ts'
 import { buildPostern } from './postern.ts'
 
-/** What `cdk synth` runs. Needs no account, no look-ups and no network: what is not known before the deployment is a stack parameter. */
+/**
+ * The entry point of `cdk synth`. It needs no account, look-ups or network. Values known only at deployment are stack
+ * parameters.
+ */
 const app = new App()
 const domain: unknown = app.node.tryGetContext('domain')
 const certificateArn: unknown = app.node.tryGetContext('certificateArn')

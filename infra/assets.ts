@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** What is built before the stacks are: directories that synth only packs, never builds. */
+/** Directories that are built before the stacks. Synth packs them but never builds them. */
 export type Assets = {
-  /** The bundled API function: `index.mjs` with its `api.mjs` and native packages (bundle.ts). */
+  /** The bundled API function: `index.mjs`, `api.mjs` and native packages (bundle.ts). */
   api: string
-  /** The console's static files, with `index.html`. */
+  /** The console's static files, including `index.html`. */
   console: string
-  /** Docker's build context of the workers' image: the repository, less `.dockerignore`. Built at deployment, not at synth. */
+  /**
+   * The Docker build context of the worker image: the repository without the files in `.dockerignore`. Built at
+   * deployment, not at synth.
+   */
   image: string
 }
 
@@ -19,7 +22,10 @@ export const builtAssets: Assets = {
   image: path('..'),
 }
 
-/** The assets, each proven to be there. Throws an Error that names what is missing and the command that makes it. */
+/**
+ * Returns the assets after checking that each exists. Throws an Error that names the missing one and the command that
+ * builds it.
+ */
 export function requireBuilt(assets: Assets = builtAssets): Assets {
   const parts = [
     { file: `${assets.api}/index.mjs`, what: 'the API function', command: 'npm run bundle -w infra' },

@@ -5,7 +5,10 @@ import { NetworkLoadBalancer, NetworkTargetGroup, Protocol, TargetType } from 'a
 import { acceptFindings } from './accepted-findings.ts'
 import { drainTimeoutSeconds, publicPorts, workerPorts } from './limits.ts'
 
-/** The balancer on the mail ports. TLS ends in the worker: certificates are settings and change without a deployment. */
+/**
+ * Makes the balancer for the mail ports. TLS ends in the worker, because certificates are settings that change without
+ * a deployment.
+ */
 export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): NetworkLoadBalancer {
   const network = new SecurityGroup(stack, 'BalancerNetwork', {
     vpc,
@@ -25,7 +28,7 @@ export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): Network
     vpc,
     vpcSubnets: { subnetType: SubnetType.PUBLIC },
     internetFacing: true,
-    // One task in one zone must be reachable through the addresses of both.
+    // One task in one zone must be reachable through the addresses of both zones.
     crossZoneEnabled: true,
     securityGroups: [network],
     deletionProtection: true,
@@ -38,9 +41,9 @@ export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): Network
 }
 
 /**
- * A listener and a target group for each port. PROXY v2 brings the client's address. The health check asks the receiver's health
- * port, not a mail port: when an administrator stops the `smtp` service its listeners close, and that must not make ECS replace
- * the task, and with it the Queue Manager that goes on delivering.
+ * Makes a listener and a target group for each port. PROXY v2 passes the client's address. The health check uses the
+ * receiver's health port and not a mail port. When an administrator stops the `smtp` service, its listeners close. ECS
+ * must not then replace the task, because the Queue Manager in it is still delivering.
  */
 export function listen(stack: Stack, front: NetworkLoadBalancer, service: FargateService): NetworkTargetGroup[] {
   return publicPorts.map(({ name, port, target }) => {
@@ -50,9 +53,10 @@ export function listen(stack: Stack, front: NetworkLoadBalancer, service: Fargat
       protocol: Protocol.TCP,
       targetType: TargetType.IP,
       proxyProtocolV2: true,
-      // The address is in the PROXY header; the packets come from the balancer, so that the worker's network can be closed.
+      // The PROXY header carries the client's address. Packets come from the balancer, so the worker's network can stay
+      // closed.
       preserveClientIp: false,
-      // As long as the worker lets open transactions finish; then it closes them itself with 421.
+      // The worker lets open transactions finish for this long, and then closes them itself with 421.
       deregistrationDelay: Duration.seconds(drainTimeoutSeconds),
       connectionTermination: false,
       targets: [service.loadBalancerTarget({ containerName: 'smtp', containerPort: target })],

@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 /**
- * Bundles the API function into `dist/api`: `index.mjs` (entry.ts), `api.mjs` (apps/api/lambda.ts) and the native packages, which
- * no bundler can swallow. The function runs on x86_64 with glibc because those are the binaries `npm ci` installs where this
- * project is tested: what CI has run is what is deployed.
+ * Bundles the API function into `dist/api`: `index.mjs` (entry.ts), `api.mjs` (apps/api/lambda.ts) and the native
+ * packages, which cannot be bundled. The function runs on x86_64 with glibc, because those are the binaries that `npm
+ * ci` installs in CI. The deployed code is therefore what CI has tested.
  */
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** Packages with a native binding that the function needs, and the binding. */
+/** The function's packages with a native binding, and the binding itself. */
 const native = ['@node-rs/argon2', '@node-rs/argon2-linux-x64-gnu']
 
-/** What belongs to the embedded system; in the function it would mean that lambda.ts reaches into the process's entry. */
+/** Parts of the embedded system. If one is in the function, lambda.ts imports from the process's entry point. */
 const embeddedOnly = /node_modules\/(fauxqs|better-sqlite3|libsql|@hono\/node-server)\//
 
-/** On Lambda there is no database file, so no native libSQL: the HTTP client has the same `createClient`. */
+/** Lambda has no database file and so needs no native libSQL. The HTTP client has the same `createClient`. */
 const libsqlOverHttp: Plugin = {
   name: 'libsql-over-http',
   setup(builder) {
@@ -28,7 +28,9 @@ const libsqlOverHttp: Plugin = {
 
 export type Sources = { api: string; outdir: string }
 
-/** Writes the bundle. Throws an Error that names the cause when the API's entry is missing or pulls in an embedded part. */
+/**
+ * Writes the bundle. Throws an Error that names the cause if the API's entry is missing or imports an embedded part.
+ */
 export async function bundle({ api, outdir }: Sources): Promise<void> {
   if (!existsSync(api)) throw new Error(`${api} is missing: the API function has no entry (it must export \`handler\`)`)
   rmSync(outdir, { recursive: true, force: true })

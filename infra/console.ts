@@ -34,12 +34,12 @@ import { apiPaths } from './api.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { edgeTokenHeader } from './function/client-address.ts'
 
-/** The name people type, with its certificate (in us-east-1, as CloudFront asks). */
+/** The public domain and its certificate, which CloudFront requires to be in us-east-1. */
 export type Site = { domain: string; certificateArn: string }
 
 export type ConsoleStackProps = StackProps & { foundation: FoundationStack; api: HttpApi; files: string; site?: Site }
 
-/** Scripts, styles and data from the console's own address, nothing from anywhere else, nothing inline, in nobody's frame. */
+/** Allows scripts, styles and data only from the console's own address. Forbids inline code and framing. */
 export const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -53,10 +53,13 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** What the CDN sends to the API; everything else is the console. */
+/** Paths that the CDN forwards to the API. Everything else is the console. */
 const apiPatterns = apiPaths.map((path) => path.replace('{proxy+}', '*'))
 
-/** The console's files in a private bucket behind the CDN, with the API under the same name: one origin, so no CORS. */
+/**
+ * Serves the console's files from a private bucket behind the CDN, with the API under the same name. There is one
+ * origin, so CORS is not needed.
+ */
 export class ConsoleStack extends Stack {
   readonly distribution: Distribution
 
@@ -126,7 +129,10 @@ function consoleBehavior(stack: Stack, bucket: Bucket): BehaviorOptions {
   }
 }
 
-/** Nothing of the API is cached; its own security headers pass. HTTPS only: a redirect would come after a token was sent in clear. */
+/**
+ * Forwards to the API without caching and keeps its security headers. HTTPS only: a redirect from HTTP would come after
+ * the token was already sent unencrypted.
+ */
 function apiBehavior(stack: Stack, { secrets }: FoundationStack, api: HttpApi): BehaviorOptions {
   return {
     origin: new HttpOrigin(Fn.select(2, Fn.split('/', api.apiEndpoint)), {
@@ -173,7 +179,10 @@ function securityHeaders(stack: Stack): ResponseHeadersPolicy {
 
 type Upload = { files: Asset; bucket: Bucket; distribution: Distribution; logGroup: LogGroup }
 
-/** Exactly what an upload needs; the construct itself would grant every reading and deleting action, and every distribution. */
+/**
+ * Grants only what an upload needs. The construct itself would grant every read and delete action, on every
+ * distribution.
+ */
 function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Upload): IRole {
   const allow = (actions: string[], ...resources: string[]) => new PolicyStatement({ actions, resources })
   const objects = bucket.arnForObjects('*')
@@ -197,7 +206,10 @@ function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Uploa
   return role.withoutPolicyUpdates()
 }
 
-/** Files with a hash in their name first and for ever, then the page that names them: nobody gets a page whose files are not there yet. */
+/**
+ * Uploads files with hashed names first, cached forever, and then the page that references them. No visitor gets a page
+ * whose files are missing.
+ */
 function upload(stack: Stack, parts: Upload): void {
   const { files, bucket, distribution, logGroup } = parts
   const shared = {
@@ -205,7 +217,7 @@ function upload(stack: Stack, parts: Upload): void {
     destinationBucket: bucket,
     role: uploader(stack, parts),
     logGroup,
-    // Files of the last release stay for the pages that are still open.
+    // Keep the previous release's files for pages that are still open.
     prune: false,
   }
   const hashed = new BucketDeployment(stack, 'HashedFiles', {

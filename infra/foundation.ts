@@ -16,27 +16,29 @@ import { Topic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
 import { acceptFindings } from './accepted-findings.ts'
 
-/** The secrets of the system; each is read by as few roles as possible. */
+/** The system's secrets. As few roles as possible can read each one. */
 export type Secrets = {
-  /** Of the libSQL server; put there by the operator. */
+  /** Token for the libSQL server. The operator stores it here. */
   databaseToken: Secret
-  /** Key under which the API seals its signing keys and every other secret in the database (db/store/seal.ts). */
+  /** The key with which the API seals its signing keys and every other secret in the database (db/store/seal.ts). */
   dataKey: Secret
-  /** What a worker shows to enrol: each service its own, which is good for no worker of the other. */
+  /** Enrolment tokens for workers. Each service has its own, which cannot enrol a worker of the other service. */
   enrolTokens: Record<'smtp' | 'queue', Secret>
   /** Password of the first administrator. */
   adminPassword: Secret
-  /** What the CDN shows the API, so that it may tell the visitor's address. */
+  /** Proves to the API that a request came from the CDN, so that the API trusts the visitor's address in it. */
   edgeToken: Secret
 }
 
-/** What outlives every deployment of the code: the network with its outgoing addresses, secrets, and where alarms go. */
+/**
+ * Everything that outlives code deployments: the network with its outgoing addresses, the secrets, and the alarm topic.
+ */
 export class FoundationStack extends Stack {
   readonly vpc: Vpc
   readonly secrets: Secrets
   readonly accessLogs: Bucket
   readonly alarms: Topic
-  /** The blocks that balancers speak from: whose PROXY header is believed. */
+  /** Address blocks of the balancers. PROXY headers from these are trusted. */
   readonly balancers: string
 
   constructor(scope: Construct, id: string, props: StackProps) {
@@ -55,8 +57,8 @@ export class FoundationStack extends Stack {
 }
 
 /**
- * Workers live in private subnets; mail leaves through one NAT gateway per zone, whose addresses stay the same: these are the
- * addresses that need a PTR record, a place in SPF, and port 25 opened by AWS.
+ * Makes the network. Workers are in private subnets. Mail leaves through one NAT gateway per zone, whose address does
+ * not change. These addresses need a PTR record, an SPF entry, and port 25 unblocked by AWS.
  */
 function network(stack: Stack): Vpc {
   const vpc = new Vpc(stack, 'Vpc', {
@@ -81,10 +83,10 @@ function network(stack: Stack): Vpc {
   return vpc
 }
 
-/** Letters and digits are base64; 43 of them are the 32 octets of an AES-256 key. */
+/** Letters and digits are valid base64. 43 of them encode the 32 octets of an AES-256 key. */
 export const dataKeyLength = 43
 
-/** `rotation`: why Secrets Manager does not rotate it, and who does. */
+/** `rotation` explains why Secrets Manager does not rotate the secret, and who does. */
 type Description = { description: string; rotation: string; length?: number }
 
 function secrets(stack: Stack): Secrets {
@@ -134,7 +136,7 @@ function secrets(stack: Stack): Secrets {
   }
 }
 
-/** Private, encrypted, TLS only; kept when the stack goes. */
+/** Private, encrypted and TLS only. Kept when the stack is deleted. */
 export const closed = {
   blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
   encryption: BucketEncryption.S3_MANAGED,
@@ -146,7 +148,7 @@ export const closed = {
 function accessLogs(stack: Stack): Bucket {
   const bucket = new Bucket(stack, 'AccessLogs', {
     ...closed,
-    // CloudFront's standard logs are delivered with an ACL.
+    // CloudFront delivers its standard logs with an ACL.
     objectOwnership: ObjectOwnership.BUCKET_OWNER_PREFERRED,
     lifecycleRules: [{ expiration: Duration.days(90) }],
   })
@@ -162,13 +164,13 @@ function alarmTopic(stack: Stack): Topic {
     new PolicyStatement({
       principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
       actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-      // In a key policy `*` is the key itself.
+      // In a key policy, `*` means the key itself.
       resources: ['*'],
       conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
     }),
   )
   const topic = new Topic(stack, 'Alarms', { displayName: 'Postern alarms', masterKey: key, enforceSSL: true })
-  // A topic with a policy of its own has lost the default one, by which the account's alarms may publish.
+  // A topic with its own policy loses the default one, which allows the account's alarms to publish.
   topic.addToResourcePolicy(
     new PolicyStatement({
       sid: 'AlarmsOfThisAccount',

@@ -9,11 +9,11 @@ import { WorkersStack } from './workers.ts'
 
 export type PosternProps = { assets: Assets; site?: Site }
 
-/** The whole system. Account and region are those of the deployment, so that synth needs neither. */
+/** Builds the whole system. Account and region are set at deployment, so synth needs neither. */
 export function buildPostern(app: App, { assets, site }: PosternProps) {
-  // A stack that others read from cannot take away what they read.
+  // A stack must not remove what other stacks reference.
   app.node.setContext('@aws-cdk/core:defaultCrossStackReferences', 'strong')
-  // A finding that nobody has explained ends the synth.
+  // A finding without an accepted reason fails the synth.
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app, { verbose: true }))
   Tags.of(app).add('system', 'postern')
   const foundation = new FoundationStack(app, 'postern-foundation', {})

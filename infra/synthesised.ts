@@ -9,7 +9,10 @@ import { buildPostern } from './postern.ts'
 type Stacks = ReturnType<typeof buildPostern>
 type Resource = { Type: string; Properties: Record<string, unknown> }
 
-/** For tests: the whole app, synthesised once. The built parts are stand-ins: what is packed changes a template by a hash only. */
+/**
+ * Synthesises the whole app once, for tests. The built parts are placeholders, because their content only changes a
+ * hash in the template.
+ */
 export function synthesise() {
   const directory = mkdtempSync(join(tmpdir(), 'postern-infra-'))
   for (const path of ['api/index.mjs', 'console/index.html']) {
@@ -36,7 +39,7 @@ export function synthesise() {
     app,
     templates,
     ofType,
-    /** The first of its type; throws when there is none. */
+    /** Returns the first resource of its type. Throws if there is none. */
     one(type: string) {
       const [resource] = ofType(type)
       if (!resource) throw new Error(`no ${type} in any template`)

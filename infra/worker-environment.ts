@@ -2,8 +2,9 @@ import type { VariableName } from '@postern/contract/variables.ts'
 import { CfnParameter, type CfnParameterProps, type Stack } from 'aws-cdk-lib'
 
 /**
- * What an installation says about the network around its workers: one stack parameter a variable, the same in both containers.
- * Empty is as good as not set. The workers check the values themselves; a pattern only stops what can never be right.
+ * The network around an installation's workers. Each variable is one stack parameter, with the same value in both
+ * containers. Empty means not set. The workers check the values themselves; a pattern only rejects values that can
+ * never be right.
  */
 const parameters = {
   POSTERN_DNS_SERVERS: {
@@ -39,7 +40,7 @@ const parameters = {
 
 type WorkerVariable = keyof typeof parameters
 
-/** Makes the parameters; answers each variable's value. */
+/** Makes the parameters and returns the value of each variable. */
 export function workerEnvironment(stack: Stack): Record<WorkerVariable, string> {
   const entries = Object.entries(parameters).map(([name, { id, ...rest }]) => {
     const parameter = new CfnParameter(stack, id, { ...rest, type: 'String', default: '' })

@@ -35,10 +35,11 @@ const spoolNotice =
   'One worker on purpose: the spool is on one EFS volume with one writer for each file. The spool in S3 and SQS, with which any number of workers share the mail, is a later release; do not raise the desired count'
 
 /**
- * The receiver and the Queue Manager, as two containers of one task. They share the spool: the Queue Manager reads what the
- * receiver appends. Two tasks on two hosts would see each other's bytes only as NFS close-to-open allows; one task mounts the
- * volume once, so both see one page cache, and it is placed, stopped and replaced as one. fdatasync on EFS returns when the bytes
- * are kept in several zones: the promise behind a 250 holds when the host and its zone are lost.
+ * The receiver and the Queue Manager, as two containers of one task. They share the spool: the Queue Manager reads what
+ * the receiver appends. Tasks on two hosts would see each other's writes only under NFS close-to-open consistency. One
+ * task mounts the volume once, so both containers share a page cache and are placed, stopped and replaced together.
+ * fdatasync on EFS returns once the bytes are stored in several zones. A message accepted with 250 therefore survives
+ * the loss of the host and its zone.
  */
 export class WorkersStack extends Stack {
   readonly cluster: Cluster
@@ -72,7 +73,10 @@ export class WorkersStack extends Stack {
 
 type Volume = { files: FileSystem; door: AccessPoint }
 
-/** Spool, queue index, unsent events, mail of maildir routes: everything that must outlive a task. */
+/**
+ * Makes the volume for everything that must outlive a task: the spool, the queue index, unsent events, and mail of
+ * maildir routes.
+ */
 function spoolVolume(stack: Stack, vpc: Vpc, worker: SecurityGroup): Volume {
   const securityGroup = new SecurityGroup(stack, 'VolumeNetwork', {
     vpc,
@@ -84,7 +88,7 @@ function spoolVolume(stack: Stack, vpc: Vpc, worker: SecurityGroup): Volume {
     securityGroup,
     encrypted: true,
     performanceMode: PerformanceMode.GENERAL_PURPOSE,
-    // Mail comes in bursts, and burst credits would run out in the worst hour.
+    // Mail comes in bursts, and burst credits would run out at peak load.
     throughputMode: ThroughputMode.ELASTIC,
     enableAutomaticBackups: true,
     fileSystemPolicy: closedVolume(),
@@ -100,8 +104,9 @@ function spoolVolume(stack: Stack, vpc: Vpc, worker: SecurityGroup): Volume {
 }
 
 /**
- * Allows nothing, so that only the role that names the access point comes in; and refuses even that role without TLS or
- * without an access point. Without a policy, or with the library's default one, every host in the network could mount the root.
+ * Grants nothing, so only the role that names the access point gets in. Refuses even that role without TLS or without
+ * the access point. Without a policy, or with the library's default one, every host in the network could mount the
+ * root.
  */
 function closedVolume(): PolicyDocument {
   const refuse = (sid: string, conditions: Record<string, Record<string, string>>) =>
@@ -141,7 +146,7 @@ function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefin
     memoryLimitMiB: 4096,
     taskRole,
     executionRole,
-    // The architecture on which CI runs the workers and their native packages.
+    // CI runs the workers and their native packages on this architecture.
     runtimePlatform: { cpuArchitecture: CpuArchitecture.X86_64, operatingSystemFamily: OperatingSystemFamily.LINUX },
     volumes: [
       {
@@ -165,8 +170,8 @@ function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefin
 }
 
 /**
- * Each worker makes its own queue at start and removes it at stop. It needs no dead-letter queue: a message says only that there
- * is a new revision, the number decides, and every worker also asks by itself every 15 s.
+ * Lets each worker make its own queue at start and remove it at stop. It needs no dead-letter queue: a message only
+ * announces a new revision number, and every worker also polls every 15 s.
  */
 function grantOwnQueue(stack: Stack, role: Role): void {
   role.addToPolicy(
@@ -214,7 +219,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
       secrets: { POSTERN_ENROL_TOKEN: InjectedSecret.fromSecretsManager(foundation.secrets.enrolTokens[name]) },
       healthCheck,
       stopTimeout: Duration.seconds(stopTimeoutSeconds),
-      // One that dies is started again in place: the other one and its sessions live on.
+      // A container that exits is restarted in place, so the other one keeps running with its sessions.
       enableRestartPolicy: true,
       essential: true,
       user: nodeUser,
@@ -227,7 +232,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
     POSTERN_SMTP_PORT: `${workerPorts.smtp}`,
     POSTERN_SUBMISSION_PORT: `${workerPorts.submission}`,
     POSTERN_SMTPS_PORT: `${workerPorts.smtps}`,
-    // The balancer's addresses are the only ones whose PROXY header is believed.
+    // PROXY headers are trusted only from the balancer's addresses.
     POSTERN_PROXY_PROTOCOL: foundation.balancers,
   })
   for (const containerPort of [workerPorts.smtp, workerPorts.smtps, workerPorts.submission, workerPorts.smtpHealth]) {
@@ -239,7 +244,7 @@ function addContainers(stack: Stack, { task, foundation, api, imageContext }: Co
 const mountData = (container: ContainerDefinition) =>
   container.addMountPoints({ sourceVolume: 'data', containerPath: '/data', readOnly: false })
 
-/** Asks the worker's own health port; the same as the Dockerfile's HEALTHCHECK, which ECS does not read. */
+/** Requests the worker's own health port. The Dockerfile has the same HEALTHCHECK, but ECS does not read it. */
 export const healthCommand = [
   'CMD',
   'node',
@@ -263,7 +268,10 @@ function hardened(stack: Stack, name: string): LinuxParameters {
 
 type FargateServiceOptions = { cluster: Cluster; task: FargateTaskDefinition; network: SecurityGroup }
 
-/** Old task away before the new one starts: two would write one spool. Clients that find nobody for that minute try again. */
+/**
+ * Stops the old task before the new one starts, because two tasks would write to one spool. Clients that cannot connect
+ * for that minute try again.
+ */
 function service(stack: Stack, { cluster, task, network }: FargateServiceOptions): FargateService {
   return new FargateService(stack, 'Service', {
     cluster,
@@ -277,7 +285,7 @@ function service(stack: Stack, { cluster, task, network }: FargateServiceOptions
     availabilityZoneRebalancing: AvailabilityZoneRebalancing.DISABLED,
     circuitBreaker: { enable: true, rollback: true },
     healthCheckGracePeriod: Duration.seconds(120),
-    // A shell in the worker would read everybody's mail.
+    // A shell in the worker could read everyone's mail.
     enableExecuteCommand: false,
   })
 }

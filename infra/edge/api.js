@@ -1,5 +1,5 @@
-// CloudFront function (cloudfront-js-2.0), viewer request of the API's paths: writes the visitor's address where the API function
-// looks for it, over whatever the visitor wrote there.
+// CloudFront function (cloudfront-js-2.0) for viewer requests to the API's paths. Writes the visitor's address into the
+// header that the API function reads. Overwrites any value that the visitor sent.
 // biome-ignore lint/correctness/noUnusedVariables: CloudFront calls it by name
 function handler(event) {
   const request = event.request

@@ -1,5 +1,6 @@
-// CloudFront function (cloudfront-js-2.0), viewer request of the console: a path of the console's own router is its one page; a
-// path with an extension is a file; anything else is no page, so that a monitor that asks for /healthz/ hears 404.
+// CloudFront function (cloudfront-js-2.0) for viewer requests to the console. Paths of the console's router get its
+// single page. Paths with an extension are files. All others get 404, so that a monitor that requests /healthz/ does
+// not get a page.
 // biome-ignore lint/correctness/noUnusedVariables: CloudFront calls it by name
 function handler(event) {
   const request = event.request
@@ -10,7 +11,7 @@ function handler(event) {
   return request
 }
 
-// db/contract/console-pages.ts, which edge.test.ts compares.
+// Copied from db/contract/console-pages.ts. edge.test.ts compares them.
 const pages = [
   'account',
   'audit',

@@ -1,12 +1,15 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** The parts of an API Gateway HTTP API event (payload 2.0) that tell who asks. */
+/** The parts of an API Gateway HTTP API event (payload 2.0) that identify the client. */
 export type HttpEvent = {
   headers: Record<string, string | undefined>
   requestContext: { http: { sourceIp: string } }
 }
 
-/** Set by the CDN: proof that it was the CDN, and the address it was asked from. edge/api.js overwrites what a visitor sends. */
+/**
+ * Set by the CDN. The token proves that the request came from the CDN, and the visitor header holds the client's
+ * address. edge/api.js overwrites what a visitor sends.
+ */
 export const edgeTokenHeader = 'x-postern-edge'
 const visitorHeader = 'x-postern-visitor'
 
@@ -17,9 +20,10 @@ export function isHttpEvent(event: unknown): event is HttpEvent {
 }
 
 /**
- * The event as if the visitor had called the API itself. Behind the CDN every request comes from one of the CDN's addresses, so a
- * login limit by address would lock out strangers together. The visitor's address is believed only beside the CDN's token; a
- * direct caller keeps its own address. Both headers are taken away: the API never sees the token.
+ * Returns the event as if the visitor had called the API directly. Behind the CDN, every request comes from a CDN
+ * address, so a login limit per address would lock out unrelated users together. The visitor's address is trusted only
+ * with the CDN's token. A direct caller keeps its own address. Both headers are removed, so the API never sees the
+ * token.
  */
 export function withClientAddress<E extends HttpEvent>(event: E, edgeToken: string | undefined): E {
   const { [edgeTokenHeader]: shown, [visitorHeader]: visitor, ...headers } = event.headers

@@ -2,8 +2,8 @@ import { type ApiHandler, handleEvent } from './handle-event.ts'
 import { fromSecretsManager, loadSecrets } from './secrets.ts'
 
 /**
- * Lambda's entry. The secrets must be in the environment before the API's modules are evaluated, so the API is loaded afterwards,
- * by path: the bundle has it beside this file.
+ * The Lambda entry point. Secrets must be in the environment before the API's modules are evaluated. The API is
+ * therefore loaded afterwards, by path, from beside this file in the bundle.
  */
 await loadSecrets(process.env, fromSecretsManager())
 const { POSTERN_EDGE_TOKEN: edgeToken } = process.env

@@ -1,17 +1,20 @@
 import { scheduledTaskSchema, sweepReportSchema } from '@postern/contract/schedule.ts'
 import { isHttpEvent, withClientAddress } from './client-address.ts'
 
-/** `handler` of apps/api/lambda.ts: an HTTP event in, an HTTP answer out; a scheduled task in, for `sweep` its report out. */
+/**
+ * The `handler` of apps/api/lambda.ts. Answers an HTTP event with an HTTP response. Runs a scheduled task, and returns
+ * a report for `sweep`.
+ */
 export type ApiHandler = (event: unknown, context: unknown) => Promise<unknown>
 
 export type HandlerOptions = {
   api: ApiHandler
   edgeToken: string | undefined
-  /** Writes one line to the log. The metric filters of api.ts read the sweep's. */
+  /** Writes one line to the log. The metric filters of alarms.ts read the sweep's line. */
   print: (line: string) => void
 }
 
-/** Hands the event to the API. Anything that is neither a request nor a scheduled task is refused with an error. */
+/** Passes the event to the API. Throws an error for anything that is neither a request nor a scheduled task. */
 export async function handleEvent(event: unknown, context: unknown, around: HandlerOptions): Promise<unknown> {
   const { api, edgeToken, print } = around
   if (isHttpEvent(event)) return api(withClientAddress(event, edgeToken), context)

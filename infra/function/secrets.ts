@@ -1,6 +1,6 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 
-/** Reads one secret's text by its ARN. */
+/** Reads the text of one secret by its ARN. */
 export type ReadSecret = (arn: string) => Promise<string>
 
 export const fromSecretsManager = (): ReadSecret => {
@@ -13,9 +13,9 @@ export const fromSecretsManager = (): ReadSecret => {
 }
 
 /**
- * Puts the secrets named by `POSTERN_SECRETS` (JSON: variable → ARN) into `environment`, where the API looks for them. They are
- * in no template and no function configuration, only in the memory of this process. A secret that was changed is seen by the
- * next instance that starts. Throws when one cannot be read: an API without its secrets must not answer.
+ * Loads the secrets named by `POSTERN_SECRETS` (JSON: variable → ARN) into `environment`, where the API reads them.
+ * They are in no template or function configuration, only in the memory of this process. A changed secret takes effect
+ * in the next instance that starts. Throws if one cannot be read, because the API must not run without its secrets.
  */
 export async function loadSecrets(environment: NodeJS.ProcessEnv, read: ReadSecret): Promise<void> {
   const arns = secretArns(environment.POSTERN_SECRETS)
