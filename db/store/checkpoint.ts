@@ -3,13 +3,20 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { createClient } from '@libsql/client'
 
 /**
- * What a very large transaction leaves to the disk, off the event loop: SQLite itself would do it within COMMIT, for seconds.
- * This file is also the thread that does it, with the same library: another one in the same process would break its locks.
+ * Moves the disk work of a very large transaction off the event loop. SQLite itself would do it within COMMIT and block
+ * for seconds. This file is also the code of the thread that does it. The thread uses the same library, because a
+ * second SQLite in the same process would break the first one's locks.
  */
 export type Checkpoint = {
-  /** What was written so far is on the disk; COMMIT then has little to wait for. Never rejects: COMMIT sees to it as well. */
+  /**
+   * Syncs what was written so far to disk, so that COMMIT has little to wait for. Never rejects, because COMMIT syncs
+   * as well.
+   */
   flush(): Promise<void>
-  /** Takes the log over into the database. Readers and writers go on. Never rejects: SQLite does it again by itself. */
+  /**
+   * Checkpoints the log into the database while readers and writers continue. Never rejects, because SQLite later does
+   * it by itself.
+   */
   takeOver(): Promise<void>
 }
 
@@ -35,7 +42,7 @@ export function checkpointOf(file: string): Checkpoint {
 if (!isMainThread && typeof workerData?.checkpoint === 'string') {
   const client = createClient({ url: `file:${workerData.checkpoint}` })
   await client.execute('pragma wal_checkpoint(passive)')
-  // Nothing is left to do by now, but for giving back the disk.
+  // By now only the disk space remains to be released.
   await client.execute('pragma wal_checkpoint(truncate)')
   client.close()
 }

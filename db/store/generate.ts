@@ -3,13 +3,14 @@ import { existsSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from
 import { join } from 'node:path'
 
 /**
- * `node db/store/generate.ts [name]`: compares the tables with the migrations, writes what is missing, and embeds all of
- * them in `migrations/embedded.ts`, so that a bundle carries them. Run it after every change of a table; commit the result.
+ * `node db/store/generate.ts [name]`: compares the tables with the migrations, writes the missing migration, and embeds
+ * all of them in `migrations/embedded.ts`, so that a bundle contains them. Run it after every change to a table, and
+ * commit the result.
  */
 const here = import.meta.dirname
 const databases = ['control', 'records'] as const
 
-// drizzle-kit sits at the root and looks for drizzle-orm there; npm keeps it here.
+// drizzle-kit is installed at the root and looks for drizzle-orm there, but npm installs it here.
 const hoisted = join(here, '../../node_modules/drizzle-orm')
 const linked = !existsSync(hoisted)
 if (linked) symlinkSync(join(here, 'node_modules/drizzle-orm'), hoisted)

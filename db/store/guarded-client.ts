@@ -1,20 +1,20 @@
 import type { Client, InArgs, InStatement, Replicated, ResultSet, Transaction, TransactionMode } from '@libsql/client'
 import type { Checkpoint } from './checkpoint.ts'
 
-/** A transaction of so many statements is very large. */
+/** Number of statements from which a transaction counts as very large. */
 const manyStatements = 200
 
 /**
- * A libSQL client that keeps what it has acknowledged.
+ * A libSQL client that never loses an acknowledged write.
  *
- * @libsql/client 0.18 never resets a statement that failed with SQLITE_BUSY: later "commits" on that connection stay in a
- * transaction that is thrown away (libsql-client-ts issue 352). And its waits block the event loop, so two writers in one
- * process wait for each other until the time-out. Hence:
+ * @libsql/client 0.18 never resets a statement that failed with SQLITE_BUSY: later "commits" on that connection stay in
+ *   a transaction that is thrown away (libsql-client-ts issue 352). Its waits also block the event loop, so two writers
+ *   in one process wait for each other until the time-out. Therefore:
  * - every write, batch and transaction goes through one first-in-first-out lock;
  * - after any SQLITE_BUSY all connections are dropped before the next use;
- * - a read whose connection went away by that is tried once more.
- * And where there is a `Checkpoint`, a transaction of very many statements leaves its log to that; until it is taken over,
- * writes wait and reads do not.
+ * - a read that lost its connection in this way is retried once.
+ * With a `Checkpoint`, a transaction of very many statements leaves its log to it. Until the log is checkpointed,
+ * writes wait and reads continue.
  */
 export class GuardedClient implements Client {
   readonly #client: Client
@@ -131,13 +131,13 @@ export class GuardedClient implements Client {
     return code
   }
 
-  /** Afterwards all connections are new: the one of the transaction would never take over its log by itself again. */
+  /** Opens new connections after a large transaction: its connection would never checkpoint its log by itself again. */
   async #relieve(checkpoint: Checkpoint): Promise<void> {
     await checkpoint.takeOver()
     this.#spoiled = true
   }
 
-  /** Only ever called by the holder of the lock, so no write is on the connections that go. */
+  /** Called only by the holder of the lock, so that no write uses the dropped connections. */
   #mend(): void {
     if (!this.#spoiled) return
     this.#spoiled = false
@@ -147,7 +147,7 @@ export class GuardedClient implements Client {
 
 const isRead = (sql: string) => /^\s*(select|explain|values)\b/i.test(sql)
 
-/** The SQLite or client code of an error, also when Drizzle has wrapped it. */
+/** Returns the SQLite or client code of an error, even if Drizzle wrapped it. */
 export function sqliteCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code, extendedCode } = error as { code?: unknown; extendedCode?: unknown }
@@ -156,7 +156,7 @@ export function sqliteCode(error: unknown): string | undefined {
   return sqliteCode(error.cause)
 }
 
-/** A transaction that, once it is large, does not take its log over within COMMIT. */
+/** Wraps a transaction so that COMMIT does not checkpoint its log once it is large. */
 function countedIn(inner: Transaction, { flush }: Checkpoint): Transaction & { readonly isLarge: boolean } {
   let statements = 0
   return {

@@ -6,7 +6,7 @@ import type { Database } from './database.ts'
 import { GuardedClient, sqliteCode } from './guarded-client.ts'
 import { controlMigrations, type Migration, recordsMigrations } from './migrations/embedded.ts'
 
-/** The database cannot be used as it is. Nothing in it was changed. The message says what to do. */
+/** The database cannot be used in its current state. Nothing in it was changed. The message says what to do. */
 export class DatabaseError extends Error {
   override name = 'DatabaseError'
 }
@@ -15,7 +15,7 @@ export type DatabaseAddress = {
   /** `file:/path/settings.db`, or `libsql:`, `https:`, `http:` for a libSQL server. */
   url: string
   authToken?: string | undefined
-  /** For a file in a process of Node's: very large transactions hold up nobody. */
+  /** For a database file in a Node process: keeps very large transactions from blocking others. */
   checkpoint?: Checkpoint | undefined
 }
 
@@ -27,7 +27,7 @@ export function openControl(address: DatabaseAddress): Promise<Database> {
   return open(address, controlMigrations, 'control')
 }
 
-/** Opens the records' database. `events_text` is there when the library has FTS5. */
+/** Opens the records' database. `events_text` exists if the library has FTS5. */
 export async function openRecords(address: DatabaseAddress): Promise<Database> {
   const database = await open(address, recordsMigrations, 'records')
   try {
@@ -35,7 +35,7 @@ export async function openRecords(address: DatabaseAddress): Promise<Database> {
       sql`create virtual table if not exists events_text using fts5(text, content='events', content_rowid='seq')`,
     )
   } catch {
-    // Without FTS5 the search falls back to LIKE: see records/events.ts.
+    // Without FTS5 the search uses LIKE: see records/events.ts.
   }
   return database
 }
@@ -54,7 +54,7 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
     )
     if (isFile) {
       await refuseDamage(client, address.url)
-      // WAL stays with the file; set once, every later connection finds it.
+      // WAL mode is stored in the file, so all later connections use it.
       await client.execute('pragma journal_mode = wal')
     }
     await migrate(client, migrations, name)
@@ -65,7 +65,10 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
   return drizzle(client) as Database
 }
 
-/** Looks at every page of a small database; of a large one, which would hold up the start for minutes, only at its head. */
+/**
+ * Checks every page of a small database. For a large one, a full check would delay the start by minutes, so only its
+ * header is checked.
+ */
 async function refuseDamage(client: Client, url: string): Promise<void> {
   const [size] = (await client.execute('select page_count * page_size from pragma_page_count, pragma_page_size')).rows
   if (Number(size?.[0]) > quickCheckOctets) return
@@ -73,7 +76,7 @@ async function refuseDamage(client: Client, url: string): Promise<void> {
   if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
 }
 
-/** Applies what is missing, each step whole or not at all. */
+/** Applies missing migrations, each completely or not at all. */
 async function migrate(client: Client, migrations: Migration[], name: string): Promise<void> {
   const table = `postern_${name}_migrations`
   await client.execute(`create table if not exists ${table} (name text primary key, at integer not null)`)

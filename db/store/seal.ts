@@ -1,10 +1,10 @@
 /**
- * Secrets at rest: AES-256-GCM under the data key, by Web Crypto. A sealed text names its place (`kind/id/path`) as
- * associated data, so that one row's secret cannot be read out through another.
+ * Seals secrets at rest with AES-256-GCM under the data key, using Web Crypto. A sealed text has its place
+ * (`kind/id/path`) as associated data, so that one row's secret cannot be read through another row.
  */
 export type Seal = {
   seal(text: string, place: string): Promise<string>
-  /** Throws a SealError when the text was sealed under another key or for another place. */
+  /** Throws a SealError if the text was sealed with another key or for another place. */
   open(sealed: string, place: string): Promise<string>
 }
 
@@ -14,7 +14,7 @@ export class SealError extends Error {
 
 const prefix = 'sealed:v1:'
 
-/** @param dataKey 32 octets as base64, or a long random text, from which a key is derived. */
+/** @param dataKey 32 bytes as base64, or a long random text from which a key is derived. */
 export async function makeSeal(dataKey: string): Promise<Seal> {
   const octets = await keyOctets(dataKey.trim())
   const key = await crypto.subtle.importKey('raw', octets, 'AES-GCM', false, ['encrypt', 'decrypt'])

@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, gt, isNull, lte, ne, notInArray, or, sql } fr
 import type { Queries } from '../database.ts'
 import { acmeAccounts, acmeChallenges, certificateWatch, rows } from './tables.ts'
 
-/** What ACME needs besides the certificate rows: accounts, open challenges, and how orders went. */
+/** ACME data in addition to the certificate rows: accounts, open challenges, and the results of orders. */
 
 export type AcmeAccount = Omit<typeof acmeAccounts.$inferSelect, 'createdAt'>
 
@@ -11,7 +11,7 @@ export function acmeAccount(queries: Queries, id: string): Promise<AcmeAccount |
   return queries.select(columns).from(acmeAccounts).where(eq(acmeAccounts.id, id)).get()
 }
 
-/** The account that stands, when somebody was faster. */
+/** Adds an account. If another process was faster, returns the existing one. */
 export async function addAcmeAccount(queries: Queries, account: AcmeAccount, now: number): Promise<AcmeAccount> {
   await queries
     .insert(acmeAccounts)
@@ -44,7 +44,7 @@ export async function challengeAnswer(queries: Queries, token: string, now: numb
   return row?.answer
 }
 
-/** Those with this token, and all whose time is over. */
+/** Removes the challenges with this token, and all that have expired. */
 export async function dropChallenge(queries: Queries, token: string, now: number): Promise<void> {
   await queries.delete(acmeChallenges).where(or(eq(acmeChallenges.token, token), lte(acmeChallenges.expiresAt, now)))
 }
@@ -57,7 +57,10 @@ export async function certificateWatches(queries: Queries): Promise<Map<string, 
   return new Map(watches.map((watch) => [watch.id, watch]))
 }
 
-/** The warning that was given for this certificate. @returns `false`: it was given already */
+/**
+ * Records the warning given for this certificate.
+ * @returns `false` if it was already given
+ */
 export async function noteWarning(
   queries: Queries,
   { id, fingerprint, warned }: { id: string; fingerprint: string; warned: number },
@@ -78,12 +81,15 @@ export async function noteWarning(
   return noted.length > 0
 }
 
-/** Makes the order this process's until `until`. @returns `false`: it is somebody else's, or not due yet */
+/**
+ * Claims the order for this process until `until`.
+ * @returns `false` if another process has it, or if it is not due yet
+ */
 export async function claimOrder(
   queries: Queries,
   { id, now, until, latestTry }: { id: string; now: number; until: number; latestTry: number },
 ): Promise<boolean> {
-  // What lies further ahead was planned before the clock was set back.
+  // A time further ahead was planned before the clock was set back.
   const claimed = await queries
     .insert(certificateWatch)
     .values({ id, busyUntil: until })
@@ -99,7 +105,7 @@ export async function claimOrder(
   return claimed.length > 0
 }
 
-/** How the order ended; without an error it went well. */
+/** Records the end of the order. Without an error it succeeded. */
 export async function endOrder(
   queries: Queries,
   { id, error, nextTryAt }: { id: string; error?: string | undefined; nextTryAt: number },
@@ -111,7 +117,7 @@ export async function endOrder(
     .where(eq(certificateWatch.id, id))
 }
 
-/** The next look orders at once, however often it failed. */
+/** Makes the order due at the next check, however often it failed. */
 export async function orderNow(queries: Queries, id: string): Promise<void> {
   const changing = { nextTryAt: -1 }
   await queries
@@ -120,7 +126,7 @@ export async function orderNow(queries: Queries, id: string): Promise<void> {
     .onConflictDoUpdate({ target: certificateWatch.id, set: changing })
 }
 
-/** What was observed of certificates that are gone. */
+/** Removes the observations of deleted certificates. */
 export async function forgetCertificates(queries: Queries): Promise<void> {
   const present = queries.select({ id: rows.id }).from(rows).where(eq(rows.kind, 'certificate'))
   await queries.delete(certificateWatch).where(notInArray(certificateWatch.id, present))

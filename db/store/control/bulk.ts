@@ -4,18 +4,19 @@ import type { Queries } from '../database.ts'
 import type { Change } from './change.ts'
 
 /**
- * Many rows in one statement, as a JSON text that SQLite takes apart: an import has up to a million. The query builder has no
- * `json_each`; it would bind a parameter for each value (SQLite has at most 32 766) and compile another statement for each count.
- * The other statements written as text are reads that it cannot express: the NDJSON pages in rows.ts, windows and joins over
- * the history in directory.ts, restore.ts, retention.ts, revert.ts and revisions.ts.
+ * Handles many rows in one statement, as a JSON text that SQLite splits: an import has up to a million rows. The query
+ * builder has no `json_each`. It would bind one parameter for each value (SQLite allows at most 32 766) and compile
+ * another statement for each count. The other statements written as text are reads that the query builder cannot
+ * express: the NDJSON pages in rows.ts, and windows and joins over the history in directory.ts, restore.ts,
+ * retention.ts, revert.ts and revisions.ts.
  */
 
 export type BulkRow = { id: string; key: string; value: string; expiresAt: number | null }
 
-/** The values as a table that SQLite reads. */
+/** Returns the values as a table for SQLite. */
 export const each = (values: readonly unknown[]): SQL => sql`json_each(${JSON.stringify(values)})`
 
-/** Appends to what a revision changed; the first has the number `seq`. */
+/** Appends to the changes of a revision; the first gets the number `seq`. */
 export async function insertChanges(
   queries: Queries,
   { revision, seq }: { revision: number; seq: number },
@@ -27,7 +28,10 @@ export async function insertChanges(
     select ${revision}, ${seq} + key, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from ${each(values)}`)
 }
 
-/** `leave`: a row whose key stands already is left as it is. @returns the ids of those that were inserted */
+/**
+ * Inserts rows. `leave`: a row whose key already exists is left unchanged.
+ * @returns the ids of the inserted rows
+ */
 export async function insertRows(
   queries: Queries,
   { kind, revision, existing }: { kind: RowKind; revision: number; existing: 'leave' | 'fail' },

@@ -12,7 +12,7 @@ import { rows } from './tables.ts'
 
 export type StoredRow<K extends RowKind> = { id: string; value: RowValues[K]; revision: number }
 
-/** A value stands under this key already, in the row `id`. */
+/** A value already exists under this key, in the row `id`. */
 export class DuplicateError extends Error {
   override name = 'DuplicateError'
   readonly kind: RowKind
@@ -27,18 +27,19 @@ export class DuplicateError extends Error {
 const maxExamples = 200
 
 /**
- * A revision in the making, within its transaction. Reads see what was put before. A row that ends as it began is no change.
+ * A revision under construction, within its transaction. Reads see earlier writes. A row that ends as it began is not a
+ * change.
  */
 export class ChangeSet {
   readonly queries: Queries
   readonly revision: number
-  /** Rows changed by `addEntries`: too many to hold. */
+  /** Number of rows changed by `addEntries`, which are too many to keep in memory. */
   bulk = 0
-  /** The first of them, to be shown. */
+  /** The first changes, for display. */
   readonly examples: Change[] = []
-  /** Of all that was written in bulk. */
+  /** Hash of all bulk writes. */
   bulkHash = ''
-  /** For the audit log, where only the transaction knows what the caller's id stands for. */
+  /** The entity for the audit log, if only the transaction can resolve the caller's id. */
   entity: string | undefined
   readonly #seal: Seal
   readonly #changes = new Map<string, Change>()
@@ -64,7 +65,7 @@ export class ChangeSet {
     return Promise.all(found.map((row) => this.#open(kind, row)))
   }
 
-  /** Makes or replaces a row. Throws a DuplicateError when another row has its key. */
+  /** Creates or replaces a row. Throws a DuplicateError if another row has its key. */
   async put<K extends RowKind>(kind: K, id: string, value: RowValues[K]): Promise<void> {
     const before = await getRow(this.queries, kind, id)
     if (before && JSON.stringify(await openRow({ kind, id }, before.value, this.#seal)) === JSON.stringify(value))
@@ -72,12 +73,12 @@ export class ChangeSet {
     await this.putSealed(kind, id, await sealRow({ kind, id }, value, this.#seal))
   }
 
-  /** A stored value of a row, its secrets opened. */
+  /** Decodes a stored row value and opens its secrets. */
   async open(kind: RowKind, id: string, json: string): Promise<Record<string, unknown>> {
     return (await openRow({ kind, id }, json, this.#seal)) as Record<string, unknown>
   }
 
-  /** As `put`, with a value as stored. */
+  /** Like `put`, with a value as stored. */
   async putSealed(kind: RowKind, id: string, after: string): Promise<void> {
     const value = JSON.parse(after) as { expiresAt?: string }
     const key = keyOf(kind, id, value)
@@ -92,7 +93,7 @@ export class ChangeSet {
     this.#note({ kind, id, key, before: before?.value ?? null, after })
   }
 
-  /** `false`: there was no such row. */
+  /** Removes a row. Returns `false` if there was no such row. */
   async remove(kind: RowKind, id: string): Promise<boolean> {
     const before = await getRow(this.queries, kind, id)
     if (!before) return false
@@ -102,8 +103,9 @@ export class ChangeSet {
   }
 
   /**
-   * Adds many rows at once, at most 1000 a call; a key that stands already is left as it is. For list entries: they hold no secrets.
-   * @returns how many were added
+   * Adds many rows at once, at most 1000 for each call. Existing keys are left unchanged. For list entries, which hold
+   * no secrets.
+   * @returns the number of added rows
    */
   async addEntries(
     kind: RowKind,
@@ -127,12 +129,12 @@ export class ChangeSet {
     return added.length
   }
 
-  /** Examples of what was written in bulk; so many are kept as an answer shows. */
+  /** Adds examples of bulk writes, up to the number that an answer shows. */
   show(changes: readonly Change[]): void {
     this.examples.push(...changes.slice(0, maxExamples - this.examples.length))
   }
 
-  /** What is written past `put` and `remove` becomes part of the revision's id by this. */
+  /** Includes data in the revision's id that was not written through `put` and `remove`. */
   async hashBulk(written: unknown): Promise<void> {
     this.bulkHash = await hashOf([this.bulkHash, written])
   }

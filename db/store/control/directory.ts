@@ -4,7 +4,7 @@ import { contains, isAmong, type Queries } from '../database.ts'
 import type { StoredJson } from './rows.ts'
 import { rows } from './tables.ts'
 
-/** Questions about the directory that span kinds. */
+/** Queries on the directory that span several kinds. */
 export type Named = Pick<StoredJson, 'kind' | 'id' | 'key'>
 
 const { kind, id, key, value } = rows
@@ -13,12 +13,15 @@ const isEntry = inArray(kind, ['account', 'alias', 'group'])
 const named = (queries: Queries, condition: SQL | undefined) =>
   queries.select({ kind, id, key }).from(rows).where(condition)
 
-/** Accounts, aliases and groups of one of these addresses. */
+/** Finds accounts, aliases and groups with one of these addresses. */
 export function ownersOf(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
   return named(queries, and(isEntry, isAmong(key, addresses))).all()
 }
 
-/** Accounts, aliases and groups whose local part is one of another's in these domains, beside each other. At most 6. */
+/**
+ * Finds accounts, aliases and groups that share a local part across these domains. Entries with the same local part are
+ * adjacent. At most 6.
+ */
 export function sameLocals(queries: Queries, domains: readonly string[]): Promise<Named[]> {
   return queries.all<Named>(sql`
     select kind, id, key from (
@@ -31,13 +34,13 @@ export function sameLocals(queries: Queries, domains: readonly string[]): Promis
     ) where owners > 1 order by local, key limit 6`)
 }
 
-/** Accounts that log in under this name, given or by their address. */
+/** Finds accounts that log in with this name, set explicitly or taken from their address. */
 export function accountsByLogin(queries: Queries, login: string): Promise<Named[]> {
   const name = sql`lower(iif(${value} ->> 'login' = '', ${key}, ${value} ->> 'login'))`
   return named(queries, and(eq(kind, 'account'), eq(name, login.toLowerCase()))).all()
 }
 
-/** Accounts, aliases and groups whose local part holds the text; also logins, when asked. At most 5. */
+/** Finds accounts, aliases and groups whose local part contains the text, and on request also logins. At most 5. */
 export function holding(queries: Queries, text: string, alsoLogins: boolean): Promise<Named[]> {
   const inLocal = sql`instr(substr(${key}, 1, instr(${key}, '@') - 1), ${text}) > 0`
   const inLogin = alsoLogins ? sql`instr(${value} ->> 'login', ${text}) > 0` : undefined
@@ -47,7 +50,7 @@ export function holding(queries: Queries, text: string, alsoLogins: boolean): Pr
     .all()
 }
 
-/** Accounts, aliases and groups in a domain. At most 5. */
+/** Finds accounts, aliases and groups in a domain. At most 5. */
 export function addressesIn(queries: Queries, domain: string): Promise<Named[]> {
   return named(queries, and(isEntry, sql`${key} like ${contains(`@${domain}`).slice(0, -1)} escape '\\'`))
     .orderBy(asc(key))
@@ -55,13 +58,13 @@ export function addressesIn(queries: Queries, domain: string): Promise<Named[]> 
     .all()
 }
 
-/** Domains that have this name as theirs or as an alias. */
+/** Finds domains that have this name or this alias. */
 export function domainsNamed(queries: Queries, name: string): Promise<Named[]> {
   const isAlias = sql`exists (select 1 from json_each(${value}, '$.aliases') where json_each.value = ${name})`
   return named(queries, and(eq(kind, 'domain'), or(eq(key, name), isAlias))).all()
 }
 
-/** Accounts, aliases and groups under one of these keys, as stored. */
+/** Returns accounts, aliases and groups with one of these keys, as stored. */
 export function entriesAt(queries: Queries, keys: readonly string[]): Promise<(Named & { value: string })[]> {
   return queries
     .select({ kind, id, key, value })
@@ -70,7 +73,7 @@ export function entriesAt(queries: Queries, keys: readonly string[]): Promise<(N
     .all()
 }
 
-/** Accounts, aliases and groups that name one of these addresses as where their mail goes. At most 20. */
+/** Finds accounts, aliases and groups whose mail goes to one of these addresses. At most 20. */
 export function entriesNaming(queries: Queries, addresses: readonly string[]): Promise<Named[]> {
   const field = sql`case ${kind} when 'alias' then '$.to' when 'group' then '$.members' else '$.forwardTo' end`
   const isTarget = isAmong(sql`lower(target.value)`, addresses)
@@ -83,7 +86,7 @@ export function entriesNaming(queries: Queries, addresses: readonly string[]): P
     .all()
 }
 
-/** The keys of all rows of a kind. */
+/** Returns the keys of all rows of a kind. */
 export async function keysIn(queries: Queries, of: RowKind): Promise<string[]> {
   const found = await queries.select({ key }).from(rows).where(eq(kind, of)).all()
   return found.map((row) => row.key)

@@ -12,7 +12,10 @@ import {
   users,
 } from './tables.ts'
 
-/** Who may do what: people, their sessions, API tokens, enrolment tokens of workers. Tokens are kept as SHA-256 only. */
+/**
+ * Identities and permissions: users, their sessions, API tokens, and enrolment tokens of workers. Tokens are stored
+ * only as SHA-256.
+ */
 
 export type User = typeof users.$inferSelect
 
@@ -40,7 +43,7 @@ export function countOwners(queries: Queries): Promise<number> {
   return queries.$count(users, eq(users.role, 'owner'))
 }
 
-/** The owner who was made first. */
+/** Returns the owner who was created first. */
 export function ownerLongest(queries: Queries): Promise<User | undefined> {
   return queries
     .select()
@@ -64,7 +67,7 @@ export async function putUser(queries: Queries, user: User): Promise<void> {
     .onConflictDoUpdate({ target: users.id, set: changing })
 }
 
-/** Of a user who is still there; nothing else is changed. */
+/** Updates the time of the last login, if the user still exists. Changes nothing else. */
 export async function touchUser(queries: Queries, id: string, now: number): Promise<void> {
   await queries.update(users).set({ lastLoginAt: now }).where(eq(users.id, id))
 }
@@ -73,12 +76,12 @@ export async function deleteUser(queries: Queries, id: string): Promise<void> {
   await queries.delete(users).where(eq(users.id, id))
 }
 
-/** `userId`: the user it stands for; null: made by a token, before this was kept. */
+/** `userId`: the user that the token acts for. Null: created with a token before this was recorded. */
 export type ApiToken = Omit<typeof apiTokens.$inferSelect, 'hash'>
 
 const { hash: _, ...tokenColumns } = getTableColumns(apiTokens)
 
-/** With the role its user has now. A token whose user is gone is none. */
+/** Returns the token with its user's current role. A token without a user is invalid. */
 export function tokenByHash(
   queries: Queries,
   hash: string,
@@ -91,7 +94,7 @@ export function tokenByHash(
     .get()
 }
 
-/** @returns their names */
+/** @returns the names of the deleted tokens */
 export async function deleteTokensOf(queries: Queries, userId: string): Promise<string[]> {
   const gone = await queries.delete(apiTokens).where(eq(apiTokens.userId, userId)).returning({ name: apiTokens.name })
   return gone.map(({ name }) => name)
@@ -111,7 +114,7 @@ export async function addToken(queries: Queries, token: ApiToken & { hash: strin
   await queries.insert(apiTokens).values(token)
 }
 
-/** `undefined`: there was none. */
+/** Deletes a token. Returns `undefined` if there was none. */
 export async function deleteToken(queries: Queries, id: string): Promise<string | undefined> {
   const [gone] = await queries.delete(apiTokens).where(eq(apiTokens.id, id)).returning({ name: apiTokens.name })
   return gone?.name
@@ -133,7 +136,7 @@ export async function addLoginSession(
   for (const hash of refreshHashes) await addRefreshToken(queries, session.id, hash)
 }
 
-/** Sessions of a user that have not ended, newest first: their ids are in order of time. */
+/** Returns the active sessions of a user, newest first. Session ids are in order of time. */
 export function sessionsOf(
   queries: Queries,
   userId: string,
@@ -148,7 +151,7 @@ export function sessionsOf(
     .all()
 }
 
-/** The console was seen; an address that cannot be known leaves the one before. */
+/** Records that the console was seen. If the address is unknown, the previous one stays. */
 export async function touchLoginSession(
   queries: Queries,
   id: string,
@@ -157,7 +160,7 @@ export async function touchLoginSession(
   await queries.update(sessions).set({ seenAt: now, address }).where(eq(sessions.id, id))
 }
 
-/** Where people work from: addresses of sessions that were seen after `since` and have not ended. */
+/** Returns the addresses of active sessions that were seen after `since`. */
 export async function consoleAddresses(
   queries: Queries,
   { since, now }: { since: number; now: number },
@@ -197,7 +200,7 @@ export async function revokeLoginSession(queries: Queries, id: string, now: numb
     .where(and(eq(sessions.id, id), isNull(sessions.revokedAt)))
 }
 
-/** `false`: the user has no such session, or it has ended. */
+/** Revokes a session of a user. Returns `false` if there is no such session, or if it has ended. */
 export async function revokeLoginSessionOf(
   queries: Queries,
   userId: string,
@@ -211,7 +214,7 @@ export async function revokeLoginSessionOf(
   return ended.length > 0
 }
 
-/** All of a user, but for `except`. */
+/** Revokes all sessions of a user except `except`. */
 export async function revokeLoginSessionsOf(
   queries: Queries,
   userId: string,
@@ -223,7 +226,7 @@ export async function revokeLoginSessionsOf(
     .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt), ne(sessions.id, except)))
 }
 
-/** The user of a live session; `undefined` after logout, revocation or deletion. */
+/** Returns the user of an active session; `undefined` after logout, revocation or deletion. */
 export function userOfLoginSession(queries: Queries, sessionId: string): Promise<User | undefined> {
   return queries
     .select(getTableColumns(users))
@@ -234,8 +237,8 @@ export function userOfLoginSession(queries: Queries, sessionId: string): Promise
 }
 
 /**
- * `name` is the worker that may use it, and no other may. `any`: the token of the environment, shared by workers of both services;
- * each is called after its service (`smtp-1`).
+ * `name`: the only worker that may use the token. `any`: the token from the environment, which workers of both services
+ * share. Each is then named after its service (`smtp-1`).
  */
 export type EnrolToken = Omit<typeof enrolTokens.$inferSelect, 'hash' | 'createdBy'>
 
@@ -267,12 +270,12 @@ export async function deleteEnrolToken(
 
 export type SigningKey = typeof signingKeys.$inferSelect
 
-/** Newest first. */
+/** Returns the signing keys, newest first. */
 export function listSigningKeys(queries: Queries): Promise<SigningKey[]> {
   return queries.select().from(signingKeys).orderBy(desc(signingKeys.createdAt), desc(signingKeys.kid)).all()
 }
 
-/** The new key signs from now on; the others only verify until they are dropped. */
+/** Adds a key that signs from now on. The other keys only verify until they are dropped. */
 export async function addSigningKey(queries: Queries, key: Omit<SigningKey, 'retiredAt'>): Promise<void> {
   await queries.update(signingKeys).set({ retiredAt: key.createdAt }).where(isNull(signingKeys.retiredAt))
   await queries.insert(signingKeys).values(key)
@@ -293,7 +296,7 @@ export async function rememberAnswer(queries: Queries, entry: typeof idempotency
   await queries.insert(idempotencyKeys).values(entry)
 }
 
-/** Forgets what no longer matters. Times are ages' ends, in milliseconds since the epoch. */
+/** Removes expired data. `now` is in milliseconds since the epoch. */
 export async function sweepIdentity(queries: Queries, now: number): Promise<void> {
   const day = 86_400_000
   const yesterday = now - day
@@ -306,5 +309,5 @@ export async function sweepIdentity(queries: Queries, now: number): Promise<void
   await queries.delete(signingKeys).where(lt(signingKeys.retiredAt, yesterday))
 }
 
-/** A session that has neither ended nor been revoked. */
+/** Matches sessions that have neither ended nor been revoked. */
 const isLive = (now: number) => and(isNull(sessions.revokedAt), gt(sessions.expiresAt, now))

@@ -2,15 +2,15 @@ import { and, desc, eq, gt, inArray, lte, or, sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 import { loginFailures } from './tables.ts'
 
-/** Tries of passwords and refresh tokens, by what they are counted for: an address, an account, both. */
+/** Counts password and refresh-token attempts by subject: an address, an account, or both. */
 
-/** When the limit-th newest attempt within the window was made; `undefined`: there were fewer. */
+/** Returns the time of the limit-th newest attempt within the window; `undefined` if there were fewer. */
 export async function attemptAtLimit(
   queries: Queries,
   key: string,
   { limit, since, now }: { limit: number; since: number; now: number },
 ): Promise<number | undefined> {
-  // What seems to be of tomorrow was counted before the clock was set back, and must not lock anybody out till then.
+  // A time in the future was recorded before the clock was set back. It must not lock anybody out until then.
   const { at } = loginFailures
   const row = await queries
     .select({ at })
@@ -27,12 +27,12 @@ export async function addAttempt(queries: Queries, attempt: { id: string; key: s
   await queries.insert(loginFailures).values(attempt)
 }
 
-/** It was no failure after all. */
+/** Removes attempts that turned out not to be failures. */
 export async function forgetAttempts(queries: Queries, ids: readonly string[]): Promise<void> {
   await queries.delete(loginFailures).where(inArray(loginFailures.id, [...ids]))
 }
 
-/** All of one account, from wherever they were made. */
+/** Removes all attempts on one account, from any address. */
 export async function forgetAttemptsOf(queries: Queries, email: string): Promise<void> {
   const { key } = loginFailures
   await queries.delete(loginFailures).where(or(eq(key, `email:${email}`), sql`instr(${key}, ${`pair:${email} `}) = 1`))

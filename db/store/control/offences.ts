@@ -4,7 +4,7 @@ import { isAmong, type Queries } from '../database.ts'
 import { each } from './bulk.ts'
 import { offences } from './tables.ts'
 
-/** What workers reported of clients, counted over all of them. Rows go when their window is over. */
+/** Offences of clients that workers reported, counted over all workers. Rows are removed when their window has ended. */
 
 export type OffenceRow = {
   id: string
@@ -17,10 +17,10 @@ export type OffenceRow = {
   expiresAt: number
 }
 
-/** So many may wait at once; past it the oldest go. */
+/** Maximum number of stored rows. Beyond it, the oldest are removed. */
 const maxRows = 200_000
 
-/** Adds a worker's rows, at most 500; those that are there already are left. */
+/** Adds a worker's rows, at most 500. Existing rows are left unchanged. */
 export async function addOffences(queries: Queries, worker: string, rows: readonly OffenceRow[]): Promise<void> {
   const input = rows.map(({ id, address, kind, at, count, evidence, expiresAt }) => [
     id,
@@ -37,7 +37,7 @@ export async function addOffences(queries: Queries, worker: string, rows: readon
     from ${each(input)} where true on conflict do nothing`)
 }
 
-/** What is held against these addresses and no entry has used, oldest first. */
+/** Returns the offences of these addresses that no entry has used yet, oldest first. */
 export async function unusedOffences(
   queries: Queries,
   addresses: readonly string[],
@@ -53,7 +53,7 @@ export async function unusedOffences(
   return found.map((row) => ({ ...row, evidence: JSON.parse(row.evidence) as string[] }))
 }
 
-/** An entry was made of all that is held against these addresses: only what comes from now on counts again. */
+/** Marks the offences of these addresses as used for an entry. Only later offences count again. */
 export async function useOffences(queries: Queries, addresses: readonly string[]): Promise<void> {
   await queries
     .update(offences)
@@ -61,7 +61,10 @@ export async function useOffences(queries: Queries, addresses: readonly string[]
     .where(and(eq(offences.used, 0), isAmong(offences.address, addresses)))
 }
 
-/** Removes at most `limit` rows that no window reaches any more, and the oldest of too many. @returns how many went */
+/**
+ * Removes at most `limit` rows that no window covers any more, and the oldest rows above the maximum.
+ * @returns the number of removed rows
+ */
 export async function dropOldOffences(queries: Queries, now: number, limit: number): Promise<number> {
   const rowid = sql<number>`rowid`
   const expired = queries.select({ rowid }).from(offences).where(lte(offences.expiresAt, now)).limit(limit)

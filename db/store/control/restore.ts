@@ -6,18 +6,18 @@ import type { ChangeSet } from './change-set.ts'
 import { keyOf } from './row-key.ts'
 import { rows } from './tables.ts'
 
-/** Going back: every row to what it was at a revision. */
+/** Restores every row to its state at a revision. */
 
 const pageRows = 500
-/** Up to so many rows the answer can show what changes; more are put back in slices, unseen. */
+/** Up to this number of rows the answer can show the changes. More rows are restored in slices, without showing them. */
 const maxShown = 2_000
 
 type Touched = { id: string; before: string | null; now: string | null; key: string | null }
 type Found = Touched & { isAutomatic: 0 | 1 }
 
 /**
- * Puts every row back to what it was at `revision`, but for the kinds in `except` and for automatic blocks: an attacker is not let
- * in again, and one whose time is over is not blocked again, because somebody takes back a setting.
+ * Restores every row to its state at `revision`, except the kinds in `except` and automatic blocks. Undoing a setting
+ * must neither let an attacker in again nor renew an expired block.
  */
 export async function restore(changeSet: ChangeSet, revision: number, except: readonly RowKind[]): Promise<void> {
   const kinds = rowKinds.filter((kind) => !except.includes(kind))
@@ -25,14 +25,14 @@ export async function restore(changeSet: ChangeSet, revision: number, except: re
     select count(*) as n from (select 1 from changes where revision > ${revision}
       and ${isAmong(sql`kind`, kinds)} limit ${maxShown + 1})`)
   const isSmall = (count?.n ?? 0) <= maxShown
-  // All go before any comes back: a key may have moved from one row to another.
+  // Remove all rows before restoring any, because a key may have moved from one row to another.
   for (const kind of kinds)
     for await (const page of pages(changeSet, kind, revision)) await takeAway(changeSet, kind, page, isSmall)
   for (const kind of kinds)
     for await (const page of pages(changeSet, kind, revision)) await putBack(changeSet, kind, page, isSmall)
 }
 
-/** Rows of a kind that changed after a revision and are not as they were, page by page. */
+/** Yields, page by page, rows of a kind that changed after a revision and differ from their state there. */
 async function* pages(changeSet: ChangeSet, kind: RowKind, revision: number): AsyncGenerator<Touched[]> {
   for (let after = ''; ; ) {
     const found = await changeSet.queries.all<Found>(sql`
@@ -89,7 +89,7 @@ export async function putBack(changeSet: ChangeSet, kind: RowKind, page: Touched
   await insertRows(changeSet.queries, { kind, revision: changeSet.revision, existing: 'fail' }, input)
 }
 
-/** An automatic block made since gives way to an administrator's entry for the same address. */
+/** Removes newer automatic blocks that conflict with a restored administrator's entry for the same address. */
 async function makeWay(changeSet: ChangeSet, kind: RowKind, back: Touched[]): Promise<void> {
   if (kind !== 'control-access') return
   const keys = back.map(({ id, before }) => keyOfStored(kind, id, before))

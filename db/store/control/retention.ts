@@ -4,17 +4,17 @@ import { bySystem } from './revisions.ts'
 import { changes, revisions } from './tables.ts'
 
 /**
- * Removes history that the system made: automatic blocks come and go by the thousand, and each is a revision. What people
- * changed is kept, and so is every revision that touched a row they made or a row that is still there. A revision goes whole or
- * not at all, so that a worker which is behind either gets all changes or is told to take the snapshot (`hasAllSince`).
- * The newest one stays: the next one gets its number and its id from it.
+ * Removes history that the system created. Automatic blocks come and go by the thousand, and each is a revision.
+ * Changes by people are kept, and so is every revision that touched a row that people made or that still exists. A
+ * revision is removed completely or not at all. A worker that is behind therefore either gets all changes or has to
+ * take the snapshot (`hasAllSince`). The newest revision stays, because the next one derives its number and id from it.
  */
 
-/** So many revisions are looked at in a piece, and about so many changes removed. */
+/** Number of revisions checked in one piece, and about the number of changes removed. */
 const pageRevisions = 500
 const pageChanges = 2_000
 
-/** `after`: where the next piece goes on; `undefined` at the end. */
+/** `after`: where the next piece starts; `undefined` at the end. */
 export type Piece = { after: number | undefined; dropped: number }
 
 type Seen = { revision: number; changes: number; isOld: 0 | 1; isDue: 0 | 1 }
@@ -43,7 +43,7 @@ const pastSum = (limit: number) => {
   }
 }
 
-/** Of these the ones all of whose rows the system made and took away again, long ago. */
+/** Drops those of these revisions that touch only rows which the system created and removed long ago. */
 function dropRevisions(database: Database, due: readonly number[], before: number): Promise<number> {
   return database.transaction(async (queries) => {
     const gone = await queries.all<{ revision: number }>(sql`
@@ -63,7 +63,7 @@ const pageEntries = 1_000
 
 export type AuditPiece = { after: string | undefined; dropped: number }
 
-/** Audit entries of revisions that went, and those that workers make every hour when they enrol. */
+/** Drops audit entries of removed revisions, and the entries that workers create every hour when they enrol. */
 export async function dropOldAudit(
   database: Database,
   { before, after }: { before: number; after: string },

@@ -4,10 +4,10 @@ import { isAmong, yieldToEventLoop } from '../database.ts'
 import type { ChangeSet } from './change-set.ts'
 import { putBack, takeAway } from './restore.ts'
 
-/** Undoing one revision alone: what came later stays, and a row that changed since is a conflict. */
+/** Reverts a single revision. Later changes stay, and a row that changed since is a conflict. */
 
 const pageRows = 500
-/** Up to so many rows the change set holds each change; more are undone in slices. */
+/** Up to this number of rows the change set holds each change. More rows are reverted in slices. */
 const maxHeld = 2_000
 const maxConflicts = 100
 
@@ -21,21 +21,22 @@ type Undone = {
   before: string | null
   after: string | null
   now: string | null
-  /** Another row that has its key by now. */
+  /** Another row that now has its key. */
   inTheWay: string | null
 }
 
 export type RevertOptions = {
   revision: number
-  /** These kinds stay as they are. */
+  /** Kinds that stay unchanged. */
   except: readonly RowKind[]
-  /** Undo also what changed since. */
+  /** Also revert rows that changed since. */
   force: boolean
 }
 
 /**
- * Puts the rows that a revision changed back to what they were before it, each key of a value by itself.
- * @returns rows that changed since and are not undone without `force`; when there are any, the change set must be thrown away
+ * Reverts the rows of a revision to their previous state, separately for each key of a value.
+ * @returns rows that changed since and are not reverted without `force`. If there are any, the change set must be
+ *   discarded.
  */
 export async function revert(changeSet: ChangeSet, { revision, except, force }: RevertOptions): Promise<Conflict[]> {
   const [count] = await changeSet.queries.all<{ n: number }>(
@@ -43,7 +44,7 @@ export async function revert(changeSet: ChangeSet, { revision, except, force }: 
   )
   const isSmall = (count?.n ?? 0) <= maxHeld
   const conflicts: Conflict[] = []
-  // All go before any comes back: a key may have moved from one row to another.
+  // Remove all rows before restoring any, because a key may have moved from one row to another.
   for (const step of [removeMade, undoChanged, bringBack])
     for await (const page of pages(changeSet, revision, except)) {
       conflicts.push(...(await step(changeSet, page, { isSmall, force })))
@@ -70,7 +71,7 @@ async function* pages(changeSet: ChangeSet, revision: number, except: readonly R
 
 type How = { isSmall: boolean; force: boolean }
 
-/** What the revision made. Groups of settings are never taken away: they came with a release. */
+/** Removes rows that the revision created. Settings groups are never removed, because they came with a release. */
 async function removeMade(changeSet: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const made = page.filter(({ kind, before, now }) => before === null && now !== null && kind !== 'settings')
   const conflicts = force ? [] : made.filter(({ after, now }) => after !== now).map(conflictOf('it has changed since'))
@@ -98,7 +99,7 @@ async function undo(changeSet: ChangeSet, row: Undone, force: boolean): Promise<
 
 type Fields = Record<string, unknown>
 
-/** `now` without what led from `before` to `after`; `changed`: keys that are neither as before nor as after. */
+/** Returns `now` without the change from `before` to `after`. `changed`: keys that match neither `before` nor `after`. */
 function withoutChange(before: Fields, after: Fields, now: Fields): { value: Fields; changed: string[] } {
   const value = { ...now }
   const changed: string[] = []
@@ -113,7 +114,7 @@ function withoutChange(before: Fields, after: Fields, now: Fields): { value: Fie
 
 const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
 
-/** What the revision deleted. */
+/** Restores rows that the revision deleted. */
 async function bringBack(changeSet: ChangeSet, page: Undone[], { isSmall, force }: How): Promise<Conflict[]> {
   const gone = page.filter(({ before, after, now }) => after === null && before !== null && now !== before)
   const conflicts = gone

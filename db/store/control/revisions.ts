@@ -9,7 +9,7 @@ import { ChangeSet } from './change-set.ts'
 import { hashOf } from './revision-id.ts'
 import { audit, changes, revisions } from './tables.ts'
 
-/** The numbered history. One write transaction is one revision. */
+/** The numbered history. Each write transaction is one revision. */
 
 export class StaleError extends Error {
   override name = 'StaleError'
@@ -26,21 +26,21 @@ export type CommitOptions = {
   id: string
   actor: string
   action: string
-  /** For the audit log; the first changed row when absent. */
+  /** The kind for the audit log. Absent: the kind of the first changed row. */
   kind?: string | undefined
   entity?: string | undefined
   comment?: string | undefined
-  /** Where the request came from. */
+  /** The address that the request came from. */
   address?: string | undefined
-  /** The revision the caller has seen; another one throws a StaleError. */
+  /** The revision that the caller has seen. If it is not current, a StaleError is thrown. */
   expected?: number | undefined
   dryRun?: boolean | undefined
   rolledBackTo?: number | undefined
-  /** A revision even if no row changed: users and tokens are not rows. */
+  /** Create a revision even if no row changed, because users and tokens are not rows. */
   always?: boolean | undefined
 }
 
-/** `changes`: all, but for bulk additions, of which there are examples. `count` counts all. */
+/** `changes`: all changes, except that bulk additions have only examples. `count` counts all. */
 export type Committed<T> = { revision: number; changes: Change[]; count: number; result: T }
 
 class Undone extends Error {
@@ -52,8 +52,9 @@ class Undone extends Error {
 }
 
 /**
- * Runs `work` in one write transaction and appends what it changed as a revision. Nothing changed: no revision, the
- * newest one is answered. `last` runs in the same transaction when all is known. A dry run does the same and undoes it.
+ * Runs `work` in one write transaction and appends its changes as a revision. If nothing changed, no revision is
+ * created and the newest one is returned. `last` runs in the same transaction when all changes are known. A dry run
+ * does the same and rolls back.
  */
 export async function commit<T>(
   database: Database,
@@ -84,8 +85,9 @@ export async function commit<T>(
 }
 
 /**
- * Somebody changed something since. What the system does by itself (an attacker's address blocked, an entry swept away) takes
- * nothing from anybody, and must not keep administrators from saving while an attack goes on.
+ * Returns whether a person changed something since. Changes by the system itself (blocking an attacker's address,
+ * removing an expired entry) do not count: they overwrite nobody's work, and they must not keep administrators from
+ * saving during an attack.
  */
 async function isStale(queries: Queries, expected: number, head: number): Promise<boolean> {
   if (expected >= head) return expected > head
@@ -99,7 +101,7 @@ async function isStale(queries: Queries, expected: number, head: number): Promis
   return other !== undefined
 }
 
-/** Whether the actor in a column is nobody: what the system did by itself. */
+/** Matches actors that are the system itself. */
 export const bySystem = (actor: SQLWrapper): SQL => sql`(${actor} = 'system' or ${actor} like 'system:%')`
 
 async function append(
@@ -116,7 +118,7 @@ async function append(
   const shown = [...changeSet.examples, ...changes]
   const summary = summaryOf(shown, count, { ...options, entity: changeSet.entity ?? options.entity })
   const { before, id: nonce, now, actor, action } = options
-  // The fresh `nonce` keeps two revisions of the same content apart, which two copies of a database may well make.
+  // The fresh `nonce` separates two revisions with the same content, which two copies of a database may create.
   const id = await hashOf([before, nonce, revision, now, actor, action, changeSet.bulkHash, changes])
   const { comment, rolledBackTo } = options
   await queries
@@ -133,14 +135,14 @@ async function append(
 
 const maxNames = 20
 
-/** Which rows, by what they are known by: all of a few, the first of many. */
+/** Lists the names of the changed rows: all if there are few, else the first ones. */
 function namesOf(changes: readonly Change[], count: number): string {
   const names = changes.slice(0, maxNames).map(({ key }) => key)
   if (count > names.length) names.push(`and ${count - names.length} more`)
   return names.join(', ').slice(0, 1000)
 }
 
-/** In words, e.g. `settings general: maxMessageBytes`. */
+/** Describes the changes in words, e.g. `settings general: maxMessageBytes`. */
 function summaryOf(changes: Change[], count: number, options: CommitOptions): string {
   const words = changes.slice(0, 3).map(({ kind, key, before, after }) => {
     if (kind === 'settings') return `settings ${key}: ${changedKeys(before, after).join(', ')}`
@@ -167,7 +169,10 @@ export async function headOf(queries: Queries): Promise<RevisionName> {
   return row ?? { revision: 0, id: '' }
 }
 
-/** Whether every revision since this one is here, and it is one of this history. Nothing comes before the first. */
+/**
+ * Returns whether this revision belongs to this history and all later ones are still stored. Nothing comes before the
+ * first.
+ */
 export async function hasAllSince(
   queries: Queries,
   { revision, id }: { revision: number; id?: string | undefined },
@@ -186,7 +191,7 @@ const { id: _id, action: _action, announced: _announced, ...revisionColumns } = 
 
 export type HistoryPage = { limit: number; before?: number | undefined; q?: string | undefined }
 
-/** Newest first. */
+/** Lists revisions, newest first. */
 export function listRevisions(queries: Queries, { limit, before, q }: HistoryPage): Promise<RevisionRow[]> {
   const { revision, summary, actor, comment } = revisions
   const found = q ? or(...[summary, actor, comment].map((column) => includes(column, q))) : undefined
@@ -203,7 +208,7 @@ export function getRevision(queries: Queries, revision: number): Promise<Revisio
   return queries.select(revisionColumns).from(revisions).where(eq(revisions.revision, revision)).get()
 }
 
-/** The oldest revision after one, and the newest before one, of those that are kept. */
+/** Returns the oldest stored revision after one, and the newest stored one before one. */
 export async function keptNear(
   queries: Queries,
   revision: number,
@@ -214,7 +219,7 @@ export async function keptNear(
   return found ?? { earlier: null, later: null, laterAt: null }
 }
 
-/** What differs between the states at two revisions; `from < to`. At most `limit` rows. */
+/** Returns the differences between the states at two revisions; `from < to`. At most `limit` rows. */
 export async function changesBetween(queries: Queries, from: number, to: number, limit: number): Promise<Change[]> {
   const found = await queries.all<Change>(sql`
     select first.kind, first.id, last.key, first.before, last.after from
@@ -225,7 +230,10 @@ export async function changesBetween(queries: Queries, from: number, to: number,
   return found
 }
 
-/** Of these revisions the ones of this history. One that is kept no longer may well have been. */
+/**
+ * Returns which of these revisions belong to this history. A revision that is no longer stored counts as belonging to
+ * it.
+ */
 export async function knownRevisions(queries: Queries, names: readonly RevisionName[]): Promise<Set<string>> {
   const found = await queries.all<{ id: string }>(sql`
     select n.value ->> 'id' as id from json_each(${JSON.stringify(names)}) n
@@ -235,7 +243,7 @@ export async function knownRevisions(queries: Queries, names: readonly RevisionN
   return new Set(found.map(({ id }) => id))
 }
 
-/** The newest revision that was made before a time; 0: none. */
+/** Returns the newest revision made at or before a time; 0 if there is none. */
 export async function revisionAt(queries: Queries, time: number): Promise<number> {
   const { revision, at } = revisions
   const row = await queries
@@ -248,7 +256,7 @@ export async function revisionAt(queries: Queries, time: number): Promise<number
   return row?.revision ?? 0
 }
 
-/** Whether a revision changed rows of other kinds than these. */
+/** Returns whether a revision changed rows of kinds other than these. */
 export async function changesAnyOf(queries: Queries, revision: number, except: readonly RowKind[]): Promise<boolean> {
   const found = await queries
     .select({ seq: changes.seq })
@@ -259,7 +267,7 @@ export async function changesAnyOf(queries: Queries, revision: number, except: r
   return found !== undefined
 }
 
-/** Revisions whose change notification has not reached every live worker. */
+/** Returns the newest revision whose change notification has not reached every live worker. */
 export async function unannounced(queries: Queries): Promise<number | undefined> {
   const row = await queries
     .select({ revision: max(revisions.revision) })
@@ -269,7 +277,7 @@ export async function unannounced(queries: Queries): Promise<number | undefined>
   return row?.revision ?? undefined
 }
 
-/** The newest number stands for all before it. */
+/** Marks revisions up to a number as announced. The newest number covers all before it. */
 export async function markAnnounced(queries: Queries, upTo: number): Promise<void> {
   await queries
     .update(revisions)
@@ -286,7 +294,7 @@ export type AuditEntry = {
   entity: string
   revision?: number | undefined
   comment?: string | undefined
-  /** Where the request came from; `undefined` for what nobody asked for. */
+  /** The address that the request came from; `undefined` for actions of the system itself. */
   address: string | undefined
 }
 
@@ -299,7 +307,7 @@ export type AuditRow = typeof audit.$inferSelect
 
 export type AuditPage = { limit: number; before?: string | undefined; q?: string | undefined }
 
-/** Newest first; ids grow with time. */
+/** Lists audit entries, newest first. Ids increase with time. */
 export function listAudit(queries: Queries, { limit, before, q }: AuditPage): Promise<AuditRow[]> {
   const { id, actor, action, entity, comment, address } = audit
   const found = q ? or(...[actor, action, entity, comment, address].map((column) => includes(column, q))) : undefined

@@ -1,6 +1,6 @@
 import type { RowKind } from '@postern/contract/rows.ts'
 
-/** What a value is known by within its kind: unique, shown in diffs, searched by `q`. */
+/** Returns the key of a value within its kind: unique, shown in diffs, and searched by `q`. */
 export function keyOf(kind: RowKind, id: string, value: unknown): string {
   const fields = value as { value?: string; name?: string; address?: string; selector?: string; domain?: string }
   switch (kind) {

@@ -3,12 +3,12 @@ import { and, asc, eq, getTableColumns, gt, lt, lte, or, sql } from 'drizzle-orm
 import { includes, isAmong, type Queries } from '../database.ts'
 import { changes, rows } from './tables.ts'
 
-/** Rows as stored: JSON, secrets sealed. `secrets.ts` opens or hides them. */
+/** Rows as stored: JSON with secrets sealed. `secrets.ts` opens or hides the secrets. */
 export type StoredJson = Omit<typeof rows.$inferSelect, 'expiresAt'>
 
 const { expiresAt: _, ...storedColumns } = getTableColumns(rows)
 
-/** Rows of a kind; `where`, `orderBy`, `limit` as the caller needs them. */
+/** Selects rows; the caller adds `where`, `orderBy` and `limit`. */
 const select = (queries: Queries) => queries.select(storedColumns).from(rows)
 
 export function getRow(queries: Queries, kind: RowKind, id: string): Promise<StoredJson | undefined> {
@@ -19,7 +19,7 @@ export function getRow(queries: Queries, kind: RowKind, id: string): Promise<Sto
 
 export type RowPage = { limit: number; after?: string | undefined; q?: string | undefined }
 
-/** In order of their keys; `q` is looked for in key and value. */
+/** Lists rows in order of their keys. `q` searches key and value. */
 export function listRows(queries: Queries, kind: RowKind, { limit, after, q }: RowPage): Promise<StoredJson[]> {
   const found = q ? or(includes(rows.key, q), includes(rows.value, q)) : undefined
   return select(queries)
@@ -33,14 +33,14 @@ export function allRows(queries: Queries, kind: RowKind): Promise<StoredJson[]> 
   return select(queries).where(eq(rows.kind, kind)).orderBy(asc(rows.key)).all()
 }
 
-/** Rows of a kind that stand under one of these keys. */
+/** Returns rows of a kind with one of these keys. */
 export function rowsByKey(queries: Queries, kind: RowKind, keys: readonly string[]): Promise<StoredJson[]> {
   return select(queries)
     .where(and(eq(rows.kind, kind), isAmong(rows.key, keys)))
     .all()
 }
 
-/** The rows of these keys whose time is over at `now`. */
+/** Returns the rows with these keys that have expired at `now`. */
 export function expiredAmong(
   queries: Queries,
   kind: RowKind,
@@ -53,7 +53,10 @@ export function expiredAmong(
     .all()
 }
 
-/** The entries of an address list that may hold one of these addresses: the addresses themselves, and every block and range. */
+/**
+ * Returns the entries of an address list that may contain one of these addresses: the addresses themselves, and all
+ * blocks and ranges.
+ */
 export function blocksHolding(queries: Queries, list: RowKind, addresses: readonly string[]): Promise<StoredJson[]> {
   const isBlock = sql`instr(${rows.key}, '/') > 0 or instr(${rows.key}, '-') > 0`
   return select(queries)
@@ -61,7 +64,7 @@ export function blocksHolding(queries: Queries, list: RowKind, addresses: readon
     .all()
 }
 
-/** A page of all rows of a kind, in the order of their ids. */
+/** Returns a page of all rows of a kind, in order of their ids. */
 export function rowsById(
   queries: Queries,
   kind: RowKind,
@@ -76,7 +79,7 @@ export function rowsById(
 
 export type Lines = { n: number; last: string | null; text: string | null }
 
-/** As `rowsById`, as one NDJSON text made by SQLite: for kinds without secrets, of which there may be a million. */
+/** Like `rowsById`, as one NDJSON text made by SQLite. For kinds without secrets, of which there may be a million rows. */
 export async function rowLinesById(
   queries: Queries,
   kind: RowKind,
@@ -88,7 +91,7 @@ export async function rowLinesById(
   return lines ?? { n: 0, last: null, text: null }
 }
 
-/** `{"kind":…,"id":…,"revision":…,"value":…}` and a line feed. */
+/** Builds `{"kind":…,"id":…,"revision":…,"value":…}` and a line feed. */
 const lineOf = (value: string) =>
   sql.raw(
     `'{"kind":' || json_quote(kind) || ',"id":' || json_quote(id) || ',"revision":' || revision || ',"value":' || coalesce(${value}, 'null') || '}' || char(10)`,
@@ -103,7 +106,10 @@ export type ChangesPage = {
   limit: number
 }
 
-/** In the order they were made. The + keeps SQLite on that order, instead of sorting all changes of the kinds for each page. */
+/**
+ * Returns changes in the order in which they were made. The + makes SQLite use that order, instead of sorting all
+ * changes of the kinds for each page.
+ */
 export function changesPage(queries: Queries, { kinds, after, upTo, limit }: ChangesPage): Promise<StoredChange[]> {
   const { revision, seq, kind, id, after: value } = changes
   return queries
@@ -121,17 +127,17 @@ export function changesPage(queries: Queries, { kinds, after, upTo, limit }: Cha
     .all()
 }
 
-/** `isAutomatic`: the system made it by itself. */
+/** `isAutomatic`: the system itself created it. */
 export type DueRow = { kind: RowKind; id: string; isAutomatic: 0 | 1 }
 
-/** List entries whose time is over. */
+/** Returns expired list entries. */
 export function expiredRows(queries: Queries, now: number, limit: number): Promise<DueRow[]> {
   const { kind, id, expiresAt, value } = rows
   const isAutomatic = sql<0 | 1>`${value} ->> 'createdBy' like 'system:%'`
   return queries.select({ kind, id, isAutomatic }).from(rows).where(lte(expiresAt, now)).limit(limit).all()
 }
 
-/** Orders were carried out or came to nothing long before they are this old. */
+/** Returns old orders. At this age they were carried out or abandoned long ago. */
 export function oldOrders(queries: Queries, before: string, limit: number): Promise<DueRow[]> {
   const { kind, id, value } = rows
   const isAutomatic = sql<0 | 1>`${value} ->> 'orderedBy' = 'system'`
@@ -143,7 +149,7 @@ export function oldOrders(queries: Queries, before: string, limit: number): Prom
     .all()
 }
 
-/** As `changesPage`, as one NDJSON text; `undefined` when a row of these kinds is in the page. */
+/** Like `changesPage`, as one NDJSON text; `undefined` if the page contains rows of the kinds in `without`. */
 export async function changeLines(
   queries: Queries,
   { kinds, after, upTo, limit }: ChangesPage,

@@ -2,18 +2,18 @@ import { type RowName, secretsOf } from '@postern/contract/rows.ts'
 import { replaceSecrets, type SecretPlace, withoutSecrets as without } from '@postern/contract/secrets.ts'
 import type { Seal } from '../seal.ts'
 
-/** Secrets of rows at rest and on their way out; where they stand is in the contract. */
+/** Seals secrets of rows at rest, and hides them in output. The contract defines their places. */
 
 const placeOf = ({ kind, id }: RowName, path: string) => `${kind}/${id}/${path}`
 
-/** The value as it is written to disk. */
+/** Encodes a value for storage. */
 export async function sealRow(row: RowName, value: unknown, seal: Seal): Promise<string> {
   return JSON.stringify(
     await replaceEach(value, secretsOf(row), (secret, path) => seal.seal(secret, placeOf(row, path))),
   )
 }
 
-/** The value as it was before `sealRow`. */
+/** Decodes a value that `sealRow` encoded. */
 export async function openRow(row: RowName, json: string, seal: Seal): Promise<unknown> {
   const value: unknown = JSON.parse(json)
   return replaceEach(value, secretsOf(row), (sealed, path) => seal.open(sealed, placeOf(row, path)))
@@ -36,12 +36,12 @@ async function replaceEach(
   return replaceSecrets(value, places, (_, { path }) => texts.get(path))
 }
 
-/** For answers: without its secrets. Needs no key. */
+/** Returns the value without its secrets, for answers. Needs no key. */
 export function withoutSecrets(row: RowName, value: unknown): unknown {
   return without(value, secretsOf(row))
 }
 
-/** For diffs: a secret is there, and that is all that is said. Needs no key. */
+/** Returns the value with its secrets masked, for diffs: only their presence is visible. Needs no key. */
 export function withSecretsHidden(row: RowName, value: unknown): unknown {
   return replaceSecrets(value, secretsOf(row), () => '(secret)')
 }

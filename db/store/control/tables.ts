@@ -4,9 +4,12 @@ import type { RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
-/** The control plane's database: what the system should do, who said so, and who may. Times are milliseconds since the epoch. */
+/**
+ * The control plane's database: the desired state of the system, its changes and their authors, and permissions. Times
+ * are milliseconds since the epoch.
+ */
 
-/** The replicated state as it is now. `value` is JSON with its secrets sealed; `key` is what a value is known by within its kind. */
+/** The current replicated state. `value` is JSON with its secrets sealed; `key` identifies a value within its kind. */
 export const rows = sqliteTable(
   'rows',
   {
@@ -26,8 +29,8 @@ export const rows = sqliteTable(
 )
 
 /**
- * One row a revision. `id` is a hash over the id before it and what it changed: a backup that was put back continues under the
- * same numbers, but not under the same ids. `announced` is the outbox: 0 until every live worker has been notified.
+ * One row for each revision. `id` is a hash over the previous id and the changes: a restored backup continues with the
+ * same numbers, but not with the same ids. `announced` is the outbox: 0 until every live worker has been notified.
  */
 export const revisions = sqliteTable(
   'revisions',
@@ -46,7 +49,10 @@ export const revisions = sqliteTable(
   (table) => [index('revisions_announced').on(table.announced, table.revision)],
 )
 
-/** What each revision changed: audit log, undo log and replication stream in one. `null` before: made; `null` after: deleted. */
+/**
+ * The changes of each revision: audit log, undo log and replication stream in one. `before` is null for a created row,
+ * `after` for a deleted one.
+ */
 export const changes = sqliteTable(
   'changes',
   {
@@ -64,7 +70,7 @@ export const changes = sqliteTable(
   ],
 )
 
-/** Every write, login, and look into a message body. */
+/** Every write, every login, and every view of a message body. */
 export const audit = sqliteTable('audit', {
   id: text().primaryKey(),
   at: integer().notNull(),
@@ -74,7 +80,7 @@ export const audit = sqliteTable('audit', {
   entity: text().notNull(),
   revision: integer(),
   comment: text(),
-  /** Where the request came from; none of what the system does by itself. */
+  /** The address that the request came from. Absent for actions of the system itself. */
   address: text(),
 })
 
@@ -93,14 +99,20 @@ export const apiTokens = sqliteTable('api_tokens', {
   name: text().notNull(),
   role: text().$type<Role>().notNull(),
   createdBy: text('created_by').notNull(),
-  /** The user it stands for, without whom it is void: who made it, or who made the token that made it. */
+  /**
+   * The user that the token acts for: its creator, or the user of the token that created it. Without this user the
+   * token is invalid.
+   */
   userId: text('user_id'),
   createdAt: integer('created_at').notNull(),
   expiresAt: integer('expires_at'),
   lastUsedAt: integer('last_used_at'),
 })
 
-/** A login and all refresh tokens that came of it. Revoked as a whole: by logout, or when a used token comes back. */
+/**
+ * A login and all refresh tokens derived from it. A session is revoked as a whole: by logout, or when a used token is
+ * presented again.
+ */
 export const sessions = sqliteTable(
   'sessions',
   {
@@ -109,10 +121,10 @@ export const sessions = sqliteTable(
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at').notNull(),
     revokedAt: integer('revoked_at'),
-    /** Where the console was last seen from, at sign-in or refresh: never blocked by a worker's report. */
+    /** The address of the console at its last sign-in or refresh. Reports from workers never block it. */
     address: text(),
     seenAt: integer('seen_at'),
-    /** `User-Agent` at sign-in, to know the session again by. */
+    /** The `User-Agent` at sign-in, so that users recognize the session. */
     agent: text(),
   },
   (table) => [index('sessions_user').on(table.userId)],
@@ -124,7 +136,7 @@ export const refreshTokens = sqliteTable(
   (table) => [index('refresh_tokens_session').on(table.sessionId)],
 )
 
-/** `privateKey` is a sealed JWK; `retiredAt`: still in the JWKS, signs no more. */
+/** `privateKey` is a sealed JWK. `retiredAt`: the key is still in the JWKS but no longer signs. */
 export const signingKeys = sqliteTable('signing_keys', {
   kid: text().primaryKey(),
   publicKey: text('public_key').notNull(),
@@ -143,7 +155,7 @@ export const enrolTokens = sqliteTable('enrol_tokens', {
   expiresAt: integer('expires_at'),
 })
 
-/** `answer` is sealed: it may hold a secret that is shown once. */
+/** `answer` is sealed because it may hold a secret that is shown only once. */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {
@@ -163,7 +175,10 @@ export const loginFailures = sqliteTable(
   (table) => [index('login_failures_key').on(table.key, table.at)],
 )
 
-/** One account an authority and contact (RFC 8555 §7.3). `key` is sealed PEM; `url` is empty until the authority has said it. */
+/**
+ * One account for each authority and contact (RFC 8555 §7.3). `key` is sealed PEM. `url` is empty until the authority
+ * returns it.
+ */
 export const acmeAccounts = sqliteTable('acme_accounts', {
   id: text().primaryKey(),
   key: text().notNull(),
@@ -171,30 +186,30 @@ export const acmeAccounts = sqliteTable('acme_accounts', {
   createdAt: integer('created_at').notNull(),
 })
 
-/** What is answered at `/.well-known/acme-challenge/{token}` while an order is open. */
+/** The responses at `/.well-known/acme-challenge/{token}` while an order is open. */
 export const acmeChallenges = sqliteTable('acme_challenges', {
   token: text().primaryKey(),
   answer: text().notNull(),
   expiresAt: integer('expires_at').notNull(),
 })
 
-/** What was observed about a certificate row; nothing here is replicated. */
+/** Observations about certificate rows. Not replicated. */
 export const certificateWatch = sqliteTable('certificate_watch', {
   id: text().primaryKey(),
-  /** Of the certificate that `warned` is about. */
+  /** Fingerprint of the certificate that `warned` is about. */
   fingerprint: text().notNull().default(''),
-  /** The warning given last, in days before the end. */
+  /** The last warning given, in days before expiry. */
   warned: integer(),
-  /** Orders that failed since the last that did not. */
+  /** Number of failed orders since the last success. */
   failures: integer().notNull().default(0),
   error: text(),
   nextTryAt: integer('next_try_at').notNull().default(0),
-  /** One order at a time, whoever makes it: until then it is somebody's. */
+  /** Until this time one process has claimed the order, so that only one runs at a time. */
   busyUntil: integer('busy_until').notNull().default(0),
 })
 /**
- * What workers reported and no limit has used yet, or lately used (`used`: 1, so that a batch that comes again is known).
- * `expiresAt`: when it is too old for the window that was in force when it came.
+ * Offences that workers reported and that no limit has used yet, or that were used recently (`used`: 1, so that a
+ * repeated batch is recognized). `expiresAt`: the end of the window that was in force when the offence arrived.
  */
 export const offences = sqliteTable(
   'offences',

@@ -4,7 +4,10 @@ import type { MinuteCounts } from './event-effects.ts'
 
 export type BooksRow = Pick<MinuteCounts, 'received' | 'delivered' | 'bounced' | 'discarded' | 'duplicates'>
 
-/** Recipients from the beginning on, and those that wait now: counted apart, so that they can disagree. */
+/**
+ * Returns the number of all recipients received so far, and of those waiting now. The two are counted separately, so
+ * that they can disagree.
+ */
 export async function booksTotal(queries: Queries): Promise<BooksRow & { queued: number }> {
   const [sums] = await queries.all<BooksRow>(sql`
     select coalesce(sum(received), 0) as received, coalesce(sum(delivered), 0) as delivered, coalesce(sum(bounced), 0) as bounced,
@@ -17,7 +20,7 @@ export async function booksTotal(queries: Queries): Promise<BooksRow & { queued:
 
 export type Span = { since: number; until: number; stepMs: number; worker?: string | undefined }
 
-/** Sums by interval and worker, oldest first; `at` is the beginning of the interval. */
+/** Returns sums by interval and worker, oldest first; `at` is the start of the interval. */
 export function bookIntervals(queries: Queries, { since, until, stepMs, worker }: Span) {
   return queries.all<{ at: number; worker: string } & MinuteCounts>(sql`
     select minute - minute % ${stepMs} as at, worker, sum(received) as received, sum(delivered) as delivered, sum(bounced) as bounced,
@@ -27,7 +30,7 @@ export function bookIntervals(queries: Queries, { since, until, stepMs, worker }
     group by 1, 2 order by 1, 2 limit 10000`)
 }
 
-/** How often something was refused, by the reason of its verdict. Reads the events of the span: keep it short. */
+/** Counts refusals by the reason of their verdict. Reads the events of the span, so keep it short. */
 export function refusalsByCause(queries: Queries, { since, until }: { since: number; until: number }) {
   return queries.all<{ cause: string; n: number }>(sql`
     select coalesce(json ->> '$.verdict.reason', 'unknown') as cause, count(*) as n from events

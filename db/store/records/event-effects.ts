@@ -2,8 +2,9 @@ import type { EventFields, PosternEvent } from '@postern/contract/events.ts'
 import { type WaitingCause, waitingCauseOf } from '@postern/contract/waiting-causes.ts'
 
 /**
- * What a batch of events says about messages, recipients and the books. Pure. Each of these can be applied again, and in
- * any order with those of other workers, and the tables end the same: maxima, first-wins finals and newest-wins holds.
+ * Derives the effects of an event batch on messages, recipients and the books. Pure. Effects can be applied repeatedly,
+ * and in any order relative to those of other workers, with the same result: maxima, final outcomes where the first
+ * wins, and holds where the newest wins.
  */
 type MessageEffect = {
   id: string
@@ -19,14 +20,14 @@ type RecipientEffect = {
   address: string
   original?: string
   outcome: Outcome
-  /** When and by whose event it became final. */
+  /** When the outcome became final, and by whose event. */
   finalAt: number
   attempts: number
   lastReply?: string
   cause?: string
   waitingCause?: WaitingCause
   nextTryAt?: number
-  /** Outcomes told beyond the first, in this batch. */
+  /** Number of outcomes reported after the first, in this batch. */
   repeated: number
 }
 
@@ -39,14 +40,14 @@ export type MinuteCounts = {
   deferred: number
   refused: number
   loginFailures: number
-  /** Recipients that had their outcome before: delivered twice, or returned twice. */
+  /** Recipients that already had an outcome: delivered twice, or returned twice. */
   duplicates: number
 }
 
 export type EventEffects = {
   messages: Map<string, MessageEffect>
   recipients: Map<string, RecipientEffect>
-  /** Counts of events by minute; what counts recipients is added when it is known which are new. */
+  /** Event counts by minute. Recipient counts are added once the new recipients are known. */
   minutes: Map<number, MinuteCounts>
 }
 
@@ -86,7 +87,7 @@ function take(effects: EventEffects, event: PosternEvent, at: number): void {
       const message = messageIn(effects, event.messageId, at)
       const { n, at: _, type, ...fields } = event
       message.accepted ??= { at, fields }
-      // Before any release, however late the acceptance is heard of.
+      // A hold on acceptance comes before any release, even if the acceptance arrives late.
       if (event.held) hold(message, 1, event.held)
       for (const { address, original } of event.recipients)
         recipientIn(effects, event.messageId, address).original = original

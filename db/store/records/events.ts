@@ -18,7 +18,7 @@ export type EventFilter = {
   messageId?: string | undefined
   since?: number | undefined
   until?: number | undefined
-  /** Words that all have to occur, each also as a beginning. */
+  /** Words that must all occur, also as prefixes of words. */
   q?: string | undefined
 }
 
@@ -26,7 +26,7 @@ const columns = sql.raw('e.seq, e.worker, e.n, e.at, e.type, e.message_id as mes
 
 function matching({ type, worker, messageId, since, until }: EventFilter): (SQL | undefined)[] {
   return [
-    // What does not belong to the log has no text.
+    // Events outside the log have no text.
     sql`e.text <> ''`,
     type === undefined ? undefined : sql`e.type in (select value from json_each(${JSON.stringify(type)}))`,
     worker === undefined ? undefined : sql`e.worker = ${worker}`,
@@ -38,7 +38,7 @@ function matching({ type, worker, messageId, since, until }: EventFilter): (SQL 
 
 export type EventPage = { filter: EventFilter; limit: number; before?: number | undefined }
 
-/** Newest first, in the order storage learned of them. */
+/** Returns events newest first, in the order in which storage received them. */
 export async function findEvents(queries: Queries, { filter, limit, before }: EventPage): Promise<EventRow[]> {
   const conditions = [...matching(filter), before === undefined ? undefined : sql`e.seq < ${before}`]
   const find = (text: SQL | undefined) =>
@@ -61,7 +61,7 @@ function like(words: string[]): SQL {
   return all(words.map((word) => sql`e.text like ${contains(word)} escape '\\'`))
 }
 
-/** What came after a number, oldest first: for the live stream. */
+/** Returns events after a number, oldest first, for the live stream. */
 export function eventsAfter(
   queries: Queries,
   { filter, after, limit }: { filter: EventFilter; after: number; limit: number },
@@ -76,8 +76,8 @@ export async function lastSeq(queries: Queries): Promise<number> {
 }
 
 /**
- * All events of one message, in order of time; its acceptance first, for a Queue Manager may have begun before the receiver came
- * to record it, and clocks of machines differ.
+ * Returns all events of one message in order of time, with its acceptance first. A Queue Manager may have started
+ * before the receiver recorded the acceptance, and the clocks of machines differ.
  */
 export function traceOf(queries: Queries, messageId: string): Promise<EventRow[]> {
   return queries.all<EventRow>(

@@ -2,12 +2,12 @@ import type { FactBatch } from '@postern/contract/worker-protocol.ts'
 import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
 
-/** Recorded facts of decisions, as batches that nobody looks into but the replay. */
+/** Recorded facts of decisions, in batches. Only the replay reads their content. */
 
-/** Past so much the oldest batches go: some twenty million sessions. */
+/** Maximum size of all batches in bytes: about twenty million sessions. Beyond it the oldest are removed. */
 const maxOctets = 1_073_741_824
 
-/** Stores a batch once. `records` is base64 as it came; it is kept as octets. */
+/** Stores a batch once. `records` arrives as base64 and is stored as bytes. */
 export function storeFacts(
   database: Database,
   worker: string,
@@ -24,7 +24,7 @@ export function storeFacts(
   })
 }
 
-/** The oldest go until the rest fits; what went is remembered, so that a replay can say so. */
+/** Removes the oldest batches until the rest fits, and records the loss so that a replay can report it. */
 async function makeRoom(queries: Queries, limit: number): Promise<void> {
   const [all] = await queries.all<{ octets: number | null }>(sql`select sum(octets) as octets from facts`)
   let over = (all?.octets ?? 0) - limit
@@ -50,20 +50,20 @@ const columns = sql.raw('id, since, until, sessions, dropped, octets')
 
 export type Span = { since: number; until: number }
 
-/** Batches that hold sessions of the span, oldest first, without their records. */
+/** Returns batches with sessions in the span, oldest first, without their records. */
 export function factsIn(queries: Queries, { since, until }: Span): Promise<FactsRow[]> {
   return queries.all<FactsRow>(
     sql`select ${columns} from facts where since < ${until} and until >= ${since} order by since, id`,
   )
 }
 
-/** As the worker sent them; `undefined` when they went meanwhile. */
+/** Returns the records as the worker sent them; `undefined` if they were removed in the meantime. */
 export async function recordsOf(queries: Queries, id: number): Promise<Uint8Array | undefined> {
   const [row] = await queries.all<{ records: ArrayBuffer }>(sql`select records from facts where id = ${id}`)
   return row && new Uint8Array(row.records)
 }
 
-/** Sessions of about that span that were removed to make room. */
+/** Returns the approximate number of sessions in the span that were removed to make room. */
 export async function lostIn(queries: Queries, { since, until }: Span): Promise<number> {
   const [row] = await queries.all<{ sessions: number }>(
     sql`select coalesce(sum(sessions), 0) as sessions from facts_lost where since < ${until} and until >= ${since}`,
@@ -71,7 +71,10 @@ export async function lostIn(queries: Queries, { since, until }: Span): Promise<
   return row?.sessions ?? 0
 }
 
-/** Removes at most `limit` batches older than `before`. @returns how many went */
+/**
+ * Removes at most `limit` batches older than `before`.
+ * @returns the number of removed batches
+ */
 export function dropOldFacts(database: Database, before: number, limit: number): Promise<number> {
   return database.transaction(async (queries) => {
     await queries.run(sql`delete from facts_lost where until < ${before}`)

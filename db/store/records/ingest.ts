@@ -4,21 +4,21 @@ import { sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
 import { countsOf, type EventEffects, effectsOf, recipientKey } from './event-effects.ts'
 
-/** An event as it came; only its number has been looked at. */
+/** An event as received. Only its number has been checked. */
 export type RawEvent = { n: number; at: string; type: string; [field: string]: unknown }
 
 export type Ingested = {
-  /** Everything up to and including this number is stored. */
+  /** Storage has everything up to and including this number. */
   acknowledged: number
-  /** How many were not stored before. */
+  /** Number of events that were not stored before. */
   stored: number
-  /** Recipients that had their outcome already when this batch told another, by message. */
+  /** Recipients that already had an outcome when this batch reported another, by message. */
   repeated: ReadonlyMap<string, string[]>
 }
 
 /**
- * Stores a worker's batch, at most 500 events, once: a number that is stored already is skipped. One transaction, a fixed
- * number of statements whatever the batch. When it resolves the events are durable.
+ * Stores a worker's batch of at most 500 events. Numbers that are already stored are skipped. Uses one transaction with
+ * a fixed number of statements, independent of the batch. When it resolves, the events are durable.
  */
 export function ingest(database: Database, worker: string, batch: readonly RawEvent[]): Promise<Ingested> {
   return database.transaction(async (queries) => {
@@ -55,7 +55,10 @@ async function unseen(queries: Queries, { worker, batch, acknowledged, highest }
   return [...byNumber.values()].sort((a, b) => a.n - b.n)
 }
 
-/** `undefined`: of a type or shape this version does not know. It is kept as it came, and projects nothing. */
+/**
+ * Parses an event; `undefined` if this version does not know its type or shape. Such an event is stored as received and
+ * changes no projection.
+ */
 function understood(event: RawEvent): PosternEvent | undefined {
   try {
     return parseEvent(event)
@@ -95,13 +98,13 @@ async function store(
     .catch(ignoreWithoutFts)
 }
 
-/** What is not to be in the log has no text: that is how search and stream know. */
+/** Returns the text of an event. Events outside the log have none; search and stream use this to exclude them. */
 function textOf(raw: RawEvent, event: PosternEvent | undefined): string {
   if (raw.log === false) return ''
   return event ? sentenceOf(event) : unknownText(raw.type)
 }
 
-/** What neither the log nor the operational record wants was stored for its number only. */
+/** Drops events that neither the log nor the operational record needs. They were stored only for their numbers. */
 async function dropUnlogged(
   queries: Queries,
   { worker, acknowledged, upTo }: { worker: string; acknowledged: number; upTo: number },
@@ -142,7 +145,10 @@ async function apply(queries: Queries, worker: string, effects: EventEffects): P
   return repeated
 }
 
-/** A recipient is received once and ends once, however often it is said: only what the tables do not know yet is counted. */
+/**
+ * Counts only recipients and outcomes that the tables do not have yet: a recipient is received once and ends once,
+ * however often that is reported.
+ */
 async function countRecipients(
   queries: Queries,
   { messages, recipients, minutes }: EventEffects,

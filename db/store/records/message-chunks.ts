@@ -2,10 +2,10 @@ import { and, eq, lt } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 import { messageChunks } from './tables.ts'
 
-/** Octets of messages on their way between the API and a worker, one row for each chunk, at most a day. */
+/** Bytes of messages in transit between the API and a worker, one row for each chunk, kept for at most a day. */
 export type MessageChunk = { bundle: string; n: number; octets: Uint8Array; createdAt: number }
 
-/** A chunk that comes again replaces the one before. */
+/** Stores a chunk, replacing an earlier copy. */
 export async function putChunk(queries: Queries, { octets, ...chunk }: MessageChunk): Promise<void> {
   const set = { octets: Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength) }
   await queries

@@ -4,7 +4,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { all, contains, type Queries } from '../database.ts'
 import type { Outcome } from './event-effects.ts'
 
-/** Messages as the events tell of them. Only accepted ones are in the queue. */
+/** Messages as described by their events. Only accepted messages are in the queue. */
 
 export type MessageRow = {
   id: string
@@ -24,7 +24,10 @@ const columns = sql.raw(
   'm.id, m.worker, m.accepted_at as acceptedAt, m.sender, m.size, m.subject, m.origin, m.client, m.revision, m.state, m.hold',
 )
 
-/** `text`: somewhere in sender, subject, recipient or cause. `now` for `olderThanMinutes`. */
+/**
+ * Builds the filter condition. `text` searches sender, subject, recipient and cause. `now` is needed for
+ * `olderThanMinutes`.
+ */
 function matching(filter: QueueFilter & { text?: string | undefined }, now: number): SQL {
   const { text, state, domain, sender, recipient, cause, olderThanMinutes } = filter
   const waiting = (condition: SQL) =>
@@ -58,7 +61,7 @@ export type QueuePage = {
   after?: string | undefined
 }
 
-/** Oldest first: ids grow with time. */
+/** Returns queued messages, oldest first. Ids increase with time. */
 export function queuedMessages(queries: Queries, { filter, now, limit, after }: QueuePage): Promise<MessageRow[]> {
   return queries.all<MessageRow>(sql`
     select ${columns} from messages m where ${matching(filter, now)} and m.id > ${after ?? ''} order by m.id limit ${limit}`)
@@ -114,12 +117,12 @@ export type WaitingGroup = {
   recipients: number
   oldest: number
   nextTryAt: number | null
-  /** The newest of them. */
+  /** The newest of the messages. */
   messageId: string
   reply: string
 }
 
-/** Waiting mail by recipient domain and cause, the most messages first. */
+/** Groups waiting mail by recipient domain and cause, in descending order of messages. */
 export async function waitingGroups(queries: Queries, limit: number): Promise<WaitingGroup[]> {
   const found = await queries.all<Omit<WaitingGroup, 'messageId' | 'reply'> & { example: string }>(sql`
     select r.domain, case when m.hold <> '' then 'held' else coalesce(r.waiting_cause, iif(r.attempts > 0, 'refused-for-now', 'not-tried')) end as cause,
@@ -135,10 +138,10 @@ export async function waitingGroups(queries: Queries, limit: number): Promise<Wa
   }))
 }
 
-/** Of a message's id. */
+/** Length of a message id. */
 const idLength = 36
 
-/** When the message was accepted that has waited longest for delivery, held ones apart. */
+/** Returns the acceptance time of the message that has waited longest for delivery, not counting held ones. */
 export async function oldestWaiting(queries: Queries): Promise<number | undefined> {
   const [row] = await queries.all<{ at: number | null }>(
     sql`select min(accepted_at) as at from messages where state in ('active', 'deferred')`,

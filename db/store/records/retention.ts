@@ -1,7 +1,10 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../database.ts'
 
-/** Removes at most `limit` events older than `before`. @returns how many went */
+/**
+ * Removes at most `limit` events older than `before`.
+ * @returns the number of removed events
+ */
 export function dropOldEvents(database: Database, before: number, limit: number): Promise<number> {
   return database.transaction(async (queries) => {
     const old = await queries.all<{ seq: number }>(
@@ -21,7 +24,7 @@ export function dropOldEvents(database: Database, before: number, limit: number)
   })
 }
 
-/** Removes at most `limit` finished messages nothing has happened to since `before`; waiting ones stay however old. */
+/** Removes at most `limit` finished messages without events since `before`. Waiting messages stay, however old. */
 export function dropOldMessages(database: Database, before: number, limit: number): Promise<number> {
   return database.transaction(async (queries) => {
     const old = await queries.all<{ id: string }>(

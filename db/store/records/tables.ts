@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
-/** The records' database: what happened. Times are milliseconds since the epoch. */
+/** The records' database: events and their projections. Times are milliseconds since the epoch. */
 
-/** What each worker last said about itself. */
+/** The last report of each worker. */
 export const workers = sqliteTable('workers', {
   id: text().primaryKey(),
   service: text().notNull(),
@@ -14,11 +14,14 @@ export const workers = sqliteTable('workers', {
   report: text(),
   /** Every event up to and including this number is stored. */
   acknowledged: integer().notNull().default(0),
-  /** The highest number stored; above `acknowledged` when a batch overtook another. */
+  /** The highest number stored. It exceeds `acknowledged` if a batch overtook another. */
   highest: integer().notNull().default(0),
 })
 
-/** `seq` is the order in which storage learned of things: cursor and Last-Event-ID. `json` holds the event's own fields. Empty `text`: not part of the log, kept for traces. */
+/**
+ * `seq` is the order in which storage received the events, used as cursor and Last-Event-ID. `json` holds the event's
+ * own fields. Empty `text`: the event is not part of the log and is kept for traces.
+ */
 export const events = sqliteTable(
   'events',
   {
@@ -38,7 +41,7 @@ export const events = sqliteTable(
   ],
 )
 
-/** Projection of events: one row a message. `acceptedAt` is null while only deliveries of it are known. */
+/** Projection of events: one row for each message. `acceptedAt` is null while only its deliveries are known. */
 export const messages = sqliteTable(
   'messages',
   {
@@ -53,7 +56,7 @@ export const messages = sqliteTable(
     revision: integer(),
     /** `active`, `deferred`, `held`, `finished`. */
     state: text().notNull().default('active'),
-    /** Who or what holds it; empty when released. The newest `holdAt` wins, in whatever order events arrive. */
+    /** Who or what holds the message; empty when released. The newest `holdAt` wins, in any order of events. */
     hold: text().notNull().default(''),
     holdAt: integer('hold_at').notNull().default(0),
     touchedAt: integer('touched_at').notNull(),
@@ -68,28 +71,28 @@ export const recipients = sqliteTable(
     address: text().notNull(),
     original: text().notNull(),
     domain: text().notNull(),
-    /** `waiting` until the first final event: a recipient counts once, however often an event is repeated. */
+    /** `waiting` until the first final event. A recipient counts once, however often an event is repeated. */
     outcome: text().notNull().default('waiting'),
     attempts: integer().notNull().default(0),
     lastReply: text('last_reply'),
     cause: text(),
-    /** A `WaitingCause` (db/contract/waiting-causes.ts) of the last attempt; null before the first. */
+    /** The `WaitingCause` (db/contract/waiting-causes.ts) of the last attempt; null before the first. */
     waitingCause: text('waiting_cause'),
     nextTryAt: integer('next_try_at'),
   },
   (table) => [
     primaryKey({ columns: [table.messageId, table.address] }),
-    // Most have ended: only those that wait are in it.
+    // Most recipients are finished, so the index covers only the waiting ones.
     index('recipients_waiting').on(table.messageId).where(sql`outcome = 'waiting'`),
   ],
 )
 
-/** What the API asks of workers (db/contract/worker-requests.ts). */
+/** Requests from the API to workers (db/contract/worker-requests.ts). */
 export const workerRequests = sqliteTable(
   'worker_requests',
   {
     id: text().primaryKey(),
-    /** Those who have not answered, as JSON. */
+    /** The workers that have not answered, as JSON. */
     workers: text().notNull(),
     request: text().notNull(),
     requestHash: text('request_hash').notNull(),
@@ -99,11 +102,11 @@ export const workerRequests = sqliteTable(
   (table) => [index('worker_requests_created').on(table.createdAt)],
 )
 
-/** Octets of a message on its way between the API and a worker (db/contract/worker-requests.ts). */
+/** Bytes of a message in transit between the API and a worker (db/contract/worker-requests.ts). */
 export const messageChunks = sqliteTable(
   'message_chunks',
   {
-    /** Of the message, not of the request: the same request may be made twice at once. */
+    /** Identifies the message, not the request: the same request may be made twice at once. */
     bundle: text().notNull(),
     n: integer().notNull(),
     octets: blob({ mode: 'buffer' }).notNull(),
@@ -112,7 +115,10 @@ export const messageChunks = sqliteTable(
   (table) => [primaryKey({ columns: [table.bundle, table.n] }), index('message_chunks_created').on(table.createdAt)],
 )
 
-/** Per minute and worker. The first four count recipients, the others events. Never removed: the totals are its sums. */
+/**
+ * Counts for each minute and worker. The first four count recipients, the others events. Rows are never removed,
+ * because the totals are their sums.
+ */
 export const books = sqliteTable(
   'books',
   {
@@ -131,20 +137,23 @@ export const books = sqliteTable(
   (table) => [primaryKey({ columns: [table.minute, table.worker] })],
 )
 
-/** Facts of decisions, for the replay: a batch of sessions, compressed as the worker sent it. Times are those of the sessions. */
+/**
+ * Facts of decisions for the replay: a batch of sessions, compressed as the worker sent it. Times are those of the
+ * sessions.
+ */
 export const facts = sqliteTable(
   'facts',
   {
     id: integer().primaryKey({ autoIncrement: true }),
     worker: text().notNull(),
-    /** The worker's own name of the batch: one that comes twice is stored once. */
+    /** The worker's own name for the batch. A repeated batch is stored once. */
     batch: text().notNull(),
     since: integer().notNull(),
     until: integer().notNull(),
     sessions: integer().notNull(),
-    /** Sessions the worker had to drop before this batch. */
+    /** Number of sessions that the worker dropped before this batch. */
     dropped: integer().notNull(),
-    /** Of `records`. */
+    /** Size of `records` in bytes. */
     octets: integer().notNull(),
     records: blob({ mode: 'buffer' }).notNull(),
   },
@@ -154,7 +163,7 @@ export const facts = sqliteTable(
   ],
 )
 
-/** Batches that went before their time, because there was no room for more. */
+/** Batches that were removed early to make room. */
 export const factsLost = sqliteTable('facts_lost', {
   id: integer().primaryKey({ autoIncrement: true }),
   since: integer().notNull(),

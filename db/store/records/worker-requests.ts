@@ -2,10 +2,10 @@ import { and, asc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 import { workerRequests } from './tables.ts'
 
-/** What the API asks of workers. A row lives until its answer was read, at most a day. */
+/** Requests from the API to workers. A row is kept until its answer is read, at most a day. */
 export type WorkerRequestRow = typeof workerRequests.$inferSelect
 
-/** @returns false when there is one under this id already */
+/** @returns `false` if there already is a request with this id */
 export async function putWorkerRequest(queries: Queries, row: WorkerRequestRow): Promise<boolean> {
   const made = await queries
     .insert(workerRequests)
@@ -20,7 +20,7 @@ export async function workerRequestById(queries: Queries, id: string): Promise<W
   return row
 }
 
-/** Oldest first; those this worker has not answered. */
+/** Returns requests that this worker has not answered, oldest first. */
 export async function openWorkerRequests(queries: Queries, worker: string, limit: number): Promise<string[]> {
   const isAsked = sql`exists (select 1 from json_each(${workerRequests.workers}) where value = ${worker})`
   const rows = await queries
@@ -32,7 +32,7 @@ export async function openWorkerRequests(queries: Queries, worker: string, limit
   return rows.map(({ id }) => id)
 }
 
-/** A worker passes; the others are still asked. `last`: the answer if nobody is left. */
+/** Records that a worker cannot answer; the others are still asked. `last`: the answer if no worker is left. */
 export async function passWorkerRequest(
   queries: Queries,
   { id, worker, last }: { id: string; worker: string; last: string },
@@ -46,7 +46,7 @@ export async function passWorkerRequest(
     .where(and(isOpen, sql`json_array_length(${workerRequests.workers}) = 0`))
 }
 
-/** The first answer counts. The request is emptied, because it may hold a message. */
+/** Stores the first answer. The request is emptied, because it may hold a message. */
 export async function answerWorkerRequest(queries: Queries, id: string, answer: string): Promise<void> {
   await queries
     .update(workerRequests)

@@ -3,7 +3,7 @@ import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
 
-/** What each worker last said about itself. */
+/** The last report of each worker. */
 export type WorkerRow = {
   id: string
   service: ServiceName
@@ -12,10 +12,10 @@ export type WorkerRow = {
   acknowledged: number
 }
 
-/** A worker not heard of for longer is not live. */
+/** A worker that has not reported for longer is not live. */
 const liveForMs = 20_000
 
-/** One heard of in the future was heard of before the clock was set back. */
+/** A report time in the future is from before the clock was set back. */
 export function isLive({ heartbeatAt }: Pick<WorkerRow, 'heartbeatAt'>, now: number): boolean {
   return Math.abs(now - heartbeatAt) <= liveForMs
 }
@@ -32,7 +32,7 @@ export async function listWorkers(queries: Queries): Promise<WorkerRow[]> {
   }))
 }
 
-/** @returns the number of its last event that storage has: a worker that lost its disk goes on from there. */
+/** @returns the number of its last event in storage. A worker that lost its disk continues from there. */
 export async function enrolWorker(
   queries: Queries,
   { id, service, now }: { id: string; service: ServiceName; now: number },
@@ -57,7 +57,7 @@ export async function deleteWorker(queries: Queries, id: string): Promise<void> 
   await queries.run(sql`update workers set service = '', report = null where id = ${id}`)
 }
 
-/** The highest number that storage has of a worker's events. */
+/** Returns the highest event number of a worker in storage. */
 export async function highestEvent(queries: Queries, id: string): Promise<number> {
   const [row] = await queries.all<{ highest: number }>(sql`select highest from workers where id = ${id}`)
   return row?.highest ?? 0
