@@ -180,7 +180,7 @@ function securityHeaders(stack: Stack): ResponseHeadersPolicy {
 type Upload = { files: Asset; bucket: Bucket; distribution: Distribution; logGroup: LogGroup }
 
 /**
- * Grants only what an upload needs. The construct itself would grant every read and delete action, on every
+ * Grants only what an upload needs. The construct itself would grant every read and delete action, and access to every
  * distribution.
  */
 function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Upload): IRole {

@@ -3,7 +3,7 @@ import { fromSecretsManager, loadSecrets } from './secrets.ts'
 
 /**
  * The Lambda entry point. Secrets must be in the environment before the API's modules are evaluated. The API is
- * therefore loaded afterwards, by path, from beside this file in the bundle.
+ * therefore loaded afterwards, by path. The bundle places it beside this file.
  */
 await loadSecrets(process.env, fromSecretsManager())
 const { POSTERN_EDGE_TOKEN: edgeToken } = process.env
