@@ -38,7 +38,8 @@ export async function seed(parts: Dependencies, firstAdministrator = ''): Promis
 }
 
 /**
- * Sends postmaster mail to the first administrator until it is configured, unless the address is like admin@localhost.
+ * Returns the first administrator's address, which gets postmaster mail until another address is set. Returns an empty
+ * string for an address like admin@localhost.
  */
 function postmasterFrom(email: string): string {
   const address = parseMailAddress(email.trim())

@@ -70,7 +70,7 @@ const broad = {
   white: 'all these clients skip the checks that the White List turns off.',
 }
 
-/** Checks each list as a whole, because two halves of the Internet are the Internet. */
+/** Checks each list as a whole, because several blocks together may cover most of the Internet. */
 async function ofLists(changeSet: ChangeSet, changes: readonly Change[]): Promise<string[]> {
   const found: string[] = []
   for (const list of ['relay', 'white'] as const) {

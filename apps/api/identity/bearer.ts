@@ -33,7 +33,7 @@ async function byApiToken(parts: Dependencies, token: string): Promise<Identity>
   return {
     type: 'token',
     actor: `token:${found.name}`,
-    // A token never has more rights than its user. If the user is no longer an owner, neither is the token.
+    // A token never has more rights than its user. When the user loses a role, the user's tokens lose it too.
     role: userRole && !roleAtLeast(userRole, role) ? userRole : role,
     tokenId: found.id,
     userId: userId ?? undefined,

@@ -36,8 +36,9 @@ function nameFor(request: Request): string {
 }
 
 /**
- * Browsers send Sec-Fetch-Site. Those that do not, over plain HTTP, send a preflight before another site may post JSON,
- * and we do not allow it. Requests without Origin do not come from a browser, so there is nothing to forge.
+ * Returns whether a request comes from one of our own pages, or not from a browser. Browsers send Sec-Fetch-Site. Those
+ * that do not, over plain HTTP, send a preflight before another site may post JSON, and we do not allow it. A request
+ * without Origin is not from a browser, so there is nothing to forge.
  */
 export function isOwnPage({ headers }: Request): boolean {
   const site = headers.get('sec-fetch-site')

@@ -1,9 +1,9 @@
 import type { AcmeAuthority } from '../dependencies.ts'
 
 /**
- * ACME (RFC 8555) with acme-client. An administrator sets the directory URL, which must be https. To keep the API from
- * being used to read other hosts in its network, redirects are not followed, answers are limited to `answerMs` and
- * `answerOctets`, and only the problem's own sentence of a refusal is passed on.
+ * ACME (RFC 8555) with acme-client. An administrator sets the directory URL, which must be https. The API must not be
+ * usable to read other hosts in its network. So redirects are not followed, answers are limited to `answerMs` and
+ * `answerOctets`, and only the problem's own text of a refusal is passed on.
  */
 export const acme: AcmeAuthority = {
   async order({ directoryUrl, email, account, names, csr, publish, withdraw }) {

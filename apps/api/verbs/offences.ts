@@ -17,7 +17,7 @@ import { workerOf } from './workers.ts'
 
 /**
  * Adds up the offences that all workers report, and blocks addresses in Control Access. One batch is one transaction,
- * so offence counts, blocks and used offences always agree. This process keeps no state.
+ * so the counts always agree with the blocks made from them. This process keeps no state.
  */
 
 /**
@@ -81,7 +81,7 @@ async function block(changeSet: ChangeSet, { parts, settings, exempt, now, addre
     const because = exempt.get(address)
     return decideBlock({ now, address, offences, ...(because === undefined ? {} : { exempt: because }) }, settings)
   })
-  // Use up the offences of exempt addresses, so that they do not count once the exemption ends.
+  // Mark the offences of exempt addresses as used, so that they do not count once the exemption ends.
   await useOffences(changeSet.queries, [...exempt.keys()])
   const due = verdicts.filter((verdict) => verdict.block)
   if (due.length === 0) return []
