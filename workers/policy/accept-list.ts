@@ -3,14 +3,14 @@ import type { ListEntry } from '@postern/contract/lists.ts'
 import { canonicalAddress } from '@postern/contract/network.ts'
 import { expiry } from './address-blocks.ts'
 
-/** The Accept List: addresses, hosts and `user@host`, exact. Value → when it ends. */
+/** The Accept List: addresses, hosts and `user@host`, matched exactly. Maps each value to its expiry. */
 export type AcceptList = Map<string, number>
 
 export function addAccept(list: AcceptList, entry: ListEntry): void {
   list.set(entry.value, Math.max(expiry(entry), list.get(entry.value) ?? 0))
 }
 
-/** The entry that makes this client or sender count as local. */
+/** Returns the entry that makes this client or sender count as local. */
 export function findAccept(
   list: AcceptList,
   { ip, now }: { ip: string; now: number },

@@ -2,49 +2,53 @@ import type { ListEntry } from '@postern/contract/lists.ts'
 import { parseAddress, parseBlock } from '@postern/contract/network.ts'
 
 /**
- * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its network.
- * One hash look-up for each prefix length in use: a hundred thousand entries cost what one does.
+ * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its
+ * network. A lookup takes one hash lookup for each prefix length in use, so a hundred thousand entries cost as much as
+ * one.
  *
- * Blocks whose successor only adds entries lend it their table: each looks no further than its own size. So an attack that
- * adds entries many times a second does not make the list be read again each time.
+ * A list shares its table with a successor that only adds entries. Each list ignores entries beyond its own size. An
+ * attack that adds entries many times a second therefore does not cause the list to be read again each time.
  */
 export type BlockEntry = {
   value: string
   action?: ListEntry['action']
   expiresAt: number
-  /** An automatic one with an end holds from here on: one that was made in the future is of before the clock was set back. */
+  /**
+   * An automatic entry with an end is valid from this time. If that is in the future, the entry was made before the
+   * clock was set back.
+   */
   startsAt?: number
-  /** Made of what clients did, by no person. */
+  /** Created automatically from client behavior, not by a person. */
   automatic?: true
-  /** Its place in the order in which entries came. */
+  /** The position of the entry in the order in which entries were added. */
   n: number
 }
 
-/** The clocks of the API and of a worker may be so far apart. */
+/** Tolerated clock difference between the API and a worker. */
 const aheadMs = 300_000
 
-/** One prefix length: masked address → the entries of exactly that block. */
+/** One prefix length: maps a masked address to the entries of exactly that block. */
 type Level = { bits: number; entries: Map<number | string, BlockEntry[]> }
 
 export type AddressBlocks = { size: number; readonly table: Table }
 
-/** `entries`: all that were added, by this list and by successors of it. */
+/** `entries`: all entries added by this list and its successors. */
 type Table = { v4: Level[]; v6: Level[]; entries: ListEntry[] }
 
 /** An address as 32-bit words: one for IPv4, four for IPv6. */
 type Words = readonly number[]
 
-/** Reads entries one by one; `add` throws an Error naming the value when it is no address, block or range. */
+/** Reads entries one by one. `add` throws an Error that names the value if it is not an address, block or range. */
 export function addressBlocks(): { blocks: AddressBlocks; add(entry: ListEntry): void } {
   return adding({ size: 0, table: { v4: [], v6: [], entries: [] } })
 }
 
-/** As `addressBlocks`, for the successor of a list; `null` when somebody else has added to the table since. */
+/** Like `addressBlocks`, for the successor of a list; `null` if another successor has already added to the table. */
 export function successorOf({ size, table }: AddressBlocks): ReturnType<typeof addressBlocks> | null {
   return table.entries.length === size ? adding({ size, table }) : null
 }
 
-/** Whether the list's entry number `i` is this very one. */
+/** Returns whether entry number `i` of the list is this exact entry. */
 export function isSameBlock({ table }: AddressBlocks, i: number, entry: ListEntry): boolean {
   return table.entries[i] === entry
 }
@@ -74,7 +78,7 @@ function addEntry(blocks: AddressBlocks, entry: ListEntry): void {
   }
 }
 
-/** The entry whose block holds `ip`, the most specific first; `undefined` when there is none or `ip` cannot be read. */
+/** Returns the most specific entry whose block contains `ip`; `undefined` if there is none or if `ip` cannot be parsed. */
 export function findBlock(blocks: AddressBlocks, ip: string, now: number): BlockEntry | undefined {
   if (blocks.size === 0) return undefined
   const words = readWords(ip)
@@ -90,7 +94,7 @@ export function findBlock(blocks: AddressBlocks, ip: string, now: number): Block
   return undefined
 }
 
-/** Of several entries for the same block a refusing one wins. */
+/** Returns the entry in force. Of several entries for the same block, one that refuses wins. */
 function liveEntry(entries: BlockEntry[], now: number, size: number): BlockEntry | undefined {
   let live: BlockEntry | undefined
   for (const entry of entries) {
@@ -101,7 +105,7 @@ function liveEntry(entries: BlockEntry[], now: number, size: number): BlockEntry
   return live
 }
 
-/** When the entry ends, in milliseconds since the epoch; `Infinity` when it does not. */
+/** Returns when the entry ends, in milliseconds since the epoch; `Infinity` if it does not. */
 export function expiry({ value, expiresAt }: Pick<ListEntry, 'value' | 'expiresAt'>): number {
   if (expiresAt === undefined) return Number.POSITIVE_INFINITY
   const at = Date.parse(expiresAt)
@@ -132,7 +136,7 @@ function masked(word: number, bits: number): number {
 
 const v4Pattern = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/
 
-/** The words of an address; IPv4-mapped IPv6 is IPv4. `null` when `ip` is no address. */
+/** Returns the words of an address, with IPv4-mapped IPv6 as IPv4; `null` if `ip` is not an address. */
 function readWords(ip: string): Words | null {
   if (!ip.includes(':')) {
     const parts = v4Pattern.exec(ip)
@@ -164,7 +168,10 @@ function blocksOf(value: string): { words: Words; bits: number }[] {
   return [{ words: wordsOf(block.address.toByteArray()), bits: block.bits }]
 }
 
-/** The fewest CIDR blocks that make up a range: at most 62 for IPv4, 254 for IPv6. None when the range is backwards. */
+/**
+ * Returns the fewest CIDR blocks that make up a range: at most 62 for IPv4, 254 for IPv6. Returns none if the range is
+ * reversed.
+ */
 function rangeBlocks(value: string, from: string, to: string): { words: Words; bits: number }[] {
   const first = readWords(from.trim())
   const last = readWords(to.trim())

@@ -10,17 +10,17 @@ import { emptyKillFile, isSameKill, type KillFile, mayGrow, withKill } from './k
 import type { Policy } from './policy.ts'
 import { passedTrails } from './stages.ts'
 
-/** What may be kept of the policy before: everything whose kinds are not in `changed`. */
+/** The parts of the previous policy that may be reused: those whose kinds are not in `changed`. */
 export type CompileOptions = { previous?: Policy; changed?: ReadonlySet<RowKind> }
 
-/** After so many rows a step ends: well below a millisecond. */
+/** Number of rows in one step, which takes well below a millisecond. */
 const rowsPerStep = 1000
 
 const directoryKinds = ['domain', 'account', 'alias', 'group'] as const
 
 /**
- * Compiles in one go. The policy keeps values of the replica's rows but never its maps, so the replica may change afterwards.
- * Throws an Error that names the row when one cannot be compiled.
+ * Compiles the policy in one go. The policy keeps values of the replica's rows but never its maps, so the replica may
+ * change afterwards. Throws an Error that names the row if one cannot be compiled.
  */
 export function compilePolicy(replica: Replica, revision: number, options: CompileOptions = {}): Policy {
   return inOneGo(compileSteps(replica, revision, options))
@@ -29,7 +29,7 @@ export function compilePolicy(replica: Replica, revision: number, options: Compi
 /** The part of the policy that the Queue Manager reads. */
 export type DeliveryPolicy = Pick<Policy, 'revision' | 'settings' | 'directory' | 'relay'>
 
-/** As `compilePolicy`, without the lists that only the receiver reads. */
+/** Like `compilePolicy`, without the lists that only the receiver reads. */
 export function compileDeliveryPolicy(
   replica: Replica,
   revision: number,
@@ -60,8 +60,8 @@ function* deliverySteps(
 }
 
 /**
- * The same in small steps: `next()` works for well under a millisecond. The caller looks at its clock between steps and
- * lets others run; the replica must not change until the last step.
+ * Like `compilePolicy`, in small steps: `next()` works for well under a millisecond. Between steps the caller checks
+ * its clock and yields. The replica must not change until the last step.
  */
 export function* compileSteps(
   replica: Replica,
@@ -91,7 +91,7 @@ export function* compileSteps(
 }
 
 /**
- * Runs the steps and calls `breathe` between them; where it answers with a promise (say: the event loop was held for 10 ms)
+ * Runs the steps and calls `breathe` between them. If it returns a promise (for example after 10 ms on the event loop),
  * the rest waits for it.
  */
 export async function compileInSlices(
@@ -108,7 +108,7 @@ export async function compileInSlices(
 
 const defaults = defaultSettings()
 
-/** A group without a row, or a key its row does not have yet, is at its default. */
+/** Compiles the settings. A missing group, or a key that its row does not have yet, has its default. */
 function compileSettings(replica: Replica): Settings {
   return Object.fromEntries(
     settingGroupNames.map((group) => [group, { ...defaults[group], ...replica.settings.get(group) }]),
@@ -123,7 +123,7 @@ function* inSteps<T>(rows: Map<string, T>, take: (value: T) => void): Generator<
   }
 }
 
-/** As `compileKill`: what is new is added to the table of the list before. */
+/** Like `compileKill`: adds new entries to the table of the previous list. */
 function* compileBlocks(rows: Entries, previous: AddressBlocks | undefined): Generator<void, AddressBlocks, void> {
   const grown = previous && (yield* growBlocks(rows, previous))
   if (grown) return grown
@@ -152,7 +152,10 @@ function* compileAccept(replica: Replica): Generator<void, AcceptList, void> {
   return list
 }
 
-/** A list that only grew is not read again: what is new is added to the table of the one before. */
+/**
+ * Compiles the Kill File. If the list only grew, it is not read again: new entries are added to the table of the
+ * previous one.
+ */
 function* compileKill({ kill }: Replica, previous: KillFile | undefined): Generator<void, KillFile, void> {
   const grown = previous && mayGrow(previous, kill.size) ? yield* growKill(kill, previous) : null
   if (grown) return grown
@@ -184,7 +187,7 @@ function* compileDirectory(replica: Replica): Generator<void, Directory, void> {
   return directory
 }
 
-/** The local domain named like the server, else the one the server's name lies in, else the first by name. */
+/** Returns the local domain with the server's name, else the one that contains the server's name, else the first by name. */
 function homeDomain({ domains }: Directory, hostname: string): Domain | null {
   for (let name = hostname.toLowerCase(); name !== ''; name = name.slice(name.indexOf('.') + 1 || name.length)) {
     const found = domains.get(name)

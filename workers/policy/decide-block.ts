@@ -3,16 +3,16 @@ import type { Offence, OffenceKind } from '@postern/contract/offences.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
 /**
- * Whether an address has done enough to be kept out, and for how long. Pure: what was counted over all workers goes in, a
- * Control Access entry comes out, or the sentence that says why not.
+ * Decides whether an address has done enough to be blocked, and for how long. Pure: the input is the count over all
+ * workers, and the result is a Control Access entry or a sentence that explains why there is none.
  */
 export type BlockFacts = {
   /** Milliseconds since the epoch. */
   now: number
   address: string
-  /** Reported and not held against it by an earlier entry. */
+  /** Reported offences that no earlier entry has used. */
   offences: readonly Seen[]
-  /** Why this address is never blocked; absent where nothing speaks for it. */
+  /** Why this address is never blocked. Absent: no exemption applies. */
   exempt?: string
 }
 
@@ -25,15 +25,18 @@ export type BlockVerdict =
 
 export type BlockSettings = Pick<Settings, 'harvesting' | 'dictionary' | 'security'>
 
-/** One kind of offence as the settings see it: so many of them within so many minutes block for so long. */
+/**
+ * The settings for one kind of offence: the number of offences within a number of minutes that causes a block, and the
+ * duration of the block.
+ */
 type Limit = { most: number; withinMinutes: number; blockMinutes: number; by: string; what: string }
 
 const maxEvidence = 20
-/** What seems to have been done later was counted before the clock was set back. */
+/** Times further ahead than this are from before the clock was set back. */
 const aheadMs = 60_000
 const day = 1440
 
-/** The limits in force, the gravest first; a kind that is not there is not counted. */
+/** Returns the limits in force, the most serious first. Kinds without a limit are not counted. */
 export function blockLimits({ harvesting, dictionary, security }: BlockSettings): Map<OffenceKind, Limit> {
   const limits = new Map<OffenceKind, Limit>()
   if (security.autoDenyHackAttempts)

@@ -19,8 +19,8 @@ import { calloutFor as calloutAbout } from './rules/callout.ts'
 import { askStage } from './stages.ts'
 
 /**
- * One decision for each stage: facts and policy in, verdict out. Pure, total and deterministic: no clock, no look-up, no throw.
- * A verdict of `proceed` is shared where nothing in it depends on the facts: read it, never change it.
+ * Makes one decision for each stage: facts and policy in, verdict out. Pure, total and deterministic: no clock, no
+ * lookup, no throw. A `proceed` verdict that does not depend on the facts is shared, so callers must never change it.
  */
 
 export function decideConnect(facts: ConnectFacts, policy: Policy): Verdict {
@@ -31,7 +31,10 @@ export function decideHello(facts: HelloFacts, policy: Policy): Verdict {
   return askStage('hello', { question: facts, facts }, policy)
 }
 
-/** Asked twice: without `credentials` whether AUTH may begin, with them whether it succeeded. `proceed` then means: logged in. */
+/**
+ * Decides about AUTH. Called twice: without `credentials` it decides whether AUTH may begin, with them whether it
+ * succeeded. `proceed` then means logged in.
+ */
 export function decideAuth(facts: AuthFacts, policy: Policy): Verdict {
   return askStage('auth', { question: facts, facts }, policy)
 }
@@ -40,13 +43,13 @@ export function decideMail(facts: MailFacts, policy: Policy): Verdict {
   return askStage('mail', { question: { facts, sender: senderOf(facts, policy) }, facts }, policy)
 }
 
-/** `proceed` carries at least one recipient. */
+/** Decides about RCPT. `proceed` carries at least one recipient. */
 export function decideRcpt(facts: RcptFacts, policy: Policy): RcptVerdict {
   const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
   const question: Questions['rcpt'] = { facts, target: readTarget(asked, policy) }
   const verdict = askStage('rcpt', { question, facts }, policy)
   const { target } = question
-  // Unreadable recipients never proceed: the rule against them cannot be watched.
+  // An unreadable recipient never proceeds, because the rule against it cannot run in watch mode.
   if (verdict.outcome.kind !== 'proceed' || target.kind === 'unreadable')
     return withRecipients(verdict, verdict.explanation, [])
   return target.kind === 'local' ? local(verdict, question, policy) : relayed(verdict, target.address, facts)
@@ -59,7 +62,10 @@ function relayed(verdict: Verdict, address: MailAddress, facts: RcptFacts): Rcpt
   return { ...withRecipients(verdict, [`${domain} is not a local domain; ${why}.`], recipients), relayed: true }
 }
 
-/** Where the rule against unknown recipients is only watched, what it refused goes to the domain's route as it stands. */
+/**
+ * Returns the recipients of local mail. If the rule against unknown recipients is only watched, recipients that it
+ * would refuse go unchanged to the domain's route.
+ */
 function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt'], policy: Policy): RcptVerdict {
   if (target.kind !== 'local') return withRecipients(verdict, verdict.explanation, [])
   const original = originalOf(facts.recipientText, target)
@@ -69,13 +75,16 @@ function local(verdict: Verdict, { facts, target, expansion }: Questions['rcpt']
   return withRecipients(verdict, [result.because], recipients)
 }
 
-/** Whom the receiver has to ask about an address that `decideRcpt` let pass, before it decides again with `lookups.callout`. */
+/**
+ * Returns the host that the receiver must ask about an address that `decideRcpt` let pass. The receiver then decides
+ * again with `lookups.callout`.
+ */
 export function calloutFor(facts: RcptFacts, policy: Policy): ReturnType<typeof calloutAbout> {
   const asked = { text: facts.recipientText, parsed: facts.recipient, facts }
   return calloutAbout({ target: readTarget(asked, policy) }, policy)
 }
 
-/** Written out: copying with `...` costs more than all rules together. */
+/** Lists the fields explicitly, because copying with `...` costs more than all rules together. */
 function withRecipients(
   verdict: Verdict,
   explanation: readonly string[],
@@ -85,7 +94,10 @@ function withRecipients(
   return { stage, outcome, rule, reason, revision, explanation, trail, recipients, relayed: false }
 }
 
-/** Bare line feeds that are not refused are always rewritten: for the White List, by the setting, or because the rule is only watched. */
+/**
+ * Decides about the message. Bare line feeds that are not refused are always rewritten: for the White List, by the
+ * setting, or because the rule is only watched.
+ */
 export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
   const treatments: Treatment[] = []
   const { stage, outcome, rule, reason, revision, explanation, trail } = askStage(
@@ -97,19 +109,19 @@ export function decideData(facts: DataFacts, policy: Policy): DataVerdict {
   return { stage, outcome, rule, reason, revision, explanation, trail, lineFeeds, treatments }
 }
 
-/** Asked after each protocol error, refusal and hack attempt: whether the session goes on, and from here on how slowly. */
+/** Decides after each protocol error, refusal and hack attempt whether the session continues, and how slowly. */
 export function decideFault(facts: FaultFacts, policy: Policy): FaultVerdict {
   const verdict = askStage('fault', { question: facts, facts }, policy)
   const isLate = verdict.rule === 'soft-error-limit'
   return { ...verdict, delaySeconds: isLate ? policy.settings.dictionary.softErrorDelaySeconds : 0 }
 }
 
-/** The outcome is an answer or a refusal, never `proceed`. */
+/** Decides about VRFY. The outcome is an answer or a refusal, never `proceed`. */
 export function decideVrfy(facts: AskFacts, policy: Policy): Verdict {
   return askStage('vrfy', { question: askedAbout(facts, policy), facts }, policy)
 }
 
-/** The outcome is an answer or a refusal, never `proceed`. */
+/** Decides about EXPN. The outcome is an answer or a refusal, never `proceed`. */
 export function decideExpn(facts: AskFacts, policy: Policy): Verdict {
   return askStage('expn', { question: askedAbout(facts, policy), facts }, policy)
 }
@@ -119,7 +131,10 @@ function senderOf({ sender, senderText }: MailFacts, policy: Policy): Sender {
   return readAddress(senderText, sender, policy)
 }
 
-/** RFC 5321 §4.1.1.6: a mailbox, in brackets or not, or a user's name, which is looked for in the home domain. */
+/**
+ * Parses the argument of VRFY or EXPN. RFC 5321 §4.1.1.6: a mailbox, with or without brackets, or a user name, which is
+ * looked up in the home domain.
+ */
 function askedAbout(facts: AskFacts, policy: Policy): Questions['vrfy'] {
   const text = facts.argument.trim().replace(/^<(.*)>$/, '$1')
   return { facts, target: readTarget({ text, parsed: facts.address, facts }, policy) }

@@ -2,18 +2,19 @@ import { foldLocal } from '@postern/contract/address.ts'
 import type { Account, Alias, Domain, Group } from '@postern/contract/directory.ts'
 
 /**
- * What makes an address local. Every key is folded (`foldAddress`) with the domain's first name, whichever of its names was
- * used. Of several entries with one address an alias goes before a group, a group before an account.
+ * The directory, which makes an address local. Every key is folded (`foldAddress`) and uses the domain's primary name,
+ * whichever of its names was given. If several entries have one address, an alias takes precedence over a group, and a
+ * group over an account.
  */
 export type Directory = {
-  /** By every name and alias. */
+  /** Keyed by every name and alias. */
   domains: Map<string, Domain>
   accounts: Map<string, Account>
   aliases: Map<string, Alias>
   groups: Map<string, Group>
-  /** By what the user types to log in, folded; disabled accounts are not in it. */
+  /** Keyed by the folded login. Disabled accounts are not included. */
   logins: Map<string, Account>
-  /** The first enabled account by name, of each domain by its first name, and of all under the empty name. */
+  /** The first enabled account by name, for each domain by its primary name, and for all domains under the empty name. */
   firstAccounts: Map<string, string>
 }
 
@@ -40,7 +41,10 @@ export function addDomain({ domains }: Directory, domain: Domain): void {
   domains.set(domain.name, domain)
 }
 
-/** Domains first: keys depend on their names. Of two with the same address the first stays. */
+/**
+ * Adds an account. Domains must be added first, because keys depend on their names. Of two accounts with the same
+ * address, the first stays.
+ */
 export function addAccount(directory: Directory, account: Account): void {
   const key = keyOfText(directory, account.address)
   keep(directory.accounts, key, account)
@@ -64,24 +68,24 @@ function keep<T>(entries: Map<string, T>, key: string, value: T): void {
   if (!entries.has(key)) entries.set(key, value)
 }
 
-/** How logins are compared: without regard to case. */
+/** Folds a login for comparison, which ignores case. */
 export function foldLogin(login: string): string {
   return login.trim().normalize('NFC').toLowerCase()
 }
 
-/** Takes a canonical address apart at its last `@`. */
+/** Splits a canonical address at its last `@`. */
 export function splitAddress(text: string): Mailbox {
   const at = text.lastIndexOf('@')
   return { local: text.slice(0, at), domain: text.slice(at + 1) }
 }
 
-/** The key of an address that the contract has made canonical. */
+/** Returns the key of an address that the contract has made canonical. */
 export function keyOfText(directory: Directory, text: string): string {
   const { local, domain } = splitAddress(text)
   return `${foldLocal(local)}@${directory.domains.get(domain)?.name ?? domain}`
 }
 
-/** The entry under exactly this key. */
+/** Returns the entry with exactly this key. */
 export function entryAt({ aliases, groups, accounts }: Directory, key: string): Entry | null {
   const alias = aliases.get(key)
   if (alias) return { kind: 'alias', key, alias }
@@ -91,7 +95,10 @@ export function entryAt({ aliases, groups, accounts }: Directory, key: string): 
   return account ? { kind: 'account', key, account } : null
 }
 
-/** The entry an address means: itself, else without its box (`user+box` is `user`). `domain` is the domain's first name. */
+/**
+ * Returns the entry for an address: an exact match, else the match without its box (`user+box` is `user`). `domain` is
+ * the domain's primary name.
+ */
 export function findEntry(directory: Directory, { local, domain }: Mailbox, mailboxDelimiter: string): Entry | null {
   const folded = foldLocal(local)
   const exact = entryAt(directory, `${folded}@${domain}`)
@@ -100,7 +107,7 @@ export function findEntry(directory: Directory, { local, domain }: Mailbox, mail
   return cut > 0 ? entryAt(directory, `${folded.slice(0, cut)}@${domain}`) : null
 }
 
-/** The local part without its box, folded. */
+/** Returns the folded local part without its box. */
 export function withoutBox(local: string, mailboxDelimiter: string): string {
   const folded = foldLocal(local)
   const cut = mailboxDelimiter === '' ? -1 : folded.indexOf(mailboxDelimiter)

@@ -4,20 +4,26 @@ import type { Recipient } from '@postern/contract/envelope.ts'
 import { type Directory, type Entry, findEntry, type Mailbox, splitAddress, withoutBox } from './directory.ts'
 import type { Policy } from './policy.ts'
 
-/** Where the mail for one local address goes in the end. `leftOut`: members and targets that get nothing, a sentence each. */
+/**
+ * The final destinations of mail for one local address. `leftOut`: one sentence for each member or target that gets
+ * nothing.
+ */
 export type Expansion =
   | { kind: 'found'; recipients: readonly Recipient[]; because: string; leftOut: readonly string[] }
   | { kind: 'loop'; because: string; leftOut: readonly string[] }
   | { kind: 'unknown'; because: string; leftOut: readonly string[] }
 
-/** More final recipients than this is taken for a loop. */
+/** More final recipients than this count as a loop. */
 const expansionLimit = 100_000
-/** Aliases, groups and forwarding accounts within each other. */
+/** Maximum nesting of aliases, groups and forwarding accounts. */
 const depthLimit = 50
-/** Sentences about what is left out. */
+/** Maximum number of sentences in `leftOut`. */
 const maxLeftOut = 20
 
-/** The host that is asked about recipients of a domain that the directory does not know. `domain` is the domain's first name. */
+/**
+ * Returns the host to ask about recipients of a domain that are not in the directory. `domain` is the domain's primary
+ * name.
+ */
 export function calloutHost({ domains }: Directory, domain: string): CalloutHost | undefined {
   const found = domains.get(domain)
   if (found?.verifyRecipients !== 'callout') return undefined
@@ -33,12 +39,15 @@ export type CalloutHost = {
   tls: 'none' | 'opportunistic' | 'require'
 }
 
-/** Whether the domain takes mail for anybody: its route may know who is unknown here. Never a maildir: only accounts have one. */
+/**
+ * Returns whether the domain accepts mail for unknown users, whom its route may know. Never true for a maildir, where
+ * only accounts have a mailbox.
+ */
 export function takesAnybody(domain: Domain | undefined): boolean {
   return domain?.verifyRecipients === 'any' && domain.route.type !== 'maildir'
 }
 
-/** What of the policy an expansion reads. */
+/** The parts of the policy that an expansion reads. */
 export type PartialDirectory = Pick<Policy, 'directory'> & {
   readonly settings: {
     advanced: Pick<Policy['settings']['advanced'], 'mailboxDelimiter'>
@@ -48,14 +57,14 @@ export type PartialDirectory = Pick<Policy, 'directory'> & {
 
 type Walk = {
   policy: PartialDirectory
-  /** What the client said. */
+  /** The recipient as the client gave it. */
   original: string
   found: Map<string, Recipient>
-  /** Keys of what is being opened, outermost first. */
+  /** Keys of the entries being expanded, outermost first. */
   path: string[]
-  /** Those that were opened to the end, and whether they led to anybody. */
+  /** Fully expanded keys, and whether each led to a recipient. */
   done: Map<string, boolean>
-  /** The account that forwards what is found now. */
+  /** The account that forwards the recipients found now. */
   forwardedBy: string | undefined
   leftOut: string[]
   loops: boolean
@@ -63,9 +72,10 @@ type Walk = {
 }
 
 /**
- * Follows aliases, groups and accounts that forward. An address that comes up again while it is being opened is the account
- * of that name if there is one (`jane` → `jane`, `archive` keeps a copy for jane), else a loop. Members that loop or do not
- * exist are left out, and the others get the mail; only when nobody remains is the address refused.
+ * Follows aliases, groups and forwarding accounts. If an address recurs during its own expansion, it means the account
+ * of that name, if there is one (`jane` → `jane`, `archive` keeps a copy for jane); otherwise it is a loop. Members
+ * that loop or do not exist are left out, and the others get the mail. The address is refused only if no recipient
+ * remains.
  */
 export function expand(target: Mailbox, original: string, policy: PartialDirectory): Expansion {
   const entry = findEntry(policy.directory, target, policy.settings.advanced.mailboxDelimiter)
@@ -82,7 +92,10 @@ export function expand(target: Mailbox, original: string, policy: PartialDirecto
   return outcomeOf(walk)
 }
 
-/** Whoever reads mail for postmaster of this domain when neither its directory nor its route's host knows one. */
+/**
+ * Returns the reader of postmaster mail for this domain when neither the directory nor the route's host has a
+ * postmaster.
+ */
 export function expandPostmaster(domain: string, original: string, policy: PartialDirectory): Expansion {
   const walk = walkFor(original, policy)
   visitPostmaster(walk, domain)
@@ -116,7 +129,7 @@ function told(because: string, leftOut: readonly string[]): string {
   return leftOut.length === 0 ? because : `${because} Not reached: ${leftOut.slice(0, 5).join(' ')}`
 }
 
-/** All that visits an address answers whether it led to anybody. */
+/** Visits an address. Returns whether it led to a recipient. */
 function visit(walk: Walk, mailbox: Mailbox): boolean {
   const { directory, settings } = walk.policy
   const entry = findEntry(directory, mailbox, settings.advanced.mailboxDelimiter)
@@ -155,7 +168,7 @@ function openList(walk: Walk, entry: Exclude<Entry, { kind: 'account' }>): boole
   return followAll(walk, to)
 }
 
-/** Mail that nobody else can take stays in the account's own mailbox. */
+/** Forwards an account's mail. Mail that no target can take stays in the account's own mailbox. */
 function forward(walk: Walk, { key, account }: Extract<Entry, { kind: 'account' }>): boolean {
   const { forwardTo = [], keepCopy = true } = account
   walk.because ||= `${key} is an account that forwards to ${forwardTo.length}${keepCopy ? ' and keeps a copy' : ''}.`
@@ -176,7 +189,7 @@ function followAll(walk: Walk, to: readonly string[]): boolean {
   return reached
 }
 
-/** A member, or the target of an alias: ours goes on, others end here. */
+/** Follows a group member or alias target. A local one is expanded further; others are final. */
 function follow(walk: Walk, address: string): boolean {
   const { local, domain } = splitAddress(address)
   const own = walk.policy.directory.domains.get(domain)
@@ -206,7 +219,7 @@ function visitUnknown(walk: Walk, { local, domain }: Mailbox): boolean {
   return leaveOut(walk, `${address} is not in the directory.`)
 }
 
-/** A catch-all that is itself unknown catches nothing, nor does one that means the address it is to catch. */
+/** Visits a catch-all. A catch-all that is unknown, or that is the unmatched address itself, does not count. */
 function visitCatchAll(walk: Walk, address: string, catchAll: string): boolean {
   const { directory, settings } = walk.policy
   const { local, domain } = splitAddress(catchAll)
@@ -225,10 +238,10 @@ function visitCatchAll(walk: Walk, address: string, catchAll: string): boolean {
   return leaveOut(walk, walk.because)
 }
 
-/** No name of an entry: it holds no `@`. */
+/** Cannot be the name of an entry, because it has no `@`. */
 const postmasterStep = 'general.postmaster'
 
-/** RFC 5321 §4.5.1: postmaster of every domain reaches somebody. The order stands in the help of `general.postmaster`. */
+/** RFC 5321 §4.5.1: postmaster of every domain reaches a person. The help of `general.postmaster` gives the order. */
 function visitPostmaster(walk: Walk, domain: string): boolean {
   if (walk.path.includes(postmasterStep)) return leaveOut(walk, 'general.postmaster leads back to postmaster.')
   const { directory, settings } = walk.policy
@@ -270,7 +283,7 @@ function add(walk: Walk, address: string, because: string, via?: string): boolea
   return true
 }
 
-/** What was asked for itself is not left out of anything. */
+/** Records a member that gets nothing. The requested address itself is not recorded. */
 function leaveOut(walk: Walk, sentence: string): false {
   if (walk.path.length > 0 && walk.leftOut.length < maxLeftOut && !walk.leftOut.includes(sentence))
     walk.leftOut.push(sentence)

@@ -3,27 +3,27 @@ import type { ListEntry } from '@postern/contract/lists.ts'
 import { expiry } from './address-blocks.ts'
 
 /**
- * The Kill File: `user@host`, `@host`, `@*suffix` (any suffix of the host, not limited to a dot).
+ * The Kill File: `user@host`, `@host`, `@*suffix` (any suffix of the host, not only after a dot).
  *
- * One open-addressing table for all three kinds. The key's hash is taken from its end backwards, so one pass over a sender
- * yields the hash of every suffix of its host, then of the host, then of the whole address; only suffix lengths in use are
- * looked up. A look-up costs one pass over the address, whether the file holds ten entries or a million, and the table is made
- * in its final size at the start: filling it never stops to grow.
+ * One open-addressing table holds all three kinds. A key is hashed from its end backwards, so one pass over a sender
+ * gives the hash of every suffix of its host, then of the host, then of the whole address. Only suffix lengths in use
+ * are looked up. A lookup costs one pass over the address, for ten entries or a million. The table has its final size
+ * from the start, so filling it never pauses to grow.
  *
- * A file whose successor only adds entries lends it the table: each looks no further than its own size.
+ * A file shares its table with a successor that only adds entries. Each file ignores entries beyond its own size.
  */
 export type KillFile = { readonly size: number; readonly table: Table }
 
 type Table = {
   readonly capacity: number
-  /** How many values stand in the table; more than a file's size once a successor has added some. */
+  /** Number of values in the table. It exceeds a file's size once a successor has added some. */
   filled: number
   readonly values: string[]
-  /** Pairs: hash, index into `values` + 1; 0 = free. */
+  /** Pairs of hash and index into `values` + 1; 0 means free. */
   readonly slots: Uint32Array
-  /** 1 where a suffix of that length exists. */
+  /** 1 if a suffix of that length exists. */
   readonly suffixLengths: Uint8Array
-  /** When entries end; `null` when none does. */
+  /** Expiry of each entry; `null` if none expires. */
   expires: Float64Array | null
 }
 
@@ -31,7 +31,7 @@ const ofAddress = 0x51ed270b
 const ofHost = 0x2545f491
 const ofSuffix = 0x7f4a7c15
 
-/** Room for `size` entries and a few more. */
+/** Creates a table with room for `size` entries and a few more. */
 export function emptyKillFile(size: number): KillFile {
   const capacity = size + (size >> 3) + 16
   let slots = 16
@@ -47,18 +47,18 @@ export function emptyKillFile(size: number): KillFile {
   return { size: 0, table }
 }
 
-/** Whether `size` entries fit, and nobody else has added to the table since. */
+/** Returns whether the file may grow `to` this size: the entries fit, and no other successor has added to the table. */
 export function mayGrow({ size, table }: KillFile, to: number): boolean {
   return table.filled === size && to <= table.capacity
 }
 
-/** Whether the file's entry number `i` says the same. */
+/** Returns whether entry number `i` of the file has the same content. */
 export function isSameKill({ table }: KillFile, i: number, entry: ListEntry): boolean {
   if (table.values[i] !== entry.value) return false
   return expiry(entry) === (table.expires?.[i] ?? Number.POSITIVE_INFINITY)
 }
 
-/** The file with one entry more; throws an Error when the entry is malformed. Only while `mayGrow`. */
+/** Returns the file with one more entry. Throws an Error if the entry is malformed. Call only while `mayGrow` is true. */
 export function withKill({ size, table }: KillFile, entry: ListEntry): KillFile {
   const { value } = entry
   if (size >= table.capacity)
@@ -94,11 +94,11 @@ function put({ slots }: Table, hash: number, index: number): void {
   slots[slot * 2 + 1] = index
 }
 
-/** What is looked for: the entry is spelt out only where a hash agrees. `from`: where in the domain the suffix begins. */
+/** The lookup key. Its text is compared only if a hash matches. `from`: where the suffix begins in the domain. */
 type Wanted = { kind: number; local: string; domain: string; from: number; now: number }
 
 /**
- * The entry that forbids this sender, as it stands in the list; the shortest suffix first, then the host, then the address.
+ * Returns the list entry that forbids this sender: the shortest suffix first, then the host, then the address.
  * @param domain canonical, lower case
  */
 export function findKill(
@@ -146,7 +146,7 @@ function step(hash: number, code: number): number {
   return (Math.imul(hash ^ code, 0x01000193) + 0x9e37) | 0
 }
 
-/** Spreads the bits (the finisher of MurmurHash3) and keeps the three kinds apart. */
+/** Mixes the bits (the finisher of MurmurHash3) and separates the three kinds. */
 function finish(hash: number, kind: number): number {
   let mixed = hash ^ kind
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
@@ -154,7 +154,10 @@ function finish(hash: number, kind: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
-/** The values of all entries that could match this sender: of a million, these are the ones worth reading. */
+/**
+ * Returns the values of all entries that could match this sender, so that only these are read from a list of up to a
+ * million.
+ */
 export function killKeys({ local, domain }: { local: string; domain: string }): string[] {
   const keys = [`@${domain}`, `${foldLocal(local)}@${domain}`]
   for (let from = 0; from < domain.length; from++) keys.push(`@*${domain.slice(from)}`)

@@ -6,11 +6,11 @@ import { findBlock } from './address-blocks.ts'
 import { findEntry, foldLogin, keyOfText, withoutBox } from './directory.ts'
 import type { Policy } from './policy.ts'
 
-/** Who a client is to us: which account a login means, which addresses it may write under, whether it is one of ours. */
+/** Identifies clients: the account of a login, the addresses it may send from, and whether the client is local. */
 
 export type AuthMechanism = Settings['advanced']['authMechanisms'][number]
 
-/** Those that carry a token (RFC 7628) and not a password: never without TLS, and only where somebody issues them. */
+/** Mechanisms that carry a token (RFC 7628) instead of a password. They always need TLS, and a configured issuer. */
 const withToken: ReadonlySet<string> = new Set<AuthMechanism>(['XOAUTH2', 'OAUTHBEARER'])
 const spoken: ReadonlySet<string> = new Set<AuthMechanism>(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER'])
 
@@ -18,24 +18,27 @@ export function carriesToken(mechanism: string): boolean {
   return withToken.has(mechanism.toUpperCase())
 }
 
-/** Of these mechanisms any may be used, as far as TLS allows; in the order of the settings. */
+/** Returns the mechanisms that the settings allow, in the order of the settings. TLS may restrict them further. */
 export function authMechanisms(policy: Policy): AuthMechanism[] {
   return policy.settings.advanced.authMechanisms.filter((name) => isSpoken(name, policy))
 }
 
-/** Whether this server can speak it now, allowed or not. */
+/** Returns whether the server supports the mechanism now, allowed or not. */
 export function isSpoken(mechanism: string, { settings }: Policy): boolean {
   return spoken.has(mechanism.toUpperCase()) && !(carriesToken(mechanism) && settings.advanced.oauth === 'off')
 }
 
-/** Whether it may be used in this session: what shows a secret needs TLS, a token always. */
+/**
+ * Returns whether the mechanism may be used in this session. A mechanism that reveals a password may need TLS; a token
+ * always does.
+ */
 export function mayShowSecret(mechanism: string, { tls }: Pick<SessionFacts, 'tls'>, { settings }: Policy): boolean {
   return tls !== undefined || (settings.advanced.allowPlainWithoutTls && !carriesToken(mechanism))
 }
 
 /**
- * The enabled account that a user means by `login`: what stands in its `login` field or, where that is empty, its address;
- * with host delimiters in place of `@`, with a box, or under an alias of the domain.
+ * Returns the enabled account for a login. The login is the account's `login` field or, if that is empty, its address:
+ * also with host delimiters in place of `@`, with a box, or under an alias of the domain.
  */
 export function findAccount(policy: Policy, login: string): Account | null {
   const { directory, settings } = policy
@@ -55,17 +58,20 @@ export function findAccount(policy: Policy, login: string): Account | null {
   )
 }
 
-/** Whether a name is this account's own: its login, or its address under any name of its domain. */
+/** Returns whether a name belongs to this account: its login, or its address under any name of its domain. */
 export function isNameOf(policy: Policy, account: Account, name: string): boolean {
   return (findAccount(policy, name) ?? findByAddress(policy, name)) === account
 }
 
-/** Whom a client of this mechanism means: with a password a login; with a token, whose issuer knows addresses, that or a login. */
+/**
+ * Returns the account that a client claims with this mechanism. A password comes with a login; a token, whose issuer
+ * knows addresses, comes with an address or a login.
+ */
 export function findClaimed(policy: Policy, mechanism: string, login: string): Account | null {
   return (carriesToken(mechanism) ? findByAddress(policy, login) : null) ?? findAccount(policy, login)
 }
 
-/** The enabled account of exactly this address, under any name of its domain. */
+/** Returns the enabled account with exactly this address, under any name of its domain. */
 function findByAddress(policy: Policy, text: string): Account | null {
   const address = parseMailAddress(text)
   return address && enabledAt(policy, address.text)
@@ -76,7 +82,10 @@ function enabledAt({ directory }: Policy, address: string): Account | null {
   return account && !account.disabled ? account : null
 }
 
-/** Whether the account of this canonical address is there still, and not disabled: else a session is logged in no more. */
+/**
+ * Returns whether the account with this canonical address still exists and is enabled. If not, the session is no longer
+ * logged in.
+ */
 export function isLoginInForce(policy: Policy, login: string): boolean {
   return enabledAt(policy, login) !== null
 }
@@ -88,7 +97,10 @@ function splitPoint(login: string, hostDelimiters: string): number {
   return -1
 }
 
-/** An account that is enabled, or an alias: not a group, not whatever a catch-all takes. */
+/**
+ * Returns whether the address is an enabled account or an alias. Groups and addresses matched by a catch-all do not
+ * count.
+ */
 export function isLocalUser({ directory, settings }: Policy, { local, domain }: MailAddress): boolean {
   const own = directory.domains.get(domain)?.name
   if (own === undefined) return false
@@ -96,7 +108,7 @@ export function isLocalUser({ directory, settings }: Policy, { local, domain }: 
   return entry?.kind === 'alias' || (entry?.kind === 'account' && !entry.account.disabled)
 }
 
-/** Whether the sender is the login's own address (any box, any name of the domain) or an alias that leads to it. */
+/** Returns whether the sender is the login's own address (any box, any name of the domain) or an alias that leads to it. */
 export function mayWriteAs({ directory, settings }: Policy, login: string, sender: MailAddress): boolean {
   const { mailboxDelimiter } = settings.advanced
   const own = keyOfText(directory, login.toLowerCase())
@@ -115,13 +127,13 @@ export function mayWriteAs({ directory, settings }: Policy, login: string, sende
   return false
 }
 
-/** Whether EXPN names the members of groups to this client. */
+/** Returns whether EXPN shows group members to this client. */
 export function mayExpand(policy: Policy, facts: Pick<SessionFacts, 'login' | 'ip' | 'now'>): boolean {
   const { disableExpn, allowRemoteViewOfGroups } = policy.settings.security
   return !disableExpn && (allowRemoteViewOfGroups || isOurs(policy, facts))
 }
 
-/** Logged in, or in the relay list whatever the relay mode. */
+/** Returns whether the client is logged in or in the relay list, independent of the relay mode. */
 export function isOurs({ relay }: Policy, { login, ip, now }: Pick<SessionFacts, 'login' | 'ip' | 'now'>): boolean {
   return login !== undefined || findBlock(relay, ip, now) !== undefined
 }

@@ -5,20 +5,20 @@ import { findEntry } from './directory.ts'
 import type { Policy } from './policy.ts'
 
 /**
- * Reads what stands between the angle brackets of MAIL and RCPT. Nothing is sent on by what a local part says: a source
- * route is dropped (RFC 5321 §3.6.1, appendix C), and `user%remote@local` means user@remote only where `%` is a host delimiter,
- * and then counts as that remote address in every check.
+ * Parses the text between the angle brackets of MAIL and RCPT. Local parts cannot route mail: a source route is dropped
+ * (RFC 5321 §3.6.1, appendix C). `user%remote@local` means user@remote only if `%` is a host delimiter, and then every
+ * check treats it as that remote address.
  */
 
 export type Sender = MailAddress | 'null-sender' | null
 
-/** Whose mail it is. `postmaster`: RFC 5321 §4.5.1. `domain` of a local one is the domain's first name. */
+/** The owner of an address. `postmaster`: RFC 5321 §4.5.1. `domain` of a local target is the domain's primary name. */
 export type Target =
   | { kind: 'unreadable' }
   | { kind: 'remote'; address: MailAddress }
   | { kind: 'local'; local: string; domain: string; postmaster: boolean }
 
-/** The sender that MAIL FROM names; `''` is the null sender; `null` when it cannot be read. */
+/** Parses the sender in MAIL FROM. Returns `''` for the null sender, and `null` if the text cannot be parsed. */
 export function readSender(text: string, policy: Policy): Sender {
   if (text === '') return 'null-sender'
   return (
@@ -27,10 +27,10 @@ export function readSender(text: string, policy: Policy): Sender {
   )
 }
 
-/** An address as RCPT, VRFY or EXPN writes it, and the session's facts. */
+/** An address as given to RCPT, VRFY or EXPN, and the session's facts. */
 export type Asked = { text: string; parsed: MailAddress | null; facts: Pick<SessionFacts, 'local' | 'machine'> }
 
-/** Whose mail it is. */
+/** Determines the owner of an address. */
 export function readTarget({ text, parsed, facts }: Asked, policy: Policy): Target {
   const address = readAddress(text, parsed, policy)
   if (address) return targetOf(address, facts, policy)
@@ -41,14 +41,20 @@ export function readTarget({ text, parsed, facts }: Asked, policy: Policy): Targ
   return named ? targetOf(named, facts, policy) : unreadable
 }
 
-/** Devices and cron jobs write a user's name alone, `<root>`: it is taken for one of this domain, as Postfix does by `myorigin`. */
+/**
+ * Reads a user name without a domain, such as `<root>`, as sent by devices and cron jobs. It belongs to this domain, as
+ * with Postfix's `myorigin`.
+ */
 function readName(text: string, domain: string, { settings }: Policy): MailAddress | null {
   const { hostDelimiters } = settings.advanced
   if (text.includes('@') || [...text].some((character) => hostDelimiters.includes(character))) return null
   return parseMailAddress(`${text}@${domain}`)
 }
 
-/** The domain of a postmaster who is named without one. A server without local domains has a postmaster, too, once it is set. */
+/**
+ * Returns the domain for `postmaster` without a domain. A server without local domains also has a postmaster once one
+ * is set.
+ */
 function ownDomain({ machine }: Asked['facts'], { home, settings }: Policy): string | undefined {
   const { hostname, postmaster } = settings.general
   return home?.name ?? (postmaster === '' ? undefined : hostNameOf(hostname, machine).toLowerCase())
@@ -67,7 +73,7 @@ function targetOf(address: MailAddress, facts: Asked['facts'], policy: Policy): 
   return ours === undefined ? { kind: 'remote', address } : { kind: 'local', local, domain: ours, postmaster }
 }
 
-/** RFC 5321 §4.1.3: `user@[192.0.2.1]`, where 192.0.2.1 is the address that the client connected to. */
+/** RFC 5321 §4.1.3: matches `user@[192.0.2.1]` if the client connected to 192.0.2.1. */
 function isOwnLiteral(domain: string, { local }: Asked['facts']): boolean {
   return local !== undefined && canonicalDomain(`[${local}]`) === domain
 }
@@ -77,7 +83,7 @@ function isOwnName(domain: string, { machine }: Asked['facts'], { settings }: Po
   return domain === (hostname || machine).toLowerCase() || domain === hostNameOf(hostname, machine).toLowerCase()
 }
 
-/** Reserved at every local domain, in any case and with any box. */
+/** Matches the reserved name `postmaster` at every local domain, in any case and with any box. */
 function isPostmaster(local: string, mailboxDelimiter: string): boolean {
   if (local.length < 10) return false
   const folded = foldLocal(local)
@@ -85,25 +91,29 @@ function isPostmaster(local: string, mailboxDelimiter: string): boolean {
 }
 
 /**
- * @param parsed what `parseMailAddress` made of the text, if it was asked already
- * @returns the address in force: without source route, host delimiters read as `@`, our own address literal as our domain
+ * @param parsed the result of `parseMailAddress`, if already known
+ * @returns the effective address: without a source route, with host delimiters read as `@`, and with the server's own
+ *   address literal replaced by its domain
  */
 export function readAddress(text: string, parsed: MailAddress | null, policy: Policy): MailAddress | null {
   const delimiters = policy.settings.advanced.hostDelimiters
   if (delimiters === '') return parsed ?? parseMailAddress(withoutRoute(text))
-  // A name alone was read as an address of ours; it has nothing that could be a delimiter.
+  // A user name without a domain was already read as a local address, and it contains no delimiter.
   if (parsed && !text.includes('@')) return parsed
   return readDelimited(withoutRoute(text), delimiters, policy)
 }
 
 const route = /^@(?:[^\s,:@[\]]+|\[[^\][@]*\])(?:,[ \t]*@(?:[^\s,:@[\]]+|\[[^\][@]*\]))*:[ \t]*/
 
-/** Drops a source route: `@a,@b:user@host` is `user@host`. */
+/** Removes a source route: `@a,@b:user@host` becomes `user@host`. */
 export function withoutRoute(text: string): string {
   return text.startsWith('@') && text.length <= 1000 ? text.replace(route, '') : text
 }
 
-/** While the domain is ours and the local part holds a delimiter, what stands before the domain is the address meant. */
+/**
+ * Resolves host delimiters: while the domain is local and the local part contains a delimiter, the local part is the
+ * actual address.
+ */
 function readDelimited(text: string, delimiters: string, policy: Policy): MailAddress | null {
   const { directory, settings } = policy
   let at = text.lastIndexOf('@')
@@ -129,13 +139,13 @@ function lastDelimiter(text: string, delimiters: string): number {
   return -1
 }
 
-/** What an envelope keeps of what the client said: without a source route, and with a domain. */
+/** Returns the client's recipient as kept in an envelope: without a source route, and with a domain. */
 export function originalOf(text: string, { local, domain }: { local: string; domain: string }): string {
   const said = withoutRoute(text).slice(0, 320)
   return said.includes('@') ? said : `${local}@${domain}`
 }
 
-/** Whether SMTP without SMTPUTF8 can carry it. */
+/** Returns whether SMTP without SMTPUTF8 can carry the text. */
 export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text)
 }

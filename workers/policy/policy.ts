@@ -7,7 +7,7 @@ import type { AddressBlocks } from './address-blocks.ts'
 import type { Directory } from './directory.ts'
 import type { KillFile } from './kill-file.ts'
 
-/** One revision of the settings, compiled. Never changes after it was made: a transaction may hold it as long as it likes. */
+/** One compiled revision of the settings. It never changes, so a transaction may hold it as long as it needs. */
 export type Policy = {
   readonly revision: number
   readonly settings: Settings
@@ -17,10 +17,10 @@ export type Policy = {
   readonly accept: AcceptList
   readonly kill: KillFile
   readonly directory: Directory
-  /** The domain that `postmaster` without a domain, and our own address literals, belong to; `null` when nothing is local. */
+  /** The domain for `postmaster` without a domain and for the server's own address literals; `null` if nothing is local. */
   readonly home: Domain | null
   /** Rules in watch mode. */
   readonly watched: ReadonlySet<string>
-  /** The verdict of a stage in which no rule had anything to say. */
+  /** The verdict of a stage in which every rule passed. */
   readonly proceed: Readonly<Record<Stage, Verdict>>
 }

@@ -1,7 +1,7 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 
-/** What of a rate is used up, in a sentence; `undefined` when nothing is, or nothing limits it. */
+/** Describes exceeded rates in a sentence. Returns `undefined` if none is exceeded, or if none is limited. */
 
 export type Rated = 'connections' | 'messages' | 'recipients'
 type Rates = Settings['security']['ratesPerClient']
@@ -17,12 +17,12 @@ const perHour = {
   recipients: 'recipientsPerHour',
 } as const
 
-/** Whether anything limits it, so that it has to be counted. */
+/** Returns whether a rate is limited and so must be counted. */
 export function isRated(rates: Rates, what: Rated): boolean {
   return rates[perMinute[what]] > 0 || rates[perHour[what]] > 0
 }
 
-/** `missing`: it is limited, and was not counted. */
+/** Returns a sentence if a rate is exceeded. `missing`: the rate is limited but was not counted. */
 export function exceeded(
   { lookups, ip, login }: SessionFacts,
   { security }: Settings,
@@ -33,7 +33,7 @@ export function exceeded(
   return over(lookups?.rates?.login?.[what], { rates: security.ratesPerLogin, what, who: login }) ?? ofClient
 }
 
-/** As `exceeded`, of one counter. */
+/** Like `exceeded`, for one counter. */
 export function over(
   counted: [number, number] | undefined,
   { rates, what, who }: { rates: Rates; what: Rated; who: string },

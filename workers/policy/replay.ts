@@ -8,8 +8,8 @@ import type { Policy } from './policy.ts'
 import { type Step, simulateSession } from './simulate-session.ts'
 
 /**
- * Recorded sessions under two policies: which verdicts differ. What a rule of the draft asks for and the record does not hold
- * is noted, never guessed.
+ * Replays recorded sessions under two policies and compares the verdicts. If a rule of the draft needs data that the
+ * record lacks, this is noted and never guessed.
  */
 
 const slots = 60
@@ -26,7 +26,7 @@ export class Replay {
   readonly #unanswered = new Map<Rule, { sessions: number; answers: number }>()
   readonly #notKnown = { sessions: 0, answers: 0 }
   readonly #missing = new Set<keyof Lookups>()
-  /** What a record's look-ups inherit: a rule that reads one that is not there leaves a note. */
+  /** Prototype of the record's lookups. A rule that reads a missing lookup leaves a note here. */
   readonly #absent: Lookups
   readonly #absentRates: object
   readonly #absentCounts: object
@@ -61,7 +61,7 @@ export class Replay {
     return this.#sessions
   }
 
-  /** One line of a batch. */
+  /** Replays one line of a batch. */
   line(text: string): void {
     let session: SessionRecord
     try {
@@ -92,7 +92,7 @@ export class Replay {
     changed[slot] = (changed[slot] ?? 0) + 1
   }
 
-  /** Some counters may have been recorded and others not. */
+  /** Some counters may have been recorded without others. */
   #withAbsentRates(rates: Lookups['rates']): Lookups['rates'] {
     const counts = (of: object | undefined) => of && { __proto__: this.#absentCounts, ...of }
     const { client, login } = rates ?? {}
@@ -104,7 +104,7 @@ export class Replay {
     } as Lookups['rates']
   }
 
-  /** A rule that says it does not know, and asked for something that the record does not hold. */
+  /** Finds rules that could not decide because the record lacks data that they asked for. */
   #findUnanswered(after: Step[], session: SessionRecord): void {
     const inSession = new Set<Rule>()
     for (const { verdict } of after) {
@@ -125,7 +125,10 @@ export class Replay {
     if (inSession.size > 0) this.#notKnown.sessions++
   }
 
-  /** What failed when it was looked up is in the record as not known, and would be again. A new block list was never asked. */
+  /**
+   * Returns whether the record lacks a lookup. A lookup that failed is recorded as not known and would fail again. A
+   * new block list was never queried.
+   */
   #isAbsent(fact: keyof Lookups | undefined, { lookups }: SessionRecord): boolean {
     if (fact === undefined) return false
     if (this.#missing.has(fact)) return true
@@ -134,7 +137,7 @@ export class Replay {
     return this.#after.settings.security.dnsbl.some(({ zone, action }) => action === 'reject' && !asked.has(zone))
   }
 
-  /** The same command stands at the same place on both sides; what only one side came to is a consequence, not a change. */
+  /** Compares the two sides command by command. A command that only one side reached is a consequence, not a change. */
   #compare(session: SessionRecord, before: Step[], after: Step[]): number {
     this.#verdicts += Math.max(before.length, after.length)
     let differing = 0

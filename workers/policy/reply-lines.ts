@@ -4,7 +4,7 @@ import type { ReplyValues } from '@postern/contract/verdict.ts'
 import type { Policy } from './policy.ts'
 import type { Step } from './simulate-session.ts'
 
-/** What the client reads after a verdict: where it may go on, the reply of its command's success. One line each, without CRLF. */
+/** Returns the reply lines for a verdict: if it proceeds, the command's success reply. One line each, without CRLF. */
 export function replyLinesOf(
   { verdict, about = '' }: Step,
   { policy, machine }: { policy: Policy; machine: string },

@@ -16,13 +16,13 @@ import type { Expansion } from './expand.ts'
 import type { Sender, Target } from './path.ts'
 import type { Policy } from './policy.ts'
 
-/** What each stage's rules are asked: the facts, and what several of them read out of the facts in the same way. */
+/** The input of each stage's rules: the facts, and values that several rules derive from them. */
 export type Questions = {
   connect: ConnectFacts
   hello: HelloFacts
   auth: AuthFacts
   mail: { facts: MailFacts; sender: Sender }
-  /** `expansion` is filled in by the rule that asks for it first, and read by the verdict. */
+  /** `expansion` is filled in by the first rule that needs it, and read by the verdict. */
   rcpt: { facts: RcptFacts; target: Target; expansion?: Expansion }
   data: DataFacts
   fault: FaultFacts
@@ -30,20 +30,22 @@ export type Questions = {
   expn: { facts: AskFacts; target: Target }
 }
 
-/** A rule has decided. The first sentence names entry, setting and fact; it also stands in the trail. */
+/** The decision of a rule. The first sentence names entry, setting and fact, and also appears in the trail. */
 export type Decision<Reply extends ReplyName = ReplyName> = {
   outcome:
     | { kind: 'refuse'; reply: Reply; values?: ReplyValues; close: boolean }
     | { kind: 'answer'; replies: readonly { reply: Reply; values?: ReplyValues }[] }
   explanation: readonly string[]
-  /** Watched or not: past this there is nothing to go on with. */
+  /** Applies even in watch mode, because the session cannot continue without this decision. */
   unavoidable?: true
 }
 
 /**
- * `missing`: a fact that the rule needs is not there or not known; when it was not asked for yet, the receiver asks and decides
- * again. `marks`: the rule has something to say and, by its setting, decides nothing: the step stands in the trail as watched.
- * `treat`: mail proceeds, and this is done with it. Only rules of the stage `data` say so.
+ * The result of a rule.
+ * - `missing`: a fact that the rule needs is absent or not known. If it was not looked up yet, the receiver looks it up
+ *   and decides again.
+ * - `marks`: the rule matches but its setting lets it decide nothing. The trail shows the step as watched.
+ * - `treat`: the mail proceeds, with this treatment. Only rules of the stage `data` return it.
  */
 export type Said<R extends Rule = Rule> =
   | 'pass'
@@ -53,8 +55,8 @@ export type Said<R extends Rule = Rule> =
   | { treat: Treatment }
 
 /**
- * What a rule says. Pure and total: it answers for any facts and never throws. Its stage, the look-up that it reads, its replies
- * and their reasons are in its row in the contract.
+ * A rule. Pure and total: it answers for any facts and never throws. Its stage, its lookup, its replies and their
+ * reasons are in its row in the contract.
  */
 export type RuleCheck<R extends AskedRule> = (question: Questions[StageOf<R>], policy: Policy) => Said<R>
 
@@ -74,7 +76,7 @@ export function answer<Reply extends ReplyName = never>(
   return { outcome: { kind: 'answer', replies }, explanation }
 }
 
-/** The sender as an address; `null` for the null sender and for what could not be read. */
+/** Returns the sender as an address; `null` for the null sender and for unreadable senders. */
 export function senderAddress(sender: Sender): MailAddress | null {
   return sender === 'null-sender' ? null : sender
 }

@@ -18,15 +18,15 @@ import { findAccount } from './login.ts'
 import { readSender } from './path.ts'
 import type { Policy } from './policy.ts'
 
-/** One command of a session and what was decided about it. `about`: the sender, the recipient, the login. */
+/** One command of a session and the verdict on it. `about`: the sender, the recipient or the login. */
 export type Step = { verdict: Verdict; about?: string }
 
 const plainTls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }
 
 /**
- * Asks every stage that the session reaches, in the order of the dialogue, each about the facts as they stand. A client that is
- * refused at connect, HELO or MAIL goes no further; one that cannot log in with good credentials gives up; without an accepted
- * recipient there is no DATA. A stage without its fact (`mailFrom`, `rcptTo`, `size`, …) is not asked.
+ * Asks every stage that the session reaches, in the order of the dialogue, about the facts given. A client that is
+ * refused at connect, HELO or MAIL goes no further. A client that cannot log in with good credentials gives up. Without
+ * an accepted recipient there is no DATA. A stage without its fact (`mailFrom`, `rcptTo`, `size`, …) is skipped.
  */
 export function simulateSession(session: SessionRecord, policy: Policy): Step[] {
   const steps: Step[] = []
@@ -74,7 +74,10 @@ function connectFacts(session: SessionRecord, facts: SessionFacts) {
   }
 }
 
-/** Whenever it was in the session: what went wrong is asked about once, before the rest. @returns whether the session goes on */
+/**
+ * Decides about faults once, before the rest, whenever they occurred in the session.
+ * @returns whether the session continues
+ */
 function fault(steps: Step[], { session, facts }: OpenSession, policy: Policy): boolean {
   const { errors = sessionDefaults.errors, invalidRecipients = sessionDefaults.invalidRecipients, attempt } = session
   if (errors === 0 && invalidRecipients === 0 && attempt === undefined) return true
@@ -153,12 +156,12 @@ function mailFacts(session: SessionRecord, facts: SessionFacts, policy: Policy):
   return mail
 }
 
-/** What was looked up for one recipient, over what was looked up for all; a prototype stays (see `Replay`). */
+/** Merges the lookups for one recipient over those for all. Keeps the prototype (see `Replay`). */
 function over(common: Lookups = {}, own: Lookups): Lookups {
   return { __proto__: Object.getPrototypeOf(common) as object, ...common, ...own } as Lookups
 }
 
-/** People write an address with or without its angle brackets. */
+/** Removes angle brackets, which people may include in an address. */
 function bare(text: string): string {
   return text.startsWith('<') && text.endsWith('>') ? text.slice(1, -1) : text
 }

@@ -59,7 +59,7 @@ import { submissionAuth } from './rules/submission-auth.ts'
 import { unknownRecipient } from './rules/unknown-recipient.ts'
 import { vrfy } from './rules/vrfy.ts'
 
-/** What every rule of the contract says. */
+/** The implementations of all rules in the contract. */
 const checks: { readonly [R in AskedRule]: RuleCheck<R> } = {
   'control-access': controlAccess,
   'concurrent-sessions': concurrentSessions,
@@ -115,7 +115,10 @@ type StageRule<S extends Stage> = {
   readonly check: (question: Questions[S], policy: Policy) => Said
 }
 
-/** Each stage's rules in the order in which they are asked. The first that decides ends it; if none does, mail proceeds. */
+/**
+ * The rules of each stage, in the order in which they are asked. The first that decides ends the stage. If none does,
+ * the mail proceeds.
+ */
 export const stages = Object.fromEntries(
   stageNames.map((stage) => [stage, ruleNames.filter((name) => ruleRow(name).stage === stage).map(asStageRule)]),
 ) as unknown as { readonly [S in Stage]: readonly StageRule<S>[] }
@@ -126,7 +129,7 @@ function asStageRule(name: Rule) {
 
 const accepted: TrailStep = { rule: 'accept', said: 'decided' }
 
-/** The trail of a stage in which every rule passed. Shared: an accepted command allocates none. */
+/** The trail of a stage in which every rule passed. Shared, so that an accepted command allocates none. */
 export const passedTrails = Object.fromEntries(
   stageNames.map((stage) => [stage, [...stages[stage].map(passedStep), accepted]] as const),
 ) as unknown as Record<Stage, readonly TrailStep[]>
@@ -137,7 +140,7 @@ function passedStep({ name }: { name: Rule }): TrailStep {
 
 type Asked<S extends Stage> = { question: Questions[S]; facts: SessionFacts; treatments?: Treatment[] }
 
-/** Asks a stage's rules one after the other. `treatments` is added to where a rule that is not only watched asks for one. */
+/** Asks the rules of a stage one after the other. Adds to `treatments` if a rule that is not only watched requests one. */
 export function askStage<S extends Stage>(
   stage: S,
   { question, facts, treatments }: Asked<S>,
@@ -145,7 +148,7 @@ export function askStage<S extends Stage>(
 ): Verdict {
   const rules: readonly StageRule<S>[] = stages[stage]
   const passed = passedTrails[stage]
-  /** Made only when there is more to say than that all passed. */
+  /** Created only if some rule did more than pass. */
   let trail: TrailStep[] | null = null
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as StageRule<S>
@@ -192,7 +195,7 @@ function step(rule: Rule, said: TrailStep['said'], { explanation }: Decision): T
   return { rule, said, because: printable(explanation[0] ?? '', 300) }
 }
 
-/** What a stranger sent may stand in a sentence; it must not draw on the terminal or the page that shows it. */
+/** Makes text from clients safe in a sentence: it must not affect the terminal or the page that shows it. */
 function printable(sentence: string, limit: number): string {
   return sentence.slice(0, limit).replace(/[\p{C}\u2028\u2029]/gu, '?')
 }

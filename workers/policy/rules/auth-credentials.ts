@@ -2,8 +2,8 @@ import { carriesToken, findClaimed } from '../login.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
- * Unknown user, disabled user and wrong password are the same answer. Credentials that could not be checked are neither
- * right nor wrong: the client is asked to come again.
+ * Gives one answer for an unknown user, a disabled user and a wrong password. Credentials that could not be checked are
+ * neither right nor wrong: the client is asked to try again.
  */
 export const authCredentials: RuleCheck<'auth-credentials'> = ({ credentials, mechanism }, policy) => {
   if (!credentials) return 'pass'

@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
-/** Who writes in the name of one of our domains proves to be one of us. */
+/** Requires authentication from clients that send in the name of a local domain. */
 export const authForLocalSenders: RuleCheck<'auth-for-local-senders'> = (
   { facts, sender },
   { settings, directory },

@@ -1,7 +1,10 @@
 import { authMechanisms, isSpoken } from '../login.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** Only what the settings allow and this server speaks. Mechanism names have no case (RFC 4422 §3.1). */
+/**
+ * Refuses mechanisms that the settings do not allow or that the server does not support. Mechanism names are
+ * case-insensitive (RFC 4422 §3.1).
+ */
 export const authMechanism: RuleCheck<'auth-mechanism'> = ({ mechanism }, policy) => {
   const offered = authMechanisms(policy)
   if (offered.some((name) => name === mechanism.toUpperCase())) return 'pass'

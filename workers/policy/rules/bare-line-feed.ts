@@ -1,6 +1,9 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §2.3.8. The end of such a message is a matter of opinion (smuggling), so the connection ends with the refusal. */
+/**
+ * Refuses bare line feeds (RFC 5321 §2.3.8). Servers disagree about the end of such a message (smuggling), so the
+ * refusal ends the connection.
+ */
 export const bareLineFeed: RuleCheck<'bare-line-feed'> = ({ bareLineFeeds }, { settings }) => {
   if (!bareLineFeeds || settings.advanced.bareLineFeeds === 'normalize') return 'pass'
   return refuse(

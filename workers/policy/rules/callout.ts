@@ -4,14 +4,17 @@ import { withoutRoute } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { type Questions, type RuleCheck, refuse } from '../rule.ts'
 
-/** A recipient that only the host behind the domain's route knows exists there. While nobody can say so, the client comes again. */
+/**
+ * Refuses recipients that the host behind the domain's route does not know. If the host gives no answer, the client is
+ * asked to try again.
+ */
 export const callout: RuleCheck<'callout'> = (question, policy) => {
   const asked = calloutFor(question, policy)
   if (!asked) return 'pass'
   const { address, host } = asked
   const said = question.facts.lookups?.callout
   if (question.target.kind === 'local' && question.target.postmaster && said !== undefined && said !== 'exists') {
-    // RFC 5321 §4.5.1: never refused. Whoever reads this server's mail for postmaster gets it.
+    // RFC 5321 §4.5.1: postmaster is never refused. The mail goes to this server's own postmaster.
     question.expansion = expandPostmaster(question.target.domain, withoutRoute(question.facts.recipientText), policy)
     return 'pass'
   }
@@ -33,7 +36,7 @@ export const callout: RuleCheck<'callout'> = (question, policy) => {
   }
 }
 
-/** What has to be asked of whom before the rule can decide; `undefined` when the directory knows the answer. */
+/** Returns the host to ask before the rule can decide; `undefined` if the directory already has the answer. */
 export function calloutFor(
   { target }: Pick<Questions['rcpt'], 'target'>,
   policy: Policy,

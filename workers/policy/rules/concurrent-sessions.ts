@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** How many sessions one worker holds at a time. */
+/** Limits the number of concurrent sessions on one worker. */
 export const concurrentSessions: RuleCheck<'concurrent-sessions'> = ({ sessionsOpen }, { settings }) => {
   const { maxThreads } = settings.advanced
   if (sessionsOpen <= maxThreads) return 'pass'

@@ -1,11 +1,11 @@
 import { exceeded, over } from '../rates.ts'
 import { type Decision, type RuleCheck, refuse } from '../rule.ts'
 
-/** Connections of a client address. */
+/** Limits the connections of a client address. */
 export const connectionRate: RuleCheck<'connection-rate'> = (facts, { settings }) =>
   verdictOn(exceeded(facts, settings, 'connections'))
 
-/** Connections of a login: known, and asked, once it has logged in. */
+/** Limits the connections of a login. Known and checked once the client has logged in. */
 export const loginRate: RuleCheck<'login-rate'> = ({ credentials, lookups }, { settings }) => {
   if (credentials?.result !== 'valid') return 'pass'
   const of = { rates: settings.security.ratesPerLogin, what: 'connections', who: credentials.login } as const

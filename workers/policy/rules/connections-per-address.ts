@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** How many sessions one client address may hold on one worker. */
+/** Limits the number of sessions from one client address on one worker. */
 export const connectionsPerAddress: RuleCheck<'connections-per-address'> = (
   { ip, sessionsFromAddress },
   { settings },

@@ -1,7 +1,10 @@
 import { findBlock } from '../address-blocks.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** Who may connect at all. The most specific entry wins; an entry without an action means the opposite of the default. */
+/**
+ * Decides which clients may connect. The most specific entry wins. An entry without an action means the opposite of the
+ * default.
+ */
 export const controlAccess: RuleCheck<'control-access'> = ({ ip, now }, { controlAccess: entries, settings }) => {
   const { defaultAccess } = settings.security
   const entry = findBlock(entries, ip, now)

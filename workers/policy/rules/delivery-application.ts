@@ -6,7 +6,10 @@ import { expand } from '../expand.ts'
 import type { Policy } from '../policy.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** The last word before the spool is the delivery application's; where it says nothing usable, the setting's. */
+/**
+ * Applies the answer of the delivery application, which decides last before the spool. If the answer is unusable, the
+ * setting decides.
+ */
 export const deliveryApplication: RuleCheck<'delivery-application'> = ({ lookups }, policy) => {
   const setting = policy.settings.advanced.deliveryApplication
   if (setting === 'off') return 'pass'
@@ -49,7 +52,10 @@ function carryOut({ action, reason, redirectTo = [], headers = [] }: Answer, set
   }
 }
 
-/** Local ones along aliases and groups like any recipient. @returns what is wrong with the answer */
+/**
+ * Expands the redirect addresses. Local ones follow aliases and groups like any recipient.
+ * @returns the recipients, or what is wrong with the answer
+ */
 function redirected(to: readonly string[], policy: Policy): readonly Recipient[] | string {
   const found = new Map<string, Recipient>()
   for (const text of to) {

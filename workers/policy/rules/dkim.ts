@@ -2,8 +2,9 @@ import { checksFor } from '../mailauth.ts'
 import type { RuleCheck } from '../rule.ts'
 
 /**
- * RFC 6376 §6.1: a signature that does not verify is as good as none, and mail without one is no worse. So nothing is refused
- * for DKIM alone: `enforce` verifies before the answer, so that the trail has it and DMARC can decide.
+ * RFC 6376 §6.1: a signature that does not verify counts as no signature, and unsigned mail is not worse. So nothing is
+ * refused because of DKIM alone. `enforce` verifies before the answer, so that the trail has the result and DMARC can
+ * decide.
  */
 export const dkim: RuleCheck<'dkim'> = (facts, policy) => {
   if (policy.settings.general.verifyDkim !== 'enforce' || checksFor(facts, policy).dkim !== 'enforce') return 'pass'

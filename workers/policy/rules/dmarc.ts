@@ -1,7 +1,7 @@
 import { checksFor } from '../mailauth.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 9989 §5.4: what the domain in From asks for when its name is used by others. */
+/** RFC 9989 §5.4: applies the policy of the domain in From to messages that fail DMARC. */
 export const dmarc: RuleCheck<'dmarc'> = (facts, policy) => {
   if (policy.settings.general.verifyDmarc !== 'enforce' || checksFor(facts, policy).dmarc !== 'enforce') return 'pass'
   const found = facts.lookups?.dmarc

@@ -6,8 +6,8 @@ type List = SecuritySettings['dnsbl'][number]
 type ListAnswer = NonNullable<Lookups['dnsbl']>[number]
 
 /**
- * RFC 5782. Of several lists the first that refuses decides. Only at the ports of mail servers: people who submit mail must log
- * in, and come from addresses that belong on such lists.
+ * RFC 5782. Of several lists, the first that refuses decides. Applies only to the ports for mail servers: people who
+ * submit mail must log in, and their addresses belong on such lists.
  */
 export const dnsbl: RuleCheck<'dnsbl'> = ({ ip, listener, lookups }, { settings }) => {
   const lists = settings.security.dnsbl
@@ -35,7 +35,7 @@ function matching({ answer }: List, heard: ListAnswer | undefined): string | und
   return heard.answers.find((address) => matchesAnswer(address, answer))
 }
 
-/** `127.0.0.*`: a star stands for any octets. Octets that the pattern does not name are not looked at. */
+/** Matches patterns such as `127.0.0.*`: a star matches any octets. Octets beyond the end of the pattern are ignored. */
 function matchesAnswer(address: string, pattern: string): boolean {
   const octets = address.split('.')
   return pattern.split('.').every((wanted, i) => wanted === '*' || wanted === octets[i])

@@ -2,7 +2,10 @@ import { findEntry } from '../directory.ts'
 import { mayExpand } from '../login.ts'
 import { answer, type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §3.5.2: the members of a group, one level deep. Always answers; who may not see groups learns nothing of which exist. */
+/**
+ * RFC 5321 §3.5.2: lists the members of a group, one level deep. Always answers. A client that may not see groups does
+ * not learn which ones exist.
+ */
 export const expn: RuleCheck<'expn'> = ({ facts, target }, policy) => {
   const { security, advanced } = policy.settings
   if (security.disableExpn) return refuse({ reply: 'expnDisabled' }, 'security.disableExpn is on.')

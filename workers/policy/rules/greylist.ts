@@ -1,7 +1,10 @@
 import { findBlock } from '../address-blocks.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 6647: who comes back after a while is a mail server. Nobody waits who has logged in or is in the relay list. */
+/**
+ * RFC 6647: a client that retries after a while is a mail server. Clients that are logged in or in the relay list do
+ * not wait.
+ */
 export const greylist: RuleCheck<'greylist'> = (
   { facts: { ip, now, login, lookups, senderText, recipientText } },
   { settings, relay },

@@ -2,7 +2,10 @@ import { findEntry } from '../directory.ts'
 import { isOurs } from '../login.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** Groups may be closed to the outside. Never `postmaster`: it must be reachable from everywhere (RFC 5321 §4.5.1). */
+/**
+ * Closes groups to outside senders, if so configured. Never closes `postmaster`, which must be reachable from
+ * everywhere (RFC 5321 §4.5.1).
+ */
 export const groupAccess: RuleCheck<'group-access'> = ({ facts, target }, policy) => {
   const { settings, directory } = policy
   if (settings.security.allowRemoteMailToGroups || target.kind !== 'local' || target.postmaster) return 'pass'

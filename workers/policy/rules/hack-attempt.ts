@@ -1,7 +1,10 @@
 import type { HackAttempt } from '@postern/contract/offences.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** What no mail client does, not even an old one. The session ends; the API makes a Control Access entry of the report. */
+/**
+ * Ends sessions with behavior that no mail client shows, not even an old one. The API creates a Control Access entry
+ * from the report.
+ */
 export const hackAttempt: RuleCheck<'hack-attempt'> = ({ attempt }, { settings }) => {
   if (!attempt || !settings.security.autoDenyHackAttempts) return 'pass'
   return refuse({ reply: 'hackAttempt', close: true }, `${words[attempt]}; security.autoDenyHackAttempts is on.`)

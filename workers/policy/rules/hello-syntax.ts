@@ -2,9 +2,10 @@ import { hostPattern, parseAddress } from '@postern/contract/network.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
- * RFC 5321 §4.1.1.1 wants a host name or an address literal. Devices and web hosts say what they are called: underscores, bare
- * addresses, `[]`, two words, UTF-8. Any name that can be shown on one line is taken (`security.checkHelo` judges whether it
- * resolves). A literal must hold an address, with its tag or without, a name, or nothing.
+ * RFC 5321 §4.1.1.1 requires a host name or an address literal. Devices and web hosts send their own names:
+ * underscores, bare addresses, `[]`, two words, UTF-8. Any name that can be shown on one line is accepted
+ * (`security.checkHelo` checks whether it resolves). A literal must hold an address, with or without its tag, a name,
+ * or nothing.
  */
 export const helloSyntax: RuleCheck<'hello-syntax'> = ({ verb, argument }) => {
   const wrong = faultIn(argument)
@@ -12,7 +13,7 @@ export const helloSyntax: RuleCheck<'hello-syntax'> = ({ verb, argument }) => {
   return refuse({ reply: 'helloSyntax' }, `${verb} "${argument}" ${wrong}.`)
 }
 
-/** Controls, line separators, what turns the writing round, and what belongs to paths, quotes and markup. */
+/** Controls, line separators, characters that change the text direction, and characters of paths, quotes and markup. */
 const unfit = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<>"\\]/u
 
 function faultIn(argument: string): string | null {
@@ -23,7 +24,10 @@ function faultIn(argument: string): string | null {
   return 'is not an address literal'
 }
 
-/** Mail programs put their link-local address there with its zone, `[fe80::1%12]`, and servers their name. */
+/**
+ * Accepts the content of a literal. Mail programs send their link-local address with its zone, `[fe80::1%12]`, and
+ * servers their name.
+ */
 function isLiteral(inside: string): boolean {
   if (parseAddress(inside.replace(/%[\w.-]*$/, '')) !== null) return true
   return hostPattern.test(inside) && /[a-z]/i.test(inside)

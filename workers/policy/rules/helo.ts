@@ -1,8 +1,9 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
- * The name in HELO is that of a host: it has an address. An address literal whose syntax was accepted needs no look-up; that it
- * is the client's own is not asked (RFC 5321 §4.1.4). Only at the ports of mail servers: mail programs do not know their names.
+ * Requires that the HELO name is that of a host: it has an address. An address literal with accepted syntax needs no
+ * lookup, and need not be the client's own (RFC 5321 §4.1.4). Applies only to the ports for mail servers, because mail
+ * programs do not know their names.
  */
 export const helo: RuleCheck<'helo'> = ({ verb, argument, listener, lookups }, { settings }) => {
   const { checkHelo } = settings.security

@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** Who has guessed as many recipients within one session as the window allows over all of them goes on guessing nowhere. */
+/** Ends a session that has guessed as many recipients as the limit allows over all sessions within the window. */
 export const invalidRecipients: RuleCheck<'invalid-recipients'> = ({ invalidRecipients }, { settings }) => {
   const { maxInvalidRecipients } = settings.dictionary
   if (maxInvalidRecipients === 0 || invalidRecipients < maxInvalidRecipients) return 'pass'

@@ -1,7 +1,10 @@
 import { findKill } from '../kill-file.ts'
 import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
-/** Envelope senders that are never welcome, not even from the White List. The null sender has no address to match. */
+/**
+ * Refuses envelope senders in the Kill File, even for clients in the White List. The null sender has no address to
+ * match.
+ */
 export const killFile: RuleCheck<'kill-file'> = ({ facts, sender }, { kill }) => {
   const address = senderAddress(sender)
   if (!address) return 'pass'

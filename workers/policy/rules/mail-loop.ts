@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §6.3: the limit is at least 100 Received headers. */
+/** RFC 5321 §6.3: the limit must be at least 100 Received headers. */
 const maxHops = 100
 
 export const mailLoop: RuleCheck<'mail-loop'> = ({ hops }) => {

@@ -3,7 +3,7 @@ import type { Policy } from '../policy.ts'
 import { exceeded } from '../rates.ts'
 import { type Questions, type RuleCheck, refuse } from '../rule.ts'
 
-/** Messages of a client, of a login, and the quota of the account. */
+/** Limits the messages of a client and of a login, and applies the account's quota. */
 export const messageRate: RuleCheck<'message-rate'> = ({ facts }, { settings, directory }) => {
   const found = exceeded(facts, settings, 'messages') ?? overQuota(facts, directory)
   if (typeof found !== 'string') return found ?? 'pass'

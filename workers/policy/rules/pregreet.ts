@@ -1,6 +1,9 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §3.1: a client waits for the greeting. One that does not is no mail server; with a greeting delay more of them show it. */
+/**
+ * RFC 5321 §3.1: a client waits for the greeting. One that does not is not a mail server. A greeting delay reveals more
+ * of them.
+ */
 export const pregreet: RuleCheck<'pregreet'> = ({ ip, lookups }, { settings }) => {
   const { greetingDelaySeconds, autoDenyHackAttempts } = settings.security
   if (lookups?.pregreet && (greetingDelaySeconds > 0 || autoDenyHackAttempts))

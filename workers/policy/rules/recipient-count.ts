@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §4.5.3.1.10: the client sends the rest in another transaction. */
+/** RFC 5321 §4.5.3.1.10: the client sends the remaining recipients in another transaction. */
 export const recipientCount: RuleCheck<'recipient-count'> = ({ facts: { recipientsSoFar } }, { settings }) => {
   const { maxRecipients } = settings.advanced
   if (maxRecipients === 0 || recipientsSoFar < maxRecipients) return 'pass'

@@ -2,7 +2,7 @@ import { addressFault } from '@postern/contract/address.ts'
 import { isAscii, withoutRoute } from '../path.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §4.1.2; `postmaster` alone is an address too. */
+/** Refuses malformed recipients (RFC 5321 §4.1.2). `postmaster` alone is also valid. */
 export const recipientSyntax: RuleCheck<'recipient-syntax'> = ({ facts: { recipientText, smtpUtf8 }, target }) => {
   if (target.kind === 'unreadable') {
     const fault = addressFault(withoutRoute(recipientText))

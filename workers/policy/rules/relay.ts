@@ -6,7 +6,7 @@ import { readAddress } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** Who may send on to a domain that is not ours. A login always may. */
+/** Decides who may relay to domains that are not local. A logged-in client always may. */
 export const relay: RuleCheck<'relay'> = ({ facts, target }, policy) => {
   if (target.kind !== 'remote' || facts.login !== undefined) return 'pass'
   const { relayMode } = policy.settings.general
@@ -19,7 +19,7 @@ export const relay: RuleCheck<'relay'> = ({ facts, target }, policy) => {
   )
 }
 
-/** `null` when the mode lets the client relay. */
+/** Returns what the client lacks; `null` if the mode lets the client relay. */
 function whatIsMissing(facts: RcptFacts, policy: Policy): string | null {
   switch (policy.settings.general.relayMode) {
     case 'anyone':

@@ -1,6 +1,6 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** `submission` counts only where TLS can be had: a certificate is loaded and STARTTLS is offered. */
+/** Requires TLS. `submission` applies only if TLS is available: a certificate is loaded and STARTTLS is offered. */
 export const requireTls: RuleCheck<'require-tls'> = ({ facts }, { settings }) => {
   const { requireTls: wanted, starttls } = settings.tls
   if (facts.tls || wanted === 'no') return 'pass'

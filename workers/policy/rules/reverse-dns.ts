@@ -1,6 +1,9 @@
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** PTR exists, and an address of the name it gives is the client's (RFC 8601 §2.7.3). Only at the ports of mail servers. */
+/**
+ * Requires a PTR record whose name has the client's address (RFC 8601 §2.7.3). Applies only to the ports for mail
+ * servers.
+ */
 export const reverseDns: RuleCheck<'reverse-dns'> = ({ ip, listener, lookups }, { settings }) => {
   const { checkReverseDns } = settings.security
   if (checkReverseDns === 'off' || listener !== 'smtp') return 'pass'

@@ -1,6 +1,9 @@
 import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
-/** Mail can be sent back to the sender's domain: it has an MX or an address (RFC 5321 §5.1), and no null MX (RFC 7505). */
+/**
+ * Requires that the sender's domain can receive mail: it has an MX or an address (RFC 5321 §5.1), and no null MX (RFC
+ * 7505).
+ */
 export const senderDomain: RuleCheck<'sender-domain'> = ({ facts: { lookups }, sender }, { settings, directory }) => {
   const { checkSenderDomain } = settings.security
   const domain = senderAddress(sender)?.domain
@@ -17,7 +20,7 @@ export const senderDomain: RuleCheck<'sender-domain'> = ({ facts: { lookups }, s
 const refusals = {
   none: { reply: 'senderDomainUnknown' },
   'null-mx': { reply: 'senderDomainNullMx' },
-  // The setting asks for an answer, so DNS trouble is one: come again.
+  // The setting requires an answer, so on DNS trouble the client is asked to try again.
   'not-known': { reply: 'senderDomainNotKnown' },
 } as const
 

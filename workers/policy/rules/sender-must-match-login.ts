@@ -1,7 +1,10 @@
 import { mayWriteAs } from '../login.ts'
 import { type RuleCheck, refuse, senderAddress } from '../rule.ts'
 
-/** A login writes under its own address or an alias that leads to it. The null sender passes: notifications need it. */
+/**
+ * Requires that a login sends from its own address or from an alias that leads to it. The null sender passes, because
+ * notifications need it.
+ */
 export const senderMustMatchLogin: RuleCheck<'sender-must-match-login'> = ({ facts, sender }, policy) => {
   const { login } = facts
   if (!policy.settings.security.senderMustMatchLogin || login === undefined) return 'pass'

@@ -2,7 +2,7 @@ import { addressFault } from '@postern/contract/address.ts'
 import { isAscii, withoutRoute } from '../path.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §4.1.2; an address beyond ASCII needs SMTPUTF8 (RFC 6531 §3.4). */
+/** Refuses malformed senders (RFC 5321 §4.1.2). A non-ASCII address needs SMTPUTF8 (RFC 6531 §3.4). */
 export const senderSyntax: RuleCheck<'sender-syntax'> = ({ facts: { senderText, smtpUtf8 }, sender }) => {
   if (sender === null) {
     const fault = addressFault(withoutRoute(senderText))

@@ -1,6 +1,6 @@
 import { answer, type RuleCheck } from '../rule.ts'
 
-/** Says nothing to the client: from here on it is answered late. */
+/** Delays further replies without telling the client. */
 export const softErrorLimit: RuleCheck<'soft-error-limit'> = ({ errors }, { settings }) => {
   const { softErrorLimit, softErrorDelaySeconds } = settings.dictionary
   if (softErrorLimit === 0 || softErrorDelaySeconds === 0 || errors <= softErrorLimit) return 'pass'

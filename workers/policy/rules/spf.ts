@@ -1,7 +1,7 @@
 import { checksFor } from '../mailauth.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 7208 §8.4: a fail may be refused; nothing else is. */
+/** RFC 7208 §8.4: refuses only a fail, if so configured. */
 export const spf: RuleCheck<'spf'> = (facts, policy) => {
   if (policy.settings.general.verifySpf !== 'enforce' || checksFor(facts, policy).spf !== 'enforce') return 'pass'
   const found = facts.lookups?.spf

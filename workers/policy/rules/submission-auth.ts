@@ -2,8 +2,8 @@ import { findBlock } from '../address-blocks.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
- * The submission ports are for our own users: they log in (RFC 6409 §4.3, RFC 8314 §3.3). A client that may relay by its
- * address is one of ours already, so printers and scripts need no login.
+ * Requires login on the submission ports, which are for local users (RFC 6409 §4.3, RFC 8314 §3.3). A client that may
+ * relay by its address already is one, so printers and scripts need no login.
  */
 export const submissionAuth: RuleCheck<'submission-auth'> = ({ facts }, { settings, relay }) => {
   if (facts.listener === 'smtp' || facts.login !== undefined) return 'pass'

@@ -2,7 +2,7 @@ import { expand } from '../expand.ts'
 import { originalOf } from '../path.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
-/** A local recipient leads somewhere: to an account, along aliases and groups, to a catch-all or to the default mail host. */
+/** Refuses local recipients that lead nowhere: to no account, alias, group, catch-all or default mail host. */
 export const unknownRecipient: RuleCheck<'unknown-recipient'> = (question, policy) => {
   const { target, facts } = question
   if (target.kind !== 'local') return 'pass'

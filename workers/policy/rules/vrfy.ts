@@ -5,7 +5,7 @@ import type { Target } from '../path.ts'
 import type { Policy } from '../policy.ts'
 import { answer, type Decision, type RuleCheck, refuse } from '../rule.ts'
 
-/** RFC 5321 §3.5.3. Always answers. */
+/** Answers VRFY (RFC 5321 §3.5.3). Never proceeds without an answer. */
 export const vrfy: RuleCheck<'vrfy'> = ({ facts, target }, policy) => {
   if (policy.settings.security.disableVrfy) return answer(unconfirmed, 'security.disableVrfy is on.')
   if (target.kind === 'remote') return answer(unconfirmed, `${target.address.domain} is not a local domain.`)
@@ -21,7 +21,7 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
   const asked = `${target.local}@${target.domain}`
   const entry = findEntry(directory, target, settings.advanced.mailboxDelimiter)
   if (entry) {
-    // An alias that leads nowhere is refused at RCPT, and so it is here.
+    // RCPT refuses an alias that leads nowhere, so VRFY does too.
     const expansion = expand(target, asked, policy)
     if (expansion.kind !== 'found') return refuse(unknown, expansion.because)
     const [to, ...more] = entry.kind === 'alias' ? entry.alias.to : []
@@ -29,7 +29,7 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
       return answer([{ reply: 'vrfyLocal', values: { address: entry.key } }], `${entry.key} is ${article[entry.kind]}.`)
     return answer([{ reply: 'vrfyForwarded', values: { address: to } }], `${entry.key} is an alias of ${to}.`)
   }
-  // What RCPT would say of it, as far as that is known without a callout.
+  // Answers as RCPT would, as far as is known without a callout.
   const expansion = expand(target, asked, policy)
   if (expansion.kind !== 'found') return refuse(unknown, `${asked} is unknown in the directory.`)
   if (target.postmaster)
