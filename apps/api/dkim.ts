@@ -5,7 +5,7 @@ import type { DkimKey } from '@postern/contract/directory.ts'
 type Wanted = Pick<DkimKey, 'domain' | 'selector' | 'algorithm'>
 type Made = Pick<DkimKey, 'privateKey' | 'dnsName' | 'dnsValue'>
 
-/** Makes a new key pair. Keeps the key of `before` if only other fields changed. */
+/** Makes a new key pair. Keeps the key of `before` if the algorithm is the same. */
 export async function makeDkimKey(wanted: Wanted, before: DkimKey | undefined): Promise<Made> {
   const dnsName = `${wanted.selector}._domainkey.${wanted.domain}`
   if (before && before.algorithm === wanted.algorithm)

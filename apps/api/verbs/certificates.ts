@@ -157,7 +157,7 @@ async function orderAgain(parts: Dependencies, id: string): Promise<void> {
   parts.background(renewCertificates(parts))
 }
 
-/** Builds views from stored certificate rows. Queries the data that all of them need only once. */
+/** Returns a function that builds the view of a certificate row. The data that all views share is read only once. */
 export async function certificateViews(
   queries: Queries,
   now: number,

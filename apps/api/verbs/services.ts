@@ -16,7 +16,7 @@ import { iso } from '../pagination.ts'
 export type ServiceAction = 'start' | 'stop' | 'restart'
 
 /**
- * Writes the desired state of one or more services. A restart increases the generation of a service that should run.
+ * Writes the desired state of one or more services. A restart sets the service to running and increases its generation.
  */
 export function actOnServices(call: Call, names: readonly ServiceName[], action: ServiceAction): Promise<WriteResult> {
   const about = { action: `service.${action}`, kind: 'service', entity: names.join(', ') }
