@@ -7,17 +7,17 @@ import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf
 import { type Opened, openRecord } from './scan.ts'
 import type { OpenSegment, OpenSegments } from './segments.ts'
 
-/** Records up to this many octets are read and verified whole. */
+/** Records up to this many bytes are read and verified as a whole. */
 const wholeOctets = 3 << 19
 const chunkOctets = 256 << 10
 
 /** A verified small message. */
 export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
 
-/** Octets read a moment ago, by place; `undefined` when not at hand. */
+/** Returns recently read bytes by position; `undefined` if they are not in memory. */
 export type Recall = (spot: MessagePosition) => Buffer | undefined
 
-/** Reads one message at its location. */
+/** Reads messages at their locations. */
 export class Bodies {
   readonly #segments: OpenSegments
   readonly #recall: Recall
@@ -35,7 +35,7 @@ export class Bodies {
     })
   }
 
-  /** The whole record in memory, verified. */
+  /** Reads the whole record into memory and verifies it. */
   async whole(location: Location): Promise<Whole> {
     const spot = parseLocation(location)
     const recalled = this.#recall(spot)
@@ -91,7 +91,7 @@ export class Bodies {
   }
 }
 
-/** The body, the last chunk only when the checksum holds. */
+/** Yields the body; the last chunk only if the checksum matches. */
 async function* verified(
   { fd }: OpenSegment,
   { spot, header, meta }: { spot: MessagePosition; header: Header; meta: Meta },

@@ -1,10 +1,10 @@
 import * as fs from 'node:fs'
 
-/** Positional reads and writes that finish what the kernel did in part. Everything runs in libuv's thread pool. */
+/** Positional reads and writes that complete partial operations of the kernel. Everything runs in libuv's thread pool. */
 
 type Settled = (error: Error | null) => void
 
-/** Writes all buffers at `position`; a short write is carried on until done or refused. */
+/** Writes all buffers at `position`. Continues after a short write until done or refused. */
 export function writeAll(fd: number, buffers: readonly Buffer[], position: number, settled: Settled): void {
   fs.writev(fd, buffers as Buffer[], position, (error, written) => {
     if (error) return settled(error)
@@ -25,7 +25,7 @@ export function write(fd: number, buffers: readonly Buffer[], position: number):
   })
 }
 
-/** Reads up to `octets` from `position`; shorter only at the end of the file. */
+/** Reads up to `octets` bytes from `position`; fewer only at the end of the file. */
 export async function read(fd: number, position: number, octets: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(octets)
   let filled = 0
@@ -39,7 +39,7 @@ export async function read(fd: number, position: number, octets: number): Promis
 
 const blockOctets = 4096
 
-/** As `read`, with zeros for the blocks that the disk will not give: their checksums will tell. */
+/** Like `read`, with zeros for blocks that the disk cannot read. Their checksums will not match. */
 export async function readSalvaging(fd: number, position: number, octets: number): Promise<Buffer> {
   const salvaged = Buffer.alloc(octets)
   for (let at = 0; at < octets; ) {
@@ -49,7 +49,7 @@ export async function readSalvaging(fd: number, position: number, octets: number
       block.copy(salvaged, at)
       if (block.length < length) return salvaged.subarray(0, at + block.length)
     } catch {
-      // Left as zeros.
+      // The block stays zero.
     }
     at += length
   }
@@ -68,7 +68,7 @@ export function open(path: string, flags: number): Promise<number> {
   })
 }
 
-/** Never fails: what was to be durable was synced before. */
+/** Closes a file. Never fails, because durable data was synced before. */
 export function close(fd: number): Promise<void> {
   return new Promise((resolve) => fs.close(fd, () => resolve()))
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Cursor, Location, Segment } from '../spool.ts'
 
-/** The text forms of locations, segments and cursors, and the file names of a writer's directory. */
+/** Text forms of locations, segments and cursors, and the file names of a writer's directory. */
 
 const writerName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
@@ -21,7 +21,7 @@ export function segmentFile(directory: string, segment: number): string {
   return join(directory, `${String(segment).padStart(8, '0')}.seg`)
 }
 
-/** The segment's number; `undefined` for any other file. */
+/** Returns the segment's number; `undefined` for any other file. */
 export function segmentNumber(fileName: string): number | undefined {
   return /^\d{8,10}\.seg$/.test(fileName) ? Number.parseInt(fileName, 10) : undefined
 }
@@ -39,7 +39,7 @@ export function segmentText(writer: string, segment: number): Segment {
 
 export type MessagePosition = SegmentOf & {
   offset: number
-  /** Octets of the whole record. */
+  /** Size of the whole record in bytes. */
   octets: number
 }
 

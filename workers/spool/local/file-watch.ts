@@ -1,6 +1,9 @@
 import { type FSWatcher, watch } from 'node:fs'
 
-/** Wakes one sleeper: by watched files where the system can, and at the latest after the time it asked for. */
+/**
+ * Wakes one waiting caller: when a watched file changes, if the system supports it, and at the latest after the
+ * requested time.
+ */
 export class FileWatch {
   #rung = false
   #wake: (() => void) | undefined
@@ -11,7 +14,10 @@ export class FileWatch {
     this.#wake?.()
   }
 
-  /** Rings when the file or directory changes. A watch that fails is tried again when asked again; the time limit remains. */
+  /**
+   * Wakes the caller when the file or directory changes. If a watch fails, the next call retries it; the time limit
+   * still applies.
+   */
   watch(path: string): void {
     if (this.#watchers.has(path)) return
     try {
@@ -19,11 +25,11 @@ export class FileWatch {
       watcher.on('error', () => this.#drop(path))
       this.#watchers.set(path, watcher)
     } catch {
-      // Not there yet, or no watches left.
+      // The file does not exist yet, or no watches are left.
     }
   }
 
-  /** Returns at once when it has rung since the last wait. */
+  /** Waits for a change. Returns at once if there was one since the last wait. */
   async wait(ms: number): Promise<void> {
     if (!this.#rung) {
       await new Promise<void>((resolve) => {

@@ -1,13 +1,13 @@
 import { statfs } from 'node:fs'
 
-/** Octets a file system has for us; injected in tests. */
+/** Returns the free bytes of a file system. Tests inject their own. */
 export type AskFree = (directory: string, answer: (error: Error | null, octets: number) => void) => void
 
 export const askFree: AskFree = (directory, answer) => {
   statfs(directory, (error, stats) => answer(error, error ? 0 : stats.bavail * stats.bsize))
 }
 
-/** Knows, without asking the disk each time, whether there is room: the last answer less everything since. */
+/** Tracks free space without asking the disk each time: the last answer minus everything written since. */
 export class FreeSpace {
   readonly #directory: string
   readonly reserve: number
@@ -16,7 +16,7 @@ export class FreeSpace {
   #answered = 0
   #writtenSince = 0
   #asking = false
-  /** Octets promised to unfinished and waiting messages and not written yet. */
+  /** Bytes reserved for unfinished and waiting messages that are not written yet. */
   pending = 0
 
   constructor(options: { directory: string; reserve: number; ask: AskFree }) {
@@ -27,7 +27,7 @@ export class FreeSpace {
     this.#timer.unref()
   }
 
-  /** Octets free beyond the reserve and what is pending; negative when the reserve is touched. */
+  /** Returns the free bytes beyond the reserve and pending data; negative if the reserve is in use. */
   free(): number {
     return this.#answered - this.#writtenSince - this.pending - this.reserve
   }
@@ -36,12 +36,12 @@ export class FreeSpace {
     return this.free() >= octets
   }
 
-  /** May use half of the reserve. */
+  /** Returns whether there is room for a copy, which may use half of the reserve. */
   hasForCopy(octets: number): boolean {
     return this.free() + this.reserve / 2 >= octets
   }
 
-  /** These octets, pending until now, are written. */
+  /** Records that these pending bytes are now written. */
   wrote(octets: number): void {
     this.pending -= octets
     this.#writtenSince += octets
@@ -56,9 +56,9 @@ export class FreeSpace {
     const before = this.#writtenSince
     this.#ask(this.#directory, (error, octets) => {
       this.#asking = false
-      // What was written while the question was open may or may not be in the answer: count it again.
+      // The answer may or may not include data written while the query was running, so count that data again.
       this.#writtenSince -= before
-      // A file system that cannot answer is not one to accept mail on.
+      // A file system that cannot answer must not be used to accept mail.
       this.#answered = error ? 0 : octets
       settled?.()
     })

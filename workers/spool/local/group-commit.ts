@@ -7,13 +7,13 @@ import type { FreeSpace } from './free-space.ts'
 import { encodeHead, headerLength, headLength, sealHeader } from './record.ts'
 import type { TailWriter } from './tail.ts'
 
-/** A small message waiting for its group. */
+/** A small message that waits for its group. */
 export type SharedEntry = {
   kind: 'shared'
   id: string
-  /** Octets of the message. */
+  /** Size of the message in bytes. */
   size: number
-  /** Octets of the record. */
+  /** Size of the record in bytes. */
   octets: number
   start: Buffer
   body: readonly Buffer[]
@@ -21,13 +21,13 @@ export type SharedEntry = {
   reject: (error: Error) => void
 }
 
-/** A large message, complete in a file of its own and synced, waiting to become a segment. */
+/** A large message, complete and synced in its own file, that waits to become a segment. */
 export type OwnEntry = {
   kind: 'own'
   id: string
   size: number
   octets: number
-  /** Path of the file, until it is renamed. */
+  /** Path of the file until it is renamed. */
   file: string
   fd: number
   header: Buffer
@@ -39,7 +39,7 @@ export type Entry = SharedEntry | OwnEntry
 
 export type Sealed = {
   segment: number
-  /** Where its last durable record ends. */
+  /** The end of its last durable record. */
   end: number
 }
 
@@ -52,7 +52,7 @@ export type GroupCommitOptions = {
   directory: string
   writer: string
   marker: Buffer
-  /** The last segment with a record; number 0 when there is none. */
+  /** The last segment with a record; number 0 if there is none. */
   last: Sealed
   /** The highest number ever used. */
   highest: number
@@ -63,26 +63,27 @@ export type GroupCommitOptions = {
   trouble: (trouble: Trouble) => void
 }
 
-/** Most octets in one group, so that one sync does not hold up those behind it. */
+/** Maximum bytes in one group, so that one sync does not delay later messages for long. */
 const groupOctets = 8 << 20
 
 /**
- * One writer's segments. Whatever waits goes to disk in one synchronous write (O_DSYNC: the same promise as a write and
- * fdatasync, one trip to the thread pool less, 13 to 40 % faster here), while the next group gathers. A segment
- * whose write failed is in an unknown state and is never written again: the next group goes into a new one.
+ * Writes one writer's segments. All waiting messages go to disk in one synchronous write (O_DSYNC) while the next group
+ * gathers. O_DSYNC gives the same guarantee as a write and fdatasync with one trip fewer to the thread pool, 13 to 40 %
+ * faster here. A segment whose write failed is in an unknown state and is never written again: the next group goes into
+ * a new one.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions
   #waiting: Entry[] = []
   #running = false
   #idle: (() => void)[] = []
-  /** The segment being written; none at the beginning and after a failure. */
+  /** The segment being written; none at the start and after a failure. */
   #active: Active | undefined
-  /** The last segment that is complete. */
+  /** The last complete segment. */
   #last: Sealed
-  /** The highest number ever used; a number is not used twice. */
+  /** The highest number ever used. Numbers are never reused. */
   #highest: number
-  /** Everything up to here has been acknowledged, or is in this turn of the event loop. */
+  /** Everything up to this position has been acknowledged, or will be in this turn of the event loop. */
   published: Sealed
 
   constructor(options: GroupCommitOptions) {
@@ -92,7 +93,7 @@ export class GroupCommit {
     this.#highest = options.highest
   }
 
-  /** Begins the first segment, so that a disk that cannot be written is known at start. */
+  /** Begins the first segment, so that a disk that cannot be written is noticed at startup. */
   async open(): Promise<void> {
     await this.#begin()
   }
@@ -104,7 +105,7 @@ export class GroupCommit {
     this.#next()
   }
 
-  /** Leaves a segment that has been written long enough, so that what is delivered can be given back. */
+  /** Starts a new segment if the current one is old enough, so that the space of delivered messages can be reclaimed. */
   rollIfOld(): void {
     if (this.#running || !this.#isOld()) return
     this.#running = true
@@ -114,7 +115,7 @@ export class GroupCommit {
     )
   }
 
-  /** Waits until nothing waits. Nothing may be appended any more. */
+  /** Waits until no message waits. Nothing may be appended afterwards. */
   async close(): Promise<void> {
     if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve))
     if (this.#active) await close(this.#active.fd)
@@ -130,7 +131,7 @@ export class GroupCommit {
   }
 
   #next(): void {
-    // Everything that comes in this turn of the event loop goes in the same group.
+    // All messages from this turn of the event loop go into the same group.
     setImmediate(() => this.#run())
   }
 
@@ -198,7 +199,7 @@ export class GroupCommit {
     const active = this.#active
     if (active) {
       this.#seal()
-      // Readers stop at `end` anyway; the octets behind it are given back if the disk lets us.
+      // Readers stop at `end` anyway. Truncating only frees the bytes after it, if the disk allows.
       await truncate(segmentFile(directory, active.segment), active.end).catch(() => {})
     }
     for (const entry of group) this.#refuse(entry, error)
@@ -249,7 +250,10 @@ export class GroupCommit {
     return encodeHead({ segment, own, previous, previousEnd, marker: this.#options.marker })
   }
 
-  /** Gives large messages their numbers; a shared segment follows, so the highest number is always one being written. */
+  /**
+   * Gives large messages their numbers. A shared segment follows, so the highest number always belongs to a segment
+   * being written.
+   */
   async #placeOwn(group: OwnEntry[]): Promise<void> {
     this.#seal()
     const before = this.#last
@@ -279,7 +283,7 @@ export class GroupCommit {
     this.#last = { segment, end: headLength + entry.octets }
   }
 
-  /** Whether these names are durable is not known: nobody has read them yet, so they go. */
+  /** Removes these names, because it is not known whether they are durable. No reader has seen them yet. */
   async #takeBack(first: number): Promise<void> {
     if (this.#active) await close(this.#active.fd)
     this.#active = undefined

@@ -4,8 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { SpoolFailure, SpoolInUse } from '../spool.ts'
 
 /**
- * Holds a directory for one process. Node has no flock; SQLite's lock on an empty database is one the kernel keeps, so
- * kill -9 gives it back at once, and neither a file that is left over nor a reused pid means anything.
+ * Locks a directory for one process. Node has no flock, so this uses SQLite's lock on an empty database. The kernel
+ * holds that lock, so kill -9 releases it at once, and a stale file or a reused pid has no effect.
  */
 export type Lock = {
   release(): void
@@ -14,10 +14,13 @@ export type Lock = {
 /** SQLITE_BUSY. */
 const busy = 5
 
-/** A database that nobody refers to is collected and closed, and its lock gone. */
+/** Keeps a reference to each database. Without one it would be garbage-collected and closed, and its lock released. */
 const held = new Set<DatabaseSync>()
 
-/** Makes the directory when it is missing. Throws SpoolInUse when another process, or another holder in this one, has it. */
+/**
+ * Locks the directory, and creates it if missing. Throws SpoolInUse if another process, or another holder in this
+ * process, has it.
+ */
 export function lockDirectory(directory: string): Lock {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const path = join(directory, 'lock')
@@ -44,12 +47,12 @@ export function lockDirectory(directory: string): Lock {
 
 const holderFile = (directory: string) => join(directory, 'lock.pid')
 
-/** For the error message of the next one only; a disk that is full does not keep anybody from the lock. */
+/** Notes this process for the next one's error message only. A full disk does not prevent the lock. */
 function note(directory: string): void {
   try {
     writeFileSync(holderFile(directory), `${process.pid}\n`, { mode: 0o600 })
   } catch {
-    // Then the message does not name the process.
+    // Without the note, the message does not name the process.
   }
 }
 

@@ -11,26 +11,26 @@ import type { FreeSpace } from './free-space.ts'
 import { type Entry, refusal } from './group-commit.ts'
 import { encodeStart, headerLength, headLength } from './record.ts'
 
-/** Octets that may wait for the disk before the source is asked to wait. */
+/** Bytes that may wait for the disk before the source has to wait. */
 const waterMark = 256 << 10
 
-/** Octets read at once. */
+/** Bytes in one read. */
 const readOctets = 64 << 10
 
-/** What a message writer needs of its writer. */
+/** Dependencies of a message writer on its writer. */
 export type MessageWriterOptions = {
   directory: string
   freeSpace: FreeSpace
-  /** Messages up to this many octets share a segment. */
+  /** Messages up to this many bytes share a segment. */
   sharedOctets: number
   append: (entry: Entry) => void
-  /** The message writer is committed or aborted. */
+  /** Called when the message writer is committed or aborted. */
   ended: (messageWriter: LocalMessageWriter) => void
-  /** The writer does not close before this has settled. */
+  /** Registers work that must settle before the writer closes. */
   busy: (doing: Promise<unknown>) => void
 }
 
-/** Collects a small message in memory and lets a large one flow into a file of its own. */
+/** Collects a small message in memory, and streams a large one into its own file. */
 export class LocalMessageWriter implements MessageWriter {
   size = 0
   readonly #home: MessageWriterOptions
@@ -38,7 +38,7 @@ export class LocalMessageWriter implements MessageWriter {
   #chunks: Buffer[] = []
   #file: OwnFile | undefined
   #state: 'open' | 'committed' | 'aborted' = 'open'
-  /** Octets counted as pending in the room; those the file has are not. */
+  /** Bytes counted as pending in the free space. Bytes already in the file do not count. */
   #held: number
   #written = 0
   #failure: Error | undefined
@@ -161,7 +161,7 @@ export type SharedMessage = {
   copy: boolean
 }
 
-/** Makes the record of a small message, and counts it as pending until it is durable or refused. */
+/** Creates the record of a small message, and counts it as pending until it is durable or refused. */
 export function sharedEntry(
   message: SharedMessage,
   then: { resolve: (stored: Stored) => void; reject: (error: Error) => void; freeSpace: FreeSpace },
@@ -187,7 +187,10 @@ export function sharedEntry(
   }
 }
 
-/** A large message's file while it grows: not a segment yet, removed at the next start if it never becomes one. */
+/**
+ * A large message's file while it grows. It is not a segment yet, and is removed at the next start if it never becomes
+ * one.
+ */
 class OwnFile {
   readonly path: string
   crc = 0
@@ -212,18 +215,18 @@ class OwnFile {
     if (!this.#failure) this.#flying ??= this.#fly()
   }
 
-  /** `undefined`: go on. A promise: so much waits for the disk that the source should wait too. */
+  /** Returns `undefined` to continue, or a promise if so much waits for the disk that the source should wait too. */
   pressed(): Promise<void> | undefined {
     return this.#failure || this.#octets > waterMark ? this.#drained() : undefined
   }
 
-  /** Everything is on stable storage when it resolves. */
+  /** Resolves when everything is on stable storage. */
   async finish(): Promise<void> {
     await this.#drained()
     await sync(this.fd!)
   }
 
-  /** By a descriptor of its own: the one that writes has no right to. */
+  /** Reads through its own descriptor, because the writing one is write-only. */
   async *read(): AsyncGenerator<Buffer> {
     try {
       await this.#drained()
@@ -243,7 +246,7 @@ class OwnFile {
     }
   }
 
-  /** Never fails: what cannot be removed now goes at the next start. */
+  /** Never fails. A file that cannot be removed now is removed at the next start. */
   async discard(): Promise<void> {
     this.#discarded = true
     this.#queue = []
@@ -258,7 +261,7 @@ class OwnFile {
     if (this.#failure) throw this.#failure
   }
 
-  /** Writes until nothing waits; what fails is told to whoever comes next. */
+  /** Writes until no data waits. The next caller gets any error. */
   async #fly(): Promise<void> {
     const { O_CREAT, O_EXCL, O_WRONLY } = fs.constants
     try {

@@ -1,11 +1,14 @@
 import type { MessagePosition } from './file-names.ts'
 import type { Window } from './scan.ts'
 
-/** What is kept: a message is usually delivered right after it is taken over. */
+/** Number of windows kept. A message is usually delivered right after it is taken over. */
 const keptWindows = 64
 const keptOctets = 8 << 20
 
-/** The octets read last, so that a body wanted soon needs no second read. Never trusted: who takes them verifies them. */
+/**
+ * Caches the bytes read last, so that a body needed soon is not read twice. The cache is not trusted: callers verify
+ * the bytes.
+ */
 export class ReadCache {
   readonly #windows: { writer: string; segment: number; start: number; octets: Buffer }[] = []
 
@@ -19,7 +22,7 @@ export class ReadCache {
       this.#total -= this.#windows.shift()!.octets.length
   }
 
-  /** A copy of its own, so that one small message does not keep a whole window in memory. */
+  /** Returns a copy, so that one small message does not keep a whole window in memory. */
   recall(spot: MessagePosition): Buffer | undefined {
     for (const { writer, segment, start, octets } of this.#windows) {
       const at = spot.offset - start

@@ -30,15 +30,15 @@ import { LocalWriter } from './writer.ts'
 export type LocalReaderOptions = {
   /** The spool's directory, shared by all writers. It may not exist yet. */
   directory: string
-  /** How long to sleep at most when no watch wakes it; default 250 ms. */
+  /** Maximum time to sleep if no watch wakes the reader; default 250 ms. */
   pollMs?: number
-  /** After how long octets that their writer does not vouch for are taken over if they are whole; default 5 s. */
+  /** Time after which complete records are taken over even if their writer has not published them; default 5 s. */
   silentMs?: number
-  /** What an operator should know. */
+  /** Reports a problem to the operator. */
   trouble?: (trouble: Trouble) => void
 }
 
-/** The first message is taken over at once; while more come, each look finds those of so many milliseconds. */
+/** Milliseconds between batches while more messages arrive. The first message is taken over at once. */
 const batchDelayMs = 10
 
 export function openLocalReader(options: LocalReaderOptions): SpoolReader {

@@ -5,7 +5,7 @@ import { parseCursor, segmentFile, segmentText } from './file-names.ts'
 import { listSegments, type OpenSegments } from './segments.ts'
 import { readTailOf } from './tail.ts'
 
-/** A segment in which less than this part still waits is worth copying on. */
+/** Below this part of waiting data, a segment's messages are worth copying. */
 const sparsePart = 0.25
 
 export type Books = {
@@ -13,7 +13,7 @@ export type Books = {
   waiting: ReadonlyMap<Segment, Waiting>
 }
 
-/** Gives one writer's finished segments back. */
+/** Reclaims one writer's finished segments. */
 export async function reclaimWriter(
   { writer, directory, segments }: { writer: string; directory: string; segments: OpenSegments },
   books: Books,
@@ -39,7 +39,7 @@ export async function reclaimWriter(
   return reclaimed
 }
 
-/** Never the highest: its number is what the writer counts on from. */
+/** Returns sealed segments that were taken over. Never the highest, because the writer continues from its number. */
 async function sealedAndTaken(writer: string, directory: string, cursors: Cursors): Promise<number[]> {
   const cursor = cursors.get(writer)
   if (!cursor) return []
@@ -48,7 +48,7 @@ async function sealedAndTaken(writer: string, directory: string, cursors: Cursor
   const numbers = await listSegments(directory)
   const highest = numbers.at(-1) ?? 0
   const reached = parseCursor(cursor).segment
-  // The segments are older than the cursor: they were put back, and what they have has not been taken over yet.
+  // The segments are older than the cursor: they were restored, and their messages have not been taken over yet.
   if (reached > highest) return []
   const below = Math.min(reached, tail.segment, highest)
   return numbers.filter((number) => number < below)

@@ -2,12 +2,12 @@ import { crc32 } from 'node:zlib'
 import type { Envelope } from '@postern/contract/envelope.ts'
 
 /**
- * The octets of a segment. All numbers are little endian.
+ * The format of a segment. All numbers are little endian.
  *
- * A segment is a head and then records without gaps. A record is a header, then envelope (JSON), prefix and body; in a
- * segment of its own (a large message) the body comes before envelope and prefix, because they are known last.
- * Every record begins with its writer's random marker and says where it lies: a record that a stranger put into a
- * message body is never mistaken for one of ours when the reader looks for the next record after damage.
+ * A segment is a head, then records without gaps. A record is a header, then envelope (JSON), prefix and body. In a
+ * segment of its own (a large message) the body comes before envelope and prefix, because they are known last. Every
+ * record begins with its writer's random marker and states its position. So when the reader searches for the next
+ * record after damage, it never mistakes a record inside a message body for a real one.
  */
 
 export const headLength = 64
@@ -16,9 +16,9 @@ const headMagic = Buffer.from('POSTERN\x01', 'latin1')
 
 export type Head = {
   segment: number
-  /** A large message's own segment, or one that many share. */
+  /** Whether the segment holds one large message, or is shared by many. */
   own: boolean
-  /** The segment written before this one, and where its last durable record ends. 0 when there was none. */
+  /** The segment written before this one, and the end of its last durable record. 0 if there was none. */
   previous: number
   previousEnd: number
   marker: Buffer
@@ -36,7 +36,7 @@ export function encodeHead(head: Head): Buffer {
   return octets
 }
 
-/** `undefined`: these octets are not a whole head. */
+/** Decodes a segment head; `undefined` if the bytes are not a complete head. */
 export function decodeHead(octets: Buffer): Head | undefined {
   if (octets.length < headLength || !octets.subarray(0, 8).equals(headMagic)) return undefined
   if (crc32(octets.subarray(0, 60)) !== octets.readUInt32LE(60)) return undefined
@@ -50,8 +50,9 @@ export function decodeHead(octets: Buffer): Head | undefined {
 }
 
 /**
- * The format of a segment that another release wrote: to us its records would look like damage, and they are not.
- * `undefined`: it is ours, or no segment at all. A damaged octet in a head of ours is no other format.
+ * Returns the format of a segment that another release wrote. Its records would look like damage. `undefined`: the
+ * format is the current one, or this is not a segment. A damaged byte in a head of the current format is not another
+ * format.
  */
 export function foreignFormat(octets: Buffer): number | undefined {
   if (octets.length < headLength || !octets.subarray(0, 7).equals(headMagic.subarray(0, 7))) return undefined
@@ -76,14 +77,14 @@ export type Header = {
   bodyCrc: number
 }
 
-/** Where a record lies: part of its checksum, so that a record at the wrong place is damage. */
+/** The position of a record. It is part of the checksum, so that a record at the wrong position counts as damage. */
 export type Place = {
   marker: Buffer
   segment: number
   offset: number
 }
 
-/** Writes everything except the place, which is known only when the record's turn comes. */
+/** Writes everything except the position, which is known only when the record is written. */
 function writeHeader(octets: Buffer, header: Header): void {
   octets.writeUInt32LE((header.copy ? copyFlag : 0) | (header.own ? ownFlag : 0), 12)
   octets.writeUInt32LE(header.envelopeLength, 24)
@@ -100,7 +101,10 @@ export function sealHeader(octets: Buffer, place: Place): void {
   octets.writeUInt32LE(crc32(octets.subarray(0, 48)), 48)
 }
 
-/** `undefined`: no whole header of a record of this place begins at `at`. Without a marker any marker is taken. */
+/**
+ * Decodes a header at `at`; `undefined` if no complete header for this place begins there. Without a marker, any marker
+ * is accepted.
+ */
 export function decodeHeader(octets: Buffer, at: number, place: Omit<Place, 'marker'>): Header | undefined {
   if (octets.length - at < headerLength) return undefined
   if (octets.readUInt32LE(at + 8) !== place.segment || readLong(octets, at + 16) !== place.offset) return undefined
@@ -121,20 +125,20 @@ export function recordLength(header: Header): number {
   return headerLength + header.envelopeLength + header.prefixLength + header.bodyLength
 }
 
-/** Offsets, from the record's begin, of its parts. */
+/** Returns the offsets of a record's parts from its start. */
 export function partsOf(header: Header): { meta: number; body: number } {
   if (header.own) return { meta: headerLength + header.bodyLength, body: headerLength }
   return { meta: headerLength, body: headerLength + header.envelopeLength + header.prefixLength }
 }
 
-/** Envelope and prefix as they lie in a record. */
+/** Envelope and prefix as stored in a record. */
 export type Meta = {
   envelope: Envelope
   json: string
   prefix: Buffer
 }
 
-/** `undefined`: the checksum does not hold. */
+/** Decodes envelope and prefix; `undefined` if the checksum does not match. */
 export function decodeMeta(header: Header, octets: Buffer): Meta | undefined {
   if (crc32(octets) !== header.metaCrc) return undefined
   try {
@@ -147,7 +151,7 @@ export function decodeMeta(header: Header, octets: Buffer): Meta | undefined {
 
 const none = Buffer.alloc(0)
 
-/** A header without its place, then envelope and prefix: everything of a small record that comes before its body. */
+/** Encodes everything of a small record before its body: a header without its position, then envelope and prefix. */
 export function encodeStart(
   envelope: Envelope,
   prefix: Buffer | undefined,

@@ -10,21 +10,22 @@ import { type Span, scanWindow } from './scan.ts'
 import { listSegments, refuseForeign } from './segments.ts'
 import { readTailOf, type Tail } from './tail.ts'
 
-/** What a writer finds in its directory when it starts. */
+/** The state that a writer finds in its directory at startup. */
 export type Recovered = {
-  /** At least the highest number ever used; the next segment has the one after it. */
+  /** At least the highest number ever used. The next segment gets the number after it. */
   highest: number
-  /** The last segment with a record, cut to its last whole one; number 0 when there is none. */
+  /** The last segment with a record, truncated after its last complete one; number 0 if there is none. */
   last: Sealed
-  /** Segments behind it without any record: they can go when the next one exists. */
+  /** Later segments without any record. They can be removed once the next segment exists. */
   empty: number[]
-  /** The marker this writer used before. */
+  /** The marker that this writer used before. */
   marker: Buffer | undefined
 }
 
 /**
- * Removes unfinished unfinished and cuts what follows the last whole record of the last segment: octets of a group that was
- * being written when the process died, so nobody was promised them. Everything before was synced and is not touched.
+ * Removes unfinished files, and truncates the last segment after its last complete record. The removed bytes belong to
+ * a group that was being written when the process died, so they were never acknowledged. Earlier data was synced and is
+ * not touched.
  */
 export async function recover(
   directory: string,
@@ -34,8 +35,8 @@ export async function recover(
   for (const name of await readdir(directory)) if (name.endsWith(unfinishedSuffix)) await unlink(join(directory, name))
   const tail = await readTailOf(directory)
   const numbers = await listSegments(directory)
-  // Numbers begin with the time, so that they grow even if the directory was emptied or restored from an old copy: a
-  // reader whose cursor is ahead of them would never see what comes.
+  // Numbers start from the time, so that they increase even if the directory was emptied or restored from an old copy.
+  // A reader whose cursor is ahead of them would never see new messages.
   const highest = Math.max(numbers.at(-1) ?? 0, tail?.segment ?? 0, Math.floor(Date.now() / 1000) - 1)
   const found: Recovered = { highest, last: { segment: 0, end: 0 }, empty: [], marker: tail?.marker }
   for (const segment of numbers.reverse()) {
@@ -73,11 +74,11 @@ async function endOf(
     refuseForeign(octets, segmentText(known.writer, known.segment))
     const head = decodeHead(octets)
     const marker = head?.marker ?? known.tail?.marker
-    // Its creation was cut short: it holds nothing.
+    // Its creation was interrupted, so it is empty.
     if (!head && size <= headLength) return { end: size, size, head, marker }
     const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, read }
     const synced = known.tail?.segment === known.segment ? known.tail.offset : headLength
-    // Shorter than what was synced: the end stays where it was, so that the reader reports what is missing.
+    // The file is shorter than what was synced. Keep the end, so that the reader reports the missing part.
     const end = synced > size ? synced : await lastEnd(span, synced)
     return { end, size, head, marker: span.marker }
   } finally {
@@ -85,7 +86,7 @@ async function endOf(
   }
 }
 
-/** Where the last whole record from here on ends; `from` when there is none. */
+/** Returns the end of the last complete record from this position; `from` if there is none. */
 async function lastEnd(span: Span, from: number): Promise<number> {
   let end = from
   let next = from

@@ -3,15 +3,15 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Damage } from '../spool.ts'
 import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
 
-/** Octets read at once. A record that does not fit is read whole if it is shared, without its body if it is on its own. */
+/** Bytes in one read. A larger record is read whole if it is shared, and without its body if it has its own segment. */
 const windowOctets = 1 << 20
 
-/** Part of a segment in which every octet belongs to a record, unless `trusted` is false: then its end may be torn. */
+/** A part of a segment in which every byte belongs to a record. If `trusted` is false, its end may be incomplete. */
 export type Span = {
   fd: number
   segment: number
   to: number
-  /** Known from the head, the tail or a neighbour; without it nothing is found behind damage. */
+  /** The marker from the head, the tail or a neighbor. Without it, no records are found after damage. */
   marker: Buffer | undefined
   trusted: boolean
   read: Read
@@ -36,14 +36,14 @@ export type Gap = {
 export type Window = {
   found: Found[]
   gaps: Gap[]
-  /** Where to go on. Equal to where it began: nothing more can be read now. */
+  /** The position to continue from. Equal to the start: nothing more can be read now. */
   next: number
-  /** The octets looked at, from `start`. */
+  /** The bytes read, from `start`. */
   start: number
   octets: Buffer
 }
 
-/** Reads the records from `from` on, one window of them and at most `most`. Never throws for what the octets say. */
+/** Reads the records from `from` in one window, at most `most`. Never throws because of the data. */
 export async function scanWindow(span: Span, from: number, limit: number): Promise<Window> {
   const octets = await span.read(span.fd, from, Math.max(0, Math.min(windowOctets, span.to - from)))
   const window: Window = { found: [], gaps: [], next: from, start: from, octets }
@@ -103,7 +103,7 @@ export type Opened =
   | { kind: 'whole'; meta: Meta; body: Buffer }
   | { kind: 'damaged'; reason: 'envelope' | 'body'; envelope?: Envelope }
 
-/** Verifies a whole shared record. `body` is prefix and body, which lie side by side. */
+/** Verifies a whole shared record. `body` is prefix and body, which are adjacent. */
 export function openRecord(octets: Buffer, header: Header): Opened {
   const bodyAt = partsOf(header).body
   const meta = decodeMeta(header, octets.subarray(headerLength, bodyAt))
@@ -115,19 +115,19 @@ export function openRecord(octets: Buffer, header: Header): Opened {
 }
 
 function marked(span: Span, octets: Buffer, at: number): boolean {
-  // The first good header where a record must begin makes the marker known.
+  // The first valid header at a position where a record must begin reveals the marker.
   span.marker ??= Buffer.from(octets.subarray(at, at + 8))
   return span.marker.compare(octets, at, at + 8) === 0
 }
 
-/** No record begins here: go to the next place where one does. */
+/** Skips to the next position where a record begins. */
 function skip(span: Span, window: Window): void {
   if (!span.trusted) return
   const offset = window.next
   const end = window.start + window.octets.length
   const found = span.marker ? findHeader(span, window, offset + 1) : undefined
   const cutShort = window.octets.length < Math.min(windowOctets, span.to - window.start)
-  // A header may begin in the last octets of this window.
+  // A header may begin in the last bytes of this window.
   const behind = Math.max(offset + 1, end - (headerLength - 1))
   const until = found ?? (cutShort || end >= span.to ? span.to : behind)
   giveUp(window, { offset, octets: until - offset, reason: cutShort && found === undefined ? 'missing' : 'header' })

@@ -7,12 +7,12 @@ import { listSegments, type OpenSegment, type OpenSegments } from './segments.ts
 import { openTail, readTail, type Tail } from './tail.ts'
 
 /**
- * A writer that says nothing for so long while its segment has grown has probably died between its sync and saying so:
- * what is whole is taken over then.
+ * If a segment grows but its writer publishes nothing for this long, the writer probably died between its sync and its
+ * publication. Complete records are then taken over.
  */
 export const defaultSilentMs = 5000
 
-/** A disk that refuses to read is asked again for this many times `silentMs`. */
+/** Reads that the disk refuses are retried for this many times `silentMs`. */
 const silencesUntilGivenUp = 6
 
 export type SegmentFollowerOptions = {
@@ -24,11 +24,11 @@ export type SegmentFollowerOptions = {
   copies: boolean
   silentMs: number
   trouble: (trouble: Trouble) => void
-  /** Offers octets just read to whoever wants their bodies soon. */
+  /** Offers the bytes just read to readers that will soon need the bodies. */
   seen: (segment: number, window: Window) => void
 }
 
-/** How far a segment may be read: `sealed`, nothing will be added; `trusted`, everything in it was synced. */
+/** How far a segment may be read. `sealed`: nothing will be added. `trusted`: everything in it was synced. */
 type Limit = {
   to: number
   sealed: boolean
@@ -40,21 +40,21 @@ export class SegmentFollower {
   readonly #options: SegmentFollowerOptions
   #segment: number
   #offset: number
-  /** The segment whose head has been looked at. */
+  /** The segment whose head was checked. */
   #entered = 0
   #marker: Buffer | undefined
   #tail: Tail | undefined
   #tailFd: number | undefined
-  /** When the tail last changed, and when the segment was first seen to hold more than the tail said. */
+  /** When the tail last changed, and when the segment was first seen to be longer than the tail states. */
   #heard = performance.now()
   #grownAt: number | undefined
-  /** Since when the disk refuses to read. */
+  /** Since when the disk has refused reads. */
   #refusedAt: number | undefined
-  /** The tail as it was found, and where octets begin that are no whole record and that nobody vouches for. */
+  /** The tail as first found, and where incomplete, unpublished data begins. */
   #firstTail: Tail | undefined
   #torn: { segment: number; offset: number } | undefined
   #sealed: { segment: number; limit: Limit } | undefined
-  /** Segments known to come. */
+  /** Segments known to follow. */
   #listed: number[] = []
   #damages: Damage[] = []
   #arrivals: Arrival[] = []
@@ -67,7 +67,10 @@ export class SegmentFollower {
     this.#offset = offset
   }
 
-  /** What is new; `undefined` when nothing is. Never rejects: what cannot be read now is tried again the next time. */
+  /**
+   * Returns new messages; `undefined` if there are none. Never rejects: data that cannot be read now is retried the
+   * next time.
+   */
   async next(): Promise<Batch | undefined> {
     try {
       await this.#listen()
@@ -90,7 +93,7 @@ export class SegmentFollower {
     this.#options.trouble({ kind: 'unreadable', writer: this.#options.writer, error: error.message })
   }
 
-  /** Waited long enough for a disk that refuses: what it still refuses is given up, block by block. */
+  /** Returns whether the disk has refused reads for too long. Data that it still refuses is then given up block by block. */
   get #isOverdue(): boolean {
     return (
       this.#refusedAt !== undefined &&
@@ -98,14 +101,15 @@ export class SegmentFollower {
     )
   }
 
-  /** All that was said to be durable has been read. */
+  /** Returns whether all data published as durable has been read. */
   get caughtUp(): boolean {
     return this.#segment === this.#tail?.segment && this.#offset >= this.#tail.offset
   }
 
   /**
-   * Everything that was durable when this trail began has been read. A writer that goes on writing is read up to what it
-   * has said since; of one that is silent also what it had no time to say. Rejects for a segment of another release.
+   * Returns whether everything that was durable when reading began has been read. An active writer is read up to
+   * what it has published since. A silent one is also read past that, because it may have died before publishing.
+   * Rejects for a segment of another release.
    */
   async ended(): Promise<boolean> {
     const tail = this.#tail
@@ -131,7 +135,7 @@ export class SegmentFollower {
   async #listen(): Promise<void> {
     this.#tailFd ??= await openTail(this.#options.directory)
     if (this.#tailFd === undefined) return
-    // Not whole: it was being overwritten just then.
+    // The tail was incomplete, because it was being overwritten. Read it again.
     const tail = (await readTail(this.#tailFd)) ?? (await readTail(this.#tailFd))
     if (!tail) return
     if (tail.segment === this.#tail?.segment && tail.offset === this.#tail.offset) return
@@ -142,7 +146,7 @@ export class SegmentFollower {
     this.#grownAt = undefined
   }
 
-  /** One window further, or into the next segment. False: there is nothing to do now. */
+  /** Reads one more window, or moves to the next segment. Returns false if there is nothing to do now. */
   async #step(): Promise<boolean> {
     const { writer, segments } = this.#options
     if (this.#segment === 0) return this.#enterNext(undefined)
@@ -192,7 +196,7 @@ export class SegmentFollower {
     const grown = await this.#grownSilently(open)
     if (!grown) return { to: offset, sealed: false, trusted: true }
     if (grown.sealed) return this.#sealedLimit(open)
-    // Nobody said how far this is durable: what is whole is taken, what follows may be torn.
+    // The writer has not published how far this is durable. Complete records are taken; the rest may be incomplete.
     return { to: grown.size, sealed: false, trusted: false }
   }
 
@@ -207,10 +211,13 @@ export class SegmentFollower {
     return this.#sealed.limit
   }
 
-  /** Whether there has been more than was said for so long that its writer must have died before saying so. */
+  /**
+   * Returns the new size if the segment has been longer than published for so long that its writer must have died
+   * before publishing.
+   */
   async #grownSilently(open: OpenSegment): Promise<{ size: number; sealed: boolean } | undefined> {
     const now = performance.now()
-    // A tail that moved a moment ago is believed without a look at the segment.
+    // A tail that changed a moment ago is trusted without checking the segment.
     if (now - this.#heard < this.#options.silentMs / 5) return undefined
     const size = await open.size()
     const sealed = (await this.#following()) !== undefined
@@ -220,7 +227,7 @@ export class SegmentFollower {
     return { size, sealed }
   }
 
-  /** The next segment there is, and its head. */
+  /** Returns the next existing segment and its head. */
   async #following(): Promise<{ segment: number; head: Head | undefined } | undefined> {
     const { writer, segments } = this.#options
     for (let segment = await this.#higher(); segment !== undefined; segment = await this.#higher()) {
@@ -228,7 +235,7 @@ export class SegmentFollower {
         return { segment, head: await segments.use({ writer, segment }, async (open) => open.head) }
       } catch (error) {
         if (!isMissing(error)) throw error
-        // Removed since the directory was listed: a writer that starts removes what it left empty.
+        // The segment was removed after the directory was listed: a writer removes empty segments at startup.
         this.#listed = []
       }
     }
@@ -252,7 +259,10 @@ export class SegmentFollower {
     return true
   }
 
-  /** The cursor's segment is gone, and all there are come before it: a writer never counts backwards, so they were put back. */
+  /**
+   * Starts over if the cursor's segment is gone and all existing ones have lower numbers. A writer's numbers never
+   * decrease, so the segments were restored.
+   */
   async #beginAgain(): Promise<boolean> {
     const { writer, directory, trouble } = this.#options
     if ((await listSegments(directory)).length === 0) return false
@@ -263,7 +273,7 @@ export class SegmentFollower {
     return true
   }
 
-  /** Segments that were not taken over and are not there any more. */
+  /** Reports segments that disappeared before they were taken over. */
   #reportLost(head: Head | undefined, why: 'gone' | undefined): void {
     if (this.#segment === 0 || !head) return
     const { previous, previousEnd } = head

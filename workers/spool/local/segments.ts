@@ -5,7 +5,7 @@ import { close, isMissing, open, read, sizeOf } from './disk.ts'
 import { type SegmentOf, segmentFile, segmentNumber, segmentText } from './file-names.ts'
 import { decodeHead, foreignFormat, type Head, headLength } from './record.ts'
 
-/** The numbers of a writer's segments, ascending; none when the directory is gone. */
+/** Returns the numbers of a writer's segments in ascending order; none if the directory is gone. */
 export async function listSegments(directory: string): Promise<number[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true })
@@ -19,25 +19,25 @@ export async function listSegments(directory: string): Promise<number[]> {
   }
 }
 
-/** A segment that is open for reading. */
+/** A segment open for reading. */
 export type OpenSegment = {
   fd: number
-  /** `undefined`: damaged. */
+  /** `undefined` if damaged. */
   head: Head | undefined
   size: () => Promise<number>
 }
 
-/** Most files open at once while nobody reads from them. */
+/** Maximum number of open files without a reader. */
 const keptOpen = 64
 
 type Kept = {
   opening: Promise<OpenSegment>
   users: number
-  /** Removed while somebody reads: close it when they have finished. */
+  /** Removed while a reader uses it. Close it when all readers have finished. */
   forgotten: boolean
 }
 
-/** Segments open for reading, shared by everybody who reads; the least recently used are closed. */
+/** Segments open for reading, shared by all readers. The least recently used are closed. */
 export class OpenSegments {
   readonly #directoryOf: (writer: string) => string
   readonly #kept = new Map<string, Kept>()
@@ -46,14 +46,14 @@ export class OpenSegments {
     this.#directoryOf = directoryOf
   }
 
-  /** Rejects with ENOENT when there is no such segment. The file stays open while `use` runs. */
+  /** Opens a segment; rejects with ENOENT if it does not exist. The file stays open while `use` runs. */
   async use<T>(of: SegmentOf, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
     const key = segmentText(of.writer, of.segment)
     const kept = this.#keep(key, of)
     kept.users++
     try {
       const segment = await kept.opening
-      // It may be that its writer has not finished it: look again the next time.
+      // The writer may not have finished the head yet, so read it again the next time.
       if (!segment.head) this.forget(of)
       return await use(segment)
     } finally {
@@ -62,7 +62,7 @@ export class OpenSegments {
     }
   }
 
-  /** The segment is removed. */
+  /** Drops a removed segment. */
   forget(of: SegmentOf): void {
     const key = segmentText(of.writer, of.segment)
     const kept = this.#kept.get(key)
@@ -82,7 +82,7 @@ export class OpenSegments {
 
   #keep(key: string, of: SegmentOf): Kept {
     const known = this.#kept.get(key)
-    // Taken out and put back: the map's order is the order of use.
+    // Delete and insert again, because the map's order is the order of use.
     if (known) this.#kept.delete(key)
     const kept = known ?? { opening: this.#open(of), users: 0, forgotten: false }
     this.#kept.set(key, kept)
@@ -119,7 +119,7 @@ export class OpenSegments {
   }
 }
 
-/** Throws SpoolFailure for a segment that this release cannot read, so that nobody takes it for damage. */
+/** Throws SpoolFailure for a segment that this release cannot read, so that it is not mistaken for damage. */
 export function refuseForeign(head: Buffer, segment: string): void {
   const format = foreignFormat(head)
   if (format === undefined) return

@@ -5,15 +5,16 @@ import { close, isMissing, open, read, writeAll } from './disk.ts'
 import { readLong, writeLong } from './record.ts'
 
 /**
- * A writer's small file that says how far its segments are durable. Readers go no further: what was written but not
- * synced is not mail yet. It is overwritten in place and not synced: after a crash the writer looks for itself.
+ * A writer's small file that states how far its segments are durable. Readers stop there, because data that is written
+ * but not synced is not accepted mail yet. The file is overwritten in place and not synced; after a crash the writer
+ * scans its segments instead.
  */
 export type Tail = {
-  /** The segment being written; all before it are sealed. */
+  /** The segment being written. All earlier ones are sealed. */
   segment: number
-  /** Where its last durable record ends. */
+  /** The end of its last durable record. */
   offset: number
-  /** The writer's marker, a second home for it beside the heads. */
+  /** The writer's marker, stored here in addition to the heads. */
   marker: Buffer
 }
 
@@ -44,12 +45,12 @@ function decodeTail(octets: Buffer): Tail | undefined {
   }
 }
 
-/** `undefined`: none, or not whole (being overwritten, or damaged). */
+/** Reads the tail; `undefined` if there is none or it is incomplete (being overwritten, or damaged). */
 export async function readTail(fd: number): Promise<Tail | undefined> {
   return decodeTail(await read(fd, 0, tailLength))
 }
 
-/** `undefined`: this writer has none yet. */
+/** Opens the tail; `undefined` if this writer has none yet. */
 export async function openTail(directory: string): Promise<number | undefined> {
   try {
     return await open(tailFile(directory), fs.constants.O_RDONLY)
@@ -69,10 +70,10 @@ export async function readTailOf(directory: string): Promise<Tail | undefined> {
   }
 }
 
-/** Under load one write, and one wake of every reader, stands for the commits of so many milliseconds. */
+/** Under load, one write and one wake-up of each reader cover the commits of this many milliseconds. */
 const restMs = 10
 
-/** Publishes how far is durable, in the background, the newest value last; at once when it has been quiet. */
+/** Publishes in the background how far data is durable. The newest value is written last; after a quiet period, at once. */
 export class TailWriter {
   readonly #fd: number
   #next: Tail | undefined
@@ -106,7 +107,8 @@ export class TailWriter {
       return
     }
     this.#writing = true
-    // A failure is not told: the next value goes the same way, and a reader that waits too long reads the segment itself.
+    // A failure is not reported: the next value is written in the same way, and a reader that waits too long reads the
+    // segment itself.
     writeAll(this.#fd, [encodeTail(tail)], 0, () => setTimeout(() => this.#writeNext(), restMs))
   }
 }

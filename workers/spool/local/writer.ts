@@ -21,24 +21,24 @@ import { recover } from './recover.ts'
 import { TailWriter } from './tail.ts'
 
 export type LocalWriterOptions = {
-  /** The spool's directory, shared by all writers: `$POSTERN_DATA_DIR/spool`. Made when missing. */
+  /** The spool's directory, shared by all writers: `$POSTERN_DATA_DIR/spool`. Created if missing. */
   directory: string
-  /** `smtp-1`, `queue-1`: its own directory in there. */
+  /** The writer's name and subdirectory: `smtp-1`, `queue-1`. */
   name: string
-  /** Octets of the disk never filled with mail; default 128 MiB. Below it `hasRoom` is false. */
+  /** Bytes of the disk that are never filled with mail; default 128 MiB. Below it `hasRoom` is false. */
   reserve?: number
-  /** A segment is left when it has this many octets (default 64 MiB) or is this old (default 10 minutes). */
+  /** A new segment starts when the current one has this many bytes (default 64 MiB) or this age (default 10 minutes). */
   segmentOctets?: number
   segmentAgeMs?: number
-  /** Messages up to this many octets share a segment; default 1 MiB. */
+  /** Messages up to this many bytes share a segment; default 1 MiB. */
   sharedOctets?: number
-  /** What an operator should know. */
+  /** Reports a problem to the operator. */
   trouble?: (trouble: Trouble) => void
-  /** Free octets of the file system; for tests. */
+  /** Free bytes of the file system; for tests. */
   free?: AskFree
 }
 
-/** Opens a writer's name. Throws SpoolInUse when another process has it, and whatever the file system says. */
+/** Opens a writer by name. Throws SpoolInUse if another process has it, and any file-system error. */
 export async function openLocalWriter(options: LocalWriterOptions): Promise<LocalWriter> {
   checkWriterName(options.name)
   const trouble = options.trouble ?? (() => {})
@@ -78,7 +78,10 @@ async function removeSegments(directory: string, segments: readonly number[]): P
   }
 }
 
-/** A full disk does not keep a writer from starting: it answers that there is no room until there is. */
+/**
+ * Returns whether the first segment was opened. On a full disk the writer still starts and reports no room until there
+ * is some.
+ */
 async function isOpened(groupCommit: GroupCommit): Promise<boolean> {
   try {
     await groupCommit.open()
@@ -141,7 +144,7 @@ export class LocalWriter implements SpoolWriter {
     return this.#store(message, false)
   }
 
-  /** As `write`, marked as a copy that readers pass over, and allowed half of the reserve. */
+  /** Like `write`, marked as a copy, which readers skip. It may use half of the reserve. */
   writeCopy(message: Message): Promise<Stored> {
     return this.#store(message, true)
   }
@@ -150,7 +153,7 @@ export class LocalWriter implements SpoolWriter {
     return this.#messageWriter(expected, false)
   }
 
-  /** As `begin`, marked as a copy. */
+  /** Like `begin`, marked as a copy. */
   beginCopy(expected: number): MessageWriter {
     return this.#messageWriter(expected, true)
   }
