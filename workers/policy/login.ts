@@ -29,8 +29,8 @@ export function isSpoken(mechanism: string, { settings }: Policy): boolean {
 }
 
 /**
- * Returns whether the mechanism may be used in this session. A mechanism that reveals a password may need TLS; a token
- * always does.
+ * Returns whether the mechanism may be used in this session. A password needs TLS unless `advanced.allowPlainWithoutTls`
+ * is on. A token always needs TLS.
  */
 export function mayShowSecret(mechanism: string, { tls }: Pick<SessionFacts, 'tls'>, { settings }: Policy): boolean {
   return tls !== undefined || (settings.advanced.allowPlainWithoutTls && !carriesToken(mechanism))
