@@ -9,19 +9,19 @@ import {
 import { BackOff } from '@postern/contract/back-off.ts'
 import { changeNotificationSchema } from '@postern/contract/worker-protocol.ts'
 
-/** After a failure. */
+/** Pauses after a failure. */
 const retryPauses = { firstMs: 200, longestMs: 5_000 }
 
 /**
- * The worker's own SQS queue: made at start, long-polled, removed at stop. A message says that there is a newer revision,
- * nothing more; a lost, doubled or late one changes nothing. Without SQS the worker still asks by itself every 15 s.
+ * The worker's own SQS queue: created at start, long-polled, removed at stop. A message only says that there is a newer
+ * revision, so a lost, duplicate or late message does no harm. Without SQS the worker still polls every 15 s.
  */
 export type ChangeQueueOptions = {
   workerId: string
   endpoint?: string | undefined
-  /** The highest revision heard of in one receive. */
+  /** Called with the highest revision in one receive. */
   notified: (revision: number) => void
-  /** The queue exists under this URL now. */
+  /** Called when the queue exists, with its URL. */
   ready: (url: string) => void
   failed: (error: unknown) => void
 }
@@ -56,7 +56,7 @@ export class ChangeQueue {
         if (this.#stop.signal.aborted) return
         if (!failing) this.#options.failed(error)
         failing = true
-        // Whatever went wrong, making the queue again is harmless and mends the case that it is gone.
+        // Whatever the error, creating the queue again does no harm and helps if the queue is gone.
         this.#url = undefined
         await sleep(backOff.next(), undefined, { signal: this.#stop.signal }).catch(() => {})
       }

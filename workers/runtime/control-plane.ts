@@ -18,14 +18,17 @@ import {
   workerRequestSchema,
 } from '@postern/contract/worker-requests.ts'
 
-/** After a failure. */
+/** Pauses after a failure. */
 const retryPauses = { firstMs: 200, longestMs: 5_000 }
 
-/** The API as a worker sees it: it enrols, asks for rows, reports, and hands over events. It holds no database credential. */
+/**
+ * The worker's client for the API: it enrols, requests rows, reports, and hands over events. It holds no database
+ * credential.
+ */
 
 export class ControlPlaneError extends Error {
   override name = 'ControlPlaneError'
-  /** HTTP status, or 0 when there was no answer. */
+  /** The HTTP status, or 0 if there was no response. */
   readonly status: number
   constructor(status: number, message: string) {
     super(message)
@@ -37,11 +40,11 @@ type RequestOptions = RequestInit & { headers?: Record<string, string>; timeout?
 
 type Identity = { token: string; service: ServiceName; name: string; version: string }
 
-/** What came, complete to its end line. The revision is the newest one the API knew when it answered. */
+/** A response that was complete up to its end line. The revision is the newest one that the API had when it answered. */
 export type Snapshot = RevisionName & { rows: Row[] }
 export type Changes = (RevisionName & { changes: RowChange[] }) | 'snapshot-needed'
 
-/** Without a single octet for so long, a request has failed. A snapshot of a million rows may take longer as a whole. */
+/** A request without a single byte for this long has failed. A snapshot of a million rows may take longer in total. */
 const silenceMs = 15_000
 
 export class ControlPlane {
@@ -55,7 +58,7 @@ export class ControlPlane {
     this.#identity = identity
   }
 
-  /** Trades the enrolment token for a short JWT. One request however many wait for it. */
+  /** Exchanges the enrolment token for a short-lived JWT. All callers that wait share one request. */
   enrol(): Promise<{ lastEvent: number }> {
     this.#enrolling ??= this.#enrol().finally(() => {
       this.#enrolling = undefined
@@ -78,7 +81,8 @@ export class ControlPlane {
 
   async changes(after: RevisionName): Promise<Changes> {
     const changes: RowChange[] = []
-    // A row that does not parse is forgiven when a later one of the same name does: that is how an operator heals it.
+    // A row that does not parse is ignored if a later row of the same name parses. Operators can repair a row in this
+    // way.
     const unparsable = new Map<string, unknown>()
     try {
       const path = `/v1/worker/changes?after=${after.revision}&id=${encodeURIComponent(after.id)}`
@@ -118,24 +122,24 @@ export class ControlPlane {
     await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/answer`, JSON.stringify(answer))
   }
 
-  /** Octets of the message that is to be stored. */
+  /** Returns bytes of the message to store. */
   async chunk(id: string, n: number): Promise<Buffer> {
     const response = await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`)
     return Buffer.from(await response.arrayBuffer())
   }
 
-  /** Octets of the message that is to be shown; at most `chunkBytes`. */
+  /** Sends bytes of the message to show; at most `chunkBytes`. */
   async sendChunk(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
     await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, octets)
   }
 
-  /** `lines`: events as JSON, one each. Resolves with the number up to which storage has them. */
+  /** `lines`: events as JSON, one for each line. Resolves with the number up to which storage has them. */
   async sendEvents(lines: readonly string[]): Promise<number> {
     const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
-  /** At most 500. A batch that comes again is counted once. */
+  /** Sends at most 500 offences. A repeated batch is counted once. */
   async sendOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse> {
     const response = await this.#authorized('/v1/worker/offences', JSON.stringify({ offences }))
     return offenceBatchResponseSchema.parse(await response.json())
@@ -170,7 +174,7 @@ export class ControlPlane {
       return await send()
     } catch (error) {
       if (!(error instanceof ControlPlaneError && error.status === 401)) throw error
-      // Another request may have renewed it meanwhile.
+      // Another request may have renewed the token in the meantime.
       if (used === this.#access?.token) await this.enrol()
       return await send()
     }
@@ -193,7 +197,7 @@ export class ControlPlane {
     throw new ControlPlaneError(response.status, `${path}: ${response.status} ${text}`)
   }
 
-  /** Reads NDJSON with a head line and an end line; without the end line nothing of it may be used. */
+  /** Reads NDJSON with a head line and an end line. Without the end line, nothing of it may be used. */
   async #stream(path: string, take: (line: Record<string, unknown>) => void): Promise<RevisionName> {
     const timeout = new ActivityTimeout()
     const response = await this.#authorized(path, undefined, timeout)
@@ -211,7 +215,7 @@ export class ControlPlane {
   }
 }
 
-/** Ends a request that has been silent for too long. */
+/** Aborts a request that has been silent for too long. */
 class ActivityTimeout {
   readonly #controller = new AbortController()
   #timer: NodeJS.Timeout | undefined
@@ -220,7 +224,7 @@ class ActivityTimeout {
     return this.#controller.signal
   }
 
-  /** Something came: it may be silent for as long again. */
+  /** Restarts the time limit after received data. */
   renew(): void {
     clearTimeout(this.#timer)
     const silent = () => this.#controller.abort(new Error(`silent for ${silenceMs / 1000} s`))
@@ -228,7 +232,10 @@ class ActivityTimeout {
   }
 }
 
-/** A connection that breaks within an answer is the network's fault, and not that of the settings in it. */
+/**
+ * Yields the chunks of a response. A connection that breaks during a response is reported as a network error, not as an
+ * error in the settings.
+ */
 async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
   try {
     yield* response.body as unknown as AsyncIterable<Uint8Array>
@@ -250,14 +257,14 @@ async function* linesOf(response: Response, timeout: ActivityTimeout): AsyncGene
   if (rest !== '') yield rest
 }
 
-/** The innermost message of a failed fetch: "fetch failed" says nothing to an administrator. */
+/** Returns the innermost message of a failed fetch, because "fetch failed" does not help an administrator. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const cause = error.cause
   return cause instanceof Error ? cause.message || error.message : error.message
 }
 
-/** Calls until it succeeds or `signal` fires: 0.2 s after the first failure, doubling to 5 s. */
+/** Retries until the call succeeds or `signal` fires: 0.2 s after the first failure, doubling up to 5 s. */
 export async function untilItWorks<T>(
   call: () => Promise<T>,
   signal: AbortSignal,

@@ -2,13 +2,13 @@ import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * What every file of a worker is written with. A write is whole or rejects: `FileHandle.write` alone may be short on a
- * nearly full disk and says so only in its result. (The spool has its own, on descriptors: `spool/local/disk.ts`.)
+ * File writes for a worker. A write is complete or rejects. `FileHandle.write` alone may write less on a nearly full
+ * disk and report it only in its result. (The spool has its own functions, on descriptors: `spool/local/disk.ts`.)
  */
 
-/** Appends all of it. Rejects when the disk refuses; how much of it is in the file is not known then. */
+/** Appends all data. Rejects if the disk refuses; it is then not known how much of the data is in the file. */
 export async function writeAll(file: FileHandle, data: string | Uint8Array): Promise<void> {
-  // Node repeats the write until nothing is left; for appendFile and writeFile, not for write.
+  // Node repeats the write until nothing is left in appendFile and writeFile, but not in write.
   await file.appendFile(data)
 }
 
@@ -22,7 +22,7 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Makes a directory and those above it, durably. */
+/** Creates a directory and its parents, durably. */
 export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return
@@ -33,15 +33,15 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 export type Replacement = {
-  /** Where it is written first; default `<path>.new`. In the same file system. */
+  /** Path of the temporary file; default `<path>.new`. It must be on the same file system. */
   temporary?: string
-  /** Writes the content and answers how many octets it has. */
+  /** Writes the content and returns its size in bytes. */
   write: (file: FileHandle) => Promise<number>
 }
 
 /**
- * Puts a file in the place of another, or none: written beside it, synced, its size compared, renamed, and the rename
- * synced. When it rejects, the old file is in its place, and no temporary file is left.
+ * Creates or replaces a file. The content is written to a temporary file, synced, checked for its size and renamed, and
+ * the rename is synced. On rejection the old file is unchanged, and no temporary file is left.
  */
 export async function replaceFile(path: string, { temporary = `${path}.new`, write }: Replacement): Promise<void> {
   try {
@@ -62,18 +62,18 @@ async function writeTemporary(temporary: string, write: Replacement['write']): P
     const { size } = await file.stat()
     if (size !== octets) throw new ShortFile(`${temporary} has ${size} octets of ${octets}`)
   } finally {
-    // NFS tells of a full disk here.
+    // NFS reports a full disk here.
     await file.close()
   }
 }
 
-/** The disk said yes and has less. */
+/** The disk reported success, but the file is shorter. */
 class ShortFile extends Error {
   override readonly name = 'ShortFile'
   readonly code = 'EIO'
 }
 
-/** `replaceFile` for content that is at hand. */
+/** Calls `replaceFile` with content that is in memory. */
 export function replaceWith(path: string, text: string): Promise<void> {
   return replaceFile(path, {
     write: async (file) => {
@@ -83,7 +83,7 @@ export function replaceWith(path: string, text: string): Promise<void> {
   })
 }
 
-/** No room: the disk's, the quota's. */
+/** Returns whether the disk or the quota is full. */
 export function isFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'ENOSPC' || code === 'EDQUOT'

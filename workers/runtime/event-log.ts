@@ -7,18 +7,19 @@ import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
 import { Shipper } from './shipper.ts'
 
 /**
- * Events on their way to storage. Recording is synchronous and cheap; writing and shipping go on behind it and never slow
- * mail. An event is shipped only after it was written to disk, so a number that storage knows is never given twice.
- * Files are named by their first number; a file goes when storage has all of it. Past `maxBytes` the oldest go, and that is said.
+ * Events in transit to storage. Recording is synchronous and cheap. Writing and shipping happen in the background and
+ * never slow mail. An event is shipped only after it was written to disk, so a number that storage has is never
+ * assigned twice. Files are named after their first number, and a file is removed when storage has all of it. Beyond
+ * `maxBytes` the oldest files are removed, and the loss is reported.
  */
 export type EventLogOptions = {
   directory: string
-  /** Hands lines to storage; resolves with the number up to which storage has them. */
+  /** Sends lines to storage. Resolves with the number up to which storage has them. */
   send: (lines: readonly string[]) => Promise<number>
   maxBytes?: number
   /** Called at most once for a run of failures. */
   failed?: (error: unknown) => void
-  /** The disk refuses; called at most once until it takes something again. */
+  /** The disk refused a write. Called at most once until it accepts one again. */
   refused?: (error: unknown) => void
 }
 
@@ -29,36 +30,39 @@ type LogFile = { first: number; bytes: number }
 
 const batchSize = 500
 const linesPerFile = 20_000
-/** Beyond this only the disk holds them. */
+/** Maximum number of lines in memory. Further lines are only on disk. */
 const linesInMemory = 20_000
-/** Lines that the disk refused and that are kept for it. */
+/** Maximum number of lines kept for a disk that refused them. */
 const maxRefused = 50_000
-/** In one write. */
+/** Maximum number of lines in one write. */
 const linesAtOnce = 5_000
 const flushAfterMs = 25
-/** After the disk refused. */
+/** Pause after the disk refused a write. */
 const tryAgainMs = 1_000
 /**
- * After a batch shipping rests three times as long as storage took for it: so events take at most a quarter of what storage
- * has, mail goes first, and under load batches are full. A batch costs as much as a hundred events in it, so what comes
- * within `shortestRestMs` travels together. A backlog beyond `hurryAbove` is shipped without rest.
+ * After a batch, shipping rests three times as long as storage took for it. Events thus take at most a quarter of
+ * storage's time, mail goes first, and batches are full under load. The fixed cost of a batch equals about a hundred
+ * events, so events within `shortestRestMs` travel together. A backlog above `hurryAbove` is shipped without rest.
  */
 const restFactor = 3
 const shortestRestMs = 100
 const longestRestMs = 500
 const hurryAbove = 500_000
-/** After storage could not be reached. */
+/** Pauses while storage cannot be reached. */
 const pauses = { firstMs: 200, longestMs: 5_000 }
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
 
 export class EventLog {
   readonly #options: Required<EventLogOptions>
   #next: number | undefined
-  /** Recorded before the first number was known. */
+  /** Events recorded before the first number was known. */
   #unnumbered: { type: EventType; fields: object; at: string; log: boolean }[] = []
   #toWrite: Line[] = []
   #toShip: Line[] = []
-  /** Written but not in `#toShip`: read back from disk when it is their turn. From this number on. */
+  /**
+   * The first event that is on disk but not in `#toShip`. Events from this number on are read back when it is their
+   * turn.
+   */
   #onDiskFrom: number | undefined
   #files: LogFile[] = []
   #current: FileHandle | undefined
@@ -66,7 +70,7 @@ export class EventLog {
   #written = 0
   #batchSize = batchSize
   #acknowledged = 0
-  /** Not on disk: it refused. In order, and later than anything on disk. */
+  /** Lines that the disk refused. In order, and later than any line on disk. */
   #refused: Line[] = []
   #refusal: unknown
   #isDirectoryDirty = true
@@ -88,7 +92,10 @@ export class EventLog {
     })
   }
 
-  /** Finds what an earlier process left. With an empty directory numbers are given only after `numberFrom`. */
+  /**
+   * Opens the log and finds events of an earlier process. With an empty directory, numbers are assigned only after
+   * `numberFrom`.
+   */
   static async open(options: EventLogOptions): Promise<EventLog> {
     const log = new EventLog(options)
     await log.#recover()
@@ -113,12 +120,15 @@ export class EventLog {
     this.#onDiskFrom = oldest.first
   }
 
-  /** Whether an earlier process recorded that it accepted this message, and this is among the last events on disk. No says nothing. */
+  /**
+   * Returns whether an earlier process recorded the acceptance of this message among the last events on disk. False
+   * proves nothing.
+   */
   wasAccepted(messageId: string): boolean {
     return this.#accepted.has(messageId)
   }
 
-  /** The first number of an empty log follows what storage has. A log with numbers of its own keeps them. */
+  /** Sets the first number of an empty log from the last number in storage. A log with its own numbers keeps them. */
   numberFrom(lastStored: number): void {
     if (this.#next !== undefined) return
     this.#next = lastStored + 1
@@ -131,7 +141,7 @@ export class EventLog {
   record = <T extends EventType>(type: T, fields: EventFields<T>): void =>
     this.keep(type, cutFields(type, fields), true)
 
-  /** `log`: whether storage shows it in its log; the operational record has it either way. */
+  /** `log`: whether storage shows the event in its log. The operational record has it in either case. */
   keep<T extends EventType>(type: T, fields: EventFields<T>, log: boolean, at = new Date().toISOString()): void {
     if (this.#next === undefined) {
       if (this.#unnumbered.length < 1000) this.#unnumbered.push({ type, fields, at, log })
@@ -148,14 +158,14 @@ export class EventLog {
     this.#flushIn(this.#refused.length > 0 ? tryAgainMs : flushAfterMs)
   }
 
-  /** Events that storage does not have yet. */
+  /** Number of events that storage does not have yet. */
   get unsent(): number {
     return (this.#next ?? 1) - 1 - this.#acknowledged + this.#unnumbered.length
   }
 
   /**
-   * Everything recorded so far is with the operating system or with storage when this resolves: a killed process does not
-   * take it along. Rejects when the disk refuses.
+   * Resolves when everything recorded so far is in the operating system or in storage, so that killing the process does
+   * not lose it. Rejects if the disk refuses.
    */
   async flush(): Promise<void> {
     clearTimeout(this.#flushTimer)
@@ -170,7 +180,7 @@ export class EventLog {
     if (this.#refused.length > 0) throw this.#refusal
   }
 
-  /** As `flush`, and a machine that stops does not take it along either. Rejects when the disk refuses. */
+  /** Like `flush`, and the events also survive a crash of the machine. Rejects if the disk refuses. */
   async sync(): Promise<void> {
     await this.flush()
     while (this.#flushing) await this.#flushing
@@ -180,7 +190,7 @@ export class EventLog {
     this.#isDirectoryDirty = false
   }
 
-  /** What the disk says against it; `undefined`: nothing. */
+  /** The current disk error; `undefined` if there is none. */
   get trouble(): string | undefined {
     return this.#refused.length > 0 ? String((this.#refusal as Error).message) : undefined
   }
@@ -189,7 +199,10 @@ export class EventLog {
     this.#flushTimer ??= setTimeout(() => void this.flush().catch(() => {}), ms)
   }
 
-  /** Never rejects: what the disk refuses lives on in memory, within its bound, is shipped from there, and is written later. */
+  /**
+   * Writes lines to disk. Never rejects: lines that the disk refuses stay in memory up to a limit, are shipped from
+   * there, and are written later.
+   */
   async #write(lines: Line[]): Promise<void> {
     const waiting = [...this.#refused, ...lines]
     let written = 0
@@ -211,7 +224,7 @@ export class EventLog {
     if (this.#isShipping) this.#shipper.wake()
   }
 
-  /** All of these lines or none. */
+  /** Appends all of these lines or none. */
   async #append(lines: readonly Line[]): Promise<number> {
     if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
     const current = this.#current as FileHandle
@@ -220,7 +233,7 @@ export class EventLog {
     try {
       await writeAll(current, text)
     } catch (error) {
-      // The next line must not be joined to a torn one.
+      // The next line must not be joined to an incomplete one.
       await current.truncate(file.bytes).catch(() => this.#leave())
       throw error
     }
@@ -229,7 +242,10 @@ export class EventLog {
     return lines.length
   }
 
-  /** What storage has need not be written any more. Past the bound the oldest go, and that is said of those that nothing else holds. */
+  /**
+   * Drops refused lines that storage already has. Beyond the limit the oldest are dropped, and those that exist nowhere
+   * else are reported as lost.
+   */
   #forgetRefused(): void {
     this.#refused = this.#refused.filter(({ n }) => n > this.#acknowledged)
     const gone = this.#refused.splice(0, Math.max(0, this.#refused.length - maxRefused))
@@ -251,7 +267,7 @@ export class EventLog {
   async #roll(first: number): Promise<void> {
     await this.#current?.datasync()
     await this.#leave()
-    // A file of this name can only hold the torn first line of a process that was killed.
+    // A file with this name can only hold the incomplete first line of a killed process.
     this.#current = await open(this.#path(first), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
     this.#isDirectoryDirty = true
     this.#currentLines = 0
@@ -277,7 +293,7 @@ export class EventLog {
     }
   }
 
-  /** From now on, one batch after another. */
+  /** Starts shipping, one batch after another. */
   startShipping(): void {
     this.#isShipping = true
     this.#shipper.wake()
@@ -301,7 +317,10 @@ export class EventLog {
     this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
   }
 
-  /** Storage may know more than we sent: an earlier process shipped it and died before it heard. */
+  /**
+   * Removes lines that storage has. Storage may have more than this process sent: an earlier process shipped them and
+   * died before the response.
+   */
   async #settle(batch: readonly Line[], stored: number): Promise<void> {
     const upTo = Math.max(stored, batch.at(-1)?.n ?? 0)
     const left = this.#toShip.findIndex(({ n }) => n > upTo)
@@ -311,7 +330,10 @@ export class EventLog {
     await this.#removeAcknowledged()
   }
 
-  /** One event that storage refuses must not hold up all that follow: the batch is halved until it stands alone, then it is dropped, aloud. */
+  /**
+   * Handles a refused batch. A single bad event must not block later ones: the batch is halved until that event is
+   * alone, then the event is dropped and reported.
+   */
   async #refusedByStorage(batch: readonly Line[], error: unknown): Promise<void> {
     if (batch.length > 1) {
       this.#batchSize = Math.ceil(batch.length / 2)
@@ -339,7 +361,7 @@ export class EventLog {
       this.#onDiskFrom = (lines.at(-1)?.n ?? this.#written) < this.#written ? (lines.at(-1)?.n ?? from) + 1 : undefined
   }
 
-  /** The newest file stays, so that the numbers are remembered. */
+  /** Keeps the newest file, so that the numbers are not lost. */
   async #removeAcknowledged(): Promise<void> {
     while (this.#files.length > 1 && (this.#files[1]?.first ?? Infinity) - 1 <= this.#acknowledged) {
       const file = this.#files.shift()
@@ -347,7 +369,7 @@ export class EventLog {
     }
   }
 
-  /** Writes everything, gives shipping `graceMs` to empty the log, and closes. What remains is shipped by the next process. */
+  /** Writes everything, gives shipping `graceMs` to empty the log, and closes. The next process ships the rest. */
   async close(graceMs = 2_000): Promise<void> {
     await this.flush().catch(() => {})
     if (this.#isShipping) await this.#shipper.close(graceMs)
@@ -361,7 +383,7 @@ export class EventLog {
   }
 }
 
-/** Whole lines with a number; what a crash tore off is none. */
+/** Returns complete lines with a number, without a last line that a crash cut off. */
 function linesIn(text: string): Line[] {
   const lines: Line[] = []
   for (const line of text.split('\n')) {

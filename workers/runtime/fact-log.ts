@@ -4,25 +4,26 @@ import type { FactBatch } from '@postern/contract/worker-protocol.ts'
 import { Shipper } from './shipper.ts'
 
 /**
- * Facts of decisions on their way to storage, for the replay. Recording is synchronous and cheap, compressing and shipping
- * happen behind it, one batch at a time. They are a view of the past, not the books: they are held in memory only, within
- * bounds, and what finds no room is dropped and counted; the next batch says how many.
+ * Facts of decisions in transit to storage, for the replay. Recording is synchronous and cheap. Compressing and
+ * shipping happen in the background, one batch at a time. Facts are kept only in memory, within limits. Those without
+ * room are dropped and counted, and the next batch reports the count. This is acceptable because facts only serve the
+ * replay, not the books.
  */
 export type FactLogOptions = {
   send: (batch: FactBatch) => Promise<void>
   /** Called at most once for a run of failures. */
   failed?: (error: unknown) => void
-  /** A batch goes when it is this old, or full. */
+  /** A batch is sent when it is this old or full. */
   everyMs?: number
 }
 
 const maxLines = 5_000
 const maxOctets = 4_000_000
-/** Lines that may wait while a batch is compressed or shipped. */
+/** Maximum number of lines that wait while a batch is compressed or shipped. */
 const maxWaiting = 20_000
-/** So that they still fit into one batch: a session with a thousand recipients is a long line. */
+/** Limit so that the waiting lines still fit into one batch: a session with a thousand recipients is a long line. */
 const maxWaitingOctets = 8_000_000
-/** Batches that may wait for storage: some minutes of heavy traffic. */
+/** Maximum number of batches that wait for storage: some minutes of heavy traffic. */
 const maxBatches = 64
 const restFactor = 3
 const pauses = { firstMs: 1000, longestMs: 30_000 }
@@ -48,7 +49,7 @@ export class FactLog {
       next: () => this.#batches[0],
       send: (batch) => this.#send(batch),
       refused: (batch) => this.#drop(batch),
-      // 404: a release of the API that has no replay.
+      // 404: a release of the API without replay.
       refusals: [400, 404, 413, 422],
       restMs: (tookMs) => tookMs * restFactor,
       pauses,
@@ -56,7 +57,7 @@ export class FactLog {
     })
   }
 
-  /** One session as JSON on one line, and when it was. Never throws, never waits. */
+  /** Records one session as one line of JSON, and its time. Never throws or waits. */
   record(line: string, now: number): void {
     if (this.#lines.length >= maxWaiting || this.#octets + line.length > maxWaitingOctets) {
       this.#dropped++
@@ -71,7 +72,7 @@ export class FactLog {
     else this.#packSoon()
   }
 
-  /** Enough for a batch. */
+  /** Whether there is enough for a batch. */
   get #isFull(): boolean {
     return this.#lines.length >= maxLines || this.#octets >= maxOctets
   }
@@ -80,7 +81,7 @@ export class FactLog {
     this.#timer ??= setTimeout(() => void this.#pack(), this.#options.everyMs)
   }
 
-  /** Compresses what has come, one batch at a time, and has it shipped. */
+  /** Compresses recorded sessions, one batch at a time, and ships them. */
   #pack(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -129,18 +130,18 @@ export class FactLog {
     this.#forget(batch)
   }
 
-  /** It may have been dropped meanwhile, to make room. */
+  /** The batch may already have been dropped to make room. */
   #forget(batch: FactBatch): void {
     const at = this.#batches.indexOf(batch)
     if (at >= 0) this.#batches.splice(at, 1)
   }
 
-  /** Sessions recorded that storage does not have yet. */
+  /** Number of recorded sessions that storage does not have yet. */
   get waiting(): number {
     return this.#batches.reduce((sum, { sessions }) => sum + sessions, this.#lines.length)
   }
 
-  /** Ships what is there, for at most `graceMs`, and ends. What storage does not take is lost. */
+  /** Ships what is left, for at most `graceMs`, and ends. Sessions that storage does not accept in this time are lost. */
   async close(graceMs = 2_000): Promise<void> {
     await this.#packing
     await this.#pack()

@@ -13,16 +13,17 @@ import type { LastGood } from './last-good.ts'
 import type { RecordEvent, Service } from './worker.ts'
 
 /**
- * Follows the settings: asks for what changed after the revision in force, applies it whole or not at all, remembers the
- * last good state on disk. One question at a time; number and id decide, so asking too often or too late is harmless. Where
- * they are not of the API's history, because a backup was put back, everything is taken anew.
+ * Follows the settings: requests the changes after the current revision, applies them completely or not at all, and
+ * saves the last good state on disk. Only one request runs at a time. Number and id identify a revision, so requests
+ * that are too frequent or too late do no harm. If they do not belong to the API's history because a backup was
+ * restored, everything is fetched again.
  */
 export type FollowerOptions = {
   controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
   lastGood: LastGood
   service: Service
   record: RecordEvent
-  /** The revision in force, or what was refused, has changed. */
+  /** Called when the revision in force, or the refused revision, has changed. */
   moved: () => void
 }
 
@@ -51,29 +52,29 @@ export class Follower {
     return this.#refused
   }
 
-  /** `false` until a first revision is in force: a service without settings must not run. */
+  /** False until a first revision is in force. A service without settings must not run. */
   get inForce(): boolean {
     return this.#inForce
   }
 
-  /** Puts the last good settings from disk in force. `false`: there are none. */
+  /** Applies the last good settings from disk. Returns false if there are none. */
   async resume(): Promise<boolean> {
     const saved = await this.#options.lastGood.load()
     if (!saved) return false
     return this.#put(saved.replica, saved, new Set(rowKinds))
   }
 
-  /** There are changes up to `revision`. */
+  /** Tells the follower that there are changes up to `revision`. */
   notify(revision: number): void {
     if (revision > this.revision) void this.ask().catch(() => {})
   }
 
-  /** The API's newest revision is this one. */
+  /** Tells the follower the API's newest revision. */
   told({ revision, id }: RevisionName): void {
     if (revision !== this.revision || id !== this.revisionId) void this.ask().catch(() => {})
   }
 
-  /** Asks for what is new. A call during a question makes one more question follow it. Rejects when the API cannot be asked. */
+  /** Requests changes. A call during a request causes one more request after it. Rejects if the API cannot be reached. */
   ask(): Promise<void> {
     if (this.#asking) {
       this.#again = true
@@ -114,7 +115,7 @@ export class Follower {
   async #takeChanges(changes: readonly RowChange[], { revision, id }: RevisionName): Promise<void> {
     const newer = changes.filter((change) => change.revision > this.revision)
     if (newer.length === 0) {
-      // Others' rows moved the number: nothing of ours is different, and we are as new as anyone.
+      // Only rows of other services changed: no row for this worker differs, so it is up to date.
       if (revision > this.revision && !this.#refused) this.#settle({ revision, id })
       return
     }
@@ -161,7 +162,7 @@ function before(replica: Replica, { kind, id }: RowChange): Row {
   return { kind, id, value: replica[kind].get(id) ?? null } as Row
 }
 
-/** What came over a working connection but is no row: the settings are at fault, not the network. */
+/** Returns whether the data arrived but is not a valid row: then the settings are at fault, not the network. */
 function isUnparsable(error: unknown): boolean {
   return error instanceof Error && error.name !== 'ControlPlaneError' && !('code' in error)
 }

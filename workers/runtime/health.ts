@@ -1,17 +1,18 @@
 import { createServer, type Server } from 'node:http'
 
 /**
- * `GET /healthz` for whoever may start this process anew: a container's health check, a balancer. 200 means that the process
- * lives and its event loop turns, whatever an administrator wants of the service: a stopped receiver is healthy, and a new
- * process would be as stopped. Says nothing but the service's state, since it may listen where strangers of the network reach it.
+ * Serves `GET /healthz` for a container's health check or a balancer, which may restart this process. 200 means that
+ * the process is alive and its event loop runs. The desired state of the service does not matter: a stopped receiver is
+ * healthy, and a new process would also be stopped. The response shows only the service's state, because strangers on
+ * the network may be able to reach it.
  */
 export type HealthOptions = {
-  /** `POSTERN_HEALTH_PORT` (none: no health port) and `POSTERN_BIND` (127.0.0.1). */
+  /** Reads `POSTERN_HEALTH_PORT` (none: no health port) and `POSTERN_BIND` (127.0.0.1). */
   env: NodeJS.ProcessEnv
   observed: () => string
 }
 
-/** Throws an Error when the port is not one or cannot be bound. */
+/** Throws an Error if the port is invalid or cannot be bound. */
 export async function serveHealth({ env, observed }: HealthOptions): Promise<Server | undefined> {
   const text = env.POSTERN_HEALTH_PORT
   if (!text) return undefined

@@ -13,9 +13,10 @@ import type { RevisionName } from '@postern/contract/worker-protocol.ts'
 import { makeDirectory, replaceFile, writeAll } from './disk.ts'
 
 /**
- * The last good settings on the worker's own disk, so that it starts when the API is down.
- * Two files: a snapshot, and the changes since. Changes count up to the last complete `{"good":n,"id":…,"after":…}` line, each
- * of which names the revision before it: what a crash tore off is asked for again. Files hold certificates' keys and password hashes: mode 0600.
+ * The last good settings on the worker's own disk, so that it starts while the API is down. There are two files: a
+ * snapshot, and the changes since. Changes are valid up to the last complete `{"good":n,"id":…,"after":…}` line, each
+ * of which names the previous revision. Anything after that line, such as data cut off by a crash, is requested again.
+ * The files hold certificate keys and password hashes, so their mode is 0600.
  */
 export class LastGood {
   readonly #snapshotPath: string
@@ -24,11 +25,11 @@ export class LastGood {
   #changes: FileHandle | undefined
   #snapshotBytes = 0
   #changesBytes = 0
-  /** A change did not reach the disk: the next save must be whole. */
+  /** Set if a change did not reach the disk. The next save must then be complete. */
   #incomplete = false
-  /** Id of the revision that the files hold. */
+  /** Id of the revision in the files. */
   #saved = ''
-  /** What the disk says against the last save; `undefined`: nothing. */
+  /** The disk error of the last save; `undefined` if there was none. */
   trouble: string | undefined
 
   constructor(directory: string) {
@@ -37,7 +38,10 @@ export class LastGood {
     this.#changesPath = join(directory, 'settings-changes.ndjson')
   }
 
-  /** What was in force last; `undefined` when there is nothing usable. A damaged file is the same as none: the API is asked. */
+  /**
+   * Returns the settings that were last in force; `undefined` if none are usable. A damaged file counts as none: the
+   * API is asked.
+   */
   async load(): Promise<({ replica: Replica } & RevisionName) | undefined> {
     await makeDirectory(this.#directory)
     const snapshot = await readLines(this.#snapshotPath)
@@ -51,7 +55,8 @@ export class LastGood {
         const value = parseOrUndefined(line)
         if (value === undefined) break
         if (typeof value.good === 'number') {
-          // A snapshot may be newer than changes that a crash kept from being removed, or of another history.
+          // A snapshot may be newer than changes that were not removed because of a crash, or it may belong to another
+          // history.
           if (value.after === id || (value.after === undefined && value.good > revision)) {
             for (const row of waiting) applyRow(replica, row)
             ;({ revision, id } = nameIn({ revision: value.good, id: value.id }))
@@ -67,7 +72,7 @@ export class LastGood {
     }
   }
 
-  /** Everything, anew. When it rejects, what was saved before is still there, and the next save is whole. */
+  /** Saves everything. On rejection the previous save still exists, and the next save is complete. */
   saveSnapshot(replica: Replica, revision: RevisionName): Promise<void> {
     return this.#reported(this.#saveSnapshot(replica, revision))
   }
@@ -98,7 +103,7 @@ export class LastGood {
     this.#incomplete = false
   }
 
-  /** What came since; when that has grown past the snapshot, everything anew. */
+  /** Saves the changes since. If they outgrow the snapshot, saves everything. */
   saveChanges(changes: readonly RowChange[], now: { replica: Replica } & RevisionName): Promise<void> {
     return this.#reported(this.#saveChanges(changes, now))
   }
@@ -124,7 +129,7 @@ export class LastGood {
     this.#incomplete = false
   }
 
-  /** A torn last line must not swallow the next one: it is cut off first. */
+  /** Opens the changes file. An incomplete last line is truncated first, so that it does not merge with the next one. */
   async #openChanges(): Promise<FileHandle> {
     const file = await open(this.#changesPath, 'a', 0o600)
     try {
@@ -146,7 +151,7 @@ export class LastGood {
 
 const linesAtOnce = 1000
 
-/** Answers the octets of it. */
+/** Writes a snapshot and returns its size in bytes. */
 async function writeSnapshot(file: FileHandle, replica: Replica, { revision, id }: RevisionName): Promise<number> {
   let octets = 0
   let lines = [JSON.stringify({ revision, id })]
@@ -166,12 +171,12 @@ async function writeSnapshot(file: FileHandle, replica: Replica, { revision, id 
   return octets
 }
 
-/** A file of an earlier release has no id: that is no revision of any history, and the snapshot is taken. */
+/** Reads a revision. A file of an earlier release has no id, which belongs to no history, so the snapshot is fetched. */
 function nameIn(value: { revision?: unknown; id?: unknown }): RevisionName {
   return { revision: Number(value.revision), id: typeof value.id === 'string' ? value.id : '' }
 }
 
-/** Where the last complete `{"good":n}` line ends. */
+/** Returns the end of the last complete `{"good":n}` line. */
 function endOfGood(octets: Buffer): number {
   for (let end = octets.lastIndexOf(10); end >= 0; end = octets.lastIndexOf(10, end - 1)) {
     const from = end === 0 ? 0 : octets.lastIndexOf(10, end - 1) + 1

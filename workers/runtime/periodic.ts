@@ -1,4 +1,7 @@
-/** A call that is made again and again: `pauseMs` after the one before has ended, and at once after `soon()`. A call that rejects is made again when its time comes. */
+/**
+ * Repeats a call: `pauseMs` after the previous one has ended, and at once after `soon()`. A call that rejects is
+ * repeated at its next time.
+ */
 export class Periodic {
   readonly #pauseMs: number
   readonly #call: () => Promise<void>
@@ -21,7 +24,7 @@ export class Periodic {
     void this.#run()
   }
 
-  /** Calls that are asked for within a few milliseconds are one. Nothing before `start`. */
+  /** Requests a call now. Requests within a few milliseconds are merged into one. Does nothing before `start`. */
   soon(): void {
     if (!this.#isStarted || this.#signal.aborted) return
     if (this.#isRunning) this.#again = true

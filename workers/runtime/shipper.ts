@@ -1,27 +1,27 @@
 import { BackOff } from '@postern/contract/back-off.ts'
 
 /**
- * Batches on their way to storage, one after another, behind what goes on. Between two it rests, so that storage has time
- * for others; after a failure it pauses, longer each time, and sends the same batch again; what storage refuses for good is
- * not sent again.
+ * Ships batches to storage in the background, one after another. It rests between batches, so that storage has time for
+ * other work. After a failure it pauses, longer each time, and sends the same batch again. A batch that storage
+ * permanently refuses is not sent again.
  */
 export type ShipperOptions<Batch> = {
-  /** What goes next; `undefined`: nothing does. Asked again for a batch that failed, and after one that was refused. */
+  /** Returns the next batch; `undefined` if there is none. Called again after a failed or refused batch. */
   next: () => Batch | undefined | Promise<Batch | undefined>
   send: (batch: Batch) => Promise<void>
   /** Storage answered with one of `refusals`: it would refuse this batch again. */
   refused: (batch: Batch, error: unknown) => void | Promise<void>
-  /** HTTP status codes; 400, 413 and 422 without it. Any other failure is one for now. */
+  /** HTTP status codes; default 400, 413 and 422. Any other failure is temporary. */
   refusals?: readonly number[]
-  /** Milliseconds to rest after storage took `tookMs` for a batch. */
+  /** Returns the milliseconds to rest after storage took `tookMs` for a batch. */
   restMs: (tookMs: number) => number
-  /** After failures. */
+  /** Pauses after failures. */
   pauses: { firstMs: number; longestMs: number }
   /** Called at most once for a run of failures and refusals. */
   failed?: (error: unknown) => void
 }
 
-/** What the API answers to a request that is wrong however often it comes. */
+/** Status codes of the API for a request that can never succeed. */
 const defaultRefusals = [400, 413, 422]
 
 export class Shipper<Batch> {
@@ -38,7 +38,7 @@ export class Shipper<Batch> {
     this.#backOff = new BackOff(options.pauses)
   }
 
-  /** Something may wait: ships until nothing does. */
+  /** Starts shipping if it is idle, until nothing waits. */
   wake(): void {
     this.#wanted = true
     if (this.#closing) return
@@ -48,7 +48,7 @@ export class Shipper<Batch> {
     })
   }
 
-  /** Ships what waits, without rest. Ends when nothing does, at the first failure, or after `graceMs`. */
+  /** Ships waiting batches without rest. Ends when none are left, at the first failure, or after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     this.#endPause?.()
@@ -71,7 +71,7 @@ export class Shipper<Batch> {
       const startedAt = performance.now()
       const result = await this.#shipNext()
       if (result === 'nothing waits') {
-        // Woken while it looked.
+        // `wake` was called during the check.
         if (this.#wanted) continue
         return
       }
@@ -83,7 +83,7 @@ export class Shipper<Batch> {
     }
   }
 
-  /** Never rejects. */
+  /** Ships the next batch. Never rejects. */
   async #shipNext(): Promise<'shipped' | 'failed' | 'nothing waits'> {
     let batch: Batch | undefined
     try {
@@ -108,7 +108,7 @@ export class Shipper<Batch> {
     return refusals.includes((error as { status?: number }).status ?? 0)
   }
 
-  /** Ends early when it is closed. */
+  /** Pauses. Ends early on close. */
   #pause(ms: number): Promise<void> {
     if (this.#closing || ms <= 0) return Promise.resolve()
     return new Promise((resolve) => {

@@ -11,9 +11,9 @@ import { openWorkerParts, type WorkerParts } from './worker-parts.ts'
 import { WorkerRequests } from './worker-requests.ts'
 
 export type StartOptions = {
-  /** Makes the service; it must not open anything before its first `apply`. */
+  /** Creates the service, which must not open anything before its first `apply`. */
   service: (worker: WorkerOfService) => Service | Promise<Service>
-  /** Which service this is, before it is made. */
+  /** The service's name, known before the service is created. */
   name: Service['name']
   env: NodeJS.ProcessEnv
 }
@@ -24,9 +24,10 @@ const askEveryMs = 15_000
 const reportEveryMs = 5_000
 
 /**
- * Brings a worker to life: last good settings from disk first, so that mail flows when the API is down; then enrolment,
- * newer settings, change events, reports and the shipping of events, each on its own and none in the way of mail.
- * Resolves when the service runs under its first settings. SIGTERM and SIGINT stop it and end the process with 0.
+ * Starts a worker. It first applies the last good settings from disk, so that mail flows while the API is down. Then it
+ * enrols, fetches newer settings, follows change events, reports and ships events. These run independently and do not
+ * block mail. Resolves when the service runs with its first settings. SIGTERM and SIGINT stop the worker and end the
+ * process with 0.
  */
 export async function startWorker({ service: makeService, name, env }: StartOptions): Promise<Worker> {
   const parts = await openWorkerParts(name, env)
@@ -42,14 +43,14 @@ export async function startWorker({ service: makeService, name, env }: StartOpti
   return worker
 }
 
-/** Enrols, follows the settings, reports and, at last, stops. */
+/** Enrols, follows the settings, reports, and finally stops. */
 class RunningWorker {
   readonly #parts: WorkerParts
   readonly #startedAt = new Date().toISOString()
   readonly #stopping = new AbortController()
   readonly #reports: Periodic
   readonly #ends: (() => void)[] = []
-  // Made by `serve`, before anything is followed or reported.
+  // Set by `serve`, before anything is followed or reported.
   #service!: Service
   #follower!: Follower
   #requests!: WorkerRequests
@@ -62,14 +63,14 @@ class RunningWorker {
     this.#reports = new Periodic(reportEveryMs, () => this.#report(), this.#stopping.signal)
   }
 
-  /** The worker as its service sees it. */
+  /** The worker as seen by its service. */
   worker(): WorkerOfService {
     const { id, env, dataDirectory, log, controlPlane, events, logging, facts } = this.#parts
     return {
       id,
       record: logging.record,
       wants: logging.wants,
-      // For measuring what recording costs; the replay knows nothing of sessions of such a worker.
+      // For measuring the cost of recording. The replay does not see sessions of such a worker.
       facts: env.POSTERN_FACTS === 'off' ? undefined : facts,
       flushEvents: () => events.flush(),
       syncEvents: () => events.sync(),
@@ -90,7 +91,7 @@ class RunningWorker {
     }
   }
 
-  /** This is the service that the settings are for. */
+  /** Sets the service that receives the settings. */
   serve(service: Service): void {
     const { controlPlane, lastGood, log, logging } = this.#parts
     this.#service = service
@@ -109,12 +110,12 @@ class RunningWorker {
     })
   }
 
-  /** Called when everything else has stopped. */
+  /** Registers a callback for when everything else has stopped. */
   atEnd(end: () => void): void {
     this.#ends.push(end)
   }
 
-  /** The service's, degraded by what is wrong with the worker. */
+  /** Returns the service's status, degraded by problems of the worker. */
   status(): ServiceStatus {
     const { events, lastGood, logging } = this.#parts
     return withTrouble(this.#service.status(), {
@@ -124,7 +125,7 @@ class RunningWorker {
     })
   }
 
-  /** Resolves when first settings are in force: the last good ones from disk, or the API's. */
+  /** Resolves when the first settings are in force: the last good ones from disk, or the API's. */
   async start(): Promise<void> {
     const { log } = this.#parts
     const resumed = await this.#follower.resume()
@@ -137,7 +138,7 @@ class RunningWorker {
     if (!resumed) await following
   }
 
-  /** From here on events are shipped and the worker reports. */
+  /** Enrols, then ships events and reports. */
   async #enrol(): Promise<void> {
     const { controlPlane, events, log } = this.#parts
     const { lastEvent } = await untilItWorks(
@@ -150,7 +151,7 @@ class RunningWorker {
     this.#reports.start()
   }
 
-  /** Newer settings: once now, then whenever something is heard, and every 15 s whatever is heard. */
+  /** Fetches newer settings: once now, then after each notification, and every 15 s in any case. */
   async #follow(): Promise<void> {
     const { log } = this.#parts
     const follower = this.#follower
@@ -172,14 +173,14 @@ class RunningWorker {
       workerId: id,
       endpoint: env.POSTERN_SQS_ENDPOINT,
       notified: (revision) => {
-        // A revision that is known already: there is something else to be done.
+        // For a revision that is already known, the notification announces a request instead.
         if (revision <= this.#follower.revision) this.#requests.look()
         this.#follower.notify(revision)
       },
       ready: (url) => {
         this.#queueUrl = url
         this.#reports.soon()
-        // What was announced before the queue existed was announced to nobody.
+        // Announcements from before the queue existed were lost.
         void this.#follower.ask().catch(() => {})
       },
       failed: (error) => log.warn({ error: reasonOf(error) }, 'change queue is away; asking the API every 15 s'),
@@ -207,7 +208,7 @@ class RunningWorker {
     if (answer.requests > 0) this.#requests.look()
   }
 
-  /** Mail first, then what tells of it. */
+  /** Stops mail first, then reporting. */
   async #stop(cause: string): Promise<void> {
     const { name, log, logging, facts, events, lastGood } = this.#parts
     log.info({ cause }, 'stopping')
@@ -225,7 +226,7 @@ class RunningWorker {
   }
 }
 
-/** The service's settings, and the log's. */
+/** Applies settings to the service and to the log. */
 function withLogging(service: Service, logging: WorkerParts['logging']): Service {
   return {
     name: service.name,
@@ -238,7 +239,10 @@ function withLogging(service: Service, logging: WorkerParts['logging']): Service
   }
 }
 
-/** A service that runs is degraded while its disk refuses what should outlive the process, or its log cannot be reached. */
+/**
+ * A running service is degraded while its disk refuses data that must outlive the process, or while its log cannot be
+ * reached.
+ */
 function withTrouble(status: ServiceStatus, troubles: Record<string, string | undefined>): ServiceStatus {
   const texts = Object.entries(troubles).flatMap(([part, text]) => (text === undefined ? [] : [`${part}: ${text}`]))
   if (texts.length === 0 || (status.observed !== 'running' && status.observed !== 'degraded')) return status

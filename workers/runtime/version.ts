@@ -1,2 +1,2 @@
-/** This release. */
+/** The current release. */
 export const version = '0.1.0'

@@ -9,13 +9,13 @@ import { Logging } from './logging/logging.ts'
 import { version } from './version.ts'
 import type { Service } from './worker.ts'
 
-/** What a worker has before its service is made. */
+/** The parts of a worker that exist before its service is created. */
 export type WorkerParts = {
   id: string
   name: Service['name']
   env: NodeJS.ProcessEnv
   dataDirectory: string
-  /** Of this process, for whoever runs it; not the log of mail. */
+  /** The log of this process, for its operator. It is not the mail log. */
   log: Logger
   controlPlane: ControlPlane
   events: EventLog
@@ -24,7 +24,7 @@ export type WorkerParts = {
   lastGood: LastGood
 }
 
-/** Opens what the environment names. Rejects when a variable is missing or the data directory cannot be used. */
+/** Opens the parts that the environment configures. Rejects if a variable is missing or the data directory is unusable. */
 export async function openWorkerParts(name: Service['name'], env: NodeJS.ProcessEnv): Promise<WorkerParts> {
   const id = required(env, 'POSTERN_WORKER_NAME')
   const dataDirectory = required(env, 'POSTERN_DATA_DIR')
@@ -55,11 +55,11 @@ export async function openWorkerParts(name: Service['name'], env: NodeJS.Process
   return { id, name, env, dataDirectory, log, controlPlane, events, logging, facts, lastGood: new LastGood(directory) }
 }
 
-/** Mail, keys and password hashes: what is made from now on, and what an earlier release left, is for this user alone. */
+/** Restricts access to mail, keys and password hashes to this user, for new files and for those of an earlier release. */
 async function keepToThisUser(dataDirectory: string): Promise<void> {
   process.umask(0o077)
   await mkdir(dataDirectory, { recursive: true })
-  // A volume that belongs to somebody else has its own access rules.
+  // A volume with another owner has its own access rules.
   await chmod(dataDirectory, 0o700).catch(() => {})
 }
 

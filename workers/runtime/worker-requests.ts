@@ -8,7 +8,10 @@ export type WorkerRequestsOptions = {
   failed: (error: unknown) => void
 }
 
-/** Fetches what the API asks of this worker, does it, and answers: one at a time, and again what could not be answered. */
+/**
+ * Fetches the API's requests to this worker, carries them out and answers, one at a time. Repeats those that could not
+ * be answered.
+ */
 export class WorkerRequests {
   readonly #options: WorkerRequestsOptions
   #looking = false
@@ -18,7 +21,7 @@ export class WorkerRequests {
     this.#options = parts
   }
 
-  /** Returns at once. */
+  /** Starts a check and returns at once. */
   look(): void {
     if (this.#looking) {
       this.#again = true
@@ -54,7 +57,7 @@ async function run(
       send: (n, octets) => controlPlane.sendChunk(request.id, n, octets),
     })
   } catch (error) {
-    // The API went away meanwhile: the request waits there and is answered when it is back.
+    // The API became unreachable. The request waits there and is answered when the API is back.
     if (error instanceof ControlPlaneError) throw error
     return { outcome: 'failed', because: (error instanceof Error ? error.message : String(error)).slice(0, 300) }
   }

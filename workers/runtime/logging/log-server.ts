@@ -10,13 +10,13 @@ export type LogServerAddress = { host: string; port: number; tls: boolean }
 const batchLines = 500
 const reconnectPauses = { firstMs: 200, longestMs: 30_000 }
 const connectMs = 10_000
-/** A server that takes nothing for so long is as good as gone. */
+/** A server that accepts no data for this long counts as gone. */
 const silentMs = 30_000
 
 /**
- * RFC 5424 messages over TCP (RFC 6587 §3.4.1, octet counting) or TLS (RFC 5425). One batch is under way at a time and is
- * forgotten when the socket has taken it; a connection that breaks before sends it again. The certificate is verified
- * against the system's authorities and those of NODE_EXTRA_CA_CERTS.
+ * Sends RFC 5424 messages over TCP (RFC 6587 §3.4.1, octet counting) or TLS (RFC 5425). One batch is in transit at a
+ * time and is dropped once the socket has accepted it. If the connection breaks before that, the batch is sent again.
+ * The certificate is verified against the system's authorities and those in NODE_EXTRA_CA_CERTS.
  */
 export class LogServerSink implements Sink {
   readonly #address: LogServerAddress
@@ -31,7 +31,7 @@ export class LogServerSink implements Sink {
   #closed = false
   #trouble: string | undefined
 
-  /** `failed`: called for each attempt that came to nothing. */
+  /** `failed`: called for each failed attempt. */
   constructor(address: LogServerAddress, failed: (why: string) => void) {
     this.#address = address
     this.#failed = failed
@@ -69,7 +69,7 @@ export class LogServerSink implements Sink {
     socket.on('error', (error) => {
       why = error.message
     })
-    // A log server says nothing; reading is how the end is heard of.
+    // A log server sends no data. Reading is needed to notice the end of the connection.
     socket.resume()
     socket.once('close', () => {
       clearTimeout(limit)

@@ -14,21 +14,21 @@ export type LoggingOptions = {
   events: Pick<EventLog, 'keep' | 'unsent'>
   /** `/dev/log` or another socket, or `host:port`. */
   syslog: string
-  /** The log cannot be reached: for the operator's own output. */
+  /** Reports an unreachable log in the operator's own output. */
   failed: (why: string) => void
 }
 
-/** How often losses are counted into an event. */
+/** How often losses are summarized in an event. */
 const countEveryMs = 5_000
 const graceMs = 2_000
 const complainEveryMs = 60_000
-/** With so many events waiting for storage, dialogue lines are counted and not kept. */
+/** With this many events waiting for storage, dialogue lines are counted but not kept. */
 const maxDialogueWaiting = 50_000
 
 /**
- * Every event passes here. It goes to the operational record, whatever the settings say: queue, books and traces need it.
- * Whether and where it is logged follows `logging`, at once and without a restart. Nothing here waits: a log that is
- * slow or gone costs lines, which are counted, and never mail.
+ * All events pass through here. Each goes to the operational record, independent of the settings, because queue, books
+ * and traces need it. The `logging` settings decide whether and where it is logged, and apply at once, without a
+ * restart. Nothing here waits: a slow or unreachable log loses lines, which are counted, but never delays mail.
  */
 export class Logging {
   readonly #options: LoggingOptions
@@ -48,7 +48,7 @@ export class Logging {
     this.#timer.unref()
   }
 
-  /** Puts other settings in force. A destination that stays the same keeps its connection. */
+  /** Applies new settings. A destination that does not change keeps its connection. */
   take(settings: LoggingSettings | undefined): void {
     if (!settings) return
     this.#settings = settings
@@ -68,7 +68,7 @@ export class Logging {
     this.#options.failed(why)
   }
 
-  /** Whether an event of this type would be logged: ask before making a costly one. */
+  /** Returns whether an event of this type would be logged. Check this before creating a costly one. */
   wants = (type: EventType): boolean => this.#settings.destination !== 'none' && isLogged(type, this.#settings.level)
 
   record = <T extends EventType>(type: T, given: EventFields<T>): void => {
@@ -76,11 +76,11 @@ export class Logging {
     const { destination, level } = this.#settings
     const logged = destination !== 'none' && isLogged(type, level)
     const at = new Date().toISOString()
-    // A log that lost something says so where an operator looks, wherever the log itself goes.
+    // A log that lost lines reports it in storage, where operators look, whatever the log's destination.
     const inStorage = type === 'log.dropped' || (logged && destination === 'storage')
     if (levelOf(type) === 'normal') this.#options.events.keep(type, fields, inStorage, at)
     else if (inStorage) this.#keepDialogue(type, fields, at)
-    // A log that loses lines is not told that it lost them.
+    // Do not report lost lines to the log that loses them.
     if (logged && this.#sink && type !== 'log.dropped')
       this.#send({ ...fields, type, at, worker: this.#options.worker })
   }
@@ -109,7 +109,7 @@ export class Logging {
       this.record('log.dropped', { count: waiting, because: 'the dialogue is faster than storage takes it' })
   }
 
-  /** For the worker's report. */
+  /** Metrics for the worker's report. */
   get metrics(): { log_lines_total: number; log_lines_dropped_total: number } {
     return { log_lines_total: this.#written, log_lines_dropped_total: this.#dropped }
   }
@@ -126,7 +126,7 @@ export class Logging {
     this.#closing = Promise.all([this.#closing, sink.close(graceMs)]).then(() => this.#countDropped(sink))
   }
 
-  /** Gives what waits a little time to go out. What is recorded after this is not sent. */
+  /** Gives waiting lines a short time to be sent. Later events are not sent. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#letGo()

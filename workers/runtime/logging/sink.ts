@@ -1,21 +1,21 @@
 import type { LogLine } from './log-line.ts'
 
-/** Where lines go. Taking one never waits and never throws; what cannot be kept is counted. */
+/** A destination of log lines. Accepting a line never waits or throws. Lines that cannot be kept are counted. */
 export type Sink = {
   write(line: LogLine): void
-  /** Lines that were lost since the last call, and why the last of them was. */
+  /** Returns the number of lines lost since the last call, and the reason for the last loss. */
   takeDropped(): { count: number; because: string }
-  /** Why lines do not go out now, as far as is known. */
+  /** Returns why lines are not being sent now, if known. */
   trouble(): string | undefined
-  /** Gives what waits `graceMs` to go out, then lets go. */
+  /** Gives waiting lines `graceMs` to be sent, then closes. */
   close(graceMs: number): Promise<void>
 }
 
-/** Lines that may wait, and their octets: past either the newest are dropped. */
+/** Maximum number of waiting lines and of their bytes. Beyond either, the newest lines are dropped. */
 const maxLines = 20_000
 const maxOctets = 16 * 1024 * 1024
 
-/** Lines that wait for a way out. */
+/** Lines that wait to be sent. */
 export class Waiting {
   #lines: string[] = []
   #octets = 0
@@ -35,14 +35,14 @@ export class Waiting {
     this.#octets += line.length
   }
 
-  /** Takes up to `most` lines out, oldest first. */
+  /** Removes and returns up to `max` lines, oldest first. */
   take(max: number): string[] {
     const taken = this.#lines.splice(0, max)
     for (const line of taken) this.#octets -= line.length
     return taken
   }
 
-  /** What was taken and did not go out: it is the next again. */
+  /** Puts back lines that were taken but not sent, so that they come next. */
   putBack(lines: readonly string[]): void {
     this.#lines.unshift(...lines)
     for (const line of lines) this.#octets += line.length

@@ -6,8 +6,9 @@ import { type LogLine, priorityOf, syslogMessage, textOf } from './log-line.ts'
 import { type Sink, Waiting } from './sink.ts'
 
 /**
- * The local syslog. Node cannot write to a datagram socket in the file system, which is what `/dev/log` is: `logger` of
- * util-linux does, one process a worker, a line in for a message out. With `host:port` messages go by UDP (RFC 5426).
+ * The local syslog. `/dev/log` is a datagram socket in the file system, which Node cannot write to. So one `logger`
+ * process (util-linux) for each worker sends a message for each input line. With `host:port`, messages are sent over
+ * UDP (RFC 5426).
  */
 export function syslogSink(where: string, failed: (why: string) => void): Sink {
   const udp = /^\[?([^\]/]+)\]?:(\d+)$/.exec(where)
@@ -17,7 +18,7 @@ export function syslogSink(where: string, failed: (why: string) => void): Sink {
 
 const restartMs = 1_000
 const batchLines = 200
-/** A `logger` that has not complained for so long reaches the daemon. */
+/** A `logger` without complaints for this long is assumed to reach the daemon. */
 const provenMs = 2_000
 
 class LoggerSink implements Sink {
@@ -46,7 +47,7 @@ class LoggerSink implements Sink {
     return this.#waiting.takeDropped()
   }
 
-  /** Looked for also while nothing is to be written. */
+  /** Also checked while there is nothing to write. */
   trouble(): string | undefined {
     if (!this.#child && !existsSync(this.#socketPath)) return `there is no ${this.#socketPath}`
     return this.#trouble
@@ -65,7 +66,7 @@ class LoggerSink implements Sink {
     }, provenMs).unref()
     child.stderr.on('data', (text) => {
       why = String(text).trim().split('\n').at(-1)?.slice(0, 200) ?? ''
-      // One complaint a message that the daemon did not take.
+      // There is one complaint for each message that the daemon did not accept.
       this.#waiting.lost(String(text).trim().split('\n').length, why)
       this.#trouble = why
       proven.refresh()
