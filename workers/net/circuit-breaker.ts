@@ -1,6 +1,6 @@
 /**
- * After some failures in a row nobody is asked for a while, so that a dead partner does not hold every session for its
- * time-out. Then one may try; its success lets everybody ask again.
+ * Rejects calls for a while after some consecutive failures, so that an unreachable partner does not hold every session
+ * for its time-out. Then one call may try; if it succeeds, all calls are allowed again.
  */
 export class Breaker {
   readonly #failures: number
@@ -20,7 +20,7 @@ export class Breaker {
     this.#now = now
   }
 
-  /** Whether it may be asked now; whoever asks says `worked` or `failed` afterwards. */
+  /** Returns whether a call is allowed now. The caller then reports `worked` or `failed`. */
   mayAsk(): boolean {
     if (this.#inRow < this.#failures) return true
     if (this.#trying || this.#now() < this.#until) return false

@@ -2,13 +2,13 @@ import { Resolver } from 'node:dns/promises'
 import { LRUCache } from 'lru-cache'
 
 /**
- * The DNS client of the workers. It caches answers, and callers that ask while an answer is on its way share it. A look-up that
- * failed or timed out is `not-known`, never "no". Never rejects.
+ * The DNS client of the workers. It caches answers, and callers share a query in progress. A lookup that failed or
+ * timed out is `not-known`, never "no". Never rejects.
  */
 
 export type Found<T> =
   | { kind: 'found'; value: T }
-  /** The name exists and has no such record. */
+  /** The name exists but has no such record. */
   | { kind: 'empty' }
   /** NXDOMAIN. */
   | { kind: 'no-name' }
@@ -18,18 +18,21 @@ export type Found<T> =
 export type Mx = { host: string; preference: number }
 
 export type DnsOptions = {
-  /** `address[:port]` each; empty: the system's. */
+  /** `address[:port]` each. Empty: the system's servers. */
   servers: readonly string[]
-  /** Milliseconds for the first try. */
+  /** Time-out of the first try in milliseconds. */
   timeoutMs?: number
   tries?: number
-  /** Names in the cache; the least recently used go first. */
+  /** Maximum number of names in the cache. The least recently used are removed first. */
   maxCached?: number
-  /** Queries at the same time; further ones are `not-known` at once. Set it where remote clients decide what is asked. */
+  /**
+   * Maximum number of concurrent queries. Further ones are `not-known` at once. Set this if remote clients determine
+   * the queries.
+   */
   maxQueries?: number
 }
 
-/** Seconds. Node tells the TTL of addresses only. */
+/** Seconds. Node returns the TTL only for addresses. */
 const cacheOther = 120
 const cacheMissing = 60
 const cacheFailure = 5
@@ -43,7 +46,7 @@ export class Dns {
   readonly #maxQueries: number
   #queries = 0
 
-  /** Throws when a server is not `address[:port]`. */
+  /** Throws if a server is not `address[:port]`. */
   constructor({ servers, timeoutMs = 5000, tries = 3, maxCached = 50_000, maxQueries }: DnsOptions) {
     this.#resolver = new Resolver({ timeout: timeoutMs, tries })
     if (servers.length > 0) this.#resolver.setServers(servers)
@@ -59,7 +62,7 @@ export class Dns {
     return this.#ask(`aaaa ${host}`, async () => addresses(await this.#resolver.resolve6(host, { ttl: true })))
   }
 
-  /** The host of a null MX is the empty text. */
+  /** Looks up MX records. The host of a null MX is the empty string. */
   mx(domain: string): Promise<Found<Mx[]>> {
     return this.#ask(`mx ${domain}`, async () => {
       const records = await this.#resolver.resolveMx(domain)
@@ -67,12 +70,12 @@ export class Dns {
     })
   }
 
-  /** Of a name below `in-addr.arpa` or `ip6.arpa`. */
+  /** Looks up a name below `in-addr.arpa` or `ip6.arpa`. */
   ptr(name: string): Promise<Found<string[]>> {
     return this.#ask(`ptr ${name}`, async () => others((await this.#resolver.resolvePtr(name)).map(hostName)))
   }
 
-  /** Each record as one text. */
+  /** Looks up TXT records; returns each record as one string. */
   txt(name: string): Promise<Found<string[]>> {
     return this.#ask(`txt ${name}`, async () => {
       const records = await this.#resolver.resolveTxt(name)
@@ -90,7 +93,7 @@ export class Dns {
     if (this.#queries >= this.#maxQueries) return Promise.resolve({ kind: 'not-known', why: 'too many queries' })
     this.#queries++
     const cache = (seconds: number) => {
-      // After clear() a late answer is not cached.
+      // A late answer is not cached after clear().
       if (this.#cache.peek(key) === answer) this.#cache.set(key, answer, { ttl: seconds * 1000 })
     }
     const answer: Promise<Found<T[]>> = query()

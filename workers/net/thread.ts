@@ -1,28 +1,31 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
 /**
- * Requests to a worker thread, each with one response. The thread starts with the first request. One that ends rejects what it
- * had been asked, and the next request starts a new one.
+ * Sends requests to a worker thread; each gets one response. The thread starts with the first request. When a thread
+ * ends, its pending requests are rejected, and the next request starts a new one.
  */
 
-/** The thread answers each request with the same `id`; `error` with its `code` in place of what was asked for. */
+/**
+ * The thread answers each request with the same `id`. On failure the response has `error` with its `code` instead of a
+ * result.
+ */
 export type ThreadRequest = { id: number }
 export type ThreadResponse = { id: number; error?: string; code?: string }
 
 export type ThreadOptions = {
   script: URL
-  /** What the thread does, for errors: `signing`. */
+  /** The thread's task, for error messages: `signing`. */
   task: string
   workerData?: WorkerOptions['workerData']
-  /** Milliseconds for each response; without it there is no limit. */
+  /** Milliseconds for each response. Absent: no limit. */
   timeoutMs?: number
-  /** Requests without a response; further ones are rejected. */
+  /** Maximum number of pending requests; further ones are rejected. */
   maxPending?: number
-  /** It has a state of its own: one that ends is not replaced, and the process does not end before it. */
+  /** The thread has its own state: it is not replaced if it ends, and the process does not end before it. */
   once?: true
 }
 
-/** `code`: what the thread said, e.g. SQLITE_FULL; empty when it ended or took too long. */
+/** `code`: the code from the thread, e.g. SQLITE_FULL; empty if the thread ended or timed out. */
 export class ThreadError extends Error {
   override readonly name = 'ThreadError'
   readonly code: string
@@ -50,13 +53,13 @@ export class Thread<Request extends ThreadRequest, Response extends ThreadRespon
     return ++this.#lastId
   }
 
-  /** Posts what has no response. */
+  /** Posts a request without a response. */
   post(request: Request): void {
     this.#worker ??= this.#start()
     this.#worker.postMessage(request)
   }
 
-  /** One request at a time for each id. Rejects with ThreadError. */
+  /** Sends a request. Only one request at a time for each id. Rejects with ThreadError. */
   ask(request: Request): Promise<Response> {
     const { task, timeoutMs, maxPending = Number.POSITIVE_INFINITY } = this.#options
     if (this.#pending.size >= maxPending)
@@ -72,7 +75,7 @@ export class Thread<Request extends ThreadRequest, Response extends ThreadRespon
     })
   }
 
-  /** Ends the thread; what it was asked is rejected. */
+  /** Ends the thread and rejects its pending requests. */
   async close(): Promise<void> {
     await this.#worker?.terminate()
   }

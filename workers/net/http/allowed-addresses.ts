@@ -2,21 +2,21 @@ import { blocksIn, type Environment } from '@postern/contract/environment.ts'
 import { type AddressBlock, parseAddress, parseBlock } from '@postern/contract/network.ts'
 
 /**
- * Which addresses a request may go to whose target an administrator typed: those of the public Internet, and what the
- * environment names. Everything else (this host, private and link-local networks, metadata services, multicast, ways to
- * wrap an IPv4 address in an IPv6 one) is refused, so that the console is no door into the network that Postern stands in.
+ * Restricts requests to URLs that administrators enter: to addresses of the public Internet and those in the
+ * environment. All others are refused (this host, private and link-local networks, metadata services, multicast, IPv6
+ * forms that wrap IPv4 addresses), so that the console gives no access to the network where Postern runs.
  */
 export type AllowedAddresses = {
-  /** @returns why the address is out of reach, or `null` when it may be asked */
+  /** @returns why requests to the address are refused, or `null` if they are allowed */
   refuses(address: string): string | null
 }
 
-/** From `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
+/** Reads `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
 export function allowedAddressesFrom(env: Environment): AllowedAddresses {
   return allowedAddressesOf(blocksIn(env, 'POSTERN_HOOKS_MAY_REACH') ?? [])
 }
 
-/** `allowed`: addresses and CIDR blocks that may be reached besides the public Internet. */
+/** `allowed`: addresses and CIDR blocks that are allowed in addition to the public Internet. */
 export function allowedAddressesOf(allowed: readonly string[]): AllowedAddresses {
   const blocks = allowed.map((text) => parseBlock(text)).filter((block) => block !== null)
   return {
@@ -37,7 +37,10 @@ function holds(block: AddressBlock, address: Address): boolean {
   return block.address.kind() === address.kind() && address.match(block.address as never, block.bits)
 }
 
-/** `unicast` is said only of what the registries give out: IPv6 outside 2000::/3 is nobody's (RFC 4291 §2.4, RFC 3587). */
+/**
+ * Returns the range of an address. Only assigned addresses count as `unicast`: IPv6 outside 2000::/3 is unassigned (RFC
+ * 4291 §2.4, RFC 3587).
+ */
 function rangeOf(address: Address): string {
   const range = address.range()
   const isGlobal = address.kind() === 'ipv4' || ((address.toByteArray()[0] as number) & 0xe0) === 0x20

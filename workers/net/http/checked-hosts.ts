@@ -6,8 +6,8 @@ import { type AllowedAddresses, allowedAddressesFrom } from './allowed-addresses
 import { HookFailure } from './hook-failure.ts'
 
 /**
- * Names to addresses that may be asked. We resolve, look at each address, and connect to exactly what was looked at: a name
- * that means something else a moment later (DNS rebinding) gains nothing.
+ * Resolves names to allowed addresses. Each resolved address is checked, and the connection goes to exactly that
+ * address. A name that later resolves differently (DNS rebinding) thus has no effect.
  */
 export class CheckedHosts {
   readonly #reach: AllowedAddresses
@@ -18,7 +18,10 @@ export class CheckedHosts {
     this.#resolve = resolve
   }
 
-  /** At least one address, in the order of the answer. Rejects with HookFailure: forbidden, unreachable or timeout. */
+  /**
+   * Returns at least one address, in the order of the answer. Rejects with HookFailure: forbidden, unreachable or
+   * timeout.
+   */
   async addressesOf(host: string, timeoutMs: number): Promise<string[]> {
     const bare = host.replace(/^\[|\]$/g, '')
     const found = parseAddress(bare) ? [bare] : await this.#ask(bare, timeoutMs)
@@ -49,13 +52,13 @@ export class CheckedHosts {
   }
 }
 
-/** By `POSTERN_DNS_SERVERS` and `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
+/** Reads `POSTERN_DNS_SERVERS` and `POSTERN_HOOKS_MAY_REACH`. Throws an EnvironmentError. */
 export function hostsFrom(env: NodeJS.ProcessEnv): CheckedHosts {
   const servers = serversIn(env, 'POSTERN_DNS_SERVERS') ?? []
   return new CheckedHosts(allowedAddressesFrom(env), servers.length > 0 ? askServers(servers) : askSystem)
 }
 
-/** The system's way, which also knows /etc/hosts. */
+/** Uses the system's resolver, which also reads /etc/hosts. */
 async function askSystem(host: string): Promise<string[]> {
   return (await lookup(host, { all: true, order: 'ipv4first' })).map(({ address }) => address)
 }

@@ -4,13 +4,13 @@ import { isIP } from 'node:net'
 import type { CheckedHosts } from './checked-hosts.ts'
 import { HookFailure } from './hook-failure.ts'
 
-/** Octets of an answer. */
+/** Maximum size of a response in bytes. */
 const maxAnswer = 262_144
 const timeoutMs = 10_000
 
 /**
- * One GET of a URL that an administrator typed, or that such a page named: to an address that was looked at, following no
- * redirect, over within 10 s. Rejects with HookFailure.
+ * Sends one GET to a URL that an administrator entered, or that such a URL's response named. It uses a checked address,
+ * follows no redirect, and ends within 10 s. Rejects with HookFailure.
  */
 export async function getJson(text: string, hosts: CheckedHosts): Promise<unknown> {
   const url = new URL(text)

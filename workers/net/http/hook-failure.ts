@@ -1,13 +1,16 @@
-/** Why nothing usable came from outside. The message is for the operator; no secret and no octet of an answer stands in it. */
+/**
+ * Why an external service gave no usable answer. The message is for the operator; it never contains a secret or any
+ * byte of an answer.
+ */
 export type HookFailureKind =
-  /** The address is out of reach: nobody was asked. */
+  /** The address is not allowed; no request was sent. */
   | 'forbidden'
-  /** No such host, no connection, no TLS. */
+  /** No such host, no connection, or no TLS. */
   | 'unreachable'
   | 'timeout'
-  /** What came is not an answer, or too long for one. */
+  /** The response is not a valid answer, or is too long. */
   | 'nonsense'
-  /** Too many failures just now: nobody was asked. */
+  /** There were too many recent failures; no request was sent. */
   | 'resting'
 
 export class HookFailure extends Error {

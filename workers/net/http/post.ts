@@ -6,19 +6,19 @@ import type { CheckedHosts } from './checked-hosts.ts'
 import { HookFailure } from './hook-failure.ts'
 
 /**
- * One POST to a URL that an administrator typed. It goes to an address that was checked, follows no redirect, and ends
- * within its time whatever the other side does. The body flows; the answer is kept up to a limit.
+ * Sends one POST to a URL that an administrator entered. It uses a checked address, follows no redirect, and ends
+ * within its time limit whatever the other side does. The body is streamed, and the response is kept up to a limit.
  */
 export type Post = {
   url: string
   headers: Readonly<Record<string, string>>
-  /** Octets of the body. */
+  /** Length of the body in bytes. */
   length: number
-  /** Made anew for each connection that is tried. */
+  /** Creates the body anew for each connection attempt. */
   body: () => AsyncIterable<Uint8Array>
-  /** Milliseconds from the first question to the last octet of the answer. */
+  /** Milliseconds from the first query to the last byte of the response. */
   timeoutMs: number
-  /** Octets of an answer; a longer one is nonsense, or with `cutAnswer` only its beginning is of interest. */
+  /** Maximum size of a response in bytes. A longer one is nonsense; with `cutAnswer` it is truncated instead. */
   maxAnswer: number
   cutAnswer?: boolean
   signal?: AbortSignal | undefined
@@ -26,7 +26,7 @@ export type Post = {
 
 export type Answer = { status: number; headers: IncomingMessage['headers']; body: Buffer }
 
-/** Addresses of one host that are tried. */
+/** Maximum number of addresses to try for one host. */
 const maxAddresses = 3
 
 export class Poster {
@@ -38,7 +38,7 @@ export class Poster {
     this.#hosts = hosts
   }
 
-  /** Rejects with HookFailure, or with what the body rejected with. */
+  /** Rejects with HookFailure, or with the error of the body. */
   async post(post: Post): Promise<Answer> {
     const until = performance.now() + post.timeoutMs
     const url = new URL(post.url)
@@ -49,7 +49,7 @@ export class Poster {
         return await this.#send(post, { url, address, until })
       } catch (error) {
         failure = error
-        // Only where nothing was sent another address may be asked.
+        // Another address may be tried only if nothing was sent.
         if (!(error instanceof HookFailure) || error.trouble !== 'unreachable') break
       }
     }
@@ -64,7 +64,7 @@ export class Poster {
       try {
         return await exchange.go(this.#open(post, target, signal), post)
       } catch (error) {
-        // A connection that waited may have died meanwhile: that says nothing, and nobody has read the request.
+        // An idle connection may have closed in the meantime. Then the server has not read the request, so try again.
         if (exchange.wasStale(error)) continue
         if (late.aborted)
           throw new HookFailure('timeout', `${target.url.host} did not answer within ${post.timeoutMs} ms`)
@@ -99,7 +99,7 @@ export class Poster {
   }
 }
 
-/** A request on its way. */
+/** A request in progress. */
 class Exchange {
   #connected = false
   #stale = false
@@ -129,7 +129,7 @@ class Exchange {
       request.once('response', (response) => {
         answered = true
         readAnswer(response, post).then((answer) => {
-          // An answer may come before the end of the request; the rest is of no interest then.
+          // A response may arrive before the request is complete. The rest of the request is then not needed.
           if (!request.writableFinished) request.destroy()
           source.destroy()
           resolve(answer)

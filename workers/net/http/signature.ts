@@ -1,9 +1,10 @@
 import { createHash, createHmac } from 'node:crypto'
 
 /**
- * How a receiver knows that a request is ours and fresh: `Postern-Signature: t=<seconds>,v1=<hex>`, where v1 is the
- * HMAC-SHA256, keyed with the secret, of `<t>.<hex SHA-256 of the body as sent>`. Receivers refuse a `t` that is more than
- * five minutes from their own clock: whoever recorded a request cannot repeat it later.
+ * Signs requests, so that a receiver can check that one is authentic and fresh: `Postern-Signature:
+ * t=<seconds>,v1=<hex>`, where v1 is the HMAC-SHA256, keyed with the secret, of `<t>.<hex SHA-256 of the body as
+ * sent>`. Receivers refuse a `t` that differs from their own clock by more than five minutes, so that a recorded
+ * request cannot be replayed later.
  */
 export const signatureHeader = 'postern-signature'
 
@@ -13,7 +14,7 @@ export function sign(secret: string, at: number, bodyDigest: string): string {
   return `t=${t},v1=${createHmac('sha256', secret).update(`${t}.${bodyDigest}`).digest('hex')}`
 }
 
-/** SHA-256 of the body in hex, in bounded memory. */
+/** Returns the SHA-256 of the body in hex, in bounded memory. */
 export async function digestOf(body: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of body) hash.update(chunk)
