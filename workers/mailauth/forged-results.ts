@@ -2,16 +2,16 @@ import { domainToASCII } from 'node:url'
 import type { Field } from './header.ts'
 
 /**
- * RFC 8601 §5: a field that claims to be ours and came from outside is forged, and taken out. What says it is of somebody
- * else stays: we do not know whom our readers trust.
+ * Removes forged Authentication-Results fields, which claim to come from this server but arrived from outside (RFC 8601
+ * §5). Fields in the name of other servers stay, because readers may trust those servers.
  */
 
-/** A header with more of them loses everything behind: nobody sends such a header in good faith. */
+/** A header with more such fields loses everything after them: nobody sends such a header in good faith. */
 const maxCuts = 1000
 
 export type Cut = [from: number, to: number]
 
-/** Octets of the message to leave out, in order, neighbours together. */
+/** Returns the byte ranges of the message to leave out, in order, with adjacent ranges merged. */
 export function forgedIn(fields: readonly Field[], hostname: string): { cuts: Cut[]; count: number } {
   const ours = canonical(hostname)
   const cuts: Cut[] = []
@@ -31,7 +31,7 @@ export function forgedIn(fields: readonly Field[], hostname: string): { cuts: Cu
   return { cuts, count }
 }
 
-/** The authserv-id (RFC 8601 §2.2): a token or a quoted string, after comments and white space, before a version. */
+/** Returns the authserv-id (RFC 8601 §2.2): a token or a quoted string, after comments and white space, before a version. */
 function servedBy(field: string): string {
   const value = withoutComments(field.slice(field.indexOf(':') + 1)).replace(/^\s+/, '')
   const quoted = /^"((?:[^"\\]|\\.)*)"/s.exec(value)
@@ -39,7 +39,7 @@ function servedBy(field: string): string {
   return canonical(id)
 }
 
-/** Comments nest, and hide neither in quotes nor behind a backslash (RFC 5322 §3.2.2). */
+/** Removes comments. They can be nested. Parentheses in quotes or after a backslash do not count (RFC 5322 §3.2.2). */
 function withoutComments(text: string): string {
   let out = ''
   let depth = 0
@@ -56,13 +56,13 @@ function withoutComments(text: string): string {
     else if (c === '(') depth++
     else if (c === ')' && depth > 0) depth--
     else if (depth === 0) out += c
-    // The authserv-id is over.
+    // The authserv-id has ended.
     if (c === ';' && depth === 0 && !inQuotes) break
   }
   return out
 }
 
-/** Names are compared as the DNS does (RFC 8601 §2.3 says: case-insensitively; §5 with A-labels). */
+/** Normalizes a name for comparison as in the DNS (RFC 8601: case-insensitive by §2.3, with A-labels by §5). */
 function canonical(name: string): string {
   const plain = Buffer.from(name, 'latin1').toString('utf8').trim().replace(/\.$/, '').toLowerCase()
   return domainToASCII(plain) || plain

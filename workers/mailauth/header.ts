@@ -1,17 +1,18 @@
-/** The header of a message as octets: its fields, where they stand, and where it ends. Linear in its length, whatever is in it. */
+/** The header of a message as bytes: its fields, their positions, and its end. Takes linear time for any content. */
 
-/** One field: its lines without the last CRLF, and its octets in the message `[from, to)`. */
+/** One field: its lines without the last CRLF, and its byte range `[from, to)` in the message. */
 export type Field = { name: string; text: string; from: number; to: number }
 
-/** RFC 5322 §3.6.8; whitespace before the colon is obsolete syntax (§4.5.8) and understood. */
+/** RFC 5322 §3.6.8. White space before the colon is obsolete syntax (§4.5.8) but accepted. */
 const fieldStart = /^[\x21-\x39\x3b-\x7e]+[ \t]*:/
-/** The colon may stand on the line after the name. */
+/** A field name whose colon is on the next line. */
 const lonelyName = /^[\x21-\x39\x3b-\x7e]+[ \t]*$/
 const lonelyColon = /^[ \t]+:/
 
 /**
- * Splits a header (latin1, without the empty line). A line that begins no field belongs to the one above: what signatures
- * cover is read so by mailauth too. `at`: where the header begins in the message.
+ * Splits a header (latin1, without the empty line). A line that does not begin a field belongs to the field above it,
+ * because mailauth reads the fields that signatures cover in the same way. `at`: the start of the header in the
+ * message.
  */
 export function fieldsOf(header: Buffer, at = 0): Field[] {
   const text = header.toString('latin1')
@@ -38,7 +39,7 @@ export function fieldsOf(header: Buffer, at = 0): Field[] {
 
 function beginsField(text: string, from: number, next: number): boolean {
   const first = text.charCodeAt(from)
-  // Nearly every line that begins none is folded.
+  // Nearly all lines that do not begin a field are folded lines.
   if (first === 32 || first === 9) return false
   const line = withoutLineEnd(text.slice(from, next))
   if (fieldStart.test(line)) return true
@@ -51,32 +52,35 @@ function withoutLineEnd(line: string): string {
 
 const emptyLine = Buffer.from('\r\n\r\n')
 
-/** Takes a message in pieces and finds the end of its header, of which it keeps the first `most` octets. */
+/** Takes a message in pieces and finds the end of its header. Keeps the first `most` bytes of the header. */
 export class HeaderEnd {
   readonly #most: number
   #pieces: Buffer[] = []
-  /** The last three octets, for an empty line that the pieces cut. A message begins as if after a line. */
+  /**
+   * The last three bytes, to find an empty line that is split between pieces. The start of a message counts as the
+   * start of a line.
+   */
   #tail: Buffer = Buffer.from('\r\n')
   ended = false
-  /** Of the header with its empty line, once it has ended; else those seen. */
+  /** Size of the header with its empty line once it has ended; until then, the bytes seen so far. */
   octets = 0
 
   constructor(most: number) {
     this.#most = most
   }
 
-  /** All of it was kept. */
+  /** Whether the whole header was kept. */
   get isWhole(): boolean {
     return this.octets <= this.#most
   }
 
-  /** Without the empty line. */
+  /** The header without the empty line. */
   get header(): Buffer {
     const kept = Buffer.concat(this.#pieces)
     return this.ended && this.isWhole ? kept.subarray(0, kept.length - 2) : kept
   }
 
-  /** @returns what of the piece is body; empty while the header goes on */
+  /** @returns the part of the piece that belongs to the body; empty while the header continues */
   take(piece: Buffer): Buffer {
     if (this.ended) return piece
     const end = this.#endIn(piece)

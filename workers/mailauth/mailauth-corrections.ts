@@ -13,16 +13,17 @@ import type { Field } from './header.ts'
 import type { Resolve } from './resolver.ts'
 
 /**
- * The one place where mailauth 7.1.0 (strict) is worked around. What it would do, and what is done here:
- *
- * - It reads a header octet by octet and joins folded lines at quadratic cost: 1 MiB of folded lines holds a thread for minutes.
- *   The header comes split already (`header.ts`, linear).
- * - It verifies any number of signatures, each with any number of names in h= against any number of fields: RFC 6376 §6.1
- *   allows a limit, here `maxSignatures` and `maxNames`. Signatures past it are neutral, their keys are not looked up.
- * - It reads an RSA key anew for each message, by an export that fails and is repeated: half of the time of a verification.
- *   Keys are kept, by everything their meaning depends on.
- * - A name that cannot be in the DNS (s= or d= too long) is a temporary error to it; such a key does not exist (RFC 6376 §6.1.2).
- * - It looks for the start of the MIME structure and for an ARC chain, which nobody here asks for.
+ * Works around problems of mailauth 7.1.0 (strict); no other file does. Its behavior, and the correction:
+ * - It reads a header byte by byte and joins folded lines at quadratic cost: 1 MiB of folded lines occupies a thread
+ *   for minutes. The header is therefore split in advance (`header.ts`, linear).
+ * - It verifies any number of signatures, each with any number of names in h= against any number of fields. RFC 6376
+ *   §6.1 permits a limit, here `maxSignatures` and `maxNames`. Signatures beyond it are neutral, and their keys are not
+ *   looked up.
+ * - It parses an RSA key anew for each message, with an export that fails and is repeated, which takes half of the
+ *   verification time. Keys are therefore cached by everything that determines their meaning.
+ * - It treats a name that cannot be in the DNS (s= or d= too long) as a temporary error. Such a key does not exist (RFC
+ *   6376 §6.1.2).
+ * - It looks for the start of the MIME structure and for an ARC chain, which are not needed here.
  */
 
 export const maxSignatures = 10
@@ -57,7 +58,7 @@ export class CorrectedVerifier extends DkimVerifier {
     for (const hash of this.bodyHashes.values()) hash.mimeStructureStartFinder = unasked
   }
 
-  /** Signatures that were looked at, whatever came of it; the ARC-Message-Signature is none of them. */
+  /** Number of signatures that were checked, whatever the result. The ARC-Message-Signature does not count. */
   override async finalChunk(): Promise<void> {
     this.signatureHeaders = this.signatureHeaders.filter(({ type }) => type === 'DKIM').slice(0, maxSignatures + 1)
     await super.finalChunk()
@@ -71,7 +72,7 @@ function namesIn({ parsed }: SignatureHeader): number {
   return typeof names === 'string' ? names.split(':').length : 0
 }
 
-/** As mailauth's own parser has it, of fields that are split already. */
+/** Builds the result of mailauth's own parser from fields that are already split. */
 export function parsedHeader(fields: readonly Field[], original: Buffer): ParsedHeader {
   const parsed = fields.map(({ text }): HeaderLine => {
     const casedKey =
@@ -102,7 +103,7 @@ async function keyFor({ type, name, bits, options }: Asked, resolve: Resolve): P
   return made.found
 }
 
-/** What cannot be a name does not exist. */
+/** Treats a name that cannot exist in the DNS as nonexistent. */
 function existing(resolve: Resolve): Resolve {
   return (name, type) => {
     const impossible = name.length > 253 || name.split('.').some((label) => label.length > 63 || label === '')

@@ -1,4 +1,4 @@
-/** What of mailauth 7.1.0 is used, as far as its own types do not say it: the verifier behind dkimVerify, and the key reader. */
+/** Types of mailauth 7.1.0 that its own declarations lack: the verifier behind dkimVerify, and the key reader. */
 
 declare module 'mailauth/lib/dkim/dkim-verifier.js' {
   export type HeaderLine = { key: string | null; casedKey: string | undefined; line: Buffer }
@@ -9,7 +9,7 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
   export type SignatureHeader = {
     type: 'DKIM' | 'ARC'
     parsed?: { h?: { value?: unknown } }
-    /** Reported as neutral for this reason; its key is not looked up. */
+    /** The signature is reported as neutral for this reason, and its key is not looked up. */
     invalid?: string
     skip?: string
     warnings: string[]

@@ -2,24 +2,24 @@ import { Resolver } from 'node:dns/promises'
 import { LRUCache } from 'lru-cache'
 
 /**
- * The DNS as mailauth asks it: records, or an error with a code. What was heard is kept for a while, and who asks while an
- * answer is on its way shares it. When nothing at all is answered any more, questions fail at once for a few seconds, so that
- * mail does not wait behind a resolver that is down.
+ * The DNS interface for mailauth: records, or an error with a code. Answers are cached for a while, and callers share a
+ * query in progress. If the resolver no longer answers at all, queries fail at once for a few seconds, so that mail
+ * does not wait for it.
  */
 
 export type RecordType = 'TXT' | 'A' | 'AAAA' | 'MX' | 'PTR' | 'CNAME'
-/** Rejects with an error whose `code` is ENOTFOUND, ENODATA, or says what failed. */
+/** Rejects with an error whose `code` is ENOTFOUND, ENODATA, or the cause of the failure. */
 export type Resolve = (name: string, type: string) => Promise<unknown[]>
 
 const maxKept = 20_000
-/** Seconds; Node tells no TTL of most records. */
+/** Seconds. Node returns no TTL for most record types. */
 const keepFound = 120
 const keepNone = 60
 const keepFailure = 5
-/** Failures in a row after which the resolver counts as down, and for how many milliseconds. */
+/** Number of consecutive failures after which the resolver counts as down, and the duration in milliseconds. */
 const downAfter = 20
 const downForMs = 5_000
-/** Of one answer: more is not used for mail, and costs memory. */
+/** Maximum number of records in one answer. Mail needs no more, and they cost memory. */
 const maxRecords = 100
 
 const keyOf = (name: string, type: string) => `${type} ${name.toLowerCase()}`
@@ -32,7 +32,7 @@ export class CachingResolver {
   #failures = 0
   #downUntil = 0
 
-  /** `servers`: `address[:port]` each; empty: the system's. Throws when one is none. */
+  /** `servers`: `address[:port]` each; empty: the system's servers. Throws if one is invalid. */
   constructor(servers: readonly string[], { timeoutMs = 2000, tries = 2 } = {}) {
     this.#resolver = new Resolver({ timeout: timeoutMs, tries })
     if (servers.length > 0) this.#resolver.setServers(servers)
@@ -57,46 +57,49 @@ export class CachingResolver {
         throw error
       },
     )
-    // Whoever waits hears of it; nobody else needs to.
+    // Callers that wait for the answer handle the rejection.
     answer.catch(() => {})
     this.#kept.set(key, answer)
     return answer
   }
 
-  /** For one message. */
+  /** Creates a listener for one message. */
   listen(): Listener {
     return new Listener(this, this.#found)
   }
 
-  /** Milliseconds for which the answer is kept. */
+  /** Milliseconds for which the answer stays cached. */
   keeps(name: string, type: string): number {
     return this.#kept.getRemainingTTL(keyOf(name, type))
   }
 
-  /** SERVFAIL is an answer: the resolver lives. */
+  /** SERVFAIL is an answer: the resolver is alive. */
   #failed(code: string | undefined): void {
     if (code !== 'ETIMEOUT' && code !== 'ECONNREFUSED') return
     this.#failures++
     if (this.#failures < downAfter) return
-    // The next one that is asked then decides.
+    // The result of the next query then decides.
     this.#failures = downAfter - 1
     this.#downUntil = performance.now() + downForMs
   }
 }
 
-/** The DNS, and what was concluded from it before. */
+/** The DNS, and earlier results derived from it. */
 export type Dns = {
   resolve: Resolve
-  /** What `find` found out for this key when all the records it heard are still kept; else what it finds now. */
+  /**
+   * Returns the earlier result of `find` for this key if all DNS records that it used are still cached; otherwise calls
+   * `find`.
+   */
   recall<T extends object>(key: string, find: (resolve: Resolve) => Promise<T>): Promise<T>
 }
 
-/** Remembers nothing. */
+/** Creates a `Dns` that caches nothing. */
 export function uncached(resolve: Resolve): Dns {
   return { resolve, recall: (_, find) => find(resolve) }
 }
 
-/** Knows afterwards for how long everything it heard is kept, so that what follows from it can be kept as long. */
+/** Records how long the answers it saw stay cached, so that a result derived from them can be cached for the same time. */
 export class Listener implements Dns {
   readonly #resolver: CachingResolver
   readonly #found: LRUCache<string, object>
@@ -111,7 +114,7 @@ export class Listener implements Dns {
   resolve: Resolve = async (name, type) => {
     this.#heard.push([name, type])
     const records = await this.#resolver.resolve(name, type)
-    // RFC 7208 §7: what follows from a record with a macro depends on more than who asks.
+    // RFC 7208 §7: a result from a record with a macro depends on more than the query.
     if (type === 'TXT' && records.some((record) => (record as string[]).some((part) => part.includes('%'))))
       this.#leastMs = 0
     return records

@@ -2,14 +2,14 @@ import { LRUCache } from 'lru-cache'
 import type { Question, VerifyResult } from './verify.ts'
 
 /**
- * Answers about messages in which nothing but the author's domain matters. They hold as long as everything the DNS said for
- * them is kept, so they are never older than an answer found out anew. What depends on more than the client, the sender's
- * and the author's domain (macros, RFC 7208 §7) is not kept.
+ * Caches results for messages in which only the author's domain matters. A result is valid while all DNS answers that
+ * it used are cached, so it is never older than a new result would be. Results that depend on more than the client, the
+ * sender's domain and the author's domain (macros, RFC 7208 §7) are not cached.
  */
 
 const maxKept = 20_000
 const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
-/** Below it is not worth the memory. */
+/** A shorter time is not worth the memory. */
 const leastMs = 1_000
 
 export class Remembered {
@@ -28,7 +28,10 @@ export class Remembered {
   }
 }
 
-/** `undefined`: it has to be found out each time. RFC 7208 §2.4: HELO counts for the null sender alone. */
+/**
+ * Returns the cache key; `undefined` if the result cannot be cached. RFC 7208 §2.4: HELO matters only for the null
+ * sender.
+ */
 function keyOf({ sender, ip, helo, checks, found, relay, author }: Question): string | undefined {
   if (author === undefined || found) return undefined
   const identity = sender === '' ? `helo ${helo}` : sender.slice(sender.lastIndexOf('@'))

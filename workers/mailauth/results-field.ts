@@ -1,18 +1,18 @@
 import { domainToASCII } from 'node:url'
 import type { Findings } from '@postern/contract/mailauth.ts'
 
-/** The Authentication-Results field (RFC 8601 §2.2). Nothing that a stranger wrote can leave its place in it. */
+/** Builds the Authentication-Results field (RFC 8601 §2.2). Text from outside cannot break out of its place in the field. */
 
 export type Shown = {
   hostname: string
   findings: Findings
-  /** The null sender: SPF was asked about HELO. */
+  /** The null sender: SPF checked the HELO name. */
   nullSender: boolean
-  /** The client had logged in, so nothing else was asked. */
+  /** The client was logged in, so nothing else was checked. */
   loggedIn?: boolean
 }
 
-/** With its CRLF, latin1. */
+/** Returns the field with its CRLF, in latin1. */
 export function resultsField({ hostname, findings, nullSender, loggedIn = false }: Shown): string {
   const { spf, dkim = [], dmarc } = findings
   const results: string[] = []
@@ -35,7 +35,7 @@ function property(name: string, value: string | undefined): string {
   return ` ${name}=${token(plain) ?? quoted(plain)}`
 }
 
-/** RFC 2045 §5.1: what needs no quotes. */
+/** Returns the text as a token that needs no quotes (RFC 2045 §5.1). */
 function token(text: string): string | undefined {
   return /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,255}$/.test(text) ? text : undefined
 }
@@ -52,7 +52,7 @@ function comment(text: string | undefined): string {
     : ''
 }
 
-/** A line has at most 998 octets (RFC 5322 §2.1.1). */
+/** Makes text printable and limits it: a line has at most 998 octets (RFC 5322 §2.1.1). */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 255)
 }

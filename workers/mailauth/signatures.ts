@@ -3,24 +3,27 @@ import type { Field } from './header.ts'
 import { CorrectedVerifier, parsedHeader } from './mailauth-corrections.ts'
 import type { Resolve } from './resolver.ts'
 
-/** DKIM (RFC 6376, 8301, 8463) of one message, read once and never held. */
+/**
+ * Checks the DKIM signatures (RFC 6376, 8301, 8463) of one message, which is read once and never kept in memory as a
+ * whole.
+ */
 
 export type DkimFinding = NonNullable<Findings['dkim']>[number]
 
-/** What DMARC needs of it: who passed, and whom From names. */
+/** The input for DMARC: the domains that passed, and the From addresses. */
 export type Signed = {
   results: DkimFinding[]
-  /** Domains of signatures that pass; `unsigned`: octets of the body that a signature with l= leaves out. */
+  /** Domains of signatures that pass. `unsigned`: bytes of the body that a signature with l= does not cover. */
   passed: { domain: string; unsigned: number }[]
-  /** Addresses in From, and how many From fields there are. */
+  /** The addresses in From, and the number of From fields. */
   from: string[]
   fromFields: number
 }
 
-/** More fields than this, or a longer line, and nobody's signature is verified: that costs a thread seconds. */
+/** If there are more fields than this, or a longer line, no signature is verified: it would occupy a thread for seconds. */
 const maxFields = 2_000
 const longestLine = 1 << 20
-/** RSA keys of fewer bits pass and are told of: RFC 8301 §3.2 asks signers for 2048. */
+/** RSA keys with fewer bits pass but are reported: RFC 8301 §3.2 asks signers for 2048. */
 const strongBits = 2048
 
 export class Signatures {
@@ -36,7 +39,7 @@ export class Signatures {
     this.#given = given
   }
 
-  /** `whole`: all of the header is in `fields`. `wanted` false: only From is read. */
+  /** `whole`: `fields` holds the whole header. If `wanted` is false, only From is read. */
   static async begin(
     { fields, header, whole, wanted }: { fields: readonly Field[]; header: Buffer; whole: boolean; wanted: boolean },
     resolve: Resolve,
@@ -50,7 +53,7 @@ export class Signatures {
     return new Signatures(verifier, { signed, given: wanted ? given : 'not wanted' })
   }
 
-  /** Whether the message bears a signature at all. */
+  /** Whether the message has a signature. */
   get signed(): boolean {
     return this.#signed
   }

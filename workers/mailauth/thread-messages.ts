@@ -1,12 +1,12 @@
 import type { Location } from '@postern/spool/spool.ts'
 import type { Question, VerifyResult } from './verify.ts'
 
-/** What the event loop and an verifying thread say to each other. Several at once travel together. */
+/** Messages between the event loop and a verifying thread. Several may be sent together. */
 
 export type Setup = {
-  /** `address[:port]` each; empty: the system's. */
+  /** `address[:port]` each. Empty: the system's servers. */
   servers: readonly string[]
-  /** Where stored messages are read; absent where they are handed over. */
+  /** Where stored messages are read. Absent if messages are handed over. */
   spool?: string
 }
 
@@ -16,11 +16,11 @@ export type ThreadRequest =
   /** The message follows in pieces. */
   | { kind: 'sent'; id: number; question: Question }
   | { kind: 'piece'; id: number; pieces: Uint8Array[]; last: boolean }
-  /** Nobody waits for it any more. */
+  /** The result is no longer needed. */
   | { kind: 'dropped'; id: number }
 
 export type ThreadResponse =
   | { kind: 'verified'; id: number; result: VerifyResult }
   | { kind: 'failed'; id: number; error: string }
-  /** The pieces sent are used up. */
+  /** The thread has processed all pieces it was sent. */
   | { kind: 'more'; id: number }

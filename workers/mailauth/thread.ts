@@ -5,9 +5,9 @@ import { CachingResolver } from './resolver.ts'
 import type { Setup, ThreadRequest, ThreadResponse } from './thread-messages.ts'
 import { verify } from './verify.ts'
 
-/** The thread in which messages are verified: many at once, because most of the time is waiting for the DNS. */
+/** The thread that verifies messages: many at once, because most of the time is spent waiting for the DNS. */
 
-/** Messages up to here are read at once. */
+/** Messages up to this many bytes are read in one go. */
 const wholeOctets = 1 << 20
 
 type Inbox = { give(pieces: Uint8Array[], last: boolean): void; drop(): void }
@@ -18,7 +18,7 @@ const reader: SpoolReader | undefined = spool === undefined ? undefined : openLo
 const inboxes = new Map<number, Inbox>()
 let outgoing: ThreadResponse[] = []
 
-/** What is said in one turn of the loop goes in one message. */
+/** Sends all responses of one turn of the event loop in one message. */
 function send(response: ThreadResponse): void {
   if (outgoing.length === 0)
     setImmediate(() => {

@@ -6,23 +6,23 @@ import type { Setup, ThreadRequest, ThreadResponse } from './thread-messages.ts'
 import type { Question, VerifyResult } from './verify.ts'
 
 /**
- * Verifies messages on threads of its own, so that no event loop waits for a signature. A few threads, begun when the first
- * message comes; so many messages at once, and the others in line. A message that takes too long, or with which its thread
- * dies, is not known: that is an error to whoever asked, and never touches another message for long.
+ * Verifies messages on its own threads, so that no event loop waits for a signature. It starts a few threads, the first
+ * with the first message. A limited number of messages is verified at once; the others queue. A message that takes too
+ * long, or whose thread dies, has no result: the caller gets an error, and other messages are affected only briefly.
  */
 
 export type VerifierTimeouts = {
-  /** Milliseconds for one message, from its turn on. */
+  /** Milliseconds for one message, from the start of its verification. */
   message: number
-  /** A thread that says nothing for so long while it has work is ended. */
+  /** A thread that has work but sends nothing for this long is ended. */
   thread: number
 }
 
 export const defaultTimeouts: VerifierTimeouts = { message: 30_000, thread: 20_000 }
 
-/** Each thread; the DNS takes its time. */
+/** Limit for each thread. It is high because the DNS is slow. */
 const maxConcurrent = 64
-/** Pieces of a message that are with the thread at once. */
+/** Maximum number of a message's pieces that are at the thread at once. */
 const maxPiecesInFlight = 16
 
 export class VerifierBusy extends Error {
@@ -31,7 +31,7 @@ export class VerifierBusy extends Error {
 
 export type VerifierOptions = Setup & {
   threads?: number
-  /** More in line than this are refused with VerifierBusy; without it nobody is. */
+  /** Further messages in the queue are rejected with VerifierBusy. Absent: no limit. */
   maxWaiting?: number
   timeouts?: VerifierTimeouts
 }
@@ -60,23 +60,23 @@ export class Verifier {
     this.#timeouts = options.timeouts ?? defaultTimeouts
   }
 
-  /** Messages in line. */
+  /** Number of queued messages. */
   get waiting(): number {
     return this.#queue.length
   }
 
-  /** What is known without a look at the message: it is the author's domain that counts, and it was asked about just now. */
+  /** Returns a result that needs no look at the message: only the author's domain matters, and it was checked recently. */
   known(question: Question): VerifyResult | undefined {
     return this.#results.find(question)
   }
 
   /**
-   * `message`: all of it, where it is at thread; else a thread reads it. Rejects when it cannot be read, takes too long, or the
-   * thread dies; with VerifierBusy when the line is full.
+   * Verifies a stored message. `message`: the whole message, if it is in memory; otherwise a thread reads it. Rejects
+   * if the message cannot be read or takes too long, or if the thread dies; with VerifierBusy if the queue is full.
    */
   async stored(question: Question, { location, octets, message }: Stored): Promise<VerifyResult> {
     const result = await this.#put((thread, id) => {
-      // A copy of its own: with a view goes all the memory that it looks at.
+      // A copy, because transferring a view would transfer its whole underlying buffer.
       if (message) thread.send({ kind: 'whole', id, question, message: new Uint8Array(message) })
       else thread.send({ kind: 'stored', id, question, location, octets })
     })
@@ -84,7 +84,7 @@ export class Verifier {
     return result
   }
 
-  /** The same of a message that is handed over; it is read no faster than it is verified. */
+  /** Verifies a message that is handed over. It is read no faster than it is verified. */
   streamed(question: Question, message: AsyncIterable<Buffer>): Promise<VerifyResult> {
     return this.#put((thread, id, task) => {
       thread.send({ kind: 'sent', id, question })
@@ -116,7 +116,7 @@ export class Verifier {
     }
   }
 
-  /** The one with least to do; another is made when all have something to do. */
+  /** Returns the thread with the least work. Starts another one if all are busy. */
   #freeThread(): VerifierThread | undefined {
     let best: VerifierThread | undefined
     for (const thread of this.#threads) if (thread.busy < (best?.busy ?? maxConcurrent)) best = thread
@@ -136,7 +136,7 @@ export class Verifier {
     return thread
   }
 
-  /** What is under way is not known any more. */
+  /** Closes the threads. Messages in progress get no result. */
   async close(): Promise<void> {
     this.#closed = true
     for (const task of this.#queue.splice(0)) task.end(new Error('the verifier is closed'))
@@ -144,7 +144,7 @@ export class Verifier {
   }
 }
 
-/** One thread and what it has to do. */
+/** One thread and its work. */
 class VerifierThread {
   readonly #thread: Worker
   readonly #timeouts: VerifierTimeouts
@@ -183,7 +183,7 @@ class VerifierThread {
     task.start(this, id)
   }
 
-  /** Several at once travel together. */
+  /** Sends several requests together. */
   send(request: ThreadRequest): void {
     if (this.#outbox.length === 0)
       queueMicrotask(() => {
@@ -215,7 +215,7 @@ class VerifierThread {
     return this.#tasks.has(id)
   }
 
-  /** The DNS may be slow, but a thread that waits for it says something of some message now and then. */
+  /** Ends a stuck thread. The DNS may be slow, but a thread that waits for it still sends something from time to time. */
   #checkStuck(): void {
     const isStuck = this.#tasks.size > 0 && performance.now() - this.#lastMessageAt > this.#timeouts.thread
     if (isStuck) void this.#thread.terminate()
@@ -239,7 +239,7 @@ async function feed(
   try {
     let pieces: Uint8Array[] = []
     for await (const piece of message) {
-      // A copy of its own: with a view goes all the memory that it looks at.
+      // A copy, because transferring a view would transfer its whole underlying buffer.
       pieces.push(new Uint8Array(piece))
       if (pieces.length < maxPiecesInFlight) continue
       const more = new Promise<void>((resolve) => {
@@ -252,7 +252,8 @@ async function feed(
     }
     thread.send({ kind: 'piece', id, pieces, last: true })
   } catch {
-    // What cannot be read here will fail where it is stored; the thread is told, and its answer settles the task.
+    // A message that cannot be read here also fails where it is stored. The thread is informed, and its answer settles
+    // the task.
     thread.send({ kind: 'dropped', id })
   }
 }

@@ -7,39 +7,39 @@ import type { Dns, Resolve } from './resolver.ts'
 import { Signatures, type Signed } from './signatures.ts'
 
 /**
- * Finds out who a message comes from: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) by mailauth, and the forged
- * Authentication-Results fields in it (RFC 8601 §5). The message goes by as a stream.
+ * Determines the origin of a message: SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) with mailauth, and forged
+ * Authentication-Results fields (RFC 8601 §5). The message is processed as a stream.
  */
 
 export type Question = {
-  /** MAIL FROM; empty: SPF is asked about the HELO name (RFC 7208 §2.4). */
+  /** MAIL FROM. If empty, SPF checks the HELO name (RFC 7208 §2.4). */
   sender: string
   ip: string
   helo: string
-  /** Our name: authserv-id, and %{r} in macros. */
+  /** This server's name: the authserv-id, and %{r} in macros. */
   hostname: string
-  /** What to find out; empty: only what is forged. */
+  /** The checks to run. Empty: only look for forged fields. */
   checks: readonly MailCheck[]
-  /** What is known already. */
+  /** Results that are already known. */
   found?: Findings | undefined
-  /** No signature is verified, not for DMARC either. */
+  /** No signature is verified, not even for DMARC. */
   relay?: boolean | undefined
-  /** Of a message in which nothing else matters (contract's `Authentication`). */
+  /** The author domain of a message in which nothing else matters (`Authentication` in the contract). */
   author?: string | undefined
 }
 
 export type VerifyResult = {
-  /** Only what was asked for and could be found out. */
+  /** Only the requested results that could be determined. */
   findings: Findings
-  /** Octets of the message to leave out. */
+  /** Byte ranges of the message to leave out. */
   cuts: Cut[]
-  /** Authentication-Results fields among them that claimed to be ours. */
+  /** Number of Authentication-Results fields among them that claimed to come from this server. */
   forged: number
-  /** For so many milliseconds the same question has the same answer. Absent: that is not known. */
+  /** Milliseconds for which the same question has the same answer. Absent: not known. */
   holdsMs?: number
 }
 
-/** A header is looked at up to here; what stands past it is left out of the message when it is delivered. */
+/** Maximum header size that is checked. Anything beyond it is left out of the message on delivery. */
 const maxHeader = 1 << 20
 /** RFC 7208 §4.6.4: at least 20 seconds. */
 const spfMs = 20_000
@@ -97,7 +97,7 @@ async function begin(head: HeaderEnd, { question, resolve, wantsSignatures }: Re
   const fields = fieldsOf(header)
   const { cuts, count } = forgedIn(fields, question.hostname)
   if (!isWhole) {
-    // The last field is cut, too: it is not known how it goes on.
+    // The last field is also removed, because its end is not known.
     const last = fields.at(-1)?.from ?? 0
     while (cuts.length > 0 && (cuts.at(-1) as Cut)[1] > last) cuts.pop()
     cuts.push([last, head.ended ? octets - 2 : octets])
@@ -108,7 +108,7 @@ async function begin(head: HeaderEnd, { question, resolve, wantsSignatures }: Re
 
 type Spf = NonNullable<Findings['spf']>
 
-/** It is the client and the domain that count (RFC 7208 §2.3, §2.4): HELO's for the null sender. */
+/** Checks SPF for the client and the sender's domain (RFC 7208 §2.3, §2.4); for the null sender, for the HELO name. */
 function spfOf(question: Question, dns: Dns): Promise<Spf> {
   const { sender, ip, helo } = question
   const identity = sender === '' ? `helo ${helo}` : sender.slice(sender.lastIndexOf('@'))
@@ -129,11 +129,11 @@ type Dmarc = NonNullable<Findings['dmarc']>
 
 type Identities = { spfDomains: string[]; dkimDomains: { domain: string; underSized: number }[] }
 
-/** Author domains of one message that are looked at. */
+/** Maximum number of author domains that are checked in one message. */
 const maxAuthors = 10
 const strength = { none: 0, quarantine: 1, reject: 2 }
 
-/** Absent: it hangs on something that is not known, a signature that was not verified. */
+/** Returns the DMARC result. Absent: it depends on an unknown result, such as a signature that was not verified. */
 async function dmarcOf(
   { spf, signed, isSigned, from, fromFields, relay }: Read & { spf: Spf | undefined; relay: boolean },
   dns: Dns,
@@ -146,7 +146,7 @@ async function dmarcOf(
   const found = await dns.recall(key, (resolve) => evaluated(author, identities, resolve))
   if (found.result !== 'fail') return found
   if (relay && isSigned) return undefined
-  // What failed for now may have passed (RFC 9989 §5.3.4): that is not known, and no fail.
+  // A check that failed temporarily might have passed (RFC 9989 §5.3.4). The result is then unknown, not a fail.
   return spf?.result === 'temperror' || hasTemporary(signed) ? { ...found, result: 'temperror' } : found
 }
 
@@ -165,8 +165,8 @@ async function evaluated(author: Author, identities: Identities, resolver: Resol
 type Evaluated = { status: { result: Dmarc['result']; header?: { from?: string } }; policy?: Dmarc['policy'] }
 
 /**
- * Without exactly one author domain there is nothing to evaluate (RFC 9989 §5.3.1), and that would be a way around it. So each
- * is looked at, and the strictest policy of one that fails applies (RFC 7489 §6.6.1).
+ * Without exactly one author domain there is nothing to evaluate (RFC 9989 §5.3.1), which senders could exploit. So
+ * each domain is checked, and the strictest policy of a failing one applies (RFC 7489 §6.6.1).
  */
 async function ofSeveral(domains: readonly string[], identities: Identities, resolver: Resolve): Promise<Dmarc> {
   let worst: Dmarc = { result: 'permerror', policy: 'none', domain: plain(domains.join(' '), 255) }
