@@ -7,7 +7,7 @@ import { resume } from './api/sign-in.ts'
 import { router } from './router.tsx'
 import './style.css'
 
-/** What was refused stays refused; only silence and faults of the server are worth another try. */
+/** Retries only missing responses and server errors; a refusal would be repeated. */
 const worthAnotherTry = (error: unknown): boolean =>
   !(error instanceof ApiProblem) || error.status === 0 || error.status >= 500
 

@@ -5,7 +5,10 @@ import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
 
-/** sonner writes a `<style>` element from a script, which `style-src 'self'` refuses; its sheet is imported in style.css instead. */
+/**
+ * sonner writes a `<style>` element from a script, which `style-src 'self'` refuses. style.css imports its style sheet
+ * instead.
+ */
 const sonnerWithoutInlineStyle: Plugin = {
   name: 'sonner-without-inline-style',
   transform(code, id) {
@@ -16,7 +19,7 @@ const sonnerWithoutInlineStyle: Plugin = {
   },
 }
 
-/** Beside each file its brotli and gzip form, for the API to send; a CDN compresses by itself. */
+/** Writes the brotli and gzip form of each file next to it, for the API to send. A CDN compresses by itself. */
 const compressed: Plugin = {
   name: 'compressed',
   apply: 'build',
@@ -33,7 +36,7 @@ const compressed: Plugin = {
   },
 }
 
-/** `POSTERN_API_URL`: where `vite` finds a running API while one works on the console. */
+/** `POSTERN_API_URL`: the running API that `vite` uses during work on the console. */
 const api = process.env.POSTERN_API_URL ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({

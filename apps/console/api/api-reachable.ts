@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** Whether the API answers, as the last request saw it. An answer that refuses is an answer. */
+/** Tracks whether the API is reachable, according to the last request. A refusal also counts as an answer. */
 
 let lostSince: number | null = null
 const listeners = new Set<() => void>()
@@ -10,7 +10,10 @@ function change(next: number | null): void {
   for (const listener of listeners) listener()
 }
 
-/** To be told of every answer. 502 and 504 are a proxy's, for an API that is gone; 503 may be either's and says nothing. */
+/**
+ * Called for every response. 502 and 504 come from a proxy whose API is down. 503 may come from either, so it is
+ * ignored.
+ */
 export function answered(status: number): void {
   if (status === 502 || status === 504) unanswered()
   else if (status !== 503 && lostSince !== null) change(null)
@@ -20,16 +23,16 @@ export function unanswered(): void {
   if (lostSince === null) change(Date.now())
 }
 
-/** Asks once, without a token; says nothing when it fails. */
+/** Sends one request without a token. Ignores a failure. */
 export async function probe(): Promise<void> {
   try {
     answered((await fetch('/healthz', { cache: 'no-store' })).status)
   } catch {
-    // Still away.
+    // The API is still unreachable.
   }
 }
 
-/** Milliseconds since the epoch when it was first missed, or null while it answers. */
+/** Returns the time at which the API was first unreachable, in milliseconds since the epoch, or null while it answers. */
 export function useLostSince(): number | null {
   return useSyncExternalStore(
     (listener) => {

@@ -8,7 +8,7 @@ export type Call = {
   path: string
   query?: Query
   body?: unknown
-  /** Revision the change was made against; stale: ApiProblem 412. */
+  /** The revision that the change is based on. If it is stale: ApiProblem 412. */
   ifMatch?: number
   signal?: AbortSignal
 }
@@ -19,7 +19,7 @@ export function urlOf(path: string, query: Query = {}): string {
   return filled.length > 0 ? `${path}?${search}` : path
 }
 
-/** The raw answer, 2xx only. Throws ApiProblem for everything else. */
+/** Sends a request and returns the raw 2xx response. Throws ApiProblem for any other. */
 export async function send(call: Call): Promise<Response> {
   const first = await attempt(call)
   const response = first.status === 401 ? await attempt(call) : first
@@ -47,7 +47,7 @@ async function attempt({ method = 'GET', path, query, body, ifMatch, signal }: C
   }
 }
 
-/** The answer's JSON. Throws ApiProblem. */
+/** Sends a request and returns its JSON. Throws ApiProblem. */
 export async function call<T>(request: Call): Promise<T> {
   const response = await send(request)
   return (await response.json()) as T

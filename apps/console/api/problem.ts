@@ -1,6 +1,6 @@
 import type { Problem } from '@postern/contract/views.ts'
 
-/** What the API refused, in its own words (RFC 9457); `status` 0: it did not answer at all. */
+/** A refusal of the API, in its own words (RFC 9457). `status` 0: there was no response. */
 export class ApiProblem extends Error {
   readonly status: number
   readonly title: string
@@ -15,7 +15,7 @@ export class ApiProblem extends Error {
   }
 }
 
-/** Reads an answer that is not 2xx. Never throws: what is no problem document becomes one. */
+/** Reads a response that is not 2xx. Never throws: a response that is not a problem document becomes one. */
 export async function readProblem(response: Response): Promise<ApiProblem> {
   const body = (await response.json().catch(() => null)) as Partial<Problem> | null
   return new ApiProblem({
@@ -26,7 +26,7 @@ export async function readProblem(response: Response): Promise<ApiProblem> {
   })
 }
 
-/** One sentence for people. */
+/** Explains an error in one sentence. */
 export function explain(error: unknown): string {
   if (error instanceof ApiProblem) {
     const [first] = error.errors

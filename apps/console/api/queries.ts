@@ -2,9 +2,9 @@ import type { Page, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { call, type Query } from './client.ts'
 
-/** Questions that more than one page asks. */
+/** Queries that several pages use. */
 
-/** Some lists are short enough to come whole; both shapes are read. */
+/** Reads a list. Short lists come as a whole and others in pages; both formats are accepted. */
 export async function all<T>(path: string, query: Query = {}): Promise<T[]> {
   const answer = await call<T[] | Page<T>>({ path, query })
   return Array.isArray(answer) ? answer : answer.items
@@ -19,7 +19,7 @@ export const servicesQuery = queryOptions({
   refetchInterval: 2000,
 })
 
-/** A list that comes page by page through cursors. */
+/** Reads a list page by page, with cursors. */
 export const pagesQuery = <T>(path: string, query: Query = {}, pageSize = 200) =>
   infiniteQueryOptions({
     queryKey: ['pages', path, query],

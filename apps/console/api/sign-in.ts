@@ -4,11 +4,11 @@ import { answered, unanswered } from './api-reachable.ts'
 import { ApiProblem, readProblem } from './problem.ts'
 
 /**
- * Who is signed in. The access token lives in this module's memory only. What renews it is in a cookie that no script can
- * read (HttpOnly, SameSite=Strict, for /v1/auth alone), so a new tab and a pasted link are signed in, and a sign-out counts
- * for all tabs; they tell each other.
+ * The sign-in. The access token exists only in this module's memory. A cookie that no script can read (HttpOnly,
+ * SameSite=Strict, for /v1/auth only) renews it. So a new tab or a pasted link is signed in, and a sign-out affects all
+ * tabs, which notify each other.
  *
- * When the session cannot be renewed, nothing is thrown away: requests wait, the sign-in appears above the page, and a
+ * If the session cannot be renewed, nothing is lost: requests wait, the sign-in appears above the page, and a
  * half-filled form is still there afterwards.
  */
 
@@ -17,7 +17,7 @@ export type SignInState =
   | { state: 'starting' }
   | { state: 'out' }
   | { state: 'in'; me: Me }
-  /** Was signed in; the page stays as it is until somebody signs in again. */
+  /** The user was signed in. The page stays unchanged until the next sign-in. */
   | { state: 'expired'; me: Me }
 
 const tabs = new BroadcastChannel('postern.session')
@@ -76,7 +76,7 @@ async function readMe(token: string): Promise<Me> {
   return (await response.json()) as Me
 }
 
-/** Throws an ApiProblem: 401 wrong e-mail or password, 429 too many tries, 0 no answer. */
+/** Throws an ApiProblem: 401 wrong e-mail or password, 429 too many attempts, 0 no response. */
 export async function signIn(email: string, password: string): Promise<void> {
   const response = await post('/v1/auth/token', { email, password })
   if (!response.ok) throw await readProblem(response)
@@ -85,7 +85,7 @@ export async function signIn(email: string, password: string): Promise<void> {
   tabs.postMessage('in')
 }
 
-/** Somebody else over a page of the first one must not send the half-filled form of the first. */
+/** Completes a sign-in. A different user must not send the previous user's half-filled form. */
 async function enter(token: string): Promise<void> {
   const before = session
   const me = await readMe(token)
@@ -97,7 +97,7 @@ async function enter(token: string): Promise<void> {
 export async function signOut(): Promise<void> {
   const token = access?.token
   leave()
-  // A sign-out that the API did not hear would leave the cookie: then the next page is signed in again.
+  // A failed sign-out request leaves the cookie, and the next page would be signed in again.
   await post('/v1/auth/logout', {}, token).catch(() => undefined)
   tabs.postMessage('out')
 }
@@ -115,7 +115,7 @@ tabs.onmessage = ({ data }) => {
   else void accessToken().then(enter, () => undefined)
 }
 
-/** At the start of the page: the cookie says who it is; an API that is away is waited for. */
+/** Signs in from the cookie when the page starts. Waits if the API is unreachable. */
 export async function resume(): Promise<void> {
   for (;;)
     try {
@@ -128,7 +128,10 @@ export async function resume(): Promise<void> {
     }
 }
 
-/** A new access token for the cookie; null: there is none, or its session has ended. Throws when the API cannot say. */
+/**
+ * Exchanges the cookie for a new access token. Null: there is no cookie, or its session has ended. Throws if the API
+ * cannot tell.
+ */
 async function renewed(): Promise<string | null> {
   const response = await post('/v1/auth/refresh', {})
   if (response.ok) return keep((await response.json()) as Tokens)
@@ -142,7 +145,7 @@ async function renew(): Promise<string> {
   if (token !== null) {
     const { email } = session.me
     const me = await readMe(token)
-    // Somebody else has signed in, in another tab.
+    // A different user has signed in, in another tab.
     if (me.email !== email) location.reload()
     return token
   }
@@ -150,7 +153,7 @@ async function renew(): Promise<string> {
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
 }
 
-/** An access token that is good for the next request; waits for the sign-in when the session has ended. */
+/** Returns an access token for the next request. Waits for the sign-in if the session has ended. */
 export async function accessToken(): Promise<string> {
   if (access && access.until > Date.now() + 20_000) return access.token
   renewing ??= renew().finally(() => {
@@ -159,14 +162,17 @@ export async function accessToken(): Promise<string> {
   return renewing
 }
 
-/** The API forbade something: the role may have been changed since the sign-in, and then the pages follow. */
+/**
+ * Reloads the user after the API refused permission: the role may have changed since the sign-in, and the pages must
+ * reflect it.
+ */
 export async function lookAgain(token: string): Promise<void> {
   const me = await readMe(token).catch(() => null)
   if (me && session.state === 'in' && session.me.email === me.email && session.me.role !== me.role)
     change({ state: 'in', me })
 }
 
-/** The API did not take this token: the next request asks for another one. */
+/** Drops a token that the API rejected. The next request gets another one. */
 export function forgetAccessToken(token: string): void {
   if (access?.token === token) access = null
 }

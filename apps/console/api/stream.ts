@@ -5,8 +5,8 @@ import { accessToken } from './sign-in.ts'
 export type Tail = { onEvent: (event: EventSourceMessage) => void; onState: (connected: boolean) => void }
 
 /**
- * Follows a stream with the bearer token, which EventSource cannot send; connects again, with Last-Event-ID, until
- * `signal` is aborted. The pause between tries grows to 10 s.
+ * Follows a stream with the bearer token, which EventSource cannot send. Reconnects, with Last-Event-ID, until `signal`
+ * is aborted. The pause between attempts grows to 10 s.
  */
 export async function follow(url: string, { onEvent, onState }: Tail, signal: AbortSignal): Promise<void> {
   let last = ''

@@ -5,7 +5,7 @@ import { readDraft, setDraftText, useDraftText } from './draft.ts'
 
 type Props = { error?: string | undefined }
 
-/** The unsaved changes as JSON: what a settings form brought along, or what is typed here. */
+/** The unsaved changes as JSON, taken from a settings form or typed here. */
 export function DraftEditor({ error }: Props) {
   const text = useDraftText()
   const wrong = readDraft(text).error ?? error

@@ -1,14 +1,14 @@
 import type { SettingGroup } from '@postern/contract/settings.ts'
 import { useSyncExternalStore } from 'react'
 
-/** Changes that are not saved, on their way between the settings forms, Simulate and Replay. They live as long as this tab. */
+/** Unsaved changes shared by the settings forms, Simulate and Replay. They are kept while this tab is open. */
 
 export type Draft = { settings?: Partial<Record<SettingGroup, Record<string, unknown>>>; [section: string]: unknown }
 
 let text = ''
 const readers = new Set<() => void>()
 
-/** JSON as it is typed; empty when there is no draft. */
+/** The JSON as typed; empty if there is no draft. */
 export function useDraftText(): string {
   return useSyncExternalStore(
     (changed) => {
@@ -24,18 +24,18 @@ export function setDraftText(next: string): void {
   for (const changed of readers) changed()
 }
 
-/** What a settings form has changed takes the place of what it had changed before. */
+/** Replaces the draft of a settings form with its current changes. */
 export function draftSettings(group: SettingGroup, patch: Record<string, unknown>): void {
   const draft = readDraft(text).draft ?? {}
   setDraftText(JSON.stringify({ ...draft, settings: { ...draft.settings, [group]: patch } }, null, 2))
 }
 
-/** The changes of a form that was left to try them out; `undefined` when there are none. */
+/** Returns the changes of a form that the user left to try them out; `undefined` if there are none. */
 export function draftedSettings(group: SettingGroup): Record<string, unknown> | undefined {
   return readDraft(text).draft?.settings?.[group]
 }
 
-/** The form's changes are saved or discarded. */
+/** Removes the changes of a form after they were saved or discarded. */
 export function forgetSettings(group: SettingGroup): void {
   const { draft } = readDraft(text)
   if (!draft?.settings?.[group]) return
@@ -45,7 +45,7 @@ export function forgetSettings(group: SettingGroup): void {
   setDraftText(Object.keys(rest).length > 0 ? JSON.stringify(rest, null, 2) : '')
 }
 
-/** Reads what was typed. */
+/** Parses the typed draft. */
 export function readDraft(typed: string): { draft?: Draft; error?: string } {
   if (typed.trim() === '') return {}
   try {

@@ -7,7 +7,7 @@ import { type ControlProps, SingleControl } from './SingleControl.tsx'
 import { SubField } from './SubField.tsx'
 import type { Values } from './values.ts'
 
-/** The control that fits the field's shape, bound to the form at `path`. */
+/** The control for the field's type, bound to the form at `path`. */
 export function Control({ field, path, disabled, label }: ControlProps) {
   switch (field.kind) {
     case 'rows':

@@ -11,7 +11,7 @@ import { NewEntryContext } from './new-entry.ts'
 import { SubField } from './SubField.tsx'
 import { check, type FieldError, fromForm, toControlError, toForm, type Values } from './values.ts'
 
-/** What the contract does not say in words, or a key that this form leaves out. */
+/** Texts that the contract does not provide, or `hidden` for a key that the form leaves out. */
 export type FieldTexts = Record<string, { title?: string; help?: string } | 'hidden'>
 
 type Props = {
@@ -20,12 +20,12 @@ type Props = {
   words?: FieldTexts
   initial?: Values
   note?: ReactNode
-  /** Resolves to whether it was saved; throws ApiProblem when it was refused. */
+  /** Resolves to whether the entry was saved; throws ApiProblem if it was refused. */
   onSave: (value: Values) => Promise<boolean>
   onClose: () => void
 }
 
-/** One entry of the directory as a form made from its schema. */
+/** A form for one directory entry, generated from its schema. */
 export function EntryDialog({ title, schema, words = {}, initial, note, onSave, onClose }: Props) {
   const fields = useMemo(() => withTexts(fieldsOf(schema), words), [schema, words])
   const form = useForm<Values>({ defaultValues: toForm(fields, initial ?? initialOf(fields)) })

@@ -8,7 +8,7 @@ import { toForm } from './values.ts'
 
 type Props = { field: Field & { kind: 'rows' }; path: string; disabled: boolean }
 
-/** Objects, one a row; each cell is a control of its own. */
+/** A list of objects, one for each row. Each cell is a control. */
 export function Rows({ field, path, disabled }: Props) {
   const { fields: rows, append, remove } = useFieldArray<Record<string, object[]>, string>({ name: path })
   return (

@@ -9,7 +9,7 @@ import type { Values } from './values.ts'
 
 export type ControlProps = { field: Field; path: string; disabled: boolean; label?: string }
 
-/** A control for one value, bound to the form at `path`. Compound shapes are Control's. */
+/** A control for one value, bound to the form at `path`. `Control` handles compound types. */
 export function SingleControl({ field, path, disabled, label }: ControlProps) {
   const { field: bound } = useController<Values, string>({ name: path })
   const error = useErrorAt(path)
@@ -100,10 +100,10 @@ export function SingleControl({ field, path, disabled, label }: ControlProps) {
   }
 }
 
-/** A number where it is one; anything else stays as it was typed, and is refused in words. */
+/** Parses a number. Any other text stays unchanged, and validation refuses it with a message. */
 const numberOrText = (text: string): number | string => (/^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text)
 
-/** Text that comes as a file: keys and certificates. */
+/** Text that usually comes from a file: keys and certificates. */
 const isLong = (field: Field): boolean => 'max' in field && field.kind !== 'number' && (field.max ?? 0) >= 10_000
 
 type LongProps = {

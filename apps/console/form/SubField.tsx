@@ -7,11 +7,11 @@ type Props = {
   field: Field
   path: string
   disabled: boolean
-  /** Instead of the control for one value, which is all that objects inside of settings hold. */
+  /** Replaces the control for a single value, which is the only kind inside objects in settings. */
   control?: ReactNode
 }
 
-/** A key inside an object: its own label, help and error, smaller than a setting. */
+/** A key inside an object, with its own label, help and error, smaller than a setting. */
 export function SubField({ field, path, disabled, control }: Props) {
   const error = useErrorAt(path)
   const id = idOf(path)

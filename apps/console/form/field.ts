@@ -2,26 +2,26 @@ import type { SettingMeta } from '@postern/contract/setting.ts'
 import type { z } from 'zod'
 
 /**
- * A form is read off the contract's schema: one field a key, of a shape that some control can show. Pure; knows nothing of
- * React. What a schema can be grows here, and nowhere else.
+ * Reads a form from the contract's schema: one field for each key, of a type that a control can show. Pure, without
+ * React. All support for further schema types belongs here.
  */
 type Shape =
   | { kind: 'choice'; options: readonly string[] }
   | { kind: 'number'; min: number; max: number }
   | { kind: 'switch' }
   | { kind: 'text'; max: number | undefined }
-  /** Write-only: empty keeps what is stored. */
+  /** Write-only: an empty value keeps the stored one. */
   | { kind: 'secret'; max: number | undefined }
-  /** Some of a closed list. */
+  /** Several values of a closed list. */
   | { kind: 'choices'; options: readonly string[] }
-  /** Values, one a line. */
+  /** Values, one for each line. */
   | { kind: 'lines'; numbers: boolean }
-  /** Objects, one a row. */
+  /** Objects, one for each row. */
   | { kind: 'rows'; fields: readonly Field[] }
   | { kind: 'group'; fields: readonly Field[] }
   /** `'off'`, or an object. */
   | { kind: 'switched-group'; fields: readonly Field[] }
-  /** One of several objects, told apart by `type`. */
+  /** One of several objects, discriminated by `type`. */
   | { kind: 'variants'; variants: readonly { type: string; fields: readonly Field[] }[] }
 
 export type Field = {
@@ -32,7 +32,7 @@ export type Field = {
   danger?: SettingMeta['danger']
   exemptsWhiteListed: boolean
   optional: boolean
-  /** `undefined` when it must be given. */
+  /** `undefined` if the value is required. */
   initial: unknown
 } & Shape
 
@@ -65,7 +65,7 @@ function unwrap(outer: z.core.$ZodType): Unwrapped {
   }
 }
 
-/** The fields of an object schema, in its order. Throws for a schema no control can show. */
+/** Returns the fields of an object schema, in its order. Throws for a schema that no control can show. */
 export function fieldsOf(schema: z.core.$ZodType): Field[] {
   const { def } = unwrap(schema)
   if (!def.shape) throw new Error(`a form is made from an object, not from ${def.type}`)
@@ -139,7 +139,7 @@ function variantOf({ schema, def }: Unwrapped): { type: string; fields: readonly
   return { type: String(type), fields: fieldsOf(schema).filter(({ key }) => key !== 'type') }
 }
 
-/** The value of a form nobody has touched. */
+/** Returns the value of an unchanged form. */
 export function initialOf(fields: readonly Field[]): Record<string, unknown> {
   return Object.fromEntries(fields.filter((field) => field.initial !== undefined).map((f) => [f.key, f.initial]))
 }

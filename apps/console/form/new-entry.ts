@@ -1,4 +1,4 @@
 import { createContext } from 'react'
 
-/** Whether the form makes something: then no secret of it is stored that could stay as it is. */
+/** Whether the form creates an entry. There is then no stored secret to keep. */
 export const NewEntryContext = createContext(false)

@@ -3,8 +3,8 @@ import { dequal } from 'dequal/lite'
 import { apply } from 'tiny-merge-patch'
 
 /**
- * The merge patch (RFC 7396) that turns `before` into `after`. It never holds `null`, which the API refuses: a text that
- * was there and is gone becomes `""`; any other key that is gone stays as it is.
+ * Returns the merge patch (RFC 7396) that turns `before` into `after`. It never contains `null`, which the API refuses.
+ * A removed text becomes `""`; any other removed key stays unchanged.
  */
 export function mergePatch(before: Json, after: Json): Json {
   const patch: Json = {}
@@ -18,12 +18,15 @@ export function mergePatch(before: Json, after: Json): Json {
   return patch
 }
 
-/** `base` with a merge patch applied; neither is changed. */
+/** Returns `base` with a merge patch applied. Changes neither argument. */
 export const applyPatch = (base: Json, patch: Json): Json => apply(base, patch) as Json
 
 export type Change = { path: string; before: unknown; after: unknown }
 
-/** Every leaf that differs, by dotted path in the order of the keys. Lists are leaves: they change as a whole. */
+/**
+ * Returns every leaf that differs, by dotted path, in the order of the keys. Lists are leaves, because they change as a
+ * whole.
+ */
 export function changesOf(before: unknown, after: unknown, path = ''): Change[] {
   if (dequal(before, after)) return []
   if (!isObject(before) || !isObject(after)) return [{ path, before, after }]

@@ -4,12 +4,12 @@ import type { Field } from './field.ts'
 import { initialOf } from './field.ts'
 
 /**
- * Settings and what the controls hold are not the same: a text area holds lines, a switch holds on and off beside an
- * object, an empty number is an empty text. These functions go from one to the other and bring errors back.
+ * Converts between settings and the values of controls, and maps errors back. The two differ: a text area holds lines,
+ * a switch holds on or off in addition to an object, and an empty number is an empty string.
  */
 export type Values = Record<string, unknown>
 
-/** A value for each control. */
+/** Returns a value for each control. */
 export function toForm(fields: readonly Field[], settings: Values): Values {
   return Object.fromEntries(fields.map((field) => [field.key, toControl(field, settings[field.key])]))
 }
@@ -44,7 +44,7 @@ function toControl(field: Field, value: unknown): unknown {
   }
 }
 
-/** What the controls say, as settings; not validated. Empty secrets and empty optional keys are left out. */
+/** Converts the values of controls to settings, without validation. Leaves out empty secrets and empty optional keys. */
 export function fromForm(fields: readonly Field[], values: Values): Values {
   const pairs = fields.map((field) => [field.key, fromControl(field, values[field.key])] as const)
   return Object.fromEntries(pairs.filter(([, value]) => value !== undefined))
@@ -78,14 +78,14 @@ function fromControl(field: Field, value: unknown): unknown {
   }
 }
 
-/** A text that is no number stays a text, so that validation refuses it by name. */
+/** Converts a number. Other text stays a string, so that validation refuses it by name. */
 function toNumber(value: unknown): unknown {
   if (typeof value === 'number') return value
   const text = String(value ?? '').trim()
   return /^-?\d+$/.test(text) ? Number(text) : text
 }
 
-/** Lines that say something, each with the number of its line (from 1). */
+/** Returns the non-empty lines with their line numbers (from 1). */
 function linesOf(value: unknown): { line: number; text: string }[] {
   return String(value ?? '')
     .split('\n')
@@ -95,7 +95,7 @@ function linesOf(value: unknown): { line: number; text: string }[] {
 
 export type FieldError = { path: string; message: string }
 
-/** Refuses what the contract refuses, in words that name the range; `path` is the control's. */
+/** Validates against the contract, with messages that name the range. `path` is the path of the control. */
 export function check(schema: z.ZodType, fields: readonly Field[], values: Values): FieldError[] {
   const input = fromForm(fields, values)
   const result = schema.safeParse(input)
@@ -112,7 +112,7 @@ export function check(schema: z.ZodType, fields: readonly Field[], values: Value
   )
 }
 
-/** The label of the control names the key already. */
+/** Removes the key's name from a message, because the label of the control already shows it. */
 function withoutName(message: string): string {
   if (/ is required; /.test(message)) return 'is required'
   const at = message.lastIndexOf(' but must ')
@@ -129,7 +129,7 @@ function wordsFor(field: Field, message: string): string {
   return withoutName(message)
 }
 
-/** The field a dotted path of the settings leads to; numbers on the way are rows or lines. */
+/** Returns the field at a dotted path of the settings. Numbers in the path are rows or lines. */
 export function fieldAt(fields: readonly Field[], path: readonly string[]): Field | undefined {
   const [key, ...rest] = path.filter((part) => !/^\d+$/.test(part))
   const field = fields.find((candidate) => candidate.key === key)
@@ -138,7 +138,10 @@ export function fieldAt(fields: readonly Field[], path: readonly string[]): Fiel
   return 'fields' in field ? fieldAt(field.fields, rest) : field
 }
 
-/** Where in the form an error of the settings belongs: `gateway.port` → `gateway.value.port`, `extraPorts.2` → line 3. */
+/**
+ * Maps an error in the settings to its place in the form: `gateway.port` → `gateway.value.port`, `extraPorts.2` → line
+ * 3.
+ */
 export function toControlError(fields: readonly Field[], error: FieldError, values: Values): FieldError {
   const [key = '', ...rest] = error.path.split('.')
   const field = fields.find((candidate) => candidate.key === key)

@@ -12,13 +12,13 @@ import { Failure, Loading } from '../ui/Page.tsx'
 import { DiffView } from './DiffView.tsx'
 import type { Pending } from './request.ts'
 
-/** An import says how many, not each one. */
+/** An import returns counts, not each entry. */
 type Counted = WriteResult & { added?: number; unchanged?: number }
 type Tried = { state: 'trying' } | { state: 'ready'; result: Counted | null } | { state: 'failed'; error: unknown }
 
 /**
- * Input that the caller can show beside its fields, or that needs its own answer, goes back; the rest stays here to be
- * read and tried again. A deletion has no fields.
+ * Returns whether an error goes back to the caller: invalid input that the caller can show beside its fields, or an
+ * error that needs its own handling. Other errors are shown here, and the user can try again. A deletion has no fields.
  */
 const goesBack = (error: unknown, { method }: Pending['request']): boolean =>
   error instanceof ApiProblem &&
@@ -146,6 +146,6 @@ function Warnings({ look, texts }: { look: 'warn' | 'danger'; texts: readonly st
   )
 }
 
-/** Warnings of the API without the dangers that stand above them already. */
+/** Returns the API's warnings except the dangers already shown above them. */
 const unsaid = (warnings: readonly string[], dangers: readonly string[]): string[] =>
   warnings.filter((text) => !dangers.some((danger) => text.endsWith(danger)))

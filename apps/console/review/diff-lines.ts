@@ -4,10 +4,10 @@ import { fieldsOf, titleOf } from '../form/field.ts'
 import { changesOf } from '../form/patch.ts'
 import { fieldAt } from '../form/values.ts'
 
-/** One line of a diff in words: what, before, after. `undefined`: was not there, or is gone. */
+/** One line of a diff in words: name, before, after. `undefined`: the value did not exist, or was removed. */
 export type DiffLine = { title: string; path: string; before: string | undefined; after: string | undefined }
 
-/** What a row's change says, leaf by leaf. A row that was made or deleted is compared with nothing. */
+/** Returns the changes of a row, leaf by leaf. A created or deleted row is compared with nothing. */
 export function diffLines(diff: RowDiff): DiffLine[] {
   const before = diff.before ?? defaultsOf(diff) ?? (typeof diff.after === 'object' ? {} : undefined)
   const after = diff.after ?? (typeof diff.before === 'object' ? {} : undefined)
@@ -19,7 +19,7 @@ export function diffLines(diff: RowDiff): DiffLine[] {
   }))
 }
 
-/** A group that was never saved stands at its defaults. */
+/** Returns the defaults, which a settings group has until it is first saved. */
 function defaultsOf({ kind, id }: RowDiff): unknown {
   return kind === 'settings' && id in settingGroups ? settingGroups[id as SettingGroup].schema.parse({}) : undefined
 }
@@ -32,7 +32,7 @@ function titleFor(diff: RowDiff, path: string): string {
   return parts.map((part, i) => fieldAt(fields, parts.slice(0, i + 1))?.title ?? part).join(' › ')
 }
 
-/** A value as one reads it in a form; lists one item a line. */
+/** Formats a value as in a form; lists have one item for each line. */
 export function valueText(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined
   if (value === '') return '(empty)'
@@ -45,7 +45,7 @@ export function valueText(value: unknown): string | undefined {
   return String(value)
 }
 
-/** `settings general` → `General settings`: what kind of row, in words. */
+/** Describes the kind of row in words: `settings general` → `General settings`. */
 export function rowTitle({ kind, id, label }: RowDiff): string {
   if (kind === 'settings' && id in settingGroups) return `${settingGroups[id as SettingGroup].title} settings`
   return `${kind.replace(/-/g, ' ')} · ${label || id}`

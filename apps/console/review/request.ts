@@ -3,20 +3,20 @@ import type { ReactNode } from 'react'
 import type { Call } from '../api/client.ts'
 
 /**
- * One way to change anything: the request is tried dry, its diff and its warnings are shown, the administrator says why,
- * and only then it is sent. `null`: it was cancelled. Throws ApiProblem when the API refuses it (422 to map to fields,
- * 412 when somebody was faster).
+ * The way to change anything: the request runs as a dry run, its diff and its warnings are shown, the administrator
+ * enters a reason, and only then is it sent. `null`: it was cancelled. Throws ApiProblem if the API refuses it (422 to
+ * map to fields, 412 if another user saved first).
  */
 export type ReviewRequest = {
   title: string
-  /** What it does, before the diff. */
+  /** A description of the change, shown before the diff. */
   about?: ReactNode
-  /** Said aloud above everything. */
+  /** Warnings shown above everything else. */
   dangers?: readonly string[]
   request: Call & { method: 'POST' | 'PATCH' | 'DELETE' }
   verb?: string
   look?: 'primary' | 'danger'
-  /** The API has no dry run for it: ask, without a diff. */
+  /** The API has no dry run for this request: ask for confirmation without a diff. */
   withoutDiff?: boolean
 }
 

@@ -8,7 +8,7 @@ import { type ColorScheme, chooseColorScheme, colorSchemes, useColorScheme } fro
 
 const schemeLabels = { system: 'System colours', light: 'Light', dark: 'Dark' }
 
-/** Who is signed in, how it looks, and the way out. */
+/** The account menu: the signed-in user, the color scheme, and sign-out. */
 export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {
   const scheme = useColorScheme()
   const navigate = useNavigate()
@@ -40,7 +40,7 @@ export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }
   )
 }
 
-/** The same on a phone, where a menu over a dialog would be too much. */
+/** The account menu on a phone, where a menu above a dialog would not fit. */
 export function PhoneAccount({ me, onGo }: { me: Me; onGo: () => void }) {
   const scheme = useColorScheme()
   return (

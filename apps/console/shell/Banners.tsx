@@ -8,10 +8,10 @@ import { call } from '../api/client.ts'
 import { formatSpan } from '../ui/format.ts'
 import { useNow } from '../ui/Time.tsx'
 
-/** How often it asks whether the API is back. */
+/** Interval in milliseconds for checking whether the API is reachable again. */
 const probeMs = 1500
 
-/** Stands above every page while the API does not answer. When it is back, everything on the page is read anew. */
+/** Shown above every page while the API is unreachable. When it is back, all data on the page is reloaded. */
 export function ApiUnreachableBanner() {
   const since = useLostSince()
   const client = useQueryClient()
@@ -49,7 +49,7 @@ function Since({ at }: { at: number }) {
   return <>{formatSpan(now - at)}</>
 }
 
-/** An open relay is abused within hours: it is said on every page, not on one. */
+/** Shown on every page, because an open relay is abused within hours. */
 export function OpenRelayBanner() {
   const { data } = useQuery({
     queryKey: ['settings', 'general', 'relayMode'],

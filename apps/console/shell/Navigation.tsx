@@ -1,7 +1,7 @@
 import { Link, useRouterState } from '@tanstack/react-router'
 import { places } from './navigation.ts'
 
-/** Where one can go; the pages of the open room stand below it. */
+/** The navigation, with the pages of the current section below it. */
 export function Navigation({ onGo }: { onGo?: () => void }) {
   const path = useRouterState({ select: (state) => state.location.pathname })
   return (

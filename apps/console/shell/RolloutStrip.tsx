@@ -9,15 +9,15 @@ import { useNow } from '../ui/Time.tsx'
 import { visibleText } from '../ui/visible-text.ts'
 import { type Rollout, rolloutOf, stopFollowing, useFollowing } from './rollout.ts'
 
-/** Follows the newest change until every worker that is heard of has it. */
+/** Follows the newest change until every live worker has it. */
 export function RolloutStrip() {
   const following = useFollowing()
   return following && <Strip key={following.revision} {...following} />
 }
 
-/** How often it asks while it follows. */
+/** Polling interval in milliseconds while it follows a change. */
 const rolloutMs = 400
-/** Said aloud when a worker takes longer than this. */
+/** A worker that takes longer than this is reported. */
 const timeoutMs = 5000
 
 function Strip({ revision, since }: { revision: number; since: number }) {

@@ -81,7 +81,7 @@ function Frame() {
   )
 }
 
-/** After a change of page the keyboard starts at its content, and a screen reader says its title. */
+/** After navigation, moves the keyboard focus to the page's content, so that a screen reader reads its title. */
 function useFocusOnArrival() {
   const main = useRef<HTMLElement>(null)
   const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname })

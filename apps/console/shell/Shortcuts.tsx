@@ -6,7 +6,10 @@ import { places } from './navigation.ts'
 const typing = (target: EventTarget | null): boolean =>
   target instanceof Element && target.closest('input,textarea,select,dialog,[contenteditable],[role=menu]') !== null
 
-/** `?` shows the shortcuts, `/` goes to the search, `g` and a letter go to a page. Never while one types. */
+/**
+ * Keyboard shortcuts: `?` shows them, `/` goes to the search, `g` and a letter go to a page. Inactive while the user
+ * types.
+ */
 export function useShortcuts(onHelp: () => void): void {
   const navigate = useNavigate()
   const armed = useRef(0)

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** Light, dark, or as the system says. Kept on this machine; public/first.js sets it before the first paint. */
+/** Light, dark, or the system's choice. Stored on this machine; public/first.js applies it before the first paint. */
 export const colorSchemes = ['system', 'light', 'dark'] as const
 export type ColorScheme = (typeof colorSchemes)[number]
 

@@ -22,12 +22,12 @@ export type Place = {
   to: string
   label: string
   icon: LucideIcon
-  /** Second key after `g`. */
+  /** The second key after `g`. */
   key: string
   under?: readonly { to: string; label: string }[]
 }
 
-/** The table of contents, in the order one needs it at night. */
+/** The navigation entries, in the order in which an administrator needs them in an emergency. */
 export const places: readonly Place[] = [
   { to: '/', label: 'Overview', icon: Gauge, key: 'o' },
   { to: '/services', label: 'Services', icon: Power, key: 's' },

@@ -1,7 +1,7 @@
 import type { WorkerView } from '@postern/contract/views.ts'
 import { useSyncExternalStore } from 'react'
 
-/** The newest revision somebody at this console made, and since when it is being followed. */
+/** The newest revision made in this console, and the time since when it is followed. */
 export type Following = { revision: number; since: number }
 
 let following: Following | null = null
@@ -12,7 +12,7 @@ function change(next: Following | null): void {
   for (const listener of listeners) listener()
 }
 
-/** Shows how a revision reaches the workers, until all have it. */
+/** Shows the progress of a revision until all workers have it. */
 export function followRollout(revision: number): void {
   if (!following || revision >= following.revision) change({ revision, since: Date.now() })
 }
@@ -35,14 +35,14 @@ export type Rollout = {
   on: number
   of: number
   done: boolean
-  /** Workers that said no; their last good policy stays in force. */
+  /** Workers that refused the revision. Their last good policy stays in force. */
   refused: { id: string; error: string; inForce: number }[]
-  /** Workers that are not heard of; they will follow when they come back. */
+  /** Workers that do not report. They will catch up when they return. */
   silent: string[]
   behind: string[]
 }
 
-/** Where a revision is. A worker that has a later one has this one too. */
+/** Returns the progress of a revision. A worker with a later revision also has this one. */
 export function rolloutOf(revision: number, workers: readonly WorkerView[]): Rollout {
   const live = workers.filter((worker) => worker.live)
   const behind = live.filter((worker) => worker.revision < revision || worker.otherHistory)

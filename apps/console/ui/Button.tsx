@@ -20,7 +20,7 @@ export const buttonClass = (look: Look = 'plain') =>
 type Props = ButtonHTMLAttributes<HTMLButtonElement> & {
   look?: Look
   ref?: Ref<HTMLButtonElement>
-  /** Working: the button keeps its width and cannot be pressed again. */
+  /** In progress: the button keeps its width and cannot be pressed again. */
   busy?: boolean
 }
 
@@ -39,7 +39,7 @@ export function Button({ look = 'plain', busy = false, className, disabled, type
 
 type IconProps = Omit<Props, 'children'> & { label: string; children: ReactNode }
 
-/** A button that shows only an icon; `label` is its name and its tooltip. */
+/** A button with only an icon. `label` is its name and its tooltip. */
 export function IconButton({ label, className, look = 'quiet', ...rest }: IconProps) {
   return <Button {...rest} look={look} aria-label={label} title={label} className={clsx('w-8 px-0!', className)} />
 }

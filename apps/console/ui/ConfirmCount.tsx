@@ -1,7 +1,7 @@
 import { Input } from './Controls.tsx'
 import { LabelledField } from './LabelledField.tsx'
 
-/** Up to so many are read one by one before they go; for more, the number has to be typed. */
+/** Up to this number, entries are listed before they are deleted. For more, the user must type the number. */
 const manyFrom = 20
 
 export const asksCount = (count: number): boolean => count > manyFrom
@@ -9,7 +9,7 @@ export const isCount = (typed: string, count: number): boolean => typed.replace(
 
 type Props = { count: number; what: string; value: string; onChange: (typed: string) => void }
 
-/** For what cannot be undone and concerns many: the number is typed, not clicked away. */
+/** Confirms an action that cannot be undone and affects many entries: the user types the number instead of clicking. */
 export function ConfirmCount({ count, what, value, onChange }: Props) {
   return (
     <LabelledField label={`Type ${count} to confirm`} help={`This affects ${count} ${what}.`}>

@@ -11,12 +11,12 @@ const features = tableFeatures({ rowSelectionFeature })
 export type Column<T> = {
   id: string
   header: string
-  /** A track of CSS grid: `8rem`, `minmax(0,1fr)`. */
+  /** A CSS grid track: `8rem`, `minmax(0,1fr)`. */
   width: string
   cell: (row: T) => ReactNode
-  /** The track on a phone, where it is not simply allowed to shrink. */
+  /** The track on a phone, if it should not simply shrink. */
   phone?: string
-  /** Left out on a phone. */
+  /** Hidden on a phone. */
   wide?: boolean
   align?: 'right'
 }
@@ -28,12 +28,12 @@ type Props<T> = {
   rowId: (row: T) => string
   empty: ReactNode
   loading?: boolean
-  /** Asked for more when the end comes near. */
+  /** Called for more rows when the end is near. */
   onEnd?: (() => void) | undefined
   selected?: ReadonlySet<string>
   onSelect?: (ids: Set<string>) => void
   onOpen?: (row: T) => void
-  /** The column whose content becomes the button that opens the row, where it holds no link that does. */
+  /** The column whose content becomes the button that opens the row, unless it contains a link. */
   opener?: string
 }
 
@@ -43,7 +43,10 @@ function trackOf({ width, phone }: { width: string; phone?: string }, narrow: bo
   return narrow ? (phone ?? width.replace(/minmax\([^,]+,/, 'minmax(0,')) : width
 }
 
-/** Rows without end: only those in sight are in the page, more come through cursors. Selection with Shift for ranges. */
+/**
+ * A table with any number of rows. Only the visible rows are in the page, and more are loaded with cursors. Shift
+ * selects ranges.
+ */
 export function DataTable<T extends RowData>(props: Props<T>) {
   const { label, rows, columns, rowId, empty, loading = false, onEnd, selected, onSelect, onOpen, opener } = props
   const narrow = useNarrow()

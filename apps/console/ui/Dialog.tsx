@@ -7,10 +7,10 @@ type Props = {
   title: string
   onClose: () => void
   children: ReactNode
-  /** Buttons; the last is the one that acts. */
+  /** Buttons. The last one carries out the action. */
   footer?: ReactNode
   size?: 'narrow' | 'wide'
-  /** `false`: it can only be answered, not dismissed. */
+  /** `false`: the dialog must be answered and cannot be dismissed. */
   dismissible?: boolean
 }
 
@@ -20,7 +20,10 @@ function firstField(dialog: HTMLElement): HTMLElement | null {
   )
 }
 
-/** Where Enter does no harm: the button that acts, or Cancel beside one that cannot be taken back; else what the dialog offers. */
+/**
+ * Returns the button for a safe Enter: the button that acts, Cancel next to one that cannot be undone, or else the
+ * button that the dialog offers.
+ */
 function safeButton(dialog: HTMLElement): HTMLElement | null {
   const buttons = [...dialog.querySelectorAll<HTMLElement>('footer :is(button:not(:disabled), a[href])')]
   const last = buttons.at(-1)
@@ -30,8 +33,8 @@ function safeButton(dialog: HTMLElement): HTMLElement | null {
 }
 
 /**
- * The browser's own modal dialog: focus stays inside, Escape closes, focus returns to where it was, and the page behind is
- * inert, all without a script that writes styles (the CSP would refuse it).
+ * The browser's own modal dialog: focus stays inside, Escape closes it, focus then returns, and the page behind is
+ * inert. It needs no script that writes styles, which the CSP would refuse.
  */
 export function Dialog({ title, onClose, children, footer, size = 'narrow', dismissible = true }: Props) {
   const ref = useRef<HTMLDialogElement>(null)
@@ -41,7 +44,7 @@ export function Dialog({ title, onClose, children, footer, size = 'narrow', dism
     const before = document.activeElement
     if (dialog && !dialog.open) {
       dialog.showModal()
-      // The browser takes the first that can have the focus, which is ×; a form begins at its first field.
+      // The browser would focus the first focusable element, which is ×. Focus the first field of a form instead.
       const target = dialog.querySelector<HTMLElement>('[data-begin]') ?? firstField(dialog) ?? safeButton(dialog)
       target?.focus()
     }

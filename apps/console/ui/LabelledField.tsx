@@ -7,11 +7,11 @@ type Props = {
   help?: ReactNode
   error?: string | undefined
   className?: string
-  /** Draws the control; spread the wiring on it, so that label, help and error belong to it. */
+  /** Renders the control. Spread the wiring on it to connect label, help and error. */
   children: (wiring: Wiring) => ReactNode
 }
 
-/** A small labelled control for dialogs and filters; settings have a row of their own (SettingRow). */
+/** A small labelled control for dialogs and filters. Settings have their own row (SettingRow). */
 export function LabelledField({ label, help, error, className, children }: Props) {
   const id = useId()
   const about = clsx(help && `${id}-help`, error && `${id}-error`)

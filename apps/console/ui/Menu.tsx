@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 
 export type MenuItem = { label: string; onChoose: () => void; danger?: boolean; disabled?: boolean; checked?: boolean }
 
-/** A menu on a button. Not modal: a modal one would write a style element, which the CSP refuses. */
+/** A menu on a button. It is not modal, because a modal one would write a style element, which the CSP refuses. */
 export function Menu({ trigger, items }: { trigger: ReactNode; items: readonly MenuItem[] }) {
   return (
     <DropdownMenu.Root modal={false}>

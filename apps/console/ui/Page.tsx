@@ -12,12 +12,12 @@ type PageProps = {
   actions?: ReactNode
   children: ReactNode
   narrow?: boolean
-  /** What takes more than looking: its controls are left out for others, and this line says why. */
+  /** The permission that the page's controls need. Without it they are hidden, and this line says why. */
   needs?: Needs | undefined
 }
 type Needs = { role: Role; to: string }
 
-/** One page: its title, a line that says what it is for, its actions, its content. */
+/** A page: its title, a line about its purpose, its actions and its content. */
 export function Page({ title, help, actions, children, narrow = false, needs }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Postern`
@@ -69,7 +69,7 @@ export function Panel({ title, aside, children, flush = false, className }: Pane
 
 type EmptyProps = { icon: LucideIcon; title: string; children?: ReactNode }
 
-/** Nothing here, why, and what to do next. */
+/** Shown if there is no content: why, and what to do next. */
 export function Empty({ icon: Icon, title, children }: EmptyProps) {
   return (
     <div className="flex flex-col items-center gap-1.5 px-6 py-12 text-center">
@@ -90,7 +90,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
   )
 }
 
-/** Holds the place of what is being loaded, so that nothing jumps. */
+/** A placeholder while content loads, so that the layout does not jump. */
 export function Loading({ rows = 6 }: { rows?: number }) {
   return (
     <div role="status" className="flex flex-col gap-2.5 p-4">
@@ -105,7 +105,7 @@ export function Loading({ rows = 6 }: { rows?: number }) {
 
 type QueryLike<T> = { data: T | undefined; error: unknown; refetch: () => unknown }
 
-/** Loading, refused, or the thing itself. What was loaded stays visible when a later refresh fails. */
+/** Shows the loading state, the error, or the content. Loaded content stays visible if a later refresh fails. */
 export function Loaded<T>({
   query,
   rows,

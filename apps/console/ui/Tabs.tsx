@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 
 export type Tab = { to: string; label: string }
 
-/** Pages of one room, as links: each has its own address. */
+/** Links to the pages of one section. Each page has its own URL. */
 export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
   return (
     <nav aria-label={label} className="mb-5 flex gap-1 overflow-x-auto border-line border-b">

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import { formatAgo, formatTime, timeZone } from './format.ts'
 
-/** The clock, once a second or as often as said. */
+/** Returns the current time, updated once a second or at the given interval. */
 export function useNow(everyMs = 1000): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
@@ -11,7 +11,7 @@ export function useNow(everyMs = 1000): number {
   return now
 }
 
-/** How long ago; the exact time as its tooltip. */
+/** The time since a moment, with the exact time as its tooltip. */
 export function Ago({ at }: { at: string | undefined }) {
   const now = useNow(5000)
   if (!at) return <span className="text-faint">never</span>

@@ -1,11 +1,11 @@
-/** Numbers and times as people read them. Pure; `now` is given. */
+/** Formats numbers and times for people. Pure; `now` is passed in. */
 
 const count = new Intl.NumberFormat('en')
 export const formatCount = (n: number): string => count.format(n)
 
 const sizes = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
-/** Binary units, as the settings count them: 26 214 400 is `25 MiB`. */
+/** Formats bytes in binary units, as in the settings: 26 214 400 is `25 MiB`. */
 export function formatBytes(bytes: number): string {
   let value = bytes
   let step = 0
@@ -23,7 +23,7 @@ const spans: readonly [number, string][] = [
   [1000, 's'],
 ]
 
-/** `3 d 4 h`, `12 min`, `40 s`: two parts at most, and no seconds beside minutes. */
+/** Formats a duration: `3 d 4 h`, `12 min`, `40 s`. At most two parts, and no seconds next to minutes. */
 export function formatSpan(milliseconds: number): string {
   const span = Math.max(0, milliseconds)
   const from = spans.findIndex(([size]) => span >= size)
@@ -42,10 +42,10 @@ export function formatAgo(at: number, now: number): string {
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
-/** Local date and time. */
+/** Formats a time as local date and time. */
 export const formatTime = (at: string): string => clock.format(new Date(at))
 
-/** The zone that times are shown in, e.g. `Europe/Berlin (GMT+1)`. */
+/** Returns the time zone in use, e.g. `Europe/Berlin (GMT+1)`. */
 export function timeZone(now = new Date()): string {
   const { timeZone: name } = clock.resolvedOptions()
   const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'shortOffset' }).formatToParts(now)

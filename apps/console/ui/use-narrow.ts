@@ -2,7 +2,7 @@ import { useSyncExternalStore } from 'react'
 
 const phone = matchMedia('(max-width: 639px)')
 
-/** Whether the page is as narrow as a phone. */
+/** Returns whether the page is as narrow as a phone. */
 export function useNarrow(): boolean {
   return useSyncExternalStore(
     (changed) => {

@@ -1,6 +1,6 @@
 /**
- * What a stranger sent, so that nothing in it acts on the page: control characters become their pictures, and marks that
- * turn the direction of text, hide, or join become their code points. Line ends, tabs and letters of all scripts stay.
+ * Makes text from outside harmless to the page. Control characters become their pictures. Marks that change the text
+ * direction, hide text or join characters become their code points. Line ends, tabs and letters of all scripts stay.
  */
 export function visibleText(text: string): string {
   return text.replace(

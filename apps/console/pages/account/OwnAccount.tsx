@@ -3,7 +3,7 @@ import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
 import { PasswordForm } from './PasswordForm.tsx'
 import { LoginSessionPanel } from './SessionPanel.tsx'
 
-/** What everybody may do with their own account, whatever their role. */
+/** What all users can do with their own account, whatever their role. */
 export function OwnAccount() {
   const session = useSignIn()
   const me = session.state === 'in' || session.state === 'expired' ? session.me : null

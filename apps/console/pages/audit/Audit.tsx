@@ -76,7 +76,7 @@ const columns: Column<Entry>[] = [
   },
 ]
 
-/** The exact time, where there is room for it. */
+/** The exact time, if there is room for it. */
 function When({ at }: { at: string }) {
   const narrow = useNarrow()
   return narrow ? <Ago at={at} /> : <At at={at} />

@@ -18,12 +18,12 @@ const sources = {
 type Props = {
   certificate: CertificateView
   onClose: () => void
-  /** Absent: the person may not. */
+  /** Absent: the user lacks the permission. */
   onReplace?: (() => void) | undefined
   onRenew?: (() => void) | undefined
 }
 
-/** Everything about one certificate but its key. */
+/** All details of a certificate except its key. */
 export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew }: Props) {
   const replaces = c.source.type === 'upload' || c.source.type === 'csr'
   return (
@@ -95,7 +95,7 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
   )
 }
 
-/** How long it lasts, or what it waits for; what is wrong in red. */
+/** The remaining lifetime of a certificate, or what it waits for. Problems are shown in red. */
 export function State({ certificate: { state, trouble, notAfter } }: { certificate: CertificateView }) {
   if (state === 'expired') return <Badge tone="danger">expired</Badge>
   if (state === 'unsigned') return <Badge tone="info">not signed yet</Badge>

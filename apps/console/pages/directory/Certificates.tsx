@@ -142,7 +142,7 @@ export function Certificates() {
   )
 }
 
-/** The form shows the fields of `source` beside the name. */
+/** Maps errors to the form, which shows the fields of `source` next to the name. */
 function inForm(error: unknown): unknown {
   if (!(error instanceof ApiProblem)) return error
   const errors = error.errors.map(({ path, message }) => ({ path: path.replace(/^source\./, ''), message }))

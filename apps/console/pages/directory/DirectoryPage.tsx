@@ -20,7 +20,7 @@ import { directoryTabs } from './types.ts'
 
 type Props<T> = {
   title: string
-  /** `domain`, `account`: one of them. */
+  /** `domain`, `account`: the name of a single entry. */
   noun: string
   help: string
   icon: LucideIcon
@@ -28,19 +28,22 @@ type Props<T> = {
   columns: Column<T>[]
   nameOf: (row: T) => string
   schema: z.ZodType
-  /** Where editing differs from making, e.g. a password may stay. Absent: it cannot be edited. */
+  /**
+   * The schema for editing if it differs from the one for creating, e.g. because the password may stay. Absent: entries
+   * cannot be edited.
+   */
   editSchema?: z.ZodType
   words?: FieldTexts
   onDeleteSays: string
-  /** In place of the button that opens the form. */
+  /** Replaces the button that opens the form. */
   newButton?: ReactNode
-  /** Before the pencil and the bin. */
+  /** Shown before the edit and delete icons. */
   rowActions?: (row: T) => ReactNode
-  /** Dialogs about rows of the table. */
+  /** Dialogs for rows of the table. */
   beside?: (rows: readonly T[]) => ReactNode
 }
 
-/** One kind of entry of the directory: table, search, and a form made from the contract. */
+/** One kind of directory entry: table, search, and a form generated from the contract. */
 export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
   const { title, noun, help, icon, path, columns, nameOf, schema, editSchema, words, onDeleteSays } = props
   const { newButton, rowActions, beside } = props

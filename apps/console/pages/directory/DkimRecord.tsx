@@ -7,7 +7,7 @@ import { LabelledField } from '../../ui/LabelledField.tsx'
 
 type Props = { domain: string; dnsName: string; dnsValue: string; onClose: () => void }
 
-/** The record to publish, whole, to be copied into a zone or a registrar's form. */
+/** The complete record to publish, for copying into a zone or a registrar's form. */
 export function DkimRecord({ domain, dnsName, dnsValue, onClose }: Props) {
   return (
     <Dialog title={`DNS record of ${domain}`} size="wide" onClose={onClose}>

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { FieldTexts } from '../../form/EntryDialog.tsx'
 import type { Values } from '../../form/values.ts'
 
-/** The four ways to a certificate: what each asks, and the request it makes of the answers. */
+/** The four sources of a certificate: the input that each needs, and the request it sends. */
 export type SourceForm = {
   label: string
   note: string
@@ -21,7 +21,7 @@ const pem: FieldTexts = {
 }
 
 export const uploadSchema = z.strictObject({ certificate: certificate.unwrap(), privateKey: privateKey.unwrap() })
-/** The answer to a request: its key is here already. */
+/** The certificate issued for a request whose key the server already has. */
 export const signedSchema = z.strictObject({ certificate: certificate.unwrap() })
 export const pemWords = pem
 

@@ -3,7 +3,7 @@ import { visibleText } from '../../ui/visible-text.ts'
 
 const known = new Set(['id', 'worker', 'n', 'at', 'type', 'title', 'text'])
 
-/** Every field of an event as text; nothing a stranger sent is interpreted. */
+/** Every field of an event as text. Nothing from outside is interpreted. */
 export function EventFields({ event }: { event: RecordedEvent }) {
   const fields = Object.entries(event).filter(([key]) => !known.has(key))
   return (

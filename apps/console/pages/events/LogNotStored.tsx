@@ -10,7 +10,7 @@ const where = {
   logServer: 'The log goes to a log server',
 }
 
-/** Says so when what happens now is not to be found here. */
+/** Tells the user if current events are not stored here. */
 export function LogNotStored() {
   const query = useQuery({
     queryKey: ['settings', 'logging', 'events'],

@@ -1,2 +1,2 @@
-/** The filter of the events page, as its address carries it. */
+/** The filter of the events page, as in its URL. */
 export type EventsSearch = { q?: string | undefined; type?: string | undefined; worker?: string | undefined }

@@ -3,12 +3,15 @@ import { useEffect, useState } from 'react'
 import { urlOf } from '../../api/client.ts'
 import { follow } from '../../api/stream.ts'
 
-/** How many live events the page keeps; older ones are found by search. */
+/** Number of live events that the page keeps. Older ones are available through search. */
 const kept = 1000
 
 export type Tail = { events: RecordedEvent[]; connected: boolean; waiting: number }
 
-/** The live events, newest first. While paused they are counted, not shown, and none is lost up to the limit. */
+/**
+ * Returns the live events, newest first. While paused, events are counted but not shown, and none is lost up to the
+ * limit.
+ */
 export function useTail(
   { q, ...query }: { q?: string | undefined } & Record<string, string | undefined>,
   paused: boolean,
@@ -22,7 +25,7 @@ export function useTail(
     const ended = new AbortController()
     setEvents([])
     setHeld([])
-    // A burst becomes one change of the page.
+    // A burst causes only one update of the page.
     let fresh: RecordedEvent[] = []
     const timer = setInterval(() => {
       if (fresh.length === 0) return
@@ -39,7 +42,7 @@ export function useTail(
             const event = JSON.parse(data) as RecordedEvent
             if (event.id && matches(event, q)) fresh.push(event)
           } catch {
-            // A line that is no event, e.g. a greeting of the stream.
+            // The line is not an event, e.g. a greeting of the stream.
           }
         },
       },
@@ -60,7 +63,7 @@ export function useTail(
   return { events, connected, waiting: held.length }
 }
 
-/** The stream knows no full text, so the page looks for the words itself; the search of what is stored is the API's. */
+/** Filters live events by words on the page, because the stream has no full-text search. The API searches stored events. */
 function matches(event: RecordedEvent, q: string | undefined): boolean {
   return !q || JSON.stringify(event).toLowerCase().includes(q.toLowerCase())
 }

@@ -1,4 +1,4 @@
 import { rowOf, type Tone } from '@postern/contract/events.ts'
 
-/** How loudly an event is shown; its title stands beside the colour. */
+/** Returns the prominence of an event. Its title is shown beside the color. */
 export const toneOfEvent = (type: string): Tone => rowOf(type)?.tone ?? 'calm'

@@ -11,7 +11,7 @@ import { expiries, expiryTime } from './expiry.ts'
 
 const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }
 
-/** One entry, typed in a line. */
+/** Adds one entry, typed in a single line. */
 export function AddEntry({ list }: { list: ListName }) {
   const review = useReview()
   const [entry, setEntry] = useState(blank)

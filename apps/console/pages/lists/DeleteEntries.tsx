@@ -15,7 +15,10 @@ import { LabelledField } from '../../ui/LabelledField.tsx'
 
 type Props = { list: ListName; entries: readonly ListEntryView[]; onClose: () => void; onDone: () => void }
 
-/** Several entries at once: all are named, one comment, one question. Each is a revision of its own. */
+/**
+ * Deletes several entries at once. They are all listed, with one comment and one confirmation. Each deletion is its own
+ * revision.
+ */
 export function DeleteEntries({ list, entries, onClose, onDone }: Props) {
   const client = useQueryClient()
   const form = useId()

@@ -7,7 +7,7 @@ import { Ago, At } from '../../ui/Time.tsx'
 
 type Props = { entry: ListEntryView; list: ListName; onClose: () => void; onDelete: (() => void) | undefined }
 
-/** Everything an entry says: who added it, when, why, and what was seen. */
+/** All details of an entry: who added it, when, why, and the evidence. */
 export function EntryDetail({ entry, list, onClose, onDelete }: Props) {
   return (
     <Dialog

@@ -11,7 +11,7 @@ import { type BadLine, formatOf, previewOf, withoutLines } from './import-previe
 
 const shownInBox = 200_000
 
-/** Many entries at once, pasted or from a file: all of them or none, with the bad lines shown before. */
+/** Imports many entries at once, pasted or from a file: all or none. Invalid lines are shown before the import. */
 export function ImportDialog({ list, onClose }: { list: ListName; onClose: () => void }) {
   const review = useReview()
   const [text, setText] = useState('')

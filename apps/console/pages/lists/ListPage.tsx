@@ -157,7 +157,7 @@ function ListHelp({ list, help }: { list: ListName; help: string }) {
   )
 }
 
-/** The file is fetched with the token, which a plain link would not send. */
+/** Downloads a file with the token, which a plain link would not send. */
 async function download(list: ListName, format: 'text' | 'csv'): Promise<void> {
   try {
     const response = await send({ path: `/v1/lists/${list}/export`, query: { format } })

@@ -9,7 +9,10 @@ export const expiries = [
   { name: 'date', title: 'on a date …', after: 0 },
 ] as const
 
-/** `{expiresAt}` in RFC 3339 UTC, or nothing for never. A date that is no date goes to the contract as it is, which refuses it. */
+/**
+ * Returns `{expiresAt}` in RFC 3339 UTC, or nothing for never. An invalid date is passed on unchanged, and the contract
+ * refuses it.
+ */
 export function expiryTime(choice: { expiry: string; until: string }, now: number): { expiresAt?: string } {
   if (choice.expiry === 'date') {
     const at = new Date(choice.until)

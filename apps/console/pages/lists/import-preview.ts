@@ -4,11 +4,11 @@ import { type ListName, listInputSchemas } from '@postern/contract/lists.ts'
 export type BadLine = { line: number; text: string; message: string }
 export type Preview = { lines: number; bad: BadLine[]; checked: boolean }
 
-/** Past this many lines only the API checks, so that the page stays quick. */
+/** Above this number of lines only the API checks, so that the page stays fast. */
 const quickLines = 20_000
 const shownBad = 200
 
-/** CSV, when its first line names a column `value` beside others. */
+/** Returns CSV if the first line names a column `value` among others. */
 export function formatOf(text: string): 'text' | 'csv' {
   const head = text.slice(0, text.indexOf('\n') < 0 ? text.length : text.indexOf('\n'))
   return head.includes(',') && head.split(',').some((cell) => cell.trim().replace(/"/g, '') === 'value')
@@ -16,7 +16,7 @@ export function formatOf(text: string): 'text' | 'csv' {
     : 'text'
 }
 
-/** What of a pasted text the contract refuses, line by line. Empty lines and those that begin with # count for nothing. */
+/** Lists the lines of a pasted text that the contract refuses. Ignores empty lines and lines that begin with #. */
 export function previewOf(list: ListName, text: string): Preview {
   const all = text.split('\n').map((line, i) => ({ line: i + 1, text: line.trim() }))
   const lines = all.filter((line) => line.text !== '' && !line.text.startsWith('#'))
@@ -34,7 +34,7 @@ export function previewOf(list: ListName, text: string): Preview {
   return { lines: lines.length, bad, checked: true }
 }
 
-/** The text without these lines; the others keep their order. */
+/** Returns the text without these lines, in the same order. */
 export function withoutLines(text: string, bad: readonly { line: number }[]): string {
   const gone = new Set(bad.map(({ line }) => line))
   return text

@@ -4,7 +4,7 @@ import { Panel } from '../../ui/Page.tsx'
 import { At } from '../../ui/Time.tsx'
 import { visibleText } from '../../ui/visible-text.ts'
 
-/** Every attempt with the remote's reply, whole. */
+/** Every delivery attempt with the remote server's complete reply. */
 export function Attempts({ attempts }: { attempts: MessageView['attempts'] }) {
   return (
     <Panel title="Delivery attempts" flush>

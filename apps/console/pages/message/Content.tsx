@@ -7,10 +7,10 @@ import { formatBytes } from '../../ui/format.ts'
 import { Panel } from '../../ui/Page.tsx'
 import { visibleText } from '../../ui/visible-text.ts'
 
-/** Characters that are shown; more would make the page slow. */
+/** Number of characters shown. More would make the page slow. */
 const shown = 100_000
 
-/** The message as it waits: plain text, never interpreted. Each look is in the audit log. */
+/** The waiting message as plain text, never interpreted. Each view is recorded in the audit log. */
 export function Content({ id }: { id: string }) {
   const may = useMay('operator')
   const look = useMutation({ mutationFn: () => read(id) })

@@ -6,7 +6,7 @@ import { toneOfEvent } from '../events/tone.ts'
 
 const dots = { calm: 'bg-edge', good: 'bg-accent', warn: 'bg-warn', danger: 'bg-danger', info: 'bg-info' }
 
-/** What happened to one message, step by step. */
+/** The events of one message, step by step. */
 export function Timeline({ events }: { events: readonly RecordedEvent[] }) {
   if (events.length === 0) return <p className="text-soft text-sm">No events are stored yet.</p>
   return (

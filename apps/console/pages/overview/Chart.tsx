@@ -5,7 +5,7 @@ import { useColorScheme } from '../../shell/color-scheme.ts'
 export type Series = {
   label: string
   color: 'accent' | 'danger' | 'warn' | 'info' | 'faint'
-  /** Beside the colour, for those who do not see it. */
+  /** In addition to the color, for people who cannot distinguish colors. */
   look: 'area' | 'line' | 'dashes' | 'dots'
   values: number[]
 }
@@ -13,7 +13,7 @@ type Props = {
   label: string
   times: number[]
   series: readonly Series[]
-  /** The last interval is not over. */
+  /** The last interval has not ended. */
   counting?: boolean
 }
 
@@ -21,8 +21,8 @@ const height = 160
 const dashes = { area: [], line: [], dashes: [6, 4], dots: [2, 3] }
 
 /**
- * Counts over time, in the colours of the scheme; the same numbers stand beside it as text. An interval that is still
- * being counted is a dot, because a line to it would look like traffic that stops.
+ * Counts over time, in the colors of the color scheme. The same numbers are shown beside it as text. An interval that
+ * has not ended is a dot, because a line to it would look like a drop in traffic.
  */
 export function Chart({ label, times, series, counting = false }: Props) {
   const place = useRef<HTMLDivElement>(null)
@@ -50,7 +50,7 @@ export function Chart({ label, times, series, counting = false }: Props) {
   return <div ref={place} role="img" aria-label={label} className="h-[160px] w-full overflow-hidden" />
 }
 
-/** Each series twice: the line of what is counted, and the dot of what is still being counted. */
+/** Returns each series twice: the line of completed intervals, and the dot of the current one. */
 function dataOf({ times, series, counting }: Omit<Props, 'label'>): UPlot.AlignedData {
   const last = counting ? times.length - 1 : times.length
   const lines = series.map(({ values }) => values.map((value, i) => (i === last ? null : value)))
@@ -98,7 +98,7 @@ function optionsFor(element: HTMLElement, series: readonly Series[]): UPlot.Opti
   }
 }
 
-/** The hour; at the first tick of a day, and where ticks are days, the day. */
+/** Formats a tick as the hour. The first tick of a day, and ticks that are whole days, show the day. */
 function tickText(seconds: number, before: number | undefined): string {
   const at = new Date(seconds * 1000)
   const newDay = before !== undefined && new Date(before * 1000).getDate() !== at.getDate()
@@ -108,7 +108,7 @@ function tickText(seconds: number, before: number | undefined): string {
 
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 
-/** The canvas does not know `light-dark()`; the browser says what it is now. */
+/** Resolves a color for the canvas, which does not support `light-dark()`. */
 function resolved(element: HTMLElement, value: string): string {
   const probe = document.createElement('span')
   probe.style.color = value

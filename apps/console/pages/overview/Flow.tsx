@@ -24,7 +24,7 @@ const refusals: readonly Line[] = [
   { key: 'loginFailures', label: 'failed logins', color: 'danger', look: 'line' },
 ]
 
-/** The books: what came in must be somewhere. Counts are recipients. */
+/** The books: everything received must be accounted for. Counts are recipients. */
 export function FlowPanel({ books, span }: { books: Books | undefined; span: PeriodName }) {
   return (
     <Panel title={`Mail, ${periods[span].title}`} aside={books && <BalanceNote books={books} />}>
@@ -50,7 +50,7 @@ const parts = [
   { key: 'queued', color: 'bg-warn' },
 ] as const
 
-/** Where everything that was ever received is now, as parts of one bar, and as the sum in words. */
+/** Shows the current state of everything ever received, as parts of one bar and as a sum in words. */
 function BooksBar({ total }: { total: Books['total'] }) {
   return (
     <>
@@ -166,7 +166,7 @@ function Lines({ points, lines }: { points: Point[]; lines: readonly Line[] }) {
   )
 }
 
-/** What the chart shows, to be read, heard or copied. Intervals in which nothing happened are left out. */
+/** The chart's data as text, to be read, heard or copied. Intervals without events are left out. */
 function Numbers({ points, lines, caption }: { points: Point[]; lines: readonly Line[]; caption: string }) {
   const rows = points.filter((point) => lines.some(({ key }) => point[key] > 0)).reverse()
   return (

@@ -103,7 +103,7 @@ export function Overview() {
   )
 }
 
-/** Both charts show the same time. */
+/** Shows the traffic in two charts with the same time range. */
 function Traffic({ books }: { books: Books | undefined }) {
   const [span, setSpan] = useState<PeriodName>('day')
   return (
@@ -134,7 +134,7 @@ function workersLine(workers: readonly { live: boolean; sessions: number }[], no
   return `${live.length} of ${workers.length} live · ${plural(sessions, noun, many)}`
 }
 
-/** What a worker of the service is busy with. */
+/** What a worker of each service counts as its current work. */
 const busyWith: Record<ServiceName, [string, string]> = {
   smtp: ['session', 'sessions'],
   queue: ['delivery', 'deliveries'],

@@ -8,7 +8,7 @@ import { fieldsOf } from '../../form/field.ts'
 import { valueText } from '../../review/diff-lines.ts'
 import { formatSpan, plural } from '../../ui/format.ts'
 
-/** What needs somebody, worst first. Pure: everything it looks at is given. */
+/** Conditions that need attention, worst first. Pure: all input is passed in. */
 export type Finding = { severity: 'danger' | 'warn' | 'info'; title: string; detail: string; to: string }
 
 export type Observed = {
@@ -18,7 +18,7 @@ export type Observed = {
   queue?: { messages: number; oldestReceivedAt?: string | undefined; byState: Record<string, number> } | undefined
   books?: Pick<Books, 'total' | 'eventsUnsent' | 'queuedByWorkers'> | undefined
   settings?: Partial<Record<SettingGroup, Record<string, unknown>>> | undefined
-  /** Values of the relay list. */
+  /** The values of the relay list. */
   relay?: readonly string[] | undefined
   certificates?: readonly { name: string; notAfter?: string | undefined; trouble?: string | undefined }[] | undefined
 }
@@ -107,7 +107,7 @@ function ofWorker(worker: WorkerView, now: number): Finding[] {
   return found
 }
 
-/** Mail that has waited longer than this deserves a look. */
+/** Mail that has waited longer than this is reported. */
 const longMs = 4 * 3_600_000
 
 function ofQueue({ queue, now }: Observed): Finding[] {
@@ -131,7 +131,10 @@ function ofQueue({ queue, now }: Observed): Finding[] {
   return found
 }
 
-/** `balance` counts what the Queue Managers still hold; books are final when nothing is on the way to storage. */
+/**
+ * Checks the books. `balance` includes what the Queue Managers still hold. The books are final once no events are in
+ * transit to storage.
+ */
 function ofBooks({ books }: Observed): Finding[] {
   if (!books || books.eventsUnsent > 0 || books.total.balance === 0) return []
   const { received, delivered, bounced, discarded, queued, balance } = books.total
@@ -178,7 +181,7 @@ function ofRelayList({ relay = [] }: Observed): Finding[] {
   }))
 }
 
-/** Dangerous values in force, and settings somebody relies on that no worker acts on yet. */
+/** Finds a host name that is not fully qualified, and dangerous values in force. */
 function ofSettings({ settings }: Observed): Finding[] {
   if (!settings) return []
   const found: Finding[] = []

@@ -1,4 +1,4 @@
-/** What one may look at, and how finely it is counted. */
+/** The selectable periods, and the interval of their counts. */
 export const periods = {
   hour: { title: 'last hour', hours: 1, stepMinutes: 1 },
   day: { title: 'last 24 hours', hours: 24, stepMinutes: 15 },
@@ -7,7 +7,7 @@ export const periods = {
 export type PeriodName = keyof typeof periods
 export const periodNames = Object.keys(periods) as PeriodName[]
 
-/** `minute`, `15 minutes`, `2 hours`: what each point of a chart counts. */
+/** Returns the interval of each point of a chart: `minute`, `15 minutes`, `2 hours`. */
 export function stepText(stepMinutes: number): string {
   if (stepMinutes === 1) return 'minute'
   return stepMinutes < 60 ? `${stepMinutes} minutes` : `${stepMinutes / 60} hours`

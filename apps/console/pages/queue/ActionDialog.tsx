@@ -13,18 +13,18 @@ import { type Action, actions, readHost } from './actions.ts'
 export type Target = { host: string; port?: number }
 type Props = {
   action: Action
-  /** How many, or which. */
+  /** The number of messages, or which ones. */
   about: ReactNode
   ready?: boolean
-  /** How many; many have to be typed before what cannot be undone. */
+  /** The number of messages. If many, the user must type it before an action that cannot be undone. */
   count?: number
-  /** Sends it; answers with the revision the order became, if it did. */
+  /** Sends the action and returns the revision of the order, if it became one. */
   act: (to: Target | undefined) => Promise<{ revision?: number }>
   onClose: () => void
   onDone: () => void
 }
 
-/** Says what an action does and to how many, then does it. */
+/** Explains an action and the number of messages it affects, then carries it out. */
 export function ActionDialog({ action, about, ready = true, count = 1, act, onClose, onDone }: Props) {
   const { title, says, danger } = actions[action]
   const client = useQueryClient()

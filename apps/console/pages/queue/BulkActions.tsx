@@ -14,7 +14,7 @@ import type { QueueSearch } from './search.ts'
 
 type Props = { selected: readonly QueueItem[]; filter: QueueSearch | null; onDone: () => void }
 
-/** Actions for the rows that are chosen, or else for everything that matches the filter, counted dry before it is done. */
+/** Actions for the selected rows, or else for all matches of the filter, counted in a dry run first. */
 export function BulkActions({ selected, filter, onDone }: Props) {
   const may = useMay('operator')
   const [action, setAction] = useState<Action | null>(null)
@@ -51,7 +51,7 @@ export function BulkActions({ selected, filter, onDone }: Props) {
   )
 }
 
-/** What the action is about to meet, by name as far as a list can be read. */
+/** The messages that the action affects, by name up to the length of a readable list. */
 function Chosen({ messages }: { messages: readonly QueueItem[] }) {
   return (
     <>
@@ -77,7 +77,7 @@ export function actOn(id: string, action: Action, to: Target | undefined): Promi
 
 type MatchingProps = { action: Action; filter: QueueSearch; onClose: () => void; onDone: () => void }
 
-/** Counts dry what matches, says it, and then acts on it. */
+/** Counts the matches in a dry run, shows the number, and then carries out the action. */
 export function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
   const body = { action, filter: asFilter(filter) }
   const count = useQuery({

@@ -23,12 +23,12 @@ const doctorQuery = {
   refetchInterval: 5000,
 }
 
-/** Why mail waits: a line for each destination and cause, the most messages first. Nothing when nothing has failed. */
+/** Why mail waits: one line for each destination and cause, in descending order of messages. Empty if nothing has failed. */
 export function Doctor() {
   const query = useQuery(doctorQuery)
   const [all, setAll] = useState(false)
   if (query.error && !query.data) return <Failure error={query.error} onRetry={() => void query.refetch()} />
-  // What was not tried yet is on its way, as far as anybody knows.
+  // Messages that were not tried yet are assumed to be on their way.
   const items = (query.data?.items ?? []).filter(({ cause }) => cause !== 'not-tried')
   if (items.length === 0) return null
   const shown = all ? items : items.slice(0, shownAtFirst)
@@ -116,14 +116,14 @@ function Details({ item }: { item: QueueDoctorItem }) {
   )
 }
 
-/** What is held can be released; what is not held can be tried again or held. */
+/** Returns the possible actions: held mail can be released; other mail can be retried or held. */
 function actionsFor(cause: WaitingCause): Action[] {
   return actionNames.filter((name) => (cause === 'held' ? name !== 'hold' && name !== 'retry' : name !== 'release'))
 }
 
 const selfHealing = new Set<WaitingCause>(['greylisted', 'rate-limited', 'remote-trouble', 'held', 'our-trouble'])
 
-/** Red: it does not end unless somebody does something here. */
+/** Causes shown in red: they persist until someone changes something on this server. */
 const ours = new Set<WaitingCause>([
   'reputation',
   'unauthenticated',

@@ -13,7 +13,7 @@ const texts = [
   { key: 'cause', label: 'Cause' },
 ] as const
 
-/** The filter is in the address of the page, so that it can be sent to somebody. */
+/** The filter. It is part of the URL, so that it can be shared. */
 export function Filters() {
   const filter = useSearch({ from: '/queue' })
   const navigate = useNavigate()

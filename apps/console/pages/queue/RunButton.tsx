@@ -6,7 +6,7 @@ import { explain } from '../../api/problem.ts'
 import { useMay } from '../../api/role.ts'
 import { Button } from '../../ui/Button.tsx'
 
-/** Tries everything that waits, now. Harmless: held mail stays held. */
+/** Tries all waiting mail now. Harmless: held mail stays held. */
 export function RunButton() {
   const client = useQueryClient()
   const may = useMay('operator')

@@ -7,7 +7,7 @@ import type { QueueSummary } from './summary-query.ts'
 
 type Query = { data: QueueSummary | undefined; error: unknown; refetch: () => unknown }
 
-/** What waits, by state and by domain; each figure is a filter. */
+/** The waiting mail by state and by domain. Each figure is a filter. */
 export function Summary({ query }: { query: Query }) {
   return (
     <div className="min-h-28">
@@ -58,7 +58,7 @@ function Top({ title, children }: { title: string; children: ReactNode[] }) {
   )
 }
 
-/** A bar says how much of the queue it is; the number beside it says it in figures. */
+/** One line with a bar for its share of the queue, and the number beside it. */
 function TopLine({ messages, of, children }: { messages: number; of: number; children: ReactNode }) {
   const share = of > 0 ? Math.max(2, Math.min(100, (messages / of) * 100)) : 0
   return (

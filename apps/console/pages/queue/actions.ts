@@ -2,7 +2,7 @@ import type { OrderAction } from '@postern/contract/orders.ts'
 
 export type Action = Exclude<OrderAction, 'run'>
 
-/** What each action does, in words said before it is done. */
+/** Describes each action in words, shown before it is carried out. */
 export const actions: Record<Action, { title: string; says: string; danger?: true }> = {
   release: { title: 'Release', says: 'Held messages are released and tried now.' },
   retry: { title: 'Retry', says: 'Messages are tried now instead of at their next scheduled time.' },
@@ -25,7 +25,7 @@ export const actions: Record<Action, { title: string; says: string; danger?: tru
 
 export const actionNames = Object.keys(actions) as Action[]
 
-/** `host` or `host:port`, an IPv6 address in brackets; `null` when it is neither. */
+/** Parses `host` or `host:port`, with an IPv6 address in brackets. Returns `null` if the text is neither. */
 export function readHost(text: string): { host: string; port?: number } | null {
   const found = /^(\[[0-9a-f:.]+\]|[^\s:]+)(?::(\d{1,5}))?$/i.exec(text.trim())
   if (!found?.[1]) return null

@@ -1,4 +1,4 @@
-/** The filter of the queue page, as its address carries it. */
+/** The filter of the queue page, as in its URL. */
 export type QueueSearch = {
   state?: string | undefined
   domain?: string | undefined

@@ -14,7 +14,7 @@ import { Result } from './Result.tsx'
 
 const day = 86_400_000
 
-/** A draft against recorded traffic: how many verdicts would change, which, and why. */
+/** Compares a draft with recorded traffic: how many verdicts would change, which ones, and why. */
 export function Replay() {
   const [since, setSince] = useState(() => local(Date.now() - day))
   const [until, setUntil] = useState(() => local(Date.now() + 60_000))
@@ -102,7 +102,7 @@ function Nothing() {
   )
 }
 
-/** As the browser's control for local times writes it. */
+/** Formats a time for the browser's control for local times. */
 function local(at: number): string {
   const offset = new Date(at).getTimezoneOffset() * 60_000
   return new Date(at - offset).toISOString().slice(0, 16)

@@ -7,7 +7,7 @@ import { At } from '../../ui/Time.tsx'
 import { Chart } from '../overview/Chart.tsx'
 import { headlineOf, notKnownOf } from './headline.ts'
 
-/** What the replay found: counts, when, what changes into what, and what it cannot know. */
+/** The result of a replay: counts, times, the changes, and what is unknown. */
 export function Result({ job }: { job: Replay }) {
   const { sessions = 0, verdicts = 0, changedSessions = 0, changes = [] } = job
   return (
@@ -36,7 +36,7 @@ export function Result({ job }: { job: Replay }) {
   )
 }
 
-/** In the place where people look first, and in amber: "0 would change" is no all-clear while most is not known. */
+/** Shown in amber where people look first: "0 would change" proves nothing while most is unknown. */
 function NotKnown({ lines }: { lines: readonly string[] }) {
   if (lines.length === 0) return null
   return (
@@ -77,7 +77,7 @@ function Timeline({ job }: { job: Replay }) {
   )
 }
 
-/** What these numbers do not say. */
+/** What these numbers do not include. */
 function Unknown({ job: { notAnswerable = [], withoutVerdict } }: { job: Replay }) {
   const lines = [
     ...notAnswerable.map(

@@ -1,7 +1,7 @@
 import type { Replay } from '@postern/contract/replay.ts'
 import { formatCount, plural } from '../../ui/format.ts'
 
-/** What a replay says first. Pure. */
+/** The summary of a replay. Pure. */
 
 export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none }: Replay): string {
   if (sessions === 0) return 'No sessions were recorded in this period'
@@ -11,7 +11,7 @@ export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none 
 
 const none = { sessions: 0, answers: 0 }
 
-/** What the numbers leave out, the most important first. */
+/** Returns what the numbers leave out, the most important first. */
 export function notKnownOf({
   sessions = 0,
   notKnown = none,
@@ -32,7 +32,7 @@ export function notKnownOf({
   return lines
 }
 
-/** Never 0 % of something, nor 100 % of less than all. */
+/** Formats a percentage. Never shows 0 % for a nonzero part, or 100 % for less than all. */
 function percentOf(part: number, whole: number): string {
   const percent = Math.round((100 * part) / whole)
   if (percent === 0) return 'less than 1 %'

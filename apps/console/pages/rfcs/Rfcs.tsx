@@ -4,7 +4,7 @@ import { all } from '../../api/queries.ts'
 import { Badge } from '../../ui/Badge.tsx'
 import { Loaded, Page, Panel } from '../../ui/Page.tsx'
 
-/** The published table: what this server keeps, and the tests that show it. */
+/** The published table: the standards that this server supports, and the tests that prove it. */
 export function Rfcs() {
   const query = useQuery({
     queryKey: ['rfcs'],

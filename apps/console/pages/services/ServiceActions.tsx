@@ -14,13 +14,13 @@ import { Dialog } from '../../ui/Dialog.tsx'
 export type Verb = 'start' | 'stop' | 'restart'
 type Named = Pick<ServiceView, 'name' | 'title' | 'desired' | 'workers'>
 
-/** What a stop does, said before it is done. */
+/** Describes the effect of a stop, shown before it is carried out. */
 const stopping: Record<ServiceName, string> = {
   smtp: 'The ports close. Idle sessions get 421 4.3.2, and transactions in progress may finish. Other servers keep their mail and try again later. Queued mail is still delivered.',
   queue: 'Deliveries in progress finish; then nothing is delivered. Mail is still accepted and waits in the spool.',
 }
 
-/** Start, stop and restart for one service, or for several at once. */
+/** Start, stop and restart for one service or for several at once. */
 export function ServiceActions({ services }: { services: readonly Named[] }) {
   const client = useQueryClient()
   const may = useMay('operator')

@@ -4,7 +4,7 @@ import { formatCount, formatSpan } from '../../ui/format.ts'
 import { Fact, Facts } from '../../ui/Page.tsx'
 import { Ago, useNow } from '../../ui/Time.tsx'
 
-/** Each worker of a service: what is in force on it, what it does, what is wrong with it. */
+/** The workers of a service: their settings in force, their work and their problems. */
 export function WorkerList({ workers }: { workers: readonly WorkerView[] }) {
   if (workers.length === 0)
     return (

@@ -10,7 +10,10 @@ import { Ago } from '../../ui/Time.tsx'
 type Base = { revision: number; settings: Record<string, unknown> }
 type Props = { group: SettingGroup; base: Base; theirs: Base; onKeep: () => void; onDiscard: () => void }
 
-/** Somebody was faster: their change is shown, and one's own can go on top of it or away. */
+/**
+ * Shown if another user saved first: displays that user's change. The user can apply their own change on top of it, or
+ * discard it.
+ */
 export function ConflictDialog({ group, base, theirs, onKeep, onDiscard }: Props) {
   const { data } = useQuery({
     queryKey: ['who changed', group, base.revision],

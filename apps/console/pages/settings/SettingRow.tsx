@@ -14,16 +14,16 @@ import { visibleText } from '../../ui/visible-text.ts'
 
 type Props = {
   field: Field
-  /** The value that is saved. */
+  /** The saved value. */
   saved: unknown
-  /** Set when the environment decides: what it says. */
+  /** Set if an environment variable fixes the value: its content. */
   fixed: string | undefined
-  /** Of a port: where it is in force otherwise than saved. */
+  /** For a port: where the port in force differs from the saved one. */
   inForce: readonly PortInForce[] | undefined
   readOnly: boolean
 }
 
-/** One setting: what it is, what it does, its default, and what is dangerous about the value it has now. */
+/** One setting: its name, effect and default, and a warning if its current value is dangerous. */
 export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
   const form = useFormContext<Values>()
   const typed = useWatch<Values, string>({ name: field.key })
@@ -102,7 +102,7 @@ export function SettingRow({ field, saved, fixed, inForce, readOnly }: Props) {
   )
 }
 
-/** The danger of a value, when it has one: a value that is named, or any change when none is. */
+/** Returns the warning for a value: for the listed values, or for any change if none are listed. */
 export function dangerOf(field: Field, value: unknown, changed: boolean): string | undefined {
   if (!field.danger) return undefined
   const { text, values } = field.danger

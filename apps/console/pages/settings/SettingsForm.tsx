@@ -22,8 +22,8 @@ import { dangerOf, SettingRow } from './SettingRow.tsx'
 type Base = { revision: number; settings: Values }
 
 /**
- * One group as a form. `base` is what the form was made from: the change is the merge patch against it, and its revision
- * goes along as If-Match. Changes made elsewhere never overwrite what somebody is typing.
+ * One settings group as a form. `base` is the state that the form started from. The change is a merge patch against it,
+ * sent with its revision as If-Match. Changes made elsewhere never overwrite what the user is typing.
  */
 export function SettingsForm({ view, reload }: { view: GroupView; reload: () => Promise<GroupView> }) {
   const { schema, title } = settingGroups[view.group]
@@ -31,7 +31,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   const lenient = useMemo(() => withSecretsOptional(schema), [schema])
   const [base, setBase] = useState<Base>(view)
   const form = useForm<Values>({ defaultValues: toForm(fields, view.settings) })
-  // What was tried out in Simulate or Replay is still to be saved here.
+  // Restores changes that the user tried in Simulate or Replay and has not saved.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the form opens
   useEffect(() => {
     const drafted = draftedSettings(view.group)
@@ -73,7 +73,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   }
 
   const blocker = useBlocker({
-    // These two pages take the changes along.
+    // These two pages receive the changes.
     shouldBlockFn: ({ next }) => changes > 0 && next.pathname !== '/simulate' && next.pathname !== '/replay',
     enableBeforeUnload: () => changes > 0,
     withResolver: true,
@@ -105,7 +105,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   async function whenRefused(error: unknown, against: Base) {
     if (error instanceof ApiProblem && error.status === 412) {
       const now = await reload()
-      // Somebody changed something else: nothing to ask, the change goes on top.
+      // Another user changed something else: apply the change on top without asking.
       if (dequal(now.settings, against.settings)) {
         setBase(now)
         return submit(now)
@@ -189,7 +189,7 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
   )
 }
 
-/** Before saving: what one session, or all of yesterday's, would meet. */
+/** Before saving: tries the changes on one session, or on all of yesterday's. */
 function TryOut({ onLeave }: { onLeave: () => void }) {
   return (
     <>

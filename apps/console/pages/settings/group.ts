@@ -2,20 +2,20 @@ import type { SettingGroup } from '@postern/contract/settings.ts'
 import type { PortInForce } from '@postern/contract/views.ts'
 import { call } from '../../api/client.ts'
 
-/** A group of settings as the API shows it. */
+/** A settings group as returned by the API. */
 export type GroupView = {
   revision: number
   group: SettingGroup
   settings: Record<string, unknown>
   /** `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed?: Record<string, string>
-  /** Ports that are in force otherwise than saved. */
+  /** Ports in force that differ from the saved ones. */
   inForce?: Record<string, PortInForce[]>
 }
 
 export const groupQuery = (group: SettingGroup) => ({
   queryKey: ['settings', group],
   queryFn: () => call<GroupView>({ path: `/v1/settings/${group}` }),
-  // What workers have open follows a change a moment later.
+  // The workers' open ports follow a change a moment later.
   refetchInterval: group === 'advanced' || group === 'tls' ? 5_000 : (false as const),
 })

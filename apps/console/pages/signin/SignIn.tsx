@@ -25,7 +25,7 @@ export function SignIn() {
   )
 }
 
-/** Stands above the page when the session has ended; what was typed below stays. */
+/** Shown above the page when the session has ended. Input below it is kept. */
 export function ExpiredDialog({ email }: { email: string }) {
   return (
     <Dialog title="Sign in again" onClose={() => undefined} dismissible={false}>

@@ -25,7 +25,7 @@ const empty = {
 }
 type Typed = typeof empty
 
-/** What would be decided about one session, stage by stage, and why. */
+/** Simulates one session: the decision at each stage, and why. */
 export function Simulate() {
   const [typed, setTyped] = useState(empty)
   const draftText = useDraftText()
@@ -147,7 +147,7 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
   )
 }
 
-/** What is typed as the API takes it; a sentence when the further facts are no JSON. */
+/** Converts the input to the API's format. Returns an error sentence if the additional facts are not JSON. */
 function sessionOf({ ip, listener, helo, tls, login, loginResult, mailFrom, rcptTo, size, more }: Typed) {
   const { draft: facts, error } = readDraft(more)
   if (error) return error
@@ -167,7 +167,7 @@ function sessionOf({ ip, listener, helo, tls, login, loginResult, mailFrom, rcpt
   }
 }
 
-/** Errors by field; what belongs to none of them stands with the further facts. */
+/** Returns errors by field. Errors of other fields are shown with the additional facts. */
 function errorsOf(error: Error): Record<string, string> {
   if (!(error instanceof ApiProblem)) return {}
   return Object.fromEntries(

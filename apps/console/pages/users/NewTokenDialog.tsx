@@ -15,7 +15,7 @@ const lives = [30, 90, 365] as const
 
 type Props = { kind: TokenKind; onClose: () => void; onMade: (token: string) => void }
 
-/** A token that ends by itself unless one says otherwise. */
+/** Creates a token, which expires unless the user chooses otherwise. */
 export function NewTokenDialog({ kind, onClose, onMade }: Props) {
   const { path, choice, options, help } = tokenKinds[kind]
   const [name, setName] = useState('')
@@ -103,7 +103,7 @@ export function NewTokenDialog({ kind, onClose, onMade }: Props) {
   )
 }
 
-/** The one time a secret is seen. */
+/** Shows a secret, for the only time. */
 export function SecretDialog({ secret, help, onClose }: { secret: string; help: string; onClose: () => void }) {
   const copy = () =>
     navigator.clipboard

@@ -4,7 +4,7 @@ import { Fact, Facts, Page, Panel } from '../../ui/Page.tsx'
 import { TokenPanel } from './TokenPanel.tsx'
 import { UserPanel } from './UserPanel.tsx'
 
-/** The API shows users and tokens to an owner only; others read what the roles may do. */
+/** Users and tokens, which the API shows only to owners. Other users see what the roles may do. */
 export function Users() {
   const owner = useMay('owner')
   return (

@@ -1,7 +1,7 @@
 import { roleNames } from '@postern/contract/roles.ts'
 import { serviceNames } from '@postern/contract/services.ts'
 
-/** Two kinds: what programs use at the API, and what a new worker enrols with. */
+/** The two kinds of tokens: for programs that use the API, and for the enrolment of a new worker. */
 export const tokenKinds = {
   api: {
     title: 'API tokens',

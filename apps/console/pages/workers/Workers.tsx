@@ -82,7 +82,7 @@ export function Workers() {
   )
 }
 
-/** What is wrong with a worker, in words, above the table. */
+/** The workers' problems in words, above the table. */
 function Troubles({ workers }: { workers: WorkerView[] }) {
   const troubled = workers.filter((worker) => worker.live && (worker.refused || worker.detail))
   if (troubled.length === 0) return null
