@@ -147,7 +147,7 @@ export function disembedded(address: string): string {
   })
 }
 
-/** Returns the lookup key of an address. */
+/** Returns the look-up key of an address. */
 export function foldAddress({ local, domain }: Pick<MailAddress, 'local' | 'domain'>): string {
   return `${foldLocal(local)}@${domain}`
 }

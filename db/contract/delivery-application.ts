@@ -24,7 +24,7 @@ export type ApplicationQuestion = {
   /** Size of the message in bytes. */
   size: number
   client: { ip: string; helo: string; listener: Listener; login?: string; tls?: { version: string; cipher: string } }
-  /** Lookup results about the client and the message, as far as the settings request them. */
+  /** Look-up results about the client and the message, as far as the settings request them. */
   lookups: Lookups
 }
 

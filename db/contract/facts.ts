@@ -3,7 +3,7 @@ import type { Lookups } from './lookups.ts'
 import type { HackAttempt } from './offences.ts'
 
 /**
- * The facts known at each stage. Facts are gathered first, and a decision uses nothing else. A failed lookup is
+ * The facts known at each stage. Facts are gathered first, and a decision uses nothing else. A failed look-up is
  * 'not-known', never 'no'.
  */
 
@@ -31,7 +31,7 @@ export type SessionFacts = {
   tlsAvailable: boolean
   /** The address of the account, after authentication. */
   login?: string
-  /** Lookup results that a setting requests and that are known at this stage. */
+  /** Look-up results that a setting requests and that are known at this stage. */
   lookups?: Lookups
 }
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * Lookups about a client or a message, and their results. They are gathered before the decision that needs them, only
- * if a setting asks for them, and passed to the rules as facts. `not-known`: the lookup failed or took too long; it
+ * Look-ups about a client or a message, and their results. They are gathered before the decision that needs them, only
+ * if a setting asks for them, and passed to the rules as facts. `not-known`: the look-up failed or took too long; it
  * never means no.
  */
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { canonicalAddress } from './network.ts'
 
 /**
- * Offences: client behavior that no mail client shows. Workers report them with `POST /v1/worker/offences`. The API
+ * Offences: client behaviour that no mail client shows. Workers report them with `POST /v1/worker/offences`. The API
  * counts them over all workers and creates Control Access entries. Evidence never holds a secret.
  */
 

@@ -8,13 +8,13 @@ export type Stage = (typeof stageNames)[number]
 /**
  * All rules that can decide, in the order in which the stages ask them. `workers/policy/rules` has one file for each
  * rule. Events, metrics and the console show the name. One concept has one name: for the setting `checkHelo`, the rule,
- * its lookup, its reason and its reply are all `helo`. Only a reason or a lookup that several rules share has its own
+ * its look-up, its reason and its reply are all `helo`. Only a reason or a look-up that several rules share has its own
  * name.
  */
 type RuleRow = {
   /** `any`: applies if no other rule of the stage decides. */
   stage: Stage | 'any'
-  /** The lookup that the rule reads. If a record lacks it, a replay cannot tell how the rule would answer. */
+  /** The look-up that the rule reads. If a record lacks it, a replay cannot tell how the rule would answer. */
   reads?: keyof Lookups
   /** Clients in the White List skip the rule. */
   exemptsWhiteListed?: true

@@ -70,7 +70,7 @@ export const sessionRecordSchema = z.strictObject({
   declaredSize: count.optional(),
   smtpUtf8: z.boolean().optional(),
   spool: z.enum(['ready', 'full', 'not-known']).optional(),
-  // rcpt: one entry for each command, with the lookups for that recipient alone
+  // rcpt: one entry for each command, with the look-ups for that recipient alone
   rcptTo: z
     .array(z.union([path, z.strictObject({ to: path, lookups: lookupsSchema })]))
     .max(50_000)
@@ -182,7 +182,7 @@ function copy(record: SessionRecord, facts: SessionFacts): void {
   }
 }
 
-/** Merges the lookups of several stages. Rates are counted separately at each stage. */
+/** Merges the look-ups of several stages. Rates are counted separately at each stage. */
 function merged(stages: readonly (SessionFacts | undefined)[]): Lookups | undefined {
   let all: Lookups | undefined
   for (const facts of stages) {

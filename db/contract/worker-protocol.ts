@@ -94,7 +94,7 @@ export const eventBatchSchema = z.strictObject({
 export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
 
 /**
- * `POST /v1/worker/etrn`: an authorized client asks the server to try a domain's queue now (RFC 1985). The API creates
+ * `POST /v1/worker/etrn`: an authorised client asks the server to try a domain's queue now (RFC 1985). The API creates
  * an order.
  */
 export const etrnRequestSchema = z.strictObject({

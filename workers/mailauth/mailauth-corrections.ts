@@ -13,7 +13,7 @@ import type { Field } from './header.ts'
 import type { Resolve } from './resolver.ts'
 
 /**
- * Works around problems of mailauth 7.1.0 (strict); no other file does. Its behavior, and the correction:
+ * Works around problems of mailauth 7.1.0 (strict); no other file does. Its behaviour, and the correction:
  * - It reads a header byte by byte and joins folded lines at quadratic cost: 1 MiB of folded lines occupies a thread
  *   for minutes. The header is therefore split in advance (`header.ts`, linear).
  * - It verifies any number of signatures, each with any number of names in h= against any number of fields. RFC 6376

@@ -2,7 +2,7 @@ import { Resolver } from 'node:dns/promises'
 import { LRUCache } from 'lru-cache'
 
 /**
- * The DNS client of the workers. It caches answers, and callers share a query in progress. A lookup that failed or
+ * The DNS client of the workers. It caches answers, and callers share a query in progress. A look-up that failed or
  * timed out is `not-known`, never "no". Never rejects.
  */
 

@@ -3,7 +3,7 @@ import { parseAddress, parseBlock } from '@postern/contract/network.ts'
 
 /**
  * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its
- * network. A lookup takes one hash lookup for each prefix length in use, so a hundred thousand entries cost as much as
+ * network. A look-up takes one hash look-up for each prefix length in use, so a hundred thousand entries cost as much as
  * one.
  *
  * A list shares its table with a successor that only adds entries. Each list ignores entries beyond its own size. An
@@ -18,7 +18,7 @@ export type BlockEntry = {
    * clock was set back.
    */
   startsAt?: number
-  /** Created automatically from client behavior, not by a person. */
+  /** Created automatically from client behaviour, not by a person. */
   automatic?: true
   /** The position of the entry in the order in which entries were added. */
   n: number

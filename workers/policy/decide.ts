@@ -20,7 +20,7 @@ import { askStage } from './stages.ts'
 
 /**
  * Makes one decision for each stage: facts and policy in, verdict out. Pure, total and deterministic: no clock, no
- * lookup, no throw. A `proceed` verdict that does not depend on the facts is shared, so callers must never change it.
+ * look-up, no throw. A `proceed` verdict that does not depend on the facts is shared, so callers must never change it.
  */
 
 export function decideConnect(facts: ConnectFacts, policy: Policy): Verdict {

@@ -7,7 +7,7 @@ import { expiry } from './address-blocks.ts'
  *
  * One open-addressing table holds all three kinds. A key is hashed from its end backwards, so one pass over a sender
  * gives the hash of every suffix of its host, then of the host, then of the whole address. Only suffix lengths in use
- * are looked up. A lookup costs one pass over the address, for ten entries or a million. The table has its final size
+ * are looked up. A look-up costs one pass over the address, for ten entries or a million. The table has its final size
  * from the start, so filling it never pauses to grow.
  *
  * A file shares its table with a successor that only adds entries. Each file ignores entries beyond its own size.
@@ -94,7 +94,7 @@ function put({ slots }: Table, hash: number, index: number): void {
   slots[slot * 2 + 1] = index
 }
 
-/** The lookup key. Its text is compared only if a hash matches. `from`: where the suffix begins in the domain. */
+/** The look-up key. Its text is compared only if a hash matches. `from`: where the suffix begins in the domain. */
 type Wanted = { kind: number; local: string; domain: string; from: number; now: number }
 
 /**

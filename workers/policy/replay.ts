@@ -26,7 +26,7 @@ export class Replay {
   readonly #unanswered = new Map<Rule, { sessions: number; answers: number }>()
   readonly #notKnown = { sessions: 0, answers: 0 }
   readonly #missing = new Set<keyof Lookups>()
-  /** Prototype of the record's lookups. A rule that reads a missing lookup leaves a note here. */
+  /** Prototype of the record's look-ups. A rule that reads a missing look-up leaves a note here. */
   readonly #absent: Lookups
   readonly #absentRates: object
   readonly #absentCounts: object
@@ -126,7 +126,7 @@ export class Replay {
   }
 
   /**
-   * Returns whether the record lacks a lookup. A lookup that failed is recorded as not known and would fail again. A
+   * Returns whether the record lacks a look-up. A look-up that failed is recorded as not known and would fail again. A
    * new block list was never queried.
    */
   #isAbsent(fact: keyof Lookups | undefined, { lookups }: SessionRecord): boolean {

@@ -55,7 +55,7 @@ export type Said<R extends Rule = Rule> =
   | { treat: Treatment }
 
 /**
- * A rule. Pure and total: it answers for any facts and never throws. Its stage, its lookup, its replies and their
+ * A rule. Pure and total: it answers for any facts and never throws. Its stage, its look-up, its replies and their
  * reasons are in its row in the contract.
  */
 export type RuleCheck<R extends AskedRule> = (question: Questions[StageOf<R>], policy: Policy) => Said<R>

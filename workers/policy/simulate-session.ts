@@ -156,7 +156,7 @@ function mailFacts(session: SessionRecord, facts: SessionFacts, policy: Policy):
   return mail
 }
 
-/** Merges the lookups for one recipient over those for all. Keeps the prototype (see `Replay`). */
+/** Merges the look-ups for one recipient over those for all. Keeps the prototype (see `Replay`). */
 function over(common: Lookups = {}, own: Lookups): Lookups {
   return { __proto__: Object.getPrototypeOf(common) as object, ...common, ...own } as Lookups
 }

@@ -150,7 +150,7 @@ export type Trouble =
 /** A message the reader has not seen before. */
 export type Arrival = {
   envelope: Envelope
-  /** The envelope as JSON text, as stored. Keep this instead of serializing it again. */
+  /** The envelope as JSON text, as stored. Keep this instead of serialising it again. */
   json: string
   location: Location
   segment: Segment

@@ -1,6 +1,6 @@
 // Runs before everything else. It is a separate file because the CSP allows no inline script.
 
-// Applies a chosen color scheme before the first paint.
+// Applies a chosen colour scheme before the first paint.
 {
   const scheme = localStorage.getItem('postern.scheme')
   if (scheme === 'light' || scheme === 'dark') document.documentElement.dataset.scheme = scheme

@@ -2,7 +2,7 @@ import type { RowDiff } from '@postern/contract/views.ts'
 import { Badge } from '../ui/Badge.tsx'
 import { diffLines, rowTitle } from './diff-lines.ts'
 
-/** The changes, leaf by leaf. Removed and added values have a sign in addition to their color. */
+/** The changes, leaf by leaf. Removed and added values have a sign in addition to their colour. */
 export function DiffView({ diff }: { diff: readonly RowDiff[] }) {
   if (diff.length === 0) return <p className="text-soft text-sm">Nothing changes.</p>
   return (

@@ -8,7 +8,7 @@ import { type ColorScheme, chooseColorScheme, colorSchemes, useColorScheme } fro
 
 const schemeLabels = { system: 'System colours', light: 'Light', dark: 'Dark' }
 
-/** The account menu: the signed-in user, the color scheme, and sign-out. */
+/** The account menu: the signed-in user, the colour scheme, and sign-out. */
 export function Account({ me, onShortcuts }: { me: Me; onShortcuts: () => void }) {
   const scheme = useColorScheme()
   const navigate = useNavigate()

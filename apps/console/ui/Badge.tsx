@@ -22,7 +22,7 @@ export function Badge({ tone = 'calm', title, children }: { tone?: Tone; title?:
   )
 }
 
-/** A state as a colored badge. Color is never the only sign: the word is next to it. */
+/** A state as a coloured badge. Colour is never the only sign: the word is next to it. */
 export function StateBadge({ state }: { state: string }) {
   return (
     <Badge tone={toneOf(state)}>

@@ -3,7 +3,7 @@ import { reasons } from '../reasons.ts'
 import { ruleSchema, stageNames } from '../rules.ts'
 import type { ServiceName } from '../services.ts'
 
-/** The prominence of an event in the console. Its title is shown beside the color. */
+/** The prominence of an event in the console. Its title is shown beside the colour. */
 export type Tone = 'calm' | 'good' | 'warn' | 'danger' | 'info'
 
 /** The definition of an event type. All rows of `eventTypes` have this type. */

@@ -124,7 +124,7 @@ export const sessions = sqliteTable(
     /** The address of the console at its last sign-in or refresh. Reports from workers never block it. */
     address: text(),
     seenAt: integer('seen_at'),
-    /** The `User-Agent` at sign-in, so that users recognize the session. */
+    /** The `User-Agent` at sign-in, so that users recognise the session. */
     agent: text(),
   },
   (table) => [index('sessions_user').on(table.userId)],
@@ -209,7 +209,7 @@ export const certificateWatch = sqliteTable('certificate_watch', {
 })
 /**
  * Offences that workers reported and that no limit has used yet, or that were used recently (`used`: 1, so that a
- * repeated batch is recognized). `expiresAt`: the end of the window that was in force when the offence arrived.
+ * repeated batch is recognised). `expiresAt`: the end of the window that was in force when the offence arrived.
  */
 export const offences = sqliteTable(
   'offences',

@@ -2,7 +2,7 @@ import type { HackAttempt } from '@postern/contract/offences.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
- * Ends sessions with behavior that no mail client shows, not even an old one. The API creates a Control Access entry
+ * Ends sessions with behaviour that no mail client shows, not even an old one. The API creates a Control Access entry
  * from the report.
  */
 export const hackAttempt: RuleCheck<'hack-attempt'> = ({ attempt }, { settings }) => {

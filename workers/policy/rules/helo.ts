@@ -2,7 +2,7 @@ import { type RuleCheck, refuse } from '../rule.ts'
 
 /**
  * Requires that the HELO name is that of a host: it has an address. An address literal with accepted syntax needs no
- * lookup, and need not be the client's own (RFC 5321 §4.1.4). Applies only to the ports for mail servers, because mail
+ * look-up, and need not be the client's own (RFC 5321 §4.1.4). Applies only to the ports for mail servers, because mail
  * programs do not know their names.
  */
 export const helo: RuleCheck<'helo'> = ({ verb, argument, listener, lookups }, { settings }) => {

@@ -18,7 +18,7 @@ export type LoggingOptions = {
   failed: (why: string) => void
 }
 
-/** How often losses are summarized in an event. */
+/** How often losses are summarised in an event. */
 const countEveryMs = 5_000
 const graceMs = 2_000
 const complainEveryMs = 60_000

@@ -11,7 +11,7 @@ export type Span = {
   fd: number
   segment: number
   to: number
-  /** The marker from the head, the tail or a neighbor. Without it, no records are found after damage. */
+  /** The marker from the head, the tail or a neighbour. Without it, no records are found after damage. */
   marker: Buffer | undefined
   trusted: boolean
   read: Read

@@ -5,7 +5,7 @@ import { useColorScheme } from '../../shell/color-scheme.ts'
 export type Series = {
   label: string
   color: 'accent' | 'danger' | 'warn' | 'info' | 'faint'
-  /** In addition to the color, for people who cannot distinguish colors. */
+  /** In addition to the colour, for people who cannot distinguish colours. */
   look: 'area' | 'line' | 'dashes' | 'dots'
   values: number[]
 }
@@ -21,7 +21,7 @@ const height = 160
 const dashes = { area: [], line: [], dashes: [6, 4], dots: [2, 3] }
 
 /**
- * Counts over time, in the colors of the color scheme. The same numbers are shown beside it as text. An interval that
+ * Counts over time, in the colours of the colour scheme. The same numbers are shown beside it as text. An interval that
  * has not ended is a dot, because a line to it would look like a drop in traffic.
  */
 export function Chart({ label, times, series, counting = false }: Props) {
@@ -108,7 +108,7 @@ function tickText(seconds: number, before: number | undefined): string {
 
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 
-/** Resolves a color for the canvas, which does not support `light-dark()`. */
+/** Resolves a colour for the canvas, which does not support `light-dark()`. */
 function resolved(element: HTMLElement, value: string): string {
   const probe = document.createElement('span')
   probe.style.color = value
