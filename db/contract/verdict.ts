@@ -35,7 +35,7 @@ export type Verdict = {
   trail: readonly TrailStep[]
 }
 
-/** The destinations of an accepted recipient's mail. One RCPT may become many recipients, or none of ours (relayed). */
+/** The destinations of an accepted recipient's mail. One RCPT may become many recipients, or no local one (relayed). */
 export type RcptVerdict = Verdict & { recipients: readonly Recipient[]; relayed: boolean }
 
 /** What a rule does with an accepted message. `noted` is the rule's sentence for the trail. */

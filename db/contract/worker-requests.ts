@@ -6,10 +6,12 @@ import { notifySchema } from './envelope.ts'
  * Requests from the API to a worker. Only workers have the spool, so a worker stores a message that was submitted over
  * HTTP, and shows the content of a waiting message. The API keeps the request as a row and notifies the worker over its
  * change queue. The notification holds a revision that the worker already has, so the worker looks for requests
- * instead. It fetches the request, carries it out and answers: `GET /v1/worker/requests`, `GET
- * /v1/worker/requests/{id}`, `GET|POST /v1/worker/requests/{id}/chunks/{n}` (bytes of the message), `POST
- * /v1/worker/requests/{id}/answer`. The response to each report gives the number of requests, so a lost notification
- * delays a request only by seconds.
+ * instead. It fetches the request, carries it out and answers:
+ * - `GET /v1/worker/requests`
+ * - `GET /v1/worker/requests/{id}`
+ * - `GET|POST /v1/worker/requests/{id}/chunks/{n}`: bytes of the message
+ * - `POST /v1/worker/requests/{id}/answer`
+ * The response to each report gives the number of requests, so a lost notification delays a request only by seconds.
  */
 
 /**

@@ -86,7 +86,7 @@ export async function commit<T>(
 
 /**
  * Returns whether a person changed something since. Changes by the system itself (blocking an attacker's address,
- * removing an expired entry) do not count: they overwrite nobody's work, and they must not keep administrators from
+ * removing an expired entry) do not count: they do not overwrite any user's work, and they must not keep administrators from
  * saving during an attack.
  */
 async function isStale(queries: Queries, expected: number, head: number): Promise<boolean> {

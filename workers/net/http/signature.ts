@@ -1,10 +1,10 @@
 import { createHash, createHmac } from 'node:crypto'
 
 /**
- * Signs requests, so that a receiver can check that one is authentic and fresh: `Postern-Signature:
- * t=<seconds>,v1=<hex>`, where v1 is the HMAC-SHA256, keyed with the secret, of `<t>.<hex SHA-256 of the body as
- * sent>`. Receivers refuse a `t` that differs from their own clock by more than five minutes, so that a recorded
- * request cannot be replayed later.
+ * Signs requests, so that a receiver can check that one is authentic and fresh. The header is
+ * `Postern-Signature: t=<seconds>,v1=<hex>`, where v1 is the HMAC-SHA256, keyed with the secret, of
+ * `<t>.<hex SHA-256 of the body as sent>`. Receivers refuse a `t` that differs from their own clock by more than five
+ * minutes, so that a recorded request cannot be replayed later.
  */
 export const signatureHeader = 'postern-signature'
 
