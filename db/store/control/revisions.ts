@@ -86,8 +86,8 @@ export async function commit<T>(
 
 /**
  * Returns whether a person changed something since. Changes by the system itself (blocking an attacker's address,
- * removing an expired entry) do not count: they do not overwrite any user's work, and they must not keep administrators from
- * saving during an attack.
+ * removing an expired entry) do not count: they do not overwrite any user's work, and they must not keep administrators
+ * from saving during an attack.
  */
 async function isStale(queries: Queries, expected: number, head: number): Promise<boolean> {
   if (expected >= head) return expected > head

@@ -8,7 +8,7 @@ export type Preview = { lines: number; bad: BadLine[]; checked: boolean }
 const quickLines = 20_000
 const shownBad = 200
 
-/** Returns CSV if the first line names a column `value` among others. */
+/** Returns `csv` if the first line names a column `value` among others, else `text`. */
 export function formatOf(text: string): 'text' | 'csv' {
   const head = text.slice(0, text.indexOf('\n') < 0 ? text.length : text.indexOf('\n'))
   return head.includes(',') && head.split(',').some((cell) => cell.trim().replace(/"/g, '') === 'value')
