@@ -245,3 +245,20 @@ describe('the mail itself', () => {
     expect((times[2] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(390)
   })
 })
+
+it('a line over 998 bytes reaches a real Postfix encoded, and is the same text there', async () => {
+  const line = Array.from({ length: 900 }, (_, n) => `word${n}`).join(' ')
+  const content = `From: Ann <ann@home.test>\r\nTo: long@postfix.test\r\nSubject: long\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nbefore\r\n${line}\r\nafter\r\n`
+  const client = await live.greeted()
+  expect((await client.mail({ from: 'ann@home.test', to: 'long@postfix.test', content })).code).toBe(250)
+  await client.quit()
+  await until('Postfix has it', async () => (await postfix.mail('long@postfix.test')).length === 1)
+  const [mail = ''] = await postfix.mail('long@postfix.test')
+  expect(Math.max(...mail.split('\n').map((text) => text.length))).toBeLessThanOrEqual(998)
+  expect(mail).toMatch(/^Content-Transfer-Encoding: quoted-printable$/im)
+  const body = mail.replaceAll('\r\n', '\n').split('\n\n').slice(1).join('\n\n')
+  const decoded = body
+    .replace(/=\n/g, '')
+    .replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  expect(decoded).toContain(`before\n${line}\nafter\n`)
+})
