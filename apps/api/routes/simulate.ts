@@ -20,7 +20,7 @@ export const simulateRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/replay',
-    alsoAnswers: { 429: 'Enough replays are running; Retry-After says when to ask again.' },
+    alsoAnswers: { 429: 'Too many replays are running already. Try again when one is done.' },
     scope: 'viewer',
     tag: 'What would happen',
     summary:
