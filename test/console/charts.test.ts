@@ -73,7 +73,9 @@ test('the table opens with the keyboard; the chart fits a phone, light and dark'
 test('what waits is compared by domain and cause; each is a filter', async () => {
   const { page } = it
   await it.go('/queue')
-  await page.getByRole('link', { name: 'cannot connect' }).click()
+  const line = page.getByRole('list', { name: 'Why mail waits' }).getByRole('listitem')
+  await line.filter({ hasText: 'Host does not answer' }).locator('summary').click()
+  await page.getByRole('link', { name: 'Show these messages' }).click()
   await page.getByText('All that match').waitFor()
   await page.getByRole('cell', { name: 'joe@dead.example' }).waitFor()
 })
