@@ -101,6 +101,20 @@ test.each([400, 413, 422])('does not send again what storage refuses with %i', a
   expect(failures).toHaveLength(1)
 })
 
+test('tells of the first of several refusals, as of failures, and again after a success', async () => {
+  const { shipper, waiting, refused, failures, storage } = shipping()
+  storage.answer = (batch) => (batch === 'good' ? Promise.resolve() : Promise.reject(status(422)))
+  waiting.push('a', 'b', 'c')
+  shipper.wake()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(refused).toEqual(['a', 'b', 'c'])
+  expect(failures).toHaveLength(1)
+  waiting.push('good', 'd')
+  shipper.wake()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(failures).toHaveLength(2)
+})
+
 test.each([404, 500, 503])('sends again what storage could not take for now (%i)', async (code) => {
   const { shipper, waiting, refused, storage } = shipping()
   let failures = 1

@@ -94,11 +94,11 @@ export class Shipper<Batch> {
       return 'shipped'
     } catch (error) {
       if (!this.#isFailing) this.#options.failed?.(error)
+      this.#isFailing = true
       if (batch !== undefined && this.#isRefusal(error)) {
         await this.#options.refused(batch, error)
         return 'shipped'
       }
-      this.#isFailing = true
       return 'failed'
     }
   }
