@@ -72,13 +72,10 @@ async function follower(api: ReturnType<typeof history>, directory?: string) {
     controlPlane: api.controlPlane,
     lastGood,
     service: {
-      name: 'smtp',
       apply: ({ replica, revision }) => {
         if (state.refuse) throw new Error('does not compile')
         applied.push({ revision, kill: values(replica) })
       },
-      status: () => ({ observed: 'running', generation: 0, sessions: 0, listeners: [] }),
-      stop: async () => {},
     },
     record: (type) => void events.push(type),
     moved: () => {},

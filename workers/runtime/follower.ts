@@ -21,7 +21,7 @@ import type { RecordEvent, Service } from './worker.ts'
 export type FollowerOptions = {
   controlPlane: Pick<ControlPlane, 'snapshot' | 'changes'>
   lastGood: LastGood
-  service: Service
+  service: Pick<Service, 'apply'>
   record: RecordEvent
   /** Called when the revision in force, or the refused revision, has changed. */
   moved: () => void

@@ -33,9 +33,7 @@ export async function startWorker({ service: makeService, name, env }: StartOpti
   const parts = await openWorkerParts(name, env)
   const running = new RunningWorker(parts)
   const worker = running.worker()
-  running.serve(await makeService(worker))
-  const health = await serveHealth({ env, observed: () => running.status().observed })
-  running.atEnd(() => health?.close())
+  await running.serve(await makeService(worker))
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void worker.stop(signal).then(() => process.exit(0)))
   parts.logging.record('worker.started', { service: name, version, pid: process.pid })
@@ -49,11 +47,11 @@ class RunningWorker {
   readonly #startedAt = new Date().toISOString()
   readonly #stopping = new AbortController()
   readonly #reports: Periodic
-  readonly #ends: (() => void)[] = []
   // Set by `serve`, before anything is followed or reported.
   #service!: Service
   #follower!: Follower
   #requests!: WorkerRequests
+  #health: Awaited<ReturnType<typeof serveHealth>>
   #changeQueue: ChangeQueue | undefined
   #queueUrl: string | undefined
   #stopped: Promise<void> | undefined
@@ -91,14 +89,19 @@ class RunningWorker {
     }
   }
 
-  /** Sets the service that receives the settings. */
-  serve(service: Service): void {
-    const { controlPlane, lastGood, log, logging } = this.#parts
+  /** Sets the service that receives the settings, and answers for its health. */
+  async serve(service: Service): Promise<void> {
+    const { env, controlPlane, lastGood, log, logging } = this.#parts
     this.#service = service
     this.#follower = new Follower({
       controlPlane,
       lastGood,
-      service: withLogging(service, logging),
+      service: {
+        apply: async (change) => {
+          await service.apply(change)
+          logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
+        },
+      },
       record: logging.record,
       moved: () => this.#reports.soon(),
     })
@@ -108,15 +111,11 @@ class RunningWorker {
       failed: (error) =>
         log.warn({ error: reasonOf(error) }, 'a request of the API was not answered; it is tried again'),
     })
-  }
-
-  /** Registers a callback for when everything else has stopped. */
-  atEnd(end: () => void): void {
-    this.#ends.push(end)
+    this.#health = await serveHealth({ env, observed: () => this.#status().observed })
   }
 
   /** Returns the service's status, degraded by problems of the worker. */
-  status(): ServiceStatus {
+  #status(): ServiceStatus {
     const { events, lastGood, logging } = this.#parts
     return withTrouble(this.#service.status(), {
       events: events.trouble,
@@ -190,7 +189,7 @@ class RunningWorker {
   async #report(): Promise<void> {
     const { name, controlPlane, events, logging } = this.#parts
     const { revision, revisionId, refused } = this.#follower
-    const status = this.status()
+    const status = this.#status()
     const answer = await controlPlane.report({
       service: name,
       version,
@@ -221,21 +220,8 @@ class RunningWorker {
     this.#stopping.abort()
     await this.#changeQueue?.close()
     await lastGood.close()
-    for (const end of this.#ends) end()
+    this.#health?.close()
     log.info('stopped')
-  }
-}
-
-/** Applies settings to the service and to the log. */
-function withLogging(service: Service, logging: WorkerParts['logging']): Service {
-  return {
-    name: service.name,
-    apply: async (change) => {
-      await service.apply(change)
-      logging.take(change.replica.settings.get('logging') as LoggingSettings | undefined)
-    },
-    status: () => service.status(),
-    stop: () => service.stop(),
   }
 }
 
