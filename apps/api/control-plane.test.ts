@@ -1,18 +1,14 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { sweep } from './housekeeping.ts'
-import { type Fixture, startFixture } from './test/fixture.ts'
+import { type Fixture, startFixture, writesOf } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {
   api = await startFixture({ fixed: { 'advanced.port': 'POSTERN_SMTP_PORT=2525' } })
 })
 
-const head = async () => (await api.send('GET', '/v1/settings')).json.revision as number
-const post = (path: string, body?: unknown, headers?: Record<string, string>) =>
-  api.send('POST', path, { ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) })
-const patch = (path: string, body: unknown, headers?: Record<string, string>) =>
-  api.send('PATCH', path, { body, ...(headers ? { headers } : {}) })
+const { head, post, patch } = writesOf(() => api)
 
 describe('history', () => {
   it('shows what a revision changed and rolls back to it', async () => {

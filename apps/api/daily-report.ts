@@ -1,6 +1,5 @@
-import type { QueueSettings } from '@postern/contract/settings.ts'
 import { commit } from '@postern/store/control/revisions.ts'
-import { getRow } from '@postern/store/control/rows.ts'
+import { getRow, getSettings } from '@postern/store/control/rows.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
@@ -25,8 +24,7 @@ export async function orderDailyReport(parts: Dependencies): Promise<void> {
   const now = parts.now()
   const midnight = now - (now % day)
   if (now < midnight + after) return
-  const row = await getRow(parts.control, 'settings', 'queue')
-  const { dailyReport: to = '' } = JSON.parse(row?.value ?? '{}') as Partial<QueueSettings>
+  const { dailyReport: to } = await getSettings(parts.control, 'queue')
   if (to === '') return
   const name = new Date(midnight - day).toISOString().slice(0, 10)
   const id = `report-${name}`

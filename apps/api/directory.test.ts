@@ -5,18 +5,14 @@ import { join } from 'node:path'
 import type { ListInput } from '@postern/contract/lists.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { sweep } from './housekeeping.ts'
-import { type Fixture, startFixture } from './test/fixture.ts'
+import { type Fixture, startFixture, writesOf } from './test/fixture.ts'
 
 let api: Fixture
 beforeAll(async () => {
   api = await startFixture({ fixed: { 'advanced.port': 'POSTERN_SMTP_PORT=2525' } })
 })
 
-const _head = async () => (await api.send('GET', '/v1/settings')).json.revision as number
-const post = (path: string, body?: unknown, headers?: Record<string, string>) =>
-  api.send('POST', path, { ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) })
-const patch = (path: string, body: unknown, headers?: Record<string, string>) =>
-  api.send('PATCH', path, { body, ...(headers ? { headers } : {}) })
+const { post, patch } = writesOf(() => api)
 
 describe('the directory', () => {
   it('keeps passwords as argon2id and never shows them', async () => {

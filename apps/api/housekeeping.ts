@@ -3,7 +3,7 @@ import { sweepIdentity } from '@postern/store/control/identity.ts'
 import { dropOldOffences } from '@postern/store/control/offences.ts'
 import { dropOldAudit, dropOldHistory } from '@postern/store/control/retention.ts'
 import { commit, keptNear } from '@postern/store/control/revisions.ts'
-import { expiredRows, getRow, oldOrders } from '@postern/store/control/rows.ts'
+import { expiredRows, getSettings, oldOrders } from '@postern/store/control/rows.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
@@ -95,8 +95,7 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
  * signing key.
  */
 export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
-  const row = await getRow(parts.control, 'settings', 'logging')
-  const { retentionDays = 30 } = JSON.parse(row?.value ?? '{}') as { retentionDays?: number }
+  const { retentionDays } = await getSettings(parts.control, 'logging')
   const before = parts.now() - retentionDays * day
   while ((await dropOldEvents(parts.records, before, batch)) > 0) await yieldToEventLoop()
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()

@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import { type ServiceName, serviceNames } from '@postern/contract/services.ts'
-import { advancedSchema } from '@postern/contract/settings/advanced.ts'
 import { handedOnTo } from '@postern/contract/variables.ts'
 import { addEnrolToken, deleteEnrolToken } from '@postern/store/control/identity.ts'
-import { getRow } from '@postern/store/control/rows.ts'
+import { getSettings } from '@postern/store/control/rows.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { randomSecret, sha256 } from '../request.ts'
@@ -104,8 +103,7 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
 /** Returns the drain time from the current settings, or the longest allowed one if they cannot be read. */
 async function drainTime({ control, log }: Dependencies): Promise<number> {
   try {
-    const row = await getRow(control, 'settings', 'advanced')
-    return advancedSchema.parse(JSON.parse(row?.value ?? '{}')).drainTimeoutSeconds * 1000
+    return (await getSettings(control, 'advanced')).drainTimeoutSeconds * 1000
   } catch (error) {
     log.warn({ error: String(error) }, 'the drain time-out cannot be read')
     return 3_600_000

@@ -140,6 +140,17 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
   return { app, parts, send, signIn, tokens, clock, notifications, directory, settled: () => Promise.allSettled(work) }
 }
 
+/** The owner's writes, and the revision they lead to. `api` exists when the first is made. */
+export function writesOf(api: () => Fixture) {
+  const write = (method: 'POST' | 'PATCH') => (path: string, body?: unknown, headers?: Record<string, string>) =>
+    api().send(method, path, { ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) })
+  return {
+    head: async () => (await api().send('GET', '/v1/settings')).json.revision as number,
+    post: write('POST'),
+    patch: write('PATCH'),
+  }
+}
+
 export type SendOptions = { token?: string; body?: unknown; headers?: Record<string, string> }
 
 type Operation = { responses: Record<string, { content?: Record<string, unknown> }> }

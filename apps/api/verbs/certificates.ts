@@ -5,10 +5,9 @@ import {
   type CertificateSource,
   shownCertificates,
 } from '@postern/contract/certificates.ts'
-import type { GeneralSettings } from '@postern/contract/settings.ts'
 import type { CertificateView, WriteResult } from '@postern/contract/views.ts'
 import { type CertificateWatch, certificateWatches, orderNow } from '@postern/store/control/acme.ts'
-import { allRows, getRow } from '@postern/store/control/rows.ts'
+import { allRows, getRow, getSettings } from '@postern/store/control/rows.ts'
 import type { Queries } from '@postern/store/database.ts'
 import { type Call, writeRevision } from '../call.ts'
 import { renewCertificates } from '../certificates.ts'
@@ -164,8 +163,8 @@ export async function certificateViews(
 ): Promise<(id: string, row: Json) => CertificateView> {
   const rows = await allRows(queries, 'certificate')
   const known = new Map(rows.map(({ id, value }) => [id, JSON.parse(value) as Certificate]))
-  const general = JSON.parse((await getRow(queries, 'settings', 'general'))?.value ?? '{}') as GeneralSettings
-  const shown = shownCertificates(known, general.hostname ?? '')
+  const { hostname } = await getSettings(queries, 'general')
+  const shown = shownCertificates(known, hostname)
   const watches = await certificateWatches(queries)
   return (id, row) => {
     const { certificate, privateKey, selfSigned, ...open } = row as Certificate

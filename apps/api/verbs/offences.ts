@@ -1,13 +1,13 @@
 import { parseBlock } from '@postern/contract/network.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
-import { type Settings, settingGroups } from '@postern/contract/settings.ts'
+import type { Settings } from '@postern/contract/settings.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
 import { type BlockVerdict, blockLimits, decideBlock } from '@postern/policy/decide-block.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { consoleAddresses } from '@postern/store/control/identity.ts'
 import { addOffences, unusedOffences, useOffences } from '@postern/store/control/offences.ts'
 import { commit, headRevision } from '@postern/store/control/revisions.ts'
-import { blocksHolding, getRow, rowsByKey } from '@postern/store/control/rows.ts'
+import { blocksHolding, getSettings, rowsByKey } from '@postern/store/control/rows.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Call } from '../call.ts'
 import { sendChangeNotifications } from '../change-notifications.ts'
@@ -99,11 +99,8 @@ async function block(changeSet: ChangeSet, { parts, settings, exempt, now, addre
 }
 
 async function settingsOf(control: Database): Promise<Settings> {
-  const read = async (group: keyof Settings) => {
-    const row = await getRow(control, 'settings', group)
-    return [group, settingGroups[group].schema.parse(JSON.parse(row?.value ?? '{}'))] as const
-  }
   const groups = ['harvesting', 'dictionary', 'security', 'advanced'] as const
+  const read = async (group: keyof Settings) => [group, await getSettings(control, group)] as const
   return Object.fromEntries(await Promise.all(groups.map(read))) as Settings
 }
 

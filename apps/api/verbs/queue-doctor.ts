@@ -1,7 +1,7 @@
-import { type QueueSettings, settingGroups } from '@postern/contract/settings.ts'
+import type { QueueSettings } from '@postern/contract/settings.ts'
 import type { QueueDoctorItem } from '@postern/contract/views.ts'
 import { type WaitingCause, waitingCauses } from '@postern/contract/waiting-causes.ts'
-import { getRow } from '@postern/store/control/rows.ts'
+import { getSettings } from '@postern/store/control/rows.ts'
 import { type WaitingGroup, waitingGroups } from '@postern/store/records/queue.ts'
 import type { Call } from '../call.ts'
 import { iso } from '../pagination.ts'
@@ -14,8 +14,7 @@ import { iso } from '../pagination.ts'
 const maxGroups = 200
 
 export async function readQueueDoctor({ parts }: Call): Promise<{ items: QueueDoctorItem[] }> {
-  const row = await getRow(parts.control, 'settings', 'queue')
-  const settings = settingGroups.queue.schema.parse(JSON.parse(row?.value ?? '{}'))
+  const settings = await getSettings(parts.control, 'queue')
   const groups = await waitingGroups(parts.records, maxGroups)
   return { items: groups.map((group) => itemOf(group, settings)) }
 }
@@ -26,11 +25,12 @@ function itemOf(group: WaitingGroup, settings: QueueSettings): QueueDoctorItem {
   return {
     destination: domain,
     cause,
-    ...waitingCauses[cause],
+    title: waitingCauses[cause].title,
     messages,
     recipients,
     oldestReceivedAt: iso(oldest),
     ...(isDeferred ? { nextTryAt: iso(nextTryAt) } : {}),
+    explanation: waitingCauses[cause].explanation,
     nextAction: nextActionOf(cause, settings),
     example: { messageId, reply },
     filter: filterOf(cause, domain),

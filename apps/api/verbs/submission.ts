@@ -1,5 +1,4 @@
 import { describeIssues } from '@postern/contract/input-errors.ts'
-import { generalSchema } from '@postern/contract/settings/general.ts'
 import {
   chunkBytes,
   type Submission,
@@ -7,7 +6,7 @@ import {
   type submissionQuerySchema,
   submissionSchema,
 } from '@postern/contract/worker-requests.ts'
-import { getRow } from '@postern/store/control/rows.ts'
+import { getSettings } from '@postern/store/control/rows.ts'
 import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
 import type { Call } from '../call.ts'
@@ -34,8 +33,7 @@ type SubmissionQuery = z.output<typeof submissionQuerySchema>
  * Returns the largest allowed message in octets: `general.maxMessageBytes`, or the platform's limit if that is lower.
  */
 export async function octetsAllowed({ control, maxBody = maxOctets }: Dependencies): Promise<number> {
-  const row = await getRow(control, 'settings', 'general')
-  const { maxMessageBytes } = generalSchema.parse(JSON.parse(row?.value ?? '{}'))
+  const { maxMessageBytes } = await getSettings(control, 'general')
   return Math.min(maxMessageBytes === 0 ? maxOctets : maxMessageBytes, maxBody)
 }
 

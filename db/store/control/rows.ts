@@ -1,4 +1,5 @@
 import type { RowKind } from '@postern/contract/rows.ts'
+import { type SettingGroup, type Settings, settingGroups } from '@postern/contract/settings.ts'
 import { and, asc, eq, getTableColumns, gt, lt, lte, or, sql } from 'drizzle-orm'
 import { includes, isAmong, type Queries } from '../database.ts'
 import { changes, rows } from './tables.ts'
@@ -15,6 +16,12 @@ export function getRow(queries: Queries, kind: RowKind, id: string): Promise<Sto
   return select(queries)
     .where(and(eq(rows.kind, kind), eq(rows.id, id)))
     .get()
+}
+
+/** Returns a group of settings; keys that are not stored have their defaults. Secrets are sealed. */
+export async function getSettings<G extends SettingGroup>(queries: Queries, group: G): Promise<Settings[G]> {
+  const row = await getRow(queries, 'settings', group)
+  return settingGroups[group].schema.parse(JSON.parse(row?.value ?? '{}')) as Settings[G]
 }
 
 export type RowPage = { limit: number; after?: string | undefined; q?: string | undefined }
