@@ -1,3 +1,5 @@
+import type { Tone } from './events/row.ts'
+
 /**
  * The closed list of reasons why mail waits. Remote servers use their own wording, with addresses, host names and
  * ticket numbers in it. The console shows replies with the same cause as one line. Pure.
@@ -5,6 +7,8 @@
 
 type WaitingCauseRow = {
   title: string
+  /** `calm`: it ends by itself, or somebody wants it. `danger`: it does not end until something is changed here. */
+  tone: Tone
   /** What happened, and what an administrator can do about it. */
   explanation: string
 }
@@ -12,102 +16,123 @@ type WaitingCauseRow = {
 export const waitingCauses = {
   'not-tried': {
     title: 'Not tried yet',
+    tone: 'calm',
     explanation:
       'No attempt has failed. The messages wait for their turn: the limits of their domain, the number of delivery threads, or a stopped Queue Manager hold them back.',
   },
   held: {
     title: 'Held',
+    tone: 'calm',
     explanation: 'A rule or a person holds these messages. They stay until somebody releases them.',
   },
   greylisted: {
     title: 'Greylisted',
+    tone: 'calm',
     explanation:
       'The remote server accepts no first attempt from a sender it does not know. It accepts a later one. Nothing needs to be done.',
   },
   reputation: {
     title: 'Our address has a bad reputation',
+    tone: 'danger',
     explanation:
       'The remote server defers or limits mail from our IP address because of complaints, spam, or a blocklist. Find out which account or host sends the unwanted mail and stop it. Then ask the operator of the blocklist or of the mail service to remove the address.',
   },
   unauthenticated: {
     title: 'SPF, DKIM or DMARC fails',
+    tone: 'danger',
     explanation:
       "The remote server asks for mail that is authenticated. Check the sender domain's SPF, DKIM and DMARC records, and that a DKIM key signs its mail.",
   },
   'reverse-dns': {
     title: 'Our address has no valid reverse DNS name',
+    tone: 'danger',
     explanation:
       'The remote server asks for a PTR record of our IP address that names a host with the same address. The provider of the address sets it.',
   },
   'rate-limited': {
     title: 'Rate limited by the remote server',
+    tone: 'calm',
     explanation:
       'The remote server takes no more messages or connections from us for now. Lower the limits of this domain if it happens often.',
   },
   'mailbox-full': {
     title: 'Mailbox full',
+    tone: 'warn',
     explanation:
       'The mailbox is over its quota. The owner, or the administrator of the mailbox, has to make room. Mail is returned when it has waited too long.',
   },
   'mailbox-unwritable': {
     title: 'Local mailbox cannot be written',
+    tone: 'danger',
     explanation: 'A mailbox on this server cannot be written. Check the owner and the permissions of its directory.',
   },
   'disk-full': {
     title: 'Local disk full',
+    tone: 'danger',
     explanation: 'The disk of the local mailboxes is full. Free some space; delivery goes on by itself.',
   },
   'unknown-for-now': {
     title: 'Recipient cannot be verified for now',
+    tone: 'warn',
     explanation:
       'The remote server cannot tell whether the recipient exists, often because the server behind it does not answer. Its administrator can help.',
   },
   'sender-refused': {
     title: 'Sender address refused for now',
+    tone: 'warn',
     explanation:
       "The remote server cannot verify the sender's address or domain. Check that the sender domain exists in the DNS and has an MX or address record.",
   },
   'host-down': {
     title: 'Host does not answer',
+    tone: 'warn',
     explanation:
       'No connection could be made to any host of the destination. The host is down, a firewall is in between, or our network or port 25 is blocked.',
   },
   'connection-lost': {
     title: 'Connection lost or too slow',
+    tone: 'warn',
     explanation:
       'The remote host accepted the connection and then closed it or stopped answering. A firewall or a content filter in between is a common cause.',
   },
   dns: {
     title: 'DNS lookup fails',
+    tone: 'warn',
     explanation:
       "The name servers of the domain, or our resolver, do not answer. Check the resolver first; then the domain's name servers.",
   },
   'tls-policy': {
     title: 'TLS cannot be established as required',
+    tone: 'warn',
     explanation:
       "The destination's policy (MTA-STS, DANE) or a setting requires TLS, and the remote server offers none or its certificate cannot be verified. Mail is not sent in the clear.",
   },
   'login-refused': {
     title: 'Login at the smart host refused',
+    tone: 'danger',
     explanation: 'The smart host or route refuses our login. Check the user name and password in its settings.',
   },
   'route-forbidden': {
     title: 'Route leads to a forbidden address',
+    tone: 'danger',
     explanation:
       'The host of the webhook resolves to an address that webhooks may not reach. Check the URL of the route.',
   },
   'remote-trouble': {
     title: 'Remote server has a problem',
+    tone: 'calm',
     explanation:
       'The remote server reports a temporary problem of its own, such as a full disk, too little memory or a failing filter. It usually ends by itself.',
   },
   'our-trouble': {
     title: 'Attempt failed on this server',
+    tone: 'calm',
     explanation:
       'The attempt was interrupted on this server by a restart or an internal error. If it goes on, look at the log of the Queue Manager.',
   },
   'refused-for-now': {
     title: 'Refused for now',
+    tone: 'warn',
     explanation: 'The remote server refused the mail for now. Its reply says why.',
   },
 } satisfies Record<string, WaitingCauseRow>

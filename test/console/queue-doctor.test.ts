@@ -10,10 +10,13 @@ const replies = {
   'grey@far.test': '450 4.2.0 Greylisted, see http://postgrey.example/help/far.test.html',
 }
 
+/** A reply that turns the direction of the text behind it. */
+const hostile = { 'odd@far.test': '450 4.0.0 come \u202egpj.exe' }
+
 let it: Console
 let postfix: Postfix
 beforeAll(async () => {
-  postfix = await startPostfix({ deliver: { to: 'maildir' }, reject: replies })
+  postfix = await startPostfix({ deliver: { to: 'maildir' }, reject: { ...replies, ...hostile } })
   it = await openConsole()
   const { host, port } = postfix
   const route = { type: 'smtp', host, port, tls: 'none' }
@@ -63,4 +66,15 @@ test('why mail waits: a line for each cause, its explanation, its messages, and 
   await page.waitForURL(/domain=far\.test/)
   await expect.poll(() => page.getByRole('cell', { name: 'held', exact: true }).count()).toBe(2)
   expect(it.complaints).toEqual([])
+})
+
+test('what a stranger replies acts on nothing', async () => {
+  const { page, postern } = it
+  const { host, smtpPort: port } = postern
+  const mail = createTransport({ host, port, tls: { rejectUnauthorized: false } })
+  await mail.sendMail({ from: 'friend@remote.example', to: 'odd@far.test', subject: 'odd', text: 'Hello.' })
+  await it.go('/queue')
+  const line = page.getByRole('list', { name: 'Why mail waits' }).getByRole('listitem').filter({ hasText: 'Refused' })
+  await line.locator('summary').click()
+  await line.getByText(/come ⟨U\+202E⟩gpj\.exe/).waitFor()
 })

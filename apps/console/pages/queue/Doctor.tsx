@@ -1,16 +1,17 @@
 import type { QueueDoctorItem } from '@postern/contract/views.ts'
-import type { WaitingCause } from '@postern/contract/waiting-causes.ts'
+import { type WaitingCause, waitingCauses } from '@postern/contract/waiting-causes.ts'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { useMay } from '../../api/role.ts'
-import { Badge, type Tone } from '../../ui/Badge.tsx'
+import { Badge } from '../../ui/Badge.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { formatCount, plural } from '../../ui/format.ts'
 import { Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
+import { visibleText } from '../../ui/visible-text.ts'
 import { type Action, actionNames, actions } from './actions.ts'
 import { MatchingDialog } from './BulkActions.tsx'
 import type { QueueSearch } from './search.ts'
@@ -62,7 +63,7 @@ function Line({ item }: { item: QueueDoctorItem }) {
           />
           <span className="font-medium">{plural(messages, 'message')}</span>
           <bdi className="min-w-0 truncate">{destination}</bdi>
-          <Badge tone={toneOf(cause)}>{title}</Badge>
+          <Badge tone={waitingCauses[cause].tone}>{title}</Badge>
           <span className="ml-auto flex flex-wrap gap-x-4 text-soft">
             <span>
               oldest <Ago at={oldestReceivedAt} />
@@ -88,11 +89,7 @@ function Details({ item }: { item: QueueDoctorItem }) {
   return (
     <div className="flex max-w-3xl flex-col gap-3 px-4 pt-1 pb-4 pl-11 text-sm">
       <p>{explanation}</p>
-      {example.reply && (
-        <p className="mono rounded bg-sunken px-3 py-2 [overflow-wrap:anywhere]">
-          <bdi>{example.reply}</bdi>
-        </p>
-      )}
+      {example.reply && <p className="stranger mono rounded bg-sunken px-3 py-2">{visibleText(example.reply)}</p>}
       <p className="text-soft">{nextAction}</p>
       <p className="flex flex-wrap gap-x-4">
         <Link to="/queue" search={search} className="text-accent hover:underline">
@@ -119,22 +116,4 @@ function Details({ item }: { item: QueueDoctorItem }) {
 /** Returns the possible actions: held mail can be released; other mail can be retried or held. */
 function actionsFor(cause: WaitingCause): Action[] {
   return actionNames.filter((name) => (cause === 'held' ? name !== 'hold' && name !== 'retry' : name !== 'release'))
-}
-
-const selfHealing = new Set<WaitingCause>(['greylisted', 'rate-limited', 'remote-trouble', 'held', 'our-trouble'])
-
-/** Causes shown in red: they persist until someone changes something on this server. */
-const ours = new Set<WaitingCause>([
-  'reputation',
-  'unauthenticated',
-  'reverse-dns',
-  'login-refused',
-  'route-forbidden',
-  'disk-full',
-  'mailbox-unwritable',
-])
-
-function toneOf(cause: WaitingCause): Tone {
-  if (ours.has(cause)) return 'danger'
-  return selfHealing.has(cause) ? 'calm' : 'warn'
 }
