@@ -50,7 +50,7 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
     key,
     organization: setting(z.string().trim().max(64).default(''), {
       title: 'Organization',
-      help: 'Named in the request. Most authorities ignore it.',
+      help: 'Included in the request. Most authorities ignore it.',
     }),
   }),
   z.strictObject({
@@ -64,7 +64,7 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
         .default(letsEncrypt),
       {
         title: 'ACME directory',
-        help: 'The API calls this https URL, and the URLs that its answer names, from its own network.',
+        help: 'The API calls this https URL, and the URLs in its response, from its own network.',
       },
     ),
     email: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
@@ -73,7 +73,7 @@ export const certificateSourceSchema = z.discriminatedUnion('type', [
     }),
     agreed: setting(z.boolean().default(false), {
       title: 'I agree to the authority’s terms of service',
-      help: 'The directory names them (RFC 8555 §7.3). Nothing is ordered until you agree.',
+      help: 'The ACME directory links to them (RFC 8555 §7.3). Nothing is ordered until you agree.',
     }),
   }),
 ])

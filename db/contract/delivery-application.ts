@@ -44,11 +44,13 @@ const header = z
       .string()
       .max(76)
       .regex(/^[A-Za-z][A-Za-z0-9-]*$/, { message: 'must be letters, digits and hyphens, e.g. X-Spam-Score' })
-      .refine((name) => !reservedFields.has(name.toLowerCase()), { message: 'is a field that may not be added' }),
+      .refine((name) => !reservedFields.has(name.toLowerCase()), { message: 'is a field that must not be added' }),
     value: z
       .string()
       .max(900)
-      .regex(/^[\x20-\x7e]*$/, { message: 'must be one line of printable ASCII (others as RFC 2047 encoded words)' }),
+      .regex(/^[\x20-\x7e]*$/, {
+        message: 'must be one line of printable ASCII (encode other characters as RFC 2047 encoded words)',
+      }),
   })
   .readonly()
 const headers = z.array(header).max(50).default([])

@@ -19,7 +19,7 @@ export const routeSchema = z.discriminatedUnion('type', [
     url: webUrlSchema,
     secret: setting(z.string().min(8).max(1024), {
       title: 'Signing secret',
-      help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
+      help: 'Signs each request: the Postern-Signature header is an HMAC-SHA256 of the time and the body.',
       secret: true,
       sentTo: ['queue'],
     }).optional(),
@@ -27,7 +27,7 @@ export const routeSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('s3'),
     bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, {
-      message: 'must be a bucket name: 3 to 63 of a-z, 0-9, dot and hyphen',
+      message: 'must be a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens',
     }),
     /** Prefix of the object key `<yyyy>/<mm>/<dd>/<message id>-<domain>.eml`. */
     prefix: z
@@ -57,7 +57,7 @@ export const domainInputSchema = z.strictObject({
    */
   verifyRecipients: setting(z.enum(['directory', 'callout', 'any']).default('directory'), {
     title: 'Verify recipients',
-    help: 'How to find out whether a recipient exists. directory: only accounts, aliases, groups and the catch-all exist. callout: the host of the route (smtp or lmtp) is asked about all others. Its answers are kept: yes for 1 hour, no for 5 minutes. List mail hosts with private addresses in POSTERN_HOOKS_MAY_REACH. any: every recipient is accepted and goes to the route; not allowed with the route maildir.',
+    help: 'How to find out whether a recipient exists. directory: only accounts, aliases, groups and the catch-all exist. callout: Postern asks the route’s host (smtp or lmtp) about all others. Positive answers are cached for 1 hour, negative ones for 5 minutes. List mail hosts with private addresses in POSTERN_HOOKS_MAY_REACH. any: every recipient is accepted and goes to the route; not allowed with the route maildir.',
   }),
 })
 export type Domain = z.output<typeof domainInputSchema>

@@ -47,7 +47,7 @@ const rows: readonly Row[] = [
   {
     number: 2034,
     title: 'Returning Enhanced Error Codes',
-    what: 'Every reply that may have an enhanced status code has one.',
+    what: 'Every reply has an enhanced status code, except where the RFC forbids one.',
     keywords: ['ENHANCEDSTATUSCODES'],
     tests: [dialogue],
   },
@@ -76,7 +76,7 @@ const rows: readonly Row[] = [
   {
     number: 3461,
     title: 'Delivery Status Notifications (extension)',
-    what: 'RET, ENVID, NOTIFY and ORCPT are obeyed, and passed on to hosts that offer DSN.',
+    what: 'RET, ENVID, NOTIFY and ORCPT are honoured, and passed on to hosts that offer DSN.',
     keywords: ['DSN'],
     tests: [extensions, notify],
   },
@@ -89,7 +89,7 @@ const rows: readonly Row[] = [
   {
     number: 3463,
     title: 'Enhanced Mail System Status Codes',
-    what: 'Every reply comes from one catalogue, in which code and enhanced code always agree.',
+    what: 'Every reply comes from one catalogue, in which the code and the enhanced code always agree.',
     tests: [dialogue],
   },
   {
@@ -101,7 +101,7 @@ const rows: readonly Row[] = [
   {
     number: 3848,
     title: 'Transmission Types',
-    what: 'Received headers say ESMTP, ESMTPS, ESMTPA or ESMTPSA.',
+    what: 'Received headers contain ESMTP, ESMTPS, ESMTPA or ESMTPSA.',
     tests: [extensions],
   },
   {
@@ -165,7 +165,7 @@ const rows: readonly Row[] = [
   {
     number: 6531,
     title: 'Internationalized Email (SMTP)',
-    what: 'Addresses may be UTF-8 if the client asks for SMTPUTF8; otherwise they get 553 5.6.7. Received headers say UTF8SMTP.',
+    what: 'Addresses may be UTF-8 if the client asks for SMTPUTF8; otherwise they get 553 5.6.7. Received headers contain UTF8SMTP.',
     keywords: ['SMTPUTF8'],
     tests: [extensions, 'workers/queue/delivery/remote.test.ts'],
   },
@@ -186,7 +186,7 @@ const rows: readonly Row[] = [
     number: 6647,
     title: 'Email Greylisting',
     what: 'security.greylist: the first message from a client network with this sender and recipient gets 451 4.7.1.',
-    note: 'Each worker remembers for itself.',
+    note: 'Each worker keeps its own records.',
     tests: ['test/wire/greylist.test.ts'],
   },
   {
@@ -217,7 +217,7 @@ const rows: readonly Row[] = [
   {
     number: 7672,
     title: 'SMTP Security via DANE',
-    what: 'TLSA records say which certificate the next host must show.',
+    what: 'TLSA records specify the certificate that the next host must present.',
     tests: [outbound],
   },
   {
@@ -229,13 +229,13 @@ const rows: readonly Row[] = [
   {
     number: 8461,
     title: 'MTA Strict Transport Security',
-    what: 'The policy of the recipient’s domain is fetched, cached and obeyed.',
+    what: 'The policy of the recipient’s domain is fetched, cached and enforced.',
     tests: [outbound],
   },
   {
     number: 8463,
     title: 'Ed25519 for DKIM',
-    what: 'Ed25519 signatures are made and verified, beside RSA.',
+    what: 'Ed25519 signatures are created and verified, in addition to RSA.',
     tests: [mailCases],
   },
   {
@@ -247,7 +247,7 @@ const rows: readonly Row[] = [
   {
     number: 8689,
     title: 'Require TLS',
-    what: 'REQUIRETLS is offered under TLS. The message, and any DSN about it, is sent only over verified TLS; otherwise it is returned. TLS-Required: No waives what the recipient’s domain demands.',
+    what: 'REQUIRETLS is offered under TLS. The message, and any DSN about it, is sent only over verified TLS; otherwise it is returned. TLS-Required: No waives the TLS requirements of the recipient’s domain.',
     keywords: ['REQUIRETLS'],
     tests: [extensions, 'test/system/requiretls.test.ts', outbound],
   },

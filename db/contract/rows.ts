@@ -125,7 +125,7 @@ export function parseRow(input: unknown): Row {
   const parsed = (schema?.received ?? z.never()).safeParse(value)
   if (parsed.success) return { kind, id, value: parsed.data } as Row
   const [issue] = parsed.error.issues
-  throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not fit'}`)
+  throw new Error(`${kind} ${id}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'does not match its schema'}`)
 }
 
 /**

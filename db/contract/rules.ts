@@ -134,7 +134,8 @@ export const rules = {
       vrfyUnconfirmed: 'not-confirmed',
       vrfyUnknown: 'user-unknown',
     },
-    neverWatched: 'VRFY needs an answer, and the only other one tells strangers who exists; see security.disableVrfy',
+    neverWatched:
+      'VRFY needs an answer, and the only other one reveals to strangers which users exist; see security.disableVrfy',
   },
   expn: {
     stage: 'expn',
@@ -146,7 +147,7 @@ export const rules = {
     },
     withoutReply: 'accepted',
     neverWatched:
-      'EXPN needs an answer, and the only other one tells strangers who the members are; see security.disableExpn',
+      'EXPN needs an answer, and the only other one reveals the members to strangers; see security.disableExpn',
   },
 } as const satisfies Record<string, RuleRow>
 
@@ -186,6 +187,8 @@ export const rulesNeverWatched = ruleNames.filter((rule) => ruleRow(rule).neverW
 export const watchableRuleSchema = z.enum(ruleSchema.exclude(rulesNeverWatched).options, {
   error: ({ input }) => {
     const why = Object.hasOwn(rules, String(input)) ? ruleRow(input as Rule).neverWatched : undefined
-    return why === undefined ? undefined : `must be a rule that can be watched; ${String(input)} cannot, because ${why}`
+    return why === undefined
+      ? undefined
+      : `must be a rule that can run in watch mode; ${String(input)} cannot, because ${why}`
   },
 })

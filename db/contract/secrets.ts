@@ -63,7 +63,7 @@ export function secretPlaces(schema: Schema): SecretPlace[] {
 type Found = Map<string, SecretPlace>
 
 function walk(schema: Schema, { path, mark: outer, optional }: At, found: Found): void {
-  if (path.length > maxDepth) throw new Error(`${path.slice(0, 4).join('.')} lies in a schema that holds itself`)
+  if (path.length > maxDepth) throw new Error(`${path.slice(0, 4).join('.')} is in a recursive schema`)
   const mark = markOf(schema) ?? outer
   const def = defOf(schema)
   const isOptional = optional || def.type === 'optional' || def.type === 'default' || def.type === 'prefault'

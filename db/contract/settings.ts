@@ -11,7 +11,7 @@ import { tlsSchema } from './settings/tls.ts'
 /** All settings, in the order of the console's pages. */
 export const settingGroups = {
   general: { title: 'General', schema: generalSchema, help: 'Host name, relay control, smart host and message size.' },
-  queue: { title: 'Queue Manager', schema: queueSchema, help: 'How mail is delivered, and when it is tried again.' },
+  queue: { title: 'Queue Manager', schema: queueSchema, help: 'How mail is delivered, and when delivery is retried.' },
   logging: {
     title: 'Logging',
     schema: loggingSchema,

@@ -36,7 +36,7 @@ export const variables = {
   POSTERN_BIND: {
     type: 'text',
     default: '`127.0.0.1`',
-    help: 'address of all listeners',
+    help: 'address that all listeners bind to',
     readBy: everyProcess,
     perWorker: true,
   },
@@ -44,34 +44,34 @@ export const variables = {
   POSTERN_API_PROXIES: {
     type: 'blocks',
     default: 'none',
-    help: 'addresses and CIDR blocks of reverse proxies before the API; `X-Forwarded-For` is believed of them alone',
+    help: 'addresses and CIDR blocks of reverse proxies in front of the API; `X-Forwarded-For` is trusted only from them',
     readBy: ['api'],
   },
   POSTERN_SMTP_PORT: {
     type: 'port',
     default: 'setting 25 (2525 without root)',
-    help: 'wins over `advanced.port`, which the API and the console then show as fixed',
+    help: 'overrides `advanced.port`, which the API and the console then show as fixed',
     readBy: everyProcess,
     fixes: 'advanced.port',
   },
   POSTERN_SUBMISSION_PORT: {
     type: 'port',
     default: 'setting 587 (2587 without root)',
-    help: 'wins over `advanced.submissionPort`',
+    help: 'overrides `advanced.submissionPort`',
     readBy: everyProcess,
     fixes: 'advanced.submissionPort',
   },
   POSTERN_SMTPS_PORT: {
     type: 'port',
     default: 'setting 465 (2465 without root)',
-    help: 'wins over `tls.implicitTlsPort`',
+    help: 'overrides `tls.implicitTlsPort`',
     readBy: everyProcess,
     fixes: 'tls.implicitTlsPort',
   },
   POSTERN_PROXY_PROTOCOL: {
     type: 'blocks',
     default: 'setting',
-    help: 'addresses and CIDR blocks of balancers that speak PROXY v1 or v2; wins over `advanced.proxyProtocol`',
+    help: 'addresses and CIDR blocks of balancers that speak PROXY v1 or v2; overrides `advanced.proxyProtocol`',
     readBy: ['api', 'smtp'],
     fixes: 'advanced.proxyProtocol',
   },
@@ -86,7 +86,7 @@ export const variables = {
   POSTERN_DNS_VALIDATES: {
     type: 'yes or no',
     default: '`no`',
-    help: '`yes`: these servers validate DNSSEC and the path to them is safe (a resolver on this host), so DANE is honoured for MX hosts and for hosts that the gateway and `smtp` routes name',
+    help: '`yes`: these servers validate DNSSEC and the path to them is secure (a resolver on this host), so DANE is honoured for MX hosts and for hosts that the gateway and `smtp` routes name',
     readBy: ['api', 'queue'],
   },
   POSTERN_HOOKS_MAY_REACH: {
@@ -143,7 +143,7 @@ export const variables = {
   POSTERN_DATA_KEY: {
     type: 'secret',
     default: '`keys/data.key`',
-    help: 'seals secrets in the database: 32 octets in base64',
+    help: 'encrypts secrets in the database: 32 bytes in base64',
     readBy: ['api'],
   },
   POSTERN_MASTER_KEY: {
@@ -155,7 +155,7 @@ export const variables = {
   POSTERN_SQS_ENDPOINT: {
     type: 'text',
     default: 'embedded',
-    help: 'another SQS; with it the usual `AWS_*` variables',
+    help: 'endpoint of another SQS; also needs the usual `AWS_*` variables',
     readBy: everyProcess,
     perWorker: true,
   },
@@ -169,7 +169,7 @@ export const variables = {
   POSTERN_LOG_LEVEL: {
     type: 'text',
     default: '`info`',
-    help: 'of what the processes print about themselves',
+    help: 'log level of the processes’ own output',
     readBy: everyProcess,
   },
   POSTERN_SYSLOG: {
@@ -181,7 +181,7 @@ export const variables = {
   POSTERN_SPOOL: {
     type: 'local',
     default: '`local`',
-    help: '`s3://bucket` is a later step and is refused today',
+    help: '`s3://bucket` is not supported yet and is refused',
     readBy: everyProcess,
   },
   POSTERN_FACTS: { type: 'text', default: 'on', help: '`off`: nothing is recorded for the replay', readBy: workers },
@@ -194,22 +194,22 @@ export const variables = {
   },
   POSTERN_API_URL: {
     type: 'text',
-    default: 'given by the API',
-    help: 'the API, for a worker that runs by itself',
+    default: 'set by the API',
+    help: 'URL of the API, for a worker that the API did not start',
     readBy: workers,
     perWorker: true,
   },
   POSTERN_WORKER_NAME: {
     type: 'text',
-    default: 'given by the API',
+    default: 'set by the API',
     help: 'name of the worker, e.g. `smtp-1`',
     readBy: workers,
     perWorker: true,
   },
   POSTERN_ENROL_TOKEN: {
     type: 'secret',
-    default: 'given by the API',
-    help: 'enrolment token of a worker; on AWS the API takes it from there',
+    default: 'set by the API',
+    help: 'enrolment token of a worker; on AWS the API reads it from here',
     readBy: everyProcess,
     perWorker: true,
   },
@@ -248,12 +248,12 @@ export const variables = {
   POSTERN_ORIGIN: {
     type: 'text',
     default: 'this host',
-    help: 'domain of names without one, for `sendmail`',
+    help: 'domain for addresses without one, for `sendmail`',
     readBy: ['cli'],
   },
   POSTERN_SMTP: {
     type: 'text',
-    default: 'the API knows',
+    default: 'from the API',
     help: '`host:port` of the SMTP service, for `sendmail -bs`',
     readBy: ['cli'],
   },
@@ -296,7 +296,9 @@ const checks: Record<Type, (env: Environment, name: VariableName) => unknown> = 
   local: (env, name) => {
     const text = env[name]
     if (text && text !== 'local')
-      throw new EnvironmentError(`${name} is "${text}" but only "local" is supported yet; s3:// is a later step`)
+      throw new EnvironmentError(
+        `${name} is "${text}" but only "local" is supported so far; s3:// is not supported yet`,
+      )
   },
 }
 

@@ -18,18 +18,18 @@ export const waitingCauses = {
     title: 'Not tried yet',
     tone: 'calm',
     explanation:
-      'No attempt has failed. The messages wait for their turn: the limits of their domain, the number of delivery threads, or a stopped Queue Manager hold them back.',
+      'No attempt has failed. The messages wait because of their domain’s limits, the number of delivery threads, or a stopped Queue Manager.',
   },
   held: {
     title: 'Held',
     tone: 'calm',
-    explanation: 'A rule or a person holds these messages. They stay until somebody releases them.',
+    explanation: 'A rule or a person holds these messages. They stay until an operator releases them.',
   },
   greylisted: {
     title: 'Greylisted',
     tone: 'calm',
     explanation:
-      'The remote server accepts no first attempt from a sender it does not know. It accepts a later one. Nothing needs to be done.',
+      'The remote server uses greylisting: it refuses the first attempt of an unknown sender and accepts a later one. No action is needed.',
   },
   reputation: {
     title: 'Our address has a bad reputation',
@@ -41,19 +41,19 @@ export const waitingCauses = {
     title: 'SPF, DKIM or DMARC fails',
     tone: 'danger',
     explanation:
-      "The remote server asks for mail that is authenticated. Check the sender domain's SPF, DKIM and DMARC records, and that a DKIM key signs its mail.",
+      "The remote server requires authenticated mail. Check the sender domain's SPF, DKIM and DMARC records, and that a DKIM key signs its mail.",
   },
   'reverse-dns': {
     title: 'Our address has no valid reverse DNS name',
     tone: 'danger',
     explanation:
-      'The remote server asks for a PTR record of our IP address that names a host with the same address. The provider of the address sets it.',
+      'The remote server requires a PTR record for our IP address that points to a host with the same address. Ask the provider of the address to set it.',
   },
   'rate-limited': {
     title: 'Rate limited by the remote server',
     tone: 'calm',
     explanation:
-      'The remote server takes no more messages or connections from us for now. Lower the limits of this domain if it happens often.',
+      'The remote server accepts no more messages or connections from us for now. Lower the limits of this domain if it happens often.',
   },
   'mailbox-full': {
     title: 'Mailbox full',
@@ -75,7 +75,7 @@ export const waitingCauses = {
     title: 'Recipient cannot be verified for now',
     tone: 'warn',
     explanation:
-      'The remote server cannot tell whether the recipient exists, often because the server behind it does not answer. Its administrator can help.',
+      'The remote server cannot tell whether the recipient exists, often because the server behind it does not answer. Contact its administrator.',
   },
   'sender-refused': {
     title: 'Sender address refused for now',
@@ -128,7 +128,7 @@ export const waitingCauses = {
     title: 'Attempt failed on this server',
     tone: 'calm',
     explanation:
-      'The attempt was interrupted on this server by a restart or an internal error. If it goes on, look at the log of the Queue Manager.',
+      'The attempt was interrupted on this server by a restart or an internal error. If this continues, check the log of the Queue Manager.',
   },
   'refused-for-now': {
     title: 'Refused for now',

@@ -123,7 +123,7 @@ describe.each(changes)('$group', ({ group, label, set, key, becomes, refuses, da
 
 test('what somebody else changed meanwhile is shown, and both changes can stand', async () => {
   await it.go('/settings/queue')
-  await it.page.getByLabel('Tries before return').fill('9')
+  await it.page.getByLabel('Attempts before return').fill('9')
   await it.postern.api.patch('/v1/settings/queue', { maxQueueHours: 99 })
   await it.page.getByRole('button', review).click()
   const dialog = it.page.getByRole('dialog', { name: 'Somebody else changed these settings' })
@@ -145,7 +145,7 @@ test('what the environment fixes is shown and cannot be typed over', async () =>
 
 test('a change elsewhere is no conflict', async () => {
   await it.go('/settings/queue')
-  await it.page.getByLabel('Tries before return').fill('10')
+  await it.page.getByLabel('Attempts before return').fill('10')
   await it.postern.api.post('/v1/lists/kill', { value: 'somebody@else.example' })
   await it.page.getByRole('button', review).click()
   await confirm(it.page, 'Save')

@@ -53,7 +53,7 @@ export const deliveryEvents = {
     operational: true,
     tone: 'warn',
     sentence: ({ remote, recipients, reply, nextTryAt }) =>
-      `${remote.host} for ${someOf(recipients)}: ${reply}; next try ${nextTryAt}`,
+      `${remote.host} for ${someOf(recipients)}: ${reply}; next attempt ${nextTryAt}`,
     classic: (event, id) => attemptLines(event, id, { dsn: '4.0.0', status: 'deferred' }),
   }),
   'delivery.bounced': eventRow({

@@ -44,7 +44,7 @@ export const messageEvents = {
         ...(dmarc ? [`DMARC ${dmarc.result} for ${dmarc.domain}, policy ${dmarc.policy}`] : []),
         ...(forged ? [`${forged} forged Authentication-Results removed`] : []),
       ]
-      return said.join('; ') || 'nothing found out about its sender'
+      return said.join('; ') || 'no results for its sender'
     },
   }),
   'message.refused': eventRow({
@@ -68,7 +68,7 @@ export const messageEvents = {
   }),
   'message.unsigned': eventRow({
     by: 'queue',
-    title: 'DKIM signature could not be made',
+    title: 'DKIM signing failed',
     fields: z.object({ messageId, domain: host, detail: z.string().max(300) }),
     severity: 6,
     operational: true,

@@ -125,7 +125,7 @@ export const serviceEvents = {
     operational: true,
     tone: 'danger',
     sentence: ({ name, names, error, nextTryAt }) =>
-      `certificate ${name} for ${names.join(', ')} was not issued: ${error}; next try ${nextTryAt}`,
+      `certificate ${name} for ${names.join(', ')} was not issued: ${error}; next attempt ${nextTryAt}`,
   }),
   'message.damaged': eventRow({
     title: 'Stored message damaged',
@@ -144,7 +144,7 @@ export const serviceEvents = {
     operational: true,
     tone: 'warn',
     sentence: ({ seconds }) =>
-      `the clock was set ${seconds < 0 ? 'back' : 'forward'} by ${Math.abs(seconds)} seconds; waiting mail keeps its schedule and its age`,
+      `the clock was set ${seconds < 0 ? 'back' : 'forward'} by ${Math.abs(seconds)} seconds; the schedule and age of waiting mail do not change`,
   }),
   'spool.full': eventRow({
     title: 'Spool is full',

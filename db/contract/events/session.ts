@@ -100,7 +100,7 @@ export const sessionEvents = {
   }),
   'session.watched': eventRow({
     by: 'smtp',
-    title: 'Watched rule would have decided',
+    title: 'Rule in watch mode would have decided',
     fields: z.object({ client, stage: z.enum(stageNames), rule: ruleSchema, because: z.string().max(500) }),
     severity: 6,
     operational: false,

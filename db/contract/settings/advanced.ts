@@ -14,7 +14,7 @@ export const advancedSchema = z
   .strictObject({
     maxRecipients: setting(z.number().int().min(0).max(50_000).default(1000), {
       title: 'Recipients per message',
-      help: 'The most recipients one message may have. Further recipients get 452 4.5.3. 0: no limit.',
+      help: 'The maximum number of recipients of one message. Further recipients get 452 4.5.3. 0: no limit.',
     }),
     recipientDelayMs: setting(z.number().int().min(0).max(10_000).default(0), {
       title: 'Pause between recipients',
@@ -39,11 +39,11 @@ export const advancedSchema = z
     }),
     maxThreads: setting(z.number().int().min(1).max(1_000_000).default(10_000), {
       title: 'Concurrent sessions',
-      help: 'The most SMTP sessions open at once on one worker. Further connections get 421 4.3.2.',
+      help: 'The maximum number of concurrent SMTP sessions on one worker. Further connections get 421 4.3.2.',
     }),
     maxConnectionsPerAddress: setting(z.number().int().min(0).max(1_000_000).default(50), {
       title: 'Connections per address',
-      help: 'The most SMTP sessions open at once from one client address on one worker. Further connections get 421 4.7.0. 0: no limit.',
+      help: 'The maximum number of concurrent SMTP sessions from one client address on one worker. Further connections get 421 4.7.0. 0: no limit.',
       exemptsWhiteListed: true,
     }),
     mailboxDelimiter: setting(
@@ -62,7 +62,7 @@ export const advancedSchema = z
       z
         .string()
         .regex(/^[%*:$&]{0,5}$/, { message: 'may contain only the characters % * : $ &' })
-        .refine((text) => new Set(text).size === text.length, { message: 'must not name a character twice' })
+        .refine((text) => new Set(text).size === text.length, { message: 'must not contain a character twice' })
         .default(''),
       {
         title: 'Host delimiters',
@@ -77,7 +77,7 @@ export const advancedSchema = z
             url: webUrlSchema,
             secret: setting(z.string().min(8).max(1024), {
               title: 'Signing secret',
-              help: 'Signs each request: the header Postern-Signature is an HMAC-SHA256 of time and body.',
+              help: 'Signs each request: the Postern-Signature header is an HMAC-SHA256 of the time and the body.',
               secret: true,
               sentTo: ['smtp'],
             }).optional(),
@@ -88,7 +88,7 @@ export const advancedSchema = z
         .default('off'),
       {
         title: 'Delivery application',
-        help: 'An HTTP service that checks every message last, before it is accepted. It answers accept, reject, hold or redirect, and may add headers. If it fails or answers too late, onFailure decides. accept: the message is accepted unchecked. hold: it is accepted and held in the queue. defer: the client gets 451 4.7.1. List private addresses in POSTERN_HOOKS_MAY_REACH.',
+        help: 'An HTTP service that makes the last check of every message before it is accepted. It answers accept, reject, hold or redirect, and may add headers. If it fails or answers too late, onFailure decides. accept: the message is accepted unchecked. hold: it is accepted and held in the queue. defer: the client gets 451 4.7.1. List private addresses in POSTERN_HOOKS_MAY_REACH.',
         danger: {
           text: 'The application reads every message. Without https, others on the network can read them too.',
         },
@@ -114,7 +114,7 @@ export const advancedSchema = z
       z
         .array(z.enum(['PLAIN', 'LOGIN', 'XOAUTH2', 'OAUTHBEARER']))
         .max(4)
-        .refine((names) => new Set(names).size === names.length, { message: 'must not name a mechanism twice' })
+        .refine((names) => new Set(names).size === names.length, { message: 'must not contain a mechanism twice' })
         .default(['PLAIN', 'LOGIN']),
       {
         title: 'AUTH mechanisms',
@@ -141,7 +141,7 @@ export const advancedSchema = z
     allowPlainWithoutTls: setting(z.boolean().default(false), {
       title: 'PLAIN and LOGIN without TLS',
       help: 'Offers PLAIN and LOGIN on unencrypted connections too.',
-      danger: { text: 'Passwords cross the network in the clear.', values: [true] },
+      danger: { text: 'Passwords are sent unencrypted.', values: [true] },
     }),
     bareLineFeeds: setting(z.enum(['reject', 'normalize']).default('reject'), {
       title: 'Bare line feeds',

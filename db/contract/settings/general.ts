@@ -48,11 +48,11 @@ export const generalSchema = z.strictObject({
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
-    help: 'Checks DKIM signatures. mark: adds the result to Authentication-Results. enforce: checks before the message is answered, and notes a bad signature in the verdict. A bad signature alone never refuses mail, because it counts as no signature (RFC 6376); DMARC decides. Clients in the relay list and clients that have logged in are not checked.',
+    help: 'Checks DKIM signatures. mark: adds the result to Authentication-Results. enforce: checks before the message is answered, and records a bad signature in the verdict. A bad signature alone never refuses mail, because it counts as no signature (RFC 6376); DMARC decides. Clients in the relay list and clients that have logged in are not checked.',
   }),
   verifyDmarc: setting(check.default('mark'), {
     title: 'Verify DMARC',
-    help: 'Checks whether SPF or DKIM passes for the domain in From, even if those two are off. mark: adds the result to Authentication-Results. enforce: follows the domain’s policy. reject is refused with 550 5.7.1; quarantine is held in the queue until somebody releases it. A temporary DNS error never refuses mail. The policy is found by the DNS tree walk of RFC 9989 §4.10, with at most eight queries and no public suffix list.',
+    help: 'Checks whether SPF or DKIM passes for the domain in From, even if those two are off. mark: adds the result to Authentication-Results. enforce: follows the domain’s policy. reject is refused with 550 5.7.1; quarantine is held in the queue until an operator releases it. A temporary DNS error never refuses mail. The policy is found by the DNS tree walk of RFC 9989 §4.10, with at most eight queries and no public suffix list.',
   }),
   defaultMailHost: setting(
     z

@@ -14,7 +14,7 @@ export const harvestingSchema = z.strictObject({
   }),
   withinMinutes: setting(z.number().int().min(1).max(1440).default(10), {
     title: 'Within',
-    help: 'The period in which failed logins are counted. It slides.',
+    help: 'The sliding window in which failed logins are counted.',
     unit: 'minutes',
     exemptsWhiteListed: true,
   }),

@@ -17,7 +17,7 @@ export const loggingSchema = z
         .default('off'),
       {
         title: 'Log server',
-        help: 'The server that gets the log if the destination is logServer: RFC 5424 lines with octet counting (RFC 6587, RFC 5425). With tls, its certificate is verified. While it is unreachable, up to 20,000 lines wait; an event counts what is lost. Mail never waits for it.',
+        help: 'The server that gets the log if the destination is logServer: RFC 5424 lines with octet counting (RFC 6587, RFC 5425). With tls, its certificate is verified. While it is unreachable, up to 20,000 lines wait; an event reports the number of lost lines. Mail never waits for it.',
       },
     ),
     level: setting(z.enum(['off', 'normal', 'verbose', 'debug']).default('normal'), {

@@ -6,21 +6,21 @@ export const queueSchema = z
   .strictObject({
     retryTimerMinutes: setting(z.number().int().min(1).max(1440).default(30), {
       title: 'Retry timer',
-      help: 'How long mail waits before it is tried again; with exponential, before the first retry. A change applies from the next try on; waiting mail keeps its time. To try it now, choose "Try everything now" on the queue page.',
+      help: 'How long mail waits before it is tried again; with exponential, before the first retry. A change applies after the next attempt; mail that is already waiting keeps its scheduled time. To try it now, choose "Try everything now" on the queue page.',
       unit: 'minutes',
     }),
     retryBackoff: setting(z.enum(['constant', 'exponential']).default('exponential'), {
       title: 'Retry backoff',
-      help: 'constant: mail is tried each time the retry timer ends. exponential: the pause doubles after each try, up to the longest pause.',
+      help: 'constant: mail is tried each time the retry timer ends. exponential: the pause doubles after each attempt, up to the longest pause.',
     }),
     retryMaxMinutes: setting(z.number().int().min(1).max(1440).default(240), {
-      title: 'Longest pause between tries',
+      title: 'Longest pause between attempts',
       help: 'The longest pause of the exponential schedule.',
       unit: 'minutes',
     }),
     triesBeforeReturn: setting(z.number().int().min(1).max(100).default(20), {
-      title: 'Tries before return',
-      help: 'After this many tries the message is returned to the sender with a DSN. The null sender never gets one.',
+      title: 'Attempts before return',
+      help: 'After this many attempts the message is returned to the sender with a DSN. The null sender never gets one.',
     }),
     delayWarningHours: setting(z.number().int().min(0).max(168).default(4), {
       title: 'Delay warning',
@@ -29,7 +29,7 @@ export const queueSchema = z
     }),
     maxQueueHours: setting(z.number().int().min(1).max(336).default(120), {
       title: 'Longest time in the queue',
-      help: 'Messages that have waited longer are returned, even if tries are left. Time in which no Queue Manager ran does not count, nor does setting the clock of the machine.',
+      help: 'Messages that have waited longer are returned, even if attempts are left. Time without a running Queue Manager does not count, and changes to the machine’s clock have no effect.',
       unit: 'hours',
     }),
     deliveryThreads: setting(z.number().int().min(5).max(1000).default(30), {
@@ -38,7 +38,7 @@ export const queueSchema = z
     }),
     retryThreads: setting(z.number().int().min(2).max(999).default(15), {
       title: 'Retry threads',
-      help: 'How many of the deliveries of each kind may be retries, so that new mail never waits behind old. Must be less than the delivery threads.',
+      help: 'How many of the deliveries of each kind may be retries, so that new mail never waits for retries. Must be less than the delivery threads.',
     }),
     perDomainConnections: setting(z.number().int().min(1).max(100).default(5), {
       title: 'Connections per domain',
@@ -75,7 +75,7 @@ export const queueSchema = z
     }),
     outboundTls: setting(z.enum(['none', 'opportunistic', 'require']).default('opportunistic'), {
       title: 'Outbound TLS',
-      help: 'TLS for outgoing mail. none: never, whatever the recipient’s domain publishes. opportunistic: if the host offers STARTTLS; its certificate is not verified. require: only with TLS and a certificate for the host that a trusted authority signed; other mail waits. Unless it is none, DANE (with a validating resolver) and MTA-STS of the recipient’s domain are obeyed. The settings of the group TLS apply to incoming connections only.',
+      help: 'TLS for outgoing mail. none: never, whatever the recipient’s domain publishes. opportunistic: if the host offers STARTTLS; its certificate is not verified. require: only with TLS and a certificate for the host that a trusted authority signed; other mail waits. Unless it is none, DANE (with a validating resolver) and MTA-STS of the recipient’s domain are honoured. The settings of the group TLS apply to incoming connections only.',
     }),
     dailyReport: setting(z.union([z.literal(''), mailAddressSchema]).default(''), {
       title: 'Daily report to',

@@ -55,7 +55,7 @@ const words: FieldTexts = {
   login: { help: 'What the user types to log in. Empty: the address.' },
   quotas: {
     title: 'Sending quota',
-    help: 'The most messages per hour and per day. Each worker counts for itself. 0: no limit.',
+    help: 'The maximum number of messages per hour and per day. Each worker counts for itself. 0: no limit.',
   },
   disabled: { help: 'The account cannot log in. Its mail is still received.' },
 }
