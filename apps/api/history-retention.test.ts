@@ -32,7 +32,7 @@ const block = async (address: string) => {
     address,
     at: new Date(api.parts.now()).toISOString(),
     count: 1,
-    evidence: ['talked before the banner'],
+    evidence: ['sent data before the banner'],
   }
   const body = { offences: [offence] }
   const { json, status } = await api.send('POST', '/v1/worker/offences', { token: await freshWorker(), body })

@@ -91,7 +91,7 @@ it('a rollback leaves automatic blocks alone, and names them in the audit when t
     address: `192.0.2.${i}`,
     at: new Date(api.parts.now()).toISOString(),
     count: 1,
-    evidence: ['talked before the banner'],
+    evidence: ['sent data before the banner'],
   })
   const offences = [offence(1), offence(2), offence(3)]
   const taken = await api.send('POST', '/v1/worker/offences', { token, body: { offences } })

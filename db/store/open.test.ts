@@ -45,7 +45,7 @@ it('refuses a database of a newer version', async () => {
   const database = await openControl({ url })
   await database.run(sql`insert into postern_control_migrations (name, at) values ('9999_future', 0)`)
   database.$client.close()
-  await expect(openControl({ url })).rejects.toThrow(/newer Postern.*9999_future/)
+  await expect(openControl({ url })).rejects.toThrow(/newer version of Postern.*9999_future/)
 })
 
 it('calls rules that are watched by their names of today, in the history too', async () => {
@@ -112,5 +112,5 @@ it('opens a sealed secret only with its key and in its place', async () => {
   await expect((await makeSeal('x'.repeat(40))).open(sealed, 'settings/general/gateway.secret')).rejects.toThrow(
     /another data key/,
   )
-  await expect(makeSeal('short')).rejects.toThrow(/32 octets/)
+  await expect(makeSeal('short')).rejects.toThrow(/32 bytes/)
 })

@@ -84,7 +84,7 @@ async function migrate(client: Client, migrations: Migration[], name: string): P
   const unknown = [...done].filter((step) => !migrations.some((migration) => migration.name === step))
   if (unknown.length > 0)
     throw new DatabaseError(
-      `The database was made by a newer Postern (it has the step ${String(unknown[0])}). Start that version, or restore a backup made before it.`,
+      `The database was created by a newer version of Postern (it has the migration ${String(unknown[0])}). Start that version, or restore a backup made before it.`,
     )
   for (const migration of migrations.filter((step) => !done.has(step.name)))
     await client.batch(

@@ -44,7 +44,7 @@ async function keyOctets(text: string): Promise<Uint8Array<ArrayBuffer>> {
   if (octets?.length === 32) return octets
   if (text.length < 32)
     throw new SealError(
-      'The data key must be 32 octets in base64 (openssl rand -base64 32), or 32 random characters or more.',
+      'The data key must be 32 bytes in base64 (openssl rand -base64 32), or at least 32 random characters.',
     )
   return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`postern data key ${text}`)))
 }

@@ -265,7 +265,7 @@ describe('a delivery application that', () => {
       await use({ url: url(host) })
       expect((await send()).reply, host).toMatchObject(later)
       const isNew = (event: { id: string }) =>
-        !told.has(event.id) && JSON.stringify(event).includes('which only POSTERN_HOOKS_MAY_REACH can open')
+        !told.has(event.id) && JSON.stringify(event).includes('add it to POSTERN_HOOKS_MAY_REACH')
       told.add((await live.event('message.refused', isNew)).id)
     }
     expect(seen).toHaveLength(0)

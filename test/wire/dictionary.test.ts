@@ -131,7 +131,7 @@ describe('hardErrorLimit', () => {
     await client.expect(421, '4.7.0')
     await untilRefused(port(), from)
     const entry = await entryOf(live.postern, from)
-    expect(entry).toMatchObject({ createdBy: 'system:dictionary', reason: 'A session past an error limit' })
+    expect(entry).toMatchObject({ createdBy: 'system:dictionary', reason: 'A session above an error limit' })
     expect(entry?.evidence?.[0]).toContain('The session has 2 errors; dictionary.hardErrorLimit is 2.')
     expect(Date.parse(entry?.expiresAt ?? '') - Date.now()).toBeLessThanOrEqual(7 * 60_000)
   })

@@ -44,13 +44,13 @@ export class CorrectedVerifier extends DkimVerifier {
   override prepareSignature(signature: SignatureHeader): void {
     if (signature.type === 'ARC') {
       signature.warnings = []
-      signature.skip = 'not asked for'
+      signature.skip = 'not requested'
       return
     }
     super.prepareSignature(signature)
     if (signature.skip || signature.invalid) return
-    if (++this.#prepared > maxSignatures) signature.invalid = 'more signatures than are verified'
-    else if (namesIn(signature) > maxNames) signature.invalid = 'more names in h= than are looked at'
+    if (++this.#prepared > maxSignatures) signature.invalid = 'too many signatures'
+    else if (namesIn(signature) > maxNames) signature.invalid = 'too many names in h='
   }
 
   override async messageHeaders(header: ParsedHeader): Promise<void> {

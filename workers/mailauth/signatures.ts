@@ -96,7 +96,7 @@ function findingOf({ signingDomain, selector, modulusLength, status }: Result): 
   const notes = [
     status.comment,
     status.policy?.['dkim-rules'],
-    status.testing ? 'the domain is testing' : undefined,
+    status.testing ? 'the key is in testing mode' : undefined,
     status.underSized ? `${status.underSized} octets of the body are not signed` : undefined,
     status.result === 'pass' && modulusLength && modulusLength < strongBits ? `weak key of ${modulusLength} bits` : '',
   ].filter(Boolean)

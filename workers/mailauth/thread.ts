@@ -88,7 +88,7 @@ async function* pieces(id: number): AsyncGenerator<Buffer> {
   for (;;) {
     for (let piece = waiting.shift(); piece && !dropped; piece = waiting.shift())
       yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
-    if (dropped) throw new Error('nobody waits for it')
+    if (dropped) throw new Error('the result is no longer needed')
     if (ended) return
     const come = new Promise<void>((resolve) => {
       wake = resolve

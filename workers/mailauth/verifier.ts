@@ -95,7 +95,7 @@ export class Verifier {
   #put(begin: (thread: VerifierThread, id: number, task: Task) => void): Promise<VerifyResult> {
     const { maxWaiting = Number.POSITIVE_INFINITY } = this.#options
     if (this.#closed) return Promise.reject(new Error('the verifier is closed'))
-    if (this.#queue.length >= maxWaiting) return Promise.reject(new VerifierBusy('too many messages are in line'))
+    if (this.#queue.length >= maxWaiting) return Promise.reject(new VerifierBusy('the queue is full'))
     return new Promise((resolve, reject) => {
       const task: Task = {
         start: (thread, id) => begin(thread, id, task),

@@ -86,7 +86,7 @@ it('a session past an error limit blocks where blockMinutes says so', () => {
   const seen = facts(minutesAgo(0, 'error-limit'))
   expect(decideBlock(seen, settings()).block).toBe(false)
   const verdict = decideBlock(seen, settings({ dictionary: { blockMinutes: 5 } }))
-  expect(verdict).toMatchObject({ block: true, entry: { reason: 'A session past an error limit' } })
+  expect(verdict).toMatchObject({ block: true, entry: { reason: 'A session above an error limit' } })
 })
 
 it('one hack attempt is enough, and counts before all else', () => {

@@ -53,7 +53,7 @@ export function blockLimits({ harvesting, dictionary, security }: BlockSettings)
       withinMinutes: day,
       blockMinutes: dictionary.blockMinutes,
       by: 'system:dictionary',
-      what: 'sessions past an error limit',
+      what: 'sessions above an error limit',
     })
   if (harvesting.enabled)
     limits.set('failed-login', {
@@ -117,7 +117,7 @@ function blocked({ now, address, kind, limit, count, counted }: Found): BlockVer
 
 const reasons: Record<OffenceKind, string> = {
   'hack-attempt': 'A hack attempt',
-  'error-limit': 'A session past an error limit',
+  'error-limit': 'A session above an error limit',
   'failed-login': 'A failed login; the limit is 1',
   'invalid-recipient': 'An unknown recipient; the limit is 1',
 }

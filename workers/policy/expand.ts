@@ -126,7 +126,7 @@ function outcomeOf({ found, because, leftOut, loops }: Walk): Expansion {
 }
 
 function told(because: string, leftOut: readonly string[]): string {
-  return leftOut.length === 0 ? because : `${because} Not reached: ${leftOut.slice(0, 5).join(' ')}`
+  return leftOut.length === 0 ? because : `${because} Left out: ${leftOut.slice(0, 5).join(' ')}`
 }
 
 /** Visits an address. Returns whether it led to a recipient. */
@@ -164,14 +164,19 @@ function open(walk: Walk, entry: Entry): boolean {
 
 function openList(walk: Walk, entry: Exclude<Entry, { kind: 'account' }>): boolean {
   const to = entry.kind === 'alias' ? entry.alias.to : entry.group.members
-  walk.because ||= `${entry.key} is ${entry.kind === 'alias' ? 'an alias' : 'a group'} of ${to.length}.`
+  walk.because ||= `${entry.key} is ${entry.kind === 'alias' ? 'an alias' : 'a group'} of ${countOf(to)}.`
   return followAll(walk, to)
+}
+
+/** `2 addresses`. */
+function countOf(addresses: readonly string[]): string {
+  return addresses.length === 1 ? '1 address' : `${addresses.length} addresses`
 }
 
 /** Forwards an account's mail. Mail that no target can take stays in the account's own mailbox. */
 function forward(walk: Walk, { key, account }: Extract<Entry, { kind: 'account' }>): boolean {
   const { forwardTo = [], keepCopy = true } = account
-  walk.because ||= `${key} is an account that forwards to ${forwardTo.length}${keepCopy ? ' and keeps a copy' : ''}.`
+  walk.because ||= `${key} is an account that forwards to ${countOf(forwardTo)}${keepCopy ? ' and keeps a copy' : ''}.`
   if (keepCopy) addAccount(walk, key)
   const outer = walk.forwardedBy
   walk.forwardedBy = key
@@ -208,7 +213,7 @@ function visitUnknown(walk: Walk, { local, domain }: Mailbox): boolean {
   if (takesAnybody(own))
     return add(walk, address, `${address} is not in the directory; verifyRecipients of its domain is any.`)
   const host = calloutHost(directory, domain)
-  if (host) return add(walk, address, `${address} is not in the directory; ${host.host} is asked about it by callout.`)
+  if (host) return add(walk, address, `${address} is not in the directory; a callout asks ${host.host} about it.`)
   if (isPostmaster) return visitPostmaster(walk, domain)
   const { defaultMailHost } = settings.general
   if (defaultMailHost !== '') {
@@ -262,10 +267,10 @@ function visitPostmaster(walk: Walk, domain: string): boolean {
   const reader = directory.firstAccounts.get(domain) ?? directory.firstAccounts.get('')
   const entry = reader === undefined ? null : findEntry(directory, splitAddress(reader), '')
   if (entry && !walk.path.includes(entry.key)) {
-    walk.because = `general.postmaster leads to nobody; ${address} goes to ${entry.key}, the first account.`
+    walk.because = `general.postmaster does not reach any mailbox; ${address} goes to ${entry.key}, the first account.`
     return visitEntry(walk, entry)
   }
-  walk.because = `${address} is not in the directory, general.postmaster leads to nobody, and there is no account.`
+  walk.because = `${address} is not in the directory, general.postmaster does not reach any mailbox, and there is no account.`
   return leaveOut(walk, walk.because)
 }
 

@@ -61,8 +61,7 @@ export function isSameKill({ table }: KillFile, i: number, entry: ListEntry): bo
 /** Returns the file with one more entry. Throws an Error if the entry is malformed. Call only while `mayGrow` is true. */
 export function withKill({ size, table }: KillFile, entry: ListEntry): KillFile {
   const { value } = entry
-  if (size >= table.capacity)
-    throw new Error(`the Kill File has more than the ${table.capacity} entries it was made for`)
+  if (size >= table.capacity) throw new Error(`the Kill File has more entries than its capacity of ${table.capacity}`)
   const at = value.lastIndexOf('@')
   if (at < 0 || at === value.length - 1)
     throw new Error(`Kill File entry "${value}" is not user@host, @host or @*suffix`)

@@ -39,12 +39,12 @@ export function over(
   { rates, what, who }: { rates: Rates; what: Rated; who: string },
 ): string | { missing: string } | undefined {
   if (!isRated(rates, what)) return undefined
-  if (!counted) return { missing: `How many ${what} ${who} has made is not known.` }
+  if (!counted) return { missing: `The number of ${what} from ${who} is not known.` }
   const minute = rates[perMinute[what]]
   if (minute > 0 && counted[0] > minute)
-    return `${who} has made ${counted[0]} ${what} within a minute; ${perMinute[what]} is ${minute}.`
+    return `${who} has reached ${counted[0]} ${what} within a minute; ${perMinute[what]} is ${minute}.`
   const hour = rates[perHour[what]]
   if (hour > 0 && counted[1] > hour)
-    return `${who} has made ${counted[1]} ${what} within an hour; ${perHour[what]} is ${hour}.`
+    return `${who} has reached ${counted[1]} ${what} within an hour; ${perHour[what]} is ${hour}.`
   return undefined
 }

@@ -210,7 +210,7 @@ export class ControlPlane {
       else take(value)
     }
     if (!head || !Number.isInteger(head.revision) || !ended)
-      throw new ControlPlaneError(0, `${path}: the answer was cut short`)
+      throw new ControlPlaneError(0, `${path}: the response was incomplete`)
     return head
   }
 }
@@ -227,7 +227,7 @@ class ActivityTimeout {
   /** Restarts the time limit after received data. */
   renew(): void {
     clearTimeout(this.#timer)
-    const silent = () => this.#controller.abort(new Error(`silent for ${silenceMs / 1000} s`))
+    const silent = () => this.#controller.abort(new Error(`no data for ${silenceMs / 1000} s`))
     this.#timer = setTimeout(silent, silenceMs).unref()
   }
 }

@@ -60,7 +60,7 @@ async function writeTemporary(temporary: string, write: Replacement['write']): P
     const octets = await write(file)
     await file.sync()
     const { size } = await file.stat()
-    if (size !== octets) throw new ShortFile(`${temporary} has ${size} octets of ${octets}`)
+    if (size !== octets) throw new ShortFile(`${temporary} has ${size} of ${octets} bytes`)
   } finally {
     // NFS reports a full disk here.
     await file.close()

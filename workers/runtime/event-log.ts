@@ -255,7 +255,7 @@ export class EventLog {
     const count = gone.filter(({ n }) => n >= from).length
     if (count === 0) return
     this.#onDiskFrom = last.n + 1
-    this.record('log.dropped', { count, because: 'the disk refused them, and storage was away' })
+    this.record('log.dropped', { count, because: 'the disk refused them, and storage was unreachable' })
   }
 
   async #leave(): Promise<void> {

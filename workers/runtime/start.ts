@@ -108,8 +108,7 @@ class RunningWorker {
     this.#requests = new WorkerRequests({
       controlPlane,
       service,
-      failed: (error) =>
-        log.warn({ error: reasonOf(error) }, 'a request of the API was not answered; it is tried again'),
+      failed: (error) => log.warn({ error: reasonOf(error) }, 'could not answer a request from the API; will retry'),
     })
     this.#health = await serveHealth({ env, observed: () => this.#status().observed })
   }
@@ -143,7 +142,7 @@ class RunningWorker {
     const { lastEvent } = await untilItWorks(
       () => controlPlane.enrol(),
       this.#stopping.signal,
-      (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol at the API; trying again'),
+      (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol with the API; retrying'),
     )
     events.numberFrom(lastEvent)
     events.startShipping()
@@ -160,7 +159,7 @@ class RunningWorker {
         if (!follower.inForce) throw new Error(`the first settings were refused: ${follower.refused?.error}`)
       },
       this.#stopping.signal,
-      (error) => log.warn({ error: reasonOf(error) }, 'cannot read the settings; trying again'),
+      (error) => log.warn({ error: reasonOf(error) }, 'cannot read the settings; retrying'),
     )
     this.#changeQueue = this.#openChangeQueue()
     new Periodic(askEveryMs, () => follower.ask(), this.#stopping.signal).start()
@@ -182,7 +181,8 @@ class RunningWorker {
         // Announcements from before the queue existed were lost.
         void this.#follower.ask().catch(() => {})
       },
-      failed: (error) => log.warn({ error: reasonOf(error) }, 'change queue is away; asking the API every 15 s'),
+      failed: (error) =>
+        log.warn({ error: reasonOf(error) }, 'the change queue is unreachable; polling the API every 15 s'),
     })
   }
 

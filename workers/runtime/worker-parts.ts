@@ -36,7 +36,7 @@ export async function openWorkerParts(name: Service['name'], env: NodeJS.Process
   const events = await EventLog.open({
     directory: join(directory, 'events'),
     send: (lines) => controlPlane.sendEvents(lines),
-    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not accept them'),
     refused: (error) => log.error({ error: reasonOf(error) }, 'events wait in memory: the disk does not take them'),
   })
   const logging = new Logging({
@@ -45,12 +45,12 @@ export async function openWorkerParts(name: Service['name'], env: NodeJS.Process
     events,
     syslog: env.POSTERN_SYSLOG || '/dev/log',
     failed: (why) =>
-      log.warn({ error: why }, 'the log cannot be reached; lines wait, and are counted when there are too many'),
+      log.warn({ error: why }, 'the log cannot be reached; lines wait, and excess lines are dropped and counted'),
   })
   const facts = new FactLog({
     send: (batch) => controlPlane.sendFacts(batch),
     failed: (error) =>
-      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not take them'),
+      log.warn({ error: reasonOf(error) }, 'facts for the replay wait in memory: storage does not accept them'),
   })
   return { id, name, env, dataDirectory, log, controlPlane, events, logging, facts, lastGood: new LastGood(directory) }
 }

@@ -119,7 +119,7 @@ async function bringBack(changeSet: ChangeSet, page: Undone[], { isSmall, force 
   const gone = page.filter(({ before, after, now }) => after === null && before !== null && now !== before)
   const conflicts = gone
     .filter(({ now, inTheWay }) => now !== null || inTheWay !== null)
-    .map(conflictOf('it is there again'))
+    .map(conflictOf('it exists again'))
   if (conflicts.length > 0 && !force) return conflicts
   for (const { kind, inTheWay } of gone) if (inTheWay !== null) await changeSet.remove(kind, inTheWay)
   for (const [kind, rows] of Map.groupBy(gone, (row) => row.kind)) {

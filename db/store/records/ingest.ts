@@ -117,7 +117,7 @@ async function dropUnlogged(
 const unneeded = JSON.stringify(eventTypeNames.filter((type) => !isOperational(type)))
 
 const unknownText = (type: string) =>
-  (eventTypeNames as string[]).includes(type) ? 'an event this version cannot read' : 'an event of a newer version'
+  (eventTypeNames as string[]).includes(type) ? 'an event that this version cannot read' : 'an event of a newer version'
 
 function ignoreWithoutFts(error: unknown): void {
   const text = error instanceof Error ? `${error.message} ${String(error.cause)}` : ''

@@ -26,7 +26,7 @@ export function allowedAddressesOf(allowed: readonly string[]): AllowedAddresses
       if (blocks.some((block) => holds(block, address))) return null
       const range = rangeOf(address)
       if (range === 'unicast') return null
-      return `${address} is ${rangeNames[range] ?? `a ${range} address`}, which only POSTERN_HOOKS_MAY_REACH can open`
+      return `${address} is ${rangeNames[range] ?? `a ${range} address`}; to allow it, add it to POSTERN_HOOKS_MAY_REACH`
     },
   }
 }

@@ -35,10 +35,7 @@ export class CheckedHosts {
   async #ask(host: string, timeoutMs: number): Promise<string[]> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new HookFailure('timeout', `the address of ${host} was not found in time`)),
-        timeoutMs,
-      )
+      timer = setTimeout(() => reject(new HookFailure('timeout', `the lookup of ${host} timed out`)), timeoutMs)
     })
     try {
       return await Promise.race([this.#resolve(host), late])

@@ -15,7 +15,7 @@ const timeoutMs = 10_000
 export async function getJson(text: string, hosts: CheckedHosts): Promise<unknown> {
   const url = new URL(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    throw new HookFailure('forbidden', `${url.protocol} is not asked`)
+    throw new HookFailure('forbidden', `${url.protocol} URLs are not supported`)
   const until = performance.now() + timeoutMs
   const [address] = await hosts.addressesOf(url.hostname, timeoutMs)
   const signal = AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now())))
@@ -53,7 +53,7 @@ async function read(url: URL, address: string, signal: AbortSignal): Promise<str
   let octets = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     octets += chunk.length
-    if (octets > maxAnswer) throw new HookFailure('nonsense', `the answer is longer than ${maxAnswer} octets`)
+    if (octets > maxAnswer) throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} octets`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

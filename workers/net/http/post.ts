@@ -161,7 +161,7 @@ async function readAnswer(response: IncomingMessage, { maxAnswer, cutAnswer }: P
   for await (const chunk of response as AsyncIterable<Buffer>) {
     octets += chunk.length
     if (octets > maxAnswer && !cutAnswer)
-      throw new HookFailure('nonsense', `the answer is longer than ${maxAnswer} octets`)
+      throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} octets`)
     chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - maxAnswer))))
     if (octets > maxAnswer) break
   }

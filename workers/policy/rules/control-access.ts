@@ -19,7 +19,7 @@ export const controlAccess: RuleCheck<'control-access'> = ({ ip, now }, { contro
   if (action === 'grant') return 'pass'
   return refuse(
     { ...denied, values: { ip } },
-    `${ip} matches the Control Access entry ${entry.value}, which ${entry.action ? 'denies' : 'denies because security.defaultAccess is granted'}.`,
+    `${ip} matches the Control Access entry ${entry.value}, which ${entry.action ? 'denies' : 'denies access because security.defaultAccess is granted'}.`,
   )
 }
 

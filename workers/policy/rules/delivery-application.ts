@@ -60,7 +60,7 @@ function redirected(to: readonly string[], policy: Policy): readonly Recipient[]
   const found = new Map<string, Recipient>()
   for (const text of to) {
     const address = parseMailAddress(text)
-    if (!address) return `it redirects to "${text}", which is no address`
+    if (!address) return `it redirects to "${text}", which is not an address`
     const own = policy.directory.domains.get(address.domain)
     if (!own) {
       found.set(address.text, { address: address.text, original: address.text })
@@ -70,7 +70,7 @@ function redirected(to: readonly string[], policy: Policy): readonly Recipient[]
     if (expansion.kind !== 'found') return `it redirects to ${address.text}: ${expansion.because}`
     for (const recipient of expansion.recipients) found.set(recipient.address, recipient)
   }
-  return found.size > 0 ? [...found.values()] : 'it redirects to nobody'
+  return found.size > 0 ? [...found.values()] : 'it redirects to no address'
 }
 
 function withoutAnswer({ onFailure }: Setting, trouble: string) {

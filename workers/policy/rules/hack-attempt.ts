@@ -11,7 +11,7 @@ export const hackAttempt: RuleCheck<'hack-attempt'> = ({ attempt }, { settings }
 }
 
 const words: Record<HackAttempt, string> = {
-  pregreet: 'The client talked before the banner',
+  pregreet: 'The client sent data before the banner',
   'other-protocol': 'The client does not speak SMTP',
   'binary-noise': 'The client sent binary noise instead of commands',
   'command-flood': 'The client floods the server with commands that send no mail',

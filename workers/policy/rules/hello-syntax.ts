@@ -17,7 +17,7 @@ export const helloSyntax: RuleCheck<'hello-syntax'> = ({ verb, argument }) => {
 const unfit = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<>"\\]/u
 
 function faultIn(argument: string): string | null {
-  if (argument.trim() === '') return 'names no host'
+  if (argument.trim() === '') return 'does not name a host'
   if (unfit.test(argument)) return 'contains characters that are not allowed in a host name'
   const inside = /^\[(.*)\]$/.exec(argument)?.[1]
   if (inside === undefined || inside === '' || isLiteral(inside)) return null

@@ -6,6 +6,6 @@ export const invalidRecipients: RuleCheck<'invalid-recipients'> = ({ invalidReci
   if (maxInvalidRecipients === 0 || invalidRecipients < maxInvalidRecipients) return 'pass'
   return refuse(
     { reply: 'tooManyErrors', close: true },
-    `The session named ${invalidRecipients} unknown recipients; dictionary.maxInvalidRecipients is ${maxInvalidRecipients}.`,
+    `The session had ${invalidRecipients} unknown recipients; dictionary.maxInvalidRecipients is ${maxInvalidRecipients}.`,
   )
 }

@@ -9,7 +9,7 @@ export const pregreet: RuleCheck<'pregreet'> = ({ ip, lookups }, { settings }) =
   if (lookups?.pregreet && (greetingDelaySeconds > 0 || autoDenyHackAttempts))
     return refuse(
       { reply: 'pregreet', close: true },
-      `${ip} talked before the greeting; security.greetingDelaySeconds is ${greetingDelaySeconds}, security.autoDenyHackAttempts is ${autoDenyHackAttempts ? 'on' : 'off'}.`,
+      `${ip} sent data before the banner; security.greetingDelaySeconds is ${greetingDelaySeconds}, security.autoDenyHackAttempts is ${autoDenyHackAttempts ? 'on' : 'off'}.`,
     )
   if (greetingDelaySeconds === 0 || lookups?.pregreet !== undefined) return 'pass'
   return { missing: `It is not known whether ${ip} waits for the greeting.` }

@@ -6,6 +6,6 @@ export const recipientCount: RuleCheck<'recipient-count'> = ({ facts: { recipien
   if (maxRecipients === 0 || recipientsSoFar < maxRecipients) return 'pass'
   return refuse(
     { reply: 'tooManyRecipients' },
-    `${recipientsSoFar} recipients are accepted already; advanced.maxRecipients is ${maxRecipients}.`,
+    `${recipientsSoFar} recipients have already been accepted; advanced.maxRecipients is ${maxRecipients}.`,
   )
 }

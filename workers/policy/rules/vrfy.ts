@@ -34,7 +34,7 @@ function verified(target: Extract<Target, { kind: 'local' }>, policy: Policy): D
   if (expansion.kind !== 'found') return refuse(unknown, `${asked} is unknown in the directory.`)
   if (target.postmaster)
     return answer([{ reply: 'vrfyLocal', values: { address: asked } }], 'postmaster always exists.')
-  return answer(unconfirmed, `${asked} is unknown here, but its mail is taken.`)
+  return answer(unconfirmed, `${asked} is unknown here, but its mail is accepted.`)
 }
 
 const article = { alias: 'an alias', group: 'a group', account: 'an account' } as const

@@ -58,7 +58,7 @@ export class LogServerSink implements Sink {
     const socket = tls ? connectTls({ ...at, servername: host }) : connectTcp(at)
     this.#socket = socket
     let why = 'the log server closed the connection'
-    const limit = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs)
+    const limit = setTimeout(() => socket.destroy(new Error('the connection timed out')), connectMs)
     socket.once(tls ? 'secureConnect' : 'connect', () => {
       clearTimeout(limit)
       this.#ready = true
@@ -94,7 +94,7 @@ export class LogServerSink implements Sink {
     const socket = this.#socket
     if (!socket || !this.#ready || this.#underWay.length > 0 || this.#waiting.size === 0) return
     this.#underWay = this.#waiting.take(batchLines)
-    this.#watch = setTimeout(() => socket.destroy(new Error('the log server takes nothing')), silentMs)
+    this.#watch = setTimeout(() => socket.destroy(new Error('the log server accepts no data')), silentMs)
     socket.write(this.#underWay.join(''), (error) => {
       if (error || socket !== this.#socket) return
       clearTimeout(this.#watch)
@@ -109,7 +109,7 @@ export class LogServerSink implements Sink {
     while (this.#ready && this.#waiting.size + this.#underWay.length > 0 && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 20))
     clearTimeout(this.#retry)
-    this.#waiting.lost(this.#waiting.size + this.#underWay.length, 'the log server did not take them before the end')
+    this.#waiting.lost(this.#waiting.size + this.#underWay.length, 'the log server did not accept them before shutdown')
     this.#socket?.end()
     this.#socket?.destroySoon()
   }

@@ -106,7 +106,7 @@ export class Logging {
     this.#dropped += count + waiting
     if (count > 0) this.record('log.dropped', { count, because })
     if (waiting > 0)
-      this.record('log.dropped', { count: waiting, because: 'the dialogue is faster than storage takes it' })
+      this.record('log.dropped', { count: waiting, because: 'dialogue lines arrive faster than storage accepts them' })
   }
 
   /** Metrics for the worker's report. */

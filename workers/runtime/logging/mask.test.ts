@@ -14,7 +14,7 @@ it.each([
   ['YW5u', { within: true, known: false }, '***'],
   ['NOOP', { within: true, known: true }, '***'],
   ['*', { within: true, known: false }, '*'],
-  ['hunter2', { within: false, known: false }, '(7 octets that are no command)'],
+  ['hunter2', { within: false, known: false }, '(7 bytes that are not a command)'],
 ])('%s', (line, about, masked) => {
   expect(maskClientLine(line, about)).toBe(masked)
 })

@@ -15,7 +15,7 @@ export const mechanismName = (word: string): string => (mechanism.test(word) ? w
 /** `within`: the line answers a challenge. `known`: its first word is a command of this server. */
 export function maskClientLine(line: string, { within, known }: { within: boolean; known: boolean }): string {
   if (within) return line === '*' ? '*' : '***'
-  if (!known) return `(${line.length} octets that are no command)`
+  if (!known) return `(${line.length} bytes that are not a command)`
   const [verb = '', first = '', ...rest] = line.split(' ')
   if (verb.toUpperCase() !== 'AUTH') return line.slice(0, longest)
   const named = mechanism.test(first) ? ` ${first.toUpperCase()}` : first ? ' ***' : ''

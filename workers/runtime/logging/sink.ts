@@ -28,7 +28,7 @@ export class Waiting {
 
   push(line: string): void {
     if (this.#lines.length >= maxLines || this.#octets + line.length > maxOctets) {
-      this.lost(1, 'more lines waited than are kept')
+      this.lost(1, 'too many lines were waiting')
       return
     }
     this.#lines.push(line)

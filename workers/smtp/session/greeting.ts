@@ -31,7 +31,7 @@ export function startSession(session: SessionView, counts: Counts): void {
       },
       refused({ rule }) {
         // A rule that is only watched does not decide: then the address is not blocked either.
-        if (rule === 'pregreet') session.hackAttempt('pregreet', 'the client talked before the banner')
+        if (rule === 'pregreet') session.hackAttempt('pregreet', 'the client sent data before the banner')
         session.leave()
       },
     },

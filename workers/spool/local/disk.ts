@@ -12,7 +12,7 @@ export function writeAll(fd: number, buffers: readonly Buffer[], position: numbe
     let index = 0
     while (index < buffers.length && left >= buffers[index]!.length) left -= buffers[index++]!.length
     if (index === buffers.length) return settled(null)
-    if (written === 0) return settled(new Error('write: the disk took nothing'))
+    if (written === 0) return settled(new Error('write: the disk accepted no data'))
     const rest = buffers.slice(index)
     rest[0] = rest[0]!.subarray(left)
     writeAll(fd, rest, position + written, settled)

@@ -8,7 +8,7 @@ const writerName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 export function checkWriterName(name: string): void {
   if (!writerName.test(name)) {
     throw new RangeError(
-      `spool writer "${name}": 1 to 64 of letters, digits, "." "_" "-", beginning with one of the first`,
+      `spool writer "${name}": 1 to 64 letters, digits, ".", "_" or "-", starting with a letter or digit`,
     )
   }
 }
@@ -51,7 +51,7 @@ export function parseLocation(location: Location): MessagePosition {
   const [writer, segment, offset, octets, rest] = location.split('/')
   const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), octets: whole(octets) }
   if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.octets)) {
-    throw new RangeError(`spool location "${location}": not one that this spool gave`)
+    throw new RangeError(`spool location "${location}": not created by this spool`)
   }
   return spot
 }
@@ -64,7 +64,7 @@ export function parseCursor(cursor: Cursor): { segment: number; offset: number }
   const [segment, offset, rest] = cursor.split('/')
   const parsed = { segment: whole(segment), offset: whole(offset) }
   if (rest !== undefined || Number.isNaN(parsed.segment + parsed.offset)) {
-    throw new RangeError(`spool cursor "${cursor}": not one that this spool gave`)
+    throw new RangeError(`spool cursor "${cursor}": not created by this spool`)
   }
   return parsed
 }

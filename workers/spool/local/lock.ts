@@ -30,7 +30,9 @@ export function lockDirectory(directory: string): Lock {
   } catch (cause) {
     database.close()
     if ((cause as { errcode?: number }).errcode !== busy) {
-      throw new SpoolFailure(`lock "${path}": ${(cause as Error).message}; remove it if no worker runs`, { cause })
+      throw new SpoolFailure(`lock "${path}": ${(cause as Error).message}; remove it if no worker is running`, {
+        cause,
+      })
     }
     throw new SpoolInUse(`${directory} is in use by ${holderOf(directory)}: stop it first, or set POSTERN_DATA_DIR`, {
       cause,

@@ -136,7 +136,7 @@ class LocalReader implements SpoolReader {
   }
 
   async copyOn(location: Location, to: SpoolWriter): Promise<Stored> {
-    if (!(to instanceof LocalWriter)) throw new TypeError('copyOn: the writer is not of the local spool')
+    if (!(to instanceof LocalWriter)) throw new TypeError('copyOn: the writer does not belong to the local spool')
     if (parseLocation(location).octets > 1 << 20) return this.#copyStream(location, to)
     const { meta, body } = await this.#bodies.whole(location)
     return to.writeCopy({ envelope: meta.envelope, body })
