@@ -26,5 +26,5 @@ export async function recordApiEvent<T extends EventType>(
       return
     }
   }
-  throw new Error(`the event ${type} found no number`)
+  throw new Error(`no free number for the event ${type}`)
 }

@@ -43,7 +43,9 @@ export function createApp(parts: Dependencies): OpenAPIHono {
     })
   describe(app, rows, parts.version)
   app.notFound((context) =>
-    problemResponse(otherMethod(rows, context) ?? notFound(`page ${new URL(context.req.url).pathname.slice(0, 200)}`)),
+    problemResponse(
+      otherMethod(rows, context) ?? notFound(`page at ${new URL(context.req.url).pathname.slice(0, 200)}`),
+    ),
   )
   app.onError((error, context) => failed(parts, error, context))
   return app
@@ -77,7 +79,9 @@ function otherMethod(rows: Endpoint[], context: Context): ProblemError | undefin
   if (methods.length === 0) return undefined
   // HEAD is answered wherever GET is (RFC 9110 §9.3.2).
   const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
-  return new ProblemError(405, `${context.req.method} is not one of ${allowed}.`, { headers: { allow: allowed } })
+  return new ProblemError(405, `${context.req.method} is not allowed here. Allowed: ${allowed}.`, {
+    headers: { allow: allowed },
+  })
 }
 
 /** Answers a request. The order is the same for every row: identity, permission, input, verb. */
@@ -118,15 +122,15 @@ function permit(scope: Scope, who: Identity): void {
   if (scope === 'public') return
   if (scope === 'worker') {
     if (who.type === 'worker') return
-    throw new ProblemError(403, 'This is for workers only.')
+    throw new ProblemError(403, 'Only workers may do this.')
   }
-  if (who.type === 'worker') throw new ProblemError(403, 'A worker may not do this.')
+  if (who.type === 'worker') throw new ProblemError(403, 'Workers may not do this.')
   if (scope === 'person') {
     if (who.type === 'user') return
-    throw new ProblemError(403, 'This is for people; an API token has no password and no sessions.')
+    throw new ProblemError(403, 'Only a signed-in user may do this. An API token has no password and no sessions.')
   }
   if (scope !== 'self' && !roleAtLeast(who.role, scope))
-    throw new ProblemError(403, `This needs the role ${scope}; you are ${who.role}.`)
+    throw new ProblemError(403, `This needs the role ${scope}. Your role is ${who.role}.`)
 }
 
 function parsed(schema: Endpoint['body'], value: unknown, what: string): unknown {
@@ -134,7 +138,7 @@ function parsed(schema: Endpoint['body'], value: unknown, what: string): unknown
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const errors = describeIssues(result.error, value, schema)
-  if (what === 'the path') throw notFound(`such page: ${errors.map(({ message }) => message).join('; ')}`)
+  if (what === 'the path') throw notFound(`page at this path: ${errors.map(({ message }) => message).join('; ')}`)
   throw invalid(errors)
 }
 

@@ -108,7 +108,7 @@ describe('a signing request', () => {
     const stranger = await make({ name: 'other', source: { ...source, names: ['x.csr.test'] } })
     const wrong = await patch(json.id, { certificate: signed(stranger.json.item.csr, 90, ['mail.csr.test']) })
     expect(wrong.status).toBe(422)
-    expect(wrong.text).toContain('does not belong to the private key')
+    expect(wrong.text).toContain('does not match the private key')
     const right = await patch(json.id, { certificate: signed(json.item.csr, 90, source.names) })
     expect(right.status, right.text).toBe(200)
     expect(right.json.item).toMatchObject({ state: 'valid', key: 'ECDSA P-384', csr: json.item.csr })

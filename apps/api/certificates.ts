@@ -49,7 +49,7 @@ export async function renewCertificates(parts: Dependencies): Promise<void> {
       await orderIfDue(parts, kept)
       await warnOfEnd(parts, kept)
     } catch (error) {
-      parts.log.warn({ certificate: kept.row.name, error: String(error) }, 'a certificate could not be looked after')
+      parts.log.warn({ certificate: kept.row.name, error: String(error) }, 'certificate maintenance failed')
     }
   }
 }
@@ -64,7 +64,8 @@ async function warnOfEnd(parts: Dependencies, { id, row, watch }: Kept): Promise
   if (row.source?.type === 'acme' && left >= 0 && !watch?.failures) return
   if (watch?.fingerprint === fingerprint && watch.warned !== null && watch.warned <= warned) return
   if (!(await noteWarning(parts.control, { id, fingerprint, warned }))) return
-  parts.log.warn({ certificate: row.name, notAfter, daysLeft: left }, 'a certificate ends')
+  const what = left < 0 ? 'a certificate has expired' : 'a certificate expires soon'
+  parts.log.warn({ certificate: row.name, notAfter, daysLeft: left }, what)
   await recordApiEvent(parts, 'certificate.expiring', { ...named(id, row), notAfter, daysLeft: left })
 }
 

@@ -20,11 +20,11 @@ export async function sendChangeNotifications(parts: Dependencies, revision: num
     else
       parts.log.warn(
         { revision, error: String(failed[0]?.reason) },
-        'a worker could not be told of the revision; trying again',
+        'a worker could not be notified of the revision; will retry',
       )
     return sent.length - failed.length
   } catch (error) {
-    parts.log.warn({ revision, error: String(error) }, 'the revision was not announced; trying again')
+    parts.log.warn({ revision, error: String(error) }, 'notifications of the revision failed; will retry')
     return 0
   }
 }

@@ -44,7 +44,7 @@ function addressAsName({ before, after }: Change): FieldError[] {
   const nameIn = (json: string | null) => String((JSON.parse(json ?? '{}') as { hostname?: string }).hostname ?? '')
   const name = nameIn(after)
   if (name === nameIn(before) || !parseAddress(name)) return []
-  const message = `hostname is "${name}", an address; it must be a fully-qualified host name, e.g. mail.example.org, or empty`
+  const message = `hostname is "${name}", which is an address; it must be a fully-qualified host name, e.g. mail.example.org, or empty`
   return [{ path: 'hostname', message }]
 }
 
@@ -122,7 +122,7 @@ async function spellings(changeSet: ChangeSet, address: string): Promise<string[
 async function inForwarding(changeSet: ChangeSet, id: string): Promise<FieldError[]> {
   const { keepCopy = true, forwardTo = [] } = (await changeSet.get('account', id))?.value ?? {}
   if (keepCopy || forwardTo.length > 0) return []
-  return [{ path: 'keepCopy', message: 'keepCopy is false and forwardTo is empty, so nobody would get the mail' }]
+  return [{ path: 'keepCopy', message: 'keepCopy is false and forwardTo is empty, so the mail would reach no mailbox' }]
 }
 
 async function inLogin(changeSet: ChangeSet, id: string): Promise<FieldError[]> {
@@ -145,7 +145,7 @@ async function inDomain(changeSet: ChangeSet, { id, before }: Change): Promise<F
       found.push({ path: path as string, message: `${path} is "${name}", which ${named(others)} already has` })
   }
   if (domain.aliases.includes(domain.name))
-    found.push({ path: 'aliases', message: `aliases names "${domain.name}", the domain itself` })
+    found.push({ path: 'aliases', message: `aliases contains "${domain.name}", which is the domain itself` })
   if (before !== null) found.push(...(await leftBehind(changeSet, before)))
   return found.length > 0 ? found : twice(changeSet, domain, before)
 }
@@ -160,7 +160,7 @@ async function twice(changeSet: ChangeSet, domain: Domain, before: string | null
   return [
     {
       path: 'aliases',
-      message: `with these aliases of ${domain.name}, the same mailbox would belong to ${named(found)}`,
+      message: `with these aliases of ${domain.name}, these would become the same mailbox: ${named(found)}`,
     },
   ]
 }

@@ -76,11 +76,11 @@ async function textOf(
   }
   const line = (title: string, n: number) => `${title.padEnd(28)} ${String(n).padStart(10)}`
   return [
-    `The mail of ${name}, from midnight to midnight UTC. The numbers are recipients unless a line says otherwise.`,
+    `Mail of ${name}, from midnight to midnight UTC. Numbers count recipients, unless stated otherwise.`,
     '',
     line('Received', sum('received')),
     line('Delivered', sum('delivered')),
-    line('Deferred (tries)', sum('deferred')),
+    line('Deferred (attempts)', sum('deferred')),
     line('Bounced', sum('bounced')),
     line('Discarded', sum('discarded')),
     line('Failed logins', sum('loginFailures')),

@@ -79,7 +79,7 @@ describe('the directory', () => {
       certificate: one.certificate,
       privateKey: two.privateKey,
     })
-    expect([wrong.status, wrong.json.detail]).toEqual([422, expect.stringContaining('does not belong')])
+    expect([wrong.status, wrong.json.detail]).toEqual([422, expect.stringContaining('does not match the private key')])
     expect((await post('/v1/certificates', { name: 'y', certificate: 'nonsense', privateKey: 'z' })).status).toBe(422)
     const renewed = await patch(`/v1/certificates/${made.json.id}`, two)
     expect(renewed.json.item.names[0]).toBe('other.example.org')

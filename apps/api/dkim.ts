@@ -27,7 +27,7 @@ async function rsa(modulusLength: number): Promise<Omit<Made, 'dnsName'>> {
 
 async function ed25519(): Promise<Omit<Made, 'dnsName'>> {
   const pair = await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])
-  if (!('publicKey' in pair)) throw new Error('Ed25519 made no key pair')
+  if (!('publicKey' in pair)) throw new Error('no Ed25519 key pair was generated')
   const raw = await crypto.subtle.exportKey('raw', pair.publicKey)
   return { privateKey: await pem(pair.privateKey), dnsValue: `v=DKIM1; k=ed25519; p=${base64(raw)}` }
 }

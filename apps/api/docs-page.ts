@@ -10,7 +10,7 @@ const html = `<!doctype html>
 <script type="module" src="/docs/docs.js"></script>
 </head>
 <body>
-<header><h1>Postern API</h1><p>Made from the code. The document itself: <a href="/openapi.json">/openapi.json</a></p>
+<header><h1>Postern API</h1><p>Generated from the code. OpenAPI document: <a href="/openapi.json">/openapi.json</a></p>
 <label>Find <input id="find" type="search" autocomplete="off"></label></header>
 <nav id="tags" aria-label="Sections"></nav>
 <main id="operations"><p>Loading the document.</p></main>

@@ -82,7 +82,7 @@ it('takes away blocks and their end after 30 days, and says so of each that is a
       const { status, json } = await ask
       expect([status, json.title]).toEqual([410, 'Gone'])
       expect(json.detail).toMatch(
-        new RegExp(`^Revision ${gone} is no longer kept\\..* 30 days\\..* revision ${first},`),
+        new RegExp(`^Revision ${gone} is no longer kept\\..* 30 days\\..* revision ${first}\\.`),
       )
     }
   }

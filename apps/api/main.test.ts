@@ -79,7 +79,7 @@ it('refuses a second process on the same data, whatever path names it', async ()
   for (const [i, two] of (await Promise.all(others)).entries()) {
     expect(await two.exited).toBe(1)
     const where = resolve(paths[i] ?? directory)
-    expect(two.said()).toMatch(`Another Postern (process ${one.child.pid}) is running on the data directory ${where}`)
+    expect(two.said()).toMatch(`Another Postern (process ${one.child.pid}) is using the data directory ${where}`)
   }
   one.child.kill('SIGKILL')
   await one.exited

@@ -19,7 +19,7 @@ export function describe(app: OpenAPIHono, rows: Endpoint[], version: string): v
     info: {
       title: 'Postern',
       version,
-      description: 'The control plane of an SMTP gateway.',
+      description: 'The API of the Postern SMTP gateway.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
@@ -47,7 +47,7 @@ const writeQuery = z.object({
     .string()
     .max(500)
     .optional()
-    .openapi({ description: 'Why you make this change. It is kept with the revision.' }),
+    .openapi({ description: 'The reason for the change. It is stored with the revision.' }),
 })
 const writeHeaders = z.object({
   'if-match': z
@@ -62,8 +62,8 @@ const writeHeaders = z.object({
 
 /** Endpoints that describe the API are part of it. */
 const own = [
-  { path: '/openapi.json', media: 'application/json', summary: 'This document' },
-  { path: '/docs', media: 'text/html', summary: 'This document, for people' },
+  { path: '/openapi.json', media: 'application/json', summary: 'The OpenAPI document' },
+  { path: '/docs', media: 'text/html', summary: 'The API documentation as a web page' },
 ]
 
 /** Paths that answer GET but are not rows. */
@@ -123,13 +123,16 @@ function responsesOf(row: Endpoint) {
   const sendsBody = row.method !== 'get'
   return {
     [status]: answer(status, row.summary),
-    ...(row.write && status !== 200 ? { 200: answer(200, 'With dryRun: what would be done; nothing is saved.') } : {}),
-    ...(sendsBody ? { 400: problem('The body is not JSON, or a header is not as it must be.') } : {}),
+    ...(row.write && status !== 200 ? { 200: answer(200, 'With dryRun: what would change. Nothing is saved.') } : {}),
+    ...(sendsBody ? { 400: problem('The body is not JSON, or a header is not valid.') } : {}),
     ...(row.scope === 'public'
       ? {}
-      : { 401: problem('No valid token.'), 403: problem('The role does not suffice, or it is not for this caller.') }),
-    ...(row.params ? { 404: problem('There is no such thing.') } : {}),
-    ...(row.write ? { 412: problem('If-Match names an older revision.') } : {}),
+      : {
+          401: problem('No valid token.'),
+          403: problem('The role is not sufficient, or this caller may not use the endpoint.'),
+        }),
+    ...(row.params ? { 404: problem('Not found.') } : {}),
+    ...(row.write ? { 412: problem('The revision in If-Match is not the current one.') } : {}),
     ...(sendsBody ? { 413: problem('The body is too large.') } : {}),
     422: problem('The input is not valid.'),
     ...Object.fromEntries(
@@ -138,8 +141,8 @@ function responsesOf(row: Endpoint) {
         Number(code) < 300 ? answer(Number(code), text) : problem(text),
       ]),
     ),
-    500: problem('Something went wrong inside; nothing was saved.'),
-    503: alsoAnswers[503] ? problem(alsoAnswers[503]) : problem('The database is busy; nothing was saved.'),
+    500: problem('Internal error. Nothing was saved.'),
+    503: alsoAnswers[503] ? problem(alsoAnswers[503]) : problem('The database is busy. Nothing was saved.'),
   }
 }
 
@@ -163,11 +166,11 @@ function operationOf({ method, path }: Endpoint): string {
 function scopeText({ scope }: Endpoint): string {
   switch (scope) {
     case 'public':
-      return 'No token needed.'
+      return 'No token required.'
     case 'self':
       return 'Any role.'
     case 'person':
-      return 'Any role; people only, no API tokens.'
+      return 'Any role. Not for API tokens.'
     case 'worker':
       return 'For workers.'
     default:

@@ -16,7 +16,7 @@ export function afterCursor(cursor: string | undefined): string | undefined {
     const octets = Uint8Array.from(atob(cursor.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
     return new TextDecoder('utf-8', { fatal: true }).decode(octets)
   } catch {
-    throw invalid([{ path: 'cursor', message: 'cursor must be the nextCursor of the page before' }])
+    throw invalid([{ path: 'cursor', message: 'cursor must be the nextCursor of the previous page' }])
   }
 }
 
@@ -24,7 +24,7 @@ export function numberCursor(cursor: string | undefined): number | undefined {
   const text = afterCursor(cursor)
   if (text === undefined) return undefined
   if (!/^\d{1,16}$/.test(text))
-    throw invalid([{ path: 'cursor', message: 'cursor must be the nextCursor of the page before' }])
+    throw invalid([{ path: 'cursor', message: 'cursor must be the nextCursor of the previous page' }])
   return Number(text)
 }
 

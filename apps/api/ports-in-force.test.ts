@@ -36,7 +36,7 @@ it('names the port in force beside the saved one, where it is, and why', async (
   const inForce = {
     'advanced.port': [{ worker: 'smtp-1', ports: [10_025], because: 'fixed by POSTERN_SMTP_PORT' }],
     'advanced.submissionPort': [
-      { worker: 'smtp-1', ports: [2587], because: 'without root it may not open ports below 1024' },
+      { worker: 'smtp-1', ports: [2587], because: 'it cannot open ports below 1024 without root' },
     ],
     'advanced.extraPorts': [{ worker: 'smtp-1', ports: [], because: detail }],
   }
@@ -63,7 +63,7 @@ it('a change on its way, and a port that waits for a certificate', async () => {
   await patch('tls', { implicitTls: true })
   const before = { revision, listeners: open({ smtp: 25, submission: 5870 }) }
   await report(before)
-  const because = `revision ${revision} is in force there, not ${revision + 2}`
+  const because = `it is still on revision ${revision}, not ${revision + 2}`
   expect((await get('advanced')).inForce['advanced.submissionPort']).toEqual([
     { worker: 'smtp-1', ports: [5870], because },
   ])

@@ -28,13 +28,13 @@ const titles: Record<number, string> = {
   405: 'Method not allowed',
   409: 'Conflict',
   410: 'Gone',
-  412: 'Somebody else changed something meanwhile',
+  412: 'Changed in the meantime',
   413: 'Too large',
   415: 'Unsupported media type',
   422: 'The input is not valid',
   429: 'Too many attempts',
   500: 'Internal error',
-  503: 'Not available now',
+  503: 'Temporarily unavailable',
 }
 
 /** Makes a 422. Each sentence names the field, the value and what is allowed. */
@@ -51,17 +51,14 @@ export function notFound(what: string): ProblemError {
 export function problemOf(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
   if (error instanceof StaleError)
-    return new ProblemError(
-      412,
-      `${error.message}. Read again what you are changing, then send If-Match: "${error.revision}".`,
-    )
+    return new ProblemError(412, `${error.message}. Read the current version, then send If-Match: "${error.revision}".`)
   if (error instanceof DuplicateError) return invalid([{ path: duplicatePath(error), message: `${error.message}` }])
   if (sqliteCode(error)?.startsWith('SQLITE_BUSY'))
-    return new ProblemError(503, 'The database is busy. Nothing was saved; try again.', {
+    return new ProblemError(503, 'The database is busy. Nothing was saved. Try again.', {
       headers: { 'retry-after': '1' },
     })
   if (sqliteCode(error)?.startsWith('SQLITE_FULL'))
-    return new ProblemError(503, 'The disk of the database is full. Nothing was saved; make room and try again.', {
+    return new ProblemError(503, 'The database disk is full. Nothing was saved. Free some space and try again.', {
       headers: { 'retry-after': '60' },
     })
   return new ProblemError(500, 'Internal error. Nothing was saved. The log has the details.')

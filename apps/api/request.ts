@@ -58,10 +58,10 @@ function refuseOdd(root: unknown): void {
   for (let one = waiting.pop(); one; one = waiting.pop()) {
     const { value, depth } = one
     if (typeof value === 'string' && !value.isWellFormed())
-      throw new ProblemError(400, 'The body holds half of a character (a surrogate without the other).')
+      throw new ProblemError(400, 'The body contains an unpaired surrogate.')
     if (typeof value !== 'object' || value === null) continue
     if (depth >= maxDepth) throw new ProblemError(400, `The body is nested more than ${maxDepth} levels deep.`)
-    if (Object.hasOwn(value, '__proto__')) throw new ProblemError(400, '"__proto__" is not a key of anything.')
+    if (Object.hasOwn(value, '__proto__')) throw new ProblemError(400, 'The key "__proto__" is not allowed.')
     for (const inner of Object.values(value)) waiting.push({ value: inner, depth: depth + 1 })
   }
 }

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await write('POST', '/v1/accounts', { address: 'ann@home.test', secret })
 })
 
-describe('what leads to nobody is warned of when it is saved', () => {
+describe('what does not reach any mailbox is warned of when it is saved', () => {
   const ok = async (kind: string, body: object) =>
     expect((await write('POST', `/v1/${kind}`, body)).warnings).toEqual([])
   const bad = async (kind: string, body: object, says: RegExp) =>
@@ -26,14 +26,18 @@ describe('what leads to nobody is warned of when it is saved', () => {
     await bad(
       'aliases',
       { address: 'bad@home.test', to: ['gone@home.test'] },
-      /^bad@home.test leads to nobody: .*gone@home.test is not in the directory/,
+      /^bad@home.test does not reach any mailbox: .*gone@home.test is not in the directory/,
     )
     await bad(
       'groups',
       { address: 'team@home.test', members: ['ann@home.test', 'gone@also.test', 'bad@home.test'] },
-      /^team@home.test does not reach everybody: gone@home.test is not in the directory/,
+      /^team@home.test does not reach everyone: gone@home.test is not in the directory/,
     )
-    await bad('groups', { address: 'self@also.test', members: ['self@home.test'] }, /leads to nobody.*is a loop/)
+    await bad(
+      'groups',
+      { address: 'self@also.test', members: ['self@home.test'] },
+      /does not reach any mailbox.*is a loop/,
+    )
     await bad('groups', { address: 'own@home.test', members: ['ann@home.test', 'own@home.test'] }, /own@.*is a loop/)
   })
 
@@ -46,18 +50,22 @@ describe('what leads to nobody is warned of when it is saved', () => {
     await bad(
       'accounts',
       { address: 'zoe@home.test', secret, forwardTo: ['gone@home.test'], keepCopy: false },
-      /zoe@home.test does not reach everybody: gone@home.test/,
+      /zoe@home.test does not reach everyone: gone@home.test/,
     )
     await ok('accounts', { address: 'max@home.test', secret, forwardTo: ['ann@home.test', 'max@far.test'] })
     await bad(
       'domains',
       { name: 'caught.test', catchAll: 'gone@home.test' },
-      /catch-all of caught.test leads to nobody/,
+      /catch-all of caught.test does not reach any mailbox/,
     )
     const settings = async (group: string, patch: object) =>
       (await write('PATCH', `/v1/settings/${group}`, patch)).warnings.join('\n')
-    expect(await settings('general', { postmaster: 'gone@home.test' })).toMatch(/^general.postmaster leads to nobody/)
-    expect(await settings('queue', { dailyReport: 'gone@home.test' })).toMatch(/^queue.dailyReport leads to nobody/)
+    expect(await settings('general', { postmaster: 'gone@home.test' })).toMatch(
+      /^general.postmaster does not reach any mailbox/,
+    )
+    expect(await settings('queue', { dailyReport: 'gone@home.test' })).toMatch(
+      /^queue.dailyReport does not reach any mailbox/,
+    )
     expect(await settings('general', { postmaster: 'ann@home.test' })).toBe('')
     expect(await settings('general', { postmaster: 'ops@far.test' })).toBe('')
   })
@@ -66,7 +74,7 @@ describe('what leads to nobody is warned of when it is saved', () => {
     const { id } = await write('POST', '/v1/accounts', { address: 'tim@home.test', secret })
     await ok('aliases', { address: 'only@home.test', to: ['tim@home.test'] })
     await ok('groups', { address: 'both@home.test', members: ['tim@home.test', 'ann@home.test'] })
-    const says = [/only@home.test leads to nobody/, /both@home.test does not reach everybody: tim@home.test/]
+    const says = [/only@home.test does not reach any mailbox/, /both@home.test does not reach everyone: tim@home.test/]
     const renamed = await write('PATCH', `/v1/accounts/${id}?dryRun=true`, { address: 'tom@home.test' })
     const deleted = await write('DELETE', `/v1/accounts/${id}`)
     for (const { warnings } of [renamed, deleted]) for (const one of says) expect(warnings.join('\n')).toMatch(one)
@@ -78,7 +86,11 @@ describe('what leads to nobody is warned of when it is saved', () => {
     const settings = { ...document.settings, general: { ...document.settings.general, relayMode: 'anyone' } }
     const lists = { ...document.lists, relay: [{ value: '0.0.0.0/1' }, { value: '128.0.0.0/1' }] }
     const { warnings } = await write('POST', '/v1/plan', { document: { ...document, aliases, settings, lists } })
-    for (const one of [/doc@home.test leads to nobody/, /general.relayMode: .*open relay/, /relay list covers/])
+    for (const one of [
+      /doc@home.test does not reach any mailbox/,
+      /general.relayMode: .*open relay/,
+      /relay list covers/,
+    ])
       expect(warnings.join('\n')).toMatch(one)
   })
 })

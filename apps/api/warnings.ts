@@ -61,7 +61,7 @@ function ofSyslog({ kind, id, after }: Change, { missingSyslog }: Machine): stri
   const missing = isWanted ? missingSyslog?.() : undefined
   if (missing === undefined) return []
   return [
-    `logging.destination: this machine has no ${missing}. Until a syslog daemon runs, lines wait and are then lost. To use another socket, set POSTERN_SYSLOG.`,
+    `logging.destination: this machine has no ${missing}. Until a syslog daemon runs, log lines are buffered and then lost. To use another socket, set POSTERN_SYSLOG.`,
   ]
 }
 
@@ -130,6 +130,7 @@ function aboutAddress(ground: PartialDirectory, address: string, what: string): 
       ? [`${domain} is not a domain of this server. Until you add it, no mail reaches ${address}.`]
       : []
   const { kind, because, leftOut } = expand({ local, domain: own.name }, address, ground)
-  if (kind !== 'found') return [`${what} leads to nobody${what === address ? '' : `: ${address}`}: ${because}`]
-  return leftOut.map((sentence) => `${what} does not reach everybody: ${sentence}`)
+  if (kind !== 'found')
+    return [`${what} does not reach any mailbox${what === address ? '' : `: ${address}`}: ${because}`]
+  return leftOut.map((sentence) => `${what} does not reach everyone: ${sentence}`)
 }

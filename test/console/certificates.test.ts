@@ -43,7 +43,7 @@ test('upload: pasted and as a file, refused with a key that is not its own, then
   await page.getByRole('textbox', { name: 'Private key' }).fill(other.key)
   await save()
   await page
-    .getByText(/does not belong to the private key/)
+    .getByText(/does not match the private key/)
     .first()
     .waitFor()
   const directory = await temporaryDirectory('upload')

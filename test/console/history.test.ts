@@ -60,7 +60,7 @@ test('what cannot be reverted is said in words', async () => {
   const { page } = it
   await it.go('/revisions/1')
   await page.getByRole('button', { name: 'Revert this change' }).click()
-  await page.getByText('revision 1 is the first start; nothing came before').first().waitFor()
+  await page.getByText('revision 1 is the first one, so it cannot be undone').first().waitFor()
 })
 
 test('a revision that is no longer kept says so, and offers nothing that cannot be done', async () => {

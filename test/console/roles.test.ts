@@ -152,7 +152,7 @@ test('a role that is lowered while somebody works shows as soon as the API refus
   await page.getByRole('button', { name: 'Release' }).waitFor()
   await postern.api.patch(`/v1/users/${id}`, { role: 'viewer' })
   await page.getByRole('button', { name: 'Show content' }).click()
-  await page.getByText('This needs the role operator; you are viewer.').first().waitFor()
+  await page.getByText('This needs the role operator. Your role is viewer.').first().waitFor()
   await page.getByTestId('role-note').waitFor()
   await page.getByRole('button', { name: 'Release' }).waitFor({ state: 'detached' })
 })

@@ -102,7 +102,7 @@ test('everybody sees and ends their own sessions, and changes their own password
   await page.getByLabel('New password', { exact: true }).fill(password)
   await page.getByLabel('New password, again').fill(password)
   await page.getByRole('button', { name: 'Change password' }).click()
-  await page.getByText('current is not your password').waitFor()
+  await page.getByText('the current password is wrong').waitFor()
   await page.getByLabel('Current password').fill(user.password)
   await page.getByRole('button', { name: 'Change password' }).click()
   await page.getByText('Password changed').waitFor()

@@ -46,7 +46,7 @@ it('gives an owner who is locked out a new password, on the machine and with Pos
   expect(before.status).toBe(200)
   for (let i = 0; i < 11; i++) await signIn('wrong password')
   expect((await signIn(credentials.password)).status).toBe(429)
-  expect(reset()).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/is running.*Stop it first/) })
+  expect(reset()).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/is using .*Stop it first/) })
   await postern.stop()
 
   expect(reset(['gone@postern.test'])).toMatchObject({ status: 1, stderr: expect.stringMatching(/no user gone@/) })

@@ -63,7 +63,7 @@ export function lockDataDirectory(directory: string): () => void {
     database.close()
     if ((error as { errcode?: number }).errcode !== busy) throw error
     throw new DataDirectoryInUse(
-      `${nameOf(holder)} is running on the data directory ${directory}. Stop it first, or set POSTERN_DATA_DIR.`,
+      `${nameOf(holder)} is using the data directory ${directory}. Stop it first, or set POSTERN_DATA_DIR.`,
     )
   }
   writeFileSync(holder, `${JSON.stringify({ pid: process.pid })}\n`)

@@ -22,7 +22,8 @@ class ResetError extends Error {
 async function main(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const [email] = args
   if (args.length > 1 || email?.startsWith('-')) throw new ResetError('usage: postern reset-password [EMAIL]')
-  if (env.POSTERN_DATABASE_URL) throw new ResetError('POSTERN_DATABASE_URL is set: only settings in a data directory.')
+  if (env.POSTERN_DATABASE_URL)
+    throw new ResetError('POSTERN_DATABASE_URL is set. This command only works with settings in a data directory.')
   const directory = resolve(env.POSTERN_DATA_DIR || './data')
   const file = join(directory, 'db', 'settings.db')
   if (!existsSync(file))
@@ -36,7 +37,7 @@ async function main(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   const reset = await resetPassword(control, email)
   control.$client.close()
   unlock()
-  console.log(`The password of ${reset.email} is now ${reset.password} (shown this once; change it)`)
+  console.log(`The password of ${reset.email} is now ${reset.password} (shown only once; change it)`)
 }
 
 /** Sets a new password. Ends the user's sessions and resets the login limits. */
@@ -48,7 +49,9 @@ async function resetPassword(control: Database, wanted: string | undefined) {
     const user = wanted === undefined ? await ownerLongest(queries) : await userByEmail(queries, wanted)
     if (!user)
       throw new ResetError(
-        wanted === undefined ? 'There is no owner yet: start Postern.' : `There is no user ${wanted}.`,
+        wanted === undefined
+          ? 'There is no owner yet. Start Postern once to create one.'
+          : `There is no user ${wanted}.`,
       )
     const { id, email } = user
     await putUser(queries, { ...user, passwordHash })

@@ -52,7 +52,10 @@ export class SupervisedWorker {
       log.info({ worker: name, pid: before.pid }, 'the worker is still running; taken over')
       this.#pid = before.pid
     } else if (before) {
-      log.info({ worker: name, pid: before.pid }, 'a worker of another configuration is still running; stopping it')
+      log.info(
+        { worker: name, pid: before.pid },
+        'a worker with a different configuration is still running; stopping it',
+      )
       await this.#end(before.pid)
     }
     this.#run = this.#keep(environment)
@@ -80,7 +83,7 @@ export class SupervisedWorker {
       if (this.#stopping) return
       if (performance.now() - startedAt > provenMs) backOff.reset()
       const pause = backOff.next()
-      log.warn({ worker: name, how, againInMs: pause }, 'the worker is gone; starting it again')
+      log.warn({ worker: name, how, againInMs: pause }, 'the worker ended; restarting it')
       await sleep(pause, undefined, { signal: this.#wake.signal }).catch(() => {})
     }
   }
@@ -90,7 +93,7 @@ export class SupervisedWorker {
     try {
       remember(file, running)
     } catch (error) {
-      this.#options.log.warn({ worker: this.#options.name, error: String(error) }, 'cannot remember the worker on disk')
+      this.#options.log.warn({ worker: this.#options.name, error: String(error) }, 'cannot record the worker on disk')
     }
   }
 

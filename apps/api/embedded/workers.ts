@@ -105,7 +105,7 @@ async function drainTime({ control, log }: Dependencies): Promise<number> {
   try {
     return (await getSettings(control, 'advanced')).drainTimeoutSeconds * 1000
   } catch (error) {
-    log.warn({ error: String(error) }, 'the drain time-out cannot be read')
+    log.warn({ error: String(error) }, 'cannot read the drain timeout')
     return 3_600_000
   }
 }

@@ -187,7 +187,7 @@ describe('your own account', () => {
     const wrongOne = await change({ current: 'no', new: 'another good one' })
     expect([wrongOne.status, wrongOne.json.errors]).toEqual([
       422,
-      [{ path: 'current', message: 'current is not your password' }],
+      [{ path: 'current', message: 'the current password is wrong' }],
     ])
     expect((await change({ current: user.password, new: 'short' })).json.errors[0].path).toBe('new')
     expect((await change({ current: user.password, new: user.password })).json.errors[0].path).toBe('new')

@@ -26,7 +26,8 @@ export const acme: AcmeAuthority = {
         skipChallengeVerification: true,
         challengePriority: ['http-01'],
         challengeCreateFn: async (_, { type, token }, answer) => {
-          if (type !== 'http-01') throw new Error(`the authority offers no http-01 challenge for ${names.join(', ')}`)
+          if (type !== 'http-01')
+            throw new Error(`the certificate authority offers no http-01 challenge for ${names.join(', ')}`)
           await publish(token, answer)
         },
         challengeRemoveFn: (_, { token }) => withdraw(token),
@@ -68,8 +69,8 @@ async function reach(directoryUrl: string): Promise<void> {
 /** Returns one line for the console, without a meaningless `Error: ` prefix. */
 function sentenceOf(error: unknown): string {
   // This is how acme-client reports a broken connection.
-  if (error instanceof TypeError) return 'the authority broke the connection'
+  if (error instanceof TypeError) return 'the certificate authority closed the connection'
   const { code, message } = error as { code?: unknown; message?: unknown }
   const said = [typeof code === 'string' ? code : '', String(message ?? '')].filter(Boolean).join(': ')
-  return said.replace(/\s+/g, ' ').slice(0, 400) || 'the authority gave no reason'
+  return said.replace(/\s+/g, ' ').slice(0, 400) || 'the certificate authority gave no reason'
 }

@@ -7,13 +7,14 @@ export const certificates: CertificateMaker = {
   read(certificate, privateKey) {
     const chain = (certificate.match(block) ?? []).map(parse)
     const [leaf] = chain
-    if (!leaf) throw new Error('holds no certificate; paste the PEM text with its BEGIN CERTIFICATE line')
+    if (!leaf) throw new Error('contains no certificate; paste the PEM text, including its BEGIN CERTIFICATE line')
     const key = readKey(privateKey)
-    if (!leaf.checkPrivateKey(key)) throw new Error('does not belong to the private key; the leaf must stand first')
+    if (!leaf.checkPrivateKey(key))
+      throw new Error('does not match the private key; the leaf certificate must come first')
     const kind = kindOf(key)
     chain.slice(1).forEach((issuer, i) => {
       if (!chain[i]?.checkIssued(issuer))
-        throw new Error(`is not in order: certificate ${i + 2} did not issue certificate ${i + 1}`)
+        throw new Error(`is out of order: certificate ${i + 2} did not issue certificate ${i + 1}`)
     })
     return factsOf(leaf, kind)
   },
@@ -109,7 +110,7 @@ function parse(pem: string, i: number): X509Certificate {
   try {
     return new X509Certificate(pem)
   } catch {
-    throw new Error(`holds damage: certificate ${i + 1} cannot be read`)
+    throw new Error(`is damaged: certificate ${i + 1} cannot be read`)
   }
 }
 
@@ -131,7 +132,7 @@ function kindOf({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }:
   if (type === 'rsa') throw new Error(`has an RSA key of ${length} bits; ${allowed}`)
   const curve = curves[details.namedCurve ?? '']
   if (type === 'ec' && curve) return curve
-  throw new Error(`has a key of the kind ${[type, details.namedCurve].filter(Boolean).join(' ')}; ${allowed}`)
+  throw new Error(`has a key of the type ${[type, details.namedCurve].filter(Boolean).join(' ')}; ${allowed}`)
 }
 
 function factsOf(leaf: X509Certificate, key: string): CertificateFacts {

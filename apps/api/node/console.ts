@@ -18,7 +18,9 @@ export function consoleAt(directory: string): ((context: Context) => Response | 
     const file = files.get(path) ?? (isPage(path) ? files.get('/index.html') : undefined)
     if (file && !['GET', 'HEAD'].includes(req.method))
       return problemResponse(
-        new ProblemError(405, `${req.method} is not one of GET, HEAD.`, { headers: { allow: 'GET, HEAD' } }),
+        new ProblemError(405, `${req.method} is not allowed here. Allowed: GET, HEAD.`, {
+          headers: { allow: 'GET, HEAD' },
+        }),
       )
     if (file) return answer(file, req.raw.headers)
     const start = files.get('/index.html')
@@ -95,7 +97,7 @@ const types: Record<string, string> = {
 function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 200): Response {
   const all = coded()
   const chosen = acceptable(all, asked.get('accept-encoding'))
-  if (!chosen) throw new Error(`${path} is gone from the console's build`)
+  if (!chosen) throw new Error(`${path} is missing from the console's build`)
   const { octets, coding, etag } = chosen
   const headers = {
     'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',

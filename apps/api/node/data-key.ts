@@ -22,8 +22,7 @@ export function dataKeyOf(env: NodeJS.ProcessEnv, directory: string): string {
   mkdirSync(join(directory, 'keys'), { recursive: true, mode: 0o700 })
   if (!existsSync(file)) make(file)
   const key = readFileSync(file, 'utf8').trim()
-  if (key === '')
-    throw new Error(`${file} is empty; put the key back from a backup, or remove the file of a new system`)
+  if (key === '') throw new Error(`${file} is empty. Restore it from a backup. Delete it only if this is a new system.`)
   return key
 }
 

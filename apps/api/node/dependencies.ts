@@ -41,7 +41,7 @@ export async function makeParts({ control, records, dataKey, env, clientAddress 
     newId: () => newId(now()),
     background: (promise) => {
       const watched = promise
-        .catch((error: unknown) => log.warn({ error: String(error) }, 'work in the background failed'))
+        .catch((error: unknown) => log.warn({ error: String(error) }, 'background work failed'))
         .finally(() => work.delete(watched))
       work.add(watched)
     },

@@ -12,7 +12,7 @@ export function makeMetrics(): Metrics {
     registry.removeSingleMetric(`postern_api_nodejs_active_${name}_total`)
   const seconds = new Histogram({
     name: 'postern_api_request_seconds',
-    help: 'Time to answer, by route, method and status.',
+    help: 'Response time in seconds, by route, method and status.',
     labelNames: ['method', 'route', 'status'] as const,
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
     registers: [registry],
@@ -30,7 +30,7 @@ function workersIn({ revision, duplicates, workers }: MetricsSnapshot): Registry
   const registry = new Registry()
   const registers = [registry]
   new Gauge({ name: 'postern_revision', help: 'Newest revision of the settings.', registers }).set(revision)
-  const help = 'Outcomes told of recipients that had one already: delivered or returned more than once.'
+  const help = 'Recipients whose mail was delivered or returned more than once.'
   new Counter({ name: 'postern_duplicates_total', help, registers }).inc(duplicates)
   const states = Object.entries(workerStateMetrics).map(([name, help]) => {
     const gauge = new Gauge({ name: `postern_${name}`, help, labelNames, registers })
@@ -52,7 +52,7 @@ type Reported = { worker: string; service: string; value: number }
 function setReported(registry: Registry, name: string, { worker, service, value }: Reported): void {
   const known = Object.hasOwn(workerMetrics, name) ? workerMetrics[name as WorkerMetricName] : undefined
   const type = known?.type ?? (name.endsWith('_total') ? 'counter' : 'gauge')
-  const help = known?.help ?? `${name.replaceAll('_', ' ')}, as workers of another release report it.`
+  const help = known?.help ?? `${name.replaceAll('_', ' ')}, as reported by workers of another release.`
   const full = `postern_${name}`
   const made = registry.getSingleMetric(full)
   const options = { name: full, help, labelNames, registers: [registry] }

@@ -50,7 +50,7 @@ function inThread(file: URL, options: Parameters<Replayer>[0]): ReplayRun {
     for (const { reject } of waiting.splice(0)) reject(error)
   }
   worker.on('error', fail)
-  worker.on('exit', () => fail(new Error('the replay was ended')))
+  worker.on('exit', () => fail(new Error('the replay was stopped')))
   const ask = <T>(message: ToThread): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       waiting.push({ resolve, reject })

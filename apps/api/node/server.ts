@@ -61,14 +61,17 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const app = createApp(parts)
   const page = consoleAt(join(root, 'apps/console/dist'))
   if (!page)
-    parts.log.warn({}, 'the console is not built: npm start builds it, or run npm run build -w @postern/console')
+    parts.log.warn(
+      {},
+      'the console is not built. Start with npm start, which builds it, or run npm run build -w @postern/console',
+    )
   app.all('*', async (context, next) => page?.(context) ?? (await next()))
   const server = await listen({ fetch: app.fetch, hostname: bind, port: portIn(env, 'POSTERN_API_PORT') ?? 8080 })
   const apiUrl = urlOf(server)
-  parts.log.info({ apiUrl, dataDirectory }, 'the API listens')
+  parts.log.info({ apiUrl, dataDirectory }, 'the API is listening')
 
   const keys = new TokenKeys(parts)
-  const failed = (error: unknown) => parts.log.warn({ error: String(error) }, 'housekeeping failed; again later')
+  const failed = (error: unknown) => parts.log.warn({ error: String(error) }, 'housekeeping failed; will retry')
   const housekeeping = [
     periodically(sweepEveryMs, () => sweep(parts), failed),
     periodically(retainEveryMs, () => applyRetention(parts, keys), failed),

@@ -13,8 +13,8 @@ export const accountRoutes: Endpoint[] = [
     method: 'post',
     path: '/v1/me/password',
     alsoAnswers: {
-      409: 'The account was changed meanwhile.',
-      429: 'Too many failed attempts; Retry-After says how long.',
+      409: 'The account was changed in the meantime.',
+      429: 'Too many failed attempts. Retry-After says how long to wait.',
     },
     summary: 'Change your password. You are signed out everywhere else',
     body: passwordChangeSchema,

@@ -10,7 +10,7 @@ export const certificateRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/certificates/{id}/renew',
-    alsoAnswers: { 409: 'Its source is renewed by uploading the next one.' },
+    alsoAnswers: { 409: 'Certificates from this source are renewed by uploading a new one.' },
     scope: 'admin',
     tag: 'Certificates',
     summary: 'Renew a certificate: make a new self-signed one, or place a new ACME order',
@@ -29,7 +29,7 @@ export const certificateRoutes: Endpoint[] = [
     answer: 'application/octet-stream',
     handle: async ({ parts }, { params }) => {
       const answer = await challengeAnswer(parts.control, params.token, parts.now())
-      if (answer === undefined) throw notFound('such challenge')
+      if (answer === undefined) throw notFound('ACME challenge with this token')
       return new Response(answer, {
         headers: { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' },
       })

@@ -14,7 +14,7 @@ const params = z.object({ revision: z.coerce.number().int().min(1) })
 const tag = 'History'
 
 const gone = {
-  410: 'The system made this revision by itself, 30 days ago or longer, and it is no longer kept; `detail` names the one before it that is.',
+  410: 'This revision was automatic and more than 30 days old, so it was removed from the history. `detail` names the previous revision that is still available.',
 }
 
 export const historyRoutes: Endpoint[] = [
@@ -45,7 +45,7 @@ export const historyRoutes: Endpoint[] = [
     path: '/v1/revisions/{revision}/rollback',
     scope: 'admin',
     tag,
-    summary: 'Go back to a revision: make a new revision with everything as it was then',
+    summary: 'Roll back to a revision: make a new revision that restores everything',
     alsoAnswers: gone,
     params,
     write: true,
@@ -57,10 +57,10 @@ export const historyRoutes: Endpoint[] = [
     path: '/v1/revisions/{revision}/revert',
     scope: 'admin',
     tag,
-    summary: 'Undo a revision: make a new revision that takes back only its changes',
+    summary: 'Revert a revision: make a new revision that undoes only its changes',
     alsoAnswers: {
       ...gone,
-      409: 'Rows that it changed have changed since; `errors` names them. Nothing is saved. `force` undoes them all the same.',
+      409: 'Some of its rows have changed since. `errors` names them. Nothing is saved. To revert anyway, set `force`.',
     },
     params,
     body: z.strictObject({ force: z.boolean().default(false) }),

@@ -16,7 +16,7 @@ export const listRoutes: Endpoint[] = [
     path: '/v1/lists/{list}',
     scope: 'viewer',
     tag,
-    summary: 'Entries of a list, in order of their values',
+    summary: 'Entries of a list, sorted by value',
     params,
     query: pageQuery,
     answer: page(listEntryViewSchema).extend({ revision }),

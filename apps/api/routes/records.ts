@@ -120,10 +120,13 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/v1/messages/{id}/content',
-    alsoAnswers: { 410: 'It waits no more; its content is not kept.', 503: 'No Queue Manager shows it now.' },
+    alsoAnswers: {
+      410: 'The message has left the queue, so its content is gone.',
+      503: 'No Queue Manager is available. Try again later.',
+    },
     scope: 'operator',
     tag: 'Queue',
-    summary: 'Read a waiting message. The audit log records who did',
+    summary: 'Download a waiting message. The audit log records each download',
     params: z.object({ id }),
     answer: 'message/rfc822',
     handle: (call, { params }) => readContent(call, params.id),
@@ -131,13 +134,16 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/messages',
-    alsoAnswers: { 202: 'Taken; no worker has stored it yet.', 503: 'No worker takes it now; nothing was stored.' },
+    alsoAnswers: {
+      202: 'Accepted, but not yet stored by a worker.',
+      503: 'No worker is available. Nothing was stored.',
+    },
     scope: 'operator',
     tag: 'Queue',
     summary:
-      'Submit a message, of general.maxMessageBytes at most: 201 when it is durable, 202 when no worker has taken it yet. ' +
+      'Submit a message of up to general.maxMessageBytes. 201: stored durably. 202: no worker has taken it yet. ' +
       'As JSON, or as message/rfc822 with sender and recipients (separated by commas) in the query. ' +
-      'Date and Message-ID are added where they are missing; Bcc is taken out',
+      'A missing Date or Message-ID is added. Bcc is removed',
     query: submissionQuerySchema,
     body: submissionSchema,
     streams: ['message/rfc822'],
@@ -149,7 +155,7 @@ export const queueRoutes: Endpoint[] = [
   endpoint({
     method: 'post',
     path: '/v1/messages/{id}/{action}',
-    alsoAnswers: { 409: 'The message is finished.' },
+    alsoAnswers: { 409: 'The message is no longer in the queue.' },
     scope: 'operator',
     tag: 'Queue',
     summary: 'Act on a message',

@@ -67,7 +67,7 @@ export const serviceRoutes: Endpoint[] = [
   endpoint({
     method: 'delete',
     path: '/v1/workers/{id}',
-    alsoAnswers: { 409: 'The worker is live.' },
+    alsoAnswers: { 409: 'The worker is still running.' },
     scope: 'admin',
     tag,
     summary: 'Remove a worker that no longer exists',
@@ -77,7 +77,7 @@ export const serviceRoutes: Endpoint[] = [
     handle: async (call, { params: { id } }) => {
       const worker = (await readWorkers(call.parts)).find((row) => row.id === id)
       if (!worker) throw new ProblemError(404, `There is no worker ${id}.`)
-      if (worker.live) throw new ProblemError(409, `${id} is live; stop it first.`)
+      if (worker.live) throw new ProblemError(409, `${id} is still running; stop it first.`)
       const about = { action: 'worker.forget', kind: 'worker', entity: id, always: true }
       const result = await writeRevision(call, about, async () => ({}))
       if (!call.write.dryRun) await deleteWorker(call.parts.records, id)

@@ -25,8 +25,8 @@ export function signInRoutes(parts: Dependencies, keys: TokenKeys): Endpoint[] {
       method: 'post',
       path: '/v1/auth/token',
       alsoAnswers: {
-        401: 'The mail address or the password is wrong.',
-        429: 'Too many failed attempts; Retry-After says how long.',
+        401: 'Wrong e-mail or password.',
+        429: 'Too many failed attempts. Retry-After says how long to wait.',
       },
       scope: 'public',
       tag: 'Sessions',
@@ -44,8 +44,8 @@ export function signInRoutes(parts: Dependencies, keys: TokenKeys): Endpoint[] {
       method: 'post',
       path: '/v1/auth/refresh',
       alsoAnswers: {
-        401: 'The token is not valid any more.',
-        429: 'Too many failed attempts; Retry-After says how long.',
+        401: 'The token is no longer valid.',
+        429: 'Too many failed attempts. Retry-After says how long to wait.',
       },
       scope: 'public',
       tag: 'Sessions',
@@ -101,7 +101,7 @@ export function signInRoutes(parts: Dependencies, keys: TokenKeys): Endpoint[] {
         role: roleSchema,
       }),
       handle: async ({ who }) => {
-        if (who.type === 'worker') throw new ProblemError(403, 'A worker is nobody here.')
+        if (who.type === 'worker') throw new ProblemError(403, 'Workers may not use this endpoint.')
         return who.type === 'user'
           ? { type: 'user', id: who.userId, email: who.actor, name: who.actor, role: who.role }
           : { type: 'token', id: who.tokenId, name: who.actor, role: who.role }

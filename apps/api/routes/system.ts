@@ -19,7 +19,7 @@ export const systemRoutes: Endpoint[] = [
     path: '/v1/rfcs',
     scope: 'self',
     tag,
-    summary: 'Supported SMTP RFCs and the tests that prove it',
+    summary: 'Supported SMTP RFCs, with the tests for each',
     answer: z.object({ items: z.array(rfcSchema) }),
     handle: async () => ({ items: rfcs }),
   }),

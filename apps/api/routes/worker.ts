@@ -53,7 +53,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/v1/worker/changes',
-      alsoAnswers: { 410: 'That revision was never here; take the snapshot.' },
+      alsoAnswers: { 410: 'The revision is not in this history, or is too old. Fetch a snapshot.' },
       scope: 'worker',
       tag: 'For workers',
       summary: 'Rows changed since a revision (NDJSON)',
@@ -136,7 +136,8 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       bodyLimit: 4096,
       answer: z.object({}),
       handle: async (call, { body }) => {
-        if (workerOf(call).service !== 'smtp') throw new ProblemError(403, 'This is for the service smtp only.')
+        if (workerOf(call).service !== 'smtp')
+          throw new ProblemError(403, 'Only workers of the service smtp may do this.')
         await runForDomain(call, body)
         return {}
       },
@@ -170,7 +171,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       path: '/v1/worker/offences',
       scope: 'worker',
       tag: 'For workers',
-      summary: 'Report offences of clients. The response names the addresses that are now blocked',
+      summary: 'Report offences of clients. The response lists the addresses that are now blocked',
       body: offenceBatchSchema,
       bodyLimit: 4 * 1024 * 1024,
       answer: offenceBatchResponseSchema,

@@ -37,9 +37,9 @@ export async function changeOwnPassword(
   const attempt = await countAttempt(parts, passwordAttempt(actor, call.address))
   const user = await userById(parts.control, userId)
   if (!user || !(await parts.passwords.verify(user.passwordHash, current)))
-    throw invalid([{ path: 'current', message: 'current is not your password' }])
+    throw invalid([{ path: 'current', message: 'the current password is wrong' }])
   await parts.control.transaction((queries) => forgetAttempts(queries, attempt))
-  if (wanted === current) throw invalid([{ path: 'new', message: 'new is your current password; choose another one' }])
+  if (wanted === current) throw invalid([{ path: 'new', message: 'the new password is the same as the current one' }])
   const passwordHash = await parts.passwords.hash(wanted)
   const about = { action: 'user.password', kind: 'user', entity: actor, always: true }
   return writeRevision(call, about, async ({ queries }) => {
@@ -82,5 +82,5 @@ export async function endOwnLoginSession(call: Call, id: string): Promise<void> 
     if (was) await recordAudit(queries, auditOf(call, { actor, action: 'logout', entity: id }))
     return was
   })
-  if (!ended) throw notFound(`session ${id.slice(0, 100)} of yours`)
+  if (!ended) throw notFound(`session ${id.slice(0, 100)} in your account`)
 }

@@ -23,7 +23,7 @@ function spanOf({ parts }: Call, { since, until, stepMinutes, worker }: PeriodQu
     throw invalid([
       {
         path: 'stepMinutes',
-        message: `stepMinutes is ${stepMinutes}, which makes more than ${maxIntervals} intervals; ask for longer ones`,
+        message: `stepMinutes is ${stepMinutes}, which gives more than ${maxIntervals} intervals; use a larger value or a shorter period`,
       },
     ])
   return { since: start - (start % stepMs), until: end, stepMs, worker }

@@ -57,11 +57,11 @@ const wrong = (path: string, message: string) => invalid([{ path, message }])
 function refuseWhatIsMade({ source, certificate, privateKey }: CertificateInput, before: Certificate | undefined) {
   const found: FieldError[] = []
   if (source.type !== 'upload' && privateKey !== before?.privateKey)
-    found.push({ path: 'privateKey', message: `privateKey is made here when source.type is "${source.type}"` })
+    found.push({ path: 'privateKey', message: `privateKey must be left out when source.type is "${source.type}"` })
   if (source.type !== 'upload' && source.type !== 'csr' && certificate !== before?.certificate)
-    found.push({ path: 'certificate', message: `certificate is made here when source.type is "${source.type}"` })
+    found.push({ path: 'certificate', message: `certificate must be left out when source.type is "${source.type}"` })
   if (source.type === 'csr' && !before && certificate !== undefined)
-    found.push({ path: 'certificate', message: 'certificate is uploaded after the request has been signed' })
+    found.push({ path: 'certificate', message: 'certificate can only be uploaded after the request has been signed' })
   if (found.length > 0) throw invalid(found)
 }
 
@@ -116,7 +116,7 @@ function ordered({ names, agreed }: CertificateSource & { type: 'acme' }, { inpu
     if (name.startsWith('*.'))
       found.push({
         path: `source.names.${i}`,
-        message: `source.names is "${name}"; HTTP-01 does not support wildcards; name each host`,
+        message: `source.names is "${name}"; HTTP-01 does not support wildcards; list each host name`,
       })
   })
   if (found.length > 0) throw invalid(found)
@@ -140,7 +140,7 @@ export async function renew(call: Call, id: string): Promise<WriteResult> {
     if (!before) throw notFound(`certificate ${id}`)
     const { source } = before
     if (source.type === 'upload' || source.type === 'csr')
-      throw new ProblemError(409, `A certificate of the source ${source.type} is renewed by uploading the next one.`)
+      throw new ProblemError(409, `A certificate with the source ${source.type} is renewed by uploading a new one.`)
     if (source.type === 'self-signed')
       await changeSet.put('certificate', id, { ...before, ...(await makeSelfSigned(parts, source)) })
     return { answer: { id } }

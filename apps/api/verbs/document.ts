@@ -139,7 +139,7 @@ export async function takeList(
 ): Promise<void> {
   const wanted = new Map(entries.map((entry) => [entry.value, entry]))
   if (wanted.size < entries.length)
-    throw invalid([{ path: `${root}.lists.${list}`, message: `${list} names a value twice` }])
+    throw invalid([{ path: `${root}.lists.${list}`, message: `${list} contains the same value twice` }])
   for (const { id, value } of await changeSet.all(list)) {
     // Automatic blocks are not part of a document. It neither lists nor removes them, unless it names the address
     // itself.
@@ -170,7 +170,7 @@ export async function takeSection(
   const name = kind === 'domain' ? 'name' : 'address'
   const wanted = new Map(values.map((value) => [String(value[name]), value]))
   if (wanted.size < values.length)
-    throw invalid([{ path: `${root}.${section}`, message: `${section} names a ${name} twice` }])
+    throw invalid([{ path: `${root}.${section}`, message: `${section} contains the same ${name} twice` }])
   for (const { id, value } of await changeSet.all(kind)) {
     const key = String((value as unknown as Json)[name])
     const next = wanted.get(key)

@@ -40,7 +40,7 @@ function typesOf(text: string): string[] {
       throw invalid([
         {
           path: 'type',
-          message: `type is "${wanted.slice(0, 60)}" but must be one of ${eventTypeNames.join(', ')}, or a beginning such as delivery.`,
+          message: `type is "${wanted.slice(0, 60)}" but must be one of ${eventTypeNames.join(', ')}, or a prefix such as "delivery."`,
         },
       ])
     return found

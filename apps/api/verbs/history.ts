@@ -53,11 +53,11 @@ export async function readRevision({ parts }: Call, revision: number, against: n
 async function keptRevision({ control }: Dependencies, revision: number): Promise<RevisionRow> {
   const row = await getRevision(control, revision)
   if (row) return row
-  if (revision > (await headRevision(control))) throw notFound(`revision ${revision} yet`)
+  if (revision > (await headRevision(control))) throw new ProblemError(404, `Revision ${revision} does not exist yet.`)
   const { earlier, later } = await keptNear(control, revision)
   throw new ProblemError(
     410,
-    `Revision ${revision} is no longer kept. The system made it (an automatic block or its end), and what the system did by itself is removed from the history after ${systemHistoryDays} days. Settings, directory and lists were as in revision ${earlier}, which is kept; the next one that is kept is ${later}.`,
+    `Revision ${revision} is no longer kept. The system made it (an automatic block or its end), and automatic changes are removed from the history after ${systemHistoryDays} days. Settings, directory and lists were the same as in revision ${earlier}. The next revision still available is ${later}.`,
   )
 }
 
@@ -85,7 +85,7 @@ export async function revertRevision(call: Call, revision: number, force: boolea
   const { control } = call.parts
   await keptRevision(call.parts, revision)
   if (revision === 1)
-    throw invalid([{ path: 'revision', message: 'revision 1 is the first start; nothing came before' }])
+    throw invalid([{ path: 'revision', message: 'revision 1 is the first one, so it cannot be undone' }])
   if (!(await changesAnyOf(control, revision, notUndone)))
     throw invalid([
       {
@@ -104,7 +104,7 @@ export async function revertRevision(call: Call, revision: number, force: boolea
 
 function changedSince(revision: number, conflicts: Conflict[]): ProblemError {
   const errors = conflicts.map(({ kind, key, detail }) => ({ path: `${kind} ${key}`, message: detail }))
-  const detail = `What revision ${revision} changed was changed again later. To undo it anyway, send {"force": true}.`
+  const detail = `Rows that revision ${revision} changed have changed again since. To undo it anyway, send {"force": true}.`
   return new ProblemError(409, detail, { errors })
 }
 

@@ -115,7 +115,7 @@ async function readLines(call: Call, list: ListName, lines: Generator<Line>): Pr
   for (const { number, input } of lines) {
     if (++count % 2000 === 0) await yieldToEventLoop()
     if (count > maxLines)
-      throw invalid([{ path: `line ${number}`, message: `one import may have at most ${maxLines} lines` }])
+      throw invalid([{ path: `line ${number}`, message: `an import may have at most ${maxLines} lines` }])
     const result = schema.safeParse(input)
     if (result.success)
       try {

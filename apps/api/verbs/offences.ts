@@ -124,7 +124,7 @@ async function exemptions(
   const why = (address: string): string | undefined => {
     if (findBlock(white.blocks, address, at)) return 'it is in the White List'
     if (findBlock(balancers.blocks, address, at)) return 'it is a trusted balancer'
-    return consoles.has(address) ? 'somebody uses the console from it' : undefined
+    return consoles.has(address) ? 'someone uses the console from it' : undefined
   }
   return new Map(
     addresses.flatMap((address) => {

@@ -68,8 +68,8 @@ function reasonOf(parts: Dependencies, { key, saved, open, worker, head }: Asked
   if (fixed !== undefined) return `fixed by ${fixed}`
   const failed = worker.detail?.split('; ').filter((part) => saved.some((port) => part.includes(` on port ${port}: `)))
   if (failed && failed.length > 0) return failed.join('; ')
-  if (worker.revision < head) return `revision ${worker.revision} is in force there, not ${head}`
+  if (worker.revision < head) return `it is still on revision ${worker.revision}, not ${head}`
   const isShifted = saved.some((port) => open.some((one) => one.port === insteadOf.get(port)))
-  if (isShifted) return 'without root it may not open ports below 1024'
+  if (isShifted) return 'it cannot open ports below 1024 without root'
   return key === 'tls.implicitTlsPort' && open.length === 0 ? 'it opens as soon as there is a certificate' : undefined
 }

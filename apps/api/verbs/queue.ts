@@ -115,7 +115,7 @@ export type Asked = { action: OrderAction; to?: Order['to'] }
 export async function orderForMessage(call: Call, id: string, asked: Asked): Promise<WriteResult> {
   const row = await messageById(call.parts.records, id)
   if (!row) throw notFound(`message ${id}`)
-  if (row.state === 'finished') throw new ProblemError(409, `Message ${id} is finished and no longer in the queue.`)
+  if (row.state === 'finished') throw new ProblemError(409, `Message ${id} is no longer in the queue.`)
   return placeOrder(call, asked, [id])
 }
 
@@ -144,7 +144,7 @@ export function runQueue(call: Call): Promise<WriteResult> {
  * order that a worker may place.
  */
 export async function runForDomain(call: Call, { domain, by }: { domain: string; by: string }): Promise<void> {
-  const about = { action: 'queue.run', kind: 'order', entity: `what waits for ${domain}` }
+  const about = { action: 'queue.run', kind: 'order', entity: `mail for ${domain}` }
   await writeRevision(call, about, async (changeSet) => {
     const orderedBy = `${by} (ETRN)`
     await changeSet.put('order', call.parts.newId(), {

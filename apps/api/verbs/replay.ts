@@ -40,7 +40,7 @@ export async function replay(call: Call, request: ReplayRequest): Promise<Replay
 
 export async function readReplay({ parts }: Call, id: string): Promise<Replay> {
   const job = jobsOf.get(parts)?.get(id)
-  if (!job) throw notFound(`replay ${id}; results are kept for an hour`)
+  if (!job) throw notFound(`replay ${id}. Results are kept for an hour`)
   return job.answer
 }
 
@@ -53,7 +53,7 @@ function start(parts: Dependencies, asked: Asked): Job {
   for (const [id, { endedAt }] of jobs)
     if (endedAt !== undefined && (now - endedAt > keepMs || jobs.size > maxKept)) jobs.delete(id)
   if ([...jobs.values()].filter(({ endedAt }) => endedAt === undefined).length >= maxRunning)
-    throw new ProblemError(429, `${maxRunning} replays are running already; try again when one is done.`)
+    throw new ProblemError(429, `${maxRunning} replays are already running. Try again when one has finished.`)
   const answer: Replay = {
     id: parts.newId(),
     state: 'running',

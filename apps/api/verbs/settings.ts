@@ -82,7 +82,7 @@ export function refuseNulls(patch: Json, path: string[] = []): void {
       throw invalid([
         {
           path: [...path, key].join('.'),
-          message: 'must not be null; to switch a setting off, use its own value: "off", "" or 0',
+          message: 'must not be null; to turn a setting off, set it to "off", "" or 0',
         },
       ])
     if (isObject(value)) refuseNulls(value, [...path, key])

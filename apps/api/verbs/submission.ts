@@ -99,7 +99,7 @@ async function readJson(request: Request, limit: number): Promise<Submission> {
   if (!result.success) throw invalid(describeIssues(result.error, input, submissionSchema))
   const { message, messageBase64 } = result.data
   if ((message === undefined) === (messageBase64 === undefined))
-    throw invalid([{ path: 'message', message: 'give either message or messageBase64, and not both' }])
+    throw invalid([{ path: 'message', message: 'give either message or messageBase64, not both' }])
   return result.data
 }
 

@@ -101,7 +101,7 @@ export async function changes({ parts, signal }: Call, service: ServiceName, aft
     yield `${JSON.stringify(head)}\n`
     yield* changedLines(parts, { service, after: after.revision, upTo: head.revision })
     // Housekeeping may have removed some changes during the read. Then the answer ends without its end line.
-    if (!(await hasAllSince(parts.control, after))) throw new Error('history was removed while it was read')
+    if (!(await hasAllSince(parts.control, after))) throw new Error('history was removed during the read')
   })
 }
 
@@ -239,12 +239,14 @@ async function refuseForged(
   if (foreign)
     throw new ProblemError(
       403,
-      `Event ${foreign.n} is ${foreign.type}, which ${recorderOf(foreign.type)} alone records; ${workerId} is enrolled for ${service}.`,
+      `Event ${foreign.n} is ${foreign.type}, which only ${recorderOf(foreign.type)} records; ${workerId} is enrolled for ${service}.`,
     )
   const last = events.reduce((n, event) => Math.max(n, event.n), 0)
   const most = (await highestEvent(records, workerId)) + maxAhead
   if (last > most)
-    throw invalid([{ path: 'events', message: `events has number ${last}; ${workerId} may be at ${most} at most` }])
+    throw invalid([
+      { path: 'events', message: `events contains the number ${last}; the highest allowed for ${workerId} is ${most}` },
+    ])
 }
 
 /**
