@@ -1,5 +1,6 @@
 import type { ServiceView } from '@postern/contract/views.ts'
 import { ApiError, Client } from './client.ts'
+import { counted } from './counted.ts'
 import * as queue from './queue.ts'
 import { revert } from './revert.ts'
 import { sendmail } from './sendmail.ts'
@@ -22,12 +23,18 @@ const look: Omit<Command, 'usage'> = {
   run: (client, [query = '']) => queue.list(client, query),
 }
 
-const messageActions = ['hold', 'release', 'retry', 'bounce', 'delete'] as const
+const messageActions = {
+  hold: 'keep a queued message, without further attempts, until it is released',
+  release: 'release a held message',
+  retry: 'try a queued message now',
+  bounce: 'return a queued message to its sender',
+  delete: 'delete a queued message; the sender gets no DSN',
+}
 
 const commands: Record<string, Command> = {
   status: {
     usage:
-      'status                    services, workers and the revision of each; exit code 2 if a service is not in its desired state',
+      'status                    show services, workers and their revisions; exit code 2 if a service is not in its desired state',
     arguments: 0,
     run: (client) => status(client),
   },
@@ -37,17 +44,17 @@ const commands: Record<string, Command> = {
     run: (client) => document(client),
   },
   plan: {
-    usage: 'plan FILE                 show what applying FILE would change; exit code 2 if anything would',
+    usage: 'plan FILE                 show what applying FILE would change; exit code 2 if there are differences',
     arguments: 1,
     run: (client, [file = '']) => plan(client, file),
   },
   apply: {
-    usage: 'apply FILE                apply FILE',
+    usage: 'apply FILE                print the plan of FILE, then apply it',
     arguments: 1,
     run: (client, [file = '']) => apply(client, file),
   },
   revert: {
-    usage: 'revert N [--force]        undo only revision N; --force: even if it was changed again later',
+    usage: 'revert N [--force]        undo only revision N; --force: even if later revisions changed the same rows',
     arguments: 1,
     most: 2,
     run: (client, [number = '', force]) => revert(client, number, force),
@@ -63,7 +70,7 @@ const commands: Record<string, Command> = {
     run: (client, [id = '']) => queue.show(client, id),
   },
   explain: {
-    usage: 'explain ID                say why a message waits',
+    usage: 'explain ID                explain why a message waits',
     arguments: 1,
     run: (client, [id = '']) => queue.explain(client, id),
   },
@@ -90,10 +97,10 @@ const commands: Record<string, Command> = {
     run: (client) => queue.run(client),
   },
   ...Object.fromEntries(
-    messageActions.map((action): [string, Command] => [
+    Object.entries(messageActions).map(([action, what]): [string, Command] => [
       action,
       {
-        usage: `${`${action} ID`.padEnd(26)}${action} a queued message`,
+        usage: `${`${action} ID`.padEnd(26)}${what}`,
         arguments: 1,
         run: (client, [id = '']) => queue.act(client, action, id),
       },
@@ -104,10 +111,10 @@ const commands: Record<string, Command> = {
 async function status(client: Client): Promise<number> {
   const { items } = await client.get<{ items: ServiceView[] }>('/v1/services')
   for (const { name, desired, observed, workers } of items) {
-    console.log(`${name}: ${observed}${observed === desired ? '' : `, wanted ${desired}`}`)
+    console.log(`${name}: ${observed}${observed === desired ? '' : `, should be ${desired}`}`)
     for (const worker of workers)
       console.log(
-        `  ${worker.id}: revision ${worker.revision}, ${worker.sessions} sessions${worker.live ? '' : ', SILENT'}${worker.detail ? `, ${worker.detail}` : ''}`,
+        `  ${worker.id}: revision ${worker.revision}, ${counted(worker.sessions, 'session')}${worker.live ? '' : ', NOT REPORTING'}${worker.detail ? `, ${worker.detail}` : ''}`,
       )
   }
   return items.every(({ desired, observed }) => desired === observed) ? 0 : 2
@@ -125,23 +132,24 @@ function usage(): string {
     ...Object.values(commands).map((command) => `  postern ${command.usage}`),
     '',
     'On the machine itself, with Postern stopped and POSTERN_DATA_DIR set (default ./data):',
-    '  postern reset-password [EMAIL]      a new password for the first owner, or for EMAIL',
+    '  postern reset-password [EMAIL]      set a new password for the first owner, or for EMAIL',
     '',
-    'As sendmail (also under that name, or as postern sendmail …), a message on standard input:',
+    'As sendmail (linked under that name, or as postern sendmail …), with a message on standard input:',
     '  postern [-t] [-i] [-f SENDER] [-F NAME] [RECIPIENT…]',
-    '                            -t: recipients from To, Cc and Bcc, Bcc removed; -i, -oi: a dot alone is no end;',
-    '                            all recipients are taken or none; exit codes of sysexits.h',
+    '                            -t: take the recipients from To, Cc and Bcc, and remove Bcc',
+    '                            -i, -oi: a line with only a dot does not end the message',
+    '                            All recipients are accepted or none. Exit codes are those of sysexits.h.',
     '  postern -N never|success,failure,delay  -R full|hdrs  -V ENVID',
-    '                            what the sender is told of, and how (RFC 3461)',
+    '                            which delivery reports the sender gets, and how (RFC 3461)',
     '  postern -bs               speak SMTP on standard input and output',
     '  postern -bp               the same as queue',
     '  postern -q                the same as run',
     '',
     'POSTERN_URL     the API, default http://127.0.0.1:8080',
-    'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; it needs the role operator to change the queue',
-    'POSTERN_ORIGIN  the domain added to names without one by sendmail; default: this host',
+    'POSTERN_TOKEN   an API token (console, Users and tokens) or an access token; changing the queue needs the role operator',
+    'POSTERN_ORIGIN  the domain that sendmail adds to names without one; default: this host',
     'POSTERN_SMTP    host:port of the SMTP service for -bs; default: ask the API',
-    '/etc/postern/cli.env holds these for programs that pass no environment on (POSTERN_CLI_CONFIG names another file)',
+    '/etc/postern/cli.env can set these for programs that do not pass on their environment (POSTERN_CLI_CONFIG: use another file)',
   ].join('\n')
 }
 
@@ -150,7 +158,7 @@ function client(): Client {
   if (!token)
     throw new Exit(
       isSendmail(process.argv.slice(2)) ? sysexits.config : 1,
-      'POSTERN_TOKEN is not set. Create a token in the console (Users and tokens) or with POST /v1/tokens',
+      'POSTERN_TOKEN is not set. Create a token in the console (Users and tokens) or with POST /v1/tokens.',
     )
   return new Client(process.env.POSTERN_URL ?? 'http://127.0.0.1:8080', token)
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import type { MessageView, Page, QueueItem, ServiceView } from '@postern/contract/views.ts'
 import type { Client } from './client.ts'
+import { counted } from './counted.ts'
 import { submit } from './sendmail.ts'
 import { Exit, sysexits } from './sysexits.ts'
 
@@ -13,7 +14,9 @@ export async function list(client: Client, query: string): Promise<number> {
       `/v1/queue?${query}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`,
     )
     for (const { id, state, sender, recipients, attempts, cause } of page.items)
-      console.log([id, state, `<${sender}>`, recipients.join(','), `${attempts} tries`, plain(cause ?? '')].join('  '))
+      console.log(
+        [id, state, `<${sender}>`, recipients.join(','), counted(attempts, 'attempt'), plain(cause ?? '')].join('  '),
+      )
     cursor = page.nextCursor
   } while (cursor)
   return 0
@@ -25,7 +28,7 @@ export async function show(client: Client, id: string): Promise<number> {
   console.log(`${message.id}  ${message.state}  <${message.sender}>  ${message.size} octets`)
   for (const { address, outcome, attempts, lastReply, nextTryAt } of message.recipients)
     console.log(
-      `  ${address}  ${outcome}  ${attempts} tries${nextTryAt ? `  next ${nextTryAt}` : ''}${lastReply ? `\n    ${plain(lastReply)}` : ''}`,
+      `  ${address}  ${outcome}  ${counted(attempts, 'attempt')}${nextTryAt ? `  next ${nextTryAt}` : ''}${lastReply ? `\n    ${plain(lastReply)}` : ''}`,
     )
   for (const event of message.trace) console.log(`  ${event.at}  ${plain(event.text)}`)
   return 0
@@ -51,13 +54,15 @@ export async function explain(client: Client, id: string): Promise<number> {
       say('It is being delivered, or will be soon.')
       break
     default:
-      say('The last try failed. It will be tried again.')
+      say('The last attempt failed. Postern will try again.')
   }
   const manager = services.items.find(({ name }) => name === 'queue')
-  if (manager && manager.observed !== 'running') say(`The Queue Manager is ${manager.observed}: nothing is delivered.`)
+  if (manager && manager.observed !== 'running') say(`The Queue Manager is ${manager.observed}: no mail is delivered.`)
   for (const { address, outcome, attempts, lastReply, nextTryAt } of message.recipients) {
     if (outcome !== 'waiting') continue
-    say(`  ${address}: tried ${attempts} times${nextTryAt && message.state !== 'held' ? `, next ${nextTryAt}` : ''}`)
+    say(
+      `  ${address}: ${counted(attempts, 'attempt')}${nextTryAt && message.state !== 'held' ? `, next ${nextTryAt}` : ''}`,
+    )
     if (lastReply) say(`    last reply: ${lastReply}`)
   }
   return 0
@@ -65,7 +70,7 @@ export async function explain(client: Client, id: string): Promise<number> {
 
 export async function reroute(client: Client, id: string, place: string): Promise<number> {
   const [, inBrackets, host, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(place) ?? []
-  if (!inBrackets && !host) throw new Exit(sysexits.usage, `${place} is not host or host:port`)
+  if (!inBrackets && !host) throw new Exit(sysexits.usage, `"${place}" must be HOST or HOST:PORT`)
   return act(client, 'reroute', id, { to: { host: inBrackets ?? host, ...(port ? { port: Number(port) } : {}) } })
 }
 
@@ -73,7 +78,7 @@ export async function reroute(client: Client, id: string, place: string): Promis
 export async function submitFile(client: Client, file: string, args: readonly string[]): Promise<number> {
   const { values, positionals } = envelopeOf(args)
   if (positionals.length === 0)
-    throw new Exit(sysexits.usage, 'no recipient: postern submit FILE --from SENDER RECIPIENT…')
+    throw new Exit(sysexits.usage, 'no recipient; usage: postern submit FILE [--from SENDER] RECIPIENT…')
   const octets = await readFile(file === '-' ? '/dev/stdin' : file).catch((error: Error) => {
     throw new Exit(sysexits.noInput, `cannot read ${file}: ${error.message}`)
   })
@@ -98,7 +103,7 @@ export async function act(client: Client, action: string, id: string, body?: obj
 
 export async function run(client: Client): Promise<number> {
   const { revision } = await client.post<{ revision: number }>('/v1/queue/run')
-  console.log(`a run of the whole queue was requested as revision ${revision}`)
+  console.log(`queue run requested as revision ${revision}`)
   return 0
 }
 

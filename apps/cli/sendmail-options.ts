@@ -74,7 +74,7 @@ const table: Readonly<Record<string, Option>> = {
     value: 'needed',
     take: (options, value) => {
       const mode = modes[value]
-      if (!mode) throw new Exit(sysexits.usage, `-b${value} is not supported; supported are -bm, -bs, -bp and -bi`)
+      if (!mode) throw new Exit(sysexits.usage, `-b${value} is not supported; use -bm, -bs, -bp or -bi`)
       options.mode = mode
     },
   },

@@ -21,7 +21,7 @@ export async function sendmail(client: Client, options: SendmailOptions, input: 
       sysexits.usage,
       options.fromHeader
         ? 'no recipient in To, Cc or Bcc'
-        : 'no recipient; name one, or take them from the header with -t',
+        : 'no recipient; give one, or use -t to take recipients from the header',
     )
   const sender = options.sender === undefined ? qualified(userName()) : options.sender && qualified(options.sender)
   const kept = options.fromHeader ? fields.filter((field) => !isSecret(field)) : fields

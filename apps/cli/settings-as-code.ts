@@ -32,7 +32,7 @@ async function read(file: string): Promise<unknown> {
   try {
     return parse(text)
   } catch (error) {
-    throw new Error(`${file} is neither YAML nor JSON: ${(error as Error).message}`)
+    throw new Error(`${file} is not valid YAML or JSON: ${(error as Error).message}`)
   }
 }
 

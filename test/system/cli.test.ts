@@ -111,7 +111,7 @@ it('says what is wrong with a document of another version, a file that is none, 
   await writeFile(file('none.yaml'), 'a: [1\n  b: }')
   expect(await cli(['plan', file('none.yaml')])).toMatchObject({
     code: 1,
-    errors: expect.stringContaining('neither YAML nor JSON'),
+    errors: expect.stringContaining('not valid YAML or JSON'),
   })
   expect(await cli(['plan', file('missing.yaml')])).toMatchObject({
     code: 1,
@@ -152,7 +152,7 @@ it('lists, shows, holds, releases and deletes what waits', async () => {
   await expect.poll(async () => (await cli(['queue'])).out).toMatch(/deferred {2}<s@b.test> {2}ann@a.test/)
   const id = (await cli(['queue', 'state=deferred'])).out.split(' ')[0] as string
   const shown = await cli(['show', id])
-  expect(shown.out).toMatch(/ann@a\.test {2}waiting {2}1 tries/)
+  expect(shown.out).toMatch(/ann@a\.test {2}waiting {2}1 attempt/)
   expect((await cli(['list', 'state=deferred'])).out).toBe((await cli(['queue', 'state=deferred'])).out)
   // A second message is not silently left out.
   expect(await cli(['delete', id, id])).toMatchObject({ code: 64, errors: expect.stringContaining('delete ID') })

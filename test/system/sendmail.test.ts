@@ -250,14 +250,14 @@ describe('the delivery utility', () => {
     expect(submitted.code).toBe(0)
     const id = submitted.out.trim()
     const explained = async () => (await run(['explain', id])).out
-    await expect.poll(explained).toMatch(/eve@far\.test: tried 1 times, next 20/)
+    await expect.poll(explained).toMatch(/eve@far\.test: 1 attempt, next 20/)
     expect(await explained()).toContain('ECONNREFUSED')
     expect((await run(['-bp'])).out).toContain(id)
 
     expect((await run(['deliver', id])).code).toBe(0)
-    await expect.poll(explained).toContain('tried 2 times')
+    await expect.poll(explained).toContain('2 attempts')
     expect((await run(['-q'])).code).toBe(0)
-    await expect.poll(explained).toContain('tried 3 times')
+    await expect.poll(explained).toContain('3 attempts')
     expect((await run(['hold', id])).code).toBe(0)
     await expect.poll(explained).toMatch(/^It is held by token:cli\. To release it: postern release/)
     expect((await run(['release', id])).code).toBe(0)
@@ -265,7 +265,7 @@ describe('the delivery utility', () => {
     expect((await run(['reroute', id, 'not a place!'])).code).not.toBe(0)
     // Its own receiver refuses it, which shows where it went.
     expect((await run(['reroute', id, `127.0.0.1:${postern.smtpPort}`])).code).toBe(0)
-    await expect.poll(explained).toMatch(/tried [45] times|was (delivered|bounced)/)
+    await expect.poll(explained).toMatch(/[45] attempts|was (delivered|bounced)/)
   })
 
   it('says what it does, and what is missing', async () => {
