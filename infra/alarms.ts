@@ -29,28 +29,28 @@ function apiWarnings({ api, lambda, schedules }: ApiStack): Record<string, Warni
   return {
     ApiServerErrors: {
       metric: api.metricServerError({ statistic: Stats.SUM, period: minute }),
-      description: 'The API answered with 5xx. Look into the log of the function',
+      description: 'The API answered with 5xx. Check the log of the function',
       when: { above: 4 },
       periods: 2,
       silence: 'calm',
     },
     ApiFunctionErrors: {
       metric: lambda.metricErrors({ statistic: Stats.SUM, period: minute }),
-      description: 'The API function fails: requests, sweeps or the retention. Look into its log',
+      description: 'The API function is failing on requests, sweeps or retention. Check its log',
       when: { above: 0 },
       periods: 3,
       silence: 'calm',
     },
     ApiThrottled: {
       metric: lambda.metricThrottles({ statistic: Stats.SUM, period: minute }),
-      description: 'The account has no room for more instances of the API function: raise its concurrency',
+      description: 'The API function is throttled. Raise the concurrency limit of the account',
       when: { above: 0 },
       periods: 2,
       silence: 'calm',
     },
     SchedulesFail: {
       metric: schedules.metricTargetErrors({ statistic: Stats.SUM, period: minute }),
-      description: 'The scheduler cannot call the API function: unsent change notifications and old events stay',
+      description: 'The scheduler cannot call the API function: unsent change notifications and old events remain',
       when: { above: 0 },
       periods: 3,
       silence: 'calm',
@@ -65,14 +65,14 @@ function sweepWarnings(stack: Stack, logs: LogGroup): Record<string, Warning> {
     SettingsLag: {
       metric: measure('SettingsLag', 'lagSeconds'),
       description:
-        'A worker has not had the latest settings in force for a minute, or the sweep has been silent for five. See Services in the console',
+        'A worker has been without the latest settings for a minute, or the sweep has not reported for five. See Services in the console',
       when: { above: 60 },
       periods: 5,
       silence: 'alarm',
     },
     OldestMail: {
       metric: measure('OldestMail', 'oldestWaitingSeconds'),
-      description: 'A message has been waiting for delivery for six hours. See the queue in the console, by cause',
+      description: 'A message has been waiting for delivery for six hours. See the queue by cause in the console',
       when: { above: 6 * 3600 },
       periods: 5,
       silence: 'calm',
@@ -108,7 +108,7 @@ function workerWarnings({ cluster, service, targets }: WorkersStack): Record<str
   return {
     NoWorker: {
       metric: ofService('RunningTaskCount'),
-      description: 'No worker runs: mail is neither accepted nor delivered. See the events of the ECS service',
+      description: 'No worker is running: mail is neither accepted nor delivered. See the events of the ECS service',
       when: { below: 1 },
       // During a deployment there is no worker for a minute or two.
       periods: 5,
@@ -123,7 +123,7 @@ function workerWarnings({ cluster, service, targets }: WorkersStack): Record<str
     },
     WorkerMemory: {
       metric: service.metricMemoryUtilization({ statistic: Stats.MAXIMUM, period: minute }),
-      description: 'The worker is close to its memory limit, where it would be killed',
+      description: 'The worker is close to its memory limit. Above it, the worker is killed',
       when: { above: 85 },
       periods: 5,
       silence: 'calm',
@@ -144,7 +144,7 @@ function queueWarnings(): Record<string, Warning> {
           statistic: Stats.MAXIMUM,
           period: minute,
         }),
-        description: `Change events wait in the queue of ${worker}: it does not listen`,
+        description: `Change notifications for ${worker} are not being fetched`,
         when: { above: 60 },
         periods: 5,
         silence: 'calm',

@@ -36,7 +36,7 @@ export class ApiStack extends Stack {
     this.schedules = schedules(this, this.lambda)
     new CfnOutput(this, 'ApiUrl', {
       value: this.api.apiEndpoint,
-      description: 'What the workers ask; people use the CDN',
+      description: 'The address of the API for workers. People use the CDN',
     })
   }
 }
@@ -69,14 +69,14 @@ function parameters(stack: Stack) {
       type: 'String',
       description,
       allowedPattern: '^(libsql|https)://[A-Za-z0-9.-]+(:[0-9]+)?(/.*)?$',
-      constraintDescription: 'a libsql:// or https:// address; a token does not belong in it',
+      constraintDescription: 'a libsql:// or https:// address without a token',
     })
   return {
     settings: database('DatabaseUrl', 'libSQL server with the settings, e.g. libsql://settings.example.org'),
     events: database('EventsDatabaseUrl', 'libSQL server with the events'),
     admin: new CfnParameter(stack, 'AdminEmail', {
       type: 'String',
-      description: 'Login of the first administrator; its password is in the secret AdminPassword',
+      description: 'E-mail address of the first administrator. The password is in the secret AdminPassword',
       allowedPattern: '^[^@\\s]+@[^@\\s]+$',
     }),
   }
@@ -109,8 +109,8 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
   )
   acceptFindings(role, {
     [wildcard(stack, queues(stack))]:
-      'Workers make their own queues; their names are known only by the prefix. The action is SendMessage alone',
-    [wildcard(stack, archived)]: 'New objects below events/ in the one archive bucket; no reading, no deleting',
+      'Workers create their own queues, so only the prefix of their names is known. The only action is SendMessage',
+    [wildcard(stack, archived)]: 'Only creates objects below events/ in the archive bucket. Cannot read or delete',
   })
   return new Lambda(stack, 'Function', {
     description: 'Postern API',
@@ -180,7 +180,7 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
   }
   acceptFindings(api, {
     'AwsSolutions-APIG4':
-      'The API checks every request itself: its own short JWTs, hashed API tokens and roles, and some paths are public by specification (sign-in, JWKS)',
+      'The API checks every request itself: its own short JWTs, hashed API tokens and roles, and some paths must be public (sign-in, JWKS)',
   })
   new HttpStage(stack, 'Stage', {
     httpApi: api,

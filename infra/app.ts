@@ -11,7 +11,7 @@ const domain: unknown = app.node.tryGetContext('domain')
 const certificateArn: unknown = app.node.tryGetContext('certificateArn')
 if ((domain === undefined) !== (certificateArn === undefined)) {
   throw new Error(
-    `context: domain (${domain}) and certificateArn (${certificateArn}) belong together; give both (-c domain=… -c certificateArn=…) or neither`,
+    `context: domain (${domain}) and certificateArn (${certificateArn}) must be given together; give both (-c domain=… -c certificateArn=…) or neither`,
   )
 }
 buildPostern(app, {

@@ -12,12 +12,12 @@ import { drainTimeoutSeconds, publicPorts, workerPorts } from './limits.ts'
 export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): NetworkLoadBalancer {
   const network = new SecurityGroup(stack, 'BalancerNetwork', {
     vpc,
-    description: 'Postern balancer: the mail ports from anywhere, the workers only behind it',
+    description: 'Postern balancer: accepts mail ports from anywhere and connects only to the workers',
     allowAllOutbound: false,
   })
   acceptFindings(network, {
     'AwsSolutions-EC23':
-      'Mail comes from anywhere. These three ports are what a mail exchanger is for; who may talk is decided by Control Access in the worker',
+      'Mail comes from anywhere. A mail exchanger must open these three ports. Control Access in the worker decides who may connect',
   })
   for (const { port, target, name } of publicPorts) {
     network.addIngressRule(Peer.anyIpv4(), Port.tcp(port), name)
@@ -35,7 +35,7 @@ export function balancer(stack: Stack, vpc: Vpc, worker: SecurityGroup): Network
   })
   acceptFindings(front, {
     'AwsSolutions-ELB2':
-      'A network load balancer writes access logs for TLS listeners only; these are TCP. Every connection is an event of the worker, with the address from the PROXY header',
+      'A network load balancer writes access logs only for TLS listeners. These are TCP. Every connection is an event of the worker, with the address from the PROXY header',
   })
   return front
 }

@@ -60,7 +60,9 @@ export async function bundle({ api, outdir }: Sources): Promise<void> {
 function refuseEmbedded(metafile: Metafile): void {
   const found = Object.keys(metafile.inputs).find((input) => embeddedOnly.test(input))
   if (found)
-    throw new Error(`the API function may not contain ${found}: load it from main.ts, not from what lambda.ts imports`)
+    throw new Error(
+      `the API function must not contain ${found}. Import it from main.ts, not from a module that lambda.ts imports`,
+    )
 }
 
 function copyNative(modules: string): void {

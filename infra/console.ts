@@ -106,14 +106,14 @@ export class ConsoleStack extends Stack {
 
 function acceptOpenDoor(distribution: Distribution, site: Site | undefined): void {
   acceptFindings(distribution, {
-    'AwsSolutions-CFR1': 'Administrators travel; who may come in is decided by sign-in and roles, not by country',
+    'AwsSolutions-CFR1': 'Administrators travel. Sign-in and roles control access, not the country',
     'AwsSolutions-CFR2':
-      'The API limits logins and body sizes and the gateway throttles; a web ACL for CloudFront must live in us-east-1 and is the choice of the account that deploys',
+      'The API limits logins and body sizes and the gateway throttles; a web ACL for CloudFront must live in us-east-1 and is left to the deploying account',
   })
   if (!site) {
     acceptFindings(distribution, {
       'AwsSolutions-CFR4':
-        'Without a name of its own the distribution has CloudFront’s certificate, whose minimum cannot be set; with -c domain and -c certificateArn it is TLS 1.2',
+        'Without its own domain the distribution uses CloudFront’s certificate, whose minimum TLS version cannot be set. With -c domain and -c certificateArn it is TLS 1.2',
     })
   }
 }
@@ -201,7 +201,7 @@ function uploader(stack: Stack, { files, bucket, distribution, logGroup }: Uploa
     },
   })
   acceptFindings(role, {
-    [wildcard(stack, objects)]: 'The files of the console, all of them, in the bucket that holds nothing else',
+    [wildcard(stack, objects)]: 'All files of the console, in a bucket that holds nothing else',
   })
   return role.withoutPolicyUpdates()
 }
@@ -237,7 +237,7 @@ function upload(stack: Stack, parts: Upload): void {
   for (const child of stack.node.children.filter(({ node }) => node.id.startsWith('Custom::CDKBucketDeployment'))) {
     acceptFindings(child, {
       'AwsSolutions-L1':
-        'The function is the library’s own, with the runtime it was tested on; it runs at deployment only',
+        'The function belongs to the CDK library and uses the runtime it was tested with. It runs only at deployment',
     })
   }
 }

@@ -52,7 +52,10 @@ export class FoundationStack extends Stack {
     this.accessLogs = accessLogs(this)
     this.alarms = alarmTopic(this)
     this.balancers = this.vpc.publicSubnets.map((subnet) => subnet.ipv4CidrBlock).join(',')
-    new CfnOutput(this, 'AlarmTopic', { value: this.alarms.topicArn, description: 'Subscribe the people on duty here' })
+    new CfnOutput(this, 'AlarmTopic', {
+      value: this.alarms.topicArn,
+      description: 'Subscribe the people on call to this topic',
+    })
   }
 }
 
@@ -101,22 +104,21 @@ function secrets(stack: Stack): Secrets {
   }
   const enrolToken = (id: string, service: string) =>
     secret(id, {
-      description: `Postern: what a worker of ${service} shows to enrol`,
+      description: `Postern: enrolment token for workers of ${service}`,
       rotation:
-        'Good only for enrolling; what it yields lasts minutes. A rotation must reach API and workers together: put a new value, deploy both',
+        'Only used to enrol, and gives access for minutes. The API and the workers must change together: store a new value, then deploy both',
     })
   return {
     databaseToken: secret('DatabaseToken', {
       description:
-        'Postern: token of the libSQL server. Made with a random value: put the real one here before the first request',
+        'Postern: token of the libSQL server. Created with a random value. Store the real one before the first request',
       rotation:
-        'Issued by the libSQL server, which Secrets Manager cannot ask for a new one; replaced by put-secret-value',
+        'Issued by the libSQL server, from which Secrets Manager cannot request a new one. Replace it with put-secret-value',
     }),
     dataKey: secret('DataKey', {
       description:
-        'Postern: key of the secrets in the database. Losing it loses the signing keys and every kept secret',
-      rotation:
-        'A new value would make all kept secrets unreadable; what it protects (the signing keys) is rotated by the API itself',
+        'Postern: key of the secrets in the database. If it is lost, the signing keys and every stored secret are lost',
+      rotation: 'A new value would make all stored secrets unreadable. The API rotates the signing keys itself',
       length: dataKeyLength,
     }),
     enrolTokens: {
@@ -126,12 +128,12 @@ function secrets(stack: Stack): Secrets {
     adminPassword: secret('AdminPassword', {
       description: 'Postern: password of the first administrator, read at the first start only',
       rotation:
-        'Read once, when no user exists; afterwards the password is changed in the console and this value opens nothing',
+        'Read once, when no user exists; after the password is changed in the console, this value gives no access',
     }),
     edgeToken: secret('EdgeToken', {
-      description: 'Postern: how the API knows that a request came through the CDN',
+      description: 'Postern: proves to the API that a request came through the CDN',
       rotation:
-        'Gives no access: it only lets the CDN tell the address of a visitor. Both ends take it from here at deployment',
+        'Gives no access. It only lets the CDN pass on the address of a visitor. Both ends read it at deployment',
     }),
   }
 }
@@ -153,7 +155,7 @@ function accessLogs(stack: Stack): Bucket {
     lifecycleRules: [{ expiration: Duration.days(90) }],
   })
   acceptFindings(bucket, {
-    'AwsSolutions-S1': 'This is where access logs go; logging its own writes would feed itself',
+    'AwsSolutions-S1': 'This bucket receives access logs. Logging its own writes would loop',
   })
   return bucket
 }

@@ -9,19 +9,20 @@ import { CfnParameter, type CfnParameterProps, type Stack } from 'aws-cdk-lib'
 const parameters = {
   POSTERN_DNS_SERVERS: {
     id: 'DnsServers',
-    description: 'DNS servers of the workers, address[:port], separated by commas. Empty: those of the network',
+    description:
+      'DNS servers of the workers, address[:port], separated by commas. Empty: the DNS servers of the network',
     allowedPattern: String.raw`^([0-9A-Fa-f.:\[\], ]*)$`,
   },
   POSTERN_DNS_VALIDATES: {
     id: 'DnsValidates',
     description:
-      'yes: these servers validate DNSSEC, so DANE is honoured. For those of the network, turn on DNSSEC validation in Route 53 Resolver first',
+      'yes: these servers validate DNSSEC, so DANE is used. For the servers of the network, turn on DNSSEC validation in Route 53 Resolver first',
     allowedValues: ['', 'yes', 'no'],
   },
   POSTERN_CA_FILE: {
     id: 'CaFile',
     description:
-      'PEM file on the volume, e.g. /data/authorities.pem: authorities trusted for outbound TLS besides the public ones',
+      'PEM file on the volume, e.g. /data/authorities.pem: certificate authorities trusted for outbound TLS besides the public ones',
     allowedPattern: String.raw`^(|/data/[\w./-]+)$`,
   },
   POSTERN_HOOKS_MAY_REACH: {
@@ -33,7 +34,7 @@ const parameters = {
   POSTERN_SYSLOG: {
     id: 'Syslog',
     description:
-      'host:port of a syslog server, by UDP, for logging.destination syslog. A container has no syslog of its own',
+      'host:port of a syslog server (UDP), used when logging.destination is syslog. A container has no local syslog',
     allowedPattern: String.raw`^(|[\w.:\[\]-]+:[0-9]{1,5})$`,
   },
 } satisfies Partial<Record<VariableName, { id: string } & CfnParameterProps>>

@@ -55,7 +55,7 @@ export class WorkersStack extends Stack {
     const { vpc } = foundation
     const network = new SecurityGroup(this, 'WorkerNetwork', {
       vpc,
-      description: 'Postern workers: mail from the balancer in; anything out',
+      description: 'Postern workers: inbound mail from the balancer, all outbound traffic',
       // Mail goes to any address, and a route may name any port.
       allowAllOutbound: true,
     })
@@ -127,10 +127,10 @@ function closedVolume(): PolicyDocument {
 
 function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefinition {
   const assumedBy = new ServicePrincipal('ecs-tasks.amazonaws.com')
-  const taskRole = new Role(stack, 'WorkerRole', { assumedBy, description: 'What the workers themselves may do' })
+  const taskRole = new Role(stack, 'WorkerRole', { assumedBy, description: 'Permissions of the workers' })
   const executionRole = new Role(stack, 'StarterRole', {
     assumedBy,
-    description: 'Pulls the image, hands over the secret, opens the logs',
+    description: 'Pulls the image, reads the secret and writes the logs',
   })
   grantOwnQueue(stack, taskRole)
   taskRole.addToPolicy(
@@ -161,10 +161,11 @@ function taskDefinition(stack: Stack, { files, door }: Volume): FargateTaskDefin
   })
   acceptFindings(task, {
     'AwsSolutions-ECS2':
-      'What is in the environment is addresses, ports and names. The one secret of each, its enrol token, comes from Secrets Manager',
+      'The environment only holds addresses, ports and names. The only secret of each worker, its enrolment token, comes from Secrets Manager',
   })
   acceptFindings(executionRole, {
-    [wildcard(stack, '*')]: 'ecr:GetAuthorizationToken knows no resource; pulling is limited to the one repository',
+    [wildcard(stack, '*')]:
+      'ecr:GetAuthorizationToken does not support resources. Pulling is limited to one repository',
   })
   return task
 }
@@ -183,7 +184,7 @@ function grantOwnQueue(stack: Stack, role: Role): void {
   )
   acceptFindings(role, {
     [wildcard(stack, queues(stack))]:
-      'A worker names its queue after itself; with the later spool there will be any number of workers',
+      'Each worker gives its queue its own name. A later spool allows any number of workers',
   })
 }
 
@@ -291,10 +292,10 @@ function service(stack: Stack, { cluster, task, network }: FargateServiceOptions
 }
 
 function outputs(stack: Stack, front: NetworkLoadBalancer, vpc: Vpc): void {
-  new CfnOutput(stack, 'MailHost', { value: front.loadBalancerDnsName, description: 'What the MX host name points to' })
+  new CfnOutput(stack, 'MailHost', { value: front.loadBalancerDnsName, description: 'Point the MX host name here' })
   new CfnOutput(stack, 'Spool', { value: spoolNotice })
   new CfnOutput(stack, 'TrustedBalancers', {
     value: vpc.publicSubnets.map((subnet) => subnet.ipv4CidrBlock).join(','),
-    description: 'advanced.proxyProtocol of the receiver, given by its environment',
+    description: 'advanced.proxyProtocol of the receiver, set through its environment',
   })
 }

@@ -36,6 +36,6 @@ const notFound = {
   headers: { 'content-type': { value: 'application/problem+json' }, 'cache-control': { value: 'no-store' } },
   body: {
     encoding: 'text',
-    data: '{"type":"about:blank","title":"Not found","status":404,"detail":"There is no such page."}',
+    data: '{"type":"about:blank","title":"Not found","status":404,"detail":"This page does not exist."}',
   },
 }

@@ -7,7 +7,7 @@ export const fromSecretsManager = (): ReadSecret => {
   const client = new SecretsManagerClient({})
   return async (arn) => {
     const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }))
-    if (!SecretString) throw new Error(`secret ${arn} has no text`)
+    if (!SecretString) throw new Error(`secret ${arn} has no text value`)
     return SecretString
   }
 }
@@ -24,7 +24,8 @@ export async function loadSecrets(environment: NodeJS.ProcessEnv, read: ReadSecr
 }
 
 function secretArns(text: string | undefined): [string, string][] {
-  if (text === undefined) throw new Error('POSTERN_SECRETS is not set: a JSON object of variable names and secret ARNs')
+  if (text === undefined)
+    throw new Error('POSTERN_SECRETS is not set. It must be a JSON object of variable names and secret ARNs')
   const arns: unknown = JSON.parse(text)
   if (typeof arns !== 'object' || arns === null) throw new Error('POSTERN_SECRETS is not a JSON object')
   return Object.entries(arns).map(([variable, arn]) => {
