@@ -20,7 +20,7 @@ export type PosternOptions = {
   dns?: string
   /** The port asked of MX hosts. */
   outboundPort?: number
-  /** Anything else of "Starting it", which wins. */
+  /** Other environment variables; these override the ones above. */
   env?: Record<string, string>
   /** Milliseconds until `postern ready`; 30 000 without it. */
   readyWithinMs?: number

@@ -65,6 +65,6 @@ async function keepToThisUser(dataDirectory: string): Promise<void> {
 
 function required(env: NodeJS.ProcessEnv, name: string): string {
   const value = env[name]
-  if (!value) throw new Error(`${name} is not set; a worker needs it (see README, "Starting it")`)
+  if (!value) throw new Error(`${name} is not set; a worker needs it (see README, "Environment variables")`)
   return value
 }
