@@ -86,7 +86,7 @@ function network(stack: Stack): Vpc {
   return vpc
 }
 
-/** Letters and digits are valid base64. 43 of them encode the 32 octets of an AES-256 key. */
+/** Letters and digits are valid base64. 43 of them encode the 32 bytes of an AES-256 key. */
 export const dataKeyLength = 43
 
 /** `rotation` explains why Secrets Manager does not rotate the secret, and who does. */

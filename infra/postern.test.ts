@@ -113,7 +113,7 @@ describe('secrets', () => {
     expect(Object.fromEntries(handed)).toMatchObject({ smtp: ['SmtpEnrolToken'], queue: ['QueueEnrolToken'] })
   })
 
-  test('of the data key are 32 octets in base64', () => {
+  test('of the data key are 32 bytes in base64', () => {
     templates.foundation.hasResourceProperties('AWS::SecretsManager::Secret', {
       GenerateSecretString: { PasswordLength: dataKeyLength, ExcludePunctuation: true },
     })

@@ -93,7 +93,7 @@ it('refuses bodies of workers that are none', { timeout: 60_000 }, async () => {
     )
 })
 
-it('takes any octets', { timeout: 60_000 }, async () => {
+it('takes any bytes', { timeout: 60_000 }, async () => {
   const token = await api.tokens.owner()
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (body) => {

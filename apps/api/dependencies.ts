@@ -33,7 +33,7 @@ export type Dependencies = {
   /** Settings fixed by the environment: `advanced.port` → `POSTERN_SMTP_PORT=2525`. */
   fixed: Record<string, string>
   /**
-   * The largest message in octets that the platform passes in one request or answer. Absent if the platform has no
+   * The largest message in bytes that the platform passes in one request or answer. Absent if the platform has no
    * limit.
    */
   maxBody?: number

@@ -28,7 +28,7 @@ export type Endpoint = {
    * `verb`: the body only has to be an object here. The verb parses it, because validation needs more than the schema.
    */
   parse?: 'verb'
-  /** In octets. */
+  /** In bytes. */
   bodyLimit?: number
   /** Reads the body as text, whatever its media type. */
   text?: true

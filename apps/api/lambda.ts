@@ -13,8 +13,8 @@ import { makeParts } from './node/dependencies.ts'
 type Started = Awaited<ReturnType<typeof start>>
 let started: Promise<Started> | undefined
 
-/** The largest message in octets that fits into a function's 6 MB request or answer in base64. */
-const functionOctets = 4 * 1024 * 1024
+/** The largest message in bytes that fits into a function's 6 MB request or answer in base64. */
+const functionBytes = 4 * 1024 * 1024
 
 /** Background work gets this long before the function is frozen. The sweep completes the rest. */
 const lastWordsMs = 1_500
@@ -39,7 +39,7 @@ async function start(env: NodeJS.ProcessEnv) {
   const control = await openControl({ url, authToken })
   const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
   const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
-  parts.maxBody = functionOctets
+  parts.maxBody = functionBytes
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A generated password could only be shown in a log, so without a given password no first owner is created.
   if (env.POSTERN_ADMIN_PASSWORD)

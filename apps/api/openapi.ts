@@ -147,10 +147,10 @@ function responsesOf(row: Endpoint) {
 }
 
 function mediaOf({ body, streams = [] }: Endpoint) {
-  const octets = z.string().openapi({ format: 'binary' })
+  const bytes = z.string().openapi({ format: 'binary' })
   return {
     ...(body ? { 'application/json': { schema: body } } : {}),
-    ...Object.fromEntries(streams.map((media) => [media, { schema: octets }])),
+    ...Object.fromEntries(streams.map((media) => [media, { schema: bytes }])),
   }
 }
 

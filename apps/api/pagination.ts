@@ -13,8 +13,8 @@ export type PageQuery = z.output<typeof pageQuery>
 export function afterCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined || cursor === '') return undefined
   try {
-    const octets = Uint8Array.from(atob(cursor.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
-    return new TextDecoder('utf-8', { fatal: true }).decode(octets)
+    const bytes = Uint8Array.from(atob(cursor.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     throw invalid([{ path: 'cursor', message: 'cursor must be the nextCursor of the previous page' }])
   }
@@ -29,8 +29,8 @@ export function numberCursor(cursor: string | undefined): number | undefined {
 }
 
 function cursorOf(text: string): string {
-  const octets = new TextEncoder().encode(text)
-  return btoa(String.fromCharCode(...octets))
+  const bytes = new TextEncoder().encode(text)
+  return btoa(String.fromCharCode(...bytes))
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replaceAll('=', '')

@@ -4,19 +4,19 @@ import { ProblemError } from './problem.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads the body as text. Throws 413 past `limit` octets, and 400 if it is not UTF-8. */
+/** Reads the body as text. Throws 413 past `limit` bytes, and 400 if it is not UTF-8. */
 export async function readText(request: Request, limit: number): Promise<string> {
   try {
-    return utf8.decode(await readOctets(request, limit))
+    return utf8.decode(await readBytes(request, limit))
   } catch (error) {
     if (error instanceof ProblemError) throw error
     throw new ProblemError(400, 'The body is not UTF-8.')
   }
 }
 
-/** Reads the body. Throws 413 past `limit` octets. */
-export async function readOctets(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = () => new ProblemError(413, `The body is larger than ${limit} octets.`)
+/** Reads the body. Throws 413 past `limit` bytes. */
+export async function readBytes(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = () => new ProblemError(413, `The body is larger than ${limit} bytes.`)
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge()
   if (!request.body) return new Uint8Array()
   const chunks: Uint8Array[] = []
@@ -26,13 +26,13 @@ export async function readOctets(request: Request, limit: number): Promise<Uint8
     if (size > limit) throw tooLarge()
     chunks.push(chunk)
   }
-  const octets = new Uint8Array(size)
+  const bytes = new Uint8Array(size)
   let at = 0
   for (const chunk of chunks) {
-    octets.set(chunk, at)
+    bytes.set(chunk, at)
     at += chunk.byteLength
   }
-  return octets
+  return bytes
 }
 
 /** Deeper than any valid body. Code that walks a value may recurse this far. */
@@ -78,15 +78,15 @@ export function expectedRevision(header: string | undefined): number | undefined
 /** Returns hexadecimal. */
 export async function sha256(of: string | Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', typeof of === 'string' ? new TextEncoder().encode(of) : of)
-  return [...new Uint8Array(digest)].map((octet) => octet.toString(16).padStart(2, '0')).join('')
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** Returns 256 random bits in a URL-safe encoding. */
 export function randomSecret(prefix: string): string {
-  const octets = crypto.getRandomValues(new Uint8Array(32))
+  const bytes = crypto.getRandomValues(new Uint8Array(32))
   return (
     prefix +
-    btoa(String.fromCharCode(...octets))
+    btoa(String.fromCharCode(...bytes))
       .replaceAll('+', '-')
       .replaceAll('/', '_')
       .replaceAll('=', '')

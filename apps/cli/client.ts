@@ -41,7 +41,7 @@ export class Client {
   }
 
   /**
-   * Submits a message, either as raw octets or as a whole submission in JSON. Repeats with the same key are taken only
+   * Submits a message, either as raw bytes or as a whole submission in JSON. Repeats with the same key are taken only
    * once.
    */
   async submit(query: string, body: Buffer | string, key: string): Promise<{ id: string }> {

@@ -25,7 +25,7 @@ export async function list(client: Client, query: string): Promise<number> {
 /** Prints the envelope, the recipients and every attempt with the remote server's reply. */
 export async function show(client: Client, id: string): Promise<number> {
   const message = await client.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`)
-  console.log(`${message.id}  ${message.state}  <${message.sender}>  ${message.size} octets`)
+  console.log(`${message.id}  ${message.state}  <${message.sender}>  ${message.size} bytes`)
   for (const { address, outcome, attempts, lastReply, nextTryAt } of message.recipients)
     console.log(
       `  ${address}  ${outcome}  ${counted(attempts, 'attempt')}${nextTryAt ? `  next ${nextTryAt}` : ''}${lastReply ? `\n    ${plain(lastReply)}` : ''}`,
@@ -79,10 +79,10 @@ export async function submitFile(client: Client, file: string, args: readonly st
   const { values, positionals } = envelopeOf(args)
   if (positionals.length === 0)
     throw new Exit(sysexits.usage, 'no recipient; usage: postern submit FILE [--from SENDER] RECIPIENT…')
-  const octets = await readFile(file === '-' ? '/dev/stdin' : file).catch((error: Error) => {
+  const bytes = await readFile(file === '-' ? '/dev/stdin' : file).catch((error: Error) => {
     throw new Exit(sysexits.noInput, `cannot read ${file}: ${error.message}`)
   })
-  console.log(await submit(client, { sender: values.from ?? '', recipients: positionals }, octets))
+  console.log(await submit(client, { sender: values.from ?? '', recipients: positionals }, bytes))
   return 0
 }
 

@@ -12,7 +12,7 @@ import { Exit, sysexits } from './sysexits.ts'
 
 /** Submits the message. Resolves when it is durable. Otherwise throws Exit, and nothing was accepted. */
 export async function sendmail(client: Client, options: SendmailOptions, input: Buffer): Promise<number> {
-  // latin1 keeps every octet unchanged.
+  // latin1 keeps every byte unchanged.
   const { fields, rest } = splitMessage(endAtDot(input.toString('latin1').replace(/^From .*\n/, ''), options))
   const listed = [...options.recipients, ...(options.fromHeader ? recipientsIn(fields) : [])]
   const recipients = [...new Set(listed.map(utf8).map(qualified))]
@@ -26,8 +26,8 @@ export async function sendmail(client: Client, options: SendmailOptions, input: 
   const sender = options.sender === undefined ? qualified(userName()) : options.sender && qualified(options.sender)
   const kept = options.fromHeader ? fields.filter((field) => !isSecret(field)) : fields
   const from = kept.some(({ name }) => name === 'from') ? '' : fromField(sender, options.fullName)
-  const octets = Buffer.concat([Buffer.from(from), Buffer.from(kept.map(({ text }) => text).join('') + rest, 'latin1')])
-  await submit(client, { sender, recipients, ...dsnOptions(options) }, octets)
+  const bytes = Buffer.concat([Buffer.from(from), Buffer.from(kept.map(({ text }) => text).join('') + rest, 'latin1')])
+  await submit(client, { sender, recipients, ...dsnOptions(options) }, bytes)
   return 0
 }
 
@@ -48,7 +48,7 @@ function dsnOptions({ notify, ret, envid }: SendmailOptions): Pick<Submitted, 'n
 export async function submit(
   client: Client,
   { sender, recipients, notify, ...dsn }: Submitted,
-  octets: Buffer,
+  bytes: Buffer,
 ): Promise<string> {
   const query = new URLSearchParams({
     sender,
@@ -64,10 +64,10 @@ export async function submit(
     recipients,
     ...(notify === undefined ? {} : { notify: notify.split(',') }),
     ...dsn,
-    messageBase64: octets.toString('base64'),
+    messageBase64: bytes.toString('base64'),
   })
   const send = () =>
-    isLong ? client.submit('', JSON.stringify(inJson()), key) : client.submit(`?${query}`, octets, key)
+    isLong ? client.submit('', JSON.stringify(inJson()), key) : client.submit(`?${query}`, bytes, key)
   try {
     const { id } = await send().catch((error: unknown) => {
       if (error instanceof ApiError && error.status === 0) return send()

@@ -27,11 +27,11 @@ const compressed: Plugin = {
     for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !/\.(css|html|js|json|svg)$/.test(entry.name)) continue
       const file = join(entry.parentPath, entry.name)
-      const octets = readFileSync(file)
-      if (octets.length < 1024) continue
-      const params = { [constants.BROTLI_PARAM_SIZE_HINT]: octets.length }
-      writeFileSync(`${file}.br`, brotliCompressSync(octets, { params }))
-      writeFileSync(`${file}.gz`, gzipSync(octets, { level: 9 }))
+      const bytes = readFileSync(file)
+      if (bytes.length < 1024) continue
+      const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
+      writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params }))
+      writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }))
     }
   },
 }

@@ -90,7 +90,7 @@ describe('a mail address', () => {
     ['jane@exa mple', 'neither a domain nor an address literal'],
     ['jane doe@example.org', 'must be quoted'],
     ['ja\x01ne@example.org', 'control character'],
-    [`${'a'.repeat(320)}@example.org`, 'longer than 320 octets'],
+    [`${'a'.repeat(320)}@example.org`, 'longer than 320 bytes'],
   ])('%j: what is wrong is said', (text, fault) => {
     expect(mailAddressSchema.safeParse(text).error?.issues[0]?.message).toContain(fault)
   })

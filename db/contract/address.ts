@@ -66,7 +66,7 @@ export function parseMailAddress(text: string): MailAddress | null {
   if (local === null) return null
   const domain = canonicalDomain(text.slice(at + 1))
   if (!domain) return null
-  if (octets(local) + 1 + domain.length > longest) return null
+  if (bytes(local) + 1 + domain.length > longest) return null
   // Folding can make a non-ASCII local part longer, or add characters that a local part must not contain: U+037E
   // becomes a semicolon.
   if (!isAscii.test(local) && !isFolded(foldLocal(local), domain)) return null
@@ -79,7 +79,7 @@ function readLocal(local: string): string | null {
 }
 
 function isFolded(local: string, domain: string): boolean {
-  return (dotAtom.test(local) || quoted.test(local)) && octets(local) + 1 + domain.length <= longest
+  return (dotAtom.test(local) || quoted.test(local)) && bytes(local) + 1 + domain.length <= longest
 }
 
 /** Describes what is wrong with an invalid address. */
@@ -90,17 +90,17 @@ export function addressFault(text: string): string {
   if (at === -1) return 'the address has no @ and no domain'
   if (at === 0) return 'nothing comes before the @'
   if (at === text.length - 1) return 'no domain comes after the @'
-  if (octets(text) > longest) return `the address is longer than ${longest} octets`
+  if (bytes(text) > longest) return `the address is longer than ${longest} bytes`
   if (canonicalDomain(text.slice(at + 1)) === null)
     return 'the part after the @ is neither a domain nor an address literal'
-  if (octets(text) + 2 > longest) return `the address is longer than ${longest} octets`
+  if (bytes(text) + 2 > longest) return `the address is longer than ${longest} bytes`
   return /[\s"(),:;<>@[\\\]]/.test(text.slice(0, at))
     ? 'the local part contains a character that must be quoted'
     : 'the local part is malformed'
 }
 
 /** Returns the length in UTF-8 bytes. */
-function octets(text: string): number {
+function bytes(text: string): number {
   let count = text.length
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)

@@ -16,7 +16,7 @@ export const workerMetrics = {
   },
   messages_accepted_total: { type: 'counter', service: 'smtp', help: 'Messages accepted with 250 at the end of data.' },
   messages_refused_total: { type: 'counter', service: 'smtp', help: 'Messages refused at the end of data.' },
-  octets_accepted_total: { type: 'counter', service: 'smtp', help: 'Octets of accepted messages.' },
+  accepted_bytes_total: { type: 'counter', service: 'smtp', help: 'Bytes of accepted messages.' },
   recipients_accepted_total: { type: 'counter', service: 'smtp', help: 'Recipients of accepted messages.' },
   commands_refused_total: { type: 'counter', service: 'smtp', help: 'SMTP commands answered 4xx or 5xx.' },
   protocol_errors_total: {
@@ -43,10 +43,10 @@ export const workerMetrics = {
   queue_deliveries_busy: { type: 'gauge', service: 'queue', help: 'Deliveries in progress.' },
   queue_jobs_in_memory: { type: 'gauge', service: 'queue', help: 'Delivery jobs held in memory.' },
   queue_messages_in_memory: { type: 'gauge', service: 'queue', help: 'Messages held in memory by the Queue Manager.' },
-  queue_spool_freed_octets_total: {
+  queue_spool_freed_bytes_total: {
     type: 'counter',
     service: 'queue',
-    help: 'Octets of spool segments that were deleted.',
+    help: 'Bytes of spool segments that were deleted.',
   },
   log_lines_total: { type: 'counter', service: 'any', help: 'Log lines written to the log server.' },
   log_lines_dropped_total: {

@@ -61,7 +61,7 @@ export const replies = {
   senderOk: reply(250, '2.1.0', 'Sender OK'),
   recipientOk: reply(250, '2.1.5', 'Recipient OK'),
   startMail: reply(354, null, 'End data with <CR><LF>.<CR><LF>'),
-  chunkTaken: reply(250, '2.0.0', '{octets} octets received'),
+  chunkTaken: reply(250, '2.0.0', '{bytes} octets received'),
   accepted: reply(250, '2.0.0', 'Accepted as {id}'),
   startTls: reply(220, '2.0.0', 'Ready to start TLS'),
   authenticated: reply(235, '2.7.0', 'Authentication succeeded'),
@@ -132,7 +132,7 @@ export const replies = {
   // RFC 7505 §4.2
   senderDomainNullMx: reply(550, '5.7.27', 'Sender domain {domain} has a null MX'),
   senderDomainNotKnown: reply(451, '4.4.3', 'Sender domain {domain} cannot be looked up now, try again later'),
-  messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} octets'),
+  messageTooLarge: reply(552, '5.3.4', 'Message exceeds {limit} bytes'),
   recipientSyntax: reply(501, '5.1.3', 'Bad recipient address: {detail}'),
   tooManyRecipients: reply(452, '4.5.3', 'Too many recipients'),
   relayDenied: reply(550, '5.7.1', 'Relaying denied for {recipient}'),

@@ -3,7 +3,7 @@ import type { ReplyValues } from './verdict.ts'
 
 /** Formats catalogue replies for the wire (RFC 5321 §4.2.1). The server sends no other reply text. */
 
-/** RFC 5321 §4.5.3.1.5: 512 octets including CRLF. */
+/** RFC 5321 §4.5.3.1.5: 512 bytes including CRLF. */
 const longestReply = 510
 
 /** Replies without placeholders, as sent. */

@@ -146,7 +146,7 @@ const rows: readonly Row[] = [
   {
     number: 6152,
     title: '8-bit MIME Transport',
-    what: 'BODY=8BITMIME is accepted, and octets are not changed.',
+    what: 'BODY=8BITMIME is accepted, and bytes are not changed.',
     keywords: ['8BITMIME'],
     tests: [extensions, 'workers/queue/delivery/remote.test.ts'],
   },

@@ -33,11 +33,11 @@ it('finds damage inside a database', async () => {
     )
   await database.run(sql`select 1`)
   database.$client.close()
-  const octets = readFileSync(file)
-  octets.fill(0xab, 4096 * 6, 4096 * 12)
-  writeFileSync(file, octets)
+  const bytes = readFileSync(file)
+  bytes.fill(0xab, 4096 * 6, 4096 * 12)
+  writeFileSync(file, bytes)
   await expect(openControl({ url: `file:${file}` })).rejects.toThrow(/damaged/)
-  expect(readFileSync(file).equals(octets)).toBe(true)
+  expect(readFileSync(file).equals(bytes)).toBe(true)
 })
 
 it('refuses a database of a newer version', async () => {

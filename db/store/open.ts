@@ -20,7 +20,7 @@ export type DatabaseAddress = {
 }
 
 const waitForLockMs = 5_000
-const quickCheckOctets = 256 * 1024 * 1024
+const quickCheckBytes = 256 * 1024 * 1024
 
 /** Opens the control plane's database and brings its tables up to date. Throws a DatabaseError. */
 export function openControl(address: DatabaseAddress): Promise<Database> {
@@ -71,7 +71,7 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
  */
 async function refuseDamage(client: Client, url: string): Promise<void> {
   const [size] = (await client.execute('select page_count * page_size from pragma_page_count, pragma_page_size')).rows
-  if (Number(size?.[0]) > quickCheckOctets) return
+  if (Number(size?.[0]) > quickCheckBytes) return
   const [check] = (await client.execute('pragma quick_check(1)')).rows
   if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
 }

@@ -16,8 +16,8 @@ const prefix = 'sealed:v1:'
 
 /** @param dataKey 32 bytes as base64, or a long random text from which a key is derived. */
 export async function makeSeal(dataKey: string): Promise<Seal> {
-  const octets = await keyOctets(dataKey.trim())
-  const key = await crypto.subtle.importKey('raw', octets, 'AES-GCM', false, ['encrypt', 'decrypt'])
+  const bytes = await keyBytes(dataKey.trim())
+  const key = await crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, ['encrypt', 'decrypt'])
   const utf8 = new TextEncoder()
   return {
     async seal(text, place) {
@@ -39,9 +39,9 @@ export async function makeSeal(dataKey: string): Promise<Seal> {
   }
 }
 
-async function keyOctets(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const octets = decode(text)
-  if (octets?.length === 32) return octets
+async function keyBytes(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = decode(text)
+  if (bytes?.length === 32) return bytes
   if (text.length < 32)
     throw new SealError(
       'The data key must be 32 bytes in base64 (openssl rand -base64 32), or at least 32 random characters.',
@@ -51,8 +51,8 @@ async function keyOctets(text: string): Promise<Uint8Array<ArrayBuffer>> {
 
 const isSealed = (text: unknown): text is string => typeof text === 'string' && text.startsWith(prefix)
 
-function encode(octets: Uint8Array): string {
-  return btoa(String.fromCharCode(...octets))
+function encode(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
 }
 
 function decode(text: string): Uint8Array<ArrayBuffer> | undefined {

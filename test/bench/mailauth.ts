@@ -146,7 +146,7 @@ try {
   ])
   console.log(table(['end to end', 'messages/s', 'CPU µs'], rows))
   console.log(
-    `\nMedians of ${options.rounds} interleaved rounds of ${messages} messages of ${message.length} octets, 50 sessions reused. Goal with mark: 2 500 a second on two cores.`,
+    `\nMedians of ${options.rounds} interleaved rounds of ${messages} messages of ${message.length} bytes, 50 sessions reused. Goal with mark: 2 500 a second on two cores.`,
   )
 } finally {
   await postern.stop()

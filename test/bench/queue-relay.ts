@@ -17,10 +17,10 @@ import { openLocalWriter } from '@postern/spool/local/writer.ts'
 
 /**
  * The Queue Manager alone: mail in the spool → smtp-sink, with the index, the journal and the event log on disk.
- * `node test/bench/queue-relay.ts [messages] [connections] [octets] [messages a second; 0: as fast as the spool]`.
+ * `node test/bench/queue-relay.ts [messages] [connections] [bytes] [messages a second; 0: as fast as the spool]`.
  * The mail is written by another process; the CPU is that of the Queue Manager.
  */
-const [messages = 30_000, connections = 5, octets = 1024, rate = 0] = process.argv.slice(2).map(Number)
+const [messages = 30_000, connections = 5, bytes = 1024, rate = 0] = process.argv.slice(2).map(Number)
 const directory = await mkdtemp(join(tmpdir(), 'queue-bench-'))
 const probe = createServer().listen(0, '127.0.0.1')
 await once(probe, 'listening')
@@ -62,7 +62,7 @@ const queue = await Queue.open({
 queue.startDeliveries()
 const feed = spawn(
   process.execPath,
-  [fileURLToPath(new URL('spool-feed.ts', import.meta.url)), spool, `${messages}`, `${octets}`, `${rate}`],
+  [fileURLToPath(new URL('spool-feed.ts', import.meta.url)), spool, `${messages}`, `${bytes}`, `${rate}`],
   {
     stdio: 'inherit',
   },
@@ -76,7 +76,7 @@ const seconds = (performance.now() - started) / 1000
 const used = process.cpuUsage(cpu)
 const micros = (used.user + used.system) / messages
 console.log(
-  `${messages} messages of ${octets} octets over ${connections} connections: ${Math.round(messages / seconds)} a second, ` +
+  `${messages} messages of ${bytes} bytes over ${connections} connections: ${Math.round(messages / seconds)} a second, ` +
     `${micros.toFixed(0)} µs CPU each, RSS ${Math.round(process.memoryUsage.rss() / 1e6)} MB, waiting ${queue.status().waiting.recipients}`,
 )
 sink.kill()

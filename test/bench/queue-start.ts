@@ -67,7 +67,7 @@ for (let from = 0; from < messages; from += 2000) {
         id,
         location,
         segment,
-        octets: size,
+        bytes: size,
         waitsSince: Date.now(),
         rerouted: '',
         warned: false,

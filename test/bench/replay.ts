@@ -46,7 +46,7 @@ async function fill(): Promise<void> {
   for (let i = 0; i < 20; i++)
     await api.send('POST', '/v1/accounts', { body: { address: `user${i}@example.org`, secret: 'a long password' } })
   const token = await api.tokens.smtp()
-  let octets = 0
+  let bytes = 0
   let raw = 0
   let packing = 0
   for (let from = 0; from < sessions; from += perBatch) {
@@ -55,7 +55,7 @@ async function fill(): Promise<void> {
     const startedAt = process.threadCpuUsage()
     const records = zstdCompressSync(text)
     packing += process.threadCpuUsage(startedAt).user
-    octets += records.length
+    bytes += records.length
     raw += text.length
     const body = {
       id: crypto.randomUUID(),
@@ -70,7 +70,7 @@ async function fill(): Promise<void> {
     if (status !== 204) throw new Error(said)
   }
   console.log(
-    `stored: ${sessions} sessions, ${(raw / sessions).toFixed(0)} octets each, ${(octets / sessions).toFixed(1)} compressed in ${(packing / sessions).toFixed(2)} µs`,
+    `stored: ${sessions} sessions, ${(raw / sessions).toFixed(0)} bytes each, ${(bytes / sessions).toFixed(1)} compressed in ${(packing / sessions).toFixed(2)} µs`,
   )
 }
 

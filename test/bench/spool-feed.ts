@@ -1,11 +1,11 @@
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { uuidv7 } from 'uuidv7'
 
-/** Writes messages into a spool as a receiver would. `node spool-feed.ts <spool> <messages> <octets> <a second; 0: all it can>` */
+/** Writes messages into a spool as a receiver would. `node spool-feed.ts <spool> <messages> <bytes> <a second; 0: all it can>` */
 const [directory = '', ...numbers] = process.argv.slice(2)
-const [messages = 0, octets = 1024, rate = 0] = numbers.map(Number)
+const [messages = 0, bytes = 1024, rate = 0] = numbers.map(Number)
 const writer = await openLocalWriter({ directory, name: 'smtp-1' })
-const body = Buffer.from(`${`Subject: bench\r\n\r\n${'x'.repeat(70)}\r\n`.padEnd(octets - 2, 'y')}\r\n`)
+const body = Buffer.from(`${`Subject: bench\r\n\r\n${'x'.repeat(70)}\r\n`.padEnd(bytes - 2, 'y')}\r\n`)
 const started = performance.now()
 let open = 0
 for (let i = 0; i < messages; i++) {

@@ -63,11 +63,11 @@ function envelope(number: number): object {
 
 async function measure(
   make: (directory: string) => Promise<Store>,
-  load: { octets: number; writers: number },
+  load: { bytes: number; writers: number },
 ): Promise<Figure> {
   const directory = await mkdtemp(join(process.argv[2] ?? fileURLToPath(root), 'bench-spool-'))
   const store = await make(directory)
-  const body = Buffer.alloc(load.octets, 'All work and no play makes Jack a dull boy.\r\n')
+  const body = Buffer.alloc(load.bytes, 'All work and no play makes Jack a dull boy.\r\n')
   let messages = 0
   const cpu = process.cpuUsage()
   const begun = performance.now()
@@ -86,19 +86,19 @@ function median(figures: readonly Figure[], of: keyof Figure): number {
   return figures.map((figure) => figure[of]).sort((a, b) => a - b)[figures.length >> 1]!
 }
 
-console.log('octets  writers   spool msg/s  CPU µs   file msg/s  CPU µs   ratio')
-for (const octets of [1024, 10_240, 102_400]) {
+console.log('bytes  writers   spool msg/s  CPU µs   file msg/s  CPU µs   ratio')
+for (const bytes of [1024, 10_240, 102_400]) {
   for (const writers of [1, 10, 50]) {
     const spool: Figure[] = []
     const files: Figure[] = []
     for (let round = 0; round < rounds; round++) {
-      spool.push(await measure(spoolStore, { octets, writers }))
-      files.push(await measure(fileStore, { octets, writers }))
+      spool.push(await measure(spoolStore, { bytes, writers }))
+      files.push(await measure(fileStore, { bytes, writers }))
     }
     const rate = median(spool, 'rate')
     const fileRate = median(files, 'rate')
     const cells = [
-      String(octets).padStart(6),
+      String(bytes).padStart(6),
       String(writers).padStart(8),
       rate.toFixed(0).padStart(13),
       median(spool, 'cpu').toFixed(0).padStart(7),

@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => it?.stop())
 
-/** The client writes octets: UTF-8, one character each. */
+/** The client writes bytes: UTF-8, one character each. */
 const turned = Buffer.from('\u202egpj.exe\u202c').toString('latin1')
 const html = [
   '<html><body onload="document.title=\'owned\'"><img src=http://127.0.0.1:9/pixel onerror="document.title=\'owned\'">',

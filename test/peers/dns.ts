@@ -114,7 +114,7 @@ function recordsOf(name: string, is: DnsName): string[] {
   return lines.map((line) => `local-data: '${name}. 0 ${line}'`)
 }
 
-/** A TXT record is strings of at most 255 octets (RFC 1035 §3.3.14). */
+/** A TXT record is strings of at most 255 bytes (RFC 1035 §3.3.14). */
 function quoted(text: string): string {
   return (text.match(/.{1,255}/gs) ?? ['']).map((part) => `"${part}"`).join(' ')
 }

@@ -13,7 +13,7 @@ export type ApiCall = {
   /** Sent as JSON; a string goes as it is. */
   body?: unknown
   /** Sent as they are, instead of a body; `headers` say what they are. */
-  octets?: Buffer
+  bytes?: Buffer
   headers?: Record<string, string>
   /** The revision the caller has seen: `If-Match: "<n>"`. */
   ifMatch?: number
@@ -90,7 +90,7 @@ export class Api {
   async #fetch(
     method: string,
     path: string,
-    { query = {}, body, octets, headers, ifMatch, token, withinMs = 30_000 }: ApiCall,
+    { query = {}, body, bytes, headers, ifMatch, token, withinMs = 30_000 }: ApiCall,
   ): Promise<ApiAnswer> {
     const url = new URL(path, this.url)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value))
@@ -104,7 +104,7 @@ export class Api {
           ...headers,
         },
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-        ...(octets ? { body: new Uint8Array(octets) } : {}),
+        ...(bytes ? { body: new Uint8Array(bytes) } : {}),
         signal: AbortSignal.timeout(withinMs),
       })
     // A connection that was kept open may end just as it is used: what only reads is asked once more, as browsers do.

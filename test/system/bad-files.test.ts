@@ -135,7 +135,7 @@ it('a damaged queue.db is put aside and made again from the spool: everything th
   await running.quiet()
 })
 
-it('octets damaged in the spool cost one message, and that is said: the others are delivered', async () => {
+it('bytes damaged in the spool cost one message, and that is said: the others are delivered', async () => {
   directory = await temporaryDirectory('bad')
   const arrived: string[] = []
   let running = await start()
@@ -156,9 +156,9 @@ it('octets damaged in the spool cost one message, and that is said: the others a
     .map((name) => join(spool, name))
     .find((path) => readFileSync(path).includes('Subject: second'))
   expect(segment).toBeDefined()
-  const octets = readFileSync(segment as string)
-  octets.write('Sabject', octets.indexOf('Subject: second'))
-  writeFileSync(segment as string, octets)
+  const bytes = readFileSync(segment as string)
+  bytes.write('Sabject', bytes.indexOf('Subject: second'))
+  writeFileSync(segment as string, bytes)
   workers = await startBothByHand(running)
   hands.push(...Object.values(workers))
   await until('the two others and a notification came', () => arrived.length >= 3, { withinMs: 20_000 })

@@ -115,7 +115,7 @@ describe('the console', () => {
       vary: 'accept-encoding',
       'content-length': String(plain.body.length),
     })
-    const open = { br: brotliDecompressSync, gzip: gunzipSync, none: (octets: Buffer) => octets }
+    const open = { br: brotliDecompressSync, gzip: gunzipSync, none: (bytes: Buffer) => bytes }
     for (const [accepted, coding] of [
       ['gzip, deflate, br, zstd', 'br'],
       ['gzip', 'gzip'],

@@ -84,7 +84,7 @@ describe('as sendmail', () => {
     expect(await arrived('root@home.test', 'word-cron')).toMatch(/^Return-Path: <[^@>]+@home\.test>\r$/m)
   })
 
-  it('a dot alone ends the message, but not with -i; the null sender; a full name; octets as they are', async () => {
+  it('a dot alone ends the message, but not with -i; the null sender; a full name; bytes as they are', async () => {
     const input = Buffer.from('Subject: word-dot\n\nabove gr\xfc\xdfe\n.\nbelow\n', 'latin1')
     expect((await run(['-f', '<>', 'ann@home.test'], { input })).code).toBe(0)
     expect((await run(['-oi', '-fops@home.test', '-F', 'The "Ops"', 'bob@home.test'], { input })).code).toBe(0)

@@ -84,8 +84,8 @@ describe('RFC 3030 CHUNKING', () => {
   it.each([
     ['bare LF', 'a\n.\nb\r\n'],
     ['bare CR', 'a\r.\rb\r\n'],
-  ])('smuggling by %s within a chunk: 554 5.6.0, 421 and close, at every cut', async (_name, octets) => {
-    const wire = `BDAT ${octets.length} LAST\r\n${octets}MAIL FROM:<boss@home.test>\r\nRCPT TO:<ann@home.test>\r\n`
+  ])('smuggling by %s within a chunk: 554 5.6.0, 421 and close, at every cut', async (_name, bytes) => {
+    const wire = `BDAT ${bytes.length} LAST\r\n${bytes}MAIL FROM:<boss@home.test>\r\nRCPT TO:<ann@home.test>\r\n`
     for (let at = wire.indexOf('\n'); at < wire.indexOf('MAIL'); at++) {
       const client = await live.greeted()
       await envelope(client, 'ann@home.test')
@@ -255,7 +255,7 @@ describe('trace and submission', () => {
     expect(await mail()).toMatch(/\r\nMessage-ID: <[0-9a-f-]{36}@/)
   })
 
-  it('RFC 6152: octets above 127 stay as they came', async () => {
+  it('RFC 6152: bytes above 127 stay as they came', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('8BITMIME')).toBe(true)
     await envelope(client, 'ann@next.test', ' BODY=8BITMIME')

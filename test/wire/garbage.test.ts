@@ -46,9 +46,9 @@ describe('one stranger after the other', () => {
     ['a NUL within a command', 'NO\0OP\r\n', /^500 5\.5\.2 /],
     ['bytes that are not UTF-8', 'VRFY \xff\xfe\r\n', /^500 5\.5\.2 /],
     ['a bare LF', 'NOOP\n', /^500 5\.5\.2 /],
-    ['a line of 13 000 octets', `NOOP ${'a'.repeat(13_000)}\r\n`, /^500 5\.5\.6 /],
-    ['a line of a million octets', `${'a'.repeat(1_000_000)}\r\n`, /^500 5\.5\.6 /],
-    ['a MAIL of 2 000 octets', `MAIL FROM:<${'a'.repeat(2000)}@b.test>\r\n`, /^50[0-3] 5\./],
+    ['a line of 13 000 bytes', `NOOP ${'a'.repeat(13_000)}\r\n`, /^500 5\.5\.6 /],
+    ['a line of a million bytes', `${'a'.repeat(1_000_000)}\r\n`, /^500 5\.5\.6 /],
+    ['a MAIL of 2 000 bytes', `MAIL FROM:<${'a'.repeat(2000)}@b.test>\r\n`, /^50[0-3] 5\./],
     ['terminal escapes in an address', 'MAIL FROM:<\x1b[2Ja@b.test>\r\n', /^50[0-3] 5\./, 'command.refused'],
   ])('%s: a clear answer, and the session goes on', async (_name, bytes, answer, type = 'session.error') => {
     const ip = stranger()

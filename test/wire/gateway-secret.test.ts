@@ -10,7 +10,7 @@ import { homeDomain, livePostern } from './live.ts'
 import { formsOf, written } from './secret-search.ts'
 
 /**
- * logging.level debug has the Queue Manager's dialogue with the next host, and never the gateway's secret: every octet that
+ * logging.level debug has the Queue Manager's dialogue with the next host, and never the gateway's secret: every byte that
  * Postern wrote is searched for it. The gateway repeats a wrong password in its refusal.
  */
 
@@ -84,7 +84,7 @@ it.each(['PLAIN', 'LOGIN'])('AUTH %s: the dialogue is logged at debug, the secre
   )
   expect(lines.join('\n')).not.toContain(`body${word}`)
   expect(lines.join('\n')).not.toContain(`<${quiet}@`)
-  expect(lines.some((text) => /was told: \(a message of \d+ octets\)/.test(text))).toBe(true)
+  expect(lines.some((text) => /was told: \(a message of \d+ bytes\)/.test(text))).toBe(true)
 
   // A worker's own copy of the settings, readable by nobody else, has to hold what it logs in with.
   const settings = /worker\/[\w-]+\/settings[\w.-]*$/

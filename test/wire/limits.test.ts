@@ -6,10 +6,10 @@ import { homeDomain, livePostern } from './live.ts'
 const live = livePostern({ prepare: homeDomain })
 
 /** A message of exactly this size on the wire, the end of data not counted. */
-function messageOf(octets: number): string {
+function messageOf(bytes: number): string {
   const head = 'Subject: sized\r\n\r\n'
   const line = `${'x'.repeat(76)}\r\n`
-  const rest = octets - head.length
+  const rest = bytes - head.length
   const lines = line.repeat(Math.floor(rest / 78) - 1)
   const last = rest - lines.length
   return `${head}${lines}${'y'.repeat(last - 2)}\r\n`

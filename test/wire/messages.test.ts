@@ -63,15 +63,15 @@ describe('POST /v1/messages', () => {
     expect(mail).toContain('\r\nTo: ann@home.test\r\n\r\nBcc: body\r\n')
   })
 
-  it('takes octets that are no UTF-8 as base64', async () => {
-    const octets = Buffer.from('Subject: latin\r\n\r\ngr\xfc\xdfe\r\n', 'latin1')
-    const { body } = await submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') })
+  it('takes bytes that are no UTF-8 as base64', async () => {
+    const bytes = Buffer.from('Subject: latin\r\n\r\ngr\xfc\xdfe\r\n', 'latin1')
+    const { body } = await submit({ recipients: ['ann@home.test'], messageBase64: bytes.toString('base64') })
     const { id } = body as Submitted
     await known(id, ({ state }) => state === 'finished')
     const { readFile, readdir } = await import('node:fs/promises')
     const inbox = `${live.postern.dataDirectory}/mail/home.test/ann/new`
     const name = (await readdir(inbox)).find((one) => one.includes(id)) as string
-    expect((await readFile(`${inbox}/${name}`)).includes(octets)).toBe(true)
+    expect((await readFile(`${inbox}/${name}`)).includes(bytes)).toBe(true)
   })
 
   it('refuses what the rules refuse, names the recipient, and stores nothing', async () => {
@@ -82,7 +82,7 @@ describe('POST /v1/messages', () => {
     await live.set('general', { maxMessageBytes: 100 })
     const large = await submit({ recipients: ['ann@home.test'], message: `${text()}${'x'.repeat(200)}` })
     expect(large).toMatchObject({ status: 413, body: { errors: [{ path: 'message' }] } })
-    expect(large.text).toContain('100 octets')
+    expect(large.text).toContain('100 bytes')
     expect((await live.postern.books()).total.received).toBe(before)
   })
 
@@ -148,19 +148,19 @@ describe('GET /v1/messages/{id}/content', () => {
   it('a message of 24 MiB is taken in JSON and as it is, is found at once, and shown whole', async () => {
     const lines = `${'x'.repeat(70)}\r\n`.repeat(350_000)
     const message = `Subject: large\r\n\r\n.${lines}gr\u00fc\u00dfe\r\n`
-    const octets = Buffer.from(message)
-    expect(octets.length).toBeGreaterThan(24 * 1024 * 1024)
+    const bytes = Buffer.from(message)
+    expect(bytes.length).toBeGreaterThan(24 * 1024 * 1024)
     await live.api.post('/v1/services/queue/stop')
     const forms = [
-      () => submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') }),
-      () => raw('?recipients=ann@home.test,bob@home.test&sender=ops@home.test', octets),
+      () => submit({ recipients: ['ann@home.test'], messageBase64: bytes.toString('base64') }),
+      () => raw('?recipients=ann@home.test,bob@home.test&sender=ops@home.test', bytes),
     ]
     for (const form of forms) {
       const { status, body, text } = await form()
       expect({ status, text }).toMatchObject({ status: 201 })
       const { id } = body as Submitted
       const view = await live.api.get<MessageView>(`/v1/messages/${id}`)
-      expect(view.size).toBe(octets.length)
+      expect(view.size).toBe(bytes.length)
       const answer = await content(id)
       expect(answer.text.length).toBeGreaterThan(message.length)
       expect(answer.text.endsWith(message)).toBe(true)
@@ -170,13 +170,13 @@ describe('GET /v1/messages/{id}/content', () => {
   }, 60_000)
 })
 
-const raw = (query: string, octets: Buffer, headers: Record<string, string> = {}) =>
-  live.api.call('POST', `/v1/messages${query}`, { octets, headers: { 'content-type': 'message/rfc822', ...headers } })
+const raw = (query: string, bytes: Buffer, headers: Record<string, string> = {}) =>
+  live.api.call('POST', `/v1/messages${query}`, { bytes, headers: { 'content-type': 'message/rfc822', ...headers } })
 
 describe('POST /v1/messages with a body of message/rfc822', () => {
-  it('takes the octets as they are, with the envelope from the query', async () => {
-    const octets = Buffer.from('Subject: latin\n\ngr\xfc\xdfe\nno end', 'latin1')
-    const { status, body, headers } = await raw('?sender=&recipients=ann@home.test', octets)
+  it('takes the bytes as they are, with the envelope from the query', async () => {
+    const bytes = Buffer.from('Subject: latin\n\ngr\xfc\xdfe\nno end', 'latin1')
+    const { status, body, headers } = await raw('?sender=&recipients=ann@home.test', bytes)
     expect(status).toBe(201)
     const { id, revision } = body as Submitted & { revision: number }
     expect(headers.get('etag')).toBe(`"${revision}"`)
@@ -187,23 +187,23 @@ describe('POST /v1/messages with a body of message/rfc822', () => {
 
   it('the limit is general.maxMessageBytes, in every form, and nothing of what is larger is kept', async () => {
     await live.set('general', { maxMessageBytes: 6_000_000 })
-    const octets = Buffer.alloc(6_000_001, 'Subject: x\r\n\r\nx\r\n')
+    const bytes = Buffer.alloc(6_000_001, 'Subject: x\r\n\r\nx\r\n')
     const sent = [
-      await raw('?recipients=ann@home.test', octets),
-      await submit({ recipients: ['ann@home.test'], message: octets.toString() }),
-      await submit({ recipients: ['ann@home.test'], messageBase64: octets.toString('base64') }),
+      await raw('?recipients=ann@home.test', bytes),
+      await submit({ recipients: ['ann@home.test'], message: bytes.toString() }),
+      await submit({ recipients: ['ann@home.test'], messageBase64: bytes.toString('base64') }),
       await submit({ recipients: ['ann@home.test'], message: 'x'.repeat(14_000_000) }),
     ]
     for (const { status, body, headers } of sent) {
       expect(status).toBe(413)
       expect(headers.get('content-type')).toBe('application/problem+json')
-      expect(body).toMatchObject({ detail: expect.stringContaining('6000000 octets') })
+      expect(body).toMatchObject({ detail: expect.stringContaining('6000000 bytes') })
     }
-    expect((await raw('?recipients=ann@home.test', octets.subarray(0, 5_900_000))).status).toBe(201)
+    expect((await raw('?recipients=ann@home.test', bytes.subarray(0, 5_900_000))).status).toBe(201)
   })
 
   it('says what is wrong with the envelope, and a dry run stores nothing', async () => {
-    const octets = Buffer.from('Subject: x\n\nx\n')
+    const bytes = Buffer.from('Subject: x\n\nx\n')
     for (const query of [
       '',
       '?recipients=',
@@ -211,27 +211,27 @@ describe('POST /v1/messages with a body of message/rfc822', () => {
       '?recipients=ann@home.test&sender=x',
       '?to=ann@home.test',
     ])
-      expect((await raw(query, octets)).status, query).toBe(422)
+      expect((await raw(query, bytes)).status, query).toBe(422)
     expect((await raw('?recipients=ann@home.test', Buffer.alloc(0))).status).toBe(422)
     const json = { recipients: ['ann@home.test'], message: 'x' }
     expect((await live.api.call('POST', '/v1/messages?recipients=ann@home.test', { body: json })).status).toBe(415)
     const before = (await live.postern.books()).total.received
-    const dry = await raw('?recipients=ann@home.test&dryRun=true', octets)
+    const dry = await raw('?recipients=ann@home.test&dryRun=true', bytes)
     expect(dry).toMatchObject({ status: 200, body: { dryRun: true } })
-    const unknown = await raw('?recipients=nobody@home.test&dryRun=true', octets)
+    const unknown = await raw('?recipients=nobody@home.test&dryRun=true', bytes)
     expect(unknown).toMatchObject({ status: 422, body: { errors: [{ path: 'recipients.0' }] } })
     expect((await live.postern.books()).total.received).toBe(before)
-    expect((await raw('?recipients=ann@home.test', octets, { 'if-match': '"1"' })).status).toBe(412)
+    expect((await raw('?recipients=ann@home.test', bytes, { 'if-match': '"1"' })).status).toBe(412)
   })
 
   it('with an Idempotency-Key is taken once', async () => {
-    const octets = Buffer.from(text())
+    const bytes = Buffer.from(text())
     const key = { 'idempotency-key': 'raw-once' }
-    const send = () => raw('?recipients=ann@home.test', octets, key)
+    const send = () => raw('?recipients=ann@home.test', bytes, key)
     const answers = await Promise.all([send(), send(), send()])
     expect(answers.map(({ status }) => status)).toEqual([201, 201, 201])
     expect(new Set(answers.map(({ body }) => (body as Submitted).id)).size).toBe(1)
-    expect((await raw('?recipients=bob@home.test', octets, key)).status).toBe(422)
+    expect((await raw('?recipients=bob@home.test', bytes, key)).status).toBe(422)
   })
 })
 

@@ -6,7 +6,7 @@ import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 import { formsOf, written } from './secret-search.ts'
 
-/** Nothing that was a secret may stand anywhere: every octet that Postern wrote is searched for it, as it was and in base64. */
+/** Nothing that was a secret may stand anywhere: every byte that Postern wrote is searched for it, as it was and in base64. */
 
 let server: Rsyslog
 beforeAll(async () => {

@@ -29,7 +29,7 @@ const ends = {
 const hidden =
   'MAIL FROM:<boss@home.test>\r\nRCPT TO:<victim@home.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
 
-/** Where the packets end: all in one, before and after each octet of the false end, and octet by octet around it. */
+/** Where the packets end: all in one, before and after each byte of the false end, and byte by byte around it. */
 function cuts(head: string, end: string): number[][] {
   const at = [...end, ''].map((_, i) => head.length + i)
   return [[], ...at.map((offset) => [offset]), at]

@@ -32,7 +32,7 @@ describe('the header of a message', () => {
     head.take(Buffer.from('To: x\r\n\r\nbody'))
     expect(head.isWhole).toBe(false)
     expect(head.header.toString()).toBe('From: some')
-    expect(head.octets).toBe(25)
+    expect(head.bytes).toBe(25)
   })
 
   it('gives fields with their places; what begins none belongs to the one above', () => {

@@ -63,7 +63,7 @@ export class HeaderEnd {
   #tail: Buffer = Buffer.from('\r\n')
   ended = false
   /** Size of the header with its empty line once it has ended; until then, the bytes seen so far. */
-  octets = 0
+  bytes = 0
 
   constructor(most: number) {
     this.#most = most
@@ -71,7 +71,7 @@ export class HeaderEnd {
 
   /** Whether the whole header was kept. */
   get isWhole(): boolean {
-    return this.octets <= this.#most
+    return this.bytes <= this.#most
   }
 
   /** The header without the empty line. */
@@ -85,8 +85,8 @@ export class HeaderEnd {
     if (this.ended) return piece
     const end = this.#endIn(piece)
     const mine = end === -1 ? piece : piece.subarray(0, end)
-    if (this.octets < this.#most) this.#pieces.push(mine.subarray(0, this.#most - this.octets))
-    this.octets += mine.length
+    if (this.bytes < this.#most) this.#pieces.push(mine.subarray(0, this.#most - this.bytes))
+    this.bytes += mine.length
     this.#tail = Buffer.concat([this.#tail, mine.subarray(-3)]).subarray(-3)
     this.ended = end !== -1
     return end === -1 ? nothing : piece.subarray(end)

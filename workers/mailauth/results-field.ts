@@ -52,7 +52,7 @@ function comment(text: string | undefined): string {
     : ''
 }
 
-/** Makes text printable and limits it: a line has at most 998 octets (RFC 5322 §2.1.1). */
+/** Makes text printable and limits it: a line has at most 998 bytes (RFC 5322 §2.1.1). */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 255)
 }

@@ -97,7 +97,7 @@ function findingOf({ signingDomain, selector, modulusLength, status }: Result): 
     status.comment,
     status.policy?.['dkim-rules'],
     status.testing ? 'the key is in testing mode' : undefined,
-    status.underSized ? `${status.underSized} octets of the body are not signed` : undefined,
+    status.underSized ? `${status.underSized} bytes of the body are not signed` : undefined,
     status.result === 'pass' && modulusLength && modulusLength < strongBits ? `weak key of ${modulusLength} bits` : '',
   ].filter(Boolean)
   return {

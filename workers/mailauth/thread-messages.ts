@@ -11,7 +11,7 @@ export type Setup = {
 }
 
 export type ThreadRequest =
-  | { kind: 'stored'; id: number; question: Question; location: Location; octets: number }
+  | { kind: 'stored'; id: number; question: Question; location: Location; bytes: number }
   | { kind: 'whole'; id: number; question: Question; message: Uint8Array }
   /** The message follows in pieces. */
   | { kind: 'sent'; id: number; question: Question }

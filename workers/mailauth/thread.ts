@@ -8,7 +8,7 @@ import { verify } from './verify.ts'
 /** The thread that verifies messages: many at once, because most of the time is spent waiting for the DNS. */
 
 /** Messages up to this many bytes are read in one go. */
-const wholeOctets = 1 << 20
+const wholeBytes = 1 << 20
 
 type Inbox = { give(pieces: Uint8Array[], last: boolean): void; drop(): void }
 
@@ -63,9 +63,9 @@ async function answer({ id, question }: Job, message: Iterable<Buffer> | AsyncIt
   }
 }
 
-async function* stored({ location, octets }: Extract<Job, { kind: 'stored' }>): AsyncGenerator<Buffer> {
+async function* stored({ location, bytes }: Extract<Job, { kind: 'stored' }>): AsyncGenerator<Buffer> {
   if (!reader) throw new Error('this thread has no spool to read')
-  if (octets <= wholeOctets) yield await reader.readBody(location)
+  if (bytes <= wholeBytes) yield await reader.readBody(location)
   else for await (const chunk of reader.openBody(location)) yield chunk as Buffer
 }
 

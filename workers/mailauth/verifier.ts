@@ -36,7 +36,7 @@ export type VerifierOptions = Setup & {
   timeouts?: VerifierTimeouts
 }
 
-export type Stored = { location: Location; octets: number; message?: Buffer | undefined }
+export type Stored = { location: Location; bytes: number; message?: Buffer | undefined }
 
 type Task = {
   start(thread: VerifierThread, id: number): void
@@ -74,11 +74,11 @@ export class Verifier {
    * Verifies a stored message. `message`: the whole message, if it is in memory; otherwise a thread reads it. Rejects
    * if the message cannot be read or takes too long, or if the thread dies; with VerifierBusy if the queue is full.
    */
-  async stored(question: Question, { location, octets, message }: Stored): Promise<VerifyResult> {
+  async stored(question: Question, { location, bytes, message }: Stored): Promise<VerifyResult> {
     const result = await this.#put((thread, id) => {
       // A copy, because transferring a view would transfer its whole underlying buffer.
       if (message) thread.send({ kind: 'whole', id, question, message: new Uint8Array(message) })
-      else thread.send({ kind: 'stored', id, question, location, octets })
+      else thread.send({ kind: 'stored', id, question, location, bytes })
     })
     this.#results.keep(question, result)
     return result

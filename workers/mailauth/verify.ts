@@ -93,14 +93,14 @@ async function readThrough(
 type Begun = { signatures: Signatures; cuts: Cut[]; forged: number }
 
 async function begin(head: HeaderEnd, { question, resolve, wantsSignatures }: Reading): Promise<Begun> {
-  const { header, isWhole, octets } = head
+  const { header, isWhole, bytes } = head
   const fields = fieldsOf(header)
   const { cuts, count } = forgedIn(fields, question.hostname)
   if (!isWhole) {
     // The last field is also removed, because its end is not known.
     const last = fields.at(-1)?.from ?? 0
     while (cuts.length > 0 && (cuts.at(-1) as Cut)[1] > last) cuts.pop()
-    cuts.push([last, head.ended ? octets - 2 : octets])
+    cuts.push([last, head.ended ? bytes - 2 : bytes])
   }
   const signatures = await Signatures.begin({ fields, header, whole: isWhole, wanted: wantsSignatures }, resolve)
   return { signatures, cuts, forged: count }

@@ -291,9 +291,9 @@ export class Queue {
   }
 
   /** The stored message; `undefined` when it is not in this queue. Its chunks end with SpoolDamaged where it is damaged. */
-  async content(id: string): Promise<{ octets: number; chunks: AsyncIterable<Buffer> } | undefined> {
+  async content(id: string): Promise<{ bytes: number; chunks: AsyncIterable<Buffer> } | undefined> {
     const found = this.#activeMessages.find(id) ?? (await this.index.ask('locate', id))
-    return found && { octets: found.octets, chunks: this.#options.reader.openBody(found.location as Location) }
+    return found && { bytes: found.bytes, chunks: this.#options.reader.openBody(found.location as Location) }
   }
 
   /** After a restart by the operator nothing learned about hosts is believed any more. */

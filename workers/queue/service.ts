@@ -94,7 +94,7 @@ export async function queueService(
 
 /** Sends at most `limit` bytes from the start of the message, chunk by chunk: at most one chunk is in memory. */
 async function sendContent(
-  { octets, chunks }: { octets: number; chunks: AsyncIterable<Buffer> },
+  { bytes, chunks }: { bytes: number; chunks: AsyncIterable<Buffer> },
   limit: number,
   to: MessageChunks,
 ): Promise<WorkerRequestAnswer> {
@@ -117,7 +117,7 @@ async function sendContent(
     if (left <= 0) break
   }
   if (filled > 0) await send()
-  return { outcome: 'found', chunks: n, octets }
+  return { outcome: 'found', chunks: n, octets: bytes }
 }
 
 const noRoom = 'the disk is full: notifications and reports wait'
@@ -190,7 +190,7 @@ class ServiceState {
         queue_deliveries_waiting: waitingForHosts,
         queue_jobs_in_memory: jobs,
         queue_messages_in_memory: inHand,
-        queue_spool_freed_octets_total: queue.reclaim.freed,
+        queue_spool_freed_bytes_total: queue.reclaim.freed,
       },
     }
   }

@@ -69,7 +69,7 @@ test('an answer that breaks off is the network at fault, not the settings', asyn
   await expect(api.snapshot()).rejects.toMatchObject({ name: 'ControlPlaneError', status: 0 })
 })
 
-test('an answer may take as long as it likes while something comes, and is given up 15 s after the last octet', async () => {
+test('an answer may take as long as it likes while something comes, and is given up 15 s after the last byte', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const timers = vi.spyOn(globalThis, 'setTimeout')
   const renewed = () => timers.mock.calls.filter(([, ms]) => ms === 15_000).length
@@ -88,7 +88,7 @@ test('an answer may take as long as it likes while something comes, and is given
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const api = new ControlPlane(url, { token: 'a token of the test', service: 'smtp', name: 'smtp-1', version: '0' })
   try {
-    // Begun by the request to enrol, by this one, and by its first octets.
+    // Begun by the request to enrol, by this one, and by its first bytes.
     const whole = api.snapshot()
     await isRenewed(3)
     vi.advanceTimersByTime(14_999)

@@ -129,8 +129,8 @@ export class ControlPlane {
   }
 
   /** Sends bytes of the message to show; at most `chunkBytes`. */
-  async sendChunk(id: string, n: number, octets: Buffer<ArrayBuffer>): Promise<void> {
-    await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, octets)
+  async sendChunk(id: string, n: number, bytes: Buffer<ArrayBuffer>): Promise<void> {
+    await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, bytes)
   }
 
   /** `lines`: events as JSON, one for each line. Resolves with the number up to which storage has them. */

@@ -57,10 +57,10 @@ export async function replaceFile(path: string, { temporary = `${path}.new`, wri
 async function writeTemporary(temporary: string, write: Replacement['write']): Promise<void> {
   const file = await open(temporary, 'w', 0o600)
   try {
-    const octets = await write(file)
+    const bytes = await write(file)
     await file.sync()
     const { size } = await file.stat()
-    if (size !== octets) throw new ShortFile(`${temporary} has ${size} of ${octets} bytes`)
+    if (size !== bytes) throw new ShortFile(`${temporary} has ${size} of ${bytes} bytes`)
   } finally {
     // NFS reports a full disk here.
     await file.close()

@@ -142,8 +142,8 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
     for (const each of open.splice(0).reverse()) await each.close()
   })
 
-  async function onSmallDisk(octets = 1 << 20) {
-    const disk = smallDisk(octets)
+  async function onSmallDisk(bytes = 1 << 20) {
+    const disk = smallDisk(bytes)
     open.push({ close: () => disk.unmount() })
     const { stored, state, send } = storage()
     const failures: string[] = []
@@ -163,7 +163,7 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
   const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
 
   test.each([0, 4096, 70_000])(
-    'flush and sync reject with %i octets of room; with more all of it is on disk, once, in order',
+    'flush and sync reject with %i bytes of room; with more all of it is on disk, once, in order',
     async (room) => {
       const { disk, state, log } = await onSmallDisk()
       state.away = true

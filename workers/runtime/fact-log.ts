@@ -18,11 +18,11 @@ export type FactLogOptions = {
 }
 
 const maxLines = 5_000
-const maxOctets = 4_000_000
+const maxBytes = 4_000_000
 /** Maximum number of lines that wait while a batch is compressed or shipped. */
 const maxWaiting = 20_000
 /** Limit so that the waiting lines still fit into one batch: a session with a thousand recipients is a long line. */
-const maxWaitingOctets = 8_000_000
+const maxWaitingBytes = 8_000_000
 /** Maximum number of batches that wait for storage: some minutes of heavy traffic. */
 const maxBatches = 64
 const restFactor = 3
@@ -34,7 +34,7 @@ const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
 export class FactLog {
   readonly #options: Required<FactLogOptions>
   #lines: string[] = []
-  #octets = 0
+  #bytes = 0
   #since = 0
   #until = 0
   #dropped = 0
@@ -59,7 +59,7 @@ export class FactLog {
 
   /** Records one session as one line of JSON, and its time. Never throws or waits. */
   record(line: string, now: number): void {
-    if (this.#lines.length >= maxWaiting || this.#octets + line.length > maxWaitingOctets) {
+    if (this.#lines.length >= maxWaiting || this.#bytes + line.length > maxWaitingBytes) {
       this.#dropped++
       return
     }
@@ -67,14 +67,14 @@ export class FactLog {
     this.#since = Math.min(this.#since, now)
     this.#until = Math.max(this.#until, now)
     this.#lines.push(line)
-    this.#octets += line.length
+    this.#bytes += line.length
     if (this.#isFull) void this.#pack()
     else this.#packSoon()
   }
 
   /** Whether there is enough for a batch. */
   get #isFull(): boolean {
-    return this.#lines.length >= maxLines || this.#octets >= maxOctets
+    return this.#lines.length >= maxLines || this.#bytes >= maxBytes
   }
 
   #packSoon(): void {
@@ -102,9 +102,9 @@ export class FactLog {
     if (lines.length === 0) return
     const { since, until } = { since: this.#since, until: this.#until }
     this.#lines = []
-    this.#octets = 0
+    this.#bytes = 0
     this.#until = 0
-    const octets = await compress(`${lines.join('\n')}\n`, level)
+    const bytes = await compress(`${lines.join('\n')}\n`, level)
     this.#batches.push({
       id: crypto.randomUUID(),
       since,
@@ -112,7 +112,7 @@ export class FactLog {
       sessions: lines.length,
       dropped: 0,
       encoding: 'zstd',
-      records: octets.toString('base64'),
+      records: bytes.toString('base64'),
     })
     while (this.#batches.length > maxBatches) this.#dropped += this.#batches.shift()?.sessions ?? 0
     this.#shipper.wake()

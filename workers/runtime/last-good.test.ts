@@ -41,7 +41,7 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
   }
 
   test.each([0, 4096, 40_000, 150_000])(
-    'a snapshot that finds %i octets is refused, and the one before is whole',
+    'a snapshot that finds %i bytes is refused, and the one before is whole',
     async (room) => {
       const { disk, lastGood } = onSmallDisk()
       await lastGood.load()
@@ -79,7 +79,7 @@ async function folder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'postern-last-good-'))
 }
 
-test('a torn last line is cut off, octet for octet, before the next is written', async () => {
+test('a torn last line is cut off, byte for byte, before the next is written', async () => {
   const directory = await folder()
   const first = new LastGood(directory)
   await first.load()

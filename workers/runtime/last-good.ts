@@ -153,13 +153,13 @@ const linesAtOnce = 1000
 
 /** Writes a snapshot and returns its size in bytes. */
 async function writeSnapshot(file: FileHandle, replica: Replica, { revision, id }: RevisionName): Promise<number> {
-  let octets = 0
+  let bytes = 0
   let lines = [JSON.stringify({ revision, id })]
   const flush = async () => {
     const text = Buffer.from(`${lines.join('\n')}\n`)
     lines = []
     await writeAll(file, text)
-    octets += text.length
+    bytes += text.length
   }
   for (const kind of rowKinds)
     for (const [id, value] of replica[kind]) {
@@ -168,7 +168,7 @@ async function writeSnapshot(file: FileHandle, replica: Replica, { revision, id 
     }
   lines.push('{"end":true}')
   await flush()
-  return octets
+  return bytes
 }
 
 /** Reads a revision. A file of an earlier release has no id, which belongs to no history, so the snapshot is fetched. */
@@ -177,10 +177,10 @@ function nameIn(value: { revision?: unknown; id?: unknown }): RevisionName {
 }
 
 /** Returns the end of the last complete `{"good":n}` line. */
-function endOfGood(octets: Buffer): number {
-  for (let end = octets.lastIndexOf(10); end >= 0; end = octets.lastIndexOf(10, end - 1)) {
-    const from = end === 0 ? 0 : octets.lastIndexOf(10, end - 1) + 1
-    if (/^\{"good":\d+[,}]/.test(octets.toString('latin1', from, end))) return end + 1
+function endOfGood(bytes: Buffer): number {
+  for (let end = bytes.lastIndexOf(10); end >= 0; end = bytes.lastIndexOf(10, end - 1)) {
+    const from = end === 0 ? 0 : bytes.lastIndexOf(10, end - 1) + 1
+    if (/^\{"good":\d+[,}]/.test(bytes.toString('latin1', from, end))) return end + 1
     if (end === 0) break
   }
   return 0

@@ -54,7 +54,7 @@ async function run(
   try {
     return await service.answerRequest(request, {
       fetch: (n) => controlPlane.chunk(request.id, n),
-      send: (n, octets) => controlPlane.sendChunk(request.id, n, octets),
+      send: (n, bytes) => controlPlane.sendChunk(request.id, n, bytes),
     })
   } catch (error) {
     // The API became unreachable. The request waits there and is answered when the API is back.

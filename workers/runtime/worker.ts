@@ -18,7 +18,7 @@ export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sess
 export type MessageChunks = {
   fetch(n: number): Promise<Buffer>
   /** At most `chunkBytes` each, numbered from 0. */
-  send(n: number, octets: Buffer<ArrayBuffer>): Promise<void>
+  send(n: number, bytes: Buffer<ArrayBuffer>): Promise<void>
 }
 
 export type Service = {

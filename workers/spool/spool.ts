@@ -57,7 +57,7 @@ export type SpoolWriter = {
    * Returns whether a message of this many bytes can be accepted now; answers from memory, at once. If false, answer
    * 452 4.3.1. Accounts for pending writes and the reserve.
    */
-  hasRoom(octets?: number): boolean
+  hasRoom(bytes?: number): boolean
 
   /** Stores a complete message. Rejects with SpoolFull or SpoolFailure; the message is then not stored. */
   write(message: Message): Promise<Stored>
@@ -131,7 +131,7 @@ export class SpoolInUse extends Error {
 /** Problems that an operator should know about. They do not affect acknowledged messages unless stated. */
 export type Trouble =
   /** After a crash the last segment ended in bytes that were never acknowledged. They were removed. */
-  | { kind: 'torn-tail'; segment: Segment; offset: number; octets: number }
+  | { kind: 'torn-tail'; segment: Segment; offset: number; bytes: number }
   /** A write or sync failed. The affected messages were refused, and the segment is not written again. */
   | { kind: 'write-failed'; segment: Segment; refused: number; error: string }
   /**
@@ -166,7 +166,7 @@ export type Damage = {
   segment: Segment
   /** The start of the damage in the segment, and the number of bytes given up. */
   offset: number
-  octets: number
+  bytes: number
   /**
    * The damaged part.
    * - `segment`: the segment's head.
@@ -185,7 +185,7 @@ export class SpoolDamaged extends Error {
   override readonly name = 'SpoolDamaged'
   readonly damage: Damage
   constructor(damage: Damage) {
-    super(`spool damaged: ${damage.reason} in segment ${damage.segment} at ${damage.offset}, ${damage.octets} octets`)
+    super(`spool damaged: ${damage.reason} in segment ${damage.segment} at ${damage.offset}, ${damage.bytes} bytes`)
     this.damage = damage
   }
 }
@@ -220,7 +220,7 @@ export type ScanBatch = Batch & {
 /** The messages that still wait in a segment, according to the Queue Manager. */
 export type Waiting = {
   messages: number
-  octets: number
+  bytes: number
 }
 
 export type Reclaimed = {

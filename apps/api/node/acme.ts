@@ -3,7 +3,7 @@ import type { AcmeAuthority } from '../dependencies.ts'
 /**
  * ACME (RFC 8555) with acme-client. An administrator sets the directory URL, which must be https. The API must not be
  * usable to read other hosts in its network. So redirects are not followed, answers are limited to `answerMs` and
- * `answerOctets`, and only the problem's own text of a refusal is passed on.
+ * `answerBytes`, and only the problem's own text of a refusal is passed on.
  */
 export const acme: AcmeAuthority = {
   async order({ directoryUrl, email, account, names, csr, publish, withdraw }) {
@@ -40,12 +40,12 @@ export const acme: AcmeAuthority = {
 }
 
 const answerMs = 30_000
-const answerOctets = 1_048_576
+const answerBytes = 1_048_576
 
 async function library() {
   const { default: acmeClient } = await import('acme-client')
   const { defaults } = acmeClient.axios
-  Object.assign(defaults, { timeout: answerMs, maxRedirects: 0, maxContentLength: answerOctets })
+  Object.assign(defaults, { timeout: answerMs, maxRedirects: 0, maxContentLength: answerBytes })
   Object.assign(defaults, { acmeSettings: { ...acmeSettingsOf(defaults), retryMaxAttempts: 2, retryDefaultDelay: 1 } })
   return acmeClient
 }

@@ -41,7 +41,7 @@ function mightBePage(path: string): boolean {
 }
 
 /** One built file, as it is and as compressed by the build, in order of preference. */
-type Coded = { coding: 'br' | 'gzip' | undefined; octets: Uint8Array<ArrayBuffer>; etag: string }
+type Coded = { coding: 'br' | 'gzip' | undefined; bytes: Uint8Array<ArrayBuffer>; etag: string }
 type BuiltFile = { path: string; coded: () => Coded[] }
 
 const endings = { br: '.br', gzip: '.gz' } as const
@@ -68,9 +68,9 @@ const codings = ['br', 'gzip'] as const
 function codedFile(name: string, coding: Coded['coding']): Coded | undefined {
   const file = coding ? name + endings[coding] : name
   if (!existsSync(file)) return undefined
-  const octets = new Uint8Array(readFileSync(file))
-  const digest = createHash('sha256').update(octets).digest('base64url').slice(0, 22)
-  return { coding, octets, etag: `"${digest}"` }
+  const bytes = new Uint8Array(readFileSync(file))
+  const digest = createHash('sha256').update(bytes).digest('base64url').slice(0, 22)
+  return { coding, bytes, etag: `"${digest}"` }
 }
 
 /** Picks the best coding (RFC 9110 §12.5.3). Falls back to the uncompressed file. */
@@ -98,7 +98,7 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
   const all = coded()
   const chosen = acceptable(all, asked.get('accept-encoding'))
   if (!chosen) throw new Error(`${path} is missing from the console's build`)
-  const { octets, coding, etag } = chosen
+  const { bytes, coding, etag } = chosen
   const headers = {
     'cache-control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
     etag,
@@ -108,12 +108,12 @@ function answer({ path, coded }: BuiltFile, asked: Headers, status: 200 | 404 = 
       "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
   }
   if (status === 200 && isKnown(asked.get('if-none-match'), etag)) return new Response(null, { status: 304, headers })
-  return new Response(octets, {
+  return new Response(bytes, {
     status,
     headers: {
       ...headers,
       'content-type': types[extname(path)] ?? 'application/octet-stream',
-      'content-length': String(octets.byteLength),
+      'content-length': String(bytes.byteLength),
       ...(coding ? { 'content-encoding': coding } : {}),
     },
   })

@@ -10,7 +10,7 @@ import type { ReplayOptions } from '../dependencies.ts'
  */
 
 /** Our batches hold at most 4 MB of records. A larger one did not come from us. */
-const maxOctets = 64 * 1024 * 1024
+const maxBytes = 64 * 1024 * 1024
 const linesPerStep = 50
 
 export class ReplayEngine {
@@ -42,7 +42,7 @@ export class ReplayEngine {
   *facts(records: Uint8Array): Generator<void, number, void> {
     const replay = this.#replay as Replay
     const { since, until } = this.#options
-    const text = zstdDecompressSync(records, { maxOutputLength: maxOctets }).toString('utf8')
+    const text = zstdDecompressSync(records, { maxOutputLength: maxBytes }).toString('utf8')
     let lines = 0
     for (let from = 0; from < text.length; ) {
       let end = text.indexOf('\n', from)

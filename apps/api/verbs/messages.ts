@@ -9,7 +9,7 @@ import type { Dependencies } from '../dependencies.ts'
 import { untilEvents } from '../event-signal.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
-import { octetsAllowed, readSubmission, tooLarge } from './submission.ts'
+import { bytesAllowed, readSubmission, tooLarge } from './submission.ts'
 import { ask, liveWorkers } from './worker-requests.ts'
 
 /** Submits and shows messages. Workers do both, because they have the spool. The API keeps no messages. */
@@ -59,7 +59,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
         : json(201, { id: messageId, state: 'accepted', revision })
     case 'refused':
       await forget()
-      if (answer.rule === 'message-size') throw tooLarge(await octetsAllowed(parts))
+      if (answer.rule === 'message-size') throw tooLarge(await bytesAllowed(parts))
       throw invalid([{ path: answer.path, message: `${answer.reply} (rule ${answer.rule})` }])
     case undefined:
       if (!write.dryRun) return json(202, { id: messageId, state: 'pending', revision })
@@ -127,8 +127,8 @@ function chunkStream(parts: Dependencies, bundle: string, chunks: number): Reada
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const octets = n < chunks ? await chunkOf(parts.records, bundle, n++) : undefined
-        if (octets) return controller.enqueue(octets)
+        const bytes = n < chunks ? await chunkOf(parts.records, bundle, n++) : undefined
+        if (bytes) return controller.enqueue(bytes)
         await end()
         controller.close()
       },

@@ -21,30 +21,30 @@ import { parseJson, readText, sha256 } from '../request.ts'
 
 const maxInJson = 64 * 1024 * 1024
 /** Smaller JSON bodies are read without waiting. */
-const smallOctets = 1024 * 1024
+const smallBytes = 1024 * 1024
 /** The upper end of the setting. It applies when the setting is 0, which means no limit. */
-const maxOctets = 1024 * 1024 * 1024
+const maxBytes = 1024 * 1024 * 1024
 
 type Envelope = z.output<typeof submissionEnvelopeSchema>
 export type Bundle = { envelope: Envelope; bundle: string; chunks: number; hash: string }
 type SubmissionQuery = z.output<typeof submissionQuerySchema>
 
 /**
- * Returns the largest allowed message in octets: `general.maxMessageBytes`, or the platform's limit if that is lower.
+ * Returns the largest allowed message in bytes: `general.maxMessageBytes`, or the platform's limit if that is lower.
  */
-export async function octetsAllowed({ control, maxBody = maxOctets }: Dependencies): Promise<number> {
+export async function bytesAllowed({ control, maxBody = maxBytes }: Dependencies): Promise<number> {
   const { maxMessageBytes } = await getSettings(control, 'general')
-  return Math.min(maxMessageBytes === 0 ? maxOctets : maxMessageBytes, maxBody)
+  return Math.min(maxMessageBytes === 0 ? maxBytes : maxMessageBytes, maxBody)
 }
 
 export function tooLarge(limit: number): ProblemError {
-  const detail = `The message is larger than ${limit} octets, which is the most that general.maxMessageBytes allows.`
+  const detail = `The message is larger than ${limit} bytes, which is the most that general.maxMessageBytes allows.`
   return new ProblemError(413, detail, { errors: [{ path: 'message', message: detail }] })
 }
 
 /** Reads the request to its end. Throws 400, 413, 415 or 422, and then keeps nothing. */
 export async function readSubmission(call: Call, request: Request, query: SubmissionQuery): Promise<Bundle> {
-  const limit = await octetsAllowed(call.parts)
+  const limit = await bytesAllowed(call.parts)
   const media = (request.headers.get('content-type') ?? 'application/json').split(';')[0]?.trim().toLowerCase()
   if (media === 'message/rfc822') {
     const envelope = envelopeOf(query)
@@ -60,9 +60,9 @@ export async function readSubmission(call: Call, request: Request, query: Submis
   const length = request.headers.get('content-length')
   const read = async () => {
     const submission = await readJson(request, limit)
-    return bundled(call.parts, submission, limited(octetsOf(submission), limit))
+    return bundled(call.parts, submission, limited(bytesOf(submission), limit))
   }
-  return length !== null && Number(length) <= smallOctets ? read() : inTurn(read)
+  return length !== null && Number(length) <= smallBytes ? read() : inTurn(read)
 }
 
 function envelopeOf({ sender = '', recipients = '', notify, ...dsn }: SubmissionQuery): Envelope {
@@ -84,14 +84,14 @@ function listed(text: string): string[] {
     .filter(Boolean)
 }
 
-/** JSON may encode one octet as two or more, so the message size is known only after reading. */
+/** JSON may encode one byte as two or more, so the message size is known only after reading. */
 async function readJson(request: Request, limit: number): Promise<Submission> {
   const most = Math.min(limit, maxInJson)
-  const bodyLimit = most * 2 + smallOctets
+  const bodyLimit = most * 2 + smallBytes
   const text = await readText(request, bodyLimit).catch((error: unknown) => {
     if (!(error instanceof ProblemError) || error.status !== 413) throw error
     throw most < limit
-      ? new ProblemError(413, `A message in JSON may have at most ${most} octets. Send a larger one as message/rfc822.`)
+      ? new ProblemError(413, `A message in JSON may have at most ${most} bytes. Send a larger one as message/rfc822.`)
       : tooLarge(limit)
   })
   const input = parseJson(text)
@@ -103,8 +103,8 @@ async function readJson(request: Request, limit: number): Promise<Submission> {
   return result.data
 }
 
-/** Yields octets in pieces and never splits a character. */
-async function* octetsOf({ message = '', messageBase64 }: Submission): AsyncGenerator<Uint8Array> {
+/** Yields bytes in pieces and never splits a character. */
+async function* bytesOf({ message = '', messageBase64 }: Submission): AsyncGenerator<Uint8Array> {
   if (messageBase64 !== undefined) {
     for (let from = 0; from < messageBase64.length; from += 262_144)
       yield Uint8Array.from(atob(messageBase64.slice(from, from + 262_144)), (letter) => letter.charCodeAt(0))
@@ -121,13 +121,13 @@ async function* octetsOf({ message = '', messageBase64 }: Submission): AsyncGene
 }
 
 async function* limited(pieces: AsyncIterable<Uint8Array> | null, limit: number): AsyncGenerator<Uint8Array> {
-  let octets = 0
+  let bytes = 0
   for await (const piece of pieces ?? []) {
-    octets += piece.length
-    if (octets > limit) throw tooLarge(limit)
+    bytes += piece.length
+    if (bytes > limit) throw tooLarge(limit)
     yield piece
   }
-  if (octets === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body is empty' }])
+  if (bytes === 0) throw invalid([{ path: 'message', message: 'the message is missing: the body is empty' }])
 }
 
 /**
@@ -145,9 +145,9 @@ async function bundled(
   let filled = 0
   const chunk = new Uint8Array(chunkBytes)
   const send = async () => {
-    const octets = chunk.slice(0, filled)
-    hash = await sha256(`${hash}\n${await sha256(octets)}`)
-    await putChunk(parts.records, { bundle, n: chunks++, octets, createdAt: parts.now() })
+    const bytes = chunk.slice(0, filled)
+    hash = await sha256(`${hash}\n${await sha256(bytes)}`)
+    await putChunk(parts.records, { bundle, n: chunks++, bytes, createdAt: parts.now() })
     filled = 0
   }
   try {

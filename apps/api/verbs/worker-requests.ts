@@ -14,7 +14,7 @@ import type { Call } from '../call.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { signalEvents, untilEvents } from '../event-signal.ts'
 import { notFound, ProblemError } from '../problem.ts'
-import { readOctets } from '../request.ts'
+import { readBytes } from '../request.ts'
 import { workerOf } from './workers.ts'
 
 /**
@@ -102,17 +102,17 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
 /** Returns a chunk of the message that this worker should store. */
 export async function readChunk(call: Call, id: string, n: number): Promise<Response> {
   const request = await readWorkerRequest(call, id)
-  const octets = request.kind === 'submit' ? await chunkOf(call.parts.records, request.bundle, n) : undefined
-  if (!octets) throw notFound(`chunk ${n} of request ${id}`)
-  return new Response(octets as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
+  const bytes = request.kind === 'submit' ? await chunkOf(call.parts.records, request.bundle, n) : undefined
+  if (!bytes) throw notFound(`chunk ${n} of request ${id}`)
+  return new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { 'content-type': 'application/octet-stream' } })
 }
 
 /** Stores a chunk of the message that this worker shows. */
 export async function takeChunk(call: Call, { id, n }: { id: string; n: number }, request: Request): Promise<void> {
   const { kind } = await readWorkerRequest(call, id)
   if (kind !== 'content') throw notFound(`content that request ${id} asks for`)
-  const octets = await readOctets(request, chunkBytes)
-  await putChunk(call.parts.records, { bundle: id, n, octets, createdAt: call.parts.now() })
+  const bytes = await readBytes(request, chunkBytes)
+  await putChunk(call.parts.records, { bundle: id, n, bytes, createdAt: call.parts.now() })
 }
 
 async function ownWorkerRequest(call: Call, id: string) {

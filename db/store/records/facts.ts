@@ -5,20 +5,20 @@ import type { Database, Queries } from '../database.ts'
 /** Recorded facts of decisions, in batches. Only the replay reads their content. */
 
 /** Maximum size of all batches in bytes: about twenty million sessions. Beyond it the oldest are removed. */
-const maxOctets = 1_073_741_824
+const maxBytes = 1_073_741_824
 
 /** Stores a batch once. `records` arrives as base64 and is stored as bytes. */
 export function storeFacts(
   database: Database,
   worker: string,
   { id, since, until, sessions, dropped, records }: FactBatch,
-  limit = maxOctets,
+  limit = maxBytes,
 ): Promise<void> {
-  const octets = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0))
+  const bytes = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0))
   return database.transaction(async (queries) => {
     await queries.run(sql`
       insert into facts (worker, batch, since, until, sessions, dropped, octets, records)
-      values (${worker}, ${id}, ${since}, ${until}, ${sessions}, ${dropped}, ${octets.length}, ${octets})
+      values (${worker}, ${id}, ${since}, ${until}, ${sessions}, ${dropped}, ${bytes.length}, ${bytes})
       on conflict (worker, batch) do nothing`)
     await makeRoom(queries, limit)
   })
@@ -26,15 +26,15 @@ export function storeFacts(
 
 /** Removes the oldest batches until the rest fits, and records the loss so that a replay can report it. */
 async function makeRoom(queries: Queries, limit: number): Promise<void> {
-  const [all] = await queries.all<{ octets: number | null }>(sql`select sum(octets) as octets from facts`)
-  let over = (all?.octets ?? 0) - limit
+  const [all] = await queries.all<{ bytes: number | null }>(sql`select sum(octets) as bytes from facts`)
+  let over = (all?.bytes ?? 0) - limit
   while (over > 0) {
     const [oldest] = await queries.all<FactsRow>(sql`select ${columns} from facts order by since limit 1`)
     if (!oldest) return
     const { id, since, until, sessions } = oldest
     await queries.run(sql`insert into facts_lost (since, until, sessions) values (${since}, ${until}, ${sessions})`)
     await queries.run(sql`delete from facts where id = ${id}`)
-    over -= oldest.octets
+    over -= oldest.bytes
   }
 }
 
@@ -44,9 +44,9 @@ export type FactsRow = {
   until: number
   sessions: number
   dropped: number
-  octets: number
+  bytes: number
 }
-const columns = sql.raw('id, since, until, sessions, dropped, octets')
+const columns = sql.raw('id, since, until, sessions, dropped, octets as bytes')
 
 export type Span = { since: number; until: number }
 

@@ -109,7 +109,7 @@ export const messageChunks = sqliteTable(
     /** Identifies the message, not the request: the same request may be made twice at once. */
     bundle: text().notNull(),
     n: integer().notNull(),
-    octets: blob({ mode: 'buffer' }).notNull(),
+    bytes: blob('octets', { mode: 'buffer' }).notNull(),
     createdAt: integer('created_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.bundle, table.n] }), index('message_chunks_created').on(table.createdAt)],
@@ -154,12 +154,12 @@ export const facts = sqliteTable(
     /** Number of sessions that the worker dropped before this batch. */
     dropped: integer().notNull(),
     /** Size of `records` in bytes. */
-    octets: integer().notNull(),
+    bytes: integer('octets').notNull(),
     records: blob({ mode: 'buffer' }).notNull(),
   },
   (table) => [
     uniqueIndex('facts_worker_batch').on(table.worker, table.batch),
-    index('facts_time').on(table.since, table.until, table.sessions, table.octets, table.dropped),
+    index('facts_time').on(table.since, table.until, table.sessions, table.bytes, table.dropped),
   ],
 )
 

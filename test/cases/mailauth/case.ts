@@ -22,8 +22,8 @@ export type Case = {
   /** Lines of the header; others than the default ones. */
   header?: string[]
   body?: string
-  /** A body that is made: so many lines of so many octets. */
-  long?: { lines: number; octets: number }
+  /** A body that is made: so many lines of so many bytes. */
+  long?: { lines: number; bytes: number }
   /** The first is the lowest. `times`: as often. */
   signatures?: (Signature & { times?: number })[]
   /** What happens to the message on its way. */
@@ -47,7 +47,7 @@ export const defaultHeader = ['From: Jane <jane@example.org>', 'To: bob@example.
 
 export function messageOf(given: Case): Buffer {
   const body = given.long
-    ? `${'x'.repeat(given.long.octets)}\r\n`.repeat(given.long.lines)
+    ? `${'x'.repeat(given.long.bytes)}\r\n`.repeat(given.long.lines)
     : (given.body ?? 'Hello.\r\n')
   let message = `${(given.header ?? defaultHeader).join('\r\n')}\r\n\r\n${body}`
   for (const { times = 1, ...signature } of given.signatures ?? [])

@@ -14,7 +14,7 @@ export type Signature = {
   c?: string
   /** Names, colon separated. */
   h?: string
-  /** Octets of the canonical body. */
+  /** Bytes of the canonical body. */
   l?: number
   /** Text that is put in place of bh= or b=. */
   bh?: string
@@ -69,11 +69,11 @@ export function withSignature(message: string, given: Signature): string {
 }
 
 function signature(data: string, { key, hash }: { key: KeyName; hash: string }): string {
-  const octets = Buffer.from(data, 'latin1')
+  const bytes = Buffer.from(data, 'latin1')
   const { privateKey } = keyOf(key)
   // RFC 8463 §3: Ed25519 signs the SHA-256 of the data.
-  if (key === 'ed25519') return sign(null, createHash('sha256').update(octets).digest(), privateKey).toString('base64')
-  return sign(hash, octets, privateKey).toString('base64')
+  if (key === 'ed25519') return sign(null, createHash('sha256').update(bytes).digest(), privateKey).toString('base64')
+  return sign(hash, bytes, privateKey).toString('base64')
 }
 
 /** RFC 6376 §5.4.2: from the bottom up, each field once; a name with no field left signs its absence. */

@@ -69,7 +69,7 @@ const tarpit: Kind = {
   },
 }
 
-/** At most this many octets pass in each direction before the connection is cut. */
+/** At most this many bytes pass in each direction before the connection is cut. */
 const maxBytesBeforeCut = 6_000
 
 const cut: Kind = {
@@ -86,7 +86,7 @@ const cut: Kind = {
   },
 }
 
-/** Passes octets on, in small pieces as they come, until a random number of one direction has passed; then FIN or RST. */
+/** Passes bytes on, in small pieces as they come, until a random number of one direction has passed; then FIN or RST. */
 function cutSomewhere(inbound: Socket, port: number): void {
   const outbound = connect({ host, port })
   const side = Math.random() < 0.5 ? inbound : outbound

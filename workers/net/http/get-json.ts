@@ -50,10 +50,10 @@ async function read(url: URL, address: string, signal: AbortSignal): Promise<str
     throw new HookFailure('nonsense', `${url.host} answered ${response.statusCode}`)
   }
   const chunks: Buffer[] = []
-  let octets = 0
+  let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    octets += chunk.length
-    if (octets > maxAnswer) throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} octets`)
+    bytes += chunk.length
+    if (bytes > maxAnswer) throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -157,13 +157,13 @@ class Exchange {
 
 async function readAnswer(response: IncomingMessage, { maxAnswer, cutAnswer }: Post): Promise<Answer> {
   const chunks: Buffer[] = []
-  let octets = 0
+  let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    octets += chunk.length
-    if (octets > maxAnswer && !cutAnswer)
-      throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} octets`)
-    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, octets - maxAnswer))))
-    if (octets > maxAnswer) break
+    bytes += chunk.length
+    if (bytes > maxAnswer && !cutAnswer)
+      throw new HookFailure('nonsense', `the response is longer than ${maxAnswer} bytes`)
+    chunks.push(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, bytes - maxAnswer))))
+    if (bytes > maxAnswer) break
   }
   return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
 }

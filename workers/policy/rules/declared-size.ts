@@ -6,6 +6,6 @@ export const declaredSize: RuleCheck<'declared-size'> = ({ facts: { declaredSize
   if (limit === 0 || declared === undefined || !(declared > limit)) return 'pass'
   return refuse(
     { reply: 'messageTooLarge', values: { limit } },
-    `The client declares ${declared} octets; general.maxMessageBytes is ${limit}.`,
+    `The client declares ${declared} bytes; general.maxMessageBytes is ${limit}.`,
   )
 }

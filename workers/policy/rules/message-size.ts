@@ -6,6 +6,6 @@ export const messageSize: RuleCheck<'message-size'> = ({ size }, { settings }) =
   if (limit === 0 || !(size > limit)) return 'pass'
   return refuse(
     { reply: 'messageTooLarge', values: { limit } },
-    `The message has ${size} octets; general.maxMessageBytes is ${limit}.`,
+    `The message has ${size} bytes; general.maxMessageBytes is ${limit}.`,
   )
 }

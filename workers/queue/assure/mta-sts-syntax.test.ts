@@ -36,7 +36,7 @@ describe('the TXT record (RFC 8461 §3.1)', () => {
     ['a blank in the value of an extension', ['v=STSv1; id=1; foo=a b']],
     ['a name that begins with a hyphen', ['v=STSv1; id=1; -foo=a']],
     ['a name of 33', [`v=STSv1; id=1; ${'n'.repeat(33)}=x`]],
-    ['octets above 127', ['v=STSv1; id=1; foo=\u00e4']],
+    ['bytes above 127', ['v=STSv1; id=1; foo=\u00e4']],
     ['a blank at the end without a semicolon', ['v=STSv1; id=1 ']],
   ])('refused: %s', (_name, records) => {
     expect(policyIdIn(records)).toBeUndefined()

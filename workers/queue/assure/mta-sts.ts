@@ -30,7 +30,7 @@ export type MtaStsOptions = {
 }
 
 const maxKept = 10_000
-const maxOctets = 64 << 10
+const maxBytes = 64 << 10
 const timeoutMs = 20_000
 /** RFC 8461 §3.3: after a failure not at every message again. */
 const failedForMs = 300_000
@@ -171,10 +171,10 @@ function get({ host, address, port, trust }: Page): Promise<string> {
       if (response.statusCode !== 200 || type !== 'text/plain')
         return void asked.destroy(new Error(`${host} answers ${response.statusCode} ${type}`))
       const chunks: Buffer[] = []
-      let octets = 0
+      let bytes = 0
       response.on('data', (chunk: Buffer) => {
-        octets += chunk.length
-        if (octets > maxOctets) asked.destroy(new Error(`the policy of ${host} is too large`))
+        bytes += chunk.length
+        if (bytes > maxBytes) asked.destroy(new Error(`the policy of ${host} is too large`))
         else chunks.push(chunk)
       })
       response.on('end', () => {

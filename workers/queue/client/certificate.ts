@@ -105,11 +105,11 @@ function leadsTo(chain: readonly X509Certificate[], anchors: readonly Tlsa[]): b
 }
 
 function matches(certificate: X509Certificate, { selector, matching, data }: Tlsa): boolean {
-  const octets =
+  const bytes =
     selector === 0 ? certificate.raw : (certificate.publicKey.export({ type: 'spki', format: 'der' }) as Buffer)
-  if (matching === 0) return octets.equals(data)
+  if (matching === 0) return bytes.equals(data)
   return createHash(matching === 1 ? 'sha256' : 'sha512')
-    .update(octets)
+    .update(bytes)
     .digest()
     .equals(data)
 }

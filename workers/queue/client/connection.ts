@@ -111,10 +111,10 @@ export class Connection {
 
   /** Several buffers in one write. */
   writeParts(parts: readonly Buffer[]): void {
-    const octets = parts.reduce((sum, part) => sum + part.length, 0)
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
     // Copying a small message costs less than a vector of its parts.
-    if (parts.length === 1 || octets < 16_384) {
-      this.#socket.write(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, octets))
+    if (parts.length === 1 || bytes < 16_384) {
+      this.#socket.write(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes))
       return
     }
     this.#socket.cork()

@@ -51,7 +51,7 @@ describe('the dialogue with the next host', () => {
       '< 334 ***',
       '< 535-5.7.8 ***',
       '< 535 *** is wrong',
-      '> (a message of 12 octets)',
+      '> (a message of 12 bytes)',
     ])
   })
 })

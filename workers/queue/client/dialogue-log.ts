@@ -30,8 +30,8 @@ export class DialogueLog {
     for (const line of lines) this.#tell('client', maskClientLine(line, { within, known: true }))
   }
 
-  sentMessage(octets: number): void {
-    if (this.isOpen) this.#tell('client', `(a message of ${octets} octets)`)
+  sentMessage(bytes: number): void {
+    if (this.isOpen) this.#tell('client', `(a message of ${bytes} bytes)`)
   }
 
   received({ code, lines }: Reply): void {

@@ -26,7 +26,7 @@ function endsLine(message: Buffer): boolean {
 
 /** The same for a stream: dots doubled and the end added, over any split into chunks. */
 export class DotStuffer extends Transform {
-  /** The last two octets seen; a message begins as if after CRLF. */
+  /** The last two bytes seen; a message begins as if after CRLF. */
   #tail: [number, number] = [13, 10]
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {

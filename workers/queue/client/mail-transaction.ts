@@ -14,7 +14,7 @@ import { type Reply, replyText } from './reply.ts'
 export type OutboundTransaction = {
   sender: string
   recipients: readonly Recipient[]
-  octets: number
+  bytes: number
   body: 'whole' | 'stream'
   /** Asked for only when the remote wants the message; rejects when it cannot be read. */
   whole(): Promise<Buffer>
@@ -263,7 +263,7 @@ async function sendBody(
     if (transaction.body === 'whole') {
       const parts = dotStuffed(await transaction.whole())
       const following = next?.()
-      connection.options.dialogueLog?.sentMessage(transaction.octets)
+      connection.options.dialogueLog?.sentMessage(transaction.bytes)
       if (following) {
         const lines = [...envelopeLines(connection, following), 'DATA']
         connection.options.dialogueLog?.sent(lines)
@@ -272,7 +272,7 @@ async function sendBody(
       connection.writeParts(parts)
       return
     }
-    connection.options.dialogueLog?.sentMessage(transaction.octets)
+    connection.options.dialogueLog?.sentMessage(transaction.bytes)
     const source = transaction.stream()
     const stuffer = new DotStuffer()
     source.on('error', (error) => stuffer.destroy(error))
@@ -293,7 +293,7 @@ async function sendBody(
 
 function mailLine(connection: Connection, transaction: OutboundTransaction): string {
   let line = `MAIL FROM:<${transaction.sender}>`
-  if (connection.has('SIZE')) line += ` SIZE=${transaction.octets}`
+  if (connection.has('SIZE')) line += ` SIZE=${transaction.bytes}`
   if (transaction.eightBit && connection.has('8BITMIME')) line += ' BODY=8BITMIME'
   if (transaction.smtpUtf8) line += ' SMTPUTF8'
   if (transaction.requireTls !== 'no' && passesOnRequireTls(connection)) line += ' REQUIRETLS'
@@ -321,7 +321,7 @@ function orcpt(text: string): string {
 /** RFC 3461 §4. */
 export function xtext(text: string): string {
   return text.replace(/[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g, (character) =>
-    [...Buffer.from(character)].map((octet) => `+${octet.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    [...Buffer.from(character)].map((byte) => `+${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   )
 }
 
@@ -348,8 +348,8 @@ function unfitFor(connection: Connection, transaction: OutboundTransaction): Rec
     return { kind: 'bounced', status: '5.6.7', reply, cause: 'no-smtputf8' }
   }
   const limit = Number(connection.extensions.get('SIZE') || 0)
-  if (limit > 0 && transaction.octets > limit) {
-    const reply = `the message has ${transaction.octets} octets, ${host} takes ${limit}`
+  if (limit > 0 && transaction.bytes > limit) {
+    const reply = `the message has ${transaction.bytes} bytes, ${host} takes ${limit}`
     return { kind: 'bounced', status: '5.3.4', reply, cause: 'too-large-for-remote' }
   }
   return undefined

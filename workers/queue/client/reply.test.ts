@@ -42,10 +42,10 @@ test('it has an end: long lines, endless replies', () => {
   expect(() => read(`250-${'x'.repeat(3000)}\r\n`.repeat(100))).toThrow(BadReply)
 })
 
-test('for all octets: replies or BadReply, and no control character passes', () => {
-  const octets = fc.array(fc.oneof(fc.constantFrom('250 ', '250-', '\r\n', '\n', '4.1.1', '\0', '\x1b['), fc.string()))
+test('for all bytes: replies or BadReply, and no control character passes', () => {
+  const bytes = fc.array(fc.oneof(fc.constantFrom('250 ', '250-', '\r\n', '\n', '4.1.1', '\0', '\x1b['), fc.string()))
   fc.assert(
-    fc.property(octets, fc.array(fc.nat(50)), (parts, splits) => {
+    fc.property(bytes, fc.array(fc.nat(50)), (parts, splits) => {
       const all = Buffer.from(parts.join(''))
       const reader = new ReplyReader()
       let at = 0

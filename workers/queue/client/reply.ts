@@ -15,22 +15,22 @@ export type Reply = {
 /** The remote sent something that is not an SMTP reply, or one that is too long. */
 export class BadReply extends Error {
   override readonly name = 'BadReply'
-  /** Replies that were complete before it, in the same octets: they count. */
+  /** Replies that were complete before it, in the same bytes: they count. */
   before: Reply[] = []
 }
 
-/** RFC 5321 §4.5.3.1.5 allows 512 octets a line; real servers exceed it. */
+/** RFC 5321 §4.5.3.1.5 allows 512 bytes a line; real servers exceed it. */
 const longestLine = 4096
 const maxLines = 512
-const maxOctets = 65_536
+const maxBytes = 65_536
 
 export class ReplyReader {
   #rest: Buffer | undefined
   #code = 0
   #lines: string[] = []
-  #octets = 0
+  #bytes = 0
 
-  /** Takes octets and gives the replies they complete. Throws BadReply. */
+  /** Takes bytes and gives the replies they complete. Throws BadReply. */
   feed(chunk: Buffer): Reply[] {
     const data = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
     this.#rest = undefined
@@ -50,33 +50,33 @@ export class ReplyReader {
       const end = data.indexOf(10, from)
       if (end < 0) break
       const line = data.toString('utf8', from, end > from && data[end - 1] === 13 ? end - 1 : end)
-      if (end - from > longestLine) throw new BadReply(`reply line of ${end - from} octets`)
+      if (end - from > longestLine) throw new BadReply(`reply line of ${end - from} bytes`)
       const reply = this.#line(line, end - from)
       if (reply) replies.push(reply)
       from = end + 1
     }
     if (from < data.length) {
-      if (data.length - from > longestLine) throw new BadReply(`reply line longer than ${longestLine} octets`)
+      if (data.length - from > longestLine) throw new BadReply(`reply line longer than ${longestLine} bytes`)
       this.#rest = from === 0 ? data : data.subarray(from)
     }
   }
 
-  #line(line: string, octets: number): Reply | undefined {
+  #line(line: string, bytes: number): Reply | undefined {
     const code = codeOf(line)
     const separator = line.charCodeAt(3)
     if (code === 0 || (line.length > 3 && separator !== 32 && separator !== 45))
       throw new BadReply(`not an SMTP reply: ${printable(line.slice(0, 100))}`)
     if (this.#lines.length > 0 && code !== this.#code) throw new BadReply(`reply changes from ${this.#code} to ${code}`)
     this.#code = code
-    this.#octets += octets
+    this.#bytes += bytes
     this.#lines.push(printable(line.slice(4)))
-    if (this.#lines.length > maxLines || this.#octets > maxOctets) throw new BadReply('reply has no end')
+    if (this.#lines.length > maxLines || this.#bytes > maxBytes) throw new BadReply('reply has no end')
     if (separator === 45) return undefined
     const reply: Reply = { code, lines: this.#lines }
     const enhanced = enhancedOf(this.#lines[0] ?? '', code)
     if (enhanced) reply.enhanced = enhanced
     this.#lines = []
-    this.#octets = 0
+    this.#bytes = 0
     return reply
   }
 }

@@ -57,7 +57,7 @@ function message(text: () => AsyncIterable<string>, change: Partial<OutboundTran
   return {
     sender: 's@b.test',
     recipients: [{ address: 'u@a.test', original: 'u@a.test' }],
-    octets: 100,
+    bytes: 100,
     body: 'stream',
     whole: async () => buffer(text()),
     stream: () => Readable.from(text(), { objectMode: false }),

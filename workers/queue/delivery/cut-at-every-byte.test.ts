@@ -3,7 +3,7 @@ import { type Cut, CutServer, type Dialogue } from '../test/cut-server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 
 /**
- * Whatever octet a connection ends at, nobody's message is lost; who was told 250 after the body is not sent it again, and who
+ * Whatever byte a connection ends at, nobody's message is lost; who was told 250 after the body is not sent it again, and who
  * was not is (RFC 5321 §4.5.4.1, RFC 2033 §4.2). At most once is what the protocol cannot promise: a final reply that is lost
  * on the way is a message that goes again (RFC 1047).
  */
@@ -72,7 +72,7 @@ async function cutAll(dialogue: Dialogue, cuts: Cut[], mail: Mail): Promise<void
     const again = sessions.slice(sessionsBefore.get(each.name)).flatMap(({ asked }) => asked)
     for (let m = 0; m < mail.messages; m++)
       for (const to of recipientsOf(each, m)) {
-        const at = `${to}, cut by ${each.cut.by} after ${each.cut.octets} octets ${each.cut.after}`
+        const at = `${to}, cut by ${each.cut.by} after ${each.cut.bytes} bytes ${each.cut.after}`
         expect(sessions.filter(({ promised }) => promised.includes(to)).length, `promises to ${at}`).toBe(1)
         const promise = sessions.findIndex(({ promised }) => promised.includes(to))
         const late = sessions.slice(promise + 1).some(({ asked }) => asked.includes(to))
@@ -86,7 +86,7 @@ async function cutAll(dialogue: Dialogue, cuts: Cut[], mail: Mail): Promise<void
 
 /** The dialogue when nobody cuts it. */
 async function uncut(dialogue: Dialogue, mail: Mail) {
-  const { box, cases } = await queueFor(dialogue, [{ after: 'sent', octets: Number.POSITIVE_INFINITY, by: 'FIN' }])
+  const { box, cases } = await queueFor(dialogue, [{ after: 'sent', bytes: Number.POSITIVE_INFINITY, by: 'FIN' }])
   const count = await sendAll(box, cases, mail)
   await until('delivered', () => box.queue.counters.delivered === count, 60_000)
   await box.stopQueue()
@@ -97,9 +97,9 @@ async function uncut(dialogue: Dialogue, mail: Mail) {
 }
 
 const both = (after: Cut['after'], slots: Iterable<number>): Cut[] =>
-  [...new Set(slots)].flatMap((octets) => [
-    { after, octets, by: 'FIN' },
-    { after, octets, by: 'RST' },
+  [...new Set(slots)].flatMap((bytes) => [
+    { after, bytes, by: 'FIN' },
+    { after, bytes, by: 'RST' },
   ])
 
 /** The beginning, inside and end of each line. */
@@ -120,7 +120,7 @@ test.each<[string, Dialogue, Mail]>([
   ['SMTP, three messages, an envelope ahead of its turn', pipelining, { text: short, messages: 3 }],
 ])('%s', async (_name, dialogue, mail) => {
   const { sent, received } = await uncut(dialogue, mail)
-  const every = Array.from({ length: sent.length + 1 }, (_, octets) => octets)
+  const every = Array.from({ length: sent.length + 1 }, (_, bytes) => bytes)
   // Three times the dialogue is three times the work and nine times the mail: there the edges of the lines are enough.
   const cuts = both('sent', mail.messages === 1 ? every : slots(sent))
   await cutAll(dialogue, [...cuts, ...both('received', slots(received))], mail)
@@ -130,6 +130,6 @@ test.each<[string, Dialogue]>([
   ['SMTP', pipelining],
   ['LMTP', { ...pipelining, lmtp: true }],
 ])('%s: a message that is streamed', async (_name, dialogue) => {
-  const text = `Subject: x\r\n\r\n${'.a line of about forty octets, with a dot\r\n'.repeat(30_000)}`
+  const text = `Subject: x\r\n\r\n${'.a line of about forty bytes, with a dot\r\n'.repeat(30_000)}`
   await cutAll(dialogue, both('received', [300, 70_000, 1_000_000]), { text, messages: 1 })
 })

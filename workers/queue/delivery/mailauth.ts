@@ -24,7 +24,7 @@ export type MessageMailauthOptions = {
   indexWriter: IndexWriter
 }
 
-/** Octets of a message that was read a moment ago, with others: it is not read again. */
+/** Bytes of a message that was read a moment ago, with others: it is not read again. */
 const atHand = 65_536
 const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
 
@@ -73,9 +73,9 @@ export class MessageMailauth {
   async #verify(mail: QueuedMessage, question: Question): Promise<VerifyResult> {
     const { verifier, reader } = this.#options
     try {
-      const { location, octets } = mail
-      const message = octets <= atHand ? await reader.readBody(location) : undefined
-      return await verifier.stored(question, { location, octets, message })
+      const { location, bytes } = mail
+      const message = bytes <= atHand ? await reader.readBody(location) : undefined
+      return await verifier.stored(question, { location, bytes, message })
     } catch {
       const forgedOnly: Question = { ...question, checks: [] }
       // It may have been copied meanwhile, so its location is read again. Damage is found when it is delivered.

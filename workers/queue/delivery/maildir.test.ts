@@ -11,10 +11,10 @@ afterEach(async () => {
 
 const rows = { domains: [{ name: 'b.test', route: { type: 'maildir' } }], accounts: ['jane@b.test'] }
 
-async function bedWithSmallDisk(octets: number): Promise<{ box: Testbed; disk: SmallDisk }> {
+async function bedWithSmallDisk(bytes: number): Promise<{ box: Testbed; disk: SmallDisk }> {
   const box = await Testbed.open(rows)
   open.push(box)
-  const disk = smallDisk(octets, join(box.directory, 'mail'))
+  const disk = smallDisk(bytes, join(box.directory, 'mail'))
   open.push({ close: () => disk.unmount() })
   return { box, disk }
 }
@@ -27,11 +27,11 @@ async function filesIn(directory: string): Promise<string[]> {
 
 describe.skipIf(noSmallDisk)(`a full mailbox disk${noSmallDisk ? `: ${noSmallDisk}` : ''}`, () => {
   test.each([300_000, 3_000, 1_500_000])(
-    'messages of %i octets are delivered whole or deferred, and later all are there',
-    async (octets) => {
+    'messages of %i bytes are delivered whole or deferred, and later all are there',
+    async (bytes) => {
       const { box, disk } = await bedWithSmallDisk(2 << 20)
-      await disk.fill(octets * 4)
-      const text = (i: number) => `Subject: ${i}\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(octets / 78)}end of ${i}\r\n`
+      await disk.fill(bytes * 4)
+      const text = (i: number) => `Subject: ${i}\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(bytes / 78)}end of ${i}\r\n`
       for (let i = 0; i < 12; i++) await box.send(['jane@b.test'], { text: text(i) })
       const ended = () => box.of('delivery.delivered').length + box.of('delivery.deferred').length
       await until('each has had its turn', () => ended() >= 12)

@@ -66,7 +66,7 @@ class Loop extends Error {
   override readonly name = 'Loop'
 }
 
-/** Octets of the header in which an earlier Delivered-To is looked for. */
+/** Bytes of the header in which an earlier Delivered-To is looked for. */
 const maxHeader = 1 << 20
 
 type Delivery = { head: Buffer; body: Readable; to: string }
@@ -87,20 +87,20 @@ async function putMail(directory: string, name: string, { head, body, to }: Deli
   }
 }
 
-/** Answers its octets. */
+/** Answers its bytes. */
 async function writeBody(file: FileHandle, body: Readable, to: string): Promise<number> {
   const header = new HeaderEnd(maxHeader)
-  let octets = 0
+  let bytes = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
     if (!header.ended) {
       header.take(chunk)
       if (header.ended) stopLoop(header, to)
     }
     await writeAll(file, chunk)
-    octets += chunk.length
+    bytes += chunk.length
   }
   if (!header.ended) stopLoop(header, to)
-  return octets
+  return bytes
 }
 
 /** Whether a header says that the message was delivered to this address before. */
@@ -128,10 +128,10 @@ function boxOf({ address, original }: Recipient, delimiter: string): string | un
   return /^[a-z0-9_-]{1,64}$/i.test(box) ? box : undefined
 }
 
-/** A file name that is nothing but a name: other characters as `%xx`, no leading dot, at most 200 octets. */
+/** A file name that is nothing but a name: other characters as `%xx`, no leading dot, at most 200 bytes. */
 export function safeName(text: string): string {
   const name = text.replace(/[^a-z0-9._+=@-]|^\./g, (character) =>
-    [...Buffer.from(character)].map((octet) => `%${octet.toString(16).padStart(2, '0')}`).join(''),
+    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
   )
   if (name.length <= 200) return name || randomBytes(8).toString('hex')
   return `${name.slice(0, 120)}%${createHash('sha256').update(text).digest('hex').slice(0, 32)}`

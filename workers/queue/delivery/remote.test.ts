@@ -148,7 +148,7 @@ test('SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531)', async () => {
 
 test('a large message is streamed', async () => {
   const { box, remote } = await toServer({})
-  const text = `Subject: x\r\n\r\n${'.line of text that is about eighty octets long, with a dot at its beginning....\r\n'.repeat(40_000)}`
+  const text = `Subject: x\r\n\r\n${'.line of text that is about eighty bytes long, with a dot at its beginning....\r\n'.repeat(40_000)}`
   await box.send(['a@a.test'], { text })
   await until('delivered', () => box.queue.counters.delivered === 1, 20_000)
   expect(remote.received[0]?.data === text).toBe(true)

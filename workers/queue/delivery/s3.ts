@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Recipient } from '@postern/contract/envelope.ts'
-import { chunksOf, wholeOctets } from '../message/content.ts'
-import { deliveredOctets, readDelivered } from '../message/header-edits.ts'
+import { chunksOf, wholeBytes } from '../message/content.ts'
+import { deliveredBytes, readDelivered } from '../message/header-edits.ts'
 import type { DeliveryJob } from '../message/message.ts'
 import { domainOf, type QueuedMessage } from '../message/message.ts'
 import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
@@ -42,7 +42,7 @@ async function putBoth(mail: QueuedMessage, { bucket, prefix, domain }: Bucket, 
       key: `${key}.eml`,
       type: 'message/rfc822',
       body: await of.open(),
-      octets: deliveredOctets(mail),
+      bytes: deliveredBytes(mail),
       signal: of.signal,
     })
     return { kind: 'delivered', status: '2.0.0', reply: `kept as s3://${bucket}/${key}.eml`, dsnPassedOn: false }
@@ -58,20 +58,20 @@ type Put = {
   key: string
   type: string
   body: Buffer | Readable | string
-  octets?: number
+  bytes?: number
   signal?: AbortSignal
 }
 
 async function put(
   { buckets, signal: stopped }: Abortable,
-  { bucket, key, type, body, octets, signal }: Put,
+  { bucket, key, type, body, bytes, signal }: Put,
 ): Promise<void> {
   const command = new PutObjectCommand({
     Bucket: bucket,
     Key: key,
     Body: body,
     ContentType: type,
-    ...(octets === undefined ? {} : { ContentLength: octets }),
+    ...(bytes === undefined ? {} : { ContentLength: bytes }),
   })
   const ends = [AbortSignal.timeout(s3TimeoutMs), stopped, ...(signal ? [signal] : [])]
   await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
@@ -95,7 +95,7 @@ class MessageBody {
 
   async open(): Promise<Buffer | Readable> {
     try {
-      if (this.#mail.octets <= wholeOctets) return await readDelivered(this.#mail, this.#context.reader)
+      if (this.#mail.bytes <= wholeBytes) return await readDelivered(this.#mail, this.#context.reader)
     } catch (error) {
       this.failure = error as Error
       throw error

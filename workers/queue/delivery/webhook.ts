@@ -4,7 +4,7 @@ import { HookFailure } from '@postern/net/http/hook-failure.ts'
 import type { Answer } from '@postern/net/http/post.ts'
 import { digestOf, sign, signatureHeader } from '@postern/net/http/signature.ts'
 import { chunksOf } from '../message/content.ts'
-import { deliveredOctets } from '../message/header-edits.ts'
+import { deliveredBytes } from '../message/header-edits.ts'
 import type { DeliveryJob, QueuedMessage } from '../message/message.ts'
 import { deferredOutcome, type Outcome, type Outcomes } from '../message/outcome.ts'
 import type { Destination } from '../route/destination.ts'
@@ -22,7 +22,7 @@ type Abortable = AttemptContext & { signal: AbortSignal }
 const timeoutMs = 120_000
 /** Of an answer that is kept: a sentence for the trace. */
 const maxAnswer = 4096
-/** Octets of the envelope in one request: servers take no longer header lines. More recipients get more requests. */
+/** Bytes of the envelope in one request: servers take no longer header lines. More recipients get more requests. */
 const maxEnvelope = 4000
 const longestRetryMs = 86_400_000
 
@@ -57,7 +57,7 @@ async function deliverGroup(
     const answer = await context.poster.post({
       url: webhook.url,
       headers,
-      length: deliveredOctets(mail),
+      length: deliveredBytes(mail),
       body,
       timeoutMs,
       maxAnswer,
@@ -125,14 +125,14 @@ function ascii(json: string): string {
 
 function groupsOf({ mail, recipients }: DeliveryJob): number[][] {
   const groups: number[][] = []
-  let octets = 0
+  let bytes = 0
   for (const r of recipients) {
     const length = envelopeOf(mail, [r]).length
-    if (groups.length === 0 || octets + length > maxEnvelope) {
+    if (groups.length === 0 || bytes + length > maxEnvelope) {
       groups.push([])
-      octets = 0
+      bytes = 0
     }
-    octets += length
+    bytes += length
     groups.at(-1)?.push(r)
   }
   return groups

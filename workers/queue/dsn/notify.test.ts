@@ -88,8 +88,8 @@ test('about mail of SMTPUTF8 the parts are those of RFC 6533, and addresses stan
   await box.send([to], { smtpUtf8: true, text })
   await box.send([to], { smtpUtf8: true, text, ret: 'hdrs' })
   await until('the notifications', async () => (await sent(box)).length === 2)
-  for (const octets of await sent(box)) {
-    const raw = Buffer.from(octets, 'latin1').toString()
+  for (const bytes of await sent(box)) {
+    const raw = Buffer.from(bytes, 'latin1').toString()
     expect(raw).toContain('\r\nFinal-Recipient: utf-8; zoë@a.test\r\n')
     expect(raw).toContain('\r\nOriginal-Recipient: utf-8;zoë@b.test\r\n')
     expect(raw).toContain('Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n')

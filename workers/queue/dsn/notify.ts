@@ -2,7 +2,7 @@ import type { Envelope, Recipient } from '@postern/contract/envelope.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'
 import { SpoolDamaged, type SpoolReader, type SpoolWriter } from '@postern/spool/spool.ts'
 import { uuidv7 } from 'uuidv7'
-import { deliveredOctets, openDelivered, readDelivered } from '../message/header-edits.ts'
+import { deliveredBytes, openDelivered, readDelivered } from '../message/header-edits.ts'
 import type { QueuedMessage } from '../message/message.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
 import { ownRecipients } from '../route/own-recipients.ts'
@@ -17,7 +17,7 @@ export type DsnContext = {
   record: RecordEvent
 }
 
-/** Octets of a message that are returned in full; of a larger one the header comes back (RFC 3461 §6.2 allows it). */
+/** Bytes of a message that are returned in full; of a larger one the header comes back (RFC 3461 §6.2 allows it). */
 const maxReturned = 256 << 10
 const maxHeader = 64 << 10
 
@@ -54,7 +54,7 @@ export async function notify(
   const id = uuidv7()
   const action = (wanted[0] as RecipientReport).action
   const returned = await returnedPart(mail, action, context.reader)
-  const { octets: body, eightBit } = writeReport({
+  const { bytes: body, eightBit } = writeReport({
     hostname: settings.hostname,
     sender: envelope.sender,
     ...(envelope.envid ? { envid: envelope.envid } : {}),
@@ -99,12 +99,12 @@ function notificationEnvelope(
 /** The message itself with a failure, unless RET=HDRS, or REQUIRETLS (RFC 8689 §5), or it is large; else its header. */
 async function returnedPart(mail: QueuedMessage, action: Action, reader: SpoolReader) {
   const { ret, requireTls } = mail.envelope
-  const full = action === 'failed' && ret !== 'hdrs' && !requireTls && deliveredOctets(mail) <= maxReturned
-  const octets = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
+  const full = action === 'failed' && ret !== 'hdrs' && !requireTls && deliveredBytes(mail) <= maxReturned
+  const bytes = full ? await wholeOrNothing(mail, reader) : await header(mail, reader)
   return {
     kind: full ? ('full' as const) : ('headers' as const),
-    octets,
-    eightBit: octets.some((octet) => octet > 127),
+    bytes,
+    eightBit: bytes.some((byte) => byte > 127),
   }
 }
 
@@ -123,19 +123,19 @@ async function wholeOrNothing(mail: QueuedMessage, reader: SpoolReader): Promise
 async function header(mail: QueuedMessage, reader: SpoolReader): Promise<Buffer> {
   if (!mail.location) return damagedNote
   const stream = openDelivered(mail, reader)
-  let octets: Buffer = Buffer.alloc(0)
+  let bytes: Buffer = Buffer.alloc(0)
   try {
     for await (const chunk of stream) {
-      octets = Buffer.concat([octets, chunk as Buffer])
-      const end = octets.indexOf('\r\n\r\n')
-      if (end >= 0 && end < maxHeader) return octets.subarray(0, end + 2)
+      bytes = Buffer.concat([bytes, chunk as Buffer])
+      const end = bytes.indexOf('\r\n\r\n')
+      if (end >= 0 && end < maxHeader) return bytes.subarray(0, end + 2)
       // Cut at the end of a line.
-      if (octets.length >= maxHeader) return octets.subarray(0, octets.lastIndexOf('\r\n', maxHeader) + 2)
+      if (bytes.length >= maxHeader) return bytes.subarray(0, bytes.lastIndexOf('\r\n', maxHeader) + 2)
     }
   } catch (error) {
     if (!(error instanceof SpoolDamaged)) throw error
   } finally {
     stream.destroy()
   }
-  return octets
+  return bytes
 }

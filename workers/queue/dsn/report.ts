@@ -31,8 +31,8 @@ export type DsnFields = {
   smtpUtf8: boolean
   receivedAt: number
   recipients: RecipientReport[]
-  /** The message, or only its header; and whether it may hold octets above 127. */
-  returned: { kind: 'full' | 'headers'; octets: Buffer; eightBit: boolean }
+  /** The message, or only its header; and whether it may hold bytes above 127. */
+  returned: { kind: 'full' | 'headers'; bytes: Buffer; eightBit: boolean }
   messageId: string
   now: number
 }
@@ -54,7 +54,7 @@ const types = {
  * The message, CRLF throughout. Every part of ours is plain ASCII, or UTF-8 about mail of SMTPUTF8, and needs no encoding; the
  * returned message goes in as it is: it is not parsed, folded or re-encoded.
  */
-export function writeReport(report: DsnFields): { octets: Buffer; eightBit: boolean } {
+export function writeReport(report: DsnFields): { bytes: Buffer; eightBit: boolean } {
   const { hostname, sender, messageId, now, returned, smtpUtf8 } = report
   const action = report.recipients[0]?.action ?? 'failed'
   const boundary = `postern-${randomBytes(18).toString('hex')}`
@@ -95,7 +95,7 @@ export function writeReport(report: DsnFields): { octets: Buffer; eightBit: bool
     '',
   ]
   const end = Buffer.from(`\r\n--${boundary}--\r\n`)
-  return { octets: Buffer.concat([Buffer.from(head.join('\r\n')), returned.octets, end]), eightBit }
+  return { bytes: Buffer.concat([Buffer.from(head.join('\r\n')), returned.bytes, end]), eightBit }
 }
 
 function encoding(eightBit: boolean): string[] {

@@ -1,25 +1,25 @@
-/** Base64 (RFC 2045 §6.8) of octets that come in pieces. */
+/** Base64 (RFC 2045 §6.8) of bytes that come in pieces. */
 
-/** Octets of a line of 76. */
-const lineOctets = 57
-const atOnce = lineOctets * 64
+/** Bytes of a line of 76. */
+const lineBytes = 57
+const atOnce = lineBytes * 64
 
 export class Base64 {
   #pieces: Buffer[] = []
-  #octets = 0
+  #bytes = 0
 
-  text(octets: Buffer): Buffer {
-    this.#pieces.push(octets)
-    this.#octets += octets.length
-    if (this.#octets < atOnce) return Buffer.alloc(0)
+  text(bytes: Buffer): Buffer {
+    this.#pieces.push(bytes)
+    this.#bytes += bytes.length
+    if (this.#bytes < atOnce) return Buffer.alloc(0)
     const all = Buffer.concat(this.#pieces)
-    const whole = all.length - (all.length % lineOctets)
+    const whole = all.length - (all.length % lineBytes)
     this.#pieces = [all.subarray(whole)]
-    this.#octets = all.length - whole
+    this.#bytes = all.length - whole
     return lines(all.subarray(0, whole))
   }
 
-  /** Ends of lines are octets like others. */
+  /** Ends of lines are bytes like others. */
   lineEnd(): Buffer {
     return this.text(Buffer.from('\r\n'))
   }
@@ -29,16 +29,16 @@ export class Base64 {
   }
 }
 
-function lines(octets: Buffer): Buffer {
-  return Buffer.from(octets.toString('base64').replace(/.{1,76}/g, '$&\r\n'), 'latin1')
+function lines(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('base64').replace(/.{1,76}/g, '$&\r\n'), 'latin1')
 }
 
-/** Base64 in which something stands that may not: octets beyond ASCII, which every reader passes over, and lines that are too long. */
+/** Base64 in which something stands that may not: bytes beyond ASCII, which every reader passes over, and lines that are too long. */
 export class Base64Again {
   #column = 0
 
-  text(octets: Buffer): Buffer {
-    const kept = octets.filter((octet) => octet < 128)
+  text(bytes: Buffer): Buffer {
+    const kept = bytes.filter((byte) => byte < 128)
     const pieces: Buffer[] = []
     for (let from = 0; from < kept.length; ) {
       if (this.#column === 76) {

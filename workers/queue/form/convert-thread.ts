@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads'
 import type { ConvertRequest, ConvertResponse } from './converter.ts'
 import { SevenBit } from './seven-bit.ts'
 
-/** The thread in which messages are read and encoded anew: octet by octet, which no event loop has time for. */
+/** The thread in which messages are read and encoded anew: byte by byte, which no event loop has time for. */
 
 const open = new Map<number, SevenBit>()
 
@@ -19,10 +19,10 @@ function answer(request: Extract<ConvertRequest, { kind: 'piece' | 'end' }>): vo
   const message = open.get(id)
   try {
     if (!message) throw new Error('there is no such message')
-    if (request.kind === 'piece') respond({ id, octets: message.push(Buffer.from(request.octets)) })
+    if (request.kind === 'piece') respond({ id, bytes: message.push(Buffer.from(request.bytes)) })
     else {
       open.delete(id)
-      respond({ id, octets: message.end(), survey: message.survey })
+      respond({ id, bytes: message.end(), survey: message.survey })
     }
   } catch (error) {
     open.delete(id)

@@ -11,10 +11,10 @@ import type { ConversionScan, Reading } from './seven-bit.ts'
 export type ConvertRequest =
   /** Without `changes` it is surveyed. */
   | { kind: 'begin'; id: number; changes?: readonly boolean[]; reading: Reading }
-  | { kind: 'piece'; id: number; octets: Uint8Array }
+  | { kind: 'piece'; id: number; bytes: Uint8Array }
   | { kind: 'end'; id: number }
   | { kind: 'drop'; id: number }
-export type ConvertResponse = { id: number; error?: string; octets?: Uint8Array; survey?: ConversionScan }
+export type ConvertResponse = { id: number; error?: string; bytes?: Uint8Array; survey?: ConversionScan }
 
 /** A message that can be read as often as is needed. */
 export type Source = () => AsyncIterable<Buffer>
@@ -22,7 +22,7 @@ export type Conversion =
   | { kind: 'none' }
   | { kind: 'unfit'; why: string }
   /** `stream`: as often as is needed. */
-  | { kind: 'converted'; octets: number; stream: Source }
+  | { kind: 'converted'; bytes: number; stream: Source }
 
 export class Converter {
   readonly #thread = new Thread<ConvertRequest, ConvertResponse>({
@@ -39,9 +39,9 @@ export class Converter {
     if (unfit !== undefined) return { kind: 'unfit', why: unfit }
     if (!changes.includes(true) && !folds) return { kind: 'none' }
     const stream = () => this.#pieces(message(), changes, { onlyLines, folds, isEightBit })
-    let octets = 0
-    for await (const piece of stream()) octets += piece.length
-    return { kind: 'converted', octets, stream }
+    let bytes = 0
+    for await (const piece of stream()) bytes += piece.length
+    return { kind: 'converted', bytes, stream }
   }
 
   async #survey(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<ConversionScan> {
@@ -69,12 +69,12 @@ export class Converter {
     this.#thread.post({ kind: 'begin', id, reading, ...(changes ? { changes } : {}) })
     try {
       for await (const whole of message)
-        for (const octets of inPieces(whole)) {
-          const response = await this.#thread.ask({ kind: 'piece', id, octets })
-          if (response.octets?.length) yield asBuffer(response.octets)
+        for (const bytes of inPieces(whole)) {
+          const response = await this.#thread.ask({ kind: 'piece', id, bytes })
+          if (response.bytes?.length) yield asBuffer(response.bytes)
         }
       const response = await this.#thread.ask({ kind: 'end', id })
-      if (response.octets?.length) yield asBuffer(response.octets)
+      if (response.bytes?.length) yield asBuffer(response.bytes)
       return response.survey ?? { changes: [] }
     } finally {
       this.#thread.post({ kind: 'drop', id })
@@ -87,24 +87,24 @@ export class Converter {
 }
 
 /** So that many messages take turns on the thread. */
-const pieceOctets = 65_536
+const pieceBytes = 65_536
 
-function* inPieces(octets: Buffer): Generator<Uint8Array> {
+function* inPieces(bytes: Buffer): Generator<Uint8Array> {
   // A copy of its own: with a view goes all the memory that it looks at.
-  for (let from = 0; from < octets.length; from += pieceOctets)
-    yield new Uint8Array(octets.subarray(from, from + pieceOctets))
+  for (let from = 0; from < bytes.length; from += pieceBytes)
+    yield new Uint8Array(bytes.subarray(from, from + pieceBytes))
 }
 
 function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length)
 }
 
-/** Whether it may go as it is. Native code looks at the octets, so the event loop has time for it. */
+/** Whether it may go as it is. Native code looks at the bytes, so the event loop has time for it. */
 async function isFit(message: AsyncIterable<Buffer>, onlyLines: boolean): Promise<boolean> {
   const lines = new LongLines()
-  for await (const octets of message) {
-    if (!onlyLines && !isAscii(octets)) return false
-    lines.take(octets)
+  for await (const bytes of message) {
+    if (!onlyLines && !isAscii(bytes)) return false
+    lines.take(bytes)
     if (lines.found) return false
   }
   return true

@@ -7,7 +7,7 @@ import type { RecordEvent } from '@postern/runtime/worker.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Connection } from '../client/connection.ts'
 import type { OutboundTransaction } from '../client/mail-transaction.ts'
-import { deliveredOctets, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
+import { deliveredBytes, openDelivered, readDelivered, streamWithEdits } from '../message/header-edits.ts'
 import { domainOf, type QueuedMessage, requireTlsOf } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 import type { DeliverySettings } from '../route/delivery-settings.ts'
@@ -21,7 +21,7 @@ import type { Signer, SigningKey } from './signer.ts'
 /** The form in which a message goes to this very host: signed, and fit for what the host understands. Most mail needs nothing. */
 
 /** Whole bodies up to here; larger ones are streamed. */
-const wholeOctets = 1 << 20
+const wholeBytes = 1 << 20
 const maxHeader = 256 << 10
 
 export type FormContext = {
@@ -49,12 +49,12 @@ export function plainForm(mail: QueuedMessage, given: For): OutboundTransaction 
   const { reader, settings } = context
   const { envelope } = mail
   const { recipientDelayMs } = settings()
-  const octets = deliveredOctets(mail)
+  const bytes = deliveredBytes(mail)
   return {
     sender: envelope.sender,
     recipients: recipients.map((r) => envelope.recipients[r] as Recipient),
-    octets,
-    body: octets <= wholeOctets ? 'whole' : 'stream',
+    bytes,
+    body: bytes <= wholeBytes ? 'whole' : 'stream',
     whole: () => wholeWithShortLines(mail, given),
     stream: () => streamWithShortLines(openDelivered(mail, reader), connection),
     eightBit: envelope.body === '8bitmime',
@@ -75,7 +75,7 @@ function isExternal({ envelope }: QueuedMessage, [first]: readonly number[], { d
 export function isPlain(connection: Connection, mail: QueuedMessage, context: FormContext): boolean {
   if (!connection.has('8BITMIME') || (mail.envelope.smtpUtf8 && !connection.has('SMTPUTF8'))) return false
   // Of a message that is streamed it must be known before its header goes out.
-  if (connection.options.protocol === 'smtp' && mail.hasLongLines !== false && deliveredOctets(mail) > wholeOctets)
+  if (connection.options.protocol === 'smtp' && mail.hasLongLines !== false && deliveredBytes(mail) > wholeBytes)
     return false
   const settings = context.settings()
   return settings.signers.size === 0 || connection.options.protocol === 'lmtp' || !isOurs(mail, settings)
@@ -124,7 +124,7 @@ async function unsigned(mail: QueuedMessage, given: For, { needsSevenBit, needsA
 }
 
 /*
- * No server need take a line over 998 octets (RFC 5321 §4.5.3.1.6): Postfix breaks it, others refuse it. So text with such
+ * No server need take a line over 998 bytes (RFC 5321 §4.5.3.1.6): Postfix breaks it, others refuse it. So text with such
  * lines goes out encoded, whatever the server offers, and what cannot be encoded has its lines broken. This breaks a signature of
  * another host over the body, as the next host that breaks the line would. LMTP, maildir, webhook and s3 get what is stored.
  */
@@ -161,9 +161,9 @@ async function* piecesOf(transaction: OutboundTransaction): AsyncGenerator<Buffe
   else yield* transaction.stream() as AsyncIterable<Buffer>
 }
 
-function flowing({ octets, stream }: { octets: number; stream: () => AsyncIterable<Buffer> }) {
+function flowing({ bytes, stream }: { bytes: number; stream: () => AsyncIterable<Buffer> }) {
   return {
-    octets,
+    bytes,
     body: 'stream' as const,
     stream: () => Readable.from(linesBroken(stream()), { objectMode: false }),
     whole: () => wholeOf(linesBroken(stream())),
@@ -232,7 +232,7 @@ async function signed(
   const head = Buffer.from(lines, 'latin1')
   return {
     ...transaction,
-    octets: transaction.octets + head.length,
+    bytes: transaction.bytes + head.length,
     whole: async () => Buffer.concat([head, await transaction.whole()]),
     stream: () => streamWithEdits(transaction.stream(), { lines, cuts: [] }),
   }
@@ -281,7 +281,7 @@ async function headerOf(transaction: OutboundTransaction): Promise<HeaderEnd> {
   // Leaving the loop closes the message.
   for await (const piece of piecesOf(transaction)) {
     end.take(piece)
-    if (end.ended || end.octets > maxHeader) break
+    if (end.ended || end.bytes > maxHeader) break
   }
   return end
 }

@@ -12,12 +12,12 @@ afterEach(async () => {
 
 const MiB = 1 << 20
 
-function attachment(octets: number): Buffer {
+function attachment(bytes: number): Buffer {
   const line = Buffer.from(Array.from({ length: 250 }, (_, i) => 128 + (i % 127)))
-  return Buffer.concat(Array.from({ length: Math.ceil(octets / 252) }, () => [line, Buffer.from('\r\n')]).flat())
+  return Buffer.concat(Array.from({ length: Math.ceil(bytes / 252) }, () => [line, Buffer.from('\r\n')]).flat())
 }
 
-const digest = (octets: Buffer) => createHash('sha256').update(octets).digest('hex')
+const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
 /** What was sent of the attachment. */
 function decoded(data: Buffer): Buffer {

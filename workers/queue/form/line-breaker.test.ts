@@ -9,21 +9,21 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()
 })
 
-const longest = (octets: Buffer) =>
+const longest = (bytes: Buffer) =>
   Math.max(
-    ...octets
+    ...bytes
       .toString('latin1')
       .split('\n')
       .map((line) => line.replace(/\r$/, '').length),
   )
-const inPieces = (octets: Buffer, size: number): Buffer => {
+const inPieces = (bytes: Buffer, size: number): Buffer => {
   const breaker = new LineBreaker()
   const pieces: Buffer[] = []
-  for (let at = 0; at < octets.length; at += size) pieces.push(...breaker.take(octets.subarray(at, at + size)))
+  for (let at = 0; at < bytes.length; at += size) pieces.push(...breaker.take(bytes.subarray(at, at + size)))
   return Buffer.concat([...pieces, breaker.finish()])
 }
 
-test('however a message is cut: no line over 998 octets, short lines as they were, nothing but breaks added', () => {
+test('however a message is cut: no line over 998 bytes, short lines as they were, nothing but breaks added', () => {
   const line = fc.oneof(
     { weight: 3, arbitrary: fc.integer({ min: 0, max: 100 }) },
     { weight: 2, arbitrary: fc.integer({ min: 990, max: 1010 }) },

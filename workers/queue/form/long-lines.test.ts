@@ -29,10 +29,10 @@ async function sent(text: string, script: Script = {}): Promise<string> {
 }
 
 test.each([
-  ['998 octets are not too long', 998, false],
+  ['998 bytes are not too long', 998, false],
   ['999 are', 999, true],
-])('%s, however the message is cut', (_name, octets, expected) => {
-  const message = Buffer.from(`A: b\r\n\r\n${'x'.repeat(300)}\r\n${'y'.repeat(octets)}\r\nz\r\n`)
+])('%s, however the message is cut', (_name, bytes, expected) => {
+  const message = Buffer.from(`A: b\r\n\r\n${'x'.repeat(300)}\r\n${'y'.repeat(bytes)}\r\nz\r\n`)
   expect(hasLongLines(message)).toBe(expected)
   for (const size of [1, 2, 7, 499, 997, 1000, 1001]) {
     const lines = new LongLines()
@@ -100,7 +100,7 @@ test('header lines are folded at white space; where there is none they are broke
 })
 
 test('of each message one piece is in memory, however many and however large they are', async () => {
-  const [messages, octets, piece] = [32, 1 << 20, 65_536]
+  const [messages, bytes, piece] = [32, 1 << 20, 65_536]
   const converter = new Converter()
   open.push(converter)
   let inFlight = 0
@@ -111,7 +111,7 @@ test('of each message one piece is in memory, however many and however large the
   }
   async function* source() {
     yield Buffer.from('MIME-Version: 1.0\r\nContent-Type: application/x\r\n\r\n')
-    for (let at = 0; at < octets; at += piece) {
+    for (let at = 0; at < bytes; at += piece) {
       const chunk = Buffer.alloc(piece, 0xe4)
       count(piece)
       // Also when nobody reads on.
@@ -132,7 +132,7 @@ test('of each message one piece is in memory, however many and however large the
       await new Promise((resolve) => setImmediate(resolve))
       count(-chunk.length)
     }
-    expect(given).toBe(conversion.octets)
+    expect(given).toBe(conversion.bytes)
   }
   await Promise.all(Array.from({ length: messages }, one))
   // A piece that came, and what it became in base64.

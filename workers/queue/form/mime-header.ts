@@ -34,7 +34,7 @@ function field(fields: readonly string[], name: string): string | undefined {
   return found?.slice(found.indexOf(':') + 1)
 }
 
-/** RFC 2046 §5.1.1: at most 70 octets; more are understood. */
+/** RFC 2046 §5.1.1: at most 70 bytes; more are understood. */
 const longestBoundary = 250
 
 function boundaryIn(type: string): string | undefined {

@@ -9,8 +9,8 @@ export type LineEvents = {
   delimiter(line: string): number
   /** Fields, each with its CRLF, latin1. `hasBody`: an empty line followed. */
   header(text: string, hasBody: boolean): void
-  /** Some octets of a line, and how long it is up to here. */
-  text(octets: Buffer, length: number): void
+  /** Some bytes of a line, and how long it is up to here. */
+  text(bytes: Buffer, length: number): void
   lineEnd(): void
   /** `after`: the CRLF before it is still to be given. */
   delimited(line: string, after: boolean): void
@@ -29,28 +29,28 @@ export class MimeLines {
   readonly #events: LineEvents
   /** The beginning of a line of which more is to come. */
   #rest: Buffer = nothing
-  /** The beginning of this line was told of: octets. */
+  /** The beginning of this line was told of: bytes. */
   #reported = 0
   /** The end of the line before was not told of yet. */
   #held = false
   #header: Buffer[] = []
-  #headerOctets = 0
+  #headerBytes = 0
 
   constructor(events: LineEvents) {
     this.#events = events
   }
 
   push(piece: Buffer): void {
-    const octets = this.#rest.length > 0 ? Buffer.concat([this.#rest, piece]) : piece
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, piece]) : piece
     this.#rest = nothing
     let from = 0
-    for (let lf = octets.indexOf(lineFeed); lf !== -1; lf = octets.indexOf(lineFeed, lf + 1)) {
+    for (let lf = bytes.indexOf(lineFeed); lf !== -1; lf = bytes.indexOf(lineFeed, lf + 1)) {
       // Only CRLF ends a line.
-      if (lf === from || octets[lf - 1] !== carriageReturn) continue
-      this.#line(octets.subarray(from, lf - 1))
+      if (lf === from || bytes[lf - 1] !== carriageReturn) continue
+      this.#line(bytes.subarray(from, lf - 1))
       from = lf + 1
     }
-    this.#keep(octets.subarray(from))
+    this.#keep(bytes.subarray(from))
   }
 
   /** What is too long for a delimiter need not wait for its end; a CR at its end must. */
@@ -65,36 +65,36 @@ export class MimeLines {
     this.#rest = Buffer.from(rest.subarray(end))
   }
 
-  #some(octets: Buffer): void {
-    if (octets.length === 0) return
+  #some(bytes: Buffer): void {
+    if (bytes.length === 0) return
     this.#endHeader(false)
     if (this.#reported === 0) this.#reportEnd()
-    this.#reported += octets.length
-    this.#events.text(octets, this.#reported)
+    this.#reported += bytes.length
+    this.#events.text(bytes, this.#reported)
   }
 
-  #line(octets: Buffer): void {
-    if (this.#reported === 0 && this.#isSpecial(octets)) return
-    this.#some(octets)
+  #line(bytes: Buffer): void {
+    if (this.#reported === 0 && this.#isSpecial(bytes)) return
+    this.#some(bytes)
     if (this.#reported === 0) this.#reportEnd()
     this.#reported = 0
     this.#held = true
   }
 
-  #isSpecial(octets: Buffer): boolean {
-    if (octets[0] === hyphen && octets[1] === hyphen && octets.length <= longestDelimiter) {
-      const line = octets.toString('latin1')
+  #isSpecial(bytes: Buffer): boolean {
+    if (bytes[0] === hyphen && bytes[1] === hyphen && bytes.length <= longestDelimiter) {
+      const line = bytes.toString('latin1')
       if (this.#events.delimiter(line) !== -1) {
         this.#delimiter(line)
         return true
       }
     }
     if (!this.#events.collects()) return false
-    if (octets.length === 0) this.#endHeader(true)
+    if (bytes.length === 0) this.#endHeader(true)
     else {
-      this.#header.push(Buffer.from(octets))
-      this.#headerOctets += octets.length + 2
-      if (this.#headerOctets > maxHeader) this.#endHeader(false)
+      this.#header.push(Buffer.from(bytes))
+      this.#headerBytes += bytes.length + 2
+      if (this.#headerBytes > maxHeader) this.#endHeader(false)
     }
     return true
   }
@@ -110,7 +110,7 @@ export class MimeLines {
     this.#reportEnd()
     const text = this.#header.map((line) => `${line.toString('latin1')}\r\n`).join('')
     this.#header = []
-    this.#headerOctets = 0
+    this.#headerBytes = 0
     this.#events.header(text, hasBody)
   }
 

@@ -13,7 +13,7 @@ export class QuotedPrintable {
   #column = 0
   /** A blank of which it is not known yet whether it ends its line. */
   #blank = 0
-  /** Octets of an `=XX` that stand already and must stay together. */
+  /** Bytes of an `=XX` that stand already and must stay together. */
   #together = 0
   #out = Buffer.alloc(0)
   #at = 0
@@ -22,10 +22,10 @@ export class QuotedPrintable {
     this.#again = again
   }
 
-  /** Some octets of a line, without its end. The answer's memory is its own. */
-  text(octets: Buffer): Buffer {
-    this.#begin(octets.length)
-    for (let i = 0; i < octets.length; i++) this.#octet(octets[i] as number)
+  /** Some bytes of a line, without its end. The answer's memory is its own. */
+  text(bytes: Buffer): Buffer {
+    this.#begin(bytes.length)
+    for (let i = 0; i < bytes.length; i++) this.#byte(bytes[i] as number)
     return this.#end()
   }
 
@@ -51,9 +51,9 @@ export class QuotedPrintable {
     return this.#end()
   }
 
-  /** At most three octets each, and a soft line break of three after 25 of them. */
-  #begin(octets: number): void {
-    this.#out = Buffer.allocUnsafe((octets + 1) * 4 + 8)
+  /** At most three bytes each, and a soft line break of three after 25 of them. */
+  #begin(bytes: number): void {
+    this.#out = Buffer.allocUnsafe((bytes + 1) * 4 + 8)
     this.#at = 0
   }
 
@@ -61,33 +61,33 @@ export class QuotedPrintable {
     return this.#out.subarray(0, this.#at)
   }
 
-  #octet(octet: number): void {
+  #byte(byte: number): void {
     if (this.#blank !== 0) {
       const blank = this.#blank
       this.#blank = 0
       this.#plain(blank)
     }
-    if (octet === space || octet === tab) this.#blank = octet
-    else if (octet > 32 && octet < 127 && (octet !== equals || this.#again)) this.#plain(octet)
-    else this.#escaped(octet)
+    if (byte === space || byte === tab) this.#blank = byte
+    else if (byte > 32 && byte < 127 && (byte !== equals || this.#again)) this.#plain(byte)
+    else this.#escaped(byte)
   }
 
-  #plain(octet: number): void {
+  #plain(byte: number): void {
     // What follows an `=` that stands already may not be parted from it; at the end of a line it is a soft break itself.
-    const length = octet === equals ? 3 : 1
+    const length = byte === equals ? 3 : 1
     if (this.#together > 0) this.#together--
     else this.#break(length)
-    if (octet === equals) this.#together = 2
-    this.#out[this.#at++] = octet
+    if (byte === equals) this.#together = 2
+    this.#out[this.#at++] = byte
     this.#column++
   }
 
-  #escaped(octet: number): void {
+  #escaped(byte: number): void {
     this.#together = 0
     this.#break(3)
     this.#out[this.#at++] = equals
-    this.#out[this.#at++] = hex[octet >> 4] as number
-    this.#out[this.#at++] = hex[octet & 15] as number
+    this.#out[this.#at++] = hex[byte >> 4] as number
+    this.#out[this.#at++] = hex[byte & 15] as number
     this.#column += 3
   }
 

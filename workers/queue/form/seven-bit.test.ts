@@ -7,10 +7,10 @@ import { isSevenBit, SevenBit, toSevenBit } from './seven-bit.ts'
 const message = (...lines: string[]) => Buffer.from(lines.join('\r\n'))
 
 function converted(...lines: string[]): string {
-  const octets = toSevenBit(message(...lines))
-  if (!octets) throw new Error('it was not converted')
-  expect(isSevenBit(octets)).toBe(true)
-  return octets.toString('latin1')
+  const bytes = toSevenBit(message(...lines))
+  if (!bytes) throw new Error('it was not converted')
+  expect(isSevenBit(bytes)).toBe(true)
+  return bytes.toString('latin1')
 }
 
 test('what is seven bit stays as it is', () => {
@@ -174,7 +174,7 @@ test('a type without MIME-Version is believed, and gets one', () => {
   expect(text).toContain('=C3=BC')
 })
 
-/** The octets of each leaf of a message that was converted, by another decoder. */
+/** The bytes of each leaf of a message that was converted, by another decoder. */
 function decodedLeaves(text: string): Buffer[] {
   const end = `\r\n${text}`.indexOf('\r\n\r\n')
   const header = end === -1 ? text : text.slice(0, end)
@@ -223,29 +223,29 @@ const tree: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree }>((tie) => ({
 })).tree
 
 let boundaries = 0
-function written(tree: Tree, version: string): { octets: Buffer; leaves: Buffer[] } {
+function written(tree: Tree, version: string): { bytes: Buffer; leaves: Buffer[] } {
   const head = (type: string) => Buffer.from(`${version}${type === '' ? '' : `Content-Type: ${type}\r\n`}\r\n`)
-  if (tree.kind === 'leaf') return { octets: Buffer.concat([head(tree.type), tree.body]), leaves: [tree.body] }
+  if (tree.kind === 'leaf') return { bytes: Buffer.concat([head(tree.type), tree.body]), leaves: [tree.body] }
   if (tree.kind === 'enclosed') {
     const inner = written(tree.inner, 'MIME-Version: 1.0\r\n')
-    return { octets: Buffer.concat([head('message/rfc822'), inner.octets]), leaves: inner.leaves }
+    return { bytes: Buffer.concat([head('message/rfc822'), inner.bytes]), leaves: inner.leaves }
   }
   const boundary = `=_${++boundaries} '()+_,-./:=?`
   const parts = tree.parts.map((part) => written(part, ''))
-  const pieces = parts.flatMap(({ octets }) => [Buffer.from(`\r\n--${boundary}\r\n`), octets])
-  const octets = Buffer.concat([
+  const pieces = parts.flatMap(({ bytes }) => [Buffer.from(`\r\n--${boundary}\r\n`), bytes])
+  const bytes = Buffer.concat([
     head(`multipart/mixed; boundary="${boundary}"`),
     ...pieces,
     Buffer.from(`\r\n--${boundary}--`),
   ])
-  return { octets, leaves: parts.flatMap(({ leaves }) => leaves) }
+  return { bytes, leaves: parts.flatMap(({ leaves }) => leaves) }
 }
 
 test('whatever is in it, in whatever pieces it comes: every leaf decodes to what it was, every line fits', () => {
   const check = (given: Tree, cuts: number[]) => {
-    const { octets: inside, leaves } = written(given, 'MIME-Version: 1.0\r\n')
-    const octets = Buffer.concat([inside, Buffer.from('\r\n')])
-    const whole = toSevenBit(octets) as Buffer
+    const { bytes: inside, leaves } = written(given, 'MIME-Version: 1.0\r\n')
+    const bytes = Buffer.concat([inside, Buffer.from('\r\n')])
+    const whole = toSevenBit(bytes) as Buffer
     expect(isSevenBit(whole)).toBe(true)
     expect(
       Math.max(
@@ -260,12 +260,12 @@ test('whatever is in it, in whatever pieces it comes: every leaf decodes to what
     const isOpen = last >= 0 && endsOpen(given)
     const expected = leaves.map((leaf, i) => (isOpen && i === last ? Buffer.concat([leaf, Buffer.from('\r\n')]) : leaf))
     expect(decodedLeaves(whole.toString('latin1'))).toEqual(expected)
-    const pieces = cut(octets, cuts)
+    const pieces = cut(bytes, cuts)
     const survey = read(new SevenBit(), pieces).reading.survey
     expect(survey.unfit).toBeUndefined()
-    const same = read(new SevenBit(survey.changes.map(() => false)), pieces).octets
-    if (same.every((octet) => octet < 128)) expect(same).toEqual(octets)
-    expect(read(new SevenBit(survey.changes), pieces).octets).toEqual(whole)
+    const same = read(new SevenBit(survey.changes.map(() => false)), pieces).bytes
+    if (same.every((byte) => byte < 128)) expect(same).toEqual(bytes)
+    expect(read(new SevenBit(survey.changes), pieces).bytes).toEqual(whole)
   }
   fc.assert(fc.property(tree, fc.array(fc.nat(3000), { maxLength: 20 }), check), { numRuns: 300 })
 })
@@ -274,14 +274,14 @@ function endsOpen(tree: Tree): boolean {
   return tree.kind === 'leaf' || (tree.kind === 'enclosed' && endsOpen(tree.inner))
 }
 
-function cut(octets: Buffer, cuts: number[]): Buffer[] {
-  const slots = [0, ...cuts.map((at) => at % (octets.length + 1)).sort((a, b) => a - b), octets.length]
-  return slots.slice(1).map((to, i) => octets.subarray(slots[i], to))
+function cut(bytes: Buffer, cuts: number[]): Buffer[] {
+  const slots = [0, ...cuts.map((at) => at % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  return slots.slice(1).map((to, i) => bytes.subarray(slots[i], to))
 }
 
-function read(reading: SevenBit, pieces: Buffer[]): { reading: SevenBit; octets: Buffer } {
+function read(reading: SevenBit, pieces: Buffer[]): { reading: SevenBit; bytes: Buffer } {
   const out = pieces.map((piece) => reading.push(piece))
-  return { reading, octets: Buffer.concat([...out, reading.end()]) }
+  return { reading, bytes: Buffer.concat([...out, reading.end()]) }
 }
 
 test('anything at all is converted into seven bits, or not at all, in one piece as in many', () => {
@@ -304,13 +304,13 @@ test('anything at all is converted into seven bits, or not at all, in one piece 
     '\r\n\r\n',
   )
   const check = (words: string[], cuts: number[]) => {
-    const octets = Buffer.from(words.join(''))
-    const whole = toSevenBit(octets)
+    const bytes = Buffer.from(words.join(''))
+    const whole = toSevenBit(bytes)
     if (whole) expect(isSevenBit(whole)).toBe(true)
-    const pieces = cut(octets, cuts)
+    const pieces = cut(bytes, cuts)
     const { survey } = read(new SevenBit(), pieces).reading
     expect(survey.unfit === undefined).toBe(whole !== undefined)
-    if (whole && survey.changes.includes(true)) expect(read(new SevenBit(survey.changes), pieces).octets).toEqual(whole)
+    if (whole && survey.changes.includes(true)) expect(read(new SevenBit(survey.changes), pieces).bytes).toEqual(whole)
   }
   fc.assert(fc.property(fc.array(word, { maxLength: 40 }), fc.array(fc.nat(300), { maxLength: 10 }), check), {
     numRuns: 2000,

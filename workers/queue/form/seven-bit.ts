@@ -6,7 +6,7 @@ import { MimeLines } from './mime-lines.ts'
 import { QuotedPrintable } from './quoted-printable.ts'
 
 /**
- * Makes a message fit for a server without 8BITMIME (RFC 6152 §3), in pieces and in bounded memory: parts with octets above
+ * Makes a message fit for a server without 8BITMIME (RFC 6152 §3), in pieces and in bounded memory: parts with bytes above
  * 127 or lines that are too long are encoded, each by itself, and nothing else changes. It is read twice: which parts these
  * are is known at their end, and said before them.
  */
@@ -16,8 +16,8 @@ const maxDepth = 20
 
 const crlf = Buffer.from('\r\n')
 
-export function isSevenBit(octets: Buffer): boolean {
-  return isAscii(octets)
+export function isSevenBit(bytes: Buffer): boolean {
+  return isAscii(bytes)
 }
 
 /**
@@ -28,7 +28,7 @@ export type ConversionScan = { changes: boolean[]; unfit?: string; folds?: boole
 /** `onlyLines`: for a server with 8BITMIME, so only lines that are too long are of interest. The rest is what the survey said. */
 export type Reading = { onlyLines?: boolean; folds?: boolean; isEightBit?: boolean }
 
-type Encoder = { text(octets: Buffer): Buffer; lineEnd(): Buffer; finish(): Buffer }
+type Encoder = { text(bytes: Buffer): Buffer; lineEnd(): Buffer; finish(): Buffer }
 /** `sealed`: within what is signed or encrypted as a whole (RFC 1847 §2.1): nothing may be changed. */
 type Place = { depth: number; sealed: boolean }
 /** A multipart or an enclosed message that is not over. */
@@ -62,7 +62,7 @@ export class SevenBit {
       collects: () => this.#state.at === 'header',
       delimiter: (line) => this.#delimiterIn(line),
       header: (text, hasBody) => this.#header(text, hasBody),
-      text: (octets, length) => this.#text(octets, length),
+      text: (bytes, length) => this.#text(bytes, length),
       lineEnd: () => this.#lineEnd(),
       delimited: (line, after) => this.#delimited(line, after),
     })
@@ -87,8 +87,8 @@ export class SevenBit {
     return out
   }
 
-  #give(octets: Buffer): void {
-    if (this.#changes) this.#out.push(octets)
+  #give(bytes: Buffer): void {
+    if (this.#changes) this.#out.push(bytes)
   }
 
   /** Of the innermost multipart whose delimiter this is, its place; -1: it is none. */
@@ -153,8 +153,8 @@ export class SevenBit {
   }
 
   /** `length`: of the line up to here. */
-  #text(octets: Buffer, length: number): void {
-    const isBeyondAscii = !isAscii(octets)
+  #text(bytes: Buffer, length: number): void {
+    const isBeyondAscii = !isAscii(bytes)
     if (isBeyondAscii) this.survey.isEightBit = true
     const isEightBit = isBeyondAscii && !this.#reading.onlyLines
     const state = this.#state
@@ -163,12 +163,12 @@ export class SevenBit {
       if (isEightBit) this.#change(multipart?.index)
       if (multipart && isEightBit) multipart.isPreambleEightBit = true
       // Before the first part and after the last stands nothing that anybody shows.
-      this.#give(isEightBit ? Buffer.from(octets.map((octet) => (octet > 127 ? 63 : octet))) : octets)
+      this.#give(isEightBit ? Buffer.from(bytes.map((byte) => (byte > 127 ? 63 : byte))) : bytes)
     } else if (state.at === 'leaf') {
       const { index, mayChange, encoder } = state
       if (mayChange && (isEightBit || length > longestLine)) this.#change(index)
       else if (isEightBit) this.#refuse('a part that may not be encoded')
-      this.#give(encoder ? encoder.text(octets) : octets)
+      this.#give(encoder ? encoder.text(bytes) : bytes)
     }
   }
 

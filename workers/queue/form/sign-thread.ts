@@ -25,7 +25,7 @@ parentPort?.on('message', (request: SignThreadRequest) => {
   }
   if (request.kind === 'piece') {
     // The next piece is asked for when this one is used up, so a large message takes no memory.
-    if (message.input.write(request.octets)) respond({ id })
+    if (message.input.write(request.bytes)) respond({ id })
     else message.input.once('drain', () => respond({ id }))
     return
   }

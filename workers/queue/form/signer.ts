@@ -9,7 +9,7 @@ export type SignRequest = { keys: readonly SigningKey[]; at: number }
 
 export type SignThreadRequest =
   | ({ kind: 'begin'; id: number } & SignRequest)
-  | { kind: 'piece'; id: number; octets: Uint8Array }
+  | { kind: 'piece'; id: number; bytes: Uint8Array }
   | { kind: 'end'; id: number }
   | { kind: 'drop'; id: number }
 /** `error` with no `lines`. Without both: go on with the next piece. */
@@ -27,7 +27,7 @@ export class Signer {
     const id = this.#thread.nextId()
     try {
       this.#thread.post({ kind: 'begin', id, ...request })
-      for await (const octets of message) await this.#thread.ask({ kind: 'piece', id, octets })
+      for await (const bytes of message) await this.#thread.ask({ kind: 'piece', id, bytes })
       const { lines } = await this.#thread.ask({ kind: 'end', id })
       return lines ?? ''
     } catch (error) {

@@ -38,7 +38,7 @@ export class IndexDatabase {
   /** By the queue's clock. */
   #openedAt = 0
   #counts: Counts = { messages: 0, recipients: [0, 0, 0] }
-  #waiting = new Map<string, { messages: number; octets: number }>()
+  #waiting = new Map<string, { messages: number; bytes: number }>()
 
   /** Numbers of messages met while the index is rebuilt. */
   #seen = new Set<number>()
@@ -160,8 +160,8 @@ export class IndexDatabase {
     let messages = 0
     this.#waiting.clear()
     const segments = this.#db.prepare('SELECT segment, count(*), sum(octets) FROM messages GROUP BY segment').raw()
-    for (const [segment, count, octets] of segments.all() as [string, number, number][]) {
-      this.#waiting.set(segment, { messages: count, octets })
+    for (const [segment, count, bytes] of segments.all() as [string, number, number][]) {
+      this.#waiting.set(segment, { messages: count, bytes })
       messages += count
     }
     this.#counts = { messages, recipients }
@@ -209,7 +209,7 @@ export class IndexDatabase {
     id,
     location,
     segment,
-    octets,
+    bytes,
     waitsSince,
     rerouted,
     warned,
@@ -217,7 +217,7 @@ export class IndexDatabase {
     recipients,
   }: MessageRow): boolean {
     const { insertMessage, insertRecipient, overlay: insertOverlay } = this.#statements
-    if (insertMessage.run(n, id, location, segment, octets, waitsSince, rerouted, warned ? 1 : 0).changes === 0)
+    if (insertMessage.run(n, id, location, segment, bytes, waitsSince, rerouted, warned ? 1 : 0).changes === 0)
       return false
     for (const { r, domain, state, tries, nextAt, cause } of recipients) {
       insertRecipient.run(n, r, domain, state, tries, nextAt, cause)
@@ -225,7 +225,7 @@ export class IndexDatabase {
     }
     if (headerEdits !== '') insertOverlay.run(headerEdits, n)
     this.#counts.messages++
-    this.#wait(segment, 1, octets)
+    this.#wait(segment, 1, bytes)
     return true
   }
 
@@ -237,24 +237,24 @@ export class IndexDatabase {
 
   #remove(n: number, r: number[]): void {
     for (const each of r) this.#counts.recipients[active] -= this.#statements.remove.run(n, each).changes
-    const gone = this.#statements.removeMessage.get(n, n) as { segment: string; octets: number } | undefined
+    const gone = this.#statements.removeMessage.get(n, n) as { segment: string; bytes: number } | undefined
     if (!gone) return
     this.#statements.removeOverlay.run(n)
     this.#counts.messages--
-    this.#wait(gone.segment, -1, -gone.octets)
+    this.#wait(gone.segment, -1, -gone.bytes)
   }
 
   #relocate(n: number, location: string, segment: string): void {
-    const was = this.#statements.place.get(n) as { segment: string; octets: number } | undefined
+    const was = this.#statements.place.get(n) as { segment: string; bytes: number } | undefined
     if (!was) return
     this.#statements.relocate.run(location, segment, n)
-    this.#wait(was.segment, -1, -was.octets)
-    this.#wait(segment, 1, was.octets)
+    this.#wait(was.segment, -1, -was.bytes)
+    this.#wait(segment, 1, was.bytes)
   }
 
-  #wait(segment: string, messages: number, octets: number): void {
+  #wait(segment: string, messages: number, bytes: number): void {
     const was = this.#waiting.get(segment)
-    const now = { messages: (was?.messages ?? 0) + messages, octets: (was?.octets ?? 0) + octets }
+    const now = { messages: (was?.messages ?? 0) + messages, bytes: (was?.bytes ?? 0) + bytes }
     if (now.messages > 0) this.#waiting.set(segment, now)
     else this.#waiting.delete(segment)
   }
@@ -300,8 +300,8 @@ export class IndexDatabase {
   }
 
   /** Where a message lies of which something waits. */
-  locate(id: string): { location: string; octets: number } | undefined {
-    return this.#statements.locate.get(id) as { location: string; octets: number } | undefined
+  locate(id: string): { location: string; bytes: number } | undefined {
+    return this.#statements.locate.get(id) as { location: string; bytes: number } | undefined
   }
 
   /** The same for all that waits of these messages, whatever its state or time. */
@@ -372,7 +372,7 @@ export class IndexDatabase {
     return moved
   }
 
-  waiting(): [segment: string, { messages: number; octets: number }][] {
+  waiting(): [segment: string, { messages: number; bytes: number }][] {
     return [...this.#waiting]
   }
 

@@ -23,7 +23,7 @@ async function start(): Promise<{ remote: TestServer; box: Testbed; queueFile: s
   open.push(box)
   const spool = join(box.directory, 'spool')
   await box.receiver.close()
-  box.receiver = await openLocalWriter({ directory: spool, name: 'smtp-1', segmentOctets: 20_000 })
+  box.receiver = await openLocalWriter({ directory: spool, name: 'smtp-1', segmentBytes: 20_000 })
   return { remote, box, queueFile: join(box.directory, 'queue', 'queue.db'), spool }
 }
 
@@ -242,9 +242,9 @@ test('a damaged message that the rebuild meets, and whoever reads it after, is t
   await box.stopQueue()
   const [segment = ''] = (await readdir(join(spool, 'smtp-1'))).filter((name) => name.endsWith('.seg'))
   const file = join(spool, 'smtp-1', segment)
-  const octets = await readFile(file)
-  octets.write('DAMAGED', octets.lastIndexOf('yyyyyyy'))
-  await writeFile(file, octets)
+  const bytes = await readFile(file)
+  bytes.write('DAMAGED', bytes.lastIndexOf('yyyyyyy'))
+  await writeFile(file, bytes)
   await removeIndex(queueFile)
   await deliverAll(box, remote)
   const told = box.of('message.damaged').filter(({ messageId }) => messageId)

@@ -30,7 +30,7 @@ export function adopt(db: Database.Database, scanned: Scanned, { now, seen, inse
   for (const { message, passed } of scanned) {
     const n = numberOf.get(message.id) as number | undefined
     if (n !== undefined) {
-      relocate.run(message.location, message.segment, message.octets, n)
+      relocate.run(message.location, message.segment, message.bytes, n)
       seen.add(n)
     } else if (!passed) {
       insert(recall(message))

@@ -19,7 +19,7 @@ test('a damaged message is told of once and keeps its own segment only', async (
   open.push(box)
   await box.receiver.close()
   const spool = join(box.directory, 'spool')
-  box.receiver = await openLocalWriter({ directory: spool, name: 'smtp-1', segmentOctets: 20_000 })
+  box.receiver = await openLocalWriter({ directory: spool, name: 'smtp-1', segmentBytes: 20_000 })
   const text = `Subject: x\r\n\r\n${'y'.repeat(500)}\r\n`
   const later: string[] = []
   for (let i = 0; i < 240; i++) {

@@ -60,7 +60,7 @@ export class Reclaim {
     const { index, indexWriter, reader } = this.#options
     // The cursors first: what is taken over after them lies behind them, and is not touched.
     const cursors = new Map(indexWriter.cursors) as Map<string, Cursor>
-    const waiting = new Map((await index.ask('waiting')) as [Segment, { messages: number; octets: number }][])
+    const waiting = new Map((await index.ask('waiting')) as [Segment, { messages: number; bytes: number }][])
     const { sparse, freed } = await reader.reclaim({ cursors, waiting })
     this.freed += freed
     if (this.moved.size > 20_000) this.moved.clear()

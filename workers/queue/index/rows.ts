@@ -19,7 +19,7 @@ export type MessageRow = {
   id: string
   location: string
   segment: string
-  octets: number
+  bytes: number
   /** By the queue's clock: what `waited` was when it came. */
   waitsSince: number
   rerouted: string

@@ -48,11 +48,11 @@ export function prepare(db: Database.Database) {
     ),
     remove: db.prepare('DELETE FROM recipients WHERE n = ? AND r = ? AND state = 0'),
     removeMessage: db.prepare(
-      'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING segment, octets',
+      'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING segment, octets AS bytes',
     ),
     changed: db.prepare("UPDATE facts SET value = value + 1 WHERE name = 'changes'"),
     sidecarChanged: db.prepare("UPDATE sidecar_facts SET value = value + 1 WHERE name = 'changes'"),
-    place: db.prepare('SELECT segment, octets FROM messages WHERE n = ?'),
+    place: db.prepare('SELECT segment, octets AS bytes FROM messages WHERE n = ?'),
     relocate: db.prepare('UPDATE messages SET location = ?, segment = ? WHERE n = ?'),
     overlay: db.prepare('INSERT OR REPLACE INTO overlays SELECT n, ? FROM messages WHERE n = ?'),
     overlayOf: db.prepare('SELECT overlay FROM overlays WHERE n = ?'),
@@ -74,8 +74,10 @@ export function prepare(db: Database.Database) {
       `SELECT ${due} FROM recipients WHERE n = (SELECT n FROM messages WHERE id = ?) AND state <> 0`,
     ),
     activate: db.prepare('UPDATE recipients SET state = 0 WHERE n = ? AND r = ?'),
-    message: db.prepare('SELECT * FROM messages WHERE n = ?'),
-    locate: db.prepare('SELECT location, octets FROM messages WHERE id = ?'),
+    message: db.prepare(
+      'SELECT n, id, location, segment, octets AS bytes, received_at, rerouted, warned FROM messages WHERE n = ?',
+    ),
+    locate: db.prepare('SELECT location, octets AS bytes FROM messages WHERE id = ?'),
     numberOf: db.prepare('SELECT n FROM messages WHERE id = ?'),
     move: db.prepare(
       'UPDATE recipients SET state = ?, next_at = ?, cause = coalesce(?, cause) WHERE n = ? AND state = ?',

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import { finished } from 'node:stream/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deliveredOctets, type HeaderEdits, noEdits, streamWithEdits, withEdits, withLines } from './header-edits.ts'
+import { deliveredBytes, type HeaderEdits, noEdits, streamWithEdits, withEdits, withLines } from './header-edits.ts'
 
 const stored = Buffer.from('A: 1\r\nB: 2\r\nC: 3\r\n\r\nbody\r\n')
 const overlay: HeaderEdits = { lines: 'X: 0\r\n', cuts: [[6, 12]] }
@@ -19,7 +19,7 @@ describe('an overlay', () => {
     expect(withEdits(stored, noEdits)).toBe(stored)
   })
 
-  it('does the same to a stream, however it is cut into pieces, and knows the octets beforehand', async () => {
+  it('does the same to a stream, however it is cut into pieces, and knows the bytes beforehand', async () => {
     const cuts = fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { maxLength: 8 }).map((slots) => {
       const sorted = slots.sort((a, b) => a - b)
       return sorted.flatMap((from, i) =>
@@ -29,16 +29,16 @@ describe('an overlay', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 300 })
     await fc.assert(
       fc.asyncProperty(cuts, sizes, async (cut, pieces) => {
-        const octets = Buffer.from(Array.from({ length: 220 }, (_, i) => i))
+        const bytes = Buffer.from(Array.from({ length: 220 }, (_, i) => i))
         const given = { lines: 'x\r\n', cuts: cut }
         const expected = Buffer.concat([
           Buffer.from('x\r\n'),
-          octets.filter((_, i) => !cut.some(([a, b]) => i >= a && i < b)),
+          bytes.filter((_, i) => !cut.some(([a, b]) => i >= a && i < b)),
         ])
-        const source = Readable.from(split(octets, pieces), { objectMode: false })
+        const source = Readable.from(split(bytes, pieces), { objectMode: false })
         expect(await buffer(streamWithEdits(source, given))).toEqual(expected)
-        expect(withEdits(octets, given)).toEqual(expected)
-        expect(deliveredOctets({ octets: 220, headerEdits: given })).toBe(expected.length)
+        expect(withEdits(bytes, given)).toEqual(expected)
+        expect(deliveredBytes({ bytes: 220, headerEdits: given })).toBe(expected.length)
       }),
     )
   })
@@ -59,12 +59,12 @@ describe('an overlay', () => {
   })
 })
 
-function split(octets: Buffer, sizes: number[]): Buffer[] {
+function split(bytes: Buffer, sizes: number[]): Buffer[] {
   const pieces: Buffer[] = []
   let at = 0
-  for (let i = 0; at < octets.length; i++) {
+  for (let i = 0; at < bytes.length; i++) {
     const size = sizes[i % sizes.length] as number
-    pieces.push(octets.subarray(at, at + size))
+    pieces.push(bytes.subarray(at, at + size))
     at += size
   }
   return pieces

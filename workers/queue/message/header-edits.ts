@@ -3,13 +3,13 @@ import type { Location, SpoolReader } from '@postern/spool/spool.ts'
 
 /**
  * How a message differs from what is stored when it is delivered: lines that go before it, and fields of its header
- * that are left out. The stored octets never change; everything that reads a message to deliver or return it reads it
+ * that are left out. The stored bytes never change; everything that reads a message to deliver or return it reads it
  * through here. A stream stays a stream: only one chunk is in memory.
  */
 export type HeaderEdits = {
-  /** Whole header fields, each ending in CRLF, one character an octet (latin1). Empty: none. */
+  /** Whole header fields, each ending in CRLF, one character a byte (latin1). Empty: none. */
   readonly lines: string
-  /** Octets of the stored message that are left out, `[from, to)`: in order, apart, whole header fields. */
+  /** Bytes of the stored message that are left out, `[from, to)`: in order, apart, whole header fields. */
   readonly cuts: readonly (readonly [from: number, to: number])[]
 }
 
@@ -31,16 +31,16 @@ export function editsFrom(text: string): HeaderEdits | undefined {
   return { lines, cuts }
 }
 
-/** Octets of the message as it is delivered. */
-export function deliveredOctets({
-  octets,
+/** Bytes of the message as it is delivered. */
+export function deliveredBytes({
+  bytes,
   headerEdits,
 }: {
-  octets: number
+  bytes: number
   headerEdits: HeaderEdits | undefined
 }): number {
-  if (!headerEdits) return octets
-  return headerEdits.cuts.reduce((sum, [from, to]) => sum - (to - from), octets + headerEdits.lines.length)
+  if (!headerEdits) return bytes
+  return headerEdits.cuts.reduce((sum, [from, to]) => sum - (to - from), bytes + headerEdits.lines.length)
 }
 
 /** `location` changes when the message is copied on. */
@@ -70,7 +70,7 @@ export function withEdits(stored: Buffer, edits: HeaderEdits | undefined): Buffe
 export function streamWithEdits(stored: Readable, edits: HeaderEdits | undefined): Readable {
   if (!edits || edits === noEdits) return stored
   const delivered = Readable.from(pieces(stored, edits), { objectMode: false })
-  // Whoever stops reading, even before the first octet, closes the stored message with it.
+  // Whoever stops reading, even before the first byte, closes the stored message with it.
   return delivered.once('close', () => stored.destroy())
 }
 

@@ -24,7 +24,7 @@ export type QueuedMessage = {
   readonly envelope: Envelope
   location: Location
   segment: Segment
-  readonly octets: number
+  readonly bytes: number
   /** By the queue's clock: what `waited` was when it came. */
   readonly waitsSince: number
   /** How the delivered message differs from the stored one; absent: not at all. */

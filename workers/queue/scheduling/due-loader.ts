@@ -166,7 +166,7 @@ export class DueLoader {
       envelope: await reader.readEnvelope(stored.location),
       location: stored.location,
       segment: stored.segment,
-      octets: row.octets,
+      bytes: row.bytes,
       waitsSince: row.waitsSince,
       headerEdits: editsFrom(row.headerEdits),
       signature: undefined,

@@ -169,17 +169,17 @@ export class SpoolFollower {
   }
 
   #waiting({ envelope, location, segment, size }: Arrival, state: RecipientState): QueuedMessage {
-    return this.#make({ envelope, location, segment, octets: size, state })
+    return this.#make({ envelope, location, segment, bytes: size, state })
   }
 
   #make(given: {
     envelope: Envelope
     location: Location
     segment: Segment
-    octets: number
+    bytes: number
     state: RecipientState
   }): QueuedMessage {
-    const { envelope, location, segment, octets, state } = given
+    const { envelope, location, segment, bytes, state } = given
     const pending: QueuedMessage['pending'] = new Map()
     const cause = envelope.hold ?? ''
     for (let r = 0; r < envelope.recipients.length; r++) pending.set(r, { state, tries: 0, nextAt: 0, cause })
@@ -188,7 +188,7 @@ export class SpoolFollower {
       envelope,
       location,
       segment,
-      octets,
+      bytes,
       waitsSince: this.#options.clock.waitedAt(envelope.receivedAt),
       headerEdits: undefined,
       signature: undefined,
@@ -209,13 +209,13 @@ export class SpoolFollower {
   }
 
   #damaged(damage: Damage): { mail: QueuedMessage; damage: Damage }[] {
-    const { segment, offset, octets, reason, envelope, location = '' as Location } = damage
+    const { segment, offset, bytes, reason, envelope, location = '' as Location } = damage
     this.#options.record('message.damaged', {
       ...(envelope ? { messageId: envelope.id } : {}),
       where: `segment ${segment} at ${offset}`,
-      detail: `${reason}: ${octets} octets were skipped`,
+      detail: `${reason}: ${bytes} bytes were skipped`,
     })
     if (!envelope) return []
-    return [{ mail: this.#make({ envelope, location, segment, octets: 0, state: active }), damage }]
+    return [{ mail: this.#make({ envelope, location, segment, bytes: 0, state: active }), damage }]
   }
 }

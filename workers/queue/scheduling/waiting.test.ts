@@ -81,7 +81,7 @@ test('segments in which nothing waits are given back; the few that wait long are
   box.receiver = await openLocalWriter({
     directory: join(box.directory, 'spool'),
     name: 'smtp-1',
-    segmentOctets: 20_000,
+    segmentBytes: 20_000,
   })
   const later = await box.send(['later@a.test'])
   for (let i = 0; i < 200; i++) await box.send([`u${i}@a.test`], { text: `Subject: x\r\n\r\n${'y'.repeat(500)}\r\n` })

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 
-/** For tests: an SMTP or LMTP server that ends its first session after so many octets, and remembers whom it answered. */
+/** For tests: an SMTP or LMTP server that ends its first session after so many bytes, and remembers whom it answered. */
 
-export type Cut = { after: 'sent' | 'received'; octets: number; by: 'FIN' | 'RST' }
+export type Cut = { after: 'sent' | 'received'; bytes: number; by: 'FIN' | 'RST' }
 export type Dialogue = { lmtp?: boolean; extensions: string[] }
 
 /** What a session asked and was told, by recipient. */
@@ -49,7 +49,7 @@ export class CutServer {
     const cut = this.sessions.push(session) === 1 ? this.#cut : undefined
     const talk = new ServerConnection({ socket, session, cut }, this.#dialogue)
     talk.begin()
-    socket.on('data', (octets) => talk.take(octets.toString('latin1')))
+    socket.on('data', (bytes) => talk.take(bytes.toString('latin1')))
   }
 }
 
@@ -67,14 +67,14 @@ class ServerConnection {
   }
 
   begin(): void {
-    if (this.#of.cut?.octets === 0) this.#end('')
+    if (this.#of.cut?.bytes === 0) this.#end('')
     else this.#say('220 a.test ESMTP')
   }
 
   take(text: string): void {
     const { session, cut } = this.#of
     if (this.#isCut) return
-    const left = cut?.after === 'received' ? cut.octets - session.received.length : Number.POSITIVE_INFINITY
+    const left = cut?.after === 'received' ? cut.bytes - session.received.length : Number.POSITIVE_INFINITY
     const taken = text.slice(0, left)
     session.received += taken
     this.#rest += taken
@@ -83,7 +83,7 @@ class ServerConnection {
     if (isLast && !this.#isCut) this.#end('')
   }
 
-  /** Answers one command or body. What the last octet completes has no answer any more. */
+  /** Answers one command or body. What the last byte completes has no answer any more. */
   #step(isLast: boolean): boolean {
     const end = this.#inData ? '\r\n.\r\n' : '\r\n'
     const at = this.#rest.indexOf(end)
@@ -127,7 +127,7 @@ class ServerConnection {
     if (this.#isCut) return false
     const { socket, session, cut } = this.#of
     const reply = `${text}\r\n`
-    const left = cut?.after === 'sent' ? cut.octets - session.sent.length : Number.POSITIVE_INFINITY
+    const left = cut?.after === 'sent' ? cut.bytes - session.sent.length : Number.POSITIVE_INFINITY
     session.sent += reply.slice(0, left)
     if (reply.length < left) socket.write(reply)
     else this.#end(reply.slice(0, left))

@@ -14,7 +14,7 @@ export type LogLine = {
 
 /** RFC 5424 §6.2.1: facility "mail". */
 const facility = 2
-/** RFC 5425 §4.3.1: receivers should accept 8192 octets. */
+/** RFC 5425 §4.3.1: receivers should accept 8192 bytes. */
 const longest = 8_000
 
 export const priorityOf = ({ severity }: LogLine): number => facility * 8 + severity

@@ -84,7 +84,7 @@ describe('a log server', () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     server.listen(port, '127.0.0.1')
     await expect.poll(() => text.includes('u49-'), { timeout: 5000 }).toBe(true)
-    // RFC 6587 §3.4.1: octets, a space, the message.
+    // RFC 6587 §3.4.1: bytes, a space, the message.
     const logins: string[] = []
     for (let rest = Buffer.from(text); rest.length > 0; ) {
       const blank = rest.indexOf(32)

@@ -13,12 +13,12 @@ export type Sink = {
 
 /** Maximum number of waiting lines and of their bytes. Beyond either, the newest lines are dropped. */
 const maxLines = 20_000
-const maxOctets = 16 * 1024 * 1024
+const maxBytes = 16 * 1024 * 1024
 
 /** Lines that wait to be sent. */
 export class Waiting {
   #lines: string[] = []
-  #octets = 0
+  #bytes = 0
   #dropped = 0
   #because = ''
 
@@ -27,25 +27,25 @@ export class Waiting {
   }
 
   push(line: string): void {
-    if (this.#lines.length >= maxLines || this.#octets + line.length > maxOctets) {
+    if (this.#lines.length >= maxLines || this.#bytes + line.length > maxBytes) {
       this.lost(1, 'too many lines were waiting')
       return
     }
     this.#lines.push(line)
-    this.#octets += line.length
+    this.#bytes += line.length
   }
 
   /** Removes and returns up to `max` lines, oldest first. */
   take(max: number): string[] {
     const taken = this.#lines.splice(0, max)
-    for (const line of taken) this.#octets -= line.length
+    for (const line of taken) this.#bytes -= line.length
     return taken
   }
 
   /** Puts back lines that were taken but not sent, so that they come next. */
   putBack(lines: readonly string[]): void {
     this.#lines.unshift(...lines)
-    for (const line of lines) this.#octets += line.length
+    for (const line of lines) this.#bytes += line.length
   }
 
   lost(count: number, because: string): void {

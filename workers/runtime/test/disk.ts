@@ -22,9 +22,9 @@ export type SmallDisk = {
 }
 
 /** `path`: where to mount it; else a new directory. */
-export function smallDisk(octets: number, path = mkdtempSync(join(tmpdir(), 'postern-disk-'))): SmallDisk {
+export function smallDisk(bytes: number, path = mkdtempSync(join(tmpdir(), 'postern-disk-'))): SmallDisk {
   mkdirSync(path, { recursive: true, mode: 0o700 })
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${octets},mode=0700`, 'tmpfs', path])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', path])
   const filling = join(path, 'filling')
   return {
     path,

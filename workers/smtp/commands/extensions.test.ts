@@ -81,7 +81,7 @@ describe('RFC 6531 SMTPUTF8', () => {
     client.end()
   })
 
-  it('has no value, and a broken octet is no address', async () => {
+  it('has no value, and a broken byte is no address', async () => {
     const client = await greeted()
     expect(await say(client, 'MAIL FROM:<a@b.test> SMTPUTF8=yes')).toMatch(/^501 5\.5\.4 /)
     client.write(Buffer.from('MAIL FROM:<se\xf1or@b.test> SMTPUTF8\r\n', 'latin1'))

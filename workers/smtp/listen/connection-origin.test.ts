@@ -28,13 +28,13 @@ beforeAll(async () => {
 })
 afterAll(() => receiver.close())
 
-async function clientSeen(header: string | Buffer, packets: 'one' | 'octets' = 'one'): Promise<string | undefined> {
+async function clientSeen(header: string | Buffer, packets: 'one' | 'bytes' = 'one'): Promise<string | undefined> {
   const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
-  const octets = typeof header === 'string' ? Buffer.from(header, 'latin1') : header
-  if (packets === 'one') client.write(octets)
+  const bytes = typeof header === 'string' ? Buffer.from(header, 'latin1') : header
+  if (packets === 'one') client.write(bytes)
   else
-    for (const octet of octets) {
-      client.write(Buffer.from([octet]))
+    for (const byte of bytes) {
+      client.write(Buffer.from([byte]))
       await new Promise((done) => setImmediate(done))
     }
   expect(await client.reply()).toMatch(/^220 /)
@@ -53,7 +53,7 @@ describe('a trusted balancer', () => {
     ['v2 that speaks for itself', v2Local, '127.0.0.8'],
   ] as const)('%s', async (_name, header, ip) => {
     expect(await clientSeen(header)).toBe(ip)
-    expect(await clientSeen(header, 'octets')).toBe(ip)
+    expect(await clientSeen(header, 'bytes')).toBe(ip)
   })
 
   it('its client is judged, not itself', async () => {

@@ -216,7 +216,7 @@ export async function storeMessage(
   const { size } = body
   await body.store(envelope, prefix)
   counters.messages_accepted_total++
-  counters.octets_accepted_total += size
+  counters.accepted_bytes_total += size
   counters.recipients_accepted_total += envelope.recipients.length
   // Nobody waits until the event is on disk: when this process is killed first, the next one records it from the spool.
   record('message.accepted', acceptedRecord(envelope, { size, subject: header.subject, rules: rules() }))

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { BlindCopies } from './blind-copies.ts'
 
 function without(text: string, cuts: readonly number[] = []): string {
-  const octets = Buffer.from(text, 'latin1')
-  const places = [...new Set(cuts.map((cut) => cut % (octets.length + 1)))].sort((a, b) => a - b)
+  const bytes = Buffer.from(text, 'latin1')
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
   const copies = new BlindCopies()
   const stay: Buffer[] = []
   let from = 0
-  for (const to of [...places, octets.length]) {
-    stay.push(...copies.take(octets.subarray(from, to)))
+  for (const to of [...places, bytes.length]) {
+    stay.push(...copies.take(bytes.subarray(from, to)))
     from = to
   }
   return Buffer.concat([...stay, ...copies.rest()]).toString('latin1')
@@ -38,7 +38,7 @@ describe('Bcc of what is handed in', () => {
     expect(without(text)).toBe(stays)
   })
 
-  it.each(rows)('%s: cut at every octet, and into octets', (_name, text, stays) => {
+  it.each(rows)('%s: cut at every byte, and into bytes', (_name, text, stays) => {
     for (let at = 0; at <= text.length; at++) expect(without(text, [at])).toBe(stays)
     expect(
       without(

@@ -4,16 +4,16 @@ import { BodyScanner } from './body-scanner.ts'
 
 type Result = { body: string; used: number; bare: boolean; nul: boolean; size: number }
 
-/** Feeds the octets cut at the given places; `used` counts over all packets, -1 when no end was found. */
-function scan(octets: Buffer, cuts: readonly number[] = []): Result {
+/** Feeds the bytes cut at the given places; `used` counts over all packets, -1 when no end was found. */
+function scan(bytes: Buffer, cuts: readonly number[] = []): Result {
   const scanner = new BodyScanner()
   const out: Buffer[] = []
-  const places = [...new Set(cuts.map((cut) => cut % (octets.length + 1)))].sort((a, b) => a - b)
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
   let from = 0
   let used = -1
-  for (const to of [...places, octets.length]) {
+  for (const to of [...places, bytes.length]) {
     if (to === from) continue
-    const end = scanner.scan(Buffer.from(octets.subarray(from, to)), out)
+    const end = scanner.scan(Buffer.from(bytes.subarray(from, to)), out)
     if (end !== -1) {
       used = from + end
       break
@@ -57,16 +57,16 @@ describe('the body scanner', () => {
     )
   })
 
-  it('says the same in one packet and octet by octet, for octets of every kind', () => {
+  it('says the same in one packet and byte by byte, for bytes of every kind', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (octets) => {
-        const whole = Buffer.from([...octets, 13, 10, 46, 13, 10])
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        const whole = Buffer.from([...bytes, 13, 10, 46, 13, 10])
         expect(scan(whole, [...whole.keys()])).toEqual(scan(whole))
       }),
     )
   })
 
-  it('switches from searching to counting octets without a trace', () => {
+  it('switches from searching to counting bytes without a trace', () => {
     const shapes = ['x'.repeat(70), '', '.', 'a', '..b', '\r', '\n', 'y'.repeat(2000)]
     fc.assert(
       fc.property(
@@ -103,9 +103,9 @@ describe('the body scanner', () => {
   })
 
   it('holds the event loop no longer for a body of stuffed dots than in proportion', () => {
-    const octets = 4 << 20
+    const bytes = 4 << 20
     const time = (line: string) => {
-      const body = Buffer.from(line.repeat(Math.ceil(octets / line.length)), 'latin1')
+      const body = Buffer.from(line.repeat(Math.ceil(bytes / line.length)), 'latin1')
       const scanner = new BodyScanner()
       const begin = performance.now()
       let longest = 0

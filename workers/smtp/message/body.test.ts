@@ -24,9 +24,9 @@ test.each([
   const stored: Message[] = []
   const spool = { write: async (message: Message) => void stored.push(message) } as unknown as SpoolWriter
   const message = new MessageBody(spool, { limit: 1000, stuffed: true, submitted: false })
-  const octets = Buffer.from(`${text}.\r\n`)
+  const bytes = Buffer.from(`${text}.\r\n`)
   // The packets end anywhere, also within a character.
-  for (const octet of octets) message.take(Buffer.from([octet]))
+  for (const byte of bytes) message.take(Buffer.from([byte]))
   await message.store(envelope, Buffer.alloc(0))
   expect(stored.map((each) => each.envelope.body)).toEqual([body])
 })

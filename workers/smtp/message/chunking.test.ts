@@ -21,8 +21,8 @@ async function ready(at = receiver): Promise<WireClient> {
   return client
 }
 
-async function chunk(client: WireClient, octets: string, last = false): Promise<string | null> {
-  const bytes = Buffer.from(octets, 'latin1')
+async function chunk(client: WireClient, text: string, last = false): Promise<string | null> {
+  const bytes = Buffer.from(text, 'latin1')
   client.write(Buffer.concat([Buffer.from(`BDAT ${bytes.length}${last ? ' LAST' : ''}\r\n`), bytes]))
   return client.reply()
 }
@@ -89,7 +89,7 @@ describe('RFC 3030 CHUNKING', () => {
       /^554 5\.5\.1 No valid/,
     ],
     ['after RSET', ['EHLO c.test', ...envelope, 'BDAT 3\r\na', 'RSET'], /^503 5\.5\.1 .*MAIL first/],
-  ])('%s it is refused, and its octets are no commands', async (_name, before, expected) => {
+  ])('%s it is refused, and its bytes are no commands', async (_name, before, expected) => {
     const client = await WireClient.greeted(receiver.port())
     for (const line of before) await client.say(line as string)
     expect(await chunk(client, 'RCPT TO:<jane@example.test>\r\nQUIT\r\n', true)).toMatch(expected)
@@ -139,9 +139,9 @@ describe('RFC 3030 CHUNKING', () => {
     ['a bare CR', 'a\rb\r\n'],
     ['a CR at the end', 'a\r\nb\r'],
     ['a false end of data', 'a\n.\r\nMAIL FROM:<boss@example.test>\r\n'],
-  ])('%s is refused as after DATA, and the connection ends with 421', async (_name, octets) => {
+  ])('%s is refused as after DATA, and the connection ends with 421', async (_name, bytes) => {
     const client = await ready()
-    client.write(`BDAT ${octets.length} LAST\r\n${octets}NOOP\r\n`)
+    client.write(`BDAT ${bytes.length} LAST\r\n${bytes}NOOP\r\n`)
     expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n421 4\.7\.0 [^\r\n]*\r\n$/)
     expect(receiver.of('message.refused')).toHaveLength(1)
     expect(receiver.of('message.accepted')).toHaveLength(0)
@@ -166,7 +166,7 @@ describe('RFC 3030 CHUNKING', () => {
   it('normalize rewrites bare CR and LF over the borders of chunks', async () => {
     const lax = await startTestReceiver({ settings: { advanced: { bareLineFeeds: 'normalize' } } })
     const client = await ready(lax)
-    for (const octets of ['a\r', '\n.\n', 'b\r', 'c']) expect(await chunk(client, octets)).toMatch(/^250/)
+    for (const bytes of ['a\r', '\n.\n', 'b\r', 'c']) expect(await chunk(client, bytes)).toMatch(/^250/)
     expect(await chunk(client, '\r', true)).toMatch(/^250 2\.0\.0 Accepted/)
     expect((await bodies(lax)).at(-1)).toBe('\r\na\r\n.\r\nb\r\nc\r\n')
     client.end()
@@ -226,7 +226,7 @@ describe('RFC 3030 CHUNKING', () => {
         fc.array(fc.nat(400), { maxLength: 30 }),
         async (chunks, cuts) => {
           const lines = chunks.map(
-            (octets, i) => `BDAT ${octets.length}${i === chunks.length - 1 ? ' LAST' : ''}\r\n${octets}`,
+            (bytes, i) => `BDAT ${bytes.length}${i === chunks.length - 1 ? ' LAST' : ''}\r\n${bytes}`,
           )
           const wire = Buffer.from(lines.join(''), 'latin1')
           const places = [...new Set(cuts.map((cut) => cut % wire.length))].sort((a, b) => a - b)

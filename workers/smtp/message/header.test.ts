@@ -31,7 +31,7 @@ describe('the border between our trace and a message', () => {
     expect(before(text)).toBe(border)
   })
 
-  it('what may stand behind the octets that were read is not taken for missing', () => {
+  it('what may stand behind the bytes that were read is not taken for missing', () => {
     const long = Buffer.from('X: y\r\n'.repeat(10_000))
     expect(readHeader(long, false)).toMatchObject({ hasDate: true, hasMessageId: true })
     expect(readHeader(long, true)).toMatchObject({ hasDate: false, hasMessageId: false })

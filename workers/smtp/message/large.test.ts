@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
 import { WireClient } from '../test/wire-client.ts'
 
-/** Sends lines until so many octets are out, no faster than the server reads. */
-async function pour(client: WireClient, line: string, octets: number): Promise<void> {
+/** Sends lines until so many bytes are out, no faster than the server reads. */
+async function pour(client: WireClient, line: string, bytes: number): Promise<void> {
   const block = Buffer.from(line.repeat(Math.ceil(65_536 / line.length)), 'latin1')
-  for (let sent = 0; sent < octets; sent += block.length)
+  for (let sent = 0; sent < bytes; sent += block.length)
     if (!client.socket.write(block)) await once(client.socket, 'drain')
 }
 

@@ -3,10 +3,10 @@ import { SmugglingDetector } from './smuggling-detector.ts'
 
 function seen(text: string, cuts: number[] = []): boolean {
   const look = new SmugglingDetector()
-  const octets = Buffer.from(text, 'latin1')
+  const bytes = Buffer.from(text, 'latin1')
   let from = 0
-  for (const to of [...cuts, octets.length]) {
-    look.look(octets.subarray(from, to), true)
+  for (const to of [...cuts, bytes.length]) {
+    look.look(bytes.subarray(from, to), true)
     from = to
   }
   return look.found

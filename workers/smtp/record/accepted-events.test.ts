@@ -37,12 +37,12 @@ async function live(onDisk: ReadonlySet<string>) {
   const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   const startMs = performance.now() - startedAt
   await reader.close()
-  const take = async (octets = 10) => {
+  const take = async (bytes = 10) => {
     const id = uuidv7()
     const recipients = [{ address: 'ann@a.test', original: 'Ann@a.test' }]
     const envelope = { id, receivedAt: 1, worker: 'smtp-1', revision: 7, origin: 'smtp', sender: 's@b.test' } as const
     const rest = { recipients, body: '7bit', smtpUtf8: false, hops: 0, client: { ip: '127.0.0.1', helo: 'h' } } as const
-    await spool.write({ envelope: { ...envelope, ...rest }, body: Buffer.alloc(octets, 97) })
+    await spool.write({ envelope: { ...envelope, ...rest }, body: Buffer.alloc(bytes, 97) })
     return id
   }
   /** As kill -9 would: nothing more is remembered. */

@@ -4,7 +4,7 @@ export type Counters = {
   sessions_refused_total: number
   messages_accepted_total: number
   messages_refused_total: number
-  octets_accepted_total: number
+  accepted_bytes_total: number
   recipients_accepted_total: number
   commands_refused_total: number
   protocol_errors_total: number
@@ -20,7 +20,7 @@ export function newCounters(): Counters {
     sessions_refused_total: 0,
     messages_accepted_total: 0,
     messages_refused_total: 0,
-    octets_accepted_total: 0,
+    accepted_bytes_total: 0,
     recipients_accepted_total: 0,
     commands_refused_total: 0,
     protocol_errors_total: 0,

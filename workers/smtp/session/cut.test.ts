@@ -17,7 +17,7 @@ const byChunks = (subject: string) => {
 }
 
 /** Sends the bytes and leaves: with FIN, so that the replies still come, or with RST. @returns what was read */
-function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
+function cut(bytes: string, how: 'end' | 'reset'): Promise<string> {
   return new Promise((done) => {
     const socket = connect(receiver.port(), '127.0.0.1')
     let read = ''
@@ -27,7 +27,7 @@ function cut(octets: string, how: 'end' | 'reset'): Promise<string> {
     socket.on('error', () => {})
     socket.once('close', () => done(read))
     socket.once('data', () => {
-      socket.write(octets, 'latin1', () => (how === 'end' ? socket.end() : socket.resetAndDestroy()))
+      socket.write(bytes, 'latin1', () => (how === 'end' ? socket.end() : socket.resetAndDestroy()))
     })
   })
 }
@@ -39,7 +39,7 @@ async function untilIdle(): Promise<void> {
 describe.each([
   ['DATA', byData],
   ['BDAT', byChunks],
-] as const)('a client that goes at every octet of a session with %s', (name, session) => {
+] as const)('a client that goes at every byte of a session with %s', (name, session) => {
   it.each(['end', 'reset'] as const)(
     '%s: nothing half is kept, nothing that had 250 is lost, no session is left',
     async (how) => {

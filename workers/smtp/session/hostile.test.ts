@@ -31,22 +31,22 @@ describe('command lines', () => {
     ['CR CR LF', 'NOOP\r\r\n', /^500 5\.5\.2 /],
     ['NUL', 'NO\0OP\r\n', /^500 5\.5\.2 /],
     ['no UTF-8', 'NOOP \xff\xfe\r\n', /^500 5\.5\.2 /],
-    ['513 octets', `NOOP ${'x'.repeat(506)}\r\n`, /^500 5\.5\.6 Line too long/],
-    ['13 000 octets', `${'x'.repeat(13_000)}\r\n`, /^500 5\.5\.6 /],
+    ['513 bytes', `NOOP ${'x'.repeat(506)}\r\n`, /^500 5\.5\.6 Line too long/],
+    ['13 000 bytes', `${'x'.repeat(13_000)}\r\n`, /^500 5\.5\.6 /],
     ['a MAIL line beyond its extensions', `MAIL FROM:<a@b.test> ENVID=${'x'.repeat(1300)}\r\n`, /^500 5\.5\.6 /],
     ['nothing', '\r\n', /^500 5\.5\.2 /],
     ['blanks', '   \r\n', /^500 5\.5\.2 /],
-  ])('%s is refused and the session lives', async (_name, octets, expected) => {
+  ])('%s is refused and the session lives', async (_name, bytes, expected) => {
     const client = await WireClient.greeted(receiver.port())
-    client.write(octets)
+    client.write(bytes)
     expect(await client.reply()).toMatch(expected)
     expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
     client.end()
   })
 
-  it('512 octets are taken, in any packets', async () => {
+  it('512 bytes are taken, in any packets', async () => {
     const client = await WireClient.greeted(receiver.port())
-    for (const octet of `NOOP ${'x'.repeat(505)}\r\n`) client.write(octet)
+    for (const byte of `NOOP ${'x'.repeat(505)}\r\n`) client.write(byte)
     expect(await client.reply()).toBe('250 2.0.0 OK')
     client.end()
   })
@@ -207,14 +207,14 @@ describe('time-outs', () => {
     expect(hasty.of('session.error').at(-1)).toMatchObject({ reason: 'timeout' })
   })
 
-  it('a client that sends a command octet by octet: no octet makes the time longer', async () => {
+  it('a client that sends a command byte by byte: no byte makes the time longer', async () => {
     const client = await WireClient.greeted(hasty.port())
     const drip = setInterval(() => client.write('x'), 100)
     expect(await client.untilClosed()).toBe('421 4.4.2 Timeout waiting for a command\r\n')
     clearInterval(drip)
   })
 
-  it('a client that sends a message octet by octet', async () => {
+  it('a client that sends a message byte by byte', async () => {
     const client = await WireClient.greeted(hasty.port())
     await client.upToData()
     const drip = setInterval(() => client.write('x'), 100)

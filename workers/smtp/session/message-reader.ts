@@ -111,7 +111,7 @@ export class MessageReader {
     const transaction = session.transaction as Transaction
     const refusal = refusalSoFar(session.receiver, transaction, body)
     if (!refusal) {
-      session.reply('chunkTaken', { octets: bytes })
+      session.reply('chunkTaken', { bytes })
       return
     }
     session.refuseMessage(transaction, refusal.verdict, size)

@@ -357,7 +357,7 @@ describe('size', () => {
     const other = await startTestReceiver({ settings: { general: { maxMessageBytes: 10_000 } } })
     const client = await WireClient.greeted(other.port())
     expect(await client.send(`${'x'.repeat(98)}\r\n`.repeat(100))).toMatch(/^250 /)
-    expect(await client.send(`${'x'.repeat(98)}\r\n`.repeat(5000))).toBe('552 5.3.4 Message exceeds 10000 octets')
+    expect(await client.send(`${'x'.repeat(98)}\r\n`.repeat(5000))).toBe('552 5.3.4 Message exceeds 10000 bytes')
     expect(await client.say('MAIL FROM:<a@b.test> SIZE=10001')).toMatch(/^552 5\.3\.4/)
     expect(await client.send('small\r\n')).toMatch(/^250 /)
     expect(await other.stored()).toHaveLength(2)

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 
-/** A client that says exactly what a test says, octet for octet, and reads whole replies. */
+/** A client that says exactly what a test says, byte for byte, and reads whole replies. */
 export class WireClient {
   socket: Socket
   closed = false
@@ -41,8 +41,8 @@ export class WireClient {
     this.socket.on('close', end).on('end', end).on('error', end)
   }
 
-  write(octets: string | Buffer): void {
-    this.socket.write(typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets)
+  write(bytes: string | Buffer): void {
+    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
   /** One whole reply, without its last CRLF; `null` when the connection ended instead. */

@@ -8,8 +8,8 @@ import { type Opened, openRecord } from './scan.ts'
 import type { OpenSegment, OpenSegments } from './segments.ts'
 
 /** Records up to this many bytes are read and verified as a whole. */
-const wholeOctets = 3 << 19
-const chunkOctets = 256 << 10
+const wholeBytes = 3 << 19
+const chunkBytes = 256 << 10
 
 /** A verified small message. */
 export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
@@ -40,7 +40,7 @@ export class Bodies {
     const spot = parseLocation(location)
     const recalled = this.#recall(spot)
     if (recalled) return openWhole(spot, recalled)
-    return this.#use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.octets)))
+    return this.#use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.bytes)))
   }
 
   async body(location: Location): Promise<Buffer> {
@@ -52,7 +52,7 @@ export class Bodies {
 
   stream(location: Location): Readable {
     const source = isSmall(location) ? this.#oneChunk(location) : this.#chunks(parseLocation(location))
-    return Readable.from(source, { objectMode: false, highWaterMark: chunkOctets })
+    return Readable.from(source, { objectMode: false, highWaterMark: chunkBytes })
   }
 
   async *#oneChunk(location: Location): AsyncGenerator<Buffer> {
@@ -100,7 +100,7 @@ async function* verified(
   const end = position + header.bodyLength
   let crc = 0
   while (position < end) {
-    const length = Math.min(chunkOctets, end - position)
+    const length = Math.min(chunkBytes, end - position)
     const chunk = await read(fd, position, length)
     if (chunk.length < length) throw damaged(spot, 'missing', meta)
     crc = crc32(chunk, crc)
@@ -111,50 +111,50 @@ async function* verified(
 }
 
 function isSmall(location: Location): boolean {
-  return parseLocation(location).octets <= wholeOctets
+  return parseLocation(location).bytes <= wholeBytes
 }
 
-function headerOf(spot: MessagePosition, octets: Buffer): Header {
-  if (octets.length < headerLength) throw damaged(spot, 'missing')
-  const header = decodeHeader(octets, 0, spot)
-  if (!header || recordLength(header) !== spot.octets) throw damaged(spot, 'header')
+function headerOf(spot: MessagePosition, bytes: Buffer): Header {
+  if (bytes.length < headerLength) throw damaged(spot, 'missing')
+  const header = decodeHeader(bytes, 0, spot)
+  if (!header || recordLength(header) !== spot.bytes) throw damaged(spot, 'header')
   return header
 }
 
-function openWhole(spot: MessagePosition, octets: Buffer): Whole {
-  if (octets.length < spot.octets) throw damaged(spot, 'missing')
-  const header = headerOf(spot, octets)
-  const opened = header.own ? openOwn(octets, header) : openRecord(octets, header)
+function openWhole(spot: MessagePosition, bytes: Buffer): Whole {
+  if (bytes.length < spot.bytes) throw damaged(spot, 'missing')
+  const header = headerOf(spot, bytes)
+  const opened = header.own ? openOwn(bytes, header) : openRecord(bytes, header)
   if (opened.kind === 'damaged') throw damaged(spot, opened.reason, opened)
   return { ...opened, header }
 }
 
-function openOwn(octets: Buffer, header: Header): Opened {
+function openOwn(bytes: Buffer, header: Header): Opened {
   const parts = partsOf(header)
-  const meta = decodeMeta(header, octets.subarray(parts.meta))
+  const meta = decodeMeta(header, bytes.subarray(parts.meta))
   if (!meta) return { kind: 'damaged', reason: 'envelope' }
-  const body = octets.subarray(parts.body, parts.meta)
+  const body = bytes.subarray(parts.body, parts.meta)
   if (crc32(body) !== header.bodyCrc) return { kind: 'damaged', reason: 'body', envelope: meta.envelope }
   return { kind: 'whole', meta, body: Buffer.concat([meta.prefix, body]) }
 }
 
 async function readMeta({ fd }: OpenSegment, spot: MessagePosition, header: Header): Promise<Meta> {
   const length = header.envelopeLength + header.prefixLength
-  const octets = await read(fd, spot.offset + partsOf(header).meta, length)
-  if (octets.length < length) throw damaged(spot, 'missing')
-  const meta = decodeMeta(header, octets)
+  const bytes = await read(fd, spot.offset + partsOf(header).meta, length)
+  if (bytes.length < length) throw damaged(spot, 'missing')
+  const meta = decodeMeta(header, bytes)
   if (!meta) throw damaged(spot, 'envelope')
   return meta
 }
 
 function damaged(spot: MessagePosition, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
-  const { writer, segment, offset, octets } = spot
+  const { writer, segment, offset, bytes } = spot
   const envelope = known?.envelope
   return new SpoolDamaged({
     writer,
     segment: segmentText(writer, segment),
     offset,
-    octets,
+    bytes,
     reason,
     ...(envelope && { envelope }),
   })

@@ -25,11 +25,11 @@ export function write(fd: number, buffers: readonly Buffer[], position: number):
   })
 }
 
-/** Reads up to `octets` bytes from `position`; fewer only at the end of the file. */
-export async function read(fd: number, position: number, octets: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(octets)
+/** Reads up to `length` bytes from `position`; fewer only at the end of the file. */
+export async function read(fd: number, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length)
   let filled = 0
-  while (filled < octets) {
+  while (filled < length) {
     const got = await readOnce(fd, buffer, filled, position + filled)
     if (got === 0) return buffer.subarray(0, filled)
     filled += got
@@ -37,13 +37,13 @@ export async function read(fd: number, position: number, octets: number): Promis
   return buffer
 }
 
-const blockOctets = 4096
+const blockBytes = 4096
 
 /** Like `read`, with zeros for blocks that the disk cannot read. Their checksums will not match. */
-export async function readSalvaging(fd: number, position: number, octets: number): Promise<Buffer> {
-  const salvaged = Buffer.alloc(octets)
-  for (let at = 0; at < octets; ) {
-    const length = Math.min(blockOctets - ((position + at) % blockOctets), octets - at)
+export async function readSalvaging(fd: number, position: number, bytes: number): Promise<Buffer> {
+  const salvaged = Buffer.alloc(bytes)
+  for (let at = 0; at < bytes; ) {
+    const length = Math.min(blockBytes - ((position + at) % blockBytes), bytes - at)
     try {
       const block = await read(fd, position + at, length)
       block.copy(salvaged, at)

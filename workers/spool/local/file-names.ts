@@ -40,17 +40,17 @@ export function segmentText(writer: string, segment: number): Segment {
 export type MessagePosition = SegmentOf & {
   offset: number
   /** Size of the whole record in bytes. */
-  octets: number
+  bytes: number
 }
 
 export function locationText(spot: MessagePosition): Location {
-  return `${spot.writer}/${spot.segment}/${spot.offset}/${spot.octets}` as Location
+  return `${spot.writer}/${spot.segment}/${spot.offset}/${spot.bytes}` as Location
 }
 
 export function parseLocation(location: Location): MessagePosition {
-  const [writer, segment, offset, octets, rest] = location.split('/')
-  const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), octets: whole(octets) }
-  if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.octets)) {
+  const [writer, segment, offset, bytes, rest] = location.split('/')
+  const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), bytes: whole(bytes) }
+  if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.bytes)) {
     throw new RangeError(`spool location "${location}": not created by this spool`)
   }
   return spot

@@ -32,7 +32,7 @@ afterEach(async () => {
 })
 
 const openWriter = (options: object = {}) => openLocalWriter({ directory, name: 'smtp-1', ...options })
-const message = (octets = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(octets, 'x') })
+const message = (bytes = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(bytes, 'x') })
 const fileOf = (segment: string) => {
   const [writer = '', number = ''] = segment.split('/')
   return join(directory, writer, `${number.padStart(8, '0')}.seg`)
@@ -40,11 +40,11 @@ const fileOf = (segment: string) => {
 const damagesOf = (batches: readonly Batch[]): Damage[] => batches.flatMap(({ damages }) => damages)
 const idsOf = (arrivals: readonly Arrival[]) => arrivals.map(({ envelope }) => envelope.id)
 
-async function damage(file: string, hit: (octets: Buffer) => Buffer | undefined): Promise<Buffer> {
-  const octets = await readFile(file)
-  const copy = Buffer.from(octets)
+async function damage(file: string, hit: (bytes: Buffer) => Buffer | undefined): Promise<Buffer> {
+  const bytes = await readFile(file)
+  const copy = Buffer.from(bytes)
   await writeFile(file, hit(copy) ?? copy)
-  return octets
+  return bytes
 }
 
 /** Some messages in a segment that is sealed, with another behind it. */
@@ -67,8 +67,8 @@ describe('a damaged spool', () => {
     const ids = stored.map(({ id }) => id)
     await fc.assert(
       fc.asyncProperty(fc.nat(size - 1), fc.nat(7), async (at, bit) => {
-        const whole = await damage(file, (octets) => {
-          octets[at]! ^= 1 << bit
+        const whole = await damage(file, (bytes) => {
+          bytes[at]! ^= 1 << bit
           return undefined
         })
         const fresh = openLocalReader({ directory, pollMs: 20 })
@@ -88,7 +88,7 @@ describe('a damaged spool', () => {
 
   it('with head and record damaged still gives what is behind', async () => {
     const { stored, last } = await sealedSpool()
-    await damage(fileOf(stored[0]!.segment), (octets) => octets.fill(0, 0, 200))
+    await damage(fileOf(stored[0]!.segment), (bytes) => bytes.fill(0, 0, 200))
     const { batches, arrivals } = await takeOver(reader, 7)
     expect(idsOf(arrivals)).toEqual([...stored.slice(1), last].map(({ id }) => id))
     expect(damagesOf(batches).map(({ reason }) => reason)).toEqual(['segment', 'header'])
@@ -96,16 +96,16 @@ describe('a damaged spool', () => {
 
   it('whose segment is noise gives nothing of it', async () => {
     const { stored, last } = await sealedSpool()
-    await damage(fileOf(stored[0]!.segment), (octets) => randomBytes(octets.length))
+    await damage(fileOf(stored[0]!.segment), (bytes) => randomBytes(bytes.length))
     const { batches, arrivals } = await overhear(reader, 400)
     expect(idsOf(arrivals)).toEqual([last.id])
-    const told = damagesOf(batches).reduce((sum, { octets }) => sum + octets, 0)
+    const told = damagesOf(batches).reduce((sum, { bytes }) => sum + bytes, 0)
     expect(told).toBe((await readFile(fileOf(stored[0]!.segment))).length)
   })
 
   it('says what is missing: the end of a segment, or all of it', async () => {
     const { stored, last } = await sealedSpool()
-    await damage(fileOf(stored[0]!.segment), (octets) => octets.subarray(0, octets.length - 1))
+    await damage(fileOf(stored[0]!.segment), (bytes) => bytes.subarray(0, bytes.length - 1))
     const short = await takeOver(reader, 6)
     expect(idsOf(short.arrivals)).toEqual([...stored.slice(0, 4), last].map(({ id }) => id))
     expect(damagesOf(short.batches)).toMatchObject([{ reason: 'missing', segment: stored[0]!.segment }])
@@ -124,7 +124,7 @@ describe('a damaged spool', () => {
     const whole = message()
     const stored = await writer.write(whole)
     await writer.close()
-    await damage(fileOf(stored.segment), (octets) => octets.fill(0, octets.length - 1))
+    await damage(fileOf(stored.segment), (bytes) => bytes.fill(0, bytes.length - 1))
     const told = { damage: { reason: 'body', segment: stored.segment, envelope: whole.envelope } }
     await expect(reader.readBody(stored.location)).rejects.toMatchObject(told)
     await expect(reader.readBody(stored.location)).rejects.toThrow(SpoolDamaged)
@@ -142,8 +142,8 @@ describe('a damaged spool', () => {
     const body = randomBytes(3 << 20)
     const stored = await writer.write({ envelope: envelopeOf(), prefix: Buffer.from('A: b\r\n'), body })
     await writer.close()
-    await damage(fileOf(stored.segment), (octets) => {
-      octets[Math.floor(octets.length * part)]! ^= 1
+    await damage(fileOf(stored.segment), (bytes) => {
+      bytes[Math.floor(bytes.length * part)]! ^= 1
       return undefined
     })
     const given: Buffer[] = []
@@ -177,7 +177,7 @@ describe('a cursor', () => {
   })
 
   it('spares the segments before it: a start costs what is new, not what waits', async () => {
-    const writer = await openWriter({ segmentOctets: 1000 })
+    const writer = await openWriter({ segmentBytes: 1000 })
     for (let index = 0; index < 30; index++) await writer.write(message(900))
     const { cursors } = await takeOver(reader, 30)
     const last = await writer.write(message())
@@ -197,7 +197,7 @@ describe('a cursor', () => {
   })
 
   it('does not hide what comes after the directory was emptied or restored', async () => {
-    const writer = await openWriter({ segmentOctets: 1000 })
+    const writer = await openWriter({ segmentBytes: 1000 })
     for (let index = 0; index < 3; index++) await writer.write(message(900))
     const { cursors } = await takeOver(reader, 3)
     await writer.close()
@@ -211,7 +211,7 @@ describe('a cursor', () => {
 })
 
 describe('a disk that will not be read', () => {
-  /** Reads of the octets from `bad` on fail, in that file. */
+  /** Reads of the bytes from `bad` on fail, in that file. */
   function failReads(bad: number, times: number): void {
     const { read } = fs
     let left = times
@@ -293,29 +293,29 @@ describe('a segment being written', () => {
 
 describe('space', () => {
   it('is bounded under steady load, with some messages that wait for ever', async () => {
-    const writer = await openWriter({ segmentOctets: 200_000 })
-    const own = await openWriter({ name: 'queue-1', segmentOctets: 200_000 })
+    const writer = await openWriter({ segmentBytes: 200_000 })
+    const own = await openWriter({ name: 'queue-1', segmentBytes: 200_000 })
     const controller = new AbortController()
     const waiting = new Map<string, Stored>()
     const cursors = new Map<string, Batch['cursor']>()
     let most = 0
     let taken = 0
     const tidy = async () => {
-      const books = new Map<Stored['segment'], { messages: number; octets: number }>()
+      const books = new Map<Stored['segment'], { messages: number; bytes: number }>()
       for (const { segment, size } of waiting.values()) {
-        const entry = books.get(segment) ?? { messages: 0, octets: 0 }
-        books.set(segment, { messages: entry.messages + 1, octets: entry.octets + size })
+        const entry = books.get(segment) ?? { messages: 0, bytes: 0 }
+        books.set(segment, { messages: entry.messages + 1, bytes: entry.bytes + size })
       }
       const { sparse } = await reader.reclaim({ cursors, waiting: books })
       for (const [id, { segment, location }] of waiting) {
         if (sparse.includes(segment)) waiting.set(id, await reader.copyOn(location, own))
       }
-      let octets = 0
+      let bytes = 0
       for (const name of ['smtp-1', 'queue-1']) {
         for (const file of await readdir(join(directory, name)))
-          octets += (await readFile(join(directory, name, file))).length
+          bytes += (await readFile(join(directory, name, file))).length
       }
-      most = Math.max(most, octets)
+      most = Math.max(most, bytes)
     }
     const following = (async () => {
       for await (const batch of reader.follow({ after: new Map(), signal: controller.signal })) {
@@ -349,7 +349,7 @@ describe('space', () => {
     const { cursors } = await takeOver(reader, 2)
     await writer.write(message())
     const next = await takeOver(reader, 1, { after: cursors })
-    const waiting = new Map([[stored[0]!.segment, { messages: 1, octets: stored[0]!.size }]])
+    const waiting = new Map([[stored[0]!.segment, { messages: 1, bytes: stored[0]!.size }]])
     const reclaimed = await reader.reclaim({ cursors: next.cursors, waiting })
     expect(reclaimed.removed).toContain(stored[1]!.segment)
     expect(reclaimed.freed).toBeGreaterThan(1_500_000)
@@ -363,13 +363,13 @@ describe('space', () => {
     const stored = await writer.write(message(3_000_000))
     const stream = reader.openBody(stored.location)
     const chunks = stream[Symbol.asyncIterator]()
-    let octets = (await chunks.next()).value.length
+    let bytes = (await chunks.next()).value.length
     await writer.write(message())
     const { cursors } = await takeOver(reader, 2)
     const { removed } = await reader.reclaim({ cursors, waiting: new Map() })
     expect(removed).toContain(stored.segment)
-    for (let next = await chunks.next(); !next.done; next = await chunks.next()) octets += next.value.length
-    expect(octets).toBe(3_000_000)
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) bytes += next.value.length
+    expect(bytes).toBe(3_000_000)
     await writer.close()
   })
 })

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs'
 
 /** Returns the free bytes of a file system. Tests inject their own. */
-export type AskFree = (directory: string, answer: (error: Error | null, octets: number) => void) => void
+export type AskFree = (directory: string, answer: (error: Error | null, bytes: number) => void) => void
 
 export const askFree: AskFree = (directory, answer) => {
   statfs(directory, (error, stats) => answer(error, error ? 0 : stats.bavail * stats.bsize))
@@ -32,19 +32,19 @@ export class FreeSpace {
     return this.#answered - this.#writtenSince - this.pending - this.reserve
   }
 
-  has(octets: number): boolean {
-    return this.free() >= octets
+  has(bytes: number): boolean {
+    return this.free() >= bytes
   }
 
   /** Returns whether there is room for a copy, which may use half of the reserve. */
-  hasForCopy(octets: number): boolean {
-    return this.free() + this.reserve / 2 >= octets
+  hasForCopy(bytes: number): boolean {
+    return this.free() + this.reserve / 2 >= bytes
   }
 
   /** Records that these pending bytes are now written. */
-  wrote(octets: number): void {
-    this.pending -= octets
-    this.#writtenSince += octets
+  wrote(bytes: number): void {
+    this.pending -= bytes
+    this.#writtenSince += bytes
   }
 
   refresh(settled?: () => void): void {
@@ -54,12 +54,12 @@ export class FreeSpace {
     }
     this.#asking = true
     const before = this.#writtenSince
-    this.#ask(this.#directory, (error, octets) => {
+    this.#ask(this.#directory, (error, bytes) => {
       this.#asking = false
       // The answer may or may not include data written while the query was running, so count that data again.
       this.#writtenSince -= before
       // A file system that cannot answer must not be used to accept mail.
-      this.#answered = error ? 0 : octets
+      this.#answered = error ? 0 : bytes
       settled?.()
     })
   }

@@ -14,7 +14,7 @@ export type SharedEntry = {
   /** Size of the message in bytes. */
   size: number
   /** Size of the record in bytes. */
-  octets: number
+  bytes: number
   start: Buffer
   body: readonly Buffer[]
   resolve: (stored: Stored) => void
@@ -26,7 +26,7 @@ export type OwnEntry = {
   kind: 'own'
   id: string
   size: number
-  octets: number
+  bytes: number
   /** Path of the file until it is renamed. */
   file: string
   fd: number
@@ -56,7 +56,7 @@ export type GroupCommitOptions = {
   last: Sealed
   /** The highest number ever used. */
   highest: number
-  segmentOctets: number
+  segmentBytes: number
   segmentAgeMs: number
   freeSpace: FreeSpace
   tail: TailWriter
@@ -64,7 +64,7 @@ export type GroupCommitOptions = {
 }
 
 /** Maximum bytes in one group, so that one sync does not delay later messages for long. */
-const groupOctets = 8 << 20
+const groupBytes = 8 << 20
 
 /**
  * Writes one writer's segments. All waiting messages go to disk in one synchronous write (O_DSYNC) while the next group
@@ -142,7 +142,7 @@ export class GroupCommit {
       for (const resolve of this.#idle.splice(0)) resolve()
     } else if (first.kind === 'own') {
       void this.#placeOwn(this.#takeOwn())
-    } else if (!this.#active || this.#active.end >= this.#options.segmentOctets || this.#isOld()) {
+    } else if (!this.#active || this.#active.end >= this.#options.segmentBytes || this.#isOld()) {
       void this.#beginAndWrite()
     } else {
       this.#writeGroup(this.#active, this.#takeShared())
@@ -150,12 +150,12 @@ export class GroupCommit {
   }
 
   #takeShared(): SharedEntry[] {
-    let octets = 0
+    let bytes = 0
     const group: SharedEntry[] = []
     for (const entry of this.#waiting) {
-      if (entry.kind !== 'shared' || (group.length > 0 && octets + entry.octets > groupOctets)) break
+      if (entry.kind !== 'shared' || (group.length > 0 && bytes + entry.bytes > groupBytes)) break
       group.push(entry)
-      octets += entry.octets
+      bytes += entry.bytes
     }
     this.#waiting = group.length === this.#waiting.length ? [] : this.#waiting.slice(group.length)
     return group
@@ -178,7 +178,7 @@ export class GroupCommit {
       sealHeader(entry.start, { marker: this.#options.marker, segment: active.segment, offset })
       buffers.push(entry.start)
       for (const chunk of entry.body) buffers.push(chunk)
-      offset += entry.octets
+      offset += entry.bytes
     }
     writeAll(active.fd, buffers, active.end, (error) => {
       if (error) return void this.#failGroup(group, error)
@@ -187,7 +187,7 @@ export class GroupCommit {
       this.#publish()
       for (const entry of group) {
         this.#acknowledge(entry, active.segment, at)
-        at += entry.octets
+        at += entry.bytes
       }
       this.#next()
     })
@@ -280,7 +280,7 @@ export class GroupCommit {
     await write(entry.fd, [this.#headOf(segment, true), entry.header.subarray(0, headerLength)], 0)
     await sync(entry.fd)
     await rename(entry.file, segmentFile(this.#options.directory, segment))
-    this.#last = { segment, end: headLength + entry.octets }
+    this.#last = { segment, end: headLength + entry.bytes }
   }
 
   /** Removes these names, because it is not known whether they are durable. No reader has seen them yet. */
@@ -302,18 +302,18 @@ export class GroupCommit {
 
   #acknowledge(entry: Entry, segment: number, offset: number): void {
     const { writer, freeSpace } = this.#options
-    if (entry.kind === 'shared') freeSpace.wrote(entry.octets)
+    if (entry.kind === 'shared') freeSpace.wrote(entry.bytes)
     else void close(entry.fd)
     entry.resolve({
       id: entry.id,
       size: entry.size,
-      location: locationText({ writer, segment, offset, octets: entry.octets }),
+      location: locationText({ writer, segment, offset, bytes: entry.bytes }),
       segment: segmentText(writer, segment),
     })
   }
 
   #refuse(entry: Entry, error: Error): void {
-    if (entry.kind === 'shared') this.#options.freeSpace.pending -= entry.octets
+    if (entry.kind === 'shared') this.#options.freeSpace.pending -= entry.bytes
     else {
       void close(entry.fd)
       unlink(entry.file).catch(() => {})

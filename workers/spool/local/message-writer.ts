@@ -15,14 +15,14 @@ import { encodeStart, headerLength, headLength } from './record.ts'
 const waterMark = 256 << 10
 
 /** Bytes in one read. */
-const readOctets = 64 << 10
+const readBytes = 64 << 10
 
 /** Dependencies of a message writer on its writer. */
 export type MessageWriterOptions = {
   directory: string
   freeSpace: FreeSpace
   /** Messages up to this many bytes share a segment. */
-  sharedOctets: number
+  sharedBytes: number
   append: (entry: Entry) => void
   /** Called when the message writer is committed or aborted. */
   ended: (messageWriter: LocalMessageWriter) => void
@@ -60,8 +60,8 @@ export class LocalMessageWriter implements MessageWriter {
       return this.#flow()
     }
     this.#chunks.push(chunk)
-    if (this.size <= this.#home.sharedOctets) return undefined
-    this.#file = new OwnFile(join(this.#home.directory, uuidv7() + unfinishedSuffix), (octets) => this.#wrote(octets))
+    if (this.size <= this.#home.sharedBytes) return undefined
+    this.#file = new OwnFile(join(this.#home.directory, uuidv7() + unfinishedSuffix), (bytes) => this.#wrote(bytes))
     const chunks = this.#chunks
     this.#chunks = []
     for (const early of chunks) this.#file.push(early)
@@ -112,9 +112,9 @@ export class LocalMessageWriter implements MessageWriter {
     this.#end('committed')
     const fd = file.fd!
     const size = (prefix?.length ?? 0) + this.size
-    const octets = header.length + this.size
+    const bytes = header.length + this.size
     return new Promise((resolve, reject) => {
-      this.#home.append({ kind: 'own', id: envelope.id, size, octets, file: file.path, fd, header, resolve, reject })
+      this.#home.append({ kind: 'own', id: envelope.id, size, bytes, file: file.path, fd, header, resolve, reject })
     })
   }
 
@@ -132,10 +132,10 @@ export class LocalMessageWriter implements MessageWriter {
     return true
   }
 
-  #wrote(octets: number): void {
-    const held = Math.min(octets, this.#held)
+  #wrote(bytes: number): void {
+    const held = Math.min(bytes, this.#held)
     this.#held -= held
-    this.#written += octets
+    this.#written += bytes
     this.#home.freeSpace.wrote(held)
   }
 
@@ -173,13 +173,13 @@ export function sharedEntry(
     crc = crc32(chunk, crc)
   }
   const start = encodeStart(message.envelope, message.prefix, { length, crc, own: false, copy: message.copy })
-  const octets = start.length + length
-  then.freeSpace.pending += octets
+  const bytes = start.length + length
+  then.freeSpace.pending += bytes
   return {
     kind: 'shared',
     id: message.envelope.id,
     size: length + (message.prefix?.length ?? 0),
-    octets,
+    bytes,
     start,
     body: message.body,
     resolve: then.resolve,
@@ -197,13 +197,13 @@ class OwnFile {
   fd: number | undefined
   #position = headLength + headerLength
   #queue: Buffer[] = []
-  #octets = 0
+  #bytes = 0
   #failure: Error | undefined
   #flying: Promise<void> | undefined
   #discarded = false
-  readonly #wrote: (octets: number) => void
+  readonly #wrote: (bytes: number) => void
 
-  constructor(path: string, wrote: (octets: number) => void) {
+  constructor(path: string, wrote: (bytes: number) => void) {
     this.path = path
     this.#wrote = wrote
   }
@@ -211,13 +211,13 @@ class OwnFile {
   push(chunk: Buffer): void {
     this.crc = crc32(chunk, this.crc)
     this.#queue.push(chunk)
-    this.#octets += chunk.length
+    this.#bytes += chunk.length
     if (!this.#failure) this.#flying ??= this.#fly()
   }
 
   /** Returns `undefined` to continue, or a promise if so much waits for the disk that the source should wait too. */
   pressed(): Promise<void> | undefined {
-    return this.#failure || this.#octets > waterMark ? this.#drained() : undefined
+    return this.#failure || this.#bytes > waterMark ? this.#drained() : undefined
   }
 
   /** Resolves when everything is on stable storage. */
@@ -233,7 +233,7 @@ class OwnFile {
       const fd = await open(this.path, fs.constants.O_RDONLY)
       try {
         for (let at = headLength + headerLength; at < this.#position; ) {
-          const chunk = await read(fd, at, Math.min(readOctets, this.#position - at))
+          const chunk = await read(fd, at, Math.min(readBytes, this.#position - at))
           if (chunk.length === 0) throw new Error('the file is shorter than what was written')
           at += chunk.length
           yield chunk
@@ -268,12 +268,12 @@ class OwnFile {
       this.fd ??= await open(this.path, O_CREAT | O_EXCL | O_WRONLY)
       while (this.#queue.length > 0 && !this.#discarded) {
         const buffers = this.#queue
-        const octets = this.#octets
+        const bytes = this.#bytes
         this.#queue = []
         await write(this.fd, buffers, this.#position)
-        this.#position += octets
-        this.#octets -= octets
-        this.#wrote(octets)
+        this.#position += bytes
+        this.#bytes -= bytes
+        this.#wrote(bytes)
       }
     } catch (error) {
       this.#failure = error as Error

@@ -28,13 +28,13 @@ afterEach(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** The head's last octet of magic is the format; the checksum follows it. */
+/** The head's last byte of magic is the format; the checksum follows it. */
 async function asFormat(format: number): Promise<Buffer> {
-  const octets = await readFile(file)
-  octets[7] = format
-  octets.writeUInt32LE(crc32(octets.subarray(0, 60)), headLength - 4)
-  await writeFile(file, octets)
-  return octets
+  const bytes = await readFile(file)
+  bytes[7] = format
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), headLength - 4)
+  await writeFile(file, bytes)
+  return bytes
 }
 
 const otherRelease = /has format 2, .* it was written by another release\. Start that release; nothing was changed/
@@ -78,9 +78,9 @@ it('is refused by the writer that would recover it', async () => {
   expect(await readFile(file)).toEqual(before)
 })
 
-it('is no other format when one octet of the head is damaged', async () => {
-  const octets = await readFile(file)
-  octets[7] = 2
-  await writeFile(file, octets)
+it('is no other format when one byte of the head is damaged', async () => {
+  const bytes = await readFile(file)
+  bytes[7] = 2
+  await writeFile(file, bytes)
   await expect(openLocalWriter({ directory, name: 'smtp-1' })).resolves.toBeDefined()
 })

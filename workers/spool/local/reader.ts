@@ -137,7 +137,7 @@ class LocalReader implements SpoolReader {
 
   async copyOn(location: Location, to: SpoolWriter): Promise<Stored> {
     if (!(to instanceof LocalWriter)) throw new TypeError('copyOn: the writer does not belong to the local spool')
-    if (parseLocation(location).octets > 1 << 20) return this.#copyStream(location, to)
+    if (parseLocation(location).bytes > 1 << 20) return this.#copyStream(location, to)
     const { meta, body } = await this.#bodies.whole(location)
     return to.writeCopy({ envelope: meta.envelope, body })
   }
@@ -148,7 +148,7 @@ class LocalReader implements SpoolReader {
 
   async #copyStream(location: Location, to: LocalWriter): Promise<Stored> {
     const { envelope } = await this.#bodies.envelope(location)
-    const messageWriter = to.beginCopy(parseLocation(location).octets)
+    const messageWriter = to.beginCopy(parseLocation(location).bytes)
     try {
       for await (const chunk of this.openBody(location)) await messageWriter.append(chunk)
       return await messageWriter.commit(envelope)

@@ -26,7 +26,7 @@ export async function reclaimWriter(
     const size = await sizeOfFile(file)
     const waiting = books.waiting.get(segment)
     if (waiting) {
-      const part = waiting.octets / Math.max(1, size)
+      const part = waiting.bytes / Math.max(1, size)
       if (part < sparsePart) sparse.push({ segment, part })
       continue
     }

@@ -25,27 +25,27 @@ export type Head = {
 }
 
 export function encodeHead(head: Head): Buffer {
-  const octets = Buffer.alloc(headLength)
-  headMagic.copy(octets)
-  octets.writeUInt32LE(head.segment, 8)
-  octets.writeUInt32LE(head.own ? 1 : 0, 12)
-  octets.writeUInt32LE(head.previous, 16)
-  writeLong(octets, head.previousEnd, 20)
-  head.marker.copy(octets, 28)
-  octets.writeUInt32LE(crc32(octets.subarray(0, 60)), 60)
-  return octets
+  const bytes = Buffer.alloc(headLength)
+  headMagic.copy(bytes)
+  bytes.writeUInt32LE(head.segment, 8)
+  bytes.writeUInt32LE(head.own ? 1 : 0, 12)
+  bytes.writeUInt32LE(head.previous, 16)
+  writeLong(bytes, head.previousEnd, 20)
+  head.marker.copy(bytes, 28)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60)
+  return bytes
 }
 
 /** Decodes a segment head; `undefined` if the bytes are not a complete head. */
-export function decodeHead(octets: Buffer): Head | undefined {
-  if (octets.length < headLength || !octets.subarray(0, 8).equals(headMagic)) return undefined
-  if (crc32(octets.subarray(0, 60)) !== octets.readUInt32LE(60)) return undefined
+export function decodeHead(bytes: Buffer): Head | undefined {
+  if (bytes.length < headLength || !bytes.subarray(0, 8).equals(headMagic)) return undefined
+  if (crc32(bytes.subarray(0, 60)) !== bytes.readUInt32LE(60)) return undefined
   return {
-    segment: octets.readUInt32LE(8),
-    own: octets.readUInt32LE(12) === 1,
-    previous: octets.readUInt32LE(16),
-    previousEnd: readLong(octets, 20),
-    marker: Buffer.from(octets.subarray(28, 36)),
+    segment: bytes.readUInt32LE(8),
+    own: bytes.readUInt32LE(12) === 1,
+    previous: bytes.readUInt32LE(16),
+    previousEnd: readLong(bytes, 20),
+    marker: Buffer.from(bytes.subarray(28, 36)),
   }
 }
 
@@ -54,11 +54,11 @@ export function decodeHead(octets: Buffer): Head | undefined {
  * format is the current one, or this is not a segment. A damaged byte in a head of the current format is not another
  * format.
  */
-export function foreignFormat(octets: Buffer): number | undefined {
-  if (octets.length < headLength || !octets.subarray(0, 7).equals(headMagic.subarray(0, 7))) return undefined
-  const format = octets[7] as number
+export function foreignFormat(bytes: Buffer): number | undefined {
+  if (bytes.length < headLength || !bytes.subarray(0, 7).equals(headMagic.subarray(0, 7))) return undefined
+  const format = bytes[7] as number
   if (format === headMagic[7]) return undefined
-  const asOurs = Buffer.from(octets)
+  const asOurs = Buffer.from(bytes)
   headMagic.copy(asOurs)
   return decodeHead(asOurs) ? undefined : format
 }
@@ -85,39 +85,39 @@ export type Place = {
 }
 
 /** Writes everything except the position, which is known only when the record is written. */
-function writeHeader(octets: Buffer, header: Header): void {
-  octets.writeUInt32LE((header.copy ? copyFlag : 0) | (header.own ? ownFlag : 0), 12)
-  octets.writeUInt32LE(header.envelopeLength, 24)
-  octets.writeUInt32LE(header.prefixLength, 28)
-  writeLong(octets, header.bodyLength, 32)
-  octets.writeUInt32LE(header.metaCrc, 40)
-  octets.writeUInt32LE(header.bodyCrc, 44)
+function writeHeader(bytes: Buffer, header: Header): void {
+  bytes.writeUInt32LE((header.copy ? copyFlag : 0) | (header.own ? ownFlag : 0), 12)
+  bytes.writeUInt32LE(header.envelopeLength, 24)
+  bytes.writeUInt32LE(header.prefixLength, 28)
+  writeLong(bytes, header.bodyLength, 32)
+  bytes.writeUInt32LE(header.metaCrc, 40)
+  bytes.writeUInt32LE(header.bodyCrc, 44)
 }
 
-export function sealHeader(octets: Buffer, place: Place): void {
-  place.marker.copy(octets)
-  octets.writeUInt32LE(place.segment, 8)
-  writeLong(octets, place.offset, 16)
-  octets.writeUInt32LE(crc32(octets.subarray(0, 48)), 48)
+export function sealHeader(bytes: Buffer, place: Place): void {
+  place.marker.copy(bytes)
+  bytes.writeUInt32LE(place.segment, 8)
+  writeLong(bytes, place.offset, 16)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 48)), 48)
 }
 
 /**
  * Decodes a header at `at`; `undefined` if no complete header for this place begins there. Without a marker, any marker
  * is accepted.
  */
-export function decodeHeader(octets: Buffer, at: number, place: Omit<Place, 'marker'>): Header | undefined {
-  if (octets.length - at < headerLength) return undefined
-  if (octets.readUInt32LE(at + 8) !== place.segment || readLong(octets, at + 16) !== place.offset) return undefined
-  if (crc32(octets.subarray(at, at + 48)) !== octets.readUInt32LE(at + 48)) return undefined
-  const flags = octets.readUInt32LE(at + 12)
+export function decodeHeader(bytes: Buffer, at: number, place: Omit<Place, 'marker'>): Header | undefined {
+  if (bytes.length - at < headerLength) return undefined
+  if (bytes.readUInt32LE(at + 8) !== place.segment || readLong(bytes, at + 16) !== place.offset) return undefined
+  if (crc32(bytes.subarray(at, at + 48)) !== bytes.readUInt32LE(at + 48)) return undefined
+  const flags = bytes.readUInt32LE(at + 12)
   return {
     own: (flags & ownFlag) !== 0,
     copy: (flags & copyFlag) !== 0,
-    envelopeLength: octets.readUInt32LE(at + 24),
-    prefixLength: octets.readUInt32LE(at + 28),
-    bodyLength: readLong(octets, at + 32),
-    metaCrc: octets.readUInt32LE(at + 40),
-    bodyCrc: octets.readUInt32LE(at + 44),
+    envelopeLength: bytes.readUInt32LE(at + 24),
+    prefixLength: bytes.readUInt32LE(at + 28),
+    bodyLength: readLong(bytes, at + 32),
+    metaCrc: bytes.readUInt32LE(at + 40),
+    bodyCrc: bytes.readUInt32LE(at + 44),
   }
 }
 
@@ -139,11 +139,11 @@ export type Meta = {
 }
 
 /** Decodes envelope and prefix; `undefined` if the checksum does not match. */
-export function decodeMeta(header: Header, octets: Buffer): Meta | undefined {
-  if (crc32(octets) !== header.metaCrc) return undefined
+export function decodeMeta(header: Header, bytes: Buffer): Meta | undefined {
+  if (crc32(bytes) !== header.metaCrc) return undefined
   try {
-    const json = octets.toString('utf8', 0, header.envelopeLength)
-    return { envelope: JSON.parse(json) as Envelope, json, prefix: octets.subarray(header.envelopeLength) }
+    const json = bytes.toString('utf8', 0, header.envelopeLength)
+    return { envelope: JSON.parse(json) as Envelope, json, prefix: bytes.subarray(header.envelopeLength) }
   } catch {
     return undefined
   }
@@ -160,26 +160,26 @@ export function encodeStart(
   const json = JSON.stringify(envelope)
   const envelopeLength = Buffer.byteLength(json)
   const front = prefix ?? none
-  const octets = Buffer.allocUnsafe(headerLength + envelopeLength + front.length)
-  octets.write(json, headerLength, envelopeLength, 'utf8')
-  front.copy(octets, headerLength + envelopeLength)
-  writeHeader(octets, {
+  const bytes = Buffer.allocUnsafe(headerLength + envelopeLength + front.length)
+  bytes.write(json, headerLength, envelopeLength, 'utf8')
+  front.copy(bytes, headerLength + envelopeLength)
+  writeHeader(bytes, {
     own: body.own,
     copy: body.copy,
     envelopeLength,
     prefixLength: front.length,
     bodyLength: body.length,
-    metaCrc: crc32(octets.subarray(headerLength)),
+    metaCrc: crc32(bytes.subarray(headerLength)),
     bodyCrc: body.crc,
   })
-  return octets
+  return bytes
 }
 
-export function writeLong(octets: Buffer, value: number, at: number): void {
-  octets.writeUInt32LE(value % 0x1_0000_0000, at)
-  octets.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
+export function writeLong(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32LE(value % 0x1_0000_0000, at)
+  bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4)
 }
 
-export function readLong(octets: Buffer, at: number): number {
-  return octets.readUInt32LE(at) + octets.readUInt32LE(at + 4) * 0x1_0000_0000
+export function readLong(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000
 }

@@ -44,8 +44,8 @@ export async function recover(
     found.marker = ending.marker ?? found.marker
     if (ending.end < ending.size) {
       await truncate(segmentFile(directory, segment), ending.end)
-      const octets = ending.size - ending.end
-      trouble({ kind: 'torn-tail', segment: segmentText(writer, segment), offset: ending.end, octets })
+      const bytes = ending.size - ending.end
+      trouble({ kind: 'torn-tail', segment: segmentText(writer, segment), offset: ending.end, bytes })
     }
     if (ending.end > headLength) return { ...found, last: { segment, end: ending.end } }
     found.empty.push(segment)
@@ -70,9 +70,9 @@ async function endOf(
   const fd = await open(file, fs.constants.O_RDONLY)
   try {
     const size = await sizeOf(fd)
-    const octets = await read(fd, 0, headLength)
-    refuseForeign(octets, segmentText(known.writer, known.segment))
-    const head = decodeHead(octets)
+    const bytes = await read(fd, 0, headLength)
+    refuseForeign(bytes, segmentText(known.writer, known.segment))
+    const head = decodeHead(bytes)
     const marker = head?.marker ?? known.tail?.marker
     // Its creation was interrupted, so it is empty.
     if (!head && size <= headLength) return { end: size, size, head, marker }
@@ -93,7 +93,7 @@ async function lastEnd(span: Span, from: number): Promise<number> {
   while (next < span.to) {
     const window = await scanWindow(span, next, Number.POSITIVE_INFINITY)
     const last = window.found.at(-1)
-    if (last) end = last.offset + last.octets
+    if (last) end = last.offset + last.bytes
     if (window.next === next) break
     next = window.next
   }

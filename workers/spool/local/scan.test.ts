@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }))
 
 /** A segment with these bodies, and where each record begins. */
-function segmentOf(bodies: readonly Buffer[], known = marker): { octets: Buffer; begins: number[] } {
+function segmentOf(bodies: readonly Buffer[], known = marker): { bytes: Buffer; begins: number[] } {
   const parts = [encodeHead({ segment: 3, own: false, previous: 2, previousEnd: 64, marker: known })]
   const begins: number[] = []
   let offset = headLength
@@ -31,7 +31,7 @@ function segmentOf(bodies: readonly Buffer[], known = marker): { octets: Buffer;
     parts.push(start, body)
     offset += start.length + body.length
   }
-  return { octets: Buffer.concat(parts), begins }
+  return { bytes: Buffer.concat(parts), begins }
 }
 
 type Scanned = {
@@ -41,14 +41,14 @@ type Scanned = {
 }
 
 async function scan(
-  octets: Buffer,
+  bytes: Buffer,
   how: { trusted: boolean; marker?: Buffer | undefined; to?: number },
 ): Promise<Scanned> {
   const file = join(directory, 'segment')
-  await writeFile(file, octets)
+  await writeFile(file, bytes)
   const fd = await open(file, fs.constants.O_RDONLY)
   const known = 'marker' in how ? how.marker : marker
-  const span = { fd, segment: 3, to: how.to ?? octets.length, marker: known, trusted: how.trusted, read }
+  const span = { fd, segment: 3, to: how.to ?? bytes.length, marker: known, trusted: how.trusted, read }
   const all: Scanned = { found: [], gaps: [], next: headLength }
   try {
     while (true) {
@@ -67,26 +67,26 @@ const numbers = ({ found }: Scanned) => found.map(({ meta }) => meta.envelope.re
 const threeBodies = [Buffer.from('one\r\n'), Buffer.alloc(0), Buffer.from('three, a little longer\r\n')]
 
 describe('a torn tail', () => {
-  it('is not given, at whatever octet it is torn', async () => {
-    const { octets, begins } = segmentOf(threeBodies)
-    for (let end = begins[2]!; end < octets.length; end++) {
-      const scanned = await scan(octets.subarray(0, end), { trusted: false })
+  it('is not given, at whatever byte it is torn', async () => {
+    const { bytes, begins } = segmentOf(threeBodies)
+    for (let end = begins[2]!; end < bytes.length; end++) {
+      const scanned = await scan(bytes.subarray(0, end), { trusted: false })
       expect(numbers(scanned)).toEqual([0, 1])
       expect(scanned.gaps).toEqual([])
       expect(scanned.next).toBe(begins[2])
     }
   })
 
-  it('is not given when it ends in octets that were never written (zeros, or an older file)', async () => {
-    const { octets, begins } = segmentOf(threeBodies)
+  it('is not given when it ends in bytes that were never written (zeros, or an older file)', async () => {
+    const { bytes, begins } = segmentOf(threeBodies)
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: begins[2]!, max: octets.length - 1 }),
+        fc.integer({ min: begins[2]!, max: bytes.length - 1 }),
         fc.constantFrom(0, 0x41, 255),
         async (end, fill) => {
-          const torn = Buffer.from(octets)
+          const torn = Buffer.from(bytes)
           torn.fill(fill, end)
-          fc.pre(!torn.equals(octets))
+          fc.pre(!torn.equals(bytes))
           expect(numbers(await scan(torn, { trusted: false }))).toEqual([0, 1])
         },
       ),
@@ -97,42 +97,42 @@ describe('a torn tail', () => {
 
 describe('damage', () => {
   it('of any one bit is found, told, and costs that record alone', async () => {
-    const { octets, begins } = segmentOf(threeBodies)
+    const { bytes, begins } = segmentOf(threeBodies)
     for (let at = begins[1]!; at < begins[2]!; at++) {
-      const flipped = Buffer.from(octets)
+      const flipped = Buffer.from(bytes)
       flipped[at]! ^= 1 << (at % 8)
       const scanned = await scan(flipped, { trusted: true })
       expect(numbers(scanned)).toEqual([0, 2])
       expect(scanned.gaps).toHaveLength(1)
-      expect(scanned.gaps[0]).toMatchObject({ offset: begins[1], octets: begins[2]! - begins[1]! })
+      expect(scanned.gaps[0]).toMatchObject({ offset: begins[1], bytes: begins[2]! - begins[1]! })
     }
   })
 
   it('of a body names the message', async () => {
-    const { octets, begins } = segmentOf(threeBodies)
-    octets[begins[1]! - 1]! ^= 4
-    const scanned = await scan(octets, { trusted: true })
+    const { bytes, begins } = segmentOf(threeBodies)
+    bytes[begins[1]! - 1]! ^= 4
+    const scanned = await scan(bytes, { trusted: true })
     expect(scanned.gaps[0]).toMatchObject({ reason: 'body', envelope: { revision: 0 } })
   })
 
   it('of several places at once never makes a message that was not written', async () => {
     const bodies = Array.from({ length: 12 }, (_, index) => Buffer.alloc(index * 40, `${index}`))
-    const { octets } = segmentOf(bodies)
-    const whole = (await scan(octets, { trusted: true })).found.map(({ meta }) => meta.json)
-    const place = fc.integer({ min: headLength, max: octets.length - 1 })
+    const { bytes } = segmentOf(bodies)
+    const whole = (await scan(bytes, { trusted: true })).found.map(({ meta }) => meta.json)
+    const place = fc.integer({ min: headLength, max: bytes.length - 1 })
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(place, fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 6 }),
         async (hits) => {
-          const hurt = Buffer.from(octets)
+          const hurt = Buffer.from(bytes)
           for (const [at, mask] of hits) hurt[at]! ^= mask
           const scanned = await scan(hurt, { trusted: true })
           for (const { meta } of scanned.found) expect(whole).toContain(meta.json)
-          const lost = scanned.gaps.reduce((sum, gap) => sum + gap.octets, 0)
-          const kept = scanned.found.reduce((sum, record) => sum + record.octets, 0)
-          expect(lost + kept).toBe(octets.length - headLength)
-          expect(scanned.next).toBe(octets.length)
-          if (!hurt.equals(octets)) expect(scanned.gaps).not.toEqual([])
+          const lost = scanned.gaps.reduce((sum, gap) => sum + gap.bytes, 0)
+          const kept = scanned.found.reduce((sum, record) => sum + record.bytes, 0)
+          expect(lost + kept).toBe(bytes.length - headLength)
+          expect(scanned.next).toBe(bytes.length)
+          if (!hurt.equals(bytes)) expect(scanned.gaps).not.toEqual([])
         },
       ),
       { numRuns: 200 },
@@ -140,37 +140,37 @@ describe('damage', () => {
   })
 
   it('larger than a window is passed over', async () => {
-    const { octets, begins } = segmentOf([...threeBodies, Buffer.alloc(3 << 20, 'x'), Buffer.from('after')])
-    octets.fill(0x55, begins[1]!, begins[4]!)
-    const scanned = await scan(octets, { trusted: true })
+    const { bytes, begins } = segmentOf([...threeBodies, Buffer.alloc(3 << 20, 'x'), Buffer.from('after')])
+    bytes.fill(0x55, begins[1]!, begins[4]!)
+    const scanned = await scan(bytes, { trusted: true })
     expect(numbers(scanned)).toEqual([0, 4])
-    expect(scanned.gaps.reduce((sum, gap) => sum + gap.octets, 0)).toBe(begins[4]! - begins[1]!)
+    expect(scanned.gaps.reduce((sum, gap) => sum + gap.bytes, 0)).toBe(begins[4]! - begins[1]!)
   })
 
   it('that cut a segment short is told as missing', async () => {
-    const { octets, begins } = segmentOf(threeBodies)
-    const scanned = await scan(octets.subarray(0, begins[2]! + 10), { trusted: true, to: octets.length })
+    const { bytes, begins } = segmentOf(threeBodies)
+    const scanned = await scan(bytes.subarray(0, begins[2]! + 10), { trusted: true, to: bytes.length })
     expect(numbers(scanned)).toEqual([0, 1])
-    expect(scanned.gaps).toEqual([{ offset: begins[2], octets: octets.length - begins[2]!, reason: 'missing' }])
+    expect(scanned.gaps).toEqual([{ offset: begins[2], bytes: bytes.length - begins[2]!, reason: 'missing' }])
   })
 
   it('does not give a record that lies elsewhere than it was written', async () => {
-    const { octets, begins } = segmentOf([Buffer.alloc(100), Buffer.alloc(100), Buffer.alloc(100)])
-    octets.copy(octets, begins[1]!, begins[0]!, begins[1]!)
-    expect(numbers(await scan(octets, { trusted: true }))).toEqual([0, 2])
+    const { bytes, begins } = segmentOf([Buffer.alloc(100), Buffer.alloc(100), Buffer.alloc(100)])
+    bytes.copy(bytes, begins[1]!, begins[0]!, begins[1]!)
+    expect(numbers(await scan(bytes, { trusted: true }))).toEqual([0, 2])
   })
 })
 
 describe('what a stranger sent', () => {
   it('is never taken for a record, even when the record around it is damaged', async () => {
     // The forger knows the format, the number and the offset, but not the marker.
-    const forged = segmentOf([Buffer.from('forged')], Buffer.alloc(8, 7)).octets.subarray(headLength)
+    const forged = segmentOf([Buffer.from('forged')], Buffer.alloc(8, 7)).bytes.subarray(headLength)
     const before = segmentOf([Buffer.alloc(0)]).begins[0]!
-    const bodyAt = segmentOf([Buffer.alloc(0)]).octets.length
+    const bodyAt = segmentOf([Buffer.alloc(0)]).bytes.length
     sealHeader(forged, { marker: Buffer.alloc(8, 7), segment: 3, offset: bodyAt })
-    const { octets } = segmentOf([forged, Buffer.from('after')])
-    octets[before + 20]! ^= 1
-    const scanned = await scan(octets, { trusted: true })
+    const { bytes } = segmentOf([forged, Buffer.from('after')])
+    bytes[before + 20]! ^= 1
+    const scanned = await scan(bytes, { trusted: true })
     expect(numbers(scanned)).toEqual([1])
     expect(scanned.found[0]!.offset).toBeGreaterThan(bodyAt)
   })
@@ -201,13 +201,13 @@ describe('noise', () => {
         fc.nat({ max: 2 ** 32 - 1 }),
         fc.nat({ max: 2 ** 52 }),
         async (envelope, prefix, body) => {
-          const { octets } = segmentOf([Buffer.from('x')])
-          octets.writeUInt32LE(envelope, headLength + 24)
-          octets.writeUInt32LE(prefix, headLength + 28)
-          octets.writeUInt32LE(body % 2 ** 32, headLength + 32)
-          octets.writeUInt32LE(Math.floor(body / 2 ** 32), headLength + 36)
-          sealHeader(octets.subarray(headLength), { marker, segment: 3, offset: headLength })
-          for (const trusted of [true, false]) expect((await scan(octets, { trusted })).found).toEqual([])
+          const { bytes } = segmentOf([Buffer.from('x')])
+          bytes.writeUInt32LE(envelope, headLength + 24)
+          bytes.writeUInt32LE(prefix, headLength + 28)
+          bytes.writeUInt32LE(body % 2 ** 32, headLength + 32)
+          bytes.writeUInt32LE(Math.floor(body / 2 ** 32), headLength + 36)
+          sealHeader(bytes.subarray(headLength), { marker, segment: 3, offset: headLength })
+          for (const trusted of [true, false]) expect((await scan(bytes, { trusted })).found).toEqual([])
         },
       ),
       { numRuns: 100 },

@@ -183,7 +183,7 @@ export class SegmentFollower {
   #enter(open: OpenSegment): void {
     this.#entered = this.#segment
     if (open.head) this.#marker = open.head.marker
-    else if (this.#offset <= headLength) this.#report({ offset: 0, octets: headLength, reason: 'segment' })
+    else if (this.#offset <= headLength) this.#report({ offset: 0, bytes: headLength, reason: 'segment' })
   }
 
   async #limitOf(open: OpenSegment): Promise<Limit> {
@@ -279,13 +279,13 @@ export class SegmentFollower {
     const { previous, previousEnd } = head
     const from = previous === this.#segment ? this.#offset : headLength
     if (previous < this.#segment || (previous === this.#segment && why !== 'gone') || previousEnd <= from) return
-    this.#report({ offset: from, octets: previousEnd - from, reason: 'missing' }, previous)
+    this.#report({ offset: from, bytes: previousEnd - from, reason: 'missing' }, previous)
   }
 
   #report(gap: Gap, segment = this.#segment): void {
     const { writer } = this.#options
-    const { offset, octets, envelope } = gap
-    const location = envelope && { location: locationText({ writer, segment, offset, octets }) }
+    const { offset, bytes, envelope } = gap
+    const location = envelope && { location: locationText({ writer, segment, offset, bytes }) }
     this.#damages.push({ writer, segment: segmentText(writer, segment), ...gap, ...location })
   }
 
@@ -296,12 +296,12 @@ export class SegmentFollower {
     }
   }
 
-  #arrival({ offset, octets, header, meta }: Found): Arrival {
+  #arrival({ offset, bytes, header, meta }: Found): Arrival {
     const { writer } = this.#options
     return {
       envelope: meta.envelope,
       json: meta.json,
-      location: locationText({ writer, segment: this.#segment, offset, octets }),
+      location: locationText({ writer, segment: this.#segment, offset, bytes }),
       segment: segmentText(writer, this.#segment),
       size: header.prefixLength + header.bodyLength,
       copy: header.copy,

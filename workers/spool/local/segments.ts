@@ -108,9 +108,9 @@ export class OpenSegments {
   async #open(of: SegmentOf): Promise<OpenSegment> {
     const fd = await open(segmentFile(this.#directoryOf(of.writer), of.segment), fs.constants.O_RDONLY)
     try {
-      const octets = await read(fd, 0, headLength)
-      refuseForeign(octets, segmentText(of.writer, of.segment))
-      const head = decodeHead(octets)
+      const bytes = await read(fd, 0, headLength)
+      refuseForeign(bytes, segmentText(of.writer, of.segment))
+      const head = decodeHead(bytes)
       return { fd, head: head?.segment === of.segment ? head : undefined, size: () => sizeOf(fd) }
     } catch (error) {
       await close(fd)

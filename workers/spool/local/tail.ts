@@ -26,22 +26,22 @@ export function tailFile(directory: string): string {
 }
 
 function encodeTail(tail: Tail): Buffer {
-  const octets = Buffer.alloc(tailLength)
-  magic.copy(octets)
-  octets.writeUInt32LE(tail.segment, 8)
-  writeLong(octets, tail.offset, 12)
-  tail.marker.copy(octets, 20)
-  octets.writeUInt32LE(crc32(octets.subarray(0, 36)), 36)
-  return octets
+  const bytes = Buffer.alloc(tailLength)
+  magic.copy(bytes)
+  bytes.writeUInt32LE(tail.segment, 8)
+  writeLong(bytes, tail.offset, 12)
+  tail.marker.copy(bytes, 20)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 36)), 36)
+  return bytes
 }
 
-function decodeTail(octets: Buffer): Tail | undefined {
-  if (octets.length < tailLength || !octets.subarray(0, 8).equals(magic)) return undefined
-  if (crc32(octets.subarray(0, 36)) !== octets.readUInt32LE(36)) return undefined
+function decodeTail(bytes: Buffer): Tail | undefined {
+  if (bytes.length < tailLength || !bytes.subarray(0, 8).equals(magic)) return undefined
+  if (crc32(bytes.subarray(0, 36)) !== bytes.readUInt32LE(36)) return undefined
   return {
-    segment: octets.readUInt32LE(8),
-    offset: readLong(octets, 12),
-    marker: Buffer.from(octets.subarray(20, 28)),
+    segment: bytes.readUInt32LE(8),
+    offset: readLong(bytes, 12),
+    marker: Buffer.from(bytes.subarray(20, 28)),
   }
 }
 

@@ -30,7 +30,7 @@ afterEach(async () => {
 const openWriter = (options: Partial<LocalWriterOptions> = {}) =>
   openLocalWriter({ directory, name: 'smtp-1', trouble: (trouble) => troubles.push(trouble), ...options })
 
-const message = (octets = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(octets, 'x') })
+const message = (bytes = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(bytes, 'x') })
 
 /** Every id that a reader without a cursor is given, and that nothing was damaged. */
 async function idsOnDisk(from = reader): Promise<string[]> {
@@ -42,7 +42,7 @@ async function idsOnDisk(from = reader): Promise<string[]> {
 const segmentsOf = async () => (await readdir(join(directory, 'smtp-1'))).filter((name) => name.endsWith('.seg')).sort()
 
 describe('a torn tail at start', () => {
-  it('is cut and told, at whatever octet it is torn; what came before stays', async () => {
+  it('is cut and told, at whatever byte it is torn; what came before stays', async () => {
     const writer = await openWriter()
     const kept = [await writer.write(message(30)), await writer.write(message(0))]
     const place = join(directory, 'smtp-1', (await segmentsOf())[0]!)
@@ -62,7 +62,7 @@ describe('a torn tail at start', () => {
       const other = openLocalReader({ directory: copy })
       const { arrivals } = await takeOver(other, 3)
       expect(arrivals.map(({ envelope }) => envelope.id)).toEqual([...kept, later].map(({ id }) => id))
-      const told = { kind: 'torn-tail', segment: kept[0]!.segment, offset: whole, octets: torn - whole }
+      const told = { kind: 'torn-tail', segment: kept[0]!.segment, offset: whole, bytes: torn - whole }
       expect(troubles).toEqual(torn > whole ? [told] : [])
       expect((await stat(place.replace(directory, copy))).size).toBe(whole)
       await again.close()
@@ -75,9 +75,9 @@ describe('a torn tail at start', () => {
     const writer = await openWriter()
     const { id } = await writer.write(message())
     await writer.close()
-    for (const octets of [0, 10, headLength - 1]) {
+    for (const bytes of [0, 10, headLength - 1]) {
       const next = Number.parseInt((await segmentsOf()).at(-1)!, 10) + 10
-      await writeFile(join(directory, 'smtp-1', `${String(next).padStart(8, '0')}.seg`), Buffer.alloc(octets))
+      await writeFile(join(directory, 'smtp-1', `${String(next).padStart(8, '0')}.seg`), Buffer.alloc(bytes))
       const again = await openWriter()
       await again.close()
     }
@@ -126,7 +126,7 @@ describe('closing', () => {
 
 describe('segments', () => {
   it('are left when they are large enough or old enough, and never written again', async () => {
-    const writer = await openWriter({ segmentOctets: 4000, segmentAgeMs: 100 })
+    const writer = await openWriter({ segmentBytes: 4000, segmentAgeMs: 100 })
     const ids: string[] = []
     for (let count = 0; count < 20; count++) ids.push((await writer.write(message(1000))).id)
     const bySize = (await segmentsOf()).length
@@ -161,7 +161,7 @@ describe('segments', () => {
   })
 })
 
-/** The disk takes the octets and then says it failed, which leaves the file in a state nobody knows. */
+/** The disk takes the bytes and then says it failed, which leaves the file in a state nobody knows. */
 function failWrites(times: number, code = 'EIO'): void {
   const { writev } = fs
   let left = times
@@ -326,9 +326,9 @@ describe.runIf(mayMount())('a really full disk (tmpfs of 8 MiB)', () => {
       await writeFile(filler, Buffer.alloc(6 << 20))
       const stored: string[] = []
       const errors: unknown[] = []
-      const client = async (octets: number) => {
+      const client = async (bytes: number) => {
         for (let count = 0; count < 20; count++) {
-          await writer.write(message(octets)).then(
+          await writer.write(message(bytes)).then(
             ({ id }) => stored.push(id),
             (error) => errors.push(error),
           )

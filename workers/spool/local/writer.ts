@@ -28,10 +28,10 @@ export type LocalWriterOptions = {
   /** Bytes of the disk that are never filled with mail; default 128 MiB. Below it `hasRoom` is false. */
   reserve?: number
   /** A new segment starts when the current one has this many bytes (default 64 MiB) or this age (default 10 minutes). */
-  segmentOctets?: number
+  segmentBytes?: number
   segmentAgeMs?: number
   /** Messages up to this many bytes share a segment; default 1 MiB. */
-  sharedOctets?: number
+  sharedBytes?: number
   /** Reports a problem to the operator. */
   trouble?: (trouble: Trouble) => void
   /** Free bytes of the file system; for tests. */
@@ -53,7 +53,7 @@ export async function openLocalWriter(options: LocalWriterOptions): Promise<Loca
       directory,
       writer: options.name,
       marker: found.marker ?? randomBytes(8),
-      segmentOctets: options.segmentOctets ?? 64 << 20,
+      segmentBytes: options.segmentBytes ?? 64 << 20,
       segmentAgeMs: options.segmentAgeMs ?? 600_000,
       freeSpace,
       tail: await TailWriter.open(directory),
@@ -113,7 +113,7 @@ export class LocalWriter implements SpoolWriter {
     this.#home = {
       directory: options.directory,
       freeSpace: parts.freeSpace,
-      sharedOctets: options.sharedOctets ?? 1 << 20,
+      sharedBytes: options.sharedBytes ?? 1 << 20,
       append: (entry) => parts.groupCommit.append(entry),
       ended: (messageWriter) => this.#unfinished.delete(messageWriter),
       busy: (doing) => {
@@ -126,8 +126,8 @@ export class LocalWriter implements SpoolWriter {
     this.#ageing.unref()
   }
 
-  hasRoom(octets = 0): boolean {
-    return !this.#closed && this.#parts.freeSpace.has(octets)
+  hasRoom(bytes = 0): boolean {
+    return !this.#closed && this.#parts.freeSpace.has(bytes)
   }
 
   cursor(): Cursor {
@@ -171,10 +171,10 @@ export class LocalWriter implements SpoolWriter {
 
   #store(message: Message, copy: boolean): Promise<Stored> {
     const body = Buffer.isBuffer(message.body) ? [message.body] : message.body
-    let octets = 0
-    for (const chunk of body) octets += chunk.length
-    if (octets > this.#home.sharedOctets) return this.#storeLarge({ ...message, body }, copy)
-    const refused = this.#refusal(octets, copy)
+    let bytes = 0
+    for (const chunk of body) bytes += chunk.length
+    if (bytes > this.#home.sharedBytes) return this.#storeLarge({ ...message, body }, copy)
+    const refused = this.#refusal(bytes, copy)
     if (refused) return Promise.reject(refused)
     const { envelope, prefix } = message
     return new Promise((done, reject) => {
@@ -197,10 +197,10 @@ export class LocalWriter implements SpoolWriter {
     return messageWriter
   }
 
-  #refusal(octets: number, copy: boolean): Error | undefined {
+  #refusal(bytes: number, copy: boolean): Error | undefined {
     const { freeSpace } = this.#parts
     if (this.#closed) return new SpoolFailure(`spool writer "${this.name}" is closed`)
-    if (copy ? freeSpace.hasForCopy(octets) : freeSpace.has(octets)) return undefined
-    return new SpoolFull(`no room for ${octets} octets: ${Math.max(0, freeSpace.free())} are free beyond the reserve`)
+    if (copy ? freeSpace.hasForCopy(bytes) : freeSpace.has(bytes)) return undefined
+    return new SpoolFull(`no room for ${bytes} bytes: ${Math.max(0, freeSpace.free())} are free beyond the reserve`)
   }
 }

@@ -9,7 +9,7 @@ import { envelope, repeated } from './messages.ts'
 
 const [directory = '', name = '', clients = '20'] = process.argv.slice(2)
 
-const writer = await openLocalWriter({ directory, name, segmentOctets: 1 << 20, reserve: 0 })
+const writer = await openLocalWriter({ directory, name, segmentBytes: 1 << 20, reserve: 0 })
 appendFileSync(1, 'open\n')
 
 async function client(): Promise<void> {

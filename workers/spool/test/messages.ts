@@ -19,6 +19,6 @@ export function envelope(): Envelope {
   }
 }
 
-export function repeated(id: string, octets: number): Buffer {
-  return octets === 0 ? Buffer.alloc(0) : Buffer.alloc(octets, id)
+export function repeated(id: string, bytes: number): Buffer {
+  return bytes === 0 ? Buffer.alloc(0) : Buffer.alloc(bytes, id)
 }

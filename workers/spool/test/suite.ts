@@ -103,7 +103,7 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       await spool.remove()
     })
 
-    it('gives back a message octet for octet, with its envelope', async () => {
+    it('gives back a message byte for byte, with its envelope', async () => {
       const envelope = envelopeOf({ smtpUtf8: true, sender: 'jürgen@exämple.org', hold: 'wait "here"\n' })
       const body = Buffer.from([0, 255, 13, 10, 46, 13, 10])
       const stored = await writer.write({ envelope, body })
@@ -134,12 +134,12 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       ['just shared', 16, mebibyte / 16],
       ['just not shared', 17, mebibyte / 16],
       ['large', 50, 100_000],
-    ])('takes a %s message as it comes, with its prefix decided at the end', async (_size, count, octets) => {
-      const chunks = Array.from({ length: count }, () => randomBytes(octets))
+    ])('takes a %s message as it comes, with its prefix decided at the end', async (_size, count, bytes) => {
+      const chunks = Array.from({ length: count }, () => randomBytes(bytes))
       const prefix = Buffer.from('Authentication-Results: none\r\n')
-      const messageWriter = writer.begin(count * octets)
+      const messageWriter = writer.begin(count * bytes)
       await fill(messageWriter, chunks)
-      expect(messageWriter.size).toBe(count * octets)
+      expect(messageWriter.size).toBe(count * bytes)
       for (let again = 0; again < 2; again++) {
         const read: Buffer[] = []
         for await (const chunk of messageWriter.read()) read.push(chunk)
@@ -195,9 +195,9 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
     })
 
     it('never shows what was aborted, and an aborted message writer takes nothing more', async () => {
-      for (const octets of [100, 2 * mebibyte]) {
+      for (const bytes of [100, 2 * mebibyte]) {
         const messageWriter = writer.begin()
-        await messageWriter.append(Buffer.alloc(octets))
+        await messageWriter.append(Buffer.alloc(bytes))
         messageWriter.abort()
         messageWriter.abort()
         await expect(messageWriter.append(Buffer.alloc(1))).rejects.toThrow(SpoolFailure)
@@ -232,12 +232,12 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
     })
 
     it('knows the cursor behind everything that is durable, for large and small', async () => {
-      const write = (octets: number) => writer.write({ envelope: envelopeOf(), body: Buffer.alloc(octets, 1) })
-      for (const octets of [100, 2 * mebibyte, 300]) {
-        await write(octets)
+      const write = (bytes: number) => writer.write({ envelope: envelopeOf(), body: Buffer.alloc(bytes, 1) })
+      for (const bytes of [100, 2 * mebibyte, 300]) {
+        await write(bytes)
         const after = new Map([['smtp-1', writer.cursor()]])
         expect((await overhear(reader, 300, { after })).arrivals).toEqual([])
-        const next = await write(octets)
+        const next = await write(bytes)
         expect(ids((await takeOver(reader, 1, { after })).arrivals)).toEqual([next.id])
       }
     })
@@ -336,7 +336,7 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
       await writer.close()
       writer = await spool.openWriter('smtp-1')
       const second = await writer.write({ envelope: envelopeOf(), body: Buffer.from('second') })
-      const waiting = new Map([[first.segment, { messages: 1, octets: 5 }]])
+      const waiting = new Map([[first.segment, { messages: 1, bytes: 5 }]])
       await reader.reclaim({ cursors, waiting })
       await reader.reclaim({ cursors: new Map(), waiting: new Map() })
       expect(String(await reader.readBody(first.location))).toBe('first')
@@ -346,9 +346,9 @@ export function spoolSuite(name: string, make: () => Promise<SpoolUnderTest>): v
     })
 
     it.each([100, 3 * mebibyte])(
-      'copies a waiting message of %i octets on, unseen by those who follow',
-      async (octets) => {
-        const body = randomBytes(octets)
+      'copies a waiting message of %i bytes on, unseen by those who follow',
+      async (bytes) => {
+        const body = randomBytes(bytes)
         const envelope = envelopeOf()
         const prefix = Buffer.from('Received: x\r\n')
         const { location } = await writer.write({ envelope, prefix, body })

@@ -52,7 +52,7 @@ export function Content({ id }: { id: string }) {
             <pre className="stranger text-xs">{data.text}</pre>
           </section>
           <p className="mt-2 text-faint text-xs">
-            {data.cut ? `The beginning of ${formatBytes(data.octets)}. ` : `All ${formatBytes(data.octets)}. `}
+            {data.cut ? `The beginning of ${formatBytes(data.bytes)}. ` : `All ${formatBytes(data.bytes)}. `}
             Control characters and direction marks are shown as symbols, e.g. ␛ or ⟨U+202E⟩.
           </p>
         </>
@@ -61,12 +61,12 @@ export function Content({ id }: { id: string }) {
   )
 }
 
-type Looked = { text: string; octets: number; cut: boolean }
+type Looked = { text: string; bytes: number; cut: boolean }
 
 async function read(id: string): Promise<Looked> {
   const response = await send({ path: `/v1/messages/${id}/content` })
-  const octets = Number(response.headers.get('postern-octets'))
+  const bytes = Number(response.headers.get('postern-octets'))
   const body = await response.arrayBuffer()
   const text = new TextDecoder().decode(body).replace(/\r\n/g, '\n')
-  return { text: visibleText(text.slice(0, shown)), octets, cut: body.byteLength < octets || text.length > shown }
+  return { text: visibleText(text.slice(0, shown)), bytes, cut: body.byteLength < bytes || text.length > shown }
 }
