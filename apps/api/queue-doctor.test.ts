@@ -100,7 +100,7 @@ it('puts replies that differ only in details into one line, the most messages fi
     oldestReceivedAt: receivedAt,
     nextTryAt,
     explanation: expect.stringContaining('over its quota'),
-    nextAction: expect.stringContaining('after 20 tries or 120 hours'),
+    nextAction: expect.stringContaining('after 20 attempts or 120 hours'),
     example: { messageId: id(2), reply: expect.stringContaining('452 4.2.2') },
   })
   expect(items[3]).not.toHaveProperty('nextTryAt')

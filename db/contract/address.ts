@@ -167,7 +167,7 @@ export const mailAddressSchema = z.string().transform((text, context) => {
 })
 
 function notAnAddress(text: string): string {
-  return `"${text.slice(0, 80)}" is not a mail address, e.g. jane@example.org: ${addressFault(text.trim())}`
+  return `"${text.slice(0, 80)}" is not an email address, e.g. jane@example.org: ${addressFault(text.trim())}`
 }
 
 /** A mail address in the form stored in the directory: folded, so that two spellings are one entry. */

@@ -117,7 +117,7 @@ function range(low: number | undefined, high: number | undefined): string {
 const formats: Record<string, string> = {
   url: 'an http or https URL',
   datetime: 'an RFC 3339 time, e.g. 2026-11-22T19:00:00Z',
-  email: 'a mail address',
+  email: 'an email address',
 }
 
 function textRange(schema: Schema): string {

@@ -9,7 +9,7 @@ import { workerNameSchema } from './worker-protocol.ts'
  */
 
 const secret = { secret: true }
-const email = z.email({ error: 'must be a mail address such as name@example.org' }).max(320)
+const email = z.email({ error: 'must be an email address such as name@example.org' }).max(320)
 const newPassword = z.string().min(8).max(256).meta(secret)
 const oldPassword = z.string().max(1024).meta(secret)
 const expiresAt = z.iso

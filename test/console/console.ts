@@ -39,7 +39,7 @@ export async function openConsole(options: PosternOptions = {}): Promise<Console
 }
 
 export async function signIn(page: Page, as = credentials): Promise<void> {
-  await page.getByLabel('E-mail').fill(as.email)
+  await page.getByLabel('Email address').fill(as.email)
   await page.getByLabel('Password').fill(as.password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()

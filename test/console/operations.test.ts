@@ -188,7 +188,7 @@ test('users and tokens; a token is shown once', async () => {
   const { page } = it
   await it.go('/users')
   await page.getByRole('button', { name: 'New user' }).click()
-  await page.getByLabel('E-mail').fill('night@example.org')
+  await page.getByLabel('Email address').fill('night@example.org')
   await page.getByLabel('Password').fill('long enough for all')
   await page.getByRole('button', { name: 'Review and save' }).click()
   await confirm(page, 'Save')

@@ -46,7 +46,7 @@ test('why mail waits: a line for each cause, its explanation, its messages, and 
   await page.keyboard.press('Enter')
   await full.getByText('The mailbox is over its quota.').waitFor()
   await full.getByText(/452 4\.2\.2 .*Mailbox full/).waitFor()
-  await full.getByText(/returned to its sender after 20 tries or 120 hours/).waitFor()
+  await full.getByText(/returned to its sender after 20 attempts or 120 hours/).waitFor()
 
   await full.getByRole('button', { name: 'Retry' }).click()
   await page.getByRole('dialog').getByText('2 messages').waitFor()

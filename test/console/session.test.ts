@@ -119,7 +119,7 @@ test('a lock says how long it lasts', async () => {
       method: 'POST',
       body: JSON.stringify({ email: 'locked@example.org', password: `guess ${n}` }),
     })
-  await page.getByLabel('E-mail').fill('locked@example.org')
+  await page.getByLabel('Email address').fill('locked@example.org')
   await page.getByLabel('Password').fill('guess')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByText('Too many failed attempts. Try again in 15 minutes.').waitFor()

@@ -126,7 +126,7 @@ test('what somebody else changed meanwhile is shown, and both changes can stand'
   await it.page.getByLabel('Attempts before return').fill('9')
   await it.postern.api.patch('/v1/settings/queue', { maxQueueHours: 99 })
   await it.page.getByRole('button', review).click()
-  const dialog = it.page.getByRole('dialog', { name: 'Somebody else changed these settings' })
+  const dialog = it.page.getByRole('dialog', { name: 'Another user changed these settings' })
   await dialog.getByText('99').waitFor()
   await dialog.getByRole('button', { name: 'Keep my changes' }).click()
   await it.page.getByRole('button', review).click()

@@ -58,7 +58,7 @@ test('a port in use: overview, service and workers say which and why; freed and 
   await page.getByText('degraded', { exact: true }).first().waitFor({ state: 'detached' })
   await rolledOut(page)
   await it.go('/')
-  await page.getByText('All is well.').waitFor()
+  await page.getByText('Everything is working.').waitFor()
 })
 
 test('a worker refuses a revision: who, why, and that the last good one stays in force; the next one heals', async () => {
@@ -151,7 +151,7 @@ test('a page that is reloaded while the API is away waits for it, and is still s
   await page.route('**/v1/**', (route) => route.abort())
   await page.reload()
   await page.getByTestId('away').waitFor()
-  expect(await page.getByLabel('E-mail').count()).toBe(0)
+  expect(await page.getByLabel('Email address').count()).toBe(0)
   await page.unroute('**/v1/**')
   await page.getByRole('heading', { level: 1, name: 'Services' }).waitFor()
   await until('the banner goes', async () => (await page.getByTestId('away').count()) === 0)

@@ -69,7 +69,7 @@ test('a draft is typed, and refused with the words of saving it', async () => {
     .first()
     .waitFor()
   await page.getByLabel('Draft').fill('{"settings":')
-  await page.getByText(/is no JSON/).waitFor()
+  await page.getByText(/is not valid JSON/).waitFor()
 })
 
 test('unsaved changes go along to the replay, and come back to be saved', async () => {

@@ -111,7 +111,7 @@ describe('the schedule', () => {
     const [notice = ''] = (await mails()).filter((mail) => mail.includes('Final-Recipient: rfc822; jane@far.test'))
     // What the remote said, to the letter; what we make of it is for people.
     expect(notice).toMatch(/\r?\nDiagnostic-Code: smtp; 4\d\d [^(\r\n]*\r?\n/)
-    expect(notice).toContain('(given up after 2 tries)')
+    expect(notice).toContain('(given up after 2 attempts)')
   })
 })
 

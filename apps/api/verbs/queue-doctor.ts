@@ -40,7 +40,7 @@ function itemOf(group: WaitingGroup, settings: QueueSettings): QueueDoctorItem {
 function nextActionOf(cause: WaitingCause, { triesBeforeReturn, maxQueueHours }: QueueSettings): string {
   if (cause === 'held') return 'None. Held messages are neither tried nor returned.'
   if (cause === 'not-tried') return 'Each message is tried when its turn comes.'
-  return `Each message is tried again when it is due. It is returned to its sender after ${triesBeforeReturn} tries or ${maxQueueHours} hours.`
+  return `Each message is tried again when it is due. It is returned to its sender after ${triesBeforeReturn} attempts or ${maxQueueHours} hours.`
 }
 
 function filterOf(cause: WaitingCause, domain: string): QueueDoctorItem['filter'] {

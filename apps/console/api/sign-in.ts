@@ -76,7 +76,7 @@ async function readMe(token: string): Promise<Me> {
   return (await response.json()) as Me
 }
 
-/** Throws an ApiProblem: 401 wrong e-mail or password, 429 too many attempts, 0 no response. */
+/** Throws an ApiProblem: 401 wrong email address or password, 429 too many attempts, 0 no response. */
 export async function signIn(email: string, password: string): Promise<void> {
   const response = await post('/v1/auth/token', { email, password })
   if (!response.ok) throw await readProblem(response)

@@ -14,7 +14,7 @@ describe('a draft', () => {
 
   it('says what is wrong with what was typed', () => {
     expect(readDraft(' ')).toEqual({})
-    expect(readDraft('{"a":').error).toMatch(/is no JSON/)
+    expect(readDraft('{"a":').error).toMatch(/is not valid JSON/)
     expect(readDraft('[1]').error).toMatch(/must be a JSON object/)
   })
 })

@@ -53,6 +53,6 @@ export function readDraft(typed: string): { draft?: Draft; error?: string } {
     if (typeof draft === 'object' && draft !== null && !Array.isArray(draft)) return { draft: draft as Draft }
     return { error: 'must be a JSON object, e.g. {"settings": {"general": {"relayMode": "none"}}}' }
   } catch (error) {
-    return { error: `is no JSON: ${(error as Error).message}` }
+    return { error: `is not valid JSON: ${(error as Error).message}` }
   }
 }

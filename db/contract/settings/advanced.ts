@@ -134,7 +134,7 @@ export const advancedSchema = z
         .default('off'),
       {
         title: 'Token issuer (OAuth)',
-        help: 'Accepts signed JWTs of this issuer and audience in XOAUTH2 and OAUTHBEARER (RFC 7628). The e-mail claim names the account. Keys are read from jwksUri or, if it is empty, from the address in the issuer’s OpenID configuration.',
+        help: 'Accepts signed JWTs of this issuer and audience in XOAUTH2 and OAUTHBEARER (RFC 7628). The email claim names the account. Keys are read from jwksUri or, if it is empty, from the address in the issuer’s OpenID configuration.',
         danger: { text: 'Whoever holds a signing key of the issuer can log in as any account.' },
       },
     ),

@@ -134,7 +134,7 @@ function decide(
       if (mail.ordered === 'delete') return { r, kind: 'discarded', by: mail.orderedBy }
       if (mail.ordered === 'bounce') return { r, ...returnedBy(mail.orderedBy) }
       if (next.kind === 'retry' || counted === 0) return { ...result, r, kind: 'deferred', at: nextAt(), tries }
-      const after = tries === 1 ? 'given up after 1 try' : `given up after ${tries} tries`
+      const after = tries === 1 ? 'given up after 1 attempt' : `given up after ${tries} attempts`
       const givenUp = next.because === 'tries' ? after : 'given up: too long in the queue'
       return { r, kind: 'bounced', reply: result.reply, status: '4.4.7', cause: 'expired', givenUp }
     }

@@ -78,9 +78,9 @@ export class Tokens {
       })
       const { email, email_verified: verified } = payload
       if (typeof email !== 'string' || email.length > 320)
-        return { result: 'invalid', because: 'The token has no e-mail claim.' }
+        return { result: 'invalid', because: 'The token has no email claim.' }
       if (verified === false)
-        return { result: 'invalid', because: 'The issuer has not verified the e-mail address.', email }
+        return { result: 'invalid', because: 'The issuer has not verified the email address.', email }
       return { result: 'valid', email }
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key'

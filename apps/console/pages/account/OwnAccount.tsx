@@ -12,7 +12,7 @@ export function OwnAccount() {
       <div className="flex flex-col gap-5">
         <Panel title="You">
           <Facts>
-            <Fact name="E-mail">{me?.email}</Fact>
+            <Fact name="Email address">{me?.email}</Fact>
             <Fact name="Role">{me?.role}</Fact>
           </Facts>
         </Panel>

@@ -87,10 +87,7 @@ export function Audit() {
   const query = useInfiniteQuery(pagesQuery<Entry>('/v1/audit', { q: search }))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   return (
-    <Page
-      title="Audit"
-      help="Who did what and when: every change, every sign-in, and every time somebody read a message."
-    >
+    <Page title="Audit" help="Who did what and when: every change, every sign-in, and every time a message was read.">
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
       <Panel flush>
         <div className="border-line border-b p-2">

@@ -11,7 +11,7 @@ import type { CertificateView } from './types.ts'
 const sources = {
   upload: 'uploaded',
   'self-signed': 'self-signed, made here',
-  csr: 'signed on our request; its key was made here',
+  csr: 'signed from a request of this server; the key was created here',
   acme: 'ACME',
 }
 
@@ -55,7 +55,7 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
             <span className="stranger text-danger">{c.trouble}</span>
             {c.nextTryAt && (
               <span className="block text-soft">
-                Next try: <At at={c.nextTryAt} />
+                Next attempt: <At at={c.nextTryAt} />
               </span>
             )}
           </Fact>
@@ -88,7 +88,9 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
             Signing request
           </label>
           <TextArea id="csr" readOnly rows={8} value={c.csr} className="mono w-full" />
-          <p className="text-faint text-xs">Send this request to the authority. The private key stays here.</p>
+          <p className="text-faint text-xs">
+            Send this request to the authority. The private key stays on this server.
+          </p>
         </div>
       )}
     </Dialog>

@@ -65,7 +65,7 @@ export function Certificates() {
       await review({
         title: `Renew ${certificate.name}?`,
         about:
-          'Makes a new certificate with a new key. New connections use it at once; open sessions are not affected.',
+          'Creates a new certificate with a new key. New connections use it at once; open sessions are not affected.',
         verb: 'Renew',
         request: { method: 'POST', path: `${certificatesPath}/${certificate.id}/renew` },
       })
@@ -85,7 +85,7 @@ export function Certificates() {
         columns={columns}
         nameOf={(certificate) => certificate.name}
         schema={signedSchema}
-        onDeleteSays="Clients that ask for its names get another certificate, or no TLS at all when it was the last one. Open sessions live on."
+        onDeleteSays="Clients that ask for its names get another certificate, or no TLS at all if it was the last one. Open sessions continue."
         newButton={
           <Menu
             trigger={

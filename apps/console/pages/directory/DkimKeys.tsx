@@ -70,7 +70,7 @@ export function DkimKeys() {
         const key = rows.find(({ id }) => id === open)
         return key && <DkimRecord {...key} onClose={() => setOpen(null)} />
       }}
-      onDeleteSays="Signatures made with it stay valid while its DNS record stands; remove the record some days later."
+      onDeleteSays="Its signatures stay valid while the DNS record exists. Remove the record a few days later."
     />
   )
 }

@@ -33,7 +33,7 @@ function routeText(route: DomainView['route']): string {
 
 const words: FieldTexts = {
   name: { title: 'Domain', help: 'Mail to known users of this domain is accepted.' },
-  aliases: { title: 'Also known as', help: 'Other names of the domain: jane@alias is jane@name.' },
+  aliases: { title: 'Also known as', help: 'Other names of the domain: jane@alias means jane@name.' },
   catchAll: { help: 'The address that gets mail for unknown users. Empty: such mail is refused with 550 5.1.1.' },
   route: {
     help: 'Where mail is delivered. maildir: mailboxes on this machine. lmtp, smtp: a host. webhook: a signed HTTP POST. s3: an object in a bucket. discard: nowhere.',
@@ -53,7 +53,7 @@ export function Domains() {
       schema={domainInputSchema}
       editSchema={domainInputSchema}
       words={words}
-      onDeleteSays="Mail to this domain becomes remote: it is relayed if the client may relay, else refused. What waits in the queue is routed by MX."
+      onDeleteSays="Mail to this domain becomes remote: it is relayed if the client may relay, else refused. Queued mail is routed by MX."
     />
   )
 }

@@ -45,11 +45,11 @@ export const sourceForms: readonly SourceForm[] = [
     words: { ...nameWords, ...pem },
     body: (value) => value,
   },
-  made('self-signed', 'Self-signed', 'Make one here, for tests or for clients that you configure to trust it.'),
+  made('self-signed', 'Self-signed', 'Create one here, for tests or for clients that you configure to trust it.'),
   made(
     'csr',
     'Signing request (CSR)',
-    'Make a key here, which stays here. Let an authority sign the request, then upload its certificate.',
+    'Create a key that never leaves this server. Have an authority sign the request, then upload the certificate.',
   ),
   made(
     'acme',

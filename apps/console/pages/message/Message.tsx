@@ -30,9 +30,7 @@ export function Message() {
       title={subject ? clip(visibleText(subject)) : 'Message'}
       help={<span className="mono">{id}</span>}
       actions={query.data && query.data.state !== 'finished' ? <Actions message={query.data} /> : null}
-      needs={
-        query.data?.state === 'finished' ? undefined : { role: 'operator', to: 'act on the message or look into it' }
-      }
+      needs={query.data?.state === 'finished' ? undefined : { role: 'operator', to: 'act on the message or read it' }}
     >
       <Loaded query={query}>{(message) => <Body message={message} />}</Loaded>
     </Page>
@@ -123,7 +121,7 @@ function Body({ message }: { message: MessageView }) {
                 </div>
                 {recipient.lastReply && <p className="stranger mt-1 text-soft">{visibleText(recipient.lastReply)}</p>}
                 <p className="mt-0.5 text-faint text-xs">
-                  {plural(recipient.attempts, 'try', 'tries')}
+                  {plural(recipient.attempts, 'attempt')}
                   {recipient.nextTryAt && recipient.outcome === 'waiting' && message.state !== 'held' && (
                     <>
                       {' · next '}

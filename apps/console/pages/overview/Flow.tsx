@@ -38,7 +38,7 @@ function BalanceNote({ books: { total, eventsUnsent } }: { books: Books }) {
   if (eventsUnsent > 0) return <span className="text-soft text-sm">{plural(eventsUnsent, 'event')} on the way</span>
   return (
     <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-danger'}`}>
-      {total.balance === 0 ? 'The books balance' : `Off by ${total.balance}`}
+      {total.balance === 0 ? 'The books balance' : `The books are off by ${total.balance}`}
     </span>
   )
 }
@@ -82,7 +82,9 @@ export function RefusedPanel({ span }: { span: PeriodName }) {
   return (
     <Panel title={`Refused, ${periods[span].title}`}>
       <StatsChart lines={refusals} span={span} unit="Refusals" title="Refused" />
-      <p className="mt-4 text-soft text-xs">Refused connections, commands and messages; each says why in the events.</p>
+      <p className="mt-4 text-soft text-xs">
+        Refused connections, commands and messages; the events give the reason for each.
+      </p>
     </Panel>
   )
 }
@@ -122,7 +124,7 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
           <>
             <Lines points={points} lines={lines} />
             <p className="mt-1 text-faint text-xs">
-              {unit} per {stepText(stepMinutes)}; the dots are still being counted. Times: {timeZone()}.
+              {unit} per {stepText(stepMinutes)}; dots mark intervals that have not ended. Times: {timeZone()}.
             </p>
             <Numbers
               points={points}

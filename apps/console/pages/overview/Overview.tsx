@@ -149,7 +149,7 @@ function Findings({ findings }: { findings: readonly Finding[] }) {
       <div className="flex items-center gap-3 rounded-lg border border-line bg-panel px-4 py-3.5">
         <CircleCheck aria-hidden="true" className="size-5 shrink-0 text-accent" />
         <p>
-          <span className="font-medium">All is well.</span>{' '}
+          <span className="font-medium">Everything is working.</span>{' '}
           <span className="text-soft">Services run, workers are up to date, and the books balance.</span>
         </p>
       </div>

@@ -70,7 +70,7 @@ function Line({ item }: { item: QueueDoctorItem }) {
             </span>
             {nextTryAt && (
               <span>
-                next try <Ago at={nextTryAt} />
+                next attempt <Ago at={nextTryAt} />
               </span>
             )}
           </span>

@@ -49,7 +49,7 @@ const columns: Column<QueueItem>[] = [
   },
   {
     id: 'attempts',
-    header: 'Tries',
+    header: 'Attempts',
     width: '3rem',
     align: 'right',
     wide: true,
@@ -57,7 +57,7 @@ const columns: Column<QueueItem>[] = [
   },
   {
     id: 'next',
-    header: 'Next try',
+    header: 'Next attempt',
     width: '5.25rem',
     wide: true,
     cell: (item) => item.nextTryAt && <Ago at={item.nextTryAt} />,

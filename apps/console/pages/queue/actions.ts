@@ -8,7 +8,7 @@ export const actions: Record<Action, { title: string; says: string; danger?: tru
   retry: { title: 'Retry', says: 'Messages are tried now instead of at their next scheduled time.' },
   hold: {
     title: 'Hold',
-    says: 'Messages stay in the queue until somebody releases them. No delay warning or bounce is sent.',
+    says: 'Messages stay in the queue until an operator releases them. No delay warning or bounce is sent.',
   },
   reroute: { title: 'Reroute', says: 'Messages go to this host instead of the route of their domain.' },
   bounce: {

@@ -95,8 +95,8 @@ function Nothing() {
   return (
     <Panel>
       <p className="text-soft text-sm">
-        Bring a draft along from a settings form (“What would this do to yesterday’s mail?”) or write one, and press
-        Replay. Workers record what decisions look at, never a message’s body.
+        Take a draft from a settings form (“What would this do to yesterday’s mail?”) or write one, and press Replay.
+        Workers record the facts that decisions use, never a message’s body.
       </p>
     </Panel>
   )

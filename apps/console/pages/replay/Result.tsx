@@ -15,7 +15,7 @@ export function Result({ job }: { job: Replay }) {
       <Panel title={headlineOf(job)}>
         <NotKnown lines={notKnownOf(job)} />
         <p role="status" className="mb-3 text-sm">
-          {formatCount(changedSessions)} of {plural(sessions, 'session')} would go another way.
+          {formatCount(changedSessions)} of {plural(sessions, 'session')} would be decided differently.
         </p>
         <Facts>
           <Fact name="Sessions">{formatCount(sessions)}</Fact>

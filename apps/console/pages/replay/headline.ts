@@ -6,7 +6,7 @@ import { formatCount, plural } from '../../ui/format.ts'
 export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none }: Replay): string {
   if (sessions === 0) return 'No sessions were recorded in this period'
   const change = `${plural(changedVerdicts, 'answer')} would change`
-  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} not known, ${change}`
+  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} unknown, ${change}`
 }
 
 const none = { sessions: 0, answers: 0 }
@@ -24,11 +24,11 @@ export function notKnownOf({
     const share = percentOf(notKnown.sessions, sessions)
     const rules = notAnswerable.map(({ rule }) => rule).join(', ')
     lines.push(
-      `In ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}), the answer of ${rules} is not known, because the facts were not recorded.`,
+      `In ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}), the answer of ${rules} is unknown, because the facts were not recorded.`,
     )
   }
   if (dropped > 0) lines.push(`${plural(dropped, 'session')} of this period not recorded, or deleted to free space.`)
-  if (unreadable > 0) lines.push(`${plural(unreadable, 'recorded session')} of another version not readable.`)
+  if (unreadable > 0) lines.push(`${plural(unreadable, 'recorded session')} from another version could not be read.`)
   return lines
 }
 

@@ -14,7 +14,7 @@ export function Rfcs() {
   return (
     <Page
       title="Supported SMTP RFCs"
-      help="Made from the code: a standard stands here only with the tests that show it. The words in grey are what EHLO offers."
+      help="Generated from the code: a standard is listed only if tests prove it. Grey words are EHLO keywords."
     >
       <Panel flush>
         <Loaded query={query}>

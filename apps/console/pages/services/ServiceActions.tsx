@@ -100,7 +100,7 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
 const done: Record<Verb, string> = {
   start: 'starting',
   stop: 'stopping',
-  restart: 'restarting without refusing anybody',
+  restart: 'restarting without refusing clients',
 }
 
 function openNow(service: Named): string {

@@ -22,7 +22,7 @@ export function ConflictDialog({ group, base, theirs, onKeep, onDiscard }: Props
   const who = data?.items.find((item) => item.revision > base.revision && item.summary.includes(`settings ${group}`))
   return (
     <Dialog
-      title="Somebody else changed these settings"
+      title="Another user changed these settings"
       size="wide"
       onClose={onKeep}
       footer={

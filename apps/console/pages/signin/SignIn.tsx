@@ -30,7 +30,7 @@ export function ExpiredDialog({ email }: { email: string }) {
   return (
     <Dialog title="Sign in again" onClose={() => undefined} dismissible={false}>
       <p className="mb-4 text-soft text-sm">
-        Your session has ended. Sign in again to go on. Nothing on this page is lost.
+        Your session has ended. Sign in again to continue. Nothing on this page is lost.
       </p>
       <SignInForm email={email} />
       <Button look="quiet" className="mt-3" onClick={() => void signOut()}>
@@ -42,7 +42,7 @@ export function ExpiredDialog({ email }: { email: string }) {
 
 function words(error: unknown): string {
   if (!(error instanceof ApiProblem)) return explain(error)
-  if (error.status === 401) return 'Wrong e-mail or password.'
+  if (error.status === 401) return 'Wrong email address or password.'
   return explain(error)
 }
 
@@ -66,7 +66,7 @@ function SignInForm({ email: known = '' }: { email?: string }) {
 
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
-      <LabelledField label="E-mail">
+      <LabelledField label="Email address">
         {(wiring) => (
           <Input
             {...wiring}

@@ -64,7 +64,7 @@ function Step({ step }: { step: SimulatedStep }) {
         </span>
       }
     >
-      <p className="mono [overflow-wrap:anywhere]">{step.reply || '(no reply of its own)'}</p>
+      <p className="mono [overflow-wrap:anywhere]">{step.reply || '(no reply)'}</p>
       <p className="mt-2 text-sm">
         Decided by <strong>{step.rule}</strong>: {step.explanation.join(' ')}
       </p>

@@ -26,7 +26,7 @@ const newUser = z.strictObject({
 })
 const oldUser = newUser.extend({ password: newUser.shape.password.optional() })
 const words: FieldTexts = {
-  email: { title: 'E-mail' },
+  email: { title: 'Email address' },
   password: { help: 'At least 8 characters. A new password signs the user out everywhere.' },
 }
 
@@ -64,7 +64,7 @@ export function UserPanel() {
   const columns: Column<User>[] = [
     {
       id: 'email',
-      header: 'E-mail',
+      header: 'Email address',
       width: 'minmax(9rem,2fr)',
       cell: (user) => <span className="font-medium">{user.email}</span>,
     },
