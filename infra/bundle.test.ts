@@ -99,7 +99,7 @@ function run(script: string, cwd: string, env: Record<string, string>): Promise<
   })
 }
 
-test('an entry that reaches into the embedded system is refused by name', async () => {
+test('refuses an entry that imports the embedded system, naming the import', async () => {
   const api = entry('embedded.ts', `export { buildApp as handler } from 'fauxqs'`)
   await expect(bundle({ api, outdir: join(directory, 'out') })).rejects.toThrow(
     /must not contain .*node_modules\/fauxqs\//,
@@ -118,13 +118,13 @@ test.runIf(existsSync(lambda))(
   60_000,
 )
 
-test('a missing entry is named', async () => {
+test('names a missing entry', async () => {
   await expect(bundle({ api: '/nowhere/lambda.ts', outdir: join(directory, 'none') })).rejects.toThrow(
     '/nowhere/lambda.ts is missing',
   )
 })
 
-test('a synth without its built parts says what to run', () => {
+test('a synth without the built assets names the command to run', () => {
   const nothing = join(directory, 'nothing')
   expect(() => requireBuilt({ ...builtAssets, api: nothing, console: nothing })).toThrow(
     /index\.mjs is missing: the API function is not built; run: npm run bundle -w infra\n.*\n.*npm run build -w @postern\/console/,

@@ -21,20 +21,20 @@ function needed(name: string, found = new Set<string>()): Set<string> {
 }
 const folder = (name: string) => (name === 'contract' || name === 'store' ? `db/${name}` : `workers/${name}`)
 
-test('both stages are the official Node 24 image, of one exact version', () => {
+test('both stages use the official Node 24 image, in one exact version', () => {
   expect(stages).toHaveLength(2)
   for (const stage of stages) expect(stage).toMatch(/^FROM node:24\.\d+\.\d+-bookworm-slim( AS packages)?$/)
   expect(new Set(stages.map((stage) => stage.split(' ')[1])).size).toBe(1)
 })
 
-test('nothing runs as root, and nothing is written after the user has changed', () => {
+test('nothing runs as root, and nothing is written after the user changes', () => {
   const user = final.indexOf('USER node')
   expect(user).toBeGreaterThan(0)
   expect(final.slice(user + 1).filter((line) => /^(USER|RUN|COPY|ADD)\b/.test(line))).toEqual([])
   expect(final.filter((line) => /--chown/.test(line))).toEqual([])
 })
 
-test('the packages of every workspace that a worker needs are installed, and its source is there', () => {
+test('installs the packages of every workspace that a worker needs, and copies its source', () => {
   const workspaces = [...needed('queue', needed('smtp'))].map(folder).sort()
   const installed = lines.flatMap((line) => line.match(/^COPY (\S+)\/package\.json /)?.[1] ?? []).sort()
   expect(installed).toEqual(workspaces)
@@ -46,11 +46,11 @@ test('the packages of every workspace that a worker needs are installed, and its
     ).toBe(true)
 })
 
-test('its health check is the one that ECS makes', () => {
+test('has the same health check as ECS', () => {
   const command = lines.find((line) => /^\s+CMD \[/.test(line))?.replace(/^\s+CMD /, '')
   expect(['CMD', ...JSON.parse(command ?? '[]')]).toEqual(healthCommand)
 })
 
-test('no secret is built in', () => {
+test('contains no secret', () => {
   expect(lines.filter((line) => /^(ENV|ARG)\b.*(TOKEN|PASSWORD|SECRET|KEY)/.test(line))).toEqual([])
 })

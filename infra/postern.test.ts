@@ -10,12 +10,12 @@ const { app, templates, ofType, one, remove } = synthesise()
 afterAll(remove)
 
 describe('the app', () => {
-  test('has no cdk-nag finding that nobody explained', () => {
+  test('has no unexplained cdk-nag finding', () => {
     const { violations } = new AwsSolutionsChecks().validateScope(app)
     expect(violations.map(({ ruleName, violatingResources }) => [ruleName, violatingResources])).toEqual([])
   })
 
-  test('explains every accepted finding with a sentence', () => {
+  test('explains every accepted finding in a sentence', () => {
     const reasons = app.node
       .findAll()
       .flatMap(({ node }) => node.metadata.filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY))
@@ -51,12 +51,12 @@ describe('permissions', () => {
     expect(ofType('AWS::IAM::Role').filter(({ Properties }) => Properties.ManagedPolicyArns)).toEqual([])
   })
 
-  test('the only action on every resource is the one that knows none', () => {
+  test('the only action on all resources is the one that does not support resources', () => {
     const everywhere = statements().filter(({ Resource }) => list(Resource).includes('*'))
     expect(everywhere.map(({ Action }) => Action)).toEqual(['ecr:GetAuthorizationToken'])
   })
 
-  test('queues are reached by their prefix only, and the API only sends', () => {
+  test('queues are limited to their prefix, and the API can only send', () => {
     const ofQueues = statements().filter(({ Action }) => list(Action).some((action) => action.startsWith('sqs:')))
     expect(ofQueues.map(({ name }) => name.split('/')[0])).toEqual(['api', 'workers'])
     for (const { Resource } of ofQueues) {
@@ -66,7 +66,7 @@ describe('permissions', () => {
     expect(ofQueues[1]?.Action).not.toContain('sqs:SendMessage')
   })
 
-  test('workers read the two enrol tokens, the function its six', () => {
+  test('workers read the two enrolment tokens, the function its six secrets', () => {
     const readers = statements().filter(({ Action }) => list(Action).includes('secretsmanager:GetSecretValue'))
     expect(readers.map(({ name }) => name.split('/')[0])).toEqual([
       'api',
@@ -103,7 +103,7 @@ describe('secrets', () => {
     })
   })
 
-  test('each container is handed the enrol token of its own service only', () => {
+  test('each container gets only the enrolment token of its own service', () => {
     const task = one('AWS::ECS::TaskDefinition')
     const containers = task.Properties.ContainerDefinitions as { Name: string; Secrets?: { ValueFrom: unknown }[] }[]
     const handed = containers.map(({ Name, Secrets = [] }) => [
@@ -130,7 +130,7 @@ describe('secrets', () => {
 })
 
 describe('buckets', () => {
-  test('are private and encrypted, speak TLS only and stay', () => {
+  test('are private, encrypted, TLS only, and kept', () => {
     const buckets = ofType('AWS::S3::Bucket')
     expect(buckets.map(({ name }) => name.split('/')[0])).toEqual(['foundation', 'api', 'console'])
     for (const bucket of buckets) {
@@ -150,7 +150,7 @@ describe('buckets', () => {
     for (const policy of policies) expect(policy).toContain('"aws:SecureTransport":"false"')
   })
 
-  test('old log records can be taken back and get cheaper', () => {
+  test('old log records can be restored, and move to cheaper storage', () => {
     templates.api.hasResourceProperties('AWS::S3::Bucket', {
       VersioningConfiguration: { Status: 'Enabled' },
       LifecycleConfiguration: { Rules: [Match.objectLike({ NoncurrentVersionExpiration: { NoncurrentDays: 30 } })] },
@@ -167,7 +167,7 @@ describe('the function', () => {
     })
   })
 
-  test('is asked for the API’s paths and nothing else', () => {
+  test('gets only requests for the API’s paths', () => {
     const routes = ofType('AWS::ApiGatewayV2::Route').map(({ Properties }) => Properties.RouteKey)
     expect(routes.sort()).toEqual([
       'ANY /v1/{proxy+}',
@@ -196,7 +196,7 @@ describe('the function', () => {
 })
 
 describe('the console', () => {
-  test('comes with a strict policy and the other security headers', () => {
+  test('has a strict policy and the other security headers', () => {
     expect(contentSecurityPolicy).not.toMatch(/unsafe|\*|https?:/)
     expect(contentSecurityPolicy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/)
     templates.console.hasResourceProperties('AWS::CloudFront::ResponseHeadersPolicy', {
@@ -212,7 +212,7 @@ describe('the console', () => {
     })
   })
 
-  test('is read by the CDN alone, through origin access control', () => {
+  test('can be read only by the CDN, through origin access control', () => {
     templates.console.hasResourceProperties('AWS::S3::BucketPolicy', {
       PolicyDocument: Match.objectLike({
         Statement: Match.arrayWith([
@@ -252,7 +252,7 @@ describe('the console', () => {
 })
 
 describe('alarms', () => {
-  test('watch what must not go unnoticed, and tell the topic', () => {
+  test('cover every important failure, and notify the topic', () => {
     const names = Object.keys(templates.watch.findResources('AWS::CloudWatch::Alarm')).map((id) =>
       id.replace(/[0-9A-F]{8}$/, ''),
     )
@@ -276,7 +276,7 @@ describe('alarms', () => {
     })
   })
 
-  test('silence is an alarm where it is itself the fault', () => {
+  test('missing data is an alarm if it is itself a fault', () => {
     const silent = Object.entries(
       templates.watch.findResources('AWS::CloudWatch::Alarm', { Properties: { TreatMissingData: 'breaching' } }),
     )
@@ -287,7 +287,7 @@ describe('alarms', () => {
     ])
   })
 
-  test('may reach the topic although its policy refuses plain text', () => {
+  test('can publish to the topic although its policy refuses plain text', () => {
     templates.foundation.hasResourceProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: Match.objectLike({
         Statement: Match.arrayWith([
@@ -301,7 +301,7 @@ describe('alarms', () => {
     })
   })
 
-  test('every log group ends', () => {
+  test('every log group has a retention period', () => {
     const groups = ofType('AWS::Logs::LogGroup')
     expect(groups).toHaveLength(5)
     for (const { name, Properties } of groups) expect(Properties.RetentionInDays, name).toBeGreaterThan(0)

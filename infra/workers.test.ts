@@ -9,7 +9,7 @@ const { app, templates, ofType, one, remove } = synthesise()
 afterAll(remove)
 
 describe('the workers', () => {
-  test('are one task that is away before the next one starts', () => {
+  test('are one task, which stops before the next one starts', () => {
     templates.workers.resourceCountIs('AWS::ECS::Service', 1)
     templates.workers.hasResourceProperties('AWS::ECS::Service', {
       DesiredCount: 1,
@@ -55,7 +55,7 @@ describe('the workers', () => {
     })
   })
 
-  test('come from a context that holds their sources and nothing else', () => {
+  test('are built from a context with only their sources', () => {
     const { dockerImages } = JSON.parse(readFileSync(join(app.outdir, 'postern-workers.assets.json'), 'utf8'))
     const [image] = Object.values(dockerImages) as { source: { directory: string; dockerFile: string } }[]
     expect(image?.source.dockerFile).toBe('infra/Dockerfile')
@@ -70,7 +70,7 @@ describe('the workers', () => {
     expect(strange).toEqual([])
   })
 
-  test('keep the spool on an encrypted volume that lets nobody else in', () => {
+  test('keep the spool on an encrypted volume that nothing else can mount', () => {
     templates.workers.hasResource('AWS::EFS::FileSystem', {
       DeletionPolicy: 'Retain',
       Properties: Match.objectLike({ Encrypted: true, BackupPolicy: { Status: 'ENABLED' } }),
@@ -103,7 +103,7 @@ describe('the workers', () => {
     expect(bad.map(takes)).toEqual(bad.map(() => false))
   })
 
-  test('stand behind the balancer with PROXY v2 on every mail port', () => {
+  test('are behind the balancer, with PROXY v2 on every mail port', () => {
     const listeners = ofType('AWS::ElasticLoadBalancingV2::Listener').map(({ Properties }) => [
       Properties.Port,
       Properties.Protocol,
@@ -129,7 +129,7 @@ describe('the workers', () => {
     })
   })
 
-  test('believe the PROXY header of the balancer’s subnets only, and are reached from there only', () => {
+  test('trust PROXY headers only from the balancer’s subnets, and can be reached only from there', () => {
     const subnets = ofType('AWS::EC2::Subnet')
       .filter(({ name }) => name.includes('balancer'))
       .map(({ Properties }) => Properties.CidrBlock)

@@ -7,7 +7,7 @@ beforeAll(async () => {
 })
 
 describe('sessions', () => {
-  it('signs in, refreshes once, and ends a session whose refresh token comes back', async () => {
+  it('signs in, refreshes once, and ends a session whose refresh token is reused', async () => {
     const first = await api.send('POST', '/v1/auth/token', { token: '', body: owner })
     expect(first.json).toEqual({ accessToken: expect.any(String), refreshToken: expect.any(String), expiresIn: 900 })
     const second = await api.send('POST', '/v1/auth/refresh', {
@@ -29,7 +29,7 @@ describe('sessions', () => {
     expect((await api.send('GET', '/v1/me', { token: second.json.accessToken })).status).toBe(401)
   })
 
-  it('answers an unknown name and a wrong password alike', async () => {
+  it('gives the same answer for an unknown name and a wrong password', async () => {
     const unknown = await api.send('POST', '/v1/auth/token', {
       token: '',
       body: { email: 'no@example.org', password: 'x' },
@@ -41,7 +41,7 @@ describe('sessions', () => {
 })
 
 describe('settings', () => {
-  it('reads, changes, and says the new revision in body and ETag', async () => {
+  it('reads and changes settings, and returns the new revision in body and ETag', async () => {
     const before = await api.send('GET', '/v1/settings')
     const result = await api.send('PATCH', '/v1/settings/general', { body: { maxMessageBytes: 1000 } })
     expect(result.status).toBe(200)
@@ -51,7 +51,7 @@ describe('settings', () => {
     expect((await api.send('GET', '/v1/settings/general')).json.settings.maxMessageBytes).toBe(1000)
   })
 
-  it('refuses what is out of range with the key, the value and the range, and saves nothing', async () => {
+  it('refuses a value out of range, naming key, value and range, and saves nothing', async () => {
     const before = (await api.send('GET', '/v1/settings')).json
     const result = await api.send('PATCH', '/v1/settings/queue', { body: { retryTimerMinutes: 0 } })
     expect(result.status).toBe(422)
@@ -64,7 +64,7 @@ describe('settings', () => {
 })
 
 describe('workers', () => {
-  it('enrol, take the snapshot, follow the changes', async () => {
+  it('enrol, fetch the snapshot and follow the changes', async () => {
     const token = await api.tokens.smtp()
     const snapshot = (await api.send('GET', '/v1/worker/snapshot', { token })).text
       .trim()
@@ -93,7 +93,7 @@ describe('workers', () => {
     expect((await api.send('GET', `/v1/worker/changes?after=9999`, { token })).status).toBe(410)
   })
 
-  it('report, and hand over events once', async () => {
+  it('report, and deliver each event once', async () => {
     const token = await api.tokens.queue()
     const body = {
       service: 'queue',

@@ -14,7 +14,7 @@ type Entry = { action: string; actor: string; entity: string; address?: string }
 const audit = async (): Promise<Entry[]> => (await api.send('GET', '/v1/audit?limit=200')).json.items
 const entityOf = async (action: string) => (await audit()).find((entry) => entry.action === action)?.entity
 
-it('names the person and the token, in what made them, changed them and took them away', async () => {
+it('records the user or token that created, changed or removed an entry', async () => {
   const user = await post('/v1/users', { email: 'Bob@example.org', role: 'viewer', password: 'long enough' })
   expect(await entityOf('user.create')).toBe('bob@example.org')
   await api.send('PATCH', `/v1/users/${user.id}`, { body: { role: 'admin' } })
@@ -35,7 +35,7 @@ it('names the person and the token, in what made them, changed them and took the
   expect(items[0].summary).toBe(`enrol-token.delete smtp-5 for smtp (${enrolment.id})`)
 })
 
-it('says of every request where it came from', async () => {
+it('records the address of every request', async () => {
   await post('/v1/auth/token', { email: owner.email, password: 'wrong' }, '')
   const { accessToken, refreshToken } = await post('/v1/auth/token', owner, '')
   await post('/v1/auth/refresh', { refreshToken }, '')
@@ -58,7 +58,7 @@ it('says of every request where it came from', async () => {
   expect(entries.filter(({ address }) => address !== from)).toEqual([])
 })
 
-it('every 409 of the API stands in its document', async () => {
+it('every 409 of the API is in the OpenAPI document', async () => {
   const { paths } = (await api.send('GET', '/openapi.json', { token: '' })).json
   for (const path of [
     '/v1/revisions/{revision}/revert',

@@ -58,7 +58,7 @@ const value = fc.letrec((tie) => ({
   object: fc.dictionary(key, tie('any'), { maxKeys: 5 }),
 })).any
 
-it('never answers 500 and never saves what it refused', { timeout: 120_000 }, async () => {
+it('never answers 500 and never saves refused input', { timeout: 120_000 }, async () => {
   const rows = endpoints(api.parts, new TokenKeys(api.parts)).filter(
     ({ method, scope }) => method !== 'get' && scope !== 'worker',
   )
@@ -82,7 +82,7 @@ it('never answers 500 and never saves what it refused', { timeout: 120_000 }, as
     )
 })
 
-it('refuses bodies of workers that are none', { timeout: 60_000 }, async () => {
+it('refuses malformed bodies from workers', { timeout: 60_000 }, async () => {
   const token = await api.tokens.smtp()
   for (const path of ['/v1/worker/report', '/v1/worker/events'])
     await fc.assert(
@@ -93,7 +93,7 @@ it('refuses bodies of workers that are none', { timeout: 60_000 }, async () => {
     )
 })
 
-it('takes any bytes', { timeout: 60_000 }, async () => {
+it('handles any bytes', { timeout: 60_000 }, async () => {
   const token = await api.tokens.owner()
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (body) => {

@@ -172,7 +172,7 @@ describe('contradictions', () => {
     refuses(group, patch, { at, says }),
   )
 
-  it('a rule that cannot be watched is refused with the reason', () =>
+  it('refuses to watch a rule that cannot be watched, with the reason', () =>
     refuses(
       'security',
       { watch: ['relay', 'auth-credentials'] },
@@ -180,7 +180,7 @@ describe('contradictions', () => {
     ))
 })
 
-it('the schema says the range of every number', () => {
+it('the schema has the range of every number', () => {
   const open: string[] = []
   const look = (schema: JsonSchema, at: string) => {
     if (schema.type === 'integer' && (schema.minimum === undefined || schema.maximum === undefined)) open.push(at)

@@ -96,7 +96,7 @@ describe('self-signed', () => {
 })
 
 describe('a signing request', () => {
-  it('its key stays; OpenSSL signs it; the answer is uploaded and must fit', async () => {
+  it('keeps its key, is signed by OpenSSL, and takes only a certificate that matches', async () => {
     const source = { type: 'csr', names: ['mail.csr.test', 'mx.csr.test'], key: 'ecdsa-p384', organization: 'Ours' }
     const { json } = await make({ name: 'csr', source })
     expect(json.item).toMatchObject({ state: 'unsigned', names: source.names, isDefault: false, shownFor: [] })
@@ -117,7 +117,7 @@ describe('a signing request', () => {
 })
 
 describe('ACME', () => {
-  it('orders, answers the challenge meanwhile, renews before the end, and warns only when it cannot', async () => {
+  it('orders, answers the challenge, renews before expiry, and warns only if renewal fails', async () => {
     const source = { type: 'acme', names: ['acme.test'], agreed: true, directoryUrl: 'https://acme.test/dir' }
     const { json } = await make({ name: 'acme', source })
     expect(json.item).toMatchObject({ state: 'ordered', names: ['acme.test'] })
@@ -160,7 +160,7 @@ describe('ACME', () => {
     await ahead(0)
   })
 
-  it('two at once make one order', async () => {
+  it('two runs at the same time make one order', async () => {
     const { orders } = authority
     await make({ name: 'once', source: { type: 'acme', names: ['once.test'], agreed: true } })
     await Promise.all([renewCertificates(api.parts), renewCertificates(api.parts), api.settled()])
@@ -168,7 +168,7 @@ describe('ACME', () => {
   })
 })
 
-it('the end is warned of 30, 14 and 3 days ahead and when it is there, each once', async () => {
+it('warns once each 30, 14 and 3 days before expiry and at expiry', async () => {
   const { json } = await make({ name: 'ends', source: { type: 'self-signed', names: ['ends.test'], days: 40 } })
   const said: number[] = []
   for (const after of [5, 9, 11, 20, 27, 30, 36.5, 38, 39.5, 41, 50]) {
@@ -206,7 +206,7 @@ describe('bad input', () => {
     expect(answer.json.errors.map((one: { path: string }) => one.path).join()).toContain(path)
   })
 
-  it('keys that no handshake is made with are refused at upload', async () => {
+  it('refuses to upload keys that no handshake uses', async () => {
     for (const kind of [['rsa:1024'], ['ec', '-pkeyopt', 'ec_paramgen_curve:secp521r1'], ['ed25519']]) {
       openssl('req', '-x509', '-newkey', ...kind, '-nodes', '-subj', '/CN=w.test', '-keyout', 'w.key', '-out', 'w.pem')
       const [certificate, privateKey] = ['w.pem', 'w.key'].map((file) => readFileSync(join(directory, file), 'utf8'))
@@ -216,7 +216,7 @@ describe('bad input', () => {
     }
   })
 
-  it('another source, and a renewal of an upload, are refused', async () => {
+  it('refuses a change of source and the renewal of an upload', async () => {
     const { json } = await make({ name: 'fixed', source: { type: 'csr', names: ['fixed.test'] } })
     const other = await patch(json.id, { source: { type: 'self-signed', names: ['fixed.test'] } })
     expect([other.status, other.json.errors[0].path]).toEqual([422, 'source.type'])
@@ -224,7 +224,7 @@ describe('bad input', () => {
   })
 })
 
-it('no answer ever holds a private key', async () => {
+it('no response contains a private key', async () => {
   const paths = ['certificates', 'document', 'audit', 'revisions', 'events', 'settings'].map((name) => `/v1/${name}`)
   const revisions = (await send('GET', '/v1/revisions?limit=200')).json.items
   for (const { revision } of revisions) paths.push(`/v1/revisions/${revision}`)
@@ -243,7 +243,7 @@ it('no answer ever holds a private key', async () => {
   expect(queue.text).not.toContain('PRIVATE KEY')
 })
 
-it('a certificate made here is what OpenSSL takes for one', async () => {
+it('OpenSSL accepts a self-signed certificate', async () => {
   const privateKey = await certificates.makeKey('rsa-3072')
   const [notBefore, notAfter] = [Date.now(), Date.now() + day]
   const dates = { notBefore, notAfter }

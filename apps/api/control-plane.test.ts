@@ -37,7 +37,7 @@ describe('history', () => {
 })
 
 describe('a rollback of very many rows', () => {
-  it('takes them away and brings them back', async () => {
+  it('removes them and restores them', async () => {
     const then = await head()
     const kill = async () => (await api.send('GET', '/v1/lists/kill/export')).text
     const before = await kill()
@@ -60,7 +60,7 @@ describe('a rollback of very many rows', () => {
 })
 
 describe('settings as code', () => {
-  it('plans nothing for its own document, applies a changed one, and refuses an old plan', async () => {
+  it('plans no changes for its own export, applies a changed document, and refuses an old plan', async () => {
     const gateway = { host: 'smart.example.org', user: 'u', secret: 'very secret indeed' }
     await patch('/v1/settings/general', { gateway })
     for (const value of ['@a.example', '@b.example', '@c.example']) await post('/v1/lists/kill', { value })
@@ -87,7 +87,7 @@ describe('settings as code', () => {
 })
 
 describe('services and workers', () => {
-  it('have a desired and an observed state, and are told of revisions', async () => {
+  it('have a desired and an observed state, and are notified of revisions', async () => {
     const token = await api.tokens.smtp()
     const report = {
       service: 'smtp',
@@ -139,7 +139,7 @@ describe('services and workers', () => {
     await post('/v1/services/actions', { action: 'start', services: ['smtp', 'queue'] })
   })
 
-  it('says again what SQS did not take', async () => {
+  it('repeats notifications that SQS did not accept', async () => {
     const { notifyWorkers } = api.parts
     api.parts.notifyWorkers = { send: () => Promise.reject(new Error('SQS is away')) }
     const { json } = await patch('/v1/settings/queue', { retryTimerMinutes: 41 })
@@ -154,7 +154,7 @@ describe('services and workers', () => {
 })
 
 describe('users and tokens', () => {
-  it('gives a token once, hashed at rest, for its role, until it expires', async () => {
+  it('shows a token once, stores its hash, and accepts it for its role until it expires', async () => {
     const expiresAt = new Date(Date.now() + 60_000).toISOString()
     const made = await post('/v1/tokens', { name: 'ci', role: 'operator', expiresAt })
     const token = made.json.token as string
@@ -169,7 +169,7 @@ describe('users and tokens', () => {
     expect((await api.send('GET', '/v1/me', { token })).status).toBe(401)
   })
 
-  it('keeps the last owner, and a new password ends sessions', async () => {
+  it('keeps the last owner, and ends sessions on a new password', async () => {
     const made = await post('/v1/users', { email: 'Bob@example.org', role: 'admin', password: 'long enough' })
     const bob = await api.signIn({ email: 'bob@example.org', password: 'long enough' })
     expect((await api.send('GET', '/v1/me', { token: bob })).json.role).toBe('admin')

@@ -18,7 +18,7 @@ const call = async (method: string, path: string, body?: string, headers: Record
 const head = async () => ((await (await call('GET', '/v1/settings/queue')).json()) as { revision: number }).revision
 const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
-describe('a body that is JSON, but not as we keep it', () => {
+describe('a JSON body that is not allowed', () => {
   it.each([
     ['nested without end', nested(50_000)],
     ['a list nested without end', `{"hostname":${'['.repeat(50_000)}${']'.repeat(50_000)}}`],
@@ -41,7 +41,7 @@ describe('a comment', () => {
     return items[0]?.comment
   }
 
-  it('may stand in the query, in a header, or in the body, and is kept with the revision', async () => {
+  it('may be in the query, in a header or in the body, and is stored with the revision', async () => {
     await call('PATCH', '/v1/settings/queue?comment=in%20the%20query', '{"retryTimerMinutes":31}')
     expect(await commentOf()).toBe('in the query')
     await call('PATCH', '/v1/settings/queue', '{"retryTimerMinutes":32}', { 'postern-comment': 'in a header' })
@@ -54,13 +54,13 @@ describe('a comment', () => {
     expect(await commentOf()).toBe('a pause')
   })
 
-  it("of an entry is the entry's own", async () => {
+  it('in a list entry belongs to the entry', async () => {
     const answer = await call('POST', '/v1/lists/kill', '{"value":"c@b.test","comment":"of the entry"}')
     expect(await answer.json()).toMatchObject({ item: { comment: 'of the entry' } })
     expect(await commentOf()).toBeUndefined()
   })
 
-  it('that is no text, or too long, is refused', async () => {
+  it('that is not text, or is too long, is refused', async () => {
     const before = await head()
     for (const comment of [1, {}, 'x'.repeat(501)])
       expect(
@@ -70,7 +70,7 @@ describe('a comment', () => {
   })
 })
 
-describe('what is said of bad input', () => {
+describe('errors for bad input', () => {
   it.each([
     ['GET', '/v1/me?nope=1', undefined, 422, 'nope is not a known query parameter'],
     ['POST', '/v1/lists/kill?dryRun=1', '{"value":"d@b.test"}', 422, 'dryRun must be true or false'],
@@ -84,7 +84,7 @@ describe('what is said of bad input', () => {
   })
 })
 
-it('logs out by the access token alone', async () => {
+it('logs out with only the access token', async () => {
   const signIn = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(owner) }
   const { accessToken } = (await (await api.app.request('/v1/auth/token', signIn)).json()) as { accessToken: string }
   const headers = { authorization: `Bearer ${accessToken}` }
@@ -95,7 +95,7 @@ it('logs out by the access token alone', async () => {
   expect((await api.app.request('/v1/auth/logout', { method: 'POST' })).status).toBe(401)
 })
 
-it('an import shows what it would add; the export is CSV to who accepts that', async () => {
+it('an import shows what it would add, and the export is CSV if the client accepts it', async () => {
   const text = { 'content-type': 'text/plain' }
   const dry = await call('POST', '/v1/lists/accept/import?dryRun=true', 'one.test\ntwo.test\n', text)
   expect(await dry.json()).toMatchObject({
@@ -110,7 +110,7 @@ it('an import shows what it would add; the export is CSV to who accepts that', a
   expect(await csv.text()).toMatch(/^value,[^\n]*\none\.test,/)
 })
 
-it('metrics are Prometheus text: every sample has its help and type before it, and no name comes twice', async () => {
+it('metrics are Prometheus text: every sample follows its help and type, and no name is repeated', async () => {
   const answer = await api.app.request('/metrics')
   expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
   const typed = new Map<string, string>()
@@ -135,7 +135,7 @@ it('metrics are Prometheus text: every sample has its help and type before it, a
   expect(samples.size).toBeGreaterThan(50)
 })
 
-it('every array of openapi.json says what it holds', async () => {
+it('every array of openapi.json describes its items', async () => {
   const document: unknown = await (await api.app.request('/openapi.json')).json()
   const without: string[] = []
   const look = (value: unknown, path: string): void => {
@@ -147,7 +147,7 @@ it('every array of openapi.json says what it holds', async () => {
   expect(without).toEqual([])
 })
 
-it('openapi.json has every route, each operation once, with the parameters of its path', async () => {
+it('openapi.json has every route and each operation once, with its path parameters', async () => {
   const { openapi, paths } = (await (await api.app.request('/openapi.json')).json()) as {
     openapi: string
     paths: Record<string, Record<string, { operationId: string; parameters?: object[]; responses: object }>>

@@ -9,7 +9,7 @@ const day = 86_400_000
 const midnightBefore = (at: number) => at - (at % day)
 
 // [queue.dailyReport]
-it('a report a day about the day before, by one Queue Manager, however often and wherever it is asked for', async () => {
+it('one report per day about the previous day, from one Queue Manager, however many processes order it', async () => {
   const api = await startFixture()
   const { parts, clock } = api
   const began = Date.now()

@@ -36,7 +36,7 @@ describe('the directory', () => {
     expect((await api.send('GET', `/v1/accounts/${made.json.id}`)).status).toBe(404)
   })
 
-  it('reads a certificate, and refuses a key that is not its own', async () => {
+  it('reads a certificate, and refuses a key that does not match', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'postern-cert-'))
     const make = (name: string) => {
       const out = join(directory, name)
@@ -96,7 +96,7 @@ describe('the directory', () => {
 })
 
 describe('lists', () => {
-  it('imports all lines or none, and names the bad ones', async () => {
+  it('imports all lines or none, and lists the bad ones', async () => {
     const bad = await api.send('POST', '/v1/lists/kill/import', {
       body: '@a.example\nnot a sender\n*@x\n',
       headers: { 'content-type': 'text/plain' },
@@ -132,7 +132,7 @@ describe('lists', () => {
     expect((await api.send('GET', '/v1/lists/kill?cursor=%ff')).status).toBe(422)
   })
 
-  it('takes a new entry, alone or in an import, where the old one of its value has had its time', async () => {
+  it('accepts a new entry, alone or in an import, if the old one with the same value has expired', async () => {
     const soon = () => new Date(Date.now() + 60_000).toISOString()
     for (const value of ['192.0.2.21', '192.0.2.22'])
       expect((await post('/v1/lists/control-access', { value, expiresAt: soon() })).status).toBe(201)
@@ -151,7 +151,7 @@ describe('lists', () => {
     for (const { id } of items) await api.send('DELETE', `/v1/lists/control-access/${id}`)
   })
 
-  it('sweeps entries whose time is over, as a revision of the system', async () => {
+  it('removes expired entries, in an automatic revision', async () => {
     const expiresAt = new Date(Date.now() + 60_000).toISOString()
     const made = await post('/v1/lists/control-access', {
       value: '192.0.2.1',

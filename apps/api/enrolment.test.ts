@@ -13,7 +13,7 @@ const make = async (service: string, name: string) =>
 const enrol = (token: string, service: string, name: string) =>
   api.send('POST', '/v1/worker/enrol', { token: '', body: { token, service, name, version: '1' } })
 
-it('a token makes the worker that it names, and no other', async () => {
+it('a token enrols only the worker that it names', async () => {
   const { token } = await make('smtp', 'smtp-7')
   expect((await enrol(token, 'smtp', 'smtp-7')).status).toBe(200)
   for (const [service, name] of [
@@ -29,7 +29,7 @@ it('a token makes the worker that it names, and no other', async () => {
   )
 })
 
-it('a revoked token ends what was enrolled with it at once, at every route for workers', async () => {
+it('a revoked token locks out its worker at once, on every worker route', async () => {
   const { id, token } = await make('queue', 'queue-7')
   const { accessToken } = (await enrol(token, 'queue', 'queue-7')).json
   const routes = workerRoutes(new TokenKeys(api.parts)).filter(({ scope }) => scope === 'worker')
@@ -45,7 +45,7 @@ it('a revoked token ends what was enrolled with it at once, at every route for w
   expect((await enrol(token, 'queue', 'queue-7')).status).toBe(401)
 })
 
-it('a token that takes the place of another one of the same name does not keep the old worker in', async () => {
+it('a new token with the same name locks out the worker of the old one', async () => {
   const first = await make('smtp', 'smtp-8')
   const { accessToken } = (await enrol(first.token, 'smtp', 'smtp-8')).json
   await api.send('DELETE', `/v1/enrol-tokens/${first.id}`)
@@ -53,7 +53,7 @@ it('a token that takes the place of another one of the same name does not keep t
   expect((await api.send('GET', '/v1/worker/snapshot', { token: accessToken })).status).toBe(401)
 })
 
-it('events of another service, of the API, and far ahead are refused, and nothing of the batch is stored', async () => {
+it('refuses a batch with events of another service, of the API, or with numbers far ahead, and stores none of it', async () => {
   const token = await api.tokens.smtp()
   const at = new Date(api.parts.now()).toISOString()
   const fine = { n: 1, at, type: 'worker.stopped', service: 'smtp', cause: 'test' }

@@ -2,7 +2,7 @@ import { checkVariables } from '@postern/contract/variables.ts'
 import { expect, it } from 'vitest'
 import { fixedBy } from './environment.ts'
 
-it('lets through what the workers can use', () => {
+it('accepts what the workers can use', () => {
   checkVariables({})
   checkVariables({
     POSTERN_SMTP_PORT: '2525',
@@ -22,6 +22,6 @@ it.each([
   expect(() => checkVariables(env)).toThrow(message)
 })
 
-it('names the settings that the environment decides', () => {
+it('lists the settings that the environment fixes', () => {
   expect(fixedBy({ POSTERN_SMTP_PORT: '2525' })).toEqual({ 'advanced.port': 'POSTERN_SMTP_PORT=2525' })
 })

@@ -53,7 +53,7 @@ const alwaysSignedIn = () => {
 const changesAfter = async ({ revision, id }: { revision: number; id: string }) =>
   (await api.send('GET', `/v1/worker/changes?after=${revision}&id=${id}`, { token: await freshWorker() })).status
 
-it('takes away blocks and their end after 30 days, and says so of each that is asked for', async () => {
+it('removes blocks and their end after 30 days, and says so when one is requested', async () => {
   alwaysSignedIn()
   const first = await patch(1_000_000)
   const behind = await headOf(api.parts.control)
@@ -104,7 +104,7 @@ it('takes away blocks and their end after 30 days, and says so of each that is a
   expect(audit.filter(({ action }) => action === 'settings.change').length).toBeGreaterThanOrEqual(2)
 })
 
-it('keeps what people made or ended, what still stands, what is young, and the newest revision', async () => {
+it('keeps changes by people, entries still in force, recent changes, and the newest revision', async () => {
   const lifted = await block('192.0.2.10')
   const [entry] = (await get('/v1/lists/control-access')).json.items
   await api.send('DELETE', `/v1/lists/control-access/${entry.id}`)
@@ -141,7 +141,7 @@ it('keeps what people made or ended, what still stands, what is young, and the n
   expect((await get(`/v1/revisions/${shortly}`)).status).toBe(410)
 })
 
-it('a worker that is behind a gap lags, though the next revision is gone', async () => {
+it('a worker behind a gap counts as lagging, although the next revision was removed', async () => {
   const token = await freshWorker()
   const report = {
     service: 'smtp',
@@ -161,7 +161,7 @@ it('a worker that is behind a gap lags, though the next revision is gone', async
   expect(lagSeconds).toBeGreaterThan(0)
 })
 
-it('50 000 revisions of the system go in pieces, while the API answers and saves', async () => {
+it('removes 50 000 automatic revisions in batches, while the API keeps answering and saving', async () => {
   const at = api.parts.now()
   const from = await head()
   const many = 50_000

@@ -88,7 +88,7 @@ it('writes with all conventions', async () => {
   expect([stale.status, stale.headers['content-type']]).toEqual([412, 'application/problem+json'])
 })
 
-it('answers problems, refuses a value given twice, and hides nothing behind a 500', async () => {
+it('answers with problems, refuses a value given twice, and does not turn client errors into 500', async () => {
   expect((await ask('GET', '/v1/settings')).status).toBe(401)
   expect((await ask('POST', '/v1/domains', { token, body: '{' })).status).toBe(400)
   expect((await ask('POST', '/v1/domains', { token, body: '{}' })).json).toMatchObject({
@@ -99,7 +99,7 @@ it('answers problems, refuses a value given twice, and hides nothing behind a 50
   expect((await ask('GET', '/v1/nothing', { token })).status).toBe(404)
 })
 
-it('enrols workers of both services by the token of the environment', async () => {
+it('enrols workers of both services with the token from the environment', async () => {
   for (const service of ['smtp', 'queue']) {
     const body = JSON.stringify({
       token: 'a token of the environment',
@@ -114,7 +114,7 @@ it('enrols workers of both services by the token of the environment', async () =
   }
 })
 
-it('enrols by the token of a service no worker of the other', async () => {
+it('does not enrol a worker with the token of the other service', async () => {
   for (const [of, service, name, status] of [
     ['smtp', 'smtp', 'smtp-1', 200],
     ['queue', 'queue', 'queue-1', 200],
@@ -132,7 +132,7 @@ it('enrols by the token of a service no worker of the other', async () => {
   }
 })
 
-it('does what the scheduler says', async () => {
+it('runs the scheduled tasks', async () => {
   expect(await handler({ schedule: 'sweep' })).toEqual({
     resent: 0,
     liveWorkers: 0,

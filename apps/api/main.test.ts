@@ -47,7 +47,7 @@ async function run(directory: string, env: Record<string, string> = {}, script =
 
 const fresh = () => mkdtempSync(join(tmpdir(), 'postern-main-'))
 
-it('shows the made-up password once, keeps keys to itself, ends with 0, and knows its sessions again', async () => {
+it('shows the generated password once, keeps keys private, exits with 0, and accepts its sessions after a restart', async () => {
   const directory = fresh()
   const first = await run(directory)
   const password = /with the password (\S+)/.exec(first.said())?.[1]
@@ -68,7 +68,7 @@ it('shows the made-up password once, keeps keys to itself, ends with 0, and know
   expect(third.url).toMatch(/^http/)
 })
 
-it('refuses a second process on the same data, whatever path names it', async () => {
+it('refuses a second process on the same data, whatever path it uses', async () => {
   const directory = fresh()
   const link = `${directory}-link`
   symlinkSync(directory, link)
@@ -86,7 +86,7 @@ it('refuses a second process on the same data, whatever path names it', async ()
   expect((await run(directory)).url).toMatch(/^http/)
 })
 
-it('keeps the data directory to its user, also what an earlier release left open', async () => {
+it('makes the data directory private, also files that an earlier release left open', async () => {
   const directory = fresh()
   const old = ['db', 'keys', 'mail/example.org/jane/new', 'worker/smtp-1/events', 'spool/smtp-1']
   for (const part of old) mkdirSync(join(directory, part), { recursive: true })
@@ -105,7 +105,7 @@ it('keeps the data directory to its user, also what an earlier release left open
   expect(statSync(directory).mode & 0o777).toBe(0o700)
 })
 
-it('names a damaged database and leaves it as it is', async () => {
+it('names a damaged database and does not change it', async () => {
   const directory = fresh()
   mkdirSync(join(directory, 'db'))
   const file = join(directory, 'db', 'settings.db')
@@ -117,7 +117,7 @@ it('names a damaged database and leaves it as it is', async () => {
   expect(existsSync(join(directory, 'db', 'events.db'))).toBe(false)
 })
 
-it('says so when its port is taken, or is no port', async () => {
+it('reports a port that is in use or not a port', async () => {
   const one = await run(fresh())
   const taken = await run(fresh(), { POSTERN_API_PORT: new URL(one.url).port })
   expect(await taken.exited).toBe(1)

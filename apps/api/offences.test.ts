@@ -54,7 +54,7 @@ describe('a batch', () => {
     expect(json).toMatchObject({ actor: 'system:offences' })
   })
 
-  it('that comes again is counted once', async () => {
+  it('that is repeated is counted once', async () => {
     const one = offence('10.2.0.1', { count: 3 })
     expect(names(await report(one))).toEqual([])
     expect(names(await report(one))).toEqual([])
@@ -63,7 +63,7 @@ describe('a batch', () => {
   })
 
   // [harvesting.withinMinutes]
-  it('adds to what came before within the window, and to nothing older', async () => {
+  it('adds to earlier offences within the window, and to no older ones', async () => {
     await report(offence('10.2.1.1', { count: 4 }))
     api.clock.ahead += 10 * 60_000
     expect(names(await report(offence('10.2.1.1', { count: 4 })))).toEqual([])
@@ -71,7 +71,7 @@ describe('a batch', () => {
     expect(names(await report(offence('10.2.1.1', { count: 1 })))).toEqual(['10.2.1.1'])
   })
 
-  it('with a time in the future or long ago does not last for ever', async () => {
+  it('with a time in the future or long ago does not last forever', async () => {
     const at = '2099-01-01T00:00:00.000Z'
     await report(offence('10.2.2.1', { count: 4, at }), offence('10.2.2.2', { at: '1999-01-01T00:00:00.000Z' }))
     api.clock.ahead += 11 * 60_000
@@ -98,7 +98,7 @@ describe('a batch', () => {
 })
 
 describe('an entry', () => {
-  it('is not doubled; after its time the sweeper takes it, and a new one may come', async () => {
+  it('is not duplicated; after it expires the sweeper removes it, and a new one may follow', async () => {
     await report(offence('10.3.0.1'))
     expect(names(await report(offence('10.3.0.1')))).toEqual([])
     expect((await entries('10.3.0.1')).filter(({ value }) => value === '10.3.0.1')).toHaveLength(1)
@@ -113,7 +113,7 @@ describe('an entry', () => {
     expect(await entries('10.3.0.1')).toEqual([])
   })
 
-  it('removed by hand comes again for new offences only', async () => {
+  it('removed by an administrator returns only after new offences', async () => {
     await report(offence('10.3.1.1'))
     const entry = (await entries('10.3.1.1')).find(({ value }) => value === '10.3.1.1')
     await api.send('DELETE', `/v1/lists/control-access/${entry?.id}`, { token: await signIn() })
@@ -123,7 +123,7 @@ describe('an entry', () => {
 })
 
 describe('never blocked', () => {
-  it('White-listed addresses, blocks and ranges', async () => {
+  it('white-listed addresses, blocks and ranges', async () => {
     for (const value of ['10.4.0.1', '10.4.1.0/24', '10.4.2.1-10.4.2.9', '2001:db8::/32'])
       await api.send('POST', '/v1/lists/white', { token: await signIn(), body: { value } })
     const exempt = ['10.4.0.1', '10.4.1.77', '10.4.2.5', '2001:db8::7']
@@ -131,14 +131,14 @@ describe('never blocked', () => {
     expect(names(await report(...[...exempt, ...others].map((address) => offence(address))))).toEqual(others)
   })
 
-  it('balancers that the environment or the setting trusts', async () => {
+  it('balancers trusted by the environment or the setting', async () => {
     const body = { proxyProtocol: ['192.0.2.0/30'] }
     await api.send('PATCH', '/v1/settings/advanced', { token: await signIn(), body })
     const all = ['198.51.100.3', '203.0.113.9', '192.0.2.1', '192.0.2.7'].map((address) => offence(address))
     expect(names(await report(...all))).toEqual(['192.0.2.7'])
   })
 
-  it('the address of a console session, until it has ended or was not seen for a day', async () => {
+  it('the address of a console session, until it has ended or was not used for a day', async () => {
     const token = await signIn()
     expect(names(await report(offence('127.0.0.1')))).toEqual([])
     await api.send('DELETE', '/v1/me/session', { token })
@@ -150,7 +150,7 @@ describe('never blocked', () => {
   })
 })
 
-it('what is too old for every window is swept away', async () => {
+it('offences too old for every window are removed', async () => {
   await report(offence('10.5.0.1', { count: 1 }))
   const count = async () =>
     Number((await api.parts.control.$client.execute('select count(*) as n from offences')).rows[0]?.n)

@@ -3,7 +3,7 @@ import { periodically } from './periodic.ts'
 
 afterEach(() => void vi.useRealTimers())
 
-it('goes on after a turn that failed, and stops only when the last turn has ended', async () => {
+it('continues after a failed run, and stops only when the last run has ended', async () => {
   vi.useFakeTimers()
   const turns: PromiseWithResolvers<void>[] = []
   const failures: unknown[] = []

@@ -37,13 +37,13 @@ beforeAll(async () => {
 const rowsOf = async (service: 'smtp' | 'queue') =>
   (await api.send('GET', '/v1/worker/snapshot', { token: await api.tokens[service]() })).text
 
-test('is sealed at rest, in the row and in its history', async () => {
+test('is encrypted at rest, in the row and in its history', async () => {
   const files = ['settings.db', 'settings.db-wal'].map((name) => readFileSync(join(api.directory, name), 'latin1'))
   expect(files.join('')).toContain('planted.test')
   expect(files.join('')).not.toContain('swordfish')
 })
 
-test('is in no answer', async () => {
+test('is in no response', async () => {
   const paths = ['settings', 'settings/general', 'domains', 'revisions/2', 'revisions/3', 'document', 'audit']
   for (const path of paths) {
     const { status, text } = await api.send('GET', `/v1/${path}`)
@@ -59,7 +59,7 @@ test('reaches the workers that need it, and no others', async () => {
   expect([smtp.includes('swordfish-2'), queue.includes('swordfish-2')]).toEqual([true, false])
 })
 
-test('stays when the document without it is applied, and when something beside it changes', async () => {
+test('is kept when a document without it is applied, and when another field changes', async () => {
   const { json: document } = await api.send('GET', '/v1/document', { headers: { accept: 'application/json' } })
   const planned = await api.send('POST', '/v1/plan', { body: { document } })
   expect(planned.json).toMatchObject({ creates: [], updates: [], deletes: [] })
@@ -74,7 +74,7 @@ test('stays when the document without it is applied, and when something beside i
   expect(await rowsOf('smtp')).toContain('"key":"swordfish-2"')
 })
 
-test('a new thing in a document needs its secret', async () => {
+test('a new entry in a document needs its secret', async () => {
   const { json: document } = await api.send('GET', '/v1/document', { headers: { accept: 'application/json' } })
   document.domains.push({ name: 'other.test', hooks: [{ url: 'a' }] })
   const { status, text } = await api.send('POST', '/v1/plan', { body: { document } })

@@ -28,7 +28,7 @@ const report = async (changes: object) => {
   expect((await api.send('POST', '/v1/worker/report', { token: await api.tokens.smtp(), body })).status).toBe(200)
 }
 
-it('names the port in force beside the saved one, where it is, and why', async () => {
+it('shows the port in force beside the saved one, on which worker, and why', async () => {
   expect((await get('advanced')).inForce).toEqual({})
   await patch('advanced', { extraPorts: [2526] })
   const detail = 'extra-2526 on port 2526: listen EADDRINUSE: address already in use'
@@ -45,7 +45,7 @@ it('names the port in force beside the saved one, where it is, and why', async (
   expect((await api.send('GET', '/v1/settings')).json.inForce).toEqual(inForce)
 })
 
-it('says nothing of ports that are in force as saved, of stopped workers, and of those that are gone', async () => {
+it('omits ports that match the saved ones, stopped workers, and workers that are gone', async () => {
   await patch('advanced', { extraPorts: [], submissionPort: 5870 })
   await report({ listeners: open({ smtp: 25, submission: 5870 }) })
   expect((await get('advanced')).inForce).toEqual({})
@@ -57,7 +57,7 @@ it('says nothing of ports that are in force as saved, of stopped workers, and of
   api.clock.ahead = 0
 })
 
-it('a change on its way, and a port that waits for a certificate', async () => {
+it('shows a change that has not arrived yet, and a port that waits for a certificate', async () => {
   const { revision } = await get('advanced')
   await patch('advanced', { submissionPort: 5871 })
   await patch('tls', { implicitTls: true })

@@ -57,11 +57,11 @@ const later = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISO
 const doctor = async () => (await api.send('GET', '/v1/queue/doctor')).json.items
 const refused = (reply: string) => ({ reply, cause: 'refused-for-now' })
 
-it('says nothing when nothing waits', async () => {
+it('returns nothing when no mail waits', async () => {
   expect(await doctor()).toEqual([])
 })
 
-it('puts replies that differ only in details into one line, the most messages first', async () => {
+it('groups replies that differ only in details, the largest group first', async () => {
   const nextTryAt = later(3)
   await hand(
     'smtp',
@@ -106,7 +106,7 @@ it('puts replies that differ only in details into one line, the most messages fi
   expect(items[3]).not.toHaveProperty('nextTryAt')
 })
 
-it('gives the filter that finds the messages of a line, in the queue and for an action', async () => {
+it('returns the filter for the messages of a group, for the queue and for actions', async () => {
   for (const { filter, messages } of await doctor()) {
     const found = (await api.send('GET', `/v1/queue?${new URLSearchParams(filter)}`)).json.items
     expect(found).toHaveLength(messages)
@@ -115,7 +115,7 @@ it('gives the filter that finds the messages of a line, in the queue and for an 
   }
 })
 
-it('follows what happens next: another cause, an end, a hold', async () => {
+it('follows later changes: another cause, an outcome, a hold', async () => {
   await api.send('PATCH', '/v1/settings/queue', { body: { maxQueueHours: 48 } })
   await hand(
     'queue',
@@ -153,7 +153,7 @@ it('follows what happens next: another cause, an end, a hold', async () => {
   expect(items[1]).not.toHaveProperty('nextTryAt')
 })
 
-it('a reply of a stranger stays text', async () => {
+it('the reply of a remote server stays text', async () => {
   const reply = `451 '; drop table messages; -- <script>alert(1)</script> \u202e ${'%_'.repeat(50)}`
   await hand('smtp', accepted(7, 'h@odd.test'))
   await hand('queue', deferred(7, 'h@odd.test', refused(reply)))

@@ -55,7 +55,7 @@ const deferred = (i: number, ...recipients: string[]): Bare => ({
 const books = async () => (await api.send('GET', '/v1/books')).json
 
 describe('messages and the queue', () => {
-  it('follow the events in whatever order they come', async () => {
+  it('follow the events, in whatever order they arrive', async () => {
     await hand('queue', { type: 'delivery.delivered', ...attempt(1, 'a@example.net') })
     expect((await books()).total).toMatchObject({ received: 0, delivered: 1, balance: -1 })
     await hand(
@@ -101,7 +101,7 @@ describe('messages and the queue', () => {
     })
   })
 
-  it('count a recipient once, though its end is told again under another number', async () => {
+  it('count a recipient once, even if its outcome is reported again under another number', async () => {
     await hand('queue', { type: 'delivery.delivered', ...attempt(1, 'b@example.com') })
     await hand(
       'queue',
@@ -122,7 +122,7 @@ describe('messages and the queue', () => {
     expect(message.trace.length).toBe(8)
   })
 
-  it('take orders as rows for the Queue Manager', async () => {
+  it('store orders as rows for the Queue Manager', async () => {
     const release = await api.send('POST', `/v1/messages/${id(2)}/release`)
     expect(release.status).toBe(202)
     const rows = (
@@ -167,7 +167,7 @@ describe('events', () => {
     numbers.queue = start + 2
   })
 
-  it('of unknown types are kept as they came', async () => {
+  it('of unknown types are stored as they arrived', async () => {
     const token = await api.tokens.smtp()
     const event = { n: ++numbers.smtp, at, type: 'moon.rose', how: 'slowly' }
     expect((await api.send('POST', '/v1/worker/events', { token, body: { events: [event] } })).json.acknowledged).toBe(
@@ -179,7 +179,7 @@ describe('events', () => {
     })
   })
 
-  it('are found by type, message and words', async () => {
+  it('can be searched by type, message and words', async () => {
     const find = async (query: string) =>
       (await api.send('GET', `/v1/events?${query}`)).json.items as { type: string; text: string }[]
     expect((await find('type=delivery.')).every(({ type }) => type.startsWith('delivery.'))).toBe(true)
@@ -192,7 +192,7 @@ describe('events', () => {
     expect(Number(next.items[0].id)).toBeLessThan(Number(first.items[2].id))
   })
 
-  it('stream as they come and resume after Last-Event-ID', async () => {
+  it('are streamed as they arrive, and resume after Last-Event-ID', async () => {
     const abort = new AbortController()
     const headers = { authorization: `Bearer ${await api.tokens.viewer()}`, 'last-event-id': '0' }
     const response = await api.app.request('/v1/events/stream?type=message.', { headers, signal: abort.signal })
@@ -210,7 +210,7 @@ describe('events', () => {
     expect(seen).not.toContain('event: delivery')
   })
 
-  it('make a time series', async () => {
+  it('give a time series', async () => {
     const { points } = (await api.send('GET', '/v1/stats?stepMinutes=60')).json
     expect(points).toContainEqual(expect.objectContaining({ received: 5, delivered: 2, deferred: 1 }))
     expect((await api.send('GET', '/v1/stats?since=2020-01-01T00:00:00Z&stepMinutes=1')).status).toBe(422)
@@ -218,7 +218,7 @@ describe('events', () => {
 })
 
 describe('a trace', () => {
-  it('begins with the acceptance, also where the Queue Manager was quicker to record', async () => {
+  it('begins with the acceptance, even if the Queue Manager recorded first', async () => {
     const earlier = new Date(Date.parse(at) - 5).toISOString()
     await hand('queue', {
       type: 'delivery.discarded',

@@ -82,28 +82,28 @@ describe('POST /v1/replay', () => {
     expect(json.timeline.reduce((sum: number, { changed }: { changed: number }) => sum + changed, 0)).toBe(10)
   })
 
-  it('names the recipient, and what is refused now and would be let through', async () => {
+  it('names the recipient, and shows what is refused now and would be accepted', async () => {
     const { json } = await replay({ settings: { general: { relayMode: 'anyone' } } })
     expect(json).toMatchObject({ changedVerdicts: 25, changedSessions: 25 })
     expect(json.changes[0]).toMatchObject({ stage: 'rcpt', before: { rule: 'relay' }, after: { rule: 'accept' } })
     expect(json.changes[0].examples[0].recipient).toBe('x@far.example')
   })
 
-  it('sees mail that would go elsewhere', async () => {
+  it('detects mail that would go elsewhere', async () => {
     const alias = { address: 'all@example.org', to: ['jane@example.org'] }
     await give([{ now: start, ip: '192.0.2.1', helo: 'x', mailFrom: '', rcptTo: ['all@example.org'] }])
     const { json } = await replay({ aliases: { add: [alias] } })
     expect(json.changes).toMatchObject([{ before: { rule: 'unknown-recipient' }, after: { rule: 'accept' }, count: 1 }])
   })
 
-  it('looks only at the time asked for, and says what is not answered by it', async () => {
+  it('covers only the requested period, and says which changes it cannot test', async () => {
     const at = (ms: number) => new Date(ms).toISOString()
     const span = { since: at(start + 10_000), until: at(start + 20_000) }
     const { json } = await replay({ settings: { queue: { retryTimerMinutes: 5 } } }, span)
     expect(json).toMatchObject({ sessions: 10, changedSessions: 0, withoutVerdict: ['queue.retryTimerMinutes'] })
   })
 
-  it('goes on in the background, and is polled', async () => {
+  it('continues in the background, and can be polled', async () => {
     const { json } = await replay({}, { waitSeconds: 0 })
     expect(json).toMatchObject({ state: 'running' })
     for (let tries = 0; tries < 200; tries++) {
@@ -114,14 +114,14 @@ describe('POST /v1/replay', () => {
     throw new Error('the replay did not end')
   })
 
-  it('counts what a worker or storage dropped', async () => {
+  it('counts sessions that a worker or storage dropped', async () => {
     const now = start + 2 * hour
     await give([{ now, ip: '192.0.2.1' }], 17)
     const span = { since: new Date(now).toISOString(), until: new Date(now + 1).toISOString() }
     expect((await replay({}, span)).json).toMatchObject({ sessions: 1, dropped: 17 })
   })
 
-  it('refuses a draft that cannot be saved, and a time that runs backwards', async () => {
+  it('refuses a draft that cannot be saved, and a period that ends before it starts', async () => {
     expect((await replay({ settings: { queue: { retryThreads: 40 } } })).json.errors[0].path).toBe(
       'draft.settings.queue.retryThreads',
     )
@@ -133,7 +133,7 @@ describe('POST /v1/replay', () => {
 })
 
 describe('recorded facts', () => {
-  it('[logging.retentionDays] go when they are older than it, and the oldest when there is no room', async () => {
+  it('[logging.retentionDays] are removed when older than this, and the oldest when the storage is full', async () => {
     const other = await startFixture()
     const { records } = other.parts
     const count = async () => (await factsIn(records, { since: 0, until: start + hour })).length

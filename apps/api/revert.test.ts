@@ -13,7 +13,7 @@ const patch = async (body: object) =>
 const kill = async () =>
   (await api.send('GET', '/v1/lists/kill?limit=1000')).json.items.map(({ value }: { value: string }) => value)
 
-it('undoes one change alone: what came later stays, in the same group too', async () => {
+it('undoes only one change: later changes stay, even in the same group', async () => {
   const { maxMessageBytes: before } = await general()
   const revision = await patch({ maxMessageBytes: 1_000_000, gateway: { host: 'a.test', port: 25, secret: 'one' } })
   await patch({ hostname: 'later.example.org' })
@@ -45,7 +45,7 @@ it('answers 409 with the rows that changed since, and undoes them with force', a
   expect((await general()).maxMessageBytes).toBe(1_000_000)
 })
 
-it('takes away what was made and brings back what was deleted', async () => {
+it('removes what was created and restores what was deleted', async () => {
   const made = (await post('/v1/lists/kill', { value: 'a@b.test' })).json
   const gone = (await api.send('DELETE', `/v1/lists/kill/${made.id}`)).json
   await post('/v1/lists/kill', { value: 'other@b.test' })
@@ -61,7 +61,7 @@ it('takes away what was made and brings back what was deleted', async () => {
   expect(await kill()).toEqual(['a@b.test', 'other@b.test'])
 })
 
-it('undoes an import of any size, and a stale If-Match is 412', async () => {
+it('undoes an import of any size, and answers 412 to a stale If-Match', async () => {
   const before = await kill()
   const lines = Array.from({ length: 2_500 }, (_, i) => `@big${i}.test`).join('\n')
   const { revision } = (await api.send('POST', '/v1/lists/kill/import', { body: lines })).json
@@ -73,7 +73,7 @@ it('undoes an import of any size, and a stale If-Match is 412', async () => {
   expect((await post(`/v1/revisions/${undone.json.revision}/revert`)).json.changes).toBe(2_500)
 })
 
-it('says what it cannot undo', async () => {
+it('says what cannot be undone', async () => {
   expect((await post('/v1/revisions/99999/revert')).status).toBe(404)
   expect((await post('/v1/revisions/1/revert')).status).toBe(422)
   const { revision } = (await post('/v1/services/smtp/restart')).json
@@ -82,7 +82,7 @@ it('says what it cannot undo', async () => {
   expect((await api.send('POST', `/v1/revisions/${revision}/revert`, { token, body: {} })).status).toBe(403)
 })
 
-it('a rollback leaves automatic blocks alone, and names them in the audit when they are made', async () => {
+it('a rollback keeps automatic blocks, and the audit log names them when they are made', async () => {
   const then = (await patch({ maxMessageBytes: 4_000_000 })) as number
   const token = await api.tokens.smtp()
   const offence = (i: number) => ({

@@ -14,7 +14,7 @@ async function warnings(method: string, path: string, body: object): Promise<str
 }
 const general = (patch: object) => warnings('PATCH', '/v1/settings/general', patch)
 
-describe('what leads to this server itself is warned of when it is saved', () => {
+describe('warns when a saved route leads to this server itself', () => {
   const here = [
     '127.0.0.1',
     '127.9.9.9',
@@ -55,7 +55,7 @@ describe('what leads to this server itself is warned of when it is saved', () =>
     }
   })
 
-  it('a port or a name that becomes ours', async () => {
+  it('a port or name that becomes our own', async () => {
     await general({ gateway: { host: '127.0.0.1', port: 2526 }, defaultMailHost: 'mx.home.test' })
     await warnings('POST', '/v1/domains', { name: 'a.test', route: { type: 'smtp', host: '::1', port: 2527 } })
     const extraPorts = [2526, 2527]
@@ -65,18 +65,18 @@ describe('what leads to this server itself is warned of when it is saved', () =>
     expect(await general({ hostname: 'mx.home.test' })).toMatch(/^general.defaultMailHost leads [^\n]*$/)
   })
 
-  it('implicit TLS only where it is on', async () => {
+  it('implicit TLS only if it is on', async () => {
     expect(await general({ gateway: { host: '127.0.0.1', port: 465, tls: 'implicit' } })).toBe('')
     expect(await warnings('PATCH', '/v1/settings/tls', { implicitTls: true })).toMatch(/general.gateway leads/)
   })
 
-  it('once: a change of something else does not repeat it', async () => {
+  it('once: another change does not repeat it', async () => {
     await general({ gateway: { host: '127.0.0.1', port: 25 } })
     expect(await general({ postmaster: 'ops@far.test' })).toBe('')
     expect(await warnings('POST', '/v1/domains', { name: 'a.test' })).toBe('')
   })
 
-  it('a port that the environment decides', async () => {
+  it('a port that the environment fixes', async () => {
     api = await startFixture({ fixed: { 'advanced.port': 'POSTERN_SMTP_PORT=2525' } })
     expect(await general({ gateway: { host: '127.0.0.1', port: 25 } })).toBe('')
     expect(await general({ gateway: { host: '127.0.0.1', port: 2525 } })).toMatch(/general.gateway leads/)

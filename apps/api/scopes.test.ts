@@ -40,7 +40,7 @@ async function leftBehind(): Promise<string[]> {
   return [session, token]
 }
 
-it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
+it('checks the role on each endpoint', { timeout: 60_000 }, async () => {
   const rows = endpoints(api.parts, new TokenKeys(api.parts))
   expect(rows.length).toBeGreaterThan(70)
   const wrong: string[] = []
@@ -102,7 +102,7 @@ it('asks the role on each endpoint', { timeout: 60_000 }, async () => {
   expect(wrong).toEqual([])
 })
 
-it('refuses a forged, an expired and a wrongly made token', async () => {
+it('refuses a forged, an expired and a malformed token', async () => {
   const [head, body, signature] = (await api.tokens.viewer()).split('.')
   const forged = btoa(JSON.stringify({ ...JSON.parse(atob(body ?? '')), role: 'owner' })).replaceAll('=', '')
   const none = `${btoa('{"alg":"none"}').replaceAll('=', '')}.${body}.`

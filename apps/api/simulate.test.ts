@@ -41,7 +41,7 @@ describe('POST /v1/simulate', () => {
     })
   })
 
-  it('asks each recipient, and says what was refused and why', async () => {
+  it('evaluates each recipient, and shows what was refused and why', async () => {
     const { json } = await simulate({ rcptTo: ['nobody@example.org', 'x@far.example', 'jane@example.org'] })
     expect(json.stages.filter(({ stage }: { stage: string }) => stage === 'rcpt')).toMatchObject([
       { rule: 'unknown-recipient', reply: '550 5.1.1 User unknown: nobody@example.org', outcome: 'refuse' },
@@ -51,7 +51,7 @@ describe('POST /v1/simulate', () => {
     expect(json.outcome).toBe('accepted')
   })
 
-  it('logs in only with credentials that are good', async () => {
+  it('logs in only with valid credentials', async () => {
     const login = { login: 'jane@example.org', tls: true, rcptTo: ['x@far.example'] }
     expect((await simulate(login)).json).toMatchObject({ outcome: 'accepted' })
     const wrong = (await simulate({ ...login, loginResult: 'invalid' })).json
@@ -59,7 +59,7 @@ describe('POST /v1/simulate', () => {
     expect(wrong.outcome).toBe('refused')
   })
 
-  it('answers for a draft and saves nothing of it', async () => {
+  it('answers for a draft without saving it', async () => {
     const before = (await api.send('GET', '/v1/settings')).json.revision
     const { json } = await simulate(
       {},
@@ -72,7 +72,7 @@ describe('POST /v1/simulate', () => {
     expect((await simulate()).json.outcome).toBe('accepted')
   })
 
-  it('takes lists and directory of a draft whole, or by what is added and removed', async () => {
+  it('accepts the lists and directory of a draft as a whole, or as additions and removals', async () => {
     const whole = (await simulate({}, { lists: { 'control-access': [{ value: '198.51.100.0/24', comment: 'x' }] } }))
       .json
     expect(whole.stages).toMatchObject([{ stage: 'connect', rule: 'control-access', close: true }])
@@ -86,7 +86,7 @@ describe('POST /v1/simulate', () => {
     })
   })
 
-  it('refuses a draft with the errors of saving it', async () => {
+  it('refuses a draft with the same errors as saving it', async () => {
     const saved = await api.send('PATCH', '/v1/settings/queue', { body: { retryThreads: 40 } })
     const drafted = await simulate({}, { settings: { queue: { retryThreads: 40 } } })
     expect([saved.status, drafted.status]).toEqual([422, 422])
@@ -116,14 +116,14 @@ describe('POST /v1/simulate', () => {
     expect(json.errors[0].path).toBe(path)
   })
 
-  it('knows every change at once, and what a change undid', async () => {
+  it('includes every change at once, also one that was undone', async () => {
     const { json } = await api.send('POST', '/v1/lists/control-access', { body: { value: '198.51.100.7' } })
     expect((await simulate()).json.stages[0].rule).toBe('control-access')
     await api.send('DELETE', `/v1/lists/control-access/${json.id}`)
     expect((await simulate()).json.outcome).toBe('accepted')
   })
 
-  it('finds the entry among 100 000 of the Kill File without loading them', { timeout: 60_000 }, async () => {
+  it('finds an entry among 100 000 in the Kill File without loading them', { timeout: 60_000 }, async () => {
     const lines = Array.from({ length: 100_000 }, (_, i) => `@k${i}.junk.example`).join('\n')
     const imported = await api.send('POST', '/v1/lists/kill/import', {
       body: `${lines}\n@*ote2.example\nann@remote3.example`,

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await write('POST', '/v1/accounts', { address: 'ann@home.test', secret })
 })
 
-describe('what does not reach any mailbox is warned of when it is saved', () => {
+describe('warns when a saved entry reaches no mailbox', () => {
   const ok = async (kind: string, body: object) =>
     expect((await write('POST', `/v1/${kind}`, body)).warnings).toEqual([])
   const bad = async (kind: string, body: object, says: RegExp) =>
@@ -41,7 +41,7 @@ describe('what does not reach any mailbox is warned of when it is saved', () => 
     await bad('groups', { address: 'own@home.test', members: ['ann@home.test', 'own@home.test'] }, /own@.*is a loop/)
   })
 
-  it('loops, whoever closes them', async () => {
+  it('loops, whichever entry closes them', async () => {
     await bad('aliases', { address: 'a@home.test', to: ['b@home.test'] }, /b@home.test is not in the directory/)
     await bad('aliases', { address: 'b@home.test', to: ['a@also.test'] }, /b@home.test → a@home.test → b@home.test/)
   })
@@ -70,7 +70,7 @@ describe('what does not reach any mailbox is warned of when it is saved', () => 
     expect(await settings('general', { postmaster: 'ops@far.test' })).toBe('')
   })
 
-  it('deleting or renaming what others name', async () => {
+  it('deleting or renaming an entry that others refer to', async () => {
     const { id } = await write('POST', '/v1/accounts', { address: 'tim@home.test', secret })
     await ok('aliases', { address: 'only@home.test', to: ['tim@home.test'] })
     await ok('groups', { address: 'both@home.test', members: ['tim@home.test', 'ann@home.test'] })
@@ -95,7 +95,7 @@ describe('what does not reach any mailbox is warned of when it is saved', () => 
   })
 })
 
-describe('an open relay is warned of when it is saved', () => {
+describe('warns when a saved change makes an open relay', () => {
   it.each(['0.0.0.0/0', '::/0', '64.0.0.0/2'])('%s', async (value) => {
     const { id, warnings } = await write('POST', '/v1/lists/relay', { value })
     expect(warnings.join()).toMatch(/relay list covers a large part of the IPv[46] Internet/)
@@ -111,7 +111,7 @@ describe('an open relay is warned of when it is saved', () => {
   })
 })
 
-describe('contradictions are refused', () => {
+describe('refuses contradictions', () => {
   it.each([
     ['domains', { name: 'any.test', verifyRecipients: 'any' }, 'verifyRecipients', 'maildir'],
     [
@@ -127,7 +127,7 @@ describe('contradictions are refused', () => {
     expect(json.errors).toEqual([{ path, message: expect.stringContaining(says) }])
   })
 
-  it('any goes with every route but maildir, and a change back is refused', async () => {
+  it('allows any with every route except maildir, and refuses to change the route back', async () => {
     for (const [i, route] of [
       { type: 'smtp', host: 'mail.test' },
       { type: 'lmtp', host: 'mail.test' },
@@ -142,7 +142,7 @@ describe('contradictions are refused', () => {
   })
 })
 
-it('a host name that is not fully qualified is warned of, and an address is refused', async () => {
+it('warns of a host name that is not fully qualified, and refuses an address', async () => {
   const name = (hostname: string) => api.send('PATCH', '/v1/settings/general', { body: { hostname } })
   for (const bare of ['vm', 'localhost'])
     expect((await name(bare)).json.warnings.join()).toContain(`${bare} is not fully qualified`)
@@ -155,7 +155,7 @@ it('a host name that is not fully qualified is warned of, and an address is refu
   expect((await name('')).json.warnings).toEqual([])
 })
 
-it('syslog without a syslog on this machine is warned of', async () => {
+it('warns of the destination syslog on a machine without a syslog', async () => {
   const to = async (destination: string) =>
     (await api.send('PATCH', '/v1/settings/logging', { body: { destination } })).json.warnings
   api.parts.missingSyslog = () => '/dev/log'

@@ -26,7 +26,7 @@ describe('conventions of writes', () => {
     expect((await patch('/v1/settings/general', {}, { 'if-match': 'x' })).status).toBe(400)
   })
 
-  it('does a write with an Idempotency-Key once', async () => {
+  it('carries out a write with an Idempotency-Key once', async () => {
     const headers = { 'idempotency-key': 'one' }
     const first = await post('/v1/lists/kill', { value: '@once.example' }, headers)
     const second = await post('/v1/lists/kill', { value: '@once.example' }, headers)
@@ -39,7 +39,7 @@ describe('conventions of writes', () => {
     expect((await post('/v1/lists/kill', { value: '@other.example' }, headers)).status).toBe(422)
   })
 
-  it('does it once, and answers all alike, when the same request comes several times at once', async () => {
+  it('carries it out once, with the same answer for all, if the same request arrives several times at once', async () => {
     const headers = { 'idempotency-key': 'at-once' }
     const before = await head()
     const asked = () => post('/v1/lists/kill', { value: '@at-once.example' }, headers)
@@ -62,7 +62,7 @@ describe('conventions of writes', () => {
     expect((await patch('/v1/settings/general?dryRun=true', { maxMessageBytes: -1 })).status).toBe(422)
   })
 
-  it('keeps the comment, by query or by header', async () => {
+  it('stores the comment from the query or a header', async () => {
     await patch('/v1/settings/queue?comment=why%20not', { retryTimerMinutes: 7 })
     await patch('/v1/settings/queue', { retryTimerMinutes: 8 }, { 'postern-comment': 'because' })
     const { items } = (await api.send('GET', '/v1/revisions?limit=2')).json
@@ -92,7 +92,7 @@ describe('conventions of writes', () => {
 })
 
 describe('settings', () => {
-  it('warns of what is fixed by the environment or dangerous', async () => {
+  it('warns of settings that are fixed by the environment or dangerous', async () => {
     const fixed = await patch('/v1/settings/advanced', { port: 2626 })
     expect(fixed.json.warnings).toEqual([expect.stringContaining('POSTERN_SMTP_PORT=2525')])
     const open = await patch('/v1/settings/general', { relayMode: 'anyone' })
@@ -103,7 +103,7 @@ describe('settings', () => {
     })
   })
 
-  it('tells the Queue Manager which accounts there are, and of their passwords not even the hash', async () => {
+  it('sends the Queue Manager the accounts, but not even the hashes of their passwords', async () => {
     await api.send('POST', '/v1/domains', { body: { name: 'hash.example' } })
     await api.send('POST', '/v1/accounts', { body: { address: 'ann@hash.example', secret: 'a long password' } })
     const rows = async (service: 'smtp' | 'queue') =>
@@ -115,7 +115,7 @@ describe('settings', () => {
     expect(changes.text).not.toContain('$argon2id$')
   })
 
-  it('keeps secrets to itself, sealed on disk, through changes that leave them out', async () => {
+  it('keeps secrets private, encrypted on disk, and unchanged by writes that omit them', async () => {
     const gateway = { host: 'smart.example.org', user: 'u', secret: 'very secret indeed' }
     const made = await patch('/v1/settings/general', { gateway })
     expect(made.text).not.toContain('very secret')
@@ -150,7 +150,7 @@ describe('settings', () => {
 })
 
 describe('contradictions between rows', () => {
-  it('are refused with the names of both', async () => {
+  it('are refused, naming both rows', async () => {
     expect((await post('/v1/domains', { name: 'example.org', aliases: ['example.net'] })).status).toBe(201)
     expect((await post('/v1/accounts', { address: 'jane_doe@example.org', secret: 'long enough' })).status).toBe(201)
     expect((await post('/v1/aliases', { address: 'sales@example.org', to: ['jane_doe@example.org'] })).status).toBe(201)

@@ -22,7 +22,7 @@ it.each([
   expect(addressesIn(list)).toEqual(addresses)
 })
 
-it('Resent- fields, when there are any, are the envelope; each address comes once', () => {
+it('takes the recipients from Resent- fields if there are any, each address once', () => {
   const fields = (text: string) => splitMessage(text).fields
   expect(recipientsIn(fields('To: a@b.test\nCC: c@d.test\nBcc:\n e@f.test,a@b.test\n\nTo: body@b.test\n'))).toEqual([
     'a@b.test',
@@ -32,7 +32,7 @@ it('Resent- fields, when there are any, are the envelope; each address comes onc
   expect(recipientsIn(fields('To: a@b.test\nResent-To: r@b.test\n\n'))).toEqual(['r@b.test'])
 })
 
-it('what is no header is body', () => {
+it('treats text that is not a header as body', () => {
   expect(splitMessage('hello\nTo: a@b.test\n')).toEqual({ fields: [], rest: '\r\nhello\nTo: a@b.test\n' })
   expect(splitMessage('Subject: x\n')).toEqual({ fields: [{ name: 'subject', text: 'Subject: x\n' }], rest: '' })
   expect(splitMessage('Subject: x\r\n folded\r\n\r\nbody').rest).toBe('\r\nbody')

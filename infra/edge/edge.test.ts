@@ -38,7 +38,7 @@ test.each([
   expect(load('console.js')(event(uri))).toMatchObject({ statusCode: 404 })
 })
 
-test('the API hears the visitor’s address, not what the visitor claims', () => {
+test('the API gets the visitor’s address, not what the visitor claims', () => {
   const { headers, uri } = load('api.js')(event('/v1/me', { 'x-postern-visitor': { value: '127.0.0.1' } }))
   expect(headers).toEqual({ 'x-postern-visitor': { value: '2001:db8::7' } })
   expect(uri).toBe('/v1/me')

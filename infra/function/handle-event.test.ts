@@ -16,7 +16,7 @@ describe('the visitor', () => {
   const fromEdge = { 'x-postern-edge': 'right', 'x-postern-visitor': '203.0.113.9' }
   const ip = (event: ReturnType<typeof request>) => event.requestContext.http.sourceIp
 
-  test('is who the CDN says, when the CDN shows its token', () => {
+  test('is who the CDN says, if the request has the CDN’s token', () => {
     expect(ip(withClientAddress(request(fromEdge), 'right'))).toBe('203.0.113.9')
   })
   test.each([
@@ -27,7 +27,7 @@ describe('the visitor', () => {
   ])('is the caller itself with %s', (_, headers, token) => {
     expect(ip(withClientAddress(request(headers), token))).toBe('192.0.2.1')
   })
-  test('leaves neither header to the API, and the event as it was', () => {
+  test('leaves neither header for the API, and does not change the event', () => {
     const event = request(fromEdge)
     for (const token of ['right', 'wrong'])
       expect(withClientAddress(event, token).headers).toEqual({ host: 'api.example.org' })
@@ -48,21 +48,21 @@ describe('an event', () => {
     return { seen, lines, answered }
   }
 
-  test('over HTTP goes to the API and its answer back', async () => {
+  test('over HTTP goes to the API, whose answer is returned', async () => {
     const { seen, lines, answered } = await run(request(), { statusCode: 200 })
     expect(seen).toEqual([request()])
     expect(answered).toEqual({ statusCode: 200 })
     expect(lines).toEqual([])
   })
-  test('of the sweep prints the numbers that the alarms read', async () => {
+  test('for the sweep prints the numbers that the alarms read', async () => {
     const { seen, lines } = await run({ schedule: 'sweep' }, report)
     expect(seen).toEqual([{ schedule: 'sweep' }])
     expect(lines.map((line) => JSON.parse(line))).toEqual([{ sweep: report }])
   })
-  test('of the retention prints nothing', async () => {
+  test('for the retention prints nothing', async () => {
     expect((await run({ schedule: 'retention' }, undefined)).lines).toEqual([])
   })
-  test('of the sweep without a report is an error', async () => {
+  test('for the sweep without a report is an error', async () => {
     await expect(run({ schedule: 'sweep' }, undefined)).rejects.toThrow()
   })
   test.each([[{ schedule: 'dance' }], [{}], [null], ['sweep'], [{ schedule: 'sweep', more: 1 }]])(
@@ -76,7 +76,7 @@ describe('an event', () => {
 describe('secrets', () => {
   const read = async (arn: string) => `value of ${arn}`
 
-  test('come into the environment under their names', async () => {
+  test('are put into the environment under their names', async () => {
     const environment: NodeJS.ProcessEnv = {
       POSTERN_SECRETS: '{"POSTERN_DATA_KEY":"arn:1","POSTERN_EDGE_TOKEN":"arn:2"}',
     }

@@ -53,7 +53,7 @@ const started = (times: number) =>
     timeout: 8_000,
   })
 
-it('starts a process again that died, each time with a token of its own, and stops it in order', async () => {
+it('restarts a process that died, each time with a new token, and stops it cleanly', async () => {
   const worker = make()
   await worker.start()
   await started(1)
@@ -97,7 +97,7 @@ it('takes over a process that outlived its supervisor', async () => {
   expect(isAlive({ pid, script })).toBe(false)
 })
 
-it('stops a process of another configuration before it starts its own', async () => {
+it('stops a process with a different configuration before it starts its own', async () => {
   const pid = await outlivedSupervisor({ PORT: '1' })
   const worker = make({ PORT: '2' })
   await worker.start()
@@ -106,7 +106,7 @@ it('stops a process of another configuration before it starts its own', async ()
   expect(written()).toEqual([expect.stringContaining('started'), 'stopped', expect.stringContaining('started')])
 })
 
-it('a worker has the drain time and a margin to end, before it is ended by force', async () => {
+it('a worker gets the drain time and a margin before it is killed', async () => {
   writeFileSync(
     script,
     `import { appendFileSync } from 'node:fs'

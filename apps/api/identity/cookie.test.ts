@@ -23,7 +23,7 @@ const foreign: Headers[] = [
 ]
 
 describe('the refresh cookie', () => {
-  it('comes with the sign-in, out of reach of scripts and of other sites', async () => {
+  it('is set at sign-in, and neither scripts nor other sites can read it', async () => {
     expect(set(await signIn())).toMatch(
       /^postern_refresh=psc_[\w-]{43}; Max-Age=2592000; Path=\/v1\/auth; HttpOnly; SameSite=Strict$/,
     )
@@ -31,7 +31,7 @@ describe('the refresh cookie', () => {
     for (const headers of overTls) expect(set(await signIn(headers))).toMatch(/; Secure$/)
   })
 
-  it('makes access tokens for every tab, at once and again, and says no refresh token', async () => {
+  it('gives every tab access tokens, at the same time and repeatedly, but no refresh token', async () => {
     const cookie = pair(await signIn())
     const all = await Promise.all([renew(cookie), renew(cookie), renew(cookie)])
     expect(all.map(({ status }) => status)).toEqual([200, 200, 200])
@@ -50,7 +50,7 @@ describe('the refresh cookie', () => {
     expect((await renew(cookie)).status).toBe(200)
   })
 
-  it('is none in the body, and what is in the body is no cookie', async () => {
+  it('is not accepted in the body, and a refresh token from the body is not accepted as a cookie', async () => {
     const session = await signIn()
     const token = pair(session).split('=')[1]
     expect((await renew('', {}, { refreshToken: token })).status).toBe(401)
@@ -58,7 +58,7 @@ describe('the refresh cookie', () => {
     expect((await renew(pair(session))).status).toBe(200)
   })
 
-  it('goes with the logout, which ends the session for all tabs and for the refresh token', async () => {
+  it('is removed at logout, which ends the session for all tabs and for the refresh token', async () => {
     const session = await signIn()
     const cookie = pair(session)
     const out = await api.send('POST', '/v1/auth/logout', { token: '', body: {}, headers: { cookie } })
@@ -72,7 +72,7 @@ describe('the refresh cookie', () => {
     expect((await api.send('GET', '/v1/me', { token: session.json.accessToken })).status).toBe(401)
   })
 
-  it('has a name of its own at each port of a host', async () => {
+  it('has its own name on each port of a host', async () => {
     const body = JSON.stringify(owner)
     const headers = { 'content-type': 'application/json' }
     const answer = await api.app.request('http://127.0.0.1:8081/v1/auth/token', { method: 'POST', body, headers })

@@ -25,7 +25,7 @@ const makeToken = async (token: string, body = { name: 'cron', role: 'owner' }) 
   (await api.send('POST', '/v1/tokens', { token, body })).json.token as string
 
 describe('guessing', () => {
-  it('tests ten passwords, also when they come all at once', { timeout: 60_000 }, async () => {
+  it('allows ten passwords, even if they arrive at the same time', { timeout: 60_000 }, async () => {
     const statuses = (await Promise.all(Array.from({ length: 400 }, (_, n) => signIn(wrong(n))))).map(
       (one) => one.status,
     )
@@ -36,7 +36,7 @@ describe('guessing', () => {
     expect((await signIn()).status).toBe(200)
   })
 
-  it('counts an address over all accounts, and an IPv6 customer as one', { timeout: 60_000 }, async () => {
+  it('counts an address over all accounts, and an IPv6 /64 as one address', { timeout: 60_000 }, async () => {
     const many = Array.from({ length: 120 }, (_, n) => {
       address = `2001:db8:0:7::${n.toString(16)}`
       return signIn({ email: `nobody${n}@example.org`, password: 'x' })
@@ -47,7 +47,7 @@ describe('guessing', () => {
     expect((await signIn()).status).toBe(200)
   })
 
-  it('counts passwords that are tried at the change of one’s own', { timeout: 60_000 }, async () => {
+  it('counts wrong current passwords in a password change', { timeout: 60_000 }, async () => {
     const token = await api.tokens.viewer()
     const change = (current: string) =>
       api.send('POST', '/v1/me/password', { token, body: { current, new: 'another good one' } })
@@ -58,7 +58,7 @@ describe('guessing', () => {
     expect((await signIn({ email: 'viewer@example.org', password: 'correct horse' })).status).toBe(429)
   })
 
-  it('counts refresh tokens that are none', { timeout: 60_000 }, async () => {
+  it('counts refresh tokens that are not valid', { timeout: 60_000 }, async () => {
     const statuses = await Promise.all(
       Array.from({ length: 130 }, (_, n) =>
         api.send('POST', '/v1/auth/refresh', { token: '', body: { refreshToken: `psr_${n}` } }),
@@ -72,11 +72,11 @@ describe('guessing', () => {
     ).toBe(100)
   })
 
-  it('does not count what succeeds', { timeout: 60_000 }, async () => {
+  it('does not count successes', { timeout: 60_000 }, async () => {
     for (let n = 0; n < 30; n++) expect((await signIn()).status).toBe(200)
   })
 
-  it('says how long it lasts, and lasts so long', { timeout: 60_000 }, async () => {
+  it('says how long the lock lasts, and keeps to it', { timeout: 60_000 }, async () => {
     for (let n = 0; n < 10; n++) {
       await signIn(wrong(n))
       api.clock.ahead += 30_000
@@ -93,7 +93,7 @@ describe('guessing', () => {
     expect((await signIn()).status).toBe(200)
   })
 
-  it('forgets what was counted before the clock was set back', async () => {
+  it('forgets attempts counted before the clock was set back', async () => {
     const limits = { limit: 1, since: 0, now: Date.now() }
     api.clock.ahead = 365 * 86_400_000
     await signIn(wrong(1))
@@ -101,8 +101,8 @@ describe('guessing', () => {
   })
 })
 
-describe('what a user leaves', () => {
-  it('is void: sessions, refresh tokens, cookies, API tokens and what they made', async () => {
+describe('what a deleted user leaves', () => {
+  it('is not valid: sessions, refresh tokens, cookies, API tokens and the tokens they created', async () => {
     const user = await makeUser('owner')
     const session = await signIn(user)
     const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? ''
@@ -121,7 +121,7 @@ describe('what a user leaves', () => {
     expect((await api.send('GET', '/v1/tokens')).json.items).toEqual([])
   })
 
-  it('does not come back with somebody of the same name', async () => {
+  it('does not return with a new user of the same name', async () => {
     const user = await makeUser('owner')
     const { accessToken } = (await signIn(user)).json
     const token = await makeToken(accessToken)
@@ -130,7 +130,7 @@ describe('what a user leaves', () => {
     expect([await me(accessToken), await me(token)]).toEqual([401, 401])
   })
 
-  it('is no more than the role of now', async () => {
+  it('has no more rights than the current role', async () => {
     const user = await makeUser('owner')
     const { accessToken } = (await signIn(user)).json
     const token = await makeToken(accessToken)
@@ -141,7 +141,7 @@ describe('what a user leaves', () => {
     }
   })
 
-  it('ends with a new password: every session, but no program', async () => {
+  it('ends with a new password: every session, but no API token', async () => {
     const user = await makeUser('owner')
     const { accessToken } = (await signIn(user)).json
     const token = await makeToken(accessToken)
@@ -149,7 +149,7 @@ describe('what a user leaves', () => {
     expect([await me(accessToken), await me(token)]).toEqual([401, 200])
   })
 
-  it('is not brought back by a sign-in that was under way', async () => {
+  it('is not restored by a sign-in in progress', async () => {
     const user = await makeUser('viewer')
     const { passwords } = api.parts
     const { verify } = passwords
@@ -214,7 +214,7 @@ describe('your own account', () => {
     expect((await end(json.items[0].id)).status).toBe(404)
   })
 
-  it('is not a program’s', async () => {
+  it('is not for API tokens', async () => {
     const token = await makeToken(await api.tokens.owner())
     const asked = [
       api.send('GET', '/v1/me/sessions', { token }),
