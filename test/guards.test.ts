@@ -110,7 +110,7 @@ test('every rule of dependency-cruiser has a violation here', () => {
   expect(Object.keys(planted).sort()).toEqual(forbidden.map(({ name }) => name).sort())
 })
 
-test('every rule of dependency-cruiser refuses what breaks it', async () => {
+test('every rule of dependency-cruiser refuses its violation', async () => {
   for (const files of [...Object.values(planted), circleOfTypes])
     for (const [path, text] of Object.entries(files)) await put(path, text)
   const args = [
@@ -173,7 +173,7 @@ async function lint(folders: string[]): Promise<{ category: string; path: string
   }))
 }
 
-test('the dialect is one: #private, type, named exports, kebab-case files', async () => {
+test('the linter enforces the style: #private, type, named exports, kebab-case files', async () => {
   const expected: string[] = []
   for (const [rule, { path, breaks, keeps }] of Object.entries(dialect))
     for (const [i, text] of [...breaks, ...keeps].entries()) {

@@ -20,7 +20,7 @@ describe('the table of supported RFCs', () => {
     expect(missing(row)).toEqual([])
   })
 
-  it('stands in order, each once', () => {
+  it('is in order, without duplicates', () => {
     const numbers = rfcs.map(({ number }) => number)
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
   })

@@ -78,7 +78,7 @@ function isShortWrite(node: ts.PropertyAccessExpression | ts.Identifier, checker
   })
 }
 
-test('nobody writes to a file in a way that may be short', () => {
+test('no code writes to a file in a way that may be short', () => {
   const files = globSync('{apps,workers,db}/**/*.{ts,tsx}', {
     cwd: root,
     exclude: (name) => /(^|\/)(node_modules|dist)$|\.test\.tsx?$|\.d\.ts$/.test(name),
@@ -89,7 +89,7 @@ test('nobody writes to a file in a way that may be short', () => {
   expect(found).toEqual([])
 })
 
-test('this guard sees each way to do it', () => {
+test('the guard detects each of these ways', () => {
   const text = [
     "import { open } from 'node:fs/promises'",
     "import * as fs from 'node:fs'",

@@ -148,10 +148,10 @@ try {
     `\nMedians of ${options.rounds} interleaved rounds. Postern and Postfix: on disk before 250, then through the queue`,
   )
   console.log(
-    'to a route that discards; their CPU is counted until the queue is empty. "Postfix, hold" only takes mail and',
+    'to a route that discards; their CPU is counted until the queue is empty. "Postfix, hold" only accepts mail and',
   )
   console.log(
-    'leaves it in its queue: its best case. smtp-server keeps nothing, and does not wait 100 ms before its banner.',
+    'leaves it in its queue: its best case. smtp-server stores nothing, and does not wait 100 ms before its banner.',
   )
 } finally {
   for (const target of targets) await target.stop()

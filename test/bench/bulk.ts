@@ -52,9 +52,9 @@ const head = (await api.send('GET', '/v1/settings')).json.revision as number
 const post = (path: string, body?: unknown, headers = {}) => api.send('POST', path, { body, headers })
 const plain = { 'content-type': 'text/plain' }
 const { revision } = await measured('import', () => post('/v1/lists/kill/import', text, plain))
-await measured('import again, nothing new', () => post('/v1/lists/kill/import', text, plain))
-await measured('rollback, all go', () => post(`/v1/revisions/${head}/rollback`))
-await measured('rollback, all come back', () => post(`/v1/revisions/${revision}/rollback`))
+await measured('import again, no new entries', () => post('/v1/lists/kill/import', text, plain))
+await measured('rollback, all removed', () => post(`/v1/revisions/${head}/rollback`))
+await measured('rollback, all restored', () => post(`/v1/revisions/${revision}/rollback`))
 console.log(table(['', 's', 'longest pause ms', 'longest answer ms', 'answers'], results))
 await rm(api.directory, { recursive: true })
 process.exit(0)

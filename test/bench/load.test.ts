@@ -8,7 +8,7 @@ import { idOf, startLoad } from './load.ts'
 
 const keep = peersOfEachTest()
 
-it('a paced load through a real server: each id that got 250 arrives whole', async () => {
+it('a paced load through a real server: each message that got 250 arrives intact', async () => {
   const arrived = new Set<string | undefined>()
   const sink = await startWireSink({ take: ({ content }) => arrived.add(idOf(content)) })
   const relay = { to: 'relay', host: sink.host, port: sink.port } as const
@@ -27,7 +27,7 @@ it('a paced load through a real server: each id that got 250 arrives whole', asy
   await sink.stop()
 })
 
-it('a refusal is counted with its reply, and the session goes on', async () => {
+it('a refusal is counted with its reply, and the session continues', async () => {
   const postfix = await keep(
     startPostfix({ deliver: { to: 'discard' }, reject: { 'm-1@far.test': '550 5.1.1 not here' } }),
   )
@@ -39,7 +39,7 @@ it('a refusal is counted with its reply, and the session goes on', async () => {
   expect(load.dropped).toBe(0)
 })
 
-it('a load whose server dies counts its sessions as dropped, and what was not answered as in doubt', async () => {
+it('if the server dies, its sessions count as dropped, and unanswered messages as in doubt', async () => {
   const sink = await startWireSink({ take: () => {} })
   const aim = { host: sink.host, port: sink.port, sessions: 3, bytes: 500, prefix: 'm-', to: { address: 'a@b.test' } }
   const load = startLoad({ ...aim, afterLoss: 'give up' })

@@ -101,7 +101,7 @@ function measure(title: string, policy: Policy): void {
   ]
   const message = costs.slice(2).reduce((sum, { each }) => sum + each, 0)
   const parts = costs.map(({ stage, each }) => `${stage} ${(each * 1000).toFixed(2)}`).join(', ')
-  console.log(`${title}: ${parts} µs; mail + rcpt + data ${Math.round(1000 / message)} messages a second`)
+  console.log(`${title}: ${parts} µs; mail + rcpt + data ${Math.round(1000 / message)} messages/s`)
 }
 
 function time(stage: string, decide: (i: number) => { outcome: { kind: string } }): { stage: string; each: number } {

@@ -248,7 +248,7 @@ try {
   if ('Kill File'.includes(options.only)) say(await killFile(postern, Number(options.entries)))
   console.log(table(['policy', 'messages/s', 'to default', 'CPU µs more', 'CPU µs'], lines))
   console.log(
-    `\nMedians of ${options.rounds} rounds, each beside the default policy measured just before it; 1 KiB, 50 sessions reused, to a route that discards.`,
+    `\nMedians of ${options.rounds} rounds, each compared with the default policy measured just before; 1 KiB, 50 sessions reused, to a route that discards.`,
   )
 } finally {
   await postern.stop()

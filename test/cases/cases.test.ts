@@ -52,7 +52,7 @@ describe('a live worker', () => {
     )
   })
 
-  it('recorded the events that the cases expect, and no others, about their clients', async () => {
+  it('recorded exactly the expected events about the clients of the cases', async () => {
     await setTheWorld(live, around, emptyCase)
     const differing = async () => {
       const recorded = await eventsByClient(live.api)

@@ -9,7 +9,7 @@ it.each(table)('%s is proved', (key, places) => {
   expect(places, `${key} has neither a case nor a tagged test; see coverage.ts`).not.toEqual([])
 })
 
-it('every file has a number of its own', () => {
+it('every file has its own number', () => {
   const numbers = casesOnDisk().map(({ number }) => number)
   expect(new Set(numbers).size).toBe(numbers.length)
 })

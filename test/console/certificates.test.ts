@@ -33,7 +33,7 @@ async function shown(servername: string): Promise<string | undefined> {
   return fingerprint256
 }
 
-test('upload: pasted and as a file, refused with a key that is not its own, then shown to clients', async () => {
+test('upload: pasted and as a file, refused with a key that does not match, then used for clients', async () => {
   const { page } = it
   const [one, other] = [await selfSigned(['up.test'], 20), await selfSigned(['up.test'])]
   await it.go('/directory/certificates')
@@ -74,7 +74,7 @@ test('upload: pasted and as a file, refused with a key that is not its own, then
   await page.getByText('Certificate uploaded expires in 29 days').waitFor()
 })
 
-test('self-signed: made here and renewed', async () => {
+test('self-signed: generated and renewed', async () => {
   const { page } = it
   await it.go('/directory/certificates')
   await begin('Self-signed')
@@ -97,7 +97,7 @@ test('self-signed: made here and renewed', async () => {
   await expect.poll(() => shown('mail.own.test')).not.toBe(before)
 })
 
-test('a signing request: taken from the page, signed elsewhere, and its answer uploaded', async () => {
+test('a signing request: copied from the page, signed elsewhere, and the certificate uploaded', async () => {
   const { page } = it
   await it.go('/directory/certificates')
   await begin('Signing request (CSR)')
@@ -153,6 +153,6 @@ test('ACME: an order that fails says why, in the list, in the details and on the
   await page.getByText('Certificate ordered was not issued').waitFor()
 })
 
-test('nothing was complained of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

@@ -70,7 +70,7 @@ test('the table opens with the keyboard; the chart fits a phone, light and dark'
   await page.setViewportSize({ width: 1280, height: 800 })
 })
 
-test('what waits is compared by domain and cause; each is a filter', async () => {
+test('waiting mail is compared by domain and cause; each is a filter', async () => {
   const { page } = it
   await it.go('/queue')
   const line = page.getByRole('list', { name: 'Why mail waits' }).getByRole('listitem')
@@ -80,6 +80,6 @@ test('what waits is compared by domain and cause; each is a filter', async () =>
   await page.getByRole('cell', { name: 'joe@dead.example' }).waitFor()
 })
 
-test('the browser had nothing to complain of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

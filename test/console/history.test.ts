@@ -21,7 +21,7 @@ const general = async () =>
   (await it.postern.api.get<{ settings: Record<string, unknown> }>('/v1/settings/general')).settings
 const focused = () => it.page.evaluate<string>("document.activeElement?.textContent?.trim() ?? ''")
 
-test('one change is reverted: its diff is shown first, what came later stays, the audit has the comment', async () => {
+test('reverts one change: shows its diff first, keeps later changes, and records the comment in the audit log', async () => {
   const { page } = it
   const { maxMessageBytes } = await general()
   const revision = await patch({ maxMessageBytes: 1_000_000 })
@@ -37,7 +37,7 @@ test('one change is reverted: its diff is shown first, what came later stays, th
   await page.getByText('a slip').first().waitFor()
 })
 
-test('what changed since is named, nothing is saved by Cancel, and "Revert anyway" undoes it', async () => {
+test('names rows changed since, saves nothing on Cancel, and undoes them with "Revert anyway"', async () => {
   const { page } = it
   const revision = await patch({ maxMessageBytes: 2_000_000 })
   await patch({ maxMessageBytes: 3_000_000 })
@@ -56,14 +56,14 @@ test('what changed since is named, nothing is saved by Cancel, and "Revert anywa
   expect((await general()).maxMessageBytes).not.toBe(3_000_000)
 })
 
-test('what cannot be reverted is said in words', async () => {
+test('says why a revision cannot be reverted', async () => {
   const { page } = it
   await it.go('/revisions/1')
   await page.getByRole('button', { name: 'Revert this change' }).click()
   await page.getByText('revision 1 is the first one, so it cannot be undone').first().waitFor()
 })
 
-test('a revision that is no longer kept says so, and offers nothing that cannot be done', async () => {
+test('a revision that is no longer kept says so, and offers no action that would fail', async () => {
   const { page, postern } = it
   const revision = await patch({ hostname: 'gone.example.org' })
   await patch({ hostname: 'mx.example.org' })
@@ -91,7 +91,7 @@ test('a port that the environment fixes shows the one in force, and where', asyn
   expect(await page.locator('[data-setting=extraPorts]').getByText('In force').count()).toBe(0)
 })
 
-test('dialogs without a field begin at the safe button', async () => {
+test('dialogs without a field focus the safe button', async () => {
   const { page } = it
   await it.go('/services/smtp')
   await page.getByRole('button', { name: 'Stop SMTP service' }).click()

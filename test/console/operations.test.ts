@@ -14,7 +14,7 @@ const send = (to: string, subject: string) => {
   return mail.sendMail({ from: 'friend@remote.example', to, subject, text: 'Hello.' })
 }
 
-test('a domain and an account, and mail for it arrives', async () => {
+test('adds a domain and an account, and mail for it arrives', async () => {
   const { page } = it
   await it.go('/directory/domains')
   await page.getByRole('button', { name: 'New domain' }).click()
@@ -89,7 +89,7 @@ test.each(['control-access', 'accept', 'white', 'relay'])('the list %s takes an 
   await page.getByRole('cell', { name: '203.0.113.9' }).waitFor()
 })
 
-test('live events appear, pause, are found, and lead to the message', async () => {
+test('live events appear, pause, can be searched, and link to the message', async () => {
   const { page } = it
   await it.go('/events')
   await page.getByText('Live', { exact: true }).waitFor()
@@ -118,7 +118,7 @@ test('live events appear, pause, are found, and lead to the message', async () =
   await page.getByRole('heading', { level: 1, name: 'Seen live' }).waitFor()
 })
 
-test('stopping the Queue Manager says what it does; mail waits, and goes when it starts', async () => {
+test('stopping the Queue Manager shows the consequences; mail waits, and is delivered after a start', async () => {
   const { page } = it
   await it.go('/services')
   await page.getByRole('button', { name: 'Stop Queue Manager' }).click()
@@ -202,6 +202,6 @@ test('users and tokens; a token is shown once', async () => {
   expect(await page.content()).not.toContain(token)
 })
 
-test('the browser had nothing to complain of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

@@ -82,7 +82,7 @@ test.each(paths)('%s fits a phone, and has no axe violation, light and dark', as
   await expectAccessible()
 })
 
-test('the sign-in and the dialogs have no axe violation', async () => {
+test('the sign-in page and the dialogs have no axe violations', async () => {
   await it.go('/directory/domains')
   await it.page.getByRole('button', { name: 'New domain' }).click()
   await it.page.getByRole('dialog').waitFor()
@@ -100,13 +100,13 @@ test('the sign-in and the dialogs have no axe violation', async () => {
   await context.close()
 })
 
-test('what strangers sent is text', async () => {
+test('text from remote hosts is shown as text', async () => {
   await it.go(`/messages/${message}`)
   await it.page.getByRole('heading', { level: 1, name: 'Waiting <b>here</b>' }).waitFor()
   expect(await it.page.locator('#main b').count()).toBe(0)
 })
 
-test('the CSP is strict, and the browser refused nothing', async () => {
+test('the CSP is strict, and the browser blocked nothing', async () => {
   const { headers } = await it.postern.api.call('GET', '/', { token: null })
   const policy = headers.get('content-security-policy') ?? ''
   expect(policy).toContain("default-src 'self'")
@@ -138,7 +138,7 @@ test('a session that ends keeps the half-filled form', async () => {
   expect(await it.page.getByLabel('Retry timer', { exact: true }).inputValue()).toBe('77')
 })
 
-test('signing out ends it; a wrong password says so and no more', async () => {
+test('signing out ends the session; a wrong password gives no further details', async () => {
   await it.go('/workers')
   await it.page.getByRole('button', { name: /admin@postern.test/ }).click()
   await it.page.getByRole('menuitem', { name: 'Sign out' }).click()

@@ -28,7 +28,7 @@ afterAll(async () => {
   await postfix?.stop()
 })
 
-test('why mail waits: a line for each cause, its explanation, its messages, and what can be done', async () => {
+test('why mail waits: a line for each cause, with its explanation, messages and actions', async () => {
   const { page, postern } = it
   const { host, smtpPort: port } = postern
   const mail = createTransport({ host, port, tls: { rejectUnauthorized: false } })
@@ -68,7 +68,7 @@ test('why mail waits: a line for each cause, its explanation, its messages, and 
   expect(it.complaints).toEqual([])
 })
 
-test('what a stranger replies acts on nothing', async () => {
+test('the reply of a remote host triggers nothing', async () => {
   const { page, postern } = it
   const { host, smtpPort: port } = postern
   const mail = createTransport({ host, port, tls: { rejectUnauthorized: false } })

@@ -92,7 +92,7 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
     it.page.on('response', (response) => response.status() === 403 && refused.push(response.url()))
   })
 
-  test('no page breaks, what the role may not do is absent, and the page says why', async () => {
+  test('no page breaks; actions that the role does not allow are absent, and the page says why', async () => {
     // An admin lacks only what is an owner's: a few pages show that the names above do find the controls.
     const walked = role === 'admin' ? pages.filter(([path]) => adminWalks.has(path)) : pages
     for (const [path, needs] of walked) {
@@ -117,14 +117,14 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
     expect(refused).toEqual([])
   })
 
-  test('settings can be read and not typed into, unless the role may change them', async () => {
+  test('settings are read-only unless the role may change them', async () => {
     await it.go('/settings/queue')
     expect(await it.page.getByLabel('Retry timer', { exact: true }).isEnabled()).toBe(role === 'admin')
     expect(await it.page.getByRole('button', { name: 'Review and save' }).count()).toBe(role === 'admin' ? 1 : 0)
   })
 })
 
-test('an operator holds a message and looks into it; the look is in the audit trail with the name', async () => {
+test('an operator holds a message and reads it; the audit log records who read it', async () => {
   const { page } = it
   await it.context.clearCookies()
   await page.goto(it.postern.url)
@@ -144,7 +144,7 @@ test('an operator holds a message and looks into it; the look is in the audit tr
   await page.getByRole('cell', { name: 'operator@example.org' }).first().waitFor()
 })
 
-test('a role that is lowered while somebody works shows as soon as the API refuses', async () => {
+test('a role that is lowered during a session takes effect as soon as the API refuses a request', async () => {
   const { page, postern } = it
   const { items } = await postern.api.get<{ items: { id: string; email: string }[] }>('/v1/users')
   const { id } = items.find(({ email }) => email === 'operator@example.org') ?? { id: '' }
@@ -157,6 +157,6 @@ test('a role that is lowered while somebody works shows as soon as the API refus
   await page.getByRole('button', { name: 'Release' }).waitFor({ state: 'detached' })
 })
 
-test('the browser had nothing to complain of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

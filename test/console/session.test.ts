@@ -17,7 +17,7 @@ const focused = (page: Page) =>
     "document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.getAttribute('aria-label')",
   )
 
-test('a new tab and a pasted link are signed in, and no script can read why', async () => {
+test('a new tab and a pasted link are signed in, and no script can read the cookie', async () => {
   const tab = await it.context.newPage()
   await tab.goto(`${it.postern.url}/settings/queue`)
   await title(tab, 'Queue Manager')
@@ -67,7 +67,7 @@ test('a form opens at its first field', async () => {
   await it.page.keyboard.press('Escape')
 })
 
-test('what concerns many and cannot be undone asks for the number', async () => {
+test('an action on many items that cannot be undone asks for their number', async () => {
   const values = Array.from({ length: 25 }, (_, n) => `spam${n}@worse.example`)
   for (const value of values) await it.postern.api.post('/v1/lists/kill', { value })
   await it.go('/lists/kill')
@@ -83,7 +83,7 @@ test('what concerns many and cannot be undone asks for the number', async () => 
   await it.page.getByText('25 entries deleted').waitFor()
 })
 
-test('everybody sees and ends their own sessions, and changes their own password', async () => {
+test('every user sees and ends their own sessions, and changes their own password', async () => {
   const user = { email: 'vera@example.org', password: 'long enough for all' }
   await it.postern.api.post('/v1/users', { ...user, role: 'viewer' })
   const [here, there] = [await it.browser.newContext(), await it.browser.newContext({ userAgent: 'Elsewhere/1.0' })]

@@ -121,7 +121,7 @@ describe.each(changes)('$group', ({ group, label, set, key, becomes, refuses, da
   })
 })
 
-test('what somebody else changed meanwhile is shown, and both changes can stand', async () => {
+test('shows what someone else changed in the meantime, and can keep both changes', async () => {
   await it.go('/settings/queue')
   await it.page.getByLabel('Attempts before return').fill('9')
   await it.postern.api.patch('/v1/settings/queue', { maxQueueHours: 99 })
@@ -135,7 +135,7 @@ test('what somebody else changed meanwhile is shown, and both changes can stand'
   expect(settings).toMatchObject({ triesBeforeReturn: 9, maxQueueHours: 99 })
 })
 
-test('what the environment fixes is shown and cannot be typed over', async () => {
+test('shows what the environment fixes, as read-only', async () => {
   await it.go('/settings/advanced')
   const row = it.page.locator('[data-setting=port]')
   await row.getByText(/^set by the environment/).waitFor()
@@ -143,7 +143,7 @@ test('what the environment fixes is shown and cannot be typed over', async () =>
   expect(await it.page.getByLabel('SMTP port', { exact: true }).isDisabled()).toBe(true)
 })
 
-test('a change elsewhere is no conflict', async () => {
+test('a change to another setting is not a conflict', async () => {
   await it.go('/settings/queue')
   await it.page.getByLabel('Attempts before return').fill('10')
   await it.postern.api.post('/v1/lists/kill', { value: 'somebody@else.example' })
@@ -153,7 +153,7 @@ test('a change elsewhere is no conflict', async () => {
   expect(settings).toMatchObject({ triesBeforeReturn: 10 })
 })
 
-test('an object behind a switch, rows, and lists are edited as such', async () => {
+test('edits objects behind a switch, rows and lists', async () => {
   await it.go('/settings/general')
   await it.page.getByLabel('Gateway (smart host)', { exact: true }).click()
   await it.page.getByLabel('Host', { exact: true }).fill('smart.example.org')
@@ -173,7 +173,7 @@ test('an object behind a switch, rows, and lists are edited as such', async () =
   expect(settings.queue).toMatchObject({ perDomain: [{ domain: 'slow.example', connections: 2 }] })
 })
 
-test('one change with the keyboard alone', async () => {
+test('makes a change with only the keyboard', async () => {
   await it.go('/')
   const { page } = it
   await page.keyboard.press('?')
@@ -201,6 +201,6 @@ test('one change with the keyboard alone', async () => {
   expect(settings).toMatchObject({ maxMessageBytes: 1_048_576 })
 })
 
-test('the browser had nothing to complain of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

@@ -27,7 +27,7 @@ const html = [
   `${'x'.repeat(900)}`,
 ]
 
-test('a hostile message is shown as text: no markup, no control, no request, no page that is broken by long lines', async () => {
+test('a hostile message is shown as text: no markup, no control characters, no requests, no layout broken by long lines', async () => {
   const { page, postern } = it
   const client = await connect({ port: postern.smtpPort })
   await client.hello()
@@ -70,7 +70,7 @@ test('a hostile message is shown as text: no markup, no control, no request, no 
   expect(asked.filter((url) => !url.startsWith(postern.url))).toEqual([])
 })
 
-test('a deletion names what goes: several entries at once, a domain, a message', async () => {
+test('a deletion names what is deleted: several entries at once, a domain, a message', async () => {
   const { page } = it
   await it.go('/lists/kill')
   for (const row of [1, 2]) await page.getByLabel(`Select row ${row}`).check()
@@ -97,7 +97,7 @@ test('a deletion names what goes: several entries at once, a domain, a message',
   await page.getByRole('button', { name: 'Cancel' }).click()
 })
 
-test('a session that is ended elsewhere while a form is dirty: one signs in again, and nothing typed is lost', async () => {
+test('a session that is ended elsewhere during an edit: after a new sign-in, no input is lost', async () => {
   const { page, postern } = it
   const admin = { email: 'day@example.org', password: 'long enough for all' }
   const { id } = await postern.api.post<{ id: string }>('/v1/users', { ...admin, role: 'admin' })
@@ -121,6 +121,6 @@ test('a session that is ended elsewhere while a form is dirty: one signs in agai
   await page.getByRole('cell', { name: 'new@example.org' }).first().waitFor()
 })
 
-test('the browser had nothing to complain of', () => {
+test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })

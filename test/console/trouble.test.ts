@@ -32,7 +32,7 @@ afterAll(async () => {
   await it?.stop()
 })
 
-test('a port in use: overview, service and workers say which and why; freed and restarted, it is gone', async () => {
+test('a port in use: overview, service and workers show which and why, until it is free and the service restarted', async () => {
   const { page } = it
   await it.go('/')
   const finding = page.getByRole('link', { name: /smtp-1 is degraded/ })
@@ -61,7 +61,7 @@ test('a port in use: overview, service and workers say which and why; freed and 
   await page.getByText('Everything is working.').waitFor()
 })
 
-test('a worker refuses a revision: who, why, and that the last good one stays in force; the next one heals', async () => {
+test('a worker refuses a revision: shows which worker, why, and the last good revision in force; the next revision repairs it', async () => {
   const { page, postern } = it
   const { revision: before } = await postern.api.get<{ revision: number }>('/v1/settings/queue')
   // The Queue Manager reads a value that its build does not know.
@@ -99,7 +99,7 @@ test('a worker refuses a revision: who, why, and that the last good one stays in
   await until('the refusal goes', async () => (await page.getByText(/refused/).count()) === 0)
 })
 
-test('an open relay is said loudly: in the form, before it is saved, and on every page after', async () => {
+test('warns of an open relay: in the form, before saving, and on every page afterwards', async () => {
   const { page } = it
   await it.go('/settings/general')
   await page.getByLabel('Relay control', { exact: true }).selectOption('anyone')
@@ -125,7 +125,7 @@ test('an open relay is said loudly: in the form, before it is saved, and on ever
   await page.getByTestId('open-relay').waitFor({ state: 'detached' })
 })
 
-test('the API is away for some seconds: it is said, nothing typed is lost, and the page goes on by itself', async () => {
+test('the API is unavailable for some seconds: the page says so, keeps the input, and continues by itself', async () => {
   const { page, postern } = it
   await it.go('/settings/queue')
   await page.getByLabel('Retry timer', { exact: true }).fill('55')
@@ -145,7 +145,7 @@ test('the API is away for some seconds: it is said, nothing typed is lost, and t
   await rolledOut(page)
 })
 
-test('a page that is reloaded while the API is away waits for it, and is still signed in', async () => {
+test('a page reloaded while the API is unavailable waits for it, and is still signed in', async () => {
   const { page, postern } = it
   await it.go('/services')
   await page.route('**/v1/**', (route) => route.abort())
@@ -158,7 +158,7 @@ test('a page that is reloaded while the API is away waits for it, and is still s
   expect(postern.pids('api')).toHaveLength(1)
 })
 
-test('the browser had nothing to complain of but an API that was away', () => {
+test('the browser reported no problems except the unavailable API', () => {
   expect(
     it.complaints.filter((text) => !/ERR_(CONNECTION_REFUSED|FAILED|EMPTY_RESPONSE|CONNECTION_RESET)/.test(text)),
   ).toEqual([])

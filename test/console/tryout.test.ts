@@ -40,7 +40,7 @@ async function bothSchemes(): Promise<void> {
   }
 }
 
-test('a session is described, and answered with a trail, by keyboard alone', async () => {
+test('simulates a session and shows its trail, with only the keyboard', async () => {
   const { page } = it
   await it.go('/simulate')
   await page.getByLabel('RCPT TO').fill('jane@example.org\nnobody@example.org')
@@ -55,7 +55,7 @@ test('a session is described, and answered with a trail, by keyboard alone', asy
   await page.getByText('must be an IP address').first().waitFor()
 })
 
-test('a draft is typed, and refused with the words of saving it', async () => {
+test('a draft is refused with the same errors as saving it', async () => {
   const { page } = it
   await it.go('/simulate')
   await page.getByLabel('RCPT TO').fill('jane@example.org')
@@ -72,7 +72,7 @@ test('a draft is typed, and refused with the words of saving it', async () => {
   await page.getByText(/is not valid JSON/).waitFor()
 })
 
-test('unsaved changes go along to the replay, and come back to be saved', async () => {
+test('unsaved changes are carried to the replay, and back to be saved', async () => {
   const { page } = it
   await it.go('/settings/general')
   await page.getByLabel('Largest message').fill('10')

@@ -115,7 +115,7 @@ async function run(postern: Postern): Promise<boolean> {
 
   const perCent = (100 * rate) / before.rate
   console.log(`${addresses} addresses attacked within ${took.toFixed(0)} s, ${blocked} are blocked
-honest mail: ${before.rate.toFixed(0)} msg/s before, ${rate.toFixed(0)} msg/s during (${perCent.toFixed(0)} %), ${honest.dropped} sessions lost, refused ${honest.refused.size}
+legitimate mail: ${before.rate.toFixed(0)} msg/s before, ${rate.toFixed(0)} msg/s during (${perCent.toFixed(0)} %), ${honest.dropped} sessions lost, refused ${honest.refused.size}
 memory of the SMTP worker: ${before.smtp.now} MiB before, ${after.smtp.now} MiB after (peak ${after.smtp.peak})
 memory of the API: ${before.api.now} MiB before, ${after.api.now} MiB after (peak ${after.api.peak})`)
   const grew = Math.max(after.smtp.peak - before.smtp.peak, after.api.peak - before.api.peak)

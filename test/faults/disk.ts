@@ -60,7 +60,7 @@ export async function fillDisk(place: Place, say: (line: string) => void): Promi
     say(lineOf(round))
     return round
   } catch (error) {
-    say(postern?.logs().slice(-10_000) ?? 'it was not started')
+    say(postern?.logs().slice(-10_000) ?? 'Postern is not started')
     throw error
   } finally {
     disk.free()

@@ -7,14 +7,14 @@ const short = [
   'kill -9 smtp',
   'kill -9 queue',
   'kill -9 api',
-  'index put back older',
+  'older index restored',
   'kill -9 while the index is rebuilt',
-  'settings put back older',
-  'a silent next host beside local mail',
+  'older settings restored',
+  'a remote host that never answers, beside local mail',
   'connections cut at a random byte',
 ]
 
-it('faults under load lose nothing that got 250, send nothing back, and the books balance', {
+it('faults under load lose no message that got 250 and bounce none, and the books balance', {
   timeout: 600_000,
 }, async () => {
   const chosen = kinds.filter(({ name }) => short.includes(name))

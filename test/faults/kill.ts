@@ -38,7 +38,7 @@ ${row('all', result)}
 
 damaged: ${damaged}
 lost: ${lost.slice(0, 20).join(' ') || 'none'}
-delivered although the client saw no reply: ${withoutReply}
+delivered without a reply to the client: ${withoutReply}
 books: ${unbalanced.join('\n') || 'always balanced'}
 replies other than 250: ${[...refused].map(([reply, count]) => `${count} × ${reply}`).join('; ') || 'none'}`)
 process.exitCode = lost.length + damaged + unbalanced.length === 0 && accepted > 0 ? 0 : 1

@@ -13,13 +13,13 @@ import { runSwaks } from './swaks.ts'
 
 const keep = peersOfEachTest()
 
-it('a program that ends at once is reported with what it wrote', async () => {
+it('a program that exits at once is reported with its output', async () => {
   const program = { name: 'broken', command: 'sh', args: ['-c', 'echo no such luck; exit 3'], host: '127.0.0.1' }
   const start = startPeer({ ...program, port: await freePort(), directory: await temporaryDirectory('broken') })
   await expect(start).rejects.toThrow('no such luck')
 })
 
-it('smtp-sink counts, keeps what it is asked to keep, and refuses', async () => {
+it('smtp-sink counts, stores and refuses as configured', async () => {
   const sink = await keep(startSmtpSink({ keep: true }))
   await runSmtpSource({
     ...sink,
@@ -42,7 +42,7 @@ it('smtp-sink counts, keeps what it is asked to keep, and refuses', async () => 
   await expect(run).rejects.toThrow('smtp-source ended')
 })
 
-it('dovecot takes mail for its users by LMTP and refuses others', async () => {
+it('dovecot accepts mail for its users over LMTP and refuses others', async () => {
   const dovecot = await keep(startDovecot({ users: ['ann@d.test'] }))
   const lmtp = ['--protocol', 'LMTP', '--from', 'x@b.test']
   const taken = await runSwaks(dovecot, [...lmtp, '--to', 'ann@d.test', '--body', 'hello ann'])

@@ -9,7 +9,7 @@ import { runSwaks } from './swaks.ts'
 
 const keep = peersOfEachTest()
 
-it('receives for a domain, keeps the mail, refuses the recipients it is told to', async () => {
+it('receives for a domain, stores the mail, and refuses the configured recipients', async () => {
   const certificate = await selfSigned(['mx.a.test'])
   const postfix: Postfix = await keep(
     startPostfix({
@@ -30,7 +30,7 @@ it('receives for a domain, keeps the mail, refuses the recipients it is told to'
   await until('its port is closed', async () => !(await answers(postfix.host, postfix.port)))
 })
 
-it('relays to smtp-sink what smtp-source sends', async () => {
+it('relays mail from smtp-source to smtp-sink', async () => {
   const sink: SmtpSink = await keep(startSmtpSink())
   const postfix = await keep(startPostfix({ deliver: { to: 'relay', host: sink.host, port: sink.port } }))
   const run = await runSmtpSource({ ...postfix, sessions: 5, messages: 40, bytes: 1024, reuse: true })

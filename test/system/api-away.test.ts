@@ -19,7 +19,7 @@ afterEach(async () => {
 
 showLogsOnFailure(() => [postern, byHand && { name: 'smtp by hand', logs: byHand.logs }])
 
-it('mail flows while the API is dead, a worker starts without it, and afterwards the books balance', async () => {
+it('mail flows while the API is down, a worker starts without it, and afterwards the books balance', async () => {
   const arrived = new Set<string>()
   sink = await startWireSink({ take: ({ content }) => arrived.add(idOf(content) ?? 'damaged') })
   postern = await startPostern()

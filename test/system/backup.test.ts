@@ -51,7 +51,7 @@ type Queue = {
   items: { id: string; state: string; subject?: string }[]
 }
 
-it('a copy from one moment has the settings, the mailboxes and the mail that waited, and goes on from there', async () => {
+it('a snapshot has the settings, the mailboxes and the waiting mail, and continues from there', async () => {
   const first = await start(await temporaryDirectory('backup-first'))
   await first.api.post('/v1/domains', { name: 'home.test', route: { type: 'maildir' } })
   const route = { type: 'smtp', host: '127.0.0.1', port: 1 }

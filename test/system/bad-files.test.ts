@@ -55,7 +55,7 @@ async function withDomain(running: Postern, arrived: string[]): Promise<void> {
   await running.settle((await running.api.post('/v1/accounts', account)).revision)
 }
 
-it('a damaged settings database: the start ends with what is wrong and what to do, and nothing was changed', async () => {
+it('a damaged settings database: the start fails, says what is wrong and what to do, and changes nothing', async () => {
   directory = await temporaryDirectory('bad')
   await mkdir(join(directory, 'db'))
   const file = join(directory, 'db', 'settings.db')
@@ -68,7 +68,7 @@ it('a damaged settings database: the start ends with what is wrong and what to d
   expect(readFileSync(file)).toEqual(before)
 })
 
-it('a settings row that does not parse is refused and seen, the last good one stays, a later good one heals', async () => {
+it('a settings row that does not parse is refused and reported; the last good one stays in force until a valid one follows', async () => {
   directory = await temporaryDirectory('bad')
   let running = await start()
   const good = await running.api.patch('/v1/settings/general', { maxMessageBytes: 44_444 })
@@ -113,7 +113,7 @@ it('a settings row that does not parse is refused and seen, the last good one st
   await until('nobody refuses anything', async () => (await refusals()).length === 0)
 })
 
-it('a damaged queue.db is put aside and made again from the spool: everything that waited is delivered', async () => {
+it('a damaged queue.db is set aside and rebuilt from the spool, and all waiting mail is delivered', async () => {
   directory = await temporaryDirectory('bad')
   const arrived: string[] = []
   let running = await start()
@@ -135,7 +135,7 @@ it('a damaged queue.db is put aside and made again from the spool: everything th
   await running.quiet()
 })
 
-it('bytes damaged in the spool cost one message, and that is said: the others are delivered', async () => {
+it('damaged bytes in the spool cost one message, which is reported; the others are delivered', async () => {
   directory = await temporaryDirectory('bad')
   const arrived: string[] = []
   let running = await start()

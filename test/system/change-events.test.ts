@@ -36,7 +36,7 @@ async function announcedSize({ smtpPort }: Postern): Promise<number> {
   return size
 }
 
-it('enforces a change within 16 s when SQS is dead or hangs, and the API answers as fast as ever', async () => {
+it('enforces a change within 16 s when SQS is down or hangs, and the API answers as fast as usual', async () => {
   const dead = sqsEnvironment(`http://127.0.0.1:${await freePort()}`)
   const hanging = (await fake({ hangs: true })).env
   await Promise.all(
@@ -55,7 +55,7 @@ it('enforces a change within 16 s when SQS is dead or hangs, and the API answers
   )
 })
 
-it('ends on the newest policy and never goes back when events are lost, doubled and late', async () => {
+it('ends on the newest policy and never goes back when notifications are lost, duplicated or late', async () => {
   let turn = 0
   const fates = [[], [0, 0], [300], [0], [150, 900], [], [40, 41, 42]]
   const sqs = await fake({ fate: () => fates[turn++ % fates.length] as number[] })

@@ -53,7 +53,7 @@ async function sizeOnTheWire(): Promise<string | undefined> {
   return size
 }
 
-it('what was exported plans to nothing; an edit is shown, applied, and obeyed on the wire', async () => {
+it('plans no changes for its own export; shows and applies an edit, which takes effect on the wire', async () => {
   const document = await exported()
   await writeFile(file('same.yaml'), document)
   expect(await cli(['plan', file('same.yaml')])).toMatchObject({
@@ -77,7 +77,7 @@ it('what was exported plans to nothing; an edit is shown, applied, and obeyed on
   expect((await cli(['plan', file('edited.yaml')])).code).toBe(0)
 })
 
-it('a change by hand is drift, and applying takes it back', async () => {
+it('a manual change is drift, and applying the file undoes it', async () => {
   await writeFile(file('now.yaml'), await exported())
   await postern.api.patch('/v1/settings/general', { maxMessageBytes: 33_333 })
   await postern.api.post('/v1/lists/kill', { value: 'spam@b.test' })
@@ -105,7 +105,7 @@ it.each([
   expect(await exported()).toBe(before)
 })
 
-it('says what is wrong with a document of another version, a file that is none, and one that is not there', async () => {
+it('says what is wrong with a document of another version, an invalid file and a missing file', async () => {
   await writeFile(file('other.yaml'), 'postern: 2\n')
   expect((await cli(['plan', file('other.yaml')])).errors).toMatch(/version must be 1/)
   await writeFile(file('none.yaml'), 'a: [1\n  b: }')
@@ -119,7 +119,7 @@ it('says what is wrong with a document of another version, a file that is none, 
   })
 })
 
-it('says how to sign in, and where it asked', async () => {
+it('says how to get a token, and which URL it called', async () => {
   expect(await cli(['status'], { POSTERN_TOKEN: '' })).toMatchObject({
     code: 1,
     errors: expect.stringContaining('POSTERN_TOKEN is not set'),
@@ -144,7 +144,7 @@ it('refuses to apply what was planned against an older revision', async () => {
   expect(settings.retryTimerMinutes).toBe(30)
 })
 
-it('lists, shows, holds, releases and deletes what waits', async () => {
+it('lists, shows, holds, releases and deletes waiting mail', async () => {
   const client = await connect({ port: postern.smtpPort })
   await client.hello()
   await client.mail({ from: 's@b.test', to: 'ann@a.test', content: 'Subject: x\r\n\r\nwaits' })

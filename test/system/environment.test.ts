@@ -18,7 +18,7 @@ type Group = {
   fixed: Record<string, string>
 }
 
-it('ports and balancers of the environment win over the settings, and the API shows them as fixed', async () => {
+it('ports and balancers in the environment override the settings, and the API shows them as fixed', async () => {
   postern = await startPostern({ env: { POSTERN_PROXY_PROTOCOL: '127.0.0.9/32, 127.0.1.0/24' } })
   await postern.settle()
   const { smtpPort, submissionPort, smtpsPort, api } = postern
@@ -63,7 +63,7 @@ it('ports and balancers of the environment win over the settings, and the API sh
   stranger.destroy()
 })
 
-it('binds where the environment says, and without a port there the setting rules', async () => {
+it('binds to the address in the environment, and without a port there uses the setting', async () => {
   const bind = '127.0.0.3'
   const smtp = await freePort(bind)
   postern = await startPostern({

@@ -16,7 +16,7 @@ afterEach(async () => {
   postern = undefined
 })
 
-it('a mail sent with swaks arrives at a real server, and a changed setting rules the next one', async () => {
+it('mail sent with swaks arrives at a real server, and a changed setting applies to the next message', async () => {
   const server = await keep(startPostfix({ deliver: { to: 'maildir' }, host: '127.0.0.2', domains: ['friend.test'] }))
   const names = {
     'friend.test': { mx: [[10, 'mx.friend.test']] as [number, string][] },

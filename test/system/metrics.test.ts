@@ -27,7 +27,7 @@ const promtool = (args: string[], input = '') => {
 }
 const rules = join(import.meta.dirname, '../../infra/monitoring/postern.rules.yml')
 
-it('passes promtool, with a type and words of its own for each, by worker', async () => {
+it('passes promtool, with a type and help for each metric, by worker', async () => {
   await expect.poll(async () => /^postern_messages_accepted_total\{.*\} 1$/m.test(await read())).toBe(true)
   const text = await read()
   expect(promtool(['check', 'metrics'], text)).toEqual({ status: 0, said: '' })
@@ -40,14 +40,14 @@ it('passes promtool, with a type and words of its own for each, by worker', asyn
   expect(new Set(Object.values(workerMetrics).map(({ help }) => help)).size).toBe(Object.keys(workerMetrics).length)
 })
 
-it('has every number that a worker reports in its table', async () => {
+it('has every number that a worker reports', async () => {
   const text = await read()
   const workers = await postern.workers()
   expect(workers.length).toBe(2)
   for (const { id } of workers) expect(text).toContain(`worker="${id}"`)
 })
 
-it('has alerts that pass promtool and ask for metrics there are', async () => {
+it('has alerts that pass promtool and use existing metrics', async () => {
   expect(promtool(['check', 'rules', rules])).toMatchObject({ status: 0 })
   const text = await read()
   const asked = new Set(readFileSync(rules, 'utf8').match(/\bpostern_\w+/g))

@@ -77,7 +77,7 @@ describe('a path that is not the console’s', () => {
       }
   })
 
-  it('is the console’s own “no such page” for a person who mistyped one, with the true status', async () => {
+  it('shows a person the console’s own “no such page”, with status 404', async () => {
     const person = await ask('/setings/general', { headers: browser })
     expect([person.status, person.type]).toEqual([404, 'text/html; charset=utf-8'])
     const program = await ask('/setings/general')
@@ -106,7 +106,7 @@ describe('the console', () => {
     },
   )
 
-  it('travels compressed, is asked for once, and is known again', async () => {
+  it('is compressed, requested once, and then cached', async () => {
     const page = (await ask('/')).body.toString()
     const script = /src="(\/assets\/[^"]+\.js)"/.exec(page)?.[1] ?? ''
     const plain = await ask(script)
@@ -140,7 +140,7 @@ describe('the console', () => {
     }
   })
 
-  it('has a document that travels compressed too', async () => {
+  it('has a document that is compressed too', async () => {
     const plain = await ask('/openapi.json')
     const zipped = await ask('/openapi.json', { headers: { 'accept-encoding': 'gzip' } })
     expect(zipped.headers).toMatchObject({

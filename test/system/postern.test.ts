@@ -12,7 +12,7 @@ afterEach(async () => {
   postern = undefined
 })
 
-it('starts, takes mail for a domain made by the API, obeys a change, survives kill -9, and stops with 0', async () => {
+it('starts, accepts mail for a domain made with the API, applies a change, survives kill -9, and exits with 0', async () => {
   postern = await startPostern()
   await postern.settle()
   await postern.api.post('/v1/domains', { name: 'a.test', route: { type: 'discard' } })

@@ -107,7 +107,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
     pids,
     kill: async (of) => {
       const victims = pids(of)
-      if (victims.length === 0) throw new Error(`no process of ${of} runs`)
+      if (victims.length === 0) throw new Error(`no process of ${of} is running`)
       for (const pid of victims) signal(pid, 'SIGKILL')
       await until(`${of} is dead`, () => victims.every((pid) => !isAlive(pid)))
     },
@@ -122,8 +122,8 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
         seen = await books()
         return isQuiet(seen)
       }
-      await until('the books are quiet', ask, { withinMs, everyMs }).catch((error) => {
-        throw new Error(`${error.message}; the books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
+      await until('the books have settled', ask, { withinMs, everyMs }).catch((error) => {
+        throw new Error(`${error.message}; books: ${JSON.stringify({ ...seen, intervals: undefined })}`)
       })
       return books()
     },
@@ -179,7 +179,7 @@ async function startApi({ env, dataDirectory, written, readyWithinMs }: ApiStart
   })
   child.stderr.on('data', (chunk) => written.push(String(chunk)))
   const itIsReady = () => {
-    if (hasEnded(child)) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`)
+    if (hasEnded(child)) throw new Error(`it exited with ${child.exitCode ?? child.signalCode}`)
     return ready
   }
   try {

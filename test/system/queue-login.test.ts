@@ -109,7 +109,7 @@ async function failureOf(given: Gateway): Promise<{ failure: ConnectionFailure; 
   return { failure: failure as ConnectionFailure, sessions }
 }
 
-test('all refused: one sentence says what was tried and what was said, without the secret', async () => {
+test('if all are refused, one sentence says what was tried and the replies, without the secret', async () => {
   const offer = ['AUTH PLAIN LOGIN']
   const quoting = `535 5.7.8 no: ${base64(`\0${auth.user}\0${auth.secret}`)} ${auth.secret}`
   const answer = (line: string) => (line === 'AUTH LOGIN' ? '334 VXNlcm5hbWU6' : quoting)
@@ -120,7 +120,7 @@ test('all refused: one sentence says what was tried and what was said, without t
   )
 })
 
-test('a server that closes with each refusal is asked once for each mechanism', async () => {
+test('a server that closes after each refusal is asked once for each mechanism', async () => {
   const answer = (line: string) => (line === 'AUTH LOGIN' ? '334 VXNlcm5hbWU6' : '535 5.7.8 no drop')
   const { failure, sessions } = await failureOf({ offer: ['AUTH PLAIN LOGIN'], answer })
   expect(failure.text).toContain('AUTH PLAIN: 535 5.7.8 no')
@@ -133,12 +133,12 @@ test.each(['454 4.7.0 try later', '421 4.3.2 closing drop'])('%s: no other mecha
   expect(sessions.flat().filter((line) => line.startsWith('AUTH'))).toHaveLength(1)
 })
 
-test('nothing that we know: the offer is named', async () => {
+test('if no mechanism is known, names those offered', async () => {
   const { failure } = await failureOf({ offer: ['AUTH CRAM-MD5 GSSAPI'], answer: () => '500 what?' })
   expect(failure.text).toBe('gateway.test offers neither AUTH PLAIN nor LOGIN, but AUTH CRAM-MD5 GSSAPI')
 })
 
-test('a challenge to PLAIN that makes no sense is cancelled, and LOGIN tried', async () => {
+test('cancels PLAIN after an invalid challenge, and tries LOGIN', async () => {
   const answer = (line: string) =>
     line.startsWith('AUTH PLAIN') ? '334 eA==' : line === '*' ? '501 5.7.0 cancelled' : refusesPlain('')(line)
   const { port, sessions } = await gateway({ offer: ['AUTH PLAIN LOGIN'], answer })

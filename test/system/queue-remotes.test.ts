@@ -21,7 +21,7 @@ async function bed(...given: Parameters<typeof Testbed.open>) {
   return opened
 }
 
-test('Dovecot by LMTP: each recipient its own outcome', async () => {
+test('Dovecot over LMTP: each recipient has its own outcome', async () => {
   const dovecot = await startDovecot({ users: ['jane@l.test', 'joe@l.test'] })
   open.push(() => dovecot.stop())
   const route = { type: 'lmtp', host: dovecot.host, port: dovecot.port }
@@ -137,7 +137,7 @@ describe('by MX', () => {
   })
 })
 
-test('a TLS handshake that fails: the same attempt goes on without', async () => {
+test('after a failed TLS handshake the same attempt continues without TLS', async () => {
   const remote = await TestServer.start({
     extensions: ['PIPELINING', 'STARTTLS'],
     command: (line, session) => (line === 'STARTTLS' && session.number === 0 ? '220 go\r\nnot TLS at all' : undefined),

@@ -146,7 +146,7 @@ const deferred = (reply: RegExp, cause = 'tls-not-verified') => ({
   reply: expect.stringMatching(reply),
 })
 
-test('outboundTls: none, opportunistic and require, changed while it runs', async () => {
+test('outboundTls: none, opportunistic and require, changed at run time', async () => {
   const box = await bed({ queue: { outboundTls: 'none' } })
   expect((await outcome(box, 'good.test')).tls).toBeUndefined()
   box.apply({ queue: { outboundTls: 'opportunistic' } })
@@ -249,7 +249,7 @@ describe('MTA-STS (RFC 8461)', () => {
     expect(box.of('tls.unproved')).toMatchObject([{ domain, detail: expect.stringMatching(detail) }])
   })
 
-  test('a policy once seen holds although its page has gone', async () => {
+  test('a cached policy stays valid although its page is gone', async () => {
     const box = await bed()
     expect(await outcome(box, 'stsself.test')).toMatchObject(deferred(/MTA-STS/))
     pages.delete('stsself.test')
@@ -258,7 +258,7 @@ describe('MTA-STS (RFC 8461)', () => {
   })
 })
 
-describe('what the message itself asks (RFC 8689)', () => {
+describe('what the message itself requires (RFC 8689)', () => {
   test('TLS-Required: No waives what the recipient’s domain demands, not what the settings do', async () => {
     const text = 'Subject: x\r\nTLS-Required: No\r\n\r\nHello.\r\n'
     const box = await bed()

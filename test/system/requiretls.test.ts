@@ -97,7 +97,7 @@ describe('RFC 8689 REQUIRETLS', () => {
     },
   )
 
-  test('a route and the gateway: verified TLS, and REQUIRETLS is handed on', async () => {
+  test('a route and the gateway: verified TLS, and REQUIRETLS is passed on', async () => {
     const to = { host: 'mx.with.test', port, tls: 'opportunistic' }
     const box = await bed({
       domains: [{ name: 'route.test', route: { type: 'smtp', ...to } }],
@@ -128,7 +128,7 @@ describe('RFC 8689 REQUIRETLS', () => {
     expect((await box.mailOf('sender@sender.test'))[0]).toContain(`Status: ${status}`)
   })
 
-  test('one host away, the other without REQUIRETLS: it waits for the one that is away', async () => {
+  test('one host unavailable, the other without REQUIRETLS: waits for the unavailable one', async () => {
     const box = await bed()
     expect(await outcome(box, await box.send(['jane@gone.test'], asked))).toMatchObject({
       type: 'delivery.deferred',

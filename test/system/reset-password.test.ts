@@ -35,7 +35,7 @@ async function signIn(password: string) {
   return { status: answer.status, body: (await answer.json()) as { accessToken: string } }
 }
 
-it('gives an owner who is locked out a new password, on the machine and with Postern stopped', async () => {
+it('sets a new password for an owner who is locked out, on the machine, with Postern stopped', async () => {
   const options = { dataDirectory, env: { POSTERN_WORKERS: 'none' } }
   expect(reset()).toMatchObject({
     status: 1,

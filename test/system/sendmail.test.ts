@@ -78,13 +78,13 @@ describe('as sendmail', () => {
     }
   })
 
-  it('as cron calls it: names without a domain are of POSTERN_ORIGIN', async () => {
+  it('as cron calls it: names without a domain get POSTERN_ORIGIN', async () => {
     const input = 'From: "(Cron Daemon)" <root>\nTo: root\nSubject: word-cron\n\nran\n'
     expect(await run(['-i', '-FCronDaemon', '-B8BITMIME', '-oem', 'root'], { input })).toMatchObject({ code: 0 })
     expect(await arrived('root@home.test', 'word-cron')).toMatch(/^Return-Path: <[^@>]+@home\.test>\r$/m)
   })
 
-  it('a dot alone ends the message, but not with -i; the null sender; a full name; bytes as they are', async () => {
+  it('a line with only a dot ends the message, but not with -i; the null sender; a full name; unchanged bytes', async () => {
     const input = Buffer.from('Subject: word-dot\n\nabove gr\xfc\xdfe\n.\nbelow\n', 'latin1')
     expect((await run(['-f', '<>', 'ann@home.test'], { input })).code).toBe(0)
     expect((await run(['-oi', '-fops@home.test', '-F', 'The "Ops"', 'bob@home.test'], { input })).code).toBe(0)
@@ -96,7 +96,7 @@ describe('as sendmail', () => {
     expect(whole).toContain('From: "The \\"Ops\\"" <ops@home.test>\r\n')
   })
 
-  it('under the name sendmail, with more recipients than a URL holds', async () => {
+  it('under the name sendmail, with more recipients than fit into a URL', async () => {
     const name = join(postern.dataDirectory, 'sendmail')
     await symlink(launcher, name)
     const many = Array.from({ length: 400 }, (_, i) => `bob+list${i}@home.test`)
@@ -132,7 +132,7 @@ describe('as sendmail', () => {
     expect(dsn).toContain('Action: delivered')
   })
 
-  describe('by a program that passes no environment on', () => {
+  describe('from a program that does not pass on its environment', () => {
     const config = () => join(postern.dataDirectory, 'cli.env')
     beforeAll(() =>
       writeFile(config(), `POSTERN_URL=${postern.url}\nPOSTERN_TOKEN=${token}\nPOSTERN_ORIGIN=home.test\n`),
@@ -165,7 +165,7 @@ describe('as sendmail', () => {
       expect(aliases).toEqual({ code: 0, out: '', errors: '' })
     })
 
-    it('says which Node it needs when it finds none, and the caller may try again', async () => {
+    it('says which Node it needs if it finds none, and the caller may try again', async () => {
       const elsewhere = join(postern.dataDirectory, 'elsewhere/apps/cli')
       await mkdir(elsewhere, { recursive: true })
       await copyFile(launcher, join(elsewhere, 'postern'))
@@ -200,7 +200,7 @@ describe('as sendmail', () => {
     expect((await postern.mail('ann@home.test')).filter((mail) => mail.includes('word-never'))).toEqual([])
   })
 
-  it('a message past general.maxMessageBytes is EX_DATAERR', async () => {
+  it('a message over general.maxMessageBytes is EX_DATAERR', async () => {
     const input = `Subject: large\n\n${`${'x'.repeat(70)}\n`.repeat(400_000)}`
     expect(await run(['ann@home.test'], { input })).toMatchObject({
       code: 65,
@@ -268,7 +268,7 @@ describe('the delivery utility', () => {
     await expect.poll(explained).toMatch(/[45] attempts|was (delivered|bounced)/)
   })
 
-  it('says what it does, and what is missing', async () => {
+  it('prints its help, and says what is missing', async () => {
     const help = await run(['--help'])
     expect(help).toMatchObject({ code: 0, errors: '' })
     for (const word of 'submit deliver run queue show hold release delete bounce reroute explain -bs POSTERN_TOKEN'.split(

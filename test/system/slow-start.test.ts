@@ -27,7 +27,7 @@ async function leaveSlowWorker(dataDirectory: string): Promise<number> {
   return child.pid as number
 }
 
-it('the API starts, sweeps and serves although its workers take long to start', async () => {
+it('the API starts, sweeps and serves although its workers start slowly', async () => {
   const dataDirectory = await temporaryDirectory('slow-start')
   await leaveSlowWorker(dataDirectory)
   const startedAt = Date.now()

@@ -21,7 +21,7 @@ showLogsOnFailure(() => [postern, ...workers.map(({ logs }) => ({ name: 'worker 
 
 const measuredMs = 2_000
 
-it('takes mail at much the same speed while storage is slow or away, and has every event later, once', async () => {
+it('accepts mail at about the same speed while storage is slow or unavailable, and stores every event later, once', async () => {
   postern = await startPostern({ env: { POSTERN_WORKERS: 'none' } })
   middle = await startMiddle(postern.url)
   workers = Object.values(await startBothByHand(postern, middle.url))

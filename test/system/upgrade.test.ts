@@ -15,7 +15,7 @@ afterAll(() => postern?.stop())
 
 const former = join(import.meta.dirname, 'former/data-0.1.0.tar.gz')
 
-it("starts on the former release's data: settings, sign-in, mailboxes, and the mail that waits", async () => {
+it("starts on the previous release's data: settings, sign-in, mailboxes, and waiting mail", async () => {
   const dataDirectory = await temporaryDirectory('former')
   await promisify(execFile)('tar', ['-xzf', former, '-C', dataDirectory])
   postern = await startPostern({ dataDirectory })

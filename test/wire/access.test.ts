@@ -30,7 +30,7 @@ async function isServed(ip: string) {
 }
 
 describe('Control Access', () => {
-  it('refuses an address with 554 5.7.1 and closes; without the entry it is served again', async () => {
+  it('refuses an address with 554 5.7.1 and closes; serves it again without the entry', async () => {
     await isServed('192.0.2.7')
     const entry = await live.add('control-access', { value: '192.0.2.7', comment: 'sends junk' })
     const reply = await isRefused('192.0.2.7')
@@ -40,7 +40,7 @@ describe('Control Access', () => {
     await isServed('192.0.2.7')
   })
 
-  it('nothing is executed behind the refusal', async () => {
+  it('executes nothing after the refusal', async () => {
     await live.add('control-access', '127.0.0.10')
     const client = await live.connect({ from: '127.0.0.10', first: 'EHLO x.test\r\nMAIL FROM:<a@b.test>\r\nQUIT\r\n' })
     await client.expect(554, '5.7.1')
@@ -48,7 +48,7 @@ describe('Control Access', () => {
     expect(client.pending).toBe(0)
   })
 
-  it('a session that is open when its address is denied goes on; the next one is refused', async () => {
+  it('an open session continues when its address is denied; the next one is refused', async () => {
     const open = await live.greeted({ from: '127.0.0.11' })
     await live.add('control-access', '127.0.0.11')
     await open.mail({ from: 'x@b.test', to: 'ann@home.test', content: 'Subject: still open\r\n' })
@@ -111,7 +111,7 @@ describe('Control Access', () => {
     await isRefused('192.0.2.40')
   })
 
-  it('watched, the rule decides nothing and is recorded with the message', async () => {
+  it('in watch mode, the rule decides nothing and is recorded with the message', async () => {
     await live.add('control-access', '127.0.0.12')
     await live.set('security', { watch: ['control-access', 'kill-file'] })
     await live.add('kill', 'watched@b.test')
@@ -126,7 +126,7 @@ describe('Control Access', () => {
 })
 
 describe('concurrent sessions', () => {
-  it('maxConnectionsPerAddress: 421 4.7.0 past it, not for the White List, and 0 is no limit', async () => {
+  it('maxConnectionsPerAddress: 421 4.7.0 above it, except for the White List; 0 is no limit', async () => {
     await live.set('advanced', { maxConnectionsPerAddress: 2 })
     const first = await live.greeted({ from: '127.0.0.20' })
     await live.greeted({ from: '127.0.0.20' })
@@ -146,7 +146,7 @@ describe('concurrent sessions', () => {
     await again.quit()
   })
 
-  it('maxThreads: 421 4.3.2 past it', async () => {
+  it('maxThreads: 421 4.3.2 above it', async () => {
     // One is the session that is held across changes.
     await live.set('advanced', { maxThreads: 2 })
     const second = await live.greeted()

@@ -101,7 +101,7 @@ describe('ACME', () => {
     expect(p384.key).toBe('ECDSA P-384')
   })
 
-  it('an order that fails says why, is tried again later, and leaves what is there alone', async () => {
+  it('a failed order says why, is tried again later, and keeps the existing certificate', async () => {
     const id = await order(['nowhere.home.test'])
     await until('the trouble is shown', async () => (await certificate(id)).trouble !== undefined, { withinMs: 30_000 })
     const view = await certificate(id)
@@ -111,7 +111,7 @@ describe('ACME', () => {
     await live.event('certificate.failed', ({ name }) => name === 'nowhere.home.test')
   })
 
-  it('a directory that is not there is shown, and http, wildcards and missing agreement are refused', async () => {
+  it('reports a directory that cannot be reached, and refuses http, wildcards and a missing agreement', async () => {
     const id = await order(['mail.home.test'], { directoryUrl: `https://127.0.0.1:${await freePort()}/dir` })
     await until('the trouble is shown', async () => (await certificate(id)).trouble !== undefined, { withinMs: 30_000 })
     expect((await certificate(id)).trouble).toMatch(/ECONNREFUSED/)
@@ -127,7 +127,7 @@ describe('ACME', () => {
     expect(await refused({ names: [] })).toContain('names')
   })
 
-  it('neither the account key nor a private key is ever answered', async () => {
+  it('never returns the account key or a private key', async () => {
     const id = await order(['mail.home.test'])
     await issued(id)
     const paths = [

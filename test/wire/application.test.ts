@@ -101,7 +101,7 @@ async function message(id: string, state: string): Promise<MessageView> {
 
 // [advanced.deliveryApplication]
 describe('the delivery application', () => {
-  it('sees the message and its envelope, signed, and only when it is on', async () => {
+  it('gets the message and its envelope, signed, and only when it is on', async () => {
     await send()
     expect(seen).toHaveLength(0)
     await use()
@@ -131,14 +131,14 @@ describe('the delivery application', () => {
     expect(seen).toHaveLength(1)
   })
 
-  it('is the last to be asked: what another rule refuses never comes to it', async () => {
+  it('is asked last: never gets what another rule refuses', async () => {
     await use()
     await live.set('general', { maxMessageBytes: 2000 })
     expect((await send({ content: `Subject: big\r\n\r\n${'x'.repeat(3000)}\r\n` })).reply.code).toBe(552)
     expect(seen).toHaveLength(0)
   })
 
-  it('refuses with its words', async () => {
+  it('refuses with its own text', async () => {
     await use()
     script = answer({ action: 'reject', reason: 'no invoices today' })
     const { reply } = await send()
@@ -147,7 +147,7 @@ describe('the delivery application', () => {
     expect(event).toMatchObject({ verdict: { rule: 'delivery-application', reason: 'application-refused' } })
   })
 
-  it('holds until somebody releases it, and adds headers', async () => {
+  it('holds a message until it is released, and adds headers', async () => {
     await use()
     script = answer({ action: 'hold', reason: 'look at it', headers: [{ name: 'X-Filter', value: 'doubtful; 7.1' }] })
     const { reply, id } = await send()
@@ -163,7 +163,7 @@ describe('the delivery application', () => {
     expect(mail?.indexOf('X-Filter')).toBeLessThan(mail?.indexOf('Subject:') ?? 0)
   })
 
-  it('redirects, and the trace keeps who was meant', async () => {
+  it('redirects, and the trace keeps the original recipients', async () => {
     await use()
     script = answer({ action: 'redirect', to: ['bob@also.test'], headers: [{ name: 'X-Meant-For', value: 'ann' }] })
     const { id } = await send()
@@ -177,7 +177,7 @@ describe('the delivery application', () => {
     expect((await live.mail('ann@home.test')).some((text) => text.includes(id))).toBe(false)
   })
 
-  it('gets a large message whole, flowing', async () => {
+  it('gets a large message whole, as a stream', async () => {
     await use({ timeoutSeconds: 20 })
     await live.set('general', { maxMessageBytes: 0 })
     const line = `${'0123456789abcdef'.repeat(60)}\r\n`
@@ -217,7 +217,7 @@ describe('a delivery application that', () => {
       expect(seen).toHaveLength(1)
     })
 
-  it('is silent: the setting decides, after its time', async () => {
+  it('is silent: the setting decides after the timeout', async () => {
     script = () => 'silence'
     await use({ timeoutSeconds: 1 })
     const { reply } = await send()
@@ -232,7 +232,7 @@ describe('a delivery application that', () => {
     await message((await send()).id, 'held')
   })
 
-  it('is slow for one holds up nobody else', async () => {
+  it('is slow for one client does not delay others', async () => {
     script = ({ message }) => (message.includes('slow') ? 'silence' : { body: '{"action":"accept"}' })
     await use({ timeoutSeconds: 5 })
     let ended = false
@@ -245,7 +245,7 @@ describe('a delivery application that', () => {
     expect((await slow).reply).toMatchObject(later)
   })
 
-  it('is dead costs its time-out a few times only, and is asked again later', async () => {
+  it('is down costs its timeout only a few times, and is asked again later', async () => {
     script = () => 'silence'
     await use({ timeoutSeconds: 1 })
     for (let i = 0; i < 5; i++) await send()
@@ -257,7 +257,7 @@ describe('a delivery application that', () => {
     await until('it is asked again', async () => (await send()).reply.code === 250, { withinMs: 20_000, everyMs: 1000 })
   })
 
-  it('nobody listens for, or whose address may not be reached, is not there', async () => {
+  it('does not listen, or has an address that may not be reached, counts as unavailable', async () => {
     await use({ url: 'http://127.0.0.10:1/' })
     expect((await send()).reply).toMatchObject(later)
     const told = new Set<string>()
@@ -271,7 +271,7 @@ describe('a delivery application that', () => {
     expect(seen).toHaveLength(0)
   })
 
-  it('is only watched changes nothing, and the trail says what it would have done', async () => {
+  it('is in watch mode changes nothing, and the trail says what it would have done', async () => {
     await use()
     await live.set('security', { watch: ['delivery-application'] })
     script = answer({ action: 'reject', reason: 'never' })
@@ -284,7 +284,7 @@ describe('a delivery application that', () => {
     await message((await send()).id, 'finished')
   })
 
-  it('is the one that README shows understands and answers', async () => {
+  it('is the example in README understands and answers', async () => {
     const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
     const port = await freePort('127.0.0.9')
     const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1]?.replace('listen(8099)', `listen(${port}, '127.0.0.9')`) ?? ''

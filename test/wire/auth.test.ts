@@ -35,7 +35,7 @@ const yes = { code: 235, enhanced: '2.7.0' }
 const no = { code: 535, enhanced: '5.7.8' }
 
 describe('AUTH (RFC 4954)', () => {
-  it('is offered under TLS only, and refused with 538 5.7.11 before it', async () => {
+  it('is offered only under TLS, and refused with 538 5.7.11 before it', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('AUTH')).toBe(false)
     await client.say(plain('ann', password)).expect(538, '5.7.11')
@@ -66,7 +66,7 @@ describe('AUTH (RFC 4954)', () => {
     expect(output).toMatch(/<~ {2}235 2\.7\.0/)
   })
 
-  it('allowPlainWithoutTls offers it in the clear, at once, and takes it back', async () => {
+  it('allowPlainWithoutTls offers it without TLS at once, and withdraws it', async () => {
     await live.set('advanced', { allowPlainWithoutTls: true })
     const client = await live.connect()
     expect((await client.hello()).get('AUTH')).toBe('PLAIN LOGIN')
@@ -76,7 +76,7 @@ describe('AUTH (RFC 4954)', () => {
     await other.say(plain('ann', password)).expect(538, '5.7.11')
   })
 
-  it('disableAuth: not offered, 502 5.5.1; a login that was made stays', async () => {
+  it('disableAuth: not offered, 502 5.5.1; existing logins stay', async () => {
     const before = await secure()
     await before.say(plain('ann', password)).expect(235)
     await live.set('advanced', { disableAuth: true })
@@ -103,7 +103,7 @@ describe('AUTH (RFC 4954)', () => {
     for (const name of ['bob@home.test', 'nobody', 'also.test']) await client.say(as(name)).expect(535, '5.7.8')
   })
 
-  it('broken exchanges are 501 and the session lives on', async () => {
+  it('broken exchanges get 501, and the session continues', async () => {
     const client = await secure()
     await client.say('AUTH PLAIN').expect(334)
     await client.say('*').expect(501, '5.7.0')
@@ -123,7 +123,7 @@ describe('AUTH (RFC 4954)', () => {
 })
 
 describe('who may log in', () => {
-  it('unknown user, wrong password and disabled account are one answer, to the letter', async () => {
+  it('unknown user, wrong password and disabled account get exactly the same reply', async () => {
     const id = await live.make('accounts', { address: 'gone@home.test', secret: password })
     await live.alter(`/v1/accounts/${id}`, { disabled: true })
     const wrong = await login('ann', 'not the password')
@@ -136,7 +136,7 @@ describe('who may log in', () => {
     expect(await login('gone@home.test', password)).toMatchObject(yes)
   })
 
-  it('for an unknown login a hash is checked too', async () => {
+  it('a hash is checked even for an unknown login', async () => {
     const took = { wrong: [] as number[], unknown: [] as number[] }
     // The first check of a process is slower than the others.
     await login('ann', 'warm up')
@@ -150,7 +150,7 @@ describe('who may log in', () => {
     console.info(`wrong password ${wrong.toFixed(1)} ms, unknown login ${unknown.toFixed(1)} ms, at least`)
   })
 
-  it('a new password counts at once, the old one no more', async () => {
+  it('a new password is valid at once, and the old one is not', async () => {
     const id = await live.make('accounts', { address: 'eve@home.test', login: 'eve', secret: password })
     expect(await login('eve', password)).toMatchObject(yes)
     await live.alter(`/v1/accounts/${id}`, { secret: 'another long password' })
@@ -168,7 +168,7 @@ describe('who may log in', () => {
     expect(await login('bob:home.test', password)).toMatchObject(no)
   })
 
-  it('a session is logged in no more once its account is disabled or gone; a transaction ends as it began', async () => {
+  it('a session loses its login when its account is disabled or removed; a transaction in progress finishes', async () => {
     await live.empty('relay')
     for (const end of ['disabled', 'gone']) {
       const id = await live.make('accounts', { address: `${end}@home.test`, secret: password })
@@ -184,7 +184,7 @@ describe('who may log in', () => {
     }
   })
 
-  it('events tell of it and hold no secret', async () => {
+  it('is recorded in events without secrets', async () => {
     await login('eavesdropped', 'the-very-secret')
     await login('ann', password)
     const failed = await live.event('auth.failed', (event) => event.login === 'eavesdropped')

@@ -70,7 +70,7 @@ it('an HTTP request', async () => {
   client.destroy()
 })
 
-it('a TLS greeting to the plain port, and noise', async () => {
+it('a TLS greeting on the plain port, and noise', async () => {
   const client = await stranger(2)
   await client.expect(220)
   client.write(Uint8Array.from([0x16, 0x03, 0x01, 0x02, 0, 1, 0, 1, 0xfc, 3, 3, ...Array(200).fill(0x0a)]))
@@ -83,7 +83,7 @@ it('a TLS greeting to the plain port, and noise', async () => {
   noisy.destroy()
 })
 
-it('lines without end, and longer than RFC 5321 §4.5.3.1 allows', async () => {
+it('endless lines, and lines longer than RFC 5321 §4.5.3.1 allows', async () => {
   const client = await stranger(4)
   await client.hello()
   client.write('MAIL FROM:<')
@@ -142,7 +142,7 @@ it('clients that vanish: in the banner, in a command, in the data, with a half-c
   await halfClosed.closed()
 })
 
-it('many sessions at once that say nothing', async () => {
+it('many silent sessions at once', async () => {
   const silent = await Promise.all(Array.from({ length: 40 }, () => stranger(8)))
   for (const client of silent) await client.expect(220)
   for (const client of silent) client.destroy()

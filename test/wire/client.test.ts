@@ -41,7 +41,7 @@ describe('the raw client, against a real server', () => {
     expect(await client.closed()).toBe('closed')
   })
 
-  it('shows the dialogue when something else comes, and when nothing comes', async () => {
+  it('shows the dialogue when another reply arrives, and when none does', async () => {
     const postfix = await keep(startPostfix({ deliver: { to: 'discard' } }))
     const client = await connect({ port: postfix.port, withinMs: 1000 })
     await client.expect(220)
@@ -51,7 +51,7 @@ describe('the raw client, against a real server', () => {
   })
 })
 
-it('the sink hands over each message whole', async () => {
+it('the sink returns each message whole', async () => {
   const taken: TakenMessage[] = []
   const sink = await startWireSink({ take: (message) => taken.push(message) })
   const client = await connect({ port: sink.port })

@@ -21,7 +21,7 @@ async function ask(line: string, from = '127.0.0.71') {
 }
 
 describe('names and the banner', () => {
-  it('hostname stands in banner, EHLO, Received and the goodbye', async () => {
+  it('hostname is in the banner, EHLO, Received and the reply to QUIT', async () => {
     await live.set('general', { hostname: 'mail.example.test' })
     const client = await live.connect()
     expect((await client.expect(220)).raw).toMatch(/^220 mail\.example\.test /)
@@ -35,7 +35,7 @@ describe('names and the banner', () => {
     expect(mail).toMatch(/by mail\.example\.test \(Postern\) with ESMTP id [0-9a-f-]{36}\r\n\tfor <ann@home\.test>;/)
   })
 
-  it('an open session speaks under the new name at its next greeting', async () => {
+  it('an open session uses the new name at its next greeting', async () => {
     const client = await live.greeted()
     await live.set('general', { hostname: 'new.example.test' })
     expect((await client.say('EHLO client.test').expect(250)).lines[0]).toMatch(/^new\.example\.test /)
@@ -65,13 +65,13 @@ describe('names and the banner', () => {
 })
 
 describe('VRFY', () => {
-  it('confirms nothing while it is disabled', async () => {
+  it('confirms nothing while disabled', async () => {
     for (const who of ['ann@home.test', 'nobody@home.test', 'x@far.test', '<ann@home.test>', 'ann'])
       expect(await ask(`VRFY ${who}`), who).toMatchObject({ code: 252, enhanced: '2.1.5' })
     await (await live.greeted()).say('VRFY').expect(501)
   })
 
-  it('is truthful when it is not: 250, 251, 550, and 252 for what is not ours', async () => {
+  it('is truthful when enabled: 250, 251, 550, and 252 for addresses that are not local', async () => {
     await live.set('security', { disableVrfy: false })
     expect((await ask('VRFY ann@home.test')).raw).toBe('250 2.1.5 <ann@home.test>')
     expect((await ask('VRFY <ANN@also.test>')).raw).toBe('250 2.1.5 <ann@home.test>')
@@ -85,11 +85,11 @@ describe('VRFY', () => {
 })
 
 describe('EXPN', () => {
-  it('is 502 5.5.1 while it is disabled', async () => {
+  it('is 502 5.5.1 while disabled', async () => {
     expect(await ask('EXPN team@home.test', '127.0.0.70')).toMatchObject({ code: 502, enhanced: '5.5.1' })
   })
 
-  it('shows the members to who is ours, and to others only with allowRemoteViewOfGroups', async () => {
+  it('shows members to local users, and to others only with allowRemoteViewOfGroups', async () => {
     await live.set('security', { disableExpn: false })
     const { raw } = await ask('EXPN team@home.test', '127.0.0.70')
     expect(raw.split('\n')).toEqual(['250-2.1.5 <ann@home.test>', '250 2.1.5 <x@far.test>'])
@@ -101,7 +101,7 @@ describe('EXPN', () => {
     expect(await ask('EXPN team@home.test')).toMatchObject({ code: 250 })
   })
 
-  it('stands in EHLO for whom it answers (RFC 5321 §3.5.2), as VRFY does', async () => {
+  it('is in EHLO for clients that it answers (RFC 5321 §3.5.2), as VRFY is', async () => {
     const client = await live.connect({ from: '127.0.0.71' })
     const ours = await live.connect({ from: '127.0.0.70' })
     for (const offered of [await client.hello(), await ours.hello()])

@@ -20,7 +20,7 @@ async function guess(from: string, times: number) {
 
 // [dictionary.softErrorLimit, dictionary.softErrorDelaySeconds, dictionary.hardErrorLimit]
 describe('softErrorLimit and softErrorDelaySeconds', () => {
-  it('past the limit each reply waits, and nobody else does', async () => {
+  it('past the limit each reply is delayed, and no other session is', async () => {
     await live.set('dictionary', { softErrorLimit: 2, softErrorDelaySeconds: tooLong })
     const waiting = await live.greeted({ from: '127.2.0.1' })
     for (const _ of [1, 2]) await waiting.say('NONSENSE').expect(500)
@@ -48,7 +48,7 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     await client.say('NOOP').expect(250)
   })
 
-  it('a message is taken all the same, late', async () => {
+  it('a message is still accepted, late', async () => {
     await live.set('dictionary', { softErrorLimit: 1, softErrorDelaySeconds: 1 })
     const client = await live.greeted({ from: '127.2.0.3' })
     for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
@@ -56,7 +56,7 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     expect(reply.afterMs).toBeGreaterThan(950)
   })
 
-  it('also what asks for a message, and what acknowledges a piece of one', async () => {
+  it('also the reply that asks for a message, and the one that acknowledges a chunk', async () => {
     const transaction = async (from: string) => {
       const client = await live.greeted({ from })
       for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
@@ -71,7 +71,7 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     expect((await inPieces.write('BDAT 7 LAST\r\npiece\r\n').expect(250)).afterMs).toBeGreaterThan(950)
   })
 
-  it('an open session obeys what is changed at its next reply, and errors from before count', async () => {
+  it('an open session applies a change at its next reply, and counts earlier errors', async () => {
     const client = await live.greeted({ from: '127.2.0.6' })
     const isLate = async (softErrorLimit: number) => {
       await live.set('dictionary', { softErrorLimit, softErrorDelaySeconds: 1 })
@@ -102,7 +102,7 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
 })
 
 describe('hardErrorLimit', () => {
-  it('so many errors: 421 4.7.0 and the end; an event names the rule', async () => {
+  it('at the limit: 421 4.7.0 and the end of the session; an event names the rule', async () => {
     await live.set('dictionary', { hardErrorLimit: 3 })
     const from = '127.2.1.1'
     const client = await live.greeted({ from })
@@ -122,7 +122,7 @@ describe('hardErrorLimit', () => {
     expect((await banner(port(), from)).code).toBe(220)
   })
 
-  it('with blockMinutes the address is kept out', async () => {
+  it('with blockMinutes the address is blocked', async () => {
     await live.set('dictionary', { hardErrorLimit: 2, blockMinutes: 7 })
     const from = '127.2.1.2'
     const client = await live.greeted({ from })
@@ -144,7 +144,7 @@ describe('hardErrorLimit', () => {
     expect(await staysOut(live.postern, '127.2.1.3')).toBe(true)
   })
 
-  it('nothing but errors: as many as it says, and 0 is no limit, where no flood is looked for', async () => {
+  it('only errors: exactly as many as the limit, and 0 is no limit if floods are not detected', async () => {
     await live.set('security', { autoDenyHackAttempts: false })
     await live.set('dictionary', { hardErrorLimit: 60 })
     const client = await live.greeted({ from: '127.2.1.4' })
@@ -158,7 +158,7 @@ describe('hardErrorLimit', () => {
     await white.say('NOOP').expect(250)
   })
 
-  it('below the soft limit it is refused, and the worker is unchanged', async () => {
+  it('a value below the soft limit is refused, and the worker does not change', async () => {
     await live.set('dictionary', { softErrorLimit: 5 })
     const { status, text } = await live.api.call('PATCH', '/v1/settings/dictionary', { body: { hardErrorLimit: 4 } })
     expect(status).toBe(422)
@@ -168,7 +168,7 @@ describe('hardErrorLimit', () => {
 
 // [dictionary.maxInvalidRecipients, dictionary.windowMinutes, dictionary.blockMinutes]
 describe('maxInvalidRecipients', () => {
-  it('windowMinutes 0: within one session; it ends, and is blocked where blockMinutes says so', async () => {
+  it('windowMinutes 0: within one session, which ends, and is blocked if blockMinutes is set', async () => {
     await live.set('dictionary', { maxInvalidRecipients: 3 })
     const first = await guess('127.2.2.1', 3)
     await first.expect(421, '4.7.0')
@@ -192,7 +192,7 @@ describe('maxInvalidRecipients', () => {
     expect(entry?.evidence?.join('\n')).toContain('unknown recipient <guess0@home.test>')
   })
 
-  it('from thirty addresses at once; known recipients count for nothing', async () => {
+  it('from thirty addresses at once; known recipients do not count', async () => {
     await live.set('dictionary', { maxInvalidRecipients: 2, windowMinutes: 10, blockMinutes: 5 })
     const attackers = Array.from({ length: 30 }, (_, i) => `127.2.3.${i + 1}`)
     await Promise.all(attackers.map((from) => guess(from, 2)))
@@ -205,7 +205,7 @@ describe('maxInvalidRecipients', () => {
       await honest.mail({ from: 'x@far.test', to: ['ann@home.test', 'bob@home.test'], content: 'Subject: x\r\n' })
   })
 
-  it('guessing with VRFY is guessing', async () => {
+  it('guesses with VRFY count', async () => {
     await live.set('security', { disableVrfy: false })
     await live.set('dictionary', { maxInvalidRecipients: 2 })
     const client = await live.greeted({ from: '127.2.6.1' })

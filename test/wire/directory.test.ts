@@ -34,7 +34,7 @@ const sent = (to: string) => taken.filter(({ recipients }) => recipients.include
 const arrives = (to: string) => until(`${to} has it`, () => Promise.resolve(sent(to).length > 0))
 
 describe('verifyRecipients any', () => {
-  it('takes every recipient to the route, and goes back', async () => {
+  it('passes every recipient to the route, and can be turned off again', async () => {
     const id = await live.make('domains', { name: 'any.test', route: route(), verifyRecipients: 'any' })
     expect(await send(['Who.Ever+box@any.test', 'postmaster@any.test', 'who@home.test'])).toEqual([250, 250, 550])
     for (const to of ['Who.Ever+box@any.test', 'postmaster@any.test']) await arrives(to)
@@ -43,7 +43,7 @@ describe('verifyRecipients any', () => {
   })
 })
 
-describe('postmaster reaches somebody', () => {
+describe('postmaster reaches a mailbox', () => {
   it('of every domain, whatever its route, and without a domain', async () => {
     await live.make('domains', { name: 'routed.test', route: route() })
     await live.make('domains', { name: 'gone.test', route: { type: 'discard' } })
@@ -71,7 +71,7 @@ describe('postmaster reaches somebody', () => {
 })
 
 describe('forwarding', () => {
-  it('keeps a copy, or does not, and does not go round in circles', async () => {
+  it('keeps a copy if configured, and does not loop', async () => {
     await live.make('domains', { name: 'out.test', route: route(), verifyRecipients: 'any' })
     const id = await live.make('accounts', { address: 'kim@home.test', secret: password, forwardTo: ['kim@out.test'] })
     expect(await send(['kim@home.test'])).toEqual([250])
@@ -92,7 +92,7 @@ describe('forwarding', () => {
   })
 })
 
-it('nothing but the directory makes mailboxes', async () => {
+it('only the directory creates mailboxes', async () => {
   await live.make('domains', { name: 'refusing.test', route: { ...route(), port: 1 } })
   await live.make('accounts', { address: 'x@refusing.test', secret: password })
   const { id } = await live.api.post<{ id: string }>('/v1/messages', {

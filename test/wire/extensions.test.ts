@@ -54,7 +54,7 @@ async function isDeferred(id: string): Promise<boolean> {
 const idIn = (text: string) => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[0] ?? text
 
 describe('RFC 3030 CHUNKING', () => {
-  it('chunks become a message, in a maildir and at a host that knows only DATA', async () => {
+  it('chunks become one message, in a maildir and at a host that supports only DATA', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('CHUNKING')).toBe(true)
     for (const to of ['ann@home.test', 'ann@next.test']) {
@@ -111,7 +111,7 @@ describe('RFC 3030 CHUNKING', () => {
 })
 
 describe('RFC 9422 LIMITS', () => {
-  it('RCPTMAX is advanced.maxRecipients, and past it there is 452 4.5.3', async () => {
+  it('RCPTMAX is advanced.maxRecipients, and above it the reply is 452 4.5.3', async () => {
     await live.set('advanced', { maxRecipients: 2 })
     const client = await live.connect()
     expect((await client.hello()).get('LIMITS')).toBe('RCPTMAX=2')
@@ -145,7 +145,7 @@ describe('RFC 6531 SMTPUTF8', () => {
 })
 
 describe('RFC 8689 REQUIRETLS', () => {
-  it('is offered under TLS only, and mail that asks for it never reaches a host without', async () => {
+  it('is offered only under TLS, and mail that requires it never reaches a host without it', async () => {
     const plain = await live.connect()
     expect((await plain.hello()).has('REQUIRETLS')).toBe(false)
     await plain.say('MAIL FROM:<x@far.test> REQUIRETLS').expect(555, '5.5.4')
@@ -163,7 +163,7 @@ describe('RFC 8689 REQUIRETLS', () => {
 })
 
 describe('RFC 1985 ETRN', () => {
-  it('mail that waits for a domain is tried at once, by an order that the API made', async () => {
+  it('waiting mail for a domain is tried at once, by an order from the API', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('ETRN')).toBe(true)
     const { raw } = await client.mail({ from: 'x@far.test', to: 'ann@later.test', content: 'Subject: waits\r\n\r\nx' })
@@ -179,7 +179,7 @@ describe('RFC 1985 ETRN', () => {
     expect(await live.event('order.done', ({ action }) => action === 'run')).toBeDefined()
   })
 
-  it('asked again soon after, the run follows, for mail that was not there before', async () => {
+  it('a repeated request soon after still causes a run, for mail that arrived since', async () => {
     const client = await live.greeted()
     await client.say('ETRN later.test').expect(250, '2.0.0')
     const { raw } = await client.mail({ from: 'x@far.test', to: 'ann@later.test', content: 'Subject: late\r\n\r\nx' })
@@ -194,7 +194,7 @@ describe('RFC 1985 ETRN', () => {
     }
   })
 
-  it('who may not relay is not offered it: 459', async () => {
+  it('a client that may not relay is not offered it, and gets 459', async () => {
     await live.empty('relay')
     const client = await live.connect()
     expect((await client.hello()).has('ETRN')).toBe(false)
@@ -203,7 +203,7 @@ describe('RFC 1985 ETRN', () => {
 })
 
 describe('RFC 3461 DSN', () => {
-  it('a success is told with ORCPT of RFC 6533 where the sender asked for it', async () => {
+  it('a success is reported with the ORCPT of RFC 6533 if the sender requested it', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('DSN')).toBe(true)
     await client.say('MAIL FROM:<bob@home.test> RET=HDRS ENVID=QQ+2B1 SMTPUTF8').expect(250)
@@ -220,7 +220,7 @@ describe('RFC 3461 DSN', () => {
 })
 
 describe('trace and submission', () => {
-  it('Received names the transmission type of RFC 3848, and the message is kept as RFC 5322 wants it', async () => {
+  it('Received has the transmission type of RFC 3848, and the stored message conforms to RFC 5322', async () => {
     const content = 'Subject: traced\r\n\r\nx'
     const plain = await live.connect()
     await plain.expect(220)
@@ -240,7 +240,7 @@ describe('trace and submission', () => {
     expect(await types()).toEqual(['ESMTP', 'ESMTPS', 'ESMTPSA', 'SMTP'])
   })
 
-  it('RFC 6409: the submission port wants TLS and a login, and adds Date and Message-ID (RFC 5322)', async () => {
+  it('RFC 6409: the submission port requires TLS and a login, and adds Date and Message-ID (RFC 5322)', async () => {
     await live.empty('relay')
     const client = await live.greeted({ port: live.postern.submissionPort })
     await client.say('MAIL FROM:<ann@home.test>').expect(530, '5.7.0')
@@ -255,7 +255,7 @@ describe('trace and submission', () => {
     expect(await mail()).toMatch(/\r\nMessage-ID: <[0-9a-f-]{36}@/)
   })
 
-  it('RFC 6152: bytes above 127 stay as they came', async () => {
+  it('RFC 6152: bytes above 127 are unchanged', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('8BITMIME')).toBe(true)
     await envelope(client, 'ann@next.test', ' BODY=8BITMIME')

@@ -37,7 +37,7 @@ async function nextIsServed() {
   await live.held.say('NOOP').expect(250)
 }
 
-describe('one stranger after the other', () => {
+describe('one hostile client after another', () => {
   it.each<[string, string, RegExp, string?]>([
     ['an unknown command', 'XYZZY\r\n', /^500 5\.5\.[12] /],
     ['an empty line', '\r\n', /^500 5\.5\.2 /],
@@ -101,7 +101,7 @@ describe('one stranger after the other', () => {
     await nextIsServed()
   })
 
-  it('ten thousand pieces of pipelined garbage: bounded answers, 421 and the end', async () => {
+  it('ten thousand pieces of pipelined garbage: a bounded number of replies, 421 and the end', async () => {
     const ip = stranger()
     const client = await live.greeted({ from: ip })
     client.write('NONSENSE\r\n'.repeat(10_000))
@@ -113,7 +113,7 @@ describe('one stranger after the other', () => {
     await nextIsServed()
   })
 
-  it('a client that sends commands and reads no reply does not fill the memory', async () => {
+  it('a client that sends commands and reads no replies does not fill the memory', async () => {
     const client = await live.greeted({ from: stranger() })
     for (let i = 0; i < 50; i++) client.write('NOOP\r\n'.repeat(2000))
     await nextIsServed()
@@ -125,14 +125,14 @@ describe('one stranger after the other', () => {
 describe('connections that end in the middle', () => {
   const sessions = async () => (await live.postern.workers()).find(({ service }) => service === 'smtp')?.sessions
 
-  it('half-closed after a command: the reply still comes, then the end', async () => {
+  it('half-closed after a command: the reply is still sent, then the session ends', async () => {
     const client = await live.greeted()
     client.say('NOOP').end()
     await client.expect(250)
     expect(await client.closed()).toBe('closed')
   })
 
-  it('half-closed or broken within a message: nothing of it is kept', async () => {
+  it('half-closed or broken within a message: no part of it is stored', async () => {
     const before = (await live.postern.quiet()).total.received
     for (const how of ['end', 'reset'] as const) {
       const client = await live.greeted()
@@ -150,7 +150,7 @@ describe('connections that end in the middle', () => {
     expect((await live.postern.quiet()).total.received).toBe(before + 1)
   })
 
-  it('a hundred that connect and say nothing, or vanish, leave no session behind', async () => {
+  it('a hundred clients that say nothing or vanish leave no session behind', async () => {
     const silent = await Promise.all(Array.from({ length: 100 }, (_, i) => live.connect({ from: `127.0.2.${i + 1}` })))
     for (const [i, client] of silent.entries()) {
       if (i % 3 === 0) client.reset()

@@ -52,7 +52,7 @@ const taken = '250 2.1.5'
 const on = (delaySeconds: number) => live.set('security', { greylist: { delaySeconds, rememberDays: 1 } })
 
 describe('greylist, RFC 6647', () => {
-  it('off, on, off: at once, later, at once', async () => {
+  it('off, on, off: accepted at once, delayed, accepted at once', async () => {
     expect(await tried('198.51.100.1')).toBe(taken)
     await on(300)
     expect(await tried('198.51.100.1')).toBe(later)
@@ -63,7 +63,7 @@ describe('greylist, RFC 6647', () => {
     expect(await tried('198.51.100.1')).toBe(taken)
   })
 
-  it('who comes back after the delay passes and is remembered, also from another address of its network', async () => {
+  it('a client that returns after the delay passes and is remembered, also from another address in its network', async () => {
     await on(1)
     const client = await greeted('198.51.100.2')
     await client.say(`MAIL FROM:<${sender()}>`).expect(250)
@@ -80,7 +80,7 @@ describe('greylist, RFC 6647', () => {
     expect(await tried('198.51.100.2', `other-${sender()}`)).toBe(later)
   })
 
-  it('IPv6: the network is a /64; the null sender waits as others do', async () => {
+  it('IPv6: the network is a /64; the null sender waits like others', async () => {
     await on(1)
     expect(await tried('2001:db8:1::1', '')).toBe(later)
     await passes('2001:db8:1::ffff:1', '')
@@ -108,7 +108,7 @@ describe('greylist, RFC 6647', () => {
     await person.say('RCPT TO:<bob@home.test>').expect(250)
   })
 
-  it('watched: says so and takes the mail', async () => {
+  it('watched: says so and accepts the mail', async () => {
     await on(300)
     await live.set('security', { watch: ['greylist'] })
     const client = await greeted('198.51.100.7')
@@ -117,7 +117,7 @@ describe('greylist, RFC 6647', () => {
     expect((event.rules as string[]).join()).toContain('rcpt: greylist (watched)')
   })
 
-  it('a client that pipelines has each recipient answered', async () => {
+  it('each recipient of a pipelining client gets a reply', async () => {
     await on(1)
     const client = await greeted('198.51.100.8')
     client.say(`MAIL FROM:<${sender()}>`, 'RCPT TO:<ann@home.test>', 'RCPT TO:<nobody@home.test>')
@@ -146,7 +146,7 @@ describe('greylist, RFC 6647', () => {
 })
 
 /** The last one: the worker is another process after it, which is against what a change made by `live` asserts. */
-it('a worker that was killed remembers', async () => {
+it('a killed worker remembers after its restart', async () => {
   const wanted = { greylist: { delaySeconds: 1, rememberDays: 1 } }
   const { revision } = await live.api.patch<WriteResult>('/v1/settings/security', wanted)
   await live.postern.settle(revision)

@@ -52,7 +52,7 @@ describe('a hack attempt', () => {
     await live.event('address.blocked', ({ address }) => address === from)
   })
 
-  it('of a White-listed client (W) is none; of one that is listed no more it is', async () => {
+  it('by a White-listed client (W) is ignored, until the client is no longer listed', async () => {
     const from = stranger()
     const id = await live.add('white', from)
     const client = await live.greeted({ from })
@@ -69,14 +69,14 @@ describe('a hack attempt', () => {
     await untilRefused(port(), from)
   })
 
-  it('from the console is answered alike, and blocks nobody', async () => {
+  it('from a console address gets the same reply, and blocks nothing', async () => {
     const client = await live.greeted({ from: '127.0.0.1' })
     client.write('NOOP\r\n'.repeat(500))
     await client.closed()
     expect(await staysOut(live.postern, '127.0.0.1')).toBe(true)
   })
 
-  it('autoDenyHackAttempts off: answered as protocol errors; autoDenyMinutes: for so long', async () => {
+  it('autoDenyHackAttempts off: answered as protocol errors; autoDenyMinutes: the length of the block', async () => {
     await live.set('security', { autoDenyHackAttempts: false })
     const from = stranger()
     const client = await live.greeted({ from })
@@ -92,7 +92,7 @@ describe('a hack attempt', () => {
     expect(Date.parse((await entryOf(live.postern, from))?.expiresAt ?? '') - Date.now()).toBeLessThanOrEqual(180_000)
   })
 
-  it('hidden in a message that is rewritten is text of it, and no attempt', async () => {
+  it('hidden in a rewritten message is part of its text, and not an attempt', async () => {
     await live.set('advanced', { bareLineFeeds: 'normalize' })
     const from = stranger()
     const client = await live.greeted({ from })
@@ -107,11 +107,11 @@ describe('a hack attempt', () => {
 })
 
 // [security.greetingDelaySeconds, security.autoDenyHackAttempts]
-describe('who talks before the banner', () => {
+describe('a client that sends before the banner', () => {
   const first = 'EHLO robot.test\r\nMAIL FROM:<x@far.test>\r\n'
   const robot = (from: string) => live.connect({ from, first })
 
-  it('is refused, and kept out with reason, evidence and expiry; by hand it is let in again', async () => {
+  it('is refused and blocked with reason, evidence and expiry, until the entry is removed', async () => {
     await live.set('security', { greetingDelaySeconds: 8, autoDenyMinutes: 5 })
     const from = stranger()
     const client = await robot(from)
@@ -134,7 +134,7 @@ describe('who talks before the banner', () => {
     expect(refusal.afterMs).toBeLessThan(afterMs)
   })
 
-  it('is not kept out when White-listed (W), once it is no more it is', async () => {
+  it('is not blocked while White-listed (W), and is blocked afterwards', async () => {
     await live.set('security', { greetingDelaySeconds: 1 })
     const from = stranger()
     const id = await live.add('white', from)
@@ -146,7 +146,7 @@ describe('who talks before the banner', () => {
     await untilRefused(port(), from)
   })
 
-  it('is only refused with autoDenyHackAttempts off, and only told of with pregreet watched', async () => {
+  it('is only refused with autoDenyHackAttempts off, and only recorded with pregreet watched', async () => {
     await live.set('security', { greetingDelaySeconds: 1, autoDenyHackAttempts: false })
     const refused = stranger()
     await (await robot(refused)).expect(554, '5.5.1')
@@ -159,7 +159,7 @@ describe('who talks before the banner', () => {
   })
 })
 
-describe('no attempt is', () => {
+describe('not an attempt:', () => {
   it.each<[string, (client: WireClient) => Promise<unknown>]>([
     [
       'an old client that sends bare LF',

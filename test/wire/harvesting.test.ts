@@ -33,7 +33,7 @@ async function attack(from: string, times: number): Promise<void> {
 }
 
 describe('an attack spread over two workers', () => {
-  it('is refused by both, with an entry that says why, and an event', async () => {
+  it('is refused by both, with an entry that gives the reason, and an event', async () => {
     const from = '127.1.0.1'
     await attack(from, 5)
     const took = await Promise.all(ports().map((port) => untilRefused(port, from)))
@@ -53,7 +53,7 @@ describe('an attack spread over two workers', () => {
     expect(refused.verdict).toMatchObject({ rule: 'control-access', reason: 'access-denied' })
   })
 
-  it('from forty addresses at once: all are refused, nobody else is', async () => {
+  it('from forty addresses at once: all are refused, and no others', async () => {
     const attackers = Array.from({ length: 40 }, (_, i) => `127.1.1.${i + 1}`)
     await Promise.all(attackers.map((from) => attack(from, 5)))
     await Promise.all(attackers.flatMap((from) => ports().map((port) => untilRefused(port, from))))
@@ -62,7 +62,7 @@ describe('an attack spread over two workers', () => {
     await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: 'Subject: honest\r\n' })
   })
 
-  it('ends the sessions that the address has open, with 421 4.7.0, on both', async () => {
+  it('ends the open sessions of the address with 421 4.7.0, on both', async () => {
     const from = '127.1.3.1'
     const open = await Promise.all(ports().map((port) => greeted(port, from)))
     await open[1]?.say('MAIL FROM:<x@far.test>').expect(250)
@@ -76,7 +76,7 @@ describe('an attack spread over two workers', () => {
 
 // [harvesting.enabled, harvesting.maxFailedLogins, harvesting.blockMinutes]
 describe('limits', () => {
-  it('one below the limit is no attack; a login that succeeds is none either', async () => {
+  it('one below the limit is not an attack; neither is a successful login', async () => {
     const from = '127.1.4.1'
     await attack(from, 4)
     const client = await live.greeted({ from })
@@ -87,7 +87,7 @@ describe('limits', () => {
     await untilRefused(second.smtpPort, from)
   })
 
-  it('maxFailedLogins and blockMinutes change while it runs', async () => {
+  it('maxFailedLogins and blockMinutes change at run time', async () => {
     await live.set('harvesting', { maxFailedLogins: 2, blockMinutes: 90 })
     const from = '127.1.4.2'
     await attack(from, 2)
@@ -107,7 +107,7 @@ describe('limits', () => {
 })
 
 describe('the entry', () => {
-  it('goes when it is removed by hand, and comes again only for new offences', async () => {
+  it('can be removed, and returns only after new offences', async () => {
     const from = '127.1.5.1'
     await attack(from, 5)
     await untilRefused(live.postern.smtpPort, from)
@@ -120,7 +120,7 @@ describe('the entry', () => {
     await untilRefused(second.smtpPort, from)
   })
 
-  it('that an administrator has made for the address stays as it is', async () => {
+  it('of an administrator for the address is not changed', async () => {
     const from = '127.1.5.2'
     await live.add('control-access', { value: from, action: 'grant', comment: 'our own scanner' })
     await attack(from, 6)
@@ -129,7 +129,7 @@ describe('the entry', () => {
     expect((await banner(live.postern.smtpPort, from)).code).toBe(220)
   })
 
-  it('does not make what an administrator saves meanwhile stale', async () => {
+  it("does not make an administrator's If-Match stale", async () => {
     const { revision } = await live.api.get<{ revision: number }>('/v1/settings')
     await attack('127.1.5.3', 5)
     await untilRefused(live.postern.smtpPort, '127.1.5.3')
@@ -143,7 +143,7 @@ describe('the entry', () => {
     expect(late.status).toBe(412)
   })
 
-  it('is no part of the declarative file', async () => {
+  it('is not part of the settings file', async () => {
     await attack('127.1.5.4', 5)
     await untilRefused(live.postern.smtpPort, '127.1.5.4')
     const { text } = await live.api.call('GET', '/v1/document')
@@ -151,8 +151,8 @@ describe('the entry', () => {
   })
 })
 
-describe('never hits', () => {
-  it('a White-listed address (W), and does hit it when it is one no more', async () => {
+describe('never blocks', () => {
+  it('a White-listed address (W), until it is no longer listed', async () => {
     const from = '127.1.6.1'
     const id = await live.add('white', '127.1.6.0/24')
     await attack(from, 8)
@@ -191,7 +191,7 @@ describe('never hits', () => {
 })
 
 describe('answers', () => {
-  it('unknown user and wrong password are one answer, and cost one hash each', async () => {
+  it('unknown user and wrong password get the same reply, and cost one hash each', async () => {
     await live.set('harvesting', { maxFailedLogins: 1000 })
     const times: Record<string, number[]> = { ann: [], nobody: [] }
     const client = await live.greeted({ from: '127.1.7.1' })
@@ -211,7 +211,7 @@ describe('answers', () => {
   })
 })
 
-it('an entry whose time is over has no effect, and is swept away', async () => {
+it('an expired entry has no effect, and is removed', async () => {
   // The shortest block is a minute: what is tested here is an entry like the system's own that ends sooner.
   const expiresAt = new Date(Date.now() + 2_500).toISOString()
   await live.add('control-access', { value: '127.1.8.1', action: 'deny', expiresAt, reason: 'a test' })

@@ -126,14 +126,14 @@ describe('route webhook', () => {
     expect(v1).toBe(createHmac('sha256', secret).update(`${t}.${digest}`).digest('hex'))
   })
 
-  it('a large message flows to it whole', async () => {
+  it('streams a large message whole', async () => {
     await domain('hook.test', { type: 'webhook', url: hook(), secret })
     const { id, content } = await send(['ann@hook.test'], `${'0123456789'.repeat(90)}\r\n`.repeat(5000))
     await finished(id)
     expect(seen[0]?.body.toString('latin1').endsWith(content)).toBe(true)
   })
 
-  it('4xx is a bounce, 5xx and 429 wait, Retry-After says how long', async () => {
+  it('4xx bounces, 5xx and 429 wait, for as long as Retry-After says', async () => {
     await domain('hook.test', { type: 'webhook', url: hook() })
     script = () => ({ status: 422, body: 'do not want\nthis' })
     const refused = await finished((await send(['ann@hook.test'])).id)
@@ -155,7 +155,7 @@ describe('route webhook', () => {
     }
   })
 
-  it('an address that may not be reached gets nothing, and the route can be mended while mail waits', async () => {
+  it('an address that may not be reached gets nothing, and the route can be corrected while mail waits', async () => {
     const id = await domain('hook.test', { type: 'webhook', url: hook().replace('127.0.0.9', '127.0.0.1') })
     const { id: waiting } = await send(['ann@hook.test'])
     expect((await deferred(waiting)).recipients[0]?.lastReply).toContain('POSTERN_HOOKS_MAY_REACH')
@@ -190,7 +190,7 @@ describe('route s3', () => {
     expect((await get(`${key?.replace(id, large.id)}.eml`)).endsWith(large.content)).toBe(true)
   })
 
-  it('takes only names that are bucket names', async () => {
+  it('accepts only valid bucket names', async () => {
     for (const bucket of ['a', 'Upper', 'a/../b', 'a b'])
       expect(
         await live.api.call('POST', '/v1/domains', { body: { name: 'bad.test', route: { type: 's3', bucket } } }),
@@ -214,7 +214,7 @@ describe('recipients verified by callout', () => {
       .split('\n')
       .filter((line) => line.includes(`to=<${address}>`)).length
 
-  it('exist when the routed host takes them, and are delivered there', async () => {
+  it("exist if the route's host accepts them, and are delivered there", async () => {
     const id = await live.make('domains', { name: 'asked.test', route: route() })
     expect(await rcpt('zoe@asked.test')).toMatchObject({ code: 550, enhanced: '5.1.1' })
     await live.alter(`/v1/domains/${id}`, { verifyRecipients: 'callout' })
@@ -230,7 +230,7 @@ describe('recipients verified by callout', () => {
     expect(await rcpt('zoe@asked.test')).toMatchObject({ code: 550, enhanced: '5.1.1' })
   })
 
-  it('are unknown when it refuses them, asked once, and said why', async () => {
+  it('are unknown if it refuses them, which is asked once and explained', async () => {
     await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
     for (let i = 0; i < 3; i++) expect(await rcpt('nobody@asked.test')).toMatchObject({ code: 550, enhanced: '5.1.1' })
     expect(asked('nobody@asked.test')).toBe(1)
@@ -238,7 +238,7 @@ describe('recipients verified by callout', () => {
     expect(event).toMatchObject({ verdict: { rule: 'callout' } })
   })
 
-  it('are guessed as others are: dictionary.maxInvalidRecipients counts them', async () => {
+  it('count as guesses like others: dictionary.maxInvalidRecipients', async () => {
     await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
     await live.set('dictionary', { maxInvalidRecipients: 2 })
     const client = await live.greeted()
@@ -247,7 +247,7 @@ describe('recipients verified by callout', () => {
     await client.expect(421, '4.7.0')
   })
 
-  it('the directory knows are not asked about, nor those under a catch-all', async () => {
+  it('are not asked about if they are in the directory or under a catch-all', async () => {
     await domain('asked.test', route(), { verifyRecipients: 'callout' })
     await live.make('domains', {
       name: 'caught.test',
@@ -260,7 +260,7 @@ describe('recipients verified by callout', () => {
     expect(asked('ann@asked.test') + asked('who@caught.test')).toBe(0)
   })
 
-  it('come again while it does not answer', async () => {
+  it('are deferred while it does not answer', async () => {
     const id = await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
     const later = { code: 451, enhanced: '4.4.1' }
     expect(await rcpt('moody@asked.test')).toMatchObject(later)
@@ -273,13 +273,13 @@ describe('recipients verified by callout', () => {
     expect(await rcpt('zoe@asked.test')).toMatchObject({ code: 250 })
   })
 
-  it('only watched, everybody is taken', async () => {
+  it('are all accepted in watch mode', async () => {
     await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
     await live.set('security', { watch: ['callout'] })
     expect(await rcpt('nobody@asked.test')).toMatchObject({ code: 250 })
   })
 
-  it('a pipelining client is answered in order', async () => {
+  it('are answered in order for a pipelining client', async () => {
     await live.make('domains', { name: 'asked.test', route: route(), verifyRecipients: 'callout' })
     const client = await live.greeted()
     client.say(

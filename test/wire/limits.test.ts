@@ -24,7 +24,7 @@ async function inData() {
 }
 
 describe('maxMessageBytes (RFC 1870)', () => {
-  it('is said in EHLO, enforced when declared and when found, and may change in an open session', async () => {
+  it('is in EHLO, is enforced on the declared and the actual size, and may change in an open session', async () => {
     const client = await live.connect()
     expect((await client.hello()).get('SIZE')).toBe('26214400')
     await live.set('general', { maxMessageBytes: 5000 })
@@ -40,7 +40,7 @@ describe('maxMessageBytes (RFC 1870)', () => {
     await client.mail({ from: 'x@far.test', to: 'ann@home.test', content: messageOf(300_000) })
   })
 
-  it('a message that is far too large is read to its end, refused, and costs no place', async () => {
+  it('a message that is far too large is read to its end, refused, and takes no space', async () => {
     await live.set('general', { maxMessageBytes: 1000 })
     const client = await inData()
     for (let i = 0; i < 40; i++) client.write(`${'z'.repeat(998)}\r\n`.repeat(100))
@@ -52,7 +52,7 @@ describe('maxMessageBytes (RFC 1870)', () => {
 })
 
 describe('maxRecipients', () => {
-  it('452 4.5.3 past it, the others are kept, and EHLO says so', async () => {
+  it('452 4.5.3 above it, the other recipients are kept, and EHLO has the limit', async () => {
     await live.set('advanced', { maxRecipients: 2 })
     const client = await live.connect()
     expect((await client.hello()).get('LIMITS')).toContain('RCPTMAX=2')
@@ -80,7 +80,7 @@ describe('bareLineFeeds', () => {
     expect(await client.closed()).toBeDefined()
   })
 
-  it('normalize: kept with CRLF and nothing else', async () => {
+  it('normalize: stored with CRLF, otherwise unchanged', async () => {
     await live.set('advanced', { bareLineFeeds: 'normalize' })
     const before = (await live.mail('ann@home.test')).length
     for (const content of bare) await (await inData()).write(`Subject: n\r\n\r\n${content}.\r\n`).expect(250)
@@ -89,7 +89,7 @@ describe('bareLineFeeds', () => {
     expect(mail.some((text) => text.includes('one\r\ntwo\r\n'))).toBe(true)
   })
 
-  it('the White List is normalized while others are refused', async () => {
+  it('White-listed clients are normalized while others are refused', async () => {
     await live.add('white', '127.0.0.60')
     const before = (await live.mail('ann@home.test')).length
     const white = await live.greeted({ from: '127.0.0.60' })
@@ -110,8 +110,8 @@ describe('bareLineFeeds', () => {
   })
 })
 
-describe('time-outs', () => {
-  it('commandTimeoutSeconds: 421 4.4.2 and close, for sessions that were open too', async () => {
+describe('timeouts', () => {
+  it('commandTimeoutSeconds: 421 4.4.2 and close, also for open sessions', async () => {
     const open = await live.greeted()
     await live.set('advanced', { commandTimeoutSeconds: 1 })
     await open.say('NOOP').expect(250)
@@ -129,7 +129,7 @@ describe('time-outs', () => {
     await live.hold()
   })
 
-  it('dataTimeoutSeconds: silence within a message is 421 4.4.2, and nothing of it is kept', async () => {
+  it('dataTimeoutSeconds: silence within a message is 421 4.4.2, and no part of it is stored', async () => {
     await live.set('advanced', { dataTimeoutSeconds: 1 })
     const client = await inData()
     const reply = await client.write('Subject: half\r\n\r\nhalf').expect(421, '4.4.2')

@@ -139,7 +139,7 @@ class RunningPostern implements Live {
     await this.postern.settle(result.revision)
     expect(await this.#smtpWorker()).toEqual(this.#worker)
     const still = await this.held.ask('NOOP')
-    expect(still.code, `the session held open across the change: ${still.raw}`).toBe(250)
+    expect(still.code, `the session that was open during the change: ${still.raw}`).toBe(250)
     return result
   }
 
@@ -197,7 +197,7 @@ class RunningPostern implements Live {
       found = seen.find(fits)
       return found !== undefined
     }
-    await until(`there is a ${type} event that fits`, look, { everyMs: 100 }).catch((error) => {
+    await until(`there is a matching ${type} event`, look, { everyMs: 100 }).catch((error) => {
       throw new Error(`${error.message}; there are: ${JSON.stringify(seen.slice(0, 5), null, 1)}`)
     })
     return found as RecordedEvent

@@ -64,7 +64,7 @@ const has = (where: Rsyslog, word: string, least = 1) =>
 
 // [logging.destination, logging.logServer, logging.level, logging.format]
 describe('destination', () => {
-  it('none: nothing is searchable, and queue, trace and books go on', async () => {
+  it('none: nothing is searchable, and queue, trace and books still work', async () => {
     await live.set('logging', { destination: 'none' })
     const before = await live.postern.books()
     const word = await traffic()
@@ -123,7 +123,7 @@ describe('destination', () => {
     await has(local, await traffic(), 2)
   })
 
-  it('a certificate that is not trusted gets nothing', async () => {
+  it('a server with an untrusted certificate gets nothing', async () => {
     const other = await startRsyslog({ tls: true })
     try {
       await live.set('logging', toServer(other.port))
@@ -134,7 +134,7 @@ describe('destination', () => {
     }
   })
 
-  it('a log server that dies never slows mail; what waited arrives when it is back', async () => {
+  it('a log server that dies never slows mail; buffered lines arrive when it is back', async () => {
     await live.set('logging', toServer())
     await has(server, await traffic(), 2)
     const { port } = server
@@ -179,7 +179,7 @@ describe('level', () => {
 })
 
 describe('format', () => {
-  it('classic: one line an event, which pflogsumm counts', async () => {
+  it('classic: one line per event, which pflogsumm counts', async () => {
     await live.set('logging', { destination: 'syslog', format: 'classic' })
     const start = local.lines().length
     const word = await traffic()

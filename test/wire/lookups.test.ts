@@ -75,7 +75,7 @@ async function rulesOf(ip: string, { helo = 'mx.good.test', sender = 'x@good.tes
 }
 
 describe('greetingDelaySeconds', () => {
-  it('the banner waits, who waits for it is let in, who does not is refused', async () => {
+  it('the banner is delayed; clients that wait are accepted, others are refused', async () => {
     const before = await (await live.connect()).expect(220)
     await live.set('security', { greetingDelaySeconds: 2 })
     const patient = await live.connect()
@@ -91,14 +91,14 @@ describe('greetingDelaySeconds', () => {
     expect(refused).toMatchObject({ verdict: { rule: 'pregreet', reason: 'pregreet' } })
   })
 
-  it('behind a balancer the header is not talk, what follows it is', async () => {
+  it('behind a balancer the PROXY header may come before the banner, but nothing else', async () => {
     await live.set('security', { greetingDelaySeconds: 1 })
     await (await from('198.51.100.10')).hello()
     const robot = await from('198.51.100.12', { first: 'HELO robot.test\r\n' })
     await robot.expect(554, '5.5.1')
   })
 
-  it('without a delay who talks while a list is asked has talked first as well, where hack attempts are denied', async () => {
+  it('without a delay, sending during a DNS list look-up also counts as early, if hack attempts are denied', async () => {
     await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }], autoDenyHackAttempts: true })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
     await (await from('198.51.100.13')).hello()
@@ -118,7 +118,7 @@ describe('greetingDelaySeconds', () => {
     if (code) await client.expect(code)
   })
 
-  it('White List: the banner at once, and talk is no fault', async () => {
+  it('White List: the banner is immediate, and sending early is allowed', async () => {
     // Longer than the clients wait.
     await live.set('security', { greetingDelaySeconds: 30 })
     await live.add('white', '127.0.0.72')
@@ -129,7 +129,7 @@ describe('greetingDelaySeconds', () => {
     await eager.expect(250)
   })
 
-  it('watched: waits, says so, and goes on with what was said too early', async () => {
+  it('watched: delays, records it, and continues with the early input', async () => {
     await live.set('security', { greetingDelaySeconds: 1, watch: ['pregreet'] })
     const robot = await live.connect({ first: 'EHLO robot.test\r\n' })
     expect((await robot.expect(220)).afterMs).toBeGreaterThan(950)
@@ -154,7 +154,7 @@ describe('greetingDelaySeconds', () => {
 describe('dnsbl, RFC 5782', () => {
   const reject = (zone: string, answer = '127.0.0.*') => ({ zone, answer, action: 'reject' })
 
-  it('550 5.7.1 with the name and the text of the list, for IPv4 and IPv6, and nobody else', async () => {
+  it('550 5.7.1 with the name and the text of the list, for IPv4 and IPv6, and only for listed clients', async () => {
     await (await from('198.51.100.66')).hello()
     await live.set('security', { dnsbl: [reject('other.test'), reject('bl.test')] })
     const said = await refusedAtConnect('198.51.100.66', 550, '5.7.1')
@@ -169,7 +169,7 @@ describe('dnsbl, RFC 5782', () => {
     expect(JSON.stringify(refused)).toContain('bl.test (127.0.0.3)')
   })
 
-  it('only answers that fit the pattern count', async () => {
+  it('only answers that match the pattern count', async () => {
     await live.set('security', { dnsbl: [reject('bl.test')] })
     await (await from('198.51.100.67')).hello()
     await live.set('security', { dnsbl: [reject('bl.test', '127.0.*.4')] })
@@ -177,7 +177,7 @@ describe('dnsbl, RFC 5782', () => {
     await (await from('198.51.100.66')).hello()
   })
 
-  it('lists that fail or are silent refuse nobody, and do not hide one that answers', async () => {
+  it('lists that fail or are silent refuse no client, and do not hide one that answers', async () => {
     await live.set('security', { dnsbl: [reject('failing.test'), reject('dead.test')] })
     const patient = await from('198.51.100.66')
     expect((await patient.expect(220)).afterMs).toBeLessThan(20_000)
@@ -193,7 +193,7 @@ describe('dnsbl, RFC 5782', () => {
     expect((await rulesOf('198.51.100.10')).join()).not.toContain('dnsbl')
   })
 
-  it('watched and White List: let in', async () => {
+  it('watched and White List: accepted', async () => {
     await live.set('security', { dnsbl: [reject('bl.test')], watch: ['dnsbl'] })
     expect((await rulesOf('198.51.100.66'))[0]).toMatch(/^connect: dnsbl \(watched\)/)
     await live.set('security', { watch: [] })
@@ -203,13 +203,13 @@ describe('dnsbl, RFC 5782', () => {
     await refusedAtConnect('2001:db8::66', 550, '5.7.1')
   })
 
-  it('who submits mail is not asked about', async () => {
+  it('clients that submit mail are not looked up', async () => {
     await live.set('security', { dnsbl: [reject('bl.test')], checkReverseDns: 'reject', checkHelo: 'reject' })
     const program = await from('198.51.100.66', { port: live.postern.submissionPort })
     await program.hello('nowhere.invalid')
   })
 
-  it('a pattern that is none is refused, and nothing is saved', async () => {
+  it('an invalid pattern is refused, and nothing is saved', async () => {
     const saved = live.set('security', { dnsbl: [reject('bl.test', 'spam')] })
     await expect(saved).rejects.toThrow(/127\.0\.0\.\*/)
     await expect(live.set('security', { dnsbl: [reject('bl.test', '127.0.0.256')] })).rejects.toThrow(/127\.0\.0\.\*/)
@@ -239,7 +239,7 @@ describe('checkReverseDns', () => {
     )
   })
 
-  it('watched and White List: let in', async () => {
+  it('watched and White List: accepted', async () => {
     await live.set('security', { checkReverseDns: 'reject', watch: ['reverse-dns'] })
     expect((await rulesOf('198.51.100.99'))[0]).toMatch(/^connect: reverse-dns \(watched\)/)
     await live.set('security', { watch: [] })
@@ -250,7 +250,7 @@ describe('checkReverseDns', () => {
 })
 
 describe('checkHelo', () => {
-  it('reject: a name must have an address, a literal its syntax', async () => {
+  it('reject: a name must have an address, and a literal valid syntax', async () => {
     await live.set('security', { checkHelo: 'reject' })
     const client = await from('198.51.100.10')
     await client.expect(220)
@@ -264,7 +264,7 @@ describe('checkHelo', () => {
     await client.mail(goodMail)
   })
 
-  it('mark, the default: in the trail, and only of the name that was said last', async () => {
+  it('mark, the default: in the trail, and only for the last name given', async () => {
     expect((await rulesOf('198.51.100.10', { helo: 'missing.test' })).join()).toContain(
       'hello: helo (watched) EHLO missing.test',
     )
@@ -278,7 +278,7 @@ describe('checkHelo', () => {
     expect(JSON.stringify(event.rules)).not.toContain('helo')
   })
 
-  it('watched and White List: let in', async () => {
+  it('watched and White List: accepted', async () => {
     await live.set('security', { checkHelo: 'reject', watch: ['helo'] })
     expect((await rulesOf('198.51.100.10', { helo: 'missing.test' })).join()).toContain('helo (watched)')
     await live.set('security', { watch: [] })
@@ -312,7 +312,7 @@ describe('checkSenderDomain', () => {
     }
   })
 
-  it('a client that pipelines has its answers in order, each once', async () => {
+  it('a pipelining client gets its replies in order, each once', async () => {
     await live.set('security', { checkSenderDomain: 'reject', greylist: { delaySeconds: 300, rememberDays: 1 } })
     const client = await from('198.51.100.10')
     await client.hello()
@@ -338,7 +338,7 @@ describe('checkSenderDomain', () => {
     expect((await rulesOf('198.51.100.10', { sender: 'x@trouble.test' })).join()).not.toContain('sender-domain')
   })
 
-  it('watched and White List: let in', async () => {
+  it('watched and White List: accepted', async () => {
     await live.set('security', { checkSenderDomain: 'reject', watch: ['sender-domain'] })
     expect((await rulesOf('198.51.100.10', { sender: 'x@missing.test' })).join()).toContain('sender-domain (watched)')
     await live.set('security', { watch: [] })
@@ -351,7 +351,7 @@ describe('checkSenderDomain', () => {
     await other.say('MAIL FROM:<x@missing.test>').expect(550, '5.1.8')
   })
 
-  it('the cheap rules before it answer without it', async () => {
+  it('earlier rules decide without the look-up', async () => {
     await live.set('security', { checkSenderDomain: 'reject' })
     await live.add('kill', '@silent.test')
     const client = await from('198.51.100.10')
@@ -361,8 +361,8 @@ describe('checkSenderDomain', () => {
   })
 })
 
-describe('a DNS server that is dead', () => {
-  it('refuses nobody, and asks to come again only where that was asked for', async () => {
+describe('a DNS server that is down', () => {
+  it('refuses no client, and defers only if the settings say so', async () => {
     await dns.stop()
     await live.set('security', {
       dnsbl: [{ zone: 'bl.test', action: 'reject' }],

@@ -111,7 +111,7 @@ const message = (id: string) => live.api.get<MessageView>(`/v1/messages/${id}`)
 
 // [general.verifySpf, general.verifyDkim, general.verifyDmarc]
 describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
-  it('adds what was found out on top of the message, and tells it in the trace', async () => {
+  it('adds the results at the top of the message, and to the trace', async () => {
     const { reply, subject, id } = await end({ sign: true })
     expect(reply.code).toBe(250)
     const delivered = await arrived(subject)
@@ -129,14 +129,14 @@ describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
     expect((await message(id)).trace.map(({ type }) => type)).toContain('message.authenticated')
   })
 
-  it('delivers what fails, and says so', async () => {
+  it('delivers mail that fails, and says so', async () => {
     const field = await results({ ip: bad })
     expect(field).toContain('dkim=none')
     expect(field).toContain('spf=fail smtp.mailfrom=honest.test')
     expect(field).toContain('dmarc=fail policy.dmarc=reject header.from=honest.test')
   })
 
-  it('what was found out a moment ago holds for the same client and domains, and for nobody else', async () => {
+  it('recent results are reused for the same client and domains only', async () => {
     const again = async (given: Given) => [await results(given), await results(given), await results(given)]
     for (const field of await again({ ip: good, sender: 'a@strict.test', from: 'a@strict.test' }))
       expect(field).toBe(
@@ -157,7 +157,7 @@ describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
     )
   })
 
-  it('a signature over a body that was changed fails', async () => {
+  it('a signature over a changed body fails', async () => {
     const { content } = await written({ sign: true, body: 'Pay Ann\r\n' })
     const client = await clientFrom(bad)
     await client.mail({ from: 'x@plain.test', to: 'ann@home.test', content: content.replace('Pay Ann', 'Pay Eve') })
@@ -165,7 +165,7 @@ describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
     expect(resultsIn(delivered)[0]).toMatch(/dkim=fail \(body hash did not verify\) header\.d=honest\.test/)
   })
 
-  it('the null sender is asked about by its HELO name', async () => {
+  it('the null sender is checked by its HELO name', async () => {
     const field = await results({ sender: '', helo: 'helo.strict.test', from: 'x@plain.test' })
     expect(field).toContain('spf=pass smtp.helo=helo.strict.test')
     expect(await results({ sender: '', helo: 'helo.strict.test', from: 'x@plain.test', ip: bad })).toContain(
@@ -173,7 +173,7 @@ describe('mark: SPF (RFC 7208), DKIM (RFC 6376), DMARC (RFC 9989)', () => {
     )
   })
 
-  it('DNS in trouble, or silent: delivered all the same, and not known', async () => {
+  it('DNS failing or silent: delivered anyway, with the result not known', async () => {
     const trouble = await results({ sender: 'x@trouble.test', from: 'x@trouble.test' })
     expect(trouble).toContain('spf=temperror smtp.mailfrom=trouble.test')
     expect(trouble).toContain('dmarc=temperror header.from=trouble.test')
@@ -199,7 +199,7 @@ describe('forged results (RFC 8601 §5)', () => {
     'Authentication-Results: mx.elsewhere.test; spf=pass smtp.mailfrom=honest.test\r\n',
   ].join('')
 
-  it('those that claim to be ours are taken out, those of others stay', async () => {
+  it('those with our name are removed, others stay', async () => {
     const { subject, id } = await end({ header: forged, sign: true })
     const fields = resultsIn(await arrived(subject))
     expect(fields).toHaveLength(2)
@@ -208,7 +208,7 @@ describe('forged results (RFC 8601 §5)', () => {
     expect(await live.event('message.authenticated', ({ messageId }) => messageId === id)).toMatchObject({ forged: 2 })
   })
 
-  it('also when all checks are off, and then no field is added', async () => {
+  it('even when all checks are off, and then no field is added', async () => {
     await live.set('general', { verifySpf: 'off', verifyDkim: 'off', verifyDmarc: 'off' })
     const { subject } = await end({ header: forged })
     expect(resultsIn(await arrived(subject))).toEqual([
@@ -219,8 +219,8 @@ describe('forged results (RFC 8601 §5)', () => {
   })
 })
 
-describe('whose mail is looked at', () => {
-  it('a client in the relay list gets no DKIM verification; taken out of it, it does', async () => {
+describe('which mail is checked', () => {
+  it('a client in the relay list gets no DKIM verification, until it is removed from the list', async () => {
     const id = await live.add('relay', '198.51.100.0/24')
     expect(await results({ sign: true })).toBe(
       `Authentication-Results: ${ours}; spf=pass smtp.mailfrom=honest.test; dmarc=pass policy.dmarc=reject header.from=honest.test`,
@@ -245,7 +245,7 @@ describe('whose mail is looked at', () => {
     expect(await send()).toContain('dkim=pass')
   })
 
-  it('people who have logged in: auth=pass, and nothing else is asked', async () => {
+  it('logged-in users: auth=pass, and nothing else is checked', async () => {
     await live.set('general', { verifySpf: 'enforce', verifyDmarc: 'enforce' })
     const { subject, content } = await written({})
     const client = await clientFrom(bad)
@@ -258,7 +258,7 @@ describe('whose mail is looked at', () => {
 })
 
 describe('enforce', () => {
-  it('SPF fail: 550 5.7.23 with what the domain explains; anything else is taken', async () => {
+  it("SPF fail: 550 5.7.23 with the domain's explanation; other results are accepted", async () => {
     expect((await end({ ip: bad })).reply.code).toBe(250)
     await live.set('general', { verifySpf: 'enforce' })
     const { reply } = await end({ ip: bad })
@@ -281,7 +281,7 @@ describe('enforce', () => {
     expect(events.items).toHaveLength(1)
   })
 
-  it('DMARC reject: 550 5.7.1, unless SPF or DKIM speaks for From', async () => {
+  it('DMARC reject: 550 5.7.1, unless SPF or DKIM aligns with From', async () => {
     await live.set('general', { verifyDmarc: 'enforce' })
     const { reply } = await end({ ip: bad, sender: 'x@plain.test' })
     expect(reply).toMatchObject({ code: 550, enhanced: '5.7.1' })
@@ -304,7 +304,7 @@ describe('enforce', () => {
     expect(field).toContain('dmarc=fail policy.dmarc=quarantine header.from=careful.test')
   })
 
-  it('DKIM alone refuses nothing, and is told in the trail', async () => {
+  it('DKIM alone refuses nothing, and is in the trail', async () => {
     await live.set('general', { verifyDkim: 'enforce' })
     const { content } = await written({ sign: true, body: 'Pay Ann\r\n' })
     const client = await clientFrom(good)
@@ -316,7 +316,7 @@ describe('enforce', () => {
     )
   })
 
-  it('watched: refused by nobody, and the trail says what would have been', async () => {
+  it('watched: nothing is refused, and the trail says what would have been', async () => {
     await live.set('general', { verifySpf: 'enforce', verifyDmarc: 'enforce' })
     await live.set('security', { watch: ['spf', 'dmarc'] })
     const { reply, id } = await end({ ip: bad })

@@ -31,7 +31,7 @@ async function known(id: string, fits: (view: MessageView) => boolean): Promise<
 }
 
 describe('POST /v1/messages', () => {
-  it('is answered when the message is durable, and it is delivered like any other', async () => {
+  it('answers when the message is durable, and delivers it like any other', async () => {
     const message = text()
     const { status, body } = await submit({
       sender: 'ops@home.test',
@@ -53,7 +53,7 @@ describe('POST /v1/messages', () => {
     expect((await live.api.get<{ items: object[] }>('/v1/audit', { q: id })).items).toHaveLength(1)
   })
 
-  it('sends no Bcc on, folded or not', async () => {
+  it('removes Bcc, folded or not', async () => {
     const message = text().replace('\n\n', '\nBCC : bob@home.test,\n\tcarl@home.test\nTo: ann@home.test\n\nBcc: body\n')
     const { body } = await submit({ sender: 'ops@home.test', recipients: ['ann@home.test'], message })
     const { id } = body as Submitted
@@ -63,7 +63,7 @@ describe('POST /v1/messages', () => {
     expect(mail).toContain('\r\nTo: ann@home.test\r\n\r\nBcc: body\r\n')
   })
 
-  it('takes bytes that are no UTF-8 as base64', async () => {
+  it('accepts bytes that are not UTF-8 as base64', async () => {
     const bytes = Buffer.from('Subject: latin\r\n\r\ngr\xfc\xdfe\r\n', 'latin1')
     const { body } = await submit({ recipients: ['ann@home.test'], messageBase64: bytes.toString('base64') })
     const { id } = body as Submitted
@@ -74,7 +74,7 @@ describe('POST /v1/messages', () => {
     expect((await readFile(`${inbox}/${name}`)).includes(bytes)).toBe(true)
   })
 
-  it('refuses what the rules refuse, names the recipient, and stores nothing', async () => {
+  it('refuses mail that the rules refuse, names the recipient, and stores nothing', async () => {
     const before = (await live.postern.books()).total.received
     const unknown = await submit({ recipients: ['ann@home.test', 'nobody@home.test'], message: text() })
     expect(unknown).toMatchObject({ status: 422, body: { errors: [{ path: 'recipients.1' }] } })
@@ -86,7 +86,7 @@ describe('POST /v1/messages', () => {
     expect((await live.postern.books()).total.received).toBe(before)
   })
 
-  it('with an Idempotency-Key is taken once, also twice at once', async () => {
+  it('with an Idempotency-Key is accepted once, even for simultaneous requests', async () => {
     const body = { recipients: ['ann@home.test'], message: text() }
     const key = { 'idempotency-key': 'submit-once' }
     const answers = await Promise.all([submit(body, key), submit(body, key), submit(body, key)])
@@ -127,7 +127,7 @@ describe('GET /v1/messages/{id}/content', () => {
     return id
   }
 
-  it('is the message as it waits, a download, and each look is audited', async () => {
+  it('downloads the waiting message unchanged, and audits each download', async () => {
     const message = `From: a@b.test\nSubject: <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n`
     const id = await held(message)
     const answer = await content(id)
@@ -145,7 +145,7 @@ describe('GET /v1/messages/{id}/content', () => {
     expect((await content('019a0000-0000-7000-8000-000000000000')).status).toBe(404)
   })
 
-  it('a message of 24 MiB is taken in JSON and as it is, is found at once, and shown whole', async () => {
+  it('accepts a message of 24 MiB in JSON and as message/rfc822, which is found at once and shown whole', async () => {
     const lines = `${'x'.repeat(70)}\r\n`.repeat(350_000)
     const message = `Subject: large\r\n\r\n.${lines}gr\u00fc\u00dfe\r\n`
     const bytes = Buffer.from(message)
@@ -174,7 +174,7 @@ const raw = (query: string, bytes: Buffer, headers: Record<string, string> = {})
   live.api.call('POST', `/v1/messages${query}`, { bytes, headers: { 'content-type': 'message/rfc822', ...headers } })
 
 describe('POST /v1/messages with a body of message/rfc822', () => {
-  it('takes the bytes as they are, with the envelope from the query', async () => {
+  it('accepts the bytes unchanged, with the envelope from the query', async () => {
     const bytes = Buffer.from('Subject: latin\n\ngr\xfc\xdfe\nno end', 'latin1')
     const { status, body, headers } = await raw('?sender=&recipients=ann@home.test', bytes)
     expect(status).toBe(201)
@@ -185,7 +185,7 @@ describe('POST /v1/messages with a body of message/rfc822', () => {
     expect(mail).toMatch(/no end\r\n$/)
   })
 
-  it('the limit is general.maxMessageBytes, in every form, and nothing of what is larger is kept', async () => {
+  it('the limit is general.maxMessageBytes in every format, and no part of a larger message is stored', async () => {
     await live.set('general', { maxMessageBytes: 6_000_000 })
     const bytes = Buffer.alloc(6_000_001, 'Subject: x\r\n\r\nx\r\n')
     const sent = [
@@ -224,7 +224,7 @@ describe('POST /v1/messages with a body of message/rfc822', () => {
     expect((await raw('?recipients=ann@home.test', bytes, { 'if-match': '"1"' })).status).toBe(412)
   })
 
-  it('with an Idempotency-Key is taken once', async () => {
+  it('with an Idempotency-Key is accepted once', async () => {
     const bytes = Buffer.from(text())
     const key = { 'idempotency-key': 'raw-once' }
     const send = () => raw('?recipients=ann@home.test', bytes, key)
@@ -235,8 +235,8 @@ describe('POST /v1/messages with a body of message/rfc822', () => {
   })
 })
 
-describe('at the end, for it takes another worker', () => {
-  it('gets through a worker that is restarted meanwhile', async () => {
+describe('last, because it replaces the worker', () => {
+  it('survives a restart of the worker', async () => {
     await live.postern.kill('smtp')
     const { status, body } = await submit({ recipients: ['ann@home.test'], message: text() })
     expect([201, 202]).toContain(status)

@@ -71,7 +71,7 @@ async function secure(): Promise<WireClient> {
 
 // [advanced.oauth]
 describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
-  it('are offered when an issuer is named, and under TLS only', async () => {
+  it('are offered if an issuer is set, and only under TLS', async () => {
     await live.set('advanced', { authMechanisms: ['PLAIN', 'OAUTHBEARER', 'XOAUTH2'], allowPlainWithoutTls: true })
     const client = await secure()
     expect((await client.ehlo()).get('AUTH')).toBe('PLAIN')
@@ -100,7 +100,7 @@ describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
     })
   })
 
-  it('whatever is wrong with a token is one challenge and one 535, to the letter; the event says what', async () => {
+  it('any invalid token gets exactly the same challenge and 535; the event has the reason', async () => {
     await on()
     const wrong = {
       issuer: oauthBearer(await sign({ iss: 'https://evil.test' })),
@@ -125,7 +125,7 @@ describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
     expect(JSON.stringify(failed.verdict)).toContain('not of bob@home.test')
   })
 
-  it('broken exchanges are 501, no token stands in an event or log, and passwords go on beside', async () => {
+  it('broken exchanges get 501, no token is in an event or log, and passwords still work', async () => {
     await on()
     const client = await secure()
     await client.say('AUTH XOAUTH2 user=ann').expect(501)
@@ -144,7 +144,7 @@ describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
     }
   })
 
-  it('keys are read once, not for each login; an issuer that is away is 454, and other settings count at once', async () => {
+  it('keys are read once, not for each login; an unavailable issuer gives 454, and other settings apply at once', async () => {
     await on()
     const before = asked
     for (let i = 0; i < 5; i++) await (await secure()).say(`AUTH XOAUTH2 ${xoauth2(await sign())}`).expect(235)
@@ -158,7 +158,7 @@ describe('AUTH OAUTHBEARER and XOAUTH2 (RFC 7628)', () => {
     await (await secure()).say(`AUTH XOAUTH2 ${xoauth2(await sign({ aud: 'other' }))}`).expect(504, '5.5.4')
   })
 
-  it('an issuer in the clear is refused', async () => {
+  it('an issuer without https is refused', async () => {
     const oauth = { issuer: 'http://id.example.org', audience: 'smtp' }
     const { status, body } = await live.api.call('PATCH', '/v1/settings/advanced', { body: { oauth } })
     expect(status).toBe(422)

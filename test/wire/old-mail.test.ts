@@ -33,7 +33,7 @@ const told = async () => (await live.mail('ann@home.test')).filter((mail) => mai
 const deferred = (id: string) => live.event('delivery.deferred', ({ messageId }) => messageId === id)
 
 // [queue.delayWarningHours]
-it('delayWarningHours: one notification when mail is that old, none before, and none with 0', async () => {
+it('delayWarningHours: one notification at that age, none before, and none with 0', async () => {
   await live.set('queue', { delayWarningHours: 0 })
   await deferred(await received(5 * hour, 'none@away.test'))
   await live.set('queue', { delayWarningHours: 6 })
@@ -55,7 +55,7 @@ it('delayWarningHours: one notification when mail is that old, none before, and 
 })
 
 // [queue.dailyReport]
-it('dailyReport: one mail with the numbers of the day before', async (context) => {
+it('dailyReport: one message with the numbers of the previous day', async (context) => {
   const intoDay = Date.now() % day
   if (intoDay < 10 * 60_000 || intoDay > day - 60_000)
     context.skip('around midnight the day before is not over or changes')

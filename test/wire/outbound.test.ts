@@ -78,7 +78,7 @@ async function pause(): Promise<number> {
 
 // [queue.retryTimerMinutes, queue.retryBackoff, queue.retryMaxMinutes, queue.triesBeforeReturn, queue.maxQueueHours]
 describe('the schedule', () => {
-  it('retryTimerMinutes, retryMaxMinutes, maxQueueHours: the next try', async () => {
+  it('retryTimerMinutes, retryMaxMinutes, maxQueueHours: the next attempt', async () => {
     remote.script = later
     await live.set('queue', { retryTimerMinutes: 10, retryBackoff: 'exponential' })
     expect(await pause()).toSatisfy((minutes) => minutes >= 9 && minutes <= 11)
@@ -97,7 +97,7 @@ describe('the schedule', () => {
     expect(Date.parse((event as unknown as { nextTryAt: string }).nextTryAt) % 1_800_000).toBe(0)
   })
 
-  it('triesBeforeReturn: after the last one the sender hears of it', async () => {
+  it('triesBeforeReturn: after the last one the sender is notified', async () => {
     remote.script = later
     await live.set('queue', { triesBeforeReturn: 2 })
     const before = (await live.mail('ann@home.test')).length
@@ -125,7 +125,7 @@ describe('connections', () => {
     return () => until(`${count} messages`, () => remote.received.length >= began + count, { withinMs: 20_000 })
   }
 
-  it('perDomainConnections and perDomain: so many at once', async () => {
+  it('perDomainConnections and perDomain: at most that many at once', async () => {
     remote.script = slow(300)
     await live.set('queue', { perDomainConnections: 2 })
     await idle()
@@ -141,7 +141,7 @@ describe('connections', () => {
     expect(remote.maxBusy).toBe(1)
   })
 
-  it('perDomainPerMinute: so many at once, the others wait, also over other changes', async () => {
+  it('perDomainPerMinute: at most that many, the others wait, even across other changes', async () => {
     await live.set('queue', { perDomain: [{ domain: 'other.test', perMinute: 2 }] })
     const began = remote.received.length
     const come = () => remote.received.length - began
@@ -173,7 +173,7 @@ describe('connections', () => {
     expect(await perSession(2)).toEqual([1, 1])
   })
 
-  it('deliveryThreads and retryThreads: so many at once, and new mail has room beside retries', async () => {
+  it('deliveryThreads and retryThreads: at most that many at once, and new mail has room beside retries', async () => {
     await live.set('queue', { deliveryThreads: 5, retryThreads: 2, perDomainConnections: 50 })
     await idle()
     remote.script = slow(300)
@@ -195,7 +195,7 @@ describe('connections', () => {
 
 // [queue.outboundTls, advanced.recipientDelayMs]
 describe('the mail itself', () => {
-  it('outboundTls: require does not deliver to a certificate that nobody vouches for', async () => {
+  it('outboundTls: require does not deliver to a host with an untrusted certificate', async () => {
     const open = await send('jane@postfix.test', { subject: 'opportunistic' })
     const event = await live.event('delivery.delivered', ({ messageId }) => messageId === open)
     expect(event).toMatchObject({ remote: { tls: expect.stringMatching(/^TLSv1\.[23]$/) } })

@@ -49,7 +49,7 @@ describe('proxyProtocol', () => {
     expect(event.client).toMatchObject({ ip: '127.0.0.80' })
   })
 
-  it('without the setting the balancer is the client, and its header a protocol error', async () => {
+  it('without the setting the balancer is the client, and its header is a protocol error', async () => {
     const plain = await through('none')
     await plain.hello()
     for (const header of ['v1', 'v2'] as const) {

@@ -62,7 +62,7 @@ describe('per client', () => {
 })
 
 describe('per login', () => {
-  it('connections: 421 4.7.0 to the login past it', async () => {
+  it('connections: 421 4.7.0 for the login above it', async () => {
     await live.set('security', { ratesPerLogin: { connectionsPerMinute: 2 } })
     await loggedIn('127.4.3.1')
     await loggedIn('127.4.3.2')
@@ -72,7 +72,7 @@ describe('per login', () => {
     await loggedIn('127.4.3.3', 'bob@home.test')
   })
 
-  it('messages and recipients: 450 4.7.1, from whatever address', async () => {
+  it('messages and recipients: 450 4.7.1, from any address', async () => {
     await live.set('security', { ratesPerLogin: { messagesPerMinute: 1, recipientsPerMinute: 2 } })
     const first = await loggedIn('127.4.4.1')
     await first.say('MAIL FROM:<ann@home.test>').expect(250)

@@ -45,7 +45,7 @@ const yes = { code: 250, enhanced: '2.1.5' }
 const unknown = { code: 550, enhanced: '5.1.1' }
 
 describe('recipients of local domains', () => {
-  it('an unknown user is 550 5.1.1, and is known as soon as the account is made', async () => {
+  it('an unknown user is 550 5.1.1, until the account is created', async () => {
     expect(await rcpt('carl@home.test')).toMatchObject(unknown)
     const id = await live.make('accounts', { address: 'carl@home.test', secret: password })
     expect(await rcpt('Carl@HOME.test')).toMatchObject(yes)
@@ -54,7 +54,7 @@ describe('recipients of local domains', () => {
     expect(await rcpt('carl@home.test')).toMatchObject(unknown)
   })
 
-  it('a domain is local as soon as it is made, and remote again when it goes', async () => {
+  it('a domain is local as soon as it is created, and remote again when it is removed', async () => {
     expect(await rcpt('a@new.test')).toMatchObject({ code: 550, enhanced: '5.7.1' })
     const id = await live.make('domains', { name: 'new.test', route: { type: 'discard' } })
     expect(await rcpt('a@new.test')).toMatchObject(unknown)
@@ -78,7 +78,7 @@ describe('recipients of local domains', () => {
     expect((await live.mail('ann@home.test')).some((text) => text.includes(`Subject: ${next}\r\n`))).toBe(false)
   })
 
-  it('groups within groups and aliases bring each member one copy', async () => {
+  it('nested groups and aliases give each member one copy', async () => {
     await live.make('groups', { address: 'inner@home.test', members: ['bob@home.test', 'ann@home.test'] })
     await live.make('aliases', { address: 'middle@home.test', to: ['inner@home.test'] })
     await live.make('groups', { address: 'outer@home.test', members: ['middle@home.test', 'ann@also.test'] })
@@ -94,7 +94,7 @@ describe('recipients of local domains', () => {
     expect(await rcpt('ann@home.test')).toMatchObject(yes)
   })
 
-  it('a catch-all takes who is unknown, and only those', async () => {
+  it('a catch-all gets mail for unknown users only', async () => {
     const { items } = await live.api.get<{ items: { id: string; name: string }[] }>('/v1/domains')
     const id = items.find(({ name }) => name === 'home.test')?.id
     await live.alter(`/v1/domains/${id}`, { catchAll: 'bob@home.test' })
@@ -105,7 +105,7 @@ describe('recipients of local domains', () => {
     expect(await rcpt('whoever@home.test')).toMatchObject(unknown)
   })
 
-  it('the mailbox delimiter: user+box is user; another character, or none, counts at once', async () => {
+  it('the mailbox delimiter: user+box is user; another character, or none, applies at once', async () => {
     expect(await has('ann@home.test', await send('ann+lists@home.test'))).toBe(1)
     await live.set('advanced', { mailboxDelimiter: '-' })
     expect(await rcpt('ann+lists@home.test')).toMatchObject(unknown)
@@ -114,7 +114,7 @@ describe('recipients of local domains', () => {
     expect(await rcpt('ann-lists@home.test')).toMatchObject(unknown)
   })
 
-  it('a delimiter that occurs in an account is refused, naming it, and nothing changes', async () => {
+  it('a delimiter that occurs in an account is refused, naming the account, and nothing changes', async () => {
     await live.make('accounts', { address: 'jean_luc@home.test', secret: password })
     const refused = await live.api.call('PATCH', '/v1/settings/advanced', { body: { mailboxDelimiter: '_' } })
     expect(refused.status).toBeGreaterThanOrEqual(409)
@@ -143,12 +143,12 @@ describe('recipients of local domains', () => {
     expect(await rcpt('x%far.test')).toMatchObject({ code: 550, enhanced: '5.7.1' })
   })
 
-  it('postmaster is taken at every local domain, and without a domain', async () => {
+  it('postmaster is accepted at every local domain, and without a domain', async () => {
     for (const to of ['postmaster@home.test', 'PostMaster@also.test', 'postmaster'])
       expect(await rcpt(to), to).toMatchObject(yes)
   })
 
-  it('defaultMailHost takes unknown users to another server', async () => {
+  it('defaultMailHost sends mail for unknown users to another server', async () => {
     await live.set('general', { defaultMailHost: `${elsewhere.host}:${elsewhere.port}` })
     const subject = await send('stranger@home.test')
     const arrived = async () => (await elsewhere.mail('stranger@home.test')).some((text) => text.includes(subject))

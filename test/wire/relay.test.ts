@@ -51,13 +51,13 @@ describe('relay modes', () => {
     await eachMayReachUs({ from: '127.0.0.32' })
   })
 
-  it('the list as it is delivered holds loopback', async () => {
+  it('the default list contains loopback', async () => {
     // The default is there before anybody changes it: revision 1 is a fresh Postern.
     await live.change(() => live.api.post('/v1/revisions/1/rollback'))
     expect(await relayed({ from: '127.8.9.10' })).toMatchObject(yes)
   })
 
-  it('none: nobody without a login', async () => {
+  it('none: no client without a login', async () => {
     await live.add('relay', '127.0.0.30')
     expect(await relayed()).toMatchObject(yes)
     await live.set('general', { relayMode: 'none' })
@@ -99,7 +99,7 @@ describe('relay modes', () => {
     expect(await relayed({ sender: 'any@partner.test' })).toMatchObject(no)
   })
 
-  it('anyone: everybody, with a warning to who sets it', async () => {
+  it('anyone: every client, with a warning when it is set', async () => {
     const { warnings } = await live.set('general', { relayMode: 'anyone' })
     expect(warnings.join(' ')).toMatch(/open relay/i)
     expect(await relayed()).toMatchObject(yes)
@@ -126,8 +126,8 @@ describe('relay modes', () => {
   })
 })
 
-describe('groups and the outside', () => {
-  it('allowRemoteMailToGroups off: 550 5.7.2, but not for who is local or has logged in', async () => {
+describe('groups and remote senders', () => {
+  it('allowRemoteMailToGroups off: 550 5.7.2, except for local and logged-in users', async () => {
     expect(await relayed({ to: 'all@home.test' })).toMatchObject(yes)
     await live.set('security', { allowRemoteMailToGroups: false })
     expect(await relayed({ to: 'all@home.test' })).toMatchObject({ code: 550, enhanced: '5.7.2' })

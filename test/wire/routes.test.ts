@@ -146,7 +146,7 @@ describe('routes of local domains', () => {
     expect(attempts[0]?.reply).toMatch(/^250 2\.0\.0/)
   })
 
-  it('lmtp: each recipient has its own answer, and who is unknown there bounces', async () => {
+  it('lmtp: each recipient has its own reply, and unknown ones bounce', async () => {
     await live.make('accounts', { address: 'eve@lmtp.test', secret: password })
     const { id, subject } = await send(['ann@lmtp.test', 'eve@lmtp.test'])
     await at(() => dovecot.mail('ann@lmtp.test'), subject)
@@ -160,7 +160,7 @@ describe('routes of local domains', () => {
     expect(dsn).not.toMatch(/Final-Recipient: rfc822; ?ann@lmtp\.test/i)
   })
 
-  it('smtp, to a host that is named', async () => {
+  it('smtp, to the host of the route', async () => {
     const { id, subject } = await send('ann@routed.test')
     await atPostfix('ann@routed.test', subject)
     await finished(id, 'delivered')
@@ -171,7 +171,7 @@ describe('routes of local domains', () => {
     await finished(id, 'discarded')
   })
 
-  it('a changed route counts for the next mail', async () => {
+  it('a changed route applies to the next message', async () => {
     const { items } = await live.api.get<Page<{ id: string; name: string }>>('/v1/domains')
     const domain = items.find(({ name }) => name === 'sink.test')?.id
     await live.alter(`/v1/domains/${domain}`, { route: { type: 'maildir' } })
@@ -180,8 +180,8 @@ describe('routes of local domains', () => {
   })
 })
 
-describe('remote domains, by DNS', () => {
-  it('MX, with STARTTLS as the other side offers it', async () => {
+describe('remote domains, using DNS', () => {
+  it('MX, with STARTTLS if the remote host offers it', async () => {
     const { id, subject } = await send('x@far.test')
     const text = await atPostfix('x@far.test', subject)
     expect(text).toMatch(/using TLSv1\.[23] with cipher/)
@@ -190,13 +190,13 @@ describe('remote domains, by DNS', () => {
     expect(attempts[0]?.remote.tls).toMatch(/TLSv1/)
   })
 
-  it('outboundTls none: in the clear', async () => {
+  it('outboundTls none: without TLS', async () => {
     await live.set('queue', { outboundTls: 'none' })
     const { subject } = await send('plain@far.test')
     expect(await atPostfix('plain@far.test', subject)).not.toMatch(/using TLSv1/)
   })
 
-  it('the next preference takes what the better ones do not', async () => {
+  it('the next preference is tried if the better ones fail', async () => {
     const { id, subject } = await send('x@fallback.test')
     await atPostfix('x@fallback.test', subject)
     await finished(id, 'delivered')
@@ -208,14 +208,14 @@ describe('remote domains, by DNS', () => {
     await finished(id, 'delivered')
   })
 
-  it('what the remote refuses with 5xx bounces, with its words', async () => {
+  it('mail refused with 5xx bounces, with the remote reply', async () => {
     const { id, subject } = await send('nobody@far.test')
     const { recipients } = await finished(id, 'bounced')
     expect(recipients[0]?.lastReply).toContain('no such user here')
     expect(await dsnAbout(subject)).toMatch(/Diagnostic-Code: smtp; ?550 5\.1\.1/i)
   })
 
-  it('what it refuses with 4xx waits, and says why and until when', async () => {
+  it('mail deferred with 4xx waits, and shows why and until when', async () => {
     const { id } = await send('slow@far.test')
     const { recipients, attempts } = await becomes(id, 'deferred')
     expect(recipients[0]).toMatchObject({
@@ -253,7 +253,7 @@ describe('remote domains, by DNS', () => {
     expect(written).toMatchObject({ action: 'failed' })
   })
 
-  it('a bounce of the null sender is told to nobody', async () => {
+  it('a bounce of mail from the null sender is not reported', async () => {
     const before = (await live.mail('ann@home.test')).length
     const { id } = await send('x@gone.test', '')
     await finished(id, 'bounced')
@@ -276,7 +276,7 @@ describe('remote domains, by DNS', () => {
 })
 
 describe('the gateway', () => {
-  it('takes all remote mail, and MX is not asked; local mail stays', async () => {
+  it('gets all remote mail without MX look-ups; local mail stays', async () => {
     await live.set('general', { gateway: { host: remote, port: postfix.port, tls: 'none' } })
     const { id, subject } = await send(['x@gateway.test', 'bob@home.test'])
     await atPostfix('x@gateway.test', subject)
@@ -288,7 +288,7 @@ describe('the gateway', () => {
   })
 })
 
-describe('what an operator asks of a message', () => {
+describe("an operator's actions on a message", () => {
   it('hold, release, bounce', async () => {
     const { id, subject } = await send('x@broken.test')
     await becomes(id, 'deferred')
@@ -306,7 +306,7 @@ describe('what an operator asks of a message', () => {
     await dsnAbout(subject)
   })
 
-  it('delete: discarded, and nobody is told', async () => {
+  it('delete: discarded, without a notification', async () => {
     const { id, subject } = await send('x@broken.test')
     await becomes(id, 'deferred')
     await order(id, 'delete')

@@ -41,7 +41,7 @@ describe('Kill File', () => {
     expect(await sender(refused[0] as string)).toMatchObject({ code: 250 })
   })
 
-  it('the session goes on after the refusal, and the White List does not help', async () => {
+  it('the session continues after the refusal, and the White List does not help', async () => {
     await live.add('kill', '@bad.test')
     await live.add('white', '127.0.0.1')
     const client = await live.greeted()
@@ -50,7 +50,7 @@ describe('Kill File', () => {
     await client.mail({ from: 'a@good.test', to: 'ann@home.test', content: 'Subject: good\r\n' })
   })
 
-  it('a transaction keeps the revision it had at MAIL; the next one obeys the new', async () => {
+  it('a transaction keeps the revision it had at MAIL; the next one uses the new one', async () => {
     const client = await live.greeted()
     await client.say('MAIL FROM:<a@bad.test>').expect(250)
     await live.add('kill', '@bad.test')
@@ -60,7 +60,7 @@ describe('Kill File', () => {
     await client.say('MAIL FROM:<a@bad.test>').expect(501, '5.7.1')
   })
 
-  it('takes five thousand entries by import while sessions go on', async () => {
+  it('imports five thousand entries while sessions continue', async () => {
     const lines = Array.from({ length: 5_000 }, (_, i) => `@k${i}.junk.test`).join('\n')
     const body = { body: lines, headers: { 'content-type': 'text/plain' } }
     await live.change(async () => {

@@ -57,7 +57,7 @@ const inbox = () => readMaildir(`${postern.dataDirectory}/mail/home.test/ann`)
 const mail = (subject: string) => ({ from: 'x@far.test', to: 'ann@home.test', content: `Subject: ${subject}\r\n` })
 
 describe('the SMTP service', () => {
-  it('stops: ports close, the idle get 421 4.3.2, a transaction finishes, the queue goes on; and starts again', async () => {
+  it('stops: ports close, idle sessions get 421 4.3.2, a transaction finishes, the queue continues; and starts again', async () => {
     const idle = await greeted()
     const busy = await greeted()
     await busy.say('MAIL FROM:<x@far.test>').expect(250)
@@ -136,7 +136,7 @@ describe('the SMTP service', () => {
 })
 
 describe('the Queue Manager', () => {
-  it('stopped, mail is accepted and waits; started, it is delivered; and it can be restarted', async () => {
+  it('when stopped, mail is accepted and waits; when started, it is delivered; and it can be restarted', async () => {
     await act('queue', 'stop', 'stopped')
     const before = (await inbox()).length
     const client = await greeted()
@@ -170,7 +170,7 @@ describe('the Queue Manager', () => {
 })
 
 describe('ports', () => {
-  it('extraPorts open and close live; a session that came in by one lives on', async () => {
+  it('extraPorts open and close at run time; a session on one continues', async () => {
     const [one, two] = [await freePort(), await freePort()]
     await set('advanced', { extraPorts: [one, two] })
     const first = await greeted(one)
@@ -183,7 +183,7 @@ describe('ports', () => {
     await until('the port is closed', async () => !(await answers(postern.host, two)))
   })
 
-  it('a port in use: the service is degraded and says which, the others serve; freed, it recovers by itself', async () => {
+  it('a port in use: the service is degraded and says which, other ports work, and it recovers by itself when the port is free', async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, postern.host, resolve))
     const { port } = taken.address() as { port: number }
@@ -212,13 +212,13 @@ it('nothing was lost', async () => {
   expect((await postern.quiet()).total.balance).toBe(0)
 })
 
-describe('ports that the settings rule', () => {
+describe('ports from the settings', () => {
   let free: Postern
   showLogsOnFailure(() => [free])
   afterAll(() => free?.stop())
 
   // [advanced.port, advanced.submissionPort]
-  it('the SMTP port moves: the new one listens, the old one closes; one in use leaves the old one in force', async () => {
+  it('the SMTP port changes: the new one listens, the old one closes; if the new one is in use, the old one stays open', async () => {
     const [first, second] = [await freePort('127.0.0.5'), await freePort('127.0.0.5')]
     const submission = await freePort('127.0.0.5')
     const env = { POSTERN_SMTP_PORT: '', POSTERN_SUBMISSION_PORT: '', POSTERN_SMTPS_PORT: '' }
@@ -254,7 +254,7 @@ describe('ports that the settings rule', () => {
   })
 
   // [tls.implicitTls, tls.implicitTlsPort]
-  it('the port for TLS from the first byte opens, moves and closes', async () => {
+  it('the implicit TLS port opens, moves and closes', async () => {
     const source = { type: 'self-signed', names: ['mx.home.test'], days: 30 }
     await free.settle((await free.api.post('/v1/certificates', { name: 'own', source })).revision)
     const patch = async (values: object) => free.settle((await free.api.patch('/v1/settings/tls', values)).revision)

@@ -67,7 +67,7 @@ describe('end of data (RFC 5321)', () => {
     expect(await live.mail('victim@home.test')).toHaveLength(0)
   })
 
-  it('normalized, each is one message: what was hidden is its text', async () => {
+  it('normalized, each is one message, with the hidden part as its text', async () => {
     await live.set('advanced', { bareLineFeeds: 'normalize' })
     const variants = Object.entries(ends).filter(
       ([name]) => !name.includes('NUL') && name !== 'CRCRLF.CRLF' && name !== 'LFCR.CRLF',
@@ -88,7 +88,7 @@ describe('end of data (RFC 5321)', () => {
     expect(await live.mail('victim@home.test')).toHaveLength(0)
   })
 
-  it('the true end in every split is one message, dots unstuffed', async () => {
+  it('the real end of data, however split, gives one message with dots unstuffed', async () => {
     const text = 'Subject: true\r\n\r\n..stuffed\r\n...\r\nlast\r\n.\r\n'
     let count = (await live.mail('ann@home.test')).length
     for (let at = text.length - 6; at <= text.length - 1; at++) {
@@ -112,7 +112,7 @@ describe('end of data (RFC 5321)', () => {
   })
 })
 
-describe('commands behind a change to TLS or a refusal', () => {
+describe('commands after a change to TLS or a refusal', () => {
   it('a command line that ends in a bare LF is refused and not executed', async () => {
     const client = await live.greeted()
     client.write('MAIL FROM:<x@far.test>\nRCPT TO:<ann@home.test>\r\n')

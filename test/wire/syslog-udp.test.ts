@@ -23,7 +23,7 @@ async function send(word: string): Promise<void> {
 }
 const found = (word: string) => daemon.lines().filter((line) => line.includes(word))
 
-it('both workers log to it, one datagram an event, and storage has none', async () => {
+it('both workers log to it, one datagram per event, and storage has none', async () => {
   await live.set('logging', { destination: 'syslog' })
   await send('first')
   await until('the daemon has it', () => found('first@far.test').length > 0)
@@ -48,7 +48,7 @@ it('classic, and back to storage', async () => {
   expect(found('third@far.test')).toEqual([])
 })
 
-it('a daemon that is away costs no mail, and has what comes after it is back', async () => {
+it('an unavailable daemon costs no mail, and gets new events when it is back', async () => {
   await live.set('logging', { destination: 'syslog' })
   const { port } = daemon
   await daemon.stop()

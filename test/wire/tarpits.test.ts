@@ -37,7 +37,7 @@ async function send(to: string): Promise<string> {
   return /[0-9a-f-]{36}/.exec(raw)?.[0] ?? raw
 }
 
-it('delivers local mail beside more silent hosts than there are places', async () => {
+it('delivers local mail beside more silent hosts than there are concurrency slots', async () => {
   for (const domain of domains) await send(`jane@${domain}`)
   await until('silent hosts are being waited for', () => silent.sessions.length >= 30, { withinMs: 30_000 })
   const id = await send('ann@home.test')
@@ -48,7 +48,7 @@ it('delivers local mail beside more silent hosts than there are places', async (
   expect(items).toEqual([])
 })
 
-it('stops the deliveries within the drain time, and has them wait for the next start', async () => {
+it('stops deliveries within the drain time, and leaves them for the next start', async () => {
   await send('jane@silent0.test')
   await until('it is being waited for', () => silent.sessions.length > 0)
   const pid = live.pid('queue')

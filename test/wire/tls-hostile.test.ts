@@ -60,7 +60,7 @@ describe.each([
   ['STARTTLS', true],
   ['implicit TLS', false],
 ])('%s', (_, starttls) => {
-  it('a client of today is served', async () => {
+  it('a current client is served', async () => {
     expect(agreed(await sClient(['-servername', 'mail.home.test'], ['QUIT'], starttls))).toMatch(/^TLS_/)
     expect(agreed(await sClient(['-tls1_2', '-servername', 'rsa.home.test'], ['QUIT'], starttls))).toMatch(/^ECDHE-RSA/)
   })
@@ -84,14 +84,14 @@ describe.each([
     expect(output).toMatch(/no renegotiation/i)
   })
 
-  it('compression is not there', async () => {
+  it('compression is not offered', async () => {
     const output = await sClient(['-tls1_2', '-comp', '-servername', 'rsa.home.test'], ['QUIT'], starttls)
     expect(output).toContain('Compression: NONE')
   })
 })
 
 describe('plain text before STARTTLS', () => {
-  it('sent in one packet behind it, is never executed', async () => {
+  it('sent in the same packet after it, is never executed', async () => {
     const before = (await live.mail('ann@home.test')).length
     const plain = connectTcp({ host: live.postern.host, port: live.postern.smtpPort, noDelay: true })
     await reply(plain)

@@ -27,7 +27,7 @@ async function shown(servername: string): Promise<string> {
 const login = `AUTH PLAIN ${Buffer.from(`\0ann\0${password}`).toString('base64')}`
 
 describe('STARTTLS', () => {
-  it('is offered as soon as there is a certificate, in sessions that are open too', async () => {
+  it('is offered as soon as there is a certificate, also in open sessions', async () => {
     const client = await live.connect()
     expect((await client.hello()).has('STARTTLS')).toBe(false)
     await client.say('STARTTLS').expect(454, '4.7.0')
@@ -53,7 +53,7 @@ describe('STARTTLS', () => {
     expect((await client.ehlo()).has('STARTTLS')).toBe(true)
   })
 
-  it('what was said before the handshake is forgotten, and nothing behind STARTTLS is executed', async () => {
+  it('input before the handshake is forgotten, and nothing after STARTTLS is executed', async () => {
     await load('mail.home.test')
     const client = await live.greeted()
     // The rest of the packet must not be read as if it came under TLS (CVE-2011-0411).
@@ -75,7 +75,7 @@ describe('STARTTLS', () => {
   })
 })
 
-describe('handshakes that come to nothing', () => {
+describe('failed handshakes', () => {
   const sessions = async () => (await live.postern.workers()).find(({ service }) => service === 'smtp')?.sessions
 
   it.each([
@@ -121,7 +121,7 @@ describe('requireTls', () => {
 })
 
 describe('minVersion', () => {
-  it('1.3: older handshakes fail, sessions made with 1.2 live on', async () => {
+  it('1.3: older handshakes fail, sessions made with 1.2 continue', async () => {
     await load('mail.home.test')
     const older = await live.greeted()
     expect((await older.startTls({ maxVersion: 'TLSv1.2' })).getProtocol()).toBe('TLSv1.2')
@@ -137,7 +137,7 @@ describe('minVersion', () => {
     await again.startTls({ maxVersion: 'TLSv1.2' })
   })
 
-  it('TLS 1.0 and 1.1 are never spoken', async () => {
+  it('TLS 1.0 and 1.1 are never used', async () => {
     await load('mail.home.test')
     const client = await live.greeted()
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
@@ -160,7 +160,7 @@ describe('certificates', () => {
     expect(await shown('two.test')).toBe(one.fingerprint)
   })
 
-  it('one is replaced: the next handshake shows the new one, an open TLS session goes on', async () => {
+  it('when one is replaced, the next handshake uses the new one, and an open TLS session continues', async () => {
     const { id, fingerprint } = await load('mail.home.test')
     const open = await live.greeted()
     await open.startTls({ servername: 'mail.home.test' })
@@ -176,7 +176,7 @@ describe('certificates', () => {
     await open.quit()
   })
 
-  it('a certificate and a key that do not belong together are refused, and nothing changes', async () => {
+  it('a certificate and a key that do not match are refused, and nothing changes', async () => {
     const { fingerprint } = await load('mail.home.test')
     const [one, other] = [await selfSigned(['bad.test']), await selfSigned(['bad.test'])]
     const body = { name: 'bad', certificate: one.cert, privateKey: other.key }
@@ -186,7 +186,7 @@ describe('certificates', () => {
     expect(await shown('bad.test')).toBe(fingerprint)
   })
 
-  it('the private key never comes back from the API', async () => {
+  it('the API never returns the private key', async () => {
     const { id } = await load('mail.home.test')
     for (const path of ['/v1/certificates', `/v1/certificates/${id}`, '/v1/document', '/v1/audit', '/v1/revisions'])
       expect((await live.api.call('GET', path)).text, path).not.toContain('PRIVATE KEY')
@@ -194,7 +194,7 @@ describe('certificates', () => {
 })
 
 describe('implicit TLS', () => {
-  it('the port opens and closes live; under it logins work and STARTTLS is not offered', async () => {
+  it('the port opens and closes at run time; logins work on it and STARTTLS is not offered', async () => {
     const { host, smtpsPort } = live.postern
     expect(await answers(host, smtpsPort)).toBe(false)
     const { warnings } = await live.set('tls', { implicitTls: true })

@@ -105,7 +105,7 @@ async function send(given: Case): Promise<string> {
 
 const ids = new Map<string, string>()
 
-it('sends them all', async () => {
+it('receives and checks every message', async () => {
   const refused: string[] = []
   for (const { title, given } of own)
     await send(given).then(

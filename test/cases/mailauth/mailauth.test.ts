@@ -26,7 +26,7 @@ async function found(given: Case): Promise<{ findings: Findings; questions: numb
 /** Each file of a folder, by its number. */
 function throughTheFirstDoor(folder: Folder): void {
   const files = filesOf(folder)
-  it('the numbers are without gaps', () => {
+  it('the numbers have no gaps', () => {
     expect(files.map((file) => Number(file.slice(0, 3)))).toEqual(files.map((_, i) => i + 1))
   })
   it.each(files)('%s', async (file) => {

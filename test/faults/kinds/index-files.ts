@@ -34,7 +34,7 @@ const lost: Kind = {
 }
 
 const olderPutBack: Kind = {
-  name: 'index put back older',
+  name: 'older index restored',
   disturb: async ({ postern, holdUp, letGo }) => {
     if (Math.random() < 0.5) await holdUp()
     await moment(500)

@@ -42,7 +42,7 @@ async function makeMailbox({ postern: { api, settle } }: World): Promise<void> {
 }
 
 const tarpit: Kind = {
-  name: 'a silent next host beside local mail',
+  name: 'a remote host that never answers, beside local mail',
   disturb: async (world) => {
     await makeMailbox(world)
     const silent = await TestServer.start({ greeting: 'silence' }, host)
@@ -55,7 +55,7 @@ const tarpit: Kind = {
       await transport.sendMail({ from: 'bob@far.test', to: local, subject: 'local', text: 'x' })
       transport.close()
       await until(
-        'local mail arrives although the next host is silent',
+        'local mail arrives although the remote host is silent',
         async () => (await localMail(world)) > before,
         {
           withinMs: 30_000,

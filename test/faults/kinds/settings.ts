@@ -28,7 +28,7 @@ async function limits({ api, host, smtpPort }: Postern): Promise<{ shown: number
 }
 
 const olderPutBack: Kind = {
-  name: 'settings put back older',
+  name: 'older settings restored',
   disturb: async ({ postern }) => {
     const change = (maxMessageBytes: number) => postern.api.patch('/v1/settings/general', { maxMessageBytes })
     await change(20_000_000)
