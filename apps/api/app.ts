@@ -4,7 +4,6 @@ import { roleAtLeast } from '@postern/contract/roles.ts'
 import { rememberedAnswer } from '@postern/store/control/identity.ts'
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { type Call, idempotencyPlace, type WriteOptions } from './call.ts'
 import type { Dependencies, Identity } from './dependencies.ts'
 import type { Endpoint, Input, Scope } from './endpoint.ts'
 import { identify } from './identity/bearer.ts'
@@ -14,6 +13,7 @@ import { invalid, notFound, ProblemError, problemOf, problemResponse } from './p
 import { expectedRevision, parseJson, readText, sha256 } from './request.ts'
 import { endpoints } from './routes.ts'
 import { securityHeaders } from './security-headers.ts'
+import { type Call, idempotencyPlace, type WriteOptions } from './write-revision.ts'
 
 const anyObject = z.record(z.string(), z.unknown())
 const defaultBodyLimit = 4 * 1024 * 1024

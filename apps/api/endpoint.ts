@@ -1,6 +1,6 @@
 import type { Role } from '@postern/contract/roles.ts'
 import type { z } from 'zod'
-import type { Call } from './call.ts'
+import type { Call } from './write-revision.ts'
 
 /**
  * One row of the API: path, scope, input and answer. The adapter in `app.ts` does the rest in the same order for every

@@ -55,7 +55,7 @@ const queue = await Queue.open({
     throw error
   },
   dns: new Dns({ servers: [] }),
-  ourselves: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
+  ownAddresses: () => ({ hostname: 'bench.test', isOurs: () => false, listensOn: () => false }),
   settings: compileDeliverySettings(replica, 1),
   outboundPort: 25,
 })

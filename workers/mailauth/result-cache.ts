@@ -8,7 +8,8 @@ import type { Question, VerifyResult } from './verify.ts'
  */
 
 const maxKept = 20_000
-const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
+/** Nothing was found and nothing has to be left out. */
+export const emptyResult: VerifyResult = { findings: {}, cuts: [], forged: 0 }
 /** A shorter time is not worth the memory. */
 const leastMs = 1_000
 
@@ -16,7 +17,7 @@ export class Remembered {
   readonly #answers = new LRUCache<string, VerifyResult>({ max: maxKept })
 
   find(question: Question): VerifyResult | undefined {
-    if (question.author !== undefined && question.checks.length === 0) return nothing
+    if (question.author !== undefined && question.checks.length === 0) return emptyResult
     const key = keyOf(question)
     return key === undefined ? undefined : this.#answers.get(key)
   }

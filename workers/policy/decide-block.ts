@@ -10,7 +10,7 @@ export type BlockFacts = {
   /** Milliseconds since the epoch. */
   now: number
   address: string
-  /** Reported offences that no earlier entry has used. */
+  /** Reported offences that no earlier entry has used and that were not exempt when they were counted. */
   offences: readonly Seen[]
   /** Why this address is never blocked. Absent: no exemption applies. */
   exempt?: string

@@ -56,7 +56,7 @@ export type QueueOptions = {
   assurance?: Assurance
   /** Finds out where messages come from; without it nothing is found out. */
   verifier?: MessageMailauthOptions['verifier'] | undefined
-  ourselves(): OwnAddresses
+  ownAddresses(): OwnAddresses
   settings: DeliverySettings
   /** Of MX hosts. */
   outboundPort: number
@@ -204,7 +204,8 @@ export class Queue {
   }
 
   #makeDeliverContext(): DeliverContext {
-    const { reader, writer, record, dns, assurance, ourselves, outboundPort, dataDirectory, timeouts } = this.#options
+    const { reader, writer, record, dns, assurance, ownAddresses, outboundPort, dataDirectory, timeouts } =
+      this.#options
     const attemptContext: AttemptContext = {
       settings: () => this.settings,
       reader,
@@ -215,7 +216,7 @@ export class Queue {
       wants: this.#options.wants ?? (() => false),
       signer: this.#signer,
       converter: this.#converter,
-      ourselves,
+      ownAddresses,
       port: outboundPort,
       timeouts: timeouts ?? defaultTimeouts,
       mailDirectory: join(dataDirectory, 'mail'),

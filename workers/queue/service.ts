@@ -50,7 +50,7 @@ export async function queueService(
       dns,
       assurance,
       verifier,
-      ourselves: () => ownAddressesFrom({ env, settings: settings ?? first }),
+      ownAddresses: () => ownAddressesFrom({ env, settings: settings ?? first }),
       settings: first,
       outboundPort: Number(env.POSTERN_OUTBOUND_PORT) || 25,
       env,

@@ -9,8 +9,8 @@ export type WorkerRequestsOptions = {
 }
 
 /**
- * Fetches the API's requests to this worker, carries them out and answers, one at a time. Repeats those that could not
- * be answered.
+ * Fetches the API's requests to this worker, carries them out and answers, one at a time. A request that could not be
+ * answered stays at the API; the next check carries it out again.
  */
 export class WorkerRequests {
   readonly #options: WorkerRequestsOptions

@@ -2,11 +2,11 @@ import { serviceNameSchema } from '@postern/contract/services.ts'
 import { page, serviceViewSchema, workerViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { deleteWorker } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
-import { writeRevision } from '../call.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../pagination.ts'
 import { ProblemError } from '../problem.ts'
 import { actOnServices, readService, readServices, readWorkers } from '../verbs/services.ts'
+import { writeRevision } from '../write-revision.ts'
 
 const action = z.enum(['start', 'stop', 'restart'])
 const tag = 'Services'

@@ -3,11 +3,11 @@ import { enrolTokenInputSchema, tokenInputSchema, userInputSchema, userPatchSche
 import { page, tokenViewSchema, userViewSchema, writeResultSchema } from '@postern/contract/views.ts'
 import { listEnrolTokens } from '@postern/store/control/identity.ts'
 import { z } from 'zod'
-import { writeRevision } from '../call.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { iso, pageQuery } from '../pagination.ts'
 import * as people from '../verbs/users.ts'
+import { writeRevision } from '../write-revision.ts'
 
 const params = z.object({ id: z.string().max(100) })
 const revision = z.number().int()

@@ -9,12 +9,12 @@ import {
 } from '@postern/store/control/identity.ts'
 import { forgetAttempts } from '@postern/store/control/login-attempts.ts'
 import { recordAudit } from '@postern/store/control/revisions.ts'
-import { type Call, writeRevision } from '../call.ts'
 import type { Identity } from '../dependencies.ts'
 import { countAttempt, passwordAttempt } from '../identity/attempts.ts'
 import { auditOf } from '../identity/sessions.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 
 /** What people do with their own account, whatever their role. An API token has no account: an owner changes it. */
 

@@ -1,9 +1,9 @@
 import type { Books } from '@postern/contract/views.ts'
 import { bookIntervals, booksTotal } from '@postern/store/records/books.ts'
 import { listWorkers } from '@postern/store/records/workers.ts'
-import type { Call } from '../call.ts'
 import { iso } from '../pagination.ts'
 import { invalid } from '../problem.ts'
+import type { Call } from '../write-revision.ts'
 
 export type PeriodQuery = {
   since?: string | undefined

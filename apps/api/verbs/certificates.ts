@@ -9,11 +9,11 @@ import type { CertificateView, WriteResult } from '@postern/contract/views.ts'
 import { type CertificateWatch, certificateWatches, orderNow } from '@postern/store/control/acme.ts'
 import { allRows, getRow, getSettings } from '@postern/store/control/rows.ts'
 import type { Queries } from '@postern/store/database.ts'
-import { type Call, writeRevision } from '../call.ts'
 import { renewCertificates } from '../certificates.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 import { type FieldError, invalid, notFound, ProblemError } from '../problem.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 
 /**
  * Certificates: uploaded, self-signed, requested with a CSR, or ordered through ACME. Private keys can be written but

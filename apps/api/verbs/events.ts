@@ -1,10 +1,10 @@
 import { type EventType, eventTypeNames, eventTypes, type PosternEvent, sentenceOf } from '@postern/contract/events.ts'
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { type EventFilter, type EventRow, eventsAfter, findEvents, lastSeq } from '@postern/store/records/events.ts'
-import type { Call } from '../call.ts'
 import { untilEvents } from '../event-signal.ts'
 import { iso, numberCursor, pageOf } from '../pagination.ts'
 import { invalid } from '../problem.ts'
+import type { Call } from '../write-revision.ts'
 
 export type EventQuery = {
   /** Event types, or prefixes such as `delivery.`, separated by commas. */

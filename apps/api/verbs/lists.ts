@@ -5,10 +5,10 @@ import type { ChangeSet } from '@postern/store/control/change-set.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { expiredAmong, listRows, type StoredJson } from '@postern/store/control/rows.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
-import { type Call, writeRevision } from '../call.ts'
 import { csvLine, parseCsv } from '../csv.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { type FieldError, invalid, notFound } from '../problem.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 
 const pageRows = 500
 const maxBadLines = 1000

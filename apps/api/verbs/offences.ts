@@ -9,9 +9,9 @@ import { addOffences, unusedOffences, useOffences } from '@postern/store/control
 import { commit, headRevision } from '@postern/store/control/revisions.ts'
 import { blocksHolding, getSettings, rowsByKey } from '@postern/store/control/rows.ts'
 import type { Database } from '@postern/store/database.ts'
-import type { Call } from '../call.ts'
 import { sendChangeNotifications } from '../change-notifications.ts'
 import type { Dependencies } from '../dependencies.ts'
+import type { Call } from '../write-revision.ts'
 import { makeRoom } from './lists.ts'
 import { workerOf } from './workers.ts'
 

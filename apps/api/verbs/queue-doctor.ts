@@ -3,8 +3,8 @@ import type { QueueDoctorItem } from '@postern/contract/views.ts'
 import { type WaitingCause, waitingCauses } from '@postern/contract/waiting-causes.ts'
 import { getSettings } from '@postern/store/control/rows.ts'
 import { type WaitingGroup, waitingGroups } from '@postern/store/records/queue.ts'
-import type { Call } from '../call.ts'
 import { iso } from '../pagination.ts'
+import type { Call } from '../write-revision.ts'
 
 /**
  * Explains why mail waits, by destination and cause. Each group has the next step and the filter that finds its

@@ -10,9 +10,9 @@ import {
   type RecipientRow,
   recipientsOf,
 } from '@postern/store/records/queue.ts'
-import { type Call, writeRevision } from '../call.ts'
 import { afterCursor, iso, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 import { eventView } from './events.ts'
 
 /**

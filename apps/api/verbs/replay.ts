@@ -4,10 +4,10 @@ import { rowsFor } from '@postern/contract/rows.ts'
 import { rowLinesById } from '@postern/store/control/rows.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { type FactsRow, factsIn, lostIn, recordsOf } from '@postern/store/records/facts.ts'
-import type { Call } from '../call.ts'
 import type { Dependencies, ReplayRun } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
+import type { Call } from '../write-revision.ts'
 import { changesOfDraft, type DraftChanges } from './draft.ts'
 
 /**

@@ -9,9 +9,9 @@ import type { ServiceView, WorkerView, WriteResult } from '@postern/contract/vie
 import { headRevision, knownRevisions, revisionAt } from '@postern/store/control/revisions.ts'
 import { getRow } from '@postern/store/control/rows.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
-import { type Call, writeRevision } from '../call.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { iso } from '../pagination.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 
 export type ServiceAction = 'start' | 'stop' | 'restart'
 

@@ -9,10 +9,10 @@ import { headRevision } from '@postern/store/control/revisions.ts'
 import { allRows, getRow } from '@postern/store/control/rows.ts'
 import { withoutSecrets } from '@postern/store/control/secrets.ts'
 import { z } from 'zod'
-import { type Call, writeRevision } from '../call.ts'
 import { refuseContradictions } from '../contradictions.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { invalid } from '../problem.ts'
+import { type Call, writeRevision } from '../write-revision.ts'
 import { portsInForce } from './ports-in-force.ts'
 
 export async function readSettings({ parts }: Call) {

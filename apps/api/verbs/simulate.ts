@@ -6,8 +6,8 @@ import type { Policy } from '@postern/policy/policy.ts'
 import { replyLinesOf } from '@postern/policy/reply-lines.ts'
 import { type Step, simulateSession } from '@postern/policy/simulate-session.ts'
 import { listRows } from '@postern/store/control/rows.ts'
-import type { Call } from '../call.ts'
 import { policyInForce, withChanges, withKillFor } from '../policy-in-force.ts'
+import type { Call } from '../write-revision.ts'
 import { changesOfDraft } from './draft.ts'
 
 /**

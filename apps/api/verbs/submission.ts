@@ -9,10 +9,10 @@ import {
 import { getSettings } from '@postern/store/control/rows.ts'
 import { dropChunks, putChunk } from '@postern/store/records/message-chunks.ts'
 import type { z } from 'zod'
-import type { Call } from '../call.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { parseJson, readText, sha256 } from '../request.ts'
+import type { Call } from '../write-revision.ts'
 
 /**
  * Reads a submitted message from the request into chunks. A `message/rfc822` body is never in memory as a whole. JSON

@@ -21,11 +21,11 @@ import {
 } from '@postern/store/control/identity.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import type { Queries } from '@postern/store/database.ts'
-import { type Call, type Outcome, writeRevision } from '../call.ts'
 import { apiTokenPrefix } from '../identity/bearer.ts'
 import { afterCursor, iso, type PageQuery, pageOf } from '../pagination.ts'
 import { invalid, notFound } from '../problem.ts'
 import { randomSecret, sha256 } from '../request.ts'
+import { type Call, type Outcome, writeRevision } from '../write-revision.ts'
 
 /**
  * Users and API tokens. They are not rows, so a rollback does not restore them, but each write has a revision number.

@@ -10,11 +10,11 @@ import {
   workerRequestById,
 } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
-import type { Call } from '../call.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { signalEvents, untilEvents } from '../event-signal.ts'
 import { notFound, ProblemError } from '../problem.ts'
 import { readBytes } from '../request.ts'
+import type { Call } from '../write-revision.ts'
 import { workerOf } from './workers.ts'
 
 /**

@@ -12,13 +12,13 @@ import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { openWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
 import { recordApiEvent } from '../api-events.ts'
-import type { Call } from '../call.ts'
 import type { Dependencies, Identity } from '../dependencies.ts'
 import { signalEvents } from '../event-signal.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { invalid, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
+import type { Call } from '../write-revision.ts'
 
 const workerSeconds = 3600
 const pageRows = 1000

@@ -23,7 +23,7 @@ export type AttemptContext = {
   wants: Worker['wants']
   signer: Signer
   converter: Converter
-  ourselves(): OwnAddresses
+  ownAddresses(): OwnAddresses
   /** Port of MX hosts. */
   port: number
   timeouts: Timeouts

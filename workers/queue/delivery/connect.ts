@@ -116,7 +116,7 @@ function connectOptions(
     signal,
     protocol: destination.kind === 'lmtp' ? 'lmtp' : 'smtp',
     name: context.settings().hostname,
-    isUs: (name) => greetsAsUs(name, { destination, peer }, context.ourselves()),
+    isUs: (name) => greetsAsUs(name, { destination, peer }, context.ownAddresses()),
     tls,
     timeouts: context.timeouts,
     dialogueLog: new DialogueLog(peer, context),

@@ -35,7 +35,12 @@ async function toMx(script: Script, hostname = 'mail.test') {
   open.push(remote)
   const box = await Testbed.open(
     { general: { hostname } },
-    { timeouts: defaultTimeouts, dns: dns(['127.0.0.1']), outboundPort: remote.port, ourselves: () => us(hostname, 0) },
+    {
+      timeouts: defaultTimeouts,
+      dns: dns(['127.0.0.1']),
+      outboundPort: remote.port,
+      ownAddresses: () => us(hostname, 0),
+    },
   )
   open.push(box)
   return { remote, box }
@@ -76,7 +81,10 @@ describe('a route to a host that an administrator named', () => {
     const remote = await TestServer.start(greets('mail.test'))
     open.push(remote)
     const rows = { domains: [{ name: 'a.test', route: remote.route }] }
-    const box = await Testbed.open(rows, { timeouts: defaultTimeouts, ourselves: () => us('mail.test', port(remote)) })
+    const box = await Testbed.open(rows, {
+      timeouts: defaultTimeouts,
+      ownAddresses: () => us('mail.test', port(remote)),
+    })
     open.push(box)
     return box
   }
@@ -101,7 +109,7 @@ test('a better MX host that is away is waited for, although we are the next', as
   const parts = {
     timeouts: { ...defaultTimeouts, connect: 5000 },
     outboundPort: remote.port,
-    ourselves: () => us('mail.test', 0),
+    ownAddresses: () => us('mail.test', 0),
   }
   const box = await Testbed.open({}, { ...parts, dns: dns(['127.0.0.77', '127.0.0.1']) })
   open.push(box)

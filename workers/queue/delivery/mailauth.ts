@@ -1,5 +1,6 @@
 import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Findings } from '@postern/contract/mailauth.ts'
+import { emptyResult } from '@postern/mailauth/result-cache.ts'
 import { resultsField } from '@postern/mailauth/results-field.ts'
 import type { Stored } from '@postern/mailauth/verifier.ts'
 import type { Question, VerifyResult } from '@postern/mailauth/verify.ts'
@@ -26,7 +27,6 @@ export type MessageMailauthOptions = {
 
 /** Bytes of a message that was read a moment ago, with others: it is not read again. */
 const atHand = 65_536
-const nothing: VerifyResult = { findings: {}, cuts: [], forged: 0 }
 
 export class MessageMailauth {
   readonly #options: MessageMailauthOptions
@@ -79,7 +79,7 @@ export class MessageMailauth {
     } catch {
       const forgedOnly: Question = { ...question, checks: [] }
       // It may have been copied meanwhile, so its location is read again. Damage is found when it is delivered.
-      return verifier.stored(forgedOnly, mail).catch(() => nothing)
+      return verifier.stored(forgedOnly, mail).catch(() => emptyResult)
     }
   }
 }

@@ -102,7 +102,7 @@ async function deliverAnew(
 ): Promise<Outcomes> {
   const { dns, port, pool } = context
   slot.connecting()
-  const hosts = await hostsFor(destination, { dns, ourselves: context.ourselves(), port })
+  const hosts = await hostsFor(destination, { dns, ownAddresses: context.ownAddresses(), port })
   if (hosts.kind !== 'hosts') return unreachable(remaining.job, hosts, destination)
   let last: Outcomes | undefined
   let excluded: Outcomes | undefined

@@ -36,7 +36,7 @@ const ask = (domain: string, zone: Zone, random = () => 0.5) =>
       dns: dns(zone),
       port: 25,
       random,
-      ourselves: { hostname: 'us.test', isOurs: (address) => address === '192.0.2.99', listensOn: () => false },
+      ownAddresses: { hostname: 'us.test', isOurs: (address) => address === '192.0.2.99', listensOn: () => false },
     },
   )
 const names = async (answer: ReturnType<typeof ask>) => {
@@ -169,7 +169,11 @@ test('address literals', async () => {
   const context = {
     dns: dns({}),
     port: 25,
-    ourselves: { hostname: 'us.test', isOurs: (address: string) => address === '192.0.2.99', listensOn: () => false },
+    ownAddresses: {
+      hostname: 'us.test',
+      isOurs: (address: string) => address === '192.0.2.99',
+      listensOn: () => false,
+    },
   }
   const literal = (address: string) => hostsFor({ kind: 'address', address, tls: 'none' }, context)
   expect(await literal('[192.0.2.5]')).toMatchObject({ peers: [{ address: '192.0.2.5', port: 25 }] })

@@ -44,7 +44,7 @@ export type Remote = Extract<Destination, { kind: 'lmtp' | 'smtp' | 'mx' | 'addr
 
 export async function hostsFor(
   destination: Remote,
-  context: { dns: Questions; ourselves: OwnAddresses; port: number; random?: () => number },
+  context: { dns: Questions; ownAddresses: OwnAddresses; port: number; random?: () => number },
 ): Promise<Hosts> {
   const { dns, port } = context
   switch (destination.kind) {
@@ -54,7 +54,7 @@ export async function hostsFor(
     case 'address': {
       const address = parseAddress(destination.address)?.toString()
       if (!address) return bounced('5.1.3', `${destination.address} is not an address literal`, 'bad-address')
-      if (context.ourselves.isOurs(address, port)) return loops(destination.address)
+      if (context.ownAddresses.isOurs(address, port)) return loops(destination.address)
       return { kind: 'hosts', peers: [{ host: address, address, port }] }
     }
     case 'mx':
@@ -105,7 +105,7 @@ async function explicitMx(domain: string, records: Mx[], context: HostsContext):
   let trouble: Extract<Hosts, { kind: 'deferred' }> | undefined
   for (const [i, answer] of asked.entries()) {
     const { host, preference } = ordered[i] as Mx
-    if (host === context.ourselves.hostname) ours = Math.min(ours, preference)
+    if (host === context.ownAddresses.hostname) ours = Math.min(ours, preference)
     if (answer.kind === 'deferred') trouble ??= answer
     if (answer.kind !== 'hosts') continue
     if (answer.peers.some((peer) => isUs(peer, context))) ours = Math.min(ours, preference)
@@ -117,8 +117,8 @@ async function explicitMx(domain: string, records: Mx[], context: HostsContext):
   return trouble ?? bounced('5.4.4', `no MX host of ${domain} has an address`, 'no-such-host')
 }
 
-function isUs(peer: Peer, { ourselves }: HostsContext): boolean {
-  return peer.host === ourselves.hostname || ourselves.isOurs(peer.address, peer.port)
+function isUs(peer: Peer, { ownAddresses }: HostsContext): boolean {
+  return peer.host === ownAddresses.hostname || ownAddresses.isOurs(peer.address, peer.port)
 }
 
 /** IPv4 first: a host without IPv6 connectivity then loses no time; both are tried. */

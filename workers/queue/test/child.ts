@@ -28,7 +28,7 @@ const queue = await Queue.open({
   flushEvents: () => log.flush(),
   fatal: () => process.exit(1),
   dns: new Dns({ servers: [] }),
-  ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
+  ownAddresses: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
   settings: compileDeliverySettings(
     replicaFrom({
       domains: [{ name: 'a.test', route: { type: 'smtp', host: '127.0.0.1', port: Number(port), tls: 'none' } }],

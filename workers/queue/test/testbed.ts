@@ -76,7 +76,7 @@ export class Testbed {
       flushEvents: async () => {},
       fatal: (error) => this.fatal.push(error),
       dns: new Dns({ servers: [] }),
-      ourselves: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
+      ownAddresses: () => ({ hostname: 'mail.test', isOurs: () => false, listensOn: () => false }),
       settings: compileDeliverySettings(this.replica(), this.#revision),
       outboundPort: 25,
       env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' },

@@ -15,7 +15,7 @@ const chunkBytes = 256 << 10
 export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
 
 /** Returns recently read bytes by position; `undefined` if they are not in memory. */
-export type Recall = (spot: MessagePosition) => Buffer | undefined
+export type Recall = (position: MessagePosition) => Buffer | undefined
 
 /** Reads messages at their locations. */
 export class Bodies {
@@ -28,19 +28,21 @@ export class Bodies {
   }
 
   async envelope(location: Location): Promise<Meta> {
-    const spot = parseLocation(location)
-    return this.#use(spot, async (segment) => {
-      const header = headerOf(spot, await read(segment.fd, spot.offset, headerLength))
-      return readMeta(segment, spot, header)
+    const position = parseLocation(location)
+    return this.#use(position, async (segment) => {
+      const header = headerOf(position, await read(segment.fd, position.offset, headerLength))
+      return readMeta(segment, position, header)
     })
   }
 
   /** Reads the whole record into memory and verifies it. */
   async whole(location: Location): Promise<Whole> {
-    const spot = parseLocation(location)
-    const recalled = this.#recall(spot)
-    if (recalled) return openWhole(spot, recalled)
-    return this.#use(spot, async (segment) => openWhole(spot, await read(segment.fd, spot.offset, spot.bytes)))
+    const position = parseLocation(location)
+    const recalled = this.#recall(position)
+    if (recalled) return openWhole(position, recalled)
+    return this.#use(position, async (segment) =>
+      openWhole(position, await read(segment.fd, position.offset, position.bytes)),
+    )
   }
 
   async body(location: Location): Promise<Buffer> {
@@ -60,32 +62,32 @@ export class Bodies {
     if (body.length > 0) yield body
   }
 
-  async *#chunks(spot: MessagePosition): AsyncGenerator<Buffer> {
+  async *#chunks(position: MessagePosition): AsyncGenerator<Buffer> {
     let release = () => {}
     const released = new Promise<void>((resolve) => {
       release = resolve
     })
     const segment = await new Promise<OpenSegment>((resolve, reject) => {
-      this.#use(spot, (open) => {
+      this.#use(position, (open) => {
         resolve(open)
         return released
       }).catch(reject)
     })
     try {
-      const header = headerOf(spot, await read(segment.fd, spot.offset, headerLength))
-      const meta = await readMeta(segment, spot, header)
+      const header = headerOf(position, await read(segment.fd, position.offset, headerLength))
+      const meta = await readMeta(segment, position, header)
       if (meta.prefix.length > 0) yield meta.prefix
-      yield* verified(segment, { spot, header, meta })
+      yield* verified(segment, { position, header, meta })
     } finally {
       release()
     }
   }
 
-  async #use<T>(spot: MessagePosition, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
+  async #use<T>(position: MessagePosition, use: (segment: OpenSegment) => Promise<T>): Promise<T> {
     try {
-      return await this.#segments.use(spot, use)
+      return await this.#segments.use(position, use)
     } catch (error) {
-      if (isMissing(error)) throw damaged(spot, 'missing')
+      if (isMissing(error)) throw damaged(position, 'missing')
       throw error
     }
   }
@@ -94,18 +96,18 @@ export class Bodies {
 /** Yields the body; the last chunk only if the checksum matches. */
 async function* verified(
   { fd }: OpenSegment,
-  { spot, header, meta }: { spot: MessagePosition; header: Header; meta: Meta },
+  { position, header, meta }: { position: MessagePosition; header: Header; meta: Meta },
 ): AsyncGenerator<Buffer> {
-  let position = spot.offset + partsOf(header).body
-  const end = position + header.bodyLength
+  let offset = position.offset + partsOf(header).body
+  const end = offset + header.bodyLength
   let crc = 0
-  while (position < end) {
-    const length = Math.min(chunkBytes, end - position)
-    const chunk = await read(fd, position, length)
-    if (chunk.length < length) throw damaged(spot, 'missing', meta)
+  while (offset < end) {
+    const length = Math.min(chunkBytes, end - offset)
+    const chunk = await read(fd, offset, length)
+    if (chunk.length < length) throw damaged(position, 'missing', meta)
     crc = crc32(chunk, crc)
-    position += length
-    if (position === end && crc !== header.bodyCrc) throw damaged(spot, 'body', meta)
+    offset += length
+    if (offset === end && crc !== header.bodyCrc) throw damaged(position, 'body', meta)
     yield chunk
   }
 }
@@ -114,18 +116,18 @@ function isSmall(location: Location): boolean {
   return parseLocation(location).bytes <= wholeBytes
 }
 
-function headerOf(spot: MessagePosition, bytes: Buffer): Header {
-  if (bytes.length < headerLength) throw damaged(spot, 'missing')
-  const header = decodeHeader(bytes, 0, spot)
-  if (!header || recordLength(header) !== spot.bytes) throw damaged(spot, 'header')
+function headerOf(position: MessagePosition, bytes: Buffer): Header {
+  if (bytes.length < headerLength) throw damaged(position, 'missing')
+  const header = decodeHeader(bytes, 0, position)
+  if (!header || recordLength(header) !== position.bytes) throw damaged(position, 'header')
   return header
 }
 
-function openWhole(spot: MessagePosition, bytes: Buffer): Whole {
-  if (bytes.length < spot.bytes) throw damaged(spot, 'missing')
-  const header = headerOf(spot, bytes)
+function openWhole(position: MessagePosition, bytes: Buffer): Whole {
+  if (bytes.length < position.bytes) throw damaged(position, 'missing')
+  const header = headerOf(position, bytes)
   const opened = header.own ? openOwn(bytes, header) : openRecord(bytes, header)
-  if (opened.kind === 'damaged') throw damaged(spot, opened.reason, opened)
+  if (opened.kind === 'damaged') throw damaged(position, opened.reason, opened)
   return { ...opened, header }
 }
 
@@ -138,17 +140,17 @@ function openOwn(bytes: Buffer, header: Header): Opened {
   return { kind: 'whole', meta, body: Buffer.concat([meta.prefix, body]) }
 }
 
-async function readMeta({ fd }: OpenSegment, spot: MessagePosition, header: Header): Promise<Meta> {
+async function readMeta({ fd }: OpenSegment, position: MessagePosition, header: Header): Promise<Meta> {
   const length = header.envelopeLength + header.prefixLength
-  const bytes = await read(fd, spot.offset + partsOf(header).meta, length)
-  if (bytes.length < length) throw damaged(spot, 'missing')
+  const bytes = await read(fd, position.offset + partsOf(header).meta, length)
+  if (bytes.length < length) throw damaged(position, 'missing')
   const meta = decodeMeta(header, bytes)
-  if (!meta) throw damaged(spot, 'envelope')
+  if (!meta) throw damaged(position, 'envelope')
   return meta
 }
 
-function damaged(spot: MessagePosition, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
-  const { writer, segment, offset, bytes } = spot
+function damaged(position: MessagePosition, reason: Damage['reason'], known?: Pick<Damage, 'envelope'>): SpoolDamaged {
+  const { writer, segment, offset, bytes } = position
   const envelope = known?.envelope
   return new SpoolDamaged({
     writer,

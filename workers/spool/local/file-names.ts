@@ -43,17 +43,21 @@ export type MessagePosition = SegmentOf & {
   bytes: number
 }
 
-export function locationText(spot: MessagePosition): Location {
-  return `${spot.writer}/${spot.segment}/${spot.offset}/${spot.bytes}` as Location
+export function locationText(position: MessagePosition): Location {
+  return `${position.writer}/${position.segment}/${position.offset}/${position.bytes}` as Location
 }
 
 export function parseLocation(location: Location): MessagePosition {
   const [writer, segment, offset, bytes, rest] = location.split('/')
-  const spot = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), bytes: whole(bytes) }
-  if (rest !== undefined || !writerName.test(spot.writer) || Number.isNaN(spot.segment + spot.offset + spot.bytes)) {
+  const position = { writer: writer ?? '', segment: whole(segment), offset: whole(offset), bytes: whole(bytes) }
+  if (
+    rest !== undefined ||
+    !writerName.test(position.writer) ||
+    Number.isNaN(position.segment + position.offset + position.bytes)
+  ) {
     throw new RangeError(`spool location "${location}": not created by this spool`)
   }
-  return spot
+  return position
 }
 
 export function cursorText(segment: number, offset: number): Cursor {

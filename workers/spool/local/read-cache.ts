@@ -23,11 +23,12 @@ export class ReadCache {
   }
 
   /** Returns a copy, so that one small message does not keep a whole window in memory. */
-  recall(spot: MessagePosition): Buffer | undefined {
+  recall(position: MessagePosition): Buffer | undefined {
     for (const { writer, segment, start, bytes } of this.#windows) {
-      const at = spot.offset - start
-      if (segment !== spot.segment || writer !== spot.writer || at < 0 || at + spot.bytes > bytes.length) continue
-      return Buffer.from(bytes.subarray(at, at + spot.bytes))
+      const at = position.offset - start
+      if (segment !== position.segment || writer !== position.writer || at < 0 || at + position.bytes > bytes.length)
+        continue
+      return Buffer.from(bytes.subarray(at, at + position.bytes))
     }
     return undefined
   }

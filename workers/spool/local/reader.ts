@@ -60,7 +60,7 @@ class LocalReader implements SpoolReader {
     this.#silentMs = options.silentMs ?? defaultSilentMs
     this.#trouble = options.trouble ?? (() => {})
     this.#segments = new OpenSegments((writer) => join(this.#directory, writer))
-    this.#bodies = new Bodies(this.#segments, (spot) => this.#recent.recall(spot))
+    this.#bodies = new Bodies(this.#segments, (position) => this.#recent.recall(position))
   }
 
   async *follow(options: FollowOptions): AsyncGenerator<Batch> {
