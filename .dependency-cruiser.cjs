@@ -5,6 +5,8 @@
 const arrows = {
   'db/contract': [],
   'db/store': ['db/contract'],
+  'db/objects': [],
+  'db/log': ['db/objects', 'db/contract'],
   'workers/policy': ['db/contract'],
   'workers/net': ['db/contract'],
   'workers/runtime': ['workers/net', 'db/contract'],
