@@ -41,6 +41,8 @@ const arrows = {
     'workers/mailauth',
     'workers/smtp',
     'workers/queue',
+    'db/objects',
+    'db/log',
     'db/contract',
   ],
 }
