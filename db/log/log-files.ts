@@ -61,6 +61,11 @@ export class LogFiles {
     return this.#damaged
   }
 
+  /** A query that reads no file of the log. */
+  rows(sql: string, values: Values = {}, signal?: AbortSignal): Promise<Row[]> {
+    return this.#duckdb.rows(sql, values, signal)
+  }
+
   async day(day: number, period: Period = {}): Promise<DayFiles> {
     const found = await filesOfDay(this.store, day, period)
     for (const key of found.foreign) this.#leaveOut(key, 'not a file of the log')

@@ -1,7 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ObjectStore } from '@postern/objects/object-store.ts'
+import { countSeries, type Series, type SeriesQuery, type Top, type TopQuery, topValues } from './counts.ts'
 import { DuckDB } from './duckdb.ts'
+import { type ExportQuery, exportEvents } from './export.ts'
 import { FileCache, filesInDirectory } from './file-cache.ts'
 import { type BatchName, batchKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
@@ -25,6 +27,7 @@ export type Batch = BatchName & {
 }
 
 const maxCachedBytes = 536_870_912
+const temporaryIn = (cache: string): string => join(cache, 'temporary')
 
 /**
  * The log: every event as it came, in files that are never changed (file-names.ts). Searches run in DuckDB's own threads, two
@@ -32,12 +35,14 @@ const maxCachedBytes = 536_870_912
  */
 export class EventLog {
   readonly #store: ObjectStore
+  readonly #temporary: string
   readonly #duckdb: DuckDB
   readonly #files: LogFiles
 
   private constructor({ store, directory, cache, now, damaged }: LogOptions) {
     this.#store = store
-    this.#duckdb = new DuckDB({ temporary: join(cache, 'temporary'), memory: '128MB', threads: 2, concurrent: 2 })
+    this.#temporary = temporaryIn(cache)
+    this.#duckdb = new DuckDB({ temporary: this.#temporary, memory: '128MB', threads: 2, concurrent: 2 })
     const files =
       directory === undefined
         ? new FileCache(store, join(cache, 'objects'), maxCachedBytes)
@@ -47,7 +52,7 @@ export class EventLog {
 
   static async open(options: LogOptions): Promise<EventLog> {
     await rm(options.cache, { recursive: true, force: true })
-    await mkdir(join(options.cache, 'temporary'), { recursive: true, mode: 0o700 })
+    await mkdir(temporaryIn(options.cache), { recursive: true, mode: 0o700 })
     return new EventLog(options)
   }
 
@@ -65,6 +70,21 @@ export class EventLog {
    */
   find(query: FindQuery): Promise<Found> {
     return findEvents(this.#files, query)
+  }
+
+  /** @throws RangeError for a column, a number or a filter that cannot be one. */
+  top(query: TopQuery): Promise<Top> {
+    return topValues(this.#files, query)
+  }
+
+  /** @throws RangeError for a column, an interval or a filter that cannot be one. */
+  series(query: SeriesQuery): Promise<Series> {
+    return countSeries(this.#files, query)
+  }
+
+  /** The content of a file; the caller sends it on at its own pace and may stop early. */
+  export(query: ExportQuery): AsyncGenerator<Uint8Array> {
+    return exportEvents({ files: this.#files, directory: this.#temporary, query })
   }
 
   /** All events of a message from its time on, also those that the log leaves out: its acceptance first, then by time. */

@@ -1,6 +1,6 @@
 import type { Row } from './duckdb.ts'
 import { type Condition, conditionOf, type EventFilter } from './filter.ts'
-import { daysWithFiles, type HourFiles } from './hours.ts'
+import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
 import type { LogFiles } from './log-files.ts'
 
 /** An event as the log has it. */
@@ -61,14 +61,12 @@ export async function searchBack(
   const skipped = new Set<string>()
   const reach = (complete: boolean): Reach => ({ searchedBackTo, complete, skipped: [...skipped] })
   try {
-    let size = 1
-    for await (const hours of steps(files, { since, until }, () => size)) {
+    for await (const hours of hoursBack(files, { since, until })) {
       either.throwIfAborted()
       const isEnough = (await read({ hours, signal: either })) === 'enough'
       for (const key of keysOf(hours)) if (files.damaged.has(key)) skipped.add(key)
       searchedBackTo = Math.max(since ?? 0, hours.at(-1)?.hour ?? searchedBackTo)
       if (isEnough) return reach(false)
-      size = Math.min(size * 2, maxHoursAtOnce)
     }
     searchedBackTo = since ?? 0
     return reach(true)
@@ -79,21 +77,20 @@ export async function searchBack(
   }
 }
 
-async function* steps(
-  files: LogFiles,
-  period: { since?: number | undefined; until?: number | undefined },
-  size: () => number,
-): AsyncGenerator<HourFiles[]> {
+/** The hours of a period that have files, newest first: one, then two, then four in a step, while they are not too large. */
+export async function* hoursBack(files: LogFiles, period: Period): AsyncGenerator<HourFiles[]> {
   let step: HourFiles[] = []
+  let size = 1
   let bytes = 0
   for (const day of await daysWithFiles(files.store, period)) {
     for (const hour of (await files.day(day, period)).hours) {
       step.push(hour)
       bytes += bytesOf(hour)
-      if (step.length < size() && bytes < maxBytesAtOnce) continue
+      if (step.length < size && bytes < maxBytesAtOnce) continue
       yield step
       step = []
       bytes = 0
+      size = Math.min(size * 2, maxHoursAtOnce)
     }
   }
   if (step.length > 0) yield step
