@@ -249,6 +249,8 @@ describe('a search', () => {
     const page = await test.log.find({ limit: 1, deadlineMs: 0 })
     expect(page).toMatchObject({ items: [], complete: false, next: { at: page.searchedBackTo } })
     expect(numbersOf((await test.log.find({ limit: 1, before: page.next })).items)).toEqual([1])
+    const before = { at: ten, worker: 'smtp-1', log: logId, n: 1 }
+    expect((await test.log.find({ limit: 1, before, deadlineMs: 0 })).next).toEqual(before)
   })
 
   it('is empty in an empty log', async () => {

@@ -8,6 +8,7 @@ import { FileCache, filesInDirectory } from './file-cache.ts'
 import { type BatchName, batchKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
 import { LogFiles } from './log-files.ts'
+import { type FoundMessages, findMessages, type MessageQuery } from './messages.ts'
 import { type FindQuery, type Found, findEvents, type Limits, type LoggedEvent, traceMessage } from './search.ts'
 
 export type LogOptions = {
@@ -70,6 +71,14 @@ export class EventLog {
    */
   find(query: FindQuery): Promise<Found> {
     return findEvents(this.#files, query)
+  }
+
+  /**
+   * Messages and what became of them, and mail that was refused; newest first. Whether one waits is told from the log alone.
+   * @throws RangeError for a filter's client that cannot be one.
+   */
+  messages(query: MessageQuery): Promise<FoundMessages> {
+    return findMessages(this.#files, query)
   }
 
   /** @throws RangeError for a column, a number or a filter that cannot be one. */

@@ -78,12 +78,21 @@ export async function searchBack(
 }
 
 /** The hours of a period that have files, newest first: one, then two, then four in a step, while they are not too large. */
-export async function* hoursBack(files: LogFiles, period: Period): AsyncGenerator<HourFiles[]> {
+export const hoursBack = (files: LogFiles, period: Period) => hoursInSteps(files, period, 'back')
+/** The same, oldest first. */
+export const hoursForward = (files: LogFiles, period: Period) => hoursInSteps(files, period, 'forward')
+
+async function* hoursInSteps(
+  files: LogFiles,
+  period: Period,
+  direction: 'back' | 'forward',
+): AsyncGenerator<HourFiles[]> {
   let step: HourFiles[] = []
   let size = 1
   let bytes = 0
-  for (const day of await daysWithFiles(files.store, period)) {
-    for (const hour of (await files.day(day, period)).hours) {
+  const inOrder = <T>(newestFirst: T[]): T[] => (direction === 'back' ? newestFirst : newestFirst.toReversed())
+  for (const day of inOrder(await daysWithFiles(files.store, period))) {
+    for (const hour of inOrder((await files.day(day, period)).hours)) {
       step.push(hour)
       bytes += bytesOf(hour)
       if (step.length < size && bytes < maxBytesAtOnce) continue
@@ -116,7 +125,8 @@ export async function findEvents(files: LogFiles, query: FindQuery): Promise<Fou
   const { limit, before, since, signal, deadlineMs } = query
   if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`not a number of events: ${limit}`)
   const until = before ? Math.min(query.until ?? Number.POSITIVE_INFINITY, before.at + 1) : query.until
-  const condition = pageCondition({ ...query, until }, before)
+  const { sql, values } = conditionOf({ ...query, until })
+  const condition = conditionBehind(before, { sql: `logged and ${sql}`, values })
   const items: LoggedEvent[] = []
   const reach = await searchBack(files, { since, until, signal, deadlineMs }, async (step) => {
     items.push(...(await newestOf(files, step, { condition, limit: limit + 1 - items.length })))
@@ -126,16 +136,20 @@ export async function findEvents(files: LogFiles, query: FindQuery): Promise<Fou
   const last = page.at(-1)
   if (items.length > limit && last) return { ...reach, searchedBackTo: last.at, items: page, next: positionOf(last) }
   if (reach.complete) return { ...reach, items: page }
-  return { ...reach, items: page, next: { at: reach.searchedBackTo, worker: '', log: '', n: 0 } }
+  return { ...reach, items: page, next: behind(reach, before) }
 }
 
-/** Events that are in the log, and come after a position in its order, newest first. */
-export function pageCondition(filter: EventFilter, before?: Position): Condition {
-  const { sql, values } = conditionOf(filter)
-  if (!before) return { sql: `logged and ${sql}`, values }
+/** Where a search goes on that the deadline ended: behind what was searched, and never before where it began. */
+export function behind({ searchedBackTo }: Reach, seen: Position | undefined): Position {
+  return seen && seen.at < searchedBackTo ? seen : { at: searchedBackTo, worker: '', log: '', n: 0 }
+}
+
+/** Events that come after a position in the order of the log, newest first. */
+export function conditionBehind(before: Position | undefined, { sql, values }: Condition): Condition {
+  if (!before) return { sql, values }
   const { at, worker, log, n } = before
   return {
-    sql: `logged and ${sql} and ("at" < make_timestamp_ms($at::bigint)::timestamp_ms or (worker, log, n) < ($worker, $log, $n::bigint))`,
+    sql: `${sql} and ("at" < make_timestamp_ms($at::bigint)::timestamp_ms or (worker, log, n) < ($worker, $log, $n::bigint))`,
     values: { ...values, at, worker, log, n },
   }
 }
