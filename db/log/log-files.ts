@@ -4,7 +4,7 @@ import { faultOfBatch } from './batch-content.ts'
 import { batchRows, parquetRows } from './columns.ts'
 import type { DuckDB, Row, Values } from './duckdb.ts'
 import type { FileSource, LocalFiles } from './file-cache.ts'
-import { dayFolder, type EventRange } from './file-names.ts'
+import { type BatchName, dayFolder, type EventRange } from './file-names.ts'
 import { type BatchFile, type DayFiles, filesOfDay, type HourFiles, type Period } from './hours.ts'
 import { eachOnce, type Piece } from './ranges.ts'
 import { sqlPaths, sqlText } from './sql.ts'
@@ -25,7 +25,10 @@ export type QueryOptions = {
   signal?: AbortSignal
 }
 
-type Source = { files: LocalFiles; source: string | undefined; isUsable: boolean }
+/** What a query reads: keys of Parquet files, and parts of batches. */
+export type Contents = { parquet: string[]; pieces: Piece<BatchFile>[] }
+
+type Source = { files: LocalFiles; source: string | undefined; contents: Contents; isUsable: boolean }
 
 const maxRemembered = 50_000
 
@@ -86,18 +89,19 @@ export class LogFiles {
   async reading<T>(
     hours: readonly HourFiles[],
     signal: AbortSignal | undefined,
-    read: (source: string | undefined) => Promise<T>,
+    read: (source: string | undefined, contents: Contents) => Promise<T>,
   ): Promise<T> {
     for (let current = hours; ; ) {
-      const { files, source, isUsable } = await this.#source(current, signal)
+      const { files, source, contents, isUsable } = await this.#source(current, signal)
       try {
-        if (isUsable) return await read(source)
+        if (isUsable) return await read(source, contents)
       } catch (error) {
         signal?.throwIfAborted()
         if (!(await this.#examine(current, files))) throw error
       } finally {
         files.release()
       }
+      signal?.throwIfAborted()
       current = await this.#again(current)
     }
   }
@@ -148,7 +152,7 @@ export class LogFiles {
     const files = await this.#files.take([...parquet, ...batches], signal)
     const areWhole = await this.#areWhole(batches, files)
     const source = sourceOf(parquet, pieces, (key) => files.paths.get(key) ?? '')
-    return { files, source, isUsable: files.absent.length === 0 && areWhole }
+    return { files, source, contents: { parquet, pieces }, isUsable: files.absent.length === 0 && areWhole }
   }
 
   /** Looks at the frames of each batch once: DuckDB takes a file that is cut off for one that has ended. */
@@ -183,11 +187,14 @@ export class LogFiles {
 
   async #examineBatch(batch: BatchFile): Promise<boolean> {
     const content = await this.store.get(batch.key)
-    if (!content) return true
+    return !content || !(await this.isSound(batch, content))
+  }
+
+  /** Reads every event of a batch. One that is not sound is left out from then on. */
+  async isSound(batch: BatchName & { key: string }, content: Uint8Array): Promise<boolean> {
     const fault = await faultOfBatch(content, batch)
-    if (fault === undefined) return false
-    this.#leaveOut(batch.key, fault)
-    return true
+    if (fault !== undefined) this.#leaveOut(batch.key, fault)
+    return fault === undefined
   }
 
   async #examineParquet(key: string, files: LocalFiles): Promise<boolean> {

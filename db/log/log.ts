@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ObjectStore } from '@postern/objects/object-store.ts'
+import { type Compacted, compactHours } from './compact.ts'
 import { countSeries, type Series, type SeriesQuery, type Top, type TopQuery, topValues } from './counts.ts'
 import { DuckDB } from './duckdb.ts'
 import { type ExportQuery, exportEvents } from './export.ts'
@@ -8,7 +9,9 @@ import { FileCache, filesInDirectory } from './file-cache.ts'
 import { type BatchName, batchKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
 import { LogFiles } from './log-files.ts'
+import { mergeBatches } from './merge.ts'
 import { type FoundMessages, findMessages, type MessageQuery } from './messages.ts'
+import { removeDaysBefore } from './retention.ts'
 import { type FindQuery, type Found, findEvents, type Limits, type LoggedEvent, traceMessage } from './search.ts'
 
 export type LogOptions = {
@@ -99,6 +102,21 @@ export class EventLog {
   /** All events of a message from its time on, also those that the log leaves out: its acceptance first, then by time. */
   trace(messageId: string, limits: Limits = {}): Promise<LoggedEvent[]> {
     return traceMessage(this.#files, messageId, limits)
+  }
+
+  /** Merges the batches of hours that have many. Without a period it looks at every day that has files. */
+  merge(period: Period = {}): Promise<{ merged: number }> {
+    return mergeBatches(this.#files, period)
+  }
+
+  /** Makes each hour that ended more than ten minutes ago one Parquet file. Without a period it looks at every day. */
+  compact(period: Period = {}, signal?: AbortSignal): Promise<Compacted> {
+    return compactHours(this.#files, { directory: this.#temporary, period, signal })
+  }
+
+  /** Removes whole days that ended before a time, in ms; with an archive they are copied there first. */
+  removeBefore(time: number, archive?: ObjectStore): Promise<{ days: number; files: number }> {
+    return removeDaysBefore(this.#store, time, archive)
   }
 
   /** The hours that have files, newest first. */
