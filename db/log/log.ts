@@ -9,7 +9,7 @@ import { FileCache, filesInDirectory } from './file-cache.ts'
 import { type BatchName, batchKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
 import { LogFiles } from './log-files.ts'
-import { mergeBatches } from './merge.ts'
+import { type Merge, mergeBatches } from './merge.ts'
 import { type FoundMessages, findMessages, type MessageQuery } from './messages.ts'
 import { removeDaysBefore } from './retention.ts'
 import { type FindQuery, type Found, findEvents, type Limits, type LoggedEvent, traceMessage } from './search.ts'
@@ -105,8 +105,8 @@ export class EventLog {
   }
 
   /** Merges the batches of hours that have many. Without a period it looks at every day that has files. */
-  merge(period: Period = {}): Promise<{ merged: number }> {
-    return mergeBatches(this.#files, period)
+  merge(options: Merge = {}): Promise<{ merged: number }> {
+    return mergeBatches(this.#files, options)
   }
 
   /** Makes each hour that ended more than ten minutes ago one Parquet file. Without a period it looks at every day. */

@@ -2,8 +2,11 @@ import { type BatchName, batchKey } from './file-names.ts'
 import { type BatchFile, daysWithFiles, type Period } from './hours.ts'
 import type { LogFiles } from './log-files.ts'
 
-/** An hour with more batches is merged: a search opens each of its files. */
-const maxBatches = 50
+export type Merge = Period & {
+  /** An hour with more batches is merged, because a search opens each of its files; 50 without it. */
+  above?: number
+}
+
 /** A merged file is not merged again from half of this on: each event is copied a few times, not once a batch. */
 const maxMergedBytes = 33_554_432
 
@@ -12,11 +15,14 @@ const maxMergedBytes = 33_554_432
  * The parts are removed when it is stored; those that a crash left count as contained. A part that is damaged stays as it is.
  * Returns how many files are fewer.
  */
-export async function mergeBatches(files: LogFiles, period: Period = {}): Promise<{ merged: number }> {
+export async function mergeBatches(
+  files: LogFiles,
+  { above = 50, ...period }: Merge = {},
+): Promise<{ merged: number }> {
   let merged = 0
   for (const day of await daysWithFiles(files.store, period))
     for (const { batches } of (await files.day(day, period)).hours)
-      if (batches.length > maxBatches)
+      if (batches.length > above)
         for (const run of runsOf(batches.filter(({ key }) => !files.damaged.has(key))))
           merged += await mergeRun(files, run)
   return { merged }
