@@ -72,16 +72,17 @@ export type TestLog = {
   end(): Promise<void>
 }
 
-export async function openTestLog(now = () => ten + 86_400_000): Promise<TestLog> {
+/** `bucket`: a store whose objects are fetched. Without it they are files in a directory. */
+export async function openTestLog(bucket?: ObjectStore): Promise<TestLog> {
   const directory = await mkdtemp(join(tmpdir(), 'postern-log-'))
-  const store = await openDirectoryStore(join(directory, 'store'))
+  const store = bucket ?? (await openDirectoryStore(join(directory, 'store')))
   const damaged: string[] = []
   const open = () =>
     EventLog.open({
       store,
-      directory: join(directory, 'store'),
+      ...(bucket ? {} : { directory: join(directory, 'store') }),
       cache: join(directory, 'cache'),
-      now,
+      now: () => ten + 86_400_000,
       damaged: (key, reason) => void damaged.push(`${key}: ${reason}`),
     })
   const test: TestLog = {
