@@ -28,7 +28,7 @@ const arrows = {
     'workers/mailauth',
     'db/contract',
   ],
-  'apps/api': ['workers/policy', 'db/store', 'db/contract'],
+  'apps/api': ['workers/policy', 'db/log', 'db/objects', 'db/store', 'db/contract'],
   'apps/console': ['workers/policy', 'db/contract'],
   'apps/cli': ['db/contract'],
   infra: ['db/contract'],

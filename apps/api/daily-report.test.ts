@@ -32,9 +32,8 @@ it('one report per day about the previous day, from one Queue Manager, however m
     trail: [],
   }
   const happened = { at: new Date(began).toISOString(), client: { ip: '192.0.2.7' }, verdict }
-  const events = [1, 2].map((n) => ({ n, type: 'command.refused', ...happened }))
-  const token = await api.tokens.smtp()
-  expect((await api.send('POST', '/v1/worker/events', { token, body: { events } })).status).toBe(200)
+  const refused = { type: 'command.refused', ...happened }
+  expect((await api.sendEvents(await api.tokens.smtp(), [refused, refused])).status).toBe(200)
 
   goTo(tomorrow + 6 * 60_000)
   await sweep(parts)

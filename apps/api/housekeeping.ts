@@ -8,7 +8,7 @@ import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
-import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
+import { dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { resendChangeNotifications, sendChangeNotifications } from './change-notifications.ts'
@@ -90,6 +90,12 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
   }
 }
 
+/** Runs every minute, or from the scheduler. Keeps the files of the log few: merges small ones, and compacts hours that are over. */
+export async function tendLog({ eventStore }: Dependencies): Promise<void> {
+  await eventStore.merge()
+  await eventStore.compact()
+}
+
 /**
  * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, and rotates an old
  * signing key.
@@ -97,7 +103,8 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
 export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
   const { retentionDays } = await getSettings(parts.control, 'logging')
   const before = parts.now() - retentionDays * day
-  while ((await dropOldEvents(parts.records, before, batch)) > 0) await yieldToEventLoop()
+  const removed = await parts.eventStore.removeBefore(before, parts.eventStore.archive)
+  if (removed.files > 0) parts.log.info(removed, 'old days of the log were removed')
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()
   while ((await dropOldMessages(parts.records, before, batch)) > 0) await yieldToEventLoop()
   await dropSystemHistory(parts)

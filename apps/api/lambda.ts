@@ -6,7 +6,9 @@ import { renewCertificates } from './certificates.ts'
 import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
 import { applyRetention, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
-import { makeParts } from './node/dependencies.ts'
+import { makeParts, processLog } from './node/dependencies.ts'
+import { openEventStore } from './node/event-store.ts'
+import { exporterTo } from './node/former-events.ts'
 
 /** The API as a function. Takes HTTP events from API Gateway (payload 2.0) and events from the scheduler. */
 
@@ -37,8 +39,11 @@ async function start(env: NodeJS.ProcessEnv) {
   const url = required(env, 'POSTERN_DATABASE_URL')
   const dataKey = env.POSTERN_MASTER_KEY || required(env, 'POSTERN_DATA_KEY')
   const control = await openControl({ url, authToken })
-  const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
-  const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
+  const log = processLog(env)
+  const eventStore = await openEventStore({ env, directory: '/tmp/postern', log, now: () => Date.now() })
+  const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken }
+  const records = await openRecords(address, exporterTo(eventStore))
+  const { parts, settled } = await makeParts({ control, records, eventStore, dataKey, env, log, clientAddress })
   parts.maxBody = functionBytes
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A generated password could only be shown in a log, so without a given password no first owner is created.

@@ -3,7 +3,6 @@ import { beforeAll, expect, it } from 'vitest'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
-const numbers = { smtp: 0, queue: 0 }
 const id = (i: number) => `019a0000-0000-7000-8000-${String(i).padStart(12, '0')}`
 const receivedAt = new Date(Date.now() - 3_600_000).toISOString()
 
@@ -12,8 +11,7 @@ beforeAll(async () => {
 })
 
 async function hand(service: 'smtp' | 'queue', ...bare: Omit<PosternEvent, 'n'>[]) {
-  const events = bare.map((event) => ({ ...event, n: ++numbers[service] }))
-  const answer = await api.send('POST', '/v1/worker/events', { token: await api.tokens[service](), body: { events } })
+  const answer = await api.sendEvents(await api.tokens[service](), bare)
   expect(answer.status).toBe(200)
 }
 

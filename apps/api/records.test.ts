@@ -1,5 +1,6 @@
 import type { PosternEvent } from '@postern/contract/events.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { createApp } from './app.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
 let api: Fixture
@@ -10,7 +11,6 @@ beforeAll(async () => {
 const id = (i: number) => `019a0000-0000-7000-8000-${String(i).padStart(12, '0')}`
 const at = new Date().toISOString()
 const remote = { host: 'mx.example.net', address: '127.0.0.9', port: 25 }
-const numbers = { smtp: 0, queue: 0 }
 
 type Bare = PosternEvent extends infer E
   ? E extends PosternEvent
@@ -19,10 +19,11 @@ type Bare = PosternEvent extends infer E
   : never
 
 async function hand(service: 'smtp' | 'queue', ...bare: Bare[]) {
-  const events = bare.map((event) => ({ n: ++numbers[service], at, ...event }))
-  const answer = await api.send('POST', '/v1/worker/events', { token: await api.tokens[service](), body: { events } })
+  const answer = await api.sendEvents(
+    await api.tokens[service](),
+    bare.map((event) => ({ at, ...event })),
+  )
   expect(answer.status).toBe(200)
-  return answer.json.acknowledged as number
 }
 
 const accepted = (i: number, ...addresses: string[]): Bare => ({
@@ -157,26 +158,11 @@ describe('messages and the queue', () => {
 })
 
 describe('events', () => {
-  it('are acknowledged up to the first gap', async () => {
-    const start = numbers.queue
-    const stop: Bare = { type: 'message.released', messageId: id(2), by: 'x' }
-    numbers.queue += 1
-    expect(await hand('queue', stop)).toBe(start)
-    numbers.queue = start
-    expect(await hand('queue', stop)).toBe(start + 2)
-    numbers.queue = start + 2
-  })
-
-  it('of unknown types are stored as they arrived', async () => {
-    const token = await api.tokens.smtp()
-    const event = { n: ++numbers.smtp, at, type: 'moon.rose', how: 'slowly' }
-    expect((await api.send('POST', '/v1/worker/events', { token, body: { events: [event] } })).json.acknowledged).toBe(
-      numbers.smtp,
-    )
-    expect((await api.send('GET', '/v1/events?limit=1')).json.items[0]).toMatchObject({
-      type: 'moon.rose',
-      how: 'slowly',
-    })
+  it('of unknown types are kept as they came', async () => {
+    const risen = { at, type: 'moon.rose', how: 'slowly' }
+    expect((await api.sendEvents(await api.tokens.smtp(), [risen])).status).toBe(200)
+    const { items } = (await api.send('GET', '/v1/events?q=slowly')).json
+    expect(items).toMatchObject([{ type: 'moon.rose', how: 'slowly', text: 'an event of a newer version' }])
   })
 
   it('can be searched by type, message and words', async () => {
@@ -189,31 +175,120 @@ describe('events', () => {
     expect((await api.send('GET', '/v1/events?type=nothing')).status).toBe(422)
     const first = (await api.send('GET', '/v1/events?limit=3')).json
     const next = (await api.send('GET', `/v1/events?limit=3&cursor=${first.nextCursor}`)).json
-    expect(Number(next.items[0].id)).toBeLessThan(Number(first.items[2].id))
+    const ids = [...first.items, ...next.items].map(({ id }: { id: string }) => id)
+    expect(new Set(ids).size).toBe(6)
   })
 
-  it('are streamed as they arrive, and resume after Last-Event-ID', async () => {
-    const abort = new AbortController()
-    const headers = { authorization: `Bearer ${await api.tokens.viewer()}`, 'last-event-id': '0' }
-    const response = await api.app.request('/v1/events/stream?type=message.', { headers, signal: abort.signal })
-    expect(response.headers.get('content-type')).toBe('text/event-stream')
-    const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader()
-    let seen = ''
-    const until = async (text: string) => {
-      while (!seen.includes(text)) seen += (await reader.read()).value ?? ''
+  it('can be counted by a column, also over time', async () => {
+    const top = (await api.send('GET', '/v1/events/top?by=domain&type=message.accepted')).json
+    expect(top).toMatchObject({
+      items: [
+        { value: 'example.com', count: 4 },
+        { value: 'example.net', count: 2 },
+      ],
+      complete: true,
+    })
+    expect((await api.send('GET', '/v1/events/top?by=fields')).status).toBe(422)
+    const series = (await api.send('GET', '/v1/events/series?by=type&type=delivery.&stepMinutes=1440')).json
+    expect(series.items).toContainEqual({
+      at: `${at.slice(0, 10)}T00:00:00.000Z`,
+      value: 'delivery.deferred',
+      count: 1,
+    })
+  })
+
+  it('can be filtered by address, client and reply', async () => {
+    const count = async (query: string) => (await api.send('GET', `/v1/events?${query}`)).json.items.length
+    expect(await count('recipient=C@example.com')).toBe(1)
+    expect(await count('client=192.0.2.0/24&type=message.accepted')).toBe(4)
+    expect(await count('client=192.0.2.8')).toBe(0)
+    expect(await count('code=4.7.1')).toBe(1)
+    expect(await count('code=451')).toBe(1)
+    for (const query of ['client=nobody', 'code=9', 'level=off', `message=${id(1)}x`, 'since=yesterday'])
+      expect([query, (await api.send('GET', `/v1/events?${query}`)).status]).toEqual([query, 422])
+  })
+
+  it.each([
+    ['ndjson', 'application/x-ndjson', (text: string) => text.trim().split('\n').length],
+    ['csv', 'text/csv', (text: string) => text.trim().split('\n').length - 1],
+  ])('can be downloaded as %s', async (format, type, count) => {
+    const { text, headers } = await api.send('GET', `/v1/events/export?format=${format}&type=message.accepted`)
+    expect(headers.get('content-type')).toContain(type)
+    expect(headers.get('content-disposition')).toMatch(/^attachment; filename="postern-events-[0-9T-]+\.(ndjson|csv)"$/)
+    expect(count(text)).toBe(4)
+  })
+
+  it('stream as they come and resume after Last-Event-ID', async () => {
+    const follow = async (lastEventId?: string, app = api.app) => {
+      const abort = new AbortController()
+      const headers = {
+        authorization: `Bearer ${await api.tokens.viewer()}`,
+        ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      }
+      const response = await app.request('/v1/events/stream?type=message.', { headers, signal: abort.signal })
+      expect(response.headers.get('content-type')).toBe('text/event-stream')
+      const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader()
+      let seen = ''
+      const until = async (text: string) => {
+        while (!seen.includes(text)) seen += (await reader.read()).value ?? ''
+        return seen
+      }
+      return { until, end: () => abort.abort() }
     }
-    await until('Quarterly figures')
-    expect(seen).toMatch(/id: \d+\nevent: message\.accepted\ndata: \{/)
+    const first = await follow()
+    await first.until('follow')
+    await hand('queue', { type: 'delivery.discarded', messageId: id(50), recipients: ['live@example.com'], by: 'op' })
     await hand('smtp', accepted(50, 'live@example.com'))
-    await until('live@example.com')
-    abort.abort()
+    const seen = await first.until('live@example.com')
+    first.end()
     expect(seen).not.toContain('event: delivery')
+    const [, last] = /id: (\S+)\nevent: message\.accepted\ndata: \{/.exec(seen) ?? []
+    await hand('smtp', accepted(51, 'missed@example.com'))
+    const second = await follow(last)
+    expect(await second.until('missed@example.com')).not.toContain('live@example.com')
+    second.end()
+    // Another process does not have them in memory. The log has them.
+    const third = await follow(last, createApp({ ...api.parts }))
+    expect(await third.until('missed@example.com')).not.toContain('live@example.com')
+    third.end()
+    expect((await api.send('GET', '/v1/events/stream', { headers: { 'last-event-id': '12' } })).status).toBe(422)
   })
 
   it('give a time series', async () => {
     const { points } = (await api.send('GET', '/v1/stats?stepMinutes=60')).json
-    expect(points).toContainEqual(expect.objectContaining({ received: 5, delivered: 2, deferred: 1 }))
+    expect(points).toContainEqual(expect.objectContaining({ received: 6, delivered: 2, discarded: 1, deferred: 1 }))
     expect((await api.send('GET', '/v1/stats?since=2020-01-01T00:00:00Z&stepMinutes=1')).status).toBe(422)
+  })
+})
+
+describe('messages', () => {
+  const find = async (query: string) => (await api.send('GET', `/v1/messages?${query}`)).json
+
+  it('can be searched, waiting and finished', async () => {
+    expect(await find('recipient=a@example.net')).toMatchObject({
+      items: [
+        {
+          id: id(1),
+          receivedAt: at,
+          sender: 'jane@example.org',
+          recipients: ['a@example.net', 'b@example.com'],
+          subject: 'Quarterly figures',
+          outcome: 'delivered',
+          lastReply: '250 ok',
+          size: 1234,
+          client: '192.0.2.7',
+        },
+      ],
+      nextCursor: null,
+      complete: true,
+    })
+    const ids = async (query: string) => (await find(query)).items.map(({ id }: { id: string }) => id).sort()
+    expect(await ids('outcome=waiting&sender=jane@example.org')).toEqual([id(2), id(3), id(51)])
+    expect(await ids('outcome=discarded')).toEqual([id(50)])
+    expect(await ids('subject=quarterly&client=192.0.2.7&outcome=delivered')).toEqual([id(1)])
+    const first = await find('limit=2')
+    const second = await find(`limit=10&cursor=${first.nextCursor}`)
+    expect(new Set([...first.items, ...second.items].map(({ id }: { id: string }) => id)).size).toBe(5)
   })
 })
 

@@ -284,6 +284,24 @@ export const messageViewSchema = z.object({
 })
 export type MessageView = z.infer<typeof messageViewSchema>
 
+/** A message as the log tells of it, or mail that was refused. */
+export const loggedMessageSchema = z.object({
+  /** Of mail that was refused: the id of the event. */
+  id: z.string(),
+  receivedAt: time,
+  /** Absent if the client was refused before it gave one. */
+  sender: z.string().optional(),
+  recipients: z.array(z.string()),
+  subject: z.string().optional(),
+  /** `bounced` if one recipient was not reached; `waiting` while one waits. */
+  outcome: z.enum(['waiting', 'delivered', 'bounced', 'discarded', 'refused']),
+  lastReply: z.string().optional(),
+  /** In bytes. Absent if it was refused before its data. */
+  size: z.number().int().optional(),
+  client: z.string().optional(),
+})
+export type LoggedMessageView = z.infer<typeof loggedMessageSchema>
+
 /**
  * Recipient counts, for each interval and in total. `balance` = received − delivered − bounced − discarded − queued: 0
  * if the books balance.

@@ -60,6 +60,8 @@ export async function findMessages(files: LogFiles, query: MessageQuery): Promis
   const until = before ? Math.min(filter.until ?? Number.POSITIVE_INFINITY, before.at + 1) : filter.until
   const wanted = conditionOf({ ...filter, until, types: typesOf(outcome) })
   const found: { message: LoggedMessage; position: Position }[] = []
+  /** After a crash an acceptance may be recorded again. */
+  const listed = new Set<string>()
   /** Up to here everything was looked at. */
   let seen = before
   const reach = await searchBack(files, { since: filter.since, until, signal, deadlineMs }, async (step) => {
@@ -69,6 +71,8 @@ export async function findMessages(files: LogFiles, query: MessageQuery): Promis
       const attempts = await attemptsOf(files, events, step.signal)
       for (const event of events) {
         const message = messageOf(event, attempts.get(event.messageId ?? '') ?? [])
+        if (listed.has(message.id)) continue
+        listed.add(message.id)
         if (outcome === undefined || message.outcome === outcome) found.push({ message, position: positionOf(event) })
       }
       const oldest = events.at(-1)

@@ -1,3 +1,4 @@
+import { zstdCompressSync } from 'node:zlib'
 import { envelopeFor } from '@postern/queue/test/testbed.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { expect, it } from 'vitest'
@@ -83,7 +84,11 @@ async function tellOf(at: Date): Promise<void> {
   const ask = async <T>(path: string, body: unknown, bearer = '') => {
     const authorization = bearer && `Bearer ${bearer}`
     const headers = { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) }
-    const answer = await fetch(live.api.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const answer = await fetch(live.api.url + path, {
+      method: 'POST',
+      headers,
+      body: body instanceof Buffer ? new Uint8Array(body) : JSON.stringify(body),
+    })
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
     return (await answer.json()) as T
   }
@@ -115,6 +120,7 @@ async function tellOf(at: Date): Promise<void> {
     revision: 1,
     rules: [],
   }
-  const events = [refused, refused, accepted].map((event, i) => ({ ...event, n: i + 1, at: at.toISOString() }))
-  await ask('/v1/worker/events', { events }, accessToken)
+  const events = [refused, refused, accepted].map((event, i) => ({ n: i + 1, at: at.toISOString(), ...event }))
+  const text = events.map((event) => `${JSON.stringify(event)}\n`).join('')
+  await ask('/v1/worker/events?log=0a1b2c3d4e5f&after=0&first=1&last=3', zstdCompressSync(text), accessToken)
 }

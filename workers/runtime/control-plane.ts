@@ -4,6 +4,7 @@ import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } f
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import {
+  type EventBatch,
   enrolResponseSchema,
   eventBatchResponseSchema,
   type FactBatch,
@@ -51,7 +52,7 @@ export class ControlPlane {
   readonly #base: string
   readonly #identity: Identity
   #access: { token: string; renewAt: number } | undefined
-  #enrolling: Promise<{ lastEvent: number }> | undefined
+  #enrolling: Promise<void> | undefined
 
   constructor(base: string, identity: Identity) {
     this.#base = base.replace(/\/$/, '')
@@ -59,18 +60,17 @@ export class ControlPlane {
   }
 
   /** Exchanges the enrolment token for a short-lived JWT. All callers that wait share one request. */
-  enrol(): Promise<{ lastEvent: number }> {
+  enrol(): Promise<void> {
     this.#enrolling ??= this.#enrol().finally(() => {
       this.#enrolling = undefined
     })
     return this.#enrolling
   }
 
-  async #enrol(): Promise<{ lastEvent: number }> {
+  async #enrol(): Promise<void> {
     const response = await this.#fetch('/v1/worker/enrol', { method: 'POST', body: JSON.stringify(this.#identity) })
-    const { accessToken, expiresIn, lastEvent } = enrolResponseSchema.parse(await response.json())
+    const { accessToken, expiresIn } = enrolResponseSchema.parse(await response.json())
     this.#access = { token: accessToken, renewAt: performance.now() + expiresIn * 800 }
-    return { lastEvent }
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -133,9 +133,16 @@ export class ControlPlane {
     await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, bytes)
   }
 
-  /** `lines`: events as JSON, one for each line. Resolves with the number up to which storage has them. */
-  async sendEvents(lines: readonly string[]): Promise<number> {
-    const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
+  /** Returns the number up to which storage has this log. */
+  async storedEvents(log: string): Promise<number> {
+    const response = await this.#authorized(`/v1/worker/events?log=${log}`)
+    return eventBatchResponseSchema.parse(await response.json()).acknowledged
+  }
+
+  /** Returns the number up to which storage has the log; below the batch if it was not stored. */
+  async sendEvents({ log, after, first, last, content }: EventBatch): Promise<number> {
+    const path = `/v1/worker/events?log=${log}&after=${after}&first=${first}&last=${last}`
+    const response = await this.#authorized(path, content)
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
@@ -156,7 +163,7 @@ export class ControlPlane {
 
   async #authorized(
     path: string,
-    body?: string | Buffer<ArrayBuffer>,
+    body?: string | Uint8Array<ArrayBuffer>,
     timeout = new ActivityTimeout(),
   ): Promise<Response> {
     if (!this.#access || performance.now() > this.#access.renewAt) await this.enrol()

@@ -139,13 +139,12 @@ class RunningWorker {
   /** Enrols, then ships events and reports. */
   async #enrol(): Promise<void> {
     const { controlPlane, events, log } = this.#parts
-    const { lastEvent } = await untilItWorks(
-      () => controlPlane.enrol(),
+    const stored = await untilItWorks(
+      () => controlPlane.storedEvents(events.id),
       this.#stopping.signal,
       (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol with the API; retrying'),
     )
-    events.numberFrom(lastEvent)
-    events.startShipping()
+    await events.startShipping(stored)
     this.#reports.start()
   }
 

@@ -3,7 +3,7 @@ import { rfcSchema, rfcs } from '@postern/contract/rfcs.ts'
 import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { booksTotal } from '@postern/store/records/books.ts'
-import { lastSeq } from '@postern/store/records/events.ts'
+import { storedUpTo } from '@postern/store/records/ingest.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import type { Dependencies, MetricsSnapshot } from '../dependencies.ts'
@@ -42,7 +42,7 @@ export const systemRoutes: Endpoint[] = [
     answer: z.object({ status: z.literal('ready') }),
     handle: async ({ parts }) => {
       try {
-        await Promise.all([headRevision(parts.control), lastSeq(parts.records)])
+        await Promise.all([headRevision(parts.control), storedUpTo(parts.records, '', '')])
       } catch {
         throw new ProblemError(503, 'A database does not answer.')
       }

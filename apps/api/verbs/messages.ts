@@ -5,7 +5,7 @@ import { messageById } from '@postern/store/records/queue.ts'
 import { dropWorkerRequest } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Dependencies } from '../dependencies.ts'
-import { untilEvents } from '../event-signal.ts'
+import { recentEvents } from '../event-signal.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import type { Call } from '../write-revision.ts'
@@ -76,8 +76,13 @@ const knownWithinMs = 1_000
 /** Waits for the worker's event, so that the client's next request finds the message. */
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
   const until = performance.now() + knownWithinMs
-  while (performance.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
-    await untilEvents(parts, 100, signal)
+  const recent = recentEvents(parts)
+  while (
+    performance.now() < until &&
+    !signal.aborted &&
+    recent.after((event) => event.messageId === messageId) === undefined
+  )
+    await recent.more(100, signal)
 }
 
 /** Makes a version 8 UUID (RFC 9562 §5.8) from the hash. The same key always gives the same message id. */

@@ -1,6 +1,5 @@
 import type { Order, OrderAction, QueueFilter } from '@postern/contract/orders.ts'
 import type { MessageView, QueueItem, WriteResult } from '@postern/contract/views.ts'
-import { traceOf } from '@postern/store/records/events.ts'
 import {
   type MessageRow,
   messageById,
@@ -74,7 +73,7 @@ export async function readMessage({ parts }: Call, id: string): Promise<MessageV
   const row = await messageById(parts.records, id)
   if (!row) throw notFound(`message ${id}`)
   const recipients = await recipientsOf(parts.records, [id])
-  const trace = (await traceOf(parts.records, id)).map(eventView)
+  const trace = (await parts.eventStore.trace(id)).map(eventView)
   return {
     id,
     // Delivery events may arrive before the acceptance event. Until then, the other recipients are unknown.

@@ -141,5 +141,15 @@ export const recordsMigrations: Migration[] = [
     "statements": [
       "ALTER TABLE `recipients` ADD `waiting_cause` text;"
     ]
+  },
+  {
+    "name": "0008_event-files",
+    "statements": [
+      "CREATE TABLE `event_logs` (\n\t`worker` text NOT NULL,\n\t`log` text NOT NULL,\n\t`acknowledged` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `log`)\n);",
+      "DROP TABLE IF EXISTS `events_text`;",
+      "DROP TABLE `events`;",
+      "ALTER TABLE `workers` DROP COLUMN `acknowledged`;",
+      "ALTER TABLE `workers` DROP COLUMN `highest`;"
+    ]
   }
 ]

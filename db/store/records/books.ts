@@ -29,11 +29,3 @@ export function bookIntervals(queries: Queries, { since, until, stepMs, worker }
     from books where minute >= ${since} and minute < ${until} and (${worker ?? ''} = '' or worker = ${worker ?? ''})
     group by 1, 2 order by 1, 2 limit 10000`)
 }
-
-/** Counts refusals by the reason of their verdict. Reads the events of the span, so keep it short. */
-export function refusalsByCause(queries: Queries, { since, until }: { since: number; until: number }) {
-  return queries.all<{ cause: string; n: number }>(sql`
-    select coalesce(json ->> '$.verdict.reason', 'unknown') as cause, count(*) as n from events
-    where at >= ${since} and at < ${until} and type in ('session.refused', 'command.refused', 'message.refused')
-    group by 1 order by 2 desc`)
-}

@@ -1,140 +1,48 @@
-import { eventTypeNames, messageIdOf, type PosternEvent, parseEvent, sentenceOf } from '@postern/contract/events.ts'
-import { isOperational } from '@postern/contract/log-lines.ts'
-import { sql } from 'drizzle-orm'
+import type { PosternEvent } from '@postern/contract/events.ts'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Database, Queries } from '../database.ts'
 import { countsOf, type EventEffects, effectsOf, recipientKey } from './event-effects.ts'
+import { eventLogs } from './tables.ts'
 
-/** An event as received. Only its number has been checked. */
-export type RawEvent = { n: number; at: string; type: string; [field: string]: unknown }
+/** The numbers `first` to `last` of a worker's log, which storage keeps in the log store. */
+export type StoredBatch = { worker: string; log: string; last: number }
 
 export type Ingested = {
-  /** Storage has everything up to and including this number. */
+  /** Storage has the log up to and including this number. */
   acknowledged: number
-  /** Number of events that were not stored before. */
-  stored: number
   /** Recipients that already had an outcome when this batch reported another, by message. */
   repeated: ReadonlyMap<string, string[]>
 }
 
+/** Returns the number up to which storage has a log of a worker; 0 for an unknown one. */
+export async function storedUpTo(queries: Queries, worker: string, log: string): Promise<number> {
+  const [row] = await queries
+    .select({ acknowledged: eventLogs.acknowledged })
+    .from(eventLogs)
+    .where(and(eq(eventLogs.worker, worker), eq(eventLogs.log, log)))
+  return row?.acknowledged ?? 0
+}
+
 /**
- * Stores a worker's batch of at most 500 events. Numbers that are already stored are skipped. Uses one transaction with
- * a fixed number of statements, independent of the batch. When it resolves, the events are durable.
+ * Records that a batch is in the log store, and applies the effects of its events. Events that storage already had have
+ * no effect again. Uses one transaction with a fixed number of statements, independent of the batch.
  */
-export function ingest(database: Database, worker: string, batch: readonly RawEvent[]): Promise<Ingested> {
+export function ingest(
+  database: Database,
+  { worker, log, last }: StoredBatch,
+  events: readonly PosternEvent[],
+): Promise<Ingested> {
   return database.transaction(async (queries) => {
-    const [cursor] = await queries.all<{ acknowledged: number; highest: number }>(
-      sql`select acknowledged, highest from workers where id = ${worker}`,
-    )
-    const { acknowledged = 0, highest = 0 } = cursor ?? {}
-    const fresh = await unseen(queries, { worker, batch, acknowledged, highest })
-    if (fresh.length === 0) return { acknowledged, stored: 0, repeated: new Map() }
-    const events = fresh.map(understood)
-    const top = Math.max(highest, ...fresh.map(({ n }) => n))
-    await store(queries, worker, fresh, events)
-    const repeated = await apply(queries, worker, effectsOf(events.filter((event) => event !== undefined)))
-    const upTo = await contiguous(queries, { worker, acknowledged, top })
-    await dropUnlogged(queries, { worker, acknowledged, upTo })
-    await queries.run(sql`
-      insert into workers (id, service, enrolled_at, heartbeat_at, acknowledged, highest) values (${worker}, '', 0, 0, ${upTo}, ${top})
-      on conflict (id) do update set acknowledged = excluded.acknowledged, highest = excluded.highest`)
-    return { acknowledged: upTo, stored: fresh.length, repeated }
+    const acknowledged = await storedUpTo(queries, worker, log)
+    if (last <= acknowledged) return { acknowledged, repeated: new Map() }
+    const fresh = events.filter(({ n }) => n > acknowledged)
+    const repeated = await apply(queries, worker, effectsOf(fresh))
+    await queries
+      .insert(eventLogs)
+      .values({ worker, log, acknowledged: last })
+      .onConflictDoUpdate({ target: [eventLogs.worker, eventLogs.log], set: { acknowledged: last } })
+    return { acknowledged: last, repeated }
   })
-}
-
-type Unseen = { worker: string; batch: readonly RawEvent[]; acknowledged: number; highest: number }
-
-async function unseen(queries: Queries, { worker, batch, acknowledged, highest }: Unseen): Promise<RawEvent[]> {
-  const byNumber = new Map<number, RawEvent>()
-  for (const event of batch) if (event.n > acknowledged) byNumber.set(event.n, event)
-  const numbers = [...byNumber.keys()].filter((n) => n <= highest)
-  if (numbers.length > 0) {
-    const stored = await queries.all<{ n: number }>(sql`
-      select n from events where worker = ${worker} and n in (select value from json_each(${JSON.stringify(numbers)}))`)
-    for (const { n } of stored) byNumber.delete(n)
-  }
-  return [...byNumber.values()].sort((a, b) => a.n - b.n)
-}
-
-/**
- * Parses an event; `undefined` if this version does not know its type or shape. Such an event is stored as received and
- * changes no projection.
- */
-function understood(event: RawEvent): PosternEvent | undefined {
-  try {
-    return parseEvent(event)
-  } catch {
-    return undefined
-  }
-}
-
-async function store(
-  queries: Queries,
-  worker: string,
-  fresh: readonly RawEvent[],
-  events: readonly (PosternEvent | undefined)[],
-): Promise<void> {
-  const input = fresh.map((raw, i) => {
-    const event = events[i]
-    const { n, at, type, ...fields } = event ?? raw
-    const when = Date.parse(at)
-    return [
-      n,
-      Number.isNaN(when) ? 0 : when,
-      type.slice(0, 100),
-      event ? (messageIdOf(event) ?? null) : null,
-      textOf(raw, event),
-      JSON.stringify(fields),
-    ]
-  })
-  const [before] = await queries.all<{ seq: number }>(sql`select coalesce(max(seq), 0) as seq from events`)
-  await queries.run(sql`
-    with given as materialized (select value from json_each(${JSON.stringify(input)}))
-    insert into events (worker, n, at, type, message_id, text, json)
-    select ${worker}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from given`)
-  await queries
-    .run(
-      sql`insert into events_text (rowid, text) select seq, text from events where seq > ${before?.seq ?? 0} and text <> ''`,
-    )
-    .catch(ignoreWithoutFts)
-}
-
-/** Returns the text of an event. Events outside the log have none; search and stream use this to exclude them. */
-function textOf(raw: RawEvent, event: PosternEvent | undefined): string {
-  if (raw.log === false) return ''
-  return event ? sentenceOf(event) : unknownText(raw.type)
-}
-
-/** Drops events that neither the log nor the operational record needs. They were stored only for their numbers. */
-async function dropUnlogged(
-  queries: Queries,
-  { worker, acknowledged, upTo }: { worker: string; acknowledged: number; upTo: number },
-): Promise<void> {
-  await queries.run(sql`
-    delete from events where worker = ${worker} and n > ${acknowledged} and n <= ${upTo} and text = ''
-      and type in (select value from json_each(${unneeded}))`)
-}
-
-const unneeded = JSON.stringify(eventTypeNames.filter((type) => !isOperational(type)))
-
-const unknownText = (type: string) =>
-  (eventTypeNames as string[]).includes(type) ? 'an event that this version cannot read' : 'an event of a newer version'
-
-function ignoreWithoutFts(error: unknown): void {
-  const text = error instanceof Error ? `${error.message} ${String(error.cause)}` : ''
-  if (!text.includes('no such table: events_text')) throw error
-}
-
-async function contiguous(
-  queries: Queries,
-  { worker, acknowledged, top }: { worker: string; acknowledged: number; top: number },
-): Promise<number> {
-  const [gap] = await queries.all<{ n: number | null }>(sql`
-    select min(e.n) as n from events e where e.worker = ${worker} and e.n > ${acknowledged}
-      and not exists (select 1 from events f where f.worker = e.worker and f.n = e.n + 1)`)
-  const [next] = await queries.all<{ n: number }>(
-    sql`select count(*) as n from events where worker = ${worker} and n = ${acknowledged + 1}`,
-  )
-  return next?.n ? (gap?.n ?? top) : acknowledged
 }
 
 async function apply(queries: Queries, worker: string, effects: EventEffects): Promise<ReadonlyMap<string, string[]>> {

@@ -1,29 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../database.ts'
 
-/**
- * Removes at most `limit` events older than `before`.
- * @returns the number of removed events
- */
-export function dropOldEvents(database: Database, before: number, limit: number): Promise<number> {
-  return database.transaction(async (queries) => {
-    const old = await queries.all<{ seq: number }>(
-      sql`select seq from events where at < ${before} order by at limit ${limit}`,
-    )
-    if (old.length === 0) return 0
-    const seqs = JSON.stringify(old.map(({ seq }) => seq))
-    const fts = await queries.all<{ n: number }>(
-      sql`select count(*) as n from sqlite_schema where name = 'events_text' and type = 'table'`,
-    )
-    if (fts[0]?.n)
-      await queries.run(sql`
-        insert into events_text (events_text, rowid, text)
-        select 'delete', seq, text from events where text <> '' and seq in (select value from json_each(${seqs}))`)
-    await queries.run(sql`delete from events where seq in (select value from json_each(${seqs}))`)
-    return old.length
-  })
-}
-
 /** Removes at most `limit` finished messages without events since `before`. Waiting messages stay, however old. */
 export function dropOldMessages(database: Database, before: number, limit: number): Promise<number> {
   return database.transaction(async (queries) => {

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
-/** The records' database: events and their projections. Times are milliseconds since the epoch. */
+/** The records' database: what waits, the workers, and the books. Times are milliseconds since the epoch. */
 
 /** The last report of each worker. */
 export const workers = sqliteTable('workers', {
@@ -12,33 +12,19 @@ export const workers = sqliteTable('workers', {
   heartbeatAt: integer('heartbeat_at').notNull(),
   /** A `WorkerReport` as JSON. */
   report: text(),
-  /** Every event up to and including this number is stored. */
-  acknowledged: integer().notNull().default(0),
-  /** The highest number stored. It exceeds `acknowledged` if a batch overtook another. */
-  highest: integer().notNull().default(0),
 })
 
-/**
- * `seq` is the order in which storage received the events, used as cursor and Last-Event-ID. `json` holds the event's
- * own fields. Empty `text`: the event is not part of the log and is kept for traces.
- */
-export const events = sqliteTable(
-  'events',
+/** How far storage has each log of a worker. The events are in the log store. */
+export const eventLogs = sqliteTable(
+  'event_logs',
   {
-    seq: integer().primaryKey({ autoIncrement: true }),
     worker: text().notNull(),
-    n: integer().notNull(),
-    at: integer().notNull(),
-    type: text().notNull(),
-    messageId: text('message_id'),
-    text: text().notNull(),
-    json: text().notNull(),
+    /** The worker's own name for the log. */
+    log: text().notNull(),
+    /** Everything up to and including this number is stored. */
+    acknowledged: integer().notNull(),
   },
-  (table) => [
-    uniqueIndex('events_worker_n').on(table.worker, table.n),
-    index('events_message').on(table.messageId),
-    index('events_at').on(table.at),
-  ],
+  (table) => [primaryKey({ columns: [table.worker, table.log] })],
 )
 
 /** Projection of events: one row for each message. `acceptedAt` is null while only its deliveries are known. */

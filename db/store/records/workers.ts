@@ -9,7 +9,6 @@ export type WorkerRow = {
   service: ServiceName
   heartbeatAt: number
   report: WorkerReport | undefined
-  acknowledged: number
 }
 
 /** A worker that has not reported for longer is not live. */
@@ -24,7 +23,7 @@ type RawWorker = Omit<WorkerRow, 'report'> & { report: string | null }
 
 export async function listWorkers(queries: Queries): Promise<WorkerRow[]> {
   const found = await queries.all<RawWorker>(
-    sql`select id, service, heartbeat_at as heartbeatAt, report, acknowledged from workers where service <> '' order by id`,
+    sql`select id, service, heartbeat_at as heartbeatAt, report from workers where service <> '' order by id`,
   )
   return found.map((worker) => ({
     ...worker,
@@ -32,15 +31,13 @@ export async function listWorkers(queries: Queries): Promise<WorkerRow[]> {
   }))
 }
 
-/** @returns the number of its last event in storage. A worker that lost its disk continues from there. */
 export async function enrolWorker(
   queries: Queries,
   { id, service, now }: { id: string; service: ServiceName; now: number },
-): Promise<number> {
-  const [row] = await queries.all<{ highest: number }>(sql`
+): Promise<void> {
+  await queries.run(sql`
     insert into workers (id, service, enrolled_at, heartbeat_at) values (${id}, ${service}, ${now}, 0)
-    on conflict (id) do update set service = excluded.service, enrolled_at = excluded.enrolled_at returning highest`)
-  return row?.highest ?? 0
+    on conflict (id) do update set service = excluded.service, enrolled_at = excluded.enrolled_at`)
 }
 
 export async function putReport(
@@ -55,10 +52,4 @@ export async function putReport(
 
 export async function deleteWorker(queries: Queries, id: string): Promise<void> {
   await queries.run(sql`update workers set service = '', report = null where id = ${id}`)
-}
-
-/** Returns the highest event number of a worker in storage. */
-export async function highestEvent(queries: Queries, id: string): Promise<number> {
-  const [row] = await queries.all<{ highest: number }>(sql`select highest from workers where id = ${id}`)
-  return row?.highest ?? 0
 }

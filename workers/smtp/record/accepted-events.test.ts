@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { EventBatch } from '@postern/contract/worker-protocol.ts'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -102,7 +104,6 @@ const victim = (home: string) => `
   import { AcceptedEvents } from './accepted-events.ts'
   const home = ${JSON.stringify(home)}
   const events = await EventLog.open({ directory: home + '/events', send: async () => 0 })
-  events.numberFrom(0)
   const directory = home + '/spool'
   const spool = await openLocalWriter({ directory, name: 'smtp-1' })
   const worker = {
@@ -132,9 +133,10 @@ test('kill -9 between the commit and the event: the next process records that me
   const [, signal] = await once(child, 'exit')
   expect(signal).toBe('SIGKILL')
   const sent: { messageId?: string }[] = []
-  const send = async (lines: readonly string[]) => {
+  const send = async ({ content, last }: EventBatch) => {
+    const lines = zstdDecompressSync(content).toString().trim().split('\n')
     sent.push(...lines.map((line) => JSON.parse(line) as object))
-    return JSON.parse(lines.at(-1) ?? '').n as number
+    return last
   }
   const log = await EventLog.open({ directory: join(directory, 'events'), send })
   const spool = await openLocalWriter({ directory: join(directory, 'spool'), name: 'smtp-1' })
@@ -153,7 +155,7 @@ test('kill -9 between the commit and the event: the next process records that me
     file,
     trouble: (error) => expect.unreachable(String(error)),
   })
-  log.startShipping()
+  await log.startShipping(0)
   await log.close()
   await receptions.close()
   await reader.close()
