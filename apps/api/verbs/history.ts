@@ -15,7 +15,7 @@ import {
 import { refuseContradictions } from '../contradictions.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { afterCursor, iso, numberCursor, type PageQuery, pageOf } from '../pagination.ts'
-import { invalid, notFound, ProblemError } from '../problem.ts'
+import { invalid, ProblemError } from '../problem.ts'
 import { type Call, diffOf, writeRevision } from '../write-revision.ts'
 
 const maxShown = 1000
