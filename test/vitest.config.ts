@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 // About 90 Posterns of three processes are started, and each test file is a process: Node keeps what it compiled for them.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/node-compile`
 
-/** The files that take longest, longest first: begun late, one of them would be alone at the end. */
+/** The slowest files, slowest first. If one started late, it would run alone at the end. */
 const longest = [
   'console/pages',
   'faults/disk',
@@ -62,7 +62,7 @@ export default defineConfig({
           include: pure,
           isolate: false,
           maxWorkers: Math.max(2, availableParallelism()),
-          // Properties are tried thousands of times.
+          // Property tests run thousands of times.
           testTimeout: 60_000,
         },
       },

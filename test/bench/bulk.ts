@@ -37,7 +37,7 @@ async function measured(name: string, work: () => Promise<{ status: number; text
   const start = performance.now()
   const answer = await work()
   const seconds = (performance.now() - start) / 1000
-  // What came at the very end is seen at the next turn.
+  // The last pause is seen at the next turn of the event loop.
   await new Promise((go) => setTimeout(go, 50))
   loop.disable()
   isOver = true

@@ -43,7 +43,7 @@ const plain = [
   '',
 ].join('\r\n')
 
-/** CPU microseconds a message, one after the other. */
+/** Returns CPU microseconds per message, one message after another. */
 async function alone(checks: readonly MailCheck[], message: Buffer): Promise<number> {
   const resolve = async (name: string, type: string) => {
     const text = records[name as keyof typeof records]

@@ -24,7 +24,7 @@ await replay('a Kill File of 1000 entries, group access and a smaller size limit
 await replay('nothing changed', {})
 process.exit(0)
 
-/** Of a typical message: one transaction, one recipient. */
+/** Facts of a typical message: one transaction, one recipient. */
 function recording(): void {
   const facts = {
     connect: connectFacts(),

@@ -15,7 +15,7 @@ function look(): void {
   try {
     ahead = Number(readFileSync(file, 'latin1')) || 0
   } catch {
-    // Not there yet.
+    // The file does not exist yet.
   }
 }
 look()

@@ -28,17 +28,17 @@ export type Place = keyof typeof places
 export type DiskRound = {
   place: Place
   accepted: number
-  /** Got 250 and never came. Must be empty. */
+  /** Messages that got 250 and never arrived. Must be empty. */
   lost: string[]
-  /** Came cut. Must be 0. */
+  /** Messages that arrived cut. Must be 0. */
   cut: number
   /** Replies other than 250 while the disk was full; each must be a deferral. */
   refused: Map<string, number>
-  /** What the services said of themselves meanwhile. */
+  /** What the services reported about themselves in that time. */
   states: Set<string>
-  /** Settings were saved while the disk was full: the status of the answer. */
+  /** The status of the response to a settings change while the disk was full. */
   savedWhileFull: number
-  /** The books when all was over, or why they did not balance. */
+  /** The books at the end, or why they did not balance. */
   books: Books | string
 }
 

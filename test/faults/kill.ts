@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
 })
 
 const interrupted = new AbortController()
-// Ctrl-C once: what was counted so far is shown. Twice: it ends at once.
+// Ctrl-C once prints the results so far. Twice exits at once.
 process.once('SIGINT', () => interrupted.abort())
 
 console.log(`${conditions()}\n`)

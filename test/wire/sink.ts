@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** One message as it was taken: envelope, and content without dot-stuffing, as latin1. */
+/** One received message: envelope, and content without dot-stuffing, as latin1. */
 export type TakenMessage = {
   sender: string
   recipients: string[]
@@ -12,14 +12,14 @@ export type TakenMessage = {
 export type WireSink = {
   readonly host: string
   readonly port: number
-  /** How many messages were taken. */
+  /** How many messages were received. */
   readonly count: number
   stop(): Promise<void>
 }
 
 export type WireSinkOptions = {
   host?: string
-  /** A free one without it. */
+  /** Default: a free port. */
   port?: number
   /** Called before the 250 of each message: what it keeps is kept when the sender thinks it is. */
   take: (message: TakenMessage) => void
@@ -92,7 +92,7 @@ function serve(socket: Socket, take: (message: TakenMessage) => void): void {
         inData = true
         searched = 0
       }
-      // The CRLF of DATA stays, so that a message without any line ends like the others.
+      // Keep the CRLF after DATA, so that an empty message ends like the others.
       unread = unread.subarray(inData ? end : end + 2)
       replies += replyTo(verb)
       if (verb === 'QUIT') socket.end(replies)
