@@ -59,7 +59,7 @@ function shortWrites(files: readonly string[], texts: ReadonlyMap<string, string
   })
 }
 
-/** By what is declared, whatever it was called on its way: a method of FileHandle, a function of node:fs. */
+/** Finds calls by declaration, whatever the local name: a method of FileHandle, a function of node:fs. */
 function isShortWrite(node: ts.PropertyAccessExpression | ts.Identifier, checker: ts.TypeChecker): boolean {
   const name = ts.isIdentifier(node) ? node : node.name
   if (ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) return false

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { type Console, openConsole } from './console.ts'
 
-/** Numbers that people compare: as a chart, and as a table for those who do not see it. */
+/** Figures as a chart, and as a table for people who cannot see it. */
 
 let it: Console
 beforeAll(async () => {

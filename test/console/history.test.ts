@@ -4,7 +4,7 @@ import { AxeBuilder } from '@axe-core/playwright'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Console, confirm, openConsole } from './console.ts'
 
-/** Undoing from the console: revert with its conflict, and a revision that is no longer kept. Ports, and where dialogs begin. */
+/** Undo in the console: revert with a conflict, and a revision that is no longer kept. Also ports, and the focus of dialogs. */
 
 let it: Console
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { credentials } from '../system/postern.ts'
 import { type Console, openConsole, signIn } from './console.ts'
 
-/** One sign-in for all tabs of a browser, and what people do with their own account. */
+/** One sign-in for all tabs of a browser, and users' own accounts. */
 let it: Console
 beforeAll(async () => {
   it = await openConsole({ env: { POSTERN_WORKERS: 'none' }, readyWithinMs: 110_000 })

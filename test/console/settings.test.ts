@@ -10,11 +10,11 @@ afterAll(() => it?.stop())
 type Change = {
   group: string
   label: string
-  /** How the control is used, what the API must say afterwards. */
+  /** How the control is used. `becomes` is the value in the API afterwards. */
   set: { fill: string } | { select: string } | { toggle: true }
   key: string
   becomes: unknown
-  /** A value the form must refuse before anything is sent, and what it says. */
+  /** A value that the form must refuse before sending it, and the message. */
   refuses?: { label: string; value: string; says: RegExp }
   danger?: RegExp
 }

@@ -4,7 +4,7 @@ import { until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole } from './console.ts'
 
-/** What unsaved changes would do: to one session, and to the mail that came. */
+/** The effect of unsaved changes on one session, and on recorded traffic. */
 
 let it: Console
 beforeAll(async () => {

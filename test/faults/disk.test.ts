@@ -2,7 +2,7 @@ import { noSmallDisk } from '@postern/runtime/test/disk.ts'
 import { describe, expect, it } from 'vitest'
 import { fillDisk, type Place, places } from './disk.ts'
 
-/** Which service has to say so, and in which words. */
+/** Which service must report it, and the text. */
 const degraded: Partial<Record<Place, RegExp>> = {
   spool: /^smtp-1 degraded: .*452 4\.3\.1/,
   mail: /^queue-1 degraded: .*maildir: .*ENOSPC/,
@@ -19,7 +19,7 @@ describe.skipIf(noSmallDisk)(`a disk fills up while mail flows${noSmallDisk ? `:
       expect(round).toMatchObject({ lost: [], cut: 0, books: expect.objectContaining({}) })
       expect(round.accepted).toBeGreaterThan(0)
       for (const reply of round.refused.keys()) expect(reply).toMatch(/^4\d\d/)
-      // Saved, or refused in words: never "something went wrong".
+      // Saved, or refused with a reason, but never a 500.
       expect([200, 503]).toContain(round.savedWhileFull)
       const said = degraded[place]
       if (said) expect([...round.states].some((state) => said.test(state))).toBe(true)

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { kinds } from './kinds.ts'
 import { runFaultRounds } from './rounds.ts'
 
-/** The short form: one round of each of these. `npm run faults` has all, many times. */
+/** A short run: one round of each of these kinds. `npm run faults` runs all kinds many times. */
 const short = [
   'kill -9 smtp',
   'kill -9 queue',

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 showLogsOnFailure(() => [postern])
 
-/** The command as a user runs it; `env` wins over a token and address that work. */
+/** Runs the command as a user does. `env` overrides a valid token and address. */
 async function cli(args: string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../apps/cli/main.ts'), ...args], {
     env: { PATH: process.env.PATH, POSTERN_URL: postern.url, POSTERN_TOKEN: token, ...env },
@@ -154,7 +154,7 @@ it('lists, shows, holds, releases and deletes waiting mail', async () => {
   const shown = await cli(['show', id])
   expect(shown.out).toMatch(/ann@a\.test {2}waiting {2}1 attempt/)
   expect((await cli(['list', 'state=deferred'])).out).toBe((await cli(['queue', 'state=deferred'])).out)
-  // A second message is not silently left out.
+  // A second message is not silently ignored.
   expect(await cli(['delete', id, id])).toMatchObject({ code: 64, errors: expect.stringContaining('delete ID') })
   expect(await cli(['run', id])).toMatchObject({ code: 64 })
   expect((await cli(['list'])).out).toContain(id)

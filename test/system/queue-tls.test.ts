@@ -24,7 +24,7 @@ let policies: Server
 let policyPort = 0
 let port = 0
 const remotes = new Map<string, Postfix>()
-/** Domain → text of its policy page. */
+/** The text of the policy page by domain. */
 const pages = new Map<string, string>()
 
 const page = (mode: string, mx: string) => `version: STSv1\r\nmode: ${mode}\r\nmx: ${mx}\r\nmax_age: 86400\r\n`

@@ -6,12 +6,12 @@ import { homeDomain, livePostern } from './live.ts'
 const live = livePostern({
   prepare: async (live) => {
     await homeDomain(live)
-    // A balancer of the tests' own: through it a client may come from any address, IPv6 too.
+    // A balancer for the tests. Through it, a client can have any address, also IPv6.
     await live.set('advanced', { proxyProtocol: ['127.0.0.50'] })
   },
 })
 
-/** A client that the balancer says comes from there. */
+/** Connects a client with this address according to the balancer. */
 function from(ip: string) {
   return live.connect({ from: '127.0.0.50', first: proxyHeader(ip) })
 }
@@ -88,7 +88,7 @@ describe('Control Access', () => {
     await isRefused('192.0.2.33')
     await until('the entry has expired', () => Date.now() > Date.parse(expiresAt) + 50)
     await isServed('192.0.2.33')
-    // Swept away or not, it is in nobody's way.
+    // Whether removed or not, it has no effect.
     await live.add('control-access', '192.0.2.33')
     await isRefused('192.0.2.33')
   })
@@ -147,7 +147,7 @@ describe('concurrent sessions', () => {
   })
 
   it('maxThreads: 421 4.3.2 above it', async () => {
-    // One is the session that is held across changes.
+    // One is the session that stays open across changes.
     await live.set('advanced', { maxThreads: 2 })
     const second = await live.greeted()
     const third = await live.connect()
@@ -158,7 +158,7 @@ describe('concurrent sessions', () => {
   })
 })
 
-/** A session counts until both sides have closed, so its place may be free a moment after the client saw the end. */
+/** A session counts until both sides have closed, so it may still count for a moment after the client sees the end. */
 async function oncePlaceIsFree(from: string): Promise<WireClient> {
   let client: WireClient | undefined
   const served = async () => {

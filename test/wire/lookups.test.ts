@@ -5,7 +5,7 @@ import { until } from '../peers/peer.ts'
 import { proxyHeader, type WireOptions } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What is asked of the DNS about a client and its words. Clients of the world come through a balancer that names them. */
+/** DNS look-ups about a client and its commands. Clients with other addresses come through a balancer. */
 
 let dns: Dns
 beforeAll(async () => {
@@ -41,12 +41,12 @@ const live = livePostern({
   postern: () => ({ dns: dns.server, env: { POSTERN_PROXY_PROTOCOL: balancer } }),
   prepare: async (live) => {
     await homeDomain(live)
-    // Talking first is a hack attempt as well: the second test would find its client blocked.
+    // Sending before the banner is also a hack attempt, so the second test would find its client blocked.
     await live.set('security', { autoDenyHackAttempts: false })
   },
 })
 
-/** A client that comes from this address of the world. */
+/** Connects a client with this address, through the balancer. */
 function from(ip: string, more: Partial<WireOptions> & { first?: string } = {}) {
   return live.connect({ from: balancer, ...more, first: proxyHeader(ip) + (more.first ?? '') })
 }
@@ -60,12 +60,12 @@ async function refusedAtConnect(ip: string, ...reply: [number, string]) {
 
 const goodMail = { from: 'x@good.test', to: 'ann@home.test', content: 'Subject: hello\r\n' }
 
-/** What stands in the event of the next message about the way it came. */
+/** Returns what the event of the next message says about its client. */
 async function rulesOf(ip: string, { helo = 'mx.good.test', sender = 'x@good.test', pauseMs = 200 } = {}) {
   const client = await from(ip)
   await client.hello(helo)
   await client.say(`MAIL FROM:<${sender}>`).expect(250)
-  // Time enough for answers that nobody waits for.
+  // Enough time for answers that nothing waits for.
   await sleep(pauseMs)
   await client.say('RCPT TO:<ann@home.test>', 'DATA').expect(250)
   await client.expect(354)
@@ -102,7 +102,7 @@ describe('greetingDelaySeconds', () => {
     await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }], autoDenyHackAttempts: true })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
     await (await from('198.51.100.13')).hello()
-    // With neither a delay nor autoDenyHackAttempts nobody asked who talks first.
+    // Without a delay and autoDenyHackAttempts, sending early is not checked.
     await live.set('security', { autoDenyHackAttempts: false })
     const eager = await from('198.51.100.14', { first: 'HELO robot.test\r\n' })
     for (const code of [220, 250]) await eager.expect(code)
@@ -146,7 +146,7 @@ describe('greetingDelaySeconds', () => {
     expect(await gone.closed()).toBe('closed')
     const broken = await live.connect()
     broken.reset()
-    // Whose delay began later, and so ends after theirs.
+    // Its delay began later, so it ends after theirs.
     await (await live.connect()).hello()
   })
 })
@@ -162,7 +162,7 @@ describe('dnsbl, RFC 5782', () => {
     expect((await refusedAtConnect('2001:db8::66', 550, '5.7.1')).raw).toContain('bl.test')
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
-    // Who refuses asks about its own networks too; RFC 5782 §5 lists this one for tests.
+    // The rule also looks up local networks. RFC 5782 §5 lists this address for tests.
     await (await live.connect({ from: '127.0.0.2' })).expect(550, '5.7.1')
     const refused = await live.event('session.refused', ({ client }) => Object(client).ip === '2001:db8::66')
     expect(refused).toMatchObject({ verdict: { rule: 'dnsbl', reason: 'dnsbl' } })
@@ -270,7 +270,7 @@ describe('checkHelo', () => {
     )
     const client = await from('198.51.100.10')
     await client.hello('missing.test')
-    // So that its answer, which nobody waits for, is there before the other name is said.
+    // So that its answer, which nothing waits for, arrives before the other name is sent.
     await sleep(200)
     await client.ehlo('mx.good.test')
     const { lines } = await client.mail(goodMail)
@@ -290,7 +290,7 @@ describe('checkHelo', () => {
   })
 })
 
-/** How long the answer took where the DNS says nothing. */
+/** Returns how long the reply took while the DNS is silent. */
 let silentMs = 20_000
 
 describe('checkSenderDomain', () => {

@@ -27,7 +27,7 @@ const own = cases
   .filter(({ given }) => !given.notLive)
   .map(({ title, given }, i) => ({ title, given: withItsNames(given, i) }))
 
-/** `example.org` becomes `example.org-12`, as many labels as before; a case about an address has one of its own. */
+/** `example.org` becomes `example.org-12`, with as many labels as before. A case about an address has its own one. */
 function withItsNames(given: Case, number: number): Case {
   const whole = {
     ...given,
