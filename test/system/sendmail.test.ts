@@ -275,6 +275,9 @@ describe('the delivery utility', () => {
       ' ',
     ))
       expect(help.out).toContain(word)
+    const one = { code: 0, out: expect.stringMatching(/^usage: postern show ID\n {2}show a message/), errors: '' }
+    expect(await run(['show', '--help'])).toEqual(one)
+    expect(await run(['help', 'show'])).toEqual(one)
     expect(await run(['reroute', 'x'])).toMatchObject({
       code: 64,
       errors: expect.stringContaining('usage: postern reroute'),
