@@ -35,10 +35,10 @@ class LongestFirst extends BaseSequencer {
 /** Tests in this folder that need no other process. */
 const alone = ['test/guards.test.ts', 'test/cases/decide.test.ts']
 
-/** Rooms without state, clock and I/O: their files share a process, and with it what it has loaded. A fifth of the CPU time. */
+/** Folders without state, clock and I/O. Their files share a process and its loaded modules, for a fifth of the CPU time. */
 const pure = ['db/contract/**/*.test.ts', 'workers/policy/**/*.test.ts']
 
-/** `unit`, `unit-pure`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
+/** `unit`, `unit-pure`: beside the code, without other processes. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },

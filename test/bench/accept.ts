@@ -7,9 +7,9 @@ import { startLoad } from './load.ts'
 import { bareTarget, cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
- * Durable accept: how many messages a second each server answers with 250, what each costs in CPU, and how long a client
- * waits for its 250. Rounds are interleaved, so that what else the machine does hits all alike; the table shows medians.
- * The clock of the rate stops at the last 250; the CPU is counted until nothing waits in the queue any more.
+ * Measures durable acceptance: how many messages per second each server answers with 250, the CPU time per message, and
+ * how long a client waits for its 250. Rounds are interleaved, so that other work on the machine affects all servers
+ * alike. The table shows medians. The rate counts until the last 250, the CPU time until the queue is empty.
  */
 
 const { values: options } = parseArgs({

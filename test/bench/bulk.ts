@@ -6,8 +6,8 @@ import { conditions } from './conditions.ts'
 import { table } from './figures.ts'
 
 /**
- * A Kill File of a million lines comes in as one revision, goes again by a rollback, and comes back by another: how long
- * each takes, and for how long the API answered nobody meanwhile. The API alone, in this process.
+ * Imports a Kill File of a million lines as one revision, removes it with a rollback and restores it with another.
+ * Measures how long each takes, and how long the API did not answer meanwhile. Runs only the API, in this process.
  */
 
 const { values: options } = parseArgs({

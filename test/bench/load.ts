@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * A steady load of our own, where smtp-source cannot do it: at a chosen rate, every message with an id of its own, and an
- * account of what the server answered to each. It pipelines the envelope and waits for the reply to each end of data.
+ * A steady load for what smtp-source cannot do: a chosen rate, an id in every message, and a record of the server's
+ * reply to each. It pipelines the envelope and waits for the reply to each end of data.
  */
 
 export type LoadOptions = {

@@ -8,8 +8,8 @@ import { figure, median, table, times } from './figures.ts'
 import { cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
- * End to end: from the first message sent to the last one received by the next server, with each message on disk before
- * its 250 in between. Each server relays everything to an smtp-sink of its own, with its default limits per destination.
+ * Measures end to end: from the first message sent to the last one received by the next server, with each message on
+ * disk before its 250. Each server relays everything to its own smtp-sink, with its default limits per destination.
  */
 
 const { values: options } = parseArgs({

@@ -9,9 +9,9 @@ import { figure, quantile, table } from './figures.ts'
 import { idOf, type Load, startLoad } from './load.ts'
 
 /**
- * From PATCH to enforced, while mail flows at half of what the machine can do: one session asks again and again whether
- * it may send a message of a certain size, and sees the change on the wire. The load's sessions live through all of it:
- * none may be dropped, and every message that got 250 must arrive.
+ * Measures the time from PATCH to enforcement, while mail flows at half of the machine's rate. One session keeps asking
+ * whether it may send a message of a certain size, and so sees the change on the wire. The sessions of the load
+ * continue: none may be dropped, and every message that got 250 must arrive.
  */
 
 const { values: options } = parseArgs({

@@ -1,6 +1,6 @@
 /**
- * A million recorded sessions under two policies, through the API: how long `POST /v1/replay` takes, and what that is a
- * session; what recording costs the receiver for a message, and what a record costs on disk.
+ * Measures a million recorded sessions under two policies, through the API: the time of `POST /v1/replay`, in all and per
+ * session, the cost of recording a message in the receiver, and the size of a record on disk.
  * `node test/bench/replay.ts [sessions]`
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'

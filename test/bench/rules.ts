@@ -11,9 +11,9 @@ import { figure, median, table, times } from './figures.ts'
 import { cpuDetail, posternFigures } from './target.ts'
 
 /**
- * What each rule costs: one Postern whose settings are changed while it runs, the same load after each change (1 KiB, 50
- * sessions reused, from a client that is in no list and has not logged in). Before each row the defaults are measured
- * again, and a row is compared with its own.
+ * Measures the cost of each rule: one Postern, whose settings change at run time, with the same load after each change
+ * (1 KiB, 50 sessions reused, from a client that is in no list and has not logged in). The defaults are measured again
+ * before each row, and the row is compared with that result.
  */
 
 const { values: options } = parseArgs({

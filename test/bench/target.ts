@@ -28,10 +28,10 @@ const to = 'sink@load.test'
 export type Disposal = { to: 'discard' } | { to: 'relay'; host: string; port: number }
 
 /**
- * Debian's Postfix with its defaults: synced to disk before 250, then through its queue to `discard:` or to the sink. So it
- * does what Postern does in the same time: take, keep, schedule, dispose of, forget. Two things are
- * set in its favour: it logs nowhere, as with a syslog that costs nothing; and it does not hold a client up for a second
- * when mail comes faster than it goes (in_flow_delay), which would halve its rate in short runs.
+ * Debian's Postfix with its defaults: mail is synced to disk before 250, then passes its queue to `discard:` or to the
+ * sink. So it does the same work as Postern. Two settings are in its favour: it does not log, as if syslog cost
+ * nothing, and it does not delay a client for a second when mail arrives faster than it leaves (in_flow_delay), which
+ * would halve its rate in short runs.
  */
 export async function postfixTarget(deliver: PostfixDelivery, name = 'Postfix'): Promise<Target> {
   const postfix = await startPostfix({ deliver, log: false, settings: { in_flow_delay: '0' } })

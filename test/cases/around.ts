@@ -10,8 +10,8 @@ import { asked, type World } from './world.ts'
 import { zoneOf } from './zone.ts'
 
 /**
- * Whom the live worker asks: a DNS server, the host behind a route, a delivery application. All are real servers, and each says
- * what `facts.lookups` of the case in question says.
+ * The servers that a live worker asks: a DNS server, the host of a route, a delivery application. All are real servers,
+ * and each answers as `facts.lookups` of the case says.
  */
 export type Around = {
   readonly dns: Dns

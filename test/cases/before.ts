@@ -100,8 +100,8 @@ function wrongsOf({ errors = 0, invalidRecipients = 0, attempt }: Case['facts'])
 }
 
 /**
- * `ends`: the session, with one more reply after the last command's. `slows`: not even that comes, at least for a second.
- * `nothing`: each command has its reply, and so has the next. @returns that one reply, as it came
+ * `ends`: the session ends, with one more reply after that to the last command. `slows`: no such reply arrives for at
+ * least a second. `nothing`: this command and the next one each get a reply. @returns that reply, unchanged
  */
 export async function doWrong(
   wire: WireClient,

@@ -8,8 +8,8 @@ import { sessionRecordSchema } from '@postern/contract/session-facts.ts'
 import { z } from 'zod'
 
 /**
- * A case is a file: what is set, what the client says and what it must read, who decides, and why it must be so. It runs
- * through every door: the decision in process, `POST /v1/simulate`, and a live worker, which sees real commands and a real DNS
+ * A case is a file: the settings, what the client sends and the replies it must get, which rule decides, and why. It
+ * runs in three ways: the decision in process, `POST /v1/simulate`, and a live worker with real commands and a real DNS
  * server that answers as `facts.lookups` say.
  */
 
@@ -35,8 +35,8 @@ export const caseSchema = z.strictObject({
     trail: z.partialRecord(ruleSchema, z.enum(['passed', 'watched', 'not-known', 'exempt'])).optional(),
   }),
   /**
-   * Types of events that the live worker records about this client in the end, each once: these and no others. What a refusal
-   * records carries the verdict above.
+   * Types of events that the live worker records about this client, each once: exactly these. The event of a refusal
+   * has the verdict above.
    */
   events: z.array(z.enum(eventTypeNames)),
 })

@@ -42,8 +42,8 @@ type Recorded = {
 }
 
 /**
- * The types, each once; the verdict that stands in the last event of one, where the case expects one to; and which of the rules
- * that are watched would have decided.
+ * Returns the event types, each once, the verdict in the last event of a type for which the case expects one, and the
+ * watched rules that would have decided.
  */
 export function recordedOf(events: readonly AboutClient[], one: Case): Recorded {
   const types = [...new Set(events.map(({ type }) => type as EventType))].sort()

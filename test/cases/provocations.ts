@@ -4,8 +4,8 @@ import { noon } from './dialogue.ts'
 import { asked } from './world.ts'
 
 /**
- * For each rule: how a client provokes it, and what it is answered. From this table come the cases that see every rule decide
- * alone, watched, exempt for the White List, and before its neighbour in the check order. A rule without a row fails the run.
+ * For each rule: how a client triggers it, and the reply. The cases generated from this table test every rule alone,
+ * watched, exempt for the White List, and before its neighbour in the check order. A rule without a row fails the run.
  */
 export type Provocation = {
   /** How the reply begins. */

@@ -8,9 +8,9 @@ import { type Postern, type PosternProcess, startPostern } from '../system/poste
 import { connect } from '../wire/client.ts'
 
 /**
- * `npm run faults:attack`: thousands of addresses attack while honest mail flows. Prints memory before and after, the honest
- * rate before and during, and how many addresses were blocked. Ends with 1 when honest mail fell below half, when memory
- * grew past its bound, or when an attacker was not blocked.
+ * `npm run faults:attack`: thousands of addresses attack while legitimate mail flows. Prints memory before and after,
+ * the rate of legitimate mail before and during the attack, and how many addresses were blocked. Exits with 1 if
+ * legitimate mail fell below half, if memory grew past its limit, or if an attacker was not blocked.
  */
 const { values: options } = parseArgs({
   options: {

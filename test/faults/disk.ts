@@ -8,8 +8,8 @@ import { ApiRefusal } from '../system/api.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
 
 /**
- * The disk of each directory fills up while mail flows, and gets room again. Nothing that got 250 may be lost or cut, what is
- * refused is refused for now, the service says why it is degraded, and everything goes on by itself.
+ * Fills the disk of each directory while mail flows, then frees space. No message that got 250 may be lost or cut,
+ * refusals must be temporary, the service must say why it is degraded, and everything must recover by itself.
  */
 
 const MiB = 1 << 20

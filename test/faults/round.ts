@@ -20,8 +20,8 @@ export type Kind = {
   /** Its name in the table, e.g. `kill -9 smtp`. */
   name: string
   /**
-   * Called at a random moment of the load; when it resolves all parts run again or will by themselves. The round then lets
-   * everything go, and demands that what got 250 has come whole and the books balance.
+   * Called at a random moment of the load. When it resolves, all parts run again or will do so by themselves. The round
+   * then waits until the queue is empty, and checks that every message with 250 arrived intact and the books balance.
    */
   disturb(world: World): Promise<void>
 }

@@ -9,8 +9,8 @@ import { kinds as allKinds } from './kinds.ts'
 import type { AnyKind, Kind, OwnKind, World } from './round.ts'
 
 /**
- * Faults of every kind in turn, at random moments, while mail flows in and out. What got 250 must reach the sink at least
- * once and whole, nothing may be returned, and after each round the books must balance.
+ * Runs faults of every kind in turn, at random moments, while mail flows in and out. Every message that got 250 must
+ * reach the sink intact at least once, nothing may bounce, and the books must balance after each round.
  */
 
 export type FaultRoundsOptions = {

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * A real program that a test talks to. Promises: it listens on loopback only, lives in a temporary directory, is ready
- * when its port answers, and neither it nor its directory outlives `stop()` or the test process.
+ * A real program that a test uses. It listens only on loopback, works in a temporary directory, and is ready when its
+ * port answers. Neither it nor its directory outlives `stop()` or the test process.
  */
 export type Peer = {
   readonly name: string
@@ -63,8 +63,9 @@ export async function temporaryDirectory(name: string): Promise<string> {
 }
 
 /**
- * A port nothing listens on now, below those that the system gives to clients: one of these would soon be somebody's.
- * Never the same twice in one process. Another process may take it before it is used; a start that fails says so.
+ * Returns a port on which nothing listens now, below the range that the system assigns to clients, because a client
+ * could soon use such a port. Never returns the same port twice in one process. Another process may take it before it
+ * is used; then the start fails and says so.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {

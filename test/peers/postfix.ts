@@ -70,8 +70,8 @@ postlog unix-dgram n - n - 1 postlogd
 `
 
 /**
- * A private Postfix: own configuration, queue and data directories, all defaults of Debian that matter for speed and
- * durability untouched (it syncs each message before 250). Root is needed, as for any Postfix.
+ * A private Postfix with its own configuration, queue and data directories. All Debian defaults that matter for speed
+ * and durability are unchanged (it syncs each message before 250). Needs root, like any Postfix.
  */
 export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   if (process.getuid?.() !== 0) throw new Error('Postfix starts only as root; run the system tests as root')

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf } from './sqs.ts'
 
-/** What happens to a request: it goes on after so many milliseconds, it is never answered, or it was stored and the answer is lost. */
+/** What happens to a request: it is passed on after this many milliseconds, never answered, or stored without an answer. */
 export type Meddling = number | 'hang' | 'lose the answer'
 
 export type ApiProxy = {

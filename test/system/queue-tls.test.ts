@@ -14,8 +14,8 @@ import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
 
 /**
- * What outbound TLS proves, against Postfix with certificates of a test authority and with a self-signed one, the DNS being
- * unbound, which validates zones that ldns signed. All remotes listen on one port, as the world's do on 25.
+ * Tests outbound TLS against Postfix with certificates of a test authority and with a self-signed one. The DNS server
+ * is unbound, which validates zones signed by ldns. All remote hosts listen on one port, as real ones do on 25.
  */
 
 let authority: Authority

@@ -50,8 +50,8 @@ export async function entryOf({ api }: Pick<Postern, 'api'>, address: string): P
 }
 
 /**
- * Says that there is no entry, when all that these workers have seen so far is decided on. Each reports in order, so it is
- * once somebody who attacks now is kept out. Needs `security.autoDenyHackAttempts`.
+ * Checks that there is no entry for an address once everything that these workers have seen is decided. Each worker
+ * reports in order, so that is the case when a new attacker is blocked. Needs `security.autoDenyHackAttempts`.
  */
 export async function staysOut(
   postern: Pick<Postern, 'api' | 'smtpPort'>,

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket, type ConnectionOptions as TlsOptions } from 'node:tls'
 
 /**
- * A raw SMTP client for tests of the dialogue: it sends what it is told, byte by byte if need be, and reports what came
- * back and when. It never repairs, retries or assumes. Every failure shows the dialogue so far.
+ * A raw SMTP client for tests of the dialogue. It sends what it is told, byte by byte if needed, and reports what
+ * arrived and when. It never repairs, retries or assumes. Every failure shows the dialogue so far.
  */
 
 export type Reply = {

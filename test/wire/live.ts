@@ -10,8 +10,8 @@ import { type Postern, type PosternOptions, startPostern } from '../system/poste
 import { connect, type WireClient, type WireOptions } from './client.ts'
 
 /**
- * A running Postern whose settings a test changes through the API. What every change here asserts besides: the SMTP
- * worker that obeys is the process that was there before, and a session that was open across the change still is.
+ * A running Postern whose settings a test changes through the API. Every change also asserts that the SMTP worker that
+ * applies it is the same process as before, and that a session opened before the change is still open.
  */
 export type Live = {
   readonly postern: Postern

@@ -28,8 +28,8 @@ export type WireSinkOptions = {
 const dataEnd = Buffer.from('\r\n.\r\n')
 
 /**
- * A small SMTP server that takes everything and hands each whole message to the test. It keeps no state but its memory,
- * so it loses nothing as long as the test runs. PIPELINING, 8BITMIME, SMTPUTF8 and SIZE are offered.
+ * A small SMTP server that accepts everything and passes each complete message to the test. It keeps its state only in
+ * memory, so it loses nothing as long as the test runs. It offers PIPELINING, 8BITMIME, SMTPUTF8 and SIZE.
  */
 export async function startWireSink({ host = '127.0.0.1', port = 0, take }: WireSinkOptions): Promise<WireSink> {
   const open = new Set<Socket>()

@@ -6,8 +6,8 @@ import { type KeyName, keyOf, type Signature, withSignature } from './signer.ts'
 import type { Zone } from './zone.ts'
 
 /**
- * Our own cases for RFC 7208, 6376, 8463 and 9989, one a file. Each says what the DNS knows, who sends what, what must come
- * out, and why. `{rsa2048}` in a zone is the public key that the signature's `key` names.
+ * Our own cases for RFC 7208, 6376, 8463 and 9989, one per file. Each has the DNS records, the message, its client, the
+ * expected results and the reason. `{rsa2048}` in a zone is the public key that the signature's `key` names.
  */
 
 export type Case = {
