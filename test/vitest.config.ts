@@ -74,6 +74,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**', ...alone.map((name) => name.replace('test/', ''))],
           // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.
           maxWorkers: 3,
+          // Tests that may run side by side: each has an installation of its own.
+          maxConcurrency: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // A machine with other work must not decide a test: what is waited for comes, or it does not.

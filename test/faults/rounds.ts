@@ -179,9 +179,9 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     await postern.api.post('/v1/queue/run', {})
     return false
   }
-  await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 2_000 }).catch(() => {})
+  await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 500 }).catch(() => {})
   const books: Books | string = await postern
-    .quiet({ withinMs: 300_000, everyMs: 500 })
+    .quiet({ withinMs: 300_000, everyMs: 200 })
     .catch((error: Error) => error.message)
   const about = `round ${round + 1}, ${kind.name}`
   for (const sum of [result, of]) {

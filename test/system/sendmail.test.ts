@@ -38,6 +38,8 @@ const launcher = join(import.meta.dirname, '../../apps/cli/postern')
 async function run(args: string[], { input = '', env = {}, only, command = launcher }: Run = {}) {
   const usual = {
     PATH: process.env.PATH,
+    // What Node compiled is kept: the command starts dozens of times.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     POSTERN_URL: postern.url,
     POSTERN_TOKEN: token,
     POSTERN_ORIGIN: 'home.test',

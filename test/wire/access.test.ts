@@ -104,25 +104,6 @@ describe('Control Access', () => {
       explanation: [expect.stringContaining('203.0.113.0/24')],
     })
   })
-
-  it('a White List entry does not open what Control Access closes', async () => {
-    await live.add('white', '192.0.2.40')
-    await live.add('control-access', '192.0.2.40')
-    await isRefused('192.0.2.40')
-  })
-
-  it('in watch mode, the rule decides nothing and is recorded with the message', async () => {
-    await live.add('control-access', '127.0.0.12')
-    await live.set('security', { watch: ['control-access', 'kill-file'] })
-    await live.add('kill', 'watched@b.test')
-    const client = await live.greeted({ from: '127.0.0.12' })
-    const { raw } = await client.mail({ from: 'watched@b.test', to: 'ann@home.test', content: 'Subject: watched\r\n' })
-    const id = /[0-9a-f-]{36}/.exec(raw)?.[0]
-    const accepted = await live.event('message.accepted', ({ messageId }) => messageId === id)
-    expect(JSON.stringify(accepted.rules)).toContain('kill-file')
-    await live.set('security', { watch: [] })
-    await (await live.connect({ from: '127.0.0.12' })).expect(554, '5.7.1')
-  })
 })
 
 describe('concurrent sessions', () => {

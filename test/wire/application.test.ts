@@ -271,19 +271,6 @@ describe('a delivery application that', () => {
     expect(seen).toHaveLength(0)
   })
 
-  it('is in watch mode changes nothing, and the trail says what it would have done', async () => {
-    await use()
-    await live.set('security', { watch: ['delivery-application'] })
-    script = answer({ action: 'reject', reason: 'never' })
-    const { reply, id } = await send()
-    expect(reply).toMatchObject(yes)
-    expect(JSON.stringify((await message(id, 'finished')).trace)).toContain(
-      'delivery-application (watched) The delivery application refused the message: never.',
-    )
-    script = answer({ action: 'hold' })
-    await message((await send()).id, 'finished')
-  })
-
   it('is the example in README understands and answers', async () => {
     const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
     const port = await freePort('127.0.0.9')

@@ -316,15 +316,6 @@ describe('enforce', () => {
     )
   })
 
-  it('watched: nothing is refused, and the trail says what would have been', async () => {
-    await live.set('general', { verifySpf: 'enforce', verifyDmarc: 'enforce' })
-    await live.set('security', { watch: ['spf', 'dmarc'] })
-    const { reply, id } = await end({ ip: bad })
-    expect(reply.code).toBe(250)
-    const { rules } = await live.event('message.accepted', ({ messageId }) => messageId === id)
-    expect((rules as string[]).join('\n')).toMatch(/data: spf \(watched\).*honest\.test.*\n?.*data: dmarc \(watched\)/s)
-  })
-
   it('the DNS does not answer: accepted within the timeout, never refused', async () => {
     await live.set('general', { verifySpf: 'enforce', verifyDmarc: 'enforce', verifyDkim: 'enforce' })
     const { reply } = await end({ ip: bad, sender: 'x@silent.test', from: 'x@silent.test' })

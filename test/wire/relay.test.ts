@@ -119,11 +119,6 @@ describe('relay modes', () => {
       expect(code).toBeGreaterThanOrEqual(500)
     },
   )
-
-  it('the White List does not open the relay', async () => {
-    await live.add('white', '127.0.0.30')
-    expect(await relayed()).toMatchObject(no)
-  })
 })
 
 describe('groups and remote senders', () => {

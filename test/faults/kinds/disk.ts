@@ -7,7 +7,7 @@ function fullDisk(place: Place): OwnKind {
   return {
     name: `disk full: ${place || 'all of data'}`,
     run: async () => {
-      const { accepted, lost, cut, books } = await fillDisk(place, () => {})
+      const { accepted, lost, cut, books } = await fillDisk(place, { say: () => {} })
       return { accepted, lost, damaged: cut, unbalanced: typeof books === 'string' ? [books] : [] }
     },
   }
