@@ -91,7 +91,7 @@ test('self-signed: generated and renewed', async () => {
   await confirm(page, 'Save')
   const before = await shown('mail.own.test')
   await page.getByRole('button', { name: 'Details of own' }).click()
-  await page.getByRole('dialog', { name: 'own' }).getByText('self-signed, made here').waitFor()
+  await page.getByRole('dialog', { name: 'own' }).getByText('self-signed, created here').waitFor()
   await page.getByRole('button', { name: 'Renew now' }).click()
   await confirm(page, 'Renew')
   await expect.poll(() => shown('mail.own.test')).not.toBe(before)

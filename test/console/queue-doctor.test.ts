@@ -51,7 +51,7 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await full.getByRole('button', { name: 'Retry' }).click()
   await page.getByRole('dialog').getByText('2 messages').waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
-  await page.getByText('Retry: requested').waitFor()
+  await page.getByText('Retry requested').waitFor()
 
   await full.getByRole('button', { name: 'Hold' }).click()
   await page.getByRole('dialog').getByText('2 messages').waitFor()

@@ -71,7 +71,7 @@ const order = ['viewer', 'operator', 'admin', 'owner']
 
 /** Names of buttons that change something. */
 const changes =
-  /^(start|stop|restart|try everything|release|retry|hold|reroute|bounce|delete|edit|new |import|add|remove|save|review|discard|go back|revoke|show content|choose|select|all services)/i
+  /^(start|stop|restart|retry all|release|retry|hold|reroute|bounce|delete|edit|new |import|add|remove|save|review|discard|roll back|revoke|show content|choose|select|all services)/i
 
 async function controls(): Promise<string[]> {
   const found = it.page.locator('#main').locator('button:enabled, input:enabled, select:enabled, textarea:enabled')
@@ -108,7 +108,7 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
           path,
         ).not.toEqual([])
       if (may) continue
-      expect(await note.textContent()).toMatch(new RegExp(`Your role is ${role}.*takes the role ${needs}`))
+      expect(await note.textContent()).toMatch(new RegExp(`Your role is ${role}.*you need the role ${needs}`))
       expect(
         (await controls()).filter((name) => changes.test(name)),
         path,

@@ -36,7 +36,7 @@ export function ActionDialog({ action, about, ready = true, count = 1, act, onCl
   const send = useMutation({
     mutationFn: () => act(action === 'reroute' ? (target ?? undefined) : undefined),
     onSuccess: ({ revision }) => {
-      toast.success(`${title}: requested`)
+      toast.success(`${title} requested`)
       if (revision) followRollout(revision)
       void client.invalidateQueries()
       onDone()

@@ -23,7 +23,7 @@ export function BulkActions({ selected, filter, onDone }: Props) {
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-b bg-page/60 px-3 py-2">
       <p className="mr-2 text-sm text-soft">
-        {some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}
+        {some ? `${plural(selected.length, 'message')} selected` : 'All matching messages'}
       </p>
       {actionNames.map((name) => (
         <Button key={name} onClick={() => setAction(name)}>

@@ -44,7 +44,7 @@ export function Replay() {
   return (
     <Page
       title="Replay"
-      help="Runs recorded sessions with the current settings and with a draft, and shows which answers would change and why. Nothing is saved."
+      help="Runs recorded sessions with the current settings and with a draft, and shows which verdicts would change, and why. Nothing is saved."
     >
       <div className="grid gap-5 xl:grid-cols-[minmax(20rem,26rem)_1fr]">
         <Panel title="Draft and period">

@@ -82,9 +82,9 @@ function Unknown({ job: { notAnswerable = [], withoutVerdict } }: { job: Replay 
   const lines = [
     ...notAnswerable.map(
       ({ rule, sessions, answers }) =>
-        `${rule} needs facts that were not recorded for ${plural(answers, 'answer')} in ${plural(sessions, 'session')}.`,
+        `${rule} needs facts that were not recorded for ${plural(answers, 'verdict')} in ${plural(sessions, 'session')}.`,
     ),
-    ...withoutVerdict.map((key) => `${key} does not affect SMTP answers, so these numbers do not include it.`),
+    ...withoutVerdict.map((key) => `${key} does not affect SMTP replies, so these numbers do not include it.`),
   ]
   if (lines.length === 0) return null
   return (
