@@ -53,6 +53,14 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
   await page.getByText('Retry requested').waitFor()
 
+  // The number is shown before a host is typed.
+  await full.getByRole('button', { name: 'Reroute' }).click()
+  const reroute = page.getByRole('dialog', { name: 'Reroute 2 messages?' })
+  await reroute.getByText('2 messages').last().waitFor()
+  await reroute.getByLabel('To host').fill(`127.0.0.1:${postfix.port}`)
+  expect(await reroute.getByRole('button', { name: 'Reroute' }).isEnabled()).toBe(true)
+  await reroute.getByRole('button', { name: 'Cancel' }).click()
+
   await full.getByRole('button', { name: 'Hold' }).click()
   await page.getByRole('dialog').getByText('2 messages').waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click()

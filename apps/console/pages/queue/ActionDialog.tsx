@@ -7,6 +7,7 @@ import { Button } from '../../ui/Button.tsx'
 import { asksCount, ConfirmCount, isCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
+import { plural } from '../../ui/format.ts'
 import { LabelledField } from '../../ui/LabelledField.tsx'
 import { type Action, actions, readHost } from './actions.ts'
 
@@ -49,7 +50,7 @@ export function ActionDialog({ action, about, ready = true, count = 1, act, onCl
   }
   return (
     <Dialog
-      title={`${title}?`}
+      title={`${title} ${count === 0 ? 'messages' : plural(count, 'message')}?`}
       onClose={onClose}
       footer={
         <>

@@ -95,8 +95,8 @@ function Nothing() {
   return (
     <Panel>
       <p className="text-soft text-sm">
-        Take a draft from a settings form (“What would this do to yesterday’s mail?”) or write one, and press Replay.
-        Workers record the facts that decisions use, never a message’s body.
+        Take a draft from a settings form (“Replay yesterday’s mail”) or write one, and press Replay. Workers record the
+        facts that decisions use, never a message’s body.
       </p>
     </Panel>
   )
