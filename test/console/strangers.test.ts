@@ -65,7 +65,7 @@ test('a hostile message is shown as text: no markup, no control characters, no r
   expect(await page.locator('#main h1').textContent()).toContain('<img src=x')
   expect((await page.locator('#main').innerText()).match(/[\u202a-\u202e]/)).toBeNull()
   expect(await page.title()).not.toContain('owned')
-  await page.getByText(/The beginning of 2\d\d(\.\d)? KiB/).waitFor()
+  await page.getByText(/the beginning of 2\d\d(\.\d)? KiB/).waitFor()
   expect(await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')).toBe(0)
   expect(asked.filter((url) => !url.startsWith(postern.url))).toEqual([])
 })

@@ -136,7 +136,7 @@ describe('greetingDelaySeconds', () => {
     await robot.expect(250)
     const { lines } = await robot.mail(goodMail)
     const event = await live.event('message.accepted', ({ messageId }) => (lines[0] ?? '').includes(String(messageId)))
-    expect((event.rules as string[])[0]).toMatch(/^connect: pregreet \(watched\) 127\.0\.0\.1 talked/)
+    expect((event.rules as string[])[0]).toMatch(/^connect: pregreet \(watched\) 127\.0\.0\.1 sent data/)
   })
 
   it('a client that leaves while it waits costs nothing more', async () => {
