@@ -155,7 +155,7 @@ test('a message that waits: cause, trace, hold, bulk release by filter, delete',
 
   await it.go('/queue?state=held')
   await page.getByRole('button', { name: 'Release' }).click()
-  await page.getByRole('dialog').getByText('1 message').waitFor()
+  await page.getByRole('dialog', { name: /1 message/ }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click()
   await it.go('/queue')
   await page.getByRole('cell', { name: 'deferred' }).first().waitFor()

@@ -49,7 +49,7 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await full.getByText(/returned to its sender after 20 attempts or 120 hours/).waitFor()
 
   await full.getByRole('button', { name: 'Retry' }).click()
-  await page.getByRole('dialog').getByText('2 messages').waitFor()
+  await page.getByRole('dialog', { name: /2 messages/ }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
   await page.getByText('Retry requested').waitFor()
 
@@ -62,7 +62,7 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await reroute.getByRole('button', { name: 'Cancel' }).click()
 
   await full.getByRole('button', { name: 'Hold' }).click()
-  await page.getByRole('dialog').getByText('2 messages').waitFor()
+  await page.getByRole('dialog', { name: /2 messages/ }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click()
   const held = lines.filter({ hasText: 'Held' })
   await held.waitFor()
