@@ -84,7 +84,7 @@ module.exports = {
   forbidden: [
     ...Object.entries(arrows).map(([from, to]) => ({
       name: `arrows-of-${from.replace('/', '-')}`,
-      comment: `${from} may import only: ${to.join(', ') || 'nothing of ours'}`,
+      comment: `${from} may import only: ${to.join(', ') || 'none of our modules'}`,
       severity: 'error',
       from: { path: `^${from}/` },
       to: { path: room, pathNot: [from, ...to].map((name) => `^${name}/`) },
@@ -103,7 +103,7 @@ module.exports = {
     ),
     {
       name: 'pure-rooms-do-no-io',
-      comment: 'The words and the decision are pure: no node: module, whatever package asks for it',
+      comment: 'db/contract and workers/policy are pure: no node: module, not even through a package',
       severity: 'error',
       from: { path: '^(db/contract|workers/policy)/', pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'] },
@@ -126,21 +126,21 @@ module.exports = {
     ]),
     {
       name: 'api-keeps-to-web-standards',
-      comment: 'So that it can run at an edge: what needs Node enters through the entries, node/ and embedded/',
+      comment: 'The API uses only Web standards. Code that needs Node is in the entry points, node/ and embedded/',
       severity: 'error',
       from: { path: '^apps/api/', pathNot: '^apps/api/((main|lambda)\\.ts|node/|embedded/|test/)|\\.test\\.ts$' },
       to: { dependencyTypes: ['core'] },
     },
     {
       name: 'no-circle',
-      comment: 'Modules may not refer to each other, nor may their types',
+      comment: 'Modules must not import each other in a circle, not even for types',
       severity: 'error',
       from: {},
       to: { circular: true },
     },
     {
       name: 'no-orphan-dependency',
-      comment: 'A package that is imported is declared',
+      comment: 'Every imported package must be declared in package.json',
       severity: 'error',
       from: { path: '^(apps|workers|db|infra)/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown'] },

@@ -76,7 +76,7 @@ function parameters(stack: Stack) {
     events: database('EventsDatabaseUrl', 'libSQL server with the events'),
     admin: new CfnParameter(stack, 'AdminEmail', {
       type: 'String',
-      description: 'E-mail address of the first administrator. The password is in the secret AdminPassword',
+      description: 'Email address of the first administrator. The password is in the secret AdminPassword',
       allowedPattern: '^[^@\\s]+@[^@\\s]+$',
     }),
   }

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { builtAssets, requireBuilt } from './assets.ts'
 import { bundle } from './bundle.ts'
 
-/** In the tree, so that its imports find the packages; `dist` is nobody's source. */
+/** Inside the repository, so that its imports find the packages. `dist` holds no sources. */
 const dist = fileURLToPath(new URL('dist/', import.meta.url))
 let directory: string
 
@@ -42,7 +42,7 @@ test('a function with a database client and argon2 is bundled and answers from a
     await bundle({ api, outdir })
     expect(await invoke(outdir)).toEqual({
       key: 'secret of arn:master',
-      // Only the HTTP client is inside: it refuses a file, and no native libSQL came along.
+      // The bundle has only the HTTP client, which refuses a file, and no native libSQL.
       file: 'URL_SCHEME_NOT_SUPPORTED',
       protocol: 'http',
       verified: true,
@@ -54,7 +54,7 @@ test('a function with a database client and argon2 is bundled and answers from a
   }
 }, 60_000)
 
-/** Runs the bundle as Lambda would: in its own directory, by the exported name, with Secrets Manager answering on loopback. */
+/** Runs the bundle as Lambda does: in its own directory, by the exported name, with a Secrets Manager on loopback. */
 async function invoke(outdir: string): Promise<unknown> {
   const secrets = createServer((request, response) => {
     const parts: Buffer[] = []
@@ -106,7 +106,7 @@ test('refuses an entry that imports the embedded system, naming the import', asy
   )
 }, 60_000)
 
-/** Until apps/api has its entry for Lambda there is nothing to bundle; a synth says so. */
+/** Without a Lambda entry point in apps/api there is nothing to bundle, and a synth says so. */
 const lambda = fileURLToPath(new URL('../apps/api/lambda.ts', import.meta.url))
 test.runIf(existsSync(lambda))(
   'the API itself is bundled, without an embedded part',

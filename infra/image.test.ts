@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { healthCommand } from './workers.ts'
 
-/** Docker cannot run where the tests do: the Dockerfile is read instead, for what must stay true of it. */
+/** Docker cannot run where the tests run, so these check the text of the Dockerfile. */
 const root = new URL('../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 const lines = read('infra/Dockerfile').split('\n')

@@ -240,7 +240,7 @@ describe('the console', () => {
     expect(paths).toEqual(['/v1/*', '/.well-known/*', '/openapi.json', '/docs', '/docs/*', '/healthz'])
     for (const behavior of config.CacheBehaviors) {
       expect(behavior).toMatchObject({
-        // AWS's own policies: no caching; all of the visitor's headers but Host.
+        // AWS's managed policies: no caching, and all of the visitor's headers except Host.
         CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
         OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
         ViewerProtocolPolicy: 'https-only',

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** The guards of the checkout, seen to refuse: each violation stands in a checkout of its own, under the rules of this one. */
+/** Tests that the guards of this checkout refuse violations, each in a separate checkout with the same rules. */
 
 const root = new URL('..', import.meta.url).pathname
 const run = promisify(execFile)
@@ -15,7 +15,7 @@ let checkout: string
 
 const { forbidden } = createRequire(import.meta.url)('../.dependency-cruiser.cjs') as { forbidden: { name: string }[] }
 
-/** What stands in a file that breaks a rule, by the rule. */
+/** File contents that break a rule, by rule. */
 const planted: Record<string, Record<string, string>> = {
   'arrows-of-db-contract': { 'db/contract/a.ts': "import '../../workers/policy/ours.ts'" },
   'arrows-of-db-store': { 'db/store/b.ts': "import '../../workers/policy/ours.ts'" },
@@ -56,7 +56,7 @@ const planted: Record<string, Record<string, string>> = {
   'no-circle': { 'workers/spool/a.ts': "import './b.ts'", 'workers/spool/b.ts': "import './a.ts'" },
   'no-orphan-dependency': { 'db/store/a.ts': "import 'no-such-package'" },
 }
-/** A second violation of a rule, where one would not show all of it. */
+/** A second violation of a rule, if one does not cover it. */
 const circleOfTypes = {
   'workers/queue/delivery/c.ts': "import type { B } from './d.ts'\nexport type A = B",
   'workers/queue/delivery/d.ts': "import type { A } from './c.ts'\nexport type B = A | 1",
@@ -133,7 +133,7 @@ test('every rule of dependency-cruiser refuses its violation', async () => {
   expect([...refused].filter((line) => line.includes('ours.ts'))).toEqual([])
 })
 
-/** The dialect, by the rule of biome that keeps it: what breaks it, and beside it what does not. */
+/** Style rules, by the biome rule that enforces them: code that breaks the rule, and code that does not. */
 const dialect: Record<string, { path: string; breaks: string[]; keeps: string[] }> = {
   plugin: {
     path: 'workers/spool/dialect',

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 const root = join(import.meta.dirname, '..')
 
-/** What is missing of a row's proof: files that do not exist, or in which no test names the RFC. */
+/** Returns what is missing from a row's proof: files that do not exist, or in which no test names the RFC. */
 function missing({ number, tests }: Rfc): string[] {
   return tests.flatMap((file) => {
     if (!existsSync(join(root, file))) return [`${file} does not exist`]

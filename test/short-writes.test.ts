@@ -5,8 +5,9 @@ import ts from 'typescript'
 import { expect, test } from 'vitest'
 
 /**
- * A write that may be short, and says so only in its result, cut mail that was reported delivered. So nobody calls one but
- * the two files that repeat it until it is whole; everybody else writes through them, or by Node's writeFile and appendFile.
+ * Some writes may be short, and only their result says so. One of them cut mail that was reported as delivered. So only
+ * two files may call them, which repeat the write until it is complete. All other code writes through these, or with
+ * Node's writeFile and appendFile.
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -59,7 +60,7 @@ function shortWrites(files: readonly string[], texts: ReadonlyMap<string, string
   })
 }
 
-/** By what is declared, whatever it was called on its way: a method of FileHandle, a function of node:fs. */
+/** Finds calls by declaration, whatever the local name: a method of FileHandle, a function of node:fs. */
 function isShortWrite(node: ts.PropertyAccessExpression | ts.Identifier, checker: ts.TypeChecker): boolean {
   const name = ts.isIdentifier(node) ? node : node.name
   if (ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) return false

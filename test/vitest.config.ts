@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 // About 90 Posterns of three processes are started, and each test file is a process: Node keeps what it compiled for them.
 process.env.NODE_COMPILE_CACHE ??= `${root}node_modules/.cache/node-compile`
 
-/** The files that take longest, longest first: begun late, one of them would be alone at the end. */
+/** The slowest files, slowest first. If one started late, it would run alone at the end. */
 const longest = [
   'console/pages',
   'faults/disk',
@@ -35,10 +35,10 @@ class LongestFirst extends BaseSequencer {
 /** Tests in this folder that need no other process. */
 const alone = ['test/guards.test.ts', 'test/cases/decide.test.ts']
 
-/** Rooms without state, clock and I/O: their files share a process, and with it what it has loaded. A fifth of the CPU time. */
+/** Folders without state, clock and I/O. Their files share a process and its loaded modules, for a fifth of the CPU time. */
 const pure = ['db/contract/**/*.test.ts', 'workers/policy/**/*.test.ts']
 
-/** `unit`, `unit-pure`: beside the code, no other process. `system`: the whole system from outside, three files at a time. */
+/** `unit`, `unit-pure`: beside the code, without other processes. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -62,7 +62,7 @@ export default defineConfig({
           include: pure,
           isolate: false,
           maxWorkers: Math.max(2, availableParallelism()),
-          // Properties are tried thousands of times.
+          // Property tests run thousands of times.
           testTimeout: 60_000,
         },
       },
@@ -74,6 +74,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**', ...alone.map((name) => name.replace('test/', ''))],
           // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.
           maxWorkers: 3,
+          // Tests that may run side by side: each has an installation of its own.
+          maxConcurrency: 3,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // A machine with other work must not decide a test: what is waited for comes, or it does not.

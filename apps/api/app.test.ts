@@ -81,7 +81,7 @@ describe('workers', () => {
     expect(changes[0]).toEqual({ revision: revision + 1, id: expect.stringMatching(/^[0-9a-f]{64}$/) })
     const asked = `/v1/worker/changes?after=${revision}&id=`
     expect((await api.send('GET', asked + snapshot[0].id, { token })).status).toBe(200)
-    // The same number in a database that was put back: another revision.
+    // The same number in a restored database is another revision.
     expect((await api.send('GET', asked + changes[0].id, { token })).status).toBe(410)
     expect(changes[1]).toMatchObject({
       kind: 'settings',

@@ -4,7 +4,7 @@ import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
-/** JSON of every wrong shape, on every endpoint that takes a body: never 500, and nothing is saved. */
+/** JSON of every wrong shape, sent to every endpoint that takes a body: never 500, and nothing is saved. */
 let api: Fixture
 beforeAll(async () => {
   api = await startFixture()

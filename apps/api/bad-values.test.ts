@@ -5,8 +5,8 @@ import { type Fixture, startFixture } from './test/fixture.ts'
 import { settingsSchema } from './verbs/settings.ts'
 
 /**
- * Every key of every group, made from the published JSON Schema: below range, above range, wrong type, null, an unknown key
- * beside it. Each is answered with 422 that names key, value and range; nothing is saved, and no worker hears of anything.
+ * Every key of every group, from the published JSON Schema: below range, above range, wrong type, null, an unknown key
+ * beside it. Each gets a 422 that names key, value and range. Nothing is saved, and no worker is notified.
  */
 let api: Fixture
 let head: number
@@ -38,10 +38,10 @@ type JsonSchema = {
   required?: string[]
   secret?: boolean
 }
-/** `value`: what is sent for the key. `at`: the path that the answer names. `says`: what its sentence holds. */
+/** `value`: the value sent for the key. `at`: the path in the answer. `says`: what its message contains. */
 type Probe = { what: string; value: unknown; at: string; says: (string | number)[] }
 
-/** What a required key inside an object is given, so that only the probed one is wrong. */
+/** Values for the required keys of an object, so that only the tested one is wrong. */
 const samples: Record<string, unknown> = {
   host: 'h.example',
   url: 'https://f.example/',
@@ -122,7 +122,7 @@ async function report(): Promise<void> {
   expect((await api.send('POST', '/v1/worker/report', { token: await api.tokens.smtp(), body })).status).toBe(200)
 }
 
-/** Refused in the words that help, saved nowhere, told to nobody. */
+/** Expects a helpful refusal, with nothing saved and no worker notified. */
 async function refuses(group: string, patch: object, { at, says }: Pick<Probe, 'at' | 'says'>): Promise<void> {
   const notified = api.notifications.length
   const before = (await api.send('GET', `/v1/settings/${group}`)).text

@@ -11,7 +11,7 @@ import { certificates } from './node/certificates.ts'
 import { type Fixture, owner, type SendOptions, startFixture } from './test/fixture.ts'
 
 const day = 86_400_000
-/** An authority within the test: signs at once, for so many days, or fails. */
+/** A certificate authority in this process. Signs at once, for `days` days, or fails. */
 const authority = { days: 90, failure: '', orders: 0, open: [] as string[] }
 const acme: AcmeAuthority = {
   async order({ names, csr, account, publish, withdraw }) {
@@ -35,7 +35,7 @@ beforeAll(async () => {
   openssl('req', '-x509', ...kind, '-subj', '/CN=An authority', '-keyout', 'ca.key', '-out', 'ca.pem')
 }, 30_000)
 
-/** Signs a request as a real authority would; its clock is the fixture's. */
+/** Signs a request as a real authority does, with the fixture's clock. */
 function signed(csr: string, days: number, names: readonly string[]): string {
   writeFileSync(join(directory, 'request.pem'), csr)
   writeFileSync(join(directory, 'names.cnf'), `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}\n`)
@@ -66,7 +66,7 @@ function signed(csr: string, days: number, names: readonly string[]): string {
 }
 
 let token = ''
-/** Turns the clock and signs in again: tokens do not last as long as certificates. */
+/** Advances the clock and signs in again, because tokens do not last as long as certificates. */
 async function ahead(ms: number): Promise<void> {
   api.clock.ahead = ms
   token = await api.signIn(owner)
@@ -179,7 +179,7 @@ it('warns once each 30, 14 and 3 days before expiry and at expiry', async () => 
   }
   expect(said).toEqual([28, 12, 1, -2])
   expect((await view(json.id)).state).toBe('expired')
-  // A new one is a new beginning.
+  // A new certificate is warned of anew.
   await send('POST', `/v1/certificates/${json.id}/renew`)
   await renewCertificates(api.parts)
   expect(await view(json.id)).toMatchObject({ state: 'valid' })
@@ -232,11 +232,11 @@ it('no response contains a private key', async () => {
   for (const path of paths) expect((await send('GET', path)).text, path).not.toContain('PRIVATE KEY')
   const made = await make({ name: 'seen', source: { type: 'self-signed', names: ['seen.test'] } })
   expect(made.text).not.toContain('PRIVATE KEY')
-  // On disk neither: rows, changes and ACME accounts are sealed.
+  // Nor is it on disk: rows, changes and ACME accounts are encrypted.
   const disk = readFileSync(join(api.directory, 'settings.db'), 'latin1')
   const log = readFileSync(join(api.directory, 'settings.db-wal'), 'latin1')
   expect(disk + log).not.toContain('PRIVATE KEY')
-  // The workers, and only they, get it.
+  // Only the workers get it.
   const snapshot = await api.send('GET', '/v1/worker/snapshot', { token: await api.tokens.smtp() })
   expect(snapshot.text).toContain('PRIVATE KEY')
   const queue = await api.send('GET', '/v1/worker/snapshot', { token: await api.tokens.queue() })

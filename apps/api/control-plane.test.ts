@@ -104,7 +104,7 @@ describe('services and workers', () => {
       metrics: { messages_accepted_total: 5, made_up_total: 2 },
     }
     expect((await api.send('POST', '/v1/worker/report', { token, body: report })).status).toBe(200)
-    // Lag counts from two seconds on, and the revisions before may be younger.
+    // Lag counts only after two seconds, and the previous revisions may be newer than that.
     api.clock.ahead = 2_500
     const { items } = (await api.send('GET', '/v1/services')).json
     api.clock.ahead = 0

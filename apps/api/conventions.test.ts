@@ -3,7 +3,7 @@ import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 import { type Fixture, owner, startFixture } from './test/fixture.ts'
 
-/** What api.md promises of every endpoint, asked as a stranger would. */
+/** The conventions in api.md, checked on every endpoint as an outside client would. */
 let api: Fixture
 beforeAll(async () => {
   api = await startFixture()

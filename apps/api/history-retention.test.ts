@@ -4,7 +4,7 @@ import { applyRetention, sweep, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 
-/** History that the system makes by itself goes after 30 days; what people changed stays. */
+/** The history of automatic changes is removed after 30 days. Changes by people are kept. */
 
 const day = 86_400_000
 let api: Fixture
@@ -24,7 +24,7 @@ const head = async () => (await headOf(api.parts.control)).revision
 
 let offences = 0
 let blockedFirst = 0
-/** An attacker is blocked. */
+/** Blocks an attacker. */
 const block = async (address: string) => {
   const offence = {
     id: `019a0000-0000-7000-8000-${String(++offences).padStart(12, '0')}`,
@@ -40,13 +40,13 @@ const block = async (address: string) => {
   return json.revision as number
 }
 
-/** Its token lives an hour, and the clock is turned by days. */
+/** Gets a new token: the old one lasts an hour, and the clock is advanced by days. */
 const freshWorker = async () => {
   await api.tokens.smtp()
   const body = { token: 'enrol-token-of-smtp', service: 'smtp', name: 'smtp-1', version: '0.1.0' }
   return (await api.send('POST', '/v1/worker/enrol', { token: '', body })).json.accessToken as string
 }
-/** The owner's too. */
+/** Signs the owner in again for each request, for the same reason. */
 const alwaysSignedIn = () => {
   api.tokens.owner = () => api.signIn({ email: 'owner@example.org', password: 'correct horse' })
 }
@@ -87,7 +87,7 @@ it('removes blocks and their end after 30 days, and says so when one is requeste
     }
   }
   expect((await get(`/v1/revisions/${second + 50}`)).status).toBe(404)
-  // Beside the gap all goes on: diff over it, revert, rollback, and the next number.
+  // Around the gap everything works: diff across it, revert, rollback, and the next number.
   const diff = (await get(`/v1/revisions/${second}`)).json
   expect(diff.diff.map(({ label }: { label: string }) => label)).toEqual(['general'])
   expect((await get(`/v1/revisions/${second}?against=${first}`)).json.diff).toHaveLength(1)
@@ -112,7 +112,7 @@ it('keeps changes by people, entries still in force, recent changes, and the new
   const mine = (await api.send('POST', '/v1/lists/control-access', { body: { value: '192.0.2.11', expiresAt } })).json
   await api.send('PATCH', '/v1/settings/security', { body: { autoDenyMinutes: 43_200 } })
   later(2 * day)
-  // A person's entry and an automatic one end in the same sweep.
+  // An entry by a person and an automatic one expire in the same sweep.
   await api.send('PATCH', '/v1/settings/security', { body: { autoDenyMinutes: 10 } })
   const shortly = await block('192.0.2.12')
   later(3_600_000)
@@ -169,7 +169,7 @@ it('removes 50 000 automatic revisions in batches, while the API keeps answering
   const { $client: database } = api.parts.control
   await database.execute(`${numbers} insert into revisions (revision, id, at, actor, action, changes, summary, announced)
     select ${from} + i, 'id-' || i, ${at}, 'system:offences', 'control-access.block', 1, 'a block', 1 from n`)
-  // Each made by one revision and ended by the next.
+  // Each is created by one revision and ended by the next.
   await database.execute(`${numbers} insert into changes (revision, seq, kind, id, key, before, after)
     select ${from} + i, 1, 'control-access', 'row-' || ((i - 1) / 2), '198.51.100.1',
       iif(i % 2 = 1, null, '{}'), iif(i % 2 = 1, '{}', null) from n`)
@@ -199,6 +199,6 @@ it('removes 50 000 automatic revisions in batches, while the API keeps answering
     (select count(*) from changes where revision > ${from} and revision < ${last}) as changes,
     (select count(*) from audit where revision > ${from} and revision < ${last}) as audit`)
   expect({ ...rows[0] }).toMatchObject({ revisions: 0, changes: 0, audit: 0 })
-  // Had one of them waited for the whole, there would be two or three.
+  // If one of them had waited for the whole removal, there would be only two or three.
   expect(answers).toBeGreaterThan(20)
 }, 120_000)

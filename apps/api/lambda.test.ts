@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { handler } from './lambda.ts'
 import { dataKey, owner } from './test/fixture.ts'
 
-/** The function, on a libSQL server, with events as API Gateway and EventBridge Scheduler send them. */
+/** The function on a libSQL server, with the events that API Gateway and EventBridge Scheduler send. */
 let server: HranaServer
 beforeAll(async () => {
   server = await startHranaServer(join(mkdtempSync(join(tmpdir(), 'postern-lambda-')), 'server.db'), 'database token')

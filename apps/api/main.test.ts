@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { afterEach, expect, it, vi } from 'vitest'
 
-/** The process from outside, without its workers: test/system has them. */
+/** The process from outside, without its workers. test/system tests those. */
 const main = join(import.meta.dirname, 'main.ts')
 // Each test starts several processes, and the machine may have other work.
 vi.setConfig({ testTimeout: 300_000 })
@@ -74,7 +74,7 @@ it('refuses a second process on the same data, whatever path it uses', async () 
   symlinkSync(directory, link)
   const one = await run(relative(process.cwd(), directory), { POSTERN_SMTP_PORT: '0' })
   const paths = [directory, link, relative(process.cwd(), directory)]
-  // The last as `npm start` says it: a script by its relative path.
+  // The last one as in `npm start`: a script with a relative path.
   const others = [...paths.map((path) => run(path)), run(directory, {}, ['apps/api/main.ts'])]
   for (const [i, two] of (await Promise.all(others)).entries()) {
     expect(await two.exited).toBe(1)

@@ -30,7 +30,7 @@ async function report(...offences: Offence[]) {
   if (answer.status !== 200) throw new Error(answer.text)
   return answer.json as { revision: number; blocked: { address: string; kind: string }[] }
 }
-/** The clock is turned by days, and a worker's token lasts an hour. */
+/** Gets a new token: the clock is advanced by days, and a worker's token lasts an hour. */
 async function workerToken(): Promise<string> {
   await api.tokens.smtp()
   const body = { token: 'enrol-token-of-smtp', service: 'smtp', name: 'smtp-1', version: '0.1.0' }
@@ -103,7 +103,7 @@ describe('an entry', () => {
     expect(names(await report(offence('10.3.0.1')))).toEqual([])
     expect((await entries('10.3.0.1')).filter(({ value }) => value === '10.3.0.1')).toHaveLength(1)
     api.clock.ahead += 31 * 60_000
-    // Not swept yet: it is replaced.
+    // It has not been removed yet, so it is replaced.
     expect(names(await report(offence('10.3.0.1')))).toEqual(['10.3.0.1'])
     const again = (await entries('10.3.0.1')).filter(({ value }) => value === '10.3.0.1')
     expect(again).toHaveLength(1)

@@ -17,7 +17,7 @@ it('continues after a failed run, and stops only when the last run has ended', a
   expect(turns).toHaveLength(0)
   await vi.advanceTimersByTimeAsync(1)
   expect(turns).toHaveLength(1)
-  // One turn after the other, however long it takes.
+  // One run after another, however long each takes.
   await vi.advanceTimersByTimeAsync(60_000)
   expect(turns).toHaveLength(1)
   turns[0]?.reject(new Error('the first'))

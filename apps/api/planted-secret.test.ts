@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test, vi } from 'vitest'
 
-/** A nested secret that no code knows of, in the settings and in a route: its mark alone seals, hides and keeps it. */
+/** A nested secret that no code knows, in the settings and in a route. Its mark alone makes it encrypted, hidden and kept. */
 
 vi.mock('@postern/contract/settings/general.ts', async (original) => {
   const { z } = await import('zod')

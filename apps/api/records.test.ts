@@ -119,7 +119,7 @@ describe('messages and the queue', () => {
       client: { ip: '192.0.2.7' },
     })
     expect(message.attempts.map(({ outcome }: { outcome: string }) => outcome)).toContain('deferred')
-    // One of them says that the end was told twice.
+    // One of them says that the outcome was reported twice.
     expect(message.trace.length).toBe(8)
   })
 

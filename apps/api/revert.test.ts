@@ -53,7 +53,7 @@ it('removes what was created and restores what was deleted', async () => {
   expect(await kill()).toEqual(['a@b.test', 'other@b.test'])
   expect((await post(`/v1/revisions/${made.revision}/revert`)).status).toBe(200)
   expect(await kill()).toEqual(['other@b.test'])
-  // Its value stands under another id by now.
+  // By now its value has another id.
   await post('/v1/lists/kill', { value: 'a@b.test', comment: 'anew' })
   const inTheWay = await post(`/v1/revisions/${gone.revision}/revert`)
   expect([inTheWay.status, inTheWay.json.errors?.[0].path]).toEqual([409, 'kill a@b.test'])

@@ -5,7 +5,7 @@ import { TokenKeys } from './identity/keys.ts'
 import { endpoints } from './routes.ts'
 import { type Document, type Fixture, startFixture, undeclared } from './test/fixture.ts'
 
-/** Every row of the table: nobody gets 401, who may not gets 403, who may gets something else. */
+/** Every row of the table: 401 without a token, 403 without permission, another status with it. */
 let api: Fixture
 beforeAll(async () => {
   api = await startFixture()
@@ -90,7 +90,7 @@ it('checks the role on each endpoint', { timeout: 60_000 }, async () => {
       )
     }
     await expectStatus('worker', await api.tokens.smtp(), !isForPeople)
-    // A program may what its role may, but has no password and no sessions; and nothing is left of a deleted user.
+    // An API token may do what its role allows, but has no password and no sessions. Nothing is left of a deleted user.
     for (const [role, token] of programs)
       await expectStatus(
         `program ${role}`,

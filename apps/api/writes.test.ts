@@ -195,7 +195,7 @@ describe('contradictions between rows', () => {
       expect(json.errors[0]).toEqual({ path, message: expect.stringContaining(text) })
     }
     const domain = (await api.send('GET', '/v1/domains')).json.items[0]
-    // One mailbox has one owner under all names of its domain: an alias of the domain joins what stood apart.
+    // A mailbox has one owner under all names of its domain, so a new domain alias can merge two mailboxes.
     expect((await post('/v1/aliases', { address: 'jane_doe@third.example', to: ['x@example.com'] })).status).toBe(201)
     const joined = await patch(`/v1/domains/${domain.id}`, { aliases: ['example.net', 'third.example'] })
     expect([joined.status, joined.json.errors]).toEqual([

@@ -127,7 +127,7 @@ async function document(client: Client): Promise<number> {
 
 function usage(): string {
   return [
-    'postern: the command line of the Postern SMTP gateway',
+    'usage: postern COMMAND [ARGUMENT…]',
     '',
     ...Object.values(commands).map((command) => `  postern ${command.usage}`),
     '',
@@ -151,6 +151,11 @@ function usage(): string {
     'POSTERN_SMTP    host:port of the SMTP service for -bs; default: ask the API',
     '/etc/postern/cli.env can set these for programs that do not pass on their environment (POSTERN_CLI_CONFIG: use another file)',
   ].join('\n')
+}
+
+/** Returns the usage of one command, with its explanation on a second line. */
+function usageOf({ usage: line }: Command): string {
+  return `usage: postern ${line.replace(/\s{2,}/, '\n  ')}`
 }
 
 function client(): Client {
@@ -190,17 +195,16 @@ async function asSendmail(args: string[]): Promise<number> {
 async function main(args: string[]): Promise<number> {
   if (isSendmail(args)) return asSendmail(args[0] === 'sendmail' ? args.slice(1) : args)
   const [name = '', ...rest] = args
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command && takes(command, rest.length)) return command.run(client(), rest)
-  if (name === 'help' || name === '--help' || name === '-h') {
-    console.log(usage())
+  const about = name === 'help' ? (rest[0] ?? '') : name
+  const command = Object.hasOwn(commands, about) ? commands[about] : undefined
+  const asksHelp = [name, rest[0] ?? ''].some((word) => word === '--help' || word === '-h')
+  if (name === 'help' || asksHelp) {
+    console.log(command ? usageOf(command) : usage())
     return 0
   }
+  if (command && takes(command, rest.length)) return command.run(client(), rest)
   if (name === '') throw new Exit(sysexits.usage, usage())
-  throw new Exit(
-    sysexits.usage,
-    command ? `usage: postern ${command.usage}` : `unknown command "${name}"; see postern help`,
-  )
+  throw new Exit(sysexits.usage, command ? usageOf(command) : `unknown command "${name}"; see postern help`)
 }
 
 main(process.argv.slice(2)).then(

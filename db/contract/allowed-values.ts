@@ -114,6 +114,12 @@ function range(low: number | undefined, high: number | undefined): string {
   return high === undefined ? '' : ` of at most ${high}`
 }
 
+/** The length of a text or a list. */
+function size(low: number | undefined, high: number | undefined): string {
+  if (low === undefined || high === undefined) return range(low, high)
+  return low === high ? ` of ${low}` : ` of ${low} to ${high}`
+}
+
 const formats: Record<string, string> = {
   url: 'an http or https URL',
   datetime: 'an RFC 3339 time, e.g. 2026-11-22T19:00:00Z',
@@ -123,11 +129,11 @@ const formats: Record<string, string> = {
 function textRange(schema: Schema): string {
   const { low, high, format } = limitsOf(schema)
   const kind = formats[format ?? ''] ?? 'text'
-  return low === undefined && high === undefined ? kind : `${kind}${range(low, high)} characters`
+  return low === undefined && high === undefined ? kind : `${kind}${size(low, high)} characters`
 }
 
 function listRange(schema: Schema, element: string): string {
   const { low, high } = limitsOf(schema)
-  const entries = low === undefined && high === undefined ? '' : `${range(low, high)} entries`
+  const entries = low === undefined && high === undefined ? '' : `${size(low, high)} entries`
   return `a list${entries}, each ${element}`
 }

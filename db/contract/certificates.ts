@@ -26,7 +26,7 @@ const names = setting(z.array(certificateNameSchema).min(1).max(100), {
 })
 const key = setting(z.enum(keyKinds).default('ecdsa-p256'), {
   title: 'Key',
-  help: 'ECDSA P-256 is the fastest, and all current clients support it. Choose RSA only for very old clients. The key is made here and leaves the API only for the workers.',
+  help: 'ECDSA P-256 is the fastest, and all current clients support it. Choose RSA only for very old clients. The key is created here, and only the workers get it.',
 })
 
 export const letsEncrypt = 'https://acme-v02.api.letsencrypt.org/directory'

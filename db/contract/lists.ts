@@ -123,7 +123,7 @@ export const lists: Record<ListName, { title: string; help: string; example: str
   },
   white: {
     title: 'White List',
-    help: 'Clients that skip every check marked "Skipped for White List clients". Control Access, Kill File and relay control still apply.',
+    help: 'Clients that skip every check marked "skipped for White List". Control Access, Kill File and relay control still apply.',
     example: '198.51.100.7',
   },
   relay: {

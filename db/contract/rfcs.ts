@@ -140,7 +140,7 @@ const rows: readonly Row[] = [
   {
     number: 5782,
     title: 'DNS Blacklists and Whitelists',
-    what: 'security.dnsbl: DNS lists are asked about IPv4 and IPv6 clients. A listed client gets 550 5.7.1 with the name and text of the list.',
+    what: 'security.dnsbl: DNS lists are queried for IPv4 and IPv6 clients. A listed client gets 550 5.7.1 with the name and text of the list.',
     tests: ['test/wire/lookups.test.ts'],
   },
   {
@@ -153,7 +153,7 @@ const rows: readonly Row[] = [
   {
     number: 6376,
     title: 'DomainKeys Identified Mail',
-    what: 'Signatures are verified on arrival and made for local domains.',
+    what: 'Signatures are verified on arrival, and created for local domains.',
     tests: [mailauth, mailCases],
   },
   {

@@ -3,7 +3,7 @@ import { withClientAddress } from './client-address.ts'
 import { handleEvent } from './handle-event.ts'
 import { loadSecrets } from './secrets.ts'
 
-/** What API Gateway sends, payload 2.0, less what nobody here reads. */
+/** A request from API Gateway, payload 2.0, without the fields that are not read here. */
 const request = (headers: Record<string, string> = {}) => ({
   version: '2.0',
   routeKey: 'ANY /v1/{proxy+}',

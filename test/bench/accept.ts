@@ -7,17 +7,17 @@ import { startLoad } from './load.ts'
 import { bareTarget, cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
- * Durable accept: how many messages a second each server answers with 250, what each costs in CPU, and how long a client
- * waits for its 250. Rounds are interleaved, so that what else the machine does hits all alike; the table shows medians.
- * The clock of the rate stops at the last 250; the CPU is counted until nothing waits in the queue any more.
+ * Measures durable acceptance: how many messages per second each server answers with 250, the CPU time per message, and
+ * how long a client waits for its 250. Rounds are interleaved, so that other work on the machine affects all servers
+ * alike. The table shows medians. The rate counts until the last 250, the CPU time until the queue is empty.
  */
 
 const { values: options } = parseArgs({
   options: {
-    /** At most a minute: 1 KiB only, short runs. */
+    /** Takes at most a minute: 1 KiB only, short runs. */
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
-    /** Comma-separated: postern, postfix, hold, bare. `hold`: Postfix that only takes mail and leaves it in its queue. */
+    /** Comma-separated: postern, postfix, hold, bare. `hold`: Postfix that only accepts mail and leaves it in its queue. */
     servers: { type: 'string' },
   },
 })
@@ -31,7 +31,7 @@ const shapes = [
 ]
 const sizes = options.quick ? [1024] : [1024, 10_240, 102_400]
 const runMs = options.quick ? 1_000 : 2_500
-/** Of the client that measures the wait for 250 beside the load. */
+/** Address of the client that measures the wait for 250 beside the load. */
 const probesPerSecond = 50
 
 type Sample = {
@@ -66,7 +66,7 @@ async function measure(target: Target, { shape, bytes }: Cell, messages: number)
   }
 }
 
-/** Until caches are filled and code is compiled: what runs for months is measured as it runs then. */
+/** Runs until caches are filled and code is compiled, because a server runs for months. */
 async function warmUp({ host, port, to, drained }: Target): Promise<void> {
   await runSmtpSource({
     host,
@@ -80,7 +80,7 @@ async function warmUp({ host, port, to, drained }: Target): Promise<void> {
   await drained()
 }
 
-/** How many messages make a run of the wanted length: measured by sending more and more. */
+/** Returns how many messages make a run of the wanted length. Finds out by sending more and more. */
 async function messagesFor(target: Target, { shape, bytes }: Cell): Promise<number> {
   const { host, port, to } = target
   for (let messages = 100; ; messages *= 4) {

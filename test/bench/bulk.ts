@@ -6,8 +6,8 @@ import { conditions } from './conditions.ts'
 import { table } from './figures.ts'
 
 /**
- * A Kill File of a million lines comes in as one revision, goes again by a rollback, and comes back by another: how long
- * each takes, and for how long the API answered nobody meanwhile. The API alone, in this process.
+ * Imports a Kill File of a million lines as one revision, removes it with a rollback and restores it with another.
+ * Measures how long each takes, and how long the API did not answer meanwhile. Runs only the API, in this process.
  */
 
 const { values: options } = parseArgs({
@@ -37,7 +37,7 @@ async function measured(name: string, work: () => Promise<{ status: number; text
   const start = performance.now()
   const answer = await work()
   const seconds = (performance.now() - start) / 1000
-  // What came at the very end is seen at the next turn.
+  // The last pause is seen at the next turn of the event loop.
   await new Promise((go) => setTimeout(go, 50))
   loop.disable()
   isOver = true

@@ -4,7 +4,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { figure, median } from './figures.ts'
 
-/** Under which conditions figures were measured: without them they say nothing. One line each. */
+/** The conditions of a measurement, without which its figures mean nothing. One line each. */
 export function conditions(): string {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   const gib = (totalmem() / 2 ** 30).toFixed(0)
@@ -24,7 +24,7 @@ function postfixVersion(): string {
   }
 }
 
-/** The price of "durable" on the disk that the servers use. */
+/** Measures the cost of a sync on the disk that the servers use. */
 function syncMs(): number {
   const path = join(tmpdir(), `postern-sync-${process.pid}`)
   const file = openSync(path, 'w')

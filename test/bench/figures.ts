@@ -1,4 +1,4 @@
-/** Numbers for people: medians, quantiles and tables. */
+/** Medians, quantiles and tables for reports. */
 
 /** The value below which this part (0…1) of the samples lies; NaN of none. */
 export function quantile(samples: number[], part: number): number {
@@ -11,7 +11,7 @@ export function median(samples: number[]): number {
   return quantile(samples, 0.5)
 }
 
-/** Three significant digits, thousands apart: `12 300`, `1.25`. */
+/** Formats with three significant digits and grouped thousands: `12 300`, `1.25`. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (value >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ')
@@ -22,7 +22,7 @@ export function times(ratio: number): string {
   return Number.isFinite(ratio) ? `${ratio.toPrecision(ratio < 10 ? 2 : 3)} ×` : '–'
 }
 
-/** A Markdown table, its columns aligned so that it can be read as it is; the first column to the left. */
+/** Returns a Markdown table with aligned columns. The first column is left-aligned. */
 export function table(head: string[], rows: string[][]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)))
   const cell = (text: string, column: number) =>

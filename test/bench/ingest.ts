@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /**
- * How many events storage takes a second on one core, durably, with the projection of messages, the books and the full
- * text index; and for how long one batch holds the event loop. `node test/bench/ingest.ts [messages]`
+ * Measures how many events per second storage takes on one core, durably, with the message view, the books and the full
+ * text index, and how long one batch blocks the event loop. `node test/bench/ingest.ts [messages]`
  */
 const root = new URL('../../', import.meta.url)
 const { openRecords } = await import(new URL('db/store/open.ts', root).href)

@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * A steady load of our own, where smtp-source cannot do it: at a chosen rate, every message with an id of its own, and an
- * account of what the server answered to each. It pipelines the envelope and waits for the reply to each end of data.
+ * A steady load for what smtp-source cannot do: a chosen rate, an id in every message, and a record of the server's
+ * reply to each. It pipelines the envelope and waits for the reply to each end of data.
  */
 
 export type LoadOptions = {
@@ -12,24 +12,24 @@ export type LoadOptions = {
   /** The client's address. */
   from?: string
   sessions: number
-  /** Of the content, about. */
+  /** Approximate size of the content. */
   bytes: number
-  /** All sessions together; as fast as it goes without it. */
+  /** Rate of all sessions together. Default: as fast as possible. */
   perSecond?: number
-  /** Ids are this and a number. */
+  /** Each id is this prefix and a number. */
   prefix: string
   /** The domain of the recipients, `<id>@<domain>`; or one address for all. */
   to: { domain: string } | { address: string }
-  /** How a session that was lost goes on: connects again, or counts itself out. */
+  /** What a lost session does: connects again, or gives up. */
   afterLoss: 'reconnect' | 'give up'
 }
 
 export type Load = {
   /** Ids that got 250 at the end of data: the server has promised to deliver them. */
   readonly accepted: Set<string>
-  /** Ids whose fate is open: the connection ended before the reply. */
+  /** Ids in doubt: the connection ended before the reply. */
   readonly unanswered: Set<string>
-  /** Replies other than the expected, and how often. */
+  /** Unexpected replies, with their number. */
   readonly refused: Map<string, number>
   /** Sessions that the server ended, and attempts to connect that failed. */
   readonly dropped: number
@@ -42,7 +42,7 @@ export type Load = {
 /** The name of the header that carries the id; the last line of the body repeats it, so that a cut message shows. */
 export const idHeader = 'X-Load-Id'
 
-/** The id of a message that is whole; undefined when it is another's or was cut. */
+/** Returns the id of a complete message. Returns undefined if it is not from this load or was cut. */
 export function idOf(content: string): string | undefined {
   const id = new RegExp(`^${idHeader}: (\\S+)\\r$`, 'm').exec(content)?.[1]
   return id && content.endsWith(`\r\nend ${id}\r\n`) ? id : undefined
@@ -60,13 +60,13 @@ export function startLoad(options: LoadOptions): Load {
   let sent = 0
   let start = performance.now()
 
-  /** The next id, when its turn has come; undefined when the load ends. */
+  /** Resolves with the next id when it is due, or with undefined when the load ends. */
   const nextId = async (): Promise<string | undefined> => {
     const number = sent++
     if (options.perSecond) {
       const due = start + (number * 1000) / options.perSecond
       const early = due - performance.now()
-      // What could not be sent for a while is not made up for in one burst.
+      // Do not make up for a pause with one burst.
       if (early < -1000) start -= early
       if (early > 1) await sleep(early)
     }
@@ -158,7 +158,7 @@ class LoadSession {
     throw new Error(`greeted with ${banner} and ${hello}`)
   }
 
-  /** Sends this and reads so many replies (their last lines). */
+  /** Sends the text and reads `count` replies (their last lines). */
   ask(text: string, replies: number): Promise<string[]> {
     if (this.#lost) return Promise.reject(this.#lost)
     if (text) this.#socket.write(text, 'latin1')

@@ -16,9 +16,9 @@ import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 
 /**
- * The Queue Manager alone: mail in the spool → smtp-sink, with the index, the journal and the event log on disk.
- * `node test/bench/queue-relay.ts [messages] [connections] [bytes] [messages a second; 0: as fast as the spool]`.
- * The mail is written by another process; the CPU is that of the Queue Manager.
+ * Measures only the Queue Manager: mail from the spool to smtp-sink, with the index, the journal and the event log on disk.
+ * `node test/bench/queue-relay.ts [messages] [connections] [bytes] [messages per second; 0: as fast as the spool]`.
+ * Another process writes the mail. The CPU time is that of the Queue Manager.
  */
 const [messages = 30_000, connections = 5, bytes = 1024, rate = 0] = process.argv.slice(2).map(Number)
 const directory = await mkdtemp(join(tmpdir(), 'queue-bench-'))

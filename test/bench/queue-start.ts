@@ -15,8 +15,8 @@ import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { uuidv7 } from 'uuidv7'
 
 /**
- * How long the Queue Manager takes to start, and how much memory, when this many messages wait.
- * `node test/bench/queue-start.ts [messages] [domains] [due]`: `due`, so many of them are due at once.
+ * Measures how long the Queue Manager takes to start with this many waiting messages, and how much memory it needs.
+ * `node test/bench/queue-start.ts [messages] [domains] [due]`. `due`: how many of them are due at once.
  */
 const [messages = 100_000, domains = 1000, due = 0] = process.argv.slice(2).map(Number)
 const directory = await mkdtemp(join(tmpdir(), 'queue-start-'))

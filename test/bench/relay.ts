@@ -8,13 +8,13 @@ import { figure, median, table, times } from './figures.ts'
 import { cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
 /**
- * End to end: from the first message sent to the last one received by the next server, with each message on disk before
- * its 250 in between. Each server relays everything to an smtp-sink of its own, with its default limits per destination.
+ * Measures end to end: from the first message sent to the last one received by the next server, with each message on
+ * disk before its 250. Each server relays everything to its own smtp-sink, with its default limits per destination.
  */
 
 const { values: options } = parseArgs({
   options: {
-    /** At most a minute: 1 KiB only, short runs. */
+    /** Takes at most a minute: 1 KiB only, short runs. */
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
     /** Comma-separated: postern, postfix. */
@@ -36,7 +36,7 @@ type Sample = {
   cpuDetail: string
 }
 
-/** One run: all messages sent, all received. Rejects when some are missing after five minutes. */
+/** Runs once: sends all messages and waits for all. Rejects if some are missing after five minutes. */
 async function run({ target, sink }: Relay, { bytes, messages }: { bytes: number; messages: number }): Promise<Sample> {
   const before = { cpu: target.cpuMicros(), received: sink.received().messages }
   const partsBefore = target.cpuByProcess?.()
@@ -54,7 +54,7 @@ async function run({ target, sink }: Relay, { bytes, messages }: { bytes: number
   }
 }
 
-/** How many messages make a run of the wanted length; measured by sending more and more, which also warms up. */
+/** Returns how many messages make a run of the wanted length. Finds out by sending more and more, which also warms up. */
 async function messagesFor(relay: Relay, bytes: number): Promise<number> {
   for (let messages = 200; ; messages *= 3) {
     const { perSecond } = await run(relay, { bytes, messages })

@@ -9,9 +9,9 @@ import { figure, quantile, table } from './figures.ts'
 import { idOf, type Load, startLoad } from './load.ts'
 
 /**
- * From PATCH to enforced, while mail flows at half of what the machine can do: one session asks again and again whether
- * it may send a message of a certain size, and sees the change on the wire. The load's sessions live through all of it:
- * none may be dropped, and every message that got 250 must arrive.
+ * Measures the time from PATCH to enforcement, while mail flows at half of the machine's rate. One session keeps asking
+ * whether it may send a message of a certain size, and so sees the change on the wire. The sessions of the load
+ * continue: none may be dropped, and every message that got 250 must arrive.
  */
 
 const { values: options } = parseArgs({
@@ -50,7 +50,7 @@ try {
   await full.stop()
   const fullRate = (full.accepted.size * 1000) / fullSpeedMs
   await until('the sink has all', () => missing(full).length === 0, { withinMs: 120_000 })
-  // Half of what goes through, not of what is taken: otherwise the queue grows for as long as the bench runs.
+  // Half of the relayed rate, not of the accepted rate. Otherwise the queue would grow throughout the run.
   const load = startLoad({ ...aim, prefix: 'half-', to: { domain: 'far.test' }, perSecond: fullRate / 2 })
   const loadStart = performance.now()
 
@@ -110,7 +110,7 @@ books: ${JSON.stringify(books.total)}`)
   await sink.stop()
 }
 
-/** Accepted, and not seen by the sink yet. */
+/** Messages that were accepted and are not at the sink yet. */
 function missing({ accepted }: Load): string[] {
   return [...accepted].filter((id) => !received.has(id))
 }

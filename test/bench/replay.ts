@@ -1,6 +1,6 @@
 /**
- * A million recorded sessions under two policies, through the API: how long `POST /v1/replay` takes, and what that is a
- * session; what recording costs the receiver for a message, and what a record costs on disk.
+ * Measures a million recorded sessions under two policies, through the API: the time of `POST /v1/replay`, in all and per
+ * session, the cost of recording a message in the receiver, and the size of a record on disk.
  * `node test/bench/replay.ts [sessions]`
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -24,7 +24,7 @@ await replay('a Kill File of 1000 entries, group access and a smaller size limit
 await replay('nothing changed', {})
 process.exit(0)
 
-/** Of a typical message: one transaction, one recipient. */
+/** Facts of a typical message: one transaction, one recipient. */
 function recording(): void {
   const facts = {
     connect: connectFacts(),

@@ -11,9 +11,9 @@ import { figure, median, table, times } from './figures.ts'
 import { cpuDetail, posternFigures } from './target.ts'
 
 /**
- * What each rule costs: one Postern whose settings are changed while it runs, the same load after each change (1 KiB, 50
- * sessions reused, from a client that is in no list and has not logged in). Before each row the defaults are measured
- * again, and a row is compared with its own.
+ * Measures the cost of each rule: one Postern, whose settings change at run time, with the same load after each change
+ * (1 KiB, 50 sessions reused, from a client that is in no list and has not logged in). The defaults are measured again
+ * before each row, and the row is compared with that result.
  */
 
 const { values: options } = parseArgs({
@@ -101,7 +101,7 @@ const zone = {
   ptr: { '127.0.0.1': 'source.test' },
 }
 
-/** Sends until the run takes about two seconds, and gives the rate and the CPU of each part. */
+/** Sends until the run takes about two seconds, and returns the rate and the CPU time of each part. */
 async function load(postern: Postern, messages: number): Promise<{ perSecond: number; cpu: number; detail: string }> {
   const { cpuMicros, cpuByProcess } = posternFigures(postern)
   const before = cpuMicros()
@@ -131,7 +131,7 @@ async function change(postern: Postern, patches: Patches): Promise<void> {
   }
 }
 
-/** The values that the patches will replace: what puts the defaults back. */
+/** Returns the values that the patches will replace, to restore the defaults later. */
 async function saved(postern: Postern, patches: Patches): Promise<Patches> {
   const before: Patches = {}
   for (const [group, patch] of Object.entries(patches)) {
@@ -207,7 +207,7 @@ async function killFile(postern: Postern, entries: number): Promise<string[]> {
   return line(`Kill File of ${figure(entries)}`, full, plain)
 }
 
-/** A delivery application that lets everything pass. */
+/** A delivery application that accepts everything. */
 async function startApplication(): Promise<{ url: string; stop: () => void }> {
   const server = createServer((request, response) => {
     request.resume().once('end', () => {
@@ -223,7 +223,7 @@ async function prepare(dns: Dns): Promise<Postern> {
   const postern = await startPostern({ dns: dns.server, env: { POSTERN_HOOKS_MAY_REACH: '127.0.0.0/8' } })
   await postern.api.post('/v1/domains', { name: 'load.test', route: { type: 'discard' } })
   await postern.api.post('/v1/accounts', { address: to, login: 'sink', secret: 'only for the bench' })
-  // A client in the relay list is let off much of what is to be measured.
+  // A client in the relay list is exempt from many of the measured rules.
   const { items } = await postern.api.get<{ items: { id: string }[] }>('/v1/lists/relay')
   for (const { id } of items) await postern.api.del(`/v1/lists/relay/${id}`)
   await postern.api.patch('/v1/settings/advanced', { maxConnectionsPerAddress: 0 })

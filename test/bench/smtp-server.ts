@@ -2,9 +2,9 @@ import { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 
 /**
- * A process of its own: a bare smtp-server that takes everything and forgets it, the upper limit of what is built on it.
- * Its early-talker wait of 100 ms is taken out, because it would measure a timer: 50 sessions could not do more than 500
- * messages a second with one message each. Prints its port.
+ * Runs a bare smtp-server that accepts and discards everything, which is the upper limit for servers built on it. Its
+ * wait of 100 ms for early talkers is removed, because 50 sessions with one message each could then not exceed 500
+ * messages per second. Prints its port.
  */
 SMTPConnection.prototype.init = function () {
   this._setListeners(() => this.connectionReady())

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Durable messages a second: the local spool against a file and a sync for each message, in the same run, interleaved.
- * The directory is on the disk of the working copy (or the first argument): a tmpfs would sync for nothing.
- * Rooms are reached by path, as everything in `test` reaches them.
+ * Measures durable messages per second: the local spool compared with a file and a sync for each message, interleaved
+ * in the same run. The directory is on the disk of the checkout (or the first argument), because a tmpfs would sync at
+ * no cost. Workspaces are imported by path, as everywhere in `test`.
  */
 
 const root = new URL('../../', import.meta.url)

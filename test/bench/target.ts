@@ -11,27 +11,27 @@ export type Target = {
   name: string
   host: string
   port: number
-  /** A recipient it takes mail for. */
+  /** A recipient that it accepts mail for. */
   to: string
   /** CPU time of all its processes so far, ended ones included. */
   cpuMicros(): number
-  /** The same by process, where there are several with names of their own. */
+  /** The same by process, if there are several named ones. */
   cpuByProcess?(): Record<string, number>
-  /** Resolves when nothing of what it took waits any more. */
+  /** Resolves when its queue is empty. */
   drained(): Promise<void>
   stop(): Promise<void>
 }
 
 const to = 'sink@load.test'
 
-/** What it does with mail: throw it away after the queue, or relay it to a sink. */
+/** What it does with mail after the queue: discards it, or relays it to a sink. */
 export type Disposal = { to: 'discard' } | { to: 'relay'; host: string; port: number }
 
 /**
- * Debian's Postfix with its defaults: synced to disk before 250, then through its queue to `discard:` or to the sink. So it
- * does what Postern does in the same time: take, keep, schedule, dispose of, forget. Two things are
- * set in its favour: it logs nowhere, as with a syslog that costs nothing; and it does not hold a client up for a second
- * when mail comes faster than it goes (in_flow_delay), which would halve its rate in short runs.
+ * Debian's Postfix with its defaults: mail is synced to disk before 250, then passes its queue to `discard:` or to the
+ * sink. So it does the same work as Postern. Two settings are in its favour: it does not log, as if syslog cost
+ * nothing, and it does not delay a client for a second when mail arrives faster than it leaves (in_flow_delay), which
+ * would halve its rate in short runs.
  */
 export async function postfixTarget(deliver: PostfixDelivery, name = 'Postfix'): Promise<Target> {
   const postfix = await startPostfix({ deliver, log: false, settings: { in_flow_delay: '0' } })
@@ -72,9 +72,9 @@ export async function bareTarget(): Promise<Target> {
   }
 }
 
-/** The whole of Postern as `npm start` runs it, default policy, events and books on. */
+/** Complete Postern as `npm start` runs it, with the default policy, events and books. */
 export async function posternTarget(disposal: Disposal): Promise<Target> {
-  // By default SPF and DMARC of every message are looked up: with a name server that answers, as everywhere.
+  // By default SPF and DMARC of every message are looked up, so there is a name server that answers.
   const dns = await startDns(zone)
   const postern = await startPostern({ dns: dns.server })
   if (disposal.to === 'relay') {
@@ -94,7 +94,7 @@ export async function posternTarget(disposal: Disposal): Promise<Target> {
     to,
     ...posternFigures(postern),
     drained: async () => {
-      // Seldom: the answer costs the API time, which would be counted as the messages'.
+      // Not often, because the API's time for the answer would count as time for messages.
       await postern.quiet({ withinMs: 300_000, everyMs: 500 })
     },
     stop: async () => {
@@ -104,7 +104,7 @@ export async function posternTarget(disposal: Disposal): Promise<Target> {
   }
 }
 
-/** What the world knows of the senders of the load. */
+/** DNS records of the senders of the load. */
 const zone = {
   names: {
     'load.test': { a: ['127.0.0.1'], txt: ['v=spf1 ip4:127.0.0.0/8 -all'] },

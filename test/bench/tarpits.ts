@@ -3,8 +3,8 @@ import { TestServer } from '@postern/queue/test/server.ts'
 import { Testbed, until } from '@postern/queue/test/testbed.ts'
 
 /**
- * Local mail, and mail to a host that answers, beside mail for hosts that take connections and say nothing.
- * `node test/bench/tarpits.ts [tarpits] [messages for them]`. Exits with 1 when a local message takes a second or longer.
+ * Measures local mail, and mail to a host that answers, beside mail for hosts that accept connections and say nothing.
+ * `node test/bench/tarpits.ts [tarpits] [messages for them]`. Exits with 1 if a local message takes a second or longer.
  */
 const [tarpits = 200, messages = 1000] = process.argv.slice(2).map(Number)
 const probes = 50

@@ -10,12 +10,12 @@ import { asked, type World } from './world.ts'
 import { zoneOf } from './zone.ts'
 
 /**
- * Whom the live worker asks: a DNS server, the host behind a route, a delivery application. All are real servers, and each says
- * what `facts.lookups` of the case in question says.
+ * The servers that a live worker asks: a DNS server, the host of a route, a delivery application. All are real servers,
+ * and each answers as `facts.lookups` of the case says.
  */
 export type Around = {
   readonly dns: Dns
-  /** The same world with the ports of this run where a case names `asked`. */
+  /** The same world, with the ports of this run in place of `asked`. */
   staged(world: World): World
   stop(): Promise<void>
 }
@@ -41,7 +41,7 @@ export async function startAround(cases: readonly Case[]): Promise<Around> {
 
 const portOf = (server: { address(): unknown }) => (server.address() as AddressInfo).port
 
-/** Speaks LMTP. What it says of a recipient is what a case that names it says. */
+/** Speaks LMTP. Its reply to a recipient is the one in the case with that recipient. */
 function routedHost(cases: readonly Case[]): SMTPServer {
   const said = new Map<string, Lookups['callout']>()
   for (const { facts, dialogue } of cases)
@@ -66,7 +66,7 @@ function routedHost(cases: readonly Case[]): SMTPServer {
   return server.on('error', () => {})
 }
 
-/** What it says of a message is what the case says whose address the client has. */
+/** Its answer is the one in the case with the client's address. */
 function deliveryApplication(cases: readonly Case[]): Server {
   const said = new Map(cases.map(({ ip, facts }) => [ip, facts.lookups?.application]))
   return createServer(async (request, response) => {

@@ -9,7 +9,7 @@ import { password } from './world.ts'
 /** A new connection to the worker, from the case's address or another. The banner is unread. */
 export type Open = (from?: string) => Promise<WireClient>
 
-/** In earlier sessions. Those that stay open beside the case's own count as connections, too. */
+/** Prepares with earlier sessions. Those that stay open count as connections of the client. */
 export async function doBefore(one: Case, open: Open): Promise<void> {
   const { lookups, sessionsFromAddress = 1 } = one.facts
   const { client = {}, login = {} } = lookups?.rates ?? {}
@@ -27,7 +27,7 @@ export async function doBefore(one: Case, open: Open): Promise<void> {
   if (typeof greylist === 'object' && greylist.passed) await comeAgain(one, open)
 }
 
-/** So many messages, begun and taken back; the first has all the recipients. */
+/** Starts and aborts `count` messages. The first has all the recipients. */
 function* transactions(messages: number, recipients: number): Generator<string> {
   for (let i = 0; i < Math.max(messages, Math.sign(recipients)); i++) {
     yield 'MAIL FROM:<>'
@@ -36,10 +36,10 @@ function* transactions(messages: number, recipients: number): Generator<string> 
   }
 }
 
-/** What is counted for a login is counted wherever it comes from. */
+/** Counts for a login, whose sessions may come from any address. */
 const elsewhere = '198.18.255.1'
 
-/** Facts count the one that is decided about. */
+/** The facts already count the session or message in question. */
 const before = (counted: readonly [number, number] | undefined) => (counted ? counted[0] - 1 : 0)
 
 async function often(times: number, act: () => Promise<void>): Promise<void> {
@@ -63,7 +63,7 @@ async function says(wire: WireClient, ...lines: string[]): Promise<void> {
 async function logIn(wire: WireClient, { dialogue }: Case): Promise<void> {
   const line = dialogue.map(([says]) => says).find((says) => says.startsWith('AUTH ')) ?? ''
   await wire.say('EHLO client.test').expect(250)
-  // Who has been counted for another case already is refused here: it comes to the same.
+  // A client already counted for another case is refused here, with the same result.
   await wire.ask(loginLine(line.replace(/ \S+$/, ' right')))
 }
 
@@ -74,7 +74,7 @@ export function loginLine(says: string): string {
   return `AUTH ${mechanism} ${secret}`
 }
 
-/** As a mail server does, until it is let in. */
+/** Retries like a mail server until it is accepted. */
 async function comeAgain({ dialogue }: Case, open: Open): Promise<void> {
   const lines = dialogue.map(([line]) => line).filter((line) => /^(EHLO|MAIL|RCPT)/.test(line))
   let code = 0
@@ -87,7 +87,7 @@ async function comeAgain({ dialogue }: Case, open: Open): Promise<void> {
 
 const noise = '\x01'.repeat(8)
 
-/** In the session of the case: the last of these brings about what its facts say. */
+/** Prepares in the case's own session, so that it has the facts of the case. */
 function wrongsOf({ errors = 0, invalidRecipients = 0, attempt }: Case['facts']): string[] {
   if (attempt !== undefined && attempt !== 'binary-noise') throw new Error(`no live client does ${attempt} here`)
   const plain = Array.from({ length: errors - invalidRecipients - (attempt ? 1 : 0) }, () => 'WRONG')
@@ -100,8 +100,8 @@ function wrongsOf({ errors = 0, invalidRecipients = 0, attempt }: Case['facts'])
 }
 
 /**
- * `ends`: the session, with one more reply after the last command's. `slows`: not even that comes, at least for a second.
- * `nothing`: each command has its reply, and so has the next. @returns that one reply, as it came
+ * `ends`: the session ends, with one more reply after that to the last command. `slows`: no such reply arrives for at
+ * least a second. `nothing`: this command and the next one each get a reply. @returns that reply, unchanged
  */
 export async function doWrong(
   wire: WireClient,

@@ -8,21 +8,21 @@ import { sessionRecordSchema } from '@postern/contract/session-facts.ts'
 import { z } from 'zod'
 
 /**
- * A case is a file: what is set, what the client says and what it must read, who decides, and why it must be so. It runs
- * through every door: the decision in process, `POST /v1/simulate`, and a live worker, which sees real commands and a real DNS
+ * A case is a file: the settings, what the client sends and the replies it must get, which rule decides, and why. It
+ * runs in three ways: the decision in process, `POST /v1/simulate`, and a live worker with real commands and a real DNS
  * server that answers as `facts.lookups` say.
  */
 
 export const caseSchema = z.strictObject({
   number: z.number().int().min(1),
   name: z.string().min(5).max(150),
-  /** Why the answer is right: the row of the catalogue, the RFC, the danger. */
+  /** Why the result is right: the row of the catalogue, the RFC, the danger. */
   why: z.string().min(10),
   /** Keys of settings (`security.checkHelo`), lists (`list:kill`) and kinds of the directory (`directory:alias`) that it proves. */
   proves: z.array(z.string()),
-  /** Settings as merge patches, lists and directory as the whole truth, on top of the world of `world.ts`. */
+  /** Settings as merge patches, and complete lists and directory, on top of the world in `world.ts`. */
   given: draftSchema.default({}),
-  /** What the dialogue does not say: address, look-ups, port. `{ip}` anywhere stands for the case's own address. */
+  /** Facts besides the dialogue: address, look-ups, port. `{ip}` stands for the case's own address. */
   facts: sessionRecordSchema.partial().default({}),
   /** What the client sends, and how the reply must begin. `""` is the connection, what follows DATA is the message. */
   dialogue: z.array(z.tuple([z.string(), z.string()])).min(1),
@@ -31,19 +31,19 @@ export const caseSchema = z.strictObject({
     stage: z.enum(stageNames),
     rule: ruleSchema,
     reason: z.enum(reasons),
-    /** Rules of that stage's trail and what they must have said besides. */
+    /** Other rules in the trail of that stage, with their results. */
     trail: z.partialRecord(ruleSchema, z.enum(['passed', 'watched', 'not-known', 'exempt'])).optional(),
   }),
   /**
-   * Types of events that the live worker records about this client in the end, each once: these and no others. What a refusal
-   * records carries the verdict above.
+   * Types of events that the live worker records about this client, each once: exactly these. The event of a refusal
+   * has the verdict above.
    */
   events: z.array(z.enum(eventTypeNames)),
 })
 export type CaseInput = z.input<typeof caseSchema>
 export type Case = z.output<typeof caseSchema> & { ip: string }
 
-/** Reads one case; its own client address goes in for `{ip}`. Throws an Error that names the case. */
+/** Reads one case and puts its client address in place of `{ip}`. Throws an Error that names the case. */
 export function readCase(input: CaseInput | string, where: string): Case {
   const raw = typeof input === 'string' ? (JSON.parse(input) as CaseInput) : input
   const ip = (raw.facts as { ip?: string } | undefined)?.ip ?? `198.18.${raw.number >> 8}.${raw.number & 255}`
@@ -53,7 +53,7 @@ export function readCase(input: CaseInput | string, where: string): Case {
   return { ...parsed.data, ip }
 }
 
-/** The files of this folder, in the order of their numbers, which stand in their names. */
+/** The files of this folder, in the order of the numbers in their names. */
 export function casesOnDisk(): Case[] {
   const names = readdirSync(import.meta.dirname).filter((name) => /^\d{4}-.*\.json$/.test(name))
   const found = names.sort().map((name) => {

@@ -12,7 +12,7 @@ import { setTheWorld, speak } from './live.ts'
 import { casesOfTheOrder } from './order.ts'
 import { accounts, asked, password } from './world.ts'
 
-/** Every case through the API and a live worker: files, and those made from the table of provocations. decide.test.ts has the door inside. */
+/** Runs every case, from files and from the table of provocations, through the API and a live worker. decide.test.ts runs them in process. */
 
 const cases = [...casesOnDisk(), ...casesOfTheOrder()]
 const titled = cases.map((one) => [`${one.number} ${one.name}`, one] as const)
@@ -41,7 +41,7 @@ describe('POST /v1/simulate', () => {
 })
 
 describe('a live worker', () => {
-  // Cases that stand on the same settings follow each other: fewer changes to wait for.
+  // Cases with the same settings follow each other, so that there are fewer changes to wait for.
   const grouped = [...titled].sort(([, a], [, b]) => JSON.stringify(a.given).localeCompare(JSON.stringify(b.given)))
 
   it.each(grouped)('%s', async (_, one) => {

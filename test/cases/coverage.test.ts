@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { casesOnDisk } from './case.ts'
 import { proofs } from './coverage.ts'
 
-/** A key of the contract without a case or test that proves it is a promise: this fails for it. */
+/** Fails for every key of the contract that no case or test proves. */
 const table = [...proofs()]
 
 it.each(table)('%s is proved', (key, places) => {

@@ -23,8 +23,8 @@ const tag =
   /\[((?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+)(?:, ?(?:[a-z]+\.[a-zA-Z]+|list:[a-z-]+|directory:[a-z-]+))*)\]/g
 
 /**
- * Key → where it is proved: a case that names it in `proves`, or any test with it in brackets in a title or comment:
- * `[security.checkHelo]`.
+ * Returns the places that prove each key: a case that names it in `proves`, or any test with the key in brackets in a
+ * title or comment: `[security.checkHelo]`.
  */
 export function proofs(): Map<string, string[]> {
   const found = new Map(keys.map((key) => [key, [] as string[]]))

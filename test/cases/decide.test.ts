@@ -6,7 +6,7 @@ import { decideInProcess } from './doors.ts'
 import { expectThat } from './expect.ts'
 import { casesOfTheOrder, order, withoutProvocation } from './order.ts'
 
-/** Every case through the decision alone: a unit test, because nothing else runs. */
+/** Runs every case through the decision only. A unit test, because no other process runs. */
 
 const made = casesOfTheOrder()
 const cases = [...casesOnDisk(), ...made]
@@ -28,7 +28,7 @@ describe('decide', () => {
 })
 
 describe('a watched rule says what it would have decided', () => {
-  /** Each case has a client of its own. */
+  /** Each case has its own client. */
   const sentences = (name: string, said: string) => {
     const one = made.find((each) => each.name.startsWith(name))
     const steps = one ? decideInProcess(one).flatMap(({ trail }) => trail.filter((step) => step.said === said)) : []

@@ -2,7 +2,7 @@ import type { Stage } from '@postern/contract/rules.ts'
 import { type SessionRecord, sessionRecordSchema } from '@postern/contract/session-facts.ts'
 import type { Case } from './case.ts'
 
-/** What a dialogue says to the decision: the session it is, and which of its lines are decided about. */
+/** Turns a dialogue into facts: the session, and the lines that get a decision. */
 
 /** When every case happens: greylisting and expiry count from here. */
 export const noon = Date.parse('2026-11-22T12:00:00Z')
@@ -30,7 +30,7 @@ const verbs: [RegExp, Stage][] = [
   [/^RCPT /, 'rcpt'],
   [/^VRFY/, 'vrfy'],
   [/^EXPN/, 'expn'],
-  // Not a command: what the session has done wrong so far is asked about.
+  // Not a command: evaluates the errors of the session so far.
   [/^\(fault\)$/, 'fault'],
 ]
 
@@ -39,7 +39,7 @@ function stageOf(says: string): Stage | null {
   return verbs.find(([pattern]) => pattern.test(says))?.[1] ?? null
 }
 
-/** The facts that the lines bring along. What the case gives by itself wins. */
+/** Returns the facts from the lines. Facts in the case override them. */
 export function sessionOf(one: Case): SessionRecord {
   const session: SessionRecord = { now: noon, ip: one.ip, tlsAvailable: true, machine: 'mx.test' }
   for (const { says, stage } of turnsOf(one)) read(session, says, stage)

@@ -8,7 +8,7 @@ import type { Case } from './case.ts'
 import { sessionOf } from './dialogue.ts'
 import { replicaOf, worldOf } from './world.ts'
 
-/** What a door that shows its verdicts answers about a case. */
+/** The result for a case from an entry that shows verdicts. */
 export type Decided = {
   stage: Stage
   rule: Rule
@@ -35,7 +35,7 @@ export function decideInProcess(one: Case): Decided[] {
 export async function askSimulation(api: Api, one: Case): Promise<Decided[]> {
   const session = sessionOf(one)
   const { stages } = await api.post<Simulation>('/v1/simulate', { session, draft: one.given })
-  // It assumes a message where a recipient was accepted; the case may end before.
+  // It assumes a message if a recipient was accepted, but the case may end before.
   const asked = stages.filter(({ stage }) => stage !== 'data' || session.size !== undefined)
   return asked.map(({ stage, rule, reason, reply, trail }) => ({ stage, rule, reason, reply, trail }))
 }

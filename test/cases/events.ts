@@ -3,11 +3,11 @@ import type { Page, RecordedEvent } from '@postern/contract/views.ts'
 import type { Api } from '../system/api.ts'
 import type { Case } from './case.ts'
 
-/** What storage has to say about the clients of the cases. */
+/** Reads the stored events about the clients of the cases. */
 
 type AboutClient = RecordedEvent & { client?: { ip: string }; address?: string; verdict?: Case['verdict'] }
 
-/** All that storage has, newest first. */
+/** All stored events, newest first. */
 export async function recordedEvents(api: Api, asked: { type?: EventType } = {}): Promise<RecordedEvent[]> {
   const found: RecordedEvent[] = []
   let cursor: string | undefined
@@ -42,8 +42,8 @@ type Recorded = {
 }
 
 /**
- * The types, each once; the verdict that stands in the last event of one, where the case expects one to; and which of the rules
- * that are watched would have decided.
+ * Returns the event types, each once, the verdict in the last event of a type for which the case expects one, and the
+ * watched rules that would have decided.
  */
 export function recordedOf(events: readonly AboutClient[], one: Case): Recorded {
   const types = [...new Set(events.map(({ type }) => type as EventType))].sort()
@@ -67,7 +67,7 @@ function watchedOf({ given }: Case): readonly string[] {
 
 const sentence = ({ stage, rule, reason }: Case['verdict']) => `${stage}: ${rule} says ${reason}`
 
-/** What a case is refused with at the end is recorded with its verdict. */
+/** The last refusal of a case is recorded with its verdict. */
 function carriesVerdict({ events, verdict }: Case): boolean {
   return verdict.rule !== 'accept' && events.some((type) => 'verdict' in eventTypes[type].fields.shape)
 }

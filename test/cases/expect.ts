@@ -3,7 +3,7 @@ import type { Case } from './case.ts'
 import { turnsOf } from './dialogue.ts'
 import type { Decided } from './doors.ts'
 
-/** The verdicts are those of the case, and so are the replies. */
+/** Expects the verdicts and replies of the case. */
 export function expectThat(one: Case, decided: Decided[]): void {
   const turns = turnsOf(one).filter(({ stage }) => stage !== null)
   expect(decided.map(({ stage }) => stage)).toEqual(turns.map(({ stage }) => stage))

@@ -8,7 +8,7 @@ import type { Case } from './case.ts'
 import { noon, turnsOf } from './dialogue.ts'
 import { balancer, type World, worldOf } from './world.ts'
 
-/** The third door: the same dialogue with a worker that runs, its settings made those of the case through the API. */
+/** Runs the same dialogue with a live worker, after setting the case's settings through the API. */
 
 let inForce = ''
 
@@ -25,7 +25,7 @@ export async function setTheWorld(live: Live, around: Around, one: Pick<Case, 'g
   await until('what is over in the case is over', isOver)
 }
 
-/** Nothing that is over can be saved: what is so when the case happens is given a moment, which is waited for. */
+/** Expired entries cannot be saved. Gives them a short lifetime and waits for its end. */
 function expiring(lists: World['lists'], now: number): { lists: World['lists']; isOver: () => boolean } {
   const soon = Date.now() + 3_000
   let over = 0
@@ -44,7 +44,7 @@ type Heard = {
   reply: string
 }
 
-/** Does what was before, and speaks the dialogue. @returns for each line what it expected and what came */
+/** Prepares the case and runs the dialogue. @returns the expected and the actual reply of each line */
 export async function speak(live: Live, one: Case): Promise<Heard[]> {
   const others: WireClient[] = []
   for (let i = 1; i < (one.facts.sessionsFromAddress ?? 1); i++) {

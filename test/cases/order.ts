@@ -4,7 +4,7 @@ import { stages } from '../../workers/policy/stages.ts'
 import { type Case, type CaseInput, readCase } from './case.ts'
 import { apart, notInOrder, onlyTell, type Provocation, provocations } from './provocations.ts'
 
-/** Cases made from the table of provocations; each is a case like those in files, with a number and a name of its own. */
+/** Cases generated from the table of provocations. Each is like one in a file, with its own number and name. */
 
 type Ordered = {
   stage: Stage
@@ -24,7 +24,7 @@ function provocationOf({ stage, rule }: Pick<Ordered, 'stage' | 'rule'>): Provoc
   return provocations[`${stage}:${rule}`] ?? provocations[rule]
 }
 
-/** What goes wrong in a session is asked about at any time: it has no place among the stages. */
+/** Errors are evaluated at any time, so the fault stage has no place in the order. */
 const areNeighbours = (a: Ordered, b: Ordered) => a.stage === b.stage || (a.stage !== 'fault' && b.stage !== 'fault')
 
 export const withoutProvocation = order.filter((one) => !provocationOf(one)).map(({ rule }) => rule)
@@ -121,7 +121,7 @@ function together(earlier: Ordered, later: Ordered): Made {
   }
 }
 
-/** A provocation with other settings on top. */
+/** Returns a provocation with additional settings. */
 function over(given: NonNullable<Provocation['given']>, provoked: Provocation): Provocation {
   const settings: Record<string, object> = { ...provoked.given?.settings }
   for (const [group, values] of Object.entries(given.settings ?? {}))
@@ -147,7 +147,7 @@ function shared({ given, facts: known }: Provocation): Pick<Made, 'given' | 'fac
   }
 }
 
-/** The usual dialogue, up to the line that is refused. */
+/** Returns the usual dialogue, up to the refused line. */
 function dialogue(
   says: Provocation['says'] = {},
   end: { stage?: Stage; reply?: string; before?: string | undefined; isFault?: boolean },
@@ -168,7 +168,7 @@ function dialogue(
   return upTo.map(([stage, said, reply]) => [said, stage === end.stage ? (end.reply ?? reply) : reply])
 }
 
-/** What is recorded on the way to the verdict, and of it. */
+/** Events recorded before and for the verdict. */
 function eventsOf({ given, facts = {}, dialogue, verdict: { stage, rule } }: Made): EventType[] {
   const { errors = 0, invalidRecipients = 0 } = facts as { errors?: number; invalidRecipients?: number }
   const isWatched = 'watch' in ((given as Provocation['given'])?.settings?.security ?? {})
@@ -178,7 +178,7 @@ function eventsOf({ given, facts = {}, dialogue, verdict: { stage, rule } }: Mad
     invalidRecipients > 0 && 'command.refused',
     dialogue.some(([says, reply]) => says.startsWith('AUTH ') && reply === '235') && 'auth.succeeded',
     (rule === 'pregreet' || rule === 'hack-attempt') && 'address.blocked',
-    // It only makes the session slow.
+    // It only slows the session down.
     rule !== 'soft-error-limit' && eventOf(stage, rule),
   ]
   return [...new Set(events.filter((event) => event !== false))]

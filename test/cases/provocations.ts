@@ -4,8 +4,8 @@ import { noon } from './dialogue.ts'
 import { asked } from './world.ts'
 
 /**
- * For each rule: how a client provokes it, and what it is answered. From this table come the cases that see every rule decide
- * alone, watched, exempt for the White List, and before its neighbour in the check order. A rule without a row fails the run.
+ * For each rule: how a client triggers it, and the reply. The cases generated from this table test every rule alone,
+ * watched, exempt for the White List, and before its neighbour in the check order. A rule without a row fails the run.
  */
 export type Provocation = {
   /** How the reply begins. */
@@ -19,11 +19,11 @@ export type Provocation = {
     domains?: object[]
   }
   facts?: Record<string, unknown>
-  /** Lines of the dialogue that are not the usual ones. */
+  /** Lines of the dialogue in place of the usual ones. */
   says?: Partial<Record<'hello' | 'auth' | 'mail' | 'rcpt' | 'message', string>>
-  /** Accepted before the one that matters. */
+  /** Recipients accepted before the one in question. */
   before?: string
-  /** Other lines, where the rule after this one is to be provoked as well. */
+  /** Other lines, used to provoke the next rule as well. */
   withNext?: Provocation['says']
 }
 
@@ -32,7 +32,7 @@ const auth = 'AUTH PLAIN jane@example.org right'
 
 const rates = (limits: object) => ({ settings: { security: { ratesPerClient: limits } } })
 
-/** By rule, or by stage and rule where two stages ask a rule of the same name. */
+/** By rule, or by stage and rule if two stages have a rule of the same name. */
 export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation } = {
   'control-access': {
     reply: '554 5.7.1',
@@ -44,7 +44,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     reply: '421 4.3.2',
     reason: 'too-many-sessions',
     proves: ['advanced.maxThreads'],
-    // The session that the harness holds open, one more of this client, and this one.
+    // The session that the harness keeps open, another one of this client, and this one.
     given: { settings: { advanced: { maxThreads: 2 } } },
     facts: { sessionsOpen: 3, sessionsFromAddress: 2 },
   },
@@ -234,7 +234,7 @@ export const provocations: { [rule in Rule | `${Stage}:${Rule}`]?: Provocation }
     reply: '452 4.3.1',
     reason: 'spool-full',
     proves: [],
-    // More than any disk has room for.
+    // More than any disk can hold.
     given: { settings: { general: { maxMessageBytes: 0 } } },
     facts: { spool: 'full' },
     says: { mail: 'MAIL FROM:<eve@remote.example> SIZE=999999999999999' },
@@ -369,10 +369,10 @@ export const apart: Record<string, string> = {
   'auth-for-local-senders+sender-must-match-login': 'the one needs a client without a login, the other one with it',
 }
 
-/** Rules that put what they found into the trail and never decide: their own tests see that. */
+/** Rules that only add results to the trail and never decide. Their own tests cover that. */
 export const onlyTell: readonly Rule[] = ['dkim']
 
-/** Verbs that always answer: cases of their own. */
+/** Commands that always get an answer. They have their own cases. */
 export const notInOrder: readonly Stage[] = ['vrfy', 'expn']
 
 export type Says = CaseInput['dialogue']

@@ -4,13 +4,13 @@ import { listNames } from '@postern/contract/lists.ts'
 import { emptyReplica, type Replica } from '@postern/contract/rows.ts'
 import { defaultSettings, type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 
-/** What every case stands on: example.org with two people, an alias and a group; nobody relays; look-ups decide nothing. */
+/** The base of every case: example.org with two accounts, an alias and a group; nobody relays; look-ups decide nothing. */
 
 export const accounts = ['jane@example.org', 'bob@example.org'] as const
 export const password = 'a password that is long enough'
-/** Cases come from here with a PROXY header, and so from any address. */
+/** Cases connect from here with a PROXY header, so they can have any client address. */
 export const balancer = '127.0.0.50'
-/** Whom a worker asks about recipients and messages stands here; at the live door the port is that of the run. */
+/** The servers that a worker asks about recipients and messages. On a live worker, the port is that of the run. */
 export const asked = '127.0.0.51'
 
 type Json = Record<string, unknown>
@@ -29,7 +29,7 @@ const base = {
   groups: [{ address: 'all@example.org', members: [...accounts] }],
 }
 
-/** The world with what a case gives: a declarative document, complete. */
+/** Returns the world with the values of a case, as a complete document. */
 export function worldOf(given: DraftInput): World {
   const settings = Object.fromEntries(
     settingGroupNames.map((group) => [
@@ -47,7 +47,7 @@ export function worldOf(given: DraftInput): World {
   } as unknown as World
 }
 
-/** The same as a worker would have it in rows. */
+/** Returns the same as rows, as a worker has it. */
 export function replicaOf(world: World): Replica {
   const replica = emptyReplica()
   const defaults = defaultSettings()

@@ -19,7 +19,7 @@ export function zoneOf(cases: readonly Case[]): DnsZone {
   return zone
 }
 
-/** More about a name that others may have described already. */
+/** Adds records to a name, which may have some already. */
 function tell(names: Names, name: string, is: Records | 'servfail'): void {
   const known = names[name]
   names[name] = typeof is === 'string' || typeof known === 'string' ? is : { ...known, ...is }
@@ -33,7 +33,7 @@ function aboutNames(names: Names, lookups: Lookups, { helo, sender }: { helo: st
   if (lookups.senderDomain === 'not-known') tell(names, sender, 'servfail')
 }
 
-/** What a domain publishes that comes to this result whatever the client's address is. */
+/** Returns records of a domain that give this result for any client address. */
 const spfRecords: { [result: string]: string } = {
   pass: 'v=spf1 +all',
   neutral: 'v=spf1 ?all',

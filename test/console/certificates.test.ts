@@ -8,7 +8,7 @@ import { freePort, temporaryDirectory } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole } from './console.ts'
 
-/** The certificates page: each of the four ways, in a browser, and what a mail client is shown of it. */
+/** The certificates page: each of the four sources in a browser, and the certificate that a mail client gets. */
 
 let it: Console
 beforeAll(async () => {
@@ -23,7 +23,7 @@ async function begin(way: string): Promise<void> {
 const save = () => it.page.getByRole('button', { name: 'Review and save' }).click()
 const field = (label: string) => it.page.getByLabel(label, { exact: true })
 
-/** The fingerprint that a client asking for this name is shown. */
+/** Returns the fingerprint of the certificate that a client gets for this name. */
 async function shown(servername: string): Promise<string | undefined> {
   const client = await connect({ port: it.postern.smtpPort })
   await client.hello()
@@ -91,7 +91,7 @@ test('self-signed: generated and renewed', async () => {
   await confirm(page, 'Save')
   const before = await shown('mail.own.test')
   await page.getByRole('button', { name: 'Details of own' }).click()
-  await page.getByRole('dialog', { name: 'own' }).getByText('self-signed, made here').waitFor()
+  await page.getByRole('dialog', { name: 'own' }).getByText('self-signed, created here').waitFor()
   await page.getByRole('button', { name: 'Renew now' }).click()
   await confirm(page, 'Renew')
   await expect.poll(() => shown('mail.own.test')).not.toBe(before)

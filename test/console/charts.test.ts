@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { type Console, openConsole } from './console.ts'
 
-/** Numbers that people compare: as a chart, and as a table for those who do not see it. */
+/** Figures as a chart, and as a table for people who cannot see it. */
 
 let it: Console
 beforeAll(async () => {
@@ -76,7 +76,7 @@ test('waiting mail is compared by domain and cause; each is a filter', async () 
   const line = page.getByRole('list', { name: 'Why mail waits' }).getByRole('listitem')
   await line.filter({ hasText: 'Host does not answer' }).locator('summary').click()
   await page.getByRole('link', { name: 'Show these messages' }).click()
-  await page.getByText('All that match').waitFor()
+  await page.getByText('All matching messages').waitFor()
   await page.getByRole('cell', { name: 'joe@dead.example' }).waitFor()
 })
 

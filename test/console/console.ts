@@ -2,7 +2,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { launchChromium } from '../peers/chromium.ts'
 import { credentials, type Postern, type PosternOptions, startPostern } from '../system/postern.ts'
 
-/** The console of a real Postern in a real Chromium, signed in. Everything the browser complains of is kept. */
+/** The console of a real Postern in a real Chromium, signed in. Collects every problem that the browser reports. */
 export type Console = {
   postern: Postern
   browser: Browser
@@ -54,14 +54,14 @@ function listen(page: Page, complaints: string[]): void {
   page.on('pageerror', (error) => complaints.push(`${page.url()} ${error.message}`))
   page.on('console', (message) => {
     const text = message.text()
-    // Refused input is an answer, which the browser reports as a resource that did not load.
+    // The browser reports a response to refused input as a failed resource.
     if (message.type() === 'error' && !/Failed to load resource.*(401|403|409|410|412|422)/.test(text))
       complaints.push(`${page.url()} ${text}`)
     else if (/Content.Security.Policy/i.test(text)) complaints.push(`${page.url()} ${text}`)
   })
 }
 
-/** Confirms the open review with its diff in sight, and waits until every worker has the new revision. */
+/** Confirms the open review with its diff visible, and waits until every worker has the new revision. */
 export async function confirm(page: Page, verb: string | RegExp, comment?: string): Promise<void> {
   const dialog = page.getByRole('dialog')
   const button = dialog.getByRole('button', { name: verb, exact: typeof verb === 'string' })

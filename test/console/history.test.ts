@@ -4,7 +4,7 @@ import { AxeBuilder } from '@axe-core/playwright'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Console, confirm, openConsole } from './console.ts'
 
-/** Undoing from the console: revert with its conflict, and a revision that is no longer kept. Ports, and where dialogs begin. */
+/** Undo in the console: revert with a conflict, and a revision that is no longer kept. Also ports, and the focus of dialogs. */
 
 let it: Console
 beforeAll(async () => {
@@ -72,10 +72,10 @@ test('a revision that is no longer kept says so, and offers no action that would
   database.exec(`delete from revisions where revision = ${revision}; delete from changes where revision = ${revision}`)
   database.close()
   await it.go(`/revisions/${revision + 1}`)
-  await page.getByRole('link', { name: `Before: ${revision}` }).click()
+  await page.getByRole('link', { name: `Previous: ${revision}` }).click()
   await page.getByText(`Revision ${revision} is no longer kept.`).waitFor()
-  await page.getByText(`revision ${revision - 1}, which is kept`).waitFor()
-  expect(await page.getByRole('button', { name: /Revert|Go back/ }).count()).toBe(0)
+  await page.getByText(`the same as in revision ${revision - 1}.`).waitFor()
+  expect(await page.getByRole('button', { name: /Revert|Roll back/ }).count()).toBe(0)
   expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
 })
 

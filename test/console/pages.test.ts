@@ -47,10 +47,10 @@ const paths = [
   ...directory.map((kind) => `/directory/${kind}`),
 ]
 
-/** Nothing holds a place any more. */
+/** Waits until no placeholder is visible. */
 const loaded = () => until('the page is loaded', async () => (await it.page.locator('.animate-pulse').count()) === 0)
 
-/** Rules of axe that look at colours; all others look at the same page whichever scheme it is shown in. */
+/** Rules of axe about colours. All others give the same result in every colour scheme. */
 const aboutColours = ['color-contrast', 'link-in-text-block']
 
 async function violations(page = it.page, rules?: string[]) {
@@ -62,7 +62,7 @@ async function violations(page = it.page, rules?: string[]) {
   )
 }
 
-/** What is in sight, in both schemes. */
+/** Checks the visible page in both colour schemes. */
 async function expectAccessible(page = it.page): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
   expect(await violations(page), 'light').toEqual([])
@@ -111,7 +111,7 @@ test('the CSP is strict, and the browser blocked nothing', async () => {
   const policy = headers.get('content-security-policy') ?? ''
   expect(policy).toContain("default-src 'self'")
   expect(policy).not.toMatch(/unsafe|data:|\*/)
-  // A page that does not exist is answered with 404, which the browser reports as well.
+  // The browser also reports the 404 of a page that does not exist.
   expect(it.complaints.filter((text) => !/\/no\/such\/page .*\b404\b/.test(text))).toEqual([])
 })
 

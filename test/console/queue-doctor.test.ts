@@ -3,14 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { type Console, openConsole } from './console.ts'
 
-/** A real Postfix that says of some recipients what remote servers say. */
+/** A real Postfix that gives some recipients the replies of real remote servers. */
 const replies = {
   'full1@far.test': '452 4.2.2 Mailbox full, 93 of 90 MB',
   'full2@far.test': '452 4.2.2 Mailbox full, 120 of 100 MB',
   'grey@far.test': '450 4.2.0 Greylisted, see http://postgrey.example/help/far.test.html',
 }
 
-/** A reply that turns the direction of the text behind it. */
+/** A reply with a control character that reverses the direction of the following text. */
 const hostile = { 'odd@far.test': '450 4.0.0 come \u202egpj.exe' }
 
 let it: Console
@@ -41,7 +41,7 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await page.getByText('2 messages').first().waitFor()
   expect((await lines.allInnerTexts()).map((text) => text.split('\n')[0])).toEqual(['2 messages', '1 message'])
   const full = lines.filter({ hasText: 'Mailbox full' })
-  // By keyboard alone.
+  // With only the keyboard.
   await full.locator('summary').focus()
   await page.keyboard.press('Enter')
   await full.getByText('The mailbox is over its quota.').waitFor()
@@ -49,12 +49,20 @@ test('why mail waits: a line for each cause, with its explanation, messages and 
   await full.getByText(/returned to its sender after 20 attempts or 120 hours/).waitFor()
 
   await full.getByRole('button', { name: 'Retry' }).click()
-  await page.getByRole('dialog').getByText('2 messages').waitFor()
+  await page.getByRole('dialog', { name: /2 messages/ }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
-  await page.getByText('Retry: requested').waitFor()
+  await page.getByText('Retry requested').waitFor()
+
+  // The number is shown before a host is typed.
+  await full.getByRole('button', { name: 'Reroute' }).click()
+  const reroute = page.getByRole('dialog', { name: 'Reroute 2 messages?' })
+  await reroute.getByText('2 messages').last().waitFor()
+  await reroute.getByLabel('To host').fill(`127.0.0.1:${postfix.port}`)
+  expect(await reroute.getByRole('button', { name: 'Reroute' }).isEnabled()).toBe(true)
+  await reroute.getByRole('button', { name: 'Cancel' }).click()
 
   await full.getByRole('button', { name: 'Hold' }).click()
-  await page.getByRole('dialog').getByText('2 messages').waitFor()
+  await page.getByRole('dialog', { name: /2 messages/ }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Hold' }).click()
   const held = lines.filter({ hasText: 'Held' })
   await held.waitFor()

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { type Console, openConsole, signIn } from './console.ts'
 
-/** What those below owner see: no control that the API would refuse, a reason in its place, and no page that breaks. */
+/** What roles below owner see: no control that the API would refuse, a reason in its place, and no broken page. */
 
 let it: Console
 let message: string
@@ -40,7 +40,7 @@ const entries = {
   relay: '203.0.113.9',
 }
 
-/** Every page, and the role its controls take; `null`: whoever may see it may use it. */
+/** Every page, and the role that its controls need. `null`: everyone who sees the page may use it. */
 const pages: [string, 'operator' | 'admin' | 'owner' | null][] = [
   ['/', null],
   ['/services', 'operator'],
@@ -69,9 +69,9 @@ const pages: [string, 'operator' | 'admin' | 'owner' | null][] = [
 const adminWalks = new Set(['/users', '/lists/kill', '/directory/domains', '/revisions/2'])
 const order = ['viewer', 'operator', 'admin', 'owner']
 
-/** Names of buttons that change something, for whoever reads them. */
+/** Names of buttons that change something. */
 const changes =
-  /^(start|stop|restart|try everything|release|retry|hold|reroute|bounce|delete|edit|new |import|add|remove|save|review|discard|go back|revoke|show content|choose|select|all services)/i
+  /^(start|stop|restart|retry all|release|retry|hold|reroute|bounce|delete|edit|new |import|add|remove|save|review|discard|roll back|revoke|show content|choose|select|all services)/i
 
 async function controls(): Promise<string[]> {
   const found = it.page.locator('#main').locator('button:enabled, input:enabled, select:enabled, textarea:enabled')
@@ -93,7 +93,7 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
   })
 
   test('no page breaks; actions that the role does not allow are absent, and the page says why', async () => {
-    // An admin lacks only what is an owner's: a few pages show that the names above do find the controls.
+    // An admin only lacks the owner's controls. A few pages show that the names above do find controls.
     const walked = role === 'admin' ? pages.filter(([path]) => adminWalks.has(path)) : pages
     for (const [path, needs] of walked) {
       await it.go(path.replace(':id', message))
@@ -108,7 +108,7 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
           path,
         ).not.toEqual([])
       if (may) continue
-      expect(await note.textContent()).toMatch(new RegExp(`Your role is ${role}.*takes the role ${needs}`))
+      expect(await note.textContent()).toMatch(new RegExp(`Your role is ${role}.*you need the role ${needs}`))
       expect(
         (await controls()).filter((name) => changes.test(name)),
         path,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { credentials } from '../system/postern.ts'
 import { type Console, openConsole, signIn } from './console.ts'
 
-/** One sign-in for all tabs of a browser, and what people do with their own account. */
+/** One sign-in for all tabs of a browser, and users' own accounts. */
 let it: Console
 beforeAll(async () => {
   it = await openConsole({ env: { POSTERN_WORKERS: 'none' }, readyWithinMs: 110_000 })
@@ -33,7 +33,7 @@ test('a new tab and a pasted link are signed in, and no script can read the cook
 test('four tabs at once are signed in, and none ends the session of the others', async () => {
   const tabs = await Promise.all(Array.from({ length: 4 }, () => it.context.newPage()))
   await Promise.all(tabs.map((tab) => tab.goto(`${it.postern.url}/audit`)))
-  for (const tab of tabs) await title(tab, 'Audit')
+  for (const tab of tabs) await title(tab, 'Audit log')
   for (const tab of tabs) await tab.close()
   await it.page.reload()
   await title(it.page, 'Overview')
@@ -42,7 +42,7 @@ test('four tabs at once are signed in, and none ends the session of the others',
 test('a sign-out counts for all tabs, and a sign-in too', async () => {
   const tab = await it.context.newPage()
   await tab.goto(`${it.postern.url}/audit`)
-  await title(tab, 'Audit')
+  await title(tab, 'Audit log')
   await it.page.getByRole('button', { name: credentials.email }).click()
   await it.page.getByRole('menuitem', { name: 'Sign out' }).click()
   await tab.getByRole('button', { name: 'Sign in' }).waitFor()
@@ -50,7 +50,7 @@ test('a sign-out counts for all tabs, and a sign-in too', async () => {
   await tab.reload()
   await tab.getByRole('button', { name: 'Sign in' }).waitFor()
   await signIn(it.page)
-  await title(tab, 'Audit')
+  await title(tab, 'Audit log')
   await tab.close()
 })
 
@@ -100,7 +100,7 @@ test('every user sees and ends their own sessions, and changes their own passwor
   const password = 'another good one'
   await page.getByLabel('Current password').fill('wrong')
   await page.getByLabel('New password', { exact: true }).fill(password)
-  await page.getByLabel('New password, again').fill(password)
+  await page.getByLabel('Confirm new password').fill(password)
   await page.getByRole('button', { name: 'Change password' }).click()
   await page.getByText('the current password is wrong').waitFor()
   await page.getByLabel('Current password').fill(user.password)

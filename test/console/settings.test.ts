@@ -10,11 +10,11 @@ afterAll(() => it?.stop())
 type Change = {
   group: string
   label: string
-  /** How the control is used, what the API must say afterwards. */
+  /** How the control is used. `becomes` is the value in the API afterwards. */
   set: { fill: string } | { select: string } | { toggle: true }
   key: string
   becomes: unknown
-  /** A value the form must refuse before anything is sent, and what it says. */
+  /** A value that the form must refuse before sending it, and the message. */
   refuses?: { label: string; value: string; says: RegExp }
   danger?: RegExp
 }
@@ -47,7 +47,7 @@ const changes: Change[] = [
   },
   {
     group: 'tls',
-    label: 'Oldest TLS version',
+    label: 'Minimum TLS version',
     set: { select: '1.3' },
     key: 'minVersion',
     becomes: '1.3',
@@ -58,7 +58,7 @@ const changes: Change[] = [
     set: { fill: '7' },
     key: 'maxFailedLogins',
     becomes: 7,
-    refuses: { label: 'Within', value: 'soon', says: /from 1 to 1,440 minutes/ },
+    refuses: { label: 'Window', value: 'soon', says: /from 1 to 1,440 minutes/ },
   },
   {
     group: 'dictionary',
@@ -78,7 +78,7 @@ const changes: Change[] = [
   },
   {
     group: 'advanced',
-    label: 'Hello message',
+    label: 'Banner text',
     set: { fill: 'at your service' },
     key: 'helloMessage',
     becomes: 'at your service',

@@ -3,7 +3,7 @@ import { until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole, rolledOut, signIn } from './console.ts'
 
-/** What a stranger wrote acts on nothing; what an administrator typed is not lost; what is deleted is named first. */
+/** Text from remote hosts triggers nothing, input of an administrator is not lost, and a deletion names its objects first. */
 
 let it: Console
 beforeAll(async () => {
@@ -65,7 +65,7 @@ test('a hostile message is shown as text: no markup, no control characters, no r
   expect(await page.locator('#main h1').textContent()).toContain('<img src=x')
   expect((await page.locator('#main').innerText()).match(/[\u202a-\u202e]/)).toBeNull()
   expect(await page.title()).not.toContain('owned')
-  await page.getByText(/The beginning of 2\d\d(\.\d)? KiB/).waitFor()
+  await page.getByText(/the beginning of 2\d\d(\.\d)? KiB/).waitFor()
   expect(await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')).toBe(0)
   expect(asked.filter((url) => !url.startsWith(postern.url))).toEqual([])
 })
@@ -108,7 +108,7 @@ test('a session that is ended elsewhere during an edit: after a new sign-in, no 
   await page.getByRole('button', { name: 'New account' }).click()
   await page.getByLabel('Address', { exact: true }).fill('new@example.org')
   await page.getByLabel('Password', { exact: true }).fill('typed before the end')
-  // An owner gives the person a new password, which ends all sessions.
+  // An owner sets a new password for the user, which ends all sessions.
   const again = { ...admin, password: 'another one, long enough' }
   await postern.api.patch(`/v1/users/${id}`, { password: again.password })
   await page.getByRole('button', { name: 'Review and save' }).click()

@@ -5,7 +5,7 @@ import { type ApiProxy, startMiddle } from '../system/api-proxy.ts'
 import { startBothByHand, type WorkerProcess } from '../system/worker-process.ts'
 import { type Console, openConsole, rolledOut } from './console.ts'
 
-/** What is wrong is visible first: a worker that refuses, a port in use, an API that is away, an open relay. */
+/** Problems are visible: a worker that refuses a revision, a port in use, an unavailable API, an open relay. */
 
 let it: Console
 let middle: ApiProxy
@@ -20,7 +20,7 @@ beforeAll(async () => {
   it = await openConsole({ env: { POSTERN_WORKERS: 'none', POSTERN_SUBMISSION_PORT: String(takenPort) } })
   middle = await startMiddle(it.postern.url)
   workers = await startBothByHand(it.postern, middle.url)
-  // A system without a host name has a finding of its own.
+  // A system without a host name has another finding.
   const { revision } = await it.postern.api.patch('/v1/settings/general', { hostname: 'mx.postern.test' })
   await it.postern.settle(revision)
 })

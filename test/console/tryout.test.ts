@@ -4,7 +4,7 @@ import { until } from '../peers/peer.ts'
 import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole } from './console.ts'
 
-/** What unsaved changes would do: to one session, and to the mail that came. */
+/** The effect of unsaved changes on one session, and on recorded traffic. */
 
 let it: Console
 beforeAll(async () => {
@@ -75,13 +75,13 @@ test('a draft is refused with the same errors as saving it', async () => {
 test('unsaved changes are carried to the replay, and back to be saved', async () => {
   const { page } = it
   await it.go('/settings/general')
-  await page.getByLabel('Largest message').fill('10')
+  await page.getByLabel('Maximum message size').fill('10')
   await page.getByRole('link', { name: /yesterday/ }).click()
   await page.getByRole('heading', { level: 1, name: 'Replay' }).waitFor()
   expect(await page.getByLabel('Draft').inputValue()).toContain('"maxMessageBytes": 10')
   await page.getByRole('button', { name: 'Replay' }).click()
   const result = page.getByRole('region', { name: 'Result' })
-  await result.getByText('3 answers would change').waitFor()
+  await result.getByText('3 verdicts would change').waitFor()
   expect(await result.textContent()).toContain('data: accept → message-size')
   expect(await result.textContent()).toContain('eve@remote.example')
   await bothSchemes()

@@ -8,16 +8,16 @@ import { type Postern, type PosternProcess, startPostern } from '../system/poste
 import { connect } from '../wire/client.ts'
 
 /**
- * `npm run faults:attack`: thousands of addresses attack while honest mail flows. Prints memory before and after, the honest
- * rate before and during, and how many addresses were blocked. Ends with 1 when honest mail fell below half, when memory
- * grew past its bound, or when an attacker was not blocked.
+ * `npm run faults:attack`: thousands of addresses attack while legitimate mail flows. Prints memory before and after,
+ * the rate of legitimate mail before and during the attack, and how many addresses were blocked. Exits with 1 if
+ * legitimate mail fell below half, if memory grew past its limit, or if an attacker was not blocked.
  */
 const { values: options } = parseArgs({
   options: {
     addresses: { type: 'string', default: '20000' },
-    /** Over so long the attackers come. */
+    /** The length of the attack. */
     seconds: { type: 'string', default: '60' },
-    /** One attacker of so many guesses passwords: each guess costs the server a password hash. */
+    /** One in this many attackers guesses passwords. Each guess costs the server a password hash. */
     logins: { type: 'string', default: '40' },
   },
 })
@@ -31,7 +31,7 @@ const atOnce = 200
 const attackerAt = (i: number) => `127.${16 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
 const login = `AUTH PLAIN ${Buffer.from('\0jane\0a guess').toString('base64')}`
 
-/** What one attacker does: guesses passwords, guesses recipients, or speaks HTTP. */
+/** Attacks once: guesses passwords, guesses recipients, or speaks HTTP. */
 async function attack(port: number, i: number): Promise<void> {
   const client = await connect({ port, from: attackerAt(i), withinMs: 60_000 })
   try {
@@ -45,7 +45,7 @@ async function attack(port: number, i: number): Promise<void> {
       for (let n = 0; n <= guesses.length; n++) await client.reply()
     } else await client.ask('GET / HTTP/1.1')
   } catch {
-    // It was thrown out in the middle.
+    // The server closed the session early.
   } finally {
     client.destroy()
   }

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * For tests: `NODE_OPTIONS="--import …/test/faults/clock-preload.ts"` lets the clock of a process and of all its threads be
- * set while it runs. `Date` is ahead by as many milliseconds as the file `test-clock` in POSTERN_DATA_DIR says; what counts
- * on by itself (`performance`, timers) is left alone, as when a machine's clock is set. Nothing in Postern knows of it.
+ * For tests: `NODE_OPTIONS="--import …/test/faults/clock-preload.ts"` lets the clock of a process and all its threads
+ * be changed at run time. `Date` is ahead by the number of milliseconds in the file `test-clock` in POSTERN_DATA_DIR.
+ * Monotonic time (`performance`, timers) is unchanged, as when a machine's clock is set. Nothing in Postern knows of
+ * it.
  */
 
 const file = join(process.env.POSTERN_DATA_DIR ?? '.', 'test-clock')
@@ -15,7 +16,7 @@ function look(): void {
   try {
     ahead = Number(readFileSync(file, 'latin1')) || 0
   } catch {
-    // Not there yet.
+    // The file does not exist yet.
   }
 }
 look()

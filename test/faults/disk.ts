@@ -8,8 +8,8 @@ import { ApiRefusal } from '../system/api.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
 
 /**
- * The disk of each directory fills up while mail flows, and gets room again. Nothing that got 250 may be lost or cut, what is
- * refused is refused for now, the service says why it is degraded, and everything goes on by itself.
+ * Fills the disk of each directory while mail flows, then frees space. No message that got 250 may be lost or cut,
+ * refusals must be temporary, the service must say why it is degraded, and everything must recover by itself.
  */
 
 const MiB = 1 << 20
@@ -28,23 +28,28 @@ export type Place = keyof typeof places
 export type DiskRound = {
   place: Place
   accepted: number
-  /** Got 250 and never came. Must be empty. */
+  /** Messages that got 250 and never arrived. Must be empty. */
   lost: string[]
-  /** Came cut. Must be 0. */
+  /** Messages that arrived cut. Must be 0. */
   cut: number
   /** Replies other than 250 while the disk was full; each must be a deferral. */
   refused: Map<string, number>
-  /** What the services said of themselves meanwhile. */
+  /** What the services reported about themselves in that time. */
   states: Set<string>
-  /** Settings were saved while the disk was full: the status of the answer. */
+  /** The status of the response to a settings change while the disk was full. */
   savedWhileFull: number
-  /** The books when all was over, or why they did not balance. */
+  /** The books at the end, or why they did not balance. */
   books: Books | string
 }
 
 const fullForMs = 8_000
+const longestFullMs = 60_000
 
-export async function fillDisk(place: Place, say: (line: string) => void): Promise<DiskRound> {
+/** `degraded`: what a service must say meanwhile; the disk stays full until it does, within reason. */
+export async function fillDisk(
+  place: Place,
+  { say, degraded }: { say: (line: string) => void; degraded?: RegExp | undefined },
+): Promise<DiskRound> {
   const dataDirectory = await temporaryDirectory('data')
   const disk = smallDisk(places[place], join(dataDirectory, place))
   let postern: Postern | undefined
@@ -56,7 +61,7 @@ export async function fillDisk(place: Place, say: (line: string) => void): Promi
       secret: 'correct horse',
     })
     await postern.settle(revision)
-    const round = await fillWhileMailFlows(postern, { place, disk })
+    const round = await fillWhileMailFlows(postern, { place, disk, degraded })
     say(lineOf(round))
     return round
   } catch (error) {
@@ -70,7 +75,7 @@ export async function fillDisk(place: Place, say: (line: string) => void): Promi
 
 async function fillWhileMailFlows(
   postern: Postern,
-  { place, disk }: { place: Place; disk: SmallDisk },
+  { place, disk, degraded }: { place: Place; disk: SmallDisk; degraded: RegExp | undefined },
 ): Promise<DiskRound> {
   const load = startLoad({
     host: postern.host,
@@ -84,8 +89,9 @@ async function fillWhileMailFlows(
   })
   await sleep(1_000)
   const states = new Set<string>()
-  const until = Date.now() + fullForMs
-  while (Date.now() < until) {
+  const from = Date.now()
+  const isSaid = () => !degraded || [...states].some((state) => degraded.test(state))
+  while (Date.now() < from + (isSaid() ? fullForMs : longestFullMs)) {
     await disk.fill()
     for (const state of await statesOf(postern)) states.add(state)
     await sleep(100)

@@ -4,8 +4,8 @@ import { kinds } from './kinds.ts'
 import { type KindResult, runFaultRounds } from './rounds.ts'
 
 /**
- * `npm run faults -- --rounds N [--kind words] [--per-second messages]`: ends with 1 when a message was lost, damaged or returned, or the books did
- * not balance. `--kind`: only those with these words in their name.
+ * `npm run faults -- --rounds N [--kind words] [--per-second messages]`: exits with 1 if a message was lost, damaged or
+ * returned, or the books did not balance. `--kind`: only kinds with these words in their name.
  */
 const { values: options } = parseArgs({
   options: {
@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
 })
 
 const interrupted = new AbortController()
-// Ctrl-C once: what was counted so far is shown. Twice: it ends at once.
+// Ctrl-C once prints the results so far. Twice exits at once.
 process.once('SIGINT', () => interrupted.abort())
 
 console.log(`${conditions()}\n`)

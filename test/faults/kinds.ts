@@ -6,7 +6,7 @@ import { remotes } from './kinds/remote.ts'
 import { settingsFiles } from './kinds/settings.ts'
 import type { AnyKind } from './round.ts'
 
-/** Every kind of round there is, in the order in which they take turns. A new one is a file in `kinds` and a name here. */
+/** Every kind of round, in the order in which they take turns. To add one, add a file to `kinds` and its name here. */
 export const kinds: readonly AnyKind[] = [
   ...kills,
   ...indexFiles,

@@ -4,13 +4,13 @@ import { type Postern, startPostern } from '../system/postern.ts'
 import { connect } from '../wire/client.ts'
 import { copySettings } from './kinds/settings.ts'
 
-/** An administrator puts an older settings.db back: the workers enforce what the console shows. */
+/** An administrator restores an older settings.db, and the workers enforce what the console shows. */
 
 let postern: Postern | undefined
 afterEach(() => postern?.stop())
 showLogsOnFailure(() => [postern])
 
-/** What a client sees: the size limit, and whether this machine may relay. */
+/** Returns what a client sees: the size limit, and whether this machine may relay. */
 async function enforced({ host, smtpPort }: Postern) {
   const client = await connect({ host, port: smtpPort })
   const size = (await client.hello()).get('SIZE')

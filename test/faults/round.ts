@@ -1,13 +1,13 @@
 import type { Load } from '../bench/load.ts'
 import type { Postern } from '../system/postern.ts'
 
-/** What one kind of round does to a Postern while mail flows in and out. */
+/** One kind of fault, applied to a Postern while mail flows in and out. */
 
 export type World = {
   postern: Postern
-  /** Of a load that goes on meanwhile. */
+  /** Results of the load in that time. */
   load: Load
-  /** Sends all mail to a port where nobody listens, so that it waits in the queue; and back to the sink. */
+  /** Sends all mail to a port where nothing listens, so that it waits in the queue, or back to the sink. */
   holdUp(): Promise<void>
   letGo(): Promise<void>
   /** Sends all mail to this port of the machine. */
@@ -17,16 +17,16 @@ export type World = {
 }
 
 export type Kind = {
-  /** As it stands in the table, e.g. `kill -9 smtp`. */
+  /** Its name in the table, e.g. `kill -9 smtp`. */
   name: string
   /**
-   * Called at a random moment of the load; when it resolves all parts run again or will by themselves. The round then lets
-   * everything go, and demands that what got 250 has come whole and the books balance.
+   * Called at a random moment of the load. When it resolves, all parts run again or will do so by themselves. The round
+   * then waits until the queue is empty, and checks that every message with 250 arrived intact and the books balance.
    */
   disturb(world: World): Promise<void>
 }
 
-/** A kind that needs a Postern of its own. It answers what came of the round. */
+/** A kind that needs its own Postern. Returns the result of the round. */
 export type OwnKind = {
   name: string
   run(): Promise<{ accepted: number; lost: string[]; damaged: number; unbalanced: string[] }>

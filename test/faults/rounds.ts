@@ -9,13 +9,13 @@ import { kinds as allKinds } from './kinds.ts'
 import type { AnyKind, Kind, OwnKind, World } from './round.ts'
 
 /**
- * Faults of every kind in turn, at random moments, while mail flows in and out. What got 250 must reach the sink at least
- * once and whole, nothing may be returned, and after each round the books must balance.
+ * Runs faults of every kind in turn, at random moments, while mail flows in and out. Every message that got 250 must
+ * reach the sink intact at least once, nothing may bounce, and the books must balance after each round.
  */
 
 export type FaultRoundsOptions = {
   rounds: number
-  /** One line a round, and what Postern wrote when something is wrong. */
+  /** Gets one line per round, and Postern's output if something is wrong. */
   say: (line: string) => void
   /** All without it. */
   kinds?: readonly AnyKind[]
@@ -25,12 +25,12 @@ export type FaultRoundsOptions = {
   perSecond?: number
 }
 
-/** What came of the rounds of one kind. */
+/** The results of the rounds of one kind. */
 export type KindResult = {
   rounds: number
   /** Messages that got 250. */
   accepted: number
-  /** Got 250 and never came. Must be empty. */
+  /** Messages that got 250 and never arrived. Must be empty. */
   lost: string[]
   /** Deliveries beyond the first of a message, of whichever round, that came in rounds of this kind. */
   duplicates: number
@@ -42,9 +42,9 @@ export type FaultRoundsResult = KindResult & {
   byKind: Map<string, KindResult>
   /** Those of them that a Postern of a round's own accepted. */
   acceptedElsewhere: number
-  /** Came cut or changed. Must be 0. */
+  /** Messages that arrived cut or changed. Must be 0. */
   damaged: number
-  /** Came without a 250: the connection was lost between. Allowed (RFC 5321 §6.1 leaves the sender in doubt). */
+  /** Messages that arrived without a 250, because the connection was lost. Allowed: RFC 5321 §6.1 leaves the sender in doubt. */
   withoutReply: number
   refused: Map<string, number>
 }
@@ -138,7 +138,7 @@ type Round = {
   hands: Omit<World, 'postern' | 'load'>
 }
 
-/** Load, a fault somewhere in it; then all parts run again, and everything may go. */
+/** Runs a load with a fault in it, then waits until all parts run again and the queue is empty. */
 async function oneRound(postern: Postern, { round, kind, options, hands }: Round): Promise<Load> {
   const load = startLoad({
     host: postern.host,
@@ -173,15 +173,15 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
   const of = result.byKind.get(kind.name) ?? empty()
   result.byKind.set(kind.name, of)
   const missing = () => [...load.accepted].filter((id) => !copies.has(id))
-  // A message whose attempt was cut off waits for its next try; an operator's "run the queue now" makes that now.
+  // A message whose attempt was cut off waits for its next attempt. Running the queue tries it now.
   const allCame = async () => {
     if (missing().length === 0) return true
     await postern.api.post('/v1/queue/run', {})
     return false
   }
-  await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 2_000 }).catch(() => {})
+  await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 500 }).catch(() => {})
   const books: Books | string = await postern
-    .quiet({ withinMs: 300_000, everyMs: 500 })
+    .quiet({ withinMs: 300_000, everyMs: 200 })
     .catch((error: Error) => error.message)
   const about = `round ${round + 1}, ${kind.name}`
   for (const sum of [result, of]) {
@@ -190,7 +190,7 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     sum.lost.push(...missing())
     if (typeof books === 'string') sum.unbalanced.push(`${about}: ${books}`)
     else {
-      // Books that balance because they never heard of a message do not count, nor do those that sent mail back.
+      // Books do not count as balanced if a message is missing from them or mail bounced.
       const here = result.accepted - result.acceptedElsewhere
       if (books.total.received < here && sum === result)
         sum.unbalanced.push(`${about}: ${books.total.received} in the books, ${here} got 250`)

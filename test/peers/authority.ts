@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import type { Certificate } from './certificate.ts'
 import { temporaryDirectory } from './peer.ts'
 
-/** A certificate authority of the tests' own. */
+/** A certificate authority for the tests. */
 export type Authority = {
   /** Its certificate as a file, as POSTERN_CA_FILE takes it, and as text. */
   file: string

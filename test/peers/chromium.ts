@@ -1,6 +1,6 @@
 import { type Browser, chromium } from 'playwright-core'
 
-/** Without these the browser asks the world for updates and hints, which a closed network answers with noise. */
+/** Without these, the browser requests updates and hints from the Internet, which fail noisily in a closed network. */
 const quiet = [
   '--no-sandbox',
   '--disable-gpu',
@@ -11,7 +11,7 @@ const quiet = [
   '--disable-sync',
 ]
 
-/** Debian's Chromium without a window, with an empty profile of its own. `close()` it. */
+/** Starts Debian's Chromium without a window and with an empty profile. Call `close()` at the end. */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: quiet })
 }

@@ -29,7 +29,7 @@ export type SignatureOptions = {
   headerList?: string
 }
 
-/** The message with a signature of each key on top. Lines end in CRLF. */
+/** Returns the message with a signature by each key at the top. Lines end in CRLF. */
 export async function signed(message: string, keys: DkimKey[], options: SignatureOptions = {}): Promise<string> {
   const { signatures, errors } = await dkimSign(message, {
     canonicalization: options.canonicalization ?? 'relaxed/relaxed',

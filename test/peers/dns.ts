@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, type Peer, startPeer, temporaryDirectory, until } from './peer.ts'
 
-/** What the DNS says of one name. A name that is not described does not exist (NXDOMAIN). */
+/** The DNS records of one name. A name that is not listed does not exist (NXDOMAIN). */
 type DnsName =
   /** Any kind not listed is an empty answer (NODATA). */
   | {
@@ -13,9 +13,9 @@ type DnsName =
       txt?: string[]
       ptr?: string[]
     }
-  /** Every question about it, or below it, is answered SERVFAIL. */
+  /** Every query for it, or below it, is answered with SERVFAIL. */
   | 'servfail'
-  /** Every question about it, or below it, is dropped: the asker's own timeout decides. */
+  /** Every query for it, or below it, is dropped, so the client's own timeout decides. */
   | 'timeout'
 
 /** Lower-case names without a final dot. */
@@ -27,11 +27,11 @@ export type DnsZone = {
 export type Dns = Peer & {
   /** `127.0.0.1:5353`, as POSTERN_DNS_SERVERS takes it. */
   server: string
-  /** Resolves when the new zone is what it answers. */
+  /** Resolves when it answers from the new zone. */
   change(zone: DnsZone): Promise<void>
 }
 
-/** A real DNS server (unbound) that knows this zone and asks nobody else. */
+/** A real DNS server (unbound) with this zone, which asks no other server. */
 export async function startDns(zone: DnsZone, host = '127.0.0.1'): Promise<Dns> {
   const port = await freePort(host)
   const directory = await temporaryDirectory('dns')
@@ -72,7 +72,7 @@ function configuration(of: { zone: DnsZone; host: string; port: number; director
   const names = Object.entries(of.zone.names)
   const local = names.flatMap(([name, is]) => recordsOf(name, is))
   const reverse = Object.entries(of.zone.ptr ?? {}).map(([address, name]) => `local-data-ptr: "${address} ${name}."`)
-  // A forwarder it may not ask: unbound answers SERVFAIL at once.
+  // A forwarder that it may not ask makes unbound answer SERVFAIL at once.
   const failing = names.filter(([, is]) => is === 'servfail')
   return `server:
   interface: ${of.host}

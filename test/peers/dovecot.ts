@@ -11,7 +11,7 @@ export type Dovecot = Peer & {
 
 const nobody = 65_534
 
-/** Dovecot's LMTP server with these users and nobody else; each has a maildir. Root is needed. */
+/** Dovecot's LMTP server with only these users, each with a maildir. Needs root. */
 export async function startDovecot({
   users,
   host = '127.0.0.1',

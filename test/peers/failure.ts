@@ -10,14 +10,14 @@ function show(writers: (Writer | undefined)[]): void {
   for (const writer of writers) if (writer) console.error(`--- ${writer.name} wrote:\n${writer.logs()}`)
 }
 
-/** For what lives as long as a test file: prints what each wrote when a test fails. */
+/** For programs that run as long as a test file: prints their output when a test fails. */
 export function showLogsOnFailure(writers: () => (Writer | undefined)[]): void {
   afterEach(({ task }) => {
     if (task.result?.state === 'fail') show(writers())
   })
 }
 
-/** For what lives as long as one test: what is kept with the answer is stopped after it, and shown when it fails. */
+/** For programs that run as long as one test: stops them after it, and prints their output if it fails. */
 export function peersOfEachTest(): <T extends Peer>(starting: Promise<T>) => Promise<T> {
   const started: Peer[] = []
   afterEach(async ({ task }) => {

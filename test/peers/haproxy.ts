@@ -8,7 +8,7 @@ export type HaproxyOptions = {
   /** Which PROXY header it puts before the client's bytes. */
   header: 'v1' | 'v2' | 'none'
   host?: string
-  /** The address it connects from, which is what the server sees as the balancer's; `host` without it. */
+  /** The address it connects from, which the server sees as the balancer's. Default: `host`. */
   from?: string
 }
 

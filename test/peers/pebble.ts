@@ -10,14 +10,14 @@ export type Pebble = Peer & {
 }
 
 export type PebbleOptions = {
-  /** Where HTTP-01 is asked, in place of port 80. */
+  /** The port for HTTP-01 in place of 80. */
   httpPort: number
   /** `ip:port` of the resolver that knows the names. */
   dns: string
   host?: string
 }
 
-/** Let's Encrypt's test authority: real ACME and real HTTP-01, with a root nobody trusts. It waits for nothing. */
+/** Let's Encrypt's test authority: real ACME and real HTTP-01, with an untrusted root and without delays. */
 export async function startPebble({ httpPort, dns, host = '127.0.0.1' }: PebbleOptions): Promise<Pebble> {
   const [port, managementPort] = [await freePort(host), await freePort(host)]
   const directory = await temporaryDirectory('pebble')

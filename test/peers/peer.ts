@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * A real program that a test talks to. Promises: it listens on loopback only, lives in a temporary directory, is ready
- * when its port answers, and neither it nor its directory outlives `stop()` or the test process.
+ * A real program that a test uses. It listens only on loopback, works in a temporary directory, and is ready when its
+ * port answers. Neither it nor its directory outlives `stop()` or the test process.
  */
 export type Peer = {
   readonly name: string
@@ -17,10 +17,10 @@ export type Peer = {
   readonly host: string
   readonly port: number
   readonly directory: string
-  /** All it wrote so far, for the report of a failed test. */
+  /** All its output so far, for the report of a failed test. */
   logs(): string
   signal(name: NodeJS.Signals): void
-  /** SIGTERM, SIGKILL after five seconds, and the temporary directory goes. Safe to call twice. */
+  /** Sends SIGTERM, then SIGKILL after five seconds, and removes the temporary directory. Safe to call twice. */
   stop(): Promise<void>
 }
 
@@ -32,9 +32,9 @@ export type PeerProgram = {
   port: number
   directory: string
   env?: NodeJS.ProcessEnv
-  /** Takes its stdout, which then is not kept in the logs. */
+  /** Gets its stdout, which is then not kept in the logs. */
   onOutput?: (text: string) => void
-  /** What it wrote elsewhere than on stdout and stderr. */
+  /** Output besides stdout and stderr. */
   moreLogs?: () => string
   /** Milliseconds until the port must answer; 10 000 without it. */
   readyWithinMs?: number
@@ -48,13 +48,13 @@ process.on('exit', () => {
   }
 })
 
-/** A signal for the program and all it started: each peer leads a process group of its own. */
+/** Signals the program and all its children. Each peer has its own process group. */
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return
   try {
     process.kill(-child.pid, signal)
   } catch {
-    // Already gone: that is what was wanted.
+    // It has already ended, as intended.
   }
 }
 
@@ -63,8 +63,9 @@ export async function temporaryDirectory(name: string): Promise<string> {
 }
 
 /**
- * A port nothing listens on now, below those that the system gives to clients: one of these would soon be somebody's.
- * Never the same twice in one process. Another process may take it before it is used; a start that fails says so.
+ * Returns a port on which nothing listens now, below the range that the system assigns to clients, because a client
+ * could soon use such a port. Never returns the same port twice in one process. Another process may take it before it
+ * is used; then the start fails and says so.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
@@ -86,7 +87,7 @@ function canListen(host: string, port: number): Promise<boolean> {
   })
 }
 
-/** Whether something accepts a connection at this moment. */
+/** Returns whether something accepts a connection now. */
 export function answers(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
@@ -95,7 +96,7 @@ export function answers(host: string, port: number): Promise<boolean> {
   })
 }
 
-/** Asks again every `everyMs` until the answer is true. Rejects after `withinMs`, naming what was waited for. */
+/** Checks every `everyMs` until the result is true. Rejects after `withinMs` with `what` it waited for. */
 export async function until(
   what: string,
   ask: () => boolean | Promise<boolean>,
@@ -108,7 +109,7 @@ export async function until(
   }
 }
 
-/** Starts a program and resolves when its port answers. Rejects with all it wrote when it ends or stays silent. */
+/** Starts a program and resolves when its port answers. If it ends or stays silent, rejects with its output. */
 export async function startPeer(program: PeerProgram): Promise<Peer> {
   const child = spawn(program.command, program.args, {
     cwd: program.directory,

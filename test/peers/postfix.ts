@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import type { Certificate } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
-/** What this Postfix does with mail it has taken. */
+/** What this Postfix does with accepted mail. */
 export type PostfixDelivery =
   /** Keeps each message as a file, by recipient. */
   | { to: 'maildir' }
-  /** Throws it away, after it has gone through the queue like any other. */
+  /** Discards it after it has passed the queue like any other. */
   | { to: 'discard' }
   /** Leaves it in the hold queue. */
   | { to: 'hold' }
@@ -18,7 +18,7 @@ export type PostfixOptions = {
   deliver: PostfixDelivery
   /** A loopback address; 127.0.0.1 without it. */
   host?: string
-  /** A free one without it. */
+  /** Default: a free port. */
   port?: number
   hostname?: string
   /** Domains it answers for; any other is taken too, because the client is on loopback. Needed for `maildir`. */
@@ -27,7 +27,7 @@ export type PostfixOptions = {
   certificate?: Certificate
   /** Recipient → reply, e.g. `{'nobody@a.test': '550 5.1.1 no such user'}`. */
   reject?: Record<string, string>
-  /** Further lines of main.cf, which win. */
+  /** More lines for main.cf, which override the others. */
   settings?: Record<string, string>
   /** false: nothing is logged, as on a machine whose syslog costs nothing. */
   log?: boolean
@@ -70,8 +70,8 @@ postlog unix-dgram n - n - 1 postlogd
 `
 
 /**
- * A private Postfix: own configuration, queue and data directories, all defaults of Debian that matter for speed and
- * durability untouched (it syncs each message before 250). Root is needed, as for any Postfix.
+ * A private Postfix with its own configuration, queue and data directories. All Debian defaults that matter for speed
+ * and durability are unchanged (it syncs each message before 250). Needs root, like any Postfix.
  */
 export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   if (process.getuid?.() !== 0) throw new Error('Postfix starts only as root; run the system tests as root')
@@ -116,14 +116,14 @@ export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   }
 }
 
-/** A file that looks old: each Postfix process waits until a configuration has not changed for two seconds. */
+/** Backdates a file, because each Postfix process waits until its configuration has not changed for two seconds. */
 async function writeSettled(path: string, text: string): Promise<void> {
   await writeFile(path, text)
   const before = new Date(Date.now() - 60_000)
   await utimes(path, before, before)
 }
 
-/** What `postfix check` would make. */
+/** Creates what `postfix check` would create. */
 async function makeQueue(queue: string, owner: number): Promise<void> {
   await mkdir(join(queue, 'pid'))
   const own = [
@@ -160,7 +160,7 @@ function mainSettings(options: PostfixOptions, host: string, directory: string):
     inet_protocols: host.includes(':') ? 'ipv6' : 'ipv4',
     mynetworks: '127.0.0.0/8 [::1]/128',
     smtpd_recipient_restrictions: `${refuse}${hold}permit_mynetworks, reject_unauth_destination`,
-    // Names in tests are not the world's, and a look-up outside would hang.
+    // Names in tests are not real, and a look-up outside would hang.
     smtpd_peername_lookup: 'no',
     alias_maps: '',
     notify_classes: '',
@@ -201,7 +201,7 @@ async function userId(name: string): Promise<number> {
   return Number(line.split(':')[2])
 }
 
-/** The new messages of a maildir, in the order of their names; none when it does not exist yet. */
+/** Returns the new messages of a maildir in the order of their names, or none if it does not exist yet. */
 export async function readMaildir(directory: string): Promise<string[]> {
   const inbox = join(directory, 'new')
   if (!existsSync(inbox)) return []

@@ -5,7 +5,7 @@ import { type Certificate, selfSigned } from './certificate.ts'
 import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 
 export type Rsyslog = Peer & {
-  /** What a local program writes to, in place of /dev/log. */
+  /** The socket for local programs, in place of /dev/log. */
   socket: string
   /** PEM file of the certificate, for NODE_EXTRA_CA_CERTS; empty without TLS. */
   trust: string
@@ -16,7 +16,7 @@ export type Rsyslog = Peer & {
 export type RsyslogOptions = {
   tls?: boolean
   host?: string
-  /** To come back where another was. */
+  /** The port of a previous one, to replace it. */
   port?: number
   certificate?: Certificate
 }

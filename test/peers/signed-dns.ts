@@ -8,9 +8,9 @@ import { freePort, type Peer, startPeer, temporaryDirectory } from './peer.ts'
 /** Zones with their records as a zone file has them, e.g. `{'a.test': ['@ MX 10 mx', 'mx A 127.0.0.2']}`. */
 export type SignedZones = {
   signed: Record<string, string[]>
-  /** Served as they are: nobody can say whether they are true. */
+  /** Served unsigned, so their authenticity is unknown. */
   unsigned?: Record<string, string[]>
-  /** Signed, then changed: what the DNS says cannot be true. */
+  /** Signed, then changed, so validation fails. */
   forged?: Record<string, string[]>
 }
 
@@ -20,7 +20,7 @@ export type SignedDns = Peer & {
 
 const run = promisify(execFile)
 
-/** unbound as a validating resolver, which asks nobody: it holds the zones, signed by ldns, and trusts their keys. */
+/** unbound as a validating resolver without other servers: it has the zones, signed by ldns, and trusts their keys. */
 export async function startSignedDns(zones: SignedZones, host = '127.0.0.1'): Promise<SignedDns> {
   const port = await freePort(host)
   const directory = await temporaryDirectory('signed-dns')

@@ -24,7 +24,7 @@ export async function startSmtpServer(at: {
   port: number
   certificate: Certificate
   requireTls?: boolean
-  /** Who may send; without it anybody. A wrong password is repeated in the refusal, which some servers do. */
+  /** Who may send. Default: anyone. The refusal of a wrong password repeats it, as some servers do. */
   login?: { user: string; secret: string; methods: string[] }
 }): Promise<SmtpServerPeer> {
   const taken: TakenMail[] = []

@@ -12,11 +12,11 @@ export type SmtpSinkOptions = {
   rejectSoft?: string[]
   /** Sessions at once; 256 without it. */
   sessions?: number
-  /** Anything else smtp-sink(1) knows. */
+  /** Other options of smtp-sink(1). */
   more?: string[]
 }
 
-/** One message as smtp-sink wrote it down: what was said in the envelope, and the message as it came. */
+/** One message as smtp-sink stored it: the envelope and the unchanged message. */
 type SunkMessage = {
   sender: string
   recipients: string[]
@@ -33,7 +33,7 @@ export type SmtpSink = Peer & {
 
 const nobody = 65_534
 
-/** Postfix's smtp-sink(1): takes all mail as fast as C can, counts it, and forgets it unless `keep`. */
+/** Postfix's smtp-sink(1): accepts all mail as fast as possible, counts it, and discards it unless `keep`. */
 export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<SmtpSink> {
   const host = options.host ?? '127.0.0.1'
   const port = await freePort(host)

@@ -9,7 +9,7 @@ export type SmtpSourceOptions = {
   bytes: number
   /** Several messages on one connection; false: one message per connection. */
   reuse: boolean
-  /** A whole message to send in place of what it would make up; lines end in LF here. */
+  /** A complete message to send instead of a generated one. Lines end in LF here. */
   file?: string
   from?: string
   to?: string
@@ -23,11 +23,11 @@ export type SmtpSourceRun = {
   /** From its start to its end, in milliseconds. */
   elapsedMs: number
   perSecond: number
-  /** What it complained of; empty when all went well. */
+  /** Its error output. Empty if there was none. */
   complaints: string
 }
 
-/** Postfix's smtp-source(1): sends messages as fast as C can, without pipelining. Rejects when it gives up. */
+/** Postfix's smtp-source(1): sends messages as fast as possible, without pipelining. Rejects if it gives up. */
 export function runSmtpSource(options: SmtpSourceOptions): Promise<SmtpSourceRun> {
   const args = [
     ...['-s', String(options.sessions), '-m', String(options.messages)],

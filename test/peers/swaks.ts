@@ -7,7 +7,7 @@ export type SwaksRun = {
   output: string
 }
 
-/** Sends one mail with swaks, a client people use by hand. Never rejects for what the server answered. */
+/** Sends one message with swaks, a manual test client. Does not reject, whatever the server replies. */
 export function runSwaks(to: { host: string; port: number }, args: string[]): Promise<SwaksRun> {
   return new Promise((resolve, reject) => {
     const child = spawn('swaks', ['--server', to.host, '--port', String(to.port), '--timeout', '10', ...args], {

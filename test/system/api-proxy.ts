@@ -3,21 +3,21 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf } from './sqs.ts'
 
-/** What happens to a request: it goes on after so many milliseconds, it is never answered, or it was stored and the answer is lost. */
+/** What happens to a request: it is passed on after this many milliseconds, never answered, or stored without an answer. */
 export type Meddling = number | 'hang' | 'lose the answer'
 
 export type ApiProxy = {
   readonly url: string
-  /** For requests whose path begins with this, until told otherwise. */
+  /** Sets it for requests whose path begins with this, until the next call. */
   meddle(path: string, how: Meddling): void
   /** Answers to requests whose path begins with this are changed on their way to the worker of this id. */
   rewrite(path: string, change: (text: string, worker: string) => string): void
-  /** Nothing is in the way any more; what hangs is cut. */
+  /** Removes all faults and closes requests that hang. */
   clear(): void
   stop(): Promise<void>
 }
 
-/** Stands between workers and the API. */
+/** A proxy between workers and the API. */
 export async function startMiddle(target: string): Promise<ApiProxy> {
   const rules = new Map<string, Meddling>()
   const rewrites = new Map<string, (text: string, worker: string) => string>()
@@ -59,7 +59,7 @@ export async function startMiddle(target: string): Promise<ApiProxy> {
   }
 }
 
-/** Who asks, as its token says; not verified, it is only passed on. */
+/** Returns the caller from the token, without verification. */
 function workerOf(authorization = ''): string {
   const [, payload = ''] = authorization.split('.')
   return payload ? String(JSON.parse(Buffer.from(payload, 'base64url').toString()).sub) : ''

@@ -1,6 +1,6 @@
 import type { Problem, WriteResult } from '@postern/contract/views.ts'
 
-/** An answer as it came, for tests that look at statuses and headers. `body` is parsed when it is JSON. */
+/** An unchanged response, for tests of statuses and headers. `body` is parsed if it is JSON. */
 export type ApiAnswer = {
   status: number
   headers: Headers
@@ -10,20 +10,20 @@ export type ApiAnswer = {
 
 export type ApiCall = {
   query?: Record<string, string | number | boolean>
-  /** Sent as JSON; a string goes as it is. */
+  /** Sent as JSON. A string is sent unchanged. */
   body?: unknown
-  /** Sent as they are, instead of a body; `headers` say what they are. */
+  /** Bytes sent instead of a body. `headers` give their type. */
   bytes?: Buffer
   headers?: Record<string, string>
   /** The revision the caller has seen: `If-Match: "<n>"`. */
   ifMatch?: number
-  /** Without a token, or with another than the administrator's. */
+  /** Another token than the administrator's, or none. */
   token?: string | null
   /** Milliseconds; 30 000 without it. */
   withinMs?: number
 }
 
-/** What every refused call throws: all the API said, so that a failed test explains itself. */
+/** Thrown for every refused call, with the whole response, so that a failed test explains itself. */
 export class ApiRefusal extends Error {
   readonly answer: ApiAnswer
   constructor(what: string, answer: ApiAnswer) {
@@ -38,7 +38,7 @@ export class ApiRefusal extends Error {
   }
 }
 
-/** The API of one Postern, as its administrator. Signs in at the first call, and again when the token has run out. */
+/** The API of one Postern, as its administrator. Signs in at the first call, and again when the token expires. */
 export class Api {
   readonly url: string
   readonly #credentials: { email: string; password: string }
@@ -58,7 +58,7 @@ export class Api {
     return this.#token
   }
 
-  /** Any call, whatever it answers. */
+  /** Makes any call and returns the response, whatever its status. */
   async call(method: string, path: string, call: ApiCall = {}): Promise<ApiAnswer> {
     const own = call.token === undefined
     const answer = await this.#fetch(method, path, own ? { ...call, token: await this.token() } : call)
@@ -67,7 +67,7 @@ export class Api {
     return this.#fetch(method, path, { ...call, token: await this.token() })
   }
 
-  /** The answer's body. Rejects with `ApiRefusal` unless the status is 2xx. */
+  /** Returns the body of the response. Rejects with `ApiRefusal` unless the status is 2xx. */
   async get<T>(path: string, query: ApiCall['query'] = {}): Promise<T> {
     return this.#expect<T>('GET', path, { query })
   }

@@ -7,13 +7,13 @@ import { connect } from '../wire/client.ts'
 import { startWireSink } from '../wire/sink.ts'
 import { type Postern, type PosternProcess, startPostern } from './postern.ts'
 
-/** README, "Backup and restore": a copy of the whole data directory from one moment is a backup, also of a running system. */
+/** README, "Back up": a snapshot of the whole data directory is a backup, even of a running system. */
 
 const run = promisify(execFile)
 const started: Postern[] = []
 showLogsOnFailure(() => started)
 afterAll(async () => {
-  // The first was killed as a lost machine is, so it cannot end well.
+  // The first one was killed like a lost machine, so it does not exit cleanly.
   await started[0]?.stop().catch(() => {})
   await started[1]?.stop()
 })
@@ -36,7 +36,7 @@ async function send({ smtpPort }: Postern, recipient: string, subject: string): 
   await client.say('QUIT').expect(221)
 }
 
-/** As a snapshot of the file system would: nothing is written while it is taken. */
+/** Copies like a snapshot of the file system: nothing is written meanwhile. */
 async function snapshot(postern: Postern, to: string): Promise<void> {
   const pids = (['api', 'smtp', 'queue'] as PosternProcess[]).flatMap((part) => postern.pids(part))
   for (const pid of pids) process.kill(pid, 'SIGSTOP')
@@ -71,7 +71,7 @@ it('a snapshot has the settings, the mailboxes and the waiting mail, and continu
 
   const copy = await temporaryDirectory('backup-copy')
   await snapshot(first, copy)
-  // What happens after the backup is not in it.
+  // Changes after the backup are not in it.
   await first.api.patch('/v1/settings/general', { maxMessageBytes: 1_000_000 })
   await send(first, 'ann@home.test', 'after the backup')
   for (const part of ['api', 'smtp', 'queue'] as const) await first.kill(part)

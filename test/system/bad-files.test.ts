@@ -12,7 +12,7 @@ import { startWireSink, type WireSink } from '../wire/sink.ts'
 import { type Postern, startPostern } from './postern.ts'
 import { startBothByHand, type WorkerProcess } from './worker-process.ts'
 
-/** Files that are damaged or full: said in words, nothing lost that can be kept, nothing that runs in circles. */
+/** Damaged or full files: reported clearly, nothing lost that can be kept, and no endless restarts. */
 
 let postern: Postern | undefined
 let sink: WireSink | undefined
@@ -46,7 +46,7 @@ async function send({ smtpPort }: Postern, subject: string, bytes = 100): Promis
 const eventsOf = async ({ api }: Postern, type: string) =>
   (await api.get<Page<RecordedEvent>>('/v1/events', { type })).items
 
-/** A domain whose mail goes to the sink, but not while the Queue Manager is stopped. */
+/** Adds a domain whose mail goes to the sink. */
 async function withDomain(running: Postern, arrived: string[]): Promise<void> {
   sink = await startWireSink({ take: ({ content }) => arrived.push(/^Subject: (.*)\r$/m.exec(content)?.[1] ?? '') })
   const route = { type: 'smtp', host: sink.host, port: sink.port, tls: 'none' }
@@ -143,7 +143,7 @@ it('damaged bytes in the spool cost one message, which is reported; the others a
   await running.kill('queue')
   const spool = join(directory, 'spool', 'smtp-1')
   await running.stop()
-  // Written while no Queue Manager looks, and damaged before one does.
+  // Written while no Queue Manager runs, and damaged before one does.
   postern = running = await startPostern({ dataDirectory: directory, env: { POSTERN_WORKERS: 'none' } })
   let workers = await startBothByHand(running)
   hands.push(...Object.values(workers))
@@ -164,7 +164,7 @@ it('damaged bytes in the spool cost one message, which is reported; the others a
   await until('the two others and a notification came', () => arrived.length >= 3, { withinMs: 20_000 })
   expect(arrived).toEqual(expect.arrayContaining(['first', 'third']))
   expect(arrived).not.toContain('second')
-  // The index tells of itself when kill -9 came between its two files: that is another event, without a message.
+  // If kill -9 came between writes of its two files, the index records another event, without a message.
   const damaged = async () => (await eventsOf(running, 'message.damaged')).filter(({ messageId }) => messageId)
   await until('the damage is an event', async () => (await damaged()).length === 1)
   const { total } = await running.quiet()
@@ -184,7 +184,7 @@ it.runIf(mayMount)('a disk that fills up: 452 4.3.1 before it happens, and mail 
   const running = await start()
   await withDomain(running, [])
   await send(running, 'fits', 1_000_000)
-  // The reserve is 128 MiB: this leaves less, and yet more than any message needs.
+  // The reserve is 128 MiB. This leaves less, but more than any message needs.
   writeFileSync(join(directory, 'ballast'), Buffer.alloc(60 << 20, 1))
   const client = await connect({ port: running.smtpPort })
   await client.hello()

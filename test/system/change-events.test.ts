@@ -6,7 +6,7 @@ import { connect } from '../wire/client.ts'
 import { type Postern, startPostern } from './postern.ts'
 import { type FakeSqs, sqsEnvironment, startFakeSqs } from './sqs.ts'
 
-/** A change is enforced whatever becomes of its events: only the number decides, and every worker asks by itself. */
+/** A change is enforced whatever happens to its notifications: only the revision number counts, and every worker also polls. */
 
 const posterns: Postern[] = []
 const queues: FakeSqs[] = []
@@ -28,7 +28,7 @@ async function fake(options: Parameters<typeof startFakeSqs>[0]): Promise<FakeSq
   return queue
 }
 
-/** The limit a new session is told. */
+/** Returns the size limit that a new session gets. */
 async function announcedSize({ smtpPort }: Postern): Promise<number> {
   const client = await connect({ port: smtpPort, from: '127.0.0.7' })
   const size = Number((await client.hello()).get('SIZE'))

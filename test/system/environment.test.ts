@@ -41,7 +41,7 @@ it('ports and balancers in the environment override the settings, and the API sh
   await postern.settle(revision)
   expect(await answers(postern.host, other)).toBe(false)
 
-  // Refused by address: the answer tells whose address the server believes.
+  // Refused by address, so the reply shows which address the server trusts.
   const entry = await api.post('/v1/lists/control-access', { value: '192.0.2.55', action: 'deny' })
   await postern.settle(entry.revision)
   const said = async (from: string, first: string) => {
@@ -56,7 +56,7 @@ it('ports and balancers in the environment override the settings, and the API sh
     expect(await said(balancer, denied)).toBe(554)
     expect(await said(balancer, granted)).toBe(220)
   }
-  // The setting's balancer is nobody here: it is greeted as itself, and its header is a protocol error.
+  // The balancer in the setting does not count here: it is greeted as a client, and its header is a protocol error.
   const stranger = await connect({ port: smtpPort, from: '127.0.0.7', first: denied })
   await stranger.expect(220)
   expect((await stranger.reply()).code).toBeGreaterThanOrEqual(400)

@@ -6,7 +6,7 @@ import { startPostfix } from '../peers/postfix.ts'
 import { runSwaks } from '../peers/swaks.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** What the README promises a newcomer: start it, send a mail, see it arrive, change a setting, see it obeyed. */
+/** The README's first steps: start Postern, send a message, see it arrive, change a setting, see its effect. */
 
 const keep = peersOfEachTest()
 let postern: Postern | undefined

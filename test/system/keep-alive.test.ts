@@ -11,7 +11,7 @@ import { LogServerSink } from '@postern/runtime/logging/log-server.ts'
 import { callOut } from '@postern/smtp/lookups/callout-dialogue.ts'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-/** A NAT forgets a silent flow after minutes: every outbound connection has a keep-alive timer, as the kernel shows it. */
+/** A NAT forgets a silent connection after minutes, so every outbound connection has a keep-alive timer in the kernel. */
 
 const run = promisify(execFile)
 let server: Server
@@ -76,7 +76,7 @@ test.each(connections)('%s: within 60 s', async (_name, open) => {
   await opened
 })
 
-/** The kernel's timer of the client's end. */
+/** Returns the kernel's timer for the client's end. */
 async function timerOf(socket: Socket): Promise<string> {
   const { stdout } = await run('ss', ['-tnoH', 'sport', '=', `:${socket.remotePort}`])
   return /timer:\(([^)]*)\)/.exec(stdout)?.[1] ?? stdout

@@ -7,7 +7,7 @@ import { showLogsOnFailure } from '../peers/failure.ts'
 import { runSwaks } from '../peers/swaks.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** What Prometheus reads, judged by Prometheus's own tool. */
+/** Checks the metrics and alerts with Prometheus's own tool. */
 let postern: Postern
 showLogsOnFailure(() => [postern])
 beforeAll(async () => {

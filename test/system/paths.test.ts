@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** What is the console's and what is not, and how it travels: asked by a client that sends a path exactly as it is written. */
+/** Which paths the console serves, and how, for a client that sends paths unchanged. */
 let postern: Postern
 showLogsOnFailure(() => [postern])
 beforeAll(async () => {

@@ -9,16 +9,16 @@ import { readMaildir } from '../peers/postfix.ts'
 import { Api } from './api.ts'
 import { isAlive, processesWith } from './processes.ts'
 
-/** Starts Postern as a user would, and tells when it has settled. It knows the system from outside only. */
+/** Starts Postern as a user would, and reports when it has settled. Uses the system only from outside. */
 
 export type PosternOptions = {
   /** The loopback address that everything listens on; 127.0.0.1 without it. */
   host?: string
-  /** Kept after `stop()`; without it a temporary one that goes. */
+  /** Kept after `stop()`. Default: a temporary one, which is removed. */
   dataDirectory?: string
   /** `ip:port,…`, e.g. `dns.server`. */
   dns?: string
-  /** The port asked of MX hosts. */
+  /** The port for MX hosts. */
   outboundPort?: number
   /** Other environment variables; these override the ones above. */
   env?: Record<string, string>
@@ -43,9 +43,9 @@ export type Postern = {
   readonly pid: number
   /** The process ids of one of its parts, read from the operating system. */
   pids(of: PosternProcess): number[]
-  /** kill -9. Of a worker: the API starts another. Of the API: nothing does, call `restart()`. */
+  /** Sends kill -9. The API restarts a worker. To restart the API, call `restart()`. */
   kill(process: PosternProcess): Promise<void>
-  /** Starts the API again after it was killed, on the same data and ports. Its workers live on and are taken over. */
+  /** Starts the API again after it was killed, on the same data and ports. It takes over its workers, which kept running. */
   restart(): Promise<void>
   workers(): Promise<WorkerView[]>
   /** Resolves when a live worker of each service has this revision (or the newest) in force. */
@@ -56,14 +56,14 @@ export type Postern = {
   /** Whole messages kept for a recipient of a domain with the route `maildir`, in the order of their file names. */
   mail(recipient: string): Promise<string[]>
   logs(): string
-  /** SIGTERM; rejects unless it ends with 0 in time. Its temporary directory goes. Safe to call twice. */
+  /** Sends SIGTERM and rejects unless the exit code is 0 in time. Removes its temporary directory. Safe to call twice. */
   stop(): Promise<void>
 }
 
 const root = join(import.meta.dirname, '../..')
-/** Of the administrator that every Postern of the tests starts with. */
+/** The administrator of every Postern in the tests. */
 export const credentials = { email: 'admin@postern.test', password: 'correct horse battery staple' }
-/** Data directories in use, and whether each goes with its Postern. */
+/** Data directories in use, and whether each is removed with its Postern. */
 const running = new Map<string, { temporary: boolean }>()
 process.on('exit', () => {
   for (const [dataDirectory, { temporary }] of running) {
@@ -207,7 +207,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch {
-    // It ended between the look and the signal.
+    // It ended between the check and the signal.
   }
 }
 
@@ -239,7 +239,7 @@ async function settle(workers: () => Promise<WorkerView[]>, revision: number, wi
   })
 }
 
-/** Nothing waits by events and by the Queue Managers' own indexes, and no worker holds events back. */
+/** Nothing waits according to the events and the queue indexes, and no worker has unsent events. */
 function isQuiet({ total, queuedByWorkers, eventsUnsent }: Books): boolean {
   return total.queued === 0 && total.balance === 0 && (queuedByWorkers ?? 0) === 0 && eventsUnsent === 0
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What Linux tells of a process and of those it started. Nothing here changes anything. */
+/** Reads information about a process and its children from Linux. Changes nothing. */
 
 export type ProcessInfo = {
   pid: number
@@ -13,7 +13,7 @@ export type ProcessInfo = {
 /** sysconf(_SC_CLK_TCK), which is 100 on every Linux in use. */
 const ticksPerSecond = 100
 
-/** Undefined when there is no such process, or it has ended and nobody took note yet. */
+/** Returns undefined if there is no such process, or it has ended and is not reaped yet. */
 function processInfo(pid: number): ProcessInfo | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -36,7 +36,7 @@ function allProcesses(): ProcessInfo[] {
     .filter((info) => info !== undefined)
 }
 
-/** This process and all below it. Empty when it is gone. */
+/** Returns this process and all its descendants, or nothing if it is gone. */
 function processTree(root: number): ProcessInfo[] {
   const all = allProcesses()
   const tree = all.filter((info) => info.pid === root)
@@ -49,7 +49,7 @@ export function cpuMicros(root: number): number {
   return processTree(root).reduce((sum, info) => sum + info.cpuMicros, 0)
 }
 
-/** All that were started with this in their environment, whoever their parent is by now. */
+/** Returns all processes started with this in their environment, whatever their parent is now. */
 export function processesWith(name: string, value: string): ProcessInfo[] {
   const wanted = `${name}=${value}`
   return allProcesses().filter(({ pid }) => {

@@ -8,7 +8,7 @@ import { Pool } from '@postern/queue/client/pool.ts'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type Authority, startAuthority } from '../peers/authority.ts'
 
-/** The login at a gateway: the mechanisms that both sides know, one after the other. */
+/** Login at a gateway: tries the mechanisms that both sides support, one after another. */
 
 let authority: Authority
 let certificate: { cert: string; key: string }
@@ -24,7 +24,7 @@ afterEach(() => {
 
 type Gateway = {
   offer: string[]
-  /** The answer to a line of AUTH or to the response of a challenge; `drop` after it closes. */
+  /** The reply to an AUTH command or to the response to a challenge. `drop`: closes afterwards. */
   answer(line: string): string
 }
 

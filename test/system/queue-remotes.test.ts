@@ -8,7 +8,7 @@ import { startDovecot } from '../peers/dovecot.ts'
 import { freePort } from '../peers/peer.ts'
 import { startPostfix } from '../peers/postfix.ts'
 
-/** The Queue Manager's own client against servers that others wrote: Postfix by MX, Dovecot by LMTP, unbound as the DNS. */
+/** The Queue Manager's client against real servers: Postfix by MX, Dovecot over LMTP, unbound as DNS server. */
 
 const open: (() => Promise<unknown>)[] = []
 afterEach(async () => {

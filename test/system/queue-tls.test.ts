@@ -14,8 +14,8 @@ import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
 
 /**
- * What outbound TLS proves, against Postfix with certificates of a test authority and with a self-signed one, the DNS being
- * unbound, which validates zones that ldns signed. All remotes listen on one port, as the world's do on 25.
+ * Tests outbound TLS against Postfix with certificates of a test authority and with a self-signed one. The DNS server
+ * is unbound, which validates zones signed by ldns. All remote hosts listen on one port, as real ones do on 25.
  */
 
 let authority: Authority
@@ -24,7 +24,7 @@ let policies: Server
 let policyPort = 0
 let port = 0
 const remotes = new Map<string, Postfix>()
-/** Domain → text of its policy page. */
+/** The text of the policy page by domain. */
 const pages = new Map<string, string>()
 
 const page = (mode: string, mx: string) => `version: STSv1\r\nmode: ${mode}\r\nmx: ${mx}\r\nmax_age: 86400\r\n`

@@ -10,8 +10,8 @@ import { type SignedDns, startSignedDns, tlsaOf } from '../peers/signed-dns.ts'
 import { type SmtpServerPeer, startSmtpServer } from '../peers/smtp-server.ts'
 
 /**
- * RFC 8689, against servers of another author: one that offers REQUIRETLS, one that does not, and one whose certificate proves
- * nothing. All listen on one port, as the world's do on 25; the DNS is signed.
+ * RFC 8689, against servers by another author: one that offers REQUIRETLS, one that does not, and one whose certificate
+ * is not trusted. All listen on one port, as real ones do on 25. The DNS is signed.
  */
 
 let authority: Authority

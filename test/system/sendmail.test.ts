@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** The command as cron, PHP, git and mailx call it, and the rest of the delivery utility, on a system that runs. */
+/** The command as cron, PHP, git and mailx call it, and the queue commands, on a running system. */
 
 let postern: Postern
 let token: string
@@ -38,6 +38,8 @@ const launcher = join(import.meta.dirname, '../../apps/cli/postern')
 async function run(args: string[], { input = '', env = {}, only, command = launcher }: Run = {}) {
   const usual = {
     PATH: process.env.PATH,
+    // What Node compiled is kept: the command starts dozens of times.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     POSTERN_URL: postern.url,
     POSTERN_TOKEN: token,
     POSTERN_ORIGIN: 'home.test',
@@ -57,7 +59,7 @@ async function run(args: string[], { input = '', env = {}, only, command = launc
   return { code: code as number, out, errors }
 }
 
-/** What came for a recipient with this word in it. */
+/** Resolves with the message for this recipient that contains this word. */
 async function arrived(recipient: string, word: string): Promise<string> {
   const found = async () => (await postern.mail(recipient)).filter((mail) => mail.includes(word))
   await expect.poll(async () => (await found()).length).toBe(1)
@@ -103,7 +105,7 @@ describe('as sendmail', () => {
     const input = `To: ${many.join(',\n ')}\nSubject: word-many\n\nx\n`
     const answer = await run(['-t'], { input, command: name })
     expect(answer).toMatchObject({ code: 0, errors: '' })
-    // A name that is no option and has no @: only who calls it sendmail means a recipient.
+    // A word without - and @ is a recipient only if the command is called as sendmail.
     const short = { input: 'Subject: word-name\n\nx\n' }
     expect((await run(['ann'], { ...short, command: name })).code).toBe(0)
     expect((await run(['sendmail', 'bob'], short)).code).toBe(0)
@@ -275,6 +277,9 @@ describe('the delivery utility', () => {
       ' ',
     ))
       expect(help.out).toContain(word)
+    const one = { code: 0, out: expect.stringMatching(/^usage: postern show ID\n {2}show a message/), errors: '' }
+    expect(await run(['show', '--help'])).toEqual(one)
+    expect(await run(['help', 'show'])).toEqual(one)
     expect(await run(['reroute', 'x'])).toMatchObject({
       code: 64,
       errors: expect.stringContaining('usage: postern reroute'),

@@ -6,7 +6,7 @@ import { showLogsOnFailure } from '../peers/failure.ts'
 import { temporaryDirectory } from '../peers/peer.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** Longer than the first housekeeping waits. */
+/** Longer than the delay of the first housekeeping. */
 const slowMs = 7_000
 const root = join(import.meta.dirname, '../..')
 
@@ -14,7 +14,7 @@ let postern: Postern | undefined
 afterEach(() => postern?.stop())
 showLogsOnFailure(() => [postern])
 
-/** A receiver of another configuration that takes its time to end. */
+/** A receiver with a different configuration that takes long to exit. */
 async function leaveSlowWorker(dataDirectory: string): Promise<number> {
   const script = join(root, 'workers/smtp/main.ts')
   const code = `process.on('SIGTERM', () => setTimeout(() => process.exit(0), ${slowMs})); setInterval(() => {}, 1000)`

@@ -57,7 +57,7 @@ it('accepts mail at about the same speed while storage is slow or unavailable, a
     forgetful: await under('lose the answer'),
   }
   console.log(`accepted per second, by state of storage: ${JSON.stringify(rates)}`)
-  // Printed, not judged: other tests run beside this one. Mail that waited for storage would stand still.
+  // Only printed, because other tests run at the same time. Mail that waited for storage would stop.
   for (const disturbed of [rates.slow, rates.away, rates.forgetful])
     expect(disturbed).toBeGreaterThan(rates.undisturbed / 10)
 

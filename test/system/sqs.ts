@@ -3,28 +3,28 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What becomes of a message that was sent: it arrives once after each of these milliseconds; none: it is lost. */
+/** When a message arrives: once after each of these milliseconds. None: it is lost. */
 export type Fate = () => number[]
 
 export type FakeSqs = {
   readonly endpoint: string
   /** What a client of the real SDK needs beside the endpoint. */
   readonly env: Record<string, string>
-  /** Messages taken, and how often one was given out. */
+  /** Messages accepted, and how often one was delivered. */
   readonly sent: number
   readonly received: number
-  /** Messages in queues or on their way there. */
+  /** Messages in queues or in transit. */
   readonly waiting: number
   stop(): Promise<void>
 }
 
 export type FakeSqsOptions = {
   fate?: Fate
-  /** Takes connections and requests and never answers. */
+  /** Accepts connections and requests and never answers. */
   hangs?: boolean
 }
 
-/** A small SQS (JSON protocol) whose unreliability the test decides. */
+/** A small SQS (JSON protocol) whose faults the test controls. */
 export async function startFakeSqs({ fate = () => [0], hangs = false }: FakeSqsOptions = {}): Promise<FakeSqs> {
   const queues = new Map<string, string[]>()
   const counts = { sent: 0, received: 0, onTheirWay: 0 }

@@ -7,7 +7,7 @@ import { temporaryDirectory, until } from '../peers/peer.ts'
 import { startWireSink } from '../wire/sink.ts'
 import { type Postern, startPostern } from './postern.ts'
 
-/** README, "Upgrade and roll back", with a data directory that release 0.1.0 left behind when it was stopped. */
+/** README, "Upgrade": with a data directory of release 0.1.0 after a stop. */
 
 let postern: Postern | undefined
 showLogsOnFailure(() => [postern])

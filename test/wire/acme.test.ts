@@ -8,12 +8,12 @@ import { type Pebble, startPebble } from '../peers/pebble.ts'
 import { freePort, until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** Certificates from a real ACME authority, shown to a real client. */
+/** Certificates from a real ACME authority, used with a real client. */
 
 let dns: Dns
 let pebble: Pebble
 let port80: Server
-/** What passes port 80 on to the API, as README tells administrators to. */
+/** Forwards port 80 to the API, as README describes. */
 async function startPort80(): Promise<Server> {
   const server = createServer(async ({ url }, response) => {
     const answer = await fetch(new URL(url ?? '/', live.postern.url))
@@ -90,7 +90,7 @@ describe('ACME', () => {
       first.publicKey.export({ format: 'pem', type: 'spki' }),
     )
     await open.say('NOOP').expect(250)
-    // The challenges were taken back.
+    // The challenges were removed.
     expect((await live.api.call('GET', '/.well-known/acme-challenge/anything', { token: null })).status).toBe(404)
   })
 

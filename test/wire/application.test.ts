@@ -33,7 +33,7 @@ let seen: Seen[] = []
 let open = 0
 let script: Script = () => ({ body: '{"action":"accept"}' })
 
-/** What README shows, but for the questions it keeps. */
+/** The filter from README, which also stores the requests. */
 const server: Server = createServer(async (request, response) => {
   open++
   response.once('close', () => open--)
@@ -67,7 +67,7 @@ const live = livePostern({
 })
 
 let serial = 0
-/** Each time another URL: what one test did to its filter is not held against the next. */
+/** Uses a new URL each time, so that the failures of one test do not count in the next. */
 const url = (host = '127.0.0.9') => `http://${host}:${(server.address() as AddressInfo).port}/filter?${++serial}`
 const use = (more: object = {}) =>
   live.set('advanced', { deliveryApplication: { url: url(), secret, timeoutSeconds: 2, onFailure: 'defer', ...more } })
@@ -269,19 +269,6 @@ describe('a delivery application that', () => {
       told.add((await live.event('message.refused', isNew)).id)
     }
     expect(seen).toHaveLength(0)
-  })
-
-  it('is in watch mode changes nothing, and the trail says what it would have done', async () => {
-    await use()
-    await live.set('security', { watch: ['delivery-application'] })
-    script = answer({ action: 'reject', reason: 'never' })
-    const { reply, id } = await send()
-    expect(reply).toMatchObject(yes)
-    expect(JSON.stringify((await message(id, 'finished')).trace)).toContain(
-      'delivery-application (watched) The delivery application refused the message: never.',
-    )
-    script = answer({ action: 'hold' })
-    await message((await send()).id, 'finished')
   })
 
   it('is the example in README understands and answers', async () => {

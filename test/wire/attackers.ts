@@ -5,11 +5,11 @@ import type { Postern } from '../system/postern.ts'
 import { environmentOf, startByHand, type WorkerProcess } from '../system/worker-process.ts'
 import { connect, type Reply, type WireClient } from './client.ts'
 
-/** Clients that attack from addresses of their own, and what became of them. */
+/** Clients that attack from their own addresses, and the results. */
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
-/** One login that fails, in a session of its own; needs `advanced.allowPlainWithoutTls`. */
+/** Fails to log in once, in a session of its own. Needs `advanced.allowPlainWithoutTls`. */
 export async function failedLogin(port: number, from: string, login = 'ann'): Promise<Reply> {
   const client = await greeted(port, from)
   const reply = await client.ask(`AUTH PLAIN ${base64(`\0${login}\0not her password`)}`)
@@ -23,7 +23,7 @@ export async function greeted(port: number, from: string): Promise<WireClient> {
   return client
 }
 
-/** The first line an address gets. */
+/** Returns the first line that an address gets. */
 export async function banner(port: number, from: string): Promise<Reply> {
   const client = await connect({ port, from })
   const reply = await client.reply()
@@ -50,8 +50,8 @@ export async function entryOf({ api }: Pick<Postern, 'api'>, address: string): P
 }
 
 /**
- * Says that there is no entry, when all that these workers have seen so far is decided on. Each reports in order, so it is
- * once somebody who attacks now is kept out. Needs `security.autoDenyHackAttempts`.
+ * Checks that there is no entry for an address once everything that these workers have seen is decided. Each worker
+ * reports in order, so that is the case when a new attacker is blocked. Needs `security.autoDenyHackAttempts`.
  */
 export async function staysOut(
   postern: Pick<Postern, 'api' | 'smtpPort'>,

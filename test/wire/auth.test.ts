@@ -15,7 +15,7 @@ const live = livePostern({
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 const plain = (login: string, secret: string) => `AUTH PLAIN ${base64(`\0${login}\0${secret}`)}`
 
-/** A session under TLS that has greeted. */
+/** Opens a session under TLS, after EHLO. */
 async function secure(): Promise<WireClient> {
   const client = await live.greeted()
   await client.startTls()
@@ -23,7 +23,7 @@ async function secure(): Promise<WireClient> {
   return client
 }
 
-/** What this login is answered under TLS, in a session of its own. */
+/** Returns the reply to this login under TLS, in a new session. */
 async function login(name: string, secret: string): Promise<Reply> {
   const client = await secure()
   const reply = await client.ask(plain(name, secret))
@@ -144,7 +144,7 @@ describe('who may log in', () => {
       took.wrong.push((await login('ann', `wrong ${round}`)).afterMs)
       took.unknown.push((await login(`nobody${round}`, `wrong ${round}`)).afterMs)
     }
-    // The least of several: what else the machine does only adds. Without a hash to check an answer takes a fraction of this.
+    // The minimum of several, because other work only adds time. Without a hash to check, a reply takes a fraction of this.
     const [wrong, unknown] = [Math.min(...took.wrong), Math.min(...took.unknown)]
     expect(unknown).toBeGreaterThan(5)
     console.info(`wrong password ${wrong.toFixed(1)} ms, unknown login ${unknown.toFixed(1)} ms, at least`)

@@ -5,7 +5,7 @@ import { type Postern, startPostern } from '../system/postern.ts'
 import { connect, type WireClient } from './client.ts'
 import { startWireSink, type TakenMessage, type WireSink } from './sink.ts'
 
-/** What strangers send: a clear answer or a closed connection, and the same process goes on serving others. */
+/** Input from hostile clients gets a clear reply or a closed connection, and the same process keeps serving others. */
 
 let postern: Postern
 let sink: WireSink
@@ -39,10 +39,10 @@ afterEach(async () => {
   expect(strange).toEqual([])
 })
 
-/** From an address of its own: a client that misbehaves may be kept out for a while. */
+/** Connects from its own address, because a client that misbehaves may be blocked for a while. */
 const stranger = (last: number) => connect({ port: postern.smtpPort, from: `127.0.3.${last}` })
 
-/** All replies until the server closes, or has nothing more to say for a moment. */
+/** Returns all replies until the server closes or is silent for a moment. */
 async function repliesOf(client: WireClient, quietMs = 300): Promise<number[]> {
   const codes: number[] = []
   for (

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket, type ConnectionOptions as TlsOptions } from 'node:tls'
 
 /**
- * A raw SMTP client for tests of the dialogue: it sends what it is told, byte by byte if need be, and reports what came
- * back and when. It never repairs, retries or assumes. Every failure shows the dialogue so far.
+ * A raw SMTP client for tests of the dialogue. It sends what it is told, byte by byte if needed, and reports what
+ * arrived and when. It never repairs, retries or assumes. Every failure shows the dialogue so far.
  */
 
 export type Reply = {
@@ -14,7 +14,7 @@ export type Reply = {
   enhanced?: string
   /** Text of each line, without code and separator. */
   lines: string[]
-  /** All lines as they came, joined with LF: for messages of failed tests. */
+  /** All lines unchanged, joined with LF, for the messages of failed tests. */
   raw: string
   /** Milliseconds from the last thing sent (or the connection) to the end of this reply. */
   afterMs: number
@@ -84,7 +84,7 @@ export class WireClient {
     return this
   }
 
-  /** The next reply, in the order the server sent them. Rejects when the connection ends first or time is up. */
+  /** Resolves with the next reply, in order. Rejects if the connection ends first or on a timeout. */
   async reply(): Promise<Reply> {
     await this.#until('a reply', () => this.#replies.length > 0)
     const reply = this.#replies.shift()
@@ -149,7 +149,7 @@ export class WireClient {
     return this.#end === undefined
   }
 
-  /** Replies that came and were not read yet. */
+  /** Replies that arrived and have not been read yet. */
   get pending(): number {
     return this.#replies.length
   }
@@ -169,7 +169,7 @@ export class WireClient {
     await this.closed()
   }
 
-  /** Lets go of the socket without a word. For clean-up. */
+  /** Closes the socket without QUIT, for clean-up. */
   destroy(): void {
     this.#socket.destroy()
   }
@@ -231,7 +231,7 @@ export class WireClient {
   }
 }
 
-/** What a balancer says first (PROXY v1): the client comes from this address, IPv4 or IPv6. */
+/** Returns a balancer's PROXY v1 header with this client address, IPv4 or IPv6. */
 export function proxyHeader(ip: string): string {
   const addresses = ip.includes(':') ? `TCP6 ${ip} 2001:db8::25` : `TCP4 ${ip} 192.0.2.25`
   return `PROXY ${addresses} 40000 25\r\n`

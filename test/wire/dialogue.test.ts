@@ -95,7 +95,7 @@ describe('EXPN', () => {
     expect(raw.split('\n')).toEqual(['250-2.1.5 <ann@home.test>', '250 2.1.5 <x@far.test>'])
     expect(await ask('EXPN nobody@home.test', '127.0.0.70')).toMatchObject({ code: 550, enhanced: '5.1.1' })
     expect(await ask('EXPN team@home.test')).toMatchObject({ code: 550, enhanced: '5.7.1' })
-    // Who may not see groups does not learn which there are.
+    // A client that may not see groups does not learn which exist.
     expect(await ask('EXPN nobody@home.test')).toMatchObject({ code: 550, enhanced: '5.7.1' })
     await live.set('security', { allowRemoteViewOfGroups: true })
     expect(await ask('EXPN team@home.test')).toMatchObject({ code: 250 })

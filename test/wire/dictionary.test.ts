@@ -3,14 +3,14 @@ import { until } from '../peers/peer.ts'
 import { banner, entryOf, greeted, staysOut, untilRefused } from './attackers.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** Guessed recipients and protocol errors: what a session may do, and what becomes of its address. */
+/** Guessed recipients and protocol errors: what a session may do, and what happens to its address. */
 
 const live = livePostern({ prepare: homeDomain })
 const port = () => live.postern.smtpPort
-/** Seconds: a reply that waits for so long comes after the client has given up. So what comes did not wait. */
+/** Seconds: a reply delayed this long arrives after the client gives up. So a reply that arrives was not delayed. */
 const tooLong = 60
 
-/** So many unknown recipients within one session. The replies must be the usual ones. */
+/** Sends `count` unknown recipients in one session, and expects the usual replies. */
 async function guess(from: string, times: number) {
   const client = await greeted(port(), from)
   await client.say('MAIL FROM:<x@far.test>').expect(250)
@@ -38,7 +38,7 @@ describe('softErrorLimit and softErrorDelaySeconds', () => {
     for (const _ of [1, 2]) await client.say('NONSENSE').expect(500)
     expect((await client.say('NONSENSE').expect(500)).afterMs).toBeGreaterThan(1_950)
     expect((await client.say('NOOP').expect(250)).afterMs).toBeGreaterThan(1_950)
-    // Each in its own time: a client that pipelines hears the first before the last is due, and not both at once.
+    // A pipelining client gets the first reply before the last one is due, and not both at once.
     const first = await client.say('NOOP', 'NOOP').expect(250)
     const second = await client.expect(250)
     expect(second.afterMs).toBeGreaterThan(3_900)

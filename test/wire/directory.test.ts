@@ -15,7 +15,7 @@ afterAll(() => sink?.stop())
 
 const live = livePostern({ prepare: homeDomain })
 
-/** Says what was answered to each RCPT, and sends the message to those that were taken. */
+/** Returns the reply to each RCPT, and sends the message to the accepted recipients. */
 async function send(recipients: string[], { from = 'eve@far.test', fields = '' } = {}) {
   const client = await live.greeted()
   await client.say(`MAIL FROM:<${from}>`).expect(250)
@@ -83,7 +83,7 @@ describe('forwarding', () => {
     taken = []
     expect(await send(['kim@home.test'])).toEqual([250])
     await arrives('kim@out.test')
-    // It comes back: neither kept nor forwarded once more, and its sender is told.
+    // It comes back, is neither kept nor forwarded again, and its sender is notified.
     taken = []
     await send(['kim@home.test'], { from: 'bob@home.test', fields: 'Delivered-To: kim@home.test\r\n' })
     await live.event('delivery.bounced', ({ text }) => text.includes('kim@out.test'))

@@ -8,7 +8,7 @@ import type { WireClient } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 import { startWireSink, type TakenMessage, type WireSink } from './sink.ts'
 
-/** The service extensions, as clients and next hosts see them: what EHLO offers is what is done. */
+/** The service extensions, as clients and remote hosts see them. Postern does what EHLO offers. */
 
 const taken: TakenMessage[] = []
 let sink: WireSink

@@ -4,19 +4,19 @@ import { until } from '../peers/peer.ts'
 import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What strangers send to port 25. Each gets a clear answer and leaves an event; the worker and its other sessions live on. */
+/** Hostile input on port 25. Each gets a clear reply and an event, and the worker and its other sessions continue. */
 
 const live = livePostern({ prepare: homeDomain })
 
 let serial = 0
-/** An address of its own for each stranger, so that its event can be told from others. */
+/** A separate address for each client, so that its events can be found. */
 const stranger = () => `127.0.1.${++serial}`
 
 async function leftEvent(ip: string, type = 'session.error') {
   return live.event(type, ({ client }) => (client as { ip: string }).ip === ip)
 }
 
-/** All replies until the server closes or stays silent for this long. */
+/** Returns all replies until the server closes or stays silent for this long. */
 async function allReplies(client: WireClient, silentMs = 300) {
   const replies: string[] = []
   let last = performance.now()
@@ -145,7 +145,7 @@ describe('connections that end in the middle', () => {
       if (how === 'end') expect(await client.closed()).toBeDefined()
     }
     await nextIsServed()
-    // The one that was served is in the books; the two halves would be there before it.
+    // The served message is in the books. The two partial ones would be there before it.
     await until('the books have it', async () => (await live.postern.quiet()).total.received > before)
     expect((await live.postern.quiet()).total.received).toBe(before + 1)
   })

@@ -10,8 +10,9 @@ import { homeDomain, livePostern } from './live.ts'
 import { formsOf, written } from './secret-search.ts'
 
 /**
- * logging.level debug has the Queue Manager's dialogue with the next host, and never the gateway's secret: every byte that
- * Postern wrote is searched for it. The gateway repeats a wrong password in its refusal.
+ * With the logging level debug, the dialogue of the Queue Manager with the remote host is recorded, but never the
+ * gateway's secret: every byte that Postern wrote is searched for it. The gateway repeats a wrong password in its
+ * refusal.
  */
 
 const secret = { right: `right-${randomBytes(9).toString('hex')}`, wrong: `wrong-${randomBytes(9).toString('hex')}` }

@@ -4,7 +4,7 @@ import { banner, entryOf, staysOut, untilRefused } from './attackers.ts'
 import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What no mail client does: it ends the session and keeps the address out. What old and broken clients do is none of it. */
+/** What no mail client does ends the session and blocks the address. What old and broken clients do does not. */
 
 const live = livePostern({ prepare: homeDomain })
 const port = () => live.postern.smtpPort
@@ -57,7 +57,7 @@ describe('a hack attempt', () => {
     const id = await live.add('white', from)
     const client = await live.greeted({ from })
     await data(client, smuggled)
-    // Bare line feeds are rewritten for it; the hidden message is a part of the one that was sent.
+    // Bare line feeds are rewritten, so the hidden message is part of the one that was sent.
     await client.expect(250)
     client.write('NOOP\r\n'.repeat(500))
     for (let i = 0; i < 500; i++) await client.expect(250)
@@ -100,7 +100,7 @@ describe('a hack attempt', () => {
     await client.expect(250)
     await client.say('NOOP').expect(250)
     expect(await staysOut(live.postern, from)).toBe(true)
-    // The White-listed client's of above, and this one.
+    // The one of the White-listed client above, and this one.
     for (const mail of await live.arrived('ann@home.test', 2)) expect(mail).toContain('MAIL FROM:<boss@home.test>')
     expect(await live.mail('bob@home.test')).toEqual([])
   })

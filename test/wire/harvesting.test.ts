@@ -12,7 +12,7 @@ import {
 } from './attackers.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
-/** Failed logins, counted over two workers; what becomes of the address, and whom it never hits. */
+/** Failed logins, counted over two workers: what happens to the address, and which addresses are never blocked. */
 
 const live = livePostern({
   prepare: async (live) => {
@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => second?.stop())
 const ports = () => [live.postern.smtpPort, second.smtpPort] as const
 
-/** So many failed logins, on both workers in turn. */
+/** Fails to log in `count` times, on both workers in turn. */
 async function attack(from: string, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await failedLogin(ports()[i % 2] as number, from, `user${i}`)
 }
@@ -174,13 +174,13 @@ describe('never blocks', () => {
     const balancer = '127.1.6.2'
     await live.set('advanced', { proxyProtocol: [balancer] })
     for (let i = 0; i < 8; i++) {
-      // A health check: the balancer speaks for itself.
+      // A health check: the balancer itself is the client.
       const client = await live.connect({ from: balancer, first: 'PROXY UNKNOWN\r\n' })
       await client.hello()
       await client.say(`AUTH PLAIN ${Buffer.from('\0ann\0wrong').toString('base64')}`).expect(535)
     }
     expect(await staysOut(live.postern, balancer, ports())).toBe(true)
-    // Whom it speaks for is not exempt by that.
+    // The client behind it is not exempt.
     for (let i = 0; i < 5; i++) {
       const client = await live.connect({ from: balancer, first: 'PROXY TCP4 192.0.2.77 127.0.0.1 4711 25\r\n' })
       await client.hello()
@@ -203,7 +203,7 @@ describe('answers', () => {
         expect(reply.raw).toBe('535 5.7.8 Authentication credentials invalid')
       }
     const least = (of: number[] = []) => Math.min(...of)
-    // What else the machine does only adds; without a hash to check an answer takes a fraction of this.
+    // Other work only adds time. Without a hash to check, a reply takes a fraction of this.
     expect(least(times.nobody)).toBeGreaterThan(5)
     console.info(
       `wrong password ${least(times.ann).toFixed(1)} ms, unknown login ${least(times.nobody).toFixed(1)} ms, at least`,
@@ -212,7 +212,7 @@ describe('answers', () => {
 })
 
 it('an expired entry has no effect, and is removed', async () => {
-  // The shortest block is a minute: what is tested here is an entry like the system's own that ends sooner.
+  // The shortest block is a minute. This tests an entry like an automatic one that expires sooner.
   const expiresAt = new Date(Date.now() + 2_500).toISOString()
   await live.add('control-access', { value: '127.1.8.1', action: 'deny', expiresAt, reason: 'a test' })
   expect((await banner(second.smtpPort, '127.1.8.1')).code).toBe(554)

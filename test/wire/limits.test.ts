@@ -5,7 +5,7 @@ import { homeDomain, livePostern } from './live.ts'
 
 const live = livePostern({ prepare: homeDomain })
 
-/** A message of exactly this size on the wire, the end of data not counted. */
+/** Returns a message of exactly this size on the wire, without the end of data. */
 function messageOf(bytes: number): string {
   const head = 'Subject: sized\r\n\r\n'
   const line = `${'x'.repeat(76)}\r\n`
@@ -122,7 +122,7 @@ describe('timeouts', () => {
     const silent = await live.connect()
     await silent.expect(220)
     await silent.expect(421, '4.4.2')
-    // The held session obeyed as well.
+    // The open session applied it as well.
     await live.held.expect(421, '4.4.2')
     await live.hold()
     await live.set('advanced', { commandTimeoutSeconds: 300 })

@@ -10,26 +10,26 @@ import { type Postern, type PosternOptions, startPostern } from '../system/poste
 import { connect, type WireClient, type WireOptions } from './client.ts'
 
 /**
- * A running Postern whose settings a test changes through the API. What every change here asserts besides: the SMTP
- * worker that obeys is the process that was there before, and a session that was open across the change still is.
+ * A running Postern whose settings a test changes through the API. Every change also asserts that the SMTP worker that
+ * applies it is the same process as before, and that a session opened before the change is still open.
  */
 export type Live = {
   readonly postern: Postern
   readonly api: Api
-  /** PATCH of a group of settings; resolves when both workers have it in force. */
+  /** Patches a group of settings. Resolves when it is in force in both workers. */
   set(group: string, values: object): Promise<WriteResult>
   /** Adds an entry to a list. Returns its id. */
   add(list: ListName, entry: string | ListInput): Promise<string>
   remove(list: ListName, id: string): Promise<void>
-  /** Takes everything out of a list, e.g. the relay list's defaults. */
+  /** Removes all entries of a list, e.g. the defaults of the relay list. */
   empty(list: ListName): Promise<void>
   /** POST to `/v1/<kind>`, e.g. `accounts`. Returns its id. */
   make(kind: string, value: object): Promise<string>
   alter(path: string, patch: object): Promise<void>
   drop(path: string): Promise<void>
-  /** Any other write, waited for like the rest. */
+  /** Makes any other write, and waits for it like the rest. */
   change(write: () => Promise<WriteResult>): Promise<void>
-  /** A client that has read nothing yet; let go of after the test. Without `port` the SMTP port. */
+  /** Opens a client that has read nothing yet. It is closed after the test. Default: the SMTP port. */
   connect(options?: Partial<WireOptions>): Promise<WireClient>
   /** The same, with banner and EHLO read. */
   greeted(options?: Partial<WireOptions>): Promise<WireClient>
@@ -37,23 +37,23 @@ export type Live = {
   readonly held: WireClient
   hold(): Promise<void>
   pid(service: ServiceName): number
-  /** The first stored event of this type that fits, newest first. */
+  /** Resolves with the newest matching event of this type. */
   event(type: string, fits?: (event: RecordedEvent) => boolean): Promise<RecordedEvent>
   /** Messages in the maildir of an address of this Postern. */
   mail(address: string): Promise<string[]>
-  /** Waits until so many are there. */
+  /** Waits until `count` messages are there. */
   arrived(address: string, count: number): Promise<string[]>
 }
 
 export type LiveOptions = {
   postern?: () => PosternOptions
-  /** What all tests of the file stand on. After each test everything goes back to it, by a rollback. */
+  /** The common state of all tests in the file. A rollback restores it after each test. */
   prepare?: (live: Live) => Promise<void>
 }
 
 type Made = WriteResult & { id: string }
 
-/** One Postern for a test file: started before its tests, back at the beginning after each, stopped at the end. */
+/** One Postern for a test file: started before the tests, reset after each, stopped at the end. */
 export function livePostern({ postern: options, prepare }: LiveOptions = {}): Live {
   const live = new RunningPostern()
   showLogsOnFailure(() => [live.started])
@@ -76,7 +76,7 @@ export async function homeDomain(live: Live): Promise<void> {
   await live.make('accounts', { address: 'bob@home.test', secret: password })
 }
 
-/** Addresses of the tests' own: nobody else connects from here. */
+/** Addresses used only by this test file. */
 const holdsFrom = '127.0.0.99'
 
 class RunningPostern implements Live {

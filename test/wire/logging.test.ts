@@ -8,7 +8,7 @@ import { until } from '../peers/peer.ts'
 import { type Rsyslog, startRsyslog } from '../peers/rsyslog.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
-/** Each destination, level and format, changed on workers that go on; a real syslog daemon and a real log server. */
+/** Each destination, level and format, changed on running workers, with a real syslog daemon and log server. */
 
 let local: Rsyslog
 let server: Rsyslog
@@ -36,7 +36,7 @@ const toServer = (port = server.port) => ({
 })
 
 let sent = 0
-/** One message and one refusal, both to be found by a word that is in nothing else. */
+/** Sends one message and causes one refusal, both with a unique word to search for. */
 async function traffic(): Promise<string> {
   const word = `w${++sent}x${process.pid}`
   const before = (await live.postern.books()).total
@@ -198,7 +198,7 @@ describe('format', () => {
   })
 })
 
-/** As README, "Logging", tells administrators to. */
+/** Runs the command in README, "Logging". */
 async function pflogsumm(lines: string[]): Promise<string> {
   const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
   const command = /^sed -nE [\s\S]*?pflogsumm$/m.exec(readme)?.[0].replace(' /var/log/mail.log', '') ?? 'false'

@@ -5,7 +5,7 @@ import { until } from '../peers/peer.ts'
 import { proxyHeader, type WireOptions } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What is asked of the DNS about a client and its words. Clients of the world come through a balancer that names them. */
+/** DNS look-ups about a client and its commands. Clients with other addresses come through a balancer. */
 
 let dns: Dns
 beforeAll(async () => {
@@ -41,12 +41,12 @@ const live = livePostern({
   postern: () => ({ dns: dns.server, env: { POSTERN_PROXY_PROTOCOL: balancer } }),
   prepare: async (live) => {
     await homeDomain(live)
-    // Talking first is a hack attempt as well: the second test would find its client blocked.
+    // Sending before the banner is also a hack attempt, so the second test would find its client blocked.
     await live.set('security', { autoDenyHackAttempts: false })
   },
 })
 
-/** A client that comes from this address of the world. */
+/** Connects a client with this address, through the balancer. */
 function from(ip: string, more: Partial<WireOptions> & { first?: string } = {}) {
   return live.connect({ from: balancer, ...more, first: proxyHeader(ip) + (more.first ?? '') })
 }
@@ -60,12 +60,12 @@ async function refusedAtConnect(ip: string, ...reply: [number, string]) {
 
 const goodMail = { from: 'x@good.test', to: 'ann@home.test', content: 'Subject: hello\r\n' }
 
-/** What stands in the event of the next message about the way it came. */
+/** Returns what the event of the next message says about its client. */
 async function rulesOf(ip: string, { helo = 'mx.good.test', sender = 'x@good.test', pauseMs = 200 } = {}) {
   const client = await from(ip)
   await client.hello(helo)
   await client.say(`MAIL FROM:<${sender}>`).expect(250)
-  // Time enough for answers that nobody waits for.
+  // Enough time for answers that nothing waits for.
   await sleep(pauseMs)
   await client.say('RCPT TO:<ann@home.test>', 'DATA').expect(250)
   await client.expect(354)
@@ -102,7 +102,7 @@ describe('greetingDelaySeconds', () => {
     await live.set('security', { dnsbl: [{ zone: 'dead.test', action: 'reject' }], autoDenyHackAttempts: true })
     await (await from('198.51.100.12', { first: 'HELO robot.test\r\n' })).expect(554, '5.5.1')
     await (await from('198.51.100.13')).hello()
-    // With neither a delay nor autoDenyHackAttempts nobody asked who talks first.
+    // Without a delay and autoDenyHackAttempts, sending early is not checked.
     await live.set('security', { autoDenyHackAttempts: false })
     const eager = await from('198.51.100.14', { first: 'HELO robot.test\r\n' })
     for (const code of [220, 250]) await eager.expect(code)
@@ -136,7 +136,7 @@ describe('greetingDelaySeconds', () => {
     await robot.expect(250)
     const { lines } = await robot.mail(goodMail)
     const event = await live.event('message.accepted', ({ messageId }) => (lines[0] ?? '').includes(String(messageId)))
-    expect((event.rules as string[])[0]).toMatch(/^connect: pregreet \(watched\) 127\.0\.0\.1 talked/)
+    expect((event.rules as string[])[0]).toMatch(/^connect: pregreet \(watched\) 127\.0\.0\.1 sent data/)
   })
 
   it('a client that leaves while it waits costs nothing more', async () => {
@@ -146,7 +146,7 @@ describe('greetingDelaySeconds', () => {
     expect(await gone.closed()).toBe('closed')
     const broken = await live.connect()
     broken.reset()
-    // Whose delay began later, and so ends after theirs.
+    // Its delay began later, so it ends after theirs.
     await (await live.connect()).hello()
   })
 })
@@ -162,19 +162,11 @@ describe('dnsbl, RFC 5782', () => {
     expect((await refusedAtConnect('2001:db8::66', 550, '5.7.1')).raw).toContain('bl.test')
     await (await from('198.51.100.10')).hello()
     await (await from('2001:db8::10')).hello()
-    // Who refuses asks about its own networks too; RFC 5782 §5 lists this one for tests.
+    // The rule also looks up local networks. RFC 5782 §5 lists this address for tests.
     await (await live.connect({ from: '127.0.0.2' })).expect(550, '5.7.1')
     const refused = await live.event('session.refused', ({ client }) => Object(client).ip === '2001:db8::66')
     expect(refused).toMatchObject({ verdict: { rule: 'dnsbl', reason: 'dnsbl' } })
     expect(JSON.stringify(refused)).toContain('bl.test (127.0.0.3)')
-  })
-
-  it('only answers that match the pattern count', async () => {
-    await live.set('security', { dnsbl: [reject('bl.test')] })
-    await (await from('198.51.100.67')).hello()
-    await live.set('security', { dnsbl: [reject('bl.test', '127.0.*.4')] })
-    await refusedAtConnect('198.51.100.67', 550, '5.7.1')
-    await (await from('198.51.100.66')).hello()
   })
 
   it('lists that fail or are silent refuse no client, and do not hide one that answers', async () => {
@@ -191,16 +183,6 @@ describe('dnsbl, RFC 5782', () => {
       'connect: dnsbl (watched) 198.51.100.68 is listed by marks.test (127.0.0.9): a little bad.',
     )
     expect((await rulesOf('198.51.100.10')).join()).not.toContain('dnsbl')
-  })
-
-  it('watched and White List: accepted', async () => {
-    await live.set('security', { dnsbl: [reject('bl.test')], watch: ['dnsbl'] })
-    expect((await rulesOf('198.51.100.66'))[0]).toMatch(/^connect: dnsbl \(watched\)/)
-    await live.set('security', { watch: [] })
-    await refusedAtConnect('198.51.100.66', 550, '5.7.1')
-    await live.add('white', '198.51.100.64/28')
-    await (await from('198.51.100.66')).hello()
-    await refusedAtConnect('2001:db8::66', 550, '5.7.1')
   })
 
   it('clients that submit mail are not looked up', async () => {
@@ -238,15 +220,6 @@ describe('checkReverseDns', () => {
       (await live.mail('ann@home.test')).some((text) => text.includes(trace)),
     )
   })
-
-  it('watched and White List: accepted', async () => {
-    await live.set('security', { checkReverseDns: 'reject', watch: ['reverse-dns'] })
-    expect((await rulesOf('198.51.100.99'))[0]).toMatch(/^connect: reverse-dns \(watched\)/)
-    await live.set('security', { watch: [] })
-    await refusedAtConnect('198.51.100.99', 550, '5.7.25')
-    await live.add('white', '198.51.100.99')
-    await (await from('198.51.100.99')).hello()
-  })
 })
 
 describe('checkHelo', () => {
@@ -270,27 +243,16 @@ describe('checkHelo', () => {
     )
     const client = await from('198.51.100.10')
     await client.hello('missing.test')
-    // So that its answer, which nobody waits for, is there before the other name is said.
+    // So that its answer, which nothing waits for, arrives before the other name is sent.
     await sleep(200)
     await client.ehlo('mx.good.test')
     const { lines } = await client.mail(goodMail)
     const event = await live.event('message.accepted', ({ messageId }) => (lines[0] ?? '').includes(String(messageId)))
     expect(JSON.stringify(event.rules)).not.toContain('helo')
   })
-
-  it('watched and White List: accepted', async () => {
-    await live.set('security', { checkHelo: 'reject', watch: ['helo'] })
-    expect((await rulesOf('198.51.100.10', { helo: 'missing.test' })).join()).toContain('helo (watched)')
-    await live.set('security', { watch: [] })
-    await live.add('white', '198.51.100.10')
-    await (await from('198.51.100.10')).hello('missing.test')
-    const other = await from('198.51.100.11')
-    await other.expect(220)
-    await other.say('EHLO missing.test').expect(550, '5.7.1')
-  })
 })
 
-/** How long the answer took where the DNS says nothing. */
+/** Returns how long the reply took while the DNS is silent. */
 let silentMs = 20_000
 
 describe('checkSenderDomain', () => {
@@ -336,19 +298,6 @@ describe('checkSenderDomain', () => {
       'mail: sender-domain (watched) nullmx.test has a null MX: it neither sends nor receives mail.',
     )
     expect((await rulesOf('198.51.100.10', { sender: 'x@trouble.test' })).join()).not.toContain('sender-domain')
-  })
-
-  it('watched and White List: accepted', async () => {
-    await live.set('security', { checkSenderDomain: 'reject', watch: ['sender-domain'] })
-    expect((await rulesOf('198.51.100.10', { sender: 'x@missing.test' })).join()).toContain('sender-domain (watched)')
-    await live.set('security', { watch: [] })
-    await live.add('white', '198.51.100.10')
-    const white = await from('198.51.100.10')
-    await white.hello()
-    await white.mail({ ...goodMail, from: 'x@missing.test' })
-    const other = await from('198.51.100.11')
-    await other.hello()
-    await other.say('MAIL FROM:<x@missing.test>').expect(550, '5.1.8')
   })
 
   it('earlier rules decide without the look-up', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** Messages handed in and looked at through the API, whose spool is a worker's. */
+/** Messages submitted and downloaded through the API, which uses a worker's spool. */
 
 const live = livePostern({ prepare: homeDomain })
 

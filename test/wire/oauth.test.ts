@@ -6,7 +6,7 @@ import { selfSigned } from '../peers/certificate.ts'
 import type { WireClient } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
-/** Tokens instead of passwords, from an issuer of our own on this machine. */
+/** Tokens instead of passwords, from an issuer on this machine. */
 
 let server: Server
 let issuer: string

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { freePort, until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What only time brings about, seen from outside without a clock that lies: mail that is hours old, and the day before today. */
+/** What depends on time, tested without a fake clock: mail that is hours old, and the report about the previous day. */
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -18,7 +18,7 @@ const live = livePostern({
   },
 })
 
-/** In the spool as a receiver that had kept it for so long would have left it there: a writer of its own, as each has. */
+/** Puts a message of this age into the spool, as a receiver with its own writer would have. */
 async function received(ageMs: number, to: string): Promise<string> {
   const directory = `${live.postern.dataDirectory}/spool`
   const writer = await openLocalWriter({ directory, name: `smtp-old${++writers}` })
@@ -49,7 +49,7 @@ it('delayWarningHours: one notification at that age, none before, and none with 
   expect(warning).toContain('Subject: Delayed mail: still being tried\r\n')
   expect(warning).toContain('Final-Recipient: rfc822; late@away.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n')
   expect(warning).toContain('Subject: to late@away.test')
-  // Tried again, it is not told again.
+  // After another attempt there is no second notification.
   await live.change(() => live.api.post(`/v1/messages/${id}/retry`))
   await live.event('delivery.deferred', ({ messageId, attempt }) => messageId === id && attempt === 2)
   expect(await told()).toHaveLength(1)
@@ -70,14 +70,14 @@ it('dailyReport: one message with the numbers of the previous day', async (conte
   const [report = ''] = await reports()
   expect(report).toMatch(/Received +3\r\n/)
   expect(report).toMatch(/Refused \(replies\) +2\r\n +relay-denied +2/)
-  // Asked for anew, it is not made anew.
+  // A second request does not create it again.
   await live.set('queue', { dailyReport: '' })
   await live.set('queue', { dailyReport: 'ann@home.test' })
   await new Promise((resolve) => setTimeout(resolve, 3_000))
   expect(await reports()).toHaveLength(1)
 })
 
-/** Three recipients and two refusals, by a worker that only now has a way to the API. */
+/** Three recipients and two refusals, from a worker that reaches the API only now. */
 async function tellOf(at: Date): Promise<void> {
   const name = 'smtp-late'
   const { token } = await live.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name })

@@ -7,7 +7,7 @@ import { until } from '../peers/peer.ts'
 import { type Postfix, startPostfix } from '../peers/postfix.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** The group `queue`, key by key: changed through the API, seen at the servers that get the mail, by one Queue Manager throughout. */
+/** The settings of the group `queue`, changed through the API and observed at the receiving servers, with one Queue Manager throughout. */
 
 let dns: Dns
 let remote: TestServer
@@ -63,13 +63,13 @@ async function send(to: string | string[], more: { from?: string; subject?: stri
 const later = { command: (line: string) => (line.startsWith('RCPT') ? '450 4.2.1 later' : undefined) }
 const slow = (ms: number) => ({ end: () => new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined)) })
 
-/** A refused transaction counts as busy until its connection goes. */
+/** A refused transaction counts as busy until its connection closes. */
 async function idle(): Promise<void> {
   await until('no transaction is open', () => remote.busy === 0)
   remote.maxBusy = 0
 }
 
-/** Minutes from a message's first failure to its next try. */
+/** Returns the minutes from a message's first failure to its next attempt. */
 async function pause(): Promise<number> {
   const id = await send('jane@far.test')
   const event = await live.event('delivery.deferred', ({ messageId }) => messageId === id)
@@ -84,7 +84,7 @@ describe('the schedule', () => {
     expect(await pause()).toSatisfy((minutes) => minutes >= 9 && minutes <= 11)
     await live.set('queue', { retryTimerMinutes: 100, retryMaxMinutes: 300 })
     expect(await pause()).toSatisfy((minutes) => minutes >= 90 && minutes <= 110)
-    // The last try is made when the time ends, not after it.
+    // The last attempt is made when the time ends, not after it.
     await live.set('queue', { maxQueueHours: 1 })
     expect(await pause()).toSatisfy((minutes) => minutes >= 59 && minutes <= 60.1)
   })
@@ -109,7 +109,7 @@ describe('the schedule', () => {
     const mails = () => live.mail('ann@home.test')
     await until('the notification', async () => (await mails()).length > before)
     const [notice = ''] = (await mails()).filter((mail) => mail.includes('Final-Recipient: rfc822; jane@far.test'))
-    // What the remote said, to the letter; what we make of it is for people.
+    // The remote reply, unchanged. Our own wording is for people.
     expect(notice).toMatch(/\r?\nDiagnostic-Code: smtp; 4\d\d [^(\r\n]*\r?\n/)
     expect(notice).toContain('(given up after 2 attempts)')
   })
@@ -169,7 +169,7 @@ describe('connections', () => {
     await live.set('queue', { reuseConnections: true, maxMessagesPerConnection: 2 })
     expect(Math.max(...(await perSession(3)))).toBe(2)
     await live.set('queue', { reuseConnections: false })
-    // The connection that is open still is not used again.
+    // The connection that is still open is not reused.
     expect(await perSession(2)).toEqual([1, 1])
   })
 

@@ -34,7 +34,7 @@ async function send(to: string | string[]): Promise<string> {
   return subject
 }
 
-/** Waits until the mail with this subject is in this maildir; how often it is there. */
+/** Waits until mail with this subject is in this maildir, and returns how many copies there are. */
 async function has(address: string, subject: string): Promise<number> {
   const count = async () => (await live.mail(address)).filter((text) => text.includes(`Subject: ${subject}\r\n`)).length
   await until(`"${subject}" is with ${address}`, async () => (await count()) > 0)

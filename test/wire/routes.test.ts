@@ -11,7 +11,7 @@ import { homeDomain, livePostern, password } from './live.ts'
 
 /** Proves [general.gateway, queue.outboundTls]. */
 
-/** Where accepted mail goes, seen at the servers that get it. */
+/** Where accepted mail goes, observed at the receiving servers. */
 
 let postfix: Postfix
 let dovecot: Dovecot
@@ -88,7 +88,7 @@ async function send(to: string | string[], from = 'ann@home.test') {
 
 const message = (id: string) => live.api.get<MessageView>(`/v1/messages/${id}`)
 
-/** Waits until storage knows the message in this state, from the events of both workers. */
+/** Waits until the API shows the message in this state, from the events of both workers. */
 async function becomes(id: string, state: MessageView['state']): Promise<MessageView> {
   let seen: MessageView | undefined
   const is = async () => {
@@ -119,7 +119,7 @@ async function at(mail: () => Promise<string[]>, subject: string): Promise<strin
 }
 
 const atPostfix = (recipient: string, subject: string) => at(() => postfix.mail(recipient), subject)
-/** The notification in ann's maildir that is about this message. */
+/** Returns the notification about this message in ann's maildir. */
 const dsnAbout = (subject: string) =>
   at(async () => (await live.mail('ann@home.test')).filter((text) => text.includes('multipart/report')), subject)
 
@@ -343,7 +343,7 @@ it('the books balance: everything is delivered, bounced or discarded', async () 
   expect(total.received).toBe(total.delivered + total.bounced + total.discarded)
 })
 
-/** The parts of a multipart message, as they stand. */
+/** Returns the parts of a multipart message, unchanged. */
 function partsOf(text: string): { boundary: string; parts: { type: string; body: string }[] } {
   const boundary = /^Content-Type: multipart\/report;[\s\S]*?boundary="?([^"\r\n;]+)"?/im.exec(text)?.[1] ?? ''
   const pieces = text.split(`\r\n--${boundary}`).slice(1, -1)

@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Looks for secrets in everything that was written. */
+/** Searches all written files for secrets. */
 
-/** As it is, upper case, and in base64 at each of the three places it can begin in a group. */
+/** The secret unchanged, in upper case, and in base64 at each of the three possible offsets. */
 export function formsOf(password: string): string[] {
   const shifted = [0, 1, 2].map((shift) => {
     const text = Buffer.concat([Buffer.alloc(shift), Buffer.from(password)]).toString('base64')

@@ -6,13 +6,13 @@ import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 import { formsOf, written } from './secret-search.ts'
 
-/** Nothing that was a secret may stand anywhere: every byte that Postern wrote is searched for it, as it was and in base64. */
+/** No secret may be in any file: searches every byte that Postern wrote for it, in plain text and in base64. */
 
 let server: Rsyslog
 beforeAll(async () => {
   server = await startRsyslog()
 })
-/** No word that could stand somewhere by chance. */
+/** Words that cannot occur by chance. */
 const secret = (what: string) => `${what}-${randomBytes(9).toString('hex')}`
 const passwords = { ann: secret('ann'), wrong: secret('wrong'), late: secret('late'), early: secret('early') }
 const live = livePostern({
@@ -27,7 +27,7 @@ afterAll(() => server?.stop())
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
-/** Each way in which a password can come over the wire, right and wrong, in order and out of it. */
+/** Every way in which a password can be sent, right and wrong, in and out of sequence. */
 async function logins(): Promise<void> {
   const { ann, wrong, late, early } = passwords
   const session = async (talk: (client: WireClient) => Promise<unknown>) => {
@@ -61,11 +61,11 @@ async function logins(): Promise<void> {
     await greeted((client) => client.ask(`AUTH OAUTHBEARER ${base64(`n,a=sec,\x01auth=Bearer ${password}\x01\x01`)}`))
     await greeted((client) => client.ask(`AUTH ${base64(password)}`))
     await greeted((client) => client.ask(`AUTH PLAIN ${password} ${base64(password)}`))
-    // Not base64, and a mechanism nobody knows.
+    // Not base64, and an unknown mechanism.
     await greeted((client) => client.ask(`AUTH PLAIN ${password}`))
     await greeted((client) => client.ask(`AUTH ${password} x`))
   }
-  // AUTH is refused, and the client sends its password all the same.
+  // AUTH is refused, and the client sends its password anyway.
   await greeted(async (client) => {
     await client.ask('AUTH CRAM-MD5')
     await client.ask(base64('sec'))
@@ -92,7 +92,7 @@ it.each([
   await last.ask(`NOOP finished${destination}`)
   await last.quit()
   const everything = async () => [...(await written(live.postern.dataDirectory)), ['syslog', server.lines().join('\n')]]
-  // The dialogue is there at all: else the search would prove nothing.
+  // The dialogue is recorded. Otherwise the search would prove nothing.
   await until('the dialogue is written', async () =>
     (await everything()).some(([, text]) => text?.includes(`finished${destination}`)),
   )

@@ -9,7 +9,7 @@ const live = livePostern({
   },
 })
 
-/** What MAIL FROM is answered, in a transaction of its own. */
+/** Returns the reply to MAIL FROM, in a new transaction. */
 async function sender(address: string, as?: string) {
   const client = await live.greeted()
   if (as) await client.say(`AUTH PLAIN ${plain(as)}`).expect(235, '2.7.0')

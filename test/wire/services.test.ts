@@ -41,7 +41,7 @@ async function service(name: 'smtp' | 'queue'): Promise<ServiceView> {
   return postern.api.get<ServiceView>(`/v1/services/${name}`)
 }
 
-/** Asks for it and waits until the service has done it. */
+/** Requests the action and waits until the service has done it. */
 async function act(name: 'smtp' | 'queue', action: 'start' | 'stop' | 'restart', observed: string): Promise<void> {
   const { revision } = await postern.api.post<WriteResult>(`/v1/services/${name}/${action}`)
   await postern.settle(revision)
@@ -75,11 +75,11 @@ describe('the SMTP service', () => {
     expect(await busy.closed()).toBe('closed')
     await postern.settle(revision)
     await until('it is stopped', async () => (await service('smtp')).observed === 'stopped')
-    // The last session is counted out when its socket has closed, and reported with the next beat.
+    // The last session counts until its socket has closed, which is reported with the next heartbeat.
     await until('no session is left', async () => (await service('smtp')).workers[0]?.sessions === 0)
     expect((await service('smtp')).desired).toBe('stopped')
     await until('the queue has delivered it', async () => (await inbox()).some((text) => text.includes('in progress')))
-    // Settings are followed while it is stopped.
+    // It follows the settings while stopped.
     await set('general', { hostname: 'stopped.example.test' })
     await act('smtp', 'start', 'running')
     const client = await connect({ port: postern.smtpPort })
@@ -146,7 +146,7 @@ describe('the Queue Manager', () => {
     const startedAt = Date.now()
     await act('queue', 'start', 'running')
     await until('all are delivered', async () => (await inbox()).length === before + 5)
-    // None while it was stopped: the last five deliveries came after the start.
+    // None while it was stopped: the last five deliveries were made after the start.
     await postern.quiet()
     const { items } = await postern.api.get<Page<RecordedEvent>>('/v1/events', { type: 'delivery.delivered', limit: 5 })
     for (const { at } of items) expect(Date.parse(at)).toBeGreaterThanOrEqual(startedAt)

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** One message as it was taken: envelope, and content without dot-stuffing, as latin1. */
+/** One received message: envelope, and content without dot-stuffing, as latin1. */
 export type TakenMessage = {
   sender: string
   recipients: string[]
@@ -12,14 +12,14 @@ export type TakenMessage = {
 export type WireSink = {
   readonly host: string
   readonly port: number
-  /** How many messages were taken. */
+  /** How many messages were received. */
   readonly count: number
   stop(): Promise<void>
 }
 
 export type WireSinkOptions = {
   host?: string
-  /** A free one without it. */
+  /** Default: a free port. */
   port?: number
   /** Called before the 250 of each message: what it keeps is kept when the sender thinks it is. */
   take: (message: TakenMessage) => void
@@ -28,8 +28,8 @@ export type WireSinkOptions = {
 const dataEnd = Buffer.from('\r\n.\r\n')
 
 /**
- * A small SMTP server that takes everything and hands each whole message to the test. It keeps no state but its memory,
- * so it loses nothing as long as the test runs. PIPELINING, 8BITMIME, SMTPUTF8 and SIZE are offered.
+ * A small SMTP server that accepts everything and passes each complete message to the test. It keeps its state only in
+ * memory, so it loses nothing as long as the test runs. It offers PIPELINING, 8BITMIME, SMTPUTF8 and SIZE.
  */
 export async function startWireSink({ host = '127.0.0.1', port = 0, take }: WireSinkOptions): Promise<WireSink> {
   const open = new Set<Socket>()
@@ -92,7 +92,7 @@ function serve(socket: Socket, take: (message: TakenMessage) => void): void {
         inData = true
         searched = 0
       }
-      // The CRLF of DATA stays, so that a message without any line ends like the others.
+      // Keep the CRLF after DATA, so that an empty message ends like the others.
       unread = unread.subarray(inData ? end : end + 2)
       replies += replyTo(verb)
       if (verb === 'QUIT') socket.end(replies)

@@ -25,7 +25,7 @@ const ends = {
   'NUL alone': '\0',
 }
 
-/** What the smuggler wants executed. It is all text of the first message, or nothing at all. */
+/** The hidden commands. All of it is text of the first message, or is refused. */
 const hidden =
   'MAIL FROM:<boss@home.test>\r\nRCPT TO:<victim@home.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n'
 
@@ -43,7 +43,7 @@ async function send(from: string, end: string, at: (head: string) => number[]) {
   const head = 'Subject: first\r\n\r\nfirst'
   await client.writeSplit(`${head}${end}${hidden}`, at(head), 2)
   const replies = []
-  // Every variant ends: refused and closed, or taken and then QUIT.
+  // Every variant ends: refused and closed, or accepted and then QUIT.
   const first = await client.reply()
   replies.push(first)
   await client.closed()

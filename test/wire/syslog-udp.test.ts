@@ -4,7 +4,7 @@ import { until } from '../peers/peer.ts'
 import { type Rsyslog, startRsyslog } from '../peers/rsyslog.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** POSTERN_SYSLOG=host:port: syslog by UDP (RFC 5426) to a real daemon, as a worker in a container has to. */
+/** POSTERN_SYSLOG=host:port: syslog over UDP (RFC 5426) to a real daemon, as a worker in a container must use. */
 
 let daemon: Rsyslog
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** Strangers whose MX takes connections and says nothing: nobody else's mail waits for them, and neither does a stop. */
+/** Domains whose MX accepts connections and says nothing: neither other mail nor a stop waits for them. */
 
 const domains = Array.from({ length: 40 }, (_, i) => `silent${i}.test`)
 let dns: Dns
@@ -23,7 +23,7 @@ const live = livePostern({
   postern: () => ({ dns: dns.server, outboundPort: silent.port }),
   prepare: async (live) => {
     await homeDomain(live)
-    // The stop at the end of this file has to be done with all of them in this time.
+    // The stop at the end of this file must end all of them within this time.
     await live.set('advanced', { drainTimeoutSeconds: 1 })
   },
 })

@@ -7,7 +7,7 @@ import { selfSigned } from '../peers/certificate.ts'
 import { until } from '../peers/peer.ts'
 import { homeDomain, livePostern } from './live.ts'
 
-/** What TLS must not let through, asked by OpenSSL's own client, which can still speak all of it. */
+/** What TLS must not allow, tested with OpenSSL's client, which still supports all of it. */
 
 const live = livePostern({
   prepare: async (it) => {
@@ -22,7 +22,7 @@ const live = livePostern({
   },
 })
 
-/** `openssl s_client`, given lines to say after the handshake. Resolves with all it wrote. */
+/** Runs `openssl s_client` with lines to send after the handshake. Resolves with its output. */
 async function sClient(args: string[], say: string[] = ['QUIT'], starttls = true): Promise<string> {
   const { host, smtpPort, smtpsPort } = live.postern
   const where = starttls
@@ -74,7 +74,7 @@ describe.each([
     const weak = 'eNULL:aNULL:EXPORT:LOW:MEDIUM:3DES:RC4:MD5:SHA1:SEED:IDEA:CAMELLIA:ARIA:PSK:SRP:kRSA:kDHE'
     const output = await sClient(['-tls1_2', '-servername', name, '-cipher', `${weak}:@SECLEVEL=0`], [], starttls)
     expect(agreed(output) ?? none, output).toBe(none)
-    // The server refused; it is not that the client had nothing to offer.
+    // The server refused. The client did offer something.
     expect(output).toMatch(/alert handshake failure/)
   })
 
@@ -97,7 +97,7 @@ describe('plain text before STARTTLS', () => {
     await reply(plain)
     plain.write('EHLO attacker.test\r\n')
     await reply(plain)
-    // CVE-2011-0411: what an attacker puts in front of the handshake must not be taken for what the client says after it.
+    // CVE-2011-0411: what an attacker injects before the handshake must not count as sent after it.
     plain.write(
       'STARTTLS\r\nEHLO attacker.test\r\nMAIL FROM:<attacker@far.test>\r\nRCPT TO:<ann@home.test>\r\nDATA\r\nSubject: injected\r\n\r\n.\r\n',
     )

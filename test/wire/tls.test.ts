@@ -15,7 +15,7 @@ async function load(name: string, names = [name]): Promise<{ id: string; fingerp
   return { id, fingerprint: new X509Certificate(cert).fingerprint256 }
 }
 
-/** The certificate that a client which asks for this name is shown. */
+/** Returns the certificate that a client gets for this name. */
 async function shown(servername: string): Promise<string> {
   const client = await live.greeted()
   const socket = await client.startTls({ servername })
@@ -56,7 +56,7 @@ describe('STARTTLS', () => {
   it('input before the handshake is forgotten, and nothing after STARTTLS is executed', async () => {
     await load('mail.home.test')
     const client = await live.greeted()
-    // The rest of the packet must not be read as if it came under TLS (CVE-2011-0411).
+    // The rest of the packet must not be read as if it had arrived under TLS (CVE-2011-0411).
     client.say('STARTTLS', 'MAIL FROM:<injected@far.test>')
     await client.expect(220)
     const other = await live.greeted()

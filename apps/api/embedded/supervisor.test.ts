@@ -66,7 +66,7 @@ it('restarts a process that died, each time with a new token, and stops it clean
   expect(new Set(written().filter((word) => word.startsWith('started'))).size).toBe(2)
 })
 
-/** A supervisor of its own process, killed once its worker runs. @returns the worker's pid */
+/** Runs a supervisor in its own process and kills it once its worker runs. @returns the worker's pid */
 async function outlivedSupervisor(env: Record<string, string>): Promise<number> {
   const options = {
     name: 'smtp-1',

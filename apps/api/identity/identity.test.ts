@@ -83,7 +83,7 @@ describe('guessing', () => {
     }
     const locked = await signIn()
     const seconds = Number(locked.headers.get('retry-after'))
-    // The first of the ten leaves the quarter of an hour five minutes earlier than the last.
+    // The first of the ten attempts leaves the 15-minute window five minutes before the last.
     expect(seconds).toBeGreaterThan(570)
     expect(seconds).toBeLessThanOrEqual(600)
     expect(locked.json.detail).toBe('Too many failed attempts. Try again in 10 minutes.')

@@ -62,7 +62,7 @@ export async function signIn(
     await recordAudit(queries, auditOf(call, { actor: user.email, action: 'login', entity: client }))
     return { id, user }
   })
-  if (!session) throw new ProblemError(401, 'Wrong e-mail or password.')
+  if (!session) throw new ProblemError(401, 'Wrong email address or password.')
   return { ...(await access(keys, session.user, session.id)), refreshToken, cookieToken }
 }
 

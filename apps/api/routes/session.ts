@@ -25,7 +25,7 @@ export function signInRoutes(parts: Dependencies, keys: TokenKeys): Endpoint[] {
       method: 'post',
       path: '/v1/auth/token',
       alsoAnswers: {
-        401: 'Wrong e-mail or password.',
+        401: 'Wrong email address or password.',
         429: 'Too many failed attempts. Retry-After says how long to wait.',
       },
       scope: 'public',

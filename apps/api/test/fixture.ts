@@ -18,7 +18,7 @@ import { passwords } from '../node/passwords.ts'
 import { replayer } from '../node/replayer.ts'
 import { sha256 } from '../request.ts'
 
-/** For tests: a whole API in this process, on databases of its own, with a clock that can be turned. */
+/** For tests: a complete API in this process, with its own databases and a clock that tests can set. */
 export type Fixture = Awaited<ReturnType<typeof startFixture>>
 
 export const owner = { email: 'owner@example.org', password: 'correct horse' }
@@ -68,7 +68,7 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
   const app = createApp(parts)
 
   let document: Promise<Document> | undefined
-  /** Whatever a test asks: an answer that the document does not name is a fault. */
+  /** Checks every answer: one that the OpenAPI document does not describe is a fault. */
   const declared = async (answer: Answer) => {
     document ??= Promise.resolve(app.request('/openapi.json')).then((response) => response.json() as Promise<Document>)
     const wrong = undeclared(await document, answer)
@@ -192,7 +192,7 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
   }
 }
 
-/** The owner's writes, and the revision they lead to. `api` exists when the first is made. */
+/** Writes by the owner, and the revision they lead to. `api` must exist before the first one. */
 export function writesOf(api: () => Fixture) {
   const write = (method: 'POST' | 'PATCH') => (path: string, body?: unknown, headers?: Record<string, string>) =>
     api().send(method, path, { ...(body === undefined ? {} : { body }), ...(headers ? { headers } : {}) })
@@ -209,11 +209,11 @@ type Operation = { responses: Record<string, { content?: Record<string, unknown>
 export type Document = { paths: Record<string, Record<string, Operation>> }
 export type Answer = { method: string; path: string; status: number; type: string | null }
 
-/** What is wrong with an answer by the OpenAPI document; a path or method that it does not have says nothing. */
+/** Returns how an answer differs from the OpenAPI document. Ignores paths and methods that are not in it. */
 export function undeclared({ paths }: Document, { method, path, status, type }: Answer): string | undefined {
   const bare = path.split('?')[0] ?? ''
   const named = Object.keys(paths).filter((one) => new RegExp(`^${one.replace(/\{\w+\}/g, '[^/]+')}$`).test(bare))
-  // The literal one wins over one with parameters, as in the router.
+  // A literal path wins over one with parameters, as in the router.
   const [best] = named.sort((a, b) => a.split('{').length - b.split('{').length)
   const operation = paths[best ?? '']?.[method.toLowerCase()]
   if (!operation) return undefined

@@ -141,7 +141,7 @@ describe('the directory', () => {
     const blank = toForm(account, { address: 'a@b.example' })
     expect(check(accountInputSchema, account, blank)).toEqual([{ path: 'secret', message: 'is required' }])
     expect(check(accountInputSchema, account, { ...blank, secret: 'short' })[0]?.message).toBe(
-      'must be text from 8 to 256 characters',
+      'must be text of 8 to 256 characters',
     )
     for (const schema of [accountInputSchema, domainInputSchema, settingGroups.general.schema]) {
       const all = fieldsOf(schema)

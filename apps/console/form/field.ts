@@ -159,11 +159,12 @@ function unitOf(key: string): string | undefined {
   return units.find(([suffix]) => suffix.test(key))?.[1]
 }
 
-const acronyms: Record<string, string> = { url: 'URL', tls: 'TLS', dns: 'DNS', ip: 'IP' }
+const acronyms: Record<string, string> = { url: 'URL', tls: 'TLS', dns: 'DNS', ip: 'IP', uri: 'URI', jwks: 'JWKS' }
 
 /** `delaySeconds` → `Delay`, `onFailure` → `On failure`, `url` → `URL`. */
 export function titleOf(key: string): string {
-  const bare = key === 'perMinute' ? 'messages' : key.replace(/(Seconds|Minutes|Hours|Days|Ms|PerMinute|PerHour)$/, '')
+  const bare =
+    key === 'perMinute' ? 'messages' : key.replace(/(Seconds|Minutes|Hours|Days|Ms|PerMinute|PerHour|PerDay)$/, '')
   const words = bare.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`).split(' ')
   const text = words.map((word) => acronyms[word] ?? word).join(' ')
   return text.charAt(0).toUpperCase() + text.slice(1)

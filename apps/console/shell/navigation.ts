@@ -65,7 +65,7 @@ export const places: readonly Place[] = [
   { to: '/replay', label: 'Replay', icon: Rewind, key: 'p' },
   { to: '/workers', label: 'Workers', icon: Server, key: 'w' },
   { to: '/revisions', label: 'Revisions', icon: History, key: 'r' },
-  { to: '/audit', label: 'Audit', icon: ScrollText, key: 'a' },
+  { to: '/audit', label: 'Audit log', icon: ScrollText, key: 'a' },
   { to: '/rfcs', label: 'Supported RFCs', icon: BookCheck, key: 'f' },
   { to: '/users', label: 'Users and tokens', icon: Users, key: 'u' },
 ]

@@ -45,7 +45,7 @@ function RoleNote({ role, to }: Needs) {
     <p data-testid="role-note" className="mb-5 flex gap-2.5 rounded-lg border border-line bg-panel px-4 py-2.5 text-sm">
       <Eye aria-hidden="true" className="mt-0.5 size-4 shrink-0 text-faint" />
       <span>
-        Your role is <strong>{mine}</strong>: you may look here. To {to} takes the role <strong>{role}</strong>.
+        Your role is <strong>{mine}</strong>. To {to}, you need the role <strong>{role}</strong>.
       </span>
     </p>
   )

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatAgo, formatBytes, formatSpan, plural } from './format.ts'
+import { formatAgo, formatBytes, formatSpan, inSentence, plural } from './format.ts'
 
 test('bytes in binary units', () => {
   expect([0, 900, 26_214_400, 1_073_741_824, 1536].map(formatBytes)).toEqual([
@@ -29,4 +29,8 @@ test('plural', () => {
     '1,200 messages',
     '2 entries',
   ])
+})
+
+test('a title within a sentence keeps the capitals of its abbreviation', () => {
+  expect(['Domains', 'DKIM keys', 'API tokens'].map(inSentence)).toEqual(['domains', 'DKIM keys', 'API tokens'])
 })

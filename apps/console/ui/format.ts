@@ -56,3 +56,8 @@ export function timeZone(now = new Date()): string {
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`
 }
+
+/** A title within a sentence: `Domains` → `domains`. An abbreviation keeps its capitals: `DKIM keys`. */
+export function inSentence(title: string): string {
+  return title.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
+}

@@ -82,7 +82,7 @@ export const deliveryEvents = {
   /** Recorded by the API: `worker` reported an outcome for recipients that already had one. */
   'delivery.duplicate': eventRow({
     by: 'api',
-    title: 'Delivered or returned more than once',
+    title: 'Delivered or bounced again',
     fields: z.object({ messageId, recipients: z.array(address).min(1).max(100), worker: z.string().max(64) }),
     severity: 4,
     operational: true,
@@ -92,7 +92,7 @@ export const deliveryEvents = {
   /** The delivery violated an MTA-STS policy in testing mode (RFC 8461 §5). The mail was delivered. */
   'tls.unproved': eventRow({
     by: 'queue',
-    title: 'TLS policy not met (testing mode)',
+    title: 'TLS policy not met (testing)',
     fields: z.object({ domain: host, host, detail: z.string().max(600) }),
     severity: 6,
     operational: false,

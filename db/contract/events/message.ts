@@ -31,7 +31,7 @@ export const messageEvents = {
     },
   }),
   'message.authenticated': eventRow({
-    title: 'SPF, DKIM and DMARC checked',
+    title: 'SPF, DKIM, DMARC results',
     /** `forged`: number of removed Authentication-Results fields that claimed to come from this server. */
     fields: z.object({ messageId, ...findingsSchema.shape, forged: z.number().int().nonnegative().optional() }),
     severity: 6,
@@ -49,7 +49,7 @@ export const messageEvents = {
   }),
   'message.refused': eventRow({
     by: 'smtp',
-    title: 'Message refused at the end of data',
+    title: 'Message refused after DATA',
     fields: z.object({
       client,
       sender: address,
@@ -104,7 +104,7 @@ export const messageEvents = {
   }),
   'dsn.written': eventRow({
     by: 'queue',
-    title: 'Delivery status notification written',
+    title: 'DSN created',
     fields: z.object({
       messageId,
       about: messageId,
@@ -113,6 +113,6 @@ export const messageEvents = {
     severity: 6,
     operational: true,
     tone: 'calm',
-    sentence: ({ action, about }) => `${action} notification about ${about}`,
+    sentence: ({ action, about }) => `DSN (${action}) for message ${about}`,
   }),
 }

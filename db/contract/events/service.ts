@@ -138,13 +138,13 @@ export const serviceEvents = {
   /** The machine's clock was set forward or back while mail waited. The schedule and age of the mail did not change. */
   'clock.jumped': eventRow({
     by: 'queue',
-    title: 'The clock was set',
+    title: 'System clock changed',
     fields: z.object({ seconds: z.number().int() }),
     severity: 4,
     operational: true,
     tone: 'warn',
     sentence: ({ seconds }) =>
-      `the clock was set ${seconds < 0 ? 'back' : 'forward'} by ${Math.abs(seconds)} seconds; the schedule and age of waiting mail do not change`,
+      `the system clock was set ${seconds < 0 ? 'back' : 'forward'} by ${Math.abs(seconds)} seconds; the schedule and age of waiting mail do not change`,
   }),
   'spool.full': eventRow({
     title: 'Spool is full',

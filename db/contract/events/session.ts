@@ -59,7 +59,7 @@ export const sessionEvents = {
   /** One line from either side of a connection that the Queue Manager opened. */
   'outbound.dialogue': eventRow({
     by: 'queue',
-    title: 'SMTP dialogue with the next host',
+    title: 'Outgoing SMTP dialogue',
     fields: z.object({
       remote: z.object({ host, address: z.string().max(64), port: z.number().int() }),
       session,
@@ -100,7 +100,7 @@ export const sessionEvents = {
   }),
   'session.watched': eventRow({
     by: 'smtp',
-    title: 'Rule in watch mode would have decided',
+    title: 'Rule in watch mode matched',
     fields: z.object({ client, stage: z.enum(stageNames), rule: ruleSchema, because: z.string().max(500) }),
     severity: 6,
     operational: false,

@@ -101,7 +101,7 @@ export const advancedSchema = z
         .regex(/^[\x20-\x7e]*$/, { message: 'must be printable ASCII on one line' })
         .default(''),
       {
-        title: 'Hello message',
+        title: 'Banner text',
         help: 'The text after the host name in the banner. Empty: the built-in text.',
       },
     ),

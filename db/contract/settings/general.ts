@@ -44,7 +44,7 @@ export const generalSchema = z.strictObject({
   }),
   verifySpf: setting(check.default('mark'), {
     title: 'Verify SPF',
-    help: 'Checks whether the client may send for the sender’s domain, or for the HELO name if the sender is empty. mark: adds the result to Authentication-Results. enforce: also refuses a fail with 550 5.7.23. A temporary DNS error never refuses mail. Clients that have logged in and the submission ports are not checked.',
+    help: 'Checks whether the client may send for the sender’s domain, or for the HELO name if the sender is empty. mark: adds the result to Authentication-Results. enforce: also refuses mail with the result fail, with 550 5.7.23. A temporary DNS error never refuses mail. Clients that have logged in and the submission ports are not checked.',
   }),
   verifyDkim: setting(check.default('mark'), {
     title: 'Verify DKIM',
@@ -76,7 +76,7 @@ export const generalSchema = z.strictObject({
     help: 'All mail to remote domains goes through this host. MX records are not looked up.',
   }),
   maxMessageBytes: setting(z.number().int().min(0).max(1_073_741_824).default(26_214_400), {
-    title: 'Largest message',
+    title: 'Maximum message size',
     help: 'Advertised in SIZE. A larger message is refused with 552 5.3.4: at MAIL if the client declares its size, else at the end of data. 0: no limit.',
     unit: 'bytes',
   }),

@@ -13,7 +13,7 @@ export const harvestingSchema = z.strictObject({
     exemptsWhiteListed: true,
   }),
   withinMinutes: setting(z.number().int().min(1).max(1440).default(10), {
-    title: 'Within',
+    title: 'Window',
     help: 'The sliding window in which failed logins are counted.',
     unit: 'minutes',
     exemptsWhiteListed: true,

@@ -6,7 +6,7 @@ export const loggingSchema = z
   .strictObject({
     destination: setting(z.enum(['none', 'storage', 'syslog', 'logServer']).default('storage'), {
       title: 'Destination',
-      help: 'Where the log goes. none: nowhere. storage: into storage, where you search it under Events. syslog: to the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: to a log server, as RFC 5424 over TCP or TLS. The queue page, message traces and the books work with any of them. Earlier events stay where they are.',
+      help: 'Where the log goes. none: nowhere. storage: to storage; you can search it under Events. syslog: to the local syslog (POSTERN_SYSLOG, else /dev/log). logServer: to a log server, as RFC 5424 over TCP or TLS. The queue page, message traces and the books work with any of them. Earlier events stay where they are.',
     }),
     logServer: setting(
       z

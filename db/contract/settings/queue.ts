@@ -6,16 +6,16 @@ export const queueSchema = z
   .strictObject({
     retryTimerMinutes: setting(z.number().int().min(1).max(1440).default(30), {
       title: 'Retry timer',
-      help: 'How long mail waits before it is tried again; with exponential, before the first retry. A change applies after the next attempt; mail that is already waiting keeps its scheduled time. To try it now, choose "Try everything now" on the queue page.',
+      help: 'How long mail waits before it is tried again; with exponential, before the first retry. A change applies after the next attempt; mail that is already waiting keeps its scheduled time. To try it now, choose "Retry all now" on the queue page.',
       unit: 'minutes',
     }),
     retryBackoff: setting(z.enum(['constant', 'exponential']).default('exponential'), {
       title: 'Retry backoff',
-      help: 'constant: mail is tried each time the retry timer ends. exponential: the pause doubles after each attempt, up to the longest pause.',
+      help: 'constant: mail is tried each time the retry timer ends. exponential: the pause doubles after each attempt, up to the maximum pause.',
     }),
     retryMaxMinutes: setting(z.number().int().min(1).max(1440).default(240), {
-      title: 'Longest pause between attempts',
-      help: 'The longest pause of the exponential schedule.',
+      title: 'Maximum pause between attempts',
+      help: 'The maximum pause of the exponential schedule.',
       unit: 'minutes',
     }),
     triesBeforeReturn: setting(z.number().int().min(1).max(100).default(20), {
@@ -28,13 +28,13 @@ export const queueSchema = z
       unit: 'hours',
     }),
     maxQueueHours: setting(z.number().int().min(1).max(336).default(120), {
-      title: 'Longest time in the queue',
+      title: 'Maximum time in the queue',
       help: 'Messages that have waited longer are returned, even if attempts are left. Time without a running Queue Manager does not count, and changes to the machine’s clock have no effect.',
       unit: 'hours',
     }),
     deliveryThreads: setting(z.number().int().min(5).max(1000).default(30), {
       title: 'Delivery threads',
-      help: 'How many deliveries run at the same time. The limit applies to each of three kinds: local mailboxes, hosts that routes or the gateway name, and hosts found in the DNS. A delivery that waits for the other side does not count.',
+      help: 'How many deliveries run at the same time. The limit applies to each of three kinds: local mailboxes, hosts that routes or the gateway name, and hosts found in the DNS. A delivery that waits for the remote host does not count.',
     }),
     retryThreads: setting(z.number().int().min(2).max(999).default(15), {
       title: 'Retry threads',

@@ -44,12 +44,12 @@ export const securitySchema = z.strictObject({
     help: 'On: clients that are neither local nor logged in may list a group with EXPN.',
   }),
   autoDenyHackAttempts: setting(z.boolean().default(true), {
-    title: 'Deny hack attempts',
+    title: 'Block hack attempts',
     help: 'Ends the session and blocks the address after a hack attempt. These count: sending data before the banner (noticed only if the banner is delayed or waits for look-ups), HTTP requests, binary noise, command floods (200 commands within 10 seconds without mail, or 50 protocol errors in a row) and SMTP smuggling. The block is a Control Access entry.',
     exemptsWhiteListed: true,
   }),
   autoDenyMinutes: setting(z.number().int().min(1).max(43_200).default(60), {
-    title: 'Deny for',
+    title: 'Block for',
     help: 'How long the address stays blocked after a hack attempt.',
     unit: 'minutes',
     exemptsWhiteListed: true,
@@ -131,7 +131,9 @@ export const securitySchema = z.strictObject({
   }),
   watch: setting(z.array(watchableRuleSchema).max(100).default([]), {
     title: 'Rules in watch mode',
-    help: `These rules are evaluated and logged, but decide nothing. These cannot be watched, because mail cannot be handled safely without their decision: ${rulesNeverWatched.join(', ')}. A watched auth-mechanism still allows only the mechanisms this server knows.`,
-    danger: { text: 'A watched rule no longer protects. If you watch relay, this server is an open relay.' },
+    help: `Rules in watch mode are evaluated and logged, but decide nothing. Some rules cannot run in watch mode, because mail cannot be handled safely without their decision: ${rulesNeverWatched.join(', ')}. In watch mode, auth-mechanism still allows only the mechanisms that this server supports.`,
+    danger: {
+      text: 'A rule in watch mode no longer protects. With relay in watch mode, this server is an open relay.',
+    },
   }),
 })

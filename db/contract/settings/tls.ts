@@ -21,7 +21,7 @@ export const tlsSchema = z.strictObject({
     danger: { text: 'With all, servers without TLS can no longer deliver mail to you.', values: ['all'] },
   }),
   minVersion: setting(z.enum(['1.2', '1.3']).default('1.2'), {
-    title: 'Oldest TLS version',
+    title: 'Minimum TLS version',
     help: 'Clients with an older version cannot use TLS.',
   }),
 })

@@ -6,39 +6,39 @@ import { type KeyName, keyOf, type Signature, withSignature } from './signer.ts'
 import type { Zone } from './zone.ts'
 
 /**
- * Our own cases for RFC 7208, 6376, 8463 and 9989, one a file. Each says what the DNS knows, who sends what, what must come
- * out, and why. `{rsa2048}` in a zone is the public key that the signature's `key` names.
+ * Our own cases for RFC 7208, 6376, 8463 and 9989, one per file. Each has the DNS records, the message, its client, the
+ * expected results and the reason. `{rsa2048}` in a zone is the public key that the signature's `key` names.
  */
 
 export type Case = {
   name: string
-  /** Where the RFC says so. */
+  /** The section of the RFC. */
   section: string
   why: string
-  /** Why no client can bring a live worker to it. */
+  /** Why no client can reproduce it on a live worker. */
   notLive?: string
   zone: Zone
   client?: { ip?: string; helo?: string; sender?: string; relay?: boolean }
-  /** Lines of the header; others than the default ones. */
+  /** Header lines instead of the default ones. */
   header?: string[]
   body?: string
-  /** A body that is made: so many lines of so many bytes. */
+  /** A generated body: number of lines and bytes per line. */
   long?: { lines: number; bytes: number }
-  /** The first is the lowest. `times`: as often. */
+  /** The first one is the lowest. `times`: how often it is added. */
   signatures?: (Signature & { times?: number })[]
-  /** What happens to the message on its way. */
+  /** Changes to the message in transit. */
   changes?: { replace: string; with: string }[]
-  /** Lines that are put on top of it on its way. */
+  /** Lines added at the top in transit. */
   added?: string[]
   expected: {
     spf?: string
     explanation?: string | null
     dkim?: string[]
-    /** In what is said of the first signature. */
+    /** Text in the result of the first signature. */
     because?: string
     dmarc?: string | null
     policy?: string
-    /** The most questions that are asked. */
+    /** The maximum number of DNS queries. */
     questions?: number
   }
 }
@@ -80,7 +80,7 @@ export function clientOf({ client = {} }: Case) {
   return { ip, helo, sender, relay }
 }
 
-/** What was found is what the case expects, of each check that it expects something of. */
+/** Expects the results of the case, for each check that it names. */
 export function expectFound({ expected, section, name, why }: Case, findings: Findings): void {
   const { spf, explanation, dkim, because, dmarc, policy } = expected
   const said = `§${section} ${name}: ${why}\n${JSON.stringify(findings)}`

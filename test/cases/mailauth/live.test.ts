@@ -11,8 +11,8 @@ import { type Case, caseOf, clientOf, defaultHeader, expectFound, filesOf, folde
 import type { Zone } from './zone.ts'
 
 /**
- * The live door: the same messages sent to a worker that asks a real DNS server, and what the event says was found. All cases
- * stand in one zone, so each has names (and where it matters an address) of its own.
+ * Sends the same messages to a worker that uses a real DNS server, and checks the results in the event. All cases are
+ * in one zone, so each has its own names (and its own address if that matters).
  */
 
 type Own = {
@@ -27,7 +27,7 @@ const own = cases
   .filter(({ given }) => !given.notLive)
   .map(({ title, given }, i) => ({ title, given: withItsNames(given, i) }))
 
-/** `example.org` becomes `example.org-12`, as many labels as before; a case about an address has one of its own. */
+/** `example.org` becomes `example.org-12`, with as many labels as before. A case about an address has its own one. */
 function withItsNames(given: Case, number: number): Case {
   const whole = {
     ...given,

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { type Case, caseOf, clientOf, expectFound, type Folder, filesOf, messageOf, zoneOf } from './case.ts'
 import { resolverOf } from './zone.ts'
 
-/** The first door: each message is verified in process, with a DNS that is data. */
+/** Verifies each message in process, with DNS records from the case. */
 
 async function found(given: Case): Promise<{ findings: Findings; questions: number }> {
   const { ip, helo, sender, relay } = clientOf(given)
@@ -23,7 +23,7 @@ async function found(given: Case): Promise<{ findings: Findings; questions: numb
   return { findings, questions }
 }
 
-/** Each file of a folder, by its number. */
+/** Returns the files of a folder by number. */
 function throughTheFirstDoor(folder: Folder): void {
   const files = filesOf(folder)
   it('the numbers have no gaps', () => {

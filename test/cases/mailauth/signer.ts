@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 
-/** A DKIM signer of its own, from RFC 6376 §3.4 and §3.7 and RFC 8463, that signs what it is told, wrong or right. */
+/** An independent DKIM signer, from RFC 6376 §3.4 and §3.7 and RFC 8463. Also makes wrong signatures on request. */
 
 export type KeyName = 'rsa512' | 'rsa768' | 'rsa1024' | 'rsa2048' | 'rsa4096' | 'ed25519' | 'other'
 
@@ -10,13 +10,13 @@ export type Signature = {
   tags?: Record<string, string | null>
   /** Default rsa-sha256, or ed25519-sha256. */
   a?: string
-  /** Canonicalisation signed with; also the tag c= unless `tags` says otherwise. */
+  /** The canonicalisation used, also for the tag c= unless `tags` overrides it. */
   c?: string
   /** Names, colon separated. */
   h?: string
   /** Bytes of the canonical body. */
   l?: number
-  /** Text that is put in place of bh= or b=. */
+  /** Text in place of bh= or b=. */
   bh?: string
   b?: string
   /** Folds b= over lines. */
@@ -39,7 +39,7 @@ export function keyOf(name: KeyName): { privateKey: KeyObject; record: string } 
   return made
 }
 
-/** The message with this signature on top. `message` is CRLF, latin1. */
+/** Returns the message with this signature at the top. `message` is latin1 with CRLF. */
 export function withSignature(message: string, given: Signature): string {
   const end = message.indexOf('\r\n\r\n')
   const fields = message

@@ -1,4 +1,4 @@
-/** The DNS as data. A name that is not described does not exist; a type that is not listed is an empty answer. */
+/** A DNS zone as data. A name that is not listed does not exist. A type that is not listed gives an empty answer. */
 
 export type Records = {
   txt?: (string | string[])[]
@@ -9,7 +9,7 @@ export type Records = {
 }
 export type Zone = Record<string, Records | 'servfail' | 'timeout'>
 
-/** Answers as Node's resolver does, errors included; `asked` hears of each question. */
+/** Answers like Node's resolver, including errors. `asked` is called for each query. */
 export function resolverOf(zone: Zone, asked: (question: string) => void = () => {}) {
   return async (name: string, type: string): Promise<unknown[]> => {
     asked(`${type} ${name}`)

@@ -6,12 +6,12 @@ import { until } from '../../peers/peer.ts'
 import type { Postern } from '../../system/postern.ts'
 import type { Kind } from '../round.ts'
 
-/** The machine's clock is set while mail flows and other mail waits: see clock-preload.ts. */
+/** Changes the machine's clock while mail flows and other mail waits. See clock-preload.ts. */
 
 const hour = 3_600_000
 const year = 365 * 24 * hour
 
-/** For `NODE_OPTIONS` of a Postern whose clock can be set. */
+/** `NODE_OPTIONS` for a Postern whose clock can be set. */
 export const settableClock = `--import ${new URL('../clock-preload.ts', import.meta.url)}`
 
 const ahead = new Map<string, number>()
@@ -22,7 +22,7 @@ function setClockBy({ dataDirectory }: Postern, ms: number): void {
   writeFileSync(join(dataDirectory, 'test-clock'), String(sum))
 }
 
-/** Recipients that wait for their next try; `lastN`: only those of messages up to this number. */
+/** Recipients waiting for their next attempt. `lastN`: only those of messages up to this number. */
 function deferred({ dataDirectory }: Postern, lastN = Number.MAX_SAFE_INTEGER): { count: number; lastN: number } {
   const database = new DatabaseSync(join(dataDirectory, 'queue', 'queue.db'), { readOnly: true, timeout: 5_000 })
   const row = database
@@ -35,7 +35,7 @@ function deferred({ dataDirectory }: Postern, lastN = Number.MAX_SAFE_INTEGER): 
 const told = async ({ api }: Postern) =>
   (await api.get<{ items: object[] }>('/v1/events', { type: 'clock.jumped', limit: 200 })).items.length
 
-/** What waits is tried again by itself within its retry time, which is a minute, and nothing is returned. */
+/** Waiting mail is tried again by itself within its retry time, which is a minute, and nothing bounces. */
 function set(name: string, by: number): Kind {
   return {
     name: `clock set ${name}`,

@@ -7,7 +7,7 @@ import type { Postern } from '../../system/postern.ts'
 import { copyDatabase } from '../copy-database.ts'
 import type { Kind } from '../round.ts'
 
-/** The queue's index is lost, or put back from a backup, while mail waits. */
+/** Loses the queue index, or restores it from a backup, while mail waits. */
 
 const queueFile = ({ dataDirectory }: Postern) => join(dataDirectory, 'queue', 'queue.db')
 const moment = (most: number) => sleep(Math.random() * most)

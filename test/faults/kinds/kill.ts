@@ -4,7 +4,7 @@ import type { Kind } from '../round.ts'
 
 const loadAfterKillMs = 700
 
-/** Of a worker: the API starts another. The API is started again, and takes its workers over. */
+/** Kills a worker, which the API restarts, or the API, which is restarted and takes over its workers. */
 function kill(victim: PosternProcess): Kind {
   return {
     name: `kill -9 ${victim}`,

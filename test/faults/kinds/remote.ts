@@ -5,7 +5,7 @@ import { createTransport } from 'nodemailer'
 import { freePort, until } from '../../peers/peer.ts'
 import type { Kind, World } from '../round.ts'
 
-/** What the next host does to us while mail flows. */
+/** Faults of the remote host while mail flows. */
 
 const host = '127.0.0.1'
 
@@ -62,7 +62,7 @@ const tarpit: Kind = {
         },
       )
     } finally {
-      // Mail that waits for a word of the silent host goes on when its connection ends.
+      // Mail that waits for a reply of the silent host continues when its connection ends.
       await world.letGo()
       await silent.close()
     }
@@ -86,7 +86,7 @@ const cut: Kind = {
   },
 }
 
-/** Passes bytes on, in small pieces as they come, until a random number of one direction has passed; then FIN or RST. */
+/** Forwards bytes in small pieces, until a random number has passed in one direction, then sends FIN or RST. */
 function cutSomewhere(inbound: Socket, port: number): void {
   const outbound = connect({ host, port })
   const side = Math.random() < 0.5 ? inbound : outbound

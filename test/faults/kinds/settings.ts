@@ -7,7 +7,7 @@ import { connect } from '../../wire/client.ts'
 import { copyDatabase } from '../copy-database.ts'
 import type { Kind } from '../round.ts'
 
-/** Copies the settings database now. @returns what puts the copy back; the API must not run then */
+/** Copies the settings database now. @returns a function that restores the copy while the API is not running */
 export async function copySettings({ dataDirectory }: Pick<Postern, 'dataDirectory'>): Promise<() => Promise<void>> {
   const file = join(dataDirectory, 'db', 'settings.db')
   const copy = join(dataDirectory, 'settings.copy')
@@ -18,7 +18,7 @@ export async function copySettings({ dataDirectory }: Pick<Postern, 'dataDirecto
   }
 }
 
-/** The size limit as the console shows it, and as a client is told. */
+/** The size limit in the console, and in the reply to a client. */
 async function limits({ api, host, smtpPort }: Postern): Promise<{ shown: number; told: number }> {
   const { settings } = await api.get<{ settings: { maxMessageBytes: number } }>('/v1/settings/general')
   const client = await connect({ host, port: smtpPort })

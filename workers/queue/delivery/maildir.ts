@@ -46,7 +46,7 @@ async function deliverOne(
     return {
       kind: 'delivered',
       status: '2.0.0',
-      reply: `kept in ${domain}/${user}${directory === home ? '' : `/${box}`}`,
+      reply: `stored in ${domain}/${user}${directory === home ? '' : `/${box}`}`,
       dsnPassedOn: false,
     }
   } catch (error) {

@@ -46,10 +46,10 @@ export function PasswordForm() {
       <form onSubmit={submit} className="flex max-w-sm flex-col gap-4">
         {field('current', 'Current password', { error: saidOf(change.error, 'current') })}
         {field('new', 'New password', {
-          help: 'At least 8 characters. You are signed out everywhere else. API tokens still work.',
+          help: 'At least 8 characters. A new password signs you out everywhere else. API tokens still work.',
           error: saidOf(change.error, 'new'),
         })}
-        {field('again', 'New password, again', {
+        {field('again', 'Confirm new password', {
           error: isSame || typed.again === '' ? undefined : 'The passwords differ.',
         })}
         {change.error && !saidOf(change.error, 'current') && !saidOf(change.error, 'new') ? (

@@ -17,20 +17,20 @@ const columns: Column<Entry>[] = [
   {
     id: 'at',
     header: 'When',
-    width: '11rem',
+    width: '10.5rem',
     phone: '5rem',
     cell: (entry) => <When at={entry.at} />,
   },
   {
     id: 'actor',
     header: 'Who',
-    width: 'minmax(6rem,1fr)',
+    width: 'minmax(6rem,1.2fr)',
     cell: (entry) => <bdi title={entry.actor}>{entry.actor}</bdi>,
   },
   {
     id: 'action',
-    header: 'Did',
-    width: 'minmax(7rem,1fr)',
+    header: 'Action',
+    width: 'minmax(8.5rem,1fr)',
     cell: (entry) => (
       <span className="mono" title={entry.action}>
         {entry.action}
@@ -39,22 +39,22 @@ const columns: Column<Entry>[] = [
   },
   {
     id: 'address',
-    header: 'From',
+    header: 'Address',
     width: '8rem',
     wide: true,
     cell: (entry) => <span className="mono">{entry.address}</span>,
   },
   {
     id: 'entity',
-    header: 'To',
-    width: 'minmax(0,1fr)',
+    header: 'Target',
+    width: 'minmax(0,1.6fr)',
     wide: true,
     cell: (entry) => <bdi title={entry.entity}>{[entry.kind, entry.entity].filter(Boolean).join(' ')}</bdi>,
   },
   {
     id: 'comment',
-    header: 'Why',
-    width: 'minmax(0,1fr)',
+    header: 'Comment',
+    width: 'minmax(0,0.8fr)',
     wide: true,
     cell: (entry) => entry.comment && <span title={entry.comment}>{entry.comment}</span>,
   },
@@ -87,13 +87,16 @@ export function Audit() {
   const query = useInfiniteQuery(pagesQuery<Entry>('/v1/audit', { q: search }))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   return (
-    <Page title="Audit" help="Who did what and when: every change, every sign-in, and every time a message was read.">
+    <Page
+      title="Audit log"
+      help="Who did what and when: every change, every sign-in, and every time a message was read."
+    >
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
       <Panel flush>
         <div className="border-line border-b p-2">
           <Input
             type="search"
-            aria-label="Search the audit trail"
+            aria-label="Search the audit log"
             placeholder="Search"
             value={search}
             onChange={(event) => setSearch(event.target.value)}
@@ -101,7 +104,7 @@ export function Audit() {
           />
         </div>
         <DataTable
-          label="Audit trail"
+          label="Audit log"
           rows={rows}
           columns={columns}
           rowId={(entry) => entry.id}

@@ -10,7 +10,7 @@ import type { CertificateView } from './types.ts'
 
 const sources = {
   upload: 'uploaded',
-  'self-signed': 'self-signed, made here',
+  'self-signed': 'self-signed, created here',
   csr: 'signed from a request of this server; the key was created here',
   acme: 'ACME',
 }
@@ -88,9 +88,7 @@ export function CertificateDetail({ certificate: c, onClose, onReplace, onRenew 
             Signing request
           </label>
           <TextArea id="csr" readOnly rows={8} value={c.csr} className="mono w-full" />
-          <p className="text-faint text-xs">
-            Send this request to the authority. The private key stays on this server.
-          </p>
+          <p className="text-faint text-xs">Send this request to the authority. It does not contain the private key.</p>
         </div>
       )}
     </Dialog>

@@ -14,6 +14,7 @@ import { useReview } from '../../review/review.tsx'
 import { Button, IconButton } from '../../ui/Button.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
+import { inSentence } from '../../ui/format.ts'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
 import { Tabs } from '../../ui/Tabs.tsx'
 import { directoryTabs } from './types.ts'
@@ -121,7 +122,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
         <div className="border-line border-b p-2">
           <Input
             type="search"
-            aria-label={`Search ${title.toLowerCase()}`}
+            aria-label={`Search ${inSentence(title)}`}
             placeholder="Search"
             value={search}
             onChange={(event) => setSearch(event.target.value)}
@@ -136,7 +137,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
           loading={query.isPending}
           onEnd={query.hasNextPage && !query.isFetchingNextPage ? () => void query.fetchNextPage() : undefined}
           empty={
-            <Empty icon={icon} title={search ? `Nothing matches “${search}”` : `No ${title.toLowerCase()} yet`}>
+            <Empty icon={icon} title={search ? `Nothing matches “${search}”` : `No ${inSentence(title)} yet`}>
               {search ? 'Try a shorter search.' : may ? `Choose “New ${noun}” to add the first one.` : null}
             </Empty>
           }

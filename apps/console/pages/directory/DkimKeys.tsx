@@ -19,14 +19,14 @@ const columns: Column<KeyView>[] = [
   { id: 'algorithm', header: 'Key', width: '6rem', cell: (k) => k.algorithm },
   {
     id: 'name',
-    header: 'TXT record to publish',
+    header: 'TXT record',
     width: 'minmax(8rem,2fr)',
     wide: true,
     cell: (k) => <span className="mono select-all">{k.dnsName}</span>,
   },
   {
     id: 'value',
-    header: 'Its value',
+    header: 'Value',
     width: 'minmax(0,2fr)',
     wide: true,
     cell: (k) => (

@@ -27,7 +27,7 @@ function Copied({ label, text, rows }: { label: string; text: string; rows: numb
     navigator.clipboard
       .writeText(text)
       .then(() => toast.success(`${label} copied`))
-      .catch(() => toast.error('The browser does not allow it. Select the text and copy it.'))
+      .catch(() => toast.error('The browser does not allow copying. Select the text and copy it.'))
   return (
     <div className="flex items-end gap-2">
       <LabelledField label={label} className="flex-1">

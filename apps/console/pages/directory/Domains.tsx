@@ -13,7 +13,7 @@ const columns: Column<DomainView>[] = [
     cell: (d) => <span className="font-medium">{d.name}</span>,
   },
   { id: 'route', header: 'Route', width: 'minmax(7rem,1fr)', cell: (d) => routeText(d.route) },
-  { id: 'aliases', header: 'Also known as', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.aliases.join(', ') },
+  { id: 'aliases', header: 'Domain aliases', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.aliases.join(', ') },
   { id: 'catchAll', header: 'Catch-all', width: 'minmax(0,1fr)', wide: true, cell: (d) => d.catchAll },
 ]
 
@@ -33,8 +33,11 @@ function routeText(route: DomainView['route']): string {
 
 const words: FieldTexts = {
   name: { title: 'Domain', help: 'Mail to known users of this domain is accepted.' },
-  aliases: { title: 'Also known as', help: 'Other names of the domain: jane@alias means jane@name.' },
-  catchAll: { help: 'The address that gets mail for unknown users. Empty: such mail is refused with 550 5.1.1.' },
+  aliases: { title: 'Domain aliases', help: 'Other names of the domain: jane@alias means jane@name.' },
+  catchAll: {
+    title: 'Catch-all',
+    help: 'The address that gets mail for unknown users. Empty: such mail is refused with 550 5.1.1.',
+  },
   route: {
     help: 'Where mail is delivered. maildir: mailboxes on this machine. lmtp, smtp: a host. webhook: a signed HTTP POST. s3: an object in a bucket. discard: nowhere.',
   },

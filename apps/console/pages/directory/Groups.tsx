@@ -14,7 +14,13 @@ const columns: Column<GroupView>[] = [
     cell: (g) => <span className="font-medium">{g.address}</span>,
   },
   { id: 'count', header: 'Members', width: '5rem', align: 'right', cell: (g) => formatCount(g.members.length) },
-  { id: 'members', header: 'Who', width: 'minmax(0,2fr)', wide: true, cell: (g) => g.members.slice(0, 20).join(', ') },
+  {
+    id: 'members',
+    header: 'Addresses',
+    width: 'minmax(0,2fr)',
+    wide: true,
+    cell: (g) => g.members.slice(0, 20).join(', '),
+  },
 ]
 
 const words: FieldTexts = { members: { help: 'Local or remote addresses, one per line.' } }

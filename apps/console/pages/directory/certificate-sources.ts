@@ -49,7 +49,7 @@ export const sourceForms: readonly SourceForm[] = [
   made(
     'csr',
     'Signing request (CSR)',
-    'Create a key that never leaves this server. Have an authority sign the request, then upload the certificate.',
+    'Create a key and a signing request here. Have an authority sign the request, then upload the certificate.',
   ),
   made(
     'acme',

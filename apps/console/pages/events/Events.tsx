@@ -42,7 +42,7 @@ const columns: Column<RecordedEvent>[] = [
   {
     id: 'title',
     header: 'What',
-    width: 'minmax(7rem,11rem)',
+    width: 'minmax(7rem,13rem)',
     phone: '6.5rem',
     cell: (event) => <Badge tone={toneOfEvent(event.type)}>{event.title}</Badge>,
   },
@@ -138,7 +138,7 @@ function Filters() {
       <LabelledField label="Type" className="w-44">
         {(wiring) => (
           <Select {...wiring} value={filter.type ?? ''} onChange={(event) => go({ type: event.target.value })}>
-            <option value="">everything</option>
+            <option value="">all</option>
             {eventTypeNames.map((type) => (
               <option key={type} value={type}>
                 {eventTypes[type].title}

@@ -71,7 +71,7 @@ export function AddEntry({ list }: { list: ListName }) {
         <LabelledField label="Action" className="basis-44">
           {(wiring) => (
             <Select {...wiring} value={entry.action} onChange={set('action')}>
-              <option value="">by default access</option>
+              <option value="">not set: see Default access</option>
               <option value="grant">grant</option>
               <option value="deny">deny</option>
             </Select>

@@ -89,7 +89,7 @@ export function ImportDialog({ list, onClose }: { list: ListName; onClose: () =>
           {preview.lines === 0 ? 'Nothing to import yet.' : `${plural(preview.lines, 'line')} as ${format}. `}
           {bad.length > 0 && (
             <span className="text-danger">
-              {plural(bad.length, 'bad line')}; nothing is imported until they are fixed.
+              {plural(bad.length, 'bad line')}. Nothing is imported until every line is valid.
             </span>
           )}
         </p>

@@ -47,7 +47,7 @@ function List({ list }: { list: ListName }) {
     try {
       const saved = await review({
         title: `Delete ${entry.value}?`,
-        about: `The ${title} no longer applies to it, from the next SMTP command on.`,
+        about: 'This list no longer applies to it, from the next SMTP command on.',
         verb: 'Delete',
         look: 'danger',
         request: { method: 'DELETE', path: `${path}/${entry.id}` },

@@ -18,7 +18,7 @@ export function Attempts({ attempts }: { attempts: MessageView['attempts'] }) {
                 <StateBadge state={attempt.outcome} />
                 <At at={attempt.at} />
                 <span className="text-soft">
-                  try {attempt.attempt} at <bdi className="mono">{remoteText(attempt.remote)}</bdi> took{' '}
+                  attempt {attempt.attempt} at <bdi className="mono">{remoteText(attempt.remote)}</bdi> took{' '}
                   {attempt.durationMs} ms
                 </span>
               </div>

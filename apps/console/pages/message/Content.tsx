@@ -32,7 +32,7 @@ export function Content({ id }: { id: string }) {
       {!data && !look.error && (
         <p className="text-soft text-sm">
           {may
-            ? 'You can read a waiting message as plain text. The audit log records that you did.'
+            ? 'You can read a waiting message as plain text. The audit log records that you read it.'
             : 'Only operators, administrators and owners can read messages.'}
         </p>
       )}
@@ -52,7 +52,7 @@ export function Content({ id }: { id: string }) {
             <pre className="stranger text-xs">{data.text}</pre>
           </section>
           <p className="mt-2 text-faint text-xs">
-            {data.cut ? `The beginning of ${formatBytes(data.bytes)}. ` : `All ${formatBytes(data.bytes)}. `}
+            {data.cut ? `Only the beginning of ${formatBytes(data.bytes)}. ` : `Complete: ${formatBytes(data.bytes)}. `}
             Control characters and direction marks are shown as symbols, e.g. ␛ or ⟨U+202E⟩.
           </p>
         </>

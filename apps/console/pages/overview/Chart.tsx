@@ -70,7 +70,7 @@ function optionsFor(element: HTMLElement, series: readonly Series[]): UPlot.Opti
   return {
     width: element.clientWidth,
     height,
-    padding: [8, 10, 0, 0],
+    padding: [8, 18, 0, 0],
     cursor: { show: false },
     legend: { show: false },
     scales: { y: { range: (_, _min, max) => [0, Math.max(4, Math.ceil(max * 1.1))] } },

@@ -63,7 +63,7 @@ function BooksBar({ total }: { total: Books['total'] }) {
         )}
       </div>
       <p className="mt-2 text-soft text-xs">
-        Since the beginning: {formatCount(total.received)} received ={' '}
+        In total: {formatCount(total.received)} received ={' '}
         {parts.map(({ key, color }, i) => (
           <Fragment key={key}>
             {i > 0 && ' + '}

@@ -150,7 +150,7 @@ function Findings({ findings }: { findings: readonly Finding[] }) {
         <CircleCheck aria-hidden="true" className="size-5 shrink-0 text-accent" />
         <p>
           <span className="font-medium">Everything is working.</span>{' '}
-          <span className="text-soft">Services run, workers are up to date, and the books balance.</span>
+          <span className="text-soft">Services are running, workers are up to date, and the books balance.</span>
         </p>
       </div>
     )

@@ -7,6 +7,7 @@ import { Button } from '../../ui/Button.tsx'
 import { asksCount, ConfirmCount, isCount } from '../../ui/ConfirmCount.tsx'
 import { Input } from '../../ui/Controls.tsx'
 import { Dialog } from '../../ui/Dialog.tsx'
+import { plural } from '../../ui/format.ts'
 import { LabelledField } from '../../ui/LabelledField.tsx'
 import { type Action, actions, readHost } from './actions.ts'
 
@@ -36,7 +37,7 @@ export function ActionDialog({ action, about, ready = true, count = 1, act, onCl
   const send = useMutation({
     mutationFn: () => act(action === 'reroute' ? (target ?? undefined) : undefined),
     onSuccess: ({ revision }) => {
-      toast.success(`${title}: requested`)
+      toast.success(`${title} requested`)
       if (revision) followRollout(revision)
       void client.invalidateQueries()
       onDone()
@@ -49,7 +50,7 @@ export function ActionDialog({ action, about, ready = true, count = 1, act, onCl
   }
   return (
     <Dialog
-      title={`${title}?`}
+      title={`${title} ${count === 0 ? 'messages' : plural(count, 'message')}?`}
       onClose={onClose}
       footer={
         <>

@@ -23,7 +23,7 @@ export function BulkActions({ selected, filter, onDone }: Props) {
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-b bg-page/60 px-3 py-2">
       <p className="mr-2 text-sm text-soft">
-        {some ? `${plural(selected.length, 'message')} chosen` : 'All that match'}
+        {some ? `${plural(selected.length, 'message')} selected` : 'All matching messages'}
       </p>
       {actionNames.map((name) => (
         <Button key={name} onClick={() => setAction(name)}>
@@ -80,10 +80,12 @@ type MatchingProps = { action: Action; filter: QueueSearch; onClose: () => void;
 /** Counts the matches in a dry run, shows the number, and then carries out the action. */
 export function MatchingDialog({ action, filter, onClose, onDone }: MatchingProps) {
   const body = { action, filter: asFilter(filter) }
+  // The number depends on the filter alone. To reroute, the API would also need the host, which is not typed yet.
+  const counted = action === 'reroute' ? { ...body, action: 'retry' as const } : body
   const count = useQuery({
-    queryKey: ['queue', 'dry', body],
+    queryKey: ['queue', 'dry', counted],
     queryFn: () =>
-      call<{ matched: number }>({ method: 'POST', path: '/v1/queue/actions', body: { ...body, dryRun: true } }),
+      call<{ matched: number }>({ method: 'POST', path: '/v1/queue/actions', body: { ...counted, dryRun: true } }),
     gcTime: 0,
   })
   const matched = count.data?.matched
@@ -99,11 +101,11 @@ export function MatchingDialog({ action, filter, onClose, onDone }: MatchingProp
           'Counting …'
         ) : (
           <>
-            <strong>{plural(matched, 'message')}</strong> match{matched === 1 ? 'es' : ''} now:{' '}
+            <strong>{plural(matched, 'message')}</strong> now match{matched === 1 ? 'es' : ''}{' '}
             <span className="mono">
               {Object.entries(body.filter)
-                .map(([key, value]) => `${key}=${value}`)
-                .join(' ')}
+                .map(([key, value]) => `${key}: ${value}`)
+                .join(', ')}
             </span>
           </>
         )

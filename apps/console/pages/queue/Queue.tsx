@@ -50,7 +50,7 @@ const columns: Column<QueueItem>[] = [
   {
     id: 'attempts',
     header: 'Attempts',
-    width: '3rem',
+    width: '4.5rem',
     align: 'right',
     wide: true,
     cell: (item) => formatCount(item.attempts),

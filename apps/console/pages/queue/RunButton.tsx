@@ -13,7 +13,7 @@ export function RunButton() {
   const run = useMutation({
     mutationFn: () => call({ method: 'POST', path: '/v1/queue/run', body: {} }),
     onSuccess: () => {
-      toast.success('All waiting mail is being tried')
+      toast.success('Retrying all waiting mail')
       void client.invalidateQueries({ queryKey: ['queue'] })
     },
     onError: (error) => toast.error(explain(error)),
@@ -21,7 +21,7 @@ export function RunButton() {
   if (!may) return null
   return (
     <Button busy={run.isPending} onClick={() => run.mutate()}>
-      <FastForward aria-hidden="true" /> Try everything now
+      <FastForward aria-hidden="true" /> Retry all now
     </Button>
   )
 }

@@ -13,12 +13,12 @@ export const actions: Record<Action, { title: string; says: string; danger?: tru
   reroute: { title: 'Reroute', says: 'Messages go to this host instead of the route of their domain.' },
   bounce: {
     title: 'Bounce',
-    says: 'Messages are not delivered. Each sender gets a notice.',
+    says: 'Messages are not delivered. Each sender gets a DSN.',
     danger: true,
   },
   delete: {
     title: 'Delete',
-    says: 'Messages are deleted. The sender gets no notice. This cannot be undone.',
+    says: 'Messages are deleted. The sender gets no DSN. This cannot be undone.',
     danger: true,
   },
 }

@@ -44,7 +44,7 @@ export function Replay() {
   return (
     <Page
       title="Replay"
-      help="Runs recorded sessions with the current settings and with a draft, and shows which answers would change and why. Nothing is saved."
+      help="Runs recorded sessions with the current settings and with a draft, and shows which verdicts would change, and why. Nothing is saved."
     >
       <div className="grid gap-5 xl:grid-cols-[minmax(20rem,26rem)_1fr]">
         <Panel title="Draft and period">
@@ -95,8 +95,8 @@ function Nothing() {
   return (
     <Panel>
       <p className="text-soft text-sm">
-        Take a draft from a settings form (“What would this do to yesterday’s mail?”) or write one, and press Replay.
-        Workers record the facts that decisions use, never a message’s body.
+        Take a draft from a settings form (“Replay yesterday’s mail”) or write one, and press Replay. Workers record the
+        facts that decisions use, never a message’s body.
       </p>
     </Panel>
   )

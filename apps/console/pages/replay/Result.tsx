@@ -82,9 +82,9 @@ function Unknown({ job: { notAnswerable = [], withoutVerdict } }: { job: Replay 
   const lines = [
     ...notAnswerable.map(
       ({ rule, sessions, answers }) =>
-        `${rule} needs facts that were not recorded for ${plural(answers, 'answer')} in ${plural(sessions, 'session')}.`,
+        `${rule} needs facts that were not recorded for ${plural(answers, 'verdict')} in ${plural(sessions, 'session')}.`,
     ),
-    ...withoutVerdict.map((key) => `${key} does not affect SMTP answers, so these numbers do not include it.`),
+    ...withoutVerdict.map((key) => `${key} does not affect SMTP replies, so these numbers do not include it.`),
   ]
   if (lines.length === 0) return null
   return (
@@ -111,10 +111,10 @@ function Change({ change }: { change: ReplayChange }) {
     >
       <Facts>
         <Fact name="Now">
-          <span className="mono">{before.reply}</span>
+          <span className="mono">{replyText(before.reply)}</span>
         </Fact>
         <Fact name="With the draft">
-          <span className="mono">{after.reply}</span>
+          <span className="mono">{replyText(after.reply)}</span>{' '}
           {after.close && <Badge tone="danger">connection closes</Badge>}
         </Fact>
       </Facts>
@@ -140,7 +140,7 @@ function Change({ change }: { change: ReplayChange }) {
                   <td className="mono py-1 pr-4">{example.ip}</td>
                   <td className="mono py-1 pr-4 [overflow-wrap:anywhere]">{example.sender ?? ''}</td>
                   <td className="mono py-1 pr-4 [overflow-wrap:anywhere]">{example.recipient ?? ''}</td>
-                  <td className="py-1 text-soft">{example.after}</td>
+                  <td className="py-1 text-soft [overflow-wrap:anywhere]">{example.after}</td>
                 </tr>
               ))}
             </tbody>
@@ -149,4 +149,9 @@ function Change({ change }: { change: ReplayChange }) {
       )}
     </Panel>
   )
+}
+
+/** In the words of Simulate. */
+function replyText(reply: string): string {
+  return reply === 'proceed' ? 'continues' : reply
 }

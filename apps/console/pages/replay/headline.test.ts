@@ -20,11 +20,11 @@ const unknown = {
 }
 
 test('what is not known is said before what would change', () => {
-  expect(headlineOf({ ...job, ...unknown })).toBe('62 answers unknown, 0 answers would change')
+  expect(headlineOf({ ...job, ...unknown })).toBe('62 verdicts unknown, 0 verdicts would change')
   expect(notKnownOf({ ...job, ...unknown })).toEqual([
-    'In 62 of 100 sessions (62 %), the answer of helo is unknown, because the facts were not recorded.',
+    'In 62 of 100 sessions (62 %), the result of helo is unknown, because the facts were not recorded.',
   ])
-  expect(headlineOf({ ...job, changedVerdicts: 1 })).toBe('1 answer would change')
+  expect(headlineOf({ ...job, changedVerdicts: 1 })).toBe('1 verdict would change')
   expect(notKnownOf(job)).toEqual([])
   expect(headlineOf({ ...job, sessions: 0 })).toBe('No sessions were recorded in this period')
 })

@@ -5,8 +5,8 @@ import { formatCount, plural } from '../../ui/format.ts'
 
 export function headlineOf({ sessions = 0, changedVerdicts = 0, notKnown = none }: Replay): string {
   if (sessions === 0) return 'No sessions were recorded in this period'
-  const change = `${plural(changedVerdicts, 'answer')} would change`
-  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'answer')} unknown, ${change}`
+  const change = `${plural(changedVerdicts, 'verdict')} would change`
+  return notKnown.answers === 0 ? change : `${plural(notKnown.answers, 'verdict')} unknown, ${change}`
 }
 
 const none = { sessions: 0, answers: 0 }
@@ -24,7 +24,7 @@ export function notKnownOf({
     const share = percentOf(notKnown.sessions, sessions)
     const rules = notAnswerable.map(({ rule }) => rule).join(', ')
     lines.push(
-      `In ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}), the answer of ${rules} is unknown, because the facts were not recorded.`,
+      `In ${formatCount(notKnown.sessions)} of ${plural(sessions, 'session')} (${share}), the result of ${rules} is unknown, because the facts were not recorded.`,
     )
   }
   if (dropped > 0) lines.push(`${plural(dropped, 'session')} of this period not recorded, or deleted to free space.`)

@@ -31,7 +31,7 @@ export function Revision() {
   const askRevert = (dangers: readonly string[]) =>
     review({
       title: `Revert revision ${number}`,
-      about: 'Makes a new revision that undoes only this change. Later changes stay.',
+      about: 'Creates a new revision that undoes only this change. Later changes stay.',
       dangers,
       verb: dangers.length > 0 ? 'Revert anyway' : 'Revert this change',
       look: dangers.length > 0 ? 'danger' : 'primary',
@@ -46,8 +46,8 @@ export function Revision() {
       .catch((error: unknown) => toast.error(explain(error)))
   const goBack = () =>
     review({
-      title: `Go back to revision ${number}`,
-      about: `Makes a new revision with everything as it was after revision ${number}. Later changes stay in the history.`,
+      title: `Roll back to revision ${number}`,
+      about: `Creates a new revision with everything as it was after revision ${number}. Later changes stay in the history.`,
       verb: 'Roll back',
       request: { method: 'POST', path: `/v1/revisions/${number}/rollback` },
     }).catch((error: unknown) => toast.error(explain(error)))
@@ -55,7 +55,7 @@ export function Revision() {
     <Page
       title={`Revision ${revision}`}
       narrow
-      needs={{ role: 'admin', to: 'go back to a revision' }}
+      needs={{ role: 'admin', to: 'roll back to a revision' }}
       actions={
         may &&
         !query.error && (
@@ -64,7 +64,7 @@ export function Revision() {
               <Undo2 aria-hidden="true" /> Revert this change
             </Button>
             <Button onClick={() => void goBack()}>
-              <RotateCcw aria-hidden="true" /> Go back to this revision
+              <RotateCcw aria-hidden="true" /> Roll back to this revision
             </Button>
           </>
         )
@@ -80,8 +80,10 @@ export function Revision() {
                   <Fact name="When">
                     <At at={detail.at} />
                   </Fact>
-                  <Fact name="Why">{detail.comment || <span className="text-faint">no comment</span>}</Fact>
-                  {detail.rolledBackTo !== undefined && <Fact name="Goes back to">revision {detail.rolledBackTo}</Fact>}
+                  <Fact name="Comment">{detail.comment || <span className="text-faint">none</span>}</Fact>
+                  {detail.rolledBackTo !== undefined && (
+                    <Fact name="Rolled back to">revision {detail.rolledBackTo}</Fact>
+                  )}
                 </Facts>
               </Panel>
               <section>
@@ -103,7 +105,7 @@ export function Revision() {
               params={{ revision: String(number - 1) }}
               className="text-accent hover:underline"
             >
-              Before: {number - 1}
+              Previous: {number - 1}
             </Link>
           ) : (
             <span />
@@ -116,7 +118,7 @@ export function Revision() {
             params={{ revision: String(number + 1) }}
             className="text-accent hover:underline"
           >
-            After: {number + 1}
+            Next: {number + 1}
           </Link>
         </nav>
       </div>

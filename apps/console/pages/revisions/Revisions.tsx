@@ -32,13 +32,13 @@ const columns: Column<RevisionView>[] = [
     width: 'minmax(8rem,2fr)',
     cell: (row) => (
       <span title={row.summary}>
-        {row.rolledBackTo !== undefined && <Badge tone="warn">back to {row.rolledBackTo}</Badge>} {row.summary}
+        {row.rolledBackTo !== undefined && <Badge tone="warn">rolled back to {row.rolledBackTo}</Badge>} {row.summary}
       </span>
     ),
   },
   {
     id: 'comment',
-    header: 'Why',
+    header: 'Comment',
     width: 'minmax(0,1.5fr)',
     wide: true,
     cell: (row) => row.comment && <span title={row.comment}>{row.comment}</span>,
@@ -55,7 +55,7 @@ export function Revisions() {
   return (
     <Page
       title="Revisions"
-      help={`Every change, newest first. Open one to see its diff, to revert it, or to go back to it. What the system did by itself (automatic blocks and their end) is kept for ${systemHistoryDays} days.`}
+      help={`Every change, newest first. Open one to see its diff, to revert it, or to roll back to it. Automatic changes (blocks and their expiry) are kept for ${systemHistoryDays} days.`}
     >
       {query.error ? <Failure error={query.error} onRetry={() => void query.refetch()} /> : null}
       <Panel flush>

@@ -41,7 +41,7 @@ export function ServiceActions({ services }: { services: readonly Named[] }) {
   })
   if (!may) return null
   const several = services.length > 1
-  const name = several ? 'chosen services' : (services[0]?.title ?? '')
+  const name = several ? 'selected services' : (services[0]?.title ?? '')
   const running = services.some(({ desired }) => desired === 'running')
   const stopped = services.some(({ desired }) => desired === 'stopped')
   return (

@@ -34,12 +34,12 @@ export function ServicePage() {
             <div className="flex flex-col gap-5">
               <Panel title="State">
                 <Facts>
-                  <Fact name="State now">
+                  <Fact name="Current state">
                     <StateBadge state={service.observed} />
                   </Fact>
-                  <Fact name="Asked for">{service.desired}</Fact>
+                  <Fact name="Requested state">{service.desired}</Fact>
                   <Fact name="Version">{service.version}</Fact>
-                  <Fact name="Restarts so far">{service.generation}</Fact>
+                  <Fact name="Restarts">{service.generation}</Fact>
                   <Fact name="Settings">
                     {pagesOf[name].map((group) => (
                       <Link

@@ -197,7 +197,7 @@ function TryOut({ onLeave }: { onLeave: () => void }) {
         Simulate
       </Link>
       <Link to="/replay" onClick={onLeave} className={buttonClass('quiet')}>
-        What would this do to yesterday’s mail?
+        Replay yesterday’s mail
       </Link>
     </>
   )

@@ -59,7 +59,7 @@ function Step({ step }: { step: SimulatedStep }) {
       }
       aside={
         <span className="flex gap-2">
-          <Badge tone={refused ? 'danger' : 'good'}>{refused ? step.reason : 'goes on'}</Badge>
+          <Badge tone={refused ? 'danger' : 'good'}>{refused ? step.reason : 'continues'}</Badge>
           {step.close && <Badge tone="danger">connection closes</Badge>}
         </span>
       }
@@ -79,7 +79,7 @@ function Step({ step }: { step: SimulatedStep }) {
         </p>
       )}
       <details className="mt-2 text-sm" open={refused}>
-        <summary className="cursor-pointer text-soft">{plural(step.trail.length, 'rule')} asked</summary>
+        <summary className="cursor-pointer text-soft">{plural(step.trail.length, 'rule')} evaluated</summary>
         <ul className="mt-1.5 flex flex-col gap-1">
           {step.trail.map((entry) => (
             <li key={entry.rule} className="flex flex-wrap items-baseline gap-x-2">

@@ -127,7 +127,7 @@ function Fields({ typed, onChange, wrong }: FieldsProps) {
           <TextArea {...wiring} value={typed.rcptTo} onChange={(event) => onChange({ rcptTo: event.target.value })} />
         )}
       </LabelledField>
-      {text('size', 'Size in bytes', 'Empty: 1000.')}
+      {text('size', 'Size in bytes', 'Default: 1000.')}
       <LabelledField
         label="Other facts"
         help="JSON, as in the API: lookups, sessionsOpen, bareLineFeeds, hops, …"

@@ -109,7 +109,7 @@ export function SecretDialog({ secret, help, onClose }: { secret: string; help: 
     navigator.clipboard
       .writeText(secret)
       .then(() => toast.success('Copied'))
-      .catch(() => toast.error('The browser does not allow it. Select the text and copy it.'))
+      .catch(() => toast.error('The browser does not allow copying. Select the text and copy it.'))
   return (
     <Dialog
       title="Copy the token now"

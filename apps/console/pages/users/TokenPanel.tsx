@@ -8,6 +8,7 @@ import { useReview } from '../../review/review.tsx'
 import { Badge } from '../../ui/Badge.tsx'
 import { Button, IconButton } from '../../ui/Button.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
+import { inSentence } from '../../ui/format.ts'
 import { Empty, Failure, Panel } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
 import { NewTokenDialog, SecretDialog } from './NewTokenDialog.tsx'
@@ -52,7 +53,7 @@ export function TokenPanel({ kind }: { kind: TokenKind }) {
       width: '6rem',
       cell: (token) => <Badge>{token[choice]}</Badge>,
     },
-    { id: 'made', header: 'Made', width: '7rem', wide: true, cell: (token) => <Ago at={token.createdAt} /> },
+    { id: 'made', header: 'Created', width: '7rem', wide: true, cell: (token) => <Ago at={token.createdAt} /> },
     ...(kind === 'api'
       ? [
           {
@@ -97,7 +98,7 @@ export function TokenPanel({ kind }: { kind: TokenKind }) {
           rowId={(token) => token.id}
           loading={query.isPending}
           empty={
-            <Empty icon={KeyRound} title={`No ${title.toLowerCase().replace('api', 'API')}`}>
+            <Empty icon={KeyRound} title={`No ${inSentence(title)}`}>
               {help}
             </Empty>
           }

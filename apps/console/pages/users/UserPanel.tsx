@@ -70,7 +70,7 @@ export function UserPanel() {
     },
     { id: 'role', header: 'Role', width: '6rem', cell: (user) => <Badge>{user.role}</Badge> },
     { id: 'last', header: 'Last sign-in', width: '8rem', wide: true, cell: (user) => <Ago at={user.lastLoginAt} /> },
-    { id: 'made', header: 'Made', width: '8rem', wide: true, cell: (user) => <Ago at={user.createdAt} /> },
+    { id: 'made', header: 'Created', width: '8rem', wide: true, cell: (user) => <Ago at={user.createdAt} /> },
     {
       id: 'actions',
       header: 'Actions',
