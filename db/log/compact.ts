@@ -7,6 +7,7 @@ import { type EventRange, hourMs, parquetKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
 import { type Contents, type LogFiles, rangesKey } from './log-files.ts'
 import { eachOnce, joined } from './ranges.ts'
+import { newestFirst } from './search.ts'
 import { sqlText } from './sql.ts'
 
 /** How long after its end an hour is compacted: by then its batches have come. What comes later is compacted into it. */
@@ -26,7 +27,7 @@ export type Compaction = {
 export type Compacted = { hours: number; events: number }
 
 /**
- * Makes each hour that has ended one Parquet file, sorted by time. The file is stored under a name that none has, then what it
+ * Makes each hour that has ended one Parquet file, newest first, as searches read it. The file is stored under a name that none has, then what it
  * holds is removed: a crash in between leaves both, and events count once. Two processes that compact the same hour do no
  * harm: one of them stores its file, the other nothing.
  */
@@ -76,7 +77,7 @@ async function writeParquet(files: LogFiles, hour: HourFiles, { path, duckdb, si
   return files.reading([hour], signal, async (source, contents) => {
     if (source === undefined || contents.pieces.length === 0) return undefined
     const ranges = await rangesIn(files, contents, signal)
-    const sql = `copy (select ${columnList} from (${source}) order by "at", worker, log, n) to ${sqlText(path)}
+    const sql = `copy (select ${columnList} from (${source}) order by ${newestFirst}) to ${sqlText(path)}
       (format parquet, compression zstd, row_group_size ${rowGroupSize}, kv_metadata {${rangesKey}: ${sqlText(JSON.stringify(ranges))}})`
     const [row] = await duckdb.rows(sql, {}, signal)
     const events = Number(row?.Count)

@@ -80,6 +80,8 @@ async function open({ temporary, memory, threads }: DuckDBOptions): Promise<Duck
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
+    // It reads a file twice, first for the order and then for the rows that are wanted: a batch is parsed twice.
+    disabled_optimizers: 'late_materialization',
   })
 }
 

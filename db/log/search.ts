@@ -155,7 +155,7 @@ export function conditionBehind(before: Position | undefined, { sql, values }: C
 }
 
 /** The columns of a LoggedEvent. */
-const eventColumns = `worker, log, n::double as n, epoch_ms("at")::double as "at", "type", message_id, fields`
+const eventColumns = `worker, log, n::double as n, epoch_ms("at")::double as "at", "type", message_id, event`
 export const newestFirst = `"at" desc, worker desc, log desc, n desc`
 
 export async function newestOf(
@@ -169,7 +169,7 @@ export async function newestOf(
 }
 
 export function eventOf(row: Row): LoggedEvent {
-  const { n: _n, at: _at, type: _type, log: _log, ...fields } = fieldsOf(String(row.fields))
+  const { n: _n, at: _at, type: _type, log: _log, ...fields } = fieldsOf(String(row.event))
   return {
     worker: String(row.worker),
     log: String(row.log),
