@@ -61,6 +61,7 @@ const queueRooms = {
   index: ['message'],
   delivery: ['message', 'client', 'route', 'assure', 'dsn', 'form', 'index'],
   scheduling: ['message', 'client', 'route', 'index', 'delivery'],
+  mirror: ['message', 'index'],
 }
 
 /** The same for the rooms inside the receiver; the files beside them are receiver.ts and service.ts. */

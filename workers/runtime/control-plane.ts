@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackOff } from '@postern/contract/back-off.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
+import type { QueuePage } from '@postern/contract/queue-mirror.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import {
@@ -155,6 +156,17 @@ export class ControlPlane {
   /** Resolves when storage has the batch. */
   async sendFacts(batch: FactBatch): Promise<void> {
     await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
+  }
+
+  /** `everything`: the API does not have what this page follows. */
+  async sendQueuePage(page: QueuePage): Promise<'stored' | 'everything'> {
+    try {
+      await (await this.#authorized('/v1/worker/queue', JSON.stringify(page))).body?.cancel()
+      return 'stored'
+    } catch (error) {
+      if (error instanceof ControlPlaneError && error.status === 409) return 'everything'
+      throw error
+    }
   }
 
   async runQueue(domain: string, by: string): Promise<void> {

@@ -79,6 +79,7 @@ class RunningWorker {
         return answer
       },
       runQueue: (domain, by) => controlPlane.runQueue(domain, by),
+      tellQueue: (page) => controlPlane.sendQueuePage(page),
       reportSoon: () => this.#reports.soon(),
       stop: (cause) => {
         this.#stopped ??= this.#stop(cause)
