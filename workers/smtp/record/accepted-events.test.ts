@@ -39,12 +39,16 @@ async function live(onDisk: ReadonlySet<string>) {
   const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   const startMs = performance.now() - startedAt
   await reader.close()
+  const counters = { messages_accepted_total: 0, recipients_accepted_total: 0 }
+  receptions.countFrom(counters)
   const take = async (bytes = 10) => {
     const id = uuidv7()
     const recipients = [{ address: 'ann@a.test', original: 'Ann@a.test' }]
     const envelope = { id, receivedAt: 1, worker: 'smtp-1', revision: 7, origin: 'smtp', sender: 's@b.test' } as const
     const rest = { recipients, body: '7bit', smtpUtf8: false, hops: 0, client: { ip: '127.0.0.1', helo: 'h' } } as const
     await spool.write({ envelope: { ...envelope, ...rest }, body: Buffer.alloc(bytes, 97) })
+    counters.messages_accepted_total++
+    counters.recipients_accepted_total += recipients.length
     return id
   }
   /** As kill -9 would: nothing more is remembered. */
@@ -53,7 +57,7 @@ async function live(onDisk: ReadonlySet<string>) {
     await receptions.close()
     await spool.close()
   }
-  return { recorded, troubles, startMs, take, die, stop, ids: () => recorded.map(({ messageId }) => messageId) }
+  return { recorded, receptions, troubles, startMs, take, die, stop, ids: () => recorded.map(({ messageId }) => messageId) }
 }
 
 test('what the spool has and the events do not is recorded by the next process, once', async () => {
@@ -74,6 +78,23 @@ test('what the spool has and the events do not is recorded by the next process, 
   expect(third.ids()).toEqual([])
   expect([...first.troubles, ...second.troubles, ...third.troubles]).toEqual([])
   await third.stop()
+})
+
+test('what was answered with 250 is counted exactly, over stops and kills', async () => {
+  for (const [end, messages] of [
+    ['stop', 2],
+    ['die', 4],
+    ['die', 6],
+    ['stop', 8],
+  ] as const) {
+    const one = await live(new Set())
+    expect(one.receptions.counted.messages).toBe(messages - 2)
+    await one.take()
+    await one.take()
+    expect(one.receptions.counted).toEqual({ messages, recipients: messages })
+    await one[end]()
+  }
+  expect((await live(new Set())).receptions.counted).toEqual({ messages: 8, recipients: 8 })
 })
 
 test('after a stop in order nothing is read again', async () => {
