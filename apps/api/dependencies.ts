@@ -120,8 +120,9 @@ export type Metrics = {
 
 export type MetricsSnapshot = {
   revision: number
-  /** From the books: outcomes reported for recipients that already had one. */
+  /** From the books: outcomes reported for recipients that already had one, and the balance. */
   duplicates: number
+  balance: number
   workers: {
     worker: string
     service: ServiceName

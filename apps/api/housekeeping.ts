@@ -8,10 +8,10 @@ import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
-import { dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { resendChangeNotifications, sendChangeNotifications } from './change-notifications.ts'
+import { checkBooks } from './check-books.ts'
 import { orderDailyReport } from './daily-report.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
@@ -26,12 +26,13 @@ const maxPieces = 300
 
 /**
  * Runs every few seconds, or from the scheduler. Sends missed notifications, removes expired entries, old orders and
- * old offences, and orders the daily report.
+ * old offences, orders the daily report, and checks the books.
  */
 export async function sweep(parts: Dependencies): Promise<{ resent: number }> {
   const resent = await resendChangeNotifications(parts)
   await dropExpired(parts)
   await orderDailyReport(parts)
+  await checkBooks(parts)
   while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await yieldToEventLoop()
   return { resent }
 }
@@ -106,7 +107,6 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys): Prom
   const removed = await parts.eventStore.removeBefore(before, parts.eventStore.archive)
   if (removed.files > 0) parts.log.info(removed, 'old days of the log were removed')
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()
-  while ((await dropOldMessages(parts.records, before, batch)) > 0) await yieldToEventLoop()
   await dropSystemHistory(parts)
   await dropOldWorkerRequests(parts.records, parts.now() - day)
   await dropOldChunks(parts.records, parts.now() - day)

@@ -68,6 +68,8 @@ export const workerReportSchema = z.strictObject({
       byState: z.partialRecord(z.enum(queueStates), z.number().int()),
     })
     .optional(),
+  /** Receivers: what they answered with 250 since they exist, counted durably. */
+  acknowledged: z.object({ messages: z.number().int(), recipients: z.number().int() }).optional(),
   /** Events on the worker's disk that storage has not acknowledged. */
   eventsUnsent: z.number().int().nonnegative(),
   /** Numbers for /metrics, from `workerMetrics`: name → value. */

@@ -24,6 +24,7 @@ import { findMessages } from '../verbs/find-messages.ts'
 import { readContent, submitMessage } from '../verbs/messages.ts'
 import { orderForMessage, orderForQueue, readMessage, readQueue, readSummary, runQueue } from '../verbs/queue.ts'
 import { readQueueDoctor } from '../verbs/queue-doctor.ts'
+import { reconcileQueue } from '../verbs/queue-mirror.ts'
 
 const time = z.iso.datetime({ offset: true })
 const action = orderActionSchema.exclude(['run'])
@@ -143,6 +144,17 @@ export const queueRoutes: Endpoint[] = [
     status: 202,
     answer: ordered,
     handle: (call) => runQueue(call),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/queue/reconcile',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Have the Queue Managers tell again what waits, within seconds. Nothing is tried or removed',
+    write: true,
+    status: 202,
+    answer: ordered,
+    handle: (call) => reconcileQueue(call),
   }),
   endpoint({
     method: 'get',

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { Dependencies, MetricsSnapshot } from '../dependencies.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { ProblemError } from '../problem.ts'
+import { balanceOf } from '../verbs/books.ts'
 import { readWorkers } from '../verbs/services.ts'
 
 const tag = 'System'
@@ -76,8 +77,8 @@ async function snapshotOf(parts: Dependencies): Promise<MetricsSnapshot> {
       reported: live ? (report?.metrics ?? {}) : {},
     }
   })
-  const { duplicates } = await booksTotal(records)
-  return { revision, duplicates, workers }
+  const total = await booksTotal(records)
+  return { revision, duplicates: total.duplicates, balance: balanceOf(total), workers }
 }
 
 function stateOf(report: WorkerReport, lag: number): Partial<Record<WorkerStateMetric, number>> {

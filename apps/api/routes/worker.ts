@@ -1,4 +1,5 @@
 import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
+import { queuePageResponseSchema, queuePageSchema } from '@postern/contract/queue-mirror.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
@@ -23,6 +24,7 @@ import { ProblemError } from '../problem.ts'
 import { eventsStored, takeEvents } from '../verbs/event-batches.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
+import { takeQueuePage } from '../verbs/queue-mirror.ts'
 import { listWorkerRequests, readChunk, readWorkerRequest, takeAnswer, takeChunk } from '../verbs/worker-requests.ts'
 import { changes, enrol, report, snapshot, takeFacts, workerOf } from '../verbs/workers.ts'
 
@@ -164,6 +166,18 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       streams: ['application/zstd'],
       answer: eventBatchResponseSchema,
       handle: (call, { query }, request) => takeEvents(call, query, request),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/queue',
+      alsoAnswers: { 409: 'The API has another position; tell everything again.' },
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Tell what waits in the queue, and how many recipients were counted',
+      body: queuePageSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      answer: queuePageResponseSchema,
+      handle: (call, { body }) => takeQueuePage(call, body),
     }),
     endpoint({
       method: 'post',
