@@ -57,7 +57,16 @@ async function live(onDisk: ReadonlySet<string>) {
     await receptions.close()
     await spool.close()
   }
-  return { recorded, receptions, troubles, startMs, take, die, stop, ids: () => recorded.map(({ messageId }) => messageId) }
+  return {
+    recorded,
+    receptions,
+    troubles,
+    startMs,
+    take,
+    die,
+    stop,
+    ids: () => recorded.map(({ messageId }) => messageId),
+  }
 }
 
 test('what the spool has and the events do not is recorded by the next process, once', async () => {
