@@ -226,8 +226,9 @@ describe('events', () => {
     const top = (await api.send('GET', '/v1/events/top?by=domain&type=message.accepted')).json
     expect(top).toMatchObject({
       items: [
-        { value: 'example.com', count: 4 },
-        { value: 'example.net', count: 2 },
+        { value: 'example.com', count: 3 },
+        { value: 'example.net', count: 1 },
+        { value: 'example.org', count: 1 },
       ],
       complete: true,
     })
@@ -299,7 +300,7 @@ describe('events', () => {
 
   it('give a time series', async () => {
     const { points } = (await api.send('GET', '/v1/stats?stepMinutes=60')).json
-    expect(points).toContainEqual(expect.objectContaining({ received: 6, delivered: 2, discarded: 1 }))
+    expect(points).toContainEqual(expect.objectContaining({ received: 5, delivered: 2, discarded: 1 }))
     expect((await api.send('GET', '/v1/stats?since=2020-01-01T00:00:00Z&stepMinutes=1')).status).toBe(422)
   })
 })
@@ -326,12 +327,12 @@ describe('messages', () => {
       complete: true,
     })
     const ids = async (query: string) => (await find(query)).items.map(({ id }: { id: string }) => id).sort()
-    expect(await ids('outcome=waiting&sender=jane@example.org')).toEqual([id(2), id(3), id(51)])
+    expect(await ids('outcome=waiting&sender=jane@example.org')).toEqual([id(2), id(3), id(51), id(71)])
     expect(await ids('outcome=discarded')).toEqual([id(50)])
     expect(await ids('subject=quarterly&client=192.0.2.7&outcome=delivered')).toEqual([id(1)])
     const first = await find('limit=2')
     const second = await find(`limit=10&cursor=${first.nextCursor}`)
-    expect(new Set([...first.items, ...second.items].map(({ id }: { id: string }) => id)).size).toBe(5)
+    expect(new Set([...first.items, ...second.items].map(({ id }: { id: string }) => id)).size).toBe(6)
   })
 })
 
