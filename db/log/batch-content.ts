@@ -6,38 +6,44 @@ import { zstdFrames } from './zstd-frames.ts'
 
 const decompress = promisify(zstdDecompress)
 
+/** What was found in a batch. `longestLine` is in bytes. */
+export type BatchCheck = { fault: string } | { longestLine: number }
+
 /** What a frame has at most when it is decompressed. One that claims more is foreign. */
 const maxFrameBytes = 134_217_728
 const newline = 0x0a
 
 /**
- * Says what is wrong with a batch; `undefined`: every line is an event, the numbers are those of its name, in order. It
- * decompresses in a thread and rests after each frame, because the process has other work.
+ * Reads a batch: every line must be an event, and the numbers those of its name, in order. It decompresses in a thread and
+ * rests after each frame, because the process has other work.
  */
-export async function faultOfBatch(content: Uint8Array, { first, last }: EventRange): Promise<string | undefined> {
+export async function checkBatch(content: Uint8Array, { first, last }: EventRange): Promise<BatchCheck> {
   let next = first
+  let longestLine = 0
   try {
     for (const frame of zstdFrames(content)) {
       const lines = await decompress(frame, { maxOutputLength: maxFrameBytes })
       for (const line of linesOf(lines)) {
-        const fault =
-          line.length > maxLineBytes
-            ? `event ${next} has ${line.length} characters`
-            : faultOfEvent(JSON.parse(line), next)
-        if (fault) return fault
+        longestLine = Math.max(longestLine, line.length)
+        if (line.length > maxLineBytes) return { fault: `event ${next} has ${line.length} bytes` }
+        const fault = faultOfEvent(JSON.parse(line.toString()), next)
+        if (fault) return { fault }
         next++
       }
     }
   } catch (error) {
-    return `${error instanceof SyntaxError ? `event ${next} is not JSON` : (error as Error).message}`.slice(0, 200)
+    const fault = error instanceof SyntaxError ? `event ${next} is not JSON` : (error as Error).message
+    return { fault: fault.slice(0, 200) }
   }
-  return next === last + 1 ? undefined : `it has ${next - first} events, its name says ${last - first + 1}`
+  return next === last + 1
+    ? { longestLine }
+    : { fault: `it has ${next - first} events, its name says ${last - first + 1}` }
 }
 
-function* linesOf(content: Buffer): Generator<string> {
+function* linesOf(content: Buffer): Generator<Buffer> {
   for (let from = 0; from < content.length; ) {
     const end = content.indexOf(newline, from)
-    yield content.toString('utf8', from, end < 0 ? content.length : end)
+    yield content.subarray(from, end < 0 ? content.length : end)
     from = end < 0 ? content.length : end + 1
   }
 }

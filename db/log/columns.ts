@@ -111,12 +111,17 @@ export const columnList = rows.map(([name]) => `"${name}"`).join(', ')
 /** A batch with an event that lacks one of them fails the query; reading it then tells that the batch is damaged or foreign. */
 const required = new Set(['at', 'type'])
 
-/** The longest line that is read: an event of acceptance with some 50 000 recipients is the longest there is. */
-export const maxLineBytes = 4_194_304
+/** The longest line that is read: an event of acceptance with 50 000 recipients has some 4 MB. Few have a hundredth of it. */
+export const maxLineBytes = 8_388_608
+export const usualLineBytes = 1_048_576
 
-/** A line is one column: JSON has neither this delimiter nor what stands for a pair of backslashes below. */
-const lineReader = `compression = 'zstd', filename = true, columns = {'text': 'VARCHAR'}, header = false, auto_detect = false,
-  delim = '\x01', quote = '', escape = '', comment = '', max_line_size = ${maxLineBytes}, buffer_size = ${2 * maxLineBytes}`
+/**
+ * A line is one column: JSON has neither this delimiter nor what stands for a pair of backslashes below. DuckDB takes memory
+ * for the longest line, in each thread, whether there is one or not.
+ */
+const lineReader = (lineBytes: number): string => `compression = 'zstd', filename = true, columns = {'text': 'VARCHAR'},
+  header = false, auto_detect = false, delim = '\x01', quote = '', escape = '', comment = '',
+  max_line_size = ${lineBytes}, buffer_size = ${2 * lineBytes}`
 
 /** JSON.stringify writes half a surrogate pair, the end of a text that was cut, as an escape; for DuckDB that is not JSON. */
 const wellFormed = String.raw`case when contains("text", '\ud')
@@ -129,7 +134,7 @@ export type BatchPiece = { path: string; name: EventRange; first: number; last: 
  * Reads batches as rows of the log's columns, and `event`: JSON with the fields, and maybe with what other columns have. It
  * costs less than the fields alone.
  */
-export function batchRows(pieces: readonly BatchPiece[]): string {
+export function batchRows(pieces: readonly BatchPiece[], lineBytes = usualLineBytes): string {
   const list = rows.map(([name, { type, from }]) => {
     const value = required.has(name) ? `coalesce(${from}, error('an event without ${name}'))` : from
     return `(${value})::${type} as "${name}"`
@@ -138,7 +143,7 @@ export function batchRows(pieces: readonly BatchPiece[]): string {
     const texts = [path, name.worker, name.log].map(sqlText)
     return `(${[...texts, name.first, name.last, first, last].join(', ')})`
   })
-  const lines = `select filename, ${wellFormed} as line from read_csv(${sqlPaths([...new Set(pieces.map(({ path }) => path))])}, ${lineReader})`
+  const lines = `select filename, ${wellFormed} as line from read_csv(${sqlPaths([...new Set(pieces.map(({ path }) => path))])}, ${lineReader(lineBytes)})`
   const events = `select filename, line, json_transform(line, ${sqlText(JSON.stringify(eventStructure))}) as e from (${lines})`
   return `select ${list.join(', ')}, line as event
     from (select filename, line, e, e.n as n, ${recipients} as recipients from (${events})) events

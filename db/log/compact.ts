@@ -15,7 +15,7 @@ const restMs = 600_000
 /** Small enough that a page of the newest events reads few rows, large enough to compress. */
 const rowGroupSize = 16_384
 /** Sorting needs more than a search; it is one thread, beside mail. */
-const engine = { memory: '256MB', threads: 1, concurrent: 1 }
+const engine = { memory: '256MB', moreMemory: '1GB', threads: 1, concurrent: 1 }
 
 export type Compaction = {
   /** Where files are written first. */

@@ -9,6 +9,8 @@ export type DuckDBOptions = {
   temporary: string
   /** Of its buffers, as DuckDB writes it: `128MB`. */
   memory: string
+  /** What a query gets for a second try when that was too little. */
+  moreMemory: string
   threads: number
   /** How many queries run at once; others wait. Each occupies one thread of libuv, which the file system needs too. */
   concurrent: number
@@ -30,7 +32,24 @@ export class DuckDB {
 
   /** Runs a query and returns its rows. An abort interrupts it; it then throws the signal's reason. */
   rows(sql: string, values: Values, signal?: AbortSignal): Promise<Row[]> {
-    return this.connected(signal, async (connection) => (await connection.runAndReadAll(sql, values)).getRowObjectsJS())
+    return this.connected(signal, async (connection) => {
+      const run = async () => (await connection.runAndReadAll(sql, values)).getRowObjectsJS()
+      try {
+        return await run()
+      } catch (error) {
+        if (!(error as Error).message.startsWith('Out of Memory')) throw error
+        return await this.#withMoreMemory(connection, run)
+      }
+    })
+  }
+
+  async #withMoreMemory<T>(connection: DuckDBConnection, run: () => Promise<T>): Promise<T> {
+    await connection.run(`set memory_limit = '${this.#options.moreMemory}'`)
+    try {
+      return await run()
+    } finally {
+      await connection.run(`set memory_limit = '${this.#options.memory}'`).catch(() => {})
+    }
   }
 
   /** A connection of its own for several queries. An abort interrupts the one that runs. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ObjectStore } from '@postern/objects/object-store.ts'
-import { faultOfBatch } from './batch-content.ts'
-import { batchRows, parquetRows } from './columns.ts'
+import { checkBatch } from './batch-content.ts'
+import { batchRows, maxLineBytes, parquetRows, usualLineBytes } from './columns.ts'
 import type { DuckDB, Row, Values } from './duckdb.ts'
 import type { FileSource, LocalFiles } from './file-cache.ts'
 import { type BatchName, dayFolder, type EventRange } from './file-names.ts'
@@ -48,6 +48,8 @@ export class LogFiles {
   readonly #damaged = new Map<string, string>()
   /** Batches whose frames are whole. */
   readonly #whole = new Set<string>()
+  /** Batches with a line that the usual buffer does not hold. */
+  readonly #longLines = new Set<string>()
   /** What a Parquet file holds; it is asked for only when batches lie beside it. */
   readonly #covered = new Map<string, EventRange[]>()
 
@@ -151,7 +153,8 @@ export class LogFiles {
     const batches = new Set(pieces.map(({ batch }) => batch.key))
     const files = await this.#files.take([...parquet, ...batches], signal)
     const areWhole = await this.#areWhole(batches, files)
-    const source = sourceOf(parquet, pieces, (key) => files.paths.get(key) ?? '')
+    const lineBytes = [...batches].some((key) => this.#longLines.has(key)) ? maxLineBytes : usualLineBytes
+    const source = sourceOf(parquet, pieces, { pathOf: (key) => files.paths.get(key) ?? '', lineBytes })
     return { files, source, contents: { parquet, pieces }, isUsable: files.absent.length === 0 && areWhole }
   }
 
@@ -187,14 +190,16 @@ export class LogFiles {
 
   async #examineBatch(batch: BatchFile): Promise<boolean> {
     const content = await this.store.get(batch.key)
-    return !content || !(await this.isSound(batch, content))
+    const hadLongLines = this.#longLines.has(batch.key)
+    return !content || !(await this.isSound(batch, content)) || this.#longLines.has(batch.key) !== hadLongLines
   }
 
   /** Reads every event of a batch. One that is not sound is left out from then on. */
   async isSound(batch: BatchName & { key: string }, content: Uint8Array): Promise<boolean> {
-    const fault = await faultOfBatch(content, batch)
-    if (fault !== undefined) this.#leaveOut(batch.key, fault)
-    return fault === undefined
+    const found = await checkBatch(content, batch)
+    if ('fault' in found) this.#leaveOut(batch.key, found.fault)
+    else if (found.longestLine >= usualLineBytes) this.#longLines.add(batch.key)
+    return !('fault' in found)
   }
 
   async #examineParquet(key: string, files: LocalFiles): Promise<boolean> {
@@ -232,11 +237,13 @@ export class LogFiles {
   }
 }
 
-function sourceOf(parquet: string[], pieces: Piece<BatchFile>[], pathOf: (key: string) => string): string | undefined {
+type Reading = { pathOf: (key: string) => string; lineBytes: number }
+
+function sourceOf(parquet: string[], pieces: Piece<BatchFile>[], { pathOf, lineBytes }: Reading): string | undefined {
   const batches = pieces.map(({ batch, first, last }) => ({ path: pathOf(batch.key), name: batch, first, last }))
   const selects = [
     ...(parquet.length > 0 ? [parquetRows(sqlPaths(parquet.map(pathOf)))] : []),
-    ...(batches.length > 0 ? [batchRows(batches)] : []),
+    ...(batches.length > 0 ? [batchRows(batches, lineBytes)] : []),
   ]
   return selects.length > 0 ? selects.map((select) => `(${select})`).join(' union all ') : undefined
 }

@@ -46,7 +46,13 @@ export class EventLog {
   private constructor({ store, directory, cache, now, damaged }: LogOptions) {
     this.#store = store
     this.#temporary = temporaryIn(cache)
-    this.#duckdb = new DuckDB({ temporary: this.#temporary, memory: '128MB', threads: 2, concurrent: 2 })
+    this.#duckdb = new DuckDB({
+      temporary: this.#temporary,
+      memory: '128MB',
+      moreMemory: '512MB',
+      threads: 2,
+      concurrent: 2,
+    })
     const files =
       directory === undefined
         ? new FileCache(store, join(cache, 'objects'), maxCachedBytes)
