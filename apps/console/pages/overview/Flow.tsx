@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import clsx from 'clsx'
 import { Fragment, useMemo } from 'react'
 import { call } from '../../api/client.ts'
-import { formatCount, formatTime, plural, timeZone } from '../../ui/format.ts'
+import { formatCount, formatTime, timeZone } from '../../ui/format.ts'
 import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
 import { type PeriodName, periods, stepText } from './periods.ts'
@@ -34,8 +34,7 @@ export function FlowPanel({ books, span }: { books: Books | undefined; span: Per
   )
 }
 
-function BalanceNote({ books: { total, eventsUnsent } }: { books: Books }) {
-  if (eventsUnsent > 0) return <span className="text-soft text-sm">{plural(eventsUnsent, 'event')} on the way</span>
+function BalanceNote({ books: { total } }: { books: Books }) {
   return (
     <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-danger'}`}>
       {total.balance === 0 ? 'The books balance' : `The books are off by ${total.balance}`}
