@@ -78,7 +78,7 @@ async function writeParquet(files: LogFiles, hour: HourFiles, { path, duckdb, si
     if (source === undefined || contents.pieces.length === 0) return undefined
     const ranges = await rangesIn(files, contents, signal)
     const sql = `copy (select ${columnList} from (${source}) order by ${newestFirst}) to ${sqlText(path)}
-      (format parquet, compression zstd, row_group_size ${rowGroupSize}, kv_metadata {${rangesKey}: ${sqlText(JSON.stringify(ranges))}})`
+      (format parquet, compression zstd, compression_level 1, row_group_size ${rowGroupSize}, kv_metadata {${rangesKey}: ${sqlText(JSON.stringify(ranges))}})`
     const [row] = await duckdb.rows(sql, {}, signal)
     const events = Number(row?.Count)
     const expected = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0)

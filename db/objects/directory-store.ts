@@ -26,6 +26,8 @@ export async function openDirectoryStore(directory: string): Promise<ObjectStore
 /** No part of a key begins with a dot. */
 const draftsName = '.drafts'
 const oldDraftMs = 86_400_000
+/** File sizes that are asked for at once. */
+const sizesAtOnce = 16
 
 class DirectoryStore implements ObjectStore {
   readonly #directory: string
@@ -62,11 +64,16 @@ class DirectoryStore implements ObjectStore {
     checkFolder(folder)
     const keys = (await this.#keysBelow(folder)).filter((key) => key.startsWith(prefix) && key > after).sort(byKey)
     const found: StoredObject[] = []
-    for (const key of keys) {
-      if (found.length === Math.min(limit, maxListed)) break
-      const size = await sizeOf(this.#pathOf(key))
-      // Removed since it was listed.
-      if (size) found.push({ key, bytes: size.bytes })
+    const wanted = Math.min(limit, maxListed)
+    for (let from = 0; from < keys.length && found.length < wanted; ) {
+      const some = keys.slice(from, from + Math.min(sizesAtOnce, wanted - found.length))
+      from += some.length
+      const sizes = await Promise.all(some.map((key) => sizeOf(this.#pathOf(key))))
+      some.forEach((key, i) => {
+        const size = sizes[i]
+        // Removed since it was listed.
+        if (size) found.push({ key, bytes: size.bytes })
+      })
     }
     return found
   }
@@ -77,7 +84,7 @@ class DirectoryStore implements ObjectStore {
     for (const entry of await entriesOf(join(this.#directory, folder))) {
       const name = `${folder}${entry.name}/`
       // A bucket has no empty folder.
-      if (entry.isDirectory() && entry.name !== draftsName && (await this.#keysBelow(name)).length > 0) found.push(name)
+      if (entry.isDirectory() && entry.name !== draftsName && (await this.#hasKeys(name))) found.push(name)
     }
     return found.sort(byKey)
   }
@@ -118,6 +125,16 @@ class DirectoryStore implements ObjectStore {
         keys.push(...(await this.#keysBelow(`${folder}${entry.name}/`)))
     }
     return keys
+  }
+
+  /** Ends at the first one: a folder of a year is asked as fast as one of a day. */
+  async #hasKeys(folder: string): Promise<boolean> {
+    const entries = await entriesOf(join(this.#directory, folder))
+    if (entries.some((entry) => entry.isFile())) return true
+    for (const entry of entries)
+      if (entry.isDirectory() && entry.name !== draftsName && (await this.#hasKeys(`${folder}${entry.name}/`)))
+        return true
+    return false
   }
 
   /** Removes a folder that has become empty, and those above it. One that another process fills meanwhile stays. */
