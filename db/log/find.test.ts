@@ -310,13 +310,13 @@ describe('a file that cannot be read', () => {
   it('that is not of the log is named once', async () => {
     await test.log.append(good)
     await test.store.create('log/2026-11-30/10/notes.txt', Buffer.from('x'))
-    await test.store.create('log/2026-11-30/99.parquet', Buffer.from('x'))
+    await test.store.create('log/2026-11-30/parquet/99.parquet', Buffer.from('x'))
     await test.store.create('log/other/file', Buffer.from('x'))
     expect(numbersOf(await find())).toEqual([2, 1])
     expect(numbersOf(await find())).toEqual([2, 1])
     expect(test.damaged.sort()).toEqual([
       'log/2026-11-30/10/notes.txt: not a file of the log',
-      'log/2026-11-30/99.parquet: not a file of the log',
+      'log/2026-11-30/parquet/99.parquet: not a file of the log',
     ])
   })
 
@@ -339,14 +339,14 @@ describe('a file that cannot be read', () => {
 
   it('that is a Parquet file gives way to the batches', async () => {
     await test.log.append(good)
-    await test.store.create('log/2026-11-30/10.parquet', Buffer.from('PAR1 and more that is not'))
+    await test.store.create('log/2026-11-30/parquet/10.parquet', Buffer.from('PAR1 and more that is not'))
     expect(numbersOf(await find())).toEqual([2, 1])
     await rm(join(test.directory, good.hour === ten ? key(1, 2) : ''))
-    await writeFile(join(test.directory, 'log/2026-11-30/11.parquet'), 'x')
+    await writeFile(join(test.directory, 'log/2026-11-30/parquet/11.parquet'), 'x')
     expect(await find()).toEqual([])
     expect(test.damaged.map((line) => line.split(':')[0])).toEqual([
-      'log/2026-11-30/10.parquet',
-      'log/2026-11-30/11.parquet',
+      'log/2026-11-30/parquet/10.parquet',
+      'log/2026-11-30/parquet/11.parquet',
     ])
   })
 })

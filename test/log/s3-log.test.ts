@@ -48,7 +48,7 @@ it('is searched, traced, counted, merged, compacted, exported and removed as in 
   expect(await test.log.merge({ above: 1 })).toEqual({ merged: 2 })
   expect(await found()).toEqual(before)
   expect(await test.log.compact()).toEqual({ hours: 2, events: 7 })
-  expect(await keys()).toEqual(['log/2026-11-30/10.parquet', 'log/2026-11-30/12.parquet'])
+  expect(await keys()).toEqual(['log/2026-11-30/parquet/10.parquet', 'log/2026-11-30/parquet/12.parquet'])
   expect(await found()).toEqual(before)
   await append(7, 8)
   expect(await test.log.compact()).toEqual({ hours: 1, events: 8 })
