@@ -91,17 +91,24 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
   }
 }
 
-/** Runs every minute, or from the scheduler. Keeps the files of the log few: merges small ones, and compacts hours that are over. */
-export async function tendLog({ eventStore }: Dependencies): Promise<void> {
-  await eventStore.merge()
-  await eventStore.compact()
+/** How far back the frequent runs look. Only the retention looks at every day: each one costs a request to a bucket. */
+const recent = 26 * 3_600_000
+
+/** Runs every minute, or from the scheduler. Merges the small files of the log, so that a search opens few. */
+export async function mergeLog({ eventStore, now }: Dependencies): Promise<void> {
+  await eventStore.merge({ since: now() - recent })
+}
+
+/** Runs every minute, or every five from the scheduler. Makes each hour of the log that has ended one file. */
+export async function compactLog({ eventStore, now }: Dependencies, signal?: AbortSignal): Promise<void> {
+  await eventStore.compact({ since: now() - recent }, signal)
 }
 
 /**
- * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, and rotates an old
- * signing key.
+ * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, rotates an old signing
+ * key, and compacts old hours whose events came late.
  */
-export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
+export async function applyRetention(parts: Dependencies, keys: TokenKeys, signal?: AbortSignal): Promise<void> {
   const { retentionDays } = await getSettings(parts.control, 'logging')
   const before = parts.now() - retentionDays * day
   const removed = await parts.eventStore.removeBefore(before, parts.eventStore.archive)
@@ -113,4 +120,7 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys): Prom
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   // A key from the future was made before the clock was set back.
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
+  const late = { until: parts.now() - recent }
+  await parts.eventStore.merge(late)
+  await parts.eventStore.compact(late, signal)
 }

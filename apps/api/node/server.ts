@@ -12,7 +12,7 @@ import { startChangeQueues } from '../embedded/change-queues.ts'
 import { DataDirectoryInUse, lockDataDirectory, openDataDirectory } from '../embedded/data-directory.ts'
 import { type EmbeddedWorkers, startWorkers } from '../embedded/workers.ts'
 import { makeOwner, seed } from '../first-start.ts'
-import { applyRetention, sweep, tendLog } from '../housekeeping.ts'
+import { applyRetention, compactLog, mergeLog, sweep } from '../housekeeping.ts'
 import { TokenKeys } from '../identity/keys.ts'
 import { periodically } from '../periodic.ts'
 import { clientAddressBehind } from './client-address.ts'
@@ -83,7 +83,8 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     periodically(sweepEveryMs, () => sweep(parts), failed),
     periodically(retainEveryMs, () => applyRetention(parts, keys), failed),
     periodically(tendEveryMs, () => renewCertificates(parts), failed),
-    periodically(tendEveryMs, () => tendLog(parts), failed),
+    periodically(tendEveryMs, () => mergeLog(parts), failed),
+    periodically(tendEveryMs, () => compactLog(parts), failed),
   ]
   let starting: Promise<EmbeddedWorkers> | undefined
   let isStopping = false
