@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { logColumns } from './athena.ts'
 import { synthesise } from './synthesised.ts'
@@ -118,6 +119,18 @@ describe('for Athena', () => {
     expect(logColumns).toEqual(
       Object.fromEntries(Object.entries(columns).map(([name, { type }]) => [name, names[type]])),
     )
+  })
+
+  test('is declared in the README as in the template', () => {
+    const readme = readFileSync(new URL('README.md', import.meta.url), 'utf8')
+    const declared = readme.slice(readme.indexOf('CREATE EXTERNAL TABLE'))
+    const columns = declared.slice(declared.indexOf('(') + 1, declared.indexOf('\n)'))
+    expect(columns.trim().split(/,\s+/)).toEqual(
+      Object.entries(logColumns).map(([name, type]) => `${name === 'at' ? '`at`' : name} ${type}`),
+    )
+    const properties = Object.entries(tables[0]?.Parameters ?? {}).filter(([name]) => name.startsWith('projection.'))
+    for (const [name, value] of properties) expect(declared).toContain(`'${name}' = '${value}'`)
+    expect(declared).toContain(`'storage.location.template' = 's3://BUCKET/log/\${day}/parquet/'`)
   })
 
   test('looks where the files are', async () => {
