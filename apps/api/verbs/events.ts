@@ -2,6 +2,7 @@ import { type EventType, eventTypes, type PosternEvent, sentenceOf } from '@post
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import type { CountedColumn } from '@postern/log/columns.ts'
 import type { LoggedEvent } from '@postern/log/search.ts'
+import { oneSearch } from '../one-search.ts'
 import { cursorOf, iso } from '../pagination.ts'
 import type { Call } from '../write-revision.ts'
 import { type EventQuery, eventIdOf, filterOf, limitsOf, positionOf, positionText } from './event-query.ts'
@@ -13,12 +14,14 @@ export async function readEvents(
   { limit, cursor, ...query }: EventQuery & { limit: number; cursor?: string | undefined },
 ) {
   const before = positionOf(cursor)
-  const { items, next, searchedBackTo, complete } = await call.parts.eventStore.find({
-    ...filterOf(query),
-    ...limitsOf(call),
-    ...(before ? { before } : {}),
-    limit,
-  })
+  const { items, next, searchedBackTo, complete } = await oneSearch(call, () =>
+    call.parts.eventStore.find({
+      ...filterOf(query),
+      ...limitsOf(call),
+      ...(before ? { before } : {}),
+      limit,
+    }),
+  )
   return {
     items: items.map(eventView),
     nextCursor: next ? cursorOf(positionText(next)) : null,
@@ -29,12 +32,14 @@ export async function readEvents(
 
 /** Counts events by the values of a column, most frequent first. */
 export async function readTop(call: Call, { by, limit, ...query }: EventQuery & { by: CountedColumn; limit: number }) {
-  const { items, searchedBackTo, complete } = await call.parts.eventStore.top({
-    ...filterOf(query),
-    ...limitsOf(call),
-    by,
-    limit,
-  })
+  const { items, searchedBackTo, complete } = await oneSearch(call, () =>
+    call.parts.eventStore.top({
+      ...filterOf(query),
+      ...limitsOf(call),
+      by,
+      limit,
+    }),
+  )
   return { items, searchedBackTo: iso(searchedBackTo), complete }
 }
 
@@ -44,12 +49,14 @@ const minuteMs = 60_000
 
 /** Counts events by interval, in order of time. Intervals without events are left out. */
 export async function readSeries(call: Call, { by, stepMinutes, ...query }: SeriesQuery) {
-  const { items, searchedBackTo, complete } = await call.parts.eventStore.series({
-    ...filterOf(query),
-    ...limitsOf(call),
-    stepMs: stepMinutes * minuteMs,
-    ...(by ? { by } : {}),
-  })
+  const { items, searchedBackTo, complete } = await oneSearch(call, () =>
+    call.parts.eventStore.series({
+      ...filterOf(query),
+      ...limitsOf(call),
+      stepMs: stepMinutes * minuteMs,
+      ...(by ? { by } : {}),
+    }),
+  )
   return {
     items: items.map(({ at, ...counted }) => ({ at: iso(at), ...counted })),
     searchedBackTo: iso(searchedBackTo),

@@ -1,5 +1,6 @@
 import type { LoggedMessageView } from '@postern/contract/views.ts'
 import type { LoggedMessage, MessageFilter } from '@postern/log/messages.ts'
+import { oneSearch } from '../one-search.ts'
 import { cursorOf, iso } from '../pagination.ts'
 import type { Call } from '../write-revision.ts'
 import { limitsOf, positionOf, positionText } from './event-query.ts'
@@ -15,14 +16,16 @@ export type MessageSearch = Omit<MessageFilter, 'since' | 'until'> & {
 
 export async function findMessages(call: Call, { since, until, limit, cursor, ...filter }: MessageSearch) {
   const before = positionOf(cursor)
-  const { items, next, searchedBackTo, complete } = await call.parts.eventStore.messages({
-    ...filter,
-    ...(since === undefined ? {} : { since: Date.parse(since) }),
-    ...(until === undefined ? {} : { until: Date.parse(until) }),
-    ...limitsOf(call),
-    ...(before ? { before } : {}),
-    limit,
-  })
+  const { items, next, searchedBackTo, complete } = await oneSearch(call, () =>
+    call.parts.eventStore.messages({
+      ...filter,
+      ...(since === undefined ? {} : { since: Date.parse(since) }),
+      ...(until === undefined ? {} : { until: Date.parse(until) }),
+      ...limitsOf(call),
+      ...(before ? { before } : {}),
+      limit,
+    }),
+  )
   return {
     items: items.map(viewOf),
     nextCursor: next ? cursorOf(positionText(next)) : null,
