@@ -201,6 +201,29 @@ describe('messages and the queue', () => {
 })
 
 describe('events', () => {
+  it('are acknowledged only when the log store has them', async () => {
+    const token = await api.tokens.smtp()
+    const event = { n: 1, at, type: 'worker.stopped', service: 'smtp', cause: 'test' }
+    const batch = { log: 'ffffffffffff', after: 0, first: 1, last: 1, text: `${JSON.stringify(event)}\n` }
+    const { append } = api.parts.eventStore
+    api.parts.eventStore.append = async () => {
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    }
+    expect((await api.sendBatch(token, batch)).status).toBe(503)
+    api.parts.eventStore.append = append
+    expect((await api.send('GET', '/v1/worker/events?log=ffffffffffff', { token })).json).toEqual({ acknowledged: 0 })
+    expect((await api.sendBatch(token, batch)).json).toEqual({ acknowledged: 1 })
+    // A batch after a gap is not stored: the answer says where to go on.
+    expect((await api.sendBatch(token, { ...batch, after: 5, first: 6, last: 6 })).json).toEqual({ acknowledged: 1 })
+    for (const numbers of [
+      { after: 1, first: 1, last: 1 },
+      { after: 1, first: 3, last: 2 },
+      { after: 1, first: 2, last: 9_000 },
+      { after: 0, first: 900_000_000, last: 900_000_000 },
+    ])
+      expect([numbers, (await api.sendBatch(token, { ...batch, ...numbers })).status]).toEqual([numbers, 422])
+  })
+
   it('of unknown types are kept as they came', async () => {
     const risen = { at, type: 'moon.rose', how: 'slowly' }
     expect((await api.sendEvents(await api.tokens.smtp(), [risen])).status).toBe(200)

@@ -161,6 +161,7 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       path: '/v1/worker/events',
       scope: 'worker',
       tag: 'For workers',
+      alsoAnswers: { 503: 'The log store does not take it now. Send it again.' },
       summary: 'Send a batch of events (NDJSON, compressed with zstd)',
       query: eventBatchQuerySchema,
       streams: ['application/zstd'],

@@ -3,7 +3,7 @@ import { yieldToEventLoop } from '@postern/store/database.ts'
 import { ingest, storedUpTo } from '@postern/store/records/ingest.ts'
 import { loggedEvent, readBatch } from '../event-batch.ts'
 import { signalEvents } from '../event-signal.ts'
-import { invalid } from '../problem.ts'
+import { invalid, ProblemError } from '../problem.ts'
 import { readBytes } from '../request.ts'
 import type { Call } from '../write-revision.ts'
 import { workerOf } from './workers.ts'
@@ -32,7 +32,10 @@ export async function takeEvents(
   const content = await readBytes(request, maxBatchBytes.compressed)
   const { hour, events } = readBatch(await parts.eventStore.unpack(content), { first, last, service })
   // A crash after this line leaves a file that the worker sends again. It is then stored already.
-  await parts.eventStore.append({ worker, log, first, last, hour, content })
+  await parts.eventStore.append({ worker, log, first, last, hour, content }).catch((error: unknown) => {
+    parts.log.warn({ worker, error: String(error) }, 'the log store does not take events; workers keep them')
+    throw new ProblemError(503, 'The log store does not take the batch. Keep it and send it again.')
+  })
   const acknowledged = await ingest(parts.records, { worker, log, last })
   const fresh = events.filter(({ n }) => n > stored)
   signalEvents(
