@@ -103,8 +103,8 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: Funct
     loggingFormat: LoggingFormat.JSON,
     // Enough for argon2id and a large document, or for the compaction of an hour: a Parquet file and DuckDB's 256 MB.
     memorySize: 1536,
-    // Files of the log that a search has fetched (512 MiB), or the hour that is being compacted.
-    ephemeralStorageSize: Size.gibibytes(4),
+    // Files of the log that a search has fetched (512 MiB), or what sorting an hour needs: 570 bytes an event.
+    ephemeralStorageSize: Size.gibibytes(10),
     // The gateway ends HTTP requests after 30 s. Compaction and retention take longer.
     timeout: compactionEvery,
     environment: {

@@ -69,7 +69,7 @@ test('is merged each minute, and compacted in runs that do not overlap', () => {
   const { Timeout, EphemeralStorage } = one('AWS::Lambda::Function').Properties
   expect(Timeout).toBe(300)
   // A search may keep 512 MiB of fetched files; a sort needs room beside it.
-  expect(EphemeralStorage).toEqual({ Size: 4096 })
+  expect(EphemeralStorage).toEqual({ Size: 10_240 })
   for (const [schedule, rate] of [
     ['merge', 'rate(1 minute)'],
     ['compaction', 'rate(5 minutes)'],
