@@ -11,7 +11,7 @@ import { oldestWaiting } from '@postern/store/records/queue.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { resendChangeNotifications, sendChangeNotifications } from './change-notifications.ts'
-import { checkBooks } from './check-books.ts'
+import { checkBooks, duplicatesFound } from './check-books.ts'
 import { orderDailyReport } from './daily-report.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
@@ -100,8 +100,20 @@ export async function mergeLog({ eventStore, now }: Dependencies): Promise<void>
 }
 
 /** Runs every minute, or every five from the scheduler. Makes each hour of the log that has ended one file. */
-export async function compactLog({ eventStore, now }: Dependencies, signal?: AbortSignal): Promise<void> {
-  await eventStore.compact({ since: now() - recent }, signal)
+export async function compactLog(parts: Dependencies, signal?: AbortSignal): Promise<void> {
+  await compactHours(parts, { since: parts.now() - recent }, signal)
+}
+
+/** An hour that is over is also searched for recipients that got a second outcome. */
+async function compactHours(
+  parts: Dependencies,
+  period: { since?: number; until?: number },
+  signal?: AbortSignal,
+): Promise<void> {
+  const { hours } = await parts.eventStore.compact(period, signal)
+  for (const hour of hours)
+    for (const found of await parts.eventStore.secondOutcomes(hour, signal))
+      await duplicatesFound(parts, { hour, ...found })
 }
 
 /**
@@ -122,5 +134,5 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys, signa
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
   const late = { until: parts.now() - recent }
   await parts.eventStore.merge(late)
-  await parts.eventStore.compact(late, signal)
+  await compactHours(parts, late, signal)
 }

@@ -24,7 +24,8 @@ export type Compaction = {
   signal?: AbortSignal | undefined
 }
 
-export type Compacted = { hours: number; events: number }
+/** `hours`: the beginnings of the compacted hours, in ms. */
+export type Compacted = { hours: number[]; events: number }
 
 /**
  * Makes each hour that has ended one Parquet file, newest first, as searches read it. The file is stored under a name that none has, then what it
@@ -35,7 +36,7 @@ export async function compactHours(
   files: LogFiles,
   { directory, period = {}, signal }: Compaction,
 ): Promise<Compacted> {
-  const compacted = { hours: 0, events: 0 }
+  const compacted: Compacted = { hours: [], events: 0 }
   const duckdb = new DuckDB({ ...engine, temporary: directory })
   try {
     for (const day of await daysWithFiles(files.store, period))
@@ -44,7 +45,7 @@ export async function compactHours(
         signal?.throwIfAborted()
         const events = await compactHour(files, hour, { directory, duckdb, signal })
         compacted.events += events
-        if (events > 0) compacted.hours++
+        if (events > 0) compacted.hours.push(hour.hour)
       }
   } finally {
     await duckdb.close()

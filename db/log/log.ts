@@ -13,6 +13,7 @@ import { type Merge, mergeBatches } from './merge.ts'
 import { type FoundMessages, findMessages, type MessageQuery } from './messages.ts'
 import { removeDaysBefore } from './retention.ts'
 import { type FindQuery, type Found, findEvents, type Limits, type LoggedEvent, traceMessage } from './search.ts'
+import { findSecondOutcomes, type SecondOutcomes } from './second-outcomes.ts'
 
 export type LogOptions = {
   store: ObjectStore
@@ -118,6 +119,11 @@ export class EventLog {
   /** Makes each hour that ended more than ten minutes ago one Parquet file. Without a period it looks at every day. */
   compact(period: Period = {}, signal?: AbortSignal): Promise<Compacted> {
     return compactHours(this.#files, { directory: this.#temporary, period, signal })
+  }
+
+  /** Finds recipients with outcomes from more than one worker in the hour that begins at `hour`, in ms. */
+  secondOutcomes(hour: number, signal?: AbortSignal): Promise<SecondOutcomes[]> {
+    return findSecondOutcomes(this.#files, hour, signal)
   }
 
   /** Removes whole days that ended before a time, in ms; with an archive they are copied there first. */

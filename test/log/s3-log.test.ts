@@ -47,11 +47,11 @@ it('is searched, traced, counted, merged, compacted, exported and removed as in 
   expect(before.map(({ n }) => n)).toEqual([1, 6, 5, 4, 3, 2, 1])
   expect(await test.log.merge({ above: 1 })).toEqual({ merged: 2 })
   expect(await found()).toEqual(before)
-  expect(await test.log.compact()).toEqual({ hours: 2, events: 7 })
+  expect(await test.log.compact()).toMatchObject({ hours: { length: 2 }, events: 7 })
   expect(await keys()).toEqual(['log/2026-11-30/parquet/10.parquet', 'log/2026-11-30/parquet/12.parquet'])
   expect(await found()).toEqual(before)
   await append(7, 8)
-  expect(await test.log.compact()).toEqual({ hours: 1, events: 8 })
+  expect(await test.log.compact()).toMatchObject({ hours: { length: 1 }, events: 8 })
   expect((await found()).map(({ n }) => n)).toEqual([1, 8, 7, 6, 5, 4, 3, 2, 1])
   expect((await test.log.trace(idAt(ten + 5, 5))).map(({ type }) => type)).toEqual([
     'message.accepted',
