@@ -104,8 +104,8 @@ export async function queueCounts(queries: Queries) {
   const domains = await queries.all<{ domain: string; messages: number }>(sql`
     select r.domain, count(distinct r.message_id) as messages from ${waiting} group by r.domain order by messages desc limit 10`)
   const causes = await queries.all<{ cause: string; messages: number }>(sql`
-    select coalesce(r.cause, r.last_reply) as cause, count(distinct r.message_id) as messages from ${waiting}
-      and coalesce(r.cause, r.last_reply) is not null group by 1 order by messages desc limit 10`)
+    select coalesce(r.waiting_cause, 'refused-for-now') as cause, count(distinct r.message_id) as messages from ${waiting}
+      and r.attempts > 0 group by 1 order by messages desc, 1 limit 10`)
   return { states, domains, causes }
 }
 
