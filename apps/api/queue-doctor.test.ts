@@ -70,6 +70,11 @@ it('groups replies that differ only in details, the largest group first', async 
     example: { messageId: id(2), reply: expect.stringContaining('452 4.2.2') },
   })
   expect(items[3]).not.toHaveProperty('nextTryAt')
+  expect((await api.send('GET', '/v1/queue/summary')).json.topCauses).toEqual([
+    { cause: 'greylisted', messages: 2 },
+    { cause: 'mailbox-full', messages: 2 },
+    { cause: 'host-down', messages: 1 },
+  ])
 })
 
 it('returns the filter for the messages of a group, for the queue and for actions', async () => {

@@ -120,6 +120,12 @@ describe('why mail waits', () => {
       '4.2.2 the mailbox of bob@example.org cannot be written: the disk is full (EDQUOT)',
     ],
     ['mailbox-unwritable', 'mailbox-unwritable', '4.3.0 the mailbox of bob@example.org cannot be written: EACCES'],
+    ['disk-full', 'disk-full', '4.2.2 the mailbox of bob@example.org cannot be written: the disk is full (ENOSPC)'],
+    [
+      'mailbox-full',
+      'mailbox-full',
+      '4.2.2 the mailbox of bob@example.org cannot be written: the disk is full (EDQUOT)',
+    ],
     ['our-trouble', 'internal-error', 'the attempt failed here: x is not a function'],
     ['route-forbidden', 'webhook-forbidden', 'hook.example: 127.0.0.1 is not allowed'],
   ] as const)('%s: the Queue Manager says %s', (cause, own, reply) => {

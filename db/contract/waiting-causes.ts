@@ -151,6 +151,8 @@ const byOwnCause: Record<string, WaitingCause> = {
   'login-refused': 'login-refused',
   'webhook-forbidden': 'route-forbidden',
   'mailbox-unwritable': 'mailbox-unwritable',
+  'mailbox-full': 'mailbox-full',
+  'disk-full': 'disk-full',
   stopped: 'our-trouble',
   'internal-error': 'our-trouble',
 }

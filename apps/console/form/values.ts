@@ -113,7 +113,7 @@ export function check(schema: z.ZodType, fields: readonly Field[], values: Value
 }
 
 /** Removes the key's name from a message, because the label of the control already shows it. */
-function withoutName(message: string): string {
+export function withoutName(message: string): string {
   if (/ is required; /.test(message)) return 'is required'
   const at = message.lastIndexOf(' but must ')
   return at < 0 ? message : message.slice(at + 5)

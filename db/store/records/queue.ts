@@ -99,8 +99,8 @@ export async function queueCounts(queries: Queries) {
     select domain, count(distinct message_id) as messages from waiting_recipients group by domain
     order by messages desc limit 10`)
   const causes = await queries.all<{ cause: string; messages: number }>(sql`
-    select coalesce(cause, last_reply) as cause, count(distinct message_id) as messages from waiting_recipients
-    where coalesce(cause, last_reply) is not null group by 1 order by messages desc limit 10`)
+    select coalesce(waiting_cause, 'refused-for-now') as cause, count(distinct message_id) as messages
+    from waiting_recipients where attempts > 0 group by 1 order by messages desc, 1 limit 10`)
   return { states, domains, causes }
 }
 

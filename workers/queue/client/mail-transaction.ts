@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { waitingCauseOf } from '@postern/contract/waiting-causes.ts'
 import type { RequireTls } from '../message/message.ts'
 import type { Outcome } from '../message/outcome.ts'
 import type { Connection } from './connection.ts'
@@ -373,8 +374,7 @@ function refusedOrAgain(reply: Reply, connection: Connection, taken: number): Re
   const text = replyText(reply)
   if (taken > 0) return { kind: 'again', reply: text }
   // It has enough of us for now: RFC 5321 §4.5.3.1.10 calls this temporary, whatever the code's first digit.
-  if (reply.code === 552 && reply.enhanced)
-    return { kind: 'deferred', status: '4.5.3', reply: text, cause: 'refused-for-now' }
+  if (reply.code === 552 && reply.enhanced) return refusedForNow('4.5.3', text)
   return refused(reply, connection)
 }
 
@@ -384,5 +384,10 @@ function refused(reply: Reply, connection: Connection): RecipientAnswer {
   const text = replyText(reply)
   if (reply.code >= 500) return { kind: 'bounced', status: reply.enhanced ?? '5.0.0', reply: text, cause: 'refused' }
   // 2xx or 3xx in the wrong place is no promise either.
-  return { kind: 'deferred', status: reply.enhanced ?? '4.0.0', reply: text, cause: 'refused-for-now' }
+  return refusedForNow(reply.enhanced ?? '4.0.0', text)
+}
+
+/** Its cause is the one that the queue page shows for this reply. */
+function refusedForNow(status: string, reply: string): RecipientAnswer {
+  return { kind: 'deferred', status, reply, cause: waitingCauseOf({ cause: 'refused-for-now', reply }) }
 }

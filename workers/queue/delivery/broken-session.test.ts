@@ -61,6 +61,7 @@ describe('LMTP', () => {
     expect(outcomes(box)).toEqual({ u0: ['delivered'], u1: ['deferred'], u2: ['deferred'] })
     expect(box.of('delivery.deferred').find(({ recipients }) => String(recipients) === 'u1@a.test')).toMatchObject({
       reply: '452 4.2.2 full',
+      cause: 'mailbox-full',
     })
     expect(remote.received).toHaveLength(1)
   })

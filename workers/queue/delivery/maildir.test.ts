@@ -42,7 +42,7 @@ describe.skipIf(noSmallDisk)(`a full mailbox disk${noSmallDisk ? `: ${noSmallDis
       expect(deferred.length).toBeGreaterThan(0)
       for (const each of deferred)
         expect(each).toMatchObject({
-          cause: 'mailbox-unwritable',
+          cause: 'disk-full',
           reply: '4.2.2 the mailbox of jane@b.test cannot be written: the disk is full (ENOSPC)',
         })
       expect(await filesIn(join(disk.path, 'b.test', 'jane', 'tmp'))).toEqual([])

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { foldLocal } from '@postern/contract/address.ts'
 import type { Recipient } from '@postern/contract/envelope.ts'
+import { waitingCauseOf } from '@postern/contract/waiting-causes.ts'
 import { fieldsOf, HeaderEnd } from '@postern/mailauth/header.ts'
 import { keyOfText } from '@postern/policy/directory.ts'
 import { isFull, makeDirectory, replaceFile, writeAll } from '@postern/runtime/disk.ts'
@@ -58,7 +59,7 @@ async function deliverOne(
     // A quota is one mailbox's affair.
     if (code === 'ENOSPC') context.mailTrouble(error as Error)
     const reply = `${status} the mailbox of ${to.address} cannot be written: ${why}`
-    return deferredOutcome(status, reply, 'mailbox-unwritable')
+    return deferredOutcome(status, reply, waitingCauseOf({ cause: 'mailbox-unwritable', reply }))
   }
 }
 

@@ -1,5 +1,4 @@
-import { describeIssues } from '@postern/contract/input-errors.ts'
-import { type ListName, listInputSchemas, lists } from '@postern/contract/lists.ts'
+import { type ListName, lists } from '@postern/contract/lists.ts'
 import { Plus } from 'lucide-react'
 import { type FormEvent, useRef, useState } from 'react'
 import { explain } from '../../api/problem.ts'
@@ -7,6 +6,7 @@ import { useReview } from '../../review/review.tsx'
 import { Button } from '../../ui/Button.tsx'
 import { Input, Select } from '../../ui/Controls.tsx'
 import { LabelledField } from '../../ui/LabelledField.tsx'
+import { type EntryErrors, entryErrors } from './entry-errors.ts'
 import { expiries, expiryTime } from './expiry.ts'
 
 const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }
@@ -15,11 +15,12 @@ const blank = { value: '', action: '', comment: '', expiry: 'never', until: '' }
 export function AddEntry({ list }: { list: ListName }) {
   const review = useReview()
   const [entry, setEntry] = useState(blank)
-  const [error, setError] = useState<string>()
+  const [errors, setErrors] = useState<EntryErrors>({})
   const first = useRef<HTMLInputElement>(null)
+  const until = useRef<HTMLInputElement>(null)
   const set = (key: keyof typeof blank) => (event: { target: { value: string } }) => {
     setEntry({ ...entry, [key]: event.target.value })
-    setError(undefined)
+    setErrors({})
   }
 
   async function submit(event: FormEvent) {
@@ -30,10 +31,11 @@ export function AddEntry({ list }: { list: ListName }) {
       ...(entry.comment ? { comment: entry.comment } : {}),
       ...expiryTime(entry, Date.now()),
     }
-    const parsed = listInputSchemas[list].safeParse(body)
-    if (!parsed.success) {
-      setError(describeIssues(parsed.error, body, listInputSchemas[list])[0]?.message)
-      return first.current?.focus()
+    const found = entryErrors(list, body)
+    setErrors(found)
+    if (Object.keys(found).length > 0) {
+      const onlyExpiry = found.expiresAt !== undefined && Object.keys(found).length === 1
+      return (onlyExpiry ? until : first).current?.focus()
     }
     try {
       const saved = await review({
@@ -44,7 +46,7 @@ export function AddEntry({ list }: { list: ListName }) {
       setEntry(blank)
       first.current?.focus()
     } catch (refused) {
-      setError(explain(refused))
+      setErrors({ value: explain(refused) })
     }
   }
 
@@ -55,7 +57,7 @@ export function AddEntry({ list }: { list: ListName }) {
       aria-label={`Add to ${lists[list].title}`}
       className="mb-5 grid items-start gap-3 rounded-lg border border-line bg-panel p-4 sm:flex sm:flex-wrap"
     >
-      <LabelledField label="Value" error={error} className="grow basis-52">
+      <LabelledField label="Value" error={errors.value} className="grow basis-52">
         {(wiring) => (
           <Input
             {...wiring}
@@ -68,7 +70,7 @@ export function AddEntry({ list }: { list: ListName }) {
         )}
       </LabelledField>
       {list === 'control-access' && (
-        <LabelledField label="Action" className="basis-44">
+        <LabelledField label="Action" error={errors.action} className="basis-44">
           {(wiring) => (
             <Select {...wiring} value={entry.action} onChange={set('action')}>
               <option value="">not set: see Default access</option>
@@ -78,7 +80,7 @@ export function AddEntry({ list }: { list: ListName }) {
           )}
         </LabelledField>
       )}
-      <LabelledField label="Comment" className="grow basis-52">
+      <LabelledField label="Comment" error={errors.comment} className="grow basis-52">
         {(wiring) => <Input {...wiring} maxLength={500} value={entry.comment} onChange={set('comment')} />}
       </LabelledField>
       <LabelledField label="Expires" className="basis-36">
@@ -93,8 +95,10 @@ export function AddEntry({ list }: { list: ListName }) {
         )}
       </LabelledField>
       {entry.expiry === 'date' && (
-        <LabelledField label="Until (local time)">
-          {(wiring) => <Input {...wiring} type="datetime-local" value={entry.until} onChange={set('until')} />}
+        <LabelledField label="Until (local time)" error={errors.expiresAt}>
+          {(wiring) => (
+            <Input {...wiring} ref={until} type="datetime-local" value={entry.until} onChange={set('until')} />
+          )}
         </LabelledField>
       )}
       <Button type="submit" look="primary" disabled={entry.value.trim() === ''} className="sm:mt-6">
