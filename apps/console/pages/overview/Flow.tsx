@@ -10,7 +10,7 @@ import { type PeriodName, periods, stepText } from './periods.ts'
 
 type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
 type Point = { at: string } & Record<Count, number>
-type Line = { key: Count; label: string; color: Series['color']; look: Series['look'] }
+type Line = { key: Count; label: string; color: Series['color']; look: Exclude<Series['look'], 'bars'> }
 
 const flow: readonly Line[] = [
   { key: 'received', label: 'received', color: 'info', look: 'area' },
