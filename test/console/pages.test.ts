@@ -37,6 +37,7 @@ const paths = [
     '/services/queue',
     '/queue',
     '/events',
+    '/messages',
     '/messages/:id',
     '/workers',
     '/revisions',

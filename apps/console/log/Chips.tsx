@@ -44,7 +44,7 @@ function Chip({ label, value, onRemove }: { label: string; value: string; onRemo
     <li className="min-w-0 max-w-full">
       <button
         type="button"
-        aria-label={`Remove the filter ${label}: ${value}`}
+        aria-label={`${label} ${value}: remove this filter`}
         onClick={onRemove}
         className="inline-flex h-7 max-w-full items-center gap-1.5 rounded-full border border-edge bg-raised pr-2 pl-3 text-sm hover:bg-sunken"
       >

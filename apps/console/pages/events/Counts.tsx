@@ -148,8 +148,7 @@ function CountNote({ text, reach }: { text: string; reach: Reach | undefined }) 
   if (!reach) return <span className="text-faint text-sm">Counting …</span>
   return (
     <span className={`text-sm ${reach.complete ? 'text-soft' : 'text-warn'}`}>
-      {text}
-      {!reach.complete && `, counted back to ${formatTime(reach.searchedBackTo)}`}
+      {text} {!reach.complete && `counted back to ${formatTime(reach.searchedBackTo)}`}
     </span>
   )
 }
@@ -182,9 +181,7 @@ function Top({ search, query, span }: Props) {
       title="Most frequent"
       aside={
         <span className="flex flex-wrap items-center gap-3">
-          {found.data && items.length < mostValues && found.data.complete ? null : (
-            <CountNote text={`the first ${mostValues}`} reach={found.data} />
-          )}
+          {found.data && !found.data.complete && <CountNote text="" reach={found.data} />}
           <Select aria-label="Count by" value={by} onChange={(event) => choose(event.target.value)}>
             {countings.map((one) => (
               <option key={one.by} value={one.by}>

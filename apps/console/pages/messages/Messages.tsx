@@ -12,9 +12,8 @@ import { SearchStatus } from '../../log/SearchStatus.tsx'
 import { StateBadge } from '../../ui/Badge.tsx'
 import { IconButton } from '../../ui/Button.tsx'
 import { type Column, DataTable } from '../../ui/DataTable.tsx'
-import { formatBytes, formatCount } from '../../ui/format.ts'
+import { formatBytes, formatCount, formatTime } from '../../ui/format.ts'
 import { Empty, Failure, Page, Panel } from '../../ui/Page.tsx'
-import { At } from '../../ui/Time.tsx'
 import { visibleText } from '../../ui/visible-text.ts'
 import { RefusalDialog } from './RefusalDialog.tsx'
 
@@ -28,7 +27,7 @@ const senderText = (sender: string | undefined): string => {
 
 function columnsOf(onRefusal: (message: LoggedMessageView) => void): Column<LoggedMessageView>[] {
   return [
-    { id: 'received', header: 'Time', width: '10rem', wide: true, cell: ({ receivedAt }) => <At at={receivedAt} /> },
+    { id: 'received', header: 'Time', width: '8.5rem', wide: true, cell: ({ receivedAt }) => <When at={receivedAt} /> },
     { id: 'outcome', header: 'Outcome', width: '6rem', cell: ({ outcome }) => <StateBadge state={outcome} /> },
     { id: 'sender', header: 'From', width: 'minmax(7rem,1fr)', cell: (message) => opener(message, onRefusal) },
     {
@@ -43,7 +42,7 @@ function columnsOf(onRefusal: (message: LoggedMessageView) => void): Column<Logg
       ),
     },
     { id: 'subject', header: 'Subject', width: 'minmax(0,1.2fr)', wide: true, cell: ({ subject }) => text(subject) },
-    { id: 'reply', header: 'Last reply', width: 'minmax(0,1.4fr)', wide: true, cell: (item) => text(item.lastReply) },
+    { id: 'reply', header: 'Last reply', width: 'minmax(0,1.2fr)', wide: true, cell: (item) => text(item.lastReply) },
     {
       id: 'size',
       header: 'Size',
@@ -53,6 +52,16 @@ function columnsOf(onRefusal: (message: LoggedMessageView) => void): Column<Logg
       cell: ({ size }) => size !== undefined && formatBytes(size),
     },
   ]
+}
+
+/** The year is left out if it is this one. */
+function When({ at }: { at: string }) {
+  const time = formatTime(at)
+  return (
+    <time dateTime={at} title={at}>
+      {time.replace(` ${new Date().getFullYear()},`, '')}
+    </time>
+  )
 }
 
 function text(value = '') {

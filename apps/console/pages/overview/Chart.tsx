@@ -22,6 +22,7 @@ type Props = {
 type Selection = { step: number; onSelect: (from: number, to: number) => void }
 
 const height = 160
+const widths = { area: 1, line: 1.75, dashes: 1.75, dots: 1.75, bars: 0 }
 const dashes = { area: [], line: [], dashes: [6, 4], dots: [2, 3], bars: [] }
 
 /**
@@ -98,7 +99,7 @@ function optionsFor(
       ...series.map((one) => ({
         label: one.label,
         stroke: color(one.color),
-        width: one.look === 'area' ? 1 : 1.75,
+        width: widths[one.look],
         dash: dashes[one.look],
         ...(one.look === 'area' ? { fill: `color-mix(in srgb, ${color(one.color)} 16%, transparent)` } : {}),
         ...(one.look === 'bars' ? { fill: color(one.color), paths: bars } : {}),

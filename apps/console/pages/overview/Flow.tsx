@@ -1,5 +1,6 @@
 import type { Books } from '@postern/contract/views.ts'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import clsx from 'clsx'
 import { Fragment, useMemo } from 'react'
 import { call } from '../../api/client.ts'
@@ -23,6 +24,19 @@ const refusals: readonly Line[] = [
   { key: 'refused', label: 'refused', color: 'warn', look: 'area' },
   { key: 'loginFailures', label: 'failed logins', color: 'danger', look: 'line' },
 ]
+
+const refusalTypes = 'session.refused,command.refused,message.refused'
+
+/** The mail, or the events, that a number counts. */
+const behind: Record<Count, { to: '/messages' | '/events'; search: object }> = {
+  received: { to: '/messages', search: {} },
+  delivered: { to: '/messages', search: { outcome: 'delivered' } },
+  deferred: { to: '/events', search: { type: 'delivery.deferred' } },
+  bounced: { to: '/messages', search: { outcome: 'bounced' } },
+  discarded: { to: '/messages', search: { outcome: 'discarded' } },
+  refused: { to: '/events', search: { type: refusalTypes } },
+  loginFailures: { to: '/events', search: { type: 'auth.failed' } },
+}
 
 /** The books: everything received must be accounted for. Counts are recipients. */
 export function FlowPanel({ books, span }: { books: Books | undefined; span: PeriodName }) {
@@ -77,12 +91,32 @@ function BooksBar({ total }: { total: Books['total'] }) {
   )
 }
 
+const refusedBy = [
+  { by: 'rule', label: 'rule' },
+  { by: 'reason', label: 'reason' },
+  { by: 'domain', label: 'recipient domain' },
+  { by: 'client_ip', label: 'client' },
+] as const
+
 export function RefusedPanel({ span }: { span: PeriodName }) {
   return (
     <Panel title={`Refused, ${periods[span].title}`}>
       <StatsChart lines={refusals} span={span} unit="Refusals" title="Refused" />
       <p className="mt-4 text-soft text-xs">
-        Refused connections, commands and messages; the events give the reason for each.
+        Refused connections, commands and messages. Count them by{' '}
+        {refusedBy.map(({ by, label }, i) => (
+          <Fragment key={by}>
+            {i > 0 && ', '}
+            <Link
+              to="/events"
+              search={{ type: refusalTypes, range: span, by }}
+              className="whitespace-nowrap text-accent underline"
+            >
+              {label}
+            </Link>
+          </Fragment>
+        ))}
+        .
       </p>
     </Panel>
   )
@@ -121,7 +155,7 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
       <Loaded query={query} rows={6}>
         {({ points }) => (
           <>
-            <Lines points={points} lines={lines} />
+            <Lines points={points} lines={lines} span={span} />
             <p className="mt-1 text-faint text-xs">
               {unit} per {stepText(stepMinutes)}; dots mark intervals that have not ended. Times: {timeZone()}.
             </p>
@@ -137,23 +171,34 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
   )
 }
 
-function Lines({ points, lines }: { points: Point[]; lines: readonly Line[] }) {
+type LinesProps = { points: Point[]; lines: readonly Line[]; span: PeriodName }
+
+function Lines({ points, lines, span }: LinesProps) {
   const times = useMemo(() => points.map(({ at }) => Date.parse(at)), [points])
   const series = useMemo(
-    () => lines.map(({ key, ...look }) => ({ ...look, values: points.map((point) => point[key]) })),
+    () => lines.map((line) => ({ ...line, values: points.map((point) => point[line.key]) })),
     [points, lines],
   )
   const sums = series.map((one) => ({ ...one, sum: one.values.reduce((a, b) => a + b, 0) }))
   return (
     <>
       <dl className="mb-3 flex flex-wrap gap-x-7 gap-y-2">
-        {sums.map(({ label, color, look, sum }) => (
+        {sums.map(({ key, label, color, look, sum }) => (
           <div key={label} className="flex flex-col-reverse">
             <dt className="flex items-center gap-1.5 text-faint text-xs">
               <span aria-hidden="true" className={`w-4 ${borders[look]} ${strokes[color]}`} />
               {label}
             </dt>
-            <dd className="font-semibold text-lg leading-6">{formatCount(sum)}</dd>
+            <dd className="font-semibold text-lg leading-6">
+              <Link
+                to={behind[key].to}
+                search={{ ...behind[key].search, range: span }}
+                aria-label={`${formatCount(sum)} ${label}: show them`}
+                className="hover:underline"
+              >
+                {formatCount(sum)}
+              </Link>
+            </dd>
           </div>
         ))}
       </dl>
