@@ -44,12 +44,11 @@ function Chip({ label, value, onRemove }: { label: string; value: string; onRemo
     <li className="min-w-0 max-w-full">
       <button
         type="button"
-        aria-label={`${label} ${value}: remove this filter`}
         onClick={onRemove}
         className="inline-flex h-7 max-w-full items-center gap-1.5 rounded-full border border-edge bg-raised pr-2 pl-3 text-sm hover:bg-sunken"
       >
-        <span className="shrink-0 text-faint">{label}</span>
-        <bdi className="truncate">{value}</bdi>
+        <span className="shrink-0 text-faint">{label}</span> <bdi className="truncate">{value}</bdi>
+        <span className="sr-only">: remove this filter</span>
         <X aria-hidden="true" className="size-3.5 shrink-0" />
       </button>
     </li>

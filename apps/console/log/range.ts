@@ -69,13 +69,14 @@ export function stepMinutesOf({ since, until }: Span, now: number): number {
 
 export type Interval = { at: number; count: number }
 
-/** All intervals of the span, those without events included, which the API leaves out. */
+/** All intervals of the span, those without events included, which the API leaves out. The counts of values are added up. */
 export function intervalsOf(
   items: readonly { at: string; count: number }[],
   { since, until, now, stepMinutes }: Span & { now: number; stepMinutes: number },
 ): Interval[] {
   const step = stepMinutes * minuteMs
-  const counts = new Map(items.map(({ at, count }) => [Date.parse(at), count]))
+  const counts = new Map<number, number>()
+  for (const { at, count } of items) counts.set(Date.parse(at), (counts.get(Date.parse(at)) ?? 0) + count)
   const first = items[0]
   const begin = since === undefined ? (first ? Date.parse(first.at) : now) : Date.parse(since)
   const end = until === undefined ? now : Date.parse(until)

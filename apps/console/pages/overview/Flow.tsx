@@ -8,6 +8,7 @@ import { formatCount, formatTime, timeZone } from '../../ui/format.ts'
 import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
 import { type PeriodName, periods, stepText } from './periods.ts'
+import { Swatch } from './Swatch.tsx'
 
 type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
 type Point = { at: string } & Record<Count, number>
@@ -122,20 +123,6 @@ export function RefusedPanel({ span }: { span: PeriodName }) {
   )
 }
 
-const strokes = {
-  info: 'border-info',
-  accent: 'border-accent',
-  danger: 'border-danger',
-  warn: 'border-warn',
-  faint: 'border-faint',
-}
-const borders = {
-  area: 'border-t-6',
-  line: 'border-t-2',
-  dashes: 'border-t-2 border-dashed',
-  dots: 'border-t-2 border-dotted',
-}
-
 type StatsProps = { lines: readonly Line[]; span: PeriodName; unit: string; title: string }
 
 function StatsChart({ lines, span, unit, title }: StatsProps) {
@@ -186,7 +173,7 @@ function Lines({ points, lines, span }: LinesProps) {
         {sums.map(({ key, label, color, look, sum }) => (
           <div key={label} className="flex flex-col-reverse">
             <dt className="flex items-center gap-1.5 text-faint text-xs">
-              <span aria-hidden="true" className={`w-4 ${borders[look]} ${strokes[color]}`} />
+              <Swatch color={color} look={look} />
               {label}
             </dt>
             <dd className="font-semibold text-lg leading-6">
