@@ -6,6 +6,9 @@ import { pagesQuery } from '../api/queries.ts'
 
 const pageSize = 200
 
+/** The counts beside a search, which are cancelled with it. */
+export const countKey = ['log', 'counts'] as const
+
 /** A page of a search of the log. */
 export type SearchPage<T> = Page<T> & { searchedBackTo: string; complete: boolean }
 
@@ -61,6 +64,7 @@ export function useLogSearch<T>(path: string, query: Query) {
     cancel: () => {
       setCancelled(key)
       void client.cancelQueries({ queryKey: options.queryKey, exact: true })
+      void client.cancelQueries({ queryKey: countKey })
     },
     further,
   }

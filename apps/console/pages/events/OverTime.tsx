@@ -4,6 +4,7 @@ import { useMemo } from 'react'
 import { call } from '../../api/client.ts'
 import { type Counted, chartLines } from '../../log/chart-lines.ts'
 import { countings, type EventsSearch } from '../../log/filters.ts'
+import { countKey } from '../../log/log-search.ts'
 import { type Interval, intervalsOf, narrowed, stepMinutesOf } from '../../log/range.ts'
 import { formatCount, formatTime, inSentence, plural, timeZone } from '../../ui/format.ts'
 import { Failure, Panel } from '../../ui/Page.tsx'
@@ -20,7 +21,7 @@ export function OverTime({ search, query, span, asOf }: CountsProps) {
   const asked = { ...query, ...span, stepMinutes, by: search.by }
   const found = useQuery({
     ...countOnce,
-    queryKey: ['events', 'series', asked],
+    queryKey: [...countKey, 'series', asked],
     queryFn: async ({ signal }) => {
       const answer = await call<Reach & { items: Counted[] }>({ path: '/v1/events/series', query: asked, signal })
       return { ...answer, by: asked.by }
@@ -46,7 +47,21 @@ export function OverTime({ search, query, span, asOf }: CountsProps) {
   const counting = countings.find(({ by }) => by === found.data?.by)
   const what = counting ? `Events by ${inSentence(counting.label)}` : 'Events'
   return (
-    <Panel title={`${what} over time`} aside={<CountNote text={plural(total, 'event')} reach={found.data} />}>
+    <Panel
+      title={`${what} over time`}
+      aside={
+        <span className="flex flex-wrap items-center gap-x-3">
+          <CountNote text={plural(total, 'event')} found={found} />
+          <Link
+            to="/events"
+            search={{ ...search, by: search.by ? undefined : 'type' }}
+            className="text-accent text-sm hover:underline"
+          >
+            {search.by ? 'All in one' : 'By type'}
+          </Link>
+        </span>
+      }
+    >
       {found.error ? (
         <Failure error={found.error} onRetry={() => void found.refetch()} />
       ) : (

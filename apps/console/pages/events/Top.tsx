@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { call } from '../../api/client.ts'
 import { type Counting, countings } from '../../log/filters.ts'
+import { countKey } from '../../log/log-search.ts'
 import { Select } from '../../ui/Controls.tsx'
 import { formatCount } from '../../ui/format.ts'
 import { Failure, Panel } from '../../ui/Page.tsx'
@@ -18,7 +19,7 @@ export function Top({ search, query, span }: CountsProps) {
   const asked = { ...query, ...span, by, limit: mostValues }
   const found = useQuery({
     ...countOnce,
-    queryKey: ['events', 'top', asked],
+    queryKey: [...countKey, 'top', asked],
     queryFn: ({ signal }) =>
       call<Reach & { items: { value: string | number; count: number }[] }>({
         path: '/v1/events/top',
@@ -28,14 +29,13 @@ export function Top({ search, query, span }: CountsProps) {
   })
   const items = found.data?.items ?? []
   const most = items[0]?.count ?? 1
-  const choose = (value: string) =>
-    void navigate({ to: '/events', search: { ...search, by: value === 'type' ? undefined : (value as Counting) } })
+  const choose = (value: string) => void navigate({ to: '/events', search: { ...search, by: value as Counting } })
   return (
     <Panel
       title="Most frequent"
       aside={
         <span className="flex flex-wrap items-center gap-3">
-          {found.data && !found.data.complete && <CountNote text="" reach={found.data} />}
+          {found.data && !found.data.complete && <CountNote text="" found={found} />}
           <Select aria-label="Count by" value={by} onChange={(event) => choose(event.target.value)}>
             {countings.map((one) => (
               <option key={one.by} value={one.by}>

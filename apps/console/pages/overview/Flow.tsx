@@ -180,7 +180,7 @@ function Lines({ points, lines, span }: LinesProps) {
               <Link
                 to={behind[key].to}
                 search={{ ...behind[key].search, range: span }}
-                aria-label={`${formatCount(sum)} ${label}: show them`}
+                aria-label={`${formatCount(sum)} ${label}`}
                 className="hover:underline"
               >
                 {formatCount(sum)}
