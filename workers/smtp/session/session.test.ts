@@ -30,16 +30,15 @@ const rcpt = ['RCPT TO:<jane@example.test>', /^250 2\.1\.5 Recipient OK$/] as co
 
 describe('the greeting', () => {
   it('comes at once and without an enhanced code', async () => {
-    const took: number[] = []
-    for (let i = 0; i < 8; i++) {
+    const greetingMs = async () => {
       const begin = performance.now()
       const client = await WireClient.to(receiver.port())
       expect(await client.reply()).toBe('220 mx.test ESMTP Postern')
-      took.push(performance.now() - begin)
       client.end()
+      return performance.now() - begin
     }
-    // smtp-server's own greeting always waits 100 ms; the best of several says that ours does not, on a busy machine too.
-    expect(Math.min(...took)).toBeLessThan(90)
+    // smtp-server's own greeting always waits 100 ms. One that is faster proves that ours does not, however busy the machine.
+    await expect.poll(greetingMs, { timeout: 25_000 }).toBeLessThan(90)
   })
 
   it('holds the hello message, on one line', async () => {
