@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { until } from '../peers/peer.ts'
-import type { WireClient } from '../wire/client.ts'
 import type { Case } from './case.ts'
 import { password } from './world.ts'
 

@@ -1,6 +1,6 @@
 import type { WriteResult } from '@postern/contract/views.ts'
+import { connect, proxyHeader, type Reply, type WireClient } from '@postern/smtp/test/wire-client.ts'
 import { until } from '../peers/peer.ts'
-import { connect, proxyHeader, type Reply, type WireClient } from '../wire/client.ts'
 import type { Live } from '../wire/live.ts'
 import type { Around } from './around.ts'
 import { doBefore, doWrong, loginLine } from './before.ts'

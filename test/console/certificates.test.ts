@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import AxeBuilder from '@axe-core/playwright'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { freePort, temporaryDirectory } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole } from './console.ts'
 
 /** The certificates page: each of the four sources in a browser, and the certificate that a mail client gets. */

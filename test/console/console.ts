@@ -1,5 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { launchChromium } from '../peers/chromium.ts'
+import { until } from '../peers/peer.ts'
 import { credentials, type Postern, type PosternOptions, startPostern } from '../system/postern.ts'
 
 /** The console of a real Postern in a real Chromium, signed in. Collects every problem that the browser reports. */
@@ -11,6 +13,8 @@ export type Console = {
   /** Refusals of the CSP, uncaught errors, and errors on the browser's console; must stay empty. */
   complaints: string[]
   go(path: string): Promise<void>
+  /** Goes to a page inside the application, which stays loaded. Resolves when the page with this heading is loaded. */
+  visit(path: string, heading: string | RegExp): Promise<void>
   stop(): Promise<void>
 }
 
@@ -31,6 +35,7 @@ export async function openConsole(options: PosternOptions = {}): Promise<Console
     page,
     complaints,
     go: (path) => go(page, postern.url + path),
+    visit: (path, heading) => visit(page, path, heading),
     stop: async () => {
       await browser.close()
       await postern.stop()
@@ -48,6 +53,14 @@ export async function signIn(page: Page, as = credentials): Promise<void> {
 async function go(page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.locator('#main h1').waitFor()
+}
+
+async function visit(page: Page, path: string, heading: string | RegExp): Promise<void> {
+  // The router follows `history.pushState`, like a link.
+  await page.evaluate((to) => history.pushState({}, '', to), path)
+  await page.locator('#main').getByRole('heading', { level: 1, name: heading, exact: true }).waitFor()
+  expect(new URL(page.url()).pathname).toBe(path.replace(/\?.*/, ''))
+  await until(`${path} is loaded`, async () => (await page.locator('#main .animate-pulse').count()) === 0)
 }
 
 function listen(page: Page, complaints: string[]): void {

@@ -40,31 +40,43 @@ const entries = {
   relay: '203.0.113.9',
 }
 
-/** Every page, and the role that its controls need. `null`: everyone who sees the page may use it. */
-const pages: [string, 'operator' | 'admin' | 'owner' | null][] = [
-  ['/', null],
-  ['/services', 'operator'],
-  ['/services/smtp', 'operator'],
-  ['/services/queue', 'operator'],
-  ['/queue', 'operator'],
-  ['/queue?state=deferred', 'operator'],
-  ['/messages/:id', 'operator'],
-  ['/events', null],
-  ['/workers', null],
-  ['/revisions', null],
-  ['/revisions/2', 'admin'],
-  ['/audit', null],
-  ['/rfcs', null],
-  ['/simulate', null],
-  ['/replay', null],
-  ['/users', 'owner'],
-  ...['general', 'queue', 'logging', 'tls', 'harvesting', 'dictionary', 'security', 'advanced'].map(
-    (group) => [`/settings/${group}`, 'admin'] as [string, 'admin'],
-  ),
-  ...Object.keys(entries).map((list) => [`/lists/${list}`, 'admin'] as [string, 'admin']),
-  ...['domains', 'accounts', 'aliases', 'groups', 'certificates', 'dkim-keys'].map(
-    (kind) => [`/directory/${kind}`, 'admin'] as [string, 'admin'],
-  ),
+/** Every page, its heading, and the role that its controls need. `null`: everyone who sees the page may use it. */
+const pages: [string, string, 'operator' | 'admin' | 'owner' | null][] = [
+  ['/', 'Overview', null],
+  ['/services', 'Services', 'operator'],
+  ['/services/smtp', 'SMTP service', 'operator'],
+  ['/services/queue', 'Queue Manager', 'operator'],
+  ['/queue', 'Queue', 'operator'],
+  ['/queue?state=deferred', 'Queue', 'operator'],
+  ['/messages/:id', 'Waiting', 'operator'],
+  ['/events', 'Events', null],
+  ['/workers', 'Workers', null],
+  ['/revisions', 'Revisions', null],
+  ['/revisions/2', 'Revision 2', 'admin'],
+  ['/audit', 'Audit log', null],
+  ['/rfcs', 'Supported SMTP RFCs', null],
+  ['/simulate', 'Simulate', null],
+  ['/replay', 'Replay', null],
+  ['/users', 'Users and tokens', 'owner'],
+  ['/settings/general', 'General', 'admin'],
+  ['/settings/queue', 'Queue Manager', 'admin'],
+  ['/settings/logging', 'Logging', 'admin'],
+  ['/settings/tls', 'TLS', 'admin'],
+  ['/settings/harvesting', 'Account harvesting', 'admin'],
+  ['/settings/dictionary', 'Dictionary attacks', 'admin'],
+  ['/settings/security', 'Security', 'admin'],
+  ['/settings/advanced', 'Advanced', 'admin'],
+  ['/lists/control-access', 'Control Access', 'admin'],
+  ['/lists/kill', 'Kill File', 'admin'],
+  ['/lists/accept', 'Accept List', 'admin'],
+  ['/lists/white', 'White List', 'admin'],
+  ['/lists/relay', 'Relay list', 'admin'],
+  ['/directory/domains', 'Domains', 'admin'],
+  ['/directory/accounts', 'Accounts', 'admin'],
+  ['/directory/aliases', 'Aliases', 'admin'],
+  ['/directory/groups', 'Groups', 'admin'],
+  ['/directory/certificates', 'Certificates', 'admin'],
+  ['/directory/dkim-keys', 'DKIM keys', 'admin'],
 ]
 const adminWalks = new Set(['/users', '/lists/kill', '/directory/domains', '/revisions/2'])
 const order = ['viewer', 'operator', 'admin', 'owner']
@@ -95,9 +107,8 @@ describe.each(['viewer', 'operator', 'admin'] as const)('as %s', (role) => {
   test('no page breaks; actions that the role does not allow are absent, and the page says why', async () => {
     // An admin only lacks the owner's controls. A few pages show that the names above do find controls.
     const walked = role === 'admin' ? pages.filter(([path]) => adminWalks.has(path)) : pages
-    for (const [path, needs] of walked) {
-      await it.go(path.replace(':id', message))
-      await until(`${path} is loaded`, async () => (await it.page.locator('#main .animate-pulse').count()) === 0)
+    for (const [path, heading, needs] of walked) {
+      await it.visit(path.replace(':id', message), heading)
       const may = needs === null || order.indexOf(role) >= order.indexOf(needs)
       const note = it.page.getByTestId('role-note')
       expect(await note.count(), path).toBe(may ? 0 : 1)

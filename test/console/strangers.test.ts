@@ -1,6 +1,6 @@
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole, rolledOut, signIn } from './console.ts'
 
 /** Text from remote hosts triggers nothing, input of an administrator is not lost, and a deletion names its objects first. */

@@ -1,7 +1,7 @@
 import { AxeBuilder } from '@axe-core/playwright'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { type Console, confirm, openConsole } from './console.ts'
 
 /** The effect of unsaved changes on one session, and on recorded traffic. */

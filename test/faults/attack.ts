@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { conditions } from '../bench/conditions.ts'
 import { startLoad } from '../bench/load.ts'
 import { until } from '../peers/peer.ts'
 import { type Postern, type PosternProcess, startPostern } from '../system/postern.ts'
-import { connect } from '../wire/client.ts'
 
 /**
  * `npm run faults:attack`: thousands of addresses attack while legitimate mail flows. Prints memory before and after,

@@ -1,7 +1,7 @@
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
-import { connect } from '../wire/client.ts'
 import { copySettings } from './kinds/settings.ts'
 
 /** An administrator restores an older settings.db, and the workers enforce what the console shows. */

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { temporaryDirectory, until } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { startWireSink } from '../wire/sink.ts'
 import { type Postern, type PosternProcess, startPostern } from './postern.ts'
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { freePort, until } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { type Postern, startPostern } from './postern.ts'
 import { type FakeSqs, sqsEnvironment, startFakeSqs } from './sqs.ts'
 

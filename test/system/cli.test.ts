@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
-import { connect } from '../wire/client.ts'
 import { type Postern, startPostern } from './postern.ts'
 
 let postern: Postern

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { answers, freePort, until } from '../peers/peer.ts'
-import { connect } from '../wire/client.ts'
 import { Api } from './api.ts'
 import { type Postern, startPostern } from './postern.ts'
 

@@ -1,7 +1,7 @@
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterEach, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { runSwaks } from '../peers/swaks.ts'
-import { connect } from '../wire/client.ts'
 import type { ApiRefusal } from './api.ts'
 import { type Postern, startPostern } from './postern.ts'
 

@@ -1,6 +1,6 @@
+import { proxyHeader, type WireClient } from '@postern/smtp/test/wire-client.ts'
 import { describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
-import { proxyHeader, type WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 const live = livePostern({

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ListEntryView, Page } from '@postern/contract/views.ts'
+import { connect, type Reply, type WireClient } from '@postern/smtp/test/wire-client.ts'
 import { freePort, temporaryDirectory, until } from '../peers/peer.ts'
 import type { Postern } from '../system/postern.ts'
 import { environmentOf, startByHand, type WorkerProcess } from '../system/worker-process.ts'
-import { connect, type Reply, type WireClient } from './client.ts'
 
 /** Clients that attack from their own addresses, and the results. */
 

@@ -1,7 +1,7 @@
+import type { Reply, WireClient } from '@postern/smtp/test/wire-client.ts'
 import { describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { runSwaks } from '../peers/swaks.ts'
-import type { Reply, WireClient } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
 const live = livePostern({

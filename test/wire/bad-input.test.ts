@@ -1,8 +1,8 @@
+import { connect, type WireClient } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { until } from '../peers/peer.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
-import { connect, type WireClient } from './client.ts'
 import { startWireSink, type TakenMessage, type WireSink } from './sink.ts'
 
 /** Input from hostile clients gets a clear reply or a closed connection, and the same process keeps serving others. */

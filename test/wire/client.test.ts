@@ -1,9 +1,9 @@
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { peersOfEachTest } from '../peers/failure.ts'
 import { startPostfix } from '../peers/postfix.ts'
 import { runSmtpSource } from '../peers/smtp-source.ts'
-import { connect } from './client.ts'
 import { startWireSink, type TakenMessage } from './sink.ts'
 
 const keep = peersOfEachTest()

@@ -1,10 +1,10 @@
 import type { Rfc } from '@postern/contract/rfcs.ts'
 import type { MessageView } from '@postern/contract/views.ts'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
 import { freePort, until } from '../peers/peer.ts'
 import { readMaildir } from '../peers/postfix.ts'
-import type { WireClient } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 import { startWireSink, type TakenMessage, type WireSink } from './sink.ts'
 

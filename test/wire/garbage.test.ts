@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
-import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** Hostile input on port 25. Each gets a clear reply and an event, and the worker and its other sessions continue. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WriteResult } from '@postern/contract/views.ts'
+import { proxyHeader } from '@postern/smtp/test/wire-client.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
-import { proxyHeader } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** First attempts, and what is remembered. Clients with other addresses come through a balancer. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { describe, expect, it } from 'vitest'
 import { banner, entryOf, staysOut, untilRefused } from './attackers.ts'
-import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** What no mail client does ends the session and blocks the address. What old and broken clients do does not. */

@@ -1,13 +1,13 @@
 import type { ListInput, ListName } from '@postern/contract/lists.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { Page, RecordedEvent, WriteResult } from '@postern/contract/views.ts'
+import { connect, type WireClient, type WireOptions } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { until } from '../peers/peer.ts'
 import { readMaildir } from '../peers/postfix.ts'
 import type { Api } from '../system/api.ts'
 import { type Postern, type PosternOptions, startPostern } from '../system/postern.ts'
-import { connect, type WireClient, type WireOptions } from './client.ts'
 
 /**
  * A running Postern whose settings a test changes through the API. Every change also asserts that the SMTP worker that

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { proxyHeader, type WireOptions } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Dns, startDns } from '../peers/dns.ts'
 import { until } from '../peers/peer.ts'
-import { proxyHeader, type WireOptions } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** DNS look-ups about a client and its commands. Clients with other addresses come through a balancer. */

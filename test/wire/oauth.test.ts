@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { selfSigned } from '../peers/certificate.ts'
-import type { WireClient } from './client.ts'
 import { homeDomain, livePostern, password } from './live.ts'
 
 /** Tokens instead of passwords, from an issuer on this machine. */

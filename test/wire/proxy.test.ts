@@ -1,7 +1,7 @@
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHaproxy } from '../peers/haproxy.ts'
 import type { Peer } from '../peers/peer.ts'
-import { connect } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 
 /** Proves [advanced.proxyProtocol]. */

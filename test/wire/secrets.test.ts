@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import type { WireClient } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../peers/peer.ts'
 import { type Rsyslog, startRsyslog } from '../peers/rsyslog.ts'
-import type { WireClient } from './client.ts'
 import { homeDomain, livePostern } from './live.ts'
 import { formsOf, written } from './secret-search.ts'
 

@@ -2,12 +2,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Page, RecordedEvent, ServiceView, WriteResult } from '@postern/contract/views.ts'
+import { connect, type WireClient } from '@postern/smtp/test/wire-client.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { showLogsOnFailure } from '../peers/failure.ts'
 import { answers, freePort, until } from '../peers/peer.ts'
 import { readMaildir } from '../peers/postfix.ts'
 import { type Postern, startPostern } from '../system/postern.ts'
-import { connect, type WireClient } from './client.ts'
 
 /** Proves [advanced.extraPorts, advanced.drainTimeoutSeconds]. */
 

@@ -50,7 +50,7 @@ const written = () => {
 }
 const started = (times: number) =>
   vi.waitFor(() => expect(written().filter((word) => word.startsWith('started'))).toHaveLength(times), {
-    timeout: 8_000,
+    timeout: 25_000,
   })
 
 it('restarts a process that died, each time with a new token, and stops it cleanly', async () => {

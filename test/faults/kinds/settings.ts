@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from '@postern/smtp/test/wire-client.ts'
 import { until } from '../../peers/peer.ts'
 import type { Postern } from '../../system/postern.ts'
-import { connect } from '../../wire/client.ts'
 import { copyDatabase } from '../copy-database.ts'
 import type { Kind } from '../round.ts'
 

@@ -88,7 +88,7 @@ describe('a log server', () => {
     for (let i = 0; i < 50; i++) it.made.record('auth.succeeded', { client, login: `u${i}-`, mechanism: 'PLAIN' })
     await new Promise((resolve) => setTimeout(resolve, 300))
     server.listen(port, '127.0.0.1')
-    await expect.poll(() => text.includes('u49-'), { timeout: 5000 }).toBe(true)
+    await expect.poll(() => text.includes('u49-'), { timeout: 30_000 }).toBe(true)
     // RFC 6587 §3.4.1: bytes, a space, the message.
     const logins: string[] = []
     for (let rest = Buffer.from(text); rest.length > 0; ) {
@@ -107,16 +107,24 @@ describe('a log server', () => {
     const it = logging({ destination: 'logServer', logServer: { host: '127.0.0.1', port, tls: false } })
     const lines = 60_000
     const before = process.memoryUsage().heapUsed
-    const startedAt = performance.now()
-    for (let i = 0; i < lines; i++) it.made.record('auth.succeeded', { client, login: `user-${i}`, mechanism: 'PLAIN' })
-    expect(performance.now() - startedAt).toBeLessThan(5000)
+    const recordHalf = () => {
+      for (let i = 0; i < lines / 2; i++)
+        it.made.record('auth.succeeded', { client, login: `user-${i}`, mechanism: 'PLAIN' })
+    }
+    const start = process.threadCpuUsage()
+    recordHalf()
+    const first = process.threadCpuUsage(start)
+    recordHalf()
+    const both = process.threadCpuUsage(start)
+    // CPU time, not that of other work: a line that is dropped costs no more than one that is kept.
+    expect(both.user).toBeLessThan(first.user * 5 + 50_000)
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(120 * 1024 * 1024)
     await it.made.close()
     const lost = it.kept.filter(({ type }) => type === 'log.dropped').map(({ fields }) => fields as { count: number })
     expect(lost.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(30_000)
     expect(it.made.metrics.log_lines_dropped_total).toBeGreaterThan(30_000)
     expect(it.kept.filter(({ type }) => type === 'log.dropped').every(({ log }) => log)).toBe(true)
-  }, 20_000)
+  }, 60_000)
 })
 
 it('a destination that changes leaves the old one and opens the new', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { connect, pastBanner } from '../test/wire-client.ts'
 
 const v1 = 'PROXY TCP4 192.0.2.7 198.51.100.1 4096 25\r\n'
 const v2 = Buffer.concat([
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => receiver.close())
 
 async function clientSeen(header: string | Buffer, packets: 'one' | 'bytes' = 'one'): Promise<string | undefined> {
-  const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
+  const client = await connect({ port: receiver.port(), from: '127.0.0.8' })
   const bytes = typeof header === 'string' ? Buffer.from(header, 'latin1') : header
   if (packets === 'one') client.write(bytes)
   else
@@ -37,9 +37,9 @@ async function clientSeen(header: string | Buffer, packets: 'one' | 'bytes' = 'o
       client.write(Buffer.from([byte]))
       await new Promise((done) => setImmediate(done))
     }
-  expect(await client.reply()).toMatch(/^220 /)
+  expect(await client.text()).toMatch(/^220 /)
   expect(await client.send('x\r\n')).toMatch(/^250 /)
-  client.end()
+  client.destroy()
   return receiver.of('message.accepted').at(-1)?.client?.ip
 }
 
@@ -57,38 +57,38 @@ describe('a trusted balancer', () => {
   })
 
   it('its client is judged, not itself', async () => {
-    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
+    const client = await connect({ port: receiver.port(), from: '127.0.0.8' })
     client.write('PROXY TCP4 203.0.113.9 198.51.100.1 1 25\r\n')
     expect(await client.untilClosed()).toBe('554 5.7.1 Access denied for 203.0.113.9\r\n')
   })
 
   it('the client may not relay because the balancer may', async () => {
-    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
+    const client = await connect({ port: receiver.port(), from: '127.0.0.8' })
     client.write(v1)
-    await client.reply()
-    await client.say('EHLO c.test')
-    await client.say('MAIL FROM:<sam@remote.test>')
-    expect(await client.say('RCPT TO:<x@away.test>')).toMatch(/^550 5\.7\.1 /)
-    client.end()
+    await client.text()
+    await client.answer('EHLO c.test')
+    await client.answer('MAIL FROM:<sam@remote.test>')
+    expect(await client.answer('RCPT TO:<x@away.test>')).toMatch(/^550 5\.7\.1 /)
+    client.destroy()
   })
 
   it('must say so: without a header there is no session', async () => {
-    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.9' })
+    const client = await connect({ port: receiver.port(), from: '127.0.0.9' })
     client.write('EHLO c.test\r\n')
     expect(await client.untilClosed()).toBe('421 4.7.0 PROXY header expected\r\n')
     expect(receiver.of('session.error').at(-1)?.detail).toContain('PROXY')
   })
 
   it('that ends before its header is forgotten', async () => {
-    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
+    const client = await connect({ port: receiver.port(), from: '127.0.0.8' })
     client.write('PROXY TC')
-    client.end()
+    client.destroy()
     await expect.poll(() => receiver.service.status().sessions).toBe(0)
   })
 
   it('that is silent is sent away', async () => {
-    const client = await WireClient.to(receiver.port(), { localAddress: '127.0.0.8' })
-    expect(await client.untilClosed(8_000)).toBe('421 4.7.0 PROXY header expected\r\n')
+    const client = await connect({ port: receiver.port(), from: '127.0.0.8' })
+    expect(await client.untilClosed()).toBe('421 4.7.0 PROXY header expected\r\n')
   })
 })
 
@@ -97,7 +97,7 @@ describe('anybody else', () => {
     ['v1', v1],
     ['v2', v2],
   ] as const)('a PROXY header %s is a protocol error, and the end', async (_name, header) => {
-    const client = await WireClient.greeted(receiver.port(), { localAddress: '127.0.0.4' })
+    const client = await pastBanner({ port: receiver.port(), from: '127.0.0.4' })
     client.write(header)
     expect(await client.untilClosed()).toMatch(/421 4\.7\.0 PROXY header not accepted from 127\.0\.0\.4\r\n$/)
     expect(receiver.of('session.error').at(-1)).toMatchObject({ client: { ip: '127.0.0.4' }, reason: 'protocol-error' })

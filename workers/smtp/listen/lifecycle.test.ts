@@ -1,8 +1,8 @@
-import { connect, createServer, type Server } from 'node:net'
+import { connect as connectTcp, createServer, type Server } from 'node:net'
 import type { Row } from '@postern/contract/rows.ts'
 import { describe, expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { connect, pastBanner } from '../test/wire-client.ts'
 
 const serviceRow = (desired: 'running' | 'stopped', generation: number): Row => ({
   kind: 'service',
@@ -29,7 +29,7 @@ function hammer(port: number) {
   let going = true
   const once = () =>
     new Promise<void>((done) => {
-      const socket = connect(port, '127.0.0.1')
+      const socket = connectTcp(port, '127.0.0.1')
       socket.once('data', (data) => {
         if (data.toString().startsWith('220')) greeted++
         else failed.push(data.toString())
@@ -55,14 +55,14 @@ describe('stop', () => {
   it('idle sessions get 421, a transaction finishes, the port is closed, the state is told', async () => {
     const receiver = await startTestReceiver()
     const port = receiver.port()
-    const idle = await WireClient.greeted(port)
-    await idle.say('EHLO c.test')
-    const busy = await WireClient.greeted(port)
+    const idle = await pastBanner({ port })
+    await idle.answer('EHLO c.test')
+    const busy = await pastBanner({ port })
     await busy.upToData()
     await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(receiver.service.status().observed).toBe('stopping')
     expect(await idle.untilClosed()).toBe('421 4.3.2 mx.test is shutting down, try again later\r\n')
-    await expect(WireClient.to(port)).rejects.toThrow('ECONNREFUSED')
+    await expect(connect({ port })).rejects.toThrow('ECONNREFUSED')
     busy.write('last words\r\n.\r\n')
     expect(await busy.untilClosed()).toMatch(/^250 2\.0\.0 Accepted as [0-9a-f-]+\r\n421 4\.3\.2 [^\r\n]*\r\n$/)
     await expect.poll(() => receiver.service.status().observed).toBe('stopped')
@@ -72,9 +72,9 @@ describe('stop', () => {
     expect(receiver.of('service.state').map(({ observed }) => observed)).toEqual(['running', 'stopping', 'stopped'])
     await receiver.apply({ rows: [serviceRow('running', 2)] })
     expect(receiver.service.status()).toMatchObject({ observed: 'running', generation: 2 })
-    const again = await WireClient.greeted(receiver.port())
+    const again = await pastBanner({ port: receiver.port() })
     expect(await again.send('x\r\n')).toMatch(/^250/)
-    again.end()
+    again.destroy()
     await receiver.close()
   })
 
@@ -82,10 +82,10 @@ describe('stop', () => {
     const receiver = await startTestReceiver({
       settings: { dictionary: { softErrorLimit: 1, softErrorDelaySeconds: 60 } },
     })
-    const slow = await WireClient.greeted(receiver.port())
-    expect(await slow.say('WRONG')).toMatch(/^500 /)
+    const slow = await pastBanner({ port: receiver.port() })
+    expect(await slow.answer('WRONG')).toMatch(/^500 /)
     slow.write('WRONG\r\n')
-    expect(await slow.reply(300).catch(() => 'nothing yet')).toBe('nothing yet')
+    expect(await slow.rest(300)).toBe('')
     await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(await slow.untilClosed()).toMatch(/^500 [^\r\n]*\r\n421 4\.3\.2 /)
     await expect.poll(() => receiver.service.status().observed).toBe('stopped')
@@ -94,7 +94,7 @@ describe('stop', () => {
 
   it('waits no longer than drainTimeoutSeconds', async () => {
     const receiver = await startTestReceiver({ settings: { advanced: { drainTimeoutSeconds: 1 } } })
-    const busy = await WireClient.greeted(receiver.port())
+    const busy = await pastBanner({ port: receiver.port() })
     await busy.upToData()
     await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     expect(await busy.untilClosed()).toMatch(/^421 4\.3\.2 /)
@@ -104,25 +104,25 @@ describe('stop', () => {
 
   it('is taken back by a start that comes while it drains', async () => {
     const receiver = await startTestReceiver()
-    const busy = await WireClient.greeted(receiver.port())
+    const busy = await pastBanner({ port: receiver.port() })
     await busy.upToData()
     await receiver.apply({ rows: [serviceRow('stopped', 1)] })
     await receiver.apply({ rows: [serviceRow('running', 2)] })
     busy.write('x\r\n.\r\n')
-    expect(await busy.reply()).toMatch(/^250/)
-    expect(await busy.say('NOOP')).toBe('250 2.0.0 OK')
-    busy.end()
+    expect(await busy.text()).toMatch(/^250/)
+    expect(await busy.answer('NOOP')).toBe('250 2.0.0 OK')
+    busy.destroy()
     await expect.poll(() => receiver.service.status().sessions).toBe(0)
     // Who connects now is served, so nothing is left of the stop.
-    const next = await WireClient.greeted(receiver.port())
+    const next = await pastBanner({ port: receiver.port() })
     expect(receiver.service.status().observed).toBe('running')
-    next.end()
+    next.destroy()
     await receiver.close()
   })
 
   it('stop, start and stop again at once end in stopped', async () => {
     const receiver = await startTestReceiver()
-    const busy = await WireClient.greeted(receiver.port())
+    const busy = await pastBanner({ port: receiver.port() })
     await busy.upToData()
     for (const [i, desired] of (['stopped', 'running', 'stopped'] as const).entries())
       await receiver.apply({ rows: [serviceRow(desired, i + 1)] })
@@ -135,11 +135,11 @@ describe('stop', () => {
 
   it('of the worker finishes what is in progress and gives the spool back', async () => {
     const receiver = await startTestReceiver()
-    const busy = await WireClient.greeted(receiver.port())
+    const busy = await pastBanner({ port: receiver.port() })
     await busy.upToData()
     const stopping = receiver.service.stop()
     busy.write('x\r\n.\r\n')
-    expect(await busy.reply()).toMatch(/^250/)
+    expect(await busy.text()).toMatch(/^250/)
     await stopping
     expect(await receiver.stored()).toHaveLength(1)
     await receiver.close()
@@ -149,7 +149,7 @@ describe('stop', () => {
 describe('restart', () => {
   it('refuses no connection attempt, and open sessions live on', async () => {
     const receiver = await startTestReceiver({ settings: { advanced: { maxConnectionsPerAddress: 0 } } })
-    const before = await WireClient.greeted(receiver.port())
+    const before = await pastBanner({ port: receiver.port() })
     const hammered = hammer(receiver.port())
     for (let generation = 1; generation <= 20; generation++) {
       const greeted = hammered.greeted()
@@ -159,8 +159,8 @@ describe('restart', () => {
     await hammered.end()
     expect(hammered.failed).toEqual([])
     expect(receiver.service.status().generation).toBe(20)
-    expect(await before.say('NOOP')).toMatch(/^250/)
-    before.end()
+    expect(await before.answer('NOOP')).toMatch(/^250/)
+    before.destroy()
     await receiver.close()
   })
 })
@@ -172,15 +172,15 @@ describe('ports', () => {
       { settings: { advanced: { port: first } } },
       { environment: { smtpPort: undefined } },
     )
-    const open = await WireClient.greeted(first)
+    const open = await pastBanner({ port: first })
     await receiver.apply({ settings: { advanced: { port: second, extraPorts: [await freePort()] } } })
-    const moved = await WireClient.greeted(second)
-    await expect(WireClient.to(first)).rejects.toThrow('ECONNREFUSED')
+    const moved = await pastBanner({ port: second })
+    await expect(connect({ port: first })).rejects.toThrow('ECONNREFUSED')
     expect(await open.send('x\r\n')).toMatch(/^250/)
     const extra = receiver.service.status().listeners.find(({ name }) => name.startsWith('extra'))
-    const third = await WireClient.to(extra?.port as number)
-    expect(await third.reply()).toMatch(/^220/)
-    for (const client of [open, moved, third]) client.end()
+    const third = await connect({ port: extra?.port as number })
+    expect(await third.text()).toMatch(/^220/)
+    for (const client of [open, moved, third]) client.destroy()
     await receiver.close()
   })
 
@@ -196,9 +196,9 @@ describe('ports', () => {
     expect(receiver.service.status()).toMatchObject({ observed: 'degraded' })
     expect(receiver.service.status().detail).toContain(`smtp on port ${port}`)
     expect(receiver.of('listener.failed')).toMatchObject([{ listener: 'smtp', port }])
-    const client = await WireClient.greeted(first)
-    expect(await client.say('NOOP')).toMatch(/^250/)
-    client.end()
+    const client = await pastBanner({ port: first })
+    expect(await client.answer('NOOP')).toMatch(/^250/)
+    client.destroy()
     await new Promise((done) => taken.close(done))
     await receiver.apply({ rows: [serviceRow('running', 1)] })
     expect(receiver.service.status()).toMatchObject({ observed: 'running' })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner, type WireClient } from '../test/wire-client.ts'
 
 let receiver: TestReceiver
 beforeAll(async () => {
@@ -16,15 +16,15 @@ const envelope = ['MAIL FROM:<sam@remote.test>', 'RCPT TO:<jane@example.test>']
 
 /** Greeted, with an envelope whose message is to come. */
 async function ready(at = receiver): Promise<WireClient> {
-  const client = await WireClient.greeted(at.port())
-  for (const line of ['EHLO client.test', ...envelope]) expect(await client.say(line)).toMatch(/^250/)
+  const client = await pastBanner({ port: at.port() })
+  for (const line of ['EHLO client.test', ...envelope]) expect(await client.answer(line)).toMatch(/^250/)
   return client
 }
 
 async function chunk(client: WireClient, text: string, last = false): Promise<string | null> {
   const bytes = Buffer.from(text, 'latin1')
   client.write(Buffer.concat([Buffer.from(`BDAT ${bytes.length}${last ? ' LAST' : ''}\r\n`), bytes]))
-  return client.reply()
+  return client.text()
 }
 
 /** Without our trace fields. */
@@ -49,8 +49,8 @@ describe('RFC 3030 CHUNKING', () => {
     expect(await chunk(client, '\n.\r\n..\r\n')).toBe('250 2.0.0 8 octets received')
     expect(await chunk(client, 'end\r\n', true)).toMatch(/^250 2\.0\.0 Accepted as /)
     expect((await bodies()).at(-1)).toBe('Subject: one\r\n\r\n.dot\r\n.\r\n..\r\nend\r\n')
-    expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
-    client.end()
+    expect(await client.answer('NOOP')).toBe('250 2.0.0 OK')
+    client.destroy()
   })
 
   it('BDAT 0 LAST ends the message, BDAT 0 is a chunk, and an empty message is one', async () => {
@@ -58,21 +58,21 @@ describe('RFC 3030 CHUNKING', () => {
     expect(await chunk(client, '')).toBe('250 2.0.0 0 octets received')
     expect(await chunk(client, 'a\r\n')).toMatch(/^250/)
     expect(await chunk(client, '', true)).toMatch(/^250 2\.0\.0 Accepted/)
-    for (const line of envelope) await client.say(line)
+    for (const line of envelope) await client.answer(line)
     expect(await chunk(client, '', true)).toMatch(/^250 2\.0\.0 Accepted/)
     expect((await bodies()).slice(-2)).toEqual(['\r\na\r\n', '\r\n'])
-    client.end()
+    client.destroy()
   })
 
   it('a last line without CRLF gets one, so that DATA can carry it on', async () => {
     const client = await ready()
     expect(await chunk(client, 'no end', true)).toMatch(/^250/)
     expect((await bodies()).at(-1)).toBe('\r\nno end\r\n')
-    client.end()
+    client.destroy()
   })
 
   it('envelope, chunks and goodbye in one packet are answered in order', async () => {
-    const client = await WireClient.greeted(receiver.port())
+    const client = await pastBanner({ port: receiver.port() })
     const lines = ['EHLO c.test', ...envelope, 'BDAT 6', 'QUIT\r\nBDAT 6 LAST', 'NOOP\r\nQUIT', '']
     client.write(lines.join('\r\n'))
     const answers = (await client.untilClosed()).split('\r\n').filter((line) => /^\d{3} /.test(line))
@@ -90,25 +90,25 @@ describe('RFC 3030 CHUNKING', () => {
     ],
     ['after RSET', ['EHLO c.test', ...envelope, 'BDAT 3\r\na', 'RSET'], /^503 5\.5\.1 .*MAIL first/],
   ])('%s it is refused, and its bytes are no commands', async (_name, before, expected) => {
-    const client = await WireClient.greeted(receiver.port())
-    for (const line of before) await client.say(line as string)
+    const client = await pastBanner({ port: receiver.port() })
+    for (const line of before) await client.answer(line as string)
     expect(await chunk(client, 'RCPT TO:<jane@example.test>\r\nQUIT\r\n', true)).toMatch(expected)
-    expect(await client.say('NOOP')).toBe('250 2.0.0 OK')
+    expect(await client.answer('NOOP')).toBe('250 2.0.0 OK')
     expect(receiver.of('message.accepted')).toHaveLength(0)
-    client.end()
+    client.destroy()
   })
 
   it('DATA and BDAT are not mixed: 503, and the half message is gone', async () => {
     const client = await ready()
     expect(await chunk(client, 'half\r\n')).toMatch(/^250/)
-    expect(await client.say('RCPT TO:<jane@example.test>')).toMatch(/^503 5\.5\.1 /)
-    expect(await client.say('DATA')).toMatch(/^503 5\.5\.1 .*BDAT/)
+    expect(await client.answer('RCPT TO:<jane@example.test>')).toMatch(/^503 5\.5\.1 /)
+    expect(await client.answer('DATA')).toMatch(/^503 5\.5\.1 .*BDAT/)
     expect(await chunk(client, 'rest\r\n', true)).toMatch(/^503 /)
     expect(receiver.of('message.accepted')).toHaveLength(0)
-    for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
+    for (const line of envelope) expect(await client.answer(line)).toMatch(/^250/)
     expect(await chunk(client, 'whole\r\n', true)).toMatch(/^250/)
     expect((await bodies()).at(-1)).toBe('\r\nwhole\r\n')
-    client.end()
+    client.destroy()
   })
 
   it.each([
@@ -126,12 +126,12 @@ describe('RFC 3030 CHUNKING', () => {
   })
 
   it('BINARYMIME is neither offered nor taken', async () => {
-    const client = await WireClient.greeted(receiver.port())
-    const hello = await client.say('EHLO c.test')
+    const client = await pastBanner({ port: receiver.port() })
+    const hello = await client.answer('EHLO c.test')
     expect(hello).toContain('CHUNKING')
     expect(hello).not.toContain('BINARYMIME')
-    expect(await client.say('MAIL FROM:<sam@remote.test> BODY=BINARYMIME')).toMatch(/^501 5\.5\.4 /)
-    client.end()
+    expect(await client.answer('MAIL FROM:<sam@remote.test> BODY=BINARYMIME')).toMatch(/^501 5\.5\.4 /)
+    client.destroy()
   })
 
   it.each([
@@ -150,11 +150,11 @@ describe('RFC 3030 CHUNKING', () => {
   it('NUL is refused, and the session goes on: where the chunk ends is clear', async () => {
     const client = await ready()
     expect(await chunk(client, 'a\0b\r\n')).toMatch(/^554 5\.6\.0 NUL/)
-    for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
+    for (const line of envelope) expect(await client.answer(line)).toMatch(/^250/)
     expect(await chunk(client, 'a\0b\r\n', true)).toMatch(/^554 5\.6\.0 NUL/)
-    for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
+    for (const line of envelope) expect(await client.answer(line)).toMatch(/^250/)
     expect(await chunk(client, 'innocent\r\n', true)).toMatch(/^250/)
-    client.end()
+    client.destroy()
   })
 
   it('what is wrong with an early chunk is said at once', async () => {
@@ -169,7 +169,7 @@ describe('RFC 3030 CHUNKING', () => {
     for (const bytes of ['a\r', '\n.\n', 'b\r', 'c']) expect(await chunk(client, bytes)).toMatch(/^250/)
     expect(await chunk(client, '\r', true)).toMatch(/^250 2\.0\.0 Accepted/)
     expect((await bodies(lax)).at(-1)).toBe('\r\na\r\n.\r\nb\r\nc\r\n')
-    client.end()
+    client.destroy()
     await lax.close()
   })
 
@@ -179,7 +179,7 @@ describe('RFC 3030 CHUNKING', () => {
     expect(await chunk(client, `${'x'.repeat(598)}\r\n`)).toMatch(/^250/)
     expect(await chunk(client, `${'x'.repeat(598)}\r\n`)).toMatch(/^552 5\.3\.4 /)
     expect(await chunk(client, 'x\r\n', true)).toMatch(/^503 /)
-    for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
+    for (const line of envelope) expect(await client.answer(line)).toMatch(/^250/)
     expect(await chunk(client, `${'x'.repeat(998)}\r\n`, true)).toMatch(/^250/)
     client.write(`BDAT ${1 << 30} LAST\r\n`)
     expect(await client.untilClosed()).toMatch(/^552 5\.3\.4 /)
@@ -193,17 +193,17 @@ describe('RFC 3030 CHUNKING', () => {
     for (let i = 0; i < 20; i++) expect(await chunk(client, line.repeat(2000))).toMatch(/^250/)
     expect(await chunk(client, '', true)).toMatch(/^250/)
     expect((await bodies()).at(-1)).toBe(bordered(line.repeat(40_000)))
-    client.end()
+    client.destroy()
   })
 
   it('a client that goes away within a chunk leaves nothing', async () => {
     const client = await ready()
     client.write('BDAT 100 LAST\r\nhalf')
     await client.rest(50)
-    client.end()
+    client.destroy()
     const other = await ready()
-    expect(await other.say('NOOP')).toMatch(/^250/)
-    other.end()
+    expect(await other.answer('NOOP')).toMatch(/^250/)
+    other.destroy()
     expect(receiver.of('message.accepted')).toHaveLength(0)
   })
 
@@ -236,17 +236,17 @@ describe('RFC 3030 CHUNKING', () => {
             from = to
             await new Promise((done) => setImmediate(done))
           }
-          for (const _ of chunks) expect(await client.reply()).toMatch(/^250 /)
+          for (const _ of chunks) expect(await client.text()).toMatch(/^250 /)
           const sent = chunks.join('')
           const whole = sent === '' || sent.endsWith('\r\n') ? sent : `${sent}\r\n`
           sizes.push([whole.length, sent.length])
           texts.push(whole)
-          for (const line of envelope) expect(await client.say(line)).toMatch(/^250/)
+          for (const line of envelope) expect(await client.answer(line)).toMatch(/^250/)
         },
       ),
       { numRuns: 80 },
     )
-    client.end()
+    client.destroy()
     expect((await bodies()).slice(-texts.length)).toEqual(texts.map(bordered))
     expect(receiver.of('message.accepted').map(({ size }) => size)).toEqual(sizes.map(([, size]) => size))
   }, 60_000)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner } from '../test/wire-client.ts'
 
 /** What a smuggler hides behind a false end of data: a whole second message, and the goodbye. */
 const second = [
@@ -34,20 +34,20 @@ const falseEnds: [string, string][] = [
 
 /** Sends the first message with the false end, the second one behind it, and the true end; cut into packets. */
 async function attack(port: number, falseEnd: string, cuts: readonly number[]): Promise<string> {
-  const client = await WireClient.greeted(port)
+  const client = await pastBanner({ port })
   await client.upToData()
   const text = Buffer.from(`Subject: first\r\n\r\nfirst${falseEnd}${second}`, 'latin1')
   const places = [...new Set(cuts.map((cut) => cut % text.length))].sort((a, b) => a - b)
   let from = 0
   for (const to of [...places, text.length]) {
-    if (to === from || client.closed) continue
+    if (to === from || !client.open) continue
     client.write(text.subarray(from, to))
     from = to
     await new Promise((done) => setImmediate(done))
   }
   // The first answer may take its time on a busy machine; a second one would come with it.
-  const answers = `${await client.reply(10_000)}\r\n${await client.rest(60)}`
-  client.end()
+  const answers = `${await client.text()}\r\n${await client.rest(60)}`
+  client.destroy()
   return answers
 }
 
@@ -89,27 +89,27 @@ describe('end-of-data smuggling', () => {
   }, 60_000)
 
   it('says 421 after the refusal and closes (RFC 5321 §3.8)', async () => {
-    const client = await WireClient.greeted(receiver.port())
+    const client = await pastBanner({ port: receiver.port() })
     await client.upToData()
     client.write('a\nb\r\n.\r\nNOOP\r\nNOOP\r\n')
     expect(await client.untilClosed()).toMatch(/^554 5\.6\.0 [^\r\n]*\r\n421 4\.7\.0 mx\.test closing connection\r\n$/)
   })
 
   it('goes on after NUL: the end of the data is clear, and the next message is taken', async () => {
-    const client = await WireClient.greeted(receiver.port())
+    const client = await pastBanner({ port: receiver.port() })
     expect(await client.send('a\0b\r\n')).toMatch(/^554 5\.6\.0 NUL/)
     expect(await client.send('innocent\r\n')).toMatch(/^250 2\.0\.0 Accepted/)
-    client.end()
+    client.destroy()
   })
 
   it('the next message of a session that is refused reads 421, and no reset takes the replies', async () => {
-    const client = await WireClient.greeted(receiver.port())
+    const client = await pastBanner({ port: receiver.port() })
     await client.upToData()
     const next = 'MAIL FROM:<a@remote.test>\r\n'
     client.write(`a\nb\r\n.\r\n${next.repeat(2_000)}`)
-    expect(await client.reply()).toMatch(/^554 5\.6\.0 Bare/)
+    expect(await client.text()).toMatch(/^554 5\.6\.0 Bare/)
     client.write(next.repeat(2_000))
-    expect(await client.reply()).toMatch(/^421 4\.7\.0 /)
+    expect(await client.text()).toMatch(/^421 4\.7\.0 /)
     expect(await client.untilClosed()).toBe('')
   })
 })

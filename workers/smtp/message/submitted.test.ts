@@ -2,7 +2,7 @@ import { hash } from '@node-rs/argon2'
 import type { Row } from '@postern/contract/rows.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { entry, startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner, type WireClient } from '../test/wire-client.ts'
 
 const password = 'correct horse'
 /** In the relay list, and not in it. */
@@ -23,9 +23,9 @@ beforeAll(async () => {
 afterAll(() => receiver.close())
 
 async function greeted({ login, from = application }: { login?: true; from?: string } = {}): Promise<WireClient> {
-  const client = await WireClient.greeted(receiver.port(login ? 'submission' : 'smtp'), { localAddress: from })
-  await client.say('EHLO c.test')
-  if (login) await client.say(`AUTH PLAIN ${Buffer.from(`\0jane@example.test\0${password}`).toString('base64')}`)
+  const client = await pastBanner({ port: receiver.port(login ? 'submission' : 'smtp'), from: from })
+  await client.answer('EHLO c.test')
+  if (login) await client.answer(`AUTH PLAIN ${Buffer.from(`\0jane@example.test\0${password}`).toString('base64')}`)
   return client
 }
 
@@ -39,7 +39,7 @@ async function stored(client: WireClient, text: string, cuts: readonly number[] 
     if (cuts.length > 0) await new Promise((done) => setImmediate(done))
   }
   client.write('.\r\n')
-  expect(await client.reply()).toMatch(/^250 /)
+  expect(await client.text()).toMatch(/^250 /)
   return (await receiver.stored()).at(-1)!.body.replace(/^Received:(?:[^\r]|\r\n[ \t])*\r\n/, '')
 }
 
@@ -75,11 +75,11 @@ describe('Bcc', () => {
 
   it('nor in chunks (RFC 3030), nor behind a header that does not stay in memory', async () => {
     const client = await greeted({ login: true })
-    for (const line of ['MAIL FROM:<jane@example.test>', 'RCPT TO:<jane@example.test>']) await client.say(line)
+    for (const line of ['MAIL FROM:<jane@example.test>', 'RCPT TO:<jane@example.test>']) await client.answer(line)
     const half = text.indexOf('b@b.test')
     client.write(`BDAT ${half}\r\n${text.slice(0, half)}BDAT ${text.length - half} LAST\r\n${text.slice(half)}`)
-    expect(await client.reply()).toMatch(/^250 /)
-    expect(await client.reply()).toMatch(/^250 2\.0\.0 Accepted/)
+    expect(await client.text()).toMatch(/^250 /)
+    expect(await client.text()).toMatch(/^250 2\.0\.0 Accepted/)
     expect((await receiver.stored()).at(-1)?.body.endsWith(without)).toBe(true)
     const filler = `X-Filler: ${'x'.repeat(80)}\r\n`.repeat(2_000)
     expect(await stored(client, filler + text)).toBe(filler + without)

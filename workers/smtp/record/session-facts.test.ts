@@ -13,7 +13,7 @@ import {
 } from '@postern/policy/test/example.ts'
 import { describe, expect, test } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner } from '../test/wire-client.ts'
 import { SessionFactsRecorder } from './session-facts.ts'
 
 function recorder() {
@@ -127,9 +127,9 @@ describe('a live session', () => {
     const records: SessionRecord[] = []
     const facts = { record: (line: string) => void records.push(sessionRecordSchema.parse(JSON.parse(line))) }
     const receiver = await startTestReceiver({ settings: { dictionary } }, { facts })
-    const client = await WireClient.greeted(receiver.port())
-    for (const line of lines) await client.say(line)
-    client.end()
+    const client = await pastBanner({ port: receiver.port() })
+    for (const line of lines) await client.answer(line)
+    client.destroy()
     await client.untilClosed()
     await receiver.close()
     return records

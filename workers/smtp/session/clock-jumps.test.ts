@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { SessionLog } from '../record/session-log.ts'
 import { startTestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner } from '../test/wire-client.ts'
 
 /** The machine's clock is set while sessions are open. */
 
@@ -20,18 +20,18 @@ const jumps = [
 it.each(jumps)('%s: a session goes on, and is timed by what passes', async (_, by) => {
   vi.useFakeTimers({ toFake: ['Date', 'performance'] })
   const receiver = await startTestReceiver({ settings: { advanced: { commandTimeoutSeconds: 10 } } })
-  const silent = await WireClient.greeted(receiver.port())
+  const silent = await pastBanner({ port: receiver.port() })
   vi.advanceTimersByTime(6_000)
-  const client = await WireClient.greeted(receiver.port())
-  await client.say('EHLO client.test')
+  const client = await pastBanner({ port: receiver.port() })
+  await client.answer('EHLO client.test')
   vi.setSystemTime(Date.now() + by)
   vi.advanceTimersByTime(6_000)
   // Its end shows that the receiver has looked who was silent for too long; the other one was silent for 6 s.
-  expect(await silent.reply(15_000)).toMatch(/^421 /)
-  expect(await client.say('MAIL FROM:<sam@remote.test>')).toMatch(/^250 /)
-  expect(await client.say('RCPT TO:<jane@example.test>')).toMatch(/^250 /)
-  expect(await client.say('QUIT')).toMatch(/^221 /)
-  client.end()
+  expect(await silent.text()).toMatch(/^421 /)
+  expect(await client.answer('MAIL FROM:<sam@remote.test>')).toMatch(/^250 /)
+  expect(await client.answer('RCPT TO:<jane@example.test>')).toMatch(/^250 /)
+  expect(await client.answer('QUIT')).toMatch(/^221 /)
+  client.destroy()
   await receiver.close()
 })
 

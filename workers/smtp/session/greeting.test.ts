@@ -1,7 +1,7 @@
 import type { Row } from '@postern/contract/rows.ts'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startTestReceiver, type TestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { connect } from '../test/wire-client.ts'
 import { isEarlyTalk } from './greeting.ts'
 
 let receiver: TestReceiver | undefined
@@ -16,34 +16,34 @@ const stopped: Row = { kind: 'service', id: 'smtp', value: { desired: 'stopped',
 describe('before the banner', () => {
   it('a stop does not wait for the greeting delay', async () => {
     receiver = await startTestReceiver(delayed)
-    const client = await WireClient.to(receiver.port())
+    const client = await connect({ port: receiver.port() })
     await expect.poll(() => receiver?.service.status().sessions).toBe(1)
     await receiver.apply({ rows: [stopped] })
     // Not 220: nobody waited for the delay.
-    expect(await client.reply()).toMatch(/^421 4\.3\.2 /)
+    expect(await client.text()).toMatch(/^421 4\.3\.2 /)
     await client.untilClosed()
     expect(receiver.troubles).toEqual([])
   })
 
   it('a client that goes away is forgotten at once', async () => {
     receiver = await startTestReceiver(delayed)
-    const client = await WireClient.to(receiver.port())
+    const client = await connect({ port: receiver.port() })
     await expect.poll(() => receiver?.service.status().sessions).toBe(1)
     client.socket.destroy()
     await expect.poll(() => receiver?.service.status().sessions).toBe(0)
     // The greeting delay ends for nobody: it is over when the one of somebody who came later is.
-    const later = await WireClient.to(receiver.port())
-    expect(await later.reply()).toMatch(/^220 /)
+    const later = await connect({ port: receiver.port() })
+    expect(await later.text()).toMatch(/^220 /)
     expect(receiver.troubles).toEqual([])
     expect(receiver.of('session.refused')).toEqual([])
   })
 
   it('a client that waits and one that talks early wait equally long, and each is answered', async () => {
     receiver = await startTestReceiver({ settings: { security: { greetingDelaySeconds: 1 } } })
-    const [waiting, early] = await Promise.all([WireClient.to(receiver.port()), WireClient.to(receiver.port())])
+    const [waiting, early] = await Promise.all([connect({ port: receiver.port() }), connect({ port: receiver.port() })])
     early.write('x')
-    expect(await waiting.reply()).toMatch(/^220 mx\.test /)
-    expect(await early.reply()).toMatch(/^554 5\.5\.1 /)
+    expect(await waiting.text()).toMatch(/^220 mx\.test /)
+    expect(await early.text()).toMatch(/^554 5\.5\.1 /)
   })
 })
 

@@ -1,16 +1,16 @@
 import type { SessionRecord } from '@postern/contract/session-facts.ts'
 import { expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner } from '../test/wire-client.ts'
 
 /** What the replay needs to say what another limit would have done. */
 
 async function recordsOf(lines: string[], settings = {}): Promise<SessionRecord[]> {
   const records: string[] = []
   const receiver = await startTestReceiver({ settings }, { facts: { record: (line) => void records.push(line) } })
-  const client = await WireClient.greeted(receiver.port())
-  for (const line of lines) await client.say(line)
-  client.end()
+  const client = await pastBanner({ port: receiver.port() })
+  for (const line of lines) await client.answer(line)
+  client.destroy()
   await expect.poll(() => records.length).toBeGreaterThan(0)
   await receiver.close()
   return records.map((record) => JSON.parse(record) as SessionRecord)

@@ -1,7 +1,7 @@
 import { SpoolFailure, SpoolFull, type SpoolWriter } from '@postern/spool/spool.ts'
 import { describe, expect, it } from 'vitest'
 import { startTestReceiver } from '../test/receiver-harness.ts'
-import { WireClient } from '../test/wire-client.ts'
+import { pastBanner } from '../test/wire-client.ts'
 
 /** The spool with some of its answers replaced. */
 function spoolWith(answers: object): { spool: (made: SpoolWriter) => SpoolWriter } {
@@ -19,12 +19,12 @@ function spoolWith(answers: object): { spool: (made: SpoolWriter) => SpoolWriter
 describe('a spool in trouble', () => {
   it('is full: 452 at MAIL, and an event', async () => {
     const other = await startTestReceiver({}, spoolWith({ hasRoom: () => false }))
-    const client = await WireClient.greeted(other.port())
-    await client.say('EHLO client.test')
-    expect(await client.say('MAIL FROM:<sam@remote.test>')).toMatch(/^452 4\.3\.1 /)
-    expect(await client.say('MAIL FROM:<sam@remote.test>')).toMatch(/^452 /)
+    const client = await pastBanner({ port: other.port() })
+    await client.answer('EHLO client.test')
+    expect(await client.answer('MAIL FROM:<sam@remote.test>')).toMatch(/^452 4\.3\.1 /)
+    expect(await client.answer('MAIL FROM:<sam@remote.test>')).toMatch(/^452 /)
     expect(other.of('spool.full')).toHaveLength(1)
-    client.end()
+    client.destroy()
     await other.close()
   })
 
@@ -41,13 +41,13 @@ describe('a spool in trouble', () => {
         },
       }),
     )
-    const client = await WireClient.greeted(other.port())
+    const client = await pastBanner({ port: other.port() })
     expect(await client.send('small\r\n')).toMatch(expected)
     expect(await client.send(`${'x'.repeat(998)}\r\n`.repeat(500))).toMatch(expected)
-    expect(await client.say('NOOP')).toMatch(/^250/)
+    expect(await client.answer('NOOP')).toMatch(/^250/)
     expect(other.of('message.refused')).toHaveLength(2)
     expect(other.of('message.accepted')).toHaveLength(0)
-    client.end()
+    client.destroy()
     await other.close()
   })
 })
