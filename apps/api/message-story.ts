@@ -91,9 +91,10 @@ function recipientsIn(trace: readonly RecordedEvent[], accepted: Accepted | unde
     const { recipients, attempt = 0, reply, by, nextTryAt } = event as unknown as Delivery
     for (const address of recipients) {
       const known = recipient(address)
-      if (known.outcome !== 'waiting' || attempt < known.attempts) continue
+      // An operator's order ends a message without another attempt.
+      if (known.outcome !== 'waiting' || (outcome === 'waiting' && attempt < known.attempts)) continue
       known.outcome = outcome
-      known.attempts = attempt
+      known.attempts = Math.max(known.attempts, attempt)
       known.lastReply = reply ?? `discarded by ${by}`
       if (outcome === 'waiting' && nextTryAt) known.nextTryAt = nextTryAt
       else delete known.nextTryAt

@@ -359,6 +359,18 @@ describe('messages', () => {
   })
 })
 
+describe('a message', () => {
+  it('that was deferred and then deleted by an operator is finished', async () => {
+    await hand('smtp', accepted(70, 'gone@example.net'))
+    await hand('queue', deferred(70, 'gone@example.net'))
+    await hand('queue', { type: 'delivery.discarded', messageId: id(70), recipients: ['gone@example.net'], by: 'op' })
+    expect((await api.send('GET', `/v1/messages/${id(70)}`)).json).toMatchObject({
+      state: 'finished',
+      recipients: [{ outcome: 'discarded', attempts: 1, lastReply: 'discarded by op' }],
+    })
+  })
+})
+
 describe('a trace', () => {
   it('begins with the acceptance, even if the Queue Manager recorded first', async () => {
     const earlier = new Date(Date.parse(at) - 5).toISOString()

@@ -80,9 +80,11 @@ export class IndexWriter {
 
   #settleUnrecorded(mail: QueuedMessage, changes: readonly Change[]): void {
     const batch = mail.batch as Batch
+    let isSettled = false
     for (const { r, to } of changes) {
       const was = mail.pending.get(r)
       if (!was) continue
+      isSettled = true
       if (was.state === active) batch.busy--
       if (typeof to === 'string') {
         mail.pending.delete(r)
@@ -90,7 +92,8 @@ export class IndexWriter {
         this.unrecorded.recipients--
       } else mail.pending.set(r, to)
     }
-    if (mail.pending.size === 0) {
+    // A damaged message ends where it is found and where it is tried. Only one of the two ends it.
+    if (isSettled && mail.pending.size === 0) {
       this.unrecorded.messages--
       batch.finished.push(mail.envelope.id)
       countFinals(batch.counts, mail)
