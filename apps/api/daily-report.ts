@@ -79,7 +79,14 @@ async function textOf(
     line('Failed logins', sum('loginFailures')),
     line('Waiting now', queued),
     '',
-    line('Refused (replies)', sum('refused')),
+    // The log may have refusals of a worker that counted them after the day was over.
+    line(
+      'Refused (replies)',
+      Math.max(
+        sum('refused'),
+        refused.items.reduce((total, { count }) => total + count, 0),
+      ),
+    ),
     ...refused.items.map(({ value, count }) => line(`  ${value}`, count)),
   ].join('\n')
 }
