@@ -5,6 +5,8 @@
 const arrows = {
   'db/contract': [],
   'db/store': ['db/contract'],
+  'db/objects': [],
+  'db/log': ['db/objects', 'db/contract'],
   'workers/policy': ['db/contract'],
   'workers/net': ['db/contract'],
   'workers/runtime': ['workers/net', 'db/contract'],
@@ -26,7 +28,7 @@ const arrows = {
     'workers/mailauth',
     'db/contract',
   ],
-  'apps/api': ['workers/policy', 'db/store', 'db/contract'],
+  'apps/api': ['workers/policy', 'db/log', 'db/objects', 'db/store', 'db/contract'],
   'apps/console': ['workers/policy', 'db/contract'],
   'apps/cli': ['db/contract'],
   infra: ['db/contract'],
@@ -39,6 +41,8 @@ const arrows = {
     'workers/mailauth',
     'workers/smtp',
     'workers/queue',
+    'db/objects',
+    'db/log',
     'db/contract',
   ],
 }
@@ -57,6 +61,7 @@ const queueRooms = {
   index: ['message'],
   delivery: ['message', 'client', 'route', 'assure', 'dsn', 'form', 'index'],
   scheduling: ['message', 'client', 'route', 'index', 'delivery'],
+  mirror: ['message', 'index'],
 }
 
 /** The same for the rooms inside the receiver; the files beside them are receiver.ts and service.ts. */

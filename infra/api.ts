@@ -1,22 +1,24 @@
 import type { ScheduledTask } from '@postern/contract/schedule.ts'
-import { CfnOutput, CfnParameter, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { CfnOutput, CfnParameter, Duration, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Architecture, Code, Function as Lambda, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
-import { Bucket, StorageClass } from 'aws-cdk-lib/aws-s3'
+import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Schedule, ScheduleExpression, ScheduleGroup, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets'
 import type { Construct } from 'constructs'
 import { acceptFindings, wildcard } from './accepted-findings.ts'
-import { closed, type FoundationStack } from './foundation.ts'
+import { athenaTables } from './athena.ts'
+import { grantLog, logBucket } from './event-log.ts'
+import type { FoundationStack } from './foundation.ts'
 import { queues } from './limits.ts'
 
 export type ApiStackProps = StackProps & { foundation: FoundationStack; bundle: string }
 
-/** The API as a function behind an HTTP API, and the schedules that call it. */
+/** The API as a function behind an HTTP API, the schedules that call it, and the bucket of the log. */
 export class ApiStack extends Stack {
   readonly api: HttpApi
   readonly lambda: Lambda
@@ -24,43 +26,28 @@ export class ApiStack extends Stack {
   readonly schedules: ScheduleGroup
 
   constructor(scope: Construct, id: string, { foundation, bundle, ...props }: ApiStackProps) {
-    super(scope, id, { ...props, description: 'Postern: the API as a function behind an HTTP API, and its schedules' })
-    this.logs = new LogGroup(this, 'FunctionLogs', kept)
-    this.lambda = apiFunction(this, {
-      foundation,
-      bundle,
-      logs: this.logs,
-      archive: archive(this, foundation.accessLogs),
+    super(scope, id, {
+      ...props,
+      description: 'Postern: the API as a function behind an HTTP API, its schedules and its log',
     })
+    this.logs = new LogGroup(this, 'FunctionLogs', kept)
+    const eventLog = logBucket(this, foundation.accessLogs)
+    athenaTables(this, eventLog)
+    this.lambda = apiFunction(this, { foundation, bundle, logs: this.logs, eventLog })
     this.api = httpApi(this, this.lambda)
     this.schedules = schedules(this, this.lambda)
     new CfnOutput(this, 'ApiUrl', {
       value: this.api.apiEndpoint,
       description: 'The address of the API for workers. People use the CDN',
     })
+    new CfnOutput(this, 'LogBucket', { value: eventLog.bucketName, description: 'The bucket with the log' })
   }
 }
 
 const kept = { retention: RetentionDays.THREE_MONTHS, removalPolicy: RemovalPolicy.RETAIN } as const
 
-/** Makes the bucket for old log records. It is versioned, so a mistaken deletion can be undone for 30 days. */
-function archive(stack: Stack, accessLogs: Bucket): Bucket {
-  return new Bucket(stack, 'Archive', {
-    ...closed,
-    versioned: true,
-    serverAccessLogsBucket: accessLogs,
-    serverAccessLogsPrefix: 'archive/',
-    lifecycleRules: [
-      {
-        abortIncompleteMultipartUploadAfter: Duration.days(1),
-        noncurrentVersionExpiration: Duration.days(30),
-        transitions: [{ storageClass: StorageClass.GLACIER_INSTANT_RETRIEVAL, transitionAfter: Duration.days(90) }],
-        // `logging.retentionDays` allows up to ten years.
-        expiration: Duration.days(3650),
-      },
-    ],
-  })
-}
+/** A run of the function ends before the next compaction begins, so two never compact the same hour. */
+const compactionEvery = Duration.minutes(5)
 
 /** Asks at deployment for what only the operator knows. */
 function parameters(stack: Stack) {
@@ -73,7 +60,7 @@ function parameters(stack: Stack) {
     })
   return {
     settings: database('DatabaseUrl', 'libSQL server with the settings, e.g. libsql://settings.example.org'),
-    events: database('EventsDatabaseUrl', 'libSQL server with the events'),
+    events: database('EventsDatabaseUrl', 'libSQL server with the queue, the workers and the books'),
     admin: new CfnParameter(stack, 'AdminEmail', {
       type: 'String',
       description: 'Email address of the first administrator. The password is in the secret AdminPassword',
@@ -82,9 +69,9 @@ function parameters(stack: Stack) {
   }
 }
 
-type FunctionOptions = { foundation: FoundationStack; bundle: string; logs: LogGroup; archive: Bucket }
+type FunctionOptions = { foundation: FoundationStack; bundle: string; logs: LogGroup; eventLog: Bucket }
 
-function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: FunctionOptions): Lambda {
+function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: FunctionOptions): Lambda {
   const { settings, events, admin } = parameters(stack)
   const { databaseToken, dataKey, enrolTokens, adminPassword, edgeToken } = foundation.secrets
   const secrets = {
@@ -99,33 +86,27 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
   logs.grantWrite(role)
   for (const secret of Object.values(secrets)) secret.grantRead(role)
   grantNotifications(stack, role)
-  const archived = archive.arnForObjects('events/*')
-  role.addToPolicy(
-    new PolicyStatement({
-      sid: 'Archive',
-      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
-      resources: [archived],
-    }),
-  )
+  grantLog(role, eventLog)
   acceptFindings(role, {
     [wildcard(stack, queues(stack))]:
       'Workers create their own queues, so only the prefix of their names is known. The only action is SendMessage',
-    [wildcard(stack, archived)]: 'Only creates objects below events/ in the archive bucket. Cannot read or delete',
   })
   return new Lambda(stack, 'Function', {
     description: 'Postern API',
     runtime: Runtime.NODEJS_24_X,
-    // The bundled native argon2 binary is for this architecture (bundle.ts).
+    // The bundled argon2 and DuckDB are for this architecture (bundle.ts).
     architecture: Architecture.X86_64,
     code: Code.fromAsset(bundle),
     handler: 'index.handler',
     role,
     logGroup: logs,
     loggingFormat: LoggingFormat.JSON,
-    // Enough for argon2id and a large document at the same time.
-    memorySize: 1024,
-    // The gateway ends HTTP requests after 30 s. The daily retention takes longer.
-    timeout: Duration.minutes(2),
+    // Enough for argon2id and a large document, or for the compaction of an hour: a Parquet file and DuckDB's 256 MB.
+    memorySize: 1536,
+    // Files of the log that a search has fetched (512 MiB), or what sorting an hour needs: 570 bytes an event.
+    ephemeralStorageSize: Size.gibibytes(10),
+    // The gateway ends HTTP requests after 30 s. Compaction and retention take longer.
+    timeout: compactionEvery,
     environment: {
       NODE_ENV: 'production',
       NODE_OPTIONS: '--enable-source-maps',
@@ -135,7 +116,8 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, archive }: Functi
       // The workers use this value, so the API shows the matching setting as fixed.
       POSTERN_PROXY_PROTOCOL: foundation.balancers,
       POSTERN_SQS_ENDPOINT: `https://sqs.${stack.region}.${stack.urlSuffix}`,
-      POSTERN_ARCHIVE: `s3://${archive.bucketName}/events/`,
+      POSTERN_LOG: `s3://${eventLog.bucketName}`,
+      POSTERN_ARCHIVE: `s3://${eventLog.bucketName}/archive`,
       // The names of secrets, not their values (function/secrets.ts).
       POSTERN_SECRETS: stack.toJsonString(
         Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, secret.secretArn])),
@@ -210,8 +192,8 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
 }
 
 /**
- * Makes the schedules. They need no dead-letter queue, because the calls carry no data. The next sweep, a minute later,
- * makes up for a lost one, and so does the next day's retention. Both failures raise an alarm.
+ * Makes the schedules. They need no dead-letter queue, because the calls carry no data: the next run makes up for a lost
+ * one. Failures raise an alarm.
  */
 function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
   const caller = new Role(stack, 'SchedulerRole', {
@@ -235,9 +217,22 @@ function schedules(stack: Stack, lambda: Lambda): ScheduleGroup {
     schedule: ScheduleExpression.rate(Duration.minutes(1)),
     target: run({ schedule: 'sweep' }, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
   })
+  new Schedule(stack, 'Merge', {
+    scheduleGroup,
+    description: 'Postern: merge small files of the log, so that a search opens few',
+    schedule: ScheduleExpression.rate(Duration.minutes(1)),
+    target: run({ schedule: 'merge' }, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
+  })
+  new Schedule(stack, 'Compaction', {
+    scheduleGroup,
+    description: 'Postern: make each hour of the log that has ended one Parquet file',
+    schedule: ScheduleExpression.rate(compactionEvery),
+    target: run({ schedule: 'compaction' }, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
+  })
   new Schedule(stack, 'Retention', {
     scheduleGroup,
-    description: 'Postern: remove events and revisions older than their settings',
+    description:
+      'Postern: remove events and revisions older than their settings, and compact hours whose events came late',
     schedule: ScheduleExpression.cron({ minute: '17', hour: '3' }),
     target: run({ schedule: 'retention' }, { retryAttempts: 3, maxEventAge: Duration.hours(6) }),
   })

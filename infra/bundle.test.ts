@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -105,18 +105,6 @@ test('refuses an entry that imports the embedded system, naming the import', asy
     /must not contain .*node_modules\/fauxqs\//,
   )
 }, 60_000)
-
-/** Without a Lambda entry point in apps/api there is nothing to bundle, and a synth says so. */
-const lambda = fileURLToPath(new URL('../apps/api/lambda.ts', import.meta.url))
-test.runIf(existsSync(lambda))(
-  'the API itself is bundled, without an embedded part',
-  async () => {
-    const outdir = join(directory, 'api')
-    await bundle({ api: lambda, outdir })
-    expect(readFileSync(join(outdir, 'api.mjs'), 'utf8')).toMatch(/export \{[^}]*\bhandler\b/)
-  },
-  60_000,
-)
 
 test('names a missing entry', async () => {
   await expect(bundle({ api: '/nowhere/lambda.ts', outdir: join(directory, 'none') })).rejects.toThrow(

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
@@ -10,8 +10,21 @@ import { build, type Metafile, type Plugin } from 'esbuild'
  */
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** The function's packages with a native binding, and the binding itself. */
-const native = ['@node-rs/argon2', '@node-rs/argon2-linux-x64-gnu']
+/**
+ * The function's packages with a native binding, the binding itself, and what they import. DuckDB (70 MB) is loaded by the
+ * first search: a function that only stores events never reads it.
+ */
+const native = [
+  '@node-rs/argon2',
+  '@node-rs/argon2-linux-x64-gnu',
+  '@duckdb/node-api',
+  '@duckdb/node-bindings',
+  '@duckdb/node-bindings-linux-x64',
+  'detect-libc',
+]
+
+/** What Lambda accepts: 250 MB, unpacked. */
+export const lambdaBytes = 250 * 1024 * 1024
 
 /** Parts of the embedded system. If one is in the function, lambda.ts imports from the process's entry point. */
 const embeddedOnly = /node_modules\/(fauxqs|better-sqlite3|libsql|@hono\/node-server)\//
@@ -29,7 +42,8 @@ const libsqlOverHttp: Plugin = {
 export type Sources = { api: string; outdir: string }
 
 /**
- * Writes the bundle. Throws an Error that names the cause if the API's entry is missing or imports an embedded part.
+ * Writes the bundle. Throws an Error that names the cause if the API's entry is missing or imports an embedded part, or if
+ * Lambda would refuse the bundle for its size.
  */
 export async function bundle({ api, outdir }: Sources): Promise<void> {
   if (!existsSync(api)) throw new Error(`${api} is missing: the API function has no entry (it must export \`handler\`)`)
@@ -55,6 +69,16 @@ export async function bundle({ api, outdir }: Sources): Promise<void> {
   })
   refuseEmbedded(metafile)
   copyNative(join(outdir, 'node_modules'))
+  const bytes = bytesIn(outdir)
+  if (bytes > lambdaBytes)
+    throw new Error(`the bundle of the API function has ${bytes} bytes; Lambda accepts at most ${lambdaBytes}`)
+}
+
+/** The size of all files below a directory. */
+export function bytesIn(directory: string): number {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
 }
 
 function refuseEmbedded(metafile: Metafile): void {
@@ -75,5 +99,7 @@ function copyNative(modules: string): void {
 }
 
 if (import.meta.main) {
-  await bundle({ api: join(here, '../apps/api/lambda.ts'), outdir: join(here, 'dist/api') })
+  const outdir = join(here, 'dist/api')
+  await bundle({ api: join(here, '../apps/api/lambda.ts'), outdir })
+  console.log(`${outdir}: ${(bytesIn(outdir) / 1e6).toFixed(1)} MB; Lambda accepts ${lambdaBytes / 1e6} MB`)
 }

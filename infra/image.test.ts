@@ -46,6 +46,28 @@ test('installs the packages of every workspace that a worker needs, and copies i
     ).toBe(true)
 })
 
+test('has no package of the log’s search: workers only ship events', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Locked> }
+  const names = [...needed('queue', needed('smtp'))].flatMap((name) => [...installed(packages, folder(name))])
+  expect(names).toContain('zod')
+  expect(names.filter((name) => name.startsWith('@duckdb/'))).toEqual([])
+  expect([...installed(packages, 'db/log')]).toContain('@duckdb/node-bindings-linux-x64')
+})
+
+type Locked = { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> }
+
+/** The names of all packages that npm installs for a workspace. */
+function installed(packages: Record<string, Locked>, path: string, found = new Set<string>()): Set<string> {
+  const { dependencies, optionalDependencies } = packages[path] ?? {}
+  for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+    if (found.has(name)) continue
+    found.add(name)
+    const nested = `${path}/node_modules/${name}`
+    installed(packages, nested in packages ? nested : `node_modules/${name}`, found)
+  }
+  return found
+}
+
 test('has the same health check as ECS', () => {
   const command = lines.find((line) => /^\s+CMD \[/.test(line))?.replace(/^\s+CMD /, '')
   expect(['CMD', ...JSON.parse(command ?? '[]')]).toEqual(healthCommand)

@@ -149,13 +149,6 @@ describe('buckets', () => {
     expect(policies).toHaveLength(3)
     for (const policy of policies) expect(policy).toContain('"aws:SecureTransport":"false"')
   })
-
-  test('old log records can be restored, and move to cheaper storage', () => {
-    templates.api.hasResourceProperties('AWS::S3::Bucket', {
-      VersioningConfiguration: { Status: 'Enabled' },
-      LifecycleConfiguration: { Rules: [Match.objectLike({ NoncurrentVersionExpiration: { NoncurrentDays: 30 } })] },
-    })
-  })
 })
 
 describe('the function', () => {

@@ -19,6 +19,8 @@ const { forbidden } = createRequire(import.meta.url)('../.dependency-cruiser.cjs
 const planted: Record<string, Record<string, string>> = {
   'arrows-of-db-contract': { 'db/contract/a.ts': "import '../../workers/policy/ours.ts'" },
   'arrows-of-db-store': { 'db/store/b.ts': "import '../../workers/policy/ours.ts'" },
+  'arrows-of-db-objects': { 'db/objects/a.ts': "import '../store/ours.ts'" },
+  'arrows-of-db-log': { 'db/log/a.ts': "import '../store/ours.ts'" },
   'arrows-of-workers-policy': { 'workers/policy/a.ts': "import '../../db/store/ours.ts'" },
   'arrows-of-workers-net': { 'workers/net/a.ts': "import '../queue/ours.ts'" },
   'arrows-of-workers-runtime': { 'workers/runtime/c.ts': "import '../policy/ours.ts'" },
@@ -39,6 +41,7 @@ const planted: Record<string, Record<string, string>> = {
   'rooms-of-queue-form': { 'workers/queue/form/a.ts': "import '../delivery/ours.ts'" },
   'rooms-of-queue-index': { 'workers/queue/index/a.ts': "import '../scheduling/ours.ts'" },
   'rooms-of-queue-delivery': { 'workers/queue/delivery/a.ts': "import '../scheduling/ours.ts'" },
+  'rooms-of-queue-mirror': { 'workers/queue/mirror/a.ts': "import '../delivery/ours.ts'" },
   'rooms-of-queue-scheduling': { 'workers/queue/scheduling/a.ts': "import '../ours.ts'" },
   'rooms-of-smtp-auth': { 'workers/smtp/auth/a.ts': "import '../session/ours.ts'" },
   'rooms-of-smtp-listen': { 'workers/smtp/listen/a.ts': "import '../session/ours.ts'" },

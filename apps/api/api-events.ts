@@ -1,15 +1,16 @@
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
-import { ingest } from '@postern/store/records/ingest.ts'
-import { highestEvent } from '@postern/store/records/workers.ts'
 import type { Dependencies } from './dependencies.ts'
+import { loggedEvent } from './event-batch.ts'
 import { signalEvents } from './event-signal.ts'
 import { iso } from './pagination.ts'
 
 /** The name under which the API records its own events. */
 const self = 'api'
-/** Several functions may try the same number. One gets it, and the others retry with the next. */
-const tries = 20
+const hourMs = 3_600_000
+
+/** This process's own log: its id, and the number of its last event. */
+const logs = new WeakMap<Dependencies, { id: string; last: number }>()
 
 /** Records one event of the API itself. Rejects if it cannot be stored. */
 export async function recordApiEvent<T extends EventType>(
@@ -17,14 +18,18 @@ export async function recordApiEvent<T extends EventType>(
   type: T,
   given: EventFields<T>,
 ): Promise<void> {
-  const fields = cutFields(type, given)
-  for (let i = 0; i < tries; i++) {
-    const n = (await highestEvent(parts.records, self)) + 1
-    const { stored } = await ingest(parts.records, self, [{ n, at: iso(parts.now()), type, ...fields }])
-    if (stored > 0) {
-      signalEvents(parts)
-      return
-    }
-  }
-  throw new Error(`no free number for the event ${type}`)
+  const log = logs.get(parts) ?? { id: newLogId(), last: 0 }
+  logs.set(parts, log)
+  const n = ++log.last
+  const now = parts.now()
+  const event = { n, at: iso(now), type, ...cutFields(type, given) }
+  const content = await parts.eventStore.pack(`${JSON.stringify(event)}\n`)
+  const hour = now - (now % hourMs)
+  await parts.eventStore.append({ worker: self, log: log.id, first: n, last: n, hour, content })
+  signalEvents(parts, [loggedEvent({ worker: self, log: log.id }, event)])
+}
+
+function newLogId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(6))
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -108,10 +108,9 @@ describe('workers', () => {
       eventsUnsent: 0,
     }
     expect((await api.send('POST', '/v1/worker/report', { token, body })).json.revision).toBeGreaterThan(0)
-    const events = [
-      { n: 1, at: new Date().toISOString(), type: 'worker.started', service: 'queue', version: '0.1.0', pid: 1 },
-    ]
-    expect((await api.send('POST', '/v1/worker/events', { token, body: { events } })).json).toEqual({ acknowledged: 1 })
-    expect((await api.send('POST', '/v1/worker/events', { token, body: { events } })).json).toEqual({ acknowledged: 1 })
+    const at = new Date().toISOString()
+    const started = { n: 1, at, type: 'worker.started', service: 'queue', version: '0.1.0', pid: 1 }
+    const batch = { log: 'aaaaaaaaaaaa', after: 0, first: 1, last: 1, text: `${JSON.stringify(started)}\n` }
+    for (let i = 0; i < 2; i++) expect((await api.sendBatch(token, batch)).json).toEqual({ acknowledged: 1 })
   })
 })

@@ -84,13 +84,13 @@ it('never answers 500 and never saves refused input', { timeout: 120_000 }, asyn
 
 it('refuses malformed bodies from workers', { timeout: 60_000 }, async () => {
   const token = await api.tokens.smtp()
-  for (const path of ['/v1/worker/report', '/v1/worker/events'])
-    await fc.assert(
-      fc.asyncProperty(value, async (body) => {
-        expect((await api.send('POST', path, { token, body: JSON.stringify(body) })).status).toBeLessThan(500)
-      }),
-      { numRuns: 60 },
-    )
+  await fc.assert(
+    fc.asyncProperty(value, async (body) => {
+      const { status } = await api.send('POST', '/v1/worker/report', { token, body: JSON.stringify(body) })
+      expect(status).toBeLessThan(500)
+    }),
+    { numRuns: 60 },
+  )
 })
 
 it('handles any bytes', { timeout: 60_000 }, async () => {

@@ -1,6 +1,7 @@
 import type { Order } from '@postern/contract/orders.ts'
+import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { rowsById } from '@postern/store/control/rows.ts'
-import { enrolWorker } from '@postern/store/records/workers.ts'
+import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
 import { expect, it } from 'vitest'
 import { sweep } from './housekeeping.ts'
 import { startFixture } from './test/fixture.ts'
@@ -32,9 +33,10 @@ it('one report per day about the previous day, from one Queue Manager, however m
     trail: [],
   }
   const happened = { at: new Date(began).toISOString(), client: { ip: '192.0.2.7' }, verdict }
-  const events = [1, 2].map((n) => ({ n, type: 'command.refused', ...happened }))
-  const token = await api.tokens.smtp()
-  expect((await api.send('POST', '/v1/worker/events', { token, body: { events } })).status).toBe(200)
+  const refused = { type: 'command.refused', ...happened }
+  expect((await api.sendEvents(await api.tokens.smtp(), [refused, refused])).status).toBe(200)
+  const counted = { service: 'smtp', metrics: { commands_refused_total: 2 }, pid: 1, startedAt: happened.at }
+  await putReport(parts.records, { id: 'smtp-1', report: counted as unknown as WorkerReport, now: began })
 
   goTo(tomorrow + 6 * 60_000)
   await sweep(parts)

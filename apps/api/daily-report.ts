@@ -1,7 +1,6 @@
 import { commit } from '@postern/store/control/revisions.ts'
 import { getRow, getSettings } from '@postern/store/control/rows.ts'
-import { yieldToEventLoop } from '@postern/store/database.ts'
-import { bookIntervals, booksTotal, refusalsByCause } from '@postern/store/records/books.ts'
+import { bookIntervals, booksTotal } from '@postern/store/records/books.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { sendChangeNotifications } from './change-notifications.ts'
 import type { Dependencies } from './dependencies.ts'
@@ -13,9 +12,9 @@ import type { Dependencies } from './dependencies.ts'
  */
 
 const day = 86_400_000
-const hour = 3_600_000
 const minute = 60_000
 const after = 5 * minute
+const refusals = ['session.refused', 'command.refused', 'message.refused'] as const
 
 /**
  * Does nothing if it is too early, no recipient is set, no Queue Manager is known, or the report was already ordered.
@@ -59,7 +58,7 @@ async function queueManager({ records, now }: Dependencies): Promise<string | un
 }
 
 async function textOf(
-  { records }: Dependencies,
+  { records, eventStore }: Dependencies,
   given: { since: number; until: number; name: string },
 ): Promise<string> {
   const { since, until, name } = given
@@ -67,13 +66,7 @@ async function textOf(
   const sum = (field: 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures') =>
     intervals.reduce((total, each) => total + each[field], 0)
   const { queued } = await booksTotal(records)
-  const causes = new Map<string, number>()
-  // Read one hour at a time, because a busy day has many events.
-  for (let from = since; from < until; from += hour) {
-    for (const { cause, n } of await refusalsByCause(records, { since: from, until: from + hour }))
-      causes.set(cause, (causes.get(cause) ?? 0) + n)
-    await yieldToEventLoop()
-  }
+  const refused = await eventStore.top({ since, until, types: refusals, by: 'reason', limit: 1000 })
   const line = (title: string, n: number) => `${title.padEnd(28)} ${String(n).padStart(10)}`
   return [
     `Mail of ${name}, from midnight to midnight UTC. Numbers count recipients, unless stated otherwise.`,
@@ -86,7 +79,14 @@ async function textOf(
     line('Failed logins', sum('loginFailures')),
     line('Waiting now', queued),
     '',
-    line('Refused (replies)', sum('refused')),
-    ...[...causes].sort(([, a], [, b]) => b - a).map(([cause, n]) => line(`  ${cause}`, n)),
+    // The log may have refusals of a worker that counted them after the day was over.
+    line(
+      'Refused (replies)',
+      Math.max(
+        sum('refused'),
+        refused.items.reduce((total, { count }) => total + count, 0),
+      ),
+    ),
+    ...refused.items.map(({ value, count }) => line(`  ${value}`, count)),
   ].join('\n')
 }

@@ -3,6 +3,8 @@ import type { WorkerStateMetric } from '@postern/contract/metrics.ts'
 import type { ReplayResult } from '@postern/contract/replay.ts'
 import type { Role } from '@postern/contract/roles.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
+import type { EventLog } from '@postern/log/log.ts'
+import type { ObjectStore } from '@postern/objects/object-store.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { Database } from '@postern/store/database.ts'
 import type { Seal } from '@postern/store/seal.ts'
@@ -14,6 +16,7 @@ import type { Seal } from '@postern/store/seal.ts'
 export type Dependencies = {
   control: Database
   records: Database
+  eventStore: EventStore
   seal: Seal
   passwords: Passwords
   certificates: CertificateMaker
@@ -42,6 +45,16 @@ export type Dependencies = {
   version: string
   /** Returns the local syslog socket if it is missing. Used for the workers on this machine. */
   missingSyslog?: () => string | undefined
+}
+
+/** The log as files. */
+export type EventStore = EventLog & {
+  /** Where old days are copied before they are removed. */
+  archive: ObjectStore | undefined
+  /** Compresses a batch. */
+  pack(text: string): Promise<Uint8Array>
+  /** Decompresses a batch. Throws a problem for a body that is none. */
+  unpack(content: Uint8Array): Promise<string>
 }
 
 export type Passwords = {
@@ -107,8 +120,9 @@ export type Metrics = {
 
 export type MetricsSnapshot = {
   revision: number
-  /** From the books: outcomes reported for recipients that already had one. */
+  /** From the books: outcomes reported for recipients that already had one, and the balance. */
   duplicates: number
+  balance: number
   workers: {
     worker: string
     service: ServiceName

@@ -1,28 +1,71 @@
+import type { LoggedEvent } from '@postern/log/search.ts'
 import type { Dependencies } from './dependencies.ts'
 
-/** Wakes requests in this process that wait for new events. Other processes poll. */
-const waiting = new WeakMap<Dependencies, Set<() => void>>()
+/** Newest events that a live stream can resume from. */
+const kept = 5_000
 
-export function signalEvents(parts: Dependencies): void {
-  const all = waiting.get(parts)
-  if (!all) return
-  waiting.delete(parts)
-  for (const wake of all) wake()
+/**
+ * The events that this process stored last, in the order in which they came, and requests that wait for more. Other
+ * processes do not hear of them: they search the log.
+ */
+class RecentEvents {
+  #events: LoggedEvent[] = []
+  #count = 0
+  readonly #waiting = new Set<() => void>()
+
+  /** Position after the newest event. */
+  get end(): number {
+    return this.#count
+  }
+
+  add(events: readonly LoggedEvent[]): void {
+    this.#events.push(...events)
+    this.#count += events.length
+    if (this.#events.length > 2 * kept) this.#events = this.#events.slice(-kept)
+    for (const wake of [...this.#waiting]) wake()
+  }
+
+  /** Returns events from a position on; `undefined` if the first of them is no longer kept. */
+  from(position: number, limit: number): LoggedEvent[] | undefined {
+    const at = position - (this.#count - this.#events.length)
+    return at < 0 ? undefined : this.#events.slice(at, at + limit)
+  }
+
+  /** Returns the position after an event; `undefined` if it is no longer kept. */
+  after(isIt: (event: LoggedEvent) => boolean): number | undefined {
+    const at = this.#events.findLastIndex(isIt)
+    return at < 0 ? undefined : this.#count - this.#events.length + at + 1
+  }
+
+  /** Resolves when new events are stored, after `ms`, or when `signal` fires. */
+  more(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      signal.addEventListener('abort', wake)
+      this.#waiting.add(wake)
+    })
+  }
+}
+
+const recent = new WeakMap<Dependencies, RecentEvents>()
+
+export function recentEvents(parts: Dependencies): RecentEvents {
+  const found = recent.get(parts) ?? new RecentEvents()
+  recent.set(parts, found)
+  return found
+}
+
+export function signalEvents(parts: Dependencies, events: readonly LoggedEvent[] = []): void {
+  recentEvents(parts).add(events)
 }
 
 /** Resolves when new events are stored, after `ms`, or when `signal` fires. */
 export function untilEvents(parts: Dependencies, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const all = waiting.get(parts) ?? new Set()
-    waiting.set(parts, all)
-    const wake = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', wake)
-      all.delete(wake)
-      resolve()
-    }
-    const timer = setTimeout(wake, ms)
-    signal.addEventListener('abort', wake)
-    all.add(wake)
-  })
+  return recentEvents(parts).more(ms, signal)
 }

@@ -8,10 +8,10 @@ import { yieldToEventLoop } from '@postern/store/database.ts'
 import { dropOldFacts } from '@postern/store/records/facts.ts'
 import { dropOldChunks } from '@postern/store/records/message-chunks.ts'
 import { oldestWaiting } from '@postern/store/records/queue.ts'
-import { dropOldEvents, dropOldMessages } from '@postern/store/records/retention.ts'
 import { dropOldWorkerRequests } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { resendChangeNotifications, sendChangeNotifications } from './change-notifications.ts'
+import { checkBooks, duplicatesFound } from './check-books.ts'
 import { orderDailyReport } from './daily-report.ts'
 import type { Dependencies } from './dependencies.ts'
 import type { TokenKeys } from './identity/keys.ts'
@@ -26,12 +26,13 @@ const maxPieces = 300
 
 /**
  * Runs every few seconds, or from the scheduler. Sends missed notifications, removes expired entries, old orders and
- * old offences, and orders the daily report.
+ * old offences, orders the daily report, and checks the books.
  */
 export async function sweep(parts: Dependencies): Promise<{ resent: number }> {
   const resent = await resendChangeNotifications(parts)
   await dropExpired(parts)
   await orderDailyReport(parts)
+  await checkBooks(parts)
   while ((await dropOldOffences(parts.control, parts.now(), 5_000)) === 5_000) await yieldToEventLoop()
   return { resent }
 }
@@ -90,20 +91,48 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
   }
 }
 
+/** How far back the frequent runs look. Only the retention looks at every day: each one costs a request to a bucket. */
+const recent = 26 * 3_600_000
+
+/** Runs every minute, or from the scheduler. Merges the small files of the log, so that a search opens few. */
+export async function mergeLog({ eventStore, now }: Dependencies): Promise<void> {
+  await eventStore.merge({ since: now() - recent })
+}
+
+/** Runs every minute, or every five from the scheduler. Makes each hour of the log that has ended one file. */
+export async function compactLog(parts: Dependencies, signal?: AbortSignal): Promise<void> {
+  await compactHours(parts, { since: parts.now() - recent }, signal)
+}
+
+/** An hour that is over is also searched for recipients that got a second outcome. */
+async function compactHours(
+  parts: Dependencies,
+  period: { since?: number; until?: number },
+  signal?: AbortSignal,
+): Promise<void> {
+  const { hours } = await parts.eventStore.compact(period, signal)
+  for (const hour of hours)
+    for (const found of await parts.eventStore.secondOutcomes(hour, signal))
+      await duplicatesFound(parts, { hour, ...found })
+}
+
 /**
- * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, and rotates an old
- * signing key.
+ * Runs at least once a day. Removes events older than `logging.retentionDays` and stale sessions, rotates an old signing
+ * key, and compacts old hours whose events came late.
  */
-export async function applyRetention(parts: Dependencies, keys: TokenKeys): Promise<void> {
+export async function applyRetention(parts: Dependencies, keys: TokenKeys, signal?: AbortSignal): Promise<void> {
   const { retentionDays } = await getSettings(parts.control, 'logging')
   const before = parts.now() - retentionDays * day
-  while ((await dropOldEvents(parts.records, before, batch)) > 0) await yieldToEventLoop()
+  const removed = await parts.eventStore.removeBefore(before, parts.eventStore.archive)
+  if (removed.files > 0) parts.log.info(removed, 'old days of the log were removed')
   while ((await dropOldFacts(parts.records, before, batch)) > 0) await yieldToEventLoop()
-  while ((await dropOldMessages(parts.records, before, batch)) > 0) await yieldToEventLoop()
   await dropSystemHistory(parts)
   await dropOldWorkerRequests(parts.records, parts.now() - day)
   await dropOldChunks(parts.records, parts.now() - day)
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   // A key from the future was made before the clock was set back.
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
+  const late = { until: parts.now() - recent }
+  await parts.eventStore.merge(late)
+  await compactHours(parts, late, signal)
 }

@@ -139,5 +139,5 @@ it('runs the scheduled tasks', async () => {
     lagSeconds: 0,
     oldestWaitingSeconds: 0,
   })
-  expect(await handler({ schedule: 'retention' })).toBeUndefined()
+  for (const schedule of ['merge', 'compaction', 'retention']) expect(await handler({ schedule })).toBeUndefined()
 })

@@ -4,9 +4,11 @@ import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
 import { renewCertificates } from './certificates.ts'
 import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
-import { applyRetention, sweepAndReport } from './housekeeping.ts'
+import { applyRetention, compactLog, mergeLog, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
-import { makeParts } from './node/dependencies.ts'
+import { makeParts, processLog } from './node/dependencies.ts'
+import { openEventStore } from './node/event-store.ts'
+import { exporterTo } from './node/former-events.ts'
 
 /** The API as a function. Takes HTTP events from API Gateway (payload 2.0) and events from the scheduler. */
 
@@ -15,6 +17,9 @@ let started: Promise<Started> | undefined
 
 /** The largest message in bytes that fits into a function's 6 MB request or answer in base64. */
 const functionBytes = 4 * 1024 * 1024
+
+/** A scheduled task that takes long is ended this long before the function would be. */
+const spareMs = 15_000
 
 /** Background work gets this long before the function is frozen. The sweep completes the rest. */
 const lastWordsMs = 1_500
@@ -27,7 +32,9 @@ export async function handler(event: unknown, context?: unknown): Promise<unknow
   })
   const { answer, task, settled } = await started
   const scheduled = scheduledTaskSchema.safeParse(event)
-  const result = scheduled.success ? await task(scheduled.data) : await answer(event as LambdaEvent, context as never)
+  const result = scheduled.success
+    ? await task(scheduled.data, deadlineOf(context))
+    : await answer(event as LambdaEvent, context as never)
   await Promise.race([settled(), new Promise((resolve) => setTimeout(resolve, lastWordsMs))])
   return result
 }
@@ -37,8 +44,11 @@ async function start(env: NodeJS.ProcessEnv) {
   const url = required(env, 'POSTERN_DATABASE_URL')
   const dataKey = env.POSTERN_MASTER_KEY || required(env, 'POSTERN_DATA_KEY')
   const control = await openControl({ url, authToken })
-  const records = await openRecords({ url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken })
-  const { parts, settled } = await makeParts({ control, records, dataKey, env, clientAddress })
+  const log = processLog(env)
+  const eventStore = await openEventStore({ env, directory: '/tmp/postern', log, now: () => Date.now() })
+  const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken }
+  const records = await openRecords(address, exporterTo(eventStore))
+  const { parts, settled } = await makeParts({ control, records, eventStore, dataKey, env, log, clientAddress })
   parts.maxBody = functionBytes
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A generated password could only be shown in a log, so without a given password no first owner is created.
@@ -50,16 +60,22 @@ async function start(env: NodeJS.ProcessEnv) {
     queue: env.POSTERN_QUEUE_ENROL_TOKEN,
   })
   const keys = new TokenKeys(parts)
-  const task = async ({ schedule }: ScheduledTask): Promise<SweepReport | undefined> => {
-    if (schedule === 'sweep') {
-      const report = await sweepAndReport(parts)
-      await renewCertificates(parts)
-      return report
-    }
-    await applyRetention(parts, keys)
-    return undefined
+  const task = async ({ schedule }: ScheduledTask, deadline?: AbortSignal): Promise<SweepReport | undefined> => {
+    if (schedule === 'merge') await mergeLog(parts)
+    if (schedule === 'compaction') await compactLog(parts, deadline)
+    if (schedule === 'retention') await applyRetention(parts, keys, deadline)
+    if (schedule !== 'sweep') return undefined
+    const report = await sweepAndReport(parts)
+    await renewCertificates(parts)
+    return report
   }
   return { answer: handle(createApp(parts)), task, settled }
+}
+
+/** Lambda passes a context that knows how long the function may still run. */
+function deadlineOf(context: unknown): AbortSignal | undefined {
+  const remainingMs = (context as { getRemainingTimeInMillis?(): number } | undefined)?.getRemainingTimeInMillis?.()
+  return remainingMs === undefined ? undefined : AbortSignal.timeout(Math.max(0, remainingMs - spareMs))
 }
 
 type HttpContext = { env?: { event?: { requestContext?: { http?: { sourceIp?: string } } } } }

@@ -28,7 +28,7 @@ export function numberCursor(cursor: string | undefined): number | undefined {
   return Number(text)
 }
 
-function cursorOf(text: string): string {
+export function cursorOf(text: string): string {
   const bytes = new TextEncoder().encode(text)
   return btoa(String.fromCharCode(...bytes))
     .replaceAll('+', '-')

@@ -40,7 +40,7 @@ async function leftBehind(): Promise<string[]> {
   return [session, token]
 }
 
-it('checks the role on each endpoint', { timeout: 60_000 }, async () => {
+it('checks the role on each endpoint', { timeout: 300_000 }, async () => {
   const rows = endpoints(api.parts, new TokenKeys(api.parts))
   expect(rows.length).toBeGreaterThan(70)
   const wrong: string[] = []

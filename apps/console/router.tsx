@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
-import type { EventsSearch } from './pages/events/search.ts'
+import { type EventsSearch, type MessagesSearch, parseEventsSearch, parseMessagesSearch } from './log/filters.ts'
 import { NotFound } from './pages/NotFound.tsx'
 import type { QueueSearch } from './pages/queue/search.ts'
 import { Shell } from './shell/Shell.tsx'
@@ -82,16 +82,17 @@ const tree = root.addChildren([
     component: lazyRouteComponent(() => import('./pages/queue/Queue.tsx'), 'Queue'),
   }),
   createRoute({
+    ...at('/messages'),
+    validateSearch: (search): MessagesSearch => parseMessagesSearch(search),
+    component: lazyRouteComponent(() => import('./pages/messages/Messages.tsx'), 'Messages'),
+  }),
+  createRoute({
     ...at('/messages/$id'),
     component: lazyRouteComponent(() => import('./pages/message/Message.tsx'), 'Message'),
   }),
   createRoute({
     ...at('/events'),
-    validateSearch: (search): EventsSearch => ({
-      q: text(search.q),
-      type: text(search.type),
-      worker: text(search.worker),
-    }),
+    validateSearch: (search): EventsSearch => parseEventsSearch(search),
     component: lazyRouteComponent(() => import('./pages/events/Events.tsx'), 'Events'),
   }),
   createRoute({

@@ -44,6 +44,8 @@ export const envelopeSchema = z.object({
   /** The MAIL FROM address; empty for the null sender (RFC 5321 §4.5.5). */
   sender: z.string().max(320),
   recipients: z.array(recipientSchema).min(1),
+  /** As people read it. */
+  subject: z.string().max(200).optional(),
   /** RFC 6152: whether the body may hold bytes above 127. */
   body: z.enum(['7bit', '8bitmime']),
   smtpUtf8: z.boolean(),

@@ -31,7 +31,13 @@ function cutOf(schema: Schema): Cut | undefined {
 /** A string of one exact length is an identifier. Truncated, it would identify something else. */
 function textCut({ minLength, maxLength }: z.ZodString): Cut | undefined {
   if (maxLength === null || minLength === maxLength) return undefined
-  return (value) => (typeof value === 'string' && value.length > maxLength ? value.slice(0, maxLength) : value)
+  return (value) => (typeof value === 'string' && value.length > maxLength ? cutText(value, maxLength) : value)
+}
+
+/** Never leaves half of a surrogate pair, which no JSON reader has to accept (RFC 8259 §8.2). */
+function cutText(value: string, length: number): string {
+  const isSplit = (value.charCodeAt(length - 1) & 0xfc00) === 0xd800
+  return value.slice(0, isSplit ? length - 1 : length)
 }
 
 function maxOf({ _zod }: z.ZodArray): number {

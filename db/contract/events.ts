@@ -62,8 +62,3 @@ export function parseEvent(value: unknown): PosternEvent {
   const schema = eventSchemas.get((value as { type?: unknown } | null)?.type) ?? headSchema
   return schema.parse(value) as PosternEvent
 }
-
-/** Returns the message id of an event, for the trace. */
-export function messageIdOf(event: PosternEvent): string | undefined {
-  return 'messageId' in event ? event.messageId : undefined
-}

@@ -3,9 +3,10 @@ import { z } from 'zod'
 /**
  * The scheduled tasks of the API. A process triggers them with its own timers; for a function, a scheduler sends this
  * object as the whole event. `sweep`, every minute: sends the change notifications that a crashed function left unsent,
- * and marks workers that no longer report. `retention`, daily: removes data older than its setting.
+ * and marks workers that no longer report. `merge`, every minute: merges small files of the log. `compaction`, every five
+ * minutes: makes hours of the log that have ended one file. `retention`, daily: removes data older than its setting.
  */
-export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(['sweep', 'retention']) })
+export const scheduledTaskSchema = z.strictObject({ schedule: z.enum(['sweep', 'merge', 'compaction', 'retention']) })
 export type ScheduledTask = z.infer<typeof scheduledTaskSchema>
 
 /** The result of a sweep, which the handler returns. Alarms use these numbers. */

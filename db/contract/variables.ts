@@ -184,6 +184,12 @@ export const variables = {
     help: '`s3://bucket` is not supported yet and is refused',
     readBy: everyProcess,
   },
+  POSTERN_LOG: {
+    type: 'text',
+    default: '`log` in the data directory',
+    help: 'where the log is kept: a directory, or `s3://bucket/prefix`',
+    readBy: ['api'],
+  },
   POSTERN_FACTS: { type: 'text', default: 'on', help: '`off`: nothing is recorded for the replay', readBy: workers },
   POSTERN_HEALTH_PORT: {
     type: 'port',
@@ -237,7 +243,12 @@ export const variables = {
     help: 'on AWS: what the CDN says to the function',
     readBy: ['function'],
   },
-  POSTERN_ARCHIVE: { type: 'text', default: 'none', help: 'on AWS: where archived events go', readBy: ['function'] },
+  POSTERN_ARCHIVE: {
+    type: 'text',
+    default: 'none',
+    help: 'where days of the log are copied before they are removed: a directory, or `s3://bucket/prefix`',
+    readBy: ['api'],
+  },
   POSTERN_URL: {
     type: 'text',
     default: '`http://127.0.0.1:8080`',

@@ -284,6 +284,24 @@ export const messageViewSchema = z.object({
 })
 export type MessageView = z.infer<typeof messageViewSchema>
 
+/** A message as the log tells of it, or mail that was refused. */
+export const loggedMessageSchema = z.object({
+  /** Of mail that was refused: the id of the event. */
+  id: z.string(),
+  receivedAt: time,
+  /** Absent if the client was refused before it gave one. */
+  sender: z.string().optional(),
+  recipients: z.array(z.string()),
+  subject: z.string().optional(),
+  /** `bounced` if one recipient was not reached; `waiting` while one waits. */
+  outcome: z.enum(['waiting', 'delivered', 'bounced', 'discarded', 'refused']),
+  lastReply: z.string().optional(),
+  /** In bytes. Absent if it was refused before its data. */
+  size: z.number().int().optional(),
+  client: z.string().optional(),
+})
+export type LoggedMessageView = z.infer<typeof loggedMessageSchema>
+
 /**
  * Recipient counts, for each interval and in total. `balance` = received − delivered − bounced − discarded − queued: 0
  * if the books balance.
@@ -294,16 +312,18 @@ const booksRow = {
   bounced: z.number().int(),
   discarded: z.number().int(),
   /**
-   * Outcomes reported for recipients that already had one: mail delivered or returned more than once. Not part of the
-   * balance.
+   * Outcomes of recipients that already had one from another worker: mail delivered or returned more than once. Counted
+   * when the log of the hour is compacted. Not part of the balance.
    */
   duplicates: z.number().int(),
 }
 export const booksSchema = z.object({
   total: z.object({ ...booksRow, queued: z.number().int(), balance: z.number().int() }),
+  /** Counted by the SMTP workers: what they answered with 250 since they exist. Notifications are not in it. */
+  receivers: z.object({ messages: z.number().int(), recipients: z.number().int() }).optional(),
   /** Number of waiting recipients according to the Queue Managers' own indexes; `undefined` before the first report. */
   queuedByWorkers: z.number().int().optional(),
-  /** Events that workers hold and storage does not have yet. The books are final when it is 0. */
+  /** Events that workers hold and storage does not have yet. The books do not depend on them. */
   eventsUnsent: z.number().int(),
   intervals: z.array(z.object({ at: time, worker: z.string(), ...booksRow })),
 })

@@ -37,8 +37,6 @@ export const enrolResponseSchema = z.object({
   accessToken: z.string(),
   /** Seconds. */
   expiresIn: z.number().int(),
-  /** The highest event number that storage has from this worker. A worker with an empty disk continues from there. */
-  lastEvent: z.number().int().nonnegative(),
 })
 
 /** `POST /v1/worker/report`, at every change and at least every 5 s. */
@@ -70,6 +68,8 @@ export const workerReportSchema = z.strictObject({
       byState: z.partialRecord(z.enum(queueStates), z.number().int()),
     })
     .optional(),
+  /** Receivers: what they answered with 250 since they exist, counted durably. */
+  acknowledged: z.object({ messages: z.number().int(), recipients: z.number().int() }).optional(),
   /** Events on the worker's disk that storage has not acknowledged. */
   eventsUnsent: z.number().int().nonnegative(),
   /** Numbers for /metrics, from `workerMetrics`: name → value. */
@@ -83,14 +83,34 @@ export const workerReportResponseSchema = z.object({
   requests: z.number().int().default(0),
 })
 
-/** `POST /v1/worker/events`. A batch that was already stored is accepted again but stored only once. */
-export const eventBatchSchema = z.strictObject({
-  events: z
-    .array(z.looseObject({ n: z.number().int().min(1), at: z.string(), type: z.string() }))
-    .min(1)
-    .max(500),
+/** Maximum number of events in a batch. */
+export const maxBatchEvents = 5_000
+/** Maximum bytes of a batch, compressed and not. */
+export const maxBatchBytes = { compressed: 4 * 1024 * 1024, plain: 16 * 1024 * 1024 }
+
+const logId = z.string().regex(/^[0-9a-f]{12}$/, 'must be the id of a log: 12 hexadecimal digits')
+const eventNumber = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
+
+/** `GET /v1/worker/events`: how far storage has this log of the worker. */
+export const eventLogSchema = z.strictObject({ log: logId })
+
+/**
+ * `POST /v1/worker/events`: a batch of events with the numbers `first` to `last`, from one UTC hour. The body is NDJSON,
+ * compressed with zstd. A worker numbers its events from 1 in each of its logs. Between `after` and `first` the log has
+ * no events. A batch that was already stored is accepted again but stored only once.
+ */
+export const eventBatchQuerySchema = z.strictObject({
+  log: logId,
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  first: eventNumber,
+  last: eventNumber,
 })
-/** Storage has all events up to and including this number. */
+export type EventBatch = z.infer<typeof eventBatchQuerySchema> & { content: Uint8Array<ArrayBuffer> }
+
+/**
+ * Storage has all events of the log up to and including this number. If it is below the batch, the batch was not stored:
+ * the worker goes on from this number.
+ */
 export const eventBatchResponseSchema = z.object({ acknowledged: z.number().int().nonnegative() })
 
 /**

@@ -88,9 +88,8 @@ it('works the same with a libSQL server', async () => {
       ),
     )
     expect(await headRevision(control)).toBe(5)
-    const event = { n: 1, at: '2026-01-01T00:00:00.000Z', type: 'worker.stopped', service: 'smtp', cause: 'test' }
-    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 1, repeated: new Map() })
-    expect(await ingest(records, 'smtp-1', [event])).toEqual({ acknowledged: 1, stored: 0, repeated: new Map() })
+    const batch = { worker: 'smtp-1', log: '0a1b2c3d4e5f', last: 7 }
+    for (let i = 0; i < 2; i++) expect(await ingest(records, batch)).toBe(7)
     const failing = commit(control, { ...options, id: 'x' }, async (draft) => {
       await draft.remove('accept', 'id1')
       throw new Error('changed my mind')

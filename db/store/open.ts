@@ -1,10 +1,10 @@
 import { type Client, createClient } from '@libsql/client'
-import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/libsql'
 import type { Checkpoint } from './checkpoint.ts'
 import type { Database } from './database.ts'
 import { GuardedClient, sqliteCode } from './guarded-client.ts'
 import { controlMigrations, type Migration, recordsMigrations } from './migrations/embedded.ts'
+import { type ExportEvents, exportFormerEvents } from './records/former-events.ts'
 
 /** The database cannot be used in its current state. Nothing in it was changed. The message says what to do. */
 export class DatabaseError extends Error {
@@ -27,20 +27,20 @@ export function openControl(address: DatabaseAddress): Promise<Database> {
   return open(address, controlMigrations, 'control')
 }
 
-/** Opens the records' database. `events_text` exists if the library has FTS5. */
-export async function openRecords(address: DatabaseAddress): Promise<Database> {
-  const database = await open(address, recordsMigrations, 'records')
-  try {
-    await database.run(
-      sql`create virtual table if not exists events_text using fts5(text, content='events', content_rowid='seq')`,
-    )
-  } catch {
-    // Without FTS5 the search uses LIKE: see records/events.ts.
-  }
-  return database
+/**
+ * Opens the records' database. `exportEvents` takes the events that an earlier release kept in it, before they are
+ * removed. Throws a DatabaseError if there are any and nobody takes them.
+ */
+export function openRecords(address: DatabaseAddress, exportEvents?: ExportEvents): Promise<Database> {
+  return open(address, recordsMigrations, 'records', (client) => exportFormerEvents(client, exportEvents))
 }
 
-async function open(address: DatabaseAddress, migrations: Migration[], name: string): Promise<Database> {
+async function open(
+  address: DatabaseAddress,
+  migrations: Migration[],
+  name: string,
+  beforeMigrations?: (client: Client) => Promise<void>,
+): Promise<Database> {
   const isFile = address.url.startsWith('file:')
   let client: Client | undefined
   try {
@@ -57,6 +57,7 @@ async function open(address: DatabaseAddress, migrations: Migration[], name: str
       // WAL mode is stored in the file, so all later connections use it.
       await client.execute('pragma journal_mode = wal')
     }
+    await beforeMigrations?.(client)
     await migrate(client, migrations, name)
   } catch (error) {
     client?.close()

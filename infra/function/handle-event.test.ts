@@ -59,8 +59,8 @@ describe('an event', () => {
     expect(seen).toEqual([{ schedule: 'sweep' }])
     expect(lines.map((line) => JSON.parse(line))).toEqual([{ sweep: report }])
   })
-  test('for the retention prints nothing', async () => {
-    expect((await run({ schedule: 'retention' }, undefined)).lines).toEqual([])
+  test.each(['merge', 'compaction', 'retention'])('for the %s prints nothing', async (schedule) => {
+    expect((await run({ schedule }, undefined)).lines).toEqual([])
   })
   test('for the sweep without a report is an error', async () => {
     await expect(run({ schedule: 'sweep' }, undefined)).rejects.toThrow()

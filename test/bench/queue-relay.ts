@@ -41,10 +41,9 @@ replica.domain.set('sink.test', {
 })
 const log = await EventLog.open({
   directory: join(directory, 'events'),
-  send: async (lines) => JSON.parse(lines.at(-1) as string).n,
+  send: async ({ last }) => last,
 })
-log.numberFrom(0)
-log.startShipping()
+await log.startShipping(0)
 const queue = await Queue.open({
   dataDirectory: directory,
   reader: openLocalReader({ directory: spool }),

@@ -6,8 +6,10 @@ import { emptyReplica } from '@postern/contract/rows.ts'
 import { generalSchema } from '@postern/contract/settings/general.ts'
 import { queueSchema } from '@postern/contract/settings/queue.ts'
 import { Dns } from '@postern/net/dns.ts'
+import { nothingCounted } from '@postern/queue/index/counts.ts'
 import { IndexDatabase } from '@postern/queue/index/index-database.ts'
 import type { MessageRow } from '@postern/queue/index/rows.ts'
+import { summaryOf } from '@postern/queue/message/summary.ts'
 import { Queue } from '@postern/queue/queue.ts'
 import { compileDeliverySettings } from '@postern/queue/route/delivery-settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -51,7 +53,8 @@ for (let from = 0; from < messages; from += 2000) {
   const insert: MessageRow[] = await Promise.all(
     Array.from({ length: Math.min(2000, messages - from) }, async (_, k) => {
       const i = from + k
-      const { id, location, segment, size } = await receiver.write({ envelope: envelope(i), body })
+      const sent = envelope(i)
+      const { id, location, segment, size } = await receiver.write({ envelope: sent, body })
       const recipients = [
         {
           r: 0,
@@ -72,6 +75,7 @@ for (let from = 0; from < messages; from += 2000) {
         rerouted: '',
         warned: false,
         headerEdits: '',
+        summary: JSON.stringify(summaryOf(sent)),
         recipients,
       }
     }),
@@ -87,6 +91,7 @@ for (let from = 0; from < messages; from += 2000) {
     warned: [],
     overlay: [],
     orders: [],
+    counts: nothingCounted(),
   })
 }
 await receiver.close()
@@ -110,6 +115,7 @@ database.commit({
   warned: [],
   overlay: [],
   orders: [],
+  counts: nothingCounted(),
 })
 const now = Date.now()
 database.close({ wall: now, now, waited: now })

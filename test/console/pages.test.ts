@@ -34,6 +34,7 @@ const pages: [string, string][] = [
   ['/services/queue', 'Queue Manager'],
   ['/queue', 'Queue'],
   ['/events', 'Events'],
+  ['/messages', 'Messages'],
   ['/messages/:id', 'Waiting <b>here</b>'],
   ['/workers', 'Workers'],
   ['/revisions', 'Revisions'],

@@ -20,6 +20,7 @@ export const places = {
   queue: 8 * MiB,
   worker: 8 * MiB,
   db: 16 * MiB,
+  log: 4 * MiB,
   mail: 4 * MiB,
   '': 200 * MiB,
 } as const

@@ -180,6 +180,10 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     return false
   }
   await until('all that got 250 arrived', allCame, { withinMs: 60_000, everyMs: 500 }).catch(() => {})
+  // The Queue Manager tells its counts at most once a second.
+  const here = result.accepted - result.acceptedElsewhere + load.accepted.size
+  const isCounted = async () => (await postern.books()).total.received >= here
+  await until('all that got 250 is in the books', isCounted, { withinMs: 60_000 }).catch(() => {})
   const books: Books | string = await postern
     .quiet({ withinMs: 300_000, everyMs: 200 })
     .catch((error: Error) => error.message)
@@ -191,7 +195,6 @@ async function account({ load, copies, postern, round, kind, result }: Accountin
     if (typeof books === 'string') sum.unbalanced.push(`${about}: ${books}`)
     else {
       // Books do not count as balanced if a message is missing from them or mail bounced.
-      const here = result.accepted - result.acceptedElsewhere
       if (books.total.received < here && sum === result)
         sum.unbalanced.push(`${about}: ${books.total.received} in the books, ${here} got 250`)
       if (books.total.bounced > 0) sum.unbalanced.push(`${about}: ${books.total.bounced} were returned`)

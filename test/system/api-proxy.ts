@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bodyOf } from './sqs.ts'
 
 /** What happens to a request: it is passed on after this many milliseconds, never answered, or stored without an answer. */
 export type Meddling = number | 'hang' | 'lose the answer'
@@ -22,7 +22,7 @@ export async function startMiddle(target: string): Promise<ApiProxy> {
   const rules = new Map<string, Meddling>()
   const rewrites = new Map<string, (text: string, worker: string) => string>()
   const server = createServer(async (request, response) => {
-    const body = await bodyOf(request)
+    const body = new Uint8Array(await buffer(request))
     const how = [...rules].find(([path]) => request.url?.startsWith(path))?.[1] ?? 0
     if (how === 'hang') return
     if (typeof how === 'number' && how > 0) await sleep(how)

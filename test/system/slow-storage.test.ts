@@ -1,5 +1,3 @@
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
 import { startLoad } from '../bench/load.ts'
@@ -65,10 +63,10 @@ it('accepts mail at about the same speed while storage is slow or unavailable, a
 
   const { total } = await postern.quiet({ withinMs: 60_000 })
   expect(total).toMatchObject({ received: accepted, discarded: accepted, balance: 0 })
-  const events = new DatabaseSync(join(postern.dataDirectory, 'db', 'events.db'), { readOnly: true })
-  const [count] = events
-    .prepare("select count(*) as n, count(distinct message_id) as ids from events where type = 'message.accepted'")
-    .all()
-  events.close()
-  expect(count).toEqual({ n: accepted, ids: accepted })
+  const text = (await postern.api.call('GET', '/v1/events/export?type=message.accepted')).text
+  const ids = text
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { messageId: string }).messageId)
+  expect({ events: ids.length, ids: new Set(ids).size }).toEqual({ events: accepted, ids: accepted })
 })

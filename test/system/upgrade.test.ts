@@ -25,13 +25,15 @@ it("starts on the previous release's data: settings, sign-in, mailboxes, and wai
   const kill = await api.get<{ items: { value: string; comment: string }[] }>('/v1/lists/kill')
   expect(kill.items).toMatchObject([{ value: '@spam.test', comment: 'from the former release' }])
   expect((await postern.mail('ann@home.test')).length).toBe(5)
-  type Waiting = {
-    items: { id: string; state: string; subject: string }[]
-  }
+  type Waiting = { items: { id: string; state: string }[] }
   const waiting = async () => (await api.get<Waiting>('/v1/queue')).items
-  await expect
-    .poll(async () => (await waiting()).map(({ subject, state }) => `${subject} ${state}`).sort())
-    .toEqual([0, 1, 2, 3, 4].map((n) => `waiting-${n} held`))
+  await expect.poll(async () => (await waiting()).map(({ state }) => state)).toEqual(Array(5).fill('held'))
+  // The queue of that release had the subjects from its events. They are in the log now.
+  const subjects = (await waiting()).map(async ({ id }) => {
+    const { subject } = await api.get<{ subject?: string }>(`/v1/messages/${id}`)
+    return subject
+  })
+  expect((await Promise.all(subjects)).sort()).toEqual([0, 1, 2, 3, 4].map((n) => `waiting-${n}`))
 
   const taken: string[] = []
   const sink = await startWireSink({ take: ({ content }) => taken.push(/waiting-\d/.exec(content)?.[0] ?? content) })

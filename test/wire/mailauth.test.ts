@@ -276,7 +276,7 @@ describe('enforce', () => {
     await live.postern.quiet()
     const events = await live.api.get<{ items: unknown[] }>('/v1/events', {
       type: 'message.authenticated',
-      messageId: taken.id,
+      message: taken.id,
     })
     expect(events.items).toHaveLength(1)
   })

@@ -1,3 +1,4 @@
+import { zstdCompressSync } from 'node:zlib'
 import { envelopeFor } from '@postern/queue/test/testbed.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import { expect, it } from 'vitest'
@@ -76,24 +77,25 @@ it('dailyReport: one message with the numbers of the previous day', async (conte
   expect(await reports()).toHaveLength(1)
 })
 
-/** Three recipients and two refusals, from a worker that reaches the API only now. */
+/** Three recipients and two refusals, from workers that reach the API only now. */
 async function tellOf(at: Date): Promise<void> {
-  const name = 'smtp-late'
-  const { token } = await live.api.post<{ token: string }>('/v1/enrol-tokens', { service: 'smtp', name })
   const ask = async <T>(path: string, body: unknown, bearer = '') => {
     const authorization = bearer && `Bearer ${bearer}`
     const headers = { 'content-type': 'application/json', ...(authorization ? { authorization } : {}) }
-    const answer = await fetch(live.api.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const answer = await fetch(live.api.url + path, {
+      method: 'POST',
+      headers,
+      body: body instanceof Buffer ? new Uint8Array(body) : JSON.stringify(body),
+    })
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
     return (await answer.json()) as T
   }
-  const { accessToken } = await ask<{ accessToken: string }>('/v1/worker/enrol', {
-    token,
-    service: 'smtp',
-    name,
-    version: '1',
-  })
-  const client = { ip: '192.0.2.7' }
+  const enrol = async (service: 'smtp' | 'queue') => {
+    const name = `${service}-late`
+    const { token } = await live.api.post<{ token: string }>('/v1/enrol-tokens', { service, name })
+    const body = { token, service, name, version: '1' }
+    return (await ask<{ accessToken: string }>('/v1/worker/enrol', body)).accessToken
+  }
   const verdict = {
     stage: 'rcpt',
     rule: 'relay',
@@ -103,18 +105,21 @@ async function tellOf(at: Date): Promise<void> {
     explanation: [],
     trail: [],
   }
-  const refused = { type: 'command.refused', client, verdict }
-  const accepted = {
-    type: 'message.accepted',
-    client: { ...client, helo: 'client.test' },
-    messageId: envelopeFor([]).id,
-    origin: 'smtp',
-    sender: 'a@far.test',
-    recipients: ['x', 'y', 'z'].map((user) => ({ address: `${user}@home.test`, original: `${user}@home.test` })),
-    size: 10,
-    revision: 1,
-    rules: [],
+  const refused = { type: 'command.refused', client: { ip: '192.0.2.7' }, verdict }
+  const events = [1, 2].map((n) => ({ n, at: at.toISOString(), ...refused }))
+  const text = events.map((event) => `${JSON.stringify(event)}\n`).join('')
+  const log = '/v1/worker/events?log=0a1b2c3d4e5f&after=0&first=1&last=2'
+  await ask(log, zstdCompressSync(text), await enrol('smtp'))
+  const counts = {
+    id: 1,
+    since: at.getTime(),
+    messages: 1,
+    received: 3,
+    delivered: 3,
+    bounced: 0,
+    discarded: 0,
+    waiting: 0,
   }
-  const events = [refused, refused, accepted].map((event, i) => ({ ...event, n: i + 1, at: at.toISOString() }))
-  await ask('/v1/worker/events', { events }, accessToken)
+  const page = { incarnation: 1, from: 0, to: 1, all: { run: 1, page: 0, last: true }, waiting: [], gone: [], counts }
+  await ask('/v1/worker/queue', page, await enrol('queue'))
 }

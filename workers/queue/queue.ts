@@ -29,6 +29,7 @@ import type { QueuedMessage } from './message/message.ts'
 import { active, deferred, held } from './message/message.ts'
 import { type Attempt, sameOutcome } from './message/outcome.ts'
 import { QueueClock } from './message/queue-clock.ts'
+import { QueueMirror, type QueueMirrorOptions } from './mirror/queue-mirror.ts'
 import type { DeliverySettings } from './route/delivery-settings.ts'
 import type { OwnAddresses } from './route/hosts.ts'
 import { DueLoader } from './scheduling/due-loader.ts'
@@ -45,6 +46,8 @@ export type QueueOptions = {
   /** Whether the log takes such events; without it, it takes none of debug. */
   wants?: Worker['wants'] | undefined
   flushEvents(): Promise<void>
+  /** Tells the API what waits; without it nobody is told. */
+  mirror?: Pick<QueueMirrorOptions, 'send' | 'failed' | 'times'>
   /** The index cannot be used any more: end the process. The next one moves it aside and rebuilds it. */
   fatal(error: Error): void
   /** The machine's clock was set by so many seconds, forward or back. */
@@ -93,6 +96,7 @@ export class Queue {
   readonly #due: DueLoader
   readonly #openedAt = performance.now()
   readonly #clock: QueueClock
+  readonly mirror: QueueMirror | undefined
   #ticking: NodeJS.Timeout | undefined
   delivering = false
 
@@ -105,6 +109,7 @@ export class Queue {
     this.index = index
     this.#clock = new QueueClock(index.opened.clock, (ms) => this.#clockJumped(ms))
     const clock = this.#clock
+    this.mirror = parts.mirror && new QueueMirror({ ...parts.mirror, index, reader, clock })
     this.#activeMessages = new ActiveMessages(index.opened.lastN)
     const activeMessages = this.#activeMessages
     this.indexWriter = new IndexWriter({
@@ -190,6 +195,7 @@ export class Queue {
     queue.#spoolFollower.start({ cautious: unclean, trouble: (error) => queue.#trouble('spool', error) })
     queue.reclaim.start()
     queue.#clock.start()
+    queue.mirror?.start()
     queue.#ticking = setInterval(() => queue.#keepClock(), tickMs).unref()
     return queue
   }
@@ -334,7 +340,9 @@ export class Queue {
     clearInterval(this.#ticking)
     await within(closingMs, this.#spoolFollower.stop())
     await this.stopDeliveries()
-    if (await within(closingMs, this.#record())) await this.index.close(this.#clock.reading())
+    const isRecorded = await within(closingMs, this.#record())
+    if (this.mirror) await within(lastTellMs, this.mirror.stop())
+    if (isRecorded) await this.index.close(this.#clock.reading())
     this.#poster.close()
     this.#buckets.close()
     const { assurance } = this.#options
@@ -350,6 +358,7 @@ export class Queue {
 
 /** Milliseconds for each step of closing, besides the drain time. */
 const closingMs = 5000
+const lastTellMs = 2000
 
 /** Whether it was done within so many milliseconds. */
 async function within(ms: number, done: Promise<unknown>): Promise<boolean> {

@@ -21,9 +21,10 @@ test('start, stop, restart by generation, settings that are refused, orders met 
     wasAccepted: () => false,
     reportSoon: () => {},
     reportOffences: async () => ({ revision: 0, blocked: [] }),
+    tellQueue: async () => 'stored',
     stop: async () => {},
     dataDirectory,
-    log: { error: () => {} },
+    log: { error: () => {}, warn: () => {} },
   }
   const service = await queueService(worker as never, {})
   // A second Queue Manager, whatever its name, would deliver everything once more.

@@ -41,6 +41,11 @@ export async function queueService(
       record: worker.record,
       wants: (type) => worker.wants(type),
       flushEvents: () => worker.flushEvents(),
+      mirror: {
+        send: (page) => worker.tellQueue(page),
+        failed: (error) =>
+          worker.log.warn({ error: (error as Error).message }, 'the API is not told what waits; it is tried again'),
+      },
       wasAccepted: (messageId) => worker.wasAccepted(messageId),
       fatal: (error) => {
         worker.log.error({ error: error.message }, 'the index is damaged; ending, so that the next process rebuilds it')

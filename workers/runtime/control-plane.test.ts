@@ -10,7 +10,7 @@ afterEach(() => void server?.close())
 /** An API that answers `changes` with these lines. */
 async function answering(lines: object[]): Promise<ControlPlane> {
   server = createServer((request, response) => {
-    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600 }
     const text = request.url?.startsWith('/v1/worker/changes')
       ? lines.map((line) => `${JSON.stringify(line)}\n`).join('')
       : JSON.stringify(enrolled)
@@ -58,7 +58,7 @@ test('an answer without its end line is not used', async () => {
 
 test('an answer that breaks off is the network at fault, not the settings', async () => {
   server = createServer((request, response) => {
-    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600 }
     if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
     response.write('{"revision":4,"id":"d"}\n')
     return setTimeout(() => response.destroy(), 50)
@@ -79,7 +79,7 @@ test('an answer may take as long as it likes while something comes, and is given
   }
   let answer: ServerResponse | undefined
   server = createServer((request, response) => {
-    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600, lastEvent: 0 }
+    const enrolled = { workerId: 'smtp-1', accessToken: 'x', expiresIn: 3600 }
     if (!request.url?.startsWith('/v1/worker/snapshot')) return response.end(JSON.stringify(enrolled))
     answer = response
     return response.write('{"revision":4,"id":"d"}\n')
@@ -120,7 +120,7 @@ test.each([
   server = createServer((request, response) => {
     if (request.url === '/v1/worker/enrol') {
       valid.add(`Bearer ${++enrolled}`)
-      response.end(JSON.stringify({ workerId: 'smtp-1', accessToken: `${enrolled}`, expiresIn: 3600, lastEvent: 0 }))
+      response.end(JSON.stringify({ workerId: 'smtp-1', accessToken: `${enrolled}`, expiresIn: 3600 }))
       return
     }
     if (!valid.has(request.headers.authorization ?? '')) response.statusCode = 401

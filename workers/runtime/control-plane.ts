@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackOff } from '@postern/contract/back-off.ts'
 import { type Offence, type OffenceBatchResponse, offenceBatchResponseSchema } from '@postern/contract/offences.ts'
+import type { QueuePage } from '@postern/contract/queue-mirror.ts'
 import { parseRow, type Row, type RowChange } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import {
+  type EventBatch,
   enrolResponseSchema,
   eventBatchResponseSchema,
   type FactBatch,
@@ -51,7 +53,7 @@ export class ControlPlane {
   readonly #base: string
   readonly #identity: Identity
   #access: { token: string; renewAt: number } | undefined
-  #enrolling: Promise<{ lastEvent: number }> | undefined
+  #enrolling: Promise<void> | undefined
 
   constructor(base: string, identity: Identity) {
     this.#base = base.replace(/\/$/, '')
@@ -59,18 +61,17 @@ export class ControlPlane {
   }
 
   /** Exchanges the enrolment token for a short-lived JWT. All callers that wait share one request. */
-  enrol(): Promise<{ lastEvent: number }> {
+  enrol(): Promise<void> {
     this.#enrolling ??= this.#enrol().finally(() => {
       this.#enrolling = undefined
     })
     return this.#enrolling
   }
 
-  async #enrol(): Promise<{ lastEvent: number }> {
+  async #enrol(): Promise<void> {
     const response = await this.#fetch('/v1/worker/enrol', { method: 'POST', body: JSON.stringify(this.#identity) })
-    const { accessToken, expiresIn, lastEvent } = enrolResponseSchema.parse(await response.json())
+    const { accessToken, expiresIn } = enrolResponseSchema.parse(await response.json())
     this.#access = { token: accessToken, renewAt: performance.now() + expiresIn * 800 }
-    return { lastEvent }
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -133,9 +134,16 @@ export class ControlPlane {
     await this.#authorized(`/v1/worker/requests/${encodeURIComponent(id)}/chunks/${n}`, bytes)
   }
 
-  /** `lines`: events as JSON, one for each line. Resolves with the number up to which storage has them. */
-  async sendEvents(lines: readonly string[]): Promise<number> {
-    const response = await this.#authorized('/v1/worker/events', `{"events":[${lines.join(',')}]}`)
+  /** Returns the number up to which storage has this log. */
+  async storedEvents(log: string): Promise<number> {
+    const response = await this.#authorized(`/v1/worker/events?log=${log}`)
+    return eventBatchResponseSchema.parse(await response.json()).acknowledged
+  }
+
+  /** Returns the number up to which storage has the log; below the batch if it was not stored. */
+  async sendEvents({ log, after, first, last, content }: EventBatch): Promise<number> {
+    const path = `/v1/worker/events?log=${log}&after=${after}&first=${first}&last=${last}`
+    const response = await this.#authorized(path, content)
     return eventBatchResponseSchema.parse(await response.json()).acknowledged
   }
 
@@ -150,13 +158,24 @@ export class ControlPlane {
     await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
   }
 
+  /** `everything`: the API does not have what this page follows. */
+  async sendQueuePage(page: QueuePage): Promise<'stored' | 'everything'> {
+    try {
+      await (await this.#authorized('/v1/worker/queue', JSON.stringify(page))).body?.cancel()
+      return 'stored'
+    } catch (error) {
+      if (error instanceof ControlPlaneError && error.status === 409) return 'everything'
+      throw error
+    }
+  }
+
   async runQueue(domain: string, by: string): Promise<void> {
     await this.#authorized('/v1/worker/etrn', JSON.stringify({ domain, by }))
   }
 
   async #authorized(
     path: string,
-    body?: string | Buffer<ArrayBuffer>,
+    body?: string | Uint8Array<ArrayBuffer>,
     timeout = new ActivityTimeout(),
   ): Promise<Response> {
     if (!this.#access || performance.now() > this.#access.renewAt) await this.enrol()

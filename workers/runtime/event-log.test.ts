@@ -1,26 +1,46 @@
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { zstdDecompressSync } from 'node:zlib'
+import type { EventBatch } from '@postern/contract/worker-protocol.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { EventLog } from './event-log.ts'
 import { noSmallDisk, smallDisk } from './test/disk.ts'
 
 const folder = () => mkdtemp(join(tmpdir(), 'postern-events-'))
 
-/** Storage as the API keeps it: each number once. */
+type Event = Record<string, unknown> & { n: number; at: string }
+
+/** Storage as the API keeps it: a position for each log, and each number once. */
 function storage() {
-  const stored = new Map<number, Record<string, unknown>>()
-  const state = { away: false, refuse: (_event: Record<string, unknown>) => false, calls: 0 }
-  const send = async (lines: readonly string[]) => {
-    state.calls++
+  /** The events of all logs, in the order in which they came. */
+  const events: (Event & { log: string })[] = []
+  const stored = new Map<number, Event>()
+  const positions = new Map<string, number>()
+  const state = { away: false, refuse: (_event: Event) => false, batches: [] as EventBatch[] }
+  const send = async (batch: EventBatch) => {
     if (state.away) throw new Error('away')
-    const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-    if (events.some(state.refuse)) throw Object.assign(new Error('unprocessable'), { status: 422 })
-    for (const event of events) stored.set(event.n as number, event)
-    return Math.max(0, ...stored.keys())
+    const { log, after, first, last, content } = batch
+    const position = positions.get(log) ?? 0
+    if (after > position) return position
+    const sent = zstdDecompressSync(content)
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Event)
+    expect(sent.map(({ n }) => n)).toEqual(Array.from({ length: last - first + 1 }, (_, i) => first + i))
+    expect(new Set(sent.map(({ at }) => at.slice(0, 13))).size).toBe(1)
+    if (sent.some(state.refuse)) throw Object.assign(new Error('unprocessable'), { status: 422 })
+    state.batches.push(batch)
+    for (const event of sent.filter(({ n }) => n > position)) {
+      stored.set(event.n, event)
+      events.push({ ...event, log })
+    }
+    positions.set(log, Math.max(position, last))
+    return Math.max(position, last)
   }
-  return { stored, state, send }
+  return { events, stored, positions, state, send }
 }
 
 const applied = (revision: number) => ({ revision, tookMs: 1 })
@@ -33,8 +53,7 @@ async function until(condition: () => boolean): Promise<void> {
 test('events are numbered without gaps and stored once each', async () => {
   const { stored, send } = storage()
   const log = await EventLog.open({ directory: await folder(), send })
-  log.numberFrom(0)
-  log.startShipping()
+  await log.startShipping(0)
   for (let i = 1; i <= 1234; i++) log.record('policy.applied', applied(i))
   await until(() => stored.size === 1234)
   expect([...stored.keys()].sort((a, b) => a - b)).toEqual(Array.from({ length: 1234 }, (_, i) => i + 1))
@@ -47,20 +66,18 @@ test('what storage did not take waits on disk for the next process, under the sa
   const { stored, state, send } = storage()
   state.away = true
   const first = await EventLog.open({ directory, send })
-  first.numberFrom(41)
-  first.startShipping()
+  await first.startShipping(0)
   for (let i = 0; i < 700; i++) first.record('policy.applied', applied(i))
   await first.close(10)
   expect(stored.size).toBe(0)
 
   state.away = false
   const second = await EventLog.open({ directory, send })
-  second.numberFrom(0)
   second.record('policy.applied', applied(9999))
-  second.startShipping()
+  await second.startShipping(0)
   await until(() => stored.size === 701)
-  expect(stored.get(42)).toMatchObject({ revision: 0 })
-  expect(stored.get(742)).toMatchObject({ revision: 9999 })
+  expect(stored.get(1)).toMatchObject({ revision: 0 })
+  expect(stored.get(701)).toMatchObject({ revision: 9999 })
   await second.close()
 })
 
@@ -68,12 +85,12 @@ test('a torn last line is not shipped, and its number is given again', async () 
   const directory = await folder()
   await writeFile(
     join(directory, '000000000000001.ndjson'),
-    '{"n":1,"at":"x","type":"policy.applied"}\n{"n":2,"at":"x","ty',
+    `${'{"n":1,"at":"2026-11-30T19:00:00.000Z","type":"policy.applied"}'}\n{"n":2,"at":"x","ty`,
   )
   const { stored, send } = storage()
   const log = await EventLog.open({ directory, send })
   log.record('policy.applied', applied(7))
-  log.startShipping()
+  await log.startShipping(0)
   await until(() => stored.size === 2)
   expect(stored.get(2)).toMatchObject({ revision: 7 })
   await log.close()
@@ -85,10 +102,10 @@ test('a file that holds nothing but a torn line is written anew', async () => {
   const { stored, send } = storage()
   const log = await EventLog.open({ directory, send })
   log.record('policy.applied', applied(5))
-  log.startShipping()
+  await log.startShipping(0)
   await until(() => stored.size === 1)
   await log.close()
-  expect(await readdir(directory)).toEqual(['000000000000001.ndjson'])
+  expect(await readdir(directory)).toEqual(['000000000000001.ndjson', 'log'])
 })
 
 test('more than memory holds goes by way of the disk, in order, and files of the past are removed', async () => {
@@ -96,15 +113,15 @@ test('more than memory holds goes by way of the disk, in order, and files of the
   const { stored, state, send } = storage()
   state.away = true
   const log = await EventLog.open({ directory, send })
-  log.numberFrom(0)
   for (let round = 0; round < 5; round++) {
     for (let i = 0; i < 12_000; i++) log.record('policy.applied', applied(i))
     await log.flush()
   }
   state.away = false
-  log.startShipping()
+  await log.startShipping(0)
   await until(() => stored.size === 60_000)
-  expect((await readdir(directory)).length).toBeLessThanOrEqual(2)
+  await until(() => log.unsent === 0)
+  expect((await readdir(directory)).filter((name) => name.endsWith('.ndjson')).length).toBeLessThanOrEqual(2)
   await log.close()
 })
 
@@ -112,9 +129,8 @@ test('one event that storage refuses does not hold up the others, and its loss i
   const { stored, state, send } = storage()
   state.refuse = (event) => event.revision === 13
   const log = await EventLog.open({ directory: await folder(), send })
-  log.numberFrom(0)
   for (let i = 0; i < 40; i++) log.record('policy.applied', applied(i))
-  log.startShipping()
+  await log.startShipping(0)
   await until(() => [...stored.values()].some((event) => event.type === 'log.dropped'))
   expect(stored.size).toBe(40)
   await log.close()
@@ -124,15 +140,91 @@ test('past its bound the oldest events go, and that is an event', async () => {
   const { stored, state, send } = storage()
   state.away = true
   const log = await EventLog.open({ directory: await folder(), send, maxBytes: 2_000_000 })
-  log.numberFrom(0)
   for (let round = 0; round < 4; round++) {
     for (let i = 0; i < 20_000; i++) log.record('policy.applied', applied(i))
     await log.flush()
   }
   state.away = false
-  log.startShipping()
+  await log.startShipping(0)
   await until(() => log.unsent === 0)
-  expect([...stored.values()].some((event) => event.type === 'log.dropped')).toBe(true)
+  const dropped = [...stored.values()].filter(({ type }) => type === 'log.dropped')
+  const lost = dropped.reduce((sum, { count }) => sum + (count as number), 0)
+  expect(lost).toBeGreaterThan(0)
+  expect(stored.size - dropped.length + lost).toBe(80_000)
+  await log.close()
+})
+
+/** A worker's life: it records so many events, ships them, and stops. */
+async function live(directory: string, { send, positions }: ReturnType<typeof storage>, count: number, from = 0) {
+  const log = await EventLog.open({ directory, send })
+  for (let i = 0; i < count; i++) log.record('policy.applied', applied(from + i))
+  await log.startShipping(positions.get(log.id) ?? 0)
+  await until(() => log.unsent === 0)
+  await log.close()
+  return log.id
+}
+
+test('a log that is behind storage begins a new one: no event of the new process is taken for an old one', async () => {
+  const directory = await folder()
+  const kept = storage()
+  const first = await live(directory, kept, 50)
+  await cp(directory, `${directory}-backup`, { recursive: true })
+  expect(await live(directory, kept, 50, 50)).toBe(first)
+  // The machine lost power, or its disk was restored: events 51 to 100 are gone here, and storage has them.
+  const second = await live(`${directory}-backup`, kept, 30, 1000)
+  expect(second).not.toBe(first)
+  expect(kept.events.map(({ revision }) => revision)).toEqual([
+    ...Array.from({ length: 100 }, (_, i) => i),
+    ...Array.from({ length: 30 }, (_, i) => 1000 + i),
+  ])
+  expect(await live(`${directory}-backup`, kept, 5, 2000)).toBe(second)
+  expect(kept.events).toHaveLength(135)
+})
+
+test('a new log that was not shipped before the process ended is shipped by the next one, without the events of the former', async () => {
+  const directory = await folder()
+  const kept = storage()
+  const first = await live(directory, kept, 20)
+  kept.positions.set(first, 40)
+  kept.state.away = true
+  const log = await EventLog.open({ directory, send: kept.send })
+  for (let i = 0; i < 7; i++) log.record('policy.applied', applied(500 + i))
+  await log.startShipping(40)
+  await log.close(10)
+  kept.state.away = false
+  await live(directory, kept, 3, 600)
+  expect(kept.events.slice(20).map(({ revision }) => revision)).toEqual([
+    500, 501, 502, 503, 504, 505, 506, 600, 601, 602,
+  ])
+})
+
+test('storage that lost what it had gets again what is still here, and is told that the rest is gone', async () => {
+  const kept = storage()
+  const log = await EventLog.open({ directory: await folder(), send: kept.send })
+  await log.startShipping(0)
+  for (let i = 0; i < 30_000; i++) log.record('policy.applied', applied(i))
+  await until(() => log.unsent === 0)
+  kept.positions.clear()
+  kept.events.length = 0
+  log.record('policy.applied', applied(30_000))
+  await until(() => kept.positions.get(log.id) === 30_001)
+  // The file with the numbers up to 20 000 was removed when storage had them.
+  expect(kept.events.map(({ n }) => n)).toEqual(Array.from({ length: 10_001 }, (_, i) => 20_001 + i))
+  await log.close()
+})
+
+test('a batch has events of one hour only', async () => {
+  const kept = storage()
+  const log = await EventLog.open({ directory: await folder(), send: kept.send })
+  for (const at of ['2026-11-30T18:59:59.999Z', '2026-11-30T19:00:00.000Z', '2026-11-30T18:00:00.000Z'])
+    log.keep('policy.applied', applied(1), true, at)
+  await log.startShipping(0)
+  await until(() => log.unsent === 0)
+  expect(kept.state.batches.map(({ first, last }) => [first, last])).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ])
   await log.close()
 })
 
@@ -149,12 +241,11 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
     const failures: string[] = []
     const refused = (error: unknown) => failures.push(String(error))
     const log = await EventLog.open({ directory: join(disk.path, 'events'), send, refused })
-    log.numberFrom(0)
     return { disk, stored, state, log, failures, send }
   }
 
   const numbersOn = async (directory: string): Promise<number[]> => {
-    const names = (await readdir(directory)).sort()
+    const names = (await readdir(directory)).filter((name) => name.endsWith('.ndjson')).sort()
     const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
     // Every line is whole: a reader needs no mercy.
     const lines = texts.flatMap((text) => text.split('\n').slice(0, -1))
@@ -192,7 +283,7 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
     await disk.fill()
     for (let i = 2; i <= 3000; i++) log.record('policy.applied', applied(i))
     await expect(log.sync()).rejects.toThrow('ENOSPC')
-    log.startShipping()
+    await log.startShipping(0)
     await until(() => stored.size === 3000)
     await until(() => log.unsent === 0)
     await log.sync()
@@ -211,7 +302,7 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
     for (let i = 0; i < 12_000; i++) log.record('policy.applied', applied(i))
     await expect(log.flush()).rejects.toThrow('ENOSPC')
     state.away = false
-    log.startShipping()
+    await log.startShipping(0)
     await until(() => stored.size === 48_000)
     disk.free()
     log.record('policy.applied', applied(48_001))
@@ -244,7 +335,7 @@ describe.skipIf(noSmallDisk)(`a full disk${noSmallDisk ? `: ${noSmallDisk}` : ''
       await log.flush().catch(() => {})
     }
     state.away = false
-    log.startShipping()
+    await log.startShipping(0)
     await until(() => log.unsent === 0)
     const dropped = [...stored.values()]
       .filter(({ type }) => type === 'log.dropped')

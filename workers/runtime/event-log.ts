@@ -1,21 +1,21 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { constants, zstdCompress } from 'node:zlib'
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
-import { makeDirectory, syncDirectory, writeAll } from './disk.ts'
+import { type EventBatch, maxBatchEvents } from '@postern/contract/worker-protocol.ts'
+import { EventFiles, type EventLine } from './event-files.ts'
 import { Shipper } from './shipper.ts'
 
 /**
- * Events in transit to storage. Recording is synchronous and cheap. Writing and shipping happen in the background and
- * never slow mail. An event is shipped only after it was written to disk, so a number that storage has is never
- * assigned twice. Files are named after their first number, and a file is removed when storage has all of it. Beyond
- * `maxBytes` the oldest files are removed, and the loss is reported.
+ * Events in transit to storage. Recording is synchronous and cheap. Writing, compressing and shipping happen in the
+ * background and never slow mail. An event is shipped only after it was written to disk, so a number that storage has
+ * is never assigned twice. Files are removed when storage has all of them. Beyond `maxBytes` the oldest files are
+ * removed, and the loss is reported.
  */
 export type EventLogOptions = {
   directory: string
-  /** Sends lines to storage. Resolves with the number up to which storage has them. */
-  send: (lines: readonly string[]) => Promise<number>
+  /** Stores a batch. Resolves with the number up to which storage has the log; it may be below the batch. */
+  send: (batch: EventBatch) => Promise<number>
   maxBytes?: number
   /** Called at most once for a run of failures. */
   failed?: (error: unknown) => void
@@ -23,13 +23,8 @@ export type EventLogOptions = {
   refused?: (error: unknown) => void
 }
 
-const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
-
-type Line = { n: number; text: string }
-type LogFile = { first: number; bytes: number }
-
-const batchSize = 500
-const linesPerFile = 20_000
+/** Maximum bytes of a batch before compression. */
+const maxBatchBytes = 4_000_000
 /** Maximum number of lines in memory. Further lines are only on disk. */
 const linesInMemory = 20_000
 /** Maximum number of lines kept for a disk that refused them. */
@@ -39,85 +34,74 @@ const linesAtOnce = 5_000
 const flushAfterMs = 25
 /** Pause after the disk refused a write. */
 const tryAgainMs = 1_000
-/**
- * After a batch, shipping rests three times as long as storage took for it. Events thus take at most a quarter of
- * storage's time, mail goes first, and batches are full under load. The fixed cost of a batch equals about a hundred
- * events, so events within `shortestRestMs` travel together. A backlog above `hurryAbove` is shipped without rest.
- */
-const restFactor = 3
-const shortestRestMs = 100
-const longestRestMs = 500
-const hurryAbove = 500_000
+/** Events within this time travel together. A backlog is shipped without rest. */
+const restMs = 200
 /** Pauses while storage cannot be reached. */
 const pauses = { firstMs: 200, longestMs: 5_000 }
-const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/g
+const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/
+
+const compress = promisify(zstdCompress)
+const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
 
 export class EventLog {
   readonly #options: Required<EventLogOptions>
-  #next: number | undefined
-  /** Events recorded before the first number was known. */
-  #unnumbered: { type: EventType; fields: object; at: string; log: boolean }[] = []
-  #toWrite: Line[] = []
-  #toShip: Line[] = []
+  readonly #files: EventFiles
+  #next: number
+  #toWrite: EventLine[] = []
+  #toShip: EventLine[] = []
   /**
    * The first event that is on disk but not in `#toShip`. Events from this number on are read back when it is their
    * turn.
    */
   #onDiskFrom: number | undefined
-  #files: LogFile[] = []
-  #current: FileHandle | undefined
-  #currentLines = 0
-  #written = 0
-  #batchSize = batchSize
-  #acknowledged = 0
+  #written: number
+  /** Storage has the log up to this number, or will never get what is missing below it. */
+  #acknowledged: number
+  /** Storage's own position in the log. What is missing between it and the next batch is a hole in the log. */
+  #storedUpTo = 0
+  #batchSize = maxBatchEvents
+  #wasFull = false
   /** Lines that the disk refused. In order, and later than any line on disk. */
-  #refused: Line[] = []
+  #refused: EventLine[] = []
   #refusal: unknown
-  #isDirectoryDirty = true
   #flushing: Promise<void> | undefined
   #flushTimer: NodeJS.Timeout | undefined
-  readonly #shipper: Shipper<Line[]>
+  readonly #shipper: Shipper<EventLine[]>
   #isShipping = false
-  #accepted = new Set<string>()
+  readonly #accepted: ReadonlySet<string>
 
-  private constructor(options: EventLogOptions) {
+  private constructor(options: EventLogOptions, files: EventFiles, accepted: ReadonlySet<string>) {
     this.#options = { maxBytes: 1_073_741_824, failed: () => {}, refused: () => {}, ...options }
+    this.#files = files
+    this.#accepted = accepted
+    this.#written = files.last
+    this.#next = files.last + 1
+    this.#onDiskFrom = files.oldest
+    this.#acknowledged = (files.oldest ?? this.#next) - 1
     this.#shipper = new Shipper({
       next: () => this.#nextBatch(),
       send: (batch) => this.#send(batch),
       refused: (batch, error) => this.#refusedByStorage(batch, error),
-      restMs: (tookMs) => this.#restMs(tookMs),
+      restMs: () => (this.#wasFull ? 0 : restMs),
       pauses,
       failed: this.#options.failed,
     })
   }
 
-  /**
-   * Opens the log and finds events of an earlier process. With an empty directory, numbers are assigned only after
-   * `numberFrom`.
-   */
+  /** Opens the log and finds events of an earlier process. */
   static async open(options: EventLogOptions): Promise<EventLog> {
-    const log = new EventLog(options)
-    await log.#recover()
-    return log
+    const files = await EventFiles.open(options.directory)
+    const accepted = new Set<string>()
+    for (const { text } of await files.newest()) {
+      const id = acceptedIn.exec(text)?.[1]
+      if (id) accepted.add(id)
+    }
+    return new EventLog(options, files, accepted)
   }
 
-  async #recover(): Promise<void> {
-    const { directory } = this.#options
-    await makeDirectory(directory)
-    const names = (await readdir(directory)).filter((name) => /^\d{15}\.ndjson$/.test(name)).sort()
-    for (const [i, name] of names.entries()) {
-      const text = await readFile(join(directory, name), 'utf8')
-      if (i >= names.length - 2) for (const [, id] of text.matchAll(acceptedIn)) this.#accepted.add(id as string)
-      this.#files.push({ first: Number(name.slice(0, 15)), bytes: Buffer.byteLength(text) })
-      for (const { n } of linesIn(text)) this.#written = Math.max(this.#written, n)
-      if (this.#written === 0) this.#written = Number(name.slice(0, 15)) - 1
-    }
-    const [oldest] = this.#files
-    if (!oldest) return
-    this.#next = this.#written + 1
-    this.#acknowledged = oldest.first - 1
-    this.#onDiskFrom = oldest.first
+  /** Names the log that the numbers belong to. */
+  get id(): string {
+    return this.#files.id
   }
 
   /**
@@ -128,39 +112,20 @@ export class EventLog {
     return this.#accepted.has(messageId)
   }
 
-  /** Sets the first number of an empty log from the last number in storage. A log with its own numbers keeps them. */
-  numberFrom(lastStored: number): void {
-    if (this.#next !== undefined) return
-    this.#next = lastStored + 1
-    this.#written = lastStored
-    this.#acknowledged = lastStored
-    for (const { type, fields, at, log } of this.#unnumbered) this.#enqueue({ type, fields, at, log })
-    this.#unnumbered = []
-  }
-
   record = <T extends EventType>(type: T, fields: EventFields<T>): void =>
     this.keep(type, cutFields(type, fields), true)
 
-  /** `log`: whether storage shows the event in its log. The operational record has it in either case. */
+  /** `log`: whether storage shows the event in its log. The trace of a message has it in either case. */
   keep<T extends EventType>(type: T, fields: EventFields<T>, log: boolean, at = new Date().toISOString()): void {
-    if (this.#next === undefined) {
-      if (this.#unnumbered.length < 1000) this.#unnumbered.push({ type, fields, at, log })
-      return
-    }
-    this.#enqueue({ type, fields, at, log })
-  }
-
-  #enqueue({ type, fields, at, log }: { type: EventType; fields: object; at: string; log: boolean }): void {
-    const n = this.#next as number
-    this.#next = n + 1
+    const n = this.#next++
     const event = log ? { n, at, type, ...fields } : { n, at, type, ...fields, log }
-    this.#toWrite.push({ n, text: JSON.stringify(event) })
+    this.#toWrite.push({ n, hour: at.slice(0, 13), text: JSON.stringify(event) })
     this.#flushIn(this.#refused.length > 0 ? tryAgainMs : flushAfterMs)
   }
 
   /** Number of events that storage does not have yet. */
   get unsent(): number {
-    return (this.#next ?? 1) - 1 - this.#acknowledged + this.#unnumbered.length
+    return this.#next - 1 - this.#acknowledged
   }
 
   /**
@@ -184,10 +149,7 @@ export class EventLog {
   async sync(): Promise<void> {
     await this.flush()
     while (this.#flushing) await this.#flushing
-    await this.#current?.datasync()
-    if (!this.#isDirectoryDirty) return
-    await syncDirectory(this.#options.directory)
-    this.#isDirectoryDirty = false
+    await this.#files.sync()
   }
 
   /** The current disk error; `undefined` if there is none. */
@@ -203,11 +165,12 @@ export class EventLog {
    * Writes lines to disk. Never rejects: lines that the disk refuses stay in memory up to a limit, are shipped from
    * there, and are written later.
    */
-  async #write(lines: Line[]): Promise<void> {
+  async #write(lines: EventLine[]): Promise<void> {
     const waiting = [...this.#refused, ...lines]
     let written = 0
     try {
-      while (written < waiting.length) written += await this.#append(waiting.slice(written, written + linesAtOnce))
+      for (; written < waiting.length; written += linesAtOnce)
+        await this.#files.append(waiting.slice(written, written + linesAtOnce))
       this.#refusal = undefined
     } catch (error) {
       if (this.#refusal === undefined) this.#options.refused(error)
@@ -222,24 +185,6 @@ export class EventLog {
     this.#forgetRefused()
     if (this.#refused.length > 0) this.#flushIn(tryAgainMs)
     if (this.#isShipping) this.#shipper.wake()
-  }
-
-  /** Appends all of these lines or none. */
-  async #append(lines: readonly Line[]): Promise<number> {
-    if (!this.#current || this.#currentLines >= linesPerFile) await this.#roll(lines[0]?.n ?? this.#written + 1)
-    const current = this.#current as FileHandle
-    const file = this.#files.at(-1) as LogFile
-    const text = Buffer.from(`${lines.map((line) => line.text).join('\n')}\n`)
-    try {
-      await writeAll(current, text)
-    } catch (error) {
-      // The next line must not be joined to an incomplete one.
-      await current.truncate(file.bytes).catch(() => this.#leave())
-      throw error
-    }
-    this.#currentLines += lines.length
-    file.bytes += text.length
-    return lines.length
   }
 
   /**
@@ -258,115 +203,112 @@ export class EventLog {
     this.record('log.dropped', { count, because: 'the disk refused them, and storage was unreachable' })
   }
 
-  async #leave(): Promise<void> {
-    const left = this.#current
-    this.#current = undefined
-    await left?.close()
-  }
-
-  async #roll(first: number): Promise<void> {
-    await this.#current?.datasync()
-    await this.#leave()
-    // A file with this name can only hold the incomplete first line of a killed process.
-    this.#current = await open(this.#path(first), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
-    this.#isDirectoryDirty = true
-    this.#currentLines = 0
-    if (this.#files.at(-1)?.first === first) this.#files.pop()
-    this.#files.push({ first, bytes: 0 })
-  }
-
   async #dropOldest(): Promise<void> {
-    let total = this.#files.reduce((sum, file) => sum + file.bytes, 0)
-    while (total > this.#options.maxBytes && this.#files.length > 1) {
-      const [oldest, next] = this.#files as [LogFile, LogFile]
-      this.#files.shift()
-      total -= oldest.bytes
-      await rm(this.#path(oldest.first), { force: true })
-      const lost = Math.max(0, next.first - 1 - this.#acknowledged)
-      this.#acknowledged = Math.max(this.#acknowledged, next.first - 1)
-      if (this.#onDiskFrom !== undefined) this.#onDiskFrom = Math.max(this.#onDiskFrom, next.first)
-      if (lost > 0)
-        this.record('log.dropped', {
-          count: lost,
-          because: `more than ${this.#options.maxBytes} bytes waited for storage`,
-        })
-    }
+    const left = await this.#files.keepBelow(this.#options.maxBytes)
+    // What is still in memory is shipped from there.
+    if (left === undefined || this.#onDiskFrom === undefined || this.#onDiskFrom >= left) return
+    const lost = left - this.#onDiskFrom
+    this.#onDiskFrom = left
+    this.record('log.dropped', {
+      count: lost,
+      because: `more than ${this.#options.maxBytes} bytes waited for storage`,
+    })
   }
 
-  /** Starts shipping, one batch after another. */
-  startShipping(): void {
+  /**
+   * Starts shipping, one batch after another. `stored`: the number up to which storage has this log. If storage has
+   * more than an earlier process left here (its disk was restored, or lost power), a new log begins: the same numbers
+   * would stand for other events.
+   */
+  async startShipping(stored: number): Promise<void> {
+    const { recovered } = this.#files
+    if (stored > recovered) await this.#files.beginLog(recovered + 1)
+    this.#storedUpTo = stored > recovered ? 0 : stored
+    this.#skipTo(Math.min(stored, recovered))
     this.#isShipping = true
     this.#shipper.wake()
   }
 
-  #restMs(tookMs: number): number {
-    if (this.unsent > hurryAbove) return 0
-    const leastMs = this.#toShip.length < batchSize ? shortestRestMs : 0
-    return Math.min(longestRestMs, Math.max(leastMs, tookMs * restFactor))
-  }
-
-  async #nextBatch(): Promise<Line[] | undefined> {
-    if (this.#toShip.length === 0) await this.#readBack()
-    const batch = this.#toShip.slice(0, this.#batchSize)
-    return batch.length > 0 ? batch : undefined
-  }
-
-  async #send(batch: readonly Line[]): Promise<void> {
-    const stored = await this.#options.send(batch.map((line) => line.text))
-    await this.#settle(batch, stored)
-    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
-  }
-
-  /**
-   * Removes lines that storage has. Storage may have more than this process sent: an earlier process shipped them and
-   * died before the response.
-   */
-  async #settle(batch: readonly Line[], stored: number): Promise<void> {
-    const upTo = Math.max(stored, batch.at(-1)?.n ?? 0)
-    const left = this.#toShip.findIndex(({ n }) => n > upTo)
+  /** Nothing up to this number has to be shipped. */
+  #skipTo(n: number): void {
+    if (n <= this.#acknowledged) return
+    this.#acknowledged = n
+    const left = this.#toShip.findIndex((line) => line.n > n)
     this.#toShip.splice(0, left === -1 ? this.#toShip.length : left)
-    this.#acknowledged = Math.max(this.#acknowledged, Math.min(upTo, this.#written))
+    if (this.#onDiskFrom !== undefined && this.#onDiskFrom <= n)
+      this.#onDiskFrom = n < this.#written ? n + 1 : undefined
+  }
+
+  /** The next lines with contiguous numbers from one hour. */
+  async #nextBatch(): Promise<EventLine[] | undefined> {
+    if (this.#toShip.length === 0) await this.#readBack()
+    const [first] = this.#toShip
+    if (!first) return undefined
+    let count = 0
+    let bytes = 0
+    for (const { n, hour, text } of this.#toShip) {
+      bytes += text.length + 1
+      if (n !== first.n + count || hour !== first.hour) break
+      if (count > 0 && (count === this.#batchSize || bytes > maxBatchBytes)) break
+      count++
+    }
+    this.#wasFull = this.#toShip.length > count || this.#onDiskFrom !== undefined
+    return this.#toShip.slice(0, count)
+  }
+
+  async #send(lines: readonly EventLine[]): Promise<void> {
+    const [first, last] = [lines[0] as EventLine, lines.at(-1) as EventLine]
+    const content = await compress(`${lines.map(({ text }) => text).join('\n')}\n`, level)
+    const stored = await this.#options.send({
+      log: this.#files.id,
+      after: this.#storedUpTo,
+      first: first.n,
+      last: last.n,
+      content,
+    })
+    this.#storedUpTo = stored
+    if (stored < last.n) return this.#goBackTo(stored)
+    await this.#settle(last.n)
+    this.#batchSize = Math.min(maxBatchEvents, this.#batchSize * 2)
+  }
+
+  /** Storage has less than it once acknowledged: it was restored. What is still on disk is shipped again. */
+  #goBackTo(stored: number): void {
+    this.#toShip = []
+    this.#onDiskFrom = Math.max(stored + 1, this.#files.oldest ?? this.#next)
+    this.#acknowledged = this.#onDiskFrom - 1
+  }
+
+  async #settle(n: number): Promise<void> {
+    this.#skipTo(n)
     if (!this.#flushing) this.#forgetRefused()
-    await this.#removeAcknowledged()
+    await this.#files.removeUpTo(this.#acknowledged)
   }
 
   /**
    * Handles a refused batch. A single bad event must not block later ones: the batch is halved until that event is
    * alone, then the event is dropped and reported.
    */
-  async #refusedByStorage(batch: readonly Line[], error: unknown): Promise<void> {
+  async #refusedByStorage(batch: readonly EventLine[], error: unknown): Promise<void> {
     if (batch.length > 1) {
       this.#batchSize = Math.ceil(batch.length / 2)
       return
     }
     this.record('log.dropped', { count: 1, because: `storage refused it: ${String(error)}` })
-    await this.#settle(batch, 0)
-    this.#batchSize = Math.min(batchSize, this.#batchSize * 2)
+    await this.#settle(batch[0]?.n ?? 0)
+    this.#batchSize = Math.min(maxBatchEvents, this.#batchSize * 2)
   }
 
   async #readBack(): Promise<void> {
     const from = this.#onDiskFrom
     if (from === undefined) return
-    const file = this.#files.findLast(({ first }) => first <= from) ?? this.#files[0]
-    const text = file ? await readFile(this.#path(file.first), 'utf8') : ''
-    const lines = linesIn(text).filter(({ n }) => n >= from && n <= this.#written)
-    const next = file && this.#files[this.#files.indexOf(file) + 1]
-    if (!next) {
-      const last = lines.at(-1)?.n ?? from - 1
-      lines.push(...this.#refused.filter(({ n }) => n > last && n <= this.#written))
-    }
+    const found = await this.#files.readFrom(from)
+    const lines = found.lines.filter(({ n }) => n <= this.#written)
+    const last = lines.at(-1)?.n ?? from - 1
+    if (found.next === undefined) lines.push(...this.#refused.filter(({ n }) => n > last && n <= this.#written))
     this.#toShip.push(...lines)
-    if (next) this.#onDiskFrom = next.first
-    else
-      this.#onDiskFrom = (lines.at(-1)?.n ?? this.#written) < this.#written ? (lines.at(-1)?.n ?? from) + 1 : undefined
-  }
-
-  /** Keeps the newest file, so that the numbers are not lost. */
-  async #removeAcknowledged(): Promise<void> {
-    while (this.#files.length > 1 && (this.#files[1]?.first ?? Infinity) - 1 <= this.#acknowledged) {
-      const file = this.#files.shift()
-      if (file) await rm(this.#path(file.first), { force: true })
-    }
+    const end = lines.at(-1)?.n ?? this.#written
+    this.#onDiskFrom = found.next ?? (end < this.#written ? end + 1 : undefined)
   }
 
   /** Writes everything, gives shipping `graceMs` to empty the log, and closes. The next process ships the rest. */
@@ -375,20 +317,6 @@ export class EventLog {
     if (this.#isShipping) await this.#shipper.close(graceMs)
     await this.flush().catch(() => {})
     clearTimeout(this.#flushTimer)
-    await this.#leave()
+    await this.#files.close()
   }
-
-  #path(first: number): string {
-    return join(this.#options.directory, `${String(first).padStart(15, '0')}.ndjson`)
-  }
-}
-
-/** Returns complete lines with a number, without a last line that a crash cut off. */
-function linesIn(text: string): Line[] {
-  const lines: Line[] = []
-  for (const line of text.split('\n')) {
-    const n = /^\{"n":(\d+),/.exec(line)?.[1]
-    if (n && line.endsWith('}')) lines.push({ n: Number(n), text: line })
-  }
-  return lines
 }

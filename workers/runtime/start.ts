@@ -79,6 +79,7 @@ class RunningWorker {
         return answer
       },
       runQueue: (domain, by) => controlPlane.runQueue(domain, by),
+      tellQueue: (page) => controlPlane.sendQueuePage(page),
       reportSoon: () => this.#reports.soon(),
       stop: (cause) => {
         this.#stopped ??= this.#stop(cause)
@@ -139,13 +140,12 @@ class RunningWorker {
   /** Enrols, then ships events and reports. */
   async #enrol(): Promise<void> {
     const { controlPlane, events, log } = this.#parts
-    const { lastEvent } = await untilItWorks(
-      () => controlPlane.enrol(),
+    const stored = await untilItWorks(
+      () => controlPlane.storedEvents(events.id),
       this.#stopping.signal,
       (error) => log.warn({ error: reasonOf(error) }, 'cannot enrol with the API; retrying'),
     )
-    events.numberFrom(lastEvent)
-    events.startShipping()
+    await events.startShipping(stored)
     this.#reports.start()
   }
 

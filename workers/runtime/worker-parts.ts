@@ -35,8 +35,8 @@ export async function openWorkerParts(name: Service['name'], env: NodeJS.Process
   const controlPlane = new ControlPlane(required(env, 'POSTERN_API_URL'), { token, service: name, name: id, version })
   const events = await EventLog.open({
     directory: join(directory, 'events'),
-    send: (lines) => controlPlane.sendEvents(lines),
-    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not accept them'),
+    send: (batch) => controlPlane.sendEvents(batch),
+    failed: (error) => log.warn({ error: reasonOf(error) }, 'events wait on disk: storage does not take them'),
     refused: (error) => log.error({ error: reasonOf(error) }, 'events wait in memory: the disk does not take them'),
   })
   const logging = new Logging({

@@ -1,5 +1,6 @@
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
+import type { QueuePage } from '@postern/contract/queue-mirror.ts'
 import type { Replica, RowKind } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
@@ -12,7 +13,7 @@ import type { WorkerRequest, WorkerRequestAnswer } from '@postern/contract/worke
 
 /** The service's own status, requested for every report. */
 export type ServiceStatus = Pick<WorkerReport, 'observed' | 'generation' | 'sessions' | 'listeners'> &
-  Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'metrics'>>
+  Partial<Pick<WorkerReport, 'detail' | 'waiting' | 'acknowledged' | 'metrics'>>
 
 /** The message that a request stores or shows, in chunks. */
 export type MessageChunks = {
@@ -73,6 +74,11 @@ export type Worker = {
   reportOffences(offences: readonly Offence[]): Promise<OffenceBatchResponse>
   /** Requests that waiting mail for a domain is tried now (RFC 1985). Rejects if the API does not accept the request. */
   runQueue(domain: string, by: string): Promise<void>
+  /**
+   * Tells the API what waits in the queue. `everything`: it does not have what this page follows, and needs everything
+   * again. Rejects if the API is unreachable; the same page may be sent again.
+   */
+  tellQueue(page: QueuePage): Promise<'stored' | 'everything'>
   /** Sends the next report now instead of at its regular time, because its content has changed. */
   reportSoon(): void
   /** Stops the service, flushes events (within a time limit), removes the change queue, and tells the API. */

@@ -27,7 +27,7 @@ export type SmtpServiceOptions = {
   worker: Pick<Worker, 'id' | 'record' | 'reportSoon' | 'reportOffences' | 'runQueue' | 'wasAccepted'> &
     Partial<Pick<Worker, 'facts' | 'wants'>>
   spool: SpoolWriter
-  acceptedEvents?: Pick<AcceptedEvents, 'close'>
+  acceptedEvents?: Pick<AcceptedEvents, 'close' | 'counted' | 'countFrom'>
   lookups: OpenLookups
   environment: Environment
   machine: string
@@ -114,7 +114,9 @@ export class SmtpService implements Service {
     const { id, record, wants, facts, runQueue } = worker
     const offences = this.#offences
     const shared = { record, wants, facts, logins, offences, lookupClients: lookups, runQueue, trouble }
-    return new Receiver({ id, machine, policy, spool, ...shared })
+    const receiver = new Receiver({ id, machine, policy, spool, ...shared })
+    this.#options.acceptedEvents?.countFrom(receiver.counters)
+    return receiver
   }
 
   /** One after another: changes of settings, and further tries to open ports. */
@@ -212,6 +214,7 @@ export class SmtpService implements Service {
       sessions: this.#receiver?.sessions ?? 0,
       listeners: this.#listeners.open.map((one) => ({ ...one, name: one.name.slice(0, 20) })),
       ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+      ...(this.#options.acceptedEvents ? { acknowledged: this.#options.acceptedEvents.counted } : {}),
       metrics: {
         ...this.#receiver?.counters,
         offences_waiting: this.#offences.waiting,

@@ -1,7 +1,7 @@
 import type { Database } from '@postern/store/database.ts'
 import { makeSeal } from '@postern/store/seal.ts'
 import { pino } from 'pino'
-import type { Dependencies } from '../dependencies.ts'
+import type { Dependencies, EventStore, Log } from '../dependencies.ts'
 import { fixedBy } from '../environment.ts'
 import { newId } from '../new-id.ts'
 import { acme } from './acme.ts'
@@ -16,19 +16,26 @@ const version = '0.1.0'
 export type NodeOptions = {
   control: Database
   records: Database
+  eventStore: EventStore
   dataKey: string
   env: NodeJS.ProcessEnv
+  log: Log
   clientAddress: Dependencies['clientAddress']
 }
 
+/** What the API process says about itself. */
+export function processLog(env: NodeJS.ProcessEnv): Log {
+  return pino({ name: 'api', level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))
+}
+
 /** Builds the API's dependencies on Node. `settled` resolves when no background work is left. */
-export async function makeParts({ control, records, dataKey, env, clientAddress }: NodeOptions) {
+export async function makeParts({ control, records, eventStore, dataKey, env, log, clientAddress }: NodeOptions) {
   const work = new Set<Promise<unknown>>()
-  const log = pino({ name: 'api', level: env.POSTERN_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))
   const now = () => Date.now()
   const parts: Dependencies = {
     control,
     records,
+    eventStore,
     seal: await makeSeal(dataKey),
     passwords,
     certificates,

@@ -26,12 +26,15 @@ export function makeMetrics(): Metrics {
 }
 
 /** Builds the metrics from the current snapshot, so that removed workers leave no series behind. */
-function workersIn({ revision, duplicates, workers }: MetricsSnapshot): Registry {
+function workersIn({ revision, duplicates, balance, workers }: MetricsSnapshot): Registry {
   const registry = new Registry()
   const registers = [registry]
   new Gauge({ name: 'postern_revision', help: 'Newest revision of the settings.', registers }).set(revision)
   const help = 'Recipients whose mail was delivered or returned more than once.'
   new Counter({ name: 'postern_duplicates_total', help, registers }).inc(duplicates)
+  const balanceHelp =
+    'Recipients received but neither delivered, bounced, discarded nor queued; 0 if the books balance.'
+  new Gauge({ name: 'postern_books_balance', help: balanceHelp, registers }).set(balance)
   const states = Object.entries(workerStateMetrics).map(([name, help]) => {
     const gauge = new Gauge({ name: `postern_${name}`, help, labelNames, registers })
     return [name, gauge] as const

@@ -7,17 +7,20 @@ import { checkpointOf } from '@postern/store/checkpoint.ts'
 import { DatabaseError, openControl, openRecords } from '@postern/store/open.ts'
 import { createApp } from '../app.ts'
 import { renewCertificates } from '../certificates.ts'
+import type { EventStore } from '../dependencies.ts'
 import { startChangeQueues } from '../embedded/change-queues.ts'
 import { DataDirectoryInUse, lockDataDirectory, openDataDirectory } from '../embedded/data-directory.ts'
 import { type EmbeddedWorkers, startWorkers } from '../embedded/workers.ts'
 import { makeOwner, seed } from '../first-start.ts'
-import { applyRetention, sweep } from '../housekeeping.ts'
+import { applyRetention, compactLog, mergeLog, sweep } from '../housekeeping.ts'
 import { TokenKeys } from '../identity/keys.ts'
 import { periodically } from '../periodic.ts'
 import { clientAddressBehind } from './client-address.ts'
 import { consoleAt } from './console.ts'
 import { dataKeyOf } from './data-key.ts'
-import { makeParts } from './dependencies.ts'
+import { makeParts, processLog } from './dependencies.ts'
+import { openEventStore } from './event-store.ts'
+import { exporterTo } from './former-events.ts'
 
 /** The API as a process: API, console, change queues and workers on one machine. Started with `npm start`. */
 
@@ -35,7 +38,9 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const dataDirectory = resolve(env.POSTERN_DATA_DIR || './data')
   openDataDirectory(dataDirectory)
   const unlock = lockDataDirectory(dataDirectory)
-  const databases = await openDatabases(env, dataDirectory)
+  const log = processLog(env)
+  const eventStore = await openEventStore({ env, directory: dataDirectory, log, now: () => Date.now() })
+  const databases = await openDatabases(env, { dataDirectory, eventStore })
   const clientAddress = clientAddressBehind(blocksIn(env, 'POSTERN_API_PROXIES') ?? [])
   const bind = env.POSTERN_BIND || '127.0.0.1'
   const embeddedQueues = env.POSTERN_SQS_ENDPOINT
@@ -46,6 +51,8 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
   if (embeddedQueues) Object.assign(process.env, embeddedAws)
   const { parts, settled } = await makeParts({
     ...databases,
+    eventStore,
+    log,
     dataKey: dataKeyOf(env, dataDirectory),
     env: awsEnv,
     clientAddress,
@@ -76,6 +83,8 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     periodically(sweepEveryMs, () => sweep(parts), failed),
     periodically(retainEveryMs, () => applyRetention(parts, keys), failed),
     periodically(tendEveryMs, () => renewCertificates(parts), failed),
+    periodically(tendEveryMs, () => mergeLog(parts), failed),
+    periodically(tendEveryMs, () => compactLog(parts), failed),
   ]
   let starting: Promise<EmbeddedWorkers> | undefined
   let isStopping = false
@@ -90,6 +99,7 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
     await embeddedQueues?.close()
     databases.control.$client.close()
     databases.records.$client.close()
+    await eventStore.close()
     unlock()
     process.exit(0)
   }
@@ -105,17 +115,20 @@ async function start(env: NodeJS.ProcessEnv): Promise<void> {
 
 const embeddedAws = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'embedded', AWS_SECRET_ACCESS_KEY: 'embedded' }
 
-async function openDatabases(env: NodeJS.ProcessEnv, dataDirectory: string) {
+async function openDatabases(
+  env: NodeJS.ProcessEnv,
+  { dataDirectory, eventStore }: { dataDirectory: string; eventStore: EventStore },
+) {
   const authToken = env.POSTERN_DATABASE_AUTH_TOKEN
   const url = env.POSTERN_DATABASE_URL
   const file = (name: string) => join(dataDirectory, 'db', name)
   const checkpoint = checkpointOf(file('settings.db'))
   return {
     control: await openControl(url ? { url, authToken } : { url: `file:${file('settings.db')}`, checkpoint }),
-    records: await openRecords({
-      url: env.POSTERN_EVENTS_DATABASE_URL || url || `file:${file('events.db')}`,
-      authToken,
-    }),
+    records: await openRecords(
+      { url: env.POSTERN_EVENTS_DATABASE_URL || url || `file:${file('events.db')}`, authToken },
+      exporterTo(eventStore),
+    ),
   }
 }
 

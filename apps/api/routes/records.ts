@@ -1,6 +1,8 @@
+import { parseBlock } from '@postern/contract/network.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,
+  loggedMessageSchema,
   messageViewSchema,
   page,
   queueDoctorSchema,
@@ -10,14 +12,19 @@ import {
   writeResultSchema,
 } from '@postern/contract/views.ts'
 import { submissionQuerySchema, submissionSchema } from '@postern/contract/worker-requests.ts'
+import { type CountedColumn, countedColumns } from '@postern/log/columns.ts'
+import { messageOutcomes } from '@postern/log/messages.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { pageQuery } from '../pagination.ts'
 import { readBooks, readStats } from '../verbs/books.ts'
-import { readEvents, streamEvents } from '../verbs/events.ts'
+import { streamEvents } from '../verbs/event-stream.ts'
+import { exportEvents, readEvents, readSeries, readTop } from '../verbs/events.ts'
+import { findMessages } from '../verbs/find-messages.ts'
 import { readContent, submitMessage } from '../verbs/messages.ts'
 import { orderForMessage, orderForQueue, readMessage, readQueue, readSummary, runQueue } from '../verbs/queue.ts'
 import { readQueueDoctor } from '../verbs/queue-doctor.ts'
+import { reconcileQueue } from '../verbs/queue-mirror.ts'
 
 const time = z.iso.datetime({ offset: true })
 const action = orderActionSchema.exclude(['run'])
@@ -27,13 +34,44 @@ const ordered = writeResultSchema.extend({
   matched: z.number().int().optional(),
   orderIds: z.array(z.string()).optional(),
 })
-const eventQuery = z.strictObject({
-  type: z.string().max(1000).optional(),
-  worker: z.string().max(100).optional(),
-  messageId: id.optional(),
+const text = z.string().max(320)
+const codePattern = /^([2-5]\d\d|[245]\.\d{1,3}\.\d{1,3})$/
+/** The filters of the log. All of them must match. */
+const eventFilters = {
   since: time.optional(),
   until: time.optional(),
-})
+  type: z
+    .string()
+    .max(1000)
+    .optional()
+    .meta({ description: 'Event types, or beginnings such as delivery., separated by commas' }),
+  level: z.enum(['normal', 'verbose', 'debug']).optional().meta({ description: 'Events of this log level and below' }),
+  worker: z.string().max(100).optional(),
+  message: id.optional().meta({ description: 'The id of a message' }),
+  sender: text.optional().meta({ description: 'An address; empty for the null sender' }),
+  recipient: text.optional().meta({ description: 'An address, as in RCPT TO or after aliases' }),
+  domain: text.optional().meta({ description: 'The domain of a recipient' }),
+  client: z
+    .string()
+    .refine((text) => parseBlock(text) !== null, 'must be an IP address or a CIDR block')
+    .optional(),
+  login: text.optional(),
+  rule: z.string().max(100).optional(),
+  reason: z.string().max(100).optional(),
+  code: z
+    .string()
+    .regex(codePattern, 'must be a reply code such as 550 or an enhanced status code such as 5.7.1')
+    .optional(),
+  q: z.string().max(4096).optional().meta({ description: 'Words that must all occur in the event, in any case' }),
+}
+const streamQuery = z.strictObject(eventFilters).pick({ type: true, level: true, worker: true, message: true, q: true })
+const countedColumn = z.enum(countedColumns as [CountedColumn, ...CountedColumn[]])
+const searched = {
+  /** The search has looked at everything from here to `until`. */
+  searchedBackTo: z.string(),
+  /** `false` if the time for the search ran out before it was done. */
+  complete: z.boolean(),
+}
 const spanQuery = z.strictObject({
   since: time.optional(),
   until: time.optional(),
@@ -108,6 +146,36 @@ export const queueRoutes: Endpoint[] = [
     handle: (call) => runQueue(call),
   }),
   endpoint({
+    method: 'post',
+    path: '/v1/queue/reconcile',
+    scope: 'operator',
+    tag: 'Queue',
+    summary: 'Have the Queue Managers tell again what waits, within seconds. Nothing is tried or removed',
+    write: true,
+    status: 202,
+    answer: ordered,
+    handle: (call) => reconcileQueue(call),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/messages',
+    scope: 'viewer',
+    tag: 'Queue',
+    summary: 'Search messages, waiting and finished, and mail that was refused; newest first',
+    query: pageQuery.extend({
+      since: time.optional(),
+      until: time.optional(),
+      sender: eventFilters.sender,
+      recipient: eventFilters.recipient,
+      subject: text.optional().meta({ description: 'A part of the subject' }),
+      client: eventFilters.client,
+      outcome: z.enum(messageOutcomes).optional(),
+      q: eventFilters.q,
+    }),
+    answer: page(loggedMessageSchema).extend(searched),
+    handle: (call, { query }) => findMessages(call, query),
+  }),
+  endpoint({
     method: 'get',
     path: '/v1/messages/{id}',
     scope: 'viewer',
@@ -174,10 +242,62 @@ export const eventRoutes: Endpoint[] = [
     path: '/v1/events',
     scope: 'viewer',
     tag: 'Records',
-    summary: 'Events, newest first. q searches their text',
-    query: pageQuery.extend(eventQuery.shape),
-    answer: page(recordedEventSchema),
+    summary: 'Search the log, newest events first',
+    query: pageQuery.extend(eventFilters),
+    answer: page(recordedEventSchema).extend(searched),
     handle: (call, { query }) => readEvents(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/events/top',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Count events by the values of a column, most frequent first',
+    query: z.strictObject({
+      ...eventFilters,
+      by: countedColumn,
+      limit: z.coerce.number().int().min(1).max(1000).default(20),
+    }),
+    answer: z.object({
+      items: z.array(z.object({ value: z.union([z.string(), z.number()]), count: z.number().int() })),
+      ...searched,
+    }),
+    handle: (call, { query }) => readTop(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/events/series',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Count events over time, in all or by the most frequent values of a column',
+    query: z.strictObject({
+      ...eventFilters,
+      by: countedColumn.optional(),
+      stepMinutes: z.coerce.number().int().min(1).max(1440).default(60),
+    }),
+    answer: z.object({
+      items: z.array(
+        z.object({
+          at: z.string(),
+          /** `null`: all values beyond the most frequent ones. */
+          value: z.union([z.string(), z.number(), z.null()]).optional(),
+          count: z.number().int(),
+        }),
+      ),
+      ...searched,
+    }),
+    handle: (call, { query }) => readSeries(call, query),
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/events/export',
+    scope: 'viewer',
+    tag: 'Records',
+    summary: 'Download all matching events',
+    query: z.strictObject({ ...eventFilters, format: z.enum(['ndjson', 'csv', 'parquet']).default('ndjson') }),
+    answer: 'application/x-ndjson',
+    alsoMedia: ['text/csv', 'application/vnd.apache.parquet'],
+    handle: async (call, { query }) => exportEvents(call, query),
   }),
   endpoint({
     method: 'get',
@@ -185,7 +305,7 @@ export const eventRoutes: Endpoint[] = [
     scope: 'viewer',
     tag: 'Records',
     summary: 'Stream new events (server-sent events). Resume with Last-Event-ID',
-    query: eventQuery,
+    query: streamQuery,
     answer: 'text/event-stream',
     handle: (call, { query }, request) => streamEvents(call, query, request.headers.get('last-event-id') ?? undefined),
   }),

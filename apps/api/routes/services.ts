@@ -1,5 +1,6 @@
 import { serviceNameSchema } from '@postern/contract/services.ts'
 import { page, serviceViewSchema, workerViewSchema, writeResultSchema } from '@postern/contract/views.ts'
+import { forgetWaiting, waitingIn } from '@postern/store/records/queue-mirror.ts'
 import { deleteWorker } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
@@ -67,20 +68,29 @@ export const serviceRoutes: Endpoint[] = [
   endpoint({
     method: 'delete',
     path: '/v1/workers/{id}',
-    alsoAnswers: { 409: 'The worker is still running.' },
+    alsoAnswers: { 409: 'The worker is still running, or mail waits in it.' },
     scope: 'admin',
     tag,
     summary: 'Remove a worker that no longer exists',
     params: z.object({ id: z.string().max(100) }),
+    query: z.strictObject({ forgetWaiting: z.stringbool().default(false) }),
     write: true,
     answer: writeResultSchema,
-    handle: async (call, { params: { id } }) => {
+    handle: async (call, { params: { id }, query: { forgetWaiting: isForgotten } }) => {
       const worker = (await readWorkers(call.parts)).find((row) => row.id === id)
       if (!worker) throw new ProblemError(404, `There is no worker ${id}.`)
       if (worker.live) throw new ProblemError(409, `${id} is still running; stop it first.`)
+      const waiting = await waitingIn(call.parts.records, id)
+      if (waiting > 0 && !isForgotten)
+        throw new ProblemError(
+          409,
+          `${waiting} messages wait in ${id}. They stay on its disk. To remove them from the queue here, add forgetWaiting=true.`,
+        )
       const about = { action: 'worker.forget', kind: 'worker', entity: id, always: true }
       const result = await writeRevision(call, about, async () => ({}))
-      if (!call.write.dryRun) await deleteWorker(call.parts.records, id)
+      if (call.write.dryRun) return result
+      await deleteWorker(call.parts.records, id)
+      if (waiting > 0) await forgetWaiting(call.parts.records, id, call.parts.now())
       return result
     },
   }),

@@ -3,12 +3,13 @@ import { rfcSchema, rfcs } from '@postern/contract/rfcs.ts'
 import type { WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { headRevision } from '@postern/store/control/revisions.ts'
 import { booksTotal } from '@postern/store/records/books.ts'
-import { lastSeq } from '@postern/store/records/events.ts'
+import { storedUpTo } from '@postern/store/records/ingest.ts'
 import { isLive, listWorkers } from '@postern/store/records/workers.ts'
 import { z } from 'zod'
 import type { Dependencies, MetricsSnapshot } from '../dependencies.ts'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import { ProblemError } from '../problem.ts'
+import { balanceOf } from '../verbs/books.ts'
 import { readWorkers } from '../verbs/services.ts'
 
 const tag = 'System'
@@ -42,7 +43,7 @@ export const systemRoutes: Endpoint[] = [
     answer: z.object({ status: z.literal('ready') }),
     handle: async ({ parts }) => {
       try {
-        await Promise.all([headRevision(parts.control), lastSeq(parts.records)])
+        await Promise.all([headRevision(parts.control), storedUpTo(parts.records, '', '')])
       } catch {
         throw new ProblemError(503, 'A database does not answer.')
       }
@@ -76,8 +77,8 @@ async function snapshotOf(parts: Dependencies): Promise<MetricsSnapshot> {
       reported: live ? (report?.metrics ?? {}) : {},
     }
   })
-  const { duplicates } = await booksTotal(records)
-  return { revision, duplicates, workers }
+  const total = await booksTotal(records)
+  return { revision, duplicates: total.duplicates, balance: balanceOf(total), workers }
 }
 
 function stateOf(report: WorkerReport, lag: number): Partial<Record<WorkerStateMetric, number>> {

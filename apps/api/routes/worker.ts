@@ -1,10 +1,12 @@
 import { offenceBatchResponseSchema, offenceBatchSchema } from '@postern/contract/offences.ts'
+import { queuePageResponseSchema, queuePageSchema } from '@postern/contract/queue-mirror.ts'
 import {
   enrolRequestSchema,
   enrolResponseSchema,
   etrnRequestSchema,
+  eventBatchQuerySchema,
   eventBatchResponseSchema,
-  eventBatchSchema,
+  eventLogSchema,
   factBatchSchema,
   revisionIdSchema,
   workerReportResponseSchema,
@@ -19,10 +21,12 @@ import { z } from 'zod'
 import { type Endpoint, endpoint } from '../endpoint.ts'
 import type { TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
+import { eventsStored, takeEvents } from '../verbs/event-batches.ts'
 import { takeOffences } from '../verbs/offences.ts'
 import { runForDomain } from '../verbs/queue.ts'
+import { takeQueuePage } from '../verbs/queue-mirror.ts'
 import { listWorkerRequests, readChunk, readWorkerRequest, takeAnswer, takeChunk } from '../verbs/worker-requests.ts'
-import { changes, enrol, report, snapshot, takeEvents, takeFacts, workerOf } from '../verbs/workers.ts'
+import { changes, enrol, report, snapshot, takeFacts, workerOf } from '../verbs/workers.ts'
 
 const requestId = z.object({ id: z.string().max(100) })
 const chunk = requestId.extend({ n: z.string().regex(/^\d{1,4}$/) })
@@ -143,16 +147,38 @@ export function workerRoutes(keys: TokenKeys): Endpoint[] {
       },
     }),
     endpoint({
+      method: 'get',
+      path: '/v1/worker/events',
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'How far storage has a log of this worker',
+      query: eventLogSchema,
+      answer: eventBatchResponseSchema,
+      handle: (call, { query }) => eventsStored(call, query.log),
+    }),
+    endpoint({
       method: 'post',
       path: '/v1/worker/events',
       scope: 'worker',
       tag: 'For workers',
-      summary: 'Send a batch of events',
-      body: eventBatchSchema,
-      parse: 'verb',
-      bodyLimit: 16 * 1024 * 1024,
+      alsoAnswers: { 503: 'The log store does not take it now. Send it again.' },
+      summary: 'Send a batch of events (NDJSON, compressed with zstd)',
+      query: eventBatchQuerySchema,
+      streams: ['application/zstd'],
       answer: eventBatchResponseSchema,
-      handle: (call, { body }) => takeEvents(call, body),
+      handle: (call, { query }, request) => takeEvents(call, query, request),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/worker/queue',
+      alsoAnswers: { 409: 'The API has another position; tell everything again.' },
+      scope: 'worker',
+      tag: 'For workers',
+      summary: 'Tell what waits in the queue, and how many recipients were counted',
+      body: queuePageSchema,
+      bodyLimit: 16 * 1024 * 1024,
+      answer: queuePageResponseSchema,
+      handle: (call, { body }) => takeQueuePage(call, body),
     }),
     endpoint({
       method: 'post',

@@ -12,6 +12,7 @@ import { makeOwner, seed } from '../first-start.ts'
 import { newId } from '../new-id.ts'
 import { acme } from '../node/acme.ts'
 import { certificates } from '../node/certificates.ts'
+import { openEventStore } from '../node/event-store.ts'
 import { makeMetrics } from '../node/metrics.ts'
 import { passwords } from '../node/passwords.ts'
 import { replayer } from '../node/replayer.ts'
@@ -30,9 +31,15 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
   const notifications: { queueUrl: string; revision: number }[] = []
   const now = () => Date.now() + clock.ahead
   const file = join(directory, 'settings.db')
+  const log: Dependencies['log'] = {
+    info: () => {},
+    warn: () => {},
+    error: (fields, message) => console.error(message, fields),
+  }
   const parts: Dependencies = {
     control: await openControl({ url: `file:${file}`, checkpoint: checkpointOf(file) }),
     records: await openRecords({ url: `file:${join(directory, 'events.db')}` }),
+    eventStore: await openEventStore({ env: {}, directory, log, now }),
     seal: await makeSeal(dataKey),
     passwords,
     certificates,
@@ -44,7 +51,7 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
     },
     metrics: makeMetrics(),
     replayer,
-    log: { info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) },
+    log,
     now,
     newId: () => newId(now()),
     background: (promise) => {
@@ -137,7 +144,52 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
     smtp: worker('smtp'),
     queue: worker('queue'),
   }
-  return { app, parts, send, signIn, tokens, clock, notifications, directory, settled: () => Promise.allSettled(work) }
+  /** Sends a batch as it is. */
+  const sendBatch = async (
+    token: string,
+    { text, ...query }: { log: string; after: number; first: number; last: number; text: string },
+  ) => {
+    const path = `/v1/worker/events?${new URLSearchParams(Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]))}`
+    const response = await app.request(path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/zstd' },
+      body: (await parts.eventStore.pack(text)) as Uint8Array<ArrayBuffer>,
+    })
+    await declared({ method: 'POST', path, status: response.status, type: response.headers.get('content-type') })
+    return { status: response.status, json: await response.json() }
+  }
+  const positions = new Map<string, number>()
+  /** Numbers events as a worker does, and hands them over as one batch for each hour. Answers the last response. */
+  const sendEvents = async (token: string, events: readonly { type: string; at: string }[], log = '0a1b2c3d4e5f') => {
+    const key = `${token} ${log}`
+    let answer: Awaited<ReturnType<typeof sendBatch>> | undefined
+    for (const batch of Map.groupBy(events, ({ at }) => at.slice(0, 13)).values()) {
+      const after = positions.get(key) ?? 0
+      const lines = batch.map((event, i) => JSON.stringify({ n: after + 1 + i, ...event }))
+      answer = await sendBatch(token, {
+        log,
+        after,
+        first: after + 1,
+        last: after + batch.length,
+        text: `${lines.join('\n')}\n`,
+      })
+      if (answer.status === 200) positions.set(key, after + batch.length)
+    }
+    return answer as NonNullable<typeof answer>
+  }
+  return {
+    app,
+    parts,
+    send,
+    sendEvents,
+    sendBatch,
+    signIn,
+    tokens,
+    clock,
+    notifications,
+    directory,
+    settled: () => Promise.allSettled(work),
+  }
 }
 
 /** Writes by the owner, and the revision they lead to. `api` must exist before the first one. */

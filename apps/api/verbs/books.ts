@@ -38,9 +38,18 @@ export async function readBooks(call: Call, query: PeriodQuery): Promise<Books> 
     .map(({ report }) => report)
     .filter((report) => report !== undefined)
   const waiting = reports.map((report) => report.waiting?.recipients).filter((count) => count !== undefined)
+  const receivers = reports.map(({ acknowledged }) => acknowledged).filter((count) => count !== undefined)
   const intervals = await bookIntervals(parts.records, span)
   return {
-    total: { ...total, balance: total.received - total.delivered - total.bounced - total.discarded - total.queued },
+    total: { ...total, balance: balanceOf(total) },
+    ...(receivers.length > 0
+      ? {
+          receivers: {
+            messages: sum(receivers.map(({ messages }) => messages)),
+            recipients: sum(receivers.map(({ recipients }) => recipients)),
+          },
+        }
+      : {}),
     ...(waiting.length > 0 ? { queuedByWorkers: sum(waiting) } : {}),
     eventsUnsent: sum(reports.map(({ eventsUnsent }) => eventsUnsent)),
     intervals: intervals.map(({ at, worker, received, delivered, bounced, discarded, duplicates }) => ({
@@ -53,6 +62,13 @@ export async function readBooks(call: Call, query: PeriodQuery): Promise<Books> 
       duplicates,
     })),
   }
+}
+
+type Total = { received: number; delivered: number; bounced: number; discarded: number; queued: number }
+
+/** 0 if every recipient that was received has an outcome or waits. */
+export function balanceOf({ received, delivered, bounced, discarded, queued }: Total): number {
+  return received - delivered - bounced - discarded - queued
 }
 
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)

@@ -1,11 +1,11 @@
 import type { submissionQuerySchema } from '@postern/contract/worker-requests.ts'
 import { headRevision, recordAudit, StaleError } from '@postern/store/control/revisions.ts'
 import { chunkOf, dropChunks } from '@postern/store/records/message-chunks.ts'
-import { messageById } from '@postern/store/records/queue.ts'
 import { dropWorkerRequest } from '@postern/store/records/worker-requests.ts'
 import type { z } from 'zod'
 import type { Dependencies } from '../dependencies.ts'
-import { untilEvents } from '../event-signal.ts'
+import { recentEvents } from '../event-signal.ts'
+import { messageStory } from '../message-story.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import type { Call } from '../write-revision.ts'
@@ -76,8 +76,13 @@ const knownWithinMs = 1_000
 /** Waits for the worker's event, so that the client's next request finds the message. */
 async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
   const until = performance.now() + knownWithinMs
-  while (performance.now() < until && !signal.aborted && !(await messageById(parts.records, messageId)))
-    await untilEvents(parts, 100, signal)
+  const recent = recentEvents(parts)
+  while (
+    performance.now() < until &&
+    !signal.aborted &&
+    recent.after((event) => event.messageId === messageId) === undefined
+  )
+    await recent.more(100, signal)
 }
 
 /** Makes a version 8 UUID (RFC 9562 §5.8) from the hash. The same key always gives the same message id. */
@@ -92,11 +97,11 @@ function idFrom(hash: string): string {
  */
 export async function readContent(call: Call, messageId: string): Promise<Response> {
   const { parts } = call
-  const row = await messageById(parts.records, messageId)
-  if (!row) throw notFound(`message ${messageId}`)
+  const story = await messageStory(parts, messageId)
+  if (!story) throw notFound(`message ${messageId}`)
   await audit(call, 'message.read', messageId)
   const gone = new ProblemError(410, `Message ${messageId} is no longer in the queue, so its content is gone.`)
-  if (row.state === 'finished') throw gone
+  if (story.state === 'finished') throw gone
   const workers = await liveWorkers(parts, 'queue')
   if (workers.length === 0)
     throw new ProblemError(503, 'No Queue Manager is running, so the message cannot be shown. Try again later.')

@@ -1,22 +1,21 @@
 import type { Order, OrderAction, QueueFilter } from '@postern/contract/orders.ts'
 import type { MessageView, QueueItem, WriteResult } from '@postern/contract/views.ts'
-import { traceOf } from '@postern/store/records/events.ts'
 import {
   type MessageRow,
-  messageById,
   queueCounts,
   queuedIds,
   queuedMessages,
   type RecipientRow,
   recipientsOf,
+  waitingMessage,
 } from '@postern/store/records/queue.ts'
+import { messageStory } from '../message-story.ts'
 import { afterCursor, iso, pageOf } from '../pagination.ts'
 import { invalid, notFound, ProblemError } from '../problem.ts'
 import { type Call, writeRevision } from '../write-revision.ts'
-import { eventView } from './events.ts'
 
 /**
- * The queue as recorded in events, and the orders that operators place. An order is a row: numbered, audited and never
+ * The queue as the Queue Managers tell it, and the orders that operators place. An order is a row: numbered, audited and never
  * lost.
  */
 
@@ -37,19 +36,18 @@ export async function readQueue({ parts }: Call, { limit, cursor, q, ...filter }
 }
 
 function itemView(row: MessageRow, recipients: RecipientRow[]): QueueItem {
-  const waiting = recipients.filter(({ outcome }) => outcome === 'waiting')
-  const next = waiting.map(({ nextTryAt }) => nextTryAt).filter((at) => at !== null)
-  const reply = waiting.find(({ lastReply }) => lastReply !== null)?.lastReply
+  const next = recipients.map(({ nextTryAt }) => nextTryAt).filter((at) => at !== null)
+  const reply = recipients.find(({ lastReply }) => lastReply !== null)?.lastReply
   const cause = row.state === 'held' ? `held by ${row.hold}` : reply
   return {
     id: row.id,
-    state: row.state === 'finished' ? 'active' : row.state,
+    state: row.state,
     sender: row.sender,
-    recipients: waiting.map(({ address }) => address),
+    recipients: recipients.map(({ address }) => address),
     size: row.size,
     ...(row.subject === null ? {} : { subject: row.subject }),
-    receivedAt: iso(row.acceptedAt ?? 0),
-    attempts: Math.max(0, ...waiting.map(({ attempts }) => attempts)),
+    receivedAt: iso(row.receivedAt),
+    attempts: Math.max(0, ...recipients.map(({ attempts }) => attempts)),
     ...(next.length > 0 && row.state === 'deferred' ? { nextTryAt: iso(Math.min(...next)) } : {}),
     ...(cause ? { cause } : {}),
     worker: row.worker,
@@ -71,39 +69,9 @@ export async function readSummary({ parts }: Call) {
 }
 
 export async function readMessage({ parts }: Call, id: string): Promise<MessageView> {
-  const row = await messageById(parts.records, id)
-  if (!row) throw notFound(`message ${id}`)
-  const recipients = await recipientsOf(parts.records, [id])
-  const trace = (await traceOf(parts.records, id)).map(eventView)
-  return {
-    id,
-    // Delivery events may arrive before the acceptance event. Until then, the other recipients are unknown.
-    state: row.acceptedAt === null && row.state === 'finished' ? 'active' : row.state,
-    sender: row.sender,
-    recipients: recipients.map(({ address, original, outcome, attempts, lastReply, nextTryAt }) => ({
-      address,
-      original,
-      outcome,
-      attempts,
-      ...(lastReply === null ? {} : { lastReply }),
-      ...(nextTryAt === null || outcome !== 'waiting' ? {} : { nextTryAt: iso(nextTryAt) }),
-    })),
-    size: row.size,
-    ...(row.subject === null ? {} : { subject: row.subject }),
-    ...(row.acceptedAt === null ? {} : { receivedAt: iso(row.acceptedAt) }),
-    origin: row.origin,
-    ...(row.client === null ? {} : { client: JSON.parse(row.client) as { ip: string } }),
-    ...(row.revision === null ? {} : { revision: row.revision }),
-    attempts: trace.filter(({ type }) => attemptTypes.has(type)).map(attemptView),
-    trace,
-  }
-}
-
-const attemptTypes = new Set(['delivery.delivered', 'delivery.deferred', 'delivery.bounced'])
-
-function attemptView(event: ReturnType<typeof eventView>): MessageView['attempts'][number] {
-  const { id: _, n, text, title, type, messageId, ...fields } = event
-  return { ...fields, outcome: type.slice('delivery.'.length) } as unknown as MessageView['attempts'][number]
+  const found = await messageStory(parts, id)
+  if (!found) throw notFound(`message ${id}`)
+  return found
 }
 
 export type Asked = { action: OrderAction; to?: Order['to'] }
@@ -113,9 +81,11 @@ export type Asked = { action: OrderAction; to?: Order['to'] }
  * message still waits.
  */
 export async function orderForMessage(call: Call, id: string, asked: Asked): Promise<WriteResult> {
-  const row = await messageById(call.parts.records, id)
-  if (!row) throw notFound(`message ${id}`)
-  if (row.state === 'finished') throw new ProblemError(409, `Message ${id} is no longer in the queue.`)
+  if (await waitingMessage(call.parts.records, id)) return placeOrder(call, asked, [id])
+  // A message that is being delivered for the first time has no row yet. The Queue Manager knows it.
+  const story = await messageStory(call.parts, id)
+  if (!story) throw notFound(`message ${id}`)
+  if (story.state === 'finished') throw new ProblemError(409, `Message ${id} is no longer in the queue.`)
   return placeOrder(call, asked, [id])
 }
 

@@ -1,22 +1,17 @@
-import { recorderOf } from '@postern/contract/events.ts'
-import { describeIssues } from '@postern/contract/input-errors.ts'
 import { fitFor, holdsSecrets, type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import { eventBatchSchema, type FactBatch, type WorkerReport } from '@postern/contract/worker-protocol.ts'
+import type { FactBatch, WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { openRow } from '@postern/store/control/secrets.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { storeFacts } from '@postern/store/records/facts.ts'
-import { ingest, type RawEvent } from '@postern/store/records/ingest.ts'
 import { openWorkerRequests } from '@postern/store/records/worker-requests.ts'
-import { enrolWorker, highestEvent, putReport } from '@postern/store/records/workers.ts'
-import { recordApiEvent } from '../api-events.ts'
+import { enrolWorker, putReport } from '@postern/store/records/workers.ts'
 import type { Dependencies, Identity } from '../dependencies.ts'
-import { signalEvents } from '../event-signal.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
-import { invalid, ProblemError } from '../problem.ts'
+import { ProblemError } from '../problem.ts'
 import { sha256 } from '../request.ts'
 import type { Call } from '../write-revision.ts'
 
@@ -46,7 +41,7 @@ export async function enrol(
       401,
       `The enrolment token is not valid for the worker ${request.name} of the service ${request.service}.`,
     )
-  const lastEvent = await enrolWorker(parts.records, { id: request.name, service: request.service, now })
+  await enrolWorker(parts.records, { id: request.name, service: request.service, now })
   await recordAudit(parts.control, {
     id: parts.newId(),
     now,
@@ -61,7 +56,7 @@ export async function enrol(
     audiences.worker,
     workerSeconds,
   )
-  return { workerId: request.name, accessToken, expiresIn: workerSeconds, lastEvent }
+  return { workerId: request.name, accessToken, expiresIn: workerSeconds }
 }
 
 /**
@@ -196,76 +191,6 @@ export async function report(
   const { length: requests } = await openWorkerRequests(call.parts.records, workerId, 1)
   const { revision, id: revisionId } = await headOf(call.parts.control)
   return { revision, revisionId, requests }
-}
-
-/** Limit per batch. The books count all duplicates. */
-const maxToldOf = 10
-
-async function tellDuplicates(
-  { parts }: Call,
-  { worker, repeated }: { worker: string; repeated: ReadonlyMap<string, string[]> },
-): Promise<void> {
-  for (const [messageId, recipients] of [...repeated].slice(0, maxToldOf)) {
-    // The batch is already stored. If this event cannot be stored, that is no reason for the worker to send the batch
-    // again.
-    await recordApiEvent(parts, 'delivery.duplicate', { messageId, recipients, worker }).catch((error: unknown) =>
-      parts.log.warn({ error: String(error), messageId }, 'could not record a duplicate delivery'),
-    )
-  }
-}
-
-/** Stores a batch of events durably and exactly once. Returns the number up to which all events are stored. */
-export async function takeEvents(call: Call, body: unknown): Promise<{ acknowledged: number }> {
-  const events = isBatch(body) ? body.events : refusedBatch(body)
-  const worker = workerOf(call)
-  await refuseForged(call.parts, worker, events)
-  const { acknowledged, stored, repeated } = await ingest(call.parts.records, worker.workerId, events)
-  if (stored > 0) signalEvents(call.parts)
-  await tellDuplicates(call, { worker: worker.workerId, repeated })
-  await yieldToEventLoop()
-  return { acknowledged }
-}
-
-/** After an older backup is restored, a worker may be ahead of storage, but never by this many events. */
-const maxAhead = 100_000_000
-
-/** Refuses events of another service and numbers that are too far ahead. */
-async function refuseForged(
-  { records }: Dependencies,
-  { workerId, service }: WorkerIdentity,
-  events: readonly RawEvent[],
-): Promise<void> {
-  const foreign = events.find(({ type }) => (recorderOf(type) ?? service) !== service)
-  if (foreign)
-    throw new ProblemError(
-      403,
-      `Event ${foreign.n} is ${foreign.type}, which only ${recorderOf(foreign.type)} records; ${workerId} is enrolled for ${service}.`,
-    )
-  const last = events.reduce((n, event) => Math.max(n, event.n), 0)
-  const most = (await highestEvent(records, workerId)) + maxAhead
-  if (last > most)
-    throw invalid([
-      { path: 'events', message: `events contains the number ${last}; the highest allowed for ${workerId} is ${most}` },
-    ])
-}
-
-/**
- * Checks the same as `eventBatchSchema`, but without copying every event. Each event is parsed with the schema of its
- * type when it is stored. A batch that fails here goes to the schema, which explains the error.
- */
-function isBatch(body: unknown): body is { events: RawEvent[] } {
-  const { events, ...others } = body as { events?: unknown }
-  if (!Array.isArray(events) || events.length < 1 || events.length > 500 || Object.keys(others).length > 0) return false
-  return events.every(
-    (event) =>
-      Number.isSafeInteger(event?.n) && event.n >= 1 && typeof event.at === 'string' && typeof event.type === 'string',
-  )
-}
-
-function refusedBatch(body: unknown): RawEvent[] {
-  const result = eventBatchSchema.safeParse(body)
-  if (!result.success) throw invalid(describeIssues(result.error, body, eventBatchSchema))
-  return result.data.events
 }
 
 /** Stores a batch of facts for the replay, once. */

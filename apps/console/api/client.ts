@@ -13,8 +13,9 @@ export type Call = {
   signal?: AbortSignal
 }
 
+/** Leaves out what is `undefined`. An empty text is sent: it means something to a filter, e.g. the null sender. */
 export function urlOf(path: string, query: Query = {}): string {
-  const filled = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
+  const filled = Object.entries(query).filter(([, value]) => value !== undefined)
   const search = new URLSearchParams(filled.map(([key, value]) => [key, String(value)]))
   return filled.length > 0 ? `${path}?${search}` : path
 }

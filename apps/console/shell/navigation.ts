@@ -9,6 +9,7 @@ import {
   History,
   Inbox,
   type LucideIcon,
+  Mails,
   Power,
   Rewind,
   ScrollText,
@@ -32,6 +33,7 @@ export const places: readonly Place[] = [
   { to: '/', label: 'Overview', icon: Gauge, key: 'o' },
   { to: '/services', label: 'Services', icon: Power, key: 's' },
   { to: '/queue', label: 'Queue', icon: Inbox, key: 'q' },
+  { to: '/messages', label: 'Messages', icon: Mails, key: 'i' },
   { to: '/events', label: 'Events', icon: Activity, key: 'e' },
   {
     to: '/settings',

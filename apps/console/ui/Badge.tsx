@@ -47,6 +47,7 @@ function toneOf(state: string): Tone {
     case 'stopping':
     case 'deferred':
     case 'held':
+    case 'refused':
       return 'warn'
     default:
       return 'calm'

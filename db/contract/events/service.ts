@@ -27,6 +27,24 @@ export const serviceEvents = {
     tone: 'calm',
     sentence: ({ service, cause }) => `${service} stopped: ${cause}`,
   }),
+  /** Recorded by the API. Counts are recipients. */
+  'books.unbalanced': eventRow({
+    by: 'api',
+    title: 'Books do not balance',
+    fields: z.object({
+      balance: z.number().int(),
+      received: z.number().int(),
+      delivered: z.number().int(),
+      bounced: z.number().int(),
+      discarded: z.number().int(),
+      queued: z.number().int(),
+    }),
+    severity: 3,
+    operational: true,
+    tone: 'danger',
+    sentence: ({ balance, received, delivered, bounced, discarded, queued }) =>
+      `the books are off by ${balance}: ${received} received, ${delivered} delivered, ${bounced} bounced, ${discarded} discarded, ${queued} queued`,
+  }),
   'service.state': eventRow({
     title: 'Service changed state',
     fields: z.object({

@@ -141,5 +141,36 @@ export const recordsMigrations: Migration[] = [
     "statements": [
       "ALTER TABLE `recipients` ADD `waiting_cause` text;"
     ]
+  },
+  {
+    "name": "0008_event-files",
+    "statements": [
+      "CREATE TABLE `event_logs` (\n\t`worker` text NOT NULL,\n\t`log` text NOT NULL,\n\t`acknowledged` integer NOT NULL,\n\tPRIMARY KEY(`worker`, `log`)\n);",
+      "DROP TABLE IF EXISTS `events_text`;",
+      "DROP TABLE `events`;",
+      "ALTER TABLE `workers` DROP COLUMN `acknowledged`;",
+      "ALTER TABLE `workers` DROP COLUMN `highest`;"
+    ]
+  },
+  {
+    "name": "0009_waiting-mail",
+    "statements": [
+      "CREATE TABLE `books_alarm` (\n\t`id` integer PRIMARY KEY NOT NULL,\n\t`balance` integer NOT NULL\n);",
+      "CREATE TABLE `queue_mirrors` (\n\t`queue_manager` text PRIMARY KEY NOT NULL,\n\t`incarnation` integer DEFAULT 0 NOT NULL,\n\t`position` integer DEFAULT -1 NOT NULL,\n\t`run` integer DEFAULT 0 NOT NULL,\n\t`next_page` integer DEFAULT 0 NOT NULL,\n\t`complete` integer DEFAULT 0 NOT NULL,\n\t`version` integer DEFAULT 0 NOT NULL,\n\t`counts_id` integer,\n\t`messages` integer DEFAULT 0 NOT NULL,\n\t`received` integer DEFAULT 0 NOT NULL,\n\t`delivered` integer DEFAULT 0 NOT NULL,\n\t`bounced` integer DEFAULT 0 NOT NULL,\n\t`discarded` integer DEFAULT 0 NOT NULL,\n\t`waiting` integer DEFAULT 0 NOT NULL\n);",
+      "CREATE TABLE `waiting_messages` (\n\t`queue_manager` text NOT NULL,\n\t`id` text NOT NULL,\n\t`worker` text NOT NULL,\n\t`received_at` integer NOT NULL,\n\t`sender` text NOT NULL,\n\t`size` integer NOT NULL,\n\t`subject` text,\n\t`origin` text NOT NULL,\n\t`client` text,\n\t`revision` integer NOT NULL,\n\t`state` text NOT NULL,\n\t`hold` text NOT NULL,\n\t`run` integer NOT NULL,\n\tPRIMARY KEY(`queue_manager`, `id`)\n);",
+      "CREATE INDEX `waiting_messages_id` ON `waiting_messages` (`id`);",
+      "CREATE INDEX `waiting_messages_state` ON `waiting_messages` (`state`,`id`);",
+      "CREATE TABLE `waiting_recipients` (\n\t`queue_manager` text NOT NULL,\n\t`message_id` text NOT NULL,\n\t`n` integer NOT NULL,\n\t`address` text NOT NULL,\n\t`original` text NOT NULL,\n\t`domain` text NOT NULL,\n\t`attempts` integer NOT NULL,\n\t`last_reply` text,\n\t`cause` text,\n\t`waiting_cause` text,\n\t`next_try_at` integer,\n\tPRIMARY KEY(`queue_manager`, `message_id`, `n`)\n);",
+      "CREATE INDEX `waiting_recipients_message` ON `waiting_recipients` (`message_id`);",
+      "CREATE INDEX `waiting_recipients_domain` ON `waiting_recipients` (`domain`,`message_id`);"
+    ]
+  },
+  {
+    "name": "0010_projections-dropped",
+    "statements": [
+      "INSERT INTO `books` (`minute`, `worker`, `received`) SELECT 0, 'migration', sum(`delivered` + `bounced` + `discarded` - `received`) FROM `books` WHERE true HAVING count(*) > 0;",
+      "DROP TABLE `messages`;",
+      "DROP TABLE `recipients`;"
+    ]
   }
 ]

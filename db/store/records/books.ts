@@ -1,21 +1,36 @@
 import { sql } from 'drizzle-orm'
 import type { Queries } from '../database.ts'
-import type { MinuteCounts } from './event-effects.ts'
+
+/** Of a minute and a worker. `messages`, `refused` and `loginFailures` count those, the others recipients. */
+export type MinuteCounts = {
+  received: number
+  delivered: number
+  bounced: number
+  discarded: number
+  messages: number
+  deferred: number
+  refused: number
+  loginFailures: number
+  /** Recipients that got a second outcome: delivered twice, or returned twice. */
+  duplicates: number
+}
 
 export type BooksRow = Pick<MinuteCounts, 'received' | 'delivered' | 'bounced' | 'discarded' | 'duplicates'>
 
 /**
- * Returns the number of all recipients received so far, and of those waiting now. The two are counted separately, so
- * that they can disagree.
+ * Returns the number of all recipients received so far, and of those waiting now. The first come from what the Queue
+ * Managers count, the others are the rows of what they told, so that the two can disagree. While a Queue Manager tells
+ * everything again, its own number counts.
  */
 export async function booksTotal(queries: Queries): Promise<BooksRow & { queued: number }> {
-  const [sums] = await queries.all<BooksRow>(sql`
+  // One statement, so that no page of a Queue Manager comes between the two.
+  const [sums] = await queries.all<BooksRow & { queued: number }>(sql`
     select coalesce(sum(received), 0) as received, coalesce(sum(delivered), 0) as delivered, coalesce(sum(bounced), 0) as bounced,
-      coalesce(sum(discarded), 0) as discarded, coalesce(sum(duplicates), 0) as duplicates from books`)
-  const [waiting] = await queries.all<{ queued: number }>(
-    sql`select count(*) as queued from recipients where outcome = 'waiting'`,
-  )
-  return { received: 0, delivered: 0, bounced: 0, discarded: 0, duplicates: 0, ...sums, queued: waiting?.queued ?? 0 }
+      coalesce(sum(discarded), 0) as discarded, coalesce(sum(duplicates), 0) as duplicates,
+      (select coalesce(sum(case when complete then (select count(*) from waiting_recipients r
+        where r.queue_manager = m.queue_manager) else waiting end), 0) from queue_mirrors m) as queued
+    from books`)
+  return { received: 0, delivered: 0, bounced: 0, discarded: 0, duplicates: 0, queued: 0, ...sums }
 }
 
 export type Span = { since: number; until: number; stepMs: number; worker?: string | undefined }
@@ -30,10 +45,29 @@ export function bookIntervals(queries: Queries, { since, until, stepMs, worker }
     group by 1, 2 order by 1, 2 limit 10000`)
 }
 
-/** Counts refusals by the reason of their verdict. Reads the events of the span, so keep it short. */
-export function refusalsByCause(queries: Queries, { since, until }: { since: number; until: number }) {
-  return queries.all<{ cause: string; n: number }>(sql`
-    select coalesce(json ->> '$.verdict.reason', 'unknown') as cause, count(*) as n from events
-    where at >= ${since} and at < ${until} and type in ('session.refused', 'command.refused', 'message.refused')
-    group by 1 order by 2 desc`)
+/**
+ * Remembers that an event tells of this balance. @returns `false` if one did already, or the books balanced and balance
+ */
+export async function isNewBalance(queries: Queries, balance: number): Promise<boolean> {
+  const changed = await queries.all<{ balance: number }>(sql`
+    insert into books_alarm (id, balance) values (1, ${balance})
+    on conflict (id) do update set balance = excluded.balance where balance <> excluded.balance returning balance`)
+  return changed.length > 0 && balance !== 0
+}
+
+/**
+ * Sets how many recipients of an hour got a second outcome. Counting the hour again changes nothing.
+ * @returns how many more there are than before
+ */
+export async function setDuplicates(
+  queries: Queries,
+  { hour, worker, duplicates }: { hour: number; worker: string; duplicates: number },
+): Promise<number> {
+  const [before] = await queries.all<{ duplicates: number }>(
+    sql`select duplicates from books where minute = ${hour} and worker = ${worker}`,
+  )
+  await queries.run(sql`
+    insert into books (minute, worker, duplicates) values (${hour}, ${worker}, ${duplicates})
+    on conflict (minute, worker) do update set duplicates = excluded.duplicates`)
+  return duplicates - (before?.duplicates ?? 0)
 }

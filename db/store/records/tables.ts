@@ -1,7 +1,6 @@
-import { sql } from 'drizzle-orm'
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
-/** The records' database: events and their projections. Times are milliseconds since the epoch. */
+/** The records' database: what waits, the workers, and the books. Times are milliseconds since the epoch. */
 
 /** The last report of each worker. */
 export const workers = sqliteTable('workers', {
@@ -12,68 +11,60 @@ export const workers = sqliteTable('workers', {
   heartbeatAt: integer('heartbeat_at').notNull(),
   /** A `WorkerReport` as JSON. */
   report: text(),
-  /** Every event up to and including this number is stored. */
-  acknowledged: integer().notNull().default(0),
-  /** The highest number stored. It exceeds `acknowledged` if a batch overtook another. */
-  highest: integer().notNull().default(0),
 })
 
-/**
- * `seq` is the order in which storage received the events, used as cursor and Last-Event-ID. `json` holds the event's
- * own fields. Empty `text`: the event is not part of the log and is kept for traces.
- */
-export const events = sqliteTable(
-  'events',
+/** How far storage has each log of a worker. The events are in the log store. */
+export const eventLogs = sqliteTable(
+  'event_logs',
   {
-    seq: integer().primaryKey({ autoIncrement: true }),
     worker: text().notNull(),
-    n: integer().notNull(),
-    at: integer().notNull(),
-    type: text().notNull(),
-    messageId: text('message_id'),
-    text: text().notNull(),
-    json: text().notNull(),
+    /** The worker's own name for the log. */
+    log: text().notNull(),
+    /** Everything up to and including this number is stored. */
+    acknowledged: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.worker, table.log] })],
+)
+
+/** What waits, as the Queue Managers tell it (db/contract/queue-mirror.ts). One that is delivered at once is never here. */
+export const waitingMessages = sqliteTable(
+  'waiting_messages',
+  {
+    queueManager: text('queue_manager').notNull(),
+    id: text().notNull(),
+    /** The worker that accepted it. */
+    worker: text().notNull(),
+    receivedAt: integer('received_at').notNull(),
+    sender: text().notNull(),
+    size: integer().notNull(),
+    subject: text(),
+    origin: text().notNull(),
+    client: text(),
+    revision: integer().notNull(),
+    /** `active`, `deferred`, `held`. */
+    state: text().notNull(),
+    /** Who or what holds the message; empty: nobody. */
+    hold: text().notNull(),
+    /** Of `queue_mirrors` when it was told. */
+    run: integer().notNull(),
   },
   (table) => [
-    uniqueIndex('events_worker_n').on(table.worker, table.n),
-    index('events_message').on(table.messageId),
-    index('events_at').on(table.at),
+    primaryKey({ columns: [table.queueManager, table.id] }),
+    index('waiting_messages_id').on(table.id),
+    index('waiting_messages_state').on(table.state, table.id),
   ],
 )
 
-/** Projection of events: one row for each message. `acceptedAt` is null while only its deliveries are known. */
-export const messages = sqliteTable(
-  'messages',
+export const waitingRecipients = sqliteTable(
+  'waiting_recipients',
   {
-    id: text().primaryKey(),
-    worker: text().notNull(),
-    acceptedAt: integer('accepted_at'),
-    sender: text().notNull().default(''),
-    size: integer().notNull().default(0),
-    subject: text(),
-    origin: text().notNull().default('smtp'),
-    client: text(),
-    revision: integer(),
-    /** `active`, `deferred`, `held`, `finished`. */
-    state: text().notNull().default('active'),
-    /** Who or what holds the message; empty when released. The newest `holdAt` wins, in any order of events. */
-    hold: text().notNull().default(''),
-    holdAt: integer('hold_at').notNull().default(0),
-    touchedAt: integer('touched_at').notNull(),
-  },
-  (table) => [index('messages_state').on(table.state, table.id)],
-)
-
-export const recipients = sqliteTable(
-  'recipients',
-  {
+    queueManager: text('queue_manager').notNull(),
     messageId: text('message_id').notNull(),
+    n: integer().notNull(),
     address: text().notNull(),
     original: text().notNull(),
     domain: text().notNull(),
-    /** `waiting` until the first final event. A recipient counts once, however often an event is repeated. */
-    outcome: text().notNull().default('waiting'),
-    attempts: integer().notNull().default(0),
+    attempts: integer().notNull(),
     lastReply: text('last_reply'),
     cause: text(),
     /** The `WaitingCause` (db/contract/waiting-causes.ts) of the last attempt; null before the first. */
@@ -81,11 +72,34 @@ export const recipients = sqliteTable(
     nextTryAt: integer('next_try_at'),
   },
   (table) => [
-    primaryKey({ columns: [table.messageId, table.address] }),
-    // Most recipients are finished, so the index covers only the waiting ones.
-    index('recipients_waiting').on(table.messageId).where(sql`outcome = 'waiting'`),
+    primaryKey({ columns: [table.queueManager, table.messageId, table.n] }),
+    index('waiting_recipients_message').on(table.messageId),
+    index('waiting_recipients_domain').on(table.domain, table.messageId),
   ],
 )
+
+/** How far each Queue Manager has told what waits, and the last counts that were added to the books. */
+export const queueMirrors = sqliteTable('queue_mirrors', {
+  queueManager: text('queue_manager').primaryKey(),
+  incarnation: integer().notNull().default(0),
+  /** -1: not known; everything has to be told again. */
+  position: integer().notNull().default(-1),
+  /** Of the last time that everything was told, and its next page. */
+  run: integer().notNull().default(0),
+  nextPage: integer('next_page').notNull().default(0),
+  /** 0 while everything is told: rows from before are still there. */
+  complete: integer().notNull().default(0),
+  /** Counts the pages stored. Each is stored only on top of the one that its writer has seen. */
+  version: integer().notNull().default(0),
+  /** The last `QueueCounts`, null before the first. */
+  countsId: integer('counts_id'),
+  messages: integer().notNull().default(0),
+  received: integer().notNull().default(0),
+  delivered: integer().notNull().default(0),
+  bounced: integer().notNull().default(0),
+  discarded: integer().notNull().default(0),
+  waiting: integer().notNull().default(0),
+})
 
 /** Requests from the API to workers (db/contract/worker-requests.ts). */
 export const workerRequests = sqliteTable(
@@ -116,8 +130,8 @@ export const messageChunks = sqliteTable(
 )
 
 /**
- * Counts for each minute and worker. The first four count recipients, the others events. Rows are never removed,
- * because the totals are their sums.
+ * Counts for each minute and worker: recipients, but `messages`, and refusals and failed logins. They are differences of
+ * what the workers count. Rows are never removed, because the totals are their sums.
  */
 export const books = sqliteTable(
   'books',
@@ -170,3 +184,6 @@ export const factsLost = sqliteTable('facts_lost', {
   until: integer().notNull(),
   sessions: integer().notNull(),
 })
+
+/** The balance that the last event told of; no row, or 0: the books balanced. */
+export const booksAlarm = sqliteTable('books_alarm', { id: integer().primaryKey(), balance: integer().notNull() })

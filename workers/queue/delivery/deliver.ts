@@ -3,6 +3,7 @@ import { SpoolDamaged } from '@postern/spool/spool.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import { type DeliveryJob, deferred, type QueuedMessage } from '../message/message.ts'
 import { type Attempt, deferredOutcome, type Outcome, sameOutcome } from '../message/outcome.ts'
+import { reasonText } from '../message/waiting-reason.ts'
 import type { Destination } from '../route/destination.ts'
 import { attempt } from './attempt.ts'
 import type { AttemptContext } from './attempt-context.ts'
@@ -105,7 +106,8 @@ export async function concludeOrPutBack(
   try {
     await conclude({ mail, recipients, retry: false }, result, outcomeContext)
   } catch (error) {
-    const cause = `the notification could not be stored: ${(error as Error).message}`.slice(0, 500)
+    const reply = `the notification could not be stored: ${(error as Error).message}`
+    const cause = reasonText({ cause: 'internal-error', reply })
     const nextAt = outcomeContext.clock.now() + pauseMs
     const back = recipients.map((r) => ({
       r,

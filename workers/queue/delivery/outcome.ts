@@ -7,6 +7,7 @@ import type { DeliveryJob, PendingRecipient, QueuedMessage } from '../message/me
 import { deferred, held } from '../message/message.ts'
 import type { Attempt, Outcome, Via } from '../message/outcome.ts'
 import type { QueueClock } from '../message/queue-clock.ts'
+import { heldBy, reasonText } from '../message/waiting-reason.ts'
 import { delayWarningDue, nextTry } from './retry-time.ts'
 
 /**
@@ -208,15 +209,15 @@ function wordsOf(reply: { reply: string; givenUp?: string }): string {
 }
 
 function changeFor(mail: QueuedMessage, decided: RecipientDecision, now: number): Change {
-  if (decided.kind !== 'deferred') return { r: decided.r, to: 'final' }
+  if (decided.kind !== 'deferred') return { r: decided.r, to: decided.kind }
   const waiting: PendingRecipient = {
     state: deferred,
     tries: decided.tries,
     nextAt: decided.at,
-    cause: decided.reply.slice(0, 500),
+    cause: reasonText(decided),
   }
   if (mail.ordered === 'hold')
-    return { r: decided.r, to: { ...waiting, state: held, nextAt: now, cause: mail.orderedBy } }
+    return { r: decided.r, to: { ...waiting, state: held, nextAt: now, cause: heldBy(waiting.cause, mail.orderedBy) } }
   return { r: decided.r, to: waiting }
 }
 

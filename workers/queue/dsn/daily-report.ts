@@ -31,6 +31,7 @@ export function dailyReport(
       origin: 'report',
       sender: '',
       recipients: ownRecipients(to, settings),
+      subject,
       body: '7bit',
       smtpUtf8: /[^\x00-\x7f]/.test(to),
       hops: 0,

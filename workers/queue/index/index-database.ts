@@ -1,15 +1,20 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import type { QueueCounts } from '@postern/contract/queue-mirror.ts'
 import type Database from 'better-sqlite3'
-import { active, deferred, held } from '../message/message.ts'
+import { active, deferred, type RecipientState } from '../message/message.ts'
 import { type ClockReading, resumeClock } from '../message/queue-clock.ts'
+import { CountsTable, nothingCounted } from './counts.ts'
+import { DueRows, type Loaded } from './due-rows.ts'
 import { damagedMarkerPath, type IndexFiles, isDamage, openDatabase } from './index-file.ts'
+import { IndexOrders } from './index-orders.ts'
 import { adopt, finishRebuild, type Rebuilt, type Scanned } from './rebuild.ts'
-import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild, RecipientRow } from './rows.ts'
+import type { Commit, Counts, MessageRow, Opened, OrderEffect, Rebuild } from './rows.ts'
 import { attachSidecar } from './sidecar.ts'
 import { compareWithSidecar, ForeignIndex } from './sidecar-check.ts'
 import { prepare } from './statements.ts'
 import { StoredClock } from './stored-clock.ts'
+import { type EverythingPage, Untold, type UntoldPage } from './untold.ts'
 
 /**
  * The Queue Manager's own SQLite file. Runs in a thread of its own, synchronously: nothing else waits for it.
@@ -25,11 +30,6 @@ import { StoredClock } from './stored-clock.ts'
  */
 const pauseAfterCrashes = 'CASE WHEN interrupted < 4 THEN 0 ELSE min(1000 << min(interrupted - 4, 11), 1800000) END'
 
-type MessageRecord = Omit<MessageRow, 'recipients' | 'waitsSince' | 'warned' | 'overlay'> & {
-  received_at: number
-  warned: number
-}
-
 export class IndexDatabase {
   readonly #db: Database.Database
   readonly #path: string
@@ -42,12 +42,22 @@ export class IndexDatabase {
 
   /** Numbers of messages met while the index is rebuilt. */
   #seen = new Set<number>()
+  readonly #counted: CountsTable
+  readonly #untold: Untold
+  readonly #orders: IndexOrders
+  readonly #due: DueRows
 
-  private constructor(path: string, db: Database.Database) {
+  private constructor(path: string, db: Database.Database, counted: CountsTable) {
     this.#path = path
     this.#db = db
     this.#statements = prepare(db)
     this.#clock = new StoredClock(db)
+    this.#counted = counted
+    const untold = new Untold(db)
+    this.#untold = untold
+    const moved = (from: RecipientState, to: RecipientState, rows: number) => this.#recountState(from, to, rows)
+    this.#orders = new IndexOrders(this.#statements, { moved, changed: (n) => untold.changed(n) })
+    this.#due = new DueRows(this.#statements, moved)
   }
 
   /**
@@ -91,8 +101,9 @@ export class IndexDatabase {
     const db = openDatabase(files.path)
     try {
       const state = attachSidecar(db, files.sidecar, files.now)
-      const database = new IndexDatabase(files.path, db)
       const rebuild = compareWithSidecar(db, state, { replaces, hasMail: files.hasMail })
+      const counted = new CountsTable(db, { now: files.now, preferSidecar: rebuild === 'older' })
+      const database = new IndexDatabase(files.path, db, counted)
       return { database, found: { ...database.#recover(files.now), ...(rebuild ? { rebuild } : {}) } }
     } catch (error) {
       db.close()
@@ -114,6 +125,9 @@ export class IndexDatabase {
       )
       .run(clock.now).changes
     this.#recount()
+    this.#transact(() => {
+      if (this.#counted.isNew) this.#counted.balance(this.#waitingRecipients())
+    })
     // Numbers of messages that never came into the table are lost with the process, and nobody refers to them.
     const lastN = (db.prepare('SELECT max(n) FROM messages').pluck().get() as number | null) ?? 0
     const cursors = db.prepare('SELECT writer, cursor FROM cursors').raw().all() as [string, string][]
@@ -134,6 +148,7 @@ export class IndexDatabase {
     let added = 0
     this.#transact(() => {
       added = adopt(this.#db, scanned, { now: this.#openedAt, seen: this.#seen, insert: (row) => this.#insert(row) })
+      this.#counted.add({ ...nothingCounted(), messages: added })
     })
     return { added }
   }
@@ -143,14 +158,21 @@ export class IndexDatabase {
     let rebuilt: Rebuilt = { missing: 0 }
     this.#transact(() => {
       rebuilt = finishRebuild(this.#db, given, this.#seen)
+      this.#recount()
+      this.#counted.balance(this.#waitingRecipients())
+      this.#untold.forgetTold()
     })
     this.#seen.clear()
-    this.#recount()
     return rebuilt
   }
 
   get counts(): Counts {
     return this.#counts
+  }
+
+  #waitingRecipients(): number {
+    const [active, deferred, held] = this.#counts.recipients
+    return active + deferred + held
   }
 
   #recount(): void {
@@ -171,9 +193,10 @@ export class IndexDatabase {
   commit(commit: Commit): { known: number[] } {
     const known: number[] = []
     this.#transact(() => {
+      this.#counted.add(commit.counts)
       for (const message of commit.insert) if (!this.#insert(message)) known.push(message.n)
       for (const row of commit.update) this.#update(row)
-      for (const { n, r } of commit.remove) this.#remove(n, r)
+      for (const removed of commit.remove) this.#remove(removed)
       for (const { n, location, segment } of commit.relocate) this.#relocate(n, location, segment)
       for (const { n, overlay } of commit.overlay) this.#statements.overlay.run(overlay, n)
       for (const n of commit.warned) this.#statements.warned.run(n)
@@ -193,13 +216,19 @@ export class IndexDatabase {
       this.#db
         .transaction(() => {
           work()
+          this.#counted.write()
+          this.#untold.write()
           this.#statements.changed.run()
           this.#statements.sidecarChanged.run()
         })
         .immediate()
     } catch (error) {
       if (isDamage(error)) writeFileSync(damagedMarkerPath(this.#path), String(error))
-      else this.#recount()
+      else {
+        this.#recount()
+        this.#counted.reload()
+        this.#untold.reload()
+      }
       throw error
     }
   }
@@ -214,6 +243,7 @@ export class IndexDatabase {
     rerouted,
     warned,
     headerEdits,
+    summary,
     recipients,
   }: MessageRow): boolean {
     const { insertMessage, insertRecipient, overlay: insertOverlay } = this.#statements
@@ -224,6 +254,9 @@ export class IndexDatabase {
       this.#counts.recipients[state]++
     }
     if (headerEdits !== '') insertOverlay.run(headerEdits, n)
+    this.#untold.summary(n, summary)
+    this.#untold.changed(n)
+    this.#counted.add({ ...nothingCounted(), received: recipients.length })
     this.#counts.messages++
     this.#wait(segment, 1, bytes)
     return true
@@ -231,14 +264,23 @@ export class IndexDatabase {
 
   #update({ n, r, state, tries, nextAt, cause }: Commit['update'][number]): void {
     if (this.#statements.update.run(state, tries, nextAt, cause, n, r).changes === 0) return
+    this.#untold.changed(n)
     this.#counts.recipients[active]--
     this.#counts.recipients[state]++
   }
 
-  #remove(n: number, r: number[]): void {
-    for (const each of r) this.#counts.recipients[active] -= this.#statements.remove.run(n, each).changes
-    const gone = this.#statements.removeMessage.get(n, n) as { segment: string; bytes: number } | undefined
-    if (!gone) return
+  #remove({ n, r, outcome }: Commit['remove'][number]): void {
+    let removed = 0
+    for (const each of r) removed += this.#statements.remove.run(n, each).changes
+    if (removed === 0) return
+    this.#counts.recipients[active] -= removed
+    this.#counted.add({ ...nothingCounted(), [outcome]: removed })
+    const gone = this.#statements.removeMessage.get(n, n) as { id: string; segment: string; bytes: number } | undefined
+    if (!gone) {
+      this.#untold.changed(n)
+      return
+    }
+    this.#untold.gone(n, gone.id)
     this.#statements.removeOverlay.run(n)
     this.#counts.messages--
     this.#wait(gone.segment, -1, -gone.bytes)
@@ -259,44 +301,16 @@ export class IndexDatabase {
     else this.#waiting.delete(segment)
   }
 
-  /** Domains after `after` with deferred mail, and when the first of it is due; one seek for each, however much waits. */
-  domains({ after, limit }: { after: string; limit: number }): [domain: string, dueAt: number][] {
-    const found: [string, number][] = []
-    let at = after
-    while (found.length < limit) {
-      const next = this.#statements.nextDomain.raw().get(at) as [string, number] | undefined
-      if (!next) break
-      found.push(next)
-      at = next[0]
-    }
-    return found
+  domains(given: { after: string; limit: number }): [domain: string, dueAt: number][] {
+    return this.#due.domains(given)
   }
 
-  /**
-   * Takes due mail into work: about so many recipients of each domain, and about `limit` in all, a message never in part.
-   * They are active when this returns. `stoppedAt`: the first domain that was not asked, because that was enough.
-   */
-  load({ now, quotas, limit }: { now: number; quotas: [domain: string, max: number][]; limit: number }): Loaded {
-    const taken = new Map<number, MessageRow>()
-    let left = limit
-    let stoppedAt: string | undefined
+  load(given: { now: number; quotas: [domain: string, max: number][]; limit: number }): Loaded {
+    let loaded: Loaded = { rows: [] }
     this.#transact(() => {
-      for (const [domain, max] of quotas) {
-        if (left <= 0) {
-          stoppedAt = domain
-          break
-        }
-        for (const row of this.#statements.due.all(domain, now, max) as DueRow[]) {
-          if (left <= 0) break
-          if (taken.has(row.n)) continue
-          // What one attempt deferred together is one attempt again, however many recipients that are.
-          const rows = this.#statements.dueOfMessage.all(row.n, now) as DueRow[]
-          for (const each of rows) this.#activate(each, taken)
-          left -= rows.length
-        }
-      }
+      loaded = this.#due.load(given)
     })
-    return { rows: [...taken.values()], ...(stoppedAt ? { stoppedAt } : {}) }
+    return loaded
   }
 
   /** Where a message lies of which something waits. */
@@ -304,72 +318,60 @@ export class IndexDatabase {
     return this.#statements.locate.get(id) as { location: string; bytes: number } | undefined
   }
 
-  /** The same for all that waits of these messages, whatever its state or time. */
   take(ids: string[]): MessageRow[] {
-    const taken = new Map<number, MessageRow>()
+    let taken: MessageRow[] = []
     this.#transact(() => {
-      for (const id of ids) {
-        for (const row of this.#statements.ofMessage.all(id) as DueRow[]) this.#activate(row, taken)
-      }
+      taken = this.#due.take(ids)
     })
-    return [...taken.values()]
-  }
-
-  #activate({ n, r, domain, state, tries, next_at, cause }: DueRow, taken: Map<number, MessageRow>): void {
-    this.#statements.activate.run(n, r)
-    this.#counts.recipients[state]--
-    this.#counts.recipients[active]++
-    let message = taken.get(n)
-    if (!message) {
-      const { received_at: waitsSince, warned, ...rest } = this.#statements.message.get(n) as MessageRecord
-      const headerEdits = (this.#statements.overlayOf.pluck().get(n) as string | undefined) ?? ''
-      message = { ...rest, waitsSince, warned: warned === 1, headerEdits, recipients: [] }
-      taken.set(n, message)
-    }
-    const row: RecipientRow = { r, domain, state: active, tries, nextAt: next_at, cause }
-    message.recipients.push(row)
+    return taken
   }
 
   /** Carries out an order on what waits in the table, active rows excepted. Answers the ids of messages it matched. */
-  order({ action, ids, at, by, rerouted }: OrderEffect): string[] {
-    const matched: string[] = []
+  order(effect: OrderEffect): string[] {
+    let matched: string[] = []
     this.#transact(() => {
-      for (const id of ids) {
-        const n = this.#statements.numberOf.pluck().get(id) as number | undefined
-        if (n === undefined) continue
-        matched.push(id)
-        if (action === 'hold') this.#move(n, [deferred], held, 0, by)
-        if (action === 'release') this.#move(n, [held], deferred, at, '')
-        if (action === 'retry' || action === 'reroute') this.#move(n, [deferred], deferred, at, undefined)
-        if (action === 'reroute') this.#statements.reroute.run(rerouted, n)
-      }
+      matched = this.#orders.carryOut(effect)
     })
     return matched
   }
 
-  #move(n: number, from: (1 | 2)[], to: 1 | 2, at: number, cause: string | undefined): void {
-    for (const state of from) {
-      const { changes } = this.#statements.move.run(to, at, cause ?? null, n, state)
-      this.#counts.recipients[state] -= changes
-      this.#counts.recipients[to] += changes
-    }
+  #recountState(from: RecipientState, to: RecipientState, rows: number): void {
+    this.#counts.recipients[from] -= rows
+    this.#counts.recipients[to] += rows
   }
 
   /** Makes everything deferred due, or what waits for one domain, a few thousand rows a call; answers how many it moved: call until it is none. */
-  hasten({ at, limit, domain: only }: { at: number; limit: number; domain?: string | undefined }): number {
+  hasten(given: { at: number; limit: number; domain?: string | undefined }): number {
     let moved = 0
     this.#transact(() => {
-      if (only !== undefined) moved = this.#statements.hasten.run(at, only, at, limit).changes
-      if (only !== undefined) return
-      let domain = ''
-      while (moved < limit) {
-        const last = this.#statements.latest.get(domain) as { domain: string; next_at: number } | undefined
-        if (!last) break
-        domain = last.domain
-        moved += this.#statements.hasten.run(at, domain, at, limit - moved).changes
-      }
+      moved = this.#orders.hasten(given)
     })
     return moved
+  }
+
+  counted(): QueueCounts {
+    return { ...this.#counted.all, waiting: this.#waitingRecipients() }
+  }
+
+  /** What the API has not been told; `undefined`: everything has to be. `wallAhead`: of the queue's clock. */
+  untold(wallAhead: number): (UntoldPage & { counts: QueueCounts }) | undefined {
+    const page = this.#untold.page(wallAhead)
+    return page && { ...page, counts: this.counted() }
+  }
+
+  everything(given: { after: number; wallAhead: number }): EverythingPage {
+    return this.#untold.everything(given)
+  }
+
+  /** Of messages that waited before the index kept any. */
+  summaries(given: { n: number; summary: string }[]): void {
+    this.#db.transaction(() => {
+      for (const { n, summary } of given) this.#untold.summary(n, summary)
+    })()
+  }
+
+  told(position: number): void {
+    this.#untold.told(position)
   }
 
   waiting(): [segment: string, { messages: number; bytes: number }][] {
@@ -391,6 +393,3 @@ export class IndexDatabase {
     this.#db.close()
   }
 }
-
-type Loaded = { rows: MessageRow[]; stoppedAt?: string }
-type DueRow = { n: number; r: number; domain: string; state: 0 | 1 | 2; tries: number; next_at: number; cause: string }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
+import { countsSchema } from './counts.ts'
 import { schema } from './statements.ts'
 
 /** The index's file: of which release it is, and whether it is whole. */
@@ -14,7 +15,7 @@ export function openDatabase(path: string): Database.Database {
     db.pragma('cache_size = -32768')
     const version = db.pragma('user_version', { simple: true }) as number
     if (version !== 0 && version !== schemaVersion) throw new Error(anotherRelease(db, path, version))
-    db.exec(schema)
+    db.exec(schema + countsSchema('main'))
     db.pragma(`user_version = ${schemaVersion}`)
     return db
   } catch (error) {

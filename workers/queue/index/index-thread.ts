@@ -10,12 +10,16 @@ export type Index = {
   opened: Opened
   /** As of the last answer. */
   counts: Counts
+  /** Called after an answer to what may have changed rows or counts. */
+  onChange: (() => void) | undefined
   ask<Q extends Exclude<keyof IndexRequests, 'open' | 'close'>>(
     question: Q,
     ...given: IndexRequests[Q] extends null ? [] : [IndexRequests[Q]]
   ): Promise<ReturnType<IndexDatabase[Q]>>
   close(reading: ClockReading): Promise<void>
 }
+
+const changing: ReadonlySet<keyof IndexRequests> = new Set(['commit', 'order', 'hasten', 'finishRebuild'])
 
 /** Rejects with ThreadError; its code is SQLite's, e.g. SQLITE_FULL. */
 export async function openIndex(files: IndexFiles): Promise<Index> {
@@ -29,6 +33,7 @@ export async function openIndex(files: IndexFiles): Promise<Index> {
   const ask = async (question: keyof IndexRequests, given: unknown): Promise<unknown> => {
     const { answer, counts } = await thread.ask({ id: thread.nextId(), question, given })
     index.counts = counts
+    if (changing.has(question)) index.onChange?.()
     return answer
   }
   try {

@@ -7,6 +7,8 @@ import {
   type PendingRecipient,
   type QueuedMessage,
 } from '../message/message.ts'
+import { summaryOf } from '../message/summary.ts'
+import { addCounts, type Counted, type FinalOutcome, nothingCounted } from './counts.ts'
 import type { Index } from './index-thread.ts'
 import type { Commit, MessageRow } from './rows.ts'
 
@@ -29,8 +31,8 @@ export type IndexWriterOptions = {
   fatal(error: Error): void
 }
 
-/** What to do with one recipient of an active message. `final`: it has its outcome and is removed. */
-export type Change = { r: number; to: 'final' | PendingRecipient }
+/** What to do with one recipient of an active message: it has a final outcome and is removed, or it waits. */
+export type Change = { r: number; to: FinalOutcome | PendingRecipient }
 
 /** Milliseconds in which changes gather for a transaction. */
 const pauseBetween = 50
@@ -78,30 +80,37 @@ export class IndexWriter {
 
   #settleUnrecorded(mail: QueuedMessage, changes: readonly Change[]): void {
     const batch = mail.batch as Batch
+    let isSettled = false
     for (const { r, to } of changes) {
       const was = mail.pending.get(r)
       if (!was) continue
+      isSettled = true
       if (was.state === active) batch.busy--
-      if (to === 'final') {
+      if (typeof to === 'string') {
         mail.pending.delete(r)
+        mail[to]++
         this.unrecorded.recipients--
       } else mail.pending.set(r, to)
     }
-    if (mail.pending.size === 0) {
+    // A damaged message ends where it is found and where it is tried. Only one of the two ends it.
+    if (isSettled && mail.pending.size === 0) {
       this.unrecorded.messages--
       batch.finished.push(mail.envelope.id)
+      countFinals(batch.counts, mail)
     }
     this.#wake(batch.busy === 0)
   }
 
   #settleRecorded(mail: QueuedMessage, changes: readonly Change[]): void {
-    const gone: number[] = []
     for (const { r, to } of changes) {
       if (!mail.pending.delete(r)) continue
-      if (to === 'final') gone.push(r)
-      else this.#next.update.push({ n: mail.n, r, ...to })
+      if (typeof to !== 'string') this.#next.update.push({ n: mail.n, r, ...to })
+      else {
+        const last = this.#next.remove.at(-1)
+        if (last?.n === mail.n && last.outcome === to) last.r.push(r)
+        else this.#next.remove.push({ n: mail.n, r: [r], outcome: to })
+      }
     }
-    if (gone.length > 0) this.#next.remove.push({ n: mail.n, r: gone })
     this.#dirty = true
     this.#wake(true)
   }
@@ -184,6 +193,7 @@ export class IndexWriter {
       const noted: string[] = []
       while (batches[0] && (this.#all || isComplete(batches[0]))) {
         last = batches.shift() as Batch
+        addCounts(commit.counts, last.counts)
         for (const mail of last.messages) this.#record(mail, commit)
         if (last.noted > 0) noted.push(last.cursor)
       }
@@ -202,6 +212,7 @@ export class IndexWriter {
     mail.batch = undefined
     mail.recorded = true
     if (mail.pending.size === 0) return
+    countFinals(commit.counts, mail)
     this.unrecorded.messages--
     this.unrecorded.recipients -= mail.pending.size
     commit.insert.push(rowOf(mail))
@@ -210,9 +221,20 @@ export class IndexWriter {
   }
 }
 
+/** A message, and those of its recipients that got their outcome without a row. */
+function countFinals(counts: Counted, { delivered, bounced, discarded }: QueuedMessage): void {
+  counts.messages++
+  counts.received += delivered + bounced + discarded
+  counts.delivered += delivered
+  counts.bounced += bounced
+  counts.discarded += discarded
+}
+
 function noteFinished(batch: Batch, commit: Commit): void {
   if (batch.noted === batch.finished.length) return
   batch.noted = batch.finished.length
+  addCounts(commit.counts, batch.counts)
+  batch.counts = nothingCounted()
   commit.finished.push({ writer: batch.writer, cursor: batch.cursor, ids: [...batch.finished] })
 }
 
@@ -253,6 +275,7 @@ export function rowOf({
     rerouted: rerouted ? `${rerouted.host}:${rerouted.port}` : '',
     warned,
     headerEdits: headerEdits ? editsText(headerEdits) : '',
+    summary: JSON.stringify(summaryOf(envelope)),
     recipients,
   }
 }
@@ -264,6 +287,7 @@ function emptyCommit(): Commit {
     insert: [],
     update: [],
     remove: [],
+    counts: nothingCounted(),
     relocate: [],
     warned: [],
     overlay: [],

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
 import Database from 'better-sqlite3'
 import { afterEach, expect, test } from 'vitest'
+import { reasonFrom } from '../message/waiting-reason.ts'
 import { TestServer } from '../test/server.ts'
 import { Testbed, until } from '../test/testbed.ts'
 
@@ -135,10 +136,15 @@ test('the index lost: holds, tries, the warning and the route survive', async ()
   expect(box.queue.index.opened.rebuild).toBe('lost')
   expect(box.queue.status().waiting.byState.held).toBe(1)
   const rows = new Map((await rowsOf(box, [held, rerouted, warned, ...rest])).map((each) => [each.id, each]))
-  expect(rows.get(held)?.recipients).toMatchObject([{ tries: 1, cause: 'ops' }])
+  const reasonOf = (id: string) => reasonFrom(rows.get(id)?.recipients[0]?.cause ?? '', false)
+  expect(rows.get(held)?.recipients).toMatchObject([{ tries: 1 }])
+  expect(reasonOf(held)).toMatchObject({ holder: 'ops', reply: '450 4.2.1 busy' })
   expect(rows.get(rerouted)).toMatchObject({ rerouted: '127.0.0.9:25' })
   expect(rows.get(warned)).toMatchObject({ warned: true, recipients: [{ tries: 4 }] })
-  for (const id of rest) expect(rows.get(id)?.recipients).toMatchObject([{ tries: 1, cause: '450 4.2.1 busy' }])
+  for (const id of rest) {
+    expect(rows.get(id)?.recipients).toMatchObject([{ tries: 1 }])
+    expect(reasonOf(id)).toMatchObject({ reply: '450 4.2.1 busy' })
+  }
 })
 
 test('a rebuild that is cut short begins again: copies are not forgotten', async () => {

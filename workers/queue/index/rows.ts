@@ -1,9 +1,10 @@
 import type { RecipientState } from '../message/message.ts'
 import type { ClockReading, ClockStart } from '../message/queue-clock.ts'
+import type { Counted, FinalOutcome } from './counts.ts'
 
 /** What the index keeps of waiting mail, as it crosses between the event loop and the index's thread: arrays, no classes. */
 
-/** `r`: the recipient's index in the envelope. `nextAt`: by the queue's clock. `cause`: the last reply, or who holds it. */
+/** `r`: the recipient's index in the envelope. `nextAt`: by the queue's clock. `cause`: why it waits (message/waiting-reason.ts). */
 export type RecipientRow = {
   r: number
   domain: string
@@ -26,6 +27,8 @@ export type MessageRow = {
   warned: boolean
   /** How the delivered message differs, as text; empty: not known yet. */
   headerEdits: string
+  /** What an operator is shown (message/summary.ts), as JSON. Only written: empty in what comes from the index. */
+  summary: string
   recipients: RecipientRow[]
 }
 
@@ -39,7 +42,9 @@ export type Commit = {
   cursors: [writer: string, cursor: string, batches: string[]][]
   insert: MessageRow[]
   update: Update[]
-  remove: { n: number; r: number[] }[]
+  remove: { n: number; r: number[]; outcome: FinalOutcome }[]
+  /** Of recipients that never had a row. */
+  counts: Counted
   relocate: { n: number; location: string; segment: string }[]
   warned: number[]
   overlay: { n: number; overlay: string }[]

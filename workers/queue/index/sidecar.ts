@@ -1,11 +1,13 @@
 import { renameSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { countsSchema } from './counts.ts'
 
 /**
  * A small SQLite file that lies with the segments, so that an index and its segments know that they belong together, and
  * which of the two was put back from a backup. It says which index took the segments over (`incarnation`), after how many
  * transactions (`changes`), and keeps what no segment tells and a rebuilt index would have forgotten: tries, holds,
- * warnings given and other routes, of the messages that have any. Mail that is delivered at once never comes into it.
+ * warnings given and other routes, of the messages that have any, and what was counted. Mail that is delivered at once
+ * only changes the counts.
  *
  * It is attached to the index's connection and kept by triggers of that connection, so no change can pass it by. It is
  * committed after the index: it may be a transaction behind it, never ahead.
@@ -20,6 +22,7 @@ CREATE TABLE IF NOT EXISTS sidecar.known_recipients (
 CREATE TABLE IF NOT EXISTS sidecar.known_messages (
   id TEXT PRIMARY KEY, warned INTEGER NOT NULL, rerouted TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+${countsSchema('sidecar')}
 `
 
 /** A row that is worked on keeps what was known of it: that is what it goes back to after a crash. */

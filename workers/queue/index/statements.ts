@@ -1,4 +1,6 @@
 import type Database from 'better-sqlite3'
+import { heldBySql, releasedSql } from '../message/waiting-reason.ts'
+import { untoldSchema } from './untold.ts'
 
 /** The index's tables, and everything that is asked of them. */
 
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS finished (
 CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS used_by (release TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+${untoldSchema}
 CREATE TRIGGER IF NOT EXISTS message_inserted AFTER INSERT ON messages BEGIN
   UPDATE facts SET value = value + 1 WHERE name = 'messages';
 END;
@@ -48,7 +51,7 @@ export function prepare(db: Database.Database) {
     ),
     remove: db.prepare('DELETE FROM recipients WHERE n = ? AND r = ? AND state = 0'),
     removeMessage: db.prepare(
-      'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING segment, octets AS bytes',
+      'DELETE FROM messages WHERE n = ? AND NOT EXISTS (SELECT 1 FROM recipients WHERE n = ?) RETURNING id, segment, octets AS bytes',
     ),
     changed: db.prepare("UPDATE facts SET value = value + 1 WHERE name = 'changes'"),
     sidecarChanged: db.prepare("UPDATE sidecar_facts SET value = value + 1 WHERE name = 'changes'"),
@@ -79,14 +82,16 @@ export function prepare(db: Database.Database) {
     ),
     locate: db.prepare('SELECT location, octets AS bytes FROM messages WHERE id = ?'),
     numberOf: db.prepare('SELECT n FROM messages WHERE id = ?'),
-    move: db.prepare(
-      'UPDATE recipients SET state = ?, next_at = ?, cause = coalesce(?, cause) WHERE n = ? AND state = ?',
+    hold: db.prepare(`UPDATE recipients SET state = 2, next_at = 0, cause = ${heldBySql} WHERE n = ? AND state = 1`),
+    release: db.prepare(
+      `UPDATE recipients SET state = 1, next_at = ?, cause = ${releasedSql} WHERE n = ? AND state = 2`,
     ),
+    retry: db.prepare('UPDATE recipients SET next_at = ? WHERE n = ? AND state = 1'),
     reroute: db.prepare('UPDATE messages SET rerouted = ? WHERE n = ?'),
     latest: db.prepare('SELECT domain, next_at FROM recipients WHERE state = 1 AND domain > ? ORDER BY domain LIMIT 1'),
     hasten: db.prepare(
       `UPDATE recipients SET next_at = ? WHERE (n, r) IN
-       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?)`,
+       (SELECT n, r FROM recipients WHERE state = 1 AND domain = ? AND next_at > ? LIMIT ?) RETURNING n`,
     ),
     inSegment: db.prepare(
       `SELECT n, id, location FROM messages WHERE segment = ?

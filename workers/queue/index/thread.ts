@@ -17,6 +17,11 @@ export type IndexRequests = {
   order: OrderEffect
   hasten: { at: number; limit: number; domain?: string | undefined }
   waiting: null
+  counted: null
+  untold: number
+  everything: { after: number; wallAhead: number }
+  summaries: { n: number; summary: string }[]
+  told: number
   inSegment: { segment: string; limit: number }
   doneOrders: string[]
   adopt: Scanned
@@ -45,6 +50,11 @@ const answers: { [Q in keyof IndexRequests]: (given: IndexRequests[Q]) => unknow
   order: (given) => database.order(given),
   hasten: (given) => database.hasten(given),
   waiting: () => database.waiting(),
+  counted: () => database.counted(),
+  untold: (given) => database.untold(given),
+  everything: (given) => database.everything(given),
+  summaries: (given) => database.summaries(given),
+  told: (given) => database.told(given),
   inSegment: (given) => database.inSegment(given),
   doneOrders: (given) => database.doneOrders(given),
   adopt: (given) => database.adopt(given),

@@ -15,6 +15,7 @@ export type PendingRecipient = {
   tries: number
   /** By the queue's clock. */
   nextAt: number
+  /** Why it waits (waiting-reason.ts). */
   cause: string
 }
 
@@ -41,6 +42,10 @@ export type QueuedMessage = {
   warned: boolean
   /** Recipients in memory without a final outcome, by their index in the envelope. */
   readonly pending: Map<number, PendingRecipient>
+  /** Recipients that got their outcome before the message had a row. */
+  delivered: number
+  bounced: number
+  discarded: number
   /** What an operator ordered while it was being delivered: done when the attempt comes back. */
   ordered: 'hold' | 'bounce' | 'delete' | undefined
   orderedBy: string
@@ -62,6 +67,8 @@ export type Batch = {
   /** Ids of messages that are finished, and how many of them are noted in the index. */
   readonly finished: string[]
   noted: number
+  /** Of finished messages that are not noted. */
+  counts: { messages: number; received: number; delivered: number; bounced: number; discarded: number }
 }
 
 /** Milliseconds. Long enough for a few thousand messages to be delivered without rows. */

@@ -8,6 +8,7 @@ import { editsFrom } from '../message/header-edits.ts'
 import type { QueuedMessage } from '../message/message.ts'
 import { active, deferred, held } from '../message/message.ts'
 import type { QueueClock } from '../message/queue-clock.ts'
+import { reasonText } from '../message/waiting-reason.ts'
 import { hostAndPort } from '../route/destination.ts'
 import type { Transport } from './concurrency-slots.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -152,7 +153,7 @@ export class DueLoader {
         state: held,
         tries,
         nextAt: 0,
-        cause: detail,
+        cause: reasonText({ holder: detail }),
       }))
       indexWriter.add({ update })
       return undefined
@@ -175,6 +176,9 @@ export class DueLoader {
       rerouted: row.rerouted ? hostAndPort(row.rerouted) : undefined,
       warned: row.warned,
       pending: new Map(),
+      delivered: 0,
+      bounced: 0,
+      discarded: 0,
       ordered: undefined,
       orderedBy: '',
     }

@@ -8,6 +8,7 @@ import type { QueuedMessage } from '../message/message.ts'
 import { active, held } from '../message/message.ts'
 import type { Attempt, Outcome } from '../message/outcome.ts'
 import type { QueueClock } from '../message/queue-clock.ts'
+import { heldBy } from '../message/waiting-reason.ts'
 import type { DueLoader } from './due-loader.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -155,7 +156,12 @@ export class Orders {
       if (action === 'hold') {
         const waiting = scheduler.withdraw(mail)
         const change = (r: number) =>
-          ({ state: held, tries: mail.pending.get(r)?.tries ?? 0, nextAt: 0, cause: by }) as const
+          ({
+            state: held,
+            tries: mail.pending.get(r)?.tries ?? 0,
+            nextAt: 0,
+            cause: heldBy(mail.pending.get(r)?.cause ?? '', by),
+          }) as const
         indexWriter.settle(
           mail,
           waiting.map((r) => ({ r, to: change(r) })),

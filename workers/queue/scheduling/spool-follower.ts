@@ -10,12 +10,14 @@ import type {
   Batch as SpoolBatch,
   SpoolReader,
 } from '@postern/spool/spool.ts'
+import { nothingCounted } from '../index/counts.ts'
 import type { Index } from '../index/index-thread.ts'
 import { type IndexWriter, rowOf } from '../index/index-writer.ts'
 import type { ActiveMessages } from '../message/active-messages.ts'
 import type { Batch, QueuedMessage } from '../message/message.ts'
 import { active, deferred, held, type RecipientState } from '../message/message.ts'
 import type { QueueClock } from '../message/queue-clock.ts'
+import { reasonText } from '../message/waiting-reason.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** Takes over what the spool's writers made durable. */
@@ -116,7 +118,16 @@ export class SpoolFollower {
     const arrived =
       this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
     const messages = arrived.map((arrival) => this.#mailFor(arrival, cautious))
-    const batch: Batch = { writer, cursor, takenAt: performance.now(), messages, busy: 0, finished: [], noted: 0 }
+    const batch: Batch = {
+      writer,
+      cursor,
+      takenAt: performance.now(),
+      messages,
+      busy: 0,
+      finished: [],
+      noted: 0,
+      counts: nothingCounted(),
+    }
     const lost = damages.flatMap((damage) => this.#damaged(damage))
     for (const { mail } of lost) messages.push(mail)
     for (const mail of messages) {
@@ -181,7 +192,7 @@ export class SpoolFollower {
   }): QueuedMessage {
     const { envelope, location, segment, bytes, state } = given
     const pending: QueuedMessage['pending'] = new Map()
-    const cause = envelope.hold ?? ''
+    const cause = reasonText({ holder: envelope.hold ?? '' })
     for (let r = 0; r < envelope.recipients.length; r++) pending.set(r, { state, tries: 0, nextAt: 0, cause })
     return {
       n: this.#options.activeMessages.nextNumber(),
@@ -197,6 +208,9 @@ export class SpoolFollower {
       rerouted: undefined,
       warned: false,
       pending,
+      delivered: 0,
+      bounced: 0,
+      discarded: 0,
       ordered: undefined,
       orderedBy: '',
     }

@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
+import type { EventBatch } from '@postern/contract/worker-protocol.ts'
 import { Dns } from '@postern/net/dns.ts'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
@@ -10,16 +12,15 @@ import { replicaFrom } from './testbed.ts'
 /** For tests: a Queue Manager in a process of its own, to be killed. Tells its parent the id of each message delivered, once that is on disk. */
 const [directory = '', port = ''] = process.argv.slice(2)
 const spool = join(directory, 'spool')
-const tell = (lines: readonly string[]) => {
-  for (const line of lines) {
+const tell = async ({ content, last }: EventBatch) => {
+  for (const line of zstdDecompressSync(content).toString().trim().split('\n')) {
     const event = JSON.parse(line)
     if (event.type === 'delivery.delivered') process.send?.(event.messageId)
   }
-  return Promise.resolve(JSON.parse(lines.at(-1) ?? '{"n":0}').n as number)
+  return last
 }
 const log = await EventLog.open({ directory: join(directory, 'events'), send: tell })
-log.numberFrom(0)
-log.startShipping()
+await log.startShipping(0)
 const queue = await Queue.open({
   dataDirectory: directory,
   reader: openLocalReader({ directory: spool }),

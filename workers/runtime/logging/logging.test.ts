@@ -30,6 +30,7 @@ function logging(settings: Partial<LoggingSettings>) {
 }
 
 function record({ made }: ReturnType<typeof logging>) {
+  made.record('worker.stopped', { service: 'smtp', cause: 'SIGTERM' })
   made.record('auth.succeeded', { client, login: 'ann', mechanism: 'PLAIN' })
   made.record('session.opened', { client, session: 's', listener: 'smtp' })
   made.record('session.dialogue', { client, session: 's', from: 'client', text: 'NOOP' })
@@ -53,12 +54,16 @@ async function serve(take: (socket: Socket) => void): Promise<{ server: Server; 
 
 describe('what storage is given', () => {
   it.each([
-    ['storage', 'off', ['auth.succeeded false']],
-    ['storage', 'normal', ['auth.succeeded true']],
-    ['storage', 'verbose', ['auth.succeeded true', 'session.opened true']],
-    ['storage', 'debug', ['auth.succeeded true', 'session.opened true', 'session.dialogue true']],
-    ['none', 'debug', ['auth.succeeded false']],
-    ['syslog', 'debug', ['auth.succeeded false']],
+    ['storage', 'off', ['worker.stopped false']],
+    ['storage', 'normal', ['worker.stopped true', 'auth.succeeded true']],
+    ['storage', 'verbose', ['worker.stopped true', 'auth.succeeded true', 'session.opened true']],
+    [
+      'storage',
+      'debug',
+      ['worker.stopped true', 'auth.succeeded true', 'session.opened true', 'session.dialogue true'],
+    ],
+    ['none', 'debug', ['worker.stopped false']],
+    ['syslog', 'debug', ['worker.stopped false']],
   ] as const)('%s, %s', (destination, level, expected) => {
     const it = logging({ destination, level })
     record(it)
@@ -70,7 +75,7 @@ describe('what storage is given', () => {
     const it = logging({ level: 'debug' })
     it.events.unsent = 60_000
     record(it)
-    expect(it.kept.map(({ type }) => type)).toEqual(['auth.succeeded'])
+    expect(it.kept.map(({ type }) => type)).toEqual(['worker.stopped', 'auth.succeeded'])
   })
 })
 

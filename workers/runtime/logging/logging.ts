@@ -1,6 +1,14 @@
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
-import { classicLines, isLogged, jsonLine, type Logged, levelOf, severityOf } from '@postern/contract/log-lines.ts'
+import {
+  classicLines,
+  isLogged,
+  isOperational,
+  jsonLine,
+  type Logged,
+  levelOf,
+  severityOf,
+} from '@postern/contract/log-lines.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
 import { defaultSettings, type LoggingSettings } from '@postern/contract/settings.ts'
 import type { EventLog } from '../event-log.ts'
@@ -78,8 +86,9 @@ export class Logging {
     const at = new Date().toISOString()
     // A log that lost lines reports it in storage, where operators look, whatever the log's destination.
     const inStorage = type === 'log.dropped' || (logged && destination === 'storage')
-    if (levelOf(type) === 'normal') this.#options.events.keep(type, fields, inStorage, at)
-    else if (inStorage) this.#keepDialogue(type, fields, at)
+    if (levelOf(type) === 'normal') {
+      if (inStorage || isOperational(type)) this.#options.events.keep(type, fields, inStorage, at)
+    } else if (inStorage) this.#keepDialogue(type, fields, at)
     // Do not report lost lines to the log that loses them.
     if (logged && this.#sink && type !== 'log.dropped')
       this.#send({ ...fields, type, at, worker: this.#options.worker })

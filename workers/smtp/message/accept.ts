@@ -148,7 +148,7 @@ export async function acceptMessage(
     return ofSession.length === 0 ? transaction.rules : [...ofSession, ...transaction.rules]
   }
   try {
-    await storeMessage(receiver, body, { envelope, prefix, header, rules })
+    await storeMessage(receiver, body, { envelope, prefix, rules })
   } catch (error) {
     body.drop()
     return notStored(receiver, transaction, error)
@@ -211,7 +211,7 @@ function prefixOf(
 export async function storeMessage(
   { counters, record }: Pick<MessageReceiver, 'counters' | 'record'>,
   body: MessageBody,
-  { envelope, prefix, header, rules }: { envelope: Envelope; prefix: Buffer; header: Header; rules(): string[] },
+  { envelope, prefix, rules }: { envelope: Envelope; prefix: Buffer; rules(): string[] },
 ): Promise<void> {
   const { size } = body
   await body.store(envelope, prefix)
@@ -219,7 +219,7 @@ export async function storeMessage(
   counters.accepted_bytes_total += size
   counters.recipients_accepted_total += envelope.recipients.length
   // Nobody waits until the event is on disk: when this process is killed first, the next one records it from the spool.
-  record('message.accepted', acceptedRecord(envelope, { size, subject: header.subject, rules: rules() }))
+  record('message.accepted', acceptedRecord(envelope, { size, rules: rules() }))
 }
 
 /** The client keeps the message and tries again; the event says what went wrong. */

@@ -50,6 +50,7 @@ export function envelopeOf(
     origin,
     sender,
     recipients: to,
+    ...(header.subject === undefined ? {} : { subject: header.subject }),
     ...parameters,
     // An alias or a redirect may lead to an address that needs SMTPUTF8, whatever the client asked for.
     smtpUtf8: smtpUtf8 || to.some(({ address }) => !isAscii(address)),

@@ -99,7 +99,7 @@ async function store(
   const missing = missingFields(header, { id, at, hostname })
   const trace = httpReceivedField({ hostname, id, at })
   const prefix = Buffer.from(trace + handling.headers + missing + header.before, 'latin1')
-  await storeMessage(receiver, body, { envelope, prefix, header, rules: () => transaction.rules })
+  await storeMessage(receiver, body, { envelope, prefix, rules: () => transaction.rules })
   return { outcome: 'stored' }
 }
 

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { zstdDecompressSync } from 'node:zlib'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import type { EventBatch } from '@postern/contract/worker-protocol.ts'
 import { EventLog } from '@postern/runtime/event-log.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
@@ -35,12 +37,16 @@ async function live(onDisk: ReadonlySet<string>) {
   const file = join(directory, 'receptions')
   const receptions = await AcceptedEvents.open({ worker, spool, reader, file, trouble })
   await reader.close()
+  const counters = { messages_accepted_total: 0, recipients_accepted_total: 0 }
+  receptions.countFrom(counters)
   const take = async (bytes = 10) => {
     const id = uuidv7()
     const recipients = [{ address: 'ann@a.test', original: 'Ann@a.test' }]
     const envelope = { id, receivedAt: 1, worker: 'smtp-1', revision: 7, origin: 'smtp', sender: 's@b.test' } as const
     const rest = { recipients, body: '7bit', smtpUtf8: false, hops: 0, client: { ip: '127.0.0.1', helo: 'h' } } as const
     await spool.write({ envelope: { ...envelope, ...rest }, body: Buffer.alloc(bytes, 97) })
+    counters.messages_accepted_total++
+    counters.recipients_accepted_total += recipients.length
     return id
   }
   /** As kill -9 would: nothing more is remembered. */
@@ -49,7 +55,15 @@ async function live(onDisk: ReadonlySet<string>) {
     await receptions.close()
     await spool.close()
   }
-  return { recorded, troubles, take, die, stop, ids: () => recorded.map(({ messageId }) => messageId) }
+  return {
+    recorded,
+    receptions,
+    troubles,
+    take,
+    die,
+    stop,
+    ids: () => recorded.map(({ messageId }) => messageId),
+  }
 }
 
 test('what the spool has and the events do not is recorded by the next process, once', async () => {
@@ -69,6 +83,23 @@ test('what the spool has and the events do not is recorded by the next process, 
   expect(third.ids()).toEqual([])
   expect([...first.troubles, ...second.troubles, ...third.troubles]).toEqual([])
   await third.stop()
+})
+
+test('what was answered with 250 is counted exactly, over stops and kills', async () => {
+  for (const [end, messages] of [
+    ['stop', 2],
+    ['die', 4],
+    ['die', 6],
+    ['stop', 8],
+  ] as const) {
+    const one = await live(new Set())
+    expect(one.receptions.counted.messages).toBe(messages - 2)
+    await one.take()
+    await one.take()
+    expect(one.receptions.counted).toEqual({ messages, recipients: messages })
+    await one[end]()
+  }
+  expect((await live(new Set())).receptions.counted).toEqual({ messages: 8, recipients: 8 })
 })
 
 test('after a stop in order nothing is read again', async () => {
@@ -99,7 +130,6 @@ const victim = (home: string) => `
   import { AcceptedEvents } from './accepted-events.ts'
   const home = ${JSON.stringify(home)}
   const events = await EventLog.open({ directory: home + '/events', send: async () => 0 })
-  events.numberFrom(0)
   const directory = home + '/spool'
   const spool = await openLocalWriter({ directory, name: 'smtp-1' })
   const worker = {
@@ -129,9 +159,10 @@ test('kill -9 between the commit and the event: the next process records that me
   const [, signal] = await once(child, 'exit')
   expect(signal).toBe('SIGKILL')
   const sent: { messageId?: string }[] = []
-  const send = async (lines: readonly string[]) => {
+  const send = async ({ content, last }: EventBatch) => {
+    const lines = zstdDecompressSync(content).toString().trim().split('\n')
     sent.push(...lines.map((line) => JSON.parse(line) as object))
-    return JSON.parse(lines.at(-1) ?? '').n as number
+    return last
   }
   const log = await EventLog.open({ directory: join(directory, 'events'), send })
   const spool = await openLocalWriter({ directory: join(directory, 'spool'), name: 'smtp-1' })
@@ -150,7 +181,7 @@ test('kill -9 between the commit and the event: the next process records that me
     file,
     trouble: (error) => expect.unreachable(String(error)),
   })
-  log.startShipping()
+  await log.startShipping(0)
   await log.close()
   await receptions.close()
   await reader.close()

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { replaceWith } from '@postern/runtime/disk.ts'
 import type { Worker } from '@postern/runtime/worker.ts'
 import type { Cursor, SpoolReader, SpoolWriter } from '@postern/spool/spool.ts'
+import type { Counters } from './counters.ts'
 import { acceptedRecord } from './event-fields.ts'
 
 /**
@@ -9,6 +10,9 @@ import { acceptedRecord } from './event-fields.ts'
  * start the messages after a saved position of the spool are compared with the events on disk, and missing events are recorded.
  * The position moves only after the events before it are on stable storage, so none is missed; an event that is recorded twice
  * is counted once, by its message id.
+ *
+ * With the position it keeps how many messages and recipients were made durable up to there, so that the count is exact
+ * whatever becomes of the events: the receivers' own witness beside the books.
  */
 export type AcceptedEventsOptions = {
   worker: Pick<Worker, 'id' | 'record' | 'syncEvents' | 'wasAccepted'>
@@ -18,6 +22,8 @@ export type AcceptedEventsOptions = {
   file: string
   trouble: (error: unknown) => void
 }
+
+type AcceptedCounters = Pick<Counters, 'messages_accepted_total' | 'recipients_accepted_total'>
 
 const recordedLate = 'recorded again from the spool after a crash'
 /** How much traffic is read again at most after a crash. */
@@ -31,6 +37,9 @@ export class AcceptedEvents {
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   #failing = false
+  /** Counted before this process, and by receivers of this process that are gone. */
+  #before = { messages: 0, recipients: 0 }
+  #counters: AcceptedCounters | undefined
 
   private constructor(parts: AcceptedEventsOptions) {
     this.#options = parts
@@ -40,8 +49,10 @@ export class AcceptedEvents {
   static async open(parts: AcceptedEventsOptions): Promise<AcceptedEvents> {
     const events = new AcceptedEvents(parts)
     const before = await readFile(parts.file, 'utf8').catch(() => undefined)
+    const [cursor = '', messages = 0, recipients = 0] = before?.trim().split(' ') ?? []
+    events.#before = { messages: Number(messages), recipients: Number(recipients) }
     // A worker without a saved position has taken no message in this directory: there is nothing to compare.
-    if (before !== undefined) await events.#recordMissing(before.trim() as Cursor).catch(parts.trouble)
+    if (before !== undefined) await events.#recordMissing(cursor as Cursor).catch(parts.trouble)
     await events.#keepSaved()
     events.#timer = setInterval(() => void events.#keepSaved(), saveEveryMs)
     events.#timer.unref()
@@ -59,6 +70,8 @@ export class AcceptedEvents {
       const follow = reader.follow({ after: new Map([[worker.id, after]]), writers: [worker.id], signal })
       for await (const { arrivals, cursor } of follow) {
         for (const { envelope, size } of arrivals) {
+          this.#before.messages++
+          this.#before.recipients += envelope.recipients.length
           if (worker.wasAccepted(envelope.id)) continue
           worker.record('message.accepted', acceptedRecord(envelope, { size, rules: [recordedLate] }))
         }
@@ -71,6 +84,21 @@ export class AcceptedEvents {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Messages and recipients answered with 250 since this worker exists. */
+  get counted(): { messages: number; recipients: number } {
+    const { messages_accepted_total = 0, recipients_accepted_total = 0 } = this.#counters ?? {}
+    return {
+      messages: this.#before.messages + messages_accepted_total,
+      recipients: this.#before.recipients + recipients_accepted_total,
+    }
+  }
+
+  /** Goes on with the counters of a new receiver. */
+  countFrom(counters: AcceptedCounters): void {
+    this.#before = this.counted
+    this.#counters = counters
   }
 
   #keepSaved(): Promise<void> {
@@ -90,10 +118,12 @@ export class AcceptedEvents {
 
   async #save(): Promise<void> {
     const { worker, spool, file } = this.#options
+    // Of one moment: what is durable has been counted before a timer runs.
     const cursor = spool.cursor()
+    const { messages, recipients } = this.counted
     if (cursor === this.#saved) return
     await worker.syncEvents()
-    await replaceWith(file, `${cursor}\n`)
+    await replaceWith(file, `${cursor} ${messages} ${recipients}\n`)
     this.#saved = cursor
   }
 

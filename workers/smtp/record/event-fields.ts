@@ -23,14 +23,13 @@ export function clientRecord({
 type AcceptedMessage = {
   /** Bytes, without what we put before it. */
   size: number
-  subject?: string | undefined
   rules: string[]
 }
 
 /** `message.accepted`, whether the message came over SMTP or the API or is read back from the spool after a crash. */
 export function acceptedRecord(
-  { id, origin, client, sender, recipients, revision, hold }: Envelope,
-  { size, subject, rules }: AcceptedMessage,
+  { id, origin, client, sender, recipients, subject, revision, hold }: Envelope,
+  { size, rules }: AcceptedMessage,
 ): EventFields<'message.accepted'> {
   return {
     messageId: id,

@@ -8,10 +8,9 @@ import { startTestReceiver } from './receiver-harness.ts'
 
 const log = await EventLog.open({
   directory: process.env.EVENT_DIRECTORY ?? mkdtempSync(join(tmpdir(), 'postern-events-')),
-  send: async (lines) => JSON.parse(lines.at(-1) as string).n,
+  send: async ({ last }) => last,
 })
-log.numberFrom(0)
-log.startShipping()
+await log.startShipping(0)
 const receiver = await startTestReceiver(
   {
     settings: {

@@ -84,7 +84,7 @@ function When({ at }: { at: string }) {
 
 export function Audit() {
   const [search, setSearch] = useState('')
-  const query = useInfiniteQuery(pagesQuery<Entry>('/v1/audit', { q: search }))
+  const query = useInfiniteQuery(pagesQuery<Entry>('/v1/audit', { q: search || undefined }))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   return (
     <Page

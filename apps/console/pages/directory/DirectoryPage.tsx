@@ -52,7 +52,7 @@ export function DirectoryPage<T extends { id: string }>(props: Props<T>) {
   const may = useMay('admin')
   const [search, setSearch] = useState('')
   const [editing, setEditing] = useState<T | 'new' | null>(null)
-  const query = useInfiniteQuery(pagesQuery<T>(path, { q: search }))
+  const query = useInfiniteQuery(pagesQuery<T>(path, { q: search || undefined }))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
 
   async function save(value: Values): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '@postern/contract/views.ts'
 import { useEffect, useState } from 'react'
-import { urlOf } from '../../api/client.ts'
+import { type Query, urlOf } from '../../api/client.ts'
 import { follow } from '../../api/stream.ts'
 
 /** Number of live events that the page keeps. Older ones are available through search. */
@@ -10,21 +10,20 @@ export type Tail = { events: RecordedEvent[]; connected: boolean; waiting: numbe
 
 /**
  * Returns the live events, newest first. While paused, events are counted but not shown, and none is lost up to the
- * limit.
+ * limit. Without a query, nothing is followed.
  */
-export function useTail(
-  { q, ...query }: { q?: string | undefined } & Record<string, string | undefined>,
-  paused: boolean,
-): Tail {
+export function useTail(query: Query | null, paused: boolean): Tail {
   const [events, setEvents] = useState<RecordedEvent[]>([])
   const [held, setHeld] = useState<RecordedEvent[]>([])
   const [connected, setConnected] = useState(false)
-  const url = urlOf('/v1/events/stream', query)
+  const url = query && urlOf('/v1/events/stream', query)
 
   useEffect(() => {
     const ended = new AbortController()
     setEvents([])
     setHeld([])
+    setConnected(false)
+    if (!url) return
     // A burst causes only one update of the page.
     let fresh: RecordedEvent[] = []
     const timer = setInterval(() => {
@@ -40,7 +39,7 @@ export function useTail(
         onEvent: ({ data }) => {
           try {
             const event = JSON.parse(data) as RecordedEvent
-            if (event.id && matches(event, q)) fresh.push(event)
+            if (event.id) fresh.push(event)
           } catch {
             // The line is not an event, e.g. a greeting of the stream.
           }
@@ -52,7 +51,7 @@ export function useTail(
       ended.abort()
       clearInterval(timer)
     }
-  }, [url, q])
+  }, [url])
 
   useEffect(() => {
     if (paused || held.length === 0) return
@@ -61,9 +60,4 @@ export function useTail(
   }, [held, paused])
 
   return { events, connected, waiting: held.length }
-}
-
-/** Filters live events by words on the page, because the stream has no full-text search. The API searches stored events. */
-function matches(event: RecordedEvent, q: string | undefined): boolean {
-  return !q || JSON.stringify(event).toLowerCase().includes(q.toLowerCase())
 }

@@ -5,7 +5,7 @@ import { Link, useParams } from '@tanstack/react-router'
 import { Download, ListX, Upload } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { toast } from 'sonner'
-import { send } from '../../api/client.ts'
+import { download } from '../../api/download.ts'
 import { explain } from '../../api/problem.ts'
 import { pagesQuery } from '../../api/queries.ts'
 import { useMay } from '../../api/role.ts'
@@ -39,9 +39,14 @@ function List({ list }: { list: ListName }) {
   const [importing, setImporting] = useState(false)
   const [deleting, setDeleting] = useState(false)
   const [open, setOpen] = useState<ListEntryView | null>(null)
-  const query = useInfiniteQuery(pagesQuery<ListEntryView>(path, { q: search }, 500))
+  const query = useInfiniteQuery(pagesQuery<ListEntryView>(path, { q: search || undefined }, 500))
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data])
   const columns = useMemo(() => columnsOf(list), [list])
+
+  const downloadAs = (format: 'text' | 'csv') => {
+    const name = `${list}.${format === 'csv' ? 'csv' : 'txt'}`
+    download({ path: `${path}/export`, query: { format } }, name).catch((error) => toast.error(explain(error)))
+  }
 
   async function remove(entry: ListEntryView) {
     try {
@@ -78,8 +83,8 @@ function List({ list }: { list: ListName }) {
               </button>
             }
             items={[
-              { label: 'As text, one value per line', onChoose: () => void download(list, 'text') },
-              { label: 'As CSV, with all fields', onChoose: () => void download(list, 'csv') },
+              { label: 'As text, one value per line', onChoose: () => downloadAs('text') },
+              { label: 'As CSV, with all fields', onChoose: () => downloadAs('csv') },
             ]}
           />
         </>
@@ -155,19 +160,4 @@ function ListHelp({ list, help }: { list: ListName; help: string }) {
       .
     </>
   )
-}
-
-/** Downloads a file with the token, which a plain link would not send. */
-async function download(list: ListName, format: 'text' | 'csv'): Promise<void> {
-  try {
-    const response = await send({ path: `/v1/lists/${list}/export`, query: { format } })
-    const url = URL.createObjectURL(await response.blob())
-    const link = document.createElement('a')
-    link.href = url
-    link.download = `${list}.${format === 'csv' ? 'csv' : 'txt'}`
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(url), 10_000)
-  } catch (error) {
-    toast.error(explain(error))
-  }
 }

@@ -1,16 +1,18 @@
 import type { Books } from '@postern/contract/views.ts'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import clsx from 'clsx'
 import { Fragment, useMemo } from 'react'
 import { call } from '../../api/client.ts'
-import { formatCount, formatTime, plural, timeZone } from '../../ui/format.ts'
+import { formatCount, formatTime, timeZone } from '../../ui/format.ts'
 import { Loaded, Panel } from '../../ui/Page.tsx'
 import { Chart, type Series } from './Chart.tsx'
 import { type PeriodName, periods, stepText } from './periods.ts'
+import { Swatch } from './Swatch.tsx'
 
 type Count = 'received' | 'delivered' | 'deferred' | 'bounced' | 'discarded' | 'refused' | 'loginFailures'
 type Point = { at: string } & Record<Count, number>
-type Line = { key: Count; label: string; color: Series['color']; look: Series['look'] }
+type Line = { key: Count; label: string; color: Series['color']; look: Exclude<Series['look'], 'bars'> }
 
 const flow: readonly Line[] = [
   { key: 'received', label: 'received', color: 'info', look: 'area' },
@@ -24,6 +26,19 @@ const refusals: readonly Line[] = [
   { key: 'loginFailures', label: 'failed logins', color: 'danger', look: 'line' },
 ]
 
+const refusalTypes = 'session.refused,command.refused,message.refused'
+
+/** The mail, or the events, that a number counts. */
+const behind: Record<Count, { to: '/messages' | '/events'; search: object }> = {
+  received: { to: '/messages', search: {} },
+  delivered: { to: '/messages', search: { outcome: 'delivered' } },
+  deferred: { to: '/events', search: { type: 'delivery.deferred' } },
+  bounced: { to: '/messages', search: { outcome: 'bounced' } },
+  discarded: { to: '/messages', search: { outcome: 'discarded' } },
+  refused: { to: '/events', search: { type: refusalTypes } },
+  loginFailures: { to: '/events', search: { type: 'auth.failed' } },
+}
+
 /** The books: everything received must be accounted for. Counts are recipients. */
 export function FlowPanel({ books, span }: { books: Books | undefined; span: PeriodName }) {
   return (
@@ -34,8 +49,7 @@ export function FlowPanel({ books, span }: { books: Books | undefined; span: Per
   )
 }
 
-function BalanceNote({ books: { total, eventsUnsent } }: { books: Books }) {
-  if (eventsUnsent > 0) return <span className="text-soft text-sm">{plural(eventsUnsent, 'event')} on the way</span>
+function BalanceNote({ books: { total } }: { books: Books }) {
   return (
     <span className={`text-sm ${total.balance === 0 ? 'text-soft' : 'text-danger'}`}>
       {total.balance === 0 ? 'The books balance' : `The books are off by ${total.balance}`}
@@ -78,29 +92,35 @@ function BooksBar({ total }: { total: Books['total'] }) {
   )
 }
 
+const refusedBy = [
+  { by: 'rule', label: 'rule' },
+  { by: 'reason', label: 'reason' },
+  { by: 'domain', label: 'recipient domain' },
+  { by: 'client_ip', label: 'client' },
+] as const
+
 export function RefusedPanel({ span }: { span: PeriodName }) {
   return (
     <Panel title={`Refused, ${periods[span].title}`}>
       <StatsChart lines={refusals} span={span} unit="Refusals" title="Refused" />
       <p className="mt-4 text-soft text-xs">
-        Refused connections, commands and messages; the events give the reason for each.
+        Refused connections, commands and messages. Count them by{' '}
+        {refusedBy.map(({ by, label }, i) => (
+          <Fragment key={by}>
+            {i > 0 && ', '}
+            <Link
+              to="/events"
+              search={{ type: refusalTypes, range: span, by }}
+              className="whitespace-nowrap text-accent underline"
+            >
+              {label}
+            </Link>
+          </Fragment>
+        ))}
+        .
       </p>
     </Panel>
   )
-}
-
-const strokes = {
-  info: 'border-info',
-  accent: 'border-accent',
-  danger: 'border-danger',
-  warn: 'border-warn',
-  faint: 'border-faint',
-}
-const borders = {
-  area: 'border-t-6',
-  line: 'border-t-2',
-  dashes: 'border-t-2 border-dashed',
-  dots: 'border-t-2 border-dotted',
 }
 
 type StatsProps = { lines: readonly Line[]; span: PeriodName; unit: string; title: string }
@@ -122,7 +142,7 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
       <Loaded query={query} rows={6}>
         {({ points }) => (
           <>
-            <Lines points={points} lines={lines} />
+            <Lines points={points} lines={lines} span={span} />
             <p className="mt-1 text-faint text-xs">
               {unit} per {stepText(stepMinutes)}; dots mark intervals that have not ended. Times: {timeZone()}.
             </p>
@@ -138,23 +158,34 @@ function StatsChart({ lines, span, unit, title }: StatsProps) {
   )
 }
 
-function Lines({ points, lines }: { points: Point[]; lines: readonly Line[] }) {
+type LinesProps = { points: Point[]; lines: readonly Line[]; span: PeriodName }
+
+function Lines({ points, lines, span }: LinesProps) {
   const times = useMemo(() => points.map(({ at }) => Date.parse(at)), [points])
   const series = useMemo(
-    () => lines.map(({ key, ...look }) => ({ ...look, values: points.map((point) => point[key]) })),
+    () => lines.map((line) => ({ ...line, values: points.map((point) => point[line.key]) })),
     [points, lines],
   )
   const sums = series.map((one) => ({ ...one, sum: one.values.reduce((a, b) => a + b, 0) }))
   return (
     <>
       <dl className="mb-3 flex flex-wrap gap-x-7 gap-y-2">
-        {sums.map(({ label, color, look, sum }) => (
+        {sums.map(({ key, label, color, look, sum }) => (
           <div key={label} className="flex flex-col-reverse">
             <dt className="flex items-center gap-1.5 text-faint text-xs">
-              <span aria-hidden="true" className={`w-4 ${borders[look]} ${strokes[color]}`} />
+              <Swatch color={color} look={look} />
               {label}
             </dt>
-            <dd className="font-semibold text-lg leading-6">{formatCount(sum)}</dd>
+            <dd className="font-semibold text-lg leading-6">
+              <Link
+                to={behind[key].to}
+                search={{ ...behind[key].search, range: span }}
+                aria-label={`${formatCount(sum)} ${label}`}
+                className="hover:underline"
+              >
+                {formatCount(sum)}
+              </Link>
+            </dd>
           </div>
         ))}
       </dl>

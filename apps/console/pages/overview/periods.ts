@@ -10,5 +10,7 @@ export const periodNames = Object.keys(periods) as PeriodName[]
 /** Returns the interval of each point of a chart: `minute`, `15 minutes`, `2 hours`. */
 export function stepText(stepMinutes: number): string {
   if (stepMinutes === 1) return 'minute'
+  if (stepMinutes === 60) return 'hour'
+  if (stepMinutes === 1440) return 'day'
   return stepMinutes < 60 ? `${stepMinutes} minutes` : `${stepMinutes / 60} hours`
 }

@@ -1,0 +1,107 @@
+import type { EventType } from '@postern/contract/events.ts'
+import { levelOf } from '@postern/contract/log-lines.ts'
+import type { LoggedEvent, Position } from '@postern/log/search.ts'
+import { recentEvents } from '../event-signal.ts'
+import { invalid } from '../problem.ts'
+import type { Call } from '../write-revision.ts'
+import { type EventQuery, eventIdOf, filterOf, limitsOf, positionIn, positionText } from './event-query.ts'
+import { eventView } from './events.ts'
+
+/** The live view of the log. */
+
+/** The filters that a stream takes. */
+export type StreamQuery = Pick<EventQuery, 'type' | 'level' | 'worker' | 'message' | 'q'>
+
+const pollMs = 1_000
+const heartbeatMs = 15_000
+const pageEvents = 200
+/** After a reconnect, at most this many missed events are sent. */
+const maxMissed = 1_000
+
+/**
+ * Streams stored events as server-sent events (WHATWG HTML §9.2), from now or after `Last-Event-ID`. The stream ends
+ * when the caller's token expires, and within seconds after the session ends or the role changes. The client reconnects
+ * with a new token and the last id it has.
+ */
+export async function streamEvents(call: Call, query: StreamQuery, lastEventId: string | undefined): Promise<Response> {
+  const { parts, who, signal } = call
+  const recent = recentEvents(parts)
+  const isWanted = matcherOf(query)
+  const last = lastEventId === undefined ? undefined : positionIn(lastEventId)
+  if (lastEventId !== undefined && !last)
+    throw invalid([{ path: 'Last-Event-ID', message: 'Last-Event-ID must be the id of an event of this stream' }])
+  let next = (last && recent.after((event) => isAt(event, last))) ?? recent.end
+  let waiting = last && next === recent.end ? await eventsAfter(call, query, last) : []
+  const encoder = new TextEncoder()
+  const ended = new AbortController()
+  signal.addEventListener('abort', () => ended.abort())
+  let lastWrite = performance.now()
+  let lastAsked = performance.now()
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(encoder.encode('retry: 1000\n: follow\n\n')),
+    async pull(controller) {
+      while (!ended.signal.aborted && parts.now() < (who.expiresAt ?? Number.POSITIVE_INFINITY)) {
+        if (performance.now() - lastAsked > pollMs) {
+          if (!(await call.isStillAllowed())) break
+          lastAsked = performance.now()
+        }
+        const found = recent.from(next, pageEvents)
+        next = found ? next + found.length : recent.end
+        const events = [...waiting, ...(found ?? []).filter(isWanted)]
+        waiting = []
+        const skipped = found ? '' : ': some events were skipped, because they came faster than they were read\n\n'
+        const text = skipped + events.map(frameOf).join('')
+        const isQuiet = performance.now() - lastWrite > heartbeatMs
+        if (text !== '' || isQuiet) {
+          lastWrite = performance.now()
+          controller.enqueue(encoder.encode(text || ': still here\n\n'))
+          return
+        }
+        if (found?.length !== pageEvents) await recent.more(pollMs, ended.signal)
+      }
+      controller.close()
+    },
+    cancel: () => ended.abort(),
+  })
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  })
+}
+
+function frameOf(event: LoggedEvent): string {
+  return `id: ${positionText(event)}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`
+}
+
+/** Returns the events after a position from the log, oldest first: another process stored them, or it was long ago. */
+async function eventsAfter(call: Call, query: StreamQuery, last: Position): Promise<LoggedEvent[]> {
+  const search = { ...filterOf(query), ...limitsOf(call), since: last.at, limit: maxMissed }
+  const { items } = await call.parts.eventStore.find(search)
+  const at = items.findIndex((event) => isAt(event, last))
+  return (at < 0 ? items : items.slice(0, at)).reverse()
+}
+
+const isAt = (event: Pick<LoggedEvent, 'worker' | 'log' | 'n'>, position: Position): boolean =>
+  eventIdOf(event) === eventIdOf(position)
+
+const levels = { normal: 1, verbose: 2, debug: 3 }
+
+/** Filters events as the search of the log does. */
+function matcherOf(query: StreamQuery): (event: LoggedEvent) => boolean {
+  const { types, level, worker, message, q = '' } = filterOf(query)
+  const wanted = types && new Set<string>(types)
+  const words = q
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((word) => JSON.stringify(word).slice(1, -1))
+  return (event) => {
+    if (event.fields.log === false) return false
+    if (wanted && !wanted.has(event.type)) return false
+    if (level && levels[levelOf(event.type as EventType)] > levels[level]) return false
+    if (worker !== undefined && event.worker !== worker) return false
+    if (message !== undefined && event.messageId !== message) return false
+    if (words.length === 0) return true
+    const text = `${event.type} ${JSON.stringify(event.fields)}`.toLowerCase()
+    return words.every((word) => text.includes(word))
+  }
+}
