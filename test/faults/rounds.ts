@@ -150,6 +150,8 @@ async function oneRound(postern: Postern, { round, kind, options, hands }: Round
     to: { domain: 'far.test' },
     afterLoss: 'reconnect',
   })
+  // On a busy machine the fault would come before any mail, and prove nothing.
+  await until('the first message has its 250', () => load.accepted.size > 0, { withinMs: 60_000, everyMs: 20 })
   await sleep(Math.random() * faultWithinMs)
   await kind.disturb({ postern, load, ...hands })
   const back = () => parts.every((part) => postern.pids(part).length === 1)
