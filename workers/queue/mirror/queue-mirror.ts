@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BackOff } from '@postern/contract/back-off.ts'
 import type { QueueCounts, QueuePage } from '@postern/contract/queue-mirror.ts'
 import type { SpoolReader } from '@postern/spool/spool.ts'
 import type { Index } from '../index/index-thread.ts'
@@ -43,12 +44,14 @@ export class QueueMirror {
   #telling: Promise<void> | undefined
   #lastAt = Number.NEGATIVE_INFINITY
   #hasChanged = false
-  #failures = 0
+  readonly #backOff: BackOff
+  #isFailing = false
   #stopped = false
 
   constructor(options: QueueMirrorOptions) {
     this.#options = options
     this.#times = { ...usualTimes, ...options.times }
+    this.#backOff = new BackOff({ firstMs: this.#times.afterFailure, longestMs: this.#times.longestPause })
   }
 
   start(): void {
@@ -58,7 +61,7 @@ export class QueueMirror {
 
   #changed(): void {
     this.#hasChanged = true
-    if (this.#telling || this.#failures > 0) return
+    if (this.#telling || this.#isFailing) return
     this.#tellIn(Math.max(this.#times.soon, this.#lastAt + this.#times.leastPause - performance.now()))
   }
 
@@ -78,8 +81,7 @@ export class QueueMirror {
     this.#telling ??= this.#tellAndWait().finally(() => {
       this.#telling = undefined
       this.#lastAt = performance.now()
-      if (this.#failures > 0)
-        this.#tellIn(Math.min(this.#times.afterFailure * 2 ** (this.#failures - 1), this.#times.longestPause))
+      if (this.#isFailing) this.#tellIn(this.#backOff.next())
       else this.#tellIn(this.#hasChanged ? this.#times.leastPause : this.#times.everyMs)
     })
     return this.#telling
@@ -88,10 +90,11 @@ export class QueueMirror {
   async #tellAndWait(): Promise<void> {
     try {
       await this.#tellAll()
-      this.#failures = 0
+      this.#isFailing = false
+      this.#backOff.reset()
     } catch (error) {
-      if (this.#failures === 0 && !this.#stopped) this.#options.failed(error)
-      this.#failures++
+      if (!this.#isFailing && !this.#stopped) this.#options.failed(error)
+      this.#isFailing = true
     }
   }
 
@@ -156,7 +159,7 @@ export class QueueMirror {
   async stop(): Promise<void> {
     this.#options.index.onChange = undefined
     await this.#telling
-    if (this.#failures === 0) await this.tell()
+    if (!this.#isFailing) await this.tell()
     this.#stopped = true
     clearTimeout(this.#timer)
   }
