@@ -92,7 +92,7 @@ export class IndexWriter {
         this.unrecorded.recipients--
       } else mail.pending.set(r, to)
     }
-    // A damaged message ends where it is found and where it is tried. Only one of the two ends it.
+    // What settles nothing ends nothing: the message has ended before.
     if (isSettled && mail.pending.size === 0) {
       this.unrecorded.messages--
       batch.finished.push(mail.envelope.id)

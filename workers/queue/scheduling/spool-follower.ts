@@ -117,7 +117,9 @@ export class SpoolFollower {
     const { indexWriter, activeMessages, scheduler } = this.#options
     const arrived =
       this.#finished.size > 0 ? arrivals.filter(({ envelope }) => !this.#finished.delete(envelope.id)) : arrivals
-    const messages = arrived.map((arrival) => this.#mailFor(arrival, cautious))
+    const arriving = arrived.map((arrival) => this.#mailFor(arrival, cautious))
+    const lost = damages.flatMap((damage) => this.#damaged(damage))
+    const messages = [...arriving, ...lost.map(({ mail }) => mail)]
     const batch: Batch = {
       writer,
       cursor,
@@ -128,8 +130,6 @@ export class SpoolFollower {
       noted: 0,
       counts: nothingCounted(),
     }
-    const lost = damages.flatMap((damage) => this.#damaged(damage))
-    for (const { mail } of lost) messages.push(mail)
     for (const mail of messages) {
       mail.batch = batch
       for (const { state } of mail.pending.values()) if (state === active) batch.busy++
@@ -138,7 +138,7 @@ export class SpoolFollower {
     indexWriter.take(batch)
     for (const { mail, damage } of lost) this.#options.lost(mail, damage)
     if (!cautious) {
-      for (const mail of messages) if (mail.location) this.#schedule(mail, scheduler, indexWriter)
+      for (const mail of arriving) this.#schedule(mail, scheduler, indexWriter)
     }
     while (indexWriter.unrecorded.recipients > maxUnrecorded) await indexWriter.flush()
     await this.#pace()
