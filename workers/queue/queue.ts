@@ -1,4 +1,3 @@
-import { glob, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { ReportOrder } from '@postern/contract/orders.ts'
@@ -19,6 +18,7 @@ import type { OutcomeCounters } from './delivery/outcome.ts'
 import { dailyReport } from './dsn/daily-report.ts'
 import { Converter } from './form/converter.ts'
 import { Signer } from './form/signer.ts'
+import { hasMail } from './index/has-mail.ts'
 import { type Index, openIndex } from './index/index-thread.ts'
 import { IndexWriter } from './index/index-writer.ts'
 import { Reclaim } from './index/reclaim.ts'
@@ -82,6 +82,7 @@ export class Queue {
   readonly reclaim: Reclaim
   readonly scheduler: Scheduler
   readonly index: Index
+  readonly mirror: QueueMirror | undefined
   /** Current problems, by part. */
   readonly troubles = new Map<string, string>()
   readonly #options: QueueOptions
@@ -96,7 +97,6 @@ export class Queue {
   readonly #due: DueLoader
   readonly #openedAt = performance.now()
   readonly #clock: QueueClock
-  readonly mirror: QueueMirror | undefined
   #ticking: NodeJS.Timeout | undefined
   delivering = false
 
@@ -122,13 +122,13 @@ export class Queue {
     const { indexWriter } = this
     this.#deliverContext = this.#makeDeliverContext()
     const deliverContext = this.#deliverContext
-    const authenticity =
+    const mailauth =
       verifier && new MessageMailauth({ verifier, reader, hostname: () => this.settings.hostname, record, indexWriter })
     const scheduler = new Scheduler({
       settings: () => this.settings,
       deliver: (job, queue, slot) => deliver(job, { destination: queue.nextHop.destination, slot }, deliverContext),
       putBack: (job, queue) => putBack(job, queue.nextHop.destination, deliverContext),
-      prepare: (mail) => authenticity?.prepare(mail),
+      prepare: (mail) => mailauth?.prepare(mail),
       drained: () => this.#due.wake(),
     })
     this.scheduler = scheduler
@@ -389,15 +389,4 @@ const reasons: { [because in Rebuild]: string } = {
   foreign: 'the index belongs to another spool',
   older: 'the index is older than the spool',
   unsure: 'the index and the spool do not say that they belong together',
-}
-
-/** A segment that is not larger has no message in it. */
-const emptySegment = 128
-
-/** Whether there may be mail from before. Without an index the copies count, too. */
-async function hasMail(directory: string): Promise<boolean> {
-  for await (const name of glob('*/*.seg', { cwd: directory })) {
-    if ((await stat(join(directory, name))).size > emptySegment) return true
-  }
-  return false
 }
