@@ -22,17 +22,20 @@ export class EventFiles {
     this.#directory = directory
   }
 
-  /** Opens the directory and finds the events of an earlier process. A directory without a log begins a new one. */
-  static async open(directory: string): Promise<EventFiles> {
+  /**
+   * Opens the directory and finds the events of an earlier process. A directory without a log begins a new one.
+   * `found` is called with each event in the two newest files.
+   */
+  static async open(directory: string, found: (line: EventLine) => void): Promise<EventFiles> {
     await makeDirectory(directory)
     const files = new EventFiles(directory)
     files.#log = await savedLog(join(directory, logName))
-    await files.#recover()
+    await files.#recover(found)
     if (!files.#log) await files.beginLog(files.oldest ?? 1)
     return files
   }
 
-  async #recover(): Promise<void> {
+  async #recover(found: (line: EventLine) => void): Promise<void> {
     const names = (await readdir(this.#directory)).filter((name) => namePattern.test(name)).sort()
     for (const name of names) {
       const { size } = await stat(join(this.#directory, name))
@@ -41,6 +44,7 @@ export class EventFiles {
     // A crash may have left the newest file with nothing but an incomplete line.
     for (const file of this.#files.slice(-2)) {
       const lines = await this.#read(file)
+      lines.forEach(found)
       this.#last = Math.max(this.#last, lines.at(-1)?.n ?? file.first - 1)
     }
     this.#recovered = this.#last
@@ -113,13 +117,6 @@ export class EventFiles {
     if (!file) return { lines: [], next: undefined }
     const lines = (await this.#read(file)).filter((line) => line.n >= from)
     return { lines, next: this.#files[this.#files.indexOf(file) + 1]?.first }
-  }
-
-  /** Returns the lines of the two newest files, to find what an earlier process recorded last. */
-  async newest(): Promise<EventLine[]> {
-    const lines: EventLine[] = []
-    for (const file of this.#files.slice(-2)) lines.push(...(await this.#read(file)))
-    return lines
   }
 
   /** Removes files without a number above `n`. Keeps the newest file, so that the numbers are not lost. */

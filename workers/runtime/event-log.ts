@@ -1,8 +1,7 @@
-import { promisify } from 'node:util'
-import { constants, zstdCompress } from 'node:zlib'
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { type EventBatch, maxBatchEvents } from '@postern/contract/worker-protocol.ts'
+import { compressLines } from './compress.ts'
 import { EventFiles, type EventLine } from './event-files.ts'
 import { Shipper } from './shipper.ts'
 
@@ -39,9 +38,6 @@ const restMs = 200
 /** Pauses while storage cannot be reached. */
 const pauses = { firstMs: 200, longestMs: 5_000 }
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/
-
-const compress = promisify(zstdCompress)
-const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
 
 export class EventLog {
   readonly #options: Required<EventLogOptions>
@@ -90,12 +86,11 @@ export class EventLog {
 
   /** Opens the log and finds events of an earlier process. */
   static async open(options: EventLogOptions): Promise<EventLog> {
-    const files = await EventFiles.open(options.directory)
     const accepted = new Set<string>()
-    for (const { text } of await files.newest()) {
+    const files = await EventFiles.open(options.directory, ({ text }) => {
       const id = acceptedIn.exec(text)?.[1]
       if (id) accepted.add(id)
-    }
+    })
     return new EventLog(options, files, accepted)
   }
 
@@ -258,7 +253,7 @@ export class EventLog {
 
   async #send(lines: readonly EventLine[]): Promise<void> {
     const [first, last] = [lines[0] as EventLine, lines.at(-1) as EventLine]
-    const content = await compress(`${lines.map(({ text }) => text).join('\n')}\n`, level)
+    const content = await compressLines(lines.map(({ text }) => text))
     const stored = await this.#options.send({
       log: this.#files.id,
       after: this.#storedUpTo,

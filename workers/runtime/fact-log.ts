@@ -1,6 +1,5 @@
-import { promisify } from 'node:util'
-import { constants, zstdCompress } from 'node:zlib'
 import type { FactBatch } from '@postern/contract/worker-protocol.ts'
+import { compressLines } from './compress.ts'
 import { Shipper } from './shipper.ts'
 
 /**
@@ -27,9 +26,6 @@ const maxWaitingBytes = 8_000_000
 const maxBatches = 64
 const restFactor = 3
 const pauses = { firstMs: 1000, longestMs: 30_000 }
-
-const compress = promisify(zstdCompress)
-const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
 
 export class FactLog {
   readonly #options: Required<FactLogOptions>
@@ -104,7 +100,7 @@ export class FactLog {
     this.#lines = []
     this.#bytes = 0
     this.#until = 0
-    const bytes = await compress(`${lines.join('\n')}\n`, level)
+    const bytes = await compressLines(lines)
     this.#batches.push({
       id: crypto.randomUUID(),
       since,
