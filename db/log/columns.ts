@@ -108,6 +108,9 @@ export const countedColumns = rows.filter(([, column]) => column.countable).map(
 /** The columns, quoted: some of their names are words of SQL. */
 export const columnList = rows.map(([name]) => `"${name}"`).join(', ')
 
+/** Rows of a group in Parquet: few enough that a page of the newest events reads little, enough to compress. */
+export const rowGroupSize = 16_384
+
 /** A batch with an event that lacks one of them fails the query; reading it then tells that the batch is damaged or foreign. */
 const required = new Set(['at', 'type'])
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { columnList } from './columns.ts'
+import { columnList, rowGroupSize } from './columns.ts'
 import { DuckDB } from './duckdb.ts'
 import { type EventRange, hourMs, parquetKey } from './file-names.ts'
 import { daysWithFiles, type HourFiles, type Period } from './hours.ts'
@@ -12,8 +12,6 @@ import { sqlText } from './sql.ts'
 
 /** How long after its end an hour is compacted: by then its batches have come. What comes later is compacted into it. */
 const restMs = 600_000
-/** Small enough that a page of the newest events reads few rows, large enough to compress. */
-const rowGroupSize = 16_384
 /** Sorting needs more than a search; it is one thread, beside mail. */
 const engine = { memory: '256MB', moreMemory: '1GB', threads: 1, concurrent: 1 }
 

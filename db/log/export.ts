@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { columnList, columns } from './columns.ts'
+import { columnList, columns, rowGroupSize } from './columns.ts'
 import { conditionOf, type EventFilter } from './filter.ts'
 import type { LogFiles } from './log-files.ts'
 import { hoursBack, newestFirst } from './search.ts'
@@ -100,5 +100,5 @@ const options: Record<ExportFormat, string> = {
   // One column that needs no quotes: JSON has none of these characters.
   ndjson: String.raw`format csv, header false, quote '', escape '', delimiter e'\x01'`,
   csv: 'format csv, header false',
-  parquet: 'format parquet, compression zstd, row_group_size 16384',
+  parquet: `format parquet, compression zstd, row_group_size ${rowGroupSize}`,
 }
