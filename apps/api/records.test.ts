@@ -1,7 +1,6 @@
 import type { PosternEvent } from '@postern/contract/events.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createApp } from './app.ts'
-import { checkBooks, duplicatesFound } from './check-books.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 import { queueManagerFor, waitingMessage } from './test/queue-manager.ts'
 
@@ -384,68 +383,5 @@ describe('a trace', () => {
     await hand('smtp', accepted(99, 'z@example.net'))
     const { trace } = (await api.send('GET', `/v1/messages/${id(99)}`)).json
     expect(trace.map(({ type }: { type: string }) => type)).toEqual(['message.accepted', 'delivery.discarded'])
-  })
-})
-
-describe('the books', () => {
-  const newest = async (type: string) => (await api.send('GET', `/v1/events?type=${type}`)).json.items
-
-  it('tell of a balance once, in an event and a metric', async () => {
-    await checkBooks(api.parts)
-    expect(await newest('books.unbalanced')).toEqual([])
-    await api.parts.records.run('delete from waiting_recipients')
-    expect((await books()).total.balance).toBe(2)
-    expect((await api.send('GET', '/metrics')).text).toContain('postern_books_balance 2')
-    for (let i = 0; i < 2; i++) {
-      api.clock.ahead += 60_000
-      await checkBooks(api.parts)
-    }
-    expect(await newest('books.unbalanced')).toMatchObject([{ balance: 2, queued: 0 }])
-    await queue.everything()
-    expect((await books()).total.balance).toBe(0)
-  })
-
-  it('count what was found delivered twice, and tell of it once', async () => {
-    const hour = Math.floor(Date.now() / 3_600_000) * 3_600_000
-    const messages = [{ messageId: id(1), recipients: ['a@example.net', 'b@example.com'] }]
-    for (let i = 0; i < 2; i++) await duplicatesFound(api.parts, { hour, worker: 'queue-2', messages })
-    expect((await books()).total).toMatchObject({ duplicates: 2, balance: 0 })
-    expect(await newest('delivery.duplicate')).toMatchObject([
-      { messageId: id(1), text: expect.stringContaining('queue-2') },
-    ])
-  })
-
-  it('refuse pages of other services and pages that are no pages', async () => {
-    const page = { incarnation: 1, from: 0, to: 0, waiting: [], gone: [] }
-    const send = async (body: object, token: string) =>
-      (await api.send('POST', '/v1/worker/queue', { token, body })).status
-    expect(await send(page, await api.tokens.smtp())).toBe(403)
-    expect(await send({ ...page, gone: ['x'] }, await api.tokens.queue())).toBe(422)
-    expect(await send({ ...page, from: -1 }, await api.tokens.queue())).toBe(422)
-  })
-
-  it("keep a removed worker's waiting mail until somebody says that it is to be forgotten", async () => {
-    await api.send('POST', '/v1/worker/report', {
-      token: await api.tokens.queue(),
-      body: {
-        service: 'queue',
-        version: 'test',
-        pid: 1,
-        startedAt: at,
-        observed: 'running',
-        revision: 1,
-        generation: 0,
-        sessions: 0,
-        listeners: [],
-        eventsUnsent: 0,
-      },
-    })
-    api.clock.ahead += 120_000
-    const remove = (query = '') => api.send('DELETE', `/v1/workers/queue-1${query}`)
-    expect((await remove()).status).toBe(409)
-    expect((await api.send('GET', '/v1/queue')).json.items).toHaveLength(2)
-    expect((await remove('?forgetWaiting=true')).status).toBe(200)
-    expect((await api.send('GET', '/v1/queue')).json.items).toEqual([])
-    expect((await books()).total.balance).toBe(0)
   })
 })
