@@ -1,13 +1,13 @@
 import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
+import { hourOf } from '@postern/log/file-names.ts'
 import type { Dependencies } from './dependencies.ts'
 import { loggedEvent } from './event-batch.ts'
-import { signalEvents } from './event-signal.ts'
 import { iso } from './pagination.ts'
+import { recentEvents } from './recent-events.ts'
 
 /** The name under which the API records its own events. */
 const self = 'api'
-const hourMs = 3_600_000
 
 /** This process's own log: its id, and the number of its last event. */
 const logs = new WeakMap<Dependencies, { id: string; last: number }>()
@@ -24,9 +24,8 @@ export async function recordApiEvent<T extends EventType>(
   const now = parts.now()
   const event = { n, at: iso(now), type, ...cutFields(type, given) }
   const content = await parts.eventStore.pack(`${JSON.stringify(event)}\n`)
-  const hour = now - (now % hourMs)
-  await parts.eventStore.append({ worker: self, log: log.id, first: n, last: n, hour, content })
-  signalEvents(parts, [loggedEvent({ worker: self, log: log.id }, event)])
+  await parts.eventStore.append({ worker: self, log: log.id, first: n, last: n, hour: hourOf(now), content })
+  recentEvents(parts).add([loggedEvent({ worker: self, log: log.id }, event)])
 }
 
 function newLogId(): string {

@@ -1,5 +1,6 @@
 import { recorderOf } from '@postern/contract/events.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
+import { hourOf } from '@postern/log/file-names.ts'
 import type { LoggedEvent } from '@postern/log/search.ts'
 import { invalid, ProblemError } from './problem.ts'
 
@@ -15,8 +16,6 @@ export function loggedEvent({ worker, log }: { worker: string; log: string }, se
 
 /** The numbers that a batch claims to have, and the service whose events it may hold. */
 type Claim = { first: number; last: number; service: ServiceName }
-
-const hourMs = 3_600_000
 
 /**
  * Reads the lines of a batch. Refuses a batch whose numbers are not `first` to `last` in order, whose events are not
@@ -37,7 +36,7 @@ export function readBatch(text: string, { first, last, service }: Claim): { hour
     )
   const hours = new Set(events.map(({ at }) => at.slice(0, 13)))
   if (hours.size > 1) throw refused(`the events are from more than one hour: ${[...hours].slice(0, 3).join(', ')}`)
-  return { hour: Math.floor(Date.parse(events[0]?.at ?? '') / hourMs) * hourMs, events }
+  return { hour: hourOf(Date.parse(events[0]?.at ?? '')), events }
 }
 
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/

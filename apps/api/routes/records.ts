@@ -45,7 +45,7 @@ const eventFilters = {
     .max(1000)
     .optional()
     .meta({ description: 'Event types, or beginnings such as delivery., separated by commas' }),
-  level: z.enum(['normal', 'verbose', 'debug']).optional().meta({ description: 'Events of this log level and below' }),
+  level: z.enum(['normal', 'verbose', 'debug']).optional().meta({ description: 'Events of this log level' }),
   worker: z.string().max(100).optional(),
   message: id.optional().meta({ description: 'The id of a message' }),
   sender: text.optional().meta({ description: 'An address; empty for the null sender' }),

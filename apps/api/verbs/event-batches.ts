@@ -2,8 +2,8 @@ import { type EventBatch, maxBatchBytes, maxBatchEvents } from '@postern/contrac
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { ingest, storedUpTo } from '@postern/store/records/ingest.ts'
 import { loggedEvent, readBatch } from '../event-batch.ts'
-import { signalEvents } from '../event-signal.ts'
 import { invalid, ProblemError } from '../problem.ts'
+import { recentEvents } from '../recent-events.ts'
 import { readBytes } from '../request.ts'
 import type { Call } from '../write-revision.ts'
 import { workerOf } from './workers.ts'
@@ -38,10 +38,7 @@ export async function takeEvents(
   })
   const acknowledged = await ingest(parts.records, { worker, log, last })
   const fresh = events.filter(({ n }) => n > stored)
-  signalEvents(
-    parts,
-    fresh.map((event) => loggedEvent({ worker, log }, event)),
-  )
+  recentEvents(parts).add(fresh.map((event) => loggedEvent({ worker, log }, event)))
   await yieldToEventLoop()
   return { acknowledged }
 }

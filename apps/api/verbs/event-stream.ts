@@ -1,8 +1,8 @@
 import type { EventType } from '@postern/contract/events.ts'
 import { levelOf } from '@postern/contract/log-lines.ts'
 import type { LoggedEvent, Position } from '@postern/log/search.ts'
-import { recentEvents } from '../event-signal.ts'
 import { invalid } from '../problem.ts'
+import { recentEvents } from '../recent-events.ts'
 import type { Call } from '../write-revision.ts'
 import { type EventQuery, eventIdOf, filterOf, limitsOf, positionIn, positionText } from './event-query.ts'
 import { eventView } from './events.ts'
@@ -30,8 +30,12 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
   const last = lastEventId === undefined ? undefined : positionIn(lastEventId)
   if (lastEventId !== undefined && !last)
     throw invalid([{ path: 'Last-Event-ID', message: 'Last-Event-ID must be the id of an event of this stream' }])
-  let next = (last && recent.after((event) => isAt(event, last))) ?? recent.end
-  let waiting = last && next === recent.end ? await eventsAfter(call, query, last) : []
+  const resumed = last && recent.after((event) => isAt(event, last))
+  let next = resumed ?? recent.end
+  let waiting = last && resumed === undefined ? await eventsAfter(call, query, last) : []
+  // What was stored during the search is also among the recent events.
+  const searched = new Set(waiting.map(eventIdOf))
+  const isNew = (event: LoggedEvent) => isWanted(event) && !searched.has(eventIdOf(event))
   const encoder = new TextEncoder()
   const ended = new AbortController()
   signal.addEventListener('abort', () => ended.abort())
@@ -47,7 +51,7 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
         }
         const found = recent.from(next, pageEvents)
         next = found ? next + found.length : recent.end
-        const events = [...waiting, ...(found ?? []).filter(isWanted)]
+        const events = [...waiting, ...(found ?? []).filter(isNew)]
         waiting = []
         const skipped = found ? '' : ': some events were skipped, because they came faster than they were read\n\n'
         const text = skipped + events.map(frameOf).join('')
@@ -83,8 +87,6 @@ async function eventsAfter(call: Call, query: StreamQuery, last: Position): Prom
 const isAt = (event: Pick<LoggedEvent, 'worker' | 'log' | 'n'>, position: Position): boolean =>
   eventIdOf(event) === eventIdOf(position)
 
-const levels = { normal: 1, verbose: 2, debug: 3 }
-
 /** Filters events as the search of the log does. */
 function matcherOf(query: StreamQuery): (event: LoggedEvent) => boolean {
   const { types, level, worker, message, q = '' } = filterOf(query)
@@ -97,7 +99,7 @@ function matcherOf(query: StreamQuery): (event: LoggedEvent) => boolean {
   return (event) => {
     if (event.fields.log === false) return false
     if (wanted && !wanted.has(event.type)) return false
-    if (level && levels[levelOf(event.type as EventType)] > levels[level]) return false
+    if (level !== undefined && levelOf(event.type as EventType) !== level) return false
     if (worker !== undefined && event.worker !== worker) return false
     if (message !== undefined && event.messageId !== message) return false
     if (words.length === 0) return true

@@ -3,7 +3,7 @@ import type { LoggedMessage, MessageFilter } from '@postern/log/messages.ts'
 import { oneSearch } from '../one-search.ts'
 import { cursorOf, iso } from '../pagination.ts'
 import type { Call } from '../write-revision.ts'
-import { limitsOf, positionOf, positionText } from './event-query.ts'
+import { filterOf, limitsOf, positionOf, positionText } from './event-query.ts'
 
 /** Searches all mail: waiting, finished and refused. */
 
@@ -14,13 +14,13 @@ export type MessageSearch = Omit<MessageFilter, 'since' | 'until'> & {
   cursor?: string | undefined
 }
 
-export async function findMessages(call: Call, { since, until, limit, cursor, ...filter }: MessageSearch) {
+export async function findMessages(call: Call, { limit, cursor, outcome, subject, ...query }: MessageSearch) {
   const before = positionOf(cursor)
   const { items, next, searchedBackTo, complete } = await oneSearch(call, () =>
     call.parts.eventStore.messages({
-      ...filter,
-      ...(since === undefined ? {} : { since: Date.parse(since) }),
-      ...(until === undefined ? {} : { until: Date.parse(until) }),
+      ...filterOf(query),
+      outcome,
+      subject,
       ...limitsOf(call),
       ...(before ? { before } : {}),
       limit,

@@ -2,8 +2,8 @@ import type { QueuePage } from '@postern/contract/queue-mirror.ts'
 import type { WriteResult } from '@postern/contract/views.ts'
 import { yieldToEventLoop } from '@postern/store/database.ts'
 import { storeQueuePage, tellEverythingAgain } from '@postern/store/records/queue-mirror.ts'
-import { signalEvents } from '../event-signal.ts'
 import { ProblemError } from '../problem.ts'
+import { recentEvents } from '../recent-events.ts'
 import { type Call, writeRevision } from '../write-revision.ts'
 import { workerOf } from './workers.ts'
 
@@ -18,7 +18,7 @@ export async function takeQueuePage(call: Call, page: QueuePage): Promise<{ posi
       409,
       `The API has what ${queueManager} told up to position ${stored.position}, not ${page.from}. Tell everything again.`,
     )
-  signalEvents(parts)
+  recentEvents(parts).add([])
   await yieldToEventLoop()
   return { position: stored.position }
 }

@@ -11,8 +11,8 @@ import {
 } from '@postern/store/records/worker-requests.ts'
 import { isLive, listWorkers, type WorkerRow } from '@postern/store/records/workers.ts'
 import type { Dependencies } from '../dependencies.ts'
-import { signalEvents, untilEvents } from '../event-signal.ts'
 import { notFound, ProblemError } from '../problem.ts'
+import { recentEvents } from '../recent-events.ts'
 import { readBytes } from '../request.ts'
 import type { Call } from '../write-revision.ts'
 import { workerOf } from './workers.ts'
@@ -62,7 +62,7 @@ export async function ask(
     const answer = (await workerRequestById(parts.records, request.id))?.answer
     if (answer) return { answer: JSON.parse(answer) as WorkerRequestAnswer, isNew }
     if (performance.now() >= until || signal.aborted) return { answer: undefined, isNew }
-    await untilEvents(parts, lookEveryMs, signal)
+    await recentEvents(parts).more(lookEveryMs, signal)
   }
 }
 
@@ -96,7 +96,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
     await answerWorkerRequest(parts.records, id, json)
     if (request.kind === 'submit') await dropChunks(parts.records, request.bundle)
   }
-  signalEvents(parts)
+  recentEvents(parts).add([])
 }
 
 /** Returns a chunk of the message that this worker should store. */

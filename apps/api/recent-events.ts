@@ -18,6 +18,7 @@ class RecentEvents {
     return this.#count
   }
 
+  /** Without events it only wakes those who wait. */
   add(events: readonly LoggedEvent[]): void {
     this.#events.push(...events)
     this.#count += events.length
@@ -59,13 +60,4 @@ export function recentEvents(parts: Dependencies): RecentEvents {
   const found = recent.get(parts) ?? new RecentEvents()
   recent.set(parts, found)
   return found
-}
-
-export function signalEvents(parts: Dependencies, events: readonly LoggedEvent[] = []): void {
-  recentEvents(parts).add(events)
-}
-
-/** Resolves when new events are stored, after `ms`, or when `signal` fires. */
-export function untilEvents(parts: Dependencies, ms: number, signal: AbortSignal): Promise<void> {
-  return recentEvents(parts).more(ms, signal)
 }
