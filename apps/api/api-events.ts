@@ -2,9 +2,9 @@ import { cutFields } from '@postern/contract/event-lengths.ts'
 import type { EventFields, EventType } from '@postern/contract/events.ts'
 import { hourOf } from '@postern/log/file-names.ts'
 import type { Dependencies } from './dependencies.ts'
-import { loggedEvent } from './event-batch.ts'
 import { iso } from './pagination.ts'
 import { recentEvents } from './recent-events.ts'
+import { loggedEvent } from './sent-event.ts'
 
 /** The name under which the API records its own events. */
 const self = 'api'
@@ -25,7 +25,8 @@ export async function recordApiEvent<T extends EventType>(
   const event = { n, at: iso(now), type, ...cutFields(type, given) }
   const content = await parts.eventStore.pack(`${JSON.stringify(event)}\n`)
   await parts.eventStore.append({ worker: self, log: log.id, first: n, last: n, hour: hourOf(now), content })
-  recentEvents(parts).add([loggedEvent({ worker: self, log: log.id }, event)])
+  const range = { worker: self, log: log.id, first: n, last: n }
+  recentEvents(parts).add({ ...range, read: async () => [loggedEvent(range, event)] })
 }
 
 function newLogId(): string {

@@ -53,8 +53,11 @@ export type EventStore = EventLog & {
   archive: ObjectStore | undefined
   /** Compresses a batch. */
   pack(text: string): Promise<Uint8Array>
-  /** Decompresses a batch. Throws a problem for a body that is none. */
-  unpack(content: Uint8Array): Promise<string>
+  /**
+   * Decompresses a batch and passes on its lines, many at once. Throws a problem for a body that is none, and what `take`
+   * throws.
+   */
+  unpack(content: Uint8Array, take: (lines: Uint8Array) => void): Promise<void>
 }
 
 export type Passwords = {

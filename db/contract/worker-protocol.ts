@@ -96,7 +96,8 @@ export const eventLogSchema = z.strictObject({ log: logId })
 
 /**
  * `POST /v1/worker/events`: a batch of events with the numbers `first` to `last`, from one UTC hour. The body is NDJSON,
- * compressed with zstd. A worker numbers its events from 1 in each of its logs. Between `after` and `first` the log has
+ * compressed with zstd; each line begins with number, time and type, as JSON.stringify writes them, and only these are
+ * read when it is stored. A worker numbers its events from 1 in each of its logs. Between `after` and `first` the log has
  * no events. A batch that was already stored is accepted again but stored only once.
  */
 export const eventBatchQuerySchema = z.strictObject({

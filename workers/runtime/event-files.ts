@@ -108,15 +108,16 @@ export class EventFiles {
   }
 
   /**
-   * Returns the lines of one file from a number on, and where the next file begins; `next` is `undefined` after the
-   * newest file.
+   * Returns the lines of one file from a number on, without those that the disk has damaged: one of them would make a
+   * whole batch unreadable. `next` is where the next file begins; `undefined` after the newest file.
    */
-  async readFrom(n: number): Promise<{ lines: EventLine[]; next: number | undefined }> {
+  async readFrom(n: number): Promise<{ lines: EventLine[]; damaged: number; next: number | undefined }> {
     const from = Math.max(n, this.#log?.first ?? 1)
     const file = this.#files.findLast(({ first }) => first <= from) ?? this.#files[0]
-    if (!file) return { lines: [], next: undefined }
-    const lines = (await this.#read(file)).filter((line) => line.n >= from)
-    return { lines, next: this.#files[this.#files.indexOf(file) + 1]?.first }
+    if (!file) return { lines: [], damaged: 0, next: undefined }
+    const found = (await this.#read(file)).filter((line) => line.n >= from)
+    const lines = found.filter(({ text }) => isJson(text))
+    return { lines, damaged: found.length - lines.length, next: this.#files[this.#files.indexOf(file) + 1]?.first }
   }
 
   /** Removes files without a number above `n`. Keeps the newest file, so that the numbers are not lost. */
@@ -181,6 +182,15 @@ const digits = 15
 const namePattern = /^\d{15}\.ndjson$/
 const linesPerFile = 20_000
 const headPattern = /^\{"n":(\d+),"at":"([^"]{13})/
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Returns complete lines with a number, without a last line that a crash cut off. */
 function linesIn(text: string): EventLine[] {

@@ -50,6 +50,27 @@ async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true)
 }
 
+test('an event that the disk has damaged is dropped, and that is an event', async () => {
+  const { stored, send } = storage()
+  const directory = await folder()
+  const first = await EventLog.open({ directory, send })
+  for (let i = 1; i <= 5; i++) first.record('policy.applied', applied(i))
+  await first.close()
+  const file = join(directory, '000000000000001.ndjson')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"revision":3,', '"revision":3\u0000'))
+  const log = await EventLog.open({ directory, send })
+  await log.startShipping(0)
+  await until(() => stored.size === 5)
+  expect([...stored.values()].map(({ n, revision, type, count }) => [n, revision ?? type, count])).toEqual([
+    [1, 1, undefined],
+    [2, 2, undefined],
+    [4, 4, undefined],
+    [5, 5, undefined],
+    [6, 'log.dropped', 1],
+  ])
+  await log.close()
+})
+
 test('events are numbered without gaps and stored once each', async () => {
   const { stored, send } = storage()
   const log = await EventLog.open({ directory: await folder(), send })

@@ -298,6 +298,7 @@ export class EventLog {
     const from = this.#onDiskFrom
     if (from === undefined) return
     const found = await this.#files.readFrom(from)
+    if (found.damaged > 0) this.record('log.dropped', { count: found.damaged, because: 'the disk has damaged them' })
     const lines = found.lines.filter(({ n }) => n <= this.#written)
     const last = lines.at(-1)?.n ?? from - 1
     if (found.next === undefined) lines.push(...this.#refused.filter(({ n }) => n > last && n <= this.#written))

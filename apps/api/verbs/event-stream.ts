@@ -30,7 +30,7 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
   const last = lastEventId === undefined ? undefined : positionIn(lastEventId)
   if (lastEventId !== undefined && !last)
     throw invalid([{ path: 'Last-Event-ID', message: 'Last-Event-ID must be the id of an event of this stream' }])
-  const resumed = last && recent.after((event) => isAt(event, last))
+  const resumed = last && recent.after(last)
   let next = resumed ?? recent.end
   let waiting = last && resumed === undefined ? await eventsAfter(call, query, last) : []
   // What was stored during the search is also among the recent events.
@@ -49,7 +49,7 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
           if (!(await call.isStillAllowed())) break
           lastAsked = performance.now()
         }
-        const found = recent.from(next, pageEvents)
+        const found = await recent.from(next, pageEvents)
         next = found ? next + found.length : recent.end
         const events = [...waiting, ...(found ?? []).filter(isNew)]
         waiting = []
@@ -61,7 +61,7 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
           controller.enqueue(encoder.encode(text || ': still here\n\n'))
           return
         }
-        if (found?.length !== pageEvents) await recent.more(pollMs, ended.signal)
+        if (next === recent.end) await recent.more(pollMs, ended.signal)
       }
       controller.close()
     },

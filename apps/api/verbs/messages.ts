@@ -43,6 +43,8 @@ export async function submitMessage(call: Call, request: Request, query: Query):
       'message.submit',
       `${messageId} from <${envelope.sender}> to ${envelope.recipients.length} recipients`,
     )
+  const recent = recentEvents(parts)
+  const begun = recent.end
   const { answer, isNew } = await ask(call, workerRequest, { workers: [worker], requestHash: hash })
   // A repeated request uses the chunks of the first one.
   if (!isNew) await dropChunks(parts.records, bundle)
@@ -53,7 +55,7 @@ export async function submitMessage(call: Call, request: Request, query: Query):
   switch (answer?.outcome) {
     case 'stored':
       if (write.dryRun) await forget()
-      else await untilKnown(call, messageId)
+      else await untilKnown(call, messageId, isNew ? begun : recent.beginning)
       return write.dryRun
         ? json(200, { dryRun: true, revision })
         : json(201, { id: messageId, state: 'accepted', revision })
@@ -72,17 +74,18 @@ export async function submitMessage(call: Call, request: Request, query: Query):
 }
 
 const knownWithinMs = 1_000
+const pageEvents = 1_000
 
-/** Waits for the worker's event, so that the client's next request finds the message. */
-async function untilKnown({ parts, signal }: Call, messageId: string): Promise<void> {
+/** Waits for the worker's event from a position on, so that the client's next request finds the message. */
+async function untilKnown({ parts, signal }: Call, messageId: string, since: number): Promise<void> {
   const until = performance.now() + knownWithinMs
   const recent = recentEvents(parts)
-  while (
-    performance.now() < until &&
-    !signal.aborted &&
-    recent.after((event) => event.messageId === messageId) === undefined
-  )
-    await recent.more(100, signal)
+  for (let next = since; performance.now() < until && !signal.aborted; ) {
+    const found = await recent.from(next, pageEvents)
+    if (found?.some((event) => event.messageId === messageId)) return
+    next = found ? next + found.length : recent.beginning
+    if (next === recent.end) await recent.more(100, signal)
+  }
 }
 
 /** Makes a version 8 UUID (RFC 9562 §5.8) from the hash. The same key always gives the same message id. */

@@ -18,7 +18,7 @@ export async function takeQueuePage(call: Call, page: QueuePage): Promise<{ posi
       409,
       `The API has what ${queueManager} told up to position ${stored.position}, not ${page.from}. Tell everything again.`,
     )
-  recentEvents(parts).add([])
+  recentEvents(parts).wake()
   await yieldToEventLoop()
   return { position: stored.position }
 }

@@ -96,7 +96,7 @@ export async function takeAnswer(call: Call, id: string, answer: WorkerRequestAn
     await answerWorkerRequest(parts.records, id, json)
     if (request.kind === 'submit') await dropChunks(parts.records, request.bundle)
   }
-  recentEvents(parts).add([])
+  recentEvents(parts).wake()
 }
 
 /** Returns a chunk of the message that this worker should store. */
