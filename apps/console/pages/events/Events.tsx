@@ -37,13 +37,18 @@ export function Events() {
   const query = { ...texts, ...span }
   const found = useLogSearch<RecordedEvent>('/v1/events', query)
   const follows = canFollow(search)
-  const [paused, setPaused] = useState(false)
+  /** The time of the newest event shown when the user paused; `null` while live. */
+  const [pausedAt, setPausedAt] = useState<string | null>(null)
+  const paused = pausedAt !== null
   const tail = useTail(follows ? texts : null, paused)
-  const rows = useMemo(() => {
+  const all = useMemo(() => {
     const seen = new Set(tail.events.map(({ id }) => id))
     return [...tail.events, ...found.rows.filter(({ id }) => !seen.has(id))]
   }, [tail.events, found.rows])
+  // A search that answers during a pause has found newer events too. They are shown with those that the pause held back.
+  const rows = useMemo(() => (pausedAt === null ? all : all.filter(({ at }) => at <= pausedAt)), [all, pausedAt])
   const columns = useMemo(() => columnsOf(search), [search])
+  const pause = (on: boolean) => setPausedAt(on ? (rows[0]?.at ?? new Date(asOf).toISOString()) : null)
   const go = (next: EventsSearch) => void navigate({ to: '/events', search: parseEventsSearch(next) })
   return (
     <Page
@@ -51,7 +56,7 @@ export function Events() {
       help="What the workers decide and do, live and back in time."
       actions={
         <>
-          {follows && <Live tail={tail} paused={paused} onPause={setPaused} />}
+          {follows && <Live tail={tail} paused={paused} onPause={pause} />}
           <IconButton label="Search again" look="plain" onClick={again}>
             <RotateCw />
           </IconButton>
