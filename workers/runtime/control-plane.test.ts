@@ -104,6 +104,8 @@ test('an answer may take as long as it likes while something comes, and is given
     vi.advanceTimersByTime(15_000)
     await silent
   } finally {
+    // Before the timers: it would put the test's clock back.
+    timers.mockRestore()
     vi.useRealTimers()
     vi.restoreAllMocks()
   }
