@@ -344,7 +344,7 @@ export class Queue {
     if (this.mirror) await within(lastTellMs, this.mirror.stop())
     if (isRecorded) await this.index.close(this.#clock.reading())
     this.#poster.close()
-    this.#buckets.close()
+    await this.#buckets.close()
     const { assurance } = this.#options
     await within(closingMs, Promise.all([this.#signer.close(), this.#converter.close(), assurance?.mtaSts?.save()]))
   }

@@ -1,26 +1,34 @@
-import { S3Client } from '@aws-sdk/client-s3'
+import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 
 /** Milliseconds for one object. */
 export const s3TimeoutMs = 120_000
 
-/** The client is made when it is needed first: most systems have no such route. */
+/** Stores objects. The SDK is loaded and the client is made for the first one: most systems have no such route. */
 export class Buckets {
   readonly #env: NodeJS.ProcessEnv
-  #client: S3Client | undefined
+  #client: Promise<{ client: S3Client; sdk: Sdk }> | undefined
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#env = env
   }
 
-  get client(): S3Client {
-    this.#client ??= new S3Client(clientOptions(this.#env))
-    return this.#client
+  async put(object: PutObjectCommandInput, abortSignal: AbortSignal): Promise<void> {
+    this.#client ??= this.#load()
+    const { client, sdk } = await this.#client
+    await client.send(new sdk.PutObjectCommand(object), { abortSignal })
   }
 
-  close(): void {
-    this.#client?.destroy()
+  async close(): Promise<void> {
+    ;(await this.#client)?.client.destroy()
+  }
+
+  async #load(): Promise<{ client: S3Client; sdk: Sdk }> {
+    const sdk = await import('@aws-sdk/client-s3')
+    return { client: new sdk.S3Client(clientOptions(this.#env)), sdk }
   }
 }
+
+type Sdk = typeof import('@aws-sdk/client-s3')
 
 function clientOptions(env: NodeJS.ProcessEnv) {
   const { POSTERN_S3_ENDPOINT: endpoint, POSTERN_S3_ACCESS_KEY_ID: id, POSTERN_S3_SECRET_ACCESS_KEY: secret } = env

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Recipient } from '@postern/contract/envelope.ts'
 import { chunksOf, wholeBytes } from '../message/content.ts'
 import { deliveredBytes, readDelivered } from '../message/header-edits.ts'
@@ -66,15 +65,15 @@ async function put(
   { buckets, signal: stopped }: Abortable,
   { bucket, key, type, body, bytes, signal }: Put,
 ): Promise<void> {
-  const command = new PutObjectCommand({
+  const object = {
     Bucket: bucket,
     Key: key,
     Body: body,
     ContentType: type,
     ...(bytes === undefined ? {} : { ContentLength: bytes }),
-  })
+  }
   const ends = [AbortSignal.timeout(s3TimeoutMs), stopped, ...(signal ? [signal] : [])]
-  await buckets.client.send(command, { abortSignal: AbortSignal.any(ends) })
+  await buckets.put(object, AbortSignal.any(ends))
 }
 
 /** The body of a request. A damaged message aborts the request, so that no object is written. */
