@@ -256,7 +256,7 @@ test('a search that answers during a pause adds nothing newer to the page', asyn
   await page.getByText(/Paused, [1-9]/).waitFor()
   answered.resolve()
   // Older events, which only the search knows, are shown.
-  await page.getByText(/Minutes/).first().waitFor()
+  await page.getByText('Minutes').first().waitFor()
   expect(await page.getByText('During the pause').count()).toBe(0)
   await page.getByRole('button', { name: 'Resume' }).click()
   await page.getByText('During the pause').first().waitFor()
