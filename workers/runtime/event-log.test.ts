@@ -71,6 +71,27 @@ test('an event that the disk has damaged is dropped, and that is an event', asyn
   await log.close()
 })
 
+test('a busy log rests longer than a quiet one, and a full batch does not wait for it', async () => {
+  const { stored, state, send } = storage()
+  const rests = { quiet: 10, busy: 3_600_000 }
+  const log = await EventLog.open({ directory: await folder(), send, rests })
+  const record = (count: number) => {
+    for (let i = 1; i <= count; i++) log.record('policy.applied', applied(i))
+  }
+  await log.startShipping(0)
+  record(1)
+  await until(() => stored.size === 1)
+  record(200)
+  await until(() => stored.size === 201)
+  record(10)
+  await sleep(100)
+  expect(stored.size).toBe(201)
+  record(5_000)
+  await until(() => stored.size >= 5_201)
+  expect(state.batches.map(({ first, last }) => last - first + 1)).toEqual([1, 200, 5_000])
+  await log.close()
+})
+
 test('events are numbered without gaps and stored once each', async () => {
   const { stored, send } = storage()
   const log = await EventLog.open({ directory: await folder(), send })

@@ -16,6 +16,7 @@ export type EventLogOptions = {
   /** Stores a batch. Resolves with the number up to which storage has the log; it may be below the batch. */
   send: (batch: EventBatch) => Promise<number>
   maxBytes?: number
+  rests?: typeof usualRests
   /** Called at most once for a run of failures. */
   failed?: (error: unknown) => void
   /** The disk refused a write. Called at most once until it accepts one again. */
@@ -33,8 +34,13 @@ const linesAtOnce = 5_000
 const flushAfterMs = 25
 /** Pause after the disk refused a write. */
 const tryAgainMs = 1_000
-/** Events within this time travel together. A backlog is shipped without rest. */
-const restMs = 200
+/**
+ * Milliseconds after a batch. Events within this time travel together: those of a quiet log are seen soon, and a busy one
+ * does not send a batch for every few. A full batch is shipped without rest.
+ */
+const usualRests = { quiet: 200, busy: 500 }
+/** A log with as many events in a batch is busy. */
+const busyEvents = 100
 /** Pauses while storage cannot be reached. */
 const pauses = { firstMs: 200, longestMs: 5_000 }
 const acceptedIn = /"type":"message\.accepted","messageId":"([^"]{36})"/
@@ -56,7 +62,7 @@ export class EventLog {
   /** Storage's own position in the log. What is missing between it and the next batch is a hole in the log. */
   #storedUpTo = 0
   #batchSize = maxBatchEvents
-  #wasFull = false
+  #restMs = 0
   /** Lines that the disk refused. In order, and later than any line on disk. */
   #refused: EventLine[] = []
   #refusal: unknown
@@ -67,7 +73,7 @@ export class EventLog {
   readonly #accepted: ReadonlySet<string>
 
   private constructor(options: EventLogOptions, files: EventFiles, accepted: ReadonlySet<string>) {
-    this.#options = { maxBytes: 1_073_741_824, failed: () => {}, refused: () => {}, ...options }
+    this.#options = { maxBytes: 1_073_741_824, rests: usualRests, failed: () => {}, refused: () => {}, ...options }
     this.#files = files
     this.#accepted = accepted
     this.#written = files.last
@@ -78,7 +84,7 @@ export class EventLog {
       next: () => this.#nextBatch(),
       send: (batch) => this.#send(batch),
       refused: (batch, error) => this.#refusedByStorage(batch, error),
-      restMs: () => (this.#wasFull ? 0 : restMs),
+      restMs: () => this.#restMs,
       pauses,
       failed: this.#options.failed,
     })
@@ -179,7 +185,9 @@ export class EventLog {
     await this.#dropOldest()
     this.#forgetRefused()
     if (this.#refused.length > 0) this.#flushIn(tryAgainMs)
-    if (this.#isShipping) this.#shipper.wake()
+    if (!this.#isShipping) return
+    if (this.#toShip.length >= this.#batchSize) this.#shipper.hurry()
+    else this.#shipper.wake()
   }
 
   /**
@@ -247,7 +255,8 @@ export class EventLog {
       if (count > 0 && (count === this.#batchSize || bytes > maxBatchBytes)) break
       count++
     }
-    this.#wasFull = this.#toShip.length > count || this.#onDiskFrom !== undefined
+    if (this.#toShip.length > count || this.#onDiskFrom !== undefined) this.#restMs = 0
+    else this.#restMs = this.#options.rests[count < busyEvents ? 'quiet' : 'busy']
     return this.#toShip.slice(0, count)
   }
 

@@ -54,6 +54,28 @@ test('ships what waits, in order, with a rest after each, and again when it is w
   expect(sent.at(-1)).toEqual([2_000, 'c'])
 })
 
+test('ends its rest when it has to hurry, but not its pause after a failure', async () => {
+  const { shipper, waiting, sent, storage } = shipping()
+  waiting.push('a')
+  shipper.hurry()
+  await vi.advanceTimersByTimeAsync(10)
+  waiting.push('b')
+  shipper.hurry()
+  await vi.advanceTimersByTimeAsync(10)
+  expect(sent).toEqual([
+    [0, 'a'],
+    [10, 'b'],
+  ])
+  await vi.advanceTimersByTimeAsync(1_000)
+  storage.answer = () => Promise.reject(status(503))
+  waiting.push('c')
+  shipper.hurry()
+  await vi.advanceTimersByTimeAsync(50)
+  shipper.hurry()
+  await vi.advanceTimersByTimeAsync(50)
+  expect(sent.filter(([, batch]) => batch === 'c')).toHaveLength(1)
+})
+
 test('is told how long storage took', async () => {
   const restMs = vi.fn(() => 0)
   const { shipper, waiting, storage } = shipping({ restMs })

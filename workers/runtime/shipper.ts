@@ -32,6 +32,7 @@ export class Shipper<Batch> {
   #running: Promise<void> | undefined
   #closing = false
   #endPause: (() => void) | undefined
+  #isResting = false
 
   constructor(options: ShipperOptions<Batch>) {
     this.#options = options
@@ -46,6 +47,12 @@ export class Shipper<Batch> {
       this.#running = undefined
       if (this.#wanted) this.wake()
     })
+  }
+
+  /** Like `wake`, and ends a rest, because a full batch waits. A pause after a failure is not ended. */
+  hurry(): void {
+    if (this.#isResting) this.#endPause?.()
+    this.wake()
   }
 
   /** Ships waiting batches without rest. Ends when none are left, at the first failure, or after `graceMs`. */
@@ -78,7 +85,9 @@ export class Shipper<Batch> {
       if (result === 'failed') await this.#pause(this.#backOff.next())
       else {
         this.#backOff.reset()
+        this.#isResting = true
         await this.#pause(this.#options.restMs(performance.now() - startedAt))
+        this.#isResting = false
       }
     }
   }

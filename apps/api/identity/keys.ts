@@ -18,6 +18,8 @@ import { ProblemError } from '../problem.ts'
  */
 
 const issuer = 'postern'
+/** Tokens whose claims are remembered. */
+const maxVerified = 1_000
 export const audiences = { api: 'postern-api', worker: 'postern-worker' } as const
 
 type Loaded = {
@@ -33,6 +35,8 @@ type KeyDependencies = Pick<Dependencies, 'control' | 'seal' | 'now' | 'newId'>
 export class TokenKeys {
   readonly #deps: KeyDependencies
   #loaded: Loaded[] = []
+  /** Tokens whose signature was verified, with their claims: a worker sends the same one many times. */
+  readonly #verified = new Map<string, { kid: string | undefined; claims: JWTPayload }>()
 
   constructor(parts: KeyDependencies) {
     this.#deps = parts
@@ -52,14 +56,18 @@ export class TokenKeys {
 
   /** Throws 401. */
   async verify(token: string, audience: string[]): Promise<JWTPayload> {
+    const known = this.#knownClaims(token, audience)
+    if (known) return known
     try {
-      const { payload } = await jwtVerify(token, ({ kid }) => this.#byKid(kid), {
+      const { payload, protectedHeader } = await jwtVerify(token, ({ kid }) => this.#byKid(kid), {
         issuer,
         audience,
         algorithms: ['EdDSA'],
         currentDate: new Date(this.#deps.now()),
         requiredClaims: ['exp', 'sub'],
       })
+      if (this.#verified.size >= maxVerified) this.#verified.clear()
+      this.#verified.set(token, { kid: protectedHeader.kid, claims: payload })
       return payload
     } catch (error) {
       const expired = error instanceof Error && 'code' in error && error.code === 'ERR_JWT_EXPIRED'
@@ -68,6 +76,18 @@ export class TokenKeys {
         expired ? 'The access token has expired. Refresh it.' : 'The access token is not valid.',
       )
     }
+  }
+
+  /** Claims of a token that was verified before, has not expired, and whose key is still there. */
+  #knownClaims(token: string, audience: string[]): JWTPayload | undefined {
+    const known = this.#verified.get(token)
+    if (!known) return undefined
+    const { kid, claims } = known
+    const isValid =
+      Number(claims.exp) > Math.floor(this.#deps.now() / 1000) &&
+      audience.includes(String(claims.aud)) &&
+      this.#loaded.some((key) => key.kid === kid)
+    return isValid ? claims : undefined
   }
 
   async jwks(): Promise<{ keys: JWK[] }> {

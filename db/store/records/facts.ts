@@ -14,7 +14,7 @@ export function storeFacts(
   { id, since, until, sessions, dropped, records }: FactBatch,
   limit = maxBytes,
 ): Promise<void> {
-  const bytes = Uint8Array.from(atob(records), (letter) => letter.charCodeAt(0))
+  const bytes = bytesOf(records)
   return database.transaction(async (queries) => {
     await queries.run(sql`
       insert into facts (worker, batch, since, until, sessions, dropped, octets, records)
@@ -22,6 +22,13 @@ export function storeFacts(
       on conflict (worker, batch) do nothing`)
     await makeRoom(queries, limit)
   })
+}
+
+function bytesOf(base64: string): Uint8Array {
+  const text = atob(base64)
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
 }
 
 /** Removes the oldest batches until the rest fits, and records the loss so that a replay can report it. */
