@@ -37,16 +37,15 @@ function batch(sessions: SessionRecord[], dropped = 0) {
     until: Math.max(...sessions.map(({ now = 0 }) => now)),
     sessions: sessions.length,
     dropped,
-    encoding: 'zstd' as const,
-    records: zstdCompressSync(sessions.map((session) => `${JSON.stringify(session)}\n`).join('')).toString('base64'),
+    records: zstdCompressSync(sessions.map((session) => `${JSON.stringify(session)}\n`).join('')),
   }
 }
 
 async function give(sessions: SessionRecord[], dropped = 0) {
-  const body = batch(sessions, dropped)
+  const { records: body, ...about } = batch(sessions, dropped)
+  const path = `/v1/worker/facts?${new URLSearchParams(Object.entries(about).map(([name, value]): [string, string] => [name, String(value)]))}`
   const token = await api.tokens.smtp()
-  for (let twice = 0; twice < 2; twice++)
-    expect((await api.send('POST', '/v1/worker/facts', { token, body })).status).toBe(204)
+  for (let twice = 0; twice < 2; twice++) expect((await api.send('POST', path, { token, body })).status).toBe(204)
 }
 
 const replay = (draft: object, more: object = {}) => api.send('POST', '/v1/replay', { body: { draft, ...more } })

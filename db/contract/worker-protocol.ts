@@ -128,19 +128,19 @@ export const etrnRequestSchema = z.strictObject({
 export const changeNotificationSchema = z.object({ revision: z.number().int().nonnegative() })
 
 /**
- * `POST /v1/worker/facts`: the facts that decisions used, for the replay. `records`: NDJSON of sessions
- * (`session-facts.ts`), compressed with zstd, in base64. A batch that was already stored is accepted again but stored
+ * `POST /v1/worker/facts`: the facts that decisions used, for the replay. The body is NDJSON of sessions
+ * (`session-facts.ts`), compressed with zstd. A batch that was already stored is accepted again but stored
  * only once.
  */
-export const factBatchSchema = z.strictObject({
+export const factBatchQuerySchema = z.strictObject({
   id: z.string().length(36),
   /** Times of the oldest and the newest session in the batch, in milliseconds since the epoch. */
-  since: z.number().int().nonnegative(),
-  until: z.number().int().nonnegative(),
-  sessions: z.number().int().min(1).max(100_000),
+  since: z.coerce.number().int().nonnegative(),
+  until: z.coerce.number().int().nonnegative(),
+  sessions: z.coerce.number().int().min(1).max(100_000),
   /** Number of sessions since the previous batch that were not recorded because storage or this worker had no room. */
-  dropped: z.number().int().nonnegative(),
-  encoding: z.literal('zstd'),
-  records: z.base64().max(12_000_000),
+  dropped: z.coerce.number().int().nonnegative(),
 })
-export type FactBatch = z.infer<typeof factBatchSchema>
+export type FactBatch = z.infer<typeof factBatchQuerySchema> & { records: Uint8Array<ArrayBuffer> }
+/** Maximum bytes of a batch of facts, compressed. */
+export const maxFactBytes = 9_000_000

@@ -154,8 +154,9 @@ export class ControlPlane {
   }
 
   /** Resolves when storage has the batch. */
-  async sendFacts(batch: FactBatch): Promise<void> {
-    await (await this.#authorized('/v1/worker/facts', JSON.stringify(batch))).body?.cancel()
+  async sendFacts({ id, since, until, sessions, dropped, records }: FactBatch): Promise<void> {
+    const path = `/v1/worker/facts?id=${id}&since=${since}&until=${until}&sessions=${sessions}&dropped=${dropped}`
+    await (await this.#authorized(path, records)).body?.cancel()
   }
 
   /** `everything`: the API does not have what this page follows. */

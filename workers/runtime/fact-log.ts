@@ -107,8 +107,7 @@ export class FactLog {
       until,
       sessions: lines.length,
       dropped: 0,
-      encoding: 'zstd',
-      records: bytes.toString('base64'),
+      records: bytes,
     })
     while (this.#batches.length > maxBatches) this.#dropped += this.#batches.shift()?.sessions ?? 0
     this.#shipper.wake()

@@ -80,10 +80,19 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
       method,
       headers: {
         ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined
+          ? {}
+          : { 'content-type': body instanceof Uint8Array ? 'application/zstd' : 'application/json' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : {
+            body:
+              typeof body === 'string' || body instanceof Uint8Array
+                ? (body as string | Uint8Array<ArrayBuffer>)
+                : JSON.stringify(body),
+          }),
     })
     await declared({ method, path, status: response.status, type: response.headers.get('content-type') })
     const text = await response.text()

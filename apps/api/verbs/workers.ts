@@ -1,6 +1,6 @@
 import { fitFor, holdsSecrets, type RowKind, rowKinds, rowsFor } from '@postern/contract/rows.ts'
 import type { ServiceName } from '@postern/contract/services.ts'
-import type { FactBatch, WorkerReport } from '@postern/contract/worker-protocol.ts'
+import { type FactBatch, maxFactBytes, type WorkerReport } from '@postern/contract/worker-protocol.ts'
 import { hasAllSince, headOf, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
 import { changeLines, changesPage, rowLinesById, rowsById } from '@postern/store/control/rows.ts'
 import { openRow } from '@postern/store/control/secrets.ts'
@@ -12,7 +12,7 @@ import type { Dependencies, Identity } from '../dependencies.ts'
 import { enrolmentOf } from '../identity/enrolment.ts'
 import { audiences, type TokenKeys } from '../identity/keys.ts'
 import { ProblemError } from '../problem.ts'
-import { sha256 } from '../request.ts'
+import { readBytes, sha256 } from '../request.ts'
 import type { Call } from '../write-revision.ts'
 
 const workerSeconds = 3600
@@ -194,7 +194,8 @@ export async function report(
 }
 
 /** Stores a batch of facts for the replay, once. */
-export async function takeFacts(call: Call, batch: FactBatch): Promise<void> {
-  await storeFacts(call.parts.records, workerOf(call).workerId, batch)
+export async function takeFacts(call: Call, about: Omit<FactBatch, 'records'>, request: Request): Promise<void> {
+  const records = await readBytes(request, maxFactBytes)
+  await storeFacts(call.parts.records, workerOf(call).workerId, { ...about, records })
   await yieldToEventLoop()
 }

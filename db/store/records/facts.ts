@@ -7,28 +7,20 @@ import type { Database, Queries } from '../database.ts'
 /** Maximum size of all batches in bytes: about twenty million sessions. Beyond it the oldest are removed. */
 const maxBytes = 1_073_741_824
 
-/** Stores a batch once. `records` arrives as base64 and is stored as bytes. */
+/** Stores a batch once. */
 export function storeFacts(
   database: Database,
   worker: string,
   { id, since, until, sessions, dropped, records }: FactBatch,
   limit = maxBytes,
 ): Promise<void> {
-  const bytes = bytesOf(records)
   return database.transaction(async (queries) => {
     await queries.run(sql`
       insert into facts (worker, batch, since, until, sessions, dropped, octets, records)
-      values (${worker}, ${id}, ${since}, ${until}, ${sessions}, ${dropped}, ${bytes.length}, ${bytes})
+      values (${worker}, ${id}, ${since}, ${until}, ${sessions}, ${dropped}, ${records.length}, ${records})
       on conflict (worker, batch) do nothing`)
     await makeRoom(queries, limit)
   })
-}
-
-function bytesOf(base64: string): Uint8Array {
-  const text = atob(base64)
-  const bytes = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
-  return bytes
 }
 
 /** Removes the oldest batches until the rest fits, and records the loss so that a replay can report it. */
