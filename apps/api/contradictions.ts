@@ -1,5 +1,5 @@
 import { type Domain, namesOf } from '@postern/contract/directory.ts'
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import type { RowKind, RowValues } from '@postern/contract/rows.ts'
 import type { AdvancedSettings, TlsSettings } from '@postern/contract/settings.ts'
 import type { Change } from '@postern/store/control/change.ts'

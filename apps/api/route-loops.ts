@@ -1,4 +1,4 @@
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import type { Change } from '@postern/store/control/change.ts'
 import type { ChangeSet } from '@postern/store/control/change-set.ts'
 

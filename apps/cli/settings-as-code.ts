@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import type { RowDiff } from '@postern/contract/views.ts'
-import { parse } from 'yaml'
 import type { Client } from './client.ts'
 
 type Plan = { creates: RowDiff[]; updates: RowDiff[]; deletes: RowDiff[]; revision: number }
@@ -29,6 +28,8 @@ async function read(file: string): Promise<unknown> {
   const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch((error: Error) => {
     throw new Error(`cannot read ${file}: ${error.message}`)
   })
+  // Only these two commands need it, and it takes a while to load.
+  const { parse } = await import('yaml')
   try {
     return parse(text)
   } catch (error) {

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { parseBlock } from './network.ts'
+import { parseBlock } from './ip-address.ts'
 
 /** Measures how much of the Internet a list of address blocks covers, to detect a list larger than any single network. */
 

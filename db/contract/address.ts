@@ -1,7 +1,8 @@
 /// <reference path="./punycode.d.ts" />
 import punycode from 'punycode/punycode.js'
 import { z } from 'zod'
-import { hostPattern, parseAddress } from './network.ts'
+import { parseAddress } from './ip-address.ts'
+import { hostPattern } from './network.ts'
 
 /** A mailbox in canonical form: the domain in lower-case ASCII (A-labels), the local part as the sender wrote it. */
 export type MailAddress = {

@@ -1,4 +1,4 @@
-import { parseAddress, parseBlock } from './network.ts'
+import { parseAddress, parseBlock } from './ip-address.ts'
 
 /** Reads values from the environment in the same way for every process. Pure: the entry file passes in its variables. */
 export type Environment = Readonly<Record<string, string | undefined>>

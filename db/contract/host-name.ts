@@ -1,4 +1,4 @@
-import { parseAddress } from './network.ts'
+import { parseAddress } from './ip-address.ts'
 
 /**
  * Returns this server's name for its banner, EHLO, Received, Authentication-Results, DSNs and Message-IDs. RFC 5321

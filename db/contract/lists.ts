@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { canonicalDomain, foldAddress, parseMailAddress } from './address.ts'
-import { blockSchema, canonicalAddress, parseAddress } from './network.ts'
+import { canonicalAddress, parseAddress } from './ip-address.ts'
+import { blockSchema } from './network.ts'
 
 /**
  * The five lists of the administration pages. Each entry is one row. Its value is canonical, so a list never holds a

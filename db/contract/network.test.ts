@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { blockSchema, canonicalAddress, formatBlock, hostSchema, parseBlock, portSchema } from './network.ts'
+import { canonicalAddress, formatBlock, parseBlock } from './ip-address.ts'
+import { blockSchema, hostSchema, portSchema } from './network.ts'
 
 describe('addresses', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { canonicalAddress } from './network.ts'
+import { canonicalAddress } from './ip-address.ts'
 
 /**
  * Offences: client behaviour that no mail client shows. Workers report them with `POST /v1/worker/offences`. The API

@@ -10,8 +10,8 @@ import type {
   RcptFacts,
   SessionFacts,
 } from './facts.ts'
+import { canonicalAddress } from './ip-address.ts'
 import { type Lookups, lookupsSchema } from './lookups.ts'
-import { canonicalAddress } from './network.ts'
 import { hackAttempts } from './offences.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { type AddressBlock, parseBlock } from '@postern/contract/network.ts'
+import { type AddressBlock, parseBlock } from '@postern/contract/ip-address.ts'
 import type { Values } from './duckdb.ts'
 
 /** Which events. Each condition that is there must hold. Addresses, domains and words match in any case. */

@@ -1,6 +1,6 @@
 import { foldAddress, type MailAddress } from '@postern/contract/address.ts'
+import { canonicalAddress } from '@postern/contract/ip-address.ts'
 import type { ListEntry } from '@postern/contract/lists.ts'
-import { canonicalAddress } from '@postern/contract/network.ts'
 import { expiry } from './address-blocks.ts'
 
 /** The Accept List: addresses, hosts and `user@host`, matched exactly. Maps each value to its expiry. */

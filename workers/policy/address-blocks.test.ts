@@ -1,4 +1,4 @@
-import { formatBlock, parseAddress, parseBlock } from '@postern/contract/network.ts'
+import { formatBlock, parseAddress, parseBlock } from '@postern/contract/ip-address.ts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { addressBlocks, findBlock } from './address-blocks.ts'

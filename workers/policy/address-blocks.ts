@@ -1,5 +1,5 @@
+import { parseAddress, parseBlock } from '@postern/contract/ip-address.ts'
 import type { ListEntry } from '@postern/contract/lists.ts'
-import { parseAddress, parseBlock } from '@postern/contract/network.ts'
 
 /**
  * Addresses, CIDR blocks and ranges. The longest prefix wins, so an entry for one address overrides an entry for its

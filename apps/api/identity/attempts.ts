@@ -1,4 +1,4 @@
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import { addAttempt, attemptAtLimit } from '@postern/store/control/login-attempts.ts'
 import type { Queries } from '@postern/store/database.ts'
 import type { Dependencies } from '../dependencies.ts'

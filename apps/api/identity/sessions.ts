@@ -1,4 +1,4 @@
-import { canonicalAddress } from '@postern/contract/network.ts'
+import { canonicalAddress } from '@postern/contract/ip-address.ts'
 import {
   addLoginSession,
   addRefreshToken,

@@ -1,5 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo'
-import { canonicalAddress } from '@postern/contract/network.ts'
+import { canonicalAddress } from '@postern/contract/ip-address.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'
 import type { Context } from 'hono'
 import type { Dependencies } from '../dependencies.ts'

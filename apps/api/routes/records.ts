@@ -1,4 +1,4 @@
-import { parseBlock } from '@postern/contract/network.ts'
+import { parseBlock } from '@postern/contract/ip-address.ts'
 import { orderActionSchema, orderSchema, queueFilterSchema } from '@postern/contract/orders.ts'
 import {
   booksSchema,

@@ -1,4 +1,4 @@
-import { parseBlock } from '@postern/contract/network.ts'
+import { parseBlock } from '@postern/contract/ip-address.ts'
 import type { Offence, OffenceBatchResponse } from '@postern/contract/offences.ts'
 import type { Settings } from '@postern/contract/settings.ts'
 import { addressBlocks, findBlock } from '@postern/policy/address-blocks.ts'

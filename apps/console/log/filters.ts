@@ -1,5 +1,5 @@
 import { type EventType, eventTypeNames, eventTypes } from '@postern/contract/events.ts'
-import { parseBlock } from '@postern/contract/network.ts'
+import { parseBlock } from '@postern/contract/ip-address.ts'
 import type { Query } from '../api/client.ts'
 import { parseRange, type RangeSearch } from './range.ts'
 

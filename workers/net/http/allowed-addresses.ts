@@ -1,5 +1,5 @@
 import { blocksIn, type Environment } from '@postern/contract/environment.ts'
-import { type AddressBlock, parseAddress, parseBlock } from '@postern/contract/network.ts'
+import { type AddressBlock, parseAddress, parseBlock } from '@postern/contract/ip-address.ts'
 
 /**
  * Restricts requests to URLs that administrators enter: to addresses of the public Internet and those in the

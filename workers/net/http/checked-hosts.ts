@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { serversIn } from '@postern/contract/environment.ts'
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import { Dns, type Found } from '../dns.ts'
 import { type AllowedAddresses, allowedAddressesFrom } from './allowed-addresses.ts'
 import { HookFailure } from './hook-failure.ts'

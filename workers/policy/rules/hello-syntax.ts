@@ -1,4 +1,5 @@
-import { hostPattern, parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
+import { hostPattern } from '@postern/contract/network.ts'
 import { type RuleCheck, refuse } from '../rule.ts'
 
 /**

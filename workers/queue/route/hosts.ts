@@ -1,5 +1,5 @@
 import { isOfMany } from '@postern/contract/host-name.ts'
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import type { Dns, Mx } from '@postern/net/dns.ts'
 import type { Peer } from '../client/peer.ts'
 import type { Destination } from './destination.ts'

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import type { Environment } from '@postern/contract/environment.ts'
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import type { DeliverySettings } from './delivery-settings.ts'
 import type { OwnAddresses } from './hosts.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Listener } from '@postern/contract/facts.ts'
-import { canonicalAddress } from '@postern/contract/network.ts'
+import { canonicalAddress } from '@postern/contract/ip-address.ts'
 import { wireReply } from '@postern/contract/reply-text.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import type { RecordEvent } from '@postern/runtime/worker.ts'

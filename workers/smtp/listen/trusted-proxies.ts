@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net'
-import { parseBlock } from '@postern/contract/network.ts'
+import { parseBlock } from '@postern/contract/ip-address.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 
 /** The balancers whose PROXY header is accepted. */

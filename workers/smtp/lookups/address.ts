@@ -1,4 +1,4 @@
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 
 /** Client addresses as the DNS and the greylist use them. They are canonical: dotted, or lower-case and shortened. */
 

@@ -1,5 +1,5 @@
 import type { SessionFacts } from '@postern/contract/facts.ts'
-import { parseAddress } from '@postern/contract/network.ts'
+import { parseAddress } from '@postern/contract/ip-address.ts'
 import { keyOfText } from '@postern/policy/directory.ts'
 import type { Policy } from '@postern/policy/policy.ts'
 import { isRated, type Rated } from '@postern/policy/rates.ts'

@@ -1,5 +1,5 @@
+import { canonicalAddress } from '@postern/contract/ip-address.ts'
 import type { Lookups } from '@postern/contract/lookups.ts'
-import { canonicalAddress } from '@postern/contract/network.ts'
 import { pointerName } from './address.ts'
 import type { Dns } from './dns.ts'
 
