@@ -82,4 +82,4 @@ export type QueuePage = z.infer<typeof queuePageSchema>
 export const queuePageResponseSchema = z.object({ position: count })
 
 /** A page is cut before it has more bytes than this. A message is never cut. */
-export const queuePageBytes = 256 * 1024
+export const queuePageBytes = 2 * 1024 * 1024

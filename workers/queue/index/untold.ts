@@ -107,6 +107,15 @@ export class Untold {
 
   /** What was not told; `undefined`: everything has to be. `wallAhead`: by how much the wall clock is ahead of the queue's. */
   page(wallAhead: number): UntoldPage | undefined {
+    return this.#reading(() => this.#page(wallAhead))
+  }
+
+  /** One transaction for many statements: each would lock the file. */
+  #reading<T>(read: () => T): T {
+    return this.#db.transaction(read)()
+  }
+
+  #page(wallAhead: number): UntoldPage | undefined {
     if (this.#told === everything) return undefined
     if ((this.#statements.countGone.get() as number) > maxGone) {
       this.forgetTold()
@@ -137,7 +146,11 @@ export class Untold {
   }
 
   /** Messages with higher numbers than `after`. */
-  everything({ after, wallAhead }: { after: number; wallAhead: number }): EverythingPage {
+  everything(given: { after: number; wallAhead: number }): EverythingPage {
+    return this.#reading(() => this.#everything(given))
+  }
+
+  #everything({ after, wallAhead }: { after: number; wallAhead: number }): EverythingPage {
     const position = this.#position
     const rows = this.#statements.messagesAfter.pluck().all(after, rowsAtOnce) as number[]
     const reader = new PageReader(this.#statements, wallAhead)

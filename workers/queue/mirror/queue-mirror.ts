@@ -28,7 +28,7 @@ const usualTimes = {
   soon: 50,
   leastPause: 1_000,
   everyMs: 15_000,
-  betweenPages: 20,
+  betweenPages: 2,
   afterFailure: 1_000,
   longestPause: 15_000,
 }
@@ -114,25 +114,39 @@ export class QueueMirror {
     }
   }
 
-  /** In pages, with pauses: the index answers others in between. What changes meanwhile is told afterwards. */
+  /**
+   * In pages: the index answers others in between, and reads the next page while the API stores one. What changes
+   * meanwhile is told afterwards.
+   */
   async #tellEverything(): Promise<void> {
     const { index } = this.#options
     const run = randomInt(1, 2 ** 47)
     let position: number | undefined
-    let after = 0
+    let next = this.#everythingAfter(0)
     for (let page = 0; !this.#stopped; ) {
-      const found = await index.ask('everything', { after, wallAhead: this.#wallAhead() })
+      const found = await next
       position ??= found.position
-      if (await this.#describe(found.unknown)) continue
       const all = { run, page: page++, last: found.last }
       const part = { incarnation: found.incarnation, from: 0, to: position, all, ...found.page }
-      if ((await this.#options.send(part)) === 'everything') return
+      const sent = this.#options.send(part)
+      if (!found.last) {
+        next = this.#everythingAfter(found.after)
+        // It is awaited only if this page was stored.
+        next.catch(() => {})
+      }
+      if ((await sent) === 'everything') return
       if (found.last) {
         await index.ask('told', position)
         return
       }
-      after = found.after
       await sleep(this.#times.betweenPages)
+    }
+  }
+
+  async #everythingAfter(after: number) {
+    for (;;) {
+      const found = await this.#options.index.ask('everything', { after, wallAhead: this.#wallAhead() })
+      if (!(await this.#describe(found.unknown))) return found
     }
   }
 
