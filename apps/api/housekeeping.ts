@@ -95,8 +95,8 @@ async function dropSystemHistory({ control, now }: Dependencies): Promise<void> 
 const recent = 26 * 3_600_000
 
 /** Runs every minute, or from the scheduler. Merges the small files of the log, so that a search opens few. */
-export async function mergeLog({ eventStore, now }: Dependencies): Promise<void> {
-  await eventStore.merge({ since: now() - recent })
+export async function mergeLog({ eventStore, now }: Dependencies, signal?: AbortSignal): Promise<void> {
+  await eventStore.merge({ since: now() - recent, signal })
 }
 
 /** Runs every minute, or every five from the scheduler. Makes each hour of the log that has ended one file. */
@@ -133,6 +133,6 @@ export async function applyRetention(parts: Dependencies, keys: TokenKeys, signa
   // A key from the future was made before the clock was set back.
   if (Math.abs(await keys.age()) > signingKeyAge) await keys.rotate()
   const late = { until: parts.now() - recent }
-  await parts.eventStore.merge(late)
+  await parts.eventStore.merge({ ...late, signal })
   await compactHours(parts, late, signal)
 }

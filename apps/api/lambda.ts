@@ -61,7 +61,7 @@ async function start(env: NodeJS.ProcessEnv) {
   })
   const keys = new TokenKeys(parts)
   const task = async ({ schedule }: ScheduledTask, deadline?: AbortSignal): Promise<SweepReport | undefined> => {
-    if (schedule === 'merge') await mergeLog(parts)
+    if (schedule === 'merge') await mergeLog(parts, deadline)
     if (schedule === 'compaction') await compactLog(parts, deadline)
     if (schedule === 'retention') await applyRetention(parts, keys, deadline)
     if (schedule !== 'sweep') return undefined

@@ -23,6 +23,13 @@ const numbers = async () => (await found()).map(({ n }) => n)
 const downTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => last - i)
 
 describe('merging', () => {
+  it('ends when it is told to, and leaves each batch whole', async () => {
+    for (let n = 1; n <= 3; n++) await append(n, n)
+    const before = await keys()
+    await expect(test.log.merge({ above: 1, signal: AbortSignal.abort() })).rejects.toThrow('aborted')
+    expect(await keys()).toEqual(before)
+  })
+
   it('makes batches that follow each other one, when an hour has many', async () => {
     for (let n = 1; n <= 50; n++) await append(n, n)
     expect(await test.log.merge()).toEqual({ merged: 0 })

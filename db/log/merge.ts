@@ -5,6 +5,8 @@ import type { LogFiles } from './log-files.ts'
 export type Merge = Period & {
   /** An hour with more batches is merged, because a search opens each of its files; 50 without it. */
   above?: number
+  /** An abort ends it between two merged files. */
+  signal?: AbortSignal | undefined
 }
 
 /** A merged file is not merged again from half of this on: each event is copied a few times, not once a batch. */
@@ -17,14 +19,16 @@ const maxMergedBytes = 33_554_432
  */
 export async function mergeBatches(
   files: LogFiles,
-  { above = 50, ...period }: Merge = {},
+  { above = 50, signal, ...period }: Merge = {},
 ): Promise<{ merged: number }> {
   let merged = 0
   for (const day of await daysWithFiles(files.store, period))
     for (const { batches } of (await files.day(day, period)).hours)
       if (batches.length > above)
-        for (const run of runsOf(batches.filter(({ key }) => !files.damaged.has(key))))
+        for (const run of runsOf(batches.filter(({ key }) => !files.damaged.has(key)))) {
+          signal?.throwIfAborted()
           merged += await mergeRun(files, run)
+        }
   return { merged }
 }
 

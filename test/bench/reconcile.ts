@@ -15,7 +15,7 @@ import { figure } from './figures.ts'
 
 /**
  * Measures how long a Queue Manager takes to tell everything that waits to an API whose records are empty, and again to
- * one that has it all. `node test/bench/reconcile.ts [messages]`
+ * one that has it all. `npm run bench:reconcile [-- messages]`
  */
 const [messages = 1_000_000] = process.argv.slice(2).map(Number)
 const directory = await mkdtemp(join(tmpdir(), 'reconcile-'))
