@@ -41,6 +41,7 @@ const arrows = {
     'workers/mailauth',
     'workers/smtp',
     'workers/queue',
+    'db/store',
     'db/objects',
     'db/log',
     'db/contract',

@@ -40,6 +40,11 @@ export type Dependencies = {
    * limit.
    */
   maxBody?: number
+  /**
+   * `polled`: an answer ends at once, and the client asks again for what came since, because an open answer would hold an
+   * instance of a function. Default: `held`, the answer stays open.
+   */
+  streams?: 'held' | 'polled'
   /** Origins from which browsers may call the API. Empty unless configured. */
   corsOrigins: string[]
   version: string

@@ -66,7 +66,9 @@ export async function makeOwner(
     createdAt: parts.now(),
     lastLoginAt: null,
   }
-  await parts.control.transaction(async (queries) => {
+  return parts.control.transaction(async (queries) => {
+    // Another process that started at the same time may have made one.
+    if ((await countUsers(queries)) > 0) return undefined
     await putUser(queries, user)
     const audit = {
       id: parts.newId(),
@@ -78,8 +80,8 @@ export async function makeOwner(
       address: undefined,
     }
     await recordAudit(queries, audit)
+    return { email, password, wasMade: !chosen.password }
   })
-  return { email, password, wasMade: !chosen.password }
 }
 
 const shared = ['any', 'smtp', 'queue'] as const

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type ScheduledTask, type SweepReport, scheduledTaskSchema } from '@postern/contract/schedule.ts'
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
@@ -45,11 +47,12 @@ async function start(env: NodeJS.ProcessEnv) {
   const dataKey = env.POSTERN_MASTER_KEY || required(env, 'POSTERN_DATA_KEY')
   const control = await openControl({ url, authToken })
   const log = processLog(env)
-  const eventStore = await openEventStore({ env, directory: '/tmp/postern', log, now: () => Date.now() })
+  const eventStore = await openEventStore({ env, directory: join(tmpdir(), 'postern'), log, now: () => Date.now() })
   const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken }
   const records = await openRecords(address, exporterTo(eventStore))
   const { parts, settled } = await makeParts({ control, records, eventStore, dataKey, env, log, clientAddress })
   parts.maxBody = functionBytes
+  parts.streams = 'polled'
   await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A generated password could only be shown in a log, so without a given password no first owner is created.
   if (env.POSTERN_ADMIN_PASSWORD)

@@ -77,24 +77,29 @@ async function refuseDamage(client: Client, url: string): Promise<void> {
   if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
 }
 
-/** Applies missing migrations, each completely or not at all. */
+/**
+ * Applies missing migrations, each completely or not at all. Several processes may do it at once, as functions that start
+ * together do: one of them applies a migration, and the others go on after it.
+ */
 async function migrate(client: Client, migrations: Migration[], name: string): Promise<void> {
   const table = `postern_${name}_migrations`
   await client.execute(`create table if not exists ${table} (name text primary key, at integer not null)`)
-  const done = new Set((await client.execute(`select name from ${table}`)).rows.map((row) => row.name))
+  const applied = async () => new Set((await client.execute(`select name from ${table}`)).rows.map((row) => row.name))
+  const done = await applied()
   const unknown = [...done].filter((step) => !migrations.some((migration) => migration.name === step))
   if (unknown.length > 0)
     throw new DatabaseError(
       `The database was created by a newer version of Postern (it has the migration ${String(unknown[0])}). Start that version, or restore a backup made before it.`,
     )
-  for (const migration of migrations.filter((step) => !done.has(step.name)))
-    await client.batch(
-      [
-        ...migration.statements,
-        { sql: `insert into ${table} (name, at) values (?, ?)`, args: [migration.name, Date.now()] },
-      ],
-      'write',
-    )
+  for (const migration of migrations.filter((step) => !done.has(step.name))) {
+    // The name comes first, so that a second process fails before it changes a table.
+    const own = { sql: `insert into ${table} (name, at) values (?, ?)`, args: [migration.name, Date.now()] }
+    try {
+      await client.batch([own, ...migration.statements], 'write')
+    } catch (error) {
+      if (!(await applied()).has(migration.name)) throw error
+    }
+  }
 }
 
 function explained(error: unknown, url: string): unknown {

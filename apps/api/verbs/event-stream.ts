@@ -15,6 +15,10 @@ export type StreamQuery = Pick<EventQuery, 'type' | 'level' | 'worker' | 'messag
 const pollMs = 1_000
 const heartbeatMs = 15_000
 const pageEvents = 200
+/** How long an event takes at most from its worker into the log, in normal operation. */
+const settleMs = 2_000
+/** How often a client asks where answers are not held. */
+const askAgainMs = 2_000
 /** After a reconnect, at most this many missed events are sent. */
 const maxMissed = 1_000
 
@@ -24,12 +28,29 @@ const maxMissed = 1_000
  * with a new token and the last id it has.
  */
 export async function streamEvents(call: Call, query: StreamQuery, lastEventId: string | undefined): Promise<Response> {
-  const { parts, who, signal } = call
-  const recent = recentEvents(parts)
-  const isWanted = matcherOf(query)
   const last = lastEventId === undefined ? undefined : positionIn(lastEventId)
   if (lastEventId !== undefined && !last)
     throw invalid([{ path: 'Last-Event-ID', message: 'Last-Event-ID must be the id of an event of this stream' }])
+  return call.parts.streams === 'polled' ? polledEvents(call, query, last) : heldEvents(call, query, last)
+}
+
+/**
+ * Answers with the events since `last` and ends. The last id of the answer is a time, from which the next answer goes on.
+ * That time is a little ago, because events take a while from their worker to the log. One that takes longer, e.g. during
+ * an outage, is found by searches only.
+ */
+async function polledEvents(call: Call, query: StreamQuery, last: Position | undefined): Promise<Response> {
+  const until = call.parts.now() - settleMs
+  const events = last && last.at < until ? await eventsAfter(call, query, last, until) : []
+  const full = events.length >= maxMissed
+  const next = full ? '' : `id: ${positionText({ at: Math.max(until, last?.at ?? 0), worker: '', log: '', n: 0 })}\n\n`
+  return answerOf(`retry: ${askAgainMs}\n\n${events.map(frameOf).join('')}${next}`)
+}
+
+async function heldEvents(call: Call, query: StreamQuery, last: Position | undefined): Promise<Response> {
+  const { parts, who, signal } = call
+  const recent = recentEvents(parts)
+  const isWanted = matcherOf(query)
   const resumed = last && recent.after(last)
   let next = resumed ?? recent.end
   let waiting = last && resumed === undefined ? await eventsAfter(call, query, last) : []
@@ -67,6 +88,10 @@ export async function streamEvents(call: Call, query: StreamQuery, lastEventId: 
     },
     cancel: () => ended.abort(),
   })
+  return answerOf(body)
+}
+
+function answerOf(body: ReadableStream | string): Response {
   return new Response(body, {
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
   })
@@ -77,8 +102,8 @@ function frameOf(event: LoggedEvent): string {
 }
 
 /** Returns the events after a position from the log, oldest first: another process stored them, or it was long ago. */
-async function eventsAfter(call: Call, query: StreamQuery, last: Position): Promise<LoggedEvent[]> {
-  const search = { ...filterOf(query), ...limitsOf(call), since: last.at, limit: maxMissed }
+async function eventsAfter(call: Call, query: StreamQuery, last: Position, until?: number): Promise<LoggedEvent[]> {
+  const search = { ...filterOf(query), ...limitsOf(call), since: last.at, until, limit: maxMissed }
   const { items } = await call.parts.eventStore.find(search)
   const at = items.findIndex((event) => isAt(event, last))
   return (at < 0 ? items : items.slice(0, at)).reverse()

@@ -6,10 +6,12 @@ export type Tail = { onEvent: (event: EventSourceMessage) => void; onState: (con
 
 /**
  * Follows a stream with the bearer token, which EventSource cannot send. Reconnects, with Last-Event-ID, until `signal`
- * is aborted. The pause between attempts grows to 10 s.
+ * is aborted. After an answer that ended, as those of functions do at once, it waits as long as the stream asks (`retry`).
+ * After an error the pause between attempts grows to 10 s.
  */
 export async function follow(url: string, { onEvent, onState }: Tail, signal: AbortSignal): Promise<void> {
   let last = ''
+  let retryMs = 1_000
   const backOff = new BackOff({ firstMs: 500, longestMs: 10_000 })
   while (!signal.aborted) {
     try {
@@ -22,16 +24,21 @@ export async function follow(url: string, { onEvent, onState }: Tail, signal: Ab
       if (!response.ok || !response.body) throw new Error(`${response.status}`)
       onState(true)
       backOff.reset()
-      const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())
+      const events = response.body
+        .pipeThrough(new TextDecoderStream())
+        .pipeThrough(new EventSourceParserStream({ onRetry: (ms) => (retryMs = ms) }))
       const reader = events.getReader()
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         if (part.value.id) last = part.value.id
         onEvent(part.value)
       }
+      await pause(retryMs)
     } catch {
       if (signal.aborted) return
+      onState(false)
+      await pause(backOff.next())
     }
-    onState(false)
-    await new Promise((resolve) => setTimeout(resolve, backOff.next()))
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -15,13 +15,17 @@ const pageRows = 5_000
 
 /** Hands over all events, if the database still has a table of them. Rejects if there are some and nobody takes them. */
 export async function exportFormerEvents(client: Client, take: ExportEvents | undefined): Promise<void> {
-  const { rows: tables } = await client.execute("select 1 from sqlite_schema where type = 'table' and name = 'events'")
-  if (tables.length === 0) return
+  if (!(await hasEvents(client))) return
   for (let after = 0; ; ) {
-    const { rows } = await client.execute({
+    const page = {
       sql: "select seq, worker, n, at, type, json, text <> '' as isLogged from events where seq > ? order by seq limit ?",
       args: [after, pageRows],
+    }
+    // Another process that started at the same time may have removed the table, after it handed over all events.
+    const found = await client.execute(page).catch(async (error: unknown) => {
+      if (await hasEvents(client)) throw error
     })
+    const rows = found?.rows ?? []
     if (rows.length === 0) return
     if (!take)
       throw new Error('The database has events of an earlier release, and no log store was given to take them.')
@@ -37,4 +41,9 @@ export async function exportFormerEvents(client: Client, take: ExportEvents | un
     )
     after = Number(rows.at(-1)?.seq)
   }
+}
+
+async function hasEvents(client: Client): Promise<boolean> {
+  const { rows } = await client.execute("select 1 from sqlite_schema where type = 'table' and name = 'events'")
+  return rows.length > 0
 }

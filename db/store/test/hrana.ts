@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * For tests: a small libSQL server. Hrana over HTTP, JSON pipelines (version 2), on one SQLite file; a stream with an open
@@ -27,7 +28,8 @@ type Request = {
 type StepError = { message: string; code: string }
 type Stream = { baton: string; database: DatabaseSync; sql: Map<number, string>; release?: () => void }
 
-export async function startHranaServer(file: string, authToken?: string): Promise<HranaServer> {
+/** `roundTripMs`: how long each request takes at least. */
+export async function startHranaServer(file: string, authToken?: string, roundTripMs = 0): Promise<HranaServer> {
   const streams = new Map<string, Stream>()
   let tail: Promise<void> = Promise.resolve()
   let batons = 0
@@ -70,6 +72,7 @@ export async function startHranaServer(file: string, authToken?: string): Promis
 
   const server = createServer(async (request, response) => {
     own.requests++
+    if (roundTripMs > 0) await sleep(roundTripMs)
     const send = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     if (authToken && request.headers.authorization !== `Bearer ${authToken}`) return send(401, { message: 'no' })

@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
+import { promisify } from 'node:util'
+import type { ServiceName } from '@postern/contract/services.ts'
+import { startHranaServer } from '@postern/store/test/hrana.ts'
+import { startFakeS3 } from '../peers/fake-s3.ts'
+import { freePort, temporaryDirectory } from '../peers/peer.ts'
+import { readMaildir } from '../peers/postfix.ts'
+import { Api } from '../system/api.ts'
+import { credentials } from '../system/postern.ts'
+import { startFakeSqs } from '../system/sqs.ts'
+import { startByHand, type WorkerProcess } from '../system/worker-process.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+
+/** An installation as on AWS: the API as functions, a libSQL server, SQS, S3 and Secrets Manager; workers as processes. */
+export type Cloud = {
+  readonly gateway: Gateway
+  readonly api: Api
+  readonly host: string
+  readonly smtpPort: number
+  startWorker(service: ServiceName): Promise<WorkerProcess>
+  mail(recipient: string): Promise<string[]>
+  stop(): Promise<void>
+}
+
+export type CloudOptions = {
+  /** Round trip to the libSQL server in milliseconds. Default: 2. */
+  databaseMs?: number
+}
+
+const root = join(import.meta.dirname, '../..')
+const databaseToken = 'the token of the database'
+const enrolTokens = { smtp: 'the long token of smtp', queue: 'the long token of queue' }
+
+/** Builds the function as the deployment does. */
+export async function buildBundle(): Promise<string> {
+  await promisify(execFile)(process.execPath, [join(root, 'infra/bundle.ts')], { cwd: root })
+  return join(root, 'infra/dist/api')
+}
+
+export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOptions = {}): Promise<Cloud> {
+  const directory = await temporaryDirectory('cloud')
+  const database = await startHranaServer(join(directory, 'server.db'), databaseToken, databaseMs)
+  const [s3, sqs] = [await startFakeS3(), await startFakeSqs()]
+  const secrets = await startSecrets({
+    POSTERN_DATABASE_AUTH_TOKEN: databaseToken,
+    POSTERN_MASTER_KEY: btoa('0123456789abcdef0123456789abcdef'),
+    POSTERN_SMTP_ENROL_TOKEN: enrolTokens.smtp,
+    POSTERN_QUEUE_ENROL_TOKEN: enrolTokens.queue,
+    POSTERN_ADMIN_PASSWORD: credentials.password,
+    POSTERN_EDGE_TOKEN: 'the token of the CDN',
+  })
+  const gateway = await startGateway({
+    bundle,
+    env: {
+      ...sqs.env,
+      NODE_ENV: 'production',
+      NODE_OPTIONS: '--enable-source-maps',
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
+      AWS_ENDPOINT_URL_S3: s3.endpoint,
+      POSTERN_SECRETS: secrets.arns,
+      POSTERN_DATABASE_URL: database.url,
+      POSTERN_ADMIN_EMAIL: credentials.email,
+      POSTERN_LOG: 's3://log',
+    },
+  })
+  const ports = { smtp: await freePort('127.0.0.1'), submission: await freePort('127.0.0.1') }
+  const smtps = await freePort('127.0.0.1')
+  const workers: WorkerProcess[] = []
+  return {
+    gateway,
+    api: new Api(gateway.url, credentials),
+    host: '127.0.0.1',
+    smtpPort: ports.smtp,
+    startWorker: async (service) => {
+      const worker = startByHand(service, {
+        ...sqs.env,
+        PATH: process.env.PATH ?? '',
+        POSTERN_API_URL: gateway.url,
+        POSTERN_ENROL_TOKEN: enrolTokens[service],
+        POSTERN_WORKER_NAME: `${service}-1`,
+        POSTERN_DATA_DIR: join(directory, 'data'),
+        POSTERN_BIND: '127.0.0.1',
+        POSTERN_SMTP_PORT: String(ports.smtp),
+        POSTERN_SUBMISSION_PORT: String(ports.submission),
+        POSTERN_SMTPS_PORT: String(smtps),
+      })
+      workers.push(worker)
+      return worker
+    },
+    mail: (recipient) => {
+      const [user = '', domain = ''] = recipient.split('@')
+      return readMaildir(join(directory, 'data/mail', domain, user))
+    },
+    stop: async () => {
+      for (const worker of workers) await worker.stop()
+      await gateway.stop()
+      for (const each of [s3, sqs, secrets]) await each.stop()
+      await database.close()
+    },
+  }
+}
+
+/** Secrets Manager, as far as the function uses it. `arns`: the value of `POSTERN_SECRETS`. */
+async function startSecrets(values: Record<string, string>) {
+  const server = createServer(async (request, response) => {
+    const { SecretId } = (await json(request)) as { SecretId: string }
+    const SecretString = values[SecretId.replace('arn:', '')]
+    response.writeHead(SecretString ? 200 : 400, { 'content-type': 'application/x-amz-json-1.1' })
+    response.end(JSON.stringify({ ARN: SecretId, SecretString }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    arns: JSON.stringify(Object.fromEntries(Object.keys(values).map((name) => [name, `arn:${name}`]))),
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
