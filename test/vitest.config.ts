@@ -38,14 +38,7 @@ const alone = ['test/guards.test.ts', 'test/cases/decide.test.ts']
 /** Folders without state, clock and I/O. Their files share a process and its loaded modules, for a fifth of the CPU time. */
 const pure = ['db/contract/**/*.test.ts', 'workers/policy/**/*.test.ts']
 
-/** Files that replace modules or measure the process. */
-const ownProcess = [
-  'apps/api/planted-secret.test.ts',
-  'workers/queue/client/timeouts.test.ts',
-  'workers/spool/local/memory.test.ts',
-]
-
-/** `unit`, `unit-pure`, `unit-own-process`: beside the code, without other processes. `system`: the whole system from outside, three files at a time. */
+/** `unit`, `unit-pure`: beside the code, without other processes. `system`: the whole system from outside, three files at a time. */
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -55,11 +48,9 @@ export default defineConfig({
           name: 'unit',
           root: root,
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts', ...alone],
-          exclude: ['**/node_modules/**', '**/dist/**', ...pure, ...ownProcess],
-          // The files of a process share its loaded modules, for two thirds of the CPU time.
-          isolate: false,
+          exclude: ['**/node_modules/**', '**/dist/**', ...pure],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
-          maxWorkers: Math.max(2, availableParallelism()),
+          maxWorkers: Math.max(2, availableParallelism() + 1),
           execArgv: ['--import', `${root}db/store/drizzle-imports.ts`],
           testTimeout: 30_000,
         },
@@ -77,22 +68,11 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'unit-own-process',
-          root: root,
-          include: ownProcess,
-          maxWorkers: 1,
-          execArgv: ['--import', `${root}db/store/drizzle-imports.ts`],
-          testTimeout: 30_000,
-        },
-      },
-      {
-        test: {
           name: 'system',
           root: `${root}test`,
           include: ['**/*.test.ts'],
           exclude: ['**/node_modules/**', ...alone.map((name) => name.replace('test/', ''))],
           // Each file has ports, directories and loopback addresses of its own; most of their time is waiting.
-          isolate: false,
           maxWorkers: 3,
           // Tests that may run side by side: each has an installation of its own.
           maxConcurrency: 3,
