@@ -239,29 +239,6 @@ test('both pages are reached with two keys', async () => {
   }
 })
 
-test('a search that answers during a pause adds nothing newer to the page', async () => {
-  const { page } = it
-  const { host, smtpPort: port } = it.postern
-  const mail = createTransport({ host, port, tls: { rejectUnauthorized: false } })
-  const send = (subject: string) =>
-    mail.sendMail({ from: 'ann@remote.example', to: 'jane@example.org', text: 'x', subject })
-  const answered = Promise.withResolvers<void>()
-  await page.route(searches, (route) => answered.promise.then(() => route.continue()), { times: 1 })
-  await it.go('/events')
-  await page.getByText('Live', { exact: true }).waitFor()
-  await send('Before the pause')
-  await page.getByText('Before the pause').first().waitFor()
-  await page.getByRole('button', { name: 'Pause' }).click()
-  await send('During the pause')
-  await page.getByText(/Paused, [1-9]/).waitFor()
-  answered.resolve()
-  // Older events, which only the search knows, are shown.
-  await page.getByText('Minutes').first().waitFor()
-  expect(await page.getByText('During the pause').count()).toBe(0)
-  await page.getByRole('button', { name: 'Resume' }).click()
-  await page.getByText('During the pause').first().waitFor()
-})
-
 test('the browser reported no problems', () => {
   expect(it.complaints).toEqual([])
 })
