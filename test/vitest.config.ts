@@ -50,7 +50,7 @@ export default defineConfig({
           include: ['{apps,workers,db}/**/*.test.{ts,tsx}', 'infra/**/*.test.ts', ...alone],
           exclude: ['**/node_modules/**', '**/dist/**', ...pure],
           // Most files wait for a disk, a process or a socket some of the time; vitest alone would take one on two cores.
-          maxWorkers: Math.max(2, availableParallelism() + 1),
+          maxWorkers: Math.max(2, availableParallelism()),
           execArgv: ['--import', `${root}db/store/drizzle-imports.ts`],
           testTimeout: 30_000,
         },
