@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Fixture, owner, startFixture } from './test/fixture.ts'
+import { workerReport } from './test/worker-report.ts'
 
 let api: Fixture
 beforeAll(async () => {
@@ -95,18 +96,7 @@ describe('workers', () => {
 
   it('report, and deliver each event once', async () => {
     const token = await api.tokens.queue()
-    const body = {
-      service: 'queue',
-      version: '0.1.0',
-      pid: 1,
-      startedAt: new Date().toISOString(),
-      observed: 'running',
-      revision: 1,
-      generation: 0,
-      sessions: 0,
-      listeners: [],
-      eventsUnsent: 0,
-    }
+    const body = workerReport('queue')
     expect((await api.send('POST', '/v1/worker/report', { token, body })).json.revision).toBeGreaterThan(0)
     const at = new Date().toISOString()
     const started = { n: 1, at, type: 'worker.started', service: 'queue', version: '0.1.0', pid: 1 }

@@ -2,6 +2,7 @@ import { settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type Fixture, startFixture } from './test/fixture.ts'
+import { workerReport } from './test/worker-report.ts'
 import { settingsSchema } from './verbs/settings.ts'
 
 /**
@@ -106,19 +107,7 @@ function probesOfItem(items: JsonSchema, at: string): Probe[] {
 }
 
 async function report(): Promise<void> {
-  const body = {
-    service: 'smtp',
-    version: '1',
-    pid: 1,
-    startedAt: new Date().toISOString(),
-    observed: 'running',
-    revision: 1,
-    generation: 0,
-    sessions: 0,
-    listeners: [],
-    queueUrl: 'https://sqs.example/smtp-1',
-    eventsUnsent: 0,
-  }
+  const body = workerReport('smtp', { queueUrl: 'https://sqs.example/smtp-1' })
   expect((await api.send('POST', '/v1/worker/report', { token: await api.tokens.smtp(), body })).status).toBe(200)
 }
 

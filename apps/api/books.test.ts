@@ -1,11 +1,12 @@
+import { hourOf } from '@postern/log/file-names.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { checkBooks, duplicatesFound } from './check-books.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 import { queueManagerFor, waitingMessage } from './test/queue-manager.ts'
+import { workerReport } from './test/worker-report.ts'
 
 let api: Fixture
 const id = (i: number) => `019a0000-0000-7000-8000-${String(i).padStart(12, '0')}`
-const at = new Date().toISOString()
 const queue = queueManagerFor(() => api)
 
 beforeAll(async () => {
@@ -33,7 +34,7 @@ describe('the books', () => {
   })
 
   it('count what was found delivered twice, and tell of it once', async () => {
-    const hour = Math.floor(Date.now() / 3_600_000) * 3_600_000
+    const hour = hourOf(Date.now())
     const messages = [{ messageId: id(1), recipients: ['a@example.net', 'b@example.com'] }]
     for (let i = 0; i < 2; i++) await duplicatesFound(api.parts, { hour, worker: 'queue-2', messages })
     expect((await books()).total).toMatchObject({ duplicates: 2, balance: 0 })
@@ -54,18 +55,7 @@ describe('the books', () => {
   it("keep a removed worker's waiting mail until somebody says that it is to be forgotten", async () => {
     await api.send('POST', '/v1/worker/report', {
       token: await api.tokens.queue(),
-      body: {
-        service: 'queue',
-        version: 'test',
-        pid: 1,
-        startedAt: at,
-        observed: 'running',
-        revision: 1,
-        generation: 0,
-        sessions: 0,
-        listeners: [],
-        eventsUnsent: 0,
-      },
+      body: workerReport('queue'),
     })
     api.clock.ahead += 120_000
     const remove = (query = '') => api.send('DELETE', `/v1/workers/queue-1${query}`)

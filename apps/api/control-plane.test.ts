@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { sweep } from './housekeeping.ts'
 import { type Fixture, startFixture, writesOf } from './test/fixture.ts'
+import { workerReport } from './test/worker-report.ts'
 
 let api: Fixture
 beforeAll(async () => {
@@ -90,17 +91,7 @@ describe('services and workers', () => {
   it('have a desired and an observed state, and are notified of revisions', async () => {
     const token = await api.tokens.smtp()
     const report = {
-      service: 'smtp',
-      version: '0.1.0',
-      pid: 4,
-      startedAt: new Date().toISOString(),
-      observed: 'running',
-      revision: 1,
-      generation: 0,
-      sessions: 3,
-      listeners: [],
-      eventsUnsent: 0,
-      queueUrl: 'http://127.0.0.1:1/q/postern-smtp-1',
+      ...workerReport('smtp', { sessions: 3, queueUrl: 'http://127.0.0.1:1/q/postern-smtp-1' }),
       metrics: { messages_accepted_total: 5, made_up_total: 2 },
     }
     expect((await api.send('POST', '/v1/worker/report', { token, body: report })).status).toBe(200)

@@ -3,6 +3,7 @@ import { beforeAll, expect, it } from 'vitest'
 import { applyRetention, sweep, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
+import { workerReport } from './test/worker-report.ts'
 
 /** The history of automatic changes is removed after 30 days. Changes by people are kept. */
 
@@ -143,19 +144,7 @@ it('keeps changes by people, entries still in force, recent changes, and the new
 
 it('a worker behind a gap counts as lagging, although the next revision was removed', async () => {
   const token = await freshWorker()
-  const report = {
-    service: 'smtp',
-    version: '0.1.0',
-    pid: 4,
-    startedAt: new Date().toISOString(),
-    observed: 'running',
-    revision: blockedFirst - 1,
-    generation: 0,
-    sessions: 0,
-    listeners: [],
-    eventsUnsent: 0,
-    metrics: {},
-  }
+  const report = workerReport('smtp', { revision: blockedFirst - 1, metrics: {} })
   expect((await api.send('POST', '/v1/worker/report', { token, body: report })).status).toBe(200)
   const { lagSeconds } = await sweepAndReport(api.parts)
   expect(lagSeconds).toBeGreaterThan(0)

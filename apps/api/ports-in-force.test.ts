@@ -1,5 +1,6 @@
 import { beforeAll, expect, it } from 'vitest'
 import { type Fixture, startFixture } from './test/fixture.ts'
+import { workerReport } from './test/worker-report.ts'
 
 let api: Fixture
 beforeAll(async () => {
@@ -12,19 +13,7 @@ const open = (ports: Record<string, number>) =>
   Object.entries(ports).map(([name, port]) => ({ name, address: '127.0.0.1', port }))
 
 const report = async (changes: object) => {
-  const body = {
-    service: 'smtp',
-    version: '0.1.0',
-    pid: 4,
-    startedAt: new Date().toISOString(),
-    observed: 'running',
-    revision: (await get('advanced')).revision,
-    generation: 0,
-    sessions: 0,
-    listeners: [],
-    eventsUnsent: 0,
-    ...changes,
-  }
+  const body = workerReport('smtp', { revision: (await get('advanced')).revision, ...changes })
   expect((await api.send('POST', '/v1/worker/report', { token: await api.tokens.smtp(), body })).status).toBe(200)
 }
 

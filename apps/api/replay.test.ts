@@ -42,10 +42,10 @@ function batch(sessions: SessionRecord[], dropped = 0) {
 }
 
 async function give(sessions: SessionRecord[], dropped = 0) {
-  const { records: body, ...about } = batch(sessions, dropped)
-  const path = `/v1/worker/facts?${new URLSearchParams(Object.entries(about).map(([name, value]): [string, string] => [name, String(value)]))}`
+  const { records: body, ...query } = batch(sessions, dropped)
   const token = await api.tokens.smtp()
-  for (let twice = 0; twice < 2; twice++) expect((await api.send('POST', path, { token, body })).status).toBe(204)
+  for (let twice = 0; twice < 2; twice++)
+    expect((await api.send('POST', '/v1/worker/facts', { token, query, body })).status).toBe(204)
 }
 
 const replay = (draft: object, more: object = {}) => api.send('POST', '/v1/replay', { body: { draft, ...more } })

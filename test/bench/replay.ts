@@ -57,15 +57,14 @@ async function fill(): Promise<void> {
     packing += process.threadCpuUsage(startedAt).user
     bytes += records.length
     raw += text.length
-    const about = {
+    const query = {
       id: crypto.randomUUID(),
       since: batch[0]?.now ?? 0,
       until: batch.at(-1)?.now ?? 0,
       sessions: batch.length,
       dropped: 0,
     }
-    const path = `/v1/worker/facts?${new URLSearchParams(Object.entries(about).map(([name, value]): [string, string] => [name, String(value)]))}`
-    const { status, text: said } = await api.send('POST', path, { token, body: records })
+    const { status, text: said } = await api.send('POST', '/v1/worker/facts', { token, query, body: records })
     if (status !== 204) throw new Error(said)
   }
   console.log(

@@ -75,26 +75,18 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
     if (wrong) throw new Error(wrong)
   }
   const send = async (method: string, path: string, options: SendOptions = {}) => {
-    const { token = await tokens.owner(), body, headers = {} } = options
-    const response = await app.request(path, {
+    const { token = await tokens.owner(), query, body, headers = {} } = options
+    const url = query ? `${path}?${new URLSearchParams(query as Record<string, string>)}` : path
+    const response = await app.request(url, {
       method,
       headers: {
         ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
-        ...(body === undefined
-          ? {}
-          : { 'content-type': body instanceof Uint8Array ? 'application/zstd' : 'application/json' }),
+        ...contentTypeOf(body),
         ...headers,
       },
-      ...(body === undefined
-        ? {}
-        : {
-            body:
-              typeof body === 'string' || body instanceof Uint8Array
-                ? (body as string | Uint8Array<ArrayBuffer>)
-                : JSON.stringify(body),
-          }),
+      ...(body === undefined ? {} : { body: contentOf(body) }),
     })
-    await declared({ method, path, status: response.status, type: response.headers.get('content-type') })
+    await declared({ method, path: url, status: response.status, type: response.headers.get('content-type') })
     const text = await response.text()
     const isJson = (response.headers.get('content-type') ?? '').includes('json') && !text.includes('\n{')
     return {
@@ -158,14 +150,8 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
     token: string,
     { text, ...query }: { log: string; after: number; first: number; last: number; text: string },
   ) => {
-    const path = `/v1/worker/events?${new URLSearchParams(Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]))}`
-    const response = await app.request(path, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/zstd' },
-      body: (await parts.eventStore.pack(text)) as Uint8Array<ArrayBuffer>,
-    })
-    await declared({ method: 'POST', path, status: response.status, type: response.headers.get('content-type') })
-    return { status: response.status, json: await response.json() }
+    const body = await parts.eventStore.pack(text)
+    return send('POST', '/v1/worker/events', { token, query, body })
   }
   const positions = new Map<string, number>()
   /** Numbers events as a worker does, and hands them over as one batch for each hour. Answers the last response. */
@@ -174,7 +160,7 @@ export async function startFixture(changes: Partial<Dependencies> = {}) {
     let answer: Awaited<ReturnType<typeof sendBatch>> | undefined
     for (const batch of Map.groupBy(events, ({ at }) => at.slice(0, 13)).values()) {
       const after = positions.get(key) ?? 0
-      const lines = batch.map((event, i) => JSON.stringify({ n: after + 1 + i, ...event }))
+      const lines = batch.map(({ at, type, ...fields }, i) => JSON.stringify({ n: after + 1 + i, at, type, ...fields }))
       answer = await sendBatch(token, {
         log,
         after,
@@ -212,7 +198,23 @@ export function writesOf(api: () => Fixture) {
   }
 }
 
-export type SendOptions = { token?: string; body?: unknown; headers?: Record<string, string> }
+/** `body`: bytes are sent as zstd, text as it is, anything else as JSON. */
+export type SendOptions = {
+  token?: string
+  query?: Record<string, string | number>
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+function contentTypeOf(body: unknown): Record<string, string> {
+  if (body === undefined) return {}
+  return { 'content-type': body instanceof Uint8Array ? 'application/zstd' : 'application/json' }
+}
+
+function contentOf(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (body instanceof Uint8Array) return body as Uint8Array<ArrayBuffer>
+  return typeof body === 'string' ? body : JSON.stringify(body)
+}
 
 type Operation = { responses: Record<string, { content?: Record<string, unknown> }> }
 export type Document = { paths: Record<string, Record<string, Operation>> }
