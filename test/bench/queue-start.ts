@@ -14,7 +14,7 @@ import { Queue } from '@postern/queue/queue.ts'
 import { compileDeliverySettings } from '@postern/queue/route/delivery-settings.ts'
 import { openLocalReader } from '@postern/spool/local/reader.ts'
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
-import { uuidv7 } from 'uuidv7'
+import { benchEnvelope } from './envelope.ts'
 
 /**
  * Measures how long the Queue Manager takes to start with this many waiting messages, and how much memory it needs.
@@ -26,19 +26,8 @@ const spool = join(directory, 'spool')
 const path = join(directory, 'queue', 'queue.db')
 
 const receiver = await openLocalWriter({ directory: spool, name: 'smtp-1' })
-const envelope = (i: number) => ({
-  id: uuidv7(),
-  receivedAt: Date.now(),
-  worker: 'smtp-1',
-  revision: 1,
-  origin: 'smtp' as const,
-  sender: 'a@sender.test',
-  recipients: [{ address: `b@d${i % domains}.test`, original: 'b@sink.test' }],
-  body: '7bit' as const,
-  smtpUtf8: false,
-  hops: 1,
-  client: { ip: '127.0.0.1', helo: 'bench' },
-})
+const envelopeOf = (i: number) =>
+  benchEnvelope({ recipients: [{ address: `b@d${i % domains}.test`, original: 'b@sink.test' }] })
 const body = Buffer.from('Subject: bench\r\n\r\nHello.\r\n')
 let building = performance.now()
 const { database } = IndexDatabase.open({
@@ -53,7 +42,7 @@ for (let from = 0; from < messages; from += 2000) {
   const insert: MessageRow[] = await Promise.all(
     Array.from({ length: Math.min(2000, messages - from) }, async (_, k) => {
       const i = from + k
-      const sent = envelope(i)
+      const sent = envelopeOf(i)
       const { id, location, segment, size } = await receiver.write({ envelope: sent, body })
       const recipients = [
         {

@@ -8,9 +8,9 @@ import type { MessageRow } from '@postern/queue/index/rows.ts'
 import { summaryOf } from '@postern/queue/message/summary.ts'
 import { QueueMirror } from '@postern/queue/mirror/queue-mirror.ts'
 import { ControlPlane } from '@postern/runtime/control-plane.ts'
-import { uuidv7 } from 'uuidv7'
 import { startPostern } from '../system/postern.ts'
 import { cpuMicros } from '../system/processes.ts'
+import { benchEnvelope } from './envelope.ts'
 import { figure } from './figures.ts'
 
 /**
@@ -32,20 +32,12 @@ const later = Date.now() + 3_600_000
 
 function rowOf(i: number): MessageRow {
   const domain = `d${i % 1000}.test`
-  const envelope = {
-    id: uuidv7(),
-    receivedAt: Date.now(),
-    worker: 'smtp-1',
-    revision: 1,
-    origin: 'smtp' as const,
+  const envelope = benchEnvelope({
     sender: `sender${i % 5000}@sender.test`,
     recipients: [{ address: `user${i}@${domain}`, original: `user${i}@${domain}` }],
     subject: `Your order ${i}`,
-    body: '7bit' as const,
-    smtpUtf8: false,
-    hops: 1,
     client: { ip: '127.0.0.1', helo: 'bench.sender.test' },
-  }
+  })
   const cause = '450 4.2.1 the mailbox is busy, please try again later'
   return {
     n: i + 1,

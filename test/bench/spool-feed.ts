@@ -1,5 +1,5 @@
 import { openLocalWriter } from '@postern/spool/local/writer.ts'
-import { uuidv7 } from 'uuidv7'
+import { benchEnvelope } from './envelope.ts'
 
 /** Writes messages into a spool as a receiver would. `node spool-feed.ts <spool> <messages> <bytes> <a second; 0: all it can>` */
 const [directory = '', ...numbers] = process.argv.slice(2)
@@ -9,21 +9,8 @@ const body = Buffer.from(`${`Subject: bench\r\n\r\n${'x'.repeat(70)}\r\n`.padEnd
 const started = performance.now()
 let open = 0
 for (let i = 0; i < messages; i++) {
-  const envelope = {
-    id: uuidv7(),
-    receivedAt: Date.now(),
-    worker: 'smtp-1',
-    revision: 1,
-    origin: 'smtp' as const,
-    sender: 'a@sender.test',
-    recipients: [{ address: 'b@sink.test', original: 'b@sink.test' }],
-    body: '7bit' as const,
-    smtpUtf8: false,
-    hops: 1,
-    client: { ip: '127.0.0.1', helo: 'bench' },
-  }
   open++
-  void writer.write({ envelope, body }).then(() => open--)
+  void writer.write({ envelope: benchEnvelope(), body }).then(() => open--)
   while (open >= 50 || (rate > 0 && i > ((performance.now() - started) / 1000) * rate))
     await new Promise((resolve) => (open >= 50 ? setImmediate(resolve) : setTimeout(resolve, 2)))
 }
