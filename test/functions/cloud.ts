@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -8,9 +9,8 @@ import type { ServiceName } from '@postern/contract/services.ts'
 import { startHranaServer } from '@postern/store/test/hrana.ts'
 import { startFakeS3 } from '../peers/fake-s3.ts'
 import { freePort, temporaryDirectory } from '../peers/peer.ts'
-import { readMaildir } from '../peers/postfix.ts'
 import { Api } from '../system/api.ts'
-import { credentials } from '../system/postern.ts'
+import { credentials, mailIn } from '../system/postern.ts'
 import { startFakeSqs } from '../system/sqs.ts'
 import { startByHand, type WorkerProcess } from '../system/worker-process.ts'
 import { type Gateway, startGateway } from './gateway.ts'
@@ -43,6 +43,7 @@ export async function buildBundle(): Promise<string> {
 
 export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOptions = {}): Promise<Cloud> {
   const directory = await temporaryDirectory('cloud')
+  const dataDirectory = join(directory, 'data')
   const database = await startHranaServer(join(directory, 'server.db'), databaseToken, databaseMs)
   const [s3, sqs] = [await startFakeS3(), await startFakeSqs()]
   const secrets = await startSecrets({
@@ -82,7 +83,7 @@ export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOption
         POSTERN_API_URL: gateway.url,
         POSTERN_ENROL_TOKEN: enrolTokens[service],
         POSTERN_WORKER_NAME: `${service}-1`,
-        POSTERN_DATA_DIR: join(directory, 'data'),
+        POSTERN_DATA_DIR: dataDirectory,
         POSTERN_BIND: '127.0.0.1',
         POSTERN_SMTP_PORT: String(ports.smtp),
         POSTERN_SUBMISSION_PORT: String(ports.submission),
@@ -91,15 +92,13 @@ export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOption
       workers.push(worker)
       return worker
     },
-    mail: (recipient) => {
-      const [user = '', domain = ''] = recipient.split('@')
-      return readMaildir(join(directory, 'data/mail', domain, user))
-    },
+    mail: (recipient) => mailIn(dataDirectory, recipient),
     stop: async () => {
       for (const worker of workers) await worker.stop()
       await gateway.stop()
       for (const each of [s3, sqs, secrets]) await each.stop()
       await database.close()
+      await rm(directory, { recursive: true, force: true })
     },
   }
 }

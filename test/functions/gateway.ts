@@ -14,13 +14,10 @@ import { buffer } from 'node:stream/consumers'
  */
 export type Gateway = {
   readonly url: string
-  /** Instances that run or are frozen, and how many were ever started. */
-  readonly instances: number
+  /** How many instances were started. */
   readonly coldStarts: number
   /** Requests that the limits ended, e.g. `GET /v1/worker/changes: the answer has 7000000 bytes`. */
   readonly broken: string[]
-  /** Invokes the function with an event of the scheduler. */
-  schedule(task: string): Promise<unknown>
   logs(): string
   stop(): Promise<void>
 }
@@ -30,12 +27,12 @@ export type GatewayOptions = {
   bundle: string
   /** The function's whole environment. */
   env: Record<string, string>
-  /** The most instances at once; further requests get 503, as Lambda's throttling does. Default: 20. */
-  maxInstances?: number
 }
 
 /** Lambda's limit for a synchronous invocation, in either direction. */
-export const maxPayloadBytes = 6 * 1024 * 1024
+const maxPayloadBytes = 6 * 1024 * 1024
+/** The most instances at once; further requests get 503, as Lambda's throttling does. */
+const maxInstances = 20
 const gatewayTimeoutMs = 30_000
 const functionTimeoutMs = 120_000
 
@@ -43,7 +40,6 @@ type Reply = { answer?: unknown; error?: unknown }
 type HttpAnswer = {
   statusCode: number
   headers?: Record<string, string>
-  multiValueHeaders?: Record<string, string[]>
   cookies?: string[]
   body?: string
   isBase64Encoded?: boolean
@@ -96,10 +92,16 @@ class Instance {
   kill(): void {
     this.#child.kill('SIGKILL')
   }
+
+  async stop(): Promise<void> {
+    if (this.#isGone) return
+    const gone = once(this.#child, 'exit')
+    this.kill()
+    await gone
+  }
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { maxInstances = 20 } = options
   const instances = new Set<Instance>()
   const idle: Instance[] = []
   const written: string[] = []
@@ -158,22 +160,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   process.once('exit', killAll)
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    get instances() {
-      return instances.size
-    },
     get coldStarts() {
       return coldStarts
     },
     broken,
-    schedule: async (task) => {
-      const reply = await invoke({ schedule: task })
-      if (!reply || reply.error !== undefined) throw new Error(`${task}: ${reply?.error ?? 'no instance is free'}`)
-      return reply.answer
-    },
     logs: () => written.join(''),
     stop: async () => {
       process.off('exit', killAll)
-      killAll()
+      await Promise.all([...instances].map((instance) => instance.stop()))
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
@@ -203,11 +197,13 @@ function eventOf(request: IncomingMessage, body: Buffer): object {
   }
 }
 
-function send(response: ServerResponse, { statusCode, headers = {}, cookies, body = '', ...rest }: HttpAnswer): void {
-  const content = rest.isBase64Encoded ? Buffer.from(body, 'base64') : Buffer.from(body)
+function send(
+  response: ServerResponse,
+  { statusCode, headers = {}, cookies, body = '', isBase64Encoded }: HttpAnswer,
+): void {
+  const content = isBase64Encoded ? Buffer.from(body, 'base64') : Buffer.from(body)
   response.writeHead(statusCode, {
     ...headers,
-    ...rest.multiValueHeaders,
     ...(cookies ? { 'set-cookie': cookies } : {}),
     'content-length': content.length,
   })

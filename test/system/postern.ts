@@ -128,10 +128,7 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       return books()
     },
     books,
-    mail: (recipient) => {
-      const [user, domain] = recipient.split('@') as [string, string]
-      return readMaildir(join(dataDirectory, 'mail', domain, user))
-    },
+    mail: (recipient) => mailIn(dataDirectory, recipient),
     logs: () => written.join(''),
     stop: async () => {
       if (stopped) return
@@ -140,6 +137,12 @@ export async function startPostern(options: PosternOptions = {}): Promise<Poster
       if (!options.dataDirectory) await rm(dataDirectory, { recursive: true, force: true })
     },
   }
+}
+
+/** Whole messages kept for a recipient of a domain with the route `maildir`. */
+export function mailIn(dataDirectory: string, recipient: string): Promise<string[]> {
+  const [user, domain] = recipient.split('@') as [string, string]
+  return readMaildir(join(dataDirectory, 'mail', domain, user))
 }
 
 function environment(options: PosternOptions, ports: Record<'api' | 'smtp' | 'submission' | 'smtps', number>) {
