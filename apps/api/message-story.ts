@@ -11,10 +11,14 @@ import { eventView } from './verbs/events.ts'
 
 /** `undefined`: nobody knows the message. */
 export async function messageStory(parts: Dependencies, id: string): Promise<MessageView | undefined> {
-  const row = await waitingMessage(parts.records, id)
+  const found = await waitingMessage(parts.records, id)
+  const waiting = found ? await recipientsOf(parts.records, [id]) : []
+  // A message that leaves the queue between the two reads has no recipients: what is known of it is in its events.
+  const row = waiting.length === 0 ? undefined : found
+  // The events are read last: they are told before the rows change, so a message that has just ended is still found in them.
   const trace = await traceOfMessage(parts, id)
   if (!row && trace.length === 0) return undefined
-  return viewOf({ id, row, waiting: row ? await recipientsOf(parts.records, [id]) : [], trace })
+  return viewOf({ id, row, waiting, trace })
 }
 
 /** The events of a message, its acceptance first. The only place that asks the log for them. */

@@ -1,5 +1,5 @@
 import type { PosternEvent } from '@postern/contract/events.ts'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createApp } from './app.ts'
 import { type Fixture, startFixture } from './test/fixture.ts'
 import { queueManagerFor, waitingMessage } from './test/queue-manager.ts'
@@ -367,6 +367,23 @@ describe('a message', () => {
       state: 'finished',
       recipients: [{ outcome: 'discarded', attempts: 1, lastReply: 'discarded by op' }],
     })
+  })
+
+  it('that ends while it is read is shown as waiting or as finished, not as both', async () => {
+    await queue.tell({ waiting: [waitingMessage(id(72), [{ address: 'z@example.org', ...greylisted }])] })
+    await hand('smtp', accepted(72, 'z@example.org'))
+    await hand('queue', deferred(72, 'z@example.org'))
+    const { trace } = api.parts.eventStore
+    const ends = vi.spyOn(api.parts.eventStore, 'trace').mockImplementation(async (asked) => {
+      await hand('queue', { type: 'delivery.delivered', ...attempt(72, 'z@example.org'), attempt: 2 })
+      await queue.tell({ gone: [id(72)] }, { delivered: 1 })
+      return trace.call(api.parts.eventStore, asked)
+    })
+    const seen = (await api.send('GET', `/v1/messages/${id(72)}`)).json
+    ends.mockRestore()
+    expect(seen).toMatchObject({ state: 'deferred', recipients: [{ outcome: 'waiting' }] })
+    const then = (await api.send('GET', `/v1/messages/${id(72)}`)).json
+    expect(then).toMatchObject({ state: 'finished', recipients: [{ outcome: 'delivered' }] })
   })
 })
 
