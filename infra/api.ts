@@ -1,7 +1,7 @@
 import type { ScheduledTask } from '@postern/contract/schedule.ts'
 import { CfnOutput, CfnParameter, Duration, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
-import { HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
+import { type CfnStage, HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Architecture, Code, Function as Lambda, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda'
@@ -12,6 +12,7 @@ import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets'
 import type { Construct } from 'constructs'
 import { acceptFindings, wildcard } from './accepted-findings.ts'
 import { athenaTables } from './athena.ts'
+import { gatewayRoutes } from './doors.ts'
 import { grantLog, logBucket } from './event-log.ts'
 import type { FoundationStack } from './foundation.ts'
 import { queues } from './limits.ts'
@@ -38,7 +39,7 @@ export class ApiStack extends Stack {
     this.schedules = schedules(this, this.lambda)
     new CfnOutput(this, 'ApiUrl', {
       value: this.api.apiEndpoint,
-      description: 'The address of the API for workers. People use the CDN',
+      description: 'The address of the API for workers. People and their programs use ConsoleUrl',
     })
     new CfnOutput(this, 'LogBucket', { value: eventLog.bucketName, description: 'The bucket with the log' })
   }
@@ -137,19 +138,6 @@ function grantNotifications(stack: Stack, role: Role): void {
   )
 }
 
-/**
- * Paths that the function answers. The gateway refuses all others without starting the function. The CDN forwards the
- * same paths (console.ts).
- */
-export const apiPaths = [
-  '/v1/{proxy+}',
-  '/.well-known/{proxy+}',
-  '/openapi.json',
-  '/docs',
-  '/docs/{proxy+}',
-  '/healthz',
-] as const
-
 function httpApi(stack: Stack, lambda: Lambda): HttpApi {
   const api = new HttpApi(stack, 'HttpApi', {
     apiName: 'postern',
@@ -157,18 +145,15 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
     createDefaultStage: false,
   })
   const integration = new HttpLambdaIntegration('Lambda', lambda)
-  for (const path of apiPaths) {
-    api.addRoutes({ path, integration, methods: path.startsWith('/v1/') ? [HttpMethod.ANY] : [HttpMethod.GET] })
-  }
+  const routes = gatewayRoutes.flatMap(({ path }) => api.addRoutes({ path, integration, methods: [HttpMethod.ANY] }))
   acceptFindings(api, {
     'AwsSolutions-APIG4':
       'The API checks every request itself: its own short JWTs, hashed API tokens and roles, and some paths must be public (sign-in, JWKS)',
   })
-  new HttpStage(stack, 'Stage', {
+  const stage = new HttpStage(stack, 'Stage', {
     httpApi: api,
     stageName: '$default',
     autoDeploy: true,
-    throttle: { rateLimit: 200, burstLimit: 400 },
     detailedMetricsEnabled: true,
     accessLogSettings: {
       destination: new LogGroupLogDestination(new LogGroup(stack, 'AccessLogs', kept)),
@@ -188,8 +173,24 @@ function httpApi(stack: Stack, lambda: Lambda): HttpApi {
       ),
     },
   })
+  // The construct has no property for them. A route must exist before the stage names it.
+  const { node } = stage
+  ;(node.defaultChild as CfnStage).addPropertyOverride('RouteSettings', throttles())
+  node.addDependency(...routes)
   return api
 }
+
+const throttles = () =>
+  Object.fromEntries(
+    gatewayRoutes.map(({ path, throttle }) => [
+      `ANY ${path}`,
+      {
+        ThrottlingRateLimit: throttle.rateLimit,
+        ThrottlingBurstLimit: throttle.burstLimit,
+        DetailedMetricsEnabled: true,
+      },
+    ]),
+  )
 
 /**
  * Makes the schedules. They need no dead-letter queue, because the calls carry no data: the next run makes up for a lost

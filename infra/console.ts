@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { CfnOutput, Duration, Fn, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
+import { CfnOutput, CfnParameter, Duration, Fn, RemovalPolicy, SecretValue, Stack, type StackProps } from 'aws-cdk-lib'
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2'
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager'
 import {
@@ -28,9 +28,10 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Asset } from 'aws-cdk-lib/aws-s3-assets'
 import { BucketDeployment, CacheControl, Source } from 'aws-cdk-lib/aws-s3-deployment'
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
 import { acceptFindings, wildcard } from './accepted-findings.ts'
-import { apiPaths } from './api.ts'
+import { cachedErrors, cdnPatterns } from './doors.ts'
 import { closed, type FoundationStack } from './foundation.ts'
 import { edgeTokenHeader } from './function/client-address.ts'
 
@@ -53,9 +54,6 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** Paths that the CDN forwards to the API. Everything else is the console. */
-const apiPatterns = apiPaths.map((path) => path.replace('{proxy+}', '*'))
-
 /**
  * Serves the console's files from a private bucket behind the CDN, with the API under the same name. There is one
  * origin, so CORS is not needed.
@@ -77,7 +75,9 @@ export class ConsoleStack extends Stack {
       comment: 'Postern console and API',
       defaultRootObject: 'index.html',
       defaultBehavior: consoleBehavior(this, bucket),
-      additionalBehaviors: Object.fromEntries(apiPatterns.map((pattern) => [pattern, toApi])),
+      additionalBehaviors: Object.fromEntries(cdnPatterns.map((pattern) => [pattern, toApi])),
+      errorResponses: cachedErrors.map((httpStatus) => ({ httpStatus, ttl: Duration.seconds(0) })),
+      webAclId: firewallParameter(this).valueAsString,
       httpVersion: HttpVersion.HTTP2_AND_3,
       enableLogging: true,
       logBucket: foundation.accessLogs,
@@ -104,11 +104,19 @@ export class ConsoleStack extends Stack {
   }
 }
 
+/** The web ACL that firewall.ts makes. CloudFront requires it to be in us-east-1, as the certificate. */
+function firewallParameter(stack: Stack): CfnParameter {
+  return new CfnParameter(stack, 'WebAclArn', {
+    type: 'String',
+    description: 'The output WebAclArn of the stack postern-firewall',
+    allowedPattern: '^arn:[a-z-]+:wafv2:[a-z0-9-]+:[0-9]+:global/webacl/.+$',
+    constraintDescription: 'the ARN of a web ACL for CloudFront',
+  })
+}
+
 function acceptOpenDoor(distribution: Distribution, site: Site | undefined): void {
   acceptFindings(distribution, {
     'AwsSolutions-CFR1': 'Administrators travel. Sign-in and roles control access, not the country',
-    'AwsSolutions-CFR2':
-      'The API limits logins and body sizes and the gateway throttles; a web ACL for CloudFront must live in us-east-1 and is left to the deploying account',
   })
   if (!site) {
     acceptFindings(distribution, {
@@ -138,7 +146,7 @@ function apiBehavior(stack: Stack, { secrets }: FoundationStack, api: HttpApi): 
     origin: new HttpOrigin(Fn.select(2, Fn.split('/', api.apiEndpoint)), {
       protocolPolicy: OriginProtocolPolicy.HTTPS_ONLY,
       originSslProtocols: [OriginSslPolicy.TLS_V1_2],
-      customHeaders: { [edgeTokenHeader]: secrets.edgeToken.secretValue.unsafeUnwrap() },
+      customHeaders: { [edgeTokenHeader]: edgeToken(stack, secrets.edgeToken) },
     }),
     viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
     allowedMethods: AllowedMethods.ALLOW_ALL,
@@ -148,11 +156,27 @@ function apiBehavior(stack: Stack, { secrets }: FoundationStack, api: HttpApi): 
   }
 }
 
+/**
+ * CloudFormation reads the token again only when its version changes. Until then the CDN sends the former one, which the
+ * function accepts.
+ */
+function edgeToken(stack: Stack, { secretArn }: ISecret): string {
+  const { valueAsString: versionId } = new CfnParameter(stack, 'EdgeTokenVersion', {
+    type: 'String',
+    default: '',
+    description: 'VersionId of the secret EdgeToken that the CDN sends. Empty: the current one when this was set',
+    allowedPattern: '^[A-Za-z0-9-]*$',
+  })
+  return SecretValue.secretsManager(secretArn, { versionId }).unsafeUnwrap()
+}
+
+const edgeSource = (file: string) => readFileSync(new URL(`edge/${file}`, import.meta.url), 'utf8')
+
 function viewerRequest(stack: Stack, id: string, file: string): FunctionAssociation {
   return {
     eventType: FunctionEventType.VIEWER_REQUEST,
     function: new EdgeFunction(stack, id, {
-      code: FunctionCode.fromInline(readFileSync(new URL(`edge/${file}`, import.meta.url), 'utf8')),
+      code: FunctionCode.fromInline([file, 'not-found.js'].map(edgeSource).join('\n')),
       runtime: FunctionRuntime.JS_2_0,
     }),
   }

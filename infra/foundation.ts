@@ -26,7 +26,7 @@ export type Secrets = {
   enrolTokens: Record<'smtp' | 'queue', Secret>
   /** Password of the first administrator. */
   adminPassword: Secret
-  /** Proves to the API that a request came from the CDN, so that the API trusts the visitor's address in it. */
+  /** Proves to the API that a request came from the CDN. Without it, the API answers only workers. */
   edgeToken: Secret
 }
 
@@ -106,7 +106,7 @@ function secrets(stack: Stack): Secrets {
     secret(id, {
       description: `Postern: enrolment token for workers of ${service}`,
       rotation:
-        'Only used to enrol, and gives access for minutes. The API and the workers must change together: store a new value, then deploy both',
+        'Given to running tasks, which only a new deployment can change. The API accepts the current and the previous value (README, Rotating)',
     })
   return {
     databaseToken: secret('DatabaseToken', {
@@ -133,7 +133,7 @@ function secrets(stack: Stack): Secrets {
     edgeToken: secret('EdgeToken', {
       description: 'Postern: proves to the API that a request came through the CDN',
       rotation:
-        'Gives no access. It only lets the CDN pass on the address of a visitor. Both ends read it at deployment',
+        'CloudFront gets it at a deployment. The API accepts the current and the previous value (README, Rotating)',
     }),
   }
 }

@@ -3,6 +3,7 @@ import { Match } from 'aws-cdk-lib/assertions'
 import { AwsSolutionsChecks } from 'cdk-nag'
 import { afterAll, describe, expect, test } from 'vitest'
 import { contentSecurityPolicy } from './console.ts'
+import { cachedErrors, cdnPatterns, gatewayRoutes } from './doors.ts'
 import { dataKeyLength } from './foundation.ts'
 import { synthesise } from './synthesised.ts'
 
@@ -160,20 +161,24 @@ describe('the function', () => {
     })
   })
 
-  test('gets only requests for the API’s paths', () => {
+  test('gets only requests for the API’s paths, each with a limit of its own', () => {
     const routes = ofType('AWS::ApiGatewayV2::Route').map(({ Properties }) => Properties.RouteKey)
-    expect(routes.sort()).toEqual([
-      'ANY /v1/{proxy+}',
-      'GET /.well-known/{proxy+}',
-      'GET /docs',
-      'GET /docs/{proxy+}',
-      'GET /healthz',
-      'GET /openapi.json',
-    ])
+    expect(routes.sort()).toEqual(gatewayRoutes.map(({ path }) => `ANY ${path}`).sort())
+    const stage = one('AWS::ApiGatewayV2::Stage')
+    const settings = stage.Properties.RouteSettings as Record<string, { ThrottlingRateLimit: number }>
+    expect(Object.keys(settings).sort()).toEqual(routes)
+    for (const { path, throttle } of gatewayRoutes)
+      expect(settings[`ANY ${path}`]).toMatchObject({
+        ThrottlingRateLimit: throttle.rateLimit,
+        ThrottlingBurstLimit: throttle.burstLimit,
+      })
     templates.api.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
-      DefaultRouteSettings: Match.objectLike({ ThrottlingRateLimit: Match.anyValue() }),
       AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('querystring|header|authorizer')) },
     })
+    // A stage cannot name a route that does not exist yet.
+    const stages = Object.values(templates.api.findResources('AWS::ApiGatewayV2::Stage')) as { DependsOn: string[] }[]
+    for (const id of Object.keys(templates.api.findResources('AWS::ApiGatewayV2::Route')))
+      expect(stages[0]?.DependsOn).toContain(id)
   })
 
   test('sweeps every minute and cleans up every day', () => {
@@ -230,7 +235,7 @@ describe('the console', () => {
       Origins: unknown[]
     }
     const paths = config.CacheBehaviors.map(({ PathPattern }) => PathPattern)
-    expect(paths).toEqual(['/v1/*', '/.well-known/*', '/openapi.json', '/docs', '/docs/*', '/healthz'])
+    expect(paths).toEqual(cdnPatterns)
     for (const behavior of config.CacheBehaviors) {
       expect(behavior).toMatchObject({
         // AWS's managed policies: no caching, and all of the visitor's headers except Host.
@@ -241,6 +246,59 @@ describe('the console', () => {
       })
     }
     expect(JSON.stringify(config.Origins)).toContain('{{resolve:secretsmanager:')
+  })
+})
+
+describe('the CDN', () => {
+  const config = () => one('AWS::CloudFront::Distribution').Properties.DistributionConfig as Record<string, unknown>
+
+  test('forwards exactly what the gateway routes, and keeps no error', () => {
+    const routed = gatewayRoutes.map(({ path }) => path.replace('{proxy+}', '*'))
+    for (const pattern of cdnPatterns) expect(routed).toContain(pattern)
+    for (const path of routed) {
+      const isForwarded = cdnPatterns.some((pattern) => path.startsWith(pattern.replace('*', '')))
+      expect([path, isForwarded]).toEqual([path, true])
+    }
+    expect(config().CustomErrorResponses).toEqual(
+      cachedErrors.map((ErrorCode) => ({ ErrorCode, ErrorCachingMinTTL: 0 })),
+    )
+  })
+
+  test('has a firewall that limits how often one address signs in, however it writes the path', () => {
+    expect(config().WebACLId).toEqual({ Ref: 'WebAclArn' })
+    templates.firewall.hasResourceProperties('AWS::WAFv2::WebACL', {
+      Scope: 'CLOUDFRONT',
+      Rules: [
+        {
+          Name: 'SignIn',
+          Action: { Block: { CustomResponse: Match.objectLike({ ResponseCode: 429 }) } },
+          Statement: {
+            RateBasedStatement: {
+              Limit: 100,
+              AggregateKeyType: 'IP',
+              EvaluationWindowSec: 300,
+              ScopeDownStatement: {
+                ByteMatchStatement: {
+                  SearchString: '/v1/auth/',
+                  PositionalConstraint: 'STARTS_WITH',
+                  FieldToMatch: { UriPath: {} },
+                  TextTransformations: [
+                    { Priority: 0, Type: 'URL_DECODE' },
+                    { Priority: 1, Type: 'NORMALIZE_PATH' },
+                  ],
+                },
+              },
+            },
+          },
+        },
+        { Name: 'All', Statement: { RateBasedStatement: { AggregateKeyType: 'IP' } } },
+      ].map((rule) => Match.objectLike(rule)),
+    })
+  })
+
+  test('gets a new token when its version is given', () => {
+    const parameter = { Ref: 'EdgeTokenVersion' }
+    expect(JSON.stringify(config().Origins)).toMatch(new RegExp(`:SecretString:::",${JSON.stringify(parameter)},"}}`))
   })
 })
 

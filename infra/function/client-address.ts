@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 
 /** The parts of an API Gateway HTTP API event (payload 2.0) that identify the client. */
 export type HttpEvent = {
+  rawPath: string
   headers: Record<string, string | undefined>
   requestContext: { http: { sourceIp: string } }
 }
@@ -19,16 +20,20 @@ export function isHttpEvent(event: unknown): event is HttpEvent {
   return typeof context === 'object' && context !== null && 'http' in context
 }
 
+/** Whether the event has one of these tokens. */
+export function isFromCdn({ headers }: HttpEvent, edgeTokens: readonly string[]): boolean {
+  const shown = headers[edgeTokenHeader]
+  return shown !== undefined && edgeTokens.some((token) => same(shown, token))
+}
+
 /**
  * Returns the event as if the visitor had called the API directly. Behind the CDN, every request comes from a CDN
- * address, so a login limit per address would lock out unrelated users together. The visitor's address is trusted only
- * with the CDN's token. A direct caller keeps its own address. Both headers are removed, so the API never sees the
- * token.
+ * address, so a login limit per address would lock out unrelated users together. A caller who does not come from the CDN
+ * keeps its own address. Both headers are removed, so the API never sees the token.
  */
-export function withClientAddress<E extends HttpEvent>(event: E, edgeToken: string | undefined): E {
-  const { [edgeTokenHeader]: shown, [visitorHeader]: visitor, ...headers } = event.headers
-  const believed = edgeToken !== undefined && shown !== undefined && same(shown, edgeToken) && visitor !== undefined
-  if (!believed) return { ...event, headers }
+export function withClientAddress<E extends HttpEvent>(event: E, fromCdn: boolean): E {
+  const { [edgeTokenHeader]: _, [visitorHeader]: visitor, ...headers } = event.headers
+  if (!fromCdn || visitor === undefined) return { ...event, headers }
   const http = { ...event.requestContext.http, sourceIp: visitor }
   return { ...event, headers, requestContext: { ...event.requestContext, http } }
 }

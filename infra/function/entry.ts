@@ -1,14 +1,28 @@
 import { type ApiHandler, handleEvent } from './handle-event.ts'
-import { fromSecretsManager, loadSecrets } from './secrets.ts'
+import { acceptedValues, fromSecretsManager, Secrets } from './secrets.ts'
 
 /**
  * The Lambda entry point. Secrets must be in the environment before the API's modules are evaluated. The API is
  * therefore loaded afterwards, by path. The bundle places it beside this file.
  */
-await loadSecrets(process.env, fromSecretsManager())
-const { POSTERN_EDGE_TOKEN: edgeToken } = process.env
-delete process.env.POSTERN_EDGE_TOKEN
-const { handler: api }: { handler: ApiHandler } = await import(new URL('./api.mjs', import.meta.url).href)
+type Api = {
+  handler: ApiHandler
+  /** Takes what reads the tokens again after one was refused. */
+  onRefusedToken?: (reread: () => Promise<void>) => void
+}
 
-export const handler: ApiHandler = (event, context) =>
-  handleEvent(event, context, { api, edgeToken, print: (line) => process.stdout.write(`${line}\n`) })
+const secrets = new Secrets({ environment: process.env, read: fromSecretsManager(), now: () => Date.now() })
+await secrets.load()
+const api: Api = await import(new URL('./api.mjs', import.meta.url).href)
+const reread = () => secrets.reread()
+api.onRefusedToken?.(reread)
+
+export const handler: ApiHandler = async (event, context) => {
+  await secrets.refresh()
+  return handleEvent(event, context, {
+    api: api.handler,
+    edgeTokens: () => acceptedValues(process.env, 'POSTERN_EDGE_TOKEN'),
+    reread,
+    print: (line) => process.stdout.write(`${line}\n`),
+  })
+}

@@ -13,11 +13,15 @@ import { Api } from '../system/api.ts'
 import { credentials, mailIn } from '../system/postern.ts'
 import { startFakeSqs } from '../system/sqs.ts'
 import { startByHand, type WorkerProcess } from '../system/worker-process.ts'
+import { type Cdn, startCdn } from './cdn.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 
 /** An installation as on AWS: the API as functions, a libSQL server, SQS, S3 and Secrets Manager; workers as processes. */
 export type Cloud = {
+  /** The address for workers. */
   readonly gateway: Gateway
+  /** The address for people. */
+  readonly cdn: Cdn
   readonly api: Api
   readonly host: string
   readonly smtpPort: number
@@ -29,11 +33,13 @@ export type Cloud = {
 export type CloudOptions = {
   /** Round trip to the libSQL server in milliseconds. Default: 2. */
   databaseMs?: number
+  maxInstances?: number
 }
 
 const root = join(import.meta.dirname, '../..')
 const databaseToken = 'the token of the database'
-const enrolTokens = { smtp: 'the long token of smtp', queue: 'the long token of queue' }
+const edgeToken = 'the token of the CDN'
+export const enrolTokens = { smtp: 'the long token of smtp', queue: 'the long token of queue' }
 
 /** Builds the function as the deployment does. */
 export async function buildBundle(): Promise<string> {
@@ -41,7 +47,10 @@ export async function buildBundle(): Promise<string> {
   return join(root, 'infra/dist/api')
 }
 
-export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOptions = {}): Promise<Cloud> {
+export async function startCloud(
+  bundle: string,
+  { databaseMs = 2, maxInstances = 20 }: CloudOptions = {},
+): Promise<Cloud> {
   const directory = await temporaryDirectory('cloud')
   const dataDirectory = join(directory, 'data')
   const database = await startHranaServer(join(directory, 'server.db'), databaseToken, databaseMs)
@@ -52,10 +61,11 @@ export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOption
     POSTERN_SMTP_ENROL_TOKEN: enrolTokens.smtp,
     POSTERN_QUEUE_ENROL_TOKEN: enrolTokens.queue,
     POSTERN_ADMIN_PASSWORD: credentials.password,
-    POSTERN_EDGE_TOKEN: 'the token of the CDN',
+    POSTERN_EDGE_TOKEN: edgeToken,
   })
   const gateway = await startGateway({
     bundle,
+    maxInstances,
     env: {
       ...sqs.env,
       NODE_ENV: 'production',
@@ -68,12 +78,14 @@ export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOption
       POSTERN_LOG: 's3://log',
     },
   })
+  const cdn = await startCdn({ gatewayUrl: gateway.url, edgeToken: () => edgeToken })
   const ports = { smtp: await freePort('127.0.0.1'), submission: await freePort('127.0.0.1') }
   const smtps = await freePort('127.0.0.1')
   const workers: WorkerProcess[] = []
   return {
     gateway,
-    api: new Api(gateway.url, credentials),
+    cdn,
+    api: new Api(cdn.url, credentials),
     host: '127.0.0.1',
     smtpPort: ports.smtp,
     startWorker: async (service) => {
@@ -95,6 +107,7 @@ export async function startCloud(bundle: string, { databaseMs = 2 }: CloudOption
     mail: (recipient) => mailIn(dataDirectory, recipient),
     stop: async () => {
       for (const worker of workers) await worker.stop()
+      await cdn.stop()
       await gateway.stop()
       for (const each of [s3, sqs, secrets]) await each.stop()
       await database.close()

@@ -6,11 +6,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { startRoutes } from './gateway-routes.ts'
 
 /**
  * API Gateway and Lambda on this machine, with the limits that the deployed API has: an instance answers one request at a
  * time, is frozen (SIGSTOP) between requests, and is killed after the function's timeout; a request and an answer have at
- * most 6 MB; the gateway waits 30 s. The function is the bundle that is deployed.
+ * most 6 MB; the gateway waits 30 s and has the routes and throttles of the stack. The function is the bundle that is
+ * deployed.
  */
 export type Gateway = {
   readonly url: string
@@ -27,12 +29,12 @@ export type GatewayOptions = {
   bundle: string
   /** The function's whole environment. */
   env: Record<string, string>
+  /** The most instances at once; further requests get 503, as with Lambda's reserved concurrency. Default: 20. */
+  maxInstances?: number
 }
 
 /** Lambda's limit for a synchronous invocation, in either direction. */
 const maxPayloadBytes = 6 * 1024 * 1024
-/** The most instances at once; further requests get 503, as Lambda's throttling does. */
-const maxInstances = 20
 const gatewayTimeoutMs = 30_000
 const functionTimeoutMs = 120_000
 
@@ -102,10 +104,12 @@ class Instance {
 }
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { maxInstances = 20 } = options
   const instances = new Set<Instance>()
   const idle: Instance[] = []
   const written: string[] = []
   const broken: string[] = []
+  const routes = startRoutes()
   let coldStarts = 0
 
   const free = (): Instance | undefined => {
@@ -132,7 +136,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (response.headersSent) return
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message }))
     }
-    const event = eventOf(request, await buffer(request))
+    const { pathname, search } = splitTarget(request)
+    const route = routes.take(pathname)
+    if (route === 'none') return refuse(404, 'Not Found')
+    if (route === 'throttled') return refuse(429, 'Too Many Requests')
+    const event = eventOf(request, { ...route, pathname, search, body: await buffer(request) })
     const bytes = Buffer.byteLength(JSON.stringify(event))
     if (bytes > maxPayloadBytes) return refuse(413, 'Request Too Long', `the request has ${bytes} bytes`)
     const timer = setTimeout(
@@ -174,21 +182,34 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
+/** The path and the query as they were sent. */
+function splitTarget({ url = '/' }: IncomingMessage): { pathname: string; search: string } {
+  const at = url.indexOf('?')
+  return at < 0 ? { pathname: url, search: '' } : { pathname: url.slice(0, at), search: url.slice(at + 1) }
+}
+
+type Routed = { routeKey: string; pathname: string; search: string; body: Buffer }
+
 /** The event of an HTTP API, payload 2.0. */
-function eventOf(request: IncomingMessage, body: Buffer): object {
-  const { pathname, search } = new URL(request.url ?? '/', 'http://gateway')
+function eventOf(request: IncomingMessage, { routeKey, pathname, search, body }: Routed): object {
   const method = request.method ?? 'GET'
   const headers = Object.fromEntries(
     Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : value]),
   )
   return {
     version: '2.0',
-    routeKey: '$default',
+    routeKey,
     rawPath: pathname,
-    rawQueryString: search.slice(1),
+    rawQueryString: search,
     headers,
     requestContext: {
-      http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'test' },
+      http: {
+        method,
+        path: pathname,
+        protocol: 'HTTP/1.1',
+        sourceIp: request.socket.remoteAddress ?? '',
+        userAgent: 'test',
+      },
       stage: '$default',
       timeEpoch: Date.now(),
     },
