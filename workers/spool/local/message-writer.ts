@@ -50,21 +50,22 @@ export class LocalMessageWriter implements MessageWriter {
     home.freeSpace.pending += this.#held
   }
 
-  append(chunk: Buffer): Promise<void> | undefined {
+  append(chunk: Buffer | readonly Buffer[]): Promise<void> | undefined {
     if (this.#state !== 'open')
       return Promise.reject(this.#failure ?? new SpoolFailure('append: the message writer is closed'))
-    this.size += chunk.length
+    const pieces = Buffer.isBuffer(chunk) ? [chunk] : chunk
+    for (const piece of pieces) this.size += piece.length
     if (!this.#hold()) return this.#fail(new SpoolFull('no room for a message of this size'))
     if (this.#file) {
-      this.#file.push(chunk)
+      this.#file.push(pieces)
       return this.#flow()
     }
-    this.#chunks.push(chunk)
+    for (const piece of pieces) this.#chunks.push(piece)
     if (this.size <= this.#home.sharedBytes) return undefined
     this.#file = new OwnFile(join(this.#home.directory, uuidv7() + unfinishedSuffix), (bytes) => this.#wrote(bytes))
     const chunks = this.#chunks
     this.#chunks = []
-    for (const early of chunks) this.#file.push(early)
+    this.#file.push(chunks)
     return this.#flow()
   }
 
@@ -102,7 +103,7 @@ export class LocalMessageWriter implements MessageWriter {
     const header = encodeStart(envelope, prefix, body)
     this.#state = 'committed'
     try {
-      file.push(header.subarray(headerLength))
+      file.push([header.subarray(headerLength)])
       await file.finish()
     } catch (error) {
       this.#end('aborted')
@@ -208,10 +209,12 @@ class OwnFile {
     this.#wrote = wrote
   }
 
-  push(chunk: Buffer): void {
-    this.crc = crc32(chunk, this.crc)
-    this.#queue.push(chunk)
-    this.#bytes += chunk.length
+  push(chunks: readonly Buffer[]): void {
+    for (const chunk of chunks) {
+      this.crc = crc32(chunk, this.crc)
+      this.#queue.push(chunk)
+      this.#bytes += chunk.length
+    }
     if (!this.#failure) this.#flying ??= this.#fly()
   }
 
