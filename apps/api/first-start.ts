@@ -2,8 +2,16 @@ import { foldAddress, parseMailAddress } from '@postern/contract/address.ts'
 import { defaultRelayList, type ListEntry } from '@postern/contract/lists.ts'
 import { serviceNames } from '@postern/contract/services.ts'
 import { defaultSettings, settingGroupNames } from '@postern/contract/settings.ts'
-import { addEnrolToken, countUsers, deleteEnrolToken, putUser } from '@postern/store/control/identity.ts'
+import {
+  addEnrolToken,
+  countUsers,
+  deleteEnrolToken,
+  putUser,
+  sharedEnrolTokenPrefix,
+  sharedEnrolTokens,
+} from '@postern/store/control/identity.ts'
 import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
+import type { Queries } from '@postern/store/database.ts'
 import type { Dependencies } from './dependencies.ts'
 import { randomSecret, sha256 } from './request.ts'
 
@@ -85,20 +93,41 @@ export async function makeOwner(
 }
 
 const shared = ['any', 'smtp', 'queue'] as const
-type SharedTokens = { [service in (typeof shared)[number]]?: string | undefined }
+type Shared = (typeof shared)[number]
+/** The accepted tokens of each service, the current one first. */
+export type SharedTokens = { [service in Shared]: readonly string[] }
 
-/** Stores the enrolment tokens from the environment: one per service, or one for both. Replaces the previous ones. */
-export async function keepEnrolTokens(parts: Dependencies, tokens: SharedTokens): Promise<void> {
-  const hashes = await Promise.all(shared.map(async (service) => ({ service, hash: await hashIn(tokens[service]) })))
+/**
+ * Stores the enrolment tokens from the environment: of each service, or of both, the current one and the one before it.
+ * Replaces the former ones.
+ * @returns whether there was anything to change
+ */
+export async function keepEnrolTokens(parts: Dependencies, tokens: SharedTokens): Promise<boolean> {
+  const wanted = await Promise.all(
+    shared.flatMap((service) => tokens[service].map((token, n) => sharedEntry(service, { token, n }))),
+  )
+  const pairs = (entries: readonly { id: string; hash: string }[]) =>
+    entries
+      .map(({ id, hash }) => `${id} ${hash}`)
+      .toSorted()
+      .join()
+  const isKept = async (queries: Queries) => pairs(await sharedEnrolTokens(queries)) === pairs(wanted)
+  if (await isKept(parts.control)) return false
   await parts.control.transaction(async (queries) => {
-    for (const { service, hash } of hashes) {
-      const id = service === 'any' ? 'environment' : `environment-${service}`
-      await deleteEnrolToken(queries, id)
-      if (hash === undefined) continue
-      const entry = { id, service, name: 'environment', createdAt: parts.now(), expiresAt: null }
-      await addEnrolToken(queries, { ...entry, hash, createdBy: 'system' })
-    }
+    for (const { id } of await sharedEnrolTokens(queries)) await deleteEnrolToken(queries, id)
+    for (const entry of wanted)
+      await addEnrolToken(queries, {
+        ...entry,
+        name: 'environment',
+        createdAt: parts.now(),
+        expiresAt: null,
+        createdBy: 'system',
+      })
   })
+  return true
 }
 
-const hashIn = async (token: string | undefined) => (token ? sha256(token) : undefined)
+async function sharedEntry(service: Shared, { token, n }: { token: string; n: number }) {
+  const id = service === 'any' ? sharedEnrolTokenPrefix : `${sharedEnrolTokenPrefix}-${service}`
+  return { id: n === 0 ? id : `${id}-previous`, service, hash: await sha256(token) }
+}

@@ -5,9 +5,11 @@ import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
 import { renewCertificates } from './certificates.ts'
+import type { Dependencies } from './dependencies.ts'
 import { keepEnrolTokens, makeOwner, seed } from './first-start.ts'
 import { applyRetention, compactLog, mergeLog, sweepAndReport } from './housekeeping.ts'
 import { TokenKeys } from './identity/keys.ts'
+import { fetchWithToken } from './node/database-token.ts'
 import { makeParts, processLog } from './node/dependencies.ts'
 import { openEventStore } from './node/event-store.ts'
 import { exporterTo } from './node/former-events.ts'
@@ -26,29 +28,43 @@ const spareMs = 15_000
 /** Background work gets this long before the function is frozen. The sweep completes the rest. */
 const lastWordsMs = 1_500
 
+/** Set by infra/function/entry.ts, which put the tokens into the environment. */
+let reread = async (): Promise<void> => {}
+
+/** Takes what reads the tokens again after one was refused. */
+export function onRefusedToken(again: () => Promise<void>): void {
+  reread = again
+}
+
 export async function handler(event: unknown, context?: unknown): Promise<unknown> {
   // If the start fails, the next request tries again. The database may have been unavailable.
   started ??= start(process.env).catch((error: unknown) => {
     started = undefined
     throw error
   })
-  const { answer, task, settled } = await started
+  const { answer, task, settled, enrolTokens } = await started
+  await enrolTokens.followEnvironment()
   const scheduled = scheduledTaskSchema.safeParse(event)
-  const result = scheduled.success
+  let result = scheduled.success
     ? await task(scheduled.data, deadlineOf(context))
     : await answer(event as LambdaEvent, context as never)
+  if (isRefusedEnrolment(event, result)) {
+    await reread()
+    if (await enrolTokens.keep()) result = await answer(event as LambdaEvent, context as never)
+  }
   await Promise.race([settled(), new Promise((resolve) => setTimeout(resolve, lastWordsMs))])
   return result
 }
 
 async function start(env: NodeJS.ProcessEnv) {
-  const authToken = env.POSTERN_DATABASE_AUTH_TOKEN
+  const tokens = { current: () => accepted(env, 'POSTERN_DATABASE_AUTH_TOKEN'), reread: () => reread() }
+  const server = { fetch: fetchWithToken(tokens) }
   const url = required(env, 'POSTERN_DATABASE_URL')
   const dataKey = env.POSTERN_MASTER_KEY || required(env, 'POSTERN_DATA_KEY')
-  const control = await openControl({ url, authToken })
+  const control = await openControl({ url, ...server })
   const log = processLog(env)
   const eventStore = await openEventStore({ env, directory: join(tmpdir(), 'postern'), log, now: () => Date.now() })
-  const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, authToken }
+  const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, ...server }
   const records = await openRecords(address, exporterTo(eventStore))
   const { parts, settled } = await makeParts({ control, records, eventStore, dataKey, env, log, clientAddress })
   parts.maxBody = functionBytes
@@ -57,11 +73,8 @@ async function start(env: NodeJS.ProcessEnv) {
   // A generated password could only be shown in a log, so without a given password no first owner is created.
   if (env.POSTERN_ADMIN_PASSWORD)
     await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
-  await keepEnrolTokens(parts, {
-    any: env.POSTERN_ENROL_TOKEN,
-    smtp: env.POSTERN_SMTP_ENROL_TOKEN,
-    queue: env.POSTERN_QUEUE_ENROL_TOKEN,
-  })
+  const enrolTokens = enrolTokensIn(env, parts)
+  await enrolTokens.followEnvironment()
   const keys = new TokenKeys(parts)
   const task = async ({ schedule }: ScheduledTask, deadline?: AbortSignal): Promise<SweepReport | undefined> => {
     if (schedule === 'merge') await mergeLog(parts, deadline)
@@ -72,7 +85,38 @@ async function start(env: NodeJS.ProcessEnv) {
     await renewCertificates(parts)
     return report
   }
-  return { answer: handle(createApp(parts)), task, settled }
+  return { answer: handle(createApp(parts)), task, settled, enrolTokens }
+}
+
+/** The accepted values of a token: the current one, and the one before its last rotation. */
+const accepted = (env: NodeJS.ProcessEnv, name: string): string[] =>
+  [env[name], env[`${name}_PREVIOUS`]].filter((value) => value !== undefined && value !== '') as string[]
+
+/** The enrolment tokens in the environment, which may change while the function runs. */
+function enrolTokensIn(env: NodeJS.ProcessEnv, parts: Dependencies) {
+  let kept = ''
+  const now = () => ({
+    any: accepted(env, 'POSTERN_ENROL_TOKEN'),
+    smtp: accepted(env, 'POSTERN_SMTP_ENROL_TOKEN'),
+    queue: accepted(env, 'POSTERN_QUEUE_ENROL_TOKEN'),
+  })
+  /** Makes the database accept these tokens. Returns whether it did not. */
+  const keep = async () => {
+    const tokens = now()
+    const changed = await keepEnrolTokens(parts, tokens)
+    kept = JSON.stringify(tokens)
+    return changed
+  }
+  const followEnvironment = async () => {
+    if (JSON.stringify(now()) !== kept) await keep()
+  }
+  return { keep, followEnvironment }
+}
+
+/** A worker may have a newer token than this instance, or another instance may have stored older ones. */
+function isRefusedEnrolment(event: unknown, result: unknown): boolean {
+  const { rawPath } = event as { rawPath?: string }
+  return rawPath === '/v1/worker/enrol' && (result as { statusCode?: number }).statusCode === 401
 }
 
 /** Lambda passes a context that knows how long the function may still run. */

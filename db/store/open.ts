@@ -15,6 +15,8 @@ export type DatabaseAddress = {
   /** `file:/path/settings.db`, or `libsql:`, `https:`, `http:` for a libSQL server. */
   url: string
   authToken?: string | undefined
+  /** Sends the requests to a libSQL server, with a token of its own. */
+  fetch?: ((request: Request) => Promise<Response>) | undefined
   /** For a database file in a Node process: keeps very large transactions from blocking others. */
   checkpoint?: Checkpoint | undefined
 }
@@ -48,6 +50,7 @@ async function open(
       createClient({
         url: address.url,
         ...(address.authToken ? { authToken: address.authToken } : {}),
+        ...(address.fetch ? { fetch: address.fetch } : {}),
         ...(isFile ? { timeout: waitForLockMs } : {}),
       }),
       isFile ? address.checkpoint : undefined,

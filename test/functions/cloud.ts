@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import type { ServiceName } from '@postern/contract/services.ts'
-import { startHranaServer } from '@postern/store/test/hrana.ts'
+import { type HranaServer, startHranaServer } from '@postern/store/test/hrana.ts'
 import { startFakeS3 } from '../peers/fake-s3.ts'
 import { freePort, temporaryDirectory } from '../peers/peer.ts'
 import { Api } from '../system/api.ts'
@@ -25,6 +26,13 @@ export type Cloud = {
   readonly api: Api
   readonly host: string
   readonly smtpPort: number
+  readonly database: HranaServer
+  /** Stores a new value of a secret. The value before it stays readable as the previous one. */
+  rotate(variable: string, value: string): void
+  /** Makes the keys that sign tokens as old as the retention waits for. */
+  ageSigningKeys(): void
+  /** Deploys the CDN with another token. */
+  deployCdn(edgeToken: string): void
   startWorker(service: ServiceName): Promise<WorkerProcess>
   mail(recipient: string): Promise<string[]>
   stop(): Promise<void>
@@ -38,7 +46,6 @@ export type CloudOptions = {
 
 const root = join(import.meta.dirname, '../..')
 const databaseToken = 'the token of the database'
-const edgeToken = 'the token of the CDN'
 export const enrolTokens = { smtp: 'the long token of smtp', queue: 'the long token of queue' }
 
 /** Builds the function as the deployment does. */
@@ -55,6 +62,7 @@ export async function startCloud(
   const dataDirectory = join(directory, 'data')
   const database = await startHranaServer(join(directory, 'server.db'), databaseToken, databaseMs)
   const [s3, sqs] = [await startFakeS3(), await startFakeSqs()]
+  let edgeToken = 'the token of the CDN'
   const secrets = await startSecrets({
     POSTERN_DATABASE_AUTH_TOKEN: databaseToken,
     POSTERN_MASTER_KEY: btoa('0123456789abcdef0123456789abcdef'),
@@ -88,6 +96,16 @@ export async function startCloud(
     api: new Api(cdn.url, credentials),
     host: '127.0.0.1',
     smtpPort: ports.smtp,
+    database,
+    rotate: secrets.rotate,
+    ageSigningKeys: () => {
+      const settings = new DatabaseSync(join(directory, 'server.db'))
+      settings.exec(`update signing_keys set created_at = created_at - ${31 * 86_400_000}`)
+      settings.close()
+    },
+    deployCdn: (token) => {
+      edgeToken = token
+    },
     startWorker: async (service) => {
       const worker = startByHand(service, {
         ...sqs.env,
@@ -118,16 +136,22 @@ export async function startCloud(
 
 /** Secrets Manager, as far as the function uses it. `arns`: the value of `POSTERN_SECRETS`. */
 async function startSecrets(values: Record<string, string>) {
+  const previous: Record<string, string | undefined> = {}
   const server = createServer(async (request, response) => {
-    const { SecretId } = (await json(request)) as { SecretId: string }
-    const SecretString = values[SecretId.replace('arn:', '')]
+    const { SecretId, VersionStage } = (await json(request)) as { SecretId: string; VersionStage?: string }
+    const SecretString = (VersionStage === 'AWSPREVIOUS' ? previous : values)[SecretId.replace('arn:', '')]
     response.writeHead(SecretString ? 200 : 400, { 'content-type': 'application/x-amz-json-1.1' })
-    response.end(JSON.stringify({ ARN: SecretId, SecretString }))
+    const missing = { __type: 'ResourceNotFoundException', message: 'no such version' }
+    response.end(JSON.stringify(SecretString ? { ARN: SecretId, SecretString } : missing))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arns: JSON.stringify(Object.fromEntries(Object.keys(values).map((name) => [name, `arn:${name}`]))),
+    rotate: (variable: string, value: string) => {
+      previous[variable] = values[variable]
+      values[variable] = value
+    },
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

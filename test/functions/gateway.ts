@@ -21,6 +21,10 @@ export type Gateway = {
   /** Requests that the limits ended, e.g. `GET /v1/worker/changes: the answer has 7000000 bytes`. */
   readonly broken: string[]
   logs(): string
+  /** Gives a free instance an event that is no request, as the scheduler does. */
+  invoke(event: object): Promise<unknown>
+  /** Ends all instances, as a deployment does: the next requests start new ones. */
+  replaceInstances(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -173,6 +177,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     broken,
     logs: () => written.join(''),
+    invoke: async (event) => {
+      const reply = await invoke(event)
+      if (!reply || reply.error !== undefined) throw new Error(String(reply?.error ?? 'all instances are busy'))
+      return reply.answer
+    },
+    replaceInstances: async () => {
+      await Promise.all([...instances].map((instance) => instance.stop()))
+      instances.clear()
+    },
     stop: async () => {
       process.off('exit', killAll)
       await Promise.all([...instances].map((instance) => instance.stop()))

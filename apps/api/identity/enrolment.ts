@@ -1,5 +1,5 @@
 import type { ServiceName } from '@postern/contract/services.ts'
-import { type EnrolToken, enrolTokenByHash } from '@postern/store/control/identity.ts'
+import { type EnrolToken, enrolTokenByHash, sharedEnrolTokenPrefix } from '@postern/store/control/identity.ts'
 import type { Dependencies } from '../dependencies.ts'
 
 /**
@@ -22,6 +22,6 @@ export async function enrolmentOf(
  */
 function isFor(token: EnrolToken, { name, service }: { name: string; service: ServiceName }): boolean {
   if (token.service !== 'any' && token.service !== service) return false
-  if (token.id.startsWith('environment')) return name === service || name.startsWith(`${service}-`)
+  if (token.id.startsWith(sharedEnrolTokenPrefix)) return name === service || name.startsWith(`${service}-`)
   return token.name === name
 }

@@ -14,10 +14,12 @@ import { ProblemError } from '../problem.ts'
 
 /**
  * Ed25519 keys that sign JWTs. They are made at the first start, stored sealed, and rotated. A retired key verifies
- * tokens for one more day.
+ * tokens for one more day; within it, every instance has read the keys again.
  */
 
 const issuer = 'postern'
+/** After this time the keys are read again, because another instance may have rotated or dropped one. */
+const maxAgeMs = 5 * 60_000
 /** Tokens whose claims are remembered. */
 const maxVerified = 1_000
 export const audiences = { api: 'postern-api', worker: 'postern-worker' } as const
@@ -35,6 +37,7 @@ type KeyDependencies = Pick<Dependencies, 'control' | 'seal' | 'now' | 'newId'>
 export class TokenKeys {
   readonly #deps: KeyDependencies
   #loaded: Loaded[] = []
+  #loadedAt = 0
   /** Tokens whose signature was verified, with their claims: a worker sends the same one many times. */
   readonly #verified = new Map<string, { kid: string | undefined; claims: JWTPayload }>()
 
@@ -56,6 +59,7 @@ export class TokenKeys {
 
   /** Throws 401. */
   async verify(token: string, audience: string[]): Promise<JWTPayload> {
+    if (this.#isOld()) await this.#load()
     const known = this.#knownClaims(token, audience)
     if (known) return known
     try {
@@ -116,7 +120,7 @@ export class TokenKeys {
 
   async #signing(): Promise<Loaded> {
     let key = this.#loaded.find(({ retired }) => !retired)
-    if (!key) await this.#load()
+    if (!key || this.#isOld()) await this.#load()
     key = this.#loaded.find(({ retired }) => !retired)
     if (!key) await this.rotate()
     key = this.#loaded.find(({ retired }) => !retired)
@@ -132,7 +136,13 @@ export class TokenKeys {
     return key.publicKey
   }
 
+  /** The clock may have been set back. */
+  #isOld(): boolean {
+    return this.#loaded.length > 0 && Math.abs(this.#deps.now() - this.#loadedAt) >= maxAgeMs
+  }
+
   async #load(): Promise<void> {
+    this.#loadedAt = this.#deps.now()
     const stored = await listSigningKeys(this.#deps.control)
     this.#loaded = await Promise.all(stored.map((key) => this.#open(key)))
   }

@@ -1,5 +1,5 @@
 import type { Role } from '@postern/contract/roles.ts'
-import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, isNull, lt, ne, or } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, isNull, like, lt, ne, or } from 'drizzle-orm'
 import { includes, type Queries } from '../database.ts'
 import {
   apiTokens,
@@ -253,6 +253,19 @@ export async function addEnrolToken(
   token: EnrolToken & { hash: string; createdBy: string },
 ): Promise<void> {
   await queries.insert(enrolTokens).values(token).onConflictDoNothing({ target: enrolTokens.hash })
+}
+
+/** Tokens from the environment have ids with this prefix. */
+export const sharedEnrolTokenPrefix = 'environment'
+
+/** Returns the tokens from the environment. */
+export function sharedEnrolTokens(queries: Queries): Promise<{ id: string; hash: string }[]> {
+  const { id, hash } = enrolTokens
+  return queries
+    .select({ id, hash })
+    .from(enrolTokens)
+    .where(like(id, `${sharedEnrolTokenPrefix}%`))
+    .all()
 }
 
 export function listEnrolTokens(queries: Queries): Promise<EnrolToken[]> {

@@ -7,7 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * For tests: a small libSQL server. Hrana over HTTP, JSON pipelines (version 2), on one SQLite file; a stream with an open
  * transaction keeps all others waiting, as a server that serialises writers does.
  */
-export type HranaServer = { url: string; requests: number; close(): Promise<void> }
+export type HranaServer = {
+  url: string
+  /** How many requests it got. */
+  requests: number
+  /** The only token it accepts; `undefined`: it asks for none. */
+  authToken: string | undefined
+  close(): Promise<void>
+}
 
 type Value = { type: string; value?: string | number; base64?: string }
 type Statement = {
@@ -33,7 +40,7 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
   const streams = new Map<string, Stream>()
   let tail: Promise<void> = Promise.resolve()
   let batons = 0
-  const own: HranaServer = { url: '', requests: 0, close: async () => {} }
+  const own: HranaServer = { url: '', requests: 0, authToken, close: async () => {} }
 
   const lock = async (): Promise<() => void> => {
     const before = tail
@@ -75,7 +82,8 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
     if (roundTripMs > 0) await sleep(roundTripMs)
     const send = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    if (authToken && request.headers.authorization !== `Bearer ${authToken}`) return send(401, { message: 'no' })
+    if (own.authToken && request.headers.authorization !== `Bearer ${own.authToken}`)
+      return send(401, { message: 'no' })
     if (request.url === '/v2') return send(200, {})
     if (request.url === '/v2/pipeline') return send(200, await pipeline(JSON.parse(await read(request)) as never))
     return send(404, {})
