@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SpoolFailure, SpoolFull, type SpoolReader, type Trouble } from '../spool.ts'
-import { envelopeOf, overhear, takeOver } from '../test/suite.ts'
+import { envelopeOf, takeOver } from '../test/suite.ts'
 import { openLocalReader } from './reader.ts'
 import { headLength } from './record.ts'
 import { type LocalWriterOptions, openLocalWriter } from './writer.ts'
@@ -34,9 +34,12 @@ const message = (bytes = 100) => ({ envelope: envelopeOf(), body: Buffer.alloc(b
 
 /** Every id that a reader without a cursor is given, and that nothing was damaged. */
 async function idsOnDisk(from = reader): Promise<string[]> {
-  const { arrivals, batches } = await overhear(from, 300)
-  expect(batches.flatMap(({ damages }) => damages)).toEqual([])
-  return arrivals.map(({ envelope }) => envelope.id)
+  const ids: string[] = []
+  for await (const { arrivals, damages } of from.scan(new Map())) {
+    expect(damages).toEqual([])
+    ids.push(...arrivals.map(({ envelope }) => envelope.id))
+  }
+  return ids
 }
 
 const segmentsOf = async () => (await readdir(join(directory, 'smtp-1'))).filter((name) => name.endsWith('.seg')).sort()
