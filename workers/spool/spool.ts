@@ -235,9 +235,9 @@ export type Reclaimed = {
 export type SpoolReader = {
   /**
    * Yields everything that each writer, present and future, made durable after its cursor, and waits for more until the
-   * signal ends it. Wakes within milliseconds of a commit. The next batch is read only on request. Small messages are
-   * verified whole before they are returned. Of large ones the envelope is verified at once, and the body when it is
-   * read.
+   * signal ends it. Wakes within milliseconds of a commit. The next batch is read only on request. Messages are verified
+   * whole before they are returned, except the bodies of large ones (over 16 KiB) that a living writer has just stored,
+   * and of those over 1 MiB: they are verified when they are read.
    */
   follow(options: FollowOptions): AsyncIterable<Batch>
 

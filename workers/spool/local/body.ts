@@ -14,7 +14,7 @@ const chunkBytes = 256 << 10
 /** A verified small message. */
 export type Whole = Extract<Opened, { kind: 'whole' }> & { header: Header }
 
-/** Returns recently read bytes by position; `undefined` if they are not in memory. */
+/** Returns the bytes of a record that were read lately, verified if it is shared; `undefined` if they are not in memory. */
 export type Recall = (position: MessagePosition) => Buffer | undefined
 
 /** Reads messages at their locations. */
@@ -38,15 +38,11 @@ export class Bodies {
   /** Reads the whole record into memory and verifies it. */
   async whole(location: Location): Promise<Whole> {
     const position = parseLocation(location)
-    const recalled = this.#recall(position)
-    if (recalled) return openWhole(position, recalled)
-    return this.#use(position, async (segment) =>
-      openWhole(position, await read(segment.fd, position.offset, position.bytes)),
-    )
+    return openWhole(position, await this.#record(position))
   }
 
   async body(location: Location): Promise<Buffer> {
-    if (isSmall(location)) return (await this.whole(location)).body
+    if (isSmall(location)) return this.#small(parseLocation(location))
     const chunks: Buffer[] = []
     for await (const chunk of this.stream(location)) chunks.push(chunk)
     return Buffer.concat(chunks)
@@ -58,8 +54,22 @@ export class Bodies {
   }
 
   async *#oneChunk(location: Location): AsyncGenerator<Buffer> {
-    const { body } = await this.whole(location)
+    const body = await this.#small(parseLocation(location))
     if (body.length > 0) yield body
+  }
+
+  /** Verified once: bytes that were verified when they were read are only copied. */
+  async #small(position: MessagePosition): Promise<Buffer> {
+    const recalled = this.#recall(position)
+    const known = recalled && headerOf(position, recalled)
+    if (recalled && known && !known.own) return Buffer.from(bodyOf(recalled, known))
+    const bytes = recalled ?? (await this.#record(position))
+    const header = headerOf(position, bytes)
+    return header.own || !isWhole(bytes, header) ? openWhole(position, bytes).body : bodyOf(bytes, header)
+  }
+
+  #record(position: MessagePosition): Promise<Buffer> {
+    return this.#use(position, (segment) => read(segment.fd, position.offset, position.bytes))
   }
 
   async *#chunks(position: MessagePosition): AsyncGenerator<Buffer> {
@@ -129,6 +139,18 @@ function openWhole(position: MessagePosition, bytes: Buffer): Whole {
   const opened = header.own ? openOwn(bytes, header) : openRecord(bytes, header)
   if (opened.kind === 'damaged') throw damaged(position, opened.reason, opened)
   return { ...opened, header }
+}
+
+/** Prefix and body of a shared record, which are adjacent. */
+function bodyOf(bytes: Buffer, header: Header): Buffer {
+  return bytes.subarray(headerLength + header.envelopeLength)
+}
+
+/** Whether all checksums of a shared record match. Its envelope is not decoded. */
+function isWhole(bytes: Buffer, header: Header): boolean {
+  const { body } = partsOf(header)
+  if (bytes.length < body + header.bodyLength) return false
+  return crc32(bytes.subarray(headerLength, body)) === header.metaCrc && crc32(bytes.subarray(body)) === header.bodyCrc
 }
 
 function openOwn(bytes: Buffer, header: Header): Opened {

@@ -1,34 +1,37 @@
 import type { MessagePosition } from './file-names.ts'
 import type { Window } from './scan.ts'
 
-/** Number of windows kept. A message is usually delivered right after it is taken over. */
-const keptWindows = 64
+/** Number of pieces kept. A message is usually delivered right after it is taken over. */
+const keptPieces = 64
 const keptBytes = 8 << 20
 
 /**
- * Caches the bytes read last, so that a body needed soon is not read twice. The cache is not trusted: callers verify
- * the bytes.
+ * Caches the bytes read last, so that a body needed soon is neither read nor verified twice. It keeps only bytes in which
+ * nothing is damaged: every shared record that lies whole in them was verified.
  */
 export class ReadCache {
-  readonly #windows: { writer: string; segment: number; start: number; bytes: Buffer }[] = []
+  readonly #pieces: { writer: string; segment: number; start: number; bytes: Buffer }[] = []
 
   #total = 0
 
-  keep(writer: string, segment: number, window: Window): void {
-    if (window.bytes.length > 2 << 20 || window.found.length === 0) return
-    this.#windows.push({ writer, segment, start: window.start, bytes: window.bytes })
-    this.#total += window.bytes.length
-    while (this.#windows.length > keptWindows || this.#total > keptBytes)
-      this.#total -= this.#windows.shift()!.bytes.length
+  keep(writer: string, segment: number, { earlier, piece, gaps }: Window): void {
+    if (gaps.length > 0) return
+    for (const { start, bytes, verified } of [...earlier, piece]) {
+      if (bytes.length > 2 << 20 || verified === 0) continue
+      this.#pieces.push({ writer, segment, start, bytes })
+      this.#total += bytes.length
+    }
+    while (this.#pieces.length > keptPieces || this.#total > keptBytes)
+      this.#total -= this.#pieces.shift()!.bytes.length
   }
 
-  /** Returns a copy, so that one small message does not keep a whole window in memory. */
+  /** Returns the record at this position, to be copied: a reference to it keeps its whole piece in memory. */
   recall(position: MessagePosition): Buffer | undefined {
-    for (const { writer, segment, start, bytes } of this.#windows) {
+    for (const { writer, segment, start, bytes } of this.#pieces) {
       const at = position.offset - start
       if (segment !== position.segment || writer !== position.writer || at < 0 || at + position.bytes > bytes.length)
         continue
-      return Buffer.from(bytes.subarray(at, at + position.bytes))
+      return bytes.subarray(at, at + position.bytes)
     }
     return undefined
   }

@@ -76,7 +76,7 @@ async function endOf(
     const marker = head?.marker ?? known.tail?.marker
     // Its creation was interrupted, so it is empty.
     if (!head && size <= headLength) return { end: size, size, head, marker }
-    const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, read }
+    const span: Span = { fd, segment: known.segment, to: size, marker, trusted: true, bodies: 'now', read }
     const synced = known.tail?.segment === known.segment ? known.tail.offset : headLength
     // The file is shorter than what was synced. Keep the end, so that the reader reports the missing part.
     const end = synced > size ? synced : await lastEnd(span, synced)

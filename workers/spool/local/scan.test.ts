@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { envelopeOf } from '../test/suite.ts'
 import { close, open, read } from './disk.ts'
 import { encodeHead, encodeStart, headLength, sealHeader } from './record.ts'
-import { type Found, type Gap, scanWindow } from './scan.ts'
+import { type Found, type Gap, type Span, scanWindow } from './scan.ts'
 
 const marker = Buffer.from('0123456789abcdef', 'hex')
 let directory: string
@@ -42,17 +42,26 @@ type Scanned = {
 
 async function scan(
   bytes: Buffer,
-  how: { trusted: boolean; marker?: Buffer | undefined; to?: number },
+  how: { trusted: boolean; marker?: Buffer | undefined; to?: number; bodies?: Span['bodies'] },
 ): Promise<Scanned> {
   const file = join(directory, 'segment')
   await writeFile(file, bytes)
   const fd = await open(file, fs.constants.O_RDONLY)
   const known = 'marker' in how ? how.marker : marker
-  const span = { fd, segment: 3, to: how.to ?? bytes.length, marker: known, trusted: how.trusted, read }
+  const span = {
+    fd,
+    segment: 3,
+    to: how.to ?? bytes.length,
+    marker: known,
+    trusted: how.trusted,
+    bodies: 'now' as const,
+    read,
+  }
   const all: Scanned = { found: [], gaps: [], next: headLength }
   try {
-    while (true) {
-      const window = await scanWindow(span, all.next, 500)
+    for (let isLarge = false; ; ) {
+      const window = await scanWindow(span, all.next, 500, isLarge)
+      isLarge = window.isLarge
       all.found.push(...window.found)
       all.gaps.push(...window.gaps)
       if (window.next === all.next) return all
@@ -211,6 +220,43 @@ describe('noise', () => {
         },
       ),
       { numRuns: 100 },
+    )
+  })
+})
+
+describe('bodies that are verified later', () => {
+  const size = fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: 10_000, max: 300_000 }))
+  const sizes = fc.array(size, { minLength: 1, maxLength: 30 })
+
+  it('change nothing in what is found, whatever the sizes', async () => {
+    await fc.assert(
+      fc.asyncProperty(sizes, async (lengths) => {
+        const { bytes, begins } = segmentOf(lengths.map((length) => Buffer.alloc(length, 'x')))
+        const scanned = await scan(bytes, { trusted: true, bodies: 'later' })
+        expect(scanned.found.map(({ offset }) => offset)).toEqual(begins)
+        expect(scanned.gaps).toEqual([])
+        expect(scanned.next).toBe(bytes.length)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('are those of large records alone: other damage is found, told, and costs one record', async () => {
+    await fc.assert(
+      fc.asyncProperty(sizes, fc.nat(), fc.nat(), async (lengths, which, where) => {
+        const { bytes, begins } = segmentOf(lengths.map((length) => Buffer.alloc(length, 'x')))
+        const hit = which % lengths.length
+        const body = (begins[hit + 1] ?? bytes.length) - lengths[hit]!
+        const isLarge = lengths[hit]! > 15_000
+        const end = isLarge ? body : body + lengths[hit]!
+        bytes[begins[hit]! + (where % (end - begins[hit]!))]! ^= 1
+        const scanned = await scan(bytes, { trusted: true, bodies: 'later' })
+        expect(numbers(scanned)).toEqual(lengths.map((_, n) => n).filter((n) => n !== hit))
+        expect(scanned.gaps.reduce((sum, gap) => sum + gap.bytes, 0)).toBe(
+          (begins[hit + 1] ?? bytes.length) - begins[hit]!,
+        )
+      }),
+      { numRuns: 50 },
     )
   })
 })

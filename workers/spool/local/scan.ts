@@ -3,8 +3,13 @@ import type { Envelope } from '@postern/contract/envelope.ts'
 import type { Damage } from '../spool.ts'
 import { decodeHeader, decodeMeta, type Header, headerLength, type Meta, partsOf, recordLength } from './record.ts'
 
-/** Bytes in one read. A larger record is read whole if it is shared, and without its body if it has its own segment. */
+/** Bytes in one window, and in one read of it. A larger record is read whole, or without its body: see `Span.bodies`. */
 const windowBytes = 1 << 20
+const pieceBytes = 128 << 10
+/** The bodies of larger records are verified `later`. */
+const largeBytes = 16 << 10
+/** Bytes in one read where large records are expected: header, envelope and prefix of most. */
+const startBytes = 4 << 10
 
 /** A part of a segment in which every byte belongs to a record. If `trusted` is false, its end may be incomplete. */
 export type Span = {
@@ -14,6 +19,12 @@ export type Span = {
   /** The marker from the head, the tail or a neighbour. Without it, no records are found after damage. */
   marker: Buffer | undefined
   trusted: boolean
+  /**
+   * When the bodies of large shared records are verified: `now`, or `later` by whoever reads them. Later only for
+   * records that a living writer has just synced: after a crash a complete header says nothing about the body. A body in
+   * a segment of its own is always verified later.
+   */
+  bodies: 'now' | 'later'
   read: Read
 }
 
@@ -33,70 +44,114 @@ export type Gap = {
   envelope?: Envelope
 }
 
+/** Bytes read at once. */
+export type Piece = {
+  start: number
+  bytes: Buffer
+  /** The segment ended before all that was asked for. */
+  isCutShort: boolean
+  /** Number of shared records in it that were verified whole. */
+  verified: number
+}
+
 export type Window = {
   found: Found[]
   gaps: Gap[]
   /** The position to continue from. Equal to the start: nothing more can be read now. */
   next: number
-  /** The bytes read, from `start`. */
-  start: number
-  bytes: Buffer
+  /** The bytes read last, and those read before them. */
+  piece: Piece
+  earlier: Piece[]
+  /** Bytes that may still be read. */
+  left: number
+  /** Whether the last record is large, so that the next one probably is, too. */
+  isLarge: boolean
 }
 
-/** Reads the records from `from` in one window, at most `most`. Never throws because of the data. */
-export async function scanWindow(span: Span, from: number, limit: number): Promise<Window> {
-  const bytes = await span.read(span.fd, from, Math.max(0, Math.min(windowBytes, span.to - from)))
-  const window: Window = { found: [], gaps: [], next: from, start: from, bytes }
+/** Reads the records from `from`, at most `limit`. `isLarge`: of the window before. Never throws because of the data. */
+export async function scanWindow(span: Span, from: number, limit: number, isLarge = false): Promise<Window> {
+  const piece = await readPiece(span, from, isLarge ? startBytes : pieceBytes)
+  const left = windowBytes - piece.bytes.length
+  const window: Window = { found: [], gaps: [], next: from, piece, earlier: [], left, isLarge }
   while (window.found.length < limit && window.next < span.to) {
-    const before = window.next
+    const { next, piece } = window
     await scanOne(span, window)
-    if (window.next === before) break
+    if (window.next === next && window.piece === piece) break
   }
   return window
 }
 
+async function readPiece(span: Span, start: number, most: number): Promise<Piece> {
+  const wanted = Math.max(0, Math.min(most, span.to - start))
+  const bytes = await span.read(span.fd, start, wanted)
+  return { start, bytes, isCutShort: bytes.length < wanted, verified: 0 }
+}
+
+/** Goes on with the piece at the next record. */
+async function readOn(span: Span, window: Window, most: number): Promise<void> {
+  window.earlier.push(window.piece)
+  window.piece = await readPiece(span, window.next, most)
+  window.left -= window.piece.bytes.length
+}
+
 async function scanOne(span: Span, window: Window): Promise<void> {
-  const offset = window.next
-  const at = offset - window.start
-  const reachesEnd = window.start + window.bytes.length >= span.to
-  if (at + headerLength > window.bytes.length && !reachesEnd && at > 0) return
-  const header = decodeHeader(window.bytes, at, { segment: span.segment, offset })
-  if (!header || !marked(span, window.bytes, at)) return skip(span, window)
+  const { piece, next: offset } = window
+  const at = offset - piece.start
+  const end = piece.start + piece.bytes.length
+  const more = async () => {
+    if (window.left > 0) await readOn(span, window, window.isLarge ? startBytes : pieceBytes)
+  }
+  // The body of the record before may have been passed over.
+  if (offset > end || (at + headerLength > piece.bytes.length && end < span.to && at > 0)) return more()
+  const header = decodeHeader(piece.bytes, at, { segment: span.segment, offset })
+  if (!header || !marked(span, piece.bytes, at)) return skip(span, window)
   const bytes = recordLength(header)
   if (offset + bytes > span.to) {
     if (span.trusted) giveUp(window, { offset, bytes: span.to - offset, reason: 'missing' })
     return
   }
-  if (header.own) return scanOwn(span, window, { offset, bytes, header })
-  if (at + bytes > window.bytes.length) {
-    if (at > 0 && !reachesEnd) return
-    window.bytes = await span.read(span.fd, offset, bytes)
-    window.start = offset
-    if (window.bytes.length < bytes) return giveUpIfTrusted(span, window, { offset, bytes, reason: 'missing' })
-    return takeShared(span, window, { offset, bytes, header })
-  }
-  takeShared(span, window, { offset, bytes, header })
+  const record = { offset, bytes, header }
+  if (header.own) return takeStart(span, window, record)
+  if (at + bytes <= piece.bytes.length) return takeShared(span, window, record)
+  if (span.bodies === 'later' && bytes > largeBytes) return takeStart(span, window, record)
+  if (at > 0 && end < span.to) return more()
+  await readOn(span, window, bytes)
+  if (window.piece.isCutShort) return giveUpIfTrusted(span, window, { offset, bytes, reason: 'missing' })
+  takeShared(span, window, record)
 }
 
 function takeShared(span: Span, window: Window, record: Omit<Found, 'meta'>): void {
-  const whole = window.bytes.subarray(record.offset - window.start, record.offset - window.start + record.bytes)
+  const at = record.offset - window.piece.start
+  const whole = window.piece.bytes.subarray(at, at + record.bytes)
   const opened = openRecord(whole, record.header)
   if (opened.kind === 'damaged') {
     const { reason, envelope } = opened
     giveUpIfTrusted(span, window, { ...spanOf(record), reason, ...(envelope && { envelope }) })
   } else {
-    window.found.push({ ...record, meta: opened.meta })
-    window.next = record.offset + record.bytes
+    window.piece.verified++
+    take(window, { ...record, meta: opened.meta })
   }
 }
 
-async function scanOwn(span: Span, window: Window, record: Omit<Found, 'meta'>): Promise<void> {
+/** Takes a record without its body. */
+async function takeStart(span: Span, window: Window, record: Omit<Found, 'meta'>): Promise<void> {
   const { header, offset } = record
-  const metaLength = header.envelopeLength + header.prefixLength
-  const meta = decodeMeta(header, await span.read(span.fd, offset + partsOf(header).meta, metaLength))
+  const metaAt = offset + partsOf(header).meta
+  const metaEnd = metaAt + header.envelopeLength + header.prefixLength
+  const { start, bytes: read } = window.piece
+  const bytes =
+    metaEnd <= start + read.length
+      ? read.subarray(metaAt - start, metaEnd - start)
+      : await span.read(span.fd, metaAt, metaEnd - metaAt)
+  const meta = decodeMeta(header, bytes)
   if (!meta) return giveUpIfTrusted(span, window, { ...spanOf(record), reason: 'envelope' })
-  window.found.push({ ...record, meta })
-  window.next = offset + record.bytes
+  take(window, { ...record, meta })
+}
+
+function take(window: Window, record: Found): void {
+  window.found.push(record)
+  window.next = record.offset + record.bytes
+  window.isLarge = record.bytes > largeBytes
 }
 
 export type Opened =
@@ -124,22 +179,22 @@ function marked(span: Span, bytes: Buffer, at: number): boolean {
 function skip(span: Span, window: Window): void {
   if (!span.trusted) return
   const offset = window.next
-  const end = window.start + window.bytes.length
-  const found = span.marker ? findHeader(span, window, offset + 1) : undefined
-  const cutShort = window.bytes.length < Math.min(windowBytes, span.to - window.start)
-  // A header may begin in the last bytes of this window.
+  const { start, bytes, isCutShort } = window.piece
+  const end = start + bytes.length
+  const found = span.marker ? findHeader(span, window.piece, offset + 1) : undefined
+  // A header may begin in the last bytes of this piece.
   const behind = Math.max(offset + 1, end - (headerLength - 1))
-  const until = found ?? (cutShort || end >= span.to ? span.to : behind)
-  giveUp(window, { offset, bytes: until - offset, reason: cutShort && found === undefined ? 'missing' : 'header' })
+  const until = found ?? (isCutShort || end >= span.to ? span.to : behind)
+  giveUp(window, { offset, bytes: until - offset, reason: isCutShort && found === undefined ? 'missing' : 'header' })
 }
 
-function findHeader(span: Span, window: Window, from: number): number | undefined {
+function findHeader(span: Span, { start, bytes }: Piece, from: number): number | undefined {
   const marker = span.marker!
-  let at = window.bytes.indexOf(marker, from - window.start)
+  let at = bytes.indexOf(marker, from - start)
   while (at >= 0) {
-    const offset = window.start + at
-    if (decodeHeader(window.bytes, at, { segment: span.segment, offset })) return offset
-    at = window.bytes.indexOf(marker, at + 1)
+    const offset = start + at
+    if (decodeHeader(bytes, at, { segment: span.segment, offset })) return offset
+    at = bytes.indexOf(marker, at + 1)
   }
   return undefined
 }

@@ -54,6 +54,8 @@ export class SegmentFollower {
   #firstTail: Tail | undefined
   #torn: { segment: number; offset: number } | undefined
   #sealed: { segment: number; limit: Limit } | undefined
+  /** Whether the last record was large. */
+  #isLarge = false
   /** Segments known to follow. */
   #listed: number[] = []
   #damages: Damage[] = []
@@ -167,9 +169,11 @@ export class SegmentFollower {
     if (this.#offset >= limit.to) return limit
     const { to, trusted } = limit
     const reading = this.#isOverdue ? readSalvaging : read
-    const span: Span = { fd: open.fd, segment: this.#segment, to, marker: this.#marker, trusted, read: reading }
-    const window = await scanWindow(span, this.#offset, this.#options.batch)
+    const bodies = trusted && !this.#isOverdue && this.#isNew ? 'later' : 'now'
+    const span: Span = { fd: open.fd, segment: this.#segment, to, marker: this.#marker, trusted, bodies, read: reading }
+    const window = await scanWindow(span, this.#offset, this.#options.batch, this.#isLarge)
     this.#marker = span.marker
+    this.#isLarge = window.isLarge
     if (window.next === this.#offset) {
       if (!trusted) this.#torn = { segment: this.#segment, offset: this.#offset }
       return limit
@@ -178,6 +182,16 @@ export class SegmentFollower {
     this.#take(window)
     this.#offset = window.next
     return 'read'
+  }
+
+  /**
+   * Returns whether everything from here on was published since this reader began: its writer lives, and has synced it a
+   * moment ago. What it finds at its start may have been through a crash or a restore.
+   */
+  get #isNew(): boolean {
+    const first = this.#firstTail
+    if (!first) return false
+    return this.#segment > first.segment || (this.#segment === first.segment && this.#offset >= first.offset)
   }
 
   #enter(open: OpenSegment): void {
