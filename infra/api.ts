@@ -110,7 +110,6 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: Funct
     timeout: compactionEvery,
     environment: {
       NODE_ENV: 'production',
-      NODE_OPTIONS: '--enable-source-maps',
       POSTERN_DATABASE_URL: settings.valueAsString,
       POSTERN_EVENTS_DATABASE_URL: events.valueAsString,
       POSTERN_ADMIN_EMAIL: admin.valueAsString,

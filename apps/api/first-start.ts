@@ -11,7 +11,6 @@ import {
   sharedEnrolTokens,
 } from '@postern/store/control/identity.ts'
 import { commit, headRevision, recordAudit } from '@postern/store/control/revisions.ts'
-import type { Queries } from '@postern/store/database.ts'
 import type { Dependencies } from './dependencies.ts'
 import { randomSecret, sha256 } from './request.ts'
 
@@ -97,22 +96,27 @@ type Shared = (typeof shared)[number]
 /** The accepted tokens of each service, the current one first. */
 export type SharedTokens = { [service in Shared]: readonly string[] }
 
+type StoredTokens = readonly { id: string; hash: string }[]
+
 /**
  * Stores the enrolment tokens from the environment: of each service, or of both, the current one and the one before it.
- * Replaces the former ones.
+ * Replaces the former ones. `known`: what was just read of them.
  * @returns whether there was anything to change
  */
-export async function keepEnrolTokens(parts: Dependencies, tokens: SharedTokens): Promise<boolean> {
+export async function keepEnrolTokens(
+  parts: Dependencies,
+  tokens: SharedTokens,
+  known?: StoredTokens,
+): Promise<boolean> {
   const wanted = await Promise.all(
     shared.flatMap((service) => tokens[service].map((token, n) => sharedEntry(service, { token, n }))),
   )
-  const pairs = (entries: readonly { id: string; hash: string }[]) =>
+  const pairs = (entries: StoredTokens) =>
     entries
       .map(({ id, hash }) => `${id} ${hash}`)
       .toSorted()
       .join()
-  const isKept = async (queries: Queries) => pairs(await sharedEnrolTokens(queries)) === pairs(wanted)
-  if (await isKept(parts.control)) return false
+  if (pairs(known ?? (await sharedEnrolTokens(parts.control))) === pairs(wanted)) return false
   await parts.control.transaction(async (queries) => {
     for (const { id } of await sharedEnrolTokens(queries)) await deleteEnrolToken(queries, id)
     for (const entry of wanted)

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ScheduledTask, type SweepReport, scheduledTaskSchema } from '@postern/contract/schedule.ts'
+import { type StartState, startState } from '@postern/store/control/start-state.ts'
 import { openControl, openRecords } from '@postern/store/open.ts'
 import { handle, type LambdaEvent } from 'hono/aws-lambda'
 import { createApp } from './app.ts'
@@ -61,20 +62,23 @@ async function start(env: NodeJS.ProcessEnv) {
   const server = { fetch: fetchWithToken(tokens) }
   const url = required(env, 'POSTERN_DATABASE_URL')
   const dataKey = env.POSTERN_MASTER_KEY || required(env, 'POSTERN_DATA_KEY')
-  const control = await openControl({ url, ...server })
   const log = processLog(env)
   const eventStore = await openEventStore({ env, directory: join(tmpdir(), 'postern'), log, now: () => Date.now() })
   const address = { url: env.POSTERN_EVENTS_DATABASE_URL || url, ...server }
-  const records = await openRecords(address, exporterTo(eventStore))
+  const [control, records] = await Promise.all([
+    openControl({ url, ...server }),
+    openRecords(address, exporterTo(eventStore)),
+  ])
   const { parts, settled } = await makeParts({ control, records, eventStore, dataKey, env, log, clientAddress })
   parts.maxBody = functionBytes
   parts.streams = 'polled'
-  await seed(parts, env.POSTERN_ADMIN_EMAIL)
+  const found = await startState(control)
+  if (found.revision === 0) await seed(parts, env.POSTERN_ADMIN_EMAIL)
   // A generated password could only be shown in a log, so without a given password no first owner is created.
-  if (env.POSTERN_ADMIN_PASSWORD)
+  if (found.users === 0 && env.POSTERN_ADMIN_PASSWORD)
     await makeOwner(parts, { email: env.POSTERN_ADMIN_EMAIL, password: env.POSTERN_ADMIN_PASSWORD })
   const enrolTokens = enrolTokensIn(env, parts)
-  await enrolTokens.followEnvironment()
+  await enrolTokens.keep(found.enrolTokens)
   const keys = new TokenKeys(parts)
   const task = async ({ schedule }: ScheduledTask, deadline?: AbortSignal): Promise<SweepReport | undefined> => {
     if (schedule === 'merge') await mergeLog(parts, deadline)
@@ -101,9 +105,9 @@ function enrolTokensIn(env: NodeJS.ProcessEnv, parts: Dependencies) {
     queue: accepted(env, 'POSTERN_QUEUE_ENROL_TOKEN'),
   })
   /** Makes the database accept these tokens. Returns whether it did not. */
-  const keep = async () => {
+  const keep = async (known?: StartState['enrolTokens']) => {
     const tokens = now()
-    const changed = await keepEnrolTokens(parts, tokens)
+    const changed = await keepEnrolTokens(parts, tokens, known)
     kept = JSON.stringify(tokens)
     return changed
   }

@@ -48,6 +48,32 @@ it('refuses a database of a newer version', async () => {
   await expect(openControl({ url })).rejects.toThrow(/newer version of Postern.*9999_future/)
 })
 
+it('starts on a database that a newer version only expanded, so that a deployment can be rolled back', async () => {
+  const url = `file:${join(directory(), 'settings.db')}`
+  const database = await openControl({ url })
+  await database.run(sql`insert into postern_control_migrations (name, at) values ('9998_expand-more', 0)`)
+  database.$client.close()
+  const former = await openControl({ url })
+  expect(await headRevision(former)).toBe(0)
+  await former.run(sql`insert into postern_control_migrations (name, at) values ('9999_future', 0)`)
+  former.$client.close()
+  await expect(openControl({ url })).rejects.toThrow(/newer version of Postern.*9999_future/)
+})
+
+it('asks a database that is up to date once', async () => {
+  const server = await startHranaServer(join(directory(), 'server.db'))
+  try {
+    for (const open of [openControl, openRecords]) await open({ url: server.url })
+    for (const open of [openControl, openRecords]) {
+      const before = server.requests
+      await open({ url: server.url })
+      expect(server.requests - before).toBe(1)
+    }
+  } finally {
+    await server.close()
+  }
+})
+
 it('calls rules that are watched by their names of today, in the history too', async () => {
   const url = `file:${join(directory(), 'settings.db')}`
   const former = JSON.stringify({ checkHelo: 'reject', watch: ['helo-resolves', 'greylist', 'local-sender-auth'] })

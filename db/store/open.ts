@@ -60,8 +60,7 @@ async function open(
       // WAL mode is stored in the file, so all later connections use it.
       await client.execute('pragma journal_mode = wal')
     }
-    await beforeMigrations?.(client)
-    await migrate(client, migrations, name)
+    await migrate(client, { migrations, table: `postern_${name}_migrations`, beforeMigrations })
   } catch (error) {
     client?.close()
     throw explained(error, address.url)
@@ -80,29 +79,56 @@ async function refuseDamage(client: Client, url: string): Promise<void> {
   if (check?.[0] !== 'ok') throw new DatabaseError(damaged(url, String(check?.[0])))
 }
 
+type MigrateOptions = {
+  migrations: Migration[]
+  /** Has the names of those that were applied. */
+  table: string
+  beforeMigrations: ((client: Client) => Promise<void>) | undefined
+}
+
 /**
  * Applies missing migrations, each completely or not at all. Several processes may do it at once, as functions that start
- * together do: one of them applies a migration, and the others go on after it.
+ * together do: one of them applies a migration, and the others go on after it. If none is missing, this is one call.
  */
-async function migrate(client: Client, migrations: Migration[], name: string): Promise<void> {
-  const table = `postern_${name}_migrations`
+async function migrate(client: Client, { migrations, table, beforeMigrations }: MigrateOptions): Promise<void> {
+  const found = await applied(client, table)
+  refuseNewer(found, migrations)
+  if (migrations.every(({ name }) => found.has(name))) return
+  await beforeMigrations?.(client)
   await client.execute(`create table if not exists ${table} (name text primary key, at integer not null)`)
-  const applied = async () => new Set((await client.execute(`select name from ${table}`)).rows.map((row) => row.name))
-  const done = await applied()
-  const unknown = [...done].filter((step) => !migrations.some((migration) => migration.name === step))
-  if (unknown.length > 0)
-    throw new DatabaseError(
-      `The database was created by a newer version of Postern (it has the migration ${String(unknown[0])}). Start that version, or restore a backup made before it.`,
-    )
-  for (const migration of migrations.filter((step) => !done.has(step.name))) {
+  const done = await applied(client, table)
+  for (const migration of migrations.filter(({ name }) => !done.has(name))) {
     // The name comes first, so that a second process fails before it changes a table.
     const own = { sql: `insert into ${table} (name, at) values (?, ?)`, args: [migration.name, Date.now()] }
     try {
       await client.batch([own, ...migration.statements], 'write')
     } catch (error) {
-      if (!(await applied()).has(migration.name)) throw error
+      if (!(await applied(client, table)).has(migration.name)) throw error
     }
   }
+}
+
+async function applied(client: Client, table: string): Promise<Set<string>> {
+  try {
+    return new Set((await client.execute(`select name from ${table}`)).rows.map(({ name }) => String(name)))
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('no such table')) return new Set()
+    throw error
+  }
+}
+
+/**
+ * A migration whose name begins with `expand-` only adds what an earlier release does not look at. So the release before
+ * it may start again after the deployment was rolled back.
+ */
+const isExpansion = (name: string) => /^\d+_expand-/.test(name)
+
+function refuseNewer(found: ReadonlySet<string>, migrations: Migration[]): void {
+  const unknown = [...found].find((step) => !migrations.some(({ name }) => name === step) && !isExpansion(step))
+  if (unknown === undefined) return
+  throw new DatabaseError(
+    `The database was created by a newer version of Postern (it has the migration ${unknown}). Start that version, or restore a backup made before it.`,
+  )
 }
 
 function explained(error: unknown, url: string): unknown {

@@ -77,7 +77,6 @@ export async function startCloud(
     env: {
       ...sqs.env,
       NODE_ENV: 'production',
-      NODE_OPTIONS: '--enable-source-maps',
       AWS_ENDPOINT_URL_SECRETS_MANAGER: secrets.endpoint,
       AWS_ENDPOINT_URL_S3: s3.endpoint,
       POSTERN_SECRETS: secrets.arns,

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * For tests: a small libSQL server. Hrana over HTTP, JSON pipelines (version 2), on one SQLite file; a stream with an open
- * transaction keeps all others waiting, as a server that serialises writers does.
+ * transaction keeps all others waiting, as a server that serialises writers does. A transaction that nobody continues is
+ * rolled back, because its client may be frozen or gone.
  */
 export type HranaServer = {
   url: string
@@ -33,7 +34,16 @@ type Request = {
   batch?: { steps: { stmt: Statement; condition?: Condition }[] }
 }
 type StepError = { message: string; code: string }
-type Stream = { baton: string; database: DatabaseSync; sql: Map<number, string>; release?: () => void }
+type Stream = {
+  baton: string
+  database: DatabaseSync
+  sql: Map<number, string>
+  release?: () => void
+  timer?: NodeJS.Timeout
+}
+
+/** libSQL waits five seconds; here, a busy machine must not decide a test. */
+const transactionMs = 10_000
 
 /** `roundTripMs`: how long each request takes at least. */
 export async function startHranaServer(file: string, authToken?: string, roundTripMs = 0): Promise<HranaServer> {
@@ -53,7 +63,9 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
   }
 
   const pipeline = async (body: { baton: string | null; requests: Request[] }) => {
-    const stream = (body.baton && streams.get(body.baton)) || open(file, `b${++batons}`)
+    const stream = body.baton ? streams.get(body.baton) : open(file, `b${++batons}`)
+    if (!stream) return undefined
+    clearTimeout(stream.timer)
     streams.set(stream.baton, stream)
     const isInTransaction = stream.release !== undefined
     const release = stream.release ?? (await lock())
@@ -65,8 +77,14 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
       }
     })
     const isClosed = body.requests.some(({ type }) => type === 'close')
-    if (stream.database.isTransaction && !isClosed) stream.release = release
-    else {
+    if (stream.database.isTransaction && !isClosed) {
+      stream.release = release
+      stream.timer = setTimeout(() => {
+        stream.database.close()
+        streams.delete(stream.baton)
+        release()
+      }, transactionMs)
+    } else {
       delete stream.release
       release()
     }
@@ -85,7 +103,10 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
     if (own.authToken && request.headers.authorization !== `Bearer ${own.authToken}`)
       return send(401, { message: 'no' })
     if (request.url === '/v2') return send(200, {})
-    if (request.url === '/v2/pipeline') return send(200, await pipeline(JSON.parse(await read(request)) as never))
+    if (request.url === '/v2/pipeline') {
+      const results = await pipeline(JSON.parse(await read(request)) as never)
+      return results ? send(200, results) : send(400, { message: 'The stream has expired', code: 'STREAM_EXPIRED' })
+    }
     return send(404, {})
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -95,7 +116,10 @@ export async function startHranaServer(file: string, authToken?: string, roundTr
 }
 
 function closeServer(server: Server, streams: Map<string, Stream>): Promise<void> {
-  for (const { database } of streams.values()) database.close()
+  for (const { database, timer } of streams.values()) {
+    clearTimeout(timer)
+    database.close()
+  }
   return new Promise((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()
