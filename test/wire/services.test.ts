@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { getPriority } from 'node:os'
 import { connect as connectTls } from 'node:tls'
 import type { Page, RecordedEvent, ServiceView, WriteResult } from '@postern/contract/views.ts'
 import { connect, type WireClient } from '@postern/smtp/test/wire-client.ts'
@@ -55,6 +56,11 @@ async function set(group: string, values: object): Promise<void> {
 
 const inbox = () => readMaildir(`${postern.dataDirectory}/mail/home.test/ann`)
 const mail = (subject: string) => ({ from: 'x@far.test', to: 'ann@home.test', content: `Subject: ${subject}\r\n` })
+
+it('the Queue Manager has a lower priority than the receiver, so that no client waits for deliveries', () => {
+  const [smtp = 0, queue = 0] = [...pids.smtp, ...pids.queue].map(getPriority)
+  expect(queue).toBe(Math.min(smtp + 5, 19))
+})
 
 describe('the SMTP service', () => {
   it('stops: ports close, idle sessions get 421 4.3.2, a transaction finishes, the queue continues; and starts again', async () => {
