@@ -48,6 +48,7 @@ export const workerMetrics = {
     service: 'queue',
     help: 'Bytes of spool segments that were deleted.',
   },
+  heap_used_bytes: { type: 'gauge', service: 'any', help: 'Bytes of the JavaScript heap in use.' },
   log_lines_total: { type: 'counter', service: 'any', help: 'Log lines written to the log server.' },
   log_lines_dropped_total: {
     type: 'counter',

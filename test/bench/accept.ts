@@ -1,8 +1,9 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runSmtpSource } from '../peers/smtp-source.ts'
 import { conditions } from './conditions.ts'
-import { figure, median, quantile, table, times } from './figures.ts'
+import { figure, median, quantileMs, table, times } from './figures.ts'
 import { startLoad } from './load.ts'
 import { bareTarget, cpuDetail, posternTarget, postfixTarget, type Target } from './target.ts'
 
@@ -38,7 +39,7 @@ type Sample = {
   perSecond: number
   cpuMicros: number
   cpuDetail: string
-  latenciesMs: number[]
+  latencies: RecordableHistogram
 }
 type Cell = {
   shape: (typeof shapes)[number]
@@ -62,7 +63,7 @@ async function measure(target: Target, { shape, bytes }: Cell, messages: number)
     perSecond: (all * 1000) / run.elapsedMs,
     cpuMicros: (target.cpuMicros() - cpuBefore) / all,
     cpuDetail: cpuDetail(target, partsBefore, all),
-    latenciesMs: probe.latenciesMs,
+    latencies: probe.latencies,
   }
 }
 
@@ -105,14 +106,15 @@ async function measureCell(cell: Cell, targets: Target[]): Promise<void> {
 function rowsOf({ shape, bytes, samples }: Cell): string[][] {
   const rate = (name: string) => median((samples.get(name) ?? []).map((sample) => sample.perSecond))
   return [...samples].map(([name, of]) => {
-    const latencies = of.flatMap((sample) => sample.latenciesMs)
+    const latencies = createHistogram({ figures: 3 })
+    for (const sample of of) latencies.add(sample.latencies)
     return [
       `${bytes / 1024} KiB, ${shape.name}`,
       name,
       figure(rate(name)),
       times(rate(name) / rate('Postfix')),
       `${figure(median(of.map((sample) => sample.cpuMicros)))}${of.at(-1)?.cpuDetail ?? ''}`,
-      `${figure(quantile(latencies, 0.5))} / ${figure(quantile(latencies, 0.99))}`,
+      `${figure(quantileMs(latencies, 0.5))} / ${figure(quantileMs(latencies, 0.99))}`,
     ]
   })
 }

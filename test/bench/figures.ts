@@ -1,3 +1,5 @@
+import type { Histogram } from 'node:perf_hooks'
+
 /** Medians, quantiles and tables for reports. */
 
 /** The value below which this part (0…1) of the samples lies; NaN of none. */
@@ -5,6 +7,11 @@ export function quantile(samples: number[], part: number): number {
   if (samples.length === 0) return Number.NaN
   const sorted = samples.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] as number
+}
+
+/** The same of a histogram of microseconds, in milliseconds. */
+export function quantileMs(histogram: Histogram, part: number): number {
+  return histogram.count === 0 ? Number.NaN : histogram.percentile(part * 100) / 1000
 }
 
 export function median(samples: number[]): number {

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
@@ -22,6 +23,8 @@ export type LoadOptions = {
   to: { domain: string } | { address: string }
   /** What a lost session does: connects again, or gives up. */
   afterLoss: 'reconnect' | 'give up'
+  /** Takes each id that got 250, so that a long load keeps none. Without it they are kept in `Load.accepted`. */
+  onAccepted?: (id: string) => void
 }
 
 export type Load = {
@@ -33,8 +36,8 @@ export type Load = {
   readonly refused: Map<string, number>
   /** Sessions that the server ended, and attempts to connect that failed. */
   readonly dropped: number
-  /** End of data sent → 250 read. */
-  readonly latenciesMs: number[]
+  /** End of data sent → reply read, in microseconds. It takes the same memory for any number of them. */
+  readonly latencies: RecordableHistogram
   /** Resolves when each session has finished its message and said QUIT. */
   stop(): Promise<void>
 }
@@ -52,9 +55,10 @@ const pauseAfterLossMs = 20
 
 export function startLoad(options: LoadOptions): Load {
   const accepted = new Set<string>()
+  const accept = options.onAccepted ?? ((id: string) => void accepted.add(id))
   const unanswered = new Set<string>()
   const refused = new Map<string, number>()
-  const latenciesMs: number[] = []
+  const latencies = createHistogram({ figures: 3 })
   let dropped = 0
   let stopping = false
   let sent = 0
@@ -86,8 +90,8 @@ export function startLoad(options: LoadOptions): Load {
     const sentAt = performance.now()
     const [reply = ''] = await session.ask(contentOf(id, options.bytes), 1)
     unanswered.delete(id)
-    latenciesMs.push(performance.now() - sentAt)
-    if (reply.startsWith('250')) accepted.add(id)
+    latencies.record(Math.max(1, Math.round((performance.now() - sentAt) * 1000)))
+    if (reply.startsWith('250')) accept(id)
     else refused.set(reply, (refused.get(reply) ?? 0) + 1)
   }
 
@@ -110,7 +114,7 @@ export function startLoad(options: LoadOptions): Load {
     accepted,
     unanswered,
     refused,
-    latenciesMs,
+    latencies,
     get dropped() {
       return dropped
     },

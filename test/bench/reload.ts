@@ -5,7 +5,7 @@ import { until } from '../peers/peer.ts'
 import { startPostern } from '../system/postern.ts'
 import { startWireSink } from '../wire/sink.ts'
 import { conditions } from './conditions.ts'
-import { figure, quantile, table } from './figures.ts'
+import { figure, quantile, quantileMs, table } from './figures.ts'
 import { idOf, type Load, startLoad } from './load.ts'
 
 /**
@@ -91,7 +91,7 @@ try {
       [
         ['PATCH sent → enforced, ms', ...[0.5, 0.99, 1].map((part) => figure(quantile(enforced, part)))],
         ['PATCH sent → answered, ms', ...[0.5, 0.99, 1].map((part) => figure(quantile(answered, part)))],
-        ['dot → 250 meanwhile, ms', ...[0.5, 0.99, 1].map((part) => figure(quantile(load.latenciesMs, part)))],
+        ['dot → 250 meanwhile, ms', ...[0.5, 0.99, 1].map((part) => figure(quantileMs(load.latencies, part)))],
       ],
     ),
   )

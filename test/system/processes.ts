@@ -69,3 +69,22 @@ export function ownCpuMicros(pid: number): number {
 export function isAlive(pid: number): boolean {
   return processInfo(pid) !== undefined
 }
+
+/** Resident memory of one process in bytes; NaN when it is gone. */
+export function residentBytes(pid: number): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return Number(kilobytes) * 1024
+  } catch {
+    return Number.NaN
+  }
+}
+
+/** Number of files, sockets and pipes that one process has open; NaN when it is gone. */
+export function openDescriptors(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
+  } catch {
+    return Number.NaN
+  }
+}

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import type { LoggingSettings } from '@postern/contract/settings.ts'
 import type { Logger } from 'pino'
 import { ChangeQueue } from './change-queue.ts'
@@ -196,7 +197,7 @@ class RunningWorker {
       pid: process.pid,
       startedAt: this.#startedAt,
       ...status,
-      metrics: { ...status.metrics, ...logging.metrics },
+      metrics: { ...status.metrics, ...logging.metrics, heap_used_bytes: getHeapStatistics().used_heap_size },
       revision,
       revisionId,
       ...(refused ? { refused } : {}),
