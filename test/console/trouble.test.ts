@@ -20,7 +20,8 @@ beforeAll(async () => {
   it = await openConsole({ env: { POSTERN_WORKERS: 'none', POSTERN_SUBMISSION_PORT: String(takenPort) } })
   middle = await startMiddle(it.postern.url)
   workers = await startBothByHand(it.postern, middle.url)
-  // A system without a host name has another finding.
+  // A system without a domain or a host name has other findings.
+  await it.postern.api.post('/v1/domains', { name: 'postern.test', route: { type: 'maildir' } })
   const { revision } = await it.postern.api.patch('/v1/settings/general', { hostname: 'mx.postern.test' })
   await it.postern.settle(revision)
 })

@@ -123,20 +123,25 @@ export function RefusedPanel({ span }: { span: PeriodName }) {
   )
 }
 
+/** The counts of a period, which its charts and the findings share. */
+export const statsQuery = (span: PeriodName) => ({
+  queryKey: ['stats', span],
+  queryFn: () =>
+    call<{ points: Point[] }>({
+      path: '/v1/stats',
+      query: {
+        stepMinutes: periods[span].stepMinutes,
+        since: new Date(Date.now() - periods[span].hours * 3_600_000).toISOString(),
+      },
+    }),
+  refetchInterval: span === 'hour' ? 5_000 : 30_000,
+})
+
 type StatsProps = { lines: readonly Line[]; span: PeriodName; unit: string; title: string }
 
 function StatsChart({ lines, span, unit, title }: StatsProps) {
-  const { hours, stepMinutes } = periods[span]
-  const query = useQuery({
-    queryKey: ['stats', span],
-    queryFn: () =>
-      call<{ points: Point[] }>({
-        path: '/v1/stats',
-        query: { stepMinutes, since: new Date(Date.now() - hours * 3_600_000).toISOString() },
-      }),
-    refetchInterval: span === 'hour' ? 5_000 : 30_000,
-    placeholderData: keepPreviousData,
-  })
+  const { stepMinutes } = periods[span]
+  const query = useQuery({ ...statsQuery(span), placeholderData: keepPreviousData })
   return (
     <div className="min-h-[17rem]">
       <Loaded query={query} rows={6}>

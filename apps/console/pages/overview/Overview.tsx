@@ -13,9 +13,10 @@ import { formatCount, plural } from '../../ui/format.ts'
 import { Failure, Loading, Page, Panel } from '../../ui/Page.tsx'
 import { Ago, useNow } from '../../ui/Time.tsx'
 import { type CertificateView, certificatesPath } from '../directory/types.ts'
-import { type QueueSummary, queueSummaryQuery } from '../queue/summary-query.ts'
-import { FlowPanel, RefusedPanel } from './Flow.tsx'
-import { type Finding, findingsOf } from './findings.ts'
+import { doctorQuery, type QueueSummary, queueSummaryQuery } from '../queue/queries.ts'
+import { FlowPanel, RefusedPanel, statsQuery } from './Flow.tsx'
+import type { Finding } from './finding.ts'
+import { findingsOf } from './findings.ts'
 import { type PeriodName, periodNames, periods } from './periods.ts'
 
 export function Overview() {
@@ -43,6 +44,13 @@ export function Overview() {
     queryFn: () => all<ListEntryView>('/v1/lists/relay'),
     refetchInterval: 60_000,
   })
+  const waiting = useQuery(doctorQuery)
+  const traffic = useQuery(statsQuery('day'))
+  const domains = useQuery({
+    queryKey: ['domains', 'first'],
+    queryFn: () => call<{ items: unknown[] }>({ path: '/v1/domains', query: { limit: 1 } }),
+    refetchInterval: 30_000,
+  })
   const findings = findingsOf({
     now,
     services: services.data,
@@ -52,15 +60,21 @@ export function Overview() {
     settings: settings.data?.settings,
     certificates: certificates.data,
     relay: relay.data?.map(({ value }) => value),
+    waiting: waiting.data?.items,
+    traffic: traffic.data?.points,
+    hasDomain: domains.data && domains.data.items.length > 0,
   })
-  const silent = services.error ?? workers.error
+  const asked = [services, workers, queue, books, settings, certificates, relay, waiting, traffic, domains]
+  const unanswered = asked.find(({ error }) => error)
+  // That nothing is wrong is only known when every answer has come.
+  const isKnown = asked.every(({ data }) => data !== undefined)
   return (
     <Page title="Overview" help="The state of the server. Problems come first.">
       <div className="flex flex-col gap-5">
-        {silent ? <Failure error={silent} onRetry={() => void services.refetch()} /> : null}
-        {services.data ? (
-          <Findings findings={findings} />
-        ) : (
+        {unanswered?.error && <Failure error={unanswered.error} onRetry={() => void unanswered.refetch()} />}
+        {findings.length > 0 && <Findings findings={findings} />}
+        {findings.length === 0 && isKnown && !unanswered && <AllIsWell />}
+        {findings.length === 0 && !isKnown && !unanswered && (
           <Panel flush>
             <Loading rows={1} />
           </Panel>
@@ -143,17 +157,21 @@ const busyWith: Record<ServiceName, [string, string]> = {
 const signs = { danger: CircleAlert, warn: TriangleAlert, info: Info }
 const colors = { danger: 'text-danger', warn: 'text-warn', info: 'text-info' }
 
+function AllIsWell() {
+  return (
+    <div className="flex items-center gap-3 rounded-lg border border-line bg-panel px-4 py-3.5">
+      <CircleCheck aria-hidden="true" className="size-5 shrink-0 text-accent" />
+      <p>
+        <span className="font-medium">Everything is working.</span>{' '}
+        <span className="text-soft">
+          Mail is received and delivered, workers are up to date, and the books balance.
+        </span>
+      </p>
+    </div>
+  )
+}
+
 function Findings({ findings }: { findings: readonly Finding[] }) {
-  if (findings.length === 0)
-    return (
-      <div className="flex items-center gap-3 rounded-lg border border-line bg-panel px-4 py-3.5">
-        <CircleCheck aria-hidden="true" className="size-5 shrink-0 text-accent" />
-        <p>
-          <span className="font-medium">Everything is working.</span>{' '}
-          <span className="text-soft">Services are running, workers are up to date, and the books balance.</span>
-        </p>
-      </div>
-    )
   return (
     <Panel title="Needs attention" flush>
       <ul className="divide-y divide-line">
@@ -161,7 +179,7 @@ function Findings({ findings }: { findings: readonly Finding[] }) {
           const Sign = signs[finding.severity]
           return (
             <li key={`${finding.title} ${finding.to}`}>
-              <Link to={finding.to} className="flex gap-3 px-4 py-3 hover:bg-sunken">
+              <Link to={finding.to} search={finding.search ?? {}} className="flex gap-3 px-4 py-3 hover:bg-sunken">
                 <Sign aria-hidden="true" className={`mt-0.5 size-4.5 shrink-0 ${colors[finding.severity]}`} />
                 <span className="min-w-0">
                   <span className={`font-medium ${colors[finding.severity]}`}>{finding.title}</span>

@@ -2,15 +2,15 @@ import { tooBroad } from '@postern/contract/address-coverage.ts'
 import { daysLeft, expiryWarnings } from '@postern/contract/certificates.ts'
 import { isBare } from '@postern/contract/host-name.ts'
 import { type SettingGroup, settingGroupNames, settingGroups } from '@postern/contract/settings.ts'
-import type { Books, ServiceView, WorkerView } from '@postern/contract/views.ts'
+import type { Books, QueueDoctorItem, ServiceView, WorkerView } from '@postern/contract/views.ts'
 import { dequal } from 'dequal/lite'
 import { fieldsOf } from '../../form/field.ts'
 import { valueText } from '../../review/diff-lines.ts'
 import { formatSpan, plural } from '../../ui/format.ts'
+import type { Finding } from './finding.ts'
+import { ofTraffic, ofWaiting, type QuarterHour } from './incidents.ts'
 
-/** Conditions that need attention, worst first. Pure: all input is passed in. */
-export type Finding = { severity: 'danger' | 'warn' | 'info'; title: string; detail: string; to: string }
-
+/** Finds what needs attention, worst first. Pure: all input is passed in. */
 export type Observed = {
   now: number
   services?: readonly ServiceView[] | undefined
@@ -21,6 +21,11 @@ export type Observed = {
   /** The values of the relay list. */
   relay?: readonly string[] | undefined
   certificates?: readonly { name: string; notAfter?: string | undefined; trouble?: string | undefined }[] | undefined
+  /** Why mail waits, in descending order of messages. */
+  waiting?: readonly QueueDoctorItem[] | undefined
+  /** The last day. */
+  traffic?: readonly QuarterHour[] | undefined
+  hasDomain?: boolean | undefined
 }
 
 const order = { danger: 0, warn: 1, info: 2 }
@@ -29,11 +34,14 @@ export function findingsOf(seen: Observed): Finding[] {
   const found = [
     ...(seen.services ?? []).flatMap(ofService),
     ...(seen.workers ?? []).flatMap((worker) => ofWorker(worker, seen.now)),
+    ...ofWaiting(seen.waiting ?? [], seen.now),
+    ...ofTraffic(seen.traffic ?? [], seen.now),
     ...ofQueue(seen),
     ...ofBooks(seen),
     ...ofCertificates(seen),
     ...ofSettings(seen),
     ...ofRelayList(seen),
+    ...ofDomains(seen),
   ]
   return found.sort((a, b) => order[a.severity] - order[b.severity])
 }
@@ -126,7 +134,8 @@ function ofQueue({ queue, now }: Observed): Finding[] {
       severity: 'info',
       title: `${plural(queue.byState.held ?? 0, 'message')} held`,
       detail: 'They wait until you release, bounce or delete them.',
-      to: '/queue?state=held',
+      to: '/queue',
+      search: { state: 'held' },
     })
   return found
 }
@@ -176,6 +185,18 @@ function ofRelayList({ relay = [] }: Observed): Finding[] {
     detail: 'All these clients may send to any domain without logging in. Spammers find an open relay within hours.',
     to: '/lists/relay',
   }))
+}
+
+function ofDomains({ hasDomain = true }: Observed): Finding[] {
+  if (hasDomain) return []
+  return [
+    {
+      severity: 'warn',
+      title: 'No domain yet',
+      detail: 'Add a domain. Until then, mail for your addresses is refused.',
+      to: '/directory/domains',
+    },
+  ]
 }
 
 /** Finds a host name that is not fully qualified, and dangerous values in force. */

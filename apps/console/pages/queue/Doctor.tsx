@@ -4,7 +4,6 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
 import { useState } from 'react'
-import { call } from '../../api/client.ts'
 import { useMay } from '../../api/role.ts'
 import { Badge } from '../../ui/Badge.tsx'
 import { Button } from '../../ui/Button.tsx'
@@ -14,15 +13,10 @@ import { Ago } from '../../ui/Time.tsx'
 import { visibleText } from '../../ui/visible-text.ts'
 import { type Action, actionNames, actions } from './actions.ts'
 import { MatchingDialog } from './BulkActions.tsx'
+import { doctorQuery } from './queries.ts'
 import type { QueueSearch } from './search.ts'
 
 const shownAtFirst = 5
-
-const doctorQuery = {
-  queryKey: ['queue', 'doctor'],
-  queryFn: () => call<{ items: QueueDoctorItem[] }>({ path: '/v1/queue/doctor' }),
-  refetchInterval: 5000,
-}
 
 /** Why mail waits: one line for each destination and cause, in descending order of messages. Empty if nothing has failed. */
 export function Doctor() {

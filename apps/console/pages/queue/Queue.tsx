@@ -13,9 +13,9 @@ import { Ago } from '../../ui/Time.tsx'
 import { BulkActions } from './BulkActions.tsx'
 import { Doctor } from './Doctor.tsx'
 import { Filters } from './Filters.tsx'
+import { queueSummaryQuery } from './queries.ts'
 import { RunButton } from './RunButton.tsx'
 import { Summary } from './Summary.tsx'
-import { queueSummaryQuery } from './summary-query.ts'
 
 const columns: Column<QueueItem>[] = [
   { id: 'state', header: 'State', width: '5.75rem', cell: (item) => <StateBadge state={item.state} /> },

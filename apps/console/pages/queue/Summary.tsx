@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 import { formatCount } from '../../ui/format.ts'
 import { Loaded } from '../../ui/Page.tsx'
 import { Ago } from '../../ui/Time.tsx'
-import type { QueueSummary } from './summary-query.ts'
+import type { QueueSummary } from './queries.ts'
 
 type Query = { data: QueueSummary | undefined; error: unknown; refetch: () => unknown }
 
