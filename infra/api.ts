@@ -1,10 +1,27 @@
 import type { ScheduledTask } from '@postern/contract/schedule.ts'
-import { CfnOutput, CfnParameter, Duration, RemovalPolicy, Size, Stack, type StackProps } from 'aws-cdk-lib'
+import {
+  CfnOutput,
+  CfnParameter,
+  CustomResource,
+  Duration,
+  FileSystem,
+  RemovalPolicy,
+  Size,
+  Stack,
+  type StackProps,
+} from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import { type CfnStage, HttpApi, HttpMethod, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
-import { Architecture, Code, Function as Lambda, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda'
+import {
+  Architecture,
+  Code,
+  type FunctionProps,
+  Function as Lambda,
+  LoggingFormat,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { Bucket } from 'aws-cdk-lib/aws-s3'
 import { Schedule, ScheduleExpression, ScheduleGroup, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler'
@@ -92,13 +109,11 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: Funct
     [wildcard(stack, queues(stack))]:
       'Workers create their own queues, so only the prefix of their names is known. The only action is SendMessage',
   })
-  return new Lambda(stack, 'Function', {
-    description: 'Postern API',
+  const shared = {
     runtime: Runtime.NODEJS_24_X,
     // The bundled argon2 and DuckDB are for this architecture (bundle.ts).
     architecture: Architecture.X86_64,
     code: Code.fromAsset(bundle),
-    handler: 'index.handler',
     role,
     logGroup: logs,
     loggingFormat: LoggingFormat.JSON,
@@ -106,8 +121,6 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: Funct
     memorySize: 1536,
     // Files of the log that a search has fetched (512 MiB), or what sorting an hour needs: 570 bytes an event.
     ephemeralStorageSize: Size.gibibytes(10),
-    // The gateway ends HTTP requests after 30 s. Compaction and retention take longer.
-    timeout: compactionEvery,
     environment: {
       NODE_ENV: 'production',
       POSTERN_DATABASE_URL: settings.valueAsString,
@@ -123,6 +136,33 @@ function apiFunction(stack: Stack, { foundation, bundle, logs, eventLog }: Funct
         Object.fromEntries(Object.entries(secrets).map(([variable, secret]) => [variable, secret.secretArn])),
       ),
     },
+  }
+  const lambda = new Lambda(stack, 'Function', {
+    ...shared,
+    description: 'Postern API',
+    handler: 'index.handler',
+    // The gateway ends HTTP requests after 30 s. Compaction and retention take longer.
+    timeout: compactionEvery,
+  })
+  lambda.node.addDependency(migrations(stack, shared, FileSystem.fingerprint(bundle)))
+  return lambda
+}
+
+/**
+ * A step of each deployment that brings a new release: its own function migrates the databases before the API's gets the
+ * code. If that fails, the API stays as it was. The former release goes on beside it, so a migration must not take what
+ * that one uses (db/store/open.ts).
+ */
+function migrations(stack: Stack, shared: Omit<FunctionProps, 'handler'>, release: string): CustomResource {
+  const lambda = new Lambda(stack, 'Migrate', {
+    ...shared,
+    description: 'Postern: brings the databases up to date at a deployment',
+    handler: 'index.migrate',
+    timeout: Duration.minutes(15),
+  })
+  return new CustomResource(stack, 'Migrations', {
+    serviceToken: lambda.functionArn,
+    properties: { Release: release },
   })
 }
 

@@ -85,8 +85,8 @@ describe('permissions', () => {
 
 describe('secrets', () => {
   test('are in no environment: the function gets names, the containers a reference', () => {
-    const lambda = one('AWS::Lambda::Function')
-    expect(lambda.Properties.Description).toBe('Postern API')
+    const [lambda] = ofType('AWS::Lambda::Function').filter(({ Properties }) => Properties.Handler === 'index.handler')
+    if (!lambda) throw new Error('the API has no function')
     const { Variables } = lambda.Properties.Environment as { Variables: Record<string, unknown> }
     for (const variable of Object.keys(Variables)) expect(variable).not.toMatch(/TOKEN|PASSWORD|KEY/)
     expect(JSON.stringify(Variables)).not.toContain('resolve:secretsmanager')
@@ -179,6 +179,27 @@ describe('the function', () => {
     const stages = Object.values(templates.api.findResources('AWS::ApiGatewayV2::Stage')) as { DependsOn: string[] }[]
     for (const id of Object.keys(templates.api.findResources('AWS::ApiGatewayV2::Route')))
       expect(stages[0]?.DependsOn).toContain(id)
+  })
+
+  test('gets a release only after its migrations have run', () => {
+    const [step] = Object.entries(templates.api.findResources('AWS::CloudFormation::CustomResource'))
+    const functions = templates.api.findResources('AWS::Lambda::Function') as Record<
+      string,
+      { Properties: { Handler: string; Code: unknown }; DependsOn: string[] }
+    >
+    const byHandler = Object.fromEntries(
+      Object.entries(functions).map(([id, { Properties, DependsOn }]) => [
+        Properties.Handler,
+        { id, Properties, DependsOn },
+      ]),
+    )
+    const [api, migrate] = [byHandler['index.handler'], byHandler['index.migrate']]
+    expect(api?.DependsOn).toContain(step?.[0])
+    expect(migrate?.Properties.Code).toEqual(api?.Properties.Code)
+    expect(step?.[1].Properties).toMatchObject({
+      ServiceToken: { 'Fn::GetAtt': [migrate?.id, 'Arn'] },
+      Release: expect.stringMatching(/^[0-9a-f]{32,}$/),
+    })
   })
 
   test('sweeps every minute and cleans up every day', () => {

@@ -37,13 +37,22 @@ export function onRefusedToken(again: () => Promise<void>): void {
   reread = again
 }
 
-export async function handler(event: unknown, context?: unknown): Promise<unknown> {
-  // If the start fails, the next request tries again. The database may have been unavailable.
+/** Brings the databases up to date: the step of a deployment before its first request. Each start would do it, too. */
+export async function migrate(): Promise<void> {
+  await ensureStarted()
+}
+
+/** If the start fails, the next request tries again. The database may have been unavailable. */
+function ensureStarted(): Promise<Started> {
   started ??= start(process.env).catch((error: unknown) => {
     started = undefined
     throw error
   })
-  const { answer, task, settled, enrolTokens } = await started
+  return started
+}
+
+export async function handler(event: unknown, context?: unknown): Promise<unknown> {
+  const { answer, task, settled, enrolTokens } = await ensureStarted()
   await enrolTokens.followEnvironment()
   const scheduled = scheduledTaskSchema.safeParse(event)
   let result = scheduled.success

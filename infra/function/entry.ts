@@ -1,3 +1,4 @@
+import { deploymentStep } from './deployment-step.ts'
 import { type ApiHandler, handleEvent } from './handle-event.ts'
 import { acceptedValues, fromSecretsManager, Secrets } from './secrets.ts'
 
@@ -7,6 +8,8 @@ import { acceptedValues, fromSecretsManager, Secrets } from './secrets.ts'
  */
 type Api = {
   handler: ApiHandler
+  /** Brings the databases up to date. */
+  migrate?: () => Promise<void>
   /** Takes what reads the tokens again after one was refused. */
   onRefusedToken?: (reread: () => Promise<void>) => void
 }
@@ -26,3 +29,9 @@ export const handler: ApiHandler = async (event, context) => {
     print: (line) => process.stdout.write(`${line}\n`),
   })
 }
+
+/** The entry point of the function that a deployment runs before it replaces the API. */
+export const migrate = (event: unknown): Promise<void> =>
+  deploymentStep(event, async () => {
+    await api.migrate?.()
+  })
