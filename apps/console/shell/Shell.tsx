@@ -12,6 +12,7 @@ import { ApiUnreachableBanner, OpenRelayBanner } from './Banners.tsx'
 import { useColorScheme } from './color-scheme.ts'
 import { Logo } from './Logo.tsx'
 import { Navigation } from './Navigation.tsx'
+import { Palette } from './Palette.tsx'
 import { RolloutStrip } from './RolloutStrip.tsx'
 import { ShortcutsDialog, useShortcuts } from './Shortcuts.tsx'
 
@@ -34,7 +35,9 @@ function Frame() {
   const [drawer, setDrawer] = useState(false)
   const [help, setHelp] = useState(false)
   const showHelp = useCallback(() => setHelp(true), [])
-  useShortcuts(showHelp)
+  const [palette, setPalette] = useState(false)
+  const showPalette = useCallback(() => setPalette(true), [])
+  useShortcuts(showHelp, showPalette)
   const main = useFocusOnArrival()
   const me = session.state === 'in' || session.state === 'expired' ? session.me : null
   return (
@@ -56,6 +59,15 @@ function Frame() {
           <div className="flex h-14 shrink-0 items-center px-5">
             <Brand />
           </div>
+          <div className="px-2.5 pb-2">
+            <button
+              type="button"
+              onClick={showPalette}
+              className="flex h-8 w-full items-center justify-between rounded-md border border-line px-2.5 text-faint text-sm hover:bg-sunken hover:text-ink"
+            >
+              Go to …<kbd className="mono text-xs">Ctrl K</kbd>
+            </button>
+          </div>
           <div className="min-h-0 flex-1 overflow-y-auto px-2.5 py-1">
             <Navigation />
           </div>
@@ -76,6 +88,7 @@ function Frame() {
           </div>
         </Dialog>
       )}
+      {palette && <Palette onClose={() => setPalette(false)} />}
       {help && <ShortcutsDialog onClose={() => setHelp(false)} />}
     </ReviewProvider>
   )

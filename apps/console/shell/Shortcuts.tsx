@@ -7,14 +7,18 @@ const typing = (target: EventTarget | null): boolean =>
   target instanceof Element && target.closest('input,textarea,select,dialog,[contenteditable],[role=menu]') !== null
 
 /**
- * Keyboard shortcuts: `?` shows them, `/` goes to the search, `g` and a letter go to a page. Inactive while the user
- * types.
+ * Keyboard shortcuts: `?` shows them, Ctrl-K opens the palette, `/` goes to the search, `g` and a letter go to a page. All
+ * but Ctrl-K are inactive while the user types.
  */
-export function useShortcuts(onHelp: () => void): void {
+export function useShortcuts(onHelp: () => void, onPalette: () => void): void {
   const navigate = useNavigate()
   const armed = useRef(0)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === 'k' && !document.querySelector('dialog[open]')) {
+        event.preventDefault()
+        onPalette()
+      }
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return
       const place = places.find(({ key }) => key === event.key)
       if (armed.current > Date.now() - 1500 && place) {
@@ -31,7 +35,7 @@ export function useShortcuts(onHelp: () => void): void {
     }
     addEventListener('keydown', onKey)
     return () => removeEventListener('keydown', onKey)
-  }, [navigate, onHelp])
+  }, [navigate, onHelp, onPalette])
 }
 
 export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
@@ -39,6 +43,7 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl className="grid grid-cols-[6rem_1fr] items-center gap-y-1.5 text-sm">
         <Line keys={['?']}>These shortcuts</Line>
+        <Line keys={['Ctrl', 'k']}>Go to a page, a setting, an address, a message</Line>
         <Line keys={['/']}>Search on this page</Line>
         <Line keys={['Esc']}>Close the open dialog</Line>
         <Line keys={['Shift', 'click']}>Select a range of rows</Line>

@@ -1,6 +1,6 @@
 import { withSecretsOptional } from '@postern/contract/secrets.ts'
 import { settingGroups } from '@postern/contract/settings.ts'
-import { Link, useBlocker } from '@tanstack/react-router'
+import { Link, useBlocker, useLocation } from '@tanstack/react-router'
 import { dequal } from 'dequal/lite'
 import { type FormEvent, useEffect, useMemo, useState } from 'react'
 import { FormProvider, useForm, useWatch } from 'react-hook-form'
@@ -39,6 +39,11 @@ export function SettingsForm({ view, reload }: { view: GroupView; reload: () => 
     for (const [key, value] of Object.entries(toForm(fields, applyPatch(view.settings, drafted))))
       form.setValue(key, value)
   }, [])
+  const asked = useLocation({ select: ({ hash }) => hash })
+  // The command palette leads to one setting.
+  useEffect(() => {
+    if (asked) document.getElementById(asked)?.focus()
+  }, [asked])
   const typed = useWatch({ control: form.control }) as Values
   const review = useReview()
   const mayChange = useMay('admin')
