@@ -172,18 +172,22 @@ describe('GET /v1/messages/{id}/content', () => {
       () => submit({ recipients: ['ann@home.test'], messageBase64: bytes.toString('base64') }),
       () => raw('?recipients=ann@home.test,bob@home.test&sender=ops@home.test', bytes),
     ]
-    for (const form of forms) {
-      const { status, body, text } = await form()
-      expect({ status, text }).toMatchObject({ status: 201 })
-      const { id } = body as Submitted
-      const view = await live.api.get<MessageView>(`/v1/messages/${id}`)
-      expect(view.size).toBe(bytes.length)
-      const answer = await content(id)
-      expect(answer.text.length).toBeGreaterThan(message.length)
-      expect(answer.text.endsWith(message)).toBe(true)
-      expect(Number(answer.headers.get('postern-octets'))).toBe(Buffer.byteLength(answer.text))
+    try {
+      for (const form of forms) {
+        const { status, body, text } = await form()
+        expect({ status, text }).toMatchObject({ status: 201 })
+        const { id } = body as Submitted
+        const view = await live.api.get<MessageView>(`/v1/messages/${id}`)
+        expect(view.size).toBe(bytes.length)
+        const answer = await content(id)
+        expect(answer.text.length).toBeGreaterThan(message.length)
+        expect(answer.text.endsWith(message)).toBe(true)
+        expect(Number(answer.headers.get('postern-octets'))).toBe(Buffer.byteLength(answer.text))
+      }
+    } finally {
+      // If it fails here, the tests after it still have their Queue Manager.
+      await live.api.post('/v1/services/queue/start')
     }
-    await live.api.post('/v1/services/queue/start')
   })
 })
 
