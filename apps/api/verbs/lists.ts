@@ -139,6 +139,7 @@ function* textLines(text: string): Generator<Line> {
   let number = 0
   for (let from = 0; from < text.length; ) {
     const end = text.indexOf('\n', from)
+    // A byte order mark is white space, so trim() removes it.
     const line = text.slice(from, end < 0 ? text.length : end).trim()
     from = end < 0 ? text.length : end + 1
     number++
@@ -150,7 +151,7 @@ function* textLines(text: string): Generator<Line> {
 function* csvLines(text: string): Generator<Line> {
   let head: string[] | undefined
   let number = 0
-  for (const cells of parseCsv(text.replace(/^\ufeff/, ''))) {
+  for (const cells of parseCsv(text)) {
     number++
     if (cells.every((cell) => cell.trim() === '')) continue
     if (!head) {

@@ -26,6 +26,7 @@ test('a head line with value makes it CSV', () => {
     'text',
     'text',
   ])
+  expect([formatOf('\ufeffvalue;action\r\n1.2.3.4;deny'), formatOf('"value";"comment"')]).toEqual(['csv', 'csv'])
 })
 test('expiry', () => {
   expect(expiryTime({ expiry: 'hour', until: '' }, 0)).toEqual({ expiresAt: '1970-01-01T01:00:00.000Z' })

@@ -10,10 +10,9 @@ const shownBad = 200
 
 /** Returns `csv` if the first line names a column `value` among others, else `text`. */
 export function formatOf(text: string): 'text' | 'csv' {
-  const head = text.slice(0, text.indexOf('\n') < 0 ? text.length : text.indexOf('\n'))
-  return head.includes(',') && head.split(',').some((cell) => cell.trim().replace(/"/g, '') === 'value')
-    ? 'csv'
-    : 'text'
+  const head = /^\ufeff?([^\n]*)/.exec(text)?.[1] ?? ''
+  const cells = head.split(head.includes(',') ? ',' : ';').map((cell) => cell.trim().replace(/"/g, ''))
+  return cells.length > 1 && cells.includes('value') ? 'csv' : 'text'
 }
 
 /** Lists the lines of a pasted text that the contract refuses. Ignores empty lines and lines that begin with #. */
