@@ -71,9 +71,6 @@ function lineOf(service: ServiceName, { observed, detail, listeners }: Said): st
   return [...open, ...state].join(' ')
 }
 
-/** A message of 100 KiB is garbage before a larger young generation is full: a third less CPU than with Node's 16 MB. */
-const nodeOptions = '--max-semi-space-size=32'
-
 function supervised(service: ServiceName, around: WorkerSurroundings): SupervisedWorker {
   const { parts, env, dataDirectory } = around
   const name = `${service}-1`
@@ -85,7 +82,6 @@ function supervised(service: ServiceName, around: WorkerSurroundings): Supervise
     ...aws,
     // Node's thread pool does password checks and disk access. See advanced.minThreads.
     UV_THREADPOOL_SIZE: env.UV_THREADPOOL_SIZE || '16',
-    NODE_OPTIONS: env.NODE_OPTIONS ? `${nodeOptions} ${env.NODE_OPTIONS}` : nodeOptions,
     POSTERN_API_URL: around.apiUrl,
     POSTERN_WORKER_NAME: name,
     POSTERN_DATA_DIR: dataDirectory,
