@@ -35,3 +35,11 @@ it('a dropped key is forgotten within five minutes by an instance that verified 
   await parts.control.transaction((queries) => sweepIdentity(queries, parts.now()))
   await expect(one.verify(token, [audiences.api])).rejects.toThrow('not valid')
 })
+
+it('instances that start together on an empty database sign with one key', async () => {
+  const { parts } = await startFixture()
+  const instances = Array.from({ length: 8 }, () => new TokenKeys(parts))
+  const tokens = await Promise.all(instances.map((keys) => keys.sign(claims, audiences.api, 900)))
+  for (const token of tokens) expect(await new TokenKeys(parts).verify(token, [audiences.api])).toMatchObject(claims)
+  expect((await new TokenKeys(parts).jwks()).keys).toHaveLength(1)
+})

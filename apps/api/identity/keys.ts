@@ -100,14 +100,23 @@ export class TokenKeys {
     return { keys: this.#loaded.map(({ jwk, kid }) => ({ ...jwk, kid, alg: 'EdDSA', use: 'sig' })) }
   }
 
-  async rotate(): Promise<string> {
+  rotate(): Promise<string> {
+    return this.#add(false)
+  }
+
+  /** `onlyFirst`: leaves a key that another instance made meanwhile. */
+  async #add(onlyFirst: boolean): Promise<string> {
     const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
     const kid = this.#deps.newId()
-    await addSigningKey(this.#deps.control, {
+    const key = {
       kid,
       publicKey: JSON.stringify(await exportJWK(publicKey)),
       privateKey: await this.#deps.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key/${kid}`),
       createdAt: this.#deps.now(),
+    }
+    await this.#deps.control.transaction(async (queries) => {
+      const keys = onlyFirst ? await listSigningKeys(queries) : []
+      if (keys.every(({ retiredAt }) => retiredAt !== null)) await addSigningKey(queries, key)
     })
     await this.#load()
     return kid
@@ -122,7 +131,7 @@ export class TokenKeys {
     let key = this.#loaded.find(({ retired }) => !retired)
     if (!key || this.#isOld()) await this.#load()
     key = this.#loaded.find(({ retired }) => !retired)
-    if (!key) await this.rotate()
+    if (!key) await this.#add(true)
     key = this.#loaded.find(({ retired }) => !retired)
     if (!key) throw new Error('no signing key')
     return key
